@@ -1,0 +1,52 @@
+"""From an MLflow tracking store to a Jupyter notebook that already says what happened.
+
+The face of the package: each name is imported when it is first used, so that a command line starts at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ArtifactExplorer": "qualia_lab.explorer",
+    "NotebookGenerator": "qualia_lab.generator",
+    "QualiaLabError": "qualia_lab.errors",
+    "Query": "qualia_lab.selection",
+    "Selection": "qualia_lab.selection",
+    "load_runs": "qualia_lab.runs",
+    "mlflow_client": "qualia_lab.runs",
+    "open_store": "qualia_lab.stores.open",
+}
+
+__all__ = [
+    "ArtifactExplorer",
+    "NotebookGenerator",
+    "QualiaLabError",
+    "Query",
+    "Selection",
+    "load_runs",
+    "mlflow_client",
+    "open_store",
+]
+
+if TYPE_CHECKING:
+    from qualia_lab.errors import QualiaLabError
+    from qualia_lab.explorer import ArtifactExplorer
+    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.runs import load_runs, mlflow_client
+    from qualia_lab.selection import Query, Selection
+    from qualia_lab.stores.open import open_store
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,84 @@
+"""open_store: a tracking URI becomes a TrackingStore, and nothing is touched yet."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qualia_lab.errors import StoreNotFound
+from qualia_lab.stores.uri import TrackingUri, split_uri
+
+if TYPE_CHECKING:
+    from qualia_lab.stores.protocol import TrackingStore
+
+_SQL = ("sqlite", "postgresql", "postgres", "mysql", "mariadb", "mssql")
+_SQLITE_MAGIC = b"SQLite format 3\0"
+
+
+def open_store(tracking_uri: str | Path | TrackingUri) -> TrackingStore:
+    """The store at a tracking URI or path, for reading only.
+
+    tracking_uri: `sqlite:///mlflow.db`, `postgresql://…`, `mysql://…`, `http(s)://…`, `databricks[://profile]`,
+    `snapshot:PATH`, or a path or `file:` URI to an `mlruns/` folder or a SQLite file.
+
+    Raises StoreNotFound when the scheme is unknown or a path does not exist. Servers and databases are asked
+    at the first read, not here.
+    """
+    uri = tracking_uri if isinstance(tracking_uri, TrackingUri) else split_uri(str(tracking_uri))
+    if uri.scheme in _SQL:
+        from qualia_lab.stores.sql import SqlStore
+
+        return SqlStore(uri)
+    if uri.scheme in ("http", "https") or uri.full.partition(":")[0] == "databricks":
+        from qualia_lab.stores.http import HttpStore
+
+        return HttpStore(uri)
+    if uri.scheme == "snapshot":
+        from qualia_lab.stores.snapshot import SnapshotStore
+
+        return SnapshotStore(Path(uri.full.removeprefix("snapshot:").removeprefix("//")))
+    if uri.scheme in ("", "file"):
+        return _open_path(uri)
+    raise StoreNotFound(
+        f"No kind of store is known for the tracking URI {uri.safe}.",
+        "Use sqlite:///FILE, postgresql://…, mysql://…, http(s)://…, or the path of an mlruns folder.",
+    )
+
+
+def _open_path(uri: TrackingUri) -> TrackingStore:
+    """A path is a SQLite file by its first bytes, or else an mlruns folder."""
+    from qualia_lab.stores.file import FileStore, path_of_uri
+
+    path = path_of_uri(uri.full)
+    if not path.exists():
+        raise StoreNotFound(f"There is nothing at {path}.", "Check the path; nothing was created.")
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC:
+                return open_store(f"sqlite:///{path.absolute()}")
+        raise StoreNotFound(
+            f"{path} is a file and not a SQLite database.", "Point at the mlruns folder or the .db file itself."
+        )
+    return FileStore(path)
+
+
+def find_tracking_uri(given: str | None = None) -> tuple[str, str]:
+    """The tracking URI to use, and a few words on where it came from.
+
+    In order: the one given, MLFLOW_TRACKING_URI, then what lies in the working directory (`mlflow.db`, `mlruns/`).
+    Raises StoreNotFound when there is none of them.
+    """
+    if given:
+        return given, "given"
+    from_environment = os.environ.get("MLFLOW_TRACKING_URI")
+    if from_environment:
+        return from_environment, "from MLFLOW_TRACKING_URI"
+    if Path("mlflow.db").is_file():
+        return "sqlite:///mlflow.db", "found in this folder"
+    if Path("mlruns").is_dir():
+        return "mlruns", "found in this folder"
+    raise StoreNotFound(
+        "No tracking URI was given, MLFLOW_TRACKING_URI is not set, and this folder has no mlflow.db and no mlruns.",
+        "Pass --tracking-uri, for example --tracking-uri sqlite:///mlflow.db.",
+    )

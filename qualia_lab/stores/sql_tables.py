@@ -1,0 +1,36 @@
+"""MLflow's own tables, as far as they are read: names and columns, of every schema from 1.x to today.
+
+Which of them a database has is looked up when it is opened: an old one lacks some.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+
+def _table(name: str, columns: str) -> sa.TableClause:
+    return sa.table(name, *(sa.column(column) for column in columns.split()))
+
+
+experiments = _table(
+    "experiments", "experiment_id name artifact_location lifecycle_stage creation_time last_update_time workspace"
+)
+experiment_tags = _table("experiment_tags", "key value experiment_id")
+runs = _table(
+    "runs", "run_uuid name user_id status start_time end_time lifecycle_stage artifact_uri experiment_id deleted_time"
+)
+params = _table("params", "key value run_uuid")
+tags = _table("tags", "key value run_uuid")
+metrics = _table("metrics", "key value timestamp run_uuid step is_nan")
+latest_metrics = _table("latest_metrics", "key value timestamp step is_nan run_uuid")
+datasets = _table(
+    "datasets",
+    "dataset_uuid experiment_id name digest dataset_source_type dataset_source dataset_schema dataset_profile",
+)
+inputs = _table("inputs", "input_uuid source_type source_id destination_type destination_id step")
+input_tags = _table("input_tags", "input_uuid name value")
+logged_models = _table(
+    "logged_models",
+    "model_id experiment_id name artifact_location creation_timestamp_ms last_updated_timestamp_ms status "
+    "lifecycle_stage model_type source_run_id",
+)

@@ -1,0 +1,74 @@
+"""Tracking URIs: parted at once into what may be shown and what is secret."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote
+
+# Query parameters of a URI that carry a secret under some driver or proxy.
+_SECRET_PARAMETER = re.compile(
+    r"(?i)^(.*(password|passwd|pwd|secret|token|api_?key|access_?key|credential|signature|sig|sslkey|passfile).*)$"
+)
+
+
+@dataclass(frozen=True)
+class TrackingUri:
+    """A tracking URI in two faces.
+
+    safe: without passwords, tokens and, for HTTP, without any user; the only face that is shown or written.
+    full: what connections are made with; never in a repr.
+    """
+
+    safe: str
+    full: str = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def scheme(self) -> str:
+        """`postgresql` of `postgresql+psycopg://host/db`; "" of a plain path."""
+        scheme, separator, _ = self.full.partition(":")
+        if not separator or len(scheme) == 1 or "/" in scheme:  # one letter is a Windows drive
+            return ""
+        return scheme.partition("+")[0].lower()
+
+    def redact(self, text: str) -> str:
+        """The text with every secret of this URI, in any spelling of it, replaced by `***`."""
+        text = text.replace(self.full, self.safe) if self.secrets else text
+        spellings = {form for secret in self.secrets for form in (secret, unquote(secret), quote(secret, safe=""))}
+        for spelling in sorted(spellings, key=len, reverse=True):
+            text = text.replace(spelling, "***")
+        return text
+
+
+def split_uri(uri: str) -> TrackingUri:
+    """Part a tracking URI; nothing is opened."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator or scheme.partition("+")[0].lower() in ("sqlite", "file", "snapshot"):
+        return _without_secret_parameters(uri, uri, ())
+    main, question, query = rest.partition("?")
+    # A password may hold an unescaped @ or /: what ends it is the last @ there is.
+    userinfo, at, host = main.rpartition("@")
+    secrets: tuple[str, ...] = ()
+    if at:
+        user, colon, password = userinfo.partition(":")
+        if scheme.lower() in ("http", "https"):
+            secrets = tuple(part for part in (password, user) if part)
+            main = host
+        elif colon:
+            secrets = (password,) if password else ()
+            main = f"{user}@{host}"
+    return _without_secret_parameters(f"{scheme}://{main}{question}{query}", uri, secrets)
+
+
+def _without_secret_parameters(shown: str, uri: str, secrets: tuple[str, ...]) -> TrackingUri:
+    """The URI less the query parameters that name a secret."""
+    main, _, query = shown.partition("?")
+    kept = []
+    for part in filter(None, query.split("&")):
+        name, _, value = part.partition("=")
+        if not _SECRET_PARAMETER.match(unquote(name)):
+            kept.append(part)
+        elif value:
+            secrets = (*secrets, value)
+    return TrackingUri(safe=main + ("?" + "&".join(kept) if kept else ""), full=uri, secrets=secrets)

@@ -1,0 +1,53 @@
+"""RunTables: everything that was read about some runs, as one frozen bundle of tidy tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from qualia_lab import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """Tables joined by `run_id`; their columns are those of `qualia_lab.schema`, checked at construction.
+
+    `runs` stands in the order in which the runs were asked for. Raises TypeError when a table has other columns.
+    """
+
+    experiments: pa.Table
+    experiment_tags: pa.Table
+    runs: pa.Table
+    params: pa.Table
+    metrics: pa.Table
+    tags: pa.Table
+    datasets: pa.Table
+    logged_models: pa.Table
+    missing: pa.Table
+    problems: pa.Table
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            table, expected = getattr(self, field.name), schema.TABLES[field.name]
+            if not table.schema.equals(expected):
+                raise TypeError(f"table {field.name}: expected {expected}, not {table.schema}")
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The ids of the runs that were read, in order."""
+        return tuple(self.runs.column("run_id").to_pylist())
+
+
+def run_tables(**tables: pa.Table) -> RunTables:
+    """RunTables from some of its tables; those not given are empty."""
+    return RunTables(**{name: tables.get(name, columns.empty_table()) for name, columns in schema.TABLES.items()})
+
+
+def table_of(columns: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """A table with these columns from rows as dicts; a column that a row lacks is null."""
+    return pa.Table.from_pylist(list(rows), schema=columns)
