@@ -1,0 +1,72 @@
+"""Which metric is the one that matters, and whether more of it is better."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from qualia_lab.inventory import Inventory, MetricCount
+
+# The tags in which MLflow keeps an experiment's primary metric (mlflow.utils.mlflow_tags).
+NAME_TAG = "mlflow.experiment.primaryMetric.name"
+GREATER_TAG = "mlflow.experiment.primaryMetric.greaterIsBetter"
+
+_LOWER_IS_BETTER = re.compile(
+    r"loss|err(or)?|mse|rmse|mae|mape|msle|nll|perplexity|ppl|divergence|distance|latency|time|duration|seconds|"
+    r"cost|regret|deviance|brier|ece|fid|wer|cer|bpb|bits|hamming|inertia|logloss|crossentropy|entropy"
+)
+_GREATER_IS_BETTER = re.compile(
+    r"acc(uracy)?|auc|auroc|auprc|roc|f1|fbeta|f_score|precision|prec|recall|sensitivity|specificity|score|r2|"
+    r"r_squared|iou|dice|map|ndcg|mrr|bleu|rouge|meteor|kappa|mcc|reward|return|gain|correlation|corr|pearson|"
+    r"spearman|hit|throughput|sharpe|psnr|ssim|balanced|likelihood|elbo|silhouette|profit|win"
+)
+_HELD_OUT = (re.compile(r"^(val|valid|validation|dev|eval)"), re.compile(r"^(test|holdout)"))
+
+
+def greater_is_better(metric: str) -> bool | None:
+    """Whether more is better, by the words of the metric's name; None when they do not say.
+
+    The last telling word decides: `accuracy_loss` is a loss.
+    """
+    verdict: bool | None = None
+    for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", metric):
+        lower = word.lower()
+        if _LOWER_IS_BETTER.fullmatch(lower) or lower.endswith(("loss", "error", "mse", "mae")):
+            verdict = False
+        elif _GREATER_IS_BETTER.fullmatch(lower) or lower.endswith(("acc", "accuracy", "auc", "score", "f1")):
+            verdict = True
+    return verdict
+
+
+def find_primary_metric(inventory: Inventory, experiment_tags: pa.Table) -> tuple[str | None, bool | None]:
+    """The metric to rank by, and whether more of it is better (None where nothing says so).
+
+    First what the experiments' tags name, when they agree and a run has it; else, by name: a metric of held-out
+    data before one of training, a score before a loss, one that more runs have, one that varies. None of none.
+    """
+    metrics = {metric.key: metric for metric in inventory.model_metrics}
+    named = _tagged(experiment_tags, NAME_TAG)
+    if named in metrics:
+        said = _tagged(experiment_tags, GREATER_TAG)
+        direction = greater_is_better(named) if said is None else said.strip().lower() == "true"
+        return named, direction
+    if not metrics:
+        return None, None
+    best = min(metrics.values(), key=lambda metric: _rank(metric, inventory.run_count))
+    return best.key, greater_is_better(best.key)
+
+
+def _tagged(experiment_tags: pa.Table, key: str) -> str | None:
+    """The value of a tag when every experiment that has it says the same."""
+    values = {row["value"] for row in experiment_tags.to_pylist() if row["key"] == key}
+    return values.pop() if len(values) == 1 else None
+
+
+def _rank(metric: MetricCount, run_count: int) -> tuple[int, bool, int, int, str]:
+    """Lower is preferred; the name last, so that the choice never depends on an order of reading."""
+    held_out = next((place for place, words in enumerate(_HELD_OUT) if words.match(metric.key.lower())), 2)
+    kind = {True: 0, False: 1, None: 2}[greater_is_better(metric.key)]
+    return (-round(4 * metric.runs / run_count), metric.values < 2 < run_count, held_out, kind, metric.key)

@@ -1,0 +1,116 @@
+"""Inventory: what the tables hold, as names and counts only."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from qualia_lab.tables import RunTables
+
+# MLflow samples the machine's own metrics under this prefix; they say nothing about the model.
+SYSTEM_METRICS = "system/"
+
+
+@dataclass(frozen=True)
+class ParamCount:
+    """One param: in how many runs it stands, and with how many different values."""
+
+    key: str
+    runs: int
+    values: int
+
+
+@dataclass(frozen=True)
+class MetricCount:
+    """One metric: in how many runs it stands, and whether any of them logged it past one step."""
+
+    key: str
+    runs: int
+    values: int
+    last_step: int
+    stepped: bool
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Names and counts of what was read about some runs; everything a plan is made from.
+
+    Planning ten runs or ten thousand costs the same, because no row of a run is in here but its id.
+    """
+
+    run_ids: tuple[str, ...]
+    missing: int
+    problems: int
+    experiments: tuple[str, ...]
+    statuses: tuple[tuple[str, int], ...]
+    params: tuple[ParamCount, ...]
+    metrics: tuple[MetricCount, ...]
+    tags: tuple[str, ...]
+    datasets: int
+    logged_models: int
+    children: int
+
+    @property
+    def run_count(self) -> int:
+        """How many runs were read."""
+        return len(self.run_ids)
+
+    @property
+    def varying_params(self) -> tuple[str, ...]:
+        """Params that are not alike in all runs, a missing one counting as a difference."""
+        return tuple(p.key for p in self.params if p.values > 1 or p.runs < self.run_count)
+
+    @property
+    def constant_params(self) -> tuple[str, ...]:
+        """Params with one value, the same in every run."""
+        return tuple(p.key for p in self.params if p.values == 1 and p.runs == self.run_count)
+
+    @property
+    def model_metrics(self) -> tuple[MetricCount, ...]:
+        """Metrics of the model, without the machine's own."""
+        return tuple(m for m in self.metrics if not m.key.startswith(SYSTEM_METRICS))
+
+
+def take_inventory(tables: RunTables) -> Inventory:
+    """Count what the tables hold. Params and metrics are sorted by key."""
+    statuses = Counter(status or "UNKNOWN" for status in tables.runs.column("status").to_pylist())
+    return Inventory(
+        run_ids=tables.run_ids,
+        missing=tables.missing.num_rows,
+        problems=tables.problems.num_rows,
+        experiments=tuple(tables.experiments.column("name").to_pylist()),
+        statuses=tuple(statuses.most_common()),
+        params=_count_params(tables.params),
+        metrics=_count_metrics(tables.metrics),
+        tags=tuple(sorted(set(tables.tags.column("key").to_pylist()))),
+        datasets=tables.datasets.num_rows,
+        logged_models=tables.logged_models.num_rows,
+        children=tables.runs.num_rows - tables.runs.column("parent_run_id").null_count,
+    )
+
+
+def _count_params(params: pa.Table) -> tuple[ParamCount, ...]:
+    runs: Counter[str] = Counter()
+    values: dict[str, set[str]] = defaultdict(set)
+    for key, value in zip(params.column("key").to_pylist(), params.column("value").to_pylist(), strict=True):
+        runs[key] += 1
+        values[key].add(value)
+    return tuple(ParamCount(key, runs[key], len(values[key])) for key in sorted(runs))
+
+
+def _count_metrics(metrics: pa.Table) -> tuple[MetricCount, ...]:
+    runs: Counter[str] = Counter()
+    values: dict[str, set[str]] = defaultdict(set)
+    steps: dict[str, list[int]] = defaultdict(list)
+    columns = (metrics.column(name).to_pylist() for name in ("key", "value", "step"))
+    for key, value, step in zip(*columns, strict=True):
+        runs[key] += 1
+        values[key].add(str(value))  # as text, because no NaN equals another
+        steps[key].append(step or 0)
+    return tuple(
+        MetricCount(key, runs[key], len(values[key]), max(steps[key]), any(steps[key])) for key in sorted(runs)
+    )

@@ -1,0 +1,77 @@
+"""Files are replaced whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from qualia_lab.errors import OutputNotWritable
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Put `data` at `path`: a reader sees the old file or the new one, at any moment of interruption.
+
+    A link is followed, so that what it points to is replaced and the link stays. Missing folders are made.
+    Raises OutputNotWritable, with the old file as it was.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".tmp")
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        if isinstance(error, OSError):
+            raise _not_writable(path, error) from error
+        raise
+    _sync_folder(target.parent)
+    return path
+
+
+def check_writable(path: Path) -> None:
+    """Raise OutputNotWritable when `path` could not be written, before any work is done for it; make nothing."""
+    folder = Path(os.path.realpath(path)).parent
+    while not folder.exists():
+        folder = folder.parent
+    if path.is_dir():
+        raise _not_writable(path, IsADirectoryError(None, "it is a folder"))
+    if not folder.is_dir():
+        raise _not_writable(path, NotADirectoryError(None, f"{folder} is a file"))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _not_writable(path, PermissionError(None, f"folder {folder} is not writable"))
+
+
+def _not_writable(path: Path, error: OSError) -> OutputNotWritable:
+    return OutputNotWritable(f"Cannot write {path}: {error.strerror or error}.", "Choose another place with --output.")
+
+
+def _umask() -> int:
+    """The umask of this program; the system can only tell it by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power cut, where the system lets a folder be synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
