@@ -1,0 +1,38 @@
+"""The chapters a template can name: to add one is a file here and a line below."""
+
+from __future__ import annotations
+
+from qualia_lab.sections import (
+    configuration,
+    curves,
+    each_run,
+    exploration,
+    groups,
+    loading,
+    metrics,
+    origins,
+    overview,
+    params,
+    relations,
+    setup,
+    title,
+)
+
+SECTIONS = {
+    module.SECTION.name: module.SECTION
+    for module in (
+        title,
+        setup,
+        configuration,
+        loading,
+        overview,
+        each_run,
+        params,
+        metrics,
+        groups,
+        curves,
+        relations,
+        origins,
+        exploration,
+    )
+}

@@ -1,0 +1,79 @@
+"""A template, a selection and an inventory become a plan; nothing is written and nothing is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qualia_lab.errors import TemplateError
+from qualia_lab.escaping import for_markdown
+from qualia_lab.sections import SECTIONS
+from qualia_lab.sections.section import Brief, PlannedCell, markdown
+
+if TYPE_CHECKING:
+    from qualia_lab.inventory import Inventory
+    from qualia_lab.notebook.template import Template
+    from qualia_lab.selection import Selection
+
+
+@dataclass(frozen=True)
+class NotebookPlan:
+    """The cells to build, and the sections that were left out, each with its reason."""
+
+    title: str
+    template: str
+    selection: Selection
+    cells: tuple[PlannedCell, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+def plan_notebook(
+    template: Template, selection: Selection, inventory: Inventory, *, title: str, written: str
+) -> NotebookPlan:
+    """Decide every cell. The same input gives the same cells with the same keys.
+
+    written: the ISO date that stands in the title. Raises TemplateError when the template names an unknown section.
+    """
+    brief = Brief(title, written, selection, inventory)
+    cells: list[PlannedCell] = []
+    left_out: list[tuple[str, str]] = []
+    named: set[str] = set()
+    for place, cell in enumerate(template.cells):
+        if cell.section is None:
+            cells.append(PlannedCell(f"{template.name}:{place}", cell.kind, cell.source, cell.tags))
+            continue
+        section = SECTIONS.get(cell.section)
+        if section is None:
+            raise TemplateError(
+                f"The template {template.name} names the section {cell.section}, which is not there.",
+                f"Sections are: {', '.join(SECTIONS)}.",
+            )
+        if cell.section in named:
+            raise TemplateError(
+                f"The template {template.name} names the section {cell.section} twice.", "Name each section once."
+            )
+        named.add(cell.section)
+        reason = section.why_not(brief)
+        if reason is None:
+            cells += section.cells(brief)
+        else:
+            left_out.append((section.title, reason))
+    cells.append(_not_shown(brief, left_out))
+    return NotebookPlan(title, template.name, selection, tuple(cells), tuple(left_out))
+
+
+def _not_shown(brief: Brief, left_out: list[tuple[str, str]]) -> PlannedCell:
+    """The last cell: what is not in the notebook, and why."""
+    inventory = brief.inventory
+    lines = [f"- {section}: {reason}." for section, reason in left_out]
+    for what, drawn, all_of_them in (
+        ("Metrics", brief.drawn_metrics, [metric.key for metric in inventory.model_metrics]),
+        ("Params that vary", brief.drawn_params, inventory.varying_params),
+    ):
+        rest = sorted(set(all_of_them) - set(drawn))
+        if rest:
+            names = ", ".join(for_markdown(key) for key in rest[:20]) + (", …" if len(rest) > 20 else "")
+            lines.append(f"- {what}: showing {len(drawn)} of {len(drawn) + len(rest)}. Not drawn: {names}.")
+    if inventory.missing:
+        lines.append(f"- {inventory.missing} of the runs that were asked for could not be found; the loading cell names them.")
+    return markdown("not_shown", "## Not shown, and why\n\n" + ("\n".join(lines) or "Everything is shown."))

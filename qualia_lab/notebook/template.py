@@ -1,0 +1,156 @@
+"""Templates: notebooks as `py:percent` or `.ipynb` files whose cells may name a section.
+
+The percent format is jupytext's; it is read here because importing jupytext costs more than making the whole notebook.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from qualia_lab.errors import TemplateError
+
+_BUILT_IN = Path(__file__).parent.parent / "templates"
+_CELL = re.compile(r"^# ?%%+(?P<rest>.*)$")
+_KIND = re.compile(r"\[(?P<kind>\w+)\]")
+_OPTION = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*=\s*")
+
+
+@dataclass(frozen=True)
+class TemplateCell:
+    """A cell of a template. With a section, the section's own cells take its place."""
+
+    kind: Literal["code", "markdown"]
+    source: str
+    section: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Template:
+    """A named sequence of cells."""
+
+    name: str
+    cells: tuple[TemplateCell, ...]
+
+
+def read_template(name: str) -> Template:
+    """The template of that name, or at that path.
+
+    name: a path ending in `.py` or `.ipynb`; a name in `[tool.qualia.templates]` of the pyproject.toml in this folder;
+    or one that comes with the package. Raises TemplateError, naming what there is.
+    """
+    path = _find(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TemplateError(f"The template {path} cannot be read: {error}.", "Give the path of a text file.") from error
+    cells = _ipynb_cells(text, path) if path.suffix == ".ipynb" else parse_percent(text)
+    return Template(path.stem, cells)
+
+
+def template_names() -> list[str]:
+    """The names that `read_template` knows in this folder."""
+    return sorted({path.stem for path in _BUILT_IN.glob("*.py")} | _project_templates().keys())
+
+
+def _find(name: str) -> Path:
+    project = _project_templates()
+    if name in project:
+        return project[name]
+    if name.endswith((".py", ".ipynb")) or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise TemplateError(f"There is no template at {path}.", "Give the path of a .py or .ipynb file.")
+        return path
+    built_in = _BUILT_IN / f"{name}.py"
+    if name.isidentifier() and built_in.is_file():
+        return built_in
+    names = template_names()
+    near = get_close_matches(name, names, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}; or give the path of your own."
+    raise TemplateError(f"No template is called {name}.", hint)
+
+
+def _project_templates() -> dict[str, Path]:
+    """Templates that the project in this folder names."""
+    try:
+        project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    named = project.get("tool", {}).get("qualia", {}).get("templates", {})
+    return {name: Path(path) for name, path in named.items() if isinstance(path, str)}
+
+
+def parse_percent(text: str) -> tuple[TemplateCell, ...]:
+    """The cells of a `py:percent` text; a header of `# ---` lines is passed over.
+
+    Raises TemplateError when a cell's options are not `name=JSON`.
+    """
+    lines = text.splitlines()
+    if lines and lines[0].rstrip() == "# ---":
+        end = next((place for place, line in enumerate(lines[1:], 1) if line.rstrip() == "# ---"), 0)
+        lines = lines[end + 1 :]
+    cells: list[TemplateCell] = []
+    heading, body = "", []
+    for line in [*lines, "# %%"]:
+        start = _CELL.match(line)
+        if start is None:
+            body.append(line)
+            continue
+        if heading or any(body):
+            cells.append(_cell(heading, body))
+        heading, body = start["rest"] or " ", []
+    return tuple(cells)
+
+
+def _cell(heading: str, body: list[str]) -> TemplateCell:
+    match = _KIND.search(heading.partition("=")[0])
+    kind: Literal["code", "markdown"] = "markdown" if match and match["kind"] in ("markdown", "md") else "code"
+    first = _OPTION.search(heading)
+    options = _options(heading[first.start() :] if first else "", heading)
+    source = "\n".join(body).strip("\n")
+    if kind == "markdown":
+        source = "\n".join(re.sub(r"^# ?", "", line) for line in source.splitlines())
+    section, tags = options.get("section"), options.get("tags", [])
+    if not isinstance(section, str | None) or not isinstance(tags, list):
+        raise TemplateError(f"In the template: `{heading.strip()}`.", 'Write section="name" and tags=["name"].')
+    return TemplateCell(kind, source, section, tuple(map(str, tags)))
+
+
+def _options(text: str, heading: str) -> dict[str, Any]:
+    """`section="title" tags=["a"]` as a dict; each value is JSON."""
+    options: dict[str, Any] = {}
+    decoder, place = json.JSONDecoder(), 0
+    while match := _OPTION.match(text, place):
+        try:
+            options[match["name"]], place = decoder.raw_decode(text, match.end())
+        except ValueError as error:
+            raise TemplateError(
+                f"In the template, the options of `{heading.strip()}` are not name=JSON.", 'Write section="name".'
+            ) from error
+    return options
+
+
+def _ipynb_cells(text: str, path: Path) -> tuple[TemplateCell, ...]:
+    """The cells of a notebook; `section` is a key of a cell's metadata."""
+    try:
+        cells = json.loads(text)["cells"]
+        return tuple(
+            TemplateCell(
+                "markdown" if cell["cell_type"] == "markdown" else "code",
+                "".join(cell["source"]),
+                cell["metadata"].get("section"),
+                tuple(cell["metadata"].get("tags", ())),
+            )
+            for cell in cells
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TemplateError(
+            f"The template {path} is not a notebook of nbformat 4.", "Open and save it in Jupyter."
+        ) from error

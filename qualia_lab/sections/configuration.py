@@ -1,0 +1,55 @@
+"""The one cell that holds values: tagged `parameters`, so that papermill can set it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.sections.literal import assignment
+from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+
+if TYPE_CHECKING:
+    from qualia_lab.sections.literal import Literal
+
+_HEADING = """\
+## Configuration
+
+What the cells below work on: change it and run them again. `METRICS`, `CURVES` and `PARAMS` are
+those that are drawn."""
+
+_CLIENT = """\
+# MLflow's own client, made on first use, and only where that changes nothing in the store.
+client = mlflow_client(TRACKING_URI)
+client"""
+
+
+def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
+    source = "\n".join(assignment(name, value) for name, value in parameters(brief).items())
+    return (
+        markdown("configuration:heading", _HEADING),
+        code("parameters", source, "parameters"),
+        code("client", _CLIENT),
+    )
+
+
+def parameters(brief: Brief) -> dict[str, Literal]:
+    """The assignments of the `parameters` cell."""
+    selection = brief.selection
+    chosen: dict[str, Literal] = {
+        "experiments": list(selection.experiments),
+        "filter": selection.filter,
+        "order_by": list(selection.order_by),
+        "limit": selection.limit,
+    }
+    return {
+        "TRACKING_URI": selection.tracking_uri,
+        "CHOSEN_BY": chosen,
+        "RUN_IDS": list(selection.run_ids),
+        "PRIMARY_METRIC": selection.primary_metric,
+        "GREATER_IS_BETTER": selection.greater_is_better,
+        "METRICS": list(brief.drawn_metrics),
+        "CURVES": list(brief.drawn_curves),
+        "PARAMS": list(brief.drawn_params),
+    }
+
+
+SECTION = Section("configuration", "Configuration", _cells)

@@ -1,0 +1,96 @@
+"""Section: one chapter of a notebook, decided from names and counts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qualia_lab.inventory import Inventory, MetricCount
+    from qualia_lab.selection import Selection
+
+# A run past this place has no cell of its own; any run can be shown by its id.
+RUNS_SHOWN = 25
+
+# Metrics and params past these places are in the tables, and not drawn unless a person adds them.
+METRICS_DRAWN = 6
+PARAMS_DRAWN = 6
+
+# What a run id has to look like to stand in a cell: then it can be nothing but itself there.
+PLAIN_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell to be built. `key` names it for ever, whatever its source and place become."""
+
+    key: str
+    kind: Literal["code", "markdown"]
+    source: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Brief:
+    """All that a section may know: the title, when it is written (ISO date), which runs, and what is counted in them."""
+
+    title: str
+    written: str
+    selection: Selection
+    inventory: Inventory
+
+    @property
+    def drawn_metrics(self) -> tuple[str, ...]:
+        """The metrics that are compared: the primary one, then those that most runs have."""
+        return tuple(metric.key for metric in self._ranked_metrics()[:METRICS_DRAWN])
+
+    @property
+    def drawn_curves(self) -> tuple[str, ...]:
+        """The metrics whose history is drawn, in the same order: those that were logged past their first step."""
+        return tuple(metric.key for metric in self._ranked_metrics() if metric.stepped)[:METRICS_DRAWN]
+
+    def _ranked_metrics(self) -> list[MetricCount]:
+        primary = self.selection.primary_metric
+        return sorted(
+            self.inventory.model_metrics,
+            key=lambda metric: (metric.key != primary, -metric.runs, not metric.stepped, metric.key),
+        )
+
+    @property
+    def drawn_params(self) -> tuple[str, ...]:
+        """The params that vary and are drawn: those that most runs have, fewest values first."""
+        varying = set(self.inventory.varying_params)
+        ranked = sorted(
+            (param for param in self.inventory.params if param.key in varying),
+            key=lambda param: (-param.runs, param.values, param.key),
+        )
+        return tuple(param.key for param in ranked[:PARAMS_DRAWN])
+
+    @property
+    def shown_runs(self) -> tuple[str, ...]:
+        """The runs that get a cell of their own, in the selection's order."""
+        plain = [run_id for run_id in self.inventory.run_ids if PLAIN_RUN_ID.fullmatch(run_id)]
+        return tuple(plain[:RUNS_SHOWN])
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter. `why_not` gives the reason to leave it out, or None; `cells` are only asked for when there is none."""
+
+    name: str
+    title: str
+    cells: Callable[[Brief], tuple[PlannedCell, ...]]
+    why_not: Callable[[Brief], str | None] = lambda _: None
+
+
+def markdown(key: str, source: str) -> PlannedCell:
+    """A Markdown cell; text of a store in it has to be escaped already."""
+    return PlannedCell(key, "markdown", source)
+
+
+def code(key: str, source: str, *tags: str) -> PlannedCell:
+    """A code cell; no text of a store may be in it."""
+    return PlannedCell(key, "code", source, tags)

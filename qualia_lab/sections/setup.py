@@ -1,0 +1,23 @@
+"""Imports and display options."""
+
+from __future__ import annotations
+
+from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+
+# Without use_mathjax=False a `$` in a run's name would be typeset as mathematics.
+_SOURCE = """\
+import mlflow
+import pandas as pd
+from IPython.display import display
+
+from qualia_lab import load_runs, mlflow_client
+
+pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.max_colwidth", 80)
+pd.set_option("display.html.use_mathjax", False)"""
+
+
+def _cells(_: Brief) -> tuple[PlannedCell, ...]:
+    return (markdown("setup:heading", "## Setup"), code("setup", _SOURCE))
+
+
+SECTION = Section("setup", "Setup", _cells)

@@ -1,0 +1,56 @@
+"""What this is: title, when, which store, which runs, how to bring it up to date."""
+
+from __future__ import annotations
+
+import shlex
+
+from qualia_lab import __version__
+from qualia_lab.escaping import for_markdown, one_line
+from qualia_lab.sections.section import Brief, PlannedCell, Section, markdown
+
+
+def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
+    store = f"<code>{for_markdown(brief.selection.tracking_uri)}</code>"
+    lines = [
+        f"# {for_markdown(brief.title)}",
+        f"Written on {brief.written} by qualia-lab {__version__} from {store}.",
+        f"{for_markdown(how_chosen(brief))}.",
+        "Run all cells to read the same runs again. To choose anew, with what is in the store by then: "
+        f"<code>{for_markdown(_command(brief))}</code>",
+    ]
+    return (markdown("title", "\n\n".join(lines)),)
+
+
+def how_chosen(brief: Brief) -> str:
+    """`12 runs of churn where params.lr > 0.1, ordered by metrics.auc DESC, at most 12` as plain text."""
+    selection = brief.selection
+    count = brief.inventory.run_count
+    words = f"{count:,} {'run' if count == 1 else 'runs'}"
+    names = [one_line(name, 60) for name in selection.experiments]
+    if names:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more experiments" if len(names) > 5 else "")
+        words += f" of {shown}"
+    if selection.filter:
+        words += f" where {one_line(selection.filter, 300)}"
+    words += f", ordered by {', '.join(selection.order_by)}" if selection.order_by else ", newest first"
+    if selection.limit is not None:
+        words += f", at most {selection.limit:,}"
+    return words
+
+
+def _command(brief: Brief) -> str:
+    """The command that makes this choice again."""
+    selection = brief.selection
+    words = ["create-observation-notebook", "--tracking-uri", selection.tracking_uri]
+    for name in selection.experiments:
+        words += ["--experiment", name]
+    if selection.filter:
+        words += ["--filter", selection.filter]
+    for order in selection.order_by:
+        words += ["--order-by", order]
+    if selection.limit is not None:
+        words += ["--limit", str(selection.limit)]
+    return shlex.join(words)
+
+
+SECTION = Section("title", "Title", _cells)
