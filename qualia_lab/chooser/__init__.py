@@ -1,0 +1,1 @@
+"""Prompts: which store, which experiments, which runs, what name."""

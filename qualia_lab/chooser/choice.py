@@ -1,0 +1,59 @@
+"""What an answer to a list means: numbers, all of it, one of its names, or text to narrow it by."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from qualia_lab.errors import SelectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
+
+
+def parse_choice(text: str, items: Sequence[str]) -> tuple[int, ...] | str:
+    """The positions in `items` (from 0, in the order they were named, each once) that an answer chooses.
+
+    `1,3-5` are numbers from 1; `all` is every item; the whole name of one item is that item. Anything else is text
+    to narrow the list by, and is returned without its leading `/`, which makes text of what looks like numbers.
+
+    Raises SelectionError when a number is not in the list.
+    """
+    answer = text.strip()
+    if answer.startswith("/"):
+        return answer[1:].strip()
+    if answer.lower() == "all":
+        return tuple(range(len(items)))
+    parts = re.sub(r"\s*-\s*", "-", answer.replace(",", " ")).split()
+    if parts and all(_NUMBERS.fullmatch(part) for part in parts):
+        return _positions(parts, len(items))
+    if list(items).count(answer) == 1:
+        return (list(items).index(answer),)
+    return answer
+
+
+def narrow(text: str, items: Sequence[str]) -> tuple[int, ...]:
+    """The positions of the items that hold every word of the text, whatever the case."""
+    words = text.casefold().split()
+    return tuple(index for index, item in enumerate(items) if all(word in item.casefold() for word in words))
+
+
+def _positions(parts: Sequence[str], count: int) -> tuple[int, ...]:
+    chosen: dict[int, None] = {}
+    for part in parts:
+        first, last = (_read(text) for text in (part.partition("-")[0], part.rpartition("-")[2]))
+        if not (1 <= first <= count and 1 <= last <= count):
+            raise SelectionError(
+                f"{part[:40]} is not in the list.", f"It goes from 1 to {count}; /{part[:40]} is text."
+            )
+        if first > last:
+            raise SelectionError(f"{part} runs backwards.", f"Write {last}-{first}, or /{part} to look for that text.")
+        chosen.update(dict.fromkeys(range(first - 1, last)))
+    return tuple(chosen)
+
+
+def _read(digits: str) -> int:
+    """The number; one too long for any list is never read in full, which Python refuses past 4,300 digits."""
+    return int(digits) if len(digits) < 10 else 10**9

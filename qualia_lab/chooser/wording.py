@@ -1,0 +1,73 @@
+"""How counts, times, numbers and statuses are said to a person in a terminal."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from datetime import datetime
+
+from qualia_lab.console import can_show
+
+_SIGNS = {"FINISHED": "✅", "FAILED": "❌", "KILLED": "❌", "RUNNING": "⏳", "SCHEDULED": "⏳"}
+_UNITS = (
+    ("year", "years", 31_557_600),
+    ("month", "months", 2_629_800),
+    ("day", "days", 86_400),
+    ("h", "h", 3_600),
+    ("min", "min", 60),
+)
+
+
+def counted(number: int, word: str) -> str:
+    """`1 run`, `12 runs`, `1,204 runs`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def age(time_ms: int | None, now_ms: int | None = None) -> str:
+    """How long ago a time in ms since 1970 was, in one unit; "" for none, and a time to come says so."""
+    if time_ms is None:
+        return ""
+    seconds = ((time.time_ns() // 1_000_000 if now_ms is None else now_ms) - time_ms) / 1000
+    ago = _in_one_unit(abs(seconds))
+    if not ago:
+        return "just now"
+    return f"{ago} ago" if seconds > 0 else f"in {ago}"
+
+
+def duration(start_ms: int | None, end_ms: int | None) -> str:
+    """How long a run took; "" where it has no start or no end."""
+    if start_ms is None or end_ms is None:
+        return ""
+    seconds = (end_ms - start_ms) / 1000
+    if abs(seconds) < 60:
+        return f"{seconds:.1f} s"
+    return ("-" if seconds < 0 else "") + _in_one_unit(abs(seconds))
+
+
+def moment(time_ms: int | None) -> str:
+    """A time in ms since 1970 as local date and minute; the number itself where no calendar holds it."""
+    if time_ms is None:
+        return ""
+    with suppress(OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(time_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
+    return f"{time_ms} ms"
+
+
+def number(value: float | None) -> str:
+    """A metric in four significant digits; "" for none."""
+    return "" if value is None else f"{value:.4g}"
+
+
+def status_sign(status: str | None) -> str:
+    """✅ ❌ ⏳ where the terminal has them, else the status itself in small letters; "?" for none."""
+    sign = _SIGNS.get(status or "")
+    return sign if sign and can_show(sign) else (status or "?").lower()
+
+
+def _in_one_unit(seconds: float) -> str:
+    """`3 days`, `2 h`; "" below a minute."""
+    for one, many, length in _UNITS:
+        count = int(seconds // length)
+        if count:
+            return f"{count:,} {one if count == 1 else many}"
+    return ""

@@ -1,0 +1,49 @@
+"""`qualia experiments`: what is in a store."""
+
+from __future__ import annotations
+
+import click
+
+from qualia_lab import console
+from qualia_lab.cli import options
+
+
+@click.command("experiments")
+@options.tracking_uri
+@click.option("--deleted", is_flag=True, help="The deleted experiments instead of the active ones.")
+@options.data_format
+@options.debug
+def command(tracking_uri: str | None, deleted: bool, data_format: str | None) -> None:
+    """List the experiments of a store, with their runs and last activity.
+
+    \b
+    qualia experiments
+    qualia experiments --tracking-uri http://localhost:5000 --json
+    """
+    from qualia_lab.chooser.wording import age, counted
+    from qualia_lab.cli.output import show_csv, show_json
+    from qualia_lab.stores.open import find_tracking_uri, open_store
+
+    uri, _ = find_tracking_uri(tracking_uri)
+    store = open_store(uri)
+    table = store.read_experiments("deleted" if deleted else "active")
+    store.close()
+    rows = table.to_pylist()
+    if data_format == "json":
+        show_json(rows)
+    elif data_format == "csv":
+        show_csv(table.column_names, rows)
+    else:
+        console.table(
+            [
+                console.Column("experiment"),
+                console.Column("id", whole=True),
+                console.Column("runs", right=True),
+                console.Column("last activity"),
+            ],
+            [
+                (row["name"], row["experiment_id"], f"{row['run_count']:,}", age(row["last_activity"]))
+                for row in rows
+            ],
+        )
+        console.say(f"{counted(len(rows), 'experiment')} in {store.uri}")

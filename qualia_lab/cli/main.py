@@ -1,0 +1,44 @@
+"""`qualia`: the commands, each imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from qualia_lab import __version__, console
+
+# In the order in which a person meets them; each lives in the module of its name.
+COMMANDS = ("new", "experiments", "runs", "execute")
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules beside this one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click calls it so
+        """The names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"qualia_lab.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="qualia")
+def qualia() -> None:
+    """From an MLflow tracking store to a Jupyter notebook that already says what happened.
+
+    \b
+    qualia new                                   asks what it needs to know
+    qualia new --experiment churn --execute      asks nothing
+    qualia runs --experiment churn               what there is
+    """
+
+
+def main() -> None:
+    """Run `qualia` and exit."""
+    console.run(lambda: qualia.main(prog_name="qualia", standalone_mode=False))

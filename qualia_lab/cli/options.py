@@ -1,0 +1,72 @@
+"""Flags that several commands share, declared once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from qualia_lab import console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", "SCHEDULED")
+FORMATS = ("html",)
+CELL_TIMEOUT = 600.0
+
+
+def _debug(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        console.debug()
+
+
+tracking_uri = click.option(
+    "--tracking-uri",
+    metavar="URI",
+    help="Where the runs are: sqlite:///mlflow.db, a path, postgresql://…, http://…  "
+    "Default: MLFLOW_TRACKING_URI, then mlflow.db or mlruns in this folder.",
+)
+debug = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_debug, is_eager=True, help="Show the traceback of an error."
+)
+experiment = click.option(
+    "--experiment", "experiments", multiple=True, metavar="NAME", help="Name, id or glob ('churn*'). Repeatable."
+)
+timeout = click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=CELL_TIMEOUT, show_default=True, metavar="SECONDS",
+    help="Time limit of one cell.",
+)  # fmt: skip
+to = click.option(
+    "--to", "formats", multiple=True, type=click.Choice(FORMATS), help="Also export; executes first. Repeatable."
+)
+
+
+def which_runs(command: Command) -> Command:
+    """The flags that say which runs, but for limits: they mean the same on every command."""
+    for option in (
+        click.option("--since", metavar="WHEN", help="Started since a date or an age: 2026-11-01, '7 days ago'."),
+        click.option(
+            "--status", "statuses", multiple=True, type=click.Choice(STATUSES, case_sensitive=False),
+            help="Only runs of this status. Repeatable.",
+        ),
+        click.option(
+            "--order-by", multiple=True, metavar="FIELD", help="'metrics.val_auc DESC'. Repeatable. Default: newest first."
+        ),
+        click.option("--filter", "condition", default="", metavar="FILTER", help="\"metrics.val_auc > 0.8 AND params.lr = '0.1'\""),
+        experiment,
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def data_format(command: Command) -> Command:
+    """`--json` and `--csv`: the same on every listing."""
+    for name, words in (
+        ("csv", "CSV for programs; text that a spreadsheet would run as a formula gets a leading '."),
+        ("json", "JSON for programs: every value exactly as the store has it; times in ms since 1970 UTC."),
+    ):
+        command = click.option(f"--{name}", "data_format", flag_value=name, default=None, help=words)(command)
+    return command

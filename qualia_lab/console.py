@@ -1,0 +1,301 @@
+"""The only writer to stdout and stderr: what is said, what is shown, what is asked, and the exit code.
+
+stdout is data (`show`, `table`), stderr is talk (`say`, `step`, `progress`, `ask`). A caller puts strings of a store
+through `escaping.for_terminal`; here every text is cleaned once more, and rid of the secrets of the tracking URI.
+
+Exit codes: 0 done, 2 wrong usage, 70 a bug of ours, 130 interrupted, 141 nobody reads stdout any more; the others
+stand with their errors in `qualia_lab.errors`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+import unicodedata
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+import click
+
+from qualia_lab.errors import FilterError, NothingChosen, QualiaLabError
+from qualia_lab.escaping import for_terminal, visible
+from qualia_lab.stores.uri import TrackingUri, split_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rich.progress import Progress
+
+PATIENCE = 0.5  # seconds before a progress bar is worth its flicker
+
+_uris: list[TrackingUri] = []
+_debug = False
+
+
+def run(command: Callable[[], object]) -> NoReturn:
+    """Run a command line and exit; whatever it raises becomes one sentence, a hint, and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows its code; it never ends a command.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    keep_secrets_of(os.environ.get("MLFLOW_TRACKING_URI", ""), *sys.argv[1:])
+    sys.exit(_exit_code_of(command))
+
+
+def keep_secrets_of(*uris: str) -> None:
+    """From now on nothing that is said holds a secret of these tracking URIs; other words are passed over."""
+    for text in uris:
+        uri = split_uri(text.partition("=")[2] if text.startswith("--") else text)
+        if uri.secrets:
+            _uris.append(uri)
+
+
+def debug() -> None:
+    """From now on an error comes with its traceback."""
+    global _debug  # noqa: PLW0603  one process is one command line
+    _debug = True
+
+
+def show(text: str) -> None:
+    """Write data to stdout and end the line: as it is to a program, made visible to a person."""
+    _write(sys.stdout, visible(text) if sys.stdout.isatty() else text)
+
+
+def say(text: str = "") -> None:
+    """Say something to the person, on stderr."""
+    _write(sys.stderr, _clean(text))
+
+
+def fail(error: Exception) -> int:
+    """Say what went wrong and what to do next; return the exit code.
+
+    An exception that is no QualiaLabError is a bug of ours, and said to be one.
+    """
+    if not isinstance(error, QualiaLabError):
+        what = for_terminal(f"{type(error).__name__}: {error}")
+        error = QualiaLabError(
+            f"This is a bug in qualia-lab: {what}",
+            "Please report it" + (", with the traceback below." if _debug else "; --debug shows where it happened."),
+        )
+        error.exit_code = 70
+    complain(error)
+    if _debug:
+        # Redacted whole first: a secret may hold a line break.
+        for line in _clean(traceback.format_exc()).splitlines():
+            say(line)
+    return error.exit_code
+
+
+def complain(error: QualiaLabError) -> None:
+    """Say what is wrong and what to do, in two lines; a filter is shown with a mark under the place."""
+    _say_labelled("error:", "1;31", error.message)
+    if isinstance(error, FilterError) and error.text:
+        before, after = _in_place(error.text[: error.position]), _in_place(error.text[error.position :])
+        say(f"  {before}{after}")
+        say(f"  {' ' * _width(before)}^")
+    if error.hint:
+        _say_labelled("hint:", "1;36", error.hint)
+
+
+def is_interactive() -> bool:
+    """Whether a person can be asked: the questions are seen and the answers are typed."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str, default: str = "") -> str:
+    """Ask for one line; Enter gives the default, which may be any string of a store.
+
+    Raises NothingChosen when there are no more answers.
+    """
+    shown = f" [{for_terminal(default)}]" if default else ""
+    _write(sys.stderr, _clean(f"{question}{shown}: "), end="")
+    try:
+        # Not input(): that writes its prompt to stdout, which is data.
+        line = sys.stdin.readline()
+    except UnicodeDecodeError:
+        line = "\n"
+    if not line:
+        say()
+        raise NothingChosen("The questions ended before they were answered.", "Answer them, or pass flags: see --help.")
+    return line.strip() or default
+
+
+def confirm(question: str) -> bool:
+    """Ask yes or no; Enter is no."""
+    while True:
+        answer = ask(f"{question} [y/N]").lower()
+        if answer in ("", "n", "no"):
+            return False
+        if answer in ("y", "yes"):
+            return True
+        say("Answer y or n.")
+
+
+@contextmanager
+def step(text: str) -> Iterator[Callable[[str], None]]:
+    """`text ..... outcome` on one line: the text at once, a dot for each half second, the outcome at the end."""
+    outcomes: list[str] = []
+    done = threading.Event()
+    _write(sys.stderr, _clean(text) + " ...", end="")
+
+    def dots() -> None:
+        while not done.wait(PATIENCE):
+            _write(sys.stderr, ".", end="")
+
+    ticking = threading.Thread(target=dots, daemon=True)
+    if sys.stderr.isatty():
+        ticking.start()
+    try:
+        yield outcomes.append
+    finally:
+        done.set()
+        if ticking.is_alive():
+            ticking.join()
+        say(f" {', '.join(outcomes)}" if outcomes else "")
+
+
+@contextmanager
+def progress(label: str, unit: str = "") -> Iterator[Callable[[int, int], None]]:
+    """A bar for something that is counted; yields `advance(done, total)`.
+
+    It appears on a terminal and only when the work takes longer than PATIENCE; else its last state is said as a line.
+    """
+    bar = _bar(label, unit)
+    started, counted = time.monotonic(), (0, 0)
+    appears = threading.Timer(PATIENCE, bar.start)
+    if sys.stderr.isatty():
+        appears.start()
+
+    def advance(done: int, total: int) -> None:
+        nonlocal counted
+        counted = (done, total)
+        bar.update(bar.task_ids[0], completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        appears.cancel()
+        if appears.ident:
+            appears.join()
+        if bar.live.is_started:
+            bar.stop()
+        elif any(counted):
+            done, total = counted
+            say(f"{label}  {done}/{total} {unit}  {time.monotonic() - started:.1f} s")
+
+
+def _bar(label: str, unit: str) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("{task.description} ", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn(" {task.completed}/{task.total} {task.fields[unit]} ", markup=False),
+        TextColumn("{task.elapsed:.1f} s", markup=False),
+        console=Console(file=sys.stderr, highlight=False),
+    )
+    bar.add_task(_clean(label), unit=_clean(unit), total=0)
+    return bar
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table for people: numbers stand to the right; what is to be copied is never cut."""
+
+    title: str
+    right: bool = False
+    whole: bool = False
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, talk: bool = False) -> None:
+    """A table for people, on stdout or as talk on stderr: one line a row, cut to a terminal's width, whole elsewhere.
+
+    rows: strings of a store may stand in them as they are.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [[Text(_clean(for_terminal(cell))) for cell in row] for row in rows]
+    lines = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, column in enumerate(columns):
+        lines.add_column(
+            Text(for_terminal(column.title)),
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            min_width=max((row[index].cell_len for row in cells), default=0) if column.whole else None,
+        )
+    for row in cells:
+        lines.add_row(*row)
+    stream = sys.stderr if talk else sys.stdout
+    Console(file=stream, width=None if stream.isatty() else 100_000, highlight=False).print(lines)
+
+
+def can_show(text: str) -> bool:
+    """Whether the person's terminal has characters for this."""
+    try:
+        text.encode(sys.stderr.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _exit_code_of(command: Callable[[], object]) -> int:
+    try:
+        command()
+        sys.stdout.flush()
+    except QualiaLabError as error:
+        return fail(error)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        complain(QualiaLabError(error.format_message(), f"See {context.command_path} --help." if context else ""))
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        say("\ninterrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader has what it wanted (`| head`). Python would complain once more when it flushes at exit.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        return fail(error)
+    return 0
+
+
+def _write(stream: TextIO, text: str, end: str = "\n") -> None:
+    stream.write(text + end)
+    stream.flush()
+
+
+def _clean(text: str) -> str:
+    """The text without secrets and without anything that steers a terminal."""
+    for uri in _uris:
+        text = uri.redact(text)
+    return visible(text)
+
+
+def _say_labelled(label: str, colour: str, sentence: str) -> None:
+    plain = not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    shown = label if plain else f"\x1b[{colour}m{label}\x1b[0m"
+    _write(sys.stderr, f"{shown} {for_terminal(_clean(sentence))}")
+
+
+def _in_place(text: str) -> str:
+    """The text on one line, every character still where it was."""
+    return visible(re.sub(r"\s", " ", text))
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
