@@ -1,0 +1,134 @@
+"""Metric histories as numbers: one series per run, NaN and infinite values apart, long ones reduced and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    Numbers = npt.NDArray[np.float64]
+
+# MLflow stores infinity in SQL as the largest double, 1.797e308.
+INFINITE_FROM = 1.79e308
+
+MOST_POINTS = 1000  # drawn of one series; more than a screen has columns
+_MOST_ODD = 200  # NaN and infinite points marked in one series
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric of one run.
+
+    x: steps, or the unit of its History; y: values, NaN where a value is not finite; both reduced to what is drawn.
+    odd_x, odd_y: where values are not finite, and which: NaN, inf or -inf.
+    recorded, odd: how many points there are in the store, and how many of them are not finite.
+    last: the finite value of the highest step, or NaN when there is none.
+    """
+
+    run_id: str
+    x: Numbers
+    y: Numbers
+    odd_x: Numbers
+    odd_y: Numbers
+    recorded: int
+    odd: int
+    last: float
+
+    @property
+    def reduced(self) -> bool:
+        """Whether points are left out."""
+        return len(self.x) < self.recorded
+
+
+@dataclass(frozen=True)
+class History:
+    """One metric of several runs, in the order of the runs; runs that never recorded it are not in it."""
+
+    key: str
+    x_unit: Literal["step", "s", "min", "h"]
+    series: tuple[Series, ...]
+
+
+def real(values: Numbers) -> Numbers:
+    """The values with MLflow's stand-in for infinity made infinite again."""
+    return np.where(np.abs(values) >= INFINITE_FROM, np.sign(values) * np.inf, values)
+
+
+def metric_series(history: pa.Table, run_ids: Sequence[str], key: str, *, most_points: int = MOST_POINTS) -> History:
+    """The series of one metric from a table of histories (schema.METRIC_HISTORY).
+
+    x is the step; where every step of every run is 0 and some run has several points, it is the time since that
+    run's first point. Equal steps all stay, ordered by step, time and value as MLflow orders them.
+    """
+    import pyarrow.compute as pc
+
+    rows = history.filter(pc.and_(pc.equal(history["key"], key), pc.is_in(history["run_id"], pc.unique(_ids(run_ids)))))
+    runs = rows["run_id"].to_numpy()
+    steps, times = (rows[name].to_numpy().astype(np.float64) for name in ("step", "timestamp"))
+    values = real(rows["value"].fill_null(np.nan).to_numpy().astype(np.float64))
+    number = {run_id: index for index, run_id in enumerate(run_ids)}
+    owner = np.fromiter((number[run_id] for run_id in runs), dtype=np.int64, count=len(runs))
+    order = np.lexsort((values, times, steps, owner))
+    owner, steps, times, values = owner[order], steps[order], times[order], values[order]
+    bounds = np.searchsorted(owner, np.arange(len(run_ids) + 1))
+    spans = [(start, end) for start, end in pairwise(bounds) if end > start]
+
+    unit: Literal["step", "s", "min", "h"] = "step"
+    x = steps
+    if not steps.any() and any(end - start > 1 for start, end in spans):
+        x = times.copy()
+        for start, end in spans:
+            x[start:end] = (x[start:end] - x[start]) / 1000
+        longest = x.max()
+        unit = "s" if longest < 600 else "min" if longest < 18_000 else "h"
+        x /= {"s": 1, "min": 60, "h": 3600}[unit]
+    series = tuple(_series(run_ids[owner[start]], x[start:end], values[start:end], most_points) for start, end in spans)
+    return History(key, unit, series)
+
+
+def rank(history: History, *, greater_is_better: bool | None) -> tuple[Series, ...]:
+    """The series, best last value first; in their order where no direction is known. Those without one stand last."""
+    if greater_is_better is None:
+        return tuple(sorted(history.series, key=lambda one: bool(np.isnan(one.last))))
+    sign = -1 if greater_is_better else 1
+    return tuple(sorted(history.series, key=lambda one: (bool(np.isnan(one.last)), sign * np.nan_to_num(one.last))))
+
+
+def reduce_points(y: Numbers, most: int) -> npt.NDArray[np.int64]:
+    """Indices of at most `most` points that show what all show: of every bucket the first, last, lowest and highest.
+
+    So the first and last point and every spike stay. y holds NaN at gaps; a bucket of NaN only keeps its ends.
+    """
+    if len(y) <= most:
+        return np.arange(len(y))
+    edges = np.linspace(0, len(y), max(1, most // 4) + 1).astype(np.int64)
+    starts, ends = edges[:-1], edges[1:]
+    keep = [starts, ends - 1]
+    low, high = np.where(np.isnan(y), np.inf, y), np.where(np.isnan(y), -np.inf, y)
+    keep.append(np.array([start + low[start:end].argmin() for start, end in zip(starts, ends, strict=True)]))
+    keep.append(np.array([start + high[start:end].argmax() for start, end in zip(starts, ends, strict=True)]))
+    return np.unique(np.concatenate(keep))
+
+
+def _ids(run_ids: Sequence[str]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(list(run_ids), pa.string())
+
+
+def _series(run_id: str, x: Numbers, values: Numbers, most_points: int) -> Series:
+    finite = np.isfinite(values)
+    y = np.where(finite, values, np.nan)
+    drawn = reduce_points(y, most_points)
+    odd = np.flatnonzero(~finite)
+    marked = odd[np.unique(np.linspace(0, len(odd) - 1, _MOST_ODD).astype(np.int64))] if len(odd) > _MOST_ODD else odd
+    last = float(values[finite][-1]) if finite.any() else float("nan")
+    return Series(run_id, x[drawn], y[drawn], x[marked], values[marked], len(values), len(odd), last)

@@ -1,0 +1,80 @@
+"""Axes from data: limits with air around them, logarithmic where decades are spanned, edges for what is not finite."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.charts.chart import Axis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qualia_lab.charts.chart import Numbers
+
+# Air around the data, as a part of the axis.
+_AIR = 0.05
+
+
+def fitting_axis(label: str, values: Numbers, *, log: bool | None = None, air: float = _AIR) -> Axis:
+    """An axis on which every finite value is seen; log=None: logarithmic when all are positive over two decades."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return Axis(label, (0.0, 1.0))
+    low, high = float(finite.min()), float(finite.max())
+    if low <= 0:
+        log = False
+    elif log is None:
+        log = high / low >= 100
+    if log:
+        if low == high:
+            return Axis(label, (low / 2, high * 2), log=True)
+        factor = (high / low) ** air
+        return Axis(label, (low / factor, min(high * factor, 1e308)), log=True)
+    if low == high:
+        half = abs(low) * 0.1 or 0.5
+        return Axis(label, (low - half, high + half))
+    margin = (high / 2 - low / 2) * 2 * air if math.isfinite(high - low) else high * air
+    return Axis(label, (low - margin, high + margin))
+
+
+def edge(value: float, axis: Axis) -> float:
+    """Where a value that is not finite is marked: +inf at the upper end of the axis, -inf and NaN at the lower."""
+    return axis.limits[1] if value == math.inf else axis.limits[0]
+
+
+def named_axis(label: str, names: Sequence[str], *, downwards: bool = False) -> Axis:
+    """An axis with a name at each of the positions 0, 1, 2, ..."""
+    ends = (-0.6, len(names) - 0.4)
+    ticks = tuple((float(position), name) for position, name in enumerate(names))
+    return Axis(label, (ends[1], ends[0]) if downwards else ends, ticks=ticks)
+
+
+def direction(greater_is_better: bool | None) -> str:
+    """Which way is better, in words for an axis or a note; "" where that is not known."""
+    if greater_is_better is None:
+        return ""
+    return "higher is better" if greater_is_better else "lower is better"
+
+
+def told_apart(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels by run id, in their order, those that several runs share with the beginning of the run id behind."""
+    seen: dict[str, int] = {}
+    for label in labels.values():
+        seen[label] = seen.get(label, 0) + 1
+    return {
+        run_id: f"{label} · {run_id[:6]}" if seen[label] > 1 or not label.strip() else label
+        for run_id, label in labels.items()
+    }
+
+
+def number_text(value: float) -> str:
+    """A number as people read it: four significant digits."""
+    return f"{value:.4g}"
+
+
+def count_text(count: int, one: str, many: str = "") -> str:
+    """`1 run`, `2 runs`, `12,000 points`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

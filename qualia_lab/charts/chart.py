@@ -1,0 +1,129 @@
+"""Chart: a picture as a frozen value of marks, with three faces of the same size and colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.float64]
+
+Dash = Literal["solid", "dash", "dot", "dashdot"]
+
+PLOTLY_MIME = "application/vnd.plotly.v1+json"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points joined in their order; a NaN is a gap. Without a label it is not in the legend."""
+
+    x: Numbers
+    y: Numbers
+    colour: str
+    label: str = ""
+    dash: Dash = "solid"
+    width: float = 1.8
+    hover: bool = True
+
+
+@dataclass(frozen=True)
+class Points:
+    """Single points, each with a text of its own where `texts` is given."""
+
+    x: Numbers
+    y: Numbers
+    colours: tuple[str, ...]  # one for each point, or one for all
+    label: str = ""
+    texts: tuple[str, ...] = ()
+    symbol: Literal["circle", "x"] = "circle"
+    size: float = 8
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """Quartiles and whiskers of one group, standing at `position` on the x axis."""
+
+    position: float
+    low: float
+    q1: float
+    median: float
+    q3: float
+    high: float
+    colour: str
+
+
+Mark = Line | Points | Box
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis: its name, and the limits within which it is drawn (data values, also when it is logarithmic).
+
+    ticks: positions and their texts where the positions stand for names; () lets the faces choose numbers.
+    """
+
+    label: str
+    limits: tuple[float, float]
+    log: bool = False
+    ticks: tuple[tuple[float, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes and what is drawn in it."""
+
+    x: Axis
+    y: Axis
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What is drawn, in data: panels side by side under one title.
+
+    title: what is seen.  note: what a reader has to know (what is left out, what was reduced).
+    sentence: the chart in words, with its n; the face of those who see no picture.
+    Every string may come from a store: the faces escape, nobody else has to.
+    Panels after the first share its y axis and show no tick texts of their own.
+    """
+
+    title: str
+    panels: tuple[Panel, ...]
+    sentence: str
+    note: str = ""
+    height: int = 420  # pixels; more where the legend needs it
+
+    def plotly(self) -> dict[str, Any]:
+        """The figure as plotly's JSON, plain values only."""
+        from qualia_lab.charts.plotly_face import plotly_figure
+
+        return plotly_figure(self)
+
+    def png(self) -> bytes:
+        """The figure as a PNG image, drawn by matplotlib at one and a half times its size in pixels."""
+        from qualia_lab.charts.png_face import draw_png
+
+        return draw_png(self)
+
+    def __repr__(self) -> str:
+        from qualia_lab.escaping import one_line
+
+        return one_line(" ".join(filter(None, (self.sentence, self.note))))
+
+    def _repr_mimebundle_(
+        self,
+        include: Sequence[str] | None = None,  # noqa: ARG002 - IPython's signature; it filters the answer itself
+        exclude: Sequence[str] | None = None,  # noqa: ARG002
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All faces at once: whoever shows it takes the best that it can show."""
+        from qualia_lab.charts.frame import take_frame
+
+        frame = take_frame(self)
+        data = {PLOTLY_MIME: self.plotly(), "image/png": self.png(), "text/plain": repr(self)}
+        return data, {"image/png": {"width": frame.width, "height": frame.height}}

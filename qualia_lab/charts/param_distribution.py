@@ -1,0 +1,144 @@
+"""How a metric is distributed over the values of a param."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.distributions import group_by_param, pair_up
+from qualia_lab.charts.axes import count_text, direction, fitting_axis, named_axis, number_text, told_apart
+from qualia_lab.charts.chart import Box, Chart, Line, Panel, Points
+from qualia_lab.charts.colours import DATA, FILL, INK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from qualia_lab.analysis.distributions import Group, Pairs
+    from qualia_lab.charts.chart import Axis, Mark, Numbers
+
+_MOST_GROUPS = 12
+_MOST_NUMBERS = 6  # more different numbers than that are a scale, not groups
+_BOX_FROM = 5  # runs; with fewer, quartiles say less than the points
+_SPREAD = 0.16
+
+
+def param_distribution(
+    params: pa.Table,
+    metrics: pa.Table,
+    labels: Mapping[str, str],
+    param: str,
+    metric: str,
+    *,
+    greater_is_better: bool | None = None,
+) -> Chart:
+    """The latest value of a metric against a param.
+
+    A numeric param with more than 6 values is drawn as a scatter, on a logarithmic axis over two decades; any other in
+    groups: every run as a point, a box behind them from 5 runs on, else a line at the median.
+
+    Args:
+        params: schema.PARAMS.
+        metrics: schema.METRICS.
+        labels: what to call each run, by run id, in the order of the notebook.
+        param: the param; its values are texts, and numbers where all of them are.
+        metric: the metric.
+        greater_is_better: the metric's direction; None where that is not known.
+    """
+    pairs = pair_up(params, metrics, list(labels), param, metric)
+    names = told_apart(labels)
+    y_axis = fitting_axis(metric, np.array(pairs.metric, dtype=np.float64), air=0.07)
+    notes = [
+        f"n = {len(pairs.run_ids)}" + (f", {direction(greater_is_better)}." if direction(greater_is_better) else ".")
+    ]
+    groups: tuple[Group, ...] = ()
+    if pairs.numbers is not None and len(set(pairs.numbers)) > _MOST_NUMBERS:
+        panel = _scatter(pairs, names, param, y_axis)
+    else:
+        groups = group_by_param(pairs)
+        if len(groups) > _MOST_GROUPS:
+            most = sorted(groups, key=lambda group: -len(group.run_ids))[:_MOST_GROUPS]
+            notes.append(f"Showing the {_MOST_GROUPS} most frequent of {len(groups)} values.")
+            groups = tuple(group for group in groups if group in most)
+        panel = _groups(groups, names, param, y_axis)
+    if missing := _missing(pairs, param, metric):
+        notes.append(f"Not shown: {missing}.")
+    return Chart(
+        title=f"{metric} by {param}",
+        panels=(panel,),
+        sentence=_sentence(pairs, groups, param, metric),
+        note=" ".join(notes),
+        height=400,
+    )
+
+
+def _scatter(pairs: Pairs, names: Mapping[str, str], param: str, y_axis: Axis) -> Panel:
+    x = np.array(pairs.numbers, dtype=np.float64)
+    texts = tuple(
+        f"{names[run_id]}: {number_text(value)} at {text}"
+        for run_id, value, text in zip(pairs.run_ids, pairs.metric, pairs.params, strict=True)
+    )
+    y = np.array(pairs.metric)
+    return Panel(fitting_axis(param, x), y_axis, (Points(x, y, (DATA,), texts=texts, opacity=_opacity(len(x))),))
+
+
+def _groups(groups: Sequence[Group], names: Mapping[str, str], param: str, y_axis: Axis) -> Panel:
+    """A column of points for each group, spread a little so that equal values are seen."""
+    longest = max(8, 96 // max(1, len(groups)))
+    ticks = [f"{_cut(group.value, longest)} (n={len(group.run_ids)})" for group in groups]
+    marks: list[Mark] = []
+    for position, group in enumerate(groups):
+        low, median, high = group.quartiles
+        if len(group.run_ids) >= _BOX_FROM:
+            reach = 1.5 * (high - low)
+            inside = [value for value in group.metric if low - reach <= value <= high + reach]
+            marks.append(Box(float(position), min(inside), low, median, high, max(inside), FILL))
+        else:
+            ends = np.array([position - 0.25, position + 0.25])
+            marks.append(Line(ends, np.array([median, median]), INK, width=1.5, hover=False))
+    for position, group in enumerate(groups):
+        texts = tuple(
+            f"{names[run_id]}: {number_text(value)}" for run_id, value in zip(group.run_ids, group.metric, strict=True)
+        )
+        x = position + _spread(len(group.run_ids))
+        marks.append(Points(x, np.array(group.metric), (DATA,), texts=texts, opacity=_opacity(len(x)), size=7))
+    return Panel(named_axis(param, ticks), y_axis, tuple(marks))
+
+
+def _spread(count: int) -> Numbers:
+    """Distances from the middle of a group: the golden ratio's multiples lie evenly for any count, and never change."""
+    if count < 3:
+        return np.zeros(count)
+    return np.array([(index * 0.6180339887 % 1 - 0.5) * 2 * _SPREAD for index in range(count)])
+
+
+def _opacity(count: int) -> float:
+    return 0.85 if count <= 100 else 0.5
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _missing(pairs: Pairs, param: str, metric: str) -> str:
+    parts = [
+        (pairs.without_param, f"without {param}"),
+        (pairs.without_metric, f"without {metric}"),
+        (pairs.not_finite, f"whose {metric} is NaN or infinite"),
+    ]
+    return ", ".join(f"{count_text(count, 'run')} {what}" for count, what in parts if count)
+
+
+def _sentence(pairs: Pairs, groups: Sequence[Group], param: str, metric: str) -> str:
+    """The chart in words."""
+    if not pairs.run_ids:
+        return f"{metric} by {param}: no run has both."
+    said = f"{metric} by {param}, {count_text(len(pairs.run_ids), 'run')}."
+    if not groups:
+        return said
+    medians = "; ".join(
+        f"{group.value}: {number_text(group.quartiles[1])} (n={len(group.run_ids)})" for group in groups
+    )
+    return f"{said} Medians: {medians}."

@@ -1,0 +1,180 @@
+"""A chart as a PNG image by matplotlib, on a canvas of its own: no pyplot, no state, no user's style."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.charts.chart import Box, Line
+from qualia_lab.charts.colours import GRID, INK, QUIET
+from qualia_lab.charts.frame import (
+    EDGE,
+    NOTE_LINE,
+    SMALL_SIZE,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    entry_text,
+    label_text,
+    legend_marks,
+    take_frame,
+)
+
+if TYPE_CHECKING:
+    from qualia_lab.charts.chart import Axis, Chart, Mark, Panel
+    from qualia_lab.charts.frame import Frame
+
+_DPI = 100  # of the layout: a pixel of the frame is a hundredth of an inch
+_SHARPNESS = 1.5  # pixels of the image for one of the frame
+_POINT = 72 / _DPI  # points for a pixel
+_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
+
+
+def draw_png(chart: Chart) -> bytes:
+    """Draw the chart; a character that no font has is drawn as a box, without a warning."""
+    from matplotlib import style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    frame = take_frame(chart)
+    with style.context("default"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        figure = Figure(figsize=(frame.width / _DPI, frame.height / _DPI), dpi=_DPI, facecolor="white")
+        FigureCanvasAgg(figure)
+        _write_heading(figure, frame)
+        inner_width = (frame.width - frame.left - frame.right) / frame.width
+        inner_height = (frame.height - frame.top - frame.bottom) / frame.height
+        panels = []
+        for index, (panel, (start, end)) in enumerate(zip(chart.panels, frame.spans, strict=True)):
+            place = (
+                frame.left / frame.width + start * inner_width,
+                frame.bottom / frame.height,
+                (end - start) * inner_width,
+                inner_height,
+            )
+            panels.append(figure.add_axes(place))
+            _draw_panel(panels[-1], panel, first=index == 0)
+        if first_label := chart.panels[0].y.label:
+            middle = (frame.bottom + (frame.height - frame.top - frame.bottom) / 2) / frame.height
+            figure.text(
+                (EDGE + 6) / frame.width,
+                middle,
+                label_text(first_label),
+                rotation=90,
+                va="center",
+                ha="center",
+                **_font(TEXT_SIZE, INK),
+            )
+        _write_legend(panels[-1], chart, frame)
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=_DPI * _SHARPNESS, metadata={"Software": None})
+    return image.getvalue()
+
+
+def _font(size: float, colour: str) -> dict[str, Any]:
+    """Text that is only text: `$` in a run's name starts no formula."""
+    return {"fontsize": size * _POINT, "color": colour, "parse_math": False}
+
+
+def _write_heading(figure: Any, frame: Frame) -> None:
+    left, top = EDGE / frame.width, frame.height - EDGE
+    figure.text(left, top / frame.height, frame.title, va="top", weight=600, **_font(TITLE_SIZE, INK))
+    for index, line in enumerate(frame.note):
+        height = (top - 30 - NOTE_LINE * index) / frame.height
+        figure.text(left, height, line, va="top", **_font(SMALL_SIZE, QUIET))
+
+
+def _draw_panel(axes: Any, panel: Panel, *, first: bool) -> None:
+    for mark in panel.marks:
+        _draw(axes, mark)
+    _shape(axes, axes.xaxis, panel.x)
+    _shape(axes, axes.yaxis, panel.y)
+    axes.set_xlabel(label_text(panel.x.label), labelpad=8, **_font(TEXT_SIZE, INK))
+    axes.tick_params(length=0, labelsize=SMALL_SIZE * _POINT, labelcolor=QUIET, pad=6, which="both")
+    if not first:
+        axes.tick_params(labelleft=False)
+    axes.grid(visible=True, which="major", color=GRID, linewidth=1 * _POINT)
+    axes.set_axisbelow(True)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _draw(axes: Any, mark: Mark) -> None:
+    """One mark."""
+    if isinstance(mark, Box):
+        stats = {"med": mark.median, "q1": mark.q1, "q3": mark.q3, "whislo": mark.low, "whishi": mark.high}
+        line = {"color": QUIET, "linewidth": 1.2 * _POINT}
+        axes.bxp(
+            [stats],
+            positions=[mark.position],
+            widths=0.5,
+            showfliers=False,
+            patch_artist=True,
+            manage_ticks=False,
+            boxprops={"facecolor": mark.colour, "edgecolor": QUIET, "linewidth": 1.2 * _POINT},
+            medianprops=line,
+            whiskerprops=line,
+            capprops=line,
+        )
+    elif isinstance(mark, Line):
+        axes.plot(mark.x, mark.y, _DASHES[mark.dash], color=mark.colour, linewidth=mark.width * _POINT)
+    else:
+        outline = {"edgecolors": "white", "linewidths": 0.8 * _POINT} if mark.symbol == "circle" else {"linewidths": 0}
+        axes.scatter(
+            mark.x,
+            mark.y,
+            s=(mark.size * _POINT) ** 2,
+            c=mark.colours if len(mark.colours) > 1 else [mark.colours[0]] * len(mark.x),
+            marker="o" if mark.symbol == "circle" else "X",
+            alpha=mark.opacity,
+            clip_on=False,
+            zorder=3,
+            **outline,
+        )
+
+
+def _shape(axes: Any, drawn: Any, axis: Axis) -> None:
+    """Scale, limits and ticks of one axis."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    name = "x" if drawn is axes.xaxis else "y"
+    if axis.log:
+        axes.set(**{f"{name}scale": "log"})
+        drawn.set_major_locator(LogLocator(numticks=9))
+        drawn.set_minor_locator(NullLocator())
+    axes.set(**{f"{name}lim": axis.limits})
+    if axis.ticks:
+        drawn.set_ticks([position for position, _ in axis.ticks], [label_text(text) for _, text in axis.ticks])
+        for text in drawn.get_ticklabels():
+            text.set_parse_math(False)
+    elif not axis.log:
+        drawn.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
+
+
+def _write_legend(axes: Any, chart: Chart, frame: Frame) -> None:
+    """The legend right of the panels. Its texts are set after it is made: matplotlib leaves out those with a `_`."""
+    from matplotlib.lines import Line2D
+
+    marks = legend_marks(chart)
+    if not marks:
+        return
+    samples = [
+        Line2D([], [], color=mark.colour, linestyle=_DASHES[mark.dash], linewidth=mark.width * _POINT)
+        if isinstance(mark, Line)
+        else Line2D([], [], color=mark.colours[0], linestyle="", marker="o" if mark.symbol == "circle" else "X")
+        for mark in marks
+    ]
+    legend = axes.figure.legend(
+        samples,
+        [str(index) for index in range(len(samples))],
+        loc="upper left",
+        bbox_to_anchor=((frame.width - frame.right + 10) / frame.width, 1 - (frame.top - 4) / frame.height),
+        frameon=False,
+        fontsize=SMALL_SIZE * _POINT,
+        labelspacing=0.55,
+        handlelength=2.6,
+        borderaxespad=0,
+        borderpad=0,
+    )
+    for text, mark in zip(legend.get_texts(), marks, strict=True):
+        text.set(text=entry_text(mark.label), color=INK, parse_math=False)
