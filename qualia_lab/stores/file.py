@@ -1,0 +1,443 @@
+"""FileStore: an mlruns folder, read straight from its files; nothing in it is created or changed."""
+
+# Paths are plain strings here: a Path object per file takes longer than opening it.
+# ruff: noqa: PTH112, PTH118, PTH119
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+
+from qualia_lab import schema
+from qualia_lab.errors import StoreNotFound, StoreUnreadable
+from qualia_lab.stores.mlruns import Root, UnreadableError, read_meta, read_points
+from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, integer, status, text
+from qualia_lab.tables import RunTables, run_tables, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from qualia_lab.selection import Query, View
+    from qualia_lab.stores.protocol import ArtifactPlace
+
+    Row = dict[str, Any]
+
+Value = TypeVar("Value")
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}\Z")
+_WINDOWS_PATH = re.compile(r"/?[A-Za-z]:[\\/]")
+_NOT_EXPERIMENTS = {"models"}  # the model registry
+_NOT_RUNS = {"tags", "datasets", "traces", "models"}
+_RUN_PARTS = ("params", "metrics", "tags")
+_POINTS_PER_BATCH = 50_000
+
+
+def path_of_uri(uri: str) -> Path:
+    """The path that a plain path or `file:` URI means: percent-encoding undone, a Windows drive kept."""
+    if uri[:5].lower() != "file:":
+        return Path(uri)
+    # `file:C:\\x` and `file:relative` are no proper URIs, and MLflow writes them.
+    rest = uri[5:]
+    path = unquote(urlsplit(uri).path) if rest.startswith("//") else unquote(rest)
+    return Path(path[1:] if path.startswith("/") and _WINDOWS_PATH.match(path) else path)
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    """An experiment's folder; its meta.yaml is read when a row of it is wanted."""
+
+    experiment_id: str
+    path: str
+    deleted: bool
+
+    def lifecycle_stage(self, recorded: Any) -> str:
+        """What lies in the trash is deleted, whatever its files still say."""
+        return "deleted" if self.deleted else text(recorded) or "active"
+
+
+@dataclass
+class _Rows:
+    """The rows of RunTables while they are collected."""
+
+    tables: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in schema.TABLES})
+
+    def problem(self, run_id: str | None, subject: str, reason: object) -> None:
+        self.tables["problems"].append({"run_id": run_id, "subject": text(subject), "reason": str(reason)})
+
+    def built(self) -> RunTables:
+        return run_tables(**{name: table_of(schema.TABLES[name], rows) for name, rows in self.tables.items()})
+
+
+class FileStore:
+    """A folder of experiments of runs, as MLflow's file store writes it: TrackingStore over plain files.
+
+    A folder without its meta.yaml is an experiment or a run all the same, and `problems` says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.uri = self.path.as_uri()
+        self._root = Root(self.path)
+
+    def read_experiments(self, view: View = "active") -> pa.Table:
+        """Experiments with run counts and last activity, latest activity first."""
+        rows = []
+        for experiment in self._experiments():
+            row = self._experiment_row(experiment, _Rows())
+            if not _matches(view, row["lifecycle_stage"]):
+                continue
+            runs = [run for run in self._light_runs(experiment) if _matches(view, run["lifecycle_stage"])]
+            times = [time for run in runs for time in (run["start_time"], run["end_time"]) if time is not None]
+            rows.append({**row, "run_count": len(runs), "last_activity": max(times, default=None)})
+        rows.sort(key=lambda row: (row["last_activity"] is None, -(row["last_activity"] or 0), row["experiment_id"]))
+        return table_of(schema.EXPERIMENT_LIST, rows)
+
+    def read_runs(self, query: Query) -> pa.Table:
+        """The runs that match, in the query's order."""
+        from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
+
+        condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
+        rows = [
+            run
+            for experiment in self._experiments()
+            if self._is_asked_for(experiment, query)
+            for run in self._light_runs(experiment)
+            if _matches(query.view, run["lifecycle_stage"]) and (not query.run_ids or run["run_id"] in query.run_ids)
+        ]
+        by_id = {row["run_id"]: row for row in rows}
+        if needed_tables(condition, orders) == {"runs"}:
+            tables = run_tables(runs=table_of(schema.RUNS, rows))
+        else:
+            tables = self.read(list(by_id))
+        matching = select_runs(condition, orders, tables)[: query.limit]
+        return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
+
+    def read(self, run_ids: Sequence[str]) -> RunTables:
+        """Everything about these runs but histories and artifacts; missing ones are named."""
+        found = self._find(run_ids)
+        rows = _Rows()
+        experiments = {experiment.experiment_id: experiment for experiment, _ in found.values()}
+        for experiment in experiments.values():
+            rows.tables["experiments"].append(self._experiment_row(experiment, rows))
+            self._read_experiment(experiment, set(found), rows)
+        datasets = {name: self._datasets(experiment, rows) for name, experiment in experiments.items()}
+        for run_id in dict.fromkeys(run_ids):
+            if run_id in found:
+                experiment, path = found[run_id]
+                self._read_run(experiment, run_id, path, datasets[experiment.experiment_id], rows)
+            else:
+                rows.tables["missing"].append({"run_id": run_id, "reason": "the store has no folder of this run"})
+        return rows.built()
+
+    def read_metric_history(
+        self, run_ids: Sequence[str], keys: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Every recorded point of these metrics, batch by batch; lines that cannot be read are named by `read`."""
+        wanted = None if keys is None else set(keys)
+        columns: tuple[list[Any], ...] = ([], [], [], [], [])
+        for run_id, (_, path) in self._find(run_ids).items():
+            for key, file in self._files(None, path, "metrics", _Rows()):
+                if wanted is not None and key not in wanted:
+                    continue
+                try:
+                    points = sorted(
+                        read_points(self._root, file)[0], key=lambda point: (*point[:2], *_nan_last(point[2]))
+                    )
+                except (UnreadableError, FileNotFoundError):
+                    continue
+                for column, values in zip(columns[2:], zip(*points, strict=True), strict=False):
+                    column.extend(values)
+                columns[0].extend([run_id] * len(points))
+                columns[1].extend([key] * len(points))
+                if len(columns[0]) >= _POINTS_PER_BATCH:
+                    yield _history(columns)
+                    columns = ([], [], [], [], [])
+        if columns[0]:
+            yield _history(columns)
+
+    def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
+        """Where the artifacts of this run are: where they were recorded, or in the run's own folder."""
+        from qualia_lab.stores.places import artifact_place
+
+        return artifact_place(run_id, artifact_uri, beside=self.path)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    # Which folders are what.
+
+    def _experiments(self) -> list[_Experiment]:
+        """Every experiment, also the deleted ones."""
+        if not self.path.is_dir():
+            raise StoreNotFound(f"There is no folder {self.path}.", "Check the path; nothing was created.")
+        try:
+            active, trash = (self._root.folders(os.path.join(self._root.real, name)) for name in ("", ".trash"))
+        except UnreadableError as error:
+            raise StoreUnreadable(
+                f"The folder {self.path} could not be read: {error}.", "Check who may read it."
+            ) from error
+        candidates = [
+            *(_Experiment(name, path, deleted=False) for name, path in active.items() if name not in _NOT_EXPERIMENTS),
+            *(_Experiment(name, path, deleted=True) for name, path in trash.items()),
+        ]
+        found = [
+            candidate
+            for candidate in candidates
+            if not candidate.experiment_id.startswith(".")
+            and (os.path.lexists(os.path.join(candidate.path, "meta.yaml")) or self._run_folders(candidate))
+        ]
+        if not found and (self.path / "mlruns").is_dir():
+            raise StoreUnreadable(
+                f"The folder {self.path} holds no experiments itself.", f"Point at {self.path / 'mlruns'} instead."
+            )
+        return found
+
+    def _run_folders(self, experiment: _Experiment) -> dict[str, str]:
+        """The runs of an experiment as {run_id: path}: what has a meta.yaml, and what looks like a run without one."""
+        try:
+            folders = self._root.folders(experiment.path)
+        except UnreadableError:
+            return {}
+        return {
+            name: path
+            for name, path in folders.items()
+            if name not in _NOT_RUNS
+            and (
+                os.path.lexists(os.path.join(path, "meta.yaml"))
+                or (_RUN_ID.match(name) and any(os.path.isdir(os.path.join(path, part)) for part in _RUN_PARTS))
+            )
+        }
+
+    def _find(self, run_ids: Iterable[str]) -> dict[str, tuple[_Experiment, str]]:
+        """Experiment and path of these runs, in this order, as far as they are there."""
+        everything = {
+            run_id: (experiment, path)
+            for experiment in reversed(self._experiments())  # of a run that is there twice, the active one counts
+            for run_id, path in self._run_folders(experiment).items()
+        }
+        return {run_id: everything[run_id] for run_id in dict.fromkeys(run_ids) if run_id in everything}
+
+    def _is_asked_for(self, experiment: _Experiment, query: Query) -> bool:
+        if query.experiment_ids:
+            return experiment.experiment_id in query.experiment_ids
+        return _matches(query.view, self._experiment_row(experiment, _Rows())["lifecycle_stage"])
+
+    # What a folder says.
+
+    def _meta(self, run_id: str | None, subject: str, path: str, rows: _Rows) -> Row:
+        """The meta.yaml of a folder; where it cannot be read, none, and a problem."""
+        try:
+            self._root.check(path)
+            return dict(read_meta(self._root, os.path.join(path, "meta.yaml")))
+        except UnreadableError as error:
+            rows.problem(run_id, subject, f"meta.yaml: {error}")
+            return {}
+
+    def _files(self, run_id: str | None, path: str, part: str, rows: _Rows) -> Iterator[tuple[str, str]]:
+        """(key, path) of the files of one part of a run; a problem where they cannot be listed."""
+        try:
+            for key, file in self._root.files(os.path.join(path, part)):
+                yield text(key) or "", file
+        except UnreadableError as error:
+            rows.problem(run_id, part, error)
+
+    def _values(self, run_id: str | None, path: str, part: str, rows: _Rows) -> dict[str, str]:
+        """{key: value} of params or tags, one file each; those that cannot be read are problems."""
+        values = {}
+        for key, file in self._files(run_id, path, part, rows):
+            try:
+                data = self._root.read(file)
+            except FileNotFoundError:
+                continue  # deleted since the folder was listed
+            except UnreadableError as error:
+                rows.problem(run_id, f"{part.removesuffix('s')} {key}", error)
+                continue
+            values[key] = decoded(data)
+            if "\\x" in values[key] and not _is_utf8(data):
+                rows.problem(run_id, f"{part.removesuffix('s')} {key}", "it is not UTF-8; bytes stand as \\xNN")
+        return values
+
+    def _experiment_row(self, experiment: _Experiment, rows: _Rows) -> Row:
+        meta = _Meta(self._meta(None, f"experiment {experiment.experiment_id}", experiment.path, rows), rows)
+        return {
+            "experiment_id": text(experiment.experiment_id),
+            "name": meta.text("name") or text(experiment.experiment_id),
+            "artifact_location": meta.text("artifact_location"),
+            "lifecycle_stage": experiment.lifecycle_stage(meta.text("lifecycle_stage")),
+            "creation_time": meta.integer("creation_time"),
+            "last_update_time": meta.integer("last_update_time"),
+        }
+
+    def _light_runs(self, experiment: _Experiment) -> Iterator[Row]:
+        """The rows of an experiment's runs, with no more files opened than they need."""
+        rows = _Rows()
+        for run_id, path in self._run_folders(experiment).items():
+            yield self._run_row(experiment, run_id, path, None, rows)
+
+    def _run_row(
+        self, experiment: _Experiment, run_id: str, path: str, tags: dict[str, str] | None, rows: _Rows
+    ) -> Row:
+        """The row of one run; of its tags only the needed ones are read when they are not given."""
+        meta = _Meta(self._meta(run_id, "run", path, rows), rows, run_id)
+        recorded = meta.text("experiment_id")
+        if recorded not in (None, experiment.experiment_id):
+            rows.problem(
+                run_id, "experiment_id", f"meta.yaml says {recorded}, the folder is {experiment.experiment_id}"
+            )
+        name = meta.text("run_name")
+        if not name:
+            name = self._tag(path, "mlflow.runName", tags) or meta.text("name")
+        return {
+            "run_id": text(run_id),
+            "experiment_id": text(experiment.experiment_id),
+            "run_name": name,
+            "status": status(meta.text("status"), RUN_STATUSES),
+            "start_time": meta.integer("start_time"),
+            "end_time": meta.integer("end_time"),
+            "user_id": meta.text("user_id"),
+            "lifecycle_stage": experiment.lifecycle_stage(meta.text("lifecycle_stage")),
+            "artifact_uri": meta.text("artifact_uri"),
+            "parent_run_id": self._tag(path, "mlflow.parentRunId", tags),
+        }
+
+    def _tag(self, path: str, key: str, tags: dict[str, str] | None) -> str | None:
+        """One tag of a run, from those that were read, or else from its file."""
+        if tags is not None:
+            return tags.get(key)
+        folder = os.path.join(path, "tags")
+        try:
+            self._root.check(path)
+            self._root.check(folder)
+            return decoded(self._root.read(os.path.join(folder, key)))
+        except (UnreadableError, FileNotFoundError):
+            return None
+
+    def _read_run(self, experiment: _Experiment, run_id: str, path: str, datasets: dict[str, Row], rows: _Rows) -> None:
+        """Everything about one run, into the rows."""
+        tags = self._values(run_id, path, "tags", rows)
+        rows.tables["runs"].append(self._run_row(experiment, run_id, path, tags, rows))
+        rows.tables["tags"] += [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
+        params = self._values(run_id, path, "params", rows)
+        rows.tables["params"] += [{"run_id": run_id, "key": key, "value": value} for key, value in params.items()]
+        for key, file in self._files(run_id, path, "metrics", rows):
+            try:
+                points, problem = read_points(self._root, file)
+            except (UnreadableError, FileNotFoundError) as error:
+                rows.problem(run_id, f"metric {key}", error)
+                continue
+            if problem or not points:
+                rows.problem(run_id, f"metric {key}", problem or "it has no value")
+            if points:
+                step, timestamp, value = max(points)
+                latest = {"run_id": run_id, "key": key, "value": value, "step": step, "timestamp": timestamp}
+                rows.tables["metrics"].append(latest)
+        self._read_inputs(run_id, path, datasets, rows)
+
+    def _read_inputs(self, run_id: str, path: str, datasets: dict[str, Row], rows: _Rows) -> None:
+        """The datasets of a run: inputs/ID/meta.yaml names a folder among its experiment's datasets."""
+        for subject, folder in self._folders(run_id, os.path.join(path, "inputs"), rows).items():
+            meta = self._meta(run_id, f"input {subject}", folder, rows)
+            if meta.get("source_type") != "DATASET":
+                continue
+            dataset = datasets.get(str(meta.get("source_id")))
+            if dataset is None:
+                rows.problem(run_id, f"input {subject}", "its dataset is not in the store")
+                continue
+            tags = meta.get("tags")
+            context = tags.get("mlflow.data.context") if isinstance(tags, dict) else None
+            rows.tables["datasets"].append({"run_id": run_id, **dataset, "context": text(context)})
+
+    def _read_experiment(self, experiment: _Experiment, run_ids: set[str], rows: _Rows) -> None:
+        """The tags of an experiment, and those of its logged models that came from these runs."""
+        experiment_id = text(experiment.experiment_id)
+        tags = self._values(None, experiment.path, "tags", rows)
+        rows.tables["experiment_tags"] += [
+            {"experiment_id": experiment_id, "key": key, "value": value} for key, value in tags.items()
+        ]
+        for name, folder in self._folders(None, os.path.join(experiment.path, "models"), rows).items():
+            found = self._meta(None, f"logged model {name}", folder, rows)
+            run_id = found.get("source_run_id")
+            if run_id not in run_ids or found.get("lifecycle_stage") == "deleted":
+                continue
+            meta = _Meta(found, rows, run_id)
+            rows.tables["logged_models"].append(
+                {
+                    "run_id": run_id,
+                    "model_id": text(name),
+                    "experiment_id": experiment_id,
+                    "name": meta.text("name"),
+                    "model_type": meta.text("model_type"),
+                    "status": status(meta.text("status"), MODEL_STATUSES),
+                    "artifact_location": meta.text("artifact_location"),
+                    "creation_time": meta.integer("creation_timestamp"),
+                    "last_updated_time": meta.integer("last_updated_timestamp"),
+                }
+            )
+
+    def _datasets(self, experiment: _Experiment, rows: _Rows) -> dict[str, Row]:
+        """The datasets of an experiment as {id: the columns they fill}."""
+        columns = ("name", "digest", "source_type", "source", "schema", "profile")
+        found = {}
+        for name, folder in self._folders(None, os.path.join(experiment.path, "datasets"), rows).items():
+            meta = _Meta(self._meta(None, f"dataset {name}", folder, rows), rows)
+            found[name] = {column: meta.text(column) for column in columns}
+        return found
+
+    def _folders(self, run_id: str | None, path: str, rows: _Rows) -> dict[str, str]:
+        """The folders in a folder; a problem where they cannot be listed."""
+        try:
+            return self._root.folders(path)
+        except UnreadableError as error:
+            rows.problem(run_id, os.path.basename(path), error)
+            return {}
+
+
+@dataclass(frozen=True)
+class _Meta:
+    """The fields of a meta.yaml by type; one that has another type is a problem, and null."""
+
+    fields: Row
+    rows: _Rows
+    run_id: str | None = None
+
+    def text(self, name: str) -> str | None:
+        return self._as(text, name)
+
+    def integer(self, name: str) -> int | None:
+        return self._as(integer, name)
+
+    def _as(self, kind: Callable[[Any], Value], name: str) -> Value | None:
+        try:
+            return kind(self.fields.get(name))
+        except ValueError as error:
+            self.rows.problem(self.run_id, name, f"meta.yaml: {error}")
+            return None
+
+
+def _matches(view: View, lifecycle_stage: str) -> bool:
+    return view == "all" or (lifecycle_stage == "deleted") == (view == "deleted")
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _nan_last(value: float) -> tuple[bool, float]:
+    return (value != value, value)  # noqa: PLR0124 - only NaN differs from itself
+
+
+def _history(columns: tuple[list[Any], ...]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, item.type) for column, item in zip(columns, schema.METRIC_HISTORY, strict=True)],
+        schema=schema.METRIC_HISTORY,
+    )
