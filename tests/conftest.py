@@ -1,0 +1,88 @@
+"""Fixtures that every test may ask for: strangers' stores, real servers, and stores filled with the sample.
+
+What a machine does not have is skipped with a sentence; with CI=true it is a failure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from . import servers
+
+os.environ.update(servers.QUIET)
+os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow's client is the oracle of file stores too
+for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+    os.environ.pop(name, None)
+
+
+def missing(what: str) -> None:
+    """This machine lacks something a test needs: skip it, or fail where everything is promised."""
+    if os.environ.get("CI", "").lower() in ("true", "1"):
+        pytest.fail(f"{what} (with CI=true nothing is skipped)", pytrace=False)
+    pytest.skip(what)
+
+
+@contextlib.contextmanager
+def running(server):
+    """The server's URI, for as long as this lasts."""
+    with contextlib.ExitStack() as stack:
+        try:
+            uri = stack.enter_context(server)
+        except servers.ServerMissing as error:
+            missing(str(error))
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of strangers' stores and the hostile corpus, beside the checkout. Never written to."""
+    folder = Path(__file__).parents[1].resolve().parent / "shared" / "data"
+    if not folder.is_dir():
+        missing("there is no folder shared/data beside the checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sqlite_sample(tmp_path_factory) -> Path:
+    """A SQLite file filled with the sample. Copy it before writing to it."""
+    from .stores.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("sqlite")
+    write_sample(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """The URI of an empty PostgreSQL database."""
+    with running(servers.embedded_postgresql(tmp_path_factory.mktemp("postgresql"))) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def system_postgresql():
+    """The URI of an empty database on the PostgreSQL of this machine."""
+    with running(servers.system_postgresql()) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """The URI of an empty MariaDB database."""
+    with running(servers.mariadb()) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory):
+    """The URI of an `mlflow server` over a SQLite file of its own, filled with the sample through the server."""
+    from .stores.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("server")
+    with running(servers.mlflow_server(f"sqlite:///{folder / 'mlflow.db'}", folder)) as uri:
+        write_sample(uri)
+        yield uri

