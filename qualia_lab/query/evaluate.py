@@ -1,0 +1,150 @@
+"""Conditions and orders evaluated on RunTables: the runs that match, in order."""
+
+from __future__ import annotations
+
+import operator
+import re
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.query.conditions import And, Comparison, Condition, Field, Not, Or, Order, is_numeric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from qualia_lab.tables import RunTables
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "IN": lambda value, values: value in values,
+    "NOT IN": lambda value, values: value not in values,
+}
+# A param or tag is a number when it is written like this: the same in every store, so no `nan`, `inf`, `1_000` or ` 1`.
+NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+_NUMBER = re.compile(NUMBER_PATTERN)
+# ILIKE folds the letters that SQLite folds, so that it means the same in every store.
+ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+def select_runs(condition: Condition | None, orders: Sequence[Order], tables: RunTables) -> list[str]:
+    """The ids of the runs that match, in order: by the orders, then newest first, then by run id."""
+    evaluation = _Evaluation(tables)
+    matching = evaluation.everything if condition is None else evaluation.matching(condition)
+    return evaluation.ordered(matching, orders)
+
+
+class _Evaluation:
+    """The tables, and what was looked up in them so far."""
+
+    def __init__(self, tables: RunTables) -> None:
+        self.tables = tables
+        self.everything = set(tables.run_ids)
+        self.known: dict[Field, list[tuple[str, Any]]] = {}
+
+    def matching(self, condition: Condition) -> set[str]:
+        """The ids of the runs for which the condition holds."""
+        if isinstance(condition, Not):
+            return self.everything - self.matching(condition.part)
+        if isinstance(condition, And):
+            return set.intersection(*(self.matching(part) for part in condition.parts))
+        if isinstance(condition, Or):
+            return set.union(*(self.matching(part) for part in condition.parts))
+        values = self.values(condition.field)
+        if condition.operator == "IS NULL":
+            return self.everything - {run_id for run_id, _ in values}
+        holds = predicate(condition)
+        return self.everything.intersection(run_id for run_id, value in values if holds(value))
+
+    def values(self, field: Field) -> list[tuple[str, Any]]:
+        """(run id, value) of every run that has the field; several of a run for datasets."""
+        if field not in self.known:
+            self.known[field] = [(run_id, value) for run_id, value in self.read(field) if value is not None]
+        return self.known[field]
+
+    def read(self, field: Field) -> Iterator[tuple[str, Any]]:
+        if field.kind == "attribute":
+            yield from zip(self.tables.run_ids, self.read_attribute(field.key), strict=True)
+            return
+        table = getattr(self.tables, field.table)
+        column = field.key
+        if field.kind != "dataset":
+            import pyarrow.compute as pc
+
+            table, column = table.filter(pc.equal(table.column("key"), field.key)), "value"
+        yield from zip(table.column("run_id").to_pylist(), table.column(column).to_pylist(), strict=True)
+
+    def read_attribute(self, key: str) -> list[Any]:
+        """One value for each run, in the order of the table."""
+        runs = self.tables.runs
+        if key == "duration":
+            start, end = runs.column("start_time").to_pylist(), runs.column("end_time").to_pylist()
+            pairs = zip(start, end, strict=True)
+            return [None if first is None or last is None else (last - first) / 1000 for first, last in pairs]
+        if key == "experiment_name":
+            experiments = self.tables.experiments
+            ids, names = experiments.column("experiment_id").to_pylist(), experiments.column("name").to_pylist()
+            name_of = dict(zip(ids, names, strict=True))
+            return [name_of.get(experiment_id) for experiment_id in runs.column("experiment_id").to_pylist()]
+        values: list[Any] = runs.column(key).to_pylist()
+        return [value or None for value in values] if key == "run_name" else values
+
+    def ordered(self, run_ids: set[str], orders: Sequence[Order]) -> list[str]:
+        """The runs sorted by each key in turn; the last key first, because sorting is stable."""
+        newest = Order(Field("attribute", "start_time"), descending=True)
+        result = sorted(run_ids)
+        for order in reversed([*orders, newest]):
+            value_of = dict(self.values(order.field))
+            present = [run_id for run_id in result if run_id in value_of and value_of[run_id] == value_of[run_id]]
+            present.sort(key=value_of.__getitem__, reverse=order.descending)
+            nan = [run_id for run_id in result if run_id in value_of and value_of[run_id] != value_of[run_id]]
+            result = present + nan + [run_id for run_id in result if run_id not in value_of]
+        return result
+
+
+def predicate(comparison: Comparison) -> Callable[[Any], bool]:
+    """Whether a value that is there, as the store has it, satisfies the comparison."""
+    if comparison.operator == "IS NOT NULL":
+        return lambda _: True
+    wanted: Any = comparison.value
+    negated, _, like = comparison.operator.rpartition(" ")
+    if like in ("LIKE", "ILIKE"):
+        matches = _like(wanted, fold=like == "ILIKE")
+        return (lambda value: not matches(value)) if negated else matches
+    compare = _COMPARE[comparison.operator]
+    if is_numeric(wanted) and comparison.field.kind in ("param", "tag"):
+        return lambda text: _NUMBER.fullmatch(text) is not None and compare(float(text), wanted)
+    return lambda value: compare(value, wanted)
+
+
+def _like(pattern: str, *, fold: bool) -> Callable[[str], bool]:
+    """LIKE as SQLite has it: `%` is any text, `_` any character, nothing escapes them.
+
+    Piece by piece between the `%`, each at the first place where it fits, so no pattern takes more than linear time
+    for each piece, as one regular expression would.
+    """
+    pieces = (pattern.translate(ASCII_LOWER) if fold else pattern).split("%")
+    first, *rest = [
+        (re.compile("".join("." if char == "_" else re.escape(char) for char in piece), re.DOTALL), len(piece))
+        for piece in pieces
+    ]
+
+    def matches(text: str) -> bool:
+        text = text.translate(ASCII_LOWER) if fold else text
+        if not rest:
+            return first[0].fullmatch(text) is not None
+        if first[0].match(text) is None:
+            return False
+        position = first[1]
+        for piece, length in rest[:-1]:
+            found = piece.search(text, position)
+            if found is None:
+                return False
+            position = found.start() + length
+        last, length = rest[-1]
+        return len(text) - length >= position and last.match(text, len(text) - length) is not None
+
+    return matches

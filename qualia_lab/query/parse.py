@@ -1,0 +1,316 @@
+"""The tokens of a filter become a condition, or an error that points at the place.
+
+MLflow's grammar means what it means to MLflow on SQLite. Added are OR, NOT and parentheses, IN, BETWEEN and IS NULL
+for every field, numbers against params and tags, dates and ages against times, and a few attributes.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+from sys import float_info
+from typing import TYPE_CHECKING
+
+from qualia_lab.errors import FilterError
+from qualia_lab.query.conditions import (
+    TEXT_ATTRIBUTES,
+    TIME_ATTRIBUTES,
+    And,
+    Comparison,
+    Condition,
+    Field,
+    Not,
+    Or,
+    Order,
+    Scalar,
+)
+from qualia_lab.query.fields import attribute_of, field_of_path, has_text, is_statistic, name_of, statistic_error
+from qualia_lab.query.tokens import HINTS, Token, is_number, tokens_of, unquoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+_DEEPEST, _LONGEST = 50, 200
+_LONGEST_AGO = 10_000 * 365 * 86_400  # seconds
+
+
+def parse_filter(text: str) -> Condition | None:
+    """The condition that a filter states; None for an empty one.
+
+    A date without a time zone is in the local one, as `git log --since` has it; an age (`7 days ago`) counts from now.
+    Raises FilterError with the place where the text stopped making sense.
+    """
+    parser = _Parser(text)
+    if parser.here.kind == "end":
+        return None
+    condition = parser.expression(0)
+    if parser.here.kind != "end":
+        raise parser.rest_error()
+    return condition
+
+
+def parse_order_by(texts: Sequence[str]) -> tuple[Order, ...]:
+    """The sort keys of texts such as `metrics.acc DESC`; of a field given twice the first counts.
+
+    Raises FilterError; its text is the one of the texts that is wrong.
+    """
+    orders: dict[Field, Order] = {}
+    for text in texts:
+        parser = _Parser(text)
+        while True:
+            field = parser.field()
+            if field.kind == "dataset":
+                raise parser.error("Runs cannot be ordered by a dataset, because a run may have several.", back=1)
+            direction = parser.take_keyword("ASC", "DESC")
+            orders.setdefault(field, Order(field, descending=direction == "DESC"))
+            if not parser.take_sign(","):
+                break
+        if parser.here.kind != "end":
+            raise parser.error(
+                f"Expected ASC or DESC, not {parser.here.text}.", "An order is a field, then ASC or DESC."
+            )
+    return tuple(orders.values())
+
+
+class _Parser:
+    """A place in the tokens of one text, and a method for each rule of the grammar."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = tokens_of(text)
+        self.index = 0
+        self.count = 0
+
+    @property
+    def here(self) -> Token:
+        return self.tokens[self.index]
+
+    def advance(self) -> Token:
+        token = self.here
+        self.index = min(self.index + 1, len(self.tokens) - 1)
+        return token
+
+    def take_keyword(self, *keywords: str) -> str:
+        """The keyword that stands here, passed over; "" when it is none of these."""
+        return self.advance().keyword if self.here.keyword in keywords else ""
+
+    def take_sign(self, *signs: str) -> str:
+        return self.advance().text if self.here.kind == "sign" and self.here.text in signs else ""
+
+    def error(self, message: str, hint: str = "", *, back: int = 0) -> FilterError:
+        token = self.tokens[max(self.index - back, 0)]
+        return FilterError(message, hint, text=self.text, position=token.position)
+
+    def rest_error(self) -> FilterError:
+        token = self.here
+        if token.text == ")":
+            return self.error("This closing parenthesis was never opened.", "Remove it, or open one before.")
+        return self.error(
+            f"Expected AND, OR or the end of the filter, not {token.text}.",
+            HINTS.get(token.text, "Conditions are joined by AND or OR; a string with spaces needs quotes."),
+        )
+
+    # expression := conjunction (OR conjunction)*
+
+    def expression(self, depth: int) -> Condition:
+        parts = [self.conjunction(depth)]
+        while self.take_keyword("OR"):
+            parts.append(self.conjunction(depth))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+    # conjunction := negation (AND negation)*
+
+    def conjunction(self, depth: int) -> Condition:
+        parts = [self.negation(depth)]
+        while self.take_keyword("AND"):
+            parts.append(self.negation(depth))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    # negation := NOT negation | "(" expression ")" | comparison
+
+    def negation(self, depth: int) -> Condition:
+        if depth > _DEEPEST:
+            raise self.error(
+                f"Conditions are nested more than {_DEEPEST} deep here.", "Write the filter with fewer levels."
+            )
+        if self.take_keyword("NOT"):
+            return Not(self.negation(depth + 1))
+        if self.here.text == "(":
+            opening = self.advance()
+            condition = self.expression(depth + 1)
+            if self.here.kind == "end":
+                raise FilterError(
+                    "This parenthesis is never closed.", "Add a ).", text=self.text, position=opening.position
+                )
+            if not self.take_sign(")"):
+                raise self.rest_error()
+            return condition
+        return self.comparison()
+
+    def comparison(self) -> Condition:
+        """One field, an operator, and what the operator wants."""
+        self.count += 1
+        if self.count > _LONGEST:
+            raise self.error(f"A filter has {_LONGEST} comparisons at most.", "Use IN for long lists of values.")
+        field = self.field()
+        if self.take_keyword("IS"):
+            negated = self.take_keyword("NOT")
+            if not self.take_keyword("NULL"):
+                raise self.error("Expected NULL or NOT NULL after IS.", "Use = to compare with a value.")
+            return Comparison(field, "IS NOT NULL" if negated else "IS NULL")
+        start = self.index
+        negated = self.take_keyword("NOT")
+        if self.take_keyword("IN"):
+            return Comparison(field, "NOT IN" if negated else "IN", self.values(field))
+        if self.take_keyword("BETWEEN"):
+            self.must_be_numeric(field, "BETWEEN")
+            low = self.value(field, numeric=True)
+            if not self.take_keyword("AND"):
+                raise self.error("Expected AND between the two ends.", "Write BETWEEN low AND high.")
+            high = self.value(field, numeric=True)
+            if negated:
+                return Or((Comparison(field, "<", low), Comparison(field, ">", high)))
+            return And((Comparison(field, ">=", low), Comparison(field, "<=", high)))
+        like = self.take_keyword("LIKE", "ILIKE")
+        if like:
+            if not has_text(field):
+                raise self.error(
+                    f"{like} compares text, and {name_of(field)} is a number.", "Use =, <, > and so on.", back=1
+                )
+            return Comparison(field, f"{negated} {like}".strip(), self.value(field, numeric=False))
+        self.index = start
+        operator = self.take_sign("=", "!=", "<>", "<", "<=", ">", ">=")
+        if not operator:
+            raise self.operator_error(field)
+        if operator in ("=", "!=", "<>"):
+            return Comparison(field, "!=" if operator == "<>" else operator, self.value(field))
+        self.must_be_numeric(field, operator)
+        return Comparison(field, operator, self.value(field, numeric=True))
+
+    def must_be_numeric(self, field: Field, operator: str) -> None:
+        if field.kind == "dataset" or (field.key in TEXT_ATTRIBUTES and field.kind == "attribute"):
+            raise self.error(
+                f"{operator} compares numbers, and {name_of(field)} is text.", "Use =, !=, LIKE or IN.", back=1
+            )
+
+    def operator_error(self, field: Field) -> FilterError:
+        token = self.here
+        if token.kind == "end":
+            return self.error(
+                f"After {name_of(field)} an operator and a value are missing.", "For example: = 'value', or > 1."
+            )
+        if token.text == "(" and field.kind == "metric" and is_statistic(field.key):
+            return statistic_error(field, self.text, self.tokens[self.index - 1].position)
+        return self.error(
+            f"Expected an operator after {name_of(field)}, not {token.text}.",
+            HINTS.get(token.text, "Operators are = != < <= > >= LIKE ILIKE IN BETWEEN and IS NULL, also with NOT."),
+        )
+
+    # field := path | bare or quoted attribute
+
+    def field(self) -> Field:
+        token = self.advance()
+        if token.kind == "end":
+            raise self.error("A field is missing here.", "For example metrics.accuracy, params.lr or status.")
+        if token.kind == "path":
+            return field_of_path(token, self.text)
+        if token.kind in ("word", "quoted"):
+            return attribute_of(unquoted(token.text), token, self.text)
+        raise self.error(
+            f"Expected a field such as metrics.accuracy, params.lr or status, not {token.text}.",
+            HINTS.get(token.text, "The field stands left of the operator, its value right of it."),
+            back=0 if self.here is token else 1,
+        )
+
+    # values := "(" value ("," value)* ")"
+
+    def values(self, field: Field) -> tuple[Scalar, ...]:
+        if not self.take_sign("("):
+            raise self.error("Expected a list in parentheses after IN.", "For example: IN ('a', 'b').")
+        values = [self.value(field)]
+        while self.take_sign(","):
+            values.append(self.value(field, numeric=not isinstance(values[0], str)))
+        if not self.take_sign(")"):
+            raise self.error("Expected a comma or a closing parenthesis in this list.", "For example: IN ('a', 'b').")
+        return tuple(values)
+
+    def value(self, field: Field, *, numeric: bool | None = None) -> Scalar:
+        """The value that stands here, as this field wants it; numeric: whether a number or text is wanted."""
+        if field.kind == "attribute" and field.key in TIME_ATTRIBUTES:
+            return self.moment(field)
+        if field.kind == "attribute" and field.key == "duration":
+            return min(self.number(field) * self.unit(), float_info.max)
+        if not has_text(field):
+            return self.number(field)
+        is_number = self.here.kind == "number" and field.kind in ("param", "tag")
+        if numeric or (numeric is None and is_number):
+            return self.number(field)
+        return self.string(field)
+
+    def string(self, field: Field) -> str:
+        token = self.here
+        if token.kind == "quoted" and not token.text.startswith("`"):
+            return unquoted(self.advance().text)
+        if token.kind in ("number", "word", "path", "quoted"):
+            bare = token.text.strip("`")
+            raise self.error(f"{name_of(field)} is text, so its value needs quotes.", f"Write '{bare}'.")
+        raise self.value_error(field, "text in quotes")
+
+    def number(self, field: Field) -> float:
+        token = self.here
+        if token.kind == "number":
+            value = float(self.advance().text)
+            if abs(value) == float("inf"):
+                hint = "The largest is 1.7976931348623157e308, and MLflow's databases store infinity as that."
+                raise self.error(f"{token.text} is larger than any number.", hint, back=1)
+            return value
+        if token.kind == "quoted":
+            bare = unquoted(token.text)
+            hint = f"Write {bare} without quotes." if is_number(bare) else "Write a number without quotes."
+            raise self.error(f"{name_of(field)} is compared with a number here, and {token.text} is text.", hint)
+        raise self.value_error(field, "a number")
+
+    def moment(self, field: Field) -> int | float:
+        """Milliseconds since 1970 from a number of them, a date in quotes, or an age."""
+        token = self.here
+        if token.kind == "number":
+            amount = self.number(field)
+            unit = self.unit(default=0)
+            if not unit:
+                return int(token.text) if re.fullmatch(r"[+-]?[0-9]{1,18}", token.text) else amount
+            if not self.take_keyword("AGO"):
+                raise self.error(f"{name_of(field)} is a time, and this is a length of time.", "Write: 7 days ago.")
+            if abs(amount) * unit > _LONGEST_AGO:
+                raise self.error("No run is that old.", "Write an age such as 7 days ago.", back=3)
+            return round((time.time() - amount * unit) * 1000)
+        if token.kind != "quoted" or token.text.startswith("`"):
+            raise self.value_error(field, "a time")
+        try:
+            date = datetime.fromisoformat(unquoted(token.text).strip()).astimezone()
+        except (ValueError, OverflowError, OSError):
+            hint = "Write '2026-11-01', '2026-11-01 14:30', '2026-11-01T14:30:00Z' or 7 days ago."
+            raise self.error(f"{token.text} is no date.", hint) from None
+        self.advance()
+        return round(date.timestamp() * 1000)
+
+    def unit(self, default: int = 1) -> int:
+        """The seconds of the unit of time that stands here; the default when there is none."""
+        name = self.here.keyword.lower()
+        for unit, seconds in _SECONDS.items():
+            if name in (unit, unit + "s"):
+                self.advance()
+                return seconds
+        if self.here.kind == "word" and self.here.keyword not in ("AND", "OR", "NOT"):
+            raise self.error(
+                f"{self.here.text} is no unit of time.", f"Units are {', '.join(f'{u}s' for u in _SECONDS)}."
+            )
+        return default
+
+    def value_error(self, field: Field, wanted: str) -> FilterError:
+        token = self.here
+        if token.kind == "end":
+            return self.error(f"A value is missing here: {name_of(field)} wants {wanted}.")
+        hint = "Infinity is 1.7976931348623157e308 in MLflow's databases." if "INF" in token.keyword else ""
+        return self.error(f"{name_of(field)} wants {wanted} here, not {token.text}.", HINTS.get(token.text, hint))

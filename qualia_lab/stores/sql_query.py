@@ -1,0 +1,326 @@
+"""A query as SQL: conditions and sort keys for a SELECT from `runs`, of one meaning on every database.
+
+MLflow's own SQL leaves to the database whether `LIKE` minds case, what escapes in it, and how text sorts; here it is
+said each time, so that all agree with MLflow on SQLite.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from qualia_lab.errors import FilterError
+from qualia_lab.query import And, Comparison, Condition, Field, Not, Order, parse_filter, parse_order_by
+from qualia_lab.query.conditions import TEXT_ATTRIBUTES, is_numeric
+from qualia_lab.query.evaluate import ASCII_LOWER, NUMBER_PATTERN
+from qualia_lab.stores.sql_tables import (
+    datasets,
+    experiments,
+    input_tags,
+    inputs,
+    latest_metrics,
+    metrics,
+    params,
+    runs,
+    tags,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.selection import Query
+
+    Column = sa.ColumnElement[Any]
+    Truth = sa.ColumnElement[bool]
+
+_LARGEST_ID = 2**63 - 1
+# Beyond this many values a list goes as one parameter: databases limit how many a statement has (SQLite 32,766).
+_MANY = 1000
+
+
+def conditions(query: Query, *, dialect_name: str, has: frozenset[str]) -> tuple[list[Truth], list[Column]]:
+    """What a SELECT from `runs` needs in WHERE (all must hold) and in ORDER BY to answer the query, but its limit.
+
+    dialect_name: SQLAlchemy's name of the database.
+    has: the tables that exist, and the columns as `table.column`.
+
+    Without experiments or run ids the runs are those of experiments of the query's view. Raises FilterError.
+    """
+    condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
+    compiler = _Compiler(dialect_name, has)
+    where = _chosen(query, compiler)
+    if condition is not None:
+        where.append(compiler.condition(condition))
+    return where, compiler.order_by(orders)
+
+
+def _chosen(query: Query, compiler: _Compiler) -> list[Truth]:
+    """The query's experiments, run ids and view."""
+    where: list[Truth] = []
+    if query.run_ids:
+        where.append(compiler.among(runs.c.run_uuid, query.run_ids))
+    if query.experiment_ids:
+        numbers = [int(text) for text in query.experiment_ids if text.isascii() and text.isdecimal()]
+        where.append(runs.c.experiment_id.in_([number for number in numbers if number <= _LARGEST_ID]))
+    if query.view != "all":
+        where.append(runs.c.lifecycle_stage == query.view)
+        if not query.run_ids and not query.experiment_ids:
+            of_view = sa.select(experiments.c.experiment_id).where(experiments.c.lifecycle_stage == query.view)
+            where.append(runs.c.experiment_id.in_(of_view))
+    return where
+
+
+class _Compiler:
+    """Conditions to SQL expressions for one database and its schema."""
+
+    def __init__(self, dialect_name: str, has: frozenset[str]) -> None:
+        self.dialect = "mysql" if dialect_name == "mariadb" else dialect_name
+        self.has = has
+
+    # Conditions. Each is true or false, never NULL, so that NOT means what it says.
+
+    def condition(self, condition: Condition) -> Truth:
+        if isinstance(condition, Comparison):
+            return self.comparison(condition)
+        if isinstance(condition, Not):
+            return sa.not_(self.condition(condition.part))
+        parts = [self.condition(part) for part in condition.parts]
+        return sa.and_(*parts) if isinstance(condition, And) else sa.or_(*parts)
+
+    def comparison(self, comparison: Comparison) -> Truth:
+        field = comparison.field
+        if comparison.operator == "IS NULL":
+            return sa.not_(self.comparison(Comparison(field, "IS NOT NULL")))
+        if field.kind == "dataset":
+            return self.dataset(comparison)
+        if field.kind == "metric":
+            return self.metric(comparison)
+        if field.kind in ("param", "tag"):
+            table = params if field.kind == "param" else tags
+            return self.row_of_run(table, field.key).where(self.compared(table.c.value, comparison)).exists()
+        value = self.attribute(field.key)
+        return sa.and_(value.is_not(None), self.compared(value, comparison))
+
+    def metric(self, comparison: Comparison) -> Truth:
+        """NaN is stored as 0 and a mark: it is unequal to every number, and nothing else."""
+        value, is_nan = self.latest_metric(comparison.field.key)
+        holds = self.compared(value, comparison)
+        if comparison.operator in ("!=", "NOT IN"):
+            holds = sa.or_(holds, is_nan)
+        elif comparison.operator != "IS NOT NULL":
+            holds = sa.and_(holds, sa.not_(is_nan))
+        return sa.and_(value.is_not(None), holds)
+
+    def dataset(self, comparison: Comparison) -> Truth:
+        """True of one dataset of the run at least."""
+        if "inputs" not in self.has:
+            return sa.false()
+        used = sa.and_(
+            inputs.c.destination_type == "RUN",
+            inputs.c.destination_id == runs.c.run_uuid,
+            inputs.c.source_type == "DATASET",
+        )
+        rows: sa.Select[Any] = sa.select(sa.literal_column("1")).where(used).correlate(runs)
+        if comparison.field.key == "context":
+            value = input_tags.c.value
+            tagged = self.equal(input_tags.c.name, "mlflow.data.context")
+            rows = rows.where(input_tags.c.input_uuid == inputs.c.input_uuid, tagged)
+        else:
+            value = datasets.c[comparison.field.key]
+            rows = rows.where(datasets.c.dataset_uuid == inputs.c.source_id)
+        return rows.where(value.is_not(None), self.compared(value, comparison)).exists()
+
+    # Sort keys. Databases disagree on where NULL sorts and on the order of text, so both are said.
+
+    def order_by(self, orders: Sequence[Order]) -> list[Column]:
+        newest = Order(Field("attribute", "start_time"), descending=True)
+        columns = [column for order in [*orders, newest] for column in self.sort_key(order)]
+        return [*columns, self.sorted_text(runs.c.run_uuid)]
+
+    def sort_key(self, order: Order) -> tuple[Column, Column]:
+        field = order.field
+        if field.kind == "metric":
+            value, is_nan = self.latest_metric(field.key)
+            rank = sa.case((value.is_(None), 2), (is_nan, 1), else_=0)
+        else:
+            if field.kind == "attribute":
+                value = self.attribute(field.key)
+            else:
+                value = self.value_of_key(params if field.kind == "param" else tags, field.key)
+            rank = sa.case((value.is_(None), 1), else_=0)
+            if field.kind != "attribute" or field.key in TEXT_ATTRIBUTES:
+                value = self.sorted_text(value)
+        return rank, value.desc() if order.descending else value.asc()
+
+    # Where a field's value stands.
+
+    def row_of_run(self, table: sa.TableClause, key: str, *columns: Column) -> sa.Select[Any]:
+        """A select of the row of the outer query's run that has this key."""
+        return (
+            sa.select(*(columns or (sa.literal_column("1"),)))
+            .select_from(table)
+            .where(table.c.run_uuid == runs.c.run_uuid, self.equal(table.c.key, key))
+            .correlate(runs)
+        )
+
+    def value_of_key(self, table: sa.TableClause, key: str) -> Column:
+        return self.row_of_run(table, key, table.c.value).scalar_subquery()
+
+    def latest_metric(self, key: str) -> tuple[Column, Truth]:
+        """The value, NULL without one, and whether it is NaN; out of all points in schemas without latest_metrics."""
+        if "latest_metrics" in self.has:
+            is_nan = self.row_of_run(latest_metrics, key, latest_metrics.c.is_nan).scalar_subquery()
+            return self.value_of_key(latest_metrics, key), is_nan == sa.true()
+        latest = [metrics.c[name].desc() for name in ("step", "timestamp", "value") if f"metrics.{name}" in self.has]
+        value = self.row_of_run(metrics, key, metrics.c.value).order_by(*latest).limit(1).scalar_subquery()
+        if "metrics.is_nan" not in self.has:
+            return value, sa.false()
+        is_nan = self.row_of_run(metrics, key, metrics.c.is_nan).order_by(*latest).limit(1).scalar_subquery()
+        return value, is_nan == sa.true()
+
+    def attribute(self, key: str) -> Column:
+        if key == "run_id":
+            return runs.c.run_uuid
+        if key == "run_name":  # before MLflow 1.30 only the tag has it
+            return sa.func.coalesce(sa.func.nullif(runs.c.name, ""), self.value_of_key(tags, "mlflow.runName"))
+        if key == "parent_run_id":
+            return self.value_of_key(tags, "mlflow.parentRunId")
+        if key == "experiment_id":
+            return sa.cast(runs.c.experiment_id, sa.String(20))
+        if key == "experiment_name":
+            named = sa.select(experiments.c.name).where(experiments.c.experiment_id == runs.c.experiment_id)
+            return named.correlate(runs).scalar_subquery()
+        if key == "duration":  # e0: a floating-point number to every database
+            return (runs.c.end_time - runs.c.start_time) / sa.literal_column("1000e0")
+        return runs.c[key]
+
+    # Comparisons of a value that is there.
+
+    def compared(self, column: Column, comparison: Comparison) -> Truth:
+        operator, value = comparison.operator, comparison.value
+        if operator == "IS NOT NULL" or value is None:
+            return sa.true()
+        if is_numeric(value):
+            if comparison.field.kind in ("param", "tag"):
+                column = self.number(column)
+                value = (
+                    tuple(map(self.literal_number, value)) if isinstance(value, tuple) else self.literal_number(value)
+                )
+            if isinstance(value, tuple):
+                return column.in_(value) if operator == "IN" else column.not_in(value)
+            return column.op(operator, is_comparison=True)(value)
+        if isinstance(value, tuple):
+            among = self.among(column, [str(text) for text in value])
+            return among if operator == "IN" else sa.not_(among)
+        if operator in ("=", "!="):
+            equal = self.equal(column, str(value))
+            return equal if operator == "=" else sa.not_(equal)
+        like = self.like(column, str(value), fold=operator.endswith("ILIKE"))
+        return sa.not_(like) if operator.startswith("NOT") else like
+
+    def equal(self, column: Column, value: str) -> Truth:
+        """The same characters; MySQL's collations ignore case, accents and trailing spaces unless told otherwise."""
+        if self.dialect != "mysql":
+            return column == value
+        return sa.and_(column == value, _as_bytes(column) == value)
+
+    def among(self, column: Column, values: Sequence[str]) -> Truth:
+        """Equal to one of these texts."""
+        if self.dialect == "mysql":
+            return sa.and_(column.in_(values), _as_bytes(column).in_(values))
+        if len(values) > _MANY and self.dialect == "sqlite":
+            rows = sa.func.json_each(json.dumps(values)).table_valued("value")
+            return column.in_(sa.select(rows.c.value))
+        if len(values) > _MANY and self.dialect == "postgresql":
+            return column == sa.any_(sa.literal(list(values), sa.ARRAY(sa.String)))
+        return column.in_(values)
+
+    def like(self, column: Column, pattern: str, *, fold: bool) -> Truth:
+        """LIKE that minds case, in which nothing escapes `%` and `_`; fold: ILIKE, which ignores the case of ASCII."""
+        if fold:
+            pattern = pattern.translate(ASCII_LOWER)
+        if self.dialect == "sqlite":  # its LIKE minds case only where a PRAGMA says so
+            glob = "".join(_GLOB.get(char, char) for char in pattern)
+            return (sa.func.lower(column) if fold else column).op("GLOB", is_comparison=True)(glob)
+        if self.dialect == "mysql":
+            if fold:  # LOWER knows more letters there than ASCII
+                return _as_unicode(column).op("REGEXP", is_comparison=True)(_regular_expression(pattern))
+            return _as_unicode(column).like(pattern.replace("\\", "\\\\"))
+        if self.dialect == "postgresql":
+            folded = sa.func.lower(sa.collate(column, "C")) if fold else column
+            return folded.like(pattern.replace("\\", "\\\\"))
+        return (sa.func.lower(column) if fold else column).like(pattern)
+
+    def number(self, text: Column) -> Column:
+        """The number that a text spells, NULL when it is not written as one."""
+        if self.dialect == "sqlite":
+            return sa.case((_spells_number(text), sa.cast(text, sa.Float)))
+        if self.dialect == "postgresql":  # numeric: a float would fail where a text overflows it
+            return sa.case((text.op("~")(f"^({NUMBER_PATTERN})$"), sa.cast(text, sa.Numeric)))
+        if self.dialect == "mysql":
+            spelled = text.op("REGEXP", is_comparison=True)(f"^({NUMBER_PATTERN})\\z")
+            return sa.case((spelled, text.op("+")(sa.literal_column("0e0"))))
+        raise FilterError(
+            f"Params and tags cannot be compared as numbers in {self.dialect}.", "Compare them as text, in quotes."
+        )
+
+    def literal_number(self, value: Any) -> Any:
+        return Decimal(repr(value)) if self.dialect == "postgresql" else value
+
+    def sorted_text(self, column: Column) -> Column:
+        """Text that sorts by its code points."""
+        if self.dialect == "postgresql":
+            return sa.collate(column, "C")
+        return _as_bytes(column) if self.dialect == "mysql" else column
+
+
+_GLOB = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
+
+
+def _as_unicode(column: Column) -> Column:
+    """MySQL: the text compared by code point, whatever character set and collation its column has."""
+    return sa.collate(sa.func.convert(column.op("USING")(sa.literal_column("utf8mb4"))), "utf8mb4_bin")
+
+
+def _as_bytes(column: Column) -> Column:
+    """MySQL: the UTF-8 of a text, in which trailing spaces count too."""
+    return sa.cast(sa.func.convert(column.op("USING")(sa.literal_column("utf8mb4"))), sa.LargeBinary)
+
+
+def _regular_expression(pattern: str) -> str:
+    """A lower-case LIKE pattern as a regular expression that takes ASCII letters in either case."""
+    pieces = []
+    for char in pattern:
+        if char in "%_":
+            pieces.append(".*" if char == "%" else ".")
+        elif "a" <= char <= "z":
+            pieces.append(f"[{char}{char.upper()}]")
+        else:
+            pieces.append(char if char.isalnum() or ord(char) > 127 else f"\\x{{{ord(char):x}}}")
+    return f"(?s)^{''.join(pieces)}\\z"
+
+
+def _spells_number(text: Column) -> Truth:
+    """SQLite, which has no regular expressions: whether the whole text is NUMBER_PATTERN, by its pieces."""
+    lower = sa.func.lower(text)
+    at = sa.func.instr(lower, "e")
+    mantissa = _without_sign(sa.case((at > 0, sa.func.substr(lower, 1, at - 1)), else_=lower))
+    exponent = _without_sign(sa.func.substr(lower, at + 1))
+    return sa.and_(
+        mantissa.op("GLOB", is_comparison=True)("*[0-9]*"),
+        sa.not_(mantissa.op("GLOB", is_comparison=True)("*[^0-9.]*")),
+        sa.not_(mantissa.op("GLOB", is_comparison=True)("*.*.*")),
+        sa.or_(
+            at == 0,
+            sa.and_(
+                sa.func.length(exponent).between(1, 3), sa.not_(exponent.op("GLOB", is_comparison=True)("*[^0-9]*"))
+            ),
+        ),
+    )
+
+
+def _without_sign(text: Column) -> Column:
+    return sa.case((sa.func.substr(text, 1, 1).in_(["+", "-"]), sa.func.substr(text, 2)), else_=text)
