@@ -97,7 +97,8 @@ $(MLFLOW2)/.run: pyproject.toml constraints-mlflow2.txt | $(MLFLOW2)/bin/python
 	echo "making $* with $$("$$python" --version)"; \
 	"$$python" -m venv $*
 
-# The oldest Python decides: what has wheels for it has them for the newer ones.
+# The oldest Python decides: what has wheels for it has them for the newer ones. MLflow 2 says that it works with any
+# SQLAlchemy 2, and cannot be imported with 2.1.
 pins:
 	@python=$$($(call first_that_runs,$(or $(PYTHON),python3.11))); \
 	renew() { \
@@ -109,4 +110,4 @@ pins:
 	  rm -rf .venv-pins; \
 	}; \
 	renew constraints.txt --group test --group check; \
-	renew constraints-mlflow2.txt "mlflow<3"
+	renew constraints-mlflow2.txt "mlflow<3" "sqlalchemy<2.1"

@@ -1,0 +1,155 @@
+"""What the package is made of: its public names, its commands, and what an import costs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import qualia_lab
+
+ROOT = Path(__file__).resolve().parents[1]
+
+HEAVY = {
+    "IPython", "bleach", "matplotlib", "mlflow", "nbclient", "nbconvert", "nbformat", "numpy", "pandas", "plotly",
+    "pyarrow", "rich", "scipy", "sklearn", "sqlalchemy", "sqlglot",
+}  # fmt: skip
+# An Arrow table is what floors hand to each other; a notebook's file needs no library to be read.
+ARROW = {"numpy", "pyarrow"}
+
+
+def heavy_guests_after(code: str) -> set[str]:
+    """The heavy packages that a fresh interpreter holds after this code."""
+    code += "\nimport sys, json; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_public_names_are_exactly_these():
+    assert qualia_lab.__all__ == [
+        "ArtifactExplorer",
+        "NotebookGenerator",
+        "QualiaLabError",
+        "Query",
+        "Selection",
+        "load_runs",
+        "mlflow_client",
+        "open_store",
+    ]
+
+
+@pytest.mark.parametrize("name", qualia_lab.__all__)
+def test_every_public_name_is_there_and_says_what_it_is(name):
+    value = getattr(qualia_lab, name)
+    assert value.__doc__
+    assert value.__name__ == name
+
+
+def test_no_other_name_is_there():
+    with pytest.raises(AttributeError, match="get_runs"):
+        qualia_lab.get_runs  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("command", "home"),
+    [
+        ("create-observation-notebook", "qualia_lab.scripts.create_observational_notebook"),
+        ("create-demo-runs", "qualia_lab.scripts.create_demo_runs"),
+        ("qualia", "qualia_lab.cli.main"),
+    ],
+)
+def test_every_command_is_installed_and_starts_in_its_module(command, home):
+    (installed,) = entry_points(group="console_scripts", name=command)
+    assert installed.module == home
+    assert callable(installed.load())
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "qualia_lab.scripts.create_observational_notebook",
+        "qualia_lab.scripts.create_demo_runs",
+        "qualia_lab.pipeline.train_pipeline",
+    ],
+)
+def test_every_script_runs_as_a_module_and_is_quick_to_say_how(module):
+    code = (
+        "import contextlib, io, runpy, sys\n"
+        "sys.argv = ['x', '--help']\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):\n"
+        f"    runpy.run_module({module!r}, run_name='__main__')\n"
+        "assert 'Usage' in said.getvalue()"
+    )
+    assert heavy_guests_after(code) == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "docs/decisions.md",
+        "docs/observational_notebooks.md",
+        "docs/quick_start_observational_notebooks.md",
+        "notebooks/README.md",
+    ],
+)
+def test_every_page_that_people_are_sent_to_is_there(path):
+    assert (ROOT / path).read_text(encoding="utf-8").strip()
+
+
+@pytest.mark.parametrize(
+    ("modules", "guests"),
+    [
+        ("qualia_lab", set()),
+        ("qualia_lab.errors, qualia_lab.escaping, qualia_lab.selection, qualia_lab.stores.open", set()),
+        ("qualia_lab.console", set()),
+        ("qualia_lab.cli.main", set()),
+        ("qualia_lab.sections, qualia_lab.analysis, qualia_lab.stores.file, qualia_lab.stores.http", ARROW),
+        ("qualia_lab.generator, qualia_lab.explorer", ARROW),
+    ],
+)
+def test_a_guest_is_not_imported_before_it_is_needed(modules, guests):
+    assert heavy_guests_after(f"import {modules}") <= guests
+
+
+def test_asking_for_a_public_name_imports_only_its_own_room():
+    assert heavy_guests_after("from qualia_lab import open_store, Query, QualiaLabError") == set()
+    assert heavy_guests_after("from qualia_lab import NotebookGenerator, ArtifactExplorer") <= ARROW
+    assert "mlflow" not in heavy_guests_after("from qualia_lab import load_runs, mlflow_client")
+
+
+def pins(file: str) -> dict[str, str]:
+    """Name → version of a constraints file."""
+    lines = [line for line in (ROOT / file).read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return dict(line.split("==") for line in lines)
+
+
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-mlflow2.txt"])
+def test_pins_are_names_and_versions_and_nothing_else(file):
+    for name, version in pins(file).items():
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
+        assert re.fullmatch(r"[0-9][0-9A-Za-z.+]*", version)
+
+
+def test_what_is_pinned_is_what_the_project_says_it_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    normal = {re.sub(r"[-_.]+", "-", name).lower() for name in pins("constraints.txt")}
+    groups = project["dependency-groups"]
+    needed = [*project["project"]["dependencies"], *groups["test"], *groups["check"]]
+    names = {re.match(r"[A-Za-z0-9_.-]+", requirement)[0].lower() for requirement in needed}
+    assert names - normal == {"qualia-lab"}
+
+
+def test_both_ends_of_the_range_of_mlflow_are_tested():
+    assert pins("constraints.txt")["mlflow"].startswith("3.")
+    assert pins("constraints-mlflow2.txt")["mlflow"].startswith("2.22.")
