@@ -92,8 +92,14 @@ def fail(error: Exception) -> int:
 
 
 def complain(error: QualiaLabError) -> None:
-    """Say what is wrong and what to do, in two lines; a filter is shown with a mark under the place."""
-    _say_labelled("error:", "1;31", error.message)
+    """Say what is wrong and what to do, in two lines; a filter is shown with a mark under the place.
+
+    Further lines of the message, such as the source of a cell, follow indented: none can pass for a line of ours.
+    """
+    first, *more = _clean(error.message).splitlines() or [""]
+    _say_labelled("error:", "1;31", first)
+    for line in more:
+        say(f"    {line.rstrip()}")
     if isinstance(error, FilterError) and error.text:
         before, after = _in_place(error.text[: error.position]), _in_place(error.text[error.position :])
         say(f"  {before}{after}")
@@ -253,6 +259,9 @@ def _exit_code_of(command: Callable[[], object]) -> int:
     except QualiaLabError as error:
         return fail(error)
     except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        _write(sys.stderr, error.format_message())
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Listing(Protocol):
     """What `choose_from` shows: for each item a name and the text it is found by."""
 
-    names: Sequence[str]
-    texts: Sequence[str]
+    names: list[str]
+    texts: list[str]
 
     def show(self, positions: Sequence[int]) -> None:
         """Say these items as a table, numbered from 1."""
@@ -34,7 +34,7 @@ class ExperimentListing:
     def __init__(self, experiments: pa.Table) -> None:
         self._rows: list[dict[str, Any]] = experiments.to_pylist()
         self.ids = [row["experiment_id"] for row in self._rows]
-        self.names = [row["name"] for row in self._rows]
+        self.names: list[str] = [row["name"] for row in self._rows]
         self.texts = [f"{row['name']} {row['experiment_id']}" for row in self._rows]
 
     def show(self, positions: Sequence[int]) -> None:
@@ -60,7 +60,7 @@ class RunListing:
         for row in self._rows:
             row["experiment"] = experiment_names.get(row["experiment_id"], row["experiment_id"])
         self.ids = [row["run_id"] for row in self._rows]
-        self.names = [row["run_name"] or row["run_id"] for row in self._rows]
+        self.names: list[str] = [row["run_name"] or row["run_id"] for row in self._rows]
         self.texts = [
             f"{row['run_name'] or ''} {row['run_id']} {row['status']} {row['experiment']} {moment(row['start_time'])}"
             for row in self._rows

@@ -8,18 +8,20 @@ from qualia_lab import console
 from qualia_lab.cli import options
 
 
-@click.command("experiments")
+@click.command(
+    "experiments",
+    context_settings=options.SETTINGS,
+    epilog=options.examples(
+        "qualia experiments",
+        "qualia experiments --tracking-uri http://localhost:5000 --json",
+    ),
+)
 @options.tracking_uri
 @click.option("--deleted", is_flag=True, help="The deleted experiments instead of the active ones.")
 @options.data_format
 @options.debug
 def command(tracking_uri: str | None, deleted: bool, data_format: str | None) -> None:
-    """List the experiments of a store, with their runs and last activity.
-
-    \b
-    qualia experiments
-    qualia experiments --tracking-uri http://localhost:5000 --json
-    """
+    """List the experiments of a store, with their runs and last activity."""
     from qualia_lab.chooser.wording import age, counted
     from qualia_lab.cli.output import show_csv, show_json
     from qualia_lab.stores.open import find_tracking_uri, open_store
@@ -41,9 +43,6 @@ def command(tracking_uri: str | None, deleted: bool, data_format: str | None) ->
                 console.Column("runs", right=True),
                 console.Column("last activity"),
             ],
-            [
-                (row["name"], row["experiment_id"], f"{row['run_count']:,}", age(row["last_activity"]))
-                for row in rows
-            ],
+            [(row["name"], row["experiment_id"], f"{row['run_count']:,}", age(row["last_activity"])) for row in rows],
         )
         console.say(f"{counted(len(rows), 'experiment')} in {store.uri}")

@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from qualia_lab import __version__, console
+from qualia_lab.cli import options
 
 # In the order in which a person meets them; each lives in the module of its name.
 COMMANDS = ("new", "experiments", "runs", "execute")
@@ -27,16 +28,18 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings=options.SETTINGS,
+    epilog=options.examples(
+        "qualia new                                 asks what it needs to know",
+        "qualia new --experiment churn --execute    asks nothing",
+        "qualia runs --experiment churn             what there is",
+    ),
+)
 @click.version_option(__version__, prog_name="qualia")
 def qualia() -> None:
-    """From an MLflow tracking store to a Jupyter notebook that already says what happened.
-
-    \b
-    qualia new                                   asks what it needs to know
-    qualia new --experiment churn --execute      asks nothing
-    qualia runs --experiment churn               what there is
-    """
+    """From an MLflow tracking store to a Jupyter notebook that already says what happened."""
 
 
 def main() -> None:

@@ -11,11 +11,11 @@ from qualia_lab import console
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", "SCHEDULED")
 FORMATS = ("html",)
-CELL_TIMEOUT = 600.0
 
 
 def _debug(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -32,13 +32,14 @@ tracking_uri = click.option(
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, callback=_debug, is_eager=True, help="Show the traceback of an error."
 )
-experiment = click.option(
-    "--experiment", "experiments", multiple=True, metavar="NAME", help="Name, id or glob ('churn*'). Repeatable."
-)
 timeout = click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), default=CELL_TIMEOUT, show_default=True, metavar="SECONDS",
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
     help="Time limit of one cell.",
-)  # fmt: skip
+)
 to = click.option(
     "--to", "formats", multiple=True, type=click.Choice(FORMATS), help="Also export; executes first. Repeatable."
 )
@@ -49,15 +50,34 @@ def which_runs(command: Command) -> Command:
     for option in (
         click.option("--since", metavar="WHEN", help="Started since a date or an age: 2026-11-01, '7 days ago'."),
         click.option(
-            "--status", "statuses", multiple=True, type=click.Choice(STATUSES, case_sensitive=False),
-            help="Only runs of this status. Repeatable.",
+            "--status",
+            "statuses",
+            multiple=True,
+            type=click.Choice(STATUSES, case_sensitive=False),
+            metavar="STATUS",
+            help=f"Only runs of this status: {', '.join(STATUSES)}. Repeatable.",
         ),
         click.option(
-            "--order-by", multiple=True, metavar="FIELD", help="'metrics.val_auc DESC'. Repeatable. Default: newest first."
+            "--order-by",
+            multiple=True,
+            metavar="FIELD",
+            help="'metrics.val_auc DESC'. Repeatable. Default: newest first.",
         ),
-        click.option("--filter", "condition", default="", metavar="FILTER", help="\"metrics.val_auc > 0.8 AND params.lr = '0.1'\""),
-        experiment,
-    ):  # fmt: skip
+        click.option(
+            "--filter",
+            "condition",
+            default="",
+            metavar="FILTER",
+            help="MLflow's filter: \"metrics.val_auc > 0.8 AND params.model = 'mlp'\".",
+        ),
+        click.option(
+            "--experiment",
+            "experiments",
+            multiple=True,
+            metavar="NAME",
+            help="Name, id or glob ('churn*'). Repeatable.",
+        ),
+    ):
         command = option(command)
     return command
 
@@ -70,3 +90,8 @@ def data_format(command: Command) -> Command:
     ):
         command = click.option(f"--{name}", "data_format", flag_value=name, default=None, help=words)(command)
     return command
+
+
+def examples(*lines: str) -> str:
+    """Command lines for the end of a help page, each kept on its own line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -23,7 +23,7 @@ def show_json(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def show_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """CSV with a header; a missing value is empty. Text that a spreadsheet would run as a formula gets a leading `'`."""
+    """CSV with a header; a missing value is empty, and text that a spreadsheet would run gets a leading `'`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([_cell(column) for column in columns])

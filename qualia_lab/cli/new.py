@@ -1,0 +1,235 @@
+"""`qualia new`, which is also `create-observation-notebook`: from a store to an executed notebook."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qualia_lab import console
+from qualia_lab.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.notebook.plan import NotebookPlan
+    from qualia_lab.selection import Selection
+
+# A notebook of more runs than this is slow to make and to read: a person is asked first.
+MANY = 200
+
+
+@click.command(
+    "new",
+    context_settings=options.SETTINGS,
+    epilog=options.examples(
+        "create-observation-notebook",
+        "create-observation-notebook --experiment churn --top 12 --by val_auc --execute --to html",
+        "create-observation-notebook --run 1f0c… --run 77ab… --output notebooks/two.ipynb",
+        "create-observation-notebook --experiment 'churn*' --status FAILED --since '7 days ago' --dry-run",
+    ),
+)
+@options.tracking_uri
+@options.which_runs
+@click.option("--run", "run_ids", multiple=True, metavar="RUN_ID", help="This run. Repeatable.")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="The N best runs by the metric of --by.")
+@click.option("--by", metavar="METRIC[:max|min]", help="The metric to rank by, and whether more or less is better.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The N newest runs, or the first by --order-by.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
+              help="The notebook. Default: notebooks/EXPERIMENT_DATE.ipynb")  # fmt: skip
+@click.option("--title", help="The notebook's title.")
+@click.option("--template", default="observe", show_default=True, metavar="NAME|FILE", help="What the notebook says.")
+@click.option("--execute", is_flag=True, help="Run the notebook's cells.")
+@options.timeout
+@options.to
+@click.option("--dry-run", is_flag=True, help="Show the cells, and what is left out and why; write nothing.")
+@click.option("--force", is_flag=True, help="Replace an output that is already there.")
+@click.option("--yes", is_flag=True, help=f"Do not ask, not even past {MANY} runs; with no other flag: all runs.")
+@options.debug
+def command(
+    *,
+    tracking_uri: str | None,
+    experiments: tuple[str, ...],
+    run_ids: tuple[str, ...],
+    condition: str,
+    order_by: tuple[str, ...],
+    top: int | None,
+    by: str | None,
+    limit: int | None,
+    since: str | None,
+    statuses: tuple[str, ...],
+    output: Path | None,
+    title: str | None,
+    template: str,
+    execute: bool,
+    timeout: float,
+    formats: tuple[str, ...],
+    dry_run: bool,
+    force: bool,
+    yes: bool,
+) -> None:
+    """Make a notebook that says what happened in some runs of an MLflow tracking store.
+
+    Without flags that say which runs, it asks. The store is only read. `create-observation-notebook` and `qualia new`
+    are the same.
+    """
+    if top is not None and by is None:
+        raise click.UsageError("--top needs --by, the metric to rank the runs by.", click.get_current_context())
+    choice: dict[str, Any] = {
+        "experiments": experiments,
+        "run_ids": run_ids,
+        "filter": condition,
+        "top": top,
+        "limit": limit,
+        "since": since,
+        "status": statuses,
+    }
+    asking = not (yes or any(choice.values()))
+    replace = force or dry_run
+    if output is not None:
+        from qualia_lab.chooser.questions import notebook_path
+
+        output = notebook_path(output)
+        replace = _may_replace(output, formats, replace=replace)
+
+    if asking:
+        generator, choice = _ask(tracking_uri)
+    else:
+        generator = _open(tracking_uri)
+    selection = generator.select(**choice, order_by=order_by, by=by)
+    console.say(describe(selection, by=by))
+    if asking:
+        output, title = _ask_name(selection, output, title)
+        replace = _may_replace(output, formats, replace=replace)
+    elif output is None:
+        from qualia_lab.generator import default_output
+
+        output = default_output(selection)
+        replace = _may_replace(output, formats, replace=replace)
+    if not (yes or dry_run):
+        _confirm_many(len(selection.run_ids))
+
+    plan = generator.plan(selection, template=template, title=title)
+    if dry_run:
+        show_plan(plan, output)
+        return
+    generator.write(plan, output, force=replace)
+    made = [(output, "the notebook")]
+    if execute or formats:
+        with console.progress("executing", "cells") as advance:
+            generator.execute(output, plan, timeout=timeout, on_cell=advance)
+    made += [(generator.export(output, fmt), "one file, works offline") for fmt in formats]
+    show_made(made)
+
+
+def describe(selection: Selection, *, by: str | None) -> str:
+    """`12 runs of churn, best val_auc first`."""
+    from qualia_lab.chooser.wording import counted
+    from qualia_lab.escaping import for_terminal
+
+    names = [for_terminal(name) for name in selection.experiments]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    if by:
+        order = f"best {for_terminal(selection.primary_metric or by)} first"
+    elif selection.order_by:
+        order = f"by {for_terminal(', '.join(selection.order_by))}"
+    else:
+        order = "newest first"
+    return f"{counted(len(selection.run_ids), 'run')} of {shown}" + (f", {order}" if len(selection.run_ids) > 1 else "")
+
+
+def show_made(made: Sequence[tuple[Path, str]]) -> None:
+    """The files that were made, on stdout: bare paths for programs, with a word for a person; then what to do next."""
+    width = max(len(str(path)) for path, _ in made)
+    for path, what in made:
+        console.show(f"{path!s:{width}}    {what}" if sys.stdout.isatty() else str(path))
+    console.say(f"next: jupyter lab {shlex.quote(str(made[0][0]))}")
+
+
+def show_plan(plan: NotebookPlan, output: Path) -> None:
+    """What would be written: a line for each cell, then what is left out and why."""
+    from qualia_lab.chooser.wording import counted
+    from qualia_lab.escaping import for_terminal
+
+    console.show(f"{output}: {for_terminal(plan.title)}")
+    console.show(
+        f"template {plan.template}, {counted(len(plan.selection.run_ids), 'run')}, {counted(len(plan.cells), 'cell')}"
+    )
+    console.table(
+        [console.Column("", right=True), console.Column("cell"), console.Column("key"), console.Column("begins")],
+        [
+            (str(place), cell.kind, cell.key, next(iter(cell.source.strip().splitlines()), ""))
+            for place, cell in enumerate(plan.cells, start=1)
+        ],
+    )
+    for section, reason in plan.left_out:
+        console.show(f"left out: {for_terminal(section)}: {for_terminal(reason)}")
+    console.say("Nothing was written.")
+
+
+def _open(tracking_uri: str | None) -> NotebookGenerator:
+    """The store, with a word on where its URI came from and on what is in it."""
+    from qualia_lab.chooser.wording import counted
+    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.stores.open import find_tracking_uri
+
+    uri, why = find_tracking_uri(tracking_uri)
+    generator = NotebookGenerator(uri)
+    with console.step(f"reading {generator.tracking_uri}" + (f" ({why})" if tracking_uri is None else "")) as done:
+        experiments = generator.store.read_experiments()
+        done(counted(experiments.num_rows, "experiment"))
+        done(counted(sum(experiments.column("run_count").to_pylist()), "run"))
+    return generator
+
+
+def _ask(tracking_uri: str | None) -> tuple[NotebookGenerator, dict[str, Any]]:
+    """The first three questions. Raises NothingChosen where there is nobody to ask."""
+    from qualia_lab.errors import NothingChosen
+
+    if not console.is_interactive():
+        raise NothingChosen(
+            "There is no terminal to ask on, and no flag says which runs.",
+            "Pass one of --experiment, --run, --filter, --top with --by, --limit, --since, --status; --yes takes all.",
+        )
+    from qualia_lab.chooser.questions import choose_runs, choose_tracking_uri
+    from qualia_lab.generator import NotebookGenerator
+
+    generator = NotebookGenerator(tracking_uri or choose_tracking_uri())
+    return generator, choose_runs(generator.store)
+
+
+def _ask_name(selection: Selection, output: Path | None, title: str | None) -> tuple[Path, str | None]:
+    """The last question, as far as no flag has answered it."""
+    if output is not None:
+        return output, title
+    from qualia_lab.chooser.questions import choose_name
+    from qualia_lab.generator import default_output, default_title
+
+    return choose_name(default_output(selection), title or default_title(selection))
+
+
+def _may_replace(output: Path, formats: Sequence[str], *, replace: bool) -> bool:
+    """Whether to replace what is there, asked before any work is done. Raises OutputExists, OutputNotWritable."""
+    from qualia_lab.generator import check_output
+
+    taken = [path for path in (output, *(output.with_suffix(f".{fmt}") for fmt in formats)) if path.exists()]
+    if taken and not replace and console.is_interactive():
+        replace = console.confirm(
+            f"{' and '.join(map(str, taken))} is there already, with whatever was written in it. Replace it?"
+        )
+    for path in (output, *taken):
+        check_output(path, force=replace)
+    return replace
+
+
+def _confirm_many(count: int) -> None:
+    if count <= MANY or not console.is_interactive():
+        return
+    if not console.confirm(f"That is a notebook of {count:,} runs. Go on?"):
+        from qualia_lab.errors import NothingChosen
+
+        raise NothingChosen("Nothing was written.", "Take fewer runs with --top N --by METRIC, --limit N or --filter.")

@@ -1,0 +1,139 @@
+"""`qualia runs`: the runs of a store, as a table for people or rows for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qualia_lab import console
+from qualia_lab.cli import options
+from qualia_lab.console import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.tables import RunTables
+
+SHOWN = 50  # rows that a person is shown without asking for more
+
+
+def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of `--metrics a,b --metrics c`: MLflow allows no comma in one."""
+    return tuple(key.strip() for text in texts for key in text.split(",") if key.strip())
+
+
+@click.command(
+    "runs",
+    context_settings=options.SETTINGS,
+    epilog=options.examples(
+        "qualia runs --experiment churn",
+        "qualia runs --filter 'metrics.val_auc > 0.8' --order-by 'metrics.val_auc DESC' --params lr,depth",
+        "qualia runs --experiment 'churn*' --csv > runs.csv",
+    ),
+)
+@options.tracking_uri
+@options.which_runs
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
+)
+@click.option("--metrics", multiple=True, callback=_keys, metavar="KEY,…", help="These metrics as columns.")
+@click.option("--params", multiple=True, callback=_keys, metavar="KEY,…", help="These params as columns.")
+@options.data_format
+@options.debug
+def command(
+    *,
+    tracking_uri: str | None,
+    experiments: tuple[str, ...],
+    condition: str,
+    order_by: tuple[str, ...],
+    since: str | None,
+    statuses: tuple[str, ...],
+    limit: int | None,
+    metrics: tuple[str, ...],
+    params: tuple[str, ...],
+    data_format: str | None,
+) -> None:
+    """List runs, the newest first: what they are, and their main metrics."""
+    from qualia_lab.generator import NotebookGenerator
+
+    generator = NotebookGenerator(tracking_uri)
+    selection = generator.select(
+        experiments=experiments, filter=condition, order_by=order_by, since=since, status=statuses
+    )
+    rows = limit if limit is not None or data_format else SHOWN
+    tables = generator.store.read(selection.run_ids[:rows])
+    if data_format == "json":
+        from qualia_lab.cli.output import show_json
+
+        show_json(whole_rows(tables, metrics, params))
+    elif data_format == "csv":
+        from qualia_lab.cli.output import show_csv
+
+        show_csv(*flat_rows(tables, metrics, params))
+    else:
+        _show_table(tables, metrics, params)
+        console.say(f"showing {tables.runs.num_rows:,} of {len(selection.run_ids):,} runs in {generator.tracking_uri}")
+    _say_problems(tables)
+
+
+def whole_rows(tables: RunTables, metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any]]:
+    """A dict for each run with its `params`, `metrics` and `tags` as dicts; those asked for, else all."""
+    names = dict(zip(*(tables.experiments.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True))
+    rows = {
+        row["run_id"]: {"experiment": names.get(row["experiment_id"])} | row | {"params": {}, "metrics": {}, "tags": {}}
+        for row in tables.runs.to_pylist()
+    }
+    wanted = {"params": set(params), "metrics": set(metrics), "tags": set()}
+    anything = not (params or metrics)
+    for kind, keys in wanted.items():
+        columns = (getattr(tables, kind).column(name).to_pylist() for name in ("run_id", "key", "value"))
+        for run_id, key, value in zip(*columns, strict=True):
+            if anything or key in keys:
+                rows[run_id][kind][key] = value
+    return list(rows.values())
+
+
+def flat_rows(
+    tables: RunTables, metrics: Sequence[str], params: Sequence[str]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Columns and rows of one level: `params.lr`, `metrics.val_auc`, `tags.team`."""
+    flat: list[dict[str, Any]] = []
+    columns: dict[str, set[str]] = {"params": set(), "metrics": set(), "tags": set()}
+    for row in whole_rows(tables, metrics, params):
+        keyed = {kind: row.pop(kind) for kind in columns}
+        for kind, values in keyed.items():
+            columns[kind] |= values.keys()
+            row |= {f"{kind}.{key}": value for key, value in values.items()}
+        flat.append(row)
+    columns |= {kind: set(keys) for kind, keys in (("params", params), ("metrics", metrics)) if keys}
+    keys = [f"{kind}.{key}" for kind, keys in columns.items() for key in sorted(keys)]
+    return ["experiment", *tables.runs.column_names, *keys], flat
+
+
+def _show_table(tables: RunTables, metrics: Sequence[str], params: Sequence[str]) -> None:
+    from qualia_lab.chooser.listing import main_metrics
+    from qualia_lab.chooser.wording import age, duration, number, status_sign
+
+    keys = metrics or (() if params else main_metrics(tables))
+    several = tables.experiments.num_rows > 1
+    columns = [Column(""), Column("run"), Column("run id", whole=True), *([Column("experiment")] if several else [])]
+    columns += [Column("started"), Column("took", right=True)]
+    columns += [Column(key) for key in params] + [Column(key, right=True) for key in keys]
+    rows = []
+    for row in whole_rows(tables, (), ()):
+        cells = [status_sign(row["status"]), row["run_name"] or "", row["run_id"]]
+        cells += [row["experiment"] or row["experiment_id"]] if several else []
+        cells += [age(row["start_time"]), duration(row["start_time"], row["end_time"])]
+        cells += [row["params"].get(key) or "" for key in params]
+        rows.append([*cells, *(number(row["metrics"].get(key)) for key in keys)])
+    console.table(columns, rows)
+
+
+def _say_problems(tables: RunTables) -> None:
+    """Name what could not be read, so that an empty cell is not taken for an empty value."""
+    problems = tables.problems.to_pylist()
+    for row in problems[:5]:
+        console.say(f"run {row['run_id']}: {row['subject']}: {row['reason']}")
+    if len(problems) > 5:
+        console.say(f"and {len(problems) - 5:,} more that could not be read; --json has what could.")

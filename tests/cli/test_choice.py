@@ -1,0 +1,75 @@
+"""What an answer to a list means."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qualia_lab.chooser.choice import narrow, parse_choice
+from qualia_lab.errors import SelectionError
+
+TEN = [f"run-{number}" for number in range(1, 11)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "chosen"),
+    [
+        ("1", (0,)),
+        ("1,3-5", (0, 2, 3, 4)),
+        (" 10 , 1 ", (9, 0)),
+        ("3 - 5, 4", (2, 3, 4)),
+        ("1 2 3", (0, 1, 2)),
+        ("2,", (1,)),
+        ("all", tuple(range(10))),
+        ("ALL", tuple(range(10))),
+        ("run-7", (6,)),
+    ],
+)
+def test_numbers_ranges_all_and_whole_names_choose(answer, chosen):
+    assert parse_choice(answer, TEN) == chosen
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [("churn", "churn"), ("/3", "3"), ("/", ""), ("", ""), ("2026-11-23", "2026-11-23"), ("1;2", "1;2"), ("-1", "-1"), (",", ",")],
+)
+def test_anything_else_is_text_to_narrow_by(answer, text):
+    assert parse_choice(answer, TEN) == text
+
+
+@pytest.mark.parametrize("answer", ["0", "11", "1,11", "5-11", "5-3", "9" * 6000])
+def test_a_number_that_is_not_there_is_refused_with_what_is(answer):
+    with pytest.raises(SelectionError) as refused:
+        parse_choice(answer, TEN)
+    assert refused.value.hint
+    assert len(str(refused.value)) < 250
+
+
+def test_a_name_that_two_items_have_narrows():
+    assert parse_choice("a", ["a", "b", "a"]) == "a"
+
+
+@given(st.lists(st.integers(1, 50), min_size=1), st.sampled_from([",", ", ", " ", " , "]))
+def test_every_number_is_its_own_item_in_the_order_it_was_named(numbers, between):
+    items = [f"item {number}" for number in range(1, 51)]
+    chosen = parse_choice(between.join(map(str, numbers)), items)
+    assert chosen == tuple(number - 1 for number in dict.fromkeys(numbers))
+
+
+@given(st.text(), st.lists(st.text(min_size=1), max_size=8))
+def test_any_answer_is_positions_text_or_one_refusal(answer, items):
+    try:
+        choice = parse_choice(answer, items)
+    except SelectionError:
+        return
+    if isinstance(choice, tuple):
+        assert all(0 <= position < len(items) for position in choice)
+        assert len(set(choice)) == len(choice)
+
+
+@given(st.text(), st.lists(st.text(), max_size=8))
+def test_narrowing_keeps_order_and_only_what_has_every_word(text, items):
+    positions = narrow(text, items)
+    assert list(positions) == sorted(positions)
+    for position, item in enumerate(items):
+        has_all = all(word in item.casefold() for word in text.casefold().split())
+        assert (position in positions) == has_all

@@ -1,0 +1,39 @@
+"""Counts, times and numbers as a person reads them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qualia_lab.chooser import wording
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+NOW = 1_790_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(5, "just now"), (61, "1 min ago"), (7200, "2 h ago"), (86_400, "1 day ago"), (3 * 86_400, "3 days ago"),
+     (40 * 86_400, "1 month ago"), (800 * 86_400, "2 years ago"), (-7200, "in 2 h")],
+)  # fmt: skip
+def test_an_age_is_said_in_one_unit(seconds, said):
+    assert wording.age(NOW - seconds * 1000, NOW) == said
+
+
+@given(INT64 | st.none(), INT64 | st.none())
+def test_any_time_of_a_store_can_be_said(start, end):
+    for said in (wording.age(start), wording.moment(start), wording.duration(start, end)):
+        assert said.isprintable()
+        assert len(said) < 40
+
+
+@given(st.floats() | st.none())
+def test_any_metric_can_be_said(value):
+    assert len(wording.number(value)) < 12
+
+
+def test_durations():
+    assert wording.duration(0, 1500) == "1.5 s"
+    assert wording.duration(0, 5_400_000) == "1 h"
+    assert wording.duration(0, None) == ""
+    assert wording.counted(1, "run") == "1 run"
+    assert wording.counted(1204, "run") == "1,204 runs"
