@@ -48,11 +48,10 @@ def open_for_writing(tracking_uri: str) -> MlflowClient:
     _check(uri)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)  # a migration sets levels of its own, and speaks a line for each step
     try:
+        from mlflow import MlflowClient
+
         client = MlflowClient(tracking_uri)
         client.search_experiments(max_results=1)
     except Exception as error:
@@ -60,6 +59,9 @@ def open_for_writing(tracking_uri: str) -> MlflowClient:
             f"MLflow cannot write to {uri.safe}: {one_line(uri.redact(str(error)), 300)}",
             "Check the tracking URI, for example sqlite:///mlflow.db.",
         ) from None  # MLflow's traceback may spell the password out
+    finally:
+        logging.disable(logging.NOTSET)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
     return client
 
 
