@@ -17,7 +17,7 @@ _HOMES = {
     "Query": "qualia_lab.selection",
     "Selection": "qualia_lab.selection",
     "load_runs": "qualia_lab.runs",
-    "mlflow_client": "qualia_lab.runs",
+    "mlflow_client": "qualia_lab.client",
     "open_store": "qualia_lab.stores.open",
 }
 
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from qualia_lab.errors import QualiaLabError
     from qualia_lab.explorer import ArtifactExplorer
     from qualia_lab.generator import NotebookGenerator
-    from qualia_lab.runs import load_runs, mlflow_client
+    from qualia_lab.client import mlflow_client
+    from qualia_lab.runs import load_runs
     from qualia_lab.selection import Query, Selection
     from qualia_lab.stores.open import open_store
 

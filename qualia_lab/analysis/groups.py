@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from qualia_lab.tables import RunTables
 
-_SEED_LIKE = re.compile(r"(?i)(.*[^a-z0-9])?(random_?)?(seed|random_?state|rng|fold|cv_?fold|split_?id|repeat|replicate)(_?id|_?idx|_?index)?")
+_SEED_LIKE = re.compile(
+    r"(?i)(.*[^a-z0-9])?(random_?)?(seed|state|rng|(cv_?)?fold|split_?id|repeat|replicate)(_?(id|idx|index))?"
+)
 
 # Beyond these, MLflow stores an infinite value as the largest double there is (SQL stores).
 _INFINITE = 1.79e308
@@ -46,14 +48,16 @@ def group_runs(tables: RunTables, metric: str, seeds: Sequence[str] | None = Non
     The interval is Student's t at 95 % over the runs with a finite value (Student 1908), for n of two or more.
     """
     params: dict[str, dict[str, str]] = defaultdict(dict)
-    for run_id, key, value in zip(*(tables.params.column(c).to_pylist() for c in ("run_id", "key", "value")), strict=True):
+    for run_id, key, value in zip(
+        *(tables.params.column(c).to_pylist() for c in ("run_id", "key", "value")), strict=True
+    ):
         repeats = is_seed_like(key) if seeds is None else key in seeds
         if not repeats:
             params[run_id][key] = value
     members: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for run_id in tables.run_ids:
         members[tuple(sorted(params[run_id].items()))].append(run_id)
-    values = _finite_values(tables, metric)
+    values = finite_values(tables, metric)
     differing = _differing([dict(alike) for alike in members])
     return [
         _group(tuple((key, dict(alike).get(key)) for key in differing), run_ids, values)
@@ -68,7 +72,7 @@ def _group(params: tuple[tuple[str, str | None], ...], run_ids: list[str], value
     return Group(params, tuple(run_ids), found, mean, half_width)
 
 
-def _finite_values(tables: RunTables, metric: str) -> dict[str, float]:
+def finite_values(tables: RunTables, metric: str) -> dict[str, float]:
     """The latest value of a metric per run, where it is a finite number."""
     columns = (tables.metrics.column(name).to_pylist() for name in ("run_id", "key", "value"))
     return {

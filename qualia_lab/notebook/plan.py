@@ -75,5 +75,7 @@ def _not_shown(brief: Brief, left_out: list[tuple[str, str]]) -> PlannedCell:
             names = ", ".join(for_markdown(key) for key in rest[:20]) + (", …" if len(rest) > 20 else "")
             lines.append(f"- {what}: showing {len(drawn)} of {len(drawn) + len(rest)}. Not drawn: {names}.")
     if inventory.missing:
-        lines.append(f"- {inventory.missing} of the runs that were asked for could not be found; the loading cell names them.")
+        lines.append(
+            f"- {inventory.missing} of the runs that were asked for could not be found; the loading cell names them."
+        )
     return markdown("not_shown", "## Not shown, and why\n\n" + ("\n".join(lines) or "Everything is shown."))

@@ -9,7 +9,7 @@ Literal = None | bool | int | float | str | list["Literal"] | dict[str, "Literal
 
 
 def assignment(name: str, value: Literal) -> str:
-    """`NAME = literal`. Raises ValueError when the name is no identifier, TypeError when the value is of no plain type."""
+    """`NAME = literal`. Raises ValueError when the name is no identifier, TypeError for a value of no plain type."""
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"not a name: {name!r}")
     return f"{name} = {literal(value)}"

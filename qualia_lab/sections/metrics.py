@@ -12,13 +12,10 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    draw = """\
-for metric in METRICS:
-    display(runs.plot_comparison(metric))"""
     return (
         markdown("metrics:heading", "## Metrics side by side\n\nThe latest value of each metric."),
         code("metrics", "runs.compare_metrics(METRICS)"),
-        code("metrics:chart", draw),
+        code("metrics:chart", "runs.plot_comparison(METRICS)"),
     )
 
 

@@ -35,7 +35,7 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Brief:
-    """All that a section may know: the title, when it is written (ISO date), which runs, and what is counted in them."""
+    """All that a section may know: the title, the ISO date of writing, which runs, and what is counted in them."""
 
     title: str
     written: str

@@ -15,8 +15,7 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
         f"# {for_markdown(brief.title)}",
         f"Written on {brief.written} by qualia-lab {__version__} from {store}.",
         f"{for_markdown(how_chosen(brief))}.",
-        "Run all cells to read the same runs again. To choose anew, with what is in the store by then: "
-        f"<code>{for_markdown(_command(brief))}</code>",
+        f"Run all cells to read the same runs again. To choose anew: <code>{for_markdown(_command(brief))}</code>",
     ]
     return (markdown("title", "\n\n".join(lines)),)
 

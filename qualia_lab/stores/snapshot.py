@@ -35,10 +35,11 @@ _ARTIFACT_FILES = 200
 _KEPT_ARTIFACTS = schema.ARTIFACTS.append(pa.field("file", schema.STRING)).append(pa.field("note", schema.STRING))
 
 
-def write_snapshot(folder: Path, store: TrackingStore, tables: RunTables) -> None:
+def write_snapshot(folder: Path, store: TrackingStore, tables: RunTables, *, source_uri: str) -> None:
     """Write these runs, their whole metric histories and the starts of their artifacts into an empty folder.
 
-    Histories are streamed, so memory stays bounded. An artifact that cannot be read is kept as a note.
+    source_uri: the tracking URI by which a notebook names the store. Histories are streamed, so memory stays bounded.
+    An artifact that cannot be read is kept as a note.
     """
     for name in schema.TABLES:
         pq.write_table(getattr(tables, name), folder / f"{name}.parquet")
@@ -46,7 +47,7 @@ def write_snapshot(folder: Path, store: TrackingStore, tables: RunTables) -> Non
         for batch in store.read_metric_history(tables.run_ids):
             writer.write_batch(batch)
     pq.write_table(table_of(_KEPT_ARTIFACTS, _keep_artifacts(folder, store, tables)), folder / _ARTIFACTS)
-    manifest = {"version": _VERSION, "tracking_uri": store.uri}
+    manifest = {"version": _VERSION, "tracking_uri": source_uri}
     (folder / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
@@ -174,7 +175,9 @@ class SnapshotStore:
         try:
             return pq.read_table(self._folder / name)
         except (OSError, pa.ArrowInvalid) as error:
-            raise StoreUnreadable(f"{name} of the snapshot in {self._folder} cannot be read.", "Write it anew.") from error
+            raise StoreUnreadable(
+                f"{name} of the snapshot in {self._folder} cannot be read.", "Write it anew."
+            ) from error
 
 
 class _KeptArtifacts:

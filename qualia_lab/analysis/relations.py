@@ -1,0 +1,70 @@
+"""How a metric goes with each numeric param: rank correlations, refused where the runs are too few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.groups import finite_values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.tables import RunTables
+
+# Under ten runs, the 5 % bound of |rho| is above 0.6: nearly anything could be chance.
+FEWEST_RUNS = 10
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A param's rank correlation with a metric over n runs; rho is None where n is too small, and note says so."""
+
+    param: str
+    n: int
+    rho: float | None
+    note: str
+
+
+def rank_correlations(tables: RunTables, metric: str) -> list[Relation]:
+    """Spearman's rho (Spearman 1904) of each param that is a number in every run that has it and varies.
+
+    Only runs with a finite latest value of the metric count. Strongest first, those without a rho last.
+    """
+    values = finite_values(tables, metric)
+    params: dict[str, dict[str, str]] = {}
+    columns = (tables.params.column(name).to_pylist() for name in ("run_id", "key", "value"))
+    for run_id, key, value in zip(*columns, strict=True):
+        params.setdefault(key, {})[run_id] = value
+    found = []
+    for key, by_run in params.items():
+        numbers = {run_id: _number(text) for run_id, text in by_run.items()}
+        if None in numbers.values() or len(set(numbers.values())) < 2:
+            continue
+        pairs = [(x, values[run_id]) for run_id, x in numbers.items() if x is not None and run_id in values]
+        found.append(_relation(key, pairs))
+    return sorted(found, key=lambda relation: (relation.rho is None, -abs(relation.rho or 0), relation.param))
+
+
+def _relation(param: str, pairs: Sequence[tuple[float, float]]) -> Relation:
+    if len(pairs) < FEWEST_RUNS:
+        return Relation(param, len(pairs), None, f"too few runs to tell (under {FEWEST_RUNS})")
+    rho = _spearman([x for x, _ in pairs], [y for _, y in pairs])
+    return Relation(param, len(pairs), rho, "" if rho is not None else "does not vary where the metric is finite")
+
+
+def _spearman(x: list[float], y: list[float]) -> float | None:
+    if len(set(x)) < 2 or len(set(y)) < 2:
+        return None
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(x, y).statistic)
+
+
+def _number(text: str) -> float | None:
+    """The text as a finite number, or None."""
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return None
+    return number if abs(number) < float("inf") else None

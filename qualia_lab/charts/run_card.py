@@ -1,0 +1,151 @@
+"""One run in full, as HTML and text, and its pictures below."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.escaping import for_html, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from qualia_lab.charts.previews import Preview
+    from qualia_lab.stores.protocol import ArtifactFile
+    from qualia_lab.tables import RunTables
+
+_FILES_LISTED = 50
+_VALUE_WIDTH = 400
+_FOLDED_PAST = 15
+
+_CELL = 'style="text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"'
+
+
+@dataclass(frozen=True)
+class RunCard:
+    """A run as a person sees it. Every string in it comes from a store, and is escaped when it is shown."""
+
+    label: str
+    tables: RunTables
+    files: Sequence[ArtifactFile]
+    notes: Sequence[str]
+    previews: Sequence[Preview]
+
+    def __repr__(self) -> str:
+        lines = [self.label]
+        for title, header, rows in self._blocks():
+            lines += ["", f"{title} ({', '.join(header)})"]
+            lines += ["  " + "  ".join(one_line(cell, 100) for cell in row) for row in rows]
+        return "\n".join(one_line(line, 200) if not line.startswith("  ") else line for line in lines)
+
+    def _repr_html_(self) -> str:
+        parts = [f"<h3>{for_html(self.label)}</h3>"]
+        parts += [_block(title, header, rows) for title, header, rows in self._blocks()]
+        parts += [f"<p><small>{for_html(note)}</small></p>" for note in self.notes]
+        parts += [f"<p><b>{for_html(shown.path)}</b></p>{shown.html}" for shown in self.previews if shown.html]
+        return "".join(parts)
+
+    def _ipython_display_(self) -> None:
+        """Show the card, then every picture as an output of its own: that is seen in notebooks nobody has trusted."""
+        from IPython.display import display
+
+        display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
+        for preview in self.previews:
+            if preview.image:
+                picture = base64.b64encode(preview.image).decode("ascii")
+                display({preview.mime: picture, "text/plain": one_line(preview.path, 200)}, raw=True)
+
+    def _blocks(self) -> Iterable[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+        """Title, column names and rows of every table that has a row."""
+        one = self.tables
+        yield "Details", ("field", "value"), self._details()
+        for title, table, columns in (
+            ("Params", one.params, ("key", "value")),
+            ("Metrics", one.metrics, ("key", "value", "step")),
+            ("Tags", one.tags, ("key", "value")),
+            ("Datasets", one.datasets, ("name", "digest", "context", "source_type")),
+            ("Logged models", one.logged_models, ("name", "model_id", "model_type", "status")),
+            ("Not readable", one.problems, ("subject", "reason")),
+        ):
+            if table.num_rows:
+                rows = sorted(tuple(_text(row[column]) for column in columns) for row in table.to_pylist())
+                header = tuple(column.replace("_", " ") for column in columns)
+                yield f"{title} ({table.num_rows})", header, rows
+        if self.files:
+            count, files = len(self.files), self.files[:_FILES_LISTED]
+            shown = f"showing {len(files)} of {count:,}" if count > len(files) else str(count)
+            yield f"Artifacts ({shown})", ("path", "size"), [(file.path, _size(file.size)) for file in files]
+
+    def _details(self) -> list[tuple[str, ...]]:
+        run = self.tables.runs.to_pylist()[0]
+        names = self.tables.experiments.column("name").to_pylist()
+        return [
+            ("run id", run["run_id"]),
+            ("experiment", f"{names[0] if names else ''} ({run['experiment_id']})"),
+            ("status", _text(run["status"]).lower() or "unknown"),
+            ("start", _moment(run["start_time"])),
+            ("end", _moment(run["end_time"])),
+            ("duration", _duration(run["start_time"], run["end_time"])),
+            *((name, run[key]) for name, key in (("user", "user_id"), ("parent run", "parent_run_id")) if run[key]),
+            *([("lifecycle stage", run["lifecycle_stage"])] if run["lifecycle_stage"] != "active" else []),
+            ("artifacts at", _text(run["artifact_uri"])),
+        ]
+
+
+def _block(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table that can be folded, and is when it is long."""
+    head = "".join(f"<th {_CELL}>{for_html(name)}</th>" for name in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td {_CELL}>{for_html(_cut(cell))}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    opened = " open" if len(rows) <= _FOLDED_PAST else ""
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<details{opened}><summary>{for_html(title)}</summary>{table}</details>"
+
+
+def _cut(text: str) -> str:
+    """The text, or its start and how much of it that is."""
+    if len(text) <= _VALUE_WIDTH:
+        return text
+    return f"{text[:_VALUE_WIDTH]} … (showing {_VALUE_WIDTH} of {len(text):,} characters)"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else str(value)
+
+
+def _moment(milliseconds: int | None) -> str:
+    """A time in UTC to the second; as a bare number where no calendar holds it."""
+    if milliseconds is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return f"{milliseconds} ms since 1970"
+
+
+def _duration(start: int | None, end: int | None) -> str:
+    if start is None or end is None:
+        return ""
+    seconds = round((end - start) / 1000)
+    if not 0 <= seconds < 10**9:
+        return ""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def _size(size: int | None) -> str:
+    """Bytes as a person reads them, in powers of 1,000."""
+    if size is None:
+        return ""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:,.1f} TB"

@@ -1,0 +1,328 @@
+"""NotebookGenerator: from a tracking store to a notebook, step by step or at once."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import tempfile
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.analysis.direction import find_primary_metric, greater_is_better
+from qualia_lab.errors import (
+    EmptyStore,
+    FilterError,
+    NoRunMatches,
+    OutputExists,
+    UnknownExperiment,
+    UnknownRun,
+)
+from qualia_lab.escaping import for_filename, one_line
+from qualia_lab.inventory import take_inventory
+from qualia_lab.notebook.build import build_notebook, notebook_bytes
+from qualia_lab.notebook.file import check_writable, write_whole
+from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
+from qualia_lab.notebook.template import read_template
+from qualia_lab.selection import Query, Selection
+from qualia_lab.stores.open import find_tracking_uri, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pyarrow as pa
+
+    from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.tables import RunTables
+
+_AGE = re.compile(r"(?i)(\d+)\s*(m|min|minutes?|h|hours?|d|days?|w|weeks?)(\s+ago)?")
+_AGE_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class NotebookGenerator:
+    """Makes notebooks from the runs of one tracking store, which is only read.
+
+    >>> generator = NotebookGenerator("sqlite:///mlflow.db")
+    >>> path = generator.create(experiments=["churn"], top=12, by="val_auc", execute=True)
+    """
+
+    def __init__(self, tracking_uri: str | Path | None = None, *, store: TrackingStore | None = None) -> None:
+        """tracking_uri: None looks at MLFLOW_TRACKING_URI, then for mlflow.db and mlruns in this folder."""
+        if store is None:
+            given = str(tracking_uri) if tracking_uri is not None else None
+            store = open_store(find_tracking_uri(given)[0])
+        self.store = store
+        self.tracking_uri = store.uri
+        self._read: tuple[tuple[str, ...], RunTables] | None = None
+
+    def create(
+        self,
+        *,
+        output: str | Path | None = None,
+        title: str | None = None,
+        template: str = "observe",
+        execute: bool = False,
+        force: bool = False,
+        **choice: Any,
+    ) -> Path:
+        """Choose runs, plan, write and, if asked, execute; the path of the notebook.
+
+        choice: the arguments of `select`. Raises what the steps raise.
+        """
+        plan = self.plan(self.select(**choice), template=template, title=title)
+        path = self.write(plan, Path(output) if output is not None else None, force=force)
+        return self.execute(path, plan) if execute else path
+
+    def select(
+        self,
+        *,
+        experiments: Sequence[str] = (),
+        run_ids: Sequence[str] = (),
+        filter: str = "",  # noqa: A002 - MLflow's word
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
+        top: int | None = None,
+        by: str | None = None,
+        since: str | None = None,
+        status: Sequence[str] = (),
+    ) -> Selection:
+        """The runs that meet every condition, all of them unless there is a limit.
+
+        experiments: names, ids or globs such as `churn*`; none means every active one.
+        top, by: the `top` best runs by a metric, `METRIC`, `METRIC:max` or `METRIC:min`.
+        since: a date, `2026-11-01`, or an age, `7d`, `12 hours ago`; runs that started then or later.
+        status: any of RUNNING, SCHEDULED, FINISHED, FAILED, KILLED.
+
+        Raises EmptyStore, UnknownExperiment, UnknownRun, NoRunMatches, FilterError, or a StoreError.
+        """
+        known = self.store.read_experiments("all" if run_ids else "active")
+        if not known.num_rows or not any(known.column("run_count").to_pylist()):
+            raise EmptyStore(
+                f"There are no runs in {self.tracking_uri}.", "Log some with MLflow, or try create-demo-runs."
+            )
+        chosen = _match_experiments(experiments, known)
+        metric, direction = _metric_and_direction(by, known_order=order_by)
+        if metric is not None:
+            order_by = (f"metrics.{_quoted(metric)} {'DESC' if direction else 'ASC'}",)
+        query = Query(
+            experiment_ids=tuple(row["experiment_id"] for row in chosen),
+            run_ids=tuple(run_ids),
+            filter=_with_sugar(filter, since=since, status=status),
+            order_by=tuple(order_by),
+            limit=min((n for n in (limit, top) if n is not None), default=None),
+            view="all" if run_ids else "active",
+        )
+        runs = self.store.read_runs(query)
+        if not runs.num_rows:
+            self._explain_nothing(query, known)
+        found = runs.column("run_id").to_pylist()
+        if run_ids and not order_by:  # a person's own order of runs is kept
+            places = {run_id: place for place, run_id in enumerate(run_ids)}
+            found.sort(key=places.__getitem__)
+        tables = self._tables(tuple(found))
+        primary, greater = find_primary_metric(take_inventory(tables), tables.experiment_tags)
+        if metric is not None:
+            primary, greater = metric, direction
+        return Selection(
+            tracking_uri=_lasting(self.tracking_uri),
+            run_ids=(*found, *(run_id for run_id in run_ids if run_id not in set(found))),
+            experiments=tuple(tables.experiments.column("name").to_pylist()),
+            filter=query.filter,
+            order_by=query.order_by,
+            limit=query.limit,
+            primary_metric=primary,
+            greater_is_better=greater,
+        )
+
+    def plan(self, selection: Selection, *, template: str = "observe", title: str | None = None) -> NotebookPlan:
+        """Decide every cell of the notebook; nothing is written. Raises TemplateError."""
+        inventory = take_inventory(self._tables(selection.run_ids))
+        return plan_notebook(
+            read_template(template),
+            selection,
+            inventory,
+            title=title or default_title(selection),
+            written=datetime.now().astimezone().date().isoformat(),
+        )
+
+    def write(self, plan: NotebookPlan, output: Path | None = None, *, force: bool = False) -> Path:
+        """Write the notebook, by default to `notebooks/<experiment>_<date>.ipynb`.
+
+        Raises OutputExists unless `force`, and OutputNotWritable.
+        """
+        path = output or default_output(plan.selection)
+        check_output(path, force=force)
+        return write_whole(path, notebook_bytes(build_notebook(plan)))
+
+    def execute(
+        self,
+        path: Path,
+        plan: NotebookPlan | None = None,
+        *,
+        timeout: float = 600,
+        on_cell: Callable[[int, int], None] | None = None,
+    ) -> Path:
+        """Run the notebook's cells in a kernel that is handed the runs and needs neither store nor secret.
+
+        plan: the one it was written by; without it the runs are those its `parameters` cell names.
+        timeout: seconds a cell may take.  on_cell: called with (cells done, cells in all).
+        Raises ExecutionFailed after saving what ran.
+        """
+        from qualia_lab.notebook.execute import execute_notebook
+        from qualia_lab.stores.snapshot import write_snapshot
+
+        selection = plan.selection if plan is not None else Selection(self.tracking_uri, _run_ids_of(path))
+        with tempfile.TemporaryDirectory(prefix="qualia-") as folder:
+            write_snapshot(Path(folder), self.store, self._tables(selection.run_ids), source_uri=selection.tracking_uri)
+            execute_notebook(path, timeout=timeout, snapshot=Path(folder), on_cell=on_cell)
+        return path
+
+    def export(self, path: Path, fmt: str = "html") -> Path:
+        """Turn an executed notebook into a file of another format beside it. Raises ExportFailed."""
+        from qualia_lab.notebook.export import export_notebook
+
+        return export_notebook(path, fmt, path.with_suffix(f".{fmt}"))
+
+    def _tables(self, run_ids: tuple[str, ...]) -> RunTables:
+        """The tables of these runs, read once however many steps ask for them."""
+        if self._read is None or self._read[0] != run_ids:
+            self._read = (run_ids, self.store.read(run_ids))
+        return self._read[1]
+
+    def _explain_nothing(self, query: Query, known: pa.Table) -> None:
+        """Raise the error that says why no run was found, and how many there are."""
+        if query.run_ids and not query.filter:
+            names = ", ".join(one_line(run_id, 40) for run_id in query.run_ids[:3])
+            raise UnknownRun(f"No run is called {names} in {self.tracking_uri}.", "List them with: qualia runs")
+        counts = dict(
+            zip(known.column("experiment_id").to_pylist(), known.column("run_count").to_pylist(), strict=True)
+        )
+        in_all = sum(counts[experiment_id] for experiment_id in query.experiment_ids or counts)
+        if not in_all:
+            raise NoRunMatches("That experiment has no runs.", "List experiments with: qualia experiments")
+        raise NoRunMatches(
+            f"None of the {in_all:,} runs matches {one_line(query.filter, 200)}.",
+            "Loosen the filter, or list them with: qualia runs",
+        )
+
+
+def default_title(selection: Selection) -> str:
+    """`churn: 12 runs`, from the experiments' names."""
+    names = [one_line(name, 60) for name in selection.experiments]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    count = len(selection.run_ids)
+    return f"{shown}: {count:,} {'run' if count == 1 else 'runs'}"
+
+
+def default_output(selection: Selection) -> Path:
+    """`notebooks/churn_2026-11-23.ipynb`, from the experiment's name and today's date."""
+    names = selection.experiments
+    name = for_filename(names[0], "experiment") if len(names) == 1 else f"{len(names)}-experiments"
+    return Path("notebooks") / f"{name}_{datetime.now().astimezone().date().isoformat()}.ipynb"
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """Raise OutputExists or OutputNotWritable before any work is done for a file that could not be kept."""
+    check_writable(path)
+    if path.exists() and not force:
+        raise OutputExists(f"{path} is already there.", "Add --force to replace it, or choose another --output.")
+
+
+def _match_experiments(asked: Sequence[str], known: pa.Table) -> list[dict[str, Any]]:
+    """The experiments that names, ids and globs mean. Raises UnknownExperiment with what might have been meant."""
+    rows = known.to_pylist()
+    if not asked:
+        return [] if len(rows) != 1 else rows
+    chosen: dict[str, dict[str, Any]] = {}
+    for word in asked:
+        found = [row for row in rows if word in (row["name"], row["experiment_id"])] or [
+            row for row in rows if fnmatch.fnmatchcase(row["name"] or "", word)
+        ]
+        if not found:
+            names = [row["name"] or "" for row in rows]
+            lower = {name.lower(): name for name in names}
+            near = get_close_matches(word.lower(), lower, n=3)
+            listed = [one_line(lower[name], 60) for name in near] or [one_line(name, 60) for name in names[:5]]
+            said = "Did you mean" if near else "There are" if len(names) <= 5 else f"There are {len(names)}, such as"
+            raise UnknownExperiment(
+                f"No experiment is called {one_line(word, 100)}.", f"{said} {', '.join(listed)}{'?' if near else '.'}"
+            )
+        chosen |= {row["experiment_id"]: row for row in found}
+    return list(chosen.values())
+
+
+def _metric_and_direction(by: str | None, *, known_order: Sequence[str]) -> tuple[str | None, bool | None]:
+    """`val_auc:max` as a metric and whether more is better; without a word for it, by the metric's name."""
+    if by is None:
+        return None, None
+    if known_order:
+        raise FilterError("An order and a metric to rank by were both given.", "Use one of order_by and by.", text=by)
+    metric, colon, word = by.rpartition(":")
+    if colon and word in ("max", "min"):
+        return metric, word == "max"
+    direction = greater_is_better(by)
+    if direction is None:
+        raise FilterError(
+            f"Whether more of {one_line(by, 100)} is better cannot be told from its name.",
+            f"Say --by '{one_line(by, 100)}:max' or --by '{one_line(by, 100)}:min'.",
+            text=by,
+        )
+    return by, direction
+
+
+def _quoted(key: str) -> str:
+    """A metric's key as the query language takes it."""
+    return key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) else f"`{key}`"
+
+
+def _with_sugar(text: str, *, since: str | None, status: Sequence[str]) -> str:
+    """The filter with `since` and `status` as conditions of the same language."""
+    conditions = [f"({text})" if (since or status) and text else text]
+    if status:
+        allowed = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
+        for word in status:
+            if word.upper() not in allowed:
+                raise FilterError(
+                    f"No status is called {one_line(word, 40)}.", f"Use one of {', '.join(allowed)}.", text=word
+                )
+        conditions.append(" OR ".join(f"status = '{word.upper()}'" for word in status))
+        if len(status) > 1:
+            conditions[-1] = f"({conditions[-1]})"
+    if since:
+        conditions.append(f"start_time >= {_milliseconds(since)}")
+    return " AND ".join(condition for condition in conditions if condition)
+
+
+def _milliseconds(since: str) -> int:
+    """A date, a time or an age as milliseconds since 1970; a time without a zone is this machine's."""
+    age = _AGE.fullmatch(since.strip())
+    if age:
+        moment = datetime.now(UTC) - timedelta(**{_AGE_UNITS[age[2][0].lower()]: int(age[1])})
+    else:
+        try:
+            moment = datetime.fromisoformat(since.strip()).astimezone()
+        except (ValueError, OverflowError) as error:
+            raise FilterError(
+                f"{one_line(since, 60)} is neither a date nor an age.",
+                "Say 2026-11-01, 7d or '12 hours ago'.",
+                text=since,
+            ) from error
+    return int(moment.timestamp() * 1000)
+
+
+def _lasting(uri: str) -> str:
+    """The URI with a relative path made absolute, so that it means the same in the notebook's own folder."""
+    if uri.startswith("sqlite:///") and not uri.startswith(("sqlite:////", "sqlite:///file:")):
+        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}"
+    if "://" not in uri and not uri.startswith(("file:", "databricks", "snapshot:")):
+        return str(Path(uri).absolute())
+    return uri
+
+
+def _run_ids_of(path: Path) -> tuple[str, ...]:
+    """The run ids that the notebook's `parameters` cell assigns."""
+    from qualia_lab.notebook.parameters import read_parameters
+
+    run_ids = read_parameters(path).get("RUN_IDS", [])
+    return tuple(run_id for run_id in run_ids if isinstance(run_id, str)) if isinstance(run_ids, list) else ()
