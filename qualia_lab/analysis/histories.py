@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INFINITE_FROM = 1.79e308
 
 MOST_POINTS = 1000  # drawn of one series; more than a screen has columns
-_MOST_ODD = 200  # NaN and infinite points marked in one series
+_MOST_ODD = 200  # NaN or infinite points marked in one series
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Series:
     """One metric of one run.
 
     x: steps, or the unit of its History; y: values, NaN where a value is not finite; both reduced to what is drawn.
-    odd_x, odd_y: where values are not finite, and which: NaN, inf or -inf.
+    odd_x, odd_y: where stretches of values that are not finite begin and end, and which: NaN, inf or -inf.
     recorded, odd: how many points there are in the store, and how many of them are not finite.
     last: the finite value of the highest step, or NaN when there is none.
     """
@@ -129,6 +129,10 @@ def _series(run_id: str, x: Numbers, values: Numbers, most_points: int) -> Serie
     y = np.where(finite, values, np.nan)
     drawn = reduce_points(y, most_points)
     odd = np.flatnonzero(~finite)
-    marked = odd[np.unique(np.linspace(0, len(odd) - 1, _MOST_ODD).astype(np.int64))] if len(odd) > _MOST_ODD else odd
+    # Of each stretch of such values the first and the last are marked; of very many stretches an even choice.
+    inner = np.isin(odd - 1, odd) & np.isin(odd + 1, odd)
+    marked = odd[~inner]
+    if len(marked) > _MOST_ODD:
+        marked = marked[np.linspace(0, len(marked) - 1, _MOST_ODD).astype(np.int64)]
     last = float(values[finite][-1]) if finite.any() else float("nan")
     return Series(run_id, x[drawn], y[drawn], x[marked], values[marked], len(values), len(odd), last)

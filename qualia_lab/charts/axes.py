@@ -29,10 +29,8 @@ def fitting_axis(label: str, values: Numbers, *, log: bool | None = None, air: f
     elif log is None:
         log = high / low >= 100
     if log:
-        if low == high:
-            return Axis(label, (low / 2, high * 2), log=True)
-        factor = (high / low) ** air
-        return Axis(label, (low / factor, min(high * factor, 1e308)), log=True)
+        factor = 2.0 if low == high else 10 ** (math.log10(high / low) * air)
+        return _log_axis(label, max(low / factor, 1e-307), min(high * factor, 1e308))
     if low == high:
         half = abs(low) * 0.1 or 0.5
         return Axis(label, (low - half, high + half))
@@ -40,9 +38,21 @@ def fitting_axis(label: str, values: Numbers, *, log: bool | None = None, air: f
     return Axis(label, (low - margin, high + margin))
 
 
-def edge(value: float, axis: Axis) -> float:
-    """Where a value that is not finite is marked: +inf at the upper end of the axis, -inf and NaN at the lower."""
-    return axis.limits[1] if value == math.inf else axis.limits[0]
+def _log_axis(label: str, low: float, high: float) -> Axis:
+    """Ticks at powers of ten, not more than nine; also at 2 and 5 times those where there are few."""
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+    every = max(1, math.ceil((last - first + 1) / 9))
+    positions = [10.0**power for power in range(first, last + 1, every)]
+    if len(positions) <= 2:
+        near = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in (1, 2, 5)]
+        positions = [position for position in near if low <= position <= high]
+    return Axis(label, (low, high), log=True, ticks=tuple((position, f"{position:g}") for position in positions))
+
+
+def edge(value: float, axis: Axis, *, greater_is_better: bool | None) -> float:
+    """Where a value that is not finite is marked: infinity at its end of the axis, NaN at the end that is worse."""
+    upper = greater_is_better is False if math.isnan(value) else value > 0
+    return axis.limits[1] if upper else axis.limits[0]
 
 
 def named_axis(label: str, names: Sequence[str], *, downwards: bool = False) -> Axis:

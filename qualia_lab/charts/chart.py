@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -125,5 +126,9 @@ class Chart:
         from qualia_lab.charts.frame import take_frame
 
         frame = take_frame(self)
-        data = {PLOTLY_MIME: self.plotly(), "image/png": self.png(), "text/plain": repr(self)}
+        data = {
+            PLOTLY_MIME: self.plotly(),
+            "image/png": base64.b64encode(self.png()).decode(),
+            "text/plain": repr(self),
+        }
         return data, {"image/png": {"width": frame.width, "height": frame.height}}

@@ -42,7 +42,7 @@ def take_frame(chart: Chart) -> Frame:
     """Measure a chart; labels are cut as both faces will show them."""
     entries = [entry_text(mark.label) for mark in legend_marks(chart)]
     first = chart.panels[0]
-    tick_width = max((text_width(label_text(text), SMALL_SIZE) for _, text in first.y.ticks), default=44)
+    tick_width = max((text_width(label_text(text), SMALL_SIZE) for _, text in first.y.ticks), default=38)
     left = EDGE + round(tick_width) + 10 + (24 if first.y.label else 0)
     right = EDGE + (round(max(text_width(entry, SMALL_SIZE) for entry in entries)) + 52 if entries else 4)
     note = tuple(textwrap.wrap(one_line(chart.note), 140))
@@ -65,8 +65,9 @@ def take_frame(chart: Chart) -> Frame:
 
 
 def legend_marks(chart: Chart) -> list[Line | Points]:
-    """The marks that stand in the legend, in its order."""
-    return [mark for panel in chart.panels for mark in panel.marks if not isinstance(mark, Box) and mark.label]
+    """The marks that stand in the legend: what is drawn last, over all others, is named first."""
+    marks = [mark for panel in chart.panels for mark in panel.marks if not isinstance(mark, Box)]
+    return [mark for mark in reversed(marks) if mark.label]
 
 
 def label_text(text: str) -> str:

@@ -51,12 +51,16 @@ def metric_comparison(
     names = told_apart(labels)
     hidden = len(ordered) - MOST_ROWS
     y_axis = named_axis("", [names[row] if row else f"… {hidden} more" for row in rows], downwards=True)
-    colours = {run_id: colour for run_id, (colour, _) in run_styles(list(labels)[:MOST_COLOURS], list(labels)).items()}
+    colours = {run_id: colour for run_id, (colour, _) in run_styles(ordered[:MOST_COLOURS], list(labels)).items()}
     panels = []
     for key in keys:
         shown = np.array([values[key].get(row, math.nan) for row in rows if row])
         x_axis = fitting_axis(_with_arrow(key, directions.get(key)), shown, air=0.08)
-        panels.append(Panel(x_axis, y_axis, _dots(rows, values[key], x_axis, names, colours)))
+        panels.append(
+            Panel(
+                x_axis, y_axis, _dots(rows, values[key], x_axis, names, colours, greater_is_better=directions.get(key))
+            )
+        )
     first, count = keys[0], len(ordered)
     order = "highest first" if directions.get(first) is None else "best first"
     return Chart(
@@ -85,6 +89,8 @@ def _dots(
     axis: Axis,
     names: Mapping[str, str],
     colours: Mapping[str, str],
+    *,
+    greater_is_better: bool | None,
 ) -> tuple[Mark, ...]:
     """A dot for each run on a thin line that leads the eye to its name; a cross where the value is not finite."""
     marks: list[Mark] = []
@@ -98,7 +104,14 @@ def _dots(
         if here:
             marks.append(
                 Points(
-                    np.array([values[row] if symbol == "circle" else edge(values[row], axis) for _, row in here]),
+                    np.array(
+                        [
+                            values[row]
+                            if symbol == "circle"
+                            else edge(values[row], axis, greater_is_better=greater_is_better)
+                            for _, row in here
+                        ]
+                    ),
                     np.array([float(index) for index, _ in here]),
                     tuple(colours.get(row, REST if symbol == "circle" else "#4D4D4D") for _, row in here),
                     texts=tuple(f"{names[row]}: {number_text(values[row])}" for _, row in here),
@@ -112,7 +125,7 @@ def _dots(
 def _with_arrow(key: str, greater_is_better: bool | None) -> str:
     if greater_is_better is None:
         return key
-    return f"{key} (higher is better →)" if greater_is_better else f"(← lower is better) {key}"
+    return f"{key} (higher is better →)" if greater_is_better else f"{key} (← lower is better)"
 
 
 def _note(

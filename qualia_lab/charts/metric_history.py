@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.analysis.histories import History, Series
-    from qualia_lab.charts.chart import Axis, Mark, Numbers
+    from qualia_lab.charts.chart import Axis, Dash, Mark, Numbers
 
 _REST_POINTS = 100  # of a run that is drawn grey
 _NO_NUMBERS: Numbers = np.array([], dtype=np.float64)
@@ -59,9 +59,8 @@ def metric_history(
     marks: list[Mark] = []
     if others:
         marks.append(_grey(others))
-    # The best is drawn last, over the others, and stands first in the legend: the faces keep this order for both.
-    for one in named:
-        marks += _marks_of(one, names[one.run_id], *styles[one.run_id], y_axis)
+    for one in reversed(named):  # the best is drawn last, over the others, and so stands first in the legend
+        marks += _marks_of(one, names[one.run_id], styles[one.run_id], y_axis, greater_is_better)
     return Chart(
         title=f"{key} over {'steps' if found.x_unit == 'step' else 'time'}",
         panels=(Panel(x_axis, y_axis, tuple(marks)),),
@@ -70,11 +69,14 @@ def metric_history(
     )
 
 
-def _marks_of(one: Series, name: str, colour: str, dash: str, y_axis: Axis) -> list[Mark]:
+def _marks_of(
+    one: Series, name: str, style: tuple[str, Dash], y_axis: Axis, greater_is_better: bool | None
+) -> list[Mark]:
     """A run's line, or point where it has only one, and crosses where a value is not finite."""
+    colour, dash = style
     marks: list[Mark] = []
     if len(one.x) > 1:
-        marks.append(Line(one.x, one.y, colour, label=name, dash=dash))  # type: ignore[arg-type]
+        marks.append(Line(one.x, one.y, colour, label=name, dash=dash))
         lonely = _alone(one.y)
         if lonely.any():
             marks.append(Points(one.x[lonely], one.y[lonely], (colour,), size=5))
@@ -82,7 +84,7 @@ def _marks_of(one: Series, name: str, colour: str, dash: str, y_axis: Axis) -> l
         marks.append(Points(one.x, one.y, (colour,), label=name))
     if one.odd:
         texts = tuple(f"{name}: {value} at {x:g}" for x, value in zip(one.odd_x, one.odd_y, strict=True))
-        heights = np.array([edge(value, y_axis) for value in one.odd_y])
+        heights = np.array([edge(value, y_axis, greater_is_better=greater_is_better) for value in one.odd_y])
         label = "" if marks else name
         marks.append(Points(one.odd_x, heights, (colour,), label=label, texts=texts, symbol="x", size=9))
     return marks

@@ -35,7 +35,7 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         "hoverlabel": {"namelength": -1},
         "title": {
             "text": plotly_text(frame.title),
-            "font": {"size": TITLE_SIZE, "color": INK, "weight": 600},
+            "font": {"size": TITLE_SIZE, "color": INK, "weight": 700},
             "x": EDGE / frame.width,
             "xanchor": "left",
             "y": 1 - EDGE / frame.height,
@@ -44,6 +44,7 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         "legend": {
             "x": 1 + 12 / (frame.width - frame.left - frame.right),
             "y": 1,
+            "traceorder": "reversed",
             "font": {"size": SMALL_SIZE, "color": INK},
             "bgcolor": "rgba(0,0,0,0)",
         },
@@ -160,8 +161,6 @@ def _axis(axis: Axis) -> dict[str, Any]:
             "tickvals": [position for position, _ in axis.ticks],
             "ticktext": [plotly_text(label_text(text)) for _, text in axis.ticks],
         }
-    elif axis.log:
-        drawn |= {"dtick": max(1, round(math.log10(high / low) / 8)), "exponentformat": "power"}
     else:
         drawn |= {"nticks": 7, "exponentformat": "e"}
     return drawn

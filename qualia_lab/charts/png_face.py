@@ -40,7 +40,7 @@ def draw_png(chart: Chart) -> bytes:
     with style.context("default"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         figure = Figure(figsize=(frame.width / _DPI, frame.height / _DPI), dpi=_DPI, facecolor="white")
-        FigureCanvasAgg(figure)
+        canvas = FigureCanvasAgg(figure)
         _write_heading(figure, frame)
         inner_width = (frame.width - frame.left - frame.right) / frame.width
         inner_height = (frame.height - frame.top - frame.bottom) / frame.height
@@ -66,9 +66,20 @@ def draw_png(chart: Chart) -> bytes:
                 **_font(TEXT_SIZE, INK),
             )
         _write_legend(panels[-1], chart, frame)
-        image = io.BytesIO()
-        figure.savefig(image, format="png", dpi=_DPI * _SHARPNESS, metadata={"Software": None})
-    return image.getvalue()
+        figure.set_dpi(_DPI * _SHARPNESS)
+        canvas.draw()
+        return _small_png(canvas)
+
+
+def _small_png(canvas: Any) -> bytes:
+    """The canvas as a PNG of 256 colours: a third of the size, and no eye sees the difference in a chart."""
+    from PIL import Image
+
+    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
+    image = drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    written = io.BytesIO()
+    image.save(written, format="PNG", optimize=True)
+    return written.getvalue()
 
 
 def _font(size: float, colour: str) -> dict[str, Any]:
@@ -78,7 +89,7 @@ def _font(size: float, colour: str) -> dict[str, Any]:
 
 def _write_heading(figure: Any, frame: Frame) -> None:
     left, top = EDGE / frame.width, frame.height - EDGE
-    figure.text(left, top / frame.height, frame.title, va="top", weight=600, **_font(TITLE_SIZE, INK))
+    figure.text(left, top / frame.height, frame.title, va="top", weight="bold", **_font(TITLE_SIZE, INK))
     for index, line in enumerate(frame.note):
         height = (top - 30 - NOTE_LINE * index) / frame.height
         figure.text(left, height, line, va="top", **_font(SMALL_SIZE, QUIET))
@@ -135,19 +146,18 @@ def _draw(axes: Any, mark: Mark) -> None:
 
 def _shape(axes: Any, drawn: Any, axis: Axis) -> None:
     """Scale, limits and ticks of one axis."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import MaxNLocator, NullLocator
 
     name = "x" if drawn is axes.xaxis else "y"
     if axis.log:
         axes.set(**{f"{name}scale": "log"})
-        drawn.set_major_locator(LogLocator(numticks=9))
-        drawn.set_minor_locator(NullLocator())
     axes.set(**{f"{name}lim": axis.limits})
     if axis.ticks:
         drawn.set_ticks([position for position, _ in axis.ticks], [label_text(text) for _, text in axis.ticks])
         for text in drawn.get_ticklabels():
             text.set_parse_math(False)
-    elif not axis.log:
+        drawn.set_minor_locator(NullLocator())
+    else:
         drawn.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
 
 

@@ -1,0 +1,28 @@
+// Draws the page's charts when they come near the window. Until then, and where anything fails, their image stays.
+(async () => {
+  const packed = document.getElementById("plotly-packed");
+  const bytes = Uint8Array.from(atob(packed.textContent.trim()), (char) => char.charCodeAt(0));
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = document.createElement("script");
+  script.textContent = await new Response(unpacked).text();
+  document.head.append(script); // allowed by its digest in the page's policy
+  const draw = async (chart) => {
+    const plot = chart.querySelector(".plot");
+    const { data, layout, config } = JSON.parse(chart.querySelector("script").textContent);
+    plot.hidden = false;
+    try {
+      await Plotly.newPlot(plot, data, layout, { displaylogo: false, ...config });
+      const still = chart.querySelector("img, .fallback");
+      if (still) still.style.display = "none";
+    } catch (error) {
+      plot.hidden = true;
+    }
+  };
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries.filter((one) => one.isIntersecting)) {
+      near.unobserve(entry.target);
+      draw(entry.target);
+    }
+  }, { rootMargin: "800px" });
+  document.querySelectorAll("figure.chart").forEach((chart) => near.observe(chart));
+})();
