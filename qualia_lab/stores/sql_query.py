@@ -47,7 +47,7 @@ def conditions(query: Query, *, dialect_name: str, has: frozenset[str]) -> tuple
     dialect_name: SQLAlchemy's name of the database.
     has: the tables that exist, and the columns as `table.column`.
 
-    Without experiments or run ids the runs are those of experiments of the query's view. Raises FilterError.
+    Active runs without experiments or run ids are those of active experiments. Raises FilterError.
     """
     condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
     compiler = _Compiler(dialect_name, has)
@@ -67,9 +67,9 @@ def _chosen(query: Query, compiler: _Compiler) -> list[Truth]:
         where.append(runs.c.experiment_id.in_([number for number in numbers if number <= _LARGEST_ID]))
     if query.view != "all":
         where.append(runs.c.lifecycle_stage == query.view)
-        if not query.run_ids and not query.experiment_ids:
-            of_view = sa.select(experiments.c.experiment_id).where(experiments.c.lifecycle_stage == query.view)
-            where.append(runs.c.experiment_id.in_(of_view))
+    if query.view == "active" and not query.run_ids and not query.experiment_ids:
+        active = sa.select(experiments.c.experiment_id).where(experiments.c.lifecycle_stage == "active")
+        where.append(runs.c.experiment_id.in_(active))
     return where
 
 
