@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 HEAVY = {
     "IPython", "bleach", "matplotlib", "mlflow", "nbclient", "nbconvert", "nbformat", "numpy", "pandas", "plotly",
-    "pyarrow", "rich", "scipy", "sklearn", "sqlalchemy", "sqlglot",
+    "pyarrow", "rich", "scipy", "sklearn", "sqlalchemy",
 }  # fmt: skip
 # An Arrow table is what floors hand to each other; a notebook's file needs no library to be read.
 ARROW = {"numpy", "pyarrow"}
