@@ -87,7 +87,7 @@ def fail(error: Exception) -> int:
     if _debug:
         # Redacted whole first: a secret may hold a line break.
         for line in _clean(traceback.format_exc()).splitlines():
-            say(line)
+            say(f"    {line}")
     return error.exit_code
 
 

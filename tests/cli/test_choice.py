@@ -30,7 +30,16 @@ def test_numbers_ranges_all_and_whole_names_choose(answer, chosen):
 
 @pytest.mark.parametrize(
     ("answer", "text"),
-    [("churn", "churn"), ("/3", "3"), ("/", ""), ("", ""), ("2026-11-23", "2026-11-23"), ("1;2", "1;2"), ("-1", "-1"), (",", ",")],
+    [
+        ("churn", "churn"),
+        ("/3", "3"),
+        ("/", ""),
+        ("", ""),
+        ("2026-11-23", "2026-11-23"),
+        ("1;2", "1;2"),
+        ("-1", "-1"),
+        (",", ","),
+    ],
 )
 def test_anything_else_is_text_to_narrow_by(answer, text):
     assert parse_choice(answer, TEN) == text

@@ -1,0 +1,226 @@
+"""ArtifactExplorer: what is in a tracking store, as DataFrames."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.errors import UnknownExperiment, UnknownRun
+from qualia_lab.escaping import one_line
+from qualia_lab.selection import Query
+from qualia_lab.stores.open import find_tracking_uri, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from qualia_lab.tables import RunTables
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_A_TIME = -(2**63)  # how numpy writes NaT
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """Everything that a store says about one run.
+
+    Times are datetimes of UTC, None where the run has none or one that no calendar holds. `metrics` are the latest
+    values. `datasets` and `logged_models` are dicts with the columns of `qualia_lab.schema`. `child_run_ids` are the
+    runs of its experiment that name it as their parent. `problems` are what could not be read, each with the reason.
+    """
+
+    run_id: str
+    run_name: str | None
+    experiment_id: str
+    experiment: str | None
+    status: str | None
+    lifecycle_stage: str | None
+    user_id: str | None
+    start_time: datetime | None
+    end_time: datetime | None
+    duration: timedelta | None
+    artifact_uri: str | None
+    parent_run_id: str | None
+    child_run_ids: tuple[str, ...]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    datasets: tuple[Mapping[str, Any], ...]
+    logged_models: tuple[Mapping[str, Any], ...]
+    problems: tuple[str, ...]
+
+
+class ArtifactExplorer:
+    """Looks into one tracking store, which is only read: its experiments, runs, and their files.
+
+    >>> explorer = ArtifactExplorer("sqlite:///mlflow.db")
+    >>> explorer.list_experiments()
+    >>> best = explorer.search_runs(["churn"], filter="metrics.val_auc > 0.8", order_by=["metrics.val_auc DESC"])
+    >>> explorer.read_run(best.run_id[0]).params
+    >>> explorer.list_artifacts(best.run_id[0])
+    """
+
+    def __init__(self, tracking_uri: str | Path | None = None) -> None:
+        """tracking_uri: None looks at MLFLOW_TRACKING_URI, then for mlflow.db and mlruns in this folder.
+
+        Raises StoreNotFound when there is nothing to open.
+        """
+        self.store = open_store(find_tracking_uri(str(tracking_uri) if tracking_uri is not None else None)[0])
+        self.tracking_uri = self.store.uri
+
+    def list_experiments(self, *, deleted: bool = False) -> pd.DataFrame:
+        """A row per experiment, latest activity first: name, experiment_id, runs, last_activity (UTC), and the rest.
+
+        deleted: the deleted experiments instead of the active ones; `runs` then counts deleted runs. Raises StoreError.
+
+        >>> explorer.list_experiments()[["name", "runs", "last_activity"]]
+        """
+        table = self.store.read_experiments("deleted" if deleted else "active")
+        frame: pd.DataFrame = table.to_pandas().rename(columns={"run_count": "runs"})
+        for column in ("last_activity", "creation_time", "last_update_time"):
+            frame[column] = _datetimes(table.column(column))
+        first = ["name", "experiment_id", "runs", "last_activity"]
+        return frame[[*first, *(column for column in frame.columns if column not in first)]]
+
+    def search_runs(
+        self,
+        experiments: Sequence[str] = (),
+        *,
+        filter: str = "",  # noqa: A002  MLflow's word
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> pd.DataFrame:
+        """A row per run that matches, all of them unless there is a limit; the newest first unless there is an order.
+
+        The columns are those of `mlflow.search_runs` (`params.lr` as text, `metrics.val_auc`, `tags.team`, times as
+        datetimes of UTC) with the run's name, its experiment's name and its parent beside them. Runs that could not be
+        read whole are named in `frame.attrs["problems"]`.
+
+        experiments: names, ids or globs such as `churn*`; none means every active one.
+        Raises UnknownExperiment, FilterError, or a StoreError.
+
+        >>> explorer.search_runs(["churn*"], filter="status = 'FAILED'", limit=20)
+        """
+        query = Query(self._experiment_ids(experiments), filter=filter, order_by=tuple(order_by), limit=limit)
+        tables = self.store.read(self.store.read_runs(query).column("run_id").to_pylist())
+        frame: pd.DataFrame = tables.runs.to_pandas()
+        names = dict(
+            zip(*(tables.experiments.column(key).to_pylist() for key in ("experiment_id", "name")), strict=True)
+        )
+        frame.insert(2, "experiment", frame["experiment_id"].map(names))
+        for column in ("start_time", "end_time"):
+            frame[column] = _datetimes(tables.runs.column(column))
+        frame = frame.join([_wide(tables, kind) for kind in ("metrics", "params", "tags")], on="run_id")
+        frame.attrs["problems"] = tables.problems.to_pylist()
+        return frame
+
+    def read_run(self, run_id: str) -> RunDetails:
+        """Everything about one run, deleted or not. Raises UnknownRun, or a StoreError.
+
+        >>> run = explorer.read_run("1f0c5d6be7a54f0f8a3a6d5d2f6a9b1e")
+        >>> run.status, run.params["lr"], run.metrics["val_auc"], run.parent_run_id
+        """
+        tables = self._read_one(run_id)
+        run = tables.runs.to_pylist()[0]
+        start, end = _moment(run["start_time"]), _moment(run["end_time"])
+        return RunDetails(
+            run_id=run_id,
+            run_name=run["run_name"],
+            experiment_id=run["experiment_id"],
+            experiment=next(iter(tables.experiments.column("name").to_pylist()), None),
+            status=run["status"],
+            lifecycle_stage=run["lifecycle_stage"],
+            user_id=run["user_id"],
+            start_time=start,
+            end_time=end,
+            duration=end - start if start and end else None,
+            artifact_uri=run["artifact_uri"],
+            parent_run_id=run["parent_run_id"],
+            child_run_ids=self._children(run_id, run["experiment_id"]),
+            params=_by_key(tables.params),
+            metrics=_by_key(tables.metrics),
+            tags=_by_key(tables.tags),
+            datasets=tuple(tables.datasets.to_pylist()),
+            logged_models=tuple(tables.logged_models.to_pylist()),
+            problems=tuple(f"{row['subject']}: {row['reason']}" for row in tables.problems.to_pylist()),
+        )
+
+    def list_artifacts(self, run_id: str) -> pd.DataFrame:
+        """A row per file of a run, in all its folders: path below its artifact root, size in bytes (NA: not said).
+
+        What a reader has to know, such as that the files were found beside the store, is in `frame.attrs["notes"]`.
+        Raises UnknownRun, or a StoreError.
+
+        >>> explorer.list_artifacts("1f0c5d6be7a54f0f8a3a6d5d2f6a9b1e")
+        """
+        from qualia_lab.artifacts import list_artifacts
+
+        listing = list_artifacts(self.store, self._read_one(run_id))
+        frame: pd.DataFrame = listing.files.select(["path", "size"]).to_pandas()
+        frame["size"] = frame["size"].astype("Int64")
+        frame.attrs["notes"] = listing.notes
+        return frame
+
+    def _read_one(self, run_id: str) -> RunTables:
+        tables = self.store.read([run_id])
+        if not tables.runs.num_rows:
+            raise UnknownRun(
+                f"No run has the id {one_line(run_id, 80)} in {self.tracking_uri}.", "List them with: qualia runs"
+            )
+        return tables
+
+    def _children(self, run_id: str, experiment_id: str) -> tuple[str, ...]:
+        runs = self.store.read_runs(Query((experiment_id,), order_by=("start_time ASC",)))
+        pairs = zip(*(runs.column(name).to_pylist() for name in ("run_id", "parent_run_id")), strict=True)
+        return tuple(child for child, parent in pairs if parent == run_id)
+
+    def _experiment_ids(self, asked: Sequence[str]) -> tuple[str, ...]:
+        """The active experiments that names, ids and globs mean. Raises UnknownExperiment with the near misses."""
+        known = self.store.read_experiments()
+        names = dict(zip(*(known.column(key).to_pylist() for key in ("experiment_id", "name")), strict=True))
+        chosen: dict[str, None] = {}
+        for word in asked:
+            found = [id_ for id_, name in names.items() if word in (id_, name)] or [
+                id_ for id_, name in names.items() if fnmatch.fnmatchcase(name, word)
+            ]
+            if not found:
+                near = get_close_matches(word, names.values(), n=3) or list(names.values())[:5]
+                raise UnknownExperiment(
+                    f"No experiment is called {one_line(word, 100)}.",
+                    f"There is {', '.join(one_line(name, 60) for name in near)}.",
+                )
+            chosen |= dict.fromkeys(found)
+        return tuple(chosen)
+
+
+def _wide(tables: RunTables, kind: str) -> pd.DataFrame:
+    """A tidy table as a row per run and a column `kind.key`."""
+    tidy: pd.DataFrame = getattr(tables, kind).select(["run_id", "key", "value"]).to_pandas()
+    wide = tidy.drop_duplicates(["run_id", "key"]).pivot(index="run_id", columns="key", values="value")  # noqa: PD010
+    return wide.add_prefix(f"{kind}.").rename_axis(columns=None)
+
+
+def _by_key(tidy: pa.Table) -> dict[str, Any]:
+    return dict(zip(*(tidy.column(name).to_pylist() for name in ("key", "value")), strict=True))
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    try:
+        return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None
+
+
+def _datetimes(milliseconds: pa.ChunkedArray) -> pd.Series[Any]:
+    """Milliseconds since 1970 as datetimes of UTC; NaT for none, and where no calendar holds them."""
+    import numpy as np
+    import pandas as pd
+
+    values = [_NOT_A_TIME if _moment(value) is None else value for value in milliseconds.to_pylist()]
+    return pd.Series(np.array(values, dtype="int64").view("datetime64[ms]")).dt.tz_localize("UTC")
