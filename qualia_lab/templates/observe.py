@@ -1,7 +1,9 @@
 # ---
-# qualia:
-#   title: Observe
-#   about: "After training: what is best, what differs, how the runs went."
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
 # ---
 
 # %% [markdown] section="title"

@@ -1,0 +1,151 @@
+"""A plan says all that will be in the notebook, and is a pure function of what it is given."""
+
+from __future__ import annotations
+
+import ast
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qualia_lab.errors import TemplateError
+from qualia_lab.inventory import take_inventory
+from qualia_lab.notebook.build import build_notebook, notebook_bytes
+from qualia_lab.notebook.plan import plan_notebook
+from qualia_lab.notebook.template import parse_percent, read_template
+from qualia_lab.notebook.template import Template
+from qualia_lab.schema import EXPERIMENTS, METRICS, PARAMS, RUNS
+from qualia_lab.sections import SECTIONS
+from qualia_lab.sections.section import RUNS_SHOWN
+from qualia_lab.selection import Selection
+from qualia_lab.tables import run_tables, table_of
+
+
+def some_runs(count: int, *, params=True, metrics=True, steps=True, name="churn", text="x"):
+    """Tables of runs that differ in lr and seed, with a val_auc."""
+    ids = [f"{place:032x}" for place in range(count)]
+    return run_tables(
+        experiments=table_of(EXPERIMENTS, [{"experiment_id": "1", "name": name, "lifecycle_stage": "active"}]),
+        runs=table_of(
+            RUNS, [{"run_id": i, "experiment_id": "1", "run_name": text, "status": "FINISHED"} for i in ids]
+        ),
+        params=table_of(
+            PARAMS,
+            [
+                {"run_id": run_id, "key": key, "value": str(value)}
+                for place, run_id in enumerate(ids if params else [])
+                for key, value in (("lr", place % 3), ("seed", place), ("kind", text))
+            ],
+        ),
+        metrics=table_of(
+            METRICS,
+            [
+                {"run_id": i, "key": "val_auc", "value": 0.5, "step": 9 * steps, "timestamp": 0}
+                for i in (ids if metrics else [])
+            ],
+        ),
+    )
+
+
+def planned(tables, **choice):
+    selection = Selection("sqlite:////tmp/a.db", tables.run_ids, ("churn",), primary_metric="val_auc", **choice)
+    return plan_notebook(
+        read_template("observe"), selection, take_inventory(tables), title="Churn", written="2026-11-23"
+    )
+
+
+def sections_of(plan) -> list[str]:
+    return list(dict.fromkeys(cell.key.partition(":")[0] for cell in plan.cells))
+
+
+def test_many_runs_get_every_section_in_the_order_of_the_design():
+    plan = planned(some_runs(3))
+    assert sections_of(plan) == [
+        *("title", "setup", "configuration", "parameters", "client", "loading", "overview", "each_run", "run"),
+        *("params", "metrics", "groups", "curves", "relations", "exploration", "not_shown"),
+    ]
+    assert plan.left_out == (("Code, environment and data", "no run says which code or data it was made with"),)
+
+
+def test_one_run_has_no_comparison_and_the_last_cell_says_why():
+    plan = planned(some_runs(1))
+    assert ("Params that differ", "a comparison needs two runs") in plan.left_out
+    assert "Params that differ: a comparison needs two runs" in plan.cells[-1].source
+
+
+def test_runs_without_anything_still_make_a_notebook():
+    plan = planned(some_runs(2, params=False, metrics=False))
+    assert dict(plan.left_out)["Params that differ"] == "no run has a param"
+    assert dict(plan.left_out)["Metric histories"] == "no run has a metric"
+    nbformat.validate(nbformat.from_dict(build_notebook(plan)))
+
+
+def test_past_the_limit_the_first_runs_are_shown_and_any_other_by_its_id():
+    plan = planned(some_runs(RUNS_SHOWN + 3))
+    shown = [cell for cell in plan.cells if cell.key.startswith("run:")]
+    assert len(shown) == RUNS_SHOWN
+    heading = next(cell.source for cell in plan.cells if cell.key == "each_run:heading")
+    assert f"Showing {RUNS_SHOWN} of {RUNS_SHOWN + 3} runs" in heading
+
+
+def test_planning_is_pure_and_the_bytes_are_too():
+    assert notebook_bytes(build_notebook(planned(some_runs(4)))) == notebook_bytes(
+        build_notebook(planned(some_runs(4)))
+    )
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_text_of_a_store_is_in_a_code_cell_outside_the_parameters(name, text):
+    tables = some_runs(2, name=name, text=text)
+    selection = Selection("sqlite:///a.db", tables.run_ids, (name,), f"params.kind = {text!r}")
+    plan = plan_notebook(
+        read_template("observe"), selection, take_inventory(tables), title=name, written="2026-11-23"
+    )
+    harmless = planned(some_runs(2))
+    by_key = {cell.key: cell.source for cell in harmless.cells if cell.kind == "code"}
+    for cell in plan.cells:
+        if cell.kind == "code":
+            ast.parse(cell.source)
+            if cell.key != "parameters":
+                assert by_key.get(cell.key, cell.source) == cell.source
+    nbformat.validate(nbformat.reads(notebook_bytes(build_notebook(plan)).decode(), as_version=4))
+    assert sum(line.startswith("#") for line in plan.cells[0].source.splitlines()) == 1
+
+
+def test_cell_ids_are_unique_and_of_the_format():
+    notebook = build_notebook(planned(some_runs(5)))
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(ids) == len(set(ids))
+    nbformat.validate(nbformat.from_dict(notebook))
+
+
+def test_a_run_whose_id_is_no_id_gets_no_cell_of_its_own():
+    tables = some_runs(2)
+    hostile = '")\nimport os #'
+    tables = run_tables(
+        experiments=tables.experiments,
+        runs=table_of(RUNS, [*tables.runs.to_pylist(), {"run_id": hostile, "experiment_id": "1"}]),
+    )
+    plan = planned(tables)
+    assert [cell.key for cell in plan.cells if cell.key.startswith("run:")] == [f"run:{i}" for i in tables.run_ids[:2]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('# %% section="findngs"', "names the section findngs"), ('# %% section="title"\n# %% section="title"', "twice")],
+)
+def test_a_template_with_wrong_sections_is_refused(text, said):
+    tables = some_runs(1)
+    with pytest.raises(TemplateError, match=said):
+        plan_notebook(
+            Template("mine", parse_percent(text)),
+            Selection("sqlite:///a.db", tables.run_ids),
+            take_inventory(tables),
+            title="t",
+            written="2026-11-23",
+        )
+
+
+def test_every_section_has_a_file_of_its_name():
+    assert all(section.name == name for name, section in SECTIONS.items())

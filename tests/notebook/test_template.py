@@ -1,0 +1,87 @@
+"""Templates are read as jupytext reads them, and named as a person names them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jupytext
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qualia_lab.errors import TemplateError
+from qualia_lab.notebook.template import TemplateCell, parse_percent, read_template, template_names
+from qualia_lab.sections import SECTIONS
+
+BUILT_IN = Path(__file__).parents[2] / "qualia_lab" / "templates"
+
+# Lines of a cell that the percent format leaves as they are: no markers, no magics, no leading comment.
+LINES = st.lists(st.sampled_from(["x = 1", "", "    y = [", "print('# %% no cell')", "z = {}"]), min_size=1, max_size=6)
+CELLS = st.lists(
+    st.tuples(st.sampled_from(["code", "markdown"]), LINES, st.sampled_from([None, "title", "a_b"]), st.booleans()),
+    min_size=1,
+    max_size=6,
+)
+
+
+def percent(cells) -> str:
+    """The cells as a py:percent text."""
+    parts = []
+    for kind, lines, section, tagged in cells:
+        heading = "# %%" + (" [markdown]" if kind == "markdown" else "")
+        heading += f' section="{section}"' if section else ""
+        heading += ' tags=["one", "two"]' if tagged else ""
+        parts += [heading, *(f"# {line}" if kind == "markdown" else line for line in lines), ""]
+    return "\n".join(parts)
+
+
+def as_jupytext_reads(text: str) -> list[tuple]:
+    notebook = jupytext.reads(text, fmt="py:percent")
+    return [
+        (cell.cell_type, cell.source.strip("\n"), cell.metadata.get("section"), tuple(cell.metadata.get("tags", ())))
+        for cell in notebook.cells
+    ]
+
+
+@given(CELLS)
+def test_a_percent_text_has_the_cells_that_jupytext_finds(cells):
+    text = percent(cells)
+    ours = [(cell.kind, cell.source.strip("\n"), cell.section, cell.tags) for cell in parse_percent(text)]
+    assert ours == as_jupytext_reads(text)
+
+
+@pytest.mark.parametrize("path", sorted(BUILT_IN.glob("*.py")), ids=lambda path: path.stem)
+def test_every_template_of_ours_names_sections_that_are_there(path):
+    cells = read_template(path.stem).cells
+    assert [(c.kind, c.source, c.section, c.tags) for c in cells] == as_jupytext_reads(path.read_text())
+    assert {cell.section for cell in cells if cell.section} <= SECTIONS.keys()
+
+
+def test_a_person_gives_a_path_or_a_notebook_or_a_name_of_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text('# %% section="title"\n# %%\nprint(1)\n')
+    cell = {"cell_type": "code", "metadata": {"section": "setup"}, "source": ["a\n", "b"]}
+    (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": [cell], "nbformat": 4}))
+    (tmp_path / "pyproject.toml").write_text('[tool.qualia.templates]\nteam = "mine.py"\n')
+    assert read_template("mine.py").cells[1] == TemplateCell("code", "print(1)")
+    assert read_template("mine.ipynb").cells == (TemplateCell("code", "a\nb", "setup"),)
+    assert read_template("team").cells == read_template("mine.py").cells
+    assert "team" in template_names()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("obsrve", "Did you mean observe"), ("nothing.py", "no template at"), ("../../etc/passwd", "no template at")],
+)
+def test_an_unknown_template_is_answered_with_what_there_is(name, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TemplateError) as error:
+        read_template(name)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("text", ['# %% section=title\n', '# %% section=3\n', '# %% tags="one"\n'])
+def test_options_that_are_no_json_are_refused(text):
+    with pytest.raises(TemplateError):
+        parse_percent(text)
