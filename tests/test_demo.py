@@ -101,7 +101,7 @@ def test_it_says_where_the_runs_are_and_what_to_do_next(demo):
     folder, done, _ = demo
     assert done.stdout == ""
     assert "24 runs in experiment churn of sqlite:///mlflow.db" in done.stderr
-    assert "create-observation-notebook --tracking-uri sqlite:///mlflow.db --experiment churn" in done.stderr
+    assert "next: create-observation-notebook --experiment churn\n" in done.stderr
     assert "INFO" not in done.stderr
     assert "View run" not in done.stderr
     assert {path.name for path in folder.iterdir()} == {"mlflow.db", "mlruns"}
@@ -225,6 +225,7 @@ def test_an_experiment_that_was_there_keeps_its_tags_and_runs(tmp_path):
 def test_a_folder_is_written_though_mlflow_warns_of_folders(tmp_path):
     done = create_demo_runs("5", "--tracking-uri", str(tmp_path / "mlruns"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert f"--tracking-uri {tmp_path}/mlruns --experiment churn" in done.stderr
     assert len(list(tmp_path.glob("mlruns/*/*/artifacts/config.json"))) == 5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,8 @@ def train_pipeline(
             advance=advance,
         )
     console.say(f"runs in experiment {one_line(experiment)} of {uri.safe}")
-    console.say(f"next: create-observation-notebook --tracking-uri {uri.safe} --experiment {one_line(experiment)}")
+    where = f" --tracking-uri {shlex.quote(uri.safe)}" if tracking_uri else ""
+    console.say(f"next: create-observation-notebook{where} --experiment {shlex.quote(experiment)}")
     for reason in failed:
         console.say(reason)
     if failed:

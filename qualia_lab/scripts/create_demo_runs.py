@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time
 from pathlib import Path
@@ -50,11 +51,10 @@ def create_demo_runs(count: int, tracking_uri: str | None, experiment: str, seed
     """
     if debug:
         console.debug()
-    tracking_uri = tracking_uri or default_tracking_uri()
-    safe_uri = split_uri(tracking_uri).safe
-    with console.step(f"opening {safe_uri}"):
-        client = open_for_writing(tracking_uri)
-        experiment_id = find_or_create_experiment(client, tracking_uri, experiment, _EXPERIMENT_TAGS)
+    uri = split_uri(tracking_uri or default_tracking_uri())
+    with console.step(f"opening {uri.safe}"):
+        client = open_for_writing(uri.full)
+        experiment_id = find_or_create_experiment(client, uri.full, experiment, _EXPERIMENT_TAGS)
     with console.progress(f"writing to {one_line(experiment)}", "runs") as advance:
         try:
             write_story(client, experiment_id, tell_story(count, seed), advance=advance)
@@ -63,8 +63,9 @@ def create_demo_runs(count: int, tracking_uri: str | None, experiment: str, seed
                 f"The artifacts of {one_line(experiment)} cannot be written: {one_line(str(error), 300)}",
                 "Make their folder writable, or pass another --experiment or --tracking-uri.",
             ) from error
-    console.say(f"{count} runs in experiment {one_line(experiment)} of {safe_uri}")
-    console.say(f"next: create-observation-notebook --tracking-uri {safe_uri} --experiment {one_line(experiment)}")
+    console.say(f"{count} runs in experiment {one_line(experiment)} of {uri.safe}")
+    where = f" --tracking-uri {shlex.quote(uri.safe)}" if tracking_uri else ""
+    console.say(f"next: create-observation-notebook{where} --experiment {shlex.quote(experiment)}")
 
 
 def write_story(
