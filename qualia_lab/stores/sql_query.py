@@ -286,8 +286,9 @@ def _as_unicode(column: Column) -> Column:
 
 
 def _as_bytes(column: Column) -> Column:
-    """MySQL: the UTF-8 of a text, in which trailing spaces count too."""
-    return sa.cast(sa.func.convert(column.op("USING")(sa.literal_column("utf8mb4"))), sa.LargeBinary)
+    """MySQL: the UTF-8 of a text, in which trailing spaces count too; what it is compared with is text all the same."""
+    in_utf8 = sa.func.convert(column.op("USING")(sa.literal_column("utf8mb4")))
+    return sa.type_coerce(sa.cast(in_utf8, sa.LargeBinary), sa.String)
 
 
 def _regular_expression(pattern: str) -> str:

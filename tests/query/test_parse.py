@@ -54,7 +54,10 @@ def ms(*parts: int) -> int:
         ("params.and = 'x'", Comparison(Field("param", "and"), "=", "x")),
         ("tags.mlflow.source.name LIKE '%.py'", Comparison(Field("tag", "mlflow.source.name"), "LIKE", "%.py")),
         ("tag.é NOT ILIKE 'a'", Comparison(Field("tag", "é"), "NOT ILIKE", "a")),
-        ("tags.a-b = 'x'and status='y'", And((Comparison(Field("tag", "a-b"), "=", "x"), Comparison(STATUS, "=", "y")))),
+        (
+            "tags.a-b = 'x'and status='y'",
+            And((Comparison(Field("tag", "a-b"), "=", "x"), Comparison(STATUS, "=", "y"))),
+        ),
         ("attr.status != 'FAILED'", Comparison(STATUS, "!=", "FAILED")),
         ("`run name` = 'x'", Comparison(Field("attribute", "run_name"), "=", "x")),
         ("Created > 5", Comparison(Field("attribute", "start_time"), ">", 5)),
@@ -165,7 +168,8 @@ def test_orders():
 
 
 @pytest.mark.parametrize(
-    ("text", "position"), [("metrics.acc down", 12), ("", 0), ("datasets.name", 0), ("nope", 0), ("metrics.a DESC b", 15)]
+    ("text", "position"),
+    [("metrics.acc down", 12), ("", 0), ("datasets.name", 0), ("nope", 0), ("metrics.a DESC b", 15)],
 )
 def test_an_order_error_points_at_the_place(text, position):
     with pytest.raises(FilterError) as error:
@@ -181,8 +185,54 @@ def test_only_the_tables_that_are_used_are_needed():
 
 PIECES = st.one_of(
     st.sampled_from(
-        "metrics.a params.`a b` tags. status start_time duration datasets.name = != < >= LIKE NOT IN BETWEEN AND OR IS "
-        "NULL ( ) , 'x' \"y\" ' \" ` 1 -2.5 1e999 1e308 weeks ago 7 days \\ ‘ ; -- /* * . == && 9999999999999999999999".split()
+        [
+            "metrics.a",
+            "params.`a",
+            "b`",
+            "tags.",
+            "status",
+            "start_time",
+            "duration",
+            "datasets.name",
+            "=",
+            "!=",
+            "<",
+            ">=",
+            "LIKE",
+            "NOT",
+            "IN",
+            "BETWEEN",
+            "AND",
+            "OR",
+            "IS",
+            "NULL",
+            "(",
+            ")",
+            ",",
+            "'x'",
+            '"y"',
+            "'",
+            '"',
+            "`",
+            "1",
+            "-2.5",
+            "1e999",
+            "1e308",
+            "weeks",
+            "ago",
+            "7",
+            "days",
+            "\\",
+            "‘",
+            ";",
+            "--",
+            "/*",
+            "*",
+            ".",
+            "==",
+            "&&",
+            "9999999999999999999999",
+        ]
     ),
     st.text(max_size=4),
 )

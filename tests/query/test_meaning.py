@@ -1,0 +1,227 @@
+"""One meaning: MLflow's client, our SQL on three databases, our evaluation on tables, and what servers are sent."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from mlflow import MlflowClient
+from mlflow.utils.search_utils import SearchUtils
+
+from qualia_lab import schema
+from qualia_lab.query import order_to_mlflow, parse_filter, parse_order_by, select_runs, to_mlflow
+from qualia_lab.query.conditions import And
+from qualia_lab.selection import Query
+from qualia_lab.stores.sql_query import conditions
+from qualia_lab.stores.sql_tables import runs as runs_table
+from qualia_lab.tables import run_tables, table_of
+from tests import servers
+from tests.conftest import running
+from tests.query.odd_runs import MLFLOW_FILTERS, MLFLOW_ORDERS, OUR_FILTERS, OUR_ORDERS, copy_rows, write_odd_runs
+from tests.stores.mlflow_oracle import MlflowOracle
+
+TABLES = (
+    *("experiments", "runs", "params", "tags", "metrics", "latest_metrics"),
+    *("datasets", "inputs", "input_tags"),
+)
+settings.register_profile("meaning", deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+class Odd:
+    """The odd runs: MLflow's client, a SQLAlchemy engine, and the tables as MLflow's client reads them."""
+
+    def __init__(self, path) -> None:
+        self.uri = f"sqlite:///{path}"
+        write_odd_runs(self.uri)
+        self.client = MlflowClient(self.uri)
+        self.experiment_ids = [one.experiment_id for one in self.client.search_experiments()]
+        self.engine = sa.create_engine(self.uri)
+        oracle = MlflowOracle(self.uri)
+        self.tables = oracle.read(oracle.runs().column("run_id").to_pylist())
+
+    def asked(self, text: str, order_by: list[str] | None = None) -> list[str]:
+        found = self.client.search_runs(self.experiment_ids, text, order_by=order_by or None)
+        return [run.info.run_id for run in found]
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory) -> Odd:
+    return Odd(tmp_path_factory.mktemp("odd") / "mlflow.db")
+
+
+def columns_of(engine: sa.Engine) -> frozenset[str]:
+    inspector = sa.inspect(engine)
+    names = inspector.get_table_names()
+    return frozenset([*names, *(f"{name}.{one['name']}" for name in names for one in inspector.get_columns(name))])
+
+
+def in_sql(engine: sa.Engine, has: frozenset[str], query: Query) -> list[str]:
+    where, order_by = conditions(query, dialect_name=engine.dialect.name, has=has)
+    with engine.connect() as connection:
+        return list(connection.execute(sa.select(runs_table.c.run_uuid).where(*where).order_by(*order_by)).scalars())
+
+
+def in_tables(odd: Odd, text: str, order_by: list[str]) -> list[str]:
+    return select_runs(parse_filter(text), parse_order_by(order_by), odd.tables)
+
+
+def test_mlflow_means_the_same(odd):
+    """Several hundred filters of MLflow's grammar: its client, the tables and the SQL give the same runs in order."""
+    has, seen, found = columns_of(odd.engine), set(), set()
+
+    @settings(settings.get_profile("meaning"), max_examples=300)
+    @given(MLFLOW_FILTERS, MLFLOW_ORDERS)
+    def compare(text, order_by):
+        asked = odd.asked(text, order_by)
+        assert in_tables(odd, text, order_by) == asked
+        assert in_sql(odd.engine, has, Query(filter=text, order_by=tuple(order_by))) == asked
+        seen.add(text)
+        found.add(tuple(asked))
+
+    compare()
+    assert len(seen) > 200
+    assert len(found) > 50
+
+
+def test_what_a_server_is_sent_excludes_nothing(odd):
+    """The part that is sent and the rest evaluated here give what the whole gives, and MLflow reads what was meant."""
+    pushed = set()
+
+    @settings(settings.get_profile("meaning"), max_examples=300)
+    @given(OUR_FILTERS | MLFLOW_FILTERS, OUR_ORDERS)
+    def compare(text, order_by):
+        sent, rest = to_mlflow(parse_filter(text))
+        orders = parse_order_by(order_by)
+        order_sent = order_to_mlflow(orders)
+        asked = odd.asked(sent, order_sent)
+        kept = set(asked)
+        expected = in_tables(odd, text, order_by)
+        assert [run_id for run_id in select_runs(rest, orders, odd.tables) if run_id in kept] == expected
+        if rest is None and order_sent is not None:
+            assert asked == expected
+        pushed.add(sent)
+
+    compare()
+    assert len(pushed) > 50
+
+
+def test_what_is_sent_reads_the_same(odd):
+    @settings(settings.get_profile("meaning"), max_examples=200)
+    @given(MLFLOW_FILTERS)
+    def compare(text):
+        sent, _ = to_mlflow(parse_filter(text))
+        again = parse_filter(sent)
+        whole = parse_filter(text)
+        parts = whole.parts if isinstance(whole, And) else (whole,)
+        assert again is None or set(again.parts if isinstance(again, And) else (again,)) <= set(parts)
+        for clause in SearchUtils.parse_search_filter(sent):
+            assert any(clause["key"] == part.field.key for part in parts)
+
+    compare()
+
+
+def test_our_words_mean_the_same_in_sqlite(odd):
+    has = columns_of(odd.engine)
+
+    @settings(settings.get_profile("meaning"), max_examples=400)
+    @given(OUR_FILTERS, OUR_ORDERS)
+    def compare(text, order_by):
+        query = Query(filter=text, order_by=tuple(order_by))
+        assert in_sql(odd.engine, has, query) == in_tables(odd, text, order_by)
+
+    compare()
+
+
+@pytest.mark.parametrize("server", [servers.system_postgresql, servers.mariadb], ids=["postgresql", "mariadb"])
+def test_our_words_mean_the_same_in(server, odd):
+    with running(server()) as uri:
+        engine = sa.create_engine(uri)
+        try:
+            copy_rows(odd.engine, engine, TABLES)
+            has = columns_of(engine)
+
+            @settings(settings.get_profile("meaning"), max_examples=250)
+            @given(MLFLOW_FILTERS | OUR_FILTERS, OUR_ORDERS)
+            def compare(text, order_by):
+                query = Query(filter=text, order_by=tuple(order_by))
+                assert in_sql(engine, has, query) == in_tables(odd, text, order_by)
+
+            compare()
+        finally:
+            engine.dispose()
+
+
+@pytest.mark.parametrize("lost", [{"latest_metrics"}, {"latest_metrics", "inputs", "datasets", "input_tags"}])
+def test_old_schemas_answer_too(lost, odd, tmp_path):
+    """Without latest_metrics the latest value is found among all."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    copy_rows(odd.engine, engine, tuple(name for name in TABLES if name not in lost))
+    has = columns_of(engine)
+    for key in ("k", "val/acc", "absent"):
+        for text in (f"metrics.{key} >= 0.1", f"metrics.{key} != 0", f"metrics.{key} IS NULL", "params.k = 'abc'"):
+            for order in (f"metrics.{key} DESC", f"metrics.{key}"):
+                query = Query(filter=text, order_by=(order,))
+                assert in_sql(engine, has, query) == in_tables(odd, text, [order])
+    if "inputs" in lost:
+        assert in_sql(engine, has, Query(filter="datasets.name = 'train'")) == []
+        assert in_sql(engine, has, Query(filter="datasets.name IS NULL")) == in_tables(odd, "", [])
+    engine.dispose()
+
+
+def test_strings_of_a_filter_are_data(odd):
+    for hostile in ("'; DROP TABLE runs; --", "%s :x {y} \\", "a`b"):
+        quoted = f'"{hostile}"'
+        assert in_tables(odd, f"params.k = {quoted}", []) == []
+        assert (
+            in_sql(odd.engine, columns_of(odd.engine), Query(filter=f"params.`{hostile.replace('`', '')}` = {quoted}"))
+            == []
+        )
+    assert odd.asked("")
+
+
+def test_which_runs_without_a_filter(odd):
+    has, everything = columns_of(odd.engine), odd.asked("")
+    first = odd.experiment_ids[0]
+    of_first = [run.info.run_id for run in odd.client.search_runs([first])]
+    assert in_sql(odd.engine, has, Query()) == everything
+    assert in_sql(odd.engine, has, Query(experiment_ids=(first, "nope", "9" * 30))) == of_first
+    assert in_sql(odd.engine, has, Query(experiment_ids=("nope",))) == []
+    assert set(in_sql(odd.engine, has, Query(run_ids=tuple(everything[:3])))) == set(everything[:3])
+    many = (*everything, *(f"{number:032x}" for number in range(40_000)))
+    assert in_sql(odd.engine, has, Query(run_ids=many)) == everything
+    assert in_sql(odd.engine, has, Query(view="deleted")) == []
+    assert in_sql(odd.engine, has, Query(view="all")) == everything
+
+
+def test_patterns_take_no_time():
+    text = "a" * 8000
+    tables = run_tables(
+        runs=table_of(schema.RUNS, [{"run_id": "1", "experiment_id": "0"}]),
+        params=table_of(schema.PARAMS, [{"run_id": "1", "key": "k", "value": text}]),
+    )
+    begin = time.perf_counter()
+    assert select_runs(parse_filter(f"params.k LIKE '{'%a' * 200}%b'"), (), tables) == []
+    assert time.perf_counter() - begin < 1
+
+
+def test_a_hundred_thousand_runs_are_filtered_fast():
+    import pyarrow as pa
+
+    count = 100_000
+    ids = [f"{number:032x}" for number in range(count)]
+    nulls = pa.nulls(count, pa.string())
+    texts = {"run_id": pa.array(ids), "experiment_id": pa.array(["0"] * count)}
+    times = {"start_time": pa.array(range(count), pa.int64()), "end_time": pa.nulls(count, pa.int64())}
+    tables = run_tables(
+        runs=pa.table([{**texts, **times}.get(name, nulls) for name in schema.RUNS.names], schema=schema.RUNS),
+        params=pa.table(
+            [ids * 5, [f"p{n // count}" for n in range(5 * count)], ["0.5", "x"] * (5 * count // 2)],
+            schema=schema.PARAMS,
+        ),
+    )
+    begin = time.process_time()
+    found = select_runs(parse_filter("params.p3 > 0.1 OR params.p1 = 'y'"), parse_order_by(["params.p2 DESC"]), tables)
+    assert len(found) == count / 2
+    assert time.process_time() - begin < 5
