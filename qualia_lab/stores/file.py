@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
 from qualia_lab import schema
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
-from qualia_lab.stores.mlruns import Root, UnreadableError, read_meta, read_points
-from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, integer, status, text
-from qualia_lab.tables import RunTables, run_tables, table_of
+from qualia_lab.stores.mlruns import Root, Unreadable, read_meta, read_points
+from qualia_lab.stores.rows import Fields, Rows
+from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, status, text
+from qualia_lab.tables import run_tables, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace
-
-    Row = dict[str, Any]
-
-Value = TypeVar("Value")
+    from qualia_lab.stores.rows import Row
+    from qualia_lab.tables import RunTables
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}\Z")
 _WINDOWS_PATH = re.compile(r"/?[A-Za-z]:[\\/]")
@@ -61,19 +60,6 @@ class _Experiment:
         return "deleted" if self.deleted else text(recorded) or "active"
 
 
-@dataclass
-class _Rows:
-    """The rows of RunTables while they are collected."""
-
-    tables: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in schema.TABLES})
-
-    def problem(self, run_id: str | None, subject: str, reason: object) -> None:
-        self.tables["problems"].append({"run_id": run_id, "subject": text(subject), "reason": str(reason)})
-
-    def built(self) -> RunTables:
-        return run_tables(**{name: table_of(schema.TABLES[name], rows) for name, rows in self.tables.items()})
-
-
 class FileStore:
     """A folder of experiments of runs, as MLflow's file store writes it: TrackingStore over plain files.
 
@@ -89,7 +75,7 @@ class FileStore:
         """Experiments with run counts and last activity, latest activity first."""
         rows = []
         for experiment in self._experiments():
-            row = self._experiment_row(experiment, _Rows())
+            row = self._experiment_row(experiment, Rows())
             if not _matches(view, row["lifecycle_stage"]):
                 continue
             runs = [run for run in self._light_runs(experiment) if _matches(view, run["lifecycle_stage"])]
@@ -121,18 +107,22 @@ class FileStore:
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """Everything about these runs but histories and artifacts; missing ones are named."""
         found = self._find(run_ids)
-        rows = _Rows()
+        rows = Rows()
         experiments = {experiment.experiment_id: experiment for experiment, _ in found.values()}
+        datasets: dict[str, dict[str, Row]] = {}
+        models: dict[str, Row] = {}
         for experiment in experiments.values():
-            rows.tables["experiments"].append(self._experiment_row(experiment, rows))
-            self._read_experiment(experiment, set(found), rows)
-        datasets = {name: self._datasets(experiment, rows) for name, experiment in experiments.items()}
+            self._read_experiment(experiment, rows)
+            datasets[experiment.experiment_id] = self._datasets(experiment, rows)
+            models |= self._models(experiment, rows)
         for run_id in dict.fromkeys(run_ids):
             if run_id in found:
                 experiment, path = found[run_id]
-                self._read_run(experiment, run_id, path, datasets[experiment.experiment_id], rows)
+                self._read_run(experiment, run_id, path, rows)
+                self._read_inputs(run_id, path, datasets[experiment.experiment_id], rows)
+                self._read_outputs(run_id, path, models, rows)
             else:
-                rows.tables["missing"].append({"run_id": run_id, "reason": "the store has no folder of this run"})
+                rows.missing(run_id, "the store has no folder of this run")
         return rows.built()
 
     def read_metric_history(
@@ -142,14 +132,14 @@ class FileStore:
         wanted = None if keys is None else set(keys)
         columns: tuple[list[Any], ...] = ([], [], [], [], [])
         for run_id, (_, path) in self._find(run_ids).items():
-            for key, file in self._files(None, path, "metrics", _Rows()):
+            for key, file in self._files(None, path, "metrics", Rows()):
                 if wanted is not None and key not in wanted:
                     continue
                 try:
                     points = sorted(
                         read_points(self._root, file)[0], key=lambda point: (*point[:2], *_nan_last(point[2]))
                     )
-                except (UnreadableError, FileNotFoundError):
+                except (Unreadable, FileNotFoundError):
                     continue
                 for column, values in zip(columns[2:], zip(*points, strict=True), strict=False):
                     column.extend(values)
@@ -178,7 +168,7 @@ class FileStore:
             raise StoreNotFound(f"There is no folder {self.path}.", "Check the path; nothing was created.")
         try:
             active, trash = (self._root.folders(os.path.join(self._root.real, name)) for name in ("", ".trash"))
-        except UnreadableError as error:
+        except Unreadable as error:
             raise StoreUnreadable(
                 f"The folder {self.path} could not be read: {error}.", "Check who may read it."
             ) from error
@@ -202,7 +192,7 @@ class FileStore:
         """The runs of an experiment as {run_id: path}: what has a meta.yaml, and what looks like a run without one."""
         try:
             folders = self._root.folders(experiment.path)
-        except UnreadableError:
+        except Unreadable:
             return {}
         return {
             name: path
@@ -226,28 +216,29 @@ class FileStore:
     def _is_asked_for(self, experiment: _Experiment, query: Query) -> bool:
         if query.experiment_ids:
             return experiment.experiment_id in query.experiment_ids
-        return _matches(query.view, self._experiment_row(experiment, _Rows())["lifecycle_stage"])
+        # A deleted run may be in an active experiment.
+        return query.view != "active" or self._experiment_row(experiment, Rows())["lifecycle_stage"] != "deleted"
 
     # What a folder says.
 
-    def _meta(self, run_id: str | None, subject: str, path: str, rows: _Rows) -> Row:
+    def _meta(self, run_id: str | None, subject: str, path: str, rows: Rows) -> Row:
         """The meta.yaml of a folder; where it cannot be read, none, and a problem."""
         try:
             self._root.check(path)
             return dict(read_meta(self._root, os.path.join(path, "meta.yaml")))
-        except UnreadableError as error:
+        except Unreadable as error:
             rows.problem(run_id, subject, f"meta.yaml: {error}")
             return {}
 
-    def _files(self, run_id: str | None, path: str, part: str, rows: _Rows) -> Iterator[tuple[str, str]]:
+    def _files(self, run_id: str | None, path: str, part: str, rows: Rows) -> Iterator[tuple[str, str]]:
         """(key, path) of the files of one part of a run; a problem where they cannot be listed."""
         try:
-            for key, file in self._root.files(os.path.join(path, part)):
+            for key, file in sorted(self._root.files(os.path.join(path, part))):
                 yield text(key) or "", file
-        except UnreadableError as error:
+        except Unreadable as error:
             rows.problem(run_id, part, error)
 
-    def _values(self, run_id: str | None, path: str, part: str, rows: _Rows) -> dict[str, str]:
+    def _values(self, run_id: str | None, path: str, part: str, rows: Rows) -> dict[str, str]:
         """{key: value} of params or tags, one file each; those that cannot be read are problems."""
         values = {}
         for key, file in self._files(run_id, path, part, rows):
@@ -255,7 +246,7 @@ class FileStore:
                 data = self._root.read(file)
             except FileNotFoundError:
                 continue  # deleted since the folder was listed
-            except UnreadableError as error:
+            except Unreadable as error:
                 rows.problem(run_id, f"{part.removesuffix('s')} {key}", error)
                 continue
             values[key] = decoded(data)
@@ -263,8 +254,8 @@ class FileStore:
                 rows.problem(run_id, f"{part.removesuffix('s')} {key}", "it is not UTF-8; bytes stand as \\xNN")
         return values
 
-    def _experiment_row(self, experiment: _Experiment, rows: _Rows) -> Row:
-        meta = _Meta(self._meta(None, f"experiment {experiment.experiment_id}", experiment.path, rows), rows)
+    def _experiment_row(self, experiment: _Experiment, rows: Rows) -> Row:
+        meta = Fields(self._meta(None, f"experiment {experiment.experiment_id}", experiment.path, rows), rows)
         return {
             "experiment_id": text(experiment.experiment_id),
             "name": meta.text("name") or text(experiment.experiment_id),
@@ -276,15 +267,13 @@ class FileStore:
 
     def _light_runs(self, experiment: _Experiment) -> Iterator[Row]:
         """The rows of an experiment's runs, with no more files opened than they need."""
-        rows = _Rows()
+        rows = Rows()
         for run_id, path in self._run_folders(experiment).items():
             yield self._run_row(experiment, run_id, path, None, rows)
 
-    def _run_row(
-        self, experiment: _Experiment, run_id: str, path: str, tags: dict[str, str] | None, rows: _Rows
-    ) -> Row:
+    def _run_row(self, experiment: _Experiment, run_id: str, path: str, tags: dict[str, str] | None, rows: Rows) -> Row:
         """The row of one run; of its tags only the needed ones are read when they are not given."""
-        meta = _Meta(self._meta(run_id, "run", path, rows), rows, run_id)
+        meta = Fields(self._meta(run_id, "run", path, rows), rows, run_id)
         recorded = meta.text("experiment_id")
         if recorded not in (None, experiment.experiment_id):
             rows.problem(
@@ -315,20 +304,19 @@ class FileStore:
             self._root.check(path)
             self._root.check(folder)
             return decoded(self._root.read(os.path.join(folder, key)))
-        except (UnreadableError, FileNotFoundError):
+        except (Unreadable, FileNotFoundError):
             return None
 
-    def _read_run(self, experiment: _Experiment, run_id: str, path: str, datasets: dict[str, Row], rows: _Rows) -> None:
-        """Everything about one run, into the rows."""
+    def _read_run(self, experiment: _Experiment, run_id: str, path: str, rows: Rows) -> None:
+        """One run, its tags, params and latest metrics, into the rows."""
         tags = self._values(run_id, path, "tags", rows)
         rows.tables["runs"].append(self._run_row(experiment, run_id, path, tags, rows))
-        rows.tables["tags"] += [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
-        params = self._values(run_id, path, "params", rows)
-        rows.tables["params"] += [{"run_id": run_id, "key": key, "value": value} for key, value in params.items()]
+        rows.add_values("tags", {"run_id": run_id}, tags)
+        rows.add_values("params", {"run_id": run_id}, self._values(run_id, path, "params", rows))
         for key, file in self._files(run_id, path, "metrics", rows):
             try:
                 points, problem = read_points(self._root, file)
-            except (UnreadableError, FileNotFoundError) as error:
+            except (Unreadable, FileNotFoundError) as error:
                 rows.problem(run_id, f"metric {key}", error)
                 continue
             if problem or not points:
@@ -337,9 +325,8 @@ class FileStore:
                 step, timestamp, value = max(points)
                 latest = {"run_id": run_id, "key": key, "value": value, "step": step, "timestamp": timestamp}
                 rows.tables["metrics"].append(latest)
-        self._read_inputs(run_id, path, datasets, rows)
 
-    def _read_inputs(self, run_id: str, path: str, datasets: dict[str, Row], rows: _Rows) -> None:
+    def _read_inputs(self, run_id: str, path: str, datasets: dict[str, Row], rows: Rows) -> None:
         """The datasets of a run: inputs/ID/meta.yaml names a folder among its experiment's datasets."""
         for subject, folder in self._folders(run_id, os.path.join(path, "inputs"), rows).items():
             meta = self._meta(run_id, f"input {subject}", folder, rows)
@@ -353,24 +340,30 @@ class FileStore:
             context = tags.get("mlflow.data.context") if isinstance(tags, dict) else None
             rows.tables["datasets"].append({"run_id": run_id, **dataset, "context": text(context)})
 
-    def _read_experiment(self, experiment: _Experiment, run_ids: set[str], rows: _Rows) -> None:
-        """The tags of an experiment, and those of its logged models that came from these runs."""
+    def _read_outputs(self, run_id: str, path: str, models: dict[str, Row], rows: Rows) -> None:
+        """The logged models of a run: those it made, and those that outputs/MODEL_ID names."""
+        named = self._folders(run_id, os.path.join(path, "outputs"), rows)
+        for model_id, model in models.items():
+            if model["run_id"] == run_id or model_id in named:
+                rows.tables["logged_models"].append({**model, "run_id": run_id})
+
+    def _read_experiment(self, experiment: _Experiment, rows: Rows) -> None:
+        """An experiment and its tags, into the rows."""
+        rows.tables["experiments"].append(self._experiment_row(experiment, rows))
         experiment_id = text(experiment.experiment_id)
         tags = self._values(None, experiment.path, "tags", rows)
-        rows.tables["experiment_tags"] += [
-            {"experiment_id": experiment_id, "key": key, "value": value} for key, value in tags.items()
-        ]
+        rows.add_values("experiment_tags", {"experiment_id": experiment_id}, tags)
+
+    def _models(self, experiment: _Experiment, rows: Rows) -> dict[str, Row]:
+        """The logged models of an experiment as {model_id: the columns they fill}; run_id is the run that made it."""
+        found = {}
         for name, folder in self._folders(None, os.path.join(experiment.path, "models"), rows).items():
-            found = self._meta(None, f"logged model {name}", folder, rows)
-            run_id = found.get("source_run_id")
-            if run_id not in run_ids or found.get("lifecycle_stage") == "deleted":
-                continue
-            meta = _Meta(found, rows, run_id)
-            rows.tables["logged_models"].append(
-                {
-                    "run_id": run_id,
+            meta = Fields(self._meta(None, f"logged model {name}", folder, rows), rows)
+            if meta.text("lifecycle_stage") != "deleted":
+                found[name] = {
+                    "run_id": meta.text("source_run_id"),
                     "model_id": text(name),
-                    "experiment_id": experiment_id,
+                    "experiment_id": text(experiment.experiment_id),
                     "name": meta.text("name"),
                     "model_type": meta.text("model_type"),
                     "status": status(meta.text("status"), MODEL_STATUSES),
@@ -378,46 +371,24 @@ class FileStore:
                     "creation_time": meta.integer("creation_timestamp"),
                     "last_updated_time": meta.integer("last_updated_timestamp"),
                 }
-            )
+        return found
 
-    def _datasets(self, experiment: _Experiment, rows: _Rows) -> dict[str, Row]:
+    def _datasets(self, experiment: _Experiment, rows: Rows) -> dict[str, Row]:
         """The datasets of an experiment as {id: the columns they fill}."""
         columns = ("name", "digest", "source_type", "source", "schema", "profile")
         found = {}
         for name, folder in self._folders(None, os.path.join(experiment.path, "datasets"), rows).items():
-            meta = _Meta(self._meta(None, f"dataset {name}", folder, rows), rows)
+            meta = Fields(self._meta(None, f"dataset {name}", folder, rows), rows)
             found[name] = {column: meta.text(column) for column in columns}
         return found
 
-    def _folders(self, run_id: str | None, path: str, rows: _Rows) -> dict[str, str]:
+    def _folders(self, run_id: str | None, path: str, rows: Rows) -> dict[str, str]:
         """The folders in a folder; a problem where they cannot be listed."""
         try:
             return self._root.folders(path)
-        except UnreadableError as error:
+        except Unreadable as error:
             rows.problem(run_id, os.path.basename(path), error)
             return {}
-
-
-@dataclass(frozen=True)
-class _Meta:
-    """The fields of a meta.yaml by type; one that has another type is a problem, and null."""
-
-    fields: Row
-    rows: _Rows
-    run_id: str | None = None
-
-    def text(self, name: str) -> str | None:
-        return self._as(text, name)
-
-    def integer(self, name: str) -> int | None:
-        return self._as(integer, name)
-
-    def _as(self, kind: Callable[[Any], Value], name: str) -> Value | None:
-        try:
-            return kind(self.fields.get(name))
-        except ValueError as error:
-            self.rows.problem(self.run_id, name, f"meta.yaml: {error}")
-            return None
 
 
 def _matches(view: View, lifecycle_stage: str) -> bool:

@@ -28,7 +28,7 @@ _CHUNK = 1 << 20
 _DEEPEST_KEY = 40
 
 
-class UnreadableError(Exception):
+class Unreadable(Exception):
     """Why a file of the store could not be read; the caller names it and goes on."""
 
 
@@ -43,18 +43,18 @@ class Root:
         return os.path.realpath(path).startswith(self.real.rstrip(os.sep) + os.sep)
 
     def check(self, path: str) -> None:
-        """Raises UnreadableError when the path is a link that leads out of the store."""
+        """Raises Unreadable when the path is a link that leads out of the store."""
         if os.path.islink(path) and not self.holds(path):
-            raise UnreadableError("it is a link that leads out of the store")
+            raise Unreadable("it is a link that leads out of the store")
 
     def folders(self, path: str) -> dict[str, str]:
-        """The folders in a folder as {name: path}, sorted; none where it is missing. Raises UnreadableError."""
+        """The folders in a folder as {name: path}, sorted; none where it is missing. Raises Unreadable."""
         return {entry.name: entry.path for entry in self._entries(path) if _is_folder(entry)}
 
     def files(self, path: str, prefix: str = "") -> Iterator[tuple[str, str]]:
         """(key, path) of every file below a folder, a key being its path with `/`; none where the folder is missing.
 
-        A link to a folder counts as a file, which cannot be read and is so named. Raises UnreadableError when the
+        A link to a folder counts as a file, which cannot be read and is so named. Raises Unreadable when the
         folder itself may not be read.
         """
         for entry in self._entries(path):
@@ -73,23 +73,23 @@ class Root:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise UnreadableError(_reason(error)) from error
+            raise Unreadable(_reason(error)) from error
 
     def read(self, path: str, limit: int = _LONGEST_VALUE) -> bytes:
-        """A whole small file. Raises UnreadableError; FileNotFoundError stays itself."""
+        """A whole small file. Raises Unreadable; FileNotFoundError stays itself."""
         chunks, size = [], 0
         for chunk in self._chunks(path):
             chunks.append(chunk)
             size += len(chunk)
             if size > limit:
-                raise UnreadableError(f"it is larger than {limit:,} bytes")
+                raise Unreadable(f"it is larger than {limit:,} bytes")
         return b"".join(chunks)
 
     def lines(self, path: str) -> Iterator[bytes | None]:
         """The lines of a file, however large it is; None for one that cannot be a line of a store.
 
         That is one of absurd length, and a last one without its line break: it is still being written, and half a
-        number looks like a number. Raises UnreadableError.
+        number looks like a number. Raises Unreadable.
         """
         rest, too_long = b"", False
         for chunk in self._chunks(path):
@@ -107,7 +107,7 @@ class Root:
             descriptor = self._open(path)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise UnreadableError("it is no regular file")
+                    raise Unreadable("it is no regular file")
                 while chunk := os.read(descriptor, _CHUNK):
                     yield chunk
             finally:
@@ -115,7 +115,7 @@ class Root:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise UnreadableError(_reason(error)) from error
+            raise Unreadable(_reason(error)) from error
 
     def _open(self, path: str) -> int:
         """A descriptor for reading; a link is followed only within the store, a pipe never waited for."""
@@ -127,15 +127,15 @@ class Root:
 
 
 def read_meta(root: Root, path: str) -> dict[str, Scalar | dict[str, Scalar]]:
-    """A meta.yaml as {key: text}, and one level of mappings in it. Raises UnreadableError."""
+    """A meta.yaml as {key: text}, and one level of mappings in it. Raises Unreadable."""
     try:
         meta = flat_yaml(decoded(root.read(path)))
     except FileNotFoundError as error:
-        raise UnreadableError("it is missing") from error
+        raise Unreadable("it is missing") from error
     except ValueError as error:
-        raise UnreadableError("it is no valid YAML") from error
+        raise Unreadable("it is no valid YAML") from error
     if not meta:
-        raise UnreadableError("it is empty")
+        raise Unreadable("it is empty")
     return meta
 
 

@@ -1,0 +1,47 @@
+"""Waiting for slow servers: a few questions at once, each for so long and no longer."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_parallel(ask: Callable[[Item], Result], items: Iterable[Item], limit: int = 8) -> Iterator[Result]:
+    """What `ask` returns for each item, in the order of the items; at most `limit` are asked or wait to be taken.
+
+    The first exception is raised and nothing more is asked.
+    """
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        if len(waiting) == limit:
+            yield waiting.popleft().result()
+        waiting.append(_started(lambda item=item: ask(item)))  # type: ignore[misc]  # binds the loop's variable
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def within(seconds: float, ask: Callable[[], Result]) -> Result:
+    """What `ask` returns. Raises TimeoutError after so many seconds; it is then left alone, not stopped."""
+    return _started(ask).result(seconds)
+
+
+def _started(ask: Callable[[], Result]) -> Future[Result]:
+    """A thread of its own, which Ctrl-C and the end of the program do not wait for, as those of a pool would be."""
+    future: Future[Result] = Future()
+
+    def answer() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=answer, daemon=True).start()
+    return future
