@@ -9,9 +9,14 @@ import contextlib
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from . import servers
+
+# A machine that runs servers beside the tests is no place for deadlines; the same examples every time in CI.
+hypothesis.settings.register_profile("here", deadline=None, derandomize=os.environ.get("CI", "").lower() in ("true", "1"))
+hypothesis.settings.load_profile("here")
 
 os.environ.update(servers.QUIET)
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow's client is the oracle of file stores too
