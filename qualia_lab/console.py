@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 import unicodedata
+import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TextIO
@@ -43,6 +44,8 @@ def run(command: Callable[[], object]) -> NoReturn:
         # A terminal that cannot show a character shows its code; it never ends a command.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what a library tells its programmers is not for who runs a command
     keep_secrets_of(os.environ.get("MLFLOW_TRACKING_URI", ""), *sys.argv[1:])
     sys.exit(_exit_code_of(command))
 
@@ -240,7 +243,10 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, talk: boo
     for row in cells:
         lines.add_row(*row)
     stream = sys.stderr if talk else sys.stdout
-    Console(file=stream, width=None if stream.isatty() else 100_000, highlight=False).print(lines)
+    printer = Console(file=stream, width=None if stream.isatty() else 100_000, highlight=False)
+    with printer.capture() as printed:
+        printer.print(lines)
+    _write(stream, "\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def can_show(text: str) -> bool:

@@ -1,0 +1,186 @@
+"""The four questions, on a real terminal and a real store."""
+
+import re
+
+import nbformat
+import pexpect
+import pytest
+
+from .command import CREATE, environment
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """Starts the command on a terminal in an empty folder."""
+    started = []
+
+    def start(*args, **env):
+        process = pexpect.spawn(
+            CREATE[0], [*CREATE[1:], *map(str, args)], cwd=str(tmp_path), env=environment(NO_COLOR="1", TERM="xterm", **env),
+            encoding="utf-8", timeout=30, dimensions=(50, 140), echo=False,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.close(force=True)
+
+
+def answer(process, question, line):
+    process.expect_exact(question)
+    process.sendline(line)
+
+
+def finish(process):
+    """What was said to the end, and the exit code."""
+    process.expect(pexpect.EOF)
+    process.close()
+    return process.before, process.exitstatus
+
+
+FILE, TITLE, LIST = "file [", "title [", "or text to narrow ["
+
+
+def test_four_questions_and_their_defaults(terminal, sqlite_sample, tmp_path):
+    process = terminal(MLFLOW_TRACKING_URI=f"sqlite:///{sqlite_sample}")
+    answer(process, f"from MLFLOW_TRACKING_URI [sqlite:///{sqlite_sample}]: ", "")
+    process.expect("2/4")
+    answer(process, LIST, "churn")
+    process.expect("3/4")
+    answer(process, LIST, "")
+    assert "✅" in process.before
+    assert "❌" in process.before
+    assert "⏳" in process.before
+    answer(process, FILE, "")
+    answer(process, TITLE, "")
+    said, code = finish(process)
+    assert code == 0, said
+    (path,) = (tmp_path / "notebooks").glob("churn_*.ipynb")
+    assert f"next: jupyter lab notebooks/{path.name}" in said
+    nbformat.validate(nbformat.read(path, 4))
+
+
+def test_wrong_answers_are_named_and_asked_again(terminal, sqlite_sample, tmp_path):
+    process = terminal()
+    answer(process, "tracking URI or path", "")
+    answer(process, "type where the runs are", "nowhere.db")
+    answer(process, "There is nothing at", f"sqlite:///{sqlite_sample}")
+    answer(process, LIST, "99")
+    answer(process, "99 is not in the list.", "zebra")
+    answer(process, "Nothing in the list has zebra.", "prices")
+    process.expect("prices / Ωμέγα")
+    answer(process, LIST, "1")
+    process.expect("3/4.*2 runs")
+    answer(process, LIST, "2-1")
+    answer(process, "2-1 runs backwards.", "2")
+    answer(process, FILE, str(tmp_path))
+    answer(process, "is a folder", "x.pdf")
+    answer(process, ".ipynb", "mine")
+    answer(process, TITLE, "My own title")
+    said, code = finish(process)
+    assert code == 0, said
+    assert "My own title" in (tmp_path / "mine.ipynb").read_text()
+    assert "1 run of prices / Ωμέγα" in said
+
+
+def test_text_narrows_and_all_is_all_that_is_left(terminal, sqlite_sample, tmp_path):
+    process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}")
+    answer(process, LIST, "churn")
+    answer(process, LIST, "child")
+    process.expect(
+        "child 2(.*)child 0",
+    )
+    answer(process, LIST, "all")
+    answer(process, FILE, "n.ipynb")
+    answer(process, TITLE, "")
+    said, code = finish(process)
+    assert code == 0, said
+    assert "3 runs of churn" in said
+
+
+def test_an_existing_output_is_asked_about(terminal, sqlite_sample, tmp_path):
+    (tmp_path / "n.ipynb").write_text("mine")
+    args = ("--tracking-uri", f"sqlite:///{sqlite_sample}", "--limit", 1, "--output", "n.ipynb")
+    process = terminal(*args)
+    answer(process, "Replace it? [y/N]", "n")
+    said, code = finish(process)
+    assert (code, (tmp_path / "n.ipynb").read_text()) == (31, "mine"), said
+    process = terminal(*args)
+    answer(process, "Replace it? [y/N]", "y")
+    assert finish(process)[1] == 0
+    assert (tmp_path / "n.ipynb").read_text() != "mine"
+
+
+def test_more_than_two_hundred_runs_are_asked_about_and_listed_thirty_at_a_time(terminal, many_runs, tmp_path):
+    process = terminal("--tracking-uri", many_runs, "--yes", "--dry-run")
+    assert finish(process)[1] == 0
+    process = terminal("--tracking-uri", many_runs, "--experiment", "many")
+    answer(process, "That is a notebook of 210 runs. Go on? [y/N]", "")
+    said, code = finish(process)
+    assert code == 16
+    assert list(tmp_path.iterdir()) == []
+    process = terminal("--tracking-uri", many_runs)
+    answer(process, LIST, "")
+    process.expect("showing 30 of 210; type text to narrow")
+    answer(process, LIST, "number 20")
+    answer(process, LIST, "1-2")
+    answer(process, FILE, "n")
+    answer(process, TITLE, "")
+    said, code = finish(process)
+    assert code == 0
+    assert "2 runs of many" in said
+
+
+@pytest.fixture(scope="module")
+def many_runs(tmp_path_factory):
+    from mlflow import MlflowClient
+
+    folder = tmp_path_factory.mktemp("many")
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.create_experiment("many", artifact_location=(folder / "artifacts").as_uri())
+    for number in range(210):
+        client.create_run(experiment, start_time=1_760_000_000_000 + number, run_name=f"number {number}")
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def test_names_of_a_store_do_not_steer_the_terminal(terminal, tmp_path):
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("evil \x1b[2J\u202e name", artifact_location=(tmp_path / "a").as_uri())
+    client.create_run(experiment, run_name="\x1b]0;owned\x07 [bold]run")
+    process = terminal()
+    answer(process, "found in this folder [sqlite:///mlflow.db]", "")
+    everything = process.before
+    for question in (LIST, LIST, FILE, TITLE):
+        answer(process, question, "")
+        everything += process.before + process.after
+    said, code = finish(process)
+    everything += said
+    assert code == 0
+    assert not [char for char in everything if char not in "\r\n\t" and not char.isprintable()]
+    assert "[bold]run" in everything
+
+
+@pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 16)])
+def test_leaving_in_the_middle_writes_nothing(key, code, terminal, sqlite_sample, tmp_path):
+    process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}")
+    process.expect_exact(LIST)
+    process.send(key)
+    said, status = finish(process)
+    assert status == code, said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_password_in_the_found_uri_is_used_and_not_shown(terminal):
+    process = terminal(MLFLOW_TRACKING_URI="postgresql://ada:s3cr3t@127.0.0.1:1/x")
+    answer(process, "[postgresql://ada@127.0.0.1:1/x]: ", "")
+    process.expect("error: ")
+    process.expect_exact("[postgresql://ada@127.0.0.1:1/x]: ")
+    process.sendintr()
+    said, code = finish(process)
+    assert code == 130
+    assert not re.search("s3cr3t", said + process.before)
