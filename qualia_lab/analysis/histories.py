@@ -59,7 +59,7 @@ class History:
 
 def real(values: Numbers) -> Numbers:
     """The values with MLflow's stand-in for infinity made infinite again."""
-    return np.where(np.abs(values) >= INFINITE_FROM, np.sign(values) * np.inf, values)
+    return np.where(np.abs(values) >= INFINITE_FROM, np.copysign(np.inf, values), values)
 
 
 def metric_series(history: pa.Table, run_ids: Sequence[str], key: str, *, most_points: int = MOST_POINTS) -> History:

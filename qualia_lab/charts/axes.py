@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 # Air around the data, as a part of the axis.
 _AIR = 0.05
 
+# What is beyond is outside the axes: plotting libraries cannot compute with the last decades of doubles.
+_LARGEST = 1e300
+
 
 def fitting_axis(label: str, values: Numbers, *, log: bool | None = None, air: float = _AIR) -> Axis:
-    """An axis on which every finite value is seen; log=None: logarithmic when all are positive over two decades."""
-    finite = values[np.isfinite(values)]
+    """An axis on which every value under 1e300 is seen; log=None: logarithmic when all are positive over two decades."""
+    finite = values[np.abs(values) < _LARGEST]
     if not finite.size:
         return Axis(label, (0.0, 1.0))
     low, high = float(finite.min()), float(finite.max())
@@ -29,12 +32,12 @@ def fitting_axis(label: str, values: Numbers, *, log: bool | None = None, air: f
     elif log is None:
         log = high / low >= 100
     if log:
-        factor = 2.0 if low == high else 10 ** (math.log10(high / low) * air)
-        return _log_axis(label, max(low / factor, 1e-307), min(high * factor, 1e308))
+        factor = 2.0 if low == high else 10 ** ((math.log10(high) - math.log10(low)) * air)
+        return _log_axis(label, max(low / factor, 1e-307), high * factor)
     if low == high:
         half = abs(low) * 0.1 or 0.5
         return Axis(label, (low - half, high + half))
-    margin = (high / 2 - low / 2) * 2 * air if math.isfinite(high - low) else high * air
+    margin = (high - low) * air
     return Axis(label, (low - margin, high + margin))
 
 

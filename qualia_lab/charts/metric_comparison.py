@@ -40,7 +40,12 @@ def metric_comparison(
         labels: what to call each run, by run id, in the order of the notebook, which also gives the colours.
         keys: the metrics, at least one; the first sorts, best first, or highest first where no direction is known.
         greater_is_better: the direction of each metric, None or absent where it is not known.
+
+    Raises:
+        ValueError: no metric is named.
     """
+    if not keys:
+        raise ValueError("a comparison needs at least one metric")
     keys, left_out = list(keys[:MOST_PANELS]), len(keys) - MOST_PANELS
     directions = dict(greater_is_better or {})
     values = {key: latest_values(metrics, labels, key) for key in keys}

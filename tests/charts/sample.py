@@ -1,0 +1,46 @@
+"""Small tables to draw: learning curves, latest metrics, params."""
+
+import math
+import random
+
+from qualia_lab import schema
+from qualia_lab.tables import table_of
+
+
+def run_ids(count):
+    return [f"r{index:03}" for index in range(count)]
+
+
+def labels(count):
+    return {run_id: f"churn-{run_id}" for run_id in run_ids(count)}
+
+
+def history(points, key="val_loss"):
+    """points: run id -> list of values, or of (step, timestamp, value)."""
+    rows = []
+    for run_id, values in points.items():
+        for index, value in enumerate(values):
+            step, timestamp, number = value if isinstance(value, tuple) else (index, 1000 * index, value)
+            rows.append({"run_id": run_id, "key": key, "step": step, "timestamp": timestamp, "value": number})
+    return table_of(schema.METRIC_HISTORY, rows)
+
+
+def curves(count, steps):
+    noise = random.Random(7)
+    return history(
+        {
+            run_id: [index / 100 + 2 * math.exp(-3 * step / steps) + noise.gauss(0, 0.001) for step in range(steps)]
+            for index, run_id in enumerate(run_ids(count))
+        }
+    )
+
+
+def metrics(values, key="val_auc"):
+    rows = [
+        {"run_id": run_id, "key": key, "value": value, "step": 1, "timestamp": 1} for run_id, value in values.items()
+    ]
+    return table_of(schema.METRICS, rows)
+
+
+def params(values, key="lr"):
+    return table_of(schema.PARAMS, [{"run_id": run_id, "key": key, "value": value} for run_id, value in values.items()])

@@ -1,0 +1,214 @@
+"""What the charts show, in each of their faces."""
+
+import base64
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qualia_lab.charts import metric_comparison, metric_history, param_distribution
+from qualia_lab.charts.chart import PLOTLY_MIME, Line, Points
+from qualia_lab.charts.colours import STYLES, run_styles
+from qualia_lab.charts.frame import take_frame
+
+from .sample import curves, history, labels, metrics, params, run_ids
+
+ODD_NAMES = {
+    "r000": "_hidden",
+    "r001": "$\\frac{1}$ $x",
+    "r002": "<b>bold</b> <a href='https://x.example'>a</a> &lt;",
+    "r003": "%{y} %{fullData.name}",
+    "r004": "a\x1b[31m\u202e\nb" + "x" * 8000,
+    "r005": "日本 😀",
+}
+
+
+def bundle(chart):
+    data, metadata = chart._repr_mimebundle_()
+    assert set(data) == {PLOTLY_MIME, "image/png", "text/plain"}
+    text = json.dumps(data[PLOTLY_MIME], allow_nan=False)
+    image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    layout = data[PLOTLY_MIME]["layout"]
+    assert metadata["image/png"] == {"width": layout["width"], "height": layout["height"]}
+    assert image.size == (layout["width"] * 1.5, layout["height"] * 1.5)
+    return json.loads(text), image, data["text/plain"]
+
+
+def numbers(array):
+    """Numbers as plotly.js reads them from either spelling."""
+    if isinstance(array, dict):
+        return np.frombuffer(base64.b64decode(array["bdata"]), "<" + array["dtype"]).astype(float).tolist()
+    return [math.nan if value is None else value for value in array]
+
+
+@pytest.mark.parametrize("count", [1, 12, 200])
+def test_a_history_for_any_number_of_runs(count):
+    figure, _, sentence = bundle(metric_history(curves(count, 30), labels(count), "val_loss", greater_is_better=False))
+    named = [trace["name"] for trace in figure["data"] if trace["showlegend"]]
+    assert len(named) == min(count, 20) + (count > 20)
+    assert f"{count} run" in sentence
+    assert "Best last value" in sentence
+    if count == 200:
+        assert named[0] == "180 other runs"
+        assert named[-1] == "churn-r000"  # drawn last, named first
+        assert "20 of 200 runs" in sentence
+
+
+def test_values_that_are_not_finite_are_gaps_and_crosses_and_are_counted():
+    table = history({"r000": [1.0, math.nan, 3.0, 4.0, 1.7976931348623157e308], "r001": [math.nan], "r002": [2.5]})
+    figure, _, sentence = bundle(metric_history(table, labels(3), "val_loss", greater_is_better=True))
+    line = next(trace for trace in figure["data"] if trace["mode"] == "lines")
+    assert [math.isnan(value) for value in numbers(line["y"])] == [False, True, False, False, True]
+    low, high = figure["layout"]["yaxis"]["range"]
+    crosses = {
+        (x, y)
+        for trace in figure["data"]
+        if trace["mode"] == "markers" and trace["marker"]["symbol"] == "x"
+        for x, y in zip(trace["x"], trace["y"], strict=True)
+    }
+    assert crosses == {(1, low), (4, high), (0, low)}
+    assert "3 values of 2 runs NaN or infinite" in sentence
+    assert {trace["name"] for trace in figure["data"] if trace["showlegend"]} == set(labels(3).values())
+
+
+def test_long_lines_are_packed_reduced_and_said_to_be():
+    chart = metric_history(curves(2, 5000), labels(2), "val_loss")
+    figure, _, sentence = bundle(chart)
+    assert figure["data"][0]["x"]["dtype"] == "i4"
+    assert figure["data"][0]["y"]["dtype"] == "f4"
+    assert len(numbers(figure["data"][0]["y"])) <= 1000
+    assert numbers(figure["data"][0]["x"])[-1] == 4999
+    assert "up to 5,000 points are reduced" in sentence
+
+
+def test_extreme_numbers_are_drawn():
+    for values in ([1e-320, 1e300, 5.0], [-1.7e308, 1.7e308], [0.0, 0.0], [1e308], [2**53 + 1.0, 2.0]):
+        bundle(metric_history(history({"r000": values * 40}), labels(1), "val_loss"))
+        bundle(
+            metric_comparison(metrics({f"r{i:03}": value for i, value in enumerate(values)}), labels(3), ["val_auc"])
+        )
+
+
+def test_a_positive_metric_over_decades_is_logarithmic_unless_told():
+    table = history({"r000": [1000.0, 10.0, 1.0]})
+    assert metric_history(table, labels(1), "val_loss").panels[0].y.log
+    assert not metric_history(table, labels(1), "val_loss", log_y=False).panels[0].y.log
+    assert not metric_history(history({"r000": [1000.0, 0.0]}), labels(1), "val_loss", log_y=True).panels[0].y.log
+
+
+def test_names_are_shown_as_they_are_in_plotlys_spelling():
+    figure, _, _ = bundle(metric_history(curves(6, 5), ODD_NAMES, "val_loss"))
+    names = [trace["name"] for trace in figure["data"]][::-1]
+    assert names[:2] == ["_hidden", "&#36;\\frac{1}&#36; &#36;x"]
+    assert names[2].startswith("&lt;b&gt;bold&lt;/b&gt; ")
+    assert names[2].endswith("&lt;/a&gt; &amp;lt;")
+    assert names[3] == "%{y} %{fullData.name}"
+    assert all(len(name) < 120 and name.isprintable() for name in names)
+    assert len({trace["hovertemplate"] for trace in figure["data"]}) == 1  # no name is read as a template
+
+
+def test_every_name_is_in_the_images_legend_also_with_an_underscore():
+    blank = metric_history(curves(1, 5), {"r000": "\u2800"}, "val_loss")
+    for name in ("_hidden", "$", "plain"):
+        chart = metric_history(curves(1, 5), {"r000": name}, "val_loss")
+        frame = take_frame(chart)
+        image = Image.open(io.BytesIO(chart.png())).convert("L")
+        legend = image.crop((round((frame.width - frame.right + 40) * 1.5), 0, *image.size))
+        assert legend.getextrema()[0] < 120, name
+    assert blank.png()
+
+
+def test_equal_names_are_told_apart_by_their_run_ids():
+    figure, _, _ = bundle(metric_history(curves(2, 5), {"r000": "same", "r001": "same"}, "val_loss"))
+    assert {trace["name"] for trace in figure["data"]} == {"same · r000", "same · r001"}
+
+
+def test_a_run_has_one_colour_in_all_charts():
+    values = {run_id: index / 12 for index, run_id in enumerate(run_ids(12))}
+    lines = metric_history(curves(12, 5), labels(12), "val_loss", greater_is_better=False).panels[0].marks
+    by_line = {mark.label: mark.colour for mark in lines if isinstance(mark, Line)}
+    points = metric_comparison(metrics(values), labels(12), ["val_auc"]).panels[0].marks
+    (dots,) = [mark for mark in points if isinstance(mark, Points)]
+    by_dot = {text.partition(":")[0]: colour for text, colour in zip(dots.texts, dots.colours, strict=True)}
+    assert by_line == by_dot
+    assert len({mark.colour + mark.dash for mark in lines}) == 12
+
+
+def test_no_two_runs_of_a_chart_look_alike():
+    order = run_ids(200)
+    shown = [order[position] for position in (0, len(STYLES), 3, 2 * len(STYLES), 3 + len(STYLES))]
+    styles = run_styles(shown, order)
+    assert len(set(styles.values())) == len(shown)
+    assert styles[order[0]] == STYLES[0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 12, 30, 200])
+def test_a_comparison_for_any_number_of_runs(count):
+    values = {run_id: index / 1000 for index, run_id in enumerate(run_ids(count))}
+    chart = metric_comparison(metrics(values), labels(count), ["val_auc"], greater_is_better={"val_auc": True})
+    figure, _, sentence = bundle(chart)
+    rows = figure["layout"]["yaxis"]["ticktext"]
+    assert rows[0] == f"churn-r{count - 1:03}"
+    assert rows[-1] == "churn-r000"
+    assert len(rows) == (31 if count == 200 else count)
+    if count == 200:
+        assert "Showing 30 of 200 runs" in sentence
+        assert "… 170 more" in rows
+    (dots,) = [trace for trace in figure["data"] if trace["mode"] == "markers"]
+    assert len(numbers(dots["x"])) == min(count, 30)
+
+
+def test_a_comparison_says_what_is_missing_and_marks_what_is_not_finite():
+    values = {"r000": 1.0, "r001": math.nan, "r002": -math.inf}
+    chart = metric_comparison(metrics(values), labels(5), ["val_auc", "nobody"], greater_is_better={"val_auc": False})
+    figure, _, sentence = bundle(chart)
+    assert figure["layout"]["yaxis"]["ticktext"] == ["churn-r002", "churn-r000", "churn-r001"]
+    low, high = figure["layout"]["xaxis"]["range"]
+    (crosses,) = [trace for trace in figure["data"] if trace.get("marker", {}).get("symbol") == "x"]
+    assert crosses["x"] == [low, high]  # NaN at the end that is worse
+    assert "2 of 5 runs never recorded val_auc" in sentence
+    assert "2 values NaN or infinite" in sentence
+
+
+def test_many_numbers_are_a_scatter_and_over_decades_a_logarithmic_one():
+    table = params({run_id: str(10.0 ** -(index % 8)) for index, run_id in enumerate(run_ids(40))})
+    values = metrics({run_id: index / 40 for index, run_id in enumerate(run_ids(39))})
+    figure, _, sentence = bundle(param_distribution(table, values, labels(41), "lr", "val_auc"))
+    assert figure["layout"]["xaxis"]["type"] == "log"
+    assert "39 runs" in sentence
+    assert "1 run without lr, 1 run without val_auc" in sentence
+
+
+def test_few_values_are_groups_with_their_n_and_a_box_from_five_runs_on():
+    chosen = {run_id: ("adam", "sgd", "sgd")[index % 3] for index, run_id in enumerate(run_ids(9))}
+    values = metrics({run_id: float(index) for index, run_id in enumerate(run_ids(9))})
+    figure, _, sentence = bundle(param_distribution(params(chosen), values, labels(9), "lr", "val_auc"))
+    assert figure["layout"]["xaxis"]["ticktext"] == ["adam (n=3)", "sgd (n=6)"]
+    (box,) = [trace for trace in figure["data"] if trace["type"] == "box"]
+    assert (box["median"], box["q1"], box["q3"]) == ([4.5], [2.5], [6.5])
+    assert sum(len(trace["x"]) for trace in figure["data"] if trace.get("mode") == "markers") == 9
+    assert "adam: 3 (n=3); sgd: 4.5 (n=6)" in sentence
+
+
+def test_of_many_groups_the_largest_are_shown_and_it_is_said():
+    chosen = {run_id: f"<v{index // 2}>" for index, run_id in enumerate(run_ids(60))}
+    values = metrics(dict.fromkeys(chosen, 1.0))
+    figure, _, sentence = bundle(param_distribution(params(chosen), values, labels(60), "lr", "val_auc"))
+    assert len(figure["layout"]["xaxis"]["ticktext"]) == 12
+    assert figure["layout"]["xaxis"]["ticktext"][0] == "&lt;v0&gt; (n=2)"
+    assert "12 most frequent of 30 values" in sentence
+
+
+def test_nothing_to_draw_is_said_and_drawn_as_empty_axes():
+    for chart in (
+        metric_history(curves(1, 1), {}, "val_loss"),
+        metric_comparison(metrics({}), labels(2), ["val_auc"]),
+        param_distribution(params({}), metrics({}), labels(2), "lr", "val_auc"),
+    ):
+        _, _, sentence = bundle(chart)
+        assert "no run" in sentence
+    with pytest.raises(ValueError, match="at least one metric"):
+        metric_comparison(metrics({}), labels(2), [])
