@@ -34,3 +34,21 @@ logged_models = _table(
     "model_id experiment_id name artifact_location creation_timestamp_ms last_updated_timestamp_ms status "
     "lifecycle_stage model_type source_run_id",
 )
+
+# The tables that are read at all.
+NAMES = tuple(
+    table.name
+    for table in (
+        experiments,
+        experiment_tags,
+        runs,
+        params,
+        tags,
+        metrics,
+        latest_metrics,
+        datasets,
+        inputs,
+        input_tags,
+        logged_models,
+    )
+)

@@ -47,15 +47,18 @@ class StoreContract:
         store.close()
 
     @pytest.fixture(scope="class")
-    def oracle_uri(self, store_uri):
+    @classmethod
+    def oracle_uri(cls, store_uri):
         return store_uri
 
     @pytest.fixture(scope="class")
-    def oracle(self, oracle_uri):
+    @classmethod
+    def oracle(cls, oracle_uri):
         return MlflowOracle(oracle_uri)
 
     @pytest.fixture(scope="class")
-    def every_run_id(self, oracle):
+    @classmethod
+    def every_run_id(cls, oracle):
         return oracle.runs("all").column("run_id").to_pylist()
 
     # Experiments

@@ -1,0 +1,270 @@
+"""Databases are connected to so that they can only be read; what goes wrong becomes one of our sentences."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from qualia_lab.errors import (
+    ExtraMissing,
+    StoreError,
+    StoreNotFound,
+    StoreRefused,
+    StoreUnreachable,
+    StoreUnreadable,
+)
+from qualia_lab.stores import sql_tables
+from qualia_lab.stores.sql_rows import gc_paused
+from qualia_lab.stores.sqlite import open_sqlite, sqlite_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+    from qualia_lab.stores.uri import TrackingUri
+
+    Rows = list[tuple[Any, ...]]
+
+# Our driver of each kind of database, and the extra that installs it.
+_DRIVERS = {
+    "postgres": ("postgresql+psycopg", "postgresql"),
+    "postgresql": ("postgresql+psycopg", "postgresql"),
+    "mysql": ("mysql+pymysql", "mysql"),
+    "mariadb": ("mariadb+pymysql", "mysql"),
+}
+_SECONDS_TO_CONNECT = 5
+_SECONDS_OF_A_STATEMENT = 30
+_ROWS_OF_A_STREAM = 65_536
+
+
+@dataclass
+class SqlConnection:
+    """An open connection, and which of MLflow's tables and columns are there."""
+
+    sql: sa.Connection
+    has: frozenset[str]  # names of tables, and of columns as `table.column`
+
+    def fetch(self, select: sa.Executable) -> Rows:
+        """All rows at once. Text that is no UTF-8 is there as bytes."""
+        try:
+            return self._fetch(select)
+        except (sqlite3.OperationalError, sa.exc.OperationalError) as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        self._take_any_text()
+        return self._fetch(select)
+
+    def _fetch(self, select: sa.Executable) -> Rows:
+        with gc_paused():
+            result = self.sql.execute(select)
+            rows: Rows = _cursor(result).fetchall()  # the driver's own tuples: half the time of SQLAlchemy's rows
+            result.close()
+            return rows
+
+    def stream(self, select: sa.Select[Any]) -> Iterator[Rows]:
+        """Rows as they come, a few at a time, from a cursor that the server keeps."""
+        self._take_any_text()
+        result = self.sql.execute(select, execution_options={"stream_results": True})
+        try:
+            while True:
+                with gc_paused():
+                    rows = _cursor(result).fetchmany(_ROWS_OF_A_STREAM)
+                if not rows:
+                    return
+                yield rows
+        finally:
+            result.close()
+
+    def _take_any_text(self) -> None:
+        if self.sql.dialect.name == "sqlite":
+            connection: Any = self.sql.connection.dbapi_connection
+            connection.text_factory = _text_or_bytes
+
+
+@dataclass
+class SqlDatabase:
+    """A database by its tracking URI; connected to when it is asked something."""
+
+    uri: TrackingUri
+
+    @contextmanager
+    def connected(self) -> Iterator[SqlConnection]:
+        """A connection, for as long as this lasts. Raises StoreError for whatever goes wrong in here."""
+        try:
+            with self._connection() as connection:
+                has = _columns_there(connection)
+                if not {"experiments", "runs"} <= has:
+                    raise StoreUnreadable(
+                        f"{self.uri.safe} holds no tables of MLflow that can be seen.",
+                        "Check the database's name, and that this user may read its tables.",
+                    )
+                yield SqlConnection(connection, has)
+        except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise _translated(error, self.uri) from None
+
+    def close(self) -> None:
+        """Give back connections."""
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+            del self._engine
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        if self.uri.scheme != "sqlite":
+            with self._engine.connect() as connection:
+                yield connection
+            return
+        path = sqlite_path(self.uri.full)
+        if path is None:
+            raise StoreNotFound("A SQLite database in memory cannot be read from elsewhere.", "Use sqlite:///FILE.")
+        with open_sqlite(path) as file:
+            engine = sa.create_engine("sqlite://", creator=lambda: file, poolclass=sa.NullPool)
+            with engine.connect() as connection:
+                yield connection
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        url = _with_driver(self.uri)
+        settings = {} if "connect_timeout" in url.query else {"connect_timeout": _SECONDS_TO_CONNECT}
+        if url.get_backend_name() == "mssql":
+            settings = {"timeout": _SECONDS_TO_CONNECT}
+        elif url.get_driver_name() == "pymysql":
+            settings["read_timeout"] = 2 * _SECONDS_OF_A_STATEMENT  # of a server that says nothing at all
+        engine = sa.create_engine(url, connect_args=settings, pool_size=1, hide_parameters=True)
+        sa.event.listen(engine, "connect", lambda connection, _: _only_read(connection, engine.dialect.name))
+        return engine
+
+
+def _with_driver(uri: TrackingUri) -> sa.URL:
+    """The URL with the driver it names where that is installed, else with ours."""
+    try:
+        url = sa.make_url(uri.full)
+    except (sa.exc.ArgumentError, ValueError):
+        raise StoreNotFound(
+            f"The tracking URI {uri.safe} could not be understood.",
+            "It reads postgresql://USER:PASSWORD@HOST:PORT/DATABASE; characters like @ : / in a password are written "
+            "%40 %3A %2F.",
+        ) from None
+    name = url.drivername.partition("+")[0]
+    ours, extra = _DRIVERS.get(name, (url.drivername, ""))
+    candidates = [url.set(drivername=ours)] if "+" not in url.drivername else [url, url.set(drivername=ours)]
+    for candidate in candidates:
+        with suppress(ImportError, sa.exc.NoSuchModuleError):
+            candidate.get_dialect().import_dbapi()
+            return candidate
+    install = f'pip install "qualia-lab[{extra}]"' if extra else f"pip install the driver of {url.drivername}"
+    raise ExtraMissing(f"The driver for {name} databases is not installed.", f"Install it: {install}")
+
+
+def _only_read(connection: DBAPIConnection, dialect: str) -> None:
+    """Every transaction of this connection is READ ONLY and every statement has a time limit, by the server itself."""
+    seconds = _SECONDS_OF_A_STATEMENT
+    statements = {
+        "postgresql": [
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            f"SET statement_timeout = '{seconds}s'",
+            "SET client_encoding = 'UTF8'",
+        ],
+        "mysql": ["SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_execution_time = {seconds * 1000}"],
+        "mariadb": ["SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_statement_time = {seconds}"],
+    }
+    cursor = connection.cursor()
+    version = str(getattr(connection, "server_version", ""))
+    for statement in statements.get("mariadb" if "MariaDB" in version else dialect, []):
+        cursor.execute(statement)
+    cursor.close()
+    connection.commit()
+
+
+def _columns_there(connection: sa.Connection) -> frozenset[str]:
+    """Which of MLflow's tables are there, and which columns as `table.column`."""
+    if connection.dialect.name == "sqlite":
+        query = (
+            "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c"
+            " WHERE t.type = 'table' AND t.name IN :names"
+        )
+    else:
+        schema = {"postgresql": "ANY (current_schemas(false))", "mssql": "SCHEMA_NAME()"}
+        query = (  # noqa: S608 - both come from here
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_name IN :names"
+            f" AND table_schema = {schema.get(connection.dialect.name, 'DATABASE()')}"
+        )
+    names: sa.BindParameter[Any] = sa.bindparam("names", sql_tables.NAMES, expanding=True)
+    rows = connection.execute(sa.text(query).bindparams(names)).fetchall()
+    return frozenset({table for table, _ in rows} | {f"{table}.{column}" for table, column in rows})
+
+
+def _cursor(result: sa.CursorResult[Any]) -> Any:
+    return result.cursor
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
+# What the drivers say. PostgreSQL gives no code for a connection that fails, so its words are looked at too.
+
+_REFUSED = ("28000", "28P01", "42501", 1044, 1045, 1142, 1143, 1698)
+_NO_DATABASE = ("3D000", 1049)
+_TOO_SLOW = ("57014", 1969, 3024)
+_REFUSED_WORDS = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "permission denied")
+
+
+def _translated(error: Exception, uri: TrackingUri) -> StoreError:
+    """The error as a sentence, in which nothing of the driver's stands that could hold a secret."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.Error):
+        return _translated_sqlite(cause, uri)
+    code = getattr(cause, "sqlstate", None) or (cause.args[0] if cause.args else None)
+    words = str(cause)
+    if code in _REFUSED or any(word in words for word in _REFUSED_WORDS) or _is_unknown_role(words):
+        return StoreRefused(
+            f"The database at {uri.safe} refused this user or password.", "Check both, and the user's right to read."
+        )
+    if code in _NO_DATABASE or ("database" in words and "does not exist" in words):
+        return StoreNotFound(f"The server has no such database: {uri.safe}.", "Check its name; nothing was created.")
+    if code in _TOO_SLOW:
+        return StoreUnreachable(
+            f"{uri.safe} took more than {_SECONDS_OF_A_STATEMENT} s to answer.",
+            "Ask for fewer runs, or try again later.",
+        )
+    # A failed connection has no SQLSTATE in PostgreSQL, and a number of the client (20xx) in MySQL.
+    is_connection = isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, OSError)) and (
+        getattr(cause, "sqlstate", None) is None
+    )
+    if is_connection:
+        return StoreUnreachable(
+            f"No database answers at {uri.safe}.", "Check host and port, and that the server runs and can be reached."
+        )
+    return StoreUnreadable(f"{uri.safe} could not be read: {uri.redact(_first_line(words))}.", "")
+
+
+def _is_unknown_role(words: str) -> bool:
+    return "role" in words and "does not exist" in words
+
+
+def _translated_sqlite(error: sqlite3.Error, uri: TrackingUri) -> StoreError:
+    words = str(error)
+    if "locked" in words:
+        return StoreUnreachable(
+            f"{uri.safe} is locked by another program, and stayed so for some seconds.",
+            "Try again when that program has written what it writes.",
+        )
+    if "malformed" in words or "not a database" in words:
+        return StoreUnreadable(
+            f"{uri.safe} is damaged: {_first_line(words)}.", "Restore it from a copy, or try `sqlite3 FILE .recover`."
+        )
+    return StoreUnreadable(f"{uri.safe} could not be read: {_first_line(words)}.", "Check the file and its folder.")
+
+
+def _first_line(words: str) -> str:
+    return words.strip().splitlines()[0].rstrip(".") if words.strip() else "no reason given"

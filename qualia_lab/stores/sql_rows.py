@@ -1,0 +1,72 @@
+"""Rows of a cursor become Arrow tables: whole columns at once, and cell by cell where one holds something odd."""
+
+from __future__ import annotations
+
+import gc
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from qualia_lab.schema import FLOAT, INT
+from qualia_lab.stores.values import decoded, integer, number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    # Told the row's place, the column's name and why its value could not be taken as it stands.
+    Unread = Callable[[int, str, str], None]
+
+
+@contextmanager
+def gc_paused() -> Iterator[None]:
+    """No cyclic garbage collection in here: it would look at every new row, again and again, and find nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def arrow_table(columns: pa.Schema, rows: Sequence[Sequence[Any]], unread: Unread) -> pa.Table:
+    """A table with these columns, in this order, from rows of as many values; a number that is null means NaN."""
+    if not rows:
+        return columns.empty_table()
+    with gc_paused():
+        arrays = [_array(values, field, unread) for values, field in zip(zip(*rows, strict=True), columns, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def _array(values: tuple[Any, ...], field: pa.Field, unread: Unread) -> pa.Array:
+    try:
+        array = pa.array(values, type=field.type)
+        return array.fill_null(math.nan) if field.type == FLOAT and array.null_count else array
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        cells = []
+        for place, value in enumerate(values):
+            cell, reason = _cell(value, field.type)
+            cells.append(cell)
+            if reason:
+                unread(place, field.name, reason)
+        return pa.array(cells, type=field.type)
+
+
+def _cell(value: Any, kind: pa.DataType) -> tuple[Any, str]:
+    """The value as this type, as near as it gets, and what a reader has to know about it, or ""."""
+    if value is None:
+        return math.nan if kind == FLOAT else None, ""
+    try:
+        if kind == INT:
+            if isinstance(value, float) and math.isfinite(value) and not value.is_integer():
+                return integer(float(math.floor(value))), f"{value} is no whole number and was read as the one below it"
+            return integer(value), ""
+        if kind == FLOAT:
+            return number(value), ""
+        if isinstance(value, bytes):
+            return decoded(value), "it is no valid UTF-8; what is not is shown as escapes"
+        return text(value), ""
+    except ValueError as error:
+        return None, f"it is {error}"
