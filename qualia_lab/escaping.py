@@ -7,7 +7,7 @@ import re
 import unicodedata
 
 _SPACES = re.compile(r"\s+")
-_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+_PUNCTUATION = re.compile(r"[!-+.:-@\[-`{-~]")  # all of ASCII but , - and /, which mean nothing within a line
 
 
 def visible(text: str) -> str:

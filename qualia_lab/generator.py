@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import tempfile
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,6 @@ from qualia_lab.errors import (
     FilterError,
     NoRunMatches,
     OutputExists,
-    UnknownExperiment,
     UnknownRun,
 )
 from qualia_lab.escaping import for_filename, one_line
@@ -25,7 +22,8 @@ from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.file import check_writable, write_whole
 from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
-from qualia_lab.selection import Query, Selection
+from qualia_lab.sections.section import RUNS_SHOWN
+from qualia_lab.selection import Query, Selection, match_experiments
 from qualia_lab.stores.open import find_tracking_uri, open_store
 
 if TYPE_CHECKING:
@@ -101,7 +99,7 @@ class NotebookGenerator:
             raise EmptyStore(
                 f"There are no runs in {self.tracking_uri}.", "Log some with MLflow, or try create-demo-runs."
             )
-        chosen = _match_experiments(experiments, known)
+        chosen = match_experiments(experiments, known)
         metric, direction = _metric_and_direction(by, known_order=order_by)
         if metric is not None:
             order_by = (f"metrics.{_quoted(metric)} {'DESC' if direction else 'ASC'}",)
@@ -174,7 +172,13 @@ class NotebookGenerator:
 
         selection = plan.selection if plan is not None else Selection(self.tracking_uri, _run_ids_of(path))
         with tempfile.TemporaryDirectory(prefix="qualia-") as folder:
-            write_snapshot(Path(folder), self.store, self._tables(selection.run_ids), source_uri=selection.tracking_uri)
+            write_snapshot(
+                Path(folder),
+                self.store,
+                self._tables(selection.run_ids),
+                source_uri=selection.tracking_uri,
+                artifacts_of=dict.fromkeys((*selection.run_ids[:RUNS_SHOWN], *selection.run_ids[-1:])),
+            )
             execute_notebook(path, timeout=timeout, snapshot=Path(folder), on_cell=on_cell)
         return path
 
@@ -227,29 +231,6 @@ def check_output(path: Path, *, force: bool) -> None:
     check_writable(path)
     if path.exists() and not force:
         raise OutputExists(f"{path} is already there.", "Add --force to replace it, or choose another --output.")
-
-
-def _match_experiments(asked: Sequence[str], known: pa.Table) -> list[dict[str, Any]]:
-    """The experiments that names, ids and globs mean. Raises UnknownExperiment with what might have been meant."""
-    rows = known.to_pylist()
-    if not asked:
-        return [] if len(rows) != 1 else rows
-    chosen: dict[str, dict[str, Any]] = {}
-    for word in asked:
-        found = [row for row in rows if word in (row["name"], row["experiment_id"])] or [
-            row for row in rows if fnmatch.fnmatchcase(row["name"] or "", word)
-        ]
-        if not found:
-            names = [row["name"] or "" for row in rows]
-            lower = {name.lower(): name for name in names}
-            near = get_close_matches(word.lower(), lower, n=3)
-            listed = [one_line(lower[name], 60) for name in near] or [one_line(name, 60) for name in names[:5]]
-            said = "Did you mean" if near else "There are" if len(names) <= 5 else f"There are {len(names)}, such as"
-            raise UnknownExperiment(
-                f"No experiment is called {one_line(word, 100)}.", f"{said} {', '.join(listed)}{'?' if near else '.'}"
-            )
-        chosen |= {row["experiment_id"]: row for row in found}
-    return list(chosen.values())
 
 
 def _metric_and_direction(by: str | None, *, known_order: Sequence[str]) -> tuple[str | None, bool | None]:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import fnmatch
 from dataclasses import dataclass
-from typing import Literal
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal
+
+from qualia_lab.errors import UnknownExperiment
+from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
 
 View = Literal["active", "deleted", "all"]
 
@@ -41,3 +51,26 @@ class Selection:
     limit: int | None = None
     primary_metric: str | None = None
     greater_is_better: bool | None = None
+
+
+def match_experiments(asked: Sequence[str], known: pa.Table) -> list[dict[str, Any]]:
+    """The experiments that names, ids and globs mean. Raises UnknownExperiment with what might have been meant."""
+    rows = known.to_pylist()
+    if not asked:
+        return [] if len(rows) != 1 else rows
+    chosen: dict[str, dict[str, Any]] = {}
+    for word in asked:
+        found = [row for row in rows if word in (row["name"], row["experiment_id"])] or [
+            row for row in rows if fnmatch.fnmatchcase(row["name"] or "", word)
+        ]
+        if not found:
+            names = [row["name"] or "" for row in rows]
+            lower = {name.lower(): name for name in names}
+            near = get_close_matches(word.lower(), lower, n=3)
+            listed = [one_line(lower[name], 60) for name in near] or [one_line(name, 60) for name in names[:5]]
+            said = "Did you mean" if near else "There are" if len(names) <= 5 else f"There are {len(names)}, such as"
+            raise UnknownExperiment(
+                f"No experiment is called {one_line(word, 100)}.", f"{said} {', '.join(listed)}{'?' if near else '.'}"
+            )
+        chosen |= {row["experiment_id"]: row for row in found}
+    return list(chosen.values())

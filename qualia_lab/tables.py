@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from qualia_lab import schema
+from qualia_lab.columns import column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,4 +51,7 @@ def run_tables(**tables: pa.Table) -> RunTables:
 
 def table_of(columns: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """A table with these columns from rows as dicts; a column that a row lacks is null."""
-    return pa.Table.from_pylist(list(rows), schema=columns)
+    rows = list(rows)
+    return pa.Table.from_arrays(
+        [column([row.get(field.name) for row in rows], field.type) for field in columns], schema=columns
+    )

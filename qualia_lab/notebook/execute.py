@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import ExecutionFailed, NotebookError
@@ -111,6 +110,7 @@ def _read(path: Path) -> Any:
 
 def _kernel_of_this_interpreter() -> Any:
     """A kernel manager for the Python that runs this, whatever a person's own kernel specs say `python3` is."""
+    from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec
 
@@ -125,8 +125,7 @@ def _kernel_of_this_interpreter() -> Any:
 
         @property
         def kernel_spec(self) -> KernelSpec:
-            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            return KernelSpec(argv=command, display_name="Python 3 (ipykernel)", language="python")
+            return KernelSpec(**get_kernel_dict())
 
     return Kernel
 
@@ -141,7 +140,7 @@ def _failure(notebook: Any, error: Exception, path: Path, timeout: float) -> Exe
     elif isinstance(error, DeadKernelError):
         what = "killed its kernel"
     else:
-        what = f"raised {one_line(f'{error.ename}: {error.evalue}', 300)}"  # type: ignore[attr-defined]
+        what = f"raised {one_line(f'{error.ename}: {error.evalue}', 300)}"
     source = "".join(f"\n    {one_line(line, 110)}" for line in cell.source.splitlines()[:12])
     return ExecutionFailed(
         f"Cell {place} of {path} {what}:{source}",

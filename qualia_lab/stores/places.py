@@ -88,7 +88,7 @@ class LocalPlace:
         self.recorded_uri = recorded_uri
         self.note = ""  # known when files were listed
         self._run_id = run_id
-        self._beside = beside
+        self.beside = beside
 
     def list_files(self) -> Iterator[ArtifactFile]:
         """Every file of the run's folder, sorted by path; what leads out of it is left out, and the note says so."""
@@ -140,7 +140,7 @@ class LocalPlace:
 
     def _candidates(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
         """Folders to look in, with the ends of the recorded path that still name the run."""
-        if self._beside is None or not re.match(r"[\w-]+\Z", self._run_id):
+        if self.beside is None or not re.match(r"[\w-]+\Z", self._run_id):
             return
         parts = tuple(part for part in re.split(r"[\\/]+", _path_part(self.recorded_uri)) if part)
         if ".." in parts:
@@ -148,7 +148,7 @@ class LocalPlace:
         if self._run_id not in parts:
             parts = (self._run_id, "artifacts")
         place = len(parts) - 1 - parts[::-1].index(self._run_id)
-        near = self._beside
+        near = self.beside
         bases = (near, near / "mlruns", near / "mlartifacts", near / ".trash", near.parent / "mlartifacts")
         for start in range(max(place - 3, 0), place + 1):
             for base in bases:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from qualia_lab import schema
-from qualia_lab.errors import StoreNotFound, StoreUnreadable
+from qualia_lab.errors import QualiaLabError, StoreNotFound, StoreUnreadable
 from qualia_lab.query import parse_filter, parse_order_by, select_runs
+from qualia_lab.stores.parallel import in_parallel
+from qualia_lab.stores.places import LocalPlace, NoPlace
 from qualia_lab.stores.protocol import ArtifactFile
 from qualia_lab.tables import RunTables, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace, TrackingStore
@@ -27,55 +30,61 @@ _HISTORY = "metric_history.parquet"
 _ARTIFACTS = "artifacts.parquet"
 _VERSION = 1
 
-# What is kept of a run's artifacts: enough for every preview, and never a model's weights.
+# What is kept of a remote run's artifacts: enough for every preview, and never a model's weights.
 _ARTIFACT_BYTES = 5_000_000
-_ARTIFACT_BYTES_IN_ALL = 200_000_000
 _ARTIFACT_FILES = 200
 
-_KEPT_ARTIFACTS = schema.ARTIFACTS.append(pa.field("file", schema.STRING)).append(pa.field("note", schema.STRING))
+_KEPT_ARTIFACTS = pa.schema(
+    [*schema.ARTIFACTS, ("file", schema.STRING), ("note", schema.STRING), ("beside", schema.STRING)]
+)
 
 
-def write_snapshot(folder: Path, store: TrackingStore, tables: RunTables, *, source_uri: str) -> None:
-    """Write these runs, their whole metric histories and the starts of their artifacts into an empty folder.
+def write_snapshot(
+    folder: Path, store: TrackingStore, tables: RunTables, *, source_uri: str, artifacts_of: Iterable[str] = ()
+) -> None:
+    """Write these runs, their whole metric histories and the artifacts of some of them into an empty folder.
 
-    source_uri: the tracking URI by which a notebook names the store. Histories are streamed, so memory stays bounded.
-    An artifact that cannot be read is kept as a note.
+    source_uri: the tracking URI by which a notebook names the store.  artifacts_of: the runs whose artifacts are kept;
+    those of any other are said to be left out. Histories are streamed, so memory stays bounded. An artifact that
+    cannot be read is kept as a note.
     """
     for name in schema.TABLES:
         pq.write_table(getattr(tables, name), folder / f"{name}.parquet")
     with pq.ParquetWriter(folder / _HISTORY, schema.METRIC_HISTORY) as writer:
         for batch in store.read_metric_history(tables.run_ids):
             writer.write_batch(batch)
-    pq.write_table(table_of(_KEPT_ARTIFACTS, _keep_artifacts(folder, store, tables)), folder / _ARTIFACTS)
+    uris = dict(zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True))
+    wanted = [(store.artifact_place(run_id, uris[run_id] or ""), run_id) for run_id in artifacts_of if run_id in uris]
+    rows = [row for kept in in_parallel(lambda one: list(_keep_artifacts(folder, *one)), wanted) for row in kept]
+    pq.write_table(table_of(_KEPT_ARTIFACTS, rows), folder / _ARTIFACTS)
     manifest = {"version": _VERSION, "tracking_uri": source_uri}
     (folder / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def _keep_artifacts(folder: Path, store: TrackingStore, tables: RunTables) -> Iterator[dict[str, Any]]:
-    """One row per artifact, the file's start kept beside the tables under a number, never under its own name."""
-    kept = 0
-    for run_id, uri in zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True):
-        place = store.artifact_place(run_id, uri or "")
-        try:
-            files = list(place.list_files())
-        except Exception as error:
-            yield {"run_id": run_id, "path": None, "note": f"{place.note} {error}".strip()}
-            continue
-        yield {"run_id": run_id, "path": None, "note": place.note}
-        for number, file in enumerate(files):
-            row: dict[str, Any] = {"run_id": run_id, "path": file.path, "size": file.size}
-            if number < _ARTIFACT_FILES and kept < _ARTIFACT_BYTES_IN_ALL:
-                try:
-                    data = place.read_bytes(file.path, _ARTIFACT_BYTES)
-                except Exception as error:
-                    row["note"] = str(error)
-                else:
-                    row["file"] = f"artifact-{kept}-{number}"
-                    (folder / row["file"]).write_bytes(data)
-                    kept += len(data) + 1
+def _keep_artifacts(folder: Path, place: ArtifactPlace, run_id: str) -> Iterator[dict[str, Any]]:
+    """A row that says where a run's artifacts are, and one per remote file, whose start is kept under a number."""
+    if isinstance(place, LocalPlace):  # as near to the notebook's kernel as to us: nothing has to be copied
+        yield {"run_id": run_id, "beside": str(place.beside or "")}
+        return
+    try:
+        files = list(place.list_files())
+    except QualiaLabError as error:
+        yield {"run_id": run_id, "note": str(error)}
+        return
+    yield {"run_id": run_id, "note": place.note}
+    for number, file in enumerate(files):
+        row: dict[str, Any] = {"run_id": run_id, "path": file.path, "size": file.size}
+        if number >= _ARTIFACT_FILES:
+            row["note"] = f"only the first {_ARTIFACT_FILES} files of a run were fetched for this notebook."
+        else:
+            try:
+                data = place.read_bytes(file.path, _ARTIFACT_BYTES + 1)
+            except QualiaLabError as error:
+                row["note"] = str(error)
             else:
-                row["note"] = "not kept in the snapshot: too many files"
-            yield row
+                row["file"] = f"artifact-{uuid4().hex}"
+                (folder / row["file"]).write_bytes(data)
+        yield row
 
 
 class SnapshotStore:
@@ -154,6 +163,10 @@ class SnapshotStore:
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """See TrackingStore."""
         rows = self._read(_ARTIFACTS).filter(pc.field("run_id") == run_id).to_pylist()
+        if not rows:
+            return NoPlace(artifact_uri, "left out while the notebook was made; run this cell in Jupyter to see them")
+        if rows[0]["beside"] is not None:
+            return LocalPlace(run_id, artifact_uri, Path(rows[0]["beside"]) if rows[0]["beside"] else None)
         return _KeptArtifacts(self._folder, artifact_uri, rows)
 
     def close(self) -> None:
