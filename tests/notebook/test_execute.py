@@ -1,0 +1,146 @@
+"""Executing: progress, limits, what is saved when it goes wrong, and an environment without secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from qualia_lab.errors import ExecutionFailed, NotebookError
+from qualia_lab.notebook.execute import execute_notebook, kernel_environment
+
+SECRET = "s3cr3t-value"
+
+
+def notebook_of(path: Path, *sources: str) -> Path:
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Title"), *map(new_code_cell, sources)]), path)
+    return path
+
+
+def outputs_of(path: Path) -> list[str]:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return [
+        "".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+def test_every_cell_runs_and_progress_is_told(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "x = 20", "", "print(x + 22)")
+    told = []
+    execute_notebook(path, on_cell=lambda done, in_all: told.append((done, in_all)))
+    assert outputs_of(path) == ["", "", "42\n"]
+    assert told == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_the_kernel_is_this_python_and_runs_beside_the_notebook(tmp_path):
+    (tmp_path / "deep").mkdir()
+    path = notebook_of(tmp_path / "deep" / "n.ipynb", "import os, sys; print(sys.prefix); print(os.getcwd())")
+    execute_notebook(path)
+    assert outputs_of(path)[0].split() == [sys.prefix, str(tmp_path / "deep")]
+
+
+def test_a_cell_that_raises_is_shown_and_what_ran_is_saved(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "print('ran')", "1 / 0", "print('not run')")
+    with pytest.raises(ExecutionFailed) as error:
+        execute_notebook(path)
+    assert "Cell 3" in error.value.message
+    assert "ZeroDivisionError: division by zero" in error.value.message
+    assert "1 / 0" in error.value.message
+    assert outputs_of(path) == ["ran\n", "", ""]
+
+
+def test_a_cell_that_hangs_is_stopped_after_its_time(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "print('ran')", "import time; time.sleep(600)")
+    started = time.monotonic()
+    with pytest.raises(ExecutionFailed, match="ran longer than 1 seconds"):
+        execute_notebook(path, timeout=1)
+    assert time.monotonic() - started < 60
+    assert outputs_of(path)[0] == "ran\n"
+
+
+def test_a_kernel_that_dies_is_told_and_what_ran_is_saved(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "print('ran')", "import os; os._exit(9)")
+    with pytest.raises(ExecutionFailed, match=r"Cell 3 .* killed its kernel"):
+        execute_notebook(path)
+    assert outputs_of(path)[0] == "ran\n"
+
+
+def test_what_a_cell_prints_without_end_is_cut_and_said_to_be(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "print('x' * 3_000_000)")
+    execute_notebook(path)
+    assert outputs_of(path)[0].endswith("[cut by qualia-lab: showing 1,000,000 of 3,000,001 characters]\n")
+    assert path.stat().st_size < 1_100_000
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3, "nbformat": 4}', "not json"])
+def test_a_file_that_is_no_notebook_is_left_as_it_is(tmp_path, text):
+    path = tmp_path / "n.ipynb"
+    path.write_text(text)
+    with pytest.raises(NotebookError):
+        execute_notebook(path)
+    assert path.read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+SECRETS = {
+    "MLFLOW_TRACKING_PASSWORD": SECRET,
+    "MLFLOW_TRACKING_USERNAME": "bob-" + SECRET,
+    "MLFLOW_TRACKING_TOKEN": SECRET,
+    "MLFLOW_TRACKING_URI": f"postgresql://bob:{SECRET}@db/mlflow",
+    "AWS_SECRET_ACCESS_KEY": SECRET,
+    "PGPASSWORD": SECRET,
+    "DATABRICKS_TOKEN": SECRET,
+    "HTTPS_PROXY": f"http://bob:{SECRET}@proxy:3128",
+    "OPENAI_API_KEY": SECRET,
+    "MY_DB": f"mysql://root:{SECRET}@h/x?ssl=1",
+}
+
+
+def test_the_kernel_holds_no_secret_of_the_environment(tmp_path, monkeypatch):
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("A_HARMLESS_ONE", "kept")
+    path = notebook_of(tmp_path / "n.ipynb", "import os; print(dict(os.environ))")
+    execute_notebook(path)
+    assert SECRET not in path.read_text()
+    assert "A_HARMLESS_ONE" in path.read_text()
+    assert kernel_environment({"PATH": "/bin"}, None)["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_ctrl_c_ends_it_soon_leaves_no_kernel_and_keeps_what_ran(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "import os; print(os.getpid())", "import time; time.sleep(600)")
+    code = f"""
+from pathlib import Path
+from qualia_lab.notebook.execute import execute_notebook
+try:
+    execute_notebook(Path({str(path)!r}), on_cell=lambda done, in_all: print(done, flush=True))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as running:
+        assert [running.stdout.readline().strip(), running.stdout.readline().strip()] == ["0", "1"]
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate(timeout=30)
+    assert said.strip() == "interrupted"
+    kernel = int(outputs_of(path)[0])
+    for _ in range(50):
+        try:
+            os.kill(kernel, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the kernel lives on")
+    assert json.loads(path.read_text())["cells"][1]["outputs"]
