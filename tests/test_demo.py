@@ -209,7 +209,8 @@ def test_the_same_seed_gives_the_same_content_in_another_process(runs, client, d
 def test_an_experiment_that_was_there_keeps_its_tags_and_runs(tmp_path):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     client = open_for_writing(uri)
-    experiment_id = client.create_experiment("ours", tags={"mlflow.experiment.primaryMetric.name": "loss"})
+    tags = {"mlflow.experiment.primaryMetric.name": "loss"}
+    experiment_id = client.create_experiment("ours", artifact_location=str(tmp_path / "artifacts"), tags=tags)
     mine = client.create_run(experiment_id).info.run_id
     done = create_demo_runs("5", "--experiment", "ours", cwd=tmp_path, MLFLOW_TRACKING_URI=uri)
     assert done.returncode == 0, done.stderr
