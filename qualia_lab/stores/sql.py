@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from qualia_lab import schema
+from qualia_lab.columns import column
 from qualia_lab.stores.sql_connection import SqlConnection, SqlDatabase
 from qualia_lab.stores.sql_query import conditions
 from qualia_lab.stores.sql_rows import arrow_table
 from qualia_lab.stores.sql_tables import (
+    alembic_version,
     datasets,
     experiment_tags,
     experiments,
@@ -127,6 +129,14 @@ class SqlStore:
         path = sqlite_path(self._full_uri) if self._full_uri.startswith("sqlite") else None
         return artifact_place(run_id, artifact_uri, beside=path.parent if path else None)
 
+    def read_schema_revision(self) -> str | None:
+        """The revision that MLflow keeps of the database's schema; None where it keeps none."""
+        with self._database.connected() as database:
+            if "alembic_version" not in database.has:
+                return None
+            rows = database.fetch(sa.select(alembic_version.c.version_num))
+        return str(rows[0][0]) if rows else None
+
     def close(self) -> None:
         """Give back connections."""
         self._database.close()
@@ -182,11 +192,9 @@ class _Reading:
         """What names a value of these rows that could not be taken as it stands."""
         kind = next((name for name, one in schema.TABLES.items() if one is columns), "").removesuffix("s")
 
-        def name_it(place: int, column: str, reason: str) -> None:
-            row = {name: _plain(value) for name, value in zip(columns.names, rows[place], strict=True)}
-            subject = (
-                column if kind == "run" else f"{column} of {kind} {row.get('key') or row.get('name') or ''}".strip()
-            )
+        def name_it(place: int, name: str, reason: str) -> None:
+            row = dict(zip(columns.names, map(_plain, rows[place]), strict=True))
+            subject = name if kind == "run" else f"{name} of {kind} {row.get('key') or row.get('name') or ''}".strip()
             self.problems.append({"run_id": row.get("run_id"), "subject": subject, "reason": reason})
 
         return name_it
@@ -350,7 +358,7 @@ class _History:
         table = arrow_table(schema.METRIC_HISTORY, rows, _ignore)
         if self.keys is None:
             return table
-        return table.filter(pc.is_in(table.column("key"), value_set=pa.array(self.keys, schema.STRING)))
+        return table.filter(pc.is_in(table.column("key"), value_set=column(self.keys, schema.STRING)))
 
     def _of_keys(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Only these keys, as the database understands equality; too many for it are sorted out afterwards."""
@@ -412,8 +420,8 @@ def _experiment_columns(database: SqlConnection) -> list[Column]:
     ]
 
 
-def _text_id(column: Column) -> Column:
-    return sa.cast(column, sa.String(32))
+def _text_id(number: Column) -> Column:
+    return sa.cast(number, sa.String(32))
 
 
 def _value(table: sa.TableClause, has: frozenset[str]) -> Column:
@@ -425,7 +433,7 @@ def _value(table: sa.TableClause, has: frozenset[str]) -> Column:
 
 def _in_order(table: pa.Table, by: str, ids: Sequence[str], then: Iterable[str]) -> pa.Table:
     """The rows whose id is among these, in their order and then by other columns."""
-    rank = pc.index_in(table.column(by), value_set=pa.array(ids, schema.STRING))
+    rank = pc.index_in(table.column(by), value_set=column(ids, schema.STRING))
     ranked = table.append_column("rank", rank).filter(rank.is_valid())
     keys = [("rank", "ascending"), *((name, "ascending") for name in then)]
     return ranked.take(pc.sort_indices(ranked, sort_keys=keys)).drop_columns(["rank"])
@@ -442,5 +450,5 @@ def _plain(value: Any) -> str | None:
     )
 
 
-def _ignore(place: int, column: str, reason: str) -> None:
+def _ignore(place: int, name: str, reason: str) -> None:
     """A value that could not be read in a list of runs is null there; `read` names it."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from qualia_lab.columns import column
 from qualia_lab.schema import FLOAT, INT
 from qualia_lab.stores.values import decoded, integer, number, text
 
@@ -40,24 +41,25 @@ def arrow_table(columns: pa.Schema, rows: Sequence[Sequence[Any]], unread: Unrea
     return pa.Table.from_arrays(arrays, schema=columns)
 
 
-def _array(values: tuple[Any, ...], field: pa.Field, unread: Unread) -> pa.Array:
+def _array(values: Sequence[Any], field: pa.Field, unread: Unread) -> pa.Array:
+    if field.type == FLOAT and None in values:
+        values = [math.nan if value is None else value for value in values]
     try:
-        array = pa.array(values, type=field.type)
-        return array.fill_null(math.nan) if field.type == FLOAT and array.null_count else array
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return column(values, field.type)
+    except (TypeError, ValueError, OverflowError):
         cells = []
         for place, value in enumerate(values):
             cell, reason = _cell(value, field.type)
             cells.append(cell)
             if reason:
                 unread(place, field.name, reason)
-        return pa.array(cells, type=field.type)
+        return column(cells, field.type)
 
 
 def _cell(value: Any, kind: pa.DataType) -> tuple[Any, str]:
     """The value as this type, as near as it gets, and what a reader has to know about it, or ""."""
     if value is None:
-        return math.nan if kind == FLOAT else None, ""
+        return None, ""
     try:
         if kind == INT:
             if isinstance(value, float) and math.isfinite(value) and not value.is_integer():

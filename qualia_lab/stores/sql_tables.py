@@ -34,6 +34,7 @@ logged_models = _table(
     "model_id experiment_id name artifact_location creation_timestamp_ms last_updated_timestamp_ms status "
     "lifecycle_stage model_type source_run_id",
 )
+alembic_version = _table("alembic_version", "version_num")
 
 # The tables that are read at all.
 NAMES = tuple(
@@ -50,5 +51,6 @@ NAMES = tuple(
         inputs,
         input_tags,
         logged_models,
+        alembic_version,
     )
 )
