@@ -22,7 +22,7 @@ _LARGEST = 1e300
 
 
 def fitting_axis(label: str, values: Numbers, *, log: bool | None = None, air: float = _AIR) -> Axis:
-    """An axis on which every value under 1e300 is seen; log=None: logarithmic when all are positive over two decades."""
+    """An axis on which every value under 1e300 is seen; log=None: logarithmic when all are positive over 2 decades."""
     finite = values[np.abs(values) < _LARGEST]
     if not finite.size:
         return Axis(label, (0.0, 1.0))

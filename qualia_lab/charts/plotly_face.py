@@ -146,7 +146,11 @@ def _trace(mark: Mark) -> dict[str, Any]:
 def _axis(axis: Axis) -> dict[str, Any]:
     low, high = axis.limits
     drawn: dict[str, Any] = {
-        "title": {"text": plotly_text(label_text(axis.label)), "font": {"size": TEXT_SIZE, "color": INK}, "standoff": 6},
+        "title": {
+            "text": plotly_text(label_text(axis.label)),
+            "font": {"size": TEXT_SIZE, "color": INK},
+            "standoff": 6,
+        },
         "type": "log" if axis.log else "linear",
         "range": [math.log10(low), math.log10(high)] if axis.log else [low, high],
         "gridcolor": GRID,

@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.charts.chart import PLOTLY_MIME
 from qualia_lab.errors import ExportFailed
 from qualia_lab.escaping import one_line
 from qualia_lab.notebook.clean import clean_html
@@ -20,7 +21,6 @@ from qualia_lab.notebook.file import write_whole
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PLOTLY_MIME = "application/vnd.plotly.v1+json"
 FORMATS = ("html",)
 
 # Of an output's faces the first of these that it has is shown.
