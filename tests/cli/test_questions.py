@@ -74,6 +74,7 @@ def test_wrong_answers_are_named_and_asked_again(terminal, sqlite_sample, tmp_pa
     process.expect("3/4.*2 runs")
     answer(process, LIST, "2-1")
     answer(process, "2-1 runs backwards.", "2")
+    process.expect("1 run of prices / Ωμέγα")
     answer(process, FILE, str(tmp_path))
     answer(process, "is a folder", "x.pdf")
     answer(process, ".ipynb", "mine")
@@ -81,7 +82,6 @@ def test_wrong_answers_are_named_and_asked_again(terminal, sqlite_sample, tmp_pa
     said, code = finish(process)
     assert code == 0, said
     assert "My own title" in (tmp_path / "mine.ipynb").read_text()
-    assert "1 run of prices / Ωμέγα" in said
 
 
 def test_text_narrows_and_all_is_all_that_is_left(terminal, sqlite_sample, tmp_path):
@@ -92,11 +92,11 @@ def test_text_narrows_and_all_is_all_that_is_left(terminal, sqlite_sample, tmp_p
         "child 2(.*)child 0",
     )
     answer(process, LIST, "all")
+    process.expect("3 runs of churn")
     answer(process, FILE, "n.ipynb")
     answer(process, TITLE, "")
     said, code = finish(process)
     assert code == 0, said
-    assert "3 runs of churn" in said
 
 
 def test_an_existing_output_is_asked_about(terminal, sqlite_sample, tmp_path):
@@ -123,13 +123,12 @@ def test_more_than_two_hundred_runs_are_asked_about_and_listed_thirty_at_a_time(
     process = terminal("--tracking-uri", many_runs)
     answer(process, LIST, "")
     process.expect("showing 30 of 210; type text to narrow")
-    answer(process, LIST, "number 20")
+    answer(process, LIST, "/number 20")
     answer(process, LIST, "1-2")
+    process.expect("2 runs of many")
     answer(process, FILE, "n")
     answer(process, TITLE, "")
-    said, code = finish(process)
-    assert code == 0
-    assert "2 runs of many" in said
+    assert finish(process)[1] == 0
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +159,7 @@ def test_names_of_a_store_do_not_steer_the_terminal(terminal, tmp_path):
     said, code = finish(process)
     everything += said
     assert code == 0
+    everything = re.sub(r"\x1b\[[01]m", "", everything)  # the bold of our own headings
     assert not [char for char in everything if char not in "\r\n\t" and not char.isprintable()]
     assert "[bold]run" in everything
 
