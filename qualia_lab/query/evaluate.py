@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.query.conditions import And, Comparison, Condition, Field, Not, Or, Order, is_numeric
@@ -25,6 +26,8 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 # A param or tag is a number when it is written like this: the same in every store, so no `nan`, `inf`, `1_000` or ` 1`.
 NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+# One that overflows counts as the largest number, as MLflow's databases store infinity.
+LARGEST = sys.float_info.max
 _NUMBER = re.compile(NUMBER_PATTERN)
 # ILIKE folds the letters that SQLite folds, so that it means the same in every store.
 ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
@@ -116,8 +119,12 @@ def predicate(comparison: Comparison) -> Callable[[Any], bool]:
         return (lambda value: not matches(value)) if negated else matches
     compare = _COMPARE[comparison.operator]
     if is_numeric(wanted) and comparison.field.kind in ("param", "tag"):
-        return lambda text: _NUMBER.fullmatch(text) is not None and compare(float(text), wanted)
+        return lambda text: _NUMBER.fullmatch(text) is not None and compare(_number(text), wanted)
     return lambda value: compare(value, wanted)
+
+
+def _number(text: str) -> float:
+    return min(max(float(text), -LARGEST), LARGEST)
 
 
 def _like(pattern: str, *, fold: bool) -> Callable[[str], bool]:

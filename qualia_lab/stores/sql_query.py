@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from qualia_lab.errors import FilterError
 from qualia_lab.query import And, Comparison, Condition, Field, Not, Order, parse_filter, parse_order_by
 from qualia_lab.query.conditions import TEXT_ATTRIBUTES, is_numeric
-from qualia_lab.query.evaluate import ASCII_LOWER, NUMBER_PATTERN
+from qualia_lab.query.evaluate import ASCII_LOWER, LARGEST, NUMBER_PATTERN
 from qualia_lab.stores.sql_tables import (
     datasets,
     experiments,
@@ -257,10 +257,13 @@ class _Compiler:
     def number(self, text: Column) -> Column:
         """The number that a text spells, NULL when it is not written as one."""
         if self.dialect == "sqlite":
-            return sa.case((_spells_number(text), sa.cast(text, sa.Float)))
+            clipped = sa.func.min(sa.func.max(sa.cast(text, sa.Float), -LARGEST), LARGEST)
+            return sa.case((_spells_number(text), clipped))
         if self.dialect == "postgresql":  # numeric: a float would fail where a text overflows it
-            return sa.case((text.op("~")(f"^({NUMBER_PATTERN})$"), sa.cast(text, sa.Numeric)))
-        if self.dialect == "mysql":
+            largest = self.literal_number(LARGEST)
+            number = sa.func.least(sa.func.greatest(sa.cast(text, sa.Numeric), -largest), largest)
+            return sa.case((text.op("~")(f"^({NUMBER_PATTERN})$"), number))
+        if self.dialect == "mysql":  # itself takes the largest number for one that overflows
             spelled = text.op("REGEXP", is_comparison=True)(f"^({NUMBER_PATTERN})\\z")
             return sa.case((spelled, text.op("+")(sa.literal_column("0e0"))))
         raise FilterError(
