@@ -17,11 +17,12 @@ SYSTEM_METRICS = "system/"
 
 @dataclass(frozen=True)
 class ParamCount:
-    """One param: in how many runs it stands, and with how many different values."""
+    """One param: in how many runs it stands, with how many different values, and whether all of them are numbers."""
 
     key: str
     runs: int
     values: int
+    numeric: bool
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,14 @@ class Inventory:
         return tuple(m for m in self.metrics if not m.key.startswith(SYSTEM_METRICS))
 
 
+def is_number(text: str | None) -> bool:
+    """Whether a param's text is a finite number."""
+    try:
+        return abs(float(text or "")) < float("inf")
+    except ValueError:
+        return False
+
+
 def take_inventory(tables: RunTables) -> Inventory:
     """Count what the tables hold. Params and metrics are sorted by key."""
     statuses = Counter(status or "UNKNOWN" for status in tables.runs.column("status").to_pylist())
@@ -99,7 +108,7 @@ def _count_params(params: pa.Table) -> tuple[ParamCount, ...]:
     for key, value in zip(params.column("key").to_pylist(), params.column("value").to_pylist(), strict=True):
         runs[key] += 1
         values[key].add(value)
-    return tuple(ParamCount(key, runs[key], len(values[key])) for key in sorted(runs))
+    return tuple(ParamCount(key, runs[key], len(values[key]), all(map(is_number, values[key]))) for key in sorted(runs))
 
 
 def _count_metrics(metrics: pa.Table) -> tuple[MetricCount, ...]:

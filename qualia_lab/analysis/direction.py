@@ -16,14 +16,15 @@ GREATER_TAG = "mlflow.experiment.primaryMetric.greaterIsBetter"
 
 _LOWER_IS_BETTER = re.compile(
     r"loss|err(or)?|mse|rmse|mae|mape|msle|nll|perplexity|ppl|divergence|distance|latency|time|duration|seconds|"
-    r"cost|regret|deviance|brier|ece|fid|wer|cer|bpb|bits|hamming|inertia|logloss|crossentropy|entropy"
+    r"cost|regret|deviance|brier|ece|fid|wer|cer|bpb|bits|hamming|inertia|logloss|crossentropy|entropy|l1|l2"
 )
 _GREATER_IS_BETTER = re.compile(
     r"acc(uracy)?|auc|auroc|auprc|roc|f1|fbeta|f_score|precision|prec|recall|sensitivity|specificity|score|r2|"
     r"r_squared|iou|dice|map|ndcg|mrr|bleu|rouge|meteor|kappa|mcc|reward|return|gain|correlation|corr|pearson|"
     r"spearman|hit|throughput|sharpe|psnr|ssim|balanced|likelihood|elbo|silhouette|profit|win"
 )
-_HELD_OUT = (re.compile(r"^(val|valid|validation|dev|eval)"), re.compile(r"^(test|holdout)"))
+_WORD = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])")
+_HELD_OUT = (re.compile(r"val|valid|validation|dev|eval|cv"), re.compile(r"test|holdout|oof"))
 
 
 def greater_is_better(metric: str) -> bool | None:
@@ -32,7 +33,7 @@ def greater_is_better(metric: str) -> bool | None:
     The last telling word decides: `accuracy_loss` is a loss.
     """
     verdict: bool | None = None
-    for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", metric):
+    for word in _WORD.split(metric):
         lower = word.lower()
         if _LOWER_IS_BETTER.fullmatch(lower) or lower.endswith(("loss", "error", "mse", "mae")):
             verdict = False
@@ -67,6 +68,7 @@ def _tagged(experiment_tags: pa.Table, key: str) -> str | None:
 
 def _rank(metric: MetricCount, run_count: int) -> tuple[int, bool, int, int, str]:
     """Lower is preferred; the name last, so that the choice never depends on an order of reading."""
-    held_out = next((place for place, words in enumerate(_HELD_OUT) if words.match(metric.key.lower())), 2)
+    words = [word.lower() for word in _WORD.split(metric.key)]
+    held_out = next((place for place, known in enumerate(_HELD_OUT) if any(map(known.fullmatch, words))), 2)
     kind = {True: 0, False: 1, None: 2}[greater_is_better(metric.key)]
     return (-round(4 * metric.runs / run_count), metric.values < 2 < run_count, held_out, kind, metric.key)

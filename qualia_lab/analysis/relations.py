@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.groups import finite_values
+from qualia_lab.inventory import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +39,9 @@ def rank_correlations(tables: RunTables, metric: str) -> list[Relation]:
         params.setdefault(key, {})[run_id] = value
     found = []
     for key, by_run in params.items():
-        numbers = {run_id: _number(text) for run_id, text in by_run.items()}
-        if None in numbers.values() or len(set(numbers.values())) < 2:
+        if not all(map(is_number, by_run.values())) or len(set(map(float, by_run.values()))) < 2:
             continue
-        pairs = [(x, values[run_id]) for run_id, x in numbers.items() if x is not None and run_id in values]
+        pairs = [(float(text), values[run_id]) for run_id, text in by_run.items() if run_id in values]
         found.append(_relation(key, pairs))
     return sorted(found, key=lambda relation: (relation.rho is None, -abs(relation.rho or 0), relation.param))
 
@@ -59,12 +59,3 @@ def _spearman(x: list[float], y: list[float]) -> float | None:
     from scipy.stats import spearmanr
 
     return float(spearmanr(x, y).statistic)
-
-
-def _number(text: str) -> float | None:
-    """The text as a finite number, or None."""
-    try:
-        number = float(text)
-    except (TypeError, ValueError):
-        return None
-    return number if abs(number) < float("inf") else None

@@ -7,8 +7,11 @@ from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markd
 _HEADING = """\
 ## Params and the primary metric
 
-One picture per param that varies. The table gives the rank correlation (Spearman) of each numeric param, with the
-number of runs it rests on; it says nothing about cause."""
+The latest value of the primary metric over the values of each param in `PARAMS`."""
+
+_TABLE = """\
+The rank correlation (Spearman) of each numeric param with the primary metric, and the number of runs it rests on. It
+says nothing about cause."""
 
 
 def _why_not(brief: Brief) -> str | None:
@@ -19,15 +22,15 @@ def _why_not(brief: Brief) -> str | None:
     return None if brief.inventory.varying_params else "no param varies"
 
 
-def _cells(_: Brief) -> tuple[PlannedCell, ...]:
+def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     draw = """\
 for param in PARAMS:
     display(runs.plot_param(param, PRIMARY_METRIC))"""
-    return (
-        markdown("relations:heading", _HEADING),
-        code("relations:chart", draw),
-        code("relations", "runs.relations(PRIMARY_METRIC)"),
-    )
+    varying = set(brief.inventory.varying_params)
+    cells = [markdown("relations:heading", _HEADING), code("relations:chart", draw)]
+    if any(param.numeric and param.key in varying for param in brief.inventory.params):
+        cells += [markdown("relations:table", _TABLE), code("relations", "runs.relations(PRIMARY_METRIC)")]
+    return tuple(cells)
 
 
 SECTION = Section("relations", "Params and the primary metric", _cells, _why_not)
