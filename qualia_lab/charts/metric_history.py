@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +57,8 @@ def metric_history(
     names, styles = told_apart(labels), run_styles([one.run_id for one in named], list(labels))
 
     x_axis = fitting_axis(_X_LABELS[found.x_unit], _all([one.x for one in ranked]), log=False, air=0.02)
+    if found.x_unit == "step":
+        x_axis = _whole_ticks(x_axis)
     y_axis = fitting_axis(key, _all([one.y for one in ranked]), log=log_y)
     marks: list[Mark] = []
     if others:
@@ -90,6 +94,14 @@ def _marks_of(
     return marks
 
 
+def _whole_ticks(axis: Axis) -> Axis:
+    """The axis with a tick at each whole number where those are few: there is no step 1.5."""
+    first, last = (math.ceil(axis.limits[0]), math.floor(axis.limits[1]))
+    if last - first > 8:
+        return axis
+    return replace(axis, ticks=tuple((float(step), str(step)) for step in range(first, last + 1)))
+
+
 def _alone(y: Numbers) -> npt.NDArray[np.bool_]:
     """Which finite values have no finite neighbour, so that no line is drawn to them."""
     finite = np.isfinite(y)
@@ -121,6 +133,9 @@ def _note(history: History, asked: int, named: int, *, greater_is_better: bool |
     if odd := sum(one.odd for one in series):
         runs = sum(1 for one in series if one.odd)
         notes.append(f"Crosses at the edge: {count_text(odd, 'value')} of {count_text(runs, 'run')} NaN or infinite.")
+    curves = {(one.x.tobytes(), one.y.tobytes()) for one in series if len(one.x) > 1}
+    if (hidden := sum(len(one.x) > 1 for one in series) - len(curves)) > 0:
+        notes.append(f"{count_text(hidden, 'line lies', 'lines lie')} under another: their values are the same.")
     if reduced := [one for one in series if one.reduced]:
         most = max(one.recorded for one in reduced)
         notes.append(

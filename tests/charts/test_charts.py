@@ -84,6 +84,14 @@ def test_long_lines_are_packed_reduced_and_said_to_be():
     assert "up to 5,000 points are reduced" in sentence
 
 
+def test_steps_are_whole_and_equal_curves_are_counted():
+    figure, _, sentence = bundle(
+        metric_history(history({"r000": [1.0, 2.0], "r001": [1.0, 2.0]}), labels(2), "val_loss")
+    )
+    assert figure["layout"]["xaxis"]["ticktext"] == ["0", "1"]
+    assert "1 line lies under another" in sentence
+
+
 def test_extreme_numbers_are_drawn():
     for values in ([1e-320, 1e300, 5.0], [-1.7e308, 1.7e308], [0.0, 0.0], [1e308], [2**53 + 1.0, 2.0]):
         bundle(metric_history(history({"r000": values * 40}), labels(1), "val_loss"))
