@@ -107,6 +107,8 @@ class ArtifactExplorer:
 
         >>> explorer.search_runs(["churn*"], filter="status = 'FAILED'", limit=20)
         """
+        import pandas as pd
+
         query = Query(self._experiment_ids(experiments), filter=filter, order_by=tuple(order_by), limit=limit)
         tables = self.store.read(self.store.read_runs(query).column("run_id").to_pylist())
         frame: pd.DataFrame = tables.runs.to_pandas()
@@ -116,7 +118,7 @@ class ArtifactExplorer:
         frame.insert(2, "experiment", frame["experiment_id"].map(names))
         for column in ("start_time", "end_time"):
             frame[column] = _datetimes(tables.runs.column(column))
-        frame = frame.join([_wide(tables, kind) for kind in ("metrics", "params", "tags")], on="run_id")
+        frame = pd.concat([frame, *(_wide(tables, kind) for kind in ("metrics", "params", "tags"))], axis=1)
         frame.attrs["problems"] = tables.problems.to_pylist()
         return frame
 
@@ -154,17 +156,17 @@ class ArtifactExplorer:
     def list_artifacts(self, run_id: str) -> pd.DataFrame:
         """A row per file of a run, in all its folders: path below its artifact root, size in bytes (NA: not said).
 
-        What a reader has to know, such as that the files were found beside the store, is in `frame.attrs["notes"]`.
-        Raises UnknownRun, or a StoreError.
+        What a reader has to know, such as that the files were found beside the store, or why they cannot be listed, is
+        in `frame.attrs["note"]`. Raises UnknownRun, or a StoreError.
 
         >>> explorer.list_artifacts("1f0c5d6be7a54f0f8a3a6d5d2f6a9b1e")
         """
         from qualia_lab.artifacts import list_artifacts
 
-        listing = list_artifacts(self.store, self._read_one(run_id))
-        frame: pd.DataFrame = listing.files.select(["path", "size"]).to_pandas()
+        files, notes = list_artifacts(self.store, self._read_one(run_id).runs)
+        frame: pd.DataFrame = files.select(["path", "size"]).to_pandas()
         frame["size"] = frame["size"].astype("Int64")
-        frame.attrs["notes"] = listing.notes
+        frame.attrs["note"] = notes.get(run_id, "")
         return frame
 
     def _read_one(self, run_id: str) -> RunTables:
@@ -200,10 +202,10 @@ class ArtifactExplorer:
 
 
 def _wide(tables: RunTables, kind: str) -> pd.DataFrame:
-    """A tidy table as a row per run and a column `kind.key`."""
+    """A tidy table as a row per run, in their order, and a column `kind.key`."""
     tidy: pd.DataFrame = getattr(tables, kind).select(["run_id", "key", "value"]).to_pandas()
     wide = tidy.drop_duplicates(["run_id", "key"]).pivot(index="run_id", columns="key", values="value")  # noqa: PD010
-    return wide.add_prefix(f"{kind}.").rename_axis(columns=None)
+    return wide.reindex(tables.run_ids).reset_index(drop=True).add_prefix(f"{kind}.").rename_axis(columns=None)
 
 
 def _by_key(tidy: pa.Table) -> dict[str, Any]:
