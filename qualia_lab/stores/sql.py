@@ -30,7 +30,7 @@ from qualia_lab.stores.sql_tables import (
     tags,
 )
 from qualia_lab.stores.sqlite import sqlite_path
-from qualia_lab.tables import run_tables, table_of
+from qualia_lab.tables import RunTables, run_tables, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import ArtifactPlace
     from qualia_lab.stores.sql_rows import Unread
     from qualia_lab.stores.uri import TrackingUri
-    from qualia_lab.tables import RunTables
 
     Column = sa.ColumnElement[Any]
 
@@ -159,7 +158,7 @@ class _Reading:
         missing = [
             {"run_id": run_id, "reason": "it is not in the store"} for run_id in self.wanted if run_id not in there
         ]
-        return run_tables(
+        return RunTables(
             runs=found,
             **self.experiments(found.column("experiment_id")),
             params=self.of_runs(
@@ -182,7 +181,7 @@ class _Reading:
         parts = [
             self.table(columns, select.where(run_column.in_(some))) for some in _batched(self.run_ids, _RUNS_PER_QUERY)
         ]
-        return _in_order(pa.concat_tables([columns.empty_table(), *parts]), "run_id", self.run_ids, then)
+        return _in_order(pa.concat_tables([table_of(columns, []), *parts]), "run_id", self.run_ids, then)
 
     def table(self, columns: pa.Schema, select: sa.Executable) -> pa.Table:
         rows = self.database.fetch(select)
@@ -203,7 +202,7 @@ class _Reading:
         """The experiments that these runs are in, in their order, and their tags."""
         ids = of_runs.drop_null().unique().to_pylist()
         numbers = [int(text) for text in ids if text.lstrip("-").isdigit()]
-        found, tagged = [schema.EXPERIMENTS.empty_table()], [schema.EXPERIMENT_TAGS.empty_table()]
+        found, tagged = [table_of(schema.EXPERIMENTS, [])], [table_of(schema.EXPERIMENT_TAGS, [])]
         for some in _batched(numbers, _RUNS_PER_QUERY):
             select = sa.select(*_experiment_columns(self.database)).where(experiments.c.experiment_id.in_(some))
             found.append(self.table(schema.EXPERIMENTS, select))
@@ -238,14 +237,14 @@ class _Reading:
                 select = sa.select(*list(of_some.c)[:-1]).where(of_some.c.place == 1)
                 parts.append(self.table(schema.METRICS, select))
             table = _in_order(
-                pa.concat_tables([schema.METRICS.empty_table(), *parts]), "run_id", self.run_ids, ("key",)
+                pa.concat_tables([table_of(schema.METRICS, []), *parts]), "run_id", self.run_ids, ("key",)
             )
         return table
 
     def datasets(self) -> pa.Table:
         """The datasets that were logged as inputs, each with its context."""
         if not {"datasets", "inputs", "input_tags"} <= self.has:
-            return schema.DATASETS.empty_table()
+            return table_of(schema.DATASETS, [])
         context = sa.and_(input_tags.c.input_uuid == inputs.c.input_uuid, input_tags.c.name == "mlflow.data.context")
         select = (
             sa.select(
@@ -268,7 +267,7 @@ class _Reading:
     def logged_models(self) -> pa.Table:
         """The models that a run made, or names among its outputs; deleted ones are left out."""
         if not {"logged_models", "inputs"} <= self.has:
-            return schema.LOGGED_MODELS.empty_table()
+            return table_of(schema.LOGGED_MODELS, [])
         model = logged_models.c
         columns = (
             model.model_id,
@@ -294,7 +293,7 @@ class _Reading:
             )
             is_there = model.lifecycle_stage == "active"
             parts.append(self.table(schema.LOGGED_MODELS, sa.union(made.where(is_there), named.where(is_there))))
-        table = pa.concat_tables([schema.LOGGED_MODELS.empty_table(), *parts])
+        table = pa.concat_tables([table_of(schema.LOGGED_MODELS, []), *parts])
         return _in_order(table, "run_id", self.run_ids, ("name", "model_id"))
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from qualia_lab.columns import column
 from qualia_lab.schema import FLOAT, INT
 from qualia_lab.stores.values import decoded, integer, number, text
+from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,7 @@ def gc_paused() -> Iterator[None]:
 def arrow_table(columns: pa.Schema, rows: Sequence[Sequence[Any]], unread: Unread) -> pa.Table:
     """A table with these columns, in this order, from rows of as many values; a number that is null means NaN."""
     if not rows:
-        return columns.empty_table()
+        return table_of(columns, [])
     with gc_paused():
         arrays = [_array(values, field, unread) for values, field in zip(zip(*rows, strict=True), columns, strict=True)]
     return pa.Table.from_arrays(arrays, schema=columns)
