@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
     from qualia_lab.tables import RunTables
 
-STATUS_SIGNS = {"FINISHED": "✅", "FAILED": "❌", "KILLED": "❌", "RUNNING": "⏳", "SCHEDULED": "⏳"}
+# Signs that the fonts of any browser have.
+_STATUS_SIGNS = {"FINISHED": "✓", "FAILED": "✗", "KILLED": "✗", "RUNNING": "…", "SCHEDULED": "…"}
 
 
 def load_runs(tracking_uri: str, run_ids: Sequence[str]) -> Runs:
@@ -138,7 +139,7 @@ class Runs:
         return frame
 
     def overview(self, *, metrics: Sequence[str] = (), params: Sequence[str] = ()) -> pd.DataFrame:
-        """One row per run: status, start, duration, counts, then these metrics and params."""
+        """One row per run: status, start in UTC, duration (the unit is in its name), counts, these metrics and params."""
         import pandas as pd
 
         runs = self.tables.runs.to_pandas()
@@ -147,9 +148,9 @@ class Runs:
         frame = pd.DataFrame(
             {
                 "run": [self._labels[run_id] for run_id in runs["run_id"]],
-                "status": [f"{STATUS_SIGNS.get(word, '❔')} {word.lower()}" for word in status],
-                "start": start.dt.floor("s"),
-                "duration": (end - start).dt.round("s"),
+                "status": [f"{_STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
+                "start (UTC)": start.dt.floor("s").dt.tz_localize(None),
+                **_durations((end - start).dt.total_seconds()),
                 "params": self._per_run(self.tables.params),
                 "metrics": self._per_run(self.tables.metrics),
             }
@@ -381,6 +382,13 @@ def _datetimes(milliseconds: pd.Series[Any]) -> pd.Series[Any]:
 
     in_calendar = milliseconds.where((milliseconds >= 0) & (milliseconds < 4_102_444_800_000))  # until 2100
     return pd.to_datetime(in_calendar, unit="ms", utc=True, errors="coerce")
+
+
+def _durations(seconds: pd.Series[float]) -> dict[str, pd.Series[float]]:
+    """One column of durations, in the unit that suits half of them, which its name says."""
+    median = seconds.median()
+    unit, size = ("s", 1) if not median >= 120 else ("min", 60) if median < 7200 else ("h", 3600)
+    return {f"duration ({unit})": (seconds / size).round(1)}
 
 
 def _count(number: int, noun: str) -> str:

@@ -41,8 +41,9 @@ class RunCard:
         return "\n".join(one_line(line, 200) if not line.startswith("  ") else line for line in lines)
 
     def _repr_html_(self) -> str:
-        parts = [f"<h3>{for_html(self.label)}</h3>"]
+        parts = [f"<h3>{for_html(self.label)}</h3>", '<div style="display:flex;flex-wrap:wrap;gap:0 28px">']
         parts += [_block(title, header, rows) for title, header, rows in self._blocks()]
+        parts.append("</div>")
         parts += [f"<p><small>{for_html(note)}</small></p>" for note in self.notes]
         parts += [f"<p><b>{for_html(shown.path)}</b></p>{shown.html}" for shown in self.previews if shown.html]
         return "".join(parts)

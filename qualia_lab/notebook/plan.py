@@ -68,7 +68,7 @@ def _not_shown(brief: Brief, left_out: list[tuple[str, str]]) -> PlannedCell:
     lines = [f"- {section}: {reason}." for section, reason in left_out]
     for what, drawn, all_of_them in (
         ("Metrics", brief.drawn_metrics, [metric.key for metric in inventory.model_metrics]),
-        ("Params that vary", brief.drawn_params, inventory.varying_params),
+        ("Params of several values", brief.drawn_params, [param.key for param in inventory.params if param.values > 1]),
     ):
         rest = sorted(set(all_of_them) - set(drawn))
         if rest:

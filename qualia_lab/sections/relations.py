@@ -19,16 +19,15 @@ def _why_not(brief: Brief) -> str | None:
         return "a comparison needs two runs"
     if brief.selection.primary_metric is None:
         return "no run has a metric"
-    return None if brief.inventory.varying_params else "no param varies"
+    return None if brief.drawn_params else "no param has two values"
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     draw = """\
 for param in PARAMS:
     display(runs.plot_param(param, PRIMARY_METRIC))"""
-    varying = set(brief.inventory.varying_params)
     cells = [markdown("relations:heading", _HEADING), code("relations:chart", draw)]
-    if any(param.numeric and param.key in varying for param in brief.inventory.params):
+    if any(param.numeric and param.values > 1 for param in brief.inventory.params):
         cells += [markdown("relations:table", _TABLE), code("relations", "runs.relations(PRIMARY_METRIC)")]
     return tuple(cells)
 

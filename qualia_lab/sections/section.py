@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from qualia_lab.analysis.direction import greater_is_better
+from qualia_lab.analysis.groups import is_seed_like
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -56,16 +59,21 @@ class Brief:
         primary = self.selection.primary_metric
         return sorted(
             self.inventory.model_metrics,
-            key=lambda metric: (metric.key != primary, -metric.runs, not metric.stepped, metric.key),
+            key=lambda metric: (
+                metric.key != primary,
+                greater_is_better(metric.key) is None,  # a score or a loss before the likes of an epoch or an lr
+                -metric.runs,
+                not metric.stepped,
+                metric.key,
+            ),
         )
 
     @property
     def drawn_params(self) -> tuple[str, ...]:
-        """The params that vary and are drawn: those that most runs have, fewest values first."""
-        varying = set(self.inventory.varying_params)
+        """The params with several values that are drawn: seed-like ones last, then those that most runs have first."""
         ranked = sorted(
-            (param for param in self.inventory.params if param.key in varying),
-            key=lambda param: (-param.runs, param.values, param.key),
+            (param for param in self.inventory.params if param.values > 1),
+            key=lambda param: (is_seed_like(param.key), -param.runs, param.values, param.key),
         )
         return tuple(param.key for param in ranked[:PARAMS_DRAWN])
 

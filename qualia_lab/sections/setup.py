@@ -12,7 +12,7 @@ from IPython.display import display
 
 from qualia_lab import load_runs, mlflow_client
 
-pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.max_colwidth", 80)
+pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.max_colwidth", 80, "display.precision", 4)
 pd.set_option("display.html.use_mathjax", False)"""
 
 
