@@ -180,7 +180,10 @@ class FileStore:
             candidate
             for candidate in candidates
             if not candidate.experiment_id.startswith(".")
-            and (os.path.lexists(os.path.join(candidate.path, "meta.yaml")) or self._run_folders(candidate))
+            and (
+                os.path.lexists(os.path.join(candidate.path, "meta.yaml"))
+                or any(_RUN_ID.match(name) for name in self._run_folders(candidate))
+            )
         ]
         if not found and (self.path / "mlruns").is_dir():
             raise StoreUnreadable(

@@ -80,7 +80,8 @@ class HttpStore:
             return table_of(schema.RUNS, [])
         if query.run_ids:
             rest = condition
-            found = [run for run in self._find(query.run_ids)[0].values() if _is_asked_for(run, query)]
+            runs, _ = self._find(query.run_ids, list(self._experiments("all")))
+            found = [run for run in runs.values() if _is_asked_for(run, query)]
         else:
             sent, rest = to_mlflow(condition)
             order = order_to_mlflow(orders)
@@ -106,12 +107,11 @@ class HttpStore:
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """Everything about these runs but histories and artifacts; missing ones are named."""
         rows = Rows()
-        runs, missing = self._find(run_ids)
+        experiments = self._experiments("all") if run_ids else {}
+        runs, missing = self._find(run_ids, list(experiments))
         experiment_ids = list(dict.fromkeys(str(_info(run).get("experiment_id")) for run in runs.values()))
-        if runs:
-            experiments = self._experiments("all")
-            for experiment_id in experiment_ids:
-                _add_experiment(experiments.get(experiment_id, {"experiment_id": experiment_id}), rows)
+        for experiment_id in experiment_ids:
+            _add_experiment(experiments.get(experiment_id, {"experiment_id": experiment_id}), rows)
         models = self._models(experiment_ids, rows)
         for run_id in dict.fromkeys(run_ids):
             if run_id in runs:
@@ -126,7 +126,8 @@ class HttpStore:
     ) -> Iterator[pa.RecordBatch]:
         """Every recorded point of these metrics, batch by batch."""
         runs_by_key: dict[str, list[str]] = defaultdict(list)
-        for run_id, run in self._find(run_ids)[0].items():
+        runs, _ = self._find(run_ids, list(self._experiments("all")) if run_ids else [])
+        for run_id, run in runs.items():
             for metric in _data(run, "metrics"):
                 if keys is None or metric.get("key") in keys:
                     runs_by_key[str(metric.get("key"))].append(run_id)
@@ -227,10 +228,13 @@ class HttpStore:
         portions = _portions(list(experiment_ids), _EXPERIMENTS_PER_QUESTION)
         return [run for found in in_parallel(ask, portions, 4) for run in found]
 
-    def _find(self, run_ids: Sequence[str]) -> tuple[dict[str, Json], dict[str, str]]:
-        """These runs as {id: MLflow's JSON} in this order, and why the others are missing."""
+    def _find(self, run_ids: Sequence[str], experiment_ids: list[str]) -> tuple[dict[str, Json], dict[str, str]]:
+        """These runs as {id: MLflow's JSON} in this order, and why the others are missing.
+
+        experiment_ids: those of all experiments there are.
+        """
         wanted = list(dict.fromkeys(run_ids))
-        found = self._search_by_id([run_id for run_id in wanted if _RUN_ID.match(run_id)])
+        found = self._search_by_id([run_id for run_id in wanted if _RUN_ID.match(run_id)], experiment_ids)
         missing = {run_id: "this is no run id" for run_id in wanted if not _RUN_ID.match(run_id)}
         others = [run_id for run_id in wanted if run_id not in found and run_id not in missing]
         for run_id, answer in zip(others, in_parallel(self._ask_for, others), strict=True):
@@ -240,11 +244,8 @@ class HttpStore:
                 missing[run_id] = answer
         return {run_id: found[run_id] for run_id in wanted if run_id in found}, missing
 
-    def _search_by_id(self, run_ids: list[str]) -> dict[str, Json]:
+    def _search_by_id(self, run_ids: list[str], experiment_ids: list[str]) -> dict[str, Json]:
         """As many of these runs as one search in all experiments finds: far faster than one question for each."""
-        if len(run_ids) < 3:
-            return {}
-        experiment_ids = list(self._experiments("all"))
         if len(experiment_ids) > _EXPERIMENTS_PER_QUESTION:
             return {}
 

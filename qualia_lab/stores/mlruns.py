@@ -26,6 +26,7 @@ _LONGEST_VALUE = 4 << 20
 _LONGEST_LINE = 4096
 _CHUNK = 1 << 20
 _DEEPEST_KEY = 40
+_DEEPEST_YAML = 20  # the parser's time grows with the square of the depth
 
 
 class Unreadable(Exception):
@@ -161,6 +162,8 @@ def flat_yaml(text: str) -> dict[str, Scalar | dict[str, Scalar]]:
                 elif path:
                     _put(path[-1], None)
                 path.append((inner, []))
+                if len(path) > _DEEPEST_YAML:
+                    raise ValueError("it is nested too deep")
             elif isinstance(event, yaml.CollectionEndEvent):
                 path.pop()
             elif isinstance(event, yaml.ScalarEvent) and path:

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from qualia_lab.errors import StoreError
 from qualia_lab.stores.parallel import within
@@ -104,14 +104,15 @@ class LocalPlace:
         root, reason = self._found
         if root is not None:
             parts = PurePosixPath(path).parts
-            real = os.path.realpath(Path(root, *parts)) if parts and ".." not in parts else ""
-            if _is_below(real, root):
-                try:
+            try:
+                real = os.path.realpath(Path(root, *parts))
+                if ".." not in parts and _is_below(real, root):
                     return _read_regular(real, limit)
-                except OSError as error:
-                    reason = (error.strerror or "it could not be read").lower()
-            else:
                 reason = "it leads out of the run's own folder"
+            except OSError as error:
+                reason = (error.strerror or "it could not be read").lower()
+            except ValueError:
+                reason = "its name is none"
         raise StoreError(f"The artifact {text(path)} was not read: {reason}.", "")
 
     def _remark(self, remark: str) -> None:
@@ -121,6 +122,12 @@ class LocalPlace:
     @cached_property
     def _found(self) -> tuple[str | None, str]:
         """The real path of the run's folder, and a note; None with the reason."""
+        try:
+            return self._find()
+        except (ValueError, OSError):  # NUL, half a surrogate pair, a name longer than the system takes
+            return None, f"the recorded place {_shown(self.recorded_uri)} is no path"
+
+    def _find(self) -> tuple[str | None, str]:
         recorded = _local_path(self.recorded_uri)
         real = os.path.realpath(recorded) if recorded is not None else ""
         if real and Path(real).is_dir():
@@ -223,7 +230,8 @@ class ServerPlace(_RemotePlace):
 
     def _listed(self, folder: str) -> Iterator[tuple[str, bool, int | None]]:
         for file in self._server.list_artifacts(self._run_id, folder):
-            yield _entry(file.get("path"), file.get("is_dir"), file.get("file_size"))
+            # MLflow's JSON leaves out zeros.
+            yield _entry(file.get("path"), file.get("is_dir"), file.get("file_size", 0))
 
 
 class ObjectStorePlace(_RemotePlace):
@@ -257,7 +265,7 @@ class ObjectStorePlace(_RemotePlace):
 
     def _root(self) -> str:
         """The recorded address, when it is this run's own. Raises StoreError otherwise."""
-        if self._run_id not in PurePosixPath(urlsplit(self.recorded_uri).path).parts:
+        if self._run_id not in re.split(r"[/?#]", self.recorded_uri):
             raise StoreError("The recorded place of the artifacts does not name the run, and is not opened.", "")
         return self.recorded_uri.rstrip("/")
 
@@ -294,12 +302,14 @@ def _path_part(uri: str) -> str:
     if not _scheme(uri):
         return uri
     rest = uri.partition(":")[2]
-    return unquote(urlsplit(uri).path if rest.startswith("//") else rest)
+    if rest.startswith("//"):
+        rest = "/" + rest[2:].partition("/")[2]
+    return unquote(rest)
 
 
 def _local_path(uri: str) -> Path | None:
     """The folder that a recorded URI means on this machine; None when it can mean none here."""
-    if _scheme(uri) == "mlflow-artifacts" or "\0" in uri:
+    if _scheme(uri) == "mlflow-artifacts":
         return None
     path = _path_part(uri)
     if re.match(r"/[A-Za-z]:[\\/]", path):

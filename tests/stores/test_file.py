@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import math
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qualia_lab import schema
+from qualia_lab.errors import StoreNotFound, StoreUnreadable
+from qualia_lab.selection import Query
+from qualia_lab.stores.file import FileStore, path_of_uri
+from qualia_lab.stores.mlruns import flat_yaml, parse_point
 
 from .contract import StoreContract
 from .sample import write_sample
+
+STRANGERS = {  # experiments and runs, counted by hand
+    "packt-hyperparameter-tuning/mlruns": (7, 19),
+    "pycaret-tutorials/tutorials/mlruns": (2, 20),
+    "promptchain-examples/mlruns": (4, 10),
+    "stock-quant/mlruns": (3, 10),
+}
+RUN = "a" * 32
+OTHER = "b" * 32
 
 
 @pytest.fixture(scope="module")
@@ -20,3 +47,347 @@ class TestFileStore(StoreContract):
     @pytest.fixture(scope="class")
     def store_uri(self, mlruns):
         return str(mlruns)
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A store of one experiment with two plain runs."""
+    root = tmp_path / "mlruns"
+    write(root / "1" / "meta.yaml", "experiment_id: '1'\nname: first\nlifecycle_stage: active\n")
+    for run_id, start in ((RUN, 1000), (OTHER, 2000)):
+        run = root / "1" / run_id
+        write(
+            run / "meta.yaml",
+            f"run_id: {run_id}\nexperiment_id: '1'\nrun_name: r{start}\nstatus: 3\nstart_time: {start}\n",
+        )
+        write(run / "params" / "lr", "0.1")
+        write(run / "metrics" / "loss", "1000 0.5 0\n1001 0.25 1\n")
+        write(run / "tags" / "mlflow.user", "ada")
+    return root
+
+
+def problems(tables) -> dict[str, str]:
+    return {f"{row['run_id']}: {row['subject']}": row["reason"] for row in tables.problems.to_pylist()}
+
+
+def digest(root: Path) -> str:
+    lines = [
+        f"{path} {path.lstat().st_mtime_ns} {path.lstat().st_mode} {path.lstat().st_size}"
+        for path in sorted(root.rglob("*"))
+    ]
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+# Strangers' stores
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_strangers_store_is_read_whole_and_stays_as_it_is(shared_data, name):
+    root = shared_data / "stores" / name
+    before = digest(root)
+    store = FileStore(root)
+    experiments = store.read_experiments("all")
+    tables = store.read(store.read_runs(Query(view="all")).column("run_id").to_pylist())
+    points = sum(batch.num_rows for batch in store.read_metric_history(tables.run_ids))
+    runs = [path for path in root.glob("**/meta.yaml") if len(path.parent.name) == 32]
+    files = {
+        part: [path for run in runs for path in (run.parent / part).rglob("*") if path.is_file()]
+        for part in ("params", "metrics", "tags")
+    }
+    assert (experiments.num_rows, tables.runs.num_rows) == STRANGERS[name]
+    assert tables.runs.num_rows == len(runs)
+    for part, found in files.items():
+        assert getattr(tables, part).num_rows == len(found), part
+    assert points == sum(path.read_bytes().count(b"\n") for path in files["metrics"])
+    assert tables.problems.num_rows == 0
+    assert digest(root) == before
+
+
+def test_what_is_in_the_trash_is_deleted(shared_data):
+    store = FileStore(shared_data / "stores/packt-hyperparameter-tuning/mlruns")
+    assert store.read_experiments().num_rows == 2
+    assert (
+        store.read_experiments("deleted").column("experiment_id").to_pylist().sort() == ["1", "2", "3", "4", "5"].sort()
+    )
+    assert set(store.read_runs(Query()).column("lifecycle_stage").to_pylist()) == {"active"}
+    assert store.read_runs(Query()).num_rows + store.read_runs(Query(view="deleted")).num_rows == 19
+
+
+def test_artifacts_of_a_strangers_store_are_found_beside_it(shared_data):
+    for name in STRANGERS:
+        root = shared_data / "stores" / name
+        store = FileStore(root)
+        found = 0
+        for run in store.read_runs(Query(view="all")).to_pylist():
+            place = store.artifact_place(run["run_id"], run["artifact_uri"])
+            files = list(place.list_files())
+            found += len(files)
+            for file in files:
+                assert len(place.read_bytes(file.path, 1 << 20)) == min(file.size, 1 << 20)
+                assert "found beside the store" in place.note
+        assert found == len(
+            [path for path in root.glob("**/artifacts/**/*") if path.is_file() and "traces" not in path.parts]
+        )
+
+
+# Damage
+
+
+def test_a_run_without_any_folder_is_a_run(small):
+    for part in ("params", "metrics", "tags"):
+        shutil.rmtree(small / "1" / RUN / part)
+    tables = FileStore(small).read([RUN])
+    assert tables.runs.column("run_name").to_pylist() == ["r1000"]
+    assert tables.params.num_rows == tables.problems.num_rows == 0
+
+
+def test_folders_without_meta_yaml_are_an_experiment_and_a_run_all_the_same(small):
+    (small / "1" / "meta.yaml").unlink()
+    (small / "1" / RUN / "meta.yaml").unlink()
+    store = FileStore(small)
+    assert store.read_experiments().column("name").to_pylist() == ["1"]
+    assert store.read_runs(Query()).column("run_id").to_pylist() == [OTHER, RUN]
+    tables = store.read([RUN])
+    assert tables.params.num_rows == 1
+    assert problems(tables) == {
+        "None: experiment 1": "meta.yaml: it is missing",
+        f"{RUN}: run": "meta.yaml: it is missing",
+    }
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"status: [", b"\0\0\0", b"- a\n- b\n", b"a: b: c", b"!!python/object/apply:os.system ['true']", b"\xff\xfe", b"x: " + b"[" * 100_000],
+)  # fmt: skip
+def test_a_damaged_meta_yaml_costs_only_itself(small, damage):
+    write(small / "1" / RUN / "meta.yaml", damage)
+    write(small / "1" / "meta.yaml", damage)
+    store = FileStore(small)
+    assert set(store.read_runs(Query()).column("run_id").to_pylist()) == {RUN, OTHER}
+    tables = store.read([RUN, OTHER])
+    assert tables.runs.column("start_time").to_pylist() == [None, 2000]
+    assert tables.metrics.num_rows == 2
+    assert tables.problems.num_rows >= 1 or damage.startswith(b"!!")
+
+
+def test_a_wrong_field_is_named_and_null(small):
+    write(
+        small / "1" / RUN / "meta.yaml",
+        "run_name: {a: 1}\nstatus: 99\nstart_time: soon\nend_time: 99999999999999999999\n",
+    )
+    tables = FileStore(small).read([RUN])
+    row = tables.runs.to_pylist()[0]
+    assert (row["run_name"], row["status"], row["start_time"], row["end_time"]) == (None, "99", None, None)
+    assert {f"{RUN}: run_name", f"{RUN}: start_time", f"{RUN}: end_time"} <= set(problems(tables))
+
+
+def test_text_is_not_guessed_to_be_something_else(small):
+    write(small / "1" / RUN / "meta.yaml", 'run_name: 2026-11-01\nuser_id: yes\nartifact_uri: "\\u0000x"\n')
+    row = FileStore(small).read([RUN]).runs.to_pylist()[0]
+    assert (row["run_name"], row["user_id"]) == ("2026-11-01", "yes")
+
+
+@pytest.mark.parametrize(
+    ("content", "value", "is_problem"),
+    [
+        ("1 0.5 0\n2 0.25 1\n", 0.25, False),
+        ("1 0.5 0\n2 0.25 1\n3 0.", 0.25, True),  # half a number
+        ("1 0.5 0\n2 0.25 1", 0.5, True),  # 1 might have become 12
+        ("1 0.5 0\n\n\n2 0.25 1\n", 0.25, False),
+        ("1 0.5 0\n2 0.25 1\n2 0.25 1\n", 0.25, False),
+        ("1 0.5 0\n2 0,25 1\n", 0.5, True),
+        ("1 0.5 0\n2 1_0 1\n", 0.5, True),
+        ("1 0.5 0\n2 0.25 1.5\n", 0.5, True),
+        ("1 0.5\n", 0.5, False),
+        ("1 0.5 7 data digest\n", 0.5, False),
+        ("1 0.5 0\r\n2 0.25 1\r\n", 0.25, False),
+        (b"1 0.5 0\n" + b"\0" * 10_000 + b"\n2 0.25 1\n", 0.25, True),
+        (b"1 0.5 0\n" + b"x" * 3_000_000 + b"\n2 0.25 1\n", 0.25, True),
+        (b"1 0.5 0\n\xff\xfe 1 1\n", 0.5, True),
+        ("1 inf 0\n", math.inf, False),
+        ("", None, True),
+    ],
+)
+def test_lines_of_a_metric(small, content, value, is_problem):
+    write(small / "1" / RUN / "metrics" / "loss", content)
+    tables = FileStore(small).read([RUN, OTHER])
+    latest = {row["run_id"]: row["value"] for row in tables.metrics.to_pylist()}
+    assert latest.get(RUN) == value
+    assert latest[OTHER] == 0.25
+    assert (f"{RUN}: metric loss" in problems(tables)) == is_problem
+
+
+def test_params_and_tags_that_are_odd_files(small):
+    run = small / "1" / RUN
+    write(run / "params" / "a" / "b" / "c", "nested")
+    write(run / "params" / "bytes", b"caf\xe9")
+    write(run / "params" / "empty", b"")
+    write(run / "params" / "huge", b"x" * (5 << 20))
+    os.mkfifo(run / "params" / "pipe")
+    (run / "params" / "secret").symlink_to("/etc/hostname")
+    (run / "params" / "loop").symlink_to("loop")
+    (run / "params" / "folder").symlink_to("/etc")
+    (run / "params" / "same").symlink_to("lr")
+    write(run / "tags" / os.fsdecode(b"\xff"), "a name that is no text")
+    tables = FileStore(small).read([RUN, OTHER])
+    params = {row["key"]: row["value"] for row in tables.params.to_pylist() if row["run_id"] == RUN}
+    assert params == {"lr": "0.1", "a/b/c": "nested", "bytes": "caf\\xe9", "empty": "", "same": "0.1"}
+    named = {key.partition(": param ")[2] for key in problems(tables)}
+    assert {"bytes", "huge", "pipe", "secret", "loop", "folder"} <= named
+    assert "link that leads out" in problems(tables)[f"{RUN}: param secret"]
+
+
+def test_links_out_of_the_store_are_not_followed(small, tmp_path):
+    outside = tmp_path / "outside"
+    shutil.copytree(small / "1" / RUN, outside)
+    shutil.rmtree(small / "1" / RUN / "params")
+    (small / "1" / RUN / "params").symlink_to(outside / "params")
+    (small / "1" / ("c" * 32)).symlink_to(outside)
+    (small / "2").symlink_to(tmp_path)
+    tables = FileStore(small).read([RUN, "c" * 32])
+    assert tables.params.num_rows == 0
+    assert tables.metrics.column("run_id").to_pylist() == [RUN]
+    assert {f"{RUN}: params", f"{'c' * 32}: run"} <= set(problems(tables))
+
+
+def test_a_link_to_a_store_is_that_store(small, tmp_path):
+    (tmp_path / "link").symlink_to(small)
+    assert FileStore(tmp_path / "link").read([RUN]).params.num_rows == 1
+
+
+def test_numbers_as_ids_and_foreign_ids(small):
+    write(small / "1" / "meta.yaml", "experiment_id: 1\nname: old\n")
+    write(small / "1" / RUN / "meta.yaml", "experiment_id: 1\nname: ''\nstatus: 4\n")
+    write(small / "1" / OTHER / "meta.yaml", "experiment_id: '77'\nrun_name: moved\n")
+    write(small / "1" / RUN / "tags" / "mlflow.runName", "from the tag")
+    tables = FileStore(small).read([RUN, OTHER])
+    assert tables.runs.column("run_name").to_pylist() == ["from the tag", "moved"]
+    assert tables.runs.column("status").to_pylist() == ["FAILED", None]
+    assert list(problems(tables)) == [f"{OTHER}: experiment_id"]
+
+
+def test_other_folders_are_no_experiments_and_no_runs(small):
+    write(small / "models" / "registered" / "meta.yaml", "name: registered\n")
+    write(small / "1" / "traces" / "tr-1" / "trace_info.yaml", "x: 1\n")
+    write(small / "1" / "plots" / "a.png", "")
+    write(small / "notes" / "a.txt", "")
+    store = FileStore(small)
+    assert store.read_experiments("all").column("run_count").to_pylist() == [2]
+
+
+def test_a_folder_that_is_no_store(tmp_path, small):
+    with pytest.raises(StoreUnreadable, match=r"Point at .*mlruns"):
+        FileStore(small.parent).read_experiments()
+    with pytest.raises(StoreNotFound):
+        FileStore(tmp_path / "nowhere").read_experiments()
+    (tmp_path / "empty").mkdir()
+    assert FileStore(tmp_path / "empty").read_experiments().num_rows == 0
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_filters_and_orders(small):
+    store = FileStore(small)
+    write(small / "1" / OTHER / "params" / "lr", "0.5")
+    assert store.read_runs(Query(filter="params.lr = '0.1'")).column("run_id").to_pylist() == [RUN]
+    assert store.read_runs(Query(order_by=("start_time ASC",))).column("run_id").to_pylist() == [RUN, OTHER]
+    assert store.read_runs(Query(filter="metrics.loss > 1")).num_rows == 0
+
+
+def test_history_streams_in_batches(small):
+    steps = 60_000
+    write(small / "1" / RUN / "metrics" / "loss", "".join(f"{n} 1.5 {steps - n}\n" for n in range(steps)))
+    batches = list(FileStore(small).read_metric_history([OTHER, RUN]))
+    table = pa.Table.from_batches(batches, schema.METRIC_HISTORY)
+    assert table.num_rows == steps + 2
+    assert table.column("step").to_pylist()[2:] == list(range(1, steps + 1))
+
+
+def test_reading_beside_a_writer_never_sees_half_a_number(small):
+    path, done = small / "1" / RUN / "metrics" / "loss", threading.Event()
+
+    def grow():
+        with path.open("ab", buffering=0) as file:
+            for step in range(2, 400):
+                for piece in (f"{1000 + step} 0.123", f"456 {step}", "\n"):
+                    file.write(piece.encode())
+        done.set()
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    values = set()
+    while not done.is_set():
+        for batch in FileStore(small).read_metric_history([RUN]):
+            values.update(batch.column("value").to_pylist())
+        assert FileStore(small).read([RUN]).metrics.num_rows == 1
+    writer.join()
+    assert values <= {0.5, 0.25, 0.123456}
+
+
+def test_a_store_that_may_not_be_written_is_read(small):
+    before = digest(small)
+    for path in [*small.rglob("*"), small]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    store = FileStore(small)
+    assert store.read_runs(Query()).num_rows == 2
+    store.read([RUN])
+    for path in [small, *small.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    assert digest(small) == before
+
+
+# Parsers
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("mlruns", "mlruns"),
+        ("/a/b c", "/a/b c"),
+        ("/a/100%25", "/a/100%25"),
+        ("file:///a/b%20c", "/a/b c"),
+        ("file:/a/b", "/a/b"),
+        ("FILE:///a", "/a"),
+        ("file:relative/x", "relative/x"),
+        ("file://localhost/a", "/a"),
+        ("file:///C:/x/mlruns", "C:/x/mlruns"),
+        ("file:C:\\x\\mlruns", "C:\\x\\mlruns"),
+        ("C:\\x\\mlruns", "C:\\x\\mlruns"),
+    ],
+)
+def test_path_of_uri(uri, path):
+    assert path_of_uri(uri) == Path(path)
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1),
+        st.one_of(st.text(), st.none(), st.dictionaries(st.text(min_size=1), st.text(), max_size=3)),
+        min_size=1,
+    )
+)
+def test_flat_yaml_gives_back_what_yaml_wrote(values):
+    written = yaml.safe_dump(values)
+    assert flat_yaml(written) == values
+
+
+@given(st.text())
+def test_flat_yaml_gives_a_mapping_or_says_that_it_is_none(text):
+    with contextlib.suppress(ValueError):
+        assert isinstance(flat_yaml(text), dict)
+
+
+@given(st.integers(0, 2**63 - 1), st.floats(), st.integers(-(2**63), 2**63 - 1))
+def test_a_point_is_read_as_mlflow_writes_it(timestamp, value, step):
+    point = parse_point(f"{timestamp} {value} {step}".encode())
+    assert repr(point) == repr((step, timestamp, value))
+
+
+@given(st.binary())
+def test_no_line_raises(line):
+    parse_point(line)

@@ -1,0 +1,95 @@
+"""The files of runs: listed, and known by their first bytes. Nothing is unpickled, imported, unpacked or rendered."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Literal
+
+from qualia_lab import schema
+from qualia_lab.errors import StoreError
+from qualia_lab.stores.parallel import in_parallel
+from qualia_lab.tables import table_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
+
+Kind = Literal["image", "table", "json", "markdown", "html", "text", "pickle", "archive", "other"]
+
+# How much of a file is read to know what it is, and to show text or a table of it.
+HEAD = 64 << 10
+
+_IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"7z\xbc\xaf")
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+# Files that only unpickling could open, by the names that their libraries give them.
+_PICKLED = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".h5", ".dill", ".cloudpickle")
+_HTML = re.compile(r"\s*<(!--|(!doctype\s+html|html|head|body|script|iframe|div|style|meta)\b)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+def list_artifacts(store: TrackingStore, runs: pa.Table) -> tuple[pa.Table, dict[str, str]]:
+    """Every file of these runs (schema.ARTIFACTS), and by run id what a reader has to know where there is something.
+
+    runs: a table with the columns run_id and artifact_uri. A run whose artifacts cannot be listed has a note instead.
+    """
+    columns = zip(runs.column("run_id").to_pylist(), runs.column("artifact_uri").to_pylist(), strict=True)
+    places = [(run_id, store.artifact_place(run_id, uri or "")) for run_id, uri in columns]
+    rows, notes = [], {}
+    for (run_id, _), (files, note) in zip(places, in_parallel(_listed, [place for _, place in places]), strict=True):
+        rows += [{"run_id": run_id, "path": file.path, "size": file.size} for file in files]
+        if note:
+            notes[run_id] = note
+    return table_of(schema.ARTIFACTS, rows), notes
+
+
+def read_head(place: ArtifactPlace, path: str, limit: int = HEAD) -> bytes:
+    """The first bytes of one artifact, `limit` of them at most. Raises StoreError when it cannot be read."""
+    return place.read_bytes(path, limit)
+
+
+def preview_kind(path: str, head: bytes) -> Kind:
+    """What a file is, by its first bytes; its name only chooses between kinds of text, and is believed for pickles.
+
+    path: the artifact's path. head: the start of the file, HEAD bytes or all of it. SVG is text: it can run scripts.
+    """
+    suffix = PurePosixPath(path).suffix.lower()
+    if head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return "image"
+    if suffix in _PICKLED or _PICKLE.match(head):
+        return "pickle"
+    if head.startswith(_ARCHIVES):
+        return "archive"
+    text = _as_text(head)
+    return "other" if text is None else _text_kind(suffix, text)
+
+
+def _listed(place: ArtifactPlace) -> tuple[list[ArtifactFile], str]:
+    """The files of one place and its note; the note says why there are none when they cannot be listed."""
+    try:
+        return list(place.list_files()), place.note
+    except StoreError as error:
+        return [], error.message
+
+
+def _as_text(head: bytes) -> str | None:
+    """The bytes as text; None when they are none. The last character may be cut."""
+    text = head.decode("utf-8", "ignore")
+    if len(text.encode()) < len(head) - 3 or _CONTROL.search(text):
+        return None
+    return text.removeprefix("\ufeff")
+
+
+def _text_kind(suffix: str, text: str) -> Kind:
+    if _HTML.match(text) or suffix in (".html", ".htm"):
+        return "html"
+    start = text.lstrip()[:1]
+    if suffix in (".json", ".geojson", ".ipynb") and start and start in '{["-0123456789tfn':
+        return "json"
+    if suffix in (".csv", ".tsv") and start and re.search(r"[,;\t|]", text.partition("\n")[0]):
+        return "table"
+    if suffix in (".md", ".markdown"):
+        return "markdown"
+    return "text"
