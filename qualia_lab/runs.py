@@ -139,7 +139,7 @@ class Runs:
         return frame
 
     def overview(self, *, metrics: Sequence[str] = (), params: Sequence[str] = ()) -> pd.DataFrame:
-        """One row per run: status, start in UTC, duration (the unit is in its name), counts, these metrics and params."""
+        """One row per run: status, start, duration (its name says the unit), counts, these metrics and params."""
         import pandas as pd
 
         runs = self.tables.runs.to_pandas()
