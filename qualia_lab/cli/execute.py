@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -27,12 +28,29 @@ def command(notebook: Path, tracking_uri: str | None, timeout: float, formats: t
     """Run the cells of NOTEBOOK on its runs as they are now; the outputs go into the same file."""
     from qualia_lab.cli.new import show_made
     from qualia_lab.generator import NotebookGenerator
-    from qualia_lab.notebook.parameters import read_parameters
 
-    uri = tracking_uri or read_parameters(notebook).get("TRACKING_URI")
-    generator = NotebookGenerator(uri if isinstance(uri, str) else None)
+    generator = NotebookGenerator(tracking_uri or tracking_uri_of(notebook))
     with console.progress("executing", "cells") as advance:
         generator.execute(notebook, timeout=timeout, on_cell=advance)
     made = [(notebook, "the notebook")]
     made += [(generator.export(notebook, fmt), "one file, works offline") for fmt in formats]
     show_made(made)
+
+
+def tracking_uri_of(notebook: Path) -> str:
+    """Where the notebook says that its runs are, with the password of MLFLOW_TRACKING_URI if that is the same place.
+
+    Raises NotebookError when the file is no notebook, or says nothing of it.
+    """
+    from qualia_lab.errors import NotebookError
+    from qualia_lab.notebook.parameters import read_parameters
+    from qualia_lab.stores.uri import split_uri
+
+    uri = read_parameters(notebook).get("TRACKING_URI")
+    if not isinstance(uri, str):
+        raise NotebookError(
+            f"{notebook} does not say where its runs are: it has no TRACKING_URI in a cell tagged parameters.",
+            "Pass --tracking-uri, or run it with: jupyter execute",
+        )
+    from_environment = split_uri(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    return from_environment.full if from_environment.safe == uri else uri

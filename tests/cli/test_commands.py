@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from mlflow import MlflowClient
 
+from qualia_lab.cli.execute import tracking_uri_of
+
 from .command import CREATE, QUALIA, run, tree
 
 HEAVY = {
@@ -294,7 +296,10 @@ def test_a_failing_cell_is_shown_and_the_rest_is_saved(uri, tmp_path):
     assert "before" in (tmp_path / "n.ipynb").read_text()
 
 
-@pytest.mark.parametrize("content", [None, "not JSON", "[]"])
+EMPTY_NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+
+
+@pytest.mark.parametrize("content", [None, "not JSON", "[]", EMPTY_NOTEBOOK])
 def test_executing_what_is_no_notebook(content, tmp_path):
     if content is not None:
         (tmp_path / "n.ipynb").write_text(content)
@@ -307,3 +312,13 @@ def errors_in(path: Path):
     notebook = nbformat.read(path, 4)
     nbformat.validate(notebook)
     return [output for cell in notebook.cells for output in cell.get("outputs", ()) if output.output_type == "error"]
+
+
+def test_the_password_of_the_same_uri_is_taken_from_the_environment(tmp_path, monkeypatch):
+    cell = nbformat.v4.new_code_cell("TRACKING_URI = 'postgresql://ada@db/x'", metadata={"tags": ["parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "n.ipynb")
+    assert tracking_uri_of(tmp_path / "n.ipynb") == "postgresql://ada@db/x"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ada:s3cr3t@db/x")
+    assert tracking_uri_of(tmp_path / "n.ipynb") == "postgresql://ada:s3cr3t@db/x"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ada:s3cr3t@other/x")
+    assert tracking_uri_of(tmp_path / "n.ipynb") == "postgresql://ada@db/x"
