@@ -29,8 +29,7 @@ def output(data, metadata=None):
 
 
 def figure(chart):
-    data, metadata = chart._repr_mimebundle_()
-    return output(data, metadata)
+    return output(chart._repr_mimebundle_())
 
 
 def notebook(*cells):
@@ -213,6 +212,10 @@ def test_no_string_acts_in_a_figure_of_plotlys_own(shared_data, tmp_path, open_o
     assert opened.pwned is None
     assert opened.requests == [path.as_uri()]
     assert opened.page.url == path.as_uri()
+    opened.page.locator(".plot").last.hover()
+    buttons = opened.page.locator(".modebar-btn").evaluate_all("all => all.map((one) => one.dataset.title)")
+    assert any("Zoom" in title for title in buttons)
+    assert not [title for title in buttons if "loud" in title or "hare" in title], "nothing is sent anywhere"
 
 
 def written(node, path):

@@ -107,7 +107,7 @@ class Chart:
         return plotly_figure(self)
 
     def png(self) -> bytes:
-        """The figure as a PNG image, drawn by matplotlib at one and a half times its size in pixels."""
+        """The figure as a PNG image of the same size in pixels, drawn by matplotlib."""
         from qualia_lab.charts.png_face import draw_png
 
         return draw_png(self)
@@ -121,14 +121,10 @@ class Chart:
         self,
         include: Sequence[str] | None = None,  # noqa: ARG002 - IPython's signature; it filters the answer itself
         exclude: Sequence[str] | None = None,  # noqa: ARG002
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> dict[str, Any]:
         """All faces at once: whoever shows it takes the best that it can show."""
-        from qualia_lab.charts.frame import take_frame
-
-        frame = take_frame(self)
-        data = {
+        return {
             PLOTLY_MIME: self.plotly(),
             "image/png": base64.b64encode(self.png()).decode(),
             "text/plain": repr(self),
         }
-        return data, {"image/png": {"width": frame.width, "height": frame.height}}

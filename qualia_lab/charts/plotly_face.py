@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from qualia_lab.charts.frame import Frame
 
 FONT = "DejaVu Sans, Verdana, Helvetica Neue, Arial, sans-serif"
+# plotly.js 4 offers to send a figure to its maker's server unless told not to.
+_CONFIG = {"displaylogo": False, "showTips": False, "showSendToCloud": False, "plotlyServerURL": ""}
 _LARGE = 64  # from so many numbers on they are packed
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
 
@@ -59,7 +61,7 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         if index:
             layout[f"yaxis{number}"] |= {"showticklabels": False, "title": {"text": ""}, "matches": "y"}
         data += [_trace(mark) | {"xaxis": f"x{number}", "yaxis": f"y{number}"} for mark in panel.marks]
-    return {"data": data, "layout": layout, "config": {"displaylogo": False, "showTips": False}}
+    return {"data": data, "layout": layout, "config": _CONFIG}
 
 
 def plotly_text(text: str) -> str:

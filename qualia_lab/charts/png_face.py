@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from qualia_lab.charts.frame import Frame
 
 _DPI = 100  # of the layout: a pixel of the frame is a hundredth of an inch
-_SHARPNESS = 1.5  # pixels of the image for one of the frame
 _POINT = 72 / _DPI  # points for a pixel
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 
@@ -66,7 +65,6 @@ def draw_png(chart: Chart) -> bytes:
                 **_font(TEXT_SIZE, INK),
             )
         _write_legend(panels[-1], chart, frame)
-        figure.set_dpi(_DPI * _SHARPNESS)
         canvas.draw()
         return _small_png(canvas)
 

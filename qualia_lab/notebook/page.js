@@ -11,7 +11,9 @@
     const { data, layout, config } = JSON.parse(chart.querySelector("script").textContent);
     plot.hidden = false;
     try {
-      await Plotly.newPlot(plot, data, layout, { displaylogo: false, ...config });
+      // Whatever a figure asks for: no button that sends it to plotly's server.
+      const silent = { displaylogo: false, showSendToCloud: false, showLink: false, plotlyServerURL: "" };
+      await Plotly.newPlot(plot, data, layout, { ...config, ...silent });
       const still = chart.querySelector("img, .fallback");
       if (still) still.style.display = "none";
     } catch (error) {
