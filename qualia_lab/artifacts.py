@@ -86,7 +86,7 @@ def _text_kind(suffix: str, text: str) -> Kind:
     if _HTML.match(text) or suffix in (".html", ".htm"):
         return "html"
     start = text.lstrip()[:1]
-    if suffix in (".json", ".geojson", ".ipynb") and start and start in '{["-0123456789tfn':
+    if suffix in (".json", ".geojson", ".ipynb") and start and start in '{["':
         return "json"
     if suffix in (".csv", ".tsv") and start and re.search(r"[,;\t|]", text.partition("\n")[0]):
         return "table"

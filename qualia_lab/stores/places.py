@@ -239,7 +239,8 @@ class ObjectStorePlace(_RemotePlace):
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of one file. Raises StoreError when it is larger than 20 MB, or cannot be had."""
-        sizes = {file.path: file.size for file in self.list_files()}
+        folder = path.rpartition("/")[0]
+        sizes = {found: size for found, _, size in self._listed(folder)}
         if (sizes.get(path) or 0) > _LARGEST_DOWNLOAD:
             raise StoreError(f"The artifact {text(path)} was not read: it is larger than 20 MB.", "")
         data: bytes = self._ask(lambda: self._download(path, limit), path)
@@ -250,15 +251,17 @@ class ObjectStorePlace(_RemotePlace):
 
         from mlflow import artifacts
 
+        uri = f"{self._root()}/{path}"
         with tempfile.TemporaryDirectory() as folder:
-            file = artifacts.download_artifacts(artifact_uri=f"{self._root()}/{path}", dst_path=folder)
-            return _read_regular(file, limit)
+            return _read_regular(artifacts.download_artifacts(artifact_uri=uri, dst_path=folder), limit)
 
     def _listed(self, folder: str) -> Iterator[tuple[str, bool, int | None]]:
+        uri = f"{self._root()}/{folder}".rstrip("/")
+
         def ask() -> list[Any]:
             from mlflow import artifacts
 
-            return artifacts.list_artifacts(artifact_uri=f"{self._root()}/{folder}".rstrip("/")) or []
+            return artifacts.list_artifacts(artifact_uri=uri) or []
 
         for file in self._ask(ask, folder):
             yield _entry(file.path, file.is_dir, file.file_size)

@@ -173,10 +173,10 @@ class RestClient:
             raise _NoAnswer("its answer is damaged", final=True) from None
         except (LocationValueError, UnicodeError):
             raise StoreNotFound(f"{self.uri.safe} is no address of a server.", "Use http://HOST:PORT.") from None
-        except urllib3.exceptions.ConnectTimeoutError:
-            raise _NoAnswer(f"no connection within {min(_CONNECT_SECONDS, seconds):.0f} seconds") from None
         except urllib3.exceptions.NewConnectionError:
             raise _NoAnswer("it accepts no connection") from None
+        except urllib3.exceptions.ConnectTimeoutError:
+            raise _NoAnswer("no connection could be made in time") from None
         except (HTTPError, OSError):
             raise _NoAnswer("the connection broke off") from None
 

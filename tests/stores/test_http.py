@@ -1,13 +1,386 @@
-"""HttpStore against a real `mlflow server`, and against servers that misbehave."""
+"""HttpStore against a real `mlflow server`, and RestClient against servers that misbehave."""
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import gzip
+import http.server
+import json
+import os
+import socket
+import struct
+import threading
+import time
+
 import pytest
 
+from qualia_lab.errors import (
+    StoreError,
+    StoreNotFound,
+    StoreRefused,
+    StoreUnreachable,
+    StoreUnreadable,
+)
+from qualia_lab.selection import Query
+from qualia_lab.stores import http as http_store
+from qualia_lab.stores.credentials import find_access
+from qualia_lab.stores.http import HttpStore
+from qualia_lab.stores.open import open_store
+from qualia_lab.stores.parallel import in_parallel
+from qualia_lab.stores.uri import split_uri
+
 from .contract import StoreContract
+
+SECONDS = 2.0
+EXPERIMENTS = {"experiments": [{"experiment_id": "1", "name": "one", "lifecycle_stage": "active"}]}
 
 
 class TestHttpStore(StoreContract):
     @pytest.fixture(scope="class")
     def store_uri(self, mlflow_server):
         return mlflow_server
+
+
+# The real server, further
+
+
+def test_filters_and_orders_mean_the_same_here_as_in_the_server(mlflow_server):
+    store = open_store(mlflow_server)
+    everything = store.read_runs(Query()).to_pylist()
+    for query, expected in [
+        (Query(filter="params.lr = '0.1'"), {"child 0"}),
+        (Query(filter="params.lr < 0.05"), {"child 1", "child 2"}),  # the server refuses numbers
+        (Query(filter="status = 'FAILED' OR status = 'KILLED'"), {"failed", "killed"}),
+        (Query(filter="metrics.loss > 1e29 AND run_name = 'failed'"), {"failed"}),
+    ]:
+        assert set(store.read_runs(query).column("run_name").to_pylist()) == expected, query.filter
+    by_start = store.read_runs(Query(order_by=("start_time ASC",), limit=4)).to_pylist()
+    assert by_start == sorted(everything, key=lambda run: (run["start_time"], run["run_id"]))[:4]
+    by_param = store.read_runs(Query(filter="params.lr > 0", order_by=("params.lr DESC",), limit=2))
+    assert by_param.column("run_name").to_pylist() == ["running", "failed"] or by_param.num_rows == 2
+
+
+def test_a_history_beyond_the_cap_of_one_answer_is_whole(mlflow_server, monkeypatch):
+    store = open_store(mlflow_server)
+    run_ids = store.read_runs(Query()).column("run_id").to_pylist()
+    whole = [row for batch in store.read_metric_history(run_ids) for row in batch.to_pylist()]
+    for cap in (50, 20, 1):  # the server's own is 25,000; a smaller one is asked for and cuts just as silently
+        monkeypatch.setattr(http_store, "_MOST_POINTS", cap)
+        cut = [row for batch in open_store(mlflow_server).read_metric_history(run_ids) for row in batch.to_pylist()]
+        assert sorted(map(repr, cut)) == sorted(map(repr, whole))
+
+
+def test_small_pages_and_portions_give_the_same(mlflow_server, monkeypatch):
+    everything = open_store(mlflow_server).read_runs(Query(view="all"))
+    for name in ("_PAGE", "_EXPERIMENTS_PER_QUESTION", "_RUNS_PER_QUESTION"):
+        monkeypatch.setattr(http_store, name, 2)
+    store = open_store(mlflow_server)
+    assert store.read_runs(Query(view="all")).equals(everything)
+    assert store.read_runs(Query(limit=3)).num_rows == 3
+    run_ids = everything.column("run_id").to_pylist()
+    assert list(store.read(run_ids).run_ids) == run_ids
+    assert store.read_experiments("all").num_rows == 5
+
+
+# A server that misbehaves
+
+
+class Misbehaviour(http.server.ThreadingHTTPServer):
+    """Answers every question with `answer(handler)`; counts the questions."""
+
+    daemon_threads = True
+
+    def __init__(self, answer):
+        self.answer, self.questions = answer, []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def handle_error(self, request, client_address):
+        """A client that gave up is what is tested."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.questions.append((self.path, self.headers, body))
+        self.server.answer(self)
+
+    do_POST = do_GET  # noqa: N815 - the library's name
+
+    def reply(self, body=b"", status=200, **headers):
+        self.send_response(status)
+        for name, value in ({"Content-Type": "application/json", "Content-Length": len(body)} | headers).items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        """Nothing."""
+
+
+@contextlib.contextmanager
+def server_that(answer):
+    server = Misbehaviour(answer)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield server, f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _shortened_clock(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+
+@pytest.fixture
+def hurry(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS))
+
+
+def silent(_):
+    time.sleep(SECONDS * 3)
+
+
+def drip(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    for _ in range(int(SECONDS * 30)):
+        handler.wfile.write(b" ")
+        time.sleep(0.1)
+
+
+def drip_headers(handler):
+    for _ in range(int(SECONDS * 30)):
+        handler.wfile.write(b"X")
+        time.sleep(0.1)
+
+
+def half_a_body(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"experiments"')
+    handler.close_connection = True
+
+
+def reset(handler):
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(handler.connection.detach())
+
+
+def huge(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(4 << 30))
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(b" " * (1 << 20))
+
+
+BOMB = gzip.compress(b" " * (300 << 20), 9)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (silent, StoreUnreachable, "did not answer in time"),
+        (drip, StoreUnreachable, "in time"),
+        (drip_headers, StoreUnreachable, "in time"),
+        (half_a_body, StoreUnreachable, "broke off"),
+        (reset, StoreUnreachable, "broke off"),
+        (lambda it: it.reply(b"", 503), StoreUnreachable, "answers 503"),
+        (lambda it: it.reply(b"", 429, Retry_After=120), StoreUnreachable, "answers 429"),
+        (lambda it: it.reply(b"", 401), StoreRefused, "wants credentials"),
+        (lambda it: it.reply(b"", 403), StoreRefused, "wants credentials"),
+        (lambda it: it.reply(b"", 302, Location="https://sso.example.com/login?t=SECRET"), StoreUnreadable, "sends us to sso.example.com"),
+        (lambda it: it.reply(b""), StoreUnreadable, "an empty answer"),
+        (lambda it: it.reply(b"{}"), StoreUnreadable, "does not answer as MLflow"),
+        (lambda it: it.reply(b"[]"), StoreUnreadable, "no JSON object"),
+        (lambda it: it.reply(b'{"experiments": "x"}'), StoreUnreadable, "something else than a list"),
+        (lambda it: it.reply(b'{"experiments": [{"experim'), StoreUnreadable, "no JSON object"),
+        (lambda it: it.reply(b"[" * 100_000), StoreUnreadable, "no JSON object"),
+        (lambda it: it.reply(b"<html>SECRET</html>", Content_Type="text/html"), StoreUnreadable, "no JSON object"),
+        (lambda it: it.reply(b"<html>SECRET</html>", 404), StoreError, "answers 404"),
+        (lambda it: it.reply(b'{"error_code": "X", "message": "\\u001b[31mno"}', 500), StoreError, r"answers 500 to .*: \\u001b\[31mno"),
+        (lambda it: it.reply(json.dumps(EXPERIMENTS | {"next_page_token": "same"}).encode()), StoreUnreadable, "again and again"),
+        (huge, StoreUnreadable, "larger than 64 MB"),
+        (lambda it: it.reply(BOMB, Content_Encoding="gzip"), StoreUnreadable, "larger than 64 MB"),
+        (lambda it: it.reply(b"\x1f\x8b no gzip", Content_Encoding="gzip"), StoreUnreachable, "damaged"),
+    ],
+)  # fmt: skip
+def test_a_misbehaving_server_is_one_sentence_within_the_deadline(hurry, answer, error, words):
+    start = time.monotonic()
+    with server_that(answer) as (_, uri), pytest.raises(error, match=words) as caught:
+        HttpStore(split_uri(uri)).read_experiments()
+    assert time.monotonic() - start < SECONDS + 3
+    assert "SECRET" not in str(caught.value)
+    assert uri in str(caught.value)
+    assert caught.value.hint or "500" in words
+
+
+@pytest.mark.parametrize(
+    ("uri", "error", "words"),
+    [
+        ("http://127.0.0.1:1", StoreUnreachable, "accepts no connection"),
+        ("http://no-such-host.invalid:5000", StoreUnreachable, "no server of that name"),
+        ("http://127.0.0.1:99999", StoreNotFound, "no address"),
+        ("http://", StoreNotFound, "names no server"),
+        ("http://user:hunter2@", StoreNotFound, "names no server"),
+    ],
+)
+def test_an_address_where_nobody_is(hurry, uri, error, words):
+    with pytest.raises(error, match=words) as caught:
+        open_store(uri).read_experiments()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_tls_to_a_plain_port(hurry):
+    with server_that(lambda it: it.reply(b"{}")) as (_, uri), pytest.raises(StoreUnreachable, match="TLS"):
+        open_store(uri.replace("http:", "https:")).read_experiments()
+
+
+def test_a_busy_server_is_asked_again():
+    def answer(it):
+        if "experiments" in it.path and len(it.server.questions) < 3:
+            it.reply(b"", 503 if len(it.server.questions) == 1 else 429, Retry_After="0")
+        else:
+            it.reply(json.dumps(EXPERIMENTS).encode() if "experiments" in it.path else b"{}")
+
+    with server_that(answer) as (server, uri):
+        found = open_store(uri).read_experiments()
+        assert found.column("name").to_pylist() == ["one"]
+        assert len(server.questions) == 4
+
+
+def test_odd_values_cost_only_themselves():
+    run = {
+        "info": {"run_id": "r1", "experiment_id": 1, "status": "FINISHED", "start_time": "1000", "end_time": "soon", "lifecycle_stage": "active"},
+        "data": {
+            "params": [{"key": "a", "value": "\ud800"}, {"key": "b", "value": ["x"]}, "no object", {"key": "c"}],
+            "metrics": [{"key": "m", "value": "NaN", "step": "3"}, {"key": "n", "value": "soon"}, {"key": "o", "value": 1}],
+            "tags": None,
+        },
+        "inputs": {"dataset_inputs": [{"dataset": None, "tags": 3}]},
+    }  # fmt: skip
+
+    def answer(it):
+        if "experiments" in it.path:
+            it.reply(json.dumps(EXPERIMENTS).encode())
+        elif "runs/search" in it.path:
+            it.reply(json.dumps({"runs": [run, 7, {}]}).encode())
+        else:
+            it.reply(b"", 404)
+
+    with server_that(answer) as (_, uri):
+        tables = open_store(uri).read(["r1"])
+    assert tables.runs.to_pylist()[0]["start_time"] == 1000
+    assert tables.params.to_pylist()[0]["value"] == "\\ud800"
+    assert tables.metrics.column("key").to_pylist() == ["m", "o"]
+    assert set(tables.problems.column("subject").to_pylist()) == {"param", "end_time", "metric n"}
+
+
+# Credentials
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.fixture
+def no_credentials(monkeypatch, tmp_path):
+    for name in ("USERNAME", "PASSWORD", "TOKEN", "AUTH", "AWS_SIGV4", "INSECURE_TLS", "SERVER_CERT_PATH", "CLIENT_CERT_PATH"):  # fmt: skip
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+    for name in ("MLFLOW_WORKSPACE", "DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("uri", "environment", "expected"),
+    [
+        ("http://host:5000", {}, None),
+        ("http://ada:p%40ss@host:5000", {}, basic("ada", "p@ss")),
+        ("http://ada:p@s/s@host:5000", {}, basic("ada", "p@s/s")),
+        ("http://host", {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_PASSWORD": "pw"}, basic("ada", "pw")),
+        ("http://host", {"MLFLOW_TRACKING_USERNAME": "ada", "MLFLOW_TRACKING_TOKEN": "t"}, "Bearer t"),
+        ("http://host", {"MLFLOW_TRACKING_TOKEN": "t", "MLFLOW_TRACKING_USERNAME": "a", "MLFLOW_TRACKING_PASSWORD": "b"}, basic("a", "b")),
+        ("databricks", {"DATABRICKS_HOST": "https://db.example.com/", "DATABRICKS_TOKEN": "t"}, "Bearer t"),
+    ],
+)  # fmt: skip
+def test_credentials_are_found_where_mlflow_finds_them(monkeypatch, no_credentials, uri, environment, expected):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    access = find_access(split_uri(uri))
+    assert access.headers.get("Authorization") == expected
+    assert access.base in ("http://host:5000", "http://host", "https://db.example.com")
+    assert "Bearer" not in repr(access)
+
+
+def test_credentials_in_files(no_credentials):
+    (no_credentials / ".mlflow").mkdir()
+    (no_credentials / ".mlflow" / "credentials").write_text(
+        "[mlflow]\nmlflow_tracking_username = ada\nmlflow_tracking_password = 100%\n"
+    )
+    (no_credentials / ".databrickscfg").write_text(
+        "[DEFAULT]\nhost = a\ntoken = 1\n[work]\nhost = https://w\ntoken = 2\n"
+    )
+    assert find_access(split_uri("http://host")).headers["Authorization"] == basic("ada", "100%")
+    assert find_access(split_uri("databricks")).base == "https://a"
+    assert find_access(split_uri("databricks://work")).headers == {"Authorization": "Bearer 2"}
+
+
+def test_headers_are_sent_and_secrets_are_not_said(monkeypatch, no_credentials):
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "team")
+    with server_that(lambda it: it.reply(b"", 401)) as (server, uri):
+        with pytest.raises(StoreRefused, match="refused these credentials") as caught:
+            open_store(uri.replace("//", "//ada:hunter2@") + "/prefix/").read_experiments()
+        path, headers, _ = server.questions[0]
+    assert path == "/prefix/api/2.0/mlflow/experiments/search"
+    assert (headers["Authorization"], headers["X-MLFLOW-WORKSPACE"]) == (basic("ada", "hunter2"), "team")
+    assert "hunter2" not in str(caught.value)
+    assert "ada" not in str(caught.value)
+
+
+def test_a_token_with_a_line_break_is_refused_without_showing_it(monkeypatch, no_credentials):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hun\nter2")
+    with pytest.raises(StoreRefused) as caught:
+        open_store("http://host")
+    assert "hun" not in str(caught.value)
+
+
+def test_credentials_do_not_follow_a_redirect(no_credentials):
+    with server_that(lambda it: it.reply(b"{}")) as (thief, elsewhere):
+        with (
+            server_that(lambda it: it.reply(b"", 307, Location=elsewhere)) as (_, uri),
+            pytest.raises(StoreUnreadable, match="sends us to"),
+        ):
+            open_store(uri.replace("//", "//ada:hunter2@")).read_experiments()
+        assert thief.questions == []
+
+
+# A few at once
+
+
+def test_in_parallel_keeps_the_order_and_the_limit():
+    running, most, lock = 0, 0, threading.Lock()
+
+    def ask(number):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.002 * (number % 3))
+        with lock:
+            running -= 1
+        return number * number
+
+    assert list(in_parallel(ask, range(40), 4)) == [number * number for number in range(40)]
+    assert 1 < most <= 4
+    with pytest.raises(ZeroDivisionError):
+        list(in_parallel(lambda number: 1 // number, [1, 0, 1]))

@@ -1,0 +1,286 @@
+"""Where artifacts are found, what is refused, and what a file is known to be."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qualia_lab import schema
+from qualia_lab.artifacts import list_artifacts, preview_kind, read_head
+from qualia_lab.errors import StoreError
+from qualia_lab.stores.file import FileStore
+from qualia_lab.stores.places import DEEPEST, MOST_FILES, artifact_place
+from qualia_lab.tables import table_of
+
+RUN = "d" * 32
+OTHER = "e" * 32
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The artifacts of a run, where a store would keep them."""
+    folder = tmp_path / "mlruns" / "1" / RUN / "artifacts"
+    folder.mkdir(parents=True)
+    (folder / "plots").mkdir()
+    (folder / "plots" / "a.png").write_bytes(PNG)
+    (folder / "notes.txt").write_text("hello")
+    return folder
+
+
+def names(place) -> list[str]:
+    return [file.path for file in place.list_files()]
+
+
+# Found
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        "/home/her/mlruns/1/{run}/artifacts",
+        "file:///home/her%20self/mlruns/1/{run}/artifacts",
+        "file:C:\\Users\\lb\\stock\\mlruns/1/{run}/artifacts",
+        "file:///C:/Users/lb/mlruns/1/{run}/artifacts",
+        "C:\\Users\\lb\\mlruns\\1\\{run}\\artifacts",
+        "./mlruns/1/{run}/artifacts",
+        "mlflow-artifacts:/1/{run}/artifacts",
+        "mlflow-artifacts://host:5000/1/{run}/artifacts",
+    ],
+)
+@pytest.mark.parametrize("beside", ["mlruns", "."])
+def test_a_folder_recorded_elsewhere_is_found_beside_the_store(folder, tmp_path, recorded, beside):
+    place = artifact_place(RUN, recorded.format(run=RUN), beside=tmp_path / beside)
+    assert names(place) == ["notes.txt", "plots/a.png"]
+    assert "found beside the store; recorded as" in place.note
+    assert place.read_bytes("notes.txt", 3) == b"hel"
+
+
+def test_a_recorded_folder_that_exists_is_used(folder, tmp_path):
+    for recorded in (str(folder), folder.as_uri(), f"file://localhost{folder}"):
+        place = artifact_place(RUN, recorded, beside=tmp_path)
+        assert names(place) == ["notes.txt", "plots/a.png"]
+        assert place.note == ""
+
+
+def test_the_artifacts_of_a_server_are_found_in_mlartifacts(tmp_path):
+    folder = tmp_path / "mlartifacts" / "7" / RUN / "artifacts"
+    folder.mkdir(parents=True)
+    (folder / "x").write_text("x")
+    for beside in (tmp_path, tmp_path / "mlruns"):
+        assert names(artifact_place(RUN, f"mlflow-artifacts:/7/{RUN}/artifacts", beside=beside)) == ["x"]
+
+
+def test_what_is_nowhere_is_said(tmp_path):
+    place = artifact_place(RUN, f"/home/her/mlruns/1/{RUN}/artifacts", beside=tmp_path)
+    assert names(place) == []
+    assert place.note == f"there is no folder /home/her/mlruns/1/{RUN}/artifacts on this machine"
+    with pytest.raises(StoreError, match="there is no folder"):
+        place.read_bytes("a", 1)
+
+
+# Refused
+
+
+def secret(tmp_path) -> Path:
+    (tmp_path / "secret").mkdir(exist_ok=True)
+    (tmp_path / "secret" / "passwd").write_text("root")
+    return tmp_path / "secret"
+
+
+def test_a_folder_that_is_not_the_runs_own_is_refused(folder, tmp_path):
+    outside = secret(tmp_path)
+    (tmp_path / RUN).symlink_to(outside)
+    shadow = tmp_path / "mlruns" / "1" / OTHER
+    shadow.mkdir()
+    (shadow / "artifacts").symlink_to(outside)
+    for run_id, recorded in [
+        (RUN, "file:///etc"),
+        (RUN, "/etc"),
+        (RUN, "/"),
+        (RUN, str(outside)),
+        (RUN, f"{folder}/../../../../secret"),
+        (RUN, str(tmp_path / RUN)),
+        (RUN, folder.as_uri().replace(RUN, OTHER)),
+        (OTHER, str(shadow / "artifacts")),
+        (OTHER, folder.as_uri()),
+        ("", str(outside)),
+        ("..", "/etc"),
+    ]:
+        place = artifact_place(run_id, recorded)
+        assert names(place) == [], (run_id, recorded)
+        assert "is not this run's own, and is not opened" in place.note
+        with pytest.raises(StoreError):
+            place.read_bytes("passwd", 10)
+
+
+def test_paths_that_lead_out_are_refused(folder, tmp_path):
+    outside = secret(tmp_path)
+    (folder / "link").symlink_to(outside / "passwd")
+    (folder / "linked").symlink_to(outside)
+    (folder / "loop").symlink_to(folder)
+    (folder / "same").symlink_to("notes.txt")
+    (folder / "broken").symlink_to("nothing")
+    os.mkfifo(folder / "pipe")
+    place = artifact_place(RUN, str(folder))
+    assert names(place) == ["notes.txt", "plots/a.png", "same"]
+    assert "is a link out of the run's own folder and is not followed" in place.note
+    for path in (
+        "link", "linked/passwd", "../../../../secret/passwd", str(outside / "passwd"), "plots/../../../../../secret/passwd",
+        "pipe", "plots", "", ".", "nothing", "a\0b", "\ud800", "x" * 5000,
+    ):  # fmt: skip
+        with pytest.raises(StoreError):
+            place.read_bytes(path, 10)
+    assert place.read_bytes("same", 100) == b"hello"
+
+
+@pytest.mark.parametrize(
+    "uri", [f"http://127.0.0.1:9/{RUN}", f"ftp://host/{RUN}", f"runs:/{RUN}/x", "models:/a/1", "gopher:x"]
+)
+def test_other_servers_are_not_talked_to(uri):
+    place = artifact_place(RUN, uri)
+    assert names(place) == []
+    assert "are not opened" in place.note
+    with pytest.raises(StoreError):
+        place.read_bytes("x", 1)
+
+
+def test_an_object_store_address_must_name_the_run():
+    place = artifact_place(RUN, f"s3://bucket/1/{OTHER}/artifacts")
+    with pytest.raises(StoreError, match="does not name the run"):
+        names(place)
+
+
+def test_many_files_and_deep_folders_are_cut_and_said(folder):
+    deep = folder
+    for level in range(DEEPEST + 3):
+        deep = deep / f"{level}"
+        deep.mkdir()
+        (deep / "file").touch()
+    place = artifact_place(RUN, str(folder))
+    assert max(path.count("/") for path in names(place)) == DEEPEST - 1
+    assert "only the first" in place.note
+    many = folder / "many"
+    many.mkdir()
+    for number in range(MOST_FILES + 5):
+        (many / f"{number:06}").touch()
+    assert len(names(artifact_place(RUN, str(folder)))) == MOST_FILES
+
+
+def test_a_large_file_costs_its_first_bytes(folder):
+    with (folder / "sparse").open("wb") as file:
+        file.truncate(2 << 30)
+    place = artifact_place(RUN, str(folder))
+    assert {file.path: file.size for file in place.list_files()}["sparse"] == 2 << 30
+    assert len(read_head(place, "sparse", 1000)) == 1000
+
+
+@given(st.text(), st.text())
+def test_no_record_raises_anything_but_a_store_error(run_id, recorded):
+    place = artifact_place(run_id, recorded, beside=Path("/nowhere"))
+    with contextlib.suppress(StoreError):
+        names(place)
+        place.read_bytes(recorded, 1)
+    place.note.encode()
+
+
+def test_a_link_away_from_the_machine_shows_no_secret():
+    for place in (
+        artifact_place(RUN, f"s3://key:hunter2@bucket/{RUN}?sig=hunter2"),
+        artifact_place(RUN, f"file://ada:hunter2@host/{RUN}"),
+    ):
+        try:
+            names(place)
+        except StoreError as error:
+            assert "hunter2" not in str(error)
+        assert "hunter2" not in place.note
+
+
+# Lists
+
+
+def test_artifacts_of_many_runs_with_a_note_where_there_is_something_to_say(folder, tmp_path):
+    store = FileStore(tmp_path / "mlruns")
+    runs = pa.table({"run_id": [RUN, OTHER, "f" * 32], "artifact_uri": [f"/x/1/{RUN}/artifacts", "/etc", None]})
+    table, notes = list_artifacts(store, runs)
+    assert table.schema.equals(schema.ARTIFACTS)
+    assert table.to_pylist() == [
+        {"run_id": RUN, "path": "notes.txt", "size": 5},
+        {"run_id": RUN, "path": "plots/a.png", "size": len(PNG)},
+    ]
+    assert "found beside" in notes[RUN]
+    assert "not opened" in notes[OTHER]
+    assert notes["f" * 32]
+    assert list_artifacts(store, table_of(schema.RUNS, []))[0].num_rows == 0
+
+
+# Kinds
+
+
+CANARY = Path(tempfile.gettempdir()) / f"canary-{os.getpid()}"
+
+
+class Boom:
+    def __reduce__(self):
+        return os.system, (f"touch {CANARY}",)
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "kind"),
+    [
+        ("a.png", PNG, "image"),
+        ("a.csv", PNG, "image"),
+        ("a.jpg", b"\xff\xd8\xff\xe0rest", "image"),
+        ("a.gif", b"GIF89a...", "image"),
+        ("a", b"RIFF\0\0\0\0WEBPVP8 ", "image"),
+        ("a.png", b"<html><script>alert(1)</script>", "html"),
+        ("a.txt", b"\n <!DOCTYPE html>", "html"),
+        ("a.csv", b"<script>1</script>,2", "html"),
+        ("a.html", b"plain", "html"),
+        ("a.jpg", b"<svg onload=alert(1)>", "text"),
+        ("a.svg", b"<?xml version='1.0'?><svg>", "text"),
+        ("a.csv", b"a,b\n1,2\n", "table"),
+        ("a.tsv", b"a\tb\n", "table"),
+        ("a.csv", "\ufeffname;größe\n".encode(), "table"),
+        ("a.csv", b"just words\n", "text"),
+        ("a.csv", pickle.dumps(Boom()), "pickle"),
+        ("model.pkl", b"anything", "pickle"),
+        ("model.PT", b"PK\x03\x04", "pickle"),
+        ("a.npy", b"\x93NUMPY", "pickle"),
+        ("a.zip", b"PK\x03\x04", "archive"),
+        ("a.json", b"\x1f\x8b\x08", "archive"),
+        ("a.json", b'{"a": 1}', "json"),
+        ("a.json", b" [1, 2", "json"),
+        ("a.json", b"not json", "text"),
+        ("a.json", b"", "text"),
+        ("README.md", b"# hello", "markdown"),
+        ("MLmodel", b"flavors:\n", "text"),
+        ("a.txt", "größe ".encode()[:-1], "text"),
+        ("a.txt", "ab\N{PILE OF POO}".encode()[:-1], "text"),
+        ("a.txt", b"a\0b", "other"),
+        ("a.txt", b"caf\xe9 und mehr \xe9\xe9\xe9\xe9", "other"),
+        ("a.pdf", b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n", "other"),
+        ("a.bin", b"\x7fELF\x02\x01\x01\0", "other"),
+    ],
+)
+def test_a_file_is_known_by_its_first_bytes(path, head, kind):
+    assert preview_kind(path, head) == kind
+
+
+@given(st.text(), st.binary())
+def test_no_file_raises(path, head):
+    preview_kind(path, head)
+
+
+def test_no_head_takes_long_and_nothing_was_unpickled(tmp_path):
+    for head in (b"<!--" * 20_000, b" " * 60_000 + b"<", b"<!---->" * 9_000, b"[" * 60_000):
+        preview_kind("a.json", head)
+    assert not CANARY.exists()
