@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SPECIAL = set(',"\r\n')
 
 
 def show_json(rows: Sequence[dict[str, Any]]) -> None:
@@ -24,11 +23,9 @@ def show_json(rows: Sequence[dict[str, Any]]) -> None:
 
 def show_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
     """CSV with a header; a missing value is empty, and text that a spreadsheet would run gets a leading `'`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_cell(column) for column in columns])
-    writer.writerows([[_cell(row.get(column)) for column in columns] for row in rows])
-    console.show(text.getvalue().removesuffix("\n"))
+    console.show(",".join(_cell(column) for column in columns))
+    for row in rows:
+        console.show(",".join(_cell(row.get(column)) for column in columns))
 
 
 def _jsonable(value: Any) -> Any:
@@ -39,11 +36,12 @@ def _jsonable(value: Any) -> Any:
     return value
 
 
-def _cell(value: Any) -> Any:
-    value = _jsonable(value)
-    if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
-        return f"'{value}"
-    return value
+def _cell(value: Any) -> str:
+    """One cell of RFC 4180. Python's own writer leaves a bare carriage return unquoted, which then ends the row."""
+    text = "" if value is None else str(_jsonable(value))
+    if text.startswith(_FORMULA) and not _is_number(text):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL & set(text) else text
 
 
 def _is_number(text: str) -> bool:
