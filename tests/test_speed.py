@@ -1,0 +1,77 @@
+"""From Enter to the written notebook, as ratios to what MLflow itself takes, measured in turn in the same minutes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import statistics
+import subprocess
+import sys
+import uuid
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+RUNS, PARAMS, METRICS = 1000, 20, 30
+
+COMMAND = [
+    *(sys.executable, "-m", "qualia_lab.scripts.create_observational_notebook"),
+    *("--experiment", "sweep", "--force", "--yes"),
+]
+IMPORT = [sys.executable, "-c", "import mlflow"]
+SEARCH = [
+    *(sys.executable, "-c"),
+    "import mlflow, os; mlflow.set_tracking_uri(os.environ['MLFLOW_TRACKING_URI']);"
+    f"assert len(mlflow.search_runs(experiment_names=['sweep'], max_results=50000)) == {RUNS}",
+]
+
+
+@pytest.fixture(scope="module")
+def thousand_runs(tmp_path_factory) -> Path:
+    """A SQLite store of MLflow's own schema with a thousand runs, put in by SQL."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("speed") / "mlflow.db"
+    experiment = int(MlflowClient(f"sqlite:///{path}").create_experiment("sweep", artifact_location=str(path.parent)))
+    source = random.Random(7)
+    ids = [uuid.UUID(int=source.getrandbits(128)).hex for _ in range(RUNS)]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executemany(
+            "INSERT INTO runs (run_uuid, name, user_id, status, start_time, end_time, lifecycle_stage, experiment_id)"
+            " VALUES (?, ?, 'ada', 'FINISHED', ?, ?, 'active', ?)",
+            [(i, f"run {n}", 1_760_000_000_000 + n, 1_760_000_060_000 + n, experiment) for n, i in enumerate(ids)],
+        )
+        database.executemany(
+            "INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)",
+            [(f"param_{key}", str(source.choice([0.1, 0.01, 1, 5])), i) for i in ids for key in range(PARAMS)],
+        )
+        database.executemany(
+            "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, ?, 99, 0, ?)",
+            [(f"metric_{key}", source.random(), 1_760_000_000_000, i) for i in ids for key in range(METRICS)],
+        )
+    return path
+
+
+def cpu_seconds(command: list[str], store: Path) -> float:
+    """User and system seconds of one process, and that it succeeded."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"}
+    process = subprocess.Popen(command, cwd=store.parent, env=environment, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    assert status == 0
+    return used.ru_utime + used.ru_stime
+
+
+def test_the_whole_command_takes_less_than_importing_mlflow_and_a_third_of_its_search(thousand_runs):
+    times = {"command": [], "import": [], "search": []}
+    for _ in range(4):  # the first turn warms the disk and the byte code, and does not count
+        for name, command in (("command", COMMAND), ("import", IMPORT), ("search", SEARCH)):
+            times[name].append(cpu_seconds(command, thousand_runs))
+    ours, importing, searching = (statistics.median(turns[1:]) for turns in times.values())
+    (notebook,) = (thousand_runs.parent / "notebooks").glob("*.ipynb")
+    assert len(json.loads(notebook.read_text())["cells"]) > 30
+    print(f"whole command {ours:.2f} s, import mlflow {importing:.2f} s, with search_runs {searching:.2f} s of CPU")
+    assert ours < importing
+    assert ours < searching / 3
