@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.errors import UnknownExperiment, UnknownRun
+from qualia_lab.errors import UnknownRun
 from qualia_lab.escaping import one_line
-from qualia_lab.selection import Query
+from qualia_lab.selection import Query, match_experiments
 from qualia_lab.stores.open import find_tracking_uri, open_store
 
 if TYPE_CHECKING:
@@ -109,7 +107,13 @@ class ArtifactExplorer:
         """
         import pandas as pd
 
-        query = Query(self._experiment_ids(experiments), filter=filter, order_by=tuple(order_by), limit=limit)
+        chosen = match_experiments(experiments, self.store.read_experiments())
+        query = Query(
+            experiment_ids=tuple(row["experiment_id"] for row in chosen),
+            filter=filter,
+            order_by=tuple(order_by),
+            limit=limit,
+        )
         tables = self.store.read(self.store.read_runs(query).column("run_id").to_pylist())
         frame: pd.DataFrame = tables.runs.to_pandas()
         names = dict(
@@ -181,24 +185,6 @@ class ArtifactExplorer:
         runs = self.store.read_runs(Query((experiment_id,), order_by=("start_time ASC",)))
         pairs = zip(*(runs.column(name).to_pylist() for name in ("run_id", "parent_run_id")), strict=True)
         return tuple(child for child, parent in pairs if parent == run_id)
-
-    def _experiment_ids(self, asked: Sequence[str]) -> tuple[str, ...]:
-        """The active experiments that names, ids and globs mean. Raises UnknownExperiment with the near misses."""
-        known = self.store.read_experiments()
-        names = dict(zip(*(known.column(key).to_pylist() for key in ("experiment_id", "name")), strict=True))
-        chosen: dict[str, None] = {}
-        for word in asked:
-            found = [id_ for id_, name in names.items() if word in (id_, name)] or [
-                id_ for id_, name in names.items() if fnmatch.fnmatchcase(name, word)
-            ]
-            if not found:
-                near = get_close_matches(word, names.values(), n=3) or list(names.values())[:5]
-                raise UnknownExperiment(
-                    f"No experiment is called {one_line(word, 100)}.",
-                    f"There is {', '.join(one_line(name, 60) for name in near)}.",
-                )
-            chosen |= dict.fromkeys(found)
-        return tuple(chosen)
 
 
 def _wide(tables: RunTables, kind: str) -> pd.DataFrame:

@@ -33,6 +33,8 @@ class ExperimentListing:
 
     def __init__(self, experiments: pa.Table) -> None:
         self._rows: list[dict[str, Any]] = experiments.to_pylist()
+        for row in self._rows:
+            row["name"] = row["name"] or f"experiment {row['experiment_id']}"
         self.ids = [row["experiment_id"] for row in self._rows]
         self.names: list[str] = [row["name"] for row in self._rows]
         self.texts = [f"{row['name']} {row['experiment_id']}" for row in self._rows]
