@@ -63,23 +63,24 @@ class SqlConnection:
     def _fetch(self, select: sa.Executable) -> Rows:
         with gc_paused():
             result = self.sql.execute(select)
-            rows: Rows = _cursor(result).fetchall()  # the driver's own tuples: half the time of SQLAlchemy's rows
+            rows: Rows = result.cursor.fetchall()  # the driver's own tuples: half the time of SQLAlchemy's rows
             result.close()
             return rows
 
     def stream(self, select: sa.Select[Any]) -> Iterator[Rows]:
         """Rows as they come, a few at a time, from a cursor that the server keeps."""
         self._take_any_text()
-        result = self.sql.execute(select, execution_options={"stream_results": True})
+        options = {"stream_results": True, "max_row_buffer": _ROWS_OF_A_STREAM}
+        result = self.sql.execute(select, execution_options=options)
         try:
-            while True:
-                with gc_paused():
-                    rows = _cursor(result).fetchmany(_ROWS_OF_A_STREAM)
-                if not rows:
-                    return
+            while rows := self._some(result):
                 yield rows
         finally:
             result.close()
+
+    def _some(self, result: sa.CursorResult[Any]) -> Rows:
+        with gc_paused():
+            return [tuple(row) for row in result.fetchmany(_ROWS_OF_A_STREAM)]
 
     def _take_any_text(self) -> None:
         if self.sql.dialect.name == "sqlite":
@@ -198,10 +199,6 @@ def _columns_there(connection: sa.Connection) -> frozenset[str]:
     names: sa.BindParameter[Any] = sa.bindparam("names", sql_tables.NAMES, expanding=True)
     rows = connection.execute(sa.text(query).bindparams(names)).fetchall()
     return frozenset({table for table, _ in rows} | {f"{table}.{column}" for table, column in rows})
-
-
-def _cursor(result: sa.CursorResult[Any]) -> Any:
-    return result.cursor
 
 
 def _text_or_bytes(data: bytes) -> str | bytes:

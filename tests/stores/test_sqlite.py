@@ -1,0 +1,397 @@
+"""A SQLite store is left as it was, whatever state it is in; what is wrong with it is said in a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from qualia_lab import schema
+from qualia_lab.errors import StoreError, StoreNotFound, StoreUnreachable, StoreUnreadable
+from qualia_lab.selection import Query
+from qualia_lab.stores import sqlite
+from qualia_lab.stores.open import open_store
+from tests.conftest import missing
+
+from .old_schemas import CHILD, LATEST, PARENT, POINTS, REVISIONS, write_old_store
+
+
+def state(folder: Path) -> dict[str, tuple]:
+    """Every file's bytes and time, and the folder's own time: what a visitor could change."""
+    files = {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith("-shm")  # shared memory: marks of who reads now
+    }
+    names = sorted(path.name for path in folder.iterdir())
+    return files | {".": (folder.stat().st_mtime_ns, names)}
+
+
+def read_everything(uri: str) -> tuple[int, int, int]:
+    """Numbers of runs, params and points that are there."""
+    store = open_store(uri)
+    with contextlib.closing(store):
+        store.read_experiments("all")
+        run_ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
+        tables = store.read(run_ids)
+        points = sum(batch.num_rows for batch in store.read_metric_history(run_ids))
+        return tables.runs.num_rows, tables.params.num_rows, points
+
+
+@pytest.fixture
+def folder(sqlite_sample, tmp_path) -> Path:
+    """A folder with nothing in it but a copy of the sample, an hour old."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    shutil.copy(sqlite_sample, folder / "mlflow.db")
+    os.utime(folder / "mlflow.db", (time.time() - 3600,) * 2)
+    return folder
+
+
+@pytest.fixture
+def database(folder) -> Path:
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def content(sqlite_sample):
+    return read_everything(f"sqlite:///{sqlite_sample}")
+
+
+def in_wal_mode(database: Path) -> sqlite3.Connection:
+    """A writer who has the database open in WAL mode, with a param that is only in the log."""
+    writer = sqlite3.connect(database)
+    writer.execute("PRAGMA journal_mode = WAL")
+    writer.execute("PRAGMA wal_autocheckpoint = 0")
+    writer.execute("INSERT INTO params SELECT 'only in the log', '1', run_uuid FROM runs LIMIT 1")
+    writer.commit()
+    return writer
+
+
+# Left as it was
+
+
+def test_nothing_is_left_behind_and_nothing_changed(folder, database, content):
+    before = state(folder)
+    assert read_everything(f"sqlite:///{database}") == content
+    assert state(folder) == before
+
+
+def test_nor_beside_a_database_in_wal_mode_that_nobody_has_open(folder, database, content):
+    in_wal_mode(database).close()
+    assert list(state(folder)) == ["mlflow.db", "."]
+    before = state(folder)
+    runs, params, points = read_everything(f"sqlite:///{database}")
+    assert (runs, params, points) == (content[0], content[1] + 1, content[2])
+    assert state(folder) == before
+
+
+def test_nor_beside_a_writer_whose_rows_are_still_in_the_log(folder, database, content):
+    writer = in_wal_mode(database)
+    before = state(folder)
+    assert read_everything(f"sqlite:///{database}")[1] == content[1] + 1
+    assert state(folder) == before
+    writer.close()
+
+
+def test_nor_beside_a_log_whose_writer_is_gone(folder, database, tmp_path, content):
+    writer = in_wal_mode(database)
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for name in ("mlflow.db", "mlflow.db-wal"):
+        shutil.copy(folder / name, crashed)
+    writer.close()
+    before = state(crashed)
+    assert read_everything(f"sqlite:///{crashed / 'mlflow.db'}")[1] == content[1] + 1
+    assert state(crashed) == before
+
+
+@pytest.mark.parametrize("log", ["none", "wal", "journal"])
+def test_a_folder_that_cannot_be_written_to_is_read(folder, database, content, log, tmp_path):
+    expected = content[1]
+    if log == "wal":
+        writer = in_wal_mode(database)
+        crashed = tmp_path / "crashed"
+        shutil.copytree(folder, crashed)
+        (crashed / "mlflow.db-shm").unlink()
+        writer.close()
+        folder, expected = crashed, expected + 1
+    if log == "journal":  # a transaction that was cut off while it was being written
+        writer = sqlite3.connect(database, isolation_level=None)
+        writer.execute("PRAGMA cache_spill = 1")
+        writer.execute("PRAGMA cache_size = 1")
+        writer.execute("BEGIN")
+        writer.executemany(
+            "INSERT INTO params SELECT ?, ?, run_uuid FROM runs", [(f"p{n}", "x" * 500) for n in range(500)]
+        )
+        crashed = tmp_path / "crashed"
+        shutil.copytree(folder, crashed)
+        writer.execute("ROLLBACK")
+        writer.close()
+        assert (crashed / "mlflow.db-journal").stat().st_size
+        folder = crashed
+    assert read_where_nothing_can_be_written(folder) == expected
+
+
+def read_where_nothing_can_be_written(folder: Path) -> int:
+    """The number of params read by another program that sees this folder read-only."""
+    program = (
+        "import sys\n"
+        "from tests.stores.test_sqlite import read_everything\n"
+        "print(read_everything('sqlite:///' + sys.argv[1])[1])"
+    )
+    command = [sys.executable, "-c", program, str(folder / "mlflow.db")]
+    if os.geteuid() == 0:  # permissions do not stop root
+        mount = f'mount --bind "{folder}" "{folder}" && mount -o remount,ro,bind "{folder}" && exec "$@"'
+        command = ["unshare", "-m", "sh", "-c", mount, "sh", *command]
+        if not shutil.which("unshare") or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+            missing("no read-only folder: this root may not mount")
+    before = state(folder)
+    folder.chmod(0o555)
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    finally:
+        folder.chmod(0o755)
+    assert answer.returncode == 0, answer.stderr
+    assert state(folder)["mlflow.db"] == before["mlflow.db"]
+    assert state(folder)["."][1] == before["."][1]
+    return int(answer.stdout)
+
+
+def test_training_goes_on_while_a_history_is_being_read(database):
+    store = open_store(f"sqlite:///{database}")
+    run_ids = store.read_runs(Query()).column("run_id").to_pylist()
+    stream = store.read_metric_history(run_ids)
+    next(stream)
+    trainer = sqlite3.connect(database, timeout=0)
+    trainer.execute("UPDATE params SET value = 'changed'")
+    trainer.commit()
+    trainer.close()
+    stream.close()
+
+
+def test_a_connection_cannot_write(database):
+    store = open_store(f"sqlite:///{database}")
+    with pytest.raises(StoreUnreadable, match="readonly"), store._database.connected() as connection:
+        connection.sql.exec_driver_sql("DELETE FROM runs")
+
+
+# What is wrong with it
+
+
+def error_of(path: Path | str) -> StoreError:
+    with pytest.raises(StoreError) as caught:
+        read_everything(f"sqlite:///{path}")
+    assert caught.value.hint
+    return caught.value
+
+
+def test_a_missing_file_is_named_and_not_created(tmp_path):
+    error = error_of(tmp_path / "deep" / "no.db")
+    assert isinstance(error, StoreNotFound)
+    assert "no.db" in error.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_store_is_unreadable_and_left_alone(tmp_path, database):
+    (tmp_path / "empty.db").touch()
+    (tmp_path / "text.db").write_text("not a database, but long enough to be mistaken for one")
+    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE mine (x)").connection.close()
+    whole = database.read_bytes()
+    (tmp_path / "cut.db").write_bytes(whole[: len(whole) // 3])
+    before = state(tmp_path)
+    for name, word in {
+        "": "no file",
+        "empty.db": "empty",
+        "text.db": "no SQLite database",
+        "other.db": "no tables of MLflow",
+        "cut.db": "damaged",
+    }.items():
+        error = error_of(tmp_path / name)
+        assert isinstance(error, StoreUnreadable)
+        assert word in error.message
+    assert state(tmp_path) == before
+
+
+def test_a_database_in_memory_is_not_found():
+    assert isinstance(error_of(":memory:"), StoreNotFound)
+    assert isinstance(error_of(""), StoreNotFound)
+
+
+def test_a_lock_that_stays_is_a_sentence(database, monkeypatch):
+    monkeypatch.setattr(sqlite, "_SECONDS_TO_WAIT_FOR_A_LOCK", 0.2)
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    error = error_of(database)
+    other.close()
+    assert isinstance(error, StoreUnreachable)
+    assert "locked" in error.message
+
+
+def test_a_lock_that_goes_is_waited_for(database, content):
+    other = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(0.5, other.close)
+    release.start()
+    assert read_everything(f"sqlite:///{database}") == content
+    release.join()
+
+
+@pytest.mark.parametrize(
+    "name", ["with space.db", "a?b=c.db", "a#b.db", "100%.db", "%20.db", "naïve Ω🐙.db", "a&b'c;.db"]
+)
+def test_any_file_name(database, name, content, monkeypatch):
+    odd = database.parent / name
+    database.rename(odd)
+    assert read_everything(f"sqlite:///{odd}") == content
+    assert read_everything(str(odd)) == content
+    monkeypatch.chdir(odd.parent)
+    assert read_everything(f"sqlite:///{name}") == content
+    assert state(odd.parent)["."][1] == [name]
+
+
+def test_other_spellings_of_the_uri(database, content):
+    assert read_everything(f"sqlite+pysqlite:///{database}?timeout=5") == content
+    assert read_everything(f"sqlite:///{database.as_uri()}?mode=ro&uri=true") == content
+    assert read_everything(f"sqlite:///file:{database}?mode=rwc&uri=true") == content
+
+
+# Odd cells
+
+
+def test_odd_cells_are_named_and_the_run_stays(database):
+    store = open_store(f"sqlite:///{database}")
+    run = {row["run_name"]: row["run_id"] for row in store.read_runs(Query()).to_pylist()}["child 0"]
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    for statement in (
+        "UPDATE params SET value = CAST(x'666f6fff' AS TEXT) WHERE key = 'lr' AND run_uuid = ?",
+        "UPDATE latest_metrics SET step = 1.5 WHERE key = 'loss' AND run_uuid = ?",
+        "UPDATE latest_metrics SET value = 'abc' WHERE key = 'val/auc' AND run_uuid = ?",
+        "UPDATE metrics SET step = 1.5 WHERE key = 'loss' AND step = 1 AND run_uuid = ?",
+        "UPDATE runs SET end_time = 'tomorrow', status = NULL, user_id = x'ff' WHERE run_uuid = ?",
+        "INSERT INTO params VALUES ('surrogate', CAST(x'eda080' AS TEXT), ?)",
+    ):
+        connection.execute(statement, (run,))
+    connection.commit()
+    connection.close()
+
+    tables = store.read([run])
+    [row] = tables.runs.to_pylist()
+    assert (row["status"], row["end_time"], row["user_id"]) == (None, None, "\\xff")
+    params = {row["key"]: row["value"] for row in tables.params.to_pylist()}
+    assert params["lr"] == "foo\\xff"
+    assert params["surrogate"] == "\\xed\\xa0\\x80"
+    assert params["depth"] == "3"
+    metrics = {row["key"]: row for row in tables.metrics.to_pylist()}
+    assert metrics["loss"]["step"] == 1
+    assert metrics["val/auc"]["value"] is None
+    problems = {row["subject"]: row["reason"] for row in tables.problems.to_pylist() if row["run_id"] == run}
+    assert set(problems) == {
+        "end_time",
+        "user_id",
+        "value of param lr",
+        "value of param surrogate",
+        "step of metric loss",
+        "value of metric val/auc",
+    }
+    assert all(problems.values())
+    assert run in store.read_runs(Query()).column("run_id").to_pylist()
+    points = pa.Table.from_batches(store.read_metric_history([run], ["loss"]))
+    assert points.num_rows == 40
+
+
+def test_a_run_without_start_time_is_last(database):
+    connection = sqlite3.connect(database)
+    [run] = connection.execute("SELECT run_uuid FROM runs WHERE name = 'empty'").fetchone()
+    connection.execute("UPDATE runs SET start_time = NULL WHERE run_uuid = ?", (run,))
+    connection.commit()
+    connection.close()
+    assert open_store(f"sqlite:///{database}").read_runs(Query()).column("run_id")[-1].as_py() == run
+
+
+# Sizes
+
+
+def test_a_long_history_comes_in_bounded_batches(database):
+    store = open_store(f"sqlite:///{database}")
+    names = {row["run_name"]: row["run_id"] for row in store.read_runs(Query()).to_pylist()}
+    long, wide = names["empty"], names["running"]
+    connection = sqlite3.connect(database)
+    insert = "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, 0)"
+    connection.executemany(insert, (("loss", -step, step, long, step) for step in reversed(range(150_000))))
+    connection.executemany(insert, (("few", step, step, long, step) for step in range(10)))
+    connection.executemany(insert, ((f"m{k}", step, 0, wide, step) for k in range(10) for step in range(10_000)))
+    connection.commit()
+    connection.close()
+    batches = list(store.read_metric_history(list(names.values())))
+    assert max(batch.num_rows for batch in batches) <= 65_536
+    table = pa.Table.from_batches(batches, schema.METRIC_HISTORY)
+    counts = {(row["run_id"], row["key"]): 0 for row in table.group_by(["run_id", "key"]).aggregate([]).to_pylist()}
+    for run_id, key in zip(table.column("run_id").to_pylist(), table.column("key").to_pylist(), strict=True):
+        counts[run_id, key] += 1
+    assert counts[long, "loss"] == 150_000
+    assert counts[long, "few"] == 10
+    assert {counts[wide, f"m{k}"] for k in range(10)} == {10_000}
+    of_long = table.filter(pa.compute.equal(table.column("run_id"), long))
+    steps = of_long.filter(pa.compute.equal(of_long.column("key"), "loss")).column("step").to_pylist()
+    assert steps == list(range(150_000))
+
+
+def test_many_runs_are_read_in_the_order_asked_for(database):
+    connection = sqlite3.connect(database)
+    run_ids = [f"{number:032x}" for number in range(5_000)]
+    connection.executemany(
+        "INSERT INTO runs (run_uuid, name, lifecycle_stage, experiment_id, status) VALUES (?, ?, 'active', 1, 'FINISHED')",
+        [(run_id, f"run {run_id[-4:]}") for run_id in run_ids],
+    )
+    connection.executemany("INSERT INTO params VALUES ('lr', ?, ?)", [(run_id[-4:], run_id) for run_id in run_ids])
+    connection.commit()
+    connection.close()
+    wanted = run_ids[::-1]
+    tables = open_store(f"sqlite:///{database}").read([*wanted, "f" * 32])
+    assert list(tables.run_ids) == wanted
+    assert tables.params.column("run_id").to_pylist() == wanted
+    assert tables.params.column("value").to_pylist() == [run_id[-4:] for run_id in wanted]
+    assert tables.missing.column("run_id").to_pylist() == ["f" * 32]
+
+
+# Old schemas
+
+
+@pytest.mark.parametrize("version", REVISIONS)
+def test_an_old_schema_is_read_and_not_upgraded(tmp_path, version):
+    write_old_store(tmp_path / "old.db", version)
+    before = state(tmp_path)
+    store = open_store(f"sqlite:///{tmp_path / 'old.db'}")
+    assert store.read_schema_revision() == REVISIONS[version]
+    old, default = store.read_experiments().to_pylist()
+    assert (old["experiment_id"], old["run_count"], old["last_activity"]) == ("7", 2, 2050)
+    assert (default["name"], default["run_count"], default["last_activity"]) == ("Default", 0, None)
+    assert old["creation_time"] == (500 if version == "1.30.1" else None)
+    child, parent = store.read_runs(Query()).to_pylist()
+    assert (child["run_id"], child["parent_run_id"], child["run_name"]) == (CHILD, PARENT, None)
+    assert (parent["run_id"], parent["parent_run_id"], parent["run_name"]) == (PARENT, None, "the parent")
+    tables = store.read([PARENT, CHILD])
+    is_nan = version != "1.0.0"
+    assert [(row["key"], repr(row["value"]), row["step"], row["timestamp"]) for row in tables.metrics.to_pylist()] == [
+        (key, "nan" if nan and is_nan else repr(value), step, timestamp)
+        for key, (value, step, timestamp, nan) in sorted(LATEST.items())
+    ]
+    assert tables.params.num_rows == 1
+    assert tables.tags.num_rows == 2
+    assert tables.experiment_tags.num_rows == (0 if version == "1.0.0" else 1)
+    assert tables.datasets.num_rows == tables.logged_models.num_rows == tables.problems.num_rows == 0
+    assert sum(batch.num_rows for batch in store.read_metric_history([CHILD])) == len(POINTS)
+    assert store.read_runs(Query(filter="metrics.loss = 1.0 AND params.lr = '0.1'")).num_rows == 1
+    assert state(tmp_path) == before
