@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from qualia_lab.client import mlflow_client
     from qualia_lab.errors import QualiaLabError
     from qualia_lab.explorer import ArtifactExplorer
     from qualia_lab.generator import NotebookGenerator
-    from qualia_lab.client import mlflow_client
     from qualia_lab.runs import load_runs
     from qualia_lab.selection import Query, Selection
     from qualia_lab.stores.open import open_store

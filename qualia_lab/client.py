@@ -73,7 +73,7 @@ def what_opening_changes(tracking_uri: str) -> str | None:
     newest = _newest_revision()
     if found != newest:
         was = found or "an unknown one"
-        return f"it would migrate the database from schema {was} to {newest}, which an older MLflow cannot open any more"
+        return f"it would migrate the database from schema {was} to {newest}, which older MLflow cannot open any more"
     return "it would write a Default experiment into the empty database" if empty else None
 
 

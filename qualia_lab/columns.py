@@ -14,8 +14,8 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PLAIN = {pa.string(): str, pa.int64(): int, pa.float64(): float}
-_TAKEN = {str: {str}, int: {int}, float: {float, int}}
+_PLAIN: dict[pa.DataType, type] = {pa.string(): str, pa.int64(): int, pa.float64(): float}
+_TAKEN: dict[type, set[type]] = {str: {str}, int: {int}, float: {float, int}}
 
 
 def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

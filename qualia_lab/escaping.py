@@ -11,7 +11,7 @@ _PUNCTUATION = re.compile(r"[!-+.:-@\[-`{-~]")  # all of ASCII but , - and /, wh
 
 
 def visible(text: str) -> str:
-    """The text with control, bidirectional, format and unpaired surrogate characters spelled out as `\\uXXXX`.
+    """The text with control, bidirectional, format and unpaired surrogate characters spelled out by their code.
 
     Line breaks and tabs stay. Everything a person could read stays as it is.
     """

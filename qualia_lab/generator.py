@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.analysis.direction import find_primary_metric, greater_is_better
+from qualia_lab.analysis.direction import direction_of, find_primary_metric
 from qualia_lab.errors import (
     EmptyStore,
     FilterError,
@@ -242,7 +242,7 @@ def _metric_and_direction(by: str | None, *, known_order: Sequence[str]) -> tupl
     metric, colon, word = by.rpartition(":")
     if colon and word in ("max", "min"):
         return metric, word == "max"
-    direction = greater_is_better(by)
+    direction = direction_of(by)
     if direction is None:
         raise FilterError(
             f"Whether more of {one_line(by, 100)} is better cannot be told from its name.",

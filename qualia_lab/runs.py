@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab import schema
-from qualia_lab.analysis.direction import find_primary_metric, greater_is_better
+from qualia_lab.analysis.direction import direction_of, find_primary_metric
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.origins import differing, origins
 from qualia_lab.analysis.relations import rank_correlations
@@ -36,14 +36,22 @@ if TYPE_CHECKING:
 _STATUS_SIGNS = {"FINISHED": "✓", "FAILED": "✗", "KILLED": "✗", "RUNNING": "…", "SCHEDULED": "…"}
 
 
-def load_runs(tracking_uri: str, run_ids: Sequence[str]) -> Runs:
+def load_runs(
+    tracking_uri: str,
+    run_ids: Sequence[str],
+    *,
+    primary_metric: str | None = None,
+    greater_is_better: bool | None = None,
+) -> Runs:
     """Read runs, all at once; those that are missing or damaged are named in the result, and the rest is there.
 
     tracking_uri: as in MLflow, or a path. Where it lacks a password, the one of MLFLOW_TRACKING_URI is used if that
-    is the same URI otherwise. Raises a StoreError when the store itself cannot be read.
+    is the same URI otherwise.
+    primary_metric, greater_is_better: by default what the experiments' tags say, else by the metrics' names.
+    Raises a StoreError when the store itself cannot be read.
     """
     store = _open(tracking_uri)
-    return Runs(store, store.read(list(run_ids)))
+    return Runs(store, store.read(list(run_ids)), primary_metric, greater_is_better)
 
 
 def _open(tracking_uri: str) -> TrackingStore:
@@ -66,16 +74,24 @@ class Runs:
     draw read what they need when they are called. `tables` are the tidy Arrow tables behind it all.
     """
 
-    def __init__(self, store: TrackingStore, tables: RunTables) -> None:
+    def __init__(
+        self,
+        store: TrackingStore,
+        tables: RunTables,
+        primary_metric: str | None = None,
+        greater_is_better: bool | None = None,
+    ) -> None:
         self.tables = tables
         self._store = store
         self._labels = _labels(tables)
-        self.primary_metric, self._greater_is_better = find_primary_metric(
-            take_inventory(tables), tables.experiment_tags
-        )
+        found, better = find_primary_metric(take_inventory(tables), tables.experiment_tags)
+        self.primary_metric = primary_metric or found
+        if greater_is_better is None:
+            greater_is_better = better if self.primary_metric == found else direction_of(self.primary_metric or "")
+        self.greater_is_better = greater_is_better
 
     def __len__(self) -> int:
-        return self.tables.runs.num_rows
+        return len(self.tables.run_ids)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tables.run_ids)
@@ -133,7 +149,7 @@ class Runs:
 
         Points of one run and key stand together, by step.
         """
-        frame = self._history(keys).to_pandas()
+        frame: pd.DataFrame = self._history(keys).to_pandas()
         frame.insert(0, "run", frame["run_id"].map(self._labels))
         frame["timestamp"] = _datetimes(frame["timestamp"])
         return frame
@@ -279,7 +295,7 @@ class Runs:
     # --- Within -----------------------------------------------------------------------------------------------------
 
     def _better(self, metric: str) -> bool | None:
-        return self._greater_is_better if metric == self.primary_metric else greater_is_better(metric)
+        return self.greater_is_better if metric == self.primary_metric else direction_of(metric)
 
     def _history(self, keys: str | Sequence[str] | None) -> pa.Table:
         wanted = [keys] if isinstance(keys, str) else keys
@@ -296,7 +312,7 @@ class Runs:
         runs = self.tables.runs
         named = [
             run_id
-            for run_id, name in zip(runs.column("run_id").to_pylist(), runs.column("run_name").to_pylist(), strict=True)
+            for run_id, name in zip(self.tables.run_ids, runs.column("run_name").to_pylist(), strict=True)
             if run in (name, self._labels[run_id])
         ]
         if len(named) == 1:
@@ -319,7 +335,7 @@ class Runs:
         """A tidy table as a row per run, in the runs' order, and a column per key."""
         import pandas as pd
 
-        frame = tidy.select(["run_id", "key", "value"]).to_pandas()
+        frame: pd.DataFrame = tidy.select(["run_id", "key", "value"]).to_pandas()
         wide = frame.drop_duplicates(["run_id", "key"]).pivot(index="run_id", columns="key", values="value")  # noqa: PD010
         wide = wide.reindex(self.tables.run_ids)
         wide.index = pd.Index([self._labels[run_id] for run_id in wide.index], name="run")

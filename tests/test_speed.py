@@ -24,8 +24,7 @@ COMMAND = [
 IMPORT = [sys.executable, "-c", "import mlflow"]
 SEARCH = [
     *(sys.executable, "-c"),
-    "import mlflow, os; mlflow.set_tracking_uri(os.environ['MLFLOW_TRACKING_URI']);"
-    f"assert len(mlflow.search_runs(experiment_names=['sweep'], max_results=50000)) == {RUNS}",
+    f"import mlflow; assert len(mlflow.search_runs(experiment_names=['sweep'], max_results=50000)) == {RUNS}",
 ]
 
 

@@ -27,7 +27,7 @@ _WORD = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])")
 _HELD_OUT = (re.compile(r"val|valid|validation|dev|eval|cv"), re.compile(r"test|holdout|oof"))
 
 
-def greater_is_better(metric: str) -> bool | None:
+def direction_of(metric: str) -> bool | None:
     """Whether more is better, by the words of the metric's name; None when they do not say.
 
     The last telling word decides: `accuracy_loss` is a loss.
@@ -52,12 +52,12 @@ def find_primary_metric(inventory: Inventory, experiment_tags: pa.Table) -> tupl
     named = _tagged(experiment_tags, NAME_TAG)
     if named in metrics:
         said = _tagged(experiment_tags, GREATER_TAG)
-        direction = greater_is_better(named) if said is None else said.strip().lower() == "true"
+        direction = direction_of(named) if said is None else said.strip().lower() == "true"
         return named, direction
     if not metrics:
         return None, None
     best = min(metrics.values(), key=lambda metric: _rank(metric, inventory.run_count))
-    return best.key, greater_is_better(best.key)
+    return best.key, direction_of(best.key)
 
 
 def _tagged(experiment_tags: pa.Table, key: str) -> str | None:
@@ -70,5 +70,5 @@ def _rank(metric: MetricCount, run_count: int) -> tuple[int, bool, int, int, str
     """Lower is preferred; the name last, so that the choice never depends on an order of reading."""
     words = [word.lower() for word in _WORD.split(metric.key)]
     held_out = next((place for place, known in enumerate(_HELD_OUT) if any(map(known.fullmatch, words))), 2)
-    kind = {True: 0, False: 1, None: 2}[greater_is_better(metric.key)]
+    kind = {True: 0, False: 1, None: 2}[direction_of(metric.key)]
     return (-round(4 * metric.runs / run_count), metric.values < 2 < run_count, held_out, kind, metric.key)

@@ -114,7 +114,7 @@ def _kernel_of_this_interpreter() -> Any:
     from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec
 
-    class Kernel(AsyncKernelManager):  # type: ignore[misc]
+    class Kernel(AsyncKernelManager):
         """ipykernel under `sys.executable`."""
 
         def __init__(self, **kwargs: Any) -> None:
@@ -132,15 +132,15 @@ def _kernel_of_this_interpreter() -> Any:
 
 def _failure(notebook: Any, error: Exception, path: Path, timeout: float) -> ExecutionFailed:
     """What happened, in which cell, with its source."""
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
     place, cell = _failed_cell(notebook)
     if isinstance(error, CellTimeoutError):
         what = f"ran longer than {timeout:g} seconds"
-    elif isinstance(error, DeadKernelError):
-        what = "killed its kernel"
-    else:
+    elif isinstance(error, CellExecutionError):
         what = f"raised {one_line(f'{error.ename}: {error.evalue}', 300)}"
+    else:
+        what = "killed its kernel"
     source = "".join(f"\n    {one_line(line, 110)}" for line in cell.source.splitlines()[:12])
     return ExecutionFailed(
         f"Cell {place} of {path} {what}:{source}",

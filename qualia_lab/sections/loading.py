@@ -5,7 +5,7 @@ from __future__ import annotations
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _SOURCE = """\
-runs = load_runs(TRACKING_URI, RUN_IDS)
+runs = load_runs(TRACKING_URI, RUN_IDS, primary_metric=PRIMARY_METRIC, greater_is_better=GREATER_IS_BETTER)
 runs"""
 
 

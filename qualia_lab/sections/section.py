@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from qualia_lab.analysis.direction import greater_is_better
+from qualia_lab.analysis.direction import direction_of
 from qualia_lab.analysis.groups import is_seed_like
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Brief:
             self.inventory.model_metrics,
             key=lambda metric: (
                 metric.key != primary,
-                greater_is_better(metric.key) is None,  # a score or a loss before the likes of an epoch or an lr
+                direction_of(metric.key) is None,  # a score or a loss before the likes of an epoch or an lr
                 -metric.runs,
                 not metric.stepped,
                 metric.key,

@@ -212,7 +212,8 @@ class _KeptArtifacts:
         if row is None or row["file"] is None:
             raise StoreUnreadable(row["note"] if row else f"There is no artifact {path}.", "")
         with (self._folder / row["file"]).open("rb") as file:
-            return file.read(limit)
+            data: bytes = file.read(limit)
+        return data
 
 
 def _in_order(runs: pa.Table, run_ids: Iterable[str]) -> pa.Table:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from qualia_lab.analysis.direction import find_primary_metric, greater_is_better
+from qualia_lab.analysis.direction import direction_of, find_primary_metric
 from qualia_lab.analysis.groups import group_runs, is_seed_like
 from qualia_lab.analysis.origins import differing, origins
 from qualia_lab.analysis.relations import rank_correlations
@@ -26,11 +26,19 @@ def runs_with(rows):
         runs=table_of(RUNS, [{"run_id": i, "experiment_id": "1"} for i in ids]),
         params=table_of(
             PARAMS,
-            [{"run_id": i, "key": k, "value": v} for i, (params, _) in zip(ids, rows) for k, v in params.items()],
+            [
+                {"run_id": i, "key": k, "value": v}
+                for i, (params, _) in zip(ids, rows, strict=True)
+                for k, v in params.items()
+            ],
         ),
         metrics=table_of(
             METRICS,
-            [{"run_id": i, "key": k, "value": v} for i, (_, metrics) in zip(ids, rows) for k, v in metrics.items()],
+            [
+                {"run_id": i, "key": k, "value": v}
+                for i, (_, metrics) in zip(ids, rows, strict=True)
+                for k, v in metrics.items()
+            ],
         ),
     )
 
@@ -58,14 +66,21 @@ def test_runs_alike_but_for_the_seed_are_one_group_with_students_interval():
 
 
 def test_a_run_that_diverged_is_counted_and_not_averaged():
-    rows = [({"seed": "1"}, {"auc": 0.5}), ({"seed": "2"}, {"auc": math.nan}), ({"seed": "3"}, {"auc": 1.7976931348623157e308})]
+    rows = [
+        ({"seed": "1"}, {"auc": 0.5}),
+        ({"seed": "2"}, {"auc": math.nan}),
+        ({"seed": "3"}, {"auc": 1.7976931348623157e308}),
+    ]
     (group,) = group_runs(runs_with(rows), "auc")
     assert (len(group.run_ids), group.values, group.mean) == (3, (0.5,), 0.5)
 
 
 def test_the_rank_correlation_is_that_of_pandas_and_few_runs_are_refused():
     generator = random.Random(1)
-    rows = [({"lr": str(x := generator.choice([1, 2, 3, 10])), "kind": "a"}, {"auc": x + generator.random() * 5}) for _ in range(30)]
+    rows = [
+        ({"lr": str(x := generator.choice([1, 2, 3, 10])), "kind": "a"}, {"auc": x + generator.random() * 5})
+        for _ in range(30)
+    ]
     (found,) = rank_correlations(runs_with(rows), "auc")
     frame = pd.DataFrame([(float(params["lr"]), metrics["auc"]) for params, metrics in rows])
     assert found.rho == pytest.approx(frame.corr("spearman").iloc[0, 1])
@@ -82,14 +97,17 @@ def test_the_rank_correlation_is_that_of_pandas_and_few_runs_are_refused():
     ],
 )  # fmt: skip
 def test_the_direction_of_a_metric_is_told_by_its_name(name, better):
-    assert greater_is_better(name) is better
+    assert direction_of(name) is better
 
 
 def test_the_primary_metric_is_what_the_tags_say_and_else_the_best_by_name():
     tables = runs_with([({}, {"train_loss": 1.0, "val_auc": 0.5, "foo": 3.0, "system/cpu": 9.0})] * 2)
     inventory = take_inventory(tables)
     assert find_primary_metric(inventory, tables.experiment_tags) == ("val_auc", True)
-    tags = [("mlflow.experiment.primaryMetric.name", "foo"), ("mlflow.experiment.primaryMetric.greaterIsBetter", "False")]
+    tags = [
+        ("mlflow.experiment.primaryMetric.name", "foo"),
+        ("mlflow.experiment.primaryMetric.greaterIsBetter", "False"),
+    ]
     tagged = table_of(EXPERIMENT_TAGS, [{"experiment_id": "1", "key": k, "value": v} for k, v in tags])
     assert find_primary_metric(inventory, tagged) == ("foo", False)
     nothing = runs_with([({}, {})])

@@ -13,8 +13,7 @@ from qualia_lab.errors import TemplateError
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.plan import plan_notebook
-from qualia_lab.notebook.template import parse_percent, read_template
-from qualia_lab.notebook.template import Template
+from qualia_lab.notebook.template import Template, parse_percent, read_template
 from qualia_lab.schema import EXPERIMENTS, METRICS, PARAMS, RUNS
 from qualia_lab.sections import SECTIONS
 from qualia_lab.sections.section import RUNS_SHOWN
@@ -27,9 +26,7 @@ def some_runs(count: int, *, params=True, metrics=True, steps=True, name="churn"
     ids = [f"{place:032x}" for place in range(count)]
     return run_tables(
         experiments=table_of(EXPERIMENTS, [{"experiment_id": "1", "name": name, "lifecycle_stage": "active"}]),
-        runs=table_of(
-            RUNS, [{"run_id": i, "experiment_id": "1", "run_name": text, "status": "FINISHED"} for i in ids]
-        ),
+        runs=table_of(RUNS, [{"run_id": i, "experiment_id": "1", "run_name": text, "status": "FINISHED"} for i in ids]),
         params=table_of(
             PARAMS,
             [
@@ -99,9 +96,7 @@ def test_planning_is_pure_and_the_bytes_are_too():
 def test_no_text_of_a_store_is_in_a_code_cell_outside_the_parameters(name, text):
     tables = some_runs(2, name=name, text=text)
     selection = Selection("sqlite:///a.db", tables.run_ids, (name,), f"params.kind = {text!r}")
-    plan = plan_notebook(
-        read_template("observe"), selection, take_inventory(tables), title=name, written="2026-11-23"
-    )
+    plan = plan_notebook(read_template("observe"), selection, take_inventory(tables), title=name, written="2026-11-23")
     harmless = planned(some_runs(2))
     by_key = {cell.key: cell.source for cell in harmless.cells if cell.kind == "code"}
     for cell in plan.cells:

@@ -81,7 +81,7 @@ def test_an_unknown_template_is_answered_with_what_there_is(name, said, tmp_path
     assert said in str(error.value)
 
 
-@pytest.mark.parametrize("text", ['# %% section=title\n', '# %% section=3\n', '# %% tags="one"\n'])
+@pytest.mark.parametrize("text", ["# %% section=title\n", "# %% section=3\n", '# %% tags="one"\n'])
 def test_options_that_are_no_json_are_refused(text):
     with pytest.raises(TemplateError):
         parse_percent(text)
