@@ -58,9 +58,10 @@ def edge(value: float, axis: Axis, *, greater_is_better: bool | None) -> float:
     return axis.limits[1] if upper else axis.limits[0]
 
 
-def named_axis(label: str, names: Sequence[str], *, downwards: bool = False) -> Axis:
-    """An axis with a name at each of the positions 0, 1, 2, ..."""
-    ends = (-0.6, len(names) - 0.4)
+def named_axis(label: str, names: Sequence[str], *, downwards: bool = False, room: int = 1) -> Axis:
+    """An axis with a name at each of the positions 0, 1, 2, ...; `room` is for how many names there is at least."""
+    spare = max(0, room - len(names)) / 2
+    ends = (-0.6 - spare, len(names) - 0.4 + spare)
     ticks = tuple((float(position), name) for position, name in enumerate(names))
     return Axis(label, (ends[1], ends[0]) if downwards else ends, ticks=ticks)
 

@@ -104,7 +104,7 @@ def _groups(groups: Sequence[Group], names: Mapping[str, str], param: str, y_axi
         )
         x = position + _spread(len(group.run_ids))
         marks.append(Points(x, np.array(group.metric), (DATA,), texts=texts, opacity=_opacity(len(x)), size=7))
-    return Panel(named_axis(param, ticks), y_axis, tuple(marks))
+    return Panel(named_axis(param, ticks, room=5), y_axis, tuple(marks))
 
 
 def _spread(count: int) -> Numbers:

@@ -14,8 +14,9 @@ TAGS = frozenset((
 ))  # fmt: skip
 STYLES = frozenset((
     "color", "background-color", "opacity", "font-family", "font-size", "font-style", "font-weight",
-    "text-align", "text-decoration", "vertical-align", "white-space",
+    "text-align", "text-decoration", "vertical-align", "white-space", "overflow-wrap",
     "width", "min-width", "max-width", "margin-left", "padding-left", "border-bottom",
+    "display", "flex-wrap", "gap", "align-items",
 ))  # fmt: skip
 _UNSHOWN = re.compile(r"(?is)<(script|style|template|title)\b.*?(</\1\s*>|\Z)")
 _DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
