@@ -9,10 +9,11 @@ Nothing is followed out of the store, nothing but regular files is opened, and e
 from __future__ import annotations
 
 import os
+import re
 import stat
 from typing import TYPE_CHECKING
 
-from qualia_lab.stores.values import decoded, integer, number
+from qualia_lab.stores.values import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 _LONGEST_VALUE = 4 << 20
 _LONGEST_LINE = 4096
 _CHUNK = 1 << 20
+_POINT = re.compile(
+    rb"\s*([+-]?[0-9]{1,19})\s+"
+    rb"([+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf|infinity))"
+    rb"(?:\s+([+-]?[0-9]{1,19})(?:\s.*)?)?\s*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
 _DEEPEST_KEY = 40
 _DEEPEST_YAML = 20  # the parser's time grows with the square of the depth
 
@@ -206,14 +213,13 @@ def parse_point(line: bytes) -> Point | None:
 
     MLflow 1.0 wrote no step; a metric of a dataset has the dataset's name and digest behind it.
     """
-    parts = decoded(line).split()
-    if len(parts) < 2:
+    found = _POINT.match(line)
+    if found is None:
         return None
-    try:
-        timestamp, value, step = integer(parts[0]), number(parts[1]), integer(parts[2]) if len(parts) > 2 else 0
-    except ValueError:
+    timestamp, step = int(found[1]), int(found[3] or 0)
+    if not -(2**63) <= min(timestamp, step) <= max(timestamp, step) < 2**63:
         return None
-    return None if timestamp is None or step is None else (step, timestamp, value)
+    return (step, timestamp, float(found[2]))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
