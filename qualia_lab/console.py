@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.5  # seconds before a progress bar is worth its flicker
 
+_SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN")
+
 _uris: list[TrackingUri] = []
 _debug = False
 
@@ -47,6 +49,8 @@ def run(command: Callable[[], object]) -> NoReturn:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what a library tells its programmers is not for who runs a command
     keep_secrets_of(os.environ.get("MLFLOW_TRACKING_URI", ""), *sys.argv[1:])
+    secrets = tuple(filter(None, (os.environ.get(name) for name in _SECRET_VARIABLES)))
+    _uris.append(TrackingUri(safe="", full="", secrets=secrets))
     sys.exit(_exit_code_of(command))
 
 

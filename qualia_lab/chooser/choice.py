@@ -1,4 +1,4 @@
-"""What an answer to a list means: numbers, all of it, one of its names, or text to narrow it by."""
+"""What an answer to a list means: numbers, all of it, or text to narrow it by."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 _NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 
 
-def parse_choice(text: str, items: Sequence[str]) -> tuple[int, ...] | str:
-    """The positions in `items` (from 0, in the order they were named, each once) that an answer chooses.
+def parse_choice(text: str, count: int) -> tuple[int, ...] | str:
+    """The positions that an answer chooses in a list of `count` items: from 0, in the order named, each once.
 
-    `1,3-5` are numbers from 1; `all` is every item; the whole name of one item is that item. Anything else is text
-    to narrow the list by, and is returned without its leading `/`, which makes text of what looks like numbers.
+    `1,3-5` are numbers from 1; `all` is every item. Anything else is text to narrow the list by, and is returned
+    without its leading `/`, which makes text of what looks like numbers.
 
     Raises SelectionError when a number is not in the list.
     """
@@ -25,19 +25,17 @@ def parse_choice(text: str, items: Sequence[str]) -> tuple[int, ...] | str:
     if answer.startswith("/"):
         return answer[1:].strip()
     if answer.lower() == "all":
-        return tuple(range(len(items)))
+        return tuple(range(count))
     parts = re.sub(r"\s*-\s*", "-", answer.replace(",", " ")).split()
     if parts and all(_NUMBERS.fullmatch(part) for part in parts):
-        return _positions(parts, len(items))
-    if list(items).count(answer) == 1:
-        return (list(items).index(answer),)
+        return _positions(parts, count)
     return answer
 
 
 def narrow(text: str, items: Sequence[str]) -> tuple[int, ...]:
-    """The positions of the items that hold every word of the text, whatever the case."""
-    words = text.casefold().split()
-    return tuple(index for index, item in enumerate(items) if all(word in item.casefold() for word in words))
+    """The positions of the items that hold the text, whatever the case."""
+    wanted = text.casefold()
+    return tuple(index for index, item in enumerate(items) if wanted in item.casefold())
 
 
 def _positions(parts: Sequence[str], count: int) -> tuple[int, ...]:

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 
 class Listing(Protocol):
-    """What `choose_from` shows: for each item a name and the text it is found by."""
+    """What `choose_from` shows: items, each with the text it is found by."""
 
-    names: list[str]
     texts: list[str]
 
     def show(self, positions: Sequence[int]) -> None:

@@ -99,7 +99,7 @@ def notebook_path(path: Path) -> Path:
 
 def choose_from(listing: Listing, default: str) -> tuple[int, ...]:
     """Show a list and ask until the answer chooses items of it; text narrows the list, `/` alone shows it whole."""
-    matching = tuple(range(len(listing.names)))
+    matching = tuple(range(len(listing.texts)))
     show = True
     while True:
         if show:
@@ -109,7 +109,7 @@ def choose_from(listing: Listing, default: str) -> tuple[int, ...]:
         answer = console.ask("     1,3-5, all, or text to narrow", default=default)
         show = False
         try:
-            choice = parse_choice(answer, [listing.names[position] for position in matching])
+            choice = parse_choice(answer, len(matching))
         except SelectionError as error:
             console.complain(error)
             continue

@@ -43,6 +43,9 @@ def command(tracking_uri: str | None, deleted: bool, data_format: str | None) ->
                 console.Column("runs", right=True),
                 console.Column("last activity"),
             ],
-            [(row["name"], row["experiment_id"], f"{row['run_count']:,}", age(row["last_activity"])) for row in rows],
+            [
+                (row["name"] or "", row["experiment_id"], f"{row['run_count']:,}", age(row["last_activity"]))
+                for row in rows
+            ],
         )
         console.say(f"{counted(len(rows), 'experiment')} in {store.uri}")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from qualia_lab.chooser.choice import narrow, parse_choice
 from qualia_lab.errors import SelectionError
 
-TEN = [f"run-{number}" for number in range(1, 11)]
+TEN = 10
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,6 @@ TEN = [f"run-{number}" for number in range(1, 11)]
         ("2,", (1,)),
         ("all", tuple(range(10))),
         ("ALL", tuple(range(10))),
-        ("run-7", (6,)),
     ],
 )
 def test_numbers_ranges_all_and_whole_names_choose(answer, chosen):
@@ -53,32 +52,25 @@ def test_a_number_that_is_not_there_is_refused_with_what_is(answer):
     assert len(str(refused.value)) < 250
 
 
-def test_a_name_that_two_items_have_narrows():
-    assert parse_choice("a", ["a", "b", "a"]) == "a"
-
-
 @given(st.lists(st.integers(1, 50), min_size=1), st.sampled_from([",", ", ", " ", " , "]))
 def test_every_number_is_its_own_item_in_the_order_it_was_named(numbers, between):
-    items = [f"item {number}" for number in range(1, 51)]
-    chosen = parse_choice(between.join(map(str, numbers)), items)
+    chosen = parse_choice(between.join(map(str, numbers)), 50)
     assert chosen == tuple(number - 1 for number in dict.fromkeys(numbers))
 
 
-@given(st.text(), st.lists(st.text(min_size=1), max_size=8))
-def test_any_answer_is_positions_text_or_one_refusal(answer, items):
+@given(st.text() | st.text("0123456789,- "), st.integers(0, 20))
+def test_any_answer_is_positions_text_or_one_refusal(answer, count):
     try:
-        choice = parse_choice(answer, items)
+        choice = parse_choice(answer, count)
     except SelectionError:
         return
     if isinstance(choice, tuple):
-        assert all(0 <= position < len(items) for position in choice)
+        assert all(0 <= position < count for position in choice)
         assert len(set(choice)) == len(choice)
 
 
 @given(st.text(), st.lists(st.text(), max_size=8))
-def test_narrowing_keeps_order_and_only_what_has_every_word(text, items):
+def test_narrowing_keeps_order_and_only_what_has_the_text(text, items):
     positions = narrow(text, items)
     assert list(positions) == sorted(positions)
-    for position, item in enumerate(items):
-        has_all = all(word in item.casefold() for word in text.casefold().split())
-        assert (position in positions) == has_all
+    assert [items[position] for position in positions] == [item for item in items if text.casefold() in item.casefold()]

@@ -127,6 +127,12 @@ def test_no_secret_of_a_tracking_uri_is_said(how, where):
     assert "db.example.org" in done.stderr
 
 
+def test_no_secret_of_the_environment_is_said():
+    done = run("raise ValueError('token s3cr3t')", env={"MLFLOW_TRACKING_TOKEN": "s3cr3t"})
+    assert "ValueError: token ***" in done.stderr
+    assert "s3cr3t" not in done.stderr
+
+
 def test_a_terminal_without_unicode_is_no_reason_to_fail():
     done = run("console.say('✅ 日本')\nconsole.show('Ω')\nconsole.table([console.Column('…')], [('日本',)])\nconsole.say(str(console.can_show('✅')))",
                env={"PYTHONIOENCODING": "ascii"})  # fmt: skip

@@ -47,6 +47,7 @@ def test_four_questions_and_their_defaults(terminal, sqlite_sample, tmp_path):
     answer(process, f"from MLFLOW_TRACKING_URI [sqlite:///{sqlite_sample}]: ", "")
     process.expect("2/4")
     answer(process, LIST, "churn")
+    answer(process, LIST, "")
     process.expect("3/4")
     answer(process, LIST, "")
     assert "✅" in process.before
@@ -87,6 +88,7 @@ def test_wrong_answers_are_named_and_asked_again(terminal, sqlite_sample, tmp_pa
 def test_text_narrows_and_all_is_all_that_is_left(terminal, sqlite_sample, tmp_path):
     process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}")
     answer(process, LIST, "churn")
+    answer(process, LIST, "1")
     answer(process, LIST, "child")
     process.expect(
         "child 2(.*)child 0",
@@ -122,7 +124,7 @@ def test_more_than_two_hundred_runs_are_asked_about_and_listed_thirty_at_a_time(
     process = terminal("--tracking-uri", many_runs)
     answer(process, LIST, "")
     process.expect("showing 30 of 210; type text to narrow")
-    answer(process, LIST, "/number 20")
+    answer(process, LIST, "number 20")
     answer(process, LIST, "1-2")
     process.expect("2 runs of many")
     answer(process, FILE, "n")
