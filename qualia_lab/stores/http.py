@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -206,15 +207,21 @@ class HttpStore:
             )
 
     def _search(
-        self, experiment_ids: Sequence[str], view: View, condition: str = "", order_by: Sequence[str] = ()
+        self,
+        experiment_ids: Sequence[str],
+        view: View,
+        condition: str = "",
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
     ) -> Iterator[Json]:
-        """The runs of some experiments, page by page."""
-        body: Json = {"experiment_ids": list(experiment_ids), "run_view_type": _VIEWS[view], "max_results": _PAGE}
+        """The runs of some experiments, page by page, up to the limit."""
+        page = _PAGE if limit is None else min(_PAGE, limit)
+        body: Json = {"experiment_ids": list(experiment_ids), "run_view_type": _VIEWS[view], "max_results": page}
         if condition:
             body["filter"] = condition
         if order_by:
             body["order_by"] = list(order_by)
-        yield from self._pages("POST", "runs/search", body, "runs")
+        yield from islice(self._pages("POST", "runs/search", body, "runs"), limit)
 
     def _search_all(
         self, experiment_ids: Sequence[str], view: View, condition: str, order_by: Sequence[str], limit: int | None
@@ -222,8 +229,7 @@ class HttpStore:
         """The runs of any number of experiments; of each portion of them no more than the limit."""
 
         def ask(portion: list[str]) -> list[Json]:
-            found = self._search(portion, view, condition, order_by)
-            return [run for run, _ in zip(found, range(limit), strict=False)] if limit else list(found)
+            return list(self._search(portion, view, condition, order_by, limit))
 
         portions = _portions(list(experiment_ids), _EXPERIMENTS_PER_QUESTION)
         return [run for found in in_parallel(ask, portions, 4) for run in found]
