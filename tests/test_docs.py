@@ -1,0 +1,269 @@
+"""The documentation is run: its commands at a terminal, its Python, its filters; and what it shows is what comes out.
+
+    ```console     commands after `$ `, then what they show; after a failing one, `$ echo $?`. `...` is any text.
+    ```python      run in one namespace per document; with `file=NAME` written to that file instead.
+    ```output      what the Python before it printed.
+
+Blocks of other kinds (`text`, `sh`, `toml`) are not run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from qualia_lab import NotebookGenerator, Query, errors
+from qualia_lab.cli.main import COMMANDS
+from qualia_lab.notebook.template import read_template
+from qualia_lab.scripts.create_demo_runs import create_demo_runs
+from qualia_lab.sections import SECTIONS
+
+from .browser import find_chromium
+from .conftest import missing
+
+CHECKOUT = Path(__file__).parents[1]
+GUIDE = CHECKOUT / "docs/observational_notebooks.md"
+QUICK_START = CHECKOUT / "docs/quick_start_observational_notebooks.md"
+README = CHECKOUT / "README.md"
+PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), CHECKOUT / "notebooks/README.md"]
+PICTURE = CHECKOUT / "docs/images/notebook.png"
+
+# The folder in which the documents say that they are.
+HOME = "/home/ana/churn"
+
+BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def environment():
+    """Of a person who has installed the package and set nothing."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTHONPATH"))}
+    return clean | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "TERM": "xterm",
+        "NO_COLOR": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+    }
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A folder in which `create-demo-runs` has run."""
+    folder = tmp_path_factory.mktemp("demo")
+    subprocess.run(["create-demo-runs"], cwd=folder, env=environment(), check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def readme(demo, tmp_path_factory):
+    """The folder in which everything in the README was run."""
+    return run_document(README, demo, tmp_path_factory.mktemp("readme"))
+
+
+def run_document(document, demo, folder):
+    """Run every block of a document in a folder that has the demo's runs; the folder."""
+    if demo is not None:
+        shutil.copy(demo / "mlflow.db", folder)
+    names = {}
+    printed = ""
+    exit_code = 0
+    with contextlib.chdir(folder):
+        for kind, file, text in BLOCK.findall(document.read_text(encoding="utf-8")):
+            if file:
+                Path(file).parent.mkdir(parents=True, exist_ok=True)
+                Path(file).write_text(text, encoding="utf-8")
+            elif kind == "console":
+                exit_code = run_console(text, folder, exit_code)
+            elif kind == "python":
+                with contextlib.redirect_stdout(io.StringIO()) as out:
+                    exec(compile(text, f"{document.name}: {text.splitlines()[0]}", "exec"), names)
+                printed = out.getvalue()
+            elif kind == "output":
+                assert_shown(text, printed, folder, document.name)
+    assert exit_code == 0, f"the last command of {document.name} failed"
+    return folder
+
+
+def run_console(text, folder, exit_code):
+    """Run the commands of a block and compare what they show; the exit code of the last."""
+    for step in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, expected = re.fullmatch(r"((?:[^\n]*\\\n)*[^\n]*\n)(.*)", step, re.DOTALL).groups()
+        assert exit_code == 0 or command == "echo $?\n", f"before `{command}` a command failed, and nothing says so"
+        # A question ends in `[default]: `, and what stands behind it was typed.
+        answers = re.findall(r"^.*\]:(.*)$", expected, re.MULTILINE)
+        shown, exit_code = at_a_terminal(f"(exit {exit_code}); {command}", answers, folder)
+        assert_shown(expected, shown, folder, command)
+    return exit_code
+
+
+def at_a_terminal(command, answers, folder):
+    """What a terminal of 110 columns shows in the end, and the exit code."""
+    pexpect = pytest.importorskip("pexpect")
+    log = io.StringIO()
+    child = pexpect.spawn(
+        "bash", ["-c", command], cwd=folder, env=environment(), dimensions=(50, 110), encoding="utf-8", timeout=120
+    )
+    child.logfile_read = log
+    for answer in answers:
+        child.expect(r"\]: $")
+        child.sendline(answer.strip())
+    child.expect(pexpect.EOF)
+    child.close()
+    return screen(log.getvalue()), child.exitstatus
+
+
+def screen(text):
+    """The lines that are left when carriage returns, moves up and erasures of a progress bar are carried out."""
+    lines, row, column = [""], 0, 0
+    for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", text):
+        if part == "\r":
+            column = 0
+        elif part == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif part.startswith("\x1b["):
+            if part.endswith("A"):
+                row = max(row - int(part[2:-1] or 1), 0)
+            elif part.endswith("K"):
+                lines[row] = ""
+        else:
+            lines[row] = lines[row].ljust(column)[:column] + part + lines[row][column + len(part) :]
+            column += len(part)
+    return "\n".join(lines)
+
+
+def assert_shown(expected, shown, folder, what):
+    """The text is what the document says, but for what differs from run to run."""
+    wanted, got = normal(expected), normal(shown.replace(str(folder), HOME))
+    pattern = ".*?".join(re.escape(part) for part in wanted.split("..."))
+    assert re.fullmatch(pattern, got, re.DOTALL), f"{what}\n--- in the document\n{wanted}\n--- shown\n{got}"
+
+
+def normal(text):
+    """Without run ids, dates, durations, progress bars and spacing."""
+    for pattern, word in (
+        (r"\b[0-9a-f]{32}\b", "RUN_ID"),
+        (r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?", "DATE"),
+        (r"\b(just now|\d[\d.,]* (s|min|h|days?)( ago)?)\b", "AGE"),
+        (r"[━╸╺]+", ""),
+        (r"\.{3,}", "..."),
+        (r"[^\S\n]+", " "),
+        (r"\n\s*", "\n"),
+    ):
+        text = re.sub(pattern, word, text)
+    return "\n".join(line.strip() for line in text.strip().splitlines())
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_happens(readme):
+    assert sorted(readme.glob("notebooks/*.html"))
+
+
+@pytest.mark.slow
+def test_the_quick_start_shows_what_happens(tmp_path):
+    run_document(QUICK_START, None, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_guide_shows_what_happens(demo, tmp_path):
+    run_document(GUIDE, demo, tmp_path)
+
+
+def test_the_filters_of_the_guide_match_as_many_demo_runs_as_it_says(demo):
+    rows = re.findall(r"^\| `(.+?)` \| .* \| (\d+) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) > 15
+    store = NotebookGenerator(f"sqlite:///{demo}/mlflow.db").store
+    found = {text: store.read_runs(Query(filter=text)).num_rows for text, _ in rows}
+    assert found == {text: int(count) for text, count in rows}
+
+
+def commands():
+    """Every command by the name that a person types."""
+    found = {f"qualia {name}": importlib.import_module(f"qualia_lab.cli.{name}").command for name in COMMANDS}
+    pipeline = importlib.import_module("qualia_lab.pipeline.train_pipeline")
+    [trains] = [value for value in vars(pipeline).values() if isinstance(value, click.Command)]
+    return found | {
+        "create-observation-notebook": found["qualia new"],
+        "create-demo-runs": create_demo_runs,
+        "python -m qualia_lab.pipeline.train_pipeline": trains,
+    }
+
+
+def test_every_command_that_is_installed_has_help_and_stands_in_readme_and_guide():
+    scripts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert {name.split()[0] for name in commands()} - {"python"} == set(scripts)
+    for name, command in commands().items():
+        assert command.help, name
+        assert all(option.help for option in command.params if isinstance(option, click.Option)), name
+        assert name in README.read_text(encoding="utf-8"), name
+        assert name in GUIDE.read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize("name", [name for name in commands() if name.startswith(("qualia", "create-obs"))])
+def test_every_flag_stands_in_the_guide(name):
+    guide = GUIDE.read_text(encoding="utf-8")
+    flags = [flag for option in commands()[name].params for flag in option.opts if flag.startswith("--")]
+    assert [flag for flag in flags if f"`{flag}" not in guide] == []
+
+
+def test_every_section_is_described_in_the_guide_in_the_order_of_the_notebook():
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    described = [(name, title) for name, title in rows if name in SECTIONS]
+    assert described == [
+        (cell.section, SECTIONS[cell.section].title) for cell in read_template("observe").cells if cell.section
+    ]
+
+
+def test_every_exit_code_is_in_the_guide():
+    def branches(error):
+        return {error.exit_code}.union(*map(branches, error.__subclasses__()))
+
+    said = {int(code) for code in re.findall(r"^\| (\d+) \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)}
+    assert said == branches(errors.QualiaLabError) | {0, 2, 70, 130, 141}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_links_lead_somewhere(page):
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        if heading:
+            assert heading in slugs(there), target
+
+
+def slugs(page):
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_picture_is_what_its_script_makes_of_the_page_in_the_readme(readme, tmp_path):
+    if find_chromium() is None:
+        missing("there is no Chromium")
+    [page] = readme.glob("notebooks/*.html")
+    made = tmp_path / "notebook.png"
+    subprocess.run([sys.executable, "-m", "docs.make_picture", page, made], cwd=CHECKOUT, env=environment(), check=True)
+    from PIL import Image
+
+    with Image.open(PICTURE) as committed, Image.open(made) as new:
+        assert committed.width == new.width
+        assert abs(committed.height - new.height) < 100  # fonts differ from machine to machine
+    assert PICTURE.stat().st_size < 400_000
