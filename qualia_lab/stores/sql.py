@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,29 +9,33 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from qualia_lab import schema
-from qualia_lab.columns import column
 from qualia_lab.stores.sql_connection import SqlConnection, SqlDatabase
+from qualia_lab.stores.sql_history import History
 from qualia_lab.stores.sql_query import conditions
-from qualia_lab.stores.sql_rows import arrow_table
+from qualia_lab.stores.sql_rows import IDS_PER_QUERY, arrow_table, batched, ignore, in_order
 from qualia_lab.stores.sql_tables import (
     alembic_version,
     datasets,
+    experiment_columns,
     experiment_tags,
     experiments,
     input_tags,
     inputs,
     latest_metrics,
     logged_models,
+    metric_value,
     metrics,
     params,
     runs,
+    runs_select,
     tags,
+    text_id,
 )
 from qualia_lab.stores.sqlite import sqlite_path
 from qualia_lab.tables import RunTables, run_tables, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
 
     Column = sa.ColumnElement[Any]
 
-_RUNS_PER_QUERY = 2_000  # databases limit the parameters of a statement, and rows in Python are large
-_POINTS_PER_BATCH = 65_536
 _MODEL_STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
 
 
@@ -69,7 +69,7 @@ class SqlStore:
         with self._database.connected() as database:
             select = (
                 sa.select(
-                    *_experiment_columns(database),
+                    *experiment_columns(database.has),
                     sa.func.coalesce(counted.c.run_count, 0),
                     counted.c.started,
                     counted.c.ended,
@@ -81,7 +81,7 @@ class SqlStore:
                 select = select.where(experiments.c.lifecycle_stage == view)
             rows = database.fetch(select)
         columns = pa.schema([*schema.EXPERIMENT_LIST, pa.field("ended", schema.INT)])
-        table = arrow_table(columns, rows, _ignore)
+        table = arrow_table(columns, rows, ignore)
         latest = pc.max_element_wise(table.column("last_activity"), table.column("ended"))
         table = table.set_column(table.schema.get_field_index("last_activity"), "last_activity", latest)
         newest_first = pc.sort_indices(table, sort_keys=[("last_activity", "descending")])  # null ones last
@@ -91,10 +91,10 @@ class SqlStore:
         """The runs that match, in the query's order, all of them unless it has a limit (schema.RUNS)."""
         with self._database.connected() as database:
             where, order = conditions(query, dialect_name=database.sql.dialect.name, has=database.has)
-            select = _runs().where(*where).order_by(*order)
+            select = runs_select().where(*where).order_by(*order)
             if query.limit is not None:
                 select = select.limit(query.limit)
-            return arrow_table(schema.RUNS, database.fetch(select), _ignore)
+            return arrow_table(schema.RUNS, database.fetch(select), ignore)
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """Everything about these runs but histories and artifacts, runs in this order; missing ones are named."""
@@ -107,17 +107,13 @@ class SqlStore:
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Every recorded point of these metrics (None: of all), batch by batch (schema.METRIC_HISTORY).
-
-        What fits a batch is fetched whole, and then the database waits for nobody; only a single metric of a single
-        run with more points than that is read through an open cursor.
-        """
+        """Every recorded point of these metrics (None: of all), batch by batch (schema.METRIC_HISTORY)."""
         wanted = list(dict.fromkeys(run_ids))
         if not wanted or (keys is not None and not keys):
             return
         with self._database.connected() as database:
-            history = _History(database, None if keys is None else list(dict.fromkeys(keys)))
-            for some in _batched(wanted, _RUNS_PER_QUERY):
+            history = History(database, None if keys is None else list(dict.fromkeys(keys)))
+            for some in batched(wanted, IDS_PER_QUERY):
                 for portion in history.portions(some):
                     yield from history.batches(portion)
 
@@ -152,7 +148,7 @@ class _Reading:
 
     def tables(self) -> RunTables:
         self.run_ids = self.wanted
-        found = self.of_runs(schema.RUNS, _runs(), runs.c.run_uuid, ())
+        found = self.of_runs(schema.RUNS, runs_select(), runs.c.run_uuid, ())
         there = set(found.column("run_id").to_pylist())
         self.run_ids = [run_id for run_id in self.wanted if run_id in there]
         missing = [
@@ -179,9 +175,9 @@ class _Reading:
     ) -> pa.Table:
         """Rows of these runs, in the order of the runs and then of other columns."""
         parts = [
-            self.table(columns, select.where(run_column.in_(some))) for some in _batched(self.run_ids, _RUNS_PER_QUERY)
+            self.table(columns, select.where(run_column.in_(some))) for some in batched(self.run_ids, IDS_PER_QUERY)
         ]
-        return _in_order(pa.concat_tables([table_of(columns, []), *parts]), "run_id", self.run_ids, then)
+        return in_order(pa.concat_tables([table_of(columns, []), *parts]), "run_id", self.run_ids, then)
 
     def table(self, columns: pa.Schema, select: sa.Executable) -> pa.Table:
         rows = self.database.fetch(select)
@@ -203,23 +199,23 @@ class _Reading:
         ids = of_runs.drop_null().unique().to_pylist()
         numbers = [int(text) for text in ids if text.lstrip("-").isdigit()]
         found, tagged = [table_of(schema.EXPERIMENTS, [])], [table_of(schema.EXPERIMENT_TAGS, [])]
-        for some in _batched(numbers, _RUNS_PER_QUERY):
-            select = sa.select(*_experiment_columns(self.database)).where(experiments.c.experiment_id.in_(some))
+        for some in batched(numbers, IDS_PER_QUERY):
+            select = sa.select(*experiment_columns(self.has)).where(experiments.c.experiment_id.in_(some))
             found.append(self.table(schema.EXPERIMENTS, select))
             if "experiment_tags" in self.has:
-                columns = _text_id(experiment_tags.c.experiment_id), experiment_tags.c.key, experiment_tags.c.value
+                columns = text_id(experiment_tags.c.experiment_id), experiment_tags.c.key, experiment_tags.c.value
                 select = sa.select(*columns).where(experiment_tags.c.experiment_id.in_(some))
                 tagged.append(self.table(schema.EXPERIMENT_TAGS, select))
         return {
-            "experiments": _in_order(pa.concat_tables(found), "experiment_id", ids, ()),
-            "experiment_tags": _in_order(pa.concat_tables(tagged), "experiment_id", ids, ("key",)),
+            "experiments": in_order(pa.concat_tables(found), "experiment_id", ids, ()),
+            "experiment_tags": in_order(pa.concat_tables(tagged), "experiment_id", ids, ("key",)),
         }
 
     def metrics(self) -> pa.Table:
         """The latest value of each metric; found among all points where the schema has no table of them."""
         if "latest_metrics" in self.has:
             latest = latest_metrics.c
-            value = _value(latest_metrics, self.has)
+            value = metric_value(latest_metrics, self.has)
             select = sa.select(latest.run_uuid, latest.key, value, latest.step, latest.timestamp)
             return self.of_runs(schema.METRICS, select, latest.run_uuid, ("key",))
         point = metrics.c
@@ -227,15 +223,15 @@ class _Reading:
             partition_by=(point.run_uuid, point.key),
             order_by=(point.step.desc(), point.timestamp.desc(), point.value.desc()),
         )
-        value = _value(metrics, self.has).label("value")
+        value = metric_value(metrics, self.has).label("value")
         ranked = sa.select(point.run_uuid, point.key, value, point.step, point.timestamp, place.label("place"))
         parts = []
-        for some in _batched(self.run_ids, _RUNS_PER_QUERY):
+        for some in batched(self.run_ids, IDS_PER_QUERY):
             of_some = ranked.where(point.run_uuid.in_(some)).subquery()
             select = sa.select(*(of_some.c[name] for name in ("run_uuid", "key", "value", "step", "timestamp")))
             parts.append(self.table(schema.METRICS, select.where(of_some.c.place == 1)))
         table = pa.concat_tables([table_of(schema.METRICS, []), *parts])
-        return _in_order(table, "run_id", self.run_ids, ("key",))
+        return in_order(table, "run_id", self.run_ids, ("key",))
 
     def datasets(self) -> pa.Table:
         """The datasets that were logged as inputs, each with its context."""
@@ -267,7 +263,7 @@ class _Reading:
         model = logged_models.c
         columns = (
             model.model_id,
-            _text_id(model.experiment_id),
+            text_id(model.experiment_id),
             model.name,
             model.model_type,
             sa.case(_MODEL_STATUSES, value=model.status),
@@ -276,7 +272,7 @@ class _Reading:
             model.last_updated_timestamp_ms,
         )
         parts = []
-        for some in _batched(self.run_ids, _RUNS_PER_QUERY):
+        for some in batched(self.run_ids, IDS_PER_QUERY):
             made = sa.select(model.source_run_id.label("run_id"), *columns).where(model.source_run_id.in_(some))
             named = (
                 sa.select(inputs.c.source_id.label("run_id"), *columns)
@@ -290,160 +286,10 @@ class _Reading:
             is_there = model.lifecycle_stage == "active"
             parts.append(self.table(schema.LOGGED_MODELS, sa.union(made.where(is_there), named.where(is_there))))
         table = pa.concat_tables([table_of(schema.LOGGED_MODELS, []), *parts])
-        return _in_order(table, "run_id", self.run_ids, ("name", "model_id"))
-
-
-@dataclass(frozen=True)
-class _Portion:
-    """Metrics to read at once: all of these runs, or some of one run."""
-
-    run_ids: tuple[str, ...]
-    keys: tuple[str, ...] | None
-    points: int
-
-
-@dataclass(frozen=True)
-class _History:
-    """Reads metric histories portion by portion."""
-
-    database: SqlConnection
-    keys: list[str] | None
-
-    def portions(self, run_ids: Sequence[str]) -> Iterator[_Portion]:
-        """These runs in portions that fit a batch, but for single metrics that are larger than one."""
-        point = metrics.c
-        select = sa.select(point.run_uuid, point.key, sa.func.count()).where(point.run_uuid.in_(run_ids))
-        rows = self.database.fetch(self._of_keys(select).group_by(point.run_uuid, point.key))
-        rank = {run_id: place for place, run_id in enumerate(run_ids)}
-        rows = sorted((row for row in rows if row[0] in rank), key=lambda row: (rank[row[0]], str(row[1])))
-        together: list[str] = []
-        points = 0
-        for run_id, of_run in groupby(rows, key=lambda row: row[0]):
-            counts = {key: count for _, key, count in of_run}
-            total = sum(counts.values())
-            if together and points + total > _POINTS_PER_BATCH:
-                yield _Portion(tuple(together), None, points)
-                together, points = [], 0
-            if total > _POINTS_PER_BATCH:
-                yield from _parted(run_id, counts)
-            else:
-                together.append(run_id)
-                points += total
-        if together:
-            yield _Portion(tuple(together), None, points)
-
-    def batches(self, portion: _Portion) -> Iterator[pa.RecordBatch]:
-        """The points of a portion, in order."""
-        point = metrics.c
-        select = self._of_keys(
-            sa.select(point.run_uuid, point.key, point.step, point.timestamp, _value(metrics, self.database.has))
-        ).where(point.run_uuid.in_(portion.run_ids))
-        if portion.keys is not None:
-            select = select.where(point.key.in_(portion.keys))
-        if portion.points > _POINTS_PER_BATCH:
-            in_order = select.order_by(point.step, point.timestamp, point.value)
-            for rows in self.database.stream(in_order):
-                yield from self._table(rows).to_batches()
-            return
-        table = self._table(self.database.fetch(select))
-        ordered = _in_order(table, "run_id", portion.run_ids, ("key", "step", "timestamp", "value"))
-        yield from ordered.combine_chunks().to_batches(max_chunksize=_POINTS_PER_BATCH)
-
-    def _table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
-        table = arrow_table(schema.METRIC_HISTORY, rows, _ignore)
-        if self.keys is None:
-            return table
-        return table.filter(pc.is_in(table.column("key"), value_set=column(self.keys, schema.STRING)))
-
-    def _of_keys(self, select: sa.Select[Any]) -> sa.Select[Any]:
-        """Only these keys, as the database understands equality; too many for it are sorted out afterwards."""
-        if self.keys is None or len(self.keys) > _RUNS_PER_QUERY:
-            return select
-        return select.where(metrics.c.key.in_(self.keys))
-
-
-def _parted(run_id: str, counts: dict[str, int]) -> Iterator[_Portion]:
-    """One run that is too large for a batch, by metrics."""
-    keys: list[str] = []
-    points = 0
-    for key, count in counts.items():
-        if keys and points + count > _POINTS_PER_BATCH:
-            yield _Portion((run_id,), tuple(keys), points)
-            keys, points = [], 0
-        keys.append(key)
-        points += count
-    yield _Portion((run_id,), tuple(keys), points)
-
-
-# Columns that an older schema keeps elsewhere, or in another type.
-
-
-def _runs() -> sa.Select[Any]:
-    """The columns of schema.RUNS; names (before MLflow 1.30) and parents are in tags."""
-    named, parent = tags.alias("named"), tags.alias("parent")
-    return sa.select(
-        runs.c.run_uuid,
-        _text_id(runs.c.experiment_id),
-        sa.func.coalesce(sa.func.nullif(runs.c.name, ""), named.c.value),
-        runs.c.status,
-        runs.c.start_time,
-        runs.c.end_time,
-        runs.c.user_id,
-        runs.c.lifecycle_stage,
-        runs.c.artifact_uri,
-        parent.c.value,
-    ).select_from(
-        runs.outerjoin(named, sa.and_(named.c.run_uuid == runs.c.run_uuid, named.c.key == "mlflow.runName")).outerjoin(
-            parent, sa.and_(parent.c.run_uuid == runs.c.run_uuid, parent.c.key == "mlflow.parentRunId")
-        )
-    )
-
-
-def _experiment_columns(database: SqlConnection) -> list[Column]:
-    """The columns of schema.EXPERIMENTS, null where the schema has none."""
-    times = [
-        experiments.c[name] if f"experiments.{name}" in database.has else sa.null()
-        for name in ("creation_time", "last_update_time")
-    ]
-    experiment = experiments.c
-    return [
-        _text_id(experiment.experiment_id),
-        experiment.name,
-        experiment.artifact_location,
-        experiment.lifecycle_stage,
-        *times,
-    ]
-
-
-def _text_id(number: Column) -> Column:
-    return sa.cast(number, sa.String(32))
-
-
-def _value(table: sa.TableClause, has: frozenset[str]) -> Column:
-    """A metric's value; NaN is stored as 0 and a mark beside it."""
-    if f"{table.name}.is_nan" not in has:
-        return table.c.value
-    return sa.case((table.c.is_nan == sa.true(), sa.null()), else_=table.c.value)
-
-
-def _in_order(table: pa.Table, by: str, ids: Sequence[str], then: Iterable[str]) -> pa.Table:
-    """The rows whose id is among these, in their order and then by other columns."""
-    rank = pc.index_in(table.column(by), value_set=column(ids, schema.STRING))
-    ranked = table.append_column("rank", rank).filter(rank.is_valid())
-    keys = [("rank", "ascending"), *((name, "ascending") for name in then)]
-    return ranked.take(pc.sort_indices(ranked, sort_keys=keys)).drop_columns(["rank"])
-
-
-def _batched(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
-    for first in range(0, len(items), size):
-        yield list(items[first : first + size])
+        return in_order(table, "run_id", self.run_ids, ("name", "model_id"))
 
 
 def _plain(value: Any) -> str | None:
     return (
         value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else None if value is None else str(value)
     )
-
-
-def _ignore(place: int, name: str, reason: str) -> None:
-    """A value that could not be read in a list of runs is null there; `read` names it."""

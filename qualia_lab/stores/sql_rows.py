@@ -8,17 +8,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from qualia_lab.columns import column
-from qualia_lab.schema import FLOAT, INT
+from qualia_lab.schema import FLOAT, INT, STRING
 from qualia_lab.stores.values import decoded, integer, number, text
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     # Told the row's place, the column's name and why its value could not be taken as it stands.
     Unread = Callable[[int, str, str], None]
+
+# Databases limit the parameters of a statement, and rows in Python are large.
+IDS_PER_QUERY = 2_000
 
 
 @contextmanager
@@ -40,6 +44,24 @@ def arrow_table(columns: pa.Schema, rows: Sequence[Sequence[Any]], unread: Unrea
     with gc_paused():
         arrays = [_array(values, field, unread) for values, field in zip(zip(*rows, strict=True), columns, strict=True)]
     return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def in_order(table: pa.Table, by: str, ids: Sequence[str], then: Iterable[str]) -> pa.Table:
+    """The rows whose id is among these, in their order and then by other columns."""
+    rank = pc.index_in(table.column(by), value_set=column(ids, STRING))
+    ranked = table.append_column("rank", rank).filter(rank.is_valid())
+    keys = [("rank", "ascending"), *((name, "ascending") for name in then)]
+    return ranked.take(pc.sort_indices(ranked, sort_keys=keys)).drop_columns(["rank"])
+
+
+def batched(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    """The items in lists of this size at most."""
+    for first in range(0, len(items), size):
+        yield list(items[first : first + size])
+
+
+def ignore(place: int, name: str, reason: str) -> None:
+    """A value that could not be read in a list of runs is null there; `read` names it."""
 
 
 def _array(values: Sequence[Any], field: pa.Field, unread: Unread) -> pa.Array:

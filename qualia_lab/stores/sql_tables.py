@@ -5,7 +5,11 @@ Which of them a database has is looked up when it is opened: an old one lacks so
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
+
+Column = sa.ColumnElement[Any]
 
 
 def _table(name: str, columns: str) -> sa.TableClause:
@@ -54,3 +58,54 @@ NAMES = tuple(
         alembic_version,
     )
 )
+
+# Columns that an older schema keeps elsewhere, or in another type.
+
+
+def runs_select() -> sa.Select[Any]:
+    """The columns of schema.RUNS; names (before MLflow 1.30) and parents are in tags."""
+    named, parent = tags.alias("named"), tags.alias("parent")
+    return sa.select(
+        runs.c.run_uuid,
+        text_id(runs.c.experiment_id),
+        sa.func.coalesce(sa.func.nullif(runs.c.name, ""), named.c.value),
+        runs.c.status,
+        runs.c.start_time,
+        runs.c.end_time,
+        runs.c.user_id,
+        runs.c.lifecycle_stage,
+        runs.c.artifact_uri,
+        parent.c.value,
+    ).select_from(
+        runs.outerjoin(named, sa.and_(named.c.run_uuid == runs.c.run_uuid, named.c.key == "mlflow.runName")).outerjoin(
+            parent, sa.and_(parent.c.run_uuid == runs.c.run_uuid, parent.c.key == "mlflow.parentRunId")
+        )
+    )
+
+
+def experiment_columns(has: frozenset[str]) -> list[Column]:
+    """The columns of schema.EXPERIMENTS, null where the database has none."""
+    times = [
+        experiments.c[name] if f"experiments.{name}" in has else sa.null()
+        for name in ("creation_time", "last_update_time")
+    ]
+    experiment = experiments.c
+    return [
+        text_id(experiment.experiment_id),
+        experiment.name,
+        experiment.artifact_location,
+        experiment.lifecycle_stage,
+        *times,
+    ]
+
+
+def text_id(number: Column) -> Column:
+    """An experiment's id, a number in databases, as text."""
+    return sa.cast(number, sa.String(32))
+
+
+def metric_value(table: sa.TableClause, has: frozenset[str]) -> Column:
+    """A metric's value; NaN is stored as 0 and a mark beside it."""
+    if f"{table.name}.is_nan" not in has:
+        return table.c.value
+    return sa.case((table.c.is_nan == sa.true(), sa.null()), else_=table.c.value)

@@ -1,0 +1,110 @@
+"""Metric histories out of a database, in batches that stay small however long a history is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from qualia_lab import schema
+from qualia_lab.columns import column
+from qualia_lab.stores.sql_rows import IDS_PER_QUERY, arrow_table, ignore
+from qualia_lab.stores.sql_tables import metric_value, metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from qualia_lab.stores.sql_connection import SqlConnection
+
+_POINTS_PER_BATCH = 65_536
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Metrics to read at once: all of these runs, or some of one run."""
+
+    run_ids: tuple[str, ...]
+    keys: tuple[str, ...] | None
+    points: int
+
+
+@dataclass(frozen=True)
+class History:
+    """Reads the histories of these metrics (None: of all), portion by portion.
+
+    What fits a batch is fetched whole, and then the database waits for nobody; only a single metric of a single run
+    with more points than that is read through an open cursor.
+    """
+
+    database: SqlConnection
+    keys: list[str] | None
+
+    def portions(self, run_ids: Sequence[str]) -> Iterator[Portion]:
+        """These runs in portions that fit a batch, but for single metrics that are larger than one."""
+        point = metrics.c
+        select = sa.select(point.run_uuid, point.key, sa.func.count()).where(point.run_uuid.in_(run_ids))
+        rows = self.database.fetch(self._of_keys(select).group_by(point.run_uuid, point.key))
+        rank = {run_id: place for place, run_id in enumerate(run_ids)}
+        rows = sorted((row for row in rows if row[0] in rank), key=lambda row: (rank[row[0]], str(row[1])))
+        together: list[str] = []
+        points = 0
+        for run_id, of_run in groupby(rows, key=lambda row: row[0]):
+            counts = {key: count for _, key, count in of_run}
+            total = sum(counts.values())
+            if together and points + total > _POINTS_PER_BATCH:
+                yield Portion(tuple(together), None, points)
+                together, points = [], 0
+            if total > _POINTS_PER_BATCH:
+                yield from _parted(run_id, counts)
+            else:
+                together.append(run_id)
+                points += total
+        if together:
+            yield Portion(tuple(together), None, points)
+
+    def batches(self, portion: Portion) -> Iterator[pa.RecordBatch]:
+        """The points of a portion, in order."""
+        point = metrics.c
+        select = self._of_keys(
+            sa.select(point.run_uuid, point.key, point.step, point.timestamp, metric_value(metrics, self.database.has))
+        ).where(point.run_uuid.in_(portion.run_ids))
+        if portion.keys is not None:
+            select = select.where(point.key.in_(portion.keys))
+        if portion.points > _POINTS_PER_BATCH:
+            in_order = select.order_by(point.step, point.timestamp, point.value)
+            for rows in self.database.stream(in_order):
+                yield from self._table(rows).to_batches()
+            return
+        table = self._table(self.database.fetch(select))
+        ordered = in_order(table, "run_id", portion.run_ids, ("key", "step", "timestamp", "value"))
+        yield from ordered.combine_chunks().to_batches(max_chunksize=_POINTS_PER_BATCH)
+
+    def _table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
+        table = arrow_table(schema.METRIC_HISTORY, rows, ignore)
+        if self.keys is None:
+            return table
+        return table.filter(pc.is_in(table.column("key"), value_set=column(self.keys, schema.STRING)))
+
+    def _of_keys(self, select: sa.Select[Any]) -> sa.Select[Any]:
+        """Only these keys, as the database understands equality; too many for it are sorted out afterwards."""
+        if self.keys is None or len(self.keys) > IDS_PER_QUERY:
+            return select
+        return select.where(metrics.c.key.in_(self.keys))
+
+
+def _parted(run_id: str, counts: dict[str, int]) -> Iterator[Portion]:
+    """One run that is too large for a batch, by metrics."""
+    keys: list[str] = []
+    points = 0
+    for key, count in counts.items():
+        if keys and points + count > _POINTS_PER_BATCH:
+            yield Portion((run_id,), tuple(keys), points)
+            keys, points = [], 0
+        keys.append(key)
+        points += count
+    yield Portion((run_id,), tuple(keys), points)
