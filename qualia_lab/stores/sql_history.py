@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from qualia_lab import schema
 from qualia_lab.columns import column
-from qualia_lab.stores.sql_rows import IDS_PER_QUERY, arrow_table, ignore
+from qualia_lab.stores.sql_rows import IDS_PER_QUERY, arrow_table, ignore, in_order
 from qualia_lab.stores.sql_tables import metric_value, metrics
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ class History:
         if portion.keys is not None:
             select = select.where(point.key.in_(portion.keys))
         if portion.points > _POINTS_PER_BATCH:
-            in_order = select.order_by(point.step, point.timestamp, point.value)
-            for rows in self.database.stream(in_order):
+            for rows in self.database.stream(select.order_by(point.step, point.timestamp, point.value)):
                 yield from self._table(rows).to_batches()
             return
         table = self._table(self.database.fetch(select))
