@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.tables import RunTables
 
@@ -53,6 +55,7 @@ class NotebookGenerator:
         self.store = store
         self.tracking_uri = store.uri
         self._read: tuple[tuple[str, ...], RunTables] | None = None
+        self._experiments: dict[View, pa.Table] = {}
 
     def create(
         self,
@@ -85,7 +88,7 @@ class NotebookGenerator:
         since: str | None = None,
         status: Sequence[str] = (),
     ) -> Selection:
-        """The runs that meet every condition, all of them unless there is a limit.
+        """The runs that meet every condition, all of them unless there is a limit; only their ids are read.
 
         experiments: names, ids or globs such as `churn*`; none means every active one.
         top, by: the `top` best runs by a metric, `METRIC`, `METRIC:max` or `METRIC:min`.
@@ -94,22 +97,22 @@ class NotebookGenerator:
 
         Raises EmptyStore, UnknownExperiment, UnknownRun, NoRunMatches, FilterError, or a StoreError.
         """
-        known = self.store.read_experiments("all" if run_ids else "active")
+        view: View = "all" if run_ids else "active"
+        known = self.read_experiments(view)
         if not known.num_rows or not any(known.column("run_count").to_pylist()):
             raise EmptyStore(
                 f"There are no runs in {self.tracking_uri}.", "Log some with MLflow, or try create-demo-runs."
             )
-        chosen = match_experiments(experiments, known)
         metric, direction = _metric_and_direction(by, known_order=order_by)
         if metric is not None:
             order_by = (f"metrics.{_quoted(metric)} {'DESC' if direction else 'ASC'}",)
         query = Query(
-            experiment_ids=tuple(row["experiment_id"] for row in chosen),
+            experiment_ids=tuple(row["experiment_id"] for row in match_experiments(experiments, known)),
             run_ids=tuple(run_ids),
             filter=_with_sugar(filter, since=since, status=status),
             order_by=tuple(order_by),
             limit=min((n for n in (limit, top) if n is not None), default=None),
-            view="all" if run_ids else "active",
+            view=view,
         )
         runs = self.store.read_runs(query)
         if not runs.num_rows:
@@ -118,26 +121,32 @@ class NotebookGenerator:
         if run_ids and not order_by:  # a person's own order of runs is kept
             places = {run_id: place for place, run_id in enumerate(run_ids)}
             found.sort(key=places.__getitem__)
-        tables = self._tables(tuple(found))
-        primary, greater = find_primary_metric(take_inventory(tables), tables.experiment_tags)
-        if metric is not None:
-            primary, greater = metric, direction
+        there = set(found)
+        names = {row["experiment_id"]: row["name"] or row["experiment_id"] for row in known.to_pylist()}
         return Selection(
             tracking_uri=_lasting(self.tracking_uri),
-            run_ids=(*found, *(run_id for run_id in run_ids if run_id not in set(found))),
-            experiments=tuple(tables.experiments.column("name").to_pylist()),
+            run_ids=(*found, *(run_id for run_id in run_ids if run_id not in there)),
+            experiments=tuple(names[id_] for id_ in dict.fromkeys(runs.column("experiment_id").to_pylist())),
             filter=query.filter,
             order_by=query.order_by,
             limit=query.limit,
-            primary_metric=primary,
-            greater_is_better=greater,
+            primary_metric=metric,
+            greater_is_better=direction,
         )
 
     def plan(self, selection: Selection, *, template: str = "observe", title: str | None = None) -> NotebookPlan:
-        """Decide every cell of the notebook; nothing is written. Raises TemplateError."""
-        inventory = take_inventory(self._tables(selection.run_ids))
+        """Read the runs and decide every cell of the notebook; nothing is written. Raises TemplateError or StoreError.
+
+        A selection without a primary metric gets the one that the experiments or the metrics' names suggest.
+        """
+        kind = read_template(template)
+        tables = self._tables(selection.run_ids)
+        inventory = take_inventory(tables)
+        if selection.primary_metric is None:
+            metric, direction = find_primary_metric(inventory, tables.experiment_tags)
+            selection = replace(selection, primary_metric=metric, greater_is_better=direction)
         return plan_notebook(
-            read_template(template),
+            kind,
             selection,
             inventory,
             title=title or default_title(selection),
@@ -187,6 +196,12 @@ class NotebookGenerator:
         from qualia_lab.notebook.export import export_notebook
 
         return export_notebook(path, fmt, path.with_suffix(f".{fmt}"))
+
+    def read_experiments(self, view: View = "active") -> pa.Table:
+        """The experiments with run counts and last activity (schema.EXPERIMENT_LIST), read once."""
+        if view not in self._experiments:
+            self._experiments[view] = self.store.read_experiments(view)
+        return self._experiments[view]
 
     def _tables(self, run_ids: tuple[str, ...]) -> RunTables:
         """The tables of these runs, read once however many steps ask for them."""

@@ -20,7 +20,7 @@ from qualia_lab.escaping import for_html, one_line
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.execute import SNAPSHOT_VARIABLE
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.uri import split_uri
+from qualia_lab.stores.uri import with_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,8 +63,7 @@ def _open(tracking_uri: str) -> TrackingStore:
         store = SnapshotStore(Path(snapshot))
         if store.source_uri == tracking_uri:
             return store
-    from_environment = split_uri(os.environ.get("MLFLOW_TRACKING_URI", ""))
-    return open_store(from_environment if from_environment.safe == tracking_uri else tracking_uri)
+    return open_store(with_credentials(tracking_uri))
 
 
 class Runs:
@@ -161,16 +160,20 @@ class Runs:
         runs = self.tables.runs.to_pandas()
         start, end = _datetimes(runs["start_time"]), _datetimes(runs["end_time"])
         status = runs["status"].fillna("UNKNOWN")
-        frame = pd.DataFrame(
-            {
-                "run": [self._labels[run_id] for run_id in runs["run_id"]],
-                "status": [f"{_STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
-                "start (UTC)": start.dt.floor("s").dt.tz_localize(None),
-                **_durations((end - start).dt.total_seconds()),
-                "params": self._per_run(self.tables.params),
-                "metrics": self._per_run(self.tables.metrics),
-            }
-        ).set_index("run")
+        frame = (
+            pd.DataFrame(
+                {
+                    "run": [self._labels[run_id] for run_id in runs["run_id"]],
+                    "status": [f"{_STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
+                    "start (UTC)": start.dt.floor("s").dt.tz_localize(None),
+                    **_durations((end - start).dt.total_seconds()),
+                    "params": self._per_run(self.tables.params),
+                    "metrics": self._per_run(self.tables.metrics),
+                }
+            )
+            .set_index("run")
+            .rename_axis(None)
+        )
         for table, keys in ((self.metrics, metrics), (self.params, params)):
             for key in keys:
                 if key in table.columns:
@@ -236,7 +239,7 @@ class Runs:
             said = sorted({name for entry in entries.values() for name in entry})
             return pd.DataFrame({"the same in all runs": [entries[next(iter(entries))][name] for name in said]}, said)
         rows = [{name: entry.get(name, "") for name in names} for entry in entries.values()]
-        return pd.DataFrame(rows, index=pd.Index([self._labels[run_id] for run_id in entries], name="run"))
+        return pd.DataFrame(rows, index=pd.Index([self._labels[run_id] for run_id in entries]))
 
     def artifacts(self, run: str) -> pd.DataFrame:
         """The files of one run, by its id or name: path and size in bytes."""
@@ -338,7 +341,7 @@ class Runs:
         frame: pd.DataFrame = tidy.select(["run_id", "key", "value"]).to_pandas()
         wide = frame.drop_duplicates(["run_id", "key"]).pivot(index="run_id", columns="key", values="value")  # noqa: PD010
         wide = wide.reindex(self.tables.run_ids)
-        wide.index = pd.Index([self._labels[run_id] for run_id in wide.index], name="run")
+        wide.index = pd.Index([self._labels[run_id] for run_id in wide.index])
         wide.columns.name = None
         return wide
 

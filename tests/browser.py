@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import missing
+from .servers import missing
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 

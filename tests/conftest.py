@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from . import servers
+from .browser import chromium, open_offline  # noqa: F401 - fixtures
+from .servers import missing
 
 # A machine that runs servers beside the tests is no place for deadlines; the same examples every time in CI.
-hypothesis.settings.register_profile("here", deadline=None, derandomize=os.environ.get("CI", "").lower() in ("true", "1"))
+hypothesis.settings.register_profile(
+    "here", deadline=None, derandomize=os.environ.get("CI", "").lower() in ("true", "1")
+)
 hypothesis.settings.load_profile("here")
 
 os.environ.update(servers.QUIET)
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow's client is the oracle of file stores too
 for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
     os.environ.pop(name, None)
-
-
-def missing(what: str) -> None:
-    """This machine lacks something a test needs: skip it, or fail where everything is promised."""
-    if os.environ.get("CI", "").lower() in ("true", "1"):
-        pytest.fail(f"{what} (with CI=true nothing is skipped)", pytrace=False)
-    pytest.skip(what)
 
 
 @contextlib.contextmanager
@@ -91,3 +90,31 @@ def mlflow_server(tmp_path_factory):
     with running(servers.mlflow_server(f"sqlite:///{folder / 'mlflow.db'}", folder)) as uri:
         write_sample(uri)
         yield uri
+
+
+@pytest.fixture(scope="session")
+def hostile_store(shared_data, tmp_path_factory):
+    """A SQLite store of the hostile corpus, and the folder where a payload that ran would leave a file."""
+    folder = tmp_path_factory.mktemp("hostile")
+    canary = folder / "canary"
+    subprocess.run(
+        [
+            *(sys.executable, shared_data / "make_hostile_store.py", shared_data / "hostile.json"),
+            *(f"sqlite:///{folder / 'mlflow.db'}", "--canary", canary),
+        ],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+    )
+    return f"sqlite:///{folder / 'mlflow.db'}", canary
+
+
+@pytest.fixture(scope="session")
+def hostile_notebook(hostile_store, tmp_path_factory):
+    """One notebook over all of it, executed, and its HTML."""
+    uri, _ = hostile_store
+    from qualia_lab import NotebookGenerator
+
+    generator = NotebookGenerator(uri)
+    path = generator.create(output=tmp_path_factory.mktemp("out") / "notebook.ipynb", execute=True)
+    return path, generator.export(path)

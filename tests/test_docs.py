@@ -182,7 +182,7 @@ def test_the_guide_shows_what_happens(demo, tmp_path):
 
 
 def test_the_filters_of_the_guide_match_as_many_demo_runs_as_it_says(demo):
-    rows = re.findall(r"^\| `(.+?)` \| .* \| (\d+) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| (?:`` ?)?`?(.+?)`+ \| .* \| (\d+) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(rows) > 15
     store = NotebookGenerator(f"sqlite:///{demo}/mlflow.db").store
     found = {text: store.read_runs(Query(filter=text)).num_rows for text, _ in rows}

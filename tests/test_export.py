@@ -17,7 +17,6 @@ from qualia_lab.errors import ExportFailed, OutputNotWritable
 from qualia_lab.notebook.clean import HEADINGS, TAGS, clean_html
 from qualia_lab.notebook.export import export_html, export_notebook, image_base64, image_pixels, script_json
 
-from .browser import chromium, open_offline  # noqa: F401 - fixtures
 from .charts.sample import curves, labels, metrics
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -61,7 +60,7 @@ def report(tmp_path_factory):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 2560])
-def test_the_page_shows_tables_and_charts_without_a_network(report, open_offline, width):  # noqa: F811
+def test_the_page_shows_tables_and_charts_without_a_network(report, open_offline, width):
     opened = open_offline(report, width=width)
     page = opened.page
     page.wait_for_function("document.querySelectorAll('.plot .main-svg .scatterlayer .js-line').length > 0")
@@ -80,13 +79,13 @@ def test_the_page_shows_tables_and_charts_without_a_network(report, open_offline
 
 
 @pytest.mark.browser
-def test_without_scripts_the_images_are_shown(report, open_offline):  # noqa: F811
+def test_without_scripts_the_images_are_shown(report, open_offline):
     page = open_offline(report, scripts=False).page
     assert page.locator("figure.chart img:visible").count() == 2
 
 
 @pytest.mark.browser
-def test_names_in_a_drawn_chart_read_as_they_are(tmp_path, open_offline):  # noqa: F811
+def test_names_in_a_drawn_chart_read_as_they_are(tmp_path, open_offline):
     names = ["_a", "<b>x</b> &lt; &amp;", "$x^2$ $y$", "<a href='https://x.example'>go</a>", "%{y}", "<br>"]
     named = {f"r{index:03}": name for index, name in enumerate(names)}
     node = notebook(v4.new_code_cell("x", outputs=[figure(metric_history(curves(6, 5), named, "<i>loss</i>"))]))
@@ -149,7 +148,7 @@ def hostile_values(shared_data):
 
 
 @pytest.mark.browser
-def test_no_string_acts_wherever_it_stands(shared_data, tmp_path, open_offline):  # noqa: F811
+def test_no_string_acts_wherever_it_stands(shared_data, tmp_path, open_offline):
     path = tmp_path / "page.html"
     export_html(notebook(), path, title="x")
     opened = open_offline(path)
@@ -182,7 +181,7 @@ WHAT_IS_THERE = """() => {
 
 
 @pytest.mark.browser
-def test_the_policy_holds_where_cleaning_would_not(report, tmp_path, open_offline):  # noqa: F811
+def test_the_policy_holds_where_cleaning_would_not(report, tmp_path, open_offline):
     acting = """<script>document.documentElement.setAttribute('data-pwned', 1)</script>
         <img src="http://127.0.0.1:9/x.png" onerror="document.documentElement.setAttribute('data-pwned', 2)">
         <form action="http://127.0.0.1:9/"></form><link rel="stylesheet" href="http://127.0.0.1:9/x.css">"""
@@ -197,7 +196,7 @@ def test_the_policy_holds_where_cleaning_would_not(report, tmp_path, open_offlin
 
 
 @pytest.mark.browser
-def test_no_string_acts_in_a_figure_of_plotlys_own(shared_data, tmp_path, open_offline):  # noqa: F811
+def test_no_string_acts_in_a_figure_of_plotlys_own(shared_data, tmp_path, open_offline):
     """A person's own figure escapes nothing: plotly and the page's policy have to hold."""
     outputs = []
     for value in hostile_values(shared_data):

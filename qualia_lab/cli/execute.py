@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -44,7 +43,7 @@ def tracking_uri_of(notebook: Path) -> str:
     """
     from qualia_lab.errors import NotebookError
     from qualia_lab.notebook.parameters import read_parameters
-    from qualia_lab.stores.uri import split_uri
+    from qualia_lab.stores.uri import with_credentials
 
     uri = read_parameters(notebook).get("TRACKING_URI")
     if not isinstance(uri, str):
@@ -52,5 +51,4 @@ def tracking_uri_of(notebook: Path) -> str:
             f"{notebook} does not say where its runs are: it has no TRACKING_URI in a cell tagged parameters.",
             "Pass --tracking-uri, or run it with: jupyter execute",
         )
-    from_environment = split_uri(os.environ.get("MLFLOW_TRACKING_URI", ""))
-    return from_environment.full if from_environment.safe == uri else uri
+    return with_credentials(uri).full

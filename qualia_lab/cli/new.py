@@ -112,7 +112,6 @@ def command(
         replace = _may_replace(output, formats, replace=replace)
     if not (yes or dry_run):
         _confirm_many(len(selection.run_ids))
-
     plan = generator.plan(selection, template=template, title=title)
     if dry_run:
         show_plan(plan, output)
@@ -180,7 +179,7 @@ def _open(tracking_uri: str | None) -> NotebookGenerator:
     uri, why = find_tracking_uri(tracking_uri)
     generator = NotebookGenerator(uri)
     with console.step(f"reading {generator.tracking_uri}" + (f" ({why})" if tracking_uri is None else "")) as done:
-        experiments = generator.store.read_experiments()
+        experiments = generator.read_experiments()
         done(counted(experiments.num_rows, "experiment"))
         done(counted(sum(experiments.column("run_count").to_pylist()), "run"))
     return generator

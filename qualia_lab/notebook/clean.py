@@ -15,7 +15,7 @@ TAGS = frozenset((
 STYLES = frozenset((
     "color", "background-color", "opacity", "font-family", "font-size", "font-style", "font-weight",
     "text-align", "text-decoration", "vertical-align", "white-space", "overflow-wrap",
-    "width", "min-width", "max-width", "margin-left", "padding-left", "border-bottom",
+    "display", "flex-wrap", "gap", "width", "min-width", "max-width", "margin-left", "padding-left", "border-bottom",
     "display", "flex-wrap", "gap", "align-items",
 ))  # fmt: skip
 _UNSHOWN = re.compile(r"(?is)<(script|style|template|title)\b.*?(</\1\s*>|\Z)")

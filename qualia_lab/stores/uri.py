@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
@@ -59,6 +60,12 @@ def split_uri(uri: str) -> TrackingUri:
             secrets = (password,) if password else ()
             main = f"{user}@{host}"
     return _without_secret_parameters(f"{scheme}://{main}{question}{query}", uri, secrets)
+
+
+def with_credentials(shown: str) -> TrackingUri:
+    """A tracking URI as it was shown, with the secrets of MLFLOW_TRACKING_URI where that is the same place."""
+    from_environment = split_uri(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    return from_environment if from_environment.safe == shown else split_uri(shown)
 
 
 def _without_secret_parameters(shown: str, uri: str, secrets: tuple[str, ...]) -> TrackingUri:

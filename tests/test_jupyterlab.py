@@ -1,0 +1,99 @@
+"""In JupyterLab in a real browser: every cell runs again, and nothing of a hostile store comes alive."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+
+from qualia_lab import NotebookGenerator
+
+from .servers import free_port
+
+TOKEN = "for-this-test"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A JupyterLab of this Python, and the folder it shows."""
+    folder, port = tmp_path_factory.mktemp("lab"), free_port()
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
+        *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--expose-app-in-browser"),
+        "--LabApp.news_url=None",
+    ]
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(folder / ".config")}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/api?token={TOKEN}"):
+                break
+            assert server.poll() is None, "JupyterLab ended"
+            time.sleep(0.2)
+        yield url, folder
+        server.terminate()
+
+
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    yield context.new_page()
+    context.close()
+
+
+def opened(page, url, name):
+    """The notebook in JupyterLab, drawn; the URLs that were asked for elsewhere."""
+    elsewhere = []
+    page.on("request", lambda request: request.url.startswith((url, "data:", "blob:")) or elsewhere.append(request.url))
+    page.goto(f"{url}/doc/tree/{name}?token={TOKEN}&reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    return elsewhere
+
+
+def run_all_and_save(page, path) -> list:
+    """Run every cell as the menu does, save, and the code cells that have a source."""
+    page.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget", timeout=60_000)
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')", None)
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    for _ in range(600):
+        notebook = nbformat.read(path, as_version=4)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+        if all(cell.execution_count for cell in code):
+            return code
+        time.sleep(0.2)
+        page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    pytest.fail(f"not run: {[cell.source for cell in code if not cell.execution_count]}")
+
+
+def test_every_cell_of_a_notebook_runs_again_in_jupyterlab(lab, page, sqlite_sample):
+    url, folder = lab
+    path = NotebookGenerator(f"sqlite:///{sqlite_sample}").create(output=folder / "sample.ipynb")
+    elsewhere = opened(page, url, "sample.ipynb")
+    code = run_all_and_save(page, path)
+    assert len(code) > 15
+    errors = [(cell.source, out.evalue) for cell in code for out in cell.outputs if out.output_type == "error"]
+    assert errors == []
+    assert page.locator(".jp-OutputArea-output img, .jp-OutputArea-output .js-plotly-plot").count() > 0
+    assert elsewhere == []
+
+
+def test_a_notebook_of_a_hostile_store_runs_no_script_in_jupyterlab(lab, page, hostile_notebook):
+    url, folder = lab
+    (folder / "hostile.ipynb").write_bytes(hostile_notebook[0].read_bytes())
+    elsewhere = opened(page, url, "hostile.ipynb")
+    code = run_all_and_save(page, folder / "hostile.ipynb")  # what a person ran is trusted, and drawn as it is
+    assert [out.evalue for cell in code for out in cell.outputs if out.output_type == "error"] == []
+    page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 1e9)")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("document.documentElement.getAttribute('data-pwned')") is None
+    assert page.url.startswith(url)
+    assert elsewhere == []

@@ -1,0 +1,112 @@
+"""Every store gives a notebook whose every cell runs and that holds as much as the store; the hostile one too."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from qualia_lab import NotebookGenerator, Query
+from qualia_lab.notebook.parameters import read_parameters
+
+STORES = (
+    "packt-hyperparameter-tuning/mlruns",
+    "promptchain-examples/mlruns",
+    "pycaret-tutorials/tutorials/mlruns",
+    "stock-quant/mlruns",
+    "omegaml/mlflow.sqlite",
+    "stock-quant/mlflow.db",
+)
+
+# A person's own cell at the end: how much the notebook holds.
+COUNT = "print(len(runs), runs.tables.params.num_rows, runs.tables.metrics.num_rows, len(runs.history()))"
+
+
+def executed(path: Path):
+    """The notebook at the path, valid and without an error among its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            assert output.output_type != "error", (cell.source, output.evalue)
+            assert output.get("name") != "stderr", (cell.source, output.text)
+    return notebook
+
+
+def with_own_cell(path: Path, source: str) -> None:
+    """Put a cell at the end of a notebook that was not executed yet."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(source))
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.parametrize("place", STORES)
+def test_the_store_of_a_stranger_is_in_the_notebook_as_it_is_in_the_store(place, shared_data, tmp_path):
+    generator = NotebookGenerator(shared_data / "stores" / place)
+    path = generator.create(output=tmp_path / "notebook.ipynb")
+    with_own_cell(path, COUNT)
+    generator.execute(path)
+    notebook = executed(path)
+    run_ids = generator.store.read_runs(Query()).column("run_id").to_pylist()
+    assert sorted(read_parameters(path)["RUN_IDS"]) == sorted(run_ids)
+    tables = generator.store.read(run_ids)
+    points = sum(batch.num_rows for batch in generator.store.read_metric_history(run_ids))
+    counted = [len(run_ids), tables.params.num_rows, tables.metrics.num_rows, points]
+    assert notebook.cells[-1].outputs[0].text.split() == [str(number) for number in counted]
+    shown = [cell for cell in notebook.cells if cell.source.startswith("runs.show(") and cell.outputs]
+    assert len(shown) == min(len(run_ids), 25) + (len(run_ids) > 25)
+
+
+def test_a_hostile_store_gives_a_notebook_whose_cells_all_run(hostile_notebook, hostile_store):
+    path, _ = hostile_notebook
+    uri, canary = hostile_store
+    notebook = executed(path)
+    assert list(canary.iterdir()) == []
+    generator = NotebookGenerator(uri)
+    runs = generator.store.read_runs(Query())
+    assert sorted(read_parameters(path)["RUN_IDS"]) == sorted(runs.column("run_id").to_pylist())
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            ast.parse(cell.source)
+    headings = [line for c in notebook.cells if c.cell_type == "markdown" for line in c.source.splitlines()]
+    assert sum(line.startswith("# ") for line in headings) == 1
+
+
+def test_each_hostile_run_alone_gives_a_notebook_of_its_own(hostile_store, tmp_path):
+    """Not executed one by one: what differs between them are their strings, and none may reach a code cell."""
+    uri, canary = hostile_store
+    generator = NotebookGenerator(uri)
+    runs = generator.store.read_runs(Query()).to_pylist()
+    assert len(runs) > 100
+    sources = set()
+    for run in runs:
+        plan = generator.plan(generator.select(run_ids=[run["run_id"]]))
+        sources |= {cell.source for cell in plan.cells if cell.kind == "code" and cell.key != "parameters"}
+        for cell in plan.cells:
+            if cell.kind == "code":
+                ast.parse(cell.source)
+    own = {source for source in sources if not re.fullmatch(r"runs\.show\('[0-9a-f]{32}'\)", source)}
+    assert len(own) < 25  # the same few cells for all of them
+    assert list(canary.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("width", [1280, 2560])
+def test_the_page_of_a_hostile_store_is_dead(hostile_notebook, open_offline, width):
+    _, page = hostile_notebook
+    opened = open_offline(page, width=width)
+    opened.page.wait_for_timeout(1500)
+    assert opened.pwned is None
+    assert opened.page.url == page.as_uri()
+    assert opened.requests == [page.as_uri()]
+    assert opened.complaints == []
+    assert opened.page.locator("h1").count() == 1
+    assert opened.page.locator("table").count() > 25
+    assert (
+        opened.page.locator("script:not([type='application/json'])").count() == 3
+    )  # plotly, packed and unpacked, and what draws
+    widest = opened.page.evaluate("document.documentElement.scrollWidth")
+    assert widest <= width
