@@ -1,7 +1,7 @@
 """Makes the picture of the README from an executed notebook's HTML page: the table of all runs, and a chart.
 
-    make demo
-    .venv/bin/python -m docs.make_picture notebooks/churn_*.html docs/images/notebook.png
+make demo
+.venv/bin/python -m docs.make_picture notebooks/churn_*.html docs/images/notebook.png
 """  # noqa: INP001  a script beside the documents, not a package
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The documentation is run: its commands at a terminal, its Python, its filters; and what it shows is what comes out.
 
-    ```console     commands after `$ `, then what they show; after a failing one, `$ echo $?`. `...` is any text.
+    ```console     commands after `$ `, going on after `> `, then what they show; after a failing one, `$ echo $?`. `...` is any text.
     ```python      run in one namespace per document; with `file=NAME` written to that file instead.
     ```output      what the Python before it printed.
 
@@ -99,7 +99,8 @@ def run_document(document, demo, folder):
 def run_console(text, folder, exit_code):
     """Run the commands of a block and compare what they show; the exit code of the last."""
     for step in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        command, expected = re.fullmatch(r"((?:[^\n]*\\\n)*[^\n]*\n)(.*)", step, re.DOTALL).groups()
+        command, expected = re.fullmatch(r"([^\n]*\n(?:> [^\n]*\n)*)(.*)", step, re.DOTALL).groups()
+        command = command.replace("\n> ", "\n")
         assert exit_code == 0 or command == "echo $?\n", f"before `{command}` a command failed, and nothing says so"
         # A question ends in `[default]: `, and what stands behind it was typed.
         answers = re.findall(r"^.*\]:(.*)$", expected, re.MULTILINE)
