@@ -21,6 +21,7 @@ import tomllib
 from pathlib import Path
 
 import click
+import pexpect
 import pytest
 
 from qualia_lab import NotebookGenerator, Query, errors
@@ -30,7 +31,7 @@ from qualia_lab.scripts.create_demo_runs import create_demo_runs
 from qualia_lab.sections import SECTIONS
 
 from .browser import find_chromium
-from .conftest import missing
+from .servers import missing
 
 CHECKOUT = Path(__file__).parents[1]
 GUIDE = CHECKOUT / "docs/observational_notebooks.md"
@@ -42,12 +43,13 @@ PICTURE = CHECKOUT / "docs/images/notebook.png"
 # The folder in which the documents say that they are.
 HOME = "/home/ana/churn"
 
+_SET_BY_OTHERS = ("MLFLOW_", "PYTHONPATH", "COLUMNS", "LINES")
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def environment():
     """Of a person who has installed the package and set nothing."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTHONPATH"))}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_OTHERS)}
     return clean | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "TERM": "xterm",
@@ -111,7 +113,6 @@ def run_console(text, folder, exit_code):
 
 def at_a_terminal(command, answers, folder):
     """What a terminal of 110 columns shows in the end, and the exit code."""
-    pexpect = pytest.importorskip("pexpect")
     log = io.StringIO()
     child = pexpect.spawn(
         "bash", ["-c", command], cwd=folder, env=environment(), dimensions=(50, 110), encoding="utf-8", timeout=120
