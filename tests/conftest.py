@@ -61,23 +61,43 @@ def sqlite_sample(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
-    """The URI of an empty PostgreSQL database."""
-    with running(servers.embedded_postgresql(tmp_path_factory.mktemp("postgresql"))) as uri:
+def mlruns_sample(tmp_path_factory) -> Path:
+    """An mlruns folder filled with the sample."""
+    from .stores.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("files") / "mlruns"
+    write_sample(str(folder))
+    return folder
+
+
+@contextlib.contextmanager
+def filled(server, tmp_path_factory):
+    """The URI of a database on that server, filled with the sample."""
+    from .stores.sample import write_sample
+
+    with running(server) as uri:
+        write_sample(uri, tmp_path_factory.mktemp("artifacts"))
         yield uri
 
 
 @pytest.fixture(scope="session")
-def system_postgresql():
-    """The URI of an empty database on the PostgreSQL of this machine."""
-    with running(servers.system_postgresql()) as uri:
+def postgresql_sample(tmp_path_factory):
+    """The URI of a PostgreSQL of our own, filled with the sample."""
+    with filled(servers.embedded_postgresql(), tmp_path_factory) as uri:
         yield uri
 
 
 @pytest.fixture(scope="session")
-def mariadb():
-    """The URI of an empty MariaDB database."""
-    with running(servers.mariadb()) as uri:
+def system_postgresql_sample(tmp_path_factory):
+    """The URI of a database on the PostgreSQL of this machine, filled with the sample."""
+    with filled(servers.system_postgresql(), tmp_path_factory) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def mariadb_sample(tmp_path_factory):
+    """The URI of a MariaDB database filled with the sample."""
+    with filled(servers.mariadb(), tmp_path_factory) as uri:
         yield uri
 
 

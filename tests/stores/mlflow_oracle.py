@@ -162,4 +162,5 @@ def _dataset_row(run_id, given) -> dict:
 def _model_row(run_id, model) -> dict:
     row = {"run_id": run_id, "status": str(model.status), "creation_time": model.creation_timestamp}
     row["last_updated_time"] = model.last_updated_timestamp
+    row["model_type"] = model.model_type or None  # a server says "" for none
     return row | {name: getattr(model, name) for name in schema.LOGGED_MODELS.names if name not in row}

@@ -23,7 +23,6 @@ from qualia_lab.stores.file import FileStore, path_of_uri
 from qualia_lab.stores.mlruns import flat_yaml, parse_point
 
 from .contract import StoreContract
-from .sample import write_sample
 
 STRANGERS = {  # experiments and runs, counted by hand
     "packt-hyperparameter-tuning/mlruns": (7, 19),
@@ -35,18 +34,10 @@ RUN = "a" * 32
 OTHER = "b" * 32
 
 
-@pytest.fixture(scope="module")
-def mlruns(tmp_path_factory):
-    """A file store filled with the sample."""
-    folder = tmp_path_factory.mktemp("file") / "mlruns"
-    write_sample(str(folder))
-    return folder
-
-
 class TestFileStore(StoreContract):
     @pytest.fixture(scope="class")
-    def store_uri(self, mlruns):
-        return str(mlruns)
+    def store_uri(self, mlruns_sample):
+        return str(mlruns_sample)
 
 
 def write(path: Path, content: str | bytes) -> Path:

@@ -22,7 +22,6 @@ from qualia_lab.stores.open import open_store
 from tests.servers import free_port
 
 from .contract import StoreContract
-from .sample import write_sample
 
 PASSWORD = "s3cr:t"
 
@@ -37,8 +36,7 @@ class TestSqlite(StoreContract):
 class DatabaseContract(StoreContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def store_uri(cls, server_uri, tmp_path_factory):
-        write_sample(server_uri, tmp_path_factory.mktemp("artifacts"))
+    def store_uri(cls, server_uri):
         return server_uri
 
     def test_the_server_itself_refuses_to_write(self, store_uri):
@@ -99,22 +97,22 @@ class DatabaseContract(StoreContract):
 class TestPostgresql(DatabaseContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def server_uri(cls, postgresql):
-        return postgresql
+    def server_uri(cls, postgresql_sample):
+        return postgresql_sample
 
 
 class TestSystemPostgresql(DatabaseContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def server_uri(cls, system_postgresql):
-        return system_postgresql
+    def server_uri(cls, system_postgresql_sample):
+        return system_postgresql_sample
 
 
 class TestMariadb(DatabaseContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def server_uri(cls, mariadb):
-        return mariadb
+    def server_uri(cls, mariadb_sample):
+        return mariadb_sample
 
     def test_a_wrong_password_is_refused(self, store_uri):
         engine = sa.create_engine(store_uri, isolation_level="AUTOCOMMIT")
