@@ -219,7 +219,7 @@ def _bar(label: str, unit: str) -> Progress:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table for people: numbers stand to the right; what is to be copied is never cut."""
+    """A column of a table for people: numbers stand to the right, and stay whole like signs and what is copied."""
 
     title: str
     right: bool = False
@@ -236,21 +236,30 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, talk: boo
     from rich.text import Text
 
     cells = [[Text(_clean(for_terminal(cell))) for cell in row] for row in rows]
-    lines = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for index, column in enumerate(columns):
-        lines.add_column(
-            Text(for_terminal(column.title)),
-            justify="right" if column.right else "left",
-            no_wrap=True,
-            min_width=max((row[index].cell_len for row in cells), default=0) if column.whole else None,
-        )
-    for row in cells:
-        lines.add_row(*row)
+    titles = [Text(for_terminal(column.title)) for column in columns]
     stream = sys.stderr if talk else sys.stdout
     printer = Console(file=stream, width=None if stream.isatty() else 100_000, highlight=False)
+    natural = [max(cell.cell_len for cell in column) for column in zip(titles, *cells, strict=True)]
+    kept = [column.whole or column.right or not column.title for column in columns]
+    lines = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column, title, width in zip(columns, titles, _fitting(natural, kept, printer.width), strict=True):
+        lines.add_column(title, justify="right" if column.right else "left", no_wrap=True, width=width)
+    for row in cells:
+        lines.add_row(*row)
     with printer.capture() as printed:
         printer.print(lines)
     _write(stream, "\n".join(line.rstrip() for line in printed.get().splitlines()))
+
+
+def _fitting(widths: list[int], kept: list[bool], room: int) -> list[int]:
+    """The widths of columns, two spaces apart, in so much room: the widest of those that may be cut gives way first."""
+    widths = list(widths)
+    while sum(widths) + 2 * len(widths) > room:
+        widest = max(range(len(widths)), key=lambda place: 0 if kept[place] else widths[place])
+        if kept[widest] or widths[widest] <= 6:
+            break
+        widths[widest] -= 1
+    return widths
 
 
 def can_show(text: str) -> bool:

@@ -1,26 +1,26 @@
 """Every error a person can meet, and the exit code of each.
 
-    QualiaLabError                    1
-    ├── StoreError                    3
-    │   ├── StoreNotFound             4   nothing is at that tracking URI
-    │   ├── StoreUnreachable          5   the server or database did not answer
-    │   ├── StoreRefused              6   it answered, and wants other credentials
-    │   └── StoreUnreadable           7   it answered with something that is no store
-    ├── SelectionError               10
-    │   ├── EmptyStore               11   no experiment, or no run at all
-    │   ├── UnknownExperiment        12
-    │   ├── UnknownRun               13
-    │   ├── NoRunMatches             14
-    │   ├── FilterError              15   the filter or order could not be understood
-    │   └── NothingChosen            16   no terminal to ask on, and too few flags
-    ├── TemplateError                20
-    ├── NotebookError                30
-    │   ├── OutputExists             31
-    │   ├── OutputNotWritable        32
-    │   ├── ExecutionFailed          33   a cell raised, hung or killed the kernel
-    │   └── ExportFailed             34
-    ├── SharingError                 40
-    └── ExtraMissing                 50   an optional dependency is not installed
+QualiaLabError                    1
+├── StoreError                    3
+│   ├── StoreNotFound             4   nothing is at that tracking URI
+│   ├── StoreUnreachable          5   the server or database did not answer
+│   ├── StoreRefused              6   it answered, and wants other credentials
+│   └── StoreUnreadable           7   it answered with something that is no store
+├── SelectionError               10
+│   ├── EmptyStore               11   no experiment, or no run at all
+│   ├── UnknownExperiment        12
+│   ├── UnknownRun               13
+│   ├── NoRunMatches             14
+│   ├── FilterError              15   the filter or order could not be understood
+│   └── NothingChosen            16   no terminal to ask on, and too few flags
+├── TemplateError                20
+├── NotebookError                30
+│   ├── OutputExists             31
+│   ├── OutputNotWritable        32
+│   ├── ExecutionFailed          33   a cell raised, hung or killed the kernel
+│   └── ExportFailed             34
+├── SharingError                 40
+└── ExtraMissing                 50   an optional dependency is not installed
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ import re
 import unicodedata
 
 _SPACES = re.compile(r"\s+")
-_PUNCTUATION = re.compile(r"[!-+.:-@\[-`{-~]")  # all of ASCII but , - and /, which mean nothing within a line
+# What means something in the middle of a Markdown line, the starts of bare addresses among it.
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~$&@^]|:(?=/)|(?<=www)\.", re.IGNORECASE)
 
 
 def visible(text: str) -> str:
@@ -37,8 +38,14 @@ def for_html(text: str) -> str:
 
 
 def for_markdown(text: str) -> str:
-    """Text for the middle of a Markdown line: every ASCII punctuation mark becomes a numeric reference."""
-    return _PUNCTUATION.sub(lambda mark: f"&#{ord(mark.group())};", one_line(text))
+    """Text for the middle of a Markdown line: every mark that means something becomes a numeric reference."""
+    return _MARKDOWN.sub(lambda mark: f"&#{ord(mark.group())};", one_line(text))
+
+
+def code_span(text: str) -> str:
+    """Text as code within a Markdown line."""
+    text = one_line(text)
+    return f"<code>{for_markdown(text)}</code>" if not text or set(text) & {"`", "$"} else f"`` {text} ``"
 
 
 def for_filename(text: str, fallback: str = "notebook") -> str:

@@ -130,6 +130,7 @@ class NotebookGenerator:
             filter=query.filter,
             order_by=query.order_by,
             limit=query.limit,
+            picked=bool(run_ids),
             primary_metric=metric,
             greater_is_better=direction,
         )

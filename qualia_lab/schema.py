@@ -25,9 +25,7 @@ EXPERIMENTS = _schema(
 )
 
 # What `read_experiments` gives: the experiments, and how much is in each.
-EXPERIMENT_LIST = pa.schema(
-    [*EXPERIMENTS, pa.field("run_count", INT), pa.field("last_activity", INT)]
-)
+EXPERIMENT_LIST = pa.schema([*EXPERIMENTS, pa.field("run_count", INT), pa.field("last_activity", INT)])
 
 EXPERIMENT_TAGS = _schema(experiment_id=STRING, key=STRING, value=STRING)
 

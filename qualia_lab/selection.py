@@ -39,7 +39,8 @@ class Query:
 class Selection:
     """Which runs, as plain data: where they are, how they were chosen, and the run ids that gave.
 
-    tracking_uri holds no secret. experiments are names, as they were in the store.
+    tracking_uri holds no secret. experiments are names, as they were in the store. picked: whether the runs were named
+    one by one, so that no condition gives them again.
     greater_is_better is None where no direction is known.
     """
 
@@ -49,6 +50,7 @@ class Selection:
     filter: str = ""
     order_by: tuple[str, ...] = ()
     limit: int | None = None
+    picked: bool = False
     primary_metric: str | None = None
     greater_is_better: bool | None = None
 

@@ -60,6 +60,27 @@ def find_primary_metric(inventory: Inventory, experiment_tags: pa.Table) -> tupl
     return best.key, direction_of(best.key)
 
 
+def rank_metrics(inventory: Inventory, primary: str | None) -> list[MetricCount]:
+    """The metrics of the model, the primary one first, then scores and losses, of most runs, of held-out data."""
+    return sorted(
+        inventory.model_metrics,
+        key=lambda metric: (
+            metric.key != primary,
+            direction_of(metric.key) is None,  # a score or a loss before the likes of an epoch or a rate
+            -metric.runs,
+            _held_out(metric.key),
+            not metric.stepped,
+            metric.key,
+        ),
+    )
+
+
+def _held_out(metric: str) -> int:
+    """0 for a metric of validation data, 1 of test data, 2 of neither, by the words of its name."""
+    words = [word.lower() for word in _WORD.split(metric)]
+    return next((place for place, known in enumerate(_HELD_OUT) if any(map(known.fullmatch, words))), len(_HELD_OUT))
+
+
 def _tagged(experiment_tags: pa.Table, key: str) -> str | None:
     """The value of a tag when every experiment that has it says the same."""
     values = {row["value"] for row in experiment_tags.to_pylist() if row["key"] == key}
@@ -68,7 +89,5 @@ def _tagged(experiment_tags: pa.Table, key: str) -> str | None:
 
 def _rank(metric: MetricCount, run_count: int) -> tuple[int, bool, int, int, str]:
     """Lower is preferred; the name last, so that the choice never depends on an order of reading."""
-    words = [word.lower() for word in _WORD.split(metric.key)]
-    held_out = next((place for place, known in enumerate(_HELD_OUT) if any(map(known.fullmatch, words))), 2)
     kind = {True: 0, False: 1, None: 2}[direction_of(metric.key)]
-    return (-round(4 * metric.runs / run_count), metric.values < 2 < run_count, held_out, kind, metric.key)
+    return (-round(4 * metric.runs / run_count), metric.values < 2 < run_count, _held_out(metric.key), kind, metric.key)

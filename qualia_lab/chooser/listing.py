@@ -84,14 +84,13 @@ class RunListing:
 
 
 def main_metrics(tables: RunTables, count: int = 3) -> list[str]:
-    """The metrics to show first: the primary one, then those that most runs have."""
-    from qualia_lab.analysis.direction import find_primary_metric
+    """The metrics to show first."""
+    from qualia_lab.analysis.direction import find_primary_metric, rank_metrics
     from qualia_lab.inventory import take_inventory
 
     inventory = take_inventory(tables)
     primary, _ = find_primary_metric(inventory, tables.experiment_tags)
-    common = sorted(inventory.model_metrics, key=lambda metric: (metric.key != primary, -metric.runs, metric.key))
-    return [metric.key for metric in common[:count]]
+    return [metric.key for metric in rank_metrics(inventory, primary)[:count]]
 
 
 def metric_values(tables: RunTables) -> dict[tuple[str, str], float | None]:

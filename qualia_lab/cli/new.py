@@ -94,7 +94,7 @@ def command(
         from qualia_lab.chooser.questions import notebook_path
 
         output = notebook_path(output)
-        replace = _may_replace(output, formats, replace=replace)
+        replace = _may_replace(output, formats, replace=replace, ask=not yes)
 
     if asking:
         generator, choice = _ask(tracking_uri)
@@ -109,7 +109,7 @@ def command(
         from qualia_lab.generator import default_output
 
         output = default_output(selection)
-        replace = _may_replace(output, formats, replace=replace)
+        replace = _may_replace(output, formats, replace=replace, ask=not yes)
     if not (yes or dry_run):
         _confirm_many(len(selection.run_ids))
     plan = generator.plan(selection, template=template, title=title)
@@ -132,7 +132,9 @@ def describe(selection: Selection, *, by: str | None) -> str:
 
     names = [for_terminal(name) for name in selection.experiments]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    if by:
+    if selection.picked:
+        order = "picked one by one"
+    elif by:
         order = f"best {for_terminal(selection.primary_metric or by)} first"
     elif selection.order_by:
         order = f"by {for_terminal(', '.join(selection.order_by))}"
@@ -211,12 +213,12 @@ def _ask_name(selection: Selection, output: Path | None, title: str | None) -> t
     return choose_name(default_output(selection), title or default_title(selection))
 
 
-def _may_replace(output: Path, formats: Sequence[str], *, replace: bool) -> bool:
+def _may_replace(output: Path, formats: Sequence[str], *, replace: bool, ask: bool = True) -> bool:
     """Whether to replace what is there, asked before any work is done. Raises OutputExists, OutputNotWritable."""
     from qualia_lab.generator import check_output
 
     taken = [path for path in (output, *(output.with_suffix(f".{fmt}") for fmt in formats)) if path.exists()]
-    if taken and not replace and console.is_interactive():
+    if taken and not replace and ask and console.is_interactive():
         replace = console.confirm(
             f"{' and '.join(map(str, taken))} is there already, with whatever was written in it. Replace it?"
         )

@@ -39,6 +39,7 @@ def parameters(brief: Brief) -> dict[str, Literal]:
         "filter": selection.filter,
         "order_by": list(selection.order_by),
         "limit": selection.limit,
+        "picked": selection.picked,
     }
     return {
         "TRACKING_URI": selection.tracking_uri,

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from qualia_lab.analysis.direction import direction_of
+from qualia_lab.analysis.direction import rank_metrics
 from qualia_lab.analysis.groups import is_seed_like
 
 if TYPE_CHECKING:
@@ -56,17 +56,7 @@ class Brief:
         return tuple(metric.key for metric in self._ranked_metrics() if metric.stepped)[:METRICS_DRAWN]
 
     def _ranked_metrics(self) -> list[MetricCount]:
-        primary = self.selection.primary_metric
-        return sorted(
-            self.inventory.model_metrics,
-            key=lambda metric: (
-                metric.key != primary,
-                direction_of(metric.key) is None,  # a score or a loss before the likes of an epoch or an lr
-                -metric.runs,
-                not metric.stepped,
-                metric.key,
-            ),
-        )
+        return rank_metrics(self.inventory, self.selection.primary_metric)
 
     @property
     def drawn_params(self) -> tuple[str, ...]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import shlex
 
 from qualia_lab import __version__
-from qualia_lab.escaping import for_markdown, one_line
+from qualia_lab.escaping import code_span, for_markdown, one_line
 from qualia_lab.sections.section import Brief, PlannedCell, Section, markdown
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    store = f"<code>{for_markdown(brief.selection.tracking_uri)}</code>"
+    store = code_span(brief.selection.tracking_uri)
     lines = [
         f"# {for_markdown(brief.title)}",
         f"Written on {brief.written} by qualia-lab {__version__} from {store}.",
         f"{for_markdown(how_chosen(brief))}.",
-        f"Run all cells to read the same runs again. To choose anew: <code>{for_markdown(_command(brief))}</code>",
+        f"Run all cells to read the same runs again. To choose anew: {code_span(_command(brief))}",
     ]
     return (markdown("title", "\n\n".join(lines)),)
 
@@ -31,6 +31,8 @@ def how_chosen(brief: Brief) -> str:
         words += f" of {shown}"
     if selection.filter:
         words += f" where {one_line(selection.filter, 300)}"
+    if selection.picked:
+        return f"{words}, picked one by one"
     words += f", ordered by {', '.join(selection.order_by)}" if selection.order_by else ", newest first"
     if selection.limit is not None:
         words += f", at most {selection.limit:,}"
@@ -41,6 +43,8 @@ def _command(brief: Brief) -> str:
     """The command that makes this choice again."""
     selection = brief.selection
     words = ["create-observation-notebook", "--tracking-uri", selection.tracking_uri]
+    if selection.picked:
+        return shlex.join(words)  # and be asked which runs
     for name in selection.experiments:
         words += ["--experiment", name]
     if selection.filter:

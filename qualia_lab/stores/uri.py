@@ -38,7 +38,9 @@ class TrackingUri:
         text = text.replace(self.full, self.safe) if self.secrets else text
         spellings = {form for secret in self.secrets for form in (secret, unquote(secret), quote(secret, safe=""))}
         for spelling in sorted(spellings, key=len, reverse=True):
-            text = text.replace(spelling, "***")
+            # Alone, a secret of a few letters is any word; it is one where a password stands.
+            alone = len(spelling) >= 4
+            text = text.replace(spelling, "***") if alone else text.replace(f":{spelling}@", ":***@")
         return text
 
 

@@ -1,0 +1,74 @@
+"""Each sink shows a string as the string it is, and nothing else."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+
+import mistune
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from qualia_lab.escaping import code_span, for_filename, for_html, for_markdown, for_terminal, one_line, visible
+
+MARKS = st.text(st.sampled_from("ab \t\n.:/-+=!()'\"`*_{}[]<>#|~$&@^\\wWhtp0;,é\u202e\x1b\x00🐙"), max_size=30)
+TEXTS = st.text(max_size=60) | MARKS
+renderer = mistune.create_markdown(escape=False, plugins=["table", "url", "strikethrough", "footnotes", "math"])
+
+
+def as_read(markup: str) -> str:
+    return html.unescape(markup)
+
+
+@given(TEXTS)
+@example("http://evil.example/x www.evil.example a@b.example")
+@example("[x](javascript:alert(1)) ![](http://evil/i.png) <img src=x onerror=alert(1)>")
+def test_markdown_shows_the_text_and_makes_nothing_of_it(text):
+    rendered = renderer(f"a {for_markdown(text)} b").strip()
+    assert re.fullmatch(r"<p>[^<>]*</p>", rendered), rendered
+    assert as_read(rendered[3:-4]).split() == f"a {one_line(text)} b".split()
+
+
+@given(TEXTS)
+def test_a_code_span_holds_the_text(text):
+    rendered = renderer(f"a {code_span(text)} b").strip()
+    match = re.fullmatch(r"<p>a <code>([^<>]*)</code> b</p>", rendered)
+    assert match, rendered
+    assert as_read(match[1]).split() == one_line(text).split()
+
+
+@given(TEXTS)
+def test_html_shows_the_text_in_an_element_and_in_an_attribute(text):
+    escaped = for_html(text)
+    assert not set(escaped) & set("<>\"'`$")
+    assert as_read(escaped) == visible(text)
+
+
+@given(TEXTS)
+def test_a_terminal_is_sent_nothing_but_one_line_that_can_be_seen(text):
+    shown = for_terminal(text)
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+@given(TEXTS)
+def test_a_file_name_is_one_everywhere(text):
+    name = for_filename(text)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name)
+    assert name.lower() not in {"con", "prn", "aux", "nul", "com1", "lpt1"}
+
+
+@pytest.mark.parametrize("text", ["val_auc 0.5, epoch-3 / best", "naïve Ωμέγα 🐙"])
+def test_what_a_person_wrote_stays_readable(text):
+    assert as_read(for_markdown(text)) == text
+    assert visible(text) == text
+
+
+def test_every_hostile_string_in_every_sink(shared_data):
+    for case in json.loads((shared_data / "hostile.json").read_text())["cases"]:
+        text = case.get("value")
+        if isinstance(text, str):
+            assert re.fullmatch(r"<p>[^<>]*</p>", renderer(f"a {for_markdown(text)} b").strip()), case["id"]
+            assert for_terminal(text).isprintable(), case["id"]

@@ -1,0 +1,74 @@
+"""What is secret in a tracking URI is parted from what may be shown, and found again in what others say."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qualia_lab.errors import StoreNotFound
+from qualia_lab.stores.open import find_tracking_uri, open_store
+from qualia_lab.stores.uri import split_uri, with_credentials
+
+
+@pytest.mark.parametrize(
+    ("uri", "safe"),
+    [
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("postgresql://bob:p@ss/w@db:5432/mlflow", "postgresql://bob@db:5432/mlflow"),
+        ("postgresql://db/mlflow?user=bob&password=hidden&sslmode=require", "postgresql://db/mlflow?user=bob&sslmode=require"),
+        ("mysql+pymysql://root@127.0.0.1/x", "mysql+pymysql://root@127.0.0.1/x"),
+        ("https://bob:hidden@host:5000/path", "https://host:5000/path"),
+        ("https://token-as-user@host", "https://host"),
+        ("https://host/?token=hidden", "https://host/"),
+        ("mlruns", "mlruns"),
+        ("file:///a/b%20c", "file:///a/b%20c"),
+    ],
+)  # fmt: skip
+def test_the_safe_face_holds_no_secret(uri, safe):
+    assert split_uri(uri).safe == safe
+    assert split_uri(uri).full == uri
+    assert "hidden" not in repr(split_uri(uri))
+
+
+@given(st.text("abcXYZ019@/:%!-", min_size=4, max_size=20))
+def test_no_password_is_in_the_safe_face_or_left_in_a_message(password):
+    uri = split_uri(f"postgresql://bob:{password}@db.example/mlflow")
+    assert uri.safe == "postgresql://bob@db.example/mlflow"
+    assert password not in uri.redact(f"connection to {uri.full} failed: wrong password {password!s}.")
+
+
+def test_a_secret_of_one_letter_leaves_the_words_alone():
+    uri = split_uri("postgresql://u:p@host/db")
+    assert uri.redact("postgresql: check host and port of postgresql://u:p@host/db") == (
+        "postgresql: check host and port of postgresql://u@host/db"
+    )
+
+
+def test_a_notebook_finds_the_password_again_in_the_environment(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://bob:hidden@db/mlflow")
+    assert with_credentials("postgresql://bob@db/mlflow").full == "postgresql://bob:hidden@db/mlflow"
+    assert with_credentials("postgresql://bob@other/mlflow").full == "postgresql://bob@other/mlflow"
+
+
+def test_the_tracking_uri_is_the_given_one_then_the_environment_then_what_lies_here(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(StoreNotFound, match=r"no mlflow\.db and no mlruns"):
+        find_tracking_uri()
+    (tmp_path / "mlruns").mkdir()
+    assert find_tracking_uri() == ("mlruns", "found in this folder")
+    (tmp_path / "mlflow.db").touch()
+    assert find_tracking_uri() == ("sqlite:///mlflow.db", "found in this folder")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host")
+    assert find_tracking_uri() == ("http://host", "from MLFLOW_TRACKING_URI")
+    assert find_tracking_uri("mine") == ("mine", "given")
+
+
+@pytest.mark.parametrize("uri", ["ftp://host/x", "nosuchfolder", "sqlite:///nosuch.db", "snapshot:nosuch", "file:///nosuch"])  # fmt: skip
+def test_nothing_there_is_said_and_nothing_is_made(uri, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreNotFound):
+        open_store(uri).read_experiments()
+    assert list(tmp_path.iterdir()) == []
