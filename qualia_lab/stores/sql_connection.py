@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
@@ -63,7 +63,7 @@ class SqlConnection:
     def _fetch(self, select: sa.Executable) -> Rows:
         with gc_paused():
             result = self.sql.execute(select)
-            rows: Rows = result.cursor.fetchall()  # the driver's own tuples: half the time of SQLAlchemy's rows
+            rows = cast("Rows", result.cursor.fetchall())  # the driver's own tuples: half the time of SQLAlchemy's
             result.close()
             return rows
 
