@@ -207,7 +207,8 @@ class RestClient:
             from mlflow.tracking.request_auth.registry import fetch_auth
 
             auth = fetch_auth(self.access.plugin)
-        return dict(requests.Request(method, url, headers=headers, data=data, auth=auth).prepare().headers)
+        signed = requests.Request(method, url, headers=headers, data=data, auth=auth).prepare().headers
+        return {name: value if isinstance(value, str) else value.decode("latin-1") for name, value in signed.items()}
 
     def _connections(self) -> urllib3.PoolManager:
         """The pool, made at the first question: through the environment's proxy where that names one."""
