@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FILES_LISTED = 50
 _VALUE_WIDTH = 400
-_FOLDED_PAST = 15
+_FOLDED_PAST = 40
 
 _CELL = 'style="text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"'
 

@@ -12,8 +12,8 @@ from IPython.display import display
 
 from qualia_lab import load_runs, mlflow_client
 
-pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.max_colwidth", 80, "display.precision", 4)
-pd.set_option("display.html.use_mathjax", False)"""
+pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.min_rows", 30, "display.precision", 4)
+pd.set_option("display.max_colwidth", 80, "display.html.use_mathjax", False)"""
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
