@@ -93,8 +93,7 @@ def notebook_of(uri: str) -> list[tuple[str, str]]:
     without = []
     for kind, source in text:
         lines = re.sub(r"(?m)^TRACKING_URI = .*$", "TRACKING_URI", source)
-        lines = re.sub(r" from <code>.*?</code>", "", lines)
-        without.append((kind, re.sub(r"--tracking-uri \S+", "", lines)))
+        without.append((kind, re.sub(r" from `` .*? ``|--tracking-uri \S+", "", lines)))
     return without
 
 

@@ -144,18 +144,18 @@ def error_of(url: sa.URL | str) -> StoreError:
     return caught.value
 
 
-def test_an_unknown_role_or_a_wrong_password_of_postgresql_is_refused(system_postgresql):
-    url = sa.make_url(system_postgresql).set(username="nobody_of_that_name", password=PASSWORD)
+def test_an_unknown_role_or_a_wrong_password_of_postgresql_is_refused(system_postgresql_sample):
+    url = sa.make_url(system_postgresql_sample).set(username="nobody_of_that_name", password=PASSWORD)
     assert isinstance(error_of(url), StoreRefused)
 
 
-def test_a_role_that_may_not_read_is_told_so(system_postgresql):
-    engine = sa.create_engine(system_postgresql, isolation_level="AUTOCOMMIT")
+def test_a_role_that_may_not_read_is_told_so(system_postgresql_sample):
+    engine = sa.create_engine(system_postgresql_sample, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql("DROP ROLE IF EXISTS qualia_test_reader")
         connection.exec_driver_sql("CREATE ROLE qualia_test_reader LOGIN")
     try:
-        error = error_of(sa.make_url(system_postgresql).set(username="qualia_test_reader"))
+        error = error_of(sa.make_url(system_postgresql_sample).set(username="qualia_test_reader"))
         assert "may read its tables" in error.hint
     finally:
         with engine.connect() as connection:
