@@ -6,6 +6,7 @@ import re
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +119,8 @@ class NotebookGenerator:
         if not runs.num_rows:
             self._explain_nothing(query, known)
         found = runs.column("run_id").to_pylist()
+        if metric is not None:
+            self._check_metric(metric, tuple(found))
         if run_ids and not order_by:  # a person's own order of runs is kept
             places = {run_id: place for place, run_id in enumerate(run_ids)}
             found.sort(key=places.__getitem__)
@@ -209,6 +212,18 @@ class NotebookGenerator:
         if self._read is None or self._read[0] != run_ids:
             self._read = (run_ids, self.store.read(run_ids))
         return self._read[1]
+
+    def _check_metric(self, metric: str, run_ids: tuple[str, ...]) -> None:
+        """Raise NoRunMatches, with what might have been meant, when no run has the metric to rank by."""
+        first = run_ids[:1]  # runs without the metric stand last
+        if metric in self.store.read(first).metrics.column("key").to_pylist():
+            return
+        keys = [count.key for count in take_inventory(self._tables(run_ids)).model_metrics]
+        near = get_close_matches(metric, keys, n=3) or keys[:5]
+        raise NoRunMatches(
+            f"None of the {len(run_ids):,} runs has a metric {one_line(metric, 100)}.",
+            f"There is {', '.join(one_line(key, 60) for key in near)}." if near else "They have no metric at all.",
+        )
 
     def _explain_nothing(self, query: Query, known: pa.Table) -> None:
         """Raise the error that says why no run was found, and how many there are."""

@@ -1,0 +1,176 @@
+"""NotebookGenerator: which runs a choice means, and what is written where."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import nbformat
+import pytest
+from mlflow import MlflowClient
+
+from qualia_lab import NotebookGenerator, load_runs
+from qualia_lab.client import mlflow_client, what_opening_changes
+from qualia_lab.errors import (
+    EmptyStore,
+    FilterError,
+    NoRunMatches,
+    OutputExists,
+    StoreRefused,
+    UnknownExperiment,
+    UnknownRun,
+)
+from qualia_lab.notebook.parameters import read_parameters
+
+HOUR = 3_600_000
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Two experiments whose runs have a val_auc of 0.0, 0.1, ... and start an hour apart, the last one now."""
+    folder = tmp_path_factory.mktemp("generator")
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    now = int(time.time() * 1000)
+    for name, count in (("churn", 6), ("churn-old", 2)):
+        experiment = client.create_experiment(name, artifact_location=(folder / "artifacts").as_uri())
+        for place in range(count):
+            run = client.create_run(experiment, run_name=f"{name} {place}", start_time=now - (count - 1 - place) * HOUR)
+            client.log_metric(run.info.run_id, "val_auc", place / 10)
+            client.log_metric(run.info.run_id, "odd", place)
+            client.log_param(run.info.run_id, "lr", 0.1 * place)
+            client.set_terminated(run.info.run_id, "FAILED" if place == 1 else "FINISHED")
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+@pytest.fixture
+def generator(store):
+    return NotebookGenerator(store)
+
+
+def names(generator, **choice) -> list[str]:
+    run_ids = generator.select(**choice).run_ids
+    return generator.store.read(run_ids).runs.column("run_name").to_pylist()
+
+
+def test_without_a_choice_all_active_runs_are_taken_newest_first(generator):
+    assert len(names(generator)) == 8
+    assert names(generator, experiments=["churn"])[0] == "churn 5"
+    assert set(generator.select().experiments) == {"churn", "churn-old"}
+
+
+def test_experiments_are_names_ids_or_globs(generator):
+    assert len(names(generator, experiments=["churn*"])) == 8
+    assert len(names(generator, experiments=["churn"])) == 6
+    (id_,) = (row["experiment_id"] for row in generator.read_experiments().to_pylist() if row["name"] == "churn-old")
+    assert len(names(generator, experiments=[id_])) == 2
+
+
+def test_the_best_are_by_a_metric_up_or_down(generator):
+    assert names(generator, experiments=["churn"], top=2, by="val_auc") == ["churn 5", "churn 4"]
+    assert names(generator, experiments=["churn"], top=2, by="val_auc:min") == ["churn 0", "churn 1"]
+    selection = generator.select(top=1, by="odd:max")
+    assert (selection.primary_metric, selection.greater_is_better, selection.limit) == ("odd", True, 1)
+    with pytest.raises(FilterError, match="odd:max"):
+        generator.select(top=1, by="odd")
+    with pytest.raises(NoRunMatches, match=r"None of the 3 runs has a metric val_au\. There is val_auc"):
+        generator.select(top=3, by="val_au:max")
+
+
+def test_since_and_status_and_a_filter_must_all_hold(generator):
+    assert names(generator, experiments=["churn"], since="90 minutes") == ["churn 5", "churn 4"]
+    assert len(names(generator, experiments=["churn"], since="7d")) == 6
+    assert names(generator, experiments=["churn"], status=["failed"]) == ["churn 1"]
+    both = "metrics.val_auc > 0.4 OR metrics.val_auc < 0.2"
+    assert names(generator, experiments=["churn"], filter=both, status=["FAILED", "KILLED"]) == ["churn 1"]
+    tomorrow = datetime.fromtimestamp(time.time() + 86_400, UTC).date().isoformat()
+    with pytest.raises(NoRunMatches, match="None of the 6 runs"):
+        generator.select(experiments=["churn"], since=tomorrow)
+
+
+def test_runs_that_are_named_keep_their_order_and_a_missing_one_stays_in_the_list(generator):
+    first, second, *_ = generator.select(experiments=["churn"]).run_ids
+    selection = generator.select(run_ids=[second, "f" * 32, first])
+    assert selection.run_ids == (second, first, "f" * 32)
+    runs = load_runs(selection.tracking_uri, selection.run_ids)
+    assert len(runs) == 2
+    assert "Missing: run " + "f" * 32 in repr(runs)
+    assert "is missing" in repr(runs.show("f" * 32))
+
+
+@pytest.mark.parametrize(
+    ("choice", "error"),
+    [
+        ({"experiments": ["chrun"]}, UnknownExperiment),
+        ({"run_ids": ["f" * 32]}, UnknownRun),
+        ({"filter": "metrics.val_auc > 5"}, NoRunMatches),
+        ({"experiments": ["Default"]}, NoRunMatches),
+        ({"filter": "metrics.val_auc >> 5"}, FilterError),
+        ({"since": "yesterday-ish"}, FilterError),
+        ({"status": ["DONE"]}, FilterError),
+        ({"by": "val_auc", "order_by": ["start_time"]}, FilterError),
+    ],
+)
+def test_a_choice_that_means_nothing_is_refused(generator, choice, error):
+    with pytest.raises(error):
+        generator.select(**choice)
+
+
+def test_an_empty_store_is_said_to_be(tmp_path):
+    MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
+    with pytest.raises(EmptyStore):
+        NotebookGenerator(f"sqlite:///{tmp_path / 'mlflow.db'}").select()
+
+
+def test_the_notebook_lands_in_notebooks_under_the_name_of_the_experiment(generator, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = generator.create(experiments=["churn"], limit=2, title="Mine: <b>")
+    assert path.parent.name == "notebooks"
+    assert path.name.startswith("churn_20")
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].source.startswith("# Mine: &#60;b&#62;\n")
+    assert len(read_parameters(path)["RUN_IDS"]) == 2
+    before = path.read_bytes()
+    with pytest.raises(OutputExists):
+        generator.create(experiments=["churn"])
+    assert path.read_bytes() == before
+    generator.create(experiments=["churn"], force=True)
+    assert len(read_parameters(path)["RUN_IDS"]) == 6
+
+
+def test_a_relative_uri_means_the_same_in_the_notebooks_own_folder(store, tmp_path, monkeypatch):
+    folder = store.removeprefix("sqlite:///").removesuffix("/mlflow.db")
+    monkeypatch.chdir(folder)
+    assert NotebookGenerator("sqlite:///mlflow.db").select().tracking_uri == store
+    assert NotebookGenerator().select().tracking_uri == store
+
+
+def test_a_run_that_is_gone_by_the_time_of_executing_is_named_and_the_rest_goes_on(store, tmp_path):
+    generator = NotebookGenerator(store)
+    path = generator.create(experiments=["churn-old"], output=tmp_path / "n.ipynb")
+    gone = read_parameters(path)["RUN_IDS"][0]
+    text = path.read_text().replace(gone, "e" * 32)
+    path.write_text(text)
+    NotebookGenerator(store).execute(path)
+    notebook = nbformat.read(path, as_version=4)
+    said = next(cell for cell in notebook.cells if cell.source.startswith("runs = load_runs"))
+    assert f"Missing: run {'e' * 32}" in said.outputs[0]["data"]["text/plain"]
+    assert not any(out.output_type == "error" for cell in notebook.cells for out in cell.get("outputs", ()))
+
+
+def test_mlflows_client_is_opened_where_that_changes_nothing_and_else_refuses(store, shared_data, tmp_path):
+    assert what_opening_changes(store) is None
+    client = mlflow_client(store)
+    assert "made on first use" in repr(client)
+    assert len(client.search_experiments()) == 3
+    assert "open" in repr(client)
+    old = tmp_path / "old.sqlite"
+    old.write_bytes((shared_data / "stores" / "omegaml" / "mlflow.sqlite").read_bytes())
+    before = old.read_bytes()
+    with pytest.raises(StoreRefused, match="would migrate the database"):
+        mlflow_client(f"sqlite:///{old}").search_experiments()
+    assert old.read_bytes() == before
+    mlflow_client(f"sqlite:///{old}").allow_changes().search_experiments()
+    assert old.read_bytes() != before
+    with pytest.raises(StoreRefused, match="writes folders"):
+        mlflow_client(str(tmp_path / "mlruns")).search_experiments()
