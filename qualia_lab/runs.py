@@ -17,7 +17,7 @@ from qualia_lab.analysis.origins import differing, origins
 from qualia_lab.analysis.relations import rank_correlations
 from qualia_lab.errors import QualiaLabError, UnknownRun
 from qualia_lab.escaping import for_html, one_line
-from qualia_lab.inventory import take_inventory
+from qualia_lab.inventory import is_number, take_inventory
 from qualia_lab.notebook.execute import SNAPSHOT_VARIABLE
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.uri import with_credentials
@@ -177,7 +177,7 @@ class Runs:
         for table, keys in ((self.metrics, metrics), (self.params, params)):
             for key in keys:
                 if key in table.columns:
-                    frame[key if key not in frame.columns else f"{key} "] = table[key].to_numpy()
+                    frame[key if key not in frame.columns else f"{key} "] = table[key].array
         frame["run_id"] = runs["run_id"].to_numpy()
         return frame
 
@@ -386,11 +386,12 @@ def _numbers_if_all_are(column: pd.Series[Any]) -> pd.Series[Any]:
     """The column as numbers when every value in it is one."""
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.isna().sum() > column.isna().sum() or column.isna().all():
+    texts = column.dropna()
+    if texts.empty or not texts.map(is_number).all():
         return column
+    numbers = pd.to_numeric(column)
     whole = numbers.dropna()
-    if (whole % 1 == 0).all() and (whole.abs() < 2**53).all() and not column.dropna().str.contains(r"[.eE]").any():
+    if (whole % 1 == 0).all() and (whole.abs() < 2**53).all() and not texts.str.contains(r"[.eE]").any():
         return numbers.astype("Int64")
     return numbers
 
