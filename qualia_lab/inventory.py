@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.tables import RunTables
+
+_DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 # MLflow samples the machine's own metrics under this prefix; they say nothing about the model.
 SYSTEM_METRICS = "system/"
@@ -77,11 +80,8 @@ class Inventory:
 
 
 def is_number(text: str | None) -> bool:
-    """Whether a param's text is a finite number."""
-    try:
-        return abs(float(text or "")) < float("inf")
-    except ValueError:
-        return False
+    """Whether a param's text is a finite decimal number; `2024_11`, which Python would read as one, is none."""
+    return _DECIMAL.fullmatch(text or "") is not None and abs(float(text or "")) < float("inf")
 
 
 def take_inventory(tables: RunTables) -> Inventory:

@@ -384,12 +384,10 @@ def _labels(tables: RunTables) -> dict[str, str]:
 
 def _numbers_if_all_are(column: pd.Series[Any]) -> pd.Series[Any]:
     """The column as numbers when every value in it is one."""
-    import pandas as pd
-
     texts = column.dropna()
     if texts.empty or not texts.map(is_number).all():
         return column
-    numbers = pd.to_numeric(column)
+    numbers = column.map(float, na_action="ignore").astype("float64")
     whole = numbers.dropna()
     if (whole % 1 == 0).all() and (whole.abs() < 2**53).all() and not texts.str.contains(r"[.eE]").any():
         return numbers.astype("Int64")
