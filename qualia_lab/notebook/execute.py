@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import ExecutionFailed, NotebookError
 from qualia_lab.escaping import one_line
+from qualia_lab.files import write_whole
 from qualia_lab.notebook.build import notebook_bytes
-from qualia_lab.notebook.file import write_whole
 from qualia_lab.stores.uri import split_uri
 
 if TYPE_CHECKING:
@@ -45,7 +45,11 @@ def execute_notebook(
 
     notebook = _read(path)
     in_all = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
-    done = 0
+    done = running = 0
+
+    def started(cell_index: int, **_: Any) -> None:
+        nonlocal running
+        running = cell_index
 
     def report(**_: Any) -> None:
         nonlocal done
@@ -60,6 +64,7 @@ def execute_notebook(
         shutdown_kernel="immediate",
         record_timing=False,
         resources={"metadata": {"path": str(path.absolute().parent)}},
+        on_cell_execute=started,
         on_cell_executed=report,
     )
     if notebook.metadata.get("kernelspec", {}).get("name", "python3") == "python3":
@@ -72,7 +77,7 @@ def execute_notebook(
         if hasattr(client, "_async_cleanup_kernel_future"):  # nbclient's own handler took the Ctrl-C
             raise KeyboardInterrupt from error
         if isinstance(error, (CellExecutionError, CellTimeoutError, DeadKernelError)):
-            raise _failure(notebook, error, path, timeout) from error
+            raise _failure(notebook.cells[running], running + 1, error, path, timeout) from error
         raise ExecutionFailed(
             f"The kernel for {path} did not start: {one_line(str(error), 200)}.", "Check that ipykernel is installed."
         ) from error
@@ -130,11 +135,10 @@ def _kernel_of_this_interpreter() -> Any:
     return Kernel
 
 
-def _failure(notebook: Any, error: Exception, path: Path, timeout: float) -> ExecutionFailed:
+def _failure(cell: Any, place: int, error: Exception, path: Path, timeout: float) -> ExecutionFailed:
     """What happened, in which cell, with its source."""
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
-    place, cell = _failed_cell(notebook)
     if isinstance(error, CellTimeoutError):
         what = f"ran longer than {timeout:g} seconds"
     elif isinstance(error, CellExecutionError):
@@ -148,17 +152,6 @@ def _failure(notebook: Any, error: Exception, path: Path, timeout: float) -> Exe
         if isinstance(error, CellTimeoutError)
         else "What ran until then is saved in it; open it in Jupyter to go on.",
     )
-
-
-def _failed_cell(notebook: Any) -> tuple[int, Any]:
-    """The cell that was running: the first with an error among its outputs, else the last that was started."""
-    code = [(place, cell) for place, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
-    for place, cell in code:
-        if any(output.output_type == "error" for output in cell.outputs):
-            return place, cell
-    started = [(place, cell) for place, cell in code if cell.source.strip() and "execution_count" in cell]
-    unfinished = [(place, cell) for place, cell in started if cell.execution_count is None]
-    return (unfinished or started)[0]
 
 
 def _cap_outputs(cell: Any) -> None:
