@@ -142,7 +142,7 @@ def hurry(monkeypatch):
 
 
 def silent(_):
-    time.sleep(SECONDS * 20  # in a thread nobody waits for)
+    time.sleep(SECONDS * 20)  # in a thread that nobody waits for
 
 
 def drip(handler):
