@@ -19,9 +19,9 @@ from qualia_lab.errors import (
     UnknownRun,
 )
 from qualia_lab.escaping import for_filename, one_line
+from qualia_lab.files import check_writable, write_whole
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
-from qualia_lab.notebook.file import check_writable, write_whole
 from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
 from qualia_lab.sections.section import RUNS_SHOWN

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.charts.chart import PLOTLY_MIME
 from qualia_lab.errors import ExportFailed
 from qualia_lab.escaping import one_line
+from qualia_lab.files import write_whole
 from qualia_lab.notebook.clean import clean_html
-from qualia_lab.notebook.file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
