@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from qualia_lab.stores.uri import TrackingUri
 
     Column = sa.ColumnElement[Any]
+
+# From this many runs on, opening a second connection for Arrow costs less than it saves.
+MANY_RUNS = 100
 
 _MODEL_STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
 
@@ -113,9 +117,7 @@ class SqlStore:
             return
         with self._database.connected() as database:
             history = History(database, None if keys is None else list(dict.fromkeys(keys)))
-            for some in batched(wanted, IDS_PER_QUERY):
-                for portion in history.portions(some):
-                    yield from history.batches(portion)
+            yield from history.read(wanted, are_most=are_most(database, wanted))
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """Where the artifacts of this run are; touches nothing until files are listed or read."""
@@ -174,12 +176,22 @@ class _Reading:
         self, columns: pa.Schema, select: sa.Select[Any], run_column: Column, then: tuple[str, ...]
     ) -> pa.Table:
         """Rows of these runs, in the order of the runs and then of other columns."""
-        parts = [
-            self.table(columns, select.where(run_column.in_(some))) for some in batched(self.run_ids, IDS_PER_QUERY)
-        ]
-        return in_order(pa.concat_tables([table_of(columns, []), *parts]), "run_id", self.run_ids, then)
+        table = self.database.fetch_arrow(select, columns) if self.are_most else None
+        if table is None:
+            parts = [
+                self.table(columns, select.where(run_column.in_(some))) for some in batched(self.run_ids, IDS_PER_QUERY)
+            ]
+            table = pa.concat_tables([table_of(columns, []), *parts])
+        return in_order(table, "run_id", self.run_ids, then)
+
+    @cached_property
+    def are_most(self) -> bool:
+        return are_most(self.database, self.wanted)
 
     def table(self, columns: pa.Schema, select: sa.Executable) -> pa.Table:
+        table = self.database.fetch_arrow(select, columns) if len(self.wanted) >= MANY_RUNS else None
+        if table is not None:
+            return table
         rows = self.database.fetch(select)
         return arrow_table(columns, rows, self.unread(columns, rows))
 
@@ -287,6 +299,14 @@ class _Reading:
             parts.append(self.table(schema.LOGGED_MODELS, sa.union(made.where(is_there), named.where(is_there))))
         table = pa.concat_tables([table_of(schema.LOGGED_MODELS, []), *parts])
         return in_order(table, "run_id", self.run_ids, ("name", "model_id"))
+
+
+def are_most(database: SqlConnection, run_ids: Sequence[str]) -> bool:
+    """Whether these are so many of the store's runs that whole tables are read sooner than the rows of each run."""
+    if not database.reads_arrow or len(run_ids) < MANY_RUNS:
+        return False
+    ((in_all,),) = database.fetch(sa.select(sa.func.count()).select_from(runs))
+    return len(run_ids) * 2 >= int(in_all)
 
 
 def _plain(value: Any) -> str | None:

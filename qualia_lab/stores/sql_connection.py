@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -25,8 +25,10 @@ from qualia_lab.stores.sqlite import open_sqlite, sqlite_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pyarrow as pa
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
+    from qualia_lab.stores.sql_adbc import ArrowSource
     from qualia_lab.stores.uri import TrackingUri
 
     Rows = list[tuple[Any, ...]]
@@ -41,6 +43,7 @@ _DRIVERS = {
 _SECONDS_TO_CONNECT = 5
 _SECONDS_OF_A_STATEMENT = 30
 _ROWS_OF_A_STREAM = 65_536
+_SQLITE_SETTINGS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 5000")
 
 
 @dataclass
@@ -49,6 +52,7 @@ class SqlConnection:
 
     sql: sa.Connection
     has: frozenset[str]  # names of tables, and of columns as `table.column`
+    arrow: ArrowSource | None = None  # a faster way to many rows, where there is one
 
     def fetch(self, select: sa.Executable) -> Rows:
         """All rows at once. Text that is no UTF-8 is there as bytes."""
@@ -66,6 +70,15 @@ class SqlConnection:
             rows = cast("Rows", result.cursor.fetchall())  # the driver's own tuples: half the time of SQLAlchemy's
             result.close()
             return rows
+
+    @property
+    def reads_arrow(self) -> bool:
+        """Whether there is a way to rows as Arrow, as far as is known by now."""
+        return self.arrow is not None and self.arrow.works
+
+    def fetch_arrow(self, select: sa.Executable, columns: pa.Schema) -> pa.Table | None:
+        """Many rows at once as a table; None when a cursor has to fetch them."""
+        return self.arrow.read(select, columns) if self.arrow is not None else None
 
     def stream(self, select: sa.Select[Any]) -> Iterator[Rows]:
         """Rows as they come, a few at a time, from a cursor that the server keeps."""
@@ -105,12 +118,17 @@ class SqlDatabase:
                         f"{self.uri.safe} holds no tables of MLflow that can be seen.",
                         "Check the database's name, and that this user may read its tables.",
                     )
-                yield SqlConnection(connection, has)
+                with self._arrow(connection) as arrow:
+                    yield SqlConnection(connection, has, arrow)
         except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise _translated(error, self.uri) from None
 
     def close(self) -> None:
         """Give back connections."""
+        if "_arrow_server" in self.__dict__:
+            if self._arrow_server is not None:
+                self._arrow_server.close()
+            del self._arrow_server
         if "_engine" in self.__dict__:
             self._engine.dispose()
             del self._engine
@@ -128,6 +146,35 @@ class SqlDatabase:
             engine = sa.create_engine("sqlite://", creator=lambda: file, poolclass=sa.NullPool)
             with engine.connect() as connection:
                 yield connection
+
+    @contextmanager
+    def _arrow(self, connection: sa.Connection) -> Iterator[ArrowSource | None]:
+        """ADBC beside this connection; a SQLite file is closed when this ends."""
+        from qualia_lab.stores import sql_adbc
+
+        name = connection.dialect.name
+        if name == "postgresql":
+            yield self._arrow_server
+            return
+        file: Any = connection.connection.dbapi_connection
+        if name != "sqlite" or not file.for_another or not sql_adbc.is_alone():
+            yield None
+            return
+        with closing(sql_adbc.ArrowSource("sqlite", file.uri, _SQLITE_SETTINGS)) as source:
+            yield source
+
+    @cached_property
+    def _arrow_server(self) -> ArrowSource | None:
+        """A second connection to the same PostgreSQL, made when it is asked for rows."""
+        from qualia_lab.stores.sql_adbc import ArrowSource
+
+        url = self._engine.url
+        socket = str(url.query.get("host", "/"))  # SQLAlchemy's way to name several servers is not libpq's
+        if url.get_driver_name() not in ("psycopg", "psycopg2") or not socket.startswith("/"):
+            return None
+        timeout = {} if "connect_timeout" in url.query else {"connect_timeout": str(_SECONDS_TO_CONNECT)}
+        for_libpq = url.set(drivername="postgresql").update_query_dict(timeout)
+        return ArrowSource("postgresql", for_libpq.render_as_string(hide_password=False), _settings("postgresql"))
 
     @cached_property
     def _engine(self) -> sa.Engine:
@@ -165,6 +212,16 @@ def _with_driver(uri: TrackingUri) -> sa.URL:
 
 def _only_read(connection: DBAPIConnection, dialect: str) -> None:
     """Every transaction of this connection is READ ONLY and every statement has a time limit, by the server itself."""
+    cursor = connection.cursor()
+    version = str(getattr(connection, "server_version", ""))
+    for statement in _settings("mariadb" if "MariaDB" in version else dialect):
+        cursor.execute(statement)
+    cursor.close()
+    connection.commit()
+
+
+def _settings(dialect: str) -> list[str]:
+    """The statements that make a connection one that only reads."""
     seconds = _SECONDS_OF_A_STATEMENT
     statements = {
         "postgresql": [
@@ -175,12 +232,7 @@ def _only_read(connection: DBAPIConnection, dialect: str) -> None:
         "mysql": ["SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_execution_time = {seconds * 1000}"],
         "mariadb": ["SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_statement_time = {seconds}"],
     }
-    cursor = connection.cursor()
-    version = str(getattr(connection, "server_version", ""))
-    for statement in statements.get("mariadb" if "MariaDB" in version else dialect, []):
-        cursor.execute(statement)
-    cursor.close()
-    connection.commit()
+    return statements.get(dialect, [])
 
 
 def _columns_there(connection: sa.Connection) -> frozenset[str]:

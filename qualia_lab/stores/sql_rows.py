@@ -7,6 +7,7 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +18,10 @@ from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[Any]
 
     # Told the row's place, the column's name and why its value could not be taken as it stands.
     Unread = Callable[[int, str, str], None]
@@ -49,9 +54,67 @@ def arrow_table(columns: pa.Schema, rows: Sequence[Sequence[Any]], unread: Unrea
 def in_order(table: pa.Table, by: str, ids: Sequence[str], then: Iterable[str]) -> pa.Table:
     """The rows whose id is among these, in their order and then by other columns."""
     rank = pc.index_in(table.column(by), value_set=column(ids, STRING))
-    ranked = table.append_column("rank", rank).filter(rank.is_valid())
-    keys = [("rank", "ascending"), *((name, "ascending") for name in then)]
-    return ranked.take(pc.sort_indices(ranked, sort_keys=keys)).drop_columns(["rank"])
+    if rank.null_count:
+        table, rank = table.filter(rank.is_valid()), rank.drop_null()
+    keys = [_rank(table.column(name)) for name in then]
+    place = _places([_numbers(rank), *keys])
+    return table if place is None else table.take(place)
+
+
+def _rank(values: pa.ChunkedArray) -> Numbers:
+    """Numbers that sort as the values do, null ones last: few different texts are sorted instead of all of them."""
+    if not pa.types.is_string(values.type):
+        return _numbers(values)
+    codes = values.combine_chunks().dictionary_encode()
+    order = pc.sort_indices(codes.dictionary).to_numpy()
+    rank = np.empty(len(order) + 1, np.int64)
+    rank[order] = np.arange(len(order))
+    rank[-1] = len(order)
+    ranks: Numbers = rank[codes.indices.fill_null(len(order)).to_numpy()]
+    return ranks
+
+
+def _numbers(values: pa.ChunkedArray) -> Numbers:
+    if values.null_count and values.type == INT:
+        values = values.fill_null(2**63 - 1)
+    numbers: Numbers = values.to_numpy()
+    return numbers
+
+
+def _places(keys: Sequence[Numbers]) -> Numbers | None:
+    """Where the sorted rows stand, or None when they are sorted: databases often give them so."""
+    if not len(keys[0]):
+        return None
+    first, rest = _packed(keys)
+    if _are_sorted([first, *rest]):
+        return None
+    places = np.argsort(first, kind="stable")
+    ordered = first[places]
+    return np.lexsort([*rest[::-1], first]) if rest and np.any(ordered[:-1] == ordered[1:]) else places
+
+
+def _packed(keys: Sequence[Numbers]) -> tuple[Numbers, list[Numbers]]:
+    """As many of the first keys in one number as there is room for, and the others: one key sorts sooner than many."""
+    packed, size = np.zeros(len(keys[0]), np.int64), 1
+    for place, key in enumerate(keys):
+        if key.dtype.kind not in "iu":
+            return packed, list(keys[place:])
+        lowest, span = int(key.min()), int(key.max()) - int(key.min()) + 1
+        size *= span
+        if size >= 2**62:
+            return packed, list(keys[place:])
+        packed = packed * span + (key.astype(np.int64) - lowest)
+    return packed, []
+
+
+def _are_sorted(keys: Sequence[Numbers]) -> bool:
+    tied = np.ones(len(keys[0]) - 1, np.bool_)
+    for key in keys:
+        before, after = key[:-1], key[1:]
+        if np.any(tied & ~(before <= after)):
+            return False
+        tied &= before == after
+    return True
 
 
 def batched(items: Sequence[Any], size: int) -> Iterator[list[Any]]:

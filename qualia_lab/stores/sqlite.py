@@ -36,8 +36,15 @@ def sqlite_path(uri: str) -> Path | None:
     return None if path in ("", ":memory:") else Path(path)
 
 
+class ReadingConnection(sqlite3.Connection):
+    """A connection that knows how its file was opened."""
+
+    uri = ""  # for SQLite's own `file:` scheme
+    for_another = False  # whether another SQLite may open the file the same way: there is no log whose index they share
+
+
 @contextlib.contextmanager
-def open_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
+def open_sqlite(path: Path) -> Iterator[ReadingConnection]:
     """A connection that can only read, and that leaves no file beside the database.
 
     Raises StoreNotFound, StoreUnreadable, and sqlite3.Error as SQLite does.
@@ -48,6 +55,7 @@ def open_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
         if write_version != _WAL_MODE or (log is not None and _size(path, "-shm") is not None):
             try:
                 connection = _connect(path, "mode=ro")
+                connection.for_another = write_version != _WAL_MODE
             except sqlite3.OperationalError as error:
                 # A log or a journal has first to be worked in, and the folder cannot be written to.
                 if _is_locked(error) or not (log or _size(path, "-journal")):
@@ -59,6 +67,7 @@ def open_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
             # `mode=ro` would leave an empty -wal and a -shm behind. Nobody has it open now; a writer who comes while
             # we read writes to its new -wal first, so what we see stays as it is.
             connection = _connect(path, "mode=ro&immutable=1")
+            connection.for_another = True
         stack.callback(connection.close)
         yield connection
 
@@ -88,11 +97,13 @@ def _size(path: Path, suffix: str) -> int | None:
         return None
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str) -> ReadingConnection:
     """A connection that has read the schema, so that what cannot be read is known here."""
+    uri = f"{path.absolute().as_uri()}?{mode}"
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_SECONDS_TO_WAIT_FOR_A_LOCK, check_same_thread=False
+        uri, uri=True, timeout=_SECONDS_TO_WAIT_FOR_A_LOCK, check_same_thread=False, factory=ReadingConnection
     )
+    connection.uri = uri
     try:
         for pragma in ("query_only = ON", "trusted_schema = OFF"):
             connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,194 @@
+"""Rows as Arrow through ADBC: the same tables as by cursor, whatever stands in a store, and the file left alone."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from qualia_lab import Query, open_store, schema
+from qualia_lab.stores import sql, sql_adbc
+
+from .contract import StoreContract
+
+pytest.importorskip("adbc_driver_sqlite")
+
+
+@pytest.fixture
+def always_adbc(monkeypatch):
+    """Every read that can go through ADBC does, however small; these tests log to no store while they read one."""
+    monkeypatch.setattr(sql_adbc, "is_alone", lambda: True)
+    monkeypatch.setattr(sql, "MANY_RUNS", 1)
+
+
+@pytest.fixture
+def reads(always_adbc, monkeypatch):
+    """What ADBC was asked for and whether it could give it."""
+    asked = []
+    read = sql_adbc.ArrowSource.read
+
+    def told(self, select, columns):
+        table = read(self, select, columns)
+        asked.append(table is not None)
+        return table
+
+    monkeypatch.setattr(sql_adbc.ArrowSource, "read", told)
+    return asked
+
+
+@pytest.mark.usefixtures("always_adbc")
+class TestSqliteAsArrow(StoreContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def store_uri(cls, sqlite_sample):
+        return f"sqlite:///{sqlite_sample}"
+
+
+@pytest.mark.usefixtures("always_adbc")
+class TestPostgresqlAsArrow(StoreContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def store_uri(cls, postgresql_sample):
+        return postgresql_sample
+
+
+def everything(uri):
+    """All tables and histories of a store, comparable."""
+    store = open_store(uri)
+    ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
+    tables = store.read(ids)
+    history = [repr(row) for batch in store.read_metric_history(ids) for row in batch.to_pylist()]
+    store.close()
+    return {name: repr(getattr(tables, name).to_pylist()) for name in schema.TABLES} | {"history": history}
+
+
+@pytest.mark.parametrize("sample", ["sqlite_sample", "postgresql_sample"])
+def test_arrow_and_cursor_read_the_same_rows_in_the_same_order(sample, request, monkeypatch, reads):
+    uri = request.getfixturevalue(sample)
+    uri = uri if isinstance(uri, str) else f"sqlite:///{uri}"
+    by_arrow = everything(uri)
+    assert reads.count(True) >= 5
+    monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: None)
+    assert everything(uri) == by_arrow
+
+
+@pytest.fixture
+def odd(tmp_path, sqlite_sample):
+    """A copy of the sample that one may change, and a run of it."""
+    path = tmp_path / "mlflow.db"
+    shutil.copy(sqlite_sample, path)
+    with closing(sqlite3.connect(path)) as database:
+        (run_id,) = database.execute("SELECT run_uuid FROM metrics GROUP BY 1 ORDER BY count(*) DESC").fetchone()
+    return path, run_id
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO params VALUES ('odd', CAST(x'61ff62' AS TEXT), :run)",  # no UTF-8
+        "INSERT INTO params VALUES ('odd', x'ff00', :run)",
+        "INSERT INTO params VALUES ('it''s \" % \\ ; --', 'it''s', :run)",
+        "INSERT INTO params VALUES ('nul' || char(0) || 'nul', char(0), :run)",
+        "INSERT INTO metrics VALUES ('odd', 'no number', 1, :run, 0, 0)",
+        "INSERT INTO metrics VALUES ('odd', 1.5, 'no time', :run, 0, 0)",
+        "INSERT INTO metrics VALUES ('odd', 1.5, 1.5, :run, 9223372036854775807, 0)",
+        "INSERT INTO metrics VALUES ('odd', 9e999, -9223372036854775808, :run, -9223372036854775808, 0)",
+        "INSERT INTO metrics VALUES ('odd', 0, 1, :run, 0, 1)",
+        "INSERT INTO metrics VALUES ('odd', 9007199254740993, 1, :run, 0, 0)",
+        "UPDATE runs SET start_time = 'yesterday' WHERE run_uuid = :run",
+        "UPDATE runs SET start_time = 1.5, name = NULL WHERE run_uuid = :run",
+    ],
+)
+def test_odd_values_are_read_as_a_cursor_reads_them(statement, odd, monkeypatch, reads):
+    path, run_id = odd
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(statement, {"run": run_id})
+    by_arrow = everything(f"sqlite:///{path}")
+    assert reads
+    monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: None)
+    assert everything(f"sqlite:///{path}") == by_arrow
+
+
+@pytest.mark.parametrize("sample", ["sqlite_sample", "postgresql_sample"])
+@pytest.mark.parametrize("key", ["x'); DROP TABLE params; --", "it's % \\' $1 :a {b} ?", "", "ü\u2028\U0001f600", "\\"])
+def test_a_key_is_data_and_never_sql(sample, key, request, reads):
+    uri = request.getfixturevalue(sample)
+    uri = uri if isinstance(uri, str) else f"sqlite:///{uri}"
+    before = everything(uri)
+    store = open_store(uri)
+    ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
+    reads.clear()
+    assert sum(batch.num_rows for batch in store.read_metric_history([*ids, key], [key, "no such metric"])) == 0
+    assert reads and all(reads)
+    store.close()
+    assert everything(uri) == before
+
+
+def test_the_file_is_as_it_was_and_nothing_is_beside_it(odd, reads):
+    path, _ = odd
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    everything(f"sqlite:///{path}")
+    assert any(reads)
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    assert [entry.name for entry in path.parent.iterdir()] == ["mlflow.db"]
+
+
+def test_neither_database_can_be_written_to(odd, postgresql_sample, always_adbc):
+    import sqlalchemy as sa
+
+    from qualia_lab.stores.sql_connection import SqlDatabase
+    from qualia_lab.stores.uri import split_uri
+
+    for uri in (f"sqlite:///{odd[0]}", postgresql_sample):
+        database = SqlDatabase(split_uri(uri))
+        with database.connected() as connection:
+            assert connection.fetch_arrow(sa.text("SELECT key, value, run_uuid FROM params"), schema.TAGS) is not None
+            connection.fetch_arrow(sa.text("DELETE FROM params"), schema.TAGS)
+            with pytest.raises(Exception, match=r"(?i)readonly|read-only|syntax"):
+                connection.arrow._read("DELETE FROM params", schema.TAGS)
+            assert connection.fetch(sa.text("SELECT count(*) FROM params"))[0][0] > 0
+        database.close()
+
+
+def test_beside_mlflow_and_beside_a_log_in_use_sqlite_is_read_by_cursor(odd, monkeypatch):
+    path, run_id = odd
+    asked = []
+    monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: asked.append(1))
+    monkeypatch.setattr(sql, "MANY_RUNS", 1)
+    monkeypatch.setitem(sys.modules, "mlflow", math)
+    everything(f"sqlite:///{path}")
+    assert not asked
+    monkeypatch.setattr(sql_adbc, "is_alone", lambda: True)
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("INSERT INTO params VALUES ('new', '1', ?)", [run_id])
+        writer.commit()
+        everything(f"sqlite:///{path}")
+        assert not asked
+
+
+def test_without_the_driver_everything_is_read_by_cursor(odd, postgresql_sample):
+    code = (
+        "import sys; sys.modules['adbc_driver_manager'] = None\n"
+        "from qualia_lab import Query, open_store\n"
+        "from qualia_lab.stores import sql; sql.MANY_RUNS = 1\n"
+        "for uri in sys.argv[1:]:\n"
+        "    store = open_store(uri); ids = store.read_runs(Query()).column('run_id').to_pylist()\n"
+        "    assert store.read(ids).params.num_rows and sum(b.num_rows for b in store.read_metric_history(ids))"
+    )
+    subprocess.run([sys.executable, "-c", code, f"sqlite:///{odd[0]}", postgresql_sample], check=True, env=os.environ)
+
+
+def test_a_database_that_does_not_answer_says_so_without_its_password(always_adbc):
+    from qualia_lab.errors import StoreError
+
+    store = open_store("postgresql://ada:s3cret-word@127.0.0.1:1/none")
+    with pytest.raises(StoreError) as raised:
+        store.read(["a" * 32])
+    assert "s3cret" not in f"{raised.value} {raised.value.__cause__} {raised.value.__context__}"
