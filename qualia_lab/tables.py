@@ -46,7 +46,10 @@ class RunTables:
 
 def run_tables(**tables: pa.Table) -> RunTables:
     """RunTables from some of its tables; those not given are empty."""
-    return RunTables(**{name: tables.get(name, columns.empty_table()) for name, columns in schema.TABLES.items()})
+    # Not Schema.empty_table(): that wakes pandas, see qualia_lab.columns.
+    return RunTables(
+        **{name: tables[name] if name in tables else table_of(columns, ()) for name, columns in schema.TABLES.items()}
+    )
 
 
 def table_of(columns: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pyarrow as pa
 
 from qualia_lab import schema
+from qualia_lab.columns import column
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
-from qualia_lab.stores.mlruns import Root, Unreadable, read_meta, read_points
+from qualia_lab.stores.mlruns import Root, TooLarge, Unreadable, read_meta
+from qualia_lab.stores.points import as_column, in_form, latest_points, parse_files
 from qualia_lab.stores.rows import Fields, Rows
 from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, status, text
 from qualia_lab.tables import run_tables, table_of
@@ -25,16 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from qualia_lab.selection import Query, View
+    from qualia_lab.stores.points import Points
     from qualia_lab.stores.protocol import ArtifactPlace
     from qualia_lab.stores.rows import Row
     from qualia_lab.tables import RunTables
+
+    _File = tuple[str, str, str]  # run id, key, path
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}\Z")
 _WINDOWS_PATH = re.compile(r"/?[A-Za-z]:[\\/]")
 _NOT_EXPERIMENTS = {"models"}  # the model registry
 _NOT_RUNS = {"tags", "datasets", "traces", "models"}
 _RUN_PARTS = ("params", "metrics", "tags")
-_POINTS_PER_BATCH = 50_000
+_BYTES_PER_BATCH = 4 << 20  # of metric files: some hundred thousand points
+_LARGEST_METRIC = 64 << 20
 
 
 def path_of_uri(uri: str) -> Path:
@@ -101,7 +108,7 @@ class FileStore:
             tables = run_tables(runs=table_of(schema.RUNS, rows))
         else:
             tables = self.read(list(by_id))
-        matching = select_runs(condition, orders, tables)[: query.limit]
+        matching = select_runs(condition, orders, tables, self.read_metric_history)[: query.limit]
         return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
@@ -123,6 +130,12 @@ class FileStore:
                 self._read_outputs(run_id, path, models, rows)
             else:
                 rows.missing(run_id, "the store has no folder of this run")
+        metrics = (
+            (run_id, key, file)
+            for run_id, (_, path) in found.items()
+            for key, file in self._files(run_id, path, "metrics", rows)
+        )
+        self._read_latest(metrics, rows)
         return rows.built()
 
     def read_metric_history(
@@ -130,26 +143,16 @@ class FileStore:
     ) -> Iterator[pa.RecordBatch]:
         """Every recorded point of these metrics, batch by batch; lines that cannot be read are named by `read`."""
         wanted = None if keys is None else set(keys)
-        columns: tuple[list[Any], ...] = ([], [], [], [], [])
-        for run_id, (_, path) in self._find(run_ids).items():
-            for key, file in self._files(None, path, "metrics", Rows()):
-                if wanted is not None and key not in wanted:
-                    continue
-                try:
-                    points = sorted(
-                        read_points(self._root, file)[0], key=lambda point: (*point[:2], *_nan_last(point[2]))
-                    )
-                except (Unreadable, FileNotFoundError):
-                    continue
-                for column, values in zip(columns[2:], zip(*points, strict=True), strict=False):
-                    column.extend(values)
-                columns[0].extend([run_id] * len(points))
-                columns[1].extend([key] * len(points))
-                if len(columns[0]) >= _POINTS_PER_BATCH:
-                    yield _history(columns)
-                    columns = ([], [], [], [], [])
-        if columns[0]:
-            yield _history(columns)
+        ignored = Rows()
+        files = (
+            (run_id, key, file)
+            for run_id, (_, path) in self._find(run_ids).items()
+            for key, file in self._files(None, path, "metrics", ignored)
+            if wanted is None or key in wanted
+        )
+        for series, _, points in self._points(files, ignored):
+            if len(points.steps):
+                yield _history(series, points)
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """Where the artifacts of this run are: where they were recorded, or in the run's own folder."""
@@ -316,18 +319,56 @@ class FileStore:
         rows.tables["runs"].append(self._run_row(experiment, run_id, path, tags, rows))
         rows.add_values("tags", {"run_id": run_id}, tags)
         rows.add_values("params", {"run_id": run_id}, self._values(run_id, path, "params", rows))
-        for key, file in self._files(run_id, path, "metrics", rows):
+
+    def _read_latest(self, files: Iterable[_File], rows: Rows) -> None:
+        """The latest value of each of these metrics, into the rows."""
+        for series, contents, points in self._points(files, rows):
+            for place in np.flatnonzero(points.counts == 0).tolist():
+                if place not in points.problems:
+                    rows.problem(series[place][0], f"metric {series[place][1]}", "it has no value")
+            for place, (step, timestamp, value) in latest_points(contents, points):
+                run_id, key = series[place]
+                latest = {"run_id": run_id, "key": key, "value": value, "step": step, "timestamp": timestamp}
+                rows.tables["metrics"].append(latest)
+
+    def _points(
+        self, files: Iterable[_File], rows: Rows
+    ) -> Iterator[tuple[list[tuple[str, str]], list[bytes], Points]]:
+        """Run and key, content, and points of metrics, a few megabytes at a time; what is wrong is a problem."""
+        series: list[tuple[str, str]] = []
+        contents: list[bytes] = []
+        size = 0
+        for run_id, key, file in files:
             try:
-                points, problem = read_points(self._root, file)
+                data = self._read_metric(run_id, key, file, rows)
             except (Unreadable, FileNotFoundError) as error:
                 rows.problem(run_id, f"metric {key}", error)
                 continue
-            if problem or not points:
-                rows.problem(run_id, f"metric {key}", problem or "it has no value")
-            if points:
-                step, timestamp, value = max(points)
-                latest = {"run_id": run_id, "key": key, "value": value, "step": step, "timestamp": timestamp}
-                rows.tables["metrics"].append(latest)
+            series.append((run_id, key))
+            contents.append(data)
+            size += len(data)
+            if size >= _BYTES_PER_BATCH:
+                yield series, contents, self._parsed(series, contents, rows)
+                series, contents, size = [], [], 0
+        if series:
+            yield series, contents, self._parsed(series, contents, rows)
+
+    def _read_metric(self, run_id: str, key: str, file: str, rows: Rows) -> bytes:
+        """What a metric's file holds; of a huge one only the points, so that no nonsense fills the memory."""
+        try:
+            return self._root.read(file, _LARGEST_METRIC)
+        except TooLarge:
+            data, problem = in_form(self._root.chunks(file))
+            if problem:
+                rows.problem(run_id, f"metric {key}", problem)
+            return data
+
+    def _parsed(self, series: list[tuple[str, str]], contents: list[bytes], rows: Rows) -> Points:
+        points = parse_files(contents)
+        for place, problem in points.problems.items():
+            run_id, key = series[place]
+            rows.problem(run_id, f"metric {key}", problem)
+        return points
 
     def _read_inputs(self, run_id: str, path: str, datasets: dict[str, Row], rows: Rows) -> None:
         """The datasets of a run: inputs/ID/meta.yaml names a folder among its experiment's datasets."""
@@ -406,12 +447,18 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _nan_last(value: float) -> tuple[bool, float]:
-    return (value != value, value)  # noqa: PLR0124 - only NaN differs from itself
-
-
-def _history(columns: tuple[list[Any], ...]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays(
-        [pa.array(column, item.type) for column, item in zip(columns, schema.METRIC_HISTORY, strict=True)],
-        schema=schema.METRIC_HISTORY,
+def _history(series: list[tuple[str, str]], points: Points) -> pa.RecordBatch:
+    places = as_column(np.repeat(np.arange(len(series), dtype=np.int32), points.counts), pa.int32())
+    run_ids, keys = (
+        pa.DictionaryArray.from_arrays(places, column(names, schema.STRING)).cast(schema.STRING)
+        for names in zip(*series, strict=True)
     )
+    numbers = [
+        as_column(numbers, kind)
+        for numbers, kind in (
+            (points.steps, schema.INT),
+            (points.timestamps, schema.INT),
+            (points.values, schema.FLOAT),
+        )
+    ]
+    return pa.RecordBatch.from_arrays([run_ids, keys, *numbers], schema=schema.METRIC_HISTORY)

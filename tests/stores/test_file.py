@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import math
 import os
 import shutil
+import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,8 +22,10 @@ from hypothesis import strategies as st
 from qualia_lab import schema
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.selection import Query
+from qualia_lab.stores import file as file_store
 from qualia_lab.stores.file import FileStore, path_of_uri
-from qualia_lab.stores.mlruns import flat_yaml, parse_point
+from qualia_lab.stores.mlruns import _parsed_yaml, flat_yaml
+from qualia_lab.stores.points import in_form, latest_points, parse_files, parse_point
 
 from .contract import StoreContract
 
@@ -299,6 +304,50 @@ def test_history_streams_in_batches(small):
     assert table.column("step").to_pylist()[2:] == list(range(1, steps + 1))
 
 
+def test_a_huge_file_is_read_in_pieces_and_says_the_same(small, monkeypatch):
+    write(small / "1" / RUN / "metrics" / "loss", "".join(f"{n} 1.5 {n}\n" for n in range(90_000)) + "9 half")
+    whole = [list(FileStore(small).read_metric_history([RUN])), FileStore(small).read([RUN])]
+    monkeypatch.setattr(file_store, "_LARGEST_METRIC", 1000)
+    pieces = [list(FileStore(small).read_metric_history([RUN])), FileStore(small).read([RUN])]
+    assert whole == pieces
+    assert list(problems(pieces[1])) == [f"{RUN}: metric loss"]
+
+
+def test_a_store_is_read_within_three_times_of_its_bytes(tmp_path):
+    root = tmp_path / "mlruns"
+    write(root / "0" / "meta.yaml", "artifact_location: mlflow-artifacts:/0\nexperiment_id: '0'\nname: big\n")
+    points = "".join(f"{1_760_000_000_000 + step} {1 / (step + 3)} {step}\n" for step in range(50))
+    for number in range(100):
+        run = root / "0" / f"{number:032x}"
+        write(run / "meta.yaml", "end_time: 9\nexperiment_id: '0'\nrun_name: r\nstart_time: 1\nstatus: 3\ntags: []\n")
+        for key in range(20):
+            write(run / "params" / f"p{key}", f"{key}")
+        for key in range(30):
+            write(run / "metrics" / f"m{key}", points)
+    run_ids = FileStore(root).read_runs(Query()).column("run_id").to_pylist()
+
+    def seconds(work):
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+
+    def cat():
+        subprocess.run(f"find '{root}' -type f -print0 | xargs -0 cat > /dev/null", shell=True, check=True)
+
+    def read():
+        assert FileStore(root).read(run_ids).metrics.num_rows == 3000
+
+    def read_history():
+        assert sum(batch.num_rows for batch in FileStore(root).read_metric_history(run_ids)) == 150_000
+
+    # In turn, and the best of each: what else runs on this machine comes and goes.
+    rounds = [tuple(map(seconds, (cat, read, read_history))) for _ in range(5)]
+    plain, tables, history = (min(column) for column in zip(*rounds, strict=True))
+    print(f"cat {plain:.3f} s, read {tables / plain:.1f} times that, histories {history / plain:.1f}")
+    assert tables < 3 * plain
+    assert history < 3 * plain
+
+
 def test_reading_beside_a_writer_never_sees_half_a_number(small):
     path, done = small / "1" / RUN / "metrics" / "loss", threading.Event()
 
@@ -382,3 +431,58 @@ def test_a_point_is_read_as_mlflow_writes_it(timestamp, value, step):
 @given(st.binary())
 def test_no_line_raises(line):
     parse_point(line)
+
+
+WORDS = ["1", "-7", "+2", "007", "0.5", "-1e-3", "1E5", "1.", ".5", "nan", "-inf", "Infinity", "1e999", "", "1_0", "0x1", "e", "١", "9223372036854775808"]  # fmt: skip
+LINES = st.one_of(
+    st.builds(lambda *words: " ".join(words), *[st.sampled_from(WORDS)] * 3),
+    st.builds(lambda time, value, step: f"{time} {value} {step}", st.integers(0, 9), st.floats(), st.integers(0, 3)),
+    st.lists(st.sampled_from([*WORDS, " ", "\t", "\r", "set digest", '"', "\0"]), max_size=5).map(" ".join),
+)
+FILES = st.builds(
+    lambda lines, end: ("\n".join(lines) + end).encode(),
+    st.lists(LINES, max_size=6),
+    st.sampled_from(["\n", "", "\n\n"]),
+)
+
+
+def as_rows(points):
+    rows = zip(points.steps.tolist(), points.timestamps.tolist(), points.values.tolist(), strict=True)
+    return [[repr(row) for row in itertools.islice(rows, count)] for count in points.counts.tolist()]
+
+
+@given(st.lists(FILES, max_size=6))
+def test_many_files_at_once_say_what_each_says_line_by_line(files):
+    points = parse_files(files)
+    latest = dict(latest_points(files, points))
+    for place, (data, found) in enumerate(zip(files, as_rows(points), strict=True)):
+        whole, _, rest = data.rpartition(b"\n")
+        lines = whole.split(b"\n") if data else []
+        expected = [point for line in lines if (point := parse_point(line)) is not None]
+        ordered = sorted(expected, key=lambda point: (*point[:2], math.isnan(point[2]), point[2]))
+        assert found == list(map(repr, ordered))
+        assert repr(latest.get(place)) == repr(max(expected, default=None))
+        bad = bool(rest) + sum(parse_point(line) is None and bool(line.strip()) for line in lines)
+        assert points.problems.get(place, "0").split()[0] == str(bad)
+
+
+@given(FILES)
+def test_a_file_brought_into_form_is_in_form(data):
+    formed, _ = in_form([data])
+    assert in_form([formed]) == (formed, "")
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "b_c", ":", ": ", "'", "''", "[]", " ", "~", "null", "-", "#", "x y", "12:30", "é", "\r", "\x0c", "\u2028", "...", "---", "/", "\n", "\nk: ", "\nk: '"]),
+        max_size=12,
+    ).map("".join)
+)  # fmt: skip
+def test_plain_yaml_is_read_as_the_parser_reads_it(text):
+    def outcome(read):
+        try:
+            return read(text)
+        except ValueError:
+            return ValueError
+
+    assert outcome(flat_yaml) == outcome(_parsed_yaml)
