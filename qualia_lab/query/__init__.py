@@ -1,6 +1,16 @@
 """The query language: which runs, said in MLflow's words and a few more, with one meaning for every store."""
 
-from qualia_lab.query.conditions import And, Comparison, Condition, Field, Not, Or, Order, needed_tables
+from qualia_lab.query.conditions import (
+    And,
+    Comparison,
+    Condition,
+    Field,
+    Not,
+    Or,
+    Order,
+    needed_statistics,
+    needed_tables,
+)
 from qualia_lab.query.evaluate import select_runs
 from qualia_lab.query.mlflow_grammar import order_to_mlflow, to_mlflow
 from qualia_lab.query.parse import parse_filter, parse_order_by
@@ -13,6 +23,7 @@ __all__ = [
     "Not",
     "Or",
     "Order",
+    "needed_statistics",
     "needed_tables",
     "order_to_mlflow",
     "parse_filter",

@@ -23,6 +23,8 @@ TEXT_ATTRIBUTES = (
 TIME_ATTRIBUTES = ("start_time", "end_time")
 ATTRIBUTES = (*TEXT_ATTRIBUTES, *TIME_ATTRIBUTES, "duration")
 DATASET_KEYS = ("name", "digest", "context")
+# What of a metric's history can be compared, besides its latest value; `at` is followed by a step: `at(100)`.
+STATISTICS = ("min", "max", "mean", "first", "at")
 
 # Which table of RunTables a field stands in.
 _TABLES = {"param": "params", "metric": "metrics", "tag": "tags", "dataset": "datasets", "attribute": "runs"}
@@ -30,17 +32,23 @@ _TABLES = {"param": "params", "metric": "metrics", "tag": "tags", "dataset": "da
 
 @dataclass(frozen=True)
 class Field:
-    """What is compared: an attribute of a run, or one key of its params, metrics (latest value), tags or datasets.
+    """What is compared: an attribute of a run, or one key of its params, metrics, tags or datasets.
 
     The attribute keys are those of ATTRIBUTES: times are ms, `duration` is in seconds.
+    statistic: "" of a metric is its latest value; one of STATISTICS is taken from its history (`query.statistics`).
+    step: the one that `at` names.
     """
 
     kind: Kind
     key: str
+    statistic: str = ""
+    step: int | None = None
 
     @property
     def table(self) -> str:
-        """The table of RunTables that holds it."""
+        """The table of RunTables that holds it; "" of a statistic, because histories are in none."""
+        if self.statistic:
+            return ""
         return "experiments" if self == Field("attribute", "experiment_name") else _TABLES[self.kind]
 
 
@@ -94,14 +102,37 @@ Condition: TypeAlias = Comparison | And | Or | Not
 
 def needed_tables(condition: Condition | None, orders: Sequence[Order]) -> frozenset[str]:
     """The names of the tables of RunTables that this condition and these orders look at; `runs` always."""
-    fields = [comparison.field for comparison in _comparisons(condition)] + [order.field for order in orders]
-    return frozenset({"runs", *(field.table for field in fields)})
+    return frozenset({"runs", *(field.table for field in _fields(condition, orders) if field.table)})
+
+
+def needed_statistics(condition: Condition | None, orders: Sequence[Order]) -> tuple[Field, ...]:
+    """The statistics of metric histories that this condition and these orders look at, each once."""
+    return tuple(dict.fromkeys(field for field in _fields(condition, orders) if field.statistic))
+
+
+def conjuncts(condition: Condition | None) -> tuple[Condition, ...]:
+    """The conditions that must all hold, however the ANDs are nested."""
+    if condition is None:
+        return ()
+    if isinstance(condition, And):
+        return tuple(inner for part in condition.parts for inner in conjuncts(part))
+    return (condition,)
+
+
+def joined(parts: Sequence[Condition]) -> Condition | None:
+    """One condition that says that all of these hold; None when there is none."""
+    return And(tuple(parts)) if len(parts) > 1 else (parts[0] if parts else None)
 
 
 def is_numeric(value: Value) -> bool:
     """Whether a comparison with this value compares numbers."""
     first = value[0] if isinstance(value, tuple) else value
     return isinstance(first, int | float)
+
+
+def _fields(condition: Condition | None, orders: Sequence[Order]) -> Iterator[Field]:
+    yield from (comparison.field for comparison in _comparisons(condition))
+    yield from (order.field for order in orders)
 
 
 def _comparisons(condition: Condition | None) -> Iterator[Comparison]:

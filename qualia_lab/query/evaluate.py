@@ -1,4 +1,4 @@
-"""Conditions and orders evaluated on RunTables: the runs that match, in order."""
+"""Conditions and orders evaluated on RunTables, and on histories where they ask for statistics: the runs that match."""
 
 from __future__ import annotations
 
@@ -7,12 +7,29 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.query.conditions import And, Comparison, Condition, Field, Not, Or, Order, is_numeric
+from qualia_lab.query.conditions import (
+    And,
+    Comparison,
+    Condition,
+    Field,
+    Not,
+    Or,
+    Order,
+    conjuncts,
+    is_numeric,
+    joined,
+    needed_statistics,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import pyarrow as pa
 
     from qualia_lab.tables import RunTables
+
+    # TrackingStore.read_metric_history: the points of these runs and metrics.
+    ReadHistory = Callable[[Sequence[str], Sequence[str]], Iterable[pa.RecordBatch]]
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -33,20 +50,45 @@ _NUMBER = re.compile(NUMBER_PATTERN)
 ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
-def select_runs(condition: Condition | None, orders: Sequence[Order], tables: RunTables) -> list[str]:
-    """The ids of the runs that match, in order: by the orders, then newest first, then by run id."""
+def select_runs(
+    condition: Condition | None,
+    orders: Sequence[Order],
+    tables: RunTables,
+    read_history: ReadHistory | None = None,
+) -> list[str]:
+    """The ids of the runs that match, in order: by the orders, then newest first, then by run id.
+
+    read_history: needed for statistics; asked only of runs that the conditions without any leave.
+    """
     evaluation = _Evaluation(tables)
-    matching = evaluation.everything if condition is None else evaluation.matching(condition)
-    return evaluation.ordered(matching, orders)
+    statistics = needed_statistics(condition, orders)
+    if statistics:
+        from qualia_lab.query.statistics import take_statistics
+
+        if read_history is None:
+            raise TypeError("statistics of metrics need their histories")
+        parts = conjuncts(condition)
+        evaluation.keep(joined([part for part in parts if not needed_statistics(part, ())]))
+        condition = joined([part for part in parts if needed_statistics(part, ())])
+        keys = sorted({field.key for field in statistics})
+        batches = read_history(sorted(evaluation.everything), keys) if evaluation.everything else ()
+        evaluation.known |= {field: list(of.items()) for field, of in take_statistics(batches, statistics).items()}
+    evaluation.keep(condition)
+    return evaluation.ordered(evaluation.everything, orders)
 
 
 class _Evaluation:
-    """The tables, and what was looked up in them so far."""
+    """The tables, the runs that are left of them, and what was looked up so far."""
 
     def __init__(self, tables: RunTables) -> None:
         self.tables = tables
         self.everything = set(tables.run_ids)
         self.known: dict[Field, list[tuple[str, Any]]] = {}
+
+    def keep(self, condition: Condition | None) -> None:
+        """Leave only the runs for which the condition holds."""
+        if condition is not None:
+            self.everything = self.matching(condition)
 
     def matching(self, condition: Condition) -> set[str]:
         """The ids of the runs for which the condition holds."""
@@ -78,7 +120,10 @@ class _Evaluation:
             import pyarrow.compute as pc
 
             table, column = table.filter(pc.equal(table.column("key"), field.key)), "value"
-        yield from zip(table.column("run_id").to_pylist(), table.column(column).to_pylist(), strict=True)
+        values = table.column(column).to_pylist()
+        if field.kind == "metric":  # files hold infinity, MLflow's databases the largest number
+            values = [value if value is None else min(max(value, -LARGEST), LARGEST) for value in values]
+        yield from zip(table.column("run_id").to_pylist(), values, strict=True)
 
     def read_attribute(self, key: str) -> list[Any]:
         """One value for each run, in the order of the table."""

@@ -6,7 +6,7 @@ import re
 from difflib import get_close_matches
 
 from qualia_lab.errors import FilterError
-from qualia_lab.query.conditions import ATTRIBUTES, DATASET_KEYS, TEXT_ATTRIBUTES, Field, Kind
+from qualia_lab.query.conditions import ATTRIBUTES, DATASET_KEYS, STATISTICS, TEXT_ATTRIBUTES, Field, Kind
 from qualia_lab.query.tokens import Token, unquoted
 
 _KINDS: dict[str, Kind | str] = {
@@ -18,7 +18,8 @@ _KINDS: dict[str, Kind | str] = {
     "experiment": "experiment",
 }
 _ALIASES = {"created": "start_time", "run name": "run_name"}
-_STATISTIC = re.compile(r".+\.(min|max|mean|first|last|at)")
+# `last` is the latest value, which is what a metric without a statistic means.
+_STATISTIC = re.compile(rf"(.*)\.({'|'.join(STATISTICS)}|last)", re.DOTALL)
 
 
 def field_of_path(token: Token, text: str) -> Field:
@@ -42,17 +43,16 @@ def field_of_path(token: Token, text: str) -> Field:
     if kind == "dataset" and key not in DATASET_KEYS:
         hint = f"It has {', '.join(DATASET_KEYS)}."
         raise FilterError(f"A dataset has no {key} to compare.", hint, text=text, position=place)
-    field = Field(kind, key)  # type: ignore[arg-type]
-    if kind == "metric" and key == quoted_key and is_statistic(key):
-        raise statistic_error(field, text, place)
-    return field
+    if kind == "metric" and key == quoted_key:
+        bare, statistic = parted_statistic(key)
+        return Field("metric", bare or key, statistic if bare else "")
+    return Field(kind, key)  # type: ignore[arg-type]
 
 
-def statistic_error(field: Field, text: str, position: int) -> FilterError:
-    """The refusal of `metrics.loss.min` and the like."""
-    message = f"Statistics of a metric's history, such as metrics.{field.key}, cannot be compared yet."
-    hint = f"A metric that is called so is written in backticks: metrics.`{field.key}`."
-    return FilterError(message, hint, text=text, position=position)
+def parted_statistic(text: str) -> tuple[str, str]:
+    """`loss.min` as `loss` and `min`, `loss.last` as `loss` and "": a key, and the statistic that stands after it."""
+    match = _STATISTIC.fullmatch(text)
+    return (match[1], match[2].replace("last", "")) if match else (text, "")
 
 
 def attribute_of(key: str, token: Token, text: str) -> Field:
@@ -73,9 +73,7 @@ def has_text(field: Field) -> bool:
 
 def name_of(field: Field) -> str:
     """The field as a message names it."""
-    return field.key if field.kind == "attribute" else f"{field.kind}s.{field.key}"
-
-
-def is_statistic(key: str) -> bool:
-    """Whether a metric's key asks for a statistic of its history."""
-    return _STATISTIC.fullmatch(key) is not None
+    if field.kind == "attribute":
+        return field.key
+    statistic = f".{field.statistic}" if field.statistic else ""
+    return f"{field.kind}s.{field.key}{statistic}" + (f"({field.step})" if field.step is not None else "")

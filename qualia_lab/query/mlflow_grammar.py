@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.query.conditions import And, Comparison, Condition, Field, Order, Scalar, is_numeric
+from qualia_lab.query.conditions import (
+    Comparison,
+    Condition,
+    Field,
+    Order,
+    Scalar,
+    conjuncts,
+    is_numeric,
+    joined,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,15 +29,14 @@ def to_mlflow(condition: Condition | None) -> tuple[str, Condition | None]:
     What is sent never excludes a run that matches, whatever version the server has and whatever it stores in. Where
     servers differ and let more through (NaN in old ones, ILIKE beyond ASCII), the comparison is in the rest as well.
     """
-    parts = _conjuncts(condition)
     sent, rest = [], []
-    for part in parts:
+    for part in conjuncts(condition):
         text = _comparison(part) if isinstance(part, Comparison) else None
         if text is not None:
             sent.append(text)
         if text is None or not _is_exact(part):
             rest.append(part)
-    return " AND ".join(sent), And(tuple(rest)) if len(rest) > 1 else (rest[0] if rest else None)
+    return " AND ".join(sent), joined(rest)
 
 
 def order_to_mlflow(orders: Sequence[Order]) -> list[str] | None:
@@ -40,19 +48,15 @@ def order_to_mlflow(orders: Sequence[Order]) -> list[str] | None:
     for order in orders:
         field = order.field
         sortable = field.kind == "metric" or (field.kind == "attribute" and field.key in _ORDERED_ATTRIBUTES)
-        if not sortable or any(char in field.key for char in "`'\"\\,") or not field.key.isprintable():
+        if (
+            not sortable
+            or field.statistic
+            or any(char in field.key for char in "`'\"\\,")
+            or not field.key.isprintable()
+        ):
             return None
         texts.append(f"{_field(field)} {'DESC' if order.descending else 'ASC'}")
     return texts
-
-
-def _conjuncts(condition: Condition | None) -> tuple[Condition, ...]:
-    """The conditions that must all hold, however the ANDs are nested."""
-    if condition is None:
-        return ()
-    if isinstance(condition, And):
-        return tuple(inner for part in condition.parts for inner in _conjuncts(part))
-    return (condition,)
 
 
 def _is_exact(part: Condition) -> bool:
@@ -63,7 +67,7 @@ def _is_exact(part: Condition) -> bool:
 def _comparison(comparison: Comparison) -> str | None:
     """The comparison in MLflow's grammar; None when that cannot say it, or some server would exclude too much."""
     field, operator, value = comparison.field, comparison.operator, comparison.value
-    if "`" in field.key or (field.kind == "attribute" and field.key not in _ATTRIBUTES):
+    if field.statistic or "`" in field.key or (field.kind == "attribute" and field.key not in _ATTRIBUTES):
         return None
     if isinstance(value, tuple):
         texts = [_literal(one) for one in value]

@@ -1,19 +1,22 @@
 """The tokens of a filter become a condition, or an error that points at the place.
 
 MLflow's grammar means what it means to MLflow on SQLite. Added are OR, NOT and parentheses, IN, BETWEEN and IS NULL
-for every field, numbers against params and tags, dates and ages against times, and a few attributes.
+for every field, numbers against params and tags, dates and ages against times, a few attributes, and statistics of a
+metric's history.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from datetime import datetime
 from sys import float_info
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import FilterError
 from qualia_lab.query.conditions import (
+    STATISTICS,
     TEXT_ATTRIBUTES,
     TIME_ATTRIBUTES,
     And,
@@ -25,7 +28,7 @@ from qualia_lab.query.conditions import (
     Order,
     Scalar,
 )
-from qualia_lab.query.fields import attribute_of, field_of_path, has_text, is_statistic, name_of, statistic_error
+from qualia_lab.query.fields import attribute_of, field_of_path, has_text, name_of, parted_statistic
 from qualia_lab.query.tokens import HINTS, Token, is_number, tokens_of, unquoted
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _DEEPEST, _LONGEST = 50, 200
+_STEPS = range(-(2**63), 2**63)
 _LONGEST_AGO = 10_000 * 365 * 86_400  # seconds
 
 
@@ -201,21 +205,20 @@ class _Parser:
             return self.error(
                 f"After {name_of(field)} an operator and a value are missing.", "For example: = 'value', or > 1."
             )
-        if token.text == "(" and field.kind == "metric" and is_statistic(field.key):
-            return statistic_error(field, self.text, self.tokens[self.index - 1].position)
         return self.error(
             f"Expected an operator after {name_of(field)}, not {token.text}.",
             HINTS.get(token.text, "Operators are = != < <= > >= LIKE ILIKE IN BETWEEN and IS NULL, also with NOT."),
         )
 
-    # field := path | bare or quoted attribute
+    # field := path [statistic] | bare or quoted attribute
 
     def field(self) -> Field:
         token = self.advance()
         if token.kind == "end":
             raise self.error("A field is missing here.", "For example metrics.accuracy, params.lr or status.")
         if token.kind == "path":
-            return field_of_path(token, self.text)
+            field = field_of_path(token, self.text)
+            return self.with_statistic(field, token) if field.kind == "metric" else field
         if token.kind in ("word", "quoted"):
             return attribute_of(unquoted(token.text), token, self.text)
         raise self.error(
@@ -223,6 +226,31 @@ class _Parser:
             HINTS.get(token.text, "The field stands left of the operator, its value right of it."),
             back=0 if self.here is token else 1,
         )
+
+    # statistic := ".min" | ".max" | ".mean" | ".first" | ".last" | ".at" "(" step ")"; a bare key has it in its path
+
+    def with_statistic(self, field: Field, path: Token) -> Field:
+        """The field of a metric, with the statistic that stands after its quoted key, and the step of `at`."""
+        token = self.here
+        if token.kind == "word" and token.text[0] == "." and token.position == path.position + len(path.text):
+            rest, statistic = parted_statistic(token.text)
+            if rest:
+                known = ", ".join(f".{name}" for name in (*STATISTICS, "last"))
+                raise self.error(f"Metrics have no statistic {token.text}.", f"They have {known}.")
+            self.advance()
+            field = replace(field, statistic=statistic)
+        if field.statistic != "at":
+            return field
+        if not self.take_sign("("):
+            hint = f"Write .at(100); a metric that is called so stands in backticks: metrics.`{field.key}.at`."
+            raise self.error("After .at a step in parentheses is missing.", hint)
+        step = self.here
+        if step.kind != "number" or not re.fullmatch(r"[+-]?[0-9]{1,19}", step.text) or int(step.text) not in _STEPS:
+            raise self.error(f"A step is a whole number, not {step.text or 'nothing'}.", "For example: .at(100).")
+        self.advance()
+        if not self.take_sign(")"):
+            raise self.error("Expected a closing parenthesis after the step.", "For example: .at(100).")
+        return replace(field, step=int(step.text))
 
     # values := "(" value ("," value)* ")"
 

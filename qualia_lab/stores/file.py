@@ -108,7 +108,7 @@ class FileStore:
             tables = run_tables(runs=table_of(schema.RUNS, rows))
         else:
             tables = self.read(list(by_id))
-        matching = select_runs(condition, orders, tables)[: query.limit]
+        matching = select_runs(condition, orders, tables, self.read_metric_history)[: query.limit]
         return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
 
     def read(self, run_ids: Sequence[str]) -> RunTables:

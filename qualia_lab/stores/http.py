@@ -102,7 +102,7 @@ class HttpStore:
             _add_run(run, rows)
         tables = rows.built()
         by_id = {row["run_id"]: row for row in rows.tables["runs"]}
-        matching = select_runs(rest, orders, tables)[: query.limit]
+        matching = select_runs(rest, orders, tables, self.read_metric_history)[: query.limit]
         return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
 
     def read(self, run_ids: Sequence[str]) -> RunTables:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from qualia_lab import schema
 from qualia_lab.stores.sql_connection import SqlConnection, SqlDatabase
 from qualia_lab.stores.sql_history import History
-from qualia_lab.stores.sql_query import conditions
+from qualia_lab.stores.sql_query import select_matching
 from qualia_lab.stores.sql_rows import IDS_PER_QUERY, arrow_table, batched, ignore, in_order
 from qualia_lab.stores.sql_tables import (
     alembic_version,
@@ -94,8 +94,9 @@ class SqlStore:
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order, all of them unless it has a limit (schema.RUNS)."""
         with self._database.connected() as database:
-            where, order = conditions(query, dialect_name=database.sql.dialect.name, has=database.has)
-            select = runs_select().where(*where).order_by(*order)
+            select = select_matching(
+                runs_select(), query, dialect_name=database.sql.dialect.name, has=database.has
+            )
             if query.limit is not None:
                 select = select.limit(query.limit)
             return arrow_table(schema.RUNS, database.fetch(select), ignore)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
@@ -44,6 +45,15 @@ _SECONDS_TO_CONNECT = 5
 _SECONDS_OF_A_STATEMENT = 30
 _ROWS_OF_A_STREAM = 65_536
 _SQLITE_SETTINGS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 5000")
+
+
+_FILE: ContextVar[sqlite3.Connection] = ContextVar("_FILE")
+
+
+@cache
+def _sqlite_engine() -> sa.Engine:
+    """One for all files: it keeps the SQL of the statements that it has seen."""
+    return sa.create_engine("sqlite://", creator=_FILE.get, poolclass=sa.NullPool)
 
 
 @dataclass
@@ -143,8 +153,13 @@ class SqlDatabase:
         if path is None:
             raise StoreNotFound("A SQLite database in memory cannot be read from elsewhere.", "Use sqlite:///FILE.")
         with open_sqlite(path) as file:
-            engine = sa.create_engine("sqlite://", creator=lambda: file, poolclass=sa.NullPool)
-            with engine.connect() as connection:
+            # A connection asks for its file while it is made, so two threads do not take each other's.
+            token = _FILE.set(file)
+            try:
+                connection = _sqlite_engine().connect()
+            finally:
+                _FILE.reset(token)
+            with connection:
                 yield connection
 
     @contextmanager

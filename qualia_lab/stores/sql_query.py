@@ -16,6 +16,7 @@ from qualia_lab.errors import FilterError
 from qualia_lab.query import And, Comparison, Condition, Field, Not, Order, parse_filter, parse_order_by
 from qualia_lab.query.conditions import TEXT_ATTRIBUTES, is_numeric
 from qualia_lab.query.evaluate import ASCII_LOWER, LARGEST, NUMBER_PATTERN
+from qualia_lab.stores.sql_statistics import statistics_table
 from qualia_lab.stores.sql_tables import (
     datasets,
     experiments,
@@ -41,8 +42,8 @@ _LARGEST_ID = 2**63 - 1
 _MANY = 1000
 
 
-def conditions(query: Query, *, dialect_name: str, has: frozenset[str]) -> tuple[list[Truth], list[Column]]:
-    """What a SELECT from `runs` needs in WHERE (all must hold) and in ORDER BY to answer the query, but its limit.
+def select_matching(select: sa.Select[Any], query: Query, *, dialect_name: str, has: frozenset[str]) -> sa.Select[Any]:
+    """This SELECT from `runs`, of the runs that the query asks for and in its order; all but its limit.
 
     dialect_name: SQLAlchemy's name of the database.
     has: the tables that exist, and the columns as `table.column`.
@@ -52,9 +53,13 @@ def conditions(query: Query, *, dialect_name: str, has: frozenset[str]) -> tuple
     condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
     compiler = _Compiler(dialect_name, has)
     where = _chosen(query, compiler)
+    compiler.chosen = sa.select(runs.c.run_uuid).where(*where)
     if condition is not None:
         where.append(compiler.condition(condition))
-    return where, compiler.order_by(orders)
+    order = compiler.order_by(orders)
+    for table in compiler.statistics.values():
+        select = select.outerjoin(table, table.c.run_uuid == runs.c.run_uuid)
+    return select.where(*where).order_by(*order)
 
 
 def _chosen(query: Query, compiler: _Compiler) -> list[Truth]:
@@ -79,6 +84,9 @@ class _Compiler:
     def __init__(self, dialect_name: str, has: frozenset[str]) -> None:
         self.dialect = "mysql" if dialect_name == "mariadb" else dialect_name
         self.has = has
+        self.chosen: sa.Select[Any] = sa.select(runs.c.run_uuid)
+        # What the SELECT has to be joined with.
+        self.statistics: dict[tuple[str, str, int | None], sa.Subquery] = {}
 
     # Conditions. Each is true or false, never NULL, so that NOT means what it says.
 
@@ -106,7 +114,7 @@ class _Compiler:
 
     def metric(self, comparison: Comparison) -> Truth:
         """NaN is stored as 0 and a mark: it is unequal to every number, and nothing else."""
-        value, is_nan = self.latest_metric(comparison.field.key)
+        value, is_nan = self.metric_value(comparison.field)
         holds = self.compared(value, comparison)
         if comparison.operator in ("!=", "NOT IN"):
             holds = sa.or_(holds, is_nan)
@@ -143,7 +151,7 @@ class _Compiler:
     def sort_key(self, order: Order) -> tuple[Column, Column]:
         field = order.field
         if field.kind == "metric":
-            value, is_nan = self.latest_metric(field.key)
+            value, is_nan = self.metric_value(field)
             rank = sa.case((value.is_(None), 2), (is_nan, 1), else_=0)
         else:
             if field.kind == "attribute":
@@ -168,6 +176,18 @@ class _Compiler:
 
     def value_of_key(self, table: sa.TableClause, key: str) -> Column:
         return self.row_of_run(table, key, table.c.value).scalar_subquery()
+
+    def metric_value(self, field: Field) -> tuple[Column, Truth]:
+        """The value, NULL where there is none, and whether it is NaN: the latest one, or a statistic of the history."""
+        if not field.statistic:
+            return self.latest_metric(field.key)
+        name = field.statistic if field.statistic in ("first", "at") else ""  # all others are taken in one go
+        table = self.statistics.get((field.key, name, field.step))
+        if table is None:
+            points = sa.and_(self.equal(metrics.c.key, field.key), metrics.c.run_uuid.in_(self.chosen))
+            table = statistics_table(points, name, field.step, self.has)
+            self.statistics[field.key, name, field.step] = table
+        return table.c[field.statistic if not name else "value"], table.c.is_nan == 1
 
     def latest_metric(self, key: str) -> tuple[Column, Truth]:
         """The value, NULL without one, and whether it is NaN; out of all points in schemas without latest_metrics."""

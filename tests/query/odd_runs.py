@@ -12,6 +12,10 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 START = 1_760_000_000_000
 NUMBERS = [0.0, -1.5, 0.1, 0.25, 1e-12, 3.0, 1.797e308, 1.7976931348623157e308, -1.7976931348623157e308]
 METRICS = [*NUMBERS, float("nan"), float("inf"), float("-inf")]
+# Of these every order of summing gives the same mean.
+SUMMABLE = [0.0, -1.5, 0.25, 3.0, float("nan"), float("inf"), float("-inf")]
+# When the points of a metric are recorded, as (step, ms): some at the same step, some at the same moment.
+POINTS = [(0, 0), (1, 1), (2, 2), (1, 1), (1, 3), (-3, 4)]
 TEXTS = [
     *(
         "0.1",
@@ -56,9 +60,9 @@ def write_odd_runs(tracking_uri: str, count: int = 40) -> None:
         client.log_batch(
             run.info.run_id,
             metrics=[
-                Metric(key, chance.choice(METRICS), START + step, step)
+                Metric(key, chance.choice(SUMMABLE if key == "K" else METRICS), START + ms, step)
                 for key in STORED_KEYS
-                for step in range(chance.choice([0, 1, 1, 2]))
+                for step, ms in POINTS[: chance.choice([0, 1, 1, 2, 6])]
             ],
             params=[Param(key, chance.choice(TEXTS)) for key in STORED_KEYS if chance.random() < 0.8],
             tags=[RunTag(key, chance.choice(TEXTS)) for key in STORED_KEYS if chance.random() < 0.8],
@@ -142,7 +146,24 @@ MLFLOW_COMPARISONS = st.one_of(
 )
 MLFLOW_FILTERS = st.lists(MLFLOW_COMPARISONS, min_size=1, max_size=3).map(" AND ".join)
 
+_stored_metric = st.sampled_from(STORED_KEYS).map("metrics.`{}`".format)
+STATISTICS = st.one_of(
+    st.builds(
+        "{}.{}".format,
+        _stored_metric,
+        st.sampled_from(["min", "max", "first", "last", "at(0)", "at(1)", "at( -3 )", "at(9)"]),
+    ),
+    st.just("metrics.K.mean"),
+)
+_statistic_comparisons = st.one_of(
+    st.builds(_say, STATISTICS, _compare, _number),
+    st.builds("{} {}".format, STATISTICS, _null),
+    st.builds("{} NOT IN ({}, 2)".format, STATISTICS, _number),
+    st.builds("{} BETWEEN {} AND {}".format, STATISTICS, _number, _number),
+)
+
 _ours = st.one_of(
+    _statistic_comparisons,
     MLFLOW_COMPARISONS,
     st.builds(_say, _key("params", "tags"), _compare, _number | st.sampled_from(["1", "2", "0.001", "-0.5"])),
     st.builds("{} IN ({}, 2, 1.7976931348623157e308)".format, _key("params", "metrics"), _number),
@@ -182,7 +203,9 @@ MLFLOW_ORDERS = st.lists(
 )
 OUR_ORDERS = st.lists(
     st.builds(
-        "{} {}".format, _mlflow_field | st.sampled_from(["duration", "experiment.name", "parent_run_id"]), _direction
+        "{} {}".format,
+        _mlflow_field | STATISTICS | st.sampled_from(["duration", "experiment.name", "parent_run_id"]),
+        _direction,
     ),
     max_size=2,
 )

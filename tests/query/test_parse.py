@@ -17,6 +17,7 @@ from qualia_lab.query import (
     Not,
     Or,
     Order,
+    needed_statistics,
     needed_tables,
     parse_filter,
     parse_order_by,
@@ -43,6 +44,16 @@ def ms(*parts: int) -> int:
         ("metrics.val/acc_top-5.x < 1", Comparison(Field("metric", "val/acc_top-5.x"), "<", 1.0)),
         ("metrics.1st = 1", Comparison(Field("metric", "1st"), "=", 1.0)),
         ("metrics.`loss.min` < 1", Comparison(Field("metric", "loss.min"), "<", 1.0)),
+        ("metrics.loss.min < 1", Comparison(Field("metric", "loss", "min"), "<", 1.0)),
+        ("metrics.val/loss.x.mean < 1", Comparison(Field("metric", "val/loss.x", "mean"), "<", 1.0)),
+        ("metrics.loss.last < 1", Comparison(Field("metric", "loss"), "<", 1.0)),
+        ("metrics.`a b`.max < 1", Comparison(Field("metric", "a b", "max"), "<", 1.0)),
+        ("metrics.`loss.min`.first < 1", Comparison(Field("metric", "loss.min", "first"), "<", 1.0)),
+        ("metric.'a'.last IS NULL", Comparison(Field("metric", "a"), "IS NULL")),
+        ("metrics.loss.at(100)<1", Comparison(Field("metric", "loss", "at", 100), "<", 1.0)),
+        ('metrics."a b".at( -3 ) < 1', Comparison(Field("metric", "a b", "at", -3), "<", 1.0)),
+        ("metrics.loss.MIN < 1", Comparison(Field("metric", "loss.MIN"), "<", 1.0)),
+        ("params.loss.min = 'x'", Comparison(Field("param", "loss.min"), "=", "x")),
         ("metrics.min < 1", Comparison(Field("metric", "min"), "<", 1.0)),
         ("params.lr = '0.1'", Comparison(LR, "=", "0.1")),
         ('parameters.lr = "it\'s"', Comparison(LR, "=", "it's")),
@@ -136,8 +147,15 @@ def test_an_age_counts_from_now():
         ("accuracy > 0.9", 0, "metrics.accuracy"),
         ("metrik.acc > 1", 0, "metric"),
         ("datasets.source = 'x'", 9, "name, digest, context"),
-        ("metrics.loss.min < 0.1", 8, "metrics.`loss.min`"),
-        ("metrics.loss.at(100) < 0.1", 8, "cannot be compared yet"),
+        ("metrics.`loss`.median < 0.1", 14, ".mean"),
+        ("metrics.`loss` .min < 0.1", 15, "operator"),
+        ("metrics.loss.at < 0.1", 16, "metrics.`loss.at`"),
+        ("metrics.loss.at() < 0.1", 16, "whole number"),
+        ("metrics.loss.at(1.5) < 0.1", 16, "whole number"),
+        ("metrics.loss.at(9223372036854775808) < 0.1", 16, "whole number"),
+        ("metrics.loss.at(1, 2) < 0.1", 17, "closing"),
+        ("metrics.loss.min(1) < 0.1", 16, "operator"),
+        ("metrics.loss.min LIKE 'a'", 17, "metrics.loss.min is a number"),
         ("start_time > 'yesterday'", 13, "2026-11-01"),
         ("start_time > 7 days", 19, "7 days ago"),
         ("start_time > 7 fortnights ago", 15, "weeks"),
@@ -160,10 +178,13 @@ def test_a_filter_has_an_end():
 
 
 def test_orders():
-    assert parse_order_by(["metrics.acc DESC", "params.`a b`, created asc", "metrics.acc"]) == (
+    assert parse_order_by(
+        ["metrics.acc DESC", "params.`a b`, created asc", "metrics.acc", "metrics.acc.at(2) desc"]
+    ) == (
         Order(ACC, descending=True),
         Order(Field("param", "a b")),
         Order(Field("attribute", "start_time")),
+        Order(Field("metric", "acc", "at", 2), descending=True),
     )
 
 
@@ -181,12 +202,21 @@ def test_only_the_tables_that_are_used_are_needed():
     condition = parse_filter("NOT (params.a = 'x' OR duration > 1) AND experiment.name = 'x'")
     assert needed_tables(condition, parse_order_by(["metrics.a"])) == {"runs", "params", "experiments", "metrics"}
     assert needed_tables(None, ()) == {"runs"}
+    assert needed_tables(parse_filter("metrics.a.min > 1 AND params.x = 'y'"), ()) == {"runs", "params"}
+
+
+def test_statistics_that_are_used_are_needed_once():
+    condition = parse_filter("metrics.a.min > 1 AND NOT (metrics.a.min < 9 OR metrics.a > 1)")
+    found = needed_statistics(condition, parse_order_by(["metrics.b.at(3)"]))
+    assert found == (Field("metric", "a", "min"), Field("metric", "b", "at", 3))
 
 
 PIECES = st.one_of(
     st.sampled_from(
         [
             "metrics.a",
+            "metrics.a.min",
+            ".at",
             "params.`a",
             "b`",
             "tags.",

@@ -1,0 +1,73 @@
+"""Statistics of metric histories as SQL, for all runs at once; their meaning is that of `query.statistics`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from qualia_lab.query.statistics import HUGE, SCALE
+from qualia_lab.stores.sql_tables import metrics
+
+if TYPE_CHECKING:
+    Column = sa.ColumnElement[Any]
+
+_MOST = sys.float_info.max * SCALE
+
+
+def statistics_table(points: sa.ColumnElement[bool], name: str, step: int | None, has: frozenset[str]) -> sa.Subquery:
+    """A row for each run with a point, with `is_nan` as 1 or 0; a value that is NaN stands as any number beside it.
+
+    points: which rows of `metrics` are of the metric.
+    name: `first` or `at` give the column `value`; "" gives `min`, `max` and `mean`.
+    has: columns of the database as `table.column`; an old one has neither steps nor marks of NaN.
+    """
+    return _recorded(points, name, step, has) if name else _summed(points, has)
+
+
+def _recorded(points: sa.ColumnElement[bool], name: str, step: int | None, has: frozenset[str]) -> sa.Subquery:
+    """The first point of each run, or the last one of that step."""
+    is_nan = _is_nan(has)
+    columns = [_step(has), metrics.c.timestamp, is_nan, metrics.c.value]
+    if name == "at":
+        points = sa.and_(points, _step(has) == step)
+    order = [column.asc() if name == "first" else column.desc() for column in columns]
+    place = sa.func.row_number().over(partition_by=metrics.c.run_uuid, order_by=order).label("place")
+    ranked = sa.select(metrics.c.run_uuid, metrics.c.value, is_nan.label("is_nan"), place).where(points).subquery()
+    return sa.select(ranked.c.run_uuid, ranked.c.value, ranked.c.is_nan).where(ranked.c.place == 1).subquery()
+
+
+def _summed(points: sa.ColumnElement[bool], has: frozenset[str]) -> sa.Subquery:
+    value = sa.case((_is_nan(has) == 0, metrics.c.value))  # NULL for NaN, which no aggregate counts
+    count = sa.func.count(value)
+    is_huge = sa.func.abs(value) >= HUGE
+    divisor = sa.func.nullif(count, 0)
+    total = sa.func.sum(sa.case((is_huge, 0.0), else_=value)) / divisor
+    huge = sa.func.sum(sa.case((is_huge, value * SCALE), else_=0.0)) / divisor
+    within = sa.case((huge > _MOST, _MOST), (huge < -_MOST, -_MOST), else_=huge)
+    return (
+        sa.select(
+            metrics.c.run_uuid,
+            _or_zero(sa.func.min(value)).label("min"),
+            _or_zero(sa.func.max(value)).label("max"),
+            _or_zero(total + within / SCALE).label("mean"),
+            sa.case((count == 0, 1), else_=0).label("is_nan"),
+        )
+        .where(points)
+        .group_by(metrics.c.run_uuid)
+        .subquery()
+    )
+
+
+def _is_nan(has: frozenset[str]) -> Column:
+    """1 where a point is NaN, else 0."""
+    return sa.case((metrics.c.is_nan == sa.true(), 1), else_=0) if "metrics.is_nan" in has else sa.literal(0)
+
+
+def _step(has: frozenset[str]) -> Column:
+    return metrics.c.step if "metrics.step" in has else sa.literal(0)
+
+
+def _or_zero(value: Column) -> Column:
+    return sa.func.coalesce(value, sa.literal(0.0))
