@@ -20,7 +20,8 @@ def open_store(tracking_uri: str | Path | TrackingUri) -> TrackingStore:
     """The store at a tracking URI or path, for reading only.
 
     tracking_uri: `sqlite:///mlflow.db`, `postgresql://…`, `mysql://…`, `http(s)://…`, `databricks[://profile]`,
-    `snapshot:PATH`, or a path or `file:` URI to an `mlruns/` folder or a SQLite file.
+    `snapshot:PATH`, `snapshot:URL` of what fsspec opens, or a path or `file:` URI to an `mlruns/` folder or a SQLite
+    file.
 
     Raises StoreNotFound when the scheme is unknown or a path does not exist. Servers and databases are asked
     at the first read, not here.
@@ -37,7 +38,7 @@ def open_store(tracking_uri: str | Path | TrackingUri) -> TrackingStore:
     if uri.scheme == "snapshot":
         from qualia_lab.stores.snapshot import SnapshotStore
 
-        return SnapshotStore(Path(uri.full.removeprefix("snapshot:").removeprefix("//")))
+        return SnapshotStore(uri.full.removeprefix("snapshot:").removeprefix("//"))
     if uri.scheme in ("", "file"):
         return _open_path(uri)
     raise StoreNotFound(

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from qualia_lab import schema
-from qualia_lab.errors import QualiaLabError, StoreNotFound, StoreUnreadable
-from qualia_lab.query import parse_filter, parse_order_by, select_runs
-from qualia_lab.stores.parallel import in_parallel
-from qualia_lab.stores.places import LocalPlace, NoPlace
-from qualia_lab.stores.protocol import ArtifactFile
-from qualia_lab.tables import RunTables, table_of
+from qualia_lab.columns import column
+from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
+from qualia_lab.stores.places import NoPlace, artifact_place
+from qualia_lab.stores.snapshot_artifacts import KEPT_ARTIFACTS, kept_place
+from qualia_lab.stores.snapshot_manifest import Manifest, Part, read_manifest
+from qualia_lab.stores.snapshot_parts import ARTIFACTS, PartWriter, chosen_rows, read_points, read_table, write_file
+from qualia_lab.stores.snapshot_place import PARTS, open_place
+from qualia_lab.stores.snapshot_update import publish
+from qualia_lab.tables import RunTables, run_tables, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,198 +27,191 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace, TrackingStore
 
-_MANIFEST = "manifest.json"
-_HISTORY = "metric_history.parquet"
-_ARTIFACTS = "artifacts.parquet"
-_VERSION = 1
-
-# What is kept of a remote run's artifacts: enough for every preview, and never a model's weights.
-_ARTIFACT_BYTES = 5_000_000
-_ARTIFACT_FILES = 200
-
-_KEPT_ARTIFACTS = pa.schema(
-    [*schema.ARTIFACTS, ("file", schema.STRING), ("note", schema.STRING), ("beside", schema.STRING)]
-)
-
 
 def write_snapshot(
     folder: Path, store: TrackingStore, tables: RunTables, *, source_uri: str, artifacts_of: Iterable[str] = ()
 ) -> None:
-    """Write these runs, their whole metric histories and the artifacts of some of them into an empty folder.
+    """Write these runs, their whole metric histories and the artifacts of some of them, for one notebook.
 
-    source_uri: the tracking URI by which a notebook names the store.  artifacts_of: the runs whose artifacts are kept;
-    those of any other are said to be left out. Histories are streamed, so memory stays bounded. An artifact that
-    cannot be read is kept as a note.
+    source_uri: the tracking URI by which a notebook names the store.  artifacts_of: the runs whose artifacts are kept,
+    where they are not on this machine; those of any other are said to be left out. Histories are streamed, so memory
+    stays bounded. An artifact that cannot be read is kept as a note.
     """
-    for name in schema.TABLES:
-        pq.write_table(getattr(tables, name), folder / f"{name}.parquet")
-    with pq.ParquetWriter(folder / _HISTORY, schema.METRIC_HISTORY) as writer:
-        for batch in store.read_metric_history(tables.run_ids):
-            writer.write_batch(batch)
-    uris = dict(zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True))
-    wanted = [(store.artifact_place(run_id, uris[run_id] or ""), run_id) for run_id in artifacts_of if run_id in uris]
-    rows = [row for kept in in_parallel(lambda one: list(_keep_artifacts(folder, *one)), wanted) for row in kept]
-    pq.write_table(table_of(_KEPT_ARTIFACTS, rows), folder / _ARTIFACTS)
-    manifest = {"version": _VERSION, "tracking_uri": source_uri}
-    (folder / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-
-
-def _keep_artifacts(folder: Path, place: ArtifactPlace, run_id: str) -> Iterator[dict[str, Any]]:
-    """A row that says where a run's artifacts are, and one per remote file, whose start is kept under a number."""
-    if isinstance(place, LocalPlace):  # as near to the notebook's kernel as to us: nothing has to be copied
-        yield {"run_id": run_id, "beside": str(place.beside or "")}
-        return
-    try:
-        files = list(place.list_files())
-    except QualiaLabError as error:
-        yield {"run_id": run_id, "note": str(error)}
-        return
-    yield {"run_id": run_id, "note": place.note}
-    for number, file in enumerate(files):
-        row: dict[str, Any] = {"run_id": run_id, "path": file.path, "size": file.size}
-        if number >= _ARTIFACT_FILES:
-            row["note"] = f"only the first {_ARTIFACT_FILES} files of a run were fetched for this notebook."
-        else:
-            try:
-                data = place.read_bytes(file.path, _ARTIFACT_BYTES + 1)
-            except QualiaLabError as error:
-                row["note"] = str(error)
-            else:
-                row["file"] = f"artifact-{uuid4().hex}"
-                (folder / row["file"]).write_bytes(data)
-        yield row
+    place = open_place(folder)
+    with place.writing():
+        writer = PartWriter(place, lasting=False)
+        writer.add_tables(tables)
+        writer.add_history(store.read_metric_history(tables.run_ids))
+        uris = dict(zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True))
+        wanted = [run_id for run_id in artifacts_of if run_id in uris]
+        writer.add_artifacts(
+            {run_id: store.artifact_place(run_id, uris[run_id] or "") for run_id in wanted}, local=False
+        )
+        own = tuple(
+            write_file(place, name, f"{PARTS}/{uuid4().hex}-0.parquet", [getattr(tables, name)], lasting=False)
+            for name in ("experiments", "missing")
+            if getattr(tables, name).num_rows
+        )
+        part = writer.finish(tracking_uri=source_uri)
+        publish(place, Manifest(tracking_uri=source_uri, beside=None, choice=None, tables=own, parts=(part,)))
 
 
 class SnapshotStore:
-    """A snapshot as a TrackingStore. Raises StoreNotFound or StoreUnreadable when the folder holds none."""
+    """A snapshot as a TrackingStore. Raises StoreNotFound or StoreUnreadable when there is none.
 
-    def __init__(self, folder: Path) -> None:
-        try:
-            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise StoreNotFound(f"There is no snapshot in {folder}.", "Check the path.") from error
-        except (OSError, ValueError) as error:
-            raise StoreUnreadable(f"The snapshot in {folder} cannot be read.", "Write it anew.") from error
-        if manifest.get("version") != _VERSION:
-            raise StoreUnreadable(f"The snapshot in {folder} is of another version.", "Write it anew.")
-        self.uri = f"snapshot:{folder}"
-        self.source_uri: str = manifest["tracking_uri"]
-        self._folder = folder
+    where: a folder, or a URL for fsspec.
+    """
+
+    def __init__(self, where: str | Path) -> None:
+        self._place = open_place(where)
+        self._manifest = read_manifest(self._place)
+        self.uri = f"snapshot:{self._place.shown}"
+        self.source_uri = self._manifest.tracking_uri
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """See TrackingStore."""
         counts: dict[str, int] = {}
         latest: dict[str, int] = {}
-        for run in self._table("runs").to_pylist():
-            if view != "all" and run["lifecycle_stage"] != view:
-                continue
-            experiment = run["experiment_id"]
+        runs = _of_view(self._runs, view)
+        columns = (runs.column(name).to_pylist() for name in ("experiment_id", "start_time", "end_time"))
+        for experiment, *moments in zip(*columns, strict=True):
             counts[experiment] = counts.get(experiment, 0) + 1
-            latest[experiment] = max(latest.get(experiment, 0), run["start_time"] or 0, run["end_time"] or 0)
+            known = [moment for moment in (latest.get(experiment), *moments) if moment is not None]
+            if known:
+                latest[experiment] = max(known)
         rows = [
             {**row, "run_count": counts.get(row["experiment_id"], 0), "last_activity": latest.get(row["experiment_id"])}
-            for row in self._table("experiments").to_pylist()
-            if view == "all" or row["lifecycle_stage"] == view
+            for row in _of_view(self._experiments, view).to_pylist()
         ]
-        rows.sort(key=lambda row: -(row["last_activity"] or 0))
+        rows.sort(key=lambda row: (row["last_activity"] is None, -(row["last_activity"] or 0)))
         return table_of(schema.EXPERIMENT_LIST, rows)
 
     def read_runs(self, query: Query) -> pa.Table:
         """See TrackingStore."""
-        runs = self._table("runs")
-        if query.view != "all":
-            runs = runs.filter(pc.field("lifecycle_stage") == query.view)
-        if query.experiment_ids:
-            runs = runs.filter(pc.field("experiment_id").isin(list(query.experiment_ids)))
+        condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
+        runs = _of_view(self._runs, query.view)
+        experiment_ids = list(query.experiment_ids)
+        if query.view == "active" and not experiment_ids and not query.run_ids:
+            experiment_ids = _of_view(self._experiments, "active").column("experiment_id").to_pylist()
+        if experiment_ids or (query.view == "active" and not query.run_ids):
+            runs = _with(runs, "experiment_id", experiment_ids)
         if query.run_ids:
-            runs = runs.filter(pc.field("run_id").isin(list(query.run_ids)))
-        tables = self._tables(runs)
-        chosen = select_runs(parse_filter(query.filter), parse_order_by(query.order_by), tables)
-        return _in_order(runs, chosen[: query.limit])
+            runs = chosen_rows(runs, column(list(query.run_ids), schema.STRING))
+        needed = needed_tables(condition, orders) - {"runs", "experiments"}
+        tables = run_tables(runs=runs, experiments=self._experiments, **self._tables(runs, needed))
+        chosen = select_runs(condition, orders, tables, self.read_metric_history)
+        return in_order(runs, "run_id", chosen[: query.limit])
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """See TrackingStore."""
-        runs = _in_order(self._table("runs"), run_ids)
+        runs = in_order(self._runs, "run_id", list(dict.fromkeys(run_ids)))
         found = set(runs.column("run_id").to_pylist())
-        reasons = {row["run_id"]: row["reason"] for row in self._table("missing").to_pylist()}
+        recorded = read_table(self._place, self._own_files("missing"), schema.MISSING).to_pylist()
+        reasons = {row["run_id"]: row["reason"] for row in recorded}
         missing = [
-            {"run_id": run_id, "reason": reasons.get(run_id, "not in the snapshot")}
+            {"run_id": run_id, "reason": reasons.get(run_id, "it is not in the snapshot")}
             for run_id in dict.fromkeys(run_ids)
             if run_id not in found
         ]
-        return self._tables(runs, missing)
+        names = set(schema.TABLES) - {"runs", "experiments", "missing"}
+        return RunTables(
+            runs=runs,
+            experiments=in_order(self._experiments, "experiment_id", _unique(runs, "experiment_id")),
+            missing=table_of(schema.MISSING, missing),
+            **self._tables(runs, names),
+        )
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """See TrackingStore."""
-        wanted, wanted_keys = pa.array(run_ids, pa.string()), None if keys is None else pa.array(keys, pa.string())
-        with pq.ParquetFile(self._folder / _HISTORY) as file:
-            for batch in file.iter_batches():
-                mask = pc.is_in(batch.column("run_id"), wanted)
-                if wanted_keys is not None:
-                    mask = pc.and_(mask, pc.is_in(batch.column("key"), wanted_keys))
-                chosen = batch.filter(mask)
-                if chosen.num_rows:
-                    yield chosen
+        if keys is not None and not keys:
+            return
+        wanted = column(list(run_ids), schema.STRING)
+        wanted_keys = None if keys is None else column(list(keys), schema.STRING)
+        for part, runs in self._parts:
+            found = len(chosen_rows(runs, wanted))
+            if found:
+                yield from read_points(self._place, part, wanted if found < part.runs else None, wanted_keys)
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """See TrackingStore."""
-        rows = self._read(_ARTIFACTS).filter(pc.field("run_id") == run_id).to_pylist()
-        if not rows:
+        wanted = column([run_id], schema.STRING)
+        for part, runs in self._parts:
+            if part.artifacts and chosen_rows(runs, wanted).num_rows:
+                table = read_table(self._place, part.of(ARTIFACTS), KEPT_ARTIFACTS)
+                rows = chosen_rows(table, wanted).to_pylist()
+                if rows:
+                    return kept_place(self._place, run_id, artifact_uri, rows)
+        if self._manifest.choice is None:
             return NoPlace(artifact_uri, "left out while the notebook was made; run this cell in Jupyter to see them")
-        if rows[0]["beside"] is not None:
-            return LocalPlace(run_id, artifact_uri, Path(rows[0]["beside"]) if rows[0]["beside"] else None)
-        return _KeptArtifacts(self._folder, artifact_uri, rows)
+        beside = self._manifest.beside
+        return artifact_place(run_id, artifact_uri, beside=Path(beside) if beside else None)
 
     def close(self) -> None:
         """See TrackingStore."""
 
-    def _tables(self, runs: pa.Table, missing: list[dict[str, Any]] | None = None) -> RunTables:
-        """Everything that belongs to these runs."""
-        tables = {"runs": runs, "missing": table_of(schema.MISSING, missing or [])}
-        for name in schema.TABLES:
-            if name not in tables:
-                key = "experiment_id" if name in ("experiments", "experiment_tags") else "run_id"
-                tables[name] = self._table(name).filter(pc.field(key).isin(runs.column(key).combine_chunks()))
-        return RunTables(**tables)
+    @cached_property
+    def _parts(self) -> list[tuple[Part, pa.Table]]:
+        """The parts, each with its runs."""
+        return [(part, read_table(self._place, part.of("runs"), schema.RUNS)) for part in self._manifest.parts]
 
-    def _table(self, name: str) -> pa.Table:
-        return self._read(f"{name}.parquet")
+    @cached_property
+    def _runs(self) -> pa.Table:
+        return pa.concat_tables([table_of(schema.RUNS, []), *(runs for _, runs in self._parts)])
 
-    def _read(self, name: str) -> pa.Table:
-        try:
-            return pq.read_table(self._folder / name)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise StoreUnreadable(
-                f"{name} of the snapshot in {self._folder} cannot be read.", "Write it anew."
-            ) from error
+    @cached_property
+    def _experiments(self) -> pa.Table:
+        return read_table(self._place, self._own_files("experiments"), schema.EXPERIMENTS)
+
+    def _own_files(self, table: str) -> list[Any]:
+        return [file for file in self._manifest.tables if file.table == table]
+
+    def _tables(self, runs: pa.Table, names: Iterable[str]) -> dict[str, pa.Table]:
+        """Some of the tables of these runs, out of the parts that they are in."""
+        run_ids = runs.column("run_id").to_pylist()
+        wanted = column(run_ids, schema.STRING)
+        parts = [part for part, of_part in self._parts if chosen_rows(of_part, wanted).num_rows]
+        tables = {}
+        for name in names:
+            if name == "experiment_tags":
+                tables[name] = self._experiment_tags(parts, _unique(runs, "experiment_id"))
+                continue
+            files = [file for part in parts for file in part.of(name)]
+            table = read_table(self._place, files, schema.TABLES[name])
+            tables[name] = in_order(table, "run_id", run_ids)
+            if name == "problems":
+                general = table.filter(pc.is_null(table.column("run_id"))).to_pylist()
+                once = {tuple(row.values()): row for row in general}
+                tables[name] = pa.concat_tables([table_of(schema.PROBLEMS, once.values()), tables[name]])
+        return tables
+
+    def _experiment_tags(self, parts: list[Part], experiment_ids: list[str]) -> pa.Table:
+        """The tags of these experiments, of each as the part says that was read last."""
+        last = {experiment: part for part in parts for experiment in part.experiments}
+        tables = [table_of(schema.EXPERIMENT_TAGS, [])]
+        for experiment in experiment_ids:
+            table = read_table(self._place, last[experiment].of("experiment_tags"), schema.EXPERIMENT_TAGS)
+            tables.append(_with(table, "experiment_id", [experiment]))
+        return pa.concat_tables(tables)
 
 
-class _KeptArtifacts:
-    """The artifacts of one run, as far as the snapshot kept them."""
-
-    def __init__(self, folder: Path, recorded_uri: str, rows: list[dict[str, Any]]) -> None:
-        self.recorded_uri = recorded_uri
-        self.note = " ".join(row["note"] for row in rows if row["path"] is None and row["note"])
-        self._folder = folder
-        self._rows = {row["path"]: row for row in rows if row["path"] is not None}
-
-    def list_files(self) -> Iterator[ArtifactFile]:
-        """See ArtifactPlace."""
-        return (ArtifactFile(row["path"], row["size"]) for row in self._rows.values())
-
-    def read_bytes(self, path: str, limit: int) -> bytes:
-        """See ArtifactPlace."""
-        row = self._rows.get(path)
-        if row is None or row["file"] is None:
-            raise StoreUnreadable(row["note"] if row else f"There is no artifact {path}.", "")
-        with (self._folder / row["file"]).open("rb") as file:
-            data: bytes = file.read(limit)
-        return data
+def in_order(table: pa.Table, by: str, ids: Sequence[str]) -> pa.Table:
+    """The rows of these ids, in their order and else as they stand."""
+    rank = pc.index_in(table.column(by), value_set=column(ids, schema.STRING))
+    ranked = table.append_column("rank", rank).filter(pc.is_valid(rank))
+    return ranked.take(pc.sort_indices(ranked, sort_keys=[("rank", "ascending")])).drop_columns(["rank"])
 
 
-def _in_order(runs: pa.Table, run_ids: Iterable[str]) -> pa.Table:
-    """The rows of these runs in this order, as far as they are there."""
-    places = {run_id: place for place, run_id in enumerate(runs.column("run_id").to_pylist())}
-    return runs.take(pa.array([places[run_id] for run_id in dict.fromkeys(run_ids) if run_id in places], pa.int64()))
+def _of_view(table: pa.Table, view: View) -> pa.Table:
+    return table if view == "all" else _with(table, "lifecycle_stage", [view])
+
+
+def _with(table: pa.Table, name: str, values: list[str]) -> pa.Table:
+    """The rows whose value is one of these; comparing with one value directly would wake pandas."""
+    return table.filter(pc.is_in(table.column(name), value_set=column(values, schema.STRING)))
+
+
+def _unique(table: pa.Table, name: str) -> list[str]:
+    found: list[str] = pc.unique(table.column(name)).to_pylist()
+    return found

@@ -1,0 +1,133 @@
+"""`qualia snapshot`: the tables of a store as Parquet files, which are a store themselves."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qualia_lab import console
+from qualia_lab.cli import options
+
+if TYPE_CHECKING:
+    from qualia_lab.selection import Query
+    from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.stores.snapshot_update import Update
+
+
+@click.command(
+    "snapshot",
+    context_settings=options.SETTINGS,
+    epilog=options.examples(
+        "qualia snapshot sqlite:///mlflow.db runs-of-2026",
+        "qualia snapshot http://localhost:5000 s3://bucket/churn --experiment churn",
+        "qualia new --tracking-uri snapshot:runs-of-2026",
+    ),
+)
+@click.argument("tracking_uri", metavar="URI")
+@click.argument("out", metavar="OUT")
+@options.which_runs
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The N newest, or the first by --order-by.")
+@click.option("--artifacts", is_flag=True, help="Also the starts of artifacts, as far as previews need them.")
+@click.option("--again", is_flag=True, help="Read every run again, also those that look as they did.")
+@click.option("--force", is_flag=True, help="Replace a snapshot of another store, or of other runs.")
+@click.option("--json", "as_json", is_flag=True, help="What it holds and what was read, as JSON for programs.")
+@options.debug
+def command(
+    *,
+    tracking_uri: str,
+    out: str,
+    experiments: tuple[str, ...],
+    condition: str,
+    order_by: tuple[str, ...],
+    since: str | None,
+    statuses: tuple[str, ...],
+    limit: int | None,
+    artifacts: bool,
+    again: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write the runs of the store at URI to OUT, a folder or a URL that fsspec knows, as Parquet files.
+
+    Without flags everything there is, deleted runs too. Called again, it reads only runs that are new or have changed.
+    """
+    from qualia_lab.stores.open import open_store
+    from qualia_lab.stores.snapshot_place import open_place
+    from qualia_lab.stores.snapshot_update import update_snapshot
+
+    words: dict[str, Any] = {
+        "experiment": list(experiments),
+        "filter": condition,
+        "order_by": list(order_by),
+        "since": since,
+        "status": [status.upper() for status in statuses],
+        "limit": limit,
+    }
+    choice = {name: value for name, value in words.items() if value}
+    place = open_place(out.removeprefix("snapshot:"))
+    store = open_store(tracking_uri)
+    with console.step(f"reading {store.uri}") as outcome:
+        query = _query(store, choice)
+        outcome("listed")
+    with console.progress(f"writing {place.shown}", "runs read") as on_runs:
+        update = update_snapshot(
+            store, place, query, choice=choice, artifacts=artifacts, again=again, force=force, on_runs=on_runs
+        )
+    store.close()
+    uri = f"snapshot:{place.shown}"
+    if as_json:
+        console.show(json.dumps(_summary(uri, store.uri, update)))
+    else:
+        _say(uri, update)
+
+
+def _query(store: TrackingStore, choice: dict[str, Any]) -> Query:
+    """The runs that these flags mean to every command; without any, all there are."""
+    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.selection import Query, match_experiments
+
+    if not choice:
+        return Query(view="all")
+    generator = NotebookGenerator(store=store)
+    experiments = choice.get("experiment", ())
+    selection = generator.select(
+        experiments=experiments,
+        filter=choice.get("filter", ""),
+        order_by=choice.get("order_by", ()),
+        since=choice.get("since"),
+        status=choice.get("status", ()),
+        limit=choice.get("limit"),
+    )
+    found = match_experiments(experiments, generator.read_experiments())
+    return Query(
+        experiment_ids=tuple(row["experiment_id"] for row in found),
+        filter=selection.filter,
+        order_by=selection.order_by,
+        limit=selection.limit,
+    )
+
+
+def _summary(uri: str, source: str, update: Update) -> dict[str, Any]:
+    return {
+        "snapshot": uri,
+        "tracking_uri": source,
+        **update.counts,
+        "bytes": update.size,
+        "runs_read": update.read,
+        "runs_kept": update.kept,
+        "runs_removed": update.removed,
+    }
+
+
+def _say(uri: str, update: Update) -> None:
+    from qualia_lab.chooser.wording import counted
+
+    counts = update.counts
+    console.say(
+        f"{counted(counts['runs'], 'run')} of {counted(counts['experiments'], 'experiment')}, "
+        f"{counted(counts['metric_history'], 'metric point')}: {update.size / 1e6:,.1f} MB"
+    )
+    console.say(f"{update.read:,} read, {update.kept:,} kept as they were, {update.removed:,} taken out")
+    console.say(f"next: qualia new --tracking-uri {uri}")

@@ -1,0 +1,157 @@
+"""Metric histories in Parquet: sorted by metric, so that one is read without the others, in bounded memory."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from qualia_lab import schema
+from qualia_lab.columns import column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+# What is held before it is written: some hundred megabytes at most.
+_POINTS_HELD = 1 << 20
+_BYTES_HELD = 256 << 20
+# Metrics of fewer points share a row group, so that a thousand short ones are not a thousand row groups.
+_OWN_ROW_GROUP = 4096
+_ROW_GROUP = 1 << 16
+_LARGEST_ROW_GROUP = 1 << 18
+
+
+def write_history(batches: Iterable[pa.RecordBatch], write: Callable[[Iterable[pa.Table]], None]) -> None:
+    """Sort the points by metric and write them, file by file, each as its row groups.
+
+    batches: as `read_metric_history` gives them.  write: makes one file of these row groups.
+    No series (a metric of a run) is parted by others: one that is longer than what can be held has files of its own.
+    """
+    held: list[pa.RecordBatch] = []
+    going_on: tuple[str, str] | None = None  # the series whose first points stand in the last file
+    points = size = 0
+    for batch in batches:
+        held.append(batch)
+        points += batch.num_rows
+        size += batch.nbytes
+        if points < _POINTS_HELD and size < _BYTES_HELD:
+            continue
+        table = pa.Table.from_batches(held, schema.METRIC_HISTORY)
+        table, going_on = _write_rest_of(going_on, table, write)
+        if table.num_rows:
+            begin, last = _last_series(table)
+            _write_sorted(table.slice(0, begin), write)
+            table = table.slice(begin)
+            if table.num_rows > _POINTS_HELD // 2:
+                write([table])
+                table, going_on = table.slice(0, 0), last
+        held, points, size = table.to_batches(), table.num_rows, table.nbytes
+    if held:
+        table, _ = _write_rest_of(going_on, pa.Table.from_batches(held, schema.METRIC_HISTORY), write)
+        _write_sorted(table, write)
+
+
+def read_history(file: Any, run_ids: pa.Array | None, keys: pa.Array | None) -> Iterator[pa.RecordBatch]:
+    """The points of these runs and metrics (None: of all), from row groups that can hold them."""
+    with pq.ParquetFile(file) as parquet:
+        groups = list(range(parquet.num_row_groups))
+        if keys is not None:
+            names = keys.to_pylist()
+            groups = [group for group in groups if _may_hold(parquet.metadata.row_group(group), names)]
+        for batch in parquet.iter_batches(batch_size=_ROW_GROUP, row_groups=groups) if groups else ():
+            chosen = batch
+            if keys is not None:
+                chosen = chosen.filter(pc.is_in(chosen.column("key"), value_set=keys))
+            if run_ids is not None:
+                chosen = chosen.filter(pc.is_in(chosen.column("run_id"), value_set=run_ids))
+            if chosen.num_rows:
+                yield pa.RecordBatch.from_arrays(chosen.columns, schema=schema.METRIC_HISTORY)
+
+
+def _write_rest_of(
+    series: tuple[str, str] | None, table: pa.Table, write: Callable[[Iterable[pa.Table]], None]
+) -> tuple[pa.Table, tuple[str, str] | None]:
+    """Write the points at the start that belong to this series; what comes after them, and the series if it goes on."""
+    if series is None:
+        return table, None
+    others = np.flatnonzero(~_is_of(table, *series))
+    end = int(others[0]) if len(others) else table.num_rows
+    if end:
+        write([table.slice(0, end)])
+    return table.slice(end), series if end == table.num_rows else None
+
+
+def _last_series(table: pa.Table) -> tuple[int, tuple[str, str]]:
+    """Where the last series of a table begins, and which it is."""
+    run_id, key = (table.column(name)[-1].as_py() for name in ("run_id", "key"))
+    others = np.flatnonzero(~_is_of(table, run_id, key))
+    return (int(others[-1]) + 1 if len(others) else 0), (run_id, key)
+
+
+def _is_of(table: pa.Table, run_id: str, key: str) -> Any:
+    """Of each point whether it is one of this series."""
+    found = np.ones(table.num_rows, bool)
+    for name, value in (("run_id", run_id), ("key", key)):
+        same = pc.is_in(table.column(name), value_set=column([value], schema.STRING))
+        found &= np.concatenate([_bits(chunk) for chunk in same.chunks])
+    return found
+
+
+def _write_sorted(table: pa.Table, write: Callable[[Iterable[pa.Table]], None]) -> None:
+    """One file of these points, sorted by metric and else as they stand."""
+    if not table.num_rows:
+        return
+    encoded = table.column("key").dictionary_encode().combine_chunks()
+    codes = _numbers(encoded.indices, np.int32)
+    names = encoded.dictionary.to_pylist()
+    rank = np.empty(len(names), np.int32)
+    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names), dtype=np.int32)
+    ranks = rank[codes]
+    if np.any(ranks[1:] < ranks[:-1]):
+        order = np.argsort(ranks, kind="stable")
+        table, ranks = (
+            table.take(pa.Array.from_buffers(pa.int64(), len(order), [None, pa.py_buffer(order)])),
+            ranks[order],
+        )
+    begins = [0, *(np.flatnonzero(np.diff(ranks)) + 1).tolist(), len(ranks)]
+    write(table.slice(begin, end - begin) for begin, end in _row_groups(begins))
+
+
+def _row_groups(begins: list[int]) -> Iterator[tuple[int, int]]:
+    """Where row groups begin and end: metrics of many points alone, and short ones together."""
+    first = 0
+    for begin, end in pairwise(begins):
+        alone = end - begin >= _OWN_ROW_GROUP
+        if first < begin and (alone or end - first > _ROW_GROUP):
+            yield first, begin
+            first = begin
+        if alone:
+            for start in range(begin, end, _LARGEST_ROW_GROUP):
+                yield start, min(start + _LARGEST_ROW_GROUP, end)
+            first = end
+    if first < begins[-1]:
+        yield first, begins[-1]
+
+
+def _may_hold(group: Any, keys: list[str]) -> bool:
+    """Whether a row group can hold one of these metrics, by what the file says of it."""
+    place = schema.METRIC_HISTORY.get_field_index("key")
+    statistics = group.column(place).statistics
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return any(statistics.min <= key <= statistics.max for key in keys)
+
+
+def _numbers(array: pa.Array, kind: type) -> Any:
+    """The numbers of an array without nulls; `to_numpy` would wake pandas."""
+    return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
+
+
+def _bits(array: pa.Array) -> Any:
+    """The truth values of an array without nulls."""
+    bits = np.unpackbits(np.frombuffer(array.buffers()[1], np.uint8), bitorder="little")
+    return bits[array.offset : array.offset + len(array)].astype(bool)

@@ -1,0 +1,212 @@
+"""Where a snapshot lies: a folder, or whatever fsspec opens by its URL."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from qualia_lab.errors import ExtraMissing, OutputNotWritable, StoreNotFound, StoreUnreachable
+from qualia_lab.escaping import one_line
+from qualia_lab.files import write_whole
+from qualia_lab.stores.file import path_of_uri
+from qualia_lab.stores.uri import split_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# All files of a snapshot but its manifest are in here, and nothing else is ever removed.
+PARTS = "parts"
+
+
+def open_place(where: str | Path) -> SnapshotPlace:
+    """The place that a path, a `file:` URI or an fsspec URL such as `s3://bucket/folder` means; nothing is touched.
+
+    Raises ExtraMissing without fsspec or its part for that scheme, and StoreNotFound for a scheme it does not know.
+    """
+    text = str(where)
+    scheme, separator, _ = text.partition("://")
+    if isinstance(where, Path) or not separator or scheme.lower() == "file":
+        return _in_folder(path_of_uri(text) if not isinstance(where, Path) else where)
+    uri = split_uri(text)
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise ExtraMissing(
+            f"To open {uri.safe}, fsspec is needed and is not installed.", "Install it: pip install fsspec"
+        ) from error
+    try:
+        filesystem, root = url_to_fs(uri.full)
+    except ImportError as error:
+        raise ExtraMissing(
+            f"To open {uri.safe}, fsspec needs a package: {one_line(uri.redact(str(error)), 200)}.",
+            "Install that package.",
+        ) from None
+    except Exception as error:
+        raise StoreNotFound(
+            f"There is no way to {uri.safe}: {one_line(uri.redact(str(error)), 200)}.",
+            "OUT is a folder, or a URL that fsspec knows, such as s3://bucket/folder.",
+        ) from None
+    return SnapshotPlace(uri.safe, fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root.rstrip("/"), None, uri.redact)
+
+
+def _in_folder(folder: Path) -> SnapshotPlace:
+    folder = folder.absolute()
+    return SnapshotPlace(str(folder), fs.LocalFileSystem(), folder.as_posix(), folder, str)
+
+
+class SnapshotPlace:
+    """The files of one snapshot, by names relative to it.
+
+    shown: the place without secrets.  Reading raises FileNotFoundError or StoreUnreachable; writing OutputNotWritable.
+    """
+
+    def __init__(self, shown: str, filesystem: Any, root: str, folder: Path | None, redact: Any) -> None:
+        self.shown = shown
+        self._filesystem = filesystem
+        self._root = root
+        self._folder = folder
+        self._redact = redact
+
+    def read_bytes(self, name: str) -> bytes:
+        """All of one file."""
+        with self.open(name) as file:
+            data: bytes = file.read()
+        return data
+
+    def open(self, name: str) -> Any:
+        """One file for reading at any place of it, as Arrow wants it."""
+        with self._reading():
+            return self._filesystem.open_input_file(f"{self._root}/{name}")
+
+    def sizes(self) -> dict[str, int]:
+        """{name: bytes} of all files but the manifest; empty when there is no such place."""
+        selector = fs.FileSelector(f"{self._root}/{PARTS}", allow_not_found=True)
+        with self._reading():
+            found = self._filesystem.get_file_info(selector)
+        return {f"{PARTS}/{file.base_name}": file.size for file in found if file.type == fs.FileType.File}
+
+    def is_empty(self) -> bool:
+        """Whether nothing at all is there."""
+        with self._reading():
+            return not self._filesystem.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the place, and keep other commands on this machine from writing to it meanwhile."""
+        with self._writing():
+            self._filesystem.create_dir(f"{self._root}/{PARTS}")
+        if self._folder is None:
+            yield
+            return
+        # The lock is the system's: it goes with the process, however that ends.
+        descriptor = os.open(self._folder / PARTS, os.O_RDONLY) if os.name == "posix" else None
+        try:
+            if descriptor is not None:
+                _lock(descriptor, self.shown)
+            yield
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    @contextlib.contextmanager
+    def create(self, name: str, *, lasting: bool = True) -> Iterator[HashedFile]:
+        """A new file; when this ends it is whole, and with `lasting` also after a power cut."""
+        with self._writing():
+            stream = self._filesystem.open_output_stream(f"{self._root}/{name}")
+            file = HashedFile(stream)
+            try:
+                yield file
+            finally:
+                stream.close()
+            if lasting and self._folder is not None:
+                _sync(self._folder / name)
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Put a file in the place of an older one: a reader sees the one or the other."""
+        if self._folder is not None:
+            write_whole(self._folder / name, data)
+            return
+        with self._writing(), self._filesystem.open_output_stream(f"{self._root}/{name}") as stream:
+            stream.write(data)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files of PARTS, as far as that can be done."""
+        for name in names:
+            with contextlib.suppress(Exception):
+                self._filesystem.delete_file(f"{self._root}/{name}")
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise StoreUnreachable(
+                f"The snapshot in {self.shown} cannot be read: {self._reason(error)}.", "Check the place, and who may."
+            ) from None
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise self._not_writable(error) from None
+        except Exception as error:
+            # Object stores have errors of their own, which are none of ours only when they come from their package.
+            if type(error).__module__.partition(".")[0] in ("qualia_lab", "builtins"):
+                raise
+            raise self._not_writable(error) from None
+
+    def _not_writable(self, error: Exception) -> OutputNotWritable:
+        return OutputNotWritable(f"Cannot write {self.shown}: {self._reason(error)}.", "Choose another place.")
+
+    def _reason(self, error: Exception) -> str:
+        strerror = error.strerror if isinstance(error, OSError) else None
+        return one_line(self._redact(strerror or str(error) or type(error).__name__), 200).rstrip(".")
+
+
+class HashedFile:
+    """A file being written, of which size and SHA-256 are known in the end."""
+
+    closed = False
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._sum = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Write what comes next."""
+        self._stream.write(data)
+        self._sum.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits in here."""
+
+    @property
+    def sha256(self) -> str:
+        """The sum of what was written so far."""
+        return self._sum.hexdigest()
+
+
+def _lock(descriptor: int, shown: str) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise OutputNotWritable(f"Another command is writing to {shown}.", "Wait for it to end.") from error
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
