@@ -1,0 +1,123 @@
+"""Readers measured in turn: each in a process of its own, so that memory is its own and nothing is warm from another."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+TURNS = 4  # the first of them warms caches, and does not count where there are others
+_LONG = 5.0  # seconds: a reader that takes so long has one turn
+
+
+class DifferentResults(Exception):
+    """Two readers did not read the same."""
+
+
+@dataclass
+class Measured:
+    """What one reader took for one job."""
+
+    reader: str
+    walls: list[float] = field(default_factory=list)
+    cpus: list[float] = field(default_factory=list)
+    peak: int = 0
+    rows: int = 0
+    digest: str = ""
+
+    @property
+    def wall(self) -> float:
+        """Seconds: the median turn."""
+        return statistics.median(self.walls[1:] or self.walls)
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of the reader's process: the median turn."""
+        return statistics.median(self.cpus[1:] or self.cpus)
+
+
+class _Turns:
+    """A reader's process."""
+
+    def __init__(self, reader: str, job: str, uri: str) -> None:
+        self.measured = Measured(reader)
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "benchmarks.turn", reader, job, uri],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        )
+
+    def go(self) -> None:
+        if self.measured.walls and self.measured.walls[0] > _LONG:
+            return
+        answer = self._ask("go")
+        self.measured.walls.append(answer["wall"])
+        self.measured.cpus.append(answer["cpu"])
+
+    def end(self) -> Measured:
+        answer = self._ask("end")
+        self.measured.peak, self.measured.rows = answer["peak"], answer["rows"]
+        self.measured.digest = answer["digest"]
+        self._process.communicate()
+        return self.measured
+
+    def _ask(self, word: str) -> dict[str, Any]:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+        while line := self._process.stdout.readline():
+            if line.startswith("{"):
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        raise RuntimeError(f"{self.measured.reader} ended early")
+
+
+def measure(job: str, uris: dict[str, str], turns: int = TURNS) -> list[Measured]:
+    """One job by each reader, turn by turn.  uris: by reader.  Raises DifferentResults."""
+    readers = [_Turns(reader, job, uri) for reader, uri in uris.items()]
+    for _ in range(turns):
+        for reader in readers:
+            reader.go()
+    measured = [reader.end() for reader in readers]
+    digests = {one.digest for one in measured if one.reader != "bytes"}
+    if len(digests) > 1:
+        raise DifferentResults(f"{job}: " + ", ".join(f"{one.reader} {one.rows} {one.digest}" for one in measured))
+    return measured
+
+
+def measure_commands(commands: dict[str, Sequence[str]], folder: Path, turns: int = TURNS) -> list[Measured]:
+    """Whole commands by name, in turn, in that folder; their results are not compared."""
+    measured = {name: Measured(name) for name in commands}
+    for _ in range(turns):
+        for name, command in commands.items():
+            if measured[name].walls and measured[name].walls[0] > 4 * _LONG:
+                continue
+            started = time.perf_counter()
+            with (folder / f"{name}.log").open("wb") as log:
+                process = subprocess.Popen(
+                    command, cwd=folder, stdout=log, stderr=log, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+                )
+                _, status, used = os.wait4(process.pid, 0)
+            if status:
+                raise RuntimeError(f"{name} failed: {(folder / f'{name}.log').read_text()[-2000:]}")
+            measured[name].walls.append(time.perf_counter() - started)
+            measured[name].cpus.append(used.ru_utime + used.ru_stime)
+            measured[name].peak = max(measured[name].peak, _bytes(used))
+    return list(measured.values())
+
+
+def _bytes(used: resource.struct_rusage) -> int:
+    return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

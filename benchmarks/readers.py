@@ -1,0 +1,289 @@
+"""The same jobs by each reader: qualia_lab, MLflow's client, the raw driver, and for folders the bytes alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from benchmarks.making import STARTED
+from benchmarks.wide import widen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+METRIC = "metric_1"
+FILTER = "params.param_0 = '3'"
+TOP = 50
+RUNS_OF_HISTORY = 100
+
+
+class Ours:
+    """qualia_lab, from opening the store to closing it."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def wide(self) -> pa.Table:
+        """All runs with params, latest metrics and tags."""
+
+        def read(store: Any) -> pa.Table:
+            tables = store.read(_ids(store))
+            return widen(tables.runs, params=tables.params, metrics=tables.metrics, tags=tables.tags)
+
+        return self._opened(read)
+
+    def history(self) -> pa.Table:
+        """Every point of some runs."""
+        return self._opened(lambda store: _table(store.read_metric_history(_ids(store, RUNS_OF_HISTORY))))
+
+    def metric(self) -> pa.Table:
+        """Every point of one metric, of all runs."""
+        return self._opened(lambda store: _table(store.read_metric_history(_ids(store), [METRIC])))
+
+    def stream(self) -> pa.Table:
+        """Every point of every run, counted as it goes by."""
+
+        def read(store: Any) -> pa.Table:
+            return pa.table({"points": [sum(batch.num_rows for batch in store.read_metric_history(_ids(store)))]})
+
+        return self._opened(read)
+
+    def experiments(self) -> pa.Table:
+        """Experiments with run counts and last activity."""
+        columns = ["experiment_id", "run_count", "last_activity"]
+        return self._opened(lambda store: store.read_experiments().select(columns))
+
+    def top(self) -> pa.Table:
+        """The best runs by a metric where a param has a value."""
+        from qualia_lab import Query
+
+        query = Query(filter=FILTER, order_by=(f"metrics.{METRIC} DESC",), limit=TOP)
+        return self._opened(lambda store: store.read_runs(query).select(["run_id"]))
+
+    def _opened(self, read: Callable[[Any], pa.Table]) -> pa.Table:
+        from qualia_lab import open_store
+
+        store = open_store(self.uri)
+        try:
+            return read(store)
+        finally:
+            store.close()
+
+
+def _ids(store: Any, limit: int | None = None) -> list[str]:
+    from qualia_lab import Query
+
+    return list(store.read_runs(Query(limit=limit)).column("run_id").to_pylist())
+
+
+def _table(batches: Any) -> pa.Table:
+    from qualia_lab import schema
+
+    return pa.Table.from_batches(batches, schema.METRIC_HISTORY)
+
+
+class Client:
+    """MLflow's client, as its documentation says to use it; it stays open between turns."""
+
+    def __init__(self, uri: str) -> None:
+        os.environ["MLFLOW_ALLOW_FILE_STORE"] = os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        import mlflow
+
+        mlflow.set_tracking_uri(uri)
+        self.mlflow = mlflow
+        self.client = mlflow.MlflowClient()
+
+    def wide(self) -> Any:
+        """See Ours."""
+        return self.mlflow.search_runs(search_all_experiments=True, max_results=1_000_000)
+
+    def history(self) -> Any:
+        """See Ours."""
+        runs = self.client.search_runs(self._experiments(), max_results=RUNS_OF_HISTORY)
+        return [(run.info.run_id, self._of_run(run)) for run in runs]
+
+    def metric(self) -> Any:
+        """See Ours."""
+        return [(run.info.run_id, self._points(run, METRIC)) for run in self._runs()]
+
+    def experiments(self) -> Any:
+        """See Ours."""
+        runs = self._runs()
+        found = {one.experiment_id: [0, None] for one in self.client.search_experiments()}
+        for run in runs:
+            entry = found[run.info.experiment_id]
+            times = [t for t in (entry[1], run.info.start_time, run.info.end_time) if t is not None]
+            entry[:] = [entry[0] + 1, max(times, default=None)]
+        return found
+
+    def top(self) -> Any:
+        """See Ours."""
+        order = [f"metrics.{METRIC} DESC"]
+        return self.client.search_runs(self._experiments(), FILTER, order_by=order, max_results=TOP)
+
+    def as_table(self, job: str, result: Any) -> pa.Table:
+        """What it gave, as the table that Ours gives; not part of what is measured."""
+        if job == "wide":
+            frame = result.drop(columns=["artifact_uri"])
+            for name in ("start_time", "end_time"):
+                frame[name] = frame[name].dt.tz_localize(None).astype("datetime64[ms]").astype("int64")
+            return pa.Table.from_pandas(frame, preserve_index=False)
+        if job == "experiments":
+            rows = [(id_, *entry) for id_, entry in result.items()]
+            columns = pa.schema(
+                [("experiment_id", pa.string()), ("run_count", pa.int64()), ("last_activity", pa.int64())]
+            )
+        elif job == "top":
+            rows, columns = [(run.info.run_id,) for run in result], pa.schema([("run_id", pa.string())])
+        else:
+            from qualia_lab import schema
+
+            columns = schema.METRIC_HISTORY
+            rows = [(id_, p.key, p.step, p.timestamp, p.value) for id_, points in result for p in points]
+        return pa.Table.from_arrays(
+            [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), columns, strict=True)], schema=columns
+        )
+
+    def _experiments(self) -> list[str]:
+        return [one.experiment_id for one in self.client.search_experiments()]
+
+    def _runs(self) -> list[Any]:
+        """All runs, page by page."""
+        runs: list[Any] = []
+        token, ids = None, self._experiments()
+        while True:
+            page = self.client.search_runs(ids, max_results=1000, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def _of_run(self, run: Any) -> list[Any]:
+        return [point for key in run.data.metrics for point in self._points(run, key)]
+
+    def _points(self, run: Any, key: str) -> Any:
+        return self.client.get_metric_history(run.info.run_id, key)
+
+
+_VALUE = "CASE WHEN is_nan THEN NULL ELSE value END"
+
+
+class Raw:
+    """The database's Python driver: tuples, zipped into columns, as Arrow. One statement a table, and no care taken."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.mark = "?" if uri.startswith("sqlite") else "%s"
+
+    def wide(self) -> pa.Table:
+        """See Ours."""
+        with self._connected() as connection:
+            runs = self._runs(connection)
+            params = _rows(connection, "SELECT run_uuid, key, value FROM params", "run_id key value")
+            metrics = _rows(connection, f"SELECT run_uuid, key, {_VALUE} FROM latest_metrics", "run_id key value")
+            tags = _rows(connection, "SELECT run_uuid, key, value FROM tags", "run_id key value")
+            return widen(runs, params=params, metrics=metrics, tags=tags)
+
+    def history(self) -> pa.Table:
+        """See Ours."""
+        with self._connected() as connection:
+            ids = self._runs(connection, f"LIMIT {RUNS_OF_HISTORY}").column("run_id").to_pylist()
+            where = f"run_uuid IN ({', '.join([self.mark] * len(ids))})"
+            return self._points(connection, where, ids)
+
+    def metric(self) -> pa.Table:
+        """See Ours."""
+        with self._connected() as connection:
+            return self._points(connection, f"key = {self.mark}", [METRIC])
+
+    def experiments(self) -> pa.Table:
+        """See Ours."""
+        sql = (
+            "SELECT CAST(e.experiment_id AS VARCHAR), count(r.run_uuid), max(r.start_time), max(r.end_time) FROM experiments e"
+            " LEFT JOIN runs r ON r.experiment_id = e.experiment_id AND r.lifecycle_stage = 'active'"
+            " WHERE e.lifecycle_stage = 'active' GROUP BY e.experiment_id"
+        )
+        if self.uri.startswith("sqlite"):
+            sql = sql.replace("VARCHAR", "TEXT")
+        with self._connected() as connection:
+            table = _rows(connection, sql, "experiment_id run_count started last_activity")
+            return table.select(["experiment_id", "run_count", "last_activity"])
+
+    def top(self) -> pa.Table:
+        """See Ours."""
+        sql = (
+            "SELECT r.run_uuid FROM runs r JOIN params p ON p.run_uuid = r.run_uuid AND p.key = 'param_0' AND p.value = '3'"
+            f" JOIN latest_metrics m ON m.run_uuid = r.run_uuid AND m.key = '{METRIC}'"
+            f" WHERE r.lifecycle_stage = 'active' ORDER BY m.value DESC LIMIT {TOP}"
+        )
+        with self._connected() as connection:
+            return _rows(connection, sql, "run_id")
+
+    def _runs(self, connection: Any, then: str = "") -> pa.Table:
+        sql = (
+            "SELECT run_uuid, CAST(experiment_id AS VARCHAR), status, start_time, end_time FROM runs"
+            f" WHERE lifecycle_stage = 'active' ORDER BY start_time DESC, run_uuid {then}"
+        )
+        if self.uri.startswith("sqlite"):
+            sql = sql.replace("VARCHAR", "TEXT")
+        return _rows(connection, sql, "run_id experiment_id status start_time end_time")
+
+    def _points(self, connection: Any, where: str, values: list[str]) -> pa.Table:
+        sql = f"SELECT run_uuid, key, step, timestamp, {_VALUE} FROM metrics WHERE {where}"
+        return _rows(connection, sql, "run_id key step timestamp value", values)
+
+    def _connected(self) -> Any:
+        if self.uri.startswith("sqlite"):
+            import sqlite3
+
+            return sqlite3.connect(f"file:{self.uri.removeprefix('sqlite:///')}?mode=ro", uri=True)
+        import psycopg
+
+        return psycopg.connect(self.uri.replace("+psycopg", ""))
+
+
+def _rows(connection: Any, sql: str, names: str, values: Any = ()) -> pa.Table:
+    rows = connection.cursor().execute(sql, values).fetchall()
+    return pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=names.split())
+
+
+class Bytes:
+    """The bytes of the files that hold the answer, read one after the other and forgotten: what `cat` does."""
+
+    def __init__(self, uri: str) -> None:
+        self.folder = Path(uri)
+
+    def wide(self) -> pa.Table:
+        """See Ours."""
+        return self._read("")
+
+    def history(self) -> pa.Table:
+        """See Ours."""
+        runs = {run.name: run for experiment in self.folder.iterdir() for run in experiment.iterdir() if run.is_dir()}
+        newest = sorted(runs.values(), key=_started, reverse=True)[:RUNS_OF_HISTORY]
+        return pa.table({"bytes": [sum(_read(file) for run in newest for file in os.scandir(run / "metrics"))]})
+
+    def metric(self) -> pa.Table:
+        """See Ours."""
+        return self._read(METRIC)
+
+    def _read(self, only: str) -> pa.Table:
+        size = 0
+        for home, _, names in os.walk(self.folder):
+            size += sum(_read(f"{home}/{name}") for name in names if not only or name == only)
+        return pa.table({"bytes": [size]})
+
+
+def _started(run: Path) -> int:
+    return (run / "meta.yaml").stat().st_mtime_ns - STARTED
+
+
+def _read(path: Any) -> int:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the quickest way there is
+        return len(file.read())
+
+
+READERS = {"ours": Ours, "client": Client, "raw": Raw, "bytes": Bytes}

@@ -1,0 +1,32 @@
+"""A process that does one job by one reader whenever it is told to: `python -m benchmarks.turn READER JOB URI`."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+from benchmarks.readers import READERS
+from benchmarks.wide import digest
+
+
+def main(reader_name: str, job: str, uri: str) -> None:
+    """Answer each line of stdin with a line of JSON: seconds of a turn, or at the end memory and a digest."""
+    reader: Any = READERS[reader_name](uri)
+    result = None
+    for line in sys.stdin:
+        if line.strip() == "end":
+            break
+        result = None  # its memory belongs to the turn before
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = getattr(reader, job)()
+        print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}), flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    table = reader.as_table(job, result) if hasattr(reader, "as_table") else result
+    print(json.dumps({"peak": peak, "rows": table.num_rows, "digest": digest(table, sort=job != "top")}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
