@@ -1,10 +1,9 @@
-"""Readers measured in turn: each in a process of its own, so that memory is its own and nothing is warm from another."""
+"""Readers measured in turn: each in a process of its own, so that memory is its own and no cache is another's."""
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Sequence
     from pathlib import Path
 

@@ -31,7 +31,12 @@ JOBS = {
 _HEAD = """\
 # Performance
 
-Written by `make bench`{full} on {date}; no number on this page was typed. Each job is done in turn by qualia_lab, by MLflow's client, by the raw Python driver (tuples zipped into Arrow columns; for folders the bytes of the files, read and forgotten), each in a process of its own and in the same minutes; the results are compared and are equal. Seconds are the median of the turns after the first, which warms caches; what took longer than five seconds had one turn. CPU seconds are the reader's own: a server's are not in them. Memory is the peak of the whole process, Python and its packages included.
+Written by `make bench`{full} on {date}; no number on this page was typed. Each job is done in turn by \
+qualia_lab, by MLflow's client, by the raw Python driver (tuples zipped into Arrow columns; for folders the \
+bytes of the files, read and forgotten), each in a process of its own and in the same minutes; the results are\
+ compared and are equal. Seconds are the median of the turns after the first, which warms caches; what took \
+longer than five seconds had one turn. CPU seconds are the reader's own: a server's are not in them. Memory is\
+ the peak of the whole process, Python and its packages included.
 
 - machine: {cores} cores, {cpu}, {memory:.0f} GB, {system}
 - Python {python}, {packages}
@@ -58,7 +63,10 @@ def _table(title: str, rows: Sequence[tuple[str, Sequence[Measured]]]) -> str:
     lines = [
         f"## {title}",
         "",
-        "| job | qualia_lab | MLflow's client | ratio | raw | ratio | CPU: ours, client, raw | peak MB: ours, client, raw |",
+        (
+            "| job | qualia_lab | MLflow's client | ratio | raw | ratio"
+            " | CPU: ours, client, raw | peak MB: ours, client, raw |"
+        ),
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for job, measured in rows:

@@ -202,8 +202,8 @@ class Raw:
     def experiments(self) -> pa.Table:
         """See Ours."""
         sql = (
-            "SELECT CAST(e.experiment_id AS VARCHAR), count(r.run_uuid), max(r.start_time), max(r.end_time) FROM experiments e"
-            " LEFT JOIN runs r ON r.experiment_id = e.experiment_id AND r.lifecycle_stage = 'active'"
+            "SELECT CAST(e.experiment_id AS VARCHAR), count(r.run_uuid), max(r.start_time), max(r.end_time)"
+            " FROM experiments e LEFT JOIN runs r ON r.experiment_id = e.experiment_id AND r.lifecycle_stage = 'active'"
             " WHERE e.lifecycle_stage = 'active' GROUP BY e.experiment_id"
         )
         if self.uri.startswith("sqlite"):
@@ -215,7 +215,8 @@ class Raw:
     def top(self) -> pa.Table:
         """See Ours."""
         sql = (
-            "SELECT r.run_uuid FROM runs r JOIN params p ON p.run_uuid = r.run_uuid AND p.key = 'param_0' AND p.value = '3'"
+            "SELECT r.run_uuid FROM runs r"
+            " JOIN params p ON p.run_uuid = r.run_uuid AND p.key = 'param_0' AND p.value = '3'"
             f" JOIN latest_metrics m ON m.run_uuid = r.run_uuid AND m.key = '{METRIC}'"
             f" WHERE r.lifecycle_stage = 'active' ORDER BY m.value DESC LIMIT {TOP}"
         )

@@ -94,9 +94,7 @@ class SqlStore:
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order, all of them unless it has a limit (schema.RUNS)."""
         with self._database.connected() as database:
-            select = select_matching(
-                runs_select(), query, dialect_name=database.sql.dialect.name, has=database.has
-            )
+            select = select_matching(runs_select(), query, dialect_name=database.sql.dialect.name, has=database.has)
             if query.limit is not None:
                 select = select.limit(query.limit)
             return arrow_table(schema.RUNS, database.fetch(select), ignore)
