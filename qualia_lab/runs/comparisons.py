@@ -1,0 +1,69 @@
+"""What comparing the runs gives, as DataFrames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.groups import group_runs
+from qualia_lab.analysis.origins import differing, origins
+from qualia_lab.analysis.relations import rank_correlations
+from qualia_lab.runs.loaded import LoadedRuns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+
+class Comparisons(LoadedRuns):
+    """Groups, relations, differences."""
+
+    def groups(self, metric: str | None = None, *, seeds: Sequence[str] | None = None) -> pd.DataFrame:
+        """Configurations, runs alike but for their seed: n, mean and 95 % interval (Student's t) of a metric.
+
+        metric: by default the primary one.  seeds: the params that only repeat a configuration, by default seed,
+        random_state, fold and the like.  `n` counts runs with a finite value, `runs` all. One value has no interval.
+        """
+        import pandas as pd
+
+        metric = metric or self.primary_metric or ""
+        rows = [
+            {
+                **{key: value if value is not None else "" for key, value in group.params},
+                "runs": len(group.run_ids),
+                "n": len(group.values),
+                f"mean {metric}": group.mean,
+                "95 % ±": group.half_width,
+                "lowest": min(group.values, default=None),
+                "highest": max(group.values, default=None),
+            }
+            for group in group_runs(self.tables, metric, seeds)
+        ]
+        frame = pd.DataFrame(rows).convert_dtypes()
+        better = self._better(metric)
+        return frame.sort_values(f"mean {metric}", ascending=better is False, na_position="last", ignore_index=True)
+
+    def relations(self, metric: str | None = None) -> pd.DataFrame:
+        """For each numeric param that varies: its rank correlation with a metric, and the n it rests on.
+
+        Spearman's rho (Spearman 1904), ties ranked by their mean. Under ten runs it is left empty: too few to tell.
+        """
+        import pandas as pd
+
+        rows = [
+            {"param": row.param, "n": row.n, "rank correlation": row.rho, "": row.note}
+            for row in rank_correlations(self.tables, metric or self.primary_metric or "")
+        ]
+        return pd.DataFrame(rows, columns=["param", "n", "rank correlation", ""]).set_index("param")
+
+    def origins_that_differ(self) -> pd.DataFrame:
+        """A row per run, a column per thing said of its code, environment or data that is not the same in all runs."""
+        import pandas as pd
+
+        entries = origins(self.tables)
+        names = differing(entries)
+        if not names:
+            said = sorted({name for entry in entries.values() for name in entry})
+            return pd.DataFrame({"the same in all runs": [entries[next(iter(entries))][name] for name in said]}, said)
+        rows = [{name: entry.get(name, "") for name in names} for entry in entries.values()]
+        return pd.DataFrame(rows, index=pd.Index([self._labels[run_id] for run_id in entries]))

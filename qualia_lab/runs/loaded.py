@@ -1,0 +1,169 @@
+"""What every method of `Runs` stands on: the tables, the labels, the primary metric and the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from qualia_lab import schema
+from qualia_lab.analysis.direction import direction_of, find_primary_metric
+from qualia_lab.errors import QualiaLabError, UnknownRun
+from qualia_lab.escaping import for_html, one_line
+from qualia_lab.inventory import take_inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
+    from qualia_lab.tables import RunTables
+
+
+class LoadedRuns:
+    """The tables of some runs, what each run is called, and the store for what is read later."""
+
+    def __init__(
+        self,
+        store: TrackingStore,
+        tables: RunTables,
+        primary_metric: str | None = None,
+        greater_is_better: bool | None = None,
+    ) -> None:
+        self.tables = tables
+        self._store = store
+        self._labels = _labels(tables)
+        found, better = find_primary_metric(take_inventory(tables), tables.experiment_tags)
+        self.primary_metric = primary_metric or found
+        if greater_is_better is None:
+            greater_is_better = better if self.primary_metric == found else direction_of(self.primary_metric or "")
+        self.greater_is_better = greater_is_better
+
+    def __len__(self) -> int:
+        return len(self.tables.run_ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tables.run_ids)
+
+    def __repr__(self) -> str:
+        return "\n".join(self._said())
+
+    def _repr_html_(self) -> str:
+        first, *rest = self._said()
+        items = "".join(f"<li>{for_html(line)}</li>" for line in rest)
+        return f"<p><b>{for_html(first)}</b></p><ul>{items}</ul>" if rest else f"<p><b>{for_html(first)}</b></p>"
+
+    def _said(self) -> list[str]:
+        """What was loaded, and every run that is missing or damaged with its reason."""
+        tables = self.tables
+        names = ", ".join(one_line(name, 60) for name in tables.experiments.column("name").to_pylist()[:5])
+        lines = [f"{_count(len(self), 'run')} of {_count(tables.experiments.num_rows, 'experiment')}: {names}"]
+        lines.append(
+            f"{_count(_distinct(tables.params), 'param')}, {_count(_distinct(tables.metrics), 'metric')}, "
+            f"{_count(_distinct(tables.tags), 'tag')}, {_count(tables.datasets.num_rows, 'dataset')}, "
+            f"{_count(tables.logged_models.num_rows, 'logged model')}"
+        )
+        lines += [f"Missing: run {row['run_id']}: {row['reason']}" for row in tables.missing.to_pylist()]
+        problems = tables.problems.to_pylist()
+        lines += [
+            f"Not readable: {row['subject']} of run {self._labels.get(row['run_id'], row['run_id'])}: {row['reason']}"
+            for row in problems[:20]
+        ]
+        if len(problems) > 20:
+            lines.append(f"… showing 20 of {len(problems):,} such notes; all are in runs.tables.problems")
+        return [one_line(line, 300) for line in lines]
+
+    def _better(self, metric: str) -> bool | None:
+        return self.greater_is_better if metric == self.primary_metric else direction_of(metric)
+
+    def _history(self, keys: str | Sequence[str] | None) -> pa.Table:
+        wanted = [keys] if isinstance(keys, str) else keys
+        batches = self._store.read_metric_history(self.tables.run_ids, wanted)
+        return pa.Table.from_batches(batches, schema.METRIC_HISTORY)
+
+    def _run_id(self, run: str) -> str:
+        """The id of a run named by its id or name. Raises UnknownRun when it is not loaded, or the name is not one."""
+        if run in self._labels:
+            return run
+        reasons = {row["run_id"]: row["reason"] for row in self.tables.missing.to_pylist()}
+        if run in reasons:
+            raise UnknownRun(f"Run {one_line(run, 80)} is missing: {reasons[run]}.")
+        runs = self.tables.runs
+        named = [
+            run_id
+            for run_id, name in zip(self.tables.run_ids, runs.column("run_name").to_pylist(), strict=True)
+            if run in (name, self._labels[run_id])
+        ]
+        if len(named) == 1:
+            return named[0]
+        what = "is not among the loaded runs" if not named else f"is the name of {len(named)} runs; use an id"
+        raise UnknownRun(f"{one_line(run, 80)} {what}.")
+
+    def _one(self, run_id: str) -> RunTables:
+        """The tables of one of the runs."""
+        tables = {}
+        for name in schema.TABLES:
+            table = getattr(self.tables, name)
+            tables[name] = table.filter(pc.field("run_id") == run_id) if "run_id" in table.column_names else table
+        experiment = tables["runs"].column("experiment_id")[0].as_py()
+        for name in ("experiments", "experiment_tags"):
+            tables[name] = tables[name].filter(pc.field("experiment_id") == experiment)
+        return type(self.tables)(**tables)
+
+    def _wide(self, tidy: pa.Table) -> pd.DataFrame:
+        """A tidy table as a row per run, in the runs' order, and a column per key."""
+        import pandas as pd
+
+        frame: pd.DataFrame = tidy.select(["run_id", "key", "value"]).to_pandas()
+        wide = frame.drop_duplicates(["run_id", "key"]).pivot(index="run_id", columns="key", values="value")  # noqa: PD010
+        wide = wide.reindex(self.tables.run_ids)
+        wide.index = pd.Index([self._labels[run_id] for run_id in wide.index])
+        wide.columns.name = None
+        return wide
+
+    def _per_run(self, tidy: pa.Table) -> list[int]:
+        counts = Counter(tidy.column("run_id").to_pylist())
+        return [counts[run_id] for run_id in self.tables.run_ids]
+
+    def _artifact_files(self, one: RunTables) -> tuple[ArtifactPlace, list[ArtifactFile], tuple[str, ...]]:
+        """Where one run's artifacts are, which there are, and what a reader has to know; a failure becomes a note."""
+        place = self._store.artifact_place(one.run_ids[0], one.runs.column("artifact_uri")[0].as_py() or "")
+        try:
+            files = list(place.list_files())
+        except QualiaLabError as error:
+            return place, [], (str(error),)
+        return place, files, (place.note,) if place.note else ()
+
+
+class Said:
+    """A sentence in the place of something that cannot be shown."""
+
+    def __init__(self, sentence: str) -> None:
+        self._sentence = one_line(sentence, 300)
+
+    def __repr__(self) -> str:
+        return self._sentence
+
+
+def _labels(tables: RunTables) -> dict[str, str]:
+    """A label per run: its name, with the start of its id where another run has the same name or there is none."""
+    names = {
+        run_id: one_line(name or "", 60)
+        for run_id, name in zip(tables.run_ids, tables.runs.column("run_name").to_pylist(), strict=True)
+    }
+    counts = Counter(names.values())
+    return {
+        run_id: name if name and counts[name] == 1 else f"{name} ({one_line(run_id, 8).rstrip('…')})".strip()
+        for run_id, name in names.items()
+    }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _distinct(tidy: pa.Table) -> int:
+    return len(pc.unique(tidy.column("key")))
