@@ -59,7 +59,59 @@ class Box:
     colour: str
 
 
-Mark = Line | Points | Box
+@dataclass(frozen=True)
+class Band:
+    """The area between two curves over the same x; where one of them is NaN there is none."""
+
+    x: Numbers
+    low: Numbers
+    high: Numbers
+    colour: str
+    opacity: float = 0.18
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars from `base` to `ends`, lying along x at heights `at`, or standing where `standing`.
+
+    colours: one for each bar, or one for all.  thick: of a bar, in units of the axis it stands on.
+    """
+
+    at: Numbers
+    ends: Numbers
+    colours: tuple[str, ...]
+    base: Numbers | None = None
+    standing: bool = False
+    thick: float = 0.7
+    label: str = ""
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Rectangles coloured by a number, in rows from the lowest y on; NaN is left blank.
+
+    values: (rows, columns).  x_edges, y_edges: one more than columns and rows.  label: what the colours mean.
+    """
+
+    x_edges: Numbers
+    y_edges: Numbers
+    values: Numbers
+    label: str
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Words at points of the panel, before (`right`), on (`center`) or behind (`left`) their point."""
+
+    x: Numbers
+    y: Numbers
+    texts: tuple[str, ...]
+    colour: str
+    align: Literal["left", "center", "right"] = "left"
+
+
+Mark = Line | Points | Box | Band | Bars | Heat | Texts
 
 
 @dataclass(frozen=True)
@@ -77,21 +129,22 @@ class Axis:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes and what is drawn in it."""
+    """One pair of axes, what is drawn in it, and a title of its own where there are several."""
 
     x: Axis
     y: Axis
     marks: tuple[Mark, ...]
+    title: str = ""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn, in data: panels side by side under one title.
+    """What is drawn, in data: panels under one title, in rows of `columns` (0: all in one row).
 
     title: what is seen.  note: what a reader has to know (what is left out, what was reduced).
     sentence: the chart in words, with its n; the face of those who see no picture.
     Every string may come from a store: the faces escape, nobody else has to.
-    Panels after the first share its y axis and show no tick texts of their own.
+    shared_y: panels behind the first of their row share its y axis and show no tick texts of their own.
     """
 
     title: str
@@ -99,6 +152,8 @@ class Chart:
     sentence: str
     note: str = ""
     height: int = 420  # pixels; more where the legend needs it
+    columns: int = 0
+    shared_y: bool = True
 
     def plotly(self) -> dict[str, Any]:
         """The figure as plotly's JSON, plain values only."""

@@ -23,6 +23,7 @@ GRID = "#E6E8EB"
 REST = "#C9CED6"  # runs that are not told apart
 DATA = "#0072B2"  # points that belong to no run in particular
 FILL = "#DCEAF4"  # what lies under such points
+HEAT = "Cividis"  # Nunez, Anderton and Renslow (2018): even in lightness, for colour-blind eyes; both faces know it
 
 
 def run_styles(shown: Iterable[str], order: Sequence[str]) -> dict[str, tuple[str, Dash]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.charts.chart import Box
+from qualia_lab.charts.chart import Bars, Heat, Line, Points
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
-    from qualia_lab.charts.chart import Chart, Line, Points
+    from qualia_lab.charts.chart import Chart, Panel
 
 WIDTH = 960
 EDGE = 16  # what stays free at the border
@@ -19,6 +20,10 @@ TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 16, 12, 11
 NOTE_LINE = 16  # height of a line of the note
 LEGEND_LINE = 20
 BETWEEN_PANELS = 28
+PANEL_TITLE = 24
+_TICK_LINE = 26  # what tick texts take under a row of panels
+_AXIS_LABEL = 20
+COLOUR_BAR = 14  # its width; right of the panels, where a legend would be
 
 LONGEST_TITLE, LONGEST_LABEL, LONGEST_ENTRY = 96, 60, 40  # characters
 
@@ -35,39 +40,71 @@ class Frame:
     bottom: int
     title: str
     note: tuple[str, ...]
-    spans: tuple[tuple[float, float], ...]  # of each panel, as fractions of the width between the margins
+    # Of each panel, as fractions of the width and of the height between the margins; heights from below.
+    spans: tuple[tuple[float, float], ...]
+    rises: tuple[tuple[float, float], ...]
 
 
 def take_frame(chart: Chart) -> Frame:
     """Measure a chart; labels are cut as both faces will show them."""
     entries = [entry_text(mark.label) for mark in legend_marks(chart)]
-    first = chart.panels[0]
-    tick_width = max((text_width(label_text(text), SMALL_SIZE) for _, text in first.y.ticks), default=38)
-    left = EDGE + round(tick_width) + 10 + (24 if first.y.label else 0)
+    columns = chart.columns or len(chart.panels)
+    rows = math.ceil(len(chart.panels) / columns)
+    left = EDGE + ticks_width(chart.panels[0]) + 10 + (24 if chart.panels[0].y.label else 0)
     right = EDGE + (round(max(text_width(entry, SMALL_SIZE) for entry in entries)) + 52 if entries else 4)
+    if any(isinstance(mark, Heat) for panel in chart.panels for mark in panel.marks):
+        right = max(right, EDGE + COLOUR_BAR + 96)
     note = tuple(textwrap.wrap(one_line(chart.note), 140))
-    top = EDGE + 30 + NOTE_LINE * len(note) + 8
+    titled = any(panel.title for panel in chart.panels)
+    top = EDGE + 30 + NOTE_LINE * len(note) + 8 + (PANEL_TITLE if titled else 0)
     bottom = 58
-    count = len(chart.panels)
-    gap = BETWEEN_PANELS / (WIDTH - left - right)
-    wide = (1 - gap * (count - 1)) / count
+    height = max(chart.height + NOTE_LINE * len(note), top + bottom + LEGEND_LINE * len(entries))
+    between = BETWEEN_PANELS
+    if not chart.shared_y:
+        between += max(ticks_width(panel) + (24 if panel.y.label else 0) for panel in chart.panels)
+    under = _TICK_LINE + (PANEL_TITLE if titled else 0)
+    if any(panel.x.label for panel in chart.panels[:-columns]):
+        under += _AXIS_LABEL
     return Frame(
         width=WIDTH,
-        height=max(chart.height + NOTE_LINE * len(note), top + bottom + LEGEND_LINE * len(entries)),
+        height=height,
         left=left,
         right=right,
         top=top,
         bottom=bottom,
         title=one_line(chart.title, LONGEST_TITLE),
         note=note,
-        spans=tuple((index * (wide + gap), index * (wide + gap) + wide) for index in range(count)),
+        spans=tuple(
+            _part(index % columns, columns, between / (WIDTH - left - right)) for index in range(len(chart.panels))
+        ),
+        rises=tuple(
+            _part(rows - 1 - index // columns, rows, under / (height - top - bottom))
+            for index in range(len(chart.panels))
+        ),
     )
 
 
-def legend_marks(chart: Chart) -> list[Line | Points]:
-    """The marks that stand in the legend: what is drawn last, over all others, is named first."""
-    marks = [mark for panel in chart.panels for mark in panel.marks if not isinstance(mark, Box)]
-    return [mark for mark in reversed(marks) if mark.label]
+def _part(index: int, count: int, gap: float) -> tuple[float, float]:
+    """Where one of so many equal parts begins and ends between 0 and 1."""
+    size = (1 - gap * (count - 1)) / count
+    start = index * (size + gap)
+    return start, start + size
+
+
+def ticks_width(panel: Panel) -> int:
+    """The pixels that the tick texts of a panel's y axis take."""
+    return round(max((text_width(label_text(text), SMALL_SIZE) for _, text in panel.y.ticks), default=38))
+
+
+def shows_y_ticks(chart: Chart, index: int) -> bool:
+    """Whether a panel has tick texts at its y axis."""
+    return not chart.shared_y or index % (chart.columns or len(chart.panels)) == 0
+
+
+def legend_marks(chart: Chart) -> list[Line | Points | Bars]:
+    """The marks that stand in the legend: what is drawn last, over all others, is named first, and a name once."""
+    marks = [mark for panel in chart.panels for mark in panel.marks if isinstance(mark, Line | Points | Bars)]
+    return list({mark.label: mark for mark in reversed(marks) if mark.label}.values())
 
 
 def label_text(text: str) -> str:

@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qualia_lab.charts.chart import Box, Line
-from qualia_lab.charts.colours import GRID, INK, QUIET
-from qualia_lab.charts.frame import EDGE, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, entry_text, label_text, take_frame
+from qualia_lab.charts.chart import Band, Bars, Box, Heat, Line, Texts
+from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
+from qualia_lab.charts.frame import (
+    COLOUR_BAR,
+    EDGE,
+    PANEL_TITLE,
+    SMALL_SIZE,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    entry_text,
+    label_text,
+    shows_y_ticks,
+    take_frame,
+)
 
 if TYPE_CHECKING:
     from qualia_lab.charts.chart import Axis, Chart, Mark, Numbers
@@ -51,16 +62,27 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
             "bgcolor": "rgba(0,0,0,0)",
         },
         "showlegend": True,
-        "annotations": [_note(frame)] if frame.note else [],
+        "annotations": [_note(frame, titled=any(panel.title for panel in chart.panels))] if frame.note else [],
     }
     data = []
-    for index, (panel, span) in enumerate(zip(chart.panels, frame.spans, strict=True)):
+    named: set[str] = set()
+    for index, panel in enumerate(chart.panels):
         number = "" if index == 0 else str(index + 1)
-        layout[f"xaxis{number}"] = _axis(panel.x) | {"domain": list(span), "anchor": f"y{number}"}
-        layout[f"yaxis{number}"] = _axis(panel.y) | {"anchor": f"x{number}"}
-        if index:
-            layout[f"yaxis{number}"] |= {"showticklabels": False, "title": {"text": ""}, "matches": "y"}
-        data += [_trace(mark) | {"xaxis": f"x{number}", "yaxis": f"y{number}"} for mark in panel.marks]
+        layout[f"xaxis{number}"] = _axis(panel.x) | {"domain": list(frame.spans[index]), "anchor": f"y{number}"}
+        layout[f"yaxis{number}"] = _axis(panel.y) | {"domain": list(frame.rises[index]), "anchor": f"x{number}"}
+        if not shows_y_ticks(chart, index):
+            layout[f"yaxis{number}"] |= {"showticklabels": False, "title": {"text": ""}}
+        if index and chart.shared_y:
+            layout[f"yaxis{number}"]["matches"] = "y"
+        if panel.title:
+            layout["annotations"].append(_panel_title(panel.title, number))
+        for mark in panel.marks:
+            trace = _trace(mark, frame) | {"xaxis": f"x{number}", "yaxis": f"y{number}"}
+            if trace.get("showlegend"):
+                # A name stands in the legend once, and hides its marks in every panel.
+                trace |= {"legendgroup": trace["name"], "showlegend": trace["name"] not in named}
+                named.add(trace["name"])
+            data.append(trace)
     return {"data": data, "layout": layout, "config": _CONFIG}
 
 
@@ -89,8 +111,16 @@ def _number(value: float) -> float | int | None:
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def _trace(mark: Mark) -> dict[str, Any]:
+def _trace(mark: Mark, frame: Frame) -> dict[str, Any]:
     """One mark as a trace."""
+    if isinstance(mark, Band):
+        return _band(mark)
+    if isinstance(mark, Bars):
+        return _bars(mark)
+    if isinstance(mark, Heat):
+        return _heat(mark, frame)
+    if isinstance(mark, Texts):
+        return _texts(mark)
     if isinstance(mark, Box):
         return {
             "type": "box",
@@ -145,6 +175,117 @@ def _trace(mark: Mark) -> dict[str, Any]:
     return trace
 
 
+def _band(mark: Band) -> dict[str, Any]:
+    """Forth along the lower curve and back along the upper one, for each stretch in which both are there."""
+    x: list[Numbers] = []
+    y: list[Numbers] = []
+    there = np.isfinite(mark.low) & np.isfinite(mark.high) & np.isfinite(mark.x)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], there, [False])).astype(np.int8)))
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        x += [mark.x[start:end], mark.x[start:end][::-1], np.array([np.nan])]
+        y += [mark.low[start:end], mark.high[start:end][::-1], np.array([np.nan])]
+    empty: Numbers = np.array([], dtype=np.float64)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": plain(np.concatenate(x) if x else empty),
+        "y": plain(np.concatenate(y) if y else empty),
+        "fill": "toself",
+        "fillcolor": _clear(mark.colour, mark.opacity),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _bars(mark: Bars) -> dict[str, Any]:
+    base = np.zeros(len(mark.at)) if mark.base is None else mark.base
+    lengths = plain(mark.ends - base)
+    trace: dict[str, Any] = {
+        "type": "bar",
+        "orientation": "v" if mark.standing else "h",
+        "x": plain(mark.at) if mark.standing else lengths,
+        "y": lengths if mark.standing else plain(mark.at),
+        "base": plain(base),
+        "width": mark.thick,
+        "marker": {
+            "color": list(mark.colours) if len(mark.colours) > 1 else mark.colours[0],
+            "line": {"color": "#FFFFFF", "width": 0.5},
+        },
+        "name": plotly_text(entry_text(mark.label)),
+        "showlegend": bool(mark.label),
+    }
+    if mark.texts:
+        trace |= {
+            "hovertext": [plotly_text(label_text(text)) for text in mark.texts],
+            "hoverinfo": "text",
+            "textposition": "none",
+        }
+    return trace
+
+
+def _heat(mark: Heat, frame: Frame) -> dict[str, Any]:
+    return {
+        "type": "heatmap",
+        "x": plain(mark.x_edges),
+        "y": plain(mark.y_edges),
+        "z": [[_number(value) for value in row] for row in mark.values.tolist()],
+        "colorscale": HEAT,
+        "hoverongaps": False,
+        "hovertemplate": "%{z:.6g}<extra></extra>",
+        "showlegend": False,
+        "colorbar": {
+            "title": {"text": plotly_text(label_text(mark.label)), "side": "right", "font": {"color": INK}},
+            "thickness": COLOUR_BAR,
+            "len": 1,
+            "outlinewidth": 0,
+            "x": 1 + 12 / (frame.width - frame.left - frame.right),
+            "xpad": 0,
+            "ypad": 0,
+            "nticks": 7,
+        },
+    }
+
+
+def _texts(mark: Texts) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": plain(mark.x),
+        "y": plain(mark.y),
+        "text": [plotly_text(label_text(text)) for text in mark.texts],
+        "textposition": f"middle {_TEXT_SIDES[mark.align]}",
+        "textfont": {"size": SMALL_SIZE, "color": mark.colour},
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+        "showlegend": False,
+    }
+
+
+# Text that is aligned to its left end stands right of its point.
+_TEXT_SIDES = {"left": "right", "center": "center", "right": "left"}
+
+
+def _clear(colour: str, opacity: float) -> str:
+    """`#0072B2` as a colour that lets the grid through."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def _panel_title(title: str, number: str) -> dict[str, Any]:
+    return {
+        "text": plotly_text(label_text(title)),
+        "xref": f"x{number} domain",
+        "yref": f"y{number} domain",
+        "x": 0,
+        "y": 1,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": TEXT_SIZE, "color": INK},
+    }
+
+
 def _axis(axis: Axis) -> dict[str, Any]:
     low, high = axis.limits
     drawn: dict[str, Any] = {
@@ -172,7 +313,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
     return drawn
 
 
-def _note(frame: Frame) -> dict[str, Any]:
+def _note(frame: Frame, *, titled: bool) -> dict[str, Any]:
     return {
         "text": "<br>".join(plotly_text(line) for line in frame.note),
         "xref": "paper",
@@ -180,7 +321,7 @@ def _note(frame: Frame) -> dict[str, Any]:
         "x": 0,
         "y": 1,
         "xshift": EDGE - frame.left,
-        "yshift": 8,
+        "yshift": 8 + (PANEL_TITLE if titled else 0),
         "xanchor": "left",
         "yanchor": "bottom",
         "align": "left",

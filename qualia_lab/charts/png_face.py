@@ -6,9 +6,12 @@ import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.charts.chart import Box, Line
-from qualia_lab.charts.colours import GRID, INK, QUIET
+import numpy as np
+
+from qualia_lab.charts.chart import Band, Bars, Box, Heat, Line, Texts
+from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
 from qualia_lab.charts.frame import (
+    COLOUR_BAR,
     EDGE,
     NOTE_LINE,
     SMALL_SIZE,
@@ -17,11 +20,13 @@ from qualia_lab.charts.frame import (
     entry_text,
     label_text,
     legend_marks,
+    shows_y_ticks,
     take_frame,
+    ticks_width,
 )
 
 if TYPE_CHECKING:
-    from qualia_lab.charts.chart import Axis, Chart, Mark, Panel
+    from qualia_lab.charts.chart import Axis, Chart, Mark, Panel, Points
     from qualia_lab.charts.frame import Frame
 
 _DPI = 100  # of the layout: a pixel of the frame is a hundredth of an inch
@@ -44,26 +49,28 @@ def draw_png(chart: Chart) -> bytes:
         inner_width = (frame.width - frame.left - frame.right) / frame.width
         inner_height = (frame.height - frame.top - frame.bottom) / frame.height
         panels = []
-        for index, (panel, (start, end)) in enumerate(zip(chart.panels, frame.spans, strict=True)):
+        for index, panel in enumerate(chart.panels):
+            (left, right), (low, high) = frame.spans[index], frame.rises[index]
             place = (
-                frame.left / frame.width + start * inner_width,
-                frame.bottom / frame.height,
-                (end - start) * inner_width,
-                inner_height,
+                frame.left / frame.width + left * inner_width,
+                frame.bottom / frame.height + low * inner_height,
+                (right - left) * inner_width,
+                (high - low) * inner_height,
             )
             panels.append(figure.add_axes(place))
-            _draw_panel(panels[-1], panel, first=index == 0)
-        if first_label := chart.panels[0].y.label:
-            middle = (frame.bottom + (frame.height - frame.top - frame.bottom) / 2) / frame.height
-            figure.text(
-                (EDGE + 6) / frame.width,
-                middle,
-                label_text(first_label),
-                rotation=90,
-                va="center",
-                ha="center",
-                **_font(TEXT_SIZE, INK),
-            )
+            with_ticks = shows_y_ticks(chart, index)
+            _draw_panel(panels[-1], panel, with_ticks=with_ticks)
+            if with_ticks and panel.y.label:
+                left_edge = place[0] * frame.width - ticks_width(panel) - 28
+                figure.text(
+                    left_edge / frame.width,
+                    place[1] + place[3] / 2,
+                    label_text(panel.y.label),
+                    rotation=90,
+                    va="center",
+                    ha="center",
+                    **_font(TEXT_SIZE, INK),
+                )
         _write_legend(panels[-1], chart, frame)
         canvas.draw()
         return _small_png(canvas)
@@ -93,15 +100,17 @@ def _write_heading(figure: Any, frame: Frame) -> None:
         figure.text(left, height, line, va="top", **_font(SMALL_SIZE, QUIET))
 
 
-def _draw_panel(axes: Any, panel: Panel, *, first: bool) -> None:
+def _draw_panel(axes: Any, panel: Panel, *, with_ticks: bool) -> None:
     for mark in panel.marks:
         _draw(axes, mark)
     _shape(axes, axes.xaxis, panel.x)
     _shape(axes, axes.yaxis, panel.y)
     axes.set_xlabel(label_text(panel.x.label), labelpad=8, **_font(TEXT_SIZE, INK))
     axes.tick_params(length=0, labelsize=SMALL_SIZE * _POINT, labelcolor=QUIET, pad=6, which="both")
-    if not first:
+    if not with_ticks:
         axes.tick_params(labelleft=False)
+    if panel.title:
+        axes.set_title(label_text(panel.title), loc="left", pad=4, **_font(TEXT_SIZE, INK))
     axes.grid(visible=True, which="major", color=GRID, linewidth=1 * _POINT)
     axes.set_axisbelow(True)
     for spine in axes.spines.values():
@@ -125,6 +134,31 @@ def _draw(axes: Any, mark: Mark) -> None:
             whiskerprops=line,
             capprops=line,
         )
+    elif isinstance(mark, Band):
+        axes.fill_between(mark.x, mark.low, mark.high, color=mark.colour, alpha=mark.opacity, linewidth=0)
+    elif isinstance(mark, Bars):
+        base = np.zeros(len(mark.at)) if mark.base is None else mark.base
+        colours = mark.colours if len(mark.colours) > 1 else mark.colours[0]
+        outline = {"edgecolor": "white", "linewidth": 0.5 * _POINT}
+        if mark.standing:
+            axes.bar(mark.at, mark.ends - base, width=mark.thick, bottom=base, color=colours, **outline)
+        else:
+            axes.barh(mark.at, mark.ends - base, height=mark.thick, left=base, color=colours, **outline)
+    elif isinstance(mark, Heat):
+        _draw_heat(axes, mark)
+    elif isinstance(mark, Texts):
+        for x, y, text in zip(mark.x, mark.y, mark.texts, strict=True):
+            offset = {"left": 5, "center": 0, "right": -5}[mark.align] * _POINT
+            axes.annotate(
+                label_text(text),
+                (x, y),
+                (offset, 0),
+                textcoords="offset points",
+                ha=mark.align,
+                va="center",
+                annotation_clip=False,
+                **_font(SMALL_SIZE, mark.colour),
+            )
     elif isinstance(mark, Line):
         axes.plot(mark.x, mark.y, _DASHES[mark.dash], color=mark.colour, linewidth=mark.width * _POINT)
     else:
@@ -140,6 +174,17 @@ def _draw(axes: Any, mark: Mark) -> None:
             zorder=3,
             **outline,
         )
+
+
+def _draw_heat(axes: Any, mark: Heat) -> None:
+    """The rectangles, and the bar that says what the colours mean."""
+    mesh = axes.pcolormesh(mark.x_edges, mark.y_edges, np.ma.masked_invalid(mark.values), cmap=HEAT.lower())
+    place, (width, _) = axes.get_position(), axes.figure.get_size_inches() * _DPI
+    beside = axes.figure.add_axes((place.x1 + 12 / width, place.y0, COLOUR_BAR / width, place.height))
+    bar = axes.figure.colorbar(mesh, cax=beside)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=0, labelsize=SMALL_SIZE * _POINT, labelcolor=QUIET)
+    bar.set_label(label_text(mark.label), **_font(TEXT_SIZE, INK))
 
 
 def _shape(axes: Any, drawn: Any, axis: Axis) -> None:
@@ -169,7 +214,7 @@ def _write_legend(axes: Any, chart: Chart, frame: Frame) -> None:
     samples = [
         Line2D([], [], color=mark.colour, linestyle=_DASHES[mark.dash], linewidth=mark.width * _POINT)
         if isinstance(mark, Line)
-        else Line2D([], [], color=mark.colours[0], linestyle="", marker="o" if mark.symbol == "circle" else "X")
+        else Line2D([], [], color=mark.colours[0], linestyle="", marker=_sample(mark))
         for mark in marks
     ]
     legend = axes.figure.legend(
@@ -186,3 +231,8 @@ def _write_legend(axes: Any, chart: Chart, frame: Frame) -> None:
     )
     for text, mark in zip(legend.get_texts(), marks, strict=True):
         text.set(text=entry_text(mark.label), color=INK, parse_math=False)
+
+
+def _sample(mark: Points | Bars) -> str:
+    """The sign that stands for a mark in the legend."""
+    return "s" if isinstance(mark, Bars) else "o" if mark.symbol == "circle" else "X"

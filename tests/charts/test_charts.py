@@ -1,6 +1,7 @@
 """What the charts show, in each of their faces."""
 
 import base64
+import dataclasses
 import io
 import json
 import math
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from qualia_lab.charts import metric_comparison, metric_history, param_distribution
-from qualia_lab.charts.chart import PLOTLY_MIME, Line, Points
+from qualia_lab.charts.chart import PLOTLY_MIME, Axis, Band, Bars, Chart, Heat, Line, Panel, Points, Texts
 from qualia_lab.charts.colours import STYLES, run_styles
 from qualia_lab.charts.frame import take_frame
 
@@ -219,3 +220,53 @@ def test_nothing_to_draw_is_said_and_drawn_as_empty_axes():
         assert "no run" in sentence
     with pytest.raises(ValueError, match="at least one metric"):
         metric_comparison(metrics({}), labels(2), [])
+
+
+def test_every_mark_is_drawn_in_both_faces():
+    x = np.arange(3.0)
+    marks = (
+        Band(np.arange(5.0) / 2, np.array([0.0, 0.0, math.nan, 1.0, 1.0]), np.arange(1.0, 6.0), "#0072B2"),
+        Bars(x, x + 1, ("#D55E00",), base=x, label="took", texts=("a", "b", "c")),
+        Bars(x, x + 1, ("#D55E00",), standing=True, label="took"),
+        Heat(np.array([0.0, 1.0, 3.0]), np.array([0.0, 1.0]), np.array([[0.5, math.nan]]), "val_auc"),
+        Texts(x, x, ("one", "$two", "<b>"), "#24292F"),
+    )
+    for mark in marks:
+        plain = Chart("a mark", (Panel(Axis("x", (0, 3)), Axis("y", (0, 4)), ()),), "words")
+        chart = dataclasses.replace(plain, panels=(dataclasses.replace(plain.panels[0], marks=(mark,)),))
+        figure, image, _ = bundle(chart)
+        assert len(figure["data"]) == 1
+        assert image.convert("RGB").tobytes() != (bundle(plain)[1].resize(image.size).convert("RGB").tobytes()), type(
+            mark
+        ).__name__
+    band = bundle(dataclasses.replace(plain, panels=(dataclasses.replace(plain.panels[0], marks=marks[:1]),)))[0]
+    assert band["data"][0]["x"] == [
+        0,
+        0.5,
+        0.5,
+        0,
+        None,
+        1.5,
+        2,
+        2,
+        1.5,
+        None,
+    ]  # nothing is drawn where one of the curves is NaN
+    both = dataclasses.replace(plain, panels=(dataclasses.replace(plain.panels[0], marks=marks[1:3]),))
+    assert [trace["showlegend"] for trace in bundle(both)[0]["data"]] == [True, False]  # named once
+
+
+def test_panels_stand_in_rows_and_share_what_they_are_told_to_share():
+    panel = Panel(Axis("step", (0, 3)), Axis("val_loss", (0, 4)), (), title="churn-r000")
+    layout = bundle(Chart("five", (panel,) * 5, "words", columns=3, height=600))[0]["layout"]
+    places = {name: layout[name]["domain"] for name in layout if name.startswith(("xaxis", "yaxis"))}
+    assert places["xaxis"] == places["xaxis4"]
+    assert places["xaxis"][1] < places["xaxis2"][0]
+    assert places["yaxis4"][1] < places["yaxis"][0]
+    assert [layout[f"yaxis{number}"].get("showticklabels", True) for number in ("", 2, 3, 4, 5)] == [
+        *(True, False, False),
+        *(True, False),
+    ]
+    assert [note["text"] for note in layout["annotations"]] == ["churn-r000"] * 5
+    alone = bundle(Chart("five", (panel,) * 5, "words", columns=3, shared_y=False))[0]["layout"]
+    assert all("matches" not in alone[f"yaxis{number}"] for number in ("", 2, 3, 4, 5))
