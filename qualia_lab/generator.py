@@ -27,6 +27,7 @@ from qualia_lab.notebook.template import read_template
 from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.selection import Query, Selection, match_experiments
 from qualia_lab.stores.open import find_tracking_uri, open_store
+from qualia_lab.stores.uri import lasting_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,7 +128,7 @@ class NotebookGenerator:
         there = set(found)
         names = {row["experiment_id"]: row["name"] or row["experiment_id"] for row in known.to_pylist()}
         return Selection(
-            tracking_uri=_lasting(self.tracking_uri),
+            tracking_uri=lasting_uri(self.tracking_uri),
             run_ids=(*found, *(run_id for run_id in run_ids if run_id not in there)),
             experiments=tuple(names[id_] for id_ in dict.fromkeys(runs.column("experiment_id").to_pylist())),
             filter=query.filter,
@@ -321,15 +322,6 @@ def _milliseconds(since: str) -> int:
                 text=since,
             ) from error
     return int(moment.timestamp() * 1000)
-
-
-def _lasting(uri: str) -> str:
-    """The URI with a relative path made absolute, so that it means the same in the notebook's own folder."""
-    if uri.startswith("sqlite:///") and not uri.startswith(("sqlite:////", "sqlite:///file:")):
-        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}"
-    if "://" not in uri and not uri.startswith(("file:", "databricks", "snapshot:")):
-        return str(Path(uri).absolute())
-    return uri
 
 
 def _run_ids_of(path: Path) -> tuple[str, ...]:

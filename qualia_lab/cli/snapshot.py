@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,9 +54,11 @@ def command(
 
     Without flags everything there is, deleted runs too. Called again, it reads only runs that are new or have changed.
     """
+    from qualia_lab.chooser.wording import counted
     from qualia_lab.stores.open import open_store
     from qualia_lab.stores.snapshot_place import open_place
-    from qualia_lab.stores.snapshot_update import update_snapshot
+    from qualia_lab.stores.snapshot_update import old_snapshot, update_snapshot
+    from qualia_lab.stores.uri import lasting_uri
 
     words: dict[str, Any] = {
         "experiment": list(experiments),
@@ -67,13 +70,15 @@ def command(
     }
     choice = {name: value for name, value in words.items() if value}
     place = open_place(out.removeprefix("snapshot:"))
-    store = open_store(tracking_uri)
+    # Made absolute: what is written down has to mean the same store when it is read in another folder.
+    store = open_store(lasting_uri(tracking_uri))
+    old = old_snapshot(place, store.uri, choice, force=force)
     with console.step(f"reading {store.uri}") as outcome:
-        query = _query(store, choice)
-        outcome("listed")
+        listed = store.read_runs(_query(store, choice))
+        outcome(counted(listed.num_rows, "run"))
     with console.progress(f"writing {place.shown}", "runs read") as on_runs:
         update = update_snapshot(
-            store, place, query, choice=choice, artifacts=artifacts, again=again, force=force, on_runs=on_runs
+            store, place, listed, old=old, choice=choice, artifacts=artifacts, again=again, on_runs=on_runs
         )
     store.close()
     uri = f"snapshot:{place.shown}"
@@ -81,6 +86,10 @@ def command(
         console.show(json.dumps(_summary(uri, store.uri, update)))
     else:
         _say(uri, update)
+    for run_id, reason in list(update.missing.items())[:5]:
+        console.say(f"run {run_id} was not read: {reason}")
+    if len(update.missing) > 5:
+        console.say(f"and {len(update.missing) - 5:,} more that could not be read; --json names them.")
 
 
 def _query(store: TrackingStore, choice: dict[str, Any]) -> Query:
@@ -118,6 +127,7 @@ def _summary(uri: str, source: str, update: Update) -> dict[str, Any]:
         "runs_read": update.read,
         "runs_kept": update.kept,
         "runs_removed": update.removed,
+        "missing": update.missing,
     }
 
 
@@ -130,4 +140,4 @@ def _say(uri: str, update: Update) -> None:
         f"{counted(counts['metric_history'], 'metric point')}: {update.size / 1e6:,.1f} MB"
     )
     console.say(f"{update.read:,} read, {update.kept:,} kept as they were, {update.removed:,} taken out")
-    console.say(f"next: qualia new --tracking-uri {uri}")
+    console.say(f"next: qualia new --tracking-uri {shlex.quote(uri)}")

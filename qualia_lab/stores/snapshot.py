@@ -138,7 +138,7 @@ class SnapshotStore:
         """See TrackingStore."""
         wanted = column([run_id], schema.STRING)
         for part, runs in self._parts:
-            if part.artifacts and chosen_rows(runs, wanted).num_rows:
+            if part.of(ARTIFACTS) and chosen_rows(runs, wanted).num_rows:
                 table = read_table(self._place, part.of(ARTIFACTS), KEPT_ARTIFACTS)
                 rows = chosen_rows(table, wanted).to_pylist()
                 if rows:
@@ -146,6 +146,8 @@ class SnapshotStore:
         if self._manifest.choice is None:
             return NoPlace(artifact_uri, "left out while the notebook was made; run this cell in Jupyter to see them")
         beside = self._manifest.beside
+        if beside is None and artifact_uri.lower().startswith("mlflow-artifacts:"):
+            return NoPlace(artifact_uri, "they are at the tracking server; qualia snapshot --artifacts keeps them too")
         return artifact_place(run_id, artifact_uri, beside=Path(beside) if beside else None)
 
     def close(self) -> None:
@@ -191,7 +193,8 @@ class SnapshotStore:
         last = {experiment: part for part in parts for experiment in part.experiments}
         tables = [table_of(schema.EXPERIMENT_TAGS, [])]
         for experiment in experiment_ids:
-            table = read_table(self._place, last[experiment].of("experiment_tags"), schema.EXPERIMENT_TAGS)
+            files = last[experiment].of("experiment_tags") if experiment in last else []
+            table = read_table(self._place, files, schema.EXPERIMENT_TAGS)
             tables.append(_with(table, "experiment_id", [experiment]))
         return pa.concat_tables(tables)
 

@@ -19,6 +19,7 @@ MANIFEST = "manifest.json"
 SCHEMA_VERSION = 2
 HISTORY = "metric_history"
 
+_ANEW = "Write it anew: qualia snapshot … --force."
 _FILE_NAME = re.compile(r"parts/[0-9a-z-]+(\.parquet)?")
 _TABLE_NAME = re.compile(r"[a-z_]+")
 
@@ -93,23 +94,25 @@ def read_manifest(place: SnapshotPlace) -> Manifest:
     try:
         data = place.read_bytes(MANIFEST)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise StoreNotFound(f"There is no snapshot in {place.shown}.", "Check the path.") from error
+        raise StoreNotFound(
+            f"There is no snapshot in {place.shown}.", "Check the path; nothing was created."
+        ) from error
     try:
         found = json.loads(data)
-        version = found["schema_version"] if isinstance(found, dict) else None
+        version = int(found["schema_version"])
         if version == SCHEMA_VERSION:
             return Manifest(
                 tracking_uri=str(found["tracking_uri"]),
-                beside=found["beside"],
-                choice=found["choice"],
+                beside=None if found["beside"] is None else str(found["beside"]),
+                choice=None if found["choice"] is None else dict(found["choice"]),
                 tables=tuple(map(_file, found["tables"])),
                 parts=tuple(map(part_of_json, found["parts"])),
             )
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreUnreadable(f"The manifest of the snapshot in {place.shown} is damaged.", "Write it anew.") from error
+        raise StoreUnreadable(f"The manifest of the snapshot in {place.shown} is damaged.", _ANEW) from error
     raise StoreUnreadable(
         f"The snapshot in {place.shown} is of version {version}, and this program reads {SCHEMA_VERSION}.",
-        "Write it anew.",
+        _ANEW,
     )
 
 

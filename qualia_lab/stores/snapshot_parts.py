@@ -178,24 +178,35 @@ def reading(place: SnapshotPlace, file: File) -> Iterator[None]:
 
 
 def merge_parts(place: SnapshotPlace, parts: Sequence[Part], run_ids: Sequence[str], *, tracking_uri: str) -> Part:
-    """One part of these runs out of others, without asking the store."""
+    """One part of these runs out of others, the last read of which is the last, without asking the store."""
     wanted = column(list(run_ids), schema.STRING)
     writer = PartWriter(place, lasting=True)
+    merged: dict[str, pa.Table] = {}
     for name, columns in TABLES.items():
+        tables = [read_table(place, part.of(name), columns) for part in parts]
+        if name != "experiment_tags":
+            tables = [chosen_rows(table, wanted, keep_null=name == "problems") for table in tables]
+        merged[name] = pa.concat_tables(tables)
         if name == "experiment_tags":
-            # Those that were read last stand in the last part.
-            tables = [read_table(place, part.of(name), columns) for part in parts[-1:]]
-        else:
-            tables = [
-                chosen_rows(read_table(place, part.of(name), columns), wanted, keep_null=name == "problems")
-                for part in parts
-            ]
-        merged = pa.concat_tables(tables)
-        writer.add_table_files({name: merged})
-        if name == ARTIFACTS:
-            writer.add_kept_artifacts(parts, set(merged.column("file").to_pylist()))
+            merged[name] = _read_last(tables)
+    experiments = pc.unique(merged["runs"].column("experiment_id"))
+    of_runs = pc.is_in(merged["experiment_tags"].column("experiment_id"), value_set=experiments)
+    merged["experiment_tags"] = merged["experiment_tags"].filter(of_runs)
+    writer.add_table_files(merged)
+    writer.add_kept_artifacts(parts, set(merged[ARTIFACTS].column("file").to_pylist()))
     writer.add_history(batch for part in parts for batch in read_points(place, part, wanted))
     return writer.finish(tracking_uri=tracking_uri)
+
+
+def _read_last(tables: Sequence[pa.Table]) -> pa.Table:
+    """The tags of experiments, of each those of the last table that has some of it."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for table in tables:
+        of_table: dict[str, list[dict[str, str]]] = {}
+        for row in table.to_pylist():
+            of_table.setdefault(row["experiment_id"], []).append(row)
+        found |= of_table
+    return table_of(schema.EXPERIMENT_TAGS, [row for rows in found.values() for row in rows])
 
 
 def chosen_rows(table: pa.Table, run_ids: pa.Array, *, keep_null: bool = False) -> pa.Table:

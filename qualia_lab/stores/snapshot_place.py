@@ -5,23 +5,29 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow import fs
 
-from qualia_lab.errors import ExtraMissing, OutputNotWritable, StoreNotFound, StoreUnreachable
+from qualia_lab.errors import ExtraMissing, OutputNotWritable, StoreNotFound, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
 from qualia_lab.files import write_whole
 from qualia_lab.stores.file import path_of_uri
-from qualia_lab.stores.uri import split_uri
+from qualia_lab.stores.uri import TrackingUri, split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-# All files of a snapshot but its manifest are in here, and nothing else is ever removed.
+# All files of a snapshot but its manifest are in here.
 PARTS = "parts"
+
+# The names that snapshots give, also to what a killed command leaves behind: no other file is ever removed.
+_OURS = re.compile(r"[0-9a-f]{32}(-\d+)?(\.parquet|\.json)?|\.[0-9a-f]{32}\.json\.\w+\.tmp")
+_OURS_ABOVE = re.compile(r"parts|manifest\.json|\.manifest\.json\.\w+\.tmp")
 
 
 def open_place(where: str | Path) -> SnapshotPlace:
@@ -52,12 +58,14 @@ def open_place(where: str | Path) -> SnapshotPlace:
             f"There is no way to {uri.safe}: {one_line(uri.redact(str(error)), 200)}.",
             "OUT is a folder, or a URL that fsspec knows, such as s3://bucket/folder.",
         ) from None
-    return SnapshotPlace(uri.safe, fs.PyFileSystem(fs.FSSpecHandler(filesystem)), root.rstrip("/"), None, uri.redact)
+    if "file" in (filesystem.protocol, *filesystem.protocol):
+        return _in_folder(Path(root))
+    return SnapshotPlace(uri, root.rstrip("/"), remote=filesystem)
 
 
 def _in_folder(folder: Path) -> SnapshotPlace:
     folder = folder.absolute()
-    return SnapshotPlace(str(folder), fs.LocalFileSystem(), folder.as_posix(), folder, str)
+    return SnapshotPlace(TrackingUri(str(folder), str(folder)), folder.as_posix(), folder=folder)
 
 
 class SnapshotPlace:
@@ -66,12 +74,14 @@ class SnapshotPlace:
     shown: the place without secrets.  Reading raises FileNotFoundError or StoreUnreachable; writing OutputNotWritable.
     """
 
-    def __init__(self, shown: str, filesystem: Any, root: str, folder: Path | None, redact: Any) -> None:
-        self.shown = shown
-        self._filesystem = filesystem
+    def __init__(self, uri: TrackingUri, root: str, *, folder: Path | None = None, remote: Any = None) -> None:
+        """root: the place as its filesystem names it, that of this machine (`folder`) or fsspec's (`remote`)."""
+        self.shown = uri.safe
+        self._filesystem = fs.LocalFileSystem() if remote is None else fs.PyFileSystem(fs.FSSpecHandler(remote))
         self._root = root
         self._folder = folder
-        self._redact = redact
+        self._remote = remote
+        self._redact = uri.redact
 
     def read_bytes(self, name: str) -> bytes:
         """All of one file."""
@@ -80,21 +90,37 @@ class SnapshotPlace:
         return data
 
     def open(self, name: str) -> Any:
-        """One file for reading at any place of it, as Arrow wants it."""
+        """One file for reading at any place of it, as Arrow wants it.
+
+        Somebody else's snapshot leads to no other file of this machine, and to nothing that would be waited for.
+        """
+        if self._folder is not None and not stat.S_ISREG((self._folder / name).lstat().st_mode):
+            raise StoreUnreadable(f"{name} of the snapshot in {self.shown} is no file but a link.", "Copy it whole.")
         with self._reading():
             return self._filesystem.open_input_file(f"{self._root}/{name}")
 
     def sizes(self) -> dict[str, int]:
-        """{name: bytes} of all files but the manifest; empty when there is no such place."""
-        selector = fs.FileSelector(f"{self._root}/{PARTS}", allow_not_found=True)
-        with self._reading():
-            found = self._filesystem.get_file_info(selector)
-        return {f"{PARTS}/{file.base_name}": file.size for file in found if file.type == fs.FileType.File}
+        """{name: bytes} of the files of PARTS; empty when there is no such place."""
+        return {f"{PARTS}/{one.base_name}": one.size for one in self._entries(PARTS) if _OURS.fullmatch(one.base_name)}
 
-    def is_empty(self) -> bool:
-        """Whether nothing at all is there."""
+    def holds_others(self) -> bool:
+        """Whether something is there that no snapshot has made. Raises OutputNotWritable when it is a file."""
         with self._reading():
-            return not self._filesystem.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
+            found = self._filesystem.get_file_info(self._root)
+        if found.type == fs.FileType.File:
+            raise self._not_writable(FileExistsError("it is a file"))
+        return not all(_OURS_ABOVE.fullmatch(one.base_name) for one in self._entries("")) or not all(
+            _OURS.fullmatch(one.base_name) for one in self._entries(PARTS)
+        )
+
+    def _entries(self, folder: str) -> list[Any]:
+        """What stands in a folder of the place; nothing when it is not there."""
+        if self._remote is not None:
+            self._remote.invalidate_cache()
+        with self._reading():
+            selector = fs.FileSelector(f"{self._root}/{folder}".rstrip("/"), allow_not_found=True)
+            found: list[Any] = self._filesystem.get_file_info(selector)
+        return found
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -128,24 +154,29 @@ class SnapshotPlace:
                 _sync(self._folder / name)
 
     def replace(self, name: str, data: bytes) -> None:
-        """Put a file in the place of an older one: a reader sees the one or the other."""
+        """Put a file in the place of an older one: a reader sees the one or the other.
+
+        Where there are no folders but only objects, one request does that.
+        """
         if self._folder is not None:
             write_whole(self._folder / name, data)
             return
-        with self._writing(), self._filesystem.open_output_stream(f"{self._root}/{name}") as stream:
-            stream.write(data)
+        with self._writing():
+            self._remote.pipe_file(f"{self._root}/{name}", data)
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove files of PARTS, as far as that can be done."""
-        for name in names:
-            with contextlib.suppress(Exception):
-                self._filesystem.delete_file(f"{self._root}/{name}")
+    def remove_all_but(self, names: set[str]) -> None:
+        """Remove the files of snapshots that are not among these, as far as that can be done."""
+        above = [one.base_name for one in self._entries("") if one.base_name.endswith(".tmp")]
+        for name in (*self.sizes(), *filter(_OURS_ABOVE.fullmatch, above)):
+            if name not in names:
+                with contextlib.suppress(Exception):
+                    self._filesystem.delete_file(f"{self._root}/{name}")
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise
         except Exception as error:
             raise StoreUnreachable(
@@ -168,8 +199,9 @@ class SnapshotPlace:
         return OutputNotWritable(f"Cannot write {self.shown}: {self._reason(error)}.", "Choose another place.")
 
     def _reason(self, error: Exception) -> str:
-        strerror = error.strerror if isinstance(error, OSError) else None
-        return one_line(self._redact(strerror or str(error) or type(error).__name__), 200).rstrip(".")
+        # Arrow's text names its function, the file and the number; the system's own words are enough.
+        known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
+        return one_line(self._redact(known or str(error) or type(error).__name__), 200).rstrip(".")
 
 
 class HashedFile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,140 +13,63 @@ import pyarrow.compute as pc
 
 from qualia_lab import schema
 from qualia_lab.columns import column
-from qualia_lab.errors import EmptyStore, OutputExists, StoreNotFound
+from qualia_lab.errors import EmptyStore, OutputExists, StoreNotFound, StoreUnreadable
 from qualia_lab.stores.places import LocalPlace
-from qualia_lab.stores.snapshot_manifest import (
-    MANIFEST,
-    SCHEMA_VERSION,
-    Manifest,
-    Part,
-    part_of_json,
-    read_manifest,
-)
-from qualia_lab.stores.snapshot_parts import (
-    MARKS,
-    MARKS_SCHEMA,
-    PartWriter,
-    merge_parts,
-    read_table,
-    write_file,
-)
+from qualia_lab.stores.snapshot_manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_of_json, read_manifest
+from qualia_lab.stores.snapshot_parts import MARKS, MARKS_SCHEMA, PartWriter, merge_parts, read_table, write_file
 from qualia_lab.stores.snapshot_place import PARTS
+from qualia_lab.stores.snapshot_portions import ENDED, compacted, portions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from qualia_lab.selection import Query
+    import pyarrow as pa
+
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.stores.snapshot_place import SnapshotPlace
-
-RUNS_PER_PART = 1000
-# An experiment with more small parts than this gets one in their place.
-_SMALL_PARTS = 16
-_ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
 @dataclass(frozen=True)
 class Update:
-    """What became of a snapshot: all it holds by table, and of its runs how many were read, kept and taken out."""
+    """What became of a snapshot.
+
+    counts: its rows by table.  size: its bytes.  read, kept, removed: of its runs how many were read now, stayed as
+    they were, and were taken out.  missing: runs that are listed and could not be read, each with why.
+    """
 
     counts: dict[str, int]
     size: int
     read: int
     kept: int
     removed: int
+    missing: dict[str, str]
 
 
-def update_snapshot(
-    store: TrackingStore,
-    place: SnapshotPlace,
-    query: Query,
-    *,
-    choice: dict[str, Any],
-    artifacts: bool = False,
-    again: bool = False,
-    force: bool = False,
-    on_runs: Callable[[int, int], None] | None = None,
-) -> Update:
-    """Make the snapshot hold the runs that match, and every experiment of theirs.
+_COUNTED = (
+    *("experiments", "runs", "params", "metrics", "metric_history", "tags", "datasets", "logged_models"),
+    "artifact_starts",
+)
 
-    A run is read when it is not there yet, when it had not ended by the last time, or when the store lists it
-    differently: its name, status, start, end, user, lifecycle stage, artifact URI, parent or experiment. A run that
-    does not match any more is taken out. Until the manifest is replaced, which is the last thing but for removing what
-    it does not name, the snapshot is the old one; parts that were finished by a call that was killed are used.
 
-    choice: words for the query, {} for all there is; another call has to say the same, or `force`.
-    artifacts: keep the starts of artifacts.  again: read every run.  on_runs: called with (runs read, runs to read).
-    Raises EmptyStore, OutputExists, OutputNotWritable, or what reading the store raises.
+def old_snapshot(place: SnapshotPlace, tracking_uri: str, choice: dict[str, Any], *, force: bool) -> Manifest | None:
+    """What is to be brought up to date there, None where nothing is; the store need not have been read yet.
+
+    choice: words for which runs, {} for all there are; they have to be those of the last time.
+    force: also take the place of a snapshot of another store or other runs, and of one that cannot be read.
+    Raises OutputExists when something else is there, and OutputNotWritable, StoreUnreadable or StoreUnreachable.
     """
-    old = _check(place, store.uri, choice, force=force)
-    listed = store.read_runs(query)
-    if not listed.num_rows:
-        raise EmptyStore(f"There are no such runs in {store.uri}.", "List them with: qualia runs")
-    wanted = {row["run_id"]: row for row in listed.to_pylist()}
-    marks = {run_id: _mark(row) for run_id, row in wanted.items()}
-    with place.writing():
-        there = _parts_there(place, old, store.uri)
-        known = _known_marks(place, there)
-        keeps = {} if again else _keeps(there, known, marks, artifacts=artifacts)
-        kept = {run_id for run_ids in keeps.values() for run_id in run_ids}
-        to_read = [run_id for run_id in wanted if run_id not in kept]
-        new = []
-        done = 0
-        for run_ids in _portions(to_read, wanted):
-            if on_runs is not None:
-                on_runs(done, len(to_read))
-            part = _read_part(store, place, run_ids, wanted, marks, artifacts=artifacts)
-            if part.runs:
-                new.append(part)
-            done += len(run_ids)
-        if on_runs is not None and to_read:
-            on_runs(done, len(to_read))
-        parts = [
-            part if len(run_ids) == part.runs else merge_parts(place, [part], run_ids, tracking_uri=store.uri)
-            for part in there
-            if (run_ids := keeps.get(part.name, []))
-        ]
-        manifest = Manifest(
-            tracking_uri=store.uri,
-            beside=_beside(store),
-            choice=choice,
-            tables=_own_tables(store, place, wanted, everything=not choice),
-            parts=tuple(_compacted(place, [*parts, *new], store.uri)),
-        )
-        were_there = {part.name for part in old.parts} if old is not None else set()
-        gone = {run_id for name in were_there for run_id in known.get(name, ())} - wanted.keys()
-        publish(place, manifest)
-    counts = manifest.counts()
-    return Update(
-        counts={name: counts.get(name, 0) for name in ("experiments", "runs", *_COUNTED)},
-        size=sum(file.bytes for file in manifest.files()),
-        read=sum(part.runs for part in new),
-        kept=len(kept),
-        removed=len(gone),
-    )
-
-
-_COUNTED = ("params", "metrics", "metric_history", "tags", "datasets", "logged_models", "artifact_starts")
-
-
-def publish(place: SnapshotPlace, manifest: Manifest) -> None:
-    """Make the manifest the one that counts, and remove what it does not name."""
-    place.replace(MANIFEST, manifest.to_json())
-    named = {file.file for file in manifest.files()}
-    place.remove(name for name in place.sizes() if name not in named)
-
-
-def _check(place: SnapshotPlace, tracking_uri: str, choice: dict[str, Any], *, force: bool) -> Manifest | None:
-    """The manifest that is there, if any. Raises OutputExists when something else is."""
     try:
         old = read_manifest(place)
     except StoreNotFound:
-        if place.sizes() or place.is_empty():
+        if place.holds_others():
+            raise OutputExists(
+                f"{place.shown} is not empty, and holds no snapshot.", "Choose a folder of its own for the snapshot."
+            ) from None
+        return None
+    except StoreUnreadable:
+        if force:
             return None
-        raise OutputExists(
-            f"{place.shown} is not empty, and holds no snapshot.", "Choose a folder of its own for the snapshot."
-        ) from None
+        raise
     if force:
         return old
     hint = "Choose another place, or pass --force to make it this one."
@@ -155,6 +78,73 @@ def _check(place: SnapshotPlace, tracking_uri: str, choice: dict[str, Any], *, f
     if old.choice != choice:
         raise OutputExists(f"The snapshot in {place.shown} was made of other runs: {_said(old.choice)}.", hint)
     return old
+
+
+def update_snapshot(
+    store: TrackingStore,
+    place: SnapshotPlace,
+    listed: pa.Table,
+    *,
+    old: Manifest | None,
+    choice: dict[str, Any],
+    artifacts: bool = False,
+    again: bool = False,
+    on_runs: Callable[[int, int], None] | None = None,
+) -> Update:
+    """Make the snapshot hold these runs of the store, and every experiment of theirs.
+
+    A run is read when it is not there yet, when it had not ended by the last time, or when the store lists it
+    differently: its name, status, start, end, user, lifecycle stage, artifact URI, parent or experiment. A run that is
+    not listed any more is taken out. Until the manifest is replaced, which is the last thing but for removing what it
+    does not name, the snapshot is the old one; parts that were finished by a call that was killed are used.
+
+    listed: the runs, as `read_runs` gives them.  old, choice: see `old_snapshot`.  artifacts: keep the starts of
+    artifacts.  again: read every run.  on_runs: called with (runs read, runs to read).
+    Raises EmptyStore, OutputNotWritable, or what reading the store raises.
+    """
+    if not listed.num_rows:
+        raise EmptyStore(f"There are no such runs in {store.uri}.", "List them with: qualia runs")
+    wanted = {row["run_id"]: row for row in listed.to_pylist()}
+    marks = {run_id: _mark(row) for run_id, row in wanted.items()}
+    with place.writing():
+        there = _parts_there(place, old, store.uri)
+        known = _known_marks(place, there)
+        keeps = {} if again else _keeps([part for part in there if part.name in known], known, marks, artifacts)
+        kept = {run_id for run_ids in keeps.values() for run_id in run_ids}
+        reader = _Reader(store, place, wanted, marks, artifacts=artifacts)
+        reader.read([run_id for run_id in wanted if run_id not in kept], on_runs or (lambda _done, _all: None))
+        parts = []
+        runs_of = dict(reader.runs_of)
+        for part in there:
+            if run_ids := keeps.get(part.name):
+                whole = len(run_ids) == part.runs
+                parts.append(part if whole else merge_parts(place, [part], run_ids, tracking_uri=store.uri))
+                runs_of[parts[-1].name] = run_ids
+        manifest = Manifest(
+            tracking_uri=store.uri,
+            beside=_beside(store),
+            choice=choice,
+            tables=_own_tables(store, place, wanted, everything=not choice),
+            parts=tuple(compacted(place, [*parts, *reader.parts], runs_of, wanted, tracking_uri=store.uri)),
+        )
+        were_there = {part.name for part in old.parts} if old is not None else set()
+        gone = {run_id for name in were_there for run_id in known.get(name, ())} - wanted.keys()
+        publish(place, manifest)
+    counts = manifest.counts()
+    return Update(
+        counts={name: counts.get(name, 0) for name in _COUNTED},
+        size=sum(file.bytes for file in manifest.files()),
+        read=sum(part.runs for part in reader.parts),
+        kept=len(kept),
+        removed=len(gone),
+        missing=reader.missing,
+    )
+
+
+def publish(place: SnapshotPlace, manifest: Manifest) -> None:
+    """Make the manifest the one that counts, and remove what it does not name."""
+    place.replace(MANIFEST, manifest.to_json())
+    place.remove_all_but({file.file for file in manifest.files()})
 
 
 def _said(choice: dict[str, Any] | None) -> str:
@@ -194,14 +184,17 @@ def _left_part(place: SnapshotPlace, name: str, tracking_uri: str) -> Part | Non
 
 
 def _known_marks(place: SnapshotPlace, parts: list[Part]) -> dict[str, dict[str, str]]:
-    """{name of a part: {run id: what it looked like}}."""
-    tables = {part.name: read_table(place, part.of(MARKS), MARKS_SCHEMA) for part in parts}
-    columns = {name: [table.column(one).to_pylist() for one in MARKS_SCHEMA.names] for name, table in tables.items()}
-    return {name: dict(zip(*both, strict=True)) for name, both in columns.items()}
+    """{name of a part: {run id: what it looked like}}, of the parts that can be read."""
+    known = {}
+    for part in parts:
+        with suppress(StoreUnreadable):  # a damaged part is read anew
+            columns = read_table(place, part.of(MARKS), MARKS_SCHEMA).to_pydict()
+            known[part.name] = dict(zip(columns["run_id"], columns["mark"], strict=True))
+    return known
 
 
 def _keeps(
-    parts: list[Part], known: dict[str, dict[str, str]], marks: dict[str, str], *, artifacts: bool
+    parts: list[Part], known: dict[str, dict[str, str]], marks: dict[str, str], artifacts: bool
 ) -> dict[str, list[str]]:
     """The runs of each part, by its name, that had ended and are as the store lists them, each of them once."""
     keeps: dict[str, list[str]] = {}
@@ -214,35 +207,62 @@ def _keeps(
     return keeps
 
 
-def _portions(run_ids: list[str], rows: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
-    """Runs that make a part: of one experiment, and all of them ended or none."""
-    portions: dict[tuple[str, bool], list[str]] = defaultdict(list)
-    for run_id in run_ids:
-        portions[rows[run_id]["experiment_id"], rows[run_id]["status"] in _ENDED].append(run_id)
-    for portion in portions.values():
-        for first in range(0, len(portion), RUNS_PER_PART):
-            yield portion[first : first + RUNS_PER_PART]
+class _Reader:
+    """Reads runs of a store into parts of their own."""
+
+    def __init__(
+        self,
+        store: TrackingStore,
+        place: SnapshotPlace,
+        rows: dict[str, dict[str, Any]],
+        marks: dict[str, str],
+        *,
+        artifacts: bool,
+    ) -> None:
+        self.parts: list[Part] = []
+        self.runs_of: dict[str, Sequence[str]] = {}
+        self.missing: dict[str, str] = {}
+        self._store = store
+        self._place = place
+        self._rows = rows
+        self._marks = marks
+        self._artifacts = artifacts
+
+    def read(self, run_ids: list[str], on_runs: Callable[[int, int], None]) -> None:
+        """Read these runs, part by part; `on_runs` is called with (runs read, runs to read)."""
+        done = 0
+        for portion in portions(run_ids, self._rows):
+            on_runs(done, len(run_ids))
+            self._read_part(portion, lambda more, done=done: on_runs(done + more, len(run_ids)))  # type: ignore[misc]
+            done += len(portion)
+        if done:
+            on_runs(done, done)
+
+    def _read_part(self, run_ids: list[str], on_runs: Callable[[int], None]) -> None:
+        tables = self._store.read(run_ids)
+        self.missing |= {row["run_id"]: row["reason"] for row in tables.missing.to_pylist()}
+        if not tables.run_ids:
+            return
+        writer = PartWriter(self._place, lasting=True)
+        writer.add_tables(tables, self._marks)
+        writer.add_history(_counted(self._store.read_metric_history(tables.run_ids), on_runs))
+        if self._artifacts:
+            uris = zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True)
+            places = {run_id: self._store.artifact_place(run_id, uri or "") for run_id, uri in uris}
+            writer.add_artifacts(places, local=True)
+        ended = all(self._rows[run_id]["status"] in ENDED for run_id in run_ids)
+        part = writer.finish(tracking_uri=self._store.uri, finished=ended)
+        self.parts.append(part)
+        self.runs_of[part.name] = tables.run_ids
 
 
-def _read_part(
-    store: TrackingStore,
-    place: SnapshotPlace,
-    run_ids: list[str],
-    rows: dict[str, dict[str, Any]],
-    marks: dict[str, str],
-    *,
-    artifacts: bool,
-) -> Part:
-    """Read these runs into a part of their own."""
-    tables = store.read(run_ids)
-    writer = PartWriter(place, lasting=True)
-    writer.add_tables(tables, marks)
-    writer.add_history(store.read_metric_history(tables.run_ids))
-    if artifacts:
-        uris = zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True)
-        writer.add_artifacts({run_id: store.artifact_place(run_id, uri or "") for run_id, uri in uris}, local=True)
-    ended = all(rows[run_id]["status"] in _ENDED for run_id in run_ids)
-    return writer.finish(tracking_uri=store.uri, finished=ended)
+def _counted(batches: Iterable[pa.RecordBatch], on_runs: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
+    """The batches; `on_runs` is called with the number of runs that were met in them."""
+    seen: set[str] = set()
+    for batch in batches:
+        yield batch
+        seen.update(pc.unique(batch.column("run_id")).to_pylist())
+        on_runs(len(seen))
 
 
 def _own_tables(
@@ -262,36 +282,3 @@ def _beside(store: TrackingStore) -> str | None:
     """Where a store on this machine looks for artifacts that are not where they were recorded."""
     anywhere = store.artifact_place("", "")
     return str(anywhere.beside) if isinstance(anywhere, LocalPlace) and anywhere.beside is not None else None
-
-
-def _compacted(place: SnapshotPlace, parts: list[Part], tracking_uri: str) -> Iterator[Part]:
-    """The parts, but for experiments with many small ones, which are joined."""
-    small: dict[tuple[str, ...], list[Part]] = defaultdict(list)
-    for part in parts:
-        if part.finished and part.runs < RUNS_PER_PART // 2:
-            small[part.experiments].append(part)
-    joined: set[str] = set()
-    for of_experiment in small.values():
-        if len(of_experiment) > _SMALL_PARTS:
-            joined |= {part.name for part in of_experiment}
-    yield from (part for part in parts if part.name not in joined)
-    for of_experiment in small.values():
-        for some in _joinable([part for part in of_experiment if part.name in joined]):
-            run_ids = [
-                run_id
-                for part in some
-                for run_id in read_table(place, part.of(MARKS), MARKS_SCHEMA).column("run_id").to_pylist()
-            ]
-            yield merge_parts(place, some, run_ids, tracking_uri=tracking_uri)
-
-
-def _joinable(parts: list[Part]) -> Iterator[list[Part]]:
-    """Parts in order, as many together as make one of the usual size."""
-    some: list[Part] = []
-    for part in parts:
-        if some and sum(one.runs for one in some) + part.runs > RUNS_PER_PART:
-            yield some
-            some = []
-        some.append(part)
-    if some:
-        yield some

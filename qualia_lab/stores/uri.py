@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 # Query parameters of a URI that carry a secret under some driver or proxy.
@@ -62,6 +63,17 @@ def split_uri(uri: str) -> TrackingUri:
             secrets = (password,) if password else ()
             main = f"{user}@{host}"
     return _without_secret_parameters(f"{scheme}://{main}{question}{query}", uri, secrets)
+
+
+def lasting_uri(uri: str) -> str:
+    """The URI with a relative path made absolute, so that it means the same from every folder."""
+    if uri.startswith("sqlite:///") and not uri.startswith(("sqlite:////", "sqlite:///file:")):
+        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}"
+    if "://" in uri or uri.startswith(("file:", "databricks", "snapshot:file:")):
+        return uri
+    if uri.startswith("snapshot:"):
+        return f"snapshot:{Path(uri.removeprefix('snapshot:')).absolute()}"
+    return str(Path(uri).absolute())
 
 
 def with_credentials(shown: str) -> TrackingUri:

@@ -1,0 +1,578 @@
+"""Snapshots: what is in them, what is read for them, and what is left when writing one is cut short."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+
+from qualia_lab import schema
+from qualia_lab.errors import EmptyStore, ExtraMissing, OutputExists, OutputNotWritable, StoreNotFound, StoreUnreadable
+from qualia_lab.selection import Query
+from qualia_lab.stores import snapshot_history, snapshot_portions
+from qualia_lab.stores.open import open_store
+from qualia_lab.stores.snapshot_place import SnapshotPlace, open_place
+from qualia_lab.stores.snapshot_update import old_snapshot, update_snapshot
+from tests.servers import missing
+
+from .contract import StoreContract
+
+EVERYTHING = Query(view="all")
+
+
+def snapshot(uri, where, query=EVERYTHING, *, choice=None, force=False, **how):
+    """Bring a snapshot of all runs, or of a query's, up to date."""
+    store = uri if not isinstance(uri, str) else open_store(uri)
+    place = open_place(where)
+    old = old_snapshot(place, store.uri, choice or {}, force=force)
+    return update_snapshot(store, place, store.read_runs(query), old=old, choice=choice or {}, **how)
+
+
+def content(uri):
+    """Everything that a store gives, comparable; NaN equals NaN."""
+    store = open_store(uri)
+    try:
+        listed = store.read_runs(EVERYTHING)
+        tables = store.read(listed.column("run_id").to_pylist())
+        points = [row for batch in store.read_metric_history(tables.run_ids) for row in batch.to_pylist()]
+        found = {name: getattr(tables, name).to_pylist() for name in schema.TABLES}
+        found |= {"listed": listed.to_pylist(), "experiment list": store.read_experiments("all").to_pylist()}
+    finally:
+        store.close()
+    found["points"] = points
+    return {name: sorted(map(repr, rows)) for name, rows in found.items()}
+
+
+def manifest_of(folder):
+    return json.loads((folder / "manifest.json").read_text())
+
+
+class Counting:
+    """A store that writes down which runs were asked for."""
+
+    def __init__(self, uri):
+        self._store = open_store(uri)
+        self.uri = self._store.uri
+        self.read_runs_of: list[str] = []
+        self.histories_of: list[str] = []
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def read(self, run_ids):
+        self.read_runs_of += run_ids
+        return self._store.read(run_ids)
+
+    def read_metric_history(self, run_ids, keys=None):
+        self.histories_of += run_ids
+        return self._store.read_metric_history(run_ids, keys)
+
+
+class TestSnapshotInAFolder(StoreContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def store_uri(cls, oracle_uri, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("a snapshot") / "of Ωμέγα"
+        snapshot(oracle_uri, folder)
+        return f"snapshot:{folder}"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def oracle_uri(cls, sqlite_sample):
+        return f"sqlite:///{sqlite_sample}"
+
+
+class TestSnapshotInMemory(TestSnapshotInAFolder):
+    """By fsspec, of folders, with artifacts, one run after the other."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def store_uri(cls, oracle_uri):
+        for count in (1, 3, 4, 1000):
+            snapshot(oracle_uri, "memory://contract/of files", Query(view="all", limit=count), artifacts=True)
+        return "snapshot:memory://contract/of files"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def oracle_uri(cls, mlruns_sample):
+        return str(mlruns_sample)
+
+
+@pytest.fixture
+def grown(sqlite_sample, tmp_path):
+    """A store that tests may change, its client, and the folder for a snapshot of it."""
+    path = shutil.copy(sqlite_sample, tmp_path)
+    shutil.copytree(sqlite_sample.parent / "artifacts", tmp_path / "artifacts")
+    moved = (str(sqlite_sample.parent), str(tmp_path))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", moved)
+    return f"sqlite:///{path}", MlflowClient(f"sqlite:///{path}"), tmp_path / "out"
+
+
+def add_runs(client, number, experiment="churn", prefix="new"):
+    experiment_id = client.get_experiment_by_name(experiment).experiment_id
+    found = []
+    for index in range(number):
+        run_id = client.create_run(experiment_id, run_name=f"{prefix} {index}").info.run_id
+        client.log_batch(run_id, metrics=[Metric("loss", index + step, step, step) for step in range(5)])
+        client.set_terminated(run_id)
+        found.append(run_id)
+    return found
+
+
+# Only what is new
+
+
+def test_after_ten_new_runs_only_those_are_read(grown):
+    uri, client, out = grown
+    client.set_terminated(
+        next(run for run in open_store(uri).read_runs(Query()).to_pylist() if run["run_name"] == "running")["run_id"]
+    )
+    snapshot(uri, out)
+    new = add_runs(client, 10)
+    store = Counting(uri)
+    update = snapshot(store, out)
+    assert sorted(store.read_runs_of) == sorted(store.histories_of) == sorted(new)
+    assert (update.read, update.removed) == (10, 0)
+    assert content(f"snapshot:{out}") == content(uri)
+    again = Counting(uri)
+    assert snapshot(again, out).read == 0
+    assert again.read_runs_of == again.histories_of == []
+
+
+def test_a_run_that_was_running_is_read_until_it_has_ended(grown):
+    uri, client, out = grown
+    [running] = [run["run_id"] for run in open_store(uri).read_runs(Query(filter="status = 'RUNNING'")).to_pylist()]
+    for _ in range(2):
+        snapshot(uri, out)
+        client.log_metric(running, "loss", 0.5, step=int(time.time()))
+        store = Counting(uri)
+        snapshot(store, out)
+        assert store.read_runs_of == [running]
+        assert content(f"snapshot:{out}") == content(uri)
+    client.set_terminated(running)
+    snapshot(uri, out)
+    store = Counting(uri)
+    snapshot(store, out)
+    assert store.read_runs_of == []
+
+
+def test_what_the_list_of_runs_shows_is_noticed(grown):
+    uri, client, out = grown
+    snapshot(uri, out)
+    runs = {run["run_name"]: run["run_id"] for run in open_store(uri).read_runs(EVERYTHING).to_pylist()}
+    client.delete_run(runs["failed"])
+    client.restore_run(runs["deleted"])
+    client.update_run(runs["empty"], name="not empty any more")
+    client.rename_experiment(client.get_experiment_by_name("churn").experiment_id, "churn of customers")
+    store = Counting(uri)
+    snapshot(store, out)
+    assert set(store.read_runs_of) == {runs[name] for name in ("failed", "deleted", "empty", "running")}
+    assert content(f"snapshot:{out}") == content(uri)
+
+
+def test_what_it_does_not_show_of_an_ended_run_is_noticed_by_again(grown):
+    uri, client, out = grown
+    snapshot(uri, out)
+    runs = {run["run_name"]: run["run_id"] for run in open_store(uri).read_runs(EVERYTHING).to_pylist()}
+    client.set_tag(runs["failed"], "reviewed", "yes")
+    client.log_metric(runs["failed"], "loss", 0.25, step=100)
+    snapshot(uri, out)
+    assert "reviewed" not in str(content(f"snapshot:{out}")["tags"])
+    snapshot(uri, out, again=True)
+    assert content(f"snapshot:{out}") == content(uri)
+
+
+def test_runs_that_are_gone_are_taken_out(grown):
+    uri, _, out = grown
+    snapshot(uri, out)
+    gone = open_store(uri).read_runs(Query(filter="run_name LIKE 'child%'")).column("run_id").to_pylist()
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
+        for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
+            database.executemany(f"DELETE FROM {table} WHERE run_uuid = ?", [(run_id,) for run_id in gone])
+    store = Counting(uri)
+    assert snapshot(store, out).removed == 3
+    assert len(store.read_runs_of) == 1  # the one that is running
+    assert content(f"snapshot:{out}") == content(uri)
+
+
+def test_many_calls_leave_few_files(grown, monkeypatch):
+    """Also where experiments are large enough for parts of their own, and then read alone."""
+    monkeypatch.setattr(snapshot_portions, "_SMALL_EXPERIMENT", 8)
+    uri, client, out = grown
+    for call in range(22):
+        add_runs(client, 1, ("churn", "prices / Ωμέγα")[call % 2], prefix=f"call {call}")
+        if call == 20:
+            client.set_experiment_tag(client.get_experiment_by_name("churn").experiment_id, "team", "retention")
+            add_runs(client, 1)  # the tags of an experiment come with a run of it
+        snapshot(uri, out)
+    assert len(manifest_of(out)["parts"]) < 8
+    assert content(f"snapshot:{out}") == content(uri)
+    files = {file["file"] for part in manifest_of(out)["parts"] for file in part["files"]}
+    files |= {file["file"] for file in manifest_of(out)["tables"]}
+    assert {f"parts/{path.name}" for path in (out / "parts").iterdir()} == files
+
+
+def test_artifacts_that_were_kept_stay_through_calls_without_them(grown, monkeypatch):
+    monkeypatch.setattr(snapshot_portions, "_PARTS_TOO_MANY", 0)
+    uri, client, out = grown
+    snapshot(uri, out, artifacts=True)
+    for _ in range(4):
+        add_runs(client, 1)
+        snapshot(uri, out)
+    assert len(manifest_of(out)["parts"]) == 2  # and one of the run that is running
+    store = open_store(f"snapshot:{out}")
+    [run] = [run for run in store.read_runs(Query()).to_pylist() if run["run_name"].startswith("naïve")]
+    (out.parent / "artifacts").rename(out.parent / "elsewhere")
+    assert store.artifact_place(run["run_id"], run["artifact_uri"]).read_bytes("notes/hello there.txt", 5) == b"hello"
+
+
+# One experiment, one metric
+
+
+def large_store(path, runs=(60, 60, 3), metrics=12, steps=80):
+    """A SQLite store of three experiments, one of them small, written past MLflow."""
+    client = MlflowClient(f"sqlite:///{path}")
+    ids = [client.create_experiment(f"experiment {number}") for number in range(len(runs))]
+    numbers = random.Random(7)
+    with closing(sqlite3.connect(path)) as database, database:
+        for experiment, count in zip(ids, runs, strict=True):
+            for place in range(count):
+                run_id = f"{numbers.getrandbits(128):032x}"
+                database.execute(
+                    "INSERT INTO runs (run_uuid, name, status, start_time, end_time, lifecycle_stage, experiment_id, user_id, source_type, source_name, entry_point_name, source_version, artifact_uri)"
+                    " VALUES (?, ?, 'FINISHED', ?, ?, 'active', ?, 'ana', 'LOCAL', '', '', '', '')",
+                    (run_id, f"run {place}", 1_760_000_000_000 + place, 1_760_000_060_000 + place, experiment),
+                )
+                rows = [
+                    (f"m{metric}", numbers.random(), step, run_id, step, 0)
+                    for metric in range(metrics)
+                    for step in range(steps)
+                ]
+                for table, some in (("metrics", rows), ("latest_metrics", rows[steps - 1 :: steps])):
+                    database.executemany(
+                        f"INSERT INTO {table} (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)",
+                        some,
+                    )
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    return large_store(tmp_path_factory.mktemp("large") / "mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def large_snapshot(large, tmp_path_factory):
+    out = tmp_path_factory.mktemp("large") / "snapshot"
+    snapshot(large, out)
+    return out
+
+
+def test_one_experiment_is_read_from_its_own_files_alone(large_snapshot, monkeypatch):
+    store = open_store(f"snapshot:{large_snapshot}")
+    opened = Counter()
+    really = SnapshotPlace.open
+    monkeypatch.setattr(SnapshotPlace, "open", lambda self, name: opened.update([name]) or really(self, name))
+    runs = store.read_runs(Query(filter="experiment.name = 'experiment 1'"))
+    opened.clear()
+    points = sum(batch.num_rows for batch in store.read_metric_history(runs.column("run_id").to_pylist()))
+    assert points == 60 * 12 * 80
+    [part] = [part for part in manifest_of(large_snapshot)["parts"] if part["experiments"] == ["2"]]
+    assert set(opened) <= {file["file"] for file in part["files"]}
+
+
+def test_one_metric_is_read_without_the_others(large_snapshot):
+    store = open_store(f"snapshot:{large_snapshot}")
+    run_ids = store.read_runs(EVERYTHING).column("run_id").to_pylist()
+    assert sum(batch.num_rows for batch in store.read_metric_history(run_ids, ["m7"])) == 123 * 80
+    histories = [
+        file
+        for part in manifest_of(large_snapshot)["parts"]
+        for file in part["files"]
+        if file["table"] == "metric_history"
+    ]
+    for file in histories:
+        keys = pq.ParquetFile(large_snapshot / file["file"]).read().column("key").to_pylist()
+        assert keys == sorted(keys)
+        assert sorted(set(keys)) == file["keys"]
+    metadata = max(
+        (pq.ParquetFile(large_snapshot / file["file"]).metadata for file in histories), key=lambda one: one.num_rows
+    )
+    assert metadata.num_row_groups > 1  # so that others can be passed over
+
+
+@pytest.mark.parametrize("held", [7, 50, 1000])
+def test_histories_that_do_not_fit_are_written_in_several_files_and_read_whole(held, large, tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshot_history, "_POINTS_HELD", held)
+    query = Query(experiment_ids=("3",))
+    snapshot(large, tmp_path / "out", query)
+    ids = open_store(large).read_runs(query).column("run_id").to_pylist()
+
+    def series(uri):
+        points = [row for batch in open_store(uri).read_metric_history(ids) for row in batch.to_pylist()]
+        grouped = [
+            (key, [row["value"] for row in rows])
+            for key, rows in itertools.groupby(points, key=lambda row: (row["run_id"], row["key"]))
+        ]
+        assert len(grouped) == len({key for key, _ in grouped}), "a series stands in one piece"
+        return dict(grouped)
+
+    assert series(f"snapshot:{tmp_path / 'out'}") == series(large)
+
+
+# The manifest
+
+
+def test_the_manifest_says_what_is_there(grown):
+    uri, _, out = grown
+    snapshot(uri, out)
+    manifest = manifest_of(out)
+    assert manifest["tracking_uri"] == uri
+    assert manifest["schema_version"] == 2
+    files = [*manifest["tables"], *(file for part in manifest["parts"] for file in part["files"])]
+    for file in files:
+        data = (out / file["file"]).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (file["bytes"], file["sha256"])
+        assert pq.read_metadata(out / file["file"]).num_rows == file["rows"]
+    there = content(uri)
+    assert manifest["counts"]["runs"] == len(there["runs"])
+    assert manifest["counts"]["metric_history"] == len(there["points"])
+    assert manifest["counts"]["experiments"] == 5
+
+
+def test_no_password_is_written(postgresql_sample, tmp_path):
+    scheme, _, rest = postgresql_sample.partition("://")
+    userinfo, _, where = rest.rpartition("@")
+    uri = f"{scheme}://{userinfo.partition(':')[0] or 'postgres'}:s3cretpassword@{where}"
+    snapshot(uri, tmp_path / "out")
+    for file in (tmp_path / "out").rglob("*"):
+        assert file.is_dir() or b"s3cretpassword" not in file.read_bytes()
+    assert "@" in manifest_of(tmp_path / "out")["tracking_uri"]
+
+
+# Cut short
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from qualia_lab.stores import snapshot_place
+from qualia_lab.cli.main import main
+what, moment, uri, out = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+left = [moment]
+def count(*_):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), 9)
+def counted(function):
+    def call(*arguments, **named):
+        count()
+        return function(*arguments, **named)
+    return call
+for owner, name in ((snapshot_place.HashedFile, "write"), (Path, "replace"), (os, "fsync")):
+    if what in (name, "any"):
+        setattr(owner, name, counted(getattr(owner, name)))
+sys.argv = ["qualia", "snapshot", uri, out]
+main()
+"""
+
+
+def killed_at(moment, uri, out, what="any"):
+    """`qualia snapshot`, killed by `kill -9` before its nth write, fsync or rename; whether it was."""
+    done = subprocess.run([sys.executable, "-c", KILLED, what, str(moment), uri, out], capture_output=True, check=False)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
+    return done.returncode != 0
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_old_one_is_whole_and_the_next_call_goes_on(large, tmp_path):
+    out = tmp_path / "out"
+    snapshot(large, out, Query(experiment_ids=("3",)))
+    before, after = content(f"snapshot:{out}"), content(large)
+    moment = times = 0
+    while killed_at(moment, large, out):
+        now = content(f"snapshot:{out}")
+        assert now in (before, after)
+        before = now
+        times += 1
+        moment += 1 + moment // 2
+    assert times > 6
+    assert content(f"snapshot:{out}") == after
+
+
+def test_a_first_call_that_was_killed_is_gone_on_with(large, tmp_path):
+    out = tmp_path / "out"
+    assert killed_at(1, large, out, "replace")  # the first part is finished, the second is not
+    with pytest.raises(StoreNotFound):
+        open_store(f"snapshot:{out}")
+    assert len(list((out / "parts").glob("*.json"))) == 1
+    store = Counting(large)
+    snapshot(store, out)
+    assert len(store.read_runs_of) == 63
+    assert content(f"snapshot:{out}") == content(large)
+    assert not list(out.glob("**/.*"))
+
+
+def test_killed_while_the_manifest_is_replaced_nothing_is_read_again(large, tmp_path):
+    out = tmp_path / "out"
+    assert killed_at(3, large, out, "replace")
+    store = Counting(large)
+    snapshot(store, out)
+    assert store.read_runs_of == []
+    assert content(f"snapshot:{out}") == content(large)
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "parts"]
+
+
+def test_what_a_killed_call_has_finished_is_not_read_again(large, tmp_path, monkeypatch):
+    class Cut(Counting):
+        def read(self, run_ids):
+            if self.read_runs_of:
+                raise KeyboardInterrupt
+            return super().read(run_ids)
+
+    first, second = Cut(large), Counting(large)
+    with pytest.raises(KeyboardInterrupt):
+        snapshot(first, tmp_path / "out")
+    snapshot(second, tmp_path / "out")
+    assert len(first.read_runs_of) == 60
+    assert sorted(first.read_runs_of + second.read_runs_of) == sorted(
+        open_store(large).read_runs(EVERYTHING).column("run_id").to_pylist()
+    )
+
+
+def test_two_commands_do_not_write_at_once(large, tmp_path):
+    place = open_place(tmp_path / "out")
+    with place.writing(), pytest.raises(OutputNotWritable, match="Another command"):
+        snapshot(large, tmp_path / "out")
+    snapshot(large, tmp_path / "out")
+
+
+# What is not ours
+
+
+def test_files_of_a_person_are_never_removed(large, tmp_path):
+    (tmp_path / "out/parts").mkdir(parents=True)
+    thesis = tmp_path / "out/parts/thesis.parquet"
+    thesis.write_text("mine")
+    with pytest.raises(OutputExists, match="holds no snapshot"):
+        snapshot(large, tmp_path / "out")
+    thesis.unlink()
+    snapshot(large, tmp_path / "out")
+    thesis.write_text("mine")
+    (tmp_path / "out/README.md").write_text("mine")
+    snapshot(large, tmp_path / "out", again=True)
+    assert thesis.read_text() == (tmp_path / "out/README.md").read_text() == "mine"
+
+
+def test_a_snapshot_of_something_else_is_left_alone_unless_forced(large, grown):
+    uri, _, out = grown
+    snapshot(uri, out)
+    before = content(f"snapshot:{out}")
+    with pytest.raises(OutputExists, match=r"is of sqlite:///.*mlflow\.db"):
+        snapshot(large, out)
+    with pytest.raises(OutputExists, match="all there were"):
+        snapshot(uri, out, Query(limit=2), choice={"limit": 2})
+    with pytest.raises(EmptyStore):
+        snapshot(uri, out, Query(filter="params.no = '1'"))
+    assert content(f"snapshot:{out}") == before
+    snapshot(uri, out, Query(limit=2), choice={"limit": 2}, force=True)
+    assert manifest_of(out)["counts"]["runs"] == 2
+    snapshot(large, out, force=True)
+    assert content(f"snapshot:{out}") == content(large)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"schema_version": 2}', '{"schema_version": 99}'])
+def test_a_manifest_that_is_none_is_said_and_can_be_replaced(damage, large, tmp_path):
+    snapshot(large, tmp_path / "out")
+    (tmp_path / "out/manifest.json").write_text(damage)
+    with pytest.raises(StoreUnreadable, match=r"damaged|of version 99"):
+        open_store(f"snapshot:{tmp_path / 'out'}")
+    with pytest.raises(StoreUnreadable, match="--force"):
+        snapshot(large, tmp_path / "out")
+    snapshot(large, tmp_path / "out", force=True)
+    assert content(f"snapshot:{tmp_path / 'out'}") == content(large)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_lost_and_shortened_files_are_said_and_read_anew(lost, large, tmp_path):
+    out = tmp_path / "out"
+    snapshot(large, out)
+    largest = max((out / "parts").iterdir(), key=lambda path: path.stat().st_size)
+    if lost:
+        largest.unlink()
+    else:
+        largest.write_bytes(largest.read_bytes()[:-100])
+    with pytest.raises(StoreUnreadable, match="is gone" if lost else "cannot be read"):
+        content(f"snapshot:{out}")
+    snapshot(large, out)
+    assert content(f"snapshot:{out}") == content(large)
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "parts/../../secret", "parts/.secret"])
+def test_a_manifest_leads_nowhere_else(name, large_snapshot, tmp_path):
+    manifest = manifest_of(large_snapshot)
+    manifest["tables"][0]["file"] = name
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreUnreadable, match="damaged"):
+        open_store(f"snapshot:{tmp_path}")
+
+
+def test_a_link_in_a_snapshot_is_not_followed(large, tmp_path):
+    out = tmp_path / "out"
+    snapshot(large, out)
+    file = out / manifest_of(out)["tables"][0]["file"]
+    file.rename(tmp_path / "elsewhere.parquet")
+    file.symlink_to(tmp_path / "elsewhere.parquet")
+    with pytest.raises(StoreUnreadable, match="is no file but a link"):
+        open_store(f"snapshot:{out}").read_experiments()
+
+
+def test_a_file_in_the_way_and_a_strange_scheme_are_said(large, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputNotWritable, match="it is a file"):
+        snapshot(large, tmp_path / "file")
+    with pytest.raises(OutputNotWritable, match="Not a directory"):
+        snapshot(large, tmp_path / "file" / "below")
+    with pytest.raises(StoreNotFound, match="Protocol not known"):
+        open_place("nosuch://somewhere")
+    with pytest.raises(StoreNotFound, match="There is no snapshot"):
+        open_store(f"snapshot:{tmp_path / 'file'}")
+
+
+def test_a_url_whose_package_is_missing_names_it_without_the_password(monkeypatch):
+    monkeypatch.setitem(sys.modules, "paramiko", None)
+    with pytest.raises(ExtraMissing, match="paramiko") as raised:
+        open_place("sftp://ana:s3cretpassword@localhost/x")
+    assert "s3cretpassword" not in str(raised.value)
+
+
+def test_a_file_url_of_fsspec_is_the_folder_itself(large, tmp_path):
+    snapshot(large, f"local://{tmp_path}/out")
+    assert content(f"snapshot:{tmp_path / 'out'}") == content(f"snapshot:file://{tmp_path}/out") == content(large)
+
+
+def test_a_second_filesystem_holds_one_too(large):
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or memory.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev:
+        missing("there is no second filesystem at /dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        snapshot(large, f"{folder}/out")
+        assert content(f"snapshot:{folder}/out") == content(large)
