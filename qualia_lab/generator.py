@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,10 @@ from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
+from qualia_lab.query.sugar import all_of, cut_where, one_field, since_filter, status_filter, where_filter
 from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.selection import Query, Selection, match_experiments
+from qualia_lab.stores.keys import read_keys
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.stores.uri import lasting_uri
 
@@ -34,12 +36,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.tables import RunTables
-
-_AGE = re.compile(r"(?i)(\d+)\s*(m|min|minutes?|h|hours?|d|days?|w|weeks?)(\s+ago)?")
-_AGE_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class NotebookGenerator:
@@ -89,6 +89,8 @@ class NotebookGenerator:
         by: str | None = None,
         since: str | None = None,
         status: Sequence[str] = (),
+        where: Sequence[str] = (),
+        explain: Callable[[Explanation], object] | None = None,
     ) -> Selection:
         """The runs that meet every condition, all of them unless there is a limit; only their ids are read.
 
@@ -96,7 +98,11 @@ class NotebookGenerator:
         top, by: the `top` best runs by a metric, `METRIC`, `METRIC:max` or `METRIC:min`.
         since: a date, `2026-11-01`, or an age, `7d`, `12 hours ago`; runs that started then or later.
         status: any of RUNNING, SCHEDULED, FINISHED, FAILED, KILLED.
+        where: comparisons such as `lr=0.1` and `val_auc>0.8`, with a param, metric, tag or attribute by its name.
 
+        explain: called with which part of this the store answers and which part is evaluated here.
+
+        What since, status and where say becomes part of the selection's filter.
         Raises EmptyStore, UnknownExperiment, UnknownRun, NoRunMatches, FilterError, or a StoreError.
         """
         view: View = "all" if run_ids else "active"
@@ -108,14 +114,17 @@ class NotebookGenerator:
         metric, direction = _metric_and_direction(by, known_order=order_by)
         if metric is not None:
             order_by = (f"metrics.{_quoted(metric)} {'DESC' if direction else 'ASC'}",)
-        query = Query(
-            experiment_ids=tuple(row["experiment_id"] for row in match_experiments(experiments, known)),
-            run_ids=tuple(run_ids),
-            filter=_with_sugar(filter, since=since, status=status),
+        experiment_ids = tuple(row["experiment_id"] for row in match_experiments(experiments, known))
+        chosen = Query(experiment_ids=experiment_ids, run_ids=tuple(run_ids), view=view)
+        sugar = [status_filter(status), since_filter(since), *self._where(where, chosen)]
+        query = replace(
+            chosen,
+            filter=all_of(sugar, filter),
             order_by=tuple(order_by),
             limit=min((n for n in (limit, top) if n is not None), default=None),
-            view=view,
         )
+        if explain is not None:
+            explain(self.store.explain(query))
         runs = self.store.read_runs(query)
         if not runs.num_rows:
             self._explain_nothing(query, known)
@@ -208,6 +217,13 @@ class NotebookGenerator:
             self._experiments[view] = self.store.read_experiments(view)
         return self._experiments[view]
 
+    def _where(self, texts: Sequence[str], chosen: Query) -> list[str]:
+        """The filters that `--where` stands for, with keys as these runs have them."""
+        asked = [cut_where(text) for text in texts]
+        bare = [one.key for one in asked if one.field is None]
+        keys = read_keys(self.store, chosen, bare) if bare else {}
+        return [where_filter(one, one.field or one_field(one, keys)) for one in asked]
+
     def _tables(self, run_ids: tuple[str, ...]) -> RunTables:
         """The tables of these runs, read once however many steps ask for them."""
         if self._read is None or self._read[0] != run_ids:
@@ -287,41 +303,6 @@ def _metric_and_direction(by: str | None, *, known_order: Sequence[str]) -> tupl
 def _quoted(key: str) -> str:
     """A metric's key as the query language takes it."""
     return key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) else f"`{key}`"
-
-
-def _with_sugar(text: str, *, since: str | None, status: Sequence[str]) -> str:
-    """The filter with `since` and `status` as conditions of the same language."""
-    conditions = [f"({text})" if (since or status) and text else text]
-    if status:
-        allowed = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
-        for word in status:
-            if word.upper() not in allowed:
-                raise FilterError(
-                    f"No status is called {one_line(word, 40)}.", f"Use one of {', '.join(allowed)}.", text=word
-                )
-        conditions.append(" OR ".join(f"status = '{word.upper()}'" for word in status))
-        if len(status) > 1:
-            conditions[-1] = f"({conditions[-1]})"
-    if since:
-        conditions.append(f"start_time >= {_milliseconds(since)}")
-    return " AND ".join(condition for condition in conditions if condition)
-
-
-def _milliseconds(since: str) -> int:
-    """A date, a time or an age as milliseconds since 1970; a time without a zone is this machine's."""
-    age = _AGE.fullmatch(since.strip())
-    if age:
-        moment = datetime.now(UTC) - timedelta(**{_AGE_UNITS[age[2][0].lower()]: int(age[1])})
-    else:
-        try:
-            moment = datetime.fromisoformat(since.strip()).astimezone()
-        except (ValueError, OverflowError) as error:
-            raise FilterError(
-                f"{one_line(since, 60)} is neither a date nor an age.",
-                "Say 2026-11-01, 7d or '12 hours ago'.",
-                text=since,
-            ) from error
-    return int(moment.timestamp() * 1000)
 
 
 def _run_ids_of(path: Path) -> tuple[str, ...]:

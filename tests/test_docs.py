@@ -14,6 +14,7 @@ import importlib
 import io
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,8 @@ import pytest
 from qualia_lab import NotebookGenerator, Query, errors
 from qualia_lab.cli.main import COMMANDS
 from qualia_lab.notebook.template import read_template
+from qualia_lab.query import parse_filter
+from qualia_lab.query.write import filter_text
 from qualia_lab.scripts.create_demo_runs import create_demo_runs
 from qualia_lab.sections import SECTIONS
 
@@ -35,6 +38,7 @@ from .servers import missing
 
 CHECKOUT = Path(__file__).parents[1]
 GUIDE = CHECKOUT / "docs/observational_notebooks.md"
+QUERY_LANGUAGE = CHECKOUT / "docs/query_language.md"
 QUICK_START = CHECKOUT / "docs/quick_start_observational_notebooks.md"
 README = CHECKOUT / "README.md"
 PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), CHECKOUT / "notebooks/README.md"]
@@ -183,12 +187,53 @@ def test_the_guide_shows_what_happens(demo, tmp_path):
     run_document(GUIDE, demo, tmp_path)
 
 
-def test_the_filters_of_the_guide_match_as_many_demo_runs_as_it_says(demo):
-    rows = re.findall(r"^\| (?:`` ?)?`?(.+?)`+ \| .* \| (\d+) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(rows) > 15
-    store = NotebookGenerator(f"sqlite:///{demo}/mlflow.db").store
-    found = {text: store.read_runs(Query(filter=text)).num_rows for text, _ in rows}
+@pytest.mark.slow
+def test_the_page_of_the_query_language_shows_what_happens(demo, tmp_path):
+    run_document(QUERY_LANGUAGE, demo, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def generator(demo):
+    return NotebookGenerator(f"sqlite:///{demo}/mlflow.db")
+
+
+def rows_of(pattern):
+    """What stands in the rows of the page's tables that look like this."""
+    return re.findall(rf"^\| {pattern} \|$", QUERY_LANGUAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_filters_of_the_page_match_as_many_demo_runs_as_it_says(generator):
+    rows = rows_of(r"(?:`` ?)?`?(.+?)`+ \| .* \| (\d+)")
+    assert len(rows) > 40
+    found = {text: generator.store.read_runs(Query(filter=text)).num_rows for text, _ in rows}
     assert found == {text: int(count) for text, count in rows}
+
+
+def test_the_orders_of_the_page_begin_with_the_run_that_it_says(generator):
+    rows = rows_of(r"`([^`-][^`]*)` \| `([\w-]+)`")
+    assert len(rows) > 6
+    for order, name in rows:
+        assert generator.store.read_runs(Query(order_by=(order,), limit=1)).column("run_name").to_pylist() == [name]
+
+
+def test_the_sugar_of_the_page_is_the_filter_that_it_says(generator):
+    rows = rows_of(r"`(--[^`]+)` \| `([^`]+)`")
+    assert len(rows) > 10
+    for flags, expected in rows:
+        words = shlex.split(flags)
+        given = list(zip(words[::2], words[1::2], strict=True))
+        of = {name: [value for flag, value in given if flag == f"--{name}"] for name in ("where", "status")}
+        [since] = [value for flag, value in given if flag == "--since"] or [None]
+        [own] = [value for flag, value in given if flag == "--filter"] or [""]
+        explained = []
+        with contextlib.suppress(errors.NoRunMatches):
+            generator.select(**of, since=since, filter=own, explain=explained.append)
+        condition = parse_filter(expected)
+        assert explained[0].parts[-1].runs == generator.store.read_runs(Query(filter=expected)).num_rows
+        if not since:  # whose text names this machine's time zone
+            with contextlib.suppress(errors.NoRunMatches):
+                assert generator.select(**of, filter=own).filter == expected
+        assert filter_text(condition) == expected or "minutes" in expected
 
 
 def commands():

@@ -39,6 +39,7 @@ MANY = 200
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="The N best runs by the metric of --by.")
 @click.option("--by", metavar="METRIC[:max|min]", help="The metric to rank by, and whether more or less is better.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The N newest runs, or the first by --order-by.")
+@options.explain
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
               help="The notebook. Default: notebooks/EXPERIMENT_DATE.ipynb")  # fmt: skip
 @click.option("--title", help="The notebook's title.")
@@ -60,6 +61,7 @@ def command(
     top: int | None,
     by: str | None,
     limit: int | None,
+    where: tuple[str, ...],
     since: str | None,
     statuses: tuple[str, ...],
     output: Path | None,
@@ -71,12 +73,15 @@ def command(
     dry_run: bool,
     force: bool,
     yes: bool,
+    explain: bool,
 ) -> None:
     """Make a notebook that says what happened in some runs of an MLflow tracking store.
 
     Without flags that say which runs, it asks. The store is only read. `create-observation-notebook` and `qualia new`
     are the same.
     """
+    from qualia_lab.cli.explanation import show_explanation
+
     if top is not None and by is None:
         raise click.UsageError("--top needs --by, the metric to rank the runs by.", click.get_current_context())
     choice: dict[str, Any] = {
@@ -85,6 +90,7 @@ def command(
         "filter": condition,
         "top": top,
         "limit": limit,
+        "where": where,
         "since": since,
         "status": statuses,
     }
@@ -100,7 +106,7 @@ def command(
         generator, choice = _ask(tracking_uri)
     else:
         generator = _open(tracking_uri)
-    selection = generator.select(**choice, order_by=order_by, by=by)
+    selection = generator.select(**choice, order_by=order_by, by=by, explain=show_explanation if explain else None)
     console.say(describe(selection, by=by))
     if asking:
         output, title = _ask_name(selection, output, title)
@@ -194,7 +200,8 @@ def _ask(tracking_uri: str | None) -> tuple[NotebookGenerator, dict[str, Any]]:
     if not console.is_interactive():
         raise NothingChosen(
             "There is no terminal to ask on, and no flag says which runs.",
-            "Pass one of --experiment, --run, --filter, --top with --by, --limit, --since, --status; --yes takes all.",
+            "Pass one of --experiment, --run, --filter, --where, --since, --status, --limit, --top with --by; "
+            "--yes takes all.",
         )
     from qualia_lab.chooser.questions import choose_runs, choose_tracking_uri
     from qualia_lab.generator import NotebookGenerator

@@ -48,6 +48,12 @@ to = click.option(
 def which_runs(command: Command) -> Command:
     """The flags that say which runs, but for limits: they mean the same on every command."""
     for option in (
+        click.option(
+            "--where",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="A param, metric, tag or attribute by its name: lr=0.1, 'val_auc>0.8'. Repeatable.",
+        ),
         click.option("--since", metavar="WHEN", help="Started since a date or an age: 2026-11-01, '7 days ago'."),
         click.option(
             "--status",
@@ -80,6 +86,13 @@ def which_runs(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+explain = click.option(
+    "--explain",
+    is_flag=True,
+    help="Say which part of the question the store answers, and which part is evaluated here.",
+)
 
 
 def data_format(command: Command) -> Command:

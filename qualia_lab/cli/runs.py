@@ -29,6 +29,7 @@ def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
     epilog=options.examples(
         "qualia runs --experiment churn",
         "qualia runs --filter 'metrics.val_auc > 0.8' --order-by 'metrics.val_auc DESC' --params lr,depth",
+        "qualia runs --where model=mlp --where 'val_auc>0.8' --explain",
         "qualia runs --experiment 'churn*' --csv > runs.csv",
     ),
 )
@@ -39,6 +40,7 @@ def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
 )
 @click.option("--metrics", multiple=True, callback=_keys, metavar="KEY,…", help="These metrics as columns.")
 @click.option("--params", multiple=True, callback=_keys, metavar="KEY,…", help="These params as columns.")
+@options.explain
 @options.data_format
 @options.debug
 def command(
@@ -47,19 +49,28 @@ def command(
     experiments: tuple[str, ...],
     condition: str,
     order_by: tuple[str, ...],
+    where: tuple[str, ...],
     since: str | None,
     statuses: tuple[str, ...],
     limit: int | None,
     metrics: tuple[str, ...],
     params: tuple[str, ...],
+    explain: bool,
     data_format: str | None,
 ) -> None:
     """List runs, the newest first: what they are, and their main metrics."""
+    from qualia_lab.cli.explanation import show_explanation
     from qualia_lab.generator import NotebookGenerator
 
     generator = NotebookGenerator(tracking_uri)
     selection = generator.select(
-        experiments=experiments, filter=condition, order_by=order_by, since=since, status=statuses
+        experiments=experiments,
+        filter=condition,
+        order_by=order_by,
+        where=where,
+        since=since,
+        status=statuses,
+        explain=show_explanation if explain else None,
     )
     rows = limit if limit is not None or data_format else SHOWN
     tables = generator.store.read(selection.run_ids[:rows])

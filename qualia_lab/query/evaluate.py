@@ -17,7 +17,6 @@ from qualia_lab.query.conditions import (
     Order,
     conjuncts,
     is_numeric,
-    joined,
     needed_statistics,
 )
 
@@ -61,20 +60,16 @@ def select_runs(
     read_history: needed for statistics; asked only of runs that the conditions without any leave.
     """
     evaluation = _Evaluation(tables)
-    statistics = needed_statistics(condition, orders)
-    if statistics:
-        from qualia_lab.query.statistics import take_statistics
-
-        if read_history is None:
-            raise TypeError("statistics of metrics need their histories")
-        parts = conjuncts(condition)
-        evaluation.keep(joined([part for part in parts if not needed_statistics(part, ())]))
-        condition = joined([part for part in parts if needed_statistics(part, ())])
-        keys = sorted({field.key for field in statistics})
-        batches = read_history(sorted(evaluation.everything), keys) if evaluation.everything else ()
-        evaluation.known |= {field: list(of.items()) for field, of in take_statistics(batches, statistics).items()}
-    evaluation.keep(condition)
+    for _ in evaluation.kept(condition, orders, read_history):
+        pass
     return evaluation.ordered(evaluation.everything, orders)
+
+
+def count_runs(
+    condition: Condition | None, tables: RunTables, read_history: ReadHistory | None = None
+) -> Iterator[tuple[Condition, int]]:
+    """The conditions that must all hold, in the order in which they are evaluated, and how many runs each leaves."""
+    yield from _Evaluation(tables).kept(condition, (), read_history)
 
 
 class _Evaluation:
@@ -85,10 +80,32 @@ class _Evaluation:
         self.everything = set(tables.run_ids)
         self.known: dict[Field, list[tuple[str, Any]]] = {}
 
-    def keep(self, condition: Condition | None) -> None:
-        """Leave only the runs for which the condition holds."""
-        if condition is not None:
-            self.everything = self.matching(condition)
+    def kept(
+        self, condition: Condition | None, orders: Sequence[Order], read_history: ReadHistory | None
+    ) -> Iterator[tuple[Condition, int]]:
+        """Leave only the runs for which the condition holds, part by part: each, and how many runs are left then."""
+        parts = conjuncts(condition)
+        statistics = needed_statistics(condition, orders)
+        cheap = [part for part in parts if not needed_statistics(part, ())]
+        for part in cheap:
+            self.everything = self.matching(part)
+            yield part, len(self.everything)
+        if statistics:
+            self.read_statistics(statistics, read_history)
+        for part in parts:
+            if part not in cheap:
+                self.everything = self.matching(part)
+                yield part, len(self.everything)
+
+    def read_statistics(self, statistics: Sequence[Field], read_history: ReadHistory | None) -> None:
+        """Take the statistics out of the histories of the runs that are left."""
+        from qualia_lab.query.statistics import take_statistics
+
+        if read_history is None:
+            raise TypeError("statistics of metrics need their histories")
+        keys = sorted({field.key for field in statistics})
+        batches = read_history(sorted(self.everything), keys) if self.everything else ()
+        self.known |= {field: list(of.items()) for field, of in take_statistics(batches, statistics).items()}
 
     def matching(self, condition: Condition) -> set[str]:
         """The ids of the runs for which the condition holds."""

@@ -9,13 +9,13 @@ from qualia_lab.errors import FilterError
 from qualia_lab.query.conditions import ATTRIBUTES, DATASET_KEYS, STATISTICS, TEXT_ATTRIBUTES, Field, Kind
 from qualia_lab.query.tokens import Token, unquoted
 
-_KINDS: dict[str, Kind | str] = {
+KINDS: dict[str, Kind | str] = {
     **dict.fromkeys(("metric", "metrics"), "metric"),
     **dict.fromkeys(("param", "params", "parameter", "parameters"), "param"),
     **dict.fromkeys(("tag", "tags"), "tag"),
     **dict.fromkeys(("dataset", "datasets"), "dataset"),
     **dict.fromkeys(("attr", "attribute", "attributes", "run"), "attribute"),
-    "experiment": "experiment",
+    **dict.fromkeys(("experiment", "experiments"), "experiment"),
 }
 _ALIASES = {"created": "start_time", "run name": "run_name"}
 # `last` is the latest value, which is what a metric without a statistic means.
@@ -25,10 +25,10 @@ _STATISTIC = re.compile(rf"(.*)\.({'|'.join(STATISTICS)}|last)", re.DOTALL)
 def field_of_path(token: Token, text: str) -> Field:
     """`metrics.acc`, metrics.`a b`, `experiment.name`: the kind before the first dot, the key after it."""
     prefix, _, quoted_key = token.text.partition(".")
-    kind, key = _KINDS.get(prefix.strip("`").lower()), unquoted(quoted_key)
+    kind, key = KINDS.get(prefix.strip("`").lower()), unquoted(quoted_key)
     place = token.position + len(prefix) + 1
     if kind is None:
-        near = get_close_matches(prefix.lower(), _KINDS, 1)
+        near = get_close_matches(prefix.lower(), KINDS, 1)
         hint = "Fields are metrics.…, params.…, tags.…, datasets.…, attributes.… and experiment.name."
         if near:
             hint = f"Did you mean {near[0]}.{quoted_key}? {hint}"

@@ -78,6 +78,15 @@ def parse_order_by(texts: Sequence[str]) -> tuple[Order, ...]:
     return tuple(orders.values())
 
 
+def parse_field(text: str) -> Field:
+    """The field that a text names, as `metrics.loss.min`. Raises FilterError."""
+    parser = _Parser(text)
+    field = parser.field()
+    if parser.here.kind != "end":
+        raise parser.error(f"Expected one field, and {parser.here.text} follows it.", "Odd keys stand in backticks.")
+    return field
+
+
 class _Parser:
     """A place in the tokens of one text, and a method for each rule of the grammar."""
 

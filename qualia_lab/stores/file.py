@@ -25,8 +25,9 @@ from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, stat
 from qualia_lab.tables import run_tables, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.points import Points
     from qualia_lab.stores.protocol import ArtifactPlace
@@ -96,6 +97,22 @@ class FileStore:
         from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
+        rows, tables = self._asked(query, needed_tables(condition, orders))
+        by_id = {row["run_id"]: row for row in rows}
+        matching = select_runs(condition, orders, tables, self.read_metric_history)[: query.limit]
+        return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
+
+    def explain(self, query: Query) -> Explanation:
+        """See TrackingStore."""
+        from qualia_lab.query import needed_tables, parse_filter, parse_order_by
+        from qualia_lab.query.explanation import explain_tables
+
+        condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
+        _, tables = self._asked(query, needed_tables(condition, orders))
+        return explain_tables(query, "files", tables, self.read_metric_history)
+
+    def _asked(self, query: Query, needed: Collection[str]) -> tuple[list[Row], RunTables]:
+        """The light rows of the runs that the filter is asked of, and the tables that it needs."""
         rows = [
             run
             for experiment in self._experiments()
@@ -103,13 +120,9 @@ class FileStore:
             for run in self._light_runs(experiment)
             if _matches(query.view, run["lifecycle_stage"]) and (not query.run_ids or run["run_id"] in query.run_ids)
         ]
-        by_id = {row["run_id"]: row for row in rows}
-        if needed_tables(condition, orders) == {"runs"}:
-            tables = run_tables(runs=table_of(schema.RUNS, rows))
-        else:
-            tables = self.read(list(by_id))
-        matching = select_runs(condition, orders, tables, self.read_metric_history)[: query.limit]
-        return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
+        if needed == {"runs"}:
+            return rows, run_tables(runs=table_of(schema.RUNS, rows))
+        return rows, self.read([row["run_id"] for row in rows])
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """Everything about these runs but histories and artifacts; missing ones are named."""

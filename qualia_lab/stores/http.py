@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from qualia_lab.tables import table_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from qualia_lab.query import Condition, Order
+    from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace
     from qualia_lab.stores.uri import TrackingUri
@@ -36,6 +39,20 @@ _EXPERIMENTS_PER_QUESTION = 100
 _RUNS_PER_QUESTION = 100
 # get-history-bulk gives no more than this many points in all, leaves out the rest and does not say so.
 _MOST_POINTS = 25_000
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a server gave for a query: the runs, and what is still to be evaluated (None: nothing).
+
+    sent: the filter that it evaluated.  is_ordered, is_limited: whether it did that too.
+    """
+
+    rows: Rows
+    rest: Condition | None
+    sent: str = ""
+    is_ordered: bool = False
+    is_limited: bool = False
 
 
 class HttpStore:
@@ -74,36 +91,65 @@ class HttpStore:
 
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order."""
-        from qualia_lab.query import order_to_mlflow, parse_filter, parse_order_by, select_runs, to_mlflow
+        from qualia_lab.query import parse_filter, parse_order_by, select_runs
 
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
         if query.limit == 0:
             return table_of(schema.RUNS, [])
-        if query.run_ids:
-            rest = condition
-            runs, _ = self._find(query.run_ids, list(self._experiments("all")))
-            found = [run for run in runs.values() if _is_asked_for(run, query)]
-        else:
-            sent, rest = to_mlflow(condition)
-            order = order_to_mlflow(orders)
-            limit = query.limit if rest is None and order is not None else None
-            experiment_ids = query.experiment_ids or tuple(
-                self._experiments("active" if query.view == "active" else "all")
-            )
-            try:
-                found = self._search_all(experiment_ids, query.view, sent, order or [], limit)
-            except RequestRejected as error:
-                if error.status != 400 or not (sent or order):
-                    raise
-                # An older server knows less of the grammar: it gives everything, and all is evaluated here.
-                rest, found = condition, self._search_all(experiment_ids, query.view, "", [], None)
+        found = self._answered(query, condition, orders)
+        by_id = {row["run_id"]: row for row in found.rows.tables["runs"]}
+        matching = select_runs(found.rest, orders, found.rows.built(), self.read_metric_history)[: query.limit]
+        return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
+
+    def explain(self, query: Query) -> Explanation:
+        """See TrackingStore."""
+        from qualia_lab.query import parse_filter, parse_order_by
+        from qualia_lab.query.explanation import Explanation, Part, choice_part, order_parts, parts_here
+
+        condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
+        found = self._answered(query, condition, orders)
+        count = len(found.rows.tables["runs"])
+        parts = [choice_part(query, "server", None if found.sent else count)]
+        if found.sent:
+            parts.append(Part("server", found.sent, count, "as sent"))
+        parts += parts_here(found.rest, found.rows.built(), self.read_metric_history)
+        parts += order_parts(orders, None, "server" if found.is_ordered else "here")
+        return Explanation((*parts, *order_parts((), query.limit, "server" if found.is_limited else "here")))
+
+    def _answered(self, query: Query, condition: Condition | None, orders: Sequence[Order]) -> _Answer:
+        """What the server gives for as much of the query as it understands, and what is still to be evaluated."""
+        from qualia_lab.query import needed_tables, order_to_mlflow, to_mlflow
+
+        names_experiments = "experiments" in needed_tables(condition, orders)
+        known: dict[str, Json] = {}
+        if names_experiments or query.run_ids or not query.experiment_ids:
+            is_active = query.view == "active" and not query.run_ids and not query.experiment_ids
+            known = self._experiments("active" if is_active else "all")
         rows = Rows()
+        if names_experiments:
+            for experiment in known.values():
+                _add_experiment(experiment, rows)
+        if query.run_ids:
+            runs, _ = self._find(query.run_ids, list(known))
+            for run in runs.values():
+                if _is_asked_for(run, query):
+                    _add_run(run, rows)
+            return _Answer(rows, condition)
+        sent, rest = to_mlflow(condition)
+        order = order_to_mlflow(orders)
+        limit = query.limit if rest is None and order is not None else None
+        experiment_ids = query.experiment_ids or tuple(known)
+        try:
+            found = self._search_all(experiment_ids, query.view, sent, order or [], limit)
+        except RequestRejected as error:
+            if error.status != 400 or not (sent or order):
+                raise
+            # An older server knows less of the grammar: it gives everything, and all is evaluated here.
+            sent, rest, order, limit = "", condition, None, None
+            found = self._search_all(experiment_ids, query.view, "", [], None)
         for run in found:
             _add_run(run, rows)
-        tables = rows.built()
-        by_id = {row["run_id"]: row for row in rows.tables["runs"]}
-        matching = select_runs(rest, orders, tables, self.read_metric_history)[: query.limit]
-        return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
+        return _Answer(rows, rest, sent, is_ordered=order is not None, is_limited=limit is not None)
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """Everything about these runs but histories and artifacts; missing ones are named."""

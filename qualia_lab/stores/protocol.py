@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.tables import RunTables
 
@@ -51,6 +52,10 @@ class TrackingStore(Protocol):
 
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order, all of them unless it has a limit (schema.RUNS)."""
+        ...
+
+    def explain(self, query: Query) -> Explanation:
+        """Which part of this the store answers and which part is evaluated here; it asks to say how many runs."""
         ...
 
     def read(self, run_ids: Sequence[str]) -> RunTables:

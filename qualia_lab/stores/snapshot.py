@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
+from qualia_lab.query.explanation import explain_tables
 from qualia_lab.stores.places import NoPlace, artifact_place
 from qualia_lab.stores.snapshot_artifacts import KEPT_ARTIFACTS, kept_place
 from qualia_lab.stores.snapshot_manifest import Manifest, Part, read_manifest
@@ -24,6 +25,7 @@ from qualia_lab.tables import RunTables, run_tables, table_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace, TrackingStore
 
@@ -89,6 +91,17 @@ class SnapshotStore:
     def read_runs(self, query: Query) -> pa.Table:
         """See TrackingStore."""
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
+        tables = self._asked(query, needed_tables(condition, orders))
+        chosen = select_runs(condition, orders, tables, self.read_metric_history)
+        return in_order(tables.runs, "run_id", chosen[: query.limit])
+
+    def explain(self, query: Query) -> Explanation:
+        """See TrackingStore."""
+        needed = needed_tables(parse_filter(query.filter), parse_order_by(query.order_by))
+        return explain_tables(query, "snapshot", self._asked(query, needed), self.read_metric_history)
+
+    def _asked(self, query: Query, needed: frozenset[str]) -> RunTables:
+        """The runs that the filter is asked of, with the tables that it needs."""
         runs = _of_view(self._runs, query.view)
         experiment_ids = list(query.experiment_ids)
         if query.view == "active" and not experiment_ids and not query.run_ids:
@@ -97,10 +110,9 @@ class SnapshotStore:
             runs = _with(runs, "experiment_id", experiment_ids)
         if query.run_ids:
             runs = chosen_rows(runs, column(list(query.run_ids), schema.STRING))
-        needed = needed_tables(condition, orders) - {"runs", "experiments"}
-        tables = run_tables(runs=runs, experiments=self._experiments, **self._tables(runs, needed))
-        chosen = select_runs(condition, orders, tables, self.read_metric_history)
-        return in_order(runs, "run_id", chosen[: query.limit])
+        return run_tables(
+            runs=runs, experiments=self._experiments, **self._tables(runs, needed - {"runs", "experiments"})
+        )
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """See TrackingStore."""

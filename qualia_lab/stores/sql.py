@@ -38,6 +38,7 @@ from qualia_lab.tables import RunTables, run_tables, table_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace
     from qualia_lab.stores.sql_rows import Unread
@@ -98,6 +99,13 @@ class SqlStore:
             if query.limit is not None:
                 select = select.limit(query.limit)
             return arrow_table(schema.RUNS, database.fetch(select), ignore)
+
+    def explain(self, query: Query) -> Explanation:
+        """See TrackingStore: the database answers all of it."""
+        from qualia_lab.stores.sql_explain import explain_sql
+
+        with self._database.connected() as database:
+            return explain_sql(database, query)
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """Everything about these runs but histories and artifacts, runs in this order; missing ones are named."""

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from qualia_lab.errors import FilterError
-from qualia_lab.query import And, Comparison, Condition, Field, Not, Order, parse_filter, parse_order_by
+from qualia_lab.query import (
+    And,
+    Comparison,
+    Condition,
+    Field,
+    Not,
+    Order,
+    needed_statistics,
+    parse_filter,
+    parse_order_by,
+)
 from qualia_lab.query.conditions import TEXT_ATTRIBUTES, is_numeric
 from qualia_lab.query.evaluate import ASCII_LOWER, LARGEST, NUMBER_PATTERN
 from qualia_lab.stores.sql_statistics import statistics_table
@@ -54,6 +64,7 @@ def select_matching(select: sa.Select[Any], query: Query, *, dialect_name: str, 
     compiler = _Compiler(dialect_name, has)
     where = _chosen(query, compiler)
     compiler.chosen = sa.select(runs.c.run_uuid).where(*where)
+    compiler.wanted = needed_statistics(condition, orders)
     if condition is not None:
         where.append(compiler.condition(condition))
     order = compiler.order_by(orders)
@@ -85,6 +96,7 @@ class _Compiler:
         self.dialect = "mysql" if dialect_name == "mariadb" else dialect_name
         self.has = has
         self.chosen: sa.Select[Any] = sa.select(runs.c.run_uuid)
+        self.wanted: tuple[Field, ...] = ()
         # What the SELECT has to be joined with.
         self.statistics: dict[tuple[str, str, int | None], sa.Subquery] = {}
 
@@ -181,11 +193,12 @@ class _Compiler:
         """The value, NULL where there is none, and whether it is NaN: the latest one, or a statistic of the history."""
         if not field.statistic:
             return self.latest_metric(field.key)
-        name = field.statistic if field.statistic in ("first", "at") else ""  # all others are taken in one go
+        name = field.statistic if field.statistic in ("first", "at") else ""  # the others are taken in one go
         table = self.statistics.get((field.key, name, field.step))
         if table is None:
             points = sa.and_(self.equal(metrics.c.key, field.key), metrics.c.run_uuid.in_(self.chosen))
-            table = statistics_table(points, name, field.step, self.has)
+            wanted = [one.statistic for one in self.wanted if one.key == field.key]
+            table = statistics_table(points, name, field.step, self.has, wanted)
             self.statistics[field.key, name, field.step] = table
         return table.c[field.statistic if not name else "value"], table.c.is_nan == 1
 

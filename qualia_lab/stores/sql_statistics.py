@@ -11,19 +11,23 @@ from qualia_lab.query.statistics import HUGE, SCALE
 from qualia_lab.stores.sql_tables import metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     Column = sa.ColumnElement[Any]
 
 _MOST = sys.float_info.max * SCALE
 
 
-def statistics_table(points: sa.ColumnElement[bool], name: str, step: int | None, has: frozenset[str]) -> sa.Subquery:
+def statistics_table(
+    points: sa.ColumnElement[bool], name: str, step: int | None, has: frozenset[str], wanted: Collection[str] = ()
+) -> sa.Subquery:
     """A row for each run with a point, with `is_nan` as 1 or 0; a value that is NaN stands as any number beside it.
 
     points: which rows of `metrics` are of the metric.
-    name: `first` or `at` give the column `value`; "" gives `min`, `max` and `mean`.
+    name: `first` or `at` give the column `value`; "" gives those of `min`, `max` and `mean` that are wanted.
     has: columns of the database as `table.column`; an old one has neither steps nor marks of NaN.
     """
-    return _recorded(points, name, step, has) if name else _summed(points, has)
+    return _recorded(points, name, step, has) if name else _summed(points, has, wanted)
 
 
 def _recorded(points: sa.ColumnElement[bool], name: str, step: int | None, has: frozenset[str]) -> sa.Subquery:
@@ -38,26 +42,24 @@ def _recorded(points: sa.ColumnElement[bool], name: str, step: int | None, has: 
     return sa.select(ranked.c.run_uuid, ranked.c.value, ranked.c.is_nan).where(ranked.c.place == 1).subquery()
 
 
-def _summed(points: sa.ColumnElement[bool], has: frozenset[str]) -> sa.Subquery:
+def _summed(points: sa.ColumnElement[bool], has: frozenset[str], wanted: Collection[str]) -> sa.Subquery:
     value = sa.case((_is_nan(has) == 0, metrics.c.value))  # NULL for NaN, which no aggregate counts
     count = sa.func.count(value)
+    taken: dict[str, Column] = {"min": sa.func.min(value), "max": sa.func.max(value)}
+    if "mean" in wanted:
+        taken["mean"] = _mean(value, count)
+    columns = [_or_zero(column).label(name) for name, column in taken.items() if name in wanted]
+    is_nan = sa.case((count == 0, 1), else_=0).label("is_nan")
+    return sa.select(metrics.c.run_uuid, *columns, is_nan).where(points).group_by(metrics.c.run_uuid).subquery()
+
+
+def _mean(value: Column, count: Column) -> Column:
     is_huge = sa.func.abs(value) >= HUGE
     divisor = sa.func.nullif(count, 0)
-    total = sa.func.sum(sa.case((is_huge, 0.0), else_=value)) / divisor
+    total: Column = sa.func.sum(sa.case((is_huge, 0.0), else_=value)) / divisor
     huge = sa.func.sum(sa.case((is_huge, value * SCALE), else_=0.0)) / divisor
     within = sa.case((huge > _MOST, _MOST), (huge < -_MOST, -_MOST), else_=huge)
-    return (
-        sa.select(
-            metrics.c.run_uuid,
-            _or_zero(sa.func.min(value)).label("min"),
-            _or_zero(sa.func.max(value)).label("max"),
-            _or_zero(total + within / SCALE).label("mean"),
-            sa.case((count == 0, 1), else_=0).label("is_nan"),
-        )
-        .where(points)
-        .group_by(metrics.c.run_uuid)
-        .subquery()
-    )
+    return total + within / SCALE
 
 
 def _is_nan(has: frozenset[str]) -> Column:

@@ -66,7 +66,7 @@ def test_the_script_is_the_same_command(tmp_path):
     ours, qualia = run(CREATE, "--help", cwd=tmp_path).stdout, run(QUALIA, "new", "--help", cwd=tmp_path).stdout
     assert ours.splitlines()[1:] == qualia.splitlines()[1:]
     assert ours.startswith("Usage: create-observation-notebook [OPTIONS]")
-    for flag in ["tracking-uri", "experiment", "run", "filter", "order-by", "top", "by", "limit", "since", "status", "output", "title", "template", "execute", "timeout", "to", "dry-run", "force", "yes", "debug"]:  # fmt: skip
+    for flag in ["tracking-uri", "experiment", "run", "filter", "order-by", "top", "by", "limit", "where", "since", "status", "explain", "output", "title", "template", "execute", "timeout", "to", "dry-run", "force", "yes", "debug"]:  # fmt: skip
         assert f"--{flag} " in ours
 
 
@@ -108,6 +108,22 @@ def test_runs_are_those_of_mlflow_with_every_value(uri, client, tmp_path):
         assert {
             key: float(value) if isinstance(value, str) else value for key, value in row["metrics"].items()
         } == pytest.approx(entry.data.metrics, nan_ok=True)
+
+
+def test_a_question_is_explained_on_stderr_and_answered_on_stdout(uri, tmp_path):
+    flags = ["--where", "lr=0.1", "--order-by", "metrics.loss.min", "--explain"]
+    done = run(QUALIA, "runs", "--tracking-uri", uri, *flags, "--json", cwd=tmp_path)
+    rows = json.loads(done.stdout)
+    lines = done.stderr.splitlines()
+    assert len(rows) > 0
+    assert lines[0].startswith("the database  active runs of every experiment  -> ")
+    assert lines[1].startswith(f"the database  params.lr = 0.1  -> {len(rows)} run")
+    assert lines[2] == "the database  ORDER BY metrics.loss.min ASC"
+    assert lines[3].startswith("    SELECT runs.run_uuid")
+    plan = run(CREATE, "--tracking-uri", uri, *flags, "--dry-run", cwd=tmp_path)
+    assert plan.returncode == 0
+    assert "the database  params.lr = 0.1  -> " in plan.stderr
+    assert "the database" not in plan.stdout
 
 
 def test_csv_holds_every_value_once_and_no_formula(uri, client, tmp_path):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 START = 1_760_000_000_000
 NUMBERS = [0.0, -1.5, 0.1, 0.25, 1e-12, 3.0, 1.797e308, 1.7976931348623157e308, -1.7976931348623157e308]
@@ -42,6 +47,11 @@ TEXTS = [
 STORED_KEYS = ["k", "K", "a b", "val/acc", "über", "x.y-z"]
 KEYS = [*STORED_KEYS, "absent", 'q"q', "it's"]
 NAMES = ["first", "First", "sec_ond", "été"]
+# What of a database a filter can ask about.
+TABLES = (
+    *("experiments", "runs", "params", "tags", "metrics", "latest_metrics"),
+    *("datasets", "inputs", "input_tags"),
+)
 STATUSES = ["FINISHED", "FAILED", "RUNNING", "KILLED"]
 
 
@@ -93,6 +103,24 @@ def copy_rows(source: sa.Engine, target: sa.Engine, names: tuple[str, ...]) -> N
 
 def _neutral(kind: sa.types.TypeEngine) -> sa.types.TypeEngine:
     return sa.Double() if isinstance(kind, sa.Float) else kind.as_generic()
+
+
+def as_the_same_files(folder: Path, names_of: dict[str, str], experiments_of: dict[str, str]) -> None:
+    """Rename the runs and experiments of an mlruns folder, and leave out points that it holds twice.
+
+    names_of: the run ids to have by those that are there; experiments_of: the same of experiments.
+    """
+    new = {**names_of, **experiments_of}
+    old_ids = re.compile("|".join(map(re.escape, sorted(new, key=len, reverse=True))).encode())
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        content = path.read_bytes()
+        if path.parent.name == "metrics" or path.parent.parent.name == "metrics":  # a database keeps a point once
+            path.write_bytes(b"".join(dict.fromkeys(content.splitlines(keepends=True))))
+        elif path.name == "meta.yaml" or path.name == "mlflow.parentRunId":
+            path.write_bytes(old_ids.sub(lambda found: new[found.group().decode()].encode(), content))
+    for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
+        if path.is_dir() and path.name in new:
+            path.rename(path.with_name(new[path.name]))
 
 
 # Filters, as text.

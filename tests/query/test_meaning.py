@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
-from mlflow import MlflowClient
+from hypothesis import given, settings
 from mlflow.utils.search_utils import SearchUtils
 
 from qualia_lab import schema
@@ -21,47 +19,7 @@ from qualia_lab.stores.sql_tables import runs as runs_table
 from qualia_lab.tables import run_tables, table_of
 from tests import servers
 from tests.conftest import running
-from tests.query.odd_runs import MLFLOW_FILTERS, MLFLOW_ORDERS, OUR_FILTERS, OUR_ORDERS, copy_rows, write_odd_runs
-from tests.stores.mlflow_oracle import MlflowOracle
-
-TABLES = (
-    *("experiments", "runs", "params", "tags", "metrics", "latest_metrics"),
-    *("datasets", "inputs", "input_tags"),
-)
-settings.register_profile("meaning", deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-
-
-class Odd:
-    """The odd runs: MLflow's client, a SQLAlchemy engine, and the tables as MLflow's client reads them."""
-
-    def __init__(self, path) -> None:
-        self.uri = f"sqlite:///{path}"
-        write_odd_runs(self.uri)
-        self.client = MlflowClient(self.uri)
-        self.experiment_ids = [one.experiment_id for one in self.client.search_experiments()]
-        self.engine = sa.create_engine(self.uri)
-        oracle = MlflowOracle(self.uri)
-        self.tables = oracle.read(oracle.runs().column("run_id").to_pylist())
-        self.history = oracle.history(self.tables.run_ids).sort_by(
-            [(name, "ascending") for name in ("run_id", "key", "step", "timestamp", "value")]
-        )
-
-    def asked(self, text: str, order_by: list[str] | None = None) -> list[str]:
-        found = self.client.search_runs(self.experiment_ids, text, order_by=order_by or None)
-        return [run.info.run_id for run in found]
-
-    def read_history(self, run_ids: list[str], keys: list[str]) -> list[pa.RecordBatch]:
-        """In small batches, so that histories begin in one and end in another."""
-        is_asked = pc.and_(
-            pc.is_in(self.history.column("run_id"), pa.array(run_ids)),
-            pc.is_in(self.history.column("key"), pa.array(keys)),
-        )
-        return self.history.filter(is_asked).to_batches(max_chunksize=3)
-
-
-@pytest.fixture(scope="module")
-def odd(tmp_path_factory) -> Odd:
-    return Odd(tmp_path_factory.mktemp("odd") / "mlflow.db")
+from tests.query.odd_runs import MLFLOW_FILTERS, MLFLOW_ORDERS, OUR_FILTERS, OUR_ORDERS, TABLES, copy_rows
 
 
 def columns_of(engine: sa.Engine) -> frozenset[str]:
@@ -76,7 +34,7 @@ def in_sql(engine: sa.Engine, has: frozenset[str], query: Query) -> list[str]:
         return list(connection.execute(select).scalars())
 
 
-def in_tables(odd: Odd, text: str, order_by: list[str]) -> list[str]:
+def in_tables(odd, text: str, order_by: list[str]) -> list[str]:
     return select_runs(parse_filter(text), parse_order_by(order_by), odd.tables, odd.read_history)
 
 

@@ -1,0 +1,52 @@
+"""A query of a database, explained: the filter it stands for, the SQL that is sent, and how many runs are left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from qualia_lab.query import parse_filter, parse_order_by
+from qualia_lab.query.conditions import conjuncts
+from qualia_lab.query.explanation import Explanation, Part, choice_part, order_parts
+from qualia_lab.query.write import filter_text
+from qualia_lab.stores.sql_query import select_matching
+from qualia_lab.stores.sql_tables import runs, runs_select
+
+if TYPE_CHECKING:
+    from qualia_lab.selection import Query
+    from qualia_lab.stores.sql_connection import SqlConnection
+
+
+def explain_sql(database: SqlConnection, query: Query) -> Explanation:
+    """The parts and the SQL of a query. Raises FilterError."""
+    condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
+    parts = [choice_part(query, "database", _count(database, replace(query, filter="", order_by=())))]
+    if condition is not None:
+        *others, last = conjuncts(condition)
+        parts += [Part("database", filter_text(part)) for part in others]
+        parts.append(Part("database", filter_text(last), _count(database, replace(query, order_by=()))))
+    select = select_matching(runs_select(), query, dialect_name=database.sql.dialect.name, has=database.has)
+    if query.limit is not None:
+        select = select.limit(query.limit)
+    return Explanation((*parts, *order_parts(orders, query.limit, "database")), sql_text(select, database.sql.dialect))
+
+
+def sql_text(select: sa.Select[Any], dialect: sa.Dialect) -> str:
+    """The statement with its values in it, to be read or pasted into the database's own shell; it is never run."""
+    # Named parameters: with those of a driver every `%` of a text would be doubled.
+    shown: sa.Dialect = type(dialect)(paramstyle="named")  # type: ignore[call-arg]
+    try:
+        return str(select.compile(dialect=shown, compile_kwargs={"literal_binds": True}))
+    except sa.exc.CompileError:  # a value that has no spelling in SQL
+        compiled = select.compile(dialect=shown)
+        return f"{compiled}\n-- {compiled.params}"
+
+
+def _count(database: SqlConnection, query: Query) -> int:
+    select = select_matching(
+        sa.select(runs.c.run_uuid), query, dialect_name=database.sql.dialect.name, has=database.has
+    )
+    ((count,),) = database.fetch(sa.select(sa.func.count()).select_from(select.order_by(None).subquery()))
+    return int(count)
