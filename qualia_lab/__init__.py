@@ -18,6 +18,7 @@ _HOMES = {
     "Selection": "qualia_lab.selection",
     "load_runs": "qualia_lab.runs",
     "mlflow_client": "qualia_lab.client",
+    "open_engine": "qualia_lab.engines.open",
     "open_store": "qualia_lab.stores.open",
 }
 
@@ -29,11 +30,13 @@ __all__ = [
     "Selection",
     "load_runs",
     "mlflow_client",
+    "open_engine",
     "open_store",
 ]
 
 if TYPE_CHECKING:
     from qualia_lab.client import mlflow_client
+    from qualia_lab.engines.open import open_engine
     from qualia_lab.errors import QualiaLabError
     from qualia_lab.explorer import ArtifactExplorer
     from qualia_lab.generator import NotebookGenerator

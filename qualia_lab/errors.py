@@ -20,7 +20,8 @@ QualiaLabError                    1
 │   ├── ExecutionFailed          33   a cell raised, hung or killed the kernel
 │   └── ExportFailed             34
 ├── SharingError                 40
-└── ExtraMissing                 50   an optional dependency is not installed
+├── ExtraMissing                 50   an optional dependency is not installed
+└── EngineError                  60   an engine could not be opened, or could not compute
 """
 
 from __future__ import annotations
@@ -170,3 +171,9 @@ class ExtraMissing(QualiaLabError):
     """An optional dependency is needed for this and is not installed."""
 
     exit_code = 50
+
+
+class EngineError(QualiaLabError):
+    """An engine (DuckDB, Spark) could not be opened for what was asked, or could not compute it."""
+
+    exit_code = 60

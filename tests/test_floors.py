@@ -17,8 +17,8 @@ import qualia_lab
 ROOT = Path(__file__).resolve().parents[1]
 
 HEAVY = {
-    "IPython", "bleach", "matplotlib", "mlflow", "nbclient", "nbconvert", "nbformat", "numpy", "pandas", "plotly",
-    "pyarrow", "rich", "scipy", "sklearn", "sqlalchemy",
+    "IPython", "bleach", "duckdb", "matplotlib", "mlflow", "nbclient", "nbconvert", "nbformat", "numpy", "pandas", "plotly",
+    "pyarrow", "pyspark", "rich", "scipy", "sklearn", "sqlalchemy",
 }  # fmt: skip
 # An Arrow table is what floors hand to each other; a notebook's file needs no library to be read.
 ARROW = {"numpy", "pyarrow"}
@@ -40,6 +40,7 @@ def test_the_public_names_are_exactly_these():
         "Selection",
         "load_runs",
         "mlflow_client",
+        "open_engine",
         "open_store",
     ]
 

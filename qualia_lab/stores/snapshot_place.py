@@ -83,6 +83,13 @@ class SnapshotPlace:
         self._remote = remote
         self._redact = uri.redact
 
+    def address(self) -> tuple[str, Any]:
+        """What stands before the names of its files for other programs, and fsspec's filesystem where it is a URL."""
+        if self._folder is not None:
+            return self._root, None
+        filesystem = self._filesystem.handler.fs
+        return filesystem.unstrip_protocol(self._root), filesystem
+
     def read_bytes(self, name: str) -> bytes:
         """All of one file."""
         with self.open(name) as file:

@@ -1,0 +1,93 @@
+"""DuckDB in this process: the engine of one machine."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.errors import EngineError, ExtraMissing
+from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+# What it may hold in memory; what is more lies in a temporary folder meanwhile.
+MEMORY = "1GB"
+
+_ARGUMENT = re.compile(r"(?<!:):([a-z_]+)")
+
+
+class DuckDB:
+    """See Connection. filesystem: fsspec's, for files that are not on this machine."""
+
+    name = "DuckDB"
+
+    def __init__(self, filesystem: Any = None) -> None:
+        try:
+            import duckdb
+        except ImportError as error:
+            raise ExtraMissing(
+                "To aggregate with DuckDB, duckdb is needed and is not installed.",
+                "Install it: pip install 'qualia-lab[engine]'",
+            ) from error
+        self._spill = tempfile.TemporaryDirectory(prefix="qualia-")
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": MEMORY,
+                "temp_directory": self._spill.name,
+                "preserve_insertion_order": "false",
+                "python_enable_replacements": "false",  # a name in SQL is never a variable of some Python frame
+                "autoinstall_known_extensions": "false",  # nothing is fetched from anywhere
+            },
+        )
+        if filesystem is not None:
+            self._connection.register_filesystem(filesystem)
+
+    def add_files(self, name: str, files: Sequence[str], columns: pa.Schema) -> str:
+        """See Connection."""
+        if not files:
+            from qualia_lab.tables import table_of
+
+            return self.add_table(name, table_of(columns, []))
+        listed = ", ".join(_text(file) for file in files)
+        return self.add_view(name, f"SELECT {', '.join(columns.names)} FROM read_parquet([{listed}])")
+
+    def add_table(self, name: str, table: pa.Table) -> str:
+        """See Connection."""
+        self._connection.register(name, table)
+        return name
+
+    def add_view(self, name: str, sql: str) -> str:
+        """See Connection."""
+        self._run(f"CREATE VIEW {name} AS {sql}", {})
+        return name
+
+    def query(self, sql: str, arguments: Mapping[str, Any], columns: pa.Schema) -> pa.Table:
+        """See Connection."""
+        found = self._run(_ARGUMENT.sub(r"$\1", sql), arguments)
+        return found.to_arrow_table().select(columns.names).cast(columns)
+
+    def close(self) -> None:
+        """See Connection."""
+        self._connection.close()
+        self._spill.cleanup()
+
+    def _run(self, sql: str, arguments: Mapping[str, Any]) -> Any:
+        import duckdb
+
+        try:
+            return self._connection.sql(sql, params=dict(arguments) or None)
+        except duckdb.Error as error:
+            raise EngineError(
+                f"DuckDB could not do this: {one_line(str(error), 300)}.",
+                "If files of the snapshot are gone, write it anew.",
+            ) from error
+
+
+def _text(value: str) -> str:
+    """A text as SQL's literal; only for the names of files, since a view takes no arguments."""
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,419 @@
+"""DuckDB and Spark agree on every aggregate, and both with what Python computes from the store's own reads."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from statistics import fmean
+
+import numpy as np
+import pytest
+
+from qualia_lab import Query, open_store
+from qualia_lab.engines.engine import Engine
+from qualia_lab.engines.open import open_engine
+from qualia_lab.errors import EngineError
+
+METRIC, PARAM = "k", "K"
+BUCKETS = 3
+QUESTIONS = {
+    "experiments": lambda engine: engine.experiments(),
+    "statuses": lambda engine: engine.statuses(),
+    "params": lambda engine: engine.params(),
+    "metrics": lambda engine: engine.metrics(),
+    "metric_statistics": lambda engine: engine.metric_statistics(METRIC),
+    "top_runs": lambda engine: engine.top_runs(METRIC, 7, statistic="mean", greater_is_better=False),
+    "params_of": lambda engine: engine.params_of(engine.run_of_each_experiment()),
+    "param_values": lambda engine: engine.param_values(METRIC, PARAM, 9),
+    "param_ranges": lambda engine: engine.param_ranges(METRIC, PARAM, 3),
+    "band": lambda engine: engine.band(METRIC, BUCKETS),
+    "bands_by_param": lambda engine: engine.bands_by_param(METRIC, PARAM, 4, BUCKETS),
+    "best_so_far": lambda engine: engine.best_so_far(METRIC),
+    "run_of_each_experiment": lambda engine: engine.run_of_each_experiment(),
+    "take_inventory": lambda engine: engine.take_inventory(("a", "b")),
+}
+
+
+@pytest.fixture(scope="module")
+def duckdb(odd_snapshot):
+    engine = open_engine(odd_snapshot)
+    yield engine
+    engine.close()
+
+
+def test_every_aggregate_is_asked_here():
+    public = {name for name in vars(Engine) if not name.startswith("_")}
+    assert public - {"close"} == QUESTIONS.keys()
+
+
+# --- The reference ---------------------------------------------------------------------------------------------------
+
+
+class Reference:
+    """The same numbers by Python alone, from what the store reads."""
+
+    def __init__(self, uri):
+        store = open_store(uri)
+        self.runs = {row["run_id"]: row for row in store.read_runs(Query()).to_pylist()}
+        tables = store.read(list(self.runs))
+        self.names = {row["experiment_id"]: row["name"] for row in tables.experiments.to_pylist()}
+        self.logged = defaultdict(dict)
+        for row in tables.params.to_pylist():
+            self.logged[row["key"]][row["run_id"]] = row["value"]
+        self.latest = defaultdict(dict)
+        self.latest_step = defaultdict(dict)
+        for row in tables.metrics.to_pylist():
+            self.latest[row["key"]][row["run_id"]] = real(row["value"])
+            self.latest_step[row["key"]][row["run_id"]] = row["step"]
+        self.points = defaultdict(lambda: defaultdict(list))
+        for batch in store.read_metric_history(list(self.runs)):
+            for row in batch.to_pylist():
+                self.points[row["key"]][row["run_id"]].append((row["step"], row["timestamp"], real(row["value"])))
+
+    def experiments(self):
+        rows = []
+        for id_, name in self.names.items():
+            runs = [run for run in self.runs.values() if run["experiment_id"] == id_]
+            moments = [moment for run in runs for moment in (run["start_time"], run["end_time"]) if moment is not None]
+            rows.append({"experiment_id": id_, "name": name, "runs": len(runs), "last_activity": max(moments)})
+        return sorted(rows, key=lambda row: (-row["last_activity"], row["experiment_id"]))
+
+    def statuses(self):
+        starts = defaultdict(list)
+        for run in self.runs.values():
+            starts[run["status"]].append(run["start_time"])
+        rows = [
+            {"status": status, "runs": len(found), "first_start": min(found), "last_start": max(found)}
+            for status, found in starts.items()
+        ]
+        return sorted(rows, key=lambda row: (-row["runs"], row["status"]))
+
+    def params(self):
+        return [
+            {"key": key, "runs": len(found), "different": len(set(found.values()))}
+            for key, found in sorted(self.logged.items())
+        ]
+
+    def metrics(self):
+        rows = []
+        for key, found in sorted(self.latest.items()):
+            steps = list(self.latest_step[key].values())
+            points = [value for of_run in self.points[key].values() for *_, value in of_run]
+            rows.append(
+                {
+                    "key": key,
+                    "runs": len(found),
+                    "different": len(set(map(str, found.values()))),
+                    "last_step": max(steps),
+                    "stepped": sum(step != 0 for step in steps),
+                    **spread(found.values()),
+                    "points": len(points),
+                    "not_finite": len(points) - len(finite(points)),
+                }
+            )
+        return rows
+
+    def metric_statistics(self):
+        rows = []
+        for run_id in sorted(self.latest[METRIC]):
+            points = sorted(self.points[METRIC][run_id], key=lambda point: (*point[:2], math.isnan(point[2]), point[2]))
+            kept = [(value, step) for step, _, value in points if math.isfinite(value)]
+            values = [value for value, _ in kept]
+            rows.append(
+                {
+                    "run_id": run_id,
+                    "points": len(points),
+                    "not_finite": len(points) - len(kept),
+                    "first": points[0][2],
+                    "last": self.latest[METRIC][run_id],
+                    "lowest": min(values, default=None),
+                    "lowest_step": min(kept)[1] if kept else None,
+                    "highest": max(values, default=None),
+                    "highest_step": min((-value, step) for value, step in kept)[1] if kept else None,
+                    "mean": fmean(values) if values else None,
+                }
+            )
+        return rows
+
+    def top_runs(self):
+        rows = sorted(self.metric_statistics(), key=lambda row: (row["mean"] is None, row["mean"] or 0, row["run_id"]))
+        names = ("run_id", "run_name", "experiment_id", "status", "start_time")
+        return [{name: self.runs[row["run_id"]][name] for name in names} | row for row in rows[:7]]
+
+    def params_of(self):
+        wanted = self.run_of_each_experiment()
+        rows = [
+            {"run_id": run_id, "key": key, "value": found[run_id]}
+            for key, found in self.logged.items()
+            for run_id in wanted
+            if run_id in found
+        ]
+        return sorted(rows, key=lambda row: (row["run_id"], row["key"]))
+
+    def run_of_each_experiment(self):
+        return sorted(
+            min(run_id for run_id, run in self.runs.items() if run["experiment_id"] == id_) for id_ in self.names
+        )
+
+    def param_values(self):
+        groups = defaultdict(list)
+        for run_id, value in self.logged[PARAM].items():
+            if run_id in self.latest[METRIC]:
+                groups[value].append(self.latest[METRIC][run_id])
+        rows = [{"value": value, "runs": len(found), **spread(found)} for value, found in groups.items()]
+        return sorted(rows, key=lambda row: (-row["runs"], row["value"].encode()))[:9]
+
+    def param_ranges(self):
+        numbers = []
+        for run_id, text in self.logged[PARAM].items():
+            if run_id in self.latest[METRIC] and set(text) <= set("0123456789.eE+-"):
+                try:
+                    number = float(text)
+                except ValueError:
+                    continue
+                if math.isfinite(number):
+                    numbers.append((number, run_id))
+        rows = []
+        for place, part in enumerate(np.array_split(np.arange(len(numbers)), 3), start=1):
+            some = [sorted(numbers)[index] for index in part]
+            values = [self.latest[METRIC][run_id] for _, run_id in some]
+            head = {"place": place, "first_param": some[0][0], "last_param": some[-1][0], "runs": len(some)}
+            rows.append({**head, **spread(values)})
+        return rows
+
+    def band(self, run_ids=None):
+        points = self.points[METRIC]
+        steps = [step for of_run in points.values() for step, *_ in of_run]
+        low, high = min(steps), max(steps)
+        placed = defaultdict(lambda: defaultdict(list))
+        for run_id, of_run in points.items():
+            if run_ids is None or run_id in run_ids:
+                for step, _, value in of_run:
+                    placed[math.floor((step - low) * BUCKETS / (high - low + 1))][run_id].append((step, value))
+        rows = []
+        for _, of_runs in sorted(placed.items()):
+            every = [point for found in of_runs.values() for point in found]
+            kept = [finite([value for _, value in found]) for found in of_runs.values()]
+            rows.append(
+                {
+                    "first_step": min(step for step, _ in every),
+                    "last_step": max(step for step, _ in every),
+                    "points": len(every),
+                    "not_finite": len(every) - sum(map(len, kept)),
+                    **spread([fmean(values) for values in kept if values]),
+                }
+            )
+        return rows
+
+    def bands_by_param(self):
+        groups = {run_id: value for run_id, value in self.logged[PARAM].items() if run_id in self.points[METRIC]}
+        frequent = sorted(Counter(groups.values()).items(), key=lambda item: (-item[1], item[0].encode()))[:4]
+        return [
+            {"value": value, "runs": runs, **row}
+            for value, runs in frequent
+            for row in self.band({run_id for run_id, one in groups.items() if one == value})
+        ]
+
+    def best_so_far(self):
+        rows, best = [], -math.inf
+        with_metric = [run for run in self.runs.values() if run["run_id"] in self.latest[METRIC]]
+        ordered = sorted(with_metric, key=lambda run: (run["start_time"], run["run_id"]))
+        for place, run in enumerate(ordered, start=1):
+            value = self.latest[METRIC][run["run_id"]]
+            if math.isfinite(value) and value > best:
+                best = value
+                names = ("run_id", "run_name", "start_time")
+                rows.append({"place": place, **{name: run[name] for name in names}, "value": value})
+        return rows
+
+
+def real(value):
+    if value is None:
+        return math.nan
+    return math.copysign(math.inf, value) if abs(value) >= 1.79e308 else value
+
+
+def finite(values):
+    return [value for value in values if math.isfinite(value)]
+
+
+def spread(values):
+    kept = finite(values)
+    if not kept:
+        return {"n": 0, **dict.fromkeys(("lowest", "q1", "median", "q3", "highest", "mean"))}
+    q1, median, q3 = np.quantile(kept, (0.25, 0.5, 0.75)).tolist()
+    return {
+        "n": len(kept),
+        "lowest": min(kept),
+        "q1": q1,
+        "median": median,
+        "q3": q3,
+        "highest": max(kept),
+        "mean": fmean(kept),
+    }
+
+
+@pytest.fixture(scope="module")
+def reference(odd_snapshot):
+    return Reference(odd_snapshot)
+
+
+def assert_same(got, wanted):
+    """The same rows in the same order; doubles but for the last digits, NaN being itself."""
+    assert len(got) == len(wanted)
+    for one, other in zip(got, wanted, strict=True):
+        if not isinstance(one, dict):
+            assert one == other
+            continue
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            if isinstance(value, float) and isinstance(other[name], float):
+                assert value == pytest.approx(other[name], rel=1e-12, abs=1e-15, nan_ok=True), name
+            else:
+                assert value == other[name], name
+
+
+TABLES = [name for name in QUESTIONS if name != "take_inventory"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_duckdb_computes_what_python_computes_from_the_store(name, duckdb, reference):
+    assert_same(rows(QUESTIONS[name](duckdb)), getattr(reference, name)())
+
+
+def rows(answer):
+    return answer.to_pylist() if hasattr(answer, "to_pylist") else answer
+
+
+@pytest.mark.slow
+def test_spark_gives_what_duckdb_gives(odd_snapshot, duckdb, spark):
+    engine = open_engine(odd_snapshot, "spark")
+    for name, ask in QUESTIONS.items():
+        mine, its = ask(duckdb), ask(engine)
+        if name == "take_inventory":
+            assert mine == its
+            continue
+        assert_same(rows(its), rows(mine))
+        if hasattr(mine, "schema"):
+            assert its.schema.equals(mine.schema), name
+    engine.close()
+
+
+@pytest.mark.slow
+def test_spark_connect_gives_what_duckdb_gives(odd_snapshot, spark):
+    some = ["experiments", "metrics", "top_runs", "params_of", "bands_by_param"]
+    words = {"filter": "metrics.k.max > 0 OR params.K = 'abc'", "experiments": ["odd"]}
+    here, there = open_engine(odd_snapshot, **words), open_engine(odd_snapshot, spark, **words)
+    assert 0 < here.run_count < 30
+    for name in some:
+        assert_same(rows(QUESTIONS[name](there)), rows(QUESTIONS[name](here)))
+    there.close()
+    here.close()
+
+
+def test_a_filter_means_what_it_means_everywhere(odd_snapshot):
+    text = "metrics.k > 0 AND status != 'RUNNING'"
+    store = open_store(odd_snapshot)
+    wanted = set(store.read_runs(Query(filter=text)).column("run_id").to_pylist())
+    engine = open_engine(odd_snapshot, filter=text)
+    assert engine.run_count == len(wanted) > 0
+    assert set(engine.metric_statistics("k").column("run_id").to_pylist()) == wanted
+    engine.close()
+
+
+def test_runs_that_are_named_are_those_that_are_asked(odd_snapshot):
+    run_ids = open_store(odd_snapshot).read_runs(Query(view="deleted")).column("run_id").to_pylist()
+    engine = open_engine(odd_snapshot, run_ids=[*run_ids, "gone"])
+    assert engine.run_count == len(run_ids) == 2
+    assert engine.take_inventory((*run_ids, "gone")).missing == 1
+    engine.close()
+
+
+def test_a_metric_that_no_run_has_gives_tables_without_rows(duckdb):
+    nothing = "'; DROP VIEW runs; --"
+    for table in (duckdb.metric_statistics(nothing), duckdb.band(nothing), duckdb.bands_by_param(nothing, nothing)):
+        assert table.num_rows == 0
+    assert duckdb.param_values(METRIC, nothing).num_rows == 0
+    assert duckdb.experiments().num_rows == 2
+
+
+def test_numbers_too_large_to_be_summed_have_a_mean_and_quartiles(tmp_path):
+    import pyarrow as pa
+
+    from qualia_lab import schema
+    from qualia_lab.tables import run_tables, table_of
+
+    values = {"a": 1.7e308, "b": 1.6e308, "c": -1.7e308}
+    runs = [
+        {"run_id": run_id, "experiment_id": "1", "status": "FINISHED", "lifecycle_stage": "active"} for run_id in values
+    ]
+    metrics = [
+        {"run_id": run_id, "key": "m", "value": value, "step": 0, "timestamp": 0} for run_id, value in values.items()
+    ]
+    experiments = [{"experiment_id": "1", "name": "one", "lifecycle_stage": "active"}]
+    tables = run_tables(
+        runs=table_of(schema.RUNS, runs),
+        metrics=table_of(schema.METRICS, metrics),
+        experiments=table_of(schema.EXPERIMENTS, experiments),
+    )
+
+    class Store:
+        def read_metric_history(self, run_ids):
+            return [pa.RecordBatch.from_pylist(metrics, schema.METRIC_HISTORY)]
+
+    from qualia_lab.stores.snapshot import write_snapshot
+
+    write_snapshot(tmp_path, Store(), tables, source_uri="sqlite:///x.db")
+    engine = open_engine(tmp_path)
+    [row] = engine.metrics().to_pylist()
+    assert row["mean"] == pytest.approx(1.6e308 / 3)
+    assert (row["q1"], row["median"], row["q3"]) == pytest.approx((-0.05e308, 1.6e308, 1.65e308))
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "engine", "said"),
+    [
+        ("x", "oracle", "No engine is called oracle"),
+        ("x", "sc://host:15002/;token=abc", "holds a secret"),
+        ("x", "spark://user:word@host:7077", "holds a secret"),
+    ],
+)
+def test_what_is_no_engine_is_said(snapshot, engine, said):
+    with pytest.raises(EngineError, match=said) as raised:
+        open_engine(snapshot, engine)
+    assert "abc" not in str(raised.value)
+
+
+def test_without_java_spark_says_so(odd_snapshot):
+    code = f"from qualia_lab.engines.open import open_engine; open_engine({odd_snapshot!r}, 'local[1]')"
+    environment = {**os.environ, "JAVA_HOME": "/nowhere"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "Spark needs Java 17 or newer, and there is none on this machine." in done.stderr
+
+
+@pytest.mark.parametrize(("guest", "engine", "extra"), [("duckdb", "duckdb", "engine"), ("pyspark", "spark", "spark")])
+def test_without_its_package_an_engine_says_which_extra_it_needs(odd_snapshot, guest, engine, extra):
+    code = (
+        f"import sys; sys.modules[{guest!r}] = None\n"
+        "from qualia_lab.engines.open import open_engine\n"
+        f"open_engine({odd_snapshot!r}, {engine!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ExtraMissing: To aggregate with" in done.stderr
+    assert f"pip install 'qualia-lab[{extra}]'" in done.stderr
+
+
+def test_a_file_of_the_snapshot_that_is_gone_is_said(odd_snapshot, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(odd_snapshot.removeprefix("snapshot:"), copy)
+    engine = open_engine(copy)
+    for file in (copy / "parts").glob("*.parquet"):
+        file.unlink()
+    with pytest.raises(EngineError, match="DuckDB could not do this"):
+        engine.band(METRIC)
+    engine.close()
