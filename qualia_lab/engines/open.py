@@ -60,6 +60,9 @@ def open_engine(
         found = store.read_runs(Query(experiment_ids=tuple(ids), filter=filter)).column("run_id")
         wanted = column(found.to_pylist(), schema.STRING)
     root, filesystem = place.address()
+    if filesystem is None:
+        for file in manifest.files():  # it is no link to another file of this machine, whoever wrote the manifest
+            place.open(file.file).close()
     return Engine(_connect(engine, filesystem), manifest, root, experiment_ids=ids, run_ids=wanted)
 
 

@@ -85,10 +85,9 @@ class SnapshotPlace:
 
     def address(self) -> tuple[str, Any]:
         """What stands before the names of its files for other programs, and fsspec's filesystem where it is a URL."""
-        if self._folder is not None:
+        if self._remote is None:
             return self._root, None
-        filesystem = self._filesystem.handler.fs
-        return filesystem.unstrip_protocol(self._root), filesystem
+        return self._remote.unstrip_protocol(self._root), self._remote
 
     def read_bytes(self, name: str) -> bytes:
         """All of one file."""

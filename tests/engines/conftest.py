@@ -23,7 +23,8 @@ def odd_snapshot(tmp_path_factory):
     store = open_store(uri)
     for run_id in store.read_runs(Query(limit=2)).column("run_id").to_pylist():
         MlflowClient(uri).delete_run(run_id)
-    update_snapshot(store, open_place(folder / "snapshot"), Query(view="all"), choice={})
+    listed = store.read_runs(Query(view="all"))
+    update_snapshot(store, open_place(folder / "snapshot"), listed, old=None, choice={})
     return f"snapshot:{folder / 'snapshot'}"
 
 

@@ -16,7 +16,7 @@ import pytest
 from qualia_lab import Query, open_store
 from qualia_lab.engines.engine import Engine
 from qualia_lab.engines.open import open_engine
-from qualia_lab.errors import EngineError
+from qualia_lab.errors import EngineError, StoreUnreadable
 
 METRIC, PARAM = "k", "K"
 BUCKETS = 3
@@ -412,6 +412,11 @@ def test_a_file_of_the_snapshot_that_is_gone_is_said(odd_snapshot, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(odd_snapshot.removeprefix("snapshot:"), copy)
     engine = open_engine(copy)
+    for file in (copy / "parts").glob("*.parquet"):
+        file.rename(tmp_path / file.name)
+        file.symlink_to(tmp_path / file.name)
+    with pytest.raises(StoreUnreadable, match="is no file but a link"):
+        open_engine(copy)
     for file in (copy / "parts").glob("*.parquet"):
         file.unlink()
     with pytest.raises(EngineError, match="DuckDB could not do this"):
