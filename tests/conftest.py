@@ -5,10 +5,13 @@ What a machine does not have is skipped with a sentence; with CI=true it is a fa
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -26,6 +29,9 @@ hypothesis.settings.load_profile("here")
 
 os.environ.update(servers.QUIET)
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow's client is the oracle of file stores too
+# What is kept of servers: never in the real home, and nothing of another time.
+os.environ["QUALIA_LAB_CACHE"] = tempfile.mkdtemp(prefix="qualia-lab-tests-")
+atexit.register(shutil.rmtree, os.environ["QUALIA_LAB_CACHE"], ignore_errors=True)
 for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
     os.environ.pop(name, None)
 

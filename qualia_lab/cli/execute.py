@@ -22,6 +22,7 @@ from qualia_lab.cli import options
 @click.option("--tracking-uri", metavar="URI", help="Where its runs are now. Default: where the notebook says.")
 @options.timeout
 @options.to
+@options.no_cache
 @options.debug
 def command(notebook: Path, tracking_uri: str | None, timeout: float, formats: tuple[str, ...]) -> None:
     """Run the cells of NOTEBOOK on its runs as they are now; the outputs go into the same file."""

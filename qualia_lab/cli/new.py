@@ -50,6 +50,7 @@ MANY = 200
 @click.option("--dry-run", is_flag=True, help="Show the cells, and what is left out and why; write nothing.")
 @click.option("--force", is_flag=True, help="Replace an output that is already there.")
 @click.option("--yes", is_flag=True, help=f"Do not ask, not even past {MANY} runs; with no other flag: all runs.")
+@options.no_cache
 @options.debug
 def command(
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
+_CACHE = "QUALIA_LAB_CACHE"
 STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", "SCHEDULED")
 FORMATS = ("html",)
 
@@ -21,6 +23,14 @@ FORMATS = ("html",)
 def _debug(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
         console.debug()
+
+
+def _no_cache(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    """For as long as the command runs, what QUALIA_LAB_CACHE=off says."""
+    before = os.environ.get(_CACHE)
+    if wanted:
+        os.environ[_CACHE] = "off"
+        context.call_on_close(lambda: os.environ.pop(_CACHE) if before is None else os.environ.update({_CACHE: before}))
 
 
 tracking_uri = click.option(
@@ -31,6 +41,13 @@ tracking_uri = click.option(
 )
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, callback=_debug, is_eager=True, help="Show the traceback of an error."
+)
+no_cache = click.option(
+    "--no-cache",
+    is_flag=True,
+    expose_value=False,
+    callback=_no_cache,
+    help="Read histories from the server, also those kept on this machine; keep none.",
 )
 timeout = click.option(
     "--timeout",

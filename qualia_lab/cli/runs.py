@@ -42,6 +42,7 @@ def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
 @click.option("--params", multiple=True, callback=_keys, metavar="KEY,…", help="These params as columns.")
 @options.explain
 @options.data_format
+@options.no_cache
 @options.debug
 def command(
     *,

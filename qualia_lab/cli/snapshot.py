@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--again", is_flag=True, help="Read every run again, also those that look as they did.")
 @click.option("--force", is_flag=True, help="Replace a snapshot of another store, or of other runs.")
 @click.option("--json", "as_json", is_flag=True, help="What it holds and what was read, as JSON for programs.")
+@options.no_cache
 @options.debug
 def command(
     *,

@@ -6,16 +6,17 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from qualia_lab.errors import StoreError, StoreNotFound, StoreRefused, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
 from qualia_lab.stores.credentials import Access, find_access
-from qualia_lab.stores.parallel import within
+from qualia_lab.stores.parallel import pause, within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import urllib3
 
@@ -91,6 +92,32 @@ class RestClient:
             )
         return answer
 
+    def pages(self, method: str, path: str, question: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
+        """Every item of every page of one question; an item that is no object is left out. Raises as `ask` does.
+
+        Raises StoreUnreadable when a server names the same page twice, which would never end.
+        """
+        seen: set[str] = set()
+        token = ""
+        while True:
+            asked = {**question, "page_token": token} if token else question
+            if method == "GET":
+                answer = self.ask("GET", path, parameters=list(asked.items()))
+            else:
+                answer = self.ask(method, path, body=asked)
+            items = answer.get(field) or []
+            if not isinstance(items, list):
+                raise StoreUnreadable(f"{self.uri.safe} gave something else than a list of {field}.", "Is it MLflow's?")
+            yield from (item for item in items if isinstance(item, dict))
+            token = answer.get("next_page_token") or ""
+            if not token:
+                return
+            if token in seen:
+                raise StoreUnreadable(
+                    f"{self.uri.safe} gives the same page of {field} again and again.", "Look at the server's log."
+                )
+            seen.add(token)
+
     def fetch(
         self,
         method: str,
@@ -107,24 +134,24 @@ class RestClient:
         deadline = time.monotonic() + min(seconds or self.seconds, self.seconds)
         wait = _FIRST_WAIT
         for attempt in range(1, _ATTEMPTS + 1):
+            pause(0)  # where a thread ends whose answer nobody waits for any more
             try:
                 status, headers, data = within(
                     max(deadline - time.monotonic(), 0.05),
                     lambda: self._answer(question, deadline),
                 )
             except _NoAnswer as error:
-                failure, final = str(error), error.final
-                pause = wait
+                failure, final, rest = str(error), error.final, wait
             except TimeoutError:
-                failure, final, pause = "it did not answer in time", True, wait
+                failure, final, rest = "it did not answer in time", True, wait
             else:
                 if status not in _TRY_AGAIN:
                     return self._accepted(path, status, headers, data, limit if whole else None)
                 failure, final = f"it answers {status}", False
-                pause = _retry_after(headers) or wait
-            if final or attempt == _ATTEMPTS or time.monotonic() + pause >= deadline:
+                rest = max(_retry_after(headers), wait)
+            if final or attempt == _ATTEMPTS or time.monotonic() + rest >= deadline:
                 break
-            time.sleep(pause)
+            pause(rest)
             wait *= 2
         raise StoreUnreachable(
             f"The tracking server {self.uri.safe} could not be reached: {failure}.",
@@ -177,6 +204,8 @@ class RestClient:
             raise _NoAnswer("it accepts no connection") from None
         except urllib3.exceptions.ConnectTimeoutError:
             raise _NoAnswer("no connection could be made in time") from None
+        except urllib3.exceptions.ReadTimeoutError:
+            raise _NoAnswer("it did not answer in time", final=True) from None
         except (HTTPError, OSError):
             raise _NoAnswer("the connection broke off") from None
 
@@ -289,10 +318,15 @@ def _through_proxy(base: str, options: dict[str, Any]) -> urllib3.PoolManager | 
     return urllib3.ProxyManager(f"{scheme or 'http'}://{host}", proxy_headers=headers, **options)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a server asks to wait; its other form, a date, is too rare to be read."""
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """The seconds that a server asks to wait, in so many words or by a date (RFC 9110, 10.2.3); 0 where it does not."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _mlflow_error(data: bytes) -> tuple[str, str]:

@@ -8,10 +8,14 @@ import gzip
 import http.server
 import json
 import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
+from email.utils import formatdate
 
 import pytest
 
@@ -24,6 +28,7 @@ from qualia_lab.errors import (
 )
 from qualia_lab.selection import Query
 from qualia_lab.stores import http as http_store
+from qualia_lab.stores import http_history
 from qualia_lab.stores.credentials import find_access
 from qualia_lab.stores.http import HttpStore
 from qualia_lab.stores.open import open_store
@@ -66,15 +71,20 @@ def test_a_history_beyond_the_cap_of_one_answer_is_whole(mlflow_server, monkeypa
     run_ids = store.read_runs(Query()).column("run_id").to_pylist()
     whole = [row for batch in store.read_metric_history(run_ids) for row in batch.to_pylist()]
     for cap in (50, 20, 1):  # the server's own is 25,000; a smaller one is asked for and cuts just as silently
-        monkeypatch.setattr(http_store, "_MOST_POINTS", cap)
+        monkeypatch.setattr(http_history, "_MOST_POINTS", cap)
         cut = [row for batch in open_store(mlflow_server).read_metric_history(run_ids) for row in batch.to_pylist()]
         assert sorted(map(repr, cut)) == sorted(map(repr, whole))
 
 
 def test_small_pages_and_portions_give_the_same(mlflow_server, monkeypatch):
     everything = open_store(mlflow_server).read_runs(Query(view="all"))
-    for name in ("_PAGE", "_EXPERIMENTS_PER_QUESTION", "_RUNS_PER_QUESTION"):
-        monkeypatch.setattr(http_store, name, 2)
+    for module, name in [
+        (http_store, "_PAGE"),
+        (http_store, "_EXPERIMENTS_PER_QUESTION"),
+        (http_store, "_RUNS_PER_QUESTION"),
+        (http_history, "_RUNS_PER_QUESTION"),
+    ]:
+        monkeypatch.setattr(module, name, 2)
     store = open_store(mlflow_server)
     assert store.read_runs(Query(view="all")).equals(everything)
     assert store.read_runs(Query(limit=3)).num_rows == 3
@@ -255,6 +265,73 @@ def test_a_busy_server_is_asked_again():
         found = open_store(uri).read_experiments()
         assert found.column("name").to_pylist() == ["one"]
         assert len(server.questions) == 4
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "at_least"),
+    [
+        (lambda: "1", 1.0),
+        (lambda: formatdate(time.time() + 3, usegmt=True), 1.5),
+        (lambda: formatdate(time.time() - 60, usegmt=True), 0.2),
+        (lambda: "when it suits you", 0.2),
+        (lambda: "Mon, 99 Foo 20000 00:00:00 GMT", 0.2),
+    ],
+)
+def test_a_busy_server_says_how_long_to_wait_in_seconds_or_by_a_date(asked_for, at_least):
+    moments = []
+
+    def answer(it):
+        moments.append(time.monotonic())
+        if len(moments) == 1:
+            it.reply(b"", 503, Retry_After=asked_for())
+        else:
+            it.reply(json.dumps(EXPERIMENTS).encode() if "experiments" in it.path else b"{}")
+
+    with server_that(answer) as (_, uri):
+        open_store(uri).read_experiments()
+    assert at_least <= moments[1] - moments[0] < at_least + 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("answer", [silent, lambda it: it.reply(b"", 429, Retry_After=20)])
+@pytest.mark.parametrize("method", ["read_experiments()", "read_metric_history(['1' * 32, '2' * 32], ['loss', 'auc'])"])
+def test_ctrl_c_ends_a_read_within_two_seconds(answer, method):
+    """The last thread to wait is one of many that ask side by side."""
+    with server_that(answer) as (server, uri):
+        code = f"from qualia_lab.stores.open import open_store\nlist(open_store({uri!r}).{method})"
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while not server.questions and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        _, said = process.communicate(timeout=30)
+    assert time.monotonic() - start < 2
+    assert "KeyboardInterrupt" in said
+    assert process.returncode in (1, 130, -signal.SIGINT)
+
+
+def test_after_ctrl_c_in_a_notebook_nothing_more_is_asked():
+    """There the process goes on, and so would threads that page through a large store."""
+    pages = iter(range(100_000))
+
+    def answer(it):
+        time.sleep(0.05)
+        if "bulk" in it.path:
+            it.reply(b"", 404)
+        else:
+            it.reply(json.dumps({"metrics": [], "next_page_token": str(next(pages))}).encode())
+
+    with server_that(answer) as (server, uri):
+        reading = open_store(uri).read_metric_history(["1" * 32, "2" * 32], ["loss", "auc"])
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            list(reading)
+        time.sleep(0.5)
+        asked = len(server.questions)
+        time.sleep(0.5)
+        assert len(server.questions) == asked > 4
 
 
 def test_odd_values_cost_only_themselves():

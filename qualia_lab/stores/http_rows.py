@@ -1,0 +1,148 @@
+"""MLflow's JSON of experiments, runs and logged models, made into rows, whatever a server puts in place of a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.stores.rows import Fields, Rows
+from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, integer, number, status, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    Json = dict[str, Any]
+
+
+def info_of(item: Json) -> Json:
+    """The `info` of a run or logged model."""
+    info = item.get("info")
+    return info if isinstance(info, dict) else {}
+
+
+def run_id_of(run: Json) -> str:
+    """The id of a run; servers before MLflow 1.0 called it run_uuid."""
+    return str(info_of(run).get("run_id") or info_of(run).get("run_uuid") or "")
+
+
+def objects(holder: Any, *path: str) -> list[Json]:
+    """The objects of a list somewhere below, whatever is there instead."""
+    for name in path:
+        holder = holder.get(name) if isinstance(holder, dict) else None
+    return [item for item in holder if isinstance(item, dict)] if isinstance(holder, list) else []
+
+
+def data_of(run: Json, name: str) -> list[Json]:
+    """The params, metrics or tags of a run as MLflow lists them."""
+    return objects(run, "data", name)
+
+
+def last_moment(run: Json) -> tuple[str, int | None]:
+    """The experiment of a run, and its latest start or end in ms."""
+    moments = []
+    for name in ("start_time", "end_time"):
+        try:
+            moments.append(integer(info_of(run).get(name)))
+        except ValueError:
+            continue
+    return str(info_of(run).get("experiment_id")), max((time for time in moments if time is not None), default=None)
+
+
+def point_of(point: Json) -> Json | None:
+    """Step, timestamp and value of a metric; None when one of them is no number."""
+    try:
+        return {
+            "step": integer(point.get("step")) or 0,  # MLflow's JSON leaves out zeros
+            "timestamp": integer(point.get("timestamp")) or 0,
+            "value": number(point.get("value", 0.0)),
+        }
+    except ValueError:
+        return None
+
+
+def _pairs(items: Iterable[Json], subject: str, run_id: str | None, rows: Rows) -> Mapping[str, str]:
+    """{key: value} of MLflow's lists of params and tags."""
+    values = {}
+    for item in items:
+        try:
+            values[text(item.get("key")) or ""] = text(item.get("value")) or ""
+        except ValueError as error:
+            rows.problem(run_id, subject, error)
+    return values
+
+
+def experiment_row(experiment: Json, rows: Rows) -> Json:
+    """An experiment as a row of schema.EXPERIMENTS."""
+    fields = Fields(experiment, rows)
+    return {
+        "experiment_id": fields.text("experiment_id"),
+        "name": fields.text("name"),
+        "artifact_location": fields.text("artifact_location"),
+        "lifecycle_stage": fields.text("lifecycle_stage"),
+        "creation_time": fields.integer("creation_time"),
+        "last_update_time": fields.integer("last_update_time"),
+    }
+
+
+def add_experiment(experiment: Json, rows: Rows) -> None:
+    """An experiment and its tags, into the rows."""
+    row = experiment_row(experiment, rows)
+    rows.tables["experiments"].append(row)
+    tags = _pairs(objects(experiment, "tags"), "experiment tag", None, rows)
+    rows.add_values("experiment_tags", {"experiment_id": row["experiment_id"]}, tags)
+
+
+def add_run(run: Json, rows: Rows) -> None:
+    """One run, its tags, params, latest metrics and datasets, into the rows."""
+    run_id = run_id_of(run)
+    fields = Fields(info_of(run), rows, run_id)
+    tags = _pairs(data_of(run, "tags"), "tag", run_id, rows)
+    rows.tables["runs"].append(
+        {
+            "run_id": run_id,
+            "experiment_id": fields.text("experiment_id"),
+            "run_name": fields.text("run_name") or tags.get("mlflow.runName"),
+            "status": status(fields.text("status"), RUN_STATUSES),
+            "start_time": fields.integer("start_time"),
+            "end_time": fields.integer("end_time"),
+            "user_id": fields.text("user_id"),
+            "lifecycle_stage": fields.text("lifecycle_stage"),
+            "artifact_uri": fields.text("artifact_uri"),
+            "parent_run_id": tags.get("mlflow.parentRunId"),
+        }
+    )
+    rows.add_values("tags", {"run_id": run_id}, tags)
+    rows.add_values("params", {"run_id": run_id}, _pairs(data_of(run, "params"), "param", run_id, rows))
+    for metric in sorted(data_of(run, "metrics"), key=lambda metric: str(metric.get("key"))):
+        key, point = text(str(metric.get("key"))), point_of(metric)
+        if point is None:
+            rows.problem(run_id, f"metric {key}", "it is no number")
+        else:
+            rows.tables["metrics"].append({"run_id": run_id, "key": key, **point})
+    for given in objects(run, "inputs", "dataset_inputs"):
+        dataset = given.get("dataset")
+        of = Fields(dataset if isinstance(dataset, dict) else {}, rows, run_id)
+        columns = {name: of.text(name) for name in ("name", "digest", "source_type", "source", "schema", "profile")}
+        context = _pairs(objects(given, "tags"), "dataset", run_id, rows).get("mlflow.data.context")
+        rows.tables["datasets"].append({"run_id": run_id, **columns, "context": context})
+
+
+def add_models(run_id: str, run: Json, models: Mapping[str, Json], rows: Rows) -> None:
+    """The logged models of a run: those it made, and those it names among its outputs."""
+    named = {str(output.get("model_id")) for output in objects(run, "outputs", "model_outputs")}
+    for model_id, model in models.items():
+        fields = Fields(info_of(model), rows, run_id)
+        if model_id not in named and fields.text("source_run_id") != run_id:
+            continue
+        rows.tables["logged_models"].append(
+            {
+                "run_id": run_id,
+                "model_id": model_id,
+                "experiment_id": fields.text("experiment_id"),
+                "name": fields.text("name"),
+                "model_type": fields.text("model_type") or None,
+                "status": status(fields.text("status"), MODEL_STATUSES),
+                "artifact_location": fields.text("artifact_uri"),
+                "creation_time": fields.integer("creation_timestamp_ms"),
+                "last_updated_time": fields.integer("last_updated_timestamp_ms"),
+            }
+        )
