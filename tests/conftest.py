@@ -119,6 +119,16 @@ def mlflow_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def snapshot_sample(mlflow_server, tmp_path_factory) -> str:
+    """The URI of a snapshot of what that server holds, with the starts of its artifacts."""
+    from .stores.test_snapshot import snapshot
+
+    folder = tmp_path_factory.mktemp("snapshot of a server")
+    snapshot(mlflow_server, folder, artifacts=True)
+    return f"snapshot:{folder}"
+
+
+@pytest.fixture(scope="session")
 def hostile_store(shared_data, tmp_path_factory):
     """A SQLite store of the hostile corpus, and the folder where a payload that ran would leave a file."""
     folder = tmp_path_factory.mktemp("hostile")

@@ -20,6 +20,7 @@ KINDS = {
     "mariadb": "mariadb_sample",
     "mlruns": "mlruns_sample",
     "server": "mlflow_server",
+    "snapshot": "snapshot_sample",
 }
 LARGEST = 1.7976931348623157e308
 GIVEN_BY_THE_STORE = {
@@ -93,7 +94,7 @@ def notebook_of(uri: str) -> list[tuple[str, str]]:
     without = []
     for kind, source in text:
         lines = re.sub(r"(?m)^TRACKING_URI = .*$", "TRACKING_URI", source)
-        without.append((kind, re.sub(r" from `` .*? ``|--tracking-uri \S+", "", lines)))
+        without.append((kind, re.sub(r" from `` .*? ``|--tracking-uri ('[^']*'|\S+)", "", lines)))
     return without
 
 

@@ -36,7 +36,7 @@ def _no_cache(context: click.Context, _parameter: click.Parameter, wanted: bool)
 tracking_uri = click.option(
     "--tracking-uri",
     metavar="URI",
-    help="Where the runs are: sqlite:///mlflow.db, a path, postgresql://…, http://…  "
+    help="Where the runs are: sqlite:///mlflow.db, a path, postgresql://…, http://…, snapshot:PATH  "
     "Default: MLFLOW_TRACKING_URI, then mlflow.db or mlruns in this folder.",
 )
 debug = click.option(

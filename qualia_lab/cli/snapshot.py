@@ -79,7 +79,7 @@ def command(
     with console.step(f"reading {store.uri}") as outcome:
         listed = store.read_runs(_query(store, choice))
         outcome(counted(listed.num_rows, "run"))
-    with console.progress(f"writing {place.shown}", "runs read") as on_runs:
+    with console.progress("writing", "runs") as on_runs:
         update = update_snapshot(
             store, place, listed, old=old, choice=choice, artifacts=artifacts, again=again, on_runs=on_runs
         )

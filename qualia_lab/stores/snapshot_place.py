@@ -100,9 +100,11 @@ class SnapshotPlace:
 
         Somebody else's snapshot leads to no other file of this machine, and to nothing that would be waited for.
         """
-        if self._folder is not None and not stat.S_ISREG((self._folder / name).lstat().st_mode):
-            raise StoreUnreadable(f"{name} of the snapshot in {self.shown} is no file but a link.", "Copy it whole.")
         with self._reading():
+            if self._folder is not None and not stat.S_ISREG((self._folder / name).lstat().st_mode):
+                raise StoreUnreadable(
+                    f"{name} of the snapshot in {self.shown} is no file of its own.", "Copy it whole."
+                )
             return self._filesystem.open_input_file(f"{self._root}/{name}")
 
     def sizes(self) -> dict[str, int]:
@@ -182,7 +184,7 @@ class SnapshotPlace:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, StoreUnreadable):
             raise
         except Exception as error:
             raise StoreUnreachable(

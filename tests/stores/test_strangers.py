@@ -16,8 +16,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
+from qualia_lab import NotebookGenerator
+from qualia_lab.notebook.build import build_notebook
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
+
+from .test_snapshot import snapshot
 
 FOLDERS = (
     "packt-hyperparameter-tuning/mlruns",
@@ -181,3 +185,31 @@ def rows_by_run(read):
     for run_id, key, *point in read["points"]:
         ours[run_id]["points"].setdefault(key, []).append(tuple(point))
     return ours
+
+
+def test_a_snapshot_gives_the_same_notebook(place, tmp_path):
+    """But for the tracking URI and the folder it is in; the artifacts are found as they are from the store."""
+    snapshot(str(place), tmp_path / "a snapshot")
+    ours, theirs = open_store(place), open_store(f"snapshot:{tmp_path / 'a snapshot'}")
+    written, moved = (notebook_of(store) for store in (ours, theirs))
+    assert len(written) >= 15
+    assert moved == written
+    listed = ours.read_runs(Query(view="all"))
+    assert theirs.read_runs(Query(view="all")).equals(listed)
+    for run in listed.to_pylist()[:100]:
+        assert artifacts_of(theirs, run) == artifacts_of(ours, run)
+
+
+def notebook_of(store):
+    """Kind and source of each cell, without what names the store."""
+    generator = NotebookGenerator(store=store)
+    cells = build_notebook(generator.plan(generator.select()))["cells"]
+    named = re.compile(r"(?m)^TRACKING_URI = .*$| from `` .*? ``| --tracking-uri ('[^']*'|\S+)")
+    return [(cell["cell_type"], named.sub("", "".join(cell["source"]))) for cell in cells]
+
+
+def artifacts_of(store, run):
+    """Path, size and first bytes of the artifacts of a run, and what is said of their place."""
+    kept = store.artifact_place(run["run_id"], run["artifact_uri"] or "")
+    files = list(kept.list_files())
+    return [(file, kept.read_bytes(file.path, 100)) for file in files], kept.note

@@ -1,0 +1,151 @@
+"""`qualia snapshot` as a person types it, and every command on what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+
+import pexpect
+import pytest
+
+from tests.stores.test_snapshot import KILLED, content, large_store, snapshot
+
+from .command import CREATE, QUALIA, environment, run, tree
+
+
+@pytest.fixture(scope="module")
+def folder(sqlite_sample, tmp_path_factory):
+    """A folder with the sample as `mlflow.db`, a snapshot of it under a name with a space, and what was said."""
+    folder = tmp_path_factory.mktemp("somewhere")
+    (folder / "mlflow.db").symlink_to(sqlite_sample)
+    return folder, run([*QUALIA, "snapshot"], "sqlite:///mlflow.db", "my runs", cwd=folder)
+
+
+def test_it_says_what_it_wrote_and_what_to_do_next(folder):
+    folder, done = folder
+    assert (done.returncode, done.stdout) == (0, "")
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"reading sqlite:///{folder}/mlflow.db ... 15 runs"
+    assert lines[1].startswith("writing  15/15 runs  ")
+    assert lines[2].startswith("15 runs of 5 experiments, 267 metric points: ")
+    assert lines[3] == "15 read, 0 kept as they were, 0 taken out"
+    assert lines[4] == f"next: qualia new --tracking-uri 'snapshot:{folder}/my runs'"
+    words = shlex.split(lines[4].removeprefix("next: qualia "))
+    assert run(QUALIA, *words, "--yes", "--dry-run", cwd=folder.parent).returncode == 0
+
+
+def test_a_second_call_says_how_much_it_read(folder):
+    folder, _ = folder
+    done = run([*QUALIA, "snapshot"], "mlflow.db", "snapshot:my runs", "--json", cwd=folder)
+    assert done.returncode == 0
+    said = json.loads(done.stdout)
+    assert said["tracking_uri"] == f"sqlite:///{folder}/mlflow.db"
+    assert (said["runs"], said["runs_read"], said["runs_kept"], said["missing"]) == (15, 1, 14, {})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["experiments", "--csv"],
+        ["runs", "--json"],
+        ["runs", "--filter", "metrics.loss.min < 0.1 OR params.lr = '0.5'", "--order-by", "metrics.loss", "--csv"],
+        ["new", "--experiment", "churn", "--dry-run"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_every_command_shows_what_it_shows_of_the_store(words, folder):
+    folder, _ = folder
+    theirs = run(QUALIA, *words, "--tracking-uri", "mlflow.db", cwd=folder)
+    relative = run(QUALIA, *words, "--tracking-uri", "snapshot:my runs", cwd=folder)
+    assert theirs.returncode == 0
+    assert len(theirs.stdout) > 50
+    assert re.sub(r"_URI = .*", "", relative.stdout) == re.sub(r"_URI = .*", "", theirs.stdout)
+    (folder / "below").mkdir(exist_ok=True)
+    by_environment = run(QUALIA, *words, cwd=folder / "below", MLFLOW_TRACKING_URI="snapshot:../my runs")
+    assert by_environment.stdout == relative.stdout.replace("/my runs", "/below/../my runs")
+
+
+@pytest.mark.slow
+def test_a_notebook_of_a_snapshot_is_executed_and_executed_again_elsewhere(folder, tmp_path):
+    folder, _ = folder
+    before = tree(folder / "my runs")
+    words = ("--tracking-uri", "snapshot:my runs", "--experiment", "churn", "--output", tmp_path / "n.ipynb")
+    made = run(CREATE, *words, "--execute", cwd=folder)
+    assert made.returncode == 0, made.stderr
+    again = run([*QUALIA, "execute"], tmp_path / "n.ipynb", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    cells = json.loads((tmp_path / "n.ipynb").read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    assert "hello there.txt" in str(outputs), "local artifacts are shown as of the store"
+    assert tree(folder / "my runs") == before, "a snapshot is only read"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["sqlite:///nosuch.db", "out"], 4, "There is no file"),
+        (["nosuch", "out"], 4, "There is nothing at"),
+        (["mlflow.db", "mlflow.db"], 32, "it is a file"),
+        (["mlflow.db", "mlflow.db/below"], 32, "Not a directory"),
+        (["mlflow.db", "/proc/nosuch"], 32, "Cannot write /proc/nosuch"),
+        (["mlflow.db", "."], 31, "is not empty, and holds no snapshot"),
+        (["mlflow.db", "my runs", "--experiment", "churn"], 31, "was made of other runs: all there were"),
+        (["mlflow.db", "out", "--experiment", "nosuch"], 12, "nosuch"),
+        (["mlflow.db", "out", "--filter", "params.lr ="], 15, "params.lr ="),
+        (["mlflow.db", "out", "--filter", "params.lr = 'no'"], 14, "None of the 13 runs matches"),
+        (["mlflow.db", "nosuch://x/y"], 4, "Protocol not known: nosuch"),
+        (["mlflow.db"], 2, "OUT"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_is_said_and_nothing_is_made(words, code, said, folder):
+    folder, _ = folder
+    before = tree(folder)
+    done = run([*QUALIA, "snapshot"], *words, cwd=folder)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "bug" not in done.stderr
+    assert tree(folder) == before
+
+
+def test_a_query_holds_its_runs_alone(folder):
+    folder, _ = folder
+    words = ("mlflow.db", "some", "--filter", "run_name LIKE 'child%'", "--order-by", "run_name", "--limit", "2")
+    assert run([*QUALIA, "snapshot"], *words, cwd=folder).returncode == 0
+    assert "2 kept" in run([*QUALIA, "snapshot"], *words, cwd=folder).stderr
+    listed = run([*QUALIA, "runs"], "--tracking-uri", "snapshot:some", "--json", cwd=folder)
+    assert {row["run_name"] for row in json.loads(listed.stdout)} == {"child 0", "child 1"}
+    assert "some is of" in run([*QUALIA, "snapshot"], "snapshot:my runs", "some", cwd=folder).stderr
+
+
+def test_ctrl_c_leaves_the_old_one_whole(folder, tmp_path):
+    folder, _ = folder
+    out = tmp_path / "out"
+    snapshot(f"sqlite:///{folder}/mlflow.db", out)
+    before = content(f"snapshot:{out}")
+    interrupted = KILLED.replace("os.kill(os.getpid(), 9)", f"os.kill(os.getpid(), {int(signal.SIGINT)})")
+    for moment in (0, 5, 40, 100):
+        words = [sys.executable, "-c", interrupted, "any", str(moment), f"sqlite:///{folder}/mlflow.db", out, "--again"]
+        done = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
+        assert done.returncode == 130, done.stderr
+        assert done.stderr.endswith("interrupted\n")
+        assert content(f"snapshot:{out}") == before
+    assert "15 read" in run([*QUALIA, "snapshot"], "mlflow.db", out, "--again", cwd=folder).stderr
+
+
+def test_a_terminal_shows_how_far_it_is(tmp_path):
+    uri = large_store(tmp_path / "large.db", runs=(300,), metrics=20, steps=60)
+    child = pexpect.spawn(
+        QUALIA[0], [*QUALIA[1:], "snapshot", uri, str(tmp_path / "out")], env=os.environ | environment(TERM="xterm"),
+        dimensions=(50, 160), encoding="utf-8", timeout=60,
+    )  # fmt: skip
+    child.expect(r"[1-9]\d*/300 runs")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
