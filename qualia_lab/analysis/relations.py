@@ -42,11 +42,12 @@ def rank_correlations(tables: RunTables, metric: str) -> list[Relation]:
         if not all(map(is_number, by_run.values())) or len(set(map(float, by_run.values()))) < 2:
             continue
         pairs = [(float(text), values[run_id]) for run_id, text in by_run.items() if run_id in values]
-        found.append(_relation(key, pairs))
+        found.append(correlate(key, pairs))
     return sorted(found, key=lambda relation: (relation.rho is None, -abs(relation.rho or 0), relation.param))
 
 
-def _relation(param: str, pairs: Sequence[tuple[float, float]]) -> Relation:
+def correlate(param: str, pairs: Sequence[tuple[float, float]]) -> Relation:
+    """Spearman's rho of pairs of a param and a metric, ties ranked by their mean."""
     if len(pairs) < FEWEST_RUNS:
         return Relation(param, len(pairs), None, f"too few runs to tell (under {FEWEST_RUNS})")
     rho = _spearman([x for x, _ in pairs], [y for _, y in pairs])

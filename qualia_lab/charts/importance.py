@@ -1,0 +1,121 @@
+"""How much each param matters for a metric, by three measures side by side; grey where it is not to be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.charts.axes import count_text, named_axis, number_text
+from qualia_lab.charts.chart import Axis, Bars, Chart, Line, Panel
+from qualia_lab.charts.colours import DATA, INK, REST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.analysis.importance import Importances, ParamImportance
+    from qualia_lab.charts.chart import Mark
+
+MOST_ROWS = 20
+_ROW_HEIGHT = 24
+
+
+def importance_bars(found: Importances, metric: str) -> Chart:
+    """Bars per param: the forest's importance with its deviation, PED-ANOVA, and the rank correlation.
+
+    A bar is grey when its number is no more than chance, and all of the forest's are when it explains little.
+    A measure that has no number at all has no panel.
+    """
+    asked = [row for row in found.params if (row.forest, row.ped_anova, row.rho) != (None, None, None)]
+    rows = asked[:MOST_ROWS]
+    y_axis = named_axis("", [row.param for row in rows], downwards=True, room=2)
+    panels = []
+    if any(row.forest is not None for row in rows):
+        panels.append(_forest(rows, y_axis, grey=bool(found.refusal)))
+    if any(row.ped_anova is not None for row in rows):
+        shares = [row.ped_anova for row in rows]
+        grey = ["PED-ANOVA: no more than chance" in row.note for row in rows]
+        panels.append(_panel("PED-ANOVA share (best runs)", rows, shares, y_axis, grey=grey))
+    if any(row.rho is not None for row in rows):
+        panels.append(_panel("rank correlation", rows, [row.rho for row in rows], y_axis, grey=[False] * len(rows)))
+    empty = Panel(Axis("importance", (0, 1)), y_axis, ())
+    return Chart(
+        title=f"Which params matter for {metric}",
+        panels=tuple(panels) or (empty,),
+        sentence=_sentence(found, metric, rows),
+        note=_note(found, len(asked)),
+        height=max(200, 140 + _ROW_HEIGHT * len(rows)),
+    )
+
+
+def _forest(rows: Sequence[ParamImportance], y_axis: Axis, *, grey: bool) -> Panel:
+    panel = _panel(
+        "forest: R² lost when shuffled",
+        rows,
+        [row.forest for row in rows],
+        y_axis,
+        grey=[grey or "forest: no more" in row.note for row in rows],
+        deviations=[row.deviation or 0 for row in rows],
+    )
+    whiskers: list[Mark] = [
+        Line(
+            np.array([row.forest - row.deviation, row.forest + row.deviation]),
+            np.array([place, place], np.float64),
+            INK,
+            width=1.2,
+            hover=False,
+        )
+        for place, row in enumerate(rows)
+        if row.forest is not None and row.deviation is not None
+    ]
+    return Panel(panel.x, panel.y, (*panel.marks, *whiskers))
+
+
+def _panel(
+    label: str,
+    rows: Sequence[ParamImportance],
+    values: Sequence[float | None],
+    y_axis: Axis,
+    *,
+    grey: Sequence[bool],
+    deviations: Sequence[float] = (),
+) -> Panel:
+    known = [place for place, value in enumerate(values) if value is not None]
+    ends = np.array([value for value in values if value is not None], np.float64)
+    spread = np.array([deviations[place] for place in known]) if deviations else np.zeros(len(ends))
+    low, high = min(0.0, float((ends - spread).min())), max(0.0, float((ends + spread).max()))
+    air = (high - low) * 0.06 or 0.5
+    texts = tuple(
+        f"{rows[place].param}: {number_text(value)} (n={rows[place].n}) {rows[place].note}".strip()
+        for place, value in zip(known, ends.tolist(), strict=True)
+    )
+    colours = tuple(REST if grey[place] else DATA for place in known)
+    limits = (low - air if low < 0 else 0.0, high + air)
+    return Panel(Axis(label, limits), y_axis, (Bars(np.array(known, np.float64), ends, colours, texts=texts),))
+
+
+def _sentence(found: Importances, metric: str, rows: Sequence[ParamImportance]) -> str:
+    said = f"Params and {metric}, n = {found.n} runs of {count_text(found.configurations, 'configuration')}"
+    if found.refusal:
+        return f"{said}: {found.refusal}."
+    best = [row for row in rows if row.forest is not None][:3]
+    order = ", ".join(f"{row.param} {number_text(row.forest or 0)}" for row in best)
+    return f"{said}: out-of-bag R² {found.r2:.2f}; R² lost when shuffled: {order}."
+
+
+def _note(found: Importances, rows: int) -> str:
+    if found.refusal:
+        parts = [found.refusal[0].upper() + found.refusal[1:] + "."]
+    else:
+        parts = [
+            f"n = {found.n} runs of {count_text(found.configurations, 'configuration')}; out-of-bag R² {found.r2:.2f}."
+        ]
+    if found.best:
+        parts.append(f"PED-ANOVA: the best {count_text(found.best, 'run')} against all.")
+    parts.append("Grey: no more than chance. None of it says what causes what.")
+    if rows > MOST_ROWS:
+        parts.append(f"Showing {MOST_ROWS} of {rows} params.")
+    if found.interaction:
+        joint = found.interaction
+        parts.append(f"Of the joint effect of {joint.first} and {joint.second}, {joint.share:.0%} is interaction.")
+    return " ".join(parts)
