@@ -415,7 +415,7 @@ def test_a_file_of_the_snapshot_that_is_gone_is_said(odd_snapshot, tmp_path):
     for file in (copy / "parts").glob("*.parquet"):
         file.rename(tmp_path / file.name)
         file.symlink_to(tmp_path / file.name)
-    with pytest.raises(StoreUnreadable, match="is no file but a link"):
+    with pytest.raises(StoreUnreadable, match="is no file of its own"):
         open_engine(copy)
     for file in (copy / "parts").glob("*.parquet"):
         file.unlink()
