@@ -2,38 +2,103 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections import defaultdict
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from decimal import Decimal
+from functools import lru_cache
+from statistics import fmean, median
 from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.intervals import Interval, interquartile_mean, mean_interval
+from qualia_lab.analysis.scores import scores
+from qualia_lab.inventory import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pyarrow as pa
+
+    from qualia_lab.analysis.scores import Scores
     from qualia_lab.tables import RunTables
 
 _SEED_LIKE = re.compile(
     r"(?i)(.*[^a-z0-9])?(random_?)?(seed|state|rng|(cv_?)?fold|split_?id|repeat|replicate)(_?(id|idx|index))?"
 )
+_FOLD_LIKE = re.compile(r"(?i)(.*[^a-z0-9])?((cv_?)?fold|split_?id)(_?(id|idx|index))?")
 
-# Beyond these, MLflow stores an infinite value as the largest double there is (SQL stores).
-_INFINITE = 1.79e308
+Param = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Runs that are alike in all params but seed-like ones, in their order.
+
+    params: those that set configurations apart, a missing one as None.  settings: all params but seed-like ones.
+    repeats: of each run its seed-like params, in the order of run_ids; () where a run has none.
+    """
+
+    params: tuple[tuple[str, str | None], ...]
+    settings: tuple[Param, ...]
+    run_ids: tuple[str, ...]
+    repeats: tuple[tuple[Param, ...], ...]
+
+    @property
+    def label(self) -> str:
+        """`lr=0.1, depth=3`; `all runs` where there is only one configuration."""
+        return ", ".join(f"{key}={value}" for key, value in self.params if value is not None) or (
+            "no params" if self.params else "all runs"
+        )
 
 
 @dataclass(frozen=True)
 class Group:
-    """One configuration: the params that set it apart, its runs, and a metric over them.
+    """A configuration and a metric over its runs.
 
-    values: the finite latest values of the metric, run by run. mean and interval are None where n does not carry them.
+    run_ids: all its runs.  scored: those with a finite value, and `values` these, in the same order; so n is
+    len(values), and a run that failed or diverged is counted in run_ids alone.
+    interval: of the mean at 95 %; None for one value or none.
     """
 
-    params: tuple[tuple[str, str | None], ...]
-    run_ids: tuple[str, ...]
+    configuration: Configuration
+    scored: tuple[str, ...]
     values: tuple[float, ...]
     mean: float | None
-    half_width: float | None
+    median: float | None
+    interquartile_mean: float | None
+    interval: Interval | None
+    greater_is_better: bool | None
+
+    @property
+    def params(self) -> tuple[tuple[str, str | None], ...]:
+        """The params that set it apart."""
+        return self.configuration.params
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """All its runs, those without a value among them."""
+        return self.configuration.run_ids
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the interval."""
+        return self.interval.half_width if self.interval else None
+
+    @property
+    def lowest_run(self) -> str | None:
+        """The run of the lowest value."""
+        return min(zip(self.values, self.scored, strict=True))[1] if self.values else None
+
+    @property
+    def highest_run(self) -> str | None:
+        """The run of the highest value."""
+        return max(zip(self.values, self.scored, strict=True))[1] if self.values else None
+
+    @property
+    def best_run(self) -> str | None:
+        """The best run; None where no direction is known."""
+        if self.greater_is_better is None:
+            return None
+        return self.highest_run if self.greater_is_better else self.lowest_run
 
 
 def is_seed_like(param: str) -> bool:
@@ -41,55 +106,99 @@ def is_seed_like(param: str) -> bool:
     return _SEED_LIKE.fullmatch(param) is not None
 
 
-def group_runs(tables: RunTables, metric: str, seeds: Sequence[str] | None = None) -> list[Group]:
-    """The configurations, each with its runs and the mean of a metric, in the order of their first run.
+def configurations(tables: RunTables, seeds: Sequence[str] | None = None) -> list[Configuration]:
+    """The configurations in the order of their first run.
 
-    seeds: the params that only repeat a configuration; by default those that `is_seed_like` knows.
-    The interval is Student's t at 95 % over the runs with a finite value (Student 1908), for n of two or more.
+    seeds: the params that only repeat a configuration, by their whole keys; by default those that `is_seed_like`
+    knows. Values that are the same number (`0.1`, `1e-1`) are alike.
     """
-    params: dict[str, dict[str, str]] = defaultdict(dict)
-    for run_id, key, value in zip(
-        *(tables.params.column(c).to_pylist() for c in ("run_id", "key", "value")), strict=True
-    ):
-        repeats = is_seed_like(key) if seeds is None else key in seeds
-        if not repeats:
-            params[run_id][key] = value
-    members: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
+    repeating = set(seeds or ())
+    settings: dict[str, dict[str, str]] = {run_id: {} for run_id in tables.run_ids}
+    repeats: dict[str, list[Param]] = {run_id: [] for run_id in tables.run_ids}
+    columns = (tables.params.column(name).to_pylist() for name in ("run_id", "key", "value"))
+    for run_id, key, value in zip(*columns, strict=True):
+        if _seed_like(key) if seeds is None else key in repeating:
+            repeats[run_id].append((key, value))
+        else:
+            settings[run_id][key] = value
+    members: dict[tuple[tuple[str, Decimal | str], ...], list[str]] = {}
     for run_id in tables.run_ids:
-        members[tuple(sorted(params[run_id].items()))].append(run_id)
-    values = finite_values(tables, metric)
+        alike = tuple(sorted((key, comparable(value)) for key, value in settings[run_id].items()))
+        members.setdefault(alike, []).append(run_id)
     differing = _differing([dict(alike) for alike in members])
     return [
-        _group(tuple((key, dict(alike).get(key)) for key in differing), run_ids, values)
-        for alike, run_ids in members.items()
+        Configuration(
+            params=tuple((key, settings[run_ids[0]].get(key)) for key in differing),
+            settings=tuple(sorted(settings[run_ids[0]].items())),
+            run_ids=tuple(run_ids),
+            repeats=tuple(tuple(sorted(repeats[run_id])) for run_id in run_ids),
+        )
+        for run_ids in members.values()
     ]
 
 
-def _group(params: tuple[tuple[str, str | None], ...], run_ids: list[str], values: dict[str, float]) -> Group:
-    found = tuple(values[run_id] for run_id in run_ids if run_id in values)
-    mean = fmean(found) if found else None
-    half_width = _t_95(len(found) - 1) * stdev(found) / math.sqrt(len(found)) if len(found) > 1 else None
-    return Group(params, tuple(run_ids), found, mean, half_width)
+def group_runs(
+    tables: RunTables,
+    metric: str,
+    seeds: Sequence[str] | None = None,
+    *,
+    statistic: str = "last",
+    history: pa.Table | None = None,
+    greater_is_better: bool | None = None,
+) -> list[Group]:
+    """The configurations, each with a metric over its runs, in the order of their first run.
+
+    seeds: as in `configurations`.  statistic, history: as in `scores`.
+    """
+    found = scores(tables, metric, statistic, history, greater_is_better)
+    return [take_group(one, found, greater_is_better) for one in configurations(tables, seeds)]
+
+
+def take_group(configuration: Configuration, found: Scores, greater_is_better: bool | None) -> Group:
+    """One configuration with the scores of its runs: n, mean, median, interquartile mean and 95 % interval."""
+    scored = tuple(run_id for run_id in configuration.run_ids if run_id in found.values)
+    values = tuple(found.values[run_id] for run_id in scored)
+    return Group(
+        configuration=configuration,
+        scored=scored,
+        values=values,
+        mean=fmean(values) if values else None,
+        median=median(values) if values else None,
+        interquartile_mean=interquartile_mean(values) if values else None,
+        interval=mean_interval(values, _folds(configuration, set(scored))),
+        greater_is_better=greater_is_better,
+    )
 
 
 def finite_values(tables: RunTables, metric: str) -> dict[str, float]:
     """The latest value of a metric per run, where it is a finite number."""
-    columns = (tables.metrics.column(name).to_pylist() for name in ("run_id", "key", "value"))
-    return {
-        run_id: value
-        for run_id, key, value in zip(*columns, strict=True)
-        if key == metric and value is not None and abs(value) < _INFINITE
-    }
+    return dict(scores(tables, metric).values)
 
 
-def _differing(configurations: list[dict[str, str]]) -> list[str]:
+def _folds(configuration: Configuration, scored: set[str]) -> list[tuple[Param, ...]]:
+    """The fold of each run that is scored: what a bootstrap keeps as it is."""
+    return [
+        tuple(param for param in repeat if _FOLD_LIKE.fullmatch(param[0]))
+        for run_id, repeat in zip(configuration.run_ids, configuration.repeats, strict=True)
+        if run_id in scored
+    ]
+
+
+def _differing(alike: list[dict[str, Decimal | str]]) -> list[str]:
     """The params that are not alike in all configurations, sorted."""
-    keys = sorted({key for configuration in configurations for key in configuration})
-    return [key for key in keys if len({configuration.get(key) for configuration in configurations}) > 1]
+    keys = sorted({key for configuration in alike for key in configuration})
+    return [key for key in keys if len({configuration.get(key) for configuration in alike}) > 1]
 
 
-def _t_95(degrees: int) -> float:
-    """The two-sided 95 % quantile of Student's t with so many degrees of freedom."""
-    from scipy.stats import t
+@lru_cache(maxsize=4096)
+def _seed_like(param: str) -> bool:
+    return is_seed_like(param)
 
-    return float(t.ppf(0.975, degrees))
+
+@lru_cache(maxsize=4096)
+def comparable(value: str) -> Decimal | str:
+    """The value as the number that it is, exactly, or as its text."""
+    try:
+        return Decimal(value.strip()) if is_number(value) else value
+    except ArithmeticError:  # an exponent beyond those that Decimal has
+        return value

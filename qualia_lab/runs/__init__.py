@@ -11,6 +11,7 @@ from qualia_lab.runs.comparisons import Comparisons
 from qualia_lab.runs.frames import Frames
 from qualia_lab.runs.pictures import Pictures
 from qualia_lab.runs.relations import Relations
+from qualia_lab.runs.statistics import Statistics
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.uri import with_credentials
 
@@ -52,7 +53,13 @@ def _open(tracking_uri: str) -> TrackingStore:
     return open_store(with_credentials(tracking_uri))
 
 
-class Runs(Frames, Comparisons, Relations, Pictures):
+class Runs(
+    Frames,
+    Statistics,
+    Comparisons,
+    Relations,
+    Pictures,
+):
     """Some runs and everything that was read about them.
 
     `params`, `metrics` and `tags` are DataFrames with a row per run; `history`, `artifacts` and the methods that

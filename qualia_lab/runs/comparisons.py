@@ -4,44 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.origins import differing, origins
 from qualia_lab.analysis.relations import rank_correlations
 from qualia_lab.runs.loaded import LoadedRuns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
 
 class Comparisons(LoadedRuns):
-    """Groups, relations, differences."""
-
-    def groups(self, metric: str | None = None, *, seeds: Sequence[str] | None = None) -> pd.DataFrame:
-        """Configurations, runs alike but for their seed: n, mean and 95 % interval (Student's t) of a metric.
-
-        metric: by default the primary one.  seeds: the params that only repeat a configuration, by default seed,
-        random_state, fold and the like.  `n` counts runs with a finite value, `runs` all. One value has no interval.
-        """
-        import pandas as pd
-
-        metric = metric or self.primary_metric or ""
-        rows = [
-            {
-                **{key: value if value is not None else "" for key, value in group.params},
-                "runs": len(group.run_ids),
-                "n": len(group.values),
-                f"mean {metric}": group.mean,
-                "95 % ±": group.half_width,
-                "lowest": min(group.values, default=None),
-                "highest": max(group.values, default=None),
-            }
-            for group in group_runs(self.tables, metric, seeds)
-        ]
-        frame = pd.DataFrame(rows).convert_dtypes()
-        better = self._better(metric)
-        return frame.sort_values(f"mean {metric}", ascending=better is False, na_position="last", ignore_index=True)
+    """Relations, differences."""
 
     def relations(self, metric: str | None = None) -> pd.DataFrame:
         """For each numeric param that varies: its rank correlation with a metric, and the n it rests on.

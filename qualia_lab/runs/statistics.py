@@ -1,0 +1,183 @@
+"""Configurations and their statistics: averages over seeds, and each against a baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
+from qualia_lab.analysis.groups import group_runs
+from qualia_lab.analysis.scores import needs_history, scores
+from qualia_lab.errors import QualiaLabError
+from qualia_lab.runs.loaded import LoadedRuns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from qualia_lab.analysis.baseline import Difference
+    from qualia_lab.analysis.groups import Group
+
+_DIFFERENCE_COLUMNS = (
+    *("difference", "95 % low", "95 % high", "P(A>B)", "effect"),
+    *("p (Holm)", "would show", "verdict", "test"),
+)
+
+
+class Statistics(LoadedRuns):
+    """Every method takes `seeds`, the params that only repeat a configuration, and `statistic`, which value counts.
+
+    seeds: keys of params; None takes seed, random_state, fold and the like, also as `model.seed`.
+    statistic: `last` (the latest value), `best`, `min`, `max`, `first` or `at:STEP`.
+    """
+
+    def scores(self, metric: str | None = None, *, statistic: str = "last") -> pd.Series[float]:
+        """The value of a metric per run, by default of the primary one; NaN where a run has no finite one."""
+        import pandas as pd
+
+        metric = metric or self._primary()
+        found = scores(self.tables, metric, statistic, self._points(metric, statistic), self._better(metric))
+        index = pd.Index([self._labels[run_id] for run_id in self.tables.run_ids])
+        by_run = dict.fromkeys(self.tables.run_ids, float("nan")) | dict(found.values)
+        return pd.Series(list(by_run.values()), index, name=metric, dtype="float64")
+
+    def groups(
+        self, metric: str | None = None, *, seeds: Sequence[str] | None = None, statistic: str = "last"
+    ) -> pd.DataFrame:
+        """Configurations, runs alike but for their seed, and a metric over them, best mean first.
+
+        `runs` counts all runs of a configuration, `n` those with a finite value. IQM is the mean of the middle half.
+        The 95 % interval is of the mean: Student's t under 10 values, a bootstrap beyond; one value has none.
+        """
+        import pandas as pd
+
+        metric = metric or self._primary()
+        rows = [
+            _row(
+                group,
+                {
+                    "runs": len(group.run_ids),
+                    "n": len(group.values),
+                    f"mean {metric}": group.mean,
+                    "95 % low": group.interval.low if group.interval else None,
+                    "95 % high": group.interval.high if group.interval else None,
+                    "median": group.median,
+                    "IQM": group.interquartile_mean,
+                    "lowest": min(group.values, default=None),
+                    "highest": max(group.values, default=None),
+                    **self._named_runs(group),
+                },
+            )
+            for group in self._groups(metric, seeds, statistic)
+        ]
+        frame = pd.DataFrame(rows).convert_dtypes()
+        better = self._better(metric)
+        return frame.sort_values(f"mean {metric}", ascending=better is False, na_position="last", ignore_index=True)
+
+    def compare_to_baseline(
+        self,
+        metric: str | None = None,
+        *,
+        baseline: str | Mapping[str, str] | None = None,
+        seeds: Sequence[str] | None = None,
+        statistic: str = "last",
+    ) -> pd.DataFrame:
+        """Each configuration against the baseline, which is the first row: how far apart, how sure, and a verdict.
+
+        baseline: the id or name of any of its runs, or params that it alone has, `{"lr": "0.1"}`. By default the
+        configuration that was started first, of those with three runs or more where there are any.
+
+        `difference` is this configuration minus the baseline, with its 95 % interval; `P(A>B)` how often a run of it
+        has the higher value, ties half; `effect` Hedges' g, of pairs d_z; `p (Holm)` is corrected over all rows;
+        `would show` is the smallest difference that so many runs show in 80 % of cases. Under three runs on a side
+        nothing is called a difference. `frame.attrs["baseline"]` says why the baseline is that one.
+        """
+        import pandas as pd
+
+        metric = metric or self._primary()
+        groups = self._groups(metric, seeds, statistic)
+        table = compare_to_baseline(groups, *choose_baseline(groups, self._started(), self._baseline(baseline)))
+        nothing: dict[str, object] = dict.fromkeys(_DIFFERENCE_COLUMNS)
+        first = {"n": len(table.baseline.values), f"mean {metric}": table.baseline.mean, **nothing}
+        rows = [
+            _row(table.baseline, {**first, "verdict": "baseline"}),
+            *(_difference_row(one, metric) for one in _best_first(table.differences)),
+        ]
+        frame = pd.DataFrame(rows).convert_dtypes()
+        frame.attrs["baseline"] = f"{table.baseline.configuration.label}: {table.chosen}"
+        return frame
+
+    def _groups(self, metric: str, seeds: Sequence[str] | None, statistic: str) -> list[Group]:
+        if not len(self):
+            raise QualiaLabError("No run was read, so there is nothing to compare.", "Choose runs that are there.")
+        return group_runs(
+            self.tables,
+            metric,
+            seeds,
+            statistic=statistic,
+            history=self._points(metric, statistic),
+            greater_is_better=self._better(metric),
+        )
+
+    def _points(self, metric: str, statistic: str) -> pa.Table | None:
+        """The history of a metric, read only when the statistic needs it."""
+        return self._history(metric) if needs_history(statistic) else None
+
+    def _primary(self) -> str:
+        if self.primary_metric is None:
+            raise QualiaLabError("None of these runs has a metric.", "Name one that was logged.")
+        return self.primary_metric
+
+    def _baseline(self, baseline: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
+        """The baseline with a run's name as its id."""
+        return self._run_id(baseline) if isinstance(baseline, str) else baseline
+
+    def _started(self) -> dict[str, int | None]:
+        return dict(zip(self.tables.run_ids, self.tables.runs.column("start_time").to_pylist(), strict=True))
+
+    def _named_runs(self, group: Group) -> dict[str, str | None]:
+        """The best run, or where no direction is known the lowest and the highest."""
+        runs = (
+            {"lowest run": group.lowest_run, "highest run": group.highest_run}
+            if group.greater_is_better is None
+            else {"best run": group.best_run}
+        )
+        return {name: None if run_id is None else self._labels[run_id] for name, run_id in runs.items()}
+
+
+def _row(group: Group, columns: dict[str, object]) -> dict[str, object]:
+    """These columns behind one per param that sets configurations apart; a param of the same name says that it is one.
+
+    Where no param sets them apart, a word stands for the only one.
+    """
+    params = {key if key not in columns else f"{key} (param)": value or "" for key, value in group.params}
+    return {**(params or {"": "all runs"}), **columns}
+
+
+def _difference_row(one: Difference, metric: str) -> dict[str, object]:
+    found = one.comparison
+    values = (
+        found.difference,
+        found.low,
+        found.high,
+        found.superiority,
+        found.effect,
+        one.corrected_p,
+        found.smallest,
+        one.verdict,
+        f"{found.test or 'none'} ({found.why})",
+    )
+    columns: dict[str, object] = {"n": len(one.group.values), f"mean {metric}": one.group.mean}
+    return _row(one.group, columns | dict(zip(_DIFFERENCE_COLUMNS, values, strict=True)))
+
+
+def _best_first(differences: Sequence[Difference]) -> list[Difference]:
+    """By the mean, best first; highest first where no direction is known, and those without a value last."""
+    return sorted(
+        differences,
+        key=lambda one: (
+            one.group.mean is None,
+            (one.group.mean or 0.0) * (1 if one.group.greater_is_better is False else -1),
+        ),
+    )

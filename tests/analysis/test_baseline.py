@@ -1,0 +1,206 @@
+"""Comparisons with a baseline, against scipy's tests, and on samples whose truth is known."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
+from qualia_lab.analysis.groups import group_runs
+from qualia_lab.analysis.two_samples import compare_pairs, compare_samples, detectable, hedges, holm
+from qualia_lab.errors import QualiaLabError
+
+from .test_groups import runs_with
+
+
+def table(*configurations, seeds=True, better=True, baseline=None):
+    """Every configuration, a list of values one per seed, against the first."""
+    rows = [
+        ({"lr": str(place), **({"seed": str(seed)} if seeds else {})}, {"auc": float(value)})
+        for place, values in enumerate(configurations)
+        for seed, value in enumerate(values)
+    ]
+    groups = group_runs(runs_with(rows), "auc", greater_is_better=better)
+    started = {run_id: place for place, group in enumerate(groups) for run_id in group.run_ids}
+    return compare_to_baseline(groups, *choose_baseline(groups, started, baseline))
+
+
+def normal(seed, *shapes):
+    generator = np.random.default_rng(seed)
+    return [list(generator.normal(mean, 1, n)) for mean, n in shapes]
+
+
+def test_the_same_seeds_in_both_are_paired_as_scipy_does_it():
+    base, other = normal(0, (0, 8), (0.4, 8))
+    (found,) = table(base, other).differences
+    theirs = stats.ttest_rel(other, base)
+    interval = theirs.confidence_interval(0.95)
+    assert (found.comparison.test, found.pairs, found.comparison.why) == ("paired t", 8, "the same seeds in both")
+    assert found.comparison.p == pytest.approx(theirs.pvalue)
+    assert (found.comparison.low, found.comparison.high) == pytest.approx((interval.low, interval.high))
+    differences = np.subtract(other, base)
+    assert found.comparison.effect == pytest.approx(differences.mean() / differences.std(ddof=1))  # d_z
+
+
+def test_other_runs_are_compared_by_welch_as_scipy_does_it():
+    base, other = normal(1, (0, 7), (1, 12))
+    for found in table(base, other).differences + table(base, other, seeds=False).differences:
+        theirs = stats.ttest_ind(other, base, equal_var=False)
+        interval = theirs.confidence_interval(0.95)
+        assert (found.comparison.test, found.pairs) == ("Welch's t", None)
+        assert found.comparison.p == pytest.approx(theirs.pvalue)
+        assert (found.comparison.low, found.comparison.high) == pytest.approx((interval.low, interval.high))
+        pooled = math.sqrt((6 * np.var(base, ddof=1) + 11 * np.var(other, ddof=1)) / 17)
+        g = (np.mean(other) - np.mean(base)) / pooled * (1 - 3 / (4 * 17 - 1))  # Hedges' own approximation
+        assert found.comparison.effect == pytest.approx(g, rel=1e-3)
+
+
+def test_values_far_off_are_compared_by_ranks_as_scipy_does_it():
+    base, other = normal(2, (0, 12), (1.5, 14))
+    other[3] = 500.0
+    found = compare_samples(other, base, "other seeds")
+    theirs = stats.mannwhitneyu(other, base, alternative="two-sided")
+    assert (found.test, found.why) == ("Mann-Whitney U", "other seeds, values far off")
+    assert found.p == pytest.approx(theirs.pvalue)
+    assert found.superiority == pytest.approx(theirs.statistic / (12 * 14))
+    assert 0.5 < found.difference < 3  # Hodges and Lehmann's shift: the value far off moves it little
+    # The interval holds the shifts that the test does not reject.
+    shifted = [stats.mannwhitneyu(np.subtract(other, by), base).pvalue for by in (found.low - 0.01, found.high + 0.01)]
+    assert max(shifted) < 0.06
+    inside = [stats.mannwhitneyu(np.subtract(other, by), base).pvalue for by in (found.low + 0.01, found.high - 0.01)]
+    assert min(inside) > 0.045
+
+
+def test_how_often_one_is_above_the_other_is_u_by_all_pairs_ties_half():
+    a, b = [1.0, 2.0, 2.0, 5.0], [2.0, 1.0, 0.0]
+    u = stats.mannwhitneyu(a, b).statistic
+    assert compare_samples(a, b, "").superiority == pytest.approx(u / 12)
+
+
+def test_holms_correction_is_that_of_the_book():
+    # By hand: sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, and never below the one before.
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, None, 0.9]) == [1.0, None, 1.0]
+    assert holm([]) == []
+
+
+def test_hedges_correction_is_exact():
+    assert hedges(2) == pytest.approx(0.5642, abs=1e-4)  # Hedges 1981, table 1
+    assert hedges(10) == pytest.approx(0.9228, abs=1e-4)
+
+
+@pytest.mark.parametrize(("d", "n"), [(0.2, 393), (0.5, 64), (0.8, 26)])
+def test_the_smallest_difference_is_that_of_cohens_tables(d, n):
+    # Cohen 1988, table 2.4.1: n a side for a power of 0.80 at two-sided 5 %. (0.20 is 394 by the exact computation.)
+    assert detectable(n + 1, n + 1) <= d <= detectable(n - 1, n - 1)
+
+
+@pytest.mark.parametrize("sizes", [(1, 2), (2, 2), (3, 3), (3, None), (2, None), (10, 10), (200, 3), (2000, 2000)])
+def test_the_smallest_difference_is_found_in_80_percent_of_cases(sizes):
+    n, m = sizes
+    d = detectable(n, m)
+    if m is None:
+        degrees, shift = n - 1, d * math.sqrt(n)
+    else:
+        degrees = n + m - 2
+        if n != m and min(sizes) > 1:  # Welch's, of one spread on both sides
+            degrees = (1 / n + 1 / m) ** 2 / (1 / (n**2 * (n - 1)) + 1 / (m**2 * (m - 1)))
+        shift = d / math.sqrt(1 / n + 1 / m)
+    assert stats.nct.sf(stats.t.ppf(0.975, degrees), degrees, shift) == pytest.approx(0.8, abs=2e-3)
+
+
+def test_how_small_a_difference_shows_is_so_in_drawn_samples():
+    generator = np.random.default_rng(8)
+    for n, m in ((5, 5), (12, 4)):
+        a = generator.normal(detectable(n, m), 1, (4000, n))
+        found = stats.ttest_ind(a, generator.normal(0, 1, (4000, m)), axis=1, equal_var=False).pvalue < 0.05
+        assert found.mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_two_deviations_with_ten_runs_are_a_difference_and_half_of_one_with_three_are_too_few():
+    base, apart, near = normal(3, (0, 10), (2, 10), (0.5, 3))
+    apart_from, near_to = table(base, apart, near).differences
+    assert (apart_from.verdict, near_to.verdict) == ("better", "too few runs to tell")
+    assert near_to.comparison.smallest > 0.5
+    assert table(base, apart, near, better=False).differences[0].verdict == "worse"
+    assert table(base, apart, near, better=None).differences[0].verdict == "higher"
+
+
+def test_no_difference_is_said_only_where_one_could_have_been_seen():
+    base, same, few = normal(5, (0, 30), (0, 30), (0, 4))
+    found = table(base, same, few).differences
+    assert [one.verdict for one in found] == ["no difference seen", "too few runs to tell"]
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (1, 9), (2, 2), (2, 30), (30, 2)])
+def test_under_three_runs_on_a_side_nothing_is_a_difference(counts):
+    n, m = counts
+    base, other = ([mean + 0.001 * place for place in range(k)] for mean, k in ((0, n), (1000, m)))
+    (found,) = table(base, other, baseline={"lr": "0"}).differences
+    assert (found.verdict, found.corrected_p) == ("too few runs to tell", None)
+    assert (found.comparison.smallest is None) == (n + m == 2)
+
+
+def test_repeats_that_are_all_alike_are_one_run_said_again():
+    alike, other = table([0.8] * 5, [0.8] * 5, [0.9] * 5).differences
+    assert (alike.verdict, other.verdict) == ("no difference seen", "too few runs to tell")
+    assert other.comparison.why == "the repeats are all alike"
+
+
+def test_pairs_that_differ_by_the_same_are_not_sure_for_that():
+    base = [0.5, 0.6, 0.7, 0.8]
+    (found,) = table(base, [value + 0.1 for value in base]).differences
+    assert found.comparison.test == "Welch's t"
+
+
+def test_a_run_that_diverged_takes_its_partner_out_of_the_pairs():
+    base, other = normal(5, (0, 10), (3, 10))
+    other[4] = math.nan
+    (found,) = table(base, other).differences
+    kept = [place for place in range(10) if place != 4]
+    assert found.pairs == 9
+    assert found.comparison.p == pytest.approx(compare_pairs([other[k] for k in kept], [base[k] for k in kept], "").p)
+    assert (len(found.group.run_ids), len(found.group.values)) == (10, 9)
+
+
+def test_in_pure_noise_a_family_of_comparisons_names_a_difference_in_5_percent_of_cases_at_most():
+    generator = np.random.default_rng(6)
+    false = 0
+    for family in range(200):
+        heavy = family % 2  # tails that make values far off, too
+        draw = generator.standard_t if heavy else generator.normal
+        base, *others = [list(draw(*((3, 10) if heavy else (0, 1, 10)))) for _ in range(6)]
+        verdicts = {one.verdict for one in table(base, *others, seeds=family % 4 < 2).differences}
+        false += bool(verdicts & {"better", "worse"})
+    assert false <= 10
+
+
+def test_the_baseline_is_the_first_with_three_runs_unless_one_is_named():
+    shapes = ([1.0], [1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
+    chosen = table(*shapes)
+    assert chosen.baseline.params == (("lr", "1"),)
+    assert "first that was started of those with three runs" in chosen.chosen
+    assert table(*shapes, baseline="run5").baseline.params == (("lr", "2"),)
+    assert table(*shapes, baseline={"lr": "2.0"}).baseline.params == (("lr", "2"),)
+    with pytest.raises(QualiaLabError, match=r"No configuration has lr=7.*lr=0, lr=1, lr=2"):
+        table(*shapes, baseline={"lr": "7"})
+    with pytest.raises(QualiaLabError, match="The baseline nobody is none of these runs"):
+        table(*shapes, baseline="nobody")
+
+
+def test_a_thousand_runs_of_three_hundred_configurations_take_well_under_a_second():
+    generator = np.random.default_rng(7)
+    rows = [
+        ({"lr": str(place % 300), "depth": "3", "seed": str(place // 300)}, {"auc": float(generator.normal())})
+        for place in range(1000)
+    ]
+    tables = runs_with(rows)
+    start = time.perf_counter()
+    groups = group_runs(tables, "auc", greater_is_better=True)
+    compare_to_baseline(groups, *choose_baseline(groups, {}, None))
+    assert len(groups) == 300
+    assert time.perf_counter() - start < 1
