@@ -16,6 +16,7 @@ _HOMES = {
     "QualiaLabError": "qualia_lab.errors",
     "Query": "qualia_lab.selection",
     "Selection": "qualia_lab.selection",
+    "load_aggregates": "qualia_lab.runs.aggregates",
     "load_runs": "qualia_lab.runs",
     "mlflow_client": "qualia_lab.client",
     "open_engine": "qualia_lab.engines.open",
@@ -28,6 +29,7 @@ __all__ = [
     "QualiaLabError",
     "Query",
     "Selection",
+    "load_aggregates",
     "load_runs",
     "mlflow_client",
     "open_engine",
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from qualia_lab.explorer import ArtifactExplorer
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.runs import load_runs
+    from qualia_lab.runs.aggregates import load_aggregates
     from qualia_lab.selection import Query, Selection
     from qualia_lab.stores.open import open_store
 

@@ -29,13 +29,14 @@ from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.selection import Query, Selection, match_experiments
 from qualia_lab.stores.keys import read_keys
 from qualia_lab.stores.open import find_tracking_uri, open_store
-from qualia_lab.stores.uri import lasting_uri
+from qualia_lab.stores.uri import lasting_uri, with_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pyarrow as pa
 
+    from qualia_lab.inventory import Inventory
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
@@ -64,7 +65,8 @@ class NotebookGenerator:
         *,
         output: str | Path | None = None,
         title: str | None = None,
-        template: str = "observe",
+        template: str | None = None,
+        engine: str | None = None,
         execute: bool = False,
         force: bool = False,
         **choice: Any,
@@ -73,7 +75,7 @@ class NotebookGenerator:
 
         choice: the arguments of `select`. Raises what the steps raise.
         """
-        plan = self.plan(self.select(**choice), template=template, title=title)
+        plan = self.plan(self.select(**choice), template=template, title=title, engine=engine)
         path = self.write(plan, Path(output) if output is not None else None, force=force)
         return self.execute(path, plan) if execute else path
 
@@ -148,16 +150,25 @@ class NotebookGenerator:
             greater_is_better=direction,
         )
 
-    def plan(self, selection: Selection, *, template: str = "observe", title: str | None = None) -> NotebookPlan:
+    def plan(
+        self, selection: Selection, *, template: str | None = None, title: str | None = None, engine: str | None = None
+    ) -> NotebookPlan:
         """Read the runs and decide every cell of the notebook; nothing is written. Raises TemplateError or StoreError.
 
         A selection without a primary metric gets the one that the experiments or the metrics' names suggest.
+        template: by default `observe`.
+        engine: aggregate the runs instead (see `open_engine`), by default with the template `aggregate`; only names and
+        counts are read. Raises EngineError when the store is no snapshot.
         """
-        kind = read_template(template)
-        tables = self._tables(selection.run_ids)
-        inventory = take_inventory(tables)
+        kind = read_template(template or ("observe" if engine is None else "aggregate"))
+        if engine is None:
+            tables = self._tables(selection.run_ids)
+            inventory, experiment_tags = take_inventory(tables), tables.experiment_tags
+        else:
+            selection = replace(selection, engine=engine)
+            inventory, experiment_tags = self._count_by_engine(selection, engine)
         if selection.primary_metric is None:
-            metric, direction = find_primary_metric(inventory, tables.experiment_tags)
+            metric, direction = find_primary_metric(inventory, experiment_tags)
             selection = replace(selection, primary_metric=metric, greater_is_better=direction)
         return plan_notebook(
             kind,
@@ -193,6 +204,9 @@ class NotebookGenerator:
         from qualia_lab.notebook.execute import execute_notebook
         from qualia_lab.stores.snapshot import write_snapshot
 
+        if plan.selection.engine if plan is not None else _has_engine(path):
+            execute_notebook(path, timeout=timeout, on_cell=on_cell)  # the snapshot is there already
+            return path
         selection = plan.selection if plan is not None else Selection(self.tracking_uri, _run_ids_of(path))
         with tempfile.TemporaryDirectory(prefix="qualia-") as folder:
             write_snapshot(
@@ -229,6 +243,24 @@ class NotebookGenerator:
         if self._read is None or self._read[0] != run_ids:
             self._read = (run_ids, self.store.read(run_ids))
         return self._read[1]
+
+    def _count_by_engine(self, selection: Selection, engine: str) -> tuple[Inventory, pa.Table]:
+        """Names and counts of the runs, and the tags of their experiments, without reading the runs."""
+        from qualia_lab.engines.open import check_engine, open_engine
+
+        check_engine(engine, self.tracking_uri)
+        opened = open_engine(
+            with_credentials(selection.tracking_uri).full,
+            engine,
+            experiments=selection.experiments,
+            filter=selection.filter,
+            run_ids=selection.run_ids if selection.picked or selection.limit is not None else None,
+        )
+        try:
+            inventory = opened.take_inventory(selection.run_ids)
+            return inventory, self.store.read(opened.run_of_each_experiment()).experiment_tags
+        finally:
+            opened.close()
 
     def _check_metric(self, metric: str, run_ids: tuple[str, ...]) -> None:
         """Raise NoRunMatches, with what might have been meant, when no run has the metric to rank by."""
@@ -303,6 +335,13 @@ def _metric_and_direction(by: str | None, *, known_order: Sequence[str]) -> tupl
 def _quoted(key: str) -> str:
     """A metric's key as the query language takes it."""
     return key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) else f"`{key}`"
+
+
+def _has_engine(path: Path) -> bool:
+    """Whether the notebook's `parameters` cell names an engine."""
+    from qualia_lab.notebook.parameters import read_parameters
+
+    return isinstance(read_parameters(path).get("ENGINE"), str)
 
 
 def _run_ids_of(path: Path) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class Selection:
     tracking_uri holds no secret. experiments are names, as they were in the store. picked: whether the runs were named
     one by one, so that no condition gives them again.
     greater_is_better is None where no direction is known.
+    engine: what aggregates them where they are, None when they are read.
     """
 
     tracking_uri: str
@@ -53,6 +54,7 @@ class Selection:
     picked: bool = False
     primary_metric: str | None = None
     greater_is_better: bool | None = None
+    engine: str | None = None
 
 
 def match_experiments(asked: Sequence[str], known: pa.Table) -> list[dict[str, Any]]:

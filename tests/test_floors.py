@@ -38,6 +38,7 @@ def test_the_public_names_are_exactly_these():
         "QualiaLabError",
         "Query",
         "Selection",
+        "load_aggregates",
         "load_runs",
         "mlflow_client",
         "open_engine",

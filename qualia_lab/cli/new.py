@@ -43,7 +43,10 @@ MANY = 200
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
               help="The notebook. Default: notebooks/EXPERIMENT_DATE.ipynb")  # fmt: skip
 @click.option("--title", help="The notebook's title.")
-@click.option("--template", default="observe", show_default=True, metavar="NAME|FILE", help="What the notebook says.")
+@click.option("--template", metavar="NAME|FILE",
+              help="What the notebook says. Default: observe, or aggregate with --engine.")  # fmt: skip
+@click.option("--engine", metavar="ENGINE",
+              help="Aggregate the runs of a snapshot, and read none: duckdb, spark, spark://…, sc://…")  # fmt: skip
 @click.option("--execute", is_flag=True, help="Run the notebook's cells.")
 @options.timeout
 @options.to
@@ -67,7 +70,8 @@ def command(
     statuses: tuple[str, ...],
     output: Path | None,
     title: str | None,
-    template: str,
+    template: str | None,
+    engine: str | None,
     execute: bool,
     timeout: float,
     formats: tuple[str, ...],
@@ -107,6 +111,10 @@ def command(
         generator, choice = _ask(tracking_uri)
     else:
         generator = _open(tracking_uri)
+    if engine is not None:
+        from qualia_lab.engines.open import check_engine
+
+        check_engine(engine, generator.tracking_uri)
     selection = generator.select(**choice, order_by=order_by, by=by, explain=show_explanation if explain else None)
     console.say(describe(selection, by=by))
     if asking:
@@ -117,9 +125,9 @@ def command(
 
         output = default_output(selection)
         replace = _may_replace(output, formats, replace=replace, ask=not yes)
-    if not (yes or dry_run):
+    if not (yes or dry_run or engine):
         _confirm_many(len(selection.run_ids))
-    plan = generator.plan(selection, template=template, title=title)
+    plan = generator.plan(selection, template=template, title=title, engine=engine)
     if dry_run:
         show_plan(plan, output)
         return

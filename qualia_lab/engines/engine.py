@@ -63,7 +63,7 @@ class Engine:
         self._names["chosen"] = connection.add_view("chosen", f"SELECT * FROM {self._names['runs']} WHERE {where}")
         self._all = False
         chosen = self._ask(statements.STATUSES).column("runs").to_pylist()
-        self.run_count = sum(chosen)
+        self.run_count: int = sum(chosen)
         # All runs that there are: then no history has to be asked whose it is.
         self._all = self.run_count == sum(file.rows for file in files["runs"])
 

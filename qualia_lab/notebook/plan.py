@@ -13,6 +13,7 @@ from qualia_lab.sections.section import Brief, PlannedCell, markdown
 if TYPE_CHECKING:
     from qualia_lab.inventory import Inventory
     from qualia_lab.notebook.template import Template
+    from qualia_lab.sections.section import Section
     from qualia_lab.selection import Selection
 
 
@@ -52,6 +53,7 @@ def plan_notebook(
             raise TemplateError(
                 f"The template {template.name} names the section {cell.section} twice.", "Name each section once."
             )
+        _check_over(section, brief)
         named.add(cell.section)
         reason = section.why_not(brief)
         if reason is None:
@@ -60,6 +62,20 @@ def plan_notebook(
             left_out.append((section.title, reason))
     cells.append(_not_shown(brief, left_out))
     return NotebookPlan(title, template.name, selection, tuple(cells), tuple(left_out))
+
+
+def _check_over(section: Section, brief: Brief) -> None:
+    """Raise TemplateError for a section about runs that are not read, or about aggregates that nobody computes."""
+    if section.over == "engine" and brief.selection.engine is None:
+        raise TemplateError(
+            f"The section {section.name} is about aggregates, and there is no engine.",
+            "Add --engine duckdb, or take another template.",
+        )
+    if section.over == "runs" and brief.selection.engine is not None:
+        raise TemplateError(
+            f"The section {section.name} is about runs that are read, and an engine only aggregates them.",
+            "Leave out --engine, or take the template aggregate.",
+        )
 
 
 def _not_shown(brief: Brief, left_out: list[tuple[str, str]]) -> PlannedCell:

@@ -44,7 +44,7 @@ class Frames(LoadedRuns):
         """
         frame: pd.DataFrame = self._history(keys).to_pandas()
         frame.insert(0, "run", frame["run_id"].map(self._labels))
-        frame["timestamp"] = _datetimes(frame["timestamp"])
+        frame["timestamp"] = datetimes(frame["timestamp"])
         return frame
 
     def overview(self, *, metrics: Sequence[str] = (), params: Sequence[str] = ()) -> pd.DataFrame:
@@ -52,7 +52,7 @@ class Frames(LoadedRuns):
         import pandas as pd
 
         runs = self.tables.runs.to_pandas()
-        start, end = _datetimes(runs["start_time"]), _datetimes(runs["end_time"])
+        start, end = datetimes(runs["start_time"]), datetimes(runs["end_time"])
         status = runs["status"].fillna("UNKNOWN")
         frame = (
             pd.DataFrame(
@@ -107,7 +107,7 @@ def _numbers_if_all_are(column: pd.Series[Any]) -> pd.Series[Any]:
     return numbers
 
 
-def _datetimes(milliseconds: pd.Series[Any]) -> pd.Series[Any]:
+def datetimes(milliseconds: pd.Series[Any]) -> pd.Series[Any]:
     """Milliseconds as datetimes of UTC; a time that no calendar holds is NaT."""
     import pandas as pd
 

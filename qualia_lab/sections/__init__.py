@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qualia_lab.sections import (
+    aggregates,
     configuration,
     curves,
     each_run,
@@ -35,4 +36,4 @@ SECTIONS = {
         origins,
         exploration,
     )
-}
+} | {section.name: section for section in aggregates.SECTIONS}

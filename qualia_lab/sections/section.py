@@ -76,12 +76,16 @@ class Brief:
 
 @dataclass(frozen=True)
 class Section:
-    """A chapter. `why_not` gives the reason to leave it out, or None; `cells` are only asked for when there is none."""
+    """A chapter. `why_not` gives the reason to leave it out, or None; `cells` are only asked for when there is none.
+
+    over: what it is about, runs that were read or aggregates of an engine.
+    """
 
     name: str
     title: str
     cells: Callable[[Brief], tuple[PlannedCell, ...]]
     why_not: Callable[[Brief], str | None] = lambda _: None
+    over: Literal["runs", "engine", "both"] = "runs"
 
 
 def markdown(key: str, source: str) -> PlannedCell:

@@ -43,6 +43,8 @@ def _command(brief: Brief) -> str:
     """The command that makes this choice again."""
     selection = brief.selection
     words = ["create-observation-notebook", "--tracking-uri", selection.tracking_uri]
+    if selection.engine is not None:
+        words += ["--engine", selection.engine]
     if selection.picked:
         return shlex.join(words)  # and be asked which runs
     for name in selection.experiments:
@@ -56,4 +58,4 @@ def _command(brief: Brief) -> str:
     return shlex.join(words)
 
 
-SECTION = Section("title", "Title", _cells)
+SECTION = Section("title", "Title", _cells, over="both")

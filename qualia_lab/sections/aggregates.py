@@ -1,0 +1,153 @@
+"""The chapters of a notebook on aggregates: what an engine computes of more runs than are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.sections.literal import assignment
+from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+
+if TYPE_CHECKING:
+    from qualia_lab.sections.literal import Literal
+
+_SETUP = """\
+import pandas as pd
+from IPython.display import display
+
+from qualia_lab import load_aggregates
+
+pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.min_rows", 30, "display.precision", 4)
+pd.set_option("display.max_colwidth", 80, "display.html.use_mathjax", False)"""
+
+_CONFIGURATION = """\
+## Configuration
+
+What the cells below work on: change it and run them again. `ENGINE` computes: `duckdb` here, or `spark`,
+`spark://HOST:PORT`, `sc://HOST:PORT`. `METRICS`, `CURVES` and `PARAMS` are those that are shown."""
+
+_LOADING = """\
+aggregates = load_aggregates(
+    TRACKING_URI, ENGINE, experiments=EXPERIMENTS, filter=FILTER, run_ids=RUN_IDS,
+    primary_metric=PRIMARY_METRIC, greater_is_better=GREATER_IS_BETTER,
+)
+aggregates"""
+
+_EXPLORATION = """\
+## Free exploration
+
+| name | what it is |
+|---|---|
+| `aggregates.metrics()`, `.params()`, `.experiments()`, `.statuses()` | DataFrames, a row per thing |
+| `aggregates.top_runs(metric, 50, statistic="lowest")` | the best runs by a statistic of their history |
+| `aggregates.plot_band(metric, by=param)`, `.plot_param(param, metric)` | charts of aggregates |
+| `aggregates.engine` | the same as Arrow tables, and `metric_statistics(metric)`, `param_ranges(metric, param)` |
+| `load_runs(TRACKING_URI, run_ids)` | of a few runs everything, from `qualia_lab` |"""
+
+
+def parameters(brief: Brief) -> dict[str, Literal]:
+    """The assignments of the `parameters` cell."""
+    selection = brief.selection
+    asked = selection.picked or selection.limit is not None
+    return {
+        "TRACKING_URI": selection.tracking_uri,
+        "ENGINE": selection.engine,
+        "EXPERIMENTS": list(selection.experiments),
+        "FILTER": selection.filter,
+        "RUN_IDS": list(selection.run_ids) if asked else None,
+        "PRIMARY_METRIC": selection.primary_metric,
+        "GREATER_IS_BETTER": selection.greater_is_better,
+        "METRICS": list(brief.drawn_metrics),
+        "CURVES": list(brief.drawn_curves),
+        "PARAMS": list(brief.drawn_params),
+    }
+
+
+def _configuration(brief: Brief) -> tuple[PlannedCell, ...]:
+    source = "\n".join(assignment(name, value) for name, value in parameters(brief).items())
+    return (markdown("aggregate_configuration:heading", _CONFIGURATION), code("parameters", source, "parameters"))
+
+
+def _section(name: str, title: str, text: str, *cells: str) -> Section:
+    """A heading, a sentence, and cells that are the same in every notebook."""
+    heading = f"## {title}\n\n{text}" if text else f"## {title}"
+    made = [markdown(f"{name}:heading", heading)]
+    made += [code(name if place == 0 else f"{name}:{place}", source) for place, source in enumerate(cells)]
+    return Section(name, title, lambda _: tuple(made), _WHY_NOT.get(name, lambda _: None), over="engine")
+
+
+def _no_metric(brief: Brief) -> str | None:
+    return None if brief.selection.primary_metric is not None else "no run has a metric"
+
+
+def _no_direction(brief: Brief) -> str | None:
+    if brief.selection.greater_is_better is None and brief.selection.primary_metric is not None:
+        return "whether more of the primary metric is better cannot be told from its name; say --by METRIC:max"
+    return _no_metric(brief)
+
+
+def _no_steps(brief: Brief) -> str | None:
+    return None if brief.drawn_curves else "no metric was logged past its first step"
+
+
+def _no_params(brief: Brief) -> str | None:
+    return _no_metric(brief) or (None if brief.drawn_params else "no param has two values")
+
+
+_WHY_NOT = {
+    "aggregate_metrics": _no_metric,
+    "aggregate_top": _no_direction,
+    "aggregate_progress": _no_direction,
+    "aggregate_curves": _no_steps,
+    "aggregate_curves_by": lambda brief: _no_steps(brief) or _no_params(brief),
+    "aggregate_params": _no_params,
+}
+
+SECTIONS = (
+    _section("aggregate_setup", "Setup", "", _SETUP),
+    Section("aggregate_configuration", "Configuration", _configuration, over="engine"),
+    _section(
+        "aggregate_loading",
+        "Opening",
+        "Nothing is read yet: every cell below asks the engine for a small table.",
+        _LOADING,
+    ),
+    _section("aggregate_overview", "Overview", "", "aggregates.experiments()", "aggregates.statuses()"),
+    _section(
+        "aggregate_metrics",
+        "Metrics",
+        "How the latest values of the runs spread. Of `runs` that have a metric, `n` have a finite latest value; "
+        "`points` were logged, `not_finite` of them NaN or infinite.",
+        "aggregates.metrics(METRICS)",
+    ),
+    _section("aggregate_top", "Best runs", "", "aggregates.top_runs(PRIMARY_METRIC, 20, params=PARAMS)"),
+    _section(
+        "aggregate_progress",
+        "Best so far",
+        "The runs that were better than every one that started before them.",
+        "aggregates.best_so_far(PRIMARY_METRIC)",
+    ),
+    _section(
+        "aggregate_curves",
+        "Metrics over steps",
+        "",
+        "for metric in CURVES:\n    display(aggregates.plot_band(metric))",
+    ),
+    _section(
+        "aggregate_curves_by",
+        "Metrics over steps, by a param",
+        "The first of `CURVES`, for the most frequent values of each param.",
+        "for param in PARAMS[:3]:\n    display(aggregates.plot_band(CURVES[0], by=param))",
+    ),
+    _section(
+        "aggregate_params",
+        "Params and the primary metric",
+        "",
+        "for param in PARAMS:\n    display(aggregates.plot_param(param, PRIMARY_METRIC))",
+    ),
+    Section(
+        "aggregate_exploration",
+        "Free exploration",
+        lambda _: (markdown("aggregate_exploration:heading", _EXPLORATION), code("aggregate_exploration", "")),
+        over="engine",
+    ),
+)

@@ -1,0 +1,31 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown] section="title"
+
+# %% section="aggregate_setup"
+
+# %% section="aggregate_configuration"
+
+# %% section="aggregate_loading"
+
+# %% section="aggregate_overview"
+
+# %% section="aggregate_metrics"
+
+# %% section="aggregate_top"
+
+# %% section="aggregate_progress"
+
+# %% section="aggregate_curves"
+
+# %% section="aggregate_curves_by"
+
+# %% section="aggregate_params"
+
+# %% section="aggregate_exploration"
