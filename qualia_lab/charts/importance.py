@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +38,9 @@ def importance_bars(found: Importances, metric: str) -> Chart:
         grey = ["PED-ANOVA: no more than chance" in row.note for row in rows]
         panels.append(_panel("PED-ANOVA share (best runs)", rows, shares, y_axis, grey=grey))
     if any(row.rho is not None for row in rows):
-        panels.append(_panel("rank correlation", rows, [row.rho for row in rows], y_axis, grey=[False] * len(rows)))
+        chance = [row.rho is None or abs(row.rho) < 1.96 / math.sqrt(row.n - 1) for row in rows]
+        panel = _panel("rank correlation", rows, [row.rho for row in rows], y_axis, grey=chance)
+        panels.append(Panel(Axis(panel.x.label, (-1.05, 1.05)), y_axis, panel.marks))
     empty = Panel(Axis("importance", (0, 1)), y_axis, ())
     return Chart(
         title=f"Which params matter for {metric}",
@@ -97,7 +100,7 @@ def _panel(
 def _sentence(found: Importances, metric: str, rows: Sequence[ParamImportance]) -> str:
     said = f"Params and {metric}, n = {found.n} runs of {count_text(found.configurations, 'configuration')}"
     if found.refusal:
-        return f"{said}: {found.refusal}."
+        return f"{said}."
     best = [row for row in rows if row.forest is not None][:3]
     order = ", ".join(f"{row.param} {number_text(row.forest or 0)}" for row in best)
     return f"{said}: out-of-bag R² {found.r2:.2f}; R² lost when shuffled: {order}."

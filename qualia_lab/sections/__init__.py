@@ -9,14 +9,18 @@ from qualia_lab.sections import (
     each_run,
     exploration,
     groups,
+    importance,
     loading,
     metrics,
     origins,
     overview,
     params,
+    progress,
     relations,
     setup,
+    timeline,
     title,
+    trade_offs,
 )
 
 SECTIONS = {
@@ -33,6 +37,10 @@ SECTIONS = {
         groups,
         curves,
         relations,
+        importance,
+        trade_offs,
+        progress,
+        timeline,
         origins,
         exploration,
     )

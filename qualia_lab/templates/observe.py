@@ -28,6 +28,14 @@
 
 # %% section="relations"
 
+# %% section="importance"
+
+# %% section="trade_offs"
+
+# %% section="progress"
+
+# %% section="timeline"
+
 # %% section="origins"
 
 # %% section="exploration"

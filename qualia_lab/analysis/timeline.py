@@ -1,0 +1,80 @@
+"""When runs ran: from start to end, children under their parents."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Span:
+    """One run: start and end in milliseconds since 1970, end None while it has none; depth 0 for one without parent."""
+
+    run_id: str
+    start: int
+    end: int | None
+    status: str
+    depth: int
+
+
+def timeline(runs: pa.Table) -> list[Span]:
+    """The runs (schema.RUNS) that have a start, earliest first, each parent directly before its children.
+
+    A run whose parent is not among these runs stands for itself; so do runs that are each other's parents.
+    An end before the start is no end.
+    """
+    rows = {row["run_id"]: row for row in runs.to_pylist() if row["start_time"] is not None}
+    children: dict[str | None, list[str]] = {}
+    for run_id, row in rows.items():
+        parent = row["parent_run_id"]
+        children.setdefault(parent if parent in rows and parent != run_id else None, []).append(run_id)
+    found: list[Span] = []
+    seen: set[str] = set()
+
+    def walk(tops: Sequence[str]) -> None:
+        waiting = [(run_id, 0) for run_id in sorted(tops, key=_start, reverse=True)]
+        while waiting:
+            run_id, depth = waiting.pop()
+            if run_id in seen:
+                continue
+            seen.add(run_id)
+            row = rows[run_id]
+            end = row["end_time"] if row["end_time"] is not None and row["end_time"] >= row["start_time"] else None
+            found.append(Span(run_id, row["start_time"], end, row["status"] or "UNKNOWN", depth))
+            waiting += [(child, depth + 1) for child in sorted(children.get(run_id, ()), key=_start, reverse=True)]
+
+    def _start(run_id: str) -> int:
+        return int(rows[run_id]["start_time"])
+
+    walk(children.get(None, ()))
+    for run_id in sorted(rows, key=_start):  # those in a circle of parents
+        walk([run_id])
+    return found
+
+
+def lanes(spans: Sequence[Span], until: int) -> list[int]:
+    """For each span the lowest lane that is free when it starts; as many lanes as runs were ever at the same time.
+
+    until: where a span without an end is taken to end.  Interval partitioning (Kleinberg and Tardos 2005, 4.1).
+    """
+    placed = [0] * len(spans)
+    busy: list[tuple[int, int]] = []  # (end, lane)
+    free: list[int] = []
+    lanes_made = 0
+    for place in sorted(range(len(spans)), key=lambda place: spans[place].start):
+        span = spans[place]
+        while busy and busy[0][0] <= span.start:
+            heapq.heappush(free, heapq.heappop(busy)[1])
+        if not free:
+            heapq.heappush(free, lanes_made)
+            lanes_made += 1
+        placed[place] = heapq.heappop(free)
+        end = until if span.end is None else span.end
+        heapq.heappush(busy, (max(end, span.start + 1), placed[place]))
+    return placed

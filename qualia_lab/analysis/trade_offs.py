@@ -1,0 +1,93 @@
+"""Several metrics at once: the runs that no other run beats, and the pairs of metrics that pull apart."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.relations import correlate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """Two metrics over n runs with both finite; what is better in one tends to be worse in the other.
+
+    rho: their rank correlation, each turned so that more is better.  None, with a note, where n is too small.
+    best_first, best_second: the best run of each; the same one when nothing has to be given up.
+    """
+
+    first: str
+    second: str
+    n: int
+    rho: float | None
+    best_first: str
+    best_second: str
+    note: str
+
+    @property
+    def opposed(self) -> bool:
+        """Whether they pull apart beyond chance: rho under the 5 % bound -1.96 / sqrt(n - 1) (Kendall 1948, 4.14)."""
+        return self.rho is not None and self.rho < -1.96 / math.sqrt(self.n - 1) and self.best_first != self.best_second
+
+
+def pareto_set(values: Mapping[str, Mapping[str, float]], greater_is_better: Mapping[str, bool]) -> list[str]:
+    """The runs that no other run beats in every metric, in the order of the first metric's runs.
+
+    A run is beaten by one that is at least as good in every metric and better in one (Pareto 1906). Two runs with the
+    same values do not beat each other. A run with a metric that is missing, NaN or infinite is not in the set, and
+    beats nobody.
+
+    values: by metric, then by run id.  greater_is_better: the direction of each of these metrics.
+    """
+    run_ids = complete_runs(values)
+    losses = np.array(
+        [[-values[key][run_id] if better else values[key][run_id] for key, better in greater_is_better.items()]
+         for run_id in run_ids], np.float64,
+    )  # fmt: skip
+    return [
+        run_id
+        for run_id, loss in zip(run_ids, losses, strict=True)
+        if not ((losses <= loss).all(axis=1) & (losses < loss).any(axis=1)).any()
+    ]
+
+
+def complete_runs(values: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The runs with a finite value of every metric, in the order of the first metric's runs."""
+    first = next(iter(values.values()), {})
+    return [run_id for run_id in first if all(math.isfinite(of.get(run_id, math.nan)) for of in values.values())]
+
+
+def trade_offs(values: Mapping[str, Mapping[str, float]], greater_is_better: Mapping[str, bool]) -> list[TradeOff]:
+    """Each pair of metrics, those that pull apart most first, those of too few runs last.
+
+    values: finite values by metric, then by run id.  greater_is_better: the direction of each metric.
+    """
+    found = [
+        _trade_off((first, second), values, greater_is_better) for first, second in combinations(greater_is_better, 2)
+    ]
+    pairs = [pair for pair in found if pair is not None]
+    return sorted(pairs, key=lambda pair: (pair.rho is None, pair.rho or 0, pair.first, pair.second))
+
+
+def _trade_off(
+    keys: tuple[str, str], values: Mapping[str, Mapping[str, float]], greater_is_better: Mapping[str, bool]
+) -> TradeOff | None:
+    turned = [{run_id: value if greater_is_better[key] else -value for run_id, value in values[key].items()}
+              for key in keys]  # fmt: skip
+    run_ids = complete_runs(dict(zip(keys, turned, strict=True)))
+    if not run_ids:
+        return None
+    pairs: Sequence[tuple[float, float]] = [(turned[0][run_id], turned[1][run_id]) for run_id in run_ids]
+    relation = correlate(keys[0], pairs)
+    # Of equal best runs the one that is better in the other metric: then nothing is given up that need not be.
+    best = [
+        max(run_ids, key=lambda run_id: (turned[one][run_id], turned[1 - one][run_id])) for one in (0, 1)
+    ]  # fmt: skip
+    return TradeOff(keys[0], keys[1], len(run_ids), relation.rho, best[0], best[1], relation.note)

@@ -1,0 +1,83 @@
+"""A metric over two params: the mean of each cell as a colour, with the number and its n."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.charts.axes import count_text, direction, named_axis, number_text
+from qualia_lab.charts.chart import Chart, Heat, Panel, Texts
+from qualia_lab.charts.colours import INK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.analysis.param_pairs import Cells
+    from qualia_lab.charts.chart import Axis, Numbers
+
+_LONGEST = 18
+
+
+def param_heat(
+    cells: Cells, pair: tuple[str, str], metric: str, *, greater_is_better: bool | None, without: int = 0
+) -> Chart:
+    """The first param along x, the second along y.  without: runs that have no finite metric."""
+    n = int(cells.counts.sum())
+    x_edges, y_edges = (np.arange(len(names) + 1, dtype=np.float64) - 0.5 for names in cells.names)
+    notes = [f"n = {n}. Means, with the number of runs; a blank cell has none."]
+    if direction(greater_is_better):
+        notes.append(f"{direction(greater_is_better).capitalize()}.")
+    if cells.left_out:
+        notes.append(f"Not shown: {count_text(cells.left_out, 'run')} of rarer values.")
+    if without:
+        notes.append(f"{count_text(without, 'run')} without a finite {metric}.")
+    return Chart(
+        title=f"{metric} by {pair[0]} and {pair[1]}",
+        panels=(
+            Panel(
+                _axis(pair[0], cells.names[0]),
+                _axis(pair[1], cells.names[1]),
+                (Heat(x_edges, y_edges, cells.means, f"mean {metric}"), *_numbers(cells)),
+            ),
+        ),
+        sentence=_sentence(cells, pair, metric, n),
+        note=" ".join(notes),
+        height=180 + 46 * max(3, len(cells.names[1])),
+    )
+
+
+def _axis(param: str, names: Sequence[str]) -> Axis:
+    axis = named_axis(param, [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in names])
+    return type(axis)(axis.label, (-0.5, len(names) - 0.5), ticks=axis.ticks)
+
+
+def _numbers(cells: Cells) -> list[Texts]:
+    """Each mean and its n, white on the dark half of the colours, dark on the other."""
+    rows, columns = np.nonzero(cells.counts)
+    means = cells.means[rows, columns]
+    middle = (means.min() + means.max()) / 2 if len(means) else 0.0
+    found = []
+    for chosen, colour in ((means <= middle, "#FFFFFF"), (means > middle, INK)):
+        texts = tuple(
+            f"{number_text(mean)} (n={count})"
+            for mean, count in zip(means[chosen], cells.counts[rows, columns][chosen], strict=True)
+        )
+        if texts:
+            x: Numbers = columns[chosen].astype(np.float64)
+            found.append(Texts(x, rows[chosen].astype(np.float64), texts, colour, "center"))
+    return found
+
+
+def _sentence(cells: Cells, pair: tuple[str, str], metric: str, n: int) -> str:
+    said = f"Mean {metric} by {pair[0]} and {pair[1]}, n = {n}"
+    if not n:
+        return f"{said}: no run has both params and the metric."
+    parts = []
+    for word, place in (("highest", np.nanargmax(cells.means)), ("lowest", np.nanargmin(cells.means))):
+        row, column = np.unravel_index(place, cells.means.shape)
+        parts.append(
+            f"{word} {number_text(float(cells.means[row, column]))} at {pair[0]} {cells.names[0][int(column)]}, "
+            f"{pair[1]} {cells.names[1][int(row)]} (n={cells.counts[row, column]})"
+        )
+    return f"{said}: {', '.join(parts)}."

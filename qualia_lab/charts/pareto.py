@@ -1,0 +1,89 @@
+"""Two metrics against each other, and the runs that no other beats in both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.trade_offs import complete_runs, pareto_set
+from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text, told_apart
+from qualia_lab.charts.chart import Chart, Line, Panel, Points
+from qualia_lab.charts.colours import QUIET, REST, run_styles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qualia_lab.charts.chart import Mark
+
+MOST_NAMED = 16
+
+
+def pareto_front(
+    values: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], greater_is_better: Mapping[str, bool]
+) -> Chart:
+    """The first of two metrics along x, the second along y; the runs of the Pareto set named and joined by steps.
+
+    values: finite values by metric, then by run id.  labels: by run id, in the order of the notebook.
+    """
+    x_key, y_key = values
+    run_ids = complete_runs(values)
+    front = sorted(pareto_set(values, greater_is_better), key=lambda run_id: values[x_key][run_id])
+    names = told_apart(labels)
+    named = front[:: max(1, -(-len(front) // MOST_NAMED))]
+    styles = run_styles(named, list(labels))
+
+    def points(of: list[str], colour: str, label: str = "", size: float = 8) -> Points:
+        texts = tuple(
+            f"{names[run_id]}: {number_text(values[x_key][run_id])}, {number_text(values[y_key][run_id])}"
+            for run_id in of
+        )
+        x, y = (np.array([values[key][run_id] for run_id in of], np.float64) for key in (x_key, y_key))
+        return Points(x, y, (colour,), label=label, texts=texts, size=size)
+
+    beaten = [run_id for run_id in run_ids if run_id not in set(front)]
+    unnamed = [run_id for run_id in front if run_id not in styles]
+    marks: list[Mark] = []
+    if beaten:
+        marks.append(points(beaten, REST, f"{len(beaten)} beaten" if len(beaten) > 1 else "1 beaten", 7))
+    marks.append(_steps(front, values, greater_is_better))
+    if unnamed:
+        marks.append(points(unnamed, QUIET, f"{len(unnamed)} more not beaten", 10))
+    marks += [points([run_id], styles[run_id][0], names[run_id], 11) for run_id in reversed(named)]
+    axes = []
+    for key in (x_key, y_key):
+        numbers = np.array([values[key][run_id] for run_id in run_ids], np.float64)
+        axes.append(fitting_axis(f"{key} ({direction(greater_is_better[key])})", numbers, air=0.07))
+    missing = len(labels) - len(run_ids)
+    return Chart(
+        title=f"{y_key} against {x_key}",
+        panels=(Panel(axes[0], axes[1], tuple(marks)),),
+        sentence=_sentence(front, names, (x_key, y_key), len(run_ids)),
+        note=f"n = {len(run_ids)}. {count_text(len(front), 'run')} that no other beats in both."
+        + (f" Not shown: {count_text(missing, 'run')} without a finite value of both." if missing else ""),
+        height=460,
+    )
+
+
+def _steps(front: list[str], values: Mapping[str, Mapping[str, float]], better: Mapping[str, bool]) -> Line:
+    """The edge of what was reached: from run to run along the metrics, never through what nobody reached."""
+    x_key, y_key = values
+    x: list[float] = []
+    y: list[float] = []
+    for run_id in front:
+        here = values[x_key][run_id], values[y_key][run_id]
+        if x:  # the corner that the run before or this one reaches, and no better place
+            x.append(x[-1] if better[x_key] else here[0])
+            y.append(here[1] if better[x_key] else y[-1])
+        x.append(here[0])
+        y.append(here[1])
+    return Line(np.array(x), np.array(y), QUIET, width=1.2, dash="dot", hover=False)
+
+
+def _sentence(front: list[str], names: Mapping[str, str], keys: tuple[str, str], n: int) -> str:
+    if not n:
+        return f"{keys[1]} against {keys[0]}: no run has both."
+    shown = ", ".join(names[run_id] for run_id in front[:5]) + (f" and {len(front) - 5} more" if len(front) > 5 else "")
+    if len(front) == 1:
+        return f"{keys[1]} against {keys[0]}, n = {n}: {shown} is the best run in both."
+    return f"{keys[1]} against {keys[0]}, n = {n}: no run beats {shown} in both."

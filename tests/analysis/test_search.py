@@ -1,0 +1,156 @@
+"""Several metrics at once, best so far, distributions, timelines and pairs of params, against brute force and scipy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from qualia_lab.analysis.param_pairs import mean_in_cells
+from qualia_lab.analysis.progress import best_so_far, distribution, grouped
+from qualia_lab.analysis.timeline import lanes, timeline
+from qualia_lab.analysis.trade_offs import pareto_set, trade_offs
+from qualia_lab.schema import PARAMS, RUNS
+from qualia_lab.tables import table_of
+
+# Few different numbers, so that ties and equal runs are common.
+number = st.one_of(st.integers(0, 4).map(float), st.sampled_from([math.nan, math.inf, -math.inf]))
+
+
+def params_of(rows):
+    return table_of(
+        PARAMS,
+        [{"run_id": run_id, "key": key, "value": value} for run_id, row in rows.items() for key, value in row.items()],
+    )
+
+
+@given(
+    st.lists(st.lists(number, min_size=3, max_size=3), max_size=12),
+    st.lists(st.booleans(), min_size=1, max_size=3),
+)
+def test_the_pareto_set_is_that_of_its_definition(rows, better):
+    keys = [f"m{n}" for n in range(len(better))]
+    values = {key: {f"r{i}": row[n] for i, row in enumerate(rows)} for n, key in enumerate(keys)}
+    turned = {
+        f"r{i}": [value if up else -value for value, up in zip(row, better, strict=False)]
+        for i, row in enumerate(rows)
+        if all(math.isfinite(value) for value, _ in zip(row, better, strict=False))
+    }
+    expected = [
+        one
+        for one, mine in turned.items()
+        if not any(
+            all(a >= b for a, b in zip(theirs, mine, strict=True)) and theirs != mine for theirs in turned.values()
+        )
+    ]
+    assert pareto_set(values, dict(zip(keys, better, strict=True))) == expected
+
+
+def test_a_run_that_lacks_a_metric_is_not_in_the_set():
+    values = {"auc": {"a": 0.9, "b": 0.8}, "ms": {"b": 5.0}}
+    assert pareto_set(values, {"auc": True, "ms": False}) == ["b"]
+    assert pareto_set({}, {}) == []
+
+
+def test_metrics_that_pull_apart_are_a_trade_off_and_those_that_agree_are_not():
+    r = np.random.default_rng(2)
+    quality = r.normal(size=30)
+    values = {
+        "auc": {f"r{n}": float(value) for n, value in enumerate(quality)},
+        "loss": {f"r{n}": float(-value) for n, value in enumerate(quality)},
+        "latency": {f"r{n}": float(value + r.normal(0, 0.4)) for n, value in enumerate(quality)},
+    }
+    pairs = {
+        (pair.first, pair.second): pair for pair in trade_offs(values, {"auc": True, "loss": False, "latency": False})
+    }
+    apart, agree = pairs["auc", "latency"], pairs["auc", "loss"]
+    turned = stats.spearmanr(quality, [-values["latency"][f"r{n}"] for n in range(30)]).statistic
+    assert (apart.n, apart.rho, apart.opposed) == (30, pytest.approx(turned), True)
+    assert (agree.rho, agree.opposed, agree.best_first == agree.best_second) == (pytest.approx(1), False, True)
+    few = trade_offs({key: dict(list(of.items())[:5]) for key, of in values.items()}, {"auc": True, "latency": False})[
+        0
+    ]
+    assert (few.rho, few.opposed, few.note) == (None, False, "too few runs to tell (under 10)")
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 3)), max_size=15), st.booleans())
+def test_the_best_so_far_is_the_best_of_all_runs_that_started_before(runs, better):
+    table = table_of(RUNS, [{"run_id": f"r{n}", "start_time": start} for n, (start, _) in enumerate(runs)])
+    found = best_so_far(table, {f"r{n}": float(value) for n, (_, value) in enumerate(runs)}, greater_is_better=better)
+    in_order = sorted(range(len(runs)), key=lambda n: runs[n][0])
+    assert [one.run_id for one in found] == [f"r{n}" for n in in_order]
+    assert [one.best for one in found] == [
+        (max if better else min)(float(runs[n][1]) for n in in_order[: place + 1]) for place in range(len(runs))
+    ]
+    assert [one.improved for one in found] == [
+        place == 0 or found[place].best != found[place - 1].best for place in range(len(found))
+    ]
+
+
+def test_a_run_without_a_start_or_a_finite_value_is_no_progress():
+    table = table_of(RUNS, [{"run_id": "a", "start_time": 5}, {"run_id": "b"}, {"run_id": "c", "start_time": 1}])
+    assert [one.run_id for one in best_so_far(table, {"a": 1.0, "b": 2.0}, greater_is_better=True)] == ["a"]
+
+
+@given(st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=30))
+def test_the_distribution_is_scipys(values):
+    x, share = distribution(values)
+    known = stats.ecdf(values).cdf
+    assert x.tolist() == known.quantiles.tolist()
+    assert share == pytest.approx(known.probabilities)
+
+
+def test_groups_of_a_param_join_spellings_of_one_number():
+    params = params_of({"a": {"lr": "0.1"}, "b": {"lr": "1e-1"}, "c": {"lr": "0.02"}, "d": {"depth": "3"}})
+    found = grouped(params, {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}, "lr")
+    assert list(found.items()) == [("0.02", [3.0]), ("0.1", [1.0, 2.0])]
+
+
+def test_children_stand_under_their_parents_and_circles_of_parents_are_no_trap():
+    rows = [
+        {"run_id": "late", "start_time": 50, "end_time": 60, "status": "FINISHED"},
+        {"run_id": "child", "start_time": 30, "end_time": 20, "status": "FAILED", "parent_run_id": "parent"},
+        {"run_id": "parent", "start_time": 10, "status": "RUNNING"},
+        {"run_id": "orphan", "start_time": 20, "end_time": 21, "parent_run_id": "elsewhere"},
+        {"run_id": "x", "start_time": 1, "parent_run_id": "y"},
+        {"run_id": "y", "start_time": 2, "parent_run_id": "x"},
+        {"run_id": "never", "status": "SCHEDULED"},
+    ]
+    spans = timeline(table_of(RUNS, rows))
+    assert [(span.run_id, span.depth) for span in spans] == [
+        *(("parent", 0), ("child", 1), ("orphan", 0), ("late", 0), ("x", 0), ("y", 1)),
+    ]
+    assert [span.end for span in spans] == [None, None, 21, 60, None, None]  # an end before the start is none
+    assert spans[2].status == "UNKNOWN"
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), min_size=1, max_size=20))
+def test_no_two_runs_share_a_lane_at_one_time_and_no_lane_is_needless(runs):
+    rows = [{"run_id": f"r{n}", "start_time": start, "end_time": start + took} for n, (start, took) in enumerate(runs)]
+    spans = timeline(table_of(RUNS, rows))
+    placed = lanes(spans, 100)
+    for one in range(len(spans)):
+        for other in range(one):
+            together = spans[one].start < spans[other].end and spans[other].start < spans[one].end
+            assert not (together and placed[one] == placed[other])
+    most = max(sum(span.start <= moment < span.end for span in spans) for moment in range(30))
+    assert len(set(placed)) == most
+
+
+def test_cells_hold_means_of_runs_and_nothing_between_them():
+    rows = {f"r{n}": {"lr": f"{10 ** (-5 + n % 10 / 2):.3g}", "opt": "adam" if n % 2 else "sgd"} for n in range(40)}
+    rows["r7"].pop("opt")
+    values = {run_id: float(n) for n, run_id in enumerate(rows)}
+    cells = mean_in_cells(params_of(rows), values, ("lr", "opt"))
+    assert cells.names[1] == ("adam", "sgd", "missing")
+    assert cells.names[0][0] == "1e-05 to 5.6e-05"
+    assert (cells.counts.sum(), cells.left_out, cells.means.shape) == (40, 0, (3, 6))
+    low = [n for n in range(40) if n % 10 <= 1 and n % 2 == 0]
+    assert cells.means[1, 0] == np.mean(low)
+    assert cells.counts[1, 0] == len(low)
+    assert np.isnan(cells.means[cells.counts == 0]).all()
+    assert mean_in_cells(params_of(rows), values, ("lr", "nothing")) is None

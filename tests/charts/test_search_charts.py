@@ -1,0 +1,147 @@
+"""The charts of params against metrics and of how the search went, for any number of runs, in each face."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from qualia_lab import schema
+from qualia_lab.charts.chart import Chart
+from qualia_lab.runs import Runs
+from qualia_lab.runs.loaded import Said
+from qualia_lab.tables import run_tables, table_of
+
+from .sample import run_ids
+from .test_charts import bundle
+
+STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", None)
+
+
+def searched(count):
+    """A search of so many runs: lr matters, one run in nine has no finite metric, names are hostile."""
+    r = np.random.default_rng(1)
+    params, metrics, runs = [], [], []
+    for n, run_id in enumerate(run_ids(count)):
+        row = {
+            "lr": f"{10 ** r.uniform(-5, -1):.3g}",
+            "opt<b>": ("adam", "sgd")[n % 2],
+            "depth": str(n % 9),
+            "seed": str(n),
+        }
+        if n % 2:
+            row["$momentum"] = str(r.choice([0.5, 0.9]))
+        params += [{"run_id": run_id, "key": key, "value": value} for key, value in row.items()]
+        auc = 0.9 - 0.05 * (math.log10(float(row["lr"])) + 3) ** 2 + r.normal(0, 0.01)
+        values = {"val_auc": math.nan if n % 9 == 8 else auc, "latency_ms": 50 * auc + n % 7, "foo": r.random()}
+        metrics += [{"run_id": run_id, "key": key, "value": float(value)} for key, value in values.items()]
+        ended = None if n % 5 == 2 else 1000 * (n + 3)
+        runs.append(
+            {
+                "run_id": run_id,
+                "run_name": f"<i>$run_{n}",
+                "status": STATUSES[n % 5],
+                "start_time": 1000 * n,
+                "end_time": ended,
+            }
+        )
+    tables = run_tables(
+        runs=table_of(schema.RUNS, runs),
+        params=table_of(schema.PARAMS, params),
+        metrics=table_of(schema.METRICS, metrics),
+    )
+    return Runs(None, tables, "val_auc", greater_is_better=True)
+
+
+def drawn(runs):
+    return {
+        "importance": runs.plot_importance(),
+        "pair": runs.plot_param_pair(),
+        "parallel": runs.plot_parallel(),
+        "pareto": runs.plot_pareto(),
+        "progress": runs.plot_best_so_far(),
+        "distribution": runs.plot_distribution(),
+        "by": runs.plot_distribution(by="opt<b>"),
+        "timeline": runs.plot_timeline(),
+    }
+
+
+@pytest.mark.parametrize("count", [1, 12, 200])
+def test_every_chart_of_a_search_is_drawn_or_says_why_not(count):
+    for name, chart in drawn(searched(count)).items():
+        if isinstance(chart, Chart):
+            _, _, sentence = bundle(chart)
+        else:
+            assert (count, isinstance(chart, Said)) == (1, True), name
+            sentence = repr(chart)
+        assert "run" in sentence or "n = " in sentence, name
+        assert "nan" not in sentence.lower().split(), name
+
+
+def test_few_configurations_leave_rank_correlations_and_the_reason():
+    chart = searched(12).plot_importance()
+    assert [panel.x.label for panel in chart.panels] == ["rank correlation"]
+    assert "Too few configurations to tell: 11 in n = 11 runs" in chart.note
+    frame = searched(12).importance()
+    assert frame["forest"].isna().all()
+    assert frame.loc["lr", "note"].startswith("too few configurations to tell")
+
+
+def test_the_table_and_the_bars_of_importance_are_the_same_numbers():
+    runs = searched(60)
+    frame = runs.importance()
+    assert frame.index[0] == "lr"
+    assert frame.attrs["refusal"] == ""
+    assert frame.attrs["n"] == frame.loc["lr", "n"] == 54
+    (bars, *_) = runs.plot_importance().panels[0].marks
+    assert bars.ends.tolist() == frame["forest"].dropna().tolist()
+    assert bars.colours[0] != bars.colours[-1]  # grey: no more than chance
+
+
+def test_a_metric_without_a_direction_is_never_called_best():
+    runs = searched(30)
+    assert "is not known" in repr(runs.plot_best_so_far("foo"))
+    assert "is not known" in repr(runs.plot_pareto("val_auc", "foo"))
+    assert "best" not in repr(runs.plot_parallel("foo")).lower()
+    assert runs.pareto(["val_auc", "latency_ms", "foo"]).attrs["left out"] == ["foo"]
+
+
+def test_the_pareto_chart_names_the_runs_of_the_table():
+    runs = searched(40)
+    frame = runs.pareto(["val_auc", "latency_ms"])
+    named = {
+        mark.label for mark in runs.plot_pareto("val_auc", "latency_ms").panels[0].marks if getattr(mark, "label", "")
+    }
+    assert set(frame.index) == {label for label in named if "beaten" not in label}
+    assert frame["val_auc"].is_monotonic_decreasing
+    assert runs.trade_offs(["val_auc", "latency_ms", "foo"])["n"].tolist() == [36]
+
+
+def test_the_step_of_a_pareto_front_passes_only_where_a_run_is_as_good():
+    for better in ((True, False), (True, True), (False, False), (False, True)):
+        from qualia_lab.charts.pareto import pareto_front
+
+        r = np.random.default_rng(5)
+        values = {key: {f"r{n:03}": float(r.random()) for n in range(40)} for key in ("a", "b")}
+        chart = pareto_front(values, {f"r{n:03}": f"r{n:03}" for n in range(40)}, dict(zip("ab", better, strict=True)))
+        (line,) = [mark for mark in chart.panels[0].marks if hasattr(mark, "dash")]
+        for x, y in zip(line.x, line.y, strict=True):
+            assert any(
+                (values["a"][run] >= x if better[0] else values["a"][run] <= x)
+                and (values["b"][run] >= y if better[1] else values["b"][run] <= y)
+                for run in values["a"]
+            )
+
+
+def test_two_hundred_runs_are_packed_into_lanes_and_forty_have_rows_of_their_own():
+    few, many = searched(40).plot_timeline(), searched(200).plot_timeline()
+    assert len(few.panels[0].y.ticks) == 40
+    assert many.panels[0].y.label == "runs at the same time"
+    assert many.height < 800
+    assert "40 runs without an end: drawn to the edge." in many.note
+
+
+def test_many_runs_on_parallel_axes_are_the_ten_best_the_ten_worst_and_the_rest():
+    labels = [mark.label for mark in searched(200).plot_parallel().panels[0].marks if getattr(mark, "label", "")]
+    assert labels == ["158 between", "10 worst", "10 best"]
