@@ -21,7 +21,8 @@ QualiaLabError                    1
 │   └── ExportFailed             34
 ├── SharingError                 40
 ├── ExtraMissing                 50   an optional dependency is not installed
-└── EngineError                  60   an engine could not be opened, or could not compute
+├── EngineError                  60   an engine could not be opened, or could not compute
+└── SettingsError                70   the project's [tool.qualia] says what cannot be
 """
 
 from __future__ import annotations
@@ -177,3 +178,9 @@ class EngineError(QualiaLabError):
     """An engine (DuckDB, Spark) could not be opened for what was asked, or could not compute it."""
 
     exit_code = 60
+
+
+class SettingsError(QualiaLabError):
+    """The table `[tool.qualia]` of this folder's pyproject.toml says what cannot be."""
+
+    exit_code = 70

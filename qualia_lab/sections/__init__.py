@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qualia_lab.sections import (
     aggregates,
+    baseline,
     configuration,
     curves,
     each_run,
@@ -35,6 +36,7 @@ SECTIONS = {
         params,
         metrics,
         groups,
+        baseline,
         curves,
         relations,
         importance,

@@ -24,6 +24,8 @@
 
 # %% section="groups"
 
+# %% section="baseline"
+
 # %% section="curves"
 
 # %% section="relations"

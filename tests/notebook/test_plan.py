@@ -60,7 +60,7 @@ def test_many_runs_get_every_section_in_the_order_of_the_design():
     plan = planned(some_runs(3))
     assert sections_of(plan) == [
         *("title", "setup", "configuration", "parameters", "client", "loading", "overview", "each_run", "run"),
-        *("params", "metrics", "groups", "curves", "relations", "timeline", "exploration", "not_shown"),
+        *("params", "metrics", "groups", "baseline", "curves", "relations", "timeline", "exploration", "not_shown"),
     ]
     left_out = dict(plan.left_out)
     assert left_out["Code, environment and data"] == "no run says which code or data it was made with"
