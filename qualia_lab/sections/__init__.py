@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from qualia_lab.sections import (
     aggregates,
+    artifacts,
     baseline,
     configuration,
     curves,
     each_run,
+    environments,
     exploration,
     groups,
     importance,
@@ -44,6 +46,8 @@ SECTIONS = {
         progress,
         timeline,
         origins,
+        environments,
+        artifacts,
         exploration,
     )
 } | {section.name: section for section in aggregates.SECTIONS}

@@ -40,4 +40,8 @@
 
 # %% section="origins"
 
+# %% section="environments"
+
+# %% section="artifacts"
+
 # %% section="exploration"
