@@ -21,8 +21,8 @@ QualiaLabError                    1
 │   └── ExportFailed             34
 ├── SharingError                 40
 ├── ExtraMissing                 50   an optional dependency is not installed
-├── EngineError                  60   an engine could not be opened, or could not compute
-└── SettingsError                70   the project's [tool.qualia] says what cannot be
+├── ForbiddenFinding             55   a finding that was to fail a job was made
+└── EngineError                  60   an engine could not be opened, or could not compute
 """
 
 from __future__ import annotations
@@ -174,13 +174,13 @@ class ExtraMissing(QualiaLabError):
     exit_code = 50
 
 
+class ForbiddenFinding(QualiaLabError):
+    """Among the runs is what `--fail-on` names."""
+
+    exit_code = 55
+
+
 class EngineError(QualiaLabError):
     """An engine (DuckDB, Spark) could not be opened for what was asked, or could not compute it."""
 
     exit_code = 60
-
-
-class SettingsError(QualiaLabError):
-    """The table `[tool.qualia]` of this folder's pyproject.toml says what cannot be."""
-
-    exit_code = 70

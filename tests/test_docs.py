@@ -158,11 +158,12 @@ def assert_shown(expected, shown, folder, what):
 
 
 def normal(text):
-    """Without run ids, dates, durations, progress bars and spacing."""
+    """Without run ids, dates, durations, numbers of cells, progress bars and spacing."""
     for pattern, word in (
         (r"\b[0-9a-f]{32}\b", "RUN_ID"),
         (r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?", "DATE"),
         (r"\b(just now|\d[\d.,]* (s|min|h|days?)( ago)?)\b", "AGE"),
+        (r"\b(\d+)/\1 cells\b", "ALL cells"),
         (r"[━╸╺]+", ""),
         (r"\.{3,}", "..."),
         (r"[^\S\n]+", " "),

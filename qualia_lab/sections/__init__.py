@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from qualia_lab.sections import (
     aggregates,
-    artifacts,
-    baseline,
     configuration,
     curves,
     each_run,
-    environments,
     exploration,
+    findings,
     groups,
     importance,
     loading,
@@ -33,12 +31,12 @@ SECTIONS = {
         setup,
         configuration,
         loading,
+        findings,
         overview,
         each_run,
         params,
         metrics,
         groups,
-        baseline,
         curves,
         relations,
         importance,
@@ -46,8 +44,6 @@ SECTIONS = {
         progress,
         timeline,
         origins,
-        environments,
-        artifacts,
         exploration,
     )
 } | {section.name: section for section in aggregates.SECTIONS}

@@ -14,6 +14,8 @@
 
 # %% section="loading"
 
+# %% section="findings"
+
 # %% section="overview"
 
 # %% section="each_run"
@@ -23,8 +25,6 @@
 # %% section="metrics"
 
 # %% section="groups"
-
-# %% section="baseline"
 
 # %% section="curves"
 
@@ -39,9 +39,5 @@
 # %% section="timeline"
 
 # %% section="origins"
-
-# %% section="environments"
-
-# %% section="artifacts"
 
 # %% section="exploration"

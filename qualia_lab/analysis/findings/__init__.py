@@ -1,0 +1,85 @@
+"""What stands out among some runs: every rule in a file of its own, and here their order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.findings import (
+    best_configuration,
+    best_not_last,
+    constant_params,
+    differences,
+    diverged,
+    duplicates,
+    failed,
+    failed_apart,
+    matters,
+    non_finite,
+    other_code,
+    other_data,
+    overfitting,
+    plateau,
+    silent,
+    spikes,
+    unfinished,
+)
+from qualia_lab.analysis.findings.finding import SEVERITIES, Finding, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from qualia_lab.analysis.findings.evidence import Evidence
+
+# Within a severity, in this order: what makes numbers wrong, what makes them unfair, what they say, what is only so.
+RULES: tuple[Rule, ...] = tuple(
+    module.RULE
+    for module in (
+        diverged,
+        non_finite,
+        failed_apart,
+        failed,
+        other_data,
+        overfitting,
+        duplicates,
+        best_not_last,
+        spikes,
+        unfinished,
+        silent,
+        best_configuration,
+        differences,
+        matters,
+        plateau,
+        other_code,
+        constant_params,
+    )
+)
+
+
+# A finding of the first rule says little that one of these has not said, when they name all of its runs.
+COVERED_BY = {
+    "non_finite": ("diverged",),
+    "failed": ("failed_apart",),
+    "best_not_last": ("overfitting", "diverged"),
+    "plateau": ("overfitting",),
+}
+
+
+def find_findings(evidence: Evidence, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """What the rules find, the most important first; the same evidence gives the same findings in the same order.
+
+    thresholds: by the names of the rules that are asked, as `settings.chosen_thresholds` makes them.
+    What another finding has said already stands behind all that is new.
+    """
+    places = {rule.name: place for place, rule in enumerate(RULES)}
+    found: list[Finding] = []
+    for rule in RULES:
+        if rule.name in thresholds:
+            found += rule.find(evidence, thresholds[rule.name])
+
+    def rank(one: Finding) -> tuple[bool, int, int, int]:
+        said = {run_id for other in found if other.rule in COVERED_BY.get(one.rule, ()) for run_id in other.run_ids}
+        covered = said.issuperset(one.run_ids) and bool(one.run_ids)
+        return (covered, SEVERITIES.index(one.severity), places[one.rule], -len(one.run_ids))
+
+    return tuple(sorted(found, key=rank))

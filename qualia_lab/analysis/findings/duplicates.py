@@ -1,0 +1,121 @@
+"""The same configuration with the same seed, more than once."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed, number
+from qualia_lab.analysis.groups import is_seed_like
+from qualia_lab.analysis.origins import origins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.analysis.findings.evidence import Evidence
+
+_SAME = ("git commit", "dataset", "source", "entry point")  # of the origins: they have to agree as well
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """fewest_params: that runs have to share before sharing all of them means anything."""
+
+    fewest_params: int = 1
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """Finished runs of one experiment that are equal in every param, in commit, source and datasets.
+
+    Where every metric of the model is equal too (but times), they are one run logged twice. Where one differs and the
+    params hold a seed, a seed does not determine the result. Without a seed they are repetitions, and nothing is said.
+    """
+    said = origins(evidence.tables)
+    alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    for run_id in evidence.run_ids:
+        params = evidence.params[run_id]
+        if evidence.status[run_id] != "FINISHED" or len(params) < max(1, thresholds.fewest_params):
+            continue
+        origin = tuple(sorted((name, text) for name, text in said[run_id].items() if name.startswith(_SAME)))
+        experiment = evidence.rows[run_id]["experiment_id"]
+        alike[experiment, evidence.rows[run_id]["parent_run_id"], origin, tuple(sorted(params.items()))].append(run_id)
+    twice, unsteady = [], []
+    for run_ids in alike.values():
+        same: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
+        for run_id in run_ids:
+            same[_results(evidence, run_id)].append(run_id)
+        twice += [equal for results, equal in same.items() if len(equal) > 1 and results]
+        with_results = [equal[0] for results, equal in same.items() if results]
+        if len(with_results) > 1 and any(map(is_seed_like, evidence.params[run_ids[0]])):
+            unsteady.append(with_results)
+    return [
+        *([_finding(evidence, twice, equal=True)] if twice else []),
+        *([_finding(evidence, unsteady, equal=False)] if unsteady else []),
+    ]
+
+
+def _results(evidence: Evidence, run_id: str) -> tuple[tuple[str, str], ...]:
+    """The latest values that have to be equal: as texts, because no NaN equals another."""
+    return tuple(sorted((key, repr(value)) for key, value in evidence.metrics[run_id].items() if not _is_time(key)))
+
+
+def _is_time(key: str) -> bool:
+    return any(word in key.lower() for word in ("time", "duration", "second", "latency", "throughput", "per_sec"))
+
+
+def _finding(evidence: Evidence, sets: Sequence[Sequence[str]], *, equal: bool) -> Finding:
+    clauses, numbers = [], []
+    key = _shown_metric(evidence, sets, equal=equal)
+    for run_ids in sets[:NAMED]:
+        params = len(evidence.params[run_ids[0]])
+        clause = f"{listed(map(evidence.name, run_ids))} ({count(params, 'param')}"
+        numbers.append(Number("params", params, run_ids[0]))
+        shown = [run_id for run_id in run_ids[:NAMED] if math.isfinite(evidence.metrics[run_id].get(key, math.nan))]
+        if shown:
+            values = [evidence.metrics[run_id][key] for run_id in (shown[:1] if equal else shown)]
+            clause += f", {key} {listed(map(number, values))}"
+            numbers += [Number(key, value, run_id) for value, run_id in zip(values, shown, strict=False)]
+        clauses.append(f"{clause})")
+    more = f"; and {len(sets) - NAMED:,} more sets" if len(sets) > NAMED else ""
+    shown_runs = [run_id for run_ids in sets[:NAMED] for run_id in run_ids[:NAMED]]
+    what = (
+        "are equal in every param, seed included, and in every metric but times"
+        if equal and any(map(is_seed_like, evidence.params[sets[0][0]]))
+        else "are equal in every param and in every metric but times"
+        if equal
+        else "are equal in every param, seed included, in code and data, and differ in results"
+    )
+    return Finding(
+        "duplicates",
+        "warning",
+        f"Runs that {what}: {'; '.join(clauses)}{more}.",
+        tuple(run_id for run_ids in sets for run_id in run_ids),
+        (key,) if key else (),
+        numbers=tuple(numbers),
+        section="params",
+        code=f"runs.overview(metrics=[{code.metric(evidence, key) if key else ''}])"
+        f".iloc[{code.places(evidence, shown_runs)}]",
+    )
+
+
+def _shown_metric(evidence: Evidence, sets: Sequence[Sequence[str]], *, equal: bool) -> str:
+    """The metric whose values are named: the primary one, or one in which the runs differ where it does not."""
+    metrics = [evidence.metrics[run_id] for run_id in sets[0]]
+    keys = [key for key in (evidence.primary_metric, *evidence.keys) if key and all(key in one for one in metrics)]
+    if not equal:
+        differing = [key for key in keys if len({repr(one[key]) for one in metrics}) > 1 and not _is_time(key)]
+        keys = differing or keys
+    return keys[0] if keys else ""
+
+
+RULE = Rule(
+    "duplicates",
+    "finished runs of one experiment agree in every param, in code and in data: one run twice when every metric agrees "
+    "too, a seed that does not determine the result when one does not",
+    "",
+    Thresholds(),
+    find,
+)

@@ -1,0 +1,182 @@
+"""What rules look at: the tables, a few numbers per metric history, and what the metrics mean."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.direction import rank_metrics
+from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qualia_lab.analysis.findings.pairs import Curves
+    from qualia_lab.analysis.findings.series import SeriesFacts
+    from qualia_lab.tables import RunTables
+
+
+_MOST_KEPT = 200_000  # histories, as Python objects; more are made anew for every rule
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The facts of one metric history, for its metric's direction; see SeriesFacts for what each is."""
+
+    run_id: str
+    points: int
+    nan: int
+    infinite: int
+    odd_step: int
+    first: float
+    last: float
+    last_step: int
+    best: float
+    best_step: int
+    early_best: float
+    end_step: int
+    last_time: int
+    bad_points: int
+    bad_step: int
+    noise: float
+    spikes: int
+    spike_step: int
+    spike_value: float
+    spike_before: float
+    spike_size: float
+
+    @property
+    def gain(self) -> float:
+        """How far the best value is from the first."""
+        return abs(self.best - self.first)
+
+    @property
+    def lost(self) -> float:
+        """How far the last value is from the best."""
+        return abs(self.last - self.best)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that rules may know of some runs.
+
+    labels: what each run is called.  greater_is_better: of every metric of the model, None where unknown.
+    series: of those metrics, numbered as in `keys`.  curves: of runs in which training and held-out metrics part.
+    now: the moment of asking, in ms; only the rule of unfinished runs looks at it.
+    """
+
+    tables: RunTables
+    labels: Mapping[str, str]
+    primary_metric: str | None
+    greater_is_better: Mapping[str, bool | None]
+    series: SeriesFacts
+    now: int
+    curves: tuple[Curves, ...] = ()
+    seeds: tuple[str, ...] | None = None
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The metrics of the model, sorted."""
+        return model_keys(self.tables)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Names and counts."""
+        return take_inventory(self.tables)
+
+    @cached_property
+    def run_ids(self) -> tuple[str, ...]:
+        """The runs, in order."""
+        return self.tables.run_ids
+
+    @cached_property
+    def rows(self) -> dict[str, dict[str, object]]:
+        """The row of the table `runs` by run id."""
+        return {row["run_id"]: row for row in self.tables.runs.to_pylist()}
+
+    @cached_property
+    def status(self) -> dict[str, str]:
+        """FINISHED, FAILED, ... by run id."""
+        return {run_id: str(row["status"] or "UNKNOWN") for run_id, row in self.rows.items()}
+
+    @cached_property
+    def parents(self) -> frozenset[str]:
+        """The runs that have runs nested in them."""
+        return frozenset(self.tables.runs.column("parent_run_id").to_pylist()) - {None}
+
+    @cached_property
+    def params(self) -> dict[str, dict[str, str]]:
+        """The params of every run as texts; also of one that has none."""
+        return self._by_run(self.tables.params)
+
+    @cached_property
+    def tags(self) -> dict[str, dict[str, str]]:
+        """The tags of every run."""
+        return self._by_run(self.tables.tags)
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """The latest value of every metric of the model, by run; NaN where it is none."""
+        found: dict[str, dict[str, float]] = {run_id: {} for run_id in self.run_ids}
+        columns = (self.tables.metrics.column(name).to_pylist() for name in ("run_id", "key", "value"))
+        for run_id, key, value in zip(*columns, strict=True):
+            if not key.startswith(SYSTEM_METRICS):
+                found[run_id][key] = math.nan if value is None else value
+        return found
+
+    @cached_property
+    def lead_curve(self) -> str | None:
+        """The metric whose course is judged: the primary one, else the next with steps and a known direction."""
+        ranked = rank_metrics(self.inventory, self.primary_metric)
+        return next(
+            (metric.key for metric in ranked if metric.stepped and self.greater_is_better[metric.key] is not None),
+            None,
+        )
+
+    def name(self, run_id: str) -> str:
+        """What the run is called."""
+        return self.labels[run_id]
+
+    def histories(self, key: str) -> list[History]:
+        """The facts of one metric, in the order of the runs; the best value is the lowest where no way is known."""
+        if key in self._kept:
+            return self._kept[key]
+        facts = self.series
+        rows = np.flatnonzero(facts.key == self.keys.index(key))
+        rows = rows[np.argsort(facts.run[rows], kind="stable")]
+        side = "high" if self.greater_is_better[key] else "low"
+        columns = {
+            "run_id": [self.run_ids[run] for run in facts.run[rows].tolist()],
+            "best": getattr(facts, side)[rows].tolist(),
+            "best_step": getattr(facts, f"{side}_step")[rows].tolist(),
+            "early_best": getattr(facts, f"early_{side}")[rows].tolist(),
+        }
+        for name in History.__dataclass_fields__:
+            if name not in columns:
+                columns[name] = getattr(facts, name)[rows].tolist()
+        found = [History(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
+        if len(facts.run) <= _MOST_KEPT:
+            self._kept[key] = found
+        return found
+
+    @cached_property
+    def _kept(self) -> dict[str, list[History]]:
+        return {}
+
+    def _by_run(self, tidy: object) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {run_id: {} for run_id in self.run_ids}
+        columns = (tidy.column(name).to_pylist() for name in ("run_id", "key", "value"))  # type: ignore[attr-defined]
+        for run_id, key, value in zip(*columns, strict=True):
+            found[run_id][key] = value
+        return found
+
+
+def model_keys(tables: RunTables) -> tuple[str, ...]:
+    """The metrics of the model, sorted; the machine's own are none."""
+    return tuple(
+        sorted(key for key in set(tables.metrics.column("key").to_pylist()) if not key.startswith(SYSTEM_METRICS))
+    )

@@ -1,0 +1,90 @@
+"""A finding: something that stands out among the runs, with its evidence; and a rule: what looks for one kind of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from qualia_lab.analysis.findings.evidence import Evidence
+
+Severity = Literal["problem", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
+
+NAMED = 4  # runs, params or values that a sentence names before it only counts the rest
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of a sentence, unrounded: what it is, and of which run, "" where it is of no single one."""
+
+    what: str
+    value: float
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule found.
+
+    sentence: plain text with names of a store in it: escape it as a whole for where it is shown.
+    run_ids: every run it is about, keys: the metrics or params, steps: where it happened, run by run where it has them.
+    numbers: every number of the sentence but the count of run_ids and of all runs.
+    section: the notebook's section that shows it.  code: an expression over `runs` whose value holds the numbers.
+    """
+
+    rule: str
+    severity: Severity
+    sentence: str
+    run_ids: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    steps: tuple[int, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    section: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Looks for one kind of finding.
+
+    fires: what has to be so, in words.  source: where the criterion is from, "" where it is a plain comparison.
+    thresholds: a frozen dataclass with the values it holds unless a person sets others.
+    find: from the evidence and such thresholds to findings.
+    """
+
+    name: str
+    fires: str
+    source: str
+    thresholds: Any
+    find: Callable[[Evidence, Any], list[Finding]]
+
+
+def number(value: float) -> str:
+    """A number as it stands in a sentence: four digits that count, whole numbers whole."""
+    if value == int(value) and abs(value) < 1e15 if abs(value) < float("inf") else False:
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def count(how_many: int, noun: str) -> str:
+    """`1 run`, `24 runs`."""
+    return f"{how_many:,} {noun}{'' if how_many == 1 else 's'}"
+
+
+def listed(names: Iterable[str], most: int = NAMED) -> str:
+    """`a, b and c`, or the first of them and how many more there are."""
+    shown = [one_line(name, 60) for name in names]
+    if len(shown) > most:
+        return f"{', '.join(shown[:most])} and {len(shown) - most:,} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else ""
+
+
+def parts(clauses: Sequence[str], most: int = NAMED) -> str:
+    """Clauses about single runs, separated by semicolons; past `most` they are counted."""
+    more = f"; and {len(clauses) - most:,} more" if len(clauses) > most else ""
+    return "; ".join(clauses[:most]) + more

@@ -1,0 +1,43 @@
+"""Runs that finished and left no metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.findings.finding import Finding, Rule, count, listed
+
+if TYPE_CHECKING:
+    from qualia_lab.analysis.findings.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """fewest: silent runs, from which on they are worth a word."""
+
+    fewest: int = 1
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """At most one finding: runs of status FINISHED without any metric of the model; a parent run needs none."""
+    found = tuple(
+        run_id
+        for run_id in evidence.run_ids
+        if evidence.status[run_id] == "FINISHED" and not evidence.metrics[run_id] and run_id not in evidence.parents
+    )
+    if not found or len(found) < thresholds.fewest:
+        return []
+    return [
+        Finding(
+            "silent",
+            "warning",
+            f"{count(len(found), 'run')} of {len(evidence.run_ids):,} finished without any metric of the model: "
+            f"{listed(map(evidence.name, found))}.",
+            found,
+            section="overview",
+            code='runs.overview()[lambda rows: rows["metrics"] == 0]',
+        )
+    ]
+
+
+RULE = Rule("silent", "a run is FINISHED and has no metric but those of the machine", "", Thresholds(), find)

@@ -1,0 +1,85 @@
+"""Runs that say they are running and have been silent for long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, parts
+
+if TYPE_CHECKING:
+    from qualia_lab.analysis.findings.evidence import Evidence
+
+_HOUR = 3_600_000  # ms
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """hours: without a point, from which on a run that still says RUNNING is taken to be over."""
+
+    hours: float = 24.0
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """At most one finding: runs of status RUNNING or SCHEDULED with neither a start nor a point in so many hours."""
+    points: dict[str, int] = {}
+    columns = (evidence.tables.metrics.column(name).to_pylist() for name in ("run_id", "timestamp"))
+    for run_id, time in zip(*columns, strict=True):
+        points[run_id] = max(points.get(run_id, 0), time or 0)
+    found, clauses, numbers = [], [], []
+    for run_id in evidence.run_ids:
+        start = evidence.rows[run_id]["start_time"]
+        started = start if isinstance(start, int) else 0
+        silent = evidence.now - max(started, points.get(run_id, 0))
+        if evidence.status[run_id] not in ("RUNNING", "SCHEDULED") or silent < thresholds.hours * _HOUR:
+            continue
+        found.append(run_id)
+        clause = f"{evidence.name(run_id)}, started {_date(started)}"
+        if len(found) <= NAMED:
+            numbers.append(Number("start, ms", started, run_id))
+        if run_id in points:
+            clause += f", last point {_date(points[run_id])}"
+            if len(found) <= NAMED:
+                numbers.append(Number("last point, ms", points[run_id], run_id))
+        else:
+            clause += ", no point"
+        clauses.append(clause)
+    if not found:
+        return []
+    says, has = ("says", "has") if len(found) == 1 else ("say", "have")
+    return [
+        Finding(
+            "unfinished",
+            "warning",
+            f"{count(len(found), 'run')} of {len(evidence.run_ids):,} still {says} RUNNING or SCHEDULED "
+            f"and {has} been silent for long: {parts(clauses)}.",
+            tuple(found),
+            numbers=tuple(numbers),
+            section="overview",
+            code=(
+                'runs.tables.runs.to_pandas().set_index("run_id").assign(last_point=runs.tables.metrics.to_pandas()'
+                f'.groupby("run_id")["timestamp"].max()).loc[{code.run_ids(evidence, found[:NAMED])}, '
+                '["status", "start_time", "last_point"]]'
+            ),
+        )
+    ]
+
+
+def _date(milliseconds: int) -> str:
+    try:
+        return (
+            f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC" if milliseconds else "at no time"
+        )
+    except (OverflowError, OSError, ValueError):
+        return "at no time of any calendar"
+
+
+RULE = Rule(
+    "unfinished",
+    "a run says RUNNING or SCHEDULED, and nothing was heard of it for hours",
+    "",
+    Thresholds(),
+    find,
+)

@@ -1,0 +1,82 @@
+"""Findings as a person reads them: the first of them in full, the rest folded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qualia_lab.escaping import for_html, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qualia_lab.analysis.findings.finding import Finding
+
+SHOWN = 8  # findings in full: a screen of them
+
+_SIGNS = {"problem": "✗", "warning": "!", "note": "·"}
+_COLOURS = {"problem": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}
+_WIDTH = 700  # characters of a sentence
+
+
+@dataclass(frozen=True)
+class FindingsCard:
+    """Every string in a sentence may come from a store, and is escaped when it is shown.
+
+    sections: the titles of sections by their names.  limit: how many stand in full.
+    """
+
+    findings: Sequence[Finding]
+    sections: Mapping[str, str]
+    runs: int
+    limit: int = SHOWN
+
+    def __repr__(self) -> str:
+        lines = [self._summary()]
+        for finding in self.findings[: self.limit]:
+            lines.append(f"{_SIGNS[finding.severity]} {finding.rule}: {one_line(finding.sentence, _WIDTH)}")
+            lines.append(f"    {one_line(self._where(finding), _WIDTH)}")
+        rest = self.findings[self.limit :]
+        if rest:
+            lines.append(f"and {len(rest):,} more: runs.findings()")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        first, rest = self.findings[: self.limit], self.findings[self.limit :]
+        folded = ""
+        if rest:
+            folded = f"<details><summary>{len(rest):,} more</summary>{self._list(rest)}</details>"
+        return f"<p>{for_html(self._summary())}</p>{self._list(first)}{folded}"
+
+    def _summary(self) -> str:
+        runs = f"{self.runs:,} run{'' if self.runs == 1 else 's'}"
+        if not self.findings:
+            return f"Nothing stands out among {runs}."
+        counts = {severity: sum(finding.severity == severity for finding in self.findings) for severity in _SIGNS}
+        said = ", ".join(f"{n:,} {severity}{'' if n == 1 else 's'}" for severity, n in counts.items() if n)
+        return f"What stands out among {runs}: {said}."
+
+    def _list(self, findings: Sequence[Finding]) -> str:
+        return (
+            f'<ul style="list-style:none;padding-left:0">{"".join(map(self._item, findings))}</ul>' if findings else ""
+        )
+
+    def _item(self, finding: Finding) -> str:
+        mark = (
+            f'<b style="color:{_COLOURS[finding.severity]}">{_SIGNS[finding.severity]} '
+            f"{for_html(finding.rule.replace('_', ' '))}</b>"
+        )
+        return (
+            f'<li style="margin:0 0 8px"><div>{mark}: {for_html(one_line(finding.sentence, _WIDTH))}</div>'
+            f'<small style="opacity:.75">{self._where_html(finding)}</small></li>'
+        )
+
+    def _where(self, finding: Finding) -> str:
+        title = self.sections.get(finding.section)
+        return "; ".join(filter(None, (f"see {title}" if title else "", finding.code)))
+
+    def _where_html(self, finding: Finding) -> str:
+        title = self.sections.get(finding.section)
+        see = f"see {for_html(title)}" if title else ""
+        code = f'<code style="overflow-wrap:anywhere">{for_html(finding.code)}</code>' if finding.code else ""
+        return " · ".join(filter(None, (see, code)))

@@ -1,0 +1,162 @@
+"""`qualia findings`: what stands out among runs, for people, for programs, and for a job that is to fail on it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qualia_lab import console
+from qualia_lab.cli import options
+from qualia_lab.errors import ForbiddenFinding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.analysis.findings.finding import Finding
+
+SHOWN = 10  # sentences that a person is shown without asking for more
+
+_SIGNS = {"problem": "✗", "warning": "!", "note": "·"}
+_COLUMNS = ("rule", "severity", "sentence", "run_ids", "keys", "steps", "numbers", "section", "code")
+
+
+@click.command(
+    "findings",
+    context_settings=options.SETTINGS,
+    epilog=options.examples(
+        "qualia findings --experiment churn",
+        "qualia findings --since '7 days ago' --json",
+        "qualia findings --experiment churn --fail-on diverged --fail-on non_finite",
+        "qualia findings --set spikes.deviations=20 --set plateau=off --fail-on problem",
+    ),
+)
+@options.tracking_uri
+@options.which_runs
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"Show N findings. Default: {SHOWN}.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="RULE.THRESHOLD=NUMBER",
+    help="A threshold of a rule, or RULE=off. Repeatable. Before that counts [tool.qualia.findings] of pyproject.toml.",
+)
+@click.option(
+    "--fail-on",
+    "fail_on",
+    multiple=True,
+    metavar="RULE",
+    help="Exit with code 55 when this rule finds something; also: problem, or warning (and worse). Repeatable.",
+)
+@options.data_format
+@options.no_cache
+@options.debug
+def command(
+    *,
+    tracking_uri: str | None,
+    experiments: tuple[str, ...],
+    condition: str,
+    order_by: tuple[str, ...],
+    where: tuple[str, ...],
+    since: str | None,
+    statuses: tuple[str, ...],
+    limit: int | None,
+    settings: tuple[str, ...],
+    fail_on: tuple[str, ...],
+    data_format: str | None,
+) -> None:
+    """Say what stands out among runs: which diverged, overfit, were not finished, used other data, and more."""
+    from qualia_lab.analysis.findings import RULES
+    from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
+    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.runs import Runs
+
+    thresholds = _merged(_of_project(Path("pyproject.toml")), parse_settings(settings))
+    chosen_thresholds(thresholds)  # before anything is read
+    known = [*(rule.name for rule in RULES), "problem", "warning", "note"]
+    for name in fail_on:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint="--fail-on")
+    generator = NotebookGenerator(tracking_uri)
+    selection = generator.select(
+        experiments=experiments,
+        filter=condition,
+        order_by=order_by,
+        where=where,
+        since=since,
+        status=statuses,
+    )
+    tables = generator.store.read(selection.run_ids)
+    found = Runs(generator.store, tables).find(thresholds)
+    if data_format:
+        _show_data(found, data_format)
+    else:
+        for finding in found[: limit or SHOWN]:
+            console.show(_line(finding))
+        console.say(
+            f"showing {min(len(found), limit or SHOWN):,} of {len(found):,} findings "
+            f"on {tables.runs.num_rows:,} runs in {generator.tracking_uri}"
+        )
+    _fail(found, fail_on)
+
+
+def _line(finding: Finding) -> str:
+    from qualia_lab.escaping import for_terminal
+
+    return f"{_SIGNS[finding.severity]} {finding.rule}: {for_terminal(finding.sentence)}"
+
+
+def _show_data(found: Sequence[Finding], data_format: str) -> None:
+    from qualia_lab.cli.output import show_csv, show_json
+
+    rows: list[dict[str, Any]] = []
+    for finding in found:
+        numbers = [{"what": n.what, "run_id": n.run_id, "value": n.value} for n in finding.numbers]
+        rows.append({name: getattr(finding, name) for name in _COLUMNS} | {"numbers": numbers})
+    if data_format == "json":
+        show_json(rows)
+        return
+    for row in rows:
+        row["run_ids"] = " ".join(row["run_ids"])
+        row["steps"] = " ".join(map(str, row["steps"]))
+        row["keys"] = json.dumps(row["keys"])
+        del row["numbers"]
+    show_csv([name for name in _COLUMNS if name != "numbers"], rows)
+
+
+def _fail(found: Sequence[Finding], fail_on: Sequence[str]) -> None:
+    """Raise ForbiddenFinding when a rule or severity that was named has found something."""
+    severities = {"problem": {"problem"}, "warning": {"problem", "warning"}, "note": {"problem", "warning", "note"}}
+    wrong = [
+        finding
+        for finding in found
+        if any(finding.rule == name or finding.severity in severities.get(name, ()) for name in fail_on)
+    ]
+    if wrong:
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in wrong))
+        raise ForbiddenFinding(
+            f"{len(wrong):,} finding{'' if len(wrong) == 1 else 's'} that --fail-on forbids: {rules}.",
+            "Look at the runs, or set thresholds with --set.",
+        )
+
+
+def _of_project(path: Path) -> dict[str, Any]:
+    """What `[tool.qualia.findings]` of a pyproject.toml says; nothing where there is none."""
+    try:
+        project = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    said = project.get("tool", {}).get("qualia", {}).get("findings", {})
+    return said if isinstance(said, dict) else {}
+
+
+def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Both, threshold by threshold; the second counts."""
+    both = dict(first)
+    for rule, settings in second.items():
+        before = both.get(rule)
+        both[rule] = {**before, **settings} if isinstance(before, dict) and isinstance(settings, dict) else settings
+    return both

@@ -1,0 +1,213 @@
+"""Findings on a store of which everything is known: all of it is found, with its runs and numbers, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qualia_lab import NotebookGenerator, load_runs
+from qualia_lab.analysis.findings import RULES
+from qualia_lab.analysis.findings.finding import number
+from qualia_lab.errors import ForbiddenFinding, QualiaLabError
+from qualia_lab.sections import SECTIONS
+
+from .cli.command import QUALIA, run
+from .known_truth import write_known_truth
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    """The tracking URI, what is true of its runs, and the runs."""
+    uri = str(tmp_path_factory.mktemp("truth") / "mlruns")
+    truth = write_known_truth(uri)
+    return uri, truth, load_runs(uri, NotebookGenerator(uri).select(experiments=["truth"]).run_ids)
+
+
+@pytest.fixture(scope="module")
+def found(known):
+    return known[2].find({})
+
+
+def the(found, rule):
+    [finding] = [one for one in found if one.rule == rule]
+    return finding
+
+
+def test_exactly_what_is_true_is_found(found):
+    assert {one.rule for one in found} == {
+        "diverged", "non_finite", "failed_apart", "failed", "other_data", "overfitting", "duplicates",
+        "best_configuration", "differences", "matters", "constant_params",
+    }  # fmt: skip
+    assert len({one.rule for one in found}) == len(found)
+
+
+def test_each_finding_names_the_right_runs_and_steps(known, found):
+    _, truth, _ = known
+    diverged = the(found, "diverged")
+    assert dict(zip(diverged.run_ids, diverged.steps, strict=True)) == truth.diverges
+    assert set(the(found, "non_finite").run_ids) == {run_id for run_id, step in truth.diverges.items() if step > 8}
+    overfitting = the(found, "overfitting")
+    assert dict(zip(overfitting.run_ids, overfitting.steps, strict=True)) == truth.overfits
+    assert overfitting.keys == ("train_loss", "val_loss")
+    assert set(the(found, "duplicates").run_ids) == truth.duplicates
+    assert set(the(found, "failed").run_ids) == set(the(found, "failed_apart").run_ids) == truth.failed
+    assert the(found, "failed_apart").keys == ("optimizer",)
+    assert "optimizer = lbfgs" in the(found, "failed_apart").sentence
+    assert set(the(found, "other_data").run_ids) == truth.other_data
+
+
+def test_two_standard_deviations_at_ten_seeds_are_a_difference_and_half_a_one_at_three_is_none(known, found):
+    _, truth, _ = known
+    assert set(the(found, "best_configuration").run_ids) == truth.best
+    assert set(the(found, "differences").run_ids) == truth.best | truth.worse_by_two_sd
+    assert not set(the(found, "differences").run_ids) & truth.worse_by_half_sd
+
+
+def test_the_learning_rate_matters_and_the_batch_size_does_not(found):
+    assert the(found, "matters").keys == ("lr",)
+    assert re.search(r"batch_size.* no more than chance", the(found, "matters").sentence)
+
+
+def test_the_most_important_comes_first_and_what_was_said_already_last(found):
+    assert [one.rule for one in found[:2]] == ["diverged", "failed_apart"]
+    assert [one.rule for one in found[-2:]] == ["non_finite", "failed"]
+
+
+def test_every_number_can_be_recomputed_by_the_code_of_the_finding(known, found):
+    runs = known[2]
+    for finding in found:
+        numbers = numbers_in(eval(finding.code, {"runs": runs}))
+        for one in finding.numbers:
+            assert any(math.isclose(abs(value), abs(one.value), rel_tol=1e-9) for value in numbers), (finding, one)
+
+
+def test_every_number_of_a_sentence_is_one_of_the_finding(known, found):
+    for finding in found:
+        said = re.sub(r"\S+ ?= ?\S+|95 %|10 times", "", finding.sentence)
+        ours = {number(one.value) for one in finding.numbers} | {f"{one.value:.2f}" for one in finding.numbers}
+        ours |= {f"{one.value:.2g}" for one in finding.numbers}
+        ours |= {number(len(finding.run_ids)), number(len(known[2])), "1"}
+        for token in re.findall(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?", said):
+            assert token.rstrip(",") in ours, (finding.sentence, token)
+
+
+def numbers_in(value):
+    """Every number in a frame, in its index and in what is attached to it, and how many rows it has."""
+    if isinstance(value, pd.Series):
+        value = value.to_frame()
+    attached = [one for one in value.attrs.values() if isinstance(one, (int, float))]
+    flat = [value.index.to_frame().to_numpy().ravel(), value.to_numpy().ravel()]
+    flat.append(np.array([len(value), *attached], object))
+    return [float(one) for one in np.concatenate(flat) if isinstance(one, (int, float, np.number)) and not pd.isna(one)]
+
+
+def test_rules_find_it_in_the_histories_that_the_client_has(known):
+    """The summary of histories against points taken one by one."""
+    runs = known[2]
+    summary = runs.history_summary("train_loss")
+    points = runs.history("train_loss")
+    for run_id, rows in points.groupby("run_id"):
+        values, steps = rows["value"].to_numpy(), rows["step"].to_numpy()
+        finite = np.isfinite(values) & (np.abs(values) < 1.79e308)
+        row = summary.loc[run_id]
+        assert row["points"] == len(values)
+        assert row["not_finite"] == (~finite).sum()
+        assert row["best"] == values[finite].min()
+        assert row["best_step"] == steps[finite][values[finite].argmin()]
+        assert row["last"] == values[finite][-1]
+
+
+def test_every_finding_points_to_a_section_there_is(found):
+    assert {one.section for one in found} <= SECTIONS.keys()
+
+
+def test_thresholds_are_arguments(known, found):
+    runs = known[2]
+    assert "overfitting" not in set(runs.findings(overfitting=False)["rule"])
+    assert "diverged" in set(runs.findings(diverged={"growth": 1e6})["rule"])
+    assert len(runs.findings(diverged={"growth": 1e6}).query("rule == 'diverged'")["run_ids"].iloc[0]) == 2
+    with pytest.raises(QualiaLabError, match=r"no rule called spike. Did you mean spikes\?"):
+        runs.findings(spike=False)
+    with pytest.raises(QualiaLabError, match="no threshold of the rule spikes called mad"):
+        runs.findings(spikes={"mad": 3})
+    with pytest.raises(QualiaLabError, match="has to be a number"):
+        runs.findings(spikes={"deviations": "3"})
+
+
+def test_the_frame_is_the_findings(known, found):
+    frame = known[2].findings()
+    assert list(frame["sentence"]) == [one.sentence for one in found]
+    assert frame["numbers"].iloc[0][0].keys() == {"what", "run_id", "value"}
+
+
+def test_the_card_folds_what_is_past_its_limit(known):
+    card = known[2].show_findings(limit=3)
+    first, folded = card._repr_html_().split("<details>")
+    assert first.count("<li") == 3
+    assert folded.count("<li") == len(card.findings) - 3
+    assert "and 8 more: runs.findings()" in repr(card)
+
+
+def test_the_command_says_the_same_and_fails_on_what_it_is_told(known, found, tmp_path):
+    uri, *_ = known
+    done = run(QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [row["sentence"] for row in json.loads(done.stdout)] == [one.sentence for one in found]
+    assert json.loads(done.stdout)[0]["run_ids"] == list(found[0].run_ids)
+
+    (tmp_path / "pyproject.toml").write_text("[tool.qualia.findings]\ndiverged = false\nmatters.r2 = 0.999\n")
+    args = (
+        "findings",
+        "--tracking-uri",
+        uri,
+        "--experiment",
+        "truth",
+        "--fail-on",
+        "overfitting",
+        "--set",
+        "failed=off",
+    )
+    done = run(QUALIA, *args, cwd=tmp_path)
+    assert done.returncode == ForbiddenFinding.exit_code
+    assert "1 finding that --fail-on forbids: overfitting." in done.stderr
+    assert "showing 8 of 8 findings" in done.stderr
+    assert "diverged" not in done.stdout
+    done = run(QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--fail-on", "plateau", cwd=tmp_path)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("--fail-on", "plateaus"), 2, "'plateaus' is none of diverged"),
+        (("--set", "spikes.deviation=3"), 1, "Did you mean deviations?"),
+        (("--set", "spikes"), 1, "spikes sets nothing"),
+        (("--set", "spikes.deviations=many"), 1, "is no number"),
+    ],
+)
+def test_a_wrong_flag_is_said_before_anything_is_read(args, code, words, tmp_path):
+    done = run(QUALIA, "findings", *args, cwd=tmp_path)
+    assert done.returncode == code
+    assert words in done.stderr
+
+
+def test_the_guide_says_of_every_rule_what_fires_it_and_its_thresholds():
+    from .test_docs import GUIDE
+
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([^|]+) \| ((?:`\w+` [\d.,]+(?:, )?)+) \| ([^|]*) ?\|$",
+        GUIDE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    described = {name: (fires, thresholds, source.strip()) for name, fires, thresholds, source in rows}
+    for rule in RULES:
+        from qualia_lab.analysis.findings.settings import threshold_names
+
+        thresholds = ", ".join(f"`{name}` {number(value)}" for name, value in threshold_names(rule.thresholds).items())
+        assert described[rule.name] == (rule.fires, thresholds, rule.source)
+    assert described.keys() == {rule.name for rule in RULES}
