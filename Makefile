@@ -16,13 +16,14 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check test-all browser pins clean
+.PHONY: help demo test check test-all bench browser pins clean
 
 help:
 	@echo "make demo       demo runs, an executed notebook of them, and its HTML"
 	@echo "make test       all tests, and everything they need"
 	@echo "make check      lint, format, types, and the floors"
 	@echo "make test-all   the tests on each Python from 3.11 to 3.13 that is here"
+	@echo "make bench      docs/performance.md: a quarter of an hour; FULL=1 adds 100,000 runs"
 	@echo "make browser    a Chromium for the browser tests, when there is none"
 	@echo "make pins       newest versions into constraints*.txt"
 	@echo "make clean      removes what these made, but for notebooks/"
@@ -55,6 +56,10 @@ test-all:
 	  $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON="$$python" || failed="$$failed $$version"; \
 	done; \
 	[ -z "$$failed" ] || { echo "failed on Python$$failed" >&2; exit 1; }
+
+# BENCH says more: make bench BENCH="--kinds sqlite --turns 2"
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks $(if $(FULL),--full) $(BENCH)
 
 browser: $(VENV)/.dev
 	@.ci/browser $(BIN)/python

@@ -200,41 +200,46 @@ class Raw:
             return self._points(connection, f"key = {self.mark}", [METRIC])
 
     def experiments(self) -> pa.Table:
-        """See Ours."""
+        """See Ours. The columns of its table too, though only some are compared."""
         sql = (
-            "SELECT CAST(e.experiment_id AS VARCHAR), count(r.run_uuid), max(r.start_time), max(r.end_time)"
-            " FROM experiments e LEFT JOIN runs r ON r.experiment_id = e.experiment_id AND r.lifecycle_stage = 'active'"
-            " WHERE e.lifecycle_stage = 'active' GROUP BY e.experiment_id"
+            "SELECT CAST(e.experiment_id AS VARCHAR), count(r.run_uuid), max(r.start_time), max(r.end_time),"
+            " e.name, e.artifact_location, e.lifecycle_stage, e.creation_time, e.last_update_time"
+            " FROM experiments e LEFT JOIN runs r ON r.experiment_id = e.experiment_id"
+            " AND r.lifecycle_stage = 'active' WHERE e.lifecycle_stage = 'active' GROUP BY e.experiment_id"
         )
-        if self.uri.startswith("sqlite"):
-            sql = sql.replace("VARCHAR", "TEXT")
+        names = "experiment_id run_count started last_activity name artifact_location lifecycle_stage created updated"
         with self._connected() as connection:
-            table = _rows(connection, sql, "experiment_id run_count started last_activity")
+            table = _rows(connection, self._spelt(sql), names)
             return table.select(["experiment_id", "run_count", "last_activity"])
 
     def top(self) -> pa.Table:
-        """See Ours."""
+        """See Ours. The columns of its table too."""
         sql = (
-            "SELECT r.run_uuid FROM runs r"
+            "SELECT r.run_uuid, CAST(r.experiment_id AS VARCHAR), r.name, r.status, r.start_time, r.end_time,"
+            " r.user_id, r.lifecycle_stage, r.artifact_uri, t.value FROM runs r"
+            " JOIN experiments e ON e.experiment_id = r.experiment_id AND e.lifecycle_stage = 'active'"
             " JOIN params p ON p.run_uuid = r.run_uuid AND p.key = 'param_0' AND p.value = '3'"
             f" JOIN latest_metrics m ON m.run_uuid = r.run_uuid AND m.key = '{METRIC}'"
-            f" WHERE r.lifecycle_stage = 'active' ORDER BY m.value DESC LIMIT {TOP}"
+            " LEFT JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'mlflow.parentRunId'"
+            f" WHERE r.lifecycle_stage = 'active' ORDER BY m.value DESC, r.start_time DESC, r.run_uuid LIMIT {TOP}"
         )
+        names = "run_id experiment_id name status start_time end_time user_id lifecycle_stage artifact_uri parent"
         with self._connected() as connection:
-            return _rows(connection, sql, "run_id")
+            return _rows(connection, self._spelt(sql), names).select(["run_id"])
 
     def _runs(self, connection: Any, then: str = "") -> pa.Table:
         sql = (
             "SELECT run_uuid, CAST(experiment_id AS VARCHAR), status, start_time, end_time FROM runs"
             f" WHERE lifecycle_stage = 'active' ORDER BY start_time DESC, run_uuid {then}"
         )
-        if self.uri.startswith("sqlite"):
-            sql = sql.replace("VARCHAR", "TEXT")
-        return _rows(connection, sql, "run_id experiment_id status start_time end_time")
+        return _rows(connection, self._spelt(sql), "run_id experiment_id status start_time end_time")
 
     def _points(self, connection: Any, where: str, values: list[str]) -> pa.Table:
         sql = f"SELECT run_uuid, key, step, timestamp, {_VALUE} FROM metrics WHERE {where}"
         return _rows(connection, sql, "run_id key step timestamp value", values)
+
+    def _spelt(self, sql: str) -> str:
+        return sql.replace("VARCHAR", "TEXT") if self.uri.startswith("sqlite") else sql
 
     def _connected(self) -> Any:
         if self.uri.startswith("sqlite"):
@@ -287,4 +292,4 @@ def _read(path: Any) -> int:
         return len(file.read())
 
 
-READERS = {"ours": Ours, "client": Client, "raw": Raw, "bytes": Bytes}
+READERS = {"ours": Ours, "store": Ours, "client": Client, "raw": Raw, "bytes": Bytes}

@@ -29,8 +29,9 @@ def digest(table: pa.Table, sort: bool = True) -> str:
     """The same for the same rows, in any order unless that is part of the answer; a missing number is NaN."""
     names = sorted(table.column_names)
     table = table.select(names)
-    if sort:
-        table = table.take(pc.sort_indices(table, sort_keys=[(n, "ascending") for n in names if _sorts(n)]))
+    keys = [(name, "ascending") for name in names if sort and _sorts(name)]
+    if keys:
+        table = table.take(pc.sort_indices(table, sort_keys=keys))
     found = hashlib.sha256(f"{table.num_rows} {names}".encode())
     for name in names:
         column = table.column(name)
