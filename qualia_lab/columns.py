@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,27 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         return _text(values, nulls)
     numbers = np.array(values, np.int64 if plain is int else np.float64)
     return pa.Array.from_buffers(kind, len(values), [nulls, pa.py_buffer(numbers)])
+
+
+def numbers_of(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """The numbers of a column without nulls, without waking pandas as `to_numpy` does."""
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    kind = np.dtype(str(values.type).replace("double", "float64"))
+    found = [np.frombuffer(one.buffers()[1], kind, len(one), kind.itemsize * one.offset) for one in chunks if len(one)]
+    return found[0] if len(found) == 1 else np.concatenate(found or [np.array([], kind)])
+
+
+def column_of(numbers: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """Numbers as an Arrow array of their own type."""
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
+
+
+def filled(values: pa.Array | pa.ChunkedArray, number: float) -> pa.Array | pa.ChunkedArray:
+    """The column with this number for every null; a plain number would become a scalar, and that wakes pandas too."""
+    if not values.null_count:
+        return values
+    kind = np.dtype(str(values.type).replace("double", "float64"))
+    return pc.fill_null(values, column_of(np.array([number], kind), values.type)[0])
 
 
 def _text(values: Sequence[str], nulls: pa.Buffer | None) -> pa.Array:

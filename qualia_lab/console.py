@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
+SECOND = 1.0  # before a person is told that something is being read
 PATIENCE = 0.5  # seconds before a progress bar is worth its flicker
 
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN")
@@ -170,6 +171,33 @@ def step(text: str) -> Iterator[Callable[[str], None]]:
         if ticking.is_alive():
             ticking.join()
         say(f" {', '.join(outcomes)}" if outcomes else "")
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """A line on a terminal once something takes over a second, with the seconds as they pass; gone at the end."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+    started = time.monotonic()
+    shown = _clean(text)
+
+    def tell() -> None:
+        pause = SECOND
+        while not done.wait(pause):
+            _write(sys.stderr, f"\r{shown} … {time.monotonic() - started:.0f} s", end="")
+            pause = PATIENCE
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        done.set()
+        telling.join()
+        if time.monotonic() - started > SECOND:
+            _write(sys.stderr, "\r\x1b[K", end="")
 
 
 @contextmanager

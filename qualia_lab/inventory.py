@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from qualia_lab.tables import by_key
+
+if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 _DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
@@ -95,7 +98,7 @@ def take_inventory(tables: RunTables) -> Inventory:
         statuses=tuple(statuses.most_common()),
         params=_count_params(tables.params),
         metrics=_count_metrics(tables.metrics),
-        tags=tuple(sorted(set(tables.tags.column("key").to_pylist()))),
+        tags=tuple(sorted(pc.unique(tables.tags.column("key")).to_pylist())),
         datasets=tables.datasets.num_rows,
         logged_models=tables.logged_models.num_rows,
         children=tables.runs.num_rows - tables.runs.column("parent_run_id").null_count,
@@ -103,23 +106,18 @@ def take_inventory(tables: RunTables) -> Inventory:
 
 
 def _count_params(params: pa.Table) -> tuple[ParamCount, ...]:
-    runs: Counter[str] = Counter()
-    values: dict[str, set[str]] = defaultdict(set)
-    for key, value in zip(params.column("key").to_pylist(), params.column("value").to_pylist(), strict=True):
-        runs[key] += 1
-        values[key].add(value)
-    return tuple(ParamCount(key, runs[key], len(values[key]), all(map(is_number, values[key]))) for key in sorted(runs))
+    counts = []
+    for key, rows in by_key(params):
+        values = pc.unique(rows.column("value")).to_pylist()
+        counts.append(ParamCount(key, rows.num_rows, len(values), all(map(is_number, values))))
+    return tuple(counts)
 
 
 def _count_metrics(metrics: pa.Table) -> tuple[MetricCount, ...]:
-    runs: Counter[str] = Counter()
-    values: dict[str, set[str]] = defaultdict(set)
-    steps: dict[str, list[int]] = defaultdict(list)
-    columns = (metrics.column(name).to_pylist() for name in ("key", "value", "step"))
-    for key, value, step in zip(*columns, strict=True):
-        runs[key] += 1
-        values[key].add(str(value))  # as text, because no NaN equals another
-        steps[key].append(step or 0)
-    return tuple(
-        MetricCount(key, runs[key], len(values[key]), max(steps[key]), any(steps[key])) for key in sorted(runs)
-    )
+    counts = []
+    for key, rows in by_key(metrics):
+        bits = rows.column("value").combine_chunks().view(pa.int64())  # no NaN equals another
+        steps = pc.min_max(rows.column("step")).as_py()
+        last, stepped = steps["max"] or 0, bool(steps["min"] or steps["max"])
+        counts.append(MetricCount(key, rows.num_rows, len(pc.unique(bits)), last, stepped))
+    return tuple(counts)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from qualia_lab import schema
-from qualia_lab.columns import column
+from qualia_lab.columns import column, column_of, numbers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,23 @@ def run_tables(**tables: pa.Table) -> RunTables:
     return RunTables(
         **{name: tables[name] if name in tables else table_of(columns, ()) for name, columns in schema.TABLES.items()}
     )
+
+
+def by_key(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each key of a tidy table, keys sorted, rows as they stood.
+
+    One key after the other, so that no more than one key's rows are Python objects at a time. Not Table.group_by():
+    that wakes pandas.
+    """
+    if not table.num_rows:
+        return
+    codes = table.column("key").combine_chunks().dictionary_encode()
+    keys, places = codes.dictionary.to_pylist(), numbers_of(codes.indices)
+    order = np.argsort(places, kind="stable")
+    ends = np.cumsum(np.bincount(places, minlength=len(keys)))
+    for place in sorted(range(len(keys)), key=keys.__getitem__):
+        rows = order[ends[place - 1] if place else 0 : ends[place]]
+        yield keys[place], table.take(column_of(rows.astype(np.int64), pa.int64()))
 
 
 def table_of(columns: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -94,6 +94,23 @@ def metric_series(history: pa.Table, run_ids: Sequence[str], key: str, *, most_p
     return History(key, unit, series)
 
 
+def choose_drawn(
+    run_ids: Sequence[str], latest: Numbers, *, named: int, most: int, greater_is_better: bool | None
+) -> list[str]:
+    """At most `most` runs that stand for all: the best `named` and an even choice of the others, in their order.
+
+    latest: the latest value of each run, NaN where it has none. Without a direction the first ones are the best.
+    """
+    if len(run_ids) <= most:
+        return list(run_ids)
+    places = np.arange(len(run_ids))
+    sign = 0.0 if greater_is_better is None else -1.0 if greater_is_better else 1.0
+    best = np.lexsort((places, sign * np.nan_to_num(latest), np.isnan(latest)))[:named]
+    others = np.setdiff1d(places, best)
+    chosen = others[np.linspace(0, len(others) - 1, most - len(best)).astype(np.int64)]
+    return [run_ids[place] for place in np.sort(np.concatenate([best, chosen]))]
+
+
 def rank(history: History, *, greater_is_better: bool | None) -> tuple[Series, ...]:
     """The series, best last value first; in their order where no direction is known. Those without one stand last."""
     if greater_is_better is None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
 from qualia_lab.analysis.groups import finite_values
 from qualia_lab.inventory import is_number
+from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,15 +36,13 @@ def rank_correlations(tables: RunTables, metric: str) -> list[Relation]:
     Only runs with a finite latest value of the metric count. Strongest first, those without a rho last.
     """
     values = finite_values(tables, metric)
-    params: dict[str, dict[str, str]] = {}
-    columns = (tables.params.column(name).to_pylist() for name in ("run_id", "key", "value"))
-    for run_id, key, value in zip(*columns, strict=True):
-        params.setdefault(key, {})[run_id] = value
     found = []
-    for key, by_run in params.items():
-        if not all(map(is_number, by_run.values())) or len(set(map(float, by_run.values()))) < 2:
+    for key, rows in by_key(tables.params):
+        distinct = pc.unique(rows.column("value")).to_pylist()
+        if not all(map(is_number, distinct)) or len(set(map(float, distinct))) < 2:
             continue
-        pairs = [(float(text), values[run_id]) for run_id, text in by_run.items() if run_id in values]
+        of_runs = zip(rows.column("run_id").to_pylist(), rows.column("value").to_pylist(), strict=True)
+        pairs = [(float(text), values[run_id]) for run_id, text in of_runs if run_id in values]
         found.append(correlate(key, pairs))
     return sorted(found, key=lambda relation: (relation.rho is None, -abs(relation.rho or 0), relation.param))
 

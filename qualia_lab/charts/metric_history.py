@@ -40,6 +40,7 @@ def metric_history(
     greater_is_better: bool | None = None,
     log_y: bool | None = None,
     limit: int = 20,
+    drawn: Sequence[str] | None = None,
 ) -> Chart:
     """A metric's values over its steps.
 
@@ -50,8 +51,10 @@ def metric_history(
         greater_is_better: which last value is best; None where that is not known.
         log_y: whether the y axis is logarithmic; None: when the values are positive and span two decades.
         limit: the best so many runs are coloured and named, the others are drawn grey.
+        drawn: the runs that were chosen to stand for all where those are too many; the chart says so.
     """
-    found = metric_series(history, list(labels), key)
+    asked = list(labels) if drawn is None else list(drawn)
+    found = metric_series(history, asked, key)
     ranked = rank(found, greater_is_better=greater_is_better)
     named, others = ranked[:limit], ranked[limit:]
     names, styles = told_apart(labels), run_styles([one.run_id for one in named], list(labels))
@@ -69,7 +72,8 @@ def metric_history(
         title=f"{key} over {'steps' if found.x_unit == 'step' else 'time'}",
         panels=(Panel(x_axis, y_axis, tuple(marks)),),
         sentence=_sentence(found, ranked, names, greater_is_better=greater_is_better),
-        note=_note(found, len(labels), len(named), greater_is_better=greater_is_better),
+        note=_chosen(len(asked), len(labels))
+        + _note(found, len(asked), len(named), greater_is_better=greater_is_better),
     )
 
 
@@ -118,6 +122,12 @@ def _grey(others: Sequence[Series]) -> Line:
         y += [one.y[drawn], np.array([np.nan])]
     label = count_text(len(others), "other run")
     return Line(np.concatenate(x), np.concatenate(y), REST, label=label, width=0.8, hover=False)
+
+
+def _chosen(drawn: int, in_all: int) -> str:
+    if drawn == in_all:
+        return ""
+    return f"Drawn: {drawn:,} of {in_all:,} runs, the best by latest value and an even choice of the others. "
 
 
 def _note(history: History, asked: int, named: int, *, greater_is_better: bool | None) -> str:

@@ -28,7 +28,8 @@ def command(tracking_uri: str | None, deleted: bool, data_format: str | None) ->
 
     uri, _ = find_tracking_uri(tracking_uri)
     store = open_store(uri)
-    table = store.read_experiments("deleted" if deleted else "active")
+    with console.waiting(f"reading {store.uri}"):
+        table = store.read_experiments("deleted" if deleted else "active")
     store.close()
     rows = table.to_pylist()
     if data_format == "json":

@@ -115,7 +115,8 @@ def command(
         from qualia_lab.engines.open import check_engine
 
         check_engine(engine, generator.tracking_uri)
-    selection = generator.select(**choice, order_by=order_by, by=by, explain=show_explanation if explain else None)
+    with console.waiting(f"reading {generator.tracking_uri}"):
+        selection = generator.select(**choice, order_by=order_by, by=by, explain=show_explanation if explain else None)
     console.say(describe(selection, by=by))
     if asking:
         output, title = _ask_name(selection, output, title)
@@ -127,7 +128,8 @@ def command(
         replace = _may_replace(output, formats, replace=replace, ask=not yes)
     if not (yes or dry_run or engine):
         _confirm_many(len(selection.run_ids))
-    plan = generator.plan(selection, template=template, title=title, engine=engine)
+    with console.waiting(f"reading {generator.tracking_uri}"):
+        plan = generator.plan(selection, template=template, title=title, engine=engine)
     if dry_run:
         show_plan(plan, output)
         return

@@ -64,17 +64,19 @@ def command(
     from qualia_lab.generator import NotebookGenerator
 
     generator = NotebookGenerator(tracking_uri)
-    selection = generator.select(
-        experiments=experiments,
-        filter=condition,
-        order_by=order_by,
-        where=where,
-        since=since,
-        status=statuses,
-        explain=show_explanation if explain else None,
-    )
+    with console.waiting(f"reading {generator.tracking_uri}"):
+        selection = generator.select(
+            experiments=experiments,
+            filter=condition,
+            order_by=order_by,
+            where=where,
+            since=since,
+            status=statuses,
+            explain=show_explanation if explain else None,
+        )
     rows = limit if limit is not None or data_format else SHOWN
-    tables = generator.store.read(selection.run_ids[:rows])
+    with console.waiting(f"reading {generator.tracking_uri}"):
+        tables = generator.store.read(selection.run_ids[:rows])
     if data_format == "json":
         from qualia_lab.cli.output import show_json
 

@@ -22,10 +22,7 @@ class Frames(LoadedRuns):
     @property
     def params(self) -> pd.DataFrame:
         """A row per run, a column per param: numbers where every value is one, else text as it was logged."""
-        wide = self._wide(self.tables.params)
-        for key in wide.columns:
-            wide[key] = _numbers_if_all_are(wide[key])
-        return wide
+        return self._wide(self.tables.params, convert=_numbers_if_all_are)
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -68,7 +65,11 @@ class Frames(LoadedRuns):
             .set_index("run")
             .rename_axis(None)
         )
-        for table, keys in ((self.metrics, metrics), (self.params, params)):
+        chosen = (
+            (self._wide(self.tables.metrics, metrics), metrics),
+            (self._wide(self.tables.params, params, _numbers_if_all_are), params),
+        )
+        for table, keys in chosen:
             for key in keys:
                 if key in table.columns:
                     frame[key if key not in frame.columns else f"{key} "] = table[key].array
@@ -82,7 +83,7 @@ class Frames(LoadedRuns):
 
     def compare_metrics(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
         """A row per run, a column per metric: the latest values of these metrics, by default of all."""
-        wide = self.metrics
+        wide = self._wide(self.tables.metrics, keys)
         return wide[[key for key in (wide.columns if keys is None else keys) if key in wide.columns]]
 
     def artifacts(self, run: str) -> pd.DataFrame:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab import schema
 from qualia_lab.analysis.direction import direction_of, find_primary_metric
+from qualia_lab.columns import filled, numbers_of
 from qualia_lab.errors import QualiaLabError, UnknownRun
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.inventory import take_inventory
+from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    import numpy.typing as npt
     import pandas as pd
 
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
@@ -79,10 +83,17 @@ class LoadedRuns:
     def _better(self, metric: str) -> bool | None:
         return self.greater_is_better if metric == self.primary_metric else direction_of(metric)
 
-    def _history(self, keys: str | Sequence[str] | None) -> pa.Table:
+    def _history(self, keys: str | Sequence[str] | None, run_ids: Sequence[str] | None = None) -> pa.Table:
+        """Of these runs, or of all."""
         wanted = [keys] if isinstance(keys, str) else keys
-        batches = self._store.read_metric_history(self.tables.run_ids, wanted)
+        batches = self._store.read_metric_history(self.tables.run_ids if run_ids is None else run_ids, wanted)
         return pa.Table.from_batches(batches, schema.METRIC_HISTORY)
+
+    def _latest(self, metric: str) -> npt.NDArray[np.float64]:
+        """The latest value of a metric by run, in the order of the runs; NaN where there is none."""
+        metrics = self.tables.metrics.filter(pc.field("key") == metric)
+        places = pc.index_in(self.tables.runs.column("run_id"), value_set=metrics.column("run_id").combine_chunks())
+        return numbers_of(filled(metrics.column("value").combine_chunks().take(places.combine_chunks()), np.nan))
 
     def _run_id(self, run: str) -> str:
         """The id of a run named by its id or name. Raises UnknownRun when it is not loaded, or the name is not one."""
@@ -113,20 +124,34 @@ class LoadedRuns:
             tables[name] = tables[name].filter(pc.field("experiment_id") == experiment)
         return type(self.tables)(**tables)
 
-    def _wide(self, tidy: pa.Table) -> pd.DataFrame:
-        """A tidy table as a row per run, in the runs' order, and a column per key."""
+    def _wide(
+        self,
+        tidy: pa.Table,
+        keys: Sequence[str] | None = None,
+        convert: Callable[[pd.Series[Any]], pd.Series[Any]] | None = None,
+    ) -> pd.DataFrame:
+        """A tidy table as a row per run, in the runs' order, and a column for each of these keys (None: of all).
+
+        convert: what becomes of a column; one is made after the other, so that no table of texts is ever whole.
+        """
         import pandas as pd
 
-        frame: pd.DataFrame = tidy.select(["run_id", "key", "value"]).to_pandas()
-        wide = frame.drop_duplicates(["run_id", "key"]).pivot(index="run_id", columns="key", values="value")  # noqa: PD010
-        wide = wide.reindex(self.tables.run_ids)
-        wide.index = pd.Index([self._labels[run_id] for run_id in wide.index])
-        wide.columns.name = None
-        return wide
+        run_ids = self.tables.runs.column("run_id").combine_chunks()
+        index = pd.Index([self._labels[run_id] for run_id in self.tables.run_ids])
+        columns = {}
+        for key, rows in by_key(tidy):
+            if keys is None or key in keys:
+                places = pc.index_in(run_ids, value_set=rows.column("run_id").combine_chunks())
+                values: pd.Series[Any] = rows.column("value").combine_chunks().take(places).to_pandas()
+                if values.dtype == object:
+                    values = values.mask(values.isna(), np.nan)
+                columns[key] = (convert(values) if convert else values).array
+        return pd.DataFrame(columns, index=index)
 
     def _per_run(self, tidy: pa.Table) -> list[int]:
-        counts = Counter(tidy.column("run_id").to_pylist())
-        return [counts[run_id] for run_id in self.tables.run_ids]
+        places = pc.index_in(tidy.column("run_id"), value_set=self.tables.runs.column("run_id").combine_chunks())
+        counts: list[int] = np.bincount(numbers_of(places.drop_null()), minlength=len(self)).tolist()
+        return counts
 
     def _artifact_files(self, one: RunTables) -> tuple[ArtifactPlace, list[ArtifactFile], tuple[str, ...]]:
         """Where one run's artifacts are, which there are, and what a reader has to know; a failure becomes a note."""

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from qualia_lab.charts.run_card import RunCard
 
 
+# Lines of one chart; past so many none can be told from another, and the browser has to hold them all.
+RUNS_DRAWN = 1000
+
+
 class Pictures(LoadedRuns):
     """Each is drawn when it is asked for."""
 
@@ -32,10 +36,24 @@ class Pictures(LoadedRuns):
 
     def plot_history(self, metric: str, *, limit: int = 20) -> Chart:
         """One metric over its steps, a line per run; past `limit` runs the best ones, and the chart says so."""
+        from qualia_lab.analysis.histories import choose_drawn
         from qualia_lab.charts.metric_history import metric_history
 
+        better = self._better(metric)
+        drawn = choose_drawn(
+            self.tables.run_ids,
+            self._latest(metric),
+            named=limit,
+            most=max(RUNS_DRAWN, limit),
+            greater_is_better=better,
+        )
         return metric_history(
-            self._history(metric), self._labels, metric, greater_is_better=self._better(metric), limit=limit
+            self._history(metric, drawn),
+            self._labels,
+            metric,
+            greater_is_better=better,
+            limit=limit,
+            drawn=drawn if len(drawn) < len(self) else None,
         )
 
     def plot_comparison(self, metrics: str | Sequence[str]) -> Chart:

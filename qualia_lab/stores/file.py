@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from qualia_lab import schema
-from qualia_lab.columns import column
+from qualia_lab.columns import column, column_of
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.mlruns import Root, TooLarge, Unreadable, read_meta
-from qualia_lab.stores.points import as_column, in_form, latest_points, parse_files
+from qualia_lab.stores.points import in_form, latest_points, parse_files
 from qualia_lab.stores.rows import Fields, Rows
 from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, status, text
 from qualia_lab.tables import run_tables, table_of
@@ -461,13 +461,13 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _history(series: list[tuple[str, str]], points: Points) -> pa.RecordBatch:
-    places = as_column(np.repeat(np.arange(len(series), dtype=np.int32), points.counts), pa.int32())
+    places = column_of(np.repeat(np.arange(len(series), dtype=np.int32), points.counts), pa.int32())
     run_ids, keys = (
         pa.DictionaryArray.from_arrays(places, column(names, schema.STRING)).cast(schema.STRING)
         for names in zip(*series, strict=True)
     )
     numbers = [
-        as_column(numbers, kind)
+        column_of(numbers, kind)
         for numbers, kind in (
             (points.steps, schema.INT),
             (points.timestamps, schema.INT),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from qualia_lab.columns import column
+from qualia_lab.columns import column, numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -57,7 +57,7 @@ def parse_files(files: Sequence[bytes]) -> Points:
             break
     assert table is not None
     counts = np.array([data.count(b"\n") for data in formed], np.int64)
-    steps, timestamps, values = (_numbers(table.column(name)) for name in ("step", "timestamp", "value"))
+    steps, timestamps, values = (numbers_of(table.column(name)) for name in ("step", "timestamp", "value"))
     whose = np.repeat(np.arange(len(files)), counts)
     if not _are_in_order(whose, steps, timestamps, values):
         order = np.lexsort((values, timestamps, steps, whose))
@@ -74,20 +74,6 @@ def latest_points(files: Sequence[bytes], points: Points) -> Iterator[tuple[int,
     for place, step, timestamp, value in zip(found.tolist(), *columns, strict=True):
         # Which of a NaN and a number of the same moment counts, MLflow leaves to the order of the lines.
         yield place, (step, timestamp, value) if value == value else _latest(files[place])  # noqa: PLR0124
-
-
-def as_column(numbers: np.ndarray, kind: pa.DataType) -> pa.Array:
-    """Numbers as an Arrow array, without waking pandas as `pa.array` does."""
-    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
-
-
-def _numbers(values: pa.ChunkedArray) -> np.ndarray:
-    """A column without nulls as numbers, without waking pandas as `to_numpy` does."""
-    kind = np.float64 if values.type == pa.float64() else np.int64
-    return np.concatenate(
-        [np.frombuffer(chunk.buffers()[1], kind, len(chunk), 8 * chunk.offset) for chunk in values.chunks if len(chunk)]
-        or [np.array([], kind)]
-    )
 
 
 def in_form(chunks: Iterable[bytes]) -> tuple[bytes, str]:

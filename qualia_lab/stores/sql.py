@@ -47,7 +47,13 @@ if TYPE_CHECKING:
     Column = sa.ColumnElement[Any]
 
 # From this many runs on, opening a second connection for Arrow costs less than it saves.
-MANY_RUNS = 100
+MANY_RUNS = {"sqlite": 100, "postgresql": 2_000}
+
+# From this many on, a condition with their ids takes longer than rows that are not asked for.
+_MANY = 100
+
+# With a limit a database keeps the order of a query that stands in another.
+_ALL = 2**62
 
 _MODEL_STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
 
@@ -98,6 +104,10 @@ class SqlStore:
             select = select_matching(runs_select(), query, dialect_name=database.sql.dialect.name, has=database.has)
             if query.limit is not None:
                 select = select.limit(query.limit)
+            elif database.reads_arrow and _are_many(database, _run_count(database)):
+                table = database.fetch_arrow(select.limit(_ALL), schema.RUNS)
+                if table is not None:
+                    return table
             return arrow_table(schema.RUNS, database.fetch(select), ignore)
 
     def explain(self, query: Query) -> Explanation:
@@ -124,7 +134,8 @@ class SqlStore:
             return
         with self._database.connected() as database:
             history = History(database, None if keys is None else list(dict.fromkeys(keys)))
-            yield from history.read(wanted, are_most=are_most(database, wanted))
+            many = _are_many(database, len(wanted))
+            yield from history.read(wanted, are_most=many and len(wanted) * 2 >= _run_count(database))
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """Where the artifacts of this run are; touches nothing until files are listed or read."""
@@ -183,7 +194,9 @@ class _Reading:
         self, columns: pa.Schema, select: sa.Select[Any], run_column: Column, then: tuple[str, ...]
     ) -> pa.Table:
         """Rows of these runs, in the order of the runs and then of other columns."""
-        table = self.database.fetch_arrow(select, columns) if self.are_most else None
+        table = None
+        if self.are_most:
+            table = self.database.fetch_arrow(select, columns) if self.are_many else self.table(columns, select)
         if table is None:
             parts = [
                 self.table(columns, select.where(run_column.in_(some))) for some in batched(self.run_ids, IDS_PER_QUERY)
@@ -192,11 +205,18 @@ class _Reading:
         return in_order(table, "run_id", self.run_ids, then)
 
     @cached_property
+    def are_many(self) -> bool:
+        return _are_many(self.database, len(self.wanted))
+
+    @cached_property
     def are_most(self) -> bool:
-        return are_most(self.database, self.wanted)
+        """Whether whole tables are read sooner than the rows of each run, and fit into memory."""
+        if not self.are_many and not _MANY <= len(self.wanted) <= IDS_PER_QUERY:
+            return False
+        return len(self.wanted) * 2 >= _run_count(self.database)
 
     def table(self, columns: pa.Schema, select: sa.Executable) -> pa.Table:
-        table = self.database.fetch_arrow(select, columns) if len(self.wanted) >= MANY_RUNS else None
+        table = self.database.fetch_arrow(select, columns) if self.are_many else None
         if table is not None:
             return table
         rows = self.database.fetch(select)
@@ -308,12 +328,15 @@ class _Reading:
         return in_order(table, "run_id", self.run_ids, ("name", "model_id"))
 
 
-def are_most(database: SqlConnection, run_ids: Sequence[str]) -> bool:
-    """Whether these are so many of the store's runs that whole tables are read sooner than the rows of each run."""
-    if not database.reads_arrow or len(run_ids) < MANY_RUNS:
-        return False
+def _are_many(database: SqlConnection, count: int) -> bool:
+    """Whether so many runs are had sooner as Arrow."""
+    return database.reads_arrow and count >= MANY_RUNS[database.sql.dialect.name]
+
+
+def _run_count(database: SqlConnection) -> int:
+    """How many runs there are at all."""
     ((in_all,),) = database.fetch(sa.select(sa.func.count()).select_from(runs))
-    return len(run_ids) * 2 >= int(in_all)
+    return int(in_all)
 
 
 def _plain(value: Any) -> str | None:

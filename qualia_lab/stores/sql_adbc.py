@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import takewhile
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
+from qualia_lab.columns import filled
 from qualia_lab.schema import FLOAT, INT
 
 if TYPE_CHECKING:
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 # What can stand in quotes and be nothing but itself.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-_ROWS_PER_BATCH = "65536"  # between two batches Python hears a Ctrl-C
+_ROWS_PER_BATCH = "65536"  # between two batches a read can be ended
+_SECONDS_TO_END = 1.5
 
 
 @dataclass
@@ -72,11 +76,7 @@ class ArrowSource:
             if self.dialect == "sqlite":
                 statement.set_options(**{"adbc.sqlite.query.batch_rows": _ROWS_PER_BATCH})
             statement.set_sql_query(sql)
-            stream, _ = statement.execute_query()
-            with pa.RecordBatchReader._import_from_c(stream.address) as reader:
-                if reader.schema.types != columns.types:
-                    raise pa.ArrowInvalid("other types than expected")
-                table = pa.Table.from_batches(list(reader), schema=reader.schema)
+            table = _interruptible(lambda ended: _rows(statement, columns, ended), statement.cancel)
         table = table.rename_columns(columns.names)
         return _with_nan(table.slice(1) if self.dialect == "sqlite" else table).cast(columns)
 
@@ -91,6 +91,41 @@ class ArrowSource:
                         statement.execute_update()
                 self._opened, self._connection = opening.pop_all(), connection
         return self._connection
+
+
+def _rows(statement: Any, columns: pa.Schema, ended: Event) -> pa.Table:
+    stream, _ = statement.execute_query()
+    with pa.RecordBatchReader._import_from_c(stream.address) as reader:
+        if reader.schema.types != columns.types:
+            raise pa.ArrowInvalid("other types than expected")
+        batches = takewhile(lambda _: not ended.is_set(), reader)
+        return pa.Table.from_batches(list(batches), schema=reader.schema)
+
+
+def _interruptible(read: Callable[[Event], pa.Table], cancel: Callable[[], None]) -> pa.Table:
+    """The rows, read in another thread: a driver hears no Ctrl-C while it waits for a server, and Python does here."""
+    ended = Event()
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.append(read(ended))
+        except BaseException as error:
+            outcome.append(error)
+
+    working = Thread(target=work, daemon=True)
+    working.start()
+    try:
+        working.join()
+    except BaseException:
+        ended.set()
+        with suppress(Exception):  # SQLite's driver cannot, and is between two batches soon
+            cancel()
+        working.join(_SECONDS_TO_END)
+        raise
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
 
 
 def is_alone() -> bool:
@@ -117,8 +152,7 @@ def _with_nan(table: pa.Table) -> pa.Table:
     """The table with NaN for every float that is null."""
     for place, one in enumerate(table.schema):
         if one.type == FLOAT and table.column(place).null_count:
-            filled = table.column(place).fill_null(float("nan"))
-            table = table.set_column(place, one.name, filled)
+            table = table.set_column(place, one.name, filled(table.column(place), float("nan")))
     return table
 
 

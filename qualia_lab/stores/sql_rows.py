@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qualia_lab.columns import column
+from qualia_lab.columns import column, column_of, filled, numbers_of
 from qualia_lab.schema import FLOAT, INT, STRING
 from qualia_lab.stores.values import decoded, integer, number, text
 from qualia_lab.tables import table_of
@@ -58,7 +58,7 @@ def in_order(table: pa.Table, by: str, ids: Sequence[str], then: Iterable[str]) 
         table, rank = table.filter(rank.is_valid()), rank.drop_null()
     keys = [_rank(table.column(name)) for name in then]
     place = _places([_numbers(rank), *keys])
-    return table if place is None else table.take(place)
+    return table if place is None else table.take(column_of(place, INT))
 
 
 def _rank(values: pa.ChunkedArray) -> Numbers:
@@ -66,19 +66,16 @@ def _rank(values: pa.ChunkedArray) -> Numbers:
     if not pa.types.is_string(values.type):
         return _numbers(values)
     codes = values.combine_chunks().dictionary_encode()
-    order = pc.sort_indices(codes.dictionary).to_numpy()
+    order = numbers_of(pc.sort_indices(codes.dictionary))
     rank = np.empty(len(order) + 1, np.int64)
     rank[order] = np.arange(len(order))
     rank[-1] = len(order)
-    ranks: Numbers = rank[codes.indices.fill_null(len(order)).to_numpy()]
+    ranks: Numbers = rank[numbers_of(filled(codes.indices, len(order)))]
     return ranks
 
 
 def _numbers(values: pa.ChunkedArray) -> Numbers:
-    if values.null_count and values.type == INT:
-        values = values.fill_null(2**63 - 1)
-    numbers: Numbers = values.to_numpy()
-    return numbers
+    return numbers_of(filled(values, 2**63 - 1 if values.type == INT else math.nan))
 
 
 def _places(keys: Sequence[Numbers]) -> Numbers | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MAGIC = b"SQLite format 3\0"
 _WAL_MODE = 2  # of the byte at 18: the file's "write version"
 _SECONDS_TO_WAIT_FOR_A_LOCK = 5.0
+_STEPS_TO_A_CTRL_C = 200_000  # of SQLite's machine: some milliseconds
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -104,6 +105,8 @@ def _connect(path: Path, mode: str) -> ReadingConnection:
         uri, uri=True, timeout=_SECONDS_TO_WAIT_FOR_A_LOCK, check_same_thread=False, factory=ReadingConnection
     )
     connection.uri = uri
+    # SQLite calls Python now and then, and there a Ctrl-C is heard: it ends the query as "interrupted".
+    connection.set_progress_handler(lambda: 0, _STEPS_TO_A_CTRL_C)
     try:
         for pragma in ("query_only = ON", "trusted_schema = OFF"):
             connection.execute(f"PRAGMA {pragma}")

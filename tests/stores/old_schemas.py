@@ -23,7 +23,6 @@ CREATE TABLE runs (
 CREATE TABLE experiments (
     experiment_id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(256) NOT NULL UNIQUE, artifact_location VARCHAR(256),
     lifecycle_stage VARCHAR(32));
-INSERT INTO experiments VALUES (0, 'Default', './mlruns/0', 'active'), (7, 'old', './mlruns/7', 'active');
 """
 
 _METRICS = """
@@ -38,17 +37,21 @@ CREATE TABLE experiment_tags (
 CREATE TABLE latest_metrics (
     key VARCHAR(250) NOT NULL, value FLOAT NOT NULL, timestamp BIGINT, step BIGINT NOT NULL, is_nan BOOLEAN NOT NULL,
     run_uuid VARCHAR(32) NOT NULL, PRIMARY KEY (key, run_uuid));
-INSERT INTO experiment_tags VALUES ('team', 'growth', 7);
 """
 
 _SINCE_1_30 = """
 ALTER TABLE runs ADD COLUMN deleted_time BIGINT;
 ALTER TABLE experiments ADD COLUMN creation_time BIGINT;
 ALTER TABLE experiments ADD COLUMN last_update_time BIGINT;
-UPDATE experiments SET creation_time = 500, last_update_time = 600;
 """
 
-REVISIONS = {"1.0.0": "90e64c465722", "1.9.1": "0a8213491aaa", "1.30.1": "97727af70f4d"}
+REVISIONS = {
+    "1.0.0": "90e64c465722",
+    "1.9.1": "0a8213491aaa",
+    "1.30.1": "97727af70f4d",
+    "2.22": "0584bdc529eb",
+    "3.0": "6953534de441",
+}
 
 # key, value, timestamp, step, is it NaN; the last of each key is the latest.
 POINTS = [
@@ -63,32 +66,62 @@ LATEST = {"loss": (1.0, 2, 30, False), "tie": (2.0, 1, 10, False), "gone": (0.0,
 
 
 def write_old_store(path: Path, version: str) -> None:
-    """A SQLite file with the schema of MLflow 1.0.0, 1.9.1 or 1.30.1: a parent run without a name, and its child."""
+    """A SQLite file with the schema of that version of MLflow: a parent run without a name, and its child.
+
+    Up to 1.30.1 by its DDL, later ones by MLflow's own migrations as far as that version had them.
+    """
     with_nan = version != "1.0.0"
+    by_migrations = not version.startswith("1.")
+    if by_migrations:
+        _migrate(path, REVISIONS[version])
     connection = sqlite3.connect(path)
-    connection.executescript(_EVERYWHERE + _METRICS.format(is_nan=", is_nan BOOLEAN DEFAULT 0 NOT NULL" * with_nan))
-    if with_nan:
+    if not by_migrations:
+        connection.executescript(_EVERYWHERE + _METRICS.format(is_nan=", is_nan BOOLEAN DEFAULT 0 NOT NULL" * with_nan))
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (REVISIONS[version],))
+    insert = (
+        "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage) VALUES (?, ?, ?, 'active')"
+    )
+    connection.executemany(insert, [(0, "Default", "./mlruns/0"), (7, "old", "./mlruns/7")])
+    if with_nan and not by_migrations:
         connection.executescript(_SINCE_1_9)
+    if with_nan:
+        connection.execute("INSERT INTO experiment_tags VALUES ('team', 'growth', 7)")
     if version == "1.30.1":
         connection.executescript(_SINCE_1_30)
-    connection.execute("INSERT INTO alembic_version VALUES (?)", (REVISIONS[version],))
+    if version == "1.30.1" or by_migrations:
+        connection.execute("UPDATE experiments SET creation_time = 500, last_update_time = 600")
     columns = "run_uuid, name, user_id, status, start_time, end_time, lifecycle_stage, artifact_uri, experiment_id"
     for run_id, name, start in ((PARENT, "", 1000), (CHILD, None, 2000)):
         row = (run_id, name, "ada", "FINISHED", start, start + 50, "active", f"./mlruns/7/{run_id}/artifacts", 7)
         connection.execute(f"INSERT INTO runs ({columns}) VALUES ({','.join('?' * 9)})", row)
     connection.executemany(
-        "INSERT INTO tags VALUES (?, ?, ?)",
+        "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)",
         [("mlflow.runName", "the parent", PARENT), ("mlflow.parentRunId", PARENT, CHILD)],
     )
-    connection.execute("INSERT INTO params VALUES ('lr', '0.1', ?)", (CHILD,))
+    connection.execute("INSERT INTO params (key, value, run_uuid) VALUES ('lr', '0.1', ?)", (CHILD,))
+    columns = "key, value, timestamp, run_uuid, step" + ", is_nan" * with_nan
     for key, value, timestamp, step, is_nan in POINTS:
-        row = (key, value, timestamp, CHILD, step, is_nan)
-        connection.execute(
-            f"INSERT INTO metrics VALUES ({','.join('?' * (6 if with_nan else 5))})", row[: 5 + with_nan]
-        )
+        row = (key, value, timestamp, CHILD, step, is_nan)[: 5 + with_nan]
+        connection.execute(f"INSERT INTO metrics ({columns}) VALUES ({','.join('?' * len(row))})", row)
     if with_nan:
+        columns = "key, value, timestamp, step, is_nan, run_uuid"
         for key, (value, step, timestamp, is_nan) in LATEST.items():
             row = (key, value, timestamp, step, is_nan, CHILD)
-            connection.execute("INSERT INTO latest_metrics VALUES (?, ?, ?, ?, ?, ?)", row)
+            connection.execute(f"INSERT INTO latest_metrics ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)
     connection.commit()
     connection.close()
+
+
+def _migrate(path: Path, revision: str) -> None:
+    import sqlalchemy as sa
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    engine = sa.create_engine(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    config = _get_alembic_config(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()

@@ -24,7 +24,7 @@ pytest.importorskip("adbc_driver_sqlite")
 def always_adbc(monkeypatch):
     """Every read that can go through ADBC does, however small; these tests log to no store while they read one."""
     monkeypatch.setattr(sql_adbc, "is_alone", lambda: True)
-    monkeypatch.setattr(sql, "MANY_RUNS", 1)
+    monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_beside_mlflow_and_beside_a_log_in_use_sqlite_is_read_by_cursor(odd, mon
     path, run_id = odd
     asked = []
     monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: asked.append(1))
-    monkeypatch.setattr(sql, "MANY_RUNS", 1)
+    monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
     monkeypatch.setitem(sys.modules, "mlflow", math)
     everything(f"sqlite:///{path}")
     assert not asked
@@ -177,7 +177,7 @@ def test_without_the_driver_everything_is_read_by_cursor(odd, postgresql_sample)
     code = (
         "import sys; sys.modules['adbc_driver_manager'] = None\n"
         "from qualia_lab import Query, open_store\n"
-        "from qualia_lab.stores import sql; sql.MANY_RUNS = 1\n"
+        "from qualia_lab.stores import sql; sql.MANY_RUNS = dict.fromkeys(sql.MANY_RUNS, 1)\n"
         "for uri in sys.argv[1:]:\n"
         "    store = open_store(uri); ids = store.read_runs(Query()).column('run_id').to_pylist()\n"
         "    assert store.read(ids).params.num_rows and sum(b.num_rows for b in store.read_metric_history(ids))"

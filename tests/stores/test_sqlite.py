@@ -369,6 +369,11 @@ def test_many_runs_are_read_in_the_order_asked_for(database):
 # Old schemas
 
 
+def tables_of(path: Path) -> set[str]:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+
 @pytest.mark.parametrize("version", REVISIONS)
 def test_an_old_schema_is_read_and_not_upgraded(tmp_path, version):
     write_old_store(tmp_path / "old.db", version)
@@ -378,7 +383,7 @@ def test_an_old_schema_is_read_and_not_upgraded(tmp_path, version):
     old, default = store.read_experiments().to_pylist()
     assert (old["experiment_id"], old["run_count"], old["last_activity"]) == ("7", 2, 2050)
     assert (default["name"], default["run_count"], default["last_activity"]) == ("Default", 0, None)
-    assert old["creation_time"] == (500 if version == "1.30.1" else None)
+    assert old["creation_time"] == (None if version in ("1.0.0", "1.9.1") else 500)
     child, parent = store.read_runs(Query()).to_pylist()
     assert (child["run_id"], child["parent_run_id"], child["run_name"]) == (CHILD, PARENT, None)
     assert (parent["run_id"], parent["parent_run_id"], parent["run_name"]) == (PARENT, None, "the parent")
@@ -391,6 +396,7 @@ def test_an_old_schema_is_read_and_not_upgraded(tmp_path, version):
     assert tables.params.num_rows == 1
     assert tables.tags.num_rows == 2
     assert tables.experiment_tags.num_rows == (0 if version == "1.0.0" else 1)
+    assert ("logged_models" in tables_of(tmp_path / "old.db")) == (version == "3.0")
     assert tables.datasets.num_rows == tables.logged_models.num_rows == tables.problems.num_rows == 0
     assert sum(batch.num_rows for batch in store.read_metric_history([CHILD])) == len(POINTS)
     assert store.read_runs(Query(filter="metrics.loss = 1.0 AND params.lr = '0.1'")).num_rows == 1

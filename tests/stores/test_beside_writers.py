@@ -1,0 +1,185 @@
+"""While others write: what is read is whole, nothing of the store changes by it, and no writer waits for a reader."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from qualia_lab import Query, open_store
+from qualia_lab.stores import sql, sql_adbc
+
+CHECKOUT = Path(__file__).parents[2]
+
+# Writes and commits without a pause until stdin ends; a lock that is held at that moment is an error.
+WRITER = """
+import json, sys, threading, time
+import sqlalchemy as sa
+uri, patience = sys.argv[1], float(sys.argv[2])
+kind = uri.partition(":")[0].partition("+")[0]
+engine = sa.create_engine(uri, connect_args={"timeout": patience} if kind == "sqlite" else {})
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+commits, errors, longest = 0, [], 0.0
+with engine.connect() as connection:
+    for setting in {"postgresql": ["SET lock_timeout = 1"], "mysql": ["SET SESSION innodb_lock_wait_timeout = 1"]}.get(kind, []):
+        connection.exec_driver_sql(setting)
+    connection.commit()
+    [run] = connection.execute(sa.text("SELECT run_uuid FROM runs ORDER BY start_time LIMIT 1")).fetchone()
+    connection.commit()
+    print("ready", flush=True)
+    metrics = sa.table("metrics", *map(sa.column, ("key", "value", "timestamp", "run_uuid", "step", "is_nan")))
+    first = time.time_ns() // 1000
+    while not ended.is_set():
+        started = time.perf_counter()
+        try:
+            n = first + commits
+            row = {"key": "live", "value": n, "timestamp": n, "run_uuid": run, "step": n, "is_nan": False}
+            connection.execute(metrics.insert().values(row))
+            connection.execute(sa.text("UPDATE params SET value = :n WHERE run_uuid = :run"), {"n": str(commits), "run": run})
+            connection.execute(sa.text("UPDATE runs SET end_time = :n WHERE run_uuid = :run"), {"n": commits, "run": run})
+            connection.commit()
+            commits += 1
+        except sa.exc.DBAPIError as error:
+            connection.rollback()
+            errors.append(str(error.orig))
+        longest = max(longest, time.perf_counter() - started)
+        time.sleep(0.001)
+print(json.dumps({"commits": commits, "errors": errors[:3], "failed": len(errors), "longest": longest}))
+"""
+
+
+@contextlib.contextmanager
+def writer(uri: str, patience: float = 0.0):
+    """A process that writes all the while; gives a function that ends it and tells what it met."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, uri, str(patience)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+
+    def end() -> dict:
+        said, _ = process.communicate(timeout=30)
+        return json.loads(said)
+
+    try:
+        yield end
+    finally:
+        process.kill()
+        process.wait()
+
+
+def read_for(seconds: float, uri: str) -> None:
+    """Read everything again and again, at least three times, a history left open in between."""
+    deadline = time.monotonic() + seconds
+    for count in itertools.count(1):
+        store = open_store(uri)
+        store.read_experiments()
+        ids = store.read_runs(Query(view="all", order_by=("metrics.loss DESC",))).column("run_id").to_pylist()
+        stream = store.read_metric_history(ids)
+        first = next(stream)
+        tables = store.read(ids)
+        assert tables.runs.num_rows == len(ids)
+        assert not tables.problems.num_rows
+        time.sleep(0.05)  # the stream is open, and nobody reads on
+        assert first.num_rows + sum(batch.num_rows for batch in stream) > 0
+        store.close()
+        if count >= 3 and time.monotonic() > deadline:
+            return
+
+
+@pytest.fixture(params=["arrow", "cursor"])
+def way(request, monkeypatch):
+    """Rows come through ADBC however few they are, or never."""
+    if request.param == "arrow":
+        pytest.importorskip("adbc_driver_sqlite")
+        monkeypatch.setattr(sql_adbc, "is_alone", lambda: True)  # the writer is another process
+        monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
+    else:
+        monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: None)
+
+
+def larger(path: Path) -> None:
+    """A history that is too long to be fetched whole."""
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        [run] = database.execute("SELECT run_uuid FROM runs ORDER BY start_time DESC LIMIT 1").fetchone()
+        database.executemany(
+            "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES ('long', 1.5, ?, ?, ?, 0)",
+            ((n, run, n) for n in range(70_000)),
+        )
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_nobody_who_writes_to_a_sqlite_file_waits_for_a_reader(mode, sqlite_sample, tmp_path):
+    path = tmp_path / "mlflow.db"
+    shutil.copy(sqlite_sample, path)
+    larger(path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA journal_mode = {mode}")
+    # Without a log there is one lock for all, so a writer waits as Python's sqlite3 and MLflow do unless told not to.
+    patience = 0.0 if mode == "wal" else 5.0
+    with writer(f"sqlite:///{path}", patience) as end:
+        read_for(1, f"sqlite:///{path}")
+        met = end()
+    assert met["failed"] == 0, met
+    assert met["commits"] > 20
+    assert met["longest"] < 3
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("server", ["system_postgresql_sample", "mariadb_sample"])
+def test_nobody_who_writes_to_a_server_waits_for_a_reader(server, request):
+    uri = request.getfixturevalue(server)
+    with writer(uri) as end:
+        read_for(1, uri)
+        met = end()
+    assert met["failed"] == 0, met
+    assert met["commits"] > 20
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_stream_that_waits_for_its_reader_holds_no_lock_that_a_writer_meets(mode, sqlite_sample, tmp_path):
+    path = tmp_path / "mlflow.db"
+    shutil.copy(sqlite_sample, path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA journal_mode = {mode}")
+    store = open_store(f"sqlite:///{path}")
+    stream = store.read_metric_history(store.read_runs(Query()).column("run_id").to_pylist())
+    next(stream)
+    with writer(f"sqlite:///{path}", 0.0) as end:
+        time.sleep(0.5)
+        met = end()
+    assert met["failed"] == 0, met
+    assert met["commits"] > 20
+    stream.close()
+
+
+def test_the_bytes_are_those_that_the_writer_wrote(sqlite_sample, tmp_path):
+    """A database in WAL mode whose log grows while it is read: database and log only ever gain what the writer adds."""
+    path = tmp_path / "mlflow.db"
+    shutil.copy(sqlite_sample, path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        [run] = database.execute("SELECT run_uuid FROM runs LIMIT 1").fetchone()
+        for n in range(5):
+            with database:
+                database.execute("INSERT INTO params (key, value, run_uuid) VALUES (?, 'x', ?)", (f"live {n}", run))
+            before = (path.read_bytes(), (tmp_path / "mlflow.db-wal").read_bytes())
+            times = (path.stat().st_mtime_ns, (tmp_path / "mlflow.db-wal").stat().st_mtime_ns)
+            store = open_store(f"sqlite:///{path}")
+            keys = store.read([run]).params.column("key").to_pylist()
+            assert f"live {n}" in keys
+            assert sum(batch.num_rows for batch in store.read_metric_history([run])) >= 0
+            store.close()
+            assert before == (path.read_bytes(), (tmp_path / "mlflow.db-wal").read_bytes())
+            assert times == (path.stat().st_mtime_ns, (tmp_path / "mlflow.db-wal").stat().st_mtime_ns)

@@ -1,0 +1,109 @@
+"""A Ctrl-C ends a large read within two seconds, whoever is at work at that moment; and a long read says that it reads."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pexpect
+import pytest
+
+# Reads without end, and says when it has begun; argument 2: through Arrow or by cursor, a table or a stream.
+READER = """
+import sys
+from qualia_lab import Query, open_store, schema
+from qualia_lab.stores import sql, sql_adbc
+uri, way, what = sys.argv[1:]
+import sqlalchemy as sa
+if way == "cursor": sql_adbc.ArrowSource.read = lambda *_: None
+else: sql.MANY_RUNS = dict.fromkeys(sql.MANY_RUNS, 1)
+store = open_store(uri)
+ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
+print("begun", flush=True)
+try:
+    if what == "long":  # one statement that takes minutes until its first row
+        numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) "
+        select = sa.text(numbers + "SELECT 'a', 'b', CAST(max(i) AS VARCHAR(9)) FROM n".replace("VARCHAR", "CHAR" if "mysql" in uri else "VARCHAR"))
+        with store._database.connected() as database:
+            if way == "arrow":
+                # As it stands, since a text has no columns to be named.
+                sql_adbc._in_one_piece = lambda select, dialect, columns: str(select)
+                database.fetch_arrow(select, schema.TAGS)
+            else:
+                database.fetch(select)
+    while True:
+        for batch in store.read_metric_history(ids):
+            pass
+        store.read(ids)
+except KeyboardInterrupt:
+    print("KeyboardInterrupt", flush=True)
+"""
+
+
+def seconds_to_end(uri: str, way: str, what: str) -> float:
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, uri, way, what], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert reader.stdout
+        assert reader.stdout.readline() == "begun\n", reader.communicate()
+        time.sleep(0.7)
+        assert reader.poll() is None, reader.communicate()
+        sent = time.monotonic()
+        reader.send_signal(signal.SIGINT)
+        assert reader.stdout.readline() == "KeyboardInterrupt\n", reader.communicate()
+        took = time.monotonic() - sent
+        reader.communicate(timeout=20)
+        return took
+    finally:
+        reader.kill()
+        reader.wait()
+
+
+@pytest.fixture
+def large(sqlite_sample, tmp_path) -> str:
+    """The sample with a history of half a million points."""
+    path = tmp_path / "mlflow.db"
+    shutil.copy(sqlite_sample, path)
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan)"
+            " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000)"
+            " SELECT 'long', i, i, (SELECT max(run_uuid) FROM runs), i, 0 FROM n"
+        )
+    return f"sqlite:///{path}"
+
+
+# MariaDB has no driver for Arrow, and SQLite's cannot be ended before its first row: all that is read through it has
+# one in a moment.
+@pytest.mark.parametrize(
+    ("store", "way", "what"),
+    [
+        ("large", "arrow", "rows"),
+        *(("large", "cursor", what) for what in ("long", "rows")),
+        *(("system_postgresql_sample", way, what) for way in ("arrow", "cursor") for what in ("long", "rows")),
+        *(("mariadb_sample", "cursor", what) for what in ("long", "rows")),
+    ],
+)
+def test_a_ctrl_c_ends_a_read_within_two_seconds(store, way, what, request):
+    assert seconds_to_end(request.getfixturevalue(store), way, what) < 2
+
+
+def test_a_read_that_takes_longer_than_a_second_says_so_on_a_terminal(large):
+    program = (
+        "import time\n"
+        "from qualia_lab import console\n"
+        "with console.waiting('reading mlflow.db'): time.sleep(1.8)\n"
+        "with console.waiting('reading at once'): pass\n"
+        "print('done')"
+    )
+    child = pexpect.spawn(sys.executable, ["-c", program], encoding="utf-8", timeout=20)
+    child.expect("reading mlflow.db … 1 s")
+    child.expect("done")
+    assert "at once" not in child.before
+    child.wait()
