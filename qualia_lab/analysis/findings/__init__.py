@@ -21,6 +21,7 @@ from qualia_lab.analysis.findings import (
     plateau,
     silent,
     spikes,
+    trade_offs,
     unfinished,
 )
 from qualia_lab.analysis.findings.finding import SEVERITIES, Finding, Rule
@@ -49,6 +50,7 @@ RULES: tuple[Rule, ...] = tuple(
         best_configuration,
         differences,
         matters,
+        trade_offs,
         plateau,
         other_code,
         constant_params,

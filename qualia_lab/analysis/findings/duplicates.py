@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed, number
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
 from qualia_lab.analysis.groups import is_seed_like
 from qualia_lab.analysis.origins import origins
 
@@ -22,16 +22,18 @@ _SAME = ("git commit", "dataset", "source", "entry point")  # of the origins: th
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest_params: that runs have to share before sharing all of them means anything."""
+    """fewest_params: that runs have to share before sharing all means anything.  digits: to which values are equal."""
 
     fewest_params: int = 1
+    digits: int = 6
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """Finished runs of one experiment that are equal in every param, in commit, source and datasets.
 
-    Where every metric of the model is equal too (but times), they are one run logged twice. Where one differs and the
-    params hold a seed, a seed does not determine the result. Without a seed they are repetitions, and nothing is said.
+    Where every metric of the model is equal too, to six digits or to rounding and but for times, they are one run
+    logged twice. Where one differs and the params hold a seed, a seed does not determine the result. Without a seed
+    they are repetitions, and nothing is said.
     """
     said = origins(evidence.tables)
     alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
@@ -44,26 +46,50 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         alike[experiment, evidence.rows[run_id]["parent_run_id"], origin, tuple(sorted(params.items()))].append(run_id)
     twice, unsteady = [], []
     for run_ids in alike.values():
-        same: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
-        for run_id in run_ids:
-            same[_results(evidence, run_id)].append(run_id)
-        twice += [equal for results, equal in same.items() if len(equal) > 1 and results]
-        with_results = [equal[0] for results, equal in same.items() if results]
-        if len(with_results) > 1 and any(map(is_seed_like, evidence.params[run_ids[0]])):
-            unsteady.append(with_results)
+        same: list[list[str]] = []
+        for run_id in run_ids if len(run_ids) > 1 else ():
+            if not _results(evidence, run_id):
+                continue
+            like = [equal for equal in same if _are_equal(evidence, equal[0], run_id, int(thresholds.digits))]
+            if like:
+                like[0].append(run_id)
+            else:
+                same.append([run_id])
+        twice += [equal for equal in same if len(equal) > 1]
+        if len(same) > 1 and any(map(is_seed_like, evidence.params[run_ids[0]])):
+            unsteady.append([equal[0] for equal in same])
     return [
         *([_finding(evidence, twice, equal=True)] if twice else []),
         *([_finding(evidence, unsteady, equal=False)] if unsteady else []),
     ]
 
 
-def _results(evidence: Evidence, run_id: str) -> tuple[tuple[str, str], ...]:
-    """The latest values that have to be equal: as texts, because no NaN equals another."""
-    return tuple(sorted((key, repr(value)) for key, value in evidence.metrics[run_id].items() if not _is_time(key)))
+def _results(evidence: Evidence, run_id: str) -> dict[str, float]:
+    """The latest values that have to be equal."""
+    return {key: value for key, value in evidence.metrics[run_id].items() if not _is_time(key)}
+
+
+def _are_equal(evidence: Evidence, first: str, second: str, digits: int) -> bool:
+    """Whether two runs have the same metrics, with values equal to so many digits or to the rounding of one of them."""
+    a, b = _results(evidence, first), _results(evidence, second)
+    return a.keys() == b.keys() and all(_same_value(a[key], b[key], digits) for key in a)
+
+
+def _same_value(a: float, b: float, digits: int = 6) -> bool:
+    return f"{a:.{digits}g}" == f"{b:.{digits}g}" or _is_rounded(a, b) or _is_rounded(b, a)
+
+
+def _is_rounded(value: float, rounded: float) -> bool:
+    """Whether the second is the first, rounded to the three decimals or more that it has."""
+    decimals = len(repr(rounded).partition(".")[2])
+    return decimals >= 3 and math.isfinite(value) and "e" not in repr(rounded) and round(value, decimals) == rounded
 
 
 def _is_time(key: str) -> bool:
-    return any(word in key.lower() for word in ("time", "duration", "second", "latency", "throughput", "per_sec"))
+    # TT is what PyCaret calls the time that training took.
+    return key.lower() == "tt" or any(
+        word in key.lower() for word in ("time", "duration", "second", "latency", "throughput", "per_sec")
+    )
 
 
 def _finding(evidence: Evidence, sets: Sequence[Sequence[str]], *, equal: bool) -> Finding:
@@ -76,17 +102,16 @@ def _finding(evidence: Evidence, sets: Sequence[Sequence[str]], *, equal: bool) 
         shown = [run_id for run_id in run_ids[:NAMED] if math.isfinite(evidence.metrics[run_id].get(key, math.nan))]
         if shown:
             values = [evidence.metrics[run_id][key] for run_id in (shown[:1] if equal else shown)]
-            clause += f", {key} {listed(map(number, values))}"
+            clause += f", {key} {listed(_apart(values))}"
             numbers += [Number(key, value, run_id) for value, run_id in zip(values, shown, strict=False)]
         clauses.append(f"{clause})")
     more = f"; and {len(sets) - NAMED:,} more sets" if len(sets) > NAMED else ""
     shown_runs = [run_id for run_ids in sets[:NAMED] for run_id in run_ids[:NAMED]]
+    seed = ", seed included," if any(map(is_seed_like, evidence.params[sets[0][0]])) else ""
     what = (
-        "are equal in every param, seed included, and in every metric but times"
-        if equal and any(map(is_seed_like, evidence.params[sets[0][0]]))
-        else "are equal in every param and in every metric but times"
+        f"are equal in every param{seed} and, to rounding, in every metric but times"
         if equal
-        else "are equal in every param, seed included, in code and data, and differ in results"
+        else "are equal in every param, seed included, and in the code and data that they name, and differ in results"
     )
     return Finding(
         "duplicates",
@@ -101,12 +126,22 @@ def _finding(evidence: Evidence, sets: Sequence[Sequence[str]], *, equal: bool) 
     )
 
 
+def _apart(values: Sequence[float]) -> list[str]:
+    """The values with so many digits that those which differ look different, six at most."""
+    texts = [[f"{value:.{digits}g}" for value in values] for digits in (4, 5, 6)]
+    return next((said for said in texts if len(set(said)) == len(set(texts[-1]))), texts[-1])
+
+
 def _shown_metric(evidence: Evidence, sets: Sequence[Sequence[str]], *, equal: bool) -> str:
     """The metric whose values are named: the primary one, or one in which the runs differ where it does not."""
     metrics = [evidence.metrics[run_id] for run_id in sets[0]]
     keys = [key for key in (evidence.primary_metric, *evidence.keys) if key and all(key in one for one in metrics)]
     if not equal:
-        differing = [key for key in keys if len({repr(one[key]) for one in metrics}) > 1 and not _is_time(key)]
+        differing = [
+            key
+            for key in keys
+            if not _is_time(key) and not all(_same_value(metrics[0][key], one[key]) for one in metrics[1:])
+        ]
         keys = differing or keys
     return keys[0] if keys else ""
 

@@ -73,7 +73,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 Number("configurations", found.configurations),
                 *(Number(row.param, forest) for forest, row in strong[:_NAMED]),
             ),
-            section="relations",
+            section="importance",
             code=f"runs.importance({code.metric(evidence, key)})",
         )
     ]
