@@ -24,7 +24,6 @@ FEWEST_CONFIGURATIONS = 20
 
 # Optuna's documentation asks for five runs among the best at least; of five, four share a value too often by chance.
 FEWEST_BEST = 10
-FEWEST_RUNS = 20  # for PED-ANOVA: the better half against all
 
 LEAST_IMPORTANCE = 0.02  # of R², and two deviations of it: less is no more than chance
 MOST_PARAMS = 50  # asked of the forest; those of most runs first
@@ -36,9 +35,9 @@ LEAST_INTERACTION = 0.1
 def least_r2(configurations: int) -> float:
     """The R² out of bag from which importances are read: what noise hardly ever reaches with so many configurations.
 
-    Of 360 simulated stores of noise with 20 or 30 configurations one reached 0.3, of 225 with 50 or 100 none 0.1.
+    Of 600 simulated stores of noise with 20 or 30 configurations two reached 0.3, of 300 with 50 or 100 one 0.15.
     """
-    return 0.3 if configurations < 50 else 0.1
+    return 0.3 if configurations < 50 else 0.15
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,9 @@ def param_importances(
 
     The forest (`forest.grow_forest`) sees configurations, each with the mean of its runs: with a row for each seed it
     would know every configuration from its other seeds, and any param that happens to go with one would look
-    important. It is not grown under 20 configurations, and its importances are not to be read
-    under the R² of `least_r2`.
+    important. Its importances are not to be read under the R² of `least_r2`.
     PED-ANOVA (`ped_anova.ped_anova`) sees runs, the best tenth or the best ten, and needs a direction.
+    Under 20 configurations neither is asked.
 
     params: schema.PARAMS.  values: finite values of the metric by run id.  metric: its name, for the words.
     seeds: the params that only repeat a configuration; by default those that look like it.
@@ -122,7 +121,7 @@ def param_importances(
             f"configurations, n = {len(y)}; under {least_r2(len(settings))} it could be chance"
         )
     quantile = max(0.1, FEWEST_BEST / max(1, len(y)))
-    losses = None if greater_is_better is None or len(y) < FEWEST_RUNS else -y if greater_is_better else y
+    losses = None if greater_is_better is None or forest is None else -y if greater_is_better else y
     shares, by_chance = _ped_anova_shares(asked, losses, quantile)
     grown = dict(zip((column.param for column in apart), _pairs(forest), strict=False))
     rows = [_row(column, y, grown, shares, by_chance) for column in columns]

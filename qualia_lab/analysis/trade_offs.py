@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from qualia_lab.analysis.relations import correlate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+_TRAINING = re.compile(r"(?i)(.*[^a-z])?(train(ing)?|trn)([^a-z].*)?")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,11 @@ class TradeOff:
     def opposed(self) -> bool:
         """Whether they pull apart beyond chance: rho under the 5 % bound -1.96 / sqrt(n - 1) (Kendall 1948, 4.14)."""
         return self.rho is not None and self.rho < -1.96 / math.sqrt(self.n - 1) and self.best_first != self.best_second
+
+
+def is_of_training(metric: str) -> bool:
+    """Whether its name says that it is of training data: low there, high elsewhere is overfitting, and no choice."""
+    return _TRAINING.fullmatch(metric) is not None
 
 
 def pareto_set(values: Mapping[str, Mapping[str, float]], greater_is_better: Mapping[str, bool]) -> list[str]:

@@ -140,7 +140,7 @@ def _scales(columns: Sequence[ParamColumn], y: Numbers) -> list[Texts]:
         if np.isnan(column.values).any():
             texts.append((_MISSING, "missing"))
         found.append(_texts(at, texts))
-    ends = [(0.0, number_text(y.min())), (1.0, number_text(y.max()))] if y.size and y.min() < y.max() else []
+    ends = [(0.0, number_text(y.min())), (1.0, number_text(y.max()))] if y.min() < y.max() else [(0.5, f"{y[0]:.4g}")]
     return [*found, _texts(len(columns), ends)]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.trade_offs import complete_runs, pareto_set
+from qualia_lab.analysis.trade_offs import complete_runs, pareto_set, trade_offs
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text, told_apart
 from qualia_lab.charts.chart import Chart, Line, Panel, Points
 from qualia_lab.charts.colours import QUIET, REST, run_styles
@@ -60,6 +60,7 @@ def pareto_front(
         panels=(Panel(axes[0], axes[1], tuple(marks)),),
         sentence=_sentence(front, names, (x_key, y_key), len(run_ids)),
         note=f"n = {len(run_ids)}. {count_text(len(front), 'run')} that no other beats in both."
+        + _correlation(values, greater_is_better)
         + (f" Not shown: {count_text(missing, 'run')} without a finite value of both." if missing else ""),
         height=460,
     )
@@ -78,6 +79,14 @@ def _steps(front: list[str], values: Mapping[str, Mapping[str, float]], better: 
         x.append(here[0])
         y.append(here[1])
     return Line(np.array(x), np.array(y), QUIET, width=1.2, dash="dot", hover=False)
+
+
+def _correlation(values: Mapping[str, Mapping[str, float]], greater_is_better: Mapping[str, bool]) -> str:
+    pairs = trade_offs(values, greater_is_better)
+    if not pairs or pairs[0].rho is None:
+        return ""
+    verdict = "they pull apart" if pairs[0].opposed else "no trade-off beyond chance"
+    return f" Rank correlation, better with better: {pairs[0].rho:.2f}, {verdict}."
 
 
 def _sentence(front: list[str], names: Mapping[str, str], keys: tuple[str, str], n: int) -> str:

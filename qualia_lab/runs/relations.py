@@ -83,6 +83,8 @@ class Relations(LoadedRuns):
         key = self._metric(metric)
         if params is None:
             found = self._importances(metric, seeds, statistic)
+            if found.refusal:
+                return Said(f"No two params can be said to matter most: {found.refusal}.")
             apart = [
                 row.param for row in found.params if "together with" not in row.note and "left out" not in row.note
             ]
@@ -145,9 +147,10 @@ class Relations(LoadedRuns):
         frame.attrs["left out"] = unknown
         return frame
 
-    def pareto(self, metrics: Sequence[str], *, statistic: str = "last") -> pd.DataFrame:
+    def pareto(self, metrics: str | Sequence[str] | None = None, *, statistic: str = "last") -> pd.DataFrame | Said:
         """The runs that no other run beats in all of these metrics, best of the first one first.
 
+        metrics: one is taken together with the metric that it pulls apart from the most, as in `plot_pareto`.
         A run with a metric that is missing, NaN or infinite is not among them. Metrics of which it is not known
         whether more is better are left out: `frame.attrs["left out"]`; `frame.attrs["n"]` is how many were compared.
         """
@@ -155,6 +158,11 @@ class Relations(LoadedRuns):
 
         from qualia_lab.analysis.trade_offs import complete_runs, pareto_set
 
+        if metrics is None or isinstance(metrics, str):
+            pair = self._pair(self._metric(metrics), None, statistic)
+            if isinstance(pair, Said):
+                return pair
+            metrics = pair
         values, directions, unknown = self._directed(metrics, statistic)
         front = pareto_set(values, directions)
         if values:
@@ -172,24 +180,15 @@ class Relations(LoadedRuns):
     ) -> Chart | Said:
         """One metric against another, and the runs that no other beats in both.
 
-        metric_y: by default the one that pulls apart from metric_x the most.
+        metric_y: by default the one that pulls apart from metric_x the most; one of training data is nobody's aim.
         """
-        from qualia_lab.analysis.trade_offs import trade_offs
         from qualia_lab.charts.pareto import pareto_front
 
-        first = self._metric(metric_x)
-        asked = [first, metric_y] if metric_y else [first, *(key for key in self._model_metrics() if key != first)]
-        values, directions, unknown = self._directed(asked, statistic)
-        for key in (first, metric_y):
-            if key in unknown:
-                return self._no_direction(key or "")
-        if metric_y is None:
-            pairs = [pair for pair in trade_offs(values, directions) if first in (pair.first, pair.second)]
-            if not pairs:
-                return Said(f"No run has {first} and another metric with a known direction.")
-            metric_y = pairs[0].second if pairs[0].first == first else pairs[0].first
-        chosen = {key: values[key] for key in (first, metric_y)}
-        return pareto_front(chosen, self._labels, {key: directions[key] for key in chosen})
+        pair = self._pair(self._metric(metric_x), metric_y, statistic)
+        if isinstance(pair, Said):
+            return pair
+        values, directions, _ = self._directed(pair, statistic)
+        return pareto_front(values, self._labels, directions)
 
     def best_so_far(self, metric: str | None = None, *, statistic: str = "last") -> pd.DataFrame | Said:
         """The runs by their start, the metric, the best of it up to each, and whether that run improved it."""
@@ -256,11 +255,22 @@ class Relations(LoadedRuns):
         values = {key: self._values(key, statistic) for key in known}
         return values, known, [key for key in dict.fromkeys(metrics) if key not in known]
 
-    def _model_metrics(self) -> list[str]:
+    def _pair(self, first: str, second: str | None, statistic: str) -> tuple[str, str] | Said:
+        """Two metrics to weigh against each other, the second by default the one that pulls apart the most."""
         from qualia_lab.analysis.direction import rank_metrics
+        from qualia_lab.analysis.trade_offs import is_of_training, trade_offs
         from qualia_lab.inventory import take_inventory
 
-        return [metric.key for metric in rank_metrics(take_inventory(self.tables), self.primary_metric)][:12]
+        ranked = [metric.key for metric in rank_metrics(take_inventory(self.tables), first)]
+        aims = [key for key in ranked if key == first or not is_of_training(key)][:12]
+        values, directions, unknown = self._directed([first, second] if second else aims, statistic)
+        for key in (first, second):
+            if key in unknown:
+                return self._no_direction(key or "")
+        pairs = [pair for pair in trade_offs(values, directions) if first in (pair.first, pair.second)]
+        if not pairs:
+            return Said(f"No run has {first} and {second or 'another metric with a known direction'}.")
+        return first, second or (pairs[0].second if pairs[0].first == first else pairs[0].first)
 
     def _importances(self, metric: str | None, seeds: Seeds, statistic: str) -> Importances:
         """Computed once for each question: a table, its bars and the pair of the top two ask the same."""

@@ -11,8 +11,8 @@ _HEADING = """\
 Pairs of metrics whose ranks pull apart come first: there, what is better in one tends to be worse in the other."""
 
 _PARETO = """\
-The runs that no other run beats in all of `METRICS` (the Pareto set). Take metrics out that nobody chooses by: each one
-more lets more runs in."""
+The primary metric against the one that it pulls apart from most, and the runs that no other run beats in both (the
+Pareto set). `runs.pareto([...])` takes any metrics that you choose by."""
 
 
 def _why_not(brief: Brief) -> str | None:
@@ -31,8 +31,11 @@ def _directed(brief: Brief, metric: str) -> bool:
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     cells = [markdown("trade_offs:heading", _HEADING), code("trade_offs", "runs.trade_offs(METRICS)")]
     if brief.selection.greater_is_better is not None:
-        cells += [code("trade_offs:chart", "runs.plot_pareto(PRIMARY_METRIC)")]
-    cells += [markdown("trade_offs:pareto:heading", _PARETO), code("trade_offs:pareto", "runs.pareto(METRICS)")]
+        cells += [
+            markdown("trade_offs:pareto:heading", _PARETO),
+            code("trade_offs:chart", "runs.plot_pareto(PRIMARY_METRIC)"),
+            code("trade_offs:pareto", "runs.pareto(PRIMARY_METRIC)"),
+        ]
     return tuple(cells)
 
 

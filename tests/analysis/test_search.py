@@ -13,7 +13,7 @@ from scipy import stats
 from qualia_lab.analysis.param_pairs import mean_in_cells
 from qualia_lab.analysis.progress import best_so_far, distribution, grouped
 from qualia_lab.analysis.timeline import lanes, timeline
-from qualia_lab.analysis.trade_offs import pareto_set, trade_offs
+from qualia_lab.analysis.trade_offs import is_of_training, pareto_set, trade_offs
 from qualia_lab.schema import PARAMS, RUNS
 from qualia_lab.tables import table_of
 
@@ -54,6 +54,14 @@ def test_a_run_that_lacks_a_metric_is_not_in_the_set():
     values = {"auc": {"a": 0.9, "b": 0.8}, "ms": {"b": 5.0}}
     assert pareto_set(values, {"auc": True, "ms": False}) == ["b"]
     assert pareto_set({}, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "is_it"),
+    [("train_loss", True), ("loss/training", True), ("trn.acc", True), ("val_loss", False), ("strain", False), ("trained_on", False)],
+)  # fmt: skip
+def test_a_metric_of_training_data_is_known_by_its_name(metric, is_it):
+    assert is_of_training(metric) is is_it
 
 
 def test_metrics_that_pull_apart_are_a_trade_off_and_those_that_agree_are_not():
