@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
 
-Kind = Literal["image", "table", "json", "markdown", "html", "text", "pickle", "archive", "other"]
+Kind = Literal[
+    "image", "table", "parquet", "json", "yaml", "model", "markdown", "html", "text", "pickle", "archive", "audio",
+    "video", "other",
+]  # fmt: skip
 
 # How much of a file is read to know what it is, and to show text or a table of it.
 HEAD = 64 << 10
 
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"7z\xbc\xaf")
+# Sound and film are known by their names: they are never opened.
+_AUDIO = (".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac")
+_VIDEO = (".mp4", ".webm", ".mov", ".avi", ".mkv", ".ogv", ".m4v")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 # Files that only unpickling could open, by the names that their libraries give them.
 _PICKLED = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".h5", ".dill", ".cloudpickle")
@@ -62,8 +68,15 @@ def preview_kind(path: str, head: bytes) -> Kind:
         return "pickle"
     if head.startswith(_ARCHIVES):
         return "archive"
+    if head.startswith(b"PAR1"):
+        return "parquet"
     text = _as_text(head)
-    return "other" if text is None else _text_kind(suffix, text)
+    if text is None or not text.strip():
+        if suffix in _AUDIO:
+            return "audio"
+        if suffix in _VIDEO:
+            return "video"
+    return "other" if text is None else _text_kind(path, suffix, text)
 
 
 def _listed(place: ArtifactPlace) -> tuple[list[ArtifactFile], str]:
@@ -82,7 +95,9 @@ def _as_text(head: bytes) -> str | None:
     return text.removeprefix("\ufeff")
 
 
-def _text_kind(suffix: str, text: str) -> Kind:
+def _text_kind(path: str, suffix: str, text: str) -> Kind:
+    if PurePosixPath(path).name == "MLmodel":
+        return "model"
     if _HTML.match(text) or suffix in (".html", ".htm"):
         return "html"
     start = text.lstrip()[:1]
@@ -90,6 +105,8 @@ def _text_kind(suffix: str, text: str) -> Kind:
         return "json"
     if suffix in (".csv", ".tsv") and start and re.search(r"[,;\t|]", text.partition("\n")[0]):
         return "table"
+    if suffix in (".yaml", ".yml"):
+        return "yaml"
     if suffix in (".md", ".markdown"):
         return "markdown"
     return "text"

@@ -22,7 +22,8 @@ QualiaLabError                    1
 ├── SharingError                 40
 ├── ExtraMissing                 50   an optional dependency is not installed
 ├── ForbiddenFinding             55   a finding that was to fail a job was made
-└── EngineError                  60   an engine could not be opened, or could not compute
+├── EngineError                  60   an engine could not be opened, or could not compute
+└── SettingsError                70   the project's [tool.qualia] says what cannot be
 """
 
 from __future__ import annotations
@@ -184,3 +185,9 @@ class EngineError(QualiaLabError):
     """An engine (DuckDB, Spark) could not be opened for what was asked, or could not compute it."""
 
     exit_code = 60
+
+
+class SettingsError(QualiaLabError):
+    """The table `[tool.qualia]` of this folder's pyproject.toml says what cannot be."""
+
+    exit_code = 70

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.analysis.direction import direction_of, find_primary_metric
+from qualia_lab.analysis.direction import direction_of
 from qualia_lab.errors import (
     EmptyStore,
     FilterError,
     NoRunMatches,
     OutputExists,
+    SelectionError,
     UnknownRun,
 )
 from qualia_lab.escaping import for_filename, one_line
 from qualia_lab.files import check_writable, write_whole
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
+from qualia_lab.notebook.defaults import cut_metric, fill_selection
 from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
 from qualia_lab.query.sugar import all_of, cut_where, one_field, since_filter, status_filter, where_filter
 from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.selection import Query, Selection, match_experiments
+from qualia_lab.settings import read_settings
 from qualia_lab.stores.keys import read_keys
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.stores.uri import lasting_uri, with_credentials
@@ -92,6 +96,9 @@ class NotebookGenerator:
         since: str | None = None,
         status: Sequence[str] = (),
         where: Sequence[str] = (),
+        metric: str | None = None,
+        seeds: Sequence[str] = (),
+        baseline: str | Sequence[str] | Mapping[str, str] | None = None,
         explain: Callable[[Explanation], object] | None = None,
     ) -> Selection:
         """The runs that meet every condition, all of them unless there is a limit; only their ids are read.
@@ -101,7 +108,9 @@ class NotebookGenerator:
         since: a date, `2026-11-01`, or an age, `7d`, `12 hours ago`; runs that started then or later.
         status: any of RUNNING, SCHEDULED, FINISHED, FAILED, KILLED.
         where: comparisons such as `lr=0.1` and `val_auc>0.8`, with a param, metric, tag or attribute by its name.
-
+        metric: the primary one, with `:max` or `:min` where its name does not say it; by default that of `by`.
+        seeds: the params that only repeat a configuration; by default those that look like it.
+        baseline: a run of it by id or name, or its params: `{"lr": "0.1"}`, also as texts `lr=0.1`.
         explain: called with which part of this the store answers and which part is evaluated here.
 
         What since, status and where say becomes part of the selection's filter.
@@ -113,9 +122,9 @@ class NotebookGenerator:
             raise EmptyStore(
                 f"There are no runs in {self.tracking_uri}.", "Log some with MLflow, or try create-demo-runs."
             )
-        metric, direction = _metric_and_direction(by, known_order=order_by)
-        if metric is not None:
-            order_by = (f"metrics.{_quoted(metric)} {'DESC' if direction else 'ASC'}",)
+        ranked, direction = _metric_and_direction(by, known_order=order_by)
+        if ranked is not None:
+            order_by = (f"metrics.{_quoted(ranked)} {'DESC' if direction else 'ASC'}",)
         experiment_ids = tuple(row["experiment_id"] for row in match_experiments(experiments, known))
         chosen = Query(experiment_ids=experiment_ids, run_ids=tuple(run_ids), view=view)
         sugar = [status_filter(status), since_filter(since), *self._where(where, chosen)]
@@ -131,8 +140,11 @@ class NotebookGenerator:
         if not runs.num_rows:
             self._explain_nothing(query, known)
         found = runs.column("run_id").to_pylist()
-        if metric is not None:
-            self._check_metric(metric, tuple(found))
+        if ranked is not None:
+            self._check_metric(ranked, tuple(found))
+        primary, better = (ranked, direction) if metric is None else cut_metric(metric)
+        if primary == ranked and better is None:
+            better = direction
         if run_ids and not order_by:  # a person's own order of runs is kept
             places = {run_id: place for place, run_id in enumerate(run_ids)}
             found.sort(key=places.__getitem__)
@@ -146,33 +158,37 @@ class NotebookGenerator:
             order_by=query.order_by,
             limit=query.limit,
             picked=bool(run_ids),
-            primary_metric=metric,
-            greater_is_better=direction,
+            primary_metric=primary,
+            greater_is_better=better,
+            seeds=tuple(seeds) or None,
+            baseline=_baseline(baseline),
         )
 
     def plan(
         self, selection: Selection, *, template: str | None = None, title: str | None = None, engine: str | None = None
     ) -> NotebookPlan:
-        """Read the runs and decide every cell of the notebook; nothing is written. Raises TemplateError or StoreError.
+        """Read the runs and decide every cell of the notebook; nothing is written.
 
-        A selection without a primary metric gets the one that the experiments or the metrics' names suggest.
+        What the selection leaves open is filled by [tool.qualia] of this folder's pyproject.toml, by the experiments'
+        tags, by names.
         template: by default `observe`.
         engine: aggregate the runs instead (see `open_engine`), by default with the template `aggregate`; only names and
-        counts are read. Raises EngineError when the store is no snapshot.
+        counts are read.
+
+        Raises TemplateError, StoreError, SettingsError, NoRunMatches where a metric or a param that was asked for is in
+        no run, and EngineError when the store is no snapshot.
         """
         kind = read_template(template or ("observe" if engine is None else "aggregate"))
+        tables = None
         if engine is None:
             tables = self._tables(selection.run_ids)
             inventory, experiment_tags = take_inventory(tables), tables.experiment_tags
         else:
             selection = replace(selection, engine=engine)
             inventory, experiment_tags = self._count_by_engine(selection, engine)
-        if selection.primary_metric is None:
-            metric, direction = find_primary_metric(inventory, experiment_tags)
-            selection = replace(selection, primary_metric=metric, greater_is_better=direction)
         return plan_notebook(
             kind,
-            selection,
+            fill_selection(selection, inventory, experiment_tags, read_settings(), tables),
             inventory,
             title=title or default_title(selection),
             written=datetime.now().astimezone().date().isoformat(),
@@ -319,9 +335,9 @@ def _metric_and_direction(by: str | None, *, known_order: Sequence[str]) -> tupl
         return None, None
     if known_order:
         raise FilterError("An order and a metric to rank by were both given.", "Use one of order_by and by.", text=by)
-    metric, colon, word = by.rpartition(":")
-    if colon and word in ("max", "min"):
-        return metric, word == "max"
+    metric, direction = cut_metric(by)
+    if direction is not None:
+        return metric, direction
     direction = direction_of(by)
     if direction is None:
         raise FilterError(
@@ -330,6 +346,22 @@ def _metric_and_direction(by: str | None, *, known_order: Sequence[str]) -> tupl
             text=by,
         )
     return by, direction
+
+
+def _baseline(asked: str | Sequence[str] | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
+    """A run as its id or name, params as a dict; a text with `=` names a param."""
+    if asked is None or isinstance(asked, Mapping):
+        return asked or None
+    texts = [asked] if isinstance(asked, str) else list(asked)
+    if len(texts) == 1 and "=" not in texts[0]:
+        return texts[0]
+    for text in texts:
+        if "=" not in text:
+            raise SelectionError(
+                f"The baseline {one_line(text, 100)} is no param=value.",
+                "Name one run, or only params, each with its value.",
+            )
+    return {key.strip(): value.strip() for key, _, value in (text.partition("=") for text in texts)} or None
 
 
 def _quoted(key: str) -> str:

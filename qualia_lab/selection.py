@@ -11,7 +11,7 @@ from qualia_lab.errors import UnknownExperiment
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
@@ -41,8 +41,10 @@ class Selection:
 
     tracking_uri holds no secret. experiments are names, as they were in the store. picked: whether the runs were named
     one by one, so that no condition gives them again.
-    greater_is_better is None where no direction is known.
     engine: what aggregates them where they are, None when they are read.
+    greater_is_better is None where no direction is known.  seeds: the params that only repeat a configuration, None for
+    those that look like it.  baseline: the id or name of a run of it, or params that it alone has.  notes: sentences
+    that say where these are from.
     """
 
     tracking_uri: str
@@ -55,6 +57,9 @@ class Selection:
     primary_metric: str | None = None
     greater_is_better: bool | None = None
     engine: str | None = None
+    seeds: tuple[str, ...] | None = None
+    baseline: str | Mapping[str, str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def match_experiments(asked: Sequence[str], known: pa.Table) -> list[dict[str, Any]]:

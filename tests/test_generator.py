@@ -202,3 +202,17 @@ def test_mlflows_client_is_opened_where_that_changes_nothing_and_else_refuses(st
     assert old.read_bytes() != before
     with pytest.raises(StoreRefused, match="writes folders"):
         mlflow_client(str(tmp_path / "mlruns")).search_experiments()
+
+
+def test_metric_seeds_and_baseline_stand_in_the_parameters_cell(generator):
+    (first, *_) = generator.select(experiments=["churn"]).run_ids
+    selection = generator.select(
+        experiments=["churn"], by="val_auc", metric="val_auc:min", seeds=["lr"], baseline=first
+    )
+    plan = generator.plan(selection)
+    source = next(cell.source for cell in plan.cells if cell.key == "parameters")
+    values = {}
+    exec(source, values)
+    assert (values["PRIMARY_METRIC"], values["GREATER_IS_BETTER"]) == ("val_auc", False)
+    assert (values["SEEDS"], values["BASELINE"]) == (["lr"], first)
+    assert generator.select(metric="odd").primary_metric == "odd"

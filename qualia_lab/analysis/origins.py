@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -15,21 +16,30 @@ ORIGIN_TAGS = {
     "mlflow.source.git.commit": "git commit",
     "mlflow.source.git.branch": "git branch",
     "mlflow.source.git.repoURL": "git repository",
+    "mlflow.source.git.dirty": "git dirty",
+    "mlflow.source.git.diff": "git diff",
     "mlflow.project.entryPoint": "entry point",
     "mlflow.docker.image.name": "docker image",
     "mlflow.user": "user",
 }
+_DIFF = "mlflow.source.git.diff"
+
+# Tags that MLflow sets for itself begin so; of these a person writes one.
+BOOKKEEPING = "mlflow."
+NOTE = "mlflow.note.content"
 
 
 def origins(tables: RunTables) -> dict[str, dict[str, str]]:
     """For each run, what it says of its origin: one entry per tag of ORIGIN_TAGS and per dataset context.
 
     A dataset entry is named `dataset (training)` and holds `name @ digest`, several joined in the order of their names.
+    A stored diff of uncommitted changes is told by its lines and the start of its SHA-256.
     """
     found: dict[str, dict[str, str]] = {run_id: {} for run_id in tables.run_ids}
     for row in tables.tags.to_pylist():
         if row["key"] in ORIGIN_TAGS:
-            found[row["run_id"]][ORIGIN_TAGS[row["key"]]] = row["value"]
+            value = row["value"] or ""
+            found[row["run_id"]][ORIGIN_TAGS[row["key"]]] = _summary(value) if row["key"] == _DIFF else value
     datasets: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in tables.datasets.to_pylist():
         datasets[row["run_id"], row["context"] or "no context"].add(f"{row['name']} @ {row['digest']}")
@@ -38,7 +48,6 @@ def origins(tables: RunTables) -> dict[str, dict[str, str]]:
     return found
 
 
-def differing(entries: dict[str, dict[str, str]]) -> list[str]:
-    """The names of the entries that are not alike in all runs, sorted; a missing one is a difference."""
-    names = sorted({name for entry in entries.values() for name in entry})
-    return [name for name in names if len({entry.get(name) for entry in entries.values()}) > 1]
+def _summary(diff: str) -> str:
+    digest = hashlib.sha256(diff.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{len(diff.splitlines()):,} lines, {digest}"

@@ -39,6 +39,11 @@ MANY = 200
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="The N best runs by the metric of --by.")
 @click.option("--by", metavar="METRIC[:max|min]", help="The metric to rank by, and whether more or less is better.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The N newest runs, or the first by --order-by.")
+@click.option("--metric", metavar="METRIC[:max|min]", help="The primary metric. Default: that of --by, else by name.")
+@click.option("--seeds", multiple=True, metavar="PARAM",
+              help="A param that only repeats a run. Repeatable. Default: seed, fold and the like.")  # fmt: skip
+@click.option("--baseline", multiple=True, metavar="RUN_ID|PARAM=VALUE",
+              help="What the others are compared with. Repeatable for several params.")  # fmt: skip
 @options.explain
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
               help="The notebook. Default: notebooks/EXPERIMENT_DATE.ipynb")  # fmt: skip
@@ -65,6 +70,9 @@ def command(
     top: int | None,
     by: str | None,
     limit: int | None,
+    metric: str | None,
+    seeds: tuple[str, ...],
+    baseline: tuple[str, ...],
     where: tuple[str, ...],
     since: str | None,
     statuses: tuple[str, ...],
@@ -116,7 +124,15 @@ def command(
 
         check_engine(engine, generator.tracking_uri)
     with console.waiting(f"reading {generator.tracking_uri}"):
-        selection = generator.select(**choice, order_by=order_by, by=by, explain=show_explanation if explain else None)
+        selection = generator.select(
+            **choice,
+            order_by=order_by,
+            by=by,
+            metric=metric,
+            seeds=seeds,
+            baseline=baseline,
+            explain=show_explanation if explain else None,
+        )
     console.say(describe(selection, by=by))
     if asking:
         output, title = _ask_name(selection, output, title)
@@ -146,13 +162,14 @@ def describe(selection: Selection, *, by: str | None) -> str:
     """`12 runs of churn, best val_auc first`."""
     from qualia_lab.chooser.wording import counted
     from qualia_lab.escaping import for_terminal
+    from qualia_lab.notebook.defaults import cut_metric
 
     names = [for_terminal(name) for name in selection.experiments]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     if selection.picked:
         order = "picked one by one"
     elif by:
-        order = f"best {for_terminal(selection.primary_metric or by)} first"
+        order = f"best {for_terminal(cut_metric(by)[0])} first"
     elif selection.order_by:
         order = f"by {for_terminal(', '.join(selection.order_by))}"
     else:

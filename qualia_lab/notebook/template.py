@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from qualia_lab.errors import TemplateError
+from qualia_lab.settings import read_settings
 
 _BUILT_IN = Path(__file__).parent.parent / "templates"
 _CELL = re.compile(r"^# ?%%+(?P<rest>.*)$")
@@ -56,11 +56,11 @@ def read_template(name: str) -> Template:
 
 def template_names() -> list[str]:
     """The names that `read_template` knows in this folder."""
-    return sorted({path.stem for path in _BUILT_IN.glob("*.py")} | _project_templates().keys())
+    return sorted({path.stem for path in _BUILT_IN.glob("*.py")} | read_settings().templates.keys())
 
 
 def _find(name: str) -> Path:
-    project = _project_templates()
+    project = read_settings().templates
     if name in project:
         return project[name]
     if name.endswith((".py", ".ipynb")) or "/" in name:
@@ -75,16 +75,6 @@ def _find(name: str) -> Path:
     near = get_close_matches(name, names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}; or give the path of your own."
     raise TemplateError(f"No template is called {name}.", hint)
-
-
-def _project_templates() -> dict[str, Path]:
-    """Templates that the project in this folder names."""
-    try:
-        project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    named = project.get("tool", {}).get("qualia", {}).get("templates", {})
-    return {name: Path(path) for name, path in named.items() if isinstance(path, str)}
 
 
 def parse_percent(text: str) -> tuple[TemplateCell, ...]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qualia_lab.notebook.execute import SNAPSHOT_VARIABLE
+from qualia_lab.runs.artifact_comparisons import ArtifactComparisons
 from qualia_lab.runs.comparisons import Comparisons
+from qualia_lab.runs.differences import Differences
 from qualia_lab.runs.findings import Findings
 from qualia_lab.runs.frames import Frames
 from qualia_lab.runs.pictures import Pictures
@@ -58,6 +60,8 @@ class Runs(
     Frames,
     Statistics,
     Comparisons,
+    Differences,
+    ArtifactComparisons,
     Relations,
     Findings,
     Pictures,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.origins import differing, origins
 from qualia_lab.analysis.relations import rank_correlations
 from qualia_lab.runs.loaded import LoadedRuns
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Comparisons(LoadedRuns):
-    """Relations, differences."""
+    """Relations."""
 
     def relations(self, metric: str | None = None) -> pd.DataFrame:
         """For each numeric param that varies: its rank correlation with a metric, and the n it rests on.
@@ -27,15 +26,3 @@ class Comparisons(LoadedRuns):
             for row in rank_correlations(self.tables, metric or self.primary_metric or "")
         ]
         return pd.DataFrame(rows, columns=["param", "n", "rank correlation", ""]).set_index("param")
-
-    def origins_that_differ(self) -> pd.DataFrame:
-        """A row per run, a column per thing said of its code, environment or data that is not the same in all runs."""
-        import pandas as pd
-
-        entries = origins(self.tables)
-        names = differing(entries)
-        if not names:
-            said = sorted({name for entry in entries.values() for name in entry})
-            return pd.DataFrame({"the same in all runs": [entries[next(iter(entries))][name] for name in said]}, said)
-        rows = [{name: entry.get(name, "") for name in names} for entry in entries.values()]
-        return pd.DataFrame(rows, index=pd.Index([self._labels[run_id] for run_id in entries]))

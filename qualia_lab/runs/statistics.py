@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.baseline import Difference
     from qualia_lab.analysis.groups import Group
+    from qualia_lab.charts.chart import Chart
 
 _DIFFERENCE_COLUMNS = (
     *("difference", "95 % low", "95 % high", "P(A>B)", "effect"),
@@ -74,6 +75,17 @@ class Statistics(LoadedRuns):
         frame = pd.DataFrame(rows).convert_dtypes()
         better = self._better(metric)
         return frame.sort_values(f"mean {metric}", ascending=better is False, na_position="last", ignore_index=True)
+
+    def plot_groups(
+        self, metric: str | None = None, *, seeds: Sequence[str] | None = None, statistic: str = "last"
+    ) -> Chart:
+        """The configurations of `groups` as a chart: every run a point, the mean and its 95 % interval; 30 at most."""
+        from qualia_lab.charts.group_means import group_means
+
+        metric = metric or self._primary()
+        groups = self._groups(metric, seeds, statistic)
+        better = self._better(metric)
+        return group_means(groups, self._labels, metric, statistic=statistic, greater_is_better=better)
 
     def compare_to_baseline(
         self,

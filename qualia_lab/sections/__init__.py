@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from qualia_lab.sections import (
     aggregates,
+    artifacts,
+    baseline,
     configuration,
     curves,
     each_run,
+    environments,
     exploration,
     findings,
     groups,
@@ -37,6 +40,7 @@ SECTIONS = {
         params,
         metrics,
         groups,
+        baseline,
         curves,
         relations,
         importance,
@@ -44,6 +48,8 @@ SECTIONS = {
         progress,
         timeline,
         origins,
+        environments,
+        artifacts,
         exploration,
     )
 } | {section.name: section for section in aggregates.SECTIONS}

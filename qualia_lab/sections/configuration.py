@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.escaping import for_markdown
 from qualia_lab.sections.literal import assignment
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
@@ -14,7 +15,8 @@ _HEADING = """\
 ## Configuration
 
 What the cells below work on: change it and run them again. `METRICS`, `CURVES` and `PARAMS` are
-those that are drawn."""
+those that are drawn; `SEEDS` are params that only repeat a configuration; `BASELINE`, the id of a run or
+`{"param": "value"}`, is what the others are compared with."""
 
 _CLIENT = """\
 # MLflow's own client, made on first use, and only where that changes nothing in the store.
@@ -25,7 +27,7 @@ client"""
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     source = "\n".join(assignment(name, value) for name, value in parameters(brief).items())
     return (
-        markdown("configuration:heading", _HEADING),
+        markdown("configuration:heading", "\n\n".join([_HEADING, *map(for_markdown, brief.selection.notes)])),
         code("parameters", source, "parameters"),
         code("client", _CLIENT),
     )
@@ -33,7 +35,7 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
 
 def parameters(brief: Brief) -> dict[str, Literal]:
     """The assignments of the `parameters` cell."""
-    selection = brief.selection
+    selection, baseline = brief.selection, brief.selection.baseline
     chosen: dict[str, Literal] = {
         "experiments": list(selection.experiments),
         "filter": selection.filter,
@@ -47,6 +49,8 @@ def parameters(brief: Brief) -> dict[str, Literal]:
         "RUN_IDS": list(selection.run_ids),
         "PRIMARY_METRIC": selection.primary_metric,
         "GREATER_IS_BETTER": selection.greater_is_better,
+        "SEEDS": list(brief.seeds),
+        "BASELINE": baseline if baseline is None or isinstance(baseline, str) else dict(baseline),
         "METRICS": list(brief.drawn_metrics),
         "CURVES": list(brief.drawn_curves),
         "PARAMS": list(brief.drawn_params),

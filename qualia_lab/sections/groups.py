@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from qualia_lab.analysis.groups import is_seed_like
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _HEADING = """\
 ## Groups of seeds
 
-Runs whose params are alike but for the seed are one configuration: n of them, their mean, and its 95 % interval."""
+Runs whose params are alike but for those in `SEEDS` are one configuration. `runs` counts all of its runs, `n` those
+with a finite value. The 95 % interval is that of the mean: Student's t under 10 values, a bootstrap beyond."""
 
 
-def _why_not(brief: Brief) -> str | None:
+def why_no_groups(brief: Brief) -> str | None:
+    """The reason why there are no configurations to tell apart, or none that is repeated; None where there are."""
     if brief.inventory.run_count < 2:
         return "a comparison needs two runs"
     if brief.selection.primary_metric is None:
         return "no run has a metric"
-    seeds = [key for key in brief.inventory.varying_params if is_seed_like(key)]
-    return None if seeds else "no seed-like param varies (seed, random_state, fold, ...)"
+    if set(brief.seeds) & set(brief.inventory.varying_params):
+        return None
+    return (
+        "no seed-like param varies (seed, random_state, fold, ...)"
+        if brief.selection.seeds is None
+        else "none of the params in SEEDS varies"
+    )
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("groups:heading", _HEADING), code("groups", "runs.groups(PRIMARY_METRIC)"))
+    return (
+        markdown("groups:heading", _HEADING),
+        code("groups", "runs.groups(PRIMARY_METRIC, seeds=SEEDS)"),
+        code("groups:chart", "runs.plot_groups(PRIMARY_METRIC, seeds=SEEDS)"),
+    )
 
 
-SECTION = Section("groups", "Groups of seeds", _cells, _why_not)
+SECTION = Section("groups", "Groups of seeds", _cells, why_no_groups)

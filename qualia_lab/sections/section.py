@@ -59,11 +59,18 @@ class Brief:
         return rank_metrics(self.inventory, self.selection.primary_metric)
 
     @property
+    def seeds(self) -> tuple[str, ...]:
+        """The params that only repeat a configuration: those that were said, else those that look like it."""
+        if self.selection.seeds is not None:
+            return self.selection.seeds
+        return tuple(param.key for param in self.inventory.params if is_seed_like(param.key))
+
+    @property
     def drawn_params(self) -> tuple[str, ...]:
         """The params with several values that are drawn: seed-like ones last, then those that most runs have first."""
         ranked = sorted(
             (param for param in self.inventory.params if param.values > 1),
-            key=lambda param: (is_seed_like(param.key), -param.runs, param.values, param.key),
+            key=lambda param: (param.key in self.seeds, -param.runs, param.values, param.key),
         )
         return tuple(param.key for param in ranked[:PARAMS_DRAWN])
 

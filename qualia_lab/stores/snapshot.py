@@ -14,7 +14,7 @@ from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
-from qualia_lab.stores.places import NoPlace, artifact_place
+from qualia_lab.stores.places import LocalPlace, NoPlace, artifact_place
 from qualia_lab.stores.snapshot_artifacts import KEPT_ARTIFACTS, kept_place
 from qualia_lab.stores.snapshot_manifest import Manifest, Part, read_manifest
 from qualia_lab.stores.snapshot_parts import ARTIFACTS, PartWriter, chosen_rows, read_points, read_table, write_file
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace, TrackingStore
+
+# Of so many runs a notebook's snapshot says in which folder of this machine their artifacts are.
+_FOLDERS = 200
 
 
 def write_snapshot(
@@ -45,10 +48,11 @@ def write_snapshot(
         writer.add_tables(tables)
         writer.add_history(store.read_metric_history(tables.run_ids))
         uris = dict(zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True))
-        wanted = [run_id for run_id in artifacts_of if run_id in uris]
-        writer.add_artifacts(
-            {run_id: store.artifact_place(run_id, uris[run_id] or "") for run_id in wanted}, local=False
-        )
+        wanted = dict.fromkeys(run_id for run_id in artifacts_of if run_id in uris)
+        places = {run: store.artifact_place(run, uris[run] or "") for run in wanted | dict.fromkeys([*uris][:_FOLDERS])}
+        # Where a folder on this machine is costs a row; what a server has is asked for.
+        kept = {run: found for run, found in places.items() if run in wanted or isinstance(found, LocalPlace)}
+        writer.add_artifacts(kept, local=False)
         own = tuple(
             write_file(place, name, f"{PARTS}/{uuid4().hex}-0.parquet", [getattr(tables, name)], lasting=False)
             for name in ("experiments", "missing")
@@ -69,6 +73,7 @@ class SnapshotStore:
         self._manifest = read_manifest(self._place)
         self.uri = f"snapshot:{self._place.shown}"
         self.source_uri = self._manifest.tracking_uri
+        self._last_kept: tuple[str, pa.Table] | None = None
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """See TrackingStore."""
@@ -151,8 +156,7 @@ class SnapshotStore:
         wanted = column([run_id], schema.STRING)
         for part, runs in self._parts:
             if part.of(ARTIFACTS) and chosen_rows(runs, wanted).num_rows:
-                table = read_table(self._place, part.of(ARTIFACTS), KEPT_ARTIFACTS)
-                rows = chosen_rows(table, wanted).to_pylist()
+                rows = chosen_rows(self._kept_artifacts(part), wanted).to_pylist()
                 if rows:
                     return kept_place(self._place, run_id, artifact_uri, rows)
         if self._manifest.choice is None:
@@ -164,6 +168,12 @@ class SnapshotStore:
 
     def close(self) -> None:
         """See TrackingStore."""
+
+    def _kept_artifacts(self, part: Part) -> pa.Table:
+        """What a part keeps of artifacts: runs are asked for one after the other, and mostly they are of one part."""
+        if self._last_kept is None or self._last_kept[0] != part.name:
+            self._last_kept = part.name, read_table(self._place, part.of(ARTIFACTS), KEPT_ARTIFACTS)
+        return self._last_kept[1]
 
     @cached_property
     def _parts(self) -> list[tuple[Part, pa.Table]]:

@@ -26,6 +26,8 @@
 
 # %% section="groups"
 
+# %% section="baseline"
+
 # %% section="curves"
 
 # %% section="relations"
@@ -39,5 +41,9 @@
 # %% section="timeline"
 
 # %% section="origins"
+
+# %% section="environments"
+
+# %% section="artifacts"
 
 # %% section="exploration"

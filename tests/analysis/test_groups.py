@@ -12,8 +12,9 @@ from scipy import stats
 
 from qualia_lab.analysis.direction import direction_of, find_primary_metric
 from qualia_lab.analysis.groups import group_runs, is_seed_like
-from qualia_lab.analysis.origins import differing, origins
+from qualia_lab.analysis.origins import origins
 from qualia_lab.analysis.relations import rank_correlations
+from qualia_lab.analysis.structured_text import that_differ
 from qualia_lab.inventory import take_inventory
 from qualia_lab.schema import DATASETS, EXPERIMENT_TAGS, METRICS, PARAMS, RUNS, TAGS
 from qualia_lab.tables import run_tables, table_of
@@ -127,5 +128,5 @@ def test_origins_that_differ_are_those_of_code_and_data():
         datasets=table_of(DATASETS, [{"run_id": "b", "name": "d", "digest": "9", "context": "training"}]),
     )  # fmt: skip
     entries = origins(tables)
-    assert differing(entries) == ["dataset (training)", "git commit"]
+    assert sorted(that_differ(entries)) == ["dataset (training)", "git commit"]
     assert entries["b"]["dataset (training)"] == "d @ 9"

@@ -375,6 +375,16 @@ def test_numbers_too_large_to_be_summed_have_a_mean_and_quartiles(tmp_path):
     engine.close()
 
 
+def test_a_snapshot_behind_a_url_is_asked_where_it_is(odd_snapshot, duckdb):
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.put(odd_snapshot.removeprefix("snapshot:"), "/far", recursive=True)
+    engine = open_engine("snapshot:memory://far")
+    assert engine.band(METRIC).equals(duckdb.band(METRIC))
+    engine.close()
+
+
 @pytest.mark.parametrize(
     ("snapshot", "engine", "said"),
     [

@@ -1,0 +1,115 @@
+"""The same artifact of several runs, compared as what it is: JSON, YAML, a table, text, or bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.artifact_tables import compare_structures, compare_tables
+from qualia_lab.artifacts import preview_kind
+from qualia_lab.escaping import one_line
+from qualia_lab.runs.artifact_files import ArtifactFiles
+from qualia_lab.runs.loaded import Said
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+_READ_BYTES = 1_000_000
+_FILES_READ = 500
+_PATHS_LISTED = 100
+_PATHS_COMPARED = 4
+
+
+class ArtifactComparisons(ArtifactFiles):
+    """Tables of what is alike and what is not."""
+
+    def artifacts_that_differ(self) -> pd.DataFrame | Said:
+        """A row per path that two runs have and that is not the same in all: runs, versions, kind, sizes in bytes.
+
+        `versions` counts different contents, by the first megabyte of each; empty where too many would be read.
+        """
+        import pandas as pd
+
+        rows, left = [], _FILES_READ
+        paths = {path: run_ids for path, run_ids in self._paths(lambda _: True).items() if len(run_ids) > 1}
+        for path, run_ids in paths.items():
+            sizes = [size for run_id in run_ids if (size := self._files[run_id][path].size) is not None]
+            row: dict[str, object] = {"path": path, "runs": len(run_ids), "versions": None, "kind": ""}
+            if len(run_ids) <= left:
+                left -= len(run_ids)
+                starts = [start for start in self._read(path, run_ids).values() if isinstance(start, bytes)]
+                row["versions"] = len({hashlib.sha256(start).digest() for start in starts})
+                row["kind"] = preview_kind(path, starts[0][:4096]) if starts else "not readable"
+            row |= {"smallest": min(sizes, default=None), "largest": max(sizes, default=None)}
+            if row["versions"] != 1 or len(set(sizes)) > 1:
+                rows.append(row)
+        if not rows:
+            return Said(f"None of the {len(paths):,} artifacts that two runs have differs." if paths else _NONE_SHARED)
+        frame = pd.DataFrame(rows[:_PATHS_LISTED]).set_index("path").convert_dtypes()
+        frame.index.name = f"showing {_PATHS_LISTED} of {len(rows):,}" if len(rows) > _PATHS_LISTED else None
+        return frame
+
+    def comparable_artifacts(self, limit: int = _PATHS_COMPARED) -> list[str]:
+        """Paths of JSON, YAML and tables that two runs have and `compare_artifacts` finds something in."""
+        endings = (".json", ".yaml", ".yml", ".csv", ".tsv")
+        paths = self._paths(lambda path: path.lower().endswith(endings) and not _is_about_a_model(path))
+        found: list[str] = []
+        for path, run_ids in list(paths.items())[: 5 * limit]:
+            if len(found) < limit and len(run_ids) > 1 and len(set(self._read(path, run_ids).values())) > 1:
+                found.append(path)
+        return found
+
+    def compare_artifacts(self, path: str) -> pd.DataFrame | Said:
+        """One artifact of every run that has it: a row for what is not the same in all, a column per run.
+
+        JSON, YAML and MLmodel: a row per place, `train.lr` or `layers[2].size`. Tables: a row per cell. Text and
+        everything else: which runs have the same one. The table's corner says how much is not shown.
+        """
+        import pandas as pd
+
+        run_ids = self._paths(lambda found: found == path).get(path, [])
+        if not run_ids:
+            return Said(f"No run has an artifact {one_line(path, 100)}.")
+        starts = self._read(path, run_ids)
+        read = {run_id: start for run_id, start in starts.items() if isinstance(start, bytes)}
+        if not read:
+            return Said(str(starts[run_ids[0]]))
+        kind = preview_kind(path, next(iter(read.values()))[:4096])
+        if kind not in ("json", "yaml", "model", "table"):
+            return self._versions(read)
+        texts = {run_id: start.decode("utf-8", "replace") for run_id, start in read.items()}
+        table = compare_tables(texts) if kind == "table" else compare_structures(texts, kind)
+        if not table.rows:
+            return Said(f"{one_line(path, 100)} of {len(texts)} runs: {table.said}.")
+        columns = {self._labels[run_id]: list(values) for run_id, values in table.cells.items()}
+        frame = pd.DataFrame(columns, index=pd.Index(table.rows))
+        frame.columns.name = one_line(f"{path} ({table.said})" if table.said else path, 200)
+        return frame
+
+    def _versions(self, starts: Mapping[str, bytes]) -> pd.DataFrame:
+        """A row per run: the size of what was read, its lines where it is text, and who has the same."""
+        import pandas as pd
+
+        first: dict[bytes, str] = {}
+        rows = []
+        for run_id, start in starts.items():
+            digest = hashlib.sha256(start).digest()
+            same = self._labels[first[digest]] if digest in first else ""
+            first.setdefault(digest, run_id)
+            rows.append({"lines": start.count(b"\n"), "bytes": len(start), "the same as": same})
+        return pd.DataFrame(rows, index=pd.Index([self._labels[run_id] for run_id in starts]))
+
+    def _read(self, path: str, run_ids: Sequence[str]) -> dict[str, bytes | str]:
+        starts = self._starts([(run_id, path) for run_id in run_ids], _READ_BYTES)
+        return dict(zip(run_ids, starts, strict=True))
+
+
+_NONE_SHARED = "No two runs have an artifact of the same path."
+
+
+def _is_about_a_model(path: str) -> bool:
+    """Whether MLflow wrote it beside a model: libraries have a table of their own, and examples are data."""
+    name = path.rpartition("/")[2]
+    return name in ("conda.yaml", "python_env.yaml", "input_example.json", "serving_input_example.json", "MLmodel")

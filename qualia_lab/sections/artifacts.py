@@ -1,0 +1,30 @@
+"""Artifacts of the runs beside each other."""
+
+from __future__ import annotations
+
+from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+
+_HEADING = """\
+## Artifacts compared
+
+Which artifacts are not the same in all runs that have them, and what differs in JSON, YAML and tables.
+`runs.artifact_difference(path, run_a, run_b)` compares two texts line by line."""
+
+_TABLES = """\
+for path in runs.comparable_artifacts():
+    display(runs.compare_artifacts(path))"""
+
+
+def _why_not(brief: Brief) -> str | None:
+    return "a comparison needs two runs" if brief.inventory.run_count < 2 else None
+
+
+def _cells(_: Brief) -> tuple[PlannedCell, ...]:
+    return (
+        markdown("artifacts:heading", _HEADING),
+        code("artifacts", "runs.artifacts_that_differ()"),
+        code("artifacts:compared", _TABLES),
+    )
+
+
+SECTION = Section("artifacts", "Artifacts compared", _cells, _why_not)

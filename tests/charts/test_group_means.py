@@ -1,0 +1,68 @@
+"""Configurations as a chart: readable with one run, twelve, and hundreds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qualia_lab.analysis.groups import configurations, group_runs, short_labels
+from qualia_lab.charts.chart import Points
+from qualia_lab.charts.group_means import group_means
+from tests.analysis.test_groups import runs_with
+
+
+def drawn(rows, **options):
+    tables = runs_with(rows)
+    groups = group_runs(tables, "auc", greater_is_better=True)
+    labels = {run_id: run_id for run_id in tables.run_ids}
+    return group_means(groups, labels, "auc", greater_is_better=True, **options)
+
+
+def several(count, each):
+    generator = np.random.default_rng(0)
+    return [
+        ({"lr": str(k), "seed": str(n)}, {"auc": float(generator.normal(k, 1))})
+        for k in range(count)
+        for n in range(each)
+    ]
+
+
+@pytest.mark.parametrize(("count", "each"), [(1, 1), (4, 3), (100, 2), (2, 100)])
+def test_every_run_that_is_shown_is_a_point_and_n_stands_at_its_configuration(count, each):
+    chart = drawn(several(count, each))
+    (panel,) = chart.panels
+    shown = min(count, 30)
+    points = [mark for mark in panel.marks if isinstance(mark, Points) and mark.label == "one run"]
+    assert sum(len(mark.x) for mark in points) == shown * each
+    assert len(panel.y.ticks) == shown
+    assert all(text.endswith(f"(n={each})") for _, text in panel.y.ticks)
+    assert ("Showing the first 30 of 100 configurations." in chart.note) == (count == 100)
+    low, high = panel.x.limits
+    assert all(low <= x <= high for mark in panel.marks for x in mark.x if not np.isnan(x))
+    assert chart.png().startswith(b"\x89PNG")
+    assert chart.plotly()["data"]
+
+
+def test_runs_without_a_value_are_counted_and_configurations_without_one_are_said():
+    rows = [*several(2, 2), ({"lr": "1", "seed": "9"}, {}), ({"lr": "8", "seed": "9"}, {"auc": float("nan")})]
+    chart = drawn(rows)
+    assert [text for _, text in chart.panels[0].y.ticks] == ["lr=1 (n=2 of 3)", "lr=0 (n=2)"]
+    assert "1 configuration without a finite value left out. 1 run of those shown without a finite value." in chart.note
+    nothing = drawn([({"seed": "1"}, {})])
+    assert nothing.sentence == "last auc: no configuration has a finite value."
+    assert nothing.png().startswith(b"\x89PNG")
+
+
+def test_two_runs_do_not_stretch_the_axis_by_their_interval():
+    chart = drawn([({"seed": str(n)}, {"auc": float(n)}) for n in range(2)])
+    assert chart.panels[0].x.limits[0] >= -1.2
+    assert "1 interval of few runs going on past the edge." in chart.note
+
+
+def test_labels_are_as_few_params_as_tell_configurations_apart():
+    rows = [({"lr": str(lr), "net": net, "wide": str(lr)}, {}) for lr in (1, 2) for net in ("a", "b")]
+    labels = short_labels(configurations(runs_with(rows)))
+    assert sorted(labels.values()) == ["lr=1, net=a", "lr=1, net=b", "lr=2, net=a", "lr=2, net=b"]
+    assert list(short_labels(configurations(runs_with([({}, {})]))).values()) == ["all runs"]
+    lacking = short_labels(configurations(runs_with([({}, {}), ({"lr": "1"}, {})])))
+    assert list(lacking.values()) == ["no lr", "lr=1"]
