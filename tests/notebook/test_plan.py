@@ -59,8 +59,8 @@ def sections_of(plan) -> list[str]:
 def test_many_runs_get_every_section_in_the_order_of_the_design():
     plan = planned(some_runs(3))
     assert sections_of(plan) == [
-        *("title", "setup", "configuration", "parameters", "client", "loading", "overview", "each_run", "run"),
-        *("params", "metrics", "groups", "baseline", "curves", "relations", "timeline", "artifacts"),
+        *("title", "setup", "configuration", "parameters", "client", "loading", "findings", "overview"),
+        *("each_run", "run", "params", "metrics", "groups", "baseline", "curves", "relations", "timeline", "artifacts"),
         *("exploration", "not_shown"),
     ]
     left_out = dict(plan.left_out)
