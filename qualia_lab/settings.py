@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "pyproject.toml"
-_KEYS = ("templates", "metric", "seeds", "baseline")
+_KEYS = ("templates", "metric", "seeds", "baseline", "findings")  # the last is read by `qualia findings`
 
 
 @dataclass(frozen=True)
