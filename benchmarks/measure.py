@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TURNS = 4  # the first of them warms caches, and does not count where there are others
-_LONG = 5.0  # seconds: a reader that takes so long has one turn
+_LONG = 5.0  # seconds: MLflow's client, when it takes so long, has one turn
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
 
 
 class DifferentResults(Exception):
@@ -56,11 +57,11 @@ class _Turns:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, **_QUIET},
         )
 
     def go(self) -> None:
-        if self.measured.walls and self.measured.walls[0] > _LONG:
+        if self.measured.reader == "client" and self.measured.walls and self.measured.walls[0] > _LONG:
             return
         answer = self._ask("go")
         self.measured.walls.append(answer["wall"])
@@ -107,9 +108,7 @@ def measure_commands(commands: dict[str, Sequence[str]], folder: Path, turns: in
                 continue
             started = time.perf_counter()
             with (folder / f"{name}.log").open("wb") as log:
-                process = subprocess.Popen(
-                    command, cwd=folder, stdout=log, stderr=log, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-                )
+                process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **_QUIET})
                 _, status, used = os.wait4(process.pid, 0)
             if status:
                 raise RuntimeError(f"{name} failed: {(folder / f'{name}.log').read_text()[-2000:]}")

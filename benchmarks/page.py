@@ -47,11 +47,11 @@ _HEAD = (
     ),
     "",
     (
-        "Seconds are of the median turn after the first, which warms caches; what takes more than five seconds has one "
-        "turn. CPU seconds are of the reader's own process, not of a server. Memory is the peak of the whole process "
-        "(of a command: of the largest process), Python and its packages included. MLflow's client is spared what it "
-        "takes more than some minutes for: one metric of 20,000 runs (a question to the store for each), and every job "
-        "with 100,000 runs. Where a cell is empty, there was nothing to compare with."
+        "Seconds are of the median turn after the first, which warms caches; MLflow's client has one turn where it "
+        "takes more than five seconds. CPU seconds are of the reader's own process, not of a server. Memory is the "
+        "peak of the whole process (of a command: of the largest process), Python and its packages included. MLflow's "
+        "client is spared what it takes more than some minutes for: one metric of 20,000 runs (a question to the store "
+        "for each), and every job with 100,000 runs. Where a cell is empty, there was nothing to compare with."
     ),
 )
 

@@ -311,17 +311,19 @@ class _Reading:
             model.last_updated_timestamp_ms,
         )
         parts = []
-        for some in batched(self.run_ids, IDS_PER_QUERY):
-            made = sa.select(model.source_run_id.label("run_id"), *columns).where(model.source_run_id.in_(some))
+        # Without a condition, others' models come too, and are sorted out with the order.
+        for some in [None] if self.are_most else batched(self.run_ids, IDS_PER_QUERY):
+            made = sa.select(model.source_run_id.label("run_id"), *columns)
             named = (
                 sa.select(inputs.c.source_id.label("run_id"), *columns)
                 .join_from(logged_models, inputs, inputs.c.destination_id == model.model_id)
                 .where(
                     inputs.c.source_type == "RUN_OUTPUT",
                     inputs.c.destination_type == "MODEL_OUTPUT",
-                    inputs.c.source_id.in_(some),
                 )
             )
+            if some is not None:
+                made, named = made.where(model.source_run_id.in_(some)), named.where(inputs.c.source_id.in_(some))
             is_there = model.lifecycle_stage == "active"
             parts.append(self.table(schema.LOGGED_MODELS, sa.union(made.where(is_there), named.where(is_there))))
         table = pa.concat_tables([table_of(schema.LOGGED_MODELS, []), *parts])
