@@ -9,6 +9,29 @@ import unicodedata
 _SPACES = re.compile(r"\s+")
 # What means something in the middle of a Markdown line, the starts of bare addresses among it.
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~$&@^]|:(?=/)|(?<=www)\.", re.IGNORECASE)
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\char34{}",  # its name and that of the next are not in every encoding of fonts
+    "`": r"\char96{}",
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "?": "{?}",  # with a backquote behind it, it is another sign
+    "!": "{!}",
+}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def visible(text: str) -> str:
@@ -48,6 +71,28 @@ def code_span(text: str) -> str:
     return f"<code>{for_markdown(text)}</code>" if not text or set(text) & {"`", "$"} else f"`` {text} ``"
 
 
+def for_latex(text: str) -> str:
+    r"""Text for the running text of LaTeX, also at the beginning of a table's cell: it starts no command there.
+
+    `[` and `*` after `\\\\` would be its argument, and doubled `-`, `'` or `,` would become one sign.
+    """
+    text = one_line(text)
+    return "".join(
+        _LATEX.get(char, char) + ("{}" if char in "-'," and text[place + 1 : place + 2] == char else "")
+        for place, char in enumerate(text)
+    )
+
+
+def for_csv(text: str) -> str:
+    """One cell of RFC 4180; text that a spreadsheet would run as a formula gets a leading `'`.
+
+    Python's own writer leaves a bare carriage return unquoted, which then ends the row.
+    """
+    if text.startswith(_FORMULA) and not _is_number(text):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if set(',"\r\n') & set(text) else text
+
+
 def for_filename(text: str, fallback: str = "notebook") -> str:
     """A file name of ASCII letters, digits, `-` and `_`, of 60 characters at most, that no system reserves."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
@@ -55,6 +100,14 @@ def for_filename(text: str, fallback: str = "notebook") -> str:
     if not slug or re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", slug):
         return f"{fallback}-{slug}".rstrip("-")
     return slug
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_invisible(char: str) -> bool:

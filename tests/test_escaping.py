@@ -12,7 +12,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qualia_lab.escaping import code_span, for_filename, for_html, for_markdown, for_terminal, one_line, visible
+from qualia_lab.escaping import (
+    code_span,
+    for_filename,
+    for_html,
+    for_latex,
+    for_markdown,
+    for_terminal,
+    one_line,
+    visible,
+)
 
 MARKS = st.text(st.sampled_from("ab \t\n.:/-+=!()'\"`*_{}[]<>#|~$&@^\\wWhtp0;,é\u202e\x1b\x00🐙"), max_size=30)
 TEXTS = st.text(max_size=60) | MARKS
@@ -72,3 +81,16 @@ def test_every_hostile_string_in_every_sink(shared_data):
         if isinstance(text, str):
             assert re.fullmatch(r"<p>[^<>]*</p>", renderer(f"a {for_markdown(text)} b").strip()), case["id"]
             assert for_terminal(text).isprintable(), case["id"]
+
+
+@given(TEXTS)
+def test_latex_text_has_no_command_but_our_own(text):
+    shown = for_latex(text)
+    bare = re.sub(
+        r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|char\d\d)\{\}", "", shown
+    )
+    bare = re.sub(r"\\[{}$&#_%]", "", bare)
+    assert not set(bare) & set('\\$&#_%~^<>|"`\n')
+    assert re.sub(r"\{[\[\]*?!]?\}", "", bare).count("{") == 0
+    assert not re.search(r"--|''|,,", shown)
+    assert not shown.startswith(("[", "*"))

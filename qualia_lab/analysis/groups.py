@@ -170,21 +170,29 @@ def take_group(configuration: Configuration, found: Scores, greater_is_better: b
     )
 
 
-def short_labels(told: Sequence[Configuration]) -> dict[str, str]:
-    """A label for each configuration, by its first run: as few params as tell all of them apart.
+def telling_params(told: Sequence[Configuration]) -> list[str]:
+    """As few params as tell all configurations apart.
 
     Param after param is taken that tells most apart; of equal ones that of most configurations, then by name.
     """
     values = [dict(configuration.params) for configuration in told]
     parts: list[tuple[str | None, ...]] = [()] * len(told)
-    keys, left = [], sorted({key for one in values for key in one})
+    keys: list[str] = []
+    left = sorted({key for one in values for key in one})
     while left and len(set(parts)) < len(told):
         key = max(left, key=lambda key: _told_apart(parts, values, key))
         parts = [(*part, one.get(key)) for part, one in zip(parts, values, strict=True)]
         keys.append(key)
         left.remove(key)
+    return keys
+
+
+def short_labels(told: Sequence[Configuration]) -> dict[str, str]:
+    """A label for each configuration, by its first run, of the params that tell them apart."""
+    keys = telling_params(told)
     labels = {}
-    for configuration, one in zip(told, values, strict=True):
+    for configuration in told:
+        one = dict(configuration.params)
         words = [f"{key}={one[key]}" for key in keys if one.get(key) is not None]
         labels[configuration.run_ids[0]] = ", ".join(words) or (f"no {', '.join(keys)}" if keys else "all runs")
     return labels

@@ -7,12 +7,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab import console
+from qualia_lab.escaping import for_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_SPECIAL = set(',"\r\n')
 
 
 def show_json(rows: Sequence[dict[str, Any]]) -> None:
@@ -39,16 +37,4 @@ def _jsonable(value: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
-    """One cell of RFC 4180. Python's own writer leaves a bare carriage return unquoted, which then ends the row."""
-    text = "" if value is None else str(_jsonable(value))
-    if text.startswith(_FORMULA) and not _is_number(text):
-        text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if _SPECIAL & set(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return for_csv("" if value is None else str(_jsonable(value)))

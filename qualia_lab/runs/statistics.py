@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
 from qualia_lab.analysis.groups import group_runs
-from qualia_lab.analysis.scores import needs_history, scores
+from qualia_lab.analysis.scores import needs_history, said, scores
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.runs.loaded import LoadedRuns
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.baseline import Difference
     from qualia_lab.analysis.groups import Group
     from qualia_lab.charts.chart import Chart
+    from qualia_lab.charts.paper_table import PaperTable
 
 _DIFFERENCE_COLUMNS = (
-    *("difference", "95 % low", "95 % high", "P(A>B)", "effect"),
-    *("p (Holm)", "would show", "verdict", "test"),
+    *("verdict", "difference", "95 % low", "95 % high", "P(A>B)", "effect"),
+    *("p (Holm)", "would show", "test"),
 )
 
 
@@ -54,13 +55,14 @@ class Statistics(LoadedRuns):
         import pandas as pd
 
         metric = metric or self._primary()
+        mean = _mean_of(metric, statistic)
         rows = [
             _row(
                 group,
                 {
                     "runs": len(group.run_ids),
                     "n": len(group.values),
-                    f"mean {metric}": group.mean,
+                    mean: group.mean,
                     "95 % low": group.interval.low if group.interval else None,
                     "95 % high": group.interval.high if group.interval else None,
                     "median": group.median,
@@ -74,7 +76,7 @@ class Statistics(LoadedRuns):
         ]
         frame = pd.DataFrame(rows).convert_dtypes()
         better = self._better(metric)
-        return frame.sort_values(f"mean {metric}", ascending=better is False, na_position="last", ignore_index=True)
+        return frame.sort_values(mean, ascending=better is False, na_position="last", ignore_index=True)
 
     def plot_groups(
         self, metric: str | None = None, *, seeds: Sequence[str] | None = None, statistic: str = "last"
@@ -103,7 +105,7 @@ class Statistics(LoadedRuns):
         `difference` is this configuration minus the baseline, with its 95 % interval; `P(A>B)` how often a run of it
         has the higher value, ties half; `effect` Hedges' g, of pairs d_z; `p (Holm)` is corrected over all rows;
         `would show` is the smallest difference that so many runs show in 80 % of cases. Under three runs on a side
-        nothing is called a difference. `frame.attrs["baseline"]` says why the baseline is that one.
+        nothing is called a difference. In the row of the baseline, `test` says why it is that one.
         """
         import pandas as pd
 
@@ -111,14 +113,34 @@ class Statistics(LoadedRuns):
         groups = self._groups(metric, seeds, statistic)
         table = compare_to_baseline(groups, *choose_baseline(groups, self._started(), self._baseline(baseline)))
         nothing: dict[str, object] = dict.fromkeys(_DIFFERENCE_COLUMNS)
-        first = {"n": len(table.baseline.values), f"mean {metric}": table.baseline.mean, **nothing}
+        mean = _mean_of(metric, statistic)
+        first = {"n": len(table.baseline.values), mean: table.baseline.mean, **nothing}
         rows = [
-            _row(table.baseline, {**first, "verdict": "baseline"}),
-            *(_difference_row(one, metric) for one in _best_first(table.differences)),
+            _row(table.baseline, {**first, "verdict": "baseline", "test": table.chosen}),
+            *(_difference_row(one, mean) for one in _best_first(table.differences)),
         ]
-        frame = pd.DataFrame(rows).convert_dtypes()
-        frame.attrs["baseline"] = f"{table.baseline.configuration.label}: {table.chosen}"
-        return frame
+        return pd.DataFrame(rows).convert_dtypes()
+
+    def paper_table(
+        self,
+        metrics: str | Sequence[str] | None = None,
+        *,
+        params: Sequence[str] | None = None,
+        seeds: Sequence[str] | None = None,
+        statistic: str = "last",
+    ) -> PaperTable:
+        """Configurations and metrics as a table for a paper: mean ± half of the 95 % interval, with n.
+
+        metrics: by default the primary one.  params: those that are columns, by default as few as tell the
+        configurations apart. The best mean is bold; underlined is what a comparison with it, corrected for their
+        number, cannot tell from it. `.latex` (booktabs), `.markdown` and `.csv` are texts.
+        """
+        from qualia_lab.analysis.paper_table import paper_numbers
+        from qualia_lab.charts.paper_table import PaperTable
+
+        keys = [metrics] if isinstance(metrics, str) else list(metrics or [self._primary()])
+        columns = {key: self._groups(key, seeds, statistic) for key in keys}
+        return PaperTable(paper_numbers(columns, statistic=statistic, params=params))
 
     def _groups(self, metric: str, seeds: Sequence[str] | None, statistic: str) -> list[Group]:
         if not len(self):
@@ -158,6 +180,11 @@ class Statistics(LoadedRuns):
         return {name: None if run_id is None else self._labels[run_id] for name, run_id in runs.items()}
 
 
+def _mean_of(metric: str, statistic: str) -> str:
+    """The name of the column of means; the last value is what every table here means without a word."""
+    return f"mean {metric}" if statistic == "last" else f"mean {said(statistic, metric)}"
+
+
 def _row(group: Group, columns: dict[str, object]) -> dict[str, object]:
     """These columns behind one per param that sets configurations apart; a param of the same name says that it is one.
 
@@ -167,9 +194,10 @@ def _row(group: Group, columns: dict[str, object]) -> dict[str, object]:
     return {**(params or {"": "all runs"}), **columns}
 
 
-def _difference_row(one: Difference, metric: str) -> dict[str, object]:
+def _difference_row(one: Difference, mean: str) -> dict[str, object]:
     found = one.comparison
     values = (
+        one.verdict,
         found.difference,
         found.low,
         found.high,
@@ -177,10 +205,9 @@ def _difference_row(one: Difference, metric: str) -> dict[str, object]:
         found.effect,
         one.corrected_p,
         found.smallest,
-        one.verdict,
         f"{found.test or 'none'} ({found.why})",
     )
-    columns: dict[str, object] = {"n": len(one.group.values), f"mean {metric}": one.group.mean}
+    columns: dict[str, object] = {"n": len(one.group.values), mean: one.group.mean}
     return _row(one.group, columns | dict(zip(_DIFFERENCE_COLUMNS, values, strict=True)))
 
 

@@ -10,6 +10,10 @@ _HEADING = """\
 Runs whose params are alike but for those in `SEEDS` are one configuration. `runs` counts all of its runs, `n` those
 with a finite value. The 95 % interval is that of the mean: Student's t under 10 values, a bootstrap beyond."""
 
+_CHOSEN_BY_METRIC = """\
+**These runs were chosen by a metric.** Of a configuration only its better runs may be here: its mean is then too good,
+and its spread too small. Choose by params or time to compare configurations."""
+
 
 def why_no_groups(brief: Brief) -> str | None:
     """The reason why there are no configurations to tell apart, or none that is repeated; None where there are."""
@@ -26,9 +30,11 @@ def why_no_groups(brief: Brief) -> str | None:
     )
 
 
-def _cells(_: Brief) -> tuple[PlannedCell, ...]:
+def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
+    chosen = brief.selection
+    by_metric = "metric" in chosen.filter or (chosen.limit is not None and "metric" in " ".join(chosen.order_by))
     return (
-        markdown("groups:heading", _HEADING),
+        markdown("groups:heading", f"{_HEADING}\n\n{_CHOSEN_BY_METRIC}" if by_metric else _HEADING),
         code("groups", "runs.groups(PRIMARY_METRIC, seeds=SEEDS)"),
         code("groups:chart", "runs.plot_groups(PRIMARY_METRIC, seeds=SEEDS)"),
     )

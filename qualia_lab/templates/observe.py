@@ -28,6 +28,8 @@
 
 # %% section="baseline"
 
+# %% section="paper_table"
+
 # %% section="curves"
 
 # %% section="relations"

@@ -60,8 +60,8 @@ def test_many_runs_get_every_section_in_the_order_of_the_design():
     plan = planned(some_runs(3))
     assert sections_of(plan) == [
         *("title", "setup", "configuration", "parameters", "client", "loading", "findings", "overview"),
-        *("each_run", "run", "params", "metrics", "groups", "baseline", "curves", "relations", "timeline", "artifacts"),
-        *("exploration", "not_shown"),
+        *("each_run", "run", "params", "metrics", "groups", "baseline", "paper_table", "curves"),
+        *("relations", "timeline", "artifacts", "exploration", "not_shown"),
     ]
     left_out = dict(plan.left_out)
     assert left_out["Code, environment and data"] == "no run says which code or data it was made with"
@@ -149,3 +149,25 @@ def test_a_template_with_wrong_sections_is_refused(text, said):
 
 def test_every_section_has_a_file_of_its_name():
     assert all(section.name == name for name, section in SECTIONS.items())
+
+
+def test_a_comparison_with_a_baseline_needs_another_param_than_the_seed():
+    plan = planned(some_runs(3), seeds=("lr", "seed"))
+    assert dict(plan.left_out)["Against the baseline"] == "there is only one configuration"
+    assert (
+        dict(planned(some_runs(3), seeds=("kind",)).left_out)["Groups of seeds"] == "none of the params in SEEDS varies"
+    )
+
+
+def test_averages_of_runs_that_a_metric_chose_are_said_to_be_too_good():
+    words = "These runs were chosen by a metric."
+
+    def said(**choice):
+        return words in next(
+            cell.source for cell in planned(some_runs(3), **choice).cells if cell.key == "groups:heading"
+        )
+
+    assert not said()
+    assert not said(order_by=("metrics.val_auc DESC",))  # all of them
+    assert said(order_by=("metrics.val_auc DESC",), limit=3)
+    assert said(filter="metrics.val_auc > 0.5")

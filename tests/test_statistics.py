@@ -1,0 +1,91 @@
+"""Statistics of configurations, as a person asks for them in a notebook, on a store that MLflow wrote."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+
+from qualia_lab import NotebookGenerator, load_runs
+from qualia_lab.errors import QualiaLabError, UnknownRun
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two configurations of four seeds by a param called `n`, one run of which failed before its first value."""
+    folder = tmp_path_factory.mktemp("statistics")
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.create_experiment("seeds", artifact_location=folder.as_uri())
+    for n in (1, 2):
+        for seed in range(4):
+            run = client.create_run(experiment, run_name=f"n{n} seed{seed}", start_time=1000 * n + seed)
+            failed = (n, seed) == (2, 3)
+            points = [] if failed else [Metric("val_auc", n + seed / 10 - step / 7, step, step) for step in (0, 1, 2)]
+            client.log_batch(run.info.run_id, points, [Param("n", str(n)), Param("net.seed", str(seed))])
+            client.set_terminated(run.info.run_id, "FAILED" if failed else "FINISHED")
+    selection = NotebookGenerator(f"sqlite:///{folder / 'mlflow.db'}").select()
+    return load_runs(selection.tracking_uri, selection.run_ids)
+
+
+def test_groups_count_the_run_that_failed_and_average_the_others(runs):
+    frame = runs.groups().set_index("n (param)")
+    assert frame[["runs", "n"]].to_numpy().tolist() == [[4, 3], [4, 4]]
+    latest = runs.metrics["val_auc"]
+    for n in ("1", "2"):
+        of_it = latest[latest.index.str.startswith(f"n{n}")].dropna()
+        assert frame.loc[n, "mean val_auc"] == pytest.approx(of_it.mean())
+        assert frame.loc[n, "median"] == pytest.approx(of_it.median())
+    assert frame.loc["2", "best run"] == "n2 seed2"
+    assert frame.index.tolist() == ["2", "1"]  # best first
+
+
+def test_another_statistic_is_read_from_the_history_and_named(runs):
+    history = runs.history("val_auc")
+    best = history.groupby("run")["value"].max()
+    found = runs.scores(statistic="best")
+    assert found.dropna().to_dict() == pytest.approx(best.to_dict())
+    assert math.isnan(found["n2 seed3"])
+    frame = runs.groups(statistic="at:1")
+    assert "mean val_auc at step 1" in frame.columns
+    assert frame["highest"].max() == history[history["step"] == 1]["value"].max()
+
+
+def test_the_baseline_is_a_row_and_can_be_named_by_run_or_params(runs):
+    frame = runs.compare_to_baseline()
+    assert frame.iloc[0]["verdict"] == "baseline"
+    assert frame.iloc[0]["n (param)"] == "1"
+    assert frame.iloc[1][["n (param)", "n", "verdict"]].tolist() == ["2", 3, "better"]
+    assert frame.iloc[1]["test"] == "Welch's t (all pairs differ by the same)"
+    for baseline in ("n2 seed3", {"n": "2"}):  # also by the run that failed
+        assert runs.compare_to_baseline(baseline=baseline).iloc[1][["n (param)", "verdict"]].tolist() == ["1", "worse"]
+    with pytest.raises(QualiaLabError, match="No configuration has n=3"):
+        runs.compare_to_baseline(baseline={"n": "3"})
+    with pytest.raises(UnknownRun):
+        runs.compare_to_baseline(baseline="nobody")
+
+
+def test_without_seeds_every_run_is_a_configuration_of_its_own(runs):
+    assert len(runs.groups(seeds=[])) == 8
+    assert set(runs.compare_to_baseline(seeds=[])["verdict"]) == {"baseline", "too few runs to tell"}
+
+
+def test_a_table_for_a_paper_holds_the_means_of_the_groups(runs):
+    found = runs.paper_table("val_auc")
+    frame = runs.groups()
+    for mean in frame["mean val_auc"]:
+        assert f"{mean:.2f}" in found.markdown
+        assert f"{mean:.2f}" in found.latex
+    read = pd.read_csv(pd.io.common.StringIO(found.csv))
+    assert read["val_auc mean"].tolist() == pytest.approx(frame["mean val_auc"].tolist())
+    assert read["val_auc n"].tolist() == [3, 4]
+
+
+def test_a_metric_that_no_run_has_gives_empty_tables_and_charts(runs):
+    assert runs.groups("no such")["n"].tolist() == [0, 0]
+    assert set(runs.compare_to_baseline("no such")["verdict"]) == {"baseline", "too few runs to tell"}
+    assert "no configuration has a finite value" in repr(runs.plot_groups("no such"))
+    assert runs.paper_table("no such").numbers.rows == ()
+    assert runs.paper_table("no such").latex.count(r"\\") == 1
