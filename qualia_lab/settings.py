@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "pyproject.toml"
-_KEYS = ("templates", "metric", "seeds", "baseline", "findings")  # the last is read by `qualia findings`
+_KEYS = ("templates", "metric", "seeds", "baseline", "findings")
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,15 @@ class Settings:
     """What the table says; what it leaves out is None or empty.
 
     templates: paths by name.  metric: `NAME`, `NAME:max` or `NAME:min`.  seeds: params that only repeat a
-    configuration.  baseline: the id of a run, or params with their values as texts.
+    configuration.  baseline: the id of a run, or params with their values as texts.  findings: thresholds of rules by
+    their names, checked where the rules are known.
     """
 
     templates: Mapping[str, Path] = field(default_factory=dict)
     metric: str | None = None
     seeds: tuple[str, ...] | None = None
     baseline: str | Mapping[str, str] | None = None
+    findings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_settings(folder: Path | None = None) -> Settings:
@@ -60,6 +62,7 @@ def read_settings(folder: Path | None = None) -> Settings:
         metric=_metric(path, table.get("metric")),
         seeds=_seeds(path, table.get("seeds")),
         baseline=_baseline(path, table),
+        findings=_table(path, table, "findings"),
     )
 
 
@@ -80,6 +83,13 @@ def _seeds(path: Path, value: Any) -> tuple[str, ...] | None:
 def _baseline(path: Path, table: dict[str, Any]) -> str | dict[str, str] | None:
     value = table.get("baseline")
     return value if value is None or isinstance(value, str) else _texts(path, table, "baseline")
+
+
+def _table(path: Path, table: dict[str, Any], key: str) -> dict[str, Any]:
+    values = table.get(key, {})
+    if not isinstance(values, dict):
+        raise SettingsError(f"In {path}, [tool.qualia] {key} is no table.", f"Write [tool.qualia.{key}].")
+    return values
 
 
 def _texts(path: Path, table: dict[str, Any], key: str) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,8 +71,9 @@ def command(
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.runs import Runs
+    from qualia_lab.settings import read_settings
 
-    thresholds = _merged(_of_project(Path("pyproject.toml")), parse_settings(settings))
+    thresholds = _merged(dict(read_settings().findings), parse_settings(settings))
     chosen_thresholds(thresholds)  # before anything is read
     known = [*(rule.name for rule in RULES), "problem", "warning", "note"]
     for name in fail_on:
@@ -141,16 +140,6 @@ def _fail(found: Sequence[Finding], fail_on: Sequence[str]) -> None:
             f"{len(wrong):,} finding{'' if len(wrong) == 1 else 's'} that --fail-on forbids: {rules}.",
             "Look at the runs, or set thresholds with --set.",
         )
-
-
-def _of_project(path: Path) -> dict[str, Any]:
-    """What `[tool.qualia.findings]` of a pyproject.toml says; nothing where there is none."""
-    try:
-        project = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    said = project.get("tool", {}).get("qualia", {}).get("findings", {})
-    return said if isinstance(said, dict) else {}
 
 
 def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
