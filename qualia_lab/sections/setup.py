@@ -6,6 +6,10 @@ from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markd
 
 # Without use_mathjax=False a `$` in a run's name would be typeset as mathematics.
 _SOURCE = """\
+import warnings
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # said by a progress bar that MLflow imports
+
 import mlflow
 import pandas as pd
 from IPython.display import display
