@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+LEAST_RHO = 0.3  # of many runs also weaker ones are no chance, and nothing that a choice has to weigh
+
 _TRAINING = re.compile(r"(?i)(.*[^a-z])?(train(ing)?|trn)([^a-z].*)?")
 
 
@@ -37,8 +39,13 @@ class TradeOff:
 
     @property
     def opposed(self) -> bool:
-        """Whether they pull apart beyond chance: rho under the 5 % bound -1.96 / sqrt(n - 1) (Kendall 1948, 4.14)."""
-        return self.rho is not None and self.rho < -1.96 / math.sqrt(self.n - 1) and self.best_first != self.best_second
+        """Whether they pull apart, and beyond chance: rho under -0.3 and the 5 % bound -1.96 / sqrt(n - 1).
+
+        The bound is that of the normal approximation (Kendall 1948, "Rank correlation methods", chapter 4).
+        """
+        if self.rho is None or self.best_first == self.best_second:
+            return False
+        return self.rho < -max(LEAST_RHO, 1.96 / math.sqrt(self.n - 1))
 
 
 def is_of_training(metric: str) -> bool:

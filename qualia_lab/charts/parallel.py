@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,7 +21,8 @@ MOST_AXES = 7  # of params; the metric is one more
 MOST_NAMED = 12  # runs with a colour of their own
 _ENDS = 10  # of more runs, as many of the best and of the worst are coloured
 _MOST_TEXTS = 8  # different values that stand at an axis by name
-_MISSING = -0.16
+_MISSING = -0.2
+_BESIDE = 0.045  # the ends of an axis are named over and under it, where no line runs
 _WORST = "#D55E00"
 
 
@@ -58,7 +59,7 @@ def parallel_axes(
         panels=(
             Panel(
                 Axis("", (-0.35, len(x) - 0.35), ticks=ticks),
-                Axis("", (_MISSING - 0.08 if lacking else -0.08, 1.08), ticks=((0.0, ""), (1.0, ""))),
+                Axis("", (_MISSING - 0.1 if lacking else -0.1, 1.1), ticks=((0.0, ""), (1.0, ""))),
                 tuple(marks),
             ),
         ),
@@ -127,7 +128,7 @@ def _dots(places: Numbers, chosen: Sequence[int], texts: Sequence[str], colour: 
 
 def _scales(columns: Sequence[ParamColumn], y: Numbers) -> list[Texts]:
     """What stands at the axes: each value where there are few, else the lowest and the highest."""
-    found = []
+    found: list[Texts] = []
     for at, column in enumerate(columns):
         different = np.unique(column.there)
         heights = _scaled(np.log10(different) if column.log else different)
@@ -139,18 +140,25 @@ def _scales(columns: Sequence[ParamColumn], y: Numbers) -> list[Texts]:
         texts = [(heights[place], _cut(word)) for place, word in zip(chosen, words, strict=True)]
         if np.isnan(column.values).any():
             texts.append((_MISSING, "missing"))
-        found.append(_texts(at, texts))
+        found += _texts(at, texts)
     ends = [(0.0, number_text(y.min())), (1.0, number_text(y.max()))] if y.min() < y.max() else [(0.5, f"{y[0]:.4g}")]
-    return [*found, _texts(len(columns), ends)]
+    return [*found, *_texts(len(columns), ends)]
 
 
 def _apart(heights: Numbers) -> bool:
     return len(heights) <= _MOST_TEXTS and bool((np.diff(heights) >= 0.05).all())
 
 
-def _texts(at: int, texts: Sequence[tuple[float, str]]) -> Texts:
+def _texts(at: int, texts: Sequence[tuple[float, str]]) -> list[Texts]:
+    """The ends over and under the axis, what is between them right of it."""
+    beside = [(height + (_BESIDE if height > 0 else -_BESIDE), word) for height, word in texts if not 0 < height < 1]
+    between = [(height, word) for height, word in texts if 0 < height < 1]
+    return [_words(at, beside, "center"), _words(at, between, "left")]
+
+
+def _words(at: int, texts: Sequence[tuple[float, str]], align: Literal["left", "center"]) -> Texts:
     heights = np.array([height for height, _ in texts], np.float64)
-    return Texts(np.full(len(texts), float(at)), heights, tuple(text for _, text in texts), INK, "left")
+    return Texts(np.full(len(texts), float(at)), heights, tuple(word for _, word in texts), INK, align)
 
 
 def _cut(text: str) -> str:

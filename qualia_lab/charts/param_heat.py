@@ -20,9 +20,18 @@ _LONGEST = 18
 
 
 def param_heat(
-    cells: Cells, pair: tuple[str, str], metric: str, *, greater_is_better: bool | None, without: int = 0
+    cells: Cells,
+    pair: tuple[str, str],
+    metric: str,
+    *,
+    greater_is_better: bool | None,
+    without: int = 0,
+    idle: Sequence[str] = (),
 ) -> Chart:
-    """The first param along x, the second along y.  without: runs that have no finite metric."""
+    """The first param along x, the second along y.
+
+    without: how many runs have no finite metric.  idle: the params that matter no more than chance.
+    """
     n = int(cells.counts.sum())
     x_edges, y_edges = (np.arange(len(names) + 1, dtype=np.float64) - 0.5 for names in cells.names)
     notes = [f"n = {n}. Means, with the number of runs; a blank cell has none."]
@@ -32,6 +41,8 @@ def param_heat(
         notes.append(f"Not shown: {count_text(cells.left_out, 'run')} of rarer values.")
     if without:
         notes.append(f"{count_text(without, 'run')} without a finite {metric}.")
+    if idle:
+        notes.append(f"By itself {' and '.join(idle)} matters no more than chance.")
     return Chart(
         title=f"{metric} by {pair[0]} and {pair[1]}",
         panels=(

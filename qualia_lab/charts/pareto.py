@@ -85,7 +85,7 @@ def _correlation(values: Mapping[str, Mapping[str, float]], greater_is_better: M
     pairs = trade_offs(values, greater_is_better)
     if not pairs or pairs[0].rho is None:
         return ""
-    verdict = "they pull apart" if pairs[0].opposed else "no trade-off beyond chance"
+    verdict = "they pull apart" if pairs[0].opposed else "no more than a weak trade-off"
     return f" Rank correlation, better with better: {pairs[0].rho:.2f}, {verdict}."
 
 

@@ -81,16 +81,16 @@ class Relations(LoadedRuns):
         from qualia_lab.charts.param_heat import param_heat
 
         key = self._metric(metric)
+        idle: list[str] = []
         if params is None:
             found = self._importances(metric, seeds, statistic)
             if found.refusal:
                 return Said(f"No two params can be said to matter most: {found.refusal}.")
-            apart = [
-                row.param for row in found.params if "together with" not in row.note and "left out" not in row.note
-            ]
+            apart = [row for row in found.params if "together with" not in row.note and "left out" not in row.note]
             if len(apart) < 2:
                 return Said(f"No two params vary apart from each other among the runs with a finite {key}.")
-            params = (apart[0], apart[1])
+            params = (apart[0].param, apart[1].param)
+            idle = [row.param for row in apart[:2] if "forest: no more than chance" in row.note]
         values = self._values(key, statistic)
         cells = mean_in_cells(self.tables.params, values, params)
         if cells is None:
@@ -98,7 +98,7 @@ class Relations(LoadedRuns):
                 f"{params[0]} and {params[1]} do not both vary among the {len(values)} runs with a finite {key}."
             )
         without = len(self) - len(values)
-        return param_heat(cells, params, key, greater_is_better=self._better(key), without=without)
+        return param_heat(cells, params, key, greater_is_better=self._better(key), without=without, idle=idle)
 
     def plot_parallel(
         self,
