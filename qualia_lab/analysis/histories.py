@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-    import pyarrow as pa
 
     Numbers = npt.NDArray[np.float64]
+
+Unit = Literal["step", "s", "min", "h", "metric"]
 
 # MLflow stores infinity in SQL as the largest double, 1.797e308.
 INFINITE_FROM = 1.79e308
@@ -30,7 +30,7 @@ class Series:
     x: steps, or the unit of its History; y: values, NaN where a value is not finite; both reduced to what is drawn.
     odd_x, odd_y: where stretches of values that are not finite begin and end, and which: NaN, inf or -inf.
     recorded, odd: how many points there are in the store, and how many of them are not finite.
-    last: the finite value of the highest step, or NaN when there is none.
+    last: the last finite value as it was recorded, or NaN when there is none.
     """
 
     run_id: str
@@ -50,48 +50,22 @@ class Series:
 
 @dataclass(frozen=True)
 class History:
-    """One metric of several runs, in the order of the runs; runs that never recorded it are not in it."""
+    """One metric of several runs, in the order of the runs; runs that never recorded it are not in it.
+
+    by, start, unplaced: as in curves.Curves.
+    """
 
     key: str
-    x_unit: Literal["step", "s", "min", "h"]
+    unit: Unit
     series: tuple[Series, ...]
+    by: str = "step"
+    start: int | None = None
+    unplaced: int = 0
 
 
 def real(values: Numbers) -> Numbers:
     """The values with MLflow's stand-in for infinity made infinite again."""
     return np.where(np.abs(values) >= INFINITE_FROM, np.copysign(np.inf, values), values)
-
-
-def metric_series(history: pa.Table, run_ids: Sequence[str], key: str, *, most_points: int = MOST_POINTS) -> History:
-    """The series of one metric from a table of histories (schema.METRIC_HISTORY).
-
-    x is the step; where every step of every run is 0 and some run has several points, it is the time since that
-    run's first point. Equal steps all stay, ordered by step, time and value as MLflow orders them.
-    """
-    import pyarrow.compute as pc
-
-    rows = history.filter(pc.and_(pc.equal(history["key"], key), pc.is_in(history["run_id"], pc.unique(_ids(run_ids)))))
-    runs = rows["run_id"].to_numpy()
-    steps, times = (rows[name].to_numpy().astype(np.float64) for name in ("step", "timestamp"))
-    values = real(rows["value"].fill_null(np.nan).to_numpy().astype(np.float64))
-    number = {run_id: index for index, run_id in enumerate(run_ids)}
-    owner = np.fromiter((number[run_id] for run_id in runs), dtype=np.int64, count=len(runs))
-    order = np.lexsort((values, times, steps, owner))
-    owner, steps, times, values = owner[order], steps[order], times[order], values[order]
-    bounds = np.searchsorted(owner, np.arange(len(run_ids) + 1))
-    spans = [(start, end) for start, end in pairwise(bounds) if end > start]
-
-    unit: Literal["step", "s", "min", "h"] = "step"
-    x = steps
-    if not steps.any() and any(end - start > 1 for start, end in spans):
-        x = times.copy()
-        for start, end in spans:
-            x[start:end] = (x[start:end] - x[start]) / 1000
-        longest = x.max()
-        unit = "s" if longest < 600 else "min" if longest < 18_000 else "h"
-        x /= {"s": 1, "min": 60, "h": 3600}[unit]
-    series = tuple(_series(run_ids[owner[start]], x[start:end], values[start:end], most_points) for start, end in spans)
-    return History(key, unit, series)
 
 
 def choose_drawn(
@@ -135,13 +109,8 @@ def reduce_points(y: Numbers, most: int) -> npt.NDArray[np.int64]:
     return np.unique(np.concatenate(keep))
 
 
-def _ids(run_ids: Sequence[str]) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(list(run_ids), pa.string())
-
-
-def _series(run_id: str, x: Numbers, values: Numbers, most_points: int) -> Series:
+def take_series(run_id: str, x: Numbers, values: Numbers, most_points: int, *, raw: Numbers | None = None) -> Series:
+    """One series from all of its points in order; raw: the values as recorded where these are smoothed."""
     finite = np.isfinite(values)
     y = np.where(finite, values, np.nan)
     drawn = reduce_points(y, most_points)
@@ -151,5 +120,5 @@ def _series(run_id: str, x: Numbers, values: Numbers, most_points: int) -> Serie
     marked = odd[~inner]
     if len(marked) > _MOST_ODD:
         marked = marked[np.linspace(0, len(marked) - 1, _MOST_ODD).astype(np.int64)]
-    last = float(values[finite][-1]) if finite.any() else float("nan")
+    last = float((values if raw is None else raw)[finite][-1]) if finite.any() else float("nan")
     return Series(run_id, x[drawn], y[drawn], x[marked], values[marked], len(values), len(odd), last)

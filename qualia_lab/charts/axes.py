@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +51,30 @@ def _log_axis(label: str, low: float, high: float) -> Axis:
         near = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in (1, 2, 5)]
         positions = [position for position in near if low <= position <= high]
     return Axis(label, (low, high), log=True, ticks=tuple((position, f"{position:g}") for position in positions))
+
+
+def small_axis(axis: Axis, most: int = 4) -> Axis:
+    """The axis with at most so many ticks of its own, at round numbers, for a panel with little room."""
+    low, high = axis.limits
+    if axis.ticks:
+        every = math.ceil(len(axis.ticks) / most)
+        return replace(axis, ticks=axis.ticks[::every])
+    if axis.log or not 0 < high - low < _LARGEST:
+        return axis
+    rough = (high - low) / most
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next((size * factor for factor in (1, 2, 2.5, 5) if size * factor >= rough), size * 10)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    ticks = [number * step for number in range(first, min(last, first + most) + 1)]
+    return replace(axis, ticks=tuple((tick, short_text(tick)) for tick in ticks))
+
+
+def short_text(value: float) -> str:
+    """A round number in little room: `0.25`, `500`, `20k`, `1.5M`."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size <= abs(value) < size * 1000 and (letter != "k" or abs(value) >= 1e4):
+            return f"{value / size:.4g}{letter}"
+    return f"{value:.6g}"
 
 
 def edge(value: float, axis: Axis, *, greater_is_better: bool | None) -> float:

@@ -21,7 +21,7 @@ PLOTLY_MIME = "application/vnd.plotly.v1+json"
 
 @dataclass(frozen=True)
 class Line:
-    """Points joined in their order; a NaN is a gap. Without a label it is not in the legend."""
+    """Points joined in their order; a NaN is a gap. Without a label, or not `in_legend`, it is not in the legend."""
 
     x: Numbers
     y: Numbers
@@ -30,6 +30,7 @@ class Line:
     dash: Dash = "solid"
     width: float = 1.8
     hover: bool = True
+    in_legend: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Points:
     symbol: Literal["circle", "x"] = "circle"
     size: float = 8
     opacity: float = 1.0
+    in_legend: bool = True
 
 
 @dataclass(frozen=True)

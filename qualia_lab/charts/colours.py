@@ -42,3 +42,9 @@ def run_styles(shown: Iterable[str], order: Sequence[str]) -> dict[str, tuple[st
         taken.add(index)
         styles[run_id] = STYLES[index]
     return styles
+
+
+def faint(colour: str) -> str:
+    """The colour as it looks at a third of its strength on white."""
+    parts = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return "#" + "".join(f"{round(255 - (255 - part) * 0.32):02X}" for part in parts)

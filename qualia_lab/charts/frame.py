@@ -104,7 +104,8 @@ def shows_y_ticks(chart: Chart, index: int) -> bool:
 def legend_marks(chart: Chart) -> list[Line | Points | Bars]:
     """The marks that stand in the legend: what is drawn last, over all others, is named first, and a name once."""
     marks = [mark for panel in chart.panels for mark in panel.marks if isinstance(mark, Line | Points | Bars)]
-    return list({mark.label: mark for mark in reversed(marks) if mark.label}.values())
+    named = [mark for mark in reversed(marks) if mark.label and (isinstance(mark, Bars) or mark.in_legend)]
+    return list({mark.label: mark for mark in named}.values())
 
 
 def label_text(text: str) -> str:

@@ -1,17 +1,19 @@
-"""One metric over its steps, one line per run."""
+"""One metric over its steps, over time or over another metric, one line per run."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.histories import metric_series, rank, reduce_points
+from qualia_lab.analysis.curves import STEP, TIME, align, as_drawn, usual_range
+from qualia_lab.analysis.histories import History, rank, reduce_points
 from qualia_lab.charts.axes import count_text, direction, edge, fitting_axis, number_text, told_apart
 from qualia_lab.charts.chart import Chart, Line, Panel, Points
-from qualia_lab.charts.colours import REST, run_styles
+from qualia_lab.charts.colours import REST, faint, run_styles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,17 +21,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from qualia_lab.analysis.histories import History, Series
+    from qualia_lab.analysis.histories import Series
+    from qualia_lab.analysis.seed_bands import SeedBands
     from qualia_lab.charts.chart import Axis, Dash, Mark, Numbers
 
 _REST_POINTS = 100  # of a run that is drawn grey
 _NO_NUMBERS: Numbers = np.array([], dtype=np.float64)
-_X_LABELS = {
-    "step": "step",
-    "s": "time since first value (s)",
-    "min": "time since first value (min)",
-    "h": "time since first value (h)",
-}
 
 
 def metric_history(
@@ -41,6 +38,8 @@ def metric_history(
     log_y: bool | None = None,
     limit: int = 20,
     drawn: Sequence[str] | None = None,
+    by: str = STEP,
+    smooth: float = 0.0,
 ) -> Chart:
     """A metric's values over its steps.
 
@@ -52,49 +51,127 @@ def metric_history(
         log_y: whether the y axis is logarithmic; None: when the values are positive and span two decades.
         limit: the best so many runs are coloured and named, the others are drawn grey.
         drawn: the runs that were chosen to stand for all where those are too many; the chart says so.
+        by: what x is: `step`, `relative`, `time` or another metric (see analysis.curves).
+        smooth: from 0, not at all, to under 1; the values as recorded stay in sight, faint.
     """
     asked = list(labels) if drawn is None else list(drawn)
-    found = metric_series(history, asked, key)
+    curves = align(history, asked, key, by)
+    found = as_drawn(curves)
     ranked = rank(found, greater_is_better=greater_is_better)
     named, others = ranked[:limit], ranked[limit:]
     names, styles = told_apart(labels), run_styles([one.run_id for one in named], list(labels))
+    smoothed = {one.run_id: one for one in as_drawn(curves, smoothed=smooth).series} if smooth else {}
 
-    x_axis = fitting_axis(_X_LABELS[found.x_unit], _all([one.x for one in ranked]), log=False, air=0.02)
-    if found.x_unit == "step":
-        x_axis = _whole_ticks(x_axis)
-    y_axis = fitting_axis(key, _all([one.y for one in ranked]), log=log_y)
+    x_axis = history_axis(found)
+    y_axis, beyond = usual_axis(key, [one.y for one in ranked], log=log_y)
     marks: list[Mark] = []
     if others:
-        marks.append(_grey(others))
+        marks.append(grey_line(others, label=count_text(len(others), "other run")))
     for one in reversed(named):  # the best is drawn last, over the others, and so stands first in the legend
-        marks += _marks_of(one, names[one.run_id], styles[one.run_id], y_axis, greater_is_better)
+        marks += run_marks(
+            one, names[one.run_id], styles[one.run_id], y_axis, greater_is_better, smoothed=smoothed.get(one.run_id)
+        )
     return Chart(
-        title=f"{key} over {'steps' if found.x_unit == 'step' else 'time'}",
+        title=f"{key} over {over_text(found)}",
         panels=(Panel(x_axis, y_axis, tuple(marks)),),
-        sentence=_sentence(found, ranked, names, greater_is_better=greater_is_better),
-        note=_chosen(len(asked), len(labels))
-        + _note(found, len(asked), len(named), greater_is_better=greater_is_better),
+        sentence=history_sentence(found, ranked, names, greater_is_better=greater_is_better),
+        note=" ".join(
+            filter(
+                None,
+                (
+                    chosen_note(len(asked), len(labels)),
+                    beyond,
+                    _note(found, len(asked), len(named), smooth, greater_is_better=greater_is_better),
+                ),
+            )
+        ),
     )
 
 
-def _marks_of(
-    one: Series, name: str, style: tuple[str, Dash], y_axis: Axis, greater_is_better: bool | None
+def history_axis(found: History | SeedBands, x: Numbers | None = None) -> Axis:
+    """The x axis of a history, with the unit in its label; x: what is drawn, by default all series."""
+    if x is None:
+        x = joined([one.x for one in found.series]) if isinstance(found, History) else _NO_NUMBERS
+    axis = fitting_axis(_x_label(found), x, log=None if found.unit == "metric" else False, air=0.02)
+    return _whole_ticks(axis) if found.unit == "step" else axis
+
+
+def usual_axis(label: str, curves: Sequence[Numbers], *, log: bool | None) -> tuple[Axis, str]:
+    """The y axis of curves, and what to say of values that it leaves out: those far from what most curves show.
+
+    A logarithmic axis that was asked for leaves nothing out.
+    """
+    fences = None if log else usual_range(curves)
+    if fences is None:
+        return fitting_axis(label, joined(curves), log=log), ""
+    low, high = fences
+    inside = [y[(y >= low) & (y <= high)] for y in curves]
+    axis = fitting_axis(label, joined(inside), log=log)
+    runs = sum(bool(np.any((y < low) | (y > high))) for y in curves)
+    values = joined(curves)
+    ends = [
+        number_text(end)
+        for end, out in ((np.nanmin(values), np.nanmin(values) < low), (np.nanmax(values), np.nanmax(values) > high))
+        if out
+    ]
+    lines = count_text(runs, "line leaves", "lines leave")
+    return axis, f"{lines} the axes, reaching {' and '.join(ends)}; with log=True all is seen."
+
+
+def over_text(found: History | SeedBands) -> str:
+    """What a history is over, in words for a title."""
+    return "steps" if found.unit == "step" else found.by if found.unit == "metric" else "time"
+
+
+def _x_label(found: History | SeedBands) -> str:
+    if found.unit == "step":
+        return STEP
+    if found.unit == "metric":
+        return found.by
+    if found.by != TIME:
+        return f"time since first value ({found.unit})"
+    try:
+        start = datetime.fromtimestamp((found.start or 0) / 1000, UTC)
+    except (OverflowError, OSError, ValueError):  # a time that no calendar holds
+        return f"time since the first value of all ({found.unit})"
+    return f"time since {start:%Y-%m-%d %H:%M} UTC ({found.unit})"
+
+
+def run_marks(
+    one: Series,
+    name: str,
+    style: tuple[str, Dash],
+    y_axis: Axis,
+    greater_is_better: bool | None,
+    *,
+    smoothed: Series | None = None,
+    in_legend: bool = True,
 ) -> list[Mark]:
-    """A run's line, or point where it has only one, and crosses where a value is not finite."""
+    """A run's line, or point where it has only one, and crosses where a value is not finite.
+
+    smoothed: the line that is drawn in place of it, which then stays behind, faint.
+    """
     colour, dash = style
     marks: list[Mark] = []
     if len(one.x) > 1:
-        marks.append(Line(one.x, one.y, colour, label=name, dash=dash))
-        lonely = _alone(one.y)
+        if smoothed is not None:
+            marks.append(Line(one.x, one.y, faint(colour), width=1, hover=False))
+        line = smoothed or one
+        marks.append(Line(line.x, line.y, colour, label=name, dash=dash, in_legend=in_legend))
+        lonely = _alone(one.y) & (one.y >= y_axis.limits[0]) & (one.y <= y_axis.limits[1])
         if lonely.any():
             marks.append(Points(one.x[lonely], one.y[lonely], (colour,), size=5))
     elif np.isfinite(one.y).all():
-        marks.append(Points(one.x, one.y, (colour,), label=name))
+        seen = np.clip(one.y, *y_axis.limits)  # where it is beyond, its text still says what it is
+        text = f"{name}: {number_text(one.y[0])} at {one.x[0]:g}"
+        marks.append(Points(one.x, seen, (colour,), label=name, texts=(text,), in_legend=in_legend))
     if one.odd:
         texts = tuple(f"{name}: {value} at {x:g}" for x, value in zip(one.odd_x, one.odd_y, strict=True))
         heights = np.array([edge(value, y_axis, greater_is_better=greater_is_better) for value in one.odd_y])
         label = "" if marks else name
-        marks.append(Points(one.odd_x, heights, (colour,), label=label, texts=texts, symbol="x", size=9))
+        marks.append(
+            Points(one.odd_x, heights, (colour,), label=label, texts=texts, symbol="x", size=9, in_legend=in_legend)
+        )
     return marks
 
 
@@ -113,33 +190,54 @@ def _alone(y: Numbers) -> npt.NDArray[np.bool_]:
     return finite & ~padded[:-2] & ~padded[2:]
 
 
-def _grey(others: Sequence[Series]) -> Line:
-    """All runs that are not told apart, as one line with gaps."""
+def grey_line(others: Sequence[Series], *, label: str = "", points: int = _REST_POINTS) -> Line:
+    """Runs that are not told apart, as one line with gaps; points: of each run."""
     x, y = [], []
     for one in others:
-        drawn = reduce_points(one.y, _REST_POINTS)
-        x += [one.x[drawn], np.array([np.nan])]
-        y += [one.y[drawn], np.array([np.nan])]
-    label = count_text(len(others), "other run")
-    return Line(np.concatenate(x), np.concatenate(y), REST, label=label, width=0.8, hover=False)
+        kept = reduce_points(one.y, points)
+        x += [one.x[kept], np.array([np.nan])]
+        y += [one.y[kept], np.array([np.nan])]
+    return Line(joined(x), joined(y), REST, label=label, width=0.8, hover=False)
 
 
-def _chosen(drawn: int, in_all: int) -> str:
+def chosen_note(drawn: int, in_all: int) -> str:
+    """What is said where some runs stand for all; "" where all are drawn."""
     if drawn == in_all:
         return ""
-    return f"Drawn: {drawn:,} of {in_all:,} runs, the best by latest value and an even choice of the others. "
+    return f"Drawn: {drawn:,} of {in_all:,} runs, the best by latest value and an even choice of the others."
 
 
-def _note(history: History, asked: int, named: int, *, greater_is_better: bool | None) -> str:
+def _note(history: History, asked: int, named: int, smooth: float, *, greater_is_better: bool | None) -> str:
     """What is not seen, and why."""
-    series = history.series
     notes = []
-    count = len(series)
+    count = len(history.series)
     if named < count:
-        by = f"best last value ({direction(greater_is_better)})" if greater_is_better is not None else "first in order"
+        by = chosen_by(greater_is_better)
         notes.append(f"Coloured: {named} of {count} runs, by {by}; the others are grey.")
-    if count < asked:
-        notes.append(f"Showing {count} of {asked} runs; {asked - count} never recorded {history.key}.")
+    return " ".join([*notes, history_note(history, asked, smooth)]).strip()
+
+
+def chosen_by(greater_is_better: bool | None) -> str:
+    """How the runs that are told apart were chosen, in words."""
+    if greater_is_better is None:
+        return "first in order"
+    return f"best last value ({direction(greater_is_better)})"
+
+
+def history_note(history: History, asked: int, smooth: float) -> str:
+    """Which runs and values are not in the lines, and how the lines differ from what was recorded."""
+    series, notes = history.series, []
+    if (count := len(series)) < asked:
+        lacking = f" at a step that has {history.by} too" if history.unit == "metric" else ""
+        notes.append(f"Showing {count} of {asked} runs; {asked - count} never recorded {history.key}{lacking}.")
+    if history.unplaced:
+        points = count_text(history.unplaced, "value")
+        notes.append(f"Left out: {points} at steps where {history.by} has no finite value.")
+    if smooth:
+        notes.append(
+            f"Smoothed by {smooth:g} for the eye (moving average weighted by distance in x); "
+            "faint: the values as they were recorded. No number here is a smoothed one."
+        )
     if odd := sum(one.odd for one in series):
         runs = sum(1 for one in series if one.odd)
         notes.append(f"Crosses at the edge: {count_text(odd, 'value')} of {count_text(runs, 'run')} NaN or infinite.")
@@ -155,7 +253,7 @@ def _note(history: History, asked: int, named: int, *, greater_is_better: bool |
     return " ".join(notes)
 
 
-def _sentence(
+def history_sentence(
     history: History, ranked: Sequence[Series], names: Mapping[str, str], *, greater_is_better: bool | None
 ) -> str:
     """The chart in words."""
@@ -168,5 +266,6 @@ def _sentence(
     return f"{said} Best last value: {number_text(ranked[0].last)} ({names[ranked[0].run_id]})."
 
 
-def _all(arrays: Sequence[Numbers]) -> Numbers:
+def joined(arrays: Sequence[Numbers]) -> Numbers:
+    """All numbers in one array."""
     return np.concatenate(arrays) if arrays else _NO_NUMBERS

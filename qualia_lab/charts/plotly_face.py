@@ -141,7 +141,7 @@ def _trace(mark: Mark, frame: Frame) -> dict[str, Any]:
         "x": plain(mark.x),
         "y": plain(mark.y),
         "name": plotly_text(entry_text(mark.label)),
-        "showlegend": bool(mark.label),
+        "showlegend": bool(mark.label) and mark.in_legend,
     }
     if isinstance(mark, Line):
         trace |= {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.notebook.execute import SNAPSHOT_VARIABLE
 from qualia_lab.runs.artifact_comparisons import ArtifactComparisons
 from qualia_lab.runs.comparisons import Comparisons
+from qualia_lab.runs.curves import Curves
 from qualia_lab.runs.differences import Differences
 from qualia_lab.runs.findings import Findings
 from qualia_lab.runs.frames import Frames
@@ -63,6 +64,7 @@ class Runs(
     Differences,
     ArtifactComparisons,
     Relations,
+    Curves,
     Findings,
     Pictures,
 ):

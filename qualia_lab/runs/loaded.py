@@ -15,6 +15,7 @@ from qualia_lab.columns import filled, numbers_of
 from qualia_lab.errors import QualiaLabError, UnknownRun
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.inventory import take_inventory
+from qualia_lab.runs.last_histories import LastHistories
 from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class LoadedRuns:
     ) -> None:
         self.tables = tables
         self._store = store
+        self._histories = LastHistories(store)
         self._labels = _labels(tables)
         found, better = find_primary_metric(take_inventory(tables), tables.experiment_tags)
         self.primary_metric = primary_metric or found
@@ -84,10 +86,9 @@ class LoadedRuns:
         return self.greater_is_better if metric == self.primary_metric else direction_of(metric)
 
     def _history(self, keys: str | Sequence[str] | None, run_ids: Sequence[str] | None = None) -> pa.Table:
-        """Of these runs, or of all."""
+        """Of these metrics (None: all) and runs (None: all); those that were read last are not read again."""
         wanted = [keys] if isinstance(keys, str) else keys
-        batches = self._store.read_metric_history(self.tables.run_ids if run_ids is None else run_ids, wanted)
-        return pa.Table.from_batches(batches, schema.METRIC_HISTORY)
+        return self._histories.read(self.tables.run_ids if run_ids is None else run_ids, wanted)
 
     def _latest(self, metric: str) -> npt.NDArray[np.float64]:
         """The latest value of a metric by run, in the order of the runs; NaN where there is none."""

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from qualia_lab.charts.run_card import RunCard
 
 
-# Lines of one chart; past so many none can be told from another, and the browser has to hold them all.
-RUNS_DRAWN = 1000
-
-
 class Pictures(LoadedRuns):
     """Each is drawn when it is asked for."""
 
@@ -33,28 +29,6 @@ class Pictures(LoadedRuns):
         one = self._one(run_id)
         place, files, notes = self._artifact_files(one)
         return RunCard(self._labels[run_id], one, files, notes, tuple(read_previews(place, files)))
-
-    def plot_history(self, metric: str, *, limit: int = 20) -> Chart:
-        """One metric over its steps, a line per run; past `limit` runs the best ones, and the chart says so."""
-        from qualia_lab.analysis.histories import choose_drawn
-        from qualia_lab.charts.metric_history import metric_history
-
-        better = self._better(metric)
-        drawn = choose_drawn(
-            self.tables.run_ids,
-            self._latest(metric),
-            named=limit,
-            most=max(RUNS_DRAWN, limit),
-            greater_is_better=better,
-        )
-        return metric_history(
-            self._history(metric, drawn),
-            self._labels,
-            metric,
-            greater_is_better=better,
-            limit=limit,
-            drawn=drawn if len(drawn) < len(self) else None,
-        )
 
     def plot_comparison(self, metrics: str | Sequence[str]) -> Chart:
         """The latest values of some metrics, run by run, best of the first metric first."""

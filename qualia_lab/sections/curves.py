@@ -12,11 +12,18 @@ def _why_not(brief: Brief) -> str | None:
     return None if any(metric.stepped for metric in metrics) else "no metric was logged past its first step"
 
 
+_HEADING = """\
+## Metric histories
+
+A line per run; past 12 runs a panel per configuration or run, with the others in grey behind. `by="relative"` is over
+time, `by="epoch"` over another metric, `smooth=0.8` smooths for the eye, `columns=1` puts all runs into one panel."""
+
+
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
     draw = """\
 for metric in CURVES:
     display(runs.plot_history(metric))"""
-    return (markdown("curves:heading", "## Metric histories"), code("curves", draw))
+    return (markdown("curves:heading", _HEADING), code("curves", draw))
 
 
 SECTION = Section("curves", "Metric histories", _cells, _why_not)

@@ -32,6 +32,8 @@
 
 # %% section="curves"
 
+# %% section="bands"
+
 # %% section="relations"
 
 # %% section="importance"
@@ -41,6 +43,8 @@
 # %% section="progress"
 
 # %% section="timeline"
+
+# %% section="system"
 
 # %% section="origins"
 

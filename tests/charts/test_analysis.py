@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qualia_lab.analysis.curves import metric_series
 from qualia_lab.analysis.distributions import as_numbers, group_by_param, latest_values, pair_up
-from qualia_lab.analysis.histories import metric_series, rank, reduce_points
+from qualia_lab.analysis.histories import rank, reduce_points
 
 from .sample import history, metrics, params
 
@@ -39,8 +40,8 @@ def test_infinity_as_sql_stores_it_is_infinite_again_and_stands_apart():
 def test_time_is_the_axis_where_no_step_was_ever_given():
     table = history({"a": [(0, 5000, 1.0), (0, 8000, 2.0)], "b": [(0, 9000, 1.0)]})
     found = metric_series(table, ["a", "b"], "val_loss")
-    assert (found.x_unit, [one.x.tolist() for one in found.series]) == ("s", [[0.0, 3.0], [0.0]])
-    assert metric_series(history({"a": [(0, 5000, 1.0)]}), ["a"], "val_loss").x_unit == "step"
+    assert (found.unit, [one.x.tolist() for one in found.series]) == ("s", [[0.0, 3.0], [0.0]])
+    assert metric_series(history({"a": [(0, 5000, 1.0)]}), ["a"], "val_loss").unit == "step"
 
 
 def test_the_best_last_value_ranks_first_and_none_at_all_last():

@@ -61,12 +61,13 @@ def test_many_runs_get_every_section_in_the_order_of_the_design():
     assert sections_of(plan) == [
         *("title", "setup", "configuration", "parameters", "client", "loading", "findings", "overview"),
         *("each_run", "run", "params", "metrics", "groups", "baseline", "paper_table", "curves"),
-        *("relations", "timeline", "artifacts", "exploration", "not_shown"),
+        *("bands", "relations", "timeline", "artifacts", "exploration", "not_shown"),
     ]
     left_out = dict(plan.left_out)
     assert left_out["Code, environment and data"] == "no run says which code or data it was made with"
     assert left_out["Python and libraries"] == "no run has logged a model, with which MLflow notes the libraries"
     assert left_out["Which params matter"] == "it needs 20 configurations, and there are 3 runs"
+    assert left_out["System metrics"] == "no run has system metrics"
     assert left_out["How the search went"] == "it needs 5 runs, and there are 3"
 
 

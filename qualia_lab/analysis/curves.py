@@ -1,0 +1,202 @@
+"""Curves: the points of one metric run by run, over steps, time or another metric; smoothed for the eye only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from qualia_lab.analysis.histories import MOST_POINTS, History, real, take_series
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from qualia_lab.analysis.histories import Numbers, Unit
+
+    Whole = npt.NDArray[np.int64]
+
+STEP, RELATIVE, TIME = "step", "relative", "time"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Every recorded point of one metric of one run, by x; NaN and infinite values are among y."""
+
+    run_id: str
+    x: Numbers
+    y: Numbers
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One metric of several runs on one x, in the order of the runs; runs without a point there are not in it.
+
+    by: `step`, `relative` (time since the run's first point), `time` (since the first point of all of them), or the
+    metric whose values are x.  unit: of x; `metric` where it is one.
+    start: where x is `time`, that first point in milliseconds since 1970, UTC.
+    unplaced: points at steps at which the other metric has no finite value, and which so have no place.
+    """
+
+    key: str
+    by: str
+    unit: Unit
+    curves: tuple[Curve, ...]
+    start: int | None = None
+    unplaced: int = 0
+
+
+def align(history: pa.Table, run_ids: Sequence[str], key: str, by: str = STEP) -> Curves:
+    """The curves of one metric from a table of histories (schema.METRIC_HISTORY).
+
+    by: see Curves. Where every step of every run is 0 and some run has several points, `step` becomes `relative`.
+    Points with the same x all stay, in MLflow's order: by step, time and value. With another metric x is that
+    metric's latest value at the same step of the same run; nothing is interpolated or carried on.
+    """
+    owner, steps, times, values = _points(history, run_ids, key)
+    spans = _spans(owner, len(run_ids))
+    unplaced, start = 0, None
+    unit: Unit = "step"
+    if by == STEP and not steps.any() and any(end - begin > 1 for begin, end in spans):
+        by = RELATIVE
+    if by == STEP:
+        x = steps
+    elif by in (RELATIVE, TIME):
+        order = np.lexsort((times, owner))
+        times, values = times[order], values[order]
+        x = times.copy()
+        if by == TIME and len(x):
+            start = int(times.min())
+            x = x - times.min()
+        for begin, end in spans if by == RELATIVE else ():
+            x[begin:end] -= x[begin]
+        x, unit = _in_unit(x / 1000)
+    else:
+        unit = "metric"
+        x = _values_at(_points(history, run_ids, by), owner, steps, len(run_ids))
+        placed = np.isfinite(x)
+        unplaced = int(len(x) - placed.sum())
+        owner, x, values = owner[placed], x[placed], values[placed]
+        order = np.lexsort((x, owner))
+        x, values = x[order], values[order]
+        spans = _spans(owner, len(run_ids))
+    curves = tuple(Curve(run_ids[owner[begin]], x[begin:end], values[begin:end]) for begin, end in spans)
+    return Curves(key, by, unit, curves, start, unplaced)
+
+
+def metric_series(
+    history: pa.Table, run_ids: Sequence[str], key: str, *, by: str = STEP, most_points: int = MOST_POINTS
+) -> History:
+    """The series of one metric as they are drawn, from a table of histories: aligned, then reduced."""
+    return as_drawn(align(history, run_ids, key, by), most_points=most_points)
+
+
+def as_drawn(found: Curves, *, most_points: int = MOST_POINTS, smoothed: float = 0.0) -> History:
+    """The curves reduced to what is drawn; with `smoothed` over 0 smoothed first, and only their y changes by that."""
+    distance = median_distance(found.curves) if smoothed else 1.0
+    series = tuple(
+        take_series(
+            one.run_id, one.x, smooth(one.x, one.y, smoothed, distance) if smoothed else one.y, most_points, raw=one.y
+        )
+        for one in found.curves
+    )
+    return History(found.key, found.unit, series, found.by, found.start, found.unplaced)
+
+
+def smooth(x: Numbers, y: Numbers, weight: float, distance: float = 1.0) -> Numbers:
+    """The exponential moving average weighted by distance in x; for drawing only, never before a statistic.
+
+    The value at x_i is sum_j w_j y_j / sum_j w_j over all finite y_j up to it, with w_j = weight ** ((x_i - x_j) /
+    distance). Where points are `distance` apart this is the average of TensorBoard, corrected for its start; where
+    they are not, a gap counts as long as it is: Eckner (2012), "Algorithms for Unevenly Spaced Time Series"; the
+    "time weighted EMA" of Weights & Biases is of this kind. x does not fall. Values that are not finite stay as they
+    are and weigh nothing.
+    """
+    smoothed = y.copy()
+    total = weights = 0.0
+    before = None
+    for index in np.flatnonzero(np.isfinite(y)):
+        if before is not None:
+            fade = weight ** ((x[index] - x[before]) / distance)
+            total, weights = total * fade, weights * fade
+        total, weights = total + y[index], weights + 1.0
+        smoothed[index] = total / weights
+        before = index
+    return smoothed
+
+
+def median_distance(curves: Sequence[Curve]) -> float:
+    """The median distance of neighbouring points that are apart, over all curves; 1 where none are."""
+    gaps = [np.diff(one.x) for one in curves]
+    apart = np.concatenate(gaps) if gaps else np.zeros(0)
+    apart = apart[apart > 0]
+    return float(np.median(apart)) if len(apart) else 1.0
+
+
+def usual_range(curves: Sequence[Numbers]) -> tuple[float, float] | None:
+    """Lower and upper fence around what most of these curves show; None when nothing is beyond, or they are under four.
+
+    The lowest and highest value of each are taken. A fifth of them, at least one, at either end is not counted; three
+    times the range of the others beyond it is the fence. So one run that diverges does not flatten all others, and
+    curves that all start high stay whole.
+    """
+    finite = [y[np.isfinite(y)] for y in curves]
+    lows = np.sort([y.min() for y in finite if len(y)])
+    highs = np.sort([y.max() for y in finite if len(y)])
+    if len(lows) < 4:
+        return None
+    left_out = max(1, len(lows) // 5)
+    low, high = float(lows[left_out]), float(highs[-1 - left_out])
+    reach = 3 * (high - low)
+    fences = (low - reach, high + reach)
+    return fences if lows[0] < fences[0] or highs[-1] > fences[1] else None
+
+
+def _points(history: pa.Table, run_ids: Sequence[str], key: str) -> tuple[Whole, Numbers, Numbers, Numbers]:
+    """Of one metric: the place of the run, step, time and value of each point, in the runs' and MLflow's order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = history.filter(pc.equal(history["key"], key))
+    owners = pc.index_in(rows["run_id"], value_set=pa.array(list(run_ids), pa.string()))
+    if owners.null_count:
+        known = pc.is_valid(owners)
+        rows, owners = rows.filter(known), owners.filter(known)
+    owner = owners.to_numpy().astype(np.int64)
+    steps, times = (rows[name].to_numpy().astype(np.float64) for name in ("step", "timestamp"))
+    values = real(rows["value"].fill_null(np.nan).to_numpy().astype(np.float64))
+    order = np.lexsort((values, times, steps, owner))
+    return owner[order], steps[order], times[order], values[order]
+
+
+def _spans(owner: Whole, runs: int) -> list[tuple[int, int]]:
+    """Where the points of each run that has any begin and end."""
+    bounds = np.searchsorted(owner, np.arange(runs + 1)).tolist()
+    return [(begin, end) for begin, end in pairwise(bounds) if end > begin]
+
+
+def _values_at(other: tuple[Whole, Numbers, Numbers, Numbers], owner: Whole, steps: Numbers, runs: int) -> Numbers:
+    """The latest value of another metric at the same step of the same run; NaN where there is none."""
+    others, at, _, values = other
+    found = np.full(len(owner), np.nan)
+    if not len(others):
+        return found
+    bounds = np.searchsorted(others, np.arange(runs + 1))
+    for begin, end in _spans(owner, runs):
+        low, high = bounds[owner[begin]], bounds[owner[begin] + 1]
+        if low == high:
+            continue
+        place = low + np.searchsorted(at[low:high], steps[begin:end], side="right") - 1
+        there = (place >= low) & (at[np.maximum(place, low)] == steps[begin:end])
+        found[begin:end][there] = values[place[there]]
+    return found
+
+
+def _in_unit(seconds: Numbers) -> tuple[Numbers, Literal["s", "min", "h"]]:
+    longest = seconds.max(initial=0.0)
+    unit: Literal["s", "min", "h"] = "s" if longest < 600 else "min" if longest < 18_000 else "h"
+    return seconds / {"s": 1, "min": 60, "h": 3600}[unit], unit

@@ -1,0 +1,114 @@
+"""Curves as a person asks for them in a notebook."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from qualia_lab import QualiaLabError, load_runs
+from qualia_lab.runs import Runs
+from qualia_lab.runs.last_histories import LastHistories
+from qualia_lab.stores.open import open_store
+
+
+class Counted:
+    """A real store that counts what is read."""
+
+    def __init__(self, store):
+        self._store = store
+        self.asked = []
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def read_metric_history(self, run_ids, keys=None):
+        self.asked.append(tuple(keys) if keys is not None else None)
+        return self._store.read_metric_history(run_ids, keys)
+
+
+@pytest.fixture(scope="module")
+def demo_store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "qualia_lab.scripts.create_demo_runs"]
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+@pytest.fixture
+def counted(demo_store):
+    from qualia_lab.selection import Query
+
+    store = Counted(open_store(demo_store))
+    ids = store.read_runs(Query()).column("run_id").to_pylist()
+    return store, Runs(store, store.read(ids))
+
+
+def test_a_history_is_read_once_however_many_charts_show_it(counted):
+    store, runs = counted
+    runs.plot_history("val_loss")
+    runs.plot_history("val_loss", columns=1, smooth=0.5)
+    runs.plot_bands("val_loss")
+    runs.plot_history("train_loss", by="val_loss")
+    runs.history(["train_loss", "val_loss"])
+    assert store.asked == [("val_loss",), ("train_loss",)]
+
+
+def test_several_lacking_histories_are_read_in_one_go_and_come_in_their_order(counted):
+    store, runs = counted
+    both = runs._history(["val_loss", "val_auc"])
+    assert store.asked == [("val_loss", "val_auc")]
+    assert both.column("key").unique().to_pylist() == ["val_loss", "val_auc"]
+    alone = [LastHistories(store).read(list(runs), [key]).to_pylist() for key in ("val_loss", "val_auc")]
+    assert repr(both.to_pylist()) == repr(alone[0] + alone[1])  # as text, because no NaN equals another
+
+
+def test_what_is_kept_is_bounded_and_the_oldest_goes_first(counted):
+    store, runs = counted
+    ids = list(runs)
+    size = {key: runs._history(key).nbytes for key in ("val_loss", "train_loss", "val_auc")}
+    kept = LastHistories(store, most_bytes=size["val_loss"] + max(size["train_loss"], size["val_auc"]))
+    store.asked.clear()
+    for key in ("val_loss", "train_loss", "val_loss", "val_auc", "val_loss", "train_loss"):
+        kept.read(ids, [key])
+    assert store.asked == [("val_loss",), ("train_loss",), ("val_auc",), ("train_loss",)]
+    small = LastHistories(store, most_bytes=10)
+    assert small.read(ids, ["val_loss"]).num_rows == small.read(ids, ["val_loss"]).num_rows > 0
+    assert len(store.asked) == 6
+
+
+def test_past_twelve_runs_there_is_a_panel_per_configuration_unless_one_panel_is_asked_for(counted):
+    _, runs = counted
+    chart = runs.plot_history("val_loss")
+    assert len(chart.panels) > 5
+    assert chart.panels[0].title.endswith("(n=3)")
+    assert len(runs.plot_history("val_loss", columns=1).panels) == 1
+    assert len(runs.plot_history("val_loss", limit=2).panels) == 2
+    assert "1 line leaves the axes" in chart.note
+    assert runs.plot_history("val_loss", log=True).panels[0].y.log
+
+
+def test_up_to_twelve_runs_are_lines_of_one_panel(demo_store, counted):
+    _, runs = counted
+    few = load_runs(demo_store, list(runs)[:12])
+    assert len(few.plot_history("val_loss").panels) == 1
+    assert len(few.plot_history("val_loss", columns=3).panels) > 1
+
+
+def test_what_cannot_be_drawn_is_said_in_a_sentence(counted):
+    _, runs = counted
+    with pytest.raises(QualiaLabError, match="No run recorded epochs, over which val_loss"):
+        runs.plot_history("val_loss", by="epochs")
+    for smooth in (1, -0.1):
+        with pytest.raises(QualiaLabError, match="is no smoothing"):
+            runs.plot_history("val_loss", smooth=smooth)
+    assert repr(runs.plot_history("nothing")).startswith("nothing: no run recorded it.")
+    assert repr(runs.plot_bands("nothing")).startswith("nothing: no run recorded it.")
+
+
+def test_system_metrics_are_found_by_themselves(counted):
+    _, runs = counted
+    chart = runs.plot_system_metrics()
+    assert {panel.title for panel in chart.panels} >= {"cpu utilization (%)", "gpu 0 utilization (%)"}
+    assert len(runs.plot_system_metrics(["system/cpu_utilization_percentage"]).panels) == 1
