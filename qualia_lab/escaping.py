@@ -60,6 +60,28 @@ def for_html(text: str) -> str:
     return html.escape(visible(text)).replace("$", "&#36;").replace("`", "&#96;")
 
 
+# What stands before a stranger's page in a frame: it loads nothing, and its links lead nowhere.
+_IN_FRAME = (
+    '<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+    'style-src \'unsafe-inline\'; font-src data:"><base target="_blank">'
+)
+# A frame as it is written here, and in no other way.
+FRAME = re.compile(r'<iframe sandbox="" srcdoc="([^"<>]*)" width="100%" height="(\d{1,4})"></iframe>')
+
+
+def framed_page(page: str, height: int) -> str:
+    """An HTML page in a frame of so many pixels in which no script runs, nothing is loaded and no link opens.
+
+    Where frames are not shown at all (JupyterLab before the notebook is trusted, GitHub), nothing is left of it.
+    """
+    return framed(html.escape(_IN_FRAME + page.replace("\0", "")).replace("$", "&#36;"), height)
+
+
+def framed(escaped: str, height: int) -> str:
+    """The frame around a page that is escaped for an attribute already."""
+    return f'<iframe sandbox="" srcdoc="{escaped}" width="100%" height="{height}"></iframe>'
+
+
 def for_markdown(text: str) -> str:
     """Text for the middle of a Markdown line: every mark that means something becomes a numeric reference."""
     return _MARKDOWN.sub(lambda mark: f"&#{ord(mark.group())};", one_line(text))

@@ -172,7 +172,7 @@ WHAT_IS_THERE = """() => {
   return {
     pwned: document.documentElement.getAttribute("data-pwned"),
     scripts: document.querySelectorAll("script").length,
-    actors: document.querySelectorAll("iframe, form, base, object, embed, svg, math, main meta, main link").length,
+    actors: document.querySelectorAll("iframe:not([sandbox='']), form, base, object, embed, svg, math, main meta, main link").length,
     handlers: all.filter((one) => one.getAttributeNames().some((name) => name.startsWith("on"))).length,
     links: [...document.querySelectorAll("main a")].map((link) => link.protocol),
     end: document.querySelector("body > main > section:last-child").innerText,

@@ -30,3 +30,8 @@ def logged_image(path: str) -> LoggedImage | None:
         key, _, step, timestamp, small = found.groups()
         return None if small else LoggedImage(key.replace("~", "/").replace("#", "/"), path, int(step), int(timestamp))
     return LoggedImage(path, path, None) if path.lower().endswith(_ENDINGS) else None
+
+
+def is_logged_image(path: str) -> bool:
+    """Whether MLflow's `log_image` wrote this file, a picture or its small copy."""
+    return _LOGGED.fullmatch(path) is not None

@@ -1,12 +1,12 @@
-"""One run in full, as HTML and text, and its pictures below."""
+"""One run in full, as HTML and text, with a line that says how it ended when it is folded."""
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.charts.sizes import size_text
 from qualia_lab.escaping import for_html, one_line
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ _FILES_LISTED = 50
 _VALUE_WIDTH = 400
 _FOLDED_PAST = 40
 
+# Signs that the fonts of any browser have.
+STATUS_SIGNS = {"FINISHED": "✓", "FAILED": "✗", "KILLED": "✗", "RUNNING": "…", "SCHEDULED": "…"}
+
 _CELL = 'style="text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"'
 
 
@@ -32,31 +35,39 @@ class RunCard:
     files: Sequence[ArtifactFile]
     notes: Sequence[str]
     previews: Sequence[Preview]
+    primary_metric: str | None = None
+    folded: bool = False
 
     def __repr__(self) -> str:
-        lines = [self.label]
+        lines = [self.label, self.summary()]
         for title, header, rows in self._blocks():
             lines += ["", f"{title} ({', '.join(header)})"]
             lines += ["  " + "  ".join(one_line(cell, 100) for cell in row) for row in rows]
         return "\n".join(one_line(line, 200) if not line.startswith("  ") else line for line in lines)
 
     def _repr_html_(self) -> str:
-        parts = [f"<h3>{for_html(self.label)}</h3>", '<div style="display:flex;flex-wrap:wrap;gap:0 28px">']
+        parts = ['<div style="display:flex;flex-wrap:wrap;gap:0 28px">']
         parts += [_block(title, header, rows) for title, header, rows in self._blocks()]
         parts.append("</div>")
         parts += [f"<p><small>{for_html(note)}</small></p>" for note in self.notes]
-        parts += [f"<p><b>{for_html(shown.path)}</b></p>{shown.html}" for shown in self.previews if shown.html]
-        return "".join(parts)
+        for shown in self.previews:
+            remark = f" <small>{for_html(shown.remark)}</small>" if shown.remark else ""
+            title = f"<p><b>{for_html(shown.path)}</b>{remark}</p>" if shown.path else ""
+            parts.append(title + shown.html)
+        # Everything is within the fold, pictures too: as data in the page they are seen without trust.
+        opened = "" if self.folded else " open"
+        said = f"<b>{for_html(self.label)}</b> · {for_html(self.summary())}"
+        return f"<details{opened}><summary>{said}</summary>{''.join(parts)}</details>"
 
-    def _ipython_display_(self) -> None:
-        """Show the card, then every picture as an output of its own: that is seen in notebooks nobody has trusted."""
-        from IPython.display import display
-
-        display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
-        for preview in self.previews:
-            if preview.image:
-                picture = base64.b64encode(preview.image).decode("ascii")
-                display({preview.mime: picture, "text/plain": one_line(preview.path, 200)}, raw=True)
+    def summary(self) -> str:
+        """How the run ended, the primary metric where it has one, and how long it took."""
+        run = self.tables.runs.to_pylist()[0]
+        status = run["status"] or "UNKNOWN"
+        latest = dict(zip(*(self.tables.metrics.column(name).to_pylist() for name in ("key", "value")), strict=True))
+        metric = self.primary_metric
+        value = f"{metric} {_text(latest[metric])}" if metric in latest else ""
+        took = _duration(run["start_time"], run["end_time"])
+        return " · ".join(filter(None, (f"{STATUS_SIGNS.get(status, '?')} {status.lower()}", value, took)))
 
     def _blocks(self) -> Iterable[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
         """Title, column names and rows of every table that has a row."""
@@ -77,7 +88,7 @@ class RunCard:
         if self.files:
             count, files = len(self.files), self.files[:_FILES_LISTED]
             shown = f"showing {len(files)} of {count:,}" if count > len(files) else str(count)
-            yield f"Artifacts ({shown})", ("path", "size"), [(file.path, _size(file.size)) for file in files]
+            yield f"Artifacts ({shown})", ("path", "size"), [(file.path, size_text(file.size)) for file in files]
 
     def _details(self) -> list[tuple[str, ...]]:
         run = self.tables.runs.to_pylist()[0]
@@ -138,15 +149,3 @@ def _duration(start: int | None, end: int | None) -> str:
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-
-
-def _size(size: int | None) -> str:
-    """Bytes as a person reads them, in powers of 1,000."""
-    if size is None:
-        return ""
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:,.1f} TB"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.charts.run_card import STATUS_SIGNS
 from qualia_lab.inventory import is_number
 from qualia_lab.runs.loaded import LoadedRuns
 
@@ -11,9 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
-
-# Signs that the fonts of any browser have.
-_STATUS_SIGNS = {"FINISHED": "✓", "FAILED": "✗", "KILLED": "✗", "RUNNING": "…", "SCHEDULED": "…"}
 
 
 class Frames(LoadedRuns):
@@ -55,7 +53,7 @@ class Frames(LoadedRuns):
             pd.DataFrame(
                 {
                     "run": [self._labels[run_id] for run_id in runs["run_id"]],
-                    "status": [f"{_STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
+                    "status": [f"{STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
                     "start (UTC)": start.dt.floor("s").dt.tz_localize(None),
                     **_durations((end - start).dt.total_seconds()),
                     "params": self._per_run(self.tables.params),

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 class Pictures(LoadedRuns):
     """Each is drawn when it is asked for."""
 
-    def show(self, run: str) -> RunCard | Said:
-        """One run in full, by its id or name: details, params, metrics, tags, datasets, models, artifacts."""
+    def show(self, run: str, *, folded: bool = False) -> RunCard | Said:
+        """One run in full, by its id or name: details, params, metrics, tags, datasets, models, artifacts.
+
+        folded: whether only its status, primary metric and duration are seen until somebody clicks on them.
+        """
         from qualia_lab.charts.previews import read_previews
         from qualia_lab.charts.run_card import RunCard
 
@@ -28,7 +31,8 @@ class Pictures(LoadedRuns):
             return Said(str(error))
         one = self._one(run_id)
         place, files, notes = self._artifact_files(one)
-        return RunCard(self._labels[run_id], one, files, notes, tuple(read_previews(place, files)))
+        previews = tuple(read_previews(place, files))
+        return RunCard(self._labels[run_id], one, files, notes, previews, self.primary_metric, folded)
 
     def plot_comparison(self, metrics: str | Sequence[str]) -> Chart:
         """The latest values of some metrics, run by run, best of the first metric first."""

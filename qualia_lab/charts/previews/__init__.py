@@ -1,0 +1,109 @@
+"""Previews of artifacts by what they are; nothing is loaded, unpickled or run, and every string is escaped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.image_names import LoggedImage, is_logged_image, logged_image
+from qualia_lab.artifacts import preview_kind
+from qualia_lab.charts.previews.figures import FIGURE_BYTES, figure_preview
+from qualia_lab.charts.previews.markdown import markdown_html
+from qualia_lab.charts.previews.media import media_preview
+from qualia_lab.charts.previews.models import model_preview
+from qualia_lab.charts.previews.pages import page_preview
+from qualia_lab.charts.previews.pictures import picture_preview
+from qualia_lab.charts.previews.preview import Preview, note, small
+from qualia_lab.charts.previews.tables import parquet_preview, table_preview
+from qualia_lab.charts.previews.texts import json_preview, text_html, yaml_preview
+from qualia_lab.errors import QualiaLabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace
+
+__all__ = ["Preview", "read_previews"]
+
+_PREVIEWS = 20
+_FIGURES = 3  # drawing one takes as long as a chart of ours
+_TEXT_BYTES = 1_000_000
+# The previews of one run take so many bytes together; a picture past that is named only.
+_BYTES = 4_000_000
+
+
+def read_previews(place: ArtifactPlace, files: Sequence[ArtifactFile]) -> Iterator[Preview]:
+    """The first previews there are among these files. One that cannot be read says why, and the others follow."""
+    shown = size = figures = 0
+    candidates = list(_worth_a_look(files))
+    for place_in_list, (file, remark) in enumerate(candidates):
+        if shown == _PREVIEWS:
+            yield Preview("", small(f"showing {_PREVIEWS} previews; {len(candidates) - place_in_list:,} more files"))
+            return
+        try:
+            preview = _preview(place, file, files, draw=figures < _FIGURES)
+        except QualiaLabError as error:
+            preview = note(file.path, str(error))
+        except Exception as error:
+            # Whatever a stranger's file makes a parser do, the others are shown.
+            preview = note(file.path, f"cannot be shown: {type(error).__name__}")
+        if preview is None:
+            continue
+        if size + len(preview.html) > _BYTES:
+            preview = note(file.path, "not shown: the previews of this run are large enough")
+        shown += 1
+        figures += preview.figure
+        size += len(preview.html)
+        yield replace(preview, remark=remark)
+
+
+def _worth_a_look(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile, str]]:
+    """The files, a model's folder by its MLmodel only, and of a picture logged step by step the last one."""
+    models = tuple(file.path[: -len("MLmodel")] for file in files if file.path.endswith("/MLmodel"))
+    images = {file.path: logged_image(file.path) for file in files}
+    steps: dict[str, list[LoggedImage]] = {}
+    for image in images.values():
+        if image is not None and image.step is not None:
+            steps.setdefault(image.key, []).append(image)
+    for file in files:
+        image = images[file.path]
+        if image is not None and image.step is not None:
+            logged = steps[image.key]
+            if image is max(logged, key=lambda one: (one.step, one.timestamp)):
+                many = f", the last of {len(logged):,}" if len(logged) > 1 else ""
+                yield file, f"step {image.step:,}{many}"
+        elif file.path.endswith("/MLmodel") or not (
+            file.path.startswith(models) or (image is None and is_logged_image(file.path))
+        ):
+            yield file, ""
+
+
+def _preview(place: ArtifactPlace, file: ArtifactFile, files: Sequence[ArtifactFile], *, draw: bool) -> Preview | None:
+    """The preview of one file, or None where its name and size are all there is to show."""
+    head = place.read_bytes(file.path, 4096)
+    kind = preview_kind(file.path, head)
+    if kind == "image":
+        return picture_preview(place, file, head)
+    if kind in ("audio", "video"):
+        return media_preview(place, file, kind)
+    if kind == "parquet":
+        return parquet_preview(place, file)
+    if kind not in ("text", "markdown", "json", "yaml", "model", "table", "html"):
+        return None
+    limit = FIGURE_BYTES if kind == "json" else _TEXT_BYTES
+    data = head if len(head) < 4096 else place.read_bytes(file.path, limit + 1)
+    whole = len(data) <= limit
+    text = data[:limit].decode("utf-8", "replace")
+    if not text.strip():
+        return note(file.path, "empty")
+    if kind == "json":
+        return figure_preview(file.path, text, whole=whole, draw=draw) or json_preview(file.path, text, whole=whole)
+    if kind == "yaml":
+        return yaml_preview(file.path, text, whole=whole)
+    if kind == "model":
+        return model_preview(file.path, text, files)
+    if kind == "table":
+        return table_preview(file.path, text, whole=whole)
+    if kind == "html":
+        return page_preview(file.path, text, whole=whole)
+    return Preview(file.path, markdown_html(text) if kind == "markdown" else text_html(text))

@@ -1,0 +1,58 @@
+"""Plotly and Vega-Lite figures: drawn anew from their data, so that nothing else that is in them takes effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.analysis.structured_text import parse_json
+from qualia_lab.charts.previews.pictures import picture_tag
+from qualia_lab.charts.previews.plotly_figure import plotly_chart
+from qualia_lab.charts.previews.preview import Preview, small
+from qualia_lab.charts.previews.tables import rows_html
+from qualia_lab.charts.previews.vega_figure import read_vega
+
+if TYPE_CHECKING:
+    from qualia_lab.charts.chart import Chart
+
+FIGURE_BYTES = 3_000_000
+
+
+def figure_preview(path: str, text: str, *, whole: bool, draw: bool) -> Preview | None:
+    """The figure as a picture; None when the JSON is no figure. Raises ValueError when its data are inconsistent.
+
+    draw: whether there is time for a picture of it.
+    """
+    if not whole or not text.lstrip().startswith("{"):
+        return None
+    try:
+        content = parse_json(text)
+    except ValueError:
+        return None
+    if isinstance(content.get("data"), list) and isinstance(content.get("layout", {}), dict) and _traces(content):
+        return _plotly(path, content, draw=draw)
+    schema = content.get("$schema")
+    if isinstance(schema, str) and "vega" in schema:
+        figure = read_vega(content)
+        table = rows_html(figure.columns, figure.rows, f"{figure.count:,} rows of data") if figure.rows else ""
+        chart = figure.chart if draw else None
+        said = f"a Vega figure: {figure.sentence}; {'drawn from its data' if chart else 'not drawn here'}"
+        return Preview(path, _drawn(chart) + small(said) + table, figure=chart is not None)
+    return None
+
+
+def _plotly(path: str, content: dict[str, Any], *, draw: bool) -> Preview:
+    traces = _traces(content)
+    kinds = ", ".join(sorted({str(trace.get("type") or "scatter")[:30] for trace in traces}))
+    chart = plotly_chart(traces, content.get("layout") or {}) if draw else None
+    if chart is None:
+        return Preview(path, small(f"a plotly figure of {len(traces):,} traces ({kinds}), not drawn here"))
+    return Preview(path, _drawn(chart) + small(f"a plotly figure ({kinds}), drawn from its data"), figure=True)
+
+
+def _drawn(chart: Chart | None) -> str:
+    return f"<p>{picture_tag(chart.png(), 'image/png', alt=chart.sentence)}</p>" if chart else ""
+
+
+def _traces(content: dict[str, Any]) -> list[dict[str, Any]]:
+    traces = content["data"]
+    return traces if traces and all(isinstance(trace, dict) for trace in traces) else []

@@ -1,0 +1,82 @@
+"""A model's folder by its MLmodel: flavours, signature, size. The model itself is never loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.analysis.structured_text import parse_json, parse_yaml
+from qualia_lab.charts.previews.preview import Preview, first_lines, small
+from qualia_lab.charts.sizes import size_text
+from qualia_lab.escaping import for_html
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from qualia_lab.stores.protocol import ArtifactFile
+
+_COLUMNS = 12
+_CELL = 'style="text-align:left;vertical-align:top"'
+
+
+def model_preview(path: str, text: str, files: Sequence[ArtifactFile]) -> Preview:
+    """What the MLmodel says. files: all of the run's, for the size of the folder."""
+    try:
+        content = parse_yaml(text)
+    except ValueError as error:
+        return Preview(path, first_lines(text) + small(f"{error}; shown as text"))
+    if not isinstance(content, dict):
+        return Preview(path, first_lines(text))
+    folder = path[: -len("MLmodel")]
+    own = [file for file in files if file.path.startswith(folder)]
+    rows = [*_rows(content), ("files", f"{len(own):,}, {size_text(sum(file.size or 0 for file in own))} in all")]
+    body = "".join(
+        f"<tr><th {_CELL}>{for_html(name)}</th><td {_CELL}>{for_html(said)}</td></tr>" for name, said in rows
+    )
+    return Preview(path, f"<table><tbody>{body}</tbody></table>" + small("the model was not loaded"))
+
+
+def _rows(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    flavours = content.get("flavors")
+    if isinstance(flavours, dict):
+        yield "flavours", "; ".join(_flavour(str(name), said) for name, said in list(flavours.items())[:10])
+    for key, name in (("mlflow_version", "MLflow"), ("utc_time_created", "created (UTC)"), ("model_id", "model id")):
+        if isinstance(content.get(key), str):
+            yield name, content[key][:100]
+    signature = content.get("signature")
+    if isinstance(signature, dict):
+        for part in ("inputs", "outputs", "params"):
+            if isinstance(signature.get(part), str):
+                yield part, _columns(signature[part])
+
+
+def _flavour(name: str, said: Any) -> str:
+    """`sklearn 1.3.0`: the version is under a key of the flavour's own name; python_function has Python's."""
+    stated = said if isinstance(said, dict) else {}
+    short = name.removeprefix("mlflow.")[:60]
+    version = stated.get(f"{short}_version") or stated.get("version")
+    if name == "python_function" and stated.get("python_version"):
+        return f"{short} (Python {str(stated['python_version'])[:20]})"
+    return f"{short} {str(version)[:20]}" if isinstance(version, str) else short
+
+
+def _columns(text: str) -> str:
+    """`age: long, name: string, …`, as far as the JSON of a signature can be read."""
+    try:
+        columns = parse_json(text)
+    except ValueError:
+        return text[:200]
+    if not isinstance(columns, list):
+        return text[:200]
+    shown = [_column(column) for column in columns[:_COLUMNS]]
+    rest = [f"… showing {_COLUMNS} of {len(columns):,}"] if len(columns) > _COLUMNS else []
+    return ", ".join(shown + rest)
+
+
+def _column(column: Any) -> str:
+    if not isinstance(column, dict):
+        return str(column)[:60]
+    kind = column.get("type")
+    tensor = column.get("tensor-spec")
+    if isinstance(tensor, dict):
+        kind = f"tensor {tensor.get('dtype')} {tensor.get('shape')}"
+    return f"{column['name']}: {kind}"[:80] if column.get("name") else str(kind)[:80]

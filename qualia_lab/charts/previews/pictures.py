@@ -1,0 +1,58 @@
+"""Pictures as they are, in the page itself: never decoded here, and shown only in sizes that a browser takes."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import TYPE_CHECKING
+
+from qualia_lab.charts.previews.preview import Preview, note
+from qualia_lab.escaping import for_html
+
+if TYPE_CHECKING:
+    from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace
+
+PICTURE_BYTES = 2_500_000
+_PIXELS = 25_000_000
+
+# What browsers, Jupyter and GitHub show, by the first bytes.
+_TYPES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"RIFF": "image/webp",
+}
+
+
+def picture_preview(place: ArtifactPlace, file: ArtifactFile, head: bytes) -> Preview:
+    """The picture, or a sentence that says why it is not shown. Raises StoreError when it cannot be read."""
+    tag = picture_html(place, file.path, head, alt=file.path)
+    return Preview(file.path, f"<p>{tag}</p>") if tag.startswith("<img") else note(file.path, tag)
+
+
+def picture_html(place: ArtifactPlace, path: str, head: bytes, *, alt: str, height: int | None = None) -> str:
+    """An `<img>` that holds the picture, or the sentence why not. Raises StoreError when it cannot be read.
+
+    head: the start of the file.  height: in pixels, where it is to have a certain one.
+    """
+    mime = next((mime for start, mime in _TYPES.items() if head.startswith(start)), None)
+    if mime is None:
+        return "no picture that is shown here"
+    if mime == "image/png":
+        width, tall = struct.unpack(">II", head[16:24]) if len(head) >= 24 else (0, 0)
+        if width * tall > _PIXELS:
+            return f"a picture of {width:,} by {tall:,} pixels, too large to show"
+        if not width or not tall:
+            return "a damaged picture"
+    data = place.read_bytes(path, PICTURE_BYTES + 1)
+    if len(data) > PICTURE_BYTES:
+        return f"a picture of over {PICTURE_BYTES / 1e6:.1f} MB, too large to show"
+    return picture_tag(data, mime, alt=alt, height=height)
+
+
+def picture_tag(data: bytes, mime: str, *, alt: str, height: int | None = None) -> str:
+    """The picture's bytes in the page: seen in notebooks that nobody has trusted, and offline."""
+    size = f' height="{height}"' if height else ""
+    encoded = base64.b64encode(data).decode("ascii")
+    return f'<img src="data:{mime};base64,{encoded}" alt="{for_html(alt)}" style="max-width:100%"{size}>'

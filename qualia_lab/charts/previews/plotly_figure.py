@@ -1,0 +1,137 @@
+"""A plotly figure read as data: lines, points, bars, histograms, heat maps and boxes; any other kind is not drawn."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qualia_lab.charts.chart import Axis, Heat, Panel
+from qualia_lab.charts.previews.plotted import Series, drawn_chart, drawn_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.charts.chart import Chart
+
+_PANELS = 6
+_CELLS = 250_000
+# How plotly 6 packs numbers (its `dtype`), all little-endian.
+_DTYPES = {"i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"}
+_TAG = re.compile(r"<[^<>]{0,200}>")
+
+
+def plotly_chart(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> Chart | None:
+    """The figure as a chart; None when there is a trace of another kind in it. Raises ValueError on broken data."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for trace in traces:
+        groups.setdefault((str(trace.get("xaxis", "x")), str(trace.get("yaxis", "y"))), []).append(trace)
+    panels = []
+    for (x_axis, y_axis), group in list(groups.items())[:_PANELS]:
+        x_label, y_label = _axis_title(layout, "xaxis", x_axis), _axis_title(layout, "yaxis", y_axis)
+        panel = _panel(group, x_label, y_label)
+        if panel is None:
+            return None
+        panels.append(panel)
+    title = _title(layout.get("title")) or "a figure without a title"
+    left_out = f", showing {_PANELS} of {len(groups)} pairs of axes" if len(groups) > _PANELS else ""
+    return drawn_chart(panels, title, f"{title}: {len(traces)} traces{left_out}")
+
+
+def _panel(traces: Sequence[dict[str, Any]], x_label: str, y_label: str) -> Panel | None:
+    if len(traces) == 1 and traces[0].get("type") == "heatmap":
+        return _heat(traces[0], x_label, y_label)
+    series = [_series(trace, index) for index, trace in enumerate(traces)]
+    return drawn_panel([one for one in series if one], x_label, y_label) if all(series) else None
+
+
+def _series(trace: dict[str, Any], index: int) -> Series | None:
+    """One trace as points; None when it is of a kind that is not drawn."""
+    kind = trace.get("type") or "scatter"
+    x, y = _values(trace.get("x")), _values(trace.get("y"))
+    name = _plain(str(trace.get("name") or f"trace {index + 1}"))
+    if kind in ("scatter", "scattergl"):
+        mode = str(trace.get("mode") or ("lines+markers" if len(y) < 20 else "lines"))
+        drawn = "both" if "lines" in mode and "markers" in mode else "points" if "markers" in mode else "line"
+        return Series(name, x or range(len(y)), y, drawn)
+    if kind == "bar":
+        lying = trace.get("orientation") == "h"
+        if lying:
+            return Series(name, x, y or range(len(x)), "lying")
+        return Series(name, x or range(len(y)), y, "bars")
+    if kind == "histogram" and (x or y) and all(isinstance(value, int | float) for value in x or y):
+        counts, edges = np.histogram(np.array(x or y, np.float64), bins=min(max(len(x or y) // 5, 5), 40))
+        middle = ((edges[1:] + edges[:-1]) / 2).tolist()
+        return Series(name, middle, counts.tolist(), "bars") if x else Series(name, counts.tolist(), middle, "lying")
+    return None
+
+
+def _heat(trace: dict[str, Any], x_label: str, y_label: str) -> Panel | None:
+    rows = trace.get("z")
+    if isinstance(rows, dict):
+        flat, shape = (
+            _values(rows),
+            [int(part) for part in str(rows.get("shape", "")).split(",") if part.strip().isdigit()],
+        )
+        if len(shape) != 2 or shape[0] * shape[1] != len(flat):
+            return None
+        rows = [flat[row * shape[1] : (row + 1) * shape[1]] for row in range(shape[0])]
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, list | dict) for row in rows):
+        return None
+    values = [_values(row) for row in rows]
+    width = len(values[0])
+    if not width or any(len(row) != width for row in values) or len(values) * width > _CELLS:
+        return None
+    z = np.array([[np.nan if cell is None else float(cell) for cell in row] for row in values], np.float64)
+    x_ticks, y_ticks = _names(_values(trace.get("x")), width), _names(_values(trace.get("y")), len(values))
+    mark = Heat(
+        np.arange(width + 1, dtype=np.float64) - 0.5,
+        np.arange(len(values) + 1, dtype=np.float64) - 0.5,
+        z,
+        _bar_title(trace.get("colorbar")),
+    )
+    return Panel(
+        Axis(x_label, (-0.5, width - 0.5), ticks=x_ticks),
+        Axis(y_label, (-0.5, len(values) - 0.5), ticks=y_ticks),
+        (mark,),
+    )
+
+
+def _names(values: Sequence[Any], count: int) -> tuple[tuple[float, str], ...]:
+    """Ticks of a heat map, twelve at most."""
+    if len(values) != count:
+        return ()
+    every = -(-count // 12)
+    return tuple((float(at), _plain(str(values[at]))[:24]) for at in range(0, count, every))
+
+
+def _values(data: Any) -> list[Any]:
+    """A list, or numbers as plotly 6 packs them. Raises ValueError when the packing is broken."""
+    if isinstance(data, dict) and isinstance(data.get("bdata"), str) and data.get("dtype") in _DTYPES:
+        try:
+            return np.frombuffer(base64.b64decode(data["bdata"], validate=True), np.dtype(f"<{data['dtype']}")).tolist()  # type: ignore[no-any-return]
+        except (binascii.Error, ValueError) as error:
+            raise ValueError("its packed numbers are broken") from error
+    return data if isinstance(data, list) else []
+
+
+def _axis_title(layout: dict[str, Any], side: str, axis: str) -> str:
+    about = layout.get(f"{side}{axis[1:]}")
+    return _title(about.get("title")) if isinstance(about, dict) else ""
+
+
+def _bar_title(bar: Any) -> str:
+    return _title(bar.get("title")) if isinstance(bar, dict) else ""
+
+
+def _title(said: Any) -> str:
+    text = said.get("text") if isinstance(said, dict) else said
+    return _plain(text) if isinstance(text, str) else ""
+
+
+def _plain(text: str) -> str:
+    """Text without plotly's pseudo-HTML."""
+    return " ".join(_TAG.sub(" ", text[:1000]).split())[:200]

@@ -1,0 +1,43 @@
+"""Text, JSON and YAML as text; what is broken says so, and is shown as it is."""
+
+from __future__ import annotations
+
+import json
+
+from qualia_lab.analysis.structured_text import parse_json, parse_yaml
+from qualia_lab.charts.previews.preview import LINES, Preview, first_lines, small
+
+_YAML_BYTES = 100_000
+_LOG_END = 5
+
+
+def text_html(text: str) -> str:
+    """The first lines; of a long text the last ones too, where a log says how it ended."""
+    lines = text.splitlines()
+    if len(lines) <= LINES + _LOG_END:
+        return first_lines(text)
+    return first_lines(text) + "<p><small>its end:</small></p>" + first_lines("\n".join(lines[-_LOG_END:]))
+
+
+def json_preview(path: str, text: str, *, whole: bool) -> Preview:
+    """Indented JSON; text that is not whole JSON is shown as the text it is."""
+    if not whole:
+        return Preview(path, first_lines(text[:100_000]) + small("only its start was read"))
+    try:
+        return Preview(path, first_lines(json.dumps(parse_json(text), indent=2, ensure_ascii=False)))
+    except (ValueError, RecursionError) as error:
+        return Preview(path, first_lines(text) + small(f"{_reason(error)}; shown as text"))
+
+
+def yaml_preview(path: str, text: str, *, whole: bool) -> Preview:
+    """YAML as it was written."""
+    if whole and len(text) <= _YAML_BYTES:
+        try:
+            parse_yaml(text)
+        except ValueError as error:
+            return Preview(path, first_lines(text) + small(f"{_reason(error)}; shown as text"))
+    return Preview(path, first_lines(text))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if type(error) is ValueError else "it cannot be read"

@@ -1,0 +1,201 @@
+"""Previews: each kind as what it is, and whatever is in a file, nothing of it is alive."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import pickle
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qualia_lab.charts.previews import read_previews
+from qualia_lab.charts.previews.markdown import markdown_html
+from qualia_lab.charts.previews.pages import page_text
+from qualia_lab.charts.previews.plotly_figure import plotly_chart
+from qualia_lab.charts.previews.vega_figure import read_vega
+from qualia_lab.escaping import framed_page
+from qualia_lab.notebook.clean import clean_html
+from qualia_lab.stores.protocol import ArtifactFile
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+class Place:
+    """Files in memory."""
+
+    recorded_uri = "s3://me:secret@bucket/run/artifacts?token=1"
+    note = ""
+
+    def __init__(self, files):
+        self._files = {path: data if isinstance(data, bytes) else data.encode() for path, data in files.items()}
+
+    def list_files(self):
+        return (ArtifactFile(path, len(data)) for path, data in sorted(self._files.items()))
+
+    def read_bytes(self, path, limit):
+        return self._files[path][:limit]
+
+
+def shown(**files) -> dict[str, str]:
+    """Path → HTML of the previews; `__` in a name is a dot, and `___` a slash."""
+    place = Place({name.replace("___", "/").replace("__", "."): data for name, data in files.items()})
+    return {preview.path: preview.html for preview in read_previews(place, list(place.list_files()))}
+
+
+class _Alive(HTMLParser):
+    """Collects what could act: tags and attributes that no preview has."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        allowed = {"src", "alt", "style", "height", "sandbox", "srcdoc", "width", "open", "title"}
+        if tag in ("script", "a", "form", "object", "embed", "svg", "link", "meta", "base", "video", "audio"):
+            self.found.append(tag)
+        self.found += [name for name, _ in attrs if name not in allowed]
+        values = dict(attrs)
+        if tag == "iframe" and values.get("sandbox") != "":
+            self.found.append("frame")
+        if tag == "img" and not values.get("src", "data:image/").startswith("data:image/"):
+            self.found.append("image")
+
+
+def alive(page: str) -> list[str]:
+    reader = _Alive()
+    reader.feed(page)
+    return reader.found
+
+
+def test_tables_show_first_rows_types_and_shape():
+    page = shown(t__csv="n,x,ok,name\n" + "1,2.5,true,a\n" * 12)["t.csv"]
+    for kind in ("integer", "number", "boolean", "text"):
+        assert f"<small>{kind}</small>" in page
+    assert "12 rows, 4 columns; showing the first 10 rows" in page
+    table = pa.table({"n": pa.array(range(30), pa.int32()), "<b>": ["<i>"] * 30})
+    data = io.BytesIO()
+    pq.write_table(table, data)
+    page = shown(t__parquet=data.getvalue())["t.parquet"]
+    assert "<small>int32</small>" in page
+    assert "&lt;b&gt;" in page
+    assert "30 rows, 2 columns; showing the first 10 rows" in page
+
+
+def test_a_model_is_told_by_its_mlmodel_and_its_other_files_are_not_opened():
+    model = (
+        "flavors:\n  python_function: {python_version: 3.10.1}\n  sklearn: {sklearn_version: 1.3.0}\n"
+        'signature:\n  inputs: \'[{"name": "age", "type": "long"}, {"type": "tensor", "tensor-spec": '
+        '{"dtype": "float32", "shape": [-1, 3]}}]\'\n'
+    )
+    files = {"model___MLmodel": model, "model___model__pkl": pickle.dumps(print), "model___conda__yaml": "a: 1"}
+    pages = shown(**files)
+    assert list(pages) == ["model/MLmodel"]
+    for said in ("python_function (Python 3.10.1); sklearn 1.3.0", "age: long", "tensor float32 [-1, 3]", "3, "):
+        assert said in pages["model/MLmodel"]
+
+
+def test_of_a_picture_logged_step_by_step_the_last_is_shown_and_its_small_copies_are_not():
+    names = [f"images/a+step+{step}+timestamp+1+u{step}" for step in (0, 2, 10)]
+    place = Place({f"{name}{end}": PIXEL for name in names for end in (".png", "+compressed.webp")})
+    (preview,) = read_previews(place, list(place.list_files()))
+    assert preview.path == f"{names[2]}.png"
+    assert preview.remark == "step 10, the last of 3"
+    assert base64.b64encode(PIXEL).decode() in preview.html
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("b.json", '{"a":', "no valid JSON"),
+        ("b.json", "[" * 50_000, "shown as text"),
+        ("b.yaml", "a: [", "no valid YAML"),
+        ("b.yaml", "a: &a [x]\nb: [*a, *a]", "refers to itself"),
+        ("b.parquet", b"PAR1" + b"\0" * 50, "cannot be read as Parquet"),
+        ("b.png", PIXEL[:20], "damaged"),
+        ("b.png", PIXEL[:16] + b"\0\1\0\0\0\1\0\0" + PIXEL[24:], "too large"),
+        ("MLmodel", "a: [", "no valid YAML"),
+        ("b.wav", b"RIFF\0\0\0\0WAVE\0", "s3://bucket/run/artifacts/b.wav"),
+        ("b.json", json.dumps({"data": [{"type": "bar", "y": {"dtype": "f8", "bdata": "%"}}]}), "cannot be shown"),
+        ("b.json", json.dumps({"data": [{"type": "scatter", "y": [10**400]}]}), "cannot be shown"),
+        ("b.json", json.dumps({"data": [{"type": "heatmap", "z": [[1], [1, 2]]}]}), "not drawn"),
+        ("b.txt", "", "empty"),
+    ],
+)
+def test_a_broken_file_says_so_in_a_sentence(name, data, said):
+    place = Place({name: data})
+    (preview,) = read_previews(place, list(place.list_files()))
+    assert said in preview.html
+    assert "secret" not in preview.html
+
+
+def test_plotly_and_vega_figures_are_drawn_from_their_data_alone():
+    x = np.linspace(0, 1, 100)
+    packed = {"dtype": "f8", "bdata": base64.b64encode(x.tobytes()).decode()}
+    layout = {"title": {"text": "<b>Loss</b>"}, "images": [{"source": "https://example.org/x.png"}]}
+    chart = plotly_chart([{"type": "scatter", "mode": "lines", "x": packed, "y": packed}], layout)
+    assert chart.title == "Loss"
+    assert chart.panels[0].marks[0].y.tolist() == x.tolist()
+    assert "example.org" not in json.dumps(chart.plotly())
+    assert plotly_chart([{"type": "scattergeo"}], {}) is None
+    rows = [{"e": 0, "l": 1.0}, {"e": 1, "l": 0.5}]
+    vega = read_vega({"mark": "line", "data": {"values": rows}, "encoding": {"x": {"field": "e"}, "y": {"field": "l"}}})
+    assert vega.chart.panels[0].marks[0].y.tolist() == [1.0, 0.5]
+    assert read_vega({"mark": "line", "data": {"url": "https://example.org"}, "encoding": {}}).chart is None
+    page = shown(f__json=json.dumps({"data": [{"y": [1, 3, 2]}], "layout": layout}))["f.json"]
+    assert "data:image/png;base64," in page
+    assert "example.org" not in page
+
+
+def test_markdown_is_shown_and_html_and_addresses_in_it_are_text():
+    page = markdown_html("# Title\n\n**b** `c` [x](javascript:y)\n\n- i\n\n|a|b|\n|-|-|\n|1|<script>2</script>|\n")
+    for part in ("<b>Title</b>", "<b>b</b>", "<code>c</code>", "x (javascript:y)", "<li>i</li>", "<td>1</td>"):
+        assert part in page
+    assert alive(page) == []
+
+
+HOSTILE = st.text(alphabet="<>\"'&`*_[]()|#!-\n =abscriptonerr:/\0\u202e$", max_size=120)
+
+
+@settings(max_examples=150)
+@given(HOSTILE, st.sampled_from(["a.md", "a.txt", "a.csv", "a.json", "a.yaml", "MLmodel", "a.html"]))
+def test_nothing_in_a_preview_is_alive_whatever_is_in_the_file(text, name):
+    place = Place({name: text})
+    for preview in read_previews(place, list(place.list_files())):
+        assert alive(preview.html) == []
+        assert alive(clean_html(preview.html)) == []
+
+
+def test_a_page_is_framed_without_any_right_and_its_words_stand_below():
+    page = shown(p__html="<h1>Hi</h1><script>x</script><table><tr><td>a<td>1</table>")["p.html"]
+    assert page.startswith('<iframe sandbox="" srcdoc="')
+    assert "default-src &#x27;none&#x27;" in page
+    assert "<pre>Hi\na\t1</pre>" in page
+    assert "scripts do not run" in page
+    assert page_text("<style>x</style><p>a&amp;b</p>") == "a&b"
+    assert "large page" in shown(p__html="<p>" + "x" * 400_000)["p.html"]
+
+
+def test_an_exported_page_keeps_frames_as_they_are_written_here_and_no_others():
+    frame = framed_page("<p onclick='x'>it's \"$1\" & <b>that</b></p>", 300)
+    assert clean_html(f"<details><summary>s</summary>{frame}</details>").count(frame) == 1
+    for other in (
+        "<iframe src='https://example.org'></iframe>",
+        '<iframe srcdoc="<script>1</script>"></iframe>',
+        '<iframe sandbox="allow-scripts" srcdoc="x" width="100%" height="3"></iframe>',
+    ):
+        assert "<iframe" not in clean_html(other)
+
+
+@given(HOSTILE, HOSTILE, st.sampled_from(["<b title='%s'>", '<b title="%s">', "<img alt='%s'>", "<!-- %s -->", "%s"]))
+def test_a_frame_in_the_wrong_place_opens_nothing(before, inside, place):
+    frame = f'<iframe sandbox="" srcdoc="{inside.replace("<", "").replace(">", "")}" width="100%" height="3"></iframe>'
+    assert alive(clean_html(before + place % frame + before)) == []
