@@ -171,9 +171,10 @@ def take_group(configuration: Configuration, found: Scores, greater_is_better: b
 
 
 def telling_params(told: Sequence[Configuration]) -> list[str]:
-    """As few params as tell all configurations apart.
+    """As few params as tell all configurations apart, and a word among them where there is one.
 
-    Param after param is taken that tells most apart; of equal ones that of most configurations, then by name.
+    Param after param is taken that tells most apart; of equal ones that of most configurations, then by name. Numbers
+    alone say little to a reader: a param of texts that every configuration has, such as a model, stands before them.
     """
     values = [dict(configuration.params) for configuration in told]
     parts: list[tuple[str | None, ...]] = [()] * len(told)
@@ -184,6 +185,9 @@ def telling_params(told: Sequence[Configuration]) -> list[str]:
         parts = [(*part, one.get(key)) for part, one in zip(parts, values, strict=True)]
         keys.append(key)
         left.remove(key)
+    words = [key for key in left if all(one.get(key) is not None and not is_number(one[key]) for one in values)]
+    if keys and words and all(is_number(one[key]) for key in keys for one in values if one.get(key) is not None):
+        keys.insert(0, words[0])
     return keys
 
 

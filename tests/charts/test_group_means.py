@@ -66,3 +66,9 @@ def test_labels_are_as_few_params_as_tell_configurations_apart():
     assert list(short_labels(configurations(runs_with([({}, {})]))).values()) == ["all runs"]
     lacking = short_labels(configurations(runs_with([({}, {}), ({"lr": "1"}, {})])))
     assert list(lacking.values()) == ["no lr", "lr=1"]
+
+
+def test_numbers_alone_are_preceded_by_the_word_that_says_what_they_are_of():
+    rows = [({"lr": str(lr), "net": net, "part": str(lr)}, {}) for lr, net in ((1, "a"), (2, "a"), (3, "b"))]
+    labels = short_labels(configurations(runs_with(rows)))
+    assert list(labels.values()) == ["net=a, lr=1", "net=a, lr=2", "net=b, lr=3"]
