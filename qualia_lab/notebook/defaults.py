@@ -106,7 +106,8 @@ def _fill_metric(
 
 def _check_baseline(baseline: str | Mapping[str, str], selection: Selection, tables: RunTables) -> None:
     """Raise QualiaLabError when no configuration of the runs, or more than one, is that baseline."""
-    names = dict(zip(tables.runs.column("run_name").to_pylist(), tables.run_ids, strict=True))
     if isinstance(baseline, str):
-        baseline = names.get(baseline, baseline)
+        names = tables.runs.column("run_name").to_pylist()
+        if names.count(baseline) == 1:
+            baseline = tables.run_ids[names.index(baseline)]
     choose_baseline(group_runs(tables, selection.primary_metric or "", selection.seeds), {}, baseline)
