@@ -268,7 +268,8 @@ def test_every_flag_stands_in_the_guide(name):
 
 def test_every_section_is_described_in_the_guide_in_the_order_of_the_notebook():
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
-    described = [(name, title) for name, title in rows if name in SECTIONS]
+    # Rules of findings stand in a table of the same shape, and one has the name of a section.
+    described = [(name, title) for name, title in rows if name in SECTIONS and title == SECTIONS[name].title]
     cells = [cell for template in ("observe", "aggregate") for cell in read_template(template).cells]
     named = dict.fromkeys(cell.section for cell in cells if cell.section)
     assert described == [(name, SECTIONS[name].title) for name in named]
