@@ -13,6 +13,7 @@ from qualia_lab.runs.curves import Curves
 from qualia_lab.runs.differences import Differences
 from qualia_lab.runs.findings import Findings
 from qualia_lab.runs.frames import Frames
+from qualia_lab.runs.galleries import Galleries
 from qualia_lab.runs.pictures import Pictures
 from qualia_lab.runs.relations import Relations
 from qualia_lab.runs.statistics import Statistics
@@ -63,6 +64,7 @@ class Runs(
     Comparisons,
     Differences,
     ArtifactComparisons,
+    Galleries,
     Relations,
     Curves,
     Findings,

@@ -7,7 +7,8 @@ from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markd
 _HEADING = """\
 ## Artifacts compared
 
-Which artifacts are not the same in all runs that have them, and what differs in JSON, YAML and tables.
+Which artifacts are not the same in all runs that have them, what differs in JSON, YAML and tables, and the pictures
+side by side.
 `runs.artifact_difference(path, run_a, run_b)` compares two texts line by line."""
 
 _TABLES = """\
@@ -24,6 +25,7 @@ def _cells(_: Brief) -> tuple[PlannedCell, ...]:
         markdown("artifacts:heading", _HEADING),
         code("artifacts", "runs.artifacts_that_differ()"),
         code("artifacts:compared", _TABLES),
+        code("artifacts:images", "runs.show_images()"),
     )
 
 

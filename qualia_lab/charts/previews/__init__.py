@@ -83,7 +83,7 @@ def _preview(place: ArtifactPlace, file: ArtifactFile, files: Sequence[ArtifactF
     head = place.read_bytes(file.path, 4096)
     kind = preview_kind(file.path, head)
     if kind == "image":
-        return picture_preview(place, file, head)
+        return picture_preview(place, file)
     if kind in ("audio", "video"):
         return media_preview(place, file, kind)
     if kind == "parquet":

@@ -25,34 +25,33 @@ _TYPES = {
 }
 
 
-def picture_preview(place: ArtifactPlace, file: ArtifactFile, head: bytes) -> Preview:
+def picture_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
     """The picture, or a sentence that says why it is not shown. Raises StoreError when it cannot be read."""
-    tag = picture_html(place, file.path, head, alt=file.path)
-    return Preview(file.path, f"<p>{tag}</p>") if tag.startswith("<img") else note(file.path, tag)
+    shown = picture_html(place.read_bytes(file.path, PICTURE_BYTES + 1), alt=file.path)
+    return Preview(file.path, f"<p>{shown}</p>") if shown.startswith("<img") else note(file.path, shown)
 
 
-def picture_html(place: ArtifactPlace, path: str, head: bytes, *, alt: str, height: int | None = None) -> str:
-    """An `<img>` that holds the picture, or the sentence why not. Raises StoreError when it cannot be read.
+def picture_html(data: bytes, *, alt: str, width: int | None = None) -> str:
+    """An `<img>` that holds the picture, or the sentence why not, which is no HTML.
 
-    head: the start of the file.  height: in pixels, where it is to have a certain one.
+    data: the file, or its first PICTURE_BYTES + 1.  width: in pixels, where it is to have a certain one.
     """
-    mime = next((mime for start, mime in _TYPES.items() if head.startswith(start)), None)
+    mime = next((mime for start, mime in _TYPES.items() if data.startswith(start)), None)
     if mime is None:
         return "no picture that is shown here"
     if mime == "image/png":
-        width, tall = struct.unpack(">II", head[16:24]) if len(head) >= 24 else (0, 0)
-        if width * tall > _PIXELS:
-            return f"a picture of {width:,} by {tall:,} pixels, too large to show"
-        if not width or not tall:
+        wide, tall = struct.unpack(">II", data[16:24]) if len(data) >= 24 else (0, 0)
+        if wide * tall > _PIXELS:
+            return f"a picture of {wide:,} by {tall:,} pixels, too large to show"
+        if not wide or not tall:
             return "a damaged picture"
-    data = place.read_bytes(path, PICTURE_BYTES + 1)
     if len(data) > PICTURE_BYTES:
         return f"a picture of over {PICTURE_BYTES / 1e6:.1f} MB, too large to show"
-    return picture_tag(data, mime, alt=alt, height=height)
+    return picture_tag(data, mime, alt=alt, width=width)
 
 
-def picture_tag(data: bytes, mime: str, *, alt: str, height: int | None = None) -> str:
+def picture_tag(data: bytes, mime: str, *, alt: str, width: int | None = None) -> str:
     """The picture's bytes in the page: seen in notebooks that nobody has trusted, and offline."""
-    size = f' height="{height}"' if height else ""
+    size = f"width:{width}px;" if width else ""
     encoded = base64.b64encode(data).decode("ascii")
-    return f'<img src="data:{mime};base64,{encoded}" alt="{for_html(alt)}" style="max-width:100%"{size}>'
+    return f'<img src="data:{mime};base64,{encoded}" alt="{for_html(alt)}" style="{size}max-width:100%">'

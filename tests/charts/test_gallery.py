@@ -1,0 +1,73 @@
+"""Pictures of several runs side by side, logged by MLflow's own client."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from qualia_lab import load_runs
+from qualia_lab.notebook.clean import clean_html
+
+RUNS = 27
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Runs with a picture logged at seven steps (the first three runs), and one of a path (all runs)."""
+    folder = tmp_path_factory.mktemp("pictures")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("pictures", artifact_location=(folder / "artifacts").as_uri())
+    ids = []
+    for index in range(RUNS):
+        run_id = client.create_run(experiment, run_name=f"<i>{index}</i>").info.run_id
+        client.log_metric(run_id, "val_acc", index / 100)
+        client.log_image(run_id, np.full((4, 4, 3), index, np.uint8), artifact_file="plots/<b>.png")
+        if index < 3:
+            for step in range(7):
+                picture = np.full((2, 2, 3), 30 * step + index, np.uint8)
+                client.log_image(run_id, picture, key="val/samples", step=step, synchronous=True)
+        ids.append(run_id)
+    return uri, ids
+
+
+def pictures(page) -> list[str]:
+    return re.findall(r'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)"', page)
+
+
+def test_a_picture_logged_step_by_step_is_a_table_of_runs_and_steps(store):
+    uri, ids = store
+    gallery = load_runs(uri, ids[:3]).show_images("val/samples")
+    page = clean_html(gallery._repr_html_())
+    assert re.findall(r"<th>step (\d+)</th>", page) == ["0", "2", "3", "4", "6"]
+    assert len(pictures(page)) == 15
+    assert "showing 5 of 7 steps" in page
+    client = MlflowClient(uri)
+    (path,) = (
+        file.path for file in client.list_artifacts(ids[1], "images") if re.search(r"[+%]step[+%]6[+%].*png", file.path)
+    )
+    logged = Path(client.download_artifacts(ids[1], path)).read_bytes()
+    assert base64.b64encode(logged).decode() in pictures(page)
+
+
+def test_of_many_runs_the_best_are_shown_and_their_names_are_text(store):
+    uri, ids = store
+    gallery = load_runs(uri, ids).show_images("plots/<b>.png")
+    page = gallery._repr_html_()
+    assert len(pictures(page)) == 24
+    assert "showing 24 of 27 runs, best val_acc first" in page
+    assert re.findall(r"&lt;i&gt;(\d+)&lt;/i&gt;<br>", page) == [str(index) for index in range(RUNS - 1, 2, -1)]
+    assert "<i>" not in page
+    assert "plots/&lt;b&gt;.png" in page
+
+
+def test_what_most_runs_have_is_shown_by_default_and_nothing_is_a_sentence(store):
+    uri, ids = store
+    assert [wall.title for wall in load_runs(uri, ids[:3]).show_images().walls] == ["plots/<b>.png", "val/samples"]
+    assert len(load_runs(uri, ids[:1]).show_images().walls) == 2
+    assert "No run has a picture nothing" in repr(load_runs(uri, ids[:1]).show_images("nothing"))
