@@ -56,11 +56,11 @@ def test_another_statistic_is_read_from_the_history_and_named(runs):
 def test_the_baseline_is_a_row_and_can_be_named_by_run_or_params(runs):
     frame = runs.compare_to_baseline()
     assert frame.iloc[0]["verdict"] == "baseline"
-    assert frame.iloc[0]["n (param)"] == "1"
-    assert frame.iloc[1][["n (param)", "n", "verdict"]].tolist() == ["2", 3, "better"]
+    assert frame.index.tolist() == ["n=1", "n=2"]
+    assert frame.iloc[1][["n", "verdict"]].tolist() == [3, "better"]
     assert frame.iloc[1]["test"] == "Welch's t (all pairs differ by the same)"
     for baseline in ("n2 seed3", {"n": "2"}):  # also by the run that failed
-        assert runs.compare_to_baseline(baseline=baseline).iloc[1][["n (param)", "verdict"]].tolist() == ["1", "worse"]
+        assert runs.compare_to_baseline(baseline=baseline)["verdict"].to_dict() == {"n=2": "baseline", "n=1": "worse"}
     with pytest.raises(QualiaLabError, match="No configuration has n=3"):
         runs.compare_to_baseline(baseline={"n": "3"})
     with pytest.raises(UnknownRun):

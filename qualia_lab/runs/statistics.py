@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
-from qualia_lab.analysis.groups import group_runs
+from qualia_lab.analysis.groups import group_runs, short_labels
 from qualia_lab.analysis.scores import needs_history, said, scores
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.runs.loaded import LoadedRuns
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from qualia_lab.charts.chart import Chart
     from qualia_lab.charts.paper_table import PaperTable
 
-_DIFFERENCE_COLUMNS = (
-    *("verdict", "difference", "95 % low", "95 % high", "P(A>B)", "effect"),
-    *("p (Holm)", "would show", "test"),
-)
+_NUMBERS = ("difference", "95 % low", "95 % high", "P(A>B)", "effect", "p (Holm)", "would show")
 
 
 class Statistics(LoadedRuns):
@@ -97,7 +94,9 @@ class Statistics(LoadedRuns):
         seeds: Sequence[str] | None = None,
         statistic: str = "last",
     ) -> pd.DataFrame:
-        """Each configuration against the baseline, which is the first row: how far apart, how sure, and a verdict.
+        """Each configuration against the baseline, which is the first row: a verdict, how far apart, and how sure.
+
+        A row is named by the params that tell the configurations apart; `groups` has all of them.
 
         baseline: the id or name of any of its runs, or params that it alone has, `{"lr": "0.1"}`. By default the
         configuration that was started first, of those with three runs or more where there are any.
@@ -112,14 +111,16 @@ class Statistics(LoadedRuns):
         metric = metric or self._primary()
         groups = self._groups(metric, seeds, statistic)
         table = compare_to_baseline(groups, *choose_baseline(groups, self._started(), self._baseline(baseline)))
-        nothing: dict[str, object] = dict.fromkeys(_DIFFERENCE_COLUMNS)
+        labels = short_labels([group.configuration for group in groups])
         mean = _mean_of(metric, statistic)
-        first = {"n": len(table.baseline.values), mean: table.baseline.mean, **nothing}
+        first = {"n": len(table.baseline.values), mean: table.baseline.mean, "verdict": "baseline"}
+        ordered = _best_first(table.differences)
         rows = [
-            _row(table.baseline, {**first, "verdict": "baseline", "test": table.chosen}),
-            *(_difference_row(one, mean) for one in _best_first(table.differences)),
+            {**first, **dict.fromkeys(_NUMBERS), "test": table.chosen},
+            *(_difference_row(one, mean) for one in ordered),
         ]
-        return pd.DataFrame(rows).convert_dtypes()
+        told = [labels[group.run_ids[0]] for group in (table.baseline, *(one.group for one in ordered))]
+        return pd.DataFrame(rows, pd.Index(told)).convert_dtypes()
 
     def paper_table(
         self,
@@ -196,19 +197,17 @@ def _row(group: Group, columns: dict[str, object]) -> dict[str, object]:
 
 def _difference_row(one: Difference, mean: str) -> dict[str, object]:
     found = one.comparison
-    values = (
-        one.verdict,
-        found.difference,
-        found.low,
-        found.high,
-        found.superiority,
-        found.effect,
-        one.corrected_p,
-        found.smallest,
-        f"{found.test or 'none'} ({found.why})",
+    numbers = (
+        *(found.difference, found.low, found.high, found.superiority),
+        *(found.effect, one.corrected_p, found.smallest),
     )
-    columns: dict[str, object] = {"n": len(one.group.values), mean: one.group.mean}
-    return _row(one.group, columns | dict(zip(_DIFFERENCE_COLUMNS, values, strict=True)))
+    return {
+        "n": len(one.group.values),
+        mean: one.group.mean,
+        "verdict": one.verdict,
+        **dict(zip(_NUMBERS, numbers, strict=True)),
+        "test": f"{found.test or 'none'} ({found.why})",
+    }
 
 
 def _best_first(differences: Sequence[Difference]) -> list[Difference]:
