@@ -73,6 +73,7 @@ def test_artifacts_that_differ_are_listed_and_compared(runs):
     config = runs.compare_artifacts("config.json")
     assert config.loc["optimizer.lr"].tolist() == ["0.1", "1.1", "2.1"]
     assert "same" not in config.index
+    assert runs.compare_artifacts("config.json", limit=2).columns.name == "config.json (showing 2 of 3 runs)"
     scores = runs.compare_artifacts("scores.csv")
     assert scores.loc["row 2 (dog), f1"].tolist() == ["0.7", "0.7", "0.8"]
     assert runs.compare_artifacts("same.txt")["the same as"].tolist() == ["", "run0", "run0"]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from qualia_lab.artifacts import Kind
 
-ROWS = 40  # of a comparison
+ROWS = 40  # of a comparison of structures
+TABLE_ROWS = 16  # of one of tables
 _LEAVES = 5_000  # of one JSON artifact
 _TABLE_ROWS = 10_000
 _TABLE_COLUMNS = 200
@@ -45,7 +46,7 @@ def compare_structures(texts: Mapping[str, str], kind: Kind) -> ArtifactTable:
             entries[run_id] = flat(parse(text), _LEAVES)
         except ValueError:
             broken += 1
-    table = _table(entries, "the same in all runs")
+    table = _table(entries, ROWS)
     return _with(table, f"{broken} cannot be read" if broken else "")
 
 
@@ -69,7 +70,7 @@ def compare_tables(texts: Mapping[str, str]) -> ArtifactTable:
             for number, row in enumerate(rows, 1)
             for name, cell in zip(header, row, strict=False)
         }
-    table = _with(_table(entries, "the same in all runs"), f"{broken} cannot be read" if broken else "")
+    table = _with(_table(entries, TABLE_ROWS), f"{broken} cannot be read" if broken else "")
     return _with(table, "the tables are of different shapes" if len(shapes) > 1 else "")
 
 
@@ -97,12 +98,12 @@ def _shared_firsts(tables: list[list[list[str]]]) -> dict[int, str]:
     return found
 
 
-def _table(entries: Mapping[str, Mapping[str, str]], alike: str) -> ArtifactTable:
+def _table(entries: Mapping[str, Mapping[str, str]], rows: int) -> ArtifactTable:
     names = that_differ(entries)
-    shown = tuple(names[:ROWS])
+    shown = tuple(names[:rows])
     said = f"showing {len(shown)} of {len(names):,} that differ" if len(names) > len(shown) else ""
     values = {run_id: tuple(entry.get(name, "")[:_CELL] for name in shown) for run_id, entry in entries.items()}
-    return ArtifactTable(shown, values, said or ("" if names else alike))
+    return ArtifactTable(shown, values, said or ("" if names else "the same in all runs"))
 
 
 def _with(table: ArtifactTable, remark: str) -> ArtifactTable:

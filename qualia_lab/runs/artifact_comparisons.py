@@ -61,11 +61,12 @@ class ArtifactComparisons(ArtifactFiles):
                 found.append(path)
         return found
 
-    def compare_artifacts(self, path: str) -> pd.DataFrame | Said:
+    def compare_artifacts(self, path: str, *, limit: int = 30) -> pd.DataFrame | Said:
         """One artifact of every run that has it: a row for what is not the same in all, a column per run.
 
         JSON, YAML and MLmodel: a row per place, `train.lr` or `layers[2].size`. Tables: a row per cell. Text and
         everything else: which runs have the same one. The table's corner says how much is not shown.
+        limit: of more runs the first ones are shown.
         """
         import pandas as pd
 
@@ -83,9 +84,11 @@ class ArtifactComparisons(ArtifactFiles):
         table = compare_tables(texts) if kind == "table" else compare_structures(texts, kind)
         if not table.rows:
             return Said(f"{one_line(path, 100)} of {len(texts)} runs: {table.said}.")
-        columns = {self._labels[run_id]: list(values) for run_id, values in table.cells.items()}
+        columns = {self._labels[run_id]: list(values) for run_id, values in list(table.cells.items())[:limit]}
         frame = pd.DataFrame(columns, index=pd.Index(table.rows))
-        frame.columns.name = one_line(f"{path} ({table.said})" if table.said else path, 200)
+        said = [table.said] if table.said else []
+        said += [f"showing {limit} of {len(table.cells):,} runs"] if len(table.cells) > limit else []
+        frame.columns.name = one_line(f"{path} ({'; '.join(said)})" if said else path, 200)
         return frame
 
     def _versions(self, starts: Mapping[str, bytes]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from qualia_lab.charts.previews.preview import Preview, first_lines, small
 from qualia_lab.escaping import framed_page
 
 _FRAMED_BYTES = 300_000
-_HEIGHT = 360
+_LOWEST, _HIGHEST = 100, 360  # pixels of the frame: a small table needs no large one
 
 _SILENT = frozenset(("script", "style", "template", "title", "noscript", "svg", "math", "head"))
 _LINES = frozenset(("p", "div", "br", "tr", "li", "table", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "section", "ul"))
@@ -22,7 +22,8 @@ def page_preview(path: str, text: str, *, whole: bool) -> Preview:
     if not whole or len(text) > _FRAMED_BYTES:
         return Preview(path, as_text + small("; ".join(filter(None, ("a large page, shown as text", said)))))
     words_below = f"<details><summary>as text</summary>{as_text}</details>"
-    return Preview(path, framed_page(text, _HEIGHT) + words_below + (small(said) if said else ""))
+    height = min(max(30 * len(words.splitlines()) + 50, _LOWEST), _HIGHEST)
+    return Preview(path, framed_page(text, height) + words_below + (small(said) if said else ""))
 
 
 def page_text(text: str) -> str:
