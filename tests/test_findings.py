@@ -148,8 +148,8 @@ def test_the_frame_is_the_findings(known, found):
 def test_the_card_folds_what_is_past_its_limit(known):
     card = known[2].show_findings(limit=3)
     first, folded = card._repr_html_().split("<details>")
-    assert first.count("<li") == 3
-    assert folded.count("<li") == len(card.findings) - 3
+    assert first.count("<p><b") == 3
+    assert folded.count("<p><b") == len(card.findings) - 3
     assert "and 8 more: runs.findings()" in repr(card)
 
 

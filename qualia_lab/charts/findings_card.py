@@ -57,9 +57,7 @@ class FindingsCard:
         return f"What stands out among {runs}: {said}."
 
     def _list(self, findings: Sequence[Finding]) -> str:
-        return (
-            f'<ul style="list-style:none;padding-left:0">{"".join(map(self._item, findings))}</ul>' if findings else ""
-        )
+        return "".join(map(self._item, findings))
 
     def _item(self, finding: Finding) -> str:
         mark = (
@@ -67,8 +65,8 @@ class FindingsCard:
             f"{for_html(finding.rule.replace('_', ' '))}</b>"
         )
         return (
-            f'<li style="margin:0 0 8px"><div>{mark}: {for_html(one_line(finding.sentence, _WIDTH))}</div>'
-            f'<small style="opacity:.75">{self._where_html(finding)}</small></li>'
+            f"<p>{mark}: {for_html(one_line(finding.sentence, _WIDTH))}<br>"
+            f'<small style="opacity:.75">{self._where_html(finding)}</small></p>'
         )
 
     def _where(self, finding: Finding) -> str:

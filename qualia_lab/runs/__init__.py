@@ -65,9 +65,9 @@ class Runs(
     Differences,
     ArtifactComparisons,
     Galleries,
-    Relations,
     Curves,
     Findings,
+    Relations,
     Pictures,
 ):
     """Some runs and everything that was read about them.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.findings import find_findings
@@ -12,7 +14,7 @@ from qualia_lab.analysis.findings.failed_apart import values_of_failed
 from qualia_lab.analysis.findings.pairs import curves_of, parted_candidates
 from qualia_lab.analysis.findings.series import SeriesFacts, summarise
 from qualia_lab.analysis.findings.settings import chosen_thresholds
-from qualia_lab.runs.loaded import LoadedRuns
+from qualia_lab.runs.relations import Relations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _MS_PER_S = 1000
 
 
-class Findings(LoadedRuns):
+class Findings(Relations):
     """Histories are read once for all rules, batch by batch; the few runs in which curves part are read again."""
 
     def findings(self, **thresholds: Any) -> pd.DataFrame:
@@ -133,22 +135,22 @@ class Findings(LoadedRuns):
         batches = self._store.read_metric_history(self.tables.run_ids, wanted) if wanted else iter(())
         series: SeriesFacts = summarise(batches, self.tables.run_ids, known, directions, **settings)
         evidence = Evidence(
-            self.tables, self._labels, self.primary_metric, directions, series, int(time.time() * _MS_PER_S)
-        )
-        if "overfitting" not in chosen:
-            return evidence
-        candidates = parted_candidates(evidence, margin=chosen["overfitting"].margin)
-        if not candidates:
-            return evidence
-        run_ids = list(dict.fromkeys(run_id for run_id, *_ in candidates))
-        pair_keys = sorted({key for _, *both in candidates for key in both})
-        again = self._store.read_metric_history(run_ids, pair_keys)
-        return Evidence(
             self.tables,
             self._labels,
             self.primary_metric,
             directions,
             series,
-            evidence.now,
-            curves_of(again, candidates),
+            int(time.time() * _MS_PER_S),
+            importances=lambda: self._importances(None, None, "last"),  # kept for the section that shows them
         )
+        if "overfitting" not in chosen:
+            return evidence
+        margin = chosen["overfitting"].margin
+        candidates = parted_candidates(evidence, margin=margin)
+        if not candidates:
+            return evidence
+        run_ids = list(dict.fromkeys(run_id for run_id, *_ in candidates))
+        pair_keys = sorted({key for _, *both in candidates for key in both})
+        curves = curves_of(self._store.read_metric_history(run_ids, pair_keys), candidates)
+        everything = parted_candidates(evidence, margin=margin, most_points=sys.maxsize)
+        return replace(evidence, curves=curves, all_curves=len(candidates) == len(everything))

@@ -74,7 +74,7 @@ def _finding(evidence: Evidence, key: str, best: Group, real: list[Difference]) 
         (*best.run_ids, *(run_id for one in real for run_id in one.group.run_ids)),
         (key,),
         numbers=tuple(numbers),
-        section="groups",
+        section="baseline",
         code=f"runs.compare_to_baseline({code.metric(evidence, key)}, "
         f"baseline={code.run_id(evidence, best.run_ids[0])})",
     )

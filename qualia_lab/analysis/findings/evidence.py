@@ -13,10 +13,11 @@ from qualia_lab.analysis.direction import rank_metrics
 from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from qualia_lab.analysis.findings.pairs import Curves
     from qualia_lab.analysis.findings.series import SeriesFacts
+    from qualia_lab.analysis.importance import Importances
     from qualia_lab.tables import RunTables
 
 
@@ -66,6 +67,7 @@ class Evidence:
 
     labels: what each run is called.  greater_is_better: of every metric of the model, None where unknown.
     series: of those metrics, numbered as in `keys`.  curves: of runs in which training and held-out metrics part.
+    all_curves: whether of all such runs.  importances: gives those of the primary metric; None to compute them here.
     now: the moment of asking, in ms; only the rule of unfinished runs looks at it.
     """
 
@@ -76,6 +78,8 @@ class Evidence:
     series: SeriesFacts
     now: int
     curves: tuple[Curves, ...] = ()
+    all_curves: bool = True
+    importances: Callable[[], Importances] | None = None
     seeds: tuple[str, ...] | None = None
 
     @cached_property

@@ -33,13 +33,11 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     key = evidence.primary_metric
     if key is None:
         return []
-    found = param_importances(
-        evidence.tables.params,
-        finite_values(evidence.tables, key),
-        key,
-        greater_is_better=None,
-        seeds=evidence.seeds,
-    )
+    if evidence.importances is not None:
+        found = evidence.importances()
+    else:
+        values = finite_values(evidence.tables, key)
+        found = param_importances(evidence.tables.params, values, key, seeds=evidence.seeds)
     if (
         found.refusal
         or found.r2 is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
 
     Numbers = npt.NDArray[np.float64]
+
+Candidate = tuple[str, str, str]  # run id, metric of training, held-out metric
+
+MOST_POINTS = 5_000_000  # that are held at once, 16 bytes each
 
 _TRAINING = re.compile(r"(?i)(?<![a-z])(train|training)(?![a-z])")
 # In the order in which they are preferred.
@@ -65,26 +69,28 @@ def _stem(key: str) -> str:
     return re.sub(r"[^a-z0-9]+", " ", key.lower()).strip()
 
 
-def parted_candidates(evidence: Evidence, *, margin: float, most: int = 200) -> list[tuple[str, str, str]]:
+def parted_candidates(evidence: Evidence, *, margin: float, most_points: int = MOST_POINTS) -> list[Candidate]:
     """(run id, training, held-out) where the held-out metric ends worse than its best by a share of its gain.
 
-    The widest gaps first, at most so many: only their histories are worth a second look.
+    The widest gaps first, as many as have so many points together: only their histories are worth a second look.
     """
     found = []
     for training, held_out in metric_pairs(evidence.keys):
         better = evidence.greater_is_better[held_out]
         if better is None or better is not evidence.greater_is_better[training]:
             continue
-        has_training = {one.run_id for one in evidence.histories(training) if one.points > 1}
+        of_training = {one.run_id: one.points for one in evidence.histories(training) if one.points > 1}
         for one in evidence.histories(held_out):
             gap, gain = one.lost, one.gain
-            if one.run_id in has_training and one.best_step < one.last_step and gap > max(margin * gain, 3 * one.noise):
-                found.append((gap / gain if gain else np.inf, one.run_id, training, held_out))
+            if one.run_id in of_training and one.best_step < one.last_step and gap > max(margin * gain, 3 * one.noise):
+                points = one.points + of_training[one.run_id]
+                found.append((gap / gain if gain else np.inf, points, (one.run_id, training, held_out)))
     found.sort(key=lambda row: -row[0])
-    return [row[1:] for row in found[:most]]
+    totals = accumulate(points for _, points, _ in found)
+    return [candidate for (*_, candidate), total in zip(found, totals, strict=True) if total <= most_points]
 
 
-def curves_of(batches: Iterable[pa.RecordBatch], candidates: Sequence[tuple[str, str, str]]) -> tuple[Curves, ...]:
+def curves_of(batches: Iterable[pa.RecordBatch], candidates: Sequence[Candidate]) -> tuple[Curves, ...]:
     """The curves of these candidates, out of histories that hold them and may hold more."""
     import pyarrow.compute as pc
 
