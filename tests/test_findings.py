@@ -86,6 +86,16 @@ def test_every_number_can_be_recomputed_by_the_code_of_the_finding(known, found)
             assert any(math.isclose(abs(value), abs(one.value), rel_tol=1e-9) for value in numbers), (finding, one)
 
 
+def test_what_is_said_to_be_a_seed_is_one_in_the_finding_and_in_its_code(known):
+    runs = known[2]
+    by_default, chosen = the(runs.find({}), "matters"), the(runs.find({}, seeds=["seed", "optimizer"]), "matters")
+    assert "optimizer" in by_default.sentence
+    assert "optimizer" not in chosen.sentence
+    assert chosen.code == 'runs.importance("val_acc", seeds=SEEDS)'
+    table = eval(chosen.code, {"runs": runs, "SEEDS": ["seed", "optimizer"]})
+    assert "left out" in table.loc["optimizer", "note"]
+
+
 def test_every_number_of_a_sentence_is_one_of_the_finding(known, found):
     for finding in found:
         said = re.sub(r"\S+ ?= ?\S+|95 %|10 times", "", finding.sentence)

@@ -13,7 +13,7 @@ thresholds; `runs.findings()` gives the same as data."""
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("findings:heading", _HEADING), code("findings", "runs.show_findings()"))
+    return (markdown("findings:heading", _HEADING), code("findings", "runs.show_findings(seeds=SEEDS)"))
 
 
 def _why_not(brief: Brief) -> str | None:

@@ -62,7 +62,8 @@ def _of_groups(evidence: Evidence, key: str, groups: list[Group], *, better: boo
             Number("n", len(best.values)),
         ),
         section="groups",
-        code=f'runs.groups({code.metric(evidence, key)})[lambda rows: rows["n"] >= {number(fewest)}]',
+        code=f"runs.groups({code.metric(evidence, key)}{code.seeds(evidence)})"
+        f'[lambda rows: rows["n"] >= {number(fewest)}]',
     )
 
 

@@ -46,3 +46,8 @@ def history_summary(evidence: Evidence, key: str, wanted: Iterable[str]) -> str:
 
 def _named(key: str, frame: str, keys: list[str]) -> str:
     return f'"{key}"' if _PLAIN.fullmatch(key) else f"runs.{frame}.columns[{sorted(set(keys)).index(key)}]"
+
+
+def seeds(evidence: Evidence) -> str:
+    """The argument that says which params are seeds, as the sections of a notebook have it; "" for the default."""
+    return "" if evidence.seeds is None else ", seeds=SEEDS"

@@ -76,7 +76,7 @@ def _finding(evidence: Evidence, key: str, best: Group, real: list[Difference]) 
         numbers=tuple(numbers),
         section="baseline",
         code=f"runs.compare_to_baseline({code.metric(evidence, key)}, "
-        f"baseline={code.run_id(evidence, best.run_ids[0])})",
+        f"baseline={code.run_id(evidence, best.run_ids[0])}{code.seeds(evidence)})",
     )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
-from qualia_lab.analysis.groups import is_seed_like
 from qualia_lab.analysis.origins import origins
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             else:
                 same.append([run_id])
         twice += [equal for equal in same if len(equal) > 1]
-        if len(same) > 1 and any(map(is_seed_like, evidence.params[run_ids[0]])):
+        if len(same) > 1 and any(map(evidence.is_seed, evidence.params[run_ids[0]])):
             unsteady.append([equal[0] for equal in same])
     return [
         *([_finding(evidence, twice, equal=True)] if twice else []),
@@ -107,7 +106,7 @@ def _finding(evidence: Evidence, sets: Sequence[Sequence[str]], *, equal: bool) 
         clauses.append(f"{clause})")
     more = f"; and {len(sets) - NAMED:,} more sets" if len(sets) > NAMED else ""
     shown_runs = [run_id for run_ids in sets[:NAMED] for run_id in run_ids[:NAMED]]
-    seed = ", seed included," if any(map(is_seed_like, evidence.params[sets[0][0]])) else ""
+    seed = ", seed included," if any(map(evidence.is_seed, evidence.params[sets[0][0]])) else ""
     what = (
         f"are equal in every param{seed} and, to rounding, in every metric but times"
         if equal

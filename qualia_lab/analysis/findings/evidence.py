@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.direction import rank_metrics
+from qualia_lab.analysis.groups import is_seed_like
 from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
 
 if TYPE_CHECKING:
@@ -144,6 +145,10 @@ class Evidence:
     def name(self, run_id: str) -> str:
         """What the run is called."""
         return self.labels[run_id]
+
+    def is_seed(self, param: str) -> bool:
+        """Whether a param only repeats a configuration."""
+        return is_seed_like(param) if self.seeds is None else param in self.seeds
 
     def histories(self, key: str) -> list[History]:
         """The facts of one metric, in the order of the runs; the best value is the lowest where no way is known."""

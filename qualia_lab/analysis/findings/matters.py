@@ -72,7 +72,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 *(Number(row.param, forest) for forest, row in strong[:_NAMED]),
             ),
             section="importance",
-            code=f"runs.importance({code.metric(evidence, key)})",
+            code=f"runs.importance({code.metric(evidence, key)}{code.seeds(evidence)})",
         )
     ]
 
