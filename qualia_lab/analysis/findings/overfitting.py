@@ -59,6 +59,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return [_finding(evidence, turns) for turns in by_pair.values()]
 
 
+@np.errstate(all="ignore")  # a store may hold values of which no computer has the double
 def find_turn(curves: Curves, *, greater_is_better: bool, limits: Thresholds) -> Turn | None:
     """The turn of one run, or None where the two metrics do not part."""
     sign = -1.0 if greater_is_better else 1.0

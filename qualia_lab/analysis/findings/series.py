@@ -159,6 +159,7 @@ def _joined(pieces: list[tuple[npt.NDArray[Any], ...]]) -> _Points:
     return _Points(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
 
 
+@np.errstate(all="ignore")  # a store may hold values of which no computer has the double
 def _facts(histories: _Points, sign: Numbers, limits: _Limits) -> SeriesFacts:
     """The facts of whole histories, one after another.  sign: of every point, 1 where less is better, -1 where more."""
     run, key, steps, times, values = histories
@@ -197,8 +198,7 @@ def _facts(histories: _Points, sign: Numbers, limits: _Limits) -> SeriesFacts:
 
     reference = np.maximum(np.abs(first_value), np.abs(low))
     bound = np.where(reference > 0, first_value + (limits.growth - 1) * reference, np.inf)
-    with np.errstate(invalid="ignore"):
-        bad = ~finite | (values > bound[which])
+    bad = ~finite | (values > bound[which])
     good = np.maximum(last_of(~bad), begins - 1)  # the last good point, or the place before the history
     ends = begins + points - 1
 
@@ -252,17 +252,15 @@ def _differences(
     spikes = _Spikes(np.zeros(series, np.int64), np.full(series, -1, np.int64), np.full(series, np.nan))
     if len(values) < 2:
         return np.full(series, np.nan), spikes
-    with np.errstate(invalid="ignore", over="ignore"):
-        jumps = values[1:] - values[:-1]
+    jumps = values[1:] - values[:-1]
     inside = (which[1:] == which[:-1]) & np.isfinite(jumps)
     at, jumps, owner = np.flatnonzero(inside) + 1, jumps[inside], which[1:][inside]
     middle, counts = _medians(jumps, owner, series)
     spread, _ = _medians(np.abs(jumps - middle[owner]), owner, series)
     scale = MAD_TO_SD * np.where(counts >= 3, spread, np.nan)
     worse = jumps * sign[at]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        size = np.abs(jumps - middle[owner]) / scale[owner]
-        large = (worse > 0) & (size >= deviations) & np.isfinite(size) & (worse >= gain[owner] / 4)
+    size = np.abs(jumps - middle[owner]) / scale[owner]
+    large = (worse > 0) & (size >= deviations) & np.isfinite(size) & (worse >= gain[owner] / 4)
     for index in np.flatnonzero(large):
         one, point = owner[index], at[index]
         after = values[point + 1 : point + 1 + _RETURNS_WITHIN][which[point + 1 : point + 1 + _RETURNS_WITHIN] == one]
