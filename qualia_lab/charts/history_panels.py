@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.analysis.curves import Curves
     from qualia_lab.analysis.histories import Series
     from qualia_lab.charts.chart import Mark
 
@@ -72,15 +73,15 @@ def history_panels(
     asked = list(labels) if drawn is None else list(drawn)
     curves = align(history, asked, key, by)
     found = as_drawn(curves)
-    smoothed = {one.run_id: one for one in as_drawn(curves, most_points=_LINE_POINTS, smoothed=smooth).series}
-    lines = {one.run_id: one for one in as_drawn(curves, most_points=_LINE_POINTS).series}
+    recorded = {one.run_id: one for one in found.series}
     names, order = told_apart(labels), list(labels)
     per_run = groups is None
     wanted = [RunGroup(names[run_id], (run_id,)) for run_id in asked] if groups is None else list(groups)
     present = _ranked(
-        [one for one in wanted if any(run_id in lines for run_id in one.run_ids)], lines, greater_is_better
+        [one for one in wanted if any(run_id in recorded for run_id in one.run_ids)], recorded, greater_is_better
     )
     shown = present[:limit]
+    lines, smoothed = _lines(curves, {run_id for group in shown for run_id in group.run_ids}, smooth)
 
     columns = max(1, min(columns or (PANEL_COLUMNS if per_run else GROUP_COLUMNS), len(shown)))
     x_axis = small_axis(history_axis(found), max(2, 12 // columns))
@@ -90,9 +91,9 @@ def history_panels(
     grey = grey_line(behind, points=_GREY_POINTS) if len(found.series) > 1 else None
     panels, fullest = [], 0
     for place, group in enumerate(shown):
-        recorded = [lines[run_id] for run_id in group.run_ids if run_id in lines]
-        there = [recorded[index] for index in _even(len(recorded), _PANEL_RUNS)]
-        fullest = max(fullest, len(recorded))
+        members = [lines[run_id] for run_id in group.run_ids if run_id in lines]
+        there = [members[index] for index in _even(len(members), _PANEL_RUNS)]
+        fullest = max(fullest, len(members))
         styles = run_styles([one.run_id for one in there], order)
         marks: list[Mark] = [grey] if grey else []
         for one in there:
@@ -102,11 +103,11 @@ def history_panels(
                 styles[one.run_id],
                 y_axis,
                 greater_is_better,
-                smoothed=smoothed.get(one.run_id) if smooth else None,
+                smoothed=smoothed.get(one.run_id),
                 in_legend=False,
             )
         lowest = place + columns >= len(shown)
-        title = _title(group.title, recorded, _TITLE // columns)
+        title = _title(group.title, members, _TITLE // columns)
         panels.append(Panel(x_axis if lowest else replace(x_axis, label=""), y_axis, tuple(marks), title))
     rows = math.ceil(len(shown) / columns)
     what = "run" if per_run else "configuration"
@@ -130,6 +131,14 @@ def history_panels(
         height=130 + ROW_HEIGHT * max(rows, 2),
         columns=columns,
     )
+
+
+def _lines(curves: Curves, run_ids: set[str], smooth: float) -> tuple[dict[str, Series], dict[str, Series]]:
+    """These runs as they are drawn in their panels, by run id; and smoothed, where that is asked for."""
+    shown = replace(curves, curves=tuple(one for one in curves.curves if one.run_id in run_ids))
+    raw = as_drawn(shown, most_points=_LINE_POINTS)
+    smoothed = as_drawn(shown, most_points=_LINE_POINTS, smoothed=smooth).series if smooth else ()
+    return {one.run_id: one for one in raw.series}, {one.run_id: one for one in smoothed}
 
 
 def _ranked(groups: list[RunGroup], lines: Mapping[str, Series], greater_is_better: bool | None) -> list[RunGroup]:

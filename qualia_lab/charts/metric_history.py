@@ -99,14 +99,15 @@ def history_axis(found: History | SeedBands, x: Numbers | None = None) -> Axis:
 def usual_axis(label: str, curves: Sequence[Numbers], *, log: bool | None) -> tuple[Axis, str]:
     """The y axis of curves, and what to say of values that it leaves out: those far from what most curves show.
 
-    A logarithmic axis that was asked for leaves nothing out.
+    A logarithmic axis that was asked for leaves nothing out. None is chosen for a few values near zero alone: two
+    decades have to lie above the lowest fiftieth of the values.
     """
     fences = None if log else usual_range(curves)
     if fences is None:
-        return fitting_axis(label, joined(curves), log=log), ""
+        return fitting_axis(label, joined(curves), log=_log(joined(curves), log)), ""
     low, high = fences
-    inside = [y[(y >= low) & (y <= high)] for y in curves]
-    axis = fitting_axis(label, joined(inside), log=log)
+    inside = joined([y[(y >= low) & (y <= high)] for y in curves])
+    axis = fitting_axis(label, inside, log=_log(inside, log))
     runs = sum(bool(np.any((y < low) | (y > high))) for y in curves)
     values = joined(curves)
     ends = [
@@ -116,6 +117,15 @@ def usual_axis(label: str, curves: Sequence[Numbers], *, log: bool | None) -> tu
     ]
     lines = count_text(runs, "line leaves", "lines leave")
     return axis, f"{lines} the axes, reaching {' and '.join(ends)}; with log=True all is seen."
+
+
+def _log(values: Numbers, log: bool | None) -> bool | None:
+    """What was asked for; else False where the data ask for no logarithmic axis, None where they may."""
+    finite = values[np.isfinite(values)]
+    if log is not None or not len(finite):
+        return log
+    low = np.percentile(finite, 2, method="lower")
+    return None if low > 0 and finite.max() / 100 >= low else False
 
 
 def over_text(found: History | SeedBands) -> str:

@@ -81,7 +81,7 @@ def system_metrics_chart(
         sentence=f"System metrics of {count_text(len(recorded), 'run')}: {count_text(len(shown), 'metric')}, "
         f"{count_text(points, 'recorded value')}.",
         note=" ".join(_notes(len(shown), len(keys), (len(recorded), len(order), len(named)), odd)),
-        height=130 + (ROW_HEIGHT + 30) * max(rows, 1),
+        height=130 + max((ROW_HEIGHT + 30) * max(rows, 1), 22 * (len(named) + 1)),
         columns=columns,
         shared_y=False,
     )

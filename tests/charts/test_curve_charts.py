@@ -115,6 +115,16 @@ def test_one_run_that_diverges_does_not_flatten_the_others():
     assert metric_history(history(points), labels(10), "val_loss", log_y=True).panels[0].y.limits[1] > 4e7
 
 
+def test_a_few_values_near_zero_ask_for_no_logarithmic_axis():
+    many = [0.5 + 0.4 * math.sin(step) for step in range(100)]
+    assert not metric_history(history({"r000": [*many, 1e-6]}), labels(1), "val_acc").panels[0].y.log
+    assert (
+        metric_history(history({"r000": [1000.0] + [1.0 + index / 100 for index in range(99)]}), labels(1), "val_loss")
+        .panels[0]
+        .y.log
+    )
+
+
 @pytest.mark.parametrize("configured", [1, 12, 60])
 def test_bands_for_any_number_of_configurations(configured):
     tables, table = seeded(configured, 3, lambda lr, seed: [1.0 + lr + seed / 10] * 20)
