@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.seed_bands import FEWEST_FOR_INTERVAL
-from qualia_lab.analysis.telling_params import short_labels
 from qualia_lab.charts.axes import count_text, direction, number_text
 from qualia_lab.charts.chart import Band, Chart, Line, Panel, Points, Texts
 from qualia_lab.charts.colours import REST, run_styles
@@ -47,7 +47,7 @@ def seed_bands_chart(
     styles = run_styles(first_runs, order)
     heights = [joined((one.middle, one.low, one.high)) for one in named] + [one.middle for one in others]
     y_axis, beyond = usual_axis(found.key, heights, log=log_y)
-    names = short_labels(configurations)
+    names = list(short_labels(configurations).values())
     x_axis = history_axis(found, joined([one.x for one in ranked]))
     marks: list[Mark] = []
     if others:

@@ -194,11 +194,11 @@ class Curves(LoadedRuns):
 
     def _panel_groups(self) -> list[RunGroup] | None:
         """The configurations as panels, where two thirds as many hold all runs; else None, a panel per run."""
-        from qualia_lab.analysis.telling_params import short_labels
+        from qualia_lab.analysis.groups import short_labels
         from qualia_lab.charts.history_panels import RunGroup
 
         configured = self._configurations(None)
         if len(configured) < 2 or len(configured) * 3 > len(self) * 2:
             return None
         names = short_labels(configured)
-        return [RunGroup(name, one.run_ids) for name, one in zip(names, configured, strict=True)]
+        return [RunGroup(names[one.run_ids[0]], one.run_ids) for one in configured]
