@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 
 import pandas as pd
@@ -105,6 +106,18 @@ def test_a_card_shows_the_run_and_its_files_and_makes_nothing_of_their_text(samp
     assert name in repr(card)
     assert repr(runs.show(name)) == repr(card)
     assert "is not among the loaded runs" in repr(runs.show("nobody"))
+
+
+def test_a_folded_card_is_a_line_that_says_how_the_run_ended_and_holds_all_of_it(sample):
+    runs, _ = sample
+    name = "naïve 'run' \"Ωμέγα\" 🐙 100%"
+    opened, folded = runs.show(name)._repr_html_(), runs.show(name, folded=True)._repr_html_()
+    assert opened.startswith("<details open><summary>")
+    assert folded == opened.replace("<details open>", "<details>", 1)
+    assert folded.endswith("</details>")
+    (said,) = re.findall(r"^<details><summary>(.*?)</summary>", folded)
+    assert "✓ finished" in said
+    assert runs.show(name).summary() in repr(runs.show(name))
 
 
 def test_artifacts_are_listed_with_their_sizes(sample):

@@ -88,6 +88,7 @@ def test_past_the_limit_the_first_runs_are_shown_and_any_other_by_its_id():
     plan = planned(some_runs(RUNS_SHOWN + 3))
     shown = [cell for cell in plan.cells if cell.key.startswith("run:")]
     assert len(shown) == RUNS_SHOWN
+    assert ["folded=True" in cell.source for cell in shown] == [False] * 3 + [True] * (RUNS_SHOWN - 3)
     heading = next(cell.source for cell in plan.cells if cell.key == "each_run:heading")
     assert f"Showing {RUNS_SHOWN} of {RUNS_SHOWN + 3} runs" in heading
 
