@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -44,7 +44,7 @@ class Selection:
     engine: what aggregates them where they are, None when they are read.
     greater_is_better is None where no direction is known.  seeds: the params that only repeat a configuration, None for
     those that look like it.  baseline: the id or name of a run of it, or params that it alone has.  notes: sentences
-    that say where these are from.
+    that say where these are from.  findings: thresholds of rules that the project has settled.
     """
 
     tracking_uri: str
@@ -60,6 +60,7 @@ class Selection:
     seeds: tuple[str, ...] | None = None
     baseline: str | Mapping[str, str] | None = None
     notes: tuple[str, ...] = ()
+    findings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def match_experiments(asked: Sequence[str], known: pa.Table) -> list[dict[str, Any]]:

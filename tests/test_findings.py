@@ -191,6 +191,18 @@ def test_the_command_says_the_same_and_fails_on_what_it_is_told(known, found, tm
     assert done.returncode == 0
 
 
+def test_the_thresholds_of_a_project_stand_in_its_new_notebooks(known, tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text("[tool.qualia.findings]\nplateau = false\nspikes.deviations = 20\n")
+    monkeypatch.chdir(tmp_path)
+    generator = NotebookGenerator(known[0])
+    cells = {cell.key: cell.source for cell in generator.plan(generator.select(experiments=["truth"])).cells}
+    assert "FINDINGS = {'plateau': False, 'spikes': {'deviations': 20}}" in cells["parameters"]
+    assert cells["findings"] == "runs.show_findings(seeds=SEEDS, **FINDINGS)"
+    (tmp_path / "pyproject.toml").write_text("[tool.qualia.findings]\nplateaus = false\n")
+    with pytest.raises(QualiaLabError, match="no rule called plateaus"):
+        generator.plan(generator.select(experiments=["truth"]))
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [

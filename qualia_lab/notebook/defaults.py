@@ -39,6 +39,11 @@ def fill_selection(
     tables: None where the runs are aggregated and not read: then no configuration is the baseline.
     """
     selection = _fill_metric(selection, inventory, experiment_tags, settings)
+    if settings.findings:
+        from qualia_lab.analysis.findings.settings import chosen_thresholds
+
+        chosen_thresholds(settings.findings)
+        selection = replace(selection, findings=settings.findings)
     keys = [param.key for param in inventory.params]
     notes = list(selection.notes)
     if selection.seeds is not None:

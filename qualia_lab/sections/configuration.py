@@ -36,6 +36,7 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
 def parameters(brief: Brief) -> dict[str, Literal]:
     """The assignments of the `parameters` cell."""
     selection, baseline = brief.selection, brief.selection.baseline
+    findings = sorted(selection.findings.items())  # thresholds that the project has settled
     chosen: dict[str, Literal] = {
         "experiments": list(selection.experiments),
         "filter": selection.filter,
@@ -54,6 +55,11 @@ def parameters(brief: Brief) -> dict[str, Literal]:
         "METRICS": list(brief.drawn_metrics),
         "CURVES": list(brief.drawn_curves),
         "PARAMS": list(brief.drawn_params),
+        **(
+            {"FINDINGS": {rule: one if isinstance(one, bool) else dict(one) for rule, one in findings}}
+            if findings
+            else {}
+        ),
     }
 
 

@@ -12,8 +12,9 @@ recompute its numbers. `runs.show_findings(spikes={"deviations": 20}, plateau=Fa
 thresholds; `runs.findings()` gives the same as data."""
 
 
-def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("findings:heading", _HEADING), code("findings", "runs.show_findings(seeds=SEEDS)"))
+def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
+    settled = ", **FINDINGS" if brief.selection.findings else ""
+    return (markdown("findings:heading", _HEADING), code("findings", f"runs.show_findings(seeds=SEEDS{settled})"))
 
 
 def _why_not(brief: Brief) -> str | None:

@@ -62,8 +62,8 @@ def _finding(evidence: Evidence, key: str, best: Group, real: list[Difference]) 
     for one in real:
         found = one.comparison
         values = [value for value in (found.difference, found.low, found.high) if value is not None]
-        interval = f" (95 % {number(values[1])} to {number(values[2])})" if len(values) == 3 else ""
-        clauses.append(f"{_label(one.group, best)} {number(values[0])}{interval}, n = {len(one.group.values):,}")
+        interval = f", 95 % {number(values[1])} to {number(values[2])}" if len(values) == 3 else ""
+        clauses.append(f"{_label(one.group, best)} ({number(values[0])}{interval}, n = {len(one.group.values):,})")
         if len(clauses) <= NAMED:
             numbers += [Number("difference", value) for value in values] + [Number("n", len(one.group.values))]
     return Finding(
