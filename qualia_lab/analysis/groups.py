@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.intervals import Interval, interquartile_mean, mean_interval
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
+from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import pyarrow as pa
 
@@ -113,27 +115,27 @@ def configurations(tables: RunTables, seeds: Sequence[str] | None = None) -> lis
     knows. Values that are the same number (`0.1`, `1e-1`) are alike.
     """
     repeating = set(seeds or ())
-    settings: dict[str, dict[str, str]] = {run_id: {} for run_id in tables.run_ids}
+    settings: dict[str, list[Param]] = {run_id: [] for run_id in tables.run_ids}
     repeats: dict[str, list[Param]] = {run_id: [] for run_id in tables.run_ids}
-    columns = (tables.params.column(name).to_pylist() for name in ("run_id", "key", "value"))
-    for run_id, key, value in zip(*columns, strict=True):
-        if _seed_like(key) if seeds is None else key in repeating:
-            repeats[run_id].append((key, value))
-        else:
-            settings[run_id][key] = value
+    for key, rows in by_key(tables.params):
+        repeats_only = _seed_like(key) if seeds is None else key in repeating
+        into = repeats if repeats_only else settings
+        once: dict[str, Param] = {}  # equal pairs are one object, or a hundred thousand runs would not fit
+        for run_id, value in zip(*(rows.column(name).to_pylist() for name in ("run_id", "value")), strict=True):
+            into[run_id].append(once.setdefault(value, (key, value)))
     members: dict[tuple[tuple[str, Decimal | str], ...], list[str]] = {}
     for run_id in tables.run_ids:
-        alike = tuple(sorted((key, comparable(value)) for key, value in settings[run_id].items()))
-        members.setdefault(alike, []).append(run_id)
-    differing = _differing([dict(alike) for alike in members])
+        members.setdefault(tuple(map(_comparable_pair, settings[run_id])), []).append(run_id)
+    differing = _differing(members)
     return [
         Configuration(
-            params=tuple((key, settings[run_ids[0]].get(key)) for key in differing),
-            settings=tuple(sorted(settings[run_ids[0]].items())),
+            params=tuple((key, of_first.get(key)) for key in differing),
+            settings=tuple(settings[run_ids[0]]),
             run_ids=tuple(run_ids),
-            repeats=tuple(tuple(sorted(repeats[run_id])) for run_id in run_ids),
+            repeats=tuple(tuple(repeats[run_id]) for run_id in run_ids),
         )
         for run_ids in members.values()
+        for of_first in [dict(settings[run_ids[0]])]
     ]
 
 
@@ -223,10 +225,20 @@ def _folds(configuration: Configuration, scored: set[str]) -> list[tuple[Param, 
     ]
 
 
-def _differing(alike: list[dict[str, Decimal | str]]) -> list[str]:
-    """The params that are not alike in all configurations, sorted."""
-    keys = sorted({key for configuration in alike for key in configuration})
-    return [key for key in keys if len({configuration.get(key) for configuration in alike}) > 1]
+def _differing(alike: Collection[tuple[tuple[str, Decimal | str], ...]]) -> list[str]:
+    """The params that are not alike in all configurations, sorted; a missing one is a difference."""
+    values: dict[str, set[Decimal | str]] = {}
+    counts: Counter[str] = Counter()
+    for configuration in alike:
+        for key, value in configuration:
+            values.setdefault(key, set()).add(value)
+            counts[key] += 1
+    return [key for key in sorted(values) if len(values[key]) > 1 or counts[key] < len(alike)]
+
+
+@lru_cache(maxsize=65_536)
+def _comparable_pair(param: Param) -> tuple[str, Decimal | str]:
+    return param[0], comparable(param[1])
 
 
 @lru_cache(maxsize=4096)

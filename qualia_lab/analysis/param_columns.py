@@ -10,6 +10,7 @@ import numpy as np
 
 from qualia_lab.analysis.groups import is_seed_like
 from qualia_lab.inventory import is_number
+from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -73,21 +74,21 @@ def varying_columns(
     seeds: the params that only repeat a configuration; by default those that `is_seed_like` knows. Params that are the
     same everywhere are in neither. A text that is another one in every run tells nothing of any other run: left out.
     """
-    by_key: dict[str, dict[str, str]] = {}
     wanted = set(run_ids)
-    for run_id, key, value in zip(*(params.column(c).to_pylist() for c in ("run_id", "key", "value")), strict=True):
-        if run_id in wanted and value is not None:
-            by_key.setdefault(key, {})[run_id] = value
     columns: list[ParamColumn] = []
     left_out: dict[str, str] = {}
     first_with: dict[tuple[int, ...], list[str]] = {}
-    for key in sorted(by_key):
-        column = _column(key, by_key[key], run_ids)
+    for key, rows in by_key(params):
+        of_runs = zip(rows.column("run_id").to_pylist(), rows.column("value").to_pylist(), strict=True)
+        values = {run_id: value for run_id, value in of_runs if value is not None and run_id in wanted}
+        if not values:
+            continue
+        column = _column(key, values, run_ids)
         if len(set(column.parts)) < 2:
             continue
         if is_seed_like(key) if seeds is None else key in seeds:
             left_out[key] = "seed-like: left out"
-        elif len(column.choices) > 2 and len(column.choices) == len(by_key[key]):
+        elif len(column.choices) > 2 and len(column.choices) == len(values):
             left_out[key] = "another text in every run: left out"
         else:
             alike = first_with.setdefault(column.parts, [])

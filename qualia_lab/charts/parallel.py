@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_AXES = 7  # of params; the metric is one more
 MOST_NAMED = 12  # runs with a colour of their own
+MOST_DRAWN = 1000  # of the others
 _ENDS = 10  # of more runs, as many of the best and of the worst are coloured
 _MOST_TEXTS = 8  # different values that stand at an axis by name
 _MISSING = -0.2
@@ -103,11 +104,16 @@ def _lines(
         return found
     ends = min(_ENDS, len(run_ids) // 4)
     best, rest, worst = ranked[:ends], ranked[ends:-ends], ranked[-ends:]
+    between = len(rest)
+    if between > MOST_DRAWN:  # ranked, so an even choice is one of all values
+        rest = [rest[round(at)] for at in np.linspace(0, between - 1, MOST_DRAWN)]
     words = ("highest", "lowest") if greater_is_better is None else ("best", "worst")
     for chosen, colour, word, width in (
         (rest, REST, "between", 0.8), (worst, _WORST, words[1], 1.5), (best, DATA, words[0], 1.8),
     ):  # fmt: skip
         label = f"{len(chosen)} {word}"
+        if word == "between" and between > len(chosen):
+            label = f"{len(chosen):,} of {between:,} between"
         found += [_line(places[chosen], colour, label, width=width), _dots(places, chosen, texts, colour)]
     return found
 

@@ -41,7 +41,8 @@ def draw_png(chart: Chart) -> bytes:
     from matplotlib.figure import Figure
 
     frame = take_frame(chart)
-    with style.context("default"), warnings.catch_warnings():
+    # A line of very many points is drawn piece by piece, or the drawing gives up.
+    with style.context(["default", {"agg.path.chunksize": 20_000}]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         figure = Figure(figsize=(frame.width / _DPI, frame.height / _DPI), dpi=_DPI, facecolor="white")
         canvas = FigureCanvasAgg(figure)

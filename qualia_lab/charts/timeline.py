@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from qualia_lab.charts.chart import Mark
 
 MOST_ROWS = 40
+MOST_DRAWN = 1000  # bars of one status
 _ROW_HEIGHT = 20
 _LANE_HEIGHT = 14
 
@@ -41,7 +43,7 @@ def timeline_chart(spans: Sequence[Span], labels: Mapping[str, str]) -> Chart:
     rows = lanes(spans, last) if packed else list(range(len(spans)))
     marks: list[Mark] = []
     for status in dict.fromkeys(span.status for span in spans):
-        chosen = [place for place, span in enumerate(spans) if span.status == status]
+        chosen = _spread([place for place, span in enumerate(spans) if span.status == status], MOST_DRAWN)
         start = np.array([(spans[place].start - first) / size for place in chosen])
         ends = [spans[place].end for place in chosen]
         end = np.array([reach * 1.03 if ms is None else (ms - first) / size for ms in ends])
@@ -65,6 +67,13 @@ def timeline_chart(spans: Sequence[Span], labels: Mapping[str, str]) -> Chart:
         note=_note(spans, len(labels)),
         height=height,
     )
+
+
+def _spread(places: Sequence[int], most: int) -> Sequence[int]:
+    """All, or of very many an even choice, first and last among them."""
+    if len(places) <= most:
+        return places
+    return [places[round(at)] for at in np.linspace(0, len(places) - 1, most)]
 
 
 def _indented(span: Span, names: Mapping[str, str]) -> str:
@@ -104,6 +113,10 @@ def _note(spans: Sequence[Span], total: int) -> str:
         parts.append(f"{count_text(open_ended, 'run')} without an end: drawn to the edge.")
     if len(spans) > MOST_ROWS:
         parts.append("Packed into lanes: a lane is free again when its run has ended.")
+    counts = Counter(span.status for span in spans)
+    drawn = sum(min(count, MOST_DRAWN) for count in counts.values())
+    if drawn < len(spans):
+        parts.append(f"Drawn: {drawn:,} of {len(spans):,} runs, an even choice of each status.")
     if total > len(spans):
         parts.append(f"Not shown: {count_text(total - len(spans), 'run')} without a start.")
     return " ".join(parts)
