@@ -170,7 +170,9 @@ def test_the_command_says_the_same_and_fails_on_what_it_is_told(known, found, tm
     assert [row["sentence"] for row in json.loads(done.stdout)] == [one.sentence for one in found]
     assert json.loads(done.stdout)[0]["run_ids"] == list(found[0].run_ids)
 
-    (tmp_path / "pyproject.toml").write_text("[tool.qualia.findings]\ndiverged = false\nmatters.r2 = 0.999\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.qualia]\nmetric = "val_loss:min"\n[tool.qualia.findings]\ndiverged = false\nmatters.r2 = 0.999\n'
+    )
     args = (
         "findings",
         "--tracking-uri",
@@ -185,9 +187,9 @@ def test_the_command_says_the_same_and_fails_on_what_it_is_told(known, found, tm
     done = run(QUALIA, *args, cwd=tmp_path)
     assert done.returncode == ForbiddenFinding.exit_code
     assert "1 finding that --fail-on forbids: overfitting." in done.stderr
-    assert "showing 8 of 8 findings" in done.stderr
+    assert "best mean val_loss" in done.stdout
     assert "diverged" not in done.stdout
-    done = run(QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--fail-on", "plateau", cwd=tmp_path)
+    done = run(QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--fail-on", "spikes", cwd=tmp_path)
     assert done.returncode == 0
 
 

@@ -70,10 +70,12 @@ def command(
     from qualia_lab.analysis.findings import RULES
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
     from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.notebook.defaults import cut_metric
     from qualia_lab.runs import Runs
     from qualia_lab.settings import read_settings
 
-    thresholds = _merged(dict(read_settings().findings), parse_settings(settings))
+    project = read_settings()
+    thresholds = _merged(dict(project.findings), parse_settings(settings))
     chosen_thresholds(thresholds)  # before anything is read
     known = [*(rule.name for rule in RULES), "problem", "warning", "note"]
     for name in fail_on:
@@ -89,7 +91,10 @@ def command(
         status=statuses,
     )
     tables = generator.store.read(selection.run_ids)
-    found = Runs(generator.store, tables).find(thresholds)
+    metric, better = cut_metric(project.metric or "")
+    known_metric = metric in tables.metrics.column("key").to_pylist()
+    runs = Runs(generator.store, tables, *((metric, better) if known_metric else ()))
+    found = runs.find(thresholds, project.seeds)
     if data_format:
         _show_data(found, data_format)
     else:
