@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.direction import direction_of
+from qualia_lab.analysis.endings import FAILED, endings
 from qualia_lab.errors import (
     EmptyStore,
     FilterError,
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.tables import RunTables
+
+
+# Of so many failed runs the files go along however far down they stand: their logs say why.
+_LOGS_KEPT = 10
 
 
 class NotebookGenerator:
@@ -224,13 +229,18 @@ class NotebookGenerator:
             execute_notebook(path, timeout=timeout, on_cell=on_cell)  # the snapshot is there already
             return path
         selection = plan.selection if plan is not None else Selection(self.tracking_uri, _run_ids_of(path))
+        failed = [
+            run_id for one in endings(self._tables(selection.run_ids)) if one.status in FAILED for run_id in one.run_ids
+        ]
         with tempfile.TemporaryDirectory(prefix="qualia-") as folder:
             write_snapshot(
                 Path(folder),
                 self.store,
                 self._tables(selection.run_ids),
                 source_uri=selection.tracking_uri,
-                artifacts_of=dict.fromkeys((*selection.run_ids[:RUNS_SHOWN], *selection.run_ids[-1:])),
+                artifacts_of=dict.fromkeys(
+                    (*selection.run_ids[:RUNS_SHOWN], *failed[:_LOGS_KEPT], *selection.run_ids[-1:])
+                ),
             )
             execute_notebook(path, timeout=timeout, snapshot=Path(folder), on_cell=on_cell)
         return path

@@ -266,11 +266,24 @@ def test_every_flag_stands_in_the_guide(name):
     assert [flag for flag in flags if f"`{flag}" not in guide] == []
 
 
+# In the order of the guide.
+TEMPLATES = ("observe", "select", "debug", "report", "aggregate")
+
+
+def test_every_template_is_named_by_the_help_and_by_the_guide():
+    [option] = [param for param in commands()["qualia new"].params if "--template" in param.opts]
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    built_in = {path.stem for path in (CHECKOUT / "qualia_lab" / "templates").glob("*.py")}
+    assert set(TEMPLATES) == built_in
+    assert [name for name in rows if name in built_in] == list(TEMPLATES)
+    assert all(name in option.help for name in built_in)
+
+
 def test_every_section_is_described_in_the_guide_in_the_order_of_the_notebook():
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
     # Rules of findings stand in a table of the same shape, and one has the name of a section.
     described = [(name, title) for name, title in rows if name in SECTIONS and title == SECTIONS[name].title]
-    cells = [cell for template in ("observe", "aggregate") for cell in read_template(template).cells]
+    cells = [cell for template in TEMPLATES for cell in read_template(template).cells]
     named = dict.fromkeys(cell.section for cell in cells if cell.section)
     assert described == [(name, SECTIONS[name].title) for name in named]
 

@@ -49,7 +49,8 @@ MANY = 200
               help="The notebook. Default: notebooks/EXPERIMENT_DATE.ipynb")  # fmt: skip
 @click.option("--title", help="The notebook's title.")
 @click.option("--template", metavar="NAME|FILE",
-              help="What the notebook says. Default: observe, or aggregate with --engine.")  # fmt: skip
+              help="What the notebook says: observe, select, debug, report, aggregate, or a file of yours. Default: "
+                   "observe, or aggregate with --engine.")  # fmt: skip
 @click.option("--engine", metavar="ENGINE",
               help="Aggregate the runs of a snapshot, and read none: duckdb, spark, spark://…, sc://…")  # fmt: skip
 @click.option("--execute", is_flag=True, help="Run the notebook's cells.")

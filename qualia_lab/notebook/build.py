@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from qualia_lab.notebook.plan import NotebookPlan
     from qualia_lab.sections.section import PlannedCell
 
+# Tags of Jupyter Book: a cell's source, or the whole cell, is folded away. JupyterLab folds what `source_hidden` says.
+HIDDEN = frozenset({"hide-input", "hide-cell"})
+
 # The one namespace of ours, in the metadata of a cell and of the notebook.
 NAMESPACE = "qualia_lab"
 
@@ -61,6 +64,8 @@ def _cell(planned: PlannedCell, ids: set[str]) -> dict[str, Any]:
     }
     if planned.tags:
         cell["metadata"]["tags"] = list(planned.tags)
+    if planned.kind == "code" and not HIDDEN.isdisjoint(planned.tags):
+        cell["metadata"]["jupyter"] = {"source_hidden": True}
     if planned.kind == "code":
         cell |= {"execution_count": None, "outputs": []}
     return cell

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import TemplateError
@@ -57,7 +57,7 @@ def plan_notebook(
         named.add(cell.section)
         reason = section.why_not(brief)
         if reason is None:
-            cells += section.cells(brief)
+            cells += [replace(made, tags=(*made.tags, *cell.tags)) for made in section.cells(brief)]
         else:
             left_out.append((section.title, reason))
     cells.append(_not_shown(brief, left_out))

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.notebook.execute import SNAPSHOT_VARIABLE
 from qualia_lab.runs.artifact_comparisons import ArtifactComparisons
+from qualia_lab.runs.candidates import Candidates
 from qualia_lab.runs.comparisons import Comparisons
 from qualia_lab.runs.curves import Curves
 from qualia_lab.runs.differences import Differences
-from qualia_lab.runs.findings import Findings
+from qualia_lab.runs.failures import Failures
 from qualia_lab.runs.frames import Frames
 from qualia_lab.runs.galleries import Galleries
 from qualia_lab.runs.pictures import Pictures
+from qualia_lab.runs.provenance import Provenance
 from qualia_lab.runs.relations import Relations
-from qualia_lab.runs.statistics import Statistics
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.uri import with_credentials
 
@@ -60,14 +61,15 @@ def _open(tracking_uri: str) -> TrackingStore:
 
 class Runs(
     Frames,
-    Statistics,
+    Candidates,
     Comparisons,
     Differences,
     ArtifactComparisons,
     Galleries,
     Curves,
-    Findings,
+    Failures,
     Relations,
+    Provenance,
     Pictures,
 ):
     """Some runs and everything that was read about them.

@@ -52,7 +52,7 @@ class Statistics(LoadedRuns):
         import pandas as pd
 
         metric = metric or self._primary()
-        mean = _mean_of(metric, statistic)
+        mean = mean_of(metric, statistic)
         rows = [
             _row(
                 group,
@@ -112,7 +112,7 @@ class Statistics(LoadedRuns):
         groups = self._groups(metric, seeds, statistic)
         table = compare_to_baseline(groups, *choose_baseline(groups, self._started(), self._baseline(baseline)))
         labels = short_labels([group.configuration for group in groups])
-        mean = _mean_of(metric, statistic)
+        mean = mean_of(metric, statistic)
         first = {"n": len(table.baseline.values), mean: table.baseline.mean, "verdict": "baseline"}
         ordered = _best_first(table.differences)
         rows = [
@@ -181,7 +181,7 @@ class Statistics(LoadedRuns):
         return {name: None if run_id is None else self._labels[run_id] for name, run_id in runs.items()}
 
 
-def _mean_of(metric: str, statistic: str) -> str:
+def mean_of(metric: str, statistic: str) -> str:
     """The name of the column of means; the last value is what every table here means without a word."""
     return f"mean {metric}" if statistic == "last" else f"mean {said(statistic, metric)}"
 

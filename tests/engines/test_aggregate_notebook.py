@@ -11,7 +11,7 @@ from qualia_lab import NotebookGenerator, load_aggregates
 from qualia_lab.errors import EngineError, FilterError, TemplateError
 from qualia_lab.notebook.build import build_notebook
 from qualia_lab.notebook.parameters import read_parameters
-from qualia_lab.notebook.template import read_template
+from qualia_lab.notebook.template import read_template, template_names
 from qualia_lab.sections import SECTIONS
 from tests.cli.command import QUALIA, run
 
@@ -119,7 +119,7 @@ def test_a_template_for_the_other_kind_is_refused(odd_snapshot):
 
 
 def test_every_section_is_in_one_of_the_templates():
-    named = {cell.section for name in ("observe", "aggregate") for cell in read_template(name).cells if cell.section}
+    named = {cell.section for name in template_names() for cell in read_template(name).cells if cell.section}
     assert named == set(SECTIONS)
 
 

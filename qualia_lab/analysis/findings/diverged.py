@@ -37,7 +37,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     for key in evidence.keys:
         if evidence.greater_is_better[key] is False and is_loss(key):
             for one in evidence.histories(key):
-                if _diverged(one, thresholds):
+                if is_diverged(one, thresholds):
                     first[one.run_id] = min(first.get(one.run_id, (one.bad_step, key, one)), (one.bad_step, key, one))
     by_key: dict[str, list[History]] = defaultdict(list)
     for run_id in evidence.run_ids:
@@ -51,7 +51,8 @@ def is_loss(key: str) -> bool:
     return any(_LOSS.fullmatch(word) for word in _WORD.split(key))
 
 
-def _diverged(one: History, thresholds: Thresholds) -> bool:
+def is_diverged(one: History, thresholds: Thresholds) -> bool:
+    """Whether a history of a loss ends bad; one high point at the very end does not count."""
     if one.points < thresholds.fewest_points or not one.bad_points:
         return False
     return one.bad_points > 1 or one.last_step < one.end_step

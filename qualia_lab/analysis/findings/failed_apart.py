@@ -65,16 +65,16 @@ def values_of_failed(evidence: Evidence, alpha: float = 0.05) -> list[ValueOfFai
     all_of_them, total = len(failed) + len(finished), len(failed)
     # One set of runs may share several values: as a test it is the same one, and counts once for the least p.
     least = [
-        _tail(min(total, sum(both)), sum(both), total, all_of_them)
+        hypergeometric_tail(min(total, sum(both)), sum(both), total, all_of_them)
         for both in counts.values()
         if sum(both) < all_of_them
     ]
-    tests = _testable(sorted(least), alpha)
+    tests = testable(sorted(least), alpha)
     rows = []
     for (param, value), (failed_with, finished_with) in counts.items():
         if failed_with < 2 or failed_with + finished_with == all_of_them:
             continue
-        p = _tail(failed_with, failed_with + finished_with, total, all_of_them)
+        p = hypergeometric_tail(failed_with, failed_with + finished_with, total, all_of_them)
         rows.append(
             ValueOfFailed(
                 param,
@@ -90,7 +90,7 @@ def values_of_failed(evidence: Evidence, alpha: float = 0.05) -> list[ValueOfFai
     return sorted(rows, key=lambda row: (row.p, row.param, row.value))
 
 
-def _tail(failed_with: int, with_it: int, failed: int, runs: int) -> float:
+def hypergeometric_tail(failed_with: int, with_it: int, failed: int, runs: int) -> float:
     """P(X >= failed_with) where `failed` of `runs` are drawn and `with_it` of them have the value: hypergeometric."""
     ways = sum(
         comb(with_it, k) * comb(runs - with_it, failed - k) for k in range(failed_with, min(with_it, failed) + 1)
@@ -98,7 +98,7 @@ def _tail(failed_with: int, with_it: int, failed: int, runs: int) -> float:
     return ways / comb(runs, failed)
 
 
-def _testable(least: list[float], alpha: float) -> int:
+def testable(least: list[float], alpha: float) -> int:
     """The smallest k for which at most k tests can reach alpha / k; at least 1."""
     k = 1
     while sum(p <= alpha / k for p in least) > k:

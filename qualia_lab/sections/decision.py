@@ -1,0 +1,35 @@
+"""Where a person writes what was chosen, and the run that it is."""
+
+from __future__ import annotations
+
+from qualia_lab.sections.failures import no_run
+from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+
+_HEADING = """\
+## Decision
+
+For you to write:
+
+- **Chosen:**
+- **Why:**
+- **Rejected, and why:**
+- **Risks:**
+- **Next:**"""
+
+_OF_CANDIDATES = """\
+# The best run of the first candidate; to choose another, write its id or name.
+CHOSEN = runs.candidates(metric=PRIMARY_METRIC, seeds=SEEDS)["run_id"].iloc[0]
+runs.show(CHOSEN)"""
+
+_FIRST = """\
+# The run you choose, by its id or name.
+CHOSEN = RUN_IDS[0]
+runs.show(CHOSEN)"""
+
+
+def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
+    directed = brief.selection.primary_metric is not None and brief.selection.greater_is_better is not None
+    return (markdown("decision:heading", _HEADING), code("decision", _OF_CANDIDATES if directed else _FIRST))
+
+
+SECTION = Section("decision", "Decision", _cells, no_run)

@@ -1,0 +1,188 @@
+"""The templates for choosing, debugging and reporting: each leads with its own, and runs on any store without an error."""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from mlflow import MlflowClient
+
+from qualia_lab import NotebookGenerator, load_runs
+from qualia_lab.charts.log_card import LogCard, LogTail
+from qualia_lab.notebook.build import build_notebook, notebook_bytes
+from qualia_lab.notebook.export import render_page
+from qualia_lab.notebook.template import read_template
+from qualia_lab.scripts.create_demo_runs import write_story
+from qualia_lab.scripts.demo_story import tell_story
+
+from .test_notebooks import executed
+
+# What stands first behind the loading cells, and last before what is not shown.
+ENDS = {
+    "select": ("candidates", "decision"),
+    "debug": ("failures", "exploration"),
+    "report": ("provenance", "appendix"),
+}
+STRANGERS = {
+    "select": "pycaret-tutorials/tutorials/mlruns",
+    "debug": "promptchain-examples/mlruns",
+    "report": "stock-quant/mlruns",
+}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The URI of a store with the demo runs."""
+    folder = tmp_path_factory.mktemp("demo")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("churn", artifact_location=(folder / "artifacts").as_uri())
+    write_story(client, experiment, tell_story(24))
+    return uri
+
+
+@pytest.fixture(scope="module")
+def runs(demo):
+    selection = NotebookGenerator(demo).select(experiments=["churn"])
+    return load_runs(demo, selection.run_ids, primary_metric="val_auc")
+
+
+def sections_of(plan) -> list[str]:
+    return list(dict.fromkeys(cell.key.partition(":")[0] for cell in plan.cells))
+
+
+@pytest.mark.parametrize("template", ENDS)
+def test_each_template_leads_with_its_own_and_ends_with_its_own(demo, template):
+    generator = NotebookGenerator(demo)
+    plan = generator.plan(generator.select(experiments=["churn"]), template=template)
+    sections = sections_of(plan)
+    first, last = ENDS[template]
+    assert sections[sections.index("loading") + 1] == first
+    assert sections[-2:] == [last, "not_shown"]
+    assert sections.index(first) < sections.index("findings")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", ENDS)
+def test_a_notebook_of_each_template_runs_on_the_demo_and_its_page_reads_so(demo, template, tmp_path):
+    generator = NotebookGenerator(demo)
+    path = generator.create(experiments=["churn"], template=template, output=tmp_path / "n.ipynb", execute=True)
+    notebook = executed(path)
+    assert sum(bool(cell.outputs) for cell in notebook.cells if cell.cell_type == "code") > 12
+    page = generator.export(path).read_text()
+    if template == "report":
+        assert page.count('<details class="aside">') == 1
+        assert BeautifulSoup(page, "html.parser").select(".code > details[open]") == []  # no code stands open
+    else:
+        assert '<details class="aside">' not in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", ENDS)
+def test_a_notebook_of_each_template_runs_on_the_store_of_a_stranger(template, shared_data, tmp_path):
+    generator = NotebookGenerator(shared_data / "stores" / STRANGERS[template])
+    executed(generator.create(template=template, output=tmp_path / "n.ipynb", execute=True))
+
+
+def test_no_section_of_a_template_is_left_out_without_a_reason(sqlite_sample):
+    generator = NotebookGenerator(sqlite_sample)
+    selection = generator.select(limit=1)
+    for template in ENDS:
+        plan = generator.plan(selection, template=template)
+        named = [cell.section for cell in read_template(template).cells if cell.section]
+        there = sections_of(plan)
+        assert len(plan.left_out) == len([name for name in named if name not in {*there, "configuration"}])
+        assert all(reason for _, reason in plan.left_out)
+
+
+def test_tags_of_a_templates_cell_fold_the_code_of_its_section(demo, tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        '# %% section="setup" tags=["hide-cell"]\n\n# %% section="overview" tags=["hide-input"]\n\n# %%\n1 + 1\n'
+    )
+    generator = NotebookGenerator(demo)
+    notebook = build_notebook(generator.plan(generator.select(limit=2), template=str(mine)))
+    folded = {cell["id"]: cell["metadata"].get("jupyter") for cell in notebook["cells"] if cell["cell_type"] == "code"}
+    assert list(folded.values()) == [{"source_hidden": True}, {"source_hidden": True}, None]
+    page = render_page(nbformat.reads(notebook_bytes(notebook).decode(), as_version=4), title="t")
+    assert len(BeautifulSoup(page, "html.parser").select(".code > details[open]")) == 1
+    [aside] = BeautifulSoup(page, "html.parser").select("details.aside")
+    assert "import mlflow" in aside.text
+    assert "runs.overview" not in aside.text
+
+
+def test_a_run_in_trouble_is_named_with_what_is_wrong(runs):
+    trouble = runs.troubled()["trouble"]
+    assert trouble["mlp-large-batch-seed1"] == "failed"
+    assert trouble["mlp-large-batch-seed0"] == "failed; no metric"
+    assert trouble["gbm-new-data"].startswith("running, silent for")
+    assert trouble["mlp-lr-too-high"] == "train_loss diverges from step 3 and 5 more"
+    assert len(trouble) == 4
+    assert runs.troubled()["error"].iloc[0].startswith("CUDA out of memory")
+
+
+def test_the_first_bad_step_is_the_one_that_the_client_has(runs, demo):
+    client = MlflowClient(demo)
+    run_id = runs.troubled()["run_id"]["mlp-lr-too-high"]
+    for key, step in runs.first_bad_steps().set_index("metric")["not finite at"].items():
+        points = client.get_metric_history(run_id, key)
+        assert step == min(p.step for p in points if not abs(p.value) < 1.79e308), key
+
+
+def test_what_sets_failed_runs_apart_agrees_with_the_finding(runs):
+    apart = runs.what_sets_apart()
+    assert apart.index[0] == "param batch_size"
+    assert apart["value"].iloc[0] == "4096"
+    assert apart["p"].iloc[0] == pytest.approx(runs.failures_by_value().loc["batch_size", "p"])
+    assert apart["p (corrected)"].iloc[0] < 0.05 <= apart["p (corrected)"].iloc[1]
+
+
+def test_logs_of_failed_runs_come_first_and_end_with_the_error(runs):
+    card = runs.log_tails(lines=3)
+    assert [tail.status for tail in card.tails][:4] == ["FAILED"] * 4
+    log = card.tails[1]
+    assert log.path == "logs/train.log"
+    assert log.lines[-1].startswith("RuntimeError: CUDA out of memory")
+    assert "last 3 of 6 lines" in log.title
+
+
+def test_where_no_run_is_in_trouble_each_part_says_so(demo):
+    selection = NotebookGenerator(demo).select(where=["model=gbm"], status=["FINISHED"])
+    well = load_runs(demo, selection.run_ids)
+    assert repr(well.troubled()).startswith(f"None of the {len(well)} runs failed")
+    assert repr(well.first_bad_steps()).startswith("No metric of these")
+    assert "too few to tell" in repr(well.what_sets_apart())
+    assert "is in trouble" in repr(well.log_tails())
+    assert "system metrics" in repr(well.system_at_the_end())
+
+
+def test_lines_of_a_log_are_text_whatever_they_hold():
+    bad = "<script>alert(1)</script> \x1b[2J $x$ \u202e"
+    card = LogCard([LogTail(bad, "FAILED", bad, (bad,), 1, bad)], "one")
+    html = card._repr_html_()
+    assert "<script" not in html
+    assert "\x1b" not in html + repr(card)
+    assert "\u202e" not in html + repr(card)
+
+
+def test_candidates_are_the_groups_with_what_else_matters(runs):
+    table, groups = runs.candidates(["val_loss"]), runs.groups("val_auc")
+    assert table["mean val_auc"].dropna().tolist() == pytest.approx(groups["mean val_auc"].dropna().tolist())
+    assert table["n"].tolist() == groups["n"].tolist()
+    best = table.iloc[0]
+    members = runs.metrics.loc[[label for label in runs.metrics.index if label.startswith("mlp-01")]]
+    assert best["mean val_loss"] == pytest.approx(members["val_loss"].mean())
+    assert best["with model"] == "1 of 3"
+    assert runs.tables.run_ids[runs.metrics.index.get_loc(best["best run"])] == best["run_id"]
+    assert table.attrs["showing"] == "10 of 10"
+    assert runs.candidates(limit=2).attrs["showing"] == "2 of 10"
+
+
+def test_provenance_counts_runs_as_the_tags_say(runs):
+    facts = runs.provenance({"experiments": ["churn"], "filter": "", "limit": 24, "picked": False})
+    commits = runs.tags["mlflow.source.git.commit"].value_counts().to_dict()
+    said = facts.loc[["git commit"]].set_index("value")["runs"].to_dict()
+    assert said == commits
+    assert facts.loc["dataset (training)", "runs"].tolist() == [23, 1]
+    assert facts.loc["chosen by", "value"].tolist() == ["experiments: churn", "limit: 24"]
+    assert facts.loc["store", "value"].startswith("sqlite:///")
