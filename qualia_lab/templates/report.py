@@ -30,13 +30,13 @@
 
 # %% section="curves" tags=["hide-input"]
 
-# %% section="params" tags=["hide-input"]
-
 # %% section="importance" tags=["hide-input"]
 
 # %% section="trade_offs" tags=["hide-input"]
 
 # %% section="progress" tags=["hide-input"]
+
+# %% section="params" tags=["hide-input"]
 
 # %% section="origins" tags=["hide-input"]
 
