@@ -15,7 +15,7 @@ import pytest
 
 from qualia_lab import Query, open_store
 from tests.conftest import missing
-from tests.servers import free_port
+from tests.servers import free_port, stop
 
 SCRIPT = Path(__file__).with_name("mlflow2_store.py")
 HEAD_OF_2_22 = "0584bdc529eb"
@@ -61,7 +61,7 @@ def server(python2: str, folder: Path):
         "1",
     ]
     with (folder / "server.log").open("w") as log:
-        running = subprocess.Popen([python2, *command], cwd=folder, stdout=log, stderr=log)
+        running = subprocess.Popen([python2, *command], cwd=folder, stdout=log, stderr=log, start_new_session=True)
         try:
             uri, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
             while True:
@@ -73,8 +73,7 @@ def server(python2: str, folder: Path):
                     time.sleep(0.1)
             yield uri
         finally:
-            running.terminate()
-            running.wait(20)
+            stop(running)
 
 
 @pytest.fixture(params=["sqlite", "files", "server"])

@@ -281,4 +281,6 @@ def _medians(values: Numbers, owner: Whole, series: int) -> tuple[Numbers, Whole
         return np.full(series, np.nan), counts
     lower = np.minimum(begins + np.maximum(counts - 1, 0) // 2, len(values) - 1)
     upper = np.minimum(begins + counts // 2, len(values) - 1)
-    return np.where(counts > 0, (ordered[lower] + ordered[upper]) / 2, np.nan), counts
+    # One value in the middle is taken as it is: twice the largest doubles would be infinite.
+    middle = np.where(lower == upper, ordered[lower], (ordered[lower] + ordered[upper]) / 2)
+    return np.where(counts > 0, middle, np.nan), counts
