@@ -1,4 +1,4 @@
-"""Makes the picture of the README from an executed notebook's HTML page: the table of all runs, and a chart.
+"""Makes the picture of the README from an executed notebook's HTML page: what stands out, and a chart.
 
 make demo
 .venv/bin/python -m docs.make_picture notebooks/churn_*.html docs/images/notebook.png
@@ -15,7 +15,7 @@ from tests.browser import find_chromium
 
 # Everything else is hidden: the title's paragraphs name a folder of this machine, and a picture is not a page.
 _HIDE_THE_REST = """() => {
-    const shown = ["Overview", "Metric histories"];
+    const shown = ["Findings", "Metric histories"];
     let chapter = "";
     for (const section of document.querySelectorAll("main > section")) {
         chapter = section.querySelector("h2")?.innerText ?? chapter;
