@@ -39,7 +39,7 @@ demo/mlflow.db: | $(VENV)/.run
 	@$(BIN)/create-demo-runs --tracking-uri $(DEMO_URI)
 
 test: $(VENV)/.dev $(MLFLOW2)/.run browser
-	@QUALIA_TEST_MLFLOW2_PYTHON="$(abspath $(MLFLOW2))/bin/python" $(BIN)/python -m pytest
+	@QUALIA_TEST_MLFLOW2_PYTHON="$(abspath $(MLFLOW2))/bin/python" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .
