@@ -262,7 +262,7 @@ class Boom:
         ("a.json", b"not json", "text"),
         ("a.json", b"", "text"),
         ("README.md", b"# hello", "markdown"),
-        ("MLmodel", b"flavors:\n", "text"),
+        ("MLmodel", b"flavors:\n", "model"),
         ("a.txt", "größe ".encode()[:-1], "text"),
         ("a.txt", "ab\N{PILE OF POO}".encode()[:-1], "text"),
         ("a.txt", b"a\0b", "other"),
