@@ -269,8 +269,9 @@ class Bytes:
     def history(self) -> pa.Table:
         """See Ours."""
         runs = {run.name: run for experiment in self.folder.iterdir() for run in experiment.iterdir() if run.is_dir()}
+        size = sum(_read(run / "meta.yaml") for run in runs.values())  # which say which are the newest
         newest = sorted(runs.values(), key=_started, reverse=True)[:RUNS_OF_HISTORY]
-        return pa.table({"bytes": [sum(_read(file) for run in newest for file in os.scandir(run / "metrics"))]})
+        return pa.table({"bytes": [size + sum(_read(file) for run in newest for file in os.scandir(run / "metrics"))]})
 
     def metric(self) -> pa.Table:
         """See Ours."""
