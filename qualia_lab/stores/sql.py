@@ -52,6 +52,8 @@ MANY_RUNS = {"sqlite": 100, "postgresql": 2_000}
 # From this many on, a condition with their ids takes longer than rows that are not asked for.
 _MANY = 100
 
+_FEW_KEYS = 3
+
 # With a limit a database keeps the order of a query that stands in another.
 _ALL = 2**62
 
@@ -133,9 +135,12 @@ class SqlStore:
         if not wanted or (keys is not None and not keys):
             return
         with self._database.connected() as database:
-            history = History(database, None if keys is None else list(dict.fromkeys(keys)))
-            many = _are_many(database, len(wanted))
-            yield from history.read(wanted, are_most=many and len(wanted) * 2 >= _run_count(database))
+            in_all = _run_count(database)
+            metric_keys = None if keys is None else list(dict.fromkeys(keys))
+            # With a handful of metrics, all their points are read sooner than all points of more runs than that.
+            by_run = metric_keys is not None and (len(metric_keys) > _FEW_KEYS or len(wanted) * 30 < in_all)
+            are_most = _are_many(database, len(wanted)) and len(wanted) * 2 >= in_all
+            yield from History(database, metric_keys, by_run).read(wanted, are_most=are_most)
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """Where the artifacts of this run are; touches nothing until files are listed or read."""

@@ -49,6 +49,7 @@ class History:
 
     database: SqlConnection
     keys: list[str] | None
+    by_run: bool = False  # whether few of all points belong to these runs; SQLite has to be told
 
     def read(self, run_ids: Sequence[str], *, are_most: bool) -> Iterator[pa.RecordBatch]:
         """The points of these runs, in order.  are_most: whether there are hardly any other runs in the store."""
@@ -75,7 +76,7 @@ class History:
 
     def _at_once(self, run_ids: Sequence[str], *, are_most: bool = False) -> pa.Table | None:
         """All points of these runs, in order; None where they are too many, or cannot be had as Arrow."""
-        select = self._points().limit(_MOST_AT_ONCE)
+        select = self._points(by_run=self.by_run and not are_most).limit(_MOST_AT_ONCE)
         if not are_most:
             select = select.where(metrics.c.run_uuid.in_(run_ids))
         table = self.database.fetch_arrow(select, schema.METRIC_HISTORY)
@@ -87,7 +88,7 @@ class History:
         """These runs in portions that fit a batch, but for single metrics that are larger than one."""
         point = metrics.c
         select = sa.select(point.run_uuid, point.key, sa.func.count()).where(point.run_uuid.in_(run_ids))
-        rows = self.database.fetch(self._of_keys(select).group_by(point.run_uuid, point.key))
+        rows = self.database.fetch(self._of_keys(select, by_run=self.by_run).group_by(point.run_uuid, point.key))
         rank = {run_id: place for place, run_id in enumerate(run_ids)}
         rows = sorted((row for row in rows if row[0] in rank), key=lambda row: (rank[row[0]], str(row[1])))
         together: list[str] = []
@@ -109,7 +110,7 @@ class History:
     def batches(self, portion: Portion) -> Iterator[pa.RecordBatch]:
         """The points of a portion, in order."""
         point = metrics.c
-        select = self._points().where(point.run_uuid.in_(portion.run_ids))
+        select = self._points(by_run=self.by_run).where(point.run_uuid.in_(portion.run_ids))
         if portion.keys is not None:
             select = select.where(point.key.in_(portion.keys))
         if portion.points > _POINTS_PER_BATCH:
@@ -120,10 +121,10 @@ class History:
         ordered = in_order(table, "run_id", portion.run_ids, ("key", "step", "timestamp", "value"))
         yield from _in_batches(ordered)
 
-    def _points(self) -> sa.Select[Any]:
+    def _points(self, *, by_run: bool) -> sa.Select[Any]:
         point = metrics.c
         value = metric_value(metrics, self.database.has)
-        return self._of_keys(sa.select(point.run_uuid, point.key, point.step, point.timestamp, value))
+        return self._of_keys(sa.select(point.run_uuid, point.key, point.step, point.timestamp, value), by_run=by_run)
 
     def _table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
         return self._only_keys(arrow_table(schema.METRIC_HISTORY, rows, ignore))
@@ -133,11 +134,18 @@ class History:
             return table
         return table.filter(pc.is_in(table.column("key"), value_set=column(self.keys, schema.STRING)))
 
-    def _of_keys(self, select: sa.Select[Any]) -> sa.Select[Any]:
-        """Only these keys, as the database understands equality; too many for it are sorted out afterwards."""
+    def _of_keys(self, select: sa.Select[Any], *, by_run: bool) -> sa.Select[Any]:
+        """Only these keys, as the database understands equality; too many for it are sorted out afterwards.
+
+        by_run: go by the runs. Left to itself SQLite reads the points that any run has of these metrics, by its
+        primary key, and looks afterwards whose they are.
+        """
         if self.keys is None or len(self.keys) > IDS_PER_QUERY:
             return select
-        return select.where(metrics.c.key.in_(self.keys))
+        key: sa.ColumnElement[Any] = metrics.c.key
+        if by_run and self.database.sql.dialect.name == "sqlite":
+            key = key.concat("")  # which stands in no index
+        return select.where(key.in_(self.keys))
 
 
 def _in_batches(table: pa.Table) -> Iterator[pa.RecordBatch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
@@ -46,10 +47,11 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     twice, unsteady = [], []
     for run_ids in alike.values():
         same: list[list[str]] = []
-        for run_id in run_ids if len(run_ids) > 1 else ():
-            if not _results(evidence, run_id):
+        results = {run_id: _results(evidence, run_id) for run_id in run_ids} if len(run_ids) > 1 else {}
+        for run_id, values in results.items():
+            if not values:
                 continue
-            like = [equal for equal in same if _are_equal(evidence, equal[0], run_id, int(thresholds.digits))]
+            like = [equal for equal in same if _are_equal(results[equal[0]], values, int(thresholds.digits))]
             if like:
                 like[0].append(run_id)
             else:
@@ -68,9 +70,8 @@ def _results(evidence: Evidence, run_id: str) -> dict[str, float]:
     return {key: value for key, value in evidence.metrics[run_id].items() if not _is_time(key)}
 
 
-def _are_equal(evidence: Evidence, first: str, second: str, digits: int) -> bool:
+def _are_equal(a: dict[str, float], b: dict[str, float], digits: int) -> bool:
     """Whether two runs have the same metrics, with values equal to so many digits or to the rounding of one of them."""
-    a, b = _results(evidence, first), _results(evidence, second)
     return a.keys() == b.keys() and all(_same_value(a[key], b[key], digits) for key in a)
 
 
@@ -84,6 +85,7 @@ def _is_rounded(value: float, rounded: float) -> bool:
     return decimals >= 3 and math.isfinite(value) and "e" not in repr(rounded) and round(value, decimals) == rounded
 
 
+@lru_cache(maxsize=4096)
 def _is_time(key: str) -> bool:
     # TT is what PyCaret calls the time that training took.
     return key.lower() == "tt" or any(
