@@ -82,7 +82,11 @@ def _small_png(canvas: Any) -> bytes:
     from PIL import Image
 
     drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
-    image = drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    # The octree takes an eighth of the time of a median cut; of its colours only white is a shade too dark.
+    image = drawn.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    palette = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
+    palette[(palette >= 252).all(axis=1)] = 255
+    image.putpalette(palette.tobytes())
     written = io.BytesIO()
     image.save(written, format="PNG", optimize=True)
     return written.getvalue()
