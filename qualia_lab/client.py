@@ -63,7 +63,7 @@ def what_opening_changes(tracking_uri: str) -> str | None:
         return "it writes folders into an mlruns folder that it opens, and since 3.13 refuses to open one"
     if uri.scheme == "snapshot":
         return "MLflow has no such kind of store"
-    from qualia_lab.stores.sql import SqlStore
+    from qualia_lab.stores.sql.store import SqlStore
 
     store = SqlStore(uri)
     try:

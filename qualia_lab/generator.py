@@ -223,7 +223,7 @@ class NotebookGenerator:
         Raises ExecutionFailed after saving what ran.
         """
         from qualia_lab.notebook.execute import execute_notebook
-        from qualia_lab.stores.snapshot import write_snapshot
+        from qualia_lab.stores.snapshot.store import write_snapshot
 
         if plan.selection.engine if plan is not None else _has_engine(path):
             execute_notebook(path, timeout=timeout, on_cell=on_cell)  # the snapshot is there already

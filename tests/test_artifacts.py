@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from qualia_lab import schema
 from qualia_lab.artifacts import list_artifacts, preview_kind, read_head
 from qualia_lab.errors import StoreError
-from qualia_lab.stores.file import FileStore
+from qualia_lab.stores.file.store import FileStore
 from qualia_lab.stores.places import DEEPEST, MOST_FILES, artifact_place
 from qualia_lab.tables import table_of
 

@@ -11,7 +11,7 @@ from qualia_lab import load_runs
 from qualia_lab.errors import UnknownRun
 from qualia_lab.runs import Runs
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.snapshot import SnapshotStore, write_snapshot
+from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
 
 LIBRARIES = ({"torch": "2.1.0", "numpy": "1.26.4"}, {"torch": "2.2.0", "numpy": "1.26.4"}, {"numpy": "1.26.4"})
 

@@ -116,7 +116,7 @@ def test_every_page_that_people_are_sent_to_is_there(path):
         ("qualia_lab.errors, qualia_lab.escaping, qualia_lab.selection, qualia_lab.stores.open", set()),
         ("qualia_lab.console", set()),
         ("qualia_lab.cli.main", set()),
-        ("qualia_lab.sections, qualia_lab.analysis, qualia_lab.stores.file, qualia_lab.stores.http", ARROW),
+        ("qualia_lab.sections, qualia_lab.analysis, qualia_lab.stores.file.store, qualia_lab.stores.http.store", ARROW),
         ("qualia_lab.generator, qualia_lab.explorer", ARROW),
     ],
 )

@@ -14,7 +14,7 @@ from qualia_lab.cli import options
 if TYPE_CHECKING:
     from qualia_lab.selection import Query
     from qualia_lab.stores.protocol import TrackingStore
-    from qualia_lab.stores.snapshot_update import Update
+    from qualia_lab.stores.snapshot.update import Update
 
 
 @click.command(
@@ -58,8 +58,8 @@ def command(
     """
     from qualia_lab.chooser.wording import counted
     from qualia_lab.stores.open import open_store
-    from qualia_lab.stores.snapshot_place import open_place
-    from qualia_lab.stores.snapshot_update import old_snapshot, update_snapshot
+    from qualia_lab.stores.snapshot.place import open_place
+    from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
     from qualia_lab.stores.uri import lasting_uri
 
     words: dict[str, Any] = {

@@ -13,14 +13,14 @@ from qualia_lab.engines import statements
 from qualia_lab.errors import EngineError
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import Inventory, MetricCount, ParamCount
-from qualia_lab.stores.snapshot_manifest import HISTORY
+from qualia_lab.stores.snapshot.manifest import HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.engines.connection import Connection
     from qualia_lab.engines.statements import Statement
-    from qualia_lab.stores.snapshot_manifest import File, Manifest
+    from qualia_lab.stores.snapshot.manifest import File, Manifest
 
 _IDS = pa.schema({"run_id": schema.STRING})
 

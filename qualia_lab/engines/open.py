@@ -41,9 +41,9 @@ def open_engine(
     from qualia_lab.columns import column
     from qualia_lab.engines.engine import Engine
     from qualia_lab.selection import Query, match_experiments
-    from qualia_lab.stores.snapshot import SnapshotStore
-    from qualia_lab.stores.snapshot_manifest import read_manifest
-    from qualia_lab.stores.snapshot_place import open_place
+    from qualia_lab.stores.snapshot.manifest import read_manifest
+    from qualia_lab.stores.snapshot.place import open_place
+    from qualia_lab.stores.snapshot.store import SnapshotStore
 
     where = str(snapshot).removeprefix("snapshot:").removeprefix("//")
     place = open_place(where)

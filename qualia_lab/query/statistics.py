@@ -2,7 +2,7 @@
 
 Of points that are NaN min, max and mean take no notice; of a history of nothing else they are NaN. `first` and `at` are
 what was recorded, NaN or not: the earliest by step, then time, and the latest of that step. Infinity counts as the
-largest number, as MLflow's databases store it. `stores.sql_query` says the same in SQL.
+largest number, as MLflow's databases store it. `stores.sql.query` says the same in SQL.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def _open(tracking_uri: str) -> TrackingStore:
     """The store at the URI, or the snapshot of it that the executing command has left for this kernel."""
     snapshot = os.environ.get(SNAPSHOT_VARIABLE)
     if snapshot:
-        from qualia_lab.stores.snapshot import SnapshotStore
+        from qualia_lab.stores.snapshot.store import SnapshotStore
 
         store = SnapshotStore(Path(snapshot))
         if store.source_uri == tracking_uri:

@@ -28,15 +28,15 @@ def open_store(tracking_uri: str | Path | TrackingUri) -> TrackingStore:
     """
     uri = tracking_uri if isinstance(tracking_uri, TrackingUri) else split_uri(str(tracking_uri))
     if uri.scheme in _SQL:
-        from qualia_lab.stores.sql import SqlStore
+        from qualia_lab.stores.sql.store import SqlStore
 
         return SqlStore(uri)
     if uri.scheme in ("http", "https") or uri.full.partition(":")[0] == "databricks":
-        from qualia_lab.stores.http import HttpStore
+        from qualia_lab.stores.http.store import HttpStore
 
         return HttpStore(uri)
     if uri.scheme == "snapshot":
-        from qualia_lab.stores.snapshot import SnapshotStore
+        from qualia_lab.stores.snapshot.store import SnapshotStore
 
         return SnapshotStore(uri.full.removeprefix("snapshot:").removeprefix("//"))
     if uri.scheme in ("", "file"):
@@ -49,7 +49,7 @@ def open_store(tracking_uri: str | Path | TrackingUri) -> TrackingStore:
 
 def _open_path(uri: TrackingUri) -> TrackingStore:
     """A path is a SQLite file by its first bytes, or else an mlruns folder."""
-    from qualia_lab.stores.file import FileStore, path_of_uri
+    from qualia_lab.stores.file.store import FileStore, path_of_uri
 
     path = path_of_uri(uri.full)
     if not path.exists():

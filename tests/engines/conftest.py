@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from qualia_lab import Query, open_store
-from qualia_lab.stores.snapshot_place import open_place
-from qualia_lab.stores.snapshot_update import update_snapshot
+from qualia_lab.stores.snapshot.place import open_place
+from qualia_lab.stores.snapshot.update import update_snapshot
 from tests.query.odd_runs import write_odd_runs
 
 from .spark import start_spark

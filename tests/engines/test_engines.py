@@ -369,7 +369,7 @@ def test_numbers_too_large_to_be_summed_have_a_mean_and_quartiles(tmp_path):
             return NoPlace(artifact_uri, "")
 
     from qualia_lab.stores.places import NoPlace
-    from qualia_lab.stores.snapshot import write_snapshot
+    from qualia_lab.stores.snapshot.store import write_snapshot
 
     write_snapshot(tmp_path, Store(), tables, source_uri="sqlite:///x.db")
     engine = open_engine(tmp_path)

@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.snapshot_place import open_place
-from qualia_lab.stores.snapshot_update import update_snapshot
+from qualia_lab.stores.snapshot.place import open_place
+from qualia_lab.stores.snapshot.update import update_snapshot
 from tests import servers
 from tests.conftest import running
 from tests.query.odd_runs import (

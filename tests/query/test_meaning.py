@@ -14,8 +14,8 @@ from qualia_lab import schema
 from qualia_lab.query import order_to_mlflow, parse_filter, parse_order_by, select_runs, to_mlflow
 from qualia_lab.query.conditions import And
 from qualia_lab.selection import Query
-from qualia_lab.stores.sql_query import select_matching
-from qualia_lab.stores.sql_tables import runs as runs_table
+from qualia_lab.stores.sql.query import select_matching
+from qualia_lab.stores.sql.tables import runs as runs_table
 from qualia_lab.tables import run_tables, table_of
 from tests import servers
 from tests.conftest import running

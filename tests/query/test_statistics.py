@@ -126,8 +126,8 @@ def test_histories_are_asked_for_as_few_runs_as_can_be(written):
 
 def test_only_the_chosen_runs_are_summed(written):
     """One SELECT over the points of the metric, however many statistics of it are asked for."""
-    from qualia_lab.stores.sql_query import select_matching
-    from qualia_lab.stores.sql_tables import runs
+    from qualia_lab.stores.sql.query import select_matching
+    from qualia_lab.stores.sql.tables import runs
 
     text = "metrics.m.min < 1 AND metrics.m.max > 2 OR metrics.m.mean > 1"
     has = frozenset({"metrics", "metrics.is_nan", "metrics.step", "latest_metrics"})

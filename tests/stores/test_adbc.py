@@ -13,7 +13,8 @@ from contextlib import closing
 import pytest
 
 from qualia_lab import Query, open_store, schema
-from qualia_lab.stores import sql, sql_adbc
+from qualia_lab.stores.sql import adbc as sql_adbc
+from qualia_lab.stores.sql import store as sql
 
 from .contract import StoreContract
 
@@ -142,7 +143,7 @@ def test_the_file_is_as_it_was_and_nothing_is_beside_it(odd, reads):
 def test_neither_database_can_be_written_to(odd, postgresql_sample, always_adbc):
     import sqlalchemy as sa
 
-    from qualia_lab.stores.sql_connection import SqlDatabase
+    from qualia_lab.stores.sql.connection import SqlDatabase
     from qualia_lab.stores.uri import split_uri
 
     for uri in (f"sqlite:///{odd[0]}", postgresql_sample):

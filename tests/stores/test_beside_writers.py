@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from qualia_lab import Query, open_store
-from qualia_lab.stores import sql, sql_adbc
+from qualia_lab.stores.sql import adbc as sql_adbc
+from qualia_lab.stores.sql import store as sql
 
 CHECKOUT = Path(__file__).parents[2]
 

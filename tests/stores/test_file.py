@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from qualia_lab import schema
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.selection import Query
-from qualia_lab.stores import file as file_store
-from qualia_lab.stores.file import FileStore, path_of_uri
-from qualia_lab.stores.mlruns import _parsed_yaml, flat_yaml
-from qualia_lab.stores.points import in_form, latest_points, parse_files, parse_point
+from qualia_lab.stores.file import store as file_store
+from qualia_lab.stores.file.mlruns import _parsed_yaml, flat_yaml
+from qualia_lab.stores.file.points import in_form, latest_points, parse_files, parse_point
+from qualia_lab.stores.file.store import FileStore, path_of_uri
 
 from .contract import StoreContract
 

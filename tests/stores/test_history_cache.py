@@ -14,10 +14,11 @@ import pytest
 
 from qualia_lab import schema
 from qualia_lab.selection import Query
-from qualia_lab.stores import history_cache, http_history
-from qualia_lab.stores.history_cache import HistoryCache, fingerprint_of, open_cache
+from qualia_lab.stores.http import history as http_history
+from qualia_lab.stores.http import history_cache
+from qualia_lab.stores.http.history_cache import HistoryCache, fingerprint_of, open_cache
+from qualia_lab.stores.http.rest import RestClient
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.rest import RestClient
 from qualia_lab.stores.uri import split_uri
 from tests import servers
 from tests.cli.command import QUALIA, run

@@ -27,10 +27,10 @@ from qualia_lab.errors import (
     StoreUnreadable,
 )
 from qualia_lab.selection import Query
-from qualia_lab.stores import http as http_store
-from qualia_lab.stores import http_history
-from qualia_lab.stores.credentials import find_access
-from qualia_lab.stores.http import HttpStore
+from qualia_lab.stores.http import history as http_history
+from qualia_lab.stores.http import store as http_store
+from qualia_lab.stores.http.credentials import find_access
+from qualia_lab.stores.http.store import HttpStore
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.uri import split_uri

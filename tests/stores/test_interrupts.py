@@ -17,7 +17,8 @@ import pytest
 READER = """
 import sys
 from qualia_lab import Query, open_store, schema
-from qualia_lab.stores import sql, sql_adbc
+from qualia_lab.stores.sql import store as sql
+from qualia_lab.stores.sql import adbc as sql_adbc
 uri, way, what = sys.argv[1:]
 import sqlalchemy as sa
 if way == "cursor": sql_adbc.ArrowSource.read = lambda *_: None

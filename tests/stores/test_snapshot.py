@@ -26,10 +26,11 @@ from mlflow.entities import Metric
 from qualia_lab import schema
 from qualia_lab.errors import EmptyStore, ExtraMissing, OutputExists, OutputNotWritable, StoreNotFound, StoreUnreadable
 from qualia_lab.selection import Query
-from qualia_lab.stores import snapshot_history, snapshot_portions
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.snapshot_place import SnapshotPlace, open_place
-from qualia_lab.stores.snapshot_update import old_snapshot, update_snapshot
+from qualia_lab.stores.snapshot import history as snapshot_history
+from qualia_lab.stores.snapshot import portions as snapshot_portions
+from qualia_lab.stores.snapshot.place import SnapshotPlace, open_place
+from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
 from tests.servers import missing
 
 from .contract import StoreContract
@@ -374,7 +375,7 @@ def test_no_password_is_written(postgresql_sample, tmp_path):
 KILLED = """
 import os, sys
 from pathlib import Path
-from qualia_lab.stores import snapshot_place
+from qualia_lab.stores.snapshot import place as snapshot_place
 from qualia_lab.cli.main import main
 what, moment, uri, out = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 left = [moment]

@@ -17,8 +17,8 @@ from qualia_lab.errors import (
     StoreUnreadable,
 )
 from qualia_lab.selection import Query
-from qualia_lab.stores import sql_connection
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.sql import connection as sql_connection
 from tests.servers import free_port
 
 from .contract import StoreContract

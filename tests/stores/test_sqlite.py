@@ -19,8 +19,8 @@ import pytest
 from qualia_lab import schema
 from qualia_lab.errors import StoreError, StoreNotFound, StoreUnreachable, StoreUnreadable
 from qualia_lab.selection import Query
-from qualia_lab.stores import sqlite
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.sql import sqlite
 from tests.conftest import missing
 
 from .old_schemas import CHILD, LATEST, PARENT, POINTS, REVISIONS, write_old_store

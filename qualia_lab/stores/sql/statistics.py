@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from qualia_lab.query.statistics import HUGE, SCALE
-from qualia_lab.stores.sql_tables import metrics
+from qualia_lab.stores.sql.tables import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Collection

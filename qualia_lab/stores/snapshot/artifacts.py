@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from qualia_lab.stores.protocol import ArtifactPlace
-    from qualia_lab.stores.snapshot_place import SnapshotPlace
+    from qualia_lab.stores.snapshot.place import SnapshotPlace
 
 KEPT_BYTES = 5_000_000
 KEPT_FILES = 200

@@ -11,15 +11,15 @@ import sqlalchemy as sa
 
 from qualia_lab import schema
 from qualia_lab.columns import column
-from qualia_lab.stores.sql_rows import IDS_PER_QUERY, arrow_table, ignore, in_order
-from qualia_lab.stores.sql_tables import metric_value, metrics
+from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, ignore, in_order
+from qualia_lab.stores.sql.tables import metric_value, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
-    from qualia_lab.stores.sql_connection import SqlConnection
+    from qualia_lab.stores.sql.connection import SqlConnection
 
 _POINTS_PER_BATCH = 65_536
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from qualia_lab.errors import StoreError, StoreNotFound, StoreRefused, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
-from qualia_lab.stores.credentials import Access, find_access
+from qualia_lab.stores.http.credentials import Access, find_access
 from qualia_lab.stores.parallel import pause, within
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from qualia_lab.query import (
 )
 from qualia_lab.query.conditions import TEXT_ATTRIBUTES, is_numeric
 from qualia_lab.query.evaluate import ASCII_LOWER, LARGEST, NUMBER_PATTERN
-from qualia_lab.stores.sql_statistics import statistics_table
-from qualia_lab.stores.sql_tables import (
+from qualia_lab.stores.sql.statistics import statistics_table
+from qualia_lab.stores.sql.tables import (
     datasets,
     experiments,
     input_tags,

@@ -15,11 +15,11 @@ from qualia_lab.columns import column
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
 from qualia_lab.stores.places import LocalPlace, NoPlace, artifact_place
-from qualia_lab.stores.snapshot_artifacts import KEPT_ARTIFACTS, kept_place
-from qualia_lab.stores.snapshot_manifest import Manifest, Part, read_manifest
-from qualia_lab.stores.snapshot_parts import ARTIFACTS, PartWriter, chosen_rows, read_points, read_table, write_file
-from qualia_lab.stores.snapshot_place import PARTS, open_place
-from qualia_lab.stores.snapshot_update import publish
+from qualia_lab.stores.snapshot.artifacts import KEPT_ARTIFACTS, kept_place
+from qualia_lab.stores.snapshot.manifest import Manifest, Part, read_manifest
+from qualia_lab.stores.snapshot.parts import ARTIFACTS, PartWriter, chosen_rows, read_points, read_table, write_file
+from qualia_lab.stores.snapshot.place import PARTS, open_place
+from qualia_lab.stores.snapshot.update import publish
 from qualia_lab.tables import RunTables, run_tables, table_of
 
 if TYPE_CHECKING:

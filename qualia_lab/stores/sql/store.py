@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from qualia_lab import schema
-from qualia_lab.stores.sql_connection import SqlConnection, SqlDatabase
-from qualia_lab.stores.sql_history import History
-from qualia_lab.stores.sql_query import select_matching
-from qualia_lab.stores.sql_rows import IDS_PER_QUERY, arrow_table, batched, ignore, in_order
-from qualia_lab.stores.sql_tables import (
+from qualia_lab.stores.sql.connection import SqlConnection, SqlDatabase
+from qualia_lab.stores.sql.history import History
+from qualia_lab.stores.sql.query import select_matching
+from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, ignore, in_order
+from qualia_lab.stores.sql.sqlite import sqlite_path
+from qualia_lab.stores.sql.tables import (
     alembic_version,
     datasets,
     experiment_columns,
@@ -32,7 +33,6 @@ from qualia_lab.stores.sql_tables import (
     tags,
     text_id,
 )
-from qualia_lab.stores.sqlite import sqlite_path
 from qualia_lab.tables import RunTables, run_tables, table_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace
-    from qualia_lab.stores.sql_rows import Unread
+    from qualia_lab.stores.sql.rows import Unread
     from qualia_lab.stores.uri import TrackingUri
 
     Column = sa.ColumnElement[Any]
@@ -114,7 +114,7 @@ class SqlStore:
 
     def explain(self, query: Query) -> Explanation:
         """See TrackingStore: the database answers all of it."""
-        from qualia_lab.stores.sql_explain import explain_sql
+        from qualia_lab.stores.sql.explain import explain_sql
 
         with self._database.connected() as database:
             return explain_sql(database, query)

@@ -11,12 +11,12 @@ from qualia_lab.query import parse_filter, parse_order_by
 from qualia_lab.query.conditions import conjuncts
 from qualia_lab.query.explanation import Explanation, Part, choice_part, order_parts
 from qualia_lab.query.write import filter_text
-from qualia_lab.stores.sql_query import select_matching
-from qualia_lab.stores.sql_tables import runs, runs_select
+from qualia_lab.stores.sql.query import select_matching
+from qualia_lab.stores.sql.tables import runs, runs_select
 
 if TYPE_CHECKING:
     from qualia_lab.selection import Query
-    from qualia_lab.stores.sql_connection import SqlConnection
+    from qualia_lab.stores.sql.connection import SqlConnection
 
 
 def explain_sql(database: SqlConnection, query: Query) -> Explanation:

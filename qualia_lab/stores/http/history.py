@@ -14,17 +14,17 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import StoreUnreadable
-from qualia_lab.stores.history_cache import fingerprint_of
-from qualia_lab.stores.http_rows import data_of, point_of, run_id_of
+from qualia_lab.stores.http.history_cache import fingerprint_of
+from qualia_lab.stores.http.rest import RequestRejected
+from qualia_lab.stores.http.rows import data_of, point_of, run_id_of
 from qualia_lab.stores.parallel import in_parallel
-from qualia_lab.stores.rest import RequestRejected
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from qualia_lab.stores.history_cache import HistoryCache
-    from qualia_lab.stores.rest import RestClient
+    from qualia_lab.stores.http.history_cache import HistoryCache
+    from qualia_lab.stores.http.rest import RestClient
 
     Json = dict[str, Any]
     Find = Callable[[list[str]], tuple[dict[str, Json], dict[str, str]]]

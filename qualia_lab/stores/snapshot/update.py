@@ -15,10 +15,10 @@ from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import EmptyStore, OutputExists, StoreNotFound, StoreUnreadable
 from qualia_lab.stores.places import LocalPlace
-from qualia_lab.stores.snapshot_manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_of_json, read_manifest
-from qualia_lab.stores.snapshot_parts import MARKS, MARKS_SCHEMA, PartWriter, merge_parts, read_table, write_file
-from qualia_lab.stores.snapshot_place import PARTS
-from qualia_lab.stores.snapshot_portions import ENDED, compacted, portions
+from qualia_lab.stores.snapshot.manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_of_json, read_manifest
+from qualia_lab.stores.snapshot.parts import MARKS, MARKS_SCHEMA, PartWriter, merge_parts, read_table, write_file
+from qualia_lab.stores.snapshot.place import PARTS
+from qualia_lab.stores.snapshot.portions import ENDED, compacted, portions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.stores.protocol import TrackingStore
-    from qualia_lab.stores.snapshot_place import SnapshotPlace
+    from qualia_lab.stores.snapshot.place import SnapshotPlace
 
 
 @dataclass(frozen=True)

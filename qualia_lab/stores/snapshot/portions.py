@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.stores.snapshot_parts import merge_parts
+from qualia_lab.stores.snapshot.parts import merge_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from qualia_lab.stores.snapshot_manifest import Part
-    from qualia_lab.stores.snapshot_place import SnapshotPlace
+    from qualia_lab.stores.snapshot.manifest import Part
+    from qualia_lab.stores.snapshot.place import SnapshotPlace
 
 ENDED = ("FINISHED", "FAILED", "KILLED")
 RUNS_PER_PART = 1000

@@ -13,7 +13,7 @@ from qualia_lab.errors import StoreNotFound, StoreUnreadable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qualia_lab.stores.snapshot_place import SnapshotPlace
+    from qualia_lab.stores.snapshot.place import SnapshotPlace
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 2

@@ -14,17 +14,17 @@ from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import StoreUnreadable
 from qualia_lab.stores.parallel import in_parallel
-from qualia_lab.stores.snapshot_artifacts import KEPT_ARTIFACTS, keep_artifacts
-from qualia_lab.stores.snapshot_history import read_history, write_history
-from qualia_lab.stores.snapshot_manifest import HISTORY, File, Part, part_to_json
-from qualia_lab.stores.snapshot_place import PARTS
+from qualia_lab.stores.snapshot.artifacts import KEPT_ARTIFACTS, keep_artifacts
+from qualia_lab.stores.snapshot.history import read_history, write_history
+from qualia_lab.stores.snapshot.manifest import HISTORY, File, Part, part_to_json
+from qualia_lab.stores.snapshot.place import PARTS
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from qualia_lab.stores.protocol import ArtifactPlace
-    from qualia_lab.stores.snapshot_place import SnapshotPlace
+    from qualia_lab.stores.snapshot.place import SnapshotPlace
     from qualia_lab.tables import RunTables
 
 # What a run looked like when it was listed: while it looks the same and had ended, it is not read again.

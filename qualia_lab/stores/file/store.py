@@ -18,8 +18,8 @@ import pyarrow as pa
 from qualia_lab import schema
 from qualia_lab.columns import column, column_of
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
-from qualia_lab.stores.mlruns import Root, TooLarge, Unreadable, read_meta
-from qualia_lab.stores.points import in_form, latest_points, parse_files
+from qualia_lab.stores.file.mlruns import Root, TooLarge, Unreadable, read_meta
+from qualia_lab.stores.file.points import in_form, latest_points, parse_files
 from qualia_lab.stores.rows import Fields, Rows
 from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, status, text
 from qualia_lab.tables import run_tables, table_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
-    from qualia_lab.stores.points import Points
+    from qualia_lab.stores.file.points import Points
     from qualia_lab.stores.protocol import ArtifactPlace
     from qualia_lab.stores.rows import Row
     from qualia_lab.tables import RunTables

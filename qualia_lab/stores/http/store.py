@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab import schema
 from qualia_lab.errors import StoreUnreadable
-from qualia_lab.stores.history_cache import open_cache
-from qualia_lab.stores.http_history import API, Histories, portions_of
-from qualia_lab.stores.http_rows import (
+from qualia_lab.stores.http.history import API, Histories, portions_of
+from qualia_lab.stores.http.history_cache import open_cache
+from qualia_lab.stores.http.rest import RequestRejected, RestClient
+from qualia_lab.stores.http.rows import (
     add_experiment,
     add_models,
     add_run,
@@ -22,7 +23,6 @@ from qualia_lab.stores.http_rows import (
     run_id_of,
 )
 from qualia_lab.stores.parallel import in_parallel
-from qualia_lab.stores.rest import RequestRejected, RestClient
 from qualia_lab.stores.rows import Rows
 from qualia_lab.tables import table_of
 

@@ -19,9 +19,9 @@ from qualia_lab.errors import (
     StoreUnreachable,
     StoreUnreadable,
 )
-from qualia_lab.stores import sql_tables
-from qualia_lab.stores.sql_rows import gc_paused
-from qualia_lab.stores.sqlite import open_sqlite, sqlite_path
+from qualia_lab.stores.sql import tables as sql_tables
+from qualia_lab.stores.sql.rows import gc_paused
+from qualia_lab.stores.sql.sqlite import open_sqlite, sqlite_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
-    from qualia_lab.stores.sql_adbc import ArrowSource
+    from qualia_lab.stores.sql.adbc import ArrowSource
     from qualia_lab.stores.uri import TrackingUri
 
     Rows = list[tuple[Any, ...]]
@@ -167,7 +167,7 @@ class SqlDatabase:
     @contextmanager
     def _arrow(self, connection: sa.Connection) -> Iterator[ArrowSource | None]:
         """ADBC beside this connection; a SQLite file is closed when this ends."""
-        from qualia_lab.stores import sql_adbc
+        from qualia_lab.stores.sql import adbc as sql_adbc
 
         name = connection.dialect.name
         if name == "postgresql":
@@ -183,7 +183,7 @@ class SqlDatabase:
     @cached_property
     def _arrow_server(self) -> ArrowSource | None:
         """A second connection to the same PostgreSQL, made when it is asked for rows."""
-        from qualia_lab.stores.sql_adbc import ArrowSource
+        from qualia_lab.stores.sql.adbc import ArrowSource
 
         url = self._engine.url
         socket = str(url.query.get("host", "/"))  # SQLAlchemy's way to name several servers is not libpq's

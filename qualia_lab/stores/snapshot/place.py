@@ -16,7 +16,7 @@ from pyarrow import fs
 from qualia_lab.errors import ExtraMissing, OutputNotWritable, StoreNotFound, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
 from qualia_lab.files import write_whole
-from qualia_lab.stores.file import path_of_uri
+from qualia_lab.stores.file.store import path_of_uri
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
 if TYPE_CHECKING:
