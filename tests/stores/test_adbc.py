@@ -178,7 +178,7 @@ def test_without_the_driver_everything_is_read_by_cursor(odd, postgresql_sample)
     code = (
         "import sys; sys.modules['adbc_driver_manager'] = None\n"
         "from qualia_lab import Query, open_store\n"
-        "from qualia_lab.stores import sql; sql.MANY_RUNS = dict.fromkeys(sql.MANY_RUNS, 1)\n"
+        "from qualia_lab.stores.sql import store as sql; sql.MANY_RUNS = dict.fromkeys(sql.MANY_RUNS, 1)\n"
         "for uri in sys.argv[1:]:\n"
         "    store = open_store(uri); ids = store.read_runs(Query()).column('run_id').to_pylist()\n"
         "    assert store.read(ids).params.num_rows and sum(b.num_rows for b in store.read_metric_history(ids))"
