@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,16 +47,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         alike[experiment, evidence.rows[run_id]["parent_run_id"], origin, tuple(sorted(params.items()))].append(run_id)
     twice, unsteady = [], []
     for run_ids in alike.values():
-        same: list[list[str]] = []
         results = {run_id: _results(evidence, run_id) for run_id in run_ids} if len(run_ids) > 1 else {}
-        for run_id, values in results.items():
-            if not values:
-                continue
-            like = [equal for equal in same if _are_equal(results[equal[0]], values, int(thresholds.digits))]
-            if like:
-                like[0].append(run_id)
-            else:
-                same.append([run_id])
+        same = _equal_sets(results, int(thresholds.digits))
         twice += [equal for equal in same if len(equal) > 1]
         if len(same) > 1 and any(map(evidence.is_seed, evidence.params[run_ids[0]])):
             unsteady.append([equal[0] for equal in same])
@@ -63,6 +56,34 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         *([_finding(evidence, twice, equal=True)] if twice else []),
         *([_finding(evidence, unsteady, equal=False)] if unsteady else []),
     ]
+
+
+def _equal_sets(results: dict[str, dict[str, float]], digits: int) -> list[list[str]]:
+    """Runs in sets of equal results, each compared with the first of a set; runs without any are left out.
+
+    Of a set only those are looked at whose first metric is near enough to be equal: among ten thousand repetitions
+    hardly any, and to compare each with each would take hours.
+    """
+    same: list[list[str]] = []
+    by_first: dict[tuple[str, ...], list[tuple[float, int]]] = defaultdict(list)  # sorted; the sets by place
+    for run_id, values in results.items():
+        if not values:
+            continue
+        keys = tuple(sorted(values))
+        value = values[keys[0]]
+        place_of = value if math.isfinite(value) else math.inf
+        near = 1e-3 + abs(place_of) * 10.0 ** (1 - digits) if math.isfinite(value) else 0.0
+        known = by_first[keys]
+        start = bisect_left(known, (place_of - near, -1))
+        stop = bisect_left(known, (place_of + near, len(results)))
+        candidates = sorted(place for _, place in known[start:stop])
+        like = next((at for at in candidates if _are_equal(results[same[at][0]], values, digits)), None)
+        if like is not None:
+            same[like].append(run_id)
+        else:
+            insort(known, (place_of, len(same)))
+            same.append([run_id])
+    return same
 
 
 def _results(evidence: Evidence, run_id: str) -> dict[str, float]:

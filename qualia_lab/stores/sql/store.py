@@ -139,7 +139,7 @@ class SqlStore:
             metric_keys = None if keys is None else list(dict.fromkeys(keys))
             # With a handful of metrics, all their points are read sooner than all points of more runs than that.
             by_run = metric_keys is not None and (len(metric_keys) > _FEW_KEYS or len(wanted) * 30 < in_all)
-            are_most = _are_many(database, len(wanted)) and len(wanted) * 2 >= in_all
+            are_most = database.reads_arrow and len(wanted) >= _MANY and len(wanted) * 2 >= in_all
             yield from History(database, metric_keys, by_run).read(wanted, are_most=are_most)
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
