@@ -61,16 +61,20 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 def _equal_sets(results: dict[str, dict[str, float]], digits: int) -> list[list[str]]:
     """Runs in sets of equal results, each compared with the first of a set; runs without any are left out.
 
-    Of a set only those are looked at whose first metric is near enough to be equal: among ten thousand repetitions
-    hardly any, and to compare each with each would take hours.
+    Of the sets only those are looked at that are near enough in the metric with the most values: among ten thousand
+    repetitions hardly any, and to compare each with each would take hours.
     """
+    distinct: dict[str, set[float]] = defaultdict(set)
+    for values in results.values():
+        for key, value in values.items():
+            distinct[key].add(value)
     same: list[list[str]] = []
     by_first: dict[tuple[str, ...], list[tuple[float, int]]] = defaultdict(list)  # sorted; the sets by place
     for run_id, values in results.items():
         if not values:
             continue
         keys = tuple(sorted(values))
-        value = values[keys[0]]
+        value = values[max(keys, key=lambda key: len(distinct[key]))]
         place_of = value if math.isfinite(value) else math.inf
         near = 1e-3 + abs(place_of) * 10.0 ** (1 - digits) if math.isfinite(value) else 0.0
         known = by_first[keys]
