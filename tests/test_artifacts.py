@@ -251,7 +251,7 @@ class Boom:
         ("a.tsv", b"a\tb\n", "table"),
         ("a.csv", "\ufeffname;größe\n".encode(), "table"),
         ("a.csv", b"just words\n", "text"),
-        ("a.csv", pickle.dumps(Boom()), "pickle"),
+        pytest.param("a.csv", pickle.dumps(Boom()), "pickle", id="a.csv of a pickle"),
         ("model.pkl", b"anything", "pickle"),
         ("model.PT", b"PK\x03\x04", "pickle"),
         ("a.npy", b"\x93NUMPY", "pickle"),
