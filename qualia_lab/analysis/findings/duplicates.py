@@ -44,7 +44,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             continue
         origin = tuple(sorted((name, text) for name, text in said[run_id].items() if name.startswith(_SAME)))
         experiment = evidence.rows[run_id]["experiment_id"]
-        alike[experiment, evidence.rows[run_id]["parent_run_id"], origin, tuple(sorted(params.items()))].append(run_id)
+        in_params = (tuple(params), tuple(params.values()))  # which stand by key
+        alike[experiment, evidence.rows[run_id]["parent_run_id"], origin, in_params].append(run_id)
     twice, unsteady = [], []
     for run_ids in alike.values():
         results = {run_id: _results(evidence, run_id) for run_id in run_ids} if len(run_ids) > 1 else {}

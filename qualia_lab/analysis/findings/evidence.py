@@ -8,13 +8,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 
 from qualia_lab.analysis.direction import rank_metrics
 from qualia_lab.analysis.groups import is_seed_like
 from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
+from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import pyarrow as pa
 
     from qualia_lab.analysis.findings.pairs import Curves
     from qualia_lab.analysis.findings.series import SeriesFacts
@@ -115,7 +119,7 @@ class Evidence:
 
     @cached_property
     def params(self) -> dict[str, dict[str, str]]:
-        """The params of every run as texts; also of one that has none."""
+        """The params of every run as texts, by key; also of one that has none."""
         return self._by_run(self.tables.params)
 
     @cached_property
@@ -127,10 +131,11 @@ class Evidence:
     def metrics(self) -> dict[str, dict[str, float]]:
         """The latest value of every metric of the model, by run; NaN where it is none."""
         found: dict[str, dict[str, float]] = {run_id: {} for run_id in self.run_ids}
-        columns = (self.tables.metrics.column(name).to_pylist() for name in ("run_id", "key", "value"))
-        for run_id, key, value in zip(*columns, strict=True):
+        for key, rows in by_key(self.tables.metrics):
             if not key.startswith(SYSTEM_METRICS):
-                found[run_id][key] = math.nan if value is None else value
+                columns = (rows.column(name).to_pylist() for name in ("run_id", "value"))
+                for run_id, value in zip(*columns, strict=True):
+                    found[run_id][key] = math.nan if value is None else value
         return found
 
     @cached_property
@@ -176,16 +181,17 @@ class Evidence:
     def _kept(self) -> dict[str, list[History]]:
         return {}
 
-    def _by_run(self, tidy: object) -> dict[str, dict[str, str]]:
+    def _by_run(self, table: pa.Table) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {run_id: {} for run_id in self.run_ids}
-        columns = (tidy.column(name).to_pylist() for name in ("run_id", "key", "value"))  # type: ignore[attr-defined]
-        for run_id, key, value in zip(*columns, strict=True):
-            found[run_id][key] = value
+        for key, rows in by_key(table):
+            once: dict[str, str] = {}  # equal texts are one object: there may be millions
+            for run_id, value in zip(*(rows.column(name).to_pylist() for name in ("run_id", "value")), strict=True):
+                found[run_id][key] = once.setdefault(value, value)
         return found
 
 
 def model_keys(tables: RunTables) -> tuple[str, ...]:
     """The metrics of the model, sorted; the machine's own are none."""
     return tuple(
-        sorted(key for key in set(tables.metrics.column("key").to_pylist()) if not key.startswith(SYSTEM_METRICS))
+        sorted(key for key in pc.unique(tables.metrics.column("key")).to_pylist() if not key.startswith(SYSTEM_METRICS))
     )

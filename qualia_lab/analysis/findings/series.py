@@ -111,14 +111,15 @@ def summarise(
     """
     signs = np.array([{True: -1.0, False: 1.0, None: 0.0}[greater_is_better.get(key)] for key in keys] or [0.0])
     limits = _Limits(growth, deviations, part)
-    found = [
-        _facts(points, signs[points.key], limits)
-        for points in _whole_histories(batches, _places(run_ids), _places(keys))
-    ]
-    columns = {field.name: [getattr(facts, field.name) for facts in found] for field in fields(SeriesFacts)}
+    columns: dict[str, list[Any]] = {field.name: [] for field in fields(SeriesFacts)}
     none = np.zeros(0, np.int64)
     empty = _facts(_Points(none, none, none, none, np.zeros(0)), np.zeros(0), limits)
-    return SeriesFacts(**{name: np.concatenate([*arrays, getattr(empty, name)]) for name, arrays in columns.items()})
+    for points in _whole_histories(batches, _places(run_ids), _places(keys)):
+        facts = _facts(points, signs[points.key], limits)
+        for name, arrays in columns.items():
+            arrays.append(getattr(facts, name))
+    # One column after the other, so that of a million histories no more is there twice.
+    return SeriesFacts(**{name: np.concatenate([*columns.pop(name), getattr(empty, name)]) for name in list(columns)})
 
 
 def _places(names: tuple[str, ...]) -> Callable[[pa.Array], Whole]:
