@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,12 @@ RUNS_OF_HISTORY = 100
 
 
 class Ours:
-    """qualia_lab, from opening the store to closing it."""
+    """qualia_lab; the store stays open between turns, as MLflow's client does."""
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri
+        from qualia_lab import open_store
+
+        self.store = open_store(uri)
 
     def wide(self) -> pa.Table:
         """All runs with params, latest metrics and tags."""
@@ -64,13 +67,7 @@ class Ours:
         return self._opened(lambda store: store.read_runs(query).select(["run_id"]))
 
     def _opened(self, read: Callable[[Any], pa.Table]) -> pa.Table:
-        from qualia_lab import open_store
-
-        store = open_store(self.uri)
-        try:
-            return read(store)
-        finally:
-            store.close()
+        return read(self.store)
 
 
 def _ids(store: Any, limit: int | None = None) -> list[str]:
@@ -86,7 +83,7 @@ def _table(batches: Any) -> pa.Table:
 
 
 class Client:
-    """MLflow's client, as its documentation says to use it; it stays open between turns."""
+    """MLflow's client, as its documentation says to use it."""
 
     def __init__(self, uri: str) -> None:
         os.environ["MLFLOW_ALLOW_FILE_STORE"] = os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -177,10 +174,11 @@ class Raw:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.mark = "?" if uri.startswith("sqlite") else "%s"
+        self.connection = nullcontext(self._connect())  # open between turns, as the others are
 
     def wide(self) -> pa.Table:
         """See Ours."""
-        with self._connected() as connection:
+        with self.connection as connection:
             runs = self._runs(connection)
             params = _rows(connection, "SELECT run_uuid, key, value FROM params", "run_id key value")
             metrics = _rows(connection, f"SELECT run_uuid, key, {_VALUE} FROM latest_metrics", "run_id key value")
@@ -189,14 +187,14 @@ class Raw:
 
     def history(self) -> pa.Table:
         """See Ours."""
-        with self._connected() as connection:
+        with self.connection as connection:
             ids = self._runs(connection, f"LIMIT {RUNS_OF_HISTORY}").column("run_id").to_pylist()
             where = f"run_uuid IN ({', '.join([self.mark] * len(ids))})"
             return self._points(connection, where, ids)
 
     def metric(self) -> pa.Table:
         """See Ours."""
-        with self._connected() as connection:
+        with self.connection as connection:
             return self._points(connection, f"key = {self.mark}", [METRIC])
 
     def experiments(self) -> pa.Table:
@@ -208,7 +206,7 @@ class Raw:
             " AND r.lifecycle_stage = 'active' WHERE e.lifecycle_stage = 'active' GROUP BY e.experiment_id"
         )
         names = "experiment_id run_count started last_activity name artifact_location lifecycle_stage created updated"
-        with self._connected() as connection:
+        with self.connection as connection:
             table = _rows(connection, self._spelt(sql), names)
             return table.select(["experiment_id", "run_count", "last_activity"])
 
@@ -224,7 +222,7 @@ class Raw:
             f" WHERE r.lifecycle_stage = 'active' ORDER BY m.value DESC, r.start_time DESC, r.run_uuid LIMIT {TOP}"
         )
         names = "run_id experiment_id name status start_time end_time user_id lifecycle_stage artifact_uri parent"
-        with self._connected() as connection:
+        with self.connection as connection:
             return _rows(connection, self._spelt(sql), names).select(["run_id"])
 
     def _runs(self, connection: Any, then: str = "") -> pa.Table:
@@ -241,14 +239,14 @@ class Raw:
     def _spelt(self, sql: str) -> str:
         return sql.replace("VARCHAR", "TEXT") if self.uri.startswith("sqlite") else sql
 
-    def _connected(self) -> Any:
+    def _connect(self) -> Any:
         if self.uri.startswith("sqlite"):
             import sqlite3
 
             return sqlite3.connect(f"file:{self.uri.removeprefix('sqlite:///')}?mode=ro", uri=True)
         import psycopg
 
-        return psycopg.connect(self.uri.replace("+psycopg", ""))
+        return psycopg.connect(self.uri.replace("+psycopg", ""), autocommit=True)
 
 
 def _rows(connection: Any, sql: str, names: str, values: Any = ()) -> pa.Table:

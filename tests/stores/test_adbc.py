@@ -193,3 +193,17 @@ def test_a_database_that_does_not_answer_says_so_without_its_password(always_adb
     with pytest.raises(StoreError) as raised:
         store.read(["a" * 32])
     assert "s3cret" not in f"{raised.value} {raised.value.__cause__} {raised.value.__context__}"
+
+
+def test_more_points_than_are_read_whole_are_the_same_points_read_run_by_run(odd, monkeypatch, reads):
+    from qualia_lab.stores.sql import history
+
+    monkeypatch.setattr(sql, "_MANY", 1)
+    opened = open_store(f"sqlite:///{odd[0]}")
+    ids = opened.read_runs(Query(view="all")).column("run_id").to_pylist()
+    whole = [repr(row) for batch in opened.read_metric_history(ids, ["loss"]) for row in batch.to_pylist()]
+    asked = len(reads)
+    monkeypatch.setattr(history, "_MOST_WHOLE", 10)
+    assert [repr(row) for batch in opened.read_metric_history(ids, ["loss"]) for row in batch.to_pylist()] == whole
+    assert len(whole) > 10
+    assert len(reads) - asked > 1

@@ -63,6 +63,11 @@ class ArrowSource:
             return None
         return table
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection by now."""
+        return self._connection is not None
+
     def close(self) -> None:
         """Give back the connection."""
         self._connection = None

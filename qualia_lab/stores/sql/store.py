@@ -337,7 +337,10 @@ class _Reading:
 
 def _are_many(database: SqlConnection, count: int) -> bool:
     """Whether so many runs are had sooner as Arrow."""
-    return database.reads_arrow and count >= MANY_RUNS[database.sql.dialect.name]
+    if database.arrow is None or not database.reads_arrow:
+        return False
+    many = MANY_RUNS[database.sql.dialect.name]
+    return count >= (min(_MANY, many) if database.arrow.is_open else many)
 
 
 def _run_count(database: SqlConnection) -> int:
