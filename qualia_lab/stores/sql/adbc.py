@@ -119,8 +119,8 @@ def _interruptible(read: Callable[[Event], pa.Table], cancel: Callable[[], None]
             outcome.append(error)
 
     working = Thread(target=work, daemon=True)
-    working.start()
     try:
+        working.start()  # in here, so that an interrupt at this moment is also waited for
         working.join()
     except BaseException:
         ended.set()
