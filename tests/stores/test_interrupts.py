@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pexpect
 import pytest
@@ -46,20 +47,22 @@ except KeyboardInterrupt:
 """
 
 
-def seconds_to_end(uri: str, way: str, what: str) -> float:
+def seconds_to_end(uri: str, way: str, what: str, begun: float = 0.7) -> float:
+    """How long a Ctrl-C takes to be heard, this long after the first read began; the process then ends as usual."""
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, uri, way, what], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert reader.stdout
         assert reader.stdout.readline() == "begun\n", reader.communicate()
-        time.sleep(0.7)
+        time.sleep(begun)
         assert reader.poll() is None, reader.communicate()
         sent = time.monotonic()
         reader.send_signal(signal.SIGINT)
         assert reader.stdout.readline() == "KeyboardInterrupt\n", reader.communicate()
         took = time.monotonic() - sent
-        reader.communicate(timeout=20)
+        _, said = reader.communicate(timeout=20)
+        assert (reader.returncode, said) == (0, "")
         return took
     finally:
         reader.kill()
@@ -93,6 +96,14 @@ def large(sqlite_sample, tmp_path) -> str:
 )
 def test_a_ctrl_c_ends_a_read_within_two_seconds(store, way, what, request):
     assert seconds_to_end(request.getfixturevalue(store), way, what) < 2
+
+
+@pytest.mark.parametrize("store", ["large", "system_postgresql_sample"])
+def test_a_ctrl_c_is_heard_at_any_moment_of_an_arrow_read(store, request):
+    uri = request.getfixturevalue(store)
+    with ThreadPoolExecutor(2) as two_at_once:
+        seconds = two_at_once.map(lambda n: seconds_to_end(uri, "arrow", "rows", n * 0.04), range(8))
+        assert max(seconds) < 3
 
 
 def test_a_read_that_takes_longer_than_a_second_says_so_on_a_terminal(large):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import takewhile
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from qualia_lab.columns import filled
 from qualia_lab.schema import FLOAT, INT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Literal = Callable[[str], str]
 
@@ -30,6 +30,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _ROWS_PER_BATCH = "65536"  # between two batches a read can be ended
 _SECONDS_TO_END = 1.5
+
+
+# Connections that a thread was still reading from when its read was given up: to close them would pull them away.
+_LEFT_OPEN: list[ExitStack] = []
 
 
 @dataclass
@@ -74,16 +78,34 @@ class ArrowSource:
         self._opened.close()
 
     def _read(self, sql: str, columns: pa.Schema) -> pa.Table:
+        reading = _Reading(lambda reading: self._rows(sql, columns, reading))
+        try:
+            reading.start()
+            reading.done.wait()
+        except BaseException:
+            try:
+                reading.end()
+            finally:
+                if not reading.done.is_set():
+                    _LEFT_OPEN.append(self._opened)
+                    self._opened, self._connection = ExitStack(), None
+            raise
+        table = reading.result().rename_columns(columns.names)
+        return _with_nan(table.slice(1) if self.dialect == "sqlite" else table).cast(columns)
+
+    def _rows(self, sql: str, columns: pa.Schema, reading: _Reading) -> pa.Table:
         import adbc_driver_manager as adbc
 
-        connection = self._connected(adbc)
-        with adbc.AdbcStatement(connection) as statement:
+        with reading.statement(adbc.AdbcStatement(self._connected(adbc))) as statement:
             if self.dialect == "sqlite":
                 statement.set_options(**{"adbc.sqlite.query.batch_rows": _ROWS_PER_BATCH})
             statement.set_sql_query(sql)
-            table = _interruptible(lambda ended: _rows(statement, columns, ended), statement.cancel)
-        table = table.rename_columns(columns.names)
-        return _with_nan(table.slice(1) if self.dialect == "sqlite" else table).cast(columns)
+            stream, _ = statement.execute_query()
+            with pa.RecordBatchReader._import_from_c(stream.address) as reader:
+                if reader.schema.types != columns.types:
+                    raise pa.ArrowInvalid("other types than expected")
+                batches = takewhile(lambda _: not reading.ended.is_set(), reader)
+                return pa.Table.from_batches(list(batches), schema=reader.schema)
 
     def _connected(self, adbc: Any) -> Any:
         if self._connection is None:
@@ -98,39 +120,56 @@ class ArrowSource:
         return self._connection
 
 
-def _rows(statement: Any, columns: pa.Schema, ended: Event) -> pa.Table:
-    stream, _ = statement.execute_query()
-    with pa.RecordBatchReader._import_from_c(stream.address) as reader:
-        if reader.schema.types != columns.types:
-            raise pa.ArrowInvalid("other types than expected")
-        batches = takewhile(lambda _: not ended.is_set(), reader)
-        return pa.Table.from_batches(list(batches), schema=reader.schema)
+class _Reading(Thread):
+    """A read in a thread of its own: a driver hears no Ctrl-C while it waits for a server, and Python does here.
 
+    What is the driver's is opened, used and closed in this thread, where no Ctrl-C arrives between two steps; from
+    outside it is only told to end.
+    """
 
-def _interruptible(read: Callable[[Event], pa.Table], cancel: Callable[[], None]) -> pa.Table:
-    """The rows, read in another thread: a driver hears no Ctrl-C while it waits for a server, and Python does here."""
-    ended = Event()
-    outcome: list[Any] = []
+    def __init__(self, read: Callable[[_Reading], pa.Table]) -> None:
+        super().__init__(daemon=True)
+        self.ended = Event()  # nobody waits for the rows any more
+        self.done = Event()
+        self._read = read
+        self._outcome: Any = None
+        self._statement: Any = None
+        self._lock = Lock()
 
-    def work() -> None:
+    def run(self) -> None:
+        """The thread's work. See threading.Thread."""
         try:
-            outcome.append(read(ended))
+            self._outcome = self._read(self)
         except BaseException as error:
-            outcome.append(error)
+            self._outcome = error
+        finally:
+            self.done.set()
 
-    working = Thread(target=work, daemon=True)
-    try:
-        working.start()  # in here, so that an interrupt at this moment is also waited for
-        working.join()
-    except BaseException:
-        ended.set()
-        with suppress(Exception):  # SQLite's driver cannot, and is between two batches soon
-            cancel()
-        working.join(_SECONDS_TO_END)
-        raise
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
+    @contextmanager
+    def statement(self, statement: Any) -> Iterator[Any]:
+        """This statement, which can be cancelled for as long as this lasts, and is closed then."""
+        with self._lock:
+            self._statement = statement
+        try:
+            yield statement
+        finally:
+            with self._lock:
+                self._statement = None
+                statement.close()
+
+    def end(self) -> None:
+        """End the read soon, and wait a moment for it."""
+        self.ended.set()
+        with self._lock, suppress(Exception):  # SQLite's driver cannot, and is between two batches soon
+            if self._statement is not None:
+                self._statement.cancel()
+        self.done.wait(_SECONDS_TO_END)
+
+    def result(self) -> pa.Table:
+        """The rows. Raises what reading them raised."""
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        return self._outcome
 
 
 def is_alone() -> bool:
