@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from qualia_lab import schema
 from qualia_lab.columns import column, column_of, numbers_of
@@ -39,7 +41,7 @@ class RunTables:
             if not table.schema.equals(expected):
                 raise TypeError(f"table {field.name}: expected {expected}, not {table.schema}")
 
-    @property
+    @cached_property
     def run_ids(self) -> tuple[str, ...]:
         """The ids of the runs that were read, in order."""
         return tuple(self.runs.column("run_id").to_pylist())
@@ -51,6 +53,12 @@ def run_tables(**tables: pa.Table) -> RunTables:
     return RunTables(
         **{name: tables[name] if name in tables else table_of(columns, ()) for name, columns in schema.TABLES.items()}
     )
+
+
+def rows_with(table: pa.Table, name: str, values: Iterable[str]) -> pa.Table:
+    """The rows whose text in this column is one of these; comparing with one text directly would wake pandas."""
+    wanted = pc.is_in(table.column(name), value_set=column(list(values), schema.STRING))
+    return table if pc.all(wanted).as_py() else table.filter(wanted)
 
 
 def by_key(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
+from qualia_lab.columns import texts_of
+
 if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
@@ -40,27 +44,27 @@ class Ending:
 
 def endings(tables: RunTables) -> list[Ending]:
     """The runs by status: failed and killed ones first, then those without an end, then the rest."""
-    logged = set(tables.metrics.column("run_id").to_pylist())
-    by_status: dict[str, list[dict[str, object]]] = {}
-    for row in tables.runs.to_pylist():
-        by_status.setdefault(row["status"] or "UNKNOWN", []).append(row)
+    logged = set(pc.unique(tables.metrics.column("run_id")).to_pylist())
+    times = zip(*(tables.runs.column(name).to_pylist() for name in ("start_time", "end_time")), strict=True)
+    by_status: dict[str, list[tuple[str, int | None, int | None]]] = {}
+    for run_id, status, (start, end) in zip(tables.run_ids, texts_of(tables.runs.column("status")), times, strict=True):
+        by_status.setdefault(status or "UNKNOWN", []).append((run_id, start, end))
     found = []
     for status in sorted(by_status, key=lambda one: (_ORDER.index(one) if one in _ORDER else len(_ORDER), one)):
         rows = by_status[status]
-        starts = [start for row in rows if isinstance(start := row["start_time"], int)]
+        starts = [start for _, start, _ in rows if start is not None]
         found.append(
             Ending(
                 status,
-                tuple(str(row["run_id"]) for row in rows),
+                tuple(run_id for run_id, *_ in rows),
                 tuple(
                     (end - start) / 1000
-                    for row in rows
-                    if isinstance(start := row["start_time"], int) and isinstance(end := row["end_time"], int)
-                    if end >= start
+                    for _, start, end in rows
+                    if start is not None and end is not None and end >= start
                 ),
                 min(starts, default=None),
                 max(starts, default=None),
-                sum(row["run_id"] not in logged for row in rows),
+                sum(run_id not in logged for run_id, *_ in rows),
             )
         )
     return found

@@ -6,6 +6,9 @@ import hashlib
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from qualia_lab.columns import texts_of
+from qualia_lab.tables import rows_with
+
 if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
@@ -36,10 +39,9 @@ def origins(tables: RunTables) -> dict[str, dict[str, str]]:
     A stored diff of uncommitted changes is told by its lines and the start of its SHA-256.
     """
     found: dict[str, dict[str, str]] = {run_id: {} for run_id in tables.run_ids}
-    for row in tables.tags.to_pylist():
-        if row["key"] in ORIGIN_TAGS:
-            value = row["value"] or ""
-            found[row["run_id"]][ORIGIN_TAGS[row["key"]]] = _summary(value) if row["key"] == _DIFF else value
+    tags = rows_with(tables.tags, "key", ORIGIN_TAGS)
+    for run_id, key, value in zip(*(texts_of(tags.column(name)) for name in ("run_id", "key", "value")), strict=True):
+        found[run_id][ORIGIN_TAGS[key]] = _summary(value or "") if key == _DIFF else value or ""
     datasets: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in tables.datasets.to_pylist():
         datasets[row["run_id"], row["context"] or "no context"].add(f"{row['name']} @ {row['digest']}")

@@ -136,7 +136,9 @@ class Findings(Relations):
                 settings[name] = getattr(chosen[rule], name)
         wanted = list(known if keys is None else (key for key in keys if key in known))
         batches = self._store.read_metric_history(self.tables.run_ids, wanted) if wanted else iter(())
-        series: SeriesFacts = summarise(batches, self.tables.run_ids, known, directions, **settings)
+        # Of a metric that is not known to be better either way, rules look at values that are not finite alone.
+        only_odd = [key for key in known if directions[key] is None] if keys is None else []
+        series: SeriesFacts = summarise(batches, self.tables.run_ids, known, directions, only_odd=only_odd, **settings)
         evidence = Evidence(
             self.tables,
             self._labels,

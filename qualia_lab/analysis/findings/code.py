@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pyarrow as pa
 
     from qualia_lab.analysis.findings.evidence import Evidence
 
@@ -16,12 +20,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,79}")
 
 def metric(evidence: Evidence, key: str) -> str:
     """The metric as a literal, or as a place among the columns of `runs.metrics`."""
-    return _named(key, "metrics", evidence.tables.metrics.column("key").to_pylist())
+    return _named(key, "metrics", evidence.tables.metrics)
 
 
 def param(evidence: Evidence, key: str) -> str:
     """The param as a literal, or as a place among the columns of `runs.params`."""
-    return _named(key, "params", evidence.tables.params.column("key").to_pylist())
+    return _named(key, "params", evidence.tables.params)
 
 
 def run_id(evidence: Evidence, wanted: str) -> str:
@@ -44,8 +48,10 @@ def history_summary(evidence: Evidence, key: str, wanted: Iterable[str]) -> str:
     return f"runs.history_summary({metric(evidence, key)}).loc[{run_ids(evidence, wanted)}]"
 
 
-def _named(key: str, frame: str, keys: list[str]) -> str:
-    return f'"{key}"' if _PLAIN.fullmatch(key) else f"runs.{frame}.columns[{sorted(set(keys)).index(key)}]"
+def _named(key: str, frame: str, table: pa.Table) -> str:
+    if _PLAIN.fullmatch(key):
+        return f'"{key}"'
+    return f"runs.{frame}.columns[{sorted(pc.unique(table.column('key')).to_pylist()).index(key)}]"
 
 
 def seeds(evidence: Evidence) -> str:

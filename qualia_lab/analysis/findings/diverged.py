@@ -36,7 +36,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     first: dict[str, tuple[int, str, History]] = {}
     for key in evidence.keys:
         if evidence.greater_is_better[key] is False and is_loss(key):
-            for one in evidence.histories(key):
+            for one in evidence.histories(key, evidence.series.bad_points > 0):
                 if is_diverged(one, thresholds):
                     first[one.run_id] = min(first.get(one.run_id, (one.bad_step, key, one)), (one.bad_step, key, one))
     by_key: dict[str, list[History]] = defaultdict(list)

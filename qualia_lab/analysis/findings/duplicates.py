@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
 from qualia_lab.analysis.origins import origins
+from qualia_lab.columns import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,15 +38,15 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     they are repetitions, and nothing is said.
     """
     said = origins(evidence.tables)
+    homes = zip(
+        *(texts_of(evidence.tables.runs.column(name)) for name in ("experiment_id", "parent_run_id")), strict=True
+    )
     alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
-    for run_id in evidence.run_ids:
-        params = evidence.params[run_id]
-        if evidence.status[run_id] != "FINISHED" or len(params) < max(1, thresholds.fewest_params):
+    for run_id, home in zip(evidence.run_ids, homes, strict=True):
+        if evidence.status[run_id] != "FINISHED" or evidence.params.how_many(run_id) < max(1, thresholds.fewest_params):
             continue
         origin = tuple(sorted((name, text) for name, text in said[run_id].items() if name.startswith(_SAME)))
-        experiment = evidence.rows[run_id]["experiment_id"]
-        in_params = (tuple(params), tuple(params.values()))  # which stand by key
-        alike[experiment, evidence.rows[run_id]["parent_run_id"], origin, in_params].append(run_id)
+        alike[home, origin, evidence.params.digest(run_id)].append(run_id)
     twice, unsteady = [], []
     for run_ids in alike.values():
         results = {run_id: _results(evidence, run_id) for run_id in run_ids} if len(run_ids) > 1 else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,15 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
+from qualia_lab.analysis.by_run import ByRun
 from qualia_lab.analysis.direction import rank_metrics
 from qualia_lab.analysis.groups import is_seed_like
+from qualia_lab.columns import texts_of
 from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
-from qualia_lab.tables import by_key
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    import pyarrow as pa
+    import numpy.typing as npt
 
     from qualia_lab.analysis.findings.pairs import Curves
     from qualia_lab.analysis.findings.series import SeriesFacts
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 
-_MOST_KEPT = 200_000  # histories, as Python objects; more are made anew for every rule
+_AT_ONCE = 10_000  # histories that are Python objects at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,40 +104,30 @@ class Evidence:
         return self.tables.run_ids
 
     @cached_property
-    def rows(self) -> dict[str, dict[str, object]]:
-        """The row of the table `runs` by run id."""
-        return {row["run_id"]: row for row in self.tables.runs.to_pylist()}
+    def places(self) -> dict[str, int]:
+        """The place of every run, by its id."""
+        return {run_id: place for place, run_id in enumerate(self.run_ids)}
 
     @cached_property
     def status(self) -> dict[str, str]:
         """FINISHED, FAILED, ... by run id."""
-        return {run_id: str(row["status"] or "UNKNOWN") for run_id, row in self.rows.items()}
+        said = texts_of(self.tables.runs.column("status"))
+        return {run_id: status or "UNKNOWN" for run_id, status in zip(self.run_ids, said, strict=True)}
 
     @cached_property
     def parents(self) -> frozenset[str]:
         """The runs that have runs nested in them."""
-        return frozenset(self.tables.runs.column("parent_run_id").to_pylist()) - {None}
+        return frozenset(pc.unique(self.tables.runs.column("parent_run_id")).to_pylist()) - {None}
 
     @cached_property
-    def params(self) -> dict[str, dict[str, str]]:
+    def params(self) -> ByRun:
         """The params of every run as texts, by key; also of one that has none."""
-        return self._by_run(self.tables.params)
+        return ByRun(self.places, self.tables.params)
 
     @cached_property
-    def tags(self) -> dict[str, dict[str, str]]:
-        """The tags of every run."""
-        return self._by_run(self.tables.tags)
-
-    @cached_property
-    def metrics(self) -> dict[str, dict[str, float]]:
+    def metrics(self) -> ByRun:
         """The latest value of every metric of the model, by run; NaN where it is none."""
-        found: dict[str, dict[str, float]] = {run_id: {} for run_id in self.run_ids}
-        for key, rows in by_key(self.tables.metrics):
-            if not key.startswith(SYSTEM_METRICS):
-                columns = (rows.column(name).to_pylist() for name in ("run_id", "value"))
-                for run_id, value in zip(*columns, strict=True):
-                    found[run_id][key] = math.nan if value is None else value
-        return found
+        return ByRun(self.places, rows_with(self.tables.metrics, "key", self.keys))
 
     @cached_property
     def lead_curve(self) -> str | None:
@@ -155,14 +146,20 @@ class Evidence:
         """Whether a param only repeats a configuration."""
         return is_seed_like(param) if self.seeds is None else param in self.seeds
 
-    def histories(self, key: str) -> list[History]:
-        """The facts of one metric, in the order of the runs; the best value is the lowest where no way is known."""
-        if key in self._kept:
-            return self._kept[key]
+    def histories(self, key: str, among: npt.NDArray[np.bool_] | None = None) -> Iterator[History]:
+        """The facts of one metric, in the order of the runs; the best value is the lowest where no way is known.
+
+        among: of every row of `series` whether it is wanted; None: all are.
+        """
+        of_key = self.series.key == self.keys.index(key)
+        rows = np.flatnonzero(of_key if among is None else of_key & among)
+        rows = rows[np.argsort(self.series.run[rows], kind="stable")]
+        for begin in range(0, len(rows), _AT_ONCE):
+            yield from self._histories(rows[begin : begin + _AT_ONCE], "high" if self.greater_is_better[key] else "low")
+
+    def _histories(self, rows: npt.NDArray[np.int64], side: str) -> Iterator[History]:
+        """The facts of these rows of `series`.  side: on which the best value is."""
         facts = self.series
-        rows = np.flatnonzero(facts.key == self.keys.index(key))
-        rows = rows[np.argsort(facts.run[rows], kind="stable")]
-        side = "high" if self.greater_is_better[key] else "low"
         columns = {
             "run_id": [self.run_ids[run] for run in facts.run[rows].tolist()],
             "best": getattr(facts, side)[rows].tolist(),
@@ -172,22 +169,8 @@ class Evidence:
         for name in History.__dataclass_fields__:
             if name not in columns:
                 columns[name] = getattr(facts, name)[rows].tolist()
-        found = [History(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
-        if len(facts.run) <= _MOST_KEPT:
-            self._kept[key] = found
-        return found
-
-    @cached_property
-    def _kept(self) -> dict[str, list[History]]:
-        return {}
-
-    def _by_run(self, table: pa.Table) -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = {run_id: {} for run_id in self.run_ids}
-        for key, rows in by_key(table):
-            once: dict[str, str] = {}  # equal texts are one object: there may be millions
-            for run_id, value in zip(*(rows.column(name).to_pylist() for name in ("run_id", "value")), strict=True):
-                found[run_id][key] = once.setdefault(value, value)
-        return found
+        for values in zip(*(columns[name] for name in History.__dataclass_fields__), strict=True):
+            yield History(*values)
 
 
 def model_keys(tables: RunTables) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from math import comb
 from typing import TYPE_CHECKING
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.failed import FAILED
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule
+from qualia_lab.columns import texts_of
 from qualia_lab.escaping import one_line
+from qualia_lab.tables import by_key, rows_with
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -59,9 +61,9 @@ def values_of_failed(evidence: Evidence, alpha: float = 0.05) -> list[ValueOfFai
         return []
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for side, run_ids in enumerate((failed, finished)):
-        for run_id in run_ids:
-            for pair in evidence.params[run_id].items():
-                counts[pair][side] += 1
+        for key, rows in by_key(rows_with(evidence.tables.params, "run_id", run_ids)):
+            for value, how_often in Counter(texts_of(rows.column("value"))).items():
+                counts[key, value][side] += how_often
     all_of_them, total = len(failed) + len(finished), len(failed)
     # One set of runs may share several values: as a test it is the same one, and counts once for the least p.
     least = [
@@ -127,10 +129,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 
 def _runs_with(evidence: Evidence, row: ValueOfFailed) -> tuple[str, ...]:
+    of_param = rows_with(evidence.tables.params, "key", [row.param])
+    with_it = set(rows_with(of_param, "value", [row.value]).column("run_id").to_pylist())
     return tuple(
-        run_id
-        for run_id in evidence.run_ids
-        if evidence.params[run_id].get(row.param) == row.value and evidence.status[run_id] in (*FAILED, "FINISHED")
+        run_id for run_id in evidence.run_ids if run_id in with_it and evidence.status[run_id] in (*FAILED, "FINISHED")
     )
 
 

@@ -27,13 +27,13 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """
     first: dict[str, tuple[tuple[bool, int, str], History]] = {}
     metrics: dict[str, set[str]] = defaultdict(set)
+    odd = evidence.series.nan + evidence.series.infinite >= max(1, thresholds.fewest)
     for key in evidence.keys:
-        for one in evidence.histories(key):
-            if one.nan + one.infinite >= max(1, thresholds.fewest):
-                metrics[one.run_id].add(key)
-                rank = (one.points == 1, one.odd_step, key)  # what is logged once, at the end, has step 0
-                if one.run_id not in first or rank < first[one.run_id][0]:
-                    first[one.run_id] = (rank, one)
+        for one in evidence.histories(key, odd):
+            metrics[one.run_id].add(key)
+            rank = (one.points == 1, one.odd_step, key)  # what is logged once, at the end, has step 0
+            if one.run_id not in first or rank < first[one.run_id][0]:
+                first[one.run_id] = (rank, one)
     by_key: dict[str, list[History]] = defaultdict(list)
     for run_id in evidence.run_ids:
         if run_id in first:

@@ -6,8 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.by_run import ByRun
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
 from qualia_lab.escaping import one_line
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -25,8 +27,9 @@ class Thresholds:
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding: the git commits that the runs name, when there are several; runs without one are counted."""
     runs_of: dict[str, list[str]] = defaultdict(list)
+    named = ByRun(evidence.places, rows_with(evidence.tables.tags, "key", [_COMMIT]))
     for run_id in evidence.run_ids:
-        commit = evidence.tags[run_id].get(_COMMIT)
+        commit = named[run_id].get(_COMMIT)
         if commit:
             runs_of[commit].append(run_id)
     if len(runs_of) < max(2, thresholds.fewest):

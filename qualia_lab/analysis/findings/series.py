@@ -11,7 +11,7 @@ import pyarrow as pa
 from qualia_lab.analysis.histories import real
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -98,12 +98,14 @@ def summarise(
     keys: tuple[str, ...],
     greater_is_better: Mapping[str, bool | None],
     *,
+    only_odd: Collection[str] = (),
     growth: float = 10.0,
     deviations: float = 10.0,
     part: float = 0.5,
 ) -> SeriesFacts:
     """Read histories (schema.METRIC_HISTORY) once; points of one run and metric stand together, by step.
 
+    only_odd: the metrics of which only histories with a value that is not finite have a row.
     growth: a point is bad when it is above so many times the larger of the first and the lowest value.
     deviations: a jump is a spike from so many robust standard deviations of the differences on.
     part: which part of the points, at the end, `early_*` leave out.
@@ -114,7 +116,9 @@ def summarise(
     columns: dict[str, list[Any]] = {field.name: [] for field in fields(SeriesFacts)}
     none = np.zeros(0, np.int64)
     empty = _facts(_Points(none, none, none, none, np.zeros(0)), np.zeros(0), limits)
-    for points in _whole_histories(batches, _places(run_ids), _places(keys)):
+    wholly = np.array([key not in only_odd for key in keys] or [True])
+    for of_batch in _whole_histories(batches, _places(run_ids), _places(keys)):
+        points = of_batch if wholly.all() else _of_interest(of_batch, wholly)
         facts = _facts(points, signs[points.key], limits)
         for name, arrays in columns.items():
             arrays.append(getattr(facts, name))
@@ -154,6 +158,15 @@ def _whole_histories(
         waiting.append(tuple(column[cut:] for column in columns))
     if waiting:
         yield _joined(waiting)
+
+
+def _of_interest(histories: _Points, wholly: npt.NDArray[np.bool_]) -> _Points:
+    """Those with a value that is not finite, and all of some metrics.  wholly: of every metric, whether it is one."""
+    run, key, steps, times, values = histories
+    begins = np.flatnonzero(np.r_[True, (run[1:] != run[:-1]) | (key[1:] != key[:-1])])
+    odd = np.logical_or.reduceat(~np.isfinite(values), begins)
+    chosen = np.repeat(odd | wholly[key[begins]], np.diff(np.r_[begins, len(values)]))
+    return _Points(run[chosen], key[chosen], steps[chosen], times[chosen], values[chosen])
 
 
 def _joined(pieces: list[tuple[npt.NDArray[Any], ...]]) -> _Points:

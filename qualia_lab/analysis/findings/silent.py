@@ -23,7 +23,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     found = tuple(
         run_id
         for run_id in evidence.run_ids
-        if evidence.status[run_id] == "FINISHED" and not evidence.metrics[run_id] and run_id not in evidence.parents
+        if evidence.status[run_id] == "FINISHED"
+        and not evidence.metrics.how_many(run_id)
+        and run_id not in evidence.parents
     )
     if not found or len(found) < thresholds.fewest:
         return []

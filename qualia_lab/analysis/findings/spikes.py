@@ -32,7 +32,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     for key in evidence.keys:
         if evidence.greater_is_better[key] is None:
             continue
-        for one in evidence.histories(key):
+        for one in evidence.histories(key, evidence.series.spikes > 0):
             is_spiked = (
                 one.spikes and one.points >= thresholds.fewest_points and one.spike_size >= thresholds.deviations
             )

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.endings import UNFINISHED
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, parts
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -24,16 +26,16 @@ class Thresholds:
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding: runs of status RUNNING or SCHEDULED with neither a start nor a point in so many hours."""
+    open_runs = [run_id for run_id, status in evidence.status.items() if status in UNFINISHED]
+    runs, metrics = (rows_with(of, "run_id", open_runs) for of in (evidence.tables.runs, evidence.tables.metrics))
     points: dict[str, int] = {}
-    columns = (evidence.tables.metrics.column(name).to_pylist() for name in ("run_id", "timestamp"))
-    for run_id, time in zip(*columns, strict=True):
+    for run_id, time in zip(*(metrics.column(name).to_pylist() for name in ("run_id", "timestamp")), strict=True):
         points[run_id] = max(points.get(run_id, 0), time or 0)
     found, clauses, numbers = [], [], []
-    for run_id in evidence.run_ids:
-        start = evidence.rows[run_id]["start_time"]
-        started = start if isinstance(start, int) else 0
+    for run_id, start in zip(*(runs.column(name).to_pylist() for name in ("run_id", "start_time")), strict=True):
+        started = start or 0
         silent = evidence.now - max(started, points.get(run_id, 0))
-        if evidence.status[run_id] not in ("RUNNING", "SCHEDULED") or silent < thresholds.hours * _HOUR:
+        if silent < thresholds.hours * _HOUR:
             continue
         found.append(run_id)
         clause = f"{evidence.name(run_id)}, started {_date(started)}"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab import schema
-from qualia_lab.columns import column
+from qualia_lab.columns import column, filled, numbers_of
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
 from qualia_lab.stores.places import LocalPlace, NoPlace, artifact_place
@@ -20,7 +20,7 @@ from qualia_lab.stores.snapshot.manifest import Manifest, Part, read_manifest
 from qualia_lab.stores.snapshot.parts import ARTIFACTS, PartWriter, chosen_rows, read_points, read_table, write_file
 from qualia_lab.stores.snapshot.place import PARTS, open_place
 from qualia_lab.stores.snapshot.update import publish
-from qualia_lab.tables import RunTables, run_tables, table_of
+from qualia_lab.tables import RunTables, rows_with, run_tables, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -112,7 +112,7 @@ class SnapshotStore:
         if query.view == "active" and not experiment_ids and not query.run_ids:
             experiment_ids = _of_view(self._experiments, "active").column("experiment_id").to_pylist()
         if experiment_ids or (query.view == "active" and not query.run_ids):
-            runs = _with(runs, "experiment_id", experiment_ids)
+            runs = rows_with(runs, "experiment_id", experiment_ids)
         if query.run_ids:
             runs = chosen_rows(runs, column(list(query.run_ids), schema.STRING))
         return run_tables(
@@ -217,24 +217,22 @@ class SnapshotStore:
         for experiment in experiment_ids:
             files = last[experiment].of("experiment_tags") if experiment in last else []
             table = read_table(self._place, files, schema.EXPERIMENT_TAGS)
-            tables.append(_with(table, "experiment_id", [experiment]))
+            tables.append(rows_with(table, "experiment_id", [experiment]))
         return pa.concat_tables(tables)
 
 
 def in_order(table: pa.Table, by: str, ids: Sequence[str]) -> pa.Table:
     """The rows of these ids, in their order and else as they stand."""
     rank = pc.index_in(table.column(by), value_set=column(ids, schema.STRING))
+    places = numbers_of(filled(rank, -1))
+    if not len(places) or (places[0] >= 0 and (places[1:] >= places[:-1]).all()):
+        return table  # as it stands: of a notebook's own snapshot, whose tables are large, no copy is made
     ranked = table.append_column("rank", rank).filter(pc.is_valid(rank))
     return ranked.take(pc.sort_indices(ranked, sort_keys=[("rank", "ascending")])).drop_columns(["rank"])
 
 
 def _of_view(table: pa.Table, view: View) -> pa.Table:
-    return table if view == "all" else _with(table, "lifecycle_stage", [view])
-
-
-def _with(table: pa.Table, name: str, values: list[str]) -> pa.Table:
-    """The rows whose value is one of these; comparing with one value directly would wake pandas."""
-    return table.filter(pc.is_in(table.column(name), value_set=column(values, schema.STRING)))
+    return table if view == "all" else rows_with(table, "lifecycle_stage", [view])
 
 
 def _unique(table: pa.Table, name: str) -> list[str]:
