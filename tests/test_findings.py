@@ -199,7 +199,7 @@ def test_the_thresholds_of_a_project_stand_in_its_new_notebooks(known, tmp_path,
     generator = NotebookGenerator(known[0])
     cells = {cell.key: cell.source for cell in generator.plan(generator.select(experiments=["truth"])).cells}
     assert "FINDINGS = {'plateau': False, 'spikes': {'deviations': 20}}" in cells["parameters"]
-    assert cells["findings"] == "runs.show_findings(seeds=SEEDS, **FINDINGS)"
+    assert cells["findings"] == "runs.show_findings(seeds=SEEDS, statuses=STATUSES, **FINDINGS)"
     (tmp_path / "pyproject.toml").write_text("[tool.qualia.findings]\nplateaus = false\n")
     with pytest.raises(QualiaLabError, match="no rule called plateaus"):
         generator.plan(generator.select(experiments=["truth"]))

@@ -10,13 +10,14 @@ from functools import lru_cache
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.endings import FINISHED, WITHOUT, left_out, statuses_of
 from qualia_lab.analysis.intervals import Interval, interquartile_mean, mean_interval
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
 from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -51,13 +52,24 @@ class Configuration:
             "no params" if self.params else "all runs"
         )
 
+    def without(self, run_ids: Collection[str]) -> Configuration | None:
+        """The configuration of its other runs; None where there is none."""
+        kept = [place for place, run_id in enumerate(self.run_ids) if run_id not in run_ids]
+        if len(kept) == len(self.run_ids):
+            return self
+        if not kept:
+            return None
+        left = tuple(self.run_ids[place] for place in kept)
+        return Configuration(self.params, self.settings, left, tuple(self.repeats[place] for place in kept))
+
 
 @dataclass(frozen=True)
 class Group:
     """A configuration and a metric over its runs.
 
-    run_ids: all its runs.  scored: those with a finite value, and `values` these, in the same order; so n is
-    len(values), and a run that failed or diverged is counted in run_ids alone.
+    run_ids: all its runs.  scored: those that count and have a finite value, and `values` these, in the same order; so
+    n is len(values).  left_out: how many others there are, and why: their status, or `without a finite value`.
+    unfinished: how many of `scored` did not finish, by status; none unless they were asked for, or no run finished.
     interval: of the mean at 95 %; None for one value or none.
     """
 
@@ -69,6 +81,8 @@ class Group:
     interquartile_mean: float | None
     interval: Interval | None
     greater_is_better: bool | None
+    left_out: tuple[tuple[str, int], ...] = ()
+    unfinished: tuple[tuple[str, int], ...] = ()
 
     @property
     def params(self) -> tuple[tuple[str, str | None], ...]:
@@ -147,18 +161,33 @@ def group_runs(
     statistic: str = "last",
     history: pa.Table | None = None,
     greater_is_better: bool | None = None,
+    statuses: Sequence[str] | None = None,
 ) -> list[Group]:
     """The configurations, each with a metric over its runs, in the order of their first run.
 
-    seeds: as in `configurations`.  statistic, history: as in `scores`.
+    seeds: as in `configurations`.  statistic, history: as in `scores`.  statuses: as in `counted_statuses`.
     """
     found = scores(tables, metric, statistic, history, greater_is_better)
-    return [take_group(one, found, greater_is_better) for one in configurations(tables, seeds)]
+    status = statuses_of(tables)
+    uncounted = left_out(status, statuses)
+    return [_take_group(one, found, greater_is_better, status, uncounted) for one in configurations(tables, seeds)]
 
 
-def take_group(configuration: Configuration, found: Scores, greater_is_better: bool | None) -> Group:
+def _take_group(
+    configuration: Configuration,
+    found: Scores,
+    greater_is_better: bool | None,
+    status: Mapping[str, str],
+    uncounted: Mapping[str, str],
+) -> Group:
     """One configuration with the scores of its runs: n, mean, median, interquartile mean and 95 % interval."""
-    scored = tuple(run_id for run_id in configuration.run_ids if run_id in found.values)
+    scored = tuple(run_id for run_id in configuration.run_ids if run_id in found.values and run_id not in uncounted)
+    why = Counter(
+        uncounted[run_id].lower() if run_id in uncounted else WITHOUT
+        for run_id in configuration.run_ids
+        if run_id in uncounted or run_id not in found.values
+    )
+    unfinished = Counter(status[run_id].lower() for run_id in scored if status[run_id] != FINISHED)
     values = tuple(found.values[run_id] for run_id in scored)
     return Group(
         configuration=configuration,
@@ -169,6 +198,8 @@ def take_group(configuration: Configuration, found: Scores, greater_is_better: b
         interquartile_mean=interquartile_mean(values) if values else None,
         interval=mean_interval(values, _folds(configuration, set(scored))),
         greater_is_better=greater_is_better,
+        left_out=tuple(why.items()),
+        unfinished=tuple(unfinished.items()),
     )
 
 

@@ -55,7 +55,8 @@ class PaperNumbers:
     """A table for a paper, as numbers and texts that nothing has escaped yet.
 
     params: keys of the columns.  unsaid: params that differ, too, and are no columns.  more: configurations that are
-    left out.  directions: of each metric, whether more is better; None where that is not known.
+    left out; empty: those without a value of any metric, which are not counted there.  directions: of each metric,
+    whether more is better; None where that is not known.
     """
 
     params: tuple[str, ...]
@@ -65,6 +66,7 @@ class PaperNumbers:
     rows: tuple[PaperRow, ...]
     unsaid: tuple[str, ...]
     more: int
+    empty: tuple[Group, ...] = ()
 
 
 def paper_numbers(
@@ -99,6 +101,7 @@ def paper_numbers(
         rows=rows,
         unsaid=tuple(key for key in differing if key not in keys),
         more=len(order) - len(rows),
+        empty=tuple(groups[0][place] for place in range(len(told)) if place not in set(order)),
     )
 
 

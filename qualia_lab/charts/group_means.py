@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.endings import counts_text
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.scores import said
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, named_axis, number_text
@@ -14,7 +15,7 @@ from qualia_lab.charts.chart import Chart, Line, Panel, Points
 from qualia_lab.charts.colours import DATA, GRID, INK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from qualia_lab.analysis.groups import Group
     from qualia_lab.charts.chart import Mark, Numbers
@@ -144,10 +145,8 @@ def _note(groups: Sequence[Group], scored: Sequence[Group], shown: Sequence[Grou
     if len(shown) < len(scored):
         notes.append(f"Showing the first {len(shown)} of {len(scored):,} configurations.")
     if len(scored) < len(groups):
-        notes.append(f"{count_text(len(groups) - len(scored), 'configuration')} without a finite value left out.")
-    missing = sum(len(group.run_ids) - len(group.values) for group in shown)
-    if missing:
-        notes.append(f"{count_text(missing, 'run')} of those shown without a finite value.")
+        notes.append(f"{count_text(len(groups) - len(scored), 'configuration')} without a value that counts left out.")
+    notes += mean_notes(groups)
     hows = {group.interval.how for group in shown if group.interval}
     words = {"t": "Student's t", "bootstrap": "bootstrap from 10 runs on"}
     if hows:
@@ -155,6 +154,21 @@ def _note(groups: Sequence[Group], scored: Sequence[Group], shown: Sequence[Grou
     if beyond:
         notes.append(f"{count_text(beyond, 'interval')} of few runs going on past the edge.")
     return " ".join(notes)
+
+
+def mean_notes(groups: Sequence[Group]) -> list[str]:
+    """Which runs are in none of these means, and which are in one though they did not finish."""
+    return said_of(*([count for group in groups for count in getattr(group, of)] for of in ("left_out", "unfinished")))
+
+
+def said_of(left_out: Iterable[tuple[str, int]], unfinished: Iterable[tuple[str, int]]) -> list[str]:
+    """The same of such runs, counted by why."""
+    notes = []
+    if out := counts_text(left_out):
+        notes.append(f"In no mean: {out}.")
+    if counted := counts_text(unfinished):
+        notes.append(f"Not finished, and in these means: {counted}.")
+    return notes
 
 
 def _sentence(shown: Sequence[Group], names: Mapping[str, str], label: str, way: str) -> str:

@@ -45,10 +45,11 @@ _GREY_RUNS, _GREY_POINTS = 40, 40  # behind a panel: 24 panels of them are a thi
 
 @dataclass(frozen=True)
 class RunGroup:
-    """The runs of one panel, and its title."""
+    """The runs of one panel, and its title.  uncounted: those of them that are not in the mean of the title."""
 
     title: str
     run_ids: tuple[str, ...]
+    uncounted: frozenset[str] = frozenset()
 
 
 def history_panels(
@@ -89,7 +90,7 @@ def history_panels(
     y_axis = small_axis(y_axis, 4)
     behind = [found.series[place] for place in _even(len(found.series), _GREY_RUNS)]
     grey = grey_line(behind, points=_GREY_POINTS) if len(found.series) > 1 else None
-    panels, fullest = [], 0
+    panels, fullest, uncounted = [], 0, 0
     for place, group in enumerate(shown):
         members = [lines[run_id] for run_id in group.run_ids if run_id in lines]
         there = [members[index] for index in _even(len(members), _PANEL_RUNS)]
@@ -107,7 +108,9 @@ def history_panels(
                 in_legend=False,
             )
         lowest = place + columns >= len(shown)
-        title = _title(group.title, members, _TITLE // columns)
+        counted = [one for one in members if one.run_id not in group.uncounted]
+        title = _title(group.title, counted, len(members), _TITLE // columns)
+        uncounted += len(members) - len(counted)
         panels.append(Panel(x_axis if lowest else replace(x_axis, label=""), y_axis, tuple(marks), title))
     rows = math.ceil(len(shown) / columns)
     what = "run" if per_run else "configuration"
@@ -122,6 +125,7 @@ def history_panels(
             for part in (
                 chosen_note(len(asked), len(labels)),
                 *_chosen((len(shown), len(present)), (len(behind), len(found.series)), what, greater_is_better),
+                f"Not in their means: {count_text(uncounted, 'run')} that did not finish." if uncounted else "",
                 f"Drawn of each {what}: an even choice of {_PANEL_RUNS} runs." if fullest > _PANEL_RUNS else "",
                 beyond,
                 history_note(found, len(asked), smooth),
@@ -145,7 +149,10 @@ def _ranked(groups: list[RunGroup], lines: Mapping[str, Series], greater_is_bett
     if greater_is_better is None:
         return groups
     sign = -1 if greater_is_better else 1
-    lasts = {id(group): _mean_last([lines[run_id] for run_id in group.run_ids if run_id in lines]) for group in groups}
+    lasts = {
+        id(group): _mean_last([lines[one] for one in group.run_ids if one in lines and one not in group.uncounted])
+        for group in groups
+    }
     return sorted(groups, key=lambda one: (math.isnan(lasts[id(one)]), sign * np.nan_to_num(lasts[id(one)])))
 
 
@@ -164,12 +171,13 @@ def _even(count: int, most: int) -> list[int]:
     return list(range(count)) if count <= most else sorted({round(place) for place in np.linspace(0, count - 1, most)})
 
 
-def _title(name: str, runs: Sequence[Series], room: int) -> str:
-    """The panel's name, cut in its middle, with what it ends at and how many runs that is the mean of."""
+def _title(name: str, runs: Sequence[Series], lines: int, room: int) -> str:
+    """The panel's name, cut in its middle, with what it ends at and how many of its lines that is the mean of."""
     last = _mean_last(runs)
     said = "" if math.isnan(last) else f" · {number_text(last)}"
-    if len(runs) > 1:
-        said += f" (n={sum(1 for one in runs if np.isfinite(one.last))})"
+    if lines > 1:
+        n = sum(1 for one in runs if np.isfinite(one.last))
+        said += f" (n={n})" if n == lines else f" (n={n} of {lines})"
     if room - len(said) < 12:
         said = ""
     room -= len(said)

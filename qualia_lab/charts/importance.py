@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.endings import counts_text
 from qualia_lab.charts.axes import count_text, named_axis, number_text
 from qualia_lab.charts.chart import Axis, Bars, Chart, Line, Panel
 from qualia_lab.charts.colours import DATA, INK, REST
@@ -21,11 +22,11 @@ MOST_ROWS = 20
 _ROW_HEIGHT = 24
 
 
-def importance_bars(found: Importances, metric: str) -> Chart:
+def importance_bars(found: Importances, metric: str, left_out: Sequence[tuple[str, int]] = ()) -> Chart:
     """Bars per param: the forest's importance with its deviation, PED-ANOVA, and the rank correlation.
 
     A bar is grey when its number is no more than chance, and all of the forest's are when it explains little.
-    A measure that has no number at all has no panel.
+    A measure that has no number at all has no panel.  left_out: how many runs were not asked, and why.
     """
     asked = [row for row in found.params if (row.forest, row.ped_anova, row.rho) != (None, None, None)]
     rows = asked[:MOST_ROWS]
@@ -46,7 +47,7 @@ def importance_bars(found: Importances, metric: str) -> Chart:
         title=f"Which params matter for {metric}",
         panels=tuple(panels) or (empty,),
         sentence=_sentence(found, metric, rows),
-        note=_note(found, len(asked)),
+        note=_note(found, len(asked), left_out),
         height=max(200, 140 + _ROW_HEIGHT * len(rows)),
     )
 
@@ -106,13 +107,15 @@ def _sentence(found: Importances, metric: str, rows: Sequence[ParamImportance]) 
     return f"{said}: out-of-bag R² {found.r2:.2f}; R² lost when shuffled: {order}."
 
 
-def _note(found: Importances, rows: int) -> str:
+def _note(found: Importances, rows: int, left_out: Sequence[tuple[str, int]]) -> str:
     if found.refusal:
         parts = [found.refusal[0].upper() + found.refusal[1:] + "."]
     else:
         parts = [
             f"n = {found.n} runs of {count_text(found.configurations, 'configuration')}; out-of-bag R² {found.r2:.2f}."
         ]
+    if left_out:
+        parts.append(f"In none of it: {counts_text(left_out)}.")
     if found.best:
         parts.append(f"PED-ANOVA: the best {count_text(found.best, 'run')} against all.")
     parts.append("Grey: no more than chance. None of it says what causes what.")

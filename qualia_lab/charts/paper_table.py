@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.scores import said
+from qualia_lab.charts.group_means import mean_notes
 from qualia_lab.escaping import for_csv, for_html, for_latex, for_markdown, one_line
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ class PaperTable:
         numbers = self.numbers
         whats = ", ".join(one_line(said(numbers.statistic, metric), 80) for metric in numbers.metrics)
         notes = [f"Mean over n runs of {whats}, ± half of the 95 % interval."]
+        notes += mean_notes([*(row.entries[0].group for row in numbers.rows), *numbers.empty])
+        if numbers.empty:
+            notes.append(f"Configurations without a value that counts: {len(numbers.empty):,}, in no row.")
         if any(entry.best for row in numbers.rows for entry in row.entries):
             notes.append("Bold: the best mean. Underlined: compared with it and not told apart (5 %, Holm).")
         few = {len(entry.group.values) for row in numbers.rows for entry in row.entries if entry.text}

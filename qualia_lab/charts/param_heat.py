@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.endings import counts_text
 from qualia_lab.charts.axes import count_text, direction, named_axis, number_text
 from qualia_lab.charts.chart import Chart, Heat, Panel, Texts
 from qualia_lab.charts.colours import INK
@@ -25,12 +26,12 @@ def param_heat(
     metric: str,
     *,
     greater_is_better: bool | None,
-    without: int = 0,
+    left_out: Sequence[tuple[str, int]] = (),
     idle: Sequence[str] = (),
 ) -> Chart:
     """The first param along x, the second along y.
 
-    without: how many runs have no finite metric.  idle: the params that matter no more than chance.
+    left_out: how many runs are in no cell, and why.  idle: the params that matter no more than chance.
     """
     n = int(cells.counts.sum())
     x_edges, y_edges = (np.arange(len(names) + 1, dtype=np.float64) - 0.5 for names in cells.names)
@@ -39,8 +40,8 @@ def param_heat(
         notes.append(f"{direction(greater_is_better).capitalize()}.")
     if cells.left_out:
         notes.append(f"Not shown: {count_text(cells.left_out, 'run')} of rarer values.")
-    if without:
-        notes.append(f"{count_text(without, 'run')} without a finite {metric}.")
+    if left_out:
+        notes.append(f"In no mean: {counts_text(left_out)}.")
     if idle:
         notes.append(f"By itself {' and '.join(idle)} matters no more than chance.")
     return Chart(

@@ -12,6 +12,7 @@ from qualia_lab.analysis.seed_bands import FEWEST_FOR_INTERVAL
 from qualia_lab.charts.axes import count_text, direction, number_text
 from qualia_lab.charts.chart import Band, Chart, Line, Panel, Points, Texts
 from qualia_lab.charts.colours import REST, run_styles
+from qualia_lab.charts.group_means import said_of
 from qualia_lab.charts.metric_history import history_axis, joined, over_text, usual_axis
 
 if TYPE_CHECKING:
@@ -34,12 +35,15 @@ def seed_bands_chart(
     log_y: bool | None = None,
     limit: int = MOST_NAMED,
     in_all: int | None = None,
+    left_out: Sequence[tuple[str, int]] = (),
+    unfinished: Sequence[tuple[str, int]] = (),
 ) -> Chart:
     """The middle of each configuration as a line with its spread as a band; n in the legend, and where it falls.
 
     configurations: those that `found` was made of.  order: all runs of the notebook, which gives the colours: a
     configuration has that of its first run.  limit: the best so many are coloured, the others' lines are grey.
     in_all: how many configurations there are where these are a choice of them.
+    left_out: how many runs are in no configuration, and why; unfinished: how many in one have not finished.
     """
     ranked = _ranked(found.bands, greater_is_better)
     named, others = ranked[:limit], ranked[limit:]
@@ -84,7 +88,12 @@ def seed_bands_chart(
         note=" ".join(
             filter(
                 None,
-                (_choice(len(configurations), in_all), _note(found, configurations, named, greater_is_better), beyond),
+                (
+                    _choice(len(configurations), in_all),
+                    *said_of(left_out, unfinished),
+                    _note(found, configurations, named, greater_is_better),
+                    beyond,
+                ),
             )
         ),
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.endings import endings
+from qualia_lab.analysis.endings import left_out, statuses_of
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.models import model_folders, named_models
 from qualia_lab.analysis.scores import scores
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.statistics import Statistics, mean_of
+from qualia_lab.runs.statistics import Statistics, mean_of, why_n
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,31 +28,35 @@ class Candidates(Statistics):
         metric: str | None = None,
         *,
         seeds: Sequence[str] | None = None,
+        statuses: Sequence[str] | None = None,
         statistic: str = "last",
         limit: int = 20,
     ) -> pd.DataFrame:
         """A row per configuration, the best mean of a metric first; by default of the primary one.
 
-        `n` of `runs` have a finite value; the 95 % interval is of the mean. metrics: others, of which the mean is
-        shown. `took (s)` is the median duration; `failed` counts failed and killed runs. `with model` says how many
-        of the runs have a logged model or an MLmodel file, and `model` what it is called. `run_id` is the best run of
-        the configuration, the first one where no direction is known. `attrs["showing"]` says how many of how many.
+        `n` of `runs` are in the mean, `left out` says why the others are not (see `groups`); the 95 % interval is of
+        the mean. metrics: others, of which the mean is shown. `took (s)` is the median duration of the runs that
+        count. `with model` says how many of the runs have a logged model or an MLmodel file, and `model` what it is
+        called. `run_id` is the best run of the configuration, the first one where no direction is known.
+        `attrs["showing"]` says how many of how many.
         """
         import pandas as pd
 
         metric = metric or self._primary()
         better = self._better(metric)
         groups = sorted(
-            self._groups(metric, seeds, statistic),
+            self._groups(metric, seeds, statistic, statuses),
             key=lambda group: (group.mean is None, (group.mean or 0.0) * (1 if better is False else -1)),
         )
         shown = groups[:limit]
         others = {key: scores(self.tables, key).values for key in metrics if key != metric}  # noqa: PD011 - of no DataFrame
-        took, failed, models = self._took(), self._failed(), self._models([group.best_run for group in shown])
+        uncounted = left_out(statuses_of(self.tables), statuses)
+        took, models = self._took(), self._models([group.best_run for group in shown])
         names = short_labels([group.configuration for group in groups])
         rows = []
         for group in shown:
             run_ids = group.run_ids
+            counted = [run_id for run_id in run_ids if run_id not in uncounted]
             row: dict[str, object] = {
                 "candidate": one_line(names[group.run_ids[0]], 120),
                 "n": len(group.values),
@@ -62,14 +66,14 @@ class Candidates(Statistics):
                 "95 % high": group.interval.high if group.interval else None,
             }
             for key, values in others.items():
-                row[f"mean {key}"] = fmean(known) if (known := [values[r] for r in run_ids if r in values]) else None
+                row[f"mean {key}"] = fmean(known) if (known := [values[r] for r in counted if r in values]) else None
             with_model = [run_id for run_id in run_ids if models.get(run_id)]
             best = group.best_run or run_ids[0]
             rows.append(
                 row
                 | {
-                    "took (s)": round(median(known), 1) if (known := [took[r] for r in run_ids if r in took]) else None,
-                    "failed": sum(run_id in failed for run_id in run_ids),
+                    "took (s)": round(median(known), 1) if (known := [took[r] for r in counted if r in took]) else None,
+                    **why_n(group, groups),
                     "with model": f"{len(with_model)} of {len(run_ids)}",
                     "model": one_line(", ".join(dict.fromkeys(n for r in with_model for n in models[r])), 60),
                     "first run" if better is None else "best run": self._labels[best],
@@ -87,11 +91,6 @@ class Candidates(Statistics):
             for row in self.tables.runs.to_pylist()
             if row["start_time"] is not None and row["end_time"] is not None and row["end_time"] >= row["start_time"]
         }
-
-    def _failed(self) -> frozenset[str]:
-        return frozenset(
-            run_id for one in endings(self.tables) if one.status in ("FAILED", "KILLED") for run_id in one.run_ids
-        )
 
     def _models(self, looked_into: Sequence[str | None]) -> dict[str, tuple[str, ...]]:
         """The names of models by run; the files of some runs are looked through where they name none."""

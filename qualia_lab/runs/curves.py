@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from qualia_lab.analysis.curves import RELATIVE, STEP, TIME
+from qualia_lab.analysis.endings import FINISHED, left_out, statuses_of
 from qualia_lab.analysis.histories import choose_drawn, real
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
@@ -52,6 +53,7 @@ class Curves(LoadedRuns):
         limit: int | None = None,
         log: bool | None = None,
         columns: int | None = None,
+        statuses: Sequence[str] | None = None,
     ) -> Chart:
         """One metric over its steps: a line per run, and past 12 runs a panel per run, the others grey behind.
 
@@ -59,6 +61,7 @@ class Curves(LoadedRuns):
         smooth: from 0 to under 1, for the eye only; the values as recorded stay in sight, faint.
         limit: so many runs are coloured (20), or so many panels drawn (24), the best by last value.
         columns: panels side by side, by default 4, of configurations 3; 1 puts all runs into one panel.
+        statuses: whose runs count in the means of the titles; None takes FINISHED, or all where no run finished.
         """
         from qualia_lab.charts.history_panels import MOST_PANELS, history_panels
         from qualia_lab.charts.metric_history import metric_history
@@ -81,7 +84,7 @@ class Curves(LoadedRuns):
                 drawn=drawn if len(drawn) < len(self) else None,
             )
         limit = MOST_PANELS if limit is None else limit
-        groups = self._panel_groups()
+        groups = self._panel_groups(statuses)
         drawn = self._drawn(metric, limit if groups is None else 0)  # no means of the best runs alone
         return history_panels(
             self._history_by(metric, by, drawn),
@@ -105,6 +108,7 @@ class Curves(LoadedRuns):
         middle: Middle = "mean",
         spread: Spread | None = None,
         seeds: Sequence[str] | None = None,
+        statuses: Sequence[str] | None = None,
         limit: int | None = None,
         log: bool | None = None,
     ) -> Chart:
@@ -113,6 +117,7 @@ class Curves(LoadedRuns):
         middle: `mean` or `median`.  spread: `interval` (95 %, of the mean, each point on its own) or `range` (lowest
         and highest run); None: the interval where a configuration has five runs or more.
         seeds: the params that only repeat a configuration; None takes seed, fold and the like.
+        statuses: whose runs count; None takes FINISHED, or all where no run finished.
         limit: so many configurations are coloured (7), the best by last value; the others are grey.
         """
         from qualia_lab.analysis.curves import align
@@ -121,12 +126,14 @@ class Curves(LoadedRuns):
 
         metric = metric or self.primary_metric or ""
         limit = MOST_NAMED if limit is None else limit
-        everything = self._configurations(seeds)
+        status = statuses_of(self.tables)
+        uncounted = left_out(status, statuses)
+        everything = [one for each in self._configurations(seeds) if (one := each.without(uncounted))]
         configured = self._best_configurations(everything, metric, limit)
-        run_ids = list(self.tables.run_ids)
-        if len(configured) < len(everything):
-            run_ids = [run_id for one in configured for run_id in one.run_ids]
-        curves = align(self._history_by(metric, by, run_ids), run_ids, metric, by)
+        run_ids = [run_id for one in configured for run_id in one.run_ids]
+        # Those of all runs are there already when another chart has shown them.
+        read = run_ids if len(configured) < len(everything) else self.tables.run_ids
+        curves = align(self._history_by(metric, by, read), run_ids, metric, by)
         found = seed_bands(curves, [one.run_ids for one in configured], middle=middle, spread=spread)
         return seed_bands_chart(
             found,
@@ -136,6 +143,8 @@ class Curves(LoadedRuns):
             log_y=log,
             limit=limit,
             in_all=len(everything),
+            left_out=[(one.lower(), 1) for one in uncounted.values()],
+            unfinished=[(status[run_id].lower(), 1) for run_id in run_ids if status[run_id] != FINISHED],
         )
 
     def plot_system_metrics(self, metrics: Sequence[str] | None = None, *, limit: int = 12) -> Chart:
@@ -192,7 +201,7 @@ class Curves(LoadedRuns):
 
         return configurations(self.tables, seeds)
 
-    def _panel_groups(self) -> list[RunGroup] | None:
+    def _panel_groups(self, statuses: Sequence[str] | None) -> list[RunGroup] | None:
         """The configurations as panels, where two thirds as many hold all runs; else None, a panel per run."""
         from qualia_lab.analysis.groups import short_labels
         from qualia_lab.charts.history_panels import RunGroup
@@ -201,4 +210,5 @@ class Curves(LoadedRuns):
         if len(configured) < 2 or len(configured) * 3 > len(self) * 2:
             return None
         names = short_labels(configured)
-        return [RunGroup(names[one.run_ids[0]], one.run_ids) for one in configured]
+        uncounted = frozenset(left_out(statuses_of(self.tables), statuses))
+        return [RunGroup(names[one.run_ids[0]], one.run_ids, uncounted.intersection(one.run_ids)) for one in configured]

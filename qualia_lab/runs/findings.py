@@ -30,10 +30,13 @@ _MS_PER_S = 1000
 class Findings(Relations):
     """Histories are read once for all rules, batch by batch; the few runs in which curves part are read again."""
 
-    def findings(self, *, seeds: Sequence[str] | None = None, **thresholds: Any) -> pd.DataFrame:
+    def findings(
+        self, *, seeds: Sequence[str] | None = None, statuses: Sequence[str] | None = None, **thresholds: Any
+    ) -> pd.DataFrame:
         """What stands out, a row per finding, the most important first: rule, severity, sentence and its evidence.
 
         seeds: the params that only repeat a configuration, by default seed, random_state, fold and the like.
+        statuses: whose runs count in means; by default FINISHED, or all where no run finished.
         thresholds: by a rule's name what it takes, `spikes={"deviations": 20}`; `plateau=False` leaves a rule out.
         `code` is an expression over `runs` that recomputes the sentence's numbers, `section` the one that shows them.
         """
@@ -45,17 +48,24 @@ class Findings(Relations):
                 **{name: getattr(finding, name) for name in columns},
                 "numbers": [{"what": n.what, "run_id": n.run_id, "value": n.value} for n in finding.numbers],
             }
-            for finding in self.find(thresholds, seeds)
+            for finding in self.find(thresholds, seeds, statuses)
         ]
         return pd.DataFrame(rows, columns=columns)
 
-    def show_findings(self, *, limit: int = 8, seeds: Sequence[str] | None = None, **thresholds: Any) -> FindingsCard:
+    def show_findings(
+        self,
+        *,
+        limit: int = 8,
+        seeds: Sequence[str] | None = None,
+        statuses: Sequence[str] | None = None,
+        **thresholds: Any,
+    ) -> FindingsCard:
         """What stands out, as sentences: the first `limit` in full, the rest folded; thresholds as in `findings`."""
         from qualia_lab.charts.findings_card import FindingsCard
         from qualia_lab.sections import SECTIONS
 
         titles = {name: section.title for name, section in SECTIONS.items()}
-        return FindingsCard(self.find(thresholds, seeds), titles, len(self), limit)
+        return FindingsCard(self.find(thresholds, seeds, statuses), titles, len(self), limit)
 
     def history_summary(self, metric: str) -> pd.DataFrame:
         """A row per run that has the metric: how many points of which kind, first, last, best, spikes, and their steps.
@@ -119,13 +129,22 @@ class Findings(Relations):
         columns = ["param", "value", "failed with it", "failed", "finished with it", "finished", "p", "corrected p"]
         return pd.DataFrame(rows, columns=columns).set_index("param")
 
-    def find(self, thresholds: Mapping[str, Any], seeds: Sequence[str] | None = None) -> tuple[Finding, ...]:
+    def find(
+        self,
+        thresholds: Mapping[str, Any],
+        seeds: Sequence[str] | None = None,
+        statuses: Sequence[str] | None = None,
+    ) -> tuple[Finding, ...]:
         """The findings as values. Raises QualiaLabError for a rule or threshold that is not there."""
         chosen = chosen_thresholds(thresholds)
-        return find_findings(self._evidence(chosen, None, seeds), chosen)
+        return find_findings(self._evidence(chosen, None, seeds, statuses), chosen)
 
     def _evidence(
-        self, chosen: Mapping[str, Any], keys: tuple[str, ...] | None, seeds: Sequence[str] | None = None
+        self,
+        chosen: Mapping[str, Any],
+        keys: tuple[str, ...] | None,
+        seeds: Sequence[str] | None = None,
+        statuses: Sequence[str] | None = None,
     ) -> Evidence:
         """What rules look at; keys: the metrics whose histories are read, None for all of the model."""
         known = model_keys(self.tables)
@@ -147,7 +166,10 @@ class Findings(Relations):
             series,
             int(time.time() * _MS_PER_S),
             seeds=None if seeds is None else tuple(seeds),
-            importances=lambda: self._importances(None, seeds, "last"),  # kept for the section that shows them
+            statuses=None if statuses is None else tuple(statuses),
+            importances=lambda: self._importances(
+                None, seeds, "last", statuses
+            ),  # kept for the section that shows them
         )
         if "overfitting" not in chosen:
             return evidence

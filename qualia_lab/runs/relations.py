@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.endings import WITHOUT, counted_statuses, left_out, statuses_of
 from qualia_lab.analysis.scores import needs_history, scores
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.loaded import LoadedRuns, Said
@@ -26,10 +27,18 @@ class Relations(LoadedRuns):
     seeds: the params that only repeat a configuration, by default seed, random_state, fold and the like.
     """
 
-    def importance(self, metric: str | None = None, *, seeds: Seeds = None, statistic: str = "last") -> pd.DataFrame:
+    def importance(
+        self,
+        metric: str | None = None,
+        *,
+        seeds: Seeds = None,
+        statuses: Sequence[str] | None = None,
+        statistic: str = "last",
+    ) -> pd.DataFrame:
         """How much each param that varies matters for a metric, most important first.
 
         `forest`: the out-of-bag R² that a random forest loses when the param is shuffled, and its deviation `±`.
+        statuses: whose runs count; None takes FINISHED, or all where no run finished.
         `PED-ANOVA`: the param's share in what sets the best runs apart (Watanabe et al. 2023), as Optuna shows it.
         `rank correlation`: Spearman's rho, for numbers.  `n`: runs with the param and a finite metric.
         `note` says when a number is not to be read: too few configurations, a forest that explains little, a param
@@ -37,7 +46,7 @@ class Relations(LoadedRuns):
         """
         import pandas as pd
 
-        found = self._importances(metric, seeds, statistic)
+        found = self._importances(metric, seeds, statistic, statuses)
         names = ["param", "forest", "±", "PED-ANOVA", "rank correlation", "n", "note"]
         rows = [
             (
@@ -58,15 +67,21 @@ class Relations(LoadedRuns):
         return frame
 
     def plot_importance(
-        self, metric: str | None = None, *, seeds: Seeds = None, statistic: str = "last"
+        self,
+        metric: str | None = None,
+        *,
+        seeds: Seeds = None,
+        statuses: Sequence[str] | None = None,
+        statistic: str = "last",
     ) -> Chart | Said:
         """The numbers of `importance` as bars; grey where they are no more than chance."""
         from qualia_lab.charts.importance import importance_bars
 
-        found = self._importances(metric, seeds, statistic)
+        found = self._importances(metric, seeds, statistic, statuses)
         if all((row.forest, row.ped_anova, row.rho) == (None, None, None) for row in found.params):
             return Said(found.refusal[0].upper() + found.refusal[1:] + ".")
-        return importance_bars(found, self._metric(metric))
+        _, why = self._counted(self._metric(metric), statistic, statuses)
+        return importance_bars(found, self._metric(metric), why)
 
     def plot_param_pair(
         self,
@@ -74,6 +89,7 @@ class Relations(LoadedRuns):
         params: tuple[str, str] | None = None,
         *,
         seeds: Seeds = None,
+        statuses: Sequence[str] | None = None,
         statistic: str = "last",
     ) -> Chart | Said:
         """The mean of a metric over two params, by default the two that matter most, in cells with their n."""
@@ -83,7 +99,7 @@ class Relations(LoadedRuns):
         key = self._metric(metric)
         idle: list[str] = []
         if params is None:
-            found = self._importances(metric, seeds, statistic)
+            found = self._importances(metric, seeds, statistic, statuses)
             if found.refusal:
                 return Said(f"No two params can be said to matter most: {found.refusal}.")
             apart = [row for row in found.params if "together with" not in row.note and "left out" not in row.note]
@@ -91,14 +107,13 @@ class Relations(LoadedRuns):
                 return Said(f"No two params vary apart from each other among the runs with a finite {key}.")
             params = (apart[0].param, apart[1].param)
             idle = [row.param for row in apart[:2] if "forest: no more than chance" in row.note]
-        values = self._values(key, statistic)
+        values, why = self._counted(key, statistic, statuses)
         cells = mean_in_cells(self.tables.params, values, params)
         if cells is None:
             return Said(
                 f"{params[0]} and {params[1]} do not both vary among the {len(values)} runs with a finite {key}."
             )
-        without = len(self) - len(values)
-        return param_heat(cells, params, key, greater_is_better=self._better(key), without=without, idle=idle)
+        return param_heat(cells, params, key, greater_is_better=self._better(key), left_out=why, idle=idle)
 
     def plot_parallel(
         self,
@@ -247,6 +262,16 @@ class Relations(LoadedRuns):
         found = scores(self.tables, metric, statistic, history, self._better(metric))
         return found.values  # noqa: PD011 - of no DataFrame
 
+    def _counted(
+        self, metric: str, statistic: str, statuses: Sequence[str] | None
+    ) -> tuple[dict[str, float], list[tuple[str, int]]]:
+        """The finite values of the runs that count in means, and how many runs are not among them, and why."""
+        values, uncounted = self._values(metric, statistic), left_out(statuses_of(self.tables), statuses)
+        known = {run_id: value for run_id, value in values.items() if run_id not in uncounted}
+        without = len(self) - len(known) - len(uncounted)
+        why = [(status.lower(), 1) for status in uncounted.values()]
+        return known, [*why, *([(WITHOUT, without)] if without else [])]
+
     def _directed(
         self, metrics: Sequence[str], statistic: str
     ) -> tuple[dict[str, Mapping[str, float]], dict[str, bool], list[str]]:
@@ -272,16 +297,20 @@ class Relations(LoadedRuns):
             return Said(f"No run has {first} and {second or 'another metric with a known direction'}.")
         return first, second or (pairs[0].second if pairs[0].first == first else pairs[0].first)
 
-    def _importances(self, metric: str | None, seeds: Seeds, statistic: str) -> Importances:
+    def _importances(
+        self, metric: str | None, seeds: Seeds, statistic: str, statuses: Sequence[str] | None
+    ) -> Importances:
         """Computed once for each question: a table, its bars and the pair of the top two ask the same."""
         from qualia_lab.analysis.importance import param_importances
 
         key = self._metric(metric)
-        asked = (key, self._better(key), None if seeds is None else tuple(seeds), statistic)
+        counted = counted_statuses(statuses_of(self.tables).values(), statuses)
+        asked = (key, self._better(key), None if seeds is None else tuple(seeds), statistic, counted)
         known: dict[object, Importances] = self.__dict__.setdefault("_importances_known", {})
         if asked not in known:
+            values, _ = self._counted(key, statistic, statuses)
             known[asked] = param_importances(
-                self.tables.params, self._values(key, statistic), key, greater_is_better=self._better(key), seeds=seeds
+                self.tables.params, values, key, greater_is_better=self._better(key), seeds=seeds
             )
         return known[asked]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
+from qualia_lab.analysis.endings import counts_text
 from qualia_lab.analysis.groups import group_runs, short_labels
 from qualia_lab.analysis.scores import needs_history, said, scores
 from qualia_lab.errors import QualiaLabError
@@ -25,9 +26,10 @@ _NUMBERS = ("difference", "95 % low", "95 % high", "P(A>B)", "effect", "p (Holm)
 
 
 class Statistics(LoadedRuns):
-    """Every method takes `seeds`, the params that only repeat a configuration, and `statistic`, which value counts.
+    """Most methods take `seeds`, `statuses` and `statistic`: what repeats a configuration, and what counts in a mean.
 
     seeds: keys of params; None takes seed, random_state, fold and the like, also as `model.seed`.
+    statuses: whose runs count, such as `["FINISHED", "RUNNING"]`; None takes FINISHED, or all where no run finished.
     statistic: `last` (the latest value), `best`, `min`, `max`, `first` or `at:STEP`.
     """
 
@@ -42,17 +44,25 @@ class Statistics(LoadedRuns):
         return pd.Series(list(by_run.values()), index, name=metric, dtype="float64")
 
     def groups(
-        self, metric: str | None = None, *, seeds: Sequence[str] | None = None, statistic: str = "last"
+        self,
+        metric: str | None = None,
+        *,
+        seeds: Sequence[str] | None = None,
+        statuses: Sequence[str] | None = None,
+        statistic: str = "last",
     ) -> pd.DataFrame:
         """Configurations, runs alike but for their seed, and a metric over them, best mean first.
 
-        `runs` counts all runs of a configuration, `n` those with a finite value. IQM is the mean of the middle half.
+        `runs` counts all runs of a configuration, `n` those in the mean: runs of `statuses` with a finite value. `left
+        out` says why the others are not. Where runs count that did not finish, `not finished` says how many of n they
+        are. IQM is the mean of the middle half.
         The 95 % interval is of the mean: Student's t under 10 values, a bootstrap beyond; one value has none.
         """
         import pandas as pd
 
         metric = metric or self._primary()
         mean = mean_of(metric, statistic)
+        groups = self._groups(metric, seeds, statistic, statuses)
         rows = [
             _row(
                 group,
@@ -67,22 +77,28 @@ class Statistics(LoadedRuns):
                     "lowest": min(group.values, default=None),
                     "highest": max(group.values, default=None),
                     **self._named_runs(group),
+                    **why_n(group, groups),
                 },
             )
-            for group in self._groups(metric, seeds, statistic)
+            for group in groups
         ]
         frame = pd.DataFrame(rows).convert_dtypes()
         better = self._better(metric)
         return frame.sort_values(mean, ascending=better is False, na_position="last", ignore_index=True)
 
     def plot_groups(
-        self, metric: str | None = None, *, seeds: Sequence[str] | None = None, statistic: str = "last"
+        self,
+        metric: str | None = None,
+        *,
+        seeds: Sequence[str] | None = None,
+        statuses: Sequence[str] | None = None,
+        statistic: str = "last",
     ) -> Chart:
         """The configurations of `groups` as a chart: every run a point, the mean and its 95 % interval; 30 at most."""
         from qualia_lab.charts.group_means import group_means
 
         metric = metric or self._primary()
-        groups = self._groups(metric, seeds, statistic)
+        groups = self._groups(metric, seeds, statistic, statuses)
         better = self._better(metric)
         return group_means(groups, self._labels, metric, statistic=statistic, greater_is_better=better)
 
@@ -92,6 +108,7 @@ class Statistics(LoadedRuns):
         *,
         baseline: str | Mapping[str, str] | None = None,
         seeds: Sequence[str] | None = None,
+        statuses: Sequence[str] | None = None,
         statistic: str = "last",
     ) -> pd.DataFrame:
         """Each configuration against the baseline, which is the first row: a verdict, how far apart, and how sure.
@@ -109,15 +126,15 @@ class Statistics(LoadedRuns):
         import pandas as pd
 
         metric = metric or self._primary()
-        groups = self._groups(metric, seeds, statistic)
+        groups = self._groups(metric, seeds, statistic, statuses)
         table = compare_to_baseline(groups, *choose_baseline(groups, self._started(), self._baseline(baseline)))
         labels = short_labels([group.configuration for group in groups])
         mean = mean_of(metric, statistic)
-        first = {"n": len(table.baseline.values), mean: table.baseline.mean, "verdict": "baseline"}
+        first = {**_n_and_mean(table.baseline, mean), "verdict": "baseline"}
         ordered = _best_first(table.differences)
         rows = [
-            {**first, **dict.fromkeys(_NUMBERS), "test": table.chosen},
-            *(_difference_row(one, mean) for one in ordered),
+            {**first, **dict.fromkeys(_NUMBERS), **why_n(table.baseline, groups), "test": table.chosen},
+            *(_difference_row(one, mean, groups) for one in ordered),
         ]
         told = [labels[group.run_ids[0]] for group in (table.baseline, *(one.group for one in ordered))]
         return pd.DataFrame(rows, pd.Index(told)).convert_dtypes()
@@ -128,6 +145,7 @@ class Statistics(LoadedRuns):
         *,
         params: Sequence[str] | None = None,
         seeds: Sequence[str] | None = None,
+        statuses: Sequence[str] | None = None,
         statistic: str = "last",
     ) -> PaperTable:
         """Configurations and metrics as a table for a paper: mean ± half of the 95 % interval, with n.
@@ -140,10 +158,12 @@ class Statistics(LoadedRuns):
         from qualia_lab.charts.paper_table import PaperTable
 
         keys = [metrics] if isinstance(metrics, str) else list(metrics or [self._primary()])
-        columns = {key: self._groups(key, seeds, statistic) for key in keys}
+        columns = {key: self._groups(key, seeds, statistic, statuses) for key in keys}
         return PaperTable(paper_numbers(columns, statistic=statistic, params=params))
 
-    def _groups(self, metric: str, seeds: Sequence[str] | None, statistic: str) -> list[Group]:
+    def _groups(
+        self, metric: str, seeds: Sequence[str] | None, statistic: str, statuses: Sequence[str] | None
+    ) -> list[Group]:
         if not len(self):
             raise QualiaLabError("No run was read, so there is nothing to compare.", "Choose runs that are there.")
         return group_runs(
@@ -153,6 +173,7 @@ class Statistics(LoadedRuns):
             statistic=statistic,
             history=self._points(metric, statistic),
             greater_is_better=self._better(metric),
+            statuses=statuses,
         )
 
     def _points(self, metric: str, statistic: str) -> pa.Table | None:
@@ -186,6 +207,16 @@ def mean_of(metric: str, statistic: str) -> str:
     return f"mean {metric}" if statistic == "last" else f"mean {said(statistic, metric)}"
 
 
+def _n_and_mean(group: Group, mean: str) -> dict[str, object]:
+    return {"runs": len(group.run_ids), "n": len(group.values), mean: group.mean}
+
+
+def why_n(group: Group, groups: Sequence[Group]) -> dict[str, str]:
+    """What explains n: which runs are not in it; where any of the table did not finish, how many of these are."""
+    columns = {"left out": counts_text(group.left_out)}
+    return columns | ({"not finished": counts_text(group.unfinished)} if any(one.unfinished for one in groups) else {})
+
+
 def _row(group: Group, columns: dict[str, object]) -> dict[str, object]:
     """These columns behind one per param that sets configurations apart; a param of the same name says that it is one.
 
@@ -195,17 +226,17 @@ def _row(group: Group, columns: dict[str, object]) -> dict[str, object]:
     return {**(params or {"": "all runs"}), **columns}
 
 
-def _difference_row(one: Difference, mean: str) -> dict[str, object]:
+def _difference_row(one: Difference, mean: str, groups: Sequence[Group]) -> dict[str, object]:
     found = one.comparison
     numbers = (
         *(found.difference, found.low, found.high, found.superiority),
         *(found.effect, one.corrected_p, found.smallest),
     )
     return {
-        "n": len(one.group.values),
-        mean: one.group.mean,
+        **_n_and_mean(one.group, mean),
         "verdict": one.verdict,
         **dict(zip(_NUMBERS, numbers, strict=True)),
+        **why_n(one.group, groups),
         "test": f"{found.test or 'none'} ({found.why})",
     }
 

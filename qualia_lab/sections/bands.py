@@ -17,7 +17,8 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("bands:heading", _HEADING), code("bands", "runs.plot_bands(CURVES[0], seeds=SEEDS)"))
+    draw = "runs.plot_bands(CURVES[0], seeds=SEEDS, statuses=STATUSES)"
+    return (markdown("bands:heading", _HEADING), code("bands", draw))
 
 
 SECTION = Section("bands", "Histories over seeds", _cells, _why_not)

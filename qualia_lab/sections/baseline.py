@@ -22,7 +22,7 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    draw = "runs.compare_to_baseline(PRIMARY_METRIC, baseline=BASELINE, seeds=SEEDS)"
+    draw = "runs.compare_to_baseline(PRIMARY_METRIC, baseline=BASELINE, seeds=SEEDS, statuses=STATUSES)"
     return (markdown("baseline:heading", _HEADING), code("baseline", draw))
 
 

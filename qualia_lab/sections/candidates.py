@@ -24,8 +24,8 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     heading = _HEADING.format(metric=for_markdown(brief.selection.primary_metric or ""), order=order)
     return (
         markdown("candidates:heading", heading),
-        code("candidates", "runs.candidates(METRICS[:4], PRIMARY_METRIC, seeds=SEEDS)"),
-        code("candidates:chart", "runs.plot_groups(PRIMARY_METRIC, seeds=SEEDS)"),
+        code("candidates", "runs.candidates(METRICS[:4], PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
+        code("candidates:chart", "runs.plot_groups(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.endings import FINISHED, counted_statuses
 from qualia_lab.escaping import for_markdown
 from qualia_lab.sections.literal import assignment
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
@@ -15,8 +16,11 @@ _HEADING = """\
 ## Configuration
 
 What the cells below work on: change it and run them again. `METRICS`, `CURVES` and `PARAMS` are
-those that are drawn; `SEEDS` are params that only repeat a configuration; `BASELINE`, the id of a run or
-`{"param": "value"}`, is what the others are compared with."""
+those that are drawn; `SEEDS` are params that only repeat a configuration; `STATUSES` says whose runs
+count in a mean over them; `BASELINE`, the id of a run or `{"param": "value"}`, is what the others are compared with."""
+
+_NONE_FINISHED = """\
+**No run has finished**, so all of them count in means, with the value that each has come to."""
 
 _CLIENT = """\
 # MLflow's own client, made on first use, and only where that changes nothing in the store.
@@ -26,8 +30,11 @@ client"""
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     source = "\n".join(assignment(name, value) for name, value in parameters(brief).items())
+    notes = [*map(for_markdown, brief.selection.notes)]
+    if brief.inventory.run_count and FINISHED not in _statuses(brief):
+        notes.append(_NONE_FINISHED)
     return (
-        markdown("configuration:heading", "\n\n".join([_HEADING, *map(for_markdown, brief.selection.notes)])),
+        markdown("configuration:heading", "\n\n".join([_HEADING, *notes])),
         code("parameters", source, "parameters"),
         code("client", _CLIENT),
     )
@@ -51,6 +58,7 @@ def parameters(brief: Brief) -> dict[str, Literal]:
         "PRIMARY_METRIC": selection.primary_metric,
         "GREATER_IS_BETTER": selection.greater_is_better,
         "SEEDS": list(brief.seeds),
+        "STATUSES": list(_statuses(brief)),
         "BASELINE": baseline if baseline is None or isinstance(baseline, str) else dict(baseline),
         "METRICS": list(brief.drawn_metrics),
         "CURVES": list(brief.drawn_curves),
@@ -61,6 +69,10 @@ def parameters(brief: Brief) -> dict[str, Literal]:
             else {}
         ),
     }
+
+
+def _statuses(brief: Brief) -> tuple[str, ...]:
+    return counted_statuses(status for status, _ in brief.inventory.statuses)
 
 
 SECTION = Section("configuration", "Configuration", _cells)

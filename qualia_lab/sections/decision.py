@@ -18,7 +18,7 @@ For you to write:
 
 _OF_CANDIDATES = """\
 # The best run of the first candidate; to choose another, write its id or name.
-CHOSEN = runs.candidates(metric=PRIMARY_METRIC, seeds=SEEDS)["run_id"].iloc[0]
+CHOSEN = runs.candidates(metric=PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)["run_id"].iloc[0]
 runs.show(CHOSEN)"""
 
 _FIRST = """\

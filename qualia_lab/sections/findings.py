@@ -14,7 +14,8 @@ thresholds; `runs.findings()` gives the same as data."""
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     settled = ", **FINDINGS" if brief.selection.findings else ""
-    return (markdown("findings:heading", _HEADING), code("findings", f"runs.show_findings(seeds=SEEDS{settled})"))
+    show = f"runs.show_findings(seeds=SEEDS, statuses=STATUSES{settled})"
+    return (markdown("findings:heading", _HEADING), code("findings", show))
 
 
 def _why_not(brief: Brief) -> str | None:

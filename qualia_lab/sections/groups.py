@@ -8,7 +8,8 @@ _HEADING = """\
 ## Groups of seeds
 
 Runs whose params are alike but for those in `SEEDS` are one configuration. `runs` counts all of its runs, `n` those
-with a finite value. The 95 % interval is that of the mean: Student's t under 10 values, a bootstrap beyond."""
+in the mean: runs with a finite value and a status in `STATUSES`; `left out` says why the others are not. The 95 %
+interval is that of the mean: Student's t under 10 values, a bootstrap beyond."""
 
 _CHOSEN_BY_METRIC = """\
 **These runs were chosen by a metric.** Of a configuration only its better runs may be here: its mean is then too good,
@@ -35,8 +36,8 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     by_metric = "metric" in chosen.filter or (chosen.limit is not None and "metric" in " ".join(chosen.order_by))
     return (
         markdown("groups:heading", f"{_HEADING}\n\n{_CHOSEN_BY_METRIC}" if by_metric else _HEADING),
-        code("groups", "runs.groups(PRIMARY_METRIC, seeds=SEEDS)"),
-        code("groups:chart", "runs.plot_groups(PRIMARY_METRIC, seeds=SEEDS)"),
+        code("groups", "runs.groups(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
+        code("groups:chart", "runs.plot_groups(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
     )
 
 

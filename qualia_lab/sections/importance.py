@@ -31,12 +31,12 @@ def _why_not(brief: Brief) -> str | None:
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     cells = [
         markdown("importance:heading", _HEADING),
-        code("importance", "runs.importance(PRIMARY_METRIC)"),
-        code("importance:chart", "runs.plot_importance(PRIMARY_METRIC)"),
+        code("importance", "runs.importance(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
+        code("importance:chart", "runs.plot_importance(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
     ]
     if len(_asked(brief)) > 1:
         cells += [markdown("importance:pair:heading", _PAIR)]
-        cells += [code("importance:pair", "runs.plot_param_pair(PRIMARY_METRIC)")]
+        cells += [code("importance:pair", "runs.plot_param_pair(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)")]
     return tuple(cells)
 
 

@@ -24,7 +24,7 @@ def runs_with(rows):
     """Tables of one run per (params, metrics)."""
     ids = [f"run{place}" for place in range(len(rows))]
     return run_tables(
-        runs=table_of(RUNS, [{"run_id": i, "experiment_id": "1"} for i in ids]),
+        runs=table_of(RUNS, [{"run_id": i, "experiment_id": "1", "status": "FINISHED"} for i in ids]),
         params=table_of(
             PARAMS,
             [

@@ -47,7 +47,7 @@ def test_runs_without_a_value_are_counted_and_configurations_without_one_are_sai
     rows = [*several(2, 2), ({"lr": "1", "seed": "9"}, {}), ({"lr": "8", "seed": "9"}, {"auc": float("nan")})]
     chart = drawn(rows)
     assert [text for _, text in chart.panels[0].y.ticks] == ["lr=1 (n=2 of 3)", "lr=0 (n=2)"]
-    assert "1 configuration without a finite value left out. 1 run of those shown without a finite value." in chart.note
+    assert "1 configuration without a value that counts left out. In no mean: 2 without a finite value." in chart.note
     nothing = drawn([({"seed": "1"}, {})])
     assert nothing.sentence == "last auc: no configuration has a finite value."
     assert nothing.png().startswith(b"\x89PNG")

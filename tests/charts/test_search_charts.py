@@ -19,7 +19,7 @@ from .test_charts import bundle
 STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", None)
 
 
-def searched(count):
+def searched(count, statuses=STATUSES):
     """A search of so many runs: lr matters, one run in nine has no finite metric, names are hostile."""
     r = np.random.default_rng(1)
     params, metrics, runs = [], [], []
@@ -41,7 +41,7 @@ def searched(count):
             {
                 "run_id": run_id,
                 "run_name": f"<i>$run_{n}",
-                "status": STATUSES[n % 5],
+                "status": statuses[n % len(statuses)],
                 "start_time": 1000 * n,
                 "end_time": ended,
             }
@@ -74,23 +74,23 @@ def test_every_chart_of_a_search_is_drawn_or_says_why_not(count):
             _, _, sentence = bundle(chart)
         else:
             assert isinstance(chart, Said)
-            assert count == 1 or (count, name) == (12, "pair"), name
+            assert count == 1 or (count == 12 and name in ("importance", "pair")), name
             sentence = repr(chart)
         assert "run" in sentence or "n = " in sentence, name
         assert "nan" not in sentence.lower().split(), name
 
 
 def test_few_configurations_leave_rank_correlations_and_the_reason():
-    chart = searched(12).plot_importance()
+    chart = searched(12, ["FINISHED"]).plot_importance()
     assert [panel.x.label for panel in chart.panels] == ["rank correlation"]
     assert "Too few configurations to tell: 11 in n = 11 runs" in chart.note
-    frame = searched(12).importance()
+    frame = searched(12, ["FINISHED"]).importance()
     assert frame["forest"].isna().all()
     assert frame.loc["lr", "note"].startswith("too few configurations to tell")
 
 
 def test_the_table_and_the_bars_of_importance_are_the_same_numbers():
-    runs = searched(60)
+    runs = searched(60, ["FINISHED"])
     frame = runs.importance()
     assert frame.index[0] == "lr"
     assert frame.attrs["refusal"] == ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.endings import FINISHED
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed, number
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed, n_numbers, n_text, number
 from qualia_lab.analysis.groups import finite_values, group_runs
 from qualia_lab.escaping import one_line
 
@@ -28,7 +29,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     better = evidence.greater_is_better.get(key or "")
     if key is None or better is None:
         return []
-    groups = group_runs(evidence.tables, key, evidence.seeds, greater_is_better=better)
+    groups = group_runs(evidence.tables, key, evidence.seeds, greater_is_better=better, statuses=evidence.statuses)
     enough = [group for group in groups if group.mean is not None and len(group.values) >= max(2, thresholds.fewest)]
     if len(enough) > 1:
         return [_of_groups(evidence, key, enough, better=better, fewest=max(2, thresholds.fewest))]
@@ -52,17 +53,17 @@ def _of_groups(evidence: Evidence, key: str, groups: list[Group], *, better: boo
         "best_configuration",
         "note",
         f"Of {count(len(groups), 'configuration')} with several runs, the best mean {key} is "
-        f"{number(best.mean)} ({interval}n = {len(best.values):,}): {config}.",
+        f"{number(best.mean)} ({interval}{n_text(best)}): {config}.",
         best.run_ids,
         (key,),
         numbers=(
             Number("configurations", len(groups)),
             Number("mean", best.mean),
             *(Number("bound of 95 %", bound) for bound in bounds),
-            Number("n", len(best.values)),
+            *n_numbers(best),
         ),
         section="groups",
-        code=f"runs.groups({code.metric(evidence, key)}{code.seeds(evidence)})"
+        code=f"runs.groups({code.metric(evidence, key)}{code.chosen(evidence)})"
         f'[lambda rows: rows["n"] >= {number(fewest)}]',
     )
 
@@ -70,11 +71,15 @@ def _of_groups(evidence: Evidence, key: str, groups: list[Group], *, better: boo
 def _of_runs(evidence: Evidence, key: str, values: dict[str, float], *, better: bool) -> Finding:
     top = max(values.values()) if better else min(values.values())
     best = [run_id for run_id in evidence.run_ids if values.get(run_id) == top]
+    status = {run_id: evidence.status[run_id] for run_id in best}
+    names = [
+        evidence.name(run_id) + ("" if word == FINISHED else f" ({word.lower()})") for run_id, word in status.items()
+    ]
     return Finding(
         "best_configuration",
         "note",
         f"The best last {key} is {number(top)}, of {len(values):,} runs that have it: "
-        f"{listed(map(evidence.name, best))}. No two configurations ran more than once, "
+        f"{listed(names)}. No two configurations ran more than once, "
         "so how much of that is luck cannot be told.",
         tuple(best),
         (key,),

@@ -54,6 +54,7 @@ def _named(key: str, frame: str, table: pa.Table) -> str:
     return f"runs.{frame}.columns[{sorted(pc.unique(table.column('key')).to_pylist()).index(key)}]"
 
 
-def seeds(evidence: Evidence) -> str:
-    """The argument that says which params are seeds, as the sections of a notebook have it; "" for the default."""
-    return "" if evidence.seeds is None else ", seeds=SEEDS"
+def chosen(evidence: Evidence) -> str:
+    """The arguments that say what is a seed and whose runs count, as a notebook's sections have them; "" by default."""
+    seeds = "" if evidence.seeds is None else ", seeds=SEEDS"
+    return seeds if evidence.statuses is None else f"{seeds}, statuses=STATUSES"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.baseline import FEWEST_RUNS, compare_to_baseline
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, n_numbers, n_text, number, parts
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.two_samples import holm
 from qualia_lab.escaping import one_line
@@ -38,7 +38,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         return []
     groups = [
         group
-        for group in group_runs(evidence.tables, key, evidence.seeds, greater_is_better=better)
+        for group in group_runs(
+            evidence.tables, key, evidence.seeds, greater_is_better=better, statuses=evidence.statuses
+        )
         if len(group.values) >= max(FEWEST_RUNS, thresholds.fewest)
     ]
     if len(groups) < 2:
@@ -58,25 +60,25 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 def _finding(evidence: Evidence, key: str, best: Group, real: list[Difference]) -> Finding:
     real = sorted(real, key=lambda one: -abs(one.comparison.difference or 0.0))
-    clauses, numbers = [], [Number("n of the best", len(best.values))]
+    clauses, numbers = [], n_numbers(best)
     for one in real:
         found = one.comparison
         values = [value for value in (found.difference, found.low, found.high) if value is not None]
         interval = f", 95 % {number(values[1])} to {number(values[2])}" if len(values) == 3 else ""
-        clauses.append(f"{_label(one.group, best)} ({number(values[0])}{interval}, n = {len(one.group.values):,})")
+        clauses.append(f"{_label(one.group, best)} ({number(values[0])}{interval}, {n_text(one.group)})")
         if len(clauses) <= NAMED:
-            numbers += [Number("difference", value) for value in values] + [Number("n", len(one.group.values))]
+            numbers += [*(Number("difference", value) for value in values), *n_numbers(one.group)]
     return Finding(
         "differences",
         "note",
-        f"{_label(best, real[0].group)} (n = {len(best.values):,}) has a better mean {key}, by more than luck, than "
+        f"{_label(best, real[0].group)} ({n_text(best)}) has a better mean {key}, by more than luck, than "
         f"{parts(clauses)}.",
         (*best.run_ids, *(run_id for one in real for run_id in one.group.run_ids)),
         (key,),
         numbers=tuple(numbers),
         section="baseline",
         code=f"runs.compare_to_baseline({code.metric(evidence, key)}, "
-        f"baseline={code.run_id(evidence, best.run_ids[0])}{code.seeds(evidence)})",
+        f"baseline={code.run_id(evidence, best.run_ids[0])}{code.chosen(evidence)})",
     )
 
 

@@ -74,6 +74,7 @@ class Evidence:
     labels: what each run is called.  greater_is_better: of every metric of the model, None where unknown.
     series: of those metrics, numbered as in `keys`.  curves: of runs in which training and held-out metrics part.
     all_curves: whether of all such runs.  importances: gives those of the primary metric; None to compute them here.
+    seeds, statuses: what repeats a configuration, and whose runs count in its mean; None for the defaults.
     now: the moment of asking, in ms; only the rule of unfinished runs looks at it.
     """
 
@@ -87,6 +88,7 @@ class Evidence:
     all_curves: bool = True
     importances: Callable[[], Importances] | None = None
     seeds: tuple[str, ...] | None = None
+    statuses: tuple[str, ...] | None = None
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

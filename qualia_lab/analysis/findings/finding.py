@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from qualia_lab.analysis.endings import counts_text
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.groups import Group
 
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
@@ -69,6 +71,20 @@ def number(value: float) -> str:
     if value == int(value) and abs(value) < 1e15 if abs(value) < float("inf") else False:
         return f"{int(value):,}"
     return f"{value:.4g}"
+
+
+def n_text(group: Group) -> str:
+    """`n = 3`, with the runs that are not in it, and those that are and did not finish."""
+    said = f"n = {len(group.values):,}"
+    said += f" of {len(group.run_ids):,}: {counts_text(group.left_out)} left out" if group.left_out else ""
+    return said + (f", not finished: {counts_text(group.unfinished)}" if group.unfinished else "")
+
+
+def n_numbers(group: Group) -> list[Number]:
+    """The numbers of `n_text`."""
+    found = [Number("n", len(group.values))]
+    found += [Number("runs", len(group.run_ids))] if group.left_out else []
+    return found + [Number(why, number) for why, number in (*group.left_out, *group.unfinished)]
 
 
 def count(how_many: int, noun: str) -> str:

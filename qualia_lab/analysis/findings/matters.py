@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.endings import left_out
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed
 from qualia_lab.analysis.groups import finite_values
@@ -36,7 +37,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     if evidence.importances is not None:
         found = evidence.importances()
     else:
-        values = finite_values(evidence.tables, key)
+        uncounted = left_out(evidence.status, evidence.statuses)
+        values = {run_id: one for run_id, one in finite_values(evidence.tables, key).items() if run_id not in uncounted}
         found = param_importances(evidence.tables.params, values, key, seeds=evidence.seeds)
     if (
         found.refusal
@@ -72,7 +74,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 *(Number(row.param, forest) for forest, row in strong[:_NAMED]),
             ),
             section="importance",
-            code=f"runs.importance({code.metric(evidence, key)}{code.seeds(evidence)})",
+            code=f"runs.importance({code.metric(evidence, key)}{code.chosen(evidence)})",
         )
     ]
 
