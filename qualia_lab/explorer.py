@@ -10,6 +10,7 @@ from qualia_lab.errors import UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.selection import Query, match_experiments
 from qualia_lab.stores.open import find_tracking_uri, open_store
+from qualia_lab.stores.protocol import find_experiments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +108,7 @@ class ArtifactExplorer:
         """
         import pandas as pd
 
-        chosen = match_experiments(experiments, self.store.read_experiments())
+        chosen = match_experiments(experiments, find_experiments(self.store))
         query = Query(
             experiment_ids=tuple(row["experiment_id"] for row in chosen),
             filter=filter,

@@ -34,6 +34,7 @@ from qualia_lab.selection import Query, Selection, match_experiments
 from qualia_lab.settings import read_settings
 from qualia_lab.stores.keys import read_keys
 from qualia_lab.stores.open import find_tracking_uri, open_store
+from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import lasting_uri, with_credentials
 
 if TYPE_CHECKING:
@@ -122,11 +123,8 @@ class NotebookGenerator:
         Raises EmptyStore, UnknownExperiment, UnknownRun, NoRunMatches, FilterError, or a StoreError.
         """
         view: View = "all" if run_ids else "active"
-        known = self.read_experiments(view)
-        if not known.num_rows or not any(known.column("run_count").to_pylist()):
-            raise EmptyStore(
-                f"There are no runs in {self.tracking_uri}.", "Log some with MLflow, or try create-demo-runs."
-            )
+        known = self.read_experiments(view, counted=False)
+        self._check_filled(known)
         ranked, direction = _metric_and_direction(by, known_order=order_by)
         if ranked is not None:
             order_by = (f"metrics.{_quoted(ranked)} {'DESC' if direction else 'ASC'}",)
@@ -143,7 +141,7 @@ class NotebookGenerator:
             explain(self.store.explain(query))
         runs = self.store.read_runs(query)
         if not runs.num_rows:
-            self._explain_nothing(query, known)
+            self._explain_nothing(query)
         found = runs.column("run_id").to_pylist()
         if ranked is not None:
             self._check_metric(ranked, tuple(found))
@@ -251,11 +249,16 @@ class NotebookGenerator:
 
         return export_notebook(path, fmt, path.with_suffix(f".{fmt}"))
 
-    def read_experiments(self, view: View = "active") -> pa.Table:
-        """The experiments with run counts and last activity (schema.EXPERIMENT_LIST), read once."""
-        if view not in self._experiments:
-            self._experiments[view] = self.store.read_experiments(view)
-        return self._experiments[view]
+    def read_experiments(self, view: View = "active", *, counted: bool = True) -> pa.Table:
+        """The experiments with run counts and last activity (schema.EXPERIMENT_LIST), read once.
+
+        counted: False where neither is needed; servers are then not asked to list every run.
+        """
+        known = self._experiments.get(view)
+        if known is None or (counted and known.column("run_count").null_count):
+            known = self.store.read_experiments(view) if counted else find_experiments(self.store, view)
+            self._experiments[view] = known
+        return known
 
     def _where(self, texts: Sequence[str], chosen: Query) -> list[str]:
         """The filters that `--where` stands for, with keys as these runs have them."""
@@ -300,11 +303,21 @@ class NotebookGenerator:
             f"There is {', '.join(one_line(key, 60) for key in near)}." if near else "They have no metric at all.",
         )
 
-    def _explain_nothing(self, query: Query, known: pa.Table) -> None:
+    def _check_filled(self, experiments: pa.Table) -> None:
+        """Raise EmptyStore when there is certainly no run."""
+        counts = experiments.column("run_count").to_pylist()
+        if None not in counts and not any(counts):
+            raise EmptyStore(
+                f"There are no runs in {self.tracking_uri}.", "Log some with MLflow, or try create-demo-runs."
+            )
+
+    def _explain_nothing(self, query: Query) -> None:
         """Raise the error that says why no run was found, and how many there are."""
         if query.run_ids and not query.filter:
             names = ", ".join(one_line(run_id, 40) for run_id in query.run_ids[:3])
             raise UnknownRun(f"No run is called {names} in {self.tracking_uri}.", "List them with: qualia runs")
+        known = self.read_experiments(query.view)
+        self._check_filled(known)
         counts = dict(
             zip(known.column("experiment_id").to_pylist(), known.column("run_count").to_pylist(), strict=True)
         )

@@ -13,6 +13,7 @@ from qualia_lab.errors import EmptyStore, OutputNotWritable, QualiaLabError, Sel
 from qualia_lab.escaping import for_terminal
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import find_tracking_uri, open_store
+from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import split_uri
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def choose_from(listing: Listing, default: str) -> tuple[int, ...]:
 
 def _must_hold_experiments(store: TrackingStore) -> None:
     try:
-        if not store.read_experiments().num_rows:
+        if not find_experiments(store).num_rows:
             raise EmptyStore(f"{store.uri} holds no experiment.", "Point at the store that your training logs to.")
     finally:
         store.close()

@@ -216,9 +216,11 @@ def _open(tracking_uri: str | None) -> NotebookGenerator:
     uri, why = find_tracking_uri(tracking_uri)
     generator = NotebookGenerator(uri)
     with console.step(f"reading {generator.tracking_uri}" + (f" ({why})" if tracking_uri is None else "")) as done:
-        experiments = generator.read_experiments()
+        experiments = generator.read_experiments(counted=False)
         done(counted(experiments.num_rows, "experiment"))
-        done(counted(sum(experiments.column("run_count").to_pylist()), "run"))
+        counts = experiments.column("run_count").to_pylist()
+        if None not in counts:  # counting those of a server takes as long as reading them
+            done(counted(sum(counts), "run"))
     return generator
 
 

@@ -113,7 +113,7 @@ def _query(store: TrackingStore, choice: dict[str, Any]) -> Query:
         status=choice.get("status", ()),
         limit=choice.get("limit"),
     )
-    found = match_experiments(experiments, generator.read_experiments())
+    found = match_experiments(experiments, generator.read_experiments(counted=False))
     return Query(
         experiment_ids=tuple(row["experiment_id"] for row in found),
         filter=selection.filter,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.errors import StoreError, StoreNotFound, StoreRefused, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import for_filename, one_line
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _check(uri: TrackingUri) -> None:
         try:
             store = open_store(uri)
             try:
-                store.read_experiments()
+                find_experiments(store)
             finally:
                 store.close()
         except (StoreUnreachable, StoreRefused, StoreNotFound):

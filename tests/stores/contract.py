@@ -15,6 +15,7 @@ import pytest
 from qualia_lab import schema
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.protocol import find_experiments
 
 from .mlflow_oracle import MlflowOracle
 
@@ -68,6 +69,17 @@ class StoreContract:
         found = store.read_experiments(view)
         assert found.schema.equals(schema.EXPERIMENT_LIST)
         same(found, oracle.experiments(view))
+
+    @pytest.mark.parametrize("view", ["active", "deleted", "all"])
+    def test_experiments_that_need_not_be_counted(self, store, view):
+        found, counted = find_experiments(store, view), store.read_experiments(view)
+        assert found.schema.equals(schema.EXPERIMENT_LIST)
+        numbers = ["run_count", "last_activity"]
+        same(found.drop_columns(numbers), counted.drop_columns(numbers))
+        if found.column("run_count").null_count:
+            assert all(found.column(name).null_count == found.num_rows for name in numbers)
+        else:
+            same(found, counted)
 
     def test_the_experiment_with_the_latest_activity_is_first_and_untouched_ones_are_last(self, store):
         moments = store.read_experiments("active").column("last_activity").to_pylist()

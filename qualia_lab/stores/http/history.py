@@ -17,6 +17,7 @@ from qualia_lab.errors import StoreUnreadable
 from qualia_lab.stores.http.history_cache import fingerprint_of
 from qualia_lab.stores.http.rest import RequestRejected
 from qualia_lab.stores.http.rows import data_of, point_of, run_id_of
+from qualia_lab.stores.http.told import LATELY_SECONDS
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.tables import table_of
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from qualia_lab.stores.http.rest import RestClient
 
     Json = dict[str, Any]
-    Find = Callable[[list[str]], tuple[dict[str, Json], dict[str, str]]]
+    Find = Callable[[list[str], Callable[[list[Json]], object]], object]
 
 API = "/api/2.0/mlflow"
 _BULK = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
@@ -36,8 +37,6 @@ _RUNS_PER_QUESTION = 100
 _MOST_POINTS = 25_000
 # Until so many metrics, asking for them of all runs takes a server no longer than saying which runs have them.
 _FEW_KEYS = 3
-# For so long what a server said of an ended run need not be asked again, when its history is read after it.
-_LATELY_SECONDS = 60
 _MOST_SEEN = 10_000
 # Histories of a hundred runs are held until they are whole, to be kept: some hundred megabytes at most.
 _MOST_HELD = 2_000_000
@@ -59,8 +58,8 @@ class _Run:
 class Histories:
     """The histories of one server's runs.
 
-    find: the runs of these ids as MLflow's JSON, and why others are missing.  in_bulk: whether many runs can be asked
-    for at once, as far as that is known.
+    find: hands the runs of these ids, as MLflow's JSON, to a function that any thread may call.
+    in_bulk: whether many runs can be asked for at once, as far as that is known.
     """
 
     def __init__(self, client: RestClient, cache: HistoryCache | None, *, find: Find, in_bulk: bool) -> None:
@@ -117,15 +116,13 @@ class Histories:
         What it said serves one reading, which is then as fresh as the tables that were read before it.
         """
         seen = {run_id: self._seen.pop(run_id) for run_id in run_ids if run_id in self._seen}
-        since = time.monotonic() - _LATELY_SECONDS
+        since = time.monotonic() - LATELY_SECONDS
         known = {run_id: run for run_id, (when, run) in seen.items() if when >= since}
         others = [run_id for run_id in run_ids if run_id not in known]
         if keys is not None and len(keys) <= _FEW_KEYS:
             known |= dict.fromkeys(others, _Run(frozenset(keys), None))
         elif others:
-            found, _ = self._find(others)
-            for run_id, run in found.items():
-                known[run_id] = self._seen.pop(run_id)[1] if run_id in self._seen else _Run.of(run)
+            self._find(others, lambda runs: known.update((run_id_of(run), _Run.of(run)) for run in runs))
         return {run_id: known[run_id] for run_id in run_ids if run_id in known}
 
     def _answers(self, keys_by_run: Mapping[str, frozenset[str]]) -> Iterator[tuple[int, pa.Table]]:

@@ -37,6 +37,7 @@ _OLDEST_SECONDS = 7 * 86_400
 _DIGEST_BYTES = 32
 _FINGERPRINT = b"qualia_lab.fingerprint"
 _LEFT_OVER_SECONDS = 3600
+_encoded = json.JSONEncoder(sort_keys=True).encode  # made once: for each value it takes longer than the value
 
 
 def open_cache(store: str) -> HistoryCache | None:
@@ -70,8 +71,8 @@ def fingerprint_of(run: Mapping[str, Any], now_ms: int | None = None) -> str | N
     said: dict[str, Any] = {"info": info}
     for name in ("metrics", "params", "tags"):
         items = data.get(name) if isinstance(data, dict) else None
-        said[name] = sorted(json.dumps(item, sort_keys=True) for item in items) if isinstance(items, list) else []
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        said[name] = sorted(map(_encoded, items)) if isinstance(items, list) else []
+    return hashlib.sha256(_encoded(said).encode()).hexdigest()
 
 
 class HistoryCache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.stores.rows import Fields, Rows
@@ -126,23 +127,26 @@ def add_run(run: Json, rows: Rows) -> None:
         rows.tables["datasets"].append({"run_id": run_id, **columns, "context": context})
 
 
-def add_models(run_id: str, run: Json, models: Mapping[str, Json], rows: Rows) -> None:
-    """The logged models of a run: those it made, and those it names among its outputs."""
-    named = {str(output.get("model_id")) for output in objects(run, "outputs", "model_outputs")}
+def add_models(run_ids: Iterable[str], outputs: Mapping[str, set[str]], models: Mapping[str, Json], rows: Rows) -> None:
+    """The logged models of these runs: those that each made, and those it names among its outputs."""
+    places = {model_id: place for place, model_id in enumerate(models)}
+    made: dict[str, set[str]] = defaultdict(set)
     for model_id, model in models.items():
-        fields = Fields(info_of(model), rows, run_id)
-        if model_id not in named and fields.text("source_run_id") != run_id:
-            continue
-        rows.tables["logged_models"].append(
-            {
-                "run_id": run_id,
-                "model_id": model_id,
-                "experiment_id": fields.text("experiment_id"),
-                "name": fields.text("name"),
-                "model_type": fields.text("model_type") or None,
-                "status": status(fields.text("status"), MODEL_STATUSES),
-                "artifact_location": fields.text("artifact_uri"),
-                "creation_time": fields.integer("creation_timestamp_ms"),
-                "last_updated_time": fields.integer("last_updated_timestamp_ms"),
-            }
-        )
+        made[str(info_of(model).get("source_run_id"))].add(model_id)
+    for run_id in run_ids:
+        of_run = (made.get(run_id, set()) | outputs.get(run_id, set())) & models.keys()
+        for model_id in sorted(of_run, key=places.__getitem__):
+            fields = Fields(info_of(models[model_id]), rows, run_id)
+            rows.tables["logged_models"].append(
+                {
+                    "run_id": run_id,
+                    "model_id": model_id,
+                    "experiment_id": fields.text("experiment_id"),
+                    "name": fields.text("name"),
+                    "model_type": fields.text("model_type") or None,
+                    "status": status(fields.text("status"), MODEL_STATUSES),
+                    "artifact_location": fields.text("artifact_uri"),
+                    "creation_time": fields.integer("creation_timestamp_ms"),
+                    "last_updated_time": fields.integer("last_updated_timestamp_ms"),
+                }
+            )

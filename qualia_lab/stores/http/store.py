@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
@@ -13,21 +14,14 @@ from qualia_lab.errors import StoreUnreadable
 from qualia_lab.stores.http.history import API, Histories, portions_of
 from qualia_lab.stores.http.history_cache import open_cache
 from qualia_lab.stores.http.rest import RequestRejected, RestClient
-from qualia_lab.stores.http.rows import (
-    add_experiment,
-    add_models,
-    add_run,
-    experiment_row,
-    info_of,
-    last_moment,
-    run_id_of,
-)
+from qualia_lab.stores.http.rows import add_experiment, add_models, experiment_row, info_of, last_moment, run_id_of
+from qualia_lab.stores.http.told import LATELY_SECONDS, Kept, Told, joined
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.rows import Rows
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -39,6 +33,7 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
     Json = dict[str, Any]
+    Take = Callable[[list[Json]], object]
 
 _VIEWS = {"active": "ACTIVE_ONLY", "deleted": "DELETED_ONLY", "all": "ALL"}
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}\Z")
@@ -52,10 +47,12 @@ _RUNS_PER_QUESTION = 100
 class _Answer:
     """What a server gave for a query: the runs, and what is still to be evaluated (None: nothing).
 
-    sent: the filter that it evaluated.  is_ordered, is_limited: whether it did that too.
+    experiments: filled where they are needed for that.  sent: the filter that the server evaluated.
+    is_ordered, is_limited: whether it did that too.
     """
 
-    rows: Rows
+    portions: list[Told]
+    experiments: Rows
     rest: Condition | None
     sent: str = ""
     is_ordered: bool = False
@@ -75,9 +72,11 @@ class HttpStore:
         self._histories = Histories(
             self._client,
             open_cache(f"{uri.safe} {self._client.access.base}"),
-            find=lambda run_ids: self._find(run_ids, list(self._experiments("all"))),
+            find=lambda run_ids, take: self._find(run_ids, list(self._experiments("all")), take),
             in_bulk=not self._is_databricks,
         )
+        self._kept = Kept()
+        self._listed: tuple[float, dict[str, Json]] = (-LATELY_SECONDS, {})
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """Experiments with run counts and last activity, latest activity first; counts by paging through the runs."""
@@ -87,8 +86,8 @@ class HttpStore:
         def count(experiment_ids: list[str]) -> list[tuple[str, int | None]]:
             return [last_moment(run) for run in self._search(experiment_ids, view)]
 
-        for counted in in_parallel(count, _side_by_side(list(experiments))):
-            for experiment_id, moment in counted:
+        for found in in_parallel(count, _side_by_side(list(experiments))):
+            for experiment_id, moment in found:
                 times[experiment_id].append(moment)
         rows, ignored = [], Rows()
         for experiment_id, experiment in experiments.items():
@@ -99,6 +98,13 @@ class HttpStore:
         rows.sort(key=lambda row: (row["last_activity"] is None, -(row["last_activity"] or 0), row["experiment_id"]))
         return table_of(schema.EXPERIMENT_LIST, rows)
 
+    def find_experiments(self, view: View = "active") -> pa.Table:
+        """See CountsByListing."""
+        ignored = Rows()
+        return table_of(
+            schema.EXPERIMENT_LIST, [experiment_row(one, ignored) for one in self._experiments(view).values()]
+        )
+
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order."""
         from qualia_lab.query import parse_filter, parse_order_by, select_runs
@@ -106,10 +112,13 @@ class HttpStore:
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
         if query.limit == 0:
             return table_of(schema.RUNS, [])
+        since = time.monotonic()
         found = self._answered(query, condition, orders)
-        by_id = {row["run_id"]: row for row in found.rows.tables["runs"]}
-        matching = select_runs(found.rest, orders, found.rows.built(), self.read_metric_history)[: query.limit]
-        return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
+        told = joined(found.portions)
+        tables = told.completed(found.experiments)
+        matching = select_runs(found.rest, orders, tables, self.read_metric_history)[: query.limit]
+        self._kept.keep(found.portions, matching, since)
+        return told.of_runs(matching).tables["runs"]
 
     def explain(self, query: Query) -> Explanation:
         """See TrackingStore."""
@@ -118,11 +127,12 @@ class HttpStore:
 
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
         found = self._answered(query, condition, orders)
-        count = len(found.rows.tables["runs"])
+        tables = joined(found.portions).completed(found.experiments)
+        count = tables.runs.num_rows
         parts = [choice_part(query, "server", None if found.sent else count)]
         if found.sent:
             parts.append(Part("server", found.sent, count, "as sent"))
-        parts += parts_here(found.rest, found.rows.built(), self.read_metric_history)
+        parts += parts_here(found.rest, tables, self.read_metric_history)
         parts += order_parts(orders, None, "server" if found.is_ordered else "here")
         return Explanation((*parts, *order_parts((), query.limit, "server" if found.is_limited else "here")))
 
@@ -140,11 +150,10 @@ class HttpStore:
             for experiment in known.values():
                 add_experiment(experiment, rows)
         if query.run_ids:
-            runs, _ = self._find(query.run_ids, list(known))
-            for run in runs.values():
-                if _is_asked_for(run, query):
-                    add_run(run, rows)
-            return _Answer(rows, condition)
+            portions, _ = self._find_told(query.run_ids, list(known))
+            told = joined(portions)
+            wanted = [run["run_id"] for run in told.tables["runs"].to_pylist() if _is_asked_for(run, query)]
+            return _Answer([told.of_runs(wanted)], rows, condition)
         sent, rest = to_mlflow(condition)
         order = order_to_mlflow(orders)
         limit = query.limit if rest is None and order is not None else None
@@ -157,26 +166,30 @@ class HttpStore:
             # An older server knows less of the grammar: it gives everything, and all is evaluated here.
             sent, rest, order, limit = "", condition, None, None
             found = self._search_all(experiment_ids, query.view, "", [], None)
-        for run in found:
-            add_run(run, rows)
-        return _Answer(rows, rest, sent, is_ordered=order is not None, is_limited=limit is not None)
+        return _Answer(found, rows, rest, sent, is_ordered=order is not None, is_limited=limit is not None)
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """Everything about these runs but histories and artifacts; missing ones are named."""
         rows = Rows()
-        experiments = self._experiments("all") if run_ids else {}
-        runs, missing = self._find(run_ids, list(experiments))
-        experiment_ids = list(dict.fromkeys(str(info_of(run).get("experiment_id")) for run in runs.values()))
+        portions = self._kept.take(run_ids)
+        kept = {run_id for portion in portions for run_id in portion.run_ids}
+        others = [run_id for run_id in run_ids if run_id not in kept]
+        listed = self._lately_listed()
+        if others:
+            listed = self._experiments("all")
+            found, missing = self._find_told(others, list(listed))
+            portions += found
+            for run_id in dict.fromkeys(others):
+                if run_id in missing:
+                    rows.missing(run_id, missing[run_id])
+        told = joined(portions).of_runs(run_ids)
+        experiment_ids = list(dict.fromkeys(map(str, told.tables["runs"].column("experiment_id").to_pylist())))
+        if not others and not listed.keys() >= set(experiment_ids):
+            listed = self._experiments("all")
         for experiment_id in experiment_ids:
-            add_experiment(experiments.get(experiment_id, {"experiment_id": experiment_id}), rows)
-        models = self._models(experiment_ids, rows)
-        for run_id in dict.fromkeys(run_ids):
-            if run_id in runs:
-                add_run(runs[run_id], rows)
-                add_models(run_id, runs[run_id], models, rows)
-            else:
-                rows.missing(run_id, missing[run_id])
-        return rows.built()
+            add_experiment(listed.get(experiment_id, {"experiment_id": experiment_id}), rows)
+        add_models(told.run_ids, told.outputs, self._models(experiment_ids, rows), rows)
+        return told.completed(rows)
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
@@ -215,7 +228,13 @@ class HttpStore:
         }
         if not found and not self._is_databricks:
             self._check_that_it_is_mlflow()
+        self._listed = (time.monotonic(), found)
         return found
+
+    def _lately_listed(self) -> dict[str, Json]:
+        """The experiments that have just been asked for, once: who reads again gets those of then."""
+        (since, found), self._listed = self._listed, (-LATELY_SECONDS, {})
+        return found if time.monotonic() - since < LATELY_SECONDS else {}
 
     def _check_that_it_is_mlflow(self) -> None:
         """A server without experiments is rare; one that says `{}` to everything is not."""
@@ -245,49 +264,67 @@ class HttpStore:
 
     def _search_all(
         self, experiment_ids: Sequence[str], view: View, condition: str, order_by: Sequence[str], limit: int | None
-    ) -> list[Json]:
+    ) -> list[Told]:
         """The runs of any number of experiments; of each portion of them no more than the limit."""
 
-        def ask(portion: list[str]) -> list[Json]:
-            return list(self._search(portion, view, condition, order_by, limit))
+        def ask(portion: list[str]) -> list[Told]:
+            # Each page is made into columns while the server is at the next: as JSON, runs take ten times the memory.
+            runs = self._search(portion, view, condition, order_by, limit)
+            return [self._told(page) for page in iter(lambda: list(islice(runs, _PAGE)), [])]
 
         ids = list(experiment_ids)
         portions = _side_by_side(ids) if limit is None else portions_of(ids, _EXPERIMENTS_PER_QUESTION)
-        runs = [run for found in in_parallel(ask, portions, 4) for run in found]
-        self._histories.saw(runs)
-        return runs
+        return [told for found in in_parallel(ask, portions, 4) for told in found]
 
-    def _find(self, run_ids: Sequence[str], experiment_ids: list[str]) -> tuple[dict[str, Json], dict[str, str]]:
-        """These runs as {id: MLflow's JSON} in this order, and why the others are missing.
+    def _told(self, runs: list[Json]) -> Told:
+        self._histories.saw(runs)
+        return Told.of(runs)
+
+    def _find_told(self, run_ids: Sequence[str], experiment_ids: list[str]) -> tuple[list[Told], dict[str, str]]:
+        """What the server tells of these runs, in any order, and why the others are missing."""
+        portions: list[Told] = []
+        missing = self._find(run_ids, experiment_ids, lambda runs: portions.append(self._told(runs)))
+        return portions, missing
+
+    def _find(self, run_ids: Sequence[str], experiment_ids: list[str], take: Take) -> dict[str, str]:
+        """Hand these runs to `take`, some at a time, in any order and from any thread; why the others are missing.
 
         experiment_ids: those of all experiments there are.
         """
         wanted = list(dict.fromkeys(run_ids))
-        found = self._search_by_id([run_id for run_id in wanted if _RUN_ID.match(run_id)], experiment_ids)
         missing = {run_id: "this is no run id" for run_id in wanted if not _RUN_ID.match(run_id)}
+        found = self._search_by_id([run_id for run_id in wanted if run_id not in missing], experiment_ids, take)
         others = [run_id for run_id in wanted if run_id not in found and run_id not in missing]
+        alone: list[Json] = []
         for run_id, answer in zip(others, in_parallel(self._ask_for, others), strict=True):
             if isinstance(answer, dict):
-                found[run_id] = answer
+                alone.append(answer)
             else:
                 missing[run_id] = answer
-        self._histories.saw(found.values())
-        return {run_id: found[run_id] for run_id in wanted if run_id in found}, missing
+            if len(alone) == _PAGE:
+                take(alone)
+                alone = []
+        take(alone)
+        return missing
 
-    def _search_by_id(self, run_ids: list[str], experiment_ids: list[str]) -> dict[str, Json]:
-        """As many of these runs as one search in all experiments finds: far faster than one question for each."""
+    def _search_by_id(self, run_ids: list[str], experiment_ids: list[str], take: Take) -> set[str]:
+        """Those of these runs that one search in all experiments finds: far faster than one question for each."""
         if len(experiment_ids) > _EXPERIMENTS_PER_QUESTION:
-            return {}
+            return set()
 
-        def ask(portion: list[str]) -> list[Json]:
+        def ask(portion: list[str]) -> list[str]:
             listed = ", ".join(f"'{run_id}'" for run_id in portion)
-            return list(self._search(experiment_ids, "all", f"attributes.run_id IN ({listed})"))
+            runs = list(self._search(experiment_ids, "all", f"attributes.run_id IN ({listed})"))
+            take(runs)
+            return [run_id_of(run) for run in runs]
 
+        found: set[str] = set()
         try:
-            runs = [run for found in in_parallel(ask, portions_of(run_ids, _RUNS_PER_QUESTION), 4) for run in found]
+            for run_ids_found in in_parallel(ask, portions_of(run_ids, _RUNS_PER_QUESTION), 4):
+                found.update(run_ids_found)
         except RequestRejected:
-            return {}  # an older grammar, or a run that the server itself cannot read: one by one, then
-        return {run_id_of(run): run for run in runs}
+            pass  # an older grammar, or a run that the server itself cannot read: the others one by one, then
+        return found
 
     def _ask_for(self, run_id: str) -> Json | str:
         """One run, or why it cannot be had."""
@@ -321,8 +358,8 @@ def _side_by_side(experiment_ids: list[str]) -> Iterator[list[str]]:
 
 
 def _is_asked_for(run: Json, query: Query) -> bool:
-    """Whether a run that was found by its id meets the query's other simple conditions."""
-    deleted = info_of(run).get("lifecycle_stage") == "deleted"
+    """Whether a run that was found by its id, a row of schema.RUNS, meets the query's other simple conditions."""
+    deleted = run["lifecycle_stage"] == "deleted"
     return (query.view == "all" or deleted == (query.view == "deleted")) and (
-        not query.experiment_ids or str(info_of(run).get("experiment_id")) in query.experiment_ids
+        not query.experiment_ids or run["experiment_id"] in query.experiment_ids
     )

@@ -15,6 +15,7 @@ from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import EmptyStore, OutputExists, StoreNotFound, StoreUnreadable
 from qualia_lab.stores.places import LocalPlace
+from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.snapshot.manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_of_json, read_manifest
 from qualia_lab.stores.snapshot.parts import MARKS, MARKS_SCHEMA, PartWriter, merge_parts, read_table, write_file
 from qualia_lab.stores.snapshot.place import PARTS
@@ -269,7 +270,7 @@ def _own_tables(
     store: TrackingStore, place: SnapshotPlace, runs: dict[str, Any], *, everything: bool
 ) -> tuple[Any, ...]:
     """The experiments: all of them, or those of the runs."""
-    table = store.read_experiments("all").select(schema.EXPERIMENTS.names)
+    table = find_experiments(store, "all").select(schema.EXPERIMENTS.names)
     if not everything:
         ids = column(sorted({row["experiment_id"] for row in runs.values()}), schema.STRING)
         table = table.filter(pc.is_in(table.column("experiment_id"), value_set=ids))

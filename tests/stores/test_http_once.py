@@ -1,0 +1,294 @@
+"""A real `mlflow server` is asked for each thing once; a relay before it writes down every question."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import json
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+
+from benchmarks.making import Size, fill_sqlite
+from qualia_lab.explorer import ArtifactExplorer
+from qualia_lab.generator import NotebookGenerator
+from qualia_lab.selection import Query
+from qualia_lab.stores.http import store as http_store
+from qualia_lab.stores.http import told
+from qualia_lab.stores.http.told import Told, joined
+from qualia_lab.stores.open import open_store
+from tests import servers
+from tests.cli.command import CREATE, QUALIA, run
+from tests.conftest import running
+
+RUNS = 60
+LISTED = "experiments/search"
+MODELS = "logged-models/search"
+
+
+@dataclass
+class Relay:
+    """Where the server is reached through a relay, and what it was asked: the path's end, the body, the answer."""
+
+    uri: str
+    asked: list[tuple[str, str, dict]] = field(default_factory=list)
+
+    @property
+    def runs(self) -> Counter[str]:
+        """How often each run was in an answer."""
+        found = [run for _, _, answer in self.asked for run in answer.get("runs", [])]
+        return Counter(run["info"]["run_id"] for run in found)
+
+    @property
+    def ends(self) -> Counter[str]:
+        """How often each kind of question was asked."""
+        return Counter("/".join(path.split("/")[-2:]) for path, _, _ in self.asked)
+
+    def asked_twice(self) -> list[tuple[str, str]]:
+        """The questions that were asked again in the same words."""
+        return [
+            question for question, times in Counter((path, body) for path, body, _ in self.asked).items() if times > 1
+        ]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("once")
+    fill_sqlite(folder / "mlflow.db", Size(RUNS, params=3, metrics=3, steps=2))
+    with running(servers.mlflow_server(f"sqlite:///{folder / 'mlflow.db'}", folder)) as uri:
+        yield uri
+
+
+@pytest.fixture
+def relay(server):
+    """A server of our own that hands each question on."""
+    target = urlsplit(server).netloc
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            connection = http.client.HTTPConnection(target, timeout=60)
+            headers = {"Content-Type": "application/json"} if body else {}
+            connection.request(self.command, self.path, body or None, headers)
+            answer = connection.getresponse()
+            data = answer.read()
+            connection.close()
+            said.asked.append((self.path.partition("?")[0], self.path + body.decode(), _json(data)))
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET  # noqa: N815 - the library's name
+
+        def log_message(self, *args):
+            """Nothing."""
+
+    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listening.daemon_threads = True
+    said = Relay(f"http://127.0.0.1:{listening.server_port}")
+    threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
+    yield said
+    listening.shutdown()
+    listening.server_close()
+
+
+def _json(data: bytes) -> dict:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return {}
+
+
+def ids(store, **query):
+    return store.read_runs(Query(**query)).column("run_id").to_pylist()
+
+
+def same(ours, theirs):
+    for name in vars(theirs):
+        assert repr(getattr(ours, name).to_pylist()) == repr(getattr(theirs, name).to_pylist()), name  # NaN is NaN
+
+
+# The store
+
+
+def test_what_a_listing_brought_is_not_asked_for_by_the_reading_after_it(server, relay):
+    store = open_store(relay.uri)
+    run_ids = ids(store)
+    tables = store.read(run_ids)
+    assert relay.runs == dict.fromkeys(run_ids, 1)
+    assert len(run_ids) == RUNS
+    assert relay.ends[LISTED] == relay.ends[MODELS] == 1
+    assert not relay.asked_twice()
+    same(tables, open_store(server).read(run_ids))
+
+
+@pytest.mark.parametrize(
+    "query", [{"filter": "params.param_0 > 3"}, {"order_by": ("metrics.metric_1 DESC",)}, {"limit": 7}]
+)
+def test_what_is_evaluated_here_or_there_comes_once_and_in_order(server, relay, query):
+    store = open_store(relay.uri)
+    run_ids = ids(store, **query)
+    tables = store.read(run_ids)
+    assert set(relay.runs.values()) == {1}
+    assert not relay.asked_twice()
+    assert list(tables.run_ids) == run_ids
+    same(tables, open_store(server).read(run_ids))
+
+
+def test_a_reading_of_other_runs_too_asks_for_those_alone(server, relay):
+    store = open_store(relay.uri)
+    experiments = [row["experiment_id"] for row in store.find_experiments().to_pylist()]
+    few = ids(store, experiment_ids=(experiments[1],))
+    wanted = list(reversed(ids(open_store(server))))
+    nobody = "0" * 32
+    tables = store.read([*wanted, nobody])
+    assert list(tables.run_ids) == wanted
+    assert tables.missing.column("run_id").to_pylist() == [nobody]
+    assert 0 < len(few) < RUNS
+    assert relay.runs == dict.fromkeys(wanted, 1)
+    same(tables, open_store(server).read([*wanted, nobody]))
+
+
+def test_some_of_the_runs_and_then_the_others(server, relay):
+    store = open_store(relay.uri)
+    run_ids = ids(store)
+    some, others = store.read(run_ids[5:9]), store.read([*run_ids[9:], *run_ids[:5]])
+    assert set(relay.runs.values()) == {1}
+    same(some, open_store(server).read(run_ids[5:9]))
+    same(others, open_store(server).read([*run_ids[9:], *run_ids[:5]]))
+
+
+def test_who_reads_again_is_told_what_is_so_now(server, relay):
+    from mlflow import MlflowClient
+
+    store = open_store(relay.uri)
+    run_ids = ids(store)
+    first = store.read(run_ids)
+    MlflowClient(server).set_tag(run_ids[3], "seen", "later")
+    assert "seen" not in first.tags.column("key").to_pylist()
+    again = store.read(run_ids)
+    assert "seen" in again.tags.column("key").to_pylist()
+    MlflowClient(server).delete_tag(run_ids[3], "seen")
+    ids(store)
+    assert "seen" not in store.read(run_ids).tags.column("key").to_pylist()
+
+
+def test_a_listing_forgets_the_one_before_it(relay):
+    store = open_store(relay.uri)
+    run_ids = ids(store)
+    ids(store, limit=2)
+    relay.asked.clear()
+    store.read(run_ids)
+    assert relay.runs == dict.fromkeys(run_ids[2:], 1)
+
+
+def test_what_was_said_a_while_ago_is_asked_again(relay, monkeypatch):
+    store = open_store(relay.uri)
+    run_ids = ids(store)
+    monkeypatch.setattr(told, "LATELY_SECONDS", 0.05)
+    monkeypatch.setattr(http_store, "LATELY_SECONDS", 0.05)
+    time.sleep(0.1)
+    relay.asked.clear()
+    store.read(run_ids)
+    assert relay.runs == dict.fromkeys(run_ids, 1)
+    assert relay.ends[LISTED] == 1
+
+
+def test_what_is_kept_has_a_limit_in_bytes_and_the_rest_is_asked_for(server, relay, monkeypatch):
+    store = open_store(relay.uri)
+    monkeypatch.setattr(told, "_MOST_BYTES", 20_000)
+    run_ids = ids(store)
+    sizes = [sum(buffer.size for buffer in packed.values()) for packed, _ in store._kept._pages]
+    assert 0 < sum(sizes) <= 20_000
+    tables = store.read(run_ids)
+    assert RUNS < relay.runs.total() < 2 * RUNS
+    same(tables, open_store(server).read(run_ids))
+
+
+def test_readings_side_by_side_are_each_whole(server, relay):
+    store = open_store(relay.uri)
+    run_ids = ids(store)
+    expected = open_store(server).read(run_ids)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(store.read(run_ids))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    for tables in found:
+        same(tables, expected)
+
+
+def test_a_run_on_two_pages_is_one_run():
+    """As it is when runs are added while pages are turned."""
+
+    def page(*run_ids):
+        return Told.of({"info": {"run_id": id_}, "data": {"params": [{"key": "a", "value": id_}]}} for id_ in run_ids)
+
+    both = joined([page("a", "b"), page("b", "c"), page("a")])
+    assert both.run_ids == ["a", "b", "c"]
+    assert both.tables["params"].column("value").to_pylist() == ["a", "b", "c"]
+    assert joined([]).run_ids == []
+
+
+# Those who ask it
+
+
+@pytest.mark.parametrize(
+    "choice", [["--experiment", "sweep *"], ["--filter", "params.param_0 > 3"], ["--limit", 20], ["--yes"]]
+)
+def test_a_new_notebook_asks_for_each_thing_once(relay, tmp_path, choice):
+    args = ("--tracking-uri", relay.uri, *choice, "--yes", "--force", "--output", "all.ipynb")
+    done = run(CREATE, *args, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert relay.ends == Counter({"runs/search": relay.ends["runs/search"], MODELS: 1, LISTED: relay.ends[LISTED]})
+    assert relay.ends[LISTED] <= 2  # once more where no experiment was chosen: which there are now
+    assert set(relay.runs.values()) == {1}
+
+
+@pytest.mark.parametrize("command", [["runs"], ["findings"]])
+def test_the_commands_that_show_runs_ask_for_each_once(relay, tmp_path, command):
+    done = run(QUALIA, *command, "--tracking-uri", relay.uri, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(relay.runs) == RUNS
+    assert set(relay.runs.values()) == {1}
+
+
+def test_the_best_by_a_metric_ask_again_for_one_run_at_most(relay):
+    """The first is looked at, to see whether the metric is there."""
+    generator = NotebookGenerator(relay.uri)
+    generator.plan(generator.select(top=5, by="metric_1:max"))
+    assert len(relay.runs) == 5
+    assert relay.runs.total() <= 6
+
+
+def test_a_search_in_an_explorer_asks_for_each_run_once(relay):
+    assert len(ArtifactExplorer(relay.uri).search_runs(["sweep *"])) == RUNS
+    assert set(relay.runs.values()) == {1}
+
+
+def test_a_snapshot_asks_for_each_run_once(relay, tmp_path):
+    done = run(QUALIA, "snapshot", relay.uri, "here", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(relay.runs) == RUNS
+    assert set(relay.runs.values()) == {1}
+
+
+def test_an_empty_server_and_a_filter_that_nothing_meets_are_still_told_apart(relay):
+    from qualia_lab.errors import NoRunMatches, UnknownExperiment
+
+    with pytest.raises(NoRunMatches, match=f"None of the {RUNS} runs"):
+        NotebookGenerator(relay.uri).select(filter="params.param_0 = 'no such value'")
+    with pytest.raises(NoRunMatches, match="has no runs"):
+        NotebookGenerator(relay.uri).select(experiments=["Default"])
+    with pytest.raises(UnknownExperiment):
+        NotebookGenerator(relay.uri).select(experiments=["no such experiment"])
