@@ -15,7 +15,6 @@ from qualia_lab.query import order_to_mlflow, parse_filter, parse_order_by, sele
 from qualia_lab.query.conditions import And
 from qualia_lab.selection import Query
 from qualia_lab.stores.sql.query import select_matching
-from qualia_lab.stores.sql.tables import runs as runs_table
 from qualia_lab.tables import run_tables, table_of
 from tests import servers
 from tests.conftest import running
@@ -29,7 +28,7 @@ def columns_of(engine: sa.Engine) -> frozenset[str]:
 
 
 def in_sql(engine: sa.Engine, has: frozenset[str], query: Query) -> list[str]:
-    select = select_matching(sa.select(runs_table.c.run_uuid), query, dialect_name=engine.dialect.name, has=has)
+    select = select_matching(query, dialect_name=engine.dialect.name, has=has, only_ids=True)
     with engine.connect() as connection:
         return list(connection.execute(select).scalars())
 

@@ -8,7 +8,6 @@ import tracemalloc
 import numpy as np
 import pyarrow as pa
 import pytest
-import sqlalchemy as sa
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
@@ -127,12 +126,11 @@ def test_histories_are_asked_for_as_few_runs_as_can_be(written):
 def test_only_the_chosen_runs_are_summed(written):
     """One SELECT over the points of the metric, however many statistics of it are asked for."""
     from qualia_lab.stores.sql.query import select_matching
-    from qualia_lab.stores.sql.tables import runs
 
     text = "metrics.m.min < 1 AND metrics.m.max > 2 OR metrics.m.mean > 1"
     has = frozenset({"metrics", "metrics.is_nan", "metrics.step", "latest_metrics"})
     query = Query(filter=text, order_by=("metrics.m.min",), experiment_ids=("1",))
-    select = select_matching(sa.select(runs.c.run_uuid), query, dialect_name="sqlite", has=has)
+    select = select_matching(query, dialect_name="sqlite", has=has, only_ids=True)
     assert str(select).count("FROM metrics") == 1
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from qualia_lab import Query, open_store, schema
 from qualia_lab.stores.sql import adbc as sql_adbc
+from qualia_lab.stores.sql import connection as sql_connection
 from qualia_lab.stores.sql import store as sql
 
 from .contract import StoreContract
@@ -24,7 +25,7 @@ pytest.importorskip("adbc_driver_sqlite")
 @pytest.fixture
 def always_adbc(monkeypatch):
     """Every read that can go through ADBC does, however small; these tests log to no store while they read one."""
-    monkeypatch.setattr(sql_adbc, "is_alone", lambda: True)
+    monkeypatch.setattr(sql_connection, "is_alone", lambda: True)
     monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
 
 
@@ -165,7 +166,7 @@ def test_beside_mlflow_and_beside_a_log_in_use_sqlite_is_read_by_cursor(odd, mon
     monkeypatch.setitem(sys.modules, "mlflow", math)
     everything(f"sqlite:///{path}")
     assert not asked
-    monkeypatch.setattr(sql_adbc, "is_alone", lambda: True)
+    monkeypatch.setattr(sql_connection, "is_alone", lambda: True)
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute("INSERT INTO params VALUES ('new', '1', ?)", [run_id])

@@ -16,6 +16,7 @@ import pytest
 
 from qualia_lab import Query, open_store
 from qualia_lab.stores.sql import adbc as sql_adbc
+from qualia_lab.stores.sql import connection as sql_connection
 from qualia_lab.stores.sql import store as sql
 
 CHECKOUT = Path(__file__).parents[2]
@@ -102,7 +103,7 @@ def way(request, monkeypatch):
     """Rows come through ADBC however few they are, or never."""
     if request.param == "arrow":
         pytest.importorskip("adbc_driver_sqlite")
-        monkeypatch.setattr(sql_adbc, "is_alone", lambda: True)  # the writer is another process
+        monkeypatch.setattr(sql_connection, "is_alone", lambda: True)  # the writer is another process
         monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
     else:
         monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: None)

@@ -18,7 +18,7 @@ from qualia_lab.errors import (
 )
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.sql import connection as sql_connection
+from qualia_lab.stores.sql import refusals, servers
 from tests.servers import free_port
 
 from .contract import StoreContract
@@ -46,7 +46,8 @@ class DatabaseContract(StoreContract):
         database.close()
 
     def test_a_statement_that_takes_too_long_is_given_up(self, store_uri, monkeypatch):
-        monkeypatch.setattr(sql_connection, "_SECONDS_OF_A_STATEMENT", 1)
+        for module in (servers, refusals):
+            monkeypatch.setattr(module, "SECONDS_OF_A_STATEMENT", 1)
         database = open_store(store_uri)._database
         endless = "SELECT count(*) FROM tags a, tags b, tags c, tags d, tags e, tags f, tags g, tags h"
         with pytest.raises(StoreUnreachable, match="more than 1 s"), database.connected() as connection:

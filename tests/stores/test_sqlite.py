@@ -196,6 +196,68 @@ def error_of(path: Path | str) -> StoreError:
     return caught.value
 
 
+def descriptors(database: Path) -> int:
+    """How many descriptors of this file the process has."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
+    return sum(link.resolve() == database for link in links)
+
+
+def test_a_file_stays_open_between_questions_and_is_in_nobodys_way(folder, database):
+    with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
+        before = store.read_runs(Query(view="all")).num_rows
+        opened = store._database._idle[0]
+        with contextlib.closing(sqlite3.connect(database, timeout=0)) as writer, writer:
+            writer.execute("BEGIN EXCLUSIVE")
+            writer.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
+        assert store.read_runs(Query(view="deleted")).num_rows == before
+        assert store._database._idle[0] is opened
+        with contextlib.closing(sqlite3.connect(database, timeout=0)) as writer:
+            assert writer.execute("PRAGMA journal_mode = WAL").fetchall() == [("wal",)]
+        assert store.read_runs(Query(view="deleted")).num_rows == before
+        assert [path.name for path in folder.iterdir()] == ["mlflow.db"]
+        assert not store._database._idle  # in that mode it would keep a writer from tidying up
+    assert descriptors(database) <= 1  # that by which its first bytes are read beside MLflow
+
+
+def test_a_file_that_was_replaced_or_upgraded_is_opened_again(folder, database, tmp_path):
+    with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
+        tables = store.read(store.read_runs(Query(view="all")).column("run_id").to_pylist())
+        assert tables.metrics.num_rows
+        with contextlib.closing(sqlite3.connect(database)) as writer, writer:
+            writer.execute("ALTER TABLE latest_metrics RENAME TO latest_metrics_of_before")
+        again = store.read(tables.runs.column("run_id").to_pylist())  # out of all points
+        assert again.metrics.select(["run_id", "key", "step"]) == tables.metrics.select(["run_id", "key", "step"])
+
+        write_old_store(tmp_path / "other.db", next(iter(REVISIONS)))
+        (tmp_path / "other.db").replace(database)
+        assert set(store.read_runs(Query(view="all")).column("run_id").to_pylist()) >= {PARENT, CHILD}
+        database.unlink()
+        with pytest.raises(StoreNotFound):
+            store.read_experiments()
+
+
+def test_two_read_at_once_from_one_store(database, content):
+    with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
+        run_ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
+        first, second = store.read_metric_history(run_ids), store.read_metric_history(run_ids)
+        begun = [next(first).num_rows, next(second).num_rows]
+        for rows, rest in zip(begun, (first, second), strict=True):
+            assert rows + sum(batch.num_rows for batch in rest) == content[2]
+        assert len(store._database._idle) == 1
+
+
+def test_a_lock_that_this_process_has_is_not_lost_by_opening_the_file_beside_it(database):
+    """The system forgets a process's locks on a file as soon as it closes any descriptor of it."""
+    assert not sqlite.is_alone()  # MLflow is here, and could be writing
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as logging:
+        logging.execute("BEGIN IMMEDIATE")
+        with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
+            assert store.read_experiments().num_rows
+        code = f"import sqlite3; sqlite3.connect({str(database)!r}, timeout=0).execute('BEGIN IMMEDIATE')"
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "database is locked" in other.stderr
+
+
 def test_a_missing_file_is_named_and_not_created(tmp_path):
     error = error_of(tmp_path / "deep" / "no.db")
     assert isinstance(error, StoreNotFound)

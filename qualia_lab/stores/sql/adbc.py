@@ -6,7 +6,6 @@ The only module that knows ADBC. Whatever it cannot read as it stands, a cursor 
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -170,15 +169,6 @@ class _Reading(Thread):
         if isinstance(self._outcome, BaseException):
             raise self._outcome
         return self._outcome
-
-
-def is_alone() -> bool:
-    """Whether nothing else in this process may have a SQLite store open.
-
-    ADBC brings a SQLite of its own. When one of two in a process closes a file, the system forgets the locks of the
-    other on it, and a run that is being logged beside us would no longer be alone in writing.
-    """
-    return "mlflow" not in sys.modules
 
 
 def _driver(dialect: str) -> str:

@@ -1,51 +1,37 @@
-"""Databases are connected to so that they can only be read; what goes wrong becomes one of our sentences."""
+"""Databases are connected to so that they can only be read, and stay connected for the next question."""
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager, suppress
+import weakref
+from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from qualia_lab.errors import (
-    ExtraMissing,
-    StoreError,
-    StoreNotFound,
-    StoreRefused,
-    StoreUnreachable,
-    StoreUnreadable,
-)
-from qualia_lab.stores.sql import tables as sql_tables
+from qualia_lab.errors import StoreNotFound, StoreUnreadable
+from qualia_lab.stores.sql.refusals import is_interrupted, translated
 from qualia_lab.stores.sql.rows import gc_paused
-from qualia_lab.stores.sql.sqlite import open_sqlite, sqlite_path
+from qualia_lab.stores.sql.servers import SECONDS_TO_CONNECT, engine_of, settings_of
+from qualia_lab.stores.sql.sqlite import is_alone, open_sqlite, sqlite_path
+from qualia_lab.stores.sql.tables import columns_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
-    from sqlalchemy.engine.interfaces import DBAPIConnection
 
     from qualia_lab.stores.sql.adbc import ArrowSource
+    from qualia_lab.stores.sql.sqlite import ReadingConnection
     from qualia_lab.stores.uri import TrackingUri
 
     Rows = list[tuple[Any, ...]]
 
-# Our driver of each kind of database, and the extra that installs it.
-_DRIVERS = {
-    "postgres": ("postgresql+psycopg", "postgresql"),
-    "postgresql": ("postgresql+psycopg", "postgresql"),
-    "mysql": ("mysql+pymysql", "mysql"),
-    "mariadb": ("mariadb+pymysql", "mysql"),
-}
-_SECONDS_TO_CONNECT = 5
-_SECONDS_OF_A_STATEMENT = 30
 _ROWS_OF_A_STREAM = 65_536
 _SQLITE_SETTINGS = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA busy_timeout = 5000")
-
 
 _FILE: ContextVar[sqlite3.Connection] = ContextVar("_FILE")
 
@@ -93,13 +79,18 @@ class SqlConnection:
     def stream(self, select: sa.Select[Any]) -> Iterator[Rows]:
         """Rows as they come, a few at a time, from a cursor that the server keeps."""
         self._take_any_text()
+        if self.sql.dialect.name == "postgresql":  # which keeps a cursor for as long as a transaction lasts
+            self.sql.rollback()
+            self.sql.execution_options(isolation_level="READ COMMITTED")
         options = {"stream_results": True, "max_row_buffer": _ROWS_OF_A_STREAM}
         result = self.sql.execute(select, execution_options=options)
         try:
             while rows := self._some(result):
                 yield rows
-        finally:
+        except GeneratorExit:
             result.close()
+            raise
+        result.close()  # after a Ctrl-C the connection is closed, and no cursor is left
 
     def _some(self, result: sa.CursorResult[Any]) -> Rows:
         with gc_paused():
@@ -112,31 +103,59 @@ class SqlConnection:
 
 
 @dataclass
+class _OpenFile:
+    """A SQLite file that is open, what it holds, and how to close it."""
+
+    file: ReadingConnection
+    sql: sa.Connection
+    has: frozenset[str]
+    close: Any
+
+    @classmethod
+    def at(cls, uri: TrackingUri) -> _OpenFile:
+        """The file of this tracking URI, opened."""
+        path = sqlite_path(uri.full)
+        if path is None:
+            raise StoreNotFound("A SQLite database in memory cannot be read from elsewhere.", "Use sqlite:///FILE.")
+        with ExitStack() as opening:
+            file = opening.enter_context(open_sqlite(path))
+            # A connection asks for its file while it is made, so two threads do not take each other's.
+            token = _FILE.set(file)
+            try:
+                sql = opening.enter_context(_sqlite_engine().connect())
+            finally:
+                _FILE.reset(token)
+            return cls(file, sql, _tables_of_mlflow(sql, uri), opening.pop_all().close)
+
+
+@dataclass
 class SqlDatabase:
     """A database by its tracking URI; connected to when it is asked something."""
 
     uri: TrackingUri
+    _idle: list[_OpenFile] = field(default_factory=list)  # one at most, between two questions
+    _has: frozenset[str] | None = None  # of a server
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, _close_all, self._idle)
 
     @contextmanager
     def connected(self) -> Iterator[SqlConnection]:
         """A connection, for as long as this lasts. Raises StoreError for whatever goes wrong in here."""
         try:
-            with self._connection() as connection:
-                has = _columns_there(connection)
-                if not {"experiments", "runs"} <= has:
-                    raise StoreUnreadable(
-                        f"{self.uri.safe} holds no tables of MLflow that can be seen.",
-                        "Check the database's name, and that this user may read its tables.",
-                    )
-                with self._arrow(connection) as arrow:
-                    yield SqlConnection(connection, has, arrow)
-        except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-            if _is_interrupted(error):
+            with self._file() if self.uri.scheme == "sqlite" else self._server() as connection:
+                yield connection
+        except Exception as error:
+            self._has = None  # it may be that the schema has changed
+            if is_interrupted(error):
                 raise KeyboardInterrupt from None
-            raise _translated(error, self.uri) from None
+            if not isinstance(error, (sa.exc.SQLAlchemyError, OSError, *self._errors_of_drivers())):
+                raise
+            raise translated(error, self.uri) from None
 
     def close(self) -> None:
         """Give back connections."""
+        _close_all(self._idle)
         if "_arrow_server" in self.__dict__:
             if self._arrow_server is not None:
                 self._arrow_server.close()
@@ -145,39 +164,44 @@ class SqlDatabase:
             self._engine.dispose()
             del self._engine
 
-    @contextmanager
-    def _connection(self) -> Iterator[sa.Connection]:
-        if self.uri.scheme != "sqlite":
-            with self._engine.connect() as connection:
-                yield connection
-            return
-        path = sqlite_path(self.uri.full)
-        if path is None:
-            raise StoreNotFound("A SQLite database in memory cannot be read from elsewhere.", "Use sqlite:///FILE.")
-        with open_sqlite(path) as file:
-            # A connection asks for its file while it is made, so two threads do not take each other's.
-            token = _FILE.set(file)
-            try:
-                connection = _sqlite_engine().connect()
-            finally:
-                _FILE.reset(token)
-            with connection:
-                yield connection
+    def _errors_of_drivers(self) -> tuple[type[Exception], ...]:
+        module: Any = self._engine.dialect.dbapi if "_engine" in self.__dict__ else sqlite3
+        return (module.Error,)
 
     @contextmanager
-    def _arrow(self, connection: sa.Connection) -> Iterator[ArrowSource | None]:
-        """ADBC beside this connection; a SQLite file is closed when this ends."""
-        from qualia_lab.stores.sql import adbc as sql_adbc
+    def _server(self) -> Iterator[SqlConnection]:
+        with self._engine.connect() as connection:
+            if self._has is None:
+                self._has = _tables_of_mlflow(connection, self.uri)
+            arrow = self._arrow_server if connection.dialect.name == "postgresql" else None
+            yield SqlConnection(connection, self._has, arrow)
 
-        name = connection.dialect.name
-        if name == "postgresql":
-            yield self._arrow_server
-            return
-        file: Any = connection.connection.dbapi_connection
-        if name != "sqlite" or not file.for_another or not sql_adbc.is_alone():
+    @contextmanager
+    def _file(self) -> Iterator[SqlConnection]:
+        """A SQLite file, which stays open between two questions where that can be no trouble to anyone."""
+        opened = self._idle.pop() if self._idle else None
+        if opened is not None and not opened.file.is_as_it_was():
+            opened.close()
+            opened = None
+        opened = opened or _OpenFile.at(self.uri)
+        with ExitStack() as closing_it:
+            closing_it.callback(opened.close)
+            with self._arrow_of_file(opened.file) as arrow:
+                yield SqlConnection(opened.sql, opened.has, arrow)
+            opened.file.text_factory = str
+            if opened.file.stays and not self._idle:
+                self._idle.append(opened)
+                closing_it.pop_all()
+
+    @contextmanager
+    def _arrow_of_file(self, file: ReadingConnection) -> Iterator[ArrowSource | None]:
+        """ADBC beside this connection; its file is closed when this ends."""
+        from qualia_lab.stores.sql.adbc import ArrowSource
+
+        if not file.for_another or not is_alone():
             yield None
             return
-        with closing(sql_adbc.ArrowSource("sqlite", file.uri, _SQLITE_SETTINGS)) as source:
+        with closing(ArrowSource("sqlite", file.uri, _SQLITE_SETTINGS)) as source:
             yield source
 
     @cached_property
@@ -189,107 +213,13 @@ class SqlDatabase:
         socket = str(url.query.get("host", "/"))  # SQLAlchemy's way to name several servers is not libpq's
         if url.get_driver_name() not in ("psycopg", "psycopg2") or not socket.startswith("/"):
             return None
-        timeout = {} if "connect_timeout" in url.query else {"connect_timeout": str(_SECONDS_TO_CONNECT)}
+        timeout = {} if "connect_timeout" in url.query else {"connect_timeout": str(SECONDS_TO_CONNECT)}
         for_libpq = url.set(drivername="postgresql").update_query_dict(timeout)
-        return ArrowSource("postgresql", for_libpq.render_as_string(hide_password=False), _settings("postgresql"))
+        return ArrowSource("postgresql", for_libpq.render_as_string(hide_password=False), settings_of("postgresql"))
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        url = _with_driver(self.uri)
-        settings = {} if "connect_timeout" in url.query else {"connect_timeout": _SECONDS_TO_CONNECT}
-        if url.get_backend_name() == "mssql":
-            settings = {"timeout": _SECONDS_TO_CONNECT}
-        elif url.get_driver_name() == "pymysql":
-            settings["read_timeout"] = 2 * _SECONDS_OF_A_STATEMENT  # of a server that says nothing at all
-        engine = sa.create_engine(url, connect_args=settings, pool_size=1, hide_parameters=True)
-        if engine.dialect.name == "postgresql":
-            # Six questions to the server, whose answers only those need who write or reflect.
-            engine.dialect.initialize = _ask_nothing  # type: ignore[method-assign]
-        sa.event.listen(engine, "connect", lambda connection, _: _only_read(connection, engine.dialect.name))
-        return engine
-
-
-def _with_driver(uri: TrackingUri) -> sa.URL:
-    """The URL with the driver it names where that is installed, else with ours."""
-    try:
-        url = sa.make_url(uri.full)
-    except (sa.exc.ArgumentError, ValueError):
-        raise StoreNotFound(
-            f"The tracking URI {uri.safe} could not be understood.",
-            "It reads postgresql://USER:PASSWORD@HOST:PORT/DATABASE; characters like @ : / in a password are written "
-            "%40 %3A %2F.",
-        ) from None
-    name = url.drivername.partition("+")[0]
-    ours, extra = _DRIVERS.get(name, (url.drivername, ""))
-    candidates = [url.set(drivername=ours)] if "+" not in url.drivername else [url, url.set(drivername=ours)]
-    for candidate in candidates:
-        with suppress(ImportError, sa.exc.NoSuchModuleError):
-            candidate.get_dialect().import_dbapi()
-            return candidate
-    install = f'pip install "qualia-lab[{extra}]"' if extra else f"pip install the driver of {url.drivername}"
-    raise ExtraMissing(f"The driver for {name} databases is not installed.", f"Install it: {install}")
-
-
-def _only_read(connection: DBAPIConnection, dialect: str) -> None:
-    """Every transaction of this connection is READ ONLY and every statement has a time limit, by the server itself."""
-    cursor = connection.cursor()
-    if dialect == "postgresql":
-        driver: Any = connection
-        driver.autocommit = True
-        cursor.execute("; ".join(_settings(dialect)))  # one question to the server instead of five
-        driver.autocommit = False
-        cursor.close()
-        return
-    version = str(getattr(connection, "server_version", ""))
-    for statement in _settings("mariadb" if "MariaDB" in version else dialect):
-        cursor.execute(statement)
-    cursor.close()
-    connection.commit()
-
-
-def _ask_nothing(connection: sa.Connection) -> None:
-    """Instead of what SQLAlchemy asks a server first."""
-
-
-def _settings(dialect: str) -> list[str]:
-    """The statements that make a connection one that only reads."""
-    seconds = _SECONDS_OF_A_STATEMENT
-    statements = {
-        "postgresql": [
-            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-            f"SET statement_timeout = '{seconds}s'",
-            "SET client_encoding = 'UTF8'",
-        ],
-        "mysql": ["SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_execution_time = {seconds * 1000}"],
-        "mariadb": ["SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_statement_time = {seconds}"],
-    }
-    return statements.get(dialect, [])
-
-
-def _columns_there(connection: sa.Connection) -> frozenset[str]:
-    """Which of MLflow's tables are there, and which columns as `table.column`."""
-    if connection.dialect.name == "sqlite":
-        query = (
-            "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c"
-            " WHERE t.type = 'table' AND t.name IN :names"
-        )
-    elif connection.dialect.name == "postgresql":  # a tenth of what its information_schema takes
-        query = (
-            "SELECT t.relname, c.attname FROM pg_catalog.pg_class t JOIN pg_catalog.pg_attribute c"
-            " ON c.attrelid = t.oid AND c.attnum > 0 AND NOT c.attisdropped"
-            " WHERE t.relname IN :names AND t.relkind IN ('r', 'p', 'v', 'm', 'f')"
-            " AND t.relnamespace = ANY (current_schemas(false)::regnamespace[])"
-            " AND has_column_privilege(t.oid, c.attnum, 'SELECT')"
-        )
-    else:
-        schema = {"mssql": "SCHEMA_NAME()"}
-        query = (
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_name IN :names"  # noqa: S608 - our words
-            f" AND table_schema = {schema.get(connection.dialect.name, 'DATABASE()')}"
-        )
-    names: sa.BindParameter[Any] = sa.bindparam("names", sql_tables.NAMES, expanding=True)
-    rows = connection.execute(sa.text(query).bindparams(names)).fetchall()
-    return frozenset({table for table, _ in rows} | {f"{table}.{column}" for table, column in rows})
+        return engine_of(self.uri)
 
 
 def _text_or_bytes(data: bytes) -> str | bytes:
@@ -299,69 +229,16 @@ def _text_or_bytes(data: bytes) -> str | bytes:
         return data
 
 
-# What the drivers say: SQLSTATEs and MySQL's numbers. PostgreSQL gives no code for a connection that fails, only words.
-
-_REFUSED = {"28000", "28P01", "42501", 1044, 1045, 1142, 1143, 1698}
-_NO_DATABASE = {"3D000", 1049}
-_TOO_SLOW = {"57014", 1969, 3024}
-_REFUSED_WORDS = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "permission denied")
-
-
-def _is_interrupted(error: Exception) -> bool:
-    """Whether SQLite gave up because of a Ctrl-C, which sqlite3 hears but does not raise."""
-    cause = getattr(error, "orig", None) or error
-    return getattr(cause, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
-
-
-def _translated(error: Exception, uri: TrackingUri) -> StoreError:
-    """The error as a sentence, in which nothing of the driver's stands that could hold a secret."""
-    cause = getattr(error, "orig", None) or error
-    if isinstance(cause, sqlite3.Error):
-        return _translated_sqlite(cause, uri)
-    sqlstate = getattr(cause, "sqlstate", None)
-    codes = {sqlstate, *cause.args[:1]}  # MySQL's own number is the first argument
-    words = str(cause)
-    if codes & _REFUSED or any(word in words for word in _REFUSED_WORDS) or _is_unknown_role(words):
-        return StoreRefused(
-            f"The database at {uri.safe} refused this user or password.", "Check both, and the user's right to read."
+def _tables_of_mlflow(connection: sa.Connection, uri: TrackingUri) -> frozenset[str]:
+    has = columns_there(connection)
+    if not {"experiments", "runs"} <= has:
+        raise StoreUnreadable(
+            f"{uri.safe} holds no tables of MLflow that can be seen.",
+            "Check the database's name, and that this user may read its tables.",
         )
-    if codes & _NO_DATABASE or ("database" in words and "does not exist" in words):
-        return StoreNotFound(f"The server has no such database: {uri.safe}.", "Check its name; nothing was created.")
-    if codes & _TOO_SLOW:
-        return StoreUnreachable(
-            f"{uri.safe} took more than {_SECONDS_OF_A_STATEMENT} s to answer.",
-            "Ask for fewer runs, or try again later.",
-        )
-    # A connection that fails has no SQLSTATE, and with MySQL a number of the client's own.
-    is_answer = sqlstate is not None or any(isinstance(code, int) and code < 2000 for code in codes)
-    if isinstance(error, OSError) or (
-        isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) and not is_answer
-    ):
-        return StoreUnreachable(
-            f"No database answers at {uri.safe}.", "Check host and port, and that the server runs and can be reached."
-        )
-    return StoreUnreadable(
-        f"{uri.safe} could not be read: {uri.redact(_first_line(words))}.", "Check that it is a store of MLflow."
-    )
+    return has
 
 
-def _is_unknown_role(words: str) -> bool:
-    return "role" in words and "does not exist" in words
-
-
-def _translated_sqlite(error: sqlite3.Error, uri: TrackingUri) -> StoreError:
-    words = str(error)
-    if "locked" in words:
-        return StoreUnreachable(
-            f"{uri.safe} is locked by another program, and stayed so for some seconds.",
-            "Try again when that program has written what it writes.",
-        )
-    if "malformed" in words or "not a database" in words:
-        return StoreUnreadable(
-            f"{uri.safe} is damaged: {_first_line(words)}.", "Restore it from a copy, or try `sqlite3 FILE .recover`."
-        )
-    return StoreUnreadable(f"{uri.safe} could not be read: {_first_line(words)}.", "Check the file and its folder.")
-
-
-def _first_line(words: str) -> str:
-    return words.strip().splitlines()[0].rstrip(".") if words.strip() else "no reason given"
+def _close_all(idle: list[_OpenFile]) -> None:
+    while idle:
+        idle.pop().close()

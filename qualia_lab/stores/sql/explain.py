@@ -12,7 +12,6 @@ from qualia_lab.query.conditions import conjuncts
 from qualia_lab.query.explanation import Explanation, Part, choice_part, order_parts
 from qualia_lab.query.write import filter_text
 from qualia_lab.stores.sql.query import select_matching
-from qualia_lab.stores.sql.tables import runs, runs_select
 
 if TYPE_CHECKING:
     from qualia_lab.selection import Query
@@ -22,14 +21,12 @@ if TYPE_CHECKING:
 def explain_sql(database: SqlConnection, query: Query) -> Explanation:
     """The parts and the SQL of a query. Raises FilterError."""
     condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
-    parts = [choice_part(query, "database", _count(database, replace(query, filter="", order_by=())))]
+    parts = [choice_part(query, "database", _count(database, replace(query, filter="")))]
     if condition is not None:
         *others, last = conjuncts(condition)
         parts += [Part("database", filter_text(part)) for part in others]
-        parts.append(Part("database", filter_text(last), _count(database, replace(query, order_by=()))))
-    select = select_matching(runs_select(), query, dialect_name=database.sql.dialect.name, has=database.has)
-    if query.limit is not None:
-        select = select.limit(query.limit)
+        parts.append(Part("database", filter_text(last), _count(database, query)))
+    select = select_matching(query, dialect_name=database.sql.dialect.name, has=database.has)
     return Explanation((*parts, *order_parts(orders, query.limit, "database")), sql_text(select, database.sql.dialect))
 
 
@@ -45,8 +42,7 @@ def sql_text(select: sa.Select[Any], dialect: sa.Dialect) -> str:
 
 
 def _count(database: SqlConnection, query: Query) -> int:
-    select = select_matching(
-        sa.select(runs.c.run_uuid), query, dialect_name=database.sql.dialect.name, has=database.has
-    )
+    all_of_them = replace(query, order_by=(), limit=None)
+    select = select_matching(all_of_them, dialect_name=database.sql.dialect.name, has=database.has, only_ids=True)
     ((count,),) = database.fetch(sa.select(sa.func.count()).select_from(select.order_by(None).subquery()))
     return int(count)

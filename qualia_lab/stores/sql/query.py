@@ -7,8 +7,10 @@ said each time, so that all agree with MLflow on SQLite.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -28,6 +30,8 @@ from qualia_lab.query.conditions import TEXT_ATTRIBUTES, is_numeric
 from qualia_lab.query.evaluate import ASCII_LOWER, LARGEST, NUMBER_PATTERN
 from qualia_lab.stores.sql.statistics import statistics_table
 from qualia_lab.stores.sql.tables import (
+    RUN_COLUMNS,
+    RUN_ROWS,
     datasets,
     experiments,
     input_tags,
@@ -50,27 +54,52 @@ if TYPE_CHECKING:
 _LARGEST_ID = 2**63 - 1
 # Beyond this many values a list goes as one parameter: databases limit how many a statement has (SQLite 32,766).
 _MANY = 1000
+# So many tables are joined, which is sooner than a question for each run; databases limit them (MySQL: 61).
+_JOINS = 20
 
 
-def select_matching(select: sa.Select[Any], query: Query, *, dialect_name: str, has: frozenset[str]) -> sa.Select[Any]:
-    """This SELECT from `runs`, of the runs that the query asks for and in its order; all but its limit.
+def select_matching(query: Query, *, dialect_name: str, has: frozenset[str], only_ids: bool = False) -> sa.Select[Any]:
+    """The runs that the query asks for, in its order, with the columns of schema.RUNS.
 
     dialect_name: SQLAlchemy's name of the database.
     has: the tables that exist, and the columns as `table.column`.
 
     Active runs without experiments or run ids are those of active experiments. Raises FilterError.
     """
-    condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
-    compiler = _Compiler(dialect_name, has)
-    where = _chosen(query, compiler)
+    # Parsed each time: an age is counted from now.
+    condition, orders = parse_filter(query.filter), tuple(parse_order_by(query.order_by))
+    chosen = replace(query, filter="", order_by=())
+    asked = _Asked(chosen, condition, orders, dialect_name, has, only_ids)
+    return _built(asked) if query.run_ids else _built_once(asked)
+
+
+class _Asked(NamedTuple):
+    """What a statement is made of."""
+
+    chosen: Query
+    condition: Condition | None
+    orders: tuple[Order, ...]
+    dialect_name: str
+    has: frozenset[str]
+    only_ids: bool
+
+
+def _built(asked: _Asked) -> sa.Select[Any]:
+    compiler = _Compiler(asked.dialect_name, asked.has)
+    where = _chosen(asked.chosen, compiler)
     compiler.chosen = sa.select(runs.c.run_uuid).where(*where)
-    compiler.wanted = needed_statistics(condition, orders)
-    if condition is not None:
-        where.append(compiler.condition(condition))
-    order = compiler.order_by(orders)
-    for table in compiler.statistics.values():
-        select = select.outerjoin(table, table.c.run_uuid == runs.c.run_uuid)
-    return select.where(*where).order_by(*order)
+    compiler.wanted = needed_statistics(asked.condition, asked.orders)
+    if asked.condition is not None:
+        where.append(compiler.condition(asked.condition))
+    order = compiler.order_by(asked.orders)
+    columns, rows = ((runs.c.run_uuid,), runs) if asked.only_ids else (RUN_COLUMNS, RUN_ROWS)
+    for table, of_key in compiler.joined.values():
+        rows = rows.outerjoin(table, sa.and_(table.c.run_uuid == runs.c.run_uuid, of_key))
+    return sa.select(*columns).select_from(rows).where(*where).order_by(*order).limit(asked.chosen.limit)
+
+
+# Building a statement takes as long as a small one runs, and so does SQLAlchemy's looking whether it knows it.
+_built_once = lru_cache(maxsize=64)(_built)
 
 
 def _chosen(query: Query, compiler: _Compiler) -> list[Truth]:
@@ -98,7 +127,7 @@ class _Compiler:
         self.chosen: sa.Select[Any] = sa.select(runs.c.run_uuid)
         self.wanted: tuple[Field, ...] = ()
         # What the SELECT has to be joined with.
-        self.statistics: dict[tuple[str, str, int | None], sa.Subquery] = {}
+        self.joined: dict[tuple[str, str, int | None], tuple[sa.FromClause, Truth]] = {}
 
     # Conditions. Each is true or false, never NULL, so that NOT means what it says.
 
@@ -194,24 +223,31 @@ class _Compiler:
         if not field.statistic:
             return self.latest_metric(field.key)
         name = field.statistic if field.statistic in ("first", "at") else ""  # the others are taken in one go
-        table = self.statistics.get((field.key, name, field.step))
-        if table is None:
+        place = field.key, name or "all", field.step
+        if place not in self.joined:
             points = sa.and_(self.equal(metrics.c.key, field.key), metrics.c.run_uuid.in_(self.chosen))
             wanted = [one.statistic for one in self.wanted if one.key == field.key]
-            table = statistics_table(points, name, field.step, self.has, wanted)
-            self.statistics[field.key, name, field.step] = table
+            self.joined[place] = statistics_table(points, name, field.step, self.has, wanted), sa.true()
+        table, _ = self.joined[place]
         return table.c[field.statistic if not name else "value"], table.c.is_nan == 1
 
     def latest_metric(self, key: str) -> tuple[Column, Truth]:
         """The value, NULL without one, and whether it is NaN; out of all points in schemas without latest_metrics."""
         if "latest_metrics" in self.has:
+            place = key, "", None
+            if place not in self.joined and len(self.joined) < _JOINS:
+                latest = latest_metrics.alias()
+                self.joined[place] = latest, self.equal(latest.c.key, key)
+            if place in self.joined:
+                table, _ = self.joined[place]
+                return table.c.value, table.c.is_nan == sa.true()
             is_nan = self.row_of_run(latest_metrics, key, latest_metrics.c.is_nan).scalar_subquery()
             return self.value_of_key(latest_metrics, key), is_nan == sa.true()
-        latest = [metrics.c[name].desc() for name in ("step", "timestamp", "value") if f"metrics.{name}" in self.has]
-        value = self.row_of_run(metrics, key, metrics.c.value).order_by(*latest).limit(1).scalar_subquery()
+        newest = [metrics.c[name].desc() for name in ("step", "timestamp", "value") if f"metrics.{name}" in self.has]
+        value = self.row_of_run(metrics, key, metrics.c.value).order_by(*newest).limit(1).scalar_subquery()
         if "metrics.is_nan" not in self.has:
             return value, sa.false()
-        is_nan = self.row_of_run(metrics, key, metrics.c.is_nan).order_by(*latest).limit(1).scalar_subquery()
+        is_nan = self.row_of_run(metrics, key, metrics.c.is_nan).order_by(*newest).limit(1).scalar_subquery()
         return value, is_nan == sa.true()
 
     def attribute(self, key: str) -> Column:

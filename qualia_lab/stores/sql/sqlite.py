@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
-from qualia_lab.errors import StoreNotFound, StoreUnreadable
+from qualia_lab.errors import StoreError, StoreNotFound, StoreUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +44,25 @@ class ReadingConnection(sqlite3.Connection):
 
     uri = ""  # for SQLite's own `file:` scheme
     for_another = False  # whether another SQLite may open the file the same way: there is no log whose index they share
+    stays: tuple[object, ...] | None = None  # where it may stay open: what has to be so when it is read again
+    path = Path()
+
+    def is_as_it_was(self) -> bool:
+        """Whether the file is the one that was opened, with the same schema, and nobody is in the middle of it."""
+        try:
+            return self.stays is not None and self.stays == self.state()
+        except (OSError, StoreError, sqlite3.Error):
+            return False
+
+    def state(self) -> tuple[object, ...] | None:
+        """What file this is and which schema it has; None where a log or a journal has a say, or may come to have."""
+        if _write_version(self.path) == _WAL_MODE or any(
+            _size(self.path, end) is not None for end in ("-wal", "-journal")
+        ):
+            return None
+        there = self.path.stat()
+        [(schema_version,)] = self.execute("PRAGMA schema_version").fetchall()
+        return there.st_dev, there.st_ino, schema_version
 
 
 @contextlib.contextmanager
@@ -56,7 +77,9 @@ def open_sqlite(path: Path) -> Iterator[ReadingConnection]:
         if write_version != _WAL_MODE or (log is not None and _size(path, "-shm") is not None):
             try:
                 connection = _connect(path, "mode=ro")
+                connection.path = path
                 connection.for_another = write_version != _WAL_MODE
+                connection.stays = connection.state() if connection.for_another else None
             except sqlite3.OperationalError as error:
                 # A log or a journal has first to be worked in, and the folder cannot be written to.
                 if _is_locked(error) or not (log or _size(path, "-journal")):
@@ -80,8 +103,7 @@ def _write_version(path: Path) -> int:
     if not path.is_file():
         raise StoreUnreadable(f"{path} is no file.", "Point at the SQLite database itself, for example mlflow.db.")
     try:
-        with path.open("rb") as file:
-            head = file.read(20)
+        head = _head(path)
     except OSError as error:
         raise StoreUnreadable(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from None
     if not head:
@@ -89,6 +111,31 @@ def _write_version(path: Path) -> int:
     if len(head) < 20 or not head.startswith(_MAGIC):
         raise StoreUnreadable(f"{path} is no SQLite database.", "Point at the database itself, for example mlflow.db.")
     return head[18]
+
+
+def is_alone() -> bool:
+    """Whether nothing else in this process may have a SQLite store open.
+
+    Whoever closes a file, the system forgets all locks that this process has on it: only one SQLite, which knows what
+    it has open, may close it. ADBC brings one of its own, and a run that is being logged beside us would no longer be
+    alone in writing.
+    """
+    return "mlflow" not in sys.modules
+
+
+_HEADS: dict[tuple[int, int], int] = {}  # descriptors that stay open, by device and number of the file
+
+
+def _head(path: Path) -> bytes:
+    """The file's first bytes, read so that no lock on it is lost."""
+    if is_alone() or not hasattr(os, "pread"):
+        with path.open("rb") as file:
+            return file.read(20)
+    there = path.stat()
+    key = there.st_dev, there.st_ino
+    if key not in _HEADS:
+        _HEADS[key] = os.open(path, os.O_RDONLY)
+    return os.pread(_HEADS[key], 20, 0)
 
 
 def _size(path: Path, suffix: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,6 +16,8 @@ from qualia_lab.stores.sql.query import select_matching
 from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, ignore, in_order
 from qualia_lab.stores.sql.sqlite import sqlite_path
 from qualia_lab.stores.sql.tables import (
+    RUN_COLUMNS,
+    RUN_ROWS,
     alembic_version,
     datasets,
     experiment_columns,
@@ -29,7 +31,6 @@ from qualia_lab.stores.sql.tables import (
     metrics,
     params,
     runs,
-    runs_select,
     tags,
     text_id,
 )
@@ -70,29 +71,8 @@ class SqlStore:
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """Experiments with run counts and last activity, latest activity first (schema.EXPERIMENT_LIST)."""
-        activity = sa.select(
-            runs.c.experiment_id,
-            sa.func.count().label("run_count"),
-            sa.func.max(runs.c.start_time).label("started"),
-            sa.func.max(runs.c.end_time).label("ended"),
-        ).group_by(runs.c.experiment_id)
-        if view != "all":
-            activity = activity.where(runs.c.lifecycle_stage == view)
-        counted = activity.subquery()
         with self._database.connected() as database:
-            select = (
-                sa.select(
-                    *experiment_columns(database.has),
-                    sa.func.coalesce(counted.c.run_count, 0),
-                    counted.c.started,
-                    counted.c.ended,
-                )
-                .select_from(experiments.outerjoin(counted, counted.c.experiment_id == experiments.c.experiment_id))
-                .order_by(experiments.c.experiment_id)
-            )
-            if view != "all":
-                select = select.where(experiments.c.lifecycle_stage == view)
-            rows = database.fetch(select)
+            rows = database.fetch(_experiments_select(view, database.has))
         columns = pa.schema([*schema.EXPERIMENT_LIST, pa.field("ended", schema.INT)])
         table = arrow_table(columns, rows, ignore)
         latest = pc.max_element_wise(table.column("last_activity"), table.column("ended"))
@@ -103,10 +83,8 @@ class SqlStore:
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order, all of them unless it has a limit (schema.RUNS)."""
         with self._database.connected() as database:
-            select = select_matching(runs_select(), query, dialect_name=database.sql.dialect.name, has=database.has)
-            if query.limit is not None:
-                select = select.limit(query.limit)
-            elif database.reads_arrow and _are_many(database, _run_count(database)):
+            select = select_matching(query, dialect_name=database.sql.dialect.name, has=database.has)
+            if query.limit is None and database.reads_arrow and _are_many(database, _run_count(database)):
                 table = database.fetch_arrow(select.limit(_ALL), schema.RUNS)
                 if table is not None:
                     return table
@@ -162,6 +140,28 @@ class SqlStore:
         self._database.close()
 
 
+@lru_cache(maxsize=16)
+def _experiments_select(view: View, has: frozenset[str]) -> sa.Select[Any]:
+    """Experiments with how many runs each has, and when the latest of them started and ended."""
+    activity = sa.select(
+        runs.c.experiment_id,
+        sa.func.count().label("run_count"),
+        sa.func.max(runs.c.start_time).label("started"),
+        sa.func.max(runs.c.end_time).label("ended"),
+    ).group_by(runs.c.experiment_id)
+    if view != "all":
+        activity = activity.where(runs.c.lifecycle_stage == view)
+    counted = activity.subquery()
+    select = (
+        sa.select(
+            *experiment_columns(has), sa.func.coalesce(counted.c.run_count, 0), counted.c.started, counted.c.ended
+        )
+        .select_from(experiments.outerjoin(counted, counted.c.experiment_id == experiments.c.experiment_id))
+        .order_by(experiments.c.experiment_id)
+    )
+    return select if view == "all" else select.where(experiments.c.lifecycle_stage == view)
+
+
 class _Reading:
     """One `read`: tables of the runs that are there, and the problems met on the way."""
 
@@ -173,7 +173,7 @@ class _Reading:
 
     def tables(self) -> RunTables:
         self.run_ids = self.wanted
-        found = self.of_runs(schema.RUNS, runs_select(), runs.c.run_uuid, ())
+        found = self.of_runs(schema.RUNS, sa.select(*RUN_COLUMNS).select_from(RUN_ROWS), runs.c.run_uuid, ())
         there = set(found.column("run_id").to_pylist())
         self.run_ids = [run_id for run_id in self.wanted if run_id in there]
         missing = [

@@ -62,25 +62,32 @@ NAMES = tuple(
 # Columns that an older schema keeps elsewhere, or in another type.
 
 
-def runs_select() -> sa.Select[Any]:
-    """The columns of schema.RUNS; names (before MLflow 1.30) and parents are in tags."""
-    named, parent = tags.alias("named"), tags.alias("parent")
-    return sa.select(
-        runs.c.run_uuid,
-        text_id(runs.c.experiment_id),
-        sa.func.coalesce(sa.func.nullif(runs.c.name, ""), named.c.value),
-        runs.c.status,
-        runs.c.start_time,
-        runs.c.end_time,
-        runs.c.user_id,
-        runs.c.lifecycle_stage,
-        runs.c.artifact_uri,
-        parent.c.value,
-    ).select_from(
-        runs.outerjoin(named, sa.and_(named.c.run_uuid == runs.c.run_uuid, named.c.key == "mlflow.runName")).outerjoin(
-            parent, sa.and_(parent.c.run_uuid == runs.c.run_uuid, parent.c.key == "mlflow.parentRunId")
-        )
-    )
+_named, _parent = tags.alias("named"), tags.alias("parent")
+_OF_NAME = sa.and_(_named.c.run_uuid == runs.c.run_uuid, _named.c.key == "mlflow.runName")
+_OF_PARENT = sa.and_(_parent.c.run_uuid == runs.c.run_uuid, _parent.c.key == "mlflow.parentRunId")
+
+# Runs, and what they are joined with: names (before MLflow 1.30) and parents are in tags.
+RUN_ROWS = runs.outerjoin(_named, _OF_NAME).outerjoin(_parent, _OF_PARENT)
+
+
+def text_id(number: Column) -> Column:
+    """An experiment's id, a number in databases, as text."""
+    return sa.cast(number, sa.String(32))
+
+
+# The columns of schema.RUNS.
+RUN_COLUMNS = (
+    runs.c.run_uuid,
+    text_id(runs.c.experiment_id),
+    sa.func.coalesce(sa.func.nullif(runs.c.name, ""), _named.c.value),
+    runs.c.status,
+    runs.c.start_time,
+    runs.c.end_time,
+    runs.c.user_id,
+    runs.c.lifecycle_stage,
+    runs.c.artifact_uri,
+    _parent.c.value,
+)
 
 
 def experiment_columns(has: frozenset[str]) -> list[Column]:
@@ -99,13 +106,34 @@ def experiment_columns(has: frozenset[str]) -> list[Column]:
     ]
 
 
-def text_id(number: Column) -> Column:
-    """An experiment's id, a number in databases, as text."""
-    return sa.cast(number, sa.String(32))
-
-
 def metric_value(table: sa.TableClause, has: frozenset[str]) -> Column:
     """A metric's value; NaN is stored as 0 and a mark beside it."""
     if f"{table.name}.is_nan" not in has:
         return table.c.value
     return sa.case((table.c.is_nan == sa.true(), sa.null()), else_=table.c.value)
+
+
+def columns_there(connection: sa.Connection) -> frozenset[str]:
+    """Which of MLflow's tables are there, and which columns as `table.column`."""
+    if connection.dialect.name == "sqlite":
+        query = (
+            "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c"
+            " WHERE t.type = 'table' AND t.name IN :names"
+        )
+    elif connection.dialect.name == "postgresql":  # a tenth of what its information_schema takes
+        query = (
+            "SELECT t.relname, c.attname FROM pg_catalog.pg_class t JOIN pg_catalog.pg_attribute c"
+            " ON c.attrelid = t.oid AND c.attnum > 0 AND NOT c.attisdropped"
+            " WHERE t.relname IN :names AND t.relkind IN ('r', 'p', 'v', 'm', 'f')"
+            " AND t.relnamespace = ANY (current_schemas(false)::regnamespace[])"
+            " AND has_column_privilege(t.oid, c.attnum, 'SELECT')"
+        )
+    else:
+        schema = {"mssql": "SCHEMA_NAME()"}
+        query = (
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_name IN :names"  # noqa: S608 - our words
+            f" AND table_schema = {schema.get(connection.dialect.name, 'DATABASE()')}"
+        )
+    names: sa.BindParameter[Any] = sa.bindparam("names", NAMES, expanding=True)
+    rows = connection.execute(sa.text(query).bindparams(names)).fetchall()
+    return frozenset({table for table, _ in rows} | {f"{table}.{column}" for table, column in rows})

@@ -1,0 +1,77 @@
+"""What a database's driver says when it cannot, as one of our sentences."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from qualia_lab.errors import StoreError, StoreNotFound, StoreRefused, StoreUnreachable, StoreUnreadable
+from qualia_lab.stores.sql.servers import SECONDS_OF_A_STATEMENT
+
+if TYPE_CHECKING:
+    from qualia_lab.stores.uri import TrackingUri
+
+# What the drivers say: SQLSTATEs and MySQL's numbers. PostgreSQL gives no code for a connection that fails, only words.
+
+_REFUSED = {"28000", "28P01", "42501", 1044, 1045, 1142, 1143, 1698}
+_NO_DATABASE = {"3D000", 1049}
+_TOO_SLOW = {"57014", 1969, 3024}
+_REFUSED_WORDS = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "permission denied")
+
+
+def is_interrupted(error: Exception) -> bool:
+    """Whether SQLite gave up because of a Ctrl-C, which sqlite3 hears but does not raise."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
+
+
+def translated(error: Exception, uri: TrackingUri) -> StoreError:
+    """The error as a sentence, in which nothing of the driver's stands that could hold a secret."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.Error):
+        return _translated_sqlite(cause, uri)
+    sqlstate = getattr(cause, "sqlstate", None)
+    codes = {sqlstate, *cause.args[:1]}  # MySQL's own number is the first argument
+    words = str(cause)
+    if codes & _REFUSED or any(word in words for word in _REFUSED_WORDS) or _is_unknown_role(words):
+        return StoreRefused(
+            f"The database at {uri.safe} refused this user or password.", "Check both, and the user's right to read."
+        )
+    if codes & _NO_DATABASE or ("database" in words and "does not exist" in words):
+        return StoreNotFound(f"The server has no such database: {uri.safe}.", "Check its name; nothing was created.")
+    if codes & _TOO_SLOW:
+        return StoreUnreachable(
+            f"{uri.safe} took more than {SECONDS_OF_A_STATEMENT} s to answer.",
+            "Ask for fewer runs, or try again later.",
+        )
+    # A connection that fails has no SQLSTATE, and with MySQL a number of the client's own.
+    is_answer = sqlstate is not None or any(isinstance(code, int) and code < 2000 for code in codes)
+    if isinstance(error, OSError) or (type(error).__name__ in ("OperationalError", "InterfaceError") and not is_answer):
+        return StoreUnreachable(
+            f"No database answers at {uri.safe}.", "Check host and port, and that the server runs and can be reached."
+        )
+    return StoreUnreadable(
+        f"{uri.safe} could not be read: {uri.redact(_first_line(words))}.", "Check that it is a store of MLflow."
+    )
+
+
+def _is_unknown_role(words: str) -> bool:
+    return "role" in words and "does not exist" in words
+
+
+def _translated_sqlite(error: sqlite3.Error, uri: TrackingUri) -> StoreError:
+    words = str(error)
+    if "locked" in words:
+        return StoreUnreachable(
+            f"{uri.safe} is locked by another program, and stayed so for some seconds.",
+            "Try again when that program has written what it writes.",
+        )
+    if "malformed" in words or "not a database" in words:
+        return StoreUnreadable(
+            f"{uri.safe} is damaged: {_first_line(words)}.", "Restore it from a copy, or try `sqlite3 FILE .recover`."
+        )
+    return StoreUnreadable(f"{uri.safe} could not be read: {_first_line(words)}.", "Check the file and its folder.")
+
+
+def _first_line(words: str) -> str:
+    return words.strip().splitlines()[0].rstrip(".") if words.strip() else "no reason given"

@@ -1,0 +1,105 @@
+"""A database server is connected to by a driver that is there, and so that it lets nothing be changed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from qualia_lab.errors import ExtraMissing, StoreNotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+    from qualia_lab.stores.uri import TrackingUri
+
+# Our driver of each kind of database, and the extra that installs it.
+_DRIVERS = {
+    "postgres": ("postgresql+psycopg", "postgresql"),
+    "postgresql": ("postgresql+psycopg", "postgresql"),
+    "mysql": ("mysql+pymysql", "mysql"),
+    "mariadb": ("mariadb+pymysql", "mysql"),
+}
+SECONDS_TO_CONNECT = 5
+SECONDS_OF_A_STATEMENT = 30
+_SECONDS_OF_A_CONNECTION = 300  # what lies between may cut one that says nothing
+
+
+def engine_of(uri: TrackingUri) -> sa.Engine:
+    """How the server of this tracking URI is connected to: one connection, kept, that only reads."""
+    url = _with_driver(uri)
+    settings: dict[str, Any] = {} if "connect_timeout" in url.query else {"connect_timeout": SECONDS_TO_CONNECT}
+    if url.get_backend_name() == "mssql":
+        settings = {"timeout": SECONDS_TO_CONNECT}
+    elif url.get_driver_name() == "pymysql":
+        settings["read_timeout"] = 2 * SECONDS_OF_A_STATEMENT  # of a server that says nothing at all
+    # A statement sees what is committed when it begins, in a transaction or not; without one it is two questions less.
+    isolation: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if url.get_backend_name() == "postgresql" else {}
+    engine = sa.create_engine(
+        url,
+        connect_args=settings,
+        pool_size=1,
+        pool_recycle=_SECONDS_OF_A_CONNECTION,
+        hide_parameters=True,
+        **isolation,
+    )
+    if isolation:
+        # Six questions to the server, whose answers only those need who write or reflect.
+        engine.dialect.initialize = _ask_nothing  # type: ignore[method-assign]
+    sa.event.listen(engine, "connect", lambda connection, _: _only_read(connection, engine.dialect.name))
+    return engine
+
+
+def _with_driver(uri: TrackingUri) -> sa.URL:
+    """The URL with the driver it names where that is installed, else with ours."""
+    try:
+        url = sa.make_url(uri.full)
+    except (sa.exc.ArgumentError, ValueError):
+        raise StoreNotFound(
+            f"The tracking URI {uri.safe} could not be understood.",
+            "It reads postgresql://USER:PASSWORD@HOST:PORT/DATABASE; characters like @ : / in a password are written "
+            "%40 %3A %2F.",
+        ) from None
+    name = url.drivername.partition("+")[0]
+    ours, extra = _DRIVERS.get(name, (url.drivername, ""))
+    candidates = [url.set(drivername=ours)] if "+" not in url.drivername else [url, url.set(drivername=ours)]
+    for candidate in candidates:
+        with suppress(ImportError, sa.exc.NoSuchModuleError):
+            candidate.get_dialect().import_dbapi()
+            return candidate
+    install = f'pip install "qualia-lab[{extra}]"' if extra else f"pip install the driver of {url.drivername}"
+    raise ExtraMissing(f"The driver for {name} databases is not installed.", f"Install it: {install}")
+
+
+def _only_read(connection: DBAPIConnection, dialect: str) -> None:
+    """Every transaction of this connection is READ ONLY and every statement has a time limit, by the server itself."""
+    cursor = connection.cursor()
+    if dialect == "postgresql":
+        cursor.execute("; ".join(settings_of(dialect)))  # one question to the server instead of five
+        cursor.close()
+        return
+    version = str(getattr(connection, "server_version", ""))
+    for statement in settings_of("mariadb" if "MariaDB" in version else dialect):
+        cursor.execute(statement)
+    cursor.close()
+    connection.commit()
+
+
+def _ask_nothing(connection: sa.Connection) -> None:
+    """Instead of what SQLAlchemy asks a server first."""
+
+
+def settings_of(dialect: str) -> list[str]:
+    """The statements that make a connection one that only reads."""
+    seconds = SECONDS_OF_A_STATEMENT
+    statements = {
+        "postgresql": [
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            f"SET statement_timeout = '{seconds}s'",
+            "SET client_encoding = 'UTF8'",
+        ],
+        "mysql": ["SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_execution_time = {seconds * 1000}"],
+        "mariadb": ["SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_statement_time = {seconds}"],
+    }
+    return statements.get(dialect, [])
