@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.direction import direction_of
 from qualia_lab.analysis.endings import FAILED, endings
+from qualia_lab.analysis.repeats import count_configurations
 from qualia_lab.errors import (
     EmptyStore,
     FilterError,
@@ -189,9 +190,13 @@ class NotebookGenerator:
         else:
             selection = replace(selection, engine=engine)
             inventory, experiment_tags = self._count_by_engine(selection, engine)
+        selection = fill_selection(selection, inventory, experiment_tags, read_settings(), tables)
+        if tables is not None and selection.primary_metric is not None:
+            counted = count_configurations(tables, selection.primary_metric, selection.seeds)
+            inventory = replace(inventory, configurations=counted)
         return plan_notebook(
             kind,
-            fill_selection(selection, inventory, experiment_tags, read_settings(), tables),
+            selection,
             inventory,
             title=title or default_title(selection),
             written=datetime.now().astimezone().date().isoformat(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def test_the_experiments_tags_come_before_names_and_behind_the_project():
         {"experiment_id": "1", "key": "mlflow.experiment.primaryMetric.name", "value": "odd"},
         {"experiment_id": "1", "key": "mlflow.experiment.primaryMetric.greaterIsBetter", "value": "False"},
     ]
-    tagged = type(TABLES)(**{**vars(TABLES), "experiment_tags": table_of(EXPERIMENT_TAGS, tags)})
+    tagged = replace(TABLES, experiment_tags=table_of(EXPERIMENT_TAGS, tags))
     found = filled(tables=tagged)
     assert (found.primary_metric, found.greater_is_better) == ("odd", False)
     assert found.notes == ("The primary metric is odd, by the experiment's tags; less is better.",)

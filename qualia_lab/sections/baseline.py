@@ -16,8 +16,8 @@ standard deviations, or a side has under three runs, the verdict is "too few run
 
 def _why_not(brief: Brief) -> str | None:
     reason = why_no_groups(brief)
-    if reason is None and not set(brief.inventory.varying_params) - set(brief.seeds):
-        return "there is only one configuration"
+    if reason is None and brief.inventory.configurations.all < 2:
+        return "there is only one configuration with a value that counts"
     return reason
 
 

@@ -22,13 +22,11 @@ def why_no_groups(brief: Brief) -> str | None:
         return "a comparison needs two runs"
     if brief.selection.primary_metric is None:
         return "no run has a metric"
-    if set(brief.seeds) & set(brief.inventory.varying_params):
+    if not brief.inventory.params:
+        return "no run has a param"
+    if brief.inventory.configurations.repeated:
         return None
-    return (
-        "no seed-like param varies (seed, random_state, fold, ...)"
-        if brief.selection.seeds is None
-        else "none of the params in SEEDS varies"
-    )
+    return "no two runs with a value that counts are alike in all params but seeds"
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:

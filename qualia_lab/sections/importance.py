@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from qualia_lab.analysis.groups import is_seed_like
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
@@ -18,13 +17,13 @@ The two params that matter most together: means of the runs in each cell."""
 
 
 def _why_not(brief: Brief) -> str | None:
-    runs = brief.inventory.run_count
+    found = brief.inventory.configurations.comparable
     if brief.selection.primary_metric is None:
         return "no run has a metric"
     if not _asked(brief):
         return "no param varies but seeds"
-    if runs < FEWEST_CONFIGURATIONS:
-        return f"it needs {FEWEST_CONFIGURATIONS} configurations, and there are {runs} runs"
+    if found < FEWEST_CONFIGURATIONS:
+        return f"it needs {FEWEST_CONFIGURATIONS} configurations with a value that counts, and there are {found}"
     return None
 
 
@@ -41,7 +40,7 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
 
 
 def _asked(brief: Brief) -> list[str]:
-    return [param for param in brief.inventory.varying_params if not is_seed_like(param)]
+    return [param for param in brief.inventory.varying_params if param not in brief.seeds]
 
 
 SECTION = Section("importance", "Which params matter", _cells, _why_not)

@@ -8,12 +8,15 @@ import random
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from qualia_lab.analysis.direction import direction_of, find_primary_metric
 from qualia_lab.analysis.groups import group_runs, is_seed_like
 from qualia_lab.analysis.origins import origins
 from qualia_lab.analysis.relations import rank_correlations
+from qualia_lab.analysis.repeats import count_configurations
 from qualia_lab.analysis.structured_text import that_differ
 from qualia_lab.inventory import take_inventory
 from qualia_lab.schema import DATASETS, EXPERIMENT_TAGS, METRICS, PARAMS, RUNS, TAGS
@@ -64,6 +67,26 @@ def test_runs_alike_but_for_the_seed_are_one_group_with_students_interval():
     assert alike.mean == pytest.approx((low + high) / 2)
     assert alike.half_width == pytest.approx((high - low) / 2)
     assert (alone.mean, alone.half_width, alone.run_ids) == (0.7, None, ("run4",))
+
+
+PARAM_VALUES = st.sampled_from(["0.1", "1e-1", ".10", "1", "1.0", "a", "", "1e400"])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(st.sampled_from(["lr", "net", "seed", "x.seed"]), PARAM_VALUES),
+            st.sampled_from([{}, {"auc": 1.0}, {"auc": math.nan}]),
+        ),
+        max_size=8,
+    ),
+    st.sampled_from([None, ("net",), ()]),
+)
+def test_configurations_are_counted_as_they_are_made(rows, seeds):
+    tables = runs_with(rows)
+    scored = [len(group.values) for group in group_runs(tables, "auc", seeds) if group.values]
+    found = count_configurations(tables, "auc", seeds)
+    assert (found.all, found.repeated) == (len(scored), sum(n > 1 for n in scored))
 
 
 def test_a_run_that_diverged_is_counted_and_not_averaged():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 import nbformat
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qualia_lab.analysis.repeats import count_configurations
 from qualia_lab.errors import TemplateError
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
@@ -47,9 +50,9 @@ def some_runs(count: int, *, params=True, metrics=True, steps=True, name="churn"
 
 def planned(tables, **choice):
     selection = Selection("sqlite:////tmp/a.db", tables.run_ids, ("churn",), primary_metric="val_auc", **choice)
-    return plan_notebook(
-        read_template("observe"), selection, take_inventory(tables), title="Churn", written="2026-11-23"
-    )
+    counted = count_configurations(tables, "val_auc", selection.seeds)
+    inventory = replace(take_inventory(tables), configurations=counted)
+    return plan_notebook(read_template("observe"), selection, inventory, title="Churn", written="2026-11-23")
 
 
 def sections_of(plan) -> list[str]:
@@ -57,18 +60,18 @@ def sections_of(plan) -> list[str]:
 
 
 def test_many_runs_get_every_section_in_the_order_of_the_design():
-    plan = planned(some_runs(3))
+    plan = planned(some_runs(6))
     assert sections_of(plan) == [
         *("title", "setup", "configuration", "parameters", "client", "loading", "findings", "overview"),
         *("each_run", "run", "params", "metrics", "groups", "baseline", "paper_table", "curves"),
-        *("bands", "relations", "timeline", "artifacts", "exploration", "not_shown"),
+        *("bands", "relations", "progress", "timeline", "artifacts", "exploration", "not_shown"),
     ]
     left_out = dict(plan.left_out)
     assert left_out["Code, environment and data"] == "no run says which code or data it was made with"
     assert left_out["Python and libraries"] == "no run has logged a model, with which MLflow notes the libraries"
-    assert left_out["Which params matter"] == "it needs 20 configurations, and there are 3 runs"
+    assert left_out["Which params matter"] == "it needs 20 configurations with a value that counts, and there are 3"
     assert left_out["System metrics"] == "no run has system metrics"
-    assert left_out["How the search went"] == "it needs 5 runs, and there are 3"
+    assert dict(planned(some_runs(3)).left_out)["How the search went"] == "it needs 5 runs, and there are 3"
 
 
 def test_one_run_has_no_comparison_and_the_last_cell_says_why():
@@ -155,10 +158,42 @@ def test_every_section_has_a_file_of_its_name():
 
 def test_a_comparison_with_a_baseline_needs_another_param_than_the_seed():
     plan = planned(some_runs(3), seeds=("lr", "seed"))
-    assert dict(plan.left_out)["Against the baseline"] == "there is only one configuration"
-    assert (
-        dict(planned(some_runs(3), seeds=("kind",)).left_out)["Groups of seeds"] == "none of the params in SEEDS varies"
-    )
+    assert dict(plan.left_out)["Against the baseline"] == "there is only one configuration with a value that counts"
+
+
+def test_groups_are_shown_when_a_configuration_repeats_and_only_then():
+    """Also without a param that looks like a seed, and not where each seed is of another configuration."""
+    nothing_alike = "no two runs with a value that counts are alike in all params but seeds"
+    about_groups = ("Groups of seeds", "Against the baseline", "Table for a paper", "Histories over seeds")
+    for tables, choice in ((some_runs(3), {}), (some_runs(6), {"seeds": ("kind",)})):
+        left_out = dict(planned(tables, **choice).left_out)
+        assert [left_out[title] for title in about_groups] == [nothing_alike] * 4
+    tables = some_runs(6)
+    without_seeds = replace(tables, params=tables.params.filter(pc.not_equal(tables.params["key"], "seed")))
+    assert {"groups", "baseline", "paper_table", "bands"} <= set(sections_of(planned(without_seeds)))
+    status = ["FAILED"] * 5 + ["FINISHED"]
+    rows = [row | {"status": word} for row, word in zip(tables.runs.to_pylist(), status, strict=True)]
+    failed = dict(planned(replace(tables, runs=table_of(RUNS, rows))).left_out)
+    assert failed["Groups of seeds"] == nothing_alike
+    no_params = dict(planned(some_runs(6, params=False)).left_out)
+    assert no_params["Groups of seeds"] == "no run has a param"
+
+
+def test_importances_are_asked_when_there_are_twenty_configurations_and_not_twenty_runs():
+    def left_out(runs):
+        tables = some_runs(len(runs))
+        params = [
+            {"run_id": run_id, "key": key, "value": value}
+            for run_id, row in zip(tables.run_ids, runs, strict=True)
+            for key, value in row.items()
+        ]
+        return dict(planned(replace(tables, params=table_of(PARAMS, params))).left_out).get("Which params matter")
+
+    assert left_out([{"lr": str(n), "depth": "1"} for n in range(20)]) is None
+    repeated = left_out([{"lr": str(n % 19), "depth": "1", "seed": str(n)} for n in range(60)])
+    assert repeated == "it needs 20 configurations with a value that counts, and there are 19"
+    paths = left_out([{"lr": str(n % 2), "out": f"/tmp/{n}"} for n in range(60)])
+    assert paths == "it needs 20 configurations with a value that counts, and there are 2"
 
 
 def test_averages_of_runs_that_a_metric_chose_are_said_to_be_too_good():
@@ -166,10 +201,10 @@ def test_averages_of_runs_that_a_metric_chose_are_said_to_be_too_good():
 
     def said(**choice):
         return words in next(
-            cell.source for cell in planned(some_runs(3), **choice).cells if cell.key == "groups:heading"
+            cell.source for cell in planned(some_runs(6), **choice).cells if cell.key == "groups:heading"
         )
 
     assert not said()
     assert not said(order_by=("metrics.val_auc DESC",))  # all of them
-    assert said(order_by=("metrics.val_auc DESC",), limit=3)
+    assert said(order_by=("metrics.val_auc DESC",), limit=6)
     assert said(filter="metrics.val_auc > 0.5")
