@@ -15,7 +15,7 @@ import pytest
 from qualia_lab import Query, open_store, schema
 from qualia_lab.stores.sql import adbc as sql_adbc
 from qualia_lab.stores.sql import connection as sql_connection
-from qualia_lab.stores.sql import store as sql
+from qualia_lab.stores.sql import reading as sql
 
 from .contract import StoreContract
 
@@ -179,7 +179,7 @@ def test_without_the_driver_everything_is_read_by_cursor(odd, postgresql_sample)
     code = (
         "import sys; sys.modules['adbc_driver_manager'] = None\n"
         "from qualia_lab import Query, open_store\n"
-        "from qualia_lab.stores.sql import store as sql; sql.MANY_RUNS = dict.fromkeys(sql.MANY_RUNS, 1)\n"
+        "from qualia_lab.stores.sql import reading as sql; sql.MANY_RUNS = dict.fromkeys(sql.MANY_RUNS, 1)\n"
         "for uri in sys.argv[1:]:\n"
         "    store = open_store(uri); ids = store.read_runs(Query()).column('run_id').to_pylist()\n"
         "    assert store.read(ids).params.num_rows and sum(b.num_rows for b in store.read_metric_history(ids))"
@@ -197,9 +197,9 @@ def test_a_database_that_does_not_answer_says_so_without_its_password(always_adb
 
 
 def test_more_points_than_are_read_whole_are_the_same_points_read_run_by_run(odd, monkeypatch, reads):
-    from qualia_lab.stores.sql import history
+    from qualia_lab.stores.sql import history, store
 
-    monkeypatch.setattr(sql, "_MANY", 1)
+    monkeypatch.setattr(store, "MANY_IDS", 1)
     opened = open_store(f"sqlite:///{odd[0]}")
     ids = opened.read_runs(Query(view="all")).column("run_id").to_pylist()
     whole = [repr(row) for batch in opened.read_metric_history(ids, ["loss"]) for row in batch.to_pylist()]

@@ -17,7 +17,7 @@ import pytest
 from qualia_lab import Query, open_store
 from qualia_lab.stores.sql import adbc as sql_adbc
 from qualia_lab.stores.sql import connection as sql_connection
-from qualia_lab.stores.sql import store as sql
+from qualia_lab.stores.sql import reading as sql
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -18,7 +18,7 @@ import pytest
 READER = """
 import sys
 from qualia_lab import Query, open_store, schema
-from qualia_lab.stores.sql import store as sql
+from qualia_lab.stores.sql import reading as sql
 from qualia_lab.stores.sql import adbc as sql_adbc
 uri, way, what = sys.argv[1:]
 import sqlalchemy as sa

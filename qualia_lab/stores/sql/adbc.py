@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import takewhile
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -194,6 +194,7 @@ def _with_nan(table: pa.Table) -> pa.Table:
 # in hexadecimal, so that it can hold nothing that would end it.
 
 
+@lru_cache(maxsize=32)
 def _in_one_piece(select: sa.Executable, dialect: str, columns: pa.Schema) -> str:
     compiled = select.compile(dialect=_dialect(dialect), compile_kwargs={"literal_binds": True})  # type: ignore[attr-defined]
     if dialect != "sqlite":
