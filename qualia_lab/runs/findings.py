@@ -72,8 +72,8 @@ class Findings(Relations):
 
         `best` is empty where the metric has no known direction. `bad_step` is the first step from which on every point
         is not finite, or above ten times the larger of the first and the lowest value; `noise` is the standard
-        deviation of a point around its neighbours, by the MAD of the differences; `early_best` is the best value of
-        the first half of the points.
+        deviation of a point around its neighbours, by the MAD of the differences; `neumann` is von Neumann's ratio,
+        about 2 in noise and near 0 in a smooth curve; `early_best` is the best value of the first half of the points.
         """
         import pandas as pd
 
@@ -94,6 +94,7 @@ class Findings(Relations):
                 "early_best": one.early_best if known else None,
                 "bad_step": one.bad_step if one.bad_points else None,
                 "noise": one.noise,
+                "neumann": one.neumann,
                 "spikes": one.spikes,
                 "spike_step": one.spike_step if one.spikes else None,
                 "spike_before": one.spike_before if one.spikes else None,

@@ -121,7 +121,10 @@ def test_the_facts_of_a_history_are_those_of_its_points_however_batches_are_cut(
             jumps = np.diff(values)
             jumps = jumps[np.isfinite(jumps)]
             noise = MAD_TO_SD * median_abs_deviation(jumps) / math.sqrt(2) if len(jumps) > 2 else math.nan
+            ratio = np.sum(np.diff(good) ** 2) / np.sum((good - good.mean()) ** 2) if len(good) else math.nan
         assert facts.noise[place] == pytest.approx(noise, nan_ok=True)
+        if len(set(good.tolist())) > 1:
+            assert facts.neumann[place] == pytest.approx(ratio, rel=1e-6, nan_ok=True)
 
 
 def test_histories_of_no_points_and_of_unknown_runs_are_none():
@@ -133,6 +136,46 @@ def test_histories_of_no_points_and_of_unknown_runs_are_none():
 
 
 # --- chance -------------------------------------------------------------------------------------------------------
+
+
+def noisy(kind, dice, n):
+    """Noise around a constant: of no trend, whatever it looks like."""
+    if kind == "rounded":
+        return np.round(dice.normal(0.9, 0.004, n), 2)
+    if kind == "outliers":
+        return dice.standard_t(2, n)
+    if kind == "rarely another":
+        return np.where(dice.random(n) < 0.2, 0.5 + dice.random(n), 0.7)
+    return dice.uniform(0.8, 1, n) if kind == "uniform" else dice.normal(0.9, 0.01, n)
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform", "rounded", "outliers", "rarely another"])
+@pytest.mark.parametrize("points", [5, 12, 30, 300])
+def test_noise_around_a_constant_has_no_best_value_to_lose_and_no_plateau(kind, points):
+    dice = np.random.default_rng(points)
+    runs = [{"run_id": f"r{n}", "metrics": {"val_loss": noisy(kind, dice, points)}} for n in range(100)]
+    evidence = evidence_of(runs)
+    assert [one.run_ids for rule in ("plateau", "best_not_last") for one in found(evidence, rule)] == []
+
+
+@pytest.mark.parametrize("points", [5, 8, 30, 300])
+def test_what_chance_says_of_noise_happens_as_often(points):
+    dice = np.random.default_rng(0)
+    runs = [{"run_id": f"r{n}", "metrics": {"val_loss": dice.normal(0, 1, points)}} for n in range(1000)]
+    chances = [one.chance for one in evidence_of(runs).histories("val_loss")]
+    for level in (0.01, 0.1, 0.5):
+        assert np.mean(np.array(chances) < level) == pytest.approx(level, abs=4 * math.sqrt(level / 1000))
+
+
+def test_a_gain_that_is_followed_by_noise_is_a_plateau_and_one_that_is_lost_again_is_said():
+    dice = np.random.default_rng(0)
+    learned = np.r_[np.linspace(1, 0.5, 5), np.full(45, 0.3)] + dice.normal(0, 0.01, 50)
+    learned[10] = 0.25
+    turned = np.r_[np.linspace(1, 0.3, 10), np.linspace(0.3, 0.9, 10)] + dice.normal(0, 0.01, 20)
+    metrics = (("learned", learned), ("turned", turned))
+    evidence = evidence_of([{"run_id": name, "metrics": {"val_loss": values}} for name, values in metrics])
+    assert [one.run_ids for one in found(evidence, "plateau")] == [("learned", "turned")]
+    assert [one.run_ids for one in found(evidence, "best_not_last")] == [("turned",)]
 
 
 def test_of_twenty_stores_of_noise_at_most_one_finding_says_that_something_differs():

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """margin: share of the gain that is lost at the end.  noises: the same loss in the curve's own noise."""
+    """margin: share of the gain that is lost at the end.  noises: the same loss in the curve's own noise.
+
+    chance: of a history to look like this when it is only noise.
+    """
 
     margin: float = 0.1
     noises: float = 6.0
+    chance: float = 0.001
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
@@ -25,6 +29,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
     noises: the best of many noisy points lies some standard deviations beyond the rest by chance alone (3 of 300
     points), so the loss has to be twice that. The noise is estimated from the differences of neighbouring points.
+    chance: noise that is often the same value, or now and then far off, seems small by that measure.
     """
     key = evidence.lead_curve
     if key is None:
@@ -36,6 +41,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         and one.gain > 0
         and one.lost > thresholds.margin * one.gain
         and one.lost > thresholds.noises * one.noise
+        and one.chance < thresholds.chance
     ]
     if not found:
         return []
@@ -67,8 +73,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 RULE = Rule(
     "best_not_last",
-    "a run's best value of the metric that leads came well before its last, and much of it was lost again",
-    "",
+    "a run's best value of the metric that leads came well before its last, and much of it was lost, not by noise",
+    "von Neumann 1941",
     Thresholds(),
     find,
 )

@@ -50,6 +50,7 @@ class History:
     bad_points: int
     bad_step: int
     noise: float
+    neumann: float
     spikes: int
     spike_step: int
     spike_value: float
@@ -65,6 +66,20 @@ class History:
     def lost(self) -> float:
         """How far the last value is from the best."""
         return abs(self.last - self.best)
+
+    @property
+    def chance(self) -> float:
+        """How likely noise around a constant looks as smooth as this, whatever its distribution; 1 where unknown.
+
+        By von Neumann's ratio, with the beta distribution that has its mean and variance in noise.
+        """
+        from scipy.special import betainc
+
+        n = self.points - self.nan - self.infinite
+        if n < 4 or not self.neumann >= 0:
+            return 1.0
+        shape = ((n * n - 1) / (n - 2) - 1) / 2
+        return float(betainc(shape, shape, min(self.neumann / 4, 1.0)))
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """part: the last part of a history's points.  gain: share of its whole gain that is nothing. fewest_points."""
+    """part: the last part of a history's points.  gain: share of its whole gain that is nothing. fewest_points.
+
+    chance: of a history to look like this when it is only noise.
+    """
 
     part: float = 0.5
     gain: float = 0.01
     fewest_points: int = 20
+    chance: float = 0.001
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding, about the metric that leads: its best value hardly moved in the last part of the points."""
+    """At most one finding, about the metric that leads: its best value hardly moved in the last part of the points.
+
+    Of noise around a constant the best point lies in the first half half of the time, and there was no gain to lose:
+    only a history that is smoother than noise is asked.
+    """
     key = evidence.lead_curve
     if key is None:
         return []
@@ -33,6 +41,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         and not one.bad_points
         and one.gain > 0
         and abs(one.best - one.early_best) <= thresholds.gain * one.gain
+        and one.chance < thresholds.chance
     ]
     if not found:
         return []
@@ -67,8 +76,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 RULE = Rule(
     "plateau",
-    "the last part of a run's points brought hardly any of its gain in the metric that leads",
-    "",
+    "the last part of a run's points brought hardly any of its gain in the metric that leads, whose course is no noise",
+    "von Neumann 1941",
     Thresholds(),
     find,
 )

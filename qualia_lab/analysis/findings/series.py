@@ -33,6 +33,8 @@ class SeriesFacts:
     end_step: of the last point, finite or not.  last_time: its timestamp in ms.
     bad_points: how many points at the end are not finite or above the bound of divergence; bad_step: of the first.
     noise: standard deviation of a point around its neighbours, by the MAD of the differences (NaN under 4 points).
+    neumann: von Neumann's ratio, squared differences of neighbours to squared deviations from the mean: around 2 in
+    noise of any shape, near 0 in a smooth curve; NaN where nothing varies.
     early_low, early_high: the extremes without the last part of the points.
     spikes: jumps that came back, in the worse direction; spike_step, spike_value, spike_before, spike_size: of the
     largest, its size in robust standard deviations of the differences.
@@ -56,6 +58,7 @@ class SeriesFacts:
     bad_points: Whole
     bad_step: Whole
     noise: Numbers
+    neumann: Numbers
     early_low: Numbers
     early_high: Numbers
     spikes: Whole
@@ -239,6 +242,7 @@ def _facts(histories: _Points, sign: Numbers, limits: _Limits) -> SeriesFacts:
         bad_points=ends - good,
         bad_step=at(steps, np.where(good < ends, good + 1, -1), -1).astype(np.int64),
         noise=noise,
+        neumann=_neumann(values, which, finite, len(begins)),
         early_low=_or_nan(lowest(np.where(finite & early, values, np.inf))),
         early_high=_or_nan(highest(np.where(finite & early, values, -np.inf))),
         spikes=spikes.count,
@@ -252,6 +256,17 @@ def _facts(histories: _Points, sign: Numbers, limits: _Limits) -> SeriesFacts:
 def _or_nan(values: npt.NDArray[Any]) -> Numbers:
     numbers = values.astype(np.float64)
     return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _neumann(values: Numbers, which: Whole, finite: npt.NDArray[np.bool_], series: int) -> Numbers:
+    """Von Neumann's ratio of every history (von Neumann 1941), over its finite points."""
+    owner, good = which[finite], values[finite]
+    counts = np.bincount(owner, minlength=series)
+    middle = np.bincount(owner, good, series) / counts
+    around = good - middle[owner]
+    inside = owner[1:] == owner[:-1]
+    steps = np.bincount(owner[1:][inside], np.diff(around)[inside] ** 2, series)
+    return steps / np.bincount(owner, around**2, series)
 
 
 def _differences(
