@@ -79,8 +79,11 @@ class Bench:
     def database(self, kind: str, name: str, title: str, uri: str) -> None:
         """A database: against MLflow's client, as far as it can be waited for, and against the driver."""
         client = {"small": (), "many": ("metric",), "most": _JOBS}[name]
-        uris = dict.fromkeys(("ours", "client", "raw"), uri)
-        rows = list(self.five(uris, {"client": client, "raw": ("history",) if name == "most" else ()}))
+        readers = ("ours", "client", "raw", "bytes") if kind == "postgresql" else ("ours", "client", "raw")
+        raw = ("history",) if name == "most" else ()
+        rows = list(
+            self.five(dict.fromkeys(readers, uri), {"client": client, "raw": raw, "bytes": ("experiments", "top")})
+        )
         rows += self.screens(uri) if name != "small" else []
         rows += self.new(uri, client=name != "most")
         if name == "most":

@@ -42,7 +42,8 @@ _HEAD = (
         "Each job is done in turn by qualia_lab, by MLflow's client and by the raw Python driver (its tuples zipped "
         "into Arrow columns), each in a process of its own that keeps its connection open, in the same minutes; their "
         "results are compared, and are equal. A folder is read against the bytes of the files that hold the answer, "
-        "read and forgotten, as `cat` does; a snapshot against the store that it was taken from. The driver is given "
+        "read and forgotten, as `cat` does, and a PostgreSQL also against the bytes that it sends for the same rows, "
+        "received and forgotten; a snapshot against the store that it was taken from. The driver is given "
         "finished SQL: it is not asked which columns this version of the schema has, nor is a filter turned into SQL, "
         "which is some milliseconds."
     ),

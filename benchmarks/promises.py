@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from benchmarks.record import Row, Table
 
 _TIMES = {"wide": 30, "history": 100, "metric": 100, "experiments": 300, "top": 10}
-_DATABASES = ("sqlite", "postgresql")
+_DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,10 @@ def promises(tables: Sequence[Table]) -> list[Promise]:
 
 
 def _promises(tables: Sequence[Table]) -> Iterator[Promise]:
-    for job, times in _TIMES.items():
-        ratios = _ratios(tables, "client", _DATABASES, job)
-        yield from _at_least(f"databases, {job}, against MLflow's client", ratios, times)
+    for kind, name in _DATABASES.items():
+        for job, times in _TIMES.items():
+            ratios = _ratios(tables, "client", (kind,), job)
+            yield from _at_least(f"{name}, {job}, against MLflow's client", ratios, times)
     bulk = [ratio for job in ("wide", "history", "metric") for ratio in _ratios(tables, "raw", _DATABASES, job)]
     yield from _at_least("databases, tables and histories, against the raw driver", bulk, 1)
     few = [ratio for job in ("experiments", "top") for ratio in _ratios(tables, "raw", _DATABASES, job)]
@@ -53,13 +54,16 @@ def _promises(tables: Sequence[Table]) -> Iterator[Promise]:
         yield from _at_most(f"100,000 runs, {job}, seconds", rows.get(job), "wall", 1.5)
 
 
-def _ratios(tables: Iterable[Table], reader: str, kinds: tuple[str, ...], job: str) -> list[tuple[float, str]]:
+def _ratios(tables: Iterable[Table], reader: str, kinds: Collection[str], job: str) -> list[tuple[float, str]]:
     found = []
     for table in tables:
         for row in table.rows:
-            ours, other = row.of("ours"), row.of(reader)
+            ours, other, least = row.of("ours"), row.of(reader), row.of("bytes")
             if table.kind in kinds and row.job == job and ours and other:
-                found.append((other.wall / ours.wall, f"{job} of {table.title.partition(' runs')[0]}"))
+                where = f"{job} of {table.title.partition(' runs')[0]}"
+                if reader == "client" and table.kind in _DATABASES and least:
+                    where += f"; of its bytes alone: {other.wall / least.wall:.3g}×"
+                found.append((other.wall / ours.wall, where))
     return found
 
 

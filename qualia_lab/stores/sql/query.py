@@ -31,7 +31,6 @@ from qualia_lab.query.evaluate import ASCII_LOWER, LARGEST, NUMBER_PATTERN
 from qualia_lab.stores.sql.statistics import statistics_table
 from qualia_lab.stores.sql.tables import (
     RUN_COLUMNS,
-    RUN_ROWS,
     datasets,
     experiments,
     input_tags,
@@ -41,6 +40,7 @@ from qualia_lab.stores.sql.tables import (
     params,
     runs,
     tags,
+    with_tags,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     Column = sa.ColumnElement[Any]
     Truth = sa.ColumnElement[bool]
+    SortKey = tuple[Column, bool]  # and whether it is descending
 
 _LARGEST_ID = 2**63 - 1
 # Beyond this many values a list goes as one parameter: databases limit how many a statement has (SQLite 32,766).
@@ -85,17 +86,31 @@ class _Asked(NamedTuple):
 
 
 def _built(asked: _Asked) -> sa.Select[Any]:
-    compiler = _Compiler(asked.dialect_name, asked.has)
+    compiler = _Compiler(asked.dialect_name, asked.has, few=bool(asked.chosen.run_ids))
     where = _chosen(asked.chosen, compiler)
     compiler.chosen = sa.select(runs.c.run_uuid).where(*where)
     compiler.wanted = needed_statistics(asked.condition, asked.orders)
     if asked.condition is not None:
         where.append(compiler.condition(asked.condition))
-    order = compiler.order_by(asked.orders)
-    columns, rows = ((runs.c.run_uuid,), runs) if asked.only_ids else (RUN_COLUMNS, RUN_ROWS)
+    keys = compiler.sort_keys(asked.orders)
+    rows: sa.FromClause = runs
     for table, of_key in compiler.joined.values():
         rows = rows.outerjoin(table, sa.and_(table.c.run_uuid == runs.c.run_uuid, of_key))
-    return sa.select(*columns).select_from(rows).where(*where).order_by(*order).limit(asked.chosen.limit)
+    if asked.only_ids:
+        return _ordered(sa.select(runs.c.run_uuid).select_from(rows).where(*where), keys).limit(asked.chosen.limit)
+    if asked.chosen.limit is None:
+        return _ordered(sa.select(*RUN_COLUMNS).select_from(with_tags(rows)).where(*where), keys)
+    # First which runs, and then what else is asked for of those alone.
+    named = [key.label(f"key_{place}") for place, (key, _) in enumerate(keys)]
+    first = sa.select(runs.c.run_uuid, *named).select_from(rows).where(*where)
+    chosen = _ordered(first, keys).limit(asked.chosen.limit).subquery("chosen")
+    rows = with_tags(chosen.join(runs, runs.c.run_uuid == chosen.c.run_uuid))
+    by = [(chosen.c[one.name], descending) for one, (_, descending) in zip(named, keys, strict=True)]
+    return _ordered(sa.select(*RUN_COLUMNS).select_from(rows), by)
+
+
+def _ordered(select: sa.Select[Any], keys: Sequence[SortKey]) -> sa.Select[Any]:
+    return select.order_by(*(key.desc() if descending else key.asc() for key, descending in keys))
 
 
 # Building a statement takes as long as a small one runs, and so does SQLAlchemy's looking whether it knows it.
@@ -121,9 +136,11 @@ def _chosen(query: Query, compiler: _Compiler) -> list[Truth]:
 class _Compiler:
     """Conditions to SQL expressions for one database and its schema."""
 
-    def __init__(self, dialect_name: str, has: frozenset[str]) -> None:
+    def __init__(self, dialect_name: str, has: frozenset[str], *, few: bool) -> None:
+        """few: whether the runs are named one by one."""
         self.dialect = "mysql" if dialect_name == "mariadb" else dialect_name
         self.has = has
+        self.few = few
         self.chosen: sa.Select[Any] = sa.select(runs.c.run_uuid)
         self.wanted: tuple[Field, ...] = ()
         # What the SELECT has to be joined with.
@@ -149,7 +166,7 @@ class _Compiler:
             return self.metric(comparison)
         if field.kind in ("param", "tag"):
             table = params if field.kind == "param" else tags
-            return self.row_of_run(table, field.key).where(self.compared(table.c.value, comparison)).exists()
+            return self.of_run(table, field.key, self.compared(table.c.value, comparison))
         value = self.attribute(field.key)
         return sa.and_(value.is_not(None), self.compared(value, comparison))
 
@@ -184,12 +201,12 @@ class _Compiler:
 
     # Sort keys. Databases disagree on where NULL sorts and on the order of text, so both are said.
 
-    def order_by(self, orders: Sequence[Order]) -> list[Column]:
+    def sort_keys(self, orders: Sequence[Order]) -> list[SortKey]:
         newest = Order(Field("attribute", "start_time"), descending=True)
-        columns = [column for order in [*orders, newest] for column in self.sort_key(order)]
-        return [*columns, self.sorted_text(runs.c.run_uuid)]
+        keys = [key for order in [*orders, newest] for key in self.sort_key(order)]
+        return [*keys, (self.sorted_text(runs.c.run_uuid), False)]
 
-    def sort_key(self, order: Order) -> tuple[Column, Column]:
+    def sort_key(self, order: Order) -> tuple[SortKey, SortKey]:
         field = order.field
         if field.kind == "metric":
             value, is_nan = self.metric_value(field)
@@ -202,9 +219,15 @@ class _Compiler:
             rank = sa.case((value.is_(None), 1), else_=0)
             if field.kind != "attribute" or field.key in TEXT_ATTRIBUTES:
                 value = self.sorted_text(value)
-        return rank, value.desc() if order.descending else value.asc()
+        return (rank, False), (value, order.descending)
 
     # Where a field's value stands.
+
+    def of_run(self, table: sa.TableClause, key: str, holds: Truth) -> Truth:
+        """Whether the outer query's run has this key, and its row holds."""
+        if self.dialect == "sqlite" and not self.few:  # it would ask anew for each run
+            return runs.c.run_uuid.in_(sa.select(table.c.run_uuid).where(table.c.key == key, holds))
+        return self.row_of_run(table, key).where(holds).exists()
 
     def row_of_run(self, table: sa.TableClause, key: str, *columns: Column) -> sa.Select[Any]:
         """A select of the row of the outer query's run that has this key."""

@@ -12,7 +12,6 @@ from qualia_lab import schema
 from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, in_order
 from qualia_lab.stores.sql.tables import (
     RUN_COLUMNS,
-    RUN_ROWS,
     datasets,
     experiment_columns,
     experiment_tags,
@@ -27,6 +26,7 @@ from qualia_lab.stores.sql.tables import (
     runs,
     tags,
     text_id,
+    with_tags,
 )
 from qualia_lab.tables import RunTables, table_of
 
@@ -203,7 +203,7 @@ def _plain(value: Any) -> str | None:
 
 @cache
 def _of_runs() -> sa.Select[Any]:
-    return sa.select(*RUN_COLUMNS).select_from(RUN_ROWS)
+    return sa.select(*RUN_COLUMNS).select_from(with_tags(runs))
 
 
 @cache

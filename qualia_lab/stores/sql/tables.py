@@ -66,8 +66,10 @@ _named, _parent = tags.alias("named"), tags.alias("parent")
 _OF_NAME = sa.and_(_named.c.run_uuid == runs.c.run_uuid, _named.c.key == "mlflow.runName")
 _OF_PARENT = sa.and_(_parent.c.run_uuid == runs.c.run_uuid, _parent.c.key == "mlflow.parentRunId")
 
-# Runs, and what they are joined with: names (before MLflow 1.30) and parents are in tags.
-RUN_ROWS = runs.outerjoin(_named, _OF_NAME).outerjoin(_parent, _OF_PARENT)
+
+def with_tags(rows: sa.FromClause) -> sa.Join:
+    """These rows of runs, joined with what RUN_COLUMNS needs: names (before MLflow 1.30) and parents are in tags."""
+    return rows.outerjoin(_named, _OF_NAME).outerjoin(_parent, _OF_PARENT)
 
 
 def text_id(number: Column) -> Column:
