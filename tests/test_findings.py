@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.analysis.findings import RULES
@@ -18,6 +19,7 @@ from qualia_lab.sections import SECTIONS
 
 from .cli.command import QUALIA, run
 from .known_truth import write_known_truth
+from .second_truth import write_second_truth
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,15 @@ def known(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(known):
     return known[2].find({})
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory):
+    """What is true of the second store, its runs, and what is found."""
+    uri = str(tmp_path_factory.mktemp("second") / "mlruns")
+    truth = write_second_truth(uri)
+    runs = load_runs(uri, NotebookGenerator(uri).select(experiments=["second"]).run_ids)
+    return truth, runs, runs.find({})
 
 
 def the(found, rule):
@@ -78,12 +89,75 @@ def test_the_most_important_comes_first_and_what_was_said_already_last(found):
     assert [one.rule for one in found[-2:]] == ["non_finite", "failed"]
 
 
-def test_every_number_can_be_recomputed_by_the_code_of_the_finding(known, found):
-    runs = known[2]
-    for finding in found:
-        numbers = numbers_in(eval(finding.code, {"runs": runs}))
-        for one in finding.numbers:
-            assert any(math.isclose(abs(value), abs(one.value), rel_tol=1e-9) for value in numbers), (finding, one)
+def test_every_number_can_be_recomputed_by_the_code_of_the_finding(known, found, second):
+    """Of every rule there is: each fires on one of the two stores."""
+    assert {one.rule for one in (*found, *second[2])} == {rule.name for rule in RULES}
+    for runs, findings in ((known[2], found), (second[1], second[2])):
+        for finding in findings:
+            numbers = numbers_in(eval(finding.code, {"runs": runs}))
+            for one in finding.numbers:
+                assert any(math.isclose(abs(value), abs(one.value), rel_tol=1e-9) for value in numbers), (finding, one)
+
+
+def test_what_is_found_in_the_second_store_is_what_was_written(second):
+    """Every number of the rules that only fire there, from the points as they were given to MLflow's client."""
+    truth, _, found = second
+    accuracy = {run_id: curves["val_acc"] for run_id, curves in truth.points.items() if "val_acc" in curves}
+    lost = the(found, "best_not_last")
+    assert set(lost.run_ids) == truth.loses
+    assert {(n.run_id, n.what): n.value for n in lost.numbers} == pytest.approx({
+        (run_id, what): value
+        for run_id in truth.loses
+        for values in [accuracy[run_id]]
+        for what, value in (("best", max(values)), ("step of the best", values.index(max(values))), ("last", values[-1]))
+    })  # fmt: skip
+    stood = the(found, "plateau")
+    assert set(stood.run_ids) == truth.stands | truth.loses
+    assert {(n.run_id, n.what): n.value for n in stood.numbers} == pytest.approx({
+        (run_id, what): max(values)
+        for run_id in stood.run_ids
+        for what, values in (("best before", accuracy[run_id][:20]), ("best", accuracy[run_id]))
+    })  # fmt: skip
+
+    spikes = the(found, "spikes")
+    [spiked] = truth.spiked
+    losses = np.array(truth.points[spiked]["train_loss"])
+    jumps = np.diff(losses)
+    away = np.abs(jumps - np.median(jumps))
+    size = away[20] / (1.4826 * np.median(away))
+    assert (spikes.run_ids, spikes.steps) == ((spiked,), (21,))
+    assert [n.value for n in spikes.numbers] == pytest.approx([21, losses[20], losses[21], size, 1])
+
+    unfinished = the(found, "unfinished")
+    [(still, times)] = truth.open.items()
+    assert unfinished.run_ids == (still,)
+    assert [n.value for n in unfinished.numbers] == list(times)
+    silent = the(found, "silent")
+    assert set(silent.run_ids) == truth.silent
+    assert silent.sentence.startswith("1 run of 23 finished without")
+
+    latest = [(values[-1], truth.points[run_id]["latency_ms"][-1]) for run_id, values in accuracy.items()]
+    trade_off = the(found, "trade_offs")
+    rho = spearmanr([value for value, _ in latest], [-latency for _, latency in latest]).statistic
+    assert [n.value for n in trade_off.numbers] == pytest.approx([rho, len(latest)])
+    unbeaten = {
+        run_id
+        for run_id, (value, latency) in zip(accuracy, latest, strict=True)
+        if not any(a >= value and b <= latency and (a, b) != (value, latency) for a, b in latest)
+    }
+    assert set(trade_off.run_ids) == unbeaten
+
+    commits = the(found, "other_code")
+    assert {n.what: n.value for n in commits.numbers} == {
+        "commits": 2, "runs of c0ffee": 9, "runs of decade": 6, "runs without a commit": 8,
+    }  # fmt: skip
+    assert set(commits.run_ids) == {run_id for run_id, commit in truth.commits.items() if commit == "decade"}
+
+
+def test_the_code_of_silent_runs_shows_these_and_no_failed_one(second):
+    truth, runs, found = second
+    frame = eval(the(found, "silent").code, {"runs": runs})
+    assert set(frame["run_id"]) == truth.silent
 
 
 def test_what_is_said_to_be_a_seed_is_one_in_the_finding_and_in_its_code(known):

@@ -56,7 +56,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 *([Number("runs without a commit", without)] if without else []),
             ),
             section="origins",
-            code=f'runs.tags["{_COMMIT}"].value_counts(dropna=False)',
+            code=(
+                f'runs.tags["{_COMMIT}"].value_counts(dropna=False).to_frame("runs")'
+                f'.assign(commits=runs.tags["{_COMMIT}"].nunique())'
+            ),
         )
     ]
 

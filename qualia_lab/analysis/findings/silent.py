@@ -37,7 +37,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             f"{listed(map(evidence.name, found))}.",
             found,
             section="overview",
-            code='runs.overview()[lambda rows: rows["metrics"] == 0]',
+            code='runs.overview()[lambda rows: (rows["metrics"] == 0) & rows["status"].str.endswith("finished")]',
         )
     ]
 
