@@ -10,11 +10,14 @@ from functools import lru_cache
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
+from qualia_lab.analysis.by_run import ByRun
 from qualia_lab.analysis.endings import FINISHED, WITHOUT, left_out, statuses_of
 from qualia_lab.analysis.intervals import Interval, interquartile_mean, mean_interval
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
-from qualia_lab.tables import by_key
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -128,28 +131,29 @@ def configurations(tables: RunTables, seeds: Sequence[str] | None = None) -> lis
     seeds: the params that only repeat a configuration, by their whole keys; by default those that `is_seed_like`
     knows. Values that are the same number (`0.1`, `1e-1`) are alike.
     """
-    repeating = set(seeds or ())
-    settings: dict[str, list[Param]] = {run_id: [] for run_id in tables.run_ids}
-    repeats: dict[str, list[Param]] = {run_id: [] for run_id in tables.run_ids}
-    for key, rows in by_key(tables.params):
-        repeats_only = _seed_like(key) if seeds is None else key in repeating
-        into = repeats if repeats_only else settings
-        once: dict[str, Param] = {}  # equal pairs are one object, or a hundred thousand runs would not fit
-        for run_id, value in zip(*(rows.column(name).to_pylist() for name in ("run_id", "value")), strict=True):
-            into[run_id].append(once.setdefault(value, (key, value)))
+    keys: list[str] = pc.unique(tables.params.column("key")).to_pylist()
+    repeating = set(filter(_seed_like, keys) if seeds is None else seeds)
+    places = {run_id: place for place, run_id in enumerate(tables.run_ids)}
+    settings = ByRun(places, rows_with(tables.params, "key", [key for key in keys if key not in repeating]))
+    repeats = ByRun(places, rows_with(tables.params, "key", repeating))
     members: dict[tuple[tuple[str, Decimal | str], ...], list[str]] = {}
+    alike: dict[bytes, list[str]] = {}  # of equal texts the numbers are equal too: one run of them is asked
     for run_id in tables.run_ids:
-        members.setdefault(tuple(map(_comparable_pair, settings[run_id])), []).append(run_id)
+        digest = settings.digest(run_id)
+        if digest not in alike:
+            alike[digest] = members.setdefault(tuple(map(_comparable_pair, settings[run_id].items())), [])
+        alike[digest].append(run_id)
     differing = _differing(members)
+    once: dict[Param, Param] = {}  # equal pairs are one object, or a hundred thousand runs would not fit
     return [
         Configuration(
             params=tuple((key, of_first.get(key)) for key in differing),
-            settings=tuple(settings[run_ids[0]]),
+            settings=tuple(once.setdefault(pair, pair) for pair in of_first.items()),
             run_ids=tuple(run_ids),
-            repeats=tuple(tuple(repeats[run_id]) for run_id in run_ids),
+            repeats=tuple(tuple(once.setdefault(pair, pair) for pair in repeats[run_id].items()) for run_id in run_ids),
         )
         for run_ids in members.values()
-        for of_first in [dict(settings[run_ids[0]])]
+        for of_first in [settings[run_ids[0]]]
     ]
 
 

@@ -7,14 +7,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 
+from qualia_lab import schema
 from qualia_lab.analysis.groups import is_seed_like
+from qualia_lab.columns import column, numbers_of
 from qualia_lab.inventory import is_number
 from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    import numpy.typing as npt
     import pyarrow as pa
 
     from qualia_lab.analysis.histories import Numbers
@@ -60,10 +64,10 @@ class ParamColumn:
         return np.where(np.isnan(scaled), low - max(high - low, 1.0), scaled)
 
     @cached_property
-    def parts(self) -> tuple[int, ...]:
+    def parts(self) -> npt.NDArray[np.int32]:
         """For each run the place of its value among those met so far: alike for params that set the same runs apart."""
-        seen: dict[float, int] = {}
-        return tuple(seen.setdefault(value, len(seen)) for value in self.filled.tolist())
+        _, first, place = np.unique(self.filled, return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first)).astype(np.int32)[place.ravel()]
 
 
 def varying_columns(
@@ -74,33 +78,37 @@ def varying_columns(
     seeds: the params that only repeat a configuration; by default those that `is_seed_like` knows. Params that are the
     same everywhere are in neither. A text that is another one in every run tells nothing of any other run: left out.
     """
-    wanted = set(run_ids)
+    wanted = column(list(run_ids), schema.STRING)
     columns: list[ParamColumn] = []
     left_out: dict[str, str] = {}
-    first_with: dict[tuple[int, ...], list[str]] = {}
+    first_with: dict[bytes, list[str]] = {}
     for key, rows in by_key(params):
-        of_runs = zip(rows.column("run_id").to_pylist(), rows.column("value").to_pylist(), strict=True)
-        values = {run_id: value for run_id, value in of_runs if value is not None and run_id in wanted}
-        if not values:
+        places = pc.index_in(rows.column("run_id"), value_set=wanted)
+        there = pc.and_(pc.is_valid(places), pc.is_valid(rows.column("value")))
+        values = rows.column("value").filter(there).combine_chunks()
+        if not len(values):
             continue
-        column = _column(key, values, run_ids)
-        if len(set(column.parts)) < 2:
+        found = _column(key, values, numbers_of(places.filter(there)), len(run_ids))
+        if not found.parts.any():
             continue
         if is_seed_like(key) if seeds is None else key in seeds:
             left_out[key] = "seed-like: left out"
-        elif len(column.choices) > 2 and len(column.choices) == len(values):
+        elif len(found.choices) > 2 and len(found.choices) == len(values):
             left_out[key] = "another text in every run: left out"
         else:
-            alike = first_with.setdefault(column.parts, [])
-            columns.append(ParamColumn(key, column.values, column.choices, tuple(alike)))
+            alike = first_with.setdefault(found.parts.tobytes(), [])
+            columns.append(ParamColumn(key, found.values, found.choices, tuple(alike)))
             alike.append(key)
     return columns, left_out
 
 
-def _column(param: str, by_run: dict[str, str], run_ids: Sequence[str]) -> ParamColumn:
-    texts = [by_run.get(run_id) for run_id in run_ids]
-    if all(map(is_number, by_run.values())):
-        return ParamColumn(param, np.array([np.nan if text is None else float(text) for text in texts]))
-    choices = tuple(sorted(set(by_run.values())))
-    places = {text: float(place) for place, text in enumerate(choices)}
-    return ParamColumn(param, np.array([np.nan if text is None else places[text] for text in texts]), choices)
+def _column(param: str, values: pa.Array, places: npt.NDArray[np.int32], runs: int) -> ParamColumn:
+    """The texts of the runs at these places, of so many; equal ones are looked at once."""
+    encoded = values.dictionary_encode()
+    texts = encoded.dictionary.to_pylist()
+    choices: tuple[str, ...] = () if all(map(is_number, texts)) else tuple(sorted(texts))
+    place_of = {text: float(place) for place, text in enumerate(choices)}
+    numbers = np.array([place_of[text] if choices else float(text) for text in texts])
+    of_runs = np.full(runs, np.nan)
+    of_runs[places] = numbers[numbers_of(encoded.indices)]
+    return ParamColumn(param, of_runs, choices)

@@ -6,13 +6,15 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.columns import texts_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """One run: start and end in milliseconds since 1970, end None while it has none; depth 0 for one without parent."""
 
@@ -29,31 +31,36 @@ def timeline(runs: pa.Table) -> list[Span]:
     A run whose parent is not among these runs stands for itself; so do runs that are each other's parents.
     An end before the start is no end.
     """
-    rows = {row["run_id"]: row for row in runs.to_pylist() if row["start_time"] is not None}
+    run_ids: list[str] = runs.column("run_id").to_pylist()
+    starts, ends = (
+        {run_id: time for run_id, time in zip(run_ids, runs.column(name).to_pylist(), strict=True) if time is not None}
+        for name in ("start_time", "end_time")
+    )
+    statuses, parents = (
+        dict(zip(run_ids, texts_of(runs.column(name)), strict=True)) for name in ("status", "parent_run_id")
+    )
     children: dict[str | None, list[str]] = {}
-    for run_id, row in rows.items():
-        parent = row["parent_run_id"]
-        children.setdefault(parent if parent in rows and parent != run_id else None, []).append(run_id)
+    for run_id in starts:
+        parent = parents[run_id]
+        children.setdefault(parent if parent in starts and parent != run_id else None, []).append(run_id)
     found: list[Span] = []
     seen: set[str] = set()
 
     def walk(tops: Sequence[str]) -> None:
-        waiting = [(run_id, 0) for run_id in sorted(tops, key=_start, reverse=True)]
+        waiting = [(run_id, 0) for run_id in sorted(tops, key=starts.__getitem__, reverse=True)]
         while waiting:
             run_id, depth = waiting.pop()
             if run_id in seen:
                 continue
             seen.add(run_id)
-            row = rows[run_id]
-            end = row["end_time"] if row["end_time"] is not None and row["end_time"] >= row["start_time"] else None
-            found.append(Span(run_id, row["start_time"], end, row["status"] or "UNKNOWN", depth))
-            waiting += [(child, depth + 1) for child in sorted(children.get(run_id, ()), key=_start, reverse=True)]
-
-    def _start(run_id: str) -> int:
-        return int(rows[run_id]["start_time"])
+            start, end = starts[run_id], ends.get(run_id)
+            ended = None if end is None or end < start else end
+            found.append(Span(run_id, start, ended, statuses[run_id] or "UNKNOWN", depth))
+            below = sorted(children.get(run_id, ()), key=starts.__getitem__, reverse=True)
+            waiting += [(child, depth + 1) for child in below]
 
     walk(children.get(None, ()))
-    for run_id in sorted(rows, key=_start):  # those in a circle of parents
+    for run_id in sorted(starts, key=starts.__getitem__):  # those in a circle of parents
         walk([run_id])
     return found
 

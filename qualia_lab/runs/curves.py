@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,7 @@ class Curves(LoadedRuns):
         from qualia_lab.charts.history_panels import MOST_PANELS
         from qualia_lab.charts.system_metrics import system_metrics_chart
 
-        recorded = sorted(set(self.tables.metrics.column("key").to_pylist()))
+        recorded = sorted(pc.unique(self.tables.metrics.column("key")).to_pylist())
         keys = [key for key in recorded if key.startswith(SYSTEM_METRICS)] if metrics is None else list(metrics)
         return system_metrics_chart(self._history(keys[:MOST_PANELS]), self._labels, keys, limit=limit)
 
@@ -203,12 +204,20 @@ class Curves(LoadedRuns):
 
     def _panel_groups(self, statuses: Sequence[str] | None) -> list[RunGroup] | None:
         """The configurations as panels, where two thirds as many hold all runs; else None, a panel per run."""
-        from qualia_lab.analysis.groups import short_labels
         from qualia_lab.charts.history_panels import RunGroup
+
+        if not self._repeated:
+            return None
+        uncounted = frozenset(left_out(statuses_of(self.tables), statuses))
+        return [RunGroup(name, run_ids, uncounted.intersection(run_ids)) for name, run_ids in self._repeated]
+
+    @cached_property
+    def _repeated(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Name and runs of the configurations, where they repeat; every metric that is drawn asks for them."""
+        from qualia_lab.analysis.groups import short_labels
 
         configured = self._configurations(None)
         if len(configured) < 2 or len(configured) * 3 > len(self) * 2:
-            return None
+            return []
         names = short_labels(configured)
-        uncounted = frozenset(left_out(statuses_of(self.tables), statuses))
-        return [RunGroup(names[one.run_ids[0]], one.run_ids, uncounted.intersection(one.run_ids)) for one in configured]
+        return [(names[one.run_ids[0]], one.run_ids) for one in configured]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.charts.run_card import STATUS_SIGNS
@@ -96,12 +97,13 @@ class Frames(LoadedRuns):
 
 def _numbers_if_all_are(column: pd.Series[Any]) -> pd.Series[Any]:
     """The column as numbers when every value in it is one."""
-    texts = column.dropna()
-    if texts.empty or not texts.map(is_number).all():
+    texts = column.dropna().unique().tolist()  # equal ones are looked at once
+    if not texts or not all(map(is_number, texts)):
         return column
-    numbers = column.map(float, na_action="ignore").astype("float64")
-    whole = numbers.dropna()
-    if (whole % 1 == 0).all() and (whole.abs() < 2**53).all() and not texts.str.contains(r"[.eE]").any():
+    value_of = {text: float(text) for text in texts}
+    numbers = column.map(value_of).astype("float64")
+    whole = all(value % 1 == 0 and abs(value) < 2**53 for value in value_of.values())
+    if whole and not any(re.search("[.eE]", text) for text in texts):
         return numbers.astype("Int64")
     return numbers
 

@@ -139,7 +139,9 @@ def write_file(
 
 def read_table(place: SnapshotPlace, files: Iterable[File], columns: pa.Schema) -> pa.Table:
     """These files as one table. Raises StoreUnreadable when one is gone, damaged or of other columns."""
-    return pa.concat_tables([table_of(columns, []), *(_read_file(place, file, columns) for file in files)])
+    tables = [_read_file(place, file, columns) for file in files]
+    # An empty table beside them would be a second chunk of every column, and taking rows of chunks copies them all.
+    return pa.concat_tables(tables) if tables else table_of(columns, [])
 
 
 def _read_file(place: SnapshotPlace, file: File, columns: pa.Schema) -> pa.Table:

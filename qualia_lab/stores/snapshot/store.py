@@ -226,7 +226,8 @@ def in_order(table: pa.Table, by: str, ids: Sequence[str]) -> pa.Table:
     rank = pc.index_in(table.column(by), value_set=column(ids, schema.STRING))
     places = numbers_of(filled(rank, -1))
     if not len(places) or (places[0] >= 0 and (places[1:] >= places[:-1]).all()):
-        return table  # as it stands: of a notebook's own snapshot, whose tables are large, no copy is made
+        # As it stands, in one piece: the tables of a notebook's own snapshot are large, and are so already.
+        return table if all(column.num_chunks <= 1 for column in table.columns) else table.combine_chunks()
     ranked = table.append_column("rank", rank).filter(pc.is_valid(rank))
     return ranked.take(pc.sort_indices(ranked, sort_keys=[("rank", "ascending")])).drop_columns(["rank"])
 
