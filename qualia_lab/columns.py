@@ -41,6 +41,13 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [nulls, pa.py_buffer(numbers)])
 
 
+def whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column as one array; `combine_chunks` copies also what is one already, which of a million texts is much."""
+    if isinstance(values, pa.ChunkedArray):
+        return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
+    return values
+
+
 def numbers_of(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """The numbers of a column without nulls, without waking pandas as `to_numpy` does."""
     chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
@@ -51,9 +58,7 @@ def numbers_of(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 def texts_of(values: pa.Array | pa.ChunkedArray) -> list[Any]:
     """The texts of a column, equal ones as one object: of a hundred thousand statuses there are five."""
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    encoded = values.dictionary_encode()
+    encoded = whole(values).dictionary_encode()
     texts = [*encoded.dictionary.to_pylist(), None]
     return [texts[place] for place in numbers_of(filled(encoded.indices, -1)).tolist()]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from qualia_lab.columns import whole
 from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _count_params(params: pa.Table) -> tuple[ParamCount, ...]:
 def _count_metrics(metrics: pa.Table) -> tuple[MetricCount, ...]:
     counts = []
     for key, rows in by_key(metrics):
-        bits = rows.column("value").combine_chunks().view(pa.int64())  # no NaN equals another
+        bits = whole(rows.column("value")).view(pa.int64())  # no NaN equals another
         steps = pc.min_max(rows.column("step")).as_py()
         last, stepped = steps["max"] or 0, bool(steps["min"] or steps["max"])
         counts.append(MetricCount(key, rows.num_rows, len(pc.unique(bits)), last, stepped))

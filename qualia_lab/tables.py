@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab import schema
-from qualia_lab.columns import column, column_of, numbers_of
+from qualia_lab.columns import column, column_of, numbers_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -69,7 +69,7 @@ def by_key(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """
     if not table.num_rows:
         return
-    codes = table.column("key").combine_chunks().dictionary_encode()
+    codes = whole(table.column("key")).dictionary_encode()
     keys, places = codes.dictionary.to_pylist(), numbers_of(codes.indices)
     order = np.argsort(places, kind="stable")
     ends = np.cumsum(np.bincount(places, minlength=len(keys)))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qualia_lab.columns import column, filled, numbers_of
+from qualia_lab.columns import column, filled, numbers_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +23,9 @@ class ByRun(Mapping[str, dict[str, Any]]):
 
     def __init__(self, places: Mapping[str, int], table: pa.Table) -> None:
         """places: of the runs, in their order.  table: `run_id`, `key`, and `value` as text or number."""
-        owners = pc.index_in(table.column("run_id").combine_chunks(), value_set=column(list(places), pa.string()))
+        owners = pc.index_in(whole(table.column("run_id")), value_set=column(list(places), pa.string()))
         owner = numbers_of(filled(owners, -1))
-        encoded = table.column("key").combine_chunks().dictionary_encode()
+        encoded = whole(table.column("key")).dictionary_encode()
         names = encoded.dictionary.to_pylist()
         by_name = sorted(range(len(names)), key=names.__getitem__)
         rank = np.empty(len(names), np.int32)
@@ -36,7 +36,7 @@ class ByRun(Mapping[str, dict[str, Any]]):
         self._names = [names[place] for place in by_name]
         self._keys = keys[order]
         self._ends = np.cumsum(np.bincount(owner[order], minlength=len(places)))
-        values = table.column("value").combine_chunks()
+        values = whole(table.column("value"))
         self._texts: pa.Array | None = None
         if values.type == pa.string():
             encoded = values.dictionary_encode()

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from qualia_lab import schema
 from qualia_lab.analysis.groups import is_seed_like
-from qualia_lab.columns import column, numbers_of
+from qualia_lab.columns import column, numbers_of, whole
 from qualia_lab.inventory import is_number
 from qualia_lab.tables import by_key
 
@@ -85,7 +85,7 @@ def varying_columns(
     for key, rows in by_key(params):
         places = pc.index_in(rows.column("run_id"), value_set=wanted)
         there = pc.and_(pc.is_valid(places), pc.is_valid(rows.column("value")))
-        values = rows.column("value").filter(there).combine_chunks()
+        values = whole(rows.column("value").filter(there))
         if not len(values):
             continue
         found = _column(key, values, numbers_of(places.filter(there)), len(run_ids))

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from qualia_lab import schema
 from qualia_lab.analysis.direction import direction_of, find_primary_metric
-from qualia_lab.columns import filled, numbers_of
+from qualia_lab.columns import filled, numbers_of, whole
 from qualia_lab.errors import QualiaLabError, UnknownRun
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.inventory import take_inventory
@@ -93,8 +93,8 @@ class LoadedRuns:
     def _latest(self, metric: str) -> npt.NDArray[np.float64]:
         """The latest value of a metric by run, in the order of the runs; NaN where there is none."""
         metrics = self.tables.metrics.filter(pc.field("key") == metric)
-        places = pc.index_in(self.tables.runs.column("run_id"), value_set=metrics.column("run_id").combine_chunks())
-        return numbers_of(filled(metrics.column("value").combine_chunks().take(places.combine_chunks()), np.nan))
+        places = pc.index_in(self.tables.runs.column("run_id"), value_set=whole(metrics.column("run_id")))
+        return numbers_of(filled(whole(metrics.column("value")).take(whole(places)), np.nan))
 
     def _run_id(self, run: str) -> str:
         """The id of a run named by its id or name. Raises UnknownRun when it is not loaded, or the name is not one."""
@@ -137,20 +137,20 @@ class LoadedRuns:
         """
         import pandas as pd
 
-        run_ids = self.tables.runs.column("run_id").combine_chunks()
+        run_ids = whole(self.tables.runs.column("run_id"))
         index = pd.Index([self._labels[run_id] for run_id in self.tables.run_ids])
         columns = {}
         for key, rows in by_key(tidy):
             if keys is None or key in keys:
-                places = pc.index_in(run_ids, value_set=rows.column("run_id").combine_chunks())
-                values: pd.Series[Any] = rows.column("value").combine_chunks().take(places).to_pandas()
+                places = pc.index_in(run_ids, value_set=whole(rows.column("run_id")))
+                values: pd.Series[Any] = whole(rows.column("value")).take(places).to_pandas()
                 if values.dtype == object:
                     values = values.mask(values.isna(), np.nan)
                 columns[key] = (convert(values) if convert else values).array
         return pd.DataFrame(columns, index=index)
 
     def _per_run(self, tidy: pa.Table) -> list[int]:
-        places = pc.index_in(tidy.column("run_id"), value_set=self.tables.runs.column("run_id").combine_chunks())
+        places = pc.index_in(tidy.column("run_id"), value_set=whole(self.tables.runs.column("run_id")))
         counts: list[int] = np.bincount(numbers_of(places.drop_null()), minlength=len(self)).tolist()
         return counts
 

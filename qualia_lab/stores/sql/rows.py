@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qualia_lab.columns import column, column_of, filled, numbers_of
+from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 from qualia_lab.schema import FLOAT, INT, STRING
 from qualia_lab.stores.values import decoded, integer, number, text
 from qualia_lab.tables import table_of
@@ -65,7 +65,7 @@ def _rank(values: pa.ChunkedArray) -> Numbers:
     """Numbers that sort as the values do, null ones last: few different texts are sorted instead of all of them."""
     if not pa.types.is_string(values.type):
         return _numbers(values)
-    codes = values.combine_chunks().dictionary_encode()
+    codes = whole(values).dictionary_encode()
     order = numbers_of(pc.sort_indices(codes.dictionary))
     rank = np.empty(len(order) + 1, np.int64)
     rank[order] = np.arange(len(order))
