@@ -10,6 +10,7 @@ import numpy as np
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text, told_apart
 from qualia_lab.charts.chart import Axis, Chart, Line, Panel, Points
 from qualia_lab.charts.colours import DATA, REST
+from qualia_lab.charts.even_choice import drawn_note, even_by_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,9 +28,13 @@ def best_so_far_chart(
     names = told_apart(labels)
     values = np.array([one.value for one in found], np.float64)
     best = np.array([one.best for one in found], np.float64)
-    colours = tuple(DATA if one.improved else REST for one in found)
+    better = [place for place, one in enumerate(found) if one.improved]
+    others = [place for place, one in enumerate(found) if not one.improved]
+    drawn = sorted([*better, *(others[place] for place in even_by_value(values[others]))])
+    colours = tuple(DATA if found[place].improved else REST for place in drawn)
     texts = tuple(
-        f"{names[one.run_id]}: {number_text(one.value)}, best so far {number_text(one.best)}" for one in found
+        f"{names[one.run_id]}: {number_text(one.value)}, best so far {number_text(one.best)}"
+        for one in (found[place] for place in drawn)
     )
     places = np.array([one.place for one in found], np.float64)
     unit, since = since_first([one.start for one in found])
@@ -39,7 +44,7 @@ def best_so_far_chart(
         Panel(
             Axis(axis.label, axis.limits, ticks=axis.ticks),
             y_axis,
-            (*_steps(x, best), Points(x, values, colours or (REST,), texts=texts, size=7)),
+            (*_steps(x, best), Points(x[drawn], values[drawn], colours or (REST,), texts=texts, size=7)),
         )
         for axis, x in (
             (_whole_axis("run, by start", len(found)), places),
@@ -51,8 +56,15 @@ def best_so_far_chart(
         title=f"Best {metric} so far",
         panels=tuple(panels),
         sentence=_sentence(found, names, metric),
-        note=f"n = {len(found)}. Blue: better than all before."
-        + (f" Not shown: {count_text(missing, 'run')} without a start or a finite {metric}." if missing else ""),
+        note=" ".join(
+            part
+            for part in (
+                f"n = {len(found)}. Blue: better than all before.",
+                drawn_note(len(drawn), len(found)),
+                f"Not shown: {count_text(missing, 'run')} without a start or a finite {metric}." if missing else "",
+            )
+            if part
+        ),
         height=400,
     )
 
@@ -77,6 +89,8 @@ def unit_size(unit: str) -> int:
 def _steps(x: Numbers, best: Numbers) -> tuple[Line, ...]:
     if len(x) < 2:
         return ()
+    turns = np.flatnonzero(np.r_[True, best[1:-1] != best[:-2], True])  # between them the line is flat
+    x, best = x[turns], best[turns]
     return (Line(np.repeat(x, 2)[1:], np.repeat(best, 2)[:-1], DATA, label="best so far", hover=False),)
 
 

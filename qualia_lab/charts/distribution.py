@@ -10,6 +10,7 @@ from qualia_lab.analysis.progress import distribution
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text
 from qualia_lab.charts.chart import Axis, Chart, Line, Panel, Points
 from qualia_lab.charts.colours import STYLES
+from qualia_lab.charts.even_choice import drawn_note, even_by_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from qualia_lab.charts.chart import Mark
 
 MOST_GROUPS = 8
+MOST_STEPS = 1000  # of a line; with more it looks no other
 
 
 def distribution_chart(
@@ -32,8 +34,13 @@ def distribution_chart(
     everything = np.array([value for values in shown.values() for value in values], np.float64)
     x_axis = fitting_axis(_label(metric, greater_is_better), everything)
     marks: list[Mark] = []
+    steps = drawn = 0
     for (name, values), (colour, dash) in zip(shown.items(), STYLES, strict=False):
         x, share = distribution(values)
+        steps += len(x)
+        chosen = even_by_value(x, MOST_STEPS)
+        x, share = x[chosen], share[chosen]
+        drawn += len(chosen)
         label = f"{name} (n={len(values)})" if by else ""
         steps_x = np.concatenate(([x_axis.limits[0]], np.repeat(x, 2), [x_axis.limits[1]]))
         steps_y = np.concatenate(([0.0, 0.0], np.repeat(share, 2)))
@@ -43,6 +50,7 @@ def distribution_chart(
         )
     n = sum(map(len, groups.values()))
     notes = [f"n = {n}."]
+    notes += filter(None, [drawn_note(drawn, steps, "steps")])
     if len(groups) > len(shown):
         notes.append(f"Showing the {len(shown)} most frequent of {len(groups)} values of {by}.")
     if runs > n:

@@ -10,6 +10,7 @@ from qualia_lab.analysis.distributions import group_by_param, pair_up
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, named_axis, number_text, told_apart
 from qualia_lab.charts.chart import Box, Chart, Line, Panel, Points
 from qualia_lab.charts.colours import DATA, FILL, INK
+from qualia_lab.charts.even_choice import MOST_POINTS, drawn_note, even_by_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +57,7 @@ def param_distribution(
     groups: tuple[Group, ...] = ()
     if pairs.numbers is not None and len(set(pairs.numbers)) > _MOST_NUMBERS:
         panel = _scatter(pairs, names, param, y_axis)
+        drawn, in_all = min(MOST_POINTS, len(pairs.run_ids)), len(pairs.run_ids)
     else:
         groups = group_by_param(pairs)
         if len(groups) > _MOST_GROUPS:
@@ -63,6 +65,9 @@ def param_distribution(
             notes.append(f"Showing the {_MOST_GROUPS} most frequent of {len(groups)} values.")
             groups = tuple(group for group in groups if group in most)
         panel = _groups(groups, names, param, y_axis)
+        drawn = sum(min(len(group.run_ids), MOST_POINTS // len(groups)) for group in groups)
+        in_all = sum(len(group.run_ids) for group in groups)
+    notes += filter(None, [drawn_note(drawn, in_all, more="; boxes and medians are of all" if groups else "")])
     if missing := _missing(pairs, param, metric):
         notes.append(f"Not shown: {missing}.")
     return Chart(
@@ -76,12 +81,14 @@ def param_distribution(
 
 def _scatter(pairs: Pairs, names: Mapping[str, str], param: str, y_axis: Axis) -> Panel:
     x = np.array(pairs.numbers, dtype=np.float64)
-    texts = tuple(
-        f"{names[run_id]}: {number_text(value)} at {text}"
-        for run_id, value, text in zip(pairs.run_ids, pairs.metric, pairs.params, strict=True)
-    )
     y = np.array(pairs.metric)
-    return Panel(fitting_axis(param, x), y_axis, (Points(x, y, (DATA,), texts=texts, opacity=_opacity(len(x))),))
+    chosen = even_by_value(pairs.metric)
+    texts = tuple(
+        f"{names[pairs.run_ids[place]]}: {number_text(pairs.metric[place])} at {pairs.params[place]}"
+        for place in chosen
+    )
+    points = Points(x[chosen], y[chosen], (DATA,), texts=texts, opacity=_opacity(len(chosen)))
+    return Panel(fitting_axis(param, x), y_axis, (points,))
 
 
 def _groups(groups: Sequence[Group], names: Mapping[str, str], param: str, y_axis: Axis) -> Panel:
@@ -99,11 +106,11 @@ def _groups(groups: Sequence[Group], names: Mapping[str, str], param: str, y_axi
             ends = np.array([position - 0.25, position + 0.25])
             marks.append(Line(ends, np.array([median, median]), INK, width=1.5, hover=False))
     for position, group in enumerate(groups):
-        texts = tuple(
-            f"{names[run_id]}: {number_text(value)}" for run_id, value in zip(group.run_ids, group.metric, strict=True)
-        )
-        x = position + _spread(len(group.run_ids))
-        marks.append(Points(x, np.array(group.metric), (DATA,), texts=texts, opacity=_opacity(len(x)), size=7))
+        chosen = even_by_value(group.metric, MOST_POINTS // len(groups))
+        texts = tuple(f"{names[group.run_ids[place]]}: {number_text(group.metric[place])}" for place in chosen)
+        x = position + _spread(len(chosen))
+        y = np.array(group.metric)[chosen]
+        marks.append(Points(x, y, (DATA,), texts=texts, opacity=_opacity(len(x)), size=7))
     return Panel(named_axis(param, ticks, room=5), y_axis, tuple(marks))
 
 

@@ -10,6 +10,7 @@ from qualia_lab.analysis.trade_offs import complete_runs, pareto_set, trade_offs
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text, told_apart
 from qualia_lab.charts.chart import Chart, Line, Panel, Points
 from qualia_lab.charts.colours import QUIET, REST, run_styles
+from qualia_lab.charts.even_choice import drawn_note, even_by_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +45,9 @@ def pareto_front(
     beaten = [run_id for run_id in run_ids if run_id not in set(front)]
     unnamed = [run_id for run_id in front if run_id not in styles]
     marks: list[Mark] = []
+    drawn = [beaten[place] for place in even_by_value([values[x_key][run_id] for run_id in beaten])]
     if beaten:
-        marks.append(points(beaten, REST, f"{len(beaten)} beaten" if len(beaten) > 1 else "1 beaten", 7))
+        marks.append(points(drawn, REST, f"{len(beaten)} beaten" if len(beaten) > 1 else "1 beaten", 7))
     marks.append(_steps(front, values, greater_is_better))
     if unnamed:
         marks.append(points(unnamed, QUIET, f"{len(unnamed)} more not beaten", 10))
@@ -60,6 +62,7 @@ def pareto_front(
         panels=(Panel(axes[0], axes[1], tuple(marks)),),
         sentence=_sentence(front, names, (x_key, y_key), len(run_ids)),
         note=f"n = {len(run_ids)}. {count_text(len(front), 'run')} that no other beats in both."
+        + f" {drawn_note(len(drawn), len(beaten), 'others')}".rstrip()
         + _correlation(values, greater_is_better)
         + (f" Not shown: {count_text(missing, 'run')} without a finite value of both." if missing else ""),
         height=460,

@@ -270,3 +270,17 @@ def test_panels_stand_in_rows_and_share_what_they_are_told_to_share():
     assert [note["text"] for note in layout["annotations"]] == ["churn-r000"] * 5
     alone = bundle(Chart("five", (panel,) * 5, "words", columns=3, shared_y=False))[0]["layout"]
     assert all("matches" not in alone[f"yaxis{number}"] for number in ("", 2, 3, 4, 5))
+
+
+@pytest.mark.parametrize("values", [("1", "2", "3"), tuple(str(n) for n in range(500))], ids=["groups", "scatter"])
+def test_of_very_many_runs_an_even_choice_by_value_is_drawn_and_it_is_said(values):
+    chosen = {f"r{n}": values[n % len(values)] for n in range(4000)}
+    finals = metrics({f"r{n}": float((n * 7919) % 4001) for n in range(4000)})
+    names = {run_id: run_id for run_id in chosen}
+    chart = param_distribution(params(chosen), finals, names, "lr", "val_auc")
+    _, _, sentence = bundle(chart)
+    drawn = [value for mark in chart.panels[0].marks if isinstance(mark, Points) for value in mark.y]
+    assert len(drawn) == 3000
+    assert {min(drawn), max(drawn)} == {min(finals["value"].to_pylist()), max(finals["value"].to_pylist())}
+    assert "Drawn: 3,000 of 4,000 runs, an even choice by value" in sentence
+    assert ("boxes and medians are of all" in sentence) == (len(values) == 3)

@@ -147,3 +147,24 @@ def test_two_hundred_runs_are_packed_into_lanes_and_forty_have_rows_of_their_own
 def test_many_runs_on_parallel_axes_are_the_ten_best_the_ten_worst_and_the_rest():
     labels = [mark.label for mark in searched(200).plot_parallel().panels[0].marks if getattr(mark, "label", "")]
     assert labels == ["158 between", "10 worst", "10 best"]
+
+
+def test_of_very_many_runs_the_search_charts_draw_an_even_choice_and_all_that_was_best_and_say_so():
+    runs = searched(5000)
+    charts = {
+        "best so far": runs.plot_best_so_far(),
+        "distribution": runs.plot_distribution(),
+        "pareto": runs.plot_pareto("val_auc", "latency_ms"),
+    }
+    for name, chart in charts.items():
+        _, _, sentence = bundle(chart)
+        assert "Drawn: " in sentence, name
+        assert sum(len(mark.x) for panel in chart.panels for mark in panel.marks) < 10_000, name
+    found = runs.best_so_far()
+    *_, line, points = charts["best so far"].panels[0].marks
+    better = found[found["improved"]]
+    assert set(better["val_auc"]) <= set(points.y)
+    assert set(better["place"]) <= set(line.x)
+    best_at = dict(zip(found["place"], found["best so far"], strict=True))
+    reached = dict(zip(line.x, line.y, strict=True))  # of a step its upper end
+    assert all(best_at[place] == best for place, best in reached.items())
