@@ -245,6 +245,7 @@ class NotebookGenerator:
                     (*selection.run_ids[:RUNS_SHOWN], *failed[:_LOGS_KEPT], *selection.run_ids[-1:])
                 ),
             )
+            self._read = None  # the kernel reads them from there: of very many runs once is enough in memory
             execute_notebook(path, timeout=timeout, snapshot=Path(folder), on_cell=on_cell)
         return path
 
