@@ -21,6 +21,7 @@ _HOMES = {
     "mlflow_client": "qualia_lab.client",
     "open_engine": "qualia_lab.engines.open",
     "open_store": "qualia_lab.stores.open",
+    "show_missing_as_dashes": "qualia_lab.runs.missing",
 }
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "mlflow_client",
     "open_engine",
     "open_store",
+    "show_missing_as_dashes",
 ]
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.runs import load_runs
     from qualia_lab.runs.aggregates import load_aggregates
+    from qualia_lab.runs.missing import show_missing_as_dashes
     from qualia_lab.selection import Query, Selection
     from qualia_lab.stores.open import open_store
 

@@ -43,6 +43,7 @@ def test_the_public_names_are_exactly_these():
         "mlflow_client",
         "open_engine",
         "open_store",
+        "show_missing_as_dashes",
     ]
 
 

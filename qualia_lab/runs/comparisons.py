@@ -25,4 +25,8 @@ class Comparisons(LoadedRuns):
             {"param": row.param, "n": row.n, "rank correlation": row.rho, "": row.note}
             for row in rank_correlations(self.tables, metric or self.primary_metric or "")
         ]
-        return pd.DataFrame(rows, columns=["param", "n", "rank correlation", ""]).set_index("param")
+        return (
+            pd.DataFrame(rows, columns=["param", "n", "rank correlation", ""])
+            .astype({"rank correlation": "Float64"})
+            .set_index("param")
+        )

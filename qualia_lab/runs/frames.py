@@ -65,8 +65,8 @@ class Frames(LoadedRuns):
             .rename_axis(None)
         )
         chosen = (
-            (self._wide(self.tables.metrics, metrics), metrics),
-            (self._wide(self.tables.params, params, _numbers_if_all_are), params),
+            (self._wide(self.tables.metrics, metrics, apart=True), metrics),
+            (self._wide(self.tables.params, params, _nullable_numbers), params),
         )
         for table, keys in chosen:
             for key in keys:
@@ -77,12 +77,15 @@ class Frames(LoadedRuns):
 
     def params_that_differ(self) -> pd.DataFrame:
         """A row per run, a column per param that is not the same in all of them; a missing one is a difference."""
-        wide = self.params
+        wide = self._wide(self.tables.params, convert=_nullable_numbers)
         return wide[[key for key in wide.columns if len(wide[key].unique()) > 1]]
 
     def compare_metrics(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
-        """A row per run, a column per metric: the latest values of these metrics, by default of all."""
-        wide = self._wide(self.tables.metrics, keys)
+        """A row per run, a column per metric: the latest values of these metrics, by default of all.
+
+        A run without the metric has <NA>, one that logged NaN has NaN.
+        """
+        wide = self._wide(self.tables.metrics, keys, apart=True)
         return wide[[key for key in (wide.columns if keys is None else keys) if key in wide.columns]]
 
     def artifacts(self, run: str) -> pd.DataFrame:
@@ -108,6 +111,12 @@ def _numbers_if_all_are(column: pd.Series[Any]) -> pd.Series[Any]:
     return numbers
 
 
+def _nullable_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The same, and a missing number is <NA>."""
+    numbers = _numbers_if_all_are(column)
+    return numbers.astype("Float64") if numbers.dtype == "float64" and numbers.isna().any() else numbers
+
+
 def datetimes(milliseconds: pd.Series[Any]) -> pd.Series[Any]:
     """Milliseconds as datetimes of UTC; a time that no calendar holds is NaT."""
     import pandas as pd
@@ -120,4 +129,4 @@ def _durations(seconds: pd.Series[float]) -> dict[str, pd.Series[float]]:
     """One column of durations, in the unit that suits half of them, which its name says."""
     median = seconds.median()
     unit, size = ("s", 1) if not median >= 120 else ("min", 60) if median < 7200 else ("h", 3600)
-    return {f"duration ({unit})": (seconds / size).round(1)}
+    return {f"duration ({unit})": (seconds / size).round(1).astype("Float64")}

@@ -130,10 +130,13 @@ class LoadedRuns:
         tidy: pa.Table,
         keys: Sequence[str] | None = None,
         convert: Callable[[pd.Series[Any]], pd.Series[Any]] | None = None,
+        *,
+        apart: bool = False,
     ) -> pd.DataFrame:
         """A tidy table as a row per run, in the runs' order, and a column for each of these keys (None: of all).
 
         convert: what becomes of a column; one is made after the other, so that no table of texts is ever whole.
+        apart: of numbers, a missing one is <NA> and not NaN, which is what a run may have logged.
         """
         import pandas as pd
 
@@ -146,6 +149,10 @@ class LoadedRuns:
                 values: pd.Series[Any] = whole(rows.column("value")).take(places).to_pandas()
                 if values.dtype == object:
                     values = values.mask(values.isna(), np.nan)
+                if apart and places.null_count:
+                    numbers = numbers_of(filled(rows.column("value").combine_chunks().take(places), np.nan))
+                    columns[key] = pd.arrays.FloatingArray(numbers, places.is_null().to_numpy(zero_copy_only=False))
+                    continue
                 columns[key] = (convert(values) if convert else values).array
         return pd.DataFrame(columns, index=index)
 

@@ -55,7 +55,7 @@ class Relations(LoadedRuns):
             )
             for row in found.params
         ]
-        frame = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[1:5], "float64")).set_index("param")
+        frame = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[1:5], "Float64")).set_index("param")
         joint = found.interaction
         frame.attrs = {
             "n": found.n,
@@ -158,7 +158,7 @@ class Relations(LoadedRuns):
             for pair in trade_offs(values, directions)
         ]
         frame = pd.DataFrame(rows, columns=["metric", "and", "n", "rank correlation", "best", "best in the other", ""])
-        frame = frame.astype({"rank correlation": "float64"})
+        frame = frame.astype({"rank correlation": "Float64"})
         frame.attrs["left out"] = unknown
         return frame
 
