@@ -1,0 +1,51 @@
+"""What very many runs take in memory: columns, and no Python objects for each of their params, metrics and points."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import pytest
+
+from benchmarks.making import Size, fill_sqlite
+from qualia_lab.runs import Runs
+from qualia_lab.stores.open import open_store
+
+# Bytes of Python objects and of numbers that one more run adds to the peak of a call: half as much again as was
+# measured. A dict of the run's twenty params alone would be 1,200.
+ALLOWED = {
+    "findings": 2_500,
+    "params_that_differ": 600,
+    "plot_history": 620,
+    "plot_timeline": 780,
+    "origins_that_differ": 500,
+}
+ARGUMENTS = {"plot_history": ("metric_1",)}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("many") / "many.db"
+    fill_sqlite(path, Size(4_500, params=20, metrics=5, steps=2))
+    return open_store(f"sqlite:///{path}")
+
+
+def _peak(runs, name):
+    gc.collect()
+    tracemalloc.start()
+    try:
+        getattr(runs, name)(*ARGUMENTS.get(name, ()))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_call_makes_python_objects_for_every_value_of_every_run(store):
+    from qualia_lab.selection import Query
+
+    run_ids = store.read_runs(Query()).column("run_id").to_pylist()
+    few, many = (Runs(store, store.read(run_ids[:count]), "metric_0", True) for count in (2_000, 4_500))
+    for name in ALLOWED:
+        _peak(few, name)
+    taken = {name: (_peak(many, name) - _peak(few, name)) / 2_500 for name in ALLOWED}
+    assert {name: bytes_ for name, bytes_ in taken.items() if bytes_ > ALLOWED[name]} == {}
