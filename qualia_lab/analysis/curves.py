@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STEP, RELATIVE, TIME = "step", "relative", "time"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Curve:
     """Every recorded point of one metric of one run, by x; NaN and infinite values are among y."""
 
@@ -161,7 +161,8 @@ def _points(history: pa.Table, run_ids: Sequence[str], key: str) -> tuple[Whole,
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    rows = history.filter(pc.equal(history["key"], key))
+    of_key = pc.equal(history["key"], key)
+    rows = history if pc.all(of_key).as_py() else history.filter(of_key)  # of millions of points no copy is made
     owners = pc.index_in(rows["run_id"], value_set=pa.array(list(run_ids), pa.string()))
     if owners.null_count:
         known = pc.is_valid(owners)
@@ -170,6 +171,8 @@ def _points(history: pa.Table, run_ids: Sequence[str], key: str) -> tuple[Whole,
     steps, times = (rows[name].to_numpy().astype(np.float64) for name in ("step", "timestamp"))
     values = real(rows["value"].fill_null(np.nan).to_numpy().astype(np.float64))
     order = np.lexsort((values, times, steps, owner))
+    if (order[1:] > order[:-1]).all():
+        return owner, steps, times, values
     return owner[order], steps[order], times[order], values[order]
 
 

@@ -22,6 +22,8 @@ POWER = 0.8
 # Ranks are used from so many values a side on, and only where values lie far off: fewer ranks could show nothing.
 _RANKS_FROM = 8
 _FAR_OFF = 6.0  # robust standard deviations
+_DIFFERENCES_AT_ONCE = 1_000_000  # of one value each; of twice ten thousand they would be a gigabyte
+_WITHOUT_SIGN = 2**63 - 1
 
 Test = Literal["paired t", "Welch's t", "Mann-Whitney U", ""]
 
@@ -113,8 +115,9 @@ def compare_samples(a: Sequence[float], b: Sequence[float], why: str) -> Compari
 
 def superiority(a: Sequence[float], b: Sequence[float]) -> float:
     """P(A>B) over all pairs of one value each, ties half (Vargha and Delaney 2000): U / (n m), as in rliable."""
-    first, second = np.asarray(a)[:, None], np.asarray(b)[None, :]
-    return float(((first > second) + (first == second) / 2).mean())
+    first, second = np.asarray(a, np.float64), np.sort(np.asarray(b, np.float64))
+    below, up_to = (int(np.searchsorted(second, first, side).sum()) for side in ("left", "right"))
+    return (below + up_to) / 2 / (len(first) * len(second))
 
 
 def hedges(degrees: int) -> float:
@@ -187,6 +190,46 @@ def _ranks_p(first: Numbers, second: Numbers) -> float:
 def _shift(first: Numbers, second: Numbers) -> tuple[float, float, float]:
     """Hodges and Lehmann's estimate of the shift, the median of all differences, and its 95 % interval."""
     n, m = len(first), len(second)
-    ordered = np.sort((first[:, None] - second[None, :]).ravel())
     outside = math.floor(n * m / 2 - 1.959964 * math.sqrt(n * m * (n + m + 1) / 12))
-    return float(np.median(ordered)), float(ordered[outside]), float(ordered[-1 - outside])
+    ranks = (n * m - 1) // 2, n * m // 2, outside, n * m - 1 - outside
+    if n * m <= _DIFFERENCES_AT_ONCE:
+        ordered = np.sort((first[:, None] - second[None, :]).ravel())
+        below, above, low, high = (float(ordered[rank]) for rank in ranks)
+    else:
+        below, above, low, high = (difference_of_rank(first, second, rank) for rank in ranks)
+    return below if below == above else (below + above) / 2, low, high
+
+
+def difference_of_rank(first: Numbers, second: Numbers, rank: int) -> float:
+    """The difference of that rank, from 0, among all of one value less one other, without holding them all.
+
+    Bisection over the doubles in their order: how many differences are at most one of them is counted row by row.
+    """
+    falling = np.sort(second)[::-1]
+    low, high = _place(float(first.min() - falling[0])), _place(float(first.max() - falling[-1]))
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _at_most(first, falling, _double(middle)) > rank else (middle + 1, high)
+    return _double(low)
+
+
+def _at_most(first: Numbers, falling: Numbers, limit: float) -> int:
+    """How many differences are at most this; along `falling` they grow, and of each value the last one is sought."""
+    low, high = np.zeros(len(first), np.int64), np.full(len(first), len(falling))
+    for _ in range(len(falling).bit_length()):
+        middle = (low + high) // 2
+        is_within = first - falling[np.minimum(middle, len(falling) - 1)] <= limit
+        searched = low < high
+        low = np.where(searched & is_within, middle + 1, low)
+        high = np.where(searched & ~is_within, middle, high)
+    return int(low.sum())
+
+
+def _place(number: float) -> int:
+    """The place of a double among all doubles."""
+    bits = int(np.float64(number + 0.0).view(np.int64))
+    return bits if bits >= 0 else -(bits & _WITHOUT_SIGN)
+
+
+def _double(place: int) -> float:
+    return math.copysign(float(np.int64(abs(place)).view(np.float64)), place)

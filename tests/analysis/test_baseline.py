@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import math
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
 from qualia_lab.analysis.groups import group_runs
-from qualia_lab.analysis.two_samples import compare_pairs, compare_samples, detectable, hedges, holm
+from qualia_lab.analysis.two_samples import (
+    compare_pairs,
+    compare_samples,
+    detectable,
+    difference_of_rank,
+    hedges,
+    holm,
+    superiority,
+)
 from qualia_lab.errors import QualiaLabError
 
 from .test_groups import runs_with
@@ -204,3 +215,36 @@ def test_a_thousand_runs_of_three_hundred_configurations_take_well_under_a_secon
     compare_to_baseline(groups, *choose_baseline(groups, {}, None))
     assert len(groups) == 300
     assert time.perf_counter() - start < 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.floats(-1e6, 1e6).map(lambda x: round(x, 2)) | st.sampled_from([0.0, -0.0, 1.0, 1e300]),
+        min_size=1,
+        max_size=30,
+    ),
+    st.lists(
+        st.floats(-1e6, 1e6).map(lambda x: round(x, 2)) | st.sampled_from([0.0, 1.0, -1e-300]), min_size=1, max_size=30
+    ),
+)
+def test_a_difference_of_a_rank_is_that_of_all_differences_in_order(a, b):
+    first, second = np.array(a), np.array(b)
+    ordered = np.sort((first[:, None] - second[None, :]).ravel())
+    for rank in {0, len(ordered) // 3, len(ordered) // 2, len(ordered) - 1}:
+        assert difference_of_rank(first, second, rank) == ordered[rank]
+    above = (first[:, None] > second[None, :]) + (first[:, None] == second[None, :]) / 2
+    assert superiority(a, b) == pytest.approx(float(above.mean()), rel=1e-12)
+
+
+def test_thousands_of_runs_on_both_sides_are_compared_without_holding_all_pairs():
+    generator = np.random.default_rng(5)
+    first, second = generator.normal(0.3, 1, 4000), generator.normal(0, 1, 3000)
+    first[0] = 500.0  # far off: ranks
+    tracemalloc.start()
+    found = compare_samples(first, second, "other seeds")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.test == "Mann-Whitney U"
+    assert found.difference == float(np.median(first[:, None] - second[None, :]))
+    assert peak < 30_000_000  # all pairs: 96 MB
