@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from qualia_lab.analysis.histories import MOST_POINTS, History, real, take_series
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
     import pyarrow as pa
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.histories import Numbers, Unit
 
     Whole = npt.NDArray[np.int64]
+
+_POINTS_AT_ONCE = 1 << 16
 
 STEP, RELATIVE, TIME = "step", "relative", "time"
 
@@ -50,9 +52,10 @@ class Curves:
     unplaced: int = 0
 
 
-def align(history: pa.Table, run_ids: Sequence[str], key: str, by: str = STEP) -> Curves:
-    """The curves of one metric from a table of histories (schema.METRIC_HISTORY).
+def align(history: pa.Table | Iterable[pa.RecordBatch], run_ids: Sequence[str], key: str, by: str = STEP) -> Curves:
+    """The curves of one metric from a table of histories (schema.METRIC_HISTORY), or from its batches.
 
+    history: a table where `by` is a metric, for it is gone through twice.
     by: see Curves. Where every step of every run is 0 and some run has several points, `step` becomes `relative`.
     Points with the same x all stay, in MLflow's order: by step, time and value. With another metric x is that
     metric's latest value at the same step of the same run; nothing is interpolated or carried on.
@@ -156,24 +159,29 @@ def usual_range(curves: Sequence[Numbers]) -> tuple[float, float] | None:
     return fences if lows[0] < fences[0] or highs[-1] > fences[1] else None
 
 
-def _points(history: pa.Table, run_ids: Sequence[str], key: str) -> tuple[Whole, Numbers, Numbers, Numbers]:
+def _points(
+    history: pa.Table | Iterable[pa.RecordBatch], run_ids: Sequence[str], key: str
+) -> tuple[Whole, Numbers, Numbers, Numbers]:
     """Of one metric: the place of the run, step, time and value of each point, in the runs' and MLflow's order."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    of_key = pc.equal(history["key"], key)
-    rows = history if pc.all(of_key).as_py() else history.filter(of_key)  # of millions of points no copy is made
-    owners = pc.index_in(rows["run_id"], value_set=pa.array(list(run_ids), pa.string()))
-    if owners.null_count:
-        known = pc.is_valid(owners)
-        rows, owners = rows.filter(known), owners.filter(known)
-    owner = owners.to_numpy().astype(np.int64)
-    steps, times = (rows[name].to_numpy().astype(np.float64) for name in ("step", "timestamp"))
-    values = real(rows["value"].fill_null(np.nan).to_numpy().astype(np.float64))
-    order = np.lexsort((values, times, steps, owner))
-    if (order[1:] > order[:-1]).all():
-        return owner, steps, times, values
-    return owner[order], steps[order], times[order], values[order]
+    asked = pa.array(list(run_ids), pa.string())
+    pieces: list[list[npt.NDArray[Any]]] = [[np.zeros(0, np.int64)], *([np.zeros(0)] for _ in range(3))]
+    for batch in history.to_batches(max_chunksize=_POINTS_AT_ONCE) if isinstance(history, pa.Table) else history:
+        owners = pc.index_in(batch["run_id"], value_set=asked)
+        wanted = pc.and_(pc.equal(batch["key"], key), pc.is_valid(owners))
+        rows = batch.filter(wanted)
+        pieces[0].append(owners.filter(wanted).to_numpy(zero_copy_only=False).astype(np.int64))
+        for place, name in ((1, "step"), (2, "timestamp")):
+            pieces[place].append(rows[name].to_numpy(zero_copy_only=False).astype(np.float64))
+        pieces[3].append(real(rows["value"].fill_null(np.nan).to_numpy(zero_copy_only=False)))
+    # One column after the other, so that of millions of points no more is there twice.
+    columns = [np.concatenate(pieces.pop(0)) for _ in range(4)]
+    order = np.lexsort((columns[3], columns[2], columns[1], columns[0]))
+    for place in range(4):
+        columns[place] = columns[place][order]
+    return columns[0], columns[1], columns[2], columns[3]
 
 
 def _spans(owner: Whole, runs: int) -> list[tuple[int, int]]:

@@ -134,7 +134,9 @@ class Curves(LoadedRuns):
         run_ids = [run_id for one in configured for run_id in one.run_ids]
         # Those of all runs are there already when another chart has shown them.
         read = run_ids if len(configured) < len(everything) else self.tables.run_ids
-        curves = align(self._history_by(metric, by, read), run_ids, metric, by)
+        alone = by in (STEP, RELATIVE, TIME)
+        history = self._histories.stream(read, metric) if alone else self._history_by(metric, by, read)
+        curves = align(history, run_ids, metric, by)
         found = seed_bands(curves, [one.run_ids for one in configured], middle=middle, spread=spread)
         return seed_bands_chart(
             found,

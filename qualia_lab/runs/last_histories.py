@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from qualia_lab.stores.protocol import TrackingStore
 
@@ -43,6 +43,24 @@ class LastHistories:
             found |= {key: table if alone else table.filter(pc.equal(table["key"], key)) for key in lacking}
         self._keep({(key, runs): found[key] for key in wanted})
         return found[wanted[0]] if len(wanted) == 1 else pa.concat_tables(found[key] for key in wanted)
+
+    def stream(self, run_ids: Sequence[str], key: str) -> Iterator[pa.RecordBatch]:
+        """The history of one metric, batch by batch; what is too much to be kept is never there as a whole."""
+        runs = tuple(run_ids)
+        if (key, runs) in self._kept:
+            yield from self.read(runs, [key]).to_batches()
+            return
+        seen: list[pa.RecordBatch] = []
+        size = 0
+        for batch in self._store.read_metric_history(runs, [key]):
+            size += batch.nbytes
+            if size <= self._most_bytes:
+                seen.append(batch)
+            else:
+                seen.clear()
+            yield batch
+        if size <= self._most_bytes:
+            self._keep({(key, runs): pa.Table.from_batches(seen, schema.METRIC_HISTORY)})
 
     def _read(self, run_ids: Sequence[str], keys: Sequence[str] | None) -> pa.Table:
         batches = self._store.read_metric_history(run_ids, keys)
