@@ -108,8 +108,9 @@ def _buckets(groups: Sequence[Sequence[Curve]], most: int) -> tuple[Numbers, Num
     """The lower edges of the parts of x, where each stands, and whether several x are in one part."""
     if not groups:
         return np.zeros(0), np.zeros(0), False
-    distinct = [[np.unique(one.x) for one in group] for group in groups]
-    all_x = np.unique(np.concatenate([x for group in distinct for x in group]))
+    once: dict[bytes, Numbers] = {}  # runs of equal x share one array: there may be a hundred thousand
+    distinct = [[once.setdefault(x.tobytes(), x) for x in (np.unique(one.x) for one in group)] for group in groups]
+    all_x = np.unique(np.concatenate([*once.values()]))
     shared = _are_shared(distinct)
     if shared and len(all_x) <= most:
         return all_x, all_x, False
@@ -129,7 +130,7 @@ def _are_shared(groups: Sequence[Sequence[Numbers]]) -> bool:
         for place, x in enumerate(group):
             if place != longest:
                 there += len(x)
-                matched += int(np.isin(x, group[longest]).sum())
+                matched += len(x) if x is group[longest] else int(np.isin(x, group[longest]).sum())
     return matched * 2 >= there
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import TrackingStore
 
 # What all kept histories may take together: those of a hundred runs with ten metrics of a thousand steps and more.
-MOST_BYTES = 100_000_000
+MOST_BYTES = 80_000_000
 
 
 class LastHistories:
