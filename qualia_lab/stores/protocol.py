@@ -81,8 +81,8 @@ class TrackingStore(Protocol):
 
 
 @runtime_checkable
-class CountsByListing(Protocol):
-    """A store that has to list every run to say how many an experiment has."""
+class CountsByAsking(Protocol):
+    """A store that has to be asked about each experiment to say how many runs it has."""
 
     def find_experiments(self, view: View = "active") -> pa.Table:
         """The experiments as `read_experiments` gives them, with null in place of both numbers."""
@@ -91,4 +91,4 @@ class CountsByListing(Protocol):
 
 def find_experiments(store: TrackingStore, view: View = "active") -> pa.Table:
     """The experiments of a store, counted only where that costs next to nothing (schema.EXPERIMENT_LIST)."""
-    return store.find_experiments(view) if isinstance(store, CountsByListing) else store.read_experiments(view)
+    return store.find_experiments(view) if isinstance(store, CountsByAsking) else store.read_experiments(view)

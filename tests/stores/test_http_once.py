@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
-import http.server
-import json
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,34 +20,11 @@ from tests import servers
 from tests.cli.command import CREATE, QUALIA, run
 from tests.conftest import running
 
+from .relay import relayed
+
 RUNS = 60
 LISTED = "experiments/search"
 MODELS = "logged-models/search"
-
-
-@dataclass
-class Relay:
-    """Where the server is reached through a relay, and what it was asked: the path's end, the body, the answer."""
-
-    uri: str
-    asked: list[tuple[str, str, dict]] = field(default_factory=list)
-
-    @property
-    def runs(self) -> Counter[str]:
-        """How often each run was in an answer."""
-        found = [run for _, _, answer in self.asked for run in answer.get("runs", [])]
-        return Counter(run["info"]["run_id"] for run in found)
-
-    @property
-    def ends(self) -> Counter[str]:
-        """How often each kind of question was asked."""
-        return Counter("/".join(path.split("/")[-2:]) for path, _, _ in self.asked)
-
-    def asked_twice(self) -> list[tuple[str, str]]:
-        """The questions that were asked again in the same words."""
-        return [
-            question for question, times in Counter((path, body) for path, body, _ in self.asked).items() if times > 1
-        ]
 
 
 @pytest.fixture(scope="module")
@@ -65,46 +37,8 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def relay(server):
-    """A server of our own that hands each question on."""
-    target = urlsplit(server).netloc
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            connection = http.client.HTTPConnection(target, timeout=60)
-            headers = {"Content-Type": "application/json"} if body else {}
-            connection.request(self.command, self.path, body or None, headers)
-            answer = connection.getresponse()
-            data = answer.read()
-            connection.close()
-            said.asked.append((self.path.partition("?")[0], self.path + body.decode(), _json(data)))
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.headers["Content-Type"])
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_POST = do_GET  # noqa: N815 - the library's name
-
-        def log_message(self, *args):
-            """Nothing."""
-
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listening.daemon_threads = True
-    said = Relay(f"http://127.0.0.1:{listening.server_port}")
-    threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
-    yield said
-    listening.shutdown()
-    listening.server_close()
-
-
-def _json(data: bytes) -> dict:
-    try:
-        return json.loads(data)
-    except ValueError:
-        return {}
+    with relayed(server) as said:
+        yield said
 
 
 def ids(store, **query):

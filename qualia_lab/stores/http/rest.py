@@ -62,7 +62,8 @@ class _Question:
 class RestClient:
     """One server, a pool of connections to it, and the patience that it is met with.
 
-    A question is asked again when the server is busy or the connection breaks, and given up after 30 seconds in all
+    A question is asked again when the server is busy, the connection breaks, or (once) it fails without MLflow's saying
+    why, and given up after 30 seconds in all
     (or MLFLOW_HTTP_REQUEST_TIMEOUT). Only questions that change nothing may be asked. Redirects are not followed: they
     lead to login pages, and credentials would go with them.
     """
@@ -145,7 +146,9 @@ class RestClient:
             except TimeoutError:
                 failure, final, rest = "it did not answer in time", True, wait
             else:
-                if status not in _TRY_AGAIN:
+                # MLflow 3.17 fails so, now and then, at one of the questions that it is asked side by side.
+                is_accident = status == 500 and attempt == 1 and not _mlflow_error(data)[0]
+                if status not in _TRY_AGAIN and not is_accident:
                     return self._accepted(path, status, headers, data, limit if whole else None)
                 failure, final = f"it answers {status}", False
                 rest = max(_retry_after(headers), wait)

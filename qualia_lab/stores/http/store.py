@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab import schema
 from qualia_lab.errors import StoreUnreadable
+from qualia_lab.stores.http.counts import count_runs
 from qualia_lab.stores.http.history import API, Histories, portions_of
 from qualia_lab.stores.http.history_cache import open_cache
 from qualia_lab.stores.http.rest import RequestRejected, RestClient
-from qualia_lab.stores.http.rows import add_experiment, add_models, experiment_row, info_of, last_moment, run_id_of
+from qualia_lab.stores.http.rows import add_experiment, add_models, experiment_row, info_of, run_id_of
 from qualia_lab.stores.http.told import LATELY_SECONDS, Kept, Told, joined
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.rows import Rows
@@ -79,27 +79,18 @@ class HttpStore:
         self._listed: tuple[float, dict[str, Json]] = (-LATELY_SECONDS, {})
 
     def read_experiments(self, view: View = "active") -> pa.Table:
-        """Experiments with run counts and last activity, latest activity first; counts by paging through the runs."""
+        """Experiments with run counts and last activity, latest activity first."""
         experiments = self._experiments(view)
-        times: dict[str, list[int | None]] = defaultdict(list)
-
-        def count(experiment_ids: list[str]) -> list[tuple[str, int | None]]:
-            return [last_moment(run) for run in self._search(experiment_ids, view)]
-
-        for found in in_parallel(count, _side_by_side(list(experiments))):
-            for experiment_id, moment in found:
-                times[experiment_id].append(moment)
+        counts = count_runs(self._client, _side_by_side(list(experiments)), _VIEWS[view])
         rows, ignored = [], Rows()
         for experiment_id, experiment in experiments.items():
-            moments = times[experiment_id]
-            last = max((moment for moment in moments if moment is not None), default=None)
-            row = experiment_row(experiment, ignored)
-            rows.append({**row, "run_count": len(moments), "last_activity": last})
+            count, last = counts[experiment_id]
+            rows.append({**experiment_row(experiment, ignored), "run_count": count, "last_activity": last})
         rows.sort(key=lambda row: (row["last_activity"] is None, -(row["last_activity"] or 0), row["experiment_id"]))
         return table_of(schema.EXPERIMENT_LIST, rows)
 
     def find_experiments(self, view: View = "active") -> pa.Table:
-        """See CountsByListing."""
+        """See CountsByAsking."""
         ignored = Rows()
         return table_of(
             schema.EXPERIMENT_LIST, [experiment_row(one, ignored) for one in self._experiments(view).values()]
