@@ -167,20 +167,26 @@ def _points(
     import pyarrow.compute as pc
 
     asked = pa.array(list(run_ids), pa.string())
-    pieces: list[list[npt.NDArray[Any]]] = [[np.zeros(0, np.int64)], *([np.zeros(0)] for _ in range(3))]
+    columns: list[npt.NDArray[Any]] = [np.empty(0, np.int64), *(np.empty(0) for _ in range(3))]
+    count = 0
     for batch in history.to_batches(max_chunksize=_POINTS_AT_ONCE) if isinstance(history, pa.Table) else history:
         owners = pc.index_in(batch["run_id"], value_set=asked)
         wanted = pc.and_(pc.equal(batch["key"], key), pc.is_valid(owners))
-        rows = batch.filter(wanted)
-        pieces[0].append(owners.filter(wanted).to_numpy(zero_copy_only=False).astype(np.int64))
-        for place, name in ((1, "step"), (2, "timestamp")):
-            pieces[place].append(rows[name].to_numpy(zero_copy_only=False).astype(np.float64))
-        pieces[3].append(real(rows["value"].fill_null(np.nan).to_numpy(zero_copy_only=False)))
-    # One column after the other, so that of millions of points no more is there twice.
-    columns = [np.concatenate(pieces.pop(0)) for _ in range(4)]
+        rows, owners = batch.filter(wanted), owners.filter(wanted)
+        place = slice(count, count := count + rows.num_rows)
+        for column in columns:  # grown where it stands: of millions of points none is there twice
+            if count > len(column):
+                column.resize(max(count, len(column) * 5 // 4), refcheck=False)
+        columns[0][place] = owners.to_numpy(zero_copy_only=False)
+        columns[1][place], columns[2][place] = (
+            rows[name].to_numpy(zero_copy_only=False) for name in ("step", "timestamp")
+        )
+        columns[3][place] = real(rows["value"].fill_null(np.nan).to_numpy(zero_copy_only=False))
+    for column in columns:
+        column.resize(count, refcheck=False)
     order = np.lexsort((columns[3], columns[2], columns[1], columns[0]))
-    for place in range(4):
-        columns[place] = columns[place][order]
+    for number in range(4):
+        columns[number] = columns[number][order]
     return columns[0], columns[1], columns[2], columns[3]
 
 
