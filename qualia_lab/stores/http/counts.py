@@ -34,6 +34,7 @@ _SIDE_BY_SIDE = 8
 _RUN_SECONDS = 0.0025  # that a listing takes for each run: 1.4 to 3 ms with 20 params and 30 metrics
 _QUESTIONS = 12  # that it takes to count a thousand runs by halves
 _MOST_QUESTIONS = 120
+_GROUP = 4  # times as many runs are listed together: more questions are needed to find who has them
 
 
 class _Unlike(Exception):
@@ -82,25 +83,33 @@ class _Counting:
         return _by_experiment(ids, self._listed(ids))
 
     def _counted(self, ids: Sequence[str]) -> Counts:
-        # Many experiments have few runs, and a folder is best read once: what takes as long as two questions, at first.
-        few = max(int(2 * self._seconds / _RUN_SECONDS), 1)
-        first = self._page(ids, 0, min(few * len(ids), _PAGE))
+        if len(ids) > 1:
+            # Most experiments are small, and a few are not: those are found by halves too.
+            if not self._page(ids, _GROUP * self._worth(self._seconds), 1).token:
+                return _by_experiment(ids, self._listed(ids))
+            middle = len(ids) // 2
+            return self.of(ids[:middle]) | self.of(ids[middle:])
+        # What takes as long as two questions, at first: that may be all, and a folder is best read once.
+        few = min(max(int(2 * self._seconds / _RUN_SECONDS), 1), _PAGE)
+        first = self._page(ids, 0, few)
         if not first.token:
             return _by_experiment(ids, first.runs)
-        # A question may take long because it is far to the server, or because that reads all runs for each, as it does
-        # over a folder. Either way, so many runs are listed in the time that it would take to count by halves.
         here = first.seconds / self._side_by_side - _RUN_SECONDS * len(first.runs)
-        many = max(int(_QUESTIONS * max(self._seconds, here) / _RUN_SECONDS), few) * len(ids)
+        many = max(self._worth(max(self._seconds, here)), few)
         if not self._page(ids, many, 1).token:
             rest = self._listed(ids, page_token=first.token, order_by=[_NEWEST])
             return _by_experiment(ids, [*first.runs, *rest])
-        if len(ids) > 1:
-            middle = len(ids) // 2
-            return self.of(ids[:middle]) | self.of(ids[middle:])
         last = self._page(ids, 0, 1, _LAST_TO_END)
         moments = [last_moment(run)[1] for run in (*first.runs, *last.runs)]
-        count = self._by_halves(ids, many + 2, min(few, _PAGE))
+        count = self._by_halves(ids, many + 2, few)
         return {ids[0]: (count, max((moment for moment in moments if moment is not None), default=None))}
+
+    def _worth(self, seconds: float) -> int:
+        """As many runs as are listed in the time of counting by halves.  seconds: that one question takes.
+
+        It may be far to the server, or that may read all runs at each question, as it does over a folder.
+        """
+        return int(_QUESTIONS * seconds / _RUN_SECONDS)
 
     def _by_halves(self, ids: Sequence[str], low: int, few: int) -> int:
         """The number of runs, which is `low` or more.  few: so many are listed rather than halved."""
