@@ -112,3 +112,15 @@ def test_system_metrics_are_found_by_themselves(counted):
     chart = runs.plot_system_metrics()
     assert {panel.title for panel in chart.panels} >= {"cpu utilization (%)", "gpu 0 utilization (%)"}
     assert len(runs.plot_system_metrics(["system/cpu_utilization_percentage"]).panels) == 1
+
+
+def test_a_history_that_streams_by_is_kept_where_it_is_small_and_is_the_same(counted):
+    store, runs = counted
+    ids = list(runs)
+    whole = repr(runs._history("val_loss").to_pylist())
+    for most_bytes, asked in ((10_000_000, 1), (10, 2)):
+        store.asked.clear()
+        kept = LastHistories(store, most_bytes=most_bytes)
+        for _ in range(2):
+            assert repr([row for batch in kept.stream(ids, "val_loss") for row in batch.to_pylist()]) == whole
+        assert len(store.asked) == asked

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What all kept histories may take together: those of a hundred runs with ten metrics of a thousand steps and more.
 MOST_BYTES = 80_000_000
+_MOST_RUNS = 10_000  # of a history that is kept while it streams by
 
 
 class LastHistories:
@@ -45,13 +46,16 @@ class LastHistories:
         return found[wanted[0]] if len(wanted) == 1 else pa.concat_tables(found[key] for key in wanted)
 
     def stream(self, run_ids: Sequence[str], key: str) -> Iterator[pa.RecordBatch]:
-        """The history of one metric, batch by batch; what is too much to be kept is never there as a whole."""
+        """The history of one metric, batch by batch; what is too much to be kept is never there as a whole.
+
+        Of very many runs nothing is kept: that it is too much would be known only when it is there.
+        """
         runs = tuple(run_ids)
         if (key, runs) in self._kept:
             yield from self.read(runs, [key]).to_batches()
             return
         seen: list[pa.RecordBatch] = []
-        size = 0
+        size = 0 if len(runs) <= _MOST_RUNS else self._most_bytes
         for batch in self._store.read_metric_history(runs, [key]):
             size += batch.nbytes
             if size <= self._most_bytes:
