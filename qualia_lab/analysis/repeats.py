@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from qualia_lab.analysis.endings import left_out, statuses_of
 from qualia_lab.analysis.groups import comparable, is_seed_like
 from qualia_lab.analysis.scores import scores
-from qualia_lab.columns import column, filled, numbers_of
+from qualia_lab.columns import column, filled, numbers_of, whole
 from qualia_lab.inventory import ConfigurationCount
 from qualia_lab.tables import by_key
 
@@ -37,9 +37,9 @@ def count_configurations(tables: RunTables, metric: str, seeds: Sequence[str] | 
     for key, rows in by_key(tables.params):
         if is_seed_like(key) if seeds is None else key in seeds:
             continue
-        owner = numbers_of(filled(pc.index_in(rows.column("run_id").combine_chunks(), value_set=run_ids), -1))
+        owner = numbers_of(filled(pc.index_in(whole(rows.column("run_id")), value_set=run_ids), -1))
         kept = (owner >= 0) & there[owner]
-        encoded = rows.column("value").combine_chunks().dictionary_encode()
+        encoded = whole(rows.column("value")).dictionary_encode()
         texts, codes = encoded.dictionary.to_pylist(), numbers_of(filled(encoded.indices, -1))[kept]
         known: dict[object, int] = {}
         places = np.array([known.setdefault(comparable(text), len(known)) for text in texts] + [len(texts)], np.int64)

@@ -146,13 +146,14 @@ class LoadedRuns:
         for key, rows in by_key(tidy):
             if keys is None or key in keys:
                 places = pc.index_in(run_ids, value_set=whole(rows.column("run_id")))
-                values: pd.Series[Any] = whole(rows.column("value")).take(places).to_pandas()
-                if values.dtype == object:
-                    values = values.mask(values.isna(), np.nan)
+                taken = whole(rows.column("value")).take(places)
                 if apart and places.null_count:
-                    numbers = numbers_of(filled(rows.column("value").combine_chunks().take(places), np.nan))
+                    numbers = numbers_of(filled(taken, np.nan))
                     columns[key] = pd.arrays.FloatingArray(numbers, places.is_null().to_numpy(zero_copy_only=False))
                     continue
+                values: pd.Series[Any] = taken.to_pandas()
+                if values.dtype == object:
+                    values = values.mask(values.isna(), np.nan)
                 columns[key] = (convert(values) if convert else values).array
         return pd.DataFrame(columns, index=index)
 
