@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,9 @@ hypothesis.settings.register_profile(
     "here", deadline=None, derandomize=os.environ.get("CI", "").lower() in ("true", "1")
 )
 hypothesis.settings.load_profile("here")
+
+# A shell that starts the tests in the background has them, and what they start, ignore Ctrl-C, which some test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.update(servers.QUIET)
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow's client is the oracle of file stores too

@@ -63,10 +63,10 @@ def report(tmp_path_factory):
 def test_the_page_shows_tables_and_charts_without_a_network(report, open_offline, width):
     opened = open_offline(report, width=width)
     page = opened.page
-    page.wait_for_function("document.querySelectorAll('.plot .main-svg .scatterlayer .js-line').length > 0")
+    page.locator(".plot .main-svg .scatterlayer .js-line").first.wait_for(state="attached")
     for chart in page.locator("figure.chart").all():
         chart.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelectorAll('.chart .plot:not([hidden]) .points path').length >= 2")
+    page.locator(".chart .plot:not([hidden]) .points path").nth(1).wait_for(state="attached")
     assert page.locator("figure.chart img:visible").count() == 0  # the drawing took the image's place
     assert page.title() == "Churn <report>"
     assert page.locator("table:visible").count() == 2
