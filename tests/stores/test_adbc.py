@@ -16,6 +16,7 @@ from qualia_lab import Query, open_store, schema
 from qualia_lab.stores.sql import adbc as sql_adbc
 from qualia_lab.stores.sql import connection as sql_connection
 from qualia_lab.stores.sql import reading as sql
+from qualia_lab.stores.sql.arriving import Arriving
 
 from .contract import StoreContract
 
@@ -33,14 +34,14 @@ def always_adbc(monkeypatch):
 def reads(always_adbc, monkeypatch):
     """What ADBC was asked for and whether it could give it."""
     asked = []
-    read = sql_adbc.ArrowSource.read
+    take = Arriving.table
 
-    def told(self, select, columns):
-        table = read(self, select, columns)
+    def told(self):
+        table = take(self)
         asked.append(table is not None)
         return table
 
-    monkeypatch.setattr(sql_adbc.ArrowSource, "read", told)
+    monkeypatch.setattr(Arriving, "table", told)
     return asked
 
 
@@ -76,7 +77,7 @@ def test_arrow_and_cursor_read_the_same_rows_in_the_same_order(sample, request, 
     uri = uri if isinstance(uri, str) else f"sqlite:///{uri}"
     by_arrow = everything(uri)
     assert reads.count(True) >= 5
-    monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: None)
+    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: Arriving.nothing())
     assert everything(uri) == by_arrow
 
 
@@ -113,7 +114,7 @@ def test_odd_values_are_read_as_a_cursor_reads_them(statement, odd, monkeypatch,
         database.execute(statement, {"run": run_id})
     by_arrow = everything(f"sqlite:///{path}")
     assert reads
-    monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: None)
+    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: Arriving.nothing())
     assert everything(f"sqlite:///{path}") == by_arrow
 
 
@@ -153,7 +154,7 @@ def test_neither_database_can_be_written_to(odd, postgresql_sample, always_adbc)
             assert connection.fetch_arrow(sa.text("SELECT key, value, run_uuid FROM params"), schema.TAGS) is not None
             connection.fetch_arrow(sa.text("DELETE FROM params"), schema.TAGS)
             with pytest.raises(Exception, match=r"(?i)readonly|read-only|syntax"):
-                connection.arrow._read("DELETE FROM params", schema.TAGS)
+                connection.arrow._rows("DELETE FROM params", schema.TAGS, Arriving.nothing())
             assert connection.fetch(sa.text("SELECT count(*) FROM params"))[0][0] > 0
         database.close()
 
@@ -161,7 +162,7 @@ def test_neither_database_can_be_written_to(odd, postgresql_sample, always_adbc)
 def test_beside_mlflow_and_beside_a_log_in_use_sqlite_is_read_by_cursor(odd, monkeypatch):
     path, run_id = odd
     asked = []
-    monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: asked.append(1))
+    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: asked.append(1) or Arriving.nothing())
     monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
     monkeypatch.setitem(sys.modules, "mlflow", math)
     everything(f"sqlite:///{path}")

@@ -18,6 +18,9 @@ from qualia_lab import Query, open_store
 from qualia_lab.stores.sql import adbc as sql_adbc
 from qualia_lab.stores.sql import connection as sql_connection
 from qualia_lab.stores.sql import reading as sql
+from qualia_lab.stores.sql.arriving import Arriving
+from tests import servers
+from tests.conftest import filled
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -106,7 +109,7 @@ def way(request, monkeypatch):
         monkeypatch.setattr(sql_connection, "is_alone", lambda: True)  # the writer is another process
         monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
     else:
-        monkeypatch.setattr(sql_adbc.ArrowSource, "read", lambda *_: None)
+        monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: Arriving.nothing())
 
 
 def larger(path: Path) -> None:
@@ -137,12 +140,17 @@ def test_nobody_who_writes_to_a_sqlite_file_waits_for_a_reader(mode, sqlite_samp
     assert met["longest"] < 3
 
 
+@pytest.fixture(scope="module", params=["system_postgresql", "mariadb"])
+def written_to(request, tmp_path_factory):
+    """The URI of a database on a server with a sample of its own, since others read the one that all share."""
+    with filled(getattr(servers, request.param)(), tmp_path_factory) as uri:
+        yield uri
+
+
 @pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("server", ["system_postgresql_sample", "mariadb_sample"])
-def test_nobody_who_writes_to_a_server_waits_for_a_reader(server, request):
-    uri = request.getfixturevalue(server)
-    with writer(uri) as end:
-        read_for(1, uri)
+def test_nobody_who_writes_to_a_server_waits_for_a_reader(written_to):
+    with writer(written_to) as end:
+        read_for(1, written_to)
         met = end()
     assert met["failed"] == 0, met
     assert met["commits"] > 20

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
+from qualia_lab.stores.sql.arriving import Arriving
 from qualia_lab.stores.sql.refusals import is_interrupted, translated
 from qualia_lab.stores.sql.rows import gc_paused
 from qualia_lab.stores.sql.servers import SECONDS_TO_CONNECT, engine_of, settings_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from qualia_lab.stores.sql.adbc import ArrowSource
+    from qualia_lab.stores.sql.adbc import ArrowSource, Then
     from qualia_lab.stores.sql.sqlite import ReadingConnection
     from qualia_lab.stores.uri import TrackingUri
 
@@ -75,6 +76,13 @@ class SqlConnection:
     def fetch_arrow(self, select: sa.Executable, columns: pa.Schema) -> pa.Table | None:
         """Many rows at once as a table; None when a cursor has to fetch them."""
         return self.arrow.read(select, columns) if self.arrow is not None else None
+
+    def begin_arrow(self, select: sa.Executable, columns: pa.Schema, then: Then) -> Arriving:
+        """The same while this goes on.  then: done to the table when it is there.
+
+        No cursor may read before it is done: in one process SQLite's locks are of whoever lets go of them first.
+        """
+        return self.arrow.begin(select, columns, then) if self.arrow is not None else Arriving.nothing()
 
     def stream(self, select: sa.Select[Any]) -> Iterator[Rows]:
         """Rows as they come, a few at a time, from a cursor that the server keeps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,9 @@ import sqlalchemy as sa
 
 from qualia_lab import schema
 from qualia_lab.columns import column
-from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, ignore, in_order
+from qualia_lab.stores.sql.adbc import SIDE_BY_SIDE
+from qualia_lab.stores.sql.arriving import Arriving, end
+from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, ignore, in_order
 from qualia_lab.stores.sql.tables import metric_value, metrics
 
 if TYPE_CHECKING:
@@ -24,10 +27,10 @@ if TYPE_CHECKING:
 _POINTS_PER_BATCH = 65_536
 
 # As Arrow a point is a tenth of what it is in Python: more fit into the same memory, and nothing has to be counted.
-_POINTS_AT_ONCE = 262_144
+_POINTS_AT_ONCE = 131_072
 _MOST_AT_ONCE = 1_048_576
 _MOST_WHOLE = 3_145_728  # of some metrics of nearly all runs: a few hundred megabytes, for a tenth of the time
-_FIRST_RUNS = 32
+_FIRST_RUNS = 16
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class History:
 
     What fits a batch is fetched whole, and then the database waits for nobody; only a single metric of a single run
     with more points than that is read through an open cursor. Where rows come as Arrow, so many runs are taken at a
-    time as were right the last time.
+    time as were right the last time, and the next ones already come.
     """
 
     database: SqlConnection
@@ -54,40 +57,67 @@ class History:
 
     def read(self, run_ids: Sequence[str], *, are_most: bool) -> Iterator[pa.RecordBatch]:
         """The points of these runs, in order.  are_most: whether there are hardly any other runs in the store."""
-        place, size = 0, _FIRST_RUNS
         if are_most and self.keys:
-            whole = self._at_once(run_ids, are_most=True)
+            whole = self._at_once(run_ids, are_most=True).table()
             if whole is not None:
                 yield from _in_batches(whole)
-            else:  # all points of these metrics again for every portion would take hours
-                yield from replace(self, by_run=True).read(run_ids, are_most=False)
-            return
-        while place < len(run_ids):
-            some = run_ids[place : place + size]
-            table = self._at_once(some)
-            if table is not None:
-                yield from _in_batches(table)
-                place += len(some)
-                fit = _POINTS_AT_ONCE * len(some) // max(table.num_rows, 1)
-                size = max(1, min(fit, 4 * len(some), IDS_PER_QUERY))
-            elif self.database.reads_arrow and len(some) > 1:
-                size = len(some) // 4 or 1
-            else:
-                some = run_ids[place : place + (1 if self.database.reads_arrow else IDS_PER_QUERY)]
-                for portion in self.portions(some):
-                    yield from self.batches(portion)
-                place += len(some)
+                return
+            # All points of these metrics again for every portion would take hours.
+            yield from replace(self, by_run=True).read(run_ids, are_most=False)
+        elif self.database.reads_arrow:
+            yield from self._ahead(run_ids, _FIRST_RUNS)
+        else:
+            for some in batched(run_ids, IDS_PER_QUERY):
+                yield from self._by_portion(some)
 
-    def _at_once(self, run_ids: Sequence[str], *, are_most: bool = False) -> pa.Table | None:
-        """All points of these runs, in order; None where they are too many, or cannot be had as Arrow."""
+    def _ahead(self, run_ids: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+        """The points of these runs as Arrow; while some are handed over, the next are on their way.
+
+        size: the first runs, by which is decided how many the next ones are.
+        """
+        arriving: deque[tuple[Sequence[str], Arriving]] = deque()
+        place, at_once = 0, 1
+        try:
+            while place < len(run_ids) or arriving:
+                while place < len(run_ids) and len(arriving) < at_once:
+                    some = run_ids[place : place + size]
+                    arriving.append((some, self._at_once(some)))
+                    place += len(some)
+                some, reading = arriving.popleft()
+                table = reading.table()
+                if table is not None:
+                    fit = _POINTS_AT_ONCE * len(some) // max(table.num_rows, 1)
+                    even = -(-(len(run_ids) - place) // SIDE_BY_SIDE)  # the last ones come side by side too
+                    size, at_once = max(1, min(fit, 4 * len(some), max(even, _FIRST_RUNS), IDS_PER_QUERY)), SIDE_BY_SIDE
+                    yield from _in_batches(table)
+                    continue
+                for _, other in arriving:  # no cursor may read beside it
+                    other.done.wait()
+                size, at_once = max(1, len(some) // 4), 1
+                if not self.database.reads_arrow:
+                    size = IDS_PER_QUERY
+                elif len(some) > 1:
+                    yield from self._ahead(some, size)
+                    continue
+                yield from self._by_portion(some)
+        finally:
+            end([reading for _, reading in arriving])
+
+    def _at_once(self, run_ids: Sequence[str], *, are_most: bool = False) -> Arriving:
+        """All points of these runs, in order; no table where they are too many, or cannot be had as Arrow."""
         most = _MOST_WHOLE if are_most else _MOST_AT_ONCE
         select = self._points(by_run=self.by_run and not are_most).limit(most)
         if not are_most:
             select = select.where(metrics.c.run_uuid.in_(run_ids))
-        table = self.database.fetch_arrow(select, schema.METRIC_HISTORY)
-        if table is None or table.num_rows == most:
-            return None
-        return in_order(self._only_keys(table), "run_id", run_ids, ("key", "step", "timestamp", "value"))
+
+        def ordered(table: pa.Table) -> pa.Table | None:
+            return self._ordered(table, run_ids) if table.num_rows < most else None
+
+        return self.database.begin_arrow(select, schema.METRIC_HISTORY, ordered)
+
+    def _by_portion(self, run_ids: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for portion in self.portions(run_ids):
+            yield from self.batches(portion)
 
     def portions(self, run_ids: Sequence[str]) -> Iterator[Portion]:
         """These runs in portions that fit a batch, but for single metrics that are larger than one."""
@@ -120,19 +150,18 @@ class History:
             select = select.where(point.key.in_(portion.keys))
         if portion.points > _POINTS_PER_BATCH:
             for rows in self.database.stream(select.order_by(point.step, point.timestamp, point.value)):
-                yield from self._table(rows).to_batches()
+                yield from self._only_keys(arrow_table(schema.METRIC_HISTORY, rows, ignore)).to_batches()
             return
-        table = self._table(self.database.fetch(select))
-        ordered = in_order(table, "run_id", portion.run_ids, ("key", "step", "timestamp", "value"))
-        yield from _in_batches(ordered)
+        rows = self.database.fetch(select)
+        yield from _in_batches(self._ordered(arrow_table(schema.METRIC_HISTORY, rows, ignore), portion.run_ids))
 
     def _points(self, *, by_run: bool) -> sa.Select[Any]:
         point = metrics.c
         value = metric_value(metrics, self.database.has)
         return self._of_keys(sa.select(point.run_uuid, point.key, point.step, point.timestamp, value), by_run=by_run)
 
-    def _table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
-        return self._only_keys(arrow_table(schema.METRIC_HISTORY, rows, ignore))
+    def _ordered(self, table: pa.Table, run_ids: Sequence[str]) -> pa.Table:
+        return in_order(self._only_keys(table), "run_id", run_ids, ("key", "step", "timestamp", "value"))
 
     def _only_keys(self, table: pa.Table) -> pa.Table:
         if self.keys is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 
     Column = sa.ColumnElement[Any]
 
-# From this many runs on, opening a second connection for Arrow costs less than it saves.
-MANY_RUNS = {"sqlite": 100, "postgresql": 2_000}
+# From this many runs on, opening connections for Arrow costs less than it saves, at the latest the second time.
+MANY_RUNS = {"sqlite": 100, "postgresql": 500}
+
+# To this many runs tables come side by side; of more, two at once would be too much memory.
+_MOST_SIDE_BY_SIDE = 20_000
 
 # From this many on, a condition with their ids takes longer than rows that are not asked for.
 MANY_IDS = 100
@@ -57,6 +60,7 @@ class Reading:
     def tables(self) -> RunTables:
         """The tables, with runs in the order that was asked for."""
         self.run_ids = self.wanted
+        self.arrived = self.side_by_side()
         found = self.of_runs(schema.RUNS, _of_runs(), runs.c.run_uuid, ())
         there = set(found.column("run_id").to_pylist())
         self.run_ids = [run_id for run_id in self.wanted if run_id in there]
@@ -75,12 +79,33 @@ class Reading:
             problems=table_of(schema.PROBLEMS, self.problems),
         )
 
+    def side_by_side(self) -> dict[Any, pa.Table | None]:
+        """The large tables by their statement, whole and in order, where they are had sooner so."""
+        if not (self.are_most and self.are_many) or len(self.wanted) > _MOST_SIDE_BY_SIDE:
+            return {}
+        large = [
+            (schema.PARAMS, _of_keys(params), ("key",)),
+            (schema.RUNS, _of_runs(), ()),
+            (schema.TAGS, _of_keys(tags), ("key",)),
+        ]
+        if "latest_metrics" in self.has:
+            large.insert(0, (schema.METRICS, _of_latest_metrics(self.has), ("key",)))
+        arriving = {
+            select: self.database.begin_arrow(
+                select, columns, partial(in_order, by="run_id", ids=self.wanted, then=then)
+            )
+            for columns, select, then in large
+        }
+        return {select: one.table() for select, one in arriving.items()}
+
     def of_runs(
         self, columns: pa.Schema, select: sa.Select[Any], run_column: Column, then: tuple[str, ...]
     ) -> pa.Table:
         """Rows of these runs, in the order of the runs and then of other columns."""
-        table = None
-        if self.are_most:
+        table = self.arrived.pop(select, None)
+        if table is not None and len(self.run_ids) == len(self.wanted):
+            return table
+        if table is None and self.are_most:
             table = self.database.fetch_arrow(select, columns) if self.are_many else self.table(columns, select)
         if table is None:
             parts = [
