@@ -211,15 +211,18 @@ class Raw:
             return table.select(["experiment_id", "run_count", "last_activity"])
 
     def top(self) -> pa.Table:
-        """See Ours. The columns of its table too."""
+        """See Ours. The columns of its table too, and as in any store: a run without the metric is last, NaN before."""
         sql = (
-            "SELECT r.run_uuid, CAST(r.experiment_id AS VARCHAR), r.name, r.status, r.start_time, r.end_time,"
-            " r.user_id, r.lifecycle_stage, r.artifact_uri, t.value FROM runs r"
+            "SELECT r.run_uuid, CAST(r.experiment_id AS VARCHAR), coalesce(nullif(r.name, ''), n.value), r.status,"
+            " r.start_time, r.end_time, r.user_id, r.lifecycle_stage, r.artifact_uri, t.value FROM runs r"
             " JOIN experiments e ON e.experiment_id = r.experiment_id AND e.lifecycle_stage = 'active'"
             " JOIN params p ON p.run_uuid = r.run_uuid AND p.key = 'param_0' AND p.value = '3'"
-            f" JOIN latest_metrics m ON m.run_uuid = r.run_uuid AND m.key = '{METRIC}'"
+            f" LEFT JOIN latest_metrics m ON m.run_uuid = r.run_uuid AND m.key = '{METRIC}'"
+            " LEFT JOIN tags n ON n.run_uuid = r.run_uuid AND n.key = 'mlflow.runName'"
             " LEFT JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'mlflow.parentRunId'"
-            f" WHERE r.lifecycle_stage = 'active' ORDER BY m.value DESC, r.start_time DESC, r.run_uuid LIMIT {TOP}"
+            " WHERE r.lifecycle_stage = 'active'"
+            " ORDER BY CASE WHEN m.value IS NULL THEN 2 WHEN m.is_nan THEN 1 ELSE 0 END, m.value DESC,"
+            f" r.start_time DESC, r.run_uuid LIMIT {TOP}"
         )
         names = "run_id experiment_id name status start_time end_time user_id lifecycle_stage artifact_uri parent"
         with self.connection as connection:
