@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from qualia_lab import schema
@@ -26,6 +24,8 @@ from qualia_lab.tables import RunTables, run_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
 
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
@@ -52,12 +52,11 @@ class SqlStore:
         """Experiments with run counts and last activity, latest activity first (schema.EXPERIMENT_LIST)."""
         with self._database.connected() as database:
             rows = database.fetch(_experiments_select(view, database.has))
-        columns = pa.schema([*schema.EXPERIMENT_LIST, pa.field("ended", schema.INT)])
-        table = arrow_table(columns, rows, ignore)
-        latest = pc.max_element_wise(table.column("last_activity"), table.column("ended"))
-        table = table.set_column(table.schema.get_field_index("last_activity"), "last_activity", latest)
-        newest_first = pc.sort_indices(table, sort_keys=[("last_activity", "descending")])  # null ones last
-        return table.take(newest_first).select(schema.EXPERIMENT_LIST.names).cast(schema.EXPERIMENT_LIST)
+        # There are few, and a cold start of Arrow's functions takes longer than all of this.
+        times = ([time for time in row[-2:] if isinstance(time, (int, float))] for row in rows)
+        listed = [(*row[:-2], max(some, default=None)) for row, some in zip(rows, times, strict=True)]
+        listed.sort(key=lambda row: (row[-1] is None, -(row[-1] or 0)))
+        return arrow_table(schema.EXPERIMENT_LIST, listed, ignore)
 
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order, all of them unless it has a limit (schema.RUNS)."""
