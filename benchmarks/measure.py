@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-TURNS = 4  # the first of them warms caches, and does not count where there are others
+TURNS = 6  # the first of them warms caches, and does not count where there are others
 _LONG = 5.0  # seconds: MLflow's client, when it takes so long, has one turn
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
 

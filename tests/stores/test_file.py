@@ -474,7 +474,7 @@ def test_a_file_brought_into_form_is_in_form(data):
 
 @given(
     st.lists(
-        st.sampled_from(["a", "b_c", ":", ": ", "'", "''", "[]", " ", "~", "null", "-", "#", "x y", "12:30", "é", "\r", "\x0c", "\u2028", "...", "---", "/", "\n", "\nk: ", "\nk: '"]),
+        st.sampled_from(["a", "b_c", ":", ": ", "'", "''", "[]", " ", "~", "null", "-", "#", " #", "x y", "x - y", "? ", "12:30", "é", "\r", "\x0c", "\u2028", "...", "---", "/", "\n", "\nk: ", "\nk: '"]),
         max_size=12,
     ).map("".join)
 )  # fmt: skip

@@ -30,9 +30,9 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _DEEPEST_KEY = 40
 _NULLS = ("", "~", "null", "Null", "NULL")
-# `key: word`, `key: 'words'`, `key:`, `key: []`: nothing in it that means something else to YAML.
+# `key: words`, `key: 'words'`, `key:`, `key: []`: nothing in it that means something else to YAML.
 _PLAIN_LINE = re.compile(
-    r"([a-z_]+):(?: '([\w ./:=@+-]*)'| \[\]| ([A-Za-z0-9_/.](?:[\w./=@+-]|:(?=[\w./=@+-]))*))?", re.ASCII
+    r"([a-z_]+):(?: '([\w ./:=@+-]*)'| \[\]| ([A-Za-z0-9_/.](?:[\w./=@+-]|[ :](?=[\w./=@+-]))*))?", re.ASCII
 )
 _DEEPEST_YAML = 20  # the parser's time grows with the square of the depth
 
