@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 
 import pytest
@@ -209,3 +210,66 @@ def test_more_points_than_are_read_whole_are_the_same_points_read_run_by_run(odd
     assert [repr(row) for batch in opened.read_metric_history(ids, ["loss"]) for row in batch.to_pylist()] == whole
     assert len(whole) > 10
     assert len(reads) - asked > 1
+
+
+@pytest.mark.parametrize("sample", ["sqlite_sample", "postgresql_sample"])
+def test_two_reads_go_on_at_once_and_no_more(sample, request, monkeypatch, always_adbc):
+    import sqlalchemy as sa
+
+    rows = sql_adbc.ArrowSource._rows
+    two, lock = threading.Barrier(2), threading.Lock()
+    underway = [0]
+
+    def counted(self, *arguments):
+        with lock:
+            underway.append(underway[-1] + 1)
+        two.wait(10)  # breaks where one goes on alone
+        try:
+            return rows(self, *arguments)
+        finally:
+            with lock:
+                underway.append(underway[-1] - 1)
+
+    monkeypatch.setattr(sql_adbc.ArrowSource, "_rows", counted)
+    uri = request.getfixturevalue(sample)
+    store = open_store(uri if isinstance(uri, str) else f"sqlite:///{uri}")
+    select = sa.text("SELECT run_uuid, key, value FROM tags ORDER BY run_uuid, key")
+    with store._database.connected() as database:
+        arriving = [database.begin_arrow(select, schema.TAGS, lambda table: table.slice(1)) for _ in range(4)]
+        tables = [one.table() for one in arriving]
+    store.close()
+    assert max(underway) == 2
+    assert all(table.num_rows and table.equals(tables[0]) for table in tables)
+
+
+@pytest.mark.parametrize("sample", ["sqlite_sample", "postgresql_sample"])
+def test_a_history_that_nobody_reads_to_its_end_is_read_no_further(sample, request, monkeypatch, reads):
+    from qualia_lab.stores.sql import history
+
+    monkeypatch.setattr(history, "_FIRST_RUNS", 1)
+    monkeypatch.setattr(history, "_POINTS_AT_ONCE", 1)
+    uri = request.getfixturevalue(sample)
+    store = open_store(uri if isinstance(uri, str) else f"sqlite:///{uri}")
+    ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
+    reads.clear()
+    stream = store.read_metric_history(ids)
+    next(stream)
+    next(stream)
+    stream.close()
+    assert all(reads)
+    assert len(reads) < len(ids) - 1
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, Arriving) and not thread.done.is_set()]
+    store.close()
+
+
+def test_of_very_many_runs_tables_come_one_after_the_other_and_are_the_same(sqlite_sample, monkeypatch, reads):
+    uri = f"sqlite:///{sqlite_sample}"
+    side_by_side = everything(uri)
+    monkeypatch.setattr(sql, "_MOST_SIDE_BY_SIDE", 1)
+    begun = []
+    begin = sql_connection.SqlConnection.begin_arrow
+    monkeypatch.setattr(
+        sql_connection.SqlConnection, "begin_arrow", lambda self, *what: begun.append(what[1]) or begin(self, *what)
+    )
+    assert everything(uri) == side_by_side
+    assert set(map(str, begun)) == {str(schema.METRIC_HISTORY)}
