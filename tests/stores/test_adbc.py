@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import closing
 
+import pyarrow as pa
 import pytest
 
 from qualia_lab import Query, open_store, schema
@@ -273,3 +274,19 @@ def test_of_very_many_runs_tables_come_one_after_the_other_and_are_the_same(sqli
     )
     assert everything(uri) == side_by_side
     assert set(map(str, begun)) == {str(schema.METRIC_HISTORY)}
+
+
+@pytest.mark.usefixtures("always_adbc")
+@pytest.mark.parametrize("sample", ["sqlite_sample", "postgresql_sample"])
+def test_what_was_read_and_forgotten_is_kept_nowhere(sample, request):
+    uri = request.getfixturevalue(sample)
+    store = open_store(uri if isinstance(uri, str) else f"sqlite:///{uri}")
+    ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
+    store.read(ids)
+    allocated = pa.total_allocated_bytes()
+    tables, points = store.read(ids), list(store.read_metric_history(ids, ["loss", "acc"]))
+    assert points
+    assert pa.total_allocated_bytes() > allocated
+    del tables, points
+    assert pa.total_allocated_bytes() == allocated
+    store.close()

@@ -62,15 +62,19 @@ class Arriving(Thread):
                 statement.close()
 
     def table(self) -> pa.Table | None:
-        """The rows, when they are all there; None when a cursor has to read them. Raises what reading them raised."""
+        """The rows, when they are all there, handed over once; None when a cursor has to read them.
+
+        Raises what reading them raised.
+        """
         try:
             self.done.wait()
         except BaseException:
             self._interrupted()
             raise
-        if isinstance(self._outcome, BaseException):
-            raise self._outcome
-        return self._outcome
+        outcome, self._outcome = self._outcome, None  # large, and nobody else's from here on
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
     def cancel(self) -> None:
         """Tell it to end."""
