@@ -62,3 +62,8 @@ class Fields:
         except ValueError as error:
             self.rows.problem(self.run_id, name, error)
             return None
+
+
+def latest_first(time: float | None) -> tuple[bool, float]:
+    """What sorts the latest time first, and no time at all last."""
+    return time is None, -(time or 0)

@@ -20,7 +20,7 @@ from qualia_lab.columns import column, column_of
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.file.mlruns import Root, TooLarge, Unreadable, read_meta
 from qualia_lab.stores.file.points import in_form, latest_points, parse_files
-from qualia_lab.stores.rows import Fields, Rows
+from qualia_lab.stores.rows import Fields, Rows, latest_first
 from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, status, text
 from qualia_lab.tables import run_tables, table_of
 
@@ -89,7 +89,7 @@ class FileStore:
             runs = [run for run in self._light_runs(experiment) if _matches(view, run["lifecycle_stage"])]
             times = [time for run in runs for time in (run["start_time"], run["end_time"]) if time is not None]
             rows.append({**row, "run_count": len(runs), "last_activity": max(times, default=None)})
-        rows.sort(key=lambda row: (row["last_activity"] is None, -(row["last_activity"] or 0), row["experiment_id"]))
+        rows.sort(key=lambda row: (latest_first(row["last_activity"]), row["experiment_id"]))
         return table_of(schema.EXPERIMENT_LIST, rows)
 
     def read_runs(self, query: Query) -> pa.Table:

@@ -17,7 +17,7 @@ from qualia_lab.stores.http.rest import RequestRejected, RestClient
 from qualia_lab.stores.http.rows import add_experiment, add_models, experiment_row, info_of, run_id_of
 from qualia_lab.stores.http.told import LATELY_SECONDS, Kept, Told, joined
 from qualia_lab.stores.parallel import in_parallel
-from qualia_lab.stores.rows import Rows
+from qualia_lab.stores.rows import Rows, latest_first
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class HttpStore:
         for experiment_id, experiment in experiments.items():
             count, last = counts[experiment_id]
             rows.append({**experiment_row(experiment, ignored), "run_count": count, "last_activity": last})
-        rows.sort(key=lambda row: (row["last_activity"] is None, -(row["last_activity"] or 0), row["experiment_id"]))
+        rows.sort(key=lambda row: (latest_first(row["last_activity"]), row["experiment_id"]))
         return table_of(schema.EXPERIMENT_LIST, rows)
 
     def find_experiments(self, view: View = "active") -> pa.Table:

@@ -15,6 +15,7 @@ from qualia_lab.columns import column, filled, numbers_of
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
 from qualia_lab.stores.places import LocalPlace, NoPlace, artifact_place
+from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.snapshot.artifacts import KEPT_ARTIFACTS, kept_place
 from qualia_lab.stores.snapshot.manifest import Manifest, Part, read_manifest
 from qualia_lab.stores.snapshot.parts import ARTIFACTS, PartWriter, chosen_rows, read_points, read_table, write_file
@@ -90,7 +91,7 @@ class SnapshotStore:
             {**row, "run_count": counts.get(row["experiment_id"], 0), "last_activity": latest.get(row["experiment_id"])}
             for row in _of_view(self._experiments, view).to_pylist()
         ]
-        rows.sort(key=lambda row: (row["last_activity"] is None, -(row["last_activity"] or 0)))
+        rows.sort(key=lambda row: latest_first(row["last_activity"]))
         return table_of(schema.EXPERIMENT_LIST, rows)
 
     def read_runs(self, query: Query) -> pa.Table:

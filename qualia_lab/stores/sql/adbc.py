@@ -57,17 +57,11 @@ class ArrowSource:
     _opening: Lock = field(default_factory=Lock)
     _places: Semaphore = field(default_factory=lambda: Semaphore(SIDE_BY_SIDE))
 
-    def read(self, select: sa.Executable, columns: pa.Schema) -> pa.Table | None:
-        """The rows as a table with these columns, numbers that are null as NaN; None when a cursor has to read them."""
-        return self.begin(select, columns).table()
+    def begin(self, select: sa.Executable, columns: pa.Schema, then: Then) -> Arriving:
+        """Begin to read rows as a table with these columns, null numbers as NaN; no table where a cursor has to.
 
-    def begin(
-        self,
-        select: sa.Executable,
-        columns: pa.Schema,
-        then: Then = lambda table: table,
-    ) -> Arriving:
-        """Begin to read; as many reads as there are connections go on at once.  then: done to the table at its end."""
+        As many reads as there are connections go on at once.  then: done to the table at its end.
+        """
         if not self.works:
             return Arriving.nothing()
         sql = in_one_piece(select, self.dialect, columns)

@@ -75,9 +75,9 @@ class SqlConnection:
 
     def fetch_arrow(self, select: sa.Executable, columns: pa.Schema) -> pa.Table | None:
         """Many rows at once as a table; None when a cursor has to fetch them."""
-        return self.arrow.read(select, columns) if self.arrow is not None else None
+        return self.begin_arrow(select, columns).table()
 
-    def begin_arrow(self, select: sa.Executable, columns: pa.Schema, then: Then) -> Arriving:
+    def begin_arrow(self, select: sa.Executable, columns: pa.Schema, then: Then = lambda table: table) -> Arriving:
         """The same while this goes on.  then: done to the table when it is there.
 
         No cursor may read before it is done: in one process SQLite's locks are of whoever lets go of them first.

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.stores.sql.adbc import SIDE_BY_SIDE
-from qualia_lab.stores.sql.arriving import Arriving, end
 from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, ignore, in_order
 from qualia_lab.stores.sql.tables import metric_value, metrics
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.stores.sql.arriving import Arriving
     from qualia_lab.stores.sql.connection import SqlConnection
 
 _POINTS_PER_BATCH = 65_536
@@ -48,7 +48,7 @@ class History:
 
     What fits a batch is fetched whole, and then the database waits for nobody; only a single metric of a single run
     with more points than that is read through an open cursor. Where rows come as Arrow, so many runs are taken at a
-    time as were right the last time, and the next ones already come.
+    time as were right the last time, and two such parts come side by side.
     """
 
     database: SqlConnection
@@ -65,43 +65,38 @@ class History:
             # All points of these metrics again for every portion would take hours.
             yield from replace(self, by_run=True).read(run_ids, are_most=False)
         elif self.database.reads_arrow:
-            yield from self._ahead(run_ids, _FIRST_RUNS)
+            yield from self._as_arrow(run_ids, _FIRST_RUNS)
         else:
             for some in batched(run_ids, IDS_PER_QUERY):
                 yield from self._by_portion(some)
 
-    def _ahead(self, run_ids: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
-        """The points of these runs as Arrow; while some are handed over, the next are on their way.
+    def _as_arrow(self, run_ids: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+        """The points of these runs as Arrow, as many parts at once as may be side by side.
 
-        size: the first runs, by which is decided how many the next ones are.
+        size: the first runs, by which is decided how many the next ones are. Nothing is under way while points are
+        handed over, since whoever takes them may ask the same SQLite file something.
         """
-        arriving: deque[tuple[Sequence[str], Arriving]] = deque()
         place, at_once = 0, 1
-        try:
-            while place < len(run_ids) or arriving:
-                while place < len(run_ids) and len(arriving) < at_once:
-                    some = run_ids[place : place + size]
-                    arriving.append((some, self._at_once(some)))
-                    place += len(some)
-                some, reading = arriving.popleft()
-                table = reading.table()
+        while place < len(run_ids):
+            parts = list(batched(run_ids[place : place + at_once * size], size))
+            arriving = [self._at_once(some) for some in parts]
+            tables = deque([one.table() for one in arriving])
+            for some in parts:
+                place += len(some)
+                table = tables.popleft()
                 if table is not None:
                     fit = _POINTS_AT_ONCE * len(some) // max(table.num_rows, 1)
                     even = -(-(len(run_ids) - place) // SIDE_BY_SIDE)  # the last ones come side by side too
                     size, at_once = max(1, min(fit, 4 * len(some), max(even, _FIRST_RUNS), IDS_PER_QUERY)), SIDE_BY_SIDE
                     yield from _in_batches(table)
                     continue
-                for _, other in arriving:  # no cursor may read beside it
-                    other.done.wait()
                 size, at_once = max(1, len(some) // 4), 1
                 if not self.database.reads_arrow:
                     size = IDS_PER_QUERY
                 elif len(some) > 1:
-                    yield from self._ahead(some, size)
+                    yield from self._as_arrow(some, size)
                     continue
                 yield from self._by_portion(some)
-        finally:
-            end([reading for _, reading in arriving])
 
     def _at_once(self, run_ids: Sequence[str], *, are_most: bool = False) -> Arriving:
         """All points of these runs, in order; no table where they are too many, or cannot be had as Arrow."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from qualia_lab import schema
+from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.sql.connection import SqlDatabase
 from qualia_lab.stores.sql.history import History
 from qualia_lab.stores.sql.query import select_matching
@@ -55,7 +56,7 @@ class SqlStore:
         # There are few, and a cold start of Arrow's functions takes longer than all of this.
         times = ([time for time in row[-2:] if isinstance(time, (int, float))] for row in rows)
         listed = [(*row[:-2], max(some, default=None)) for row, some in zip(rows, times, strict=True)]
-        listed.sort(key=lambda row: (row[-1] is None, -(row[-1] or 0)))
+        listed.sort(key=lambda row: latest_first(row[-1]))
         return arrow_table(schema.EXPERIMENT_LIST, listed, ignore)
 
     def read_runs(self, query: Query) -> pa.Table:
