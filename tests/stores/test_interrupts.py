@@ -26,8 +26,8 @@ if way == "cursor": sql_adbc.ArrowSource.begin = lambda *_: sql_adbc.Arriving.no
 else: sql.MANY_RUNS = dict.fromkeys(sql.MANY_RUNS, 1)
 store = open_store(uri)
 ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
-print("begun", flush=True)
 try:
+    print("begun", flush=True)  # in here, since the Ctrl-C may come at once
     if what == "long":  # one statement that takes minutes until its first row
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) "
         select = sa.text(numbers + "SELECT 'a', 'b', CAST(max(i) AS VARCHAR(9)) FROM n".replace("VARCHAR", "CHAR" if "mysql" in uri else "VARCHAR"))
