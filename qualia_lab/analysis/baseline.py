@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.groups import comparable
-from qualia_lab.analysis.two_samples import ALPHA, Comparison, compare_pairs, compare_samples, holm, spreads
+from qualia_lab.analysis.power import ALPHA
+from qualia_lab.analysis.two_samples import Comparison, compare_pairs, compare_samples, holm, spreads
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
+from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from qualia_lab.analysis.groups import Group, Param
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.study.study import Setting
 
 # Under three runs on either side nothing is called a difference: two values do not even show their spread.
 FEWEST_RUNS = 3
@@ -109,11 +111,11 @@ def choose_baseline(
 
 
 def _with_params(groups: Sequence[Group], wanted: Mapping[str, str]) -> Group:
-    asked = {key: comparable(value) for key, value in wanted.items()}
+    asked = {key: canonical(value) for key, value in wanted.items()}
     found = [
         group
         for group in groups
-        if asked.items() <= {key: comparable(value) for key, value in group.configuration.settings}.items()
+        if asked.items() <= {key: canonical(value) for key, value in group.configuration.settings}.items()
     ]
     if len(found) == 1:
         return found[0]
@@ -131,7 +133,7 @@ def _with_params(groups: Sequence[Group], wanted: Mapping[str, str]) -> Group:
 
 def _alternatives(groups: Sequence[Group], wanted: Mapping[str, str]) -> str:
     """The values that the configurations have of the params that were asked for, or the params that there are."""
-    settings: list[Param] = [param for group in groups for param in group.configuration.settings]
+    settings: list[Setting] = [param for group in groups for param in group.configuration.settings]
     near = list(dict.fromkeys(f"{key}={value}" for key, value in settings if key in wanted))
     return one_line(", ".join(near[:8] or sorted({key for key, _ in settings})[:8]), 200) or "no params"
 
@@ -165,7 +167,7 @@ def _paired(group: Group, baseline: Group) -> tuple[list[tuple[float, float]], s
     return pairs, "the same seeds in both"
 
 
-def _by_seed(group: Group) -> dict[tuple[Param, ...], float] | None:
+def _by_seed(group: Group) -> dict[tuple[Setting, ...], float] | None:
     """The values by the seeds of their runs; None where a run has none, or two have the same."""
     values = dict(zip(group.scored, group.values, strict=True))
     seeds = [

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from qualia_lab.analysis.intervals import t_quantile
+from qualia_lab.analysis.power import detectable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.histories import Numbers
-
-ALPHA = 0.05  # two-sided
-POWER = 0.8
 
 # Ranks are used from so many values a side on, and only where values lie far off: fewer ranks could show nothing.
 _RANKS_FROM = 8
@@ -127,22 +124,6 @@ def hedges(degrees: int) -> float:
         if degrees > 1
         else math.nan
     )
-
-
-@lru_cache(maxsize=1024)
-def detectable(n: int, m: int | None = None) -> float:
-    """The smallest difference, in standard deviations, that a two-sided t test at 5 % finds in 80 % of cases.
-
-    Of n pairs, or of n and m values of the same spread, three in all or more. By the noncentral t distribution (Cohen
-    1988, "Statistical Power Analysis") with the degrees of freedom of the test that is used: of Welch, for two samples.
-    """
-    from scipy.special import nctdtrinc
-
-    if m is None:
-        return float(nctdtrinc(n - 1, 1 - POWER, t_quantile(n - 1))) / math.sqrt(n)
-    # One value against several is no test; what is said of it is Student's answer.
-    degrees = _welch_degrees(1 / n, n, 1 / m, m) if min(n, m) > 1 else n + m - 2
-    return float(nctdtrinc(degrees, 1 - POWER, t_quantile(degrees))) * math.sqrt(1 / n + 1 / m)
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:

@@ -17,7 +17,6 @@ from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.two_samples import (
     compare_pairs,
     compare_samples,
-    detectable,
     difference_of_rank,
     hedges,
     holm,
@@ -102,34 +101,6 @@ def test_holms_correction_is_that_of_the_book():
 def test_hedges_correction_is_exact():
     assert hedges(2) == pytest.approx(0.5642, abs=1e-4)  # Hedges 1981, table 1
     assert hedges(10) == pytest.approx(0.9228, abs=1e-4)
-
-
-@pytest.mark.parametrize(("d", "n"), [(0.2, 393), (0.5, 64), (0.8, 26)])
-def test_the_smallest_difference_is_that_of_cohens_tables(d, n):
-    # Cohen 1988, table 2.4.1: n a side for a power of 0.80 at two-sided 5 %. (0.20 is 394 by the exact computation.)
-    assert detectable(n + 1, n + 1) <= d <= detectable(n - 1, n - 1)
-
-
-@pytest.mark.parametrize("sizes", [(1, 2), (2, 2), (3, 3), (3, None), (2, None), (10, 10), (200, 3), (2000, 2000)])
-def test_the_smallest_difference_is_found_in_80_percent_of_cases(sizes):
-    n, m = sizes
-    d = detectable(n, m)
-    if m is None:
-        degrees, shift = n - 1, d * math.sqrt(n)
-    else:
-        degrees = n + m - 2
-        if n != m and min(sizes) > 1:  # Welch's, of one spread on both sides
-            degrees = (1 / n + 1 / m) ** 2 / (1 / (n**2 * (n - 1)) + 1 / (m**2 * (m - 1)))
-        shift = d / math.sqrt(1 / n + 1 / m)
-    assert stats.nct.sf(stats.t.ppf(0.975, degrees), degrees, shift) == pytest.approx(0.8, abs=2e-3)
-
-
-def test_how_small_a_difference_shows_is_so_in_drawn_samples():
-    generator = np.random.default_rng(8)
-    for n, m in ((5, 5), (12, 4)):
-        a = generator.normal(detectable(n, m), 1, (4000, n))
-        found = stats.ttest_ind(a, generator.normal(0, 1, (4000, m)), axis=1, equal_var=False).pvalue < 0.05
-        assert found.mean() == pytest.approx(0.8, abs=0.03)
 
 
 def test_two_deviations_with_ten_runs_are_a_difference_and_half_of_one_with_three_are_too_few():
