@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qualia_lab.analysis.endings import left_out, statuses_of
 from qualia_lab.analysis.groups import comparable, is_seed_like
 from qualia_lab.analysis.scores import scores
 from qualia_lab.columns import column, filled, numbers_of, whole
 from qualia_lab.inventory import ConfigurationCount
+from qualia_lab.study.statuses import left_out, statuses_of
 from qualia_lab.tables import by_key
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.endings import counts_text
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.scores import said
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, named_axis, number_text
 from qualia_lab.charts.chart import Chart, Line, Panel, Points
 from qualia_lab.charts.colours import DATA, GRID, INK
+from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.endings import counts_text
 from qualia_lab.charts.axes import count_text, named_axis, number_text
 from qualia_lab.charts.chart import Axis, Bars, Chart, Line, Panel
 from qualia_lab.charts.colours import DATA, INK, REST
+from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

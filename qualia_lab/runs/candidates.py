@@ -5,13 +5,13 @@ from __future__ import annotations
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.endings import left_out, statuses_of
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.models import model_folders, named_models
 from qualia_lab.analysis.scores import scores
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.statistics import Statistics, mean_of, why_n
+from qualia_lab.study.statuses import left_out, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

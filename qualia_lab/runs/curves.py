@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from qualia_lab.analysis.curves import RELATIVE, STEP, TIME
-from qualia_lab.analysis.endings import FINISHED, left_out, statuses_of
 from qualia_lab.analysis.histories import choose_drawn, real
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS
 from qualia_lab.runs.loaded import LoadedRuns
+from qualia_lab.study.statuses import FINISHED, left_out, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.analysis.endings import FAILED, UNFINISHED, endings, error_tags
+from qualia_lab.analysis.endings import endings, error_tags
 from qualia_lab.analysis.findings.diverged import Thresholds, is_diverged, is_loss
 from qualia_lab.analysis.log_tails import last_lines, log_rank, looks_like_log
 from qualia_lab.analysis.sets_apart import shared_values
@@ -16,6 +16,7 @@ from qualia_lab.inventory import SYSTEM_METRICS
 from qualia_lab.runs.findings import Findings
 from qualia_lab.runs.frames import datetimes
 from qualia_lab.runs.loaded import Said
+from qualia_lab.study.statuses import FAILED, UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.endings import WITHOUT, counted_statuses, left_out, statuses_of
 from qualia_lab.analysis.scores import needs_history, scores
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.loaded import LoadedRuns, Said
+from qualia_lab.study.statuses import WITHOUT, counted_statuses, left_out, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
-from qualia_lab.analysis.endings import counts_text
 from qualia_lab.analysis.groups import group_runs, short_labels
 from qualia_lab.analysis.scores import needs_history, said, scores
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.runs.loaded import LoadedRuns
+from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

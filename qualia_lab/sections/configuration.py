@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.endings import FINISHED, counted_statuses
 from qualia_lab.escaping import for_markdown
 from qualia_lab.sections.literal import assignment
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+from qualia_lab.study.statuses import FINISHED, counted_statuses
 
 if TYPE_CHECKING:
     from qualia_lab.sections.literal import Literal

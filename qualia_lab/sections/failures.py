@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qualia_lab.analysis.endings import FAILED, UNFINISHED
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+from qualia_lab.study.statuses import FAILED, UNFINISHED
 
 _TROUBLE = """\
 The runs in trouble, one by one: failed and killed, without an end, with metrics that went bad, without any metric."""

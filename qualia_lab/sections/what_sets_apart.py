@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qualia_lab.analysis.endings import FAILED
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+from qualia_lab.study.statuses import FAILED
 
 _HEADING = """\
 ## What sets them apart

@@ -24,7 +24,8 @@ from qualia_lab.analysis.findings import (
     trade_offs,
     unfinished,
 )
-from qualia_lab.analysis.findings.finding import SEVERITIES, Finding, Rule
+from qualia_lab.analysis.findings.finding import KINDS, SEVERITIES, Finding, Rule
+from qualia_lab.analysis.findings.not_examined import not_examined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,26 +63,31 @@ RULES: tuple[Rule, ...] = tuple(
 COVERED_BY = {
     "non_finite": ("diverged",),
     "failed": ("failed_apart",),
-    "best_not_last": ("overfitting", "diverged"),
-    "plateau": ("overfitting",),
 }
 
 
 def find_findings(evidence: Evidence, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """What the rules find, the most important first; the same evidence gives the same findings in the same order.
+    """What the rules find: answers first, then problems, relations, where runs are from, and what was not examined.
 
-    thresholds: by the names of the rules that are asked, as `settings.chosen_thresholds` makes them.
-    What another finding has said already stands behind all that is new.
+    The same evidence gives the same findings in the same order.
+
+    Args:
+        evidence: of the runs.
+        thresholds: by the names of the rules that are asked, as `settings.chosen_thresholds` makes them.
     """
     places = {rule.name: place for place, rule in enumerate(RULES)}
     found: list[Finding] = []
     for rule in RULES:
         if rule.name in thresholds:
             found += rule.find(evidence, thresholds[rule.name])
+    found += not_examined(evidence, [rule for rule in RULES if rule.name in thresholds], thresholds)
 
-    def rank(one: Finding) -> tuple[bool, int, int, int]:
+    def is_covered(one: Finding) -> bool:
         said = {run_id for other in found if other.rule in COVERED_BY.get(one.rule, ()) for run_id in other.run_ids}
-        covered = said.issuperset(one.run_ids) and bool(one.run_ids)
-        return (covered, SEVERITIES.index(one.severity), places[one.rule], -len(one.run_ids))
+        return said.issuperset(one.run_ids) and bool(one.run_ids)
 
-    return tuple(sorted(found, key=rank))
+    def rank(one: Finding) -> tuple[int, int, int, int]:
+        kind, severity = KINDS.index(one.kind), SEVERITIES.index(one.severity)
+        return kind, severity, places.get(one.rule, len(places)), -len(one.run_ids)
+
+    return tuple(sorted((one for one in found if not is_covered(one)), key=rank))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.endings import FINISHED
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed, n_numbers, n_text, number
 from qualia_lab.analysis.groups import finite_values, group_runs
 from qualia_lab.escaping import one_line
+from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence

@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from qualia_lab.analysis.by_run import ByRun
-from qualia_lab.analysis.direction import rank_metrics
-from qualia_lab.analysis.groups import is_seed_like
-from qualia_lab.columns import texts_of
+from qualia_lab.analysis.findings.series import summarise
+from qualia_lab.analysis.groups import group_runs
+from qualia_lab.by_run import ByRun
 from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
+from qualia_lab.study.ranking import rank_metrics
+from qualia_lab.study.statuses import statuses_of
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
+    import pyarrow as pa
 
-    from qualia_lab.analysis.findings.pairs import Curves
     from qualia_lab.analysis.findings.series import SeriesFacts
-    from qualia_lab.analysis.importance import Importances
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.study import Study
+    from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
 
 
@@ -86,24 +89,20 @@ class History:
 class Evidence:
     """All that rules may know of some runs.
 
-    labels: what each run is called.  greater_is_better: of every metric of the model, None where unknown.
-    series: of those metrics, numbered as in `keys`.  curves: of runs in which training and held-out metrics part.
-    all_curves: whether of all such runs.  importances: gives those of the primary metric; None to compute them here.
-    seeds, statuses: what repeats a configuration, and whose runs count in its mean; None for the defaults.
+    study: what metrics, params and runs are; rules infer nothing of that themselves.
+    labels: what each run is called, at most 60 characters, no two alike.
+    series: a few numbers of every metric history, numbered as in `keys`.
+    read_history: gives every point (schema.METRIC_HISTORY) of some runs and metrics, for the few that need a second
+    look.
     now: the moment of asking, in ms; only the rule of unfinished runs looks at it.
     """
 
     tables: RunTables
+    study: Study
     labels: Mapping[str, str]
-    primary_metric: str | None
-    greater_is_better: Mapping[str, bool | None]
     series: SeriesFacts
+    read_history: Callable[[Sequence[str], Sequence[str]], Iterable[pa.RecordBatch]]
     now: int
-    curves: tuple[Curves, ...] = ()
-    all_curves: bool = True
-    importances: Callable[[], Importances] | None = None
-    seeds: tuple[str, ...] | None = None
-    statuses: tuple[str, ...] | None = None
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -128,13 +127,7 @@ class Evidence:
     @cached_property
     def status(self) -> dict[str, str]:
         """FINISHED, FAILED, ... by run id."""
-        said = texts_of(self.tables.runs.column("status"))
-        return {run_id: status or "UNKNOWN" for run_id, status in zip(self.run_ids, said, strict=True)}
-
-    @cached_property
-    def parents(self) -> frozenset[str]:
-        """The runs that have runs nested in them."""
-        return frozenset(pc.unique(self.tables.runs.column("parent_run_id")).to_pylist()) - {None}
+        return statuses_of(self.tables)
 
     @cached_property
     def params(self) -> ByRun:
@@ -147,21 +140,36 @@ class Evidence:
         return ByRun(self.places, rows_with(self.tables.metrics, "key", self.keys))
 
     @cached_property
-    def lead_curve(self) -> str | None:
-        """The metric whose course is judged: the primary one, else the next with steps and a known direction."""
-        ranked = rank_metrics(self.inventory, self.primary_metric)
-        return next(
-            (metric.key for metric in ranked if metric.stepped and self.greater_is_better[metric.key] is not None),
-            None,
-        )
+    def diverged(self) -> Mapping[str, str]:
+        """The runs whose training diverged, each with the word for it: they decide no mean and no winner."""
+        from qualia_lab.analysis.findings.diverged import diverged_runs
+
+        return dict.fromkeys(diverged_runs(self), "diverged")
+
+    @cached_property
+    def groups(self) -> Mapping[str, tuple[Group, ...]]:
+        """The configurations of each task with its objective, by experiment id; without the runs that diverged."""
+        found: dict[str, list[Group]] = {task.experiment_id: [] for task in self.study.tasks}
+        for group in group_runs(self.tables, self.study, without=self.diverged):
+            found[group.experiment_id].append(group)
+        return {experiment_id: tuple(groups) for experiment_id, groups in found.items()}
 
     def name(self, run_id: str) -> str:
         """What the run is called."""
         return self.labels[run_id]
 
-    def is_seed(self, param: str) -> bool:
-        """Whether a param only repeats a configuration."""
-        return is_seed_like(param) if self.seeds is None else param in self.seeds
+    def experiment(self, task: Task) -> str:
+        """The name of a task's experiment where there are several tasks, else ""; for `Finding.experiment`."""
+        return task.experiment if len(self.study.tasks) > 1 else ""
+
+    def lead_curve(self, task: Task) -> str | None:
+        """The metric whose course is judged: the objective, else the next with steps and a known direction."""
+        there = {key for key, stepped in self._stepped(task).items() if stepped}
+        for count in rank_metrics(self.study, self.inventory):
+            metric = self.study.metric[count.key]
+            if count.key in there and metric.better is not None and metric.role in ("objective", "training"):
+                return count.key
+        return None
 
     def histories(self, key: str, among: npt.NDArray[np.bool_] | None = None) -> Iterator[History]:
         """The facts of one metric, in the order of the runs; the best value is the lowest where no way is known.
@@ -171,8 +179,17 @@ class Evidence:
         of_key = self.series.key == self.keys.index(key)
         rows = np.flatnonzero(of_key if among is None else of_key & among)
         rows = rows[np.argsort(self.series.run[rows], kind="stable")]
+        side = "high" if self.study.greater_is_better(key) else "low"
         for begin in range(0, len(rows), _AT_ONCE):
-            yield from self._histories(rows[begin : begin + _AT_ONCE], "high" if self.greater_is_better[key] else "low")
+            yield from self._histories(rows[begin : begin + _AT_ONCE], side)
+
+    def _stepped(self, task: Task) -> dict[str, bool]:
+        """Of each metric that a run of the task has a history of: whether one has several points."""
+        runs = np.zeros(len(self.run_ids), np.bool_)
+        runs[[self.places[run_id] for run_id in task.run_ids]] = True
+        rows = runs[self.series.run]
+        keys, points = self.series.key[rows], self.series.points[rows]
+        return {self.keys[key]: bool((points[keys == key] > 1).any()) for key in np.unique(keys).tolist()}
 
     def _histories(self, rows: npt.NDArray[np.int64], side: str) -> Iterator[History]:
         """The facts of these rows of `series`.  side: on which the best value is."""
@@ -188,6 +205,37 @@ class Evidence:
                 columns[name] = getattr(facts, name)[rows].tolist()
         for values in zip(*(columns[name] for name in History.__dataclass_fields__), strict=True):
             yield History(*values)
+
+
+def collect_evidence(
+    tables: RunTables,
+    study: Study,
+    labels: Mapping[str, str],
+    read_history: Callable[[Sequence[str], Sequence[str]], Iterable[pa.RecordBatch]],
+    *,
+    now: int,
+    keys: Collection[str] | None = None,
+    limits: Mapping[str, float] | None = None,
+) -> Evidence:
+    """Read the histories once, batch by batch, and keep a few numbers of each.
+
+    Args:
+        tables: the runs.
+        study: of these tables.
+        labels: what each run is called.
+        read_history: of run ids and metric keys every point, points of one run and metric together, by step.
+        now: the moment of asking, in ms.
+        keys: the metrics whose histories are read; None: all of the model.
+        limits: arguments of `series.summarise`.
+    """
+    known = model_keys(tables)
+    directions = {key: study.greater_is_better(key) for key in known}
+    wanted = [key for key in known if keys is None or key in keys]
+    batches = read_history(tables.run_ids, wanted) if wanted else ()
+    # Of a metric that is not known to be better either way, rules look at values that are not finite alone.
+    only_odd = [key for key in known if directions[key] is None] if keys is None else []
+    series = summarise(batches, tables.run_ids, known, directions, only_odd=only_odd, **(limits or {}))
+    return Evidence(tables, study, labels, series, read_history, now)
 
 
 def model_keys(tables: RunTables) -> tuple[str, ...]:

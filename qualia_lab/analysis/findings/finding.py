@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from qualia_lab.analysis.endings import counts_text
-from qualia_lab.escaping import one_line
+from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
 
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
+
+Kind = Literal["answer", "problem", "relation", "provenance", "not examined"]
+KINDS: tuple[Kind, ...] = ("answer", "problem", "relation", "provenance", "not examined")
 
 NAMED = 4  # runs, params or values that a sentence names before it only counts the rest
 
@@ -33,13 +35,16 @@ class Number:
 class Finding:
     """What one rule found.
 
-    sentence: plain text with names of a store in it: escape it as a whole for where it is shown.
+    kind: what it is to a reader; answers come first.  sentence, next: what was found, and what to do next, as plain
+    text with names of a store in it: escape it as a whole for where it is shown.
     run_ids: every run it is about, keys: the metrics or params, steps: where it happened, run by run where it has them.
     numbers: every number of the sentence but the count of run_ids and of all runs.
     section: the notebook's section that shows it.  code: an expression over `runs` whose value holds the numbers.
+    experiment: the name of the one it is about, "" where there is only one or it is about all.
     """
 
     rule: str
+    kind: Kind
     severity: Severity
     sentence: str
     run_ids: tuple[str, ...] = ()
@@ -48,6 +53,8 @@ class Finding:
     numbers: tuple[Number, ...] = ()
     section: str = ""
     code: str = ""
+    next: str = ""
+    experiment: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class Rule:
     fires: what has to be so, in words.  source: where the criterion is from, "" where it is a plain comparison.
     thresholds: a frozen dataclass with the values it holds unless a person sets others.
     find: from the evidence and such thresholds to findings.
+    unexamined: what the rule could not look at, and why: `importance of params: 15 configurations, 20 are needed`.
     """
 
     name: str
@@ -64,6 +72,7 @@ class Rule:
     source: str
     thresholds: Any
     find: Callable[[Evidence, Any], list[Finding]]
+    unexamined: Callable[[Evidence, Any], list[str]] = lambda _evidence, _thresholds: []
 
 
 def number(value: float) -> str:
@@ -93,8 +102,8 @@ def count(how_many: int, noun: str) -> str:
 
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:
-    """`a, b and c`, or the first of them and how many more there are."""
-    shown = [one_line(name, 60) for name in names]
+    """`a, b and c`, or the first of them and how many more there are; shortened names stay distinct."""
+    shown = shortened(list(names))
     if len(shown) > most:
         return f"{', '.join(shown[:most])} and {len(shown) - most:,} more"
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.endings import left_out
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed
 from qualia_lab.analysis.groups import finite_values
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS, param_importances
+from qualia_lab.study.statuses import left_out
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence

@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.by_run import ByRun
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
+from qualia_lab.by_run import ByRun
 from qualia_lab.escaping import one_line
 from qualia_lab.tables import rows_with
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.endings import UNFINISHED
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, parts
+from qualia_lab.study.statuses import UNFINISHED
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
