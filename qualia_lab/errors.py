@@ -12,7 +12,8 @@ QualiaLabError                    1
 │   ├── UnknownRun               13
 │   ├── NoRunMatches             14
 │   ├── FilterError              15   the filter or order could not be understood
-│   └── NothingChosen            16   no terminal to ask on, and too few flags
+│   ├── NothingChosen            16   no terminal to ask on, and too few flags
+│   └── UnknownKey               17   no run has that metric, param or tag
 ├── TemplateError                20
 ├── NotebookError                30
 │   ├── OutputExists             31
@@ -125,6 +126,12 @@ class NothingChosen(SelectionError):
     """There is no terminal to ask on, and the flags do not say which runs."""
 
     exit_code = 16
+
+
+class UnknownKey(SelectionError, KeyError):
+    """No run has a metric, param or tag of that name; also a KeyError, as of any mapping."""
+
+    exit_code = 17
 
 
 class TemplateError(QualiaLabError):
