@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from qualia_lab.analysis.intervals import t_quantile
-from qualia_lab.analysis.power import spread_nodes
-from qualia_lab.analysis.two_samples import holm, welch_p
+from qualia_lab.analysis.studentized import largest_quantile, range_p
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from qualia_lab.analysis.histories import Numbers
 
-ALPHA = 0.05
-FEWEST_DEGREES = 3  # of the pooled spread, from which on configurations of one run take part
+    Flags = NDArray[np.bool_]
 
-# pooled: one spread for all; own: spreads differ, each its own; alike: repeats do not differ at all; one: there is
-# nothing to select from; none: too few repeats to know a spread.
-How = Literal["pooled", "own", "alike", "one", "none"]
+ALPHA = 0.02  # with what else is asked of a store, noise is to be called a difference once in twenty at most
+FEWEST_DEGREES = 3  # of the pooled spread, from which on configurations of one run take part
+_ALONE = 0.05  # p of Welch's test of the pair alone
+_UNEQUAL = 0.05  # p of Bartlett's test, under which spreads differ
+_OUT_OF_REACH = 0.005  # p, under which a configuration is no rival in the interval
+_HYBRID = 0.005  # how often the true mean may lie beyond where the corrected one is looked for
+
+How = Literal["pooled", "own", "alike", "none"]
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,12 @@ class Apart:
 
 @dataclass(frozen=True)
 class BestOf:
-    """The configuration with the best mean of k, by its place among those given.
+    """The configuration with the best mean of k, by its place among those given; without a value is not counted.
 
     mean: as observed, which is too good by selection.  corrected: without that.  low, high: the 95 % interval of the
     true mean of whichever is selected.  level: the places of those that are not told from the leader.
+    how: "pooled", one spread for all; "own", spreads differ, so each pair has its own; "alike", no repeat differs from
+    another; "none", too few repeats to know a spread. Of the last two there is no interval and no p.
     """
 
     place: int
@@ -55,44 +61,131 @@ class BestOf:
 
 
 def best_of(groups: Sequence[Sequence[float]], *, greater_is_better: bool, alpha: float = ALPHA) -> BestOf | None:
-    """Select the best mean; None where no group has a value. All values are finite.
-
-    The interval is M - a e to M + b e around the leader's mean M with the error e of the pooled spread. Above it lies
-    its true mean no more often than of a configuration named beforehand, since being selected and having been drawn
-    low exclude each other; so b is Student's quantile. Below it counts that the best of k was drawn high: a is the
-    quantile of the largest of k studentised means (one-sided projection of Andrews, Kitagawa and McCloskey 2024,
-    "Inference on Winners", QJE 139:305). As in their hybrid, k is first cut down to what may compete at all.
-
-    The corrected mean is their hybrid median-unbiased one: of the normal distribution cut off where the second would
-    lead.
+    """Select the best mean of finite values; None where no group has one.
 
     Args:
-        groups: the values of each configuration.
+        groups: the values of each configuration, one or more.
         greater_is_better: the direction.
-        alpha: how often in stores of noise alone any pair may be called apart.
+        alpha: how often any pair is called apart where all are level.
     """
     sign = 1.0 if greater_is_better else -1.0
     places = [place for place, values in enumerate(groups) if len(values)]
     if not places:
         return None
-    samples = [sign * np.asarray(groups[place], dtype=np.float64) for place in places]
-    means = np.array([float(values.mean()) for values in samples])
+    means = np.array([sign * float(np.mean(groups[place])) for place in places])
+    counts = np.array([len(groups[place]) for place in places])
+    squares = np.array([float(np.var(groups[place])) for place in places]) * counts
     first = int(means.argmax())
-    spread = _spread(samples)
-    others = [place for row, place in enumerate(places) if row != first]
-    if spread is None:
-        rest = BestOf(places[first], sign * means[first], None, None, None, tuple(others), (), len(places), "none")
-        return rest
-    ps = _corrected_ps(samples, means, first, spread)
-    apart = tuple(
-        Apart(place, float(sign * (means[first] - means[row])), float(ps[row]))
-        for row, place in enumerate(places)
-        if row != first and ps[row] < alpha
+    known = _how(means, counts, squares)
+    others = tuple(place for row, place in enumerate(places) if row != first)
+    if known in ("alike", "none"):
+        return BestOf(places[first], sign * means[first], None, None, None, others, (), len(places), known)
+    ps, agrees = _corrected_ps(means, counts, squares, first, known)
+    apart = [row for row in np.flatnonzero((ps < alpha) & agrees) if row != first]
+    told = tuple(Apart(places[row], float(sign * (means[first] - means[row])), float(ps[row])) for row in apart)
+    level = tuple(sorted(set(others) - {one.place for one in told}))
+    low, corrected, high = _interval(means, counts, squares, first)
+    low, high = sorted((sign * low, sign * high))
+    mean, corrected = float(sign * means[first]), sign * corrected
+    return BestOf(places[first], mean, corrected, low, high, level, told, len(places), known)
+
+
+def _how(means: Numbers, counts: Numbers, squares: Numbers) -> How:
+    """What is known of the spread."""
+    degrees = int((counts - 1).sum())
+    if degrees < 1 or (degrees < FEWEST_DEGREES and counts.min() < 2):
+        return "none"
+    if math.sqrt(squares.sum() / degrees) <= 1e-12 * float(np.abs(means).max()):
+        return "alike"
+    return "own" if _bartlett_p(counts, squares) < _UNEQUAL else "pooled"
+
+
+def _bartlett_p(counts: Numbers, squares: Numbers) -> float:
+    """Bartlett's test (1937) of whether spreads are equal, of the groups of two values or more; 0 where one is nil."""
+    from scipy.special import chdtrc
+
+    repeated = counts > 1
+    degrees, sums = counts[repeated] - 1, squares[repeated]
+    if len(sums) < 2:
+        return 1.0
+    if sums.min() <= 0:
+        return 0.0
+    total = degrees.sum()
+    statistic = total * math.log(sums.sum() / total) - float((degrees * np.log(sums / degrees)).sum())
+    scale = 1 + (float((1 / degrees).sum()) - 1 / total) / (3 * (len(sums) - 1))
+    return float(chdtrc(len(sums) - 1, statistic / scale))
+
+
+def _corrected_ps(means: Numbers, counts: Numbers, squares: Numbers, first: int, how: How) -> tuple[Numbers, Flags]:
+    """Of each against the leader: p corrected for all pairs, as it is chosen after looking; whether it may be told.
+
+    Of one spread Tukey and Kramer's test (Kramer 1956, Biometrics 12:307). Where spreads differ, Welch's test (1947)
+    times the number of pairs (Bonferroni). In both cases Welch's test of the pair alone has to agree at 5 %: it holds
+    back what a noisy configuration would seem to show under the spread of quieter ones.
+    """
+    k, degrees = len(means), int((counts - 1).sum())
+    welch = _welch_ps(means, counts, squares, first)
+    agrees: Flags = ~(welch >= _ALONE)
+    if how == "own":
+        return np.minimum(1, np.nan_to_num(welch, nan=1) * k * (k - 1) / 2), agrees
+    pooled = squares.sum() / degrees
+    ranges = (means[first] - means) / np.sqrt(pooled * (1 / counts + 1 / counts[first]) / 2)
+    return range_p(ranges, max(k, 2), degrees), agrees
+
+
+def _welch_ps(means: Numbers, counts: Numbers, squares: Numbers, first: int) -> Numbers:
+    """Two-sided p of Welch's test (1947) against the leader; NaN where one of the two has a single value."""
+    from scipy.special import stdtr
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = squares / (counts - 1) / counts
+        both = parts + parts[first]
+        degrees = both**2 / (parts**2 / (counts - 1) + parts[first] ** 2 / (counts[first] - 1))
+        ps: Numbers = 2 * stdtr(degrees, -np.abs(means[first] - means) / np.sqrt(both))
+    return ps
+
+
+def _interval(means: Numbers, counts: Numbers, squares: Numbers, first: int) -> tuple[float, float, float]:
+    """The lower end, the corrected mean and the upper end of the leader's true mean, where more is better.
+
+    Above the interval the true mean lies no more often than that of a configuration named beforehand, since being
+    selected and having been drawn low exclude each other: the upper end is Student's. Below it, it counts that the
+    best of k was drawn high: the lower end is by the largest of k studentised means, the projection of Andrews,
+    Kitagawa and McCloskey (2024), "Inference on Winners", QJE 139:305. As in their hybrid, k is only of those that
+    are within reach of the leader. The error is of the pooled spread or the leader's own, whichever is larger: the
+    noisier of level configurations leads more often.
+    """
+    degrees = int((counts - 1).sum())
+    pooled, n = squares.sum() / degrees, int(counts[first])
+    own = squares[first] / (n - 1) if n > 1 else 0.0
+    error = math.sqrt(max(pooled, own) / n)
+    if len(means) == 1:
+        reach = t_quantile(degrees) * error
+        return float(means[0] - reach), float(means[0]), float(means[0] + reach)
+    ranges = (means[first] - means) / np.sqrt(pooled * (1 / counts + 1 / n) / 2)
+    rivals = int((range_p(ranges, len(means), degrees) >= _OUT_OF_REACH).sum())
+    mean, second = float(means[first]), float(np.delete(means, first).max())
+    low = mean - largest_quantile(rivals, degrees) * error
+    limit = largest_quantile(len(means), degrees, 1 - _HYBRID)
+    return (
+        low,
+        max(low, mean - error * _hybrid_shift((mean - second) / error, limit)),
+        mean + t_quantile(degrees) * error,
     )
-    told = {one.place for one in apart}
-    low, corrected, high = _interval(samples, means, first, spread)
-    ends = sorted((sign * low, sign * high))
-    return BestOf(
-        places[first], float(sign * means[first]), sign * corrected, ends[0], ends[1],
-        tuple(place for place in others if place not in told), apart, len(places), spread.how,
-    )  # fmt: skip
+
+
+def _hybrid_shift(lead: float, limit: float) -> float:
+    """By how many errors a leader is too good, that leads the second by so many.
+
+    The hybrid median-unbiased estimate of Andrews, Kitagawa and McCloskey (2024), section 5: of the normal distribution
+    cut off below where the second would lead, and above at the true mean and `limit` errors; the true mean at which
+    the observed one is the median.
+    """
+    from scipy.special import ndtr
+
+    low, high = 0.0, limit
+    for _ in range(40):
+        shift = (low + high) / 2
+        above, all_of_it = ndtr(limit) - ndtr(shift), ndtr(limit) - ndtr(shift - lead)
+        low, high = (shift, high) if above > all_of_it / 2 else (low, shift)
+    return (low + high) / 2

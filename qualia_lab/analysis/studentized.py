@@ -1,0 +1,67 @@
+"""The studentised range and the largest studentised mean of k: what differences the best of many shows by luck."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.power import spread_nodes
+
+if TYPE_CHECKING:
+    from qualia_lab.analysis.histories import Numbers
+
+_LEAST_P = 1e-12
+_KNOTS = 240
+_CHUNK = 12  # ranges at once: each is thousands of nodes
+_FARTHEST = 1e4
+
+
+def range_p(ranges: Numbers, k: int, degrees: float) -> Numbers:
+    """P(range of k means / standard error >= q), Tukey's studentised range, as scipy.stats.studentized_range.sf.
+
+    Interpolated in a table of logarithms made once for k and the degrees of freedom, within 2 % of p, so that
+    thousands of configurations take no longer than ten. Not under 1e-12.
+    """
+    knots, logs = _range_table(k, degrees)
+    found: Numbers = np.exp(np.interp(np.log1p(np.abs(ranges)), knots, logs))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def largest_quantile(k: int, degrees: float, probability: float = 0.975) -> float:
+    """The quantile of the largest of k independent studentised means (Pillai and Ramachandran 1954); of one, t's."""
+    from scipy.special import ndtr
+
+    spreads, weights = spread_nodes(degrees)
+    low, high = 0.0, 1.0
+    while weights @ ndtr(high * spreads) ** k < probability:
+        low, high = high, 2 * high
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if weights @ ndtr(middle * spreads) ** k < probability else (low, middle)
+    return high
+
+
+@lru_cache(maxsize=64)
+def _range_table(k: int, degrees: float) -> tuple[Numbers, Numbers]:
+    from scipy.special import ndtr
+
+    spreads, weights = spread_nodes(degrees)
+    spreads, weights = spreads[weights > 1e-16], weights[weights > 1e-16]
+    at = np.linspace(-8.0, 8.0 + math.log10(k), 128)
+    density = np.exp(-(at**2) / 2) / math.sqrt(2 * math.pi) * (at[1] - at[0])
+    knots = np.linspace(0, math.log1p(_FARTHEST), _KNOTS)
+    logs = np.full(_KNOTS, math.log(_LEAST_P))
+    for begin in range(0, _KNOTS, _CHUNK):
+        widths = np.expm1(knots[begin : begin + _CHUNK])[:, None] * spreads
+        # k times the density of the highest, and all others within the width below it.
+        inside = ndtr(at) - ndtr(at - widths[:, :, None])
+        within = k * (inside ** (k - 1) @ density)
+        ps = np.clip(1 - within @ weights, _LEAST_P, 1)
+        logs[begin : begin + _CHUNK] = np.log(ps)
+        if ps[-1] <= _LEAST_P * 10:
+            break
+    return knots, logs
