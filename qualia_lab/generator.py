@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.direction import direction_of
-from qualia_lab.analysis.endings import FAILED, endings
-from qualia_lab.analysis.repeats import count_configurations
-from qualia_lab.errors import (
-    EmptyStore,
-    FilterError,
-    NoRunMatches,
-    OutputExists,
-    SelectionError,
-    UnknownRun,
-)
+from qualia_lab.analysis.endings import endings
+from qualia_lab.choosing import choose_runs, query_of, view_of
+from qualia_lab.errors import OutputExists
 from qualia_lab.escaping import for_filename, one_line
 from qualia_lab.files import check_writable, write_whole
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
-from qualia_lab.notebook.defaults import cut_metric, fill_selection
 from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
-from qualia_lab.query.sugar import all_of, cut_where, one_field, since_filter, status_filter, where_filter
 from qualia_lab.sections.section import RUNS_SHOWN
-from qualia_lab.selection import Query, Selection, match_experiments
-from qualia_lab.settings import read_settings
-from qualia_lab.stores.keys import read_keys
+from qualia_lab.selection import Conditions, Selection
+from qualia_lab.settings import read_settings, said_settings
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.stores.protocol import find_experiments
-from qualia_lab.stores.uri import lasting_uri, with_credentials
+from qualia_lab.stores.uri import with_credentials
+from qualia_lab.study.counts_only import describe_counts
+from qualia_lab.study.describe import describe_study
+from qualia_lab.study.fitting import fit_baseline, fit_settings
+from qualia_lab.study.settings import StudySettings, merge_settings
+from qualia_lab.study.statuses import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -47,6 +38,7 @@ if TYPE_CHECKING:
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.study.study import Study
     from qualia_lab.tables import RunTables
 
 
@@ -80,13 +72,53 @@ class NotebookGenerator:
         engine: str | None = None,
         execute: bool = False,
         force: bool = False,
-        **choice: Any,
+        metric: str | None = None,
+        seeds: Sequence[str] | None = None,
+        factors: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        baseline: str | Sequence[str] | Mapping[str, str] | None = None,
+        pool: bool = False,
+        smallest_difference: float | None = None,
+        experiments: Sequence[str] = (),
+        run_ids: Sequence[str] = (),
+        filter: str = "",  # noqa: A002 - MLflow's word
+        where: Sequence[str] = (),
+        since: str | None = None,
+        status: Sequence[str] = (),
+        order_by: Sequence[str] = (),
+        by: str | None = None,
+        top: int | None = None,
+        limit: int | None = None,
     ) -> Path:
         """Choose runs, plan, write and, if asked, execute; the path of the notebook.
 
-        choice: the arguments of `select`. Raises what the steps raise.
+        output, title, template, engine, force: see `plan` and `write`.
+        metric, seeds, factors, labels, baseline, pool, smallest_difference: how to look at the runs, see
+        `settings.said_settings`.  The others say which runs, see `select`. Raises what the steps raise.
         """
-        plan = self.plan(self.select(**choice), template=template, title=title, engine=engine)
+        settings = said_settings(
+            metric=metric,
+            seeds=seeds,
+            factors=factors,
+            labels=labels,
+            baseline=baseline,
+            pool=pool,
+            smallest_difference=smallest_difference,
+        )
+        selection = self.select(
+            experiments=experiments,
+            run_ids=run_ids,
+            filter=filter,
+            where=where,
+            since=since,
+            status=status,
+            order_by=order_by,
+            by=by,
+            top=top,
+            limit=limit,
+            settings=settings,
+        )
+        plan = self.plan(selection, settings=settings, template=template, title=title, engine=engine)
         path = self.write(plan, Path(output) if output is not None else None, force=force)
         return self.execute(path, plan) if execute else path
 
@@ -96,85 +128,92 @@ class NotebookGenerator:
         experiments: Sequence[str] = (),
         run_ids: Sequence[str] = (),
         filter: str = "",  # noqa: A002 - MLflow's word
-        order_by: Sequence[str] = (),
-        limit: int | None = None,
-        top: int | None = None,
-        by: str | None = None,
+        where: Sequence[str] = (),
         since: str | None = None,
         status: Sequence[str] = (),
-        where: Sequence[str] = (),
-        metric: str | None = None,
-        seeds: Sequence[str] = (),
-        baseline: str | Sequence[str] | Mapping[str, str] | None = None,
+        order_by: Sequence[str] = (),
+        by: str | None = None,
+        top: int | None = None,
+        limit: int | None = None,
+        settings: StudySettings | None = None,
         explain: Callable[[Explanation], object] | None = None,
     ) -> Selection:
         """The runs that meet every condition, all of them unless there is a limit; only their ids are read.
 
         experiments: names, ids or globs such as `churn*`; none means every active one.
-        top, by: the `top` best runs by a metric, `METRIC`, `METRIC:max` or `METRIC:min`.
+        run_ids: only these, without another order in this order.
+        where: comparisons such as `lr=0.1` and `val_auc>0.8`, with a param, metric, tag or attribute by its name.
         since: a date, `2026-11-01`, or an age, `7d`, `12 hours ago`; runs that started then or later.
         status: any of RUNNING, SCHEDULED, FINISHED, FAILED, KILLED.
-        where: comparisons such as `lr=0.1` and `val_auc>0.8`, with a param, metric, tag or attribute by its name.
-        metric: the primary one, with `:max` or `:min` where its name does not say it; by default that of `by`.
-        seeds: the params that only repeat a configuration; by default those that look like it.
-        baseline: a run of it by id or name, or its params: `{"lr": "0.1"}`, also as texts `lr=0.1`.
+        by: the metric to rank by, the best first: `METRIC`, `METRIC:max` or `METRIC:min`.
+        top, limit: the first so many in that order; of both the smaller number.
+        settings: what is said of metrics, for the direction of `by`, over [tool.qualia].
         explain: called with which part of this the store answers and which part is evaluated here.
 
-        What since, status and where say becomes part of the selection's filter.
-        Raises EmptyStore, UnknownExperiment, UnknownRun, NoRunMatches, FilterError, or a StoreError.
+        Raises EmptyStore, UnknownExperiment, UnknownRun, NoRunMatches, FilterError, SelectionError, or a StoreError.
         """
-        view: View = "all" if run_ids else "active"
-        known = self.read_experiments(view, counted=False)
-        self._check_filled(known)
-        ranked, direction = _metric_and_direction(by, known_order=order_by)
-        if ranked is not None:
-            order_by = (f"metrics.{_quoted(ranked)} {'DESC' if direction else 'ASC'}",)
-        experiment_ids = tuple(row["experiment_id"] for row in match_experiments(experiments, known))
-        chosen = Query(experiment_ids=experiment_ids, run_ids=tuple(run_ids), view=view)
-        sugar = [status_filter(status), since_filter(since), *self._where(where, chosen)]
-        query = replace(
-            chosen,
-            filter=all_of(sugar, filter),
-            order_by=tuple(order_by),
-            limit=min((n for n in (limit, top) if n is not None), default=None),
+        conditions = Conditions.of(
+            experiments=experiments,
+            run_ids=run_ids,
+            filter=filter,
+            where=where,
+            since=since,
+            status=status,
+            order_by=order_by,
+            by=by,
+            top=top,
+            limit=limit,
         )
+        return self.choose(conditions, settings, explain=explain)
+
+    def choose(
+        self,
+        conditions: Conditions,
+        settings: StudySettings | None = None,
+        *,
+        explain: Callable[[Explanation], object] | None = None,
+    ) -> Selection:
+        """What `select` does, of conditions that are one value."""
+        experiments = self.read_experiments(view_of(conditions), counted=False)
+        said = merge_settings(settings or StudySettings(), read_settings().study)
+        query = query_of(self.store, conditions, said, experiments=experiments)
         if explain is not None:
             explain(self.store.explain(query))
-        runs = self.store.read_runs(query)
-        if not runs.num_rows:
-            self._explain_nothing(query)
-        found = runs.column("run_id").to_pylist()
-        if ranked is not None:
-            self._check_metric(ranked, tuple(found))
-        primary, better = (ranked, direction) if metric is None else cut_metric(metric)
-        if primary == ranked and better is None:
-            better = direction
-        if run_ids and not order_by:  # a person's own order of runs is kept
-            places = {run_id: place for place, run_id in enumerate(run_ids)}
-            found.sort(key=places.__getitem__)
-        there = set(found)
-        names = {row["experiment_id"]: row["name"] or row["experiment_id"] for row in known.to_pylist()}
-        return Selection(
-            tracking_uri=lasting_uri(self.tracking_uri),
-            run_ids=(*found, *(run_id for run_id in run_ids if run_id not in there)),
-            experiments=tuple(names[id_] for id_ in dict.fromkeys(runs.column("experiment_id").to_pylist())),
-            filter=query.filter,
-            order_by=query.order_by,
-            limit=query.limit,
-            picked=bool(run_ids),
-            primary_metric=primary,
-            greater_is_better=better,
-            seeds=tuple(seeds) or None,
-            baseline=_baseline(baseline),
-        )
+        return choose_runs(self.store, conditions, query, experiments=experiments)
+
+    def read(self, selection: Selection) -> RunTables:
+        """The tables of the selected runs, read once however many steps ask for them."""
+        if self._read is None or self._read[0] != selection.run_ids:
+            self._read = (selection.run_ids, self.store.read(selection.run_ids))
+        return self._read[1]
+
+    def describe(
+        self, selection: Selection, settings: StudySettings | None = None, *, inventory: Inventory | None = None
+    ) -> Study:
+        """What the selected runs are about.
+
+        settings: what is said of them, over [tool.qualia] of this folder's pyproject.toml; the metric that they are
+        ranked by is the primary one unless another is named.  inventory: where it was taken already.
+        Raises SettingsError, and NoRunMatches for a metric, param, tag or baseline that is named and is in no run.
+        """
+        tables = self.read(selection)
+        inventory = inventory or take_inventory(tables)
+        fitted, notes = _fitted(selection, settings, inventory)
+        study = describe_study(tables, inventory, fitted)
+        return fit_baseline(replace(study, notes=(*notes, *study.notes)), tables)
 
     def plan(
-        self, selection: Selection, *, template: str | None = None, title: str | None = None, engine: str | None = None
+        self,
+        selection: Selection,
+        *,
+        settings: StudySettings | None = None,
+        template: str | None = None,
+        title: str | None = None,
+        engine: str | None = None,
     ) -> NotebookPlan:
         """Read the runs and decide every cell of the notebook; nothing is written.
 
-        What the selection leaves open is filled by [tool.qualia] of this folder's pyproject.toml, by the experiments'
-        tags, by names.
+        settings: how to look at the runs, see `describe`.
         template: by default `observe`.
         engine: aggregate the runs instead (see `open_engine`), by default with the template `aggregate`; only names and
         counts are read.
@@ -183,21 +222,20 @@ class NotebookGenerator:
         no run, and EngineError when the store is no snapshot.
         """
         kind = read_template(template or ("observe" if engine is None else "aggregate"))
-        tables = None
         if engine is None:
-            tables = self._tables(selection.run_ids)
-            inventory, experiment_tags = take_inventory(tables), tables.experiment_tags
+            inventory = take_inventory(self.read(selection))
+            study = self.describe(selection, settings, inventory=inventory)
         else:
             selection = replace(selection, engine=engine)
             inventory, experiment_tags = self._count_by_engine(selection, engine)
-        selection = fill_selection(selection, inventory, experiment_tags, read_settings(), tables)
-        if tables is not None and selection.primary_metric is not None:
-            counted = count_configurations(tables, selection.primary_metric, selection.seeds)
-            inventory = replace(inventory, configurations=counted)
+            fitted, notes = _fitted(selection, settings, inventory)
+            study = describe_counts(inventory, experiment_tags, replace(fitted, baseline=None))
+            study = replace(study, notes=(*notes, *study.notes))
         return plan_notebook(
             kind,
             selection,
             inventory,
+            study,
             title=title or default_title(selection),
             written=datetime.now().astimezone().date().isoformat(),
         )
@@ -232,14 +270,12 @@ class NotebookGenerator:
             execute_notebook(path, timeout=timeout, on_cell=on_cell)  # the snapshot is there already
             return path
         selection = plan.selection if plan is not None else Selection(self.tracking_uri, _run_ids_of(path))
-        failed = [
-            run_id for one in endings(self._tables(selection.run_ids)) if one.status in FAILED for run_id in one.run_ids
-        ]
+        failed = [run_id for one in endings(self.read(selection)) if one.status in FAILED for run_id in one.run_ids]
         with tempfile.TemporaryDirectory(prefix="qualia-") as folder:
             write_snapshot(
                 Path(folder),
                 self.store,
-                self._tables(selection.run_ids),
+                self.read(selection),
                 source_uri=selection.tracking_uri,
                 artifacts_of=dict.fromkeys(
                     (*selection.run_ids[:RUNS_SHOWN], *failed[:_LOGS_KEPT], *selection.run_ids[-1:])
@@ -266,19 +302,6 @@ class NotebookGenerator:
             self._experiments[view] = known
         return known
 
-    def _where(self, texts: Sequence[str], chosen: Query) -> list[str]:
-        """The filters that `--where` stands for, with keys as these runs have them."""
-        asked = [cut_where(text) for text in texts]
-        bare = [one.key for one in asked if one.field is None]
-        keys = read_keys(self.store, chosen, bare) if bare else {}
-        return [where_filter(one, one.field or one_field(one, keys)) for one in asked]
-
-    def _tables(self, run_ids: tuple[str, ...]) -> RunTables:
-        """The tables of these runs, read once however many steps ask for them."""
-        if self._read is None or self._read[0] != run_ids:
-            self._read = (run_ids, self.store.read(run_ids))
-        return self._read[1]
-
     def _count_by_engine(self, selection: Selection, engine: str) -> tuple[Inventory, pa.Table]:
         """Names and counts of the runs, and the tags of their experiments, without reading the runs."""
         from qualia_lab.engines.open import check_engine, open_engine
@@ -288,52 +311,14 @@ class NotebookGenerator:
             with_credentials(selection.tracking_uri).full,
             engine,
             experiments=selection.experiments,
-            filter=selection.filter,
-            run_ids=selection.run_ids if selection.picked or selection.limit is not None else None,
+            filter=selection.query.filter,
+            run_ids=selection.run_ids if selection.needs_ids else None,
         )
         try:
             inventory = opened.take_inventory(selection.run_ids)
             return inventory, self.store.read(opened.run_of_each_experiment()).experiment_tags
         finally:
             opened.close()
-
-    def _check_metric(self, metric: str, run_ids: tuple[str, ...]) -> None:
-        """Raise NoRunMatches, with what might have been meant, when no run has the metric to rank by."""
-        first = run_ids[:1]  # runs without the metric stand last
-        if metric in self.store.read(first).metrics.column("key").to_pylist():
-            return
-        keys = [count.key for count in take_inventory(self._tables(run_ids)).model_metrics]
-        near = get_close_matches(metric, keys, n=3) or keys[:5]
-        raise NoRunMatches(
-            f"None of the {len(run_ids):,} runs has a metric {one_line(metric, 100)}.",
-            f"There is {', '.join(one_line(key, 60) for key in near)}." if near else "They have no metric at all.",
-        )
-
-    def _check_filled(self, experiments: pa.Table) -> None:
-        """Raise EmptyStore when there is certainly no run."""
-        counts = experiments.column("run_count").to_pylist()
-        if None not in counts and not any(counts):
-            raise EmptyStore(
-                f"There are no runs in {self.tracking_uri}.", "Log some with MLflow, or try create-demo-runs."
-            )
-
-    def _explain_nothing(self, query: Query) -> None:
-        """Raise the error that says why no run was found, and how many there are."""
-        if query.run_ids and not query.filter:
-            names = ", ".join(one_line(run_id, 40) for run_id in query.run_ids[:3])
-            raise UnknownRun(f"No run is called {names} in {self.tracking_uri}.", "List them with: qualia runs")
-        known = self.read_experiments(query.view)
-        self._check_filled(known)
-        counts = dict(
-            zip(known.column("experiment_id").to_pylist(), known.column("run_count").to_pylist(), strict=True)
-        )
-        in_all = sum(counts[experiment_id] for experiment_id in query.experiment_ids or counts)
-        if not in_all:
-            raise NoRunMatches("That experiment has no runs.", "List experiments with: qualia experiments")
-        raise NoRunMatches(
-            f"None of the {in_all:,} runs matches {one_line(query.filter, 200)}.",
-            "Loosen the filter, or list them with: qualia runs",
-        )
 
 
 def default_title(selection: Selection) -> str:
@@ -358,44 +343,13 @@ def check_output(path: Path, *, force: bool) -> None:
         raise OutputExists(f"{path} is already there.", "Add --force to replace it, or choose another --output.")
 
 
-def _metric_and_direction(by: str | None, *, known_order: Sequence[str]) -> tuple[str | None, bool | None]:
-    """`val_auc:max` as a metric and whether more is better; without a word for it, by the metric's name."""
-    if by is None:
-        return None, None
-    if known_order:
-        raise FilterError("An order and a metric to rank by were both given.", "Use one of order_by and by.", text=by)
-    metric, direction = cut_metric(by)
-    if direction is not None:
-        return metric, direction
-    direction = direction_of(by)
-    if direction is None:
-        raise FilterError(
-            f"Whether more of {one_line(by, 100)} is better cannot be told from its name.",
-            f"Say --by '{one_line(by, 100)}:max' or --by '{one_line(by, 100)}:min'.",
-            text=by,
-        )
-    return by, direction
-
-
-def _baseline(asked: str | Sequence[str] | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
-    """A run as its id or name, params as a dict; a text with `=` names a param."""
-    if asked is None or isinstance(asked, Mapping):
-        return asked or None
-    texts = [asked] if isinstance(asked, str) else list(asked)
-    if len(texts) == 1 and "=" not in texts[0]:
-        return texts[0]
-    for text in texts:
-        if "=" not in text:
-            raise SelectionError(
-                f"The baseline {one_line(text, 100)} is no param=value.",
-                "Name one run, or only params, each with its value.",
-            )
-    return {key.strip(): value.strip() for key, _, value in (text.partition("=") for text in texts)} or None
-
-
-def _quoted(key: str) -> str:
-    """A metric's key as the query language takes it."""
-    return key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) else f"`{key}`"
+def _fitted(
+    selection: Selection, settings: StudySettings | None, inventory: Inventory
+) -> tuple[StudySettings, tuple[str, ...]]:
+    """What is said of the selected runs, as far as they have it, and sentences of what the project says for nothing."""
+    said, ranked = settings or StudySettings(), said_settings(metric=selection.conditions.by)
+    said = replace(said, metric=said.metric or ranked.metric, better={**ranked.better, **said.better})
+    return fit_settings(said, read_settings().study, inventory)
 
 
 def _has_engine(path: Path) -> bool:

@@ -1,17 +1,17 @@
-"""Query and Selection: which runs, before and after the store was asked."""
+"""Conditions, Query and Selection: which runs, as a person says it, as a store is asked, and what it answered."""
 
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
-from qualia_lab.errors import UnknownExperiment
+from qualia_lab.errors import SelectionError, UnknownExperiment
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pyarrow as pa
 
@@ -25,6 +25,7 @@ class Query:
     experiment_ids: () means every experiment of the view.  run_ids: () means no condition.
     filter and order_by: the language of `qualia_lab.query`; without order_by the newest run is first.
     limit: None means all of them, always.
+    notes: sentences on how it was read, where it could have been read otherwise.
     """
 
     experiment_ids: tuple[str, ...] = ()
@@ -33,34 +34,111 @@ class Query:
     order_by: tuple[str, ...] = ()
     limit: int | None = None
     view: View = "active"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Which runs, in the words they are asked for with: flags, answers to questions, arguments. All must hold.
+
+    experiments: names, ids or globs such as `churn*`; () means every one of the view.
+    run_ids: only these, and without another order in this order.
+    filter and order_by: the language of `qualia_lab.query`.
+    where: comparisons such as `lr=0.1`, with a param, metric, tag or attribute by its name.
+    since: a date, `2026-11-01`, or an age, `7d`; runs that started then or later.  status: any of these.
+    by: the metric to rank by, the best run first: `METRIC`, `METRIC:max` or `METRIC:min`.
+    top, limit: the first so many in that order; of both the smaller number.
+    view: None means all where run ids are given, else active ones.
+    """
+
+    experiments: tuple[str, ...] = ()
+    run_ids: tuple[str, ...] = ()
+    filter: str = ""
+    where: tuple[str, ...] = ()
+    since: str | None = None
+    status: tuple[str, ...] = ()
+    order_by: tuple[str, ...] = ()
+    by: str | None = None
+    top: int | None = None
+    limit: int | None = None
+    view: View | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """What is said, as JSON has it: `Conditions.of(**conditions.as_data())` is the same again."""
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in said.items()
+            if value not in ((), "", None)
+        }
+
+    @classmethod
+    def of(cls, **words: Any) -> Conditions:
+        """Conditions of lists and tuples alike, each run id and status once; what is None is not said.
+
+        Raises SelectionError for one text in place of several, and for a number of runs below 1.
+        """
+        several = {one.name for one in fields(cls) if one.default == ()}
+        said = {name: value for name, value in words.items() if value is not None}
+        for name in said.keys() & several:
+            if isinstance(said[name], str):
+                raise SelectionError(f"{name} is one text, not a list of them.", f"Write {name}=[{said[name]!r}].")
+            said[name] = tuple(said[name])
+        for name in said.keys() & {"top", "limit"}:
+            if said[name] < 1:
+                raise SelectionError(f"{name} is {said[name]}, and no run is taken.", "Take at least 1.")
+        for name in said.keys() & {"run_ids", "status"}:
+            said[name] = tuple(dict.fromkeys(said[name]))
+        return cls(**said)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether they leave runs out, and do not only say in which order they come."""
+        return replace(self, by=None, order_by=()) != Conditions()
+
+    @property
+    def at_most(self) -> int | None:
+        """How many runs at most; None for all."""
+        return min((number for number in (self.top, self.limit) if number is not None), default=None)
 
 
 @dataclass(frozen=True)
 class Selection:
     """Which runs, as plain data: where they are, how they were chosen, and the run ids that gave.
 
-    tracking_uri holds no secret. experiments are names, as they were in the store. picked: whether the runs were named
-    one by one, so that no condition gives them again.
-    engine: what aggregates them where they are, None when they are read.
-    greater_is_better is None where no direction is known.  seeds: the params that only repeat a configuration, None for
-    those that look like it.  baseline: the id or name of a run of it, or params that it alone has.  notes: sentences
-    that say where these are from.  findings: thresholds of rules that the project has settled.
+    tracking_uri holds no secret.  conditions: as they were said; query: as the store was asked.
+    run_ids: those found in the query's order, then those that were named and that the store does not have.
+    experiments: names, as they are in the store.
+    engine: what aggregates the runs where they are, None when they are read.
+    excluded: how many of the runs that were named another condition excludes.  missing: how many the store lacks.
     """
 
     tracking_uri: str
     run_ids: tuple[str, ...]
+    conditions: Conditions = Conditions()
+    query: Query = Query()
     experiments: tuple[str, ...] = ()
-    filter: str = ""
-    order_by: tuple[str, ...] = ()
-    limit: int | None = None
-    picked: bool = False
-    primary_metric: str | None = None
-    greater_is_better: bool | None = None
     engine: str | None = None
-    seeds: tuple[str, ...] | None = None
-    baseline: str | Mapping[str, str] | None = None
-    notes: tuple[str, ...] = ()
-    findings: Mapping[str, Any] = field(default_factory=dict)
+    excluded: int = 0
+    missing: int = 0
+
+    @property
+    def picked(self) -> bool:
+        """Whether runs were named one by one, so that no later run can be among them."""
+        return bool(self.conditions.run_ids)
+
+    @property
+    def needs_ids(self) -> bool:
+        """Whether experiments and filter alone would give other runs too."""
+        return self.picked or self.query.limit is not None
+
+
+def cut_metric(text: str) -> tuple[str, Literal["higher", "lower"] | None]:
+    """`val_auc:max` as a metric and which way is better, None where no word says it."""
+    metric, colon, word = text.rpartition(":")
+    if not (metric and colon and word in ("max", "min")):
+        return text, None
+    return metric, "higher" if word == "max" else "lower"
 
 
 def match_experiments(asked: Sequence[str], known: pa.Table) -> list[dict[str, Any]]:

@@ -194,7 +194,8 @@ def test_text_is_not_guessed_to_be_something_else(small):
     [
         ("1 0.5 0\n2 0.25 1\n", 0.25, False),
         ("1 0.5 0\n2 0.25 1\n3 0.", 0.25, True),  # half a number
-        ("1 0.5 0\n2 0.25 1", 0.5, True),  # 1 might have become 12
+        ("1 0.5 0\n2 0.25 1", 0.25, False),  # the run has ended: nobody writes on
+        ("1 0.5 0\n2 0.25", 0.5, True),  # the step is missing
         ("1 0.5 0\n\n\n2 0.25 1\n", 0.25, False),
         ("1 0.5 0\n2 0.25 1\n2 0.25 1\n", 0.25, False),
         ("1 0.5 0\n2 0,25 1\n", 0.5, True),
@@ -486,3 +487,16 @@ def test_plain_yaml_is_read_as_the_parser_reads_it(text):
             return ValueError
 
     assert outcome(flat_yaml) == outcome(_parsed_yaml)
+
+
+def test_a_last_line_without_a_line_break_counts_once_the_run_has_ended(small):
+    for run, said in ((RUN, "3"), (OTHER, "1")):
+        write(small / "1" / run / "meta.yaml", f"run_id: {run}\nstatus: {said}\nlifecycle_stage: active\n")
+        write(small / "1" / run / "metrics" / "group" / "score", "1000 0.5 0\n2000 0.809 1")
+    store = FileStore(small)
+    tables = store.read([RUN, OTHER])
+    latest = {row["run_id"]: row["value"] for row in tables.metrics.to_pylist() if row["key"] == "group/score"}
+    assert latest == {RUN: 0.809, OTHER: 0.5}
+    assert [name for name in problems(tables) if "score" in name] == [f"{OTHER}: metric group/score"]
+    batches = store.read_metric_history([RUN], ["group/score"])
+    assert [value for batch in batches for value in batch.column("value").to_pylist()] == [0.5, 0.809]

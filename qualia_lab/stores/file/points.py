@@ -106,6 +106,16 @@ def parse_point(line: bytes) -> Point | None:
     return (step, timestamp, float(found[2]))
 
 
+def ends_whole(data: bytes) -> bool:
+    """Whether the last line lacks its line break, and has all that the line before it has."""
+    if not data or data.endswith(b"\n"):
+        return False
+    before, _, last = data.rpartition(b"\n")
+    return parse_point(last) is not None and (
+        not before or len(before.rpartition(b"\n")[2].split()) == len(last.split())
+    )
+
+
 def _looks_plain(data: bytes) -> bool:
     return data.endswith(b"\n") and not data.translate(None, _PLAIN)
 
@@ -151,8 +161,8 @@ def _are_in_order(whose: np.ndarray, steps: np.ndarray, timestamps: np.ndarray, 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
     """The lines of a file, however large it is; None for one that cannot be a line of a store.
 
-    That is one of absurd length, and a last one without its line break: it is still being written, and half a number
-    looks like a number.
+    That is one of absurd length, and a last one without its line break: it may still be being written, and half a
+    number looks like a number. Who knows that the run has ended adds the line break.
     """
     rest, too_long = b"", False
     for chunk in chunks:

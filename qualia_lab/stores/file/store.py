@@ -19,7 +19,7 @@ from qualia_lab import schema
 from qualia_lab.columns import column, column_of
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.file.mlruns import Root, TooLarge, Unreadable, read_meta
-from qualia_lab.stores.file.points import in_form, latest_points, parse_files
+from qualia_lab.stores.file.points import ends_whole, in_form, latest_points, parse_files
 from qualia_lab.stores.rows import Fields, Rows, latest_first
 from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, status, text
 from qualia_lab.tables import run_tables, table_of
@@ -41,6 +41,7 @@ _WINDOWS_PATH = re.compile(r"/?[A-Za-z]:[\\/]")
 _NOT_EXPERIMENTS = {"models"}  # the model registry
 _NOT_RUNS = {"tags", "datasets", "traces", "models"}
 _RUN_PARTS = ("params", "metrics", "tags")
+_ENDED = ("FINISHED", "FAILED", "KILLED")
 _BYTES_PER_BATCH = 4 << 20  # of metric files: some hundred thousand points
 _LARGEST_METRIC = 64 << 20
 
@@ -351,9 +352,12 @@ class FileStore:
         series: list[tuple[str, str]] = []
         contents: list[bytes] = []
         size = 0
+        ended: dict[str, bool] = {}
         for run_id, key, file in files:
             try:
                 data = self._read_metric(run_id, key, file, rows)
+                if ends_whole(data) and self._has_ended(run_id, file, ended):
+                    data += b"\n"
             except (Unreadable, FileNotFoundError) as error:
                 rows.problem(run_id, f"metric {key}", error)
                 continue
@@ -365,6 +369,15 @@ class FileStore:
                 series, contents, size = [], [], 0
         if series:
             yield series, contents, self._parsed(series, contents, rows)
+
+    def _has_ended(self, run_id: str, file: str, known: dict[str, bool]) -> bool:
+        """Whether the run of a metric's file says that it has ended, so that nothing more is being written into it."""
+        if run_id not in known:
+            folder = f"{os.sep}{run_id}{os.sep}"
+            path = file[: file.index(folder) + len(folder) - 1] if folder in file else ""
+            meta = Fields(self._meta(run_id, "run", path, Rows()) if path else {}, Rows(), run_id)
+            known[run_id] = status(meta.text("status"), RUN_STATUSES) in _ENDED
+        return known[run_id]
 
     def _read_metric(self, run_id: str, key: str, file: str, rows: Rows) -> bytes:
         """What a metric's file holds; of a huge one only the points, so that no nonsense fills the memory."""

@@ -1,0 +1,27 @@
+"""From a planted store to its study and findings, as the commands make them."""
+
+from __future__ import annotations
+
+from qualia_lab.analysis.findings import find_findings
+from qualia_lab.analysis.findings.evidence import collect_evidence
+from qualia_lab.analysis.findings.settings import chosen_thresholds
+from qualia_lab.inventory import take_inventory
+from qualia_lab.study import StudySettings, describe_study
+
+from .facts import Planted, judge
+from .store import START, PlantedStore
+
+LONG_AFTER = START + 10**11
+
+
+def find(store: PlantedStore, settings: StudySettings | None = None):
+    """Everything that all rules find."""
+    tables = store.tables()
+    study = describe_study(tables, take_inventory(tables), settings or StudySettings())
+    evidence = collect_evidence(tables, study, dict(store.names), store.read_history, now=LONG_AFTER)
+    return find_findings(evidence, chosen_thresholds({}))
+
+
+def verdict(planted: Planted):
+    """What was missed and what is false in one store."""
+    return judge(planted, find(planted.store))

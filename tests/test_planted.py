@@ -1,0 +1,60 @@
+"""Findings on hundreds of small stores of which everything is known."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .cli.command import QUALIA, run
+from .planted import curves, sweeps
+from .planted.finding import find, verdict
+from .planted.store import PlantedStore
+
+SHAPES = (*sweeps.SHAPES, *curves.SHAPES)
+STORES_PER_SHAPE = 4
+
+
+def test_planted_facts_are_found_and_nothing_false_is_said():
+    missed, false, facts, stores = [], [], 0, 0
+    for shape in SHAPES:
+        for seed in range(STORES_PER_SHAPE):
+            planted = shape(100 + seed)
+            found = verdict(planted)
+            stores, facts = stores + 1, facts + len(planted.facts)
+            missed += [f"{planted.shape} {seed}: {fact}" for fact in found.missed]
+            false += [f"{planted.shape} {seed}: {sentence}" for sentence in found.false]
+    print(f"{len(missed)} of {facts} planted facts missed, {len(false)} false sentences in {stores} stores")
+    print("\n".join([*missed, *false]))
+    assert len(missed) <= 0.1 * facts, missed
+    assert len(false) <= stores / 50, false
+
+
+def test_of_pure_noise_hardly_anything_is_claimed():
+    claims = []
+    stores = 100
+    for seed in range(stores):
+        claimed = [one for one in find(sweeps.noise(seed).store) if is_claim(one)]
+        claims += [(seed, one.rule, one.sentence) for one in claimed[:1]]
+    print(*claims, sep="\n")
+    assert len(claims) <= stores / 20, claims
+
+
+def is_claim(finding) -> bool:
+    """Whether it says that something differs, goes with something, or wins beyond luck."""
+    if finding.rule == "best_configuration":
+        return any(number.what == "difference" for number in finding.numbers)
+    return finding.kind in ("answer", "problem", "relation") and finding.rule != "seeds_vary_more"
+
+
+@pytest.mark.parametrize("shape", [sweeps.interaction, curves.divergence, sweeps.two_tasks], ids=lambda one: one.__name__)
+def test_the_command_says_the_same_of_the_same_runs_on_disk(shape, tmp_path):
+    planted = shape(7)
+    uri = planted.store.write(tmp_path / "mlruns")
+    said = run(QUALIA, "findings", "--tracking-uri", uri, "--json")
+    of_command = {(one["rule"], one["kind"], one["sentence"]) for one in json.loads(said.stdout)}
+    assert of_command == {(one.rule, one.kind, one.sentence) for one in find(planted.store)}
+
+
+def test_a_store_without_a_run_says_nothing():
+    assert find(PlantedStore({"empty": []})) == ()
