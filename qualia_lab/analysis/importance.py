@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.configuration_means import means_of
 from qualia_lab.analysis.forest import Forest, grow_forest, interaction
 from qualia_lab.analysis.param_columns import ParamColumn, varying_columns
 from qualia_lab.analysis.ped_anova import chance_levels, ped_anova
 from qualia_lab.analysis.relations import correlate
+from qualia_lab.analysis.where_best import BestRange, best_range
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    import pyarrow as pa
-
     from qualia_lab.analysis.histories import Numbers
+    from qualia_lab.study import Study
+    from qualia_lab.study.study import Task
+    from qualia_lab.tables import RunTables
 
 # With ten configurations of noise a forest's R² out of bag reached 0.6 in 180 simulated stores; with twenty, 0.34.
 FEWEST_CONFIGURATIONS = 20
@@ -26,7 +29,8 @@ FEWEST_CONFIGURATIONS = 20
 FEWEST_BEST = 10
 
 LEAST_IMPORTANCE = 0.02  # of R², and two deviations of it: less is no more than chance
-MOST_PARAMS = 50  # asked of the forest; those of most runs first
+MOST_PARAMS = 50  # asked of the forest; those of most configurations first
+MOST_CONFIGURATIONS = 2_000  # asked of the forest and of PED-ANOVA; more than these say the same and take minutes
 
 # An interaction under this share of the joint effect is as good as none.
 LEAST_INTERACTION = 0.1
@@ -42,11 +46,13 @@ def least_r2(configurations: int) -> float:
 
 @dataclass(frozen=True)
 class ParamImportance:
-    """One param. None stands where a number would mislead, and `note` says why.
+    """One factor. None stands where a number would mislead, and `note` says why.
 
     forest, deviation: the fall of the forest's out-of-bag R² when its values are shuffled, and its deviation.
-    ped_anova: its share of the importances of all params for being among the best runs, 0 to 1, as Optuna shows it.
-    rho: its rank correlation.  n: runs that have it and a finite metric.
+    ped_anova: its share of the importances of all params for being among the best, 0 to 1, as Optuna shows it.
+    rho: its rank correlation.  n: configurations that have it and a finite metric.
+    tied_to: a factor that sets the same configurations apart, so that nothing tells it from that one.
+    best: where the best values of the metric lie; None where that is no narrow part, or no direction is known.
     """
 
     param: str
@@ -56,6 +62,13 @@ class ParamImportance:
     rho: float | None
     n: int
     note: str
+    tied_to: str | None = None
+    best: BestRange | None = None
+
+    @property
+    def matters(self) -> bool:
+        """Whether the forest loses more by its shuffling than chance explains."""
+        return self.forest is not None and _matters(self.forest, self.deviation or 0.0)
 
 
 @dataclass(frozen=True)
@@ -69,12 +82,13 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Importances:
-    """What is known of the params over n runs with a finite metric.
+    """What is known of the factors over n runs with a finite metric.
 
     params: most important first; those that are left out last, with why.
-    configurations: different settings of the params among the runs; seeds of one setting are one configuration.
+    configurations: different settings of the factors among the runs; seeds of one setting are one configuration.
+    asked: how many of them the forest and PED-ANOVA were asked about, drawn at random.
     r2: of the forest, out of bag; None where none was grown.  refusal: "" where the importances may be read.
-    best: how many runs PED-ANOVA takes for the best ones; 0 where it was not asked.
+    best: how many configurations PED-ANOVA takes for the best ones; 0 where it was not asked.
     """
 
     params: tuple[ParamImportance, ...]
@@ -84,79 +98,105 @@ class Importances:
     refusal: str
     best: int
     interaction: Interaction | None
+    asked: int = 0
 
 
 def param_importances(
-    params: pa.Table,
+    tables: RunTables,
+    study: Study,
     values: Mapping[str, float],
     metric: str,
     *,
     greater_is_better: bool | None = None,
-    seeds: Collection[str] | None = None,
+    task: Task | None = None,
 ) -> Importances:
-    """How much each param that varies matters for a metric.
+    """How much each factor that varies matters for a metric.
 
-    The forest (`forest.grow_forest`) sees configurations, each with the mean of its runs: with a row for each seed it
+    Everything is computed over configurations, each with the mean of its runs: with a row for each seed a forest
     would know every configuration from its other seeds, and any param that happens to go with one would look
-    important. Its importances are not to be read under the R² of `least_r2`.
-    PED-ANOVA (`ped_anova.ped_anova`) sees runs, the best tenth or the best ten, and needs a direction.
-    Under 20 configurations neither is asked.
+    important. The forest's importances (`forest.grow_forest`) are not to be read under the R² of `least_r2`.
+    PED-ANOVA (`ped_anova.ped_anova`) takes the best tenth or the best ten, and needs a direction.
+    Under 20 configurations neither is asked; of more than 2,000 as many, drawn at random.
 
-    params: schema.PARAMS.  values: finite values of the metric by run id.  metric: its name, for the words.
-    seeds: the params that only repeat a configuration; by default those that look like it.
+    Args:
+        tables: the runs that the study describes.
+        study: which params and tags are factors, and which runs are one configuration.
+        values: finite values of the metric by run id, of the runs that count.
+        metric: its name, for the words.
+        greater_is_better: the metric's direction.
+        task: whose configurations; None takes those of all tasks.
     """
-    run_ids = list(values)
-    y = np.array([values[run_id] for run_id in run_ids], np.float64)
-    columns, left_out = varying_columns(params, run_ids, seeds)
+    means = means_of(study, values, task)
+    n = sum(
+        run_id not in study.left_out and (task is None or study.task_of[run_id].experiment_id == task.experiment_id)
+        for run_id in values
+    )
+    units = _drawn(list(means))
+    every, left_out = varying_columns(tables, study, units)
+    columns, y = _alike_together(every, np.array([means[unit] for unit in units], np.float64))
     asked = sorted(
         sorted(columns, key=lambda column: -column.there.size)[:MOST_PARAMS], key=lambda column: column.param
     )
-    apart = [column for column in asked if not column.together_with]
-    settings, means = _configurations(apart, y)
-    refusal = _too_few(metric, columns, y, len(settings))
-    forest = None if refusal else grow_forest(settings, means)
-    if forest and forest.r2 < least_r2(len(settings)):
+    apart = [column for column in asked if not column.tied_to]
+    refusal = _too_few(metric, columns, y, n)
+    x = np.column_stack([column.filled for column in apart]) if apart else np.zeros((len(y), 0))
+    forest = None if refusal else grow_forest(x, y)
+    if forest and forest.r2 < least_r2(len(y)):
         refusal = (
-            f"these params explain little of {metric}: out-of-bag R² {forest.r2:.2f} over {len(settings)} "
-            f"configurations, n = {len(y)}; under {least_r2(len(settings))} it could be chance"
+            f"these params explain little of {metric}: out-of-bag R² {forest.r2:.2f} over {len(y)} "
+            f"configurations, n = {n}; under {least_r2(len(y))} it could be chance"
         )
     quantile = max(0.1, FEWEST_BEST / max(1, len(y)))
     losses = None if greater_is_better is None or forest is None else -y if greater_is_better else y
     shares, by_chance = _ped_anova_shares(asked, losses, quantile)
     grown = dict(zip((column.param for column in apart), _pairs(forest), strict=False))
-    rows = [_row(column, y, grown, shares, by_chance) for column in columns]
+    rows = [
+        replace(_row(column, y, grown, shares, by_chance), best=None if losses is None else best_range(column, losses))
+        for column in columns
+    ]
     rows.sort(key=lambda row: (-(row.forest or 0), -(row.ped_anova or 0), -abs(row.rho or 0), row.param))
     rows += [ParamImportance(param, None, None, None, None, len(y), why) for param, why in left_out.items()]
     return Importances(
         params=tuple(rows),
-        n=len(y),
-        configurations=len(settings),
+        n=n,
+        configurations=len(y) if len(means) <= MOST_CONFIGURATIONS else len(means),
         r2=forest.r2 if forest else None,
         refusal=refusal,
         best=int(np.ceil(quantile * len(y))) if shares else 0,
-        interaction=_interaction(forest, settings, apart) if forest and not refusal else None,
+        interaction=_interaction(forest, x, apart) if forest and not refusal else None,
+        asked=len(y),
     )
 
 
-def _configurations(columns: list[ParamColumn], y: Numbers) -> tuple[Numbers, Numbers]:
-    """The different rows of the columns, and the mean of y over the runs of each."""
+def _drawn(units: list[str]) -> list[str]:
+    """As many configurations as are asked, drawn at random, the same ones every time, in their order."""
+    if len(units) <= MOST_CONFIGURATIONS:
+        return units
+    places = np.random.default_rng(0).choice(len(units), MOST_CONFIGURATIONS, replace=False)
+    return [units[place] for place in sorted(places.tolist())]
+
+
+def _alike_together(columns: list[ParamColumn], y: Numbers) -> tuple[list[ParamColumn], Numbers]:
+    """Configurations that only what is left out tells apart are one, with the mean of their y."""
     if not columns:
-        return np.zeros((0, 0)), np.zeros(0)
-    x = np.column_stack([column.filled for column in columns])
-    settings, place = np.unique(x, axis=0, return_inverse=True)
-    place = place.ravel()
-    return settings, np.bincount(place, weights=y) / np.bincount(place)
+        return columns, y
+    _, first, place = np.unique(
+        np.column_stack([column.filled for column in columns]), axis=0, return_index=True, return_inverse=True
+    )
+    means = np.bincount(place.ravel(), weights=y) / np.bincount(place.ravel())
+    order = np.argsort(first)
+    return [replace(column, values=column.values[first[order]]) for column in columns], means[order]
 
 
-def _too_few(metric: str, columns: list[ParamColumn], y: Numbers, configurations: int) -> str:
+def _too_few(metric: str, columns: list[ParamColumn], y: Numbers, n: int) -> str:
     """Why no forest is grown, or ""."""
     if not columns:
-        return f"no param varies among the {len(y)} runs with a finite {metric}"
+        return f"no param varies among the {n} runs with a finite {metric}"
     if len(set(y.tolist())) < 2:
-        return f"{metric} is the same in all {len(y)} runs that have it"
-    if configurations < FEWEST_CONFIGURATIONS:
+        return f"{metric} is the same in all {n} runs that have it"
+    if len(y) < FEWEST_CONFIGURATIONS:
         return (
-            f"too few configurations to tell: {configurations} in n = {len(y)} runs, and importances need "
+            f"too few configurations to tell: {len(y)} in n = {n} runs, and importances need "
             f"{FEWEST_CONFIGURATIONS}; with fewer, params that do nothing look important"
         )
     return ""
@@ -189,21 +229,28 @@ def _row(
     there = ~np.isnan(column.values)
     rho = None if column.choices else correlate(column.param, list(zip(column.there, y[there], strict=True))).rho
     notes = []
-    stands_for = column.together_with[0] if column.together_with else column.param
+    stands_for = column.tied_to or column.param
     importance, deviation = grown.get(stands_for, (None, None))
     if grown and importance is None:
         notes.append(f"not asked: only the {MOST_PARAMS} params of most runs are")
-    if column.together_with:
-        notes.append(f"changes only together with {', '.join(column.together_with)}: cannot be told apart")
+    if column.tied_to:
+        notes.append(f"changes only together with {column.tied_to}: cannot be told apart")
     if importance is not None and deviation is not None and not _matters(importance, deviation):
         notes.append("forest: no more than chance")
     if column.param in shares and column.param in by_chance:
         notes.append("PED-ANOVA: no more than chance")
     missing = int((~there).sum())
     if missing:
-        notes.append(f"{missing} of {len(y)} runs lack it")
+        notes.append(f"{missing} of {len(y)} configurations lack it")
     return ParamImportance(
-        column.param, importance, deviation, shares.get(column.param), rho, int(there.sum()), "; ".join(notes)
+        column.param,
+        importance,
+        deviation,
+        shares.get(column.param),
+        rho,
+        int(there.sum()),
+        "; ".join(notes),
+        column.tied_to,
     )
 
 
@@ -211,11 +258,11 @@ def _matters(importance: float, deviation: float) -> bool:
     return importance > max(LEAST_IMPORTANCE, 2 * deviation)
 
 
-def _interaction(forest: Forest, settings: Numbers, columns: list[ParamColumn]) -> Interaction | None:
+def _interaction(forest: Forest, x: Numbers, columns: list[ParamColumn]) -> Interaction | None:
     """Of the two params with the largest importances, when both are more than chance."""
     order = sorted(range(len(columns)), key=lambda place: -forest.importances[place])[:2]
     if len(order) < 2 or not all(_matters(forest.importances[place], forest.deviations[place]) for place in order):
         return None
     first, second = order
-    share = interaction(forest.model, settings, first, second)
+    share = interaction(forest.model, x, first, second)
     return Interaction(columns[first].param, columns[second].param, share)

@@ -1,45 +1,49 @@
-"""Params as columns of numbers: those that vary, seeds and texts of one run apart, a missing value as a value."""
+"""Factors as columns of numbers: those that set some runs apart, with a missing value as a value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from qualia_lab import schema
-from qualia_lab.analysis.groups import is_seed_like
-from qualia_lab.columns import column, numbers_of, whole
-from qualia_lab.inventory import is_number
-from qualia_lab.tables import by_key
+from qualia_lab.columns import column, texts_of
+from qualia_lab.study.setting_columns import param_columns, tag_columns
+from qualia_lab.study.ties import tied_to
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    import numpy.typing as npt
-    import pyarrow as pa
-
     from qualia_lab.analysis.histories import Numbers
+    from qualia_lab.study import Study
+    from qualia_lab.study.setting_columns import SettingColumn
+    from qualia_lab.study.study import Factor
+    from qualia_lab.tables import RunTables
 
-# A positive param whose largest value is this many times its smallest was varied by factors.
-LOG_FROM = 100.0
+# A positive number whose values lie nearer each other than this is as good on a linear scale.
+LOG_FROM = 10.0
+_DISTRIBUTION = "_distribution"  # ends the tag in which Optuna's MLflow callback says how a param was drawn
 
 
 @dataclass(frozen=True)
 class ParamColumn:
-    """One param over some runs.
+    """One factor over some runs.
 
     values: its numbers, or where it has texts their place in `choices`; NaN where a run lacks it.
     choices: the texts, sorted; () for numbers.
-    together_with: params before it that set the same runs apart, so that nothing can tell it from them.
+    tied_to: a factor that sets the same runs apart, so that nothing can tell it from that one.
+    drawn_by_factors: whether a tag says that it was drawn on a logarithmic scale; None where none says how.
     """
 
     param: str
     values: Numbers
     choices: tuple[str, ...] = ()
-    together_with: tuple[str, ...] = ()
+    tied_to: str | None = None
+    drawn_by_factors: bool | None = None
 
     @cached_property
     def there(self) -> Numbers:
@@ -48,8 +52,17 @@ class ParamColumn:
 
     @cached_property
     def log(self) -> bool:
-        """Whether it is a number that spans two decades."""
-        return not self.choices and bool(self.there.min() > 0 and self.there.max() / self.there.min() >= LOG_FROM)
+        """Whether it is a positive number that is spread more evenly over its logarithms, or was drawn so.
+
+        Evenness is the largest distance between the distribution of the different values and the uniform one
+        (Kolmogorov's statistic): a uniform draw over two decades is not logarithmic, though it spans them.
+        """
+        if self.choices or not self.there.min() > 0 or self.there.max() / self.there.min() < LOG_FROM:
+            return False
+        if self.drawn_by_factors is not None:
+            return self.drawn_by_factors
+        different = np.unique(self.there)
+        return _unevenness(np.log(different)) < _unevenness(different)
 
     @cached_property
     def whole(self) -> bool:
@@ -58,57 +71,78 @@ class ParamColumn:
 
     @cached_property
     def filled(self) -> Numbers:
-        """The values on their scale (logarithms where they span decades), a missing one below all that are there."""
+        """The values on their scale (logarithms where they are spread by factors), a missing one below all others."""
         scaled = np.log10(self.values) if self.log else self.values
         low, high = float(np.nanmin(scaled)), float(np.nanmax(scaled))
         return np.where(np.isnan(scaled), low - max(high - low, 1.0), scaled)
 
-    @cached_property
-    def parts(self) -> npt.NDArray[np.int32]:
-        """For each run the place of its value among those met so far: alike for params that set the same runs apart."""
-        _, first, place = np.unique(self.filled, return_index=True, return_inverse=True)
-        return np.argsort(np.argsort(first)).astype(np.int32)[place.ravel()]
-
 
 def varying_columns(
-    params: pa.Table, run_ids: Sequence[str], seeds: Collection[str] | None = None
+    tables: RunTables, study: Study, run_ids: Sequence[str]
 ) -> tuple[list[ParamColumn], dict[str, str]]:
-    """The params (schema.PARAMS) that are not alike in all of these runs, by name, and why others are left out.
+    """The factors that are not alike in all of these runs, by name, and why other params are left out.
 
-    seeds: the params that only repeat a configuration; by default those that `is_seed_like` knows. Params that are the
-    same everywhere are in neither. A text that is another one in every run tells nothing of any other run: left out.
+    Which params and tags are factors, and that spelling sets nothing apart, is the study's to say; what only repeats
+    a configuration or only names a run is no column. A text that is another one in every run tells nothing of any
+    other run: it is left out too.
     """
-    wanted = column(list(run_ids), schema.STRING)
     columns: list[ParamColumn] = []
-    left_out: dict[str, str] = {}
-    first_with: dict[bytes, list[str]] = {}
-    for key, rows in by_key(params):
-        places = pc.index_in(rows.column("run_id"), value_set=wanted)
-        there = pc.and_(pc.is_valid(places), pc.is_valid(rows.column("value")))
-        values = whole(rows.column("value").filter(there))
-        if not len(values):
-            continue
-        found = _column(key, values, numbers_of(places.filter(there)), len(run_ids))
-        if not found.parts.any():
-            continue
-        if is_seed_like(key) if seeds is None else key in seeds:
-            left_out[key] = "seed-like: left out"
-        elif len(found.choices) > 2 and len(found.choices) == len(values):
-            left_out[key] = "another text in every run: left out"
+    left_out = {
+        one.name: "only repeats a configuration: left out" if one.role == "seed" else "only names runs: left out"
+        for one in study.params
+        if one.role in ("seed", "label") and one.values > 1
+    }
+    found, drawn = _of_runs(tables, study.factors, run_ids)
+    varying = [one for one in found if len(one.texts) > 1 or len(one.places) < len(run_ids)]
+    ties = tied_to(varying, np.ones(len(run_ids), np.bool_), np.zeros(len(run_ids), np.int64), study.settings.factors)
+    for one in varying:
+        if not one.numeric and len(one.codes) == len(one.texts) > 2:
+            left_out[one.name] = "another text in every run: left out"
         else:
-            alike = first_with.setdefault(found.parts.tobytes(), [])
-            columns.append(ParamColumn(key, found.values, found.choices, tuple(alike)))
-            alike.append(key)
+            columns.append(_column(one, len(run_ids), ties.get(one.name), drawn.get(one.key + _DISTRIBUTION)))
     return columns, left_out
 
 
-def _column(param: str, values: pa.Array, places: npt.NDArray[np.int32], runs: int) -> ParamColumn:
-    """The texts of the runs at these places, of so many; equal ones are looked at once."""
-    encoded = values.dictionary_encode()
-    texts = encoded.dictionary.to_pylist()
-    choices: tuple[str, ...] = () if all(map(is_number, texts)) else tuple(sorted(texts))
-    place_of = {text: float(place) for place, text in enumerate(choices)}
-    numbers = np.array([place_of[text] if choices else float(text) for text in texts])
-    of_runs = np.full(runs, np.nan)
-    of_runs[places] = numbers[numbers_of(encoded.indices)]
-    return ParamColumn(param, of_runs, choices)
+def _of_runs(
+    tables: RunTables, factors: Collection[Factor], run_ids: Sequence[str]
+) -> tuple[list[SettingColumn], dict[str, str]]:
+    """The columns of these factors over these runs, by name; and of the tags of Optuna the first value each."""
+    of_kind = {kind: [one.key for one in factors if one.kind == kind] for kind in ("param", "tag")}
+    drawn = [one.key + _DISTRIBUTION for one in factors if one.kind == "param" and one.numeric]
+    wanted = column(list(run_ids), pa.string())
+    runs = tables.runs.take(pc.index_in(wanted, value_set=column(list(tables.run_ids), pa.string())))
+    rows = {
+        "params": rows_with(rows_with(tables.params, "key", of_kind["param"]), "run_id", run_ids),
+        "tags": rows_with(rows_with(tables.tags, "key", [*of_kind["tag"], *drawn]), "run_id", run_ids),
+    }
+    some = replace(tables, runs=runs, **rows)
+    names = {(one.kind, one.key): one.name for one in factors}
+    found = [
+        replace(one, name=names[one.kind, one.key])
+        for one in (*param_columns(some), *tag_columns(some, ()))
+        if (one.kind, one.key) in names
+    ]
+    of_optuna = rows_with(some.tags, "key", drawn)
+    tags = dict(zip(texts_of(of_optuna["key"]), texts_of(of_optuna["value"]), strict=True))
+    return sorted(found, key=lambda one: one.name), tags
+
+
+def _column(one: SettingColumn, runs: int, tied: str | None, drawn: str | None) -> ParamColumn:
+    """Its values in the order of the runs.  drawn: Optuna's words for how it was drawn."""
+    choices: tuple[str, ...] = ()
+    if one.numeric:
+        of_codes = one.numbers
+    else:
+        choices = tuple(sorted(one.texts))
+        place_of = {text: float(place) for place, text in enumerate(choices)}
+        of_codes = np.array([place_of[text] for text in one.texts])
+    values = np.full(runs, np.nan)
+    values[one.places] = of_codes[one.codes]
+    by_factors = None if drawn is None or "log=" not in drawn else "log=True" in drawn
+    return ParamColumn(one.name, values, choices, tied, by_factors)
+
+
+def _unevenness(values: Numbers) -> float:
+    """The largest distance of sorted different values from being spread evenly between the first and the last."""
+    even = np.linspace(0.0, 1.0, len(values))
+    return float(np.abs((values - values[0]) / (values[-1] - values[0]) - even).max())

@@ -1,15 +1,20 @@
-"""Several metrics at once: the runs that no other run beats, and the pairs of metrics that pull apart."""
+"""Several metrics at once: what no other run or configuration beats, and the pairs of metrics that pull apart.
+
+Both take values by run id. Seeds are no independent runs, so relations are computed over configurations, each with the
+id of its first run (`configuration_means`).
+"""
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.configuration_means import configuration_means
 from qualia_lab.analysis.relations import correlate
 
 if TYPE_CHECKING:
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 
 LEAST_RHO = 0.3  # of many runs also weaker ones are no chance, and nothing that a choice has to weigh
 
-_TRAINING = re.compile(r"(?i)(.*[^a-z])?(train(ing)?|trn)([^a-z].*)?")
+__all__ = ["TradeOff", "complete_runs", "configuration_means", "pareto_set", "trade_offs"]
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,10 @@ class TradeOff:
             return False
         return self.rho < -max(LEAST_RHO, 1.96 / math.sqrt(self.n - 1))
 
-
-def is_of_training(metric: str) -> bool:
-    """Whether its name says that it is of training data: low there, high elsewhere is overfitting, and no choice."""
-    return _TRAINING.fullmatch(metric) is not None
+    @property
+    def p(self) -> float:
+        """How likely chance pulls them apart as much, by the same approximation; 1 where n is too small."""
+        return 1.0 if self.rho is None else NormalDist().cdf(self.rho * math.sqrt(self.n - 1))
 
 
 def pareto_set(values: Mapping[str, Mapping[str, float]], greater_is_better: Mapping[str, bool]) -> list[str]:
@@ -66,12 +71,17 @@ def pareto_set(values: Mapping[str, Mapping[str, float]], greater_is_better: Map
     losses = np.array(
         [[-values[key][run_id] if better else values[key][run_id] for key, better in greater_is_better.items()]
          for run_id in run_ids], np.float64,
-    )  # fmt: skip
-    return [
-        run_id
-        for run_id, loss in zip(run_ids, losses, strict=True)
-        if not ((losses <= loss).all(axis=1) & (losses < loss).any(axis=1)).any()
-    ]
+    ).reshape(len(run_ids), len(greater_is_better))  # fmt: skip
+    # What beats a run stands before it when runs are sorted, and what beats that one beats the run too.
+    front = np.zeros((0, len(greater_is_better)))
+    unbeaten = []
+    for place in np.lexsort(losses.T[::-1]) if len(run_ids) else ():
+        loss = losses[place]
+        if not ((front <= loss).all(axis=1) & (front < loss).any(axis=1)).any():
+            unbeaten.append(int(place))
+            if not len(front) or (front[-1] != loss).any():
+                front = np.vstack([front, loss])
+    return [run_ids[place] for place in sorted(unbeaten)]
 
 
 def complete_runs(values: Mapping[str, Mapping[str, float]]) -> list[str]:
