@@ -1,4 +1,4 @@
-"""A metric next to a param: latest values per run, sorted, or in groups of equal params."""
+"""A metric next to a factor: latest values per run, sorted, or in groups of equal values of the factor."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.histories import INFINITE_FROM
+from qualia_lab.inventory import is_number
+from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     import pyarrow as pa
 
 
 @dataclass(frozen=True)
 class Group:
-    """The runs whose param has one value: run ids, and their finite metric values in the same order."""
+    """The runs whose factor has one value: run ids, and their finite metric values in the same order."""
 
     value: str
     run_ids: tuple[str, ...]
@@ -33,7 +35,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Runs that have both a param and a finite metric, in their order, and how many have not.
+    """Runs that have both a factor and a finite metric, in their order, and how many have not.
 
     numbers: the param as numbers where every value is a finite one, else None.
     """
@@ -61,7 +63,7 @@ def latest_values(metrics: pa.Table, run_ids: Collection[str], key: str) -> dict
 
 
 def pair_up(params: pa.Table, metrics: pa.Table, run_ids: Sequence[str], param: str, metric: str) -> Pairs:
-    """Join a param (schema.PARAMS) and a metric's latest value (schema.METRICS) by run id."""
+    """Join a param (schema.PARAMS, or a tag of schema.TAGS) and a metric's latest value (schema.METRICS) by run id."""
     import pyarrow.compute as pc
 
     rows = params.filter(pc.equal(params["key"], param))
@@ -83,36 +85,27 @@ def pair_up(params: pa.Table, metrics: pa.Table, run_ids: Sequence[str], param: 
 
 
 def group_by_param(pairs: Pairs) -> tuple[Group, ...]:
-    """Runs with the same param value together: by number where the values are numbers, else by text.
+    """Runs with the same value of the factor together: by number where the values are numbers, else by text.
 
-    `0.1` and `1e-1` are one group, named by its first spelling.
+    Values that differ in spelling only, `0.1` and `1e-1`, are one group, named by its first spelling.
     """
-    keys: tuple[float, ...] | tuple[str, ...] = pairs.numbers or pairs.params
-    members: dict[float | str, list[int]] = {}
-    for index in range(len(keys)):
-        members.setdefault(keys[index], []).append(index)
+    members: dict[Hashable, list[int]] = {}
+    for index, text in enumerate(pairs.params):
+        members.setdefault(canonical(text), []).append(index)
+    order: Sequence[float | str] = pairs.numbers or pairs.params
     return tuple(
         Group(
-            value=pairs.params[members[key][0]],
-            run_ids=tuple(pairs.run_ids[index] for index in members[key]),
-            metric=tuple(pairs.metric[index] for index in members[key]),
+            value=pairs.params[indices[0]],
+            run_ids=tuple(pairs.run_ids[index] for index in indices),
+            metric=tuple(pairs.metric[index] for index in indices),
         )
-        for key in sorted(members, key=lambda key: key if isinstance(key, float) else str(key))
+        for indices in sorted(members.values(), key=lambda indices: order[indices[0]])
     )
 
 
 def as_numbers(texts: Sequence[str]) -> tuple[float, ...] | None:
     """The texts as finite numbers, or None when one of them is not a number; `1_000` and `True` are texts."""
-    numbers = []
-    for text in texts:
-        try:
-            number = float(text)
-        except ValueError:
-            return None
-        if not math.isfinite(number) or "_" in text:
-            return None
-        numbers.append(number)
-    return tuple(numbers)
+    return tuple(map(float, texts)) if all(map(is_number, texts)) else None
 
 
 def _real(value: float | None) -> float:

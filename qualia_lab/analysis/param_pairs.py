@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
-    import pyarrow as pa
 
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.analysis.param_columns import ParamColumn
+    from qualia_lab.study import Study
+    from qualia_lab.tables import RunTables
 
 MOST_CELLS = 6  # along one param
 
@@ -35,16 +36,21 @@ class Cells:
     left_out: int
 
 
-def mean_in_cells(params: pa.Table, values: Mapping[str, float], pair: tuple[str, str]) -> Cells | None:
-    """The mean of a metric (finite values by run id) in each cell of two params (schema.PARAMS), and its n.
+def mean_in_cells(tables: RunTables, study: Study, values: Mapping[str, float], pair: tuple[str, str]) -> Cells | None:
+    """The mean of a metric in each cell of two factors, and its n.
 
-    A param with up to 6 values has a cell for each; a number with more is cut into 6 equal parts of its scale
-    (logarithmic over two decades); of a text with more the 6 most frequent are taken. Runs that lack the param
+    A factor with up to 6 values has a cell for each; a number with more is cut into 6 equal parts of its scale
+    (logarithmic where it is spread so); of a text with more the 6 most frequent are taken. Runs that lack the factor
     are a cell of their own. None: one of the two does not vary among these runs.
+
+    Args:
+        tables: the runs that the study describes.
+        study: what the two factors are.
+        values: finite values of the metric by the ids of the runs, or of the configurations' first runs, that count.
+        pair: the names of the two.
     """
     run_ids = list(values)
-    rows = params.filter(_either(params, pair))
-    columns = {column.param: column for column in varying_columns(rows, run_ids, seeds=())[0]}
+    columns = {column.param: column for column in varying_columns(tables, study, run_ids)[0]}
     if set(pair) - set(columns):
         return None
     (x_names, x), (y_names, y) = (_cells(columns[param]) for param in pair)
@@ -57,12 +63,6 @@ def mean_in_cells(params: pa.Table, values: Mapping[str, float], pair: tuple[str
     means = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
     shape = (len(y_names), len(x_names))
     return Cells((x_names, y_names), means.reshape(shape), counts.reshape(shape), int((~inside).sum()))
-
-
-def _either(params: pa.Table, pair: tuple[str, str]) -> pa.Array:
-    import pyarrow.compute as pc
-
-    return pc.or_(pc.equal(params["key"], pair[0]), pc.equal(params["key"], pair[1]))
 
 
 def _cells(column: ParamColumn) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:

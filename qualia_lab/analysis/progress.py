@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.inventory import is_number
+from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -59,9 +60,14 @@ def distribution(values: Sequence[float]) -> tuple[Numbers, Numbers]:
 
 
 def grouped(params: pa.Table, values: Mapping[str, float], param: str) -> dict[str, list[float]]:
-    """Finite values of a metric by the value of a param (schema.PARAMS), by number where all are, else by text.
+    """Finite values of a metric by the value of a param, by number where all are, else by text.
 
-    `0.1` and `1e-1` are one group, named by its first spelling. Runs without the param are in none.
+    Values that differ in spelling only are one group, named by its first spelling. Runs without the param are in none.
+
+    Args:
+        params: schema.PARAMS, or schema.TAGS for a tag.
+        values: by run id.
+        param: its key.
     """
     import pyarrow.compute as pc
 
@@ -69,7 +75,7 @@ def grouped(params: pa.Table, values: Mapping[str, float], param: str) -> dict[s
     texts = dict(zip(rows["run_id"].to_pylist(), rows["value"].to_pylist(), strict=True))
     texts = {run_id: text for run_id in values if (text := texts.get(run_id)) is not None}
     numbers = all(map(is_number, texts.values()))
-    groups: dict[float | str, tuple[str, list[float]]] = {}
+    groups: dict[Hashable, tuple[str, list[float]]] = {}
     for run_id, text in texts.items():
-        groups.setdefault(float(text) if numbers else text, (text, []))[1].append(values[run_id])
-    return dict(groups[key] for key in sorted(groups, key=lambda key: key if isinstance(key, float) else str(key)))
+        groups.setdefault(canonical(text), (text, []))[1].append(values[run_id])
+    return dict(sorted(groups.values(), key=lambda group: float(group[0]) if numbers else group[0]))
