@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.findings.series import SeriesFacts
     from qualia_lab.analysis.groups import Group
+    from qualia_lab.analysis.importance import Importances
     from qualia_lab.study import Study
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
@@ -153,6 +154,24 @@ class Evidence:
         for group in group_runs(self.tables, self.study, without=self.diverged):
             found[group.experiment_id].append(group)
         return {experiment_id: tuple(groups) for experiment_id, groups in found.items()}
+
+    @cached_property
+    def importances(self) -> Mapping[str, Importances]:
+        """What is known of the factors of each task that has an objective, by experiment id; from the same groups."""
+        from qualia_lab.analysis.importance import param_importances
+
+        found = {}
+        for task in self.study.tasks:
+            if task.objective is not None:
+                groups = self.groups[task.experiment_id]
+                values = {
+                    run_id: one for group in groups for run_id, one in zip(group.scored, group.values, strict=True)
+                }
+                better = task.objective.greater_is_better
+                found[task.experiment_id] = param_importances(
+                    self.tables, self.study, values, task.objective.key, greater_is_better=better, task=task
+                )
+        return found
 
     def name(self, run_id: str) -> str:
         """What the run is called."""

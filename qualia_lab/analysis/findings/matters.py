@@ -1,4 +1,4 @@
-"""Which params matter for the primary metric, where there are enough configurations to tell."""
+"""Which params matter for the objective, where there are enough configurations to tell, and where its best values lie."""
 
 from __future__ import annotations
 
@@ -6,40 +6,49 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed
-from qualia_lab.analysis.groups import finite_values
-from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS, param_importances
-from qualia_lab.study.statuses import left_out
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
+from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS
+from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.importance import Importances, ParamImportance
+    from qualia_lab.study.study import Task
 
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """r2: out-of-bag R² of the forest.  configurations: different ones.  share: of R², what a param has to carry."""
+    """r2: out-of-bag R² of the forest.  configurations: different ones.  share: of R², what a param has to carry.
+
+    rho: rank correlation from which on the metric is said to rise or fall with a param.
+    """
 
     r2: float = 0.3
     configurations: int = FEWEST_CONFIGURATIONS
     share: float = 0.1
+    rho: float = 0.5
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding, by a forest over configurations and permutation importance (Breiman 2001).
+    """At most one finding per task, by a forest over configurations and permutation importance (Breiman 2001).
 
     Nothing is said where `analysis.importance` refuses: too few configurations, or a forest that explains little.
     """
-    key = evidence.primary_metric
-    if key is None:
-        return []
-    if evidence.importances is not None:
-        found = evidence.importances()
-    else:
-        uncounted = left_out(evidence.status, evidence.statuses)
-        values = {run_id: one for run_id, one in finite_values(evidence.tables, key).items() if run_id not in uncounted}
-        found = param_importances(evidence.tables.params, values, key, seeds=evidence.seeds)
+    findings = []
+    for task in evidence.study.tasks:
+        found = evidence.importances.get(task.experiment_id)
+        strong = strong_params(found, thresholds) if found else []
+        if found and strong:
+            findings.append(_finding(evidence, task, found, strong, thresholds))
+    return findings
+
+
+def strong_params(found: Importances, thresholds: Thresholds) -> list[ParamImportance]:
+    """The params that carry a good part of what a forest knows, most important first; [] where it may not be read."""
     if (
         found.refusal
         or found.r2 is None
@@ -47,50 +56,113 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         or found.configurations < thresholds.configurations
     ):
         return []
-    rows = [
-        (row.forest, row) for row in found.params if row.forest is not None and "no more than chance" not in row.note
+    rows = [row for row in found.params if row.matters and not row.tied_to]
+    return [row for row in rows if (row.forest or 0.0) >= thresholds.share * found.r2]
+
+
+def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
+    """Why importances were not read, where params vary."""
+    fewest = max(FEWEST_CONFIGURATIONS, int(thresholds.configurations))
+    few = [
+        (task, found.configurations)
+        for task in evidence.study.tasks
+        if (found := evidence.importances.get(task.experiment_id)) and 1 < found.configurations < fewest
     ]
-    strong = [(forest, row) for forest, row in rows if forest >= thresholds.share * found.r2]
-    if not strong:
+    if not few:
         return []
-    weak = [row.param for row in found.params if row.forest is not None and "forest: no more than chance" in row.note]
-    clauses = [
-        f"{row.param} ({forest:.2f}"
-        + (f", with {listed(_together(row.note), 2)}" if "together with" in row.note else "")
-        + ")"
-        for forest, row in strong
+    if len(few) == 1:
+        [(task, configurations)] = few
+        where = f" in {one_line(task.experiment, 40)}" if evidence.experiment(task) else ""
+        return [f"importance of params{where}: {configurations:,} configurations, {fewest} are needed"]
+    most = max(configurations for _, configurations in few)
+    return [f"importance of params in {len(few):,} experiments: {most:,} configurations at most, {fewest} are needed"]
+
+
+def _finding(
+    evidence: Evidence, task: Task, found: Importances, strong: Sequence[ParamImportance], thresholds: Thresholds
+) -> Finding:
+    assert task.objective is not None
+    assert found.r2 is not None
+    key, shown = task.objective.key, strong[:_NAMED]
+    tied = {row.param: [one.param for one in found.params if one.tied_to == row.param] for row in shown}
+    weak = [row.param for row in found.params if row.forest is not None and not row.matters and not row.tied_to]
+    clauses = [_clause(row, tied[row.param], found, thresholds) for row in shown]
+    asked = f" (a sample of {found.asked:,} was looked at)" if found.asked < found.configurations else ""
+    sentence = (
+        f"{key} goes with {'; and with '.join(clauses)}. Over {found.configurations:,} configurations{asked} the params "
+        f"predict {100 * found.r2:.0f} % of its variance"
+        + (f"; no effect of {listed(weak, _NAMED)} was seen." if weak else ".")
+    )
+    numbers = [
+        Number("out-of-bag R² in %", 100 * found.r2),
+        Number("configurations", found.configurations),
+        *([Number("configurations asked", found.asked)] if asked else []),
     ]
-    no_more = f"; {listed(weak, _NAMED)} no more than chance" if weak else ""
-    return [
-        Finding(
-            "matters",
-            "note",
-            f"What sets {key} apart goes with {listed(clauses, _NAMED)}: how far the out-of-bag R² of a forest, "
-            f"{found.r2:.2f} over {count(found.configurations, 'configuration')}, falls when it is shuffled{no_more}.",
-            keys=tuple(row.param for _, row in strong),
-            numbers=(
-                Number("out-of-bag R²", found.r2),
-                Number("configurations", found.configurations),
-                *(Number(row.param, forest) for forest, row in strong[:_NAMED]),
-            ),
-            section="importance",
-            code=f"runs.importance({code.metric(evidence, key)}{code.chosen(evidence)})",
+    for row in shown:
+        numbers += _numbers(row, thresholds)
+    return Finding(
+        "matters",
+        "relation",
+        "note",
+        sentence,
+        keys=tuple(row.param for row in strong),
+        numbers=tuple(numbers),
+        section="importance",
+        code=f"runs.importance({code.metric(evidence, key)})",
+        next=_next(shown, weak),
+        experiment=evidence.experiment(task),
+    )
+
+
+def _clause(row: ParamImportance, tied: Sequence[str], found: Importances, thresholds: Thresholds) -> str:
+    """One param: which way the metric moves along it, and where its best values are."""
+    said = row.param + (f" (which changes only together with {listed(tied, _NAMED)})" if tied else "")
+    if _is_monotone(row, thresholds):
+        assert row.rho is not None
+        said += f", with which it {'rises' if row.rho > 0 else 'falls'} (rank correlation {number(row.rho)})"
+    if row.best is not None and row.best.value:
+        said += f", best at {row.param} = {row.best.value}"
+    elif row.best is not None:
+        low, middle, high = (number(value or 0.0) for value in (row.best.low, row.best.middle, row.best.high))
+        said += (
+            f", best around {row.param} = {middle} (the {row.best.count:,} best of {found.asked:,}: {low} to {high})"
         )
+    return said
+
+
+def _numbers(row: ParamImportance, thresholds: Thresholds) -> list[Number]:
+    """The numbers of the clause, and the importance behind it."""
+    found = [Number(f"importance of {row.param}", row.forest or 0.0)]
+    if _is_monotone(row, thresholds) and row.rho is not None:
+        found.append(Number(f"rank correlation of {row.param}", row.rho))
+    if row.best is not None and not row.best.value:
+        places = (row.best.low, row.best.middle, row.best.high)
+        found += [Number(f"{row.param} of the best", value) for value in places if value is not None]
+        found.append(Number("best configurations", row.best.count))
+    return found
+
+
+def _is_monotone(row: ParamImportance, thresholds: Thresholds) -> bool:
+    return row.rho is not None and abs(row.rho) >= thresholds.rho
+
+
+def _next(strong: Sequence[ParamImportance], weak: Sequence[str]) -> str:
+    where = [
+        f"{row.param} = {row.best.value or 'about ' + number(row.best.middle or 0.0)}" for row in strong if row.best
     ]
-
-
-def _together(note: str) -> list[str]:
-    """The params that a note names as not to be told apart from this one."""
-    for part in note.split("; "):
-        if part.startswith("changes only together with "):
-            return part.removeprefix("changes only together with ").removesuffix(": cannot be told apart").split(", ")
-    return []
+    aim = (
+        f"Put the next configurations at {listed(where)}"
+        if where
+        else f"Vary {listed(row.param for row in strong)} further"
+    )
+    return f"{aim}{f', and hold {listed(weak, _NAMED)} fixed' if weak else ''}."
 
 
 RULE = Rule(
     "matters",
-    "a forest over the configurations explains the primary metric, and a param carries a good part of it",
+    "a forest over the configurations explains the objective, and a param carries a good part of it",
     "Breiman 2001",
     Thresholds(),
     find,
+    unexamined,
 )
