@@ -1,0 +1,44 @@
+"""What a person or a project says of keys that these runs do not have: an error, or a note."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from qualia_lab.errors import UnknownKey
+from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from qualia_lab.study.settings import StudySettings
+    from qualia_lab.study.study import Factor, Metric
+
+
+def check_keys(settings: StudySettings, metrics: Iterable[Metric], factors: Iterable[Factor]) -> list[str]:
+    """Sentences about what the project says of keys that are in none of these runs, for every run is of one project.
+
+    Raises UnknownKey where a person said it.
+    """
+    of_metrics = [one.key for one in metrics]
+    of_factors = sorted({name for one in factors for name in (one.name, one.key)})
+    asked = [("metric", "metric", settings.metric, of_metrics)] if settings.metric is not None else []
+    for field, keys in (("seeds", settings.seeds or ()), ("factors", settings.factors), ("labels", settings.labels)):
+        asked += [(field, "param or tag", key, of_factors) for key in keys]
+    notes = []
+    for field, what, key, known in asked:
+        if key in known:
+            continue
+        if settings.source(field) != "settings":
+            raise _unknown(what, key, known)
+        notes.append(f"[tool.qualia] names the {what} {one_line(key, 100)}, which none of these runs has.")
+    return notes
+
+
+def _unknown(what: str, key: str, known: Collection[str]) -> UnknownKey:
+    near = get_close_matches(key, known, n=1)
+    if near:
+        hint = f"Did you mean {one_line(near[0], 100)}?"
+    else:
+        hint = f"There is {', '.join(one_line(one, 60) for one in sorted(known)[:5])}." if known else "There is none."
+    return UnknownKey(f"There is no {what} {one_line(key, 100)} in these runs.", hint)

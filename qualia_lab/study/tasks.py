@@ -1,0 +1,65 @@
+"""The tasks: every experiment is one, unless the person pools them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from qualia_lab.columns import column_of, filled, numbers_of, texts_of, whole
+from qualia_lab.study.objective import choose_objective, presence_of
+from qualia_lab.study.study import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from qualia_lab.study.settings import StudySettings
+    from qualia_lab.study.study import Metric
+    from qualia_lab.tables import RunTables
+
+
+def number_tasks(tables: RunTables, *, pool: bool) -> tuple[list[tuple[str, str]], npt.NDArray[np.int64]]:
+    """Of each task the id and name of its experiment, in their order, and of every run the number of its task.
+
+    Experiments without a run are none.
+    """
+    owners = texts_of(tables.runs.column("experiment_id"))
+    if pool:
+        return ([("", "")] if owners else []), np.zeros(len(owners), np.int64)
+    names = dict(zip(*(tables.experiments.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True))
+    present = dict.fromkeys(owners)
+    ids = [one for one in names if one in present] + [one for one in present if one not in names]
+    number = {one: place for place, one in enumerate(ids)}
+    found = np.fromiter((number[one] for one in owners), np.int64, len(owners))
+    return [(one or "", names.get(one) or one or "") for one in ids], found
+
+
+def describe_tasks(
+    tables: RunTables,
+    metrics: Sequence[Metric],
+    settings: StudySettings,
+    experiments: Sequence[tuple[str, str]],
+    tasks: npt.NDArray[np.int64],
+    competing: npt.NDArray[np.bool_],
+) -> tuple[Task, ...]:
+    """The tasks, each with its objective by the metrics of the runs that compete in it."""
+    run_ids = np.array(tables.run_ids, object)
+    owners = filled(
+        pc.index_in(whole(tables.metrics.column("run_id")), value_set=whole(tables.runs.column("run_id"))), -1
+    )
+    of_rows = np.where(competing[numbers_of(owners)], tasks[numbers_of(owners)], -1)
+    order = np.argsort(of_rows, kind="stable")
+    starts = np.searchsorted(of_rows[order], np.arange(len(experiments) + 1))
+    tags = [tuple(row.values()) for row in tables.experiment_tags.to_pylist()]
+    found = []
+    for number, (experiment_id, name) in enumerate(experiments):
+        rows = order[starts[number] : starts[number + 1]]
+        table = tables.metrics.take(column_of(rows.astype(np.int64), pa.int64()))
+        said = [pair for owner, *pair in tags if owner == experiment_id or settings.pool]
+        objective = choose_objective(metrics, settings, presence_of(table, said))
+        found.append(Task(experiment_id, name, tuple(run_ids[tasks == number]), objective))
+    return tuple(found)

@@ -1,0 +1,76 @@
+"""Which params and tags set the same runs apart, so that nothing can tell one from the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.study.setting_columns import MISSING, fingerprints
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import numpy.typing as npt
+
+    from qualia_lab.study.setting_columns import SettingColumn
+
+
+def tied_to(
+    columns: Sequence[SettingColumn],
+    chosen: npt.NDArray[np.bool_],
+    tasks: npt.NDArray[np.int64],
+    said: Collection[str],
+) -> dict[str, str]:
+    """Of each column that changes only together with another one, the name of that one, which leads.
+
+    Judged over configurations, within tasks: values are one to one. Numbers that are different in every configuration
+    are that with any other such numbers, as in a random search: they have to be in the same or in reversed order, too.
+    Of tied columns one that the person calls a factor (`said`) leads, a param before a tag, then the shortest name,
+    then the first in the alphabet.
+    """
+    rows = _one_run_of_each(columns, chosen, tasks)
+    leads: dict[bytes, str] = {}
+    found: dict[str, str] = {}
+    for one in sorted(columns, key=lambda one: (one.name not in said, one.kind, len(one.name), one.name)):
+        parts = _parts(one, rows, tasks)
+        if one.name in said:
+            leads.setdefault(parts, one.name)
+            continue
+        lead = leads.setdefault(parts, one.name)
+        if lead != one.name:
+            found[one.name] = lead
+    return found
+
+
+def _one_run_of_each(
+    columns: Sequence[SettingColumn], chosen: npt.NDArray[np.bool_], tasks: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The place of the first run of each configuration."""
+    alike = fingerprints(columns, len(chosen))
+    places = np.flatnonzero(chosen)
+    order = np.lexsort((places, alike[places], tasks[places]))
+    runs = places[order]
+    new = np.ones(len(runs), np.bool_)
+    new[1:] = (tasks[runs][1:] != tasks[runs][:-1]) | (alike[runs][1:] != alike[runs][:-1])
+    return np.sort(runs[new])
+
+
+def _parts(one: SettingColumn, rows: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64]) -> bytes:
+    """Alike for columns that set the same configurations apart, and for no others."""
+    codes = one.dense(len(tasks))[rows].astype(np.int64)
+    there = codes != MISSING
+    within = tasks[rows] * (len(one.first_rows) + 1) + codes + 1
+    _, first, place = np.unique(within, return_index=True, return_inverse=True)
+    if one.numeric and there.sum() > 1 and len(np.unique(within[there])) == there.sum():
+        return b"in order" + np.packbits(there).tobytes() + _order(one.numbers[codes[there]], tasks[rows][there])
+    return b"alike" + np.argsort(np.argsort(first)).astype(np.int32)[place.ravel()].tobytes()
+
+
+def _order(numbers: npt.NDArray[np.float64], tasks: npt.NDArray[np.int64]) -> bytes:
+    """The order of the numbers within each task, all of them from below or all from above, whichever comes first."""
+    ways = []
+    for signed in (numbers, -numbers):
+        order = np.lexsort((signed, tasks))
+        ways.append(order.astype(np.int32).tobytes())
+    return min(ways)

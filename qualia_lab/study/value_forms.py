@@ -1,0 +1,47 @@
+"""What values look like: a place, a time, a digest."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from qualia_lab.study.factor_names import words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PLACE = re.compile(r"(/|~|\.{1,2}[\\/]|[A-Za-z]:[\\/]|\\\\|[A-Za-z][A-Za-z0-9+.-]*:/{1,3}).*", re.DOTALL)
+_DATE = r"(19|20)\d\d([-_/.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])"
+_CLOCK = r"([01]\d|2[0-3])[-_:.hH]?[0-5]\d([-_:.mM]?[0-5]\d(\.\d+)?)?"
+_TIME = re.compile(rf"{_DATE}([T _-]+{_CLOCK}\s*(Z|[+-]\d\d:?\d\d)?)?")
+_STAMPED = re.compile(rf"(?<!\d)({_DATE}[T _-]+{_CLOCK}|1[0-9]{{9}}([0-9]{{3}})?)(?!\d)")
+_DIGEST = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_OF_A_HUB = re.compile(r"([A-Za-z0-9][\w.-]*)/[\w.-]+")
+
+
+def look_like_labels(values: Sequence[str]) -> bool:
+    """Whether all values are paths, URLs, times, digests, or names that end with a time."""
+    return bool(values) and all(map(_is_label, values))
+
+
+def are_of_a_hub(values: Sequence[str]) -> bool:
+    """Whether all values are names like `meta-llama/Llama-3-8B`, or no paths at all."""
+    return all(("/" not in value and "\\" not in value and not _is_label(value)) or _of_a_hub(value) for value in values)
+
+
+def _is_label(value: str) -> bool:
+    value = value.strip()
+    return bool(
+        _PLACE.fullmatch(value) or _TIME.fullmatch(value) or _DIGEST.fullmatch(value) or _STAMPED.search(value)
+    ) or _in_an_output(value)
+
+
+def _in_an_output(value: str) -> bool:
+    """Whether it is a relative path into a folder that runs write to: `results/run3`."""
+    first, sign, _ = value.replace("\\", "/").partition("/")
+    return bool(sign) and " " not in value and first.lower() in words()["label"]["outputs"]
+
+
+def _of_a_hub(value: str) -> bool:
+    found = _OF_A_HUB.fullmatch(value)
+    return found is not None and not _in_an_output(value) and found[1].lower() not in ("models", "data", "weights")
