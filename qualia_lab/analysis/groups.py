@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.intervals import Interval, interquartile_mean, mean_interval
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
-from qualia_lab.study.factors import is_fold
+from qualia_lab.study.factor_names import is_fold
 from qualia_lab.study.statuses import FINISHED, WITHOUT, statuses_of
 
 if TYPE_CHECKING:
@@ -115,14 +115,10 @@ def group_runs(
         if key is None:
             continue
         objective = task.objective
-        better = (
-            objective.greater_is_better if objective and objective.key == key else study.greater_is_better(key)
-        )
+        better = objective.greater_is_better if objective and objective.key == key else study.greater_is_better(key)
         if key not in known:
             known[key] = scores(tables, key, statistic, history, better)
-        groups += [
-            _take_group(one, known[key], better, status, uncounted, short) for one in study.in_task(task)
-        ]
+        groups += [_take_group(one, known[key], better, status, uncounted, short) for one in study.in_task(task)]
     return groups
 
 

@@ -46,6 +46,12 @@ def is_seed_like(key: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def is_fold(key: str) -> bool:
+    """Whether a seed says which part of the data a run was held out from: what a bootstrap draws within."""
+    return not {"fold", "split"}.isdisjoint(words_of(key))
+
+
+@lru_cache(maxsize=4096)
 def says_continued(key: str) -> bool:
     """Whether a param or tag says from which run this one goes on: `resume_from`, `continued_from_run`."""
     return not words()["label"]["continued"].isdisjoint(words_of(key))
