@@ -1,0 +1,161 @@
+"""The meaning of a metric's words: the last that carries one decides, and what stands around it may turn it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from qualia_lab.study.metric_words import Meaning, metric_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.study.metric_tokens import Token
+
+_COUNT = Meaning("count")
+_SCORE = Meaning("objective", "higher", plain=True)
+_LOSS = Meaning("objective", "lower", loss=True)
+_PART = Meaning("part", "lower", loss=True)
+_ERROR = Meaning("objective", "lower", (0.0, None))
+_COST = Meaning("cost", "lower", (0.0, None))
+
+
+def meaning_of(tokens: Sequence[Token]) -> tuple[Meaning | None, int]:
+    """What a name without its splits means, None where that is not known; and how many words say only of what.
+
+    Args:
+        tokens: the words of the name in their order, its splits taken out.
+    """
+    words = [token for token in _without_connected(tokens) if token.word.part != "dropped"]
+    qualifiers = sum(_is_qualifier(token) for token in words)
+    words = _without_names_of_parts(words)
+    if any(_role(token) == "spread" and not token.word.meaning.plain for token in words if token.word.meaning):
+        return Meaning("spread"), qualifiers
+    meaning = _head(_without_times(words))
+    return meaning, qualifiers
+
+
+def _is_qualifier(token: Token) -> bool:
+    """Whether a word says only of what the metric is."""
+    return token.word.part == "unknown" or (_role(token) == "part" and _is_plain(token))
+
+
+def _is_plain(token: Token) -> bool:
+    return token.word.meaning is not None and token.word.meaning.plain
+
+
+def _role(token: Token) -> str:
+    return token.word.meaning.role if token.word.meaning else ""
+
+
+def _without_names_of_parts(words: list[Token]) -> list[Token]:
+    """`ap_box` and `acc_class` without what they are of; where a loss is meant, that makes it a part."""
+    meanings = [token.word.meaning for token in words if token.word.meaning]
+    lossy = any(meaning.loss for meaning in meanings)
+    if lossy or all(meaning.role == "part" for meaning in meanings):
+        return words
+    return [token for token in words if not (_role(token) == "part" and _is_plain(token))]
+
+
+def _without_connected(words: Sequence[Token]) -> list[Token]:
+    """`loss per token` and `reward vs random` are a loss and a reward; `per` at the end is the phoneme error rate."""
+    for place, token in enumerate(words):
+        if token.word.part == "connectors" and any(one.word.meaning for one in words[:place]):
+            return list(words[: place if place < len(words) - 1 or token.texts != ("per",) else place + 1])
+    return list(words)
+
+
+def _without_times(words: list[Token]) -> list[Token]:
+    """`loss_epoch` is a loss and `step_time` a time, but `epoch`, and `time/epoch`, say how far a run is."""
+    rest = [token for token in words if token.word.part != "times"]
+    if not rest or len(rest) == len(words):
+        return words
+    last, before = words[-1], rest[-1]
+    counts = last.word.part == "times" and _role(before) == "cost" and before.segment < last.segment
+    return words if counts else rest
+
+
+def _head(words: list[Token]) -> Meaning | None:
+    """The meaning of the last word that has one."""
+    if words and words[-1].word.part == "times":
+        return _COUNT
+    if len(words) > 1 and words[-1].word.part == "numbers":
+        return _COUNT
+    if len(words) > 1 and words[0].word.part == "numbers":
+        counted = _head(words[1:])
+        wrong = counted and counted.role == "objective" and counted.better == "lower" and not counted.loss
+        return counted if wrong else _COUNT
+    place = len(words)
+    ending = ""
+    while place and words[place - 1].word.part in ("units", "measures", "shares", "connectors"):
+        place -= 1
+        ending = ending or words[place].word.part
+    if not place:
+        return _alone(words)
+    if words[place - 1].word.meaning is None:
+        return _before_unknown(words, place)
+    found = _in_its_place(words, place - 1)
+    if ending == "units" and found.role in ("count", "cost"):
+        return replace(_COST, better=found.better or "lower")
+    if ending == "shares" and found.role == "cost":
+        return _COUNT
+    return found
+
+
+def _alone(words: Sequence[Token]) -> Meaning | None:
+    """What words mean that wait for one before them: a score, an error (`l1`, or `per`, of phonemes), a time."""
+    if not words:
+        return None
+    if words[-1].texts == ("score",):
+        return _SCORE
+    if words[-1].texts in (("per",), ("l1",), ("l2",)):
+        return _ERROR
+    return _COST if words[-1].word.part == "units" else None
+
+
+def _before_unknown(words: Sequence[Token], place: int) -> Meaning | None:
+    """The meaning where a word that is not known stands last, at `place - 1`, before units and measures."""
+    if place < len(words) and words[place].texts == ("score",):
+        return _SCORE
+    timed = any(token.word.part == "units" for token in words[place:])
+    known = next((at for at in range(place - 1, -1, -1) if words[at].word.meaning), None)
+    if known is None:
+        scored = next((token for token in words[:place] if token.texts == ("score",)), None)
+        if scored and scored.segment < words[place - 1].segment:
+            return _SCORE
+        return _COST if timed else None
+    found = _in_its_place(words, known)
+    if words[known].segment < words[known + 1].segment:
+        return found  # `reward/walker`: a part of the path that says of what
+    if found.role == "cost":
+        return found if timed else replace(found, better=None)
+    return None if found.plain or found.role in ("count", "spread") else found
+
+
+def _in_its_place(words: Sequence[Token], place: int) -> Meaning:
+    """The meaning of one word, with what stands before it."""
+    token, before = words[place], words[:place]
+    meaning = token.word.meaning
+    assert meaning is not None
+    if meaning.role == "objective" and meaning.loss and before and _role(before[-1]) == "part":
+        return _PART
+    for one in before:
+        if one.texts != ("loss",):
+            continue
+        if meaning.role == "part":
+            return _PART
+        turned = token.texts in metric_words().as_losses
+        if meaning.role == "objective" and (one.segment == token.segment or turned):
+            return _LOSS
+    if any(one.word.part == "flips" for one in before):
+        return _turned(meaning)
+    return meaning
+
+
+def _turned(meaning: Meaning) -> Meaning:
+    """`neg_` before an error turns it round; before a share it names the negative class; else nothing is claimed."""
+    if meaning.better == "lower" and meaning.role == "objective":
+        least, largest = meaning.bounds
+        turned = (None if largest is None else -largest, None if least is None else -least)
+        return replace(meaning, better="higher", bounds=turned)
+    return meaning if meaning.partial or meaning.better is None else replace(meaning, better=None)

@@ -1,0 +1,86 @@
+"""The name of a metric cut into the words of `metric_words.toml`, without its decorations."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from qualia_lab.study.metric_words import Word, metric_words, stem
+
+# `(B)`, `(M)`, also as MLflow keeps them without brackets, `(%)`, `/v1`, and the index of a data loader.
+_ENDS = re.compile(r"\([BMPO%]\)|(?<=[a-z0-9])[BMPO]$|\(%\)|/v\d+(?=/|$)|/?dataloader_idx_\d+")
+_CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_PIECE = re.compile(r"\d+(?:\.\d+)+|[^\W_]+|[/.:|]")
+_JOINED = re.compile(
+    r"(train|valid|val|test|eval|dev|avg|mean|best)?(.*?)(losses|loss|score|accuracy|acc|error|reward|auc)?"
+)
+_UNKNOWN = Word((), "unknown")
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of a name. word: its entry.  texts: as written.  segment: which part of the path, counted from 0."""
+
+    word: Word
+    texts: tuple[str, ...]
+    segment: int
+
+
+def tokens_of(key: str) -> tuple[tuple[Token, ...], tuple[str, ...]]:
+    """The pieces of a name in their order, the longest known words first, and the numbers that stood in it."""
+    pieces, numbers = _pieces(key)
+    words = metric_words()
+    tokens: list[Token] = []
+    place = 0
+    while place < len(pieces):
+        for length in range(min(words.longest, len(pieces) - place), 0, -1):
+            texts = tuple(text for text, _ in pieces[place : place + length])
+            entry = words.by_words.get(texts) or words.by_stems.get(tuple(map(stem, texts)))
+            if entry is not None:
+                break
+        else:
+            length, texts, entry = 1, (pieces[place][0],), _UNKNOWN
+        tokens.append(Token(entry, texts, pieces[place + length - 1][1]))
+        place += length
+    return tuple(tokens), tuple(numbers)
+
+
+def _pieces(key: str) -> tuple[list[tuple[str, int]], list[str]]:
+    """The words in lower case, each with its segment, and the numbers."""
+    text = key.replace("²", "2").replace("^2", "2").replace("%", " ")
+    text = _whole_pattern().sub(lambda found: f" {found.group().lower()}", _ENDS.sub("", text))
+    pieces: list[tuple[str, int]] = []
+    numbers: list[str] = []
+    segment = 0
+    for piece in _PIECE.findall(_CAPITALS.sub(" ", text)):
+        if piece in "/.:|":
+            segment += bool(pieces)
+        elif piece.replace(".", "").isdecimal():
+            numbers.append(piece)
+        else:
+            words, number = _known(piece.lower())
+            pieces += [(word, segment) for word in words]
+            numbers += [number] if number else []
+    return pieces, numbers
+
+
+@cache
+def _whole_pattern() -> re.Pattern[str]:
+    return re.compile("(?<![A-Z])(?:" + "|".join(map(re.escape, metric_words().whole)) + ")(?![a-z])")
+
+
+def _known(text: str) -> tuple[tuple[str, ...], str]:
+    """A text as words that are known where it can be, and the number that was cut from it."""
+    words = metric_words()
+    for one in (text, text.rstrip("0123456789"), text.strip("0123456789")):
+        if one in words.known or stem(one) in words.stems:
+            return (one,), text.replace(one, "", 1)
+    return _unjoined(text.rstrip("0123456789")) or (text,), ""
+
+
+def _unjoined(text: str) -> tuple[str, ...]:
+    """`valloss` and `kldloss` as two words where both are known, else nothing."""
+    found = _JOINED.fullmatch(text)
+    parts = tuple(part for part in found.groups() if part) if found else ()
+    return parts if len(parts) > 1 and all(stem(part) in metric_words().stems for part in parts) else ()

@@ -1,0 +1,128 @@
+"""The words of `metric_words.toml`: what each one means in the name of a metric."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from qualia_lab.study.settings import Better, MetricRole
+    from qualia_lab.study.study import Split
+
+# What a word does in a name beside having a meaning; the keys of [grammar], and "split".
+Part = Literal[
+    "meaning",
+    "split",
+    "dropped",
+    "times",
+    "measures",
+    "shares",
+    "flips",
+    "numbers",
+    "units",
+    "connectors",
+    "unknown",
+]
+Bounds = tuple[float | None, float | None]
+_PARTS: tuple[Part, ...] = ("dropped", "times", "measures", "shares", "flips", "numbers", "units", "connectors")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a word stands for; the fields are those of the data file."""
+
+    role: MetricRole
+    better: Better | None = None
+    bounds: Bounds = (None, None)
+    loss: bool = False
+    partial: bool = False
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class Word:
+    """One entry: its words, what it does in a name, and its meaning or its split."""
+
+    words: tuple[str, ...]
+    part: Part
+    meaning: Meaning | None = None
+    split: Split = ""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The whole file.
+
+    by_words: every entry by its words.  by_stems: the same without plurals.  known, stems: all single words.
+    longest: how many words the longest entry has.
+    whole: spellings that capitals must not cut.  edge: split words that count at the ends of a name only.
+    as_losses: scores that are losses behind the word `loss`.
+    """
+
+    by_words: Mapping[tuple[str, ...], Word]
+    by_stems: Mapping[tuple[str, ...], Word]
+    known: frozenset[str]
+    stems: frozenset[str]
+    longest: int
+    whole: tuple[str, ...]
+    edge: frozenset[str]
+    as_losses: frozenset[tuple[str, ...]]
+
+
+def stem(word: str) -> str:
+    """A word without the ending of its plural; `loss` and `bias` have none."""
+    if len(word) < 4 or word.endswith(("ss", "us", "is", "as")):
+        return word
+    for plural, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
+        if word.endswith(plural):
+            return word.removesuffix(plural) + singular
+    return word
+
+
+@cache
+def metric_words() -> Words:
+    """The words, read once.
+
+    Raises ValueError for a word that stands twice.
+    """
+    table = tomllib.loads(files("qualia_lab.study").joinpath("metric_words.toml").read_text(encoding="utf-8"))
+    by_words: dict[tuple[str, ...], Word] = {}
+    for entry in _entries(table):
+        if entry.words in by_words:
+            raise ValueError(f"metric_words.toml: {' '.join(entry.words)!r} stands twice")
+        by_words[entry.words] = entry
+    grammar = table["grammar"]
+    return Words(
+        by_words=by_words,
+        by_stems={tuple(map(stem, words)): entry for words, entry in reversed(by_words.items())},
+        known=frozenset(word for words in by_words for word in words),
+        stems=frozenset(stem(word) for words in by_words for word in words),
+        longest=max(map(len, by_words)),
+        whole=tuple(sorted(grammar["whole"], key=len, reverse=True)),
+        edge=frozenset(grammar["edge"]),
+        as_losses=frozenset(tuple(one.split()) for one in grammar["as_losses"]),
+    )
+
+
+def _entries(table: Mapping[str, Any]) -> Iterator[Word]:
+    splits: tuple[Split, ...] = ("training", "validation", "test", "fold")
+    for split in splits:
+        yield from (Word(tuple(one.split()), "split", split=split) for one in table["splits"][split])
+    for part in _PARTS:
+        yield from (Word(tuple(one.split()), part) for one in table["grammar"][part])
+    for row in table["meaning"]:
+        least, largest = (float(one) if one != "" else None for one in row.get("bounds", ("", "")))
+        meaning = Meaning(
+            role=row["role"],
+            better=row.get("better"),
+            bounds=(least, largest),
+            loss=row.get("loss", False),
+            partial=row.get("partial", False),
+            plain=row.get("plain", False),
+        )
+        yield from (Word(tuple(one.split()), "meaning", meaning) for one in row["words"])

@@ -1,0 +1,151 @@
+"""Every metric of some runs: its role, its direction, its split, its family, and who says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from qualia_lab.study.metric_names import read_name
+from qualia_lab.study.metric_sweeps import directions_of_sweeps
+from qualia_lab.study.study import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from qualia_lab.inventory import MetricCount
+    from qualia_lab.study.settings import Better, MetricRole, Source, StudySettings
+
+PRIMARY_TAG = "mlflow.experiment.primaryMetric.name"
+GREATER_TAG = "mlflow.experiment.primaryMetric.greaterIsBetter"
+
+
+def direction_of(
+    key: str, settings: StudySettings, experiment_tags: Sequence[tuple[str, str]] = ()
+) -> tuple[Better | None, Source]:
+    """Which way one metric is better, and who says so: the person, the settings, the experiment's tags, its name.
+
+    Args:
+        key: the metric's.
+        settings: what overrules the rest.
+        experiment_tags: keys and values of the tags of its experiment, or of all of them.
+    """
+    if key in settings.better:
+        return settings.better[key], _said(settings, f"better.{key}")
+    tagged = _tagged_direction(key, experiment_tags)
+    if tagged is not None:
+        return tagged, "tag"
+    better = read_name(key).better
+    return better, "unknown" if better is None else "name"
+
+
+def describe_metrics(
+    counts: Sequence[MetricCount], settings: StudySettings, experiment_tags: pa.Table, run_tags: pa.Table
+) -> tuple[Metric, ...]:
+    """What each metric is, sorted by key.
+
+    Args:
+        counts: of the inventory, the machine's own metrics too.
+        settings: what overrules the rest.
+        experiment_tags, run_tags: tables of `qualia_lab.schema`; sweepers write the direction into the latter.
+    """
+    tags = list(
+        zip(experiment_tags.column("key").to_pylist(), experiment_tags.column("value").to_pylist(), strict=True)
+    )
+    keys = sorted({one.key for one in counts})
+    objectives = [key for key in keys if read_name(key).role == "objective"]
+    swept = directions_of_sweeps(run_tags, objectives)
+    return _with_twins(_with_parts([_described(key, settings, tags, swept) for key in keys], settings), settings)
+
+
+def _described(
+    key: str, settings: StudySettings, tags: Sequence[tuple[str, str]], swept: Mapping[str, Better]
+) -> Metric:
+    """One metric, seen alone."""
+    name = read_name(key)
+    better, source = direction_of(key, settings, tags)
+    if source in ("name", "unknown") and key in swept:
+        better, source = swept[key], "tag"
+    role: MetricRole = name.role
+    if key in settings.metric_roles:
+        role = settings.metric_roles[key]
+        source = source if key in settings.better else _said(settings, f"metric_roles.{key}")
+        if role in ("spread", "count", "machine") and key not in settings.better:
+            better = None
+    elif source == "unknown" and name.known:
+        source = "name"
+    elif better is not None and not name.known and source != "name":
+        role = "objective"
+    return Metric(key, role, better, source, name.split, name.family)
+
+
+def _said(settings: StudySettings, name: str) -> Source:
+    """Who set it; what was set without a word of who, the person did."""
+    source = settings.source(name)
+    return "person" if source == "unknown" else source
+
+
+def _tagged_direction(key: str, tags: Sequence[tuple[str, str]]) -> Better | None:
+    """What MLflow's own tags of an experiment say of its primary metric; None where experiments disagree."""
+    said: set[Better] = set()
+    primary = False
+    for name, value in tags:
+        if name == PRIMARY_TAG:
+            primary |= value == key
+        elif name == GREATER_TAG and value.lower() in ("true", "false"):
+            said.add("higher" if value.lower() == "true" else "lower")
+    return said.pop() if primary and len(said) == 1 else None
+
+
+def _with_parts(metrics: list[Metric], settings: StudySettings) -> list[Metric]:
+    """Losses with a word more (`loss_cls`) are parts where the whole loss of the same split is there."""
+    whole = {(one.split, read_name(one.key).loss) for one in metrics if one.family == "loss"}
+    return [
+        replace(one, role="part")
+        if one.role == "objective"
+        and one.family != "loss"
+        and one.key not in settings.metric_roles
+        and (one.split, read_name(one.key).loss) in whole
+        and "loss" in one.family.split()
+        else one
+        for one in metrics
+    ]
+
+
+def _with_twins(metrics: list[Metric], settings: StudySettings) -> tuple[Metric, ...]:
+    """The role `training` for those of training, or without a split, whose family is there on held-out data too.
+
+    One without a split beside single folds is their mean, not their training.
+    """
+    held_out: dict[str, list[Metric]] = {}
+    for one in metrics:
+        if one.role == "objective" and one.split in ("validation", "test", "fold"):
+            held_out.setdefault(one.family, []).append(one)
+    twins: dict[str, str] = {}
+    found = []
+    for one in metrics:
+        trained = one.split == "training" or (one.split == "" and one.key not in settings.metric_roles)
+        if one.role in ("objective", "training") and trained and one.family in held_out:
+            others = [other for other in held_out[one.family] if one.split or other.split != "fold"]
+            if not others:
+                found.append(one)
+                continue
+            twin = min(others, key=lambda other, one=one: _distance(one, other))
+            twins.setdefault(twin.key, one.key)
+            if one.split == "training":  # before one without a split
+                twins[twin.key] = min(
+                    (twins[twin.key], one.key), key=lambda key: (read_name(key).split != "training", key)
+                )
+            role: MetricRole = settings.metric_roles.get(one.key, "training")
+            found.append(replace(one, role=role, twin=twin.key))
+        else:
+            found.append(one)
+    return tuple(replace(one, twin=twins.get(one.key, one.twin)) for one in found)
+
+
+def _distance(training: Metric, held_out: Metric) -> tuple[bool, int, str]:
+    """How far a held-out metric is from one of training: other thresholds, then validation, test, a fold."""
+    splits = ("validation", "test", "fold")
+    apart = read_name(training.key).stem != read_name(held_out.key).stem
+    return apart, splits.index(held_out.split), held_out.key
