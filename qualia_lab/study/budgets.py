@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 MUCH_EARLIER = 0.5  # of the median of the last steps
 FEWEST = 3  # runs with steps
-_BUDGET = frozenset(
-    ("epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "iterations", "timesteps", "round", "rounds")
-    + ("updates", "episodes", "estimators", "frames")
-)
+# Of a number of these: a param of such a name says how long a run is to train.
+_BUDGET = {"epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "iterations", "timesteps", "updates"} | {
+    "round",
+    "rounds",
+    "episodes",
+    "estimators",
+}
 
 
 def find_short_runs(

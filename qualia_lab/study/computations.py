@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qualia_lab.columns import column, filled, numbers_of, texts_of, whole
+from qualia_lab.columns import column, column_of, filled, numbers_of, texts_of, whole
 from qualia_lab.study.setting_columns import MISSING, fingerprints
 from qualia_lab.study.values import NONE, canonical
 from qualia_lab.tables import rows_with
@@ -45,6 +45,7 @@ def find_copies(
     tables: RunTables,
     columns: Sequence[SettingColumn],
     factors: Sequence[Factor],
+    *,
     compared: Sequence[str],
     chosen: npt.NDArray[np.bool_],
     tasks: npt.NDArray[np.int64],
@@ -136,8 +137,6 @@ def _compared_rows(tables: RunTables, compared: Sequence[str]) -> pa.Table:
     bits[np.isnan(values)] = _NAN
     steps = numbers_of(filled(whole(metrics.column("step")), 0))
     there = numbers_of(owners) >= 0
-    from qualia_lab.columns import column_of
-
     return pa.Table.from_arrays(
         [
             column_of(one[there].astype(np.int64), pa.int64())

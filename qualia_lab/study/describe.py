@@ -58,13 +58,14 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     uncounted = not_counted(tables, aside, settings.statuses)
     competing = _mask(tables, aside)
     experiments, task_of = number_tasks(tables, pool=settings.pool)
-    tasks = describe_tasks(tables, metrics, settings, experiments, task_of, competing)
+    tasks = describe_tasks(tables, metrics, settings, experiments=experiments, tasks=task_of, competing=competing)
 
     factors = describe_factors(columns, Competitors(competing, task_of, compared, _of_optuna(tables)), settings)
     places = [np.flatnonzero(competing & (task_of == number)) for number in range(len(tasks))]
     status = statuses_of(tables)
     finished = competing & np.array([status[run] == FINISHED for run in tables.run_ids], np.bool_)
-    copies = find_copies(tables, columns, factors, compared, finished & _mask(tables, uncounted), task_of)
+    ended = finished & _mask(tables, uncounted)
+    copies = find_copies(tables, columns, factors, compared=compared, chosen=ended, tasks=task_of)
     varying = [one for one, factor in zip(columns, factors, strict=True) if factor.role in ("factor", "tied")]
     short = [
         one

@@ -130,10 +130,10 @@ def _looks_like_a_label(one: SettingColumn, name_says: str, competitors: Competi
         return False
     if name_says == "place":
         return not are_of_a_hub(one.sample)
-    if name_says == "label unless shared":
-        return True
-    if name_says == "name" and factor_names.words_of(one.key)[-1] == "id" and one.numeric:
-        return True
     if not one.numeric and look_like_labels(one.sample):
+        return True
+    if values == 1:
+        return False
+    if name_says == "label unless shared" or (name_says == "name" and one.numeric):
         return True
     return 2 * one.own_names > len(one.places) and not factor_names.names_a_choice(one.key)

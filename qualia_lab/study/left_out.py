@@ -24,7 +24,7 @@ def names_of(tables: RunTables) -> dict[str, str]:
 
 
 def not_competing(families: Families, names: Mapping[str, str]) -> dict[str, str]:
-    """Of the runs that are no competitors whatever their end: parents, parts of a run, those that another one continues."""
+    """The runs that are no competitors whatever their end: parents, parts of a run, and those continued in another."""
     return {
         **{run: f"continued in {names[later]}" for run, later in families.continued.items()},
         **{run: f"part of {names[parent]}" for run, parent in families.parts.items()},

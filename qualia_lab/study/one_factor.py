@@ -49,9 +49,9 @@ def one_factor_sets(study: Study, task: Task) -> list[OneFactor]:
     """
     told = list(study.in_task(task))
     tied: dict[str, list[str]] = defaultdict(list)
-    for one in study.factors:
-        if one.tied_to is not None:
-            tied[one.tied_to].append(one.name)
+    for factor in study.factors:
+        if factor.tied_to is not None:
+            tied[factor.tied_to].append(factor.name)
     names = [name for name, _ in told[0].params] if told else []
     values = [tuple(_value(text) for _, text in one.params) for one in told]
     found = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
-from qualia_lab.inventory import is_number
 from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
@@ -131,20 +131,18 @@ def _columns(
     for place in sorted(range(len(keys)), key=keys.__getitem__):
         rows = order[ends[place - 1] if place else 0 : ends[place]].astype(np.int64)
         if len(rows):
-            name = f"tags.{keys[place]}" if keys[place] in taken else keys[place]
-            yield _column(tables, name, keys[place], kind, rows, owners[rows].astype(np.int32), texts)
+            names = (f"tags.{keys[place]}" if keys[place] in taken else keys[place], keys[place], kind)
+            yield _column(tables, names, rows, owners[rows].astype(np.int32), texts)
 
 
 def _column(
     tables: RunTables,
-    name: str,
-    key: str,
-    kind: Literal["param", "tag"],
+    names: tuple[str, str, Literal["param", "tag"]],
     rows: npt.NDArray[np.int64],
     places: Codes,
     texts: pa.Array,
 ) -> SettingColumn:
-    """One column of the rows of one key, in the order of their runs."""
+    """One column of the rows of one key, in the order of their runs; names: its name, key and kind."""
     values = texts.take(column_of(rows, pa.int64()))
     encoded = values.dictionary_encode()
     spellings: list[str] = encoded.dictionary.to_pylist()
@@ -162,5 +160,5 @@ def _column(
     step = max(1, len(spellings) // _SAMPLE)
     sample = tuple(text[:_SAMPLE_LENGTH] for text in spellings[::step])
     return SettingColumn(
-        name, key, kind, places, codes, all(map(is_number, spellings)), sample, own, rows[first], texts
+        *names, places, codes, all(isinstance(value, Decimal) for value in code_of), sample, own, rows[first], texts
     )

@@ -42,6 +42,7 @@ def describe_tasks(
     tables: RunTables,
     metrics: Sequence[Metric],
     settings: StudySettings,
+    *,
     experiments: Sequence[tuple[str, str]],
     tasks: npt.NDArray[np.int64],
     competing: npt.NDArray[np.bool_],
@@ -54,12 +55,12 @@ def describe_tasks(
     of_rows = np.where(competing[numbers_of(owners)], tasks[numbers_of(owners)], -1)
     order = np.argsort(of_rows, kind="stable")
     starts = np.searchsorted(of_rows[order], np.arange(len(experiments) + 1))
-    tags = [tuple(row.values()) for row in tables.experiment_tags.to_pylist()]
+    tags = [(row["experiment_id"], (row["key"], row["value"])) for row in tables.experiment_tags.to_pylist()]
     found = []
     for number, (experiment_id, name) in enumerate(experiments):
         rows = order[starts[number] : starts[number + 1]]
         table = tables.metrics.take(column_of(rows.astype(np.int64), pa.int64()))
-        said = [pair for owner, *pair in tags if owner == experiment_id or settings.pool]
+        said = [tag for owner, tag in tags if owner == experiment_id or settings.pool]
         objective = choose_objective(metrics, settings, presence_of(table, said))
         found.append(Task(experiment_id, name, tuple(run_ids[tasks == number]), objective))
     return tuple(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,21 +24,25 @@ def tied_to(
 ) -> dict[str, str]:
     """Of each column that changes only together with another one, the name of that one, which leads.
 
-    Judged over configurations, within tasks: values are one to one. Numbers that are different in every configuration
-    are that with any other such numbers, as in a random search: they have to be in the same or in reversed order, too.
+    Judged over configurations, within tasks: values are one to one. Columns that are different in every configuration
+    are one to one with each other whatever they mean, as in a random search: numbers of that kind have to be in the
+    same or in reversed order, and texts are tied to them only where all such numbers are.
     Of tied columns one that the person calls a factor (`said`) leads, a param before a tag, then the shortest name,
-    then the first in the alphabet.
+    then the first in the alphabet; what the person calls a factor is tied to none.
     """
     rows = _one_run_of_each(columns, chosen, tasks)
-    leads: dict[bytes, str] = {}
+    parts = {one.name: _parts(one, rows, tasks) for one in columns}
+    orders: dict[bytes, set[bytes]] = {}
+    for part in parts.values():
+        if part.order:
+            orders.setdefault(part.apart, set()).add(part.order)
+    leads: dict[tuple[bytes, bytes], str] = {}
     found: dict[str, str] = {}
     for one in sorted(columns, key=lambda one: (one.name not in said, one.kind, len(one.name), one.name)):
-        parts = _parts(one, rows, tasks)
-        if one.name in said:
-            leads.setdefault(parts, one.name)
-            continue
-        lead = leads.setdefault(parts, one.name)
-        if lead != one.name:
+        apart, order = parts[one.name]
+        several = len(orders.get(apart, ())) > 1
+        lead = leads.setdefault((apart, order if several else b""), one.name)
+        if lead != one.name and one.name not in said:
             found[one.name] = lead
     return found
 
@@ -56,21 +60,25 @@ def _one_run_of_each(
     return np.sort(runs[new])
 
 
-def _parts(one: SettingColumn, rows: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64]) -> bytes:
-    """Alike for columns that set the same configurations apart, and for no others."""
+class _Parts(NamedTuple):
+    """apart: alike for columns that set the same configurations apart.  order: of numbers that are all different."""
+
+    apart: bytes
+    order: bytes
+
+
+def _parts(one: SettingColumn, rows: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64]) -> _Parts:
     codes = one.dense(len(tasks))[rows].astype(np.int64)
     there = codes != MISSING
     within = tasks[rows] * (len(one.first_rows) + 1) + codes + 1
     _, first, place = np.unique(within, return_index=True, return_inverse=True)
+    apart = np.argsort(np.argsort(first)).astype(np.int32)[place.ravel()].tobytes()
     if one.numeric and there.sum() > 1 and len(np.unique(within[there])) == there.sum():
-        return b"in order" + np.packbits(there).tobytes() + _order(one.numbers[codes[there]], tasks[rows][there])
-    return b"alike" + np.argsort(np.argsort(first)).astype(np.int32)[place.ravel()].tobytes()
+        return _Parts(apart, _order(one.numbers[codes[there]], tasks[rows][there]))
+    return _Parts(apart, b"")
 
 
 def _order(numbers: npt.NDArray[np.float64], tasks: npt.NDArray[np.int64]) -> bytes:
     """The order of the numbers within each task, all of them from below or all from above, whichever comes first."""
-    ways = []
-    for signed in (numbers, -numbers):
-        order = np.lexsort((signed, tasks))
-        ways.append(order.astype(np.int32).tobytes())
+    ways = (np.lexsort((signed, tasks)).astype(np.int32).tobytes() for signed in (numbers, -numbers))
     return min(ways)

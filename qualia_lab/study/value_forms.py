@@ -26,7 +26,9 @@ def look_like_labels(values: Sequence[str]) -> bool:
 
 def are_of_a_hub(values: Sequence[str]) -> bool:
     """Whether all values are names like `meta-llama/Llama-3-8B`, or no paths at all."""
-    return all(("/" not in value and "\\" not in value and not _is_label(value)) or _of_a_hub(value) for value in values)
+    return all(
+        _of_a_hub(value) or ("/" not in value and "\\" not in value and not _is_label(value)) for value in values
+    )
 
 
 def _is_label(value: str) -> bool:
