@@ -170,7 +170,9 @@ def _direction(store: TrackingStore, metric: str, settings: StudySettings, chose
     if better is None:
         runs = store.read_runs(replace(chosen, run_ids=(), filter="", order_by=(), limit=None))
         one_of_each = dict(zip(*(runs.column(name).to_pylist() for name in ("experiment_id", "run_id")), strict=True))
-        better, _ = direction_of(metric, settings, store.read(list(one_of_each.values())).experiment_tags)
+        tags = store.read(list(one_of_each.values())).experiment_tags
+        pairs = zip(*(tags.column(name).to_pylist() for name in ("key", "value")), strict=True)
+        better, _ = direction_of(metric, settings, list(pairs))
     return better
 
 

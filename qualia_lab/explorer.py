@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.choosing import query_of
 from qualia_lab.errors import UnknownRun
 from qualia_lab.escaping import one_line
-from qualia_lab.selection import Query, match_experiments
+from qualia_lab.selection import Conditions, Query
+from qualia_lab.settings import read_settings
 from qualia_lab.stores.open import find_tracking_uri, open_store
-from qualia_lab.stores.protocol import find_experiments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,8 +92,14 @@ class ArtifactExplorer:
         self,
         experiments: Sequence[str] = (),
         *,
+        run_ids: Sequence[str] = (),
         filter: str = "",  # noqa: A002  MLflow's word
+        where: Sequence[str] = (),
+        since: str | None = None,
+        status: Sequence[str] = (),
         order_by: Sequence[str] = (),
+        by: str | None = None,
+        top: int | None = None,
         limit: int | None = None,
     ) -> pd.DataFrame:
         """A row per run that matches, all of them unless there is a limit; the newest first unless there is an order.
@@ -101,20 +108,28 @@ class ArtifactExplorer:
         datetimes of UTC) with the run's name, its experiment's name and its parent beside them. Runs that could not be
         read whole are named in `frame.attrs["problems"]`.
 
-        experiments: names, ids or globs such as `churn*`; none means every active one.
-        Raises UnknownExperiment, FilterError, or a StoreError.
+        experiments: names, ids or globs such as `churn*`; none means every active one.  The others mean what they mean
+        to `NotebookGenerator.select`, and all must hold.
+        Raises UnknownExperiment, FilterError, SelectionError, or a StoreError.
 
         >>> explorer.search_runs(["churn*"], filter="status = 'FAILED'", limit=20)
+        >>> explorer.search_runs(["churn"], where=["model=mlp"], by="val_auc", top=5)
         """
         import pandas as pd
 
-        chosen = match_experiments(experiments, find_experiments(self.store))
-        query = Query(
-            experiment_ids=tuple(row["experiment_id"] for row in chosen),
+        conditions = Conditions.of(
+            experiments=experiments,
+            run_ids=run_ids,
             filter=filter,
-            order_by=tuple(order_by),
+            where=where,
+            since=since,
+            status=status,
+            order_by=order_by,
+            by=by,
+            top=top,
             limit=limit,
         )
+        query = query_of(self.store, conditions, read_settings().study)
         tables = self.store.read(self.store.read_runs(query).column("run_id").to_pylist())
         frame: pd.DataFrame = tables.runs.to_pandas()
         names = dict(

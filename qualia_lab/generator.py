@@ -23,9 +23,9 @@ from qualia_lab.settings import read_settings, said_settings
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import with_credentials
+from qualia_lab.study.baseline import fit_baseline
 from qualia_lab.study.counts_only import describe_counts
 from qualia_lab.study.describe import describe_study
-from qualia_lab.study.fitting import fit_baseline, fit_settings
 from qualia_lab.study.settings import StudySettings, merge_settings
 from qualia_lab.study.statuses import FAILED
 
@@ -194,13 +194,12 @@ class NotebookGenerator:
 
         settings: what is said of them, over [tool.qualia] of this folder's pyproject.toml; the metric that they are
         ranked by is the primary one unless another is named.  inventory: where it was taken already.
-        Raises SettingsError, and NoRunMatches for a metric, param, tag or baseline that is named and is in no run.
+        Raises SettingsError, UnknownKey for a metric, param or tag that is named and is in no run, and NoRunMatches for
+        such a baseline.
         """
         tables = self.read(selection)
         inventory = inventory or take_inventory(tables)
-        fitted, notes = _fitted(selection, settings, inventory)
-        study = describe_study(tables, inventory, fitted)
-        return fit_baseline(replace(study, notes=(*notes, *study.notes)), tables)
+        return fit_baseline(describe_study(tables, inventory, _merged(selection, settings)), tables)
 
     def plan(
         self,
@@ -218,8 +217,7 @@ class NotebookGenerator:
         engine: aggregate the runs instead (see `open_engine`), by default with the template `aggregate`; only names and
         counts are read.
 
-        Raises TemplateError, StoreError, SettingsError, NoRunMatches where a metric or a param that was asked for is in
-        no run, and EngineError when the store is no snapshot.
+        Raises TemplateError, StoreError, EngineError when the store is no snapshot, and what `describe` raises.
         """
         kind = read_template(template or ("observe" if engine is None else "aggregate"))
         if engine is None:
@@ -228,9 +226,8 @@ class NotebookGenerator:
         else:
             selection = replace(selection, engine=engine)
             inventory, experiment_tags = self._count_by_engine(selection, engine)
-            fitted, notes = _fitted(selection, settings, inventory)
-            study = describe_counts(inventory, experiment_tags, replace(fitted, baseline=None))
-            study = replace(study, notes=(*notes, *study.notes))
+            merged = replace(_merged(selection, settings), baseline=None)
+            study = describe_counts(inventory, experiment_tags, merged)
         return plan_notebook(
             kind,
             selection,
@@ -343,13 +340,11 @@ def check_output(path: Path, *, force: bool) -> None:
         raise OutputExists(f"{path} is already there.", "Add --force to replace it, or choose another --output.")
 
 
-def _fitted(
-    selection: Selection, settings: StudySettings | None, inventory: Inventory
-) -> tuple[StudySettings, tuple[str, ...]]:
-    """What is said of the selected runs, as far as they have it, and sentences of what the project says for nothing."""
+def _merged(selection: Selection, settings: StudySettings | None) -> StudySettings:
+    """What is said of the selected runs: the metric that they are ranked by leads, unless another one is named."""
     said, ranked = settings or StudySettings(), said_settings(metric=selection.conditions.by)
     said = replace(said, metric=said.metric or ranked.metric, better={**ranked.better, **said.better})
-    return fit_settings(said, read_settings().study, inventory)
+    return merge_settings(said, read_settings().study)
 
 
 def _has_engine(path: Path) -> bool:

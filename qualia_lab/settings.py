@@ -198,8 +198,10 @@ def _texts(path: Path, table: dict[str, Any], key: str) -> dict[str, str]:
 
 def _said_baseline(asked: str | Sequence[str] | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
     """A run as its id or name, params as a dict; a text with `=` names a param."""
-    if not asked or isinstance(asked, Mapping):
-        return asked or None
+    if not asked:
+        return None
+    if isinstance(asked, Mapping):
+        return asked
     texts = [asked] if isinstance(asked, str) else list(asked)
     if len(texts) == 1 and "=" not in texts[0]:
         return texts[0]

@@ -85,12 +85,14 @@ class RunListing:
 
 def main_metrics(tables: RunTables, count: int = 3) -> list[str]:
     """The metrics to show first."""
-    from qualia_lab.analysis.direction import find_primary_metric, rank_metrics
     from qualia_lab.inventory import take_inventory
+    from qualia_lab.settings import read_settings
+    from qualia_lab.study.describe import describe_study
+    from qualia_lab.study.ranking import rank_metrics
 
     inventory = take_inventory(tables)
-    primary, _ = find_primary_metric(inventory, tables.experiment_tags)
-    return [metric.key for metric in rank_metrics(inventory, primary)[:count]]
+    study = describe_study(tables, inventory, read_settings().study)
+    return [metric.key for metric in rank_metrics(study, inventory)[:count]]
 
 
 def metric_values(tables: RunTables) -> dict[tuple[str, str], float | None]:

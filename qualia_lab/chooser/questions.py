@@ -11,13 +11,12 @@ from qualia_lab.chooser.listing import ExperimentListing, RunListing
 from qualia_lab.chooser.wording import counted
 from qualia_lab.errors import EmptyStore, OutputNotWritable, QualiaLabError, SelectionError, StoreError
 from qualia_lab.escaping import for_terminal
-from qualia_lab.selection import Query
+from qualia_lab.selection import Conditions, Query
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from qualia_lab.chooser.listing import Listing
     from qualia_lab.stores.protocol import TrackingStore
@@ -52,12 +51,8 @@ def choose_tracking_uri() -> str:
             return uri
 
 
-def choose_runs(store: TrackingStore) -> dict[str, Sequence[str]]:
-    """Ask which experiments and which of their runs.
-
-    Returns what `NotebookGenerator.select` takes: `experiments` (ids) when all their runs are wanted, which a refresh
-    can repeat, else `run_ids`.
-    """
+def choose_which(store: TrackingStore) -> Conditions:
+    """Ask which experiments and which of their runs: the ids of experiments where all their runs are wanted."""
     experiments = ExperimentListing(store.read_experiments())
     console.say("\n2/4  Which experiments?")
     while True:
@@ -72,8 +67,8 @@ def choose_runs(store: TrackingStore) -> dict[str, Sequence[str]]:
     console.say(f"\n3/4  Which runs? {counted(len(runs.ids), 'run')}, newest first")
     wanted = choose_from(runs, default="all")
     if len(wanted) == len(runs.ids):
-        return {"experiments": experiment_ids}
-    return {"run_ids": [runs.ids[position] for position in wanted]}
+        return Conditions(experiments=tuple(experiment_ids))
+    return Conditions(run_ids=tuple(runs.ids[position] for position in wanted))
 
 
 def choose_name(output: Path, title: str) -> tuple[Path, str]:

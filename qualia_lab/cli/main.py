@@ -10,7 +10,7 @@ from qualia_lab import __version__, console
 from qualia_lab.cli import options
 
 # In the order in which a person meets them; each lives in the module of its name.
-COMMANDS = ("new", "experiments", "runs", "findings", "execute", "snapshot")
+COMMANDS = ("new", "experiments", "runs", "study", "findings", "compare", "execute", "snapshot")
 
 
 class LazyGroup(click.Group):

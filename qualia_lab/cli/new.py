@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.notebook.plan import NotebookPlan
-    from qualia_lab.selection import Selection
+    from qualia_lab.selection import Conditions, Selection
+    from qualia_lab.study.settings import StudySettings
 
 # A notebook of more runs than this is slow to make and to read: a person is asked first.
 MANY = 200
@@ -35,15 +37,8 @@ MANY = 200
 )
 @options.tracking_uri
 @options.which_runs
-@click.option("--run", "run_ids", multiple=True, metavar="RUN_ID", help="This run. Repeatable.")
-@click.option("--top", type=click.IntRange(min=1), metavar="N", help="The N best runs by the metric of --by.")
-@click.option("--by", metavar="METRIC[:max|min]", help="The metric to rank by, and whether more or less is better.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The N newest runs, or the first by --order-by.")
-@click.option("--metric", metavar="METRIC[:max|min]", help="The primary metric. Default: that of --by, else by name.")
-@click.option("--seeds", multiple=True, metavar="PARAM",
-              help="A param that only repeats a run. Repeatable. Default: seed, fold and the like.")  # fmt: skip
-@click.option("--baseline", multiple=True, metavar="RUN_ID|PARAM=VALUE",
-              help="What the others are compared with. Repeatable for several params.")  # fmt: skip
+@options.limit
+@options.how_to_look
 @options.explain
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
               help="The notebook. Default: notebooks/EXPERIMENT_DATE.ipynb")  # fmt: skip
@@ -64,19 +59,9 @@ MANY = 200
 def command(
     *,
     tracking_uri: str | None,
-    experiments: tuple[str, ...],
-    run_ids: tuple[str, ...],
-    condition: str,
-    order_by: tuple[str, ...],
-    top: int | None,
-    by: str | None,
+    conditions: Conditions,
     limit: int | None,
-    metric: str | None,
-    seeds: tuple[str, ...],
-    baseline: tuple[str, ...],
-    where: tuple[str, ...],
-    since: str | None,
-    statuses: tuple[str, ...],
+    settings: StudySettings,
     output: Path | None,
     title: str | None,
     template: str | None,
@@ -96,28 +81,17 @@ def command(
     """
     from qualia_lab.cli.explanation import show_explanation
 
-    if top is not None and by is None:
-        raise click.UsageError("--top needs --by, the metric to rank the runs by.", click.get_current_context())
-    choice: dict[str, Any] = {
-        "experiments": experiments,
-        "run_ids": run_ids,
-        "filter": condition,
-        "top": top,
-        "limit": limit,
-        "where": where,
-        "since": since,
-        "status": statuses,
-    }
-    asking = not (yes or any(choice.values()))
-    replace = force or dry_run
+    conditions = replace(conditions, limit=limit)
+    asking = not (yes or conditions.chooses)
+    replacing = force or dry_run
     if output is not None:
         from qualia_lab.chooser.questions import notebook_path
 
         output = notebook_path(output)
-        replace = _may_replace(output, formats, replace=replace, ask=not yes)
+        replacing = _may_replace(output, formats, replace=replacing, ask=not yes)
 
     if asking:
-        generator, choice = _ask(tracking_uri)
+        generator, conditions = _ask(tracking_uri, conditions)
     else:
         generator = _open(tracking_uri)
     if engine is not None:
@@ -125,32 +99,24 @@ def command(
 
         check_engine(engine, generator.tracking_uri)
     with console.waiting(f"reading {generator.tracking_uri}"):
-        selection = generator.select(
-            **choice,
-            order_by=order_by,
-            by=by,
-            metric=metric,
-            seeds=seeds,
-            baseline=baseline,
-            explain=show_explanation if explain else None,
-        )
-    console.say(describe(selection, by=by))
+        selection = generator.choose(conditions, settings, explain=show_explanation if explain else None)
+    say_selection(selection)
     if asking:
         output, title = _ask_name(selection, output, title)
-        replace = _may_replace(output, formats, replace=replace)
+        replacing = _may_replace(output, formats, replace=replacing)
     elif output is None:
         from qualia_lab.generator import default_output
 
         output = default_output(selection)
-        replace = _may_replace(output, formats, replace=replace, ask=not yes)
+        replacing = _may_replace(output, formats, replace=replacing, ask=not yes)
     if not (yes or dry_run or engine):
         _confirm_many(len(selection.run_ids))
     with console.waiting(f"reading {generator.tracking_uri}"):
-        plan = generator.plan(selection, template=template, title=title, engine=engine)
+        plan = generator.plan(selection, settings=settings, template=template, title=title, engine=engine)
     if dry_run:
         show_plan(plan, output)
         return
-    generator.write(plan, output, force=replace)
+    generator.write(plan, output, force=replacing)
     made = [(output, "the notebook")]
     if execute or formats:
         with console.progress("executing", "cells") as advance:
@@ -159,23 +125,24 @@ def command(
     show_made(made)
 
 
-def describe(selection: Selection, *, by: str | None) -> str:
-    """`12 runs of churn, best val_auc first`."""
+def say_selection(selection: Selection) -> None:
+    """`12 runs of churn, best val_auc first`; then how many that were named are not among them, and why."""
     from qualia_lab.chooser.wording import counted
+    from qualia_lab.choosing import ranked_metric
     from qualia_lab.escaping import for_terminal
-    from qualia_lab.notebook.defaults import cut_metric
 
     names = [for_terminal(name) for name in selection.experiments]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    if selection.picked:
-        order = "picked one by one"
-    elif by:
-        order = f"best {for_terminal(cut_metric(by)[0])} first"
-    elif selection.order_by:
-        order = f"by {for_terminal(', '.join(selection.order_by))}"
+    metric = ranked_metric(selection.conditions)
+    if metric is not None:
+        order = f"best {for_terminal(metric)} first"
+    elif selection.query.order_by:
+        order = f"by {for_terminal(', '.join(selection.query.order_by))}"
     else:
-        order = "newest first"
-    return f"{counted(len(selection.run_ids), 'run')} of {shown}" + (f", {order}" if len(selection.run_ids) > 1 else "")
+        order = "picked one by one" if selection.picked else "newest first"
+    count = len(selection.run_ids) - selection.missing
+    console.say(f"{counted(count, 'run')} of {shown}" + (f", {order}" if count > 1 else ""))
+    options.say_named(selection)
 
 
 def show_made(made: Sequence[tuple[Path, str]]) -> None:
@@ -224,8 +191,8 @@ def _open(tracking_uri: str | None) -> NotebookGenerator:
     return generator
 
 
-def _ask(tracking_uri: str | None) -> tuple[NotebookGenerator, dict[str, Any]]:
-    """The first three questions. Raises NothingChosen where there is nobody to ask."""
+def _ask(tracking_uri: str | None, conditions: Conditions) -> tuple[NotebookGenerator, Conditions]:
+    """The first three questions; an order that a flag gave stays. Raises NothingChosen where there is nobody to ask."""
     from qualia_lab.errors import NothingChosen
 
     if not console.is_interactive():
@@ -234,11 +201,11 @@ def _ask(tracking_uri: str | None) -> tuple[NotebookGenerator, dict[str, Any]]:
             "Pass one of --experiment, --run, --filter, --where, --since, --status, --limit, --top with --by; "
             "--yes takes all.",
         )
-    from qualia_lab.chooser.questions import choose_runs, choose_tracking_uri
+    from qualia_lab.chooser.questions import choose_tracking_uri, choose_which
     from qualia_lab.generator import NotebookGenerator
 
     generator = NotebookGenerator(tracking_uri or choose_tracking_uri())
-    return generator, choose_runs(generator.store)
+    return generator, replace(choose_which(generator.store), by=conditions.by, order_by=conditions.order_by)
 
 
 def _ask_name(selection: Selection, output: Path | None, title: str | None) -> tuple[Path, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,6 +12,8 @@ from qualia_lab import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qualia_lab.selection import Selection
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -63,8 +66,34 @@ to = click.option(
 
 
 def which_runs(command: Command) -> Command:
-    """The flags that say which runs, but for limits: they mean the same on every command."""
-    for option in (
+    """The flags that say which runs, as `conditions`: they mean the same on every command, and all must hold."""
+    names = ("experiments", "run_ids", "filter", "where", "since", "status", "order_by", "by", "top")
+
+    @wraps(command)
+    def choosing(**words: Any) -> Any:
+        from qualia_lab.selection import Conditions
+
+        said = {name: words.pop(name) for name in names}
+        if said["top"] is not None and said["by"] is None:
+            raise click.UsageError("--top needs --by, the metric to rank the runs by.", click.get_current_context())
+        return command(conditions=Conditions.of(**said), **words)
+
+    return _with_options(
+        choosing,
+        click.option(
+            "--experiment",
+            "experiments",
+            multiple=True,
+            metavar="NAME",
+            help="Name, id or glob ('churn*'). Repeatable.",
+        ),
+        click.option("--run", "run_ids", multiple=True, metavar="RUN_ID", help="Only this run. Repeatable."),
+        click.option(
+            "--filter",
+            default="",
+            metavar="FILTER",
+            help="MLflow's filter: \"metrics.val_auc > 0.8 AND params.model = 'mlp'\".",
+        ),
         click.option(
             "--where",
             multiple=True,
@@ -74,7 +103,6 @@ def which_runs(command: Command) -> Command:
         click.option("--since", metavar="WHEN", help="Started since a date or an age: 2026-11-01, '7 days ago'."),
         click.option(
             "--status",
-            "statuses",
             multiple=True,
             type=click.Choice(STATUSES, case_sensitive=False),
             metavar="STATUS",
@@ -86,21 +114,82 @@ def which_runs(command: Command) -> Command:
             metavar="FIELD",
             help="'metrics.val_auc DESC'. Repeatable. Default: newest first.",
         ),
+        click.option("--by", metavar="METRIC[:max|min]", help="The metric to rank by, the best run first."),
+        click.option("--top", type=click.IntRange(min=1), metavar="N", help="The N best runs by the metric of --by."),
+    )
+
+
+limit = click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="The N newest runs, or the first by --by or --order-by."
+)
+
+
+def how_to_look(command: Command) -> Command:
+    """The flags that say how to look at the runs, as `settings`: over [tool.qualia], which is over what is inferred.
+
+    The primary metric is that of --metric, else that of --by.
+    """
+    names = ("metric", "seeds", "factors", "labels", "baseline", "pool", "smallest_difference")
+
+    @wraps(command)
+    def looking(**words: Any) -> Any:
+        from qualia_lab.settings import said_settings
+
+        said = {name: words.pop(name) for name in names}
+        return command(settings=said_settings(**said | {"seeds": said["seeds"] or None}), **words)
+
+    return _with_options(
+        looking,
         click.option(
-            "--filter",
-            "condition",
-            default="",
-            metavar="FILTER",
-            help="MLflow's filter: \"metrics.val_auc > 0.8 AND params.model = 'mlp'\".",
+            "--metric", metavar="METRIC[:max|min]", help="The primary metric. Default: that of --by, else by name."
         ),
         click.option(
-            "--experiment",
-            "experiments",
+            "--seeds",
             multiple=True,
-            metavar="NAME",
-            help="Name, id or glob ('churn*'). Repeatable.",
+            metavar="PARAM",
+            help="A param that only repeats a run. Repeatable. Default: seed, fold and the like.",
         ),
-    ):
+        click.option(
+            "--factor",
+            "factors",
+            multiple=True,
+            metavar="PARAM",
+            help="A param or tag that sets runs apart, whatever it looks like. Repeatable.",
+        ),
+        click.option(
+            "--label",
+            "labels",
+            multiple=True,
+            metavar="PARAM",
+            help="A param or tag that is only a name, a place or a time. Repeatable.",
+        ),
+        click.option(
+            "--baseline",
+            multiple=True,
+            metavar="RUN|PARAM=VALUE",
+            help="What the others are compared with: a run's id or name, or params. Repeatable for several params.",
+        ),
+        click.option("--pool", is_flag=True, help="Compare runs across experiments: they are one task."),
+        click.option(
+            "--smallest-difference",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="NUMBER",
+            help="Of the primary metric, the smallest that matters. Default: a standard deviation between seeds.",
+        ),
+    )
+
+
+def say_named(selection: Selection) -> None:
+    """How many of the runs that were named are not among those chosen, and why."""
+    from qualia_lab.choosing import said_of_named
+
+    if selection.excluded or selection.missing:
+        console.say(said_of_named(selection))
+
+
+def _with_options(command: Any, *options: Any) -> Any:
+    """The command with these options, in this order on its help page."""
+    for option in reversed(options):
         command = option(command)
     return command
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def show_json(rows: Sequence[dict[str, Any]]) -> None:
     """A JSON array, a row a line, in ASCII; NaN and infinities as the strings "NaN", "Infinity" and "-Infinity"."""
-    lines = ",\n ".join(json.dumps(_jsonable(row), allow_nan=False) for row in rows)
+    lines = ",\n ".join(json.dumps(plain_json(row), allow_nan=False) for row in rows)
     console.show(f"[{lines}]")
 
 
@@ -26,15 +26,16 @@ def show_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
         console.show(",".join(_cell(row.get(column)) for column in columns))
 
 
-def _jsonable(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
+    """The value as JSON can have it: NaN and infinities as text, tuples as lists."""
     if isinstance(value, dict):
-        return {key: _jsonable(inner) for key, inner in value.items()}
+        return {key: plain_json(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_jsonable(inner) for inner in value]
+        return [plain_json(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
 
 
 def _cell(value: Any) -> str:
-    return for_csv("" if value is None else str(_jsonable(value)))
+    return for_csv("" if value is None else str(plain_json(value)))

@@ -13,6 +13,7 @@ from qualia_lab.console import Column
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qualia_lab.selection import Conditions
     from qualia_lab.tables import RunTables
 
 SHOWN = 50  # rows that a person is shown without asking for more
@@ -29,6 +30,7 @@ def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
     epilog=options.examples(
         "qualia runs --experiment churn",
         "qualia runs --filter 'metrics.val_auc > 0.8' --order-by 'metrics.val_auc DESC' --params lr,depth",
+        "qualia runs --experiment churn --top 5 --by val_auc",
         "qualia runs --where model=mlp --where 'val_auc>0.8' --explain",
         "qualia runs --experiment 'churn*' --csv > runs.csv",
     ),
@@ -47,12 +49,7 @@ def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
 def command(
     *,
     tracking_uri: str | None,
-    experiments: tuple[str, ...],
-    condition: str,
-    order_by: tuple[str, ...],
-    where: tuple[str, ...],
-    since: str | None,
-    statuses: tuple[str, ...],
+    conditions: Conditions,
     limit: int | None,
     metrics: tuple[str, ...],
     params: tuple[str, ...],
@@ -65,15 +62,7 @@ def command(
 
     generator = NotebookGenerator(tracking_uri)
     with console.waiting(f"reading {generator.tracking_uri}"):
-        selection = generator.select(
-            experiments=experiments,
-            filter=condition,
-            order_by=order_by,
-            where=where,
-            since=since,
-            status=statuses,
-            explain=show_explanation if explain else None,
-        )
+        selection = generator.choose(conditions, explain=show_explanation if explain else None)
     rows = limit if limit is not None or data_format else SHOWN
     with console.waiting(f"reading {generator.tracking_uri}"):
         tables = generator.store.read(selection.run_ids[:rows])
@@ -87,7 +76,9 @@ def command(
         show_csv(*flat_rows(tables, metrics, params))
     else:
         _show_table(tables, metrics, params)
-        console.say(f"showing {tables.runs.num_rows:,} of {len(selection.run_ids):,} runs in {generator.tracking_uri}")
+        count = len(selection.run_ids) - selection.missing
+        console.say(f"showing {tables.runs.num_rows:,} of {count:,} runs in {generator.tracking_uri}")
+    options.say_named(selection)
     _say_problems(tables)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,9 @@ from qualia_lab import console
 from qualia_lab.cli import options
 
 if TYPE_CHECKING:
-    from qualia_lab.selection import Query
+    import pyarrow as pa
+
+    from qualia_lab.selection import Conditions
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.stores.snapshot.update import Update
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 @click.argument("tracking_uri", metavar="URI")
 @click.argument("out", metavar="OUT")
 @options.which_runs
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The N newest, or the first by --order-by.")
+@options.limit
 @click.option("--artifacts", is_flag=True, help="Also the starts of artifacts, as far as previews need them.")
 @click.option("--again", is_flag=True, help="Read every run again, also those that look as they did.")
 @click.option("--force", is_flag=True, help="Replace a snapshot of another store, or of other runs.")
@@ -40,12 +43,7 @@ def command(
     *,
     tracking_uri: str,
     out: str,
-    experiments: tuple[str, ...],
-    condition: str,
-    order_by: tuple[str, ...],
-    where: tuple[str, ...],
-    since: str | None,
-    statuses: tuple[str, ...],
+    conditions: Conditions,
     limit: int | None,
     artifacts: bool,
     again: bool,
@@ -62,22 +60,14 @@ def command(
     from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
     from qualia_lab.stores.uri import lasting_uri
 
-    words: dict[str, Any] = {
-        "experiment": list(experiments),
-        "filter": condition,
-        "order_by": list(order_by),
-        "where": list(where),
-        "since": since,
-        "status": [status.upper() for status in statuses],
-        "limit": limit,
-    }
-    choice = {name: value for name, value in words.items() if value}
+    conditions = replace(conditions, limit=limit)
+    choice = conditions.as_data()
     place = open_place(out.removeprefix("snapshot:"))
     # Made absolute: what is written down has to mean the same store when it is read in another folder.
     store = open_store(lasting_uri(tracking_uri))
     old = old_snapshot(place, store.uri, choice, force=force)
     with console.step(f"reading {store.uri}") as outcome:
-        listed = store.read_runs(_query(store, choice))
+        listed = _listed(store, conditions)
         outcome(counted(listed.num_rows, "run"))
     with console.progress("writing", "runs") as on_runs:
         update = update_snapshot(
@@ -95,31 +85,15 @@ def command(
         console.say(f"and {len(update.missing) - 5:,} more that could not be read; --json names them.")
 
 
-def _query(store: TrackingStore, choice: dict[str, Any]) -> Query:
-    """The runs that these flags mean to every command; without any, all there are."""
-    from qualia_lab.generator import NotebookGenerator
-    from qualia_lab.selection import Query, match_experiments
+def _listed(store: TrackingStore, conditions: Conditions) -> pa.Table:
+    """The runs that these conditions mean to every command; without any, all there are."""
+    from qualia_lab.choosing import query_of, read_matching
+    from qualia_lab.selection import Query
+    from qualia_lab.settings import read_settings
 
-    if not choice:
-        return Query(view="all")
-    generator = NotebookGenerator(store=store)
-    experiments = choice.get("experiment", ())
-    selection = generator.select(
-        experiments=experiments,
-        filter=choice.get("filter", ""),
-        order_by=choice.get("order_by", ()),
-        where=choice.get("where", ()),
-        since=choice.get("since"),
-        status=choice.get("status", ()),
-        limit=choice.get("limit"),
-    )
-    found = match_experiments(experiments, generator.read_experiments(counted=False))
-    return Query(
-        experiment_ids=tuple(row["experiment_id"] for row in found),
-        filter=selection.filter,
-        order_by=selection.order_by,
-        limit=selection.limit,
-    )
+    if not conditions.as_data():
+        return store.read_runs(Query(view="all"))
+    return read_matching(store, query_of(store, conditions, read_settings().study))
 
 
 def _summary(uri: str, source: str, update: Update) -> dict[str, Any]:

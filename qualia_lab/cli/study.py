@@ -1,0 +1,93 @@
+"""`qualia study`: what runs are about: tasks, objective, factors, repeats, and what takes part in no comparison."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from qualia_lab import console
+from qualia_lab.cli import options
+from qualia_lab.console import Column
+
+if TYPE_CHECKING:
+    from qualia_lab.selection import Conditions
+    from qualia_lab.study.settings import StudySettings
+    from qualia_lab.study.study import Factor, Study
+
+SHOWN = 25  # params and tags in the table before the rest is only counted
+LEVELS = 6  # values of one of them
+
+
+@click.command(
+    "study",
+    context_settings=options.SETTINGS,
+    epilog=options.examples(
+        "qualia study --experiment churn",
+        "qualia study --experiment 'churn*' --pool --metric val_auc",
+        "qualia study --experiment churn --seeds trial --label out_dir --json",
+    ),
+)
+@options.tracking_uri
+@options.which_runs
+@options.limit
+@options.how_to_look
+@click.option("--json", "as_json", is_flag=True, help="All of it, as one JSON object for programs.")
+@options.no_cache
+@options.debug
+def command(
+    *,
+    tracking_uri: str | None,
+    conditions: Conditions,
+    limit: int | None,
+    settings: StudySettings,
+    as_json: bool,
+) -> None:
+    """Say what runs are about, and why: which metric leads, what sets runs apart, what only repeats them."""
+    from dataclasses import replace
+
+    from qualia_lab.cli.output import plain_json
+    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.study.as_data import study_as_data
+
+    generator = NotebookGenerator(tracking_uri)
+    with console.waiting(f"reading {generator.tracking_uri}"):
+        selection = generator.choose(replace(conditions, limit=limit), settings)
+        study = generator.describe(selection, settings)
+    tables = generator.read(selection)
+    if as_json:
+        console.show(json.dumps(plain_json(study_as_data(study, tables)), allow_nan=False))
+        return
+    names = dict(zip(*(tables.runs.column(name).to_pylist() for name in ("run_id", "run_name")), strict=True))
+    show_study(study, {run_id: name or run_id for run_id, name in names.items()})
+    options.say_named(selection)
+
+
+def show_study(study: Study, names: dict[str, str]) -> None:
+    """The sentences under their headings, and a table of the params and tags that are more than constants."""
+    from qualia_lab.escaping import for_terminal
+    from qualia_lab.study.sentences import sentences_of
+
+    for heading, lines in sentences_of(study, names):
+        console.show(heading)
+        for line in lines:
+            console.show(f"  {for_terminal(line)}")
+    roles = ("factor", "tied", "seed", "label", "constant")
+    rows = sorted((*study.params, *study.tags), key=lambda one: roles.index(one.role))
+    if not rows:
+        return
+    console.show("Params and tags")
+    console.table(
+        [Column("name"), Column("what it is"), Column("from"), Column("values", right=True), Column("such as")],
+        [_row(one, study) for one in rows[:SHOWN]],
+    )
+    if len(rows) > SHOWN:
+        console.say(f"and {len(rows) - SHOWN:,} more; --json has them.")
+
+
+def _row(one: Factor, study: Study) -> tuple[str, ...]:
+    from qualia_lab.study.sentences import FROM, levels_of, listed
+
+    role = f"goes with {one.tied_to}" if one.role == "tied" else one.role
+    return one.name, role, FROM[one.source], f"{one.values:,}", listed(levels_of(study, one.name), LEVELS)
