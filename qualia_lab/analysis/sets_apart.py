@@ -10,13 +10,13 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from qualia_lab.analysis.findings.failed_apart import hypergeometric_tail, testable
-from qualia_lab.analysis.groups import is_seed_like
 from qualia_lab.analysis.origins import origins
 from qualia_lab.inventory import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from qualia_lab.study import Study
     from qualia_lab.tables import RunTables
 
 Kind = Literal["param", "tag", "origin", "time"]
@@ -53,13 +53,13 @@ class SharedValue:
 
 
 def shared_values(
-    tables: RunTables, wrong: Collection[str], others: Collection[str], seeds: Collection[str] | None = None
+    tables: RunTables, study: Study, wrong: Collection[str], others: Collection[str]
 ) -> list[SharedValue]:
     """Every value that two or more runs have and that stands more often in the wrong ones, the smallest p first.
 
     wrong, others: ids of runs, in no order; others are those that went well. With none on either side there is
     nothing to compare.
-    seeds: params that only repeat a configuration, and are not looked at; by default those that `is_seed_like` knows.
+    study: which params and tags only repeat a configuration or name a run, and are not looked at.
     Fisher's exact test (Fisher 1935, "The Design of Experiments"), corrected after Tarone (1990, Biometrics 46:515): of
     many tags and params most are of one run or of nearly all, which no test could tell apart, and count as no test.
     """
@@ -67,7 +67,7 @@ def shared_values(
     if not wrong or not others:
         return []
     carriers: dict[tuple[Kind, str, str | None], frozenset[str]] = {}
-    for (kind, key), values in _facts(tables, wrong | others, seeds).items():
+    for (kind, key), values in _facts(tables, study, wrong | others).items():
         by_value: dict[str | None, set[str]] = defaultdict(set)
         for run_id in wrong | others:
             by_value[values.get(run_id)].add(run_id)
@@ -95,15 +95,17 @@ def shared_values(
     return sorted(found, key=lambda one: (one.p, one.kind, one.key, one.value or ""))
 
 
-def _facts(tables: RunTables, run_ids: set[str], seeds: Collection[str] | None) -> dict[Fact, dict[str, str]]:
+def _facts(tables: RunTables, study: Study, run_ids: set[str]) -> dict[Fact, dict[str, str]]:
     """By what is said, the value of each run that says it."""
+    aside = {(one.kind, one.key) for one in (*study.params, *study.tags) if one.role in ("seed", "label")}
     facts: dict[Fact, dict[str, str]] = defaultdict(dict)
     for row in tables.params.to_pylist():
-        if row["run_id"] in run_ids and not (is_seed_like(row["key"]) if seeds is None else row["key"] in seeds):
+        if row["run_id"] in run_ids and ("param", row["key"]) not in aside:
             facts["param", row["key"]][row["run_id"]] = row["value"]
     for row in tables.tags.to_pylist():
         key = row["key"]
-        if row["run_id"] in run_ids and not key.startswith("mlflow.") and not _OUTCOME.fullmatch(key):
+        of_a_person = not key.startswith("mlflow.") and ("tag", key) not in aside
+        if row["run_id"] in run_ids and of_a_person and not _OUTCOME.fullmatch(key):
             facts["tag", key][row["run_id"]] = row["value"]
     for run_id, entry in origins(tables).items():
         if run_id in run_ids:
