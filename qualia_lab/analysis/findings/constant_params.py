@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed
+from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
+
+_LONGEST_VALUE = 30
 
 
 @dataclass(frozen=True)
@@ -19,25 +22,21 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding: the params with one value that is in every run."""
-    constant = evidence.inventory.constant_params
-    varying = len(evidence.inventory.params) - len(constant)
-    if not constant or len(evidence.run_ids) < thresholds.fewest_runs:
+    """At most one finding: the params with one value that is in every run; what only names a run is none of them."""
+    runs = len(evidence.run_ids)
+    constant = [one.name for one in evidence.study.params if one.role == "constant" and one.runs == runs]
+    if not constant or runs < thresholds.fewest_runs:
         return []
     values = evidence.params[evidence.run_ids[0]]
-    same = [f"{key} = {values[key]}" if len(values[key]) <= 30 else key for key in constant]
-    others = f"; {count(varying, 'other')} do" if varying != 1 else "; 1 other does"
+    same = [f"{key} = {one_line(values[key], _LONGEST_VALUE)}" if values[key] else key for key in constant]
     return [
         Finding(
             "constant_params",
+            "provenance",
             "note",
-            f"{count(len(constant), 'param')} {'does' if len(constant) == 1 else 'do'} not vary: "
-            f"{listed(same, 6)}{others if varying else ''}.",
-            keys=constant,
-            numbers=(
-                Number("params that do not vary", len(constant)),
-                *([Number("others", varying)] if varying else []),
-            ),
+            f"Nothing is known of {count(len(constant), 'param')} with the same value in every run: {listed(same)}.",
+            keys=tuple(constant),
+            numbers=(Number("params that do not vary", len(constant)),),
             section="params",
             code="runs.params.nunique(dropna=False).eq(1).value_counts()",
         )

@@ -1,183 +1,213 @@
-"""The same configuration with the same seed, more than once."""
+"""One computation logged more than once, runs that may be that, and one seed with several results."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
 from qualia_lab.analysis.origins import origins
-from qualia_lab.columns import texts_of
+from qualia_lab.study.factor_names import is_fold
+from qualia_lab.study.values import NONE, canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.findings.finding import Severity
+    from qualia_lab.study import Configuration
 
-_SAME = ("git commit", "dataset", "source", "entry point")  # of the origins: they have to agree as well
+_ORIGIN = ("git commit", "dataset", "source", "entry point")  # have to agree for results to have to agree
+_PLAIN_DIGITS = 6  # more are no number that one reads, so that where they part is said in words
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest_params: that runs have to share before sharing all means anything.  digits: to which values are equal."""
+    """fewest: runs of one computation, or of one seed, from which on they are worth a word."""
 
-    fewest_params: int = 1
-    digits: int = 6
+    fewest: int = 2
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """Finished runs of one experiment that are equal in every param, in commit, source and datasets.
+    """Copies and possible copies as the study has them, and runs alike in factors, seed, code and data that differ.
 
-    Where every metric of the model is equal too, to six digits or to rounding and but for times, they are one run
-    logged twice. Where one differs and the params hold a seed, a seed does not determine the result. Without a seed
-    they are repetitions, and nothing is said.
+    Only objectives and metrics of training are compared. Runs without a seed that differ are repetitions.
     """
-    said = origins(evidence.tables)
-    homes = zip(
-        *(texts_of(evidence.tables.runs.column(name)) for name in ("experiment_id", "parent_run_id")), strict=True
-    )
-    alike: dict[tuple[object, ...], list[str]] = defaultdict(list)
-    for run_id, home in zip(evidence.run_ids, homes, strict=True):
-        if evidence.status[run_id] != "FINISHED" or evidence.params.how_many(run_id) < max(1, thresholds.fewest_params):
-            continue
-        origin = tuple(sorted((name, text) for name, text in said[run_id].items() if name.startswith(_SAME)))
-        alike[home, origin, evidence.params.digest(run_id)].append(run_id)
-    twice, unsteady = [], []
-    for run_ids in alike.values():
-        results = {run_id: _results(evidence, run_id) for run_id in run_ids} if len(run_ids) > 1 else {}
-        same = _equal_sets(results, int(thresholds.digits))
-        twice += [equal for equal in same if len(equal) > 1]
-        if len(same) > 1 and any(map(evidence.is_seed, evidence.params[run_ids[0]])):
-            unsteady.append([equal[0] for equal in same])
+    fewest = max(2, int(thresholds.fewest))
+    sets: dict[str, list[str]] = {}
+    for run_id, first in evidence.study.copies.items():
+        sets.setdefault(first, [first]).append(run_id)
+    copies = [_in_order(evidence, one) for one in sets.values() if len(one) >= fewest]
+    possible = [one for one in evidence.study.possible_copies if len(one) >= fewest]
+    unsteady = [one for one in _same_seed(evidence) if len(one) >= fewest]
     return [
-        *([_finding(evidence, twice, equal=True)] if twice else []),
-        *([_finding(evidence, unsteady, equal=False)] if unsteady else []),
+        *([_of_copies(evidence, copies)] if copies else []),
+        *([_of_possible(evidence, possible)] if possible else []),
+        *([_of_unsteady(evidence, unsteady)] if unsteady else []),
     ]
 
 
-def _equal_sets(results: dict[str, dict[str, float]], digits: int) -> list[list[str]]:
-    """Runs in sets of equal results, each compared with the first of a set; runs without any are left out.
-
-    Of the sets only those are looked at that are near enough in the metric with the most values: among ten thousand
-    repetitions hardly any, and to compare each with each would take hours.
-    """
-    distinct: dict[str, set[float]] = defaultdict(set)
-    for values in results.values():
-        for key, value in values.items():
-            distinct[key].add(value)
-    same: list[list[str]] = []
-    by_first: dict[tuple[str, ...], list[tuple[float, int]]] = defaultdict(list)  # sorted; the sets by place
-    for run_id, values in results.items():
-        if not values:
-            continue
-        keys = tuple(sorted(values))
-        value = values[max(keys, key=lambda key: len(distinct[key]))]
-        place_of = value if math.isfinite(value) else math.inf
-        near = 1e-3 + abs(place_of) * 10.0 ** (1 - digits) if math.isfinite(value) else 0.0
-        known = by_first[keys]
-        start = bisect_left(known, (place_of - near, -1))
-        stop = bisect_left(known, (place_of + near, len(results)))
-        candidates = sorted(place for _, place in known[start:stop])
-        like = next((at for at in candidates if _are_equal(results[same[at][0]], values, digits)), None)
-        if like is not None:
-            same[like].append(run_id)
-        else:
-            insort(known, (place_of, len(same)))
-            same.append([run_id])
-    return same
-
-
-def _results(evidence: Evidence, run_id: str) -> dict[str, float]:
-    """The latest values that have to be equal."""
-    return {key: value for key, value in evidence.metrics[run_id].items() if not _is_time(key)}
-
-
-def _are_equal(a: dict[str, float], b: dict[str, float], digits: int) -> bool:
-    """Whether two runs have the same metrics, with values equal to so many digits or to the rounding of one of them."""
-    return a.keys() == b.keys() and all(_same_value(a[key], b[key], digits) for key in a)
-
-
-def _same_value(a: float, b: float, digits: int = 6) -> bool:
-    return f"{a:.{digits}g}" == f"{b:.{digits}g}" or _is_rounded(a, b) or _is_rounded(b, a)
-
-
-def _is_rounded(value: float, rounded: float) -> bool:
-    """Whether the second is the first, rounded to the three decimals or more that it has."""
-    decimals = len(repr(rounded).partition(".")[2])
-    return decimals >= 3 and math.isfinite(value) and "e" not in repr(rounded) and round(value, decimals) == rounded
-
-
-@lru_cache(maxsize=4096)
-def _is_time(key: str) -> bool:
-    # TT is what PyCaret calls the time that training took.
-    return key.lower() == "tt" or any(
-        word in key.lower() for word in ("time", "duration", "second", "latency", "throughput", "per_sec")
+def _of_copies(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
+    clauses, numbers = _clauses(evidence, sets, _equal_clause)
+    what = "equal in every setting and to the last digit of every score"
+    return _finding(
+        evidence,
+        sets,
+        f"{clauses} are one computation, {what}: it counts once."
+        if len(sets) == 1
+        else f"Runs that are {what} are one computation, which counts once: {clauses}.",
+        numbers,
+        what_next="Change the seed for an independent repeat.",
     )
 
 
-def _finding(evidence: Evidence, sets: Sequence[Sequence[str]], *, equal: bool) -> Finding:
-    clauses, numbers = [], []
-    key = _shown_metric(evidence, sets, equal=equal)
-    for run_ids in sets[:NAMED]:
-        params = len(evidence.params[run_ids[0]])
-        clause = f"{listed(map(evidence.name, run_ids))} ({count(params, 'param')}"
-        numbers.append(Number("params", params, run_ids[0]))
-        shown = [run_id for run_id in run_ids[:NAMED] if math.isfinite(evidence.metrics[run_id].get(key, math.nan))]
-        if shown:
-            values = [evidence.metrics[run_id][key] for run_id in (shown[:1] if equal else shown)]
-            clause += f", {key} {listed(_apart(values))}"
-            numbers += [Number(key, value, run_id) for value, run_id in zip(values, shown, strict=False)]
-        clauses.append(f"{clause})")
-    more = f"; and {len(sets) - NAMED:,} more sets" if len(sets) > NAMED else ""
-    shown_runs = [run_id for run_ids in sets[:NAMED] for run_id in run_ids[:NAMED]]
-    seed = ", seed included," if any(map(evidence.is_seed, evidence.params[sets[0][0]])) else ""
-    what = (
-        f"are equal in every param{seed} and, to rounding, in every metric but times"
-        if equal
-        else "are equal in every param, seed included, and in the code and data that they name, and differ in results"
+def _of_possible(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
+    clauses, numbers = _clauses(evidence, sets, _equal_clause)
+    return _finding(
+        evidence,
+        sets,
+        f"May be copies, since no seed is recorded and their scores are equal: {clauses}. They count as separate runs.",
+        numbers,
+        what_next="Log the seed of every run.",
     )
+
+
+def _of_unsteady(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
+    clauses, numbers = _clauses(evidence, sets, _differing_clause)
+    return _finding(
+        evidence,
+        sets,
+        f"Same configuration, seed, code and data, other results: {clauses}.",
+        numbers,
+        what_next="Look for what the seed does not fix, such as the order of the data or of sums on a GPU.",
+        severity="warning",
+    )
+
+
+def _finding(
+    evidence: Evidence,
+    sets: Sequence[Sequence[str]],
+    sentence: str,
+    numbers: list[Number],
+    *,
+    what_next: str,
+    severity: Severity = "note",
+) -> Finding:
+    tasks = {evidence.study.task_of[one[0]].experiment_id: evidence.study.task_of[one[0]] for one in sets}
+    shown = [run_id for one in sets[:NAMED] for run_id in one[:NAMED]]
+    key = _compared(evidence, sets[0])[:1]
     return Finding(
         "duplicates",
-        "warning",
-        f"Runs that {what}: {'; '.join(clauses)}{more}.",
-        tuple(run_id for run_ids in sets for run_id in run_ids),
-        (key,) if key else (),
+        "provenance",
+        severity,
+        sentence,
+        tuple(run_id for one in sets for run_id in one),
+        tuple(key),
         numbers=tuple(numbers),
         section="params",
-        code=f"runs.overview(metrics=[{code.metric(evidence, key) if key else ''}])"
-        f".iloc[{code.places(evidence, shown_runs)}]",
+        code=f"runs.overview(metrics=[{', '.join(code.metric(evidence, one) for one in key)}])"
+        f".iloc[{code.places(evidence, shown)}]",
+        next=what_next,
+        experiment=evidence.experiment(next(iter(tasks.values()))) if len(tasks) == 1 else "",
     )
 
 
-def _apart(values: Sequence[float]) -> list[str]:
-    """The values with so many digits that those which differ look different, six at most."""
-    texts = [[f"{value:.{digits}g}" for value in values] for digits in (4, 5, 6)]
-    return next((said for said in texts if len(set(said)) == len(set(texts[-1]))), texts[-1])
+def _clauses(
+    evidence: Evidence,
+    sets: Sequence[Sequence[str]],
+    clause: Callable[[Evidence, Sequence[str]], tuple[str, list[Number]]],
+) -> tuple[str, list[Number]]:
+    """A clause for each of the first sets, and how many more there are."""
+    made = [clause(evidence, one) for one in sets[:NAMED]]
+    more = f"; and {len(sets) - NAMED:,} more sets" if len(sets) > NAMED else ""
+    numbers = [number for _, some in made for number in some]
+    return "; ".join(text for text, _ in made) + more, numbers
 
 
-def _shown_metric(evidence: Evidence, sets: Sequence[Sequence[str]], *, equal: bool) -> str:
-    """The metric whose values are named: the primary one, or one in which the runs differ where it does not."""
-    metrics = [evidence.metrics[run_id] for run_id in sets[0]]
-    keys = [key for key in (evidence.primary_metric, *evidence.keys) if key and all(key in one for one in metrics)]
-    if not equal:
-        differing = [
-            key
-            for key in keys
-            if not _is_time(key) and not all(_same_value(metrics[0][key], one[key]) for one in metrics[1:])
-        ]
-        keys = differing or keys
-    return keys[0] if keys else ""
+def _equal_clause(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, list[Number]]:
+    keys = _compared(evidence, run_ids)
+    said = listed(map(evidence.name, run_ids))
+    if not keys:
+        return said, []
+    value = evidence.metrics[run_ids[0]][keys[0]]
+    return f"{said} ({keys[0]} {value:.4g})", [Number(keys[0], value, run_ids[0])]
+
+
+def _differing_clause(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, list[Number]]:
+    key = next(key for key in _compared(evidence, run_ids) if _differ(evidence, run_ids, key))
+    shown = run_ids[:NAMED]
+    values = [evidence.metrics[run_id][key] for run_id in shown]
+    numbers = [Number(key, value, run_id) for value, run_id in zip(values, shown, strict=True)]
+    digits = _digits_apart(values)
+    if digits <= _PLAIN_DIGITS:
+        results = f"{key} {listed(f'{value:.{max(4, digits)}g}' for value in values)}"
+    else:
+        results = f"{key} {values[0]:.{_PLAIN_DIGITS}g}, different from the {digits}th digit on"
+    return f"{listed(map(evidence.name, run_ids))} ({_seed_text(evidence, run_ids[0])}; {results})", numbers
+
+
+def _digits_apart(values: Sequence[float]) -> int:
+    """With how many significant digits all of the different values look different."""
+    different = set(values)
+    return next(digits for digits in range(1, 18) if len({f"{one:.{digits}g}" for one in different}) == len(different))
+
+
+def _compared(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
+    """The objectives and metrics of training that all of these have, finite; the task's objective first."""
+    objective = evidence.study.task_of[run_ids[0]].objective
+    wanted = [*([objective.key] if objective else []), *evidence.study.of_role("objective", "training")]
+    values = [evidence.metrics[run_id] for run_id in run_ids]
+    return [key for key in dict.fromkeys(wanted) if all(math.isfinite(one.get(key, math.nan)) for one in values)]
+
+
+def _differ(evidence: Evidence, run_ids: Sequence[str], key: str) -> bool:
+    return len({evidence.metrics[run_id][key] for run_id in run_ids[:NAMED]}) > 1
+
+
+def _same_seed(evidence: Evidence) -> Iterator[list[str]]:
+    """Runs of one configuration with the same seed, code and data that ran as long and ended with other scores."""
+    study = evidence.study
+    aside = {*study.left_out, *evidence.diverged, *(one.run_id for one in study.short_runs)}
+    candidates = [same for one in study.configurations for same in _alike_in_seed(one, aside)]
+    said = origins(evidence.tables) if candidates else {}
+    for run_ids in candidates:
+        by_origin: dict[object, list[str]] = defaultdict(list)
+        for run_id in run_ids:
+            own = said[run_id].items()
+            by_origin[tuple(sorted((name, text) for name, text in own if name.startswith(_ORIGIN)))].append(run_id)
+        for same in by_origin.values():
+            if len(same) > 1 and any(_differ(evidence, same, key) for key in _compared(evidence, same)):
+                yield same
+
+
+def _alike_in_seed(configuration: Configuration, aside: set[str]) -> Iterator[list[str]]:
+    """Its runs that count with the same seeds; where only a fold is recorded, or none, there is no seed."""
+    if len(configuration.run_ids) < 2:
+        return
+    by_seed: dict[object, list[str]] = defaultdict(list)
+    for run_id, repeat in zip(configuration.run_ids, configuration.repeats, strict=True):
+        values = [(name, canonical(value)) for name, value in repeat]
+        if run_id not in aside and any(not is_fold(name) and value != NONE for name, value in values):
+            by_seed[tuple(sorted(values, key=str))].append(run_id)
+    yield from (one for one in by_seed.values() if len(one) > 1)
+
+
+def _seed_text(evidence: Evidence, run_id: str) -> str:
+    """`seed=3`, as the run has it."""
+    params, seeds = evidence.params[run_id], evidence.study.seeds
+    return listed(f"{name}={params[name]}" for name in seeds if name in params) or "same seed"
+
+
+def _in_order(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
+    return sorted(run_ids, key=evidence.places.__getitem__)
 
 
 RULE = Rule(
     "duplicates",
-    "finished runs of one experiment agree in every param, in code and in data: one run twice when every metric agrees "
-    "too, a seed that does not determine the result when one does not",
+    "runs are one computation or may be, or agree in configuration, seed, code and data and differ in results",
     "",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""Which params matter for the objective, where there are enough configurations to tell, and where its best values lie."""
+"""Which params matter for the objective, where enough configurations tell, and where its best values lie."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ def _finding(
     weak = [row.param for row in found.params if row.forest is not None and not row.matters and not row.tied_to]
     clauses = [_clause(row, tied[row.param], found, thresholds) for row in shown]
     asked = f" (a sample of {found.asked:,} was looked at)" if found.asked < found.configurations else ""
+    no_effect = f"; no effect of {listed(weak, _NAMED)} was seen" if weak else ""
     sentence = (
-        f"{key} goes with {'; and with '.join(clauses)}. Over {found.configurations:,} configurations{asked} the params "
-        f"predict {100 * found.r2:.0f} % of its variance"
-        + (f"; no effect of {listed(weak, _NAMED)} was seen." if weak else ".")
+        f"{key} goes with {'; and with '.join(clauses)}. Over {found.configurations:,} configurations{asked} the "
+        f"params predict {100 * found.r2:.0f} % of its variance{no_effect}."
     )
     numbers = [
         Number("out-of-bag R² in %", 100 * found.r2),

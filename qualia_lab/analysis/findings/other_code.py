@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
+from qualia_lab.analysis.findings.goes_with import factor_of
 from qualia_lab.by_run import ByRun
 from qualia_lab.escaping import one_line
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from qualia_lab.analysis.findings.evidence import Evidence
+    from collections.abc import Mapping
 
-_COMMIT = "mlflow.source.git.commit"
+    from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.study.study import Task
+
+COMMIT = "mlflow.source.git.commit"
 
 
 @dataclass(frozen=True)
@@ -25,15 +29,22 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding: the git commits that the runs name, when there are several; runs without one are counted."""
-    runs_of: dict[str, list[str]] = defaultdict(list)
-    named = ByRun(evidence.places, rows_with(evidence.tables.tags, "key", [_COMMIT]))
-    for run_id in evidence.run_ids:
-        commit = named[run_id].get(_COMMIT)
-        if commit:
-            runs_of[commit].append(run_id)
-    if len(runs_of) < max(2, thresholds.fewest):
-        return []
+    """At most one finding per task: the git commits that its runs name, when there are several; others are counted."""
+    named = ByRun(evidence.places, rows_with(evidence.tables.tags, "key", [COMMIT]))
+    findings = []
+    for task in evidence.study.tasks:
+        runs_of: dict[str, list[str]] = defaultdict(list)
+        run_ids = [run_id for run_id in task.run_ids if run_id not in evidence.study.parents]
+        for run_id in run_ids:
+            commit = named[run_id].get(COMMIT)
+            if commit:
+                runs_of[commit].append(run_id)
+        if len(runs_of) >= max(2, thresholds.fewest):
+            findings.append(_finding(evidence, task, runs_of, len(run_ids)))
+    return findings
+
+
+def _finding(evidence: Evidence, task: Task, runs_of: Mapping[str, list[str]], runs: int) -> Finding:
     ordered = sorted(runs_of.items(), key=lambda item: (-len(item[1]), item[0]))
     clauses = [
         f"{count(len(run_ids), 'run')} of {one_line(commit, 9).rstrip('…')}"
@@ -41,27 +52,33 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         for place, (commit, run_ids) in enumerate(ordered[:NAMED])
     ]
     more = f", and {len(ordered) - NAMED:,} more" if len(ordered) > NAMED else ""
-    without = len(evidence.run_ids) - sum(map(len, runs_of.values()))
+    without = runs - sum(map(len, runs_of.values()))
     unknown = f"; {count(without, 'run')} named none" if without else ""
-    return [
-        Finding(
-            "other_code",
-            "note",
-            f"These runs come from {len(ordered):,} git commits: {', '.join(clauses)}{more}{unknown}.",
-            tuple(run_id for _, run_ids in ordered[1:] for run_id in run_ids),
-            (_COMMIT,),
-            numbers=(
-                Number("commits", len(ordered)),
-                *(Number(f"runs of {commit}", len(run_ids)) for commit, run_ids in ordered[:NAMED]),
-                *([Number("runs without a commit", without)] if without else []),
-            ),
-            section="origins",
-            code=(
-                f'runs.tags["{_COMMIT}"].value_counts(dropna=False).to_frame("runs")'
-                f'.assign(commits=runs.tags["{_COMMIT}"].nunique())'
-            ),
-        )
-    ]
+    parts = {run_id: commit for commit, run_ids in ordered for run_id in run_ids}
+    factor = factor_of(evidence.study, task, parts)
+    goes_with = f" The commit goes with {factor}." if factor else ""
+    return Finding(
+        "other_code",
+        "provenance",
+        "note",
+        f"These runs come from {len(ordered):,} git commits: {', '.join(clauses)}{more}{unknown}.{goes_with}",
+        tuple(run_id for _, run_ids in ordered[1:] for run_id in run_ids),
+        (COMMIT,),
+        numbers=(
+            Number("commits", len(ordered)),
+            *(Number(f"runs of {commit}", len(run_ids)) for commit, run_ids in ordered[:NAMED]),
+            *([Number("runs without a commit", without)] if without else []),
+        ),
+        section="origins",
+        code=(
+            f'runs.tags["{COMMIT}"].value_counts(dropna=False).to_frame("runs")'
+            f'.assign(commits=runs.tags["{COMMIT}"].nunique())'
+        ),
+        next=f"Do not put a difference down to {factor} alone: run its levels again from one commit."
+        if factor
+        else "Compare what changed between the commits before comparing their runs.",
+        experiment=evidence.experiment(task),
+    )
 
 
-RULE = Rule("other_code", "runs name different git commits", "", Thresholds(), find)
+RULE = Rule("other_code", "runs of one task name different git commits", "", Thresholds(), find)

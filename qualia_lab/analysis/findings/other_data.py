@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
+from qualia_lab.analysis.findings.goes_with import factor_of
+from qualia_lab.columns import texts_of
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.study.study import Task
+
+_COLUMNS = ("run_id", "context", "name", "digest", "source_type", "schema")
+_AUTOMATIC = "dataset"  # the name that autologging gives to data without one
+
+Entry = tuple[str, str, str]  # name, digest, and how the digest was computed
+Data = frozenset[Entry]
 
 
 @dataclass(frozen=True)
@@ -21,45 +33,107 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per context (training, validation, ...) in which runs logged different names or digests.
+    """One finding per task and context (training, validation, ...) in which runs used other data than most.
 
+    Data are other data where a name that both runs logged has other digests of one kind, or where they share no name.
+    A digest depends on what computed it (a table's rows, an array's bytes): those of different kinds are not compared.
     Runs that logged no dataset in a context are not counted: what they used is not known.
     """
-    used: dict[str, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
-    for row in evidence.tables.datasets.to_pylist():
-        used[row["context"] or ""][row["run_id"]].add((row["name"] or "", row["digest"] or ""))
     findings = []
-    for context, by_run in sorted(used.items()):
-        runs_on: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
-        for run_id in evidence.run_ids:
-            if run_id in by_run:
-                runs_on[tuple(sorted(by_run[run_id]))].append(run_id)
-        ordered = sorted(runs_on.items(), key=lambda item: (-len(item[1]), item[0]))
-        others = [run_id for _, run_ids in ordered[1:] for run_id in run_ids]
-        if len(ordered) > 1 and len(others) >= thresholds.fewest:
-            findings.append(_finding(evidence, context, ordered, tuple(others)))
+    for task in evidence.study.tasks:
+        for context, used in _used(evidence, task).items():
+            ordered = _sets(used)
+            others = [run_id for _, run_ids in ordered[1:] for run_id in run_ids]
+            if len(ordered) > 1 and len(others) >= thresholds.fewest:
+                findings.append(_finding(evidence, task, context, ordered))
     return findings
 
 
-def _finding(
-    evidence: Evidence,
-    context: str,
-    ordered: list[tuple[tuple[tuple[str, str], ...], list[str]]],
-    others: tuple[str, ...],
-) -> Finding:
+def unexamined(evidence: Evidence, _thresholds: Thresholds) -> list[str]:
+    """That digests were not compared, since they were computed in different ways."""
+    names = set()
+    for task in evidence.study.tasks:
+        for used in _used(evidence, task).values():
+            entries = {entry for data in used.values() for entry in data}
+            digests = {(name, kind): digest for name, digest, kind in entries}
+            for (one, kind), (other, other_kind) in combinations(sorted(digests), 2):
+                if one == other and kind != other_kind and digests[one, kind] != digests[other, other_kind]:
+                    names.add(one)
+    if not names:
+        return []
+    return [f"whether {listed(sorted(names), 3)} is the same data in all runs: its digests were computed differently"]
+
+
+def _used(evidence: Evidence, task: Task) -> dict[str, dict[str, Data]]:
+    """By context, then by run of the task that competes, the data that it logged."""
+    runs = {run_id for one in evidence.study.in_task(task) for run_id in one.run_ids}
+    found: dict[str, dict[str, set[Entry]]] = defaultdict(lambda: defaultdict(set))
+    columns = (texts_of(evidence.tables.datasets.column(name)) for name in _COLUMNS)
+    for run_id, context, name, digest, source_type, schema in zip(*columns, strict=True):
+        if run_id in runs:
+            found[context or ""][run_id].add((name or "", digest or "", f"{source_type} {_kind(schema)}"))
+    return {
+        context: {run_id: frozenset(used[run_id]) for run_id in evidence.run_ids if run_id in used}
+        for context, used in sorted(found.items())
+    }
+
+
+def _kind(schema: str | None) -> str:
+    """What sort of data a schema is of: MLflow's JSON begins with it (`mlflow_colspec`, `mlflow_tensorspec`)."""
+    return (schema or "").partition(":")[0].strip(' {"')
+
+
+def _sets(used: Mapping[str, Data]) -> list[tuple[Data, list[str]]]:
+    """Runs in sets of the same data, the largest first; data that cannot be compared are taken for the same."""
+    runs_on: dict[Data, list[str]] = defaultdict(list)
+    for run_id, data in used.items():
+        runs_on[data].append(run_id)
+    found: list[tuple[Data, list[str]]] = []
+    for data, run_ids in sorted(runs_on.items(), key=lambda item: (-len(item[1]), sorted(item[0]))):
+        same = next((place for place, (known, _) in enumerate(found) if not _are_other(known, data)), None)
+        if same is None:
+            found.append((data, list(run_ids)))
+        else:
+            found[same][1].extend(run_ids)
+    return sorted(found, key=lambda item: (-len(item[1]), sorted(item[0])))
+
+
+def _are_other(a: Data, b: Data) -> bool:
+    """Whether two runs used other data for sure.
+
+    Under a name that both have, digests of one kind differ; or no name is shared, nor a digest of one kind. What
+    autologging calls `dataset` has no name that could differ.
+    """
+    named_a, named_b = ({(name, kind): digest for name, digest, kind in sorted(one)} for one in (a, b))
+    shared = named_a.keys() & named_b.keys()
+    if {name for name, _ in named_a} & {name for name, _ in named_b}:
+        return any(named_a[one] != named_b[one] for one in shared)
+    of_kind_a, of_kind_b = ({(kind, digest) for _, digest, kind in one} for one in (a, b))
+    kinds = {kind for kind, _ in of_kind_a} & {kind for kind, _ in of_kind_b}
+    without_name = any(name == _AUTOMATIC for name, _ in (*named_a, *named_b))
+    return bool(kinds) and not of_kind_a & of_kind_b and not without_name
+
+
+def _finding(evidence: Evidence, task: Task, context: str, ordered: list[tuple[Data, list[str]]]) -> Finding:
+    others = tuple(run_id for _, run_ids in ordered[1:] for run_id in run_ids)
+    factor = factor_of(
+        evidence.study, task, {run_id: place for place, (_, runs) in enumerate(ordered) for run_id in runs}
+    )
     clauses = []
-    for place, (datasets, run_ids) in enumerate(ordered[:NAMED]):
-        on = listed((f"{name} @ {one_line(digest, 16)}" for name, digest in datasets), 2)
+    for place, (data, run_ids) in enumerate(ordered[:NAMED]):
+        on = listed((f"{name} @ {one_line(digest, 16)}" for name, digest, _ in sorted(data)), 2)
         who = f" ({listed(map(evidence.name, run_ids), 3)})" if place else ""
         clauses.append(f"{count(len(run_ids), 'run')} used {on}{who}")
     more = f"; and {len(ordered) - NAMED:,} others" if len(ordered) > NAMED else ""
     where = f" in the context {one_line(context, 30)}" if context else ""
+    goes_with = f" The data go with {factor}." if factor else ""
     return Finding(
         "other_data",
-        "warning",
-        f"These runs did not all use the same data{where}: {'; '.join(clauses)}{more}.",
+        "provenance",
+        "note" if factor else "warning",
+        f"Not all runs used the same data{where}: {'; '.join(clauses)}{more}.{goes_with}",
         others,
-        tuple(sorted({name for datasets, _ in ordered for name, _ in datasets})),
+        tuple(sorted({name for data, _ in ordered for name, *_ in data})),
         numbers=tuple(
             Number(f"runs on data {place + 1}", len(run_ids)) for place, (_, run_ids) in enumerate(ordered[:NAMED])
         ),
@@ -69,7 +143,18 @@ def _finding(
             '.sort_values("data").groupby(["context", "run_id"], dropna=False)["data"].agg(", ".join)'
             '.groupby("context", dropna=False).value_counts()'
         ),
+        next=f"Do not put a difference down to {factor} alone."
+        if factor
+        else "Compare runs on the same data only, or run these again on the data of the others.",
+        experiment=evidence.experiment(task),
     )
 
 
-RULE = Rule("other_data", "runs logged datasets of different names or digests in one context", "", Thresholds(), find)
+RULE = Rule(
+    "other_data",
+    "runs of one task logged datasets with other digests of one kind, or other names, in one context",
+    "",
+    Thresholds(),
+    find,
+    unexamined,
+)

@@ -1,92 +1,124 @@
-"""Metrics of which one has to be given up for another, and the runs that no other run beats."""
+"""Metrics of which one has to be given up for another, and what nothing else beats in both."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.direction import rank_metrics
+from qualia_lab.analysis.configuration_means import configuration_means, counted_runs
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
-from qualia_lab.analysis.findings.pairs import metric_pairs
-from qualia_lab.analysis.groups import finite_values
+from qualia_lab.analysis.relations import FEWEST_RUNS
 from qualia_lab.analysis.trade_offs import pareto_set, trade_offs
+from qualia_lab.study.ranking import rank_metrics
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.trade_offs import TradeOff
+    from qualia_lab.study.study import Task
 
-_MOST_METRICS = 8  # set against the primary one, those that most runs have first
+_MOST_METRICS = 8  # set against the objective
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """alpha: of the corrected p of a rank correlation.  most: findings."""
+    """alpha: of the corrected p of a rank correlation.  most: findings of a task."""
 
-    alpha: float = 0.05
+    alpha: float = 0.01
     most: int = 2
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """The primary metric against each other one of known direction, the widest apart first.
+    """The objective of each task against other objectives and costs, the widest apart first.
 
-    Spearman's rank correlation (Spearman 1904) of latest values, each turned so that more is better; normal with a
-    standard deviation of 1 / sqrt(n - 1) where there is none (Kendall 1948), one-sided, for as many metrics as there
-    are (Bonferroni). A metric of training is left out where the same of held-out data is there.
+    Spearman's rank correlation (Spearman 1904) of the means of configurations, each turned so that more is better;
+    normal with a standard deviation of 1 / sqrt(n - 1) where there is none (Kendall 1948), one-sided, for as many
+    metrics as there are (Bonferroni). Of a family of metrics one is asked; a spread, a count, a part of a loss or a
+    metric of training is nobody's aim.
     """
-    key = evidence.primary_metric
-    better = evidence.greater_is_better.get(key or "")
-    if key is None or better is None:
+    findings = []
+    for task in evidence.study.tasks:
+        found = _opposed(evidence, task, thresholds) if _others(evidence, task) else []
+        findings += [_finding(evidence, task, *one) for one in found[: int(thresholds.most)]]
+    return findings
+
+
+def unexamined(evidence: Evidence, _thresholds: Thresholds) -> list[str]:
+    """That there are too few configurations, where several metrics could be weighed."""
+    few = [len(evidence.groups[task.experiment_id]) for task in evidence.study.tasks if _others(evidence, task)]
+    few = [configurations for configurations in few if 2 < configurations < FEWEST_RUNS]
+    if not few:
         return []
-    of_training = {training for training, _ in metric_pairs(evidence.keys)}
-    others = [
-        (metric.key, direction)
-        for metric in rank_metrics(evidence.inventory, key)
-        if (direction := evidence.greater_is_better[metric.key]) is not None
-        and metric.key not in of_training
-        and metric.key != key
-    ][:_MOST_METRICS]
-    values = {other: finite_values(evidence.tables, other) for other in (key, *(name for name, _ in others))}
+    return [f"metrics against each other: {max(few)} configurations, {FEWEST_RUNS} are needed"]
+
+
+def _others(evidence: Evidence, task: Task) -> dict[str, bool]:
+    """Direction by key of what is set against a task's objective: one metric of each other family."""
+    if task.objective is None or task.objective.better is None:
+        return {}
+    metrics = evidence.study.metric
+    families = {_family(evidence, task.objective.key)}
+    found: dict[str, bool] = {}
+    for count in rank_metrics(evidence.study, evidence.inventory):
+        metric = metrics[count.key]
+        family = _family(evidence, count.key)
+        if metric.role in ("objective", "cost") and metric.better is not None and family not in families:
+            families.add(family)
+            found[count.key] = metric.better == "higher"
+    return dict(list(found.items())[:_MOST_METRICS])
+
+
+def _family(evidence: Evidence, key: str) -> str:
+    metric = evidence.study.metric.get(key)
+    return metric.family if metric is not None and metric.family else key
+
+
+def _opposed(evidence: Evidence, task: Task, thresholds: Thresholds) -> list[tuple[TradeOff, list[str]]]:
+    """The pairs of a task that pull apart, with the configurations (first runs) that no other one beats in both."""
+    assert task.objective is not None
+    key, better, others = task.objective.key, task.objective.better == "higher", _others(evidence, task)
+    values = configuration_means(evidence.tables, evidence.study, [key, *others], task, evidence.diverged)
     found = []
-    for other, direction in others:
+    for other, direction in others.items():
         both, ways = {key: values[key], other: values[other]}, {key: better, other: direction}
         found += [
             (pair, pareto_set(both, ways))
             for pair in trade_offs(both, ways)
-            if pair.opposed and _p(pair) * len(others) <= thresholds.alpha
+            if pair.opposed and pair.p * len(others) <= thresholds.alpha
         ]
-    found.sort(key=lambda row: row[0].rho or 0.0)
-    return [_finding(evidence, pair, best) for pair, best in found[: int(thresholds.most)]]
+    return sorted(found, key=lambda row: row[0].rho or 0.0)
 
 
-def _p(pair: TradeOff) -> float:
-    return NormalDist().cdf((pair.rho or 0.0) * math.sqrt(pair.n - 1))
-
-
-def _finding(evidence: Evidence, pair: TradeOff, best: list[str]) -> Finding:
+def _finding(evidence: Evidence, task: Task, pair: TradeOff, best: list[str]) -> Finding:
     assert pair.rho is not None
-    order = {run_id: place for place, run_id in enumerate(evidence.run_ids)}
-    best = sorted(best, key=lambda run_id: order[run_id])
-    unbeaten = f"no run beats these {len(best):,}" if len(best) > 1 else "no run beats this one"
+    configurations = [one for one in evidence.study.in_task(task) if one.run_ids[0] in set(best)]
+    values = dict.fromkeys(evidence.run_ids, 0.0)
+    run_ids = [counted_runs(evidence.study, one, values, evidence.diverged) for one in configurations]
+    repeated = any(len(one) > 1 for one in run_ids)
+    names = [one.label if repeated else evidence.name(of[0]) for one, of in zip(configurations, run_ids, strict=True)]
+    noun = "configuration" if repeated else "run"
+    unbeaten = f"no {noun} beats these {len(best):,}" if len(best) > 1 else f"no {noun} beats this one"
     return Finding(
         "trade_offs",
+        "relation",
         "note",
-        f"What is better in {pair.first} tends to be worse in {pair.second} (rank correlation {number(pair.rho)}, "
-        f"n = {pair.n:,}); {unbeaten} in both: {listed(map(evidence.name, best))}.",
-        tuple(best),
+        f"What is better in {pair.first} tends to be worse in {pair.second} (rank correlation {number(pair.rho)} over "
+        f"{pair.n:,} configurations); {unbeaten} in both: {listed(names)}.",
+        tuple(run_id for of in run_ids for run_id in of),
         (pair.first, pair.second),
-        numbers=(Number("rank correlation", pair.rho), Number("n", pair.n)),
+        numbers=(Number("rank correlation", pair.rho), Number("configurations", pair.n)),
         section="trade_offs",
         code=f"runs.trade_offs([{code.metric(evidence, pair.first)}, {code.metric(evidence, pair.second)}])",
+        next=f"Choose among these by how much {pair.second} may cost in {pair.first}.",
+        experiment=evidence.experiment(task),
     )
 
 
 RULE = Rule(
     "trade_offs",
-    "the primary metric and another one pull apart, beyond chance for as many metrics as there are",
+    "the objective and another one, or a cost, pull apart over configurations, beyond chance for as many as there are",
     "Spearman 1904; Pareto 1906",
     Thresholds(),
     find,
+    unexamined,
 )
