@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from qualia_lab.escaping import shortened
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
