@@ -1,21 +1,19 @@
-"""What a project says in [tool.qualia], and what of it reaches a notebook."""
+"""What a project says in [tool.qualia], what flags and arguments say, and what of it holds for some runs."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from qualia_lab.errors import NoRunMatches, QualiaLabError, SettingsError
+from qualia_lab.errors import NoRunMatches, SelectionError, SettingsError, UnknownKey
 from qualia_lab.inventory import take_inventory
-from qualia_lab.notebook.defaults import fill_selection
-from qualia_lab.schema import EXPERIMENT_TAGS
-from qualia_lab.selection import Selection
-from qualia_lab.settings import Settings, read_settings
-from qualia_lab.tables import table_of
-
-from .analysis.test_groups import runs_with
+from qualia_lab.schema import METRICS, PARAMS, RUNS
+from qualia_lab.settings import Settings, read_settings, said_settings
+from qualia_lab.study.baseline import fit_baseline
+from qualia_lab.study.describe import describe_study
+from qualia_lab.study.settings import StudySettings, merge_settings
+from qualia_lab.tables import run_tables, table_of
 
 
 def written(folder, text):
@@ -23,17 +21,41 @@ def written(folder, text):
     return folder
 
 
-def test_a_project_says_metric_seeds_baseline_and_templates(tmp_path):
+def test_a_project_says_how_its_runs_are_to_be_looked_at(tmp_path):
     text = """
     [tool.qualia]
     metric = "val_auc:max"
     seeds = ["shuffle"]
+    factors = ["variant"]
+    labels = ["out"]
+    statuses = ["finished", "FAILED"]
+    pool = true
+    smallest_difference = 0.01
     baseline = { lr = 0.1, model = "mlp" }
     [tool.qualia.templates]
     team = "mine.py"
+    [tool.qualia.metrics]
+    val_foo = "higher"
+    joules = { better = "lower", role = "cost" }
+    "odd/key" = { role = "count" }
+    [tool.qualia.findings]
+    plateau = false
     """
     assert read_settings(written(tmp_path, text)) == Settings(
-        {"team": Path("mine.py")}, "val_auc:max", ("shuffle",), {"lr": "0.1", "model": "mlp"}
+        {"team": Path("mine.py")},
+        StudySettings(
+            metric="val_auc",
+            better={"val_foo": "higher", "joules": "lower", "val_auc": "higher"},
+            metric_roles={"joules": "cost", "odd/key": "count"},
+            seeds=("shuffle",),
+            factors=("variant",),
+            labels=("out",),
+            baseline={"lr": "0.1", "model": "mlp"},
+            statuses=("FINISHED", "FAILED"),
+            pool=True,
+            smallest_difference=0.01,
+            findings={"plateau": False},
+        ),
     )
 
 
@@ -53,6 +75,16 @@ def test_a_folder_without_a_project_settles_nothing(tmp_path):
         ("[tool.qualia]\nzzz = 1", r"has no key zzz. There are: "),
         ("[tool.qualia]\nmetric = 3", "metric is no text. Write metric ="),
         ("[tool.qualia]\nseeds = 'seed'", r"seeds is no list of texts. Write seeds = \[\"seed\"\]"),
+        ("[tool.qualia]\nfactors = [1]", r"factors is no list of texts. Write factors = \[\"factor\"\]"),
+        ("[tool.qualia]\nstatuses = 'FINISHED'", r"statuses is no list of texts. Write statuses = \[\"FINISHED\"\]"),
+        ("[tool.qualia]\npool = 1", "pool is neither true nor false"),
+        ("[tool.qualia]\nsmallest_difference = -1", "smallest_difference is no number above 0"),
+        ("[tool.qualia.metrics]\na = 'up'", "a has a better that is none of higher, lower"),
+        ("[tool.qualia.metrics]\na = {role = 'loss'}", "a has a role that is none of objective, training, part"),
+        ("[tool.qualia.metrics]\na = {}", "a says neither which way is better nor what it is. Write val_auc ="),
+        ("[tool.qualia.metrics]\na = 3", "a says neither"),
+        ("[tool.qualia.metrics]\na = {best = 1}", "a says neither"),
+        ("[tool.qualia]\nmetrics = 3", r"metrics is no table. Write \[tool.qualia.metrics\]"),
         ("[tool.qualia]\nbaseline = 3", "baseline is of the wrong kind"),
         ("[tool.qualia]\nbaseline = { lr = [1] }", r"baseline.lr is neither text nor a number"),
         ("[tool.qualia]\ntemplates = 'a.py'", "templates is of the wrong kind"),
@@ -65,74 +97,89 @@ def test_what_cannot_be_is_named_with_what_to_write(tmp_path, text, said):
         read_settings(written(tmp_path, text))
 
 
-TABLES = runs_with(
-    [({"lr": str(lr), "shuffle": str(n)}, {"val_auc": 0.5, "odd": 1.0}) for lr in (0.1, 0.2) for n in range(3)]
+def test_what_is_said_becomes_settings():
+    assert said_settings() == StudySettings()
+    assert said_settings(metric="a:min", seeds=[], factors=["f"], labels=["l"], pool=True, smallest_difference=0.1) == (
+        StudySettings(
+            metric="a",
+            better={"a": "lower"},
+            seeds=(),
+            factors=("f",),
+            labels=("l",),
+            pool=True,
+            smallest_difference=0.1,
+        )
+    )
+    assert said_settings(metric="a:b").metric == "a:b"
+    assert said_settings(baseline=["lr = 0.1", "model=mlp"]).baseline == {"lr": "0.1", "model": "mlp"}
+    assert said_settings(baseline="run 7").baseline == "run 7"
+    assert said_settings(baseline={"lr": "0.1"}).baseline == {"lr": "0.1"}
+    with pytest.raises(SelectionError, match="The baseline run7 is no param=value"):
+        said_settings(baseline=["lr=0.1", "run7"])
+
+
+# Two configurations of three runs each, and a metric whose direction nothing tells.
+CONFIGURED = [(f"run{place}", ("0.1", "0.2")[place // 3], str(place % 3)) for place in range(6)]
+TABLES = run_tables(
+    runs=table_of(RUNS, [{"run_id": one, "experiment_id": "1", "status": "FINISHED"} for one, _, _ in CONFIGURED]),
+    params=table_of(
+        PARAMS,
+        [
+            {"run_id": one, "key": key, "value": value}
+            for one, lr, shuffle in CONFIGURED
+            for key, value in (("lr", lr), ("shuffle", shuffle))
+        ],
+    ),
+    metrics=table_of(
+        METRICS,
+        [
+            {"run_id": one, "key": key, "value": value}
+            for one, _, shuffle in CONFIGURED
+            for key, value in (("val_auc", 0.5 + int(shuffle) / 100), ("odd", 1.0))
+        ],
+    ),
 )
 
 
-def filled(settings=None, tables=TABLES, **asked):
-    selection = Selection("sqlite:///a.db", tables.run_ids, **asked)
-    return fill_selection(selection, take_inventory(tables), tables.experiment_tags, settings or Settings(), tables)
+def described(person=None, project=None):
+    settings = merge_settings(person or StudySettings(), project or StudySettings())
+    return fit_baseline(describe_study(TABLES, take_inventory(TABLES), settings), TABLES)
 
 
-def test_without_a_word_the_metric_is_found_by_its_name_and_that_is_said():
-    found = filled()
-    assert (found.primary_metric, found.greater_is_better, found.seeds, found.baseline) == ("val_auc", True, None, None)
-    assert found.notes == ("The primary metric is val_auc, by its name; more is better.",)
+def test_a_person_is_heard_before_the_project_and_the_project_before_names():
+    assert described().objective.key == "val_auc"
+    project = StudySettings(metric="odd", better={"odd": "lower"}, seeds=("shuffle",), baseline={"lr": "0.2"})
+    study = described(project=project)
+    assert (study.objective.key, study.objective.better, study.objective.source) == ("odd", "lower", "settings")
+    assert (study.seeds, study.settings.baseline) == (("shuffle",), {"lr": "0.2"})
+    asked = described(StudySettings(metric="val_auc", seeds=("lr",), baseline="run0"), project)
+    assert (asked.objective.key, asked.objective.better, asked.objective.source) == ("val_auc", "higher", "person")
+    assert (asked.seeds, asked.settings.baseline) == (("lr",), "run0")
 
 
-def test_settings_fill_what_was_not_asked_for():
-    settings = Settings({}, "odd:min", ("shuffle", "elsewhere"), {"lr": "0.2"})
-    found = filled(settings)
-    assert (found.primary_metric, found.greater_is_better) == ("odd", False)
-    assert (found.seeds, found.baseline) == (("shuffle",), {"lr": "0.2"})
-    assert found.notes == ("The primary metric is odd, by [tool.qualia]; less is better.",)
-    asked = filled(settings, primary_metric="val_auc", seeds=("lr",), baseline="run0")
-    assert (asked.primary_metric, asked.greater_is_better) == ("val_auc", True)
-    assert (asked.seeds, asked.baseline) == (("lr",), "run0")
-
-
-def test_a_metric_whose_direction_nothing_says_has_none_and_that_is_said():
-    found = filled(primary_metric="odd")
-    assert found.greater_is_better is None
-    assert found.notes[0].endswith("whether more or less of it is better is not known.")
-
-
-def test_settings_that_these_runs_lack_are_said_and_the_rest_goes_on():
-    found = filled(Settings({}, "f1:max", None, {"lr": "7"}))
-    assert (found.primary_metric, found.baseline) == ("val_auc", None)
-    assert found.notes[1] == "The metric f1 of [tool.qualia] is in none of these runs."
-    assert found.notes[2].startswith("The baseline of [tool.qualia] is not here: No configuration has lr=7")
-
-
-def test_the_experiments_tags_come_before_names_and_behind_the_project():
-    tags = [
-        {"experiment_id": "1", "key": "mlflow.experiment.primaryMetric.name", "value": "odd"},
-        {"experiment_id": "1", "key": "mlflow.experiment.primaryMetric.greaterIsBetter", "value": "False"},
-    ]
-    tagged = replace(TABLES, experiment_tags=table_of(EXPERIMENT_TAGS, tags))
-    found = filled(tables=tagged)
-    assert (found.primary_metric, found.greater_is_better) == ("odd", False)
-    assert found.notes == ("The primary metric is odd, by the experiment's tags; less is better.",)
-    assert filled(Settings({}, "val_auc"), tagged).primary_metric == "val_auc"
-    assert filled(tables=tagged, primary_metric="odd").greater_is_better is False
+def test_what_the_project_says_and_these_runs_lack_is_said_and_the_rest_goes_on():
+    study = described(project=StudySettings(metric="f1", baseline={"lr": "7"}))
+    assert (study.objective.key, study.settings.baseline) == ("val_auc", None)
+    assert any("f1" in note and "[tool.qualia]" in note for note in study.notes)
+    assert "The baseline of [tool.qualia] is not here: No configuration has lr=7." in study.notes
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("said", "error", "words"),
     [
-        ({"primary_metric": "val_au"}, r"None of these runs has a metric val_au. There is val_auc."),
-        ({"seeds": ("shufle",)}, r"None of these runs has a param shufle. There is shuffle."),
+        (StudySettings(metric="val_auk"), UnknownKey, r"val_auk .*Did you mean val_auc\?"),
+        (StudySettings(seeds=("shufle",)), UnknownKey, r"shufle .*Did you mean shuffle\?"),
+        (StudySettings(baseline="run77"), NoRunMatches, "run77 is neither the id nor the name of a run here"),
+        (StudySettings(baseline={"lr": "7"}), NoRunMatches, "No configuration has lr=7"),
+        (StudySettings(baseline={"no": "7"}), NoRunMatches, "No configuration has no=7"),
     ],
 )
-def test_what_was_asked_for_has_to_be_there(asked, said):
-    with pytest.raises(NoRunMatches, match=said):
-        filled(**asked)
+def test_what_a_person_says_and_these_runs_lack_is_an_error(said, error, words):
+    with pytest.raises(error, match=words):
+        described(said)
 
 
-def test_a_baseline_that_was_asked_for_has_to_be_one_configuration():
-    with pytest.raises(QualiaLabError, match="The baseline nobody is none of these runs"):
-        filled(baseline="nobody")
-    with pytest.raises(QualiaLabError, match=r"3 configurations have lr=0.1, and only one can be the baseline"):
-        filled(baseline={"lr": "0.1"})  # shuffle was not said to be a seed
-    assert filled(baseline={"lr": "0.1"}, seeds=("shuffle",)).baseline == {"lr": "0.1"}
+def test_a_baseline_is_one_configuration_however_its_values_are_written():
+    assert described(StudySettings(baseline={"lr": "1e-1"}, seeds=("shuffle",))).settings.baseline == {"lr": "1e-1"}
+    with pytest.raises(NoRunMatches, match=r"2 configurations have shuffle=1. Add the params that tell them apart"):
+        described(StudySettings(baseline={"shuffle": "1"}, seeds=(), factors=("shuffle",)))

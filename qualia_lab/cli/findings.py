@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.findings.finding import Finding
+    from qualia_lab.selection import Conditions
+    from qualia_lab.study.settings import StudySettings
 
 SHOWN = 10  # sentences that a person is shown without asking for more
 
 _SIGNS = {"problem": "✗", "warning": "!", "note": "·"}
-_COLUMNS = ("rule", "severity", "sentence", "run_ids", "keys", "steps", "numbers", "section", "code")
+_COLUMNS = (
+    *("rule", "kind", "severity", "sentence", "next", "experiment", "run_ids", "keys", "steps", "numbers"),
+    *("section", "code"),
+)
 
 
 @click.command(
@@ -27,6 +32,7 @@ _COLUMNS = ("rule", "severity", "sentence", "run_ids", "keys", "steps", "numbers
     context_settings=options.SETTINGS,
     epilog=options.examples(
         "qualia findings --experiment churn",
+        "qualia findings --experiment churn --top 20 --by val_auc --seeds trial",
         "qualia findings --since '7 days ago' --json",
         "qualia findings --experiment churn --fail-on diverged --fail-on non_finite",
         "qualia findings --set spikes.deviations=20 --set plateau=off --fail-on problem",
@@ -34,10 +40,11 @@ _COLUMNS = ("rule", "severity", "sentence", "run_ids", "keys", "steps", "numbers
 )
 @options.tracking_uri
 @options.which_runs
+@options.how_to_look
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"Show N findings. Default: {SHOWN}.")
 @click.option(
     "--set",
-    "settings",
+    "sets",
     multiple=True,
     metavar="RULE.THRESHOLD=NUMBER",
     help="A threshold of a rule, or RULE=off. Repeatable. Before that counts [tool.qualia.findings] of pyproject.toml.",
@@ -55,14 +62,10 @@ _COLUMNS = ("rule", "severity", "sentence", "run_ids", "keys", "steps", "numbers
 def command(
     *,
     tracking_uri: str | None,
-    experiments: tuple[str, ...],
-    condition: str,
-    order_by: tuple[str, ...],
-    where: tuple[str, ...],
-    since: str | None,
-    statuses: tuple[str, ...],
+    conditions: Conditions,
+    settings: StudySettings,
     limit: int | None,
-    settings: tuple[str, ...],
+    sets: tuple[str, ...],
     fail_on: tuple[str, ...],
     data_format: str | None,
 ) -> None:
@@ -70,31 +73,19 @@ def command(
     from qualia_lab.analysis.findings import RULES
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
     from qualia_lab.generator import NotebookGenerator
-    from qualia_lab.notebook.defaults import cut_metric
     from qualia_lab.runs import Runs
     from qualia_lab.settings import read_settings
 
-    project = read_settings()
-    thresholds = _merged(dict(project.findings), parse_settings(settings))
+    thresholds = _merged(dict(read_settings().study.findings), parse_settings(sets))
     chosen_thresholds(thresholds)  # before anything is read
     known = [*(rule.name for rule in RULES), "problem", "warning", "note"]
     for name in fail_on:
         if name not in known:
             raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint="--fail-on")
     generator = NotebookGenerator(tracking_uri)
-    selection = generator.select(
-        experiments=experiments,
-        filter=condition,
-        order_by=order_by,
-        where=where,
-        since=since,
-        status=statuses,
-    )
-    tables = generator.store.read(selection.run_ids)
-    metric, better = cut_metric(project.metric or "")
-    known_metric = metric in tables.metrics.column("key").to_pylist()
-    runs = Runs(generator.store, tables, *((metric, better) if known_metric else ()))
-    found = runs.find(thresholds, project.seeds)
+    selection = generator.choose(conditions, settings)
+    tables = generator.read(selection)
+    found = Runs(generator.store, tables, generator.describe(selection, settings)).find(thresholds)
     if data_format:
         _show_data(found, data_format)
     else:
@@ -104,13 +95,15 @@ def command(
             f"showing {min(len(found), limit or SHOWN):,} of {len(found):,} findings "
             f"on {tables.runs.num_rows:,} runs in {generator.tracking_uri}"
         )
+    options.say_named(selection)
     _fail(found, fail_on)
 
 
 def _line(finding: Finding) -> str:
     from qualia_lab.escaping import for_terminal
 
-    return f"{_SIGNS[finding.severity]} {finding.rule}: {for_terminal(finding.sentence)}"
+    said = f"{_SIGNS[finding.severity]} {finding.rule}: {for_terminal(finding.sentence)}"
+    return f"{said}\n    next: {for_terminal(finding.next)}" if finding.next else said
 
 
 def _show_data(found: Sequence[Finding], data_format: str) -> None:

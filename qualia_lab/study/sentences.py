@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from qualia_lab.study.settings import Source
-    from qualia_lab.study.study import Configuration, Objective, Study
+    from qualia_lab.study.study import Objective, Study
 
 NAMED = 6  # names of one kind before the rest is only counted
 
@@ -88,18 +88,16 @@ def _objectives(study: Study) -> Iterator[str]:
 def _repeats(study: Study) -> Iterator[str]:
     if study.seeds:
         yield f"{listed(study.seeds)} only {'repeats' if len(study.seeds) == 1 else 'repeat'} a configuration."
-    configurations = study.configurations
-    if configurations:
-        most = max(configurations, key=_runs_of)
-        count = len(configurations)
-        said = f"{count:,} configuration{'' if count == 1 else 's'}"
-        if _runs_of(most) < 2:
-            yield f"{said}, each of one run."
-        elif count == 1:
-            yield f"{said}, of {_counted(_runs_of(most))}."
+    counts = [len([one for one in each.run_ids if one not in study.copies]) for each in study.configurations]
+    if counts:
+        said = f"{len(counts):,} configuration{'' if len(counts) == 1 else 's'}"
+        most = max(counts)
+        if min(counts) == most:
+            yield f"{said} of {_counted(most)}{'' if len(counts) == 1 else ' each'}."
         else:
-            repeated = sum(_runs_of(one) > 1 for one in configurations)
-            yield f"{said}, {repeated:,} of several runs; the most, {_runs_of(most):,}: {one_line(most.label, 100)}."
+            label = study.configurations[counts.index(most)].label
+            repeated = sum(count > 1 for count in counts)
+            yield f"{said}, {repeated:,} of several runs; the most, {most:,}: {one_line(label, 100)}."
     if study.possible_copies:
         runs = sum(map(len, study.possible_copies))
         yield (
@@ -142,10 +140,6 @@ def _careful(study: Study, names: Mapping[str, str]) -> Iterator[str]:
             f"{listed([names.get(one.run_id) or one.run_id for one in study.short_runs])}; the first at step "
             f"{first.last_step:,}, where others reached {first.usual:,}."
         )
-
-
-def _runs_of(configuration: Configuration) -> int:
-    return len(configuration.run_ids)
 
 
 def _counted(runs: int) -> str:
