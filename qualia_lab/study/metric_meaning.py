@@ -60,7 +60,9 @@ def _without_names_of_parts(words: list[Token]) -> list[Token]:
 def _without_connected(words: Sequence[Token]) -> list[Token]:
     """`loss per token` and `reward vs random` are a loss and a reward; `per` at the end is the phoneme error rate."""
     for place, token in enumerate(words):
-        if token.word.part == "connectors" and any(one.word.meaning for one in words[:place]):
+        if token.word.part == "connectors" and any(
+            one.word.meaning or one.word.part == "units" for one in words[:place]
+        ):
             return list(words[: place if place < len(words) - 1 or token.texts != ("per",) else place + 1])
     return list(words)
 
@@ -77,7 +79,11 @@ def _without_times(words: list[Token]) -> list[Token]:
 
 def _head(words: list[Token]) -> Meaning | None:
     """The meaning of the last word that has one."""
-    if words and words[-1].word.part == "times":
+    if words and (words[-1].word.part == "times" or words[-1].word.split == "fold"):
+        return _COUNT
+    if any(token.word.part == "limits" for token in words):
+        return None
+    if words and "settings" in (words[0].word.part, words[-1].word.part):
         return _COUNT
     if len(words) > 1 and words[-1].word.part == "numbers":
         return _COUNT
@@ -106,21 +112,26 @@ def _alone(words: Sequence[Token]) -> Meaning | None:
     """What words mean that wait for one before them: a score, an error (`l1`, or `per`, of phonemes), a time."""
     if not words:
         return None
-    if words[-1].texts == ("score",):
+    if words[-1].word.words == ("score",):
         return _SCORE
     if words[-1].texts in (("per",), ("l1",), ("l2",)):
         return _ERROR
-    return _COST if words[-1].word.part == "units" else None
+    return _COST if _timed(words) else None
+
+
+def _timed(words: Sequence[Token]) -> bool:
+    """Whether a unit is among the words; a single letter behind a word that is not known is none."""
+    return any(token.word.part == "units" and len(token.texts[0]) > 1 for token in words)
 
 
 def _before_unknown(words: Sequence[Token], place: int) -> Meaning | None:
     """The meaning where a word that is not known stands last, at `place - 1`, before units and measures."""
-    if place < len(words) and words[place].texts == ("score",):
+    if place < len(words) and words[place].word.words == ("score",):
         return _SCORE
-    timed = any(token.word.part == "units" for token in words[place:])
+    timed = _timed(words[place:])
     known = next((at for at in range(place - 1, -1, -1) if words[at].word.meaning), None)
     if known is None:
-        scored = next((token for token in words[:place] if token.texts == ("score",)), None)
+        scored = next((token for token in words[:place] if token.word.words == ("score",)), None)
         if scored and scored.segment < words[place - 1].segment:
             return _SCORE
         return _COST if timed else None
@@ -129,7 +140,7 @@ def _before_unknown(words: Sequence[Token], place: int) -> Meaning | None:
         return found  # `reward/walker`: a part of the path that says of what
     if found.role == "cost":
         return found if timed else replace(found, better=None)
-    return None if found.plain or found.role in ("count", "spread") else found
+    return None if found.plain or found.role == "spread" else found
 
 
 def _in_its_place(words: Sequence[Token], place: int) -> Meaning:

@@ -94,7 +94,7 @@ def _without_split(tokens: Sequence[Token], numbered: bool) -> tuple[Split, list
 
 def _family(tokens: Sequence[Token]) -> str:
     """The words of a name but those that say how values were brought together and when they were logged."""
-    words = [token for token in tokens if token.word.part not in ("dropped", "times")]
-    if len(words) > 1 and words[-1].texts == ("score",):
+    words = [token for token in tokens if token.word.part not in ("dropped", "times") and token.texts != ("at",)]
+    if len(words) > 1 and words[-1].word.words == ("score",) and words[-2].word.meaning:
         words = words[:-1]
     return " ".join(stem(text) for token in words for text in token.texts)

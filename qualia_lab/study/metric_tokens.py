@@ -15,6 +15,7 @@ _PIECE = re.compile(r"\d+(?:\.\d+)+|[^\W_]+|[/.:|]")
 _JOINED = re.compile(
     r"(train|valid|val|test|eval|dev|avg|mean|best)?(.*?)(losses|loss|score|accuracy|acc|error|reward|auc)?"
 )
+_THOUSANDS = re.compile(r"\d+k$")
 _UNKNOWN = Word((), "unknown")
 
 
@@ -48,7 +49,7 @@ def tokens_of(key: str) -> tuple[tuple[Token, ...], tuple[str, ...]]:
 
 def _pieces(key: str) -> tuple[list[tuple[str, int]], list[str]]:
     """The words in lower case, each with its segment, and the numbers."""
-    text = key.replace("²", "2").replace("^2", "2").replace("%", " ")
+    text = key.replace("²", "2").replace("^2", "2").replace("%", " ").replace(" - ", "/").replace("@", " at ")
     text = _whole_pattern().sub(lambda found: f" {found.group().lower()}", _ENDS.sub("", text))
     pieces: list[tuple[str, int]] = []
     numbers: list[str] = []
@@ -73,14 +74,15 @@ def _whole_pattern() -> re.Pattern[str]:
 def _known(text: str) -> tuple[tuple[str, ...], str]:
     """A text as words that are known where it can be, and the number that was cut from it."""
     words = metric_words()
-    for one in (text, text.rstrip("0123456789"), text.strip("0123456789")):
+    for one in (text, text.rstrip("0123456789"), _THOUSANDS.sub("", text), text.strip("0123456789")):
         if one in words.known or stem(one) in words.stems:
             return (one,), text.replace(one, "", 1)
     return _unjoined(text.rstrip("0123456789")) or (text,), ""
 
 
 def _unjoined(text: str) -> tuple[str, ...]:
-    """`valloss` and `kldloss` as two words where both are known, else nothing."""
+    """`valloss` and `kldloss` as two words where both are known, and before `loss` anything; else nothing."""
     found = _JOINED.fullmatch(text)
     parts = tuple(part for part in found.groups() if part) if found else ()
-    return parts if len(parts) > 1 and all(stem(part) in metric_words().stems for part in parts) else ()
+    known = [stem(part) in metric_words().stems for part in parts]
+    return parts if len(parts) > 1 and (all(known) or stem(parts[-1]) == "loss") else ()

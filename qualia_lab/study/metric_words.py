@@ -16,20 +16,13 @@ if TYPE_CHECKING:
 
 # What a word does in a name beside having a meaning; the keys of [grammar], and "split".
 Part = Literal[
-    "meaning",
-    "split",
-    "dropped",
-    "times",
-    "measures",
-    "shares",
-    "flips",
-    "numbers",
-    "units",
-    "connectors",
-    "unknown",
-]
+    "meaning", "split", "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips",
+    "numbers", "units", "unknown",
+]  # fmt: skip
 Bounds = tuple[float | None, float | None]
-_PARTS: tuple[Part, ...] = ("dropped", "times", "measures", "shares", "flips", "numbers", "units", "connectors")
+_GRAMMAR: tuple[Part, ...] = (
+    "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips", "numbers", "units",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,7 +106,7 @@ def _entries(table: Mapping[str, Any]) -> Iterator[Word]:
     splits: tuple[Split, ...] = ("training", "validation", "test", "fold")
     for split in splits:
         yield from (Word(tuple(one.split()), "split", split=split) for one in table["splits"][split])
-    for part in _PARTS:
+    for part in _GRAMMAR:
         yield from (Word(tuple(one.split()), part) for one in table["grammar"][part])
     for row in table["meaning"]:
         least, largest = (float(one) if one != "" else None for one in row.get("bounds", ("", "")))

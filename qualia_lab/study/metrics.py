@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qualia_lab.study.metric_names import read_name
@@ -48,7 +49,8 @@ def describe_metrics(
     Args:
         counts: of the inventory, the machine's own metrics too.
         settings: what overrules the rest.
-        experiment_tags, run_tags: tables of `qualia_lab.schema`; sweepers write the direction into the latter.
+        experiment_tags: of the experiments.
+        run_tags: of the runs; sweepers write the direction there.
     """
     tags = list(
         zip(experiment_tags.column("key").to_pylist(), experiment_tags.column("value").to_pylist(), strict=True)
@@ -131,7 +133,7 @@ def _with_twins(metrics: list[Metric], settings: StudySettings) -> tuple[Metric,
             if not others:
                 found.append(one)
                 continue
-            twin = min(others, key=lambda other, one=one: _distance(one, other))
+            twin = min(others, key=partial(_distance, one))
             twins.setdefault(twin.key, one.key)
             if one.split == "training":  # before one without a split
                 twins[twin.key] = min(
