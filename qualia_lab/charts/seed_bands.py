@@ -18,9 +18,9 @@ from qualia_lab.charts.metric_history import history_axis, joined, over_text, us
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qualia_lab.analysis.groups import Configuration
     from qualia_lab.analysis.seed_bands import SeedBand, SeedBands
     from qualia_lab.charts.chart import Mark
+    from qualia_lab.study.study import Configuration
 
 MOST_NAMED = 7
 _MOST_FALLS = 2  # places at which one band says its new n

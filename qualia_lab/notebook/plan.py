@@ -1,4 +1,4 @@
-"""A template, a selection and an inventory become a plan; nothing is written and nothing is run."""
+"""A template, a selection, an inventory and a study become a plan; nothing is written and nothing is run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qualia_lab.notebook.template import Template
     from qualia_lab.sections.section import Section
     from qualia_lab.selection import Selection
+    from qualia_lab.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,19 @@ class NotebookPlan:
     title: str
     template: str
     selection: Selection
+    study: Study
     cells: tuple[PlannedCell, ...]
     left_out: tuple[tuple[str, str], ...]
 
 
 def plan_notebook(
-    template: Template, selection: Selection, inventory: Inventory, *, title: str, written: str
+    template: Template, selection: Selection, inventory: Inventory, study: Study, *, title: str, written: str
 ) -> NotebookPlan:
     """Decide every cell. The same input gives the same cells with the same keys.
 
     written: the ISO date that stands in the title. Raises TemplateError when the template names an unknown section.
     """
-    brief = Brief(title, written, selection, inventory)
+    brief = Brief(title, written, selection, inventory, study)
     cells: list[PlannedCell] = []
     left_out: list[tuple[str, str]] = []
     named: set[str] = set()
@@ -61,7 +63,7 @@ def plan_notebook(
         else:
             left_out.append((section.title, reason))
     cells.append(_not_shown(brief, left_out))
-    return NotebookPlan(title, template.name, selection, tuple(cells), tuple(left_out))
+    return NotebookPlan(title, template.name, selection, study, tuple(cells), tuple(left_out))
 
 
 def _check_over(section: Section, brief: Brief) -> None:
@@ -80,11 +82,12 @@ def _check_over(section: Section, brief: Brief) -> None:
 
 def _not_shown(brief: Brief, left_out: list[tuple[str, str]]) -> PlannedCell:
     """The last cell: what is not in the notebook, and why."""
-    inventory = brief.inventory
+    inventory, study = brief.inventory, brief.study
     lines = [f"- {section}: {reason}." for section, reason in left_out]
+    several = [one.name for one in (*study.params, *study.tags) if one.values > 1]
     for what, drawn, all_of_them in (
         ("Metrics", brief.drawn_metrics, [metric.key for metric in inventory.model_metrics]),
-        ("Params of several values", brief.drawn_params, [param.key for param in inventory.params if param.values > 1]),
+        ("Params and tags of several values", brief.drawn_params, several),
     ):
         rest = sorted(set(all_of_them) - set(drawn))
         if rest:

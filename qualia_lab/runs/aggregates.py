@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.direction import direction_of
 from qualia_lab.engines.open import open_engine
 from qualia_lab.errors import FilterError
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.runs.frames import datetimes
 from qualia_lab.stores.uri import with_credentials
+from qualia_lab.study.metrics import direction_of
+from qualia_lab.study.settings import StudySettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,7 +143,8 @@ class Aggregates:
     def _better(self, metric: str) -> bool:
         """Whether more is better. Raises FilterError where neither the notebook nor the metric's name says so."""
         known = self.greater_is_better if metric == self.primary_metric else None
-        better = direction_of(metric) if known is None else known
+        by_name, _ = direction_of(metric, StudySettings())
+        better = (None if by_name is None else by_name == "higher") if known is None else known
         if better is None:
             raise FilterError(
                 f"Whether more of {one_line(metric, 100)} is better cannot be told from its name.",

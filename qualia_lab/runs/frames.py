@@ -1,119 +1,183 @@
-"""The runs as DataFrames: params, metrics, tags, histories, overview, artifacts."""
+"""The runs as DataFrames: a row per run, a column per thing."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow.compute as pc
+
 from qualia_lab.charts.run_card import STATUS_SIGNS
+from qualia_lab.columns import filled, numbers_of, whole
+from qualia_lab.escaping import one_line
 from qualia_lab.inventory import is_number
-from qualia_lab.runs.loaded import LoadedRuns
+from qualia_lab.runs.per_task import free_name
+from qualia_lab.runs.values import all_values
+from qualia_lab.tables import by_key, rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
+    import pyarrow as pa
+
+    from qualia_lab.runs.loaded import Loaded
 
 
-class Frames(LoadedRuns):
-    """A row per run, and a column per thing."""
+def wide(
+    loaded: Loaded,
+    tidy: pa.Table,
+    keys: Sequence[str] | None = None,
+    convert: Callable[[pd.Series[Any]], pd.Series[Any]] | None = None,
+    *,
+    apart: bool = False,
+) -> pd.DataFrame:
+    """A tidy table as a row per run, in the runs' order, and a column for each of these keys (None: of all).
 
-    @property
-    def params(self) -> pd.DataFrame:
-        """A row per run, a column per param: numbers where every value is one, else text as it was logged."""
-        return self._wide(self.tables.params, convert=_numbers_if_all_are)
+    Args:
+        loaded: the runs.
+        tidy: `run_id`, `key` and `value`.
+        keys: those that become columns.
+        convert: what becomes of a column; one is made after the other, so that no table of texts is ever whole.
+        apart: of numbers, a missing one is <NA> and not NaN, which is what a run may have logged.
+    """
+    import pandas as pd
 
-    @property
-    def metrics(self) -> pd.DataFrame:
-        """A row per run, a column per metric: the latest value."""
-        return self._wide(self.tables.metrics)
+    run_ids = whole(loaded.tables.runs.column("run_id"))
+    columns = {}
+    for key, rows in by_key(tidy):
+        if keys is None or key in keys:
+            places = pc.index_in(run_ids, value_set=whole(rows.column("run_id")))
+            taken = whole(rows.column("value")).take(places)
+            if apart and places.null_count:
+                numbers = numbers_of(filled(taken, np.nan))
+                columns[key] = pd.arrays.FloatingArray(numbers, places.is_null().to_numpy(zero_copy_only=False))
+                continue
+            values: pd.Series[Any] = taken.to_pandas()
+            if values.dtype == object:
+                values = values.mask(values.isna(), np.nan)
+            columns[key] = (convert(values) if convert else values).array
+    return pd.DataFrame(columns, index=pd.Index(list(loaded.labels.values())))
 
-    @property
-    def tags(self) -> pd.DataFrame:
-        """A row per run, a column per tag."""
-        return self._wide(self.tables.tags)
 
-    def history(self, keys: str | Sequence[str] | None = None) -> pd.DataFrame:
-        """Every logged point of these metrics (None: of all): run, run_id, key, step, timestamp, value.
+def params(loaded: Loaded) -> pd.DataFrame:
+    """Params: numbers where every value is one, else text as it was logged."""
+    return keyed(wide(loaded, loaded.tables.params, convert=numbers_if_all_are), "param")
 
-        Points of one run and key stand together, by step.
-        """
-        frame: pd.DataFrame = self._history(keys).to_pandas()
-        frame.insert(0, "run", frame["run_id"].map(self._labels))
-        frame["timestamp"] = datetimes(frame["timestamp"])
-        return frame
 
-    def overview(self, *, metrics: Sequence[str] = (), params: Sequence[str] = ()) -> pd.DataFrame:
-        """One row per run: status, start, duration (its name says the unit), counts, these metrics and params."""
-        import pandas as pd
+def metrics(loaded: Loaded) -> pd.DataFrame:
+    """Metrics: the latest value."""
+    return keyed(wide(loaded, loaded.tables.metrics), "metric")
 
-        runs = self.tables.runs.to_pandas()
-        start, end = datetimes(runs["start_time"]), datetimes(runs["end_time"])
-        status = runs["status"].fillna("UNKNOWN")
-        frame = (
-            pd.DataFrame(
-                {
-                    "run": [self._labels[run_id] for run_id in runs["run_id"]],
-                    "status": [f"{STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
-                    "start (UTC)": start.dt.floor("s").dt.tz_localize(None),
-                    **_durations((end - start).dt.total_seconds()),
-                    "params": self._per_run(self.tables.params),
-                    "metrics": self._per_run(self.tables.metrics),
-                }
-            )
-            .set_index("run")
-            .rename_axis(None)
+
+def tags(loaded: Loaded) -> pd.DataFrame:
+    """Tags as text."""
+    return keyed(wide(loaded, loaded.tables.tags), "tag")
+
+
+def keyed(frame: pd.DataFrame, what: str) -> pd.DataFrame:
+    """The frame, which says what is meant where a column is asked for that is not there."""
+    from qualia_lab.runs.keyed_frame import keyed_frame
+
+    return keyed_frame(frame, what)
+
+
+def scores_of(loaded: Loaded, metric: str | None, statistic: str) -> pd.Series[float]:
+    """The value of a metric per run, by default of the objective of the run's task; NaN where it has no finite one."""
+    import pandas as pd
+
+    found = dict.fromkeys(loaded.tables.run_ids, float("nan"))
+    named = set()
+    for task in loaded.study.tasks:
+        key = loaded.metric(metric, task)
+        named.add(key)
+        values = all_values(loaded, key, statistic)
+        found |= {run_id: values[run_id] for run_id in task.run_ids if run_id in values}
+    name = named.pop() if len(named) == 1 else "objective"
+    return pd.Series(list(found.values()), pd.Index(list(loaded.labels.values())), name=name, dtype="float64")
+
+
+def overview(loaded: Loaded, metrics: Sequence[str], params: Sequence[str]) -> pd.DataFrame:
+    """One row per run; what is the same in all rows, such as the experiment of one task, has no column."""
+    import pandas as pd
+
+    tables, study = loaded.tables, loaded.study
+    runs = tables.runs.to_pandas()
+    start, end = datetimes(runs["start_time"]), datetimes(runs["end_time"])
+    status = runs["status"].fillna("UNKNOWN")
+    columns: dict[str, Any] = {"run": list(loaded.labels.values())}
+    if len(study.tasks) > 1 or tables.experiments.num_rows > 1:
+        names = dict(
+            zip(*(tables.experiments.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True)
         )
-        chosen = (
-            (self._wide(self.tables.metrics, metrics, apart=True), metrics),
-            (self._wide(self.tables.params, params, _nullable_numbers), params),
-        )
-        for table, keys in chosen:
-            for key in keys:
-                if key in table.columns:
-                    frame[key if key not in frame.columns else f"{key} "] = table[key].array
-        frame["run_id"] = runs["run_id"].to_numpy()
-        return frame
-
-    def params_that_differ(self) -> pd.DataFrame:
-        """A row per run, a column per param that is not the same in all of them; a missing one is a difference."""
-        wide = self._wide(self.tables.params, convert=_nullable_numbers)
-        return wide[[key for key in wide.columns if len(wide[key].unique()) > 1]]
-
-    def compare_metrics(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
-        """A row per run, a column per metric: the latest values of these metrics, by default of all.
-
-        A run without the metric has <NA>, one that logged NaN has NaN.
-        """
-        wide = self._wide(self.tables.metrics, keys, apart=True)
-        return wide[[key for key in (wide.columns if keys is None else keys) if key in wide.columns]]
-
-    def artifacts(self, run: str) -> pd.DataFrame:
-        """The files of one run, by its id or name: path and size in bytes."""
-        import pandas as pd
-
-        _, files, notes = self._artifact_files(self._one(self._run_id(run)))
-        frame = pd.DataFrame([(file.path, file.size) for file in files], columns=["path", "size"]).convert_dtypes()
-        frame.attrs["notes"] = notes
-        return frame
+        columns["experiment"] = [one_line(names.get(one) or one, 60) for one in runs["experiment_id"]]
+    columns |= {
+        "status": [f"{STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
+        "start (UTC)": start.dt.floor("s").dt.tz_localize(None),
+        **_durations((end - start).dt.total_seconds()),
+        "params": _per_run(loaded, tables.params),
+        "metrics": _per_run(loaded, tables.metrics),
+    }
+    if study.parents:
+        columns["parent"] = [loaded.labels.get(one, "") for one in runs["parent_run_id"]]
+    if study.left_out:
+        columns["left out"] = [study.left_out.get(run_id, "") for run_id in runs["run_id"]]
+    frame = pd.DataFrame(columns).set_index("run").rename_axis(None)
+    chosen = (
+        (wide(loaded, tables.metrics, metrics, apart=True), metrics),
+        (_settings(loaded, params), params),
+    )
+    for table, keys in chosen:
+        for key in keys:
+            frame[free_name(key, frame)] = table[key].array
+    frame["run_id"] = runs["run_id"].to_numpy()
+    return frame
 
 
-def _numbers_if_all_are(column: pd.Series[Any]) -> pd.Series[Any]:
+def _settings(loaded: Loaded, names: Sequence[str]) -> pd.DataFrame:
+    """A column per param or tag, by the names that the study has for them."""
+    import pandas as pd
+
+    columns = {}
+    for name in names:
+        table, key = loaded.setting(name)
+        columns[name] = wide(loaded, rows_with(table, "key", [key]), convert=nullable_numbers)[key]
+    return pd.DataFrame(columns)
+
+
+def params_that_differ(loaded: Loaded) -> pd.DataFrame:
+    """A row per run, a column per param that is not the same in all of them; a missing one is a difference."""
+    import pandas as pd
+
+    found = wide(loaded, loaded.tables.params, convert=nullable_numbers)
+    return pd.DataFrame(found[[key for key in found.columns if len(found[key].unique()) > 1]])
+
+
+def history(loaded: Loaded, keys: str | Sequence[str] | None) -> pd.DataFrame:
+    """Every logged point of these metrics (None: of all), points of one run and key together, by step."""
+    frame: pd.DataFrame = loaded.history(keys).to_pandas()
+    frame.insert(0, "run", frame["run_id"].map(dict(loaded.labels)))
+    frame["timestamp"] = datetimes(frame["timestamp"])
+    return frame
+
+
+def numbers_if_all_are(column: pd.Series[Any]) -> pd.Series[Any]:
     """The column as numbers when every value in it is one."""
     texts = column.dropna().unique().tolist()  # equal ones are looked at once
     if not texts or not all(map(is_number, texts)):
         return column
     value_of = {text: float(text) for text in texts}
     numbers = column.map(value_of).astype("float64")
-    whole = all(value % 1 == 0 and abs(value) < 2**53 for value in value_of.values())
-    if whole and not any(re.search("[.eE]", text) for text in texts):
+    integers = all(value % 1 == 0 and abs(value) < 2**53 for value in value_of.values())
+    if integers and not any(re.search("[.eE]", text) for text in texts):
         return numbers.astype("Int64")
     return numbers
 
 
-def _nullable_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+def nullable_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
     """The same, and a missing number is <NA>."""
-    numbers = _numbers_if_all_are(column)
+    numbers = numbers_if_all_are(column)
     return numbers.astype("Float64") if numbers.dtype == "float64" and numbers.isna().any() else numbers
 
 
@@ -123,6 +187,12 @@ def datetimes(milliseconds: pd.Series[Any]) -> pd.Series[Any]:
 
     in_calendar = milliseconds.where((milliseconds >= 0) & (milliseconds < 4_102_444_800_000))  # until 2100
     return pd.to_datetime(in_calendar, unit="ms", utc=True, errors="coerce")
+
+
+def _per_run(loaded: Loaded, tidy: pa.Table) -> list[int]:
+    places = pc.index_in(tidy.column("run_id"), value_set=whole(loaded.tables.runs.column("run_id")))
+    counts: list[int] = np.bincount(numbers_of(places.drop_null()), minlength=len(loaded)).tolist()
+    return counts
 
 
 def _durations(seconds: pd.Series[float]) -> dict[str, pd.Series[float]]:

@@ -1,203 +1,204 @@
-"""What every method of `Runs` stands on: the tables, the labels, the primary metric and the store."""
+"""Loaded: some runs as they were read, the study of them, and the store for what is read later."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab import schema
-from qualia_lab.analysis.direction import direction_of, find_primary_metric
-from qualia_lab.columns import filled, numbers_of, whole
+from qualia_lab.analysis.groups import group_runs
+from qualia_lab.analysis.scores import needs_history
+from qualia_lab.columns import column, filled, numbers_of, whole
 from qualia_lab.errors import QualiaLabError, UnknownRun
-from qualia_lab.escaping import for_html, one_line
-from qualia_lab.inventory import take_inventory
+from qualia_lab.escaping import one_line
+from qualia_lab.runs.artifact_files import ArtifactFiles
+from qualia_lab.runs.evidence import take_evidence
+from qualia_lab.runs.known_keys import check_key, unknown_key
+from qualia_lab.runs.labels import labels_of
 from qualia_lab.runs.last_histories import LastHistories
-from qualia_lab.tables import by_key
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     import numpy.typing as npt
-    import pandas as pd
+    import pyarrow as pa
 
-    from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.study.study import Factor, Study, Task
     from qualia_lab.tables import RunTables
 
+T = TypeVar("T")
 
-class LoadedRuns:
-    """The tables of some runs, what each run is called, and the store for what is read later."""
 
-    def __init__(
-        self,
-        store: TrackingStore,
-        tables: RunTables,
-        primary_metric: str | None = None,
-        greater_is_better: bool | None = None,
-    ) -> None:
-        self.tables = tables
-        self._store = store
-        self._histories = LastHistories(store)
-        self._labels = _labels(tables)
-        found, better = find_primary_metric(take_inventory(tables), tables.experiment_tags)
-        self.primary_metric = primary_metric or found
-        if greater_is_better is None:
-            greater_is_better = better if self.primary_metric == found else direction_of(self.primary_metric or "")
-        self.greater_is_better = greater_is_better
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """What every method of `runs` works on.
+
+    labels: what each run is called, by run id, in the order of the runs.  histories: those that were read last.
+    answers: what was computed once, by its question; another study has its own.
+    """
+
+    store: TrackingStore
+    tables: RunTables
+    study: Study
+    labels: Mapping[str, str]
+    histories: LastHistories
+    files: ArtifactFiles
+    answers: dict[Hashable, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.tables.run_ids)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.tables.run_ids)
+    def with_study(self, study: Study) -> Loaded:
+        """The same runs, looked at otherwise; nothing is read again."""
+        return replace(self, study=study, answers={})
 
-    def __repr__(self) -> str:
-        return "\n".join(self._said())
+    def once(self, question: Hashable, compute: Callable[[], T]) -> T:
+        """The answer to a question, computed when it is asked for the first time."""
+        if question not in self.answers:
+            self.answers[question] = compute()
+        return cast("T", self.answers[question])
 
-    def _repr_html_(self) -> str:
-        first, *rest = self._said()
-        items = "".join(f"<li>{for_html(line)}</li>" for line in rest)
-        return f"<p><b>{for_html(first)}</b></p><ul>{items}</ul>" if rest else f"<p><b>{for_html(first)}</b></p>"
+    @cached_property
+    def metric_keys(self) -> frozenset[str]:
+        """Every metric that a run has."""
+        return frozenset(pc.unique(self.tables.metrics.column("key")).to_pylist())
 
-    def _said(self) -> list[str]:
-        """What was loaded, and every run that is missing or damaged with its reason."""
-        tables = self.tables
-        names = ", ".join(one_line(name, 60) for name in tables.experiments.column("name").to_pylist()[:5])
-        lines = [f"{_count(len(self), 'run')} of {_count(tables.experiments.num_rows, 'experiment')}: {names}"]
-        lines.append(
-            f"{_count(_distinct(tables.params), 'param')}, {_count(_distinct(tables.metrics), 'metric')}, "
-            f"{_count(_distinct(tables.tags), 'tag')}, {_count(tables.datasets.num_rows, 'dataset')}, "
-            f"{_count(tables.logged_models.num_rows, 'logged model')}"
-        )
-        lines += [f"Missing: run {row['run_id']}: {row['reason']}" for row in tables.missing.to_pylist()]
-        problems = tables.problems.to_pylist()
-        lines += [
-            f"Not readable: {row['subject']} of run {self._labels.get(row['run_id'], row['run_id'])}: {row['reason']}"
-            for row in problems[:20]
-        ]
-        if len(problems) > 20:
-            lines.append(f"… showing 20 of {len(problems):,} such notes; all are in runs.tables.problems")
-        return [one_line(line, 300) for line in lines]
+    @cached_property
+    def settings(self) -> Mapping[str, Factor]:
+        """The params and the tags of the person's own, by the names that sentences have for them."""
+        return {one.name: one for one in (*self.study.params, *self.study.tags)}
 
-    def _better(self, metric: str) -> bool | None:
-        return self.greater_is_better if metric == self.primary_metric else direction_of(metric)
+    def check_metrics(self, keys: Sequence[str]) -> None:
+        """Raise UnknownKey for the first metric that no run has."""
+        for key in keys:
+            check_key(key, self.metric_keys, "metric")
 
-    def _history(self, keys: str | Sequence[str] | None, run_ids: Sequence[str] | None = None) -> pa.Table:
+    def check_params(self, names: Sequence[str]) -> None:
+        """Raise UnknownKey for the first that is no param of a run, and no tag of the person's own."""
+        for name in names:
+            check_key(name, self.settings, "param")
+
+    def setting(self, name: str) -> tuple[pa.Table, str]:
+        """The table of params or tags in which a param or tag stands, and its key there."""
+        one = self.settings[name]
+        return (self.tables.params if one.kind == "param" else self.tables.tags), one.key
+
+    def metric(self, metric: str | None, task: Task) -> str:
+        """The metric that is meant in a task: by default its objective. Raises UnknownKey or QualiaLabError."""
+        if metric is not None:
+            check_key(metric, self.metric_keys, "metric")
+            return metric
+        if task.objective is None:
+            named = f"of {one_line(task.experiment, 60)} " if len(self.study.tasks) > 1 else ""
+            raise QualiaLabError(f"No metric of these runs {named}can lead.", "Name one that was logged.")
+        return task.objective.key
+
+    def better(self, metric: str) -> bool | None:
+        """Whether more of a metric is better; None where that is not known."""
+        return self.study.greater_is_better(metric)
+
+    def tasks(self, experiment: str | None = None) -> tuple[Task, ...]:
+        """All tasks, or the one of an experiment that is named by its name or id. Raises UnknownKey."""
+        if experiment is None:
+            return self.study.tasks
+        found = tuple(one for one in self.study.tasks if experiment in (one.experiment, one.experiment_id))
+        if not found:
+            raise unknown_key(experiment, [one.experiment for one in self.study.tasks], "experiment")
+        return found
+
+    @property
+    def diverged(self) -> Mapping[str, str]:
+        """The runs whose training diverged, each with the word for it: they decide no mean and no winner."""
+        return self.once("diverged", lambda: take_evidence(self, {}, None).diverged)
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """The runs that take part in no comparison, each with why: those of the study, and those that diverged."""
+        return self.once("left out", lambda: {**self.diverged, **self.study.left_out})
+
+    def counted(self, task: Task) -> tuple[str, ...]:
+        """The runs of a task that take part in comparisons."""
+        return tuple(run_id for run_id in task.run_ids if run_id not in self.left_out)
+
+    def labels_in(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """What these runs are called."""
+        return {run_id: self.labels[run_id] for run_id in run_ids}
+
+    def groups(self, metric: str | None = None, statistic: str = "last") -> list[Group]:
+        """The configurations of all tasks with a metric over their runs, by default each task's objective.
+
+        Raises UnknownKey for a metric that no run has, and QualiaLabError where there is nothing to compare.
+        """
+        if not len(self):
+            raise QualiaLabError("No run was read, so there is nothing to compare.", "Choose runs that are there.")
+        if metric is not None:
+            self.check_metrics([metric])
+        elif not any(task.objective for task in self.study.tasks):
+            raise QualiaLabError("None of these runs has a metric that can lead.", "Name one that was logged.")
+        return self.once(("groups", metric, statistic), lambda: self._groups(metric, statistic))
+
+    def groups_of(self, task: Task, metric: str | None = None, statistic: str = "last") -> list[Group]:
+        """Those of one task."""
+        return [one for one in self.groups(metric, statistic) if one.experiment_id == task.experiment_id]
+
+    def points(self, metrics: Sequence[str], statistic: str) -> pa.Table | None:
+        """The histories of metrics, read only when the statistic needs them."""
+        return self.history(metrics) if needs_history(statistic) else None
+
+    def history(self, keys: str | Sequence[str] | None, run_ids: Sequence[str] | None = None) -> pa.Table:
         """Of these metrics (None: all) and runs (None: all); those that were read last are not read again."""
         wanted = [keys] if isinstance(keys, str) else keys
-        return self._histories.read(self.tables.run_ids if run_ids is None else run_ids, wanted)
+        return self.histories.read(self.tables.run_ids if run_ids is None else run_ids, wanted)
 
-    def _latest(self, metric: str) -> npt.NDArray[np.float64]:
-        """The latest value of a metric by run, in the order of the runs; NaN where there is none."""
-        metrics = self.tables.metrics.filter(pc.field("key") == metric)
-        places = pc.index_in(self.tables.runs.column("run_id"), value_set=whole(metrics.column("run_id")))
+    def latest(self, metric: str, run_ids: Sequence[str] | None = None) -> npt.NDArray[np.float64]:
+        """The latest value of a metric of each of these runs (None: of all), in their order; NaN where none is."""
+        metrics = rows_with(self.tables.metrics, "key", [metric])
+        runs = self.tables.runs.column("run_id") if run_ids is None else column(list(run_ids), schema.STRING)
+        places = pc.index_in(runs, value_set=whole(metrics.column("run_id")))
         return numbers_of(filled(whole(metrics.column("value")).take(whole(places)), np.nan))
 
-    def _run_id(self, run: str) -> str:
+    def run_id(self, run: str) -> str:
         """The id of a run named by its id or name. Raises UnknownRun when it is not loaded, or the name is not one."""
-        if run in self._labels:
+        if run in self.labels:
             return run
         reasons = {row["run_id"]: row["reason"] for row in self.tables.missing.to_pylist()}
         if run in reasons:
             raise UnknownRun(f"Run {one_line(run, 80)} is missing: {reasons[run]}.")
-        runs = self.tables.runs
+        names = self.tables.runs.column("run_name").to_pylist()
         named = [
             run_id
-            for run_id, name in zip(self.tables.run_ids, runs.column("run_name").to_pylist(), strict=True)
-            if run in (name, self._labels[run_id])
+            for run_id, name in zip(self.tables.run_ids, names, strict=True)
+            if run in (name, self.labels[run_id])
         ]
         if len(named) == 1:
             return named[0]
         what = "is not among the loaded runs" if not named else f"is the name of {len(named)} runs; use an id"
         raise UnknownRun(f"{one_line(run, 80)} {what}.")
 
-    def _one(self, run_id: str) -> RunTables:
+    def one(self, run_id: str) -> RunTables:
         """The tables of one of the runs."""
         tables = {}
         for name in schema.TABLES:
             table = getattr(self.tables, name)
-            tables[name] = table.filter(pc.field("run_id") == run_id) if "run_id" in table.column_names else table
+            tables[name] = rows_with(table, "run_id", [run_id]) if "run_id" in table.column_names else table
         experiment = tables["runs"].column("experiment_id")[0].as_py()
         for name in ("experiments", "experiment_tags"):
-            tables[name] = tables[name].filter(pc.field("experiment_id") == experiment)
+            tables[name] = rows_with(tables[name], "experiment_id", [experiment])
         return type(self.tables)(**tables)
 
-    def _wide(
-        self,
-        tidy: pa.Table,
-        keys: Sequence[str] | None = None,
-        convert: Callable[[pd.Series[Any]], pd.Series[Any]] | None = None,
-        *,
-        apart: bool = False,
-    ) -> pd.DataFrame:
-        """A tidy table as a row per run, in the runs' order, and a column for each of these keys (None: of all).
-
-        convert: what becomes of a column; one is made after the other, so that no table of texts is ever whole.
-        apart: of numbers, a missing one is <NA> and not NaN, which is what a run may have logged.
-        """
-        import pandas as pd
-
-        run_ids = whole(self.tables.runs.column("run_id"))
-        index = pd.Index([self._labels[run_id] for run_id in self.tables.run_ids])
-        columns = {}
-        for key, rows in by_key(tidy):
-            if keys is None or key in keys:
-                places = pc.index_in(run_ids, value_set=whole(rows.column("run_id")))
-                taken = whole(rows.column("value")).take(places)
-                if apart and places.null_count:
-                    numbers = numbers_of(filled(taken, np.nan))
-                    columns[key] = pd.arrays.FloatingArray(numbers, places.is_null().to_numpy(zero_copy_only=False))
-                    continue
-                values: pd.Series[Any] = taken.to_pandas()
-                if values.dtype == object:
-                    values = values.mask(values.isna(), np.nan)
-                columns[key] = (convert(values) if convert else values).array
-        return pd.DataFrame(columns, index=index)
-
-    def _per_run(self, tidy: pa.Table) -> list[int]:
-        places = pc.index_in(tidy.column("run_id"), value_set=whole(self.tables.runs.column("run_id")))
-        counts: list[int] = np.bincount(numbers_of(places.drop_null()), minlength=len(self)).tolist()
-        return counts
-
-    def _artifact_files(self, one: RunTables) -> tuple[ArtifactPlace, list[ArtifactFile], tuple[str, ...]]:
-        """Where one run's artifacts are, which there are, and what a reader has to know; a failure becomes a note."""
-        place = self._store.artifact_place(one.run_ids[0], one.runs.column("artifact_uri")[0].as_py() or "")
-        try:
-            files = list(place.list_files())
-        except QualiaLabError as error:
-            return place, [], (str(error),)
-        return place, files, (place.note,) if place.note else ()
+    def _groups(self, metric: str | None, statistic: str) -> list[Group]:
+        keys = [metric] if metric is not None else [one.objective.key for one in self.study.tasks if one.objective]
+        points = self.points(list(dict.fromkeys(keys)), statistic)
+        return group_runs(self.tables, self.study, metric, statistic=statistic, history=points, without=self.diverged)
 
 
-class Said:
-    """A sentence in the place of something that cannot be shown."""
-
-    def __init__(self, sentence: str) -> None:
-        self._sentence = one_line(sentence, 300)
-
-    def __repr__(self) -> str:
-        return self._sentence
-
-
-def _labels(tables: RunTables) -> dict[str, str]:
-    """A label per run: its name, with the start of its id where another run has the same name or there is none."""
-    names = {
-        run_id: one_line(name or "", 60)
-        for run_id, name in zip(tables.run_ids, tables.runs.column("run_name").to_pylist(), strict=True)
-    }
-    counts = Counter(names.values())
-    return {
-        run_id: name if name and counts[name] == 1 else f"{name} ({one_line(run_id, 8).rstrip('…')})".strip()
-        for run_id, name in names.items()
-    }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _distinct(tidy: pa.Table) -> int:
-    return len(pc.unique(tidy.column("key")))
+def loaded_runs(store: TrackingStore, tables: RunTables, study: Study) -> Loaded:
+    """The runs of these tables, with nothing read beyond them yet."""
+    return Loaded(store, tables, study, labels_of(tables), LastHistories(store), ArtifactFiles(store, tables))

@@ -1,4 +1,4 @@
-"""The chapters a template can name: to add one is a file here and a line below."""
+"""The sections a template can name: to add one is a file here and a line below."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from qualia_lab.sections import (
     provenance,
     relations,
     setup,
+    study,
     system,
     system_at_the_end,
     timeline,
@@ -48,6 +49,7 @@ SECTIONS = {
         configuration,
         loading,
         findings,
+        study,
         overview,
         each_run,
         params,

@@ -7,24 +7,31 @@ from qualia_lab.sections.failures import no_run
 from qualia_lab.sections.section import Brief, PlannedCell, Section, markdown
 
 _NAMED = 6
-_WAYS = {True: "higher is better", False: "lower is better", None: "it is not known whether higher or lower is better"}
+_WAYS = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    None: "it is not known whether higher or lower is better",
+}
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    inventory, selection = brief.inventory, brief.selection
+    inventory, study = brief.inventory, brief.study
     ended = ", ".join(f"{count:,} {for_markdown(status.lower())}" for status, count in inventory.statuses)
     said = [f"This report is about {_counted(inventory.run_count, 'run')} ({ended})."]
-    if selection.primary_metric is not None:
-        metric = for_markdown(selection.primary_metric)
-        said.append(f"They are compared by **{metric}** ({_WAYS[selection.greater_is_better]}).")
-    varying = [param.key for param in inventory.params if param.values > 1 and param.key not in brief.seeds]
+    if len(study.tasks) > 1:
+        said.append(f"They are {len(study.tasks)} experiments, each a task of its own: nothing is compared across two.")
+    for one in brief.objectives[:_NAMED]:
+        where = _named([task.experiment for task in study.tasks if task.objective == one])
+        who = f"In {where} runs" if len(brief.objectives) > 1 else "They"
+        said.append(f"{who} are compared by **{for_markdown(one.key)}** ({_WAYS[one.better]}).")
+    varying = [one.name for one in study.factors if one.role == "factor"]
     if varying:
         kept = len(inventory.constant_params)
         said.append(
             f"What varies: {_named(varying)}" + (f"; {_counted(kept, 'param')} kept the same." if kept else ".")
         )
-    if brief.seeds:
-        said.append(f"Configurations are repeated over {_named(list(brief.seeds))}.")
+    if study.seeds:
+        said.append(f"Configurations are repeated over {_named(list(study.seeds))}.")
     if inventory.missing:
         said.append(f"{_counted(inventory.missing, 'run')} could not be found.")
     said.append("Every number below is computed from the tracking store by the folded cell beside it.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.sections.groups import no_objective
 from qualia_lab.sections.literal import assignment
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
@@ -46,16 +47,15 @@ _EXPLORATION = """\
 
 def parameters(brief: Brief) -> dict[str, Literal]:
     """The assignments of the `parameters` cell."""
-    selection = brief.selection
-    asked = selection.picked or selection.limit is not None
+    selection, objective = brief.selection, brief.objective
     return {
         "TRACKING_URI": selection.tracking_uri,
         "ENGINE": selection.engine,
         "EXPERIMENTS": list(selection.experiments),
-        "FILTER": selection.filter,
-        "RUN_IDS": list(selection.run_ids) if asked else None,
-        "PRIMARY_METRIC": selection.primary_metric,
-        "GREATER_IS_BETTER": selection.greater_is_better,
+        "FILTER": selection.query.filter,
+        "RUN_IDS": list(selection.run_ids) if selection.needs_ids else None,
+        "PRIMARY_METRIC": objective.key if objective else None,
+        "GREATER_IS_BETTER": objective.greater_is_better if objective else None,
         "METRICS": list(brief.drawn_metrics),
         "CURVES": list(brief.drawn_curves),
         "PARAMS": list(brief.drawn_params),
@@ -75,14 +75,10 @@ def _section(name: str, title: str, text: str, *cells: str) -> Section:
     return Section(name, title, lambda _: tuple(made), _WHY_NOT.get(name, lambda _: None), over="engine")
 
 
-def _no_metric(brief: Brief) -> str | None:
-    return None if brief.selection.primary_metric is not None else "no run has a metric"
-
-
 def _no_direction(brief: Brief) -> str | None:
-    if brief.selection.greater_is_better is None and brief.selection.primary_metric is not None:
+    if brief.objectives and not brief.directed:
         return "whether more of the primary metric is better cannot be told from its name; say --by METRIC:max"
-    return _no_metric(brief)
+    return no_objective(brief)
 
 
 def _no_steps(brief: Brief) -> str | None:
@@ -90,11 +86,11 @@ def _no_steps(brief: Brief) -> str | None:
 
 
 def _no_params(brief: Brief) -> str | None:
-    return _no_metric(brief) or (None if brief.drawn_params else "no param has two values")
+    return no_objective(brief) or (None if brief.drawn_params else "no param has two values")
 
 
 _WHY_NOT = {
-    "aggregate_metrics": _no_metric,
+    "aggregate_metrics": lambda brief: None if brief.inventory.model_metrics else "no run has a metric",
     "aggregate_top": _no_direction,
     "aggregate_progress": _no_direction,
     "aggregate_curves": _no_steps,

@@ -9,11 +9,11 @@ _HEADING = """\
 
 Which artifacts are not the same in all runs that have them, what differs in JSON, YAML and tables, and the pictures
 side by side.
-`runs.artifact_difference(path, run_a, run_b)` compares two texts line by line."""
+`runs.artifacts.difference(path, run_a, run_b)` compares two texts line by line."""
 
 _TABLES = """\
-for path in runs.comparable_artifacts():
-    display(runs.compare_artifacts(path))"""
+for path in runs.artifacts.comparable():
+    display(runs.artifacts.compare(path))"""
 
 
 def _why_not(brief: Brief) -> str | None:
@@ -23,9 +23,9 @@ def _why_not(brief: Brief) -> str | None:
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
     return (
         markdown("artifacts:heading", _HEADING),
-        code("artifacts", "runs.artifacts_that_differ()"),
+        code("artifacts", "runs.artifacts.that_differ()"),
         code("artifacts:compared", _TABLES),
-        code("artifacts:images", "runs.show_images()"),
+        code("artifacts:images", "runs.artifacts.images()"),
     )
 
 

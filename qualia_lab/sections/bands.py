@@ -1,4 +1,4 @@
-"""The history of the primary metric averaged over seeds."""
+"""The history of the objective, averaged over the runs of each configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from qualia_lab.sections.groups import why_no_groups
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _HEADING = """\
-## Histories over seeds
+## Histories averaged
 
 The first metric of `CURVES`, averaged over the runs of each configuration: the line is their mean, the band their
 spread, n how many runs are in it."""
@@ -17,8 +17,7 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    draw = "runs.plot_bands(CURVES[0], seeds=SEEDS, statuses=STATUSES)"
-    return (markdown("bands:heading", _HEADING), code("bands", draw))
+    return (markdown("bands:heading", _HEADING), code("bands", "runs.plot.bands(CURVES[0])"))
 
 
-SECTION = Section("bands", "Histories over seeds", _cells, _why_not)
+SECTION = Section("bands", "Histories averaged", _cells, _why_not)

@@ -16,14 +16,13 @@ standard deviations, or a side has under three runs, the verdict is "too few run
 
 def _why_not(brief: Brief) -> str | None:
     reason = why_no_groups(brief)
-    if reason is None and brief.inventory.configurations.all < 2:
-        return "there is only one configuration with a value that counts"
+    if reason is None and brief.most_configurations < 2:
+        return "there is only one configuration with a run that counts"
     return reason
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    draw = "runs.compare_to_baseline(PRIMARY_METRIC, baseline=BASELINE, seeds=SEEDS, statuses=STATUSES)"
-    return (markdown("baseline:heading", _HEADING), code("baseline", draw))
+    return (markdown("baseline:heading", _HEADING), code("baseline", "runs.compare_to_baseline()"))
 
 
 SECTION = Section("baseline", "Against the baseline", _cells, _why_not)

@@ -22,7 +22,7 @@ time, `by="epoch"` over another metric, `smooth=0.8` smooths for the eye, `colum
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
     draw = """\
 for metric in CURVES:
-    display(runs.plot_history(metric, statuses=STATUSES))"""
+    display(runs.plot.history(metric))"""
     return (markdown("curves:heading", _HEADING), code("curves", draw))
 
 

@@ -18,7 +18,7 @@ For you to write:
 
 _OF_CANDIDATES = """\
 # The best run of the first candidate; to choose another, write its id or name.
-CHOSEN = runs.candidates(metric=PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)["run_id"].iloc[0]
+CHOSEN = runs.candidates()["run_id"].iloc[0]
 runs.show(CHOSEN)"""
 
 _FIRST = """\
@@ -28,8 +28,8 @@ runs.show(CHOSEN)"""
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    directed = brief.selection.primary_metric is not None and brief.selection.greater_is_better is not None
-    return (markdown("decision:heading", _HEADING), code("decision", _OF_CANDIDATES if directed else _FIRST))
+    one_best = brief.directed and len(brief.study.tasks) == 1
+    return (markdown("decision:heading", _HEADING), code("decision", _OF_CANDIDATES if one_best else _FIRST))
 
 
 SECTION = Section("decision", "Decision", _cells, no_run)

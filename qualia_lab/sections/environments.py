@@ -22,7 +22,7 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("environments:heading", _HEADING), code("environments", "runs.environments_that_differ()"))
+    return (markdown("environments:heading", _HEADING), code("environments", "runs.origins.environments_that_differ()"))
 
 
 SECTION = Section("environments", "Python and libraries", _cells, _why_not)

@@ -11,8 +11,10 @@ _HEADING = """\
 |---|---|
 | `runs.params`, `runs.metrics`, `runs.tags` | DataFrames, a row per run, numbers as numbers |
 | `runs.history(METRICS)` | DataFrame of every logged point: run_id, key, step, timestamp, value |
-| `runs.artifacts(RUN_IDS[0])` | DataFrame of a run's files with sizes |
-| `runs.tables` | the tidy Arrow tables behind all of it |
+| `runs.plot.`, `runs.relations.`, `runs.failures.`, `runs.origins.` | charts and tables: press Tab |
+| `runs.artifacts.list(RUN_IDS[0])` | DataFrame of a run's files with sizes |
+| `runs.with_settings(seeds=[], statuses=["FINISHED"])` | the same runs, looked at otherwise |
+| `runs.study`, `runs.tables` | what these runs are about, and the tidy Arrow tables behind all of it |
 | `client` | MLflow's own client |"""
 
 

@@ -12,9 +12,9 @@ The runs in trouble, one by one: failed and killed, without an end, with metrics
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     return (
         markdown("failures:heading", f"## Failed against successful\n\n{_said(brief)}"),
-        code("failures", "runs.endings()"),
+        code("failures", "runs.failures.endings()"),
         markdown("failures:troubled:heading", _TROUBLE),
-        code("failures:troubled", "runs.troubled()"),
+        code("failures:troubled", "runs.failures.troubled()"),
     )
 
 

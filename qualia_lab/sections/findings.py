@@ -7,15 +7,13 @@ from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markd
 _HEADING = """\
 ## Findings
 
-What named rules found in these runs, the most important first, each with where to look and how to
-recompute its numbers. `runs.show_findings(spikes={"deviations": 20}, plateau=False)` sets
-thresholds; `runs.findings()` gives the same as data."""
+What named rules found in these runs: who leads first, then what went wrong, each with what to do next and how to
+recompute its numbers. `runs.show_findings(spikes={"deviations": 20}, plateau=False)` sets thresholds;
+`runs.findings()` gives the same as data."""
 
 
-def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    settled = ", **FINDINGS" if brief.selection.findings else ""
-    show = f"runs.show_findings(seeds=SEEDS, statuses=STATUSES{settled})"
-    return (markdown("findings:heading", _HEADING), code("findings", show))
+def _cells(_: Brief) -> tuple[PlannedCell, ...]:
+    return (markdown("findings:heading", _HEADING), code("findings", "runs.show_findings()"))
 
 
 def _why_not(brief: Brief) -> str | None:

@@ -7,8 +7,8 @@ from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markd
 _HEADING = """\
 ## First bad step
 
-A row per metric that became NaN or infinite, or a loss that diverged (not finite, or above ten times the larger of its
-first and lowest value, to the end). Of each run, what went bad first stands on top."""
+A row per metric that became NaN or infinite, and per loss that diverged and did not come back. Of each run, what went
+bad first stands on top."""
 
 
 def _why_not(brief: Brief) -> str | None:
@@ -16,7 +16,7 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("first_bad_step:heading", _HEADING), code("first_bad_step", "runs.first_bad_steps()"))
+    return (markdown("first_bad_step:heading", _HEADING), code("first_bad_step", "runs.failures.first_bad_steps()"))
 
 
 SECTION = Section("first_bad_step", "First bad step", _cells, _why_not)

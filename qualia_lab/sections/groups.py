@@ -1,15 +1,15 @@
-"""Runs alike but for their seed, averaged."""
+"""Runs alike in every factor, averaged."""
 
 from __future__ import annotations
 
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _HEADING = """\
-## Groups of seeds
+## Configurations averaged
 
-Runs whose params are alike but for those in `SEEDS` are one configuration. `runs` counts all of its runs, `n` those
-in the mean: runs with a finite value and a status in `STATUSES`; `left out` says why the others are not. The 95 %
-interval is that of the mean: Student's t under 10 values, a bootstrap beyond."""
+Runs alike in every factor are one configuration. `runs` counts all of its runs, `n` the computations in the mean:
+each once, with a finite value; `left out` says why the others are not in it. The 95 % interval is that of the mean:
+Student's t under 10 values, a bootstrap beyond."""
 
 _CHOSEN_BY_METRIC = """\
 **These runs were chosen by a metric.** Of a configuration only its better runs may be here: its mean is then too good,
@@ -17,26 +17,31 @@ and its spread too small. Choose by params or time to compare configurations."""
 
 
 def why_no_groups(brief: Brief) -> str | None:
-    """The reason why there are no configurations to tell apart, or none that is repeated; None where there are."""
+    """The reason why there are no configurations to average, or none that is repeated; None where there are."""
     if brief.inventory.run_count < 2:
         return "a comparison needs two runs"
-    if brief.selection.primary_metric is None:
-        return "no run has a metric"
-    if not brief.inventory.params:
-        return "no run has a param"
-    if brief.inventory.configurations.repeated:
+    if not brief.objectives:
+        return no_objective(brief)
+    if brief.repeated:
         return None
-    return "no two runs with a value that counts are alike in all params but seeds"
+    return "no two runs that count are alike in every factor"
+
+
+def no_objective(brief: Brief) -> str | None:
+    """The reason to leave out what needs a metric that leads."""
+    if brief.objectives:
+        return None
+    return "no metric says how good a run is" if brief.inventory.model_metrics else "no run has a metric"
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    chosen = brief.selection
-    by_metric = "metric" in chosen.filter or (chosen.limit is not None and "metric" in " ".join(chosen.order_by))
+    query = brief.selection.query
+    by_metric = "metric" in query.filter or (query.limit is not None and "metric" in " ".join(query.order_by))
     return (
         markdown("groups:heading", f"{_HEADING}\n\n{_CHOSEN_BY_METRIC}" if by_metric else _HEADING),
-        code("groups", "runs.groups(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
-        code("groups:chart", "runs.plot_groups(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
+        code("groups", "runs.groups()"),
+        code("groups:chart", "runs.plot.groups()"),
     )
 
 
-SECTION = Section("groups", "Groups of seeds", _cells, why_no_groups)
+SECTION = Section("groups", "Configurations averaged", _cells, why_no_groups)

@@ -1,8 +1,9 @@
-"""Which params matter for the primary metric."""
+"""Which params matter for the objective."""
 
 from __future__ import annotations
 
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS
+from qualia_lab.sections.groups import no_objective
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _HEADING = """\
@@ -17,30 +18,31 @@ The two params that matter most together: means of the runs in each cell."""
 
 
 def _why_not(brief: Brief) -> str | None:
-    found = brief.inventory.configurations.comparable
-    if brief.selection.primary_metric is None:
-        return "no run has a metric"
+    found = brief.most_configurations
+    if not brief.objectives:
+        return no_objective(brief)
     if not _asked(brief):
-        return "no param varies but seeds"
+        return "no param varies that sets configurations apart"
     if found < FEWEST_CONFIGURATIONS:
-        return f"it needs {FEWEST_CONFIGURATIONS} configurations with a value that counts, and there are {found}"
+        there = "there is 1" if found == 1 else f"there are {found}"
+        return f"it needs {FEWEST_CONFIGURATIONS} configurations with a run that counts, and {there}"
     return None
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     cells = [
         markdown("importance:heading", _HEADING),
-        code("importance", "runs.importance(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
-        code("importance:chart", "runs.plot_importance(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)"),
+        code("importance", "runs.relations.importance()"),
+        code("importance:chart", "runs.plot.importance()"),
     ]
     if len(_asked(brief)) > 1:
         cells += [markdown("importance:pair:heading", _PAIR)]
-        cells += [code("importance:pair", "runs.plot_param_pair(PRIMARY_METRIC, seeds=SEEDS, statuses=STATUSES)")]
+        cells += [code("importance:pair", "runs.plot.param_pair()")]
     return tuple(cells)
 
 
 def _asked(brief: Brief) -> list[str]:
-    return [param for param in brief.inventory.varying_params if param not in brief.seeds]
+    return [one.name for one in brief.study.factors if one.role == "factor"]
 
 
 SECTION = Section("importance", "Which params matter", _cells, _why_not)

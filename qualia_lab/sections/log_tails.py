@@ -13,7 +13,7 @@ log."""
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("log_tails:heading", _HEADING), code("log_tails", "runs.log_tails(limit=5, lines=20)"))
+    return (markdown("log_tails:heading", _HEADING), code("log_tails", "runs.failures.log_tails(limit=5, lines=20)"))
 
 
 SECTION = Section("log_tails", "Last log lines", _cells, no_run)

@@ -15,7 +15,7 @@ def _cells(_: Brief) -> tuple[PlannedCell, ...]:
     return (
         markdown("metrics:heading", "## Metrics side by side\n\nThe latest value of each metric."),
         code("metrics", "runs.compare_metrics(METRICS)"),
-        code("metrics:chart", "runs.plot_comparison(METRICS)"),
+        code("metrics:chart", "runs.plot.comparison(METRICS)"),
     )
 
 

@@ -21,7 +21,7 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("origins:heading", _HEADING), code("origins", "runs.origins_that_differ()"))
+    return (markdown("origins:heading", _HEADING), code("origins", "runs.origins.that_differ()"))
 
 
 SECTION = Section("origins", "Code, environment and data", _cells, _why_not)

@@ -12,7 +12,7 @@ Mean ± half of the 95 % interval, n beside it; the best mean bold, what was com
 underlined. `print(table.latex)`, `table.markdown` and `table.csv` give it as text."""
 
 _TABLE = """\
-table = runs.paper_table(METRICS, seeds=SEEDS, statuses=STATUSES)
+table = runs.paper_table(METRICS)
 table"""
 
 

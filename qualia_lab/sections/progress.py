@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qualia_lab.sections.groups import no_objective
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 # With fewer, the chart of metrics side by side shows the same.
@@ -17,14 +18,14 @@ def _why_not(brief: Brief) -> str | None:
     runs = brief.inventory.run_count
     if runs < FEWEST_RUNS:
         return f"it needs {FEWEST_RUNS} runs, and there {'is 1' if runs == 1 else f'are {runs}'}"
-    return "no run has a metric" if brief.selection.primary_metric is None else None
+    return no_objective(brief)
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     cells = [markdown("progress:heading", _HEADING)]
-    if brief.selection.greater_is_better is not None:
-        cells += [code("progress", "runs.plot_best_so_far(PRIMARY_METRIC)")]
-    return (*cells, code("progress:distribution", "runs.plot_distribution(PRIMARY_METRIC)"))
+    if brief.directed:
+        cells += [code("progress", "runs.plot.best_so_far()")]
+    return (*cells, code("progress:distribution", "runs.plot.distribution()"))
 
 
 SECTION = Section("progress", "How the search went", _cells, _why_not)

@@ -12,7 +12,7 @@ Store, choice, times, versions, code and data; `runs` counts those of which it i
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("provenance:heading", _HEADING), code("provenance", "runs.provenance(CHOSEN_BY)"))
+    return (markdown("provenance:heading", _HEADING), code("provenance", "runs.origins.provenance(CHOSEN_BY)"))
 
 
 SECTION = Section("provenance", "Provenance", _cells, no_run)

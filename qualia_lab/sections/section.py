@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from qualia_lab.analysis.direction import rank_metrics
-from qualia_lab.analysis.groups import is_seed_like
+from qualia_lab.study.ranking import rank_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qualia_lab.inventory import Inventory, MetricCount
     from qualia_lab.selection import Selection
+    from qualia_lab.study.study import Configuration, Objective, Study
 
 # A run past this place has no cell of its own; any run can be shown by its id.
 RUNS_SHOWN = 25
@@ -21,6 +23,8 @@ RUNS_SHOWN = 25
 # Metrics and params past these places are in the tables, and not drawn unless a person adds them.
 METRICS_DRAWN = 6
 PARAMS_DRAWN = 6
+
+_DRAWN = ("factor", "tied", "seed")  # roles, in this order
 
 # What a run id has to look like to stand in a cell: then it can be nothing but itself there.
 PLAIN_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -38,41 +42,66 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Brief:
-    """All that a section may know: the title, the ISO date of writing, which runs, and what is counted in them."""
+    """All that a section may know: title, ISO date of writing, which runs, what is counted, and how to look at them."""
 
     title: str
     written: str
     selection: Selection
     inventory: Inventory
+    study: Study
 
     @property
+    def objective(self) -> Objective | None:
+        """The metric that leads, where it is the same in all experiments."""
+        return self.study.objective
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """Those of all experiments, each once."""
+        return tuple(dict.fromkeys(task.objective for task in self.study.tasks if task.objective))
+
+    @property
+    def directed(self) -> bool:
+        """Whether it is known which way is better of every metric that leads."""
+        return bool(self.objectives) and all(one.better is not None for one in self.objectives)
+
+    @cached_property
     def drawn_metrics(self) -> tuple[str, ...]:
-        """The metrics that are compared: the primary one, then those that most runs have."""
-        return tuple(metric.key for metric in self._ranked_metrics()[:METRICS_DRAWN])
+        """The metrics that are compared: objectives, then the same on training data, then what runs cost."""
+        return tuple(metric.key for metric in self._ranked_metrics[:METRICS_DRAWN])
 
-    @property
+    @cached_property
     def drawn_curves(self) -> tuple[str, ...]:
         """The metrics whose history is drawn, in the same order: those that were logged past their first step."""
-        return tuple(metric.key for metric in self._ranked_metrics() if metric.stepped)[:METRICS_DRAWN]
+        return tuple(metric.key for metric in self._ranked_metrics if metric.stepped)[:METRICS_DRAWN]
 
+    @cached_property
     def _ranked_metrics(self) -> list[MetricCount]:
-        return rank_metrics(self.inventory, self.selection.primary_metric)
+        return rank_metrics(self.study, self.inventory)
 
-    @property
-    def seeds(self) -> tuple[str, ...]:
-        """The params that only repeat a configuration: those that were said, else those that look like it."""
-        if self.selection.seeds is not None:
-            return self.selection.seeds
-        return tuple(param.key for param in self.inventory.params if is_seed_like(param.key))
-
-    @property
+    @cached_property
     def drawn_params(self) -> tuple[str, ...]:
-        """The params with several values that are drawn: seed-like ones last, then those that most runs have first."""
+        """The params and tags with several values that are drawn: factors, then what only repeats them; no labels."""
         ranked = sorted(
-            (param for param in self.inventory.params if param.values > 1),
-            key=lambda param: (param.key in self.seeds, -param.runs, param.values, param.key),
+            (one for one in (*self.study.params, *self.study.tags) if one.role in _DRAWN and one.values > 1),
+            key=lambda one: (_DRAWN.index(one.role), -one.runs, one.values, one.name),
         )
-        return tuple(param.key for param in ranked[:PARAMS_DRAWN])
+        return tuple(one.name for one in ranked[:PARAMS_DRAWN])
+
+    def counted(self, configuration: Configuration) -> int:
+        """How many runs of a configuration take part in comparisons."""
+        return sum(run_id not in self.study.left_out for run_id in configuration.run_ids)
+
+    @cached_property
+    def most_configurations(self) -> int:
+        """Of the experiment with the most of them: how many configurations have a run that counts."""
+        of_task = Counter(one.experiment_id for one in self.study.configurations if self.counted(one))
+        return max(of_task.values(), default=0)
+
+    @cached_property
+    def repeated(self) -> int:
+        """How many configurations have two runs or more that count."""
+        return sum(self.counted(one) > 1 for one in self.study.configurations)
 
     @property
     def shown_runs(self) -> tuple[str, ...]:

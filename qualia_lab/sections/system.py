@@ -12,7 +12,7 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("system:heading", "## System metrics"), code("system", "runs.plot_system_metrics()"))
+    return (markdown("system:heading", "## System metrics"), code("system", "runs.plot.system_metrics()"))
 
 
 SECTION = Section("system", "System metrics", _cells, _why_not)

@@ -18,7 +18,10 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("system_at_the_end:heading", _HEADING), code("system_at_the_end", "runs.system_at_the_end()"))
+    return (
+        markdown("system_at_the_end:heading", _HEADING),
+        code("system_at_the_end", "runs.failures.system_at_the_end()"),
+    )
 
 
 SECTION = Section("system_at_the_end", "The machine at the end", _cells, _why_not)

@@ -15,7 +15,7 @@ def _why_not(brief: Brief) -> str | None:
 
 
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
-    return (markdown("timeline:heading", _HEADING), code("timeline", "runs.plot_timeline()"))
+    return (markdown("timeline:heading", _HEADING), code("timeline", "runs.plot.timeline()"))
 
 
 SECTION = Section("timeline", "When the runs ran", _cells, _why_not)

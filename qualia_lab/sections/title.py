@@ -7,6 +7,7 @@ import shlex
 from qualia_lab import __version__
 from qualia_lab.escaping import code_span, for_markdown, one_line
 from qualia_lab.sections.section import Brief, PlannedCell, Section, markdown
+from qualia_lab.selection import cut_metric
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
@@ -21,40 +22,47 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
 
 
 def how_chosen(brief: Brief) -> str:
-    """`12 runs of churn where params.lr > 0.1, ordered by metrics.auc DESC, at most 12` as plain text."""
-    selection = brief.selection
+    """`12 runs of churn where params.lr > 0.1, best val_auc first, at most 12` as plain text."""
+    selection, conditions = brief.selection, brief.selection.conditions
     count = brief.inventory.run_count
     words = f"{count:,} {'run' if count == 1 else 'runs'}"
     names = [one_line(name, 60) for name in selection.experiments]
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more experiments" if len(names) > 5 else "")
         words += f" of {shown}"
-    if selection.filter:
-        words += f" where {one_line(selection.filter, 300)}"
+    if selection.query.filter:
+        words += f" where {one_line(selection.query.filter, 300)}"
     if selection.picked:
         return f"{words}, picked one by one"
-    words += f", ordered by {', '.join(selection.order_by)}" if selection.order_by else ", newest first"
-    if selection.limit is not None:
-        words += f", at most {selection.limit:,}"
-    return words
+    if conditions.by is not None:
+        words += f", best {one_line(cut_metric(conditions.by)[0], 100)} first"
+    else:
+        order = selection.query.order_by
+        words += f", ordered by {', '.join(one_line(one, 100) for one in order)}" if order else ", newest first"
+    return words if selection.query.limit is None else f"{words}, at most {selection.query.limit:,}"
 
 
 def _command(brief: Brief) -> str:
     """The command that makes this choice again."""
-    selection = brief.selection
+    selection, conditions = brief.selection, brief.selection.conditions
     words = ["create-observation-notebook", "--tracking-uri", selection.tracking_uri]
     if selection.engine is not None:
         words += ["--engine", selection.engine]
     if selection.picked:
         return shlex.join(words)  # and be asked which runs
-    for name in selection.experiments:
+    for name in conditions.experiments or selection.experiments:
         words += ["--experiment", name]
-    if selection.filter:
-        words += ["--filter", selection.filter]
-    for order in selection.order_by:
-        words += ["--order-by", order]
-    if selection.limit is not None:
-        words += ["--limit", str(selection.limit)]
+    for flag, texts in (
+        ("--where", conditions.where),
+        ("--status", conditions.status),
+        ("--order-by", conditions.order_by),
+    ):
+        for text in texts:
+            words += [flag, text]
+    single = (("--filter", conditions.filter), ("--since", conditions.since), ("--by", conditions.by))
+    words += [word for flag, text in single if text for word in (flag, text)]
+    for flag, number in (("--top", conditions.top), ("--limit", conditions.limit)):
+        words += [flag, str(number)] if number is not None else []
     return shlex.join(words)
 
 

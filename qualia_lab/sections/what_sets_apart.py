@@ -28,7 +28,7 @@ def _why_not(brief: Brief) -> str | None:
 def _cells(_: Brief) -> tuple[PlannedCell, ...]:
     return (
         markdown("what_sets_apart:heading", _HEADING),
-        code("what_sets_apart", "runs.what_sets_apart(seeds=SEEDS)"),
+        code("what_sets_apart", "runs.failures.what_sets_apart()"),
     )
 
 

@@ -26,6 +26,8 @@
 
 # %% section="findings"
 
+# %% section="study"
+
 # %% section="timeline"
 
 # %% section="overview"

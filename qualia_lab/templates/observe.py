@@ -16,6 +16,8 @@
 
 # %% section="findings"
 
+# %% section="study"
+
 # %% section="overview"
 
 # %% section="each_run"

@@ -20,6 +20,8 @@
 
 # %% section="findings" tags=["hide-input"]
 
+# %% section="study" tags=["hide-input"]
+
 # %% section="paper_table" tags=["hide-input"]
 
 # %% section="groups" tags=["hide-input"]

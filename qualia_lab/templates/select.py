@@ -22,6 +22,8 @@
 
 # %% section="findings"
 
+# %% section="study"
+
 # %% section="params"
 
 # %% section="origins"

@@ -1,0 +1,68 @@
+"""What some runs are about, as a person reads it: tasks, objectives, factors, repeats, and what was left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qualia_lab.escaping import for_html, one_line
+from qualia_lab.study.sentences import FROM, levels_of, listed, sentences_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qualia_lab.study.study import Study
+
+_WIDTH = 500  # characters of a sentence
+_FACTORS = 12
+_LEVELS = 6
+
+
+@dataclass(frozen=True)
+class StudyCard:
+    """Every string in it may come from a store, and is escaped when it is shown.  labels: of the runs, by id."""
+
+    study: Study
+    labels: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        lines = []
+        for heading, said in self._parts():
+            lines += [f"{heading}: {said[0]}", *(" " * (len(heading) + 2) + one for one in said[1:])]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            '<tr><th style="text-align:left;vertical-align:top;white-space:nowrap">'
+            f'{for_html(heading)}</th><td style="text-align:left">{"<br>".join(map(for_html, said))}</td></tr>'
+            for heading, said in self._parts()
+        )
+        return f"<table><tbody>{rows}</tbody></table>"
+
+    def _parts(self) -> list[tuple[str, list[str]]]:
+        """A heading and its sentences each."""
+        parts = [(heading, [one_line(one, _WIDTH) for one in said]) for heading, said in self._sentences()]
+        factors = self._factors()
+        place = next((at for at, (heading, _) in enumerate(parts) if heading not in ("Tasks", "Objective")), len(parts))
+        return [*parts[:place], *([("Factors", factors)] if factors else []), *parts[place:]]
+
+    def _sentences(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return sentences_of(self.study, self.labels)
+
+    def _factors(self) -> list[str]:
+        """One line per factor, with its levels, and one for those that are tied to it."""
+        factors = [one for one in self.study.factors if one.role == "factor"]
+        lines = []
+        for one in factors[:_FACTORS]:
+            levels = levels_of(self.study, one.name)
+            said = f"{one.name}: {listed(levels, _LEVELS)}" if len(levels) <= _FACTORS else _span(one.name, levels)
+            tied = [other.name for other in self.study.factors if other.tied_to == one.name]
+            said += f" (from {FROM[one.source]})" if one.source == "person" else ""
+            lines.append(one_line(said + (f"; changes only together with {listed(tied)}" if tied else ""), _WIDTH))
+        if len(factors) > _FACTORS:
+            lines.append(f"and {len(factors) - _FACTORS:,} more")
+        return lines
+
+
+def _span(name: str, levels: tuple[str, ...]) -> str:
+    return f"{name}: {len(levels):,} values from {levels[0]} to {levels[-1]}"

@@ -1,0 +1,182 @@
+"""Configurations as tables: averaged over seeds, and each against a baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
+from qualia_lab.analysis.groups import short_labels
+from qualia_lab.analysis.scores import said
+from qualia_lab.errors import QualiaLabError
+from qualia_lab.escaping import one_line
+from qualia_lab.study.statuses import counts_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from qualia_lab.analysis.baseline import Difference
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.runs.loaded import Loaded
+    from qualia_lab.study.study import Task
+
+    Wanted = str | Mapping[str, str] | None
+
+_NUMBERS = ("difference", "95 % low", "95 % high", "P(A>B)", "effect", "p (Holm)", "would show")
+
+
+class Headings(NamedTuple):
+    """What stands before and over the numbers of a table of configurations.
+
+    mean: the name of the column of means; metric, experiment: whether columns say which.
+    """
+
+    mean: str
+    metric: bool
+    experiment: bool
+
+    def of(self, group: Group, loaded: Loaded) -> dict[str, str]:
+        """The experiment and the metric of a row, where the rows are of several."""
+        columns = {}
+        if self.experiment:
+            name = next(one.experiment for one in loaded.study.tasks if one.experiment_id == group.experiment_id)
+            columns["experiment"] = one_line(name, 60)
+        return columns | ({"metric": one_line(group.metric, 60)} if self.metric else {})
+
+
+def headings(loaded: Loaded, metric: str | None, statistic: str) -> Headings:
+    """Those of a table of a metric, or of each task's objective."""
+    tasks = loaded.study.tasks
+    leading = {one.objective.key for one in tasks if one.objective}
+    if metric is None and len(leading) != 1:
+        return Headings("mean" if statistic == "last" else f"mean {statistic}", metric=True, experiment=len(tasks) > 1)
+    return Headings(mean_of(metric or next(iter(leading)), statistic), metric=False, experiment=len(tasks) > 1)
+
+
+def mean_of(metric: str, statistic: str) -> str:
+    """The name of the column of means; the last value is what every table here means without a word."""
+    return f"mean {metric}" if statistic == "last" else f"mean {said(statistic, metric)}"
+
+
+def best_first(groups: Iterable[Group]) -> list[Group]:
+    """Task by task, by the mean, best first; highest first where no direction is known, without a value last."""
+    places: dict[str, int] = {}
+    return sorted(groups, key=lambda group: (places.setdefault(group.experiment_id, len(places)), *_place(group)))
+
+
+def group_table(loaded: Loaded, metric: str | None, statistic: str) -> pd.DataFrame:
+    """A row per configuration, best mean first; of several tasks one after the other."""
+    import pandas as pd
+
+    head = headings(loaded, metric, statistic)
+    groups = best_first(loaded.groups(metric, statistic))
+    columns: list[dict[str, object]] = [
+        {
+            "runs": len(group.run_ids),
+            "n": len(group.values),
+            head.mean: group.mean,
+            "95 % low": group.interval.low if group.interval else None,
+            "95 % high": group.interval.high if group.interval else None,
+            "median": group.median,
+            "IQM": group.interquartile_mean,
+            "lowest": min(group.values, default=None),
+            "highest": max(group.values, default=None),
+            **_named_runs(loaded, group),
+            **why_n(group, groups),
+        }
+        for group in groups
+    ]
+    keys = dict.fromkeys(key for group in groups for key, _ in group.params)
+    rows = [
+        {**head.of(group, loaded), **_factors(group, list(keys), numbers), **numbers}
+        for group, numbers in zip(groups, columns, strict=True)
+    ]
+    return pd.DataFrame(rows).convert_dtypes()
+
+
+def baseline_table(loaded: Loaded, task: Task, metric: str | None, statistic: str, wanted: Wanted) -> pd.DataFrame:
+    """Each configuration of one task against the baseline, which is the first row."""
+    import pandas as pd
+
+    groups = loaded.groups_of(task, metric, statistic)
+    if not groups:
+        raise QualiaLabError("There is no configuration to compare.", "Name a metric that was logged.")
+    started = dict(zip(loaded.tables.run_ids, loaded.tables.runs.column("start_time").to_pylist(), strict=True))
+    table = compare_to_baseline(groups, *choose_baseline(groups, started, wanted))
+    labels = short_labels([group.configuration for group in groups])
+    head = headings(loaded, metric, statistic)
+    differences = {one.group.run_ids[0]: one for one in table.differences}
+    ordered = [differences[one.run_ids[0]] for one in best_first(one.group for one in table.differences)]
+    metric_said = {"metric": one_line(table.baseline.metric, 60)} if head.metric else {}
+    first = {**metric_said, **_n_and_mean(table.baseline, head.mean), "verdict": "baseline"}
+    rows = [
+        {**first, **dict.fromkeys(_NUMBERS), **why_n(table.baseline, groups), "test": table.chosen},
+        *(metric_said | _difference_row(one, head.mean, groups) for one in ordered),
+    ]
+    told = [labels[group.run_ids[0]] for group in (table.baseline, *(one.group for one in ordered))]
+    return pd.DataFrame(rows, pd.Index(told)).convert_dtypes()
+
+
+def wanted_baseline(loaded: Loaded, task: Task, baseline: Wanted) -> Wanted:
+    """What is to be the baseline of one task: by default what the study says; a run of another task is none here."""
+    asked = loaded.study.settings.baseline if baseline is None else baseline
+    if not isinstance(asked, str):
+        return asked
+    run_id = loaded.run_id(asked)
+    return run_id if run_id in task.run_ids or len(loaded.study.tasks) == 1 else None
+
+
+def why_n(group: Group, groups: Sequence[Group]) -> dict[str, str]:
+    """What explains n: which runs are not in it, and of these in it how many did not finish or stopped early.
+
+    The latter two where any group of the table has such runs.
+    """
+    columns = {"left out": counts_text(group.left_out)}
+    if any(one.unfinished for one in groups):
+        columns["not finished"] = counts_text(group.unfinished)
+    if any(one.short for one in groups):
+        columns["stopped early"] = str(group.short or "")
+    return columns
+
+
+def _n_and_mean(group: Group, mean: str) -> dict[str, object]:
+    return {"runs": len(group.run_ids), "n": len(group.values), mean: group.mean}
+
+
+def _factors(group: Group, keys: Sequence[str], columns: Mapping[str, object]) -> dict[str, str]:
+    """A column per factor that sets configurations apart; one with the name of a number says that it is a param.
+
+    Where no factor sets them apart, a word stands for the only one.
+    """
+    values = dict(group.params)
+    return {key if key not in columns else f"{key} (param)": values.get(key) or "" for key in keys} or {"": "all runs"}
+
+
+def _named_runs(loaded: Loaded, group: Group) -> dict[str, str | None]:
+    """The best run, or where no direction is known the lowest and the highest."""
+    runs = (
+        {"lowest run": group.lowest_run, "highest run": group.highest_run}
+        if group.greater_is_better is None
+        else {"best run": group.best_run}
+    )
+    return {name: None if run_id is None else loaded.labels[run_id] for name, run_id in runs.items()}
+
+
+def _difference_row(one: Difference, mean: str, groups: Sequence[Group]) -> dict[str, object]:
+    found = one.comparison
+    numbers = (
+        *(found.difference, found.low, found.high, found.superiority),
+        *(found.effect, one.corrected_p, found.smallest),
+    )
+    return {
+        **_n_and_mean(one.group, mean),
+        "verdict": one.verdict,
+        **dict(zip(_NUMBERS, numbers, strict=True)),
+        **why_n(one.group, groups),
+        "test": f"{found.test or 'none'} ({found.why})",
+    }
+
+
+def _place(group: Group) -> tuple[bool, float]:
+    return group.mean is None, (group.mean or 0.0) * (1 if group.greater_is_better is False else -1)

@@ -1,0 +1,48 @@
+"""What the rules of findings know of one metric's histories, as a table."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from qualia_lab.runs.evidence import take_evidence
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qualia_lab.runs.loaded import Loaded
+
+
+def history_summary(loaded: Loaded, metric: str) -> pd.DataFrame:
+    """A row per run that has the metric; see `Runs.history_summary`."""
+    import pandas as pd
+
+    loaded.check_metrics([metric])
+    evidence = take_evidence(loaded, {}, (metric,))
+    known = loaded.better(metric) is not None
+    rows = [
+        {
+            "run": loaded.labels[one.run_id],
+            "run_id": one.run_id,
+            "points": one.points,
+            "not_finite": one.nan + one.infinite,
+            "odd_step": one.odd_step if one.nan + one.infinite else None,
+            "first": one.first,
+            "last": one.last,
+            "last_step": one.last_step if math.isfinite(one.last) else None,
+            "best": one.best if known else None,
+            "best_step": one.best_step if known and math.isfinite(one.best) else None,
+            "start": one.start,
+            "tail": one.tail,
+            "bad_step": one.bad_step if one.bad_points else None,
+            "noise": one.noise,
+            "neumann": one.neumann,
+            "spikes": one.spikes,
+            "spike_step": one.spike_step if one.spikes else None,
+            "spike_before": one.spike_before if one.spikes else None,
+            "spike_value": one.spike_value if one.spikes else None,
+            "spike_size": one.spike_size if one.spikes else None,
+        }
+        for one in evidence.histories(metric)
+    ]
+    return pd.DataFrame(rows).convert_dtypes().set_index("run_id") if rows else pd.DataFrame()

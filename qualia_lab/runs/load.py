@@ -1,0 +1,94 @@
+"""load_runs: from a tracking URI and run ids to `runs`, as the cells of a notebook use them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.inventory import take_inventory
+from qualia_lab.notebook.execute import SNAPSHOT_VARIABLE
+from qualia_lab.runs.runs import Runs
+from qualia_lab.runs.study_settings import study_settings
+from qualia_lab.stores.open import open_store
+from qualia_lab.stores.uri import with_credentials
+from qualia_lab.study import describe_study
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.study.settings import MetricRole
+
+
+def load_runs(
+    tracking_uri: str,
+    run_ids: Sequence[str],
+    *,
+    primary_metric: str | None = None,
+    greater_is_better: bool | Mapping[str, bool] | None = None,
+    seeds: Sequence[str] | None = None,
+    statuses: Sequence[str] | None = None,
+    baseline: str | Mapping[str, str] | None = None,
+    factors: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    pool: bool = False,
+    smallest_difference: float | None = None,
+    findings: Mapping[str, Any] | None = None,
+    metric_roles: Mapping[str, MetricRole] | None = None,
+) -> Runs:
+    """Read runs, all at once; those that are missing or damaged are named in the result, and the rest is there.
+
+    Everything but the URI and the ids says how to look at them, once for all methods; what is left out is inferred,
+    and `runs.about()` says what came of it.
+
+    Args:
+        tracking_uri: as in MLflow, or a path. Where it lacks a password, the one of MLFLOW_TRACKING_URI is used if that
+            is the same URI otherwise.
+        run_ids: the runs, in the order in which tables have them.
+        primary_metric: the metric that leads.
+        greater_is_better: whether more of it is better; None: by its name. Of several metrics, {metric: True or False}.
+        seeds: params that only repeat a configuration; [] says that none does.
+        statuses: whose runs count, such as ["FINISHED", "RUNNING"]; None: those that finished, or all where none did.
+        baseline: the id or name of a run of it, or the params that it alone has.
+        factors: params and tags that set configurations apart, whatever they look like.
+        labels: params and tags that only name runs.
+        pool: the experiments are one task, not different ones.
+        smallest_difference: the smallest difference of the primary metric that matters.
+        findings: thresholds of rules, by the rule's name.
+        metric_roles: what metrics are whatever their names say, such as {"score_time": "cost"}.
+
+    Raises:
+        StoreError: the store itself cannot be read.
+        UnknownKey: no run has the primary metric.
+    """
+    store = _open(tracking_uri)
+    tables = store.read(list(run_ids))
+    settings = study_settings(
+        {
+            "primary_metric": primary_metric,
+            "greater_is_better": greater_is_better,
+            "seeds": seeds,
+            "statuses": statuses,
+            "baseline": baseline,
+            "factors": factors,
+            "labels": labels,
+            "pool": pool,
+            "smallest_difference": smallest_difference,
+            "findings": findings,
+            "metric_roles": metric_roles,
+        }
+    )
+    return Runs(store, tables, describe_study(tables, take_inventory(tables), settings))
+
+
+def _open(tracking_uri: str) -> TrackingStore:
+    """The store at the URI, or the snapshot of it that the executing command has left for this kernel."""
+    snapshot = os.environ.get(SNAPSHOT_VARIABLE)
+    if snapshot:
+        from qualia_lab.stores.snapshot.store import SnapshotStore
+
+        store = SnapshotStore(Path(snapshot))
+        if store.source_uri == tracking_uri:
+            return store
+    return open_store(with_credentials(tracking_uri))

@@ -1,0 +1,92 @@
+"""`runs.origins`: code, data, tags and libraries that are not the same in all runs, and where all of it is from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.analysis.environments import environment, is_environment_file
+from qualia_lab.analysis.origins import BOOKKEEPING, NOTE, origins
+from qualia_lab.analysis.structured_text import that_differ
+from qualia_lab.runs.artifact_files import list_all, read_start
+from qualia_lab.runs.frames import wide
+from qualia_lab.runs.namespace import Namespace
+from qualia_lab.runs.provenance import provenance_table
+from qualia_lab.runs.said import Said
+from qualia_lab.stores.parallel import in_parallel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+_ENVIRONMENT_BYTES = 200_000
+
+
+class Origins(Namespace):
+    """A row per run, a column per thing that differs."""
+
+    name = "origins"
+
+    def that_differ(self) -> pd.DataFrame:
+        """A row per run, a column per thing said of its code, environment or data that is not the same in all runs."""
+        entries = origins(self._loaded.tables)
+        return self._differing(entries, sorted(that_differ(entries)))
+
+    def tags_that_differ(self) -> pd.DataFrame:
+        """A row per run, a column per tag that people set and that is not the same in all runs."""
+        import pandas as pd
+
+        found = wide(self._loaded, self._loaded.tables.tags)
+        set_by_people = [key for key in found.columns if not key.startswith(BOOKKEEPING) or key == NOTE]
+        return pd.DataFrame(found[[key for key in set_by_people if len(found[key].unique()) > 1]].fillna(""))
+
+    def environments_that_differ(self) -> pd.DataFrame | Said:
+        """A row per run, a column for Python and each library whose version is not the same in all of them.
+
+        They are read from every requirements.txt, conda.yaml, python_env.yaml and MLmodel among the run's artifacts
+        and logged models. Runs that have none are left out; `attrs["runs without"]` counts them. "" is not installed.
+        """
+        entries = self._environments()
+        if not entries:
+            return Said("No run has logged a requirements.txt, conda.yaml, python_env.yaml or MLmodel that says more.")
+        frame = self._differing(entries, sorted(that_differ(entries), key=_python_first))
+        frame.attrs["runs without"] = len(self._loaded) - len(entries)
+        return frame
+
+    def provenance(self, chosen_by: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """A row per fact: store, experiments, how the runs were chosen, when, with which versions, code and data.
+
+        chosen_by: what the configuration says, `CHOSEN_BY`. `runs` counts the runs of which a fact is true, empty
+        where it is one of the whole. Versions are those of the kernel in which this is called.
+        """
+        return provenance_table(self._loaded, chosen_by or {})
+
+    def _differing(self, entries: Mapping[str, Mapping[str, str]], names: list[str]) -> pd.DataFrame:
+        """A row per run, a column per name; where nothing differs, what is the same in all runs."""
+        import pandas as pd
+
+        if not names:
+            first: Mapping[str, str] = next(iter(entries.values()), {})
+            return pd.DataFrame({"the same in all runs": list(first.values())}, list(first))
+        rows = [{name: entry.get(name, "") for name in names} for entry in entries.values()]
+        return pd.DataFrame(rows, index=pd.Index([self._loaded.labels[run_id] for run_id in entries]))
+
+    def _environments(self) -> dict[str, dict[str, str]]:
+        """Run id → library → version, of the runs that say it."""
+        files = self._loaded.files
+        texts: dict[str, dict[str, str]] = {run_id: {} for run_id in files.places}
+        listed = [(run_id, files.places[run_id], list(found)) for run_id, found in files.listed.items()]
+        listed += [(run_id, place, [file.path for file in list_all(place)]) for run_id, place in files.model_places]
+        wanted = [
+            (run_id, place, path) for run_id, place, paths in listed for path in filter(is_environment_file, paths)
+        ]
+        starts = in_parallel(lambda file: read_start(file[1], file[2], _ENVIRONMENT_BYTES), wanted)
+        for (run_id, place, path), start in zip(wanted, starts, strict=True):
+            if isinstance(start, bytes):
+                texts[run_id][f"{place.recorded_uri}/{path}"] = start.decode("utf-8", "replace")
+        stated = {run_id: environment(found) for run_id, found in texts.items()}
+        return {run_id: said for run_id, said in stated.items() if said}
+
+
+def _python_first(name: str) -> tuple[bool, str]:
+    return name != "Python", name

@@ -1,0 +1,47 @@
+"""Tables for a paper, of each task one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.paper_table import paper_numbers
+from qualia_lab.errors import QualiaLabError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.charts.paper_table import PaperTable
+    from qualia_lab.charts.paper_tables import PaperTables
+    from qualia_lab.runs.loaded import Loaded
+    from qualia_lab.study.study import Task
+
+
+def paper_table(
+    loaded: Loaded,
+    metrics: str | Sequence[str] | None,
+    params: Sequence[str] | None,
+    experiment: str | None,
+    statistic: str,
+) -> PaperTable | PaperTables:
+    """The table of `Runs.paper_table`, or those of several tasks."""
+    from qualia_lab.charts.paper_tables import PaperTables
+
+    keys = [metrics] if isinstance(metrics, str) else list(metrics or ())
+    loaded.check_metrics(keys)
+    loaded.check_params(params or ())
+    if not len(loaded):
+        raise QualiaLabError("No run was read, so there is nothing to compare.", "Choose runs that are there.")
+    tasks = loaded.tasks(experiment)
+    if len(tasks) == 1:
+        return _table(loaded, tasks[0], keys, params, statistic)
+    return PaperTables({task.experiment: _table(loaded, task, keys, params, statistic) for task in tasks})
+
+
+def _table(
+    loaded: Loaded, task: Task, metrics: Sequence[str], params: Sequence[str] | None, statistic: str
+) -> PaperTable:
+    from qualia_lab.charts.paper_table import PaperTable
+
+    keys = list(metrics) or [loaded.metric(None, task)]
+    columns = {key: loaded.groups_of(task, key, statistic) for key in keys}
+    return PaperTable(paper_numbers(columns, statistic=statistic, params=params))

@@ -1,0 +1,104 @@
+"""Pictures of several runs: which there are, and which are shown when there are many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.histories import real
+from qualia_lab.analysis.image_names import logged_image
+from qualia_lab.escaping import one_line
+from qualia_lab.runs.known_keys import unknown_key
+from qualia_lab.runs.said import Said
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qualia_lab.analysis.image_names import LoggedImage
+    from qualia_lab.charts.gallery import Gallery, Wall
+    from qualia_lab.runs.loaded import Loaded
+
+MOST_RUNS = 24
+_STEPS = 5
+_WALLS = 4
+
+Images = dict[str, dict[str, list["LoggedImage"]]]
+
+
+def gallery(loaded: Loaded, picture: str | None, limit: int) -> Gallery | Said:
+    """The pictures of `Artifacts.images`."""
+    from qualia_lab.charts.gallery import Gallery
+
+    found = _images(loaded)
+    if picture is not None:
+        if picture not in found:
+            raise unknown_key(picture, list(found), "picture")
+        return Gallery([_wall(loaded, picture, found[picture], limit)])
+    ranked = sorted(found, key=lambda key: (-len(found[key]), key))
+    several = [key for key in ranked if len(found[key]) > 1 or len(loaded) == 1]
+    if not several:
+        return Said("No two runs have a picture of the same name." if found else "No run has a picture.")
+    walls = [_wall(loaded, key, found[key], limit) for key in several[:_WALLS]]
+    if len(several) > _WALLS:
+        rest = ", ".join(several[_WALLS:])
+        last = walls[-1]
+        more = f"showing {_WALLS} of {len(several)} pictures; runs.artifacts.images(...) shows the others: {rest}"
+        walls[-1] = type(last)(last.title, last.runs, one_line("; ".join(filter(None, (last.note, more))), 400))
+    return Gallery(walls)
+
+
+def _images(loaded: Loaded) -> Images:
+    """Key or path of each picture → run → what it has of it, by step and then by time."""
+    found: Images = {}
+    for run_id, files in loaded.files.listed.items():
+        for path in files:
+            image = logged_image(path)
+            if image is not None:
+                found.setdefault(image.key, {}).setdefault(run_id, []).append(image)
+    for by_run in found.values():
+        for images in by_run.values():
+            images.sort(key=lambda image: (image.step or 0, image.timestamp))
+    return found
+
+
+def _wall(loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]], limit: int) -> Wall:
+    from qualia_lab.charts.gallery import Shown, Wall
+    from qualia_lab.charts.previews.pictures import PICTURE_BYTES
+
+    run_ids, order = _chosen(loaded, list(by_run), limit)
+    steps = _spread(sorted({image.step for run_id in run_ids for image in by_run[run_id] if image.step is not None}))
+    # Of a step that was logged twice, the later one.
+    wanted = [
+        (run_id, image)
+        for run_id in run_ids
+        for image in {
+            image.step: image for image in by_run[run_id] if image.step is None or image.step in steps
+        }.values()
+    ]
+    read = loaded.files.starts([(run_id, image.path) for run_id, image in wanted], PICTURE_BYTES + 1)
+    rows: dict[str, list[Shown]] = {run_id: [] for run_id in run_ids}
+    for (run_id, image), picture in zip(wanted, read, strict=True):
+        rows[run_id].append(Shown(image.step, picture))
+    notes = [f"showing {len(run_ids)} of {len(by_run):,} runs, {order}"] if len(run_ids) < len(by_run) else []
+    every = {image.step for images in by_run.values() for image in images if image.step is not None}
+    notes += [f"showing {len(steps)} of {len(every):,} steps"] if len(steps) < len(every) else []
+    return Wall(key, [(loaded.labels[run_id], shown) for run_id, shown in rows.items()], "; ".join(notes))
+
+
+def _chosen(loaded: Loaded, run_ids: list[str], limit: int) -> tuple[list[str], str]:
+    """So many of the runs, and in which order they are; across several tasks none is called the best."""
+    objective = loaded.study.objective if len(loaded.study.tasks) == 1 else None
+    if len(run_ids) <= limit or objective is None or objective.greater_is_better is None:
+        return run_ids[:limit], "the first ones"
+    values = real(loaded.latest(objective.key, run_ids))
+    signed = values if objective.greater_is_better else -values
+    order = np.argsort(np.where(np.isfinite(signed), -signed, np.inf), kind="stable")
+    return [run_ids[place] for place in order[:limit].tolist()], f"best {one_line(objective.key, 60)} first"
+
+
+def _spread(steps: list[int]) -> list[int]:
+    """At most five of the steps, the first and the last among them."""
+    if len(steps) <= _STEPS:
+        return steps
+    return [steps[round(index * (len(steps) - 1) / (_STEPS - 1))] for index in range(_STEPS)]

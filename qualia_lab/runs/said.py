@@ -1,0 +1,25 @@
+"""Sentences that stand where a table or a chart would."""
+
+from __future__ import annotations
+
+from qualia_lab.escaping import one_line
+
+
+class Said:
+    """A sentence in the place of something that cannot be shown."""
+
+    def __init__(self, sentence: str) -> None:
+        self._sentence = one_line(sentence, 300)
+
+    def __repr__(self) -> str:
+        return self._sentence
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `1,200 runs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def kind_of(reason: str) -> str:
+    """What runs that are left out are counted by: `copy` of `copy of NAME`, `continued` of `continued in NAME`."""
+    return reason.partition(" of ")[0].partition(" in ")[0]

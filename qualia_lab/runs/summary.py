@@ -1,0 +1,51 @@
+"""What was loaded, in a few lines, and every run that is missing or damaged with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from qualia_lab.escaping import for_html, one_line
+from qualia_lab.runs.said import counted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from qualia_lab.runs.loaded import Loaded
+
+_EXPERIMENTS_NAMED = 5
+_PROBLEMS_SHOWN = 20
+
+
+def summary_lines(loaded: Loaded) -> list[str]:
+    """The first line says how many runs of which experiments."""
+    tables = loaded.tables
+    names = tables.experiments.column("name").to_pylist()
+    named = ", ".join(one_line(name or "", 60) for name in names[:_EXPERIMENTS_NAMED])
+    lines = [f"{counted(len(loaded), 'run')} of {counted(tables.experiments.num_rows, 'experiment')}: {named}"]
+    lines.append(
+        f"{counted(_distinct(tables.params), 'param')}, {counted(_distinct(tables.metrics), 'metric')}, "
+        f"{counted(_distinct(tables.tags), 'tag')}, {counted(tables.datasets.num_rows, 'dataset')}, "
+        f"{counted(tables.logged_models.num_rows, 'logged model')}"
+    )
+    lines += [f"Missing: run {row['run_id']}: {row['reason']}" for row in tables.missing.to_pylist()]
+    problems = tables.problems.to_pylist()
+    lines += [
+        f"Not readable: {row['subject']} of run {loaded.labels.get(row['run_id'], row['run_id'])}: {row['reason']}"
+        for row in problems[:_PROBLEMS_SHOWN]
+    ]
+    if len(problems) > _PROBLEMS_SHOWN:
+        lines.append(f"… showing {_PROBLEMS_SHOWN} of {len(problems):,} such notes; all are in runs.tables.problems")
+    return [one_line(line, 300) for line in lines]
+
+
+def summary_html(loaded: Loaded) -> str:
+    """The same lines as HTML."""
+    first, *rest = summary_lines(loaded)
+    items = "".join(f"<li>{for_html(line)}</li>" for line in rest)
+    return f"<p><b>{for_html(first)}</b></p><ul>{items}</ul>"
+
+
+def _distinct(tidy: pa.Table) -> int:
+    return len(pc.unique(tidy.column("key")))

@@ -1,0 +1,135 @@
+"""Charts of the runs of one task; `Plots` says what each shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.runs.history_charts import competing
+from qualia_lab.runs.said import Said
+from qualia_lab.runs.values import directed, importances, left_out_of, no_direction, pair_of, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.charts.chart import Chart
+    from qualia_lab.runs.loaded import Loaded
+    from qualia_lab.study.study import Task
+
+
+def group_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart:
+    """Configurations with their runs, mean and interval."""
+    from qualia_lab.charts.group_means import group_means
+
+    better = loaded.better(metric)
+    groups = loaded.groups_of(task, metric, statistic)
+    return group_means(groups, loaded.labels, metric, statistic=statistic, greater_is_better=better)
+
+
+def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Chart | Said:
+    """Latest values run by run; parents are none of them."""
+    from qualia_lab.charts.metric_comparison import metric_comparison
+
+    directions = {key: loaded.better(key) for key in metrics}
+    labels = loaded.labels_in(competing(loaded, task))
+    return metric_comparison(loaded.tables.metrics, labels, metrics, greater_is_better=directions)
+
+
+def param_chart(loaded: Loaded, task: Task, metric: str, param: str) -> Chart | Said:
+    """A metric over the values of a param, of the runs that take part in comparisons."""
+    from qualia_lab.charts.param_distribution import param_distribution
+
+    labels = loaded.labels_in(loaded.counted(task))
+    settings, key = loaded.setting(param)
+    return param_distribution(
+        settings, loaded.tables.metrics, labels, key, metric, greater_is_better=loaded.better(metric)
+    )
+
+
+def parallel_chart(
+    loaded: Loaded, task: Task, metric: str, params: Sequence[str] | None, statistic: str
+) -> Chart | Said:
+    """Each run a line through its params."""
+    from qualia_lab.analysis.param_columns import varying_columns
+    from qualia_lab.charts.parallel import parallel_axes
+
+    values = values_of(loaded, task, metric, statistic)
+    columns, _ = varying_columns(loaded.tables, loaded.study, list(values))
+    if params is not None:
+        columns = sorted((one for one in columns if one.param in params), key=lambda one: params.index(one.param))
+    if not columns:
+        return Said(f"No param varies among the {len(values)} runs with a finite {metric}.")
+    return parallel_axes(columns, values, loaded.labels, metric, greater_is_better=loaded.better(metric))
+
+
+def importance_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Said:
+    """The three measures as bars."""
+    from qualia_lab.charts.importance import importance_bars
+
+    found = importances(loaded, task, metric, statistic)
+    if all((row.forest, row.ped_anova, row.rho) == (None, None, None) for row in found.params):
+        return Said(found.refusal[0].upper() + found.refusal[1:] + ".")
+    return importance_bars(found, metric, left_out_of(loaded, task, values_of(loaded, task, metric, statistic)))
+
+
+def pair_chart(loaded: Loaded, task: Task, metric: str, params: tuple[str, str] | None, statistic: str) -> Chart | Said:
+    """Means in the cells of two params."""
+    from qualia_lab.analysis.param_pairs import mean_in_cells
+    from qualia_lab.charts.param_heat import param_heat
+
+    idle: list[str] = []
+    if params is None:
+        found = importances(loaded, task, metric, statistic)
+        if found.refusal:
+            return Said(f"No two params can be said to matter most: {found.refusal}.")
+        apart = [row for row in found.params if "together with" not in row.note and "left out" not in row.note]
+        if len(apart) < 2:
+            return Said(f"No two params vary apart from each other among the runs with a finite {metric}.")
+        params = (apart[0].param, apart[1].param)
+        idle = [row.param for row in apart[:2] if "forest: no more than chance" in row.note]
+    values = values_of(loaded, task, metric, statistic)
+    cells = mean_in_cells(loaded.tables, loaded.study, values, params)
+    if cells is None:
+        return Said(
+            f"{params[0]} and {params[1]} do not both vary among the {len(values)} runs with a finite {metric}."
+        )
+    why = left_out_of(loaded, task, values)
+    return param_heat(cells, params, metric, greater_is_better=loaded.better(metric), left_out=why, idle=idle)
+
+
+def pareto_chart(loaded: Loaded, task: Task, first: str, second: str | None, statistic: str) -> Chart | Said:
+    """One metric against another."""
+    from qualia_lab.charts.pareto import pareto_front
+
+    pair = pair_of(loaded, task, first, second, statistic)
+    if isinstance(pair, Said):
+        return pair
+    values, directions, _ = directed(loaded, task, pair, statistic)
+    return pareto_front(values, loaded.labels, directions)
+
+
+def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Said:
+    """The best value so far."""
+    from qualia_lab.analysis.progress import best_so_far
+    from qualia_lab.charts.best_so_far import best_so_far_chart
+
+    better = loaded.better(metric)
+    if better is None:
+        return no_direction(metric)
+    values = values_of(loaded, task, metric, statistic)
+    found = best_so_far(loaded.tables.runs, values, greater_is_better=better)
+    return best_so_far_chart(found, loaded.labels, metric, greater_is_better=better)
+
+
+def distribution_chart(loaded: Loaded, task: Task, metric: str, by: str | None, statistic: str) -> Chart:
+    """The share of runs up to each value."""
+    from qualia_lab.analysis.progress import grouped
+    from qualia_lab.charts import distribution
+
+    values = values_of(loaded, task, metric, statistic)
+    groups = {"": list(values.values())}
+    if by is not None:
+        settings, key = loaded.setting(by)
+        groups = grouped(settings, values, key)
+    return distribution.distribution_chart(
+        groups, metric, by=by or "", greater_is_better=loaded.better(metric), runs=len(loaded.counted(task))
+    )
