@@ -131,7 +131,7 @@ def param_importances(
         run_id not in study.left_out and (task is None or study.task_of[run_id].experiment_id == task.experiment_id)
         for run_id in values
     )
-    units = _drawn(list(means))
+    units = drawn_units(list(means))
     every, left_out = varying_columns(tables, study, units)
     columns, y = _alike_together(every, np.array([means[unit] for unit in units], np.float64))
     asked = sorted(
@@ -168,7 +168,7 @@ def param_importances(
     )
 
 
-def _drawn(units: list[str]) -> list[str]:
+def drawn_units(units: list[str]) -> list[str]:
     """As many configurations as are asked, drawn at random, the same ones every time, in their order."""
     if len(units) <= MOST_CONFIGURATIONS:
         return units

@@ -22,7 +22,8 @@ class BestRange:
     """The best configurations of a metric along one factor.
 
     low, high: between which they lie, of texts None.  middle: their median.  value: where the factor has few values,
-    the one with the best mean, as text.  count: how many configurations these are.
+    the one with the best mean, as text.  count: how many configurations these are.  at_end: whether it is, or reaches,
+    the lowest or the highest number tried.
     """
 
     count: int
@@ -30,6 +31,7 @@ class BestRange:
     middle: float | None = None
     high: float | None = None
     value: str = ""
+    at_end: bool = False
 
 
 def best_range(column: ParamColumn, losses: Numbers) -> BestRange | None:
@@ -54,7 +56,8 @@ def best_range(column: ParamColumn, losses: Numbers) -> BestRange | None:
     low, middle, high = (float(one) for one in (best.min(), np.median(best), best.max()))
     scale = np.log if column.log else np.asarray
     width = (scale(high) - scale(low)) / (scale(different[-1]) - scale(different[0]))
-    return BestRange(count, low, middle, high) if width <= _NARROW else None
+    at_end = low == different[0] or high == different[-1]
+    return BestRange(count, low, middle, high, at_end=bool(at_end)) if width <= _NARROW else None
 
 
 def _best_value(column: ParamColumn, values: Numbers, losses: Numbers, different: Numbers) -> BestRange | None:
@@ -67,4 +70,5 @@ def _best_value(column: ParamColumn, values: Numbers, losses: Numbers, different
     if not p * len(different) < _ALPHA:
         return None
     said = column.choices[int(best)] if column.choices else f"{best:.12g}"
-    return BestRange(int(of_best.sum()), value=said)
+    at_end = not column.choices and best in (different[0], different[-1])
+    return BestRange(int(of_best.sum()), value=said, at_end=bool(at_end))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         return []
     values = evidence.params[evidence.run_ids[0]]
     same = [f"{key} = {one_line(values[key], _LONGEST_VALUE)}" if values[key] else key for key in constant]
+    what = "1 param does, which never varies" if len(same) == 1 else f"{len(same):,} params do, which never vary"
     return [
         Finding(
             "constant_params",
             "provenance",
             "note",
-            f"Nothing is known of {count(len(constant), 'param')} with the same value in every run: {listed(same)}.",
+            f"These runs cannot tell what {what}: {listed(same)}.",
             keys=tuple(constant),
             numbers=(Number("params that do not vary", len(constant)),),
             section="params",

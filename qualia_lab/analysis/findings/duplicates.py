@@ -40,7 +40,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     sets: dict[str, list[str]] = {}
     for run_id, first in evidence.study.copies.items():
         sets.setdefault(first, [first]).append(run_id)
-    copies = [_in_order(evidence, one) for one in sets.values() if len(one) >= fewest]
+    copies = [one for one in sets.values() if len(one) >= fewest]
     possible = [one for one in evidence.study.possible_copies if len(one) >= fewest]
     unsteady = [one for one in _same_seed(evidence) if len(one) >= fewest]
     return [
@@ -199,10 +199,6 @@ def _seed_text(evidence: Evidence, run_id: str) -> str:
     """`seed=3`, as the run has it."""
     params, seeds = evidence.params[run_id], evidence.study.seeds
     return listed(f"{name}={params[name]}" for name in seeds if name in params) or "same seed"
-
-
-def _in_order(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
-    return sorted(run_ids, key=evidence.places.__getitem__)
 
 
 RULE = Rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.importance import Importances, ParamImportance
+    from qualia_lab.analysis.where_best import BestRange
     from qualia_lab.study.study import Task
 
 _NAMED = 3
+_WIDEST = 30  # characters of a value
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
     few = [
         (task, found.configurations)
         for task in evidence.study.tasks
-        if (found := evidence.importances.get(task.experiment_id)) and 1 < found.configurations < fewest
+        if (found := evidence.importances.get(task.experiment_id)) and 2 < found.configurations < fewest
     ]
     if not few:
         return []
@@ -85,12 +88,12 @@ def _finding(
     assert found.r2 is not None
     key, shown = task.objective.key, strong[:_NAMED]
     tied = {row.param: [one.param for one in found.params if one.tied_to == row.param] for row in shown}
-    weak = [row.param for row in found.params if row.forest is not None and not row.matters and not row.tied_to]
+    weak = [row.param for row in found.params if _is_without_effect(row)]
     clauses = [_clause(row, tied[row.param], found, thresholds) for row in shown]
     asked = f" (a sample of {found.asked:,} was looked at)" if found.asked < found.configurations else ""
     no_effect = f"; no effect of {listed(weak, _NAMED)} was seen" if weak else ""
     sentence = (
-        f"{key} goes with {'; and with '.join(clauses)}. Over {found.configurations:,} configurations{asked} the "
+        f"{key} {' and '.join(clauses)}. Over {found.configurations:,} configurations{asked} the "
         f"params predict {100 * found.r2:.0f} % of its variance{no_effect}."
     )
     numbers = [
@@ -109,25 +112,34 @@ def _finding(
         numbers=tuple(numbers),
         section="importance",
         code=f"runs.importance({code.metric(evidence, key)})",
-        next=_next(shown, weak),
+        next=_next(shown, weak, thresholds, task.objective.greater_is_better),
         experiment=evidence.experiment(task),
     )
 
 
+def _is_without_effect(row: ParamImportance) -> bool:
+    """Whether neither the forest nor the rank correlation sees more than chance (Kendall 1948)."""
+    by_rank = row.rho is None or abs(row.rho) < 1.96 / math.sqrt(row.n - 1)
+    return row.forest is not None and not row.matters and not row.tied_to and by_rank
+
+
 def _clause(row: ParamImportance, tied: Sequence[str], found: Importances, thresholds: Thresholds) -> str:
-    """One param: which way the metric moves along it, and where its best values are."""
-    said = row.param + (f" (which changes only together with {listed(tied, _NAMED)})" if tied else "")
+    """One param: which way the metric moves along it, or where its best values are."""
+    said = row.param + (f", which changes only together with {listed(tied, _NAMED)}" if tied else "")
+    facts = []
     if _is_monotone(row, thresholds):
         assert row.rho is not None
-        said += f", with which it {'rises' if row.rho > 0 else 'falls'} (rank correlation {number(row.rho)})"
-    if row.best is not None and row.best.value:
-        said += f", best at {row.param} = {row.best.value}"
-    elif row.best is not None:
-        low, middle, high = (number(value or 0.0) for value in (row.best.low, row.best.middle, row.best.high))
-        said += (
-            f", best around {row.param} = {middle} (the {row.best.count:,} best of {found.asked:,}: {low} to {high})"
-        )
-    return said
+        said = f"{'rises' if row.rho > 0 else 'falls'} with {said}"
+        facts.append(f"rank correlation {number(row.rho)}")
+    else:
+        said = f"goes with {said}"
+    best = _best(row, thresholds)
+    if best is not None and best.value:
+        facts.append(f"best at {one_line(best.value, _WIDEST)}")
+    elif best is not None:
+        low, middle, high = (_rounded(value) for value in (best.low, best.middle, best.high))
+        facts.append(f"best around {middle}: the {best.count:,} best of {found.asked:,} lie between {low} and {high}")
+    return f"{said} ({'; '.join(facts)})" if facts else said
 
 
 def _numbers(row: ParamImportance, thresholds: Thresholds) -> list[Number]:
@@ -135,10 +147,14 @@ def _numbers(row: ParamImportance, thresholds: Thresholds) -> list[Number]:
     found = [Number(f"importance of {row.param}", row.forest or 0.0)]
     if _is_monotone(row, thresholds) and row.rho is not None:
         found.append(Number(f"rank correlation of {row.param}", row.rho))
-    if row.best is not None and not row.best.value:
-        places = (row.best.low, row.best.middle, row.best.high)
-        found += [Number(f"{row.param} of the best", value) for value in places if value is not None]
-        found.append(Number("best configurations", row.best.count))
+    best = _best(row, thresholds)
+    if best is not None and not best.value:
+        found += [
+            Number(f"{row.param} of the best", value)
+            for value in (best.low, best.middle, best.high)
+            if value is not None
+        ]
+        found.append(Number("best configurations", best.count))
     return found
 
 
@@ -146,16 +162,31 @@ def _is_monotone(row: ParamImportance, thresholds: Thresholds) -> bool:
     return row.rho is not None and abs(row.rho) >= thresholds.rho
 
 
-def _next(strong: Sequence[ParamImportance], weak: Sequence[str]) -> str:
-    where = [
-        f"{row.param} = {row.best.value or 'about ' + number(row.best.middle or 0.0)}" for row in strong if row.best
-    ]
-    aim = (
-        f"Put the next configurations at {listed(where)}"
-        if where
-        else f"Vary {listed(row.param for row in strong)} further"
-    )
+def _best(row: ParamImportance, thresholds: Thresholds) -> BestRange | None:
+    """Where the best values are; None where that is the end towards which the metric moves anyway."""
+    return None if row.best is None or (row.best.at_end and _is_monotone(row, thresholds)) else row.best
+
+
+def _rounded(value: float | None) -> str:
+    """A place along a param, to two digits that count."""
+    return number(float(f"{value or 0.0:.2g}"))
+
+
+def _next(strong: Sequence[ParamImportance], weak: Sequence[str], thresholds: Thresholds, better: bool | None) -> str:
+    where = []
+    for row in strong:
+        best = _best(row, thresholds)
+        if best is not None:
+            value = one_line(best.value, _WIDEST) if best.value else f"about {_rounded(best.middle)}"
+            where.append(f"{row.param} = {value}")
+        elif better is not None and row.rho is not None and _is_monotone(row, thresholds):
+            where.append(f"{'larger' if (row.rho > 0) is better else 'smaller'} values of {row.param}")
+    aim = f"Put the next configurations at {listed(where)}" if where else f"Vary {listed(_names(strong))} further"
     return f"{aim}{f', and hold {listed(weak, _NAMED)} fixed' if weak else ''}."
+
+
+def _names(rows: Sequence[ParamImportance]) -> list[str]:
+    return [row.param for row in rows]
 
 
 RULE = Rule(

@@ -1,0 +1,217 @@
+"""Params with which the objective rises or falls, or whose few values set it apart, from eight configurations on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.findings import code, matters
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed, number
+from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS, drawn_units
+from qualia_lab.analysis.monotone import (
+    FEWEST,
+    CategoryRelation,
+    MonotoneRelation,
+    category_relations,
+    monotone_relations,
+    ranks,
+)
+from qualia_lab.analysis.param_columns import varying_columns
+from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.histories import Numbers
+    from qualia_lab.analysis.param_columns import ParamColumn
+    from qualia_lab.study.study import Task
+
+_ALONG = 0.7  # rank correlation of two params from which on the objective goes with either
+_WIDEST = 30  # characters of a value
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """alpha: of the p of a relation, corrected for all params of the task.  rho: rank correlation.
+
+    explained: share of the variance of ranks between the values of a text.  configurations: with the objective.
+    """
+
+    alpha: float = 0.01
+    rho: float = 0.4
+    explained: float = 0.5
+    configurations: int = FEWEST
+
+
+@dataclass(frozen=True)
+class _Numeric:
+    """A relation with a number, and the params that go along with it so far that either may be behind it."""
+
+    relation: MonotoneRelation
+    along: list[tuple[str, float]] = field(default_factory=list)
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """At most one finding per task: rank correlations (Spearman 1904) over configurations, corrected by Holm (1979).
+
+    Of texts with a few values Kruskal and Wallis' test (1952), while there are too few configurations for a forest.
+    What `matters` names is not said again.
+    """
+    findings = []
+    for task in evidence.study.tasks:
+        columns, means = _units(evidence, task)
+        if task.objective is None or len(means) < max(FEWEST, thresholds.configurations):
+            continue
+        named = _named_by_matters(evidence, task)
+        numeric = _numeric(columns, means, thresholds, named)
+        texts = _texts(columns, means, thresholds) if len(means) < FEWEST_CONFIGURATIONS else []
+        if numeric or texts:
+            findings.append(_finding(evidence, task, numeric, texts, len(means)))
+    return findings
+
+
+def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
+    """That there are too few configurations, where params vary."""
+    fewest = max(FEWEST, int(thresholds.configurations))
+    few = [
+        len(means) for task in evidence.study.tasks for _, means in [_units(evidence, task)] if 2 < len(means) < fewest
+    ]
+    return (
+        [f"whether the objective rises or falls with a param: {max(few)} configurations, {fewest} are needed"]
+        if few
+        else []
+    )
+
+
+def _units(evidence: Evidence, task: Task) -> tuple[list[ParamColumn], Numbers]:
+    """The factors over the configurations of a task that have a mean, and these means."""
+    means = {one.run_ids[0]: one.mean for one in evidence.groups[task.experiment_id] if one.mean is not None}
+    units = drawn_units(list(means))
+    columns, _ = varying_columns(evidence.tables, evidence.study, units) if len(units) > 1 else ([], {})
+    return columns, np.array([means[unit] for unit in units], np.float64)
+
+
+def _named_by_matters(evidence: Evidence, task: Task) -> set[str]:
+    found = evidence.importances.get(task.experiment_id)
+    return {row.param for row in matters.strong_params(found, matters.Thresholds())} if found else set()
+
+
+def _numeric(
+    columns: Sequence[ParamColumn], means: Numbers, thresholds: Thresholds, named: Collection[str]
+) -> list[_Numeric]:
+    """The relations with numbers, strongest first; one that goes along with a stronger one stands with it."""
+    numbers = {one.param: one for one in columns if not one.choices}
+    found: list[_Numeric] = []
+    for relation in monotone_relations({key: _known(one) for key, one in numbers.items()}, means.tolist()):
+        if not (relation.corrected <= thresholds.alpha and abs(relation.rho) >= thresholds.rho):
+            continue
+        mine = numbers[relation.param]
+        rhos = [(one, _rank_correlation(numbers[one.relation.param], mine)) for one in found]
+        with_which = next((pair for pair in rhos if abs(pair[1]) >= _ALONG), None)
+        if with_which is None:
+            found.append(_Numeric(relation))
+        else:
+            with_which[0].along.append((relation.param, with_which[1]))
+    return [one for one in found if one.relation.param not in named]
+
+
+def _texts(columns: Sequence[ParamColumn], means: Numbers, thresholds: Thresholds) -> list[CategoryRelation]:
+    texts = {
+        one.param: [one.choices[int(value)] if value == value else None for value in one.values.tolist()]  # noqa: PLR0124 - NaN
+        for one in columns
+        if one.choices and not one.tied_to
+    }
+    found = category_relations(texts, means.tolist())
+    return [one for one in found if one.corrected <= thresholds.alpha and one.explained >= thresholds.explained]
+
+
+def _known(column: ParamColumn) -> list[float | None]:
+    return [None if value != value else value for value in column.values.tolist()]  # noqa: PLR0124 - NaN
+
+
+def _rank_correlation(one: ParamColumn, other: ParamColumn) -> float:
+    """Spearman's rho of two params over the configurations that have both; 0 where one does not vary there."""
+    both = ~(np.isnan(one.values) | np.isnan(other.values))
+    x, y = ranks(one.values[both]), ranks(other.values[both])
+    return float(np.corrcoef(x, y)[0, 1]) if len(x) > 1 and np.ptp(x) > 0 and np.ptp(y) > 0 else 0.0
+
+
+def _finding(
+    evidence: Evidence, task: Task, numeric: Sequence[_Numeric], texts: Sequence[CategoryRelation], n: int
+) -> Finding:
+    assert task.objective is not None
+    key, better = task.objective.key, task.objective.greater_is_better
+    clauses = [_numeric_clause(one) for one in numeric]
+    clauses += [_text_clause(one, better) for one in texts]
+    numbers = [Number("configurations", n)]
+    for one in numeric:
+        numbers.append(Number(f"rank correlation of {one.relation.param}", one.relation.rho))
+        numbers += [Number(f"rank correlation of {one.relation.param} and {param}", rho) for param, rho in one.along]
+    keys = [param for one in numeric for param in (one.relation.param, *(param for param, _ in one.along))]
+    return Finding(
+        "monotone_relation",
+        "relation",
+        "note",
+        f"{key} {_joined(clauses)}; n = {n:,} configurations.",
+        keys=(*keys, *(one.param for one in texts)),
+        numbers=tuple(numbers),
+        section="importance",
+        code=f"runs.importance({code.metric(evidence, key)})",
+        next=_next(numeric, texts, better),
+        experiment=evidence.experiment(task),
+    )
+
+
+def _joined(clauses: Sequence[str]) -> str:
+    """Clauses with an `and` before the last; past four they are counted."""
+    if len(clauses) > NAMED:
+        return f"{', '.join(clauses[:NAMED])} and {len(clauses) - NAMED:,} more"
+    return " and ".join(filter(None, (", ".join(clauses[:-1]), clauses[-1])))
+
+
+def _numeric_clause(one: _Numeric) -> str:
+    said = f"{'rises' if one.relation.rho > 0 else 'falls'} with {one.relation.param} (rank correlation "
+    said += f"{number(one.relation.rho)}{_along(one)})"
+    return said
+
+
+def _along(one: _Numeric) -> str:
+    if not one.along:
+        return ""
+    names = listed(f"{param} ({number(rho)})" for param, rho in one.along)
+    return f", not told apart from {names}, which changes along with it"
+
+
+def _text_clause(one: CategoryRelation, better: bool | None) -> str:
+    low, high = (one_line(text, _WIDEST) for text in (one.lowest, one.highest))
+    if better is None:
+        return f"is set apart by {one.param} (highest with {high}, lowest with {low})"
+    best, worst = (high, low) if better else (low, high)
+    return f"is set apart by {one.param} (best with {best}, worst with {worst})"
+
+
+def _next(numeric: Sequence[_Numeric], texts: Sequence[CategoryRelation], better: bool | None) -> str:
+    if better is None:
+        return ""
+    aims = [
+        f"{'larger' if (one.relation.rho > 0) is better else 'smaller'} values of {one.relation.param}"
+        for one in numeric
+    ]
+    aims += [f"{one.param} = {one_line(one.highest if better else one.lowest, _WIDEST)}" for one in texts]
+    apart = [one.relation.param for one in numeric if one.along]
+    return f"Look further at {_joined(aims)}" + (
+        f", and vary {listed(apart)} alone to tell what does it." if apart else "."
+    )
+
+
+RULE = Rule(
+    "monotone_relation",
+    "over eight configurations the objective rises or falls with a param, or a text of few values sets it apart",
+    "Spearman 1904; Kruskal and Wallis 1952; Holm 1979",
+    Thresholds(),
+    find,
+    unexamined,
+)
