@@ -18,9 +18,11 @@ from qualia_lab.errors import (
     OutputExists,
     StoreRefused,
     UnknownExperiment,
+    UnknownKey,
     UnknownRun,
 )
 from qualia_lab.notebook.parameters import read_parameters
+from qualia_lab.settings import said_settings
 
 HOUR = 3_600_000
 
@@ -72,7 +74,7 @@ def test_the_best_are_by_a_metric_up_or_down(generator):
     assert names(generator, experiments=["churn"], top=2, by="val_auc") == ["churn 5", "churn 4"]
     assert names(generator, experiments=["churn"], top=2, by="val_auc:min") == ["churn 0", "churn 1"]
     selection = generator.select(top=1, by="odd:max")
-    assert (selection.primary_metric, selection.greater_is_better, selection.limit) == ("odd", True, 1)
+    assert (selection.query.order_by, selection.query.limit) == (("metrics.odd DESC",), 1)
     with pytest.raises(FilterError, match="odd:max"):
         generator.select(top=1, by="odd")
     with pytest.raises(NoRunMatches, match=r"None of the 3 runs has a metric val_au\. There is val_auc"):
@@ -94,8 +96,8 @@ def test_a_key_by_its_name_is_looked_up_and_becomes_part_of_the_filter(generator
     selection = generator.select(
         experiments=["churn"], where=["lr>0.15", "odd<5"], status=["finished"], filter="run_name != 'x'"
     )
-    assert selection.filter == "status = 'FINISHED' AND params.lr > 0.15 AND metrics.odd < 5 AND run_name != 'x'"
-    assert names(generator, filter=selection.filter) == ["churn 4", "churn 3", "churn 2"]
+    assert selection.query.filter == "status = 'FINISHED' AND params.lr > 0.15 AND metrics.odd < 5 AND run_name != 'x'"
+    assert names(generator, filter=selection.query.filter) == ["churn 4", "churn 3", "churn 2"]
     with pytest.raises(FilterError, match=r"Did you mean params\.lr\?"):
         generator.select(where=["lrr=0.1"])
     monkeypatch.setattr("qualia_lab.stores.keys.LOOKED_AT", 1)  # older runs are asked for a key that the newest lack
@@ -204,15 +206,44 @@ def test_mlflows_client_is_opened_where_that_changes_nothing_and_else_refuses(st
         mlflow_client(str(tmp_path / "mlruns")).search_experiments()
 
 
-def test_metric_seeds_and_baseline_stand_in_the_parameters_cell(generator):
+def parameters_of(path):
+    values = read_parameters(path)
+    return [values[name] for name in ("PRIMARY_METRIC", "GREATER_IS_BETTER", "SEEDS", "BASELINE")]
+
+
+def test_metric_seeds_and_baseline_stand_in_the_parameters_cell(generator, tmp_path):
     (first, *_) = generator.select(experiments=["churn"]).run_ids
-    selection = generator.select(
-        experiments=["churn"], by="val_auc", metric="val_auc:min", seeds=["lr"], baseline=first
+    path = generator.create(
+        experiments=["churn"],
+        by="val_auc",
+        metric="val_auc:min",
+        seeds=["lr"],
+        baseline=first,
+        output=tmp_path / "n.ipynb",
     )
-    plan = generator.plan(selection)
-    source = next(cell.source for cell in plan.cells if cell.key == "parameters")
-    values = {}
-    exec(source, values)
-    assert (values["PRIMARY_METRIC"], values["GREATER_IS_BETTER"]) == ("val_auc", False)
-    assert (values["SEEDS"], values["BASELINE"]) == (["lr"], first)
-    assert generator.select(metric="odd").primary_metric == "odd"
+    assert parameters_of(path) == ["val_auc", False, ["lr"], first]
+
+
+def test_what_runs_are_ranked_by_leads_unless_another_metric_is_named(generator):
+    def objective(by, metric=None):
+        settings = said_settings(metric=metric)
+        return generator.describe(generator.select(experiments=["churn"], by=by, settings=settings), settings).objective
+
+    assert (objective("odd:max").key, objective("odd:max").better) == ("odd", "higher")
+    assert objective("odd:max", "val_auc").key == "val_auc"
+    assert generator.select(by="val_auc", top=1, settings=said_settings(metric="val_auc:min")).query.order_by == (
+        "metrics.val_auc ASC",
+    )
+
+
+def test_what_the_project_says_counts_for_choosing_and_for_the_notebook(generator, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.qualia]\nmetric = "odd"\n[tool.qualia.metrics]\nodd = "lower"\n')
+    assert names(generator, experiments=["churn"], by="odd", top=1) == ["churn 0"]
+    path = generator.create(experiments=["churn"], output=tmp_path / "n.ipynb")
+    assert parameters_of(path)[:2] == ["odd", False]
+
+
+def test_a_metric_that_no_run_has_is_an_error(generator):
+    with pytest.raises(UnknownKey, match="Did you mean val_auc"):
+        generator.describe(generator.select(experiments=["churn"]), said_settings(metric="val_auk"))

@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from qualia_lab.cli.execute import tracking_uri_of
+from qualia_lab.cli.main import COMMANDS
 
 from .command import CREATE, QUALIA, run, tree
 
@@ -46,7 +47,7 @@ def client(sqlite_sample, tmp_path_factory):
 # --- help ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("args", [(), ("new",), ("experiments",), ("runs",), ("execute",)])
+@pytest.mark.parametrize("args", [(), *((name,) for name in COMMANDS)])
 def test_help_is_light_quick_and_has_examples(args, tmp_path):
     code = (
         "import sys, contextlib, resource\nfrom qualia_lab.cli.main import main\n"
