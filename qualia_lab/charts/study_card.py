@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.escaping import for_html, one_line
+from qualia_lab.study.overruling import CELL
 from qualia_lab.study.sentences import FROM, levels_of, listed, sentences_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class StudyCard:
         return [*parts[:place], *([("Factors", factors)] if factors else []), *parts[place:]]
 
     def _sentences(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        return sentences_of(self.study, self.labels)
+        return sentences_of(self.study, self.labels, CELL)
 
     def _factors(self) -> list[str]:
         """One line per factor, with its levels, and one for those that are tied to it."""

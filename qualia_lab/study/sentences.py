@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.escaping import one_line
+from qualia_lab.study.overruling import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from qualia_lab.study.overruling import Lines
     from qualia_lab.study.settings import Source
     from qualia_lab.study.study import Objective, Study
 
@@ -25,21 +27,24 @@ FROM: Mapping[Source, str] = {
 _WAYS = {"higher": "more is better", "lower": "less is better"}
 
 
-def sentences_of(study: Study, names: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def sentences_of(
+    study: Study, names: Mapping[str, str], lines: Lines = FLAGS
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """What there is to say of tasks, objectives, repeats, comparisons and directions: a heading and its sentences each.
 
     Args:
         study: of some runs.
         names: of runs, by run id; a run without one is called by its id.
+        lines: how what is inferred can be overruled where this is read.
     """
     parts = (
-        ("Tasks", _tasks(study)),
-        ("Objective", _objectives(study)),
+        ("Tasks", _tasks(study, lines)),
+        ("Objective", _objectives(study, lines)),
         ("Repeats", _repeats(study)),
         ("In no comparison", _left_out(study, names)),
-        ("To know", (*_unknown(study), *_careful(study, names), *study.notes)),
+        ("To know", (*_unknown(study, lines), *_careful(study, names), *study.notes)),
     )
-    return tuple((heading, said) for heading, lines in parts if (said := tuple(lines)))
+    return tuple((heading, said) for heading, found in parts if (said := tuple(found)))
 
 
 def levels_of(study: Study, name: str) -> tuple[str, ...]:
@@ -56,7 +61,7 @@ def listed(names: Iterable[str], most: int = NAMED) -> str:
     return f"{shown} and {len(all_names) - most:,} more" if len(all_names) > most else shown
 
 
-def _tasks(study: Study) -> Iterator[str]:
+def _tasks(study: Study, lines: Lines) -> Iterator[str]:
     tasks = study.tasks
     runs = [f"{one_line(one.experiment, 60) or 'all experiments'} ({_counted(len(one.run_ids))})" for one in tasks]
     if len(tasks) == 1:
@@ -64,25 +69,25 @@ def _tasks(study: Study) -> Iterator[str]:
     elif tasks:
         yield (
             f"{len(tasks):,} experiments are {len(tasks):,} tasks, and nothing is compared across them: "
-            f"{listed(runs)}. --pool makes them one."
+            f"{listed(runs)}. {lines.pool}"
         )
 
 
-def _objectives(study: Study) -> Iterator[str]:
+def _objectives(study: Study, lines: Lines) -> Iterator[str]:
     found: dict[Objective | None, list[str]] = {}
     for task in study.tasks:
         found.setdefault(task.objective, []).append(task.experiment)
     for objective, experiments in found.items():
         where = f"In {listed(experiments, 3)}: " if len(found) > 1 else ""
         if objective is None:
-            yield f"{where}no metric says how good a run is. Name one with --metric METRIC:max or METRIC:min."
+            yield f"{where}no metric says how good a run is. {lines.name}"
             continue
         key = one_line(objective.key, 100)
         way = _WAYS.get(objective.better or "", "which way is better is not known")
         yield f"{where}{key} leads, {FROM[objective.source]}; {way}."
         if objective.rivals:
             first = one_line(objective.rivals[0], 100)
-            yield f"Others that could lead: {listed(objective.rivals)}. To choose one: --metric '{first}'"
+            yield f"Others that could lead: {listed(objective.rivals)}. {lines.choose.format(key=first)}"
 
 
 def _repeats(study: Study) -> Iterator[str]:
@@ -121,14 +126,11 @@ def _left_out(study: Study, names: Mapping[str, str]) -> Iterator[str]:
         yield f"{_counted(len(runs))}: {said.get(kind, kind)} ({listed(runs)})."
 
 
-def _unknown(study: Study) -> Iterator[str]:
+def _unknown(study: Study, lines: Lines) -> Iterator[str]:
     """The metrics that may lead or train whose direction nothing tells, and the line that says it."""
     keys = [one.key for one in study.metrics if one.better is None and one.role in ("objective", "training")]
     if keys:
-        yield (
-            f"Which way is better is not known of {listed(keys)}. Say it in [tool.qualia.metrics] of pyproject.toml: "
-            f'"{one_line(keys[0], 60)}" = "higher"'
-        )
+        yield (f"Which way is better is not known of {listed(keys)}. {lines.unknown.format(key=one_line(keys[0], 60))}")
 
 
 def _careful(study: Study, names: Mapping[str, str]) -> Iterator[str]:
