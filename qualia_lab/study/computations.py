@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,15 @@ _MOST_KINDS = 64  # sets of metrics among equal settings that are compared with 
 _CODE = ("mlflow.source.git.commit", "mlflow.source.name", "mlflow.project.entryPoint")
 _NAN = np.array([np.nan]).view(np.int64)[0]
 
-_Values = dict[int, int]  # of one run, by metric, the bits of its value
+_BIG = np.uint64(0x9E3779B97F4A7C15)  # odd: multiples of it have other bits for other numbers
+
+
+@dataclass(slots=True)
+class _Result:
+    """Of one run by metric the bits of its value, and which metrics say more than a few digits, as bits of a number."""
+
+    values: dict[int, int] = field(default_factory=dict)
+    telling: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,49 +69,52 @@ def find_copies(
     """
     settings = [one for one, factor in zip(columns, factors, strict=True) if factor.role != "label"]
     seeds = [one for one, factor in zip(columns, factors, strict=True) if factor.role == "seed"]
-    alike = fingerprints(settings, len(chosen)) + _origins(tables) + _mixed_tasks(tasks)
+    alike = fingerprints(settings, len(chosen)) + _origins(tables) + tasks.astype(np.uint64) * _BIG
     rows = _compared_rows(tables, compared)
-    owners = numbers_of(rows.column("run"))
-    with_twin = _with_twin(rows, alike, chosen)
-    order = _in_time(tables)
-    seeded = _seeded(seeds, len(chosen))
-    values: dict[int, _Values] = defaultdict(dict)
-    telling: dict[int, set[int]] = defaultdict(set)
-    taken = np.flatnonzero(with_twin[owners])
-    metrics, bits, steps = (numbers_of(rows.column(name)) for name in ("metric", "bits", "step"))
-    for row in taken.tolist():
-        run = int(owners[row])
-        values[run][int(metrics[row])] = int(bits[row])
-        if steps[row] > 0 or _digits(float(bits[row : row + 1].view(np.float64)[0])) >= DIGITS:
-            telling[run].add(int(metrics[row]))
+    results = _results(rows, _with_twin(rows, alike, chosen))
     buckets: dict[int, list[int]] = defaultdict(list)
-    for run in order.tolist():
-        if run in values:
+    for run in _in_time(tables).tolist():
+        if run in results:
             buckets[int(alike[run])].append(run)
+    seeded, run_ids = _seeded(seeds, len(chosen)), tables.run_ids
     copies: dict[str, str] = {}
     possible: list[tuple[str, ...]] = []
-    run_ids = tables.run_ids
-    for bucket in buckets.values():
-        for same in _equal_sets(bucket, values):
-            first, *rest = same
-            sure = [run for run in rest if seeded[first] or telling[first] & telling[run] & values[first].keys()]
-            copies |= {run_ids[run]: run_ids[first] for run in sure}
-            unsure = [first, *(run for run in rest if run not in set(sure))]
-            if len(unsure) > 1:
-                possible.append(tuple(run_ids[run] for run in unsure))
+    for same in (same for bucket in buckets.values() for same in _equal_sets(bucket, results)):
+        first, *rest = same
+        unsure = [first]
+        for run in rest:
+            if seeded[first] or results[first].telling & results[run].telling:
+                copies[run_ids[run]] = run_ids[first]
+            else:
+                unsure.append(run)
+        if len(unsure) > 1:
+            possible.append(tuple(run_ids[run] for run in unsure))
     return Copies(copies, tuple(possible))
 
 
-def _equal_sets(bucket: Sequence[int], values: Mapping[int, _Values]) -> list[list[int]]:
+def _results(rows: pa.Table, wanted: npt.NDArray[np.bool_]) -> dict[int, _Result]:
+    """What the wanted ones of all runs logged, by the place of the run."""
+    runs, metrics, bits, steps = (numbers_of(rows.column(name)) for name in ("run", "metric", "bits", "step"))
+    found: dict[int, _Result] = {}
+    for row in np.flatnonzero(wanted[runs]).tolist():
+        result = found.setdefault(int(runs[row]), _Result())
+        metric = int(metrics[row])
+        result.values[metric] = int(bits[row])
+        if steps[row] > 0 or _digits(float(bits[row : row + 1].view(np.float64)[0])) >= DIGITS:
+            result.telling |= 1 << metric
+    return found
+
+
+def _equal_sets(bucket: Sequence[int], results: Mapping[int, _Result]) -> list[list[int]]:
     """Runs in sets of equal values in all that they share with the first, of two runs or more."""
     firsts: dict[tuple[int, ...], list[int]] = defaultdict(list)  # by the metrics that they have
     found: dict[int, list[int]] = {}
     known: dict[tuple[tuple[int, ...], tuple[int, ...]], dict[tuple[int, ...], int]] = {}
     for run in bucket:
-        own = values[run]
+        own = results[run].values
         keys = tuple(sorted(own))
         first = None
-        for others in list(firsts)[:_MOST_KINDS]:
+        for others in tuple(islice(firsts, _MOST_KINDS)):
             shared = tuple(key for key in others if key in own)
             if not shared:
                 continue
@@ -110,7 +122,7 @@ def _equal_sets(bucket: Sequence[int], values: Mapping[int, _Values]) -> list[li
             if index is None:
                 index = known[others, shared] = {}
                 for one in firsts[others]:
-                    index.setdefault(tuple(values[one][key] for key in shared), one)
+                    index.setdefault(tuple(results[one].values[key] for key in shared), one)
             first = index.get(tuple(own[key] for key in shared))
             if first is not None:
                 break
@@ -175,11 +187,7 @@ def _origins(tables: RunTables) -> Marks:
     found = np.zeros(len(place_of), np.uint64)
     for place, origin in said.items():
         found[place] = number_of.setdefault(tuple(sorted(origin)), len(number_of) + 1)
-    return found * np.uint64(0x9E3779B97F4A7C15)
-
-
-def _mixed_tasks(tasks: npt.NDArray[np.int64]) -> Marks:
-    return tasks.astype(np.uint64) * np.uint64(0xD1342543DE82EF95)
+    return found * (_BIG << np.uint64(20) | np.uint64(1))
 
 
 def _seeded(seeds: Sequence[SettingColumn], runs: int) -> npt.NDArray[np.bool_]:

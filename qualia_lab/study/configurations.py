@@ -40,7 +40,7 @@ def find_configurations(
     factors: Sequence[Factor],
     run_ids: Sequence[str],
 ) -> tuple[Configuration, ...]:
-    """The configurations of every task, in the order of their first run.
+    """The configurations of every task, in the order of their first run; equal values are spelled as they stand first.
 
     places: of each task its runs that compete, in order.  factors: of each column what it is.
     """

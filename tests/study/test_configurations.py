@@ -1,0 +1,161 @@
+"""Runs that are alike in everything that sets runs apart, and the sets that differ in one factor."""
+
+import itertools
+import random
+
+from qualia_lab.inventory import take_inventory
+from qualia_lab.study import StudySettings, describe_study, one_factor_sets
+from tests.planted.store import PlantedStore, Run
+
+
+def study_of(runs, settings=None):
+    tables = PlantedStore(runs if isinstance(runs, dict) else {"e": runs}).tables()
+    return describe_study(tables, take_inventory(tables), settings)
+
+
+def runs_of(*params, **tags):
+    return [
+        Run(f"r{place}", one, {"val_acc": 0.5 + place / 1000}, {key: of[place] for key, of in tags.items()})
+        for place, one in enumerate(params)
+    ]
+
+
+def told(study):
+    names = {f"{place + 1:032x}": f"r{place}" for place in range(99)}
+    return {one.label: [names[run] for run in one.run_ids] for one in study.configurations}
+
+
+def test_spelling_does_not_split_a_configuration():
+    study = study_of(
+        runs_of(
+            {"lr": "1e-3", "layers": "[64,64]", "on": "True", "k": 1},
+            {"lr": "0.001", "layers": "[64, 64]", "on": "true", "k": 1},
+            {"lr": "0.01", "layers": "(64, 64)", "on": "TRUE", "k": 1},
+        )
+    )
+    assert told(study) == {"lr=1e-3": ["r0", "r1"], "lr=0.01": ["r2"]}
+    # Equal values are spelled as where they stand first.
+    assert study.configurations[1].settings == (("k", "1"), ("layers", "[64,64]"), ("lr", "0.01"), ("on", "True"))
+
+
+def test_seeds_and_labels_do_not_split_one_and_tied_params_are_not_said_twice():
+    study = study_of(
+        runs_of(
+            *(
+                {"model": m, "width": w, "seed": seed, "output_dir": f"/out/{m}/{seed}"}
+                for m, w in (("a", 8), ("b", 16))
+                for seed in (1, 2)
+            )
+        )
+    )
+    assert told(study) == {"model=a": ["r0", "r1"], "model=b": ["r2", "r3"]}
+    first = study.configurations[0]
+    assert first.repeats == ((("seed", "1"),), (("seed", "2"),))
+    assert first.settings == (("model", "a"), ("width", "8"))
+
+
+def test_a_missing_param_sets_a_configuration_apart():
+    study = study_of(runs_of({"lr": 1}, {"lr": 1, "dropout": 0.1}, {"lr": 1}))
+    assert told(study) == {"no params": ["r0", "r2"], "dropout=0.1": ["r1"]}
+    assert study.configurations[0].params == (("dropout", None),)
+
+
+def test_a_tag_that_is_a_factor_splits_and_one_that_is_written_afterwards_does_not():
+    study = study_of(
+        runs_of({"lr": 1}, {"lr": 1}, {"lr": 1}, {"lr": 1}, loss=["a", "a", "b", "b"], status=["ok", "ok", "bad", "ok"])
+    )
+    assert told(study) == {"loss=a": ["r0", "r1"], "loss=b": ["r2", "r3"]}
+
+
+def test_experiments_are_tasks_of_their_own_unless_they_are_pooled():
+    runs = {
+        "a": [Run("a1", {"lr": 1}, {"val_loss": 19.0}), Run("a2", {"lr": 2}, {"val_loss": 20.0})],
+        "b": [Run("b1", {"lr": 1}, {"val_loss": 570.0}), Run("b2", {"lr": 2}, {"val_loss": 580.0})],
+    }
+    study = study_of(runs)
+    assert [(one.experiment_id, one.label, len(one.run_ids)) for one in study.configurations] == [
+        ("1", "lr=1", 1),
+        ("1", "lr=2", 1),
+        ("2", "lr=1", 1),
+        ("2", "lr=2", 1),
+    ]
+    assert [[one.label for one in study.in_task(task)] for task in study.tasks] == [["lr=1", "lr=2"]] * 2
+    pooled = study_of(runs, StudySettings(pool=True))
+    assert [(one.experiment_id, one.experiment, len(one.run_ids)) for one in pooled.tasks] == [("", "", 4)]
+    assert [(one.label, len(one.run_ids)) for one in pooled.configurations] == [("lr=1", 2), ("lr=2", 2)]
+
+
+def test_only_what_differs_in_a_task_stands_in_its_configurations():
+    study = study_of(
+        {
+            "a": [Run("a1", {"lr": 1, "depth": 3}, {"loss": 1.0}), Run("a2", {"lr": 2, "depth": 3}, {"loss": 2.0})],
+            "b": [Run("b1", {"lr": 1, "depth": 3}, {"loss": 1.0}), Run("b2", {"lr": 1, "depth": 4}, {"loss": 2.0})],
+        }
+    )
+    assert [one.label for one in study.configurations] == ["lr=1", "lr=2", "depth=3", "depth=4"]
+
+
+def test_no_two_runs_of_one_configuration_differ_and_no_two_configurations_agree():
+    dice = random.Random(3)
+    params = [{key: dice.choice("abc") for key in ("p", "q", "r") if dice.random() < 0.9} for _ in range(300)]
+    study = study_of(runs_of(*params))
+    of_run = {f"{place + 1:032x}": one for place, one in enumerate(params)}
+    kinds = [{tuple(sorted(of_run[run].items())) for run in one.run_ids} for one in study.configurations]
+    assert all(len(kind) == 1 for kind in kinds)
+    assert len(set.union(*kinds)) == len(kinds)
+    assert sorted(run for one in study.configurations for run in one.run_ids) == sorted(of_run)
+
+
+def test_values_that_change_places_between_two_params_are_two_configurations():
+    """Names that end alike, and values that would add up to the same."""
+    study = study_of(
+        runs_of({"train_batch_size": 1, "valid_batch_size": 2}, {"train_batch_size": 2, "valid_batch_size": 1})
+    )
+    assert len(study.configurations) == 2
+
+
+def test_one_factor_sets_are_the_pairs_that_differ_in_one_factor_with_the_rest_held():
+    grid = [{"lr": lr, "bs": bs, "seed": seed} for lr in (1, 2) for bs in (3, 4) for seed in (0, 1)]
+    study = study_of(runs_of(*grid, {"lr": 9, "bs": 9, "seed": 0}))
+    found = {one.factor: one for one in one_factor_sets(study, study.tasks[0])}
+    assert set(found) == {"lr", "bs"}
+    assert [(one.rest, list(one.configurations)) for one in found["lr"].contexts] == [
+        ((("bs", "3"),), ["1", "2"]),
+        ((("bs", "4"),), ["1", "2"]),
+    ]
+    assert found["lr"].levels == ("1", "2")
+    assert [len(one.run_ids) for one in found["lr"].contexts[0].configurations.values()] == [2, 2]
+
+
+def test_a_factor_and_those_tied_to_it_count_as_one_and_a_missing_value_is_a_level():
+    study = study_of(
+        runs_of(
+            *(
+                {"task": task, **({"attention": "full", "heads": 4} if full else {})}
+                for task in (1, 2)
+                for full in (1, 0)
+            )
+        )
+    )
+    found = {one.factor: one for one in one_factor_sets(study, study.tasks[0])}
+    assert found["heads"].names == ("heads", "attention")
+    assert set(found["heads"].levels) == {"4", None}
+    assert len(found["heads"].contexts) == 2
+
+
+def test_one_factor_sets_agree_with_a_comparison_of_each_pair():
+    dice = random.Random(5)
+    params = [{key: dice.choice("abc") for key in "pqr"} for _ in range(40)]
+    study = study_of(runs_of(*params))
+    pairs = set()
+    for one, other in itertools.combinations(study.configurations, 2):
+        apart = [a[0] for a, b in zip(one.params, other.params, strict=True) if a != b]
+        if len(apart) == 1:
+            pairs.add((apart[0], frozenset((one.run_ids[0], other.run_ids[0]))))
+    found = {
+        (of_one.factor, frozenset((one.run_ids[0], other.run_ids[0])))
+        for of_one in one_factor_sets(study, study.tasks[0])
+        for context in of_one.contexts
+        for one, other in itertools.combinations(context.configurations.values(), 2)
+    }
+    assert found == pairs
