@@ -78,7 +78,7 @@ def which_runs(command: Command) -> Command:
             raise click.UsageError("--top needs --by, the metric to rank the runs by.", click.get_current_context())
         return command(conditions=Conditions.of(**said), **words)
 
-    return _with_options(
+    asking: Command = _with_options(
         choosing,
         click.option(
             "--experiment",
@@ -117,6 +117,7 @@ def which_runs(command: Command) -> Command:
         click.option("--by", metavar="METRIC[:max|min]", help="The metric to rank by, the best run first."),
         click.option("--top", type=click.IntRange(min=1), metavar="N", help="The N best runs by the metric of --by."),
     )
+    return asking
 
 
 limit = click.option(
@@ -138,7 +139,7 @@ def how_to_look(command: Command) -> Command:
         said = {name: words.pop(name) for name in names}
         return command(settings=said_settings(**said | {"seeds": said["seeds"] or None}), **words)
 
-    return _with_options(
+    asking: Command = _with_options(
         looking,
         click.option(
             "--metric", metavar="METRIC[:max|min]", help="The primary metric. Default: that of --by, else by name."
@@ -177,6 +178,7 @@ def how_to_look(command: Command) -> Command:
             help="Of the primary metric, the smallest that matters. Default: a standard deviation between seeds.",
         ),
     )
+    return asking
 
 
 def say_named(selection: Selection) -> None:
@@ -187,7 +189,7 @@ def say_named(selection: Selection) -> None:
         console.say(said_of_named(selection))
 
 
-def _with_options(command: Any, *options: Any) -> Any:
+def _with_options(command: Any, *options: Callable[[Any], Any]) -> Any:
     """The command with these options, in this order on its help page."""
     for option in reversed(options):
         command = option(command)
