@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import (
+    best_alone,
     best_configuration,
     best_not_last,
+    confounded,
     constant_params,
-    differences,
     diverged,
     duplicates,
     failed,
@@ -19,10 +20,14 @@ from qualia_lab.analysis.findings import (
     other_data,
     overfitting,
     plateau,
+    seed_collapse,
+    seeds_vary_more,
     silent,
     spikes,
     trade_offs,
+    unequal_budgets,
     unfinished,
+    unknown_direction,
 )
 from qualia_lab.analysis.findings.finding import KINDS, SEVERITIES, Finding, Rule
 from qualia_lab.analysis.findings.not_examined import not_examined
@@ -48,8 +53,13 @@ RULES: tuple[Rule, ...] = tuple(
         spikes,
         unfinished,
         silent,
+        unknown_direction,
+        confounded,
+        unequal_budgets,
+        seed_collapse,
+        best_alone,
         best_configuration,
-        differences,
+        seeds_vary_more,
         matters,
         trade_offs,
         plateau,

@@ -1,0 +1,122 @@
+"""The answer of a task: which configuration leads, by how much, from which it cannot be told, and what n would show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.best_of import best_of
+from qualia_lab.analysis.bounds import bounds_of, clip_interval
+from qualia_lab.analysis.power import detectable, needed_n
+from qualia_lab.study.metric_names import read_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.analysis.best_of import BestOf
+    from qualia_lab.analysis.groups import Group
+
+FEWEST_REPEATS = 2  # of a configuration that is compared: one value says nothing of its spread
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of the best of some configurations of one task.
+
+    groups: those with a value, the best mean first; of those that ran more than once before those that ran once, where
+    two or more did.  leader: the first of them.  found: what `best_of` says of those compared; None where fewer than
+    two ran more than once.  apart, level: the rivals that are told from the leader, and those that are not.
+    alone: those that ran once, of which nothing can be told.
+    interval: at 95 %, of the leader's true mean, corrected for its having been selected, within what the metric can be;
+    None where too few repeats say how far it varies.  corrected: the mean without the gain from having been selected;
+    None where nothing is selected, or where the lead is so small that only the interval says something.
+    spread: the standard deviation between repeats, pooled; None where nothing was repeated or all repeats are alike.
+    shows: the difference that so many repeats show in 80 % of cases.  smallest: the smallest difference that matters.
+    needed: the repeats of each configuration that show it in 80 % of cases.
+    """
+
+    groups: tuple[Group, ...]
+    leader: Group
+    found: BestOf | None
+    apart: tuple[Group, ...]
+    level: tuple[Group, ...]
+    alone: tuple[Group, ...]
+    interval: tuple[float, float] | None
+    corrected: float | None
+    spread: float | None
+    shows: float | None
+    smallest: float | None
+    needed: int | None
+
+
+def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer | None:
+    """The answer of some configurations of one task; None where none has a value, or where no direction is known.
+
+    A configuration that ran once is no rival of those that ran more often: the lucky one of many single runs would
+    lead. Where fewer than two ran more than once, all are ordered by what they have.
+
+    Args:
+        groups: with the objective, of one task.
+        smallest: the smallest difference that matters; None takes a standard deviation between repeats.
+    """
+    scored = [group for group in groups if group.values]
+    if not scored or scored[0].greater_is_better is None:
+        return None
+    better = scored[0].greater_is_better
+    scored.sort(key=lambda group: _rank(group, better=better))
+    compared = [group for group in scored if len(group.values) >= FEWEST_REPEATS]
+    spread = _pooled_spread(scored)
+    if len(compared) < min(2, len(scored)):
+        return Answer(tuple(scored), scored[0], None, (), (), tuple(scored[1:]), None, None, spread, None, None, None)
+    alone = [group for group in scored if len(group.values) < FEWEST_REPEATS]
+    found = best_of([group.values for group in compared], greater_is_better=better)
+    assert found is not None
+    told = {one.place for one in found.apart}
+    leader, rivals = compared[0], compared[1:]
+    several = bool(rivals) and spread is not None
+    matters = smallest or spread
+    limits = bounds_of([value for group in scored for value in group.values], read_name(leader.metric).bounds)
+    own = leader.interval
+    if not rivals:
+        interval = (own.low, own.high) if own else None
+    else:
+        interval = None if found.low is None or found.high is None else (found.low, found.high)
+    at_the_end = found.corrected in (found.low, found.high)
+    return Answer(
+        groups=(*compared, *alone),
+        leader=leader,
+        found=found,
+        apart=tuple(group for place, group in enumerate(compared) if place in told),
+        level=tuple(group for place, group in enumerate(compared) if place and place not in told),
+        alone=tuple(alone),
+        interval=clip_interval(*interval, limits) if interval else None,
+        corrected=None if found.corrected is None or at_the_end else clip_interval(*[found.corrected] * 2, limits)[0],
+        spread=spread,
+        shows=_detectable(leader, rivals[0]) * spread if several and spread else None,
+        smallest=matters,
+        needed=needed_n(matters / spread, len(compared)) if several and spread and matters else None,
+    )
+
+
+def _detectable(one: Group, other: Group) -> float:
+    n, m = sorted((len(one.values), len(other.values)))
+    return detectable(n, m)
+
+
+def _rank(group: Group, *, better: bool) -> float:
+    assert group.mean is not None
+    return -group.mean if better else group.mean
+
+
+def _pooled_spread(groups: Sequence[Group]) -> float | None:
+    """The standard deviation between repeats, over all configurations; None where it is not more than rounding."""
+    repeated = [np.asarray(group.values) for group in groups if len(group.values) > 1]
+    degrees = sum(len(values) - 1 for values in repeated)
+    if not degrees:
+        return None
+    spread = math.sqrt(sum(float(((values - values.mean()) ** 2).sum()) for values in repeated) / degrees)
+    largest = max(float(np.abs(values).max()) for values in repeated)
+    return spread if spread > 1e-12 * largest else None

@@ -1,0 +1,113 @@
+"""The best run where it alone is of another commit, or of other data, than all the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.answer import answer_of
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
+from qualia_lab.analysis.sides import COMMIT
+from qualia_lab.columns import texts_of
+from qualia_lab.escaping import one_line
+from qualia_lab.tables import rows_with
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.study.study import Task
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """fewest: other runs whose commit or data is known, and is not one of its own each."""
+
+    fewest: int = 3
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """Of each task at most one finding about the best run, where its configuration ran only once.
+
+    What the runs of a configuration share is the matter of the rule confounded. Commits count where the others share
+    theirs; data where data sets of the same name and the same kind of source have other digests.
+    """
+    found = []
+    for task in evidence.study.tasks:
+        answer = answer_of(evidence.groups.get(task.experiment_id, ()))
+        if answer is None or len(answer.leader.values) != 1 or len(answer.groups) < 2:
+            continue
+        if answer.leader.mean == answer.groups[1].mean:
+            continue
+        others = [run_id for group in answer.groups[1:] for run_id in group.scored]
+        what = [
+            said
+            for known in (_commits(evidence), *_digests(evidence, answer.leader.scored[0]))
+            if (said := _alone(known, answer.leader.scored[0], others, thresholds.fewest))
+        ]
+        if what:
+            found.append(_finding(evidence, task, answer.leader, what))
+    return found
+
+
+def _commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
+    rows = rows_with(evidence.tables.tags, "key", [COMMIT])
+    return "commit", {
+        run_id: value[:7]
+        for run_id, value in zip(*(texts_of(rows.column(name)) for name in ("run_id", "value")), strict=True)
+        if value
+    }
+
+
+def _digests(evidence: Evidence, best: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Of each data set of the best run the digest that every run has of it."""
+    rows = evidence.tables.datasets.to_pylist()
+    of_best = {(row["name"], row["source_type"], row["context"]) for row in rows if row["run_id"] == best}
+    for name, source, context in sorted(of_best, key=str):
+        yield f"data set {one_line(name or '', 40)}", {
+            row["run_id"]: row["digest"]
+            for row in rows
+            if (row["name"], row["source_type"], row["context"]) == (name, source, context) and row["digest"]
+        }
+
+
+def _alone(known: tuple[str, dict[str, str]], best: str, others: Sequence[str], fewest: int) -> str:
+    """`commit abc (the other 5 are of def)`; "" where it is not alone."""
+    what, value_of = known
+    values = Counter(value_of[run_id] for run_id in others if run_id in value_of)
+    if best not in value_of or value_of[best] in values or values.total() < fewest:
+        return ""
+    if len(values) > 1 and min(values.values()) == 1:
+        return ""  # the others have one of their own, too
+    theirs = ", ".join(f"{one_line(value, 12)}" for value, _ in values.most_common(3))
+    return f"{what} {one_line(value_of[best], 12)} alone, the other {values.total():,} runs that say it on {theirs}"
+
+
+def _finding(evidence: Evidence, task: Task, leader: Group, what: Sequence[str]) -> Finding:
+    best = leader.scored[0]
+    where = f"In {task.experiment}: " if evidence.experiment(task) else ""
+    return Finding(
+        "best_alone",
+        "provenance",
+        "warning",
+        f"{where}the best run, {evidence.name(best)} ({leader.metric} {number(leader.values[0])}), is on "
+        f"{'; and on '.join(what)}.",
+        (best,),
+        (leader.metric,),
+        numbers=(Number(leader.metric, leader.values[0], best),),
+        section="provenance",
+        code="runs.origins.that_differ()",
+        next="Run the next best on the same code and data before you put the lead down to its params.",
+        experiment=evidence.experiment(task),
+    )
+
+
+RULE = Rule(
+    "best_alone",
+    "the best run is of another commit or of other data than all the others, which share theirs",
+    "",
+    Thresholds(),
+    find,
+)

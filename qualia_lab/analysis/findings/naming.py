@@ -1,0 +1,77 @@
+"""What configurations are called in sentences: by the factors that set them apart, at most four, and never two alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.findings.finding import NAMED, number
+from qualia_lab.analysis.groups import telling_params
+from qualia_lab.escaping import shortened
+from qualia_lab.inventory import is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.study import Configuration, Study
+
+_WIDEST = 40  # characters of a value
+_LONG_NUMBER = 7  # characters of a number that is written as it is
+
+
+def configuration_names(study: Study, groups: Iterable[Group]) -> dict[str, str]:
+    """`lr=0.1, depth=3`, by the id of the first run of each of some configurations of one task.
+
+    All factors that set the configurations of the task apart, then those that always change with one of them. Past four
+    those come first that tell these ones apart, and `…` stands for the rest. Values that are cut, and numbers that are
+    rounded, stay distinct. The only configuration is called `all runs`.
+    """
+    configurations = list({group.run_ids[0]: group.configuration for group in groups}.values())
+    factors = list(dict.fromkeys(key for one in configurations for key, _ in one.params))
+    tied = [one.name for one in study.factors if one.tied_to in factors]
+    values = [{**dict(one.settings), **dict(one.params)} for one in configurations]
+    keys = list(_chosen(configurations, values, factors))
+    room = max(0, NAMED - len(keys))
+    keys += tied[:room]
+    shown: list[list[str]] = [[] for _ in configurations]
+    for key in keys:
+        short = short_values(value for one in values if (value := one.get(key)) is not None)
+        for words, one in zip(shown, values, strict=True):
+            value = one.get(key)
+            words.append(f"no {key}" if value is None else f"{key}={short[value]}")
+    more = ", …" if len(factors) + len(tied) > len(keys) else ""
+    names = [", ".join(words) + more if words else "all runs" for words in shown]
+    return {one.run_ids[0]: name for one, name in zip(configurations, names, strict=True)}
+
+
+def short_values(values: Iterable[str]) -> dict[str, str]:
+    """Each value as it stands in a sentence: long numbers rounded, long texts cut; different ones stay different."""
+    texts = list(dict.fromkeys(values))
+    rounded = [
+        number(float(text)) if len(text) > _LONG_NUMBER and is_number(text) and abs(float(text)) < 1e300 else text
+        for text in texts
+    ]
+    if len(set(rounded)) < len(texts):
+        rounded = texts
+    return dict(zip(texts, shortened(rounded, _WIDEST), strict=True))
+
+
+def _chosen(
+    configurations: Sequence[Configuration], values: Sequence[Mapping[str, str | None]], factors: list[str]
+) -> list[str]:
+    """The factors that names are made of, in the order of the study."""
+    if len(factors) <= NAMED:
+        return factors
+    telling = telling_params(configurations)
+    differing = [key for key in factors if len({one.get(key) for one in values}) > 1]
+    wanted = list(dict.fromkeys([*telling, *differing, *factors]))[: max(NAMED, len(telling))]
+    return [key for key in factors if key in wanted]
+
+
+def listed_whole(groups: Sequence[Group], names: Mapping[str, str]) -> str:
+    """The names of configurations, whole, with `and` between the last two; past four how many more there are."""
+    shown = [names[group.run_ids[0]] for group in groups[:NAMED]]
+    if len(groups) > NAMED:
+        return f"{'; '.join(shown)} and {len(groups) - NAMED:,} more"
+    apart = "; " if any(", " in name for name in shown) else ", "
+    return " and ".join(filter(None, (apart.join(shown[:-1]), shown[-1])))

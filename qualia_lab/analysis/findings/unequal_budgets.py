@@ -1,0 +1,119 @@
+"""Runs that stopped much earlier than the others, and a best run that did not finish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.answer import answer_of
+from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, number, parts
+from qualia_lab.study.statuses import FINISHED
+
+if TYPE_CHECKING:
+    from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.study.study import ShortRun, Task
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """It has none; what is much earlier is settled in the study."""
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:  # noqa: ARG001  it has none
+    """Of each task at most one finding about finished runs, and one about the best run that did not finish."""
+    found = []
+    for task in evidence.study.tasks:
+        members = set(task.run_ids)
+        short = [one for one in evidence.study.short_runs if one.run_id in members]
+        found += [_short(evidence, task, short)] if short else []
+        found += _unfinished(evidence, task)
+    return found
+
+
+def _short(evidence: Evidence, task: Task, short: list[ShortRun]) -> Finding:
+    clauses = [
+        f"{evidence.name(one.run_id)} at step {number(one.last_step)}, the others usually at {number(one.usual)}"
+        for one in short
+    ]
+    several = len(short) > 1
+    return Finding(
+        "unequal_budgets",
+        "problem",
+        "warning",
+        f"{_where(evidence, task)}{count(len(short), 'finished run')} stopped much earlier than the others: "
+        f"{parts(clauses)}. {'Their' if several else 'Its'} last values are not those of the same budget.",
+        tuple(one.run_id for one in short),
+        (task.objective.key,) if task.objective else (),
+        tuple(one.last_step for one in short),
+        tuple(
+            one_number
+            for one in short
+            for one_number in (
+                Number("last step", one.last_step, one.run_id),
+                Number("usual last step", one.usual, one.run_id),
+            )
+        ),
+        section="metrics",
+        code=code.history_summary(evidence, task.objective.key, (one.run_id for one in short))
+        if task.objective
+        else "",
+        next=f"Compare at the same step, train {'them' if several else 'it'} as long as the others, or leave "
+        f"{'them' if several else 'it'} out.",
+        experiment=evidence.experiment(task),
+    )
+
+
+def _unfinished(evidence: Evidence, task: Task) -> list[Finding]:
+    """At most one finding: the best of all values is that of a run that does not count, since it did not finish."""
+    answer = answer_of(evidence.groups.get(task.experiment_id, ()))
+    if answer is None:
+        return []
+    key, better = answer.leader.metric, answer.leader.greater_is_better
+    counted = [value for group in answer.groups for value in group.values]
+    best_counted = max(counted) if better else min(counted)
+    waiting = {
+        run_id: value
+        for group in evidence.groups[task.experiment_id]
+        for run_id in group.run_ids
+        if evidence.status[run_id] != FINISHED and run_id not in group.scored and run_id not in evidence.diverged
+        if abs(value := evidence.metrics[run_id].get(key, float("nan"))) < float("inf")
+    }
+    if not waiting:
+        return []
+    best = (max if better else min)(waiting, key=waiting.__getitem__)
+    value = waiting[best]
+    if not (value > best_counted if better else value < best_counted):
+        return []
+    status = evidence.status[best].lower()
+    return [
+        Finding(
+            "unequal_budgets",
+            "problem",
+            "warning",
+            f"{_where(evidence, task)}the best {key} of all, {number(value)}, is that of {evidence.name(best)}, which "
+            f"is {status} and does not count; the best of the others is {number(best_counted)}.",
+            (best,),
+            (key,),
+            numbers=(Number(key, value, best), Number(f"best {key} of the others", best_counted)),
+            section="metrics",
+            code=f"runs.metrics[{code.metric(evidence, key)}]",
+            next="Wait until it has finished before choosing."
+            if status == "running"
+            else "Run it again to its end, or count it with --status, before choosing.",
+            experiment=evidence.experiment(task),
+        )
+    ]
+
+
+def _where(evidence: Evidence, task: Task) -> str:
+    return f"In {task.experiment}: " if evidence.experiment(task) else ""
+
+
+RULE = Rule(
+    "unequal_budgets",
+    "a finished run stopped much earlier than the others of its task, or the best run did not finish",
+    "",
+    Thresholds(),
+    find,
+)
