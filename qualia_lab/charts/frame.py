@@ -50,7 +50,8 @@ def take_frame(chart: Chart) -> Frame:
     entries = [entry_text(mark.label) for mark in legend_marks(chart)]
     columns = chart.columns or len(chart.panels)
     rows = math.ceil(len(chart.panels) / columns)
-    left = EDGE + ticks_width(chart.panels[0]) + 10 + (24 if chart.panels[0].y.label else 0)
+    outer = chart.panels[::columns]  # those at the left edge
+    left = EDGE + max(map(ticks_width, outer)) + 10 + (24 if any(panel.y.label for panel in outer) else 0)
     right = EDGE + (round(max(text_width(entry, SMALL_SIZE) for entry in entries)) + 52 if entries else 4)
     if any(isinstance(mark, Heat) for panel in chart.panels for mark in panel.marks):
         right = max(right, EDGE + COLOUR_BAR + 96)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +14,7 @@ from qualia_lab.analysis.histories import choose_drawn, real
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.said import Said, kind_of
+from qualia_lab.runs.values import aside_of
 from qualia_lab.study.statuses import FINISHED, statuses_of
 
 if TYPE_CHECKING:
@@ -114,7 +114,6 @@ def bands_chart(
     history = loaded.histories.stream(read, metric) if in_time else _history_by(loaded, metric, look.by, read)
     curves = align(history, run_ids, metric, look.by)
     found = seed_bands(curves, [one.run_ids for one in configured], middle=middle, spread=spread)
-    why = Counter(kind_of(loaded.left_out[run_id]) for run_id in task.run_ids if run_id in loaded.left_out)
     return seed_bands_chart(
         found,
         configured,
@@ -123,7 +122,7 @@ def bands_chart(
         log_y=look.log,
         limit=limit,
         in_all=len(everything),
-        left_out=list(why.items()),
+        left_out=aside_of(loaded, task),
         unfinished=[(status[run_id].lower(), 1) for run_id in run_ids if status[run_id] != FINISHED],
     )
 

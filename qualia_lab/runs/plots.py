@@ -10,13 +10,13 @@ from qualia_lab.runs import task_charts
 from qualia_lab.runs.history_charts import Look, bands_chart, history_chart
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.runs.per_task import chart_per_task
+from qualia_lab.runs.said import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from qualia_lab.analysis.seed_bands import Middle, Spread
     from qualia_lab.charts.chart import Chart
-    from qualia_lab.runs.said import Said
     from qualia_lab.study.study import Task
 
 
@@ -185,7 +185,7 @@ class Plots(Namespace):
 
         return timeline_chart(timeline(self._loaded.tables.runs), self._loaded.labels)
 
-    def system_metrics(self, metrics: Sequence[str] | None = None, *, limit: int = 12) -> Chart:
+    def system_metrics(self, metrics: Sequence[str] | None = None, *, limit: int = 12) -> Chart | Said:
         """What MLflow sampled of the machine (`system/...`), a panel per metric, over the time since its first value.
 
         metrics: some of them, by default all, of which 24 are drawn.  limit: so many runs are coloured.
@@ -196,6 +196,8 @@ class Plots(Namespace):
         self._loaded.check_metrics(metrics or ())
         recorded = sorted(key for key in self._loaded.metric_keys if key.startswith(SYSTEM_METRICS))
         keys = recorded if metrics is None else list(metrics)
+        if not keys:
+            return Said("No run has system metrics.")
         history = self._loaded.history(keys[:MOST_PANELS])
         return system_metrics_chart(history, self._loaded.labels, keys, limit=limit)
 

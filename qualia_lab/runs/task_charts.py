@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.runs.history_charts import competing
 from qualia_lab.runs.said import Said
-from qualia_lab.runs.values import directed, importances, left_out_of, no_direction, pair_of, values_of
+from qualia_lab.runs.values import aside_of, directed, importances, left_out_of, no_direction, pair_of, values_of
+from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +40,11 @@ def param_chart(loaded: Loaded, task: Task, metric: str, param: str) -> Chart | 
     """A metric over the values of a param, of the runs that take part in comparisons."""
     from qualia_lab.charts.param_distribution import param_distribution
 
-    labels = loaded.labels_in(loaded.counted(task))
     settings, key = loaded.setting(param)
-    return param_distribution(
-        settings, loaded.tables.metrics, labels, key, metric, greater_is_better=loaded.better(metric)
+    chart = param_distribution(
+        settings, loaded.tables.metrics, _counted(loaded, task), key, metric, greater_is_better=loaded.better(metric)
     )
+    return _saying(chart, loaded, task)
 
 
 def parallel_chart(
@@ -58,7 +60,8 @@ def parallel_chart(
         columns = sorted((one for one in columns if one.param in params), key=lambda one: params.index(one.param))
     if not columns:
         return Said(f"No param varies among the {len(values)} runs with a finite {metric}.")
-    return parallel_axes(columns, values, loaded.labels, metric, greater_is_better=loaded.better(metric))
+    chart = parallel_axes(columns, values, _counted(loaded, task), metric, greater_is_better=loaded.better(metric))
+    return _saying(chart, loaded, task)
 
 
 def importance_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Said:
@@ -104,7 +107,7 @@ def pareto_chart(loaded: Loaded, task: Task, first: str, second: str | None, sta
     if isinstance(pair, Said):
         return pair
     values, directions, _ = directed(loaded, task, pair, statistic)
-    return pareto_front(values, loaded.labels, directions)
+    return _saying(pareto_front(values, _counted(loaded, task), directions), loaded, task)
 
 
 def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Said:
@@ -117,7 +120,8 @@ def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> C
         return no_direction(metric)
     values = values_of(loaded, task, metric, statistic)
     found = best_so_far(loaded.tables.runs, values, greater_is_better=better)
-    return best_so_far_chart(found, loaded.labels, metric, greater_is_better=better)
+    chart = best_so_far_chart(found, _counted(loaded, task), metric, greater_is_better=better)
+    return _saying(chart, loaded, task)
 
 
 def distribution_chart(loaded: Loaded, task: Task, metric: str, by: str | None, statistic: str) -> Chart:
@@ -130,6 +134,18 @@ def distribution_chart(loaded: Loaded, task: Task, metric: str, by: str | None, 
     if by is not None:
         settings, key = loaded.setting(by)
         groups = grouped(settings, values, key)
-    return distribution.distribution_chart(
+    chart = distribution.distribution_chart(
         groups, metric, by=by or "", greater_is_better=loaded.better(metric), runs=len(loaded.counted(task))
     )
+    return _saying(chart, loaded, task)
+
+
+def _counted(loaded: Loaded, task: Task) -> dict[str, str]:
+    """What the runs that take part in comparisons are called."""
+    return loaded.labels_in(loaded.counted(task))
+
+
+def _saying(chart: Chart, loaded: Loaded, task: Task) -> Chart:
+    """The chart, which says how many runs take part in no comparison, and why."""
+    aside = counts_text(aside_of(loaded, task))
+    return replace(chart, note=f"{chart.note} Left out: {aside}.".strip()) if aside else chart

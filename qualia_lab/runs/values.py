@@ -38,11 +38,15 @@ def values_of(loaded: Loaded, task: Task, metric: str, statistic: str = "last") 
     return {run_id: found[run_id] for run_id in loaded.counted(task) if run_id in found}
 
 
+def aside_of(loaded: Loaded, task: Task) -> list[tuple[str, int]]:
+    """How many runs of a task take part in no comparison, and why."""
+    return list(Counter(kind_of(loaded.left_out[one]) for one in task.run_ids if one in loaded.left_out).items())
+
+
 def left_out_of(loaded: Loaded, task: Task, values: Mapping[str, float]) -> list[tuple[str, int]]:
     """How many runs of a task are not among these values, and why."""
-    why = Counter(kind_of(loaded.left_out[run_id]) for run_id in task.run_ids if run_id in loaded.left_out)
     without = sum(run_id not in values for run_id in loaded.counted(task))
-    return [*why.items(), *([(WITHOUT, without)] if without else [])]
+    return [*aside_of(loaded, task), *([(WITHOUT, without)] if without else [])]
 
 
 def importances(loaded: Loaded, task: Task, metric: str, statistic: str) -> Importances:
