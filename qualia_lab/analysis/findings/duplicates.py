@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
-from qualia_lab.analysis.origins import origins
-from qualia_lab.study.factor_names import is_fold
-from qualia_lab.study.values import NONE, canonical
+from qualia_lab.analysis.findings.same_seed import compared, differ, differ_by_rounding, same_seed
+from qualia_lab.by_run import ByRun
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.findings.finding import Severity
-    from qualia_lab.study import Configuration
 
 _ORIGIN = ("git commit", "dataset", "source", "entry point")  # have to agree for results to have to agree
+_FEWEST_DECIMALS = 3  # with less, rounding makes many different values alike
 _PLAIN_DIGITS = 6  # more are no number that one reads, so that where they part is said in words
 
 
@@ -42,10 +40,13 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         sets.setdefault(first, [first]).append(run_id)
     copies = [one for one in sets.values() if len(one) >= fewest]
     possible = [one for one in evidence.study.possible_copies if len(one) >= fewest]
-    unsteady = [one for one in _same_seed(evidence) if len(one) >= fewest]
+    others = [one for one in same_seed(evidence) if len(one) >= fewest]
+    rounded = [one for one in others if differ_by_rounding(evidence, one)]
+    unsteady = [one for one in others if not differ_by_rounding(evidence, one)]
     return [
         *([_of_copies(evidence, copies)] if copies else []),
         *([_of_possible(evidence, possible)] if possible else []),
+        *([_of_rounded(evidence, rounded)] if rounded else []),
         *([_of_unsteady(evidence, unsteady)] if unsteady else []),
     ]
 
@@ -75,6 +76,18 @@ def _of_possible(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
     )
 
 
+def _of_rounded(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
+    clauses, numbers = _clauses(evidence, sets, _differing_clause)
+    return _finding(
+        evidence,
+        sets,
+        f"May be one computation, since seed and settings are equal and scores differ by rounding alone: {clauses}. "
+        "They count as separate runs.",
+        numbers,
+        what_next="Log scores unrounded.",
+    )
+
+
 def _of_unsteady(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
     clauses, numbers = _clauses(evidence, sets, _differing_clause)
     return _finding(
@@ -98,7 +111,7 @@ def _finding(
 ) -> Finding:
     tasks = {evidence.study.task_of[one[0]].experiment_id: evidence.study.task_of[one[0]] for one in sets}
     shown = [run_id for one in sets[:NAMED] for run_id in one[:NAMED]]
-    key = _compared(evidence, sets[0])[:1]
+    key = compared(evidence, sets[0])[:1]
     return Finding(
         "duplicates",
         "provenance",
@@ -128,7 +141,7 @@ def _clauses(
 
 
 def _equal_clause(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, list[Number]]:
-    keys = _compared(evidence, run_ids)
+    keys = compared(evidence, run_ids)
     said = listed(map(evidence.name, run_ids))
     if not keys:
         return said, []
@@ -137,62 +150,35 @@ def _equal_clause(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, list
 
 
 def _differing_clause(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, list[Number]]:
-    key = next(key for key in _compared(evidence, run_ids) if _differ(evidence, run_ids, key))
-    shown = run_ids[:NAMED]
+    key = next(key for key in compared(evidence, run_ids) if differ(evidence, run_ids, key))
+    of_values = {evidence.metrics[run_id][key]: run_id for run_id in reversed(run_ids)}  # the first run of each
+    shown = sorted(of_values.values(), key=run_ids.index)[:NAMED]
+    named = [*shown, *(run_id for run_id in run_ids if run_id not in shown)]
     values = [evidence.metrics[run_id][key] for run_id in shown]
     numbers = [Number(key, value, run_id) for value, run_id in zip(values, shown, strict=True)]
     digits = _digits_apart(values)
     if digits <= _PLAIN_DIGITS:
-        results = f"{key} {listed(f'{value:.{max(4, digits)}g}' for value in values)}"
+        results = f"{key} {listed(f'{value:#.{max(4, digits)}g}' for value in values)}"
     else:
         results = f"{key} {values[0]:.{_PLAIN_DIGITS}g}, different from the {digits}th digit on"
-    return f"{listed(map(evidence.name, run_ids))} ({_seed_text(evidence, run_ids[0])}; {results})", numbers
+    labels = _differing_labels(evidence, run_ids)
+    also = f"; they differ in {listed(labels, 2)}" if labels else ""
+    return f"{listed(map(evidence.name, named))} ({_seed_text(evidence, run_ids[0])}; {results}{also})", numbers
+
+
+def _differing_labels(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
+    """The labels that these runs do not share, of those whose values come again: they may say what was different."""
+    study, runs = evidence.study, len(evidence.run_ids)
+    labels = [one for one in (*study.params, *study.tags) if one.role == "label" and 1 < one.values <= runs / 2]
+    wanted = rows_with(rows_with(evidence.tables.tags, "run_id", run_ids), "key", [one.key for one in labels])
+    tables = {"param": evidence.params, "tag": ByRun(evidence.places, wanted)}
+    return [one.name for one in labels if len({tables[one.kind][run_id].get(one.key) for run_id in run_ids}) > 1]
 
 
 def _digits_apart(values: Sequence[float]) -> int:
     """With how many significant digits all of the different values look different."""
     different = set(values)
     return next(digits for digits in range(1, 18) if len({f"{one:.{digits}g}" for one in different}) == len(different))
-
-
-def _compared(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
-    """The objectives and metrics of training that all of these have, finite; the task's objective first."""
-    objective = evidence.study.task_of[run_ids[0]].objective
-    wanted = [*([objective.key] if objective else []), *evidence.study.of_role("objective", "training")]
-    values = [evidence.metrics[run_id] for run_id in run_ids]
-    return [key for key in dict.fromkeys(wanted) if all(math.isfinite(one.get(key, math.nan)) for one in values)]
-
-
-def _differ(evidence: Evidence, run_ids: Sequence[str], key: str) -> bool:
-    return len({evidence.metrics[run_id][key] for run_id in run_ids[:NAMED]}) > 1
-
-
-def _same_seed(evidence: Evidence) -> Iterator[list[str]]:
-    """Runs of one configuration with the same seed, code and data that ran as long and ended with other scores."""
-    study = evidence.study
-    aside = {*study.left_out, *evidence.diverged, *(one.run_id for one in study.short_runs)}
-    candidates = [same for one in study.configurations for same in _alike_in_seed(one, aside)]
-    said = origins(evidence.tables) if candidates else {}
-    for run_ids in candidates:
-        by_origin: dict[object, list[str]] = defaultdict(list)
-        for run_id in run_ids:
-            own = said[run_id].items()
-            by_origin[tuple(sorted((name, text) for name, text in own if name.startswith(_ORIGIN)))].append(run_id)
-        for same in by_origin.values():
-            if len(same) > 1 and any(_differ(evidence, same, key) for key in _compared(evidence, same)):
-                yield same
-
-
-def _alike_in_seed(configuration: Configuration, aside: set[str]) -> Iterator[list[str]]:
-    """Its runs that count with the same seeds; where only a fold is recorded, or none, there is no seed."""
-    if len(configuration.run_ids) < 2:
-        return
-    by_seed: dict[object, list[str]] = defaultdict(list)
-    for run_id, repeat in zip(configuration.run_ids, configuration.repeats, strict=True):
-        values = [(name, canonical(value)) for name, value in repeat]
-        if run_id not in aside and any(not is_fold(name) and value != NONE for name, value in values):
-            by_seed[tuple(sorted(values, key=str))].append(run_id)
-    yield from (one for one in by_seed.values() if len(one) > 1)
 
 
 def _seed_text(evidence: Evidence, run_id: str) -> str:
