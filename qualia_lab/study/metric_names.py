@@ -26,8 +26,9 @@ class MetricName:
 
     known: whether a word of it has a meaning.  family: what it shares with metrics that measure the same on other data
     or at other thresholds.  stem: the family with its numbers.  bounds: what the metric can be; None where that has no
-    end or is not known; a share may be logged in percent.  loss: what is trained on.  partial: one side only, as
-    recall.  qualifiers: how many words say of what it is (`f1_cats`), not what it is.
+    end or is not known; a share may be logged in percent.  chance: its value where nothing was learned.  loss: what is
+    trained on.  partial: one side only, as recall.  qualifiers: how many words say of what it is (`f1_cats`), not what
+    it is.
     """
 
     role: MetricRole
@@ -37,6 +38,7 @@ class MetricName:
     family: str
     stem: str
     bounds: Bounds = (None, None)
+    chance: float | None = None
     loss: bool = False
     partial: bool = False
     qualifiers: int = 0
@@ -62,6 +64,7 @@ def read_name(key: str) -> MetricName:
         family=family,
         stem=" ".join((family, *(() if split == "fold" else numbers))),
         bounds=(None, None) if meaning is None else meaning.bounds,
+        chance=None if meaning is None else meaning.chance,
         loss=meaning is not None and meaning.loss,
         partial=meaning is not None and meaning.partial,
         qualifiers=qualifiers,
@@ -94,7 +97,7 @@ def _without_split(tokens: Sequence[Token], numbered: bool) -> tuple[Split, list
 
 def _family(tokens: Sequence[Token]) -> str:
     """The words of a name but those that say how values were brought together and when they were logged."""
-    words = [token for token in tokens if token.word.part not in ("dropped", "times") and token.texts != ("at",)]
+    words = [token for token in tokens if token.word.part not in ("dropped", "times")]
     if len(words) > 1 and words[-1].word.words == ("score",) and words[-2].word.meaning:
         words = words[:-1]
-    return " ".join(stem(text) for token in words for text in token.texts)
+    return " ".join(stem(text) for token in words for text in token.texts if text != "at")

@@ -35,6 +35,7 @@ class Meaning:
     loss: bool = False
     partial: bool = False
     plain: bool = False
+    chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,5 +118,6 @@ def _entries(table: Mapping[str, Any]) -> Iterator[Word]:
             loss=row.get("loss", False),
             partial=row.get("partial", False),
             plain=row.get("plain", False),
+            chance=row.get("chance"),
         )
         yield from (Word(tuple(one.split()), "meaning", meaning) for one in row["words"])
