@@ -75,6 +75,8 @@ RULES: tuple[Rule, ...] = tuple(
 COVERED_BY = {
     "non_finite": ("diverged",),
     "failed": ("failed_apart",),
+    "other_code": ("confounded", "best_alone"),
+    "other_data": ("confounded", "best_alone"),
 }
 
 
