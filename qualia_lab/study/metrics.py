@@ -77,8 +77,6 @@ def _described(
             better = None
     elif source == "unknown" and name.known:
         source = "name"
-    elif better is not None and not name.known and source != "name":
-        role = "objective"
     return Metric(key, role, better, source, name.split, name.family)
 
 
@@ -102,17 +100,14 @@ def _tagged_direction(key: str, tags: Sequence[tuple[str, str]]) -> Better | Non
 
 def _with_parts(metrics: list[Metric], settings: StudySettings) -> list[Metric]:
     """Losses with a word more (`loss_cls`) are parts where the whole loss of the same split is there."""
-    whole = {(one.split, read_name(one.key).loss) for one in metrics if one.family == "loss"}
-    return [
-        replace(one, role="part")
-        if one.role == "objective"
-        and one.family != "loss"
-        and one.key not in settings.metric_roles
-        and (one.split, read_name(one.key).loss) in whole
-        and "loss" in one.family.split()
-        else one
-        for one in metrics
-    ]
+    whole = {one.split for one in metrics if one.role == "objective" and one.family == "loss"}
+
+    def is_part(one: Metric) -> bool:
+        more = "loss" in one.family.split() and one.family != "loss"
+        inferred = one.role == "objective" and one.key not in settings.metric_roles
+        return more and inferred and read_name(one.key).loss and one.split in whole
+
+    return [replace(one, role="part") if is_part(one) else one for one in metrics]
 
 
 def _with_twins(metrics: list[Metric], settings: StudySettings) -> tuple[Metric, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from qualia_lab.study.settings import Better, Source, StudySettings
     from qualia_lab.study.study import Metric
+
+# XGBoost numbers its evaluation sets, stops early by the last, and is often given the training data first.
+_EVALUATION_SET = re.compile(r"validation_(\d+)-")
 
 
 @dataclass(frozen=True)
@@ -88,27 +92,28 @@ def choose_objective(metrics: Sequence[Metric], settings: StudySettings, presenc
     """
     there = {one.key: one for one in metrics if presence.runs_with.get(one.key)}
     ranked = _ranked(list(there.values()), presence)
-    chosen, source = _asked_for(there, settings, presence)
-    if chosen is None or (source == "unknown" and ranked and chosen.key == ranked[0].key):
-        if not ranked:
-            return None
-        chosen = ranked[0]
-        source = "name" if read_name(chosen.key).known else "unknown" if chosen.better is None else chosen.source
-    elif source == "unknown":
-        source = "person"
-    better = _direction(chosen, settings, presence)
+    chosen, source = _inferred(there, ranked, presence)
+    if settings.metric in there:
+        asked, said = there[settings.metric], settings.source("metric")
+        # A cell that repeats what was inferred says nothing new; one that was edited is the person's word.
+        if said != "unknown" or chosen is None or asked.key != chosen.key:
+            chosen, source = asked, "person" if said == "unknown" else said
+    if chosen is None:
+        return None
     rivals = tuple(one.key for one in ranked if one.key != chosen.key and one.role == "objective")
-    return Objective(chosen.key, better, source, rivals)
+    return Objective(chosen.key, _direction(chosen, settings, presence), source, rivals)
 
 
-def _asked_for(
-    there: Mapping[str, Metric], settings: StudySettings, presence: Presence
+def _inferred(
+    there: Mapping[str, Metric], ranked: Sequence[Metric], presence: Presence
 ) -> tuple[Metric | None, Source]:
-    """The metric that was asked for and is there, and by whom."""
-    if settings.metric is not None and settings.metric in there:
-        return there[settings.metric], settings.source("metric")
-    tagged = next((value for name, value in presence.experiment_tags if name == PRIMARY_TAG and value in there), None)
-    return (there[tagged], "tag") if tagged is not None else (None, "unknown")
+    """The metric that leads where nobody says which: the one that the experiment's tag names, else the first."""
+    for name, value in presence.experiment_tags:
+        if name == PRIMARY_TAG and value in there:
+            return there[value], "tag"
+    if not ranked:
+        return None, "unknown"
+    return ranked[0], "name" if read_name(ranked[0].key).known else ranked[0].source
 
 
 def _direction(chosen: Metric, settings: StudySettings, presence: Presence) -> Better | None:
@@ -144,6 +149,7 @@ def _by_rank(metrics: Sequence[Metric], presence: Presence) -> list[Metric]:
             -presence.runs_with[one.key],
             name.partial,
             name.qualifiers,
+            -int(evaluated[1]) if (evaluated := _EVALUATION_SET.match(one.key)) else 0,
             one.key,
         )
 
