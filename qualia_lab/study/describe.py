@@ -60,12 +60,13 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     experiments, task_of = number_tasks(tables, pool=settings.pool)
     tasks = describe_tasks(tables, metrics, settings, experiments=experiments, tasks=task_of, competing=competing)
 
-    factors = describe_factors(columns, Competitors(competing, task_of, compared, _of_optuna(tables)), settings)
+    counted = competing & _mask(tables, uncounted)
+    competitors = Competitors(competing, counted, task_of, compared, _of_optuna(tables))
+    factors = describe_factors(columns, competitors, settings)
     places = [np.flatnonzero(competing & (task_of == number)) for number in range(len(tasks))]
     status = statuses_of(tables)
     finished = competing & np.array([status[run] == FINISHED for run in tables.run_ids], np.bool_)
-    ended = finished & _mask(tables, uncounted)
-    copies = find_copies(tables, columns, factors, compared=compared, chosen=ended, tasks=task_of)
+    copies = find_copies(tables, columns, factors, compared=compared, chosen=finished & counted, tasks=task_of)
     varying = [one for one, factor in zip(columns, factors, strict=True) if factor.role in ("factor", "tied")]
     short = [
         one

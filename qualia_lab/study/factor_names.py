@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 # seed whole: a seed where all values are whole numbers.  label unless shared: where every run has another value.
-# place, name: how labels are written too; its values have to tell.
-NameSays = Literal["seed", "seed if whole", "label", "label unless shared", "place", "name", ""]
+# place, name, numbered: how labels are written too; its values have to tell.
+NameSays = Literal["seed", "seed if whole", "label", "label unless shared", "place", "name", "numbered", ""]
 
 _WORD = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 _PART = re.compile(r"[./]")
@@ -61,6 +61,16 @@ def says_continued(key: str) -> bool:
 def names_a_choice(key: str) -> bool:
     """Whether it is the name of a model, data set, method or the like, after which people name their runs."""
     return not words()["factor"]["words"].isdisjoint(words_of(key))
+
+
+@lru_cache(maxsize=4096)
+def names_a_problem(key: str) -> bool:
+    """Whether it says what a configuration was tried on, such as a data set or a task: levels of it are no rivals."""
+    known = words()["problem"]
+    said = list(words_of(key))
+    while len(said) > 1 and said[-1] in known["after"]:
+        said.pop()
+    return bool(said) and (said[-1] in known["ends"] or " ".join(said[-2:]) in known["ends"])
 
 
 @lru_cache(maxsize=4096)
@@ -115,11 +125,14 @@ def _label_says(key: str) -> NameSays:
         return "label"
     if " ".join(local) in label["alone"] and label["outputs"].issuperset(outer):
         return "label"
+    of_output = not label["outputs"].isdisjoint(said)
     if said[-1] in label["places"]:
-        return "label" if not label["outputs"].isdisjoint(said) else "place"
+        return "label" if of_output else "place"
     if _ends(said, words()["label_unless_shared"]["ends"]) is not None:
         return "label unless shared"
-    return "name" if said[-1] in ("name", "id") else ""
+    if said[-1] in ("name", "id"):
+        return "label" if of_output else "name"
+    return "numbered" if said[-1] in label["numbered"] else ""
 
 
 def _without(said: tuple[str, ...], after: Collection[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from qualia_lab.study import factor_names
 from qualia_lab.study.study import Factor
 from qualia_lab.study.ties import tied_to
-from qualia_lab.study.value_forms import are_of_a_hub, look_like_labels
+from qualia_lab.study.value_forms import are_numbered, are_of_a_hub, look_like_labels
 from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ _LONG = 120  # characters: a tag of such texts is a note
 class Competitors:
     """The runs that roles are judged over.
 
-    chosen: of all runs, whether they compete.  tasks: of all runs the number of their task.
+    chosen: of all runs, whether they compete.  counted: whether their status counts, too.
+    tasks: of all runs the number of their task.
     outcomes: keys of metrics that say how good a run is: a param or tag of that name is no setting.
     of_optuna: of all runs, whether Optuna's callback wrote them.
     """
 
     chosen: npt.NDArray[np.bool_]
+    counted: npt.NDArray[np.bool_]
     tasks: npt.NDArray[np.int64]
     outcomes: Collection[str]
     of_optuna: npt.NDArray[np.bool_]
@@ -105,15 +107,19 @@ def _tag_is_label(one: SettingColumn, competitors: Competitors) -> bool:
 
 
 def _varies(one: SettingColumn, competitors: Competitors) -> bool:
-    """Whether it is not alike in all competitors of some task, a missing one counting as a difference."""
+    """Whether it is not alike in all competitors of some task, a missing one counting as a difference.
+
+    That a run which failed, or still runs, had not come to log it is none, unless no other run counts.
+    """
+    tasks = competitors.tasks[one.places]
     there = competitors.chosen[one.places]
-    tasks = competitors.tasks[one.places[there]]
-    if not len(tasks):
-        return False
-    having = np.bincount(tasks, minlength=competitors.tasks.max() + 1)
-    of_task = np.bincount(competitors.tasks[competitors.chosen], minlength=len(having))
-    pairs = np.unique(tasks * len(one.first_rows) + one.codes[there])
-    return bool(((having > 0) & (having < of_task)).any() or len(pairs) > np.count_nonzero(having))
+    values = np.unique(tasks[there] * len(one.first_rows) + one.codes[there])
+    if len(values) > len(np.unique(tasks[there])):
+        return True
+    counted = competitors.counted if competitors.counted.any() else competitors.chosen
+    of_task = np.bincount(competitors.tasks[counted])
+    having = np.bincount(tasks[counted[one.places]], minlength=len(of_task))
+    return bool(((having > 0) & (having < of_task)).any())
 
 
 def _looks_like_a_label(one: SettingColumn, name_says: str, competitors: Competitors) -> bool:
@@ -125,6 +131,8 @@ def _looks_like_a_label(one: SettingColumn, name_says: str, competitors: Competi
         or factor_names.is_outcome(one.sample)
         or any(len(text) > _LONG or "\n" in text for text in one.sample)
     ):
+        return True
+    if name_says == "numbered" and are_numbered(one.sample):
         return True
     if values <= _SHARED * len(codes):
         return False

@@ -17,20 +17,15 @@ _MORE_OR_LESS = {"higher": "more", "lower": "less"}
 
 
 def direction_notes(tasks: Iterable[Task], settings: StudySettings) -> list[str]:
-    """Of every metric that leads: that its direction is not known, or that what was said and its name disagree."""
+    """Of every metric that leads whose direction, as it was said, is not that of its name: both."""
     notes = []
     led = dict.fromkeys((task.objective.key, task.objective.better) for task in tasks if task.objective is not None)
     for key, better in led:
-        shown, by_name = one_line(key, 100), read_name(key).better
-        if better is None:
+        by_name = read_name(key).better
+        if better is not None and by_name not in (None, better):
             notes.append(
-                f"Whether more or less {shown} is better is not known: set GREATER_IS_BETTER = True or False in the "
-                f"cell of parameters, or pass --metric {shown}:max or --metric {shown}:min."
-            )
-        elif by_name not in (None, better):
-            notes.append(
-                f"{_where(key, settings)} says that {_MORE_OR_LESS[better]} {shown} is better; its name says "
-                f"{_MORE_OR_LESS[by_name]}."
+                f"{_where(key, settings)} says that {_MORE_OR_LESS[better]} {one_line(key, 100)} is better; its name "
+                f"says {_MORE_OR_LESS[by_name]}."
             )
     return notes
 

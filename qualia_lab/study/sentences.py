@@ -115,10 +115,11 @@ def _left_out(study: Study, names: Mapping[str, str]) -> Iterator[str]:
     """One sentence per reason; copies and runs that were continued are only counted."""
     by_reason: dict[str, list[str]] = {}
     for run_id, reason in study.left_out.items():
-        kind = next((kind for kind in ("copy of", "continued in") if reason.startswith(kind)), reason)
+        kind = next((kind for kind in ("copy of", "part of", "continued in") if reason.startswith(kind)), reason)
         by_reason.setdefault(kind, []).append(names.get(run_id) or run_id)
     said = {
         "parent": "a parent whose children are there",
+        "part of": "an evaluation of the run above it",
         "copy of": "the same computation as another run",
         "continued in": "continued by another run",
     }

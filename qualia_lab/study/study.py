@@ -134,7 +134,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class ShortRun:
-    """A finished run that stopped much earlier than the others of its task: at `last_step`, they at `usual` (median)."""
+    """A finished run that stopped much earlier than others of its task: at `last_step`, they at `usual` (median)."""
 
     run_id: str
     last_step: int
@@ -145,9 +145,11 @@ class ShortRun:
 class Study:
     """How to look at some runs. Every answer says where it comes from; `settings` overruled what was inferred.
 
-    tasks: in the order of the experiments.  left_out: the runs that take part in no comparison, each with why: a parent
-    of runs that are there ("parent"), a copy ("copy of NAME"), continued by another run ("continued in NAME"), or a
-    status that does not count ("failed", "running").  parents: runs whose children are there, with these.
+    tasks: in the order of the experiments.
+    left_out: the runs that take part in no comparison, each with why: a parent of runs that are there ("parent"), a
+    child that only measures its parent ("part of NAME"), a copy ("copy of NAME"), continued by another run ("continued
+    in NAME"), or a status that does not count ("failed", "running", Optuna's "pruned").
+    parents: runs whose children are there, with these.
     copies: of every run that computed the same as an earlier one, that one.  possible_copies: sets of runs without a
     seed whose coarse results are equal.  short_runs: budgets that are not those of the others.
     notes: sentences of what a person has to know, such as a flag that disagrees with a name.

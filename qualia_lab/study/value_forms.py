@@ -16,11 +16,12 @@ _CLOCK = r"([01]\d|2[0-3])[-_:.hH]?[0-5]\d([-_:.mM]?[0-5]\d(\.\d+)?)?"
 _TIME = re.compile(rf"{_DATE}([T _-]+{_CLOCK}\s*(Z|[+-]\d\d:?\d\d)?)?")
 _STAMPED = re.compile(rf"(?<!\d)({_DATE}[T _-]+{_CLOCK}|1[0-9]{{9}}([0-9]{{3}})?)(?!\d)")
 _DIGEST = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_NUMBER = re.compile(r"[:_ -]?\d+$")
 _OF_A_HUB = re.compile(r"([A-Za-z0-9][\w.-]*)/[\w.-]+")
 
 
 def look_like_labels(values: Sequence[str]) -> bool:
-    """Whether all values are paths, URLs, times, digests, or names that end with a time."""
+    """Whether all values are paths, URLs, times, digests, files that runs write, or names that hold a time."""
     return bool(values) and all(map(_is_label, values))
 
 
@@ -31,11 +32,19 @@ def are_of_a_hub(values: Sequence[str]) -> bool:
     )
 
 
+def are_numbered(values: Sequence[str]) -> bool:
+    """Whether all values are one word with a number, or a number alone: `cuda:0` and `cuda:1`."""
+    return len({_NUMBER.sub("", value.strip()) for value in values}) == 1
+
+
 def _is_label(value: str) -> bool:
     value = value.strip()
-    return bool(
-        _PLACE.fullmatch(value) or _TIME.fullmatch(value) or _DIGEST.fullmatch(value) or _STAMPED.search(value)
-    ) or _in_an_output(value)
+    return (
+        any(one.fullmatch(value) for one in (_PLACE, _TIME, _DIGEST))
+        or _STAMPED.search(value) is not None
+        or _in_an_output(value)
+        or value.lower().endswith(tuple(words()["label"]["written"]))
+    )
 
 
 def _in_an_output(value: str) -> bool:

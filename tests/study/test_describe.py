@@ -173,6 +173,14 @@ def test_children_that_only_evaluate_their_parent_are_parts_of_it():
     assert [one.label for one in study.configurations] == ["lr=1", "lr=2"]
 
 
+def test_what_a_failed_run_had_not_come_to_log_does_not_vary():
+    runs = [Run(f"r{seed}", {"lr": 1, "seed": seed, "classes": 10}, {"val_acc": seed / 10}) for seed in (1, 2)]
+    study, _ = described(*runs, Run("failed", {"lr": 1, "seed": 3}, status="FAILED"))
+    assert [(one.label, len(one.run_ids)) for one in study.configurations] == [("all runs", 3)]
+    study, _ = described(*runs, Run("failed", {"lr": 9, "seed": 3}, status="FAILED"))
+    assert [(one.label, len(one.run_ids)) for one in study.configurations] == [("lr=1", 2), ("lr=9", 1)]
+
+
 def test_parents_in_a_circle_are_survived():
     store = PlantedStore(
         {
@@ -279,13 +287,6 @@ def test_a_flag_that_disagrees_with_the_name_is_noted():
     project = merge_settings(StudySettings(), StudySettings(better={"loss": "higher"}))
     assert described(*runs, settings=project)[0].notes[0].startswith("[tool.qualia] says that more loss is better")
     assert described(*runs, settings=StudySettings(better={"loss": "lower"}))[0].notes == ()
-
-
-def test_an_unknown_direction_is_said_with_the_line_that_sets_it():
-    study, _ = described(*(Run(f"r{lr}", {"lr": lr}, {"foo": lr}) for lr in (1.0, 2.0)))
-    assert len(study.notes) == 1
-    assert "foo" in study.notes[0]
-    assert "GREATER_IS_BETTER = True" in study.notes[0]
 
 
 def test_a_metric_that_no_run_has_is_an_error_and_of_the_project_a_note():

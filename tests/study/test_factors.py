@@ -164,6 +164,10 @@ LABELS = [
     "resume_from",
     "tensorboard_dir",
     "experiment_dir",
+    "ckpt_name",
+    "save_name",
+    "model_save_path",
+    "python_version",
 ]
 
 
@@ -194,6 +198,7 @@ def test_words_that_are_all_different_are_a_factor(key):
         ["1a2b3c4d5e", "a1b2c3d4e5", "0f0e0d0c0b"],
         ["https://a.example/1", "https://a.example/2", "https://a.example/3"],
         ["results/a", "results/b", "results/c"],
+        ["full_0.pt", "full_1.pt", "none_0.pt"],
         ["e-0", "e-1", "e-2"],
     ],
 )
@@ -222,6 +227,13 @@ def test_runs_that_are_named_after_their_model_leave_it_a_factor():
 )
 def test_what_several_runs_read_is_a_factor(key, values):
     assert of_params(*({key: value, "seed": seed} for value in values for seed in range(3)))[key] == "factor"
+
+
+@pytest.mark.parametrize("key", ["device", "gpu", "trainer.device"])
+def test_which_of_a_machine_s_devices_is_a_label_and_which_kind_a_factor(key):
+    assert of_params(*({key: f"cuda:{number}", "lr": lr} for number in (0, 1) for lr in (1, 2)))[key] == "label"
+    if "device" in key:
+        assert of_params(*({key: kind, "lr": lr} for kind in ("cuda:0", "cpu") for lr in (1, 2)))[key] == "factor"
 
 
 def test_a_path_that_every_run_reads_alone_is_a_label_and_a_hub_s_name_is_not():
