@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from qualia_lab.analysis.findings.series import summarise
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.by_run import ByRun
+from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
 from qualia_lab.study.ranking import rank_metrics
 from qualia_lab.study.statuses import statuses_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from qualia_lab.analysis.findings.second_look import SecondLook
     from qualia_lab.analysis.findings.series import SeriesFacts
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.importance import Importances
@@ -48,8 +50,10 @@ class History:
     last_step: int
     best: float
     best_step: int
-    early_best: float
+    begin_step: int
     end_step: int
+    start: float
+    tail: float
     last_time: int
     bad_points: int
     bad_step: int
@@ -148,6 +152,13 @@ class Evidence:
         return dict.fromkeys(diverged_runs(self), "diverged")
 
     @cached_property
+    def second_look(self) -> SecondLook:
+        """Every point of the curves of which a few numbers leave open what their shape is."""
+        from qualia_lab.analysis.findings.second_look import look_again
+
+        return look_again(self)
+
+    @cached_property
     def groups(self) -> Mapping[str, tuple[Group, ...]]:
         """The configurations of each task with its objective, by experiment id; without the runs that diverged."""
         found: dict[str, list[Group]] = {task.experiment_id: [] for task in self.study.tasks}
@@ -181,14 +192,39 @@ class Evidence:
         """The name of a task's experiment where there are several tasks, else ""; for `Finding.experiment`."""
         return task.experiment if len(self.study.tasks) > 1 else ""
 
+    def where(self, task: Task) -> str:
+        """`In NAME: `, with which a sentence about one of several tasks begins; else ""."""
+        return f"In {one_line(task.experiment, 60)}: " if len(self.study.tasks) > 1 else ""
+
     def lead_curve(self, task: Task) -> str | None:
         """The metric whose course is judged: the objective, else the next with steps and a known direction."""
-        there = {key for key, stepped in self._stepped(task).items() if stepped}
-        for count in rank_metrics(self.study, self.inventory):
-            metric = self.study.metric[count.key]
-            if count.key in there and metric.better is not None and metric.role in ("objective", "training"):
-                return count.key
-        return None
+        return self.lead_curves.get(task.experiment_id)
+
+    @cached_property
+    def lead_curves(self) -> Mapping[str, str]:
+        """The metric whose course is judged, by experiment id; a task without a curve has none."""
+        tasks = np.zeros(len(self.run_ids), np.int64)
+        for place, task in enumerate(self.study.tasks):
+            tasks[[self.places[run_id] for run_id in task.run_ids]] = place
+        curves = self.series.points > 1
+        there = np.unique(tasks[self.series.run[curves]] * len(self.keys) + self.series.key[curves])
+        stepped: dict[int, set[str]] = {}
+        for pair in there.tolist():
+            stepped.setdefault(pair // len(self.keys), set()).add(self.keys[pair % len(self.keys)])
+        ranked = [
+            count.key
+            for count in rank_metrics(self.study, self.inventory)
+            if self.study.greater_is_better(count.key) is not None
+            and self.study.metric[count.key].role in ("objective", "training")
+        ]
+        found = {}
+        for place, keys in stepped.items():
+            task = self.study.tasks[place]
+            first = [task.objective.key] if task.objective and task.objective.better else []
+            key = next((key for key in (*first, *ranked) if key in keys), None)
+            if key is not None:
+                found[task.experiment_id] = key
+        return found
 
     def histories(self, key: str, among: npt.NDArray[np.bool_] | None = None) -> Iterator[History]:
         """The facts of one metric, in the order of the runs; the best value is the lowest where no way is known.
@@ -202,14 +238,6 @@ class Evidence:
         for begin in range(0, len(rows), _AT_ONCE):
             yield from self._histories(rows[begin : begin + _AT_ONCE], side)
 
-    def _stepped(self, task: Task) -> dict[str, bool]:
-        """Of each metric that a run of the task has a history of: whether one has several points."""
-        runs = np.zeros(len(self.run_ids), np.bool_)
-        runs[[self.places[run_id] for run_id in task.run_ids]] = True
-        rows = runs[self.series.run]
-        keys, points = self.series.key[rows], self.series.points[rows]
-        return {self.keys[key]: bool((points[keys == key] > 1).any()) for key in np.unique(keys).tolist()}
-
     def _histories(self, rows: npt.NDArray[np.int64], side: str) -> Iterator[History]:
         """The facts of these rows of `series`.  side: on which the best value is."""
         facts = self.series
@@ -217,7 +245,6 @@ class Evidence:
             "run_id": [self.run_ids[run] for run in facts.run[rows].tolist()],
             "best": getattr(facts, side)[rows].tolist(),
             "best_step": getattr(facts, f"{side}_step")[rows].tolist(),
-            "early_best": getattr(facts, f"early_{side}")[rows].tolist(),
         }
         for name in History.__dataclass_fields__:
             if name not in columns:

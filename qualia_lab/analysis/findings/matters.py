@@ -93,7 +93,7 @@ def _finding(
     asked = f" (a sample of {found.asked:,} was looked at)" if found.asked < found.configurations else ""
     no_effect = f"; no effect of {listed(weak, _NAMED)} was seen" if weak else ""
     sentence = (
-        f"{key} {' and '.join(clauses)}. Over {found.configurations:,} configurations{asked} the "
+        f"{evidence.where(task)}{key} {' and '.join(clauses)}. Over {found.configurations:,} configurations{asked} the "
         f"params predict {100 * found.r2:.0f} % of its variance{no_effect}."
     )
     numbers = [

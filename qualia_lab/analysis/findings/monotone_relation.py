@@ -155,7 +155,7 @@ def _finding(
         "monotone_relation",
         "relation",
         "note",
-        f"{key} {_joined(clauses)}; n = {n:,} configurations.",
+        f"{evidence.where(task)}{key} {_joined(clauses)}; n = {n:,} configurations.",
         keys=(*keys, *(one.param for one in texts)),
         numbers=tuple(numbers),
         section="importance",

@@ -61,7 +61,8 @@ def _finding(evidence: Evidence, task: Task, runs_of: Mapping[str, list[str]], r
         "other_code",
         "provenance",
         "note",
-        f"These runs come from {len(ordered):,} git commits: {', '.join(clauses)}{more}{unknown}.{goes_with}",
+        f"{evidence.where(task)}These runs come from {len(ordered):,} git commits: "
+        f"{', '.join(clauses)}{more}{unknown}.{goes_with}",
         tuple(run_id for _, run_ids in ordered[1:] for run_id in run_ids),
         (COMMIT,),
         numbers=(

@@ -131,7 +131,7 @@ def _finding(evidence: Evidence, task: Task, context: str, ordered: list[tuple[D
         "other_data",
         "provenance",
         "note" if factor else "warning",
-        f"Not all runs used the same data{where}: {'; '.join(clauses)}{more}.{goes_with}",
+        f"{evidence.where(task)}Not all runs used the same data{where}: {'; '.join(clauses)}{more}.{goes_with}",
         others,
         tuple(sorted({name for data, _ in ordered for name, *_ in data})),
         numbers=tuple(

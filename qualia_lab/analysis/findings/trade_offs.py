@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.configuration_means import configuration_means, counted_runs
+from qualia_lab.analysis.configuration_means import configuration_means
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
+from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.relations import FEWEST_RUNS
 from qualia_lab.analysis.trade_offs import pareto_set, trade_offs
 from qualia_lab.study.ranking import rank_metrics
@@ -91,20 +92,19 @@ def _opposed(evidence: Evidence, task: Task, thresholds: Thresholds) -> list[tup
 
 def _finding(evidence: Evidence, task: Task, pair: TradeOff, best: list[str]) -> Finding:
     assert pair.rho is not None
-    configurations = [one for one in evidence.study.in_task(task) if one.run_ids[0] in set(best)]
-    values = dict.fromkeys(evidence.run_ids, 0.0)
-    run_ids = [counted_runs(evidence.study, one, values, evidence.diverged) for one in configurations]
-    repeated = any(len(one) > 1 for one in run_ids)
-    names = [one.label if repeated else evidence.name(of[0]) for one, of in zip(configurations, run_ids, strict=True)]
+    groups = [group for group in evidence.groups[task.experiment_id] if group.run_ids[0] in set(best)]
+    repeated = any(len(group.scored) > 1 for group in groups)
+    labels = configuration_names(evidence.study, groups)
+    names = [labels[group.run_ids[0]] if repeated else evidence.name(group.scored[0]) for group in groups]
     noun = "configuration" if repeated else "run"
     unbeaten = f"no {noun} beats these {len(best):,}" if len(best) > 1 else f"no {noun} beats this one"
     return Finding(
         "trade_offs",
         "relation",
         "note",
-        f"What is better in {pair.first} tends to be worse in {pair.second} (rank correlation {number(pair.rho)} over "
-        f"{pair.n:,} configurations); {unbeaten} in both: {listed(names)}.",
-        tuple(run_id for of in run_ids for run_id in of),
+        f"{evidence.where(task)}What is better in {pair.first} tends to be worse in {pair.second} (rank correlation "
+        f"{number(pair.rho)} over {pair.n:,} configurations); {unbeaten} in both: {listed(names)}.",
+        tuple(run_id for group in groups for run_id in group.scored),
         (pair.first, pair.second),
         numbers=(Number("rank correlation", pair.rho), Number("configurations", pair.n)),
         section="trade_offs",
