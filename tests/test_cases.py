@@ -62,7 +62,7 @@ def case(folder, request):
 
 def test_two_tasks(case):
     assert case.study["objective"] is None
-    assert [one["experiment"] for one in case.study["tasks"]] == ["predict_a", "predict_b"]
+    assert {one["experiment"] for one in case.study["tasks"]} == {"predict_a", "predict_b"}
     answers = {one.experiment: one for one in case.findings if one.rule == "best_configuration"}
     assert case.runs_of(answers["predict_a"]) == {"a0"} and "19" in answers["predict_a"].sentence
     assert case.runs_of(answers["predict_b"]) == {"b0"} and "570" in answers["predict_b"].sentence
