@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, number, parts
+from qualia_lab.analysis.findings.collapse import collapsed_runs
+from qualia_lab.analysis.findings.courses import lead_courses
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
+from qualia_lab.analysis.findings.overfitting import overfitted_runs
+from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
+from qualia_lab.analysis.trends import trend_p
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -14,67 +21,83 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """margin: share of the gain that is lost at the end.  noises: the same loss in the curve's own noise.
-
-    chance: of a history to look like this when it is only noise.
-    """
+    """margin: share of the gain that is lost.  noises: the same loss in the noise of a level.  alpha: of its trend."""
 
     margin: float = 0.1
     noises: float = 6.0
-    chance: float = 0.001
+    alpha: float = 0.01
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding, about the metric that leads.
+    """One finding per task, about its objective where that is of no training data.
 
-    noises: the best of many noisy points lies some standard deviations beyond the rest by chance alone (3 of 300
-    points), so the loss has to be twice that. The noise is estimated from the differences of neighbouring points.
-    chance: noise that is often the same value, or now and then far off, seems small by that measure.
+    After its best point the metric has to get worse more steadily than a random walk does from there on
+    (`trends.trend_p`). Runs that collapse or overfit are told there.
     """
-    key = evidence.lead_curve
-    if key is None:
-        return []
-    found = [
-        one
-        for one in evidence.histories(key)
-        if one.best_step < one.last_step
-        and one.gain > 0
-        and one.lost > thresholds.margin * one.gain
-        and one.lost > thresholds.noises * one.noise
-        and one.chance < thresholds.chance
-    ]
-    if not found:
-        return []
-    found.sort(key=lambda one: -one.lost / one.gain)
-    clauses = [
-        f"{evidence.name(one.run_id)}, {number(one.best)} at step {one.best_step:,} and {number(one.last)} at the end"
-        for one in found
-    ]
-    numbers = [
-        Number(what, value, one.run_id)
-        for one in found[:NAMED]
-        for what, value in (("best", one.best), ("step of the best", one.best_step), ("last", one.last))
-    ]
-    return [
-        Finding(
-            "best_not_last",
-            "warning",
-            f"The last {key} is not the best in {count(len(found), 'run')} of {len(evidence.run_ids):,}: "
-            f"{parts(clauses)}.",
-            tuple(one.run_id for one in found),
-            (key,),
-            tuple(one.best_step for one in found),
-            tuple(numbers),
-            "curves",
-            code.history_summary(evidence, key, (one.run_id for one in found[:NAMED])),
+    lost = lost_runs(evidence, thresholds) - collapsed_runs(evidence) - overfitted_runs(evidence)
+    found = []
+    for task, run_ids in runs_by_task(evidence, lost):
+        key = evidence.lead_curve(task) or ""
+        side = "below" if evidence.study.greater_is_better(key) else "above"
+        among = np.isin(evidence.series.run, [evidence.places[run_id] for run_id in run_ids])
+        ones = sorted(evidence.histories(key, among), key=lambda one: -one.lost / one.gain if one.gain else 0.0)
+        clauses = [
+            f"{evidence.name(one.run_id)}, {number(one.best)} at step {one.best_step:,}, {number(one.last)} at the end"
+            for one in ones
+        ]
+        found.append(
+            Finding(
+                "best_not_last",
+                "problem",
+                "warning",
+                f"{evidence.where(task)}The last {key} is well {side} the best in {some_of(len(ones), task)}: "
+                f"{parts(clauses)}.",
+                tuple(one.run_id for one in ones),
+                (key,),
+                tuple(one.best_step for one in ones),
+                tuple(
+                    Number(what, value, one.run_id)
+                    for one in ones[:NAMED]
+                    for what, value in (("best", one.best), ("step of the best", one.best_step), ("last", one.last))
+                ),
+                "curves",
+                code.history_summary(evidence, key, (one.run_id for one in ones[:NAMED])),
+                next=f"Save the best checkpoint by {key} and compare runs by it, or stop when it no longer improves.",
+                experiment=evidence.experiment(task),
+            )
         )
-    ]
+    return found
+
+
+@np.errstate(all="ignore")
+def lost_runs(evidence: Evidence, limits: Thresholds) -> frozenset[str]:
+    """The runs that lose much of what the objective had gained, those that diverged aside."""
+    courses = lead_courses(evidence)
+    series, study = evidence.series, evidence.study
+    held_out = np.array(
+        [study.metric[key].role == "objective" and study.metric[key].split != "training" for key in evidence.keys]
+    )
+    lost = (
+        held_out[series.key[courses.rows]]
+        & (courses.gain > 0)
+        & (courses.lost > limits.margin * courses.gain)
+        & (courses.lost > limits.noises * courses.noise)
+    )
+    found = set()
+    for row, sign in zip(courses.rows[lost].tolist(), courses.sign[lost].tolist(), strict=True):
+        run_id, key = evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]
+        curve = evidence.second_look.curves.get((run_id, key))
+        if curve is not None and run_id not in evidence.diverged:
+            cost = sign * curve.values
+            if trend_p(cost[int(cost.argmin()) :]) < limits.alpha:
+                found.add(run_id)
+    return frozenset(found)
 
 
 RULE = Rule(
     "best_not_last",
-    "a run's best value of the metric that leads came well before its last, and much of it was lost, not by noise",
-    "von Neumann 1941",
+    "the best value of a run's objective came well before its last, and much was lost, steadier than by a random walk",
+    "Hamed and Rao 1998; simulated random walks",
     Thresholds(),
     find,
 )

@@ -52,9 +52,3 @@ def _named(key: str, frame: str, table: pa.Table) -> str:
     if _PLAIN.fullmatch(key):
         return f'"{key}"'
     return f"runs.{frame}.columns[{sorted(pc.unique(table.column('key')).to_pylist()).index(key)}]"
-
-
-def chosen(evidence: Evidence) -> str:
-    """The arguments that say what is a seed and whose runs count, as a notebook's sections have them; "" by default."""
-    seeds = "" if evidence.seeds is None else ", seeds=SEEDS"
-    return seeds if evidence.statuses is None else f"{seeds}, statuses=STATUSES"

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import Finding, Rule, count, listed
+from qualia_lab.study.statuses import FAILED
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
-
-FAILED = ("FAILED", "KILLED")
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,13 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return [
         Finding(
             "failed",
+            "problem",
             "warning",
             f"{count(len(found), 'run')} of {len(evidence.run_ids):,} {what}: {listed(map(evidence.name, found))}.",
             found,
             section="overview",
             code='runs.overview()["status"].value_counts()',
+            next="Read how their logs end: the debug template shows it, and what sets these runs apart.",
         )
     ]
 

@@ -8,10 +8,10 @@ from math import comb
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.failed import FAILED
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule
 from qualia_lab.columns import texts_of
 from qualia_lab.escaping import one_line
+from qualia_lab.study.statuses import FAILED
 from qualia_lab.tables import by_key, rows_with
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ def _finding(evidence: Evidence, run_ids: tuple[str, ...], same: list[ValueOfFai
     )
     return Finding(
         "failed_apart",
+        "problem",
         "problem" if sure else "note",
         f"{who} and {others} have {values} ({end}).",
         tuple(run_id for run_id in run_ids if evidence.status[run_id] in FAILED),

@@ -1,149 +1,157 @@
-"""Held-out metrics that turn while those of training go on improving."""
+"""Held-out metrics that get worse while those of training go on improving."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, number
+from qualia_lab.analysis.findings.collapse import collapsed_runs
+from qualia_lab.analysis.findings.courses import courses_of, row_of
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
+from qualia_lab.analysis.findings.pairs import metric_pairs
+from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
+from qualia_lab.analysis.trends import FEWEST_IN_TREND, trend_p
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
-    from qualia_lab.analysis.findings.pairs import Curves
-
-_MOST_IN_TREND = 500  # values: every pair of them is compared
+    from qualia_lab.study.study import Task
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """margin: share of the held-out gain lost at the end.  alpha: of each trend.  fewest_points: after the turn."""
+    """margin: share of the held-out gain that is lost at the end.  noises: the same in the noise of a level.
+
+    alpha: of each of the two trends.  fewest_points: of each history after the turn.
+    """
 
     margin: float = 0.1
+    noises: float = 4.0
     alpha: float = 0.01
-    fewest_points: int = 6
+    fewest_points: int = FEWEST_IN_TREND
 
 
 @dataclass(frozen=True)
-class Turn:
-    """Where a run's held-out metric was best, and what both metrics were then and at the end."""
+class _Turn:
+    """Where a held-out metric was best, what both metrics were then and at the end; share: of its gain that it lost."""
 
-    curves: Curves
+    run_id: str
+    training: str
+    held_out: str
     step: int
-    held_out_then: float
-    held_out_last: float
+    held_out_best: float
+    held_out_end: float
     training_then: float
-    training_last: float
-    gap: float
+    training_end: float
+    share: float
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per pair of metrics, each run under the pair in which it lost most.
+    """One finding per task, each run by the pair of metrics in which it lost most.
 
-    The turn is the held-out metric's best point. After it the held-out metric has to get worse and that of training
-    better, each by Mann-Kendall's test for a trend (Mann 1945, Econometrica 13; Kendall 1975): one-sided, `alpha` each.
+    The turn is the best point of the held-out metric. After it that metric has to get worse and the one of training
+    better, each more steadily than a random walk does from its best point on (`trends.trend_p`, `alpha` each).
     """
-    widest: dict[str, Turn] = {}
-    for curves in evidence.curves:
-        turn = find_turn(curves, greater_is_better=bool(evidence.greater_is_better[curves.held_out]), limits=thresholds)
-        if turn is not None and (curves.run_id not in widest or turn.gap > widest[curves.run_id].gap):
-            widest[curves.run_id] = turn
-    by_pair: dict[tuple[str, str], list[Turn]] = defaultdict(list)
-    for turn in sorted(widest.values(), key=lambda turn: -turn.gap):
-        by_pair[turn.curves.training, turn.curves.held_out].append(turn)
-    return [_finding(evidence, turns) for turns in by_pair.values()]
+    turns = _turns(evidence, thresholds)
+    return [
+        _finding(evidence, task, [turns[run_id] for run_id in run_ids])
+        for task, run_ids in runs_by_task(evidence, turns)
+    ]
 
 
-@np.errstate(all="ignore")  # a store may hold values of which no computer has the double
-def find_turn(curves: Curves, *, greater_is_better: bool, limits: Thresholds) -> Turn | None:
-    """The turn of one run, or None where the two metrics do not part."""
-    sign = -1.0 if greater_is_better else 1.0
-    steps, held_out = curves.held_out_steps, sign * curves.held_out_values
-    if not len(held_out) or not len(curves.training_values):
+def overfitted_runs(evidence: Evidence) -> frozenset[str]:
+    """The runs that overfit, by the thresholds as they are."""
+    return frozenset(_turns(evidence, Thresholds()))
+
+
+@np.errstate(all="ignore")
+def _turns(evidence: Evidence, limits: Thresholds) -> dict[str, _Turn]:
+    """By run the turn in which most was lost; runs that diverged or collapsed are told there."""
+    series = evidence.series
+    found: dict[str, _Turn] = {}
+    told = {*evidence.diverged, *collapsed_runs(evidence)}
+    for training, held_out in metric_pairs(evidence.study, evidence.keys):
+        of_training, of_held_out = row_of(evidence, training), row_of(evidence, held_out)
+        held = courses_of(evidence, of_held_out[(of_training >= 0) & (of_held_out >= 0)])
+        lost = (held.lost > limits.margin * held.gain) & (held.lost > limits.noises * held.noise)
+        for place in np.flatnonzero(lost).tolist():
+            run_id = evidence.run_ids[series.run[held.rows[place]]]
+            gain = float(held.gain[place])
+            share = float(held.lost[place]) / gain if gain > 0 else np.inf
+            if run_id in told or (run_id in found and share <= found[run_id].share):
+                continue
+            turn = _turn(evidence, (run_id, training, held_out), share, limits)
+            if turn is not None:
+                found[run_id] = turn
+    return found
+
+
+def _turn(evidence: Evidence, of: tuple[str, str, str], share: float, limits: Thresholds) -> _Turn | None:
+    """The turn of a run, by a metric of training and one of held-out data; None where the two do not part."""
+    run_id, training, held_out = of
+    held, trained = (evidence.second_look.curves.get((run_id, key)) for key in (held_out, training))
+    if held is None or trained is None or not len(held.values):
         return None
-    best = int(held_out.argmin())
-    after = curves.training_steps >= steps[best]
-    before = np.flatnonzero(curves.training_steps <= steps[best])
-    if len(held_out) - best - 1 < limits.fewest_points or not len(before) or after.sum() < limits.fewest_points:
+    sign = -1.0 if evidence.study.greater_is_better(held_out) else 1.0
+    best = int((sign * held.values).argmin())
+    after = trained.steps >= held.steps[best]
+    before = np.flatnonzero(trained.steps <= held.steps[best])
+    if not len(before) or len(held.values) - best - 1 < limits.fewest_points or after.sum() <= limits.fewest_points:
         return None
-    gain, lost = held_out[0] - held_out[best], held_out[-1] - held_out[best]
-    if not lost > limits.margin * gain:
+    then, last = float(trained.values[before[-1]]), float(trained.values[-1])
+    falls = sign * (last - then) < 0 and trend_p(-sign * trained.values[after]) < limits.alpha
+    if not falls or trend_p(sign * held.values[best:]) >= limits.alpha:
         return None
-    then, last = float(curves.training_values[before[-1]]), float(curves.training_values[-1])
-    rises = _trend(held_out[best:]) < limits.alpha
-    falls = sign * last < sign * then and _trend(-sign * curves.training_values[after]) < (limits.alpha)
-    if not (rises and falls):
-        return None
-    turned = float(curves.held_out_values[best])
-    gap = lost / gain if gain else float("inf")
-    return Turn(curves, int(steps[best]), turned, float(curves.held_out_values[-1]), then, last, float(gap))
+    ends = float(held.values[best]), float(held.values[-1])
+    return _Turn(*of, int(held.steps[best]), *ends, then, last, share)
 
 
-def _trend(values: np.ndarray) -> float:
-    """The one-sided p of Mann-Kendall's test: how often chance alone rises so steadily.
-
-    S counts the pairs that rise less those that fall; it is near normal, with a variance that ties make smaller, and
-    is corrected for continuity (Kendall 1975, Rank Correlation Methods, 4.8). Of many values an even choice is taken.
-    """
-    if len(values) > _MOST_IN_TREND:
-        values = values[np.linspace(0, len(values) - 1, _MOST_IN_TREND).astype(np.int64)]
-    n = len(values)
-    rises = float(np.triu(np.sign(values[None, :] - values[:, None]), 1).sum())
-    _, ties = np.unique(values, return_counts=True)
-    variance = (n * (n - 1) * (2 * n + 5) - float((ties * (ties - 1) * (2 * ties + 5)).sum())) / 18
-    if variance <= 0:
-        return 1.0
-    return 1 - NormalDist().cdf((rises - np.sign(rises)) / math.sqrt(variance))
-
-
-def _finding(evidence: Evidence, turns: list[Turn]) -> Finding:
-    training, held_out = turns[0].curves.training, turns[0].curves.held_out
-    clauses, numbers = [], []
-    for turn in turns[:2]:
-        run_id = turn.curves.run_id
-        clauses.append(
-            f"{evidence.name(run_id)} from step {turn.step:,} on ({held_out} {number(turn.held_out_then)} → "
-            f"{number(turn.held_out_last)}, {training} {number(turn.training_then)} → {number(turn.training_last)})"
+def _finding(evidence: Evidence, task: Task, turns: list[_Turn]) -> Finding:
+    turns = sorted(turns, key=lambda turn: -turn.share)
+    numbers = [
+        Number(what, value, turn.run_id)
+        for turn in turns[:NAMED]
+        for what, value in (
+            ("step of the best", turn.step),
+            ("held-out best", turn.held_out_best),
+            ("held-out end", turn.held_out_end),
+            ("training then", turn.training_then),
+            ("training end", turn.training_end),
         )
-        numbers += [
-            Number("step of the turn", turn.step, run_id),
-            Number("held-out then", turn.held_out_then, run_id),
-            Number("held-out last", turn.held_out_last, run_id),
-            Number("training then", turn.training_then, run_id),
-            Number("training last", turn.training_last, run_id),
-        ]
-    if len(turns) > 2:
-        more = ", ".join(f"{evidence.name(turn.curves.run_id)} from step {turn.step:,}" for turn in turns[2:NAMED])
-        left = f" and {len(turns) - NAMED:,} more" if len(turns) > NAMED else ""
-        clauses.append(more + left)
-        numbers += [Number("step of the turn", turn.step, turn.curves.run_id) for turn in turns[2:NAMED]]
-    run_ids = tuple(turn.curves.run_id for turn in turns)
-    least = "" if evidence.all_curves else "at least "
-    named = code.run_ids(evidence, run_ids[:NAMED])
-    keys = f"[{code.metric(evidence, training)}, {code.metric(evidence, held_out)}]"
+    ]
+    clauses = [
+        f"{evidence.name(turn.run_id)} from step {turn.step:,} on ({turn.held_out} {number(turn.held_out_best)} → "
+        f"{number(turn.held_out_end)}, {turn.training} {number(turn.training_then)} → {number(turn.training_end)})"
+        for turn in turns
+    ]
+    keys = tuple(dict.fromkeys(key for turn in turns for key in (turn.training, turn.held_out)))
+    run_ids = tuple(turn.run_id for turn in turns)
+    named = ", ".join(code.metric(evidence, key) for key in keys)
     return Finding(
         "overfitting",
+        "problem",
         "warning",
-        f"{held_out} gets worse while {training} goes on improving in {least}{count(len(turns), 'run')} of "
-        f"{len(evidence.run_ids):,}: {'; '.join(clauses)}.",
+        f"{evidence.where(task)}{some_of(len(turns), task)} {'overfits' if len(turns) == 1 else 'overfit'}, held-out "
+        f"data worse while training goes on improving: {parts(clauses)}.",
         run_ids,
-        (training, held_out),
+        keys,
         tuple(turn.step for turn in turns),
         tuple(numbers),
         "curves",
-        f'runs.history({keys}).set_index(["run_id", "key", "step"])["value"].loc[{named}]',
+        f'runs.history([{named}]).set_index(["run_id", "key", "step"])["value"]'
+        f".loc[{code.run_ids(evidence, run_ids[:NAMED])}]",
+        next="Keep the checkpoint of the best step, not the last one, or stop early; to gain more, regularise "
+        "(weight decay, dropout, augmentation) or add data.",
+        experiment=evidence.experiment(task),
     )
 
 
 RULE = Rule(
     "overfitting",
-    "a held-out metric turns, and gets worse while the same metric of training goes on improving",
-    "Mann 1945; Kendall 1975",
+    "a held-out metric turns and gets worse while the same of training goes on improving, steadier than random walks",
+    "Hamed and Rao 1998; simulated random walks",
     Thresholds(),
     find,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import Finding, Rule, count, listed
+from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -19,24 +20,27 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding: runs of status FINISHED without any metric of the model; a parent run needs none."""
+    """At most one finding: finished runs without any metric of the model; parents and continued runs need none."""
     found = tuple(
         run_id
         for run_id in evidence.run_ids
-        if evidence.status[run_id] == "FINISHED"
+        if evidence.status[run_id] == FINISHED
         and not evidence.metrics.how_many(run_id)
-        and run_id not in evidence.parents
+        and run_id not in evidence.study.parents
+        and run_id not in evidence.study.continued
     )
     if not found or len(found) < thresholds.fewest:
         return []
     return [
         Finding(
             "silent",
+            "problem",
             "warning",
             f"{count(len(found), 'run')} of {len(evidence.run_ids):,} finished without any metric of the model: "
             f"{listed(map(evidence.name, found))}.",
             found,
             section="overview",
+            next="Check whether they stopped before the first evaluation, or log under other names or in another run.",
             code='runs.overview()[lambda rows: (rows["metrics"] == 0) & rows["status"].str.endswith("finished")]',
         )
     ]

@@ -6,78 +6,103 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, number, parts
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
+from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence, History
+    from qualia_lab.study.study import Task
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """deviations: robust standard deviations of the step-to-step differences.  fewest_points: of a history."""
+    """deviations: robust standard deviations of the step-to-step differences.  fewest_points: of a history.
+
+    tails: share of a history's points that jump half as far, from which on it has long tails and no spikes.
+    """
 
     deviations: float = 10.0
     fewest_points: int = 20
+    tails: float = 0.02
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per metric, each run under the one in which its spike is largest.
+    """One finding per task and family of metrics, each run under the metric in which its spike is largest.
 
     The differences of neighbouring points have a median and a MAD (Iglewicz and Hoaglin 1993, How to Detect and Handle
     Outliers); a spike is a difference in the worse direction that lies `deviations` times 1.4826 MAD from the median,
-    is at least a quarter of the history's gain, and of which half is gone within ten points.
+    is at least a quarter of the history's gain, and of which half is gone within ten points. A spike jumps there and
+    back: a history of which more points jump half as far is one of long tails. Parts of losses have them.
     """
+    series, study = evidence.series, evidence.study
+    judged = np.array([study.metric[key].role in ("objective", "training") for key in evidence.keys], np.bool_)
+    spiked = (
+        (series.spikes > 0)
+        & (series.points >= thresholds.fewest_points)
+        & (series.spike_size >= thresholds.deviations)
+        & (series.jumps <= 2 * series.spikes + 1)
+        & (series.spikes < np.maximum(2, thresholds.tails * series.points))
+        & judged[series.key]
+    )
     largest: dict[str, tuple[float, str, History]] = {}
-    for key in evidence.keys:
-        if evidence.greater_is_better[key] is None:
-            continue
-        for one in evidence.histories(key, evidence.series.spikes > 0):
-            is_spiked = (
-                one.spikes and one.points >= thresholds.fewest_points and one.spike_size >= thresholds.deviations
-            )
-            if is_spiked and (one.run_id not in largest or one.spike_size > largest[one.run_id][0]):
+    for place in np.unique(series.key[spiked]).tolist():
+        key = evidence.keys[place]
+        for one in evidence.histories(key, spiked):
+            if one.run_id not in evidence.diverged and (
+                one.run_id not in largest or one.spike_size > largest[one.run_id][0]
+            ):
                 largest[one.run_id] = (one.spike_size, key, one)
-    by_key: dict[str, list[History]] = defaultdict(list)
-    for _, key, one in sorted(largest.values(), key=lambda row: -row[0]):
-        by_key[key].append(one)
-    return [_finding(evidence, key, found) for key, found in by_key.items()]
+    found = []
+    for task, run_ids in runs_by_task(evidence, largest):
+        families: dict[str, list[tuple[float, str, History]]] = defaultdict(list)
+        for run_id in run_ids:
+            families[study.metric[largest[run_id][1]].family].append(largest[run_id])
+        for of_family in families.values():
+            ones = sorted(of_family, key=lambda row: -row[0])
+            found.append(_finding(evidence, task, [(key, one) for _, key, one in ones]))
+    return found
 
 
-def _finding(evidence: Evidence, key: str, found: list[History]) -> Finding:
+def _finding(evidence: Evidence, task: Task, found: list[tuple[str, History]]) -> Finding:
     clauses = [
-        f"{evidence.name(one.run_id)} at step {one.spike_step:,}, {number(one.spike_before)} → "
-        f"{number(one.spike_value)}, {number(one.spike_size)} robust standard deviations"
-        + (f", the largest of {one.spikes:,}" if one.spikes > 1 else "")
-        for one in found
+        f"{evidence.name(one.run_id)}, {key} at step {one.spike_step:,}, {number(one.spike_before)} → "
+        f"{number(one.spike_value)}" + (f", the largest of {one.spikes:,}" if one.spikes > 1 else "")
+        for key, one in found
     ]
     numbers = [
         Number(what, value, one.run_id)
-        for one in found[:NAMED]
+        for _, one in found[:NAMED]
         for what, value in (
             ("step", one.spike_step),
             ("before", one.spike_before),
             ("value", one.spike_value),
-            ("size", one.spike_size),
             ("spikes", one.spikes),
         )
     ]
+    first = found[0][0]
+    spike = "spikes and comes" if len(found) == 1 else "spike and come"
     return Finding(
         "spikes",
+        "problem",
         "warning",
-        f"{key} spikes and comes back in {count(len(found), 'run')} of {len(evidence.run_ids):,}: {parts(clauses)}.",
-        tuple(one.run_id for one in found),
-        (key,),
-        tuple(one.spike_step for one in found),
+        f"{evidence.where(task)}{some_of(len(found), task)} {spike} back: {parts(clauses)}.",
+        tuple(one.run_id for _, one in found),
+        tuple(dict.fromkeys(key for key, _ in found)),
+        tuple(one.spike_step for _, one in found),
         tuple(numbers),
         "curves",
-        code.history_summary(evidence, key, (one.run_id for one in found[:NAMED])),
+        code.history_summary(evidence, first, [one.run_id for key, one in found if key == first][:NAMED]),
+        next="Look at the batch and the gradients at that step; clipping gradients takes such spikes away.",
+        experiment=evidence.experiment(task),
     )
 
 
 RULE = Rule(
     "spikes",
-    "a metric jumps the wrong way, far outside its own differences, and comes back",
+    "a metric jumps the wrong way, far outside its own differences, and comes back, in less than 2 % of its points",
     "Iglewicz and Hoaglin 1993",
     Thresholds(),
     find,

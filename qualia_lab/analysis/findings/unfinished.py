@@ -54,6 +54,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return [
         Finding(
             "unfinished",
+            "problem",
             "warning",
             f"{count(len(found), 'run')} of {len(evidence.run_ids):,} still {says} RUNNING or SCHEDULED "
             f"and {has} been silent for long: {parts(clauses)}.",
@@ -65,6 +66,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 f'.groupby("run_id")["timestamp"].max()).loc[{code.run_ids(evidence, found[:NAMED])}, '
                 '["status", "start_time", "last_point"]]'
             ),
+            next="If they are over, set their status, or delete them: until then no mean counts them.",
         )
     ]
 

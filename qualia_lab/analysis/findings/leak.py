@@ -1,0 +1,116 @@
+"""Held-out values that are better than those of training in every run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
+from qualia_lab.analysis.findings.pairs import metric_pairs
+from qualia_lab.analysis.scores import scores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.study.study import Task
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """margin: by which part of what training leaves held-out data has to leave less, in the median of the runs.
+
+    spreads: the same in standard deviations of the difference between runs.  fewest_runs: with both.
+    """
+
+    margin: float = 0.2
+    spreads: float = 3.0
+    fewest_runs: int = 2
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """One finding per task, about the pair of metrics with the widest margin: held-out data is better in every run."""
+    found = []
+    pairs = metric_pairs(evidence.study, evidence.keys)
+    values = {key: scores(evidence.tables, key).values for key in {key for pair in pairs for key in pair}}
+    for task in evidence.study.tasks:
+        widest: tuple[float, tuple[str, str], tuple[str, ...]] | None = None
+        for training, held_out in pairs:
+            run_ids = _with_both(evidence, task, values[training], values[held_out])
+            if len(run_ids) < thresholds.fewest_runs:
+                continue
+            trained, held = (np.array([values[key][run_id] for run_id in run_ids]) for key in (training, held_out))
+            margin = _margin(trained, held, evidence.study.greater_is_better(held_out) is True, thresholds)
+            if margin is not None and (widest is None or margin > widest[0]):
+                widest = (margin, (training, held_out), run_ids)
+        if widest is not None:
+            found.append(_finding(evidence, task, widest[1], widest[2], values))
+    return found
+
+
+def _with_both(
+    evidence: Evidence, task: Task, trained: Mapping[str, float], held: Mapping[str, float]
+) -> tuple[str, ...]:
+    """The runs of a task that count and have both metrics."""
+    aside = evidence.study.left_out
+    return tuple(
+        run_id
+        for run_id in task.run_ids
+        if run_id in trained and run_id in held and run_id not in aside and run_id not in evidence.diverged
+    )
+
+
+@np.errstate(all="ignore")
+def _margin(
+    trained: npt.NDArray[np.float64], held: npt.NDArray[np.float64], higher: bool, limits: Thresholds
+) -> float | None:
+    """By how much held-out data is better in the median, of what training leaves; None where that is not much."""
+    ahead = held - trained if higher else trained - held
+    is_share = higher and min(trained.min(), held.min()) >= 0 and max(trained.max(), held.max()) <= 1
+    left = 1 - trained if is_share else np.abs(trained)
+    share = ahead / left
+    much = np.median(share) >= limits.margin and share.min() >= limits.margin / 2
+    steady = len(ahead) == limits.fewest_runs or np.median(ahead) > limits.spreads * ahead.std(ddof=1) / np.sqrt(2)
+    return float(np.median(share)) if ahead.min() > 0 and much and steady else None
+
+
+def _finding(
+    evidence: Evidence,
+    task: Task,
+    pair: tuple[str, str],
+    run_ids: tuple[str, ...],
+    values: Mapping[str, Mapping[str, float]],
+) -> Finding:
+    training, held_out = (float(np.median([values[key][run_id] for run_id in run_ids])) for key in pair)
+    keys = ", ".join(code.metric(evidence, key) for key in pair)
+    every = "both runs" if len(run_ids) == 2 else f"every one of {len(run_ids):,} runs"
+    return Finding(
+        "leak",
+        "problem",
+        "warning",
+        f"{evidence.where(task)}{pair[1]} is better than {pair[0]} in {every} ({number(held_out)} against "
+        f"{number(training)} in the median): held-out data may have leaked into training, or training is measured with "
+        "dropout or augmentation.",
+        run_ids,
+        pair,
+        numbers=(Number("held-out, median", held_out), Number("training, median", training)),
+        section="metrics",
+        code=f"runs.metrics[[{keys}]].describe()",
+        next="Measure training data as held-out data is measured (evaluation mode, no augmentation); if the gap stays, "
+        "look for rows that are in both.",
+        experiment=evidence.experiment(task),
+    )
+
+
+RULE = Rule(
+    "leak",
+    "held-out data is better than training data, by much, in every run of a task",
+    "",
+    Thresholds(),
+    find,
+)

@@ -1,0 +1,104 @@
+"""Objectives that tell no run from another: the same in all, at the end of their range, or at chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
+from qualia_lab.analysis.scores import scores
+from qualia_lab.study.metric_names import read_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.study.study import Objective
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """fewest_runs: that count.  bound: how near its bound a metric is at it, in shares.  chance: how near chance."""
+
+    fewest_runs: int = 3
+    bound: float = 0.001
+    chance: float = 0.02
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """At most one finding per task, about the objective's last values in all runs that count."""
+    found = []
+    known = {one.objective.key for one in evidence.study.tasks if one.objective}
+    values = {key: scores(evidence.tables, key).values for key in known}
+    for task in evidence.study.tasks:
+        objective = task.objective
+        if objective is None:
+            continue
+        run_ids = tuple(
+            run_id
+            for run_id in task.run_ids
+            if run_id in values[objective.key]
+            and run_id not in evidence.study.left_out
+            and run_id not in evidence.diverged
+        )
+        of_task = [values[objective.key][run_id] for run_id in run_ids]
+        said = _said(objective, of_task, thresholds) if len(run_ids) >= thresholds.fewest_runs else None
+        if said is None:
+            continue
+        found.append(
+            Finding(
+                "saturated",
+                "problem",
+                "warning",
+                f"{evidence.where(task)}{objective.key} {said[0]}.",
+                run_ids,
+                (objective.key,),
+                numbers=(Number("lowest", min(of_task)), Number("highest", max(of_task)), Number("runs", len(run_ids))),
+                section="metrics",
+                code=f"runs.metrics[{code.metric(evidence, objective.key)}].describe()",
+                next=said[1],
+                experiment=evidence.experiment(task),
+            )
+        )
+    return found
+
+
+def _said(objective: Objective, values: Sequence[float], limits: Thresholds) -> tuple[str, str] | None:
+    """What is so, and what to do next; None where the values tell something."""
+    low, high = min(values), max(values)
+    name = read_name(objective.key)
+    _, most = name.bounds
+    if most == 1.0 and 1.0 < high <= 100.0:  # in percent
+        most = 100.0
+    all_runs = f"all {len(values):,} runs"
+    other = "Choose a metric that still differs"
+    rivals = f", such as {objective.rivals[0]}" if objective.rivals else ""
+    if objective.better == "higher" and most and low >= most * (1 - limits.bound):
+        return f"is at its highest, {number(high)}, in {all_runs}: it cannot rank them", (
+            f"{other}{rivals}, or harder data; look for a leak of the labels."
+        )
+    if objective.better == "lower" and name.bounds[0] == 0.0 and high <= 0.0:
+        return f"is 0 in {all_runs}: it cannot rank them", f"{other}{rivals}, or harder data; look for a leak."
+    if low == high:
+        return f"is the same, {number(low)}, in {all_runs}: it cannot rank them", (
+            f"{other}{rivals}, and check that it is computed from what each run gives."
+        )
+    if objective.better == "higher" and name.chance is not None:
+        near = np.abs(np.array(values) - name.chance).max() <= limits.chance
+        if near or (name.bounds[0] is None and high <= name.chance):
+            return f"is no better than chance ({number(name.chance)}) in {all_runs}, {number(high)} at best", (
+                "Check the labels, the split and the features before comparing runs: none has learned."
+            )
+    return None
+
+
+RULE = Rule(
+    "saturated",
+    "the objective is the same in all runs, at the end of its range, or at what chance gives",
+    "",
+    Thresholds(),
+    find,
+)
