@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.courses import lead_courses
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
-from qualia_lab.analysis.findings.per_task import runs_by_task
+from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
 from qualia_lab.analysis.trends import oscillates
 
 if TYPE_CHECKING:
