@@ -1,0 +1,209 @@
+"""What one factor does with the rest held: levels compared over contexts, and whether it depends on another factor."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.intervals import t_quantile
+from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_contexts
+from qualia_lab.study.factor_names import names_a_problem
+from qualia_lab.study.one_factor import one_factor_sets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.study.one_factor import Level, OneFactor
+    from qualia_lab.study.study import Study, Task
+
+MOST_LEVELS = 8  # of a factor, those of most contexts; what has more is a search, and no comparison
+_FEWEST_DEGREES = 3  # of the spread between repeats, from which on it decides
+_ONE_WAY = 0.8  # of the contexts have to agree, or the mean over them misleads
+
+Pair = tuple["Group", "Group"]  # of level A and of level B, in one context
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Level `better` of a factor against level `worse`, over contexts in which all other factors are the same.
+
+    gain: by how much it is better on average.  low, high: of the gain at 95 %; None where nothing tells.
+    wins: the contexts in which it is better.  p: of the test that decides, for itself alone.
+    """
+
+    factor: OneFactor
+    better: Level
+    worse: Level
+    pairs: tuple[Pair, ...]
+    gain: float
+    low: float | None
+    high: float | None
+    wins: int
+    p: float
+
+    @property
+    def n(self) -> int:
+        """In how many contexts both levels are."""
+        return len(self.pairs)
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Two effects of a factor that go opposite ways: which level is better depends on the level of another factor.
+
+    other: that factor.  first, second: its levels, each with the effect there.
+    """
+
+    other: str
+    first: tuple[Level, Effect]
+    second: tuple[Level, Effect]
+
+    @property
+    def p(self) -> float:
+        """The larger of the two, since both have to hold (Berger 1982)."""
+        return max(self.first[1].p, self.second[1].p)
+
+
+def clear_effects(study: Study, task: Task, groups: Sequence[Group], alpha: float) -> list[Effect]:
+    """The best level of each factor against those that it is clearly better than, the clearest first.
+
+    Each pair of levels is compared over the contexts that have both: by the contexts where there are enough (see
+    paired_factor), else by the spread of repeats, where the same level is better in every context. The p is corrected
+    for all factors and pairs of levels that were asked (Bonferroni). Of factors that say what was tried on, such as a
+    data set, no level is better than another.
+
+    Args:
+        study: of the runs.
+        task: of the study.
+        groups: its configurations with the objective.
+        alpha: how often anything is called clear where nothing differs.
+    """
+    asked = [
+        effect
+        for one in one_factor_sets(study, task)
+        if not any(map(names_a_problem, one.names))
+        for effect in _effects(one, groups)
+    ]
+    clear = [one for one in asked if one.p * len(asked) < alpha and one.wins >= _ONE_WAY * one.n]
+    best: dict[str, Level] = {}
+    for factor in {one.factor.factor for one in clear}:
+        wins: dict[Level, int] = defaultdict(int)
+        for one in clear:
+            if one.factor.factor == factor:
+                wins[one.better] += 1
+                wins[one.worse] -= 1
+        best[factor] = max(wins, key=lambda level: wins[level])
+    leading = [one for one in clear if one.better == best[one.factor.factor]]
+    return sorted(leading, key=lambda one: (one.p, one.factor.factor, str(one.worse)))
+
+
+def crossings(study: Study, task: Task, groups: Sequence[Group], alpha: float) -> list[Crossing]:
+    """The pairs of factors of which one decides which level of the other is better, the clearest first.
+
+    A qualitative interaction (Gail and Simon 1985): an effect at one level of the other factor, and the opposite one
+    at another, each beyond the spread of repeats or over enough contexts; corrected for all that were asked.
+    """
+    found: list[Crossing] = []
+    asked = 0
+    for one in one_factor_sets(study, task):
+        if any(map(names_a_problem, one.names)):
+            continue
+        others = dict.fromkeys(name for context in one.contexts for name, _ in context.rest)
+        for other in others:
+            at = {level: _effects(one, groups, where=(other, level)) for level in _levels_of(one, other)}
+            ways = {
+                level: {frozenset((effect.better, effect.worse)): effect for effect in effects}
+                for level, effects in at.items()
+            }
+            for first, second in combinations(ways, 2):
+                for pair in ways[first].keys() & ways[second].keys():
+                    asked += 1
+                    both = ways[first][pair], ways[second][pair]
+                    if both[0].better != both[1].better:
+                        found.append(Crossing(other, (first, both[0]), (second, both[1])))
+    best: dict[frozenset[str], Crossing] = {}
+    for crossing in sorted(found, key=lambda one: one.p):
+        if crossing.p * asked < alpha:
+            best.setdefault(frozenset((crossing.first[1].factor.factor, crossing.other)), crossing)
+    return list(best.values())
+
+
+def _levels_of(one: OneFactor, other: str) -> list[Level]:
+    """The levels of another factor, those of most contexts first, as many as are looked at."""
+    often: dict[Level, int] = defaultdict(int)
+    for context in one.contexts:
+        for name, level in context.rest:
+            if name == other:
+                often[level] += 1
+    return sorted(often, key=lambda level: -often[level])[:MOST_LEVELS]
+
+
+def _effects(one: OneFactor, groups: Sequence[Group], where: tuple[str, Level] | None = None) -> Iterator[Effect]:
+    """Every two levels of a factor that can be tested, over all contexts or those with a level of another factor."""
+    known = {group.run_ids[0]: group for group in groups if group.values}
+    contexts = [context for context in one.contexts if where is None or where in context.rest]
+    cells = [
+        {level: known[of.run_ids[0]] for level, of in context.configurations.items() if of.run_ids[0] in known}
+        for context in contexts
+    ]
+    for a, b in combinations(one.levels[:MOST_LEVELS], 2):
+        pairs = tuple((cell[a], cell[b]) for cell in cells if a in cell and b in cell)
+        effect = _effect(one, a, b, pairs, fewest=1 if where else 2) if pairs else None
+        if effect is not None:
+            yield effect
+
+
+def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewest: int) -> Effect | None:
+    """Level a against level b; None where there is too little to test."""
+    if len(pairs) < fewest or pairs[0][0].greater_is_better is None:
+        return None
+    sign = 1.0 if pairs[0][0].greater_is_better else -1.0
+    found = compare_over_contexts([(sign * _mean(first), sign * _mean(second)) for first, second in pairs])
+    assert found is not None
+    p, low, high = found.p, found.low, found.high
+    if found.decision == "too few":
+        by_repeats = _by_repeats(found, pairs)
+        if by_repeats is None:
+            return None
+        p, low, high = by_repeats
+    elif found.t_p is not None and max(found.above, found.below) == found.n:
+        p = found.t_p  # few contexts that all agree: their signs alone could not show it
+    elif (found.above - found.below) * found.difference < 0:  # the contexts say one thing, and their mean the other
+        p = 1.0
+    if found.difference >= 0:
+        return Effect(one, a, b, pairs, found.difference, low, high, found.above, p)
+    turned = tuple((second, first) for first, second in pairs)
+    ends = (None, None) if low is None or high is None else (-high, -low)
+    return Effect(one, b, a, turned, -found.difference, *ends, found.below, p)
+
+
+def _by_repeats(found: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, float, float] | None:
+    """The p and the 95 % interval of the mean difference over just these contexts, by the pooled spread of repeats.
+
+    Student's t (1908) for a contrast of cell means. Where a level is better in one context and worse in another, the
+    mean says little: then p is 1. None where repeats say too little of their spread.
+    """
+    from scipy.special import stdtr
+
+    cells = [np.asarray(group.values) for pair in pairs for group in pair]
+    degrees = sum(len(values) - 1 for values in cells)
+    if degrees < _FEWEST_DEGREES:
+        return None
+    variance = sum(float(((values - values.mean()) ** 2).sum()) for values in cells) / degrees
+    error = math.sqrt(variance * sum(1 / len(values) for values in cells)) / len(pairs)
+    if error <= 1e-12 * max(float(np.abs(values).max()) for values in cells):
+        return None
+    reach = t_quantile(degrees) * error
+    p = float(2 * stdtr(degrees, -abs(found.difference) / error)) if max(found.above, found.below) == found.n else 1.0
+    return p, found.difference - reach, found.difference + reach
+
+
+def _mean(group: Group) -> float:
+    assert group.mean is not None
+    return group.mean

@@ -1,0 +1,138 @@
+"""Params whose best value is the last one that was tried, while the objective still improves towards it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.edge import edge_of
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
+from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.analysis.edge import Edge
+    from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.study.study import Task
+
+_FEW = 8  # levels; of more the outermost fifth of the configurations is the edge
+_ALIKE = 0.05  # how far steps may differ, as a share, and still be called equal
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """alpha: of p, corrected for the numeric factors of the task."""
+
+    alpha: float = 0.005
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """One finding for each numeric factor of a task that leads at an end of its range; see `analysis.edge`.
+
+    Over configurations; where nothing but this factor sets them apart, over their runs. Nothing lies beyond 0 of what
+    is never less, beyond 1 of whole numbers, and beyond 1 of shares.
+    """
+    found = []
+    for task in evidence.study.tasks:
+        groups = [one for one in evidence.groups.get(task.experiment_id, ()) if one.values]
+        if not groups or groups[0].greater_is_better is None:
+            continue
+        numeric = [one.name for one in evidence.study.factors if one.role == "factor" and one.numeric]
+        varying = [name for name, _ in groups[0].params if name in numeric]
+        for name in varying:
+            of_level = _by_level(groups, name)
+            edge = _edge(groups, of_level)
+            if edge is not None and edge.p * len(varying) < thresholds.alpha and not _is_the_end(list(of_level), edge):
+                found.append(_finding(evidence, task, name, of_level, edge))
+    return found
+
+
+def _by_level(groups: Sequence[Group], name: str) -> dict[float, list[Group]]:
+    """The configurations that have the factor, by its value, ascending."""
+    found: dict[float, list[Group]] = {}
+    for group in groups:
+        text = dict(group.params)[name]
+        if text is not None:
+            found.setdefault(float(text), []).append(group)
+    return dict(sorted(found.items()))
+
+
+def _edge(groups: Sequence[Group], of_level: dict[float, list[Group]]) -> Edge | None:
+    better = groups[0].greater_is_better
+    assert better is not None
+    alone = all(len(at) == 1 for at in of_level.values()) and len(groups[0].params) == 1
+    pairs = [
+        (level, value)
+        for level, at in of_level.items()
+        for group in at
+        for value in (group.values if alone else (group.mean,))
+        if value is not None
+    ]
+    return edge_of([level for level, _ in pairs], [value for _, value in pairs], greater_is_better=better)
+
+
+def _is_the_end(levels: Sequence[float], edge: Edge) -> bool:
+    """Whether the range ends there by itself."""
+    whole = all(level == int(level) for level in levels)
+    if edge.end == "lowest":
+        return min(levels) == 0 or (whole and min(levels) == 1)
+    return max(levels) == 1 and not whole
+
+
+def _finding(
+    evidence: Evidence, task: Task, name: str, of_level: dict[float, list[Group]], edge: Edge
+) -> Finding:
+    ordered = list(of_level) if edge.end == "lowest" else list(of_level)[::-1]
+    at_edge = ordered[:1]
+    if len(ordered) > _FEW:
+        groups = sum(map(len, of_level.values()))
+        while sum(len(of_level[level]) for level in at_edge) < groups / 5:
+            at_edge = ordered[: len(at_edge) + 1]
+    key = of_level[edge.level][0].metric
+    shown = one_line(name, 60)
+    beyond = _beyond(ordered)
+    where = f"In {task.experiment}: " if evidence.experiment(task) else ""
+    extreme = "largest" if edge.end == "highest" else "smallest"
+    at = f"{shown}={number(edge.level)}, the {extreme} that was tried, is" if len(at_edge) == 1 else (
+        f"the {extreme} {shown} that were tried, up to {number(edge.level)}, are"
+    )  # fmt: skip
+    return Finding(
+        "edge",
+        "relation",
+        "note",
+        f"{where}{at} best, and {key} improves towards it over the whole range, at the last step by "
+        f"{number(edge.step)}.",
+        tuple(run_id for level in at_edge for group in of_level[level] for run_id in group.scored),
+        (name, key),
+        numbers=(Number(name, edge.level), Number("last step", edge.step)),
+        section="params",
+        code="runs.groups()",
+        next=f"Try {shown} beyond {number(edge.level)}{f', such as {number(beyond)}' if beyond is not None else ''}.",
+        experiment=evidence.experiment(task),
+    )
+
+
+def _beyond(outermost: Sequence[float]) -> float | None:
+    """The next value of levels, the outermost first, that are equal steps or equal ratios apart; None of others."""
+    if not 3 <= len(outermost) <= _FEW:
+        return None
+    first = outermost[0]
+    if min(outermost) > 0:
+        ratios = [one / other for one, other in zip(outermost, outermost[1:], strict=False)]
+        if max(ratios) - min(ratios) <= _ALIKE * ratios[0]:
+            return first * ratios[0]
+    steps = [one - other for one, other in zip(outermost, outermost[1:], strict=False)]
+    if max(steps) - min(steps) <= _ALIKE * abs(steps[0]) and (first + steps[0] > 0 or min(outermost) < 0):
+        return first + steps[0]
+    return None
+
+
+RULE = Rule(
+    "edge",
+    "the outermost value of a numeric param that was tried is best, and the objective improves towards it",
+    "Student 1908; Berger 1982; Bonferroni",
+    Thresholds(),
+    find,
+)
