@@ -85,7 +85,7 @@ def _head(words: list[Token]) -> Meaning | None:
         return None
     if words and "settings" in (words[0].word.part, words[-1].word.part):
         return _COUNT
-    if len(words) > 1 and words[-1].word.part == "numbers":
+    if words and words[-1].word.part == "numbers":
         return _COUNT
     if len(words) > 1 and words[0].word.part == "numbers":
         counted = _head(words[1:])
@@ -101,7 +101,7 @@ def _head(words: list[Token]) -> Meaning | None:
     if words[place - 1].word.meaning is None:
         return _before_unknown(words, place)
     found = _in_its_place(words, place - 1)
-    if ending == "units" and found.role in ("count", "cost"):
+    if ending == "units" and (found.role == "cost" or words[place - 1].texts[-1] in ("size", "update")):
         return replace(_COST, better=found.better or "lower")
     if ending == "shares" and found.role == "cost":
         return _COUNT
@@ -140,7 +140,8 @@ def _before_unknown(words: Sequence[Token], place: int) -> Meaning | None:
         return found  # `reward/walker`: a part of the path that says of what
     if found.role == "cost":
         return found if timed else replace(found, better=None)
-    return None if found.plain or found.role == "spread" else found
+    everyday = found.plain and len(words[known].texts) == 1
+    return None if everyday or found.role == "spread" else found
 
 
 def _in_its_place(words: Sequence[Token], place: int) -> Meaning:
