@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qualia_lab.study.one_factor import Level, OneFactor
     from qualia_lab.study.study import Study, Task
 
+ALPHA = 0.01  # how often any effect of a store is called clear where nothing differs
 MOST_LEVELS = 8  # of a factor, those of most contexts; what has more is a search, and no comparison
 _FEWEST_DEGREES = 3  # of the spread between repeats, from which on it decides
 _ONE_WAY = 0.8  # of the contexts have to agree, or the mean over them misleads

@@ -18,6 +18,7 @@ WITHOUT = "without a finite value"
 FAILED = ("FAILED", "KILLED")
 UNFINISHED = ("RUNNING", "SCHEDULED")
 
+_SEVERAL = {"copy": "copies", "parent": "parents"}
 _ORDER = (*FAILED, *UNFINISHED)
 _STATUSES = (FINISHED, *FAILED, *UNFINISHED)
 
@@ -54,11 +55,12 @@ def left_out(status: dict[str, str], statuses: Sequence[str] | None = None) -> d
 
 
 def counts_text(counts: Iterable[tuple[str, int]]) -> str:
-    """`2 failed, 1 running`, in the order of endings."""
+    """`2 failed, 1 running, 3 copies`, in the order of endings."""
     total: dict[str, int] = {}
     for word, count in counts:
         total[word] = total.get(word, 0) + count
-    return ", ".join(f"{total[word]:,} {word}" for word in sorted(total, key=lambda word: place_of(word.upper())))
+    words = sorted(total, key=lambda word: place_of(word.upper()))
+    return ", ".join(f"{total[word]:,} {_SEVERAL.get(word, word) if total[word] > 1 else word}" for word in words)
 
 
 def place_of(status: str) -> tuple[int, str]:

@@ -87,12 +87,11 @@ def _alone(known: tuple[str, dict[str, str]], best: str, others: Sequence[str], 
 
 def _finding(evidence: Evidence, task: Task, leader: Group, what: Sequence[str]) -> Finding:
     best = leader.scored[0]
-    where = f"In {task.experiment}: " if evidence.experiment(task) else ""
     return Finding(
         "best_alone",
         "provenance",
         "warning",
-        f"{where}the best run, {evidence.name(best)} ({leader.metric} {number(leader.values[0])}), is on "
+        f"{evidence.where(task)}the best run, {evidence.name(best)} ({leader.metric} {number(leader.values[0])}), is on "
         f"{'; and on '.join(what)}.",
         (best,),
         (leader.metric,),

@@ -7,8 +7,9 @@ from statistics import stdev
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.answer import answer_of
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, n_text, number
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed, n_text, number
 from qualia_lab.analysis.findings.naming import configuration_names, listed_whole
+from qualia_lab.analysis.over_problems import over_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.answer import Answer
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.groups import Group
+    from qualia_lab.analysis.over_problems import OverProblems
     from qualia_lab.study.study import Task
 
 _MOST_MORE = 30  # repeats of a configuration: more is no advice
@@ -72,7 +74,11 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:  # noqa: 
     for task in evidence.study.tasks:
         answer = answer_of(evidence.groups.get(task.experiment_id, ()), evidence.study.settings.smallest_difference)
         if answer is not None and not _is_alone(evidence, answer):
-            found.append(_of_task(evidence, task, answer))
+            over = over_problems(evidence.study, task, answer.groups)
+            if over is None or _all_equal(answer):
+                found.append(_of_task(evidence, task, answer))
+            elif not over.is_clear:
+                found.append(_over_problems(evidence, task, answer, over))
     return found
 
 
@@ -97,19 +103,52 @@ def _of_task(evidence: Evidence, task: Task, answer: Answer) -> Finding:
         sentence, what_next, runs = _of_some_leaders(said, answer)
     else:
         sentence, what_next, runs = _of_a_leader(said, answer)
-    experiment = evidence.experiment(task)
+    return _finding(evidence, task, said, sentence, what_next, runs)
+
+
+def _finding(
+    evidence: Evidence, task: Task, said: _Said, sentence: str, what_next: str, runs: tuple[str, ...]
+) -> Finding:
     return Finding(
         "best_configuration",
         "answer",
         "note",
-        f"In {experiment}: {sentence}" if experiment else sentence,
+        evidence.where(task) + sentence,
         runs,
         (said.metric,),
         numbers=tuple(said.numbers),
         section="groups",
         code="runs.answer()",
         next=what_next,
-        experiment=experiment,
+        experiment=evidence.experiment(task),
+    )
+
+
+def _over_problems(evidence: Evidence, task: Task, answer: Answer, over: OverProblems) -> Finding:
+    """Configurations that were tried on several data sets or tasks, none of which is clearly better over them."""
+    names = configuration_names(evidence.study, [group for group, _ in over.ways], without=over.problems)
+    said = _Said(answer.leader.metric, names)
+    on = listed(over.problems)
+    values = [group.mean for group in answer.groups if group.mean is not None]
+    best, worst = (values[0], values[-1]) if not answer.alone else (max(values), min(values))
+    spread = f"{said.number('best', best)} to {said.number('worst', worst)}"
+    if len(over.ways) < 2 or over.pairs is None:
+        sentence = (
+            f"{said.metric} is {spread} on the {over.levels:,} levels of {on}, which are problems and no rivals: no two "
+            "configurations were tried on the same, so none is said to lead"
+        )
+        return _finding(evidence, task, said, f"{sentence}.", f"Try a second configuration on the same {on}.", ())
+    first, second = (said.name(group) for group, _ in over.ways[:2])
+    wins = max(over.pairs.above, over.pairs.below) if over.pairs.difference else 0
+    sentence = (
+        f"over the levels of {on}, which are problems and no rivals, no configuration is clearly better: {first} has the "
+        f"best mean {said.metric}, {said.number('mean', over.ways[0][1])}, next is {second} with "
+        f"{said.number('mean', over.ways[1][1])}; it is better in {said.number('better in', wins)} of "
+        f"{said.number('of', over.pairs.n)} that both were tried on"
+    )
+    sentence = sentence if evidence.where(task) else sentence[0].upper() + sentence[1:]
+    return _finding(
+        evidence, task, said, f"{sentence}.", f"Try both on more levels of {on}, or with more seeds on each.", ()
     )
 
 

@@ -85,13 +85,12 @@ def _finding(
         if one is not first
     ]
     more = f" So it is with {len(sides) - 1:,} more." if len(sides) > 1 else ""
-    where = f"In {task.experiment}: " if evidence.experiment(task) else ""
     held = one_line(first.key, 60)
     return Finding(
         "confounded",
         "problem",
         "warning",
-        f"{where}{held}={first.shown(first.a)} is better than {first.shown(first.b)}, but they differ in {listed(also)}, "
+        f"{evidence.where(task)}{held}={first.shown(first.a)} is better than {first.shown(first.b)}, but they differ in {listed(also)}, "
         f"too: the difference in {leader.metric} cannot be put down to {held}.{more}",
         (*leader.scored, *(run_id for group, _ in sides for run_id in group.scored)),
         tuple(dict.fromkeys(one.key for _, differs in sides for one in differs)),

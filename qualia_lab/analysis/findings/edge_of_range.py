@@ -93,7 +93,6 @@ def _finding(
     key = of_level[edge.level][0].metric
     shown = one_line(name, 60)
     beyond = _beyond(ordered)
-    where = f"In {task.experiment}: " if evidence.experiment(task) else ""
     extreme = "largest" if edge.end == "highest" else "smallest"
     at = f"{shown}={number(edge.level)}, the {extreme} that was tried, is" if len(at_edge) == 1 else (
         f"the {extreme} {shown} that were tried, up to {number(edge.level)}, are"
@@ -102,7 +101,7 @@ def _finding(
         "edge",
         "relation",
         "note",
-        f"{where}{at} best, and {key} improves towards it over the whole range, at the last step by "
+        f"{evidence.where(task)}{at} best, and {key} improves towards it over the whole range, at the last step by "
         f"{number(edge.step)}.",
         tuple(run_id for level in at_edge for group in of_level[level] for run_id in group.scored),
         (name, key),

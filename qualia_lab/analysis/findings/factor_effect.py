@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.answer import answer_of
-from qualia_lab.analysis.effects import clear_effects, crossings
+from qualia_lab.analysis.effects import ALPHA, clear_effects, crossings
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number, parts
 from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.escaping import one_line
@@ -26,7 +25,7 @@ _NAMED = 3  # other levels, and other factors
 class Thresholds:
     """alpha: how often any effect is called clear where there is none.  most: findings of a task."""
 
-    alpha: float = 0.01
+    alpha: float = ALPHA
     most: int = 3
 
 
@@ -71,7 +70,6 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
         numbers += [Number("better in", one.wins), Number("of", one.n), Number("gain", one.gain)]
         numbers += [Number("bound of 95 %", one.low)] if one.low is not None else []
         numbers += [Number("bound of 95 %", one.high)] if one.high is not None else []
-    where = f"In {task.experiment}: " if evidence.experiment(task) else ""
     also = f" (with {listed(first.factor.tied, _NAMED)})" if first.factor.tied else ""
     compared = dict.fromkeys(
         run_id for one in effects for pair in one.pairs for group in pair for run_id in group.scored
@@ -80,7 +78,7 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
         "factor_effect",
         "answer",
         "note",
-        f"{where}{'' if levels[0] is None else f'{name}='}{shown[0]}{also} has a better {key}, all else the same, than "
+        f"{evidence.where(task)}{'' if levels[0] is None else f'{name}='}{shown[0]}{also} has a better {key}, all else the same, than "
         f"{parts(clauses, _NAMED)}.",
         tuple(compared),
         (first.factor.factor, key),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.effects import crossings
+from qualia_lab.analysis.effects import ALPHA, crossings
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.escaping import one_line
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Thresholds:
     """alpha: how often any interaction is called one where there is none.  most: findings of a task."""
 
-    alpha: float = 0.01
+    alpha: float = ALPHA
     most: int = 2
 
 
@@ -54,12 +54,11 @@ def _finding(evidence: Evidence, task: Task, crossing: Crossing) -> Finding:
         for group in pair
         for run_id in group.scored
     )
-    where = f"In {task.experiment}: " if evidence.experiment(task) else ""
     return Finding(
         "interaction",
         "relation",
         "note",
-        f"{where}which {name} is better depends on {other}: in {key}, {clauses[0]}, and {clauses[1]}.",
+        f"{evidence.where(task)}which {name} is better depends on {other}: in {key}, {clauses[0]}, and {clauses[1]}.",
         tuple(runs),
         (factor, crossing.other, key),
         numbers=tuple(numbers),

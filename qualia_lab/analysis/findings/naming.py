@@ -10,7 +10,7 @@ from qualia_lab.escaping import shortened
 from qualia_lab.inventory import is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study import Configuration, Study
@@ -19,15 +19,20 @@ _WIDEST = 40  # characters of a value
 _LONG_NUMBER = 7  # characters of a number that is written as it is
 
 
-def configuration_names(study: Study, groups: Iterable[Group]) -> dict[str, str]:
+def configuration_names(study: Study, groups: Iterable[Group], without: Collection[str] = ()) -> dict[str, str]:
     """`lr=0.1, depth=3`, by the id of the first run of each of some configurations of one task.
 
     All factors that set the configurations of the task apart, then those that always change with one of them. Past four
     those come first that tell these ones apart, and `…` stands for the rest. Values that are cut, and numbers that are
     rounded, stay distinct. The only configuration is called `all runs`.
+
+    Args:
+        study: of the runs.
+        groups: the configurations.
+        without: factors that are not named.
     """
     configurations = list({group.run_ids[0]: group.configuration for group in groups}.values())
-    factors = list(dict.fromkeys(key for one in configurations for key, _ in one.params))
+    factors = list(dict.fromkeys(key for one in configurations for key, _ in one.params if key not in without))
     tied = [one.name for one in study.factors if one.tied_to in factors]
     values = [{**dict(one.settings), **dict(one.params)} for one in configurations]
     keys = list(_chosen(configurations, values, factors))

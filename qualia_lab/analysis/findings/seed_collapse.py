@@ -94,12 +94,11 @@ def _finding(evidence: Evidence, task: Task, collapsed: list[_Collapsed]) -> Fin
             Number("lowest", one.low),
             Number("highest", one.high),
         ]
-    where = f"In {task.experiment}: " if evidence.experiment(task) else ""
     return Finding(
         "seed_collapse",
         "problem",
         "warning",
-        f"{where}{count(len(collapsed), 'seed')} collapsed in {key}: {parts(clauses)}.",
+        f"{evidence.where(task)}{count(len(collapsed), 'seed')} collapsed in {key}: {parts(clauses)}.",
         tuple(one.run_id for one in collapsed),
         (key,),
         numbers=tuple(numbers),

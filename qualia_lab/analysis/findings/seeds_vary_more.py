@@ -39,7 +39,6 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         within, most = _spreads(groups, thresholds.alpha)
         if not most < within:
             continue
-        where = f"In {task.experiment}: " if evidence.experiment(task) else ""
         key = groups[0].metric
         numbers = (
             Number("standard deviation of repeats", within),
@@ -51,7 +50,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 "seeds_vary_more",
                 "answer",
                 "note",
-                f"{where}seeds vary more than configurations: {key} has a standard deviation of {number(within)} between "
+                f"{evidence.where(task)}seeds vary more than configurations: {key} has a standard deviation of {number(within)} between "
                 f"repeats, and of at most {number(most)} (95 %) between the {len(groups):,} configurations.",
                 tuple(run_id for group in groups for run_id in group.scored),
                 (key,),

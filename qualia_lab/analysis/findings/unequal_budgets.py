@@ -41,7 +41,7 @@ def _short(evidence: Evidence, task: Task, short: list[ShortRun]) -> Finding:
         "unequal_budgets",
         "problem",
         "warning",
-        f"{_where(evidence, task)}{count(len(short), 'finished run')} stopped much earlier than the others: "
+        f"{evidence.where(task)}{count(len(short), 'finished run')} stopped much earlier than the others: "
         f"{parts(clauses)}. {'Their' if several else 'Its'} last values are not those of the same budget.",
         tuple(one.run_id for one in short),
         (task.objective.key,) if task.objective else (),
@@ -91,7 +91,7 @@ def _unfinished(evidence: Evidence, task: Task) -> list[Finding]:
             "unequal_budgets",
             "problem",
             "warning",
-            f"{_where(evidence, task)}the best {key} of all, {number(value)}, is that of {evidence.name(best)}, which "
+            f"{evidence.where(task)}the best {key} of all, {number(value)}, is that of {evidence.name(best)}, which "
             f"is {status} and does not count; the best of the others is {number(best_counted)}.",
             (best,),
             (key,),
@@ -104,10 +104,6 @@ def _unfinished(evidence: Evidence, task: Task) -> list[Finding]:
             experiment=evidence.experiment(task),
         )
     ]
-
-
-def _where(evidence: Evidence, task: Task) -> str:
-    return f"In {task.experiment}: " if evidence.experiment(task) else ""
 
 
 RULE = Rule(
