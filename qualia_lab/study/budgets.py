@@ -14,7 +14,7 @@ from qualia_lab.study.study import ShortRun
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -32,19 +32,27 @@ _BUDGET = {"epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "it
 }
 
 
+def last_steps(tables: RunTables, metric: str) -> npt.NDArray[np.float64]:
+    """Of every run the step of its latest value of a metric; 0 where it has none."""
+    rows = rows_with(tables.metrics, "key", [metric])
+    owners = numbers_of(filled(pc.index_in(rows.column("run_id"), value_set=whole(tables.runs.column("run_id"))), -1))
+    found = np.zeros(tables.runs.num_rows)
+    found[owners] = numbers_of(filled(rows.column("step"), 0))
+    return found
+
+
 def find_short_runs(
-    tables: RunTables, metric: str, places: npt.NDArray[np.int64], columns: Iterable[SettingColumn]
+    run_ids: Sequence[str],
+    last: npt.NDArray[np.float64],
+    places: npt.NDArray[np.int64],
+    columns: Iterable[SettingColumn],
 ) -> list[ShortRun]:
     """Runs whose last step of a metric is under half of the median, where no param of theirs says so.
 
     A param that says so is a number of epochs, steps or the like, after which the last steps agree: measured by it, the
     run is no shorter than others.
-    places: the finished runs of one task.  columns: the factors.
+    last: of all runs, by `last_steps`.  places: the finished runs of one task.  columns: the factors.
     """
-    rows = rows_with(tables.metrics, "key", [metric])
-    owners = numbers_of(filled(pc.index_in(rows.column("run_id"), value_set=whole(tables.runs.column("run_id"))), -1))
-    last = np.zeros(tables.runs.num_rows)
-    last[owners] = numbers_of(filled(rows.column("step"), 0))
     places = places[last[places] > 0]
     if len(places) < FEWEST:
         return []
@@ -57,7 +65,7 @@ def find_short_runs(
             short &= ~_explained(one, places, steps, len(last))
     usual = round(float(np.median(steps)))
     return [
-        ShortRun(tables.run_ids[place], int(step), usual)
+        ShortRun(run_ids[place], int(step), usual)
         for place, step in zip(places[short].tolist(), steps[short], strict=True)
     ]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.study.setting_columns import MISSING, fingerprints
+from qualia_lab.study.setting_columns import fingerprints
 from qualia_lab.study.study import Configuration
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from qualia_lab.study.setting_columns import Codes, SettingColumn
+    from qualia_lab.study.setting_columns import SettingColumn
     from qualia_lab.study.study import Factor, Setting, Task
 
 
@@ -22,15 +22,19 @@ class _Settings:
     """The settings of runs in some columns, equal pairs being one object: a hundred thousand runs share them."""
 
     def __init__(self, columns: Iterable[SettingColumn], runs: int) -> None:
-        self._columns: list[tuple[Codes, list[Setting]]] = [
-            (one.dense(runs), [(one.name, text) for text in one.texts])
-            for one in sorted(columns, key=lambda one: one.name)
-        ]
+        named = sorted(columns, key=lambda one: one.name)
+        places = np.concatenate([one.places for one in named] or [np.empty(0, np.int32)])
+        order = np.argsort(places, kind="stable")
+        self._columns = np.repeat(np.arange(len(named), dtype=np.int32), [len(one.places) for one in named])[order]
+        self._codes = np.concatenate([one.codes for one in named] or [np.empty(0, np.int32)])[order]
+        self._ends = np.cumsum(np.bincount(places, minlength=runs))
+        self._pairs: list[list[Setting]] = [[(one.name, text) for text in one.texts] for one in named]
 
     def of(self, place: int) -> tuple[Setting, ...]:
         """Those that the run has, by name."""
-        found = ((pairs, codes[place]) for codes, pairs in self._columns)
-        return tuple(pairs[code] for pairs, code in found if code != MISSING)
+        rows = slice(self._ends[place - 1] if place else 0, self._ends[place])
+        found = zip(self._columns[rows].tolist(), self._codes[rows].tolist(), strict=True)
+        return tuple(self._pairs[at][code] for at, code in found)
 
 
 def find_configurations(
@@ -56,11 +60,12 @@ def find_configurations(
     }
     alike = fingerprints(of_role["alike"], len(run_ids))
     settings, repeats = _Settings(of_role["settings"], len(run_ids)), _Settings(of_role["seeds"], len(run_ids))
+    differs = {one.name: _differs(one, places, len(run_ids)) for one in of_role["apart"]}
     found: list[Configuration] = []
     shared: dict[tuple[Setting, ...], tuple[Setting, ...]] = {}
-    for task, runs in zip(tasks, places, strict=True):
+    for number, (task, runs) in enumerate(zip(tasks, places, strict=True)):
         members = _members(alike, runs)
-        differing = sorted(one.name for one in of_role["apart"] if _differs(one, runs, len(run_ids)))
+        differing = sorted(name for name, in_task in differs.items() if in_task[number])
         missing: dict[str, tuple[str, None]] = {name: (name, None) for name in differing}
         for of_one in members:
             first = int(of_one[0])
@@ -90,6 +95,10 @@ def _members(alike: npt.NDArray[np.uint64], runs: npt.NDArray[np.int64]) -> list
     return np.split(runs[order], ends)
 
 
-def _differs(one: SettingColumn, runs: npt.NDArray[np.int64], count: int) -> bool:
-    codes = one.dense(count)[runs]
-    return len(codes) > 0 and bool((codes != codes[0]).any())
+def _differs(one: SettingColumn, places: Sequence[npt.NDArray[np.int64]], runs: int) -> npt.NDArray[np.bool_]:
+    """Of each task, whether its runs are not alike in this column, a missing value being a value."""
+    tasks = np.repeat(np.arange(len(places)), [len(of_one) for of_one in places])
+    codes = one.dense(runs)[np.concatenate(places)] if len(places) else np.empty(0, np.int32)
+    values = np.unique(tasks * (len(one.first_rows) + 1) + codes + 1)
+    found: npt.NDArray[np.bool_] = np.bincount(values // (len(one.first_rows) + 1), minlength=len(places)) > 1
+    return found

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from qualia_lab.study.asked_for import check_keys
-from qualia_lab.study.budgets import find_short_runs
+from qualia_lab.study.budgets import find_short_runs, last_steps
 from qualia_lab.study.computations import find_copies
 from qualia_lab.study.configurations import find_configurations
 from qualia_lab.study.factor_names import words
@@ -68,11 +68,10 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     finished = competing & np.array([status[run] == FINISHED for run in tables.run_ids], np.bool_)
     copies = find_copies(tables, columns, factors, compared=compared, chosen=finished & counted, tasks=task_of)
     varying = [one for one, factor in zip(columns, factors, strict=True) if factor.role in ("factor", "tied")]
+    led = [(task.objective.key, runs) for task, runs in zip(tasks, places, strict=True) if task.objective]
+    steps = {key: last_steps(tables, key) for key in dict.fromkeys(key for key, _ in led)}
     short = [
-        one
-        for task, runs in zip(tasks, places, strict=True)
-        if task.objective is not None
-        for one in find_short_runs(tables, task.objective.key, runs[finished[runs]], varying)
+        one for key, runs in led for one in find_short_runs(tables.run_ids, steps[key], runs[finished[runs]], varying)
     ]
     return Study(
         settings=settings,

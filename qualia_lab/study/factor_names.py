@@ -6,6 +6,7 @@ import re
 import tomllib
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def is_fold(key: str) -> bool:
 @lru_cache(maxsize=4096)
 def says_continued(key: str) -> bool:
     """Whether a param or tag says from which run this one goes on: `resume_from`, `continued_from_run`."""
-    return not words()["label"]["continued"].isdisjoint(words_of(key))
+    said, known = words_of(key), words()["label"]
+    if not known["resumed"].isdisjoint(said):
+        return True
+    return any(one in known["continued"] and next_one in known["continued_from"] for one, next_one in pairwise(said))
 
 
 @lru_cache(maxsize=4096)

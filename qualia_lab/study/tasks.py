@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,12 +56,13 @@ def describe_tasks(
     of_rows = np.where(competing[numbers_of(owners)], tasks[numbers_of(owners)], -1)
     order = np.argsort(of_rows, kind="stable")
     starts = np.searchsorted(of_rows[order], np.arange(len(experiments) + 1))
-    tags = [(row["experiment_id"], (row["key"], row["value"])) for row in tables.experiment_tags.to_pylist()]
+    tags: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for row in tables.experiment_tags.to_pylist():
+        tags["" if settings.pool else row["experiment_id"]].append((row["key"], row["value"]))
     found = []
     for number, (experiment_id, name) in enumerate(experiments):
         rows = order[starts[number] : starts[number + 1]]
         table = tables.metrics.take(column_of(rows.astype(np.int64), pa.int64()))
-        said = [tag for owner, tag in tags if owner == experiment_id or settings.pool]
-        objective = choose_objective(metrics, settings, presence_of(table, said))
+        objective = choose_objective(metrics, settings, presence_of(table, tags[experiment_id]))
         found.append(Task(experiment_id, name, tuple(run_ids[tasks == number]), objective))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -61,7 +62,10 @@ def _one_run_of_each(
 
 
 class _Parts(NamedTuple):
-    """apart: alike for columns that set the same configurations apart.  order: of numbers that are all different."""
+    """apart: alike for columns that set the same configurations apart.  order: of numbers that are all different.
+
+    Both are digests: of ten thousand params the values themselves would not fit into memory.
+    """
 
     apart: bytes
     order: bytes
@@ -72,13 +76,16 @@ def _parts(one: SettingColumn, rows: npt.NDArray[np.int64], tasks: npt.NDArray[n
     there = codes != MISSING
     within = tasks[rows] * (len(one.first_rows) + 1) + codes + 1
     _, first, place = np.unique(within, return_index=True, return_inverse=True)
-    apart = np.argsort(np.argsort(first)).astype(np.int32)[place.ravel()].tobytes()
+    apart = _digest(np.argsort(np.argsort(first))[place.ravel()])
     if one.numeric and there.sum() > 1 and len(np.unique(within[there])) == there.sum():
         return _Parts(apart, _order(one.numbers[codes[there]], tasks[rows][there]))
     return _Parts(apart, b"")
 
 
 def _order(numbers: npt.NDArray[np.float64], tasks: npt.NDArray[np.int64]) -> bytes:
-    """The order of the numbers within each task, all of them from below or all from above, whichever comes first."""
-    ways = (np.lexsort((signed, tasks)).astype(np.int32).tobytes() for signed in (numbers, -numbers))
-    return min(ways)
+    """The order of the numbers within each task, the same for the order turned round in all of them."""
+    return min(_digest(np.lexsort((signed, tasks))) for signed in (numbers, -numbers))
+
+
+def _digest(numbers: npt.NDArray[np.int64]) -> bytes:
+    return hashlib.blake2b(numbers.tobytes(), digest_size=16).digest()

@@ -33,8 +33,9 @@ def are_of_a_hub(values: Sequence[str]) -> bool:
 
 
 def are_numbered(values: Sequence[str]) -> bool:
-    """Whether all values are one word with a number, or a number alone: `cuda:0` and `cuda:1`."""
-    return len({_NUMBER.sub("", value.strip()) for value in values}) == 1
+    """Whether values are one word with different numbers, or numbers alone: `cuda:0` and `cuda:1`."""
+    words_before = {_NUMBER.sub("", value.strip()) for value in values}
+    return len(words_before) == 1 < len(values) and words_before.isdisjoint(values)
 
 
 def _is_label(value: str) -> bool:

@@ -243,6 +243,18 @@ def test_a_path_that_every_run_reads_alone_is_a_label_and_a_hub_s_name_is_not():
     assert of_params({"model_path": "models/a"}, {"model_path": "models/b"})["model_path"] == "label"
 
 
+@pytest.mark.parametrize("key", ["restart_period", "restore_best_weights", "n_restarts_optimizer", "lr_restart_epochs"])
+def test_restarts_of_a_schedule_say_nothing_of_another_run(key):
+    assert of_params(*({key: value, "lr": lr} for value in (5, 9) for lr in (1, 2)))[key] == "factor"
+
+
+@pytest.mark.parametrize(
+    "key", ["resume", "resume_from", "resumed_from_run", "continue_from", "continuation_of", "restart_from"]
+)
+def test_what_names_the_run_before_is_a_label(key):
+    assert of_params(*({key: value, "lr": lr} for value in ("a", "b") for lr in (1, 2)))[key] == "label"
+
+
 def test_a_param_of_the_name_of_a_result_is_a_label():
     assert of_params(*({"val_acc": place, "lr": place % 2} for place in range(4)))["val_acc"] == "label"
 
