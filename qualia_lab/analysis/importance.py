@@ -30,7 +30,9 @@ FEWEST_BEST = 10
 
 LEAST_IMPORTANCE = 0.02  # of R², and two deviations of it: less is no more than chance
 MOST_PARAMS = 50  # asked of the forest; those of most configurations first
-MOST_CONFIGURATIONS = 2_000  # asked of the forest and of PED-ANOVA; more than these say the same and take minutes
+MOST_CONFIGURATIONS = (
+    1_000  # asked of the forest and of PED-ANOVA: more of them say the same, and take many times as long
+)
 
 # An interaction under this share of the joint effect is as good as none.
 LEAST_INTERACTION = 0.1
@@ -116,7 +118,7 @@ def param_importances(
     would know every configuration from its other seeds, and any param that happens to go with one would look
     important. The forest's importances (`forest.grow_forest`) are not to be read under the R² of `least_r2`.
     PED-ANOVA (`ped_anova.ped_anova`) takes the best tenth or the best ten, and needs a direction.
-    Under 20 configurations neither is asked; of more than 2,000 as many, drawn at random.
+    Under 20 configurations neither is asked; of more than 1,000 as many, drawn at random.
 
     Args:
         tables: the runs that the study describes.

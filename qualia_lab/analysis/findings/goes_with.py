@@ -21,16 +21,25 @@ def factor_of(study: Study, task: Task, part_of: Mapping[str, Hashable]) -> str 
         task: whose configurations are looked at.
         part_of: of each run that is looked at, the part it belongs to.
     """
-    parts_of: dict[str, dict[Hashable, set[Hashable]]] = {}
+    parts = set(part_of.values())
+    parts_of: dict[str, dict[Hashable, Hashable]] = {}  # of each factor by level
+    rejected: set[str] = set()
     for configuration in study.in_task(task):
-        parts = {part_of[run_id] for run_id in configuration.run_ids if run_id in part_of}
-        if not parts:
-            continue
-        for name, value in configuration.params:
-            if value is not None:
-                parts_of.setdefault(name, {}).setdefault(canonical(value), set()).update(parts)
-    for name, levels in parts_of.items():
-        alone = [next(iter(parts)) for parts in levels.values() if len(parts) == 1]
-        if 1 < len(alone) == len(levels) == len(set(alone)) == len(set(part_of.values())):
-            return name
-    return None
+        own = {part_of[run_id] for run_id in configuration.run_ids if run_id in part_of}
+        if len(own) > 1:
+            return None
+        for name, value in configuration.params if own else ():
+            if value is None or name in rejected:
+                continue
+            levels = parts_of.setdefault(name, {})
+            [part] = own
+            if levels.setdefault(canonical(value), part) != part or len(levels) > len(parts):
+                rejected.add(name)
+    return next(
+        (
+            name
+            for name, levels in parts_of.items()
+            if name not in rejected and 1 < len(levels) == len(parts) == len(set(levels.values()))
+        ),
+        None,
+    )

@@ -25,7 +25,7 @@ _MOST_METRICS = 8  # set against the objective
 class Thresholds:
     """alpha: of the corrected p of a rank correlation.  most: findings of a task."""
 
-    alpha: float = 0.01
+    alpha: float = 0.005
     most: int = 2
 
 
