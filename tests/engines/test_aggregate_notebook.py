@@ -8,11 +8,12 @@ import nbformat
 import pytest
 
 from qualia_lab import NotebookGenerator, load_aggregates
-from qualia_lab.errors import EngineError, FilterError, TemplateError
+from qualia_lab.errors import EngineError, FilterError, TemplateError, UnknownKey
 from qualia_lab.notebook.build import build_notebook
 from qualia_lab.notebook.parameters import read_parameters
 from qualia_lab.notebook.template import read_template, template_names
 from qualia_lab.sections import SECTIONS
+from qualia_lab.settings import said_settings
 from tests.cli.command import QUALIA, run
 
 
@@ -73,9 +74,9 @@ def test_over_spark_the_same_notebook_says_the_same(executed, odd_snapshot, spar
     assert [one.replace(spark, "duckdb") for one in sources[1]] == sources[0]
 
 
-def plan(snapshot, **choice):
+def plan(snapshot, *, metric=None, **choice):
     generator = NotebookGenerator(snapshot)
-    made = generator.plan(generator.select(**choice), engine="duckdb")
+    made = generator.plan(generator.select(**choice), settings=said_settings(metric=metric), engine="duckdb")
     assert generator._read is None  # no run was read
     return made
 
@@ -99,10 +100,18 @@ def test_runs_are_named_in_it_only_where_no_condition_gives_them(odd_snapshot, t
 
 
 def test_a_metric_without_a_direction_has_no_best_runs(odd_snapshot):
-    made = plan(odd_snapshot)
+    made = plan(odd_snapshot, metric="k")
     assert {title for title, _ in made.left_out} == {"Best runs", "Best so far"}
     with pytest.raises(FilterError, match="Whether more of k is better"):
         load_aggregates(odd_snapshot).top_runs("k")
+
+
+def test_the_metric_that_leads_is_chosen_by_names_and_counts(odd_snapshot):
+    made = plan(odd_snapshot)
+    source = next(cell.source for cell in made.cells if cell.key == "parameters")
+    assert "PRIMARY_METRIC = 'val/acc'\nGREATER_IS_BETTER = True\n" in source.replace('"', "'")
+    with pytest.raises(UnknownKey, match="val/acx"):
+        plan(odd_snapshot, metric="val/acx")
 
 
 def test_the_title_says_the_command_with_the_engine(odd_snapshot):
