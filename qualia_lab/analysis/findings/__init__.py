@@ -96,6 +96,9 @@ COVERED_BY = {
     "other_data": ("confounded", "best_alone"),
 }
 
+# The same where one of these names all of its params or metrics.
+NAMED_BY = {"monotone_relation": ("factor_effect",)}
+
 
 def find_findings(evidence: Evidence, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
     """What the rules find: answers first, then problems, relations, where runs are from, and what was not examined.
@@ -115,7 +118,14 @@ def find_findings(evidence: Evidence, thresholds: Mapping[str, Any]) -> tuple[Fi
 
     def is_covered(one: Finding) -> bool:
         said = {run_id for other in found if other.rule in COVERED_BY.get(one.rule, ()) for run_id in other.run_ids}
-        return said.issuperset(one.run_ids) and bool(one.run_ids)
+        named = {
+            key
+            for other in found
+            if other.rule in NAMED_BY.get(one.rule, ()) and other.experiment == one.experiment
+            for key in other.keys
+        }
+        by_runs, by_keys = bool(one.run_ids) and said.issuperset(one.run_ids), named.issuperset(one.keys)
+        return by_runs or (bool(one.keys) and by_keys)
 
     def rank(one: Finding) -> tuple[int, int, int, int]:
         kind, severity = KINDS.index(one.kind), SEVERITIES.index(one.severity)
