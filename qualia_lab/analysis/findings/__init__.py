@@ -97,7 +97,7 @@ COVERED_BY = {
 }
 
 # The same where one of these names all of its params or metrics.
-NAMED_BY = {"monotone_relation": ("factor_effect",)}
+NAMED_BY = {"monotone": ("factor_effect",)}
 
 
 def find_findings(evidence: Evidence, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:

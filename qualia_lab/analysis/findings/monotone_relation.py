@@ -76,14 +76,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
     """That there are too few configurations, where params vary."""
     fewest = max(FEWEST, int(thresholds.configurations))
-    few = [
-        len(means) for task in evidence.study.tasks for _, means in [_units(evidence, task)] if 2 < len(means) < fewest
-    ]
-    return (
-        [f"whether the objective rises or falls with a param: {max(few)} configurations, {fewest} are needed"]
-        if few
-        else []
-    )
+    counts = [len(_units(evidence, task)[1]) for task in evidence.study.tasks]
+    few = [configurations for configurations in counts if 2 < configurations < fewest]
+    return [f"rank correlations with params: {max(few)} configurations, {fewest} are needed"] if few else []
 
 
 def _units(evidence: Evidence, task: Task) -> tuple[list[ParamColumn], Numbers]:
@@ -152,7 +147,7 @@ def _finding(
         numbers += [Number(f"rank correlation of {one.relation.param} and {param}", rho) for param, rho in one.along]
     keys = [param for one in numeric for param in (one.relation.param, *(param for param, _ in one.along))]
     return Finding(
-        "monotone_relation",
+        "monotone",
         "relation",
         "note",
         f"{evidence.where(task)}{key} {_joined(clauses)}; n = {n:,} configurations.",
@@ -208,7 +203,7 @@ def _next(numeric: Sequence[_Numeric], texts: Sequence[CategoryRelation], better
 
 
 RULE = Rule(
-    "monotone_relation",
+    "monotone",
     "over eight configurations the objective rises or falls with a param, or a text of few values sets it apart",
     "Spearman 1904; Kruskal and Wallis 1952; Holm 1979",
     Thresholds(),
