@@ -18,7 +18,7 @@ def test_a_hundred_runs_of_a_thousand_steps_and_ten_metrics_stay_under_ten_megab
     generator = NotebookGenerator(f"sqlite:///{tmp_path / 'mlflow.db'}")
     path = generator.create(output=tmp_path / "notebook.ipynb", execute=True)
     source = json.loads(path.read_text())
-    (drawing,) = [cell for cell in source["cells"] if "runs.plot_history(metric" in "".join(cell["source"])]
+    (drawing,) = [cell for cell in source["cells"] if "runs.plot.history(metric" in "".join(cell["source"])]
     assert len(drawing["outputs"]) == 6
     page = generator.export(path)
     sizes = path.stat().st_size, page.stat().st_size

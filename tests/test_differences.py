@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from qualia_lab import load_runs
-from qualia_lab.errors import UnknownRun
+from qualia_lab.errors import UnknownKey, UnknownRun
 from qualia_lab.runs import Runs
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
@@ -47,7 +47,7 @@ def runs(store):
 
 
 def test_libraries_that_differ_are_named_with_their_versions(runs):
-    frame = runs.environments_that_differ()
+    frame = runs.origins.environments_that_differ()
     assert frame.to_dict("index") == {
         "run0": {"Python": "3.10.1", "torch": "2.1.0"},
         "run1": {"Python": "3.11.1", "torch": "2.2.0"},
@@ -57,49 +57,50 @@ def test_libraries_that_differ_are_named_with_their_versions(runs):
 
 
 def test_origins_and_tags_that_differ(runs):
-    origins = runs.origins_that_differ()
+    origins = runs.origins.that_differ()
     assert [text.split(" ")[0] for text in origins["git diff"]] == ["0", "1", "2", ""]
-    tags = runs.tags_that_differ()
+    tags = runs.origins.tags_that_differ()
     assert tags["team"].tolist() == ["<b>text</b>", "vision", "vision", ""]
     assert list(tags.columns) == ["stage", "team"], "MLflow's own are not among them"
 
 
 def test_artifacts_that_differ_are_listed_and_compared(runs):
-    listed = runs.artifacts_that_differ()
+    listed = runs.artifacts.that_differ()
     assert "same.txt" not in listed.index
     assert listed.loc["config.json", ["runs", "versions", "kind"]].tolist() == [3, 3, "json"]
     assert listed.loc["scores.csv", ["runs", "versions", "kind"]].tolist() == [3, 2, "table"]
-    assert runs.comparable_artifacts() == ["config.json", "scores.csv"]
-    config = runs.compare_artifacts("config.json")
+    assert runs.artifacts.comparable() == ["config.json", "scores.csv"]
+    config = runs.artifacts.compare("config.json")
     assert config.loc["optimizer.lr"].tolist() == ["0.1", "1.1", "2.1"]
     assert "same" not in config.index
-    assert runs.compare_artifacts("config.json", limit=2).columns.name == "config.json (showing 2 of 3 runs)"
-    scores = runs.compare_artifacts("scores.csv")
+    assert runs.artifacts.compare("config.json", limit=2).columns.name == "config.json (showing 2 of 3 runs)"
+    scores = runs.artifacts.compare("scores.csv")
     assert scores.loc["row 2 (dog), f1"].tolist() == ["0.7", "0.7", "0.8"]
-    assert runs.compare_artifacts("same.txt")["the same as"].tolist() == ["", "run0", "run0"]
-    assert "No run has an artifact nowhere" in repr(runs.compare_artifacts("nowhere"))
+    assert runs.artifacts.compare("same.txt")["the same as"].tolist() == ["", "run0", "run0"]
+    with pytest.raises(UnknownKey, match=r"There is no artifact conf\.json\. Did you mean config\.json\?"):
+        runs.artifacts.compare("conf.json")
 
 
 def test_two_texts_are_compared_line_by_line_and_nothing_in_them_is_alive(runs):
-    shown = runs.artifact_difference("notes.txt", "run0", "run2")
+    shown = runs.artifacts.difference("notes.txt", "run0", "run2")
     assert repr(shown).splitlines()[0] == "notes.txt: run0 → run2: 0 lines taken out, 2 come in"
     assert repr(shown).splitlines()[-2:] == ["+ five", "+ five"]
     page = shown._repr_html_()
     assert "&lt;script&gt;" in page
     assert "<script" not in page
-    structured = repr(runs.artifact_difference("config.json", "run0", "run1"))
+    structured = repr(runs.artifacts.difference("config.json", "run0", "run1"))
     assert '-     "lr": 0.1,' in structured
-    assert "was not read" in repr(runs.artifact_difference("nowhere", "run0", "run1"))
+    assert "was not read" in repr(runs.artifacts.difference("nowhere", "run0", "run1"))
     with pytest.raises(UnknownRun):
-        runs.artifact_difference("notes.txt", "run0", "nobody")
+        runs.artifacts.difference("notes.txt", "run0", "nobody")
 
 
 def test_what_runs_without_artifacts_have_to_say_is_a_sentence(store):
     uri, ids = store
     runs = load_runs(uri, ids[3:])
-    assert "No run has logged" in repr(runs.environments_that_differ())
-    assert "No two runs" in repr(runs.artifacts_that_differ())
-    assert runs.comparable_artifacts() == []
+    assert "No run has logged" in repr(runs.origins.environments_that_differ())
+    assert "No two runs" in repr(runs.artifacts.that_differ())
+    assert runs.artifacts.comparable() == []
 
 
 def test_libraries_of_models_that_mlflow_3_keeps_beside_the_runs_are_found(tmp_path):
@@ -116,7 +117,7 @@ def test_libraries_of_models_that_mlflow_3_keeps_beside_the_runs_are_found(tmp_p
         client.log_model_artifacts(model.model_id, str(tmp_path / version))
         ids.append(run_id)
     runs = load_runs(f"sqlite:///{tmp_path / 'mlflow.db'}", ids)
-    assert runs.environments_that_differ()["torch"].tolist() == ["1", "2"]
+    assert runs.origins.environments_that_differ()["torch"].tolist() == ["1", "2"]
 
 
 def test_a_kernel_without_the_store_compares_the_files_of_folders_too(store, tmp_path):
@@ -124,5 +125,5 @@ def test_a_kernel_without_the_store_compares_the_files_of_folders_too(store, tmp
     source = open_store(uri)
     write_snapshot(tmp_path, source, source.read(ids), source_uri=uri, artifacts_of=ids[:1])
     there = Runs(SnapshotStore(tmp_path), source.read(ids))
-    assert there.environments_that_differ().equals(load_runs(uri, ids).environments_that_differ())
-    assert there.comparable_artifacts() == ["config.json", "scores.csv"]
+    assert there.origins.environments_that_differ().equals(load_runs(uri, ids).origins.environments_that_differ())
+    assert there.artifacts.comparable() == ["config.json", "scores.csv"]

@@ -45,7 +45,7 @@ def report(tmp_path_factory):
         v4.new_markdown_cell("# Churn\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nCost: $5 and $6"),
         v4.new_code_cell("runs.table()", outputs=[output({"text/html": f"<style>td{{}}</style>{wide}"})]),
         v4.new_code_cell(
-            "\n".join(["runs.plot_history('val_loss')"] * 12),
+            "\n".join(["runs.plot.history('val_loss')"] * 12),
             outputs=[figure(metric_history(curves(3, 20), labels(3), "val_loss"))],
         ),
         v4.new_code_cell("runs.plot()", outputs=[figure(metric_comparison(values, labels(2), ["val_auc"]))]),

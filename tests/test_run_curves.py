@@ -47,17 +47,21 @@ def counted(demo_store):
 
 def test_a_history_is_read_once_however_many_charts_show_it(counted):
     store, runs = counted
-    runs.plot_history("val_loss")
-    runs.plot_history("val_loss", columns=1, smooth=0.5)
-    runs.plot_bands("val_loss")
-    runs.plot_history("train_loss", by="val_loss")
+    runs.plot.history("val_loss")
+    runs.plot.history("val_loss", columns=1, smooth=0.5)
+    runs.plot.bands("val_loss")
+    runs.plot.history("train_loss", by="val_loss")
     runs.history(["train_loss", "val_loss"])
-    assert store.asked == [("val_loss",), ("train_loss",)]
+    (first, every, last) = store.asked
+    assert (first, last) == (("val_loss",), ("train_loss",))
+    assert set(every) == set(runs.metrics.columns) - {key for key in runs.metrics.columns if key.startswith("system/")}
+    runs.plot.bands("val_auc")  # what diverged is known by now
+    assert store.asked[3:] == [("val_auc",)]
 
 
 def test_several_lacking_histories_are_read_in_one_go_and_come_in_their_order(counted):
     store, runs = counted
-    both = runs._history(["val_loss", "val_auc"])
+    both = runs._loaded.history(["val_loss", "val_auc"])
     assert store.asked == [("val_loss", "val_auc")]
     assert both.column("key").unique().to_pylist() == ["val_loss", "val_auc"]
     alone = [LastHistories(store).read(list(runs), [key]).to_pylist() for key in ("val_loss", "val_auc")]
@@ -67,7 +71,7 @@ def test_several_lacking_histories_are_read_in_one_go_and_come_in_their_order(co
 def test_what_is_kept_is_bounded_and_the_oldest_goes_first(counted):
     store, runs = counted
     ids = list(runs)
-    size = {key: runs._history(key).nbytes for key in ("val_loss", "train_loss", "val_auc")}
+    size = {key: runs._loaded.history(key).nbytes for key in ("val_loss", "train_loss", "val_auc")}
     kept = LastHistories(store, most_bytes=size["val_loss"] + max(size["train_loss"], size["val_auc"]))
     store.asked.clear()
     for key in ("val_loss", "train_loss", "val_loss", "val_auc", "val_loss", "train_loss"):
@@ -80,44 +84,42 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes_first(counted):
 
 def test_past_twelve_runs_there_is_a_panel_per_configuration_unless_one_panel_is_asked_for(counted):
     _, runs = counted
-    chart = runs.plot_history("val_loss")
+    chart = runs.plot.history("val_loss")
     assert len(chart.panels) > 5
     assert chart.panels[0].title.endswith("(n=3)")
-    assert len(runs.plot_history("val_loss", columns=1).panels) == 1
-    assert len(runs.plot_history("val_loss", limit=2).panels) == 2
+    assert len(runs.plot.history("val_loss", columns=1).panels) == 1
+    assert len(runs.plot.history("val_loss", limit=2).panels) == 2
     assert "1 line leaves the axes" in chart.note
-    assert runs.plot_history("val_loss", log=True).panels[0].y.log
+    assert runs.plot.history("val_loss", log=True).panels[0].y.log
 
 
 def test_up_to_twelve_runs_are_lines_of_one_panel(demo_store, counted):
     _, runs = counted
     few = load_runs(demo_store, list(runs)[:12])
-    assert len(few.plot_history("val_loss").panels) == 1
-    assert len(few.plot_history("val_loss", columns=3).panels) > 1
+    assert len(few.plot.history("val_loss").panels) == 1
+    assert len(few.plot.history("val_loss", columns=3).panels) > 1
 
 
 def test_what_cannot_be_drawn_is_said_in_a_sentence(counted):
     _, runs = counted
     with pytest.raises(QualiaLabError, match="No run recorded epochs, over which val_loss"):
-        runs.plot_history("val_loss", by="epochs")
+        runs.plot.history("val_loss", by="epochs")
     for smooth in (1, -0.1):
         with pytest.raises(QualiaLabError, match="is no smoothing"):
-            runs.plot_history("val_loss", smooth=smooth)
-    assert repr(runs.plot_history("nothing")).startswith("nothing: no run recorded it.")
-    assert repr(runs.plot_bands("nothing")).startswith("nothing: no run recorded it.")
+            runs.plot.history("val_loss", smooth=smooth)
 
 
 def test_system_metrics_are_found_by_themselves(counted):
     _, runs = counted
-    chart = runs.plot_system_metrics()
+    chart = runs.plot.system_metrics()
     assert {panel.title for panel in chart.panels} >= {"cpu utilization (%)", "gpu 0 utilization (%)"}
-    assert len(runs.plot_system_metrics(["system/cpu_utilization_percentage"]).panels) == 1
+    assert len(runs.plot.system_metrics(["system/cpu_utilization_percentage"]).panels) == 1
 
 
 def test_a_history_that_streams_by_is_kept_where_it_is_small_and_is_the_same(counted):
     store, runs = counted
     ids = list(runs)
-    whole = repr(runs._history("val_loss").to_pylist())
+    whole = repr(runs._loaded.history("val_loss").to_pylist())
     for most_bytes, asked in ((10_000_000, 1), (10, 2)):
         store.asked.clear()
         kept = LastHistories(store, most_bytes=most_bytes)

@@ -63,11 +63,10 @@ def test_history_is_every_point_by_run_and_step(sample):
 
 def test_the_overview_has_a_row_per_run_and_the_columns_asked_for(sample):
     runs, _ = sample
-    overview = runs.overview(metrics=["loss", "no such"], params=["lr", "depth"])
+    overview = runs.overview(metrics=["loss"], params=["lr", "depth"])
     assert len(overview) == len(runs)
     assert overview["run_id"].tolist() == list(runs)
     assert {"status", "start (UTC)", "duration (s)", "loss", "lr", "depth"} <= set(overview.columns)
-    assert "no such" not in overview.columns
     assert overview.loc["failed", "status"] == "✗ failed"
     assert pd.isna(overview.loc["running", "duration (s)"])
     assert overview.loc["empty", "duration (s)"] == 60.0
@@ -89,9 +88,9 @@ def test_params_that_differ_leave_out_those_that_do_not(tmp_path):
     assert groups[["runs", "n"]].to_numpy().tolist() == [[3, 3]]
     assert groups["mean accuracy"][0] == pytest.approx(0.81)
     assert runs.params.index.is_unique  # one name, three runs: the labels tell them apart
-    assert runs.greater_is_better is True
+    assert runs.study.objective.better == "higher"
     with pytest.raises(UnknownRun, match="the name of 3 runs"):
-        runs.artifacts("same name")
+        runs.artifacts.list("same name")
 
 
 def test_a_card_shows_the_run_and_its_files_and_makes_nothing_of_their_text(sample):
@@ -122,7 +121,7 @@ def test_a_folded_card_is_a_line_that_says_how_the_run_ended_and_holds_all_of_it
 
 def test_artifacts_are_listed_with_their_sizes(sample):
     runs, _ = sample
-    listed = runs.artifacts("naïve 'run' \"Ωμέγα\" 🐙 100%")
+    listed = runs.artifacts.list("naïve 'run' \"Ωμέγα\" 🐙 100%")
     assert listed.to_numpy().tolist() == [["empty.txt", 0], ["notes/hello there.txt", 6]]
 
 

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from qualia_lab import NotebookGenerator, load_runs
-from qualia_lab.errors import QualiaLabError, UnknownRun
+from qualia_lab.errors import QualiaLabError, UnknownKey, UnknownRun
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,10 @@ def test_the_baseline_is_a_row_and_can_be_named_by_run_or_params(runs):
 
 
 def test_without_seeds_every_run_is_a_configuration_of_its_own(runs):
-    assert len(runs.groups(seeds=[])) == 8
-    assert set(runs.compare_to_baseline(seeds=[])["verdict"]) == {"baseline", "too few runs to tell"}
+    alone = runs.with_settings(seeds=[])
+    assert len(alone.groups()) == 8
+    assert set(alone.compare_to_baseline()["verdict"]) == {"baseline", "too few runs to tell"}
+    assert len(runs.groups()) == 2  # what was loaded stays as it was
 
 
 def test_a_table_for_a_paper_holds_the_means_of_the_groups(runs):
@@ -83,9 +85,41 @@ def test_a_table_for_a_paper_holds_the_means_of_the_groups(runs):
     assert read["val_auc n"].tolist() == [3, 4]
 
 
-def test_a_metric_that_no_run_has_gives_empty_tables_and_charts(runs):
-    assert runs.groups("no such")["n"].tolist() == [0, 0]
-    assert set(runs.compare_to_baseline("no such")["verdict"]) == {"baseline", "too few runs to tell"}
-    assert "no configuration has a finite value" in repr(runs.plot_groups("no such"))
-    assert runs.paper_table("no such").numbers.rows == ()
-    assert runs.paper_table("no such").latex.count(r"\\") == 1
+def test_a_metric_that_no_run_has_is_named_with_what_was_meant_and_nothing_empty_is_shown(runs):
+    for method in (
+        *(runs.groups, runs.compare_to_baseline, runs.paper_table, runs.scores, runs.history, runs.history_summary),
+        *(runs.plot.groups, runs.plot.history, runs.plot.bands, runs.plot.comparison, runs.plot.best_so_far),
+        *(runs.plot.importance, runs.plot.param_pair, runs.plot.parallel, runs.plot.pareto, runs.plot.distribution),
+        *(runs.relations.importance, runs.relations.correlations, runs.relations.pareto, runs.relations.best_so_far),
+    ):
+        with pytest.raises(UnknownKey, match=r"There is no metric val_auk\. Did you mean val_auc\?"):
+            method("val_auk")
+    for ask in (
+        lambda: runs.metrics["val_auk"],
+        lambda: runs.metrics[["val_auc", "val_auk"]],
+        lambda: runs.compare_metrics(["val_auk"]),
+        lambda: runs.overview(metrics=["val_auk"]),
+        lambda: runs.relations.trade_offs(["val_auc", "val_auk"]),
+        lambda: runs.candidates(["val_auk"]),
+        lambda: runs.plot.param("n", "val_auk"),
+        lambda: runs.with_settings(primary_metric="val_auk"),
+    ):
+        with pytest.raises(KeyError, match="Did you mean val_auc"):
+            ask()
+
+
+def test_a_param_or_tag_that_no_run_has_is_named_too(runs):
+    for ask in (
+        lambda: runs.params["net.sead"],
+        lambda: runs.plot.param("net.sead"),
+        lambda: runs.plot.distribution(by="net.sead"),
+        lambda: runs.plot.parallel(params=["n", "net.sead"]),
+        lambda: runs.overview(params=["net.sead"]),
+        lambda: runs.with_settings(seeds=["net.sead"]),
+    ):
+        with pytest.raises(KeyError, match=r"net\.sead.*Did you mean net\.seed"):
+            ask()
+    with pytest.raises(KeyError, match="There is no tag mlflow.runNam"):
+        runs.tags["mlflow.runNam"]
+    with pytest.raises(KeyError, match="There is no experiment sead"):
+        runs.plot.groups(experiment="sead")

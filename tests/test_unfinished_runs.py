@@ -68,24 +68,25 @@ def test_a_mean_is_of_runs_that_finished_and_the_table_says_why_the_others_are_n
 
 
 def test_whoever_asks_for_other_statuses_gets_them_and_sees_that_they_did_not_finish(runs):
-    frame = runs.groups(statuses=["finished", "KILLED"]).set_index("net")
+    asked = runs.with_settings(statuses=["finished", "KILLED"])
+    frame = asked.groups().set_index("net")
     assert frame.loc["b", "mean val_auc"] == pytest.approx((0.7 + 0.71 + 0.72 + 0.99) / 4)
     assert frame.loc[["a", "b"], "not finished"].tolist() == ["", "1 killed"]
-    assert "Not finished, and in these means: 1 killed." in runs.plot_groups(statuses=["FINISHED", "KILLED"]).note
+    assert "Not finished, and in these means: 1 killed." in asked.plot.groups().note
     with pytest.raises(QualiaLabError, match="no status DONE"):
-        runs.groups(statuses=["DONE"])
+        runs.with_settings(statuses=["DONE"])
 
 
 def test_where_no_run_finished_all_count_and_that_is_said(going):
     frame = going.groups().set_index("net")
     assert frame["mean val_auc"].to_dict() == pytest.approx({"a": 0.85, "b": 0.65})
     assert frame["not finished"].to_dict() == {"a": "2 running", "b": "1 failed, 1 running"}
-    assert "Not finished, and in these means: 1 failed, 3 running." in going.plot_groups().note
-    assert "Not finished, and in these means: 1 failed, 3 running." in going.plot_bands().note
+    assert "Not finished, and in these means: 1 failed, 3 running." in going.plot.groups().note
+    assert "Not finished, and in these means: 1 failed, 3 running." in going.plot.bands().note
     assert "Not finished, and in these means: 1 failed, 3 running." in going.paper_table().markdown
     [best] = [one for one in going.find({}) if one.rule == "best_configuration"]
     assert "n = 2, not finished: 2 running" in best.sentence
-    assert going.groups(statuses=["FINISHED"])["n"].tolist() == [0, 0]
+    assert going.with_settings(statuses=["FINISHED"]).groups()["n"].tolist() == [0, 0]
 
 
 def test_the_comparison_with_a_baseline_is_of_the_same_runs(runs):
@@ -97,23 +98,23 @@ def test_the_comparison_with_a_baseline_is_of_the_same_runs(runs):
 
 def test_charts_draw_only_what_counts_and_say_what_does_not(runs):
     said = "In no mean: 1 failed, 1 killed, 3 running, 1 without a finite value."
-    chart = runs.plot_groups()
+    chart = runs.plot.groups()
     assert said in chart.note
     assert (
         sum(len(mark.x) for mark in chart.panels[0].marks if isinstance(mark, Points) and mark.label == "one run") == 6
     )
-    bands = runs.plot_bands()
+    bands = runs.plot.bands()
     ends = {mark.label: mark.y[-1] for mark in bands.panels[0].marks if isinstance(mark, Line) and mark.label}
     assert ends == pytest.approx({"net=a (n=3 to 4)": 0.82, "net=b (n=3)": 0.71})
     assert "In no mean: 1 failed, 1 killed, 3 running." in bands.note
-    assert len(runs.plot_bands(statuses=ALL).panels[0].marks) > len(bands.panels[0].marks)
+    assert len(runs.with_settings(statuses=ALL).plot.bands().panels[0].marks) > len(bands.panels[0].marks)
 
 
 def test_panels_of_histories_hold_every_run_and_title_the_mean_of_those_that_finished(tmp_path):
     three = {
         name: [*(run for run in runs if run[1] == run[1]), *[("FAILED", 0.2)] * 2] for name, runs in TRAINED.items()
     }
-    panels = load(write(tmp_path, three)).plot_history("val_auc")
+    panels = load(write(tmp_path, three)).plot.history("val_auc")
     assert [panel.title for panel in panels.panels] == [
         "net=a · 0.82 (n=3 of 7)", "net=b · 0.71 (n=3 of 6)", "net=c (n=0 of 4)",
     ]  # fmt: skip
@@ -136,29 +137,26 @@ def test_candidates_are_chosen_by_runs_that_finished(runs):
 
 
 def test_findings_say_it_and_their_code_asks_the_same(runs):
-    found = {one.rule: one for one in runs.find({}, statuses=["FINISHED"])}
+    found = {one.rule: one for one in runs.find({})}
     assert "n = 3 of 6: 1 failed, 1 running, 1 without a finite value left out" in found["best_configuration"].sentence
-    assert found["best_configuration"].code.startswith('runs.groups("val_auc", statuses=STATUSES)')
+    assert found["best_configuration"].code == "runs.answer()"
     assert "n = 3 of 4: 1 killed left out" in found["differences"].sentence
-    everything = {one.rule: one for one in runs.find({}, statuses=ALL)}
+    everything = {one.rule: one for one in runs.with_settings(statuses=ALL).find({})}
     assert "net=c" in everything["best_configuration"].sentence
 
 
 def test_importance_asks_runs_that_finished(tmp_path):
     runs = load(write(tmp_path, {"a": [("FINISHED", n / 100) for n in range(6)], "b": [("FAILED", 0.5)] * 6}))
-    assert "no param varies among the 6 runs" in runs.importance(seeds=["seed"]).attrs["refusal"]
-    assert runs.importance(seeds=[], statuses=ALL).attrs["n"] == 12
+    assert "no param varies among the 6 runs" in runs.relations.importance().attrs["refusal"]
+    assert runs.with_settings(seeds=[], statuses=ALL).relations.importance().attrs["n"] == 12
     drawn = load(write(tmp_path / "many", {"a": [("FINISHED", n % 7) for n in range(24)], "b": [("FAILED", 0.5)]}))
-    assert "In none of it: 1 failed." in drawn.plot_importance(seeds=[]).note
+    assert "In none of it: 1 failed." in drawn.with_settings(seeds=[]).plot.importance().note
 
 
-def test_the_notebook_says_whose_runs_count(uri, going, tmp_path):
-    def sources(at):
-        generator = NotebookGenerator(at)
-        return {cell.key: cell.source for cell in generator.plan(generator.select()).cells}
-
-    assert "STATUSES = ['FINISHED']" in sources(uri)["parameters"]
-    assert "No run has finished" not in sources(uri)["configuration:heading"]
-    none = sources(write(tmp_path, {"a": [("RUNNING", 0.8), ("FAILED", 0.9)]}))
-    assert "STATUSES = ['FAILED', 'RUNNING']" in none["parameters"]
-    assert "**No run has finished**" in none["configuration:heading"]
+def test_the_cell_says_whose_runs_count_only_where_somebody_did(uri):
+    generator = NotebookGenerator(uri)
+    parameters = {cell.key: cell.source for cell in generator.plan(generator.select()).cells}["parameters"]
+    assert "STATUSES = None" in parameters.splitlines()
+    said = repr(load(uri).about())
+    assert "1 run: killed (b3)" in said
+    assert "3 runs: running" in said

@@ -75,6 +75,9 @@ class SideComparison:
     verdict: Verdict
     sentences: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return "\n".join(self.sentences)
+
     def as_data(self) -> dict[str, Any]:
         """The object that `qualia compare --json` prints."""
         found = self.comparison

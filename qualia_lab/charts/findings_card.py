@@ -1,4 +1,4 @@
-"""Findings as a person reads them: the first of them in full, the rest folded."""
+"""Findings as a person reads them: the first of them in full, each with what to do next; the rest folded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ SHOWN = 8  # findings in full: a screen of them
 _SIGNS = {"problem": "✗", "warning": "!", "note": "·"}
 _COLOURS = {"problem": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}
 _WIDTH = 700  # characters of a sentence
+_PLURALS = {"answer": "answers", "problem": "problems", "relation": "relations", "provenance": "remarks on origins"}
+_ONE = {"provenance": "remark on origins"}
 
 
 @dataclass(frozen=True)
 class FindingsCard:
     """Every string in a sentence may come from a store, and is escaped when it is shown.
 
-    sections: the titles of sections by their names.  limit: how many stand in full.
+    sections: the titles of sections by their names.  limit: how many stand in full; what was not examined never does.
     """
 
     findings: Sequence[Finding]
@@ -32,29 +34,35 @@ class FindingsCard:
     limit: int = SHOWN
 
     def __repr__(self) -> str:
+        first, rest = self._parted()
         lines = [self._summary()]
-        for finding in self.findings[: self.limit]:
+        for finding in first:
             lines.append(f"{_SIGNS[finding.severity]} {finding.rule}: {one_line(finding.sentence, _WIDTH)}")
-            lines.append(f"    {one_line(self._where(finding), _WIDTH)}")
-        rest = self.findings[self.limit :]
+            lines += [f"    Next: {one_line(finding.next, _WIDTH)}"] if finding.next else []
+            lines += [f"    {one_line(where, _WIDTH)}"] if (where := self._where(finding)) else []
         if rest:
             lines.append(f"and {len(rest):,} more: runs.findings()")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        first, rest = self.findings[: self.limit], self.findings[self.limit :]
+        first, rest = self._parted()
         folded = ""
         if rest:
             folded = f"<details><summary>{len(rest):,} more</summary>{self._list(rest)}</details>"
         return f"<p>{for_html(self._summary())}</p>{self._list(first)}{folded}"
 
+    def _parted(self) -> tuple[list[Finding], list[Finding]]:
+        """Those that stand in full, and those that are folded."""
+        found = [one for one in self.findings if one.kind != "not examined"]
+        return found[: self.limit], found[self.limit :] + [one for one in self.findings if one.kind == "not examined"]
+
     def _summary(self) -> str:
         runs = f"{self.runs:,} run{'' if self.runs == 1 else 's'}"
-        if not self.findings:
-            return f"Nothing stands out among {runs}."
-        counts = {severity: sum(finding.severity == severity for finding in self.findings) for severity in _SIGNS}
-        said = ", ".join(f"{n:,} {severity}{'' if n == 1 else 's'}" for severity, n in counts.items() if n)
-        return f"What stands out among {runs}: {said}."
+        counts = {kind: sum(finding.kind == kind for finding in self.findings) for kind in _PLURALS}
+        said = ", ".join(
+            f"{n:,} {_ONE.get(kind, kind) if n == 1 else _PLURALS[kind]}" for kind, n in counts.items() if n
+        )
+        return f"What stands out among {runs}: {said}." if said else f"Nothing stands out among {runs}."
 
     def _list(self, findings: Sequence[Finding]) -> str:
         return "".join(map(self._item, findings))
@@ -64,8 +72,9 @@ class FindingsCard:
             f'<b style="color:{_COLOURS[finding.severity]}">{_SIGNS[finding.severity]} '
             f"{for_html(finding.rule.replace('_', ' '))}</b>"
         )
+        what_next = f"<br><b>Next:</b> {for_html(one_line(finding.next, _WIDTH))}" if finding.next else ""
         return (
-            f"<p>{mark}: {for_html(one_line(finding.sentence, _WIDTH))}<br>"
+            f"<p>{mark}: {for_html(one_line(finding.sentence, _WIDTH))}{what_next}<br>"
             f'<small style="opacity:.75">{self._where_html(finding)}</small></p>'
         )
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.analysis.environments import environment, is_environment_file
 from qualia_lab.analysis.origins import BOOKKEEPING, NOTE, origins
 from qualia_lab.analysis.structured_text import that_differ
-from qualia_lab.runs.artifact_files import list_all, read_start
+from qualia_lab.runs.environments import environments_of
 from qualia_lab.runs.frames import wide
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.runs.provenance import provenance_table
 from qualia_lab.runs.said import Said
-from qualia_lab.stores.parallel import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-
-_ENVIRONMENT_BYTES = 200_000
 
 
 class Origins(Namespace):
@@ -46,7 +42,7 @@ class Origins(Namespace):
         They are read from every requirements.txt, conda.yaml, python_env.yaml and MLmodel among the run's artifacts
         and logged models. Runs that have none are left out; `attrs["runs without"]` counts them. "" is not installed.
         """
-        entries = self._environments()
+        entries = environments_of(self._loaded.files)
         if not entries:
             return Said("No run has logged a requirements.txt, conda.yaml, python_env.yaml or MLmodel that says more.")
         frame = self._differing(entries, sorted(that_differ(entries), key=_python_first))
@@ -70,22 +66,6 @@ class Origins(Namespace):
             return pd.DataFrame({"the same in all runs": list(first.values())}, list(first))
         rows = [{name: entry.get(name, "") for name in names} for entry in entries.values()]
         return pd.DataFrame(rows, index=pd.Index([self._loaded.labels[run_id] for run_id in entries]))
-
-    def _environments(self) -> dict[str, dict[str, str]]:
-        """Run id → library → version, of the runs that say it."""
-        files = self._loaded.files
-        texts: dict[str, dict[str, str]] = {run_id: {} for run_id in files.places}
-        listed = [(run_id, files.places[run_id], list(found)) for run_id, found in files.listed.items()]
-        listed += [(run_id, place, [file.path for file in list_all(place)]) for run_id, place in files.model_places]
-        wanted = [
-            (run_id, place, path) for run_id, place, paths in listed for path in filter(is_environment_file, paths)
-        ]
-        starts = in_parallel(lambda file: read_start(file[1], file[2], _ENVIRONMENT_BYTES), wanted)
-        for (run_id, place, path), start in zip(wanted, starts, strict=True):
-            if isinstance(start, bytes):
-                texts[run_id][f"{place.recorded_uri}/{path}"] = start.decode("utf-8", "replace")
-        stated = {run_id: environment(found) for run_id, found in texts.items()}
-        return {run_id: said for run_id, said in stated.items() if said}
 
 
 def _python_first(name: str) -> tuple[bool, str]:

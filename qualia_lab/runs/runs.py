@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.errors import UnknownRun
 from qualia_lab.inventory import take_inventory
 from qualia_lab.runs import frames
+from qualia_lab.runs.answers import answer_table, effects_table
 from qualia_lab.runs.artifacts import Artifacts
 from qualia_lab.runs.candidates import candidate_table
+from qualia_lab.runs.environments import environments_of
 from qualia_lab.runs.failures import Failures
 from qualia_lab.runs.findings import find, finding_table
 from qualia_lab.runs.group_tables import baseline_table, group_table, wanted_baseline
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from qualia_lab.analysis.compare import SideComparison
     from qualia_lab.analysis.findings.finding import Finding
     from qualia_lab.charts.findings_card import FindingsCard
     from qualia_lab.charts.paper_table import PaperTable
@@ -170,6 +173,50 @@ class Runs:
         The 95 % interval is of the mean: Student's t under 10 values, a bootstrap beyond; one value has none.
         """
         return group_table(self._loaded, metric, statistic)
+
+    def answer(self, *, experiment: str | None = None) -> pd.DataFrame | Said:
+        """Which configuration leads by the objective, by how much, and which rivals cannot be told from it.
+
+        The best mean first; of configurations that ran more than once before those that ran once. `behind` is how far
+        a mean is from the best. In the first row: `corrected` is the mean without the gain of having been selected as
+        the best `of` so many, with its 95 % interval; `would show` is the difference that so many runs show in 80 % of
+        cases, `n needed` the runs that would show `smallest that matters`, by default a standard deviation between
+        runs.
+        """
+        return frame_per_task(self._loaded, experiment, lambda task: answer_table(self._loaded, task))
+
+    def effects(self, *, experiment: str | None = None) -> pd.DataFrame | Said:
+        """Levels of one factor that are clearly better than others where all other factors are the same.
+
+        `gain` on average with its 95 % interval, `better in` so many `of` the settings of the others; `p` is of the
+        test that decides, for itself alone. `where`: what is better there and worse elsewhere, so that the two factors
+        are to be chosen together.
+        """
+        return frame_per_task(self._loaded, experiment, lambda task: effects_table(self._loaded, task))
+
+    def compare(self, a: str, b: str, *, metric: str | None = None, claimed: str | None = None) -> SideComparison:
+        """Two sides: is the comparison isolated, is there a difference, and what else differs.
+
+        a, b: each a run's id, else a run's name, else `KEY=VALUE` of a param or tag, else a filter.
+        claimed: the param or tag that is believed to be the only difference.
+        Raises NoRunMatches, SelectionError, and UnknownKey for a metric that no run has.
+        """
+        from qualia_lab.analysis.compare import compare_sides
+        from qualia_lab.analysis.sides import read_side
+
+        loaded = self._loaded
+        loaded.check_metrics([metric] if metric is not None else [])
+        read = loaded.store.read_metric_history
+        return compare_sides(
+            self.tables,
+            self.study,
+            read_side(self.tables, self.study, a, read),
+            read_side(self.tables, self.study, b, read),
+            metric,
+            claimed,
+            said=(a, b),
+            environments=environments_of(loaded.files),
+        )
 
     def candidates(
         self, metrics: Sequence[str] = (), metric: str | None = None, *, statistic: str = "last", limit: int = 20

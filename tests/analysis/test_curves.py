@@ -11,9 +11,11 @@ from scipy import stats
 
 from qualia_lab import schema
 from qualia_lab.analysis.curves import Curve, Curves, align, as_drawn, metric_series, smooth, usual_range
-from qualia_lab.analysis.groups import configurations, short_labels
+from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.histories import reduce_points
 from qualia_lab.analysis.seed_bands import seed_bands
+from qualia_lab.inventory import take_inventory
+from qualia_lab.study import describe_study
 from qualia_lab.tables import run_tables, table_of
 from tests.charts.sample import history
 
@@ -233,8 +235,8 @@ def test_labels_are_the_few_params_that_tell_all_configurations_apart():
     tables = run_tables(
         runs=table_of(schema.RUNS, [{"run_id": run} for run in settings]), params=table_of(schema.PARAMS, rows)
     )
-    found = configurations(tables)
-    assert found[0].label == "depth=2, lr=0.1, model=mlp"
+    found = describe_study(tables, take_inventory(tables)).configurations
+    assert found[0].label == "depth=2, lr=0.1"  # model is tied to them
     labels = list(short_labels(found).values())
     assert [label.rpartition("depth=")[2] for label in labels[:2]] == ["2", "3"]
     assert len(set(labels)) == 3

@@ -4,7 +4,9 @@ import math
 import random
 
 from qualia_lab import schema
-from qualia_lab.tables import table_of
+from qualia_lab.inventory import take_inventory
+from qualia_lab.study import StudySettings, describe_study
+from qualia_lab.tables import run_tables, table_of
 
 
 def run_ids(count):
@@ -44,3 +46,19 @@ def metrics(values, key="val_auc"):
 
 def params(values, key="lr"):
     return table_of(schema.PARAMS, [{"run_id": run_id, "key": key, "value": value} for run_id, value in values.items()])
+
+
+def runs_with(rows):
+    """Tables of one finished run per (params, metrics)."""
+    ids = [f"run{place}" for place in range(len(rows))]
+    settings = [(i, key, value) for i, (params, _) in zip(ids, rows, strict=True) for key, value in params.items()]
+    values = [(i, key, value) for i, (_, metrics) in zip(ids, rows, strict=True) for key, value in metrics.items()]
+    return run_tables(
+        runs=table_of(schema.RUNS, [{"run_id": i, "experiment_id": "1", "status": "FINISHED"} for i in ids]),
+        params=table_of(schema.PARAMS, [dict(zip(("run_id", "key", "value"), row, strict=True)) for row in settings]),
+        metrics=table_of(schema.METRICS, [dict(zip(("run_id", "key", "value"), row, strict=True)) for row in values]),
+    )
+
+
+def study_of(tables, **said):
+    return describe_study(tables, take_inventory(tables), StudySettings(**said))

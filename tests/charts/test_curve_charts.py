@@ -8,7 +8,6 @@ import pytest
 
 from qualia_lab import schema
 from qualia_lab.analysis.curves import align
-from qualia_lab.analysis.groups import configurations
 from qualia_lab.analysis.seed_bands import seed_bands
 from qualia_lab.charts import metric_history
 from qualia_lab.charts.chart import Band, Line, Points, Texts
@@ -18,7 +17,7 @@ from qualia_lab.charts.seed_bands import seed_bands_chart
 from qualia_lab.charts.system_metrics import name_and_unit, system_metrics_chart
 from qualia_lab.tables import run_tables, table_of
 
-from .sample import curves, history, labels, run_ids
+from .sample import curves, history, labels, run_ids, study_of
 from .test_charts import ODD_NAMES, bundle
 
 
@@ -39,7 +38,7 @@ def seeded(configurations_, seeds, values):
 
 
 def bands_chart(tables, table, **options):
-    configured = configurations(tables)
+    configured = study_of(tables).configurations
     found = seed_bands(align(table, tables.run_ids, "val_loss"), [one.run_ids for one in configured])
     return seed_bands_chart(found, configured, tables.run_ids, **options)
 

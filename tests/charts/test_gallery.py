@@ -42,7 +42,7 @@ def pictures(page) -> list[str]:
 
 def test_a_picture_logged_step_by_step_is_a_table_of_runs_and_steps(store):
     uri, ids = store
-    gallery = load_runs(uri, ids[:3]).show_images("val/samples")
+    gallery = load_runs(uri, ids[:3]).artifacts.images("val/samples")
     page = clean_html(gallery._repr_html_())
     assert re.findall(r"<th>step (\d+)</th>", page) == ["0", "2", "3", "4", "6"]
     assert len(pictures(page)) == 15
@@ -57,7 +57,7 @@ def test_a_picture_logged_step_by_step_is_a_table_of_runs_and_steps(store):
 
 def test_of_many_runs_the_best_are_shown_and_their_names_are_text(store):
     uri, ids = store
-    gallery = load_runs(uri, ids).show_images("plots/<b>.png")
+    gallery = load_runs(uri, ids).artifacts.images("plots/<b>.png")
     page = gallery._repr_html_()
     assert len(pictures(page)) == 24
     assert "showing 24 of 27 runs, best val_acc first" in page
@@ -68,6 +68,7 @@ def test_of_many_runs_the_best_are_shown_and_their_names_are_text(store):
 
 def test_what_most_runs_have_is_shown_by_default_and_nothing_is_a_sentence(store):
     uri, ids = store
-    assert [wall.title for wall in load_runs(uri, ids[:3]).show_images().walls] == ["plots/<b>.png", "val/samples"]
-    assert len(load_runs(uri, ids[:1]).show_images().walls) == 2
-    assert "No run has a picture nothing" in repr(load_runs(uri, ids[:1]).show_images("nothing"))
+    assert [wall.title for wall in load_runs(uri, ids[:3]).artifacts.images().walls] == ["plots/<b>.png", "val/samples"]
+    assert len(load_runs(uri, ids[:1]).artifacts.images().walls) == 2
+    with pytest.raises(KeyError, match="There is no picture nothing"):
+        load_runs(uri, ids[:1]).artifacts.images("nothing")

@@ -5,17 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qualia_lab.analysis.groups import configurations, group_runs, short_labels
+from qualia_lab.analysis.groups import group_runs, short_labels
 from qualia_lab.charts.chart import Points
 from qualia_lab.charts.group_means import group_means
-from tests.analysis.test_groups import runs_with
+
+from .sample import runs_with, study_of
 
 
 def drawn(rows, **options):
     tables = runs_with(rows)
-    groups = group_runs(tables, "auc", greater_is_better=True)
+    groups = group_runs(tables, study_of(tables), "auc")
     labels = {run_id: run_id for run_id in tables.run_ids}
     return group_means(groups, labels, "auc", greater_is_better=True, **options)
+
+
+def configurations(rows):
+    return study_of(runs_with(rows)).configurations
 
 
 def several(count, each):
@@ -61,14 +66,14 @@ def test_two_runs_do_not_stretch_the_axis_by_their_interval():
 
 def test_labels_are_as_few_params_as_tell_configurations_apart():
     rows = [({"lr": str(lr), "net": net, "wide": str(lr)}, {}) for lr in (1, 2) for net in ("a", "b")]
-    labels = short_labels(configurations(runs_with(rows)))
+    labels = short_labels(configurations(rows))
     assert sorted(labels.values()) == ["lr=1, net=a", "lr=1, net=b", "lr=2, net=a", "lr=2, net=b"]
-    assert list(short_labels(configurations(runs_with([({}, {})]))).values()) == ["all runs"]
-    lacking = short_labels(configurations(runs_with([({}, {}), ({"lr": "1"}, {})])))
+    assert list(short_labels(configurations([({}, {})])).values()) == ["all runs"]
+    lacking = short_labels(configurations([({}, {}), ({"lr": "1"}, {})]))
     assert list(lacking.values()) == ["no lr", "lr=1"]
 
 
 def test_numbers_alone_are_preceded_by_the_word_that_says_what_they_are_of():
     rows = [({"lr": str(lr), "net": net, "part": str(lr)}, {}) for lr, net in ((1, "a"), (2, "a"), (3, "b"))]
-    labels = short_labels(configurations(runs_with(rows)))
+    labels = short_labels(configurations(rows))
     assert list(labels.values()) == ["net=a, lr=1", "net=a, lr=2", "net=b, lr=3"]

@@ -10,13 +10,20 @@ import pytest
 from qualia_lab import schema
 from qualia_lab.charts.chart import Chart
 from qualia_lab.runs import Runs
-from qualia_lab.runs.loaded import Said
+from qualia_lab.runs.said import Said
 from qualia_lab.tables import run_tables, table_of
 
 from .sample import run_ids
 from .test_charts import bundle
 
 STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", None)
+
+
+class WithoutHistories:
+    """A store in which nothing was logged past the last values."""
+
+    def read_metric_history(self, run_ids, keys=None):
+        return iter(())
 
 
 def searched(count, statuses=STATUSES):
@@ -51,19 +58,19 @@ def searched(count, statuses=STATUSES):
         params=table_of(schema.PARAMS, params),
         metrics=table_of(schema.METRICS, metrics),
     )
-    return Runs(None, tables, "val_auc", greater_is_better=True)
+    return Runs(WithoutHistories(), tables)
 
 
 def drawn(runs):
     return {
-        "importance": runs.plot_importance(),
-        "pair": runs.plot_param_pair(),
-        "parallel": runs.plot_parallel(),
-        "pareto": runs.plot_pareto(),
-        "progress": runs.plot_best_so_far(),
-        "distribution": runs.plot_distribution(),
-        "by": runs.plot_distribution(by="opt<b>"),
-        "timeline": runs.plot_timeline(),
+        "importance": runs.plot.importance(),
+        "pair": runs.plot.param_pair(),
+        "parallel": runs.plot.parallel(),
+        "pareto": runs.plot.pareto(),
+        "progress": runs.plot.best_so_far(),
+        "distribution": runs.plot.distribution(),
+        "by": runs.plot.distribution(by="opt<b>"),
+        "timeline": runs.plot.timeline(),
     }
 
 
@@ -81,43 +88,43 @@ def test_every_chart_of_a_search_is_drawn_or_says_why_not(count):
 
 
 def test_few_configurations_leave_rank_correlations_and_the_reason():
-    chart = searched(12, ["FINISHED"]).plot_importance()
+    chart = searched(12, ["FINISHED"]).plot.importance()
     assert [panel.x.label for panel in chart.panels] == ["rank correlation"]
     assert "Too few configurations to tell: 11 in n = 11 runs" in chart.note
-    frame = searched(12, ["FINISHED"]).importance()
+    frame = searched(12, ["FINISHED"]).relations.importance()
     assert frame["forest"].isna().all()
     assert frame.loc["lr", "note"].startswith("too few configurations to tell")
 
 
 def test_the_table_and_the_bars_of_importance_are_the_same_numbers():
     runs = searched(60, ["FINISHED"])
-    frame = runs.importance()
+    frame = runs.relations.importance()
     assert frame.index[0] == "lr"
     assert frame.attrs["refusal"] == ""
     assert frame.attrs["n"] == frame.loc["lr", "n"] == 54
-    (bars, *_) = runs.plot_importance().panels[0].marks
+    (bars, *_) = runs.plot.importance().panels[0].marks
     assert bars.ends.tolist() == frame["forest"].dropna().tolist()
     assert bars.colours[0] != bars.colours[-1]  # grey: no more than chance
 
 
 def test_a_metric_without_a_direction_is_never_called_best():
     runs = searched(30)
-    assert "is not known" in repr(runs.plot_best_so_far("foo"))
-    assert "is not known" in repr(runs.plot_pareto("val_auc", "foo"))
-    assert "best" not in repr(runs.plot_parallel("foo")).lower()
-    assert runs.pareto(["val_auc", "latency_ms", "foo"]).attrs["left out"] == ["foo"]
+    assert "is not known" in repr(runs.plot.best_so_far("foo"))
+    assert "is not known" in repr(runs.plot.pareto("val_auc", "foo"))
+    assert "best" not in repr(runs.plot.parallel("foo")).lower()
+    assert runs.relations.pareto(["val_auc", "latency_ms", "foo"]).attrs["left out"] == ["foo"]
 
 
 def test_the_pareto_chart_names_the_runs_of_the_table():
-    runs = searched(40)
-    frame = runs.pareto(["val_auc", "latency_ms"])
+    runs = searched(40, ["FINISHED"])
+    frame = runs.relations.pareto(["val_auc", "latency_ms"])
     named = {
-        mark.label for mark in runs.plot_pareto("val_auc", "latency_ms").panels[0].marks if getattr(mark, "label", "")
+        mark.label for mark in runs.plot.pareto("val_auc", "latency_ms").panels[0].marks if getattr(mark, "label", "")
     }
     assert set(frame.index) == {label for label in named if "beaten" not in label}
     assert frame["val_auc"].is_monotonic_decreasing
-    assert runs.pareto("val_auc").index.tolist() == frame.index.tolist()
-    assert runs.trade_offs(["val_auc", "latency_ms", "foo"])["n"].tolist() == [36]
+    assert runs.relations.pareto("val_auc").index.tolist() == frame.index.tolist()
+    assert runs.relations.trade_offs(["val_auc", "latency_ms", "foo"])["n"].tolist() == [36]
 
 
 def test_the_step_of_a_pareto_front_passes_only_where_a_run_is_as_good():
@@ -137,7 +144,7 @@ def test_the_step_of_a_pareto_front_passes_only_where_a_run_is_as_good():
 
 
 def test_two_hundred_runs_are_packed_into_lanes_and_forty_have_rows_of_their_own():
-    few, many = searched(40).plot_timeline(), searched(200).plot_timeline()
+    few, many = searched(40).plot.timeline(), searched(200).plot.timeline()
     assert len(few.panels[0].y.ticks) == 40
     assert many.panels[0].y.label == "runs at the same time"
     assert many.height < 800
@@ -145,22 +152,22 @@ def test_two_hundred_runs_are_packed_into_lanes_and_forty_have_rows_of_their_own
 
 
 def test_many_runs_on_parallel_axes_are_the_ten_best_the_ten_worst_and_the_rest():
-    labels = [mark.label for mark in searched(200).plot_parallel().panels[0].marks if getattr(mark, "label", "")]
+    labels = [mark.label for mark in searched(200, ["FINISHED"]).plot.parallel().panels[0].marks if getattr(mark, "label", "")]
     assert labels == ["158 between", "10 worst", "10 best"]
 
 
 def test_of_very_many_runs_the_search_charts_draw_an_even_choice_and_all_that_was_best_and_say_so():
-    runs = searched(5000)
+    runs = searched(5000, ["FINISHED"])
     charts = {
-        "best so far": runs.plot_best_so_far(),
-        "distribution": runs.plot_distribution(),
-        "pareto": runs.plot_pareto("val_auc", "latency_ms"),
+        "best so far": runs.plot.best_so_far(),
+        "distribution": runs.plot.distribution(),
+        "pareto": runs.plot.pareto("val_auc", "latency_ms"),
     }
     for name, chart in charts.items():
         _, _, sentence = bundle(chart)
         assert "Drawn: " in sentence, name
         assert sum(len(mark.x) for panel in chart.panels for mark in panel.marks) < 10_000, name
-    found = runs.best_so_far()
+    found = runs.relations.best_so_far()
     *_, line, points = charts["best so far"].panels[0].marks
     better = found[found["improved"]]
     assert set(better["val_auc"]) <= set(points.y)

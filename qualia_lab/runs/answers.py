@@ -1,0 +1,107 @@
+"""Which configuration leads in a task, and what single factors do with the rest held, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.analysis.answer import answer_of
+from qualia_lab.analysis.effects import ALPHA, clear_effects, crossings
+from qualia_lab.analysis.groups import short_labels
+from qualia_lab.escaping import one_line
+from qualia_lab.runs.said import Said
+from qualia_lab.runs.values import no_direction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from qualia_lab.analysis.answer import Answer
+    from qualia_lab.analysis.effects import Effect
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.runs.loaded import Loaded
+    from qualia_lab.study.study import Task
+
+
+def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
+    """A row per configuration of one task with a value; see `Runs.answer`."""
+    import pandas as pd
+
+    objective = task.objective
+    if objective is not None and objective.better is None:
+        return no_direction(objective.key)
+    found = answer_of(loaded.groups_of(task), loaded.study.settings.smallest_difference)
+    if found is None:
+        return Said("No configuration has a value of a metric that can lead.")
+    names = short_labels([group.configuration for group in found.groups])
+    rows = [_answer_row(found, group) for group in found.groups]
+    frame = pd.DataFrame(rows, pd.Index([one_line(names[group.run_ids[0]], 120) for group in found.groups]))
+    numeric = [name for name in frame.columns if name not in ("metric", "against the best")]
+    return frame.astype(dict.fromkeys(numeric, "Float64")).astype({"n": "Int64", "of": "Int64", "n needed": "Int64"})
+
+
+def _answer_row(found: Answer, group: Group) -> dict[str, Any]:
+    """What is known of the best alone stands in its row."""
+    first = group is found.leader
+    mean, best = group.mean, found.leader.mean
+    return {
+        "metric": one_line(group.metric, 60),
+        "n": len(group.values),
+        "mean": mean,
+        "behind": abs(mean - best) if mean is not None and best is not None else None,
+        "against the best": _standing(found, group),
+        "deviation": _deviation(group),
+        "of": len(found.groups) if found.found is None else found.found.k if first else None,
+        "corrected": found.corrected if first else None,
+        "95 % low": found.interval[0] if first and found.interval else None,
+        "95 % high": found.interval[1] if first and found.interval else None,
+        "would show": found.shows if first else None,
+        "smallest that matters": found.smallest if first else None,
+        "n needed": found.needed if first else None,
+    }
+
+
+def _standing(found: Answer, group: Group) -> str:
+    if group is found.leader:
+        return "leads" if found.apart else "best mean"
+    if any(group is one for one in found.apart):
+        return "told apart"
+    return "not told apart" if any(group is one for one in found.level) else "ran once: too few to tell"
+
+
+def _deviation(group: Group) -> float | None:
+    """The standard deviation between its runs."""
+    from statistics import stdev
+
+    return stdev(group.values) if len(group.values) > 1 else None
+
+
+def effects_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
+    """A row per clear effect of one factor in one task, and per effect at one level of another; see `Runs.effects`."""
+    import pandas as pd
+
+    groups = loaded.groups_of(task)
+    rows = [_effect_row(one, "") for one in clear_effects(loaded.study, task, groups, ALPHA)]
+    for crossing in crossings(loaded.study, task, groups, ALPHA):
+        for level, effect in (crossing.first, crossing.second):
+            rows.append(
+                _effect_row(effect, f"{crossing.other}={level}" if level is not None else f"no {crossing.other}")
+            )
+    if not rows:
+        return Said("No factor has a clear effect with all others held.")
+    return pd.DataFrame(rows).set_index("factor").convert_dtypes()
+
+
+def _effect_row(one: Effect, where: str) -> Mapping[str, Any]:
+    return {
+        "factor": one_line(one.factor.factor, 60),
+        "where": one_line(where, 60),
+        "better": one_line(str(one.better), 60),
+        "worse": one_line(str(one.worse), 60),
+        "gain": one.gain,
+        "95 % low": one.low,
+        "95 % high": one.high,
+        "better in": one.wins,
+        "of": one.n,
+        "p": one.p,
+    }

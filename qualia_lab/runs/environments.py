@@ -1,0 +1,28 @@
+"""Versions of Python and libraries that runs logged beside their models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.environments import environment, is_environment_file
+from qualia_lab.runs.artifact_files import list_all, read_start
+from qualia_lab.stores.parallel import in_parallel
+
+if TYPE_CHECKING:
+    from qualia_lab.runs.artifact_files import ArtifactFiles
+
+_ENVIRONMENT_BYTES = 200_000
+
+
+def environments_of(files: ArtifactFiles) -> dict[str, dict[str, str]]:
+    """Run id → library → version, of the runs that say it."""
+    texts: dict[str, dict[str, str]] = {run_id: {} for run_id in files.places}
+    listed = [(run_id, files.places[run_id], list(found)) for run_id, found in files.listed.items()]
+    listed += [(run_id, place, [file.path for file in list_all(place)]) for run_id, place in files.model_places]
+    wanted = [(run_id, place, path) for run_id, place, paths in listed for path in filter(is_environment_file, paths)]
+    starts = in_parallel(lambda file: read_start(file[1], file[2], _ENVIRONMENT_BYTES), wanted)
+    for (run_id, place, path), start in zip(wanted, starts, strict=True):
+        if isinstance(start, bytes):
+            texts[run_id][f"{place.recorded_uri}/{path}"] = start.decode("utf-8", "replace")
+    stated = {run_id: environment(found) for run_id, found in texts.items()}
+    return {run_id: said for run_id, said in stated.items() if said}
