@@ -45,7 +45,10 @@ def log_fisher(failed_with: Counts, sizes: Counts, mask: Flags) -> Numbers:
 
 
 def most_significant(least: Numbers, alpha: float) -> int:
-    """How many tests can be significant at most: the smallest k of which at most k can reach alpha / k (Tarone 1990), of logarithms of p; at least 1."""
+    """How many tests can be significant at most (Tarone 1990): the smallest k of which at most k can reach alpha / k.
+
+    least: of each test the logarithm of the smallest p that its counts allow. At least 1.
+    """
     ordered = np.sort(least)
     k = 1
     while np.searchsorted(ordered, math.log(alpha / k), "right") > k:
