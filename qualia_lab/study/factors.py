@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.study import factor_names
+from qualia_lab.study.setting_columns import fingerprints
 from qualia_lab.study.study import Factor
 from qualia_lab.study.ties import tied_to
 from qualia_lab.study.value_forms import are_numbered, are_of_a_hub, look_like_labels
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from qualia_lab.study.setting_columns import SettingColumn
+    from qualia_lab.study.setting_columns import Marks, SettingColumn
     from qualia_lab.study.settings import Source, StudySettings
     from qualia_lab.study.study import FactorRole
 
@@ -46,12 +47,14 @@ class Competitors:
 def describe_factors(
     columns: Sequence[SettingColumn], competitors: Competitors, settings: StudySettings
 ) -> tuple[Factor, ...]:
-    """The role of every column, in their order.
+    """The role of every column, params before tags, in their order.
 
     What the person or the project said comes first, then what the name says, then the values: constant, of the form of
     a label, else a factor. Factors that set the same runs apart are tied to one of them.
     """
-    roles = [_role(one, competitors, settings) for one in columns]
+    roles = [_role(one, competitors, settings, None) for one in columns if one.kind == "param"]
+    seeded = _seeded_settings(columns, roles, len(competitors.chosen))
+    roles += [_role(one, competitors, settings, seeded) for one in columns if one.kind == "tag"]
     candidates = [one for one, (role, _) in zip(columns, roles, strict=True) if role == "factor"]
     leads = tied_to(candidates, competitors.chosen, competitors.tasks, settings.factors)
     return tuple(
@@ -70,15 +73,26 @@ def describe_factors(
     )
 
 
-def _role(one: SettingColumn, competitors: Competitors, settings: StudySettings) -> tuple[FactorRole, Source]:
-    for role, names, said in (
+def _seeded_settings(
+    columns: Sequence[SettingColumn], roles: Sequence[tuple[FactorRole, Source]], runs: int
+) -> Marks | None:
+    """Bits for every run, equal for runs with the same params, seeds among them; None where no param is a seed."""
+    params = [one for one, (role, _) in zip(columns, roles, strict=False) if role != "label"]
+    return fingerprints(params, runs) if any(role == "seed" for role, _ in roles) else None
+
+
+def _role(
+    one: SettingColumn, competitors: Competitors, settings: StudySettings, seeded: Marks | None
+) -> tuple[FactorRole, Source]:
+    overruled: tuple[tuple[FactorRole, Collection[str] | None, str], ...] = (
         ("seed", settings.seeds, "seeds"),
         ("label", settings.labels, "labels"),
         ("factor", settings.factors, "factors"),
-    ):
+    )
+    for role, names, said in overruled:
         if names is not None and (one.name in names or one.key in names):
             source = settings.source(said)
-            return role, "person" if source == "unknown" else source  # type: ignore[return-value]
+            return role, "person" if source == "unknown" else source
     name_says = factor_names.name_says(one.key)
     if settings.seeds is None and _is_seed(one, name_says):
         return "seed", "name"
@@ -88,6 +102,8 @@ def _role(one: SettingColumn, competitors: Competitors, settings: StudySettings)
         return "label", "name"
     if not _varies(one, competitors):
         return "constant", "data"
+    if one.kind == "tag" and _was_added_later(one, competitors, seeded):
+        return "label", "data"
     return ("label" if _looks_like_a_label(one, name_says, competitors) else "factor"), "data"
 
 
@@ -122,16 +138,30 @@ def _varies(one: SettingColumn, competitors: Competitors) -> bool:
     return bool(((having > 0) & (having < of_task)).any())
 
 
+def _was_added_later(one: SettingColumn, competitors: Competitors, seeded: Marks | None) -> bool:
+    """Whether a tag is a name, a note, a result, or a mark on some runs, and none that sets runs apart by its values.
+
+    A mark, which is one value that other runs lack, may be either: it sets runs apart where a run that has it and one
+    that lacks it are alike in all params and in their seed.
+    """
+    there = competitors.chosen[one.places]
+    codes = one.codes[there]
+    values = len(np.unique(codes))
+    if values == len(codes) or factor_names.is_outcome(one.sample):
+        return True
+    if any(len(text) > _LONG or "\n" in text for text in one.sample):
+        return True
+    if values > 1:
+        return False
+    marked = np.zeros(len(competitors.chosen), np.bool_)
+    marked[one.places[there]] = True
+    return seeded is None or not np.isin(seeded[marked], seeded[competitors.chosen & ~marked]).any()
+
+
 def _looks_like_a_label(one: SettingColumn, name_says: str, competitors: Competitors) -> bool:
     """Whether values that differ name a run, its time or its place, and set no configuration apart."""
     codes = one.among(competitors.chosen)
     values = len(np.unique(codes))
-    if one.kind == "tag" and (
-        values in (1, len(codes))
-        or factor_names.is_outcome(one.sample)
-        or any(len(text) > _LONG or "\n" in text for text in one.sample)
-    ):
-        return True
     if name_says == "numbered" and are_numbered(one.sample):
         return True
     if values <= _SHARED * len(codes):

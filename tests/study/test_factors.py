@@ -376,6 +376,17 @@ def test_a_tag_that_is_written_after_the_results_is_a_label():
     assert of_tags({"val_acc": "0.9"}, {"val_acc": "0.9"}, {"val_acc": "0.8"}) == {"val_acc": "label"}
 
 
+def test_a_mark_on_some_runs_is_a_factor_where_equal_runs_lack_it_and_else_written_afterwards():
+    def mark(*places, seeds):
+        runs = [
+            ({"lr": 1, "seed": seed}, {"distilled": "yes"} if at in places else {}) for at, seed in enumerate(seeds)
+        ]
+        return {one.name: one.role for one in study_of(runs).tags}
+
+    assert mark(0, 1, 2, seeds=(1, 2, 3, 1, 2, 3)) == {"distilled": "factor"}
+    assert mark(0, 1, 2, seeds=(1, 2, 3, 4, 5, 6)) == {"distilled": "label"}
+
+
 def test_a_tag_whose_values_are_all_different_is_a_label():
     assert of_tags(*({"who": f"a{place}"} for place in range(4))) == {"who": "label"}
 
