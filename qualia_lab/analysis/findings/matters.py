@@ -130,7 +130,7 @@ def _clause(row: ParamImportance, tied: Sequence[str], found: Importances, thres
     if _is_monotone(row, thresholds):
         assert row.rho is not None
         said = f"{'rises' if row.rho > 0 else 'falls'} with {said}"
-        facts.append(f"rank correlation {number(row.rho)}")
+        facts.append(f"rank correlation {row.rho:.2f}")
     else:
         said = f"goes with {said}"
     best = _best(row, thresholds)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.findings import code, matters
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed, number
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS, drawn_units
 from qualia_lab.analysis.monotone import (
     FEWEST,
@@ -169,14 +169,14 @@ def _joined(clauses: Sequence[str]) -> str:
 
 def _numeric_clause(one: _Numeric) -> str:
     said = f"{'rises' if one.relation.rho > 0 else 'falls'} with {one.relation.param} (rank correlation "
-    said += f"{number(one.relation.rho)}{_along(one)})"
+    said += f"{one.relation.rho:.2f}{_along(one)})"
     return said
 
 
 def _along(one: _Numeric) -> str:
     if not one.along:
         return ""
-    names = listed(f"{param} ({number(rho)})" for param, rho in one.along)
+    names = listed(f"{param} ({rho:.2f})" for param, rho in one.along)
     return f", not told apart from {names}, which changes along with it"
 
 

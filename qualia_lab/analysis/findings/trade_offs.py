@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.configuration_means import configuration_means
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.relations import FEWEST_RUNS
 from qualia_lab.analysis.trade_offs import pareto_set, trade_offs
@@ -103,7 +103,7 @@ def _finding(evidence: Evidence, task: Task, pair: TradeOff, best: list[str]) ->
         "relation",
         "note",
         f"{evidence.where(task)}What is better in {pair.first} tends to be worse in {pair.second} (rank correlation "
-        f"{number(pair.rho)} over {pair.n:,} configurations); {unbeaten} in both: {listed(names)}.",
+        f"{pair.rho:.2f} over {pair.n:,} configurations); {unbeaten} in both: {listed(names)}.",
         tuple(run_id for group in groups for run_id in group.scored),
         (pair.first, pair.second),
         numbers=(Number("rank correlation", pair.rho), Number("configurations", pair.n)),
