@@ -1,20 +1,8 @@
 """`qualia study`, and the flags that say which runs and how to look at them, on small stores of known content."""
 
 import json
-import subprocess
-import sys
-
-import pytest
 
 from .command import CREATE, QUALIA, run
-
-
-@pytest.fixture(scope="module")
-def cases(shared_data, tmp_path_factory):
-    """The folder of the small stores."""
-    folder = tmp_path_factory.mktemp("cases")
-    subprocess.run([sys.executable, shared_data / "cases" / "make_cases.py", folder], check=True, capture_output=True)
-    return folder
 
 
 def said(cases, case, *flags, command="study"):
