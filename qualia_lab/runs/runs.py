@@ -216,6 +216,7 @@ class Runs:
             claimed,
             said=(a, b),
             environments=environments_of(loaded.files),
+            without=loaded.diverged,
         )
 
     def candidates(
