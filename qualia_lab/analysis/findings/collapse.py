@@ -75,7 +75,7 @@ def _falls(evidence: Evidence, limits: Thresholds) -> dict[str, int]:
     """The runs that collapse, each with the step at which it does; those that diverged are told there."""
     courses = lead_courses(evidence)
     series = evidence.series
-    far = (courses.gain > 0) & (courses.lost >= limits.lost * courses.gain)
+    far = courses.learned & (courses.lost >= limits.lost * courses.gain)
     found = {}
     for row, sign in zip(courses.rows[far].tolist(), courses.sign[far].tolist(), strict=True):
         run_id, key = evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]

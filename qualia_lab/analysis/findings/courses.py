@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Whole = npt.NDArray[np.int64]
     Mask = npt.NDArray[np.bool_]
 
+_NOISES, _ROUNDING = 6.0, 1e-9
 _FEWEST = 4  # levels of a course about which anything is said
 
 
@@ -45,6 +46,11 @@ class Courses:
     def gain(self) -> Numbers:
         """How far the best level is from the start."""
         return self.start - self.best
+
+    @property
+    def learned(self) -> Mask:
+        """Whether the best level is far from the start: by six standard deviations of a level, and past rounding."""
+        return np.asarray((self.gain > _NOISES * self.noise) & (self.gain > _ROUNDING * np.abs(self.start)))
 
     @property
     def lost(self) -> Numbers:

@@ -15,11 +15,11 @@ from qualia_lab.analysis.findings.per_task import of_runs, runs_by_task, some_of
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from qualia_lab.analysis.findings.courses import Courses
     from qualia_lab.analysis.findings.evidence import Evidence, History
     from qualia_lab.study.study import Task
 
     Mask = npt.NDArray[np.bool_]
-    Numbers = npt.NDArray[np.float64]
 
 _FEWEST_OTHERS = 3  # histories whose start says where this loss begins
 _MOST_OFF = 1 / 3  # of the histories: more of them are another scale, and not off
@@ -143,8 +143,7 @@ def _others_improve(evidence: Evidence, asked: Mask) -> Mask:
     series = evidence.series
     improving = np.zeros(len(evidence.run_ids), np.bool_)
     lead = lead_courses(evidence)
-    good = _improves(lead.start, lead.best, lead.tail, lead.noise) & ~asked[lead.rows]
-    good &= series.last_step[lead.rows] >= series.end_step[lead.rows]
+    good = _improves(lead) & ~asked[lead.rows] & (series.last_step[lead.rows] >= series.end_step[lead.rows])
     improving[series.run[lead.rows[good]]] = True
     found = asked & improving[series.run]
     for place in np.unique(series.key[asked]).tolist():
@@ -155,15 +154,14 @@ def _others_improve(evidence: Evidence, asked: Mask) -> Mask:
         mine = np.flatnonzero(asked & (series.key == place))
         mine = mine[there[series.run[mine]] >= 0]
         twins = courses_of(evidence, there[series.run[mine]])
-        runs = series.run[twins.rows[_improves(twins.start, twins.best, twins.tail, twins.noise)]]
+        runs = series.run[twins.rows[_improves(twins)]]
         found[mine] |= np.isin(series.run[mine], runs)
     return found
 
 
-def _improves(start: Numbers, best: Numbers, tail: Numbers, noise: Numbers) -> Mask:
-    """Whether the end is better than the start, by more than noise, and near the best level."""
-    gain = start - best
-    return np.asarray((start - tail > 3 * noise) & (gain > 0) & (tail - best <= 0.25 * gain + 3 * noise))
+def _improves(courses: Courses) -> Mask:
+    """Whether a curve learned and ends near its best level."""
+    return np.asarray(courses.learned & (courses.lost <= 0.25 * courses.gain + 3 * courses.noise))
 
 
 def _finding(evidence: Evidence, task: Task, found: list[tuple[str, History]]) -> Finding:

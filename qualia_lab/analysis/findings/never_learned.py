@@ -15,8 +15,6 @@ from qualia_lab.analysis.findings.per_task import of_runs, runs_by_task, some_of
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
 
-_NOISES = 6.0
-
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -79,7 +77,7 @@ def _dead_runs(evidence: Evidence, limits: Thresholds) -> dict[str, float]:
     runs = series.run[courses.rows]
     tasks = np.array([place for _, place in of_runs(evidence)], np.int64)[runs]
     calm = ~np.isin(runs, [evidence.places[run_id] for run_id in evidence.diverged])
-    learned = calm & (courses.gain > _NOISES * courses.noise) & (courses.gain > 0)
+    learned = calm & courses.learned
     away = np.nanmax(np.abs(courses.levels - courses.start[:, None]), axis=1, initial=0.0)
     found: dict[str, float] = {}
     for task in np.unique(tasks[calm & ~learned]).tolist():

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 class Thresholds:
     """margin: share of the held-out gain that is lost at the end.  noises: the same in the noise of a level.
 
-    alpha: of each of the two trends.  fewest_points: of each history after the turn.
+    alpha: of the held-out trend.  alpha_training: of the other, which begins at no extreme point of its own.
+    fewest_points: of each history after the turn.
     """
 
     margin: float = 0.1
     noises: float = 4.0
     alpha: float = 0.01
+    alpha_training: float = 0.1
     fewest_points: int = FEWEST_IN_TREND
 
 
@@ -52,7 +54,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """One finding per task, each run by the pair of metrics in which it lost most.
 
     The turn is the best point of the held-out metric. After it that metric has to get worse and the one of training
-    better, each more steadily than a random walk does from its best point on (`trends.trend_p`, `alpha` each).
+    better, each more steadily than a random walk does from its best point on (`trends.trend_p`).
     """
     turns = _turns(evidence, thresholds)
     return [
@@ -101,7 +103,7 @@ def _turn(evidence: Evidence, of: tuple[str, str, str], share: float, limits: Th
     if not len(before) or len(held.values) - best - 1 < limits.fewest_points or after.sum() <= limits.fewest_points:
         return None
     then, last = float(trained.values[before[-1]]), float(trained.values[-1])
-    falls = sign * (last - then) < 0 and trend_p(-sign * trained.values[after]) < limits.alpha
+    falls = sign * (last - then) < 0 and trend_p(-sign * trained.values[after]) < limits.alpha_training
     if not falls or trend_p(sign * held.values[best:]) >= limits.alpha:
         return None
     ends = float(held.values[best]), float(held.values[-1])

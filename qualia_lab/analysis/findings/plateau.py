@@ -79,7 +79,7 @@ def _is_flat(evidence: Evidence, courses: Courses, limits: Thresholds) -> npt.ND
         (points >= max(limits.fewest_points, BLOCKS))
         & (courses.ends == BLOCKS - 1)
         & (series.nan[courses.rows] + series.infinite[courses.rows] == 0)
-        & (courses.gain > 6 * courses.noise)
+        & courses.learned
         & (np.ptp(late, axis=1) <= limits.flat * courses.gain)
         & (moved <= nothing)
         & (1 - reached / points >= limits.saved)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAD_TO_SD = 1.4826  # of a normal distribution: sd = 1.4826 times the median absolute deviation
 BLOCKS = 16
+_OF_TAILS = 0.4  # of the size of a spike: jumps that noise with long tails has and other noise has not
 _RETURNS_WITHIN = 10  # points after which a jump that has not come back is a new level and no spike
 _FEWEST = 3  # points of which a level is the median
 _FAR = np.iinfo(np.int64).max
@@ -110,6 +111,7 @@ def jump_facts(histories: Points, begins: Whole, sign: Numbers, gain: Numbers, d
     middle, counts = medians(jumps, owner, series)
     spread, _ = medians(np.abs(jumps - middle[owner]), owner, series)
     scale = MAD_TO_SD * np.where(counts >= _FEWEST, spread, np.nan)
+    later = at >= (begins + np.diff(np.r_[begins, len(values)]) // 2)[owner]
     size = np.abs(jumps - middle[owner]) / scale[owner]
     worse = jumps * sign[at]
     large = (worse > 0) & (size >= deviations) & np.isfinite(size) & (worse >= gain[owner] / 4)
@@ -123,14 +125,20 @@ def jump_facts(histories: Points, begins: Whole, sign: Numbers, gain: Numbers, d
             if not size[index] <= largest[one]:
                 largest[one], place[one] = size[index], point
     return {
-        "noise": scale / np.sqrt(2),
+        "noise": np.fmin(scale, _scale(jumps[later], owner[later], series)) / np.sqrt(2),
         "spikes": spikes,
         "spike_step": _at(steps, place, -1),
         "spike_value": _at(values, place, np.nan),
         "spike_before": _at(values, np.where(place > 0, place - 1, -1), np.nan),
         "spike_size": largest,
-        "jumps": np.bincount(owner[size >= deviations / 2], minlength=series),
+        "jumps": np.bincount(owner[(worse > 0) & (size >= _OF_TAILS * deviations)], minlength=series),
     }
+
+
+def _scale(jumps: Numbers, owner: Whole, series: int) -> Numbers:
+    """The standard deviation of each owner's differences by their MAD; NaN of fewer than three."""
+    middle, counts = medians(jumps, owner, series)
+    return MAD_TO_SD * np.where(counts >= _FEWEST, medians(np.abs(jumps - middle[owner]), owner, series)[0], np.nan)
 
 
 def pass_facts(

@@ -39,12 +39,13 @@ class SeriesFacts:
     blocks: the course in at most 16 values: means of equal parts of the points without the largest and the smallest
     one of each; NaN behind the last of fewer than 16 points.
     bad_points: how many points at the end are not finite or above the bound of divergence; bad_step: of the first.
-    noise: standard deviation of a point around its neighbours, by the MAD of the differences (NaN under 4 points).
+    noise: standard deviation of a point around its neighbours, by the MAD of the differences of all points or of those
+    in the later half, where a curve is flatter, whichever is less (NaN under 4 points).
     neumann: von Neumann's ratio, squared differences of neighbours to squared deviations from the mean: around 2 in
     noise of any shape, near 0 in a smooth curve; NaN where nothing varies.
     spikes: jumps that came back, in the worse direction; spike_step, spike_value, spike_before, spike_size: of the
-    largest, its size in robust standard deviations of the differences.  jumps: differences of at least half the size
-    from which on one is a spike, in either direction.
+    largest, its size in robust standard deviations of the differences.  jumps: differences in that direction that are
+    long tails of noise or spikes.
     reached: how many points it took to come within noise of the best value; reached_step: of the last of these.
     waited: the most points in a row before that without a better value.
     gap_from, gap_to: the steps around the widest gap that has two points on each side; gap: its width in usual strides

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Thresholds:
     """deviations: robust standard deviations of the step-to-step differences.  fewest_points: of a history.
 
-    tails: share of a history's points that jump half as far, from which on it has long tails and no spikes.
+    tails: share of a history's points that are spikes, from which on it has long tails and no spikes.
     """
 
     deviations: float = 10.0
@@ -34,8 +34,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
     The differences of neighbouring points have a median and a MAD (Iglewicz and Hoaglin 1993, How to Detect and Handle
     Outliers); a spike is a difference in the worse direction that lies `deviations` times 1.4826 MAD from the median,
-    is at least a quarter of the history's gain, and of which half is gone within ten points. A spike jumps there and
-    back: a history of which more points jump half as far is one of long tails. Parts of losses have them.
+    is at least a quarter of the history's gain, and of which half is gone within ten points. A history that
+    jumps nearly as far without coming back, or in 2 % of its points, has long tails and no spikes; parts of losses have
+    them too.
     """
     series, study = evidence.series, evidence.study
     judged = np.array([study.metric[key].role in ("objective", "training") for key in evidence.keys], np.bool_)
@@ -43,7 +44,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         (series.spikes > 0)
         & (series.points >= thresholds.fewest_points)
         & (series.spike_size >= thresholds.deviations)
-        & (series.jumps <= 2 * series.spikes + 1)
+        & (series.jumps <= series.spikes)
         & (series.spikes < np.maximum(2, thresholds.tails * series.points))
         & judged[series.key]
     )
