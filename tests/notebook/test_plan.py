@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qualia_lab.analysis.repeats import count_configurations
 from qualia_lab.errors import TemplateError
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
@@ -20,7 +19,9 @@ from qualia_lab.notebook.template import Template, parse_percent, read_template
 from qualia_lab.schema import EXPERIMENTS, METRICS, PARAMS, RUNS
 from qualia_lab.sections import SECTIONS
 from qualia_lab.sections.section import RUNS_SHOWN
-from qualia_lab.selection import Selection
+from qualia_lab.selection import Conditions, Query, Selection
+from qualia_lab.study import StudySettings, describe_study
+from qualia_lab.study.settings import said_by
 from qualia_lab.tables import run_tables, table_of
 
 
@@ -41,18 +42,28 @@ def some_runs(count: int, *, params=True, metrics=True, steps=True, name="churn"
         metrics=table_of(
             METRICS,
             [
-                {"run_id": i, "key": "val_auc", "value": 0.5, "step": 9 * steps, "timestamp": 0}
-                for i in (ids if metrics else [])
+                {"run_id": i, "key": "val_auc", "value": 0.5 + n / 1000, "step": 9 * steps, "timestamp": 0}
+                for n, i in enumerate(ids if metrics else [])
             ],
         ),
     )
 
 
-def planned(tables, **choice):
-    selection = Selection("sqlite:////tmp/a.db", tables.run_ids, ("churn",), primary_metric="val_auc", **choice)
-    counted = count_configurations(tables, "val_auc", selection.seeds)
-    inventory = replace(take_inventory(tables), configurations=counted)
-    return plan_notebook(read_template("observe"), selection, inventory, title="Churn", written="2026-11-23")
+def planned(tables, conditions=None, query=None, **said):
+    """The plan of the runs, with what a person says of them."""
+    selection = Selection(
+        "sqlite:////tmp/a.db", tables.run_ids, conditions or Conditions(), query or Query(), ("churn",)
+    )
+    inventory = take_inventory(tables)
+    study = describe_study(tables, inventory, said_by("person", StudySettings(**said)))
+    return plan_notebook(read_template("observe"), selection, inventory, study, title="Churn", written="2026-11-23")
+
+
+def parameters_of(plan):
+    """What the cell of parameters assigns."""
+    values = {}
+    exec(next(cell.source for cell in plan.cells if cell.key == "parameters"), values)
+    return values
 
 
 def sections_of(plan) -> list[str]:
@@ -62,14 +73,14 @@ def sections_of(plan) -> list[str]:
 def test_many_runs_get_every_section_in_the_order_of_the_design():
     plan = planned(some_runs(6))
     assert sections_of(plan) == [
-        *("title", "setup", "configuration", "parameters", "client", "loading", "findings", "overview"),
+        *("title", "setup", "configuration", "parameters", "client", "loading", "findings", "study", "overview"),
         *("each_run", "run", "params", "metrics", "groups", "baseline", "paper_table", "curves"),
         *("bands", "relations", "progress", "timeline", "artifacts", "exploration", "not_shown"),
     ]
     left_out = dict(plan.left_out)
     assert left_out["Code, environment and data"] == "no run says which code or data it was made with"
     assert left_out["Python and libraries"] == "no run has logged a model, with which MLflow notes the libraries"
-    assert left_out["Which params matter"] == "it needs 20 configurations with a value that counts, and there are 3"
+    assert left_out["Which params matter"] == "it needs 20 configurations with a run that counts, and there are 3"
     assert left_out["System metrics"] == "no run has system metrics"
     assert dict(planned(some_runs(3)).left_out)["How the search went"] == "it needs 5 runs, and there are 3"
 
@@ -105,8 +116,12 @@ def test_planning_is_pure_and_the_bytes_are_too():
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_of_a_store_is_in_a_code_cell_outside_the_parameters(name, text):
     tables = some_runs(2, name=name, text=text)
-    selection = Selection("sqlite:///a.db", tables.run_ids, (name,), f"params.kind = {text!r}")
-    plan = plan_notebook(read_template("observe"), selection, take_inventory(tables), title=name, written="2026-11-23")
+    selection = Selection(
+        "sqlite:///a.db", tables.run_ids, Conditions((name,), filter=f"params.kind = {text!r}"), experiments=(name,)
+    )
+    inventory = take_inventory(tables)
+    study = describe_study(tables, inventory)
+    plan = plan_notebook(read_template("observe"), selection, inventory, study, title=name, written="2026-11-23")
     harmless = planned(some_runs(2))
     by_key = {cell.key: cell.source for cell in harmless.cells if cell.kind == "code"}
     for cell in plan.cells:
@@ -147,6 +162,7 @@ def test_a_template_with_wrong_sections_is_refused(text, said):
             Template("mine", parse_percent(text)),
             Selection("sqlite:///a.db", tables.run_ids),
             take_inventory(tables),
+            describe_study(tables, take_inventory(tables)),
             title="t",
             written="2026-11-23",
         )
@@ -158,13 +174,13 @@ def test_every_section_has_a_file_of_its_name():
 
 def test_a_comparison_with_a_baseline_needs_another_param_than_the_seed():
     plan = planned(some_runs(3), seeds=("lr", "seed"))
-    assert dict(plan.left_out)["Against the baseline"] == "there is only one configuration with a value that counts"
+    assert dict(plan.left_out)["Against the baseline"] == "there is only one configuration with a run that counts"
 
 
-def test_groups_are_shown_when_a_configuration_repeats_and_only_then():
+def test_configurations_are_averaged_when_one_repeats_and_only_then():
     """Also without a param that looks like a seed, and not where each seed is of another configuration."""
-    nothing_alike = "no two runs with a value that counts are alike in all params but seeds"
-    about_groups = ("Groups of seeds", "Against the baseline", "Table for a paper", "Histories over seeds")
+    nothing_alike = "no two runs that count are alike in every factor"
+    about_groups = ("Configurations averaged", "Against the baseline", "Table for a paper", "Histories averaged")
     for tables, choice in ((some_runs(3), {}), (some_runs(6), {"seeds": ("kind",)})):
         left_out = dict(planned(tables, **choice).left_out)
         assert [left_out[title] for title in about_groups] == [nothing_alike] * 4
@@ -174,9 +190,7 @@ def test_groups_are_shown_when_a_configuration_repeats_and_only_then():
     status = ["FAILED"] * 5 + ["FINISHED"]
     rows = [row | {"status": word} for row, word in zip(tables.runs.to_pylist(), status, strict=True)]
     failed = dict(planned(replace(tables, runs=table_of(RUNS, rows))).left_out)
-    assert failed["Groups of seeds"] == nothing_alike
-    no_params = dict(planned(some_runs(6, params=False)).left_out)
-    assert no_params["Groups of seeds"] == "no run has a param"
+    assert failed["Configurations averaged"] == nothing_alike
 
 
 def test_importances_are_asked_when_there_are_twenty_configurations_and_not_twenty_runs():
@@ -191,20 +205,112 @@ def test_importances_are_asked_when_there_are_twenty_configurations_and_not_twen
 
     assert left_out([{"lr": str(n), "depth": "1"} for n in range(20)]) is None
     repeated = left_out([{"lr": str(n % 19), "depth": "1", "seed": str(n)} for n in range(60)])
-    assert repeated == "it needs 20 configurations with a value that counts, and there are 19"
+    assert repeated == "it needs 20 configurations with a run that counts, and there are 19"
     paths = left_out([{"lr": str(n % 2), "out": f"/tmp/{n}"} for n in range(60)])
-    assert paths == "it needs 20 configurations with a value that counts, and there are 2"
+    assert paths == "it needs 20 configurations with a run that counts, and there are 2"
 
 
 def test_averages_of_runs_that_a_metric_chose_are_said_to_be_too_good():
     words = "These runs were chosen by a metric."
 
-    def said(**choice):
-        return words in next(
-            cell.source for cell in planned(some_runs(6), **choice).cells if cell.key == "groups:heading"
-        )
+    def said(**query):
+        plan = planned(some_runs(6), query=Query(**query))
+        return words in next(cell.source for cell in plan.cells if cell.key == "groups:heading")
 
     assert not said()
     assert not said(order_by=("metrics.val_auc DESC",))  # all of them
     assert said(order_by=("metrics.val_auc DESC",), limit=6)
     assert said(filter="metrics.val_auc > 0.5")
+
+
+def test_the_cell_of_parameters_holds_only_what_somebody_said_and_the_objective():
+    found = parameters_of(planned(some_runs(6)))
+    assert found["PRIMARY_METRIC"] == "val_auc"
+    assert [found[name] for name in ("GREATER_IS_BETTER", "SEEDS", "STATUSES", "BASELINE")] == [None] * 4
+    assert [found[name] for name in ("FACTORS", "LABELS", "POOL")] == [[], [], False]
+    assert found["CHOSEN_BY"] == {}
+    assert not {"FINDINGS", "SMALLEST_DIFFERENCE", "METRIC_ROLES"} & set(found)
+
+
+def test_what_was_said_stands_in_the_cell_and_is_handed_to_the_runs():
+    said = {
+        "better": {"val_auc": "lower"},
+        "seeds": ("seed",),
+        "statuses": ("FINISHED", "RUNNING"),
+        "baseline": {"lr": "0"},
+        "factors": ("kind",),
+        "labels": (),
+        "pool": True,
+        "smallest_difference": 0.01,
+        "findings": {"plateau": False},
+        "metric_roles": {"val_auc": "objective"},
+    }
+    plan = planned(some_runs(6), conditions=Conditions(("churn",), top=6, by="val_auc"), **said)
+    found = parameters_of(plan)
+    assert found["GREATER_IS_BETTER"] is False
+    assert (found["SEEDS"], found["STATUSES"], found["FACTORS"]) == (["seed"], ["FINISHED", "RUNNING"], ["kind"])
+    assert (found["BASELINE"], found["POOL"]) == ({"lr": "0"}, True)
+    assert (found["SMALLEST_DIFFERENCE"], found["FINDINGS"]) == (0.01, {"plateau": False})
+    assert found["CHOSEN_BY"] == {"experiments": ["churn"], "by": "val_auc", "top": 6}
+    [loading] = [cell.source for cell in plan.cells if cell.key == "loading"]
+    called = ast.parse(loading).body[0].value
+    names = {word.arg: word.value.id for word in called.keywords}
+    assert {word.upper() for word in names} == set(names.values())
+    assert {"smallest_difference", "findings", "metric_roles", "pool", "baseline"} <= set(names)
+
+
+def test_directions_of_several_metrics_are_said_by_their_names():
+    assert parameters_of(planned(some_runs(6), better={"other": "lower", "val_auc": "higher"}))[
+        "GREATER_IS_BETTER"
+    ] == {
+        "other": False,
+        "val_auc": True,
+    }
+
+
+def test_labels_are_never_drawn_and_seeds_come_behind_factors():
+    tables = some_runs(6)
+    rows = [
+        *tables.params.to_pylist(),
+        *({"run_id": i, "key": "out_path", "value": f"/data/{i}"} for i in tables.run_ids),
+        *({"run_id": i, "key": "run_name", "value": f"x{n % 2}"} for n, i in enumerate(tables.run_ids)),
+    ]
+    plan = planned(replace(tables, params=table_of(PARAMS, rows)))
+    assert parameters_of(plan)["PARAMS"] == ["lr", "seed"]
+    assert "out&#95;path" in plan.cells[-1].source  # said to be not drawn
+
+
+def test_costs_come_behind_the_objective_and_what_is_measured_in_training():
+    tables = some_runs(4)
+    more = [
+        {"run_id": i, "key": key, "value": 1.0 + n, "step": 5, "timestamp": 0}
+        for n, i in enumerate(tables.run_ids)
+        for key in ("train_auc", "duration_s", "acc")
+    ]
+    plan = planned(replace(tables, metrics=table_of(METRICS, [*tables.metrics.to_pylist(), *more])))
+    assert parameters_of(plan)["METRICS"] == ["val_auc", "acc", "train_auc", "duration_s"]
+
+
+def test_experiments_are_tasks_and_the_cell_names_no_metric_that_leads_all_of_them():
+    tables = some_runs(6)
+    experiments = [{"experiment_id": str(n), "name": f"e{n}", "lifecycle_stage": "active"} for n in (1, 2)]
+    rows = [row | {"experiment_id": str(1 + place % 2)} for place, row in enumerate(tables.runs.to_pylist())]
+    metrics = [row | {"key": "val_auc" if place % 2 else "mse"} for place, row in enumerate(tables.metrics.to_pylist())]
+    two = replace(
+        tables,
+        experiments=table_of(EXPERIMENTS, experiments),
+        runs=table_of(RUNS, rows),
+        metrics=table_of(METRICS, metrics),
+    )
+    assert parameters_of(planned(two))["PRIMARY_METRIC"] is None
+    candidates = plan_notebook(
+        read_template("select"),
+        Selection("sqlite:////tmp/a.db", two.run_ids),
+        take_inventory(two),
+        describe_study(two, take_inventory(two)),
+        title="t",
+        written="2026-11-23",
+    )
+    headings = {cell.key: cell.source for cell in candidates.cells}
+    assert "a candidate of one is no rival of one of another" in headings["candidates:heading"]
+    assert headings["decision"].startswith("# The run you choose")
