@@ -9,28 +9,41 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from qualia_lab.analysis.forest import grow_forest, interaction
-from qualia_lab.analysis.importance import least_r2, param_importances
+from qualia_lab.analysis.importance import MOST_CONFIGURATIONS, least_r2, param_importances
 from qualia_lab.analysis.param_columns import varying_columns
 from qualia_lab.analysis.ped_anova import ped_anova
-from qualia_lab.schema import PARAMS
-from qualia_lab.tables import table_of
+from qualia_lab.analysis.relations import rank_correlations
+from qualia_lab.analysis.where_best import best_range
+from qualia_lab.inventory import take_inventory
+from qualia_lab.study import StudySettings, describe_study
+from tests.planted.store import PlantedStore, Run
 
 
-def params_of(rows):
-    return table_of(
-        PARAMS,
-        [
-            {"run_id": f"r{n}", "key": key, "value": str(value)}
-            for n, row in enumerate(rows)
-            for key, value in row.items()
-        ],
-    )
+def described(rows, values=None, *, tags=(), settings=None):
+    """Tables and study of runs with these params, a metric `acc` and these tags."""
+    values = range(len(rows)) if values is None else values
+    runs = [
+        Run(f"r{n}", row, {"acc": float(value)}, tags[n] if tags else {})
+        for n, (row, value) in enumerate(zip(rows, values, strict=True))
+    ]
+    tables = PlantedStore({"e": runs}).tables()
+    return tables, describe_study(tables, take_inventory(tables), settings or StudySettings())
 
 
-def by_run(values):
-    return {f"r{n}": float(value) for n, value in enumerate(values)}
+def importances(rows, values, *, greater_is_better=True, settings=None):
+    tables, study = described(rows, values, settings=settings)
+    found = dict(zip(tables.run_ids, map(float, values), strict=True))
+    return param_importances(tables, study, found, "acc", greater_is_better=greater_is_better)
+
+
+def columns_of(rows, *, tags=(), settings=None):
+    """The columns by name, and what is left out."""
+    tables, study = described(rows, tags=tags, settings=settings)
+    columns, left_out = varying_columns(tables, study, tables.run_ids)
+    return {column.param: column for column in columns}, left_out
 
 
 def tuned(count, *, effect, seed=0):
@@ -47,11 +60,11 @@ def tuned(count, *, effect, seed=0):
         for n in range(count)
     ]
     values = [-effect * (math.log10(float(row["lr"])) + 3) ** 2 + r.normal(0, 0.3) for row in rows]
-    return params_of(rows), by_run(values)
+    return rows, values
 
 
 def test_the_param_that_matters_is_far_above_those_that_do_not():
-    found = param_importances(*tuned(60, effect=1, seed=3), "acc", greater_is_better=True)
+    found = importances(*tuned(60, effect=1, seed=3))
     assert found.refusal == ""
     assert found.r2 > 0.5
     rows = {row.param: row for row in found.params}
@@ -63,13 +76,13 @@ def test_the_param_that_matters_is_far_above_those_that_do_not():
     assert rows["batch_size"].note == "forest: no more than chance; PED-ANOVA: no more than chance"
     assert rows["lr"].ped_anova > rows["batch_size"].ped_anova
     assert abs(rows["lr"].rho) < 0.4  # a hump has no rank correlation: that is what the forest is for
-    assert (rows["seed"].forest, rows["seed"].note) == (None, "seed-like: left out")
-    assert found == param_importances(*tuned(60, effect=1, seed=3), "acc", greater_is_better=True)
+    assert (rows["seed"].forest, rows["seed"].note) == (None, "only repeats a configuration: left out")
+    assert found == importances(*tuned(60, effect=1, seed=3))
 
 
 def test_on_pure_noise_importances_are_refused():
     for seed in range(6):
-        found = param_importances(*tuned(40, effect=0, seed=seed), "acc", greater_is_better=True)
+        found = importances(*tuned(40, effect=0, seed=seed))
         assert found.refusal.startswith("these params explain little of acc: out-of-bag R² "), found
         assert "n = 40" in found.refusal
         assert found.interaction is None
@@ -78,47 +91,122 @@ def test_on_pure_noise_importances_are_refused():
 def test_seeds_of_few_configurations_are_not_many_runs():
     r = np.random.default_rng(1)
     rows = [{"lr": lr, "depth": depth, "seed": seed} for lr, depth in ((1, 2), (2, 9), (3, 4)) for seed in range(20)]
-    found = param_importances(params_of(rows), by_run(r.normal(size=60)), "acc", greater_is_better=True)
+    found = importances(rows, r.normal(size=60))
     assert found.refusal.startswith("too few configurations to tell: 3 in n = 60 runs")
     assert {row.forest for row in found.params} == {None}
 
 
 def test_nothing_to_tell_is_said():
-    assert (
-        "no param varies among the 2 runs" in param_importances(params_of([{"a": 1}] * 2), by_run([1, 2]), "m").refusal
-    )
-    assert "no param varies among the 0 runs" in param_importances(params_of([]), {}, "m").refusal
-    rows = [{"a": n} for n in range(30)]
-    assert "m is the same in all 30 runs" in param_importances(params_of(rows), by_run([1] * 30), "m").refusal
+    assert "no param varies among the 2 runs" in importances([{"a": 1}] * 2, [1, 2]).refusal
+    assert "no param varies among the 0 runs" in importances([], []).refusal
+    assert "acc is the same in all 30 runs" in importances([{"a": n} for n in range(30)], [1] * 30).refusal
 
 
 def test_params_that_always_change_together_are_one_and_say_so():
-    params, values = tuned(60, effect=1)
-    both = [dict(zip(("key", "value"), ("warmup", row["value"]), strict=True)) | {"run_id": row["run_id"]}
-            for row in params.to_pylist() if row["key"] == "lr"]  # fmt: skip
-    found = param_importances(table_of(PARAMS, params.to_pylist() + both), values, "acc", greater_is_better=True)
-    rows = {row.param: row for row in found.params}
-    assert rows["warmup"].note == "changes only together with lr: cannot be told apart"
-    assert rows["warmup"].forest == rows["lr"].forest > 0.8
+    rows, values = tuned(60, effect=1)
+    rows = [{**row, "warmup": 1 / float(row["lr"])} for row in rows]
+    found = {row.param: row for row in importances(rows, values).params}
+    assert found["warmup"].note == "changes only together with lr: cannot be told apart"
+    assert found["warmup"].forest == found["lr"].forest > 0.8
+
+
+def test_all_different_values_of_a_random_search_are_not_tied():
+    columns, _ = columns_of(tuned(40, effect=1)[0])
+    assert {name: column.tied_to for name, column in columns.items()} == {
+        "batch_size": None,
+        "dropout": None,
+        "lr": None,
+    }
 
 
 def test_a_missing_param_is_a_value_and_texts_count_as_choices():
     r = np.random.default_rng(3)
     rows = [{"lr": n % 7, "opt": ["adam", "sgd"][n % 2]} | ({"clip": 1} if n % 3 else {}) for n in range(84)]
     values = [(2.0 if "clip" in row else 0) + (row["opt"] == "sgd") + r.normal(0, 0.1) for row in rows]
-    found = param_importances(params_of(rows), by_run(values), "acc", greater_is_better=False)
+    found = importances(rows, values, greater_is_better=False)
     order = {row.param: row for row in found.params}
     assert [row.param for row in found.params] == ["clip", "opt", "lr"]
-    assert order["clip"].note == "28 of 84 runs lack it"
-    assert (order["opt"].rho, order["clip"].n) == (None, 56)
+    assert order["clip"].note == "14 of 28 configurations lack it"
+    assert (order["opt"].rho, order["clip"].n) == (None, 14)
     assert found.interaction.share < 0.05
 
 
-def test_a_text_of_its_own_in_every_run_explains_nothing():
-    rows = [{"lr": n % 5, "path": f"/out/{n}"} for n in range(40)]
-    columns, left_out = varying_columns(params_of(rows), [f"r{n}" for n in range(40)])
-    assert [column.param for column in columns] == ["lr"]
-    assert left_out == {"path": "another text in every run: left out"}
+def test_a_text_of_its_own_in_every_run_explains_nothing_and_a_label_is_no_column():
+    rows = [{"lr": n % 5, "model": f"net {n * n}", "out_dir": f"/out/{n}"} for n in range(40)]
+    columns, left_out = columns_of(rows)
+    assert list(columns) == ["lr"]
+    assert left_out == {"model": "another text in every run: left out", "out_dir": "only names runs: left out"}
+
+
+def test_a_tag_that_sets_runs_apart_is_a_column():
+    columns, _ = columns_of([{"lr": n % 2} for n in range(8)], tags=[{"model": "ab"[n // 4]} for n in range(8)])
+    assert list(columns) == ["lr", "model"]
+    assert columns["model"].choices == ("a", "b")
+    assert columns["model"].values.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_spelling_sets_nothing_apart():
+    columns, _ = columns_of([{"lr": lr, "x": n} for n, lr in enumerate(["0.1", "1e-1", "0.10", "0.2"])])
+    assert columns["lr"].values.tolist() == [0.1, 0.1, 0.1, 0.2]
+    assert "amp" not in columns_of([{"amp": amp, "x": n} for n, amp in enumerate(["True", "true", "TRUE"])])[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_number_is_logarithmic_by_how_its_values_are_spread(seed):
+    r = np.random.default_rng(seed)
+    columns, _ = columns_of(
+        [{"even": r.uniform(0.01, 1.5), "factors": 10 ** r.uniform(-4, -2), "near": r.uniform(1, 8)} for _ in range(40)]
+    )
+    assert {name: column.log for name, column in columns.items()} == {"even": False, "factors": True, "near": False}
+    listed, _ = columns_of([{"lr": 10.0**-power, "width": 16 * 2**power} for power in range(5)])
+    assert {column.log for column in listed.values()} == {True}
+
+
+def test_the_scale_that_optuna_records_decides():
+    r = np.random.default_rng(1)
+    tags = [{"lr_distribution": "FloatDistribution(high=1.5, log=True, low=0.01, step=None)"}] * 30
+    columns, _ = columns_of([{"lr": r.uniform(0.01, 1.5)} for _ in range(30)], tags=tags)
+    assert columns["lr"].log
+
+
+def test_the_best_values_lie_around_the_peak_and_nowhere_where_nothing_matters():
+    rows, values = tuned(60, effect=1, seed=3)
+    found = {row.param: row for row in importances(rows, values).params}
+    assert 10**-3.5 < found["lr"].best.middle < 10**-2.5
+    best = sorted(range(60), key=lambda n: -values[n])[:12]
+    assert (found["lr"].best.count, found["lr"].best.at_end) == (12, False)
+    assert found["lr"].best.low == min(float(rows[n]["lr"]) for n in best)
+    assert found["lr"].best.high == max(float(rows[n]["lr"]) for n in best)
+    assert found["dropout"].best is found["batch_size"].best is None
+    assert importances(rows, values, greater_is_better=None).params[0].best is None
+
+
+def test_the_best_of_a_few_values_is_said_where_it_is_no_luck():
+    r = np.random.default_rng(2)
+    columns, _ = columns_of([{"opt": ["adam", "sgd", "lion"][n % 3], "n": n} for n in range(30)])
+    clear = np.array([float(n % 3 == 1) for n in range(30)]) + r.normal(0, 0.1, 30)
+    assert best_range(columns["opt"], -clear).value == "sgd"
+    assert best_range(columns["opt"], r.normal(size=30)) is None
+
+
+def test_seeds_are_no_independent_runs_of_a_rank_correlation():
+    rows = [{"depth": depth, "seed": seed} for depth in range(12) for seed in range(5)]
+    r = np.random.default_rng(5)
+    means = r.normal(size=12)
+    values = [means[row["depth"]] + r.normal(0, 0.01) for row in rows]
+    tables, study = described(rows, values)
+    [depth] = rank_correlations(tables, study, "acc")
+    of_means = [np.mean(values[5 * n : 5 * n + 5]) for n in range(12)]
+    assert (depth.param, depth.n) == ("depth", 12)
+    assert depth.rho == pytest.approx(spearmanr(range(12), of_means).statistic)
+
+
+def test_of_very_many_configurations_some_are_asked_and_the_number_is_said():
+    r = np.random.default_rng(6)
+    rows = [{"a": f"{r.random():.9f}", "b": f"{r.random():.9f}"} for _ in range(MOST_CONFIGURATIONS + 500)]
+    found = importances(rows, [float(row["a"]) + r.normal(0, 0.1) for row in rows])
+    assert (found.asked, found.configurations) == (MOST_CONFIGURATIONS, MOST_CONFIGURATIONS + 500)
+    assert [row.param for row in found.params if row.matters] == ["a"]
 
 
 def test_the_forest_s_r2_is_that_of_scikit_learn_and_its_importances_those_of_the_definition():
@@ -177,7 +265,7 @@ def test_ped_anova_is_optunas(values, seed, quantile, lacking):
 
     losses = np.random.default_rng(seed).normal(size=len(values)).round(1)
     rows = [{"p": value} if n >= lacking else {} for n, value in enumerate(values)]
-    columns, _ = varying_columns(params_of(rows), [f"r{n}" for n in range(len(values))], seeds=())
+    columns = list(columns_of(rows, settings=StudySettings(factors=("p",)))[0].values()) if any(rows) else []
     if not columns:
         return
     (column,) = columns
