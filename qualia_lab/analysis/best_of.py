@@ -68,26 +68,27 @@ def best_of(groups: Sequence[Sequence[float]], *, greater_is_better: bool, alpha
         greater_is_better: the direction.
         alpha: how often any pair is called apart where all are level.
     """
-    sign = 1.0 if greater_is_better else -1.0
     places = [place for place, values in enumerate(groups) if len(values)]
     if not places:
         return None
-    means = np.array([sign * float(np.mean(groups[place])) for place in places])
-    counts = np.array([len(groups[place]) for place in places])
-    squares = np.array([float(np.var(groups[place])) for place in places]) * counts
-    first = int(means.argmax())
-    known = _how(means, counts, squares)
+    # A power of two, so that no digit is lost: squares of what a store may hold are not always doubles.
+    unit = 2.0 ** max(-1000, math.frexp(max(float(np.abs(groups[place]).max()) for place in places))[1] - 1)
+    scale = unit if greater_is_better else -unit
+    samples = [np.asarray(groups[place], dtype=np.float64) / scale for place in places]
+    means, counts = np.array([float(one.mean()) for one in samples]), np.array([len(one) for one in samples])
+    squares = np.array([float(one.var()) for one in samples]) * counts
+    first, k = int(means.argmax()), len(places)
+    leader, mean = places[first], float(scale * means[first])
     others = tuple(place for row, place in enumerate(places) if row != first)
+    known = _how(means, counts, squares)
     if known in ("alike", "none"):
-        return BestOf(places[first], sign * means[first], None, None, None, others, (), len(places), known)
+        return BestOf(leader, mean, None, None, None, others, (), k, known)
     ps, agrees = _corrected_ps(means, counts, squares, first, known)
     apart = [row for row in np.flatnonzero((ps < alpha) & agrees) if row != first]
-    told = tuple(Apart(places[row], float(sign * (means[first] - means[row])), float(ps[row])) for row in apart)
+    told = tuple(Apart(places[row], mean - float(scale * means[row]), float(ps[row])) for row in apart)
     level = tuple(sorted(set(others) - {one.place for one in told}))
-    low, corrected, high = _interval(means, counts, squares, first)
-    low, high = sorted((sign * low, sign * high))
-    mean, corrected = float(sign * means[first]), sign * corrected
-    return BestOf(places[first], mean, corrected, low, high, level, told, len(places), known)
+    low, corrected, high = (scale * one for one in _interval(means, counts, squares, first))
+    return BestOf(leader, mean, corrected, min(low, high), max(low, high), level, told, k, known)
 
 
 def _how(means: Numbers, counts: Numbers, squares: Numbers) -> How:
