@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from qualia_lab.columns import texts_of
-from qualia_lab.inventory import is_number
-from qualia_lab.study.factor_names import says_continued
+from qualia_lab.study.continued import find_continued
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from qualia_lab.study.setting_columns import SettingColumn
     from qualia_lab.tables import RunTables
-
-_PIECE = re.compile(r"[\\/\s,;:=]+")
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,7 @@ def find_families(tables: RunTables, columns: Sequence[SettingColumn], with_obje
     with_objective: the runs that have a metric of this role.
     """
     parents, parts = _parents_and_parts(tables, with_objective)
-    return Families(parents, parts, _continued(tables, columns))
+    return Families(parents, parts, find_continued(tables, columns))
 
 
 def _parents_and_parts(
@@ -82,33 +76,3 @@ def _break_circles(parent_of: dict[str, str]) -> None:
             passed.add(run)
             run = parent_of[run]  # noqa: PLW2901 - upwards
         done |= passed
-
-
-def _continued(tables: RunTables, columns: Sequence[SettingColumn]) -> dict[str, str]:
-    """Of each run that a later one names as the one it goes on from, that later one, the first of several."""
-    naming = [one for one in columns if says_continued(one.key)]
-    if not naming:
-        return {}
-    run_ids = tables.run_ids
-    names = texts_of(tables.runs.column("run_name"))
-    starts = tables.runs.column("start_time").to_pylist()
-    place_of: dict[str, int] = {}
-    twice: set[str] = set()
-    for place, name in enumerate(names):
-        if name and not is_number(name):
-            twice |= {name} & place_of.keys()
-            place_of[name] = place
-    place_of = {name: place for name, place in place_of.items() if name not in twice}
-    place_of |= {run_id: place for place, run_id in enumerate(run_ids)}
-    found: dict[str, str] = {}
-    later = [(starts[place] or 0, int(place), one.texts[code]) for one in naming for place, code in _entries(one)]
-    for start, place, text in sorted(later):
-        named = next((place_of[piece] for piece in (text.strip(), *_PIECE.split(text)) if piece in place_of), None)
-        earlier = named is not None and ((starts[named] or 0), named) < (start, place)
-        if named is not None and named != place and (earlier or (starts[named] or 0) < start):
-            found.setdefault(run_ids[named], run_ids[place])
-    return found
-
-
-def _entries(one: SettingColumn) -> Iterator[tuple[int, int]]:
-    return zip(one.places.astype(np.int64).tolist(), one.codes.tolist(), strict=True)

@@ -196,7 +196,9 @@ def test_parents_in_a_circle_are_survived():
     assert len(study.parents) == 1
 
 
-@pytest.mark.parametrize("how", ["{id}", "{name}", "runs/{name}/checkpoints/last.ckpt", "mlruns/1/{id}/artifacts"])
+@pytest.mark.parametrize(
+    "how", ["{id}", "{name}", "runs/{name}/checkpoints/last.ckpt", "mlruns/1/{id}/artifacts", "ckpts/{name}.pt"]
+)
 def test_a_run_that_another_one_goes_on_from_is_left_out(how):
     first = PlantedStore({"e": [Run("first")]}).ids["first"]
     value = how.format(id=first, name="first")
@@ -209,6 +211,24 @@ def test_a_run_that_another_one_goes_on_from_is_left_out(how):
     assert {store.names[one]: store.names[later] for one, later in study.continued.items()} == {"first": "second"}
     assert [(one.label, len(one.run_ids)) for one in study.configurations] == [("lr=1", 1), ("lr=2", 1)]
     assert {one.name: one.role for one in study.params} == {"lr": "factor", "resume_from": "label"}
+
+
+def test_a_switch_says_that_a_checkpoint_s_run_is_continued():
+    def left(resume):
+        study, store = described(
+            Run("first", {"lr": 1}, {"val_acc": 0.5}),
+            Run("second", {"lr": 1, "resume": resume, "ckpt": f"mlruns/1/{1:032x}/last.ckpt"}, {"val_acc": 0.9}),
+        )
+        return left_out(study, store)
+
+    assert left(True) == {"first": "continued in second"}
+    assert left(False) == {}
+
+
+def test_three_runs_that_name_each_other_in_a_circle_leave_one():
+    ids = [f"{place:032x}" for place in (1, 2, 3)]
+    study, _ = described(*(Run(f"r{place}", {"resume_from": ids[place - 1]}, {"val_acc": 0.5}) for place in range(3)))
+    assert len(study.continued) == 2
 
 
 def test_a_tag_may_say_it_too_and_a_name_that_two_runs_have_says_nothing():
