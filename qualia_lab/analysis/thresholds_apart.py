@@ -107,13 +107,11 @@ def conditions_apart(
         alpha: of the corrected p.
     """
     mask = np.asarray(failed, dtype=np.bool_)
-    if not mask.any() or mask.all():
-        return []
-    asked = [one for name in sorted(columns) if (one := _asked(name, columns[name], mask)) is not None]
+    asked = _all_asked(columns, mask)
     if not asked:
         return []
     sizes = np.concatenate([one.sizes for one in asked])
-    singles = most_significant(log_fisher(np.minimum(sizes, mask.sum()), sizes, mask), alpha / 2)
+    singles = _tests(sizes, mask, alpha)
     pairs = len(sizes) * (len(sizes) + 1) // 2
     found: list[Condition] = []
     left = np.ones(len(mask), dtype=np.bool_)
@@ -122,12 +120,49 @@ def conditions_apart(
         if max(log_p, _log_p(holds[left], mask[left])) + tests > math.log(alpha):
             continue
         left &= ~holds
-        with_it, both, failures = int(holds.sum()), int((holds & mask).sum()), int(mask.sum())
-        finished = len(mask) - failures - with_it + both
-        rows = tuple(np.flatnonzero(holds).tolist())
-        p, corrected = math.exp(log_p), math.exp(min(0.0, log_p + tests))
-        found.append(Condition(terms, both, failures - both, with_it - both, finished, p, corrected, rows))
+        found.append(_condition(terms, holds, mask, log_p, tests))
     return found
+
+
+def single_conditions(
+    columns: Mapping[str, Sequence[str | None]], failed: Sequence[bool] | Flags, alpha: float = ALPHA
+) -> list[Condition]:
+    """Every value and threshold of two failed runs or more that failed more often than the others, smallest p first.
+
+    Arguments and numbers are those of `conditions_apart`.
+    """
+    mask = np.asarray(failed, dtype=np.bool_)
+    asked = _all_asked(columns, mask)
+    if not asked:
+        return []
+    tests = math.log(2 * _tests(np.concatenate([one.sizes for one in asked]), mask, alpha))
+    found = []
+    for one in asked:
+        logs = log_fisher(one.failed, one.sizes, mask)
+        for place in np.flatnonzero((logs < 0) & (one.failed > 1)).tolist():
+            found.append(_condition((one.term(place),), one.holds(place), mask, float(logs[place]), tests))
+    return sorted(found, key=lambda one: (one.p, one.terms[0].param, len(one.rows)))
+
+
+def _all_asked(columns: Mapping[str, Sequence[str | None]], mask: Flags) -> list[_Asked]:
+    """What is asked of all params; nothing where all runs failed, or none did."""
+    if not mask.any() or mask.all():
+        return []
+    return [one for name in sorted(columns) if (one := _asked(name, columns[name], mask)) is not None]
+
+
+def _tests(sizes: Counts, mask: Flags, alpha: float) -> int:
+    """How many single conditions half of alpha could make significant: p is corrected for twice as many."""
+    return most_significant(log_fisher(np.minimum(sizes, mask.sum()), sizes, mask), alpha / 2)
+
+
+def _condition(terms: tuple[Term, ...], holds: Flags, mask: Flags, log_p: float, tests: float) -> Condition:
+    """tests: the logarithm of their number."""
+    with_it, both, failures = int(holds.sum()), int((holds & mask).sum()), int(mask.sum())
+    finished = len(mask) - failures - with_it + both
+    rows = tuple(np.flatnonzero(holds).tolist())
+    p, corrected = math.exp(log_p), math.exp(min(0.0, log_p + tests))
+    return Condition(terms, both, failures - both, with_it - both, finished, p, corrected, rows)
 
 
 def _asked(param: str, values: Sequence[str | None], mask: Flags) -> _Asked | None:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from qualia_lab.analysis.fisher import log_fisher, most_significant
-from qualia_lab.analysis.thresholds_apart import Term, conditions_apart
+from qualia_lab.analysis.thresholds_apart import Term, conditions_apart, single_conditions
 
 
 def texts(values):
@@ -125,3 +125,15 @@ def test_twenty_thousand_runs_of_fifty_params_take_seconds():
     found = conditions_apart(columns, failed | (generator.random(runs) < 0.02))
     assert time.process_time() - begin < 10
     assert found[0].terms == (Term("p1", "=", "9"), Term("p4", ">=", "5"))
+
+
+def test_all_single_conditions_have_the_numbers_of_those_that_are_found():
+    generator = np.random.default_rng(3)
+    batch = generator.choice([32, 64, 128, 256, 512], 60)
+    columns = {"batch": texts(batch), "depth": texts(generator.integers(1, 5, 60))}
+    failed = (batch >= 256) | (generator.random(60) < 0.05)
+    [found] = conditions_apart(columns, failed)
+    every = {one.terms: one for one in single_conditions(columns, failed)}
+    assert every[found.terms] == found
+    assert all(one.failed_with > 1 for one in every.values())
+    assert [one.p for one in every.values()] == sorted(one.p for one in every.values())
