@@ -233,7 +233,7 @@ def test_the_sugar_of_the_page_is_the_filter_that_it_says(generator):
         assert explained[0].parts[-1].runs == generator.store.read_runs(Query(filter=expected)).num_rows
         if not since:  # whose text names this machine's time zone
             with contextlib.suppress(errors.NoRunMatches):
-                assert generator.select(**of, filter=own).filter == expected
+                assert generator.select(**of, filter=own).query.filter == expected
         assert filter_text(condition) == expected or "minutes" in expected
 
 
