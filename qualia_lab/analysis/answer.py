@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.baseline import paired_values
 from qualia_lab.analysis.best_of import best_of
 from qualia_lab.analysis.bounds import bounds_of, clip_interval
 from qualia_lab.analysis.power import detectable, needed_n
+from qualia_lab.analysis.two_samples import compare_pairs
 from qualia_lab.study.metric_names import read_name
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.best_of import BestOf
     from qualia_lab.analysis.groups import Group
 
+_PAIRS_ALPHA = 0.005  # besides that of best_of, how often any pair of seeds is told apart where all are level
 FEWEST_REPEATS = 2  # of a configuration that is compared: one value says nothing of its spread
 
 
@@ -74,8 +77,8 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     alone = [group for group in scored if len(group.values) < FEWEST_REPEATS]
     found = best_of([group.values for group in compared], greater_is_better=better)
     assert found is not None
-    told = {one.place for one in found.apart}
     leader, rivals = compared[0], compared[1:]
+    told = {one.place for one in found.apart} | _told_by_pairs(compared)
     several = bool(rivals) and spread is not None
     matters = smallest or spread
     limits = bounds_of([value for group in scored for value in group.values], read_name(leader.metric).bounds)
@@ -93,12 +96,29 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         level=tuple(group for place, group in enumerate(compared) if place and place not in told),
         alone=tuple(alone),
         interval=clip_interval(*interval, limits) if interval else None,
-        corrected=None if found.corrected is None or at_the_end else clip_interval(*[found.corrected] * 2, limits)[0],
+        corrected=None
+        if found.corrected is None or at_the_end
+        else clip_interval(found.corrected, found.corrected, limits)[0],
         spread=spread,
         shows=_detectable(leader, rivals[0]) * spread if several and spread else None,
         smallest=matters,
         needed=needed_n(matters / spread, len(compared)) if several and spread and matters else None,
     )
+
+
+def _told_by_pairs(compared: Sequence[Group]) -> set[int]:
+    """The places of those that are told from the first by the same seeds in both, corrected for all pairs (Bonferroni).
+
+    Where a seed makes every configuration better or worse, repeats vary more than differences between configurations.
+    """
+    told = set()
+    tests = len(compared) * (len(compared) - 1) / 2
+    for place, rival in enumerate(compared[1:], 1):
+        pairs, why = paired_values(compared[0], rival)
+        if pairs:
+            p = compare_pairs([a for a, _ in pairs], [b for _, b in pairs], why).p
+            told |= {place} if p is not None and p * tests < _PAIRS_ALPHA else set()
+    return told
 
 
 def _detectable(one: Group, other: Group) -> float:

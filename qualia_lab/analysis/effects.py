@@ -180,8 +180,9 @@ def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewe
     if found.difference >= 0:
         return Effect(one, a, b, pairs, found.difference, low, high, found.above, p)
     turned = tuple((second, first) for first, second in pairs)
-    ends = (None, None) if low is None or high is None else (-high, -low)
-    return Effect(one, b, a, turned, -found.difference, *ends, found.below, p)
+    if low is not None and high is not None:
+        low, high = -high, -low
+    return Effect(one, b, a, turned, -found.difference, low, high, found.below, p)
 
 
 def _by_repeats(found: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, float, float] | None:

@@ -67,9 +67,7 @@ def over_problems(study: Study, task: Task, groups: Sequence[Group]) -> OverProb
     if len(ways) > 1:
         first, second = (of_way[_values(group, problems, inside=False)] for group, _ in ways[:2])
         pairs = compare_over_contexts([(_mean(first[one]), _mean(second[one])) for one in sorted(shared, key=str)])
-    return OverProblems(
-        problems, len(levels), bool(clear_effects(study, task, groups, ALPHA)), tuple(ways), pairs
-    )
+    return OverProblems(problems, len(levels), bool(clear_effects(study, task, groups, ALPHA)), tuple(ways), pairs)
 
 
 def _values(group: Group, problems: Sequence[str], *, inside: bool) -> _Values:

@@ -77,7 +77,7 @@ def read_side(tables: RunTables, study: Study, text: str, read_history: ReadHist
 def _kind_of(tables: RunTables, study: Study, name: str) -> tuple[Literal["params", "tags"] | None, str]:
     """Where a key stands, and the key there; None where no run has it."""
     for one in (*study.params, *study.tags):
-        if one.name == name or f"{one.kind}s.{one.key}" == name:
+        if name in (one.name, f"{one.kind}s.{one.key}"):
             return ("params" if one.kind == "param" else "tags"), one.key
     part, dot, rest = name.partition(".")
     for table, key in (("params", name), ("tags", name), (part, rest if dot else "")):
@@ -95,7 +95,7 @@ def _with_value(tables: RunTables, kind: str, key: str, value: str) -> tuple[str
         there = list(dict.fromkeys(one_line(text, 40) for text in texts.values() if text is not None))
         raise NoRunMatches(
             f"No run has {one_line(key, 60)}={one_line(value, 60)}.",
-            f"There is {', '.join((get_close_matches(value, there, n=3) or there)[:_SHOWN])}.",
+            f"Its values are: {', '.join((get_close_matches(value, there, n=3) or there)[:_SHOWN])}.",
         )
     return tuple(run_id for run_id in tables.run_ids if run_id in found)
 
@@ -170,9 +170,7 @@ def differing(
     return tuple(found)
 
 
-def _two_sides(
-    a: Sequence[str | None], b: Sequence[str | None]
-) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+def _two_sides(a: Sequence[str | None], b: Sequence[str | None]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """The different values of each side, in their order; None where both have the same."""
     told: list[dict[Hashable, str]] = []
     for side in (a, b):
@@ -209,7 +207,11 @@ def _data(tables: RunTables, a: Sequence[str], b: Sequence[str]) -> list[Differs
             found.append(Differs("data", context or "dataset", *(tuple(sorted(one)) for one in names)))
             continue
         found += [
-            Differs("data", f"{name} ({context})" if context else name, *(tuple(sorted(one[name, source])) for one in (first, second)))
+            Differs(
+                "data",
+                f"{name} ({context})" if context else name,
+                *(tuple(sorted(one[name, source])) for one in (first, second)),
+            )
             for name, source in first
             if (name, source) in second and first[name, source] != second[name, source]
         ]

@@ -40,6 +40,11 @@ class SeedSpread:
     upper: float
 
     @property
+    def most_between(self) -> float:
+        """The largest standard deviation of the true means that the runs speak for, at 95 %."""
+        return self.between_seeds * math.sqrt(self.upper / (1 - self.upper)) if self.upper < 1 else math.inf
+
+    @property
     def seeds_vary_more(self) -> bool:
         """Whether, at 95 %, seeds make up more than half of the variance."""
         return self.upper < 0.5

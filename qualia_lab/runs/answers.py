@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.analysis.answer import answer_of
 from qualia_lab.analysis.effects import ALPHA, clear_effects, crossings
 from qualia_lab.analysis.groups import short_labels
+from qualia_lab.analysis.over_problems import over_problems
+from qualia_lab.analysis.spread_compare import seed_spread
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.said import Said
 from qualia_lab.runs.values import no_direction
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.answer import Answer
     from qualia_lab.analysis.effects import Effect
     from qualia_lab.analysis.groups import Group
+    from qualia_lab.analysis.over_problems import OverProblems
     from qualia_lab.runs.loaded import Loaded
     from qualia_lab.study.study import Task
 
@@ -34,7 +37,15 @@ def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
     if found is None:
         return Said("No configuration has a value of a metric that can lead.")
     names = short_labels([group.configuration for group in found.groups])
+    repeated = [one.values for one in found.groups if len(one.scored) > 1]  # noqa: PD011  a tuple
+    spread = seed_spread(repeated)
+    over = over_problems(loaded.study, task, found.groups)
     rows = [_answer_row(found, group) for group in found.groups]
+    rows[0] |= {
+        "deviation of repeats": found.spread,
+        "of configurations at most": spread.most_between if spread else None,
+    }
+    rows[0] |= _over_row(over) if over is not None else {}
     frame = pd.DataFrame(rows, pd.Index([one_line(names[group.run_ids[0]], 120) for group in found.groups]))
     numeric = [name for name in frame.columns if name not in ("metric", "against the best")]
     return frame.astype(dict.fromkeys(numeric, "Float64")).astype({"n": "Int64", "of": "Int64", "n needed": "Int64"})
@@ -59,6 +70,14 @@ def _answer_row(found: Answer, group: Group) -> dict[str, Any]:
         "smallest that matters": found.smallest if first else None,
         "n needed": found.needed if first else None,
     }
+
+
+def _over_row(over: OverProblems) -> dict[str, Any]:
+    """The two best means over problems that both were tried on, and in how many one is better."""
+    means = {f"mean over problems, {place}": mean for place, (_, mean) in enumerate(over.ways[:2], 1)}
+    if over.pairs is None:
+        return means
+    return {**means, "one better in": max(over.pairs.above, over.pairs.below), "of problems": over.pairs.n}
 
 
 def _standing(found: Answer, group: Group) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.environments import environment, is_environment_file
-from qualia_lab.runs.artifact_files import list_all, read_start
+from qualia_lab.runs.artifact_files import ArtifactFiles, list_all, read_start
 from qualia_lab.stores.parallel import in_parallel
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from qualia_lab.runs.artifact_files import ArtifactFiles
+    from collections.abc import Sequence
+
+    from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.tables import RunTables
 
 _ENVIRONMENT_BYTES = 200_000
 
@@ -26,3 +31,9 @@ def environments_of(files: ArtifactFiles) -> dict[str, dict[str, str]]:
             texts[run_id][f"{place.recorded_uri}/{path}"] = start.decode("utf-8", "replace")
     stated = {run_id: environment(found) for run_id, found in texts.items()}
     return {run_id: said for run_id, said in stated.items() if said}
+
+
+def environments_of_some(store: TrackingStore, tables: RunTables, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The same of a few runs: nothing is asked of the others."""
+    some = {name: rows_with(getattr(tables, name), "run_id", run_ids) for name in ("runs", "logged_models")}
+    return environments_of(ArtifactFiles(store, replace(tables, **some)))

@@ -10,7 +10,7 @@ from qualia_lab.runs import frames
 from qualia_lab.runs.answers import answer_table, effects_table
 from qualia_lab.runs.artifacts import Artifacts
 from qualia_lab.runs.candidates import candidate_table
-from qualia_lab.runs.environments import environments_of
+from qualia_lab.runs.environments import environments_of_some
 from qualia_lab.runs.failures import Failures
 from qualia_lab.runs.findings import find, finding_table
 from qualia_lab.runs.group_tables import baseline_table, group_table, wanted_baseline
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.study.study import Study
     from qualia_lab.tables import RunTables
+
+
+_SIDE_READ = 3  # runs of a side whose libraries are looked up: each is several questions to a server
 
 
 class Runs:
@@ -206,16 +209,17 @@ class Runs:
 
         loaded = self._loaded
         loaded.check_metrics([metric] if metric is not None else [])
-        read = loaded.store.read_metric_history
+        sides = [read_side(self.tables, self.study, text, loaded.store.read_metric_history) for text in (a, b)]
+        some = [run_id for side in sides for run_id in side[:_SIDE_READ]]
         return compare_sides(
             self.tables,
             self.study,
-            read_side(self.tables, self.study, a, read),
-            read_side(self.tables, self.study, b, read),
+            sides[0],
+            sides[1],
             metric,
             claimed,
             said=(a, b),
-            environments=environments_of(loaded.files),
+            environments=environments_of_some(loaded.store, self.tables, some),
             without=loaded.diverged,
         )
 

@@ -66,11 +66,14 @@ def _digests(evidence: Evidence, best: str) -> Iterator[tuple[str, dict[str, str
     rows = evidence.tables.datasets.to_pylist()
     of_best = {(row["name"], row["source_type"], row["context"]) for row in rows if row["run_id"] == best}
     for name, source, context in sorted(of_best, key=str):
-        yield f"data set {one_line(name or '', 40)}", {
-            row["run_id"]: row["digest"]
-            for row in rows
-            if (row["name"], row["source_type"], row["context"]) == (name, source, context) and row["digest"]
-        }
+        yield (
+            f"data set {one_line(name or '', 40)}",
+            {
+                row["run_id"]: row["digest"]
+                for row in rows
+                if (row["name"], row["source_type"], row["context"]) == (name, source, context) and row["digest"]
+            },
+        )
 
 
 def _alone(known: tuple[str, dict[str, str]], best: str, others: Sequence[str], fewest: int) -> str:
@@ -82,7 +85,7 @@ def _alone(known: tuple[str, dict[str, str]], best: str, others: Sequence[str], 
     if len(values) > 1 and min(values.values()) == 1:
         return ""  # the others have one of their own, too
     theirs = ", ".join(f"{one_line(value, 12)}" for value, _ in values.most_common(3))
-    return f"{what} {one_line(value_of[best], 12)} alone, the other {values.total():,} runs that say it on {theirs}"
+    return f"{what} {one_line(value_of[best], 12)} alone, all others that say it on {theirs}"
 
 
 def _finding(evidence: Evidence, task: Task, leader: Group, what: Sequence[str]) -> Finding:
@@ -91,13 +94,13 @@ def _finding(evidence: Evidence, task: Task, leader: Group, what: Sequence[str])
         "best_alone",
         "provenance",
         "warning",
-        f"{evidence.where(task)}the best run, {evidence.name(best)} ({leader.metric} {number(leader.values[0])}), is on "
+        f"{evidence.where(task)}{evidence.name(best)}, the best run ({leader.metric} {number(leader.values[0])}), is on "
         f"{'; and on '.join(what)}.",
         (best,),
         (leader.metric,),
         numbers=(Number(leader.metric, leader.values[0], best),),
-        section="provenance",
-        code="runs.origins.that_differ()",
+        section="origins",
+        code="runs.scores()",
         next="Run the next best on the same code and data before you put the lead down to its params.",
         experiment=evidence.experiment(task),
     )

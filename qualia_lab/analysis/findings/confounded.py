@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """levels: at most so many different values of what is compared; a search over more is no comparison of two sides."""
+    """levels: at most so many different values of what is compared; more is a search, no comparison of two sides."""
 
     levels: int = 3
 
@@ -90,8 +90,8 @@ def _finding(
         "confounded",
         "problem",
         "warning",
-        f"{evidence.where(task)}{held}={first.shown(first.a)} is better than {first.shown(first.b)}, but they differ in {listed(also)}, "
-        f"too: the difference in {leader.metric} cannot be put down to {held}.{more}",
+        f"{evidence.where(task)}{held}={first.shown(first.a)} is better than {first.shown(first.b)}, but they differ in "
+        f"{listed(also)}, too: the difference in {leader.metric} cannot be put down to {held}.{more}",
         (*leader.scored, *(run_id for group, _ in sides for run_id in group.scored)),
         tuple(dict.fromkeys(one.key for _, differs in sides for one in differs)),
         section="origins",
@@ -121,7 +121,7 @@ def _rest(together: Sequence[Differs], first: Differs) -> str:
 
 RULE = Rule(
     "confounded",
-    "a configuration is told from the leader, and everything in which they differ, more than one thing, changes together",
+    "a configuration is told from the leader, and what they differ in is several things that change only together",
     "",
     Thresholds(),
     find,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.edge import edge_of
+from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.escaping import one_line
 
@@ -81,9 +84,7 @@ def _is_the_end(levels: Sequence[float], edge: Edge) -> bool:
     return max(levels) == 1 and not whole
 
 
-def _finding(
-    evidence: Evidence, task: Task, name: str, of_level: dict[float, list[Group]], edge: Edge
-) -> Finding:
+def _finding(evidence: Evidence, task: Task, name: str, of_level: dict[float, list[Group]], edge: Edge) -> Finding:
     ordered = list(of_level) if edge.end == "lowest" else list(of_level)[::-1]
     at_edge = ordered[:1]
     if len(ordered) > _FEW:
@@ -94,23 +95,40 @@ def _finding(
     shown = one_line(name, 60)
     beyond = _beyond(ordered)
     extreme = "largest" if edge.end == "highest" else "smallest"
-    at = f"{shown}={number(edge.level)}, the {extreme} that was tried, is" if len(at_edge) == 1 else (
-        f"the {extreme} {shown} that were tried, up to {number(edge.level)}, are"
-    )  # fmt: skip
+    if len(at_edge) == 1:
+        mean, before = (fmean(value for one in of_level[level] for value in one.values) for level in ordered[:2])
+        said = (
+            f"{shown}={number(edge.level)}, the {extreme} that was tried, is best: {key} improves towards it over the "
+            f"whole range, at last from {number(before)} to {number(mean)}"
+        )
+        numbers = [Number("mean", mean), Number("mean before", before)]
+    else:
+        said = f"The {extreme} values of {shown}, up to {number(edge.level)}, are best: {key} improves towards them"
+        said += " over the whole range"
+        numbers = [Number(name, edge.level)]
     return Finding(
         "edge",
         "relation",
         "note",
-        f"{evidence.where(task)}{at} best, and {key} improves towards it over the whole range, at the last step by "
-        f"{number(edge.step)}.",
+        f"{evidence.where(task)}{said}.",
         tuple(run_id for level in at_edge for group in of_level[level] for run_id in group.scored),
         (name, key),
-        numbers=(Number(name, edge.level), Number("last step", edge.step)),
+        numbers=tuple(numbers),
         section="params",
-        code="runs.groups()",
+        code=_code(evidence, name),
         next=f"Try {shown} beyond {number(edge.level)}{f', such as {number(beyond)}' if beyond is not None else ''}.",
         experiment=evidence.experiment(task),
     )
+
+
+def _code(evidence: Evidence, name: str) -> str:
+    """The mean of the objective at each level."""
+    factor = next(one for one in evidence.study.factors if one.name == name)
+    if factor.kind == "param":
+        return (
+            f"runs.scores().groupby(runs.params[{code.param(evidence, factor.key)}].astype(float)).mean().reset_index()"
+        )
+    return "runs.scores()"
 
 
 def _beyond(outermost: Sequence[float]) -> float | None:
@@ -119,10 +137,10 @@ def _beyond(outermost: Sequence[float]) -> float | None:
         return None
     first = outermost[0]
     if min(outermost) > 0:
-        ratios = [one / other for one, other in zip(outermost, outermost[1:], strict=False)]
+        ratios = [one / other for one, other in pairwise(outermost)]
         if max(ratios) - min(ratios) <= _ALIKE * ratios[0]:
             return first * ratios[0]
-    steps = [one - other for one, other in zip(outermost, outermost[1:], strict=False)]
+    steps = [one - other for one, other in pairwise(outermost)]
     if max(steps) - min(steps) <= _ALIKE * abs(steps[0]) and (first + steps[0] > 0 or min(outermost) < 0):
         return first + steps[0]
     return None

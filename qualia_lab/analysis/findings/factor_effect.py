@@ -71,6 +71,7 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
         numbers += [Number("bound of 95 %", one.low)] if one.low is not None else []
         numbers += [Number("bound of 95 %", one.high)] if one.high is not None else []
     also = f" (with {listed(first.factor.tied, _NAMED)})" if first.factor.tied else ""
+    best = shown[0] if first.better is None else f"{name}={shown[0]}"
     compared = dict.fromkeys(
         run_id for one in effects for pair in one.pairs for group in pair for run_id in group.scored
     )
@@ -78,14 +79,13 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
         "factor_effect",
         "answer",
         "note",
-        f"{evidence.where(task)}{'' if levels[0] is None else f'{name}='}{shown[0]}{also} has a better {key}, all else the same, than "
-        f"{parts(clauses, _NAMED)}.",
+        f"{evidence.where(task)}{best}{also} has a better {key}, all else the same, than {parts(clauses, _NAMED)}.",
         tuple(compared),
         (first.factor.factor, key),
         numbers=tuple(numbers),
         section="groups",
         code="runs.effects()",
-        next=_next(first, name, shown[0]),
+        next=_next(first, best),
         experiment=evidence.experiment(task),
     )
 
@@ -95,19 +95,18 @@ def _contexts(effect: Effect) -> str:
     varying = [
         name
         for name in dict.fromkeys(name for pair in effect.pairs for name, _ in pair[0].params)
-        if name != effect.factor.factor
-        and len({dict(pair[0].params).get(name) for pair in effect.pairs}) > 1
+        if name != effect.factor.factor and len({dict(pair[0].params).get(name) for pair in effect.pairs}) > 1
     ]
     if len(varying) == 1 and names_a_problem(varying[0]) and varying[0].isalpha():
         return varying[0] if varying[0].endswith(("s", "data")) else f"{varying[0]}s"
     return f"settings of {listed((one_line(name, 40) for name in varying), _NAMED)}"
 
 
-def _next(effect: Effect, name: str, level: str) -> str:
+def _next(effect: Effect, best: str) -> str:
     lost = effect.n - effect.wins
     if lost:
-        return f"Take {name}={level} in general; look at the {lost:,} where it is not better."
-    return f"Take {name}={level}: no more runs are needed to tell it from the others."
+        return f"Take {best} in general; look at the {lost:,} where it is not better."
+    return f"Take {best}: no more runs are needed to tell it from the others."
 
 
 RULE = Rule(

@@ -30,9 +30,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return [
         _finding(evidence, task, one)
         for task in evidence.study.tasks
-        for one in crossings(
-            evidence.study, task, evidence.groups.get(task.experiment_id, ()), thresholds.alpha
-        )[: int(thresholds.most)]
+        for one in crossings(evidence.study, task, evidence.groups.get(task.experiment_id, ()), thresholds.alpha)[
+            : int(thresholds.most)
+        ]
     ]
 
 
@@ -58,7 +58,7 @@ def _finding(evidence: Evidence, task: Task, crossing: Crossing) -> Finding:
         "interaction",
         "relation",
         "note",
-        f"{evidence.where(task)}which {name} is better depends on {other}: in {key}, {clauses[0]}, and {clauses[1]}.",
+        f"{evidence.where(task)}Which {name} is better in {key} depends on {other}: {clauses[0]}, {clauses[1]}.",
         tuple(runs),
         (factor, crossing.other, key),
         numbers=tuple(numbers),

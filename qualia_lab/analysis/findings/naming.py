@@ -1,4 +1,4 @@
-"""What configurations are called in sentences: by the factors that set them apart, at most four, and never two alike."""
+"""What configurations are called in sentences: by the factors that set them apart, at most four, never two alike."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study import Configuration, Study
 
+_LONGEST = 160  # characters of three names or more
 _WIDEST = 40  # characters of a value
 _LONG_NUMBER = 7  # characters of a number that is written as it is
 
@@ -74,9 +75,11 @@ def _chosen(
 
 
 def listed_whole(groups: Sequence[Group], names: Mapping[str, str]) -> str:
-    """The names of configurations, whole, with `and` between the last two; past four how many more there are."""
+    """The names of configurations, whole, with `and` between the last two; of many the first, and how many more."""
     shown = [names[group.run_ids[0]] for group in groups[:NAMED]]
-    if len(groups) > NAMED:
-        return f"{'; '.join(shown)} and {len(groups) - NAMED:,} more"
+    while len(shown) > 2 and sum(map(len, shown)) > _LONGEST:
+        shown.pop()
     apart = "; " if any(", " in name for name in shown) else ", "
+    if len(groups) > len(shown):
+        return f"{apart.join(shown)} and {len(groups) - len(shown):,} more"
     return " and ".join(filter(None, (apart.join(shown[:-1]), shown[-1])))

@@ -5,95 +5,92 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, number, parts
 from qualia_lab.analysis.findings.naming import configuration_names
+from qualia_lab.analysis.spread_compare import collapsed_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.groups import Group
-    from qualia_lab.study.study import Task
-
-_FEWEST = 3  # repeats of a configuration
+    from qualia_lab.study.study import Setting, Task
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """alpha: of the corrected p.  ranges: how far off, in ranges of the other repeats of its configuration."""
+    """ranges: how far off at least, in ranges of the other repeats of its configuration."""
 
-    alpha: float = 0.01
-    ranges: float = 4.0
+    ranges: float = 3.0
 
 
 @dataclass(frozen=True)
 class _Collapsed:
-    """One run, its value, and the mean and ends of its repeats."""
+    """One run, its value, and the lowest and highest of its repeats."""
 
     group: Group
     run_id: str
     value: float
-    others: float
     low: float
     high: float
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """Of each task at most one finding: the runs that are outliers among their repeats, on the worse side.
+    """Of each task at most one finding: the runs that are far worse than their repeats.
 
-    By the externally studentised residual (Cook and Weisberg 1982), with the spread of all repeats without the run, for
-    as many runs as there are (Bonferroni); and by the range of its own repeats, since spreads may differ.
+    By the spread of all repeats, see `spread_compare.collapsed_seeds`, and by that of its own; spreads may differ.
     """
     found = []
     for task in evidence.study.tasks:
         groups = [one for one in evidence.groups.get(task.experiment_id, ()) if len(one.values) > 1]
-        collapsed = _collapsed(groups, thresholds)
+        collapsed = _collapsed(groups, thresholds.ranges) if groups else []
         found += [_finding(evidence, task, collapsed)] if collapsed else []
     return found
 
 
-def _collapsed(groups: Sequence[Group], thresholds: Thresholds) -> list[_Collapsed]:
-    from scipy.special import stdtr
-
-    squares = [float(((np.asarray(one.values) - np.mean(one.values)) ** 2).sum()) for one in groups]
-    runs, total = sum(len(one.values) for one in groups), sum(squares)
+def _collapsed(groups: Sequence[Group], ranges: float) -> list[_Collapsed]:
+    better = groups[0].greater_is_better
+    if better is None:
+        return []
+    runs = [(group, place) for group in groups for place in range(len(group.values))]
     found = []
-    for group, square in zip(groups, squares, strict=True):
-        n, sign = len(group.values), 1.0 if group.greater_is_better else -1.0
-        if n < _FEWEST or group.greater_is_better is None:
-            continue
-        worst = min(range(n), key=lambda place: sign * group.values[place])
-        others = np.delete(np.asarray(group.values), worst)
-        degrees = runs - len(groups) - 1
-        left = total - square + float(((others - others.mean()) ** 2).sum())
-        away = sign * (others.mean() - group.values[worst])
-        if away <= thresholds.ranges * np.ptp(others) or degrees < 1 or not away > 1e-9 * abs(others).max():
-            continue
-        error = np.sqrt(max(left / degrees, 1e-30) * (1 + 1 / (n - 1)))
-        if stdtr(degrees, -away / error) * runs < thresholds.alpha:
-            ends = float(others.min()), float(others.max())
-            found.append(_Collapsed(group, group.scored[worst], group.values[worst], float(others.mean()), *ends))
+    for one in collapsed_seeds(
+        [group.values[place] for group, place in runs],
+        [group.run_ids[0] for group, _ in runs],
+        [seeds for group in groups for seeds in _seeds(group)],
+        "higher" if better else "lower",
+    ):
+        group, place = runs[one.row]
+        others = [value for other, value in enumerate(group.values) if other != place]
+        value, low, high = group.values[place], min(others), max(others)
+        if (low - value if better else value - high) > ranges * (high - low):
+            found.append(_Collapsed(group, group.scored[place], value, low, high))
     return found
+
+
+def _seeds(group: Group) -> list[tuple[Setting, ...] | str]:
+    """Of each scored run its seeds; of one without any, its id, so that it is the same as no other."""
+    seeds = dict(zip(group.run_ids, group.configuration.repeats, strict=True))
+    return [seeds[run_id] or run_id for run_id in group.scored]
 
 
 def _finding(evidence: Evidence, task: Task, collapsed: list[_Collapsed]) -> Finding:
     names = configuration_names(evidence.study, [one.group for one in collapsed])
     key = collapsed[0].group.metric
-    clauses, numbers = [], []
-    for one in collapsed:
-        repeats = len(one.group.values) - 1
-        clauses.append(
-            f"{evidence.name(one.run_id)} ({names[one.group.run_ids[0]]}) has {number(one.value)}, its other {repeats:,} "
-            f"repeats have {number(one.low)} to {number(one.high)}"
-        )
-        numbers += [
+    clauses = [
+        f"{evidence.name(one.run_id)} ({names[one.group.run_ids[0]]}) has {number(one.value)}, its other repeats have "
+        f"{number(one.low)} to {number(one.high)}"
+        for one in collapsed
+    ]
+    numbers = [
+        one_number
+        for one in collapsed
+        for one_number in (
             Number(key, one.value, one.run_id),
-            Number("repeats", repeats),
-            Number("lowest", one.low),
-            Number("highest", one.high),
-        ]
+            Number("lowest of the others", one.low),
+            Number("highest of the others", one.high),
+        )
+    ]
     return Finding(
         "seed_collapse",
         "problem",
@@ -103,17 +100,16 @@ def _finding(evidence: Evidence, task: Task, collapsed: list[_Collapsed]) -> Fin
         (key,),
         numbers=tuple(numbers),
         section="groups",
-        code="runs.groups()",
-        next="Look at its curve and log before you average it in; report how often it happens, and the median beside the "
-        "mean.",
+        code="runs.scores()",
+        next="Look at its curve and log before you average it in; report how often it happens, and the median too.",
         experiment=evidence.experiment(task),
     )
 
 
 RULE = Rule(
     "seed_collapse",
-    "a run is worse than its repeats by more than four times their range, beyond the spread of all repeats",
-    "Cook and Weisberg 1982; Bonferroni",
+    "a run is worse than its repeats by eight standard deviations between repeats, and by three times their range",
+    "Rousseeuw and Croux 1993",
     Thresholds(),
     find,
 )

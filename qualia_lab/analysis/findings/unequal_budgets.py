@@ -55,9 +55,7 @@ def _short(evidence: Evidence, task: Task, short: list[ShortRun]) -> Finding:
             )
         ),
         section="metrics",
-        code=code.history_summary(evidence, task.objective.key, (one.run_id for one in short))
-        if task.objective
-        else "",
+        code=f"runs.history_summary({code.metric(evidence, task.objective.key)})" if task.objective else "runs.metrics",
         next=f"Compare at the same step, train {'them' if several else 'it'} as long as the others, or leave "
         f"{'them' if several else 'it'} out.",
         experiment=evidence.experiment(task),
@@ -91,7 +89,7 @@ def _unfinished(evidence: Evidence, task: Task) -> list[Finding]:
             "unequal_budgets",
             "problem",
             "warning",
-            f"{evidence.where(task)}the best {key} of all, {number(value)}, is that of {evidence.name(best)}, which "
+            f"{evidence.where(task)}The best {key} of all, {number(value)}, is that of {evidence.name(best)}, which "
             f"is {status} and does not count; the best of the others is {number(best_counted)}.",
             (best,),
             (key,),

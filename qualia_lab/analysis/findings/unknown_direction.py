@@ -44,12 +44,12 @@ def _of_metric(evidence: Evidence, key: str, tasks: list[Task]) -> Finding:
         "unknown_direction",
         "problem",
         "warning",
-        f"{_where(evidence, tasks)}whether more or less {shown} is better is not known, so no configuration is said to "
+        f"{_where(evidence, tasks)}Whether more or less {shown} is better is not known, so no configuration is said to "
         "lead.",
         keys=(key,),
         section="study",
-        code="runs.study.objective",
-        next=f"Say it: --metric {shown}:max or --metric {shown}:min, GREATER_IS_BETTER = True or False in the notebook, "
+        code="runs.metrics",
+        next=f"Say it: --metric {shown}:max or --metric {shown}:min, in the notebook GREATER_IS_BETTER = True or False, "
         f'or under [tool.qualia.metrics] of pyproject.toml "{shown}" = "higher" or "lower".',
         experiment=evidence.experiment(tasks[0]) if len(tasks) == 1 else "",
     )
@@ -61,11 +61,11 @@ def _of_none(evidence: Evidence, tasks: list[Task]) -> Finding:
         "unknown_direction",
         "problem",
         "warning",
-        f"{_where(evidence, tasks)}no metric says how good a run is: {listed(sorted(there))} "
+        f"{_where(evidence, tasks)}No metric says how good a run is: {listed(sorted(there))} "
         f"{'says' if len(there) == 1 else 'say'} something else, so no configuration is said to lead.",
         section="study",
-        code="runs.study.metrics",
-        next='Name one: --metric KEY:max or --metric KEY:min, or under [tool.qualia.metrics] of pyproject.toml '
+        code="runs.metrics",
+        next="Name one: --metric KEY:max or --metric KEY:min, or under [tool.qualia.metrics] of pyproject.toml "
         '"KEY" = "higher" or "lower".',
         experiment=evidence.experiment(tasks[0]) if len(tasks) == 1 else "",
     )
