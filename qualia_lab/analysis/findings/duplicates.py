@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
-from qualia_lab.analysis.findings.same_seed import compared, differ, differ_by_rounding, same_seed
-from qualia_lab.by_run import ByRun
-from qualia_lab.tables import rows_with
+from qualia_lab.analysis.findings.same_seed import (
+    alike_in_labels,
+    compared,
+    differ,
+    differ_by_rounding,
+    same_seed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +46,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     possible = [one for one in evidence.study.possible_copies if len(one) >= fewest]
     others = [one for one in same_seed(evidence) if len(one) >= fewest]
     rounded = [one for one in others if differ_by_rounding(evidence, one)]
-    unsteady = [one for one in others if not differ_by_rounding(evidence, one)]
+    unsteady = alike_in_labels(evidence, [one for one in others if not differ_by_rounding(evidence, one)])
     return [
         *([_of_copies(evidence, copies)] if copies else []),
         *([_of_possible(evidence, possible)] if possible else []),
@@ -161,18 +165,7 @@ def _differing_clause(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, 
         results = f"{key} {listed(f'{value:#.{max(4, digits)}g}' for value in values)}"
     else:
         results = f"{key} {values[0]:.{_PLAIN_DIGITS}g}, different from the {digits}th digit on"
-    labels = _differing_labels(evidence, run_ids)
-    also = f"; they differ in {listed(labels, 2)}" if labels else ""
-    return f"{listed(map(evidence.name, named))} ({_seed_text(evidence, run_ids[0])}; {results}{also})", numbers
-
-
-def _differing_labels(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
-    """The labels that these runs do not share, of those whose values come again: they may say what was different."""
-    study, runs = evidence.study, len(evidence.run_ids)
-    labels = [one for one in (*study.params, *study.tags) if one.role == "label" and 1 < one.values <= runs / 2]
-    wanted = rows_with(rows_with(evidence.tables.tags, "run_id", run_ids), "key", [one.key for one in labels])
-    tables = {"param": evidence.params, "tag": ByRun(evidence.places, wanted)}
-    return [one.name for one in labels if len({tables[one.kind][run_id].get(one.key) for run_id in run_ids}) > 1]
+    return f"{listed(map(evidence.name, named))} ({_seed_text(evidence, run_ids[0])}; {results})", numbers
 
 
 def _digits_apart(values: Sequence[float]) -> int:

@@ -7,8 +7,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.origins import origins
+from qualia_lab.by_run import ByRun
 from qualia_lab.study.factor_names import is_fold
 from qualia_lab.study.values import NONE, canonical
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +48,7 @@ def same_seed(evidence: Evidence) -> Iterator[list[str]]:
             own = said[run_id].items()
             by_origin[tuple(sorted((name, text) for name, text in own if name.startswith(_ORIGIN)))].append(run_id)
         for same in by_origin.values():
-            if len(same) > 1 and any(differ(evidence, same, key) for key in compared(evidence, same)):
+            if _differ_in_one(evidence, same):
                 yield same
 
 
@@ -75,3 +77,30 @@ def differ_by_rounding(evidence: Evidence, run_ids: Sequence[str]) -> bool:
 def _is_rounded(value: float, rounded: float) -> bool:
     decimals = len(repr(rounded).partition(".")[2])
     return decimals >= _FEWEST_DECIMALS and "e" not in repr(rounded) and round(value, decimals) == rounded
+
+
+def alike_in_labels(evidence: Evidence, sets: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Of sets of runs those together that share the labels which may say what was different, and differ in results.
+
+    Such are labels whose values come again in other runs, and tags of the person's own that are labels only since no
+    value comes again.
+    """
+    study, runs = evidence.study, len(evidence.run_ids)
+    labels = [
+        one
+        for one in (*study.params, *study.tags)
+        if one.role == "label" and (1 < one.values <= runs / 2 or (one.kind == "tag" and one.source == "data"))
+    ]
+    tags = rows_with(evidence.tables.tags, "key", [one.key for one in labels if one.kind == "tag"])
+    tables = {"param": evidence.params, "tag": ByRun(evidence.places, tags)}
+    found = []
+    for run_ids in sets:
+        by_labels: dict[object, list[str]] = defaultdict(list)
+        for run_id in run_ids:
+            by_labels[tuple(tables[one.kind][run_id].get(one.key) for one in labels)].append(run_id)
+        found += [alike for alike in by_labels.values() if _differ_in_one(evidence, alike)]
+    return found
+
+
+def _differ_in_one(evidence: Evidence, run_ids: Sequence[str]) -> bool:
+    return len(run_ids) > 1 and any(differ(evidence, run_ids, key) for key in compared(evidence, run_ids))

@@ -1,0 +1,378 @@
+"""Rules of relations and of where runs are from, each on stores whose truth is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from qualia_lab import schema
+from qualia_lab.analysis.findings import (
+    constant_params,
+    duplicates,
+    matters,
+    monotone_relation,
+    other_code,
+    other_data,
+    trade_offs,
+)
+from qualia_lab.analysis.findings.evidence import collect_evidence
+from qualia_lab.analysis.findings.not_examined import not_examined
+from qualia_lab.inventory import take_inventory
+from qualia_lab.study import describe_study
+from qualia_lab.tables import table_of
+from tests.planted.finding import LONG_AFTER
+from tests.planted.store import PlantedStore, Run
+
+RULES = [
+    module.RULE
+    for module in (matters, monotone_relation, trade_offs, duplicates, other_data, other_code, constant_params)
+]
+THRESHOLDS = {rule.name: rule.thresholds for rule in RULES}
+COMMIT = "mlflow.source.git.commit"
+
+
+def evidence_of(runs, *, datasets=()):
+    """datasets: rows of schema.DATASETS, with the names of runs as `run`."""
+    store = PlantedStore(runs if isinstance(runs, dict) else {"e": runs})
+    tables = store.tables()
+    if datasets:
+        rows = [{"context": "training", **row, "run_id": store.ids[row["run"]]} for row in datasets]
+        tables = replace(tables, datasets=table_of(schema.DATASETS, rows))
+    study = describe_study(tables, take_inventory(tables))
+    return collect_evidence(tables, study, dict(store.names), store.read_history, now=LONG_AFTER)
+
+
+def found(runs, rule, **more):
+    """What one rule finds, as findings with the names of their runs."""
+    evidence = evidence_of(runs, **more)
+    [one] = [one for one in RULES if one.name == rule]
+    return [(one, [evidence.name(run_id) for run_id in one.run_ids]) for one in one.find(evidence, one.thresholds)]
+
+
+def unexamined(runs, **more):
+    """The sentence of what was not examined."""
+    evidence = evidence_of(runs, **more)
+    return "".join(one.sentence for one in not_examined(evidence, RULES, THRESHOLDS))
+
+
+# --- monotone -----------------------------------------------------------------------------------------------------
+
+
+def sizes(count, *, noise=0.01, seed=1, key="accuracy", sign=1):
+    r = np.random.default_rng(seed)
+    return [
+        Run(f"r{n}", {"latent_dim": 4 * (n + 1)}, {key: 0.5 + sign * n / 50 + r.normal(0, noise)}) for n in range(count)
+    ]
+
+
+def test_a_monotone_relation_is_found_from_few_configurations_on():
+    runs = sizes(11)
+    [(one, _)] = found(runs, "monotone")
+    rho = spearmanr(range(11), [run.metrics["accuracy"] for run in runs]).statistic
+    assert one.sentence == f"accuracy rises with latent_dim (rank correlation {rho:.2f}); n = 11 configurations."
+    assert one.next == "Look further at larger values of latent_dim."
+    assert (one.kind, one.keys) == ("relation", ("latent_dim",))
+    [(one, _)] = found(sizes(11, key="val_loss", sign=-1), "monotone")
+    assert one.sentence.startswith("val_loss falls with latent_dim (rank correlation -0.9")
+    assert one.next == "Look further at larger values of latent_dim."
+    assert found(sizes(11, noise=1), "monotone") == []
+
+
+def test_seeds_are_no_configurations_of_a_relation():
+    r = np.random.default_rng(3)
+    runs = [
+        Run(f"{depth}-{seed}", {"depth": depth, "seed": seed}, {"acc": depth / 50 + r.normal(0, 0.001)})
+        for depth in range(4)
+        for seed in range(10)
+    ]
+    assert found(runs, "monotone") == found(runs, "matters") == []
+    assert "rank correlations with params: 4 configurations" in unexamined(runs)
+
+
+def test_params_that_rise_together_are_named_together():
+    r = np.random.default_rng(4)
+    runs = [
+        Run(
+            f"r{n}",
+            {"width": 16 * (n + 1), "heads": n // 2 + 1, "dropout": round(r.uniform(0, 0.5), 3)},
+            {"acc": 0.5 + n / 40 + r.normal(0, 0.005)},
+        )
+        for n in range(12)
+    ]
+    [(one, _)] = found(runs, "monotone")
+    assert set(one.keys) == {"width", "heads"}
+    assert "not told apart from" in one.sentence
+    assert "which changes along with it" in one.sentence
+    assert one.next.endswith("alone to tell what does it.")
+
+
+def test_one_deciding_category_is_found_under_twenty_configurations():
+    r = np.random.default_rng(5)
+    runs = [
+        Run(f"r{n}", {"opt": ["adam", "sgd", "lion"][n % 3], "lr": r.uniform(0, 1)}, {"acc": (n % 3) / 9 + r.normal(0, 0.01)})
+        for n in range(15)
+    ]  # fmt: skip
+    [(one, _)] = found(runs, "monotone")
+    assert one.sentence == "acc is set apart by opt (best with lion, worst with adam); n = 15 configurations."
+    assert one.next == "Look further at opt = lion."
+
+
+def test_runs_that_diverged_decide_no_relation():
+    runs = sizes(10, key="val_loss", sign=-1)
+    curve = [(step, 1.0 - step / 40) for step in range(20)] + [(step, math.nan) for step in range(20, 30)]
+    runs += [Run(f"bad{n}", {"latent_dim": 100 + n}, {"val_loss": curve}) for n in range(4)]
+    [(one, _)] = found(runs, "monotone")
+    assert "n = 10 configurations" in one.sentence
+
+
+# --- matters ------------------------------------------------------------------------------------------------------
+
+
+def search(count=40, seed=3):
+    """lr decides with a peak at 0.001, dropout does nothing."""
+    r = np.random.default_rng(seed)
+    runs = []
+    for n in range(count):
+        lr, dropout = 10 ** r.uniform(-5, -1), r.uniform(0, 0.5)
+        value = 0.9 - 0.1 * (math.log10(lr) + 3) ** 2 + r.normal(0, 0.01)
+        runs.append(Run(f"t{n}", {"lr": lr, "dropout": dropout}, {"val_acc": value}))
+    return runs
+
+
+def test_what_matters_says_where_the_best_values_lie():
+    runs = search()
+    [(one, _)] = found(runs, "matters")
+    best = sorted(runs, key=lambda run: -run.metrics["val_acc"])[:8]
+    low, high = (of(run.params["lr"] for run in best) for of in (min, max))
+    numbers = {
+        one.what: [n.value for n in found_numbers(one)] for one in one.numbers for found_numbers in [lambda o: [o]]
+    }
+    assert one.sentence.startswith("val_acc goes with lr (best around 0.00")
+    assert f"the 8 best of 40 lie between {low:.2g} and {high:.2g})" in one.sentence
+    assert one.sentence.endswith("no effect of dropout was seen.")
+    assert one.keys == ("lr",)
+    assert numbers["configurations"] == [40]
+    assert one.next.startswith("Put the next configurations at lr = about 0.00")
+    assert one.next.endswith("and hold dropout fixed.")
+    assert found(runs, "monotone") == []
+
+
+def test_one_fact_is_said_once_where_the_forest_and_the_rank_correlation_agree():
+    runs = sizes(30, noise=0.05)
+    [(one, _)] = found(runs, "matters")
+    assert one.sentence.startswith("accuracy rises with latent_dim (rank correlation 0.9")
+    assert one.next == "Put the next configurations at larger values of latent_dim."
+    assert found(runs, "monotone") == []
+
+
+def test_pure_noise_gives_hardly_a_relation():
+    said = []
+    for seed in range(60):
+        r = np.random.default_rng(seed)
+        runs = [
+            Run(
+                f"r{n}",
+                {"lr": 10 ** r.uniform(-4, -1), "units": int(r.choice([32, 64, 128])), "opt": str(r.choice(["adam", "sgd"]))},
+                {"val_acc": r.normal(0.9, 0.01), "latency_ms": r.normal(20, 2)},
+            )
+            for n in range((9, 14, 24)[seed % 3])
+        ]  # fmt: skip
+        said += [one.sentence for rule in ("matters", "monotone", "trade_offs") for one, _ in found(runs, rule)]
+    assert len(said) <= 2, said
+
+
+def test_too_few_configurations_are_said_and_nothing_is_where_nothing_varies():
+    assert "importance of params: 15 configurations, 20 are needed" in unexamined(sizes(15))
+    assert unexamined([Run(f"s{seed}", {"lr": 1, "seed": seed}, {"acc": seed / 9}) for seed in range(5)]) == ""
+
+
+def test_experiments_are_different_tasks():
+    sets = {"a": sizes(11), "b": [replace(run, name=f"b{run.name}") for run in sizes(11, seed=2)]}
+    rows = found(sets, "monotone")
+    assert [one.experiment for one, _ in rows] == ["a", "b"]
+    assert [one.sentence[:6] for one, _ in rows] == ["In a: ", "In b: "]
+    assert all("n = 11 configurations" in one.sentence for one, _ in rows)
+
+
+# --- trade-offs ---------------------------------------------------------------------------------------------------
+
+
+def test_quality_against_a_cost_is_a_trade_off_over_configurations():
+    r = np.random.default_rng(7)
+    runs = [
+        Run(
+            f"m{n}-{seed}",
+            {"layers": n + 1, "seed": seed},
+            {"val_acc": 0.6 + n / 50 + r.normal(0, 0.001), "latency_ms": 5 + 3 * n + r.normal(0, 0.1), "train_acc": n},
+        )
+        for n in range(12)
+        for seed in range(3)
+    ]
+    [(one, names)] = found(runs, "trade_offs")
+    assert one.keys == ("val_acc", "latency_ms")
+    assert "rank correlation -1.00 over 12 configurations" in one.sentence
+    assert "no configuration beats these 12 in both: layers=1, layers=2, layers=3, layers=4 and 8 more." in one.sentence
+    assert set(names) == {run.name for run in runs}
+
+
+def test_seeds_make_no_trade_off():
+    r = np.random.default_rng(8)
+    runs = []
+    for n in range(6):  # six configurations of ten seeds: sixty runs that are not sixty independent ones
+        acc, latency = r.normal(), r.normal()
+        runs += [
+            Run(f"{n}-{s}", {"n": n * n % 5, "m": n, "seed": s}, {"val_acc": acc + r.normal(0, 0.01), "latency_ms": acc + latency / 9})
+            for s in range(10)
+        ]  # fmt: skip
+    assert found(runs, "trade_offs") == []
+    assert "metrics against each other: 6 configurations, 10 are needed" in unexamined(runs)
+
+
+def test_a_spread_a_count_and_a_family_of_thresholds_are_no_trade_off():
+    r = np.random.default_rng(9)
+    runs = [
+        Run(
+            f"r{n}",
+            {"C": n},
+            {
+                "mean_test_f1": n / 40 + r.normal(0, 0.001),
+                "std_test_f1": n / 90,
+                "epoch": 40 - n,
+                "train_f1": -n,
+            },
+        )
+        for n in range(20)
+    ]
+    assert found(runs, "trade_offs") == []
+
+
+# --- duplicates ---------------------------------------------------------------------------------------------------
+
+
+def test_one_computation_logged_twice_is_said_with_the_runs():
+    value = 6.307184078062235
+    runs = [
+        Run("a", {"lr": 1, "seed": 42}, {"rmse": value, "v": 6.3}),
+        Run("b", {"lr": 1, "seed": 42}, {"rmse": value}),
+        Run("c", {"lr": 1, "seed": 43}, {"rmse": 6.1}),
+    ]
+    [(one, names)] = found(runs, "duplicates")
+    assert one.sentence == (
+        "a and b (rmse 6.307) are one computation, equal in every setting and to the last digit of every score: "
+        "it counts once."
+    )
+    assert names == ["a", "b"]
+    assert "differ" not in one.sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((0.9123, 0.9177), "val_acc 0.9123 and 0.9177"),
+        ((0.91231, 0.91234), "val_acc 0.91231 and 0.91234"),
+        ((6.307184078062235, 6.307184078062239), "val_acc 6.30718, different from the 16th digit on"),
+        ((0.5, 0.5 * (1 + 1e-6)), "val_acc 0.5, different from the 7th digit on"),
+    ],
+)
+def test_results_of_one_seed_that_differ_are_shown_with_the_digits_in_which_they_do(values, said):
+    runs = [Run(f"r{n}", {"lr": 1, "seed": 42}, {"val_acc": value}) for n, value in enumerate(values)]
+    runs.append(Run("other", {"lr": 2, "seed": 42}, {"val_acc": 0.8}))
+    [(one, names)] = found(runs, "duplicates")
+    assert f"r0 and r1 (seed=42; {said})" in one.sentence
+    assert one.sentence.startswith("Same configuration, seed, code and data, other results: ")
+    assert (names, one.severity) == (["r0", "r1"], "warning")
+
+
+def test_runs_that_differ_in_a_tag_in_the_commit_or_without_a_seed_are_no_duplicates():
+    def pair(params, tags):
+        return [Run(f"{n}", dict(params), {"acc": 0.91234 + n / 9}, tags[n % 2]) for n in range(4)]
+
+    assert found(pair({"lr": 1, "seed": 1}, [{"model": "a"}, {"model": "b"}])[:2], "duplicates") == []
+    assert found(pair({"lr": 1, "seed": 1}, [{COMMIT: "a" * 40}, {COMMIT: "b" * 40}])[:2], "duplicates") == []
+    assert found(pair({"lr": 1}, [{}, {}]), "duplicates") == []
+    assert found(pair({"lr": 1, "fold": 1}, [{}, {}]), "duplicates") == []
+
+
+def test_values_that_differ_by_rounding_alone_are_no_other_results():
+    runs = [
+        Run("a", {"depth": 3, "random_state": 1}, {"AUC": 0.7576332570761469, "F1": 0.45908}),
+        Run("b", {"depth": 3, "random_state": 1}, {"AUC": 0.7576, "F1": 0.4591}),
+        Run("c", {"depth": 4, "random_state": 1}, {"AUC": 0.7}),
+    ]
+    [(one, names)] = found(runs, "duplicates")
+    assert one.sentence.startswith(
+        "May be one computation, since seed and settings are equal and scores differ by rounding"
+    )
+    assert "AUC 0.75763 and 0.75760" in one.sentence
+    assert names == ["a", "b"]
+
+
+def test_unseeded_runs_with_equal_coarse_results_may_be_copies():
+    runs = [Run("l1", {"dim": 16}, {"val_acc": 0.88}), Run("l2", {"dim": 16}, {"val_acc": 0.88})]
+    [(one, names)] = found([*runs, Run("l3", {"dim": 32}, {"val_acc": 0.9})], "duplicates")
+    assert one.sentence.startswith("May be copies, since no seed is recorded")
+    assert names == ["l1", "l2"]
+
+
+# --- code, data, constants ----------------------------------------------------------------------------------------
+
+
+def on_data(*digests, name="customers", params=None):
+    """Runs and the data set that each logged: (digest, schema)."""
+    runs = [Run(f"r{n}", params(n) if params else {"lr": n % 2}, {"acc": n / 9}) for n in range(len(digests))]
+    rows = [
+        {"run": f"r{n}", "name": name, "digest": digest, "source_type": "local", "schema": schema_text}
+        for n, (digest, schema_text) in enumerate(digests)
+    ]
+    return runs, rows
+
+
+TABLE, ARRAY = '{"mlflow_colspec": [{"name": "x"}]}', '{"mlflow_tensorspec": {"features": 1}}'
+
+
+def test_runs_on_other_data_are_found_and_named():
+    runs, rows = on_data(*[("aaaa", TABLE)] * 4, ("bbbb", TABLE))
+    [(one, names)] = found(runs, "other_data", datasets=rows)
+    assert names == ["r4"]
+    assert (one.kind, one.severity, one.keys) == ("provenance", "warning", ("customers",))
+    assert "4 runs used customers @ aaaa; 1 run used customers @ bbbb (r4)." in one.sentence
+
+
+def test_digests_that_were_computed_differently_are_not_compared_and_that_is_said():
+    runs, rows = on_data(*[("aaaa", TABLE)] * 3, ("bbbb", ARRAY), ("bbbb", ARRAY), name="dataset")
+    assert found(runs, "other_data", datasets=rows) == []
+    assert "whether dataset is the same data in all runs: its digests were computed differently" in unexamined(
+        runs, datasets=rows
+    )
+
+
+def test_data_that_go_with_a_factor_are_no_surprise():
+    runs, rows = on_data(*[(digest, TABLE) for digest in ("aaaa", "bbbb") * 3], params=lambda n: {"task": "xy"[n % 2]})
+    [(one, _)] = found(runs, "other_data", datasets=rows)
+    assert one.sentence.endswith("The data go with task.")
+    assert one.severity == "note"
+
+
+def test_commits_are_counted_within_a_task_and_their_factor_is_named():
+    runs = [Run(f"r{n}", {"lr": n % 3}, {"acc": n / 9}, {COMMIT: "ab"[n > 3] * 40}) for n in range(6)]
+    [(one, names)] = found([*runs, Run("x", {"lr": 1}, {"acc": 0.2})], "other_code")
+    assert one.sentence == (
+        "These runs come from 2 git commits: 4 runs of aaaaaaaa, 2 runs of bbbbbbbb (r4 and r5); 1 run named none."
+    )
+    assert names == ["r4", "r5"]
+    tied = [Run(f"r{n}", {"attention": "ab"[n % 2]}, {"acc": n / 9}, {COMMIT: "ab"[n % 2] * 40}) for n in range(6)]
+    [(one, _)] = found(tied, "other_code")
+    assert one.sentence.endswith("The commit goes with attention.")
+    alone = {"a": runs[:4], "b": runs[4:]}  # a commit of its own in each experiment
+    assert found(alone, "other_code") == []
+
+
+def test_constant_params_are_told_and_labels_are_none():
+    runs = [Run(f"r{n}", {"lr": n, "epochs": 5, "output_dir": "/out"}, {"acc": n / 9}) for n in range(3)]
+    [(one, _)] = found(runs, "constant_params")
+    assert one.sentence == "These runs cannot tell what 1 param does, which never varies: epochs = 5."
+    assert one.kind == "provenance"
