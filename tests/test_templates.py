@@ -112,33 +112,33 @@ def test_tags_of_a_templates_cell_fold_the_code_of_its_section(demo, tmp_path):
 
 
 def test_a_run_in_trouble_is_named_with_what_is_wrong(runs):
-    trouble = runs.troubled()["trouble"]
+    trouble = runs.failures.troubled()["trouble"]
     assert trouble["mlp-large-batch-seed1"] == "failed"
     assert trouble["mlp-large-batch-seed0"] == "failed; no metric"
     assert trouble["gbm-new-data"].startswith("running, silent for")
-    assert trouble["mlp-lr-too-high"] == "train_loss diverges from step 3 and 5 more"
+    assert trouble["mlp-lr-too-high"] == "train_loss diverges from step 7 and 5 more"
     assert len(trouble) == 4
-    assert runs.troubled()["error"].iloc[0].startswith("CUDA out of memory")
+    assert runs.failures.troubled()["error"].iloc[0].startswith("CUDA out of memory")
 
 
 def test_the_first_bad_step_is_the_one_that_the_client_has(runs, demo):
     client = MlflowClient(demo)
-    run_id = runs.troubled()["run_id"]["mlp-lr-too-high"]
-    for key, step in runs.first_bad_steps().set_index("metric")["not finite at"].items():
+    run_id = runs.failures.troubled()["run_id"]["mlp-lr-too-high"]
+    for key, step in runs.failures.first_bad_steps().set_index("metric")["not finite at"].items():
         points = client.get_metric_history(run_id, key)
         assert step == min(p.step for p in points if not abs(p.value) < 1.79e308), key
 
 
 def test_what_sets_failed_runs_apart_agrees_with_the_finding(runs):
-    apart = runs.what_sets_apart()
+    apart = runs.failures.what_sets_apart()
     assert apart.index[0] == "param batch_size"
     assert apart["value"].iloc[0] == "4096"
-    assert apart["p"].iloc[0] == pytest.approx(runs.failures_by_value().loc["batch_size", "p"])
+    assert apart["p"].iloc[0] == pytest.approx(runs.failures.by_value().loc["batch_size", "p"].iloc[0])
     assert apart["p (corrected)"].iloc[0] < 0.05 <= apart["p (corrected)"].iloc[1]
 
 
 def test_logs_of_failed_runs_come_first_and_end_with_the_error(runs):
-    card = runs.log_tails(lines=3)
+    card = runs.failures.log_tails(lines=3)
     assert [tail.status for tail in card.tails][:4] == ["FAILED"] * 4
     log = card.tails[1]
     assert log.path == "logs/train.log"
@@ -149,11 +149,11 @@ def test_logs_of_failed_runs_come_first_and_end_with_the_error(runs):
 def test_where_no_run_is_in_trouble_each_part_says_so(demo):
     selection = NotebookGenerator(demo).select(where=["model=gbm"], status=["FINISHED"])
     well = load_runs(demo, selection.run_ids)
-    assert repr(well.troubled()).startswith(f"None of the {len(well)} runs failed")
-    assert repr(well.first_bad_steps()).startswith("No metric of these")
-    assert "too few to tell" in repr(well.what_sets_apart())
-    assert "is in trouble" in repr(well.log_tails())
-    assert "system metrics" in repr(well.system_at_the_end())
+    assert repr(well.failures.troubled()).startswith(f"None of the {len(well)} runs failed")
+    assert repr(well.failures.first_bad_steps()).startswith("No metric of these")
+    assert "too few to tell" in repr(well.failures.what_sets_apart())
+    assert "is in trouble" in repr(well.failures.log_tails())
+    assert "system metrics" in repr(well.failures.system_at_the_end())
 
 
 def test_lines_of_a_log_are_text_whatever_they_hold():
@@ -174,12 +174,12 @@ def test_candidates_are_the_groups_with_what_else_matters(runs):
     assert best["mean val_loss"] == pytest.approx(members["val_loss"].mean())
     assert best["with model"] == "1 of 3"
     assert runs.tables.run_ids[runs.metrics.index.get_loc(best["best run"])] == best["run_id"]
-    assert table.attrs["showing"] == "10 of 10"
-    assert runs.candidates(limit=2).attrs["showing"] == "2 of 10"
+    assert table.attrs["showing"] == "9 of 9"
+    assert runs.candidates(limit=2).attrs["showing"] == "2 of 9"
 
 
 def test_provenance_counts_runs_as_the_tags_say(runs):
-    facts = runs.provenance({"experiments": ["churn"], "filter": "", "limit": 24, "picked": False})
+    facts = runs.origins.provenance({"experiments": ["churn"], "filter": "", "limit": 24, "picked": False})
     commits = runs.tags["mlflow.source.git.commit"].value_counts().to_dict()
     said = facts.loc[["git commit"]].set_index("value")["runs"].to_dict()
     assert said == commits

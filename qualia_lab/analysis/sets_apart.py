@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from qualia_lab.analysis.findings.failed_apart import hypergeometric_tail, testable
+import numpy as np
+
+from qualia_lab.analysis.fisher import log_fisher, most_significant
 from qualia_lab.analysis.origins import origins
 from qualia_lab.inventory import is_number
 
@@ -76,13 +78,12 @@ def shared_values(
             for value, run_ids in by_value.items()
             if 2 <= len(run_ids) < len(wrong) + len(others)
         }
-    p_of = {
-        run_ids: hypergeometric_tail(len(run_ids & wrong), len(run_ids), len(wrong), len(wrong) + len(others))
-        for run_ids in set(carriers.values())
-    }
-    runs = len(wrong) + len(others)
-    least = [hypergeometric_tail(min(len(wrong), n), n, len(wrong), runs) for n in map(len, p_of)]
-    tests = testable(sorted(least), ALPHA)
+    sets = list(dict.fromkeys(carriers.values()))
+    mask = np.arange(len(wrong) + len(others)) < len(wrong)
+    sizes = np.array([len(run_ids) for run_ids in sets], np.int64)
+    logs = log_fisher(np.array([len(run_ids & wrong) for run_ids in sets], np.int64), sizes, mask)
+    p_of = dict(zip(sets, np.exp(logs).tolist(), strict=True))
+    tests = most_significant(log_fisher(np.minimum(len(wrong), sizes), sizes, mask), ALPHA)
     found = [
         SharedValue(
             *(kind, key, value),

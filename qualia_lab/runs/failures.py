@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.endings import endings, error_tags
 from qualia_lab.analysis.findings.diverged import first_bad_step
-from qualia_lab.analysis.findings.failed_apart import values_of_failed
+from qualia_lab.analysis.findings.failed_apart import SIGNS, values_of_failed
 from qualia_lab.analysis.sets_apart import shared_values
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS
@@ -14,7 +14,7 @@ from qualia_lab.runs.evidence import take_evidence
 from qualia_lab.runs.frames import datetimes
 from qualia_lab.runs.log_tails import tails_of
 from qualia_lab.runs.namespace import Namespace
-from qualia_lab.runs.said import Said, counted
+from qualia_lab.runs.said import ASIDE, Said, counted, kind_of
 from qualia_lab.runs.troubles import bad_histories, last_steps, troubles, wrong_runs
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Failures(Namespace):
         """The values that runs that went wrong have more often than the others, the least explained by chance first.
 
         runs: ids or names of the runs to look at; by default the failed ones, else those whose metrics went bad. They
-        are compared with the finished ones, else with all others.
+        are compared with the finished ones, parents aside.
         Params, tags, code and data, and the day of the start (UTC); numbers of five values or more by halves. `p` is
         Fisher's exact test, one-sided; `p (corrected)` is Tarone's, for all values that could have told something.
         """
@@ -126,7 +126,8 @@ class Failures(Namespace):
         tables = self._loaded.tables
         wrong, what = wrong_runs(self._loaded, runs)
         finished = [run_id for one in endings(tables) if one.status == "FINISHED" for run_id in one.run_ids]
-        others = [run_id for run_id in finished if run_id not in set(wrong)]
+        aside = {run_id for run_id, why in self._loaded.study.left_out.items() if kind_of(why) in ASIDE}
+        others = [run_id for run_id in finished if run_id not in {*wrong, *aside}]
         if len(wrong) < 2 or not others:
             return Said(
                 f"{counted(len(wrong), 'run')} {what}, beside {len(others)} that finished well: too few to tell what "
@@ -152,27 +153,30 @@ class Failures(Namespace):
         return frame
 
     def by_value(self) -> pd.DataFrame:
-        """A row per param value that two failed runs have: how often it failed and finished with it, and how surely.
+        """A row per value or threshold of a param that two failed runs have: how often it failed, and how surely.
 
-        p: Fisher's exact test, one-sided; corrected: for as many values as could have been significant (Tarone 1990).
+        Within each experiment by itself. p: Fisher's exact test, one-sided; corrected: for as many conditions as could
+        have been significant (Tarone 1990).
         """
         import pandas as pd
 
         rows = [
             {
-                "param": row.param,
-                "value": row.value,
-                "failed with it": row.failed_with,
-                "failed": row.failed_with + row.failed_without,
-                "finished with it": row.finished_with,
-                "finished": row.finished_with + row.finished_without,
-                "p": row.p,
-                "corrected p": row.corrected,
+                "param": one.terms[0].param,
+                "experiment": one_line(experiment, 60),
+                "value": f"{SIGNS[one.terms[0].relation]} {one_line(one.terms[0].value, 80)}",
+                "failed with it": one.failed_with,
+                "failed": one.failed_with + one.failed_without,
+                "finished with it": one.finished_with,
+                "finished": one.finished_with + one.finished_without,
+                "p": one.p,
+                "corrected p": one.corrected,
             }
-            for row in values_of_failed(take_evidence(self._loaded, {}, ()))
+            for experiment, one in values_of_failed(take_evidence(self._loaded, {}, ()))
         ]
-        columns = ["param", "value", "failed with it", "failed", "finished with it", "finished", "p", "corrected p"]
-        return pd.DataFrame(rows, columns=columns).set_index("param")
+        columns = ["value", "failed with it", "failed", "finished with it", "finished", "p", "corrected p"]
+        several = ["experiment"] if len(self._loaded.study.tasks) > 1 else []
+        return pd.DataFrame(rows, columns=["param", *several, *columns]).set_index("param")
 
     def log_tails(self, runs: Sequence[str] | None = None, *, limit: int = 5, lines: int = 30) -> LogCard | Said:
         """The last lines of logs among the artifacts, and what tags say of an error.

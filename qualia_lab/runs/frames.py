@@ -13,6 +13,7 @@ from qualia_lab.columns import filled, numbers_of, whole
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import is_number
 from qualia_lab.runs.per_task import free_name
+from qualia_lab.runs.said import ASIDE, kind_of
 from qualia_lab.runs.values import all_values
 from qualia_lab.tables import by_key, rows_with
 
@@ -90,6 +91,8 @@ def scores_of(loaded: Loaded, metric: str | None, statistic: str) -> pd.Series[f
     found = dict.fromkeys(loaded.tables.run_ids, float("nan"))
     named = set()
     for task in loaded.study.tasks:
+        if metric is None and task.objective is None and len(loaded.study.tasks) > 1:
+            continue
         key = loaded.metric(metric, task)
         named.add(key)
         values = all_values(loaded, key, statistic)
@@ -147,10 +150,14 @@ def _settings(loaded: Loaded, names: Sequence[str]) -> pd.DataFrame:
 
 
 def params_that_differ(loaded: Loaded) -> pd.DataFrame:
-    """A row per run, a column per param that is not the same in all of them; a missing one is a difference."""
+    """A row per run, a column per param that is not the same in all of them; a missing one is a difference.
+
+    Parents whose children are there, and what another run continued, are no rivals and have no row.
+    """
     import pandas as pd
 
     found = wide(loaded, loaded.tables.params, convert=nullable_numbers)
+    found = found[[kind_of(loaded.study.left_out.get(run_id, "")) not in ASIDE for run_id in loaded.tables.run_ids]]
     return pd.DataFrame(found[[key for key in found.columns if len(found[key].unique()) > 1]])
 
 

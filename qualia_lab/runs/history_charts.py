@@ -13,7 +13,7 @@ from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.histories import choose_drawn, real
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.said import Said, kind_of
+from qualia_lab.runs.said import ASIDE, Said, kind_of
 from qualia_lab.runs.values import aside_of
 from qualia_lab.study.statuses import FINISHED, statuses_of
 
@@ -35,8 +35,6 @@ RUNS_IN_ONE_PANEL = 12
 RUNS_DRAWN = 1000
 # Configurations of which a band is computed; past so many none can be told from another, and all have to be read.
 CONFIGURATIONS_DRAWN = 60
-
-_ASIDE = ("parent", "part", "continued")
 
 
 class Look(NamedTuple):
@@ -130,7 +128,7 @@ def bands_chart(
 def competing(loaded: Loaded, task: Task) -> list[str]:
     """The runs of a task that are drawn beside each other: no parents, no parts, none that another one continued."""
     left_out = loaded.study.left_out
-    return [run_id for run_id in task.run_ids if kind_of(left_out.get(run_id, "")) not in _ASIDE]
+    return [run_id for run_id in task.run_ids if kind_of(left_out.get(run_id, "")) not in ASIDE]
 
 
 def _history_by(loaded: Loaded, metric: str, by: str, run_ids: Sequence[str]) -> pa.Table:

@@ -34,7 +34,8 @@ def paper_table(
     tasks = loaded.tasks(experiment)
     if len(tasks) == 1:
         return _table(loaded, tasks[0], keys, params, statistic)
-    return PaperTables({task.experiment: _table(loaded, task, keys, params, statistic) for task in tasks})
+    some = [task for task in tasks if keys or task.objective]
+    return PaperTables({task.experiment: _table(loaded, task, keys, params, statistic) for task in some})
 
 
 def _table(

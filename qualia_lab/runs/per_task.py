@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from qualia_lab.errors import QualiaLabError, UnknownKey
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.said import Said, counted
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from qualia_lab.charts.chart import Chart
     from qualia_lab.runs.loaded import Loaded
     from qualia_lab.study.study import Task
+
+T = TypeVar("T")
 
 MOST_TASKS = 6  # in one chart; a person names another
 
@@ -37,7 +40,7 @@ def chart_per_task(loaded: Loaded, experiment: str | None, draw: Callable[[Task]
         return Said("No run was read.")
     if len(tasks) == 1:
         return draw(tasks[0])
-    drawn = [(task.experiment, draw(task)) for task in tasks[:MOST_TASKS]]
+    drawn = [(task.experiment, _or_why_not(draw, task)) for task in tasks[:MOST_TASKS]]
     notes = [f"{one_line(name, 60)}: {made!r}" for name, made in drawn if isinstance(made, Said)]
     if len(tasks) > MOST_TASKS:
         notes.append(f"Showing {MOST_TASKS} of {counted(len(tasks), 'experiment')}; experiment=NAME shows another.")
@@ -59,7 +62,7 @@ def frame_per_task(
         return Said("No run was read.")
     if len(tasks) == 1:
         return make(tasks[0])
-    made = {task: make(task) for task in tasks}
+    made = {task: _or_why_not(make, task) for task in tasks}
     frames = {task.experiment: one for task, one in made.items() if isinstance(one, pd.DataFrame)}
     if not frames:
         return Said(" ".join(f"{task.experiment}: {one!r}" for task, one in made.items()))
@@ -71,6 +74,16 @@ def frame_per_task(
     frame = pd.concat(frames.values())
     frame.attrs = dict(attrs)
     return frame
+
+
+def _or_why_not(make: Callable[[Task], T], task: Task) -> T | Said:
+    """What is made of one of several tasks; where nothing can be, that is said and the others go on."""
+    try:
+        return make(task)
+    except UnknownKey:
+        raise
+    except QualiaLabError as error:
+        return Said(str(error))
 
 
 def free_name(name: str, frame: pd.DataFrame) -> str:

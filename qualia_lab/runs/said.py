@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from qualia_lab.escaping import one_line
 
+# What runs are that stand beside others and are no rivals of them, as `kind_of` says it.
+ASIDE = ("parent", "part", "continued")
+
 
 class Said:
     """A sentence in the place of something that cannot be shown."""

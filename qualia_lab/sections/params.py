@@ -6,19 +6,23 @@ from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markd
 
 
 def _why_not(brief: Brief) -> str | None:
-    inventory = brief.inventory
-    if inventory.run_count < 2:
+    params = brief.study.params
+    if brief.inventory.run_count < 2:
         return "a comparison needs two runs"
-    if not inventory.params:
+    if not params:
         return "no run has a param"
-    if not inventory.varying_params:
-        return f"all {len(inventory.params)} params are the same in every run"
+    if not _differing(brief):
+        return f"all {len(params)} params are the same in every run"
     return None
 
 
+def _differing(brief: Brief) -> list[str]:
+    return [one.name for one in brief.study.params if one.role != "constant"]
+
+
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    varying, constant = len(brief.inventory.varying_params), len(brief.inventory.constant_params)
-    heading = f"## Params that differ\n\n{varying} of {varying + constant} params are not the same in every run."
+    differing, in_all = len(_differing(brief)), len(brief.study.params)
+    heading = f"## Params that differ\n\n{differing} of {in_all} params are not the same in every run."
     return (markdown("params:heading", heading), code("params", "runs.params_that_differ()"))
 
 
