@@ -48,9 +48,11 @@ def sentences_of(
 
 
 def levels_of(study: Study, name: str) -> tuple[str, ...]:
-    """The values of a factor, a constant or a tied one: numbers in their order, then texts."""
+    """The values of a factor, a constant, a tied one or a seed: numbers in their order, then texts."""
     values = {value for one in study.configurations for key, value in one.settings if key == name}
     values |= {value for one in study.configurations for key, value in one.params if key == name and value is not None}
+    if not values:  # a seed
+        values = {value for one in study.configurations for seeds in one.repeats for key, value in seeds if key == name}
     return tuple(sorted(values, key=_by_number))
 
 
