@@ -44,24 +44,10 @@ class MetricCount:
 
 
 @dataclass(frozen=True)
-class ConfigurationCount:
-    """Of the runs whose primary metric counts in a mean: how many configurations they are, runs alike but for seeds.
-
-    repeated: those of two runs or more.  comparable: how many there are where a text that is another one in every run
-    does not set configurations apart.
-    """
-
-    all: int
-    repeated: int
-    comparable: int
-
-
-@dataclass(frozen=True)
 class Inventory:
     """Names and counts of what was read about some runs; everything a plan is made from.
 
     Planning ten runs or ten thousand costs the same, because no row of a run is in here but its id.
-    configurations: none where no metric is the primary one, and none of runs that an engine aggregates.
     """
 
     run_ids: tuple[str, ...]
@@ -75,7 +61,6 @@ class Inventory:
     datasets: int
     logged_models: int
     children: int
-    configurations: ConfigurationCount = ConfigurationCount(0, 0, 0)
 
     @property
     def run_count(self) -> int:
