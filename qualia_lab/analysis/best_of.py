@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from qualia_lab.analysis.blocks import block_ranges, block_values, pair_ps, share_something
 from qualia_lab.analysis.intervals import t_quantile
 from qualia_lab.analysis.studentized import largest_quantile, range_p
 
@@ -27,7 +28,7 @@ _UNEQUAL = 0.05  # p of Bartlett's test, under which spreads differ
 _OUT_OF_REACH = 0.005  # p, under which a configuration is no rival in the interval
 _HYBRID = 0.005  # how often the true mean may lie beyond where the corrected one is looked for
 
-How = Literal["pooled", "own", "alike", "none"]
+How = Literal["blocks", "pooled", "own", "alike", "none"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class BestOf:
 
     mean: as observed, which is too good by selection.  corrected: without that.  low, high: the 95 % interval of the
     true mean of whichever is selected.  level: the places of those that are not told from the leader.
-    how: "pooled", one spread for all; "own", spreads differ, so each pair has its own; "alike", no repeat differs from
-    another; "none", too few repeats to know a spread. Of the last two there is no interval and no p.
+    how: "blocks", what runs of one seed or fold have in common is taken out; "pooled", one spread for all; "own",
+    spreads differ, so each pair has its own; "alike", no repeat differs from another; "none", too few repeats to know
+    a spread. Of the last two there is no interval and no p.
     """
 
     place: int
@@ -60,13 +62,21 @@ class BestOf:
     how: How
 
 
-def best_of(groups: Sequence[Sequence[float]], *, greater_is_better: bool, alpha: float = ALPHA) -> BestOf | None:
+def best_of(
+    groups: Sequence[Sequence[float]],
+    *,
+    greater_is_better: bool,
+    alpha: float = ALPHA,
+    repeats: Sequence[Sequence[object]] | None = None,
+) -> BestOf | None:
     """Select the best mean of finite values; None where no group has one.
 
     Args:
         groups: the values of each configuration, one or more.
         greater_is_better: the direction.
         alpha: how often any pair is called apart where all are level.
+        repeats: of each value its seed, fold or data; where all configurations have the same, each once, and runs that
+            share one have something in common, that is taken out before they are told apart (`blocks`).
     """
     places = [place for place, values in enumerate(groups) if len(values)]
     if not places:
@@ -83,7 +93,13 @@ def best_of(groups: Sequence[Sequence[float]], *, greater_is_better: bool, alpha
     known = _how(means, counts, squares)
     if known in ("alike", "none"):
         return BestOf(leader, mean, None, None, None, others, (), k, known)
-    ps, agrees = _corrected_ps(means, counts, squares, first, known)
+    blocks = block_values([repeats[place] for place in places], samples) if repeats is not None and k > 1 else None
+    if blocks is not None and share_something(blocks):
+        known = "blocks"
+        ranges, degrees = block_ranges(blocks, first)
+        ps, agrees = range_p(ranges, k, degrees), ~(pair_ps(blocks, first) >= _ALONE)
+    else:
+        ps, agrees = _corrected_ps(means, counts, squares, first, known)
     apart = [row for row in np.flatnonzero((ps < alpha) & agrees) if row != first]
     told = tuple(Apart(places[row], mean - float(scale * means[row]), float(ps[row])) for row in apart)
     level = tuple(sorted(set(others) - {one.place for one in told}))
