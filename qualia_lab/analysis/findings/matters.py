@@ -111,7 +111,7 @@ def _finding(
         keys=tuple(row.param for row in strong),
         numbers=tuple(numbers),
         section="importance",
-        code=f"runs.importance({code.metric(evidence, key)})",
+        code=f"runs.relations.importance({code.metric(evidence, key)})",
         next=_next(shown, weak, thresholds, task.objective.greater_is_better),
         experiment=evidence.experiment(task),
     )

@@ -154,7 +154,7 @@ def _finding(
         keys=(*keys, *(one.param for one in texts)),
         numbers=tuple(numbers),
         section="importance",
-        code=f"runs.importance({code.metric(evidence, key)})",
+        code=f"runs.relations.importance({code.metric(evidence, key)})",
         next=_next(numeric, texts, better),
         experiment=evidence.experiment(task),
     )

@@ -108,7 +108,7 @@ def _finding(evidence: Evidence, task: Task, pair: TradeOff, best: list[str]) ->
         (pair.first, pair.second),
         numbers=(Number("rank correlation", pair.rho), Number("configurations", pair.n)),
         section="trade_offs",
-        code=f"runs.trade_offs([{code.metric(evidence, pair.first)}, {code.metric(evidence, pair.second)}])",
+        code=f"runs.relations.trade_offs([{code.metric(evidence, pair.first)}, {code.metric(evidence, pair.second)}])",
         next=f"Choose among these by how much {pair.second} may cost in {pair.first}.",
         experiment=evidence.experiment(task),
     )
