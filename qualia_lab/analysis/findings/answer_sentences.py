@@ -87,7 +87,14 @@ def mentioned(answer: Answer) -> list[Group]:
     """The configurations that a sentence may name."""
     ties = [group for group in answer.groups if group.mean == answer.leader.mean][: NAMED + 1]
     repeated = [group for group in answer.groups if len(group.values) > 1][:1]
-    return [*answer.groups[:2], *answer.level[: NAMED + 1], *answer.apart[:1], *ties, *repeated]
+    return [
+        *answer.groups[:2],
+        *_better_alone(answer)[:1],
+        *answer.level[: NAMED + 1],
+        *answer.apart[:1],
+        *ties,
+        *repeated,
+    ]
 
 
 def all_equal(answer: Answer) -> bool:
@@ -119,7 +126,8 @@ def _of_one(said: Said, answer: Answer) -> Words:
 def _of_equal(said: Said, answer: Answer) -> Words:
     """Nothing to choose between."""
     value = said.number("value", answer.leader.values[0])
-    sentence = f"No configuration leads: {said.metric} is {value} in all {len(answer.groups):,} that have it."
+    every = "both" if len(answer.groups) == 2 else f"all {len(answer.groups):,}"
+    sentence = f"No configuration leads: {said.metric} is {value} in {every} that have it."
     return Words(sentence, f"Choose by something else than {said.metric}, or measure it where it is harder.")
 
 
@@ -164,10 +172,13 @@ def _of_a_leader(said: Said, answer: Answer) -> Words:
     else:
         which = f"{by} the next, {rivals}, and told apart from all {len(answer.apart):,}"
         others = "the others"
-    sentence = f"{said.name(leader)} leads: {_corrected(said, answer)}, {which}{_untested(answer)}."
-    return Words(
-        sentence, f"Take {said.name(leader)}: no more runs are needed to tell it from {others}.", leader.scored
-    )
+    those = " those that ran more than once" if answer.alone else ""
+    sentence = f"{said.name(leader)} leads{those}: {_corrected(said, answer)}, {which}{_untested(said, answer)}."
+    more = f"Take {said.name(leader)}: no more runs are needed to tell it from {others}."
+    better = _better_alone(answer)
+    if better:
+        more = f"Before choosing, run {_SEEDS} seeds of {said.name(better[0])}."
+    return Words(sentence, more, leader.scored)
 
 
 def _of_some_leaders(said: Said, answer: Answer) -> Words:
@@ -179,7 +190,7 @@ def _of_some_leaders(said: Said, answer: Answer) -> Words:
     sentence = (
         f"{said.listed(lead)} lead and cannot be told apart: {_corrected(said, answer)} of the first, "
         f"{said.value(answer.level[0])} of the {'second' if len(lead) == 2 else 'next'}. The first is better, by {gap}"
-        f"{' or more' if several else ''} and by more than luck, than {than}{_untested(answer)}.{_power(said, answer)}"
+        f"{' or more' if several else ''} and by more than luck, than {than}{_untested(said, answer)}.{_power(said, answer)}"
     )
     return Words(sentence, _more(said, answer, lead), _runs(lead))
 
@@ -192,7 +203,7 @@ def _of_level_ones(said: Said, answer: Answer) -> Words:
     sentence = (
         f"{which} cannot be told apart by {said.metric}: the best mean is that of {said.name(answer.leader)}, "
         f"{_corrected(said, answer, with_metric=False)}, the {'other' if len(lead) == 2 else 'last'} is "
-        f"{said.value(answer.level[-1])}{_untested(answer)}.{_power(said, answer)}"
+        f"{said.value(answer.level[-1])}{_untested(said, answer)}.{_power(said, answer)}"
     )
     return Words(sentence, _more(said, answer, lead), _runs(lead))
 
@@ -244,8 +255,23 @@ def _more(said: Said, answer: Answer, lead: Sequence[Group]) -> str:
     return f"Choose by cost, or run {min(more, _MOST_MORE):,} more seeds of each of {said.two(lead)}."
 
 
-def _untested(answer: Answer) -> str:
-    return f"; {count(len(answer.alone), 'configuration')} ran once, too few to tell" if answer.alone else ""
+def _untested(said: Said, answer: Answer) -> str:
+    """What is said of those that ran once; where some have a better value than the leader, that too."""
+    if not answer.alone:
+        return ""
+    words = f"; {count(len(answer.alone), 'configuration')} ran once, too few to tell"
+    better = _better_alone(answer)
+    if not better:
+        return words
+    which = "with a better value" if len(better) == 1 else f"the best of {len(better):,} with a better value"
+    return f"{words}, {which} {said.name(better[0])}, {said.value(better[0])}"
+
+
+def _better_alone(answer: Answer) -> list[Group]:
+    """Those that ran once and have a better value than the leader's mean, the best first."""
+    sign = 1.0 if answer.leader.greater_is_better else -1.0
+    assert answer.leader.mean is not None
+    return [group for group in answer.alone if sign * group.values[0] > sign * answer.leader.mean]
 
 
 def _gap(one: Group, other: Group) -> float:

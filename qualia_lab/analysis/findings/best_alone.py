@@ -94,8 +94,8 @@ def _finding(evidence: Evidence, task: Task, leader: Group, what: Sequence[str])
         "best_alone",
         "provenance",
         "warning",
-        f"{evidence.where(task)}{evidence.name(best)}, the best run ({leader.metric} {number(leader.values[0])}), is on "
-        f"{'; and on '.join(what)}.",
+        f"{evidence.where(task)}{evidence.name(best)}, the best run ({leader.metric} {number(leader.values[0])}), is "
+        f"on {'; and on '.join(what)}.",
         (best,),
         (leader.metric,),
         numbers=(Number(leader.metric, leader.values[0], best),),

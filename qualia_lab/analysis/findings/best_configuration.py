@@ -46,7 +46,7 @@ def _is_alone(evidence: Evidence, answer: Answer) -> bool:
 
 
 def _of_task(evidence: Evidence, task: Task, answer: Answer) -> Finding:
-    said = Said(answer.leader.metric, configuration_names(evidence.study, mentioned(answer)))
+    said = Said(answer.leader.metric, configuration_names(evidence.study, mentioned(answer), evidence.labels))
     return _finding(evidence, task, said, sentences_of(said, answer))
 
 
@@ -68,12 +68,14 @@ def _finding(evidence: Evidence, task: Task, said: Said, words: Words) -> Findin
 
 def _over_problems(evidence: Evidence, task: Task, answer: Answer, over: OverProblems) -> Finding:
     """Configurations that were tried on several data sets or tasks, none of which is clearly better over them."""
-    names = configuration_names(evidence.study, [group for group, _ in over.ways], without=over.problems)
+    names = configuration_names(
+        evidence.study, [group for group, _ in over.ways], evidence.labels, without=over.problems
+    )
     said = Said(answer.leader.metric, names)
     on = listed(over.problems)
     if len(over.ways) < 2 or over.pairs is None:
         words = Words(
-            f"None is said to lead by {said.metric}: the {over.levels:,} levels of {on} are problems and no rivals, and "
+            f"None is said to lead by {said.metric}: the {over.levels:,} levels of {on} are problems, no rivals, and "
             "no two configurations were tried on the same.",
             f"Try a second configuration on the same {on}.",
         )

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """levels: at most so many different values of what is compared; more is a search, no comparison of two sides."""
+    """levels: at most so many different values of what is compared; more is a search, no comparison of two sides.
+
+    settings: at most so many params and tags that differ; more are other things altogether.
+    """
 
     levels: int = 3
+    settings: int = 3
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
@@ -43,7 +47,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         sides = [
             (rival, together)
             for rival in answer.apart
-            if len(together := _together(evidence, answer.leader, rival, compared, thresholds.levels)) > 1
+            if len(together := _together(evidence, answer.leader, rival, compared, thresholds)) > 1
         ]
         if sides:
             found.append(_finding(evidence, task, answer.leader, sides))
@@ -51,15 +55,15 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 
 def _together(
-    evidence: Evidence, leader: Group, rival: Group, compared: Sequence[Group], levels: int
+    evidence: Evidence, leader: Group, rival: Group, compared: Sequence[Group], thresholds: Thresholds
 ) -> tuple[Differs, ...]:
     """What differs between two configurations, where all of it changes together; () where it does not."""
     differs = differing(evidence.tables, evidence.study, leader.scored, rival.scored)
     settings = [one for one in differs if one.what in ("param", "tag")]
-    if not settings or any(len(one.a) > 1 or len(one.b) > 1 for one in differs):
+    if not 0 < len(settings) <= thresholds.settings or any(len(one.a) != 1 or len(one.b) != 1 for one in differs):
         return ()
     apart = {_parts(compared, one.key) for one in settings}
-    if len(apart) > 1 or len(set(next(iter(apart)))) > levels:
+    if len(apart) > 1 or len(set(next(iter(apart)))) > thresholds.levels:
         return ()
     return differs
 
@@ -90,8 +94,8 @@ def _finding(
         "confounded",
         "problem",
         "warning",
-        f"{evidence.where(task)}{held}={first.shown(first.a)} is better than {first.shown(first.b)}, but they differ in "
-        f"{listed(also)}, too: the difference in {leader.metric} cannot be put down to {held}.{more}",
+        f"{evidence.where(task)}{held}={first.shown(first.a)} is better than {first.shown(first.b)}, but they "
+        f"differ in {listed(also)}, too: the difference in {leader.metric} cannot be put down to {held}.{more}",
         (*leader.scored, *(run_id for group, _ in sides for run_id in group.scored)),
         tuple(dict.fromkeys(one.key for _, differs in sides for one in differs)),
         section="origins",

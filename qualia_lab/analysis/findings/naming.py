@@ -20,16 +20,19 @@ _WIDEST = 40  # characters of a value
 _LONG_NUMBER = 7  # characters of a number that is written as it is
 
 
-def configuration_names(study: Study, groups: Iterable[Group], without: Collection[str] = ()) -> dict[str, str]:
+def configuration_names(
+    study: Study, groups: Iterable[Group], labels: Mapping[str, str] | None = None, *, without: Collection[str] = ()
+) -> dict[str, str]:
     """`lr=0.1, depth=3`, by the id of the first run of each of some configurations of one task.
 
     All factors that set the configurations of the task apart, then those that always change with one of them. Past four
-    those come first that tell these ones apart, and `…` stands for the rest. Values that are cut, and numbers that are
-    rounded, stay distinct. The only configuration is called `all runs`.
+    those come first that tell these ones apart, and `…` stands for the rest; one that ran once then has its run beside
+    it. Values that are cut, and numbers that are rounded, stay distinct. The only configuration is called `all runs`.
 
     Args:
         study: of the runs.
         groups: the configurations.
+        labels: what runs are called.
         without: factors that are not named.
     """
     configurations = list({group.run_ids[0]: group.configuration for group in groups}.values())
@@ -45,9 +48,16 @@ def configuration_names(study: Study, groups: Iterable[Group], without: Collecti
         for words, one in zip(shown, values, strict=True):
             value = one.get(key)
             words.append(f"no {key}" if value is None else f"{key}={short[value]}")
-    more = ", …" if len(factors) + len(tied) > len(keys) else ""
-    names = [", ".join(words) + more if words else "all runs" for words in shown]
+    names = [", ".join(words) or "all runs" for words in shown]
+    if len(factors) + len(tied) > len(keys):
+        names = [f"{name}, …{_run(one, labels or {})}" for name, one in zip(names, configurations, strict=True)]
     return {one.run_ids[0]: name for one, name in zip(configurations, names, strict=True)}
+
+
+def _run(configuration: Configuration, labels: Mapping[str, str]) -> str:
+    """` (lucky-owl)` of a configuration that ran once."""
+    first = configuration.run_ids[0]
+    return f" ({labels[first]})" if len(configuration.run_ids) == 1 and first in labels else ""
 
 
 def short_values(values: Iterable[str]) -> dict[str, str]:

@@ -44,13 +44,13 @@ def _of_metric(evidence: Evidence, key: str, tasks: list[Task]) -> Finding:
         "unknown_direction",
         "problem",
         "warning",
-        f"{_where(evidence, tasks)}Whether more or less {shown} is better is not known, so no configuration is said to "
-        "lead.",
+        f"{_where(evidence, tasks)}Whether more or less {shown} is better is not known, so no configuration is said "
+        "to lead.",
         keys=(key,),
         section="study",
         code="runs.metrics",
-        next=f"Say it: --metric {shown}:max or --metric {shown}:min, in the notebook GREATER_IS_BETTER = True or False, "
-        f'or under [tool.qualia.metrics] of pyproject.toml "{shown}" = "higher" or "lower".',
+        next=f"Say it: --metric {shown}:max or --metric {shown}:min, in the notebook GREATER_IS_BETTER = True or False, or "
+        f' under [tool.qualia.metrics] of pyproject.toml "{shown}" = "higher" or "lower".',
         experiment=evidence.experiment(tasks[0]) if len(tasks) == 1 else "",
     )
 
