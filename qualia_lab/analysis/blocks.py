@@ -48,10 +48,11 @@ def share_something(values: Numbers) -> bool:
 
     k, n = values.shape
     error = _error(values)
-    of_blocks = k * float(values.mean(axis=0).var(ddof=1))
+    of_blocks = float(k * values.mean(axis=0).var(ddof=1))
     if error <= 0:
         return of_blocks > 0
-    return float(fdtrc(n - 1, (n - 1) * (k - 1), of_blocks / error)) < _SHARED
+    p = float(fdtrc(n - 1, (n - 1) * (k - 1), of_blocks / error))
+    return p < _SHARED
 
 
 def block_ranges(values: Numbers, first: int) -> tuple[Numbers, int]:

@@ -64,6 +64,12 @@ class Group:
         return self.configuration.run_ids
 
     @property
+    def repeats(self) -> tuple[tuple[Setting, ...], ...]:
+        """The seeds of the runs in `scored`."""
+        of_run = dict(zip(self.configuration.run_ids, self.configuration.repeats, strict=True))
+        return tuple(of_run[run_id] for run_id in self.scored)
+
+    @property
     def half_width(self) -> float | None:
         """Half the width of the interval."""
         return self.interval.half_width if self.interval else None
