@@ -42,7 +42,9 @@ class Relations(Namespace):
         `PED-ANOVA`: the param's share in what sets the best runs apart (Watanabe et al. 2023), as Optuna shows it.
         `rank correlation`: Spearman's rho, for numbers.  `n`: runs with the param and a finite metric.
         `note` says when a number is not to be read: too few configurations, a forest that explains little, a param
-        that changes only together with another. `attrs` has R², n and the interaction of the top two.
+        that changes only together with another. `attrs` has R², n, the interaction of the top two, how many
+        configurations were asked, and of each param where the best ones lie: how many these are, and the lowest, the
+        middle and the highest of their values, or the best of a few values.
         """
         return frame_per_task(self._loaded, experiment, lambda task: self._importance(task, metric, statistic))
 
@@ -102,7 +104,16 @@ class Relations(Namespace):
             "n": found.n,
             "configurations": found.configurations,
             "out-of-bag R²": found.r2,
+            "out-of-bag R² in %": None if found.r2 is None else 100 * found.r2,
             "refusal": found.refusal,
+            "asked": found.asked,
+            "best": {
+                row.param: [row.best.value]
+                if row.best.value
+                else [row.best.count, row.best.low, row.best.middle, row.best.high]
+                for row in found.params
+                if row.best is not None
+            },
             "interaction": joint and [joint.first, joint.second, joint.share],
         }
         return frame
