@@ -187,10 +187,11 @@ def _of_some_leaders(said: Said, answer: Answer) -> Words:
     nearest, several = answer.apart[0], len(answer.apart) > 1
     gap = said.number("difference", _gap(answer.leader, nearest))
     than = f"the other {len(answer.apart):,}, the nearest {said.name(nearest)}" if several else said.name(nearest)
+    beyond = f"{' or more' if several else ''} and by more than luck"
     sentence = (
         f"{said.listed(lead)} lead and cannot be told apart: {_corrected(said, answer)} of the first, "
         f"{said.value(answer.level[0])} of the {'second' if len(lead) == 2 else 'next'}. The first is better, by {gap}"
-        f"{' or more' if several else ''} and by more than luck, than {than}{_untested(said, answer)}.{_power(said, answer)}"
+        f"{beyond}, than {than}{_untested(said, answer)}.{_power(said, answer)}"
     )
     return Words(sentence, _more(said, answer, lead), _runs(lead))
 

@@ -10,6 +10,7 @@ from qualia_lab.analysis.findings.answer_sentences import Said, Words, all_equal
 from qualia_lab.analysis.findings.finding import Finding, Rule, listed
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.over_problems import over_problems
+from qualia_lab.study.left_out import names_of
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.answer import Answer
@@ -46,7 +47,7 @@ def _is_alone(evidence: Evidence, answer: Answer) -> bool:
 
 
 def _of_task(evidence: Evidence, task: Task, answer: Answer) -> Finding:
-    said = Said(answer.leader.metric, configuration_names(evidence.study, mentioned(answer), evidence.labels))
+    said = Said(answer.leader.metric, configuration_names(evidence.study, mentioned(answer), names_of(evidence.tables)))
     return _finding(evidence, task, said, sentences_of(said, answer))
 
 
@@ -69,7 +70,7 @@ def _finding(evidence: Evidence, task: Task, said: Said, words: Words) -> Findin
 def _over_problems(evidence: Evidence, task: Task, answer: Answer, over: OverProblems) -> Finding:
     """Configurations that were tried on several data sets or tasks, none of which is clearly better over them."""
     names = configuration_names(
-        evidence.study, [group for group, _ in over.ways], evidence.labels, without=over.problems
+        evidence.study, [group for group, _ in over.ways], names_of(evidence.tables), without=over.problems
     )
     said = Said(answer.leader.metric, names)
     on = listed(over.problems)

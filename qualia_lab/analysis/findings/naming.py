@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import NAMED, number
 from qualia_lab.analysis.groups import telling_params
-from qualia_lab.escaping import shortened
+from qualia_lab.escaping import one_line, shortened
 from qualia_lab.inventory import is_number
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ _LONG_NUMBER = 7  # characters of a number that is written as it is
 
 
 def configuration_names(
-    study: Study, groups: Iterable[Group], labels: Mapping[str, str] | None = None, *, without: Collection[str] = ()
+    study: Study, groups: Iterable[Group], run_names: Mapping[str, str] | None = None, *, without: Collection[str] = ()
 ) -> dict[str, str]:
     """`lr=0.1, depth=3`, by the id of the first run of each of some configurations of one task.
 
     All factors that set the configurations of the task apart, then those that always change with one of them. Past four
-    those come first that tell these ones apart, and `…` stands for the rest; one that ran once then has its run beside
-    it. Values that are cut, and numbers that are rounded, stay distinct. The only configuration is called `all runs`.
+    those come first that tell these ones apart, and `…` stands for the rest; then the name that its runs share stands
+    beside it. Values that are cut, and numbers that are rounded, stay distinct. The only one is called `all runs`.
 
     Args:
         study: of the runs.
         groups: the configurations.
-        labels: what runs are called.
+        run_names: what runs are called.
         without: factors that are not named.
     """
     configurations = list({group.run_ids[0]: group.configuration for group in groups}.values())
@@ -50,14 +50,17 @@ def configuration_names(
             words.append(f"no {key}" if value is None else f"{key}={short[value]}")
     names = [", ".join(words) or "all runs" for words in shown]
     if len(factors) + len(tied) > len(keys):
-        names = [f"{name}, …{_run(one, labels or {})}" for name, one in zip(names, configurations, strict=True)]
+        brief = [", ".join(word for word in words if not word.startswith("no ")) for words in shown]
+        names = brief if all(brief) and len(set(brief)) == len(brief) else names
+        names = [f"{name}, …{_run(one, run_names or {})}" for name, one in zip(names, configurations, strict=True)]
     return {one.run_ids[0]: name for one, name in zip(configurations, names, strict=True)}
 
 
-def _run(configuration: Configuration, labels: Mapping[str, str]) -> str:
-    """` (lucky-owl)` of a configuration that ran once."""
-    first = configuration.run_ids[0]
-    return f" ({labels[first]})" if len(configuration.run_ids) == 1 and first in labels else ""
+def _run(configuration: Configuration, run_names: Mapping[str, str]) -> str:
+    """` (lucky-owl)`: the name that all its runs have."""
+    names = {run_names.get(run_id, "") for run_id in configuration.run_ids}
+    name = one_line(names.pop(), _WIDEST) if len(names) == 1 else ""
+    return f" ({name})" if name else ""
 
 
 def short_values(values: Iterable[str]) -> dict[str, str]:

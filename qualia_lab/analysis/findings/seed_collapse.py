@@ -75,7 +75,7 @@ def _seeds(group: Group) -> list[tuple[Setting, ...] | str]:
 
 
 def _finding(evidence: Evidence, task: Task, collapsed: list[_Collapsed]) -> Finding:
-    names = configuration_names(evidence.study, [one.group for one in collapsed], evidence.labels)
+    names = configuration_names(evidence.study, [one.group for one in collapsed])
     key = collapsed[0].group.metric
     clauses = [
         f"{evidence.name(one.run_id)} ({names[one.group.run_ids[0]]}) has {number(one.value)}, its other repeats have "

@@ -49,7 +49,7 @@ def _of_metric(evidence: Evidence, key: str, tasks: list[Task]) -> Finding:
         keys=(key,),
         section="study",
         code="runs.metrics",
-        next=f"Say it: --metric {shown}:max or --metric {shown}:min, in the notebook GREATER_IS_BETTER = True or False, or "
+        next=f"Say it: --metric {shown}:max or {shown}:min, in the notebook GREATER_IS_BETTER = True or False, or "
         f' under [tool.qualia.metrics] of pyproject.toml "{shown}" = "higher" or "lower".',
         experiment=evidence.experiment(tasks[0]) if len(tasks) == 1 else "",
     )
