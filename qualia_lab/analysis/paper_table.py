@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.baseline import compare_to_baseline
+from qualia_lab.analysis.baseline import FEWEST_RUNS, compare_to_baseline
 from qualia_lab.analysis.groups import telling_params
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Measured:
 class Entry:
     """A configuration's value of one metric. None and 0 runs where it has none.
 
-    best: the best mean of its column.  level: compared with the best one, and not told apart from it; under three runs
-    on a side nothing is compared.
+    best: the best mean of its column, of three runs or more where there are such: a lucky single run is none.
+    level: compared with the best one, and not told apart from it; under three runs on a side nothing is compared.
     """
 
     group: Group
@@ -131,10 +131,8 @@ def _rounded(value: float, decimals: int) -> str:
 
 def _entries(groups: Sequence[Group]) -> list[Entry]:
     """An entry for each configuration, with the best and what is level with it where there are two or more."""
-    means = [group.mean for group in groups if group.mean is not None]
-    better = groups[0].greater_is_better
-    best = (max(means) if better else min(means)) if len(means) > 1 and better is not None else None
-    leader = next((group for group in groups if best is not None and group.mean == best), None)
+    fewest = max(1, min(FEWEST_RUNS, max(len(group.values) for group in groups)))
+    leader = _leader(groups, fewest)
     level = set()
     if leader is not None:
         found = compare_to_baseline([group for group in groups if group.values], leader)
@@ -147,11 +145,20 @@ def _entries(groups: Sequence[Group]) -> list[Entry]:
         Entry(
             group,
             measured(group.mean, group.half_width) if group.mean is not None else None,
-            best=best is not None and group.mean == best,
-            level=group.run_ids[0] in level and group.mean != best,
+            best=leader is not None and group.mean == leader.mean and len(group.values) >= fewest,
+            level=leader is not None and group.run_ids[0] in level and group.mean != leader.mean,
         )
         for group in groups
     ]
+
+
+def _leader(groups: Sequence[Group], fewest: int) -> Group | None:
+    """The one with the best mean, of those with so many values; None of fewer than two, and without a direction."""
+    counting = [group for group in groups if len(group.values) >= fewest]
+    better = groups[0].greater_is_better
+    if len(counting) < 2 or better is None:
+        return None
+    return (max if better else min)(counting, key=lambda group: group.mean or 0.0)
 
 
 def _place(group: Group) -> tuple[bool, float]:

@@ -109,9 +109,10 @@ class PaperTable:
         notes += mean_notes([*(row.entries[0].group for row in numbers.rows), *numbers.empty])
         if numbers.empty:
             notes.append(f"Configurations without a value that counts: {len(numbers.empty):,}, in no row.")
-        if any(entry.best for row in numbers.rows for entry in row.entries):
-            notes.append("Bold: the best mean. Underlined: compared with it and not told apart (5 %, Holm).")
         few = {len(entry.group.values) for row in numbers.rows for entry in row.entries if entry.text}
+        if any(entry.best for row in numbers.rows for entry in row.entries):
+            of = " of three runs or more" if few & {1, 2} and max(few) > 2 else ""
+            notes.append(f"Bold: the best mean{of}. Underlined: compared with it and not told apart (5 %, Holm).")
         if few & {1, 2}:
             notes.append("Values of one or two runs were not compared.")
         if numbers.unsaid:
