@@ -6,18 +6,15 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from qualia_lab.analysis.fisher import log_fisher, most_significant
 from qualia_lab.analysis.origins import origins
-from qualia_lab.inventory import is_number
+from qualia_lab.analysis.thresholds_apart import single_conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
+    from qualia_lab.analysis.thresholds_apart import Relation
     from qualia_lab.study import Study
     from qualia_lab.tables import RunTables
 
@@ -27,24 +24,19 @@ Fact = tuple[Kind, str]
 # What says how a run ended is no cause of it.
 _OUTCOME = re.compile(r"(?i)(.*[^a-z])?(error|exception|traceback|fail(ed|ure)?|exit_?code|status|reason)([^a-z].*)?")
 
-ALPHA = 0.05
-
-# A number with so many values is compared by halves: no single value of it can be shared.
-_HALVED_FROM = 5
-
 
 @dataclass(frozen=True)
 class SharedValue:
-    """How often a value stands in the runs that went wrong and in the others.
+    """How often a value, or a number beyond a threshold, stands in the runs that went wrong and in the others.
 
     value: None where the runs have none.
     p: Fisher's exact test, one-sided: so many of them with this value by chance alone.
-    corrected_p: times the number of values that could have reached 5 % at all (Tarone 1990), at most 1; one set of runs
-    counts once, whatever it shares.
+    corrected_p: for all conditions that could have told something, as in `thresholds_apart`.
     """
 
     kind: Kind
     key: str
+    relation: Relation
     value: str | None
     wrong_with: int
     wrong: int
@@ -57,43 +49,36 @@ class SharedValue:
 def shared_values(
     tables: RunTables, study: Study, wrong: Collection[str], others: Collection[str]
 ) -> list[SharedValue]:
-    """Every value that two or more runs have and that stands more often in the wrong ones, the smallest p first.
+    """Every value and threshold that two wrong runs have, and more often than the others; the smallest p first.
 
-    wrong, others: ids of runs, in no order; others are those that went well. With none on either side there is
-    nothing to compare.
-    study: which params and tags only repeat a configuration or name a run, and are not looked at.
-    Fisher's exact test (Fisher 1935, "The Design of Experiments"), corrected after Tarone (1990, Biometrics 46:515): of
-    many tags and params most are of one run or of nearly all, which no test could tell apart, and count as no test.
+    Of conditions of one key that hold for the same runs the first is told.
+
+    Args:
+        tables: the runs.
+        study: which params and tags only repeat a configuration or name a run, and are not looked at.
+        wrong: ids of runs.
+        others: ids of those that went well. With none on either side there is nothing to compare.
     """
-    wrong, others = set(wrong), set(others) - set(wrong)
-    if not wrong or not others:
-        return []
-    carriers: dict[tuple[Kind, str, str | None], frozenset[str]] = {}
-    for (kind, key), values in _facts(tables, study, wrong | others).items():
-        by_value: dict[str | None, set[str]] = defaultdict(set)
-        for run_id in wrong | others:
-            by_value[values.get(run_id)].add(run_id)
-        carriers |= {
-            (kind, key, value): frozenset(run_ids)
-            for value, run_ids in by_value.items()
-            if 2 <= len(run_ids) < len(wrong) + len(others)
-        }
-    sets = list(dict.fromkeys(carriers.values()))
-    mask = np.arange(len(wrong) + len(others)) < len(wrong)
-    sizes = np.array([len(run_ids) for run_ids in sets], np.int64)
-    logs = log_fisher(np.array([len(run_ids & wrong) for run_ids in sets], np.int64), sizes, mask)
-    p_of = dict(zip(sets, np.exp(logs).tolist(), strict=True))
-    tests = most_significant(log_fisher(np.minimum(len(wrong), sizes), sizes, mask), ALPHA)
-    found = [
-        SharedValue(
-            *(kind, key, value),
-            *(len(run_ids & wrong), len(wrong), len(run_ids & others), len(others)),
-            *(p_of[run_ids], min(1.0, tests * p_of[run_ids])),
-        )
-        for (kind, key, value), run_ids in carriers.items()
-        if len(run_ids & wrong) * len(others) > len(run_ids & others) * len(wrong)
-    ]
-    return sorted(found, key=lambda one: (one.p, one.kind, one.key, one.value or ""))
+    of_wrong, asked = set(wrong), {*wrong, *others}
+    run_ids = [run_id for run_id in tables.run_ids if run_id in asked]
+    columns: dict[str, list[str | None]] = {}
+    facts: dict[str, tuple[Fact, bool]] = {}
+    for fact, values in _facts(tables, study, asked).items():
+        of_runs = [values.get(run_id) for run_id in run_ids]
+        for is_missing in (False, True):
+            name = " ".join((*fact, "missing" if is_missing else "there"))
+            columns[name] = ["" if value is None else None for value in of_runs] if is_missing else of_runs
+            facts[name] = fact, is_missing
+    found: dict[tuple[str, tuple[int, ...]], SharedValue] = {}
+    for one in single_conditions(columns, [run_id in of_wrong for run_id in run_ids]):
+        [term] = one.terms
+        fact, is_missing = facts[term.param]
+        counts = one.failed_with, one.failed_with + one.failed_without
+        finished = one.finished_with, one.finished_with + one.finished_without
+        value = None if is_missing else term.value
+        shared = SharedValue(*fact, term.relation, value, *counts, *finished, one.p, one.corrected)
+        found.setdefault((term.param, one.rows), shared)
+    return list(found.values())
 
 
 def _facts(tables: RunTables, study: Study, run_ids: set[str]) -> dict[Fact, dict[str, str]]:
@@ -115,17 +100,7 @@ def _facts(tables: RunTables, study: Study, run_ids: set[str]) -> dict[Fact, dic
     starts = zip(tables.run_ids, tables.runs.column("start_time").to_pylist(), strict=True)
     days = {run_id: _day(start) for run_id, start in starts if run_id in run_ids and start is not None}
     facts["time", "started on"] = {run_id: day for run_id, day in days.items() if day}
-    for fact, values in list(facts.items()):
-        if len(set(values.values())) >= _HALVED_FROM and all(map(is_number, values.values())):
-            facts[fact] = _halves(values)
     return facts
-
-
-def _halves(values: Mapping[str, str]) -> dict[str, str]:
-    """Numbers as the half that they are in: up to the median, or above it."""
-    numbers = {run_id: float(value) for run_id, value in values.items()}
-    middle = median(numbers.values())
-    return {run_id: f"{'≤' if number <= middle else '>'} {middle:.6g}" for run_id, number in numbers.items()}
 
 
 def _day(milliseconds: int) -> str:

@@ -118,8 +118,8 @@ class Failures(Namespace):
 
         runs: ids or names of the runs to look at; by default the failed ones, else those whose metrics went bad. They
         are compared with the finished ones, parents aside.
-        Params, tags, code and data, and the day of the start (UTC); numbers of five values or more by halves. `p` is
-        Fisher's exact test, one-sided; `p (corrected)` is Tarone's, for all values that could have told something.
+        Params, tags, code and data, and the day of the start (UTC), by values and by thresholds of numbers. `p` is
+        Fisher's exact test, one-sided; `p (corrected)` is Tarone's, for all of these that could have told something.
         """
         import pandas as pd
 
@@ -138,7 +138,7 @@ class Failures(Namespace):
             return Said(f"The {len(wrong)} runs that {what} share nothing that the {len(others)} others have less.")
         rows = [
             {
-                "value": "(none)" if one.value is None else one_line(one.value, 80),
+                "value": "(none)" if one.value is None else f"{SIGNS[one.relation]} {one_line(one.value, 80)}",
                 f"of {one.wrong} that {what}": one.wrong_with,
                 f"of {one.others} that finished": one.others_with,
                 "p": one.p,

@@ -75,7 +75,8 @@ def lost_runs(evidence: Evidence, limits: Thresholds) -> frozenset[str]:
     courses = lead_courses(evidence)
     series, study = evidence.series, evidence.study
     held_out = np.array(
-        [study.metric[key].role == "objective" and study.metric[key].split != "training" for key in evidence.keys]
+        [study.metric[key].role == "objective" and study.metric[key].split != "training" for key in evidence.keys],
+        np.bool_,
     )
     lost = (
         held_out[series.key[courses.rows]]

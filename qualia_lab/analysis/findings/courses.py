@@ -102,7 +102,7 @@ def lead_courses(evidence: Evidence) -> Courses:
 def signs(evidence: Evidence) -> Numbers:
     """By the place of a metric 1 where less is better, -1 where more is, 0 where neither is known."""
     ways = {True: -1.0, False: 1.0, None: 0.0}
-    return np.array([ways[evidence.study.greater_is_better(key)] for key in evidence.keys])
+    return np.array([ways[evidence.study.greater_is_better(key)] for key in evidence.keys], np.float64)
 
 
 def row_of(evidence: Evidence, key: str) -> Whole:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
 
     Mask = npt.NDArray[np.bool_]
+    Whole = npt.NDArray[np.int64]
 
 _FEWEST_OTHERS = 3  # histories whose start says where this loss begins
 _MOST_OFF = 1 / 3  # of the histories: more of them are another scale, and not off
@@ -95,11 +96,12 @@ def _diverges(evidence: Evidence, thresholds: Thresholds) -> Mask:
         return np.zeros(0, np.bool_)
     roles = [study.metric[key].role for key in evidence.keys]
     lower = signs(evidence) > 0
-    whole = np.array([role in ("objective", "training") for role in roles])[series.key] & lower[series.key]
-    part = np.array([role == "part" for role in roles])[series.key]
+    whole = np.array([role in ("objective", "training") for role in roles], np.bool_)[series.key] & lower[series.key]
+    part = np.array([role == "part" for role in roles], np.bool_)[series.key]
     long = series.points >= thresholds.fewest_points
     stops = _stops_being_finite(evidence, whole | part)
-    grows = (series.bad_points > 1) & ~stops & (series.last_step >= series.end_step)
+    grows = whole & long & (series.bad_points > 1) & ~stops & (series.last_step >= series.end_step)
+    grows &= ~_usually_grows(evidence, grows, thresholds.growth)
     far = grows | _is_off(evidence, whole & long, thresholds.growth)
     diverges: Mask = long & ((stops & (whole | part)) | (whole & far & ~_others_improve(evidence, whole & far)))
     return diverges
@@ -116,16 +118,35 @@ def _stops_being_finite(evidence: Evidence, losses: Mask) -> Mask:
 
 
 @np.errstate(all="ignore")
+def _usually_grows(evidence: Evidence, grows: Mask, growth: float) -> Mask:
+    """Of the histories that grow whether most of the same loss in the task do, and not a hundred times as far."""
+    series = evidence.series
+    found = np.zeros(len(series.run), np.bool_)
+    for same in _alike(evidence, np.flatnonzero(np.isin(series.key, np.unique(series.key[grows])))):
+        if len(same) >= _FEWEST_OTHERS and grows[same].mean() > 1 - _MOST_OFF:
+            start = np.abs(series.start[same])
+            found[same] = series.tail[same] < series.start[same] + 100 * growth * start
+    return found
+
+
+def _alike(evidence: Evidence, rows: Whole) -> list[Whole]:
+    """These rows of `evidence.series` by task and metric."""
+    if not len(rows):
+        return []
+    series = evidence.series
+    tasks = np.array([place for _, place in of_runs(evidence)])[series.run[rows]]
+    rows = rows[np.lexsort((series.key[rows], tasks))]
+    tasks = np.sort(tasks)
+    begins = np.flatnonzero((np.diff(tasks) != 0) | (np.diff(series.key[rows]) != 0)) + 1
+    return np.split(rows, begins)
+
+
+@np.errstate(all="ignore")
 def _is_off(evidence: Evidence, losses: Mask, growth: float) -> Mask:
     """Whether a loss never was near where those of the other runs of its task begin, and does not come nearer."""
     series = evidence.series
     found = np.zeros(len(series.run), np.bool_)
-    rows = np.flatnonzero(losses & np.isfinite(series.start))
-    tasks = np.array([place for _, place in of_runs(evidence)])[series.run[rows]]
-    order = np.lexsort((series.key[rows], tasks))
-    rows, tasks = rows[order], tasks[order]
-    begins = np.flatnonzero(np.r_[True, (np.diff(tasks) != 0) | (np.diff(series.key[rows]) != 0)])
-    for same in np.split(rows, begins[1:]):
+    for same in _alike(evidence, np.flatnonzero(losses & np.isfinite(series.start))):
         if len(same) <= _FEWEST_OTHERS:
             continue
         starts = series.start[same]

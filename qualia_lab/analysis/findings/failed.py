@@ -34,7 +34,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             "failed",
             "problem",
             "warning",
-            f"{count(len(found), 'run')} of {len(evidence.run_ids):,} {what}: {listed(map(evidence.name, found))}.",
+            f"{len(found):,} of {count(len(evidence.run_ids), 'run')} {what}: {listed(map(evidence.name, found))}.",
             found,
             section="overview",
             code='runs.overview()["status"].value_counts()',

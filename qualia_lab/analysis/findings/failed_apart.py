@@ -1,21 +1,27 @@
-"""Param values that set failed runs apart from those that finished."""
+"""Values, thresholds and pairs of them that set failed runs apart from those that finished."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from dataclasses import dataclass
-from math import comb
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule
-from qualia_lab.columns import texts_of
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed
+from qualia_lab.analysis.thresholds_apart import conditions_apart, single_conditions
 from qualia_lab.escaping import one_line
-from qualia_lab.study.statuses import FAILED
-from qualia_lab.tables import by_key, rows_with
+from qualia_lab.study.setting_columns import param_columns, tag_columns
+from qualia_lab.study.statuses import FAILED, FINISHED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.thresholds_apart import Condition
+    from qualia_lab.study import Study
+    from qualia_lab.study.study import Task
+    from qualia_lab.tables import RunTables
+
+SIGNS = {"=": "=", ">=": "≥", "<=": "≤"}
 
 
 @dataclass(frozen=True)
@@ -27,155 +33,111 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class ValueOfFailed:
-    """How runs with one value of a param ended, and how those without it.
+class _Ended:
+    """The failed and the finished runs of a task: of each whether it failed, and its factors as texts."""
 
-    p: of Fisher's exact test, one-sided: as many failed runs with this value by chance alone.
-    corrected: p times the number of values that could have reached alpha at all (Tarone 1990), at most 1.
-    """
-
-    param: str
-    value: str
-    failed_with: int
-    failed_without: int
-    finished_with: int
-    finished_without: int
-    p: float
-    corrected: float
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether all failed runs have the value and no finished one has."""
-        return not self.failed_without and not self.finished_with
-
-
-def values_of_failed(evidence: Evidence, alpha: float = 0.05) -> list[ValueOfFailed]:
-    """Every param value that more than one failed run has, the smallest p first; empty without failed or finished runs.
-
-    Fisher's exact test (Fisher 1935) of failed or killed against finished runs. Values that these counts could never
-    make significant are not corrected for (Tarone 1990, Biometrics 46:515).
-    """
-    failed = [run_id for run_id in evidence.run_ids if evidence.status[run_id] in FAILED]
-    finished = [run_id for run_id in evidence.run_ids if evidence.status[run_id] == "FINISHED"]
-    if not failed or not finished:
-        return []
-    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for side, run_ids in enumerate((failed, finished)):
-        for key, rows in by_key(rows_with(evidence.tables.params, "run_id", run_ids)):
-            for value, how_often in Counter(texts_of(rows.column("value"))).items():
-                counts[key, value][side] += how_often
-    all_of_them, total = len(failed) + len(finished), len(failed)
-    # One set of runs may share several values: as a test it is the same one, and counts once for the least p.
-    least = [
-        hypergeometric_tail(min(total, sum(both)), sum(both), total, all_of_them)
-        for both in counts.values()
-        if sum(both) < all_of_them
-    ]
-    tests = testable(sorted(least), alpha)
-    rows = []
-    for (param, value), (failed_with, finished_with) in counts.items():
-        if failed_with < 2 or failed_with + finished_with == all_of_them:
-            continue
-        p = hypergeometric_tail(failed_with, failed_with + finished_with, total, all_of_them)
-        rows.append(
-            ValueOfFailed(
-                param,
-                value,
-                failed_with,
-                total - failed_with,
-                finished_with,
-                len(finished) - finished_with,
-                p,
-                min(1.0, p * tests),
-            )
-        )
-    return sorted(rows, key=lambda row: (row.p, row.param, row.value))
-
-
-def hypergeometric_tail(failed_with: int, with_it: int, failed: int, runs: int) -> float:
-    """P(X >= failed_with) where `failed` of `runs` are drawn and `with_it` of them have the value: hypergeometric."""
-    ways = sum(
-        comb(with_it, k) * comb(runs - with_it, failed - k) for k in range(failed_with, min(with_it, failed) + 1)
-    )
-    return ways / comb(runs, failed)
-
-
-def testable(least: list[float], alpha: float) -> int:
-    """The smallest k for which at most k tests can reach alpha / k; at least 1."""
-    k = 1
-    while sum(p <= alpha / k for p in least) > k:
-        k += 1
-    return k
+    task: Task
+    run_ids: tuple[str, ...]
+    failed: tuple[bool, ...]
+    columns: Mapping[str, Sequence[str | None]]
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per param value whose corrected p is small enough, and per value that failed runs alone share.
+    """One finding per condition under which runs of a task failed more often than chance explains.
 
-    The second is said to be possible chance where it is. Values that the same runs have are one finding, and a value
-    whose failed runs all have one that says more already is none.
+    A value that all failed runs of a task have and no finished one is told where the counts are too small to be sure,
+    and is said to be possible chance.
     """
-    groups: dict[tuple[str, ...], list[ValueOfFailed]] = defaultdict(list)
-    explained: set[str] = set()
-    for row in values_of_failed(evidence, thresholds.alpha):
-        sure = row.corrected <= thresholds.alpha
-        if row.failed_with + row.failed_without < thresholds.fewest or not (sure or row.is_exact):
+    found = []
+    for ended in _by_task(evidence.tables, evidence.study, evidence.status):
+        if sum(ended.failed) < thresholds.fewest:
             continue
-        run_ids = _runs_with(evidence, row)
-        failed = {run_id for run_id in run_ids if evidence.status[run_id] in FAILED}
-        if run_ids in groups or not explained.issuperset(failed):
-            groups[run_ids].append(row)
-            explained |= failed
-    return [_finding(evidence, run_ids, same, thresholds.alpha) for run_ids, same in groups.items()]
+        conditions = conditions_apart(ended.columns, ended.failed, thresholds.alpha)
+        if not conditions:
+            exact = [one for one in single_conditions(ended.columns, ended.failed, thresholds.alpha) if one.is_exact]
+            conditions = [one for one in exact if one.terms[0].relation == "="][:1] or exact[:1]
+        found += [_finding(evidence, ended, one, thresholds.alpha) for one in conditions]
+    return found
 
 
-def _runs_with(evidence: Evidence, row: ValueOfFailed) -> tuple[str, ...]:
-    of_param = rows_with(evidence.tables.params, "key", [row.param])
-    with_it = set(rows_with(of_param, "value", [row.value]).column("run_id").to_pylist())
-    return tuple(
-        run_id for run_id in evidence.run_ids if run_id in with_it and evidence.status[run_id] in (*FAILED, "FINISHED")
-    )
+def values_of_failed(evidence: Evidence, alpha: float = 0.05) -> list[tuple[str, Condition]]:
+    """Every value and threshold that two failed runs of a task have more often than others, by experiment."""
+    return [
+        (ended.task.experiment, one)
+        for ended in _by_task(evidence.tables, evidence.study, evidence.status)
+        for one in single_conditions(ended.columns, ended.failed, alpha)
+    ]
 
 
-def _finding(evidence: Evidence, run_ids: tuple[str, ...], same: list[ValueOfFailed], alpha: float) -> Finding:
-    first = same[0]
-    failed, finished = first.failed_with + first.failed_without, first.finished_with + first.finished_without
-    values = " and ".join(f"{row.param} = {one_line(row.value, 40)}" for row in same[:3])
-    values += f" and {len(same) - 3:,} more" if len(same) > 3 else ""
-    who = (
-        ("Both" if failed == 2 else f"All {failed:,}") + " failed runs"
-        if not first.failed_without
-        else f"{first.failed_with:,} of {failed:,} failed runs"
-    )
-    others = (
-        f"none of the {finished:,} finished ones"
-        if not first.finished_with
-        else (f"{first.finished_with:,} of {finished:,} finished ones")
-    )
-    sure = first.corrected <= alpha
-    end = f"p = {first.corrected:.2g} after correction" + ("" if sure else ", so it may be chance")
+def condition_text(condition: Condition) -> str:
+    """`batch_size ≥ 512 and model = large`."""
+    return " and ".join(f"{term.param} {SIGNS[term.relation]} {one_line(term.value, 40)}" for term in condition.terms)
+
+
+def _by_task(tables: RunTables, study: Study, status: Mapping[str, str]) -> Iterator[_Ended]:
+    """Each task with a failed run and a finished one; parents of other runs aside, and seeds and labels."""
+    if not any(one in FAILED for one in status.values()):
+        return
+    aside = {(one.kind, one.key) for one in (*study.params, *study.tags) if one.role in ("seed", "label")}
+    params = param_columns(tables)
+    of_all = {
+        one.name: ([*one.texts, None], one.dense(len(tables.run_ids)))
+        for one in (*params, *tag_columns(tables, [one.key for one in params]))
+        if (one.kind, one.key) not in aside
+    }
+    places = {run_id: place for place, run_id in enumerate(tables.run_ids)}
+    for task in study.tasks:
+        run_ids = tuple(
+            run_id for run_id in task.run_ids if status[run_id] in (*FAILED, FINISHED) and run_id not in study.parents
+        )
+        failed = tuple(status[run_id] in FAILED for run_id in run_ids)
+        if any(failed) and not all(failed):
+            rows = [places[run_id] for run_id in run_ids]
+            of_task = {
+                name: [texts[place] for place in codes[rows].tolist()] for name, (texts, codes) in of_all.items()
+            }
+            yield _Ended(task, run_ids, failed, of_task)
+
+
+def _finding(evidence: Evidence, ended: _Ended, found: Condition, alpha: float) -> Finding:
+    failed, finished = found.failed_with + found.failed_without, found.finished_with + found.finished_without
+    who = f"{found.failed_with:,} of {count(failed, 'failed run')}"
+    if not found.failed_without:
+        who = "both failed runs" if failed == 2 else f"all {failed:,} failed runs"
+    others = f"{found.finished_with:,} of {count(finished, 'finished one')}"
+    if not found.finished_with:
+        others = f"none of the {count(finished, 'finished one')}"
+    sure = found.corrected <= alpha
+    end = f"p = {found.corrected:.2g} after correction" + ("" if sure else ", so it may be chance")
     what = (
-        ("failed with it", first.failed_with),
+        ("failed with it", found.failed_with),
         ("failed", failed),
-        ("finished with it", first.finished_with),
+        ("finished with it", found.finished_with),
         ("finished", finished),
-        ("corrected p", first.corrected),
+        ("corrected p", found.corrected),
     )
+    run_ids = [ended.run_ids[row] for row in found.rows if ended.failed[row]]
+    names = tuple(dict.fromkeys(term.param for term in found.terms))
+    where = evidence.where(ended.task)
     return Finding(
         "failed_apart",
         "problem",
         "problem" if sure else "note",
-        f"{who} and {others} have {values} ({end}).",
-        tuple(run_id for run_id in run_ids if evidence.status[run_id] in FAILED),
-        tuple(row.param for row in same),
+        f"{where}{who if where else who[0].upper() + who[1:]} and {others} have {condition_text(found)} ({end}).",
+        tuple(run_ids),
+        names,
         numbers=tuple(Number(name, value) for name, value in what),
         section="params",
-        code=f"runs.failures_by_value().loc[[{code.param(evidence, first.param)}]]",
+        code=f"runs.failures.by_value().loc[[{code.param(evidence, names[0])}]]",
+        next=f"Read how the logs of {listed(map(evidence.name, run_ids[:2]))} end, and "
+        + ("leave such settings out or give them what they lack." if sure else "run one of these settings again."),
+        experiment=evidence.experiment(ended.task),
     )
 
 
 RULE = Rule(
     "failed_apart",
-    "a param value is more frequent among failed runs than chance explains, or all failed runs have it and no other",
+    "a value, a threshold or a pair of them is more frequent among failed runs than chance explains",
     "Fisher 1935; Tarone 1990",
     Thresholds(),
     find,

@@ -36,7 +36,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             "silent",
             "problem",
             "warning",
-            f"{count(len(found), 'run')} of {len(evidence.run_ids):,} finished without any metric of the model: "
+            f"{len(found):,} of {count(len(evidence.run_ids), 'run')} finished without any metric of the model: "
             f"{listed(map(evidence.name, found))}.",
             found,
             section="overview",

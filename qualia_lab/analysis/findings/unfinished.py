@@ -56,7 +56,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             "unfinished",
             "problem",
             "warning",
-            f"{count(len(found), 'run')} of {len(evidence.run_ids):,} still {says} RUNNING or SCHEDULED "
+            f"{len(found):,} of {count(len(evidence.run_ids), 'run')} still {says} RUNNING or SCHEDULED "
             f"and {has} been silent for long: {parts(clauses)}.",
             tuple(found),
             numbers=tuple(numbers),
