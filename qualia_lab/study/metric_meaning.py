@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qualia_lab.study.metric_turns import changed, is_open, turned_by, with_changes_last, with_negations
 from qualia_lab.study.metric_words import Meaning, metric_words
 
 if TYPE_CHECKING:
@@ -26,12 +27,16 @@ def meaning_of(tokens: Sequence[Token]) -> tuple[Meaning | None, int]:
     Args:
         tokens: the words of the name in their order, its splits taken out.
     """
-    words = [token for token in _without_connected(tokens) if token.word.part != "dropped"]
+    whole = [token for token in with_negations(with_changes_last(tokens)) if token.word.part != "dropped"]
+    words, behind = _connected(whole)
     qualifiers = sum(_is_qualifier(token) for token in words)
-    words = _without_names_of_parts(words)
-    if any(_role(token) == "spread" and not token.word.meaning.plain for token in words if token.word.meaning):
+    spread = [token for token in words if _role(token) == "spread" and not _is_plain(token)]
+    if spread or (whole and _role(whole[-1]) == "spread") or _is_difference(words):
         return Meaning("spread"), qualifiers
+    words = _without_numbered(_without_weak(_without_names_of_parts(words)))
     meaning = _head(_without_times(words))
+    if meaning and is_open(meaning, words, behind):
+        meaning = replace(meaning, better=None)
     return meaning, qualifiers
 
 
@@ -57,14 +62,35 @@ def _without_names_of_parts(words: list[Token]) -> list[Token]:
     return [token for token in words if not (_role(token) == "part" and _is_plain(token))]
 
 
-def _without_connected(words: Sequence[Token]) -> list[Token]:
-    """`loss per token` and `reward vs random` are a loss and a reward; `per` at the end is the phoneme error rate."""
+def _without_weak(words: list[Token]) -> list[Token]:
+    """`loss/cifar` is a loss: a benchmark's name is a score only where nothing else is said."""
+    strong = any(token.word.meaning and not token.word.meaning.weak for token in words)
+    return [token for token in words if not (strong and token.word.meaning and token.word.meaning.weak)]
+
+
+def _is_difference(words: Sequence[Token]) -> bool:
+    """Whether a name starts as `delta_` does."""
+    return len(words) > 1 and words[0].texts in (("delta",), ("diff",), ("difference",), ("gap",), ("change",))
+
+
+def _without_numbered(words: list[Token]) -> list[Token]:
+    """`mae_horizon_3` without its horizon: a metric of one of several."""
+    if len(words) > 1 and words[-1].numbered and _role(words[-1]) == "count" and _is_plain(words[-1]):
+        before = [token.word.meaning for token in words[:-1] if token.word.meaning]
+        if before and before[-1].role == "objective" and not before[-1].plain:
+            return words[:-1]
+    return words
+
+
+def _connected(words: Sequence[Token]) -> tuple[list[Token], Sequence[Token]]:
+    """The words before and from a connector on (`loss per token`); at the end `per` is the phoneme error rate."""
     for place, token in enumerate(words):
         if token.word.part == "connectors" and any(
-            one.word.meaning or one.word.part == "units" for one in words[:place]
+            one.word.meaning or one.word.part in ("units", "measures") for one in words[:place]
         ):
-            return list(words[: place if place < len(words) - 1 or token.texts != ("per",) else place + 1])
-    return list(words)
+            last = place == len(words) - 1 and token.texts == ("per",)
+            return list(words[: place + last]), words[place:]
+    return list(words), ()
 
 
 def _without_times(words: list[Token]) -> list[Token]:
@@ -85,12 +111,10 @@ def _head(words: list[Token]) -> Meaning | None:
         return None
     if words and "settings" in (words[0].word.part, words[-1].word.part):
         return _COUNT
-    if words and words[-1].word.part == "numbers":
-        return _COUNT
-    if len(words) > 1 and words[0].word.part == "numbers":
-        counted = _head(words[1:])
-        wrong = counted and counted.role == "objective" and counted.better == "lower" and not counted.loss
-        return counted if wrong else _COUNT
+    numbered = words and "numbers" in (words[0].word.part, words[-1].word.part)
+    if numbered:
+        counted = _head([token for token in words if token.word.part != "numbers"])
+        return counted if counted and counted.counted else _COUNT
     place = len(words)
     ending = ""
     while place and words[place - 1].word.part in ("units", "measures", "shares", "connectors"):
@@ -103,7 +127,8 @@ def _head(words: list[Token]) -> Meaning | None:
     found = _in_its_place(words, place - 1)
     if ending == "units" and (found.role == "cost" or words[place - 1].texts[-1] in ("size", "update")):
         return replace(_COST, better=found.better or "lower")
-    if ending == "shares" and found.role == "cost":
+    indexed = words[-1].texts == ("index",) and (found.role == "cost" or found.loss)
+    if indexed or (ending == "shares" and found.role == "cost"):
         return _COUNT
     return found
 
@@ -140,7 +165,7 @@ def _before_unknown(words: Sequence[Token], place: int) -> Meaning | None:
         return found  # `reward/walker`: a part of the path that says of what
     if found.role == "cost":
         return found if timed else replace(found, better=None)
-    everyday = found.plain and len(words[known].texts) == 1
+    everyday = found.plain and len(words[known].texts) == 1 and not (known and found.change)
     return None if everyday or found.role == "spread" else found
 
 
@@ -149,6 +174,8 @@ def _in_its_place(words: Sequence[Token], place: int) -> Meaning:
     token, before = words[place], words[:place]
     meaning = token.word.meaning
     assert meaning is not None
+    if meaning.change:
+        return changed(meaning, before)
     if meaning.role == "objective" and meaning.loss and before and _role(before[-1]) == "part":
         return _PART
     for one in before:
@@ -159,15 +186,4 @@ def _in_its_place(words: Sequence[Token], place: int) -> Meaning:
         turned = token.texts in metric_words().as_losses
         if meaning.role == "objective" and (one.segment == token.segment or turned):
             return _LOSS
-    if any(one.word.part == "flips" for one in before):
-        return _turned(meaning)
-    return meaning
-
-
-def _turned(meaning: Meaning) -> Meaning:
-    """`neg_` before an error turns it round; before a share it names the negative class; else nothing is claimed."""
-    if meaning.better == "lower" and meaning.role == "objective":
-        least, largest = meaning.bounds
-        turned = (None if largest is None else -largest, None if least is None else -least)
-        return replace(meaning, better="higher", bounds=turned)
-    return meaning if meaning.partial or meaning.better is None else replace(meaning, better=None)
+    return turned_by(before, token, meaning)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from qualia_lab.study.metric_words import Word, metric_words, stem
 
@@ -15,17 +16,26 @@ _PIECE = re.compile(r"\d+(?:\.\d+)+|[^\W_]+|[/.:|]")
 _JOINED = re.compile(
     r"(train|valid|val|test|eval|dev|avg|mean|best)?(.*?)(losses|loss|score|accuracy|acc|error|reward|auc)?"
 )
+# `1 - ssim`, `one_minus_error`; `-loss`.
+_ONE_MINUS = re.compile(r"^(?:1|one)[\s_]*(?:-|minus)[\s_]*(?=[a-z])", re.IGNORECASE)
+_MINUS = re.compile(r"^-\s?(?=[A-Za-z])")
+# `inaccuracy` and `non…` before a word that tells a direction.
+_NEGATED = re.compile(r"(?:un|in|im|dis|non|mis)(\w{5,})")
 _THOUSANDS = re.compile(r"\d+k$")
 _UNKNOWN = Word((), "unknown")
 
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of a name. word: its entry.  texts: as written.  segment: which part of the path, counted from 0."""
+    """A piece of a name.
+
+    word: its entry.  texts: as written.  segment: which part of the path, counted from 0.  numbered: a number follows.
+    """
 
     word: Word
     texts: tuple[str, ...]
     segment: int
+    numbered: bool = False
 
 
 def tokens_of(key: str) -> tuple[tuple[Token, ...], tuple[str, ...]]:
@@ -36,22 +46,36 @@ def tokens_of(key: str) -> tuple[tuple[Token, ...], tuple[str, ...]]:
     place = 0
     while place < len(pieces):
         for length in range(min(words.longest, len(pieces) - place), 0, -1):
-            texts = tuple(text for text, _ in pieces[place : place + length])
+            texts = tuple(piece.text for piece in pieces[place : place + length])
             entry = words.by_words.get(texts) or words.by_stems.get(tuple(map(stem, texts)))
             if entry is not None:
                 break
         else:
-            length, texts, entry = 1, (pieces[place][0],), _UNKNOWN
-        tokens.append(Token(entry, texts, pieces[place + length - 1][1]))
+            length, texts, entry = 1, (pieces[place].text,), _UNKNOWN
+        last = pieces[place + length - 1]
+        tokens.append(Token(entry, texts, last.segment, last.numbered))
         place += length
     return tuple(tokens), tuple(numbers)
 
 
-def _pieces(key: str) -> tuple[list[tuple[str, int]], list[str]]:
-    """The words in lower case, each with its segment, and the numbers."""
-    text = key.replace("²", "2").replace("^2", "2").replace("%", " ").replace(" - ", "/").replace("@", " at ")
+class _Piece(NamedTuple):
+    text: str
+    segment: int
+    numbered: bool
+
+
+def _pieces(key: str) -> tuple[list[_Piece], list[str]]:
+    """The words in lower case, and the numbers."""
+    text = (
+        _MINUS.sub("neg ", _ONE_MINUS.sub("not ", key))
+        .replace("²", "2")
+        .replace("^2", "2")
+        .replace("%", " ")
+        .replace(" - ", "/")
+        .replace("@", " at ")
+    )
     text = _whole_pattern().sub(lambda found: f" {found.group().lower()}", _ENDS.sub("", text))
-    pieces: list[tuple[str, int]] = []
+    pieces: list[_Piece] = []
     numbers: list[str] = []
     segment = 0
     for piece in _PIECE.findall(_CAPITALS.sub(" ", text)):
@@ -59,9 +83,10 @@ def _pieces(key: str) -> tuple[list[tuple[str, int]], list[str]]:
             segment += bool(pieces)
         elif piece.replace(".", "").isdecimal():
             numbers.append(piece)
+            pieces[-1:] = [one._replace(numbered=True) for one in pieces[-1:]]
         else:
             words, number = _known(piece.lower())
-            pieces += [(word, segment) for word in words]
+            pieces += [_Piece(word, segment, bool(number)) for word in words]
             numbers += [number] if number else []
     return pieces, numbers
 
@@ -77,7 +102,16 @@ def _known(text: str) -> tuple[tuple[str, ...], str]:
     for one in (text, text.rstrip("0123456789"), _THOUSANDS.sub("", text), text.strip("0123456789")):
         if one in words.known or stem(one) in words.stems:
             return (one,), text.replace(one, "", 1)
-    return _unjoined(text.rstrip("0123456789")) or (text,), ""
+    text_alone = text.rstrip("0123456789")
+    return _negated(text_alone) or _unjoined(text_alone) or (text,), ""
+
+
+def _negated(text: str) -> tuple[str, ...]:
+    """`inaccuracy` as `not accuracy`, where the rest tells a direction; else nothing."""
+    found = _NEGATED.fullmatch(text)
+    entry = metric_words().by_stems.get((stem(found[1]),)) if found else None
+    directed = entry and entry.meaning and entry.meaning.role == "objective" and entry.meaning.better
+    return ("not", found[1]) if found and directed else ()
 
 
 def _unjoined(text: str) -> tuple[str, ...]:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 # What a word does in a name beside having a meaning; the keys of [grammar], and "split".
 Part = Literal[
     "meaning", "split", "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips",
-    "numbers", "units", "unknown",
+    "negations", "wrongs", "sides", "numbers", "units", "unknown",
 ]  # fmt: skip
 Bounds = tuple[float | None, float | None]
 _GRAMMAR: tuple[Part, ...] = (
-    "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips", "numbers", "units",
+    "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips", "negations", "wrongs",
+    "sides", "numbers", "units",
 )  # fmt: skip
 
 
@@ -35,6 +36,9 @@ class Meaning:
     loss: bool = False
     partial: bool = False
     plain: bool = False
+    weak: bool = False
+    counted: bool = False
+    change: Literal["", "gain", "less"] = ""
     chance: float | None = None
 
 
@@ -118,6 +122,9 @@ def _entries(table: Mapping[str, Any]) -> Iterator[Word]:
             loss=row.get("loss", False),
             partial=row.get("partial", False),
             plain=row.get("plain", False),
+            weak=row.get("weak", False),
+            counted=row.get("counted", False),
+            change=row.get("change", ""),
             chance=row.get("chance"),
         )
         yield from (Word(tuple(one.split()), "meaning", meaning) for one in row["words"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import get_args
@@ -10,7 +11,7 @@ from typing import get_args
 import pytest
 
 from qualia_lab.study.metric_names import read_name
-from qualia_lab.study.metric_words import metric_words
+from qualia_lab.study.metric_words import Meaning, metric_words
 from qualia_lab.study.settings import Better, MetricRole
 
 HERE = Path(__file__).parent
@@ -184,7 +185,7 @@ def test_bounds_are_what_a_metric_can_be():
 
 def test_the_file_of_words_holds_each_word_once_and_only_roles_and_directions_that_exist():
     table = tomllib.loads(files("qualia_lab.study").joinpath("metric_words.toml").read_text(encoding="utf-8"))
-    known = {"about", "role", "better", "bounds", "loss", "partial", "plain", "chance", "words"}
+    known = {field.name for field in fields(Meaning)} | {"about", "words"}
     for meaning in table["meaning"]:
         assert set(meaning) <= known, meaning["about"]
         assert meaning["role"] in get_args(MetricRole)
