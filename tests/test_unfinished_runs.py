@@ -140,7 +140,7 @@ def test_findings_say_it_and_their_code_asks_the_same(runs):
     found = {one.rule: one for one in runs.find({})}
     assert "n = 3 of 6: 1 failed, 1 running, 1 without a finite value left out" in found["best_configuration"].sentence
     assert found["best_configuration"].code == "runs.answer()"
-    assert "n = 3 of 4: 1 killed left out" in found["differences"].sentence
+    assert "n = 3 of 4: 1 killed left out" in found["best_configuration"].sentence
     everything = {one.rule: one for one in runs.with_settings(statuses=ALL).find({})}
     assert "net=c" in everything["best_configuration"].sentence
 

@@ -36,5 +36,5 @@ def by_experiment(charts: Sequence[tuple[str, Chart]], notes: Sequence[str] = ()
         note=" ".join([*told, *notes]),
         height=sum(one.height for _, one in charts),
         columns=columns,
-        shared_y=False,
+        shared_y=all(one.shared_y for _, one in charts),  # the panels of a row are of one chart
     )

@@ -65,6 +65,7 @@ def history_panels(
     by: str = STEP,
     smooth: float = 0.0,
     drawn: Sequence[str] | None = None,
+    order: Sequence[str] = (),
 ) -> Chart:
     """A panel per group, best mean last value first, all with the same axes; without groups a panel per run.
 
@@ -75,7 +76,7 @@ def history_panels(
     curves = align(history, asked, key, by)
     found = as_drawn(curves)
     recorded = {one.run_id: one for one in found.series}
-    names, order = told_apart(labels), list(labels)
+    names, order = told_apart(labels), order or list(labels)
     per_run = groups is None
     wanted = [RunGroup(names[run_id], (run_id,)) for run_id in asked] if groups is None else list(groups)
     present = _ranked(

@@ -32,14 +32,16 @@ def metric_comparison(
     keys: Sequence[str],
     *,
     greater_is_better: Mapping[str, bool | None] | None = None,
+    order: Sequence[str] = (),
 ) -> Chart:
     """The latest value of some metrics per run, sorted by the first metric.
 
     Args:
         metrics: schema.METRICS, of any runs and metrics.
-        labels: what to call each run, by run id, in the order of the notebook, which also gives the colours.
+        labels: what to call each run, by run id, in the order of the notebook.
         keys: the metrics, at least one; the first sorts, best first, or highest first where no direction is known.
         greater_is_better: the direction of each metric, None or absent where it is not known.
+        order: all runs of the notebook, by whose places a run has its colour; () for those of labels.
 
     Raises:
         ValueError: no metric is named.
@@ -56,7 +58,8 @@ def metric_comparison(
     names = told_apart(labels)
     hidden = len(ordered) - MOST_ROWS
     y_axis = named_axis("", [names[row] if row else f"… {hidden} more" for row in rows], downwards=True)
-    colours = {run_id: colour for run_id, (colour, _) in run_styles(ordered[:MOST_COLOURS], list(labels)).items()}
+    styles = run_styles(ordered[:MOST_COLOURS], order or list(labels))
+    colours = {run_id: colour for run_id, (colour, _) in styles.items()}
     panels = []
     for key in keys:
         shown = np.array([values[key].get(row, math.nan) for row in rows if row])

@@ -40,12 +40,13 @@ def metric_history(
     drawn: Sequence[str] | None = None,
     by: str = STEP,
     smooth: float = 0.0,
+    order: Sequence[str] = (),
 ) -> Chart:
     """A metric's values over its steps.
 
     Args:
         history: schema.METRIC_HISTORY, of any runs and metrics.
-        labels: what to call each run, by run id, in the order of the notebook, which also gives the colours.
+        labels: what to call each run, by run id, in the order of the notebook.
         key: the metric.
         greater_is_better: which last value is best; None where that is not known.
         log_y: whether the y axis is logarithmic; None: when the values are positive and span two decades.
@@ -53,13 +54,14 @@ def metric_history(
         drawn: the runs that were chosen to stand for all where those are too many; the chart says so.
         by: what x is: `step`, `relative`, `time` or another metric (see analysis.curves).
         smooth: from 0, not at all, to under 1; the values as recorded stay in sight, faint.
+        order: all runs of the notebook, by whose places a run has its colour; () for those of labels.
     """
     asked = list(labels) if drawn is None else list(drawn)
     curves = align(history, asked, key, by)
     found = as_drawn(curves)
     ranked = rank(found, greater_is_better=greater_is_better)
     named, others = ranked[:limit], ranked[limit:]
-    names, styles = told_apart(labels), run_styles([one.run_id for one in named], list(labels))
+    names, styles = told_apart(labels), run_styles([one.run_id for one in named], order or list(labels))
     smoothed = {one.run_id: one for one in as_drawn(curves, smoothed=smooth).series} if smooth else {}
 
     x_axis = history_axis(found)

@@ -34,10 +34,12 @@ def parallel_axes(
     metric: str,
     *,
     greater_is_better: bool | None,
+    order: Sequence[str] = (),
 ) -> Chart:
     """Lines over the params' axes to the metric's, 0 to 1 from the lowest to the highest value of each.
 
     columns: params over the runs of `values`, in their order.  values: finite values of the metric by run id.
+    order: all runs of the notebook, by whose places a run has its colour; () for those of labels.
     Up to 12 runs have their colours; of more the ten best and the ten worst are coloured, the rest is grey.
     """
     shown = columns[:MOST_AXES]
@@ -51,7 +53,7 @@ def parallel_axes(
     ticks = tuple((float(at), name if len(name) <= width else "…" + name[1 - width :]) for at, name in enumerate(heads))
     marks: list[Mark] = [
         *(Line(np.array([at, at]), np.array([0.0, 1.0]), QUIET, width=1, hover=False) for at in x),
-        *_lines(places, run_ids, y, names, list(labels), greater_is_better=greater_is_better),
+        *_lines(places, run_ids, y, names, order or list(labels), greater_is_better=greater_is_better),
         *_scales(shown, y),
     ]
     lacking = any(np.isnan(column.values).any() for column in shown)

@@ -13,7 +13,7 @@ from qualia_lab.charts.colours import QUIET, REST, run_styles
 from qualia_lab.charts.even_choice import drawn_note, even_by_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from qualia_lab.charts.chart import Mark
 
@@ -21,18 +21,22 @@ MOST_NAMED = 16
 
 
 def pareto_front(
-    values: Mapping[str, Mapping[str, float]], labels: Mapping[str, str], greater_is_better: Mapping[str, bool]
+    values: Mapping[str, Mapping[str, float]],
+    labels: Mapping[str, str],
+    greater_is_better: Mapping[str, bool],
+    order: Sequence[str] = (),
 ) -> Chart:
     """The first of two metrics along x, the second along y; the runs of the Pareto set named and joined by steps.
 
     values: finite values by metric, then by run id.  labels: by run id, in the order of the notebook.
+    order: all runs of the notebook, by whose places a run has its colour; () for those of labels.
     """
     x_key, y_key = values
     run_ids = complete_runs(values)
     front = sorted(pareto_set(values, greater_is_better), key=lambda run_id: values[x_key][run_id])
     names = told_apart(labels)
     named = front[:: max(1, -(-len(front) // MOST_NAMED))]
-    styles = run_styles(named, list(labels))
+    styles = run_styles(named, order or list(labels))
 
     def points(of: list[str], colour: str, label: str = "", size: float = 8) -> Points:
         texts = tuple(

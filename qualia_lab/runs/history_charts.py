@@ -78,6 +78,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
             by=look.by,
             smooth=look.smooth,
             drawn=some,
+            order=loaded.tables.run_ids,
         )
     return history_panels(
         history,
@@ -91,6 +92,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
         by=look.by,
         smooth=look.smooth,
         drawn=some,
+        order=loaded.tables.run_ids,
     )
 
 
@@ -115,7 +117,7 @@ def bands_chart(
     return seed_bands_chart(
         found,
         configured,
-        task.run_ids,
+        loaded.tables.run_ids,
         greater_is_better=loaded.better(metric),
         log_y=look.log,
         limit=limit,

@@ -33,7 +33,9 @@ def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Char
 
     directions = {key: loaded.better(key) for key in metrics}
     labels = loaded.labels_in(competing(loaded, task))
-    return metric_comparison(loaded.tables.metrics, labels, metrics, greater_is_better=directions)
+    return metric_comparison(
+        loaded.tables.metrics, labels, metrics, greater_is_better=directions, order=loaded.tables.run_ids
+    )
 
 
 def param_chart(loaded: Loaded, task: Task, metric: str, param: str) -> Chart | Said:
@@ -60,7 +62,14 @@ def parallel_chart(
         columns = sorted((one for one in columns if one.param in params), key=lambda one: params.index(one.param))
     if not columns:
         return Said(f"No param varies among the {len(values)} runs with a finite {metric}.")
-    chart = parallel_axes(columns, values, _counted(loaded, task), metric, greater_is_better=loaded.better(metric))
+    chart = parallel_axes(
+        columns,
+        values,
+        _counted(loaded, task),
+        metric,
+        greater_is_better=loaded.better(metric),
+        order=loaded.tables.run_ids,
+    )
     return _saying(chart, loaded, task)
 
 
@@ -107,7 +116,7 @@ def pareto_chart(loaded: Loaded, task: Task, first: str, second: str | None, sta
     if isinstance(pair, Said):
         return pair
     values, directions, _ = directed(loaded, task, pair, statistic)
-    return _saying(pareto_front(values, _counted(loaded, task), directions), loaded, task)
+    return _saying(pareto_front(values, _counted(loaded, task), directions, loaded.tables.run_ids), loaded, task)
 
 
 def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Said:
