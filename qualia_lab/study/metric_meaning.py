@@ -85,9 +85,8 @@ def _without_numbered(words: list[Token]) -> list[Token]:
 def _connected(words: Sequence[Token]) -> tuple[list[Token], Sequence[Token]]:
     """The words before and from a connector on (`loss per token`); at the end `per` is the phoneme error rate."""
     for place, token in enumerate(words):
-        if token.word.part == "connectors" and any(
-            one.word.meaning or one.word.part in ("units", "measures") for one in words[:place]
-        ):
+        said = any(one.word.meaning or one.word.part in ("units", "measures") for one in words[:place])
+        if (said and token.word.part == "connectors") or (place and token.word.part == "comparators"):
             last = place == len(words) - 1 and token.texts == ("per",)
             return list(words[: place + last]), words[place:]
     return list(words), ()
@@ -185,5 +184,5 @@ def _in_its_place(words: Sequence[Token], place: int) -> Meaning:
             return _PART
         turned = token.texts in metric_words().as_losses
         if meaning.role == "objective" and (one.segment == token.segment or turned):
-            return _LOSS
+            return _LOSS if turned or meaning.better == "lower" else replace(meaning, better=None)
     return turned_by(before, token, meaning)

@@ -62,7 +62,8 @@ def turned_by(before: Sequence[Token], token: Token, meaning: Meaning) -> Meanin
         return replace(meaning, better=None)
     against = [one for one in before if _better(one) not in (None, meaning.better)]
     near = [one for one in against if one.segment == token.segment or _is_reward(one)]
-    doubtful = meaning.plain or (meaning.chance is not None and before and before[-1] in near)
+    beside = meaning.chance is not None or meaning.counted  # `error_auc`; `accuracy_error` may be of a class
+    doubtful = meaning.plain or (beside and before and before[-1] in near)
     if (meaning.role == "objective" and near and doubtful) or (meaning.role == "cost" and any(map(_is_reward, near))):
         return replace(meaning, better=None)
     return meaning

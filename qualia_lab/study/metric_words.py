@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 # What a word does in a name beside having a meaning; the keys of [grammar], and "split".
 Part = Literal[
     "meaning", "split", "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips",
-    "negations", "wrongs", "sides", "numbers", "units", "unknown",
+    "negations", "wrongs", "sides", "comparators", "numbers", "units", "unknown",
 ]  # fmt: skip
 Bounds = tuple[float | None, float | None]
 _GRAMMAR: tuple[Part, ...] = (
     "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips", "negations", "wrongs",
-    "sides", "numbers", "units",
+    "sides", "comparators", "numbers", "units",
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def stem(word: str) -> str:
     """A word without the ending of its plural; `loss` and `bias` have none."""
     if len(word) < 4 or word.endswith(("ss", "us", "is", "as")):
         return word
-    for plural, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
+    for plural, singular in (("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("s", "")):
         if word.endswith(plural):
             return word.removesuffix(plural) + singular
     return word
