@@ -89,7 +89,9 @@ def test_panels_that_share_their_names_leave_room_for_each_other(runs):
     chart = runs.plot.comparison(["val_auc", "val_mse", "val_auc", "val_mse"])
     assert len(chart.panels) == 8
     assert chart.png().startswith(b"\x89PNG")
-    assert len(chart.plotly()["data"]) > 0
+    layout = chart.plotly()["layout"]
+    axes = [layout[f"yaxis{number}"].get("matches") for number in ("", 2, 3, 4, 5, 6, 7, 8)]
+    assert axes == [None, "y", "y", "y", None, "y5", "y5", "y5"]  # no experiment on the axis of another
 
 
 def test_one_experiment_is_named_by_its_name_or_id(runs):

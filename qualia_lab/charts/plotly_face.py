@@ -72,8 +72,9 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         layout[f"yaxis{number}"] = _axis(panel.y) | {"domain": list(frame.rises[index]), "anchor": f"x{number}"}
         if not shows_y_ticks(chart, index):
             layout[f"yaxis{number}"] |= {"showticklabels": False, "title": {"text": ""}}
-        if index and chart.shared_y:
-            layout[f"yaxis{number}"]["matches"] = "y"
+        first = next(place for place, other in enumerate(chart.panels) if other.y == panel.y)
+        if index != first and chart.shared_y:
+            layout[f"yaxis{number}"]["matches"] = "y" if first == 0 else f"y{first + 1}"
         if panel.title:
             layout["annotations"].append(_panel_title(panel.title, number))
         for mark in panel.marks:
