@@ -141,8 +141,8 @@ def param_importances(
     )
     apart = [column for column in asked if not column.tied_to]
     refusal = _too_few(metric, columns, y, n)
-    x = np.column_stack([column.filled for column in apart]) if apart else np.zeros((len(y), 0))
-    forest = None if refusal else grow_forest(x, y)
+    x = np.column_stack([_ranks(column.filled) for column in apart]) if apart else np.zeros((len(y), 0))
+    forest = None if refusal else grow_forest(x, y / np.abs(y).max())
     if forest and forest.r2 < least_r2(len(y)):
         refusal = (
             f"these params explain little of {metric}: out-of-bag R² {forest.r2:.2f} over {len(y)} "
@@ -176,6 +176,11 @@ def drawn_units(units: list[str]) -> list[str]:
         return units
     places = np.random.default_rng(0).choice(len(units), MOST_CONFIGURATIONS, replace=False)
     return [units[place] for place in sorted(places.tolist())]
+
+
+def _ranks(values: Numbers) -> Numbers:
+    """The place of each value among the different ones: all that a tree asks for, and none too large for its floats."""
+    return np.unique(values, return_inverse=True)[1].ravel().astype(np.float64)
 
 
 def _alike_together(columns: list[ParamColumn], y: Numbers) -> tuple[list[ParamColumn], Numbers]:

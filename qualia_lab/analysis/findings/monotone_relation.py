@@ -82,11 +82,11 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
 
 
 def _units(evidence: Evidence, task: Task) -> tuple[list[ParamColumn], Numbers]:
-    """The factors over the configurations of a task that have a mean, and these means."""
+    """The factors over the configurations of a task that have a mean, and the ranks of these means."""
     means = {one.run_ids[0]: one.mean for one in evidence.groups[task.experiment_id] if one.mean is not None}
     units = drawn_units(list(means))
     columns, _ = varying_columns(evidence.tables, evidence.study, units) if len(units) > 1 else ([], {})
-    return columns, np.array([means[unit] for unit in units], np.float64)
+    return columns, ranks(np.array([means[unit] for unit in units], np.float64))
 
 
 def _named_by_matters(evidence: Evidence, task: Task) -> set[str]:
@@ -124,7 +124,12 @@ def _texts(columns: Sequence[ParamColumn], means: Numbers, thresholds: Threshold
 
 
 def _known(column: ParamColumn) -> list[float | None]:
-    return [None if value != value else value for value in column.values.tolist()]  # noqa: PLR0124 - NaN
+    """The ranks of its numbers, which no difference of overflows; None where it has none."""
+    found: list[float | None] = [None] * len(column.values)
+    places = np.flatnonzero(~np.isnan(column.values)).tolist()
+    for place, rank in zip(places, ranks(column.there).tolist(), strict=True):
+        found[place] = rank
+    return found
 
 
 def _rank_correlation(one: ParamColumn, other: ParamColumn) -> float:
