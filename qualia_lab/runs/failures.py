@@ -153,7 +153,7 @@ class Failures(Namespace):
         return frame
 
     def by_value(self) -> pd.DataFrame:
-        """A row per value or threshold of a param that two failed runs have: how often it failed, and how surely.
+        """A row per value, threshold or telling pair of them that two failed runs have: how often, and how surely.
 
         Within each experiment by itself. p: Fisher's exact test, one-sided; corrected: for as many conditions as could
         have been significant (Tarone 1990).
@@ -162,9 +162,9 @@ class Failures(Namespace):
 
         rows = [
             {
-                "param": one.terms[0].param,
+                "param": " and ".join(term.param for term in one.terms),
                 "experiment": one_line(experiment, 60),
-                "value": f"{SIGNS[one.terms[0].relation]} {one_line(one.terms[0].value, 80)}",
+                "value": " and ".join(f"{SIGNS[term.relation]} {one_line(term.value, 80)}" for term in one.terms),
                 "failed with it": one.failed_with,
                 "failed": one.failed_with + one.failed_without,
                 "finished with it": one.finished_with,

@@ -55,7 +55,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
     if not 0 <= look.smooth < 1:
         raise QualiaLabError(f"{look.smooth} is no smoothing.", "Give a number from 0, not at all, to under 1.")
     run_ids = competing(loaded, task)
-    if not np.isfinite(latest := real(loaded.latest(metric, run_ids))).any() and len(loaded.study.tasks) > 1:
+    if _nothing_to_draw(loaded, metric, run_ids):
         return Said(f"{metric}: no run recorded it.")
     labels, better = loaded.labels_in(run_ids), loaded.better(metric)
     alone = look.columns == 1 or (
@@ -64,7 +64,9 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
     groups = None if alone else _panel_groups(loaded, task)
     limit = look.limit if look.limit is not None else 20 if alone else MOST_PANELS
     named = limit if groups is None else 0  # no means of the best runs alone
-    drawn = choose_drawn(run_ids, latest, named=named, most=max(RUNS_DRAWN, named), greater_is_better=better)
+    drawn = choose_drawn(
+        run_ids, loaded.latest(metric, run_ids), named=named, most=max(RUNS_DRAWN, named), greater_is_better=better
+    )
     history = _history_by(loaded, metric, look.by, drawn)
     some = drawn if len(drawn) < len(run_ids) else None
     if alone:
@@ -103,6 +105,8 @@ def bands_chart(
     from qualia_lab.analysis.seed_bands import seed_bands
     from qualia_lab.charts.seed_bands import MOST_NAMED, seed_bands_chart
 
+    if _nothing_to_draw(loaded, metric, competing(loaded, task)):
+        return Said(f"{metric}: no run recorded it.")
     limit = MOST_NAMED if look.limit is None else look.limit
     study, status = loaded.study, statuses_of(loaded.tables)
     everything = [one for each in study.in_task(task) if (one := each.without(loaded.left_out))]
@@ -131,6 +135,11 @@ def competing(loaded: Loaded, task: Task) -> list[str]:
     """The runs of a task that are drawn beside each other: no parents, no parts, none that another one continued."""
     left_out = loaded.study.left_out
     return [run_id for run_id in task.run_ids if kind_of(left_out.get(run_id, "")) not in ASIDE]
+
+
+def _nothing_to_draw(loaded: Loaded, metric: str, run_ids: Sequence[str]) -> bool:
+    """Whether this is one of several tasks, in which no run has a number of the metric that another has."""
+    return len(loaded.study.tasks) > 1 and not np.isfinite(real(loaded.latest(metric, run_ids))).any()
 
 
 def _history_by(loaded: Loaded, metric: str, by: str, run_ids: Sequence[str]) -> pa.Table:

@@ -23,6 +23,7 @@ RUNS_SHOWN = 25
 # Metrics and params past these places are in the tables, and not drawn unless a person adds them.
 METRICS_DRAWN = 6
 PARAMS_DRAWN = 6
+_TRAINING_DRAWN = 2  # metrics of training data that are drawn in any case
 
 _DRAWN = ("factor", "tied", "seed")  # roles, in this order
 
@@ -68,12 +69,22 @@ class Brief:
     @cached_property
     def drawn_metrics(self) -> tuple[str, ...]:
         """The metrics that are compared: objectives, then the same on training data, then what runs cost."""
-        return tuple(metric.key for metric in self._ranked_metrics[:METRICS_DRAWN])
+        return self._drawn([metric.key for metric in self._ranked_metrics])
 
     @cached_property
     def drawn_curves(self) -> tuple[str, ...]:
         """The metrics whose history is drawn, in the same order: those that were logged past their first step."""
-        return tuple(metric.key for metric in self._ranked_metrics if metric.stepped)[:METRICS_DRAWN]
+        return self._drawn([metric.key for metric in self._ranked_metrics if metric.stepped])
+
+    def _drawn(self, ranked: list[str]) -> tuple[str, ...]:
+        """The first of these metrics; where there are many objectives, two places are kept for training data."""
+        known = self.study.metric
+        objectives = [key for key in ranked if known[key].role == "objective"]
+        twins = [
+            key for key in ranked if known[key].role == "training" and known[key].twin in objectives[:METRICS_DRAWN]
+        ]
+        first = [*objectives[: METRICS_DRAWN - min(len(twins), _TRAINING_DRAWN)], *twins]
+        return tuple(dict.fromkeys([*first, *ranked]))[:METRICS_DRAWN]
 
     @cached_property
     def _ranked_metrics(self) -> list[MetricCount]:
