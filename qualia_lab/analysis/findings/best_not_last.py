@@ -80,7 +80,7 @@ def lost_runs(evidence: Evidence, limits: Thresholds) -> frozenset[str]:
     )
     lost = (
         held_out[series.key[courses.rows]]
-        & (courses.gain > 0)
+        & courses.learned
         & (courses.lost > limits.margin * courses.gain)
         & (courses.lost > limits.noises * courses.noise)
     )

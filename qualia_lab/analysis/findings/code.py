@@ -48,6 +48,12 @@ def history_summary(evidence: Evidence, key: str, wanted: Iterable[str]) -> str:
     return f"runs.history_summary({metric(evidence, key)}).loc[{run_ids(evidence, wanted)}]"
 
 
+def history(evidence: Evidence, key: str, wanted: Iterable[str]) -> str:
+    """Every point of a metric of some runs."""
+    points = f'runs.history({metric(evidence, key)}).set_index("run_id")[["step", "timestamp", "value"]]'
+    return f"{points}.loc[{run_ids(evidence, wanted)}]"
+
+
 def _named(key: str, frame: str, table: pa.Table) -> str:
     if _PLAIN.fullmatch(key):
         return f'"{key}"'

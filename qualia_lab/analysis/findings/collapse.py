@@ -37,7 +37,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         ones = list(evidence.histories(key, among))
         clauses = [
             f"{evidence.name(one.run_id)} at step {falls[one.run_id]:,}, {number(one.best)} at best and "
-            f"{number(one.tail)} at the end"
+            f"{number(one.last)} at the end"
             for one in ones
         ]
         found.append(
@@ -53,10 +53,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 tuple(
                     Number(what, value, one.run_id)
                     for one in ones[:NAMED]
-                    for what, value in (("step", falls[one.run_id]), ("best", one.best), ("end", one.tail))
+                    for what, value in (("step", falls[one.run_id]), ("best", one.best), ("last", one.last))
                 ),
                 "curves",
-                code.history_summary(evidence, key, (one.run_id for one in ones[:NAMED])),
+                code.history(evidence, key, (one.run_id for one in ones[:NAMED])),
                 next="Take the checkpoint before that step, and look at the learning rate, the gradients and the data "
                 "there.",
                 experiment=evidence.experiment(task),

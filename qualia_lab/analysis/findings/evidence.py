@@ -55,6 +55,7 @@ class History:
     start: float
     tail: float
     last_time: int
+    reached_step: int
     bad_points: int
     bad_step: int
     noise: float

@@ -61,11 +61,14 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 
 def values_of_failed(evidence: Evidence, alpha: float = 0.05) -> list[tuple[str, Condition]]:
-    """Every value and threshold that two failed runs of a task have more often than others, by experiment."""
+    """Telling pairs, and every value and threshold that two failed runs have more often than others, by experiment."""
     return [
         (ended.task.experiment, one)
         for ended in _by_task(evidence.tables, evidence.study, evidence.status)
-        for one in single_conditions(ended.columns, ended.failed, alpha)
+        for one in (
+            *(one for one in conditions_apart(ended.columns, ended.failed, alpha) if len(one.terms) > 1),
+            *single_conditions(ended.columns, ended.failed, alpha),
+        )
     ]
 
 
@@ -128,7 +131,7 @@ def _finding(evidence: Evidence, ended: _Ended, found: Condition, alpha: float) 
         names,
         numbers=tuple(Number(name, value) for name, value in what),
         section="params",
-        code=f"runs.failures.by_value().loc[[{code.param(evidence, names[0])}]]",
+        code="runs.failures.by_value()" + (f".loc[[{code.param(evidence, names[0])}]]" if len(names) == 1 else ""),
         next=f"Read how the logs of {listed(map(evidence.name, run_ids[:2]))} end, and "
         + ("leave such settings out or give them what they lack." if sure else "run one of these settings again."),
         experiment=evidence.experiment(ended.task),

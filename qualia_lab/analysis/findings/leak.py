@@ -86,7 +86,7 @@ def _finding(
     run_ids: tuple[str, ...],
     values: Mapping[str, Mapping[str, float]],
 ) -> Finding:
-    training, held_out = (float(np.median([values[key][run_id] for run_id in run_ids])) for key in pair)
+    training, held_out = (sorted(values[key][run_id] for run_id in run_ids)[len(run_ids) // 2] for key in pair)
     keys = ", ".join(code.metric(evidence, key) for key in pair)
     every = "both runs" if len(run_ids) == 2 else f"every one of {len(run_ids):,} runs"
     return Finding(
@@ -100,7 +100,7 @@ def _finding(
         pair,
         numbers=(Number("held-out, median", held_out), Number("training, median", training)),
         section="metrics",
-        code=f"runs.metrics[[{keys}]].describe()",
+        code=f"runs.metrics[[{keys}]]",
         next="Measure training data as held-out data is measured (evaluation mode, no augmentation); if the gap stays, "
         "look for rows that are in both.",
         experiment=evidence.experiment(task),

@@ -61,7 +61,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                     Number("usual end", others),
                 ),
                 section="curves",
-                code=code.history_summary(evidence, key, (one.run_id for one in ones[:NAMED])),
+                code=f"runs.history_summary({code.metric(evidence, key)})",
                 next="Look at what only these runs have: learning rate, initialisation, frozen layers, labels.",
                 experiment=evidence.experiment(task),
             )
@@ -85,7 +85,8 @@ def _dead_runs(evidence: Evidence, limits: Thresholds) -> dict[str, float]:
         others = of_task & learned
         if others.sum() < limits.others:
             continue
-        gain, end = float(np.median(courses.gain[others])), float(np.median(courses.tail[others]))
+        gain, ends = float(np.median(courses.gain[others])), np.sort(courses.tail[others])
+        end = float(ends[len(ends) // 2])
         dead = (
             of_task
             & calm

@@ -37,8 +37,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     for task, run_ids in runs_by_task(evidence, waves):
         key = evidence.lead_curve(task) or ""
         clauses = [
-            f"{evidence.name(run_id)} by {number(2 * waves[run_id].amplitude)} about every "
-            f"{number(round(waves[run_id].period))} points"
+            f"{evidence.name(run_id)} between {number(waves[run_id][0])} and {number(waves[run_id][1])}"
             for run_id in run_ids
         ]
         found.append(
@@ -54,11 +53,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 tuple(
                     Number(what, value, run_id)
                     for run_id in run_ids[:NAMED]
-                    for what, value in (("swing", 2 * waves[run_id].amplitude), ("period", waves[run_id].period))
+                    for what, value in zip(("lowest", "highest"), waves[run_id], strict=True)
                 ),
                 "curves",
-                f"runs.history([{code.metric(evidence, key)}])"
-                f'.set_index("run_id")["value"].loc[{code.run_ids(evidence, run_ids[:NAMED])}]',
+                code.history(evidence, key, run_ids[:NAMED]),
                 next="Lower the learning rate or raise the batch size, and compare such runs by a mean of their last "
                 "values, not by one.",
                 experiment=evidence.experiment(task),
@@ -67,8 +65,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return found
 
 
-def _waves(evidence: Evidence, limits: Thresholds) -> dict[str, Oscillation]:
-    """The runs that swing, each with its wave."""
+def _waves(evidence: Evidence, limits: Thresholds) -> dict[str, tuple[float, float]]:
+    """The runs that swing, each with the lowest and the highest value of its later two thirds."""
     courses = lead_courses(evidence)
     series = evidence.series
     found = {}
@@ -79,7 +77,8 @@ def _waves(evidence: Evidence, limits: Thresholds) -> dict[str, Oscillation]:
             continue
         wave = oscillates(curve.values)
         if wave is not None and _is_large(sign * curve.values, wave, limits.swing):
-            found[run_id] = wave
+            later = curve.values[len(curve.values) // 3 :]
+            found[run_id] = float(later.min()), float(later.max())
     return found
 
 

@@ -30,7 +30,7 @@ class Thresholds:
 
     margin: float = 0.1
     noises: float = 4.0
-    alpha: float = 0.01
+    alpha: float = 0.05
     alpha_training: float = 0.1
     fewest_points: int = FEWEST_IN_TREND
 

@@ -115,8 +115,6 @@ def _finding(evidence: Evidence, task: Task, run_ids: list[str]) -> Finding:
         time = f"{_hours(saved)} ({number(round(100 * share))} % of what these runs took)" if total else (
             f"{number(round(100 * share))} % of their steps")  # fmt: skip
         advice = f"Early stopping with a patience of {count(patience, 'evaluation')} would have saved {time}."
-        numbers += [Number("patience", patience), Number("saved, share", share)]
-        numbers += [Number("saved, hours", saved)] if total else []
     return Finding(
         "plateau",
         "problem",

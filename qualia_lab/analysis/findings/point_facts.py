@@ -151,7 +151,8 @@ def pass_facts(
     finite = np.isfinite(values)
     place = np.arange(total)
     start, low, high, noise = facts["start"], facts["low"], facts["high"], np.nan_to_num(facts["noise"])
-    reference = np.fmax(np.fmax(np.abs(start), np.abs(low)), noise)
+    reference = np.fmax(np.abs(start), np.abs(low))
+    reference = np.where(reference > 0, reference, noise)
     bound = np.where(reference > 0, start + (growth - 1) * reference, np.inf)
     bad = ~finite | (values > bound[which])
     ends = begins + points - 1

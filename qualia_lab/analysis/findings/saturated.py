@@ -56,9 +56,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 f"{evidence.where(task)}{objective.key} {said[0]}.",
                 run_ids,
                 (objective.key,),
-                numbers=(Number("lowest", min(of_task)), Number("highest", max(of_task)), Number("runs", len(run_ids))),
+                numbers=(Number("lowest", min(of_task)), Number("highest", max(of_task))),
                 section="metrics",
-                code=f"runs.metrics[{code.metric(evidence, objective.key)}].describe()",
+                code=f"runs.metrics[[{code.metric(evidence, objective.key)}]]",
                 next=said[1],
                 experiment=evidence.experiment(task),
             )

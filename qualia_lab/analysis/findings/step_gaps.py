@@ -71,8 +71,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                     for what, value in zip(("from step", "to step"), numbers[run_id], strict=True)
                 ),
                 "curves",
-                f'runs.history([{code.metric(evidence, keys[0])}]).set_index("run_id")[["step", "timestamp"]]'
-                f".loc[{code.run_ids(evidence, run_ids[:NAMED])}]",
+                code.history(evidence, keys[0], run_ids[:NAMED]),
                 next="Check that the resume took up the right checkpoint"
                 + ("; curves show both passes of the steps that were logged twice." if both else "."),
                 experiment=evidence.experiment(task),
