@@ -291,6 +291,21 @@ def test_costs_come_behind_the_objective_and_what_is_measured_in_training():
     assert parameters_of(plan)["METRICS"] == ["val_auc", "acc", "train_auc", "duration_s"]
 
 
+def test_two_places_are_kept_for_training_data_where_many_metrics_can_lead():
+    tables = some_runs(4)
+    keys = ("val_acc", "val_f1", "val_loss", "val_ap", "val_recall", "val_precision", "train_auc", "train_loss")
+    more = [
+        {"run_id": i, "key": key, "value": 0.1 + n / 10, "step": 5, "timestamp": 0}
+        for n, i in enumerate(tables.run_ids)
+        for key in keys
+    ]
+    plan = planned(replace(tables, metrics=table_of(METRICS, [*tables.metrics.to_pylist(), *more])))
+    drawn = parameters_of(plan)["CURVES"]
+    assert len(drawn) == 6
+    assert set(drawn) >= {"val_auc", "train_auc", "train_loss"}
+    assert drawn[-2:] == ["train_auc", "train_loss"]
+
+
 def test_experiments_are_tasks_and_the_cell_names_no_metric_that_leads_all_of_them():
     tables = some_runs(6)
     experiments = [{"experiment_id": str(n), "name": f"e{n}", "lifecycle_stage": "active"} for n in (1, 2)]
