@@ -64,7 +64,7 @@ def _without_names_of_parts(words: list[Token]) -> list[Token]:
 
 def _without_weak(words: list[Token]) -> list[Token]:
     """`loss/cifar` is a loss: a benchmark's name is a score only where nothing else is said."""
-    strong = any(token.word.meaning and not token.word.meaning.weak for token in words)
+    strong = any(token.word.meaning and not (token.word.meaning.weak or _is_plain(token)) for token in words)
     return [token for token in words if not (strong and token.word.meaning and token.word.meaning.weak)]
 
 
@@ -74,10 +74,11 @@ def _is_difference(words: Sequence[Token]) -> bool:
 
 
 def _without_numbered(words: list[Token]) -> list[Token]:
-    """`mae_horizon_3` without its horizon: a metric of one of several."""
-    if len(words) > 1 and words[-1].numbered and _role(words[-1]) == "count" and _is_plain(words[-1]):
+    """`mae_horizon_3` without its horizon, one of several, and `gini_norm`, which is normalised, without `norm`."""
+    if len(words) > 1 and _role(words[-1]) == "count":
+        one_of_several = (words[-1].numbered and _is_plain(words[-1])) or words[-1].texts == ("norm",)
         before = [token.word.meaning for token in words[:-1] if token.word.meaning]
-        if before and before[-1].role == "objective" and not before[-1].plain:
+        if one_of_several and before and before[-1].role == "objective" and not before[-1].plain:
             return words[:-1]
     return words
 
@@ -124,7 +125,7 @@ def _head(words: list[Token]) -> Meaning | None:
     if words[place - 1].word.meaning is None:
         return _before_unknown(words, place)
     found = _in_its_place(words, place - 1)
-    if ending == "units" and (found.role == "cost" or words[place - 1].texts[-1] in ("size", "update")):
+    if ending == "units" and (found.role == "cost" or words[place - 1].texts in (("size",), ("update",))):
         return replace(_COST, better=found.better or "lower")
     indexed = words[-1].texts == ("index",) and (found.role == "cost" or found.loss)
     if indexed or (ending == "shares" and found.role == "cost"):
@@ -178,7 +179,7 @@ def _in_its_place(words: Sequence[Token], place: int) -> Meaning:
     if meaning.role == "objective" and meaning.loss and before and _role(before[-1]) == "part":
         return _PART
     for one in before:
-        if one.texts != ("loss",):
+        if one.texts[-1] != "loss":
             continue
         if meaning.role == "part":
             return _PART
