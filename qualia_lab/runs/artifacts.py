@@ -9,10 +9,10 @@ from qualia_lab.analysis.artifact_tables import compare_structures, compare_tabl
 from qualia_lab.artifacts import preview_kind
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.known_keys import unknown_key
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.runs.pictures import MOST_RUNS, gallery
 from qualia_lab.runs.said import Said
+from qualia_lab.study.known_keys import unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

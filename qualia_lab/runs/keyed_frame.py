@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
-from qualia_lab.runs.known_keys import unknown_key
+from qualia_lab.study.known_keys import unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

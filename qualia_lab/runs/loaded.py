@@ -17,9 +17,9 @@ from qualia_lab.errors import QualiaLabError, UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.artifact_files import ArtifactFiles
 from qualia_lab.runs.evidence import take_evidence
-from qualia_lab.runs.known_keys import check_key, unknown_key
 from qualia_lab.runs.labels import labels_of
 from qualia_lab.runs.last_histories import LastHistories
+from qualia_lab.study.known_keys import check_key, unknown_key
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:

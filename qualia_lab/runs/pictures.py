@@ -9,8 +9,8 @@ import numpy as np
 from qualia_lab.analysis.histories import real
 from qualia_lab.analysis.image_names import logged_image
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.known_keys import unknown_key
 from qualia_lab.runs.said import Said
+from qualia_lab.study.known_keys import unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from qualia_lab.errors import UnknownKey
 from qualia_lab.escaping import one_line
+from qualia_lab.study.known_keys import unknown_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from qualia_lab.study.settings import StudySettings
     from qualia_lab.study.study import Factor, Metric
@@ -30,15 +29,6 @@ def check_keys(settings: StudySettings, metrics: Iterable[Metric], factors: Iter
         if key in known:
             continue
         if settings.source(field) != "settings":
-            raise _unknown(what, key, known)
+            raise unknown_key(key, known, what)
         notes.append(f"[tool.qualia] names the {what} {one_line(key, 100)}, which none of these runs has.")
     return notes
-
-
-def _unknown(what: str, key: str, known: Collection[str]) -> UnknownKey:
-    near = get_close_matches(key, known, n=1)
-    if near:
-        hint = f"Did you mean {one_line(near[0], 100)}?"
-    else:
-        hint = f"There is {', '.join(one_line(one, 60) for one in sorted(known)[:5])}." if known else "There is none."
-    return UnknownKey(f"There is no {what} {one_line(key, 100)} in these runs.", hint)

@@ -313,7 +313,7 @@ def test_a_metric_that_no_run_has_is_an_error_and_of_the_project_a_note():
     runs = [Run(f"r{lr}", {"lr": lr}, {"val_auc": lr / 10}) for lr in (1, 2)]
     with pytest.raises(UnknownKey) as error:
         described(*runs, settings=StudySettings(metric="val_auk"))
-    assert str(error.value) == "There is no metric val_auk in these runs. Did you mean val_auc?"
+    assert str(error.value) == "There is no metric val_auk. Did you mean val_auc?"
     study, _ = described(*runs, settings=merge_settings(StudySettings(), StudySettings(metric="val_auk")))
     assert study.objective.key == "val_auc"
     assert study.notes == ("[tool.qualia] names the metric val_auk, which none of these runs has.",)
