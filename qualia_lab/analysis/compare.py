@@ -141,7 +141,8 @@ def compare_sides(  # noqa: PLR0917  as a person says it: A, B, the metric, the 
     both = set(a) & set(b)
     only_a, only_b = (tuple(run for run in side if run not in both) for side in (a, b))
     if not only_a or not only_b:
-        raise SelectionError("Both sides are the same runs.", "Name two that differ: qualia compare lr=0.1 lr=0.01")
+        same = "Both sides are the same runs" if not only_a and not only_b else "One side holds all runs of the other"
+        raise SelectionError(f"{same}.", "Name two that differ: qualia compare lr=0.1 lr=0.01")
     tasks = _tasks(study, (*only_a, *only_b))
     key, better = _metric(study, tasks, metric)
     known, uncounted = scores(tables, key).values, {**(without or {}), **study.left_out}

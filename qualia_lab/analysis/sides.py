@@ -69,9 +69,15 @@ def read_side(tables: RunTables, study: Study, text: str, read_history: ReadHist
         return found
     key, equals, value = asked.partition("=")
     kind, key = _kind_of(tables, study, key.strip()) if equals and not key.endswith(("!", "<", ">")) else (None, "")
-    if kind is not None:
-        return _with_value(tables, kind, key, value.strip().strip("'\""))
-    return _filtered(tables, asked, read_history)
+    if kind is None:
+        return _filtered(tables, asked, read_history)
+    found = _with_value(tables, kind, key, value.strip().strip("'\""))
+    if found:
+        return found
+    try:
+        return _filtered(tables, asked, read_history)
+    except SelectionError:
+        raise _no_value(tables, kind, key, value) from None
 
 
 def _kind_of(tables: RunTables, study: Study, name: str) -> tuple[Literal["params", "tags"] | None, str]:
@@ -91,13 +97,16 @@ def _with_value(tables: RunTables, kind: str, key: str, value: str) -> tuple[str
     texts = dict(zip(texts_of(rows.column("run_id")), texts_of(rows.column("value")), strict=True))
     wanted = canonical(value)
     found = {run_id for run_id, text in texts.items() if text is not None and canonical(text) == wanted}
-    if not found:
-        there = list(dict.fromkeys(one_line(text, 40) for text in texts.values() if text is not None))
-        raise NoRunMatches(
-            f"No run has {one_line(key, 60)}={one_line(value, 60)}.",
-            f"Its values are: {', '.join((get_close_matches(value, there, n=3) or there)[:_SHOWN])}.",
-        )
     return tuple(run_id for run_id in tables.run_ids if run_id in found)
+
+
+def _no_value(tables: RunTables, kind: str, key: str, value: str) -> NoRunMatches:
+    texts = texts_of(rows_with(getattr(tables, kind), "key", [key]).column("value"))
+    there = list(dict.fromkeys(one_line(text, 40) for text in texts if text is not None))
+    near = get_close_matches(value, there, n=3) or there
+    return NoRunMatches(
+        f"No run has {one_line(key, 60)}={one_line(value.strip(), 60)}.", f"Its values are: {', '.join(near[:_SHOWN])}."
+    )
 
 
 def _filtered(tables: RunTables, text: str, read_history: ReadHistory | None) -> tuple[str, ...]:

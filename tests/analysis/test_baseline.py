@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
-from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.two_samples import (
     compare_pairs,
     compare_samples,
@@ -24,7 +23,7 @@ from qualia_lab.analysis.two_samples import (
 )
 from qualia_lab.errors import QualiaLabError
 
-from .test_groups import runs_with
+from .described import groups_of
 
 
 def table(*configurations, seeds=True, better=True, baseline=None):
@@ -34,7 +33,7 @@ def table(*configurations, seeds=True, better=True, baseline=None):
         for place, values in enumerate(configurations)
         for seed, value in enumerate(values)
     ]
-    groups = group_runs(runs_with(rows), "auc", greater_is_better=better)
+    groups = groups_of(rows, better=better)
     started = {run_id: place for place, group in enumerate(groups) for run_id in group.run_ids}
     return compare_to_baseline(groups, *choose_baseline(groups, started, baseline))
 
@@ -166,7 +165,7 @@ def test_the_baseline_is_the_first_with_three_runs_unless_one_is_named():
     chosen = table(*shapes)
     assert chosen.baseline.params == (("lr", "1"),)
     assert "first that was started of those with three runs" in chosen.chosen
-    assert table(*shapes, baseline="run5").baseline.params == (("lr", "2"),)
+    assert table(*shapes, baseline=f"{6:032x}").baseline.params == (("lr", "2"),)
     assert table(*shapes, baseline={"lr": "2.0"}).baseline.params == (("lr", "2"),)
     with pytest.raises(QualiaLabError, match=r"No configuration has lr=7.*lr=0, lr=1, lr=2"):
         table(*shapes, baseline={"lr": "7"})
@@ -180,9 +179,8 @@ def test_a_thousand_runs_of_three_hundred_configurations_take_well_under_a_secon
         ({"lr": str(place % 300), "depth": "3", "seed": str(place // 300)}, {"auc": float(generator.normal())})
         for place in range(1000)
     ]
-    tables = runs_with(rows)
+    groups = groups_of(rows)
     start = time.perf_counter()
-    groups = group_runs(tables, "auc", greater_is_better=True)
     compare_to_baseline(groups, *choose_baseline(groups, {}, None))
     assert len(groups) == 300
     assert time.perf_counter() - start < 1

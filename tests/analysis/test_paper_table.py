@@ -12,18 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.paper_table import Measured, measured, paper_numbers
 from qualia_lab.charts.paper_table import PaperTable
 
-from .test_groups import runs_with
+from .described import groups_of
 
 HOSTILE = ("lr", r"a&b\\ \input{/etc/passwd} %$_^{x} [1]", "x\n\\end{tabular}|<script>`", "=1+1", "[2pt]", "*")
 
 
 def table(rows, metrics=("auc",), *, better=True, **options):
-    tables = runs_with(rows)
-    columns = {metric: group_runs(tables, metric, greater_is_better=better) for metric in metrics}
+    columns = {metric: groups_of(rows, metric, better=better) for metric in metrics}
     return PaperTable(paper_numbers(columns, **options))
 
 
@@ -66,8 +64,10 @@ def test_what_is_shown_is_the_number_within_its_last_digit(mean, half):
 def test_the_best_is_bold_and_what_was_compared_and_not_told_apart_is_underlined():
     found = table(several((0, 10), (0.1, 10), (-3, 10), (9, 2)), better=True)
     marks = {row.params[0]: (row.entries[0].best, row.entries[0].level) for row in found.numbers.rows}
-    # The best has two runs: nothing can be compared with it.
-    assert marks == {"3": (True, False), "0": (False, False), "1": (False, False), "2": (False, False)}
+    # The best mean is one of two lucky runs: it is not comparable with means of ten.
+    assert not marks["3"][0] and not marks["3"][1]
+    assert sorted(marks.values()) == [(False, False), (False, False), (False, True), (True, False)]
+    assert "Bold: the best mean of three runs or more." in found.markdown
     found = table(several((0, 10), (0.1, 10), (-3, 10), (-1, 1)))
     marks = {row.params[0]: (row.entries[0].best, row.entries[0].level) for row in found.numbers.rows}
     assert sorted(marks.values()) == [(False, False), (False, False), (False, True), (True, False)]
@@ -75,6 +75,13 @@ def test_the_best_is_bold_and_what_was_compared_and_not_told_apart_is_underlined
     assert found.latex.count(r"\mathbf{") == found.latex.count(r"\underline{") == 1
     assert found.markdown.count("**") == 2
     assert "Values of one or two runs were not compared." in found.markdown
+
+
+def test_a_lucky_single_run_is_not_bold_above_a_mean_of_five():
+    found = table([*several((0, 5)), ({"lr": "7", "seed": "0"}, {"auc": 50.0})])
+    assert not any(entry.best or entry.level for row in found.numbers.rows for entry in row.entries)
+    alike = table([({"lr": str(place), "seed": "0"}, {"auc": float(place)}) for place in range(3)])
+    assert [row.params[0] for row in alike.numbers.rows if row.entries[0].best] == ["2"]  # all have one run
 
 
 def test_where_no_direction_is_known_nothing_is_best():

@@ -1,0 +1,36 @@
+"""Runs with their study, their groups and their findings, for tests of what is computed from these."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qualia_lab.analysis.findings.evidence import collect_evidence
+from qualia_lab.analysis.groups import group_runs
+from qualia_lab.inventory import take_inventory
+from qualia_lab.study import StudySettings, describe_study
+from tests.planted.store import PlantedStore, Run
+
+
+def runs_of(rows):
+    """A run `run0`, `run1`, ... of each (params, metrics)."""
+    return [Run(f"run{place}", params, metrics) for place, (params, metrics) in enumerate(rows)]
+
+
+def evidence_of(runs, settings=None):
+    """The evidence on some runs, or on runs by experiment."""
+    store = PlantedStore(runs if isinstance(runs, dict) else {"e": runs})
+    tables = store.tables()
+    study = describe_study(tables, take_inventory(tables), settings or StudySettings())
+    return collect_evidence(tables, study, dict(store.names), store.read_history, now=10**14)
+
+
+def groups_of(rows, metric="auc", *, better=True):
+    """The configurations of runs of these (params, metrics), as they stand; better: None where it is not known."""
+    tables = PlantedStore({"e": runs_of(rows)}).tables()
+    way = {} if better is None else {metric: "higher" if better else "lower"}
+    keys = {key for params, _ in rows for key in params}
+    settings = StudySettings(
+        metric=metric, better=way, factors=tuple(keys - {"seed"}), seeds=("seed",) if "seed" in keys else ()
+    )
+    found = group_runs(tables, describe_study(tables, take_inventory(tables), settings), metric)
+    return [replace(group, greater_is_better=better) for group in found]

@@ -1,0 +1,370 @@
+"""The answer and what belongs to it: who leads, one factor with the rest held, what confounds it, and what is silent."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from qualia_lab.analysis.answer import answer_of
+from qualia_lab.analysis.findings import (
+    best_alone,
+    best_configuration,
+    confounded,
+    edge_of_range,
+    factor_effect,
+    interaction,
+    seed_collapse,
+    seeds_vary_more,
+    unequal_budgets,
+    unknown_direction,
+)
+from qualia_lab.analysis.findings.naming import configuration_names
+from qualia_lab.study import StudySettings
+from tests.planted.store import Run
+
+from .described import evidence_of, groups_of
+
+RULES = [
+    module.RULE
+    for module in (
+        *(best_alone, best_configuration, confounded, edge_of_range, factor_effect, interaction, seed_collapse),
+        *(seeds_vary_more, unequal_budgets, unknown_direction),
+    )
+]
+
+
+def find(module, runs, settings=None):
+    """What one rule finds, and what runs are called."""
+    evidence = evidence_of(runs, settings)
+    return module.RULE.find(evidence, module.RULE.thresholds), evidence.labels
+
+
+def one(module, runs, settings=None):
+    found, labels = find(module, runs, settings)
+    assert len(found) == 1, found
+    return found[0], {labels[run_id] for run_id in found[0].run_ids}
+
+
+def repeated(levels, n, *, key="model", metric="val_acc", spread=0.01, seed=1, **more):
+    """n seeds of each configuration around its level."""
+    dice = random.Random(seed)
+    return [
+        Run(f"{name}-{s}", {key: name, "seed": s}, {metric: level + spread * dice.gauss(0, 1)}, **more)
+        for name, level in levels.items()
+        for s in range(n)
+    ]
+
+
+def test_a_clear_leader_is_named_with_its_lead_and_from_what_it_is_told():
+    found, runs = one(best_configuration, repeated({"a": 0.9, "b": 0.8, "c": 0.7}, 5))
+    assert runs == {f"a-{s}" for s in range(5)}
+    assert found.sentence.startswith("model=a leads: mean val_acc 0.9")
+    assert "better by 0.1" in found.sentence and "model=b" in found.sentence and "all 2" in found.sentence
+    assert found.next == "Take model=a: no more runs are needed to tell it from the others."
+    assert any(number.what == "difference" for number in found.numbers)
+
+
+def test_level_rivals_are_all_of_them_and_the_power_is_that_of_their_n():
+    found, runs = one(best_configuration, repeated(dict.fromkeys("abcd", 0.9), 4))
+    assert len(runs) == 16
+    assert found.sentence.startswith("The 4 configurations cannot be told apart by val_acc")
+    assert not any(number.what == "difference" for number in found.numbers)
+    told = {number.what: number.value for number in found.numbers}
+    # Two samples of four: 2.5 standard deviations in 80 % of cases; the deviation is the smallest that matters.
+    assert 2.3 < told["shown"] / told["smallest"] < 2.7
+    assert f"n = {told['needed n']:.0f} each is needed" in found.sentence
+
+
+def test_the_smallest_difference_that_matters_is_a_setting():
+    runs = repeated(dict.fromkeys("ab", 0.9), 4)
+    by_default, said = (
+        one(best_configuration, runs, settings)[0] for settings in (None, StudySettings(smallest_difference=0.1))
+    )
+    needed = [next(n.value for n in found.numbers if n.what == "needed n") for found in (by_default, said)]
+    assert needed[1] < needed[0]
+    assert "the smallest that matters" in said.sentence
+
+
+def test_an_interval_stays_within_what_the_metric_can_be():
+    values = {"a": (0.999, 1.0, 0.98), "b": (0.6, 0.61, 0.59)}
+    runs = [Run(f"{m}{s}", {"m": m, "seed": s}, {"val_accuracy": v}) for m, of in values.items() for s, v in enumerate(of)]
+    found, _ = one(best_configuration, runs)
+    assert next(number.value for number in found.numbers if number.what == "high") == 1.0
+
+
+def test_single_runs_are_luck_and_ties_are_told():
+    runs = [Run(f"r{i}", {"lr": i}, {"val_acc": value}) for i, value in enumerate((0.5, 0.7, 0.7))]
+    found, names = one(best_configuration, runs)
+    assert names == {"r1", "r2"}
+    assert "lr=1 and lr=2 have the best val_acc, 0.7" in found.sentence
+    assert "All 3 configurations ran once, so how much of that is luck cannot be told" in found.sentence
+
+
+def test_one_configuration_is_a_mean_with_its_spread_and_its_runs_are_no_rivals():
+    found, names = one(best_configuration, repeated({"a": 0.9}, 10))
+    assert len(names) == 10
+    assert "There is one configuration" in found.sentence and "n = 10" in found.sentence
+    assert "standard deviation of 0.0" in found.sentence
+
+
+def test_a_lucky_single_run_does_not_lead_but_is_named():
+    runs = [*repeated({"a": 0.9, "b": 0.8}, 5), Run("lucky", {"model": "z", "seed": 0}, {"val_acc": 0.99})]
+    found, names = one(best_configuration, runs)
+    assert names == {f"a-{s}" for s in range(5)}
+    assert "model=a leads those that ran more than once" in found.sentence
+    assert "1 configuration ran once, too few to tell, with a better value model=z, 0.99" in found.sentence
+    assert "model=z" in found.next
+
+
+def test_copies_failed_and_running_runs_are_left_out_with_a_word():
+    runs = repeated({"a": 0.9, "b": 0.8}, 4)
+    runs.append(Run("a-5", {"model": "a", "seed": 5}, {"val_acc": 0.1}, status="FAILED"))
+    found, names = one(best_configuration, runs)
+    assert "a-5" not in names
+    assert "n = 4 of 5: 1 failed left out" in found.sentence
+
+
+def test_seeds_that_move_all_configurations_alike_are_paired():
+    dice = random.Random(3)
+    of_seed = [dice.gauss(0, 0.05) for _ in range(6)]
+    runs = [
+        Run(f"{name}-{s}", {"model": name, "seed": s}, {"val_acc": 0.8 + gain + of_seed[s] + dice.gauss(0, 0.001)})
+        for name, gain in (("a", 0.01), ("b", 0.0))
+        for s in range(6)
+    ]
+    found, names = one(best_configuration, runs)
+    assert names == {f"a-{s}" for s in range(6)}
+    assert "model=a leads" in found.sentence
+
+
+def test_each_experiment_has_its_own_answer():
+    stores = {name: repeated({f"{name}a": level, f"{name}b": level / 2}, 4) for name, level in (("x", 0.9), ("y", 0.4))}
+    found, labels = find(best_configuration, stores)
+    assert {one.experiment for one in found} == {"x", "y"}
+    for answer in found:
+        assert answer.sentence.startswith(f"In {answer.experiment}: ")
+        assert all(labels[run_id].startswith(f"{answer.experiment}a") for run_id in answer.run_ids)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_data_sets_are_no_rivals(n):
+    dice = random.Random(n)
+    runs = [
+        Run(f"{kind}{i}-{s}", {"dataset": f"d{i}", "seed": s}, {"val_acc": 0.5 + i / 10 + dice.gauss(0, 0.02)}, {"method": kind})
+        for i in range(4)
+        for kind in ("a", "b")
+        for s in range(n)
+    ]
+    found, names = one(best_configuration, runs)
+    assert found.sentence.startswith("None is clearly better by val_acc over the levels of dataset")
+    assert not names
+    assert not find(factor_effect, runs)[0]
+
+
+def test_one_factor_with_the_rest_held_is_paired_over_targets():
+    dice = random.Random(8)
+    runs = [
+        Run(f"{kind}{i}", {"target": i, "depth": 3}, {"test_mae": 5 + i - gain + dice.gauss(0, 0.05)}, {"kind": kind})
+        for i in range(7)
+        for kind, gain in (("new", 1.0), ("old", 0.0))
+    ]
+    found, names = one(factor_effect, runs)
+    assert names == {run.name for run in runs}
+    assert "kind=new has a better test_mae, all else the same, than old in 7 of 7 targets, by 1" in found.sentence
+    assert {number.value for number in found.numbers if number.what in ("better in", "of")} == {7}
+
+
+def test_a_factor_that_is_better_in_every_setting_by_more_than_repeats_vary():
+    dice = random.Random(5)
+    runs = [
+        Run(f"{w}{act}{s}", {"width": w, "act": act, "seed": s}, {"val_acc": 0.7 + w / 1000 + 0.05 * (act == "gelu") + dice.gauss(0, 0.004)})
+        for w in (16, 32, 64)
+        for act in ("relu", "gelu")
+        for s in range(3)
+    ]
+    found, _ = find(factor_effect, runs)
+    [act] = [one for one in found if one.keys[0] == "act"]
+    assert "act=gelu has a better val_acc, all else the same, than relu in 3 of 3 settings of width" in act.sentence
+
+
+def crossing(seed=4, apart=0.2):
+    dice = random.Random(seed)
+    return [
+        Run(f"lr{lr}-bs{size}-{s}", {"lr": lr, "batch_size": size, "seed": s},
+            {"val_acc": 0.7 + apart * ((lr == 0.001) == (size == 32)) + dice.gauss(0, 0.005)})
+        for lr in (0.001, 0.01) for size in (32, 256) for s in range(5)
+    ]  # fmt: skip
+
+
+def test_an_interaction_is_no_main_effect_and_both_leaders_are_named_whole():
+    runs = crossing()
+    found, names = one(interaction, runs)
+    assert names == {run.name for run in runs}
+    assert {"lr", "batch_size"} < set(found.keys)
+    assert not find(factor_effect, runs)[0]
+    answer, leaders = one(best_configuration, runs)
+    assert leaders == {f"lr{pair}-{s}" for pair in ("0.001-bs32", "0.01-bs256") for s in range(5)}
+    assert "batch_size=32, lr=0.001" in answer.sentence and "batch_size=256, lr=0.01" in answer.sentence
+
+
+def test_additive_factors_do_not_interact():
+    dice = random.Random(6)
+    runs = [
+        Run(f"{a}{b}{s}", {"a": a, "b": b, "seed": s}, {"val_acc": 0.5 + a / 10 + b / 10 + dice.gauss(0, 0.005)})
+        for a in range(3)
+        for b in range(3)
+        for s in range(4)
+    ]
+    assert not find(interaction, runs)[0]
+
+
+def sides(*, commits=("a", "b"), sizes=(64, 32)):
+    dice = random.Random(7)
+    return [
+        Run(f"{kind}-{s}", {"attention": kind, "batch_size": size, "seed": s}, {"val_acc": level + dice.gauss(0, 0.005)},
+            {"mlflow.source.git.commit": commit * 40})
+        for kind, size, level, commit in zip(("full", "none"), sizes, (0.9, 0.8), commits, strict=True) for s in range(5)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("runs", "also"),
+    [
+        (sides(), "batch_size (64 against 32) and commit (aaaaaaa against bbbbbbb)"),
+        (sides(sizes=(32, 32)), "commit (aaaaaaa against bbbbbbb)"),
+        (sides(commits=("a", "a")), "batch_size (64 against 32)"),
+    ],
+)
+def test_sides_that_differ_in_more_than_one_thing_are_confounded(runs, also):
+    found, names = one(confounded, runs)
+    assert names == {run.name for run in runs}
+    assert "attention=full is better than none" in found.sentence and also in found.sentence
+    assert "cannot be put down to attention" in found.sentence
+
+
+def test_an_isolated_comparison_and_a_grid_are_not_confounded():
+    assert not find(confounded, sides(commits=("a", "a"), sizes=(32, 32)))[0]
+    assert not find(confounded, crossing())[0]
+
+
+def test_the_edge_of_a_range_says_what_to_try():
+    dice = random.Random(9)
+    runs = [
+        Run(f"lr{lr}-{s}", {"lr": lr, "seed": s}, {"val_loss": 1 - place / 10 + dice.gauss(0, 0.004)})
+        for place, lr in enumerate((1e-5, 1e-4, 1e-3, 1e-2))
+        for s in range(5)
+    ]
+    found, names = one(edge_of_range, runs)
+    assert names == {f"lr0.01-{s}" for s in range(5)}
+    assert found.next == "Try lr beyond 0.01, such as 0.1."
+
+
+def test_a_range_that_ends_by_itself_has_no_edge():
+    dice = random.Random(9)
+    runs = [
+        Run(f"d{place}-{s}", {"dropout": place / 10, "seed": s}, {"val_acc": 0.9 - place / 10 + dice.gauss(0, 0.004)})
+        for place in range(4)
+        for s in range(5)
+    ]
+    assert not find(edge_of_range, runs)[0]
+
+
+def test_a_seed_that_collapses_is_the_one_run():
+    runs = repeated(dict.fromkeys("abc", 0.9), 5, spread=0.004)
+    runs[7].metrics["val_acc"] = 0.1
+    found, names = one(seed_collapse, runs)
+    assert names == {"b-2"}
+    assert "b-2 (model=b) has 0.1, its other repeats have 0." in found.sentence
+
+
+def test_seeds_that_vary_more_than_configurations():
+    found, names = one(seeds_vary_more, repeated(dict.fromkeys("abcdefgh", 0.9), 5))
+    assert len(names) == 40
+    assert "varies more between repeats than between configurations" in found.sentence
+    assert not find(seeds_vary_more, repeated({name: 0.5 + place / 10 for place, name in enumerate("abcd")}, 5))[0]
+
+
+def test_an_unknown_direction_says_the_line_to_set_it():
+    runs = [Run(f"r{i}", {"a": i}, {"foo": float(i)}) for i in range(3)]
+    found, _ = one(unknown_direction, runs)
+    assert "--metric foo:max" in found.next and '"foo" = "higher"' in found.next and "GREATER_IS_BETTER" in found.next
+    assert not find(best_configuration, runs)[0]
+    said = StudySettings(metric="foo", better={"foo": "lower"})
+    assert not find(unknown_direction, runs, said)[0]
+    assert one(best_configuration, runs, said)[1] == {"r0"}
+
+
+def test_the_best_run_that_is_not_finished_is_said():
+    runs = [Run(f"r{i}", {"lr": i}, {"val_acc": 0.5 + i / 10}) for i in range(3)]
+    runs.append(Run("going", {"lr": 9}, {"val_acc": 0.95}, status="RUNNING"))
+    found, names = one(unequal_budgets, runs)
+    assert names == {"going"} and "0.95" in found.sentence and "running" in found.sentence
+
+
+def test_the_best_run_alone_on_another_commit():
+    runs = [
+        Run(f"r{i}", {"lr": i}, {"val_acc": 0.5 + i / 10}, {"mlflow.source.git.commit": ("b" if i == 4 else "a") * 40})
+        for i in range(5)
+    ]
+    found, names = one(best_alone, runs)
+    assert names == {"r4"} and "commit bbbbbbb alone" in found.sentence
+    for run in runs:
+        run.tags["mlflow.source.git.commit"] = run.name * 20
+    assert not find(best_alone, runs)[0]  # each has its own
+
+
+def test_names_are_whole_short_and_distinct():
+    rows = [({f"param{i}": str(i * place) for i in range(6)}, {"auc": float(place)}) for place in (1, 2)]
+    rows += [({"param1": "x" * 100 + tail, "param2": "0.123456789", **rows[0][0]} | {"param3": tail}, {"auc": 0.0}) for tail in "ab"]
+    groups = groups_of(rows)
+    evidence = evidence_of([])
+    names = configuration_names(evidence.study, groups)
+    assert len(set(names.values())) == len(groups)
+    assert all(name.count("=") <= 4 and name.endswith("…") for name in names.values())
+    short = configuration_names(evidence.study, groups_of([({"lr": "0.123456789"}, {"auc": 1.0}), ({"lr": "0.2"}, {"auc": 2.0})]))
+    assert set(short.values()) == {"lr=0.1235", "lr=0.2"}
+
+
+def test_no_value_and_no_direction_give_no_answer():
+    assert answer_of([]) is None
+    assert answer_of(groups_of([({"lr": "1"}, {"auc": 1.0}), ({"lr": "2"}, {"auc": 2.0})], better=None)) is None
+
+
+def test_of_noise_hardly_anything_is_said_to_differ():
+    dice = random.Random(0)
+    shapes = [(k, n) for k in (2, 4, 8, 20) for n in (1, 2, 3, 5)]
+    claims = []
+    stores = 48
+    for place in range(stores):
+        k, n = shapes[place % len(shapes)]
+        runs = [
+            Run(f"c{i}-{s}", {"lr": 10.0 ** -(i % 4), "depth": i // 4, "seed": s}, {"val_acc": 0.8 + 0.02 * dice.gauss(0, 1)})
+            for i in range(k)
+            for s in range(n)
+        ]
+        evidence = evidence_of(runs)
+        for rule in RULES:
+            for found in rule.find(evidence, rule.thresholds):
+                is_claim = any(number.what == "difference" for number in found.numbers)
+                if is_claim or rule.name not in ("best_configuration", "seeds_vary_more"):
+                    claims.append((place, found.sentence))
+    assert len({place for place, _ in claims}) <= 2, claims
+
+
+def test_every_number_of_a_sentence_is_one_of_the_finding():
+    evidences = [
+        evidence_of(runs)
+        for runs in (repeated({"a": 0.9, "b": 0.8, "c": 0.8}, 5), crossing(), repeated(dict.fromkeys("abcdefgh", 0.9), 3))
+    ]
+    checked = 0
+    for evidence in evidences:
+        for rule in RULES:
+            for found in rule.find(evidence, rule.thresholds):
+                ours = {f"{number.value:.4g}" for number in found.numbers} | {"95", "80", str(len(found.run_ids))}
+                said = re.sub(r"\S+=\S+|all \d+|the other \d+|The \d+ configurations", "", found.sentence)
+                for token in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", said):
+                    assert token in ours, (found.sentence, token)
+                    checked += 1
+    assert checked > 10

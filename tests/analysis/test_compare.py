@@ -1,0 +1,192 @@
+"""Two sides compared: how they are read, whether they are isolated, paired and told apart."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from qualia_lab.analysis.compare import compare_sides
+from qualia_lab.analysis.sides import read_side
+from qualia_lab.errors import NoRunMatches, SelectionError
+from qualia_lab.study import StudySettings
+from tests.planted.store import Run
+
+from .described import evidence_of
+
+COMMIT = "mlflow.source.git.commit"
+
+
+def sides(*, sizes=(32, 32), commits=("a", "a"), gain=0.1, data=(None, None), n=5, seeds=True, seed=7):
+    dice = random.Random(seed)
+    return [
+        Run(
+            f"{kind}-{s}", {"attention": kind, "batch_size": size, **({"seed": s} if seeds else {})},
+            {"val_acc": level + dice.gauss(0, 0.005)}, {COMMIT: commit * 40}, data=digest and ("train", digest),
+        )
+        for kind, size, level, commit, digest in zip(("full", "none"), sizes, (0.8 + gain, 0.8), commits, data, strict=True)
+        for s in range(n)
+    ]  # fmt: skip
+
+
+def compared(runs, a="attention=full", b="attention=none", metric=None, claimed=None, settings=None, **more):
+    evidence = evidence_of(runs, settings)
+    texts = (a, b)
+    read = [read_side(evidence.tables, evidence.study, text) for text in texts]
+    return compare_sides(evidence.tables, evidence.study, *read, metric, claimed, said=texts, **more)
+
+
+def names(runs, text):
+    evidence = evidence_of(runs)
+    return [evidence.labels[run_id] for run_id in read_side(evidence.tables, evidence.study, text)]
+
+
+def test_a_side_is_an_id_else_a_name_else_key_and_value_else_a_filter():
+    runs = [
+        Run("one", {"lr": "0.10", "a.b": "x"}, {"acc": 1.0}, {"kind": "k"}),
+        Run("lr=0.1", {"lr": "1e-1"}, {"acc": 2.0}, {"kind": "l"}),
+        Run("two", {"lr": "0.2"}, {"acc": 3.0}),
+        Run("three", {"lr": "0.3"}, {"acc": 4.0}),
+    ]
+    assert names(runs, f"{1:032x}") == ["one"]
+    assert names(runs, "lr=0.1") == ["lr=0.1"]  # a run's name comes first
+    assert names(runs, "params.lr=0.1") == ["one", "lr=0.1"]
+    assert names(runs, "lr = 1e-1 ") == ["one", "lr=0.1"]
+    assert names(runs, "kind=k") == names(runs, "tags.kind=k") == names(runs, "a.b=x") == ["one"]
+    assert names(runs, "metrics.acc > 2") == ["two", "three"]
+    assert names(runs, "params.lr = '0.2' OR metrics.acc = 4") == ["two", "three"]
+    with pytest.raises(NoRunMatches, match=r"No run has lr=7. Its values are: 0.10, 1e-1, 0.2, 0.3"):
+        names(runs, "lr=7")
+    with pytest.raises(NoRunMatches, match="No run matches"):
+        names(runs, "metrics.acc > 9")
+    with pytest.raises(SelectionError, match=r"tree is no run id.*Did you mean three\?"):
+        names(runs, "tree")
+
+
+def test_pairs_by_seed_are_students_and_isolated():
+    runs = sides()
+    found = compared(runs, claimed="attention")
+    a, b = ([run.metrics["val_acc"] for run in runs if run.name.startswith(side)] for side in ("full", "none"))
+    theirs = stats.ttest_rel(a, b)
+    assert (found.verdict, found.isolated, found.pairs, found.paired_by) == ("better", True, 5, ("seed",))
+    assert found.comparison.p == pytest.approx(theirs.pvalue)
+    assert found.comparison.difference == pytest.approx(np.mean(a) - np.mean(b))
+    assert found.sentences[1] == "They differ in attention (full against none) alone: the comparison is isolated."
+    assert compared(runs, "attention=none", "attention=full").verdict == "worse"
+
+
+def test_without_seeds_it_is_welchs_test():
+    runs = sides(seeds=False)
+    a, b = ([run.metrics["val_acc"] for run in runs if run.name.startswith(side)] for side in ("full", "none"))
+    found = compared(runs)
+    assert (found.pairs, found.comparison.test) == (None, "Welch's t")
+    assert found.comparison.p == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ({"sizes": (64, 32)}, {("param", "batch_size", "64", "32")}),
+        ({"commits": ("a", "b")}, {("commit", COMMIT, "a" * 40, "b" * 40)}),
+        ({"data": ("d1", "d2")}, {("data", "train (training)", "d1", "d2"), ("data", "train", "d1", "d2")}),
+    ],
+)
+def test_what_else_differs_is_named_with_both_values(more, what):
+    found = compared(sides(**more), claimed="attention").as_data()
+    others = {tuple(one[name] for name in ("what", "key", "a", "b")) for one in found["differs"]}
+    attention = ("param", "attention", "full", "none")
+    assert attention in others
+    assert len(others) == 2 and others - {attention} <= what
+    assert found["isolated"] is False
+    assert "cannot be put down to attention alone" in found["sentences"][1]
+
+
+def test_libraries_of_some_runs_are_compared():
+    runs = sides()
+    ids = [f"{place + 1:032x}" for place in range(10)]
+    environments = {ids[0]: {"torch": "2.1", "numpy": "2.0"}, ids[5]: {"torch": "2.2", "numpy": "2.0"}}
+    found = compared(runs, environments=environments)
+    assert [(one.what, one.key) for one in found.differs] == [("param", "attention"), ("library", "torch")]
+    assert not found.isolated
+    assert compared(runs, environments={ids[0]: {"torch": "2.1"}}).isolated  # one side says nothing
+
+
+def test_what_was_claimed_and_does_not_differ_is_said():
+    found = compared(sides(), claimed="batch_size")
+    assert not found.isolated
+    assert found.sentences[1] == "They do not differ in batch_size, but in attention (full against none)."
+
+
+def test_level_sides_are_not_told_apart_and_single_runs_are_too_few():
+    found = compared(sides(gain=0.0, seed=11))
+    assert found.verdict == "not told apart"
+    assert "80 %" in found.sentences[1]
+    single = compared(sides(), "full-0", "none-0")
+    assert (single.verdict, single.comparison.p) == ("too few", None)
+    assert single.isolated
+
+
+def test_targets_are_contexts_and_runs_of_one_target_are_averaged():
+    dice = random.Random(3)
+    runs = [
+        Run(f"{kind}{i}-{s}", {"target": i, "seed": s + 10 * (kind == "b")}, {"val_acc": i + gain + dice.gauss(0, 0.01)}, {"kind": kind})
+        for i in range(6)
+        for kind, gain in (("a", 0.1), ("b", 0.0))
+        for s in range(2)
+    ]
+    found = compared(runs, "kind=a", "kind=b", settings=StudySettings(seeds=("seed",)))
+    # The seeds are others on both sides, so that no two runs are a pair.
+    assert found.pairs is None
+    assert found.isolated
+    same = [Run(run.name, {"target": run.params["target"]}, run.metrics, run.tags) for run in runs]
+    paired = compared(same, "kind=a", "kind=b")
+    assert (paired.pairs, paired.paired_by, paired.verdict) == (6, ("target",), "better")
+
+
+def test_the_direction_decides_what_is_better_and_none_says_higher():
+    runs = sides()
+    lower = compared(runs, metric="val_acc", settings=StudySettings(metric="val_acc", better={"val_acc": "lower"}))
+    assert (lower.verdict, lower.as_data()["better"]) == ("worse", "lower")
+    foo = [Run(run.name, run.params, {"foo": run.metrics["val_acc"]}) for run in runs]
+    unknown = compared(foo, metric="foo")
+    assert (unknown.verdict, unknown.as_data()["better"]) == ("higher", None)
+    assert "Which way is better is not known" in unknown.sentences[0]
+
+
+def test_experiments_are_different_tasks_unless_they_are_pooled():
+    runs = sides()
+    stores = {"x": runs[:5], "y": runs[5:]}
+    found = compared(stores)
+    assert found.verdict == "too few" and not found.isolated
+    assert "different tasks: no winner is named" in found.sentences[0]
+    assert compared(stores, settings=StudySettings(pool=True)).verdict == "better"
+
+
+def test_what_does_not_count_is_said():
+    runs = sides()
+    runs[0].status = "FAILED"
+    found = compared(runs, "metrics.val_acc > 0.85", "attention=none")
+    assert len(found.a.scored) == 4
+    assert found.sentences[-1] == "Not counted: of A 1 failed."
+    overlapping = compared(runs, "metrics.val_acc > 0.85", "params.seed = '1' OR params.attention = 'none'")
+    assert "1 run on both sides" in overlapping.sentences[-1]
+    with pytest.raises(SelectionError, match="One side holds all runs of the other"):
+        compared(runs, "attention=full", "metrics.val_acc > 0")
+    with pytest.raises(SelectionError, match="the same runs"):
+        compared(runs, "attention=full", "attention=full")
+    assert compared(sides(), without={f"{1:032x}": "diverged"}).sentences[-1] == "Not counted: of A 1 diverged."
+
+
+def test_of_level_sides_one_in_twenty_is_told_apart_at_most():
+    dice = random.Random(1)
+    told = 0
+    for _ in range(100):
+        runs = [
+            Run(f"{kind}-{s}", {"kind": kind, "seed": s}, {"val_acc": dice.gauss(0.8, 0.01)})
+            for kind in "ab"
+            for s in range(4)
+        ]
+        told += compared(runs, "kind=a", "kind=b").verdict in ("better", "worse")
+    assert told <= 11  # 5 % of 100, and chance
