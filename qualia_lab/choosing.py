@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.errors import EmptyStore, FilterError, NoRunMatches, SelectionError, UnknownRun
 from qualia_lab.escaping import one_line
+from qualia_lab.inventory import take_inventory
 from qualia_lab.query.sugar import all_of, cut_where, one_field, since_filter, status_filter, where_filter
 from qualia_lab.selection import Conditions, Query, Selection, cut_metric, match_experiments
 from qualia_lab.stores.dotted_keys import with_whole_keys
-from qualia_lab.stores.keys import read_keys
+from qualia_lab.stores.keys import LOOKED_AT, read_keys
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import lasting_uri
-from qualia_lab.study.metrics import direction_of
+from qualia_lab.study.metrics import describe_metrics, direction_of
 from qualia_lab.study.settings import StudySettings
 
 if TYPE_CHECKING:
@@ -165,15 +166,18 @@ def _order(store: TrackingStore, conditions: Conditions, settings: StudySettings
 
 
 def _direction(store: TrackingStore, metric: str, settings: StudySettings, chosen: Query) -> Better | None:
-    """Which way is better, by what is said and by the name; only where these do not tell, by experiments' tags."""
-    better, _ = direction_of(metric, settings)
-    if better is None:
-        runs = store.read_runs(replace(chosen, run_ids=(), filter="", order_by=(), limit=None))
-        one_of_each = dict(zip(*(runs.column(name).to_pylist() for name in ("experiment_id", "run_id")), strict=True))
-        tags = store.read(list(one_of_each.values())).experiment_tags
-        pairs = zip(*(tags.column(name).to_pylist() for name in ("key", "value")), strict=True)
-        better, _ = direction_of(metric, settings, list(pairs))
-    return better
+    """Which way is better, as the study of these runs will say: what is said, then tags, then the name.
+
+    Tags are those of the newest runs and of their experiments.
+    """
+    if metric in settings.better:
+        return settings.better[metric]
+    runs = store.read_runs(replace(chosen, run_ids=(), filter="", order_by=(), limit=LOOKED_AT))
+    one_of_each = dict(zip(*(runs.column(name).to_pylist() for name in ("experiment_id", "run_id")), strict=True))
+    tables = store.read(list(one_of_each.values()))
+    described = describe_metrics(take_inventory(tables).metrics, settings, tables.experiment_tags, tables.tags)
+    known = {one.key: one.better for one in described}
+    return known[metric] if metric in known else direction_of(metric, settings)[0]
 
 
 def _those_there(store: TrackingStore, query: Query, found: Sequence[str]) -> set[str]:
@@ -189,8 +193,6 @@ def _check_metric(store: TrackingStore, metric: str, run_ids: Sequence[str]) -> 
     first = run_ids[:1]  # runs without the metric stand last
     if metric in store.read(first).metrics.column("key").to_pylist():
         return
-    from qualia_lab.inventory import take_inventory
-
     keys = [count.key for count in take_inventory(store.read(run_ids)).model_metrics]
     near = get_close_matches(metric, keys, n=3) or keys[:5]
     raise NoRunMatches(

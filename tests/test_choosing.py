@@ -414,3 +414,18 @@ def test_an_empty_store_is_said_to_be_one(tmp_path):
         with pytest.raises(EmptyStore):
             chosen(store, **words)
     store.close()
+
+
+def test_the_direction_to_rank_by_is_that_of_the_study(tmp_path):
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    tags = {"mlflow.experiment.primaryMetric.name": "score", "mlflow.experiment.primaryMetric.greaterIsBetter": "false"}
+    tagged, swept = client.create_experiment("tagged", tags=tags), client.create_experiment("swept")
+    for experiment, key, more in ((tagged, "score", {}), (swept, "value", {"direction": "MINIMIZE"})):
+        for value in (1.0, 2.0):
+            run = client.create_run(experiment, run_name=f"{key} {value:g}", tags=more)
+            client.log_metric(run.info.run_id, key, value)
+    store = open_store(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for experiment, key in (("tagged", "score"), ("swept", "value")):
+        conditions = Conditions(experiments=(experiment,), by=key, top=1)
+        [best] = choose_runs(store, conditions, query_of(store, conditions)).run_ids
+        assert store.read([best]).runs.column("run_name").to_pylist() == [f"{key} 1"]
