@@ -214,15 +214,17 @@ def step_facts(histories: Points, begins: Whole) -> Facts:
 def medians(values: Numbers, owner: Whole, series: int) -> tuple[Numbers, Whole]:
     """The median of every owner's values (NaN of none), and how many there are; owners stand in order."""
     counts = np.bincount(owner, minlength=series)
-    ordered = values[np.lexsort((values, owner))]
-    begins = np.r_[0, np.cumsum(counts)[:-1]]
-    if not len(values):
-        return np.full(series, np.nan), counts
-    lower = np.minimum(begins + np.maximum(counts - 1, 0) // 2, len(values) - 1)
-    upper = np.minimum(begins + counts // 2, len(values) - 1)
-    # One value in the middle is taken as it is: twice the largest doubles would be infinite.
-    middle = np.where(lower == upper, ordered[lower], (ordered[lower] + ordered[upper]) / 2)
-    return np.where(counts > 0, middle, np.nan), counts
+    begins = np.cumsum(counts) - counts
+    found = np.full(series, np.nan)
+    # Owners of equally many values stand in one matrix: runs of a sweep mostly log the same number of points.
+    for size in np.unique(counts[counts > 0]).tolist():
+        alike = np.flatnonzero(counts == size)
+        rows = values[begins[alike][:, None] + np.arange(size)]
+        rows.partition((size - 1) // 2 if size % 2 else (size // 2 - 1, size // 2), axis=1)
+        low, high = rows[:, (size - 1) // 2], rows[:, size // 2]
+        # One value in the middle is taken as it is: twice the largest doubles would be infinite.
+        found[alike] = low if size % 2 else (low + high) / 2
+    return found, counts
 
 
 def _owners(begins: Whole, total: int) -> tuple[Whole, Whole]:
