@@ -62,18 +62,29 @@ def turned_by(before: Sequence[Token], token: Token, meaning: Meaning) -> Meanin
         return replace(meaning, better=None)
     against = [one for one in before if _better(one) not in (None, meaning.better)]
     near = [one for one in against if one.segment == token.segment or _is_reward(one)]
+    if meaning.role == "cost":
+        # `failure_time` may be the time to it, `reward/air_time` a term of the reward.
+        failing = token.texts[-1] in ("time", "duration") and any(_better(one) == "lower" for one in before)
+        return replace(meaning, better=None) if failing or any(map(_is_reward, near)) else meaning
     beside = meaning.chance is not None or meaning.counted  # `error_auc`; `accuracy_error` may be of a class
     doubtful = meaning.plain or (beside and before and before[-1] in near)
-    if (meaning.role == "objective" and near and doubtful) or (meaning.role == "cost" and any(map(_is_reward, near))):
+    setting = meaning.plain and any(_is_setting(one) for one in before)  # `lr/bias`
+    if meaning.role == "objective" and ((near and doubtful) or setting):
         return replace(meaning, better=None)
     return meaning
 
 
 def is_open(meaning: Meaning, words: Sequence[Token], behind: Sequence[Token]) -> bool:
-    """Whether which way is better cannot be told: of an attacker's success, or of the time to a failure."""
+    """Whether which way is better cannot be told: an attacker's success, an error's inverse, the time to a failure."""
     if meaning.role == "objective":
-        return any(token.word.part == "sides" for token in words)
+        inverse = meaning.better == "lower" and words[-1].word.part == "flips"
+        return inverse or any(token.word.part == "sides" for token in words)
     return meaning.role == "cost" and any(_better(token) == "lower" for token in behind)
+
+
+def _is_setting(token: Token) -> bool:
+    meaning = token.word.meaning
+    return meaning is not None and meaning.role == "count" and not (meaning.plain or meaning.weak)
 
 
 def _is_reward(token: Token) -> bool:
