@@ -9,7 +9,7 @@ import numpy as np
 
 from qualia_lab.analysis.configuration_means import means_of
 from qualia_lab.analysis.forest import Forest, grow_forest, interaction
-from qualia_lab.analysis.param_columns import ParamColumn, varying_columns
+from qualia_lab.analysis.param_columns import FactorColumns, ParamColumn, factor_columns
 from qualia_lab.analysis.ped_anova import chance_levels, ped_anova
 from qualia_lab.analysis.relations import correlate
 from qualia_lab.analysis.where_best import BestRange, best_range
@@ -111,6 +111,8 @@ def param_importances(
     *,
     greater_is_better: bool | None = None,
     task: Task | None = None,
+    columns: FactorColumns | None = None,
+    among_best: bool = True,
 ) -> Importances:
     """How much each factor that varies matters for a metric.
 
@@ -127,6 +129,8 @@ def param_importances(
         metric: its name, for the words.
         greater_is_better: the metric's direction.
         task: whose configurations; None takes those of all tasks.
+        columns: the factors, where they are known already.
+        among_best: whether PED-ANOVA is asked.
     """
     means = means_of(study, values, task)
     n = sum(
@@ -134,13 +138,13 @@ def param_importances(
         for run_id in values
     )
     units = drawn_units(list(means))
-    every, left_out = varying_columns(tables, study, units)
-    columns, y = _alike_together(every, np.array([means[unit] for unit in units], np.float64))
+    every, left_out = (columns or factor_columns(tables, study)).varying(units)
+    varying, y = _alike_together(every, np.array([means[unit] for unit in units], np.float64))
     asked = sorted(
-        sorted(columns, key=lambda column: -column.there.size)[:MOST_PARAMS], key=lambda column: column.param
+        sorted(varying, key=lambda column: -column.there.size)[:MOST_PARAMS], key=lambda column: column.param
     )
     apart = [column for column in asked if not column.tied_to]
-    refusal = _too_few(metric, columns, y, n)
+    refusal = _too_few(metric, varying, y, n)
     x = np.column_stack([_ranks(column.filled) for column in apart]) if apart else np.zeros((len(y), 0))
     forest = None if refusal else grow_forest(x, y / np.abs(y).max())
     if forest and forest.r2 < least_r2(len(y)):
@@ -150,11 +154,11 @@ def param_importances(
         )
     quantile = max(0.1, FEWEST_BEST / max(1, len(y)))
     losses = None if greater_is_better is None or forest is None else -y if greater_is_better else y
-    shares, by_chance = _ped_anova_shares(asked, losses, quantile)
+    shares, by_chance = _ped_anova_shares(asked, losses if among_best else None, quantile)
     grown = dict(zip((column.param for column in apart), _pairs(forest), strict=False))
     rows = [
         replace(_row(column, y, grown, shares, by_chance), best=None if losses is None else best_range(column, losses))
-        for column in columns
+        for column in varying
     ]
     rows.sort(key=lambda row: (-(row.forest or 0), -(row.ped_anova or 0), -abs(row.rho or 0), row.param))
     rows += [ParamImportance(param, None, None, None, None, len(y), why) for param, why in left_out.items()]

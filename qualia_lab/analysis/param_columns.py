@@ -7,21 +7,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from qualia_lab.columns import column, texts_of
-from qualia_lab.study.setting_columns import param_columns, tag_columns
+from qualia_lab.columns import texts_of
+from qualia_lab.inventory import is_number
+from qualia_lab.study.setting_columns import MISSING, param_columns, tag_columns
 from qualia_lab.study.ties import tied_to
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Mapping, Sequence
 
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.study import Study
-    from qualia_lab.study.setting_columns import SettingColumn
-    from qualia_lab.study.study import Factor
+    from qualia_lab.study.setting_columns import Codes, SettingColumn
     from qualia_lab.tables import RunTables
 
 # A positive number whose values lie nearer each other than this is as good on a linear scale.
@@ -77,6 +75,36 @@ class ParamColumn:
         return np.where(np.isnan(scaled), low - max(high - low, 1.0), scaled)
 
 
+@dataclass(frozen=True, eq=False)
+class FactorColumns:
+    """The factors of a study over all of its runs, from which those of some runs are taken.
+
+    factors: each with its code in every run.  place_of: of each run.  drawn: of Optuna's tags by key the first value.
+    left_out: params that are no column of any runs, and why.
+    """
+
+    factors: tuple[tuple[SettingColumn, Codes], ...]
+    place_of: Mapping[str, int]
+    drawn: Mapping[str, str]
+    left_out: Mapping[str, str]
+    said: tuple[str, ...]
+
+    def varying(self, run_ids: Sequence[str]) -> tuple[list[ParamColumn], dict[str, str]]:
+        """As `varying_columns`."""
+        places = np.array([self.place_of[run_id] for run_id in run_ids], np.intp)
+        found = [_among(one, codes[places]) for one, codes in self.factors]
+        varying = [one for one in found if len(one.first_rows) > 1 or 0 < len(one.places) < len(run_ids)]
+        ties = tied_to(varying, np.ones(len(run_ids), np.bool_), np.zeros(len(run_ids), np.int64), self.said)
+        columns, left_out = [], dict(self.left_out)
+        for one in varying:
+            if not one.numeric and len(one.codes) == len(one.first_rows) > 2:
+                left_out[one.name] = "another text in every run: left out"
+            else:
+                drawn = self.drawn.get(one.key + _DISTRIBUTION)
+                columns.append(_column(one, len(run_ids), ties.get(one.name), drawn))
+        return columns, left_out
+
+
 def varying_columns(
     tables: RunTables, study: Study, run_ids: Sequence[str]
 ) -> tuple[list[ParamColumn], dict[str, str]]:
@@ -86,45 +114,48 @@ def varying_columns(
     a configuration or only names a run is no column. A text that is another one in every run tells nothing of any
     other run: it is left out too.
     """
-    columns: list[ParamColumn] = []
-    left_out = {
-        one.name: "only repeats a configuration: left out" if one.role == "seed" else "only names runs: left out"
-        for one in study.params
-        if one.role in ("seed", "label") and one.values > 1
-    }
-    found, drawn = _of_runs(tables, study.factors, run_ids)
-    varying = [one for one in found if len(one.texts) > 1 or len(one.places) < len(run_ids)]
-    ties = tied_to(varying, np.ones(len(run_ids), np.bool_), np.zeros(len(run_ids), np.int64), study.settings.factors)
-    for one in varying:
-        if not one.numeric and len(one.codes) == len(one.texts) > 2:
-            left_out[one.name] = "another text in every run: left out"
-        else:
-            columns.append(_column(one, len(run_ids), ties.get(one.name), drawn.get(one.key + _DISTRIBUTION)))
-    return columns, left_out
+    return factor_columns(tables, study).varying(run_ids)
 
 
-def _of_runs(
-    tables: RunTables, factors: Collection[Factor], run_ids: Sequence[str]
-) -> tuple[list[SettingColumn], dict[str, str]]:
-    """The columns of these factors over these runs, by name; and of the tags of Optuna the first value each."""
-    of_kind = {kind: [one.key for one in factors if one.kind == kind] for kind in ("param", "tag")}
-    drawn = [one.key + _DISTRIBUTION for one in factors if one.kind == "param" and one.numeric]
-    wanted = column(list(run_ids), pa.string())
-    runs = tables.runs.take(pc.index_in(wanted, value_set=column(list(tables.run_ids), pa.string())))
-    rows = {
-        "params": rows_with(rows_with(tables.params, "key", of_kind["param"]), "run_id", run_ids),
-        "tags": rows_with(rows_with(tables.tags, "key", [*of_kind["tag"], *drawn]), "run_id", run_ids),
-    }
-    some = replace(tables, runs=runs, **rows)
-    names = {(one.kind, one.key): one.name for one in factors}
-    found = [
-        replace(one, name=names[one.kind, one.key])
-        for one in (*param_columns(some), *tag_columns(some, ()))
-        if (one.kind, one.key) in names
-    ]
+def factor_columns(tables: RunTables, study: Study) -> FactorColumns:
+    """The factors of a study over the runs that it describes."""
+    of_kind = {kind: [one.key for one in study.factors if one.kind == kind] for kind in ("param", "tag")}
+    drawn = [one.key + _DISTRIBUTION for one in study.factors if one.kind == "param" and one.numeric]
+    some = replace(
+        tables,
+        params=rows_with(tables.params, "key", of_kind["param"]),
+        tags=rows_with(tables.tags, "key", [*of_kind["tag"], *drawn]),
+    )
+    names = {(one.kind, one.key): one.name for one in study.factors}
+    found = sorted(
+        (
+            replace(one, name=names[one.kind, one.key])
+            for one in (*param_columns(some), *tag_columns(some, ()))
+            if (one.kind, one.key) in names
+        ),
+        key=lambda one: one.name,
+    )
     of_optuna = rows_with(some.tags, "key", drawn)
-    tags = dict(zip(texts_of(of_optuna["key"]), texts_of(of_optuna["value"]), strict=True))
-    return sorted(found, key=lambda one: one.name), tags
+    runs = len(tables.run_ids)
+    return FactorColumns(
+        factors=tuple((one, one.dense(runs)) for one in found),
+        place_of={run_id: place for place, run_id in enumerate(tables.run_ids)},
+        drawn=dict(zip(texts_of(of_optuna["key"]), texts_of(of_optuna["value"]), strict=True)),
+        left_out={
+            one.name: "only repeats a configuration: left out" if one.role == "seed" else "only names runs: left out"
+            for one in study.params
+            if one.role in ("seed", "label") and one.values > 1
+        },
+        said=study.settings.factors,
+    )
+
+
+def _among(one: SettingColumn, codes: Codes) -> SettingColumn:
+    """A column of some runs only, of its codes in these."""
+    places = np.flatnonzero(codes != MISSING).astype(np.int32)
+    used, own = np.unique(codes[places], return_inverse=True)
+    found = replace(one, places=places, codes=own.ravel().astype(np.int32), first_rows=one.first_rows[used])
+    return found if one.numeric else replace(found, numeric=bool(len(places)) and all(map(is_number, found.texts)))
 
 
 def _column(one: SettingColumn, runs: int, tied: str | None, drawn: str | None) -> ParamColumn:

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.series import SeriesFacts
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.importance import Importances
+    from qualia_lab.analysis.param_columns import FactorColumns
     from qualia_lab.study import Study
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
 
 
+MOST_TASKS = 10  # whose importances are computed
 _AT_ONCE = 10_000  # histories that are Python objects at a time
 
 
@@ -59,7 +61,6 @@ class History:
     bad_points: int
     bad_step: int
     noise: float
-    neumann: float
     spikes: int
     spike_step: int
     spike_value: float
@@ -75,20 +76,6 @@ class History:
     def lost(self) -> float:
         """How far the last value is from the best."""
         return abs(self.last - self.best)
-
-    @property
-    def chance(self) -> float:
-        """How likely noise around a constant looks as smooth as this, whatever its distribution; 1 where unknown.
-
-        By von Neumann's ratio, with the beta distribution that has its mean and variance in noise.
-        """
-        from scipy.special import betainc
-
-        n = self.points - self.nan - self.infinite
-        if n < 4 or not self.neumann >= 0:
-            return 1.0
-        shape = ((n * n - 1) / (n - 2) - 1) / 2
-        return float(betainc(shape, shape, min(self.neumann / 4, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -168,21 +155,36 @@ class Evidence:
         return {experiment_id: tuple(groups) for experiment_id, groups in found.items()}
 
     @cached_property
+    def factor_columns(self) -> FactorColumns:
+        """The factors of all runs as columns, from which those of a task are taken."""
+        from qualia_lab.analysis.param_columns import factor_columns
+
+        return factor_columns(self.tables, self.study)
+
+    @cached_property
     def importances(self) -> Mapping[str, Importances]:
-        """What is known of the factors of each task that has an objective, by experiment id; from the same groups."""
+        """What is known of the factors of each task that has an objective, by experiment id; from the same groups.
+
+        Of many tasks those with the most configurations: a forest for each of hundreds would take minutes.
+        """
         from qualia_lab.analysis.importance import param_importances
 
+        tasks = [task for task in self.study.tasks if task.objective is not None]
+        tasks = sorted(tasks, key=lambda task: -len(self.groups[task.experiment_id]))[:MOST_TASKS]
         found = {}
-        for task in self.study.tasks:
-            if task.objective is not None:
-                groups = self.groups[task.experiment_id]
-                values = {
-                    run_id: one for group in groups for run_id, one in zip(group.scored, group.values, strict=True)
-                }
-                better = task.objective.greater_is_better
-                found[task.experiment_id] = param_importances(
-                    self.tables, self.study, values, task.objective.key, greater_is_better=better, task=task
-                )
+        for task in tasks:
+            assert task.objective is not None
+            groups = self.groups[task.experiment_id]
+            found[task.experiment_id] = param_importances(
+                self.tables,
+                self.study,
+                {run_id: one for group in groups for run_id, one in zip(group.scored, group.values, strict=True)},
+                task.objective.key,
+                greater_is_better=task.objective.greater_is_better,
+                task=task,
+                columns=self.factor_columns,
+                among_best=False,
+            )
         return found
 
     def name(self, run_id: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
+from qualia_lab.analysis.findings.evidence import MOST_TASKS
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed, number
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS
 from qualia_lab.escaping import one_line
 
@@ -66,19 +67,27 @@ def strong_params(found: Importances, thresholds: Thresholds) -> list[ParamImpor
 def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
     """Why importances were not read, where params vary."""
     fewest = max(FEWEST_CONFIGURATIONS, int(thresholds.configurations))
-    few = [
-        (task, found.configurations)
-        for task in evidence.study.tasks
-        if (found := evidence.importances.get(task.experiment_id)) and 2 < found.configurations < fewest
-    ]
-    if not few:
-        return []
+    counts = [(task, _configurations(evidence, task)) for task in evidence.study.tasks]
+    few = [(task, number) for task, number in counts if 2 < number < fewest]
+    more = sum(number >= fewest and task.experiment_id not in evidence.importances for task, number in counts)
+    said = [f"importance of params in {count(more, 'more experiment')}: {MOST_TASKS} are asked"] if more else []
     if len(few) == 1:
         [(task, configurations)] = few
         where = f" in {one_line(task.experiment, 40)}" if evidence.experiment(task) else ""
-        return [f"importance of params{where}: {configurations:,} configurations, {fewest} are needed"]
-    most = max(configurations for _, configurations in few)
-    return [f"importance of params in {len(few):,} experiments: {most:,} configurations at most, {fewest} are needed"]
+        said.append(f"importance of params{where}: {configurations:,} configurations, {fewest} are needed")
+    elif few:
+        most = max(number for _, number in few)
+        where = f"{len(few):,} experiments"
+        said.append(f"importance of params in {where}: {most:,} configurations at most, {fewest} are needed")
+    return said
+
+
+def _configurations(evidence: Evidence, task: Task) -> int:
+    """How many the task has with its objective."""
+    found = evidence.importances.get(task.experiment_id)
+    if found is not None:
+        return found.configurations
+    return sum(group.mean is not None for group in evidence.groups[task.experiment_id])
 
 
 def _finding(

@@ -18,7 +18,6 @@ from qualia_lab.analysis.monotone import (
     monotone_relations,
     ranks,
 )
-from qualia_lab.analysis.param_columns import varying_columns
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def _units(evidence: Evidence, task: Task) -> tuple[list[ParamColumn], Numbers]:
     """The factors over the configurations of a task that have a mean, and the ranks of these means."""
     means = {one.run_ids[0]: one.mean for one in evidence.groups[task.experiment_id] if one.mean is not None}
     units = drawn_units(list(means))
-    columns, _ = varying_columns(evidence.tables, evidence.study, units) if len(units) > 1 else ([], {})
+    columns, _ = evidence.factor_columns.varying(units) if len(units) >= FEWEST else ([], {})
     return columns, ranks(np.array([means[unit] for unit in units], np.float64))
 
 
