@@ -116,7 +116,7 @@ def test_a_run_in_trouble_is_named_with_what_is_wrong(runs):
     assert trouble["mlp-large-batch-seed1"] == "failed"
     assert trouble["mlp-large-batch-seed0"] == "failed; no metric"
     assert trouble["gbm-new-data"].startswith("running, silent for")
-    assert trouble["mlp-lr-too-high"] == "train_loss diverges from step 7 and 5 more"
+    assert trouble["mlp-lr-too-high"] == "train_loss diverges from step 3 and 5 more"
     assert len(trouble) == 4
     assert runs.failures.troubled()["error"].iloc[0].startswith("CUDA out of memory")
 
@@ -132,7 +132,7 @@ def test_the_first_bad_step_is_the_one_that_the_client_has(runs, demo):
 def test_what_sets_failed_runs_apart_agrees_with_the_finding(runs):
     apart = runs.failures.what_sets_apart()
     assert apart.index[0] == "param batch_size"
-    assert apart["value"].iloc[0] == "4096"
+    assert apart["value"].iloc[0] == "= 4096"
     assert apart["p"].iloc[0] == pytest.approx(runs.failures.by_value().loc["batch_size", "p"].iloc[0])
     assert apart["p (corrected)"].iloc[0] < 0.05 <= apart["p (corrected)"].iloc[1]
 

@@ -9,7 +9,7 @@ _HEADING = """\
 ## What sets them apart
 
 Values of params, tags, code, data and day that the runs that failed (where none did: whose metrics went bad) have more
-often than those that finished; numbers of many values by halves. `p` is Fisher's exact test, corrected for all values
+often than those that finished; of numbers also thresholds. `p` is Fisher's exact test, corrected for all conditions
 that could have told something (Tarone). It says nothing about cause."""
 
 
