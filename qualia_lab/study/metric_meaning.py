@@ -86,7 +86,7 @@ def _without_numbered(words: list[Token]) -> list[Token]:
 def _connected(words: Sequence[Token]) -> tuple[list[Token], Sequence[Token]]:
     """The words before and from a connector on (`loss per token`); at the end `per` is the phoneme error rate."""
     for place, token in enumerate(words):
-        said = any(one.word.meaning or one.word.part in ("units", "measures") for one in words[:place])
+        said = any(one.word.meaning or one.word.part in ("units", "spans", "measures") for one in words[:place])
         if (said and token.word.part == "connectors") or (place and token.word.part == "comparators"):
             last = place == len(words) - 1 and token.texts == ("per",)
             return list(words[: place + last]), words[place:]
@@ -117,7 +117,7 @@ def _head(words: list[Token]) -> Meaning | None:
         return counted if counted and counted.counted else _COUNT
     place = len(words)
     ending = ""
-    while place and words[place - 1].word.part in ("units", "measures", "shares", "connectors"):
+    while place and words[place - 1].word.part in ("units", "spans", "measures", "shares", "connectors"):
         place -= 1
         ending = ending or words[place].word.part
     if not place:
@@ -125,7 +125,7 @@ def _head(words: list[Token]) -> Meaning | None:
     if words[place - 1].word.meaning is None:
         return _before_unknown(words, place)
     found = _in_its_place(words, place - 1)
-    if ending == "units" and (found.role == "cost" or words[place - 1].texts in (("size",), ("update",))):
+    if ending in ("units", "spans") and (found.role == "cost" or words[place - 1].texts in (("size",), ("update",))):
         return replace(_COST, better=found.better or "lower")
     indexed = words[-1].texts == ("index",) and (found.role == "cost" or found.loss)
     if indexed or (ending == "shares" and found.role == "cost"):
@@ -141,7 +141,7 @@ def _alone(words: Sequence[Token]) -> Meaning | None:
         return _SCORE
     if words[-1].texts in (("per",), ("l1",), ("l2",)):
         return _ERROR
-    return _COST if _timed(words) else None
+    return _COST if _timed(words) or any(token.word.part == "spans" for token in words) else None
 
 
 def _timed(words: Sequence[Token]) -> bool:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 # What a word does in a name beside having a meaning; the keys of [grammar], and "split".
 Part = Literal[
     "meaning", "split", "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips",
-    "negations", "wrongs", "sides", "comparators", "numbers", "units", "unknown",
+    "negations", "wrongs", "sides", "comparators", "numbers", "units", "spans",
+    "unknown",
 ]  # fmt: skip
 Bounds = tuple[float | None, float | None]
 _GRAMMAR: tuple[Part, ...] = (
     "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips", "negations", "wrongs",
-    "sides", "comparators", "numbers", "units",
+    "sides", "comparators", "numbers", "units", "spans",
 )  # fmt: skip
 
 
