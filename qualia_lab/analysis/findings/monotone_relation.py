@@ -75,7 +75,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
     """That there are too few configurations, where params vary."""
     fewest = max(FEWEST, int(thresholds.configurations))
-    counts = [len(_units(evidence, task)[1]) for task in evidence.study.tasks]
+    counts = [sum(one.mean is not None for one in evidence.groups[task.experiment_id]) for task in evidence.study.tasks]
     few = [configurations for configurations in counts if 2 < configurations < fewest]
     return [f"rank correlations with params: {max(few)} configurations, {fewest} are needed"] if few else []
 

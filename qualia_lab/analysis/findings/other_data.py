@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
@@ -13,12 +12,13 @@ from qualia_lab.columns import texts_of
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study.study import Task
 
 _COLUMNS = ("run_id", "context", "name", "digest", "source_type", "schema")
+_MOST_SETS = 100  # that are compared with each other
 _AUTOMATIC = "dataset"  # the name that autologging gives to data without one
 
 Entry = tuple[str, str, str]  # name, digest, and how the digest was computed
@@ -40,42 +40,41 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     Runs that logged no dataset in a context are not counted: what they used is not known.
     """
     findings = []
-    for task in evidence.study.tasks:
-        for context, used in _used(evidence, task).items():
-            ordered = _sets(used)
-            others = [run_id for _, run_ids in ordered[1:] for run_id in run_ids]
-            if len(ordered) > 1 and len(others) >= thresholds.fewest:
-                findings.append(_finding(evidence, task, context, ordered))
+    for task, context, used in _used(evidence):
+        ordered = _sets(used)
+        others = [run_id for _, run_ids in ordered[1:] for run_id in run_ids]
+        if len(ordered) > 1 and len(others) >= thresholds.fewest:
+            findings.append(_finding(evidence, task, context, ordered))
     return findings
 
 
 def unexamined(evidence: Evidence, _thresholds: Thresholds) -> list[str]:
     """That digests were not compared, since they were computed in different ways."""
     names = set()
-    for task in evidence.study.tasks:
-        for used in _used(evidence, task).values():
-            entries = {entry for data in used.values() for entry in data}
-            digests = {(name, kind): digest for name, digest, kind in entries}
-            for (one, kind), (other, other_kind) in combinations(sorted(digests), 2):
-                if one == other and kind != other_kind and digests[one, kind] != digests[other, other_kind]:
-                    names.add(one)
+    for _, _, used in _used(evidence):
+        digests: dict[str, dict[str, str]] = defaultdict(dict)  # by name, then by kind
+        for data in used.values():
+            for name, digest, kind in data:
+                digests[name][kind] = digest
+        names |= {name for name, by_kind in digests.items() if len(set(by_kind.values())) > 1}
     if not names:
         return []
     return [f"whether {listed(sorted(names), 3)} is the same data in all runs: its digests were computed differently"]
 
 
-def _used(evidence: Evidence, task: Task) -> dict[str, dict[str, Data]]:
-    """By context, then by run of the task that competes, the data that it logged."""
-    runs = {run_id for one in evidence.study.in_task(task) for run_id in one.run_ids}
-    found: dict[str, dict[str, set[Entry]]] = defaultdict(lambda: defaultdict(set))
+def _used(evidence: Evidence) -> Iterator[tuple[Task, str, dict[str, Data]]]:
+    """By task and context, then by run of the task that competes, the data that it logged."""
+    place_of = {task.experiment_id: place for place, task in enumerate(evidence.study.tasks)}
+    task_of = {run_id: place_of[one.experiment_id] for one in evidence.study.configurations for run_id in one.run_ids}
+    found: dict[tuple[int, str], dict[str, set[Entry]]] = defaultdict(lambda: defaultdict(set))
     columns = (texts_of(evidence.tables.datasets.column(name)) for name in _COLUMNS)
     for run_id, context, name, digest, source_type, schema in zip(*columns, strict=True):
-        if run_id in runs:
-            found[context or ""][run_id].add((name or "", digest or "", f"{source_type} {_kind(schema)}"))
-    return {
-        context: {run_id: frozenset(used[run_id]) for run_id in evidence.run_ids if run_id in used}
-        for context, used in sorted(found.items())
-    }
+        if run_id in task_of:
+            entry = (name or "", digest or "", f"{source_type} {_kind(schema)}")
+            found[task_of[run_id], context or ""][run_id].add(entry)
+    for (place, context), used in sorted(found.items(), key=lambda item: item[0]):
+        in_order = sorted(used, key=evidence.places.__getitem__)
+        yield evidence.study.tasks[place], context, {run_id: frozenset(used[run_id]) for run_id in in_order}
 
 
 def _kind(schema: str | None) -> str:
@@ -84,18 +83,36 @@ def _kind(schema: str | None) -> str:
 
 
 def _sets(used: Mapping[str, Data]) -> list[tuple[Data, list[str]]]:
-    """Runs in sets of the same data, the largest first; data that cannot be compared are taken for the same."""
-    runs_on: dict[Data, list[str]] = defaultdict(list)
-    for run_id, data in used.items():
-        runs_on[data].append(run_id)
+    """Runs in sets of the same data, the largest first; data that cannot be compared are taken for the same.
+
+    Of very many different data only those of the most frequent kind of digest are looked at.
+    """
+    runs_on = _alike(used)
+    if len(runs_on) > _MOST_SETS:
+        kinds = Counter(kind for data in used.values() for _, _, kind in data)
+        [(most, _)] = kinds.most_common(1)
+        comparable = {run_id: frozenset(one for one in data if one[2] == most) for run_id, data in used.items()}
+        runs_on = _alike({run_id: data for run_id, data in comparable.items() if data})
+        return sorted(runs_on.items(), key=_largest_first)
     found: list[tuple[Data, list[str]]] = []
-    for data, run_ids in sorted(runs_on.items(), key=lambda item: (-len(item[1]), sorted(item[0]))):
+    for data, run_ids in sorted(runs_on.items(), key=_largest_first):
         same = next((place for place, (known, _) in enumerate(found) if not _are_other(known, data)), None)
         if same is None:
             found.append((data, list(run_ids)))
         else:
             found[same][1].extend(run_ids)
-    return sorted(found, key=lambda item: (-len(item[1]), sorted(item[0])))
+    return sorted(found, key=_largest_first)
+
+
+def _alike(used: Mapping[str, Data]) -> dict[Data, list[str]]:
+    runs_on: dict[Data, list[str]] = defaultdict(list)
+    for run_id, data in used.items():
+        runs_on[data].append(run_id)
+    return runs_on
+
+
+def _largest_first(item: tuple[Data, list[str]]) -> tuple[int, list[Entry]]:
+    return -len(item[1]), sorted(item[0])
 
 
 def _are_other(a: Data, b: Data) -> bool:

@@ -14,9 +14,11 @@ from qualia_lab.analysis.trade_offs import pareto_set, trade_offs
 from qualia_lab.study.ranking import rank_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.trade_offs import TradeOff
-    from qualia_lab.study.study import Task
+    from qualia_lab.study.study import Metric, Task
 
 _MOST_METRICS = 8  # set against the objective
 
@@ -38,47 +40,66 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     metric of training is nobody's aim.
     """
     findings = []
-    for task in evidence.study.tasks:
-        found = _opposed(evidence, task, thresholds) if _others(evidence, task) else []
+    means: dict[str, Mapping[str, float]] = {}  # of all tasks, by metric
+    weighed = _weighed(evidence)
+    for task, others in weighed.items():
+        assert task.objective is not None
+        wanted = [key for key in (task.objective.key, *others) if key not in means]
+        means |= configuration_means(evidence.tables, evidence.study, wanted, without=evidence.diverged)
+        found = _opposed(evidence, task, others, means, thresholds)
         findings += [_finding(evidence, task, *one) for one in found[: int(thresholds.most)]]
     return findings
 
 
 def unexamined(evidence: Evidence, _thresholds: Thresholds) -> list[str]:
     """That there are too few configurations, where several metrics could be weighed."""
-    few = [len(evidence.groups[task.experiment_id]) for task in evidence.study.tasks if _others(evidence, task)]
+    few = [len(evidence.groups[task.experiment_id]) for task in _weighed(evidence)]
     few = [configurations for configurations in few if 2 < configurations < FEWEST_RUNS]
     if not few:
         return []
     return [f"metrics against each other: {max(few)} configurations, {FEWEST_RUNS} are needed"]
 
 
-def _others(evidence: Evidence, task: Task) -> dict[str, bool]:
-    """Direction by key of what is set against a task's objective: one metric of each other family."""
-    if task.objective is None or task.objective.better is None:
-        return {}
-    metrics = evidence.study.metric
-    families = {_family(evidence, task.objective.key)}
+def _weighed(evidence: Evidence) -> dict[Task, dict[str, bool]]:
+    """The tasks in which something is set against the objective: of each the direction of that by key."""
+    ranked = [evidence.study.metric[count.key] for count in rank_metrics(evidence.study, evidence.inventory)]
+    aims = [one for one in ranked if one.role in ("objective", "cost") and one.better is not None]
+    others: dict[str, dict[str, bool]] = {}
+    found = {}
+    for task in evidence.study.tasks:
+        if task.objective is not None and task.objective.better is not None:
+            key = task.objective.key
+            if key not in others:
+                others[key] = _others(aims, evidence.study.metric[key])
+            if others[key]:
+                found[task] = others[key]
+    return found
+
+
+def _others(aims: Iterable[Metric], objective: Metric) -> dict[str, bool]:
+    """Direction by key of what is set against an objective: the first metric of each other family."""
+    families = {objective.family or objective.key}
     found: dict[str, bool] = {}
-    for count in rank_metrics(evidence.study, evidence.inventory):
-        metric = metrics[count.key]
-        family = _family(evidence, count.key)
-        if metric.role in ("objective", "cost") and metric.better is not None and family not in families:
+    for one in aims:
+        family = one.family or one.key
+        if family not in families and len(found) < _MOST_METRICS:
             families.add(family)
-            found[count.key] = metric.better == "higher"
-    return dict(list(found.items())[:_MOST_METRICS])
+            found[one.key] = one.better == "higher"
+    return found
 
 
-def _family(evidence: Evidence, key: str) -> str:
-    metric = evidence.study.metric.get(key)
-    return metric.family if metric is not None and metric.family else key
-
-
-def _opposed(evidence: Evidence, task: Task, thresholds: Thresholds) -> list[tuple[TradeOff, list[str]]]:
+def _opposed(
+    evidence: Evidence,
+    task: Task,
+    others: Mapping[str, bool],
+    means: Mapping[str, Mapping[str, float]],
+    thresholds: Thresholds,
+) -> list[tuple[TradeOff, list[str]]]:
     """The pairs of a task that pull apart, with the configurations (first runs) that no other one beats in both."""
     assert task.objective is not None
-    key, better, others = task.objective.key, task.objective.better == "higher", _others(evidence, task)
-    values = configuration_means(evidence.tables, evidence.study, [key, *others], task, evidence.diverged)
+    key, better = task.objective.key, task.objective.better == "higher"
+    units = [group.run_ids[0] for group in evidence.groups[task.experiment_id]]
+    values = {name: {unit: means[name][unit] for unit in units if unit in means[name]} for name in (key, *others)}
     found = []
     for other, direction in others.items():
         both, ways = {key: values[key], other: values[other]}, {key: better, other: direction}
@@ -92,7 +113,8 @@ def _opposed(evidence: Evidence, task: Task, thresholds: Thresholds) -> list[tup
 
 def _finding(evidence: Evidence, task: Task, pair: TradeOff, best: list[str]) -> Finding:
     assert pair.rho is not None
-    groups = [group for group in evidence.groups[task.experiment_id] if group.run_ids[0] in set(best)]
+    unbeaten_ones = set(best)
+    groups = [group for group in evidence.groups[task.experiment_id] if group.run_ids[0] in unbeaten_ones]
     repeated = any(len(group.scored) > 1 for group in groups)
     labels = configuration_names(evidence.study, groups)
     names = [labels[group.run_ids[0]] if repeated else evidence.name(group.scored[0]) for group in groups]
