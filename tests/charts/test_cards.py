@@ -1,0 +1,95 @@
+"""What a study and findings look like to a reader: every sentence in sight, nothing of a store alive."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from qualia_lab.analysis.findings.finding import Finding
+from qualia_lab.charts.findings_card import FindingsCard
+from qualia_lab.charts.study_card import StudyCard
+from qualia_lab.errors import UnknownKey
+from qualia_lab.runs import Runs
+
+from .sample import runs_with, study_of
+
+HOSTILE = "<script>alert(1)</script> $x$ \u202e"
+
+
+class WithoutHistories:
+    """A store in which nothing was logged past the last values."""
+
+    def read_metric_history(self, run_ids, keys=None):
+        return iter(())
+
+
+def a_study(**said):
+    rows = [({"lr": str(n % 3), HOSTILE: str(n % 2), "seed": str(n)}, {"val_acc": 0.1 * n}) for n in range(12)]
+    tables = runs_with(rows)
+    return study_of(tables, **said), {run_id: run_id for run_id in tables.run_ids}
+
+
+def test_a_study_is_told_with_its_factors_and_their_levels():
+    card = StudyCard(*a_study())
+    said = repr(card)
+    assert "val_acc leads, by its name; more is better." in said
+    assert "lr: 0, 1, 2" in said
+    assert "seed only repeats a configuration." in said
+    assert "6 configurations of 2 runs each." in said
+
+
+def test_no_string_of_a_store_is_alive_in_it():
+    card = StudyCard(*a_study())
+    page = card._repr_html_()
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "\u202e" not in page + repr(card)
+    assert "$x$" not in page
+
+
+def test_an_unknown_direction_is_said_with_the_line_that_sets_it():
+    rows = [({"lr": str(n)}, {"frobnication": float(n)}) for n in range(4)]
+    tables = runs_with(rows)
+    said = repr(StudyCard(study_of(tables), {run_id: run_id for run_id in tables.run_ids}))
+    assert "which way is better is not known" in said
+    assert "GREATER_IS_BETTER" in said
+
+
+def a_finding(rule, kind, severity="note", **more):
+    return Finding(rule, kind, severity, f"{rule} {HOSTILE}.", **more)
+
+
+def test_findings_stand_with_what_to_do_next_and_what_was_not_examined_is_folded():
+    found = [
+        a_finding("best_configuration", "answer", next=f"Run more. {HOSTILE}", section="groups", code="runs.answer()"),
+        a_finding("diverged", "problem", "problem"),
+        a_finding("not_examined", "not examined"),
+    ]
+    card = FindingsCard(found, {"groups": "Configurations averaged"}, 7)
+    text, page = repr(card), card._repr_html_()
+    assert text.splitlines()[0] == "What stands out among 7 runs: 1 answer, 1 problem."
+    assert "    Next: Run more." in text
+    assert "and 1 more: runs.findings()" in text
+    assert page.index("<details>") < page.index("not examined")
+    assert "<script" not in page
+    assert "\u202e" not in text + page
+    assert repr(FindingsCard(found[2:], {}, 2)).splitlines()[0] == "Nothing stands out among 2 runs."
+
+
+def test_a_frame_names_a_wrong_key_and_what_is_made_from_it_is_a_plain_one():
+    import pandas as pd
+
+    runs = Runs(WithoutHistories(), runs_with([({"lr": "0.1"}, {"val_auc": 0.5}), ({"lr": "0.2"}, {"val_auc": 0.6})]))
+    frame = runs.metrics
+    for wrong in ("val_auk", ["val_auc", "val_auk"]):
+        with pytest.raises(UnknownKey, match="Did you mean val_auc"):
+            frame[wrong]
+    assert "val_auk" not in frame
+    assert frame.get("val_auk") is None
+    assert frame["val_auc"].tolist() == [0.5, 0.6]
+    assert frame[frame["val_auc"] > 0.5].index.tolist() == [frame.index[1]]
+    for made in (frame.copy(), frame.round(1), frame[["val_auc"]], frame.loc[:, "val_auc":], frame.describe()):
+        assert type(made) is pd.DataFrame
+    assert pickle.loads(pickle.dumps(frame)).equals(frame)
+    assert runs.params["lr"].tolist() == [0.1, 0.2]
