@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.baseline import paired_values
 from qualia_lab.analysis.best_of import best_of
 from qualia_lab.analysis.bounds import bounds_of, clip_interval
 from qualia_lab.analysis.power import detectable, needed_n
-from qualia_lab.analysis.two_samples import compare_pairs
 from qualia_lab.study.metric_names import read_name
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.best_of import BestOf
     from qualia_lab.analysis.groups import Group
 
-_PAIRS_ALPHA = 0.005  # besides that of best_of, how often any pair of seeds is told apart where all are level
 FEWEST_REPEATS = 2  # of a configuration that is compared: one value says nothing of its spread
 
 
@@ -75,10 +72,14 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     if len(compared) < min(2, len(scored)):
         return Answer(tuple(scored), scored[0], None, (), (), tuple(scored[1:]), None, None, spread, None, None, None)
     alone = [group for group in scored if len(group.values) < FEWEST_REPEATS]
-    found = best_of([group.values for group in compared], greater_is_better=better)
+    found = best_of(
+        [group.values for group in compared],
+        greater_is_better=better,
+        repeats=[group.repeats for group in compared],
+    )
     assert found is not None
     leader, rivals = compared[0], compared[1:]
-    told = {one.place for one in found.apart} | _told_by_pairs(compared)
+    told = {one.place for one in found.apart}
     several = bool(rivals) and spread is not None
     matters = smallest or spread
     limits = bounds_of([value for group in scored for value in group.values], read_name(leader.metric).bounds)
@@ -104,21 +105,6 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         smallest=matters,
         needed=needed_n(matters / spread, len(compared)) if several and spread and matters else None,
     )
-
-
-def _told_by_pairs(compared: Sequence[Group]) -> set[int]:
-    """The places of those that are told from the first by the same seeds in both, corrected for all pairs (Bonferroni).
-
-    Where a seed makes every configuration better or worse, repeats vary more than differences between configurations.
-    """
-    told = set()
-    tests = len(compared) * (len(compared) - 1) / 2
-    for place, rival in enumerate(compared[1:], 1):
-        pairs, why = paired_values(compared[0], rival)
-        if pairs:
-            p = compare_pairs([a for a, _ in pairs], [b for _, b in pairs], why).p
-            told |= {place} if p is not None and p * tests < _PAIRS_ALPHA else set()
-    return told
 
 
 def _detectable(one: Group, other: Group) -> float:

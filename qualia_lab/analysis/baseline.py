@@ -143,14 +143,14 @@ def _first_start(group: Group, started: Mapping[str, int | None]) -> float:
 
 
 def _compare(group: Group, baseline: Group) -> tuple[Comparison, int | None]:
-    pairs, why = paired_values(group, baseline)
+    pairs, why = _paired(group, baseline)
     if pairs:
         comparison = compare_pairs([a for a, _ in pairs], [b for _, b in pairs], why)
         return comparison, len(pairs)
     return compare_samples(group.values, baseline.values, why), None
 
 
-def paired_values(group: Group, baseline: Group) -> tuple[list[tuple[float, float]], str]:
+def _paired(group: Group, baseline: Group) -> tuple[list[tuple[float, float]], str]:
     """The values of both by seed, the group's first; none where they cannot be paired, and why."""
     first, second = _by_seed(group), _by_seed(baseline)
     if first is None or second is None:

@@ -172,9 +172,8 @@ def compare_sides(  # noqa: PLR0917  as a person says it: A, B, the metric, the 
 
 
 def _tasks(study: Study, run_ids: Sequence[str]) -> list[Task]:
-    """The tasks of these runs, in the order of the study."""
-    there = {id(study.task_of[run_id]) for run_id in run_ids if run_id in study.task_of}
-    return [task for task in study.tasks if id(task) in there]
+    """The tasks of these runs, in the order of the runs."""
+    return list({id(task): task for run_id in run_ids for task in (study.task_of[run_id],)}.values())
 
 
 def _metric(study: Study, tasks: Sequence[Task], metric: str | None) -> tuple[str, bool | None]:

@@ -13,14 +13,12 @@ import numpy as np
 from qualia_lab.analysis.intervals import t_quantile
 from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_contexts
 from qualia_lab.study.factor_names import names_a_problem
-from qualia_lab.study.one_factor import one_factor_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study.one_factor import Level, OneFactor
-    from qualia_lab.study.study import Study, Task
 
 ALPHA = 0.01  # how often any effect of a store is called clear where nothing differs
 MOST_LEVELS = 8  # of a factor, those of most contexts; what has more is a search, and no comparison
@@ -71,7 +69,7 @@ class Crossing:
         return max(self.first[1].p, self.second[1].p)
 
 
-def clear_effects(study: Study, task: Task, groups: Sequence[Group], alpha: float) -> list[Effect]:
+def clear_effects(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: float) -> list[Effect]:
     """The best level of each factor against those that it is clearly better than, the clearest first.
 
     Each pair of levels is compared over the contexts that have both: by the contexts where there are enough (see
@@ -80,17 +78,11 @@ def clear_effects(study: Study, task: Task, groups: Sequence[Group], alpha: floa
     data set, no level is better than another.
 
     Args:
-        study: of the runs.
-        task: of the study.
+        sets: those of the task that differ in one factor, see study.one_factor.
         groups: its configurations with the objective.
         alpha: how often anything is called clear where nothing differs.
     """
-    asked = [
-        effect
-        for one in one_factor_sets(study, task)
-        if not any(map(names_a_problem, one.names))
-        for effect in _effects(one, groups)
-    ]
+    asked = [effect for one in sets if not any(map(names_a_problem, one.names)) for effect in _effects(one, groups)]
     clear = [one for one in asked if one.p * len(asked) < alpha and one.wins >= _ONE_WAY * one.n]
     best: dict[str, Level] = {}
     for factor in {one.factor.factor for one in clear}:
@@ -104,15 +96,16 @@ def clear_effects(study: Study, task: Task, groups: Sequence[Group], alpha: floa
     return sorted(leading, key=lambda one: (one.p, one.factor.factor, str(one.worse)))
 
 
-def crossings(study: Study, task: Task, groups: Sequence[Group], alpha: float) -> list[Crossing]:
+def crossings(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: float) -> list[Crossing]:
     """The pairs of factors of which one decides which level of the other is better, the clearest first.
 
     A qualitative interaction (Gail and Simon 1985): an effect at one level of the other factor, and the opposite one
-    at another, each beyond the spread of repeats or over enough contexts; corrected for all that were asked.
+    at another, each beyond the spread of repeats or over enough contexts; corrected for all that were asked. Arguments
+    as in `clear_effects`.
     """
     found: list[Crossing] = []
     asked = 0
-    for one in one_factor_sets(study, task):
+    for one in sets:
         if any(map(names_a_problem, one.names)):
             continue
         others = dict.fromkeys(name for context in one.contexts for name, _ in context.rest)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.groups import Group
-    from qualia_lab.study.study import Study, Task
+    from qualia_lab.study.one_factor import OneFactor
 
 _Values = tuple[str | None, ...]
 
@@ -36,14 +36,13 @@ class OverProblems:
     pairs: PairedComparison | None
 
 
-def over_problems(study: Study, task: Task, groups: Sequence[Group]) -> OverProblems | None:
+def over_problems(sets: Sequence[OneFactor], groups: Sequence[Group]) -> OverProblems | None:
     """How the settings of a task compare over its problems; None where no factor says what was tried on.
 
     The best two are those of the ways that were tried on most problems; ways tried on fewer are left out.
 
     Args:
-        study: of the runs.
-        task: of the study.
+        sets: those of the task that differ in one factor.
         groups: its configurations that have the objective, of known direction.
     """
     problems = tuple(name for name, _ in groups[0].params if names_a_problem(name)) if groups else ()
@@ -67,7 +66,7 @@ def over_problems(study: Study, task: Task, groups: Sequence[Group]) -> OverProb
     if len(ways) > 1:
         first, second = (of_way[_values(group, problems, inside=False)] for group, _ in ways[:2])
         pairs = compare_over_contexts([(_mean(first[one]), _mean(second[one])) for one in sorted(shared, key=str)])
-    return OverProblems(problems, len(levels), bool(clear_effects(study, task, groups, ALPHA)), tuple(ways), pairs)
+    return OverProblems(problems, len(levels), bool(clear_effects(sets, groups, ALPHA)), tuple(ways), pairs)
 
 
 def _values(group: Group, problems: Sequence[str], *, inside: bool) -> _Values:

@@ -12,6 +12,7 @@ from qualia_lab.analysis.spread_compare import seed_spread
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.said import Said
 from qualia_lab.runs.values import no_direction
+from qualia_lab.study.one_factor import one_factor_sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
     names = short_labels([group.configuration for group in found.groups])
     repeated = [one.values for one in found.groups if len(one.scored) > 1]  # noqa: PD011  a tuple
     spread = seed_spread(repeated)
-    over = over_problems(loaded.study, task, found.groups)
+    over = over_problems(one_factor_sets(loaded.study, task), found.groups)
     rows = [_answer_row(found, group) for group in found.groups]
     rows[0] |= {
         "deviation of repeats": found.spread,
@@ -99,9 +100,9 @@ def effects_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
     """A row per clear effect of one factor in one task, and per effect at one level of another; see `Runs.effects`."""
     import pandas as pd
 
-    groups = loaded.groups_of(task)
-    rows = [_effect_row(one, "") for one in clear_effects(loaded.study, task, groups, ALPHA)]
-    for crossing in crossings(loaded.study, task, groups, ALPHA):
+    groups, sets = loaded.groups_of(task), one_factor_sets(loaded.study, task)
+    rows = [_effect_row(one, "") for one in clear_effects(sets, groups, ALPHA)]
+    for crossing in crossings(sets, groups, ALPHA):
         for level, effect in (crossing.first, crossing.second):
             rows.append(
                 _effect_row(effect, f"{crossing.other}={level}" if level is not None else f"no {crossing.other}")

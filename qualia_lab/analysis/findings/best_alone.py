@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.answer import answer_of
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.analysis.sides import COMMIT
 from qualia_lab.columns import texts_of
@@ -36,7 +35,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """
     found = []
     for task in evidence.study.tasks:
-        answer = answer_of(evidence.groups.get(task.experiment_id, ()))
+        answer = evidence.answers.get(task.experiment_id)
         if answer is None or len(answer.leader.values) != 1 or len(answer.groups) < 2:
             continue
         if answer.leader.mean == answer.groups[1].mean:

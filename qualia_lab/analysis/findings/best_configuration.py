@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.answer import answer_of
 from qualia_lab.analysis.findings.answer_sentences import Said, Words, all_equal, mentioned, sentences_of
 from qualia_lab.analysis.findings.finding import Finding, Rule, listed
 from qualia_lab.analysis.findings.naming import configuration_names
@@ -31,9 +30,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:  # noqa: 
     """
     found = []
     for task in evidence.study.tasks:
-        answer = answer_of(evidence.groups.get(task.experiment_id, ()), evidence.study.settings.smallest_difference)
+        answer = evidence.answers.get(task.experiment_id)
         if answer is not None and not _is_alone(evidence, answer):
-            over = over_problems(evidence.study, task, answer.groups)
+            over = over_problems(evidence.one_factor[task.experiment_id], answer.groups)
             if over is None or all_equal(answer):
                 found.append(_of_task(evidence, task, answer))
             elif not over.is_clear:

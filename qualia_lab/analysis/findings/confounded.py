@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.answer import answer_of
 from qualia_lab.analysis.findings.finding import Finding, Rule, listed
 from qualia_lab.analysis.sides import differing
 from qualia_lab.escaping import one_line
@@ -40,7 +39,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """
     found = []
     for task in evidence.study.tasks:
-        answer = answer_of(evidence.groups.get(task.experiment_id, ()))
+        answer = evidence.answers.get(task.experiment_id)
         if answer is None or not answer.apart:
             continue
         compared = [answer.leader, *answer.level, *answer.apart]

@@ -44,19 +44,20 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             continue
         numeric = [one.name for one in evidence.study.factors if one.role == "factor" and one.numeric]
         varying = [name for name, _ in groups[0].params if name in numeric]
+        places = {name: place for place, (name, _) in enumerate(groups[0].params)}
         for name in varying:
-            of_level = _by_level(groups, name)
+            of_level = _by_level(groups, places[name])
             edge = _edge(groups, of_level)
             if edge is not None and edge.p * len(varying) < thresholds.alpha and not _is_the_end(list(of_level), edge):
                 found.append(_finding(evidence, task, name, of_level, edge))
     return found
 
 
-def _by_level(groups: Sequence[Group], name: str) -> dict[float, list[Group]]:
-    """The configurations that have the factor, by its value, ascending."""
+def _by_level(groups: Sequence[Group], place: int) -> dict[float, list[Group]]:
+    """The configurations that have the factor of this place, by its value, ascending."""
     found: dict[float, list[Group]] = {}
     for group in groups:
-        text = dict(group.params)[name]
+        text = group.params[place][1]
         if text is not None:
             found.setdefault(float(text), []).append(group)
     return dict(sorted(found.items()))

@@ -14,6 +14,7 @@ from qualia_lab.analysis.groups import group_runs
 from qualia_lab.by_run import ByRun
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
+from qualia_lab.study.one_factor import one_factor_sets
 from qualia_lab.study.ranking import rank_metrics
 from qualia_lab.study.statuses import statuses_of
 from qualia_lab.tables import rows_with
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from qualia_lab.analysis.answer import Answer
     from qualia_lab.analysis.findings.second_look import SecondLook
     from qualia_lab.analysis.findings.series import SeriesFacts
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.importance import Importances
     from qualia_lab.analysis.param_columns import FactorColumns
     from qualia_lab.study import Study
+    from qualia_lab.study.one_factor import OneFactor
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
 
@@ -186,6 +189,20 @@ class Evidence:
                 among_best=False,
             )
         return found
+
+    @cached_property
+    def answers(self) -> Mapping[str, Answer]:
+        """What is known of the best configuration of each task, by experiment id; none where nothing leads."""
+        from qualia_lab.analysis.answer import answer_of
+
+        smallest = self.study.settings.smallest_difference
+        found = {experiment_id: answer_of(groups, smallest) for experiment_id, groups in self.groups.items()}
+        return {experiment_id: answer for experiment_id, answer in found.items() if answer is not None}
+
+    @cached_property
+    def one_factor(self) -> Mapping[str, list[OneFactor]]:
+        """The sets of configurations that differ in one factor, of each task, by experiment id."""
+        return {task.experiment_id: one_factor_sets(self.study, task) for task in self.study.tasks}
 
     def name(self, run_id: str) -> str:
         """What the run is called."""

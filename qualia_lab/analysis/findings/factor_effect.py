@@ -38,13 +38,14 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     for task in evidence.study.tasks:
         groups = evidence.groups.get(task.experiment_id, ())
         by_factor: dict[str, list[Effect]] = {}
-        for effect in clear_effects(evidence.study, task, groups, thresholds.alpha):
+        sets = evidence.one_factor[task.experiment_id]
+        for effect in clear_effects(sets, groups, thresholds.alpha):
             by_factor.setdefault(effect.factor.factor, []).append(effect)
         if not by_factor:
             continue
         crossed = {
             name
-            for one in crossings(evidence.study, task, groups, thresholds.alpha)
+            for one in crossings(sets, groups, thresholds.alpha)
             for name in (one.other, one.first[1].factor.factor)
         }
         kept = [effects for name, effects in by_factor.items() if name not in crossed]

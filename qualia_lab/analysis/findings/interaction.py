@@ -30,9 +30,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return [
         _finding(evidence, task, one)
         for task in evidence.study.tasks
-        for one in crossings(evidence.study, task, evidence.groups.get(task.experiment_id, ()), thresholds.alpha)[
-            : int(thresholds.most)
-        ]
+        for one in crossings(
+            evidence.one_factor[task.experiment_id], evidence.groups.get(task.experiment_id, ()), thresholds.alpha
+        )[: int(thresholds.most)]
     ]
 
 

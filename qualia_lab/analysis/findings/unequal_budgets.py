@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.answer import answer_of
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, number, parts
 from qualia_lab.study.statuses import FINISHED
@@ -64,7 +63,7 @@ def _short(evidence: Evidence, task: Task, short: list[ShortRun]) -> Finding:
 
 def _unfinished(evidence: Evidence, task: Task) -> list[Finding]:
     """At most one finding: the best of all values is that of a run that does not count, since it did not finish."""
-    answer = answer_of(evidence.groups.get(task.experiment_id, ()))
+    answer = evidence.answers.get(task.experiment_id)
     if answer is None:
         return []
     key, better = answer.leader.metric, answer.leader.greater_is_better
