@@ -10,12 +10,17 @@ import numpy as np
 from qualia_lab.analysis.configuration_means import means_of
 from qualia_lab.analysis.forest import Forest, grow_forest, interaction
 from qualia_lab.analysis.param_columns import FactorColumns, ParamColumn, factor_columns
-from qualia_lab.analysis.ped_anova import chance_levels, ped_anova
-from qualia_lab.analysis.relations import correlate
-from qualia_lab.analysis.where_best import BestRange, best_range
+from qualia_lab.analysis.param_importance import (
+    MOST_PARAMS,
+    ParamImportance,
+    importance_row,
+    is_more_than_chance,
+    ped_anova_shares,
+)
+from qualia_lab.analysis.where_best import best_range
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.study import Study
@@ -28,8 +33,6 @@ FEWEST_CONFIGURATIONS = 20
 # Optuna's documentation asks for five runs among the best at least; of five, four share a value too often by chance.
 FEWEST_BEST = 10
 
-LEAST_IMPORTANCE = 0.02  # of R², and two deviations of it: less is no more than chance
-MOST_PARAMS = 50  # asked of the forest; those of most configurations first
 MOST_CONFIGURATIONS = (
     1_000  # asked of the forest and of PED-ANOVA: more of them say the same, and take many times as long
 )
@@ -44,33 +47,6 @@ def least_r2(configurations: int) -> float:
     Of 600 simulated stores of noise with 20 or 30 configurations two reached 0.3, of 300 with 50 or 100 one 0.15.
     """
     return 0.3 if configurations < 50 else 0.15
-
-
-@dataclass(frozen=True)
-class ParamImportance:
-    """One factor. None stands where a number would mislead, and `note` says why.
-
-    forest, deviation: the fall of the forest's out-of-bag R² when its values are shuffled, and its deviation.
-    ped_anova: its share of the importances of all params for being among the best, 0 to 1, as Optuna shows it.
-    rho: its rank correlation.  n: configurations that have it and a finite metric.
-    tied_to: a factor that sets the same configurations apart, so that nothing tells it from that one.
-    best: where the best values of the metric lie; None where that is no narrow part, or no direction is known.
-    """
-
-    param: str
-    forest: float | None
-    deviation: float | None
-    ped_anova: float | None
-    rho: float | None
-    n: int
-    note: str
-    tied_to: str | None = None
-    best: BestRange | None = None
-
-    @property
-    def matters(self) -> bool:
-        """Whether the forest loses more by its shuffling than chance explains."""
-        return self.forest is not None and _matters(self.forest, self.deviation or 0.0)
 
 
 @dataclass(frozen=True)
@@ -154,10 +130,13 @@ def param_importances(
         )
     quantile = max(0.1, FEWEST_BEST / max(1, len(y)))
     losses = None if greater_is_better is None or forest is None else -y if greater_is_better else y
-    shares, by_chance = _ped_anova_shares(asked, losses if among_best else None, quantile)
+    shares, by_chance = ped_anova_shares(asked, losses if among_best else None, quantile)
     grown = dict(zip((column.param for column in apart), _pairs(forest), strict=False))
     rows = [
-        replace(_row(column, y, grown, shares, by_chance), best=None if losses is None else best_range(column, losses))
+        replace(
+            importance_row(column, y, grown, shares, by_chance),
+            best=None if losses is None else best_range(column, losses),
+        )
         for column in varying
     ]
     rows.sort(key=lambda row: (-(row.forest or 0), -(row.ped_anova or 0), -abs(row.rho or 0), row.param))
@@ -213,66 +192,17 @@ def _too_few(metric: str, columns: list[ParamColumn], y: Numbers, n: int) -> str
     return ""
 
 
-def _ped_anova_shares(
-    columns: list[ParamColumn], losses: Numbers | None, quantile: float
-) -> tuple[dict[str, float], set[str]]:
-    """Each param's share of the sum, and the params whose importance chance reaches; {} where none can be said."""
-    if losses is None or not columns:
-        return {}, set()
-    found, chance = ped_anova(columns, losses, quantile), chance_levels(columns, losses, quantile)
-    total = sum(found)
-    shares = {column.param: value / total for column, value in zip(columns, found, strict=True)} if total > 0 else {}
-    return shares, {column.param for column, one, most in zip(columns, found, chance, strict=True) if one <= most > 0}
-
-
 def _pairs(forest: Forest | None) -> list[tuple[float, float]]:
     """Importance and deviation of each column of a forest."""
     return list(zip(forest.importances, forest.deviations, strict=True)) if forest else []
 
 
-def _row(
-    column: ParamColumn,
-    y: Numbers,
-    grown: Mapping[str, tuple[float, float]],
-    shares: Mapping[str, float],
-    by_chance: Collection[str],
-) -> ParamImportance:
-    there = ~np.isnan(column.values)
-    rho = None if column.choices else correlate(column.param, list(zip(column.there, y[there], strict=True))).rho
-    notes = []
-    stands_for = column.tied_to or column.param
-    importance, deviation = grown.get(stands_for, (None, None))
-    if grown and importance is None:
-        notes.append(f"not asked: only the {MOST_PARAMS} params of most runs are")
-    if column.tied_to:
-        notes.append(f"changes only together with {column.tied_to}: cannot be told apart")
-    if importance is not None and deviation is not None and not _matters(importance, deviation):
-        notes.append("forest: no more than chance")
-    if column.param in shares and column.param in by_chance:
-        notes.append("PED-ANOVA: no more than chance")
-    missing = int((~there).sum())
-    if missing:
-        notes.append(f"{missing} of {len(y)} configurations lack it")
-    return ParamImportance(
-        column.param,
-        importance,
-        deviation,
-        shares.get(column.param),
-        rho,
-        int(there.sum()),
-        "; ".join(notes),
-        column.tied_to,
-    )
-
-
-def _matters(importance: float, deviation: float) -> bool:
-    return importance > max(LEAST_IMPORTANCE, 2 * deviation)
-
-
 def _interaction(forest: Forest, x: Numbers, columns: list[ParamColumn]) -> Interaction | None:
     """Of the two params with the largest importances, when both are more than chance."""
     order = sorted(range(len(columns)), key=lambda place: -forest.importances[place])[:2]
-    if len(order) < 2 or not all(_matters(forest.importances[place], forest.deviations[place]) for place in order):
+    if len(order) < 2 or not all(
+        is_more_than_chance(forest.importances[place], forest.deviations[place]) for place in order
+    ):
         return None
     first, second = order
     share = interaction(forest.model, x, first, second)

@@ -15,7 +15,8 @@ from qualia_lab.study.statuses import counts_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qualia_lab.analysis.importance import Importances, ParamImportance
+    from qualia_lab.analysis.importance import Importances
+    from qualia_lab.analysis.param_importance import ParamImportance
     from qualia_lab.charts.chart import Mark
 
 MOST_ROWS = 20

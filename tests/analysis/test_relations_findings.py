@@ -376,3 +376,15 @@ def test_constant_params_are_told_and_labels_are_none():
     [(one, _)] = found(runs, "constant_params")
     assert one.sentence == "These runs cannot tell what 1 param does, which never varies: epochs = 5."
     assert one.kind == "provenance"
+
+
+def test_of_many_experiments_ten_are_asked_for_importances_and_the_rest_is_said():
+    runs = {f"e{place}": [replace(run, name=f"{place}-{run.name}") for run in sizes(20)] for place in range(12)}
+    assert len(found(runs, "matters")) == 10
+    assert "importance of params in 2 more experiments: 10 are asked" in unexamined(runs)
+
+
+def test_huge_numbers_are_no_trap():
+    runs = [Run(f"r{n}", {"size": 10.0 ** (15 * n)}, {"score": 1e308 * (-1) ** n / (n + 1)}) for n in range(20)]
+    evidence = evidence_of(runs)
+    assert all("nan" not in one.sentence for rule in RULES for one in rule.find(evidence, rule.thresholds))

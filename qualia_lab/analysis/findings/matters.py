@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.findings.evidence import Evidence
-    from qualia_lab.analysis.importance import Importances, ParamImportance
+    from qualia_lab.analysis.importance import Importances
+    from qualia_lab.analysis.param_importance import ParamImportance
     from qualia_lab.analysis.where_best import BestRange
     from qualia_lab.study.study import Task
 
