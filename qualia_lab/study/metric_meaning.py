@@ -125,8 +125,8 @@ def _head(words: list[Token]) -> Meaning | None:
     if words[place - 1].word.meaning is None:
         return _before_unknown(words, place)
     found = _in_its_place(words, place - 1)
-    if ending in ("units", "spans") and (found.role == "cost" or words[place - 1].texts in (("size",), ("update",))):
-        return replace(_COST, better=found.better or "lower")
+    if ending in ("units", "spans") and words[place - 1].texts in (("size",), ("update",)):
+        return _COST
     indexed = words[-1].texts == ("index",) and (found.role == "cost" or found.loss)
     if indexed or (ending == "shares" and found.role == "cost"):
         return _COUNT
@@ -176,6 +176,9 @@ def _in_its_place(words: Sequence[Token], place: int) -> Meaning:
     assert meaning is not None
     if meaning.change:
         return changed(meaning, before)
+    if meaning.role == "objective" and meaning.better is None and before:
+        of = before[-1].word.meaning  # `hamming_distance`, whose own word tells no direction
+        return of if of and of.better == "lower" and of.role == "objective" and not (of.plain or of.loss) else meaning
     if meaning.role == "objective" and meaning.loss and before and _role(before[-1]) == "part":
         return _PART
     for one in before:

@@ -78,7 +78,9 @@ def is_open(meaning: Meaning, words: Sequence[Token], behind: Sequence[Token]) -
     """Whether which way is better cannot be told: an attacker's success, an error's inverse, the time to a failure."""
     if meaning.role == "objective":
         inverse = meaning.better == "lower" and words[-1].word.part == "flips"
-        return inverse or any(token.word.part == "sides" for token in words)
+        turned = {_better(token) for token in behind} - {None, meaning.better}
+        into = bool(turned) and behind[0].texts == ("to",)  # `wer_to_accuracy`
+        return inverse or into or any(token.word.part == "sides" for token in words)
     return meaning.role == "cost" and any(_better(token) == "lower" for token in behind)
 
 
