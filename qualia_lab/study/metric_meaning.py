@@ -127,6 +127,8 @@ def _head(words: list[Token]) -> Meaning | None:
     found = _in_its_place(words, place - 1)
     if ending in ("units", "spans") and words[place - 1].texts in (("size",), ("update",)):
         return _COST
+    if words[-1].word.words == ("score",) and found.role == "cost":
+        return replace(found, better=None)
     indexed = words[-1].texts == ("index",) and (found.role == "cost" or found.loss)
     if indexed or (ending == "shares" and found.role == "cost"):
         return _COUNT
@@ -138,10 +140,15 @@ def _alone(words: Sequence[Token]) -> Meaning | None:
     if not words:
         return None
     if words[-1].word.words == ("score",):
-        return _SCORE
+        return _score(words)
     if words[-1].texts in (("per",), ("l1",), ("l2",)):
         return _ERROR
     return _COST if _timed(words) or any(token.word.part == "spans" for token in words) else None
+
+
+def _score(words: Sequence[Token]) -> Meaning | None:
+    """A score of what is not known, unless it is turned round."""
+    return None if any(token.word.part in ("flips", "negations", "wrongs") for token in words) else _SCORE
 
 
 def _timed(words: Sequence[Token]) -> bool:
@@ -152,7 +159,7 @@ def _timed(words: Sequence[Token]) -> bool:
 def _before_unknown(words: Sequence[Token], place: int) -> Meaning | None:
     """The meaning where a word that is not known stands last, at `place - 1`, before units and measures."""
     if place < len(words) and words[place].word.words == ("score",):
-        return _SCORE
+        return _score(words)
     timed = _timed(words[place:])
     known = next((at for at in range(place - 1, -1, -1) if words[at].word.meaning), None)
     if known is None:

@@ -63,15 +63,20 @@ def turned_by(before: Sequence[Token], token: Token, meaning: Meaning) -> Meanin
     against = [one for one in before if _better(one) not in (None, meaning.better)]
     near = [one for one in against if one.segment == token.segment or _is_reward(one)]
     if meaning.role == "cost":
-        # `failure_time` may be the time to it, `reward/air_time` a term of the reward.
-        failing = token.texts[-1] in ("time", "duration") and any(_better(one) == "lower" for one in before)
-        return replace(meaning, better=None) if failing or any(map(_is_reward, near)) else meaning
-    beside = meaning.chance is not None or meaning.counted  # `error_auc`; `accuracy_error` may be of a class
-    doubtful = meaning.plain or (beside and before and before[-1] in near)
+        return _of_cost(before, token, meaning, near)
     setting = meaning.plain and any(_is_setting(one) for one in before)  # `lr/bias`
-    if meaning.role == "objective" and ((near and doubtful) or setting):
+    if meaning.role == "objective" and ((near and _is_doubtful(before, token, meaning, near)) or setting):
         return replace(meaning, better=None)
     return meaning
+
+
+def _of_cost(before: Sequence[Token], token: Token, meaning: Meaning, near: Sequence[Token]) -> Meaning:
+    """A cost; `errors per hour` are errors, `failure_time` may be the time to it, `reward/air_time` is of a reward."""
+    if token.texts[0] == "per":
+        directed = [one.word.meaning for one in before if one.word.meaning and one.word.meaning.better]
+        return directed[-1] if directed else meaning
+    failing = token.texts[-1] in ("time", "duration") and any(_better(one) == "lower" for one in before)
+    return replace(meaning, better=None) if failing or any(map(_is_reward, near)) else meaning
 
 
 def is_open(meaning: Meaning, words: Sequence[Token], behind: Sequence[Token]) -> bool:
@@ -82,6 +87,21 @@ def is_open(meaning: Meaning, words: Sequence[Token], behind: Sequence[Token]) -
         into = bool(turned) and behind[0].texts == ("to",)  # `wer_to_accuracy`
         return inverse or into or any(token.word.part == "sides" for token in words)
     return meaning.role == "cost" and any(_better(token) == "lower" for token in behind)
+
+
+def _is_plain(token: Token) -> bool:
+    return token.word.meaning is not None and token.word.meaning.plain
+
+
+def _is_doubtful(before: Sequence[Token], token: Token, meaning: Meaning, near: Sequence[Token]) -> bool:
+    """Whether a word may only say of what the opposite before it is: `mae_hr`, an error of a rate."""
+    if meaning.plain:
+        return True
+    if before[-1] not in near:
+        return False
+    if meaning.better == "lower":
+        return meaning.counted  # `accuracy_error` may be of a class that is called so
+    return meaning.chance is not None or not (_is_plain(before[-1]) or token.texts[-1] in ("acc", "accuracy"))
 
 
 def _is_setting(token: Token) -> bool:
