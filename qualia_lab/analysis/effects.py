@@ -96,6 +96,11 @@ def clear_effects(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: flo
     return sorted(leading, key=lambda one: (one.p, one.factor.factor, str(one.worse)))
 
 
+def testable_factors(sets: Sequence[OneFactor], groups: Sequence[Group]) -> set[str]:
+    """The factors of which two levels can be compared at all. Arguments as in `clear_effects`."""
+    return {one.factor for one in sets if next(_effects(one, groups), None) is not None}
+
+
 def crossings(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: float) -> list[Crossing]:
     """The pairs of factors of which one decides which level of the other is better, the clearest first.
 

@@ -327,6 +327,23 @@ def test_names_are_whole_short_and_distinct():
     assert set(short.values()) == {"lr=0.1235", "lr=0.2"}
 
 
+def unexamined(module, runs):
+    return module.RULE.unexamined(evidence_of(runs), module.RULE.thresholds)
+
+
+def test_what_was_not_told_apart_or_not_compared_is_said():
+    assert unexamined(best_configuration, repeated(dict.fromkeys("abcd", 0.9), 4)) == [
+        "the best configuration is not told apart from 3 of the other 3"
+    ]
+    once = [Run(f"r{i}", {"lr": i, "depth": i % 2}, {"val_acc": i / 10}) for i in range(4)]
+    assert unexamined(best_configuration, once) == ["which configuration is best: fewer than two ran more than once"]
+    [reason] = unexamined(factor_effect, once)
+    assert reason.startswith("depth and lr with all else the same: too few")
+    assert not unexamined(best_configuration, repeated({"a": 0.9, "b": 0.8}, 5))
+    stores = {name: repeated({f"{name}a": 0.9, f"{name}b": 0.9}, 3, seed=place) for place, name in enumerate("uvwxyz")}
+    assert unexamined(best_configuration, stores)[-1] == "and so in 2 more experiments"
+
+
 def test_no_value_and_no_direction_give_no_answer():
     assert answer_of([]) is None
     assert answer_of(groups_of([({"lr": "1"}, {"auc": 1.0}), ({"lr": "2"}, {"auc": 2.0})], better=None)) is None

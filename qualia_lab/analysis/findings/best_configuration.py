@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.answer_sentences import Said, Words, all_equal, mentioned, sentences_of
-from qualia_lab.analysis.findings.finding import Finding, Rule, listed
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Rule, count, listed
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.over_problems import over_problems
+from qualia_lab.study.factor_names import names_a_problem
 from qualia_lab.study.left_out import names_of
 
 if TYPE_CHECKING:
@@ -92,10 +93,29 @@ def _over_problems(evidence: Evidence, task: Task, answer: Answer, over: OverPro
     return _finding(evidence, task, said, words)
 
 
+def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa: ARG001  it has none
+    """Which configurations were not told apart, of each task."""
+    reasons = []
+    for task in evidence.study.tasks:
+        answer = evidence.answers.get(task.experiment_id)
+        others = len(answer.groups) - 1 if answer is not None else 0
+        if answer is None or not others or any(names_a_problem(name) for name, _ in answer.leader.params):
+            continue
+        where = evidence.where(task)
+        if answer.found is None:
+            reasons.append(f"{where}which configuration is best: fewer than two ran more than once")
+        elif answer.level or answer.alone:
+            level = len(answer.level) + len(answer.alone)
+            reasons.append(f"{where}the best configuration is not told apart from {level:,} of the other {others:,}")
+    more = len(reasons) - NAMED
+    return reasons if more <= 0 else [*reasons[:NAMED], f"and so in {count(more, 'more experiment')}"]
+
+
 RULE = Rule(
     "best_configuration",
     "the objective has a known direction, and a run that counts has it",
     "Kramer 1956; Andrews, Kitagawa and McCloskey 2024",
     Thresholds(),
     find,
+    unexamined,
 )

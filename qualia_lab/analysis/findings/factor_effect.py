@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.effects import ALPHA, clear_effects, crossings
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number, parts
+from qualia_lab.analysis.effects import ALPHA, clear_effects, crossings, testable_factors
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed, number, parts
 from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.escaping import one_line
 from qualia_lab.study.factor_names import names_a_problem
@@ -110,10 +110,28 @@ def _next(effect: Effect, best: str) -> str:
     return f"Take {best}: no more runs are needed to tell it from the others."
 
 
+def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa: ARG001  they are not asked
+    """The factors of each task of which no two levels could be compared with the rest held."""
+    reasons = []
+    for task in evidence.study.tasks:
+        groups = [one for one in evidence.groups.get(task.experiment_id, ()) if one.values]
+        names = [name for name, _ in groups[0].params if not names_a_problem(name)] if len(groups) > 1 else []
+        compared = testable_factors(evidence.one_factor[task.experiment_id], groups)
+        silent = [one_line(name, 40) for name in names if name not in compared]
+        if silent and len(names) > 1:
+            reasons.append(
+                f"{evidence.where(task)}{listed(silent, _NAMED)} with all else the same: too few configurations that "
+                "differ in nothing else"
+            )
+    more = len(reasons) - NAMED
+    return reasons if more <= 0 else [*reasons[:NAMED], f"and so in {count(more, 'more experiment')}"]
+
+
 RULE = Rule(
     "factor_effect",
     "one level of a factor is better than another over contexts in which all other factors are the same",
     "Student 1908; Conover 1999; Bonferroni",
     Thresholds(),
     find,
+    unexamined,
 )
