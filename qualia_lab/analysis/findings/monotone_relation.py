@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,8 +65,12 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         if task.objective is None or len(means) < max(FEWEST, thresholds.configurations):
             continue
         named = _named_by_matters(evidence, task)
-        numeric = _numeric(columns, means, thresholds, named)
-        texts = _texts(columns, means, thresholds) if len(means) < FEWEST_CONFIGURATIONS else []
+        few = len(means) < FEWEST_CONFIGURATIONS
+        # Numbers and texts are corrected each by themselves, so each have a half where there are both.
+        both = few and len({bool(one.choices) for one in columns}) > 1
+        halved = replace(thresholds, alpha=thresholds.alpha / 2) if both else thresholds
+        numeric = _numeric(columns, means, halved, named)
+        texts = _texts(columns, means, halved) if few else []
         if numeric or texts:
             findings.append(_finding(evidence, task, numeric, texts, len(means)))
     return findings
