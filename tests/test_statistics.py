@@ -119,7 +119,7 @@ def test_a_param_or_tag_that_no_run_has_is_named_too(runs):
     ):
         with pytest.raises(KeyError, match=r"net\.sead.*Did you mean net\.seed"):
             ask()
-    with pytest.raises(KeyError, match="There is no tag mlflow.runNam"):
+    with pytest.raises(KeyError, match=r"There is no tag mlflow\.runNam"):
         runs.tags["mlflow.runNam"]
     with pytest.raises(KeyError, match="There is no experiment sead"):
         runs.plot.groups(experiment="sead")
