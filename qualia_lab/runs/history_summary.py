@@ -38,7 +38,6 @@ def history_summary(loaded: Loaded, metric: str) -> pd.DataFrame:
             "tail": one.tail,
             "bad_step": one.bad_step if one.bad_points else None,
             "noise": one.noise,
-            "neumann": one.neumann,
             "spikes": one.spikes,
             "spike_step": one.spike_step if one.spikes else None,
             "spike_before": one.spike_before if one.spikes else None,

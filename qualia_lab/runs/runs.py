@@ -307,8 +307,7 @@ class Runs:
         `best` is empty where the metric has no known direction. `bad_step` is the first step from which on every point
         is bad, `reached_step` the first within noise of the best value; `start` and `tail` are the medians of the first
         tenth and of the last twentieth of the points; `noise` is the standard deviation of a point around its
-        neighbours, by the MAD of the differences; `neumann` is von Neumann's ratio, about 2 in noise and near 0 in a
-        smooth curve.
+        neighbours, by the MAD of the differences.
         """
         return history_summary(self._loaded, metric)
 

@@ -11,67 +11,104 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact, median_abs_deviation
 
 from qualia_lab import schema
-from qualia_lab.analysis.direction import direction_of
 from qualia_lab.analysis.findings import RULES, find_findings
-from qualia_lab.analysis.findings.evidence import Evidence, model_keys
+from qualia_lab.analysis.findings.diverged import bad_histories, diverged_runs
+from qualia_lab.analysis.findings.evidence import collect_evidence
 from qualia_lab.analysis.findings.failed_apart import values_of_failed
-from qualia_lab.analysis.findings.pairs import curves_of, metric_pairs, parted_candidates
-from qualia_lab.analysis.findings.series import MAD_TO_SD, summarise
+from qualia_lab.analysis.findings.pairs import metric_pairs
+from qualia_lab.analysis.findings.point_facts import BLOCKS, MAD_TO_SD, MEAN_TO_SD, medians
+from qualia_lab.analysis.findings.series import summarise
+from qualia_lab.inventory import take_inventory
+from qualia_lab.study import StudySettings, describe_study
 from qualia_lab.tables import run_tables, table_of
 
 ALL = {rule.name: rule.thresholds for rule in RULES}
 NOW = 1_760_000_000_000
 HOUR = 3_600_000
+INFINITE = 1.7976931348623157e308  # as MLflow keeps it
 
 
-def evidence_of(runs, *, datasets=(), primary="val_loss", now=NOW):
-    """Evidence of runs as dicts: id, status, params, metrics as {key: values by step}, tags, parent."""
-    rows = [{"start_time": NOW, **run} for run in runs]
+def evidence_of(runs, *, datasets=(), now=NOW, **study):
+    """Evidence of runs as dicts: run_id, status, params, metrics as {key: values by step or points}, tags, parent."""
+    rows = [{"start_time": NOW, "experiment_id": "1", **run} for run in runs]
     history = [
         {
             "run_id": run["run_id"],
             "key": key,
             "step": step,
-            "timestamp": run["start_time"] + step,
+            "timestamp": run["start_time"] + time,
             "value": float(value),
         }
         for run in rows
         for key, values in sorted(run.get("metrics", {}).items())
-        for step, value in enumerate(values)
+        for step, value, time in (
+            sorted(values, key=lambda point: (point[0], point[2]))
+            if isinstance(values, list) and values and isinstance(values[0], tuple)
+            else [(step, value, step) for step, value in enumerate(values)]
+        )
     ]
     latest = {(point["run_id"], point["key"]): point for point in history}
+    texts = {
+        name: [
+            {"run_id": run["run_id"], "key": key, "value": str(value)}
+            for run in rows
+            for key, value in run.get(name, {}).items()
+        ]
+        for name in ("params", "tags")
+    }
+    experiments = dict.fromkeys(run["experiment_id"] for run in rows)
     tables = run_tables(
-        experiments=table_of(schema.EXPERIMENTS, [{"experiment_id": "1", "name": "e"}]),
+        experiments=table_of(schema.EXPERIMENTS, [{"experiment_id": one, "name": f"e{one}"} for one in experiments]),
         runs=table_of(
             schema.RUNS,
             [
-                {"experiment_id": "1", "run_name": run["run_id"], "status": run.get("status", "FINISHED"), **run, "parent_run_id": run.get("parent")}
+                {"run_name": run["run_id"], "status": "FINISHED", **run, "parent_run_id": run.get("parent")}
                 for run in rows
             ],
         ),
-        params=table_of(
-            schema.PARAMS,
-            [{"run_id": run["run_id"], "key": key, "value": str(value)} for run in rows for key, value in run.get("params", {}).items()],
-        ),
+        params=table_of(schema.PARAMS, texts["params"]),
         metrics=table_of(schema.METRICS, latest.values()),
-        tags=table_of(
-            schema.TAGS,
-            [{"run_id": run["run_id"], "key": key, "value": value} for run in rows for key, value in run.get("tags", {}).items()],
-        ),
+        tags=table_of(schema.TAGS, texts["tags"]),
         datasets=table_of(schema.DATASETS, datasets),
-    )  # fmt: skip
-    keys = model_keys(tables)
-    ways = {key: direction_of(key) for key in keys}
-    batches = table_of(schema.METRIC_HISTORY, history).to_batches()
-    labels = {run["run_id"]: run["run_id"] for run in rows}
-    series = summarise(batches, tables.run_ids, keys, ways)
-    evidence = Evidence(tables, labels, primary, ways, series, now)
-    candidates = parted_candidates(evidence, margin=ALL["overfitting"].margin)
-    return Evidence(tables, labels, primary, ways, series, now, curves_of(batches, candidates))
+    )
+
+    def read_history(run_ids, keys):
+        wanted = [one for one in history if one["run_id"] in set(run_ids) and one["key"] in set(keys)]
+        return table_of(schema.METRIC_HISTORY, wanted).to_batches()
+
+    described = describe_study(tables, take_inventory(tables), StudySettings(**study))
+    return collect_evidence(tables, described, {run_id: run_id for run_id in tables.run_ids}, read_history, now=now)
 
 
 def found(evidence, rule):
-    return find_findings(evidence, {rule: ALL[rule]})
+    return [one for one in find_findings(evidence, {rule: ALL[rule]}) if one.rule == rule]
+
+
+def named(evidence, rule):
+    """The runs that a rule names, all of its findings together."""
+    return {run_id for one in found(evidence, rule) for run_id in one.run_ids}
+
+
+def learned(dice, steps=60, noise=0.01):
+    """A healthy training: losses that fall, accuracy that rises, with noise."""
+    fall = np.exp(-np.arange(steps) / (steps / 6))
+    return {
+        "train_loss": 0.2 + fall + dice.normal(0, noise, steps),
+        "val_loss": 0.3 + fall + dice.normal(0, noise, steps),
+        "val_acc": 0.85 - 0.6 * fall + dice.normal(0, 0.4 * noise, steps),
+    }
+
+
+def among_healthy(seed=0, steps=60, **changed):
+    """Eight healthy runs, of which `r1` and `r4` have other metrics: `key=function of (values, steps, dice)`."""
+    dice = np.random.default_rng(seed)
+    runs = []
+    for number in range(8):
+        metrics = learned(dice, steps)
+        if number in (1, 4):
+            metrics |= {key: change(metrics[key], np.arange(steps), dice) for key, change in changed.items()}
+        runs.append({"run_id": f"r{number}", "params": {"lr": 0.1 if number in (1, 4) else 0.01, "seed": number}, "metrics": metrics})  # fmt: skip
+    return evidence_of(runs)
 
 
 # --- what every history comes to ----------------------------------------------------------------------------------
@@ -111,20 +148,53 @@ def test_the_facts_of_a_history_are_those_of_its_points_however_batches_are_cut(
             assert np.array_equal(
                 getattr(facts, name)[place : place + 1], expected if len(expected) else [np.nan], equal_nan=True
             )
+        levels = facts.blocks[place][: min(BLOCKS, len(good))]
+        assert np.isnan(facts.blocks[place][len(levels) :]).all()
         if len(good):
             assert facts.low_step[place] == 10 * int(np.flatnonzero(values == good.min())[0])
-            reference = float(max(abs(good[0]), abs(good.min())))
-            bound = float(good[0]) + 9 * reference if reference else math.inf
-            bad = [not math.isfinite(value) or value > bound for value in values]
-            assert facts.bad_points[place] == next((at for at, one in enumerate(reversed(bad)) if not one), len(bad))
+            start = _median(good[: max(3, len(good) // 10)])
+            assert facts.start[place] == start
+            assert facts.tail[place] == _median(good[-max(3, len(good) // 20) :])
+            assert np.array_equal(levels, good) or len(good) > BLOCKS
+            assert good.min() <= levels.min() <= levels.max() <= good.max()
+            reference = float(max(abs(start), abs(good.min())))
+            bad = [not math.isfinite(value) or value > start + 9 * reference for value in values]
+            if reference:
+                assert facts.bad_points[place] == next(
+                    (at for at, one in enumerate(reversed(bad)) if not one), len(bad)
+                )
         with np.errstate(all="ignore"):
-            jumps = np.diff(values)
-            jumps = jumps[np.isfinite(jumps)]
-            noise = MAD_TO_SD * median_abs_deviation(jumps) / math.sqrt(2) if len(jumps) > 2 else math.nan
-            ratio = np.sum(np.diff(good) ** 2) / np.sum((good - good.mean()) ** 2) if len(good) else math.nan
+            noise = np.fmin(
+                _scale(np.diff(values)), _scale(np.diff(values)[max(0, len(values) // 2 - 1) :])
+            ) / math.sqrt(2)
         assert facts.noise[place] == pytest.approx(noise, nan_ok=True)
-        if len(set(good.tolist())) > 1:
-            assert facts.neumann[place] == pytest.approx(ratio, rel=1e-6, nan_ok=True)
+
+
+@np.errstate(all="ignore")
+def _median(values):
+    return float(np.median(values))
+
+
+def _scale(jumps):
+    """The standard deviation of finite differences, by their MAD, or their mean size; NaN of fewer than three."""
+    jumps = jumps[np.isfinite(jumps)]
+    if len(jumps) < 3:
+        return math.nan
+    return MAD_TO_SD * median_abs_deviation(jumps) or MEAN_TO_SD * float(np.mean(np.abs(jumps)))
+
+
+@given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=7), min_size=1, max_size=9))
+def test_medians_are_those_of_each_owner(groups):
+    owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    got, counts = medians(np.array([value for group in groups for value in group], float), owner, len(groups))
+    assert counts.tolist() == [len(group) for group in groups]
+    assert got.tolist() == pytest.approx([np.median(group) if group else math.nan for group in groups], nan_ok=True)
+
+
+def test_a_history_comes_near_its_best_value_after_so_many_points_and_waits_for_it():
+    values = [1.0, 0.5, 0.6, 0.7, 0.3, 0.3, 0.3001, 0.2999, 0.3, 0.3]
+    [one] = evidence_of([{"run_id": "a", "metrics": {"val_loss": values}}]).histories("val_loss")
+    assert (one.reached_step, one.best, one.best_step) == (4, 0.2999, 7)
 
 
 def test_histories_of_no_points_and_of_unknown_runs_are_none():
@@ -136,6 +206,17 @@ def test_histories_of_no_points_and_of_unknown_runs_are_none():
 
 
 # --- chance -------------------------------------------------------------------------------------------------------
+
+OF_CURVES = (
+    "diverged",
+    "collapse",
+    "overfitting",
+    "best_not_last",
+    "plateau",
+    "never_learned",
+    "oscillation",
+    "spikes",
+)
 
 
 def noisy(kind, dice, n):
@@ -151,31 +232,24 @@ def noisy(kind, dice, n):
 
 @pytest.mark.parametrize("kind", ["normal", "uniform", "rounded", "outliers", "rarely another"])
 @pytest.mark.parametrize("points", [5, 12, 30, 300])
-def test_noise_around_a_constant_has_no_best_value_to_lose_and_no_plateau(kind, points):
+def test_of_noise_around_a_constant_nothing_is_said(kind, points):
     dice = np.random.default_rng(points)
     runs = [{"run_id": f"r{n}", "metrics": {"val_loss": noisy(kind, dice, points)}} for n in range(100)]
     evidence = evidence_of(runs)
-    assert [one.run_ids for rule in ("plateau", "best_not_last") for one in found(evidence, rule)] == []
+    said = {rule: len(named(evidence, rule)) for rule in OF_CURVES}
+    assert {rule: count for rule, count in said.items() if count > 2} == {}  # of a hundred
 
 
-@pytest.mark.parametrize("points", [5, 8, 30, 300])
-def test_what_chance_says_of_noise_happens_as_often(points):
-    dice = np.random.default_rng(0)
-    runs = [{"run_id": f"r{n}", "metrics": {"val_loss": dice.normal(0, 1, points)}} for n in range(1000)]
-    chances = [one.chance for one in evidence_of(runs).histories("val_loss")]
-    for level in (0.01, 0.1, 0.5):
-        assert np.mean(np.array(chances) < level) == pytest.approx(level, abs=4 * math.sqrt(level / 1000))
-
-
-def test_a_gain_that_is_followed_by_noise_is_a_plateau_and_one_that_is_lost_again_is_said():
-    dice = np.random.default_rng(0)
-    learned = np.r_[np.linspace(1, 0.5, 5), np.full(45, 0.3)] + dice.normal(0, 0.01, 50)
-    learned[10] = 0.25
-    turned = np.r_[np.linspace(1, 0.3, 10), np.linspace(0.3, 0.9, 10)] + dice.normal(0, 0.01, 20)
-    metrics = (("learned", learned), ("turned", turned))
-    evidence = evidence_of([{"run_id": name, "metrics": {"val_loss": values}} for name, values in metrics])
-    assert [one.run_ids for one in found(evidence, "plateau")] == [("learned", "turned")]
-    assert [one.run_ids for one in found(evidence, "best_not_last")] == [("turned",)]
+@pytest.mark.parametrize("points", [20, 60, 300])
+def test_of_random_walks_hardly_any_is_called_anything(points):
+    dice = np.random.default_rng(points)
+    walks = [np.cumsum(dice.normal(0, 0.1, (2, points)), axis=1) + 10 for _ in range(300)]
+    evidence = evidence_of(
+        [{"run_id": f"r{n}", "metrics": {"train_loss": a, "val_loss": b}} for n, (a, b) in enumerate(walks)]
+    )
+    said = {rule: len(named(evidence, rule)) for rule in OF_CURVES}
+    assert {rule: count for rule, count in said.items() if count > 6} == {}  # 2 % of 300
+    assert sum(said.values()) <= 9
 
 
 def test_of_twenty_stores_of_noise_at_most_one_finding_says_that_something_differs():
@@ -199,59 +273,119 @@ def test_of_twenty_stores_of_noise_at_most_one_finding_says_that_something_diffe
         said += [
             one
             for one in find_findings(evidence, ALL)
-            if one.rule in ("differences", "matters", "trade_offs", "overfitting", "diverged", "spikes")
+            if one.rule in ("matters", "monotone", "trade_offs", "overfitting", "diverged", "spikes")
             or (one.rule == "failed_apart" and one.severity == "problem")
         ]
     assert len(said) <= 1, [one.sentence for one in said]
 
 
-# --- single rules -------------------------------------------------------------------------------------------------
+# --- losses that diverge ------------------------------------------------------------------------------------------
 
 
-def test_a_value_that_failed_runs_share_has_the_p_of_fishers_exact_test():
-    runs = [
-        {"run_id": f"r{n}", "status": "FAILED" if n < 6 else "FINISHED", "params": {"opt": "a" if n % 7 < 3 or n < 5 else "b", "n": n}}
-        for n in range(40)
-    ]  # fmt: skip
-    [row] = [row for row in values_of_failed(evidence_of(runs)) if row.value == "a"]
-    table = [[row.failed_with, row.failed_without], [row.finished_with, row.finished_without]]
-    assert row.p == pytest.approx(fisher_exact(table, "greater").pvalue)
-    assert row.corrected == pytest.approx(2 * row.p)  # values of one run could never be significant
+def test_a_loss_that_stops_being_a_number_diverges_and_parts_of_it_too():
+    evidence = among_healthy(train_loss=lambda v, t, _: np.where(t > 30, np.nan, v))
+    [finding] = found(evidence, "diverged")
+    assert (finding.run_ids, finding.steps, finding.kind) == (("r1", "r4"), (31, 31), "problem")
+    assert "2 of 8 runs diverge: r1, train_loss not finite from step 31 on" in finding.sentence
+    assert "lower learning rate" in finding.next
+    part = evidence_of([{"run_id": "a", "metrics": {"kl_loss": [1.0, 0.9, math.nan, math.nan]}}])
+    assert diverged_runs(part) == {"a"}
 
 
-def test_two_failed_runs_that_share_a_value_among_many_may_be_chance_and_say_so():
-    runs = [
-        {"run_id": f"r{n}", "status": "FAILED" if n < 2 else "FINISHED", "params": {"gpu": "old" if n < 2 else "new"}}
-        for n in range(6)
-    ]
-    [finding] = found(evidence_of(runs), "failed_apart")
-    assert finding.severity == "note"
-    assert finding.sentence == (
-        "Both failed runs and none of the 4 finished ones have gpu = old (p = 0.067 after correction, so it may be chance)."
-    )
+def test_the_stand_in_for_infinity_counts_as_infinite():
+    evidence = among_healthy(val_loss=lambda v, t, _: np.where(t > 40, INFINITE, v))
+    assert named(evidence, "diverged") == {"r1", "r4"}
 
 
-def test_a_spike_that_comes_back_is_one_and_a_new_level_is_none():
+@pytest.mark.parametrize("factor", [40, 1e5])
+def test_a_loss_that_ends_far_above_where_it_began_diverges(factor):
+    explodes = {key: lambda v, t, _: np.where(t >= 36, factor, v) for key in ("train_loss", "val_loss")}
+    evidence = among_healthy(**explodes, val_acc=lambda v, t, _: np.where(t >= 36, 0.1, v))
+    [finding] = found(evidence, "diverged")
+    assert (finding.run_ids, finding.steps) == (("r1", "r4"), (36, 36))
+
+
+def test_a_loss_that_is_off_at_its_first_point_is_seen_beside_the_other_runs():
+    off = {key: lambda v, t, dice: 1e8 * (1 + 0.1 * dice.normal(size=len(t))) for key in ("train_loss", "val_loss")}
+    evidence = among_healthy(**off, val_acc=lambda v, t, dice: 0.1 + dice.normal(0, 0.002, len(t)))
+    [finding] = found(evidence, "diverged")
+    assert finding.run_ids == ("r1", "r4")
+    assert "from its first point on, far above where the other runs begin" in finding.sentence
+    bad = bad_histories(evidence)
+    assert {(key, one.run_id, is_so) for key, one, is_so in bad} == {
+        (key, run_id, True) for key in ("train_loss", "val_loss") for run_id in ("r1", "r4")
+    }
+
+
+def test_one_high_point_at_the_very_end_is_no_divergence_and_no_number_there_is():
+    high = among_healthy(train_loss=lambda v, t, _: np.r_[v[:-1], 100.0])
+    assert not found(high, "diverged")
+    assert named(among_healthy(train_loss=lambda v, t, _: np.r_[v[:-1], np.nan]), "diverged") == {"r1", "r4"}
+
+
+def test_a_loss_that_grows_while_the_objective_improves_is_healthy():
     dice = np.random.default_rng(0)
-    calm = 1 + np.exp(-np.arange(60) / 10) + dice.normal(0, 0.01, 60)
-    spiked, level = calm.copy(), calm.copy()
-    spiked[40:42] += 2.0
-    level[40:] += 2.0
-    runs = [{"run_id": name, "metrics": {"val_loss": values}} for name, values in (("calm", calm), ("spiked", spiked), ("level", level))]  # fmt: skip
-    [finding] = found(evidence_of(runs), "spikes")
-    assert finding.run_ids == ("spiked",)
-    assert finding.steps == (40,)
-    assert "jumps" not in finding.sentence
-    assert f"{spiked[39]:.4g} → {spiked[40]:.4g}" in finding.sentence
+    returns = [200 * (1 - np.exp(-np.arange(80) / 20)) + dice.normal(0, 4, 80) for _ in range(6)]
+    runs = [
+        {"run_id": f"r{n}", "metrics": {"rollout/ep_rew_mean": one, "train/loss": 0.01 + np.abs(one**2 / 400)}}
+        for n, one in enumerate(returns)
+    ]
+    assert not found(evidence_of(runs), "diverged")
 
 
-def test_a_plateau_is_of_runs_that_went_on_for_nothing():
-    falling, flat = np.linspace(1, 0.1, 40), np.maximum(np.linspace(1, -1, 40), 0.3)
-    evidence = evidence_of(
-        [{"run_id": "falling", "metrics": {"val_loss": falling}}, {"run_id": "flat", "metrics": {"val_loss": flat}}]
-    )
-    [finding] = found(evidence, "plateau")
-    assert finding.run_ids == ("flat",)
+def test_overfitting_is_no_divergence_however_far_the_held_out_loss_rises():
+    steps = np.arange(40)
+    metrics = {"train_loss": np.exp(-steps / 10), "val_loss": 0.05 + np.maximum(0, steps - 5) * 0.05}
+    evidence = evidence_of([{"run_id": "a", "metrics": metrics}])
+    assert not found(evidence, "diverged")
+    assert named(evidence, "overfitting") == {"a"}
+
+
+def test_a_metric_that_never_was_a_number_is_no_divergence_of_a_run_whose_loss_is_one():
+    metrics = {"train_loss": np.exp(-np.arange(20) / 5), "val_loss": np.full(20, np.nan)}
+    evidence = evidence_of([{"run_id": "a", "metrics": metrics}])
+    assert not found(evidence, "diverged")
+    [finding] = found(evidence, "non_finite")
+    assert "val_loss NaN in 20 of 20 points, first at step 0" in finding.sentence
+
+
+def test_one_infinite_value_of_a_score_is_named_and_no_divergence():
+    evidence = evidence_of([{"run_id": "a", "metrics": {"val_score": [0.1, INFINITE, 0.3]}}])
+    assert not found(evidence, "diverged")
+    [finding] = found(evidence, "non_finite")
+    assert finding.severity == "warning"
+    assert "a, val_score infinite in 1 of 3 points, first at step 1" in finding.sentence
+
+
+# --- one fact of a curve ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("training", "held_out"),
+    [
+        *(("train_loss_epoch", "val_loss"), ("loss", "eval_loss"), ("loss", "val_loss"), ("trainLoss", "valLoss")),
+        *(("tr_loss", "va_loss"), ("train/loss", "eval/loss"), ("training-rmse", "valid_0-rmse")),
+        *(("train-mlogloss", "validation_0-mlogloss"), ("l2.train", "l2.valid"), ("train_mse", "test_mse")),
+    ],
+)
+def test_overfitting_is_found_whatever_the_two_metrics_are_called(training, held_out):
+    dice = np.random.default_rng(0)
+    steps = np.arange(60)
+    metrics = {
+        training: 0.1 + np.exp(-steps / 20) + dice.normal(0, 0.005, 60),
+        held_out: 0.3 + np.exp(-steps / 8) + np.maximum(0, steps - 20) * 0.02 + dice.normal(0, 0.01, 60),
+    }
+    evidence = evidence_of([{"run_id": "a", "metrics": metrics}])
+    [finding] = found(evidence, "overfitting")
+    assert set(finding.keys) == {training, held_out}
+    assert 15 <= finding.steps[0] <= 25
+
+
+def test_a_late_collapse_is_that_and_nothing_else():
+    evidence = among_healthy(val_acc=lambda v, t, dice: np.where(t >= 54, 0.1 + dice.normal(0, 0.006, len(t)), v))
+    [finding] = found(evidence, "collapse")
+    assert (finding.run_ids, finding.steps) == (("r1", "r4"), (54, 54))
+    assert not named(evidence, "overfitting") | named(evidence, "best_not_last") & {"r1", "r4"}
 
 
 def test_the_best_is_not_the_last_where_much_was_lost_and_not_where_the_curve_is_noisy():
@@ -263,21 +397,147 @@ def test_the_best_is_not_the_last_where_much_was_lost_and_not_where_the_curve_is
     )
     [finding] = found(evidence, "best_not_last")
     assert finding.run_ids == ("lost",)
-    assert "0.2 at step 19 and 0.6 at the end" in finding.sentence
+    assert "0.2 at step 19, 0.6 at the end" in finding.sentence
+    assert "Save the best checkpoint by val_loss" in finding.next
 
 
-def test_a_loss_of_overfitting_that_ends_below_ten_times_its_start_has_not_diverged():
-    evidence = evidence_of(
-        [{"run_id": "a", "metrics": {"val_loss": np.r_[np.linspace(1, 0.5, 9), np.linspace(0.5, 5, 9)]}}]
+def test_a_training_loss_that_was_lower_before_is_not_worth_a_word():
+    lost = np.r_[np.linspace(1, 0.2, 20), np.linspace(0.2, 0.6, 20)]
+    assert not found(evidence_of([{"run_id": "a", "metrics": {"train_loss": lost}}]), "best_not_last")
+
+
+def test_a_plateau_is_of_runs_that_went_on_for_nothing_and_says_what_stopping_would_have_saved():
+    dice = np.random.default_rng(0)
+    falling = np.linspace(1, 0.1, 60) + dice.normal(0, 0.004, 60)
+    flat = np.maximum(np.linspace(1, -3, 60), 0.3) + dice.normal(0, 0.004, 60)
+    runs = [
+        {"run_id": name, "metrics": {"val_loss": values}, "end_time": NOW + 10 * HOUR}
+        for name, values in (("falling", falling), ("flat", flat))
+    ]
+    [finding] = found(evidence_of(runs), "plateau")
+    assert finding.run_ids == ("flat",)
+    assert 10 <= finding.steps[0] <= 14
+    hours = float(finding.next.split("saved ")[1].split(" h")[0])
+    assert 5 <= hours <= 8
+    assert f"({10 * hours:.0f} % of what these runs took)" in finding.next
+
+
+def test_a_loss_near_zero_that_still_gets_a_tenth_better_is_no_plateau():
+    early = 2.3 * np.exp(-np.arange(20) / 4) + 0.0201
+    assert not found(
+        evidence_of([{"run_id": "a", "metrics": {"val_loss": np.r_[early, np.linspace(0.02005, 0.01866, 40)]}}]),
+        "plateau",
     )
-    assert not found(evidence, "diverged")
 
 
-def test_one_infinite_value_of_a_score_is_named_and_no_divergence():
-    evidence = evidence_of([{"run_id": "a", "metrics": {"val_score": [0.1, 1.7976931348623157e308, 0.3]}}])
-    [finding] = find_findings(evidence, {name: ALL[name] for name in ("diverged", "non_finite")})
-    assert finding.severity == "warning"
-    assert "a, infinite first at step 1, in 1 of 3 points" in finding.sentence
+def test_a_run_that_never_leaves_its_start_is_named_where_others_learn():
+    dead = {key: lambda v, t, dice: 2.303 + dice.normal(0, 0.003, len(t)) for key in ("train_loss", "val_loss")}
+    evidence = among_healthy(**dead, val_acc=lambda v, t, dice: 0.1 + dice.normal(0, 0.003, len(t)))
+    [finding] = found(evidence, "never_learned")
+    assert finding.run_ids == ("r1", "r4")
+    assert named(among_healthy(val_acc=lambda v, t, _: np.full(len(t), 0.1)), "never_learned") == {"r1", "r4"}
+    alone = evidence_of([{"run_id": "a", "metrics": {"val_acc": np.full(20, 0.1)}}])
+    assert not found(alone, "never_learned")
+
+
+@pytest.mark.parametrize("period", [2, 4, 7])
+def test_a_curve_that_swings_without_improving_is_named(period):
+    swings = among_healthy(val_acc=lambda v, t, dice: 0.5 + 0.3 * np.sin(2 * np.pi * t / period + 0.5) + dice.normal(0, 0.01, len(t)))  # fmt: skip
+    [finding] = found(swings, "oscillation")
+    assert finding.run_ids == ("r1", "r4")
+
+
+def test_warm_restarts_that_improve_are_no_oscillation():
+    steps = np.arange(120)
+    dice = np.random.default_rng(0)
+    restarts = 0.5 + 0.5 * np.cos(np.pi * (steps % 30) / 30)
+    loss = 0.3 + 1.5 * np.exp(-steps / 40) + 0.8 * np.exp(-steps / 80) * restarts + dice.normal(0, 0.02, 120)
+    evidence = evidence_of([{"run_id": f"r{n}", "metrics": {"val_loss": loss}} for n in range(3)])
+    assert {rule for rule in OF_CURVES if found(evidence, rule)} <= {"plateau"}
+
+
+def test_a_spike_that_comes_back_is_one_for_the_whole_family_and_a_new_level_is_none():
+    at = {"train_loss": 2.0, "val_loss": 3.0}
+    evidence = among_healthy(
+        **{key: lambda v, t, _, size=size: v + np.where(t == 40, size, 0) for key, size in at.items()}
+    )
+    [finding] = found(evidence, "spikes")
+    assert set(finding.run_ids) == {"r1", "r4"}
+    assert set(finding.steps) == {40}
+    assert not found(among_healthy(val_loss=lambda v, t, _: np.where(t >= 40, v + 2, v)), "spikes")
+
+
+def test_parts_of_losses_and_metrics_with_long_tails_have_no_spikes():
+    dice = np.random.default_rng(0)
+    spiked = 1 + dice.normal(0, 0.01, 100)
+    spiked[50] = 5
+    assert not found(evidence_of([{"run_id": "a", "metrics": {"kl_loss": spiked}}]), "spikes")
+    often = 1 + dice.normal(0, 0.01, 100)
+    often[::20] = 5
+    assert not found(evidence_of([{"run_id": "a", "metrics": {"val_loss": often}}]), "spikes")
+
+
+# --- steps, statuses, and what all runs share ---------------------------------------------------------------------
+
+
+def test_missing_steps_and_steps_that_were_logged_again_are_told_and_other_strides_are_not():
+    curve = np.exp(-np.arange(60) / 10)
+    points = [(step, value, 1000 * step) for step, value in enumerate(curve)]
+    again = points[:40] + [(step, value, 10**6 + 1000 * step) for step, value, _ in points[30:]]
+    runs = {
+        "whole": points,
+        "gap": [point for point in points if not 20 <= point[0] < 26],
+        "again": again,
+        "growing": [(2**step, 0.9**step, step) for step in range(14)],
+        "one step": [(0, value, time) for _, value, time in points],
+        "two at a step": [(step // 2, value, time) for step, value, time in points],
+        "two ranks": sorted(points + [(step, value, time + 7) for step, value, time in points]),
+    }
+    evidence = evidence_of([{"run_id": name, "metrics": {"val_loss": of_run}} for name, of_run in runs.items()])
+    [finding] = found(evidence, "step_gaps")
+    assert set(finding.run_ids) == {"gap", "again"}
+    assert "gap, no point between steps 19 and 26" in finding.sentence
+    assert "again, steps 30 to 39 logged twice" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "words"),
+    [
+        ("val_acc", [1.0, 1.0, 0.9995, 1.0], "at its highest"),
+        ("val_acc", [97.0, 97.0, 97.0], "the same, 97"),
+        ("val_auc", [0.5, 0.51, 0.49], "no better than chance"),
+        ("test_r2", [-0.4, 0.0, -3.0], "no better than chance"),
+    ],
+)
+def test_an_objective_that_tells_no_run_from_another_is_named(key, values, words):
+    runs = [{"run_id": f"r{n}", "params": {"lr": n}, "metrics": {key: [value]}} for n, value in enumerate(values)]
+    [finding] = found(evidence_of(runs), "saturated")
+    assert words in finding.sentence
+    assert len(finding.run_ids) == len(values)
+    assert not found(evidence_of(runs[:2]), "saturated")
+
+
+def test_an_objective_that_still_differs_is_not_saturated():
+    for key, values in (("val_acc", [1.0, 1.0, 0.9]), ("val_auc", [0.5, 0.6, 0.5]), ("test_r2", [0.1, 0.0, -1.0])):
+        runs = [{"run_id": f"r{n}", "params": {"lr": n}, "metrics": {key: [v]}} for n, v in enumerate(values)]
+        assert not found(evidence_of(runs), "saturated"), key
+
+
+def test_held_out_data_that_is_better_in_every_run_may_leak_or_training_is_regularised():
+    dice = np.random.default_rng(0)
+
+    def runs(ahead):
+        return [
+            {"run_id": f"r{n}", "params": {"d": n}, "metrics": {"train_acc": [0.72 + dice.normal(0, 0.01)], "val_acc": [0.72 + ahead + dice.normal(0, 0.01)]}}
+            for n in range(6)
+        ]  # fmt: skip
+
+    [finding] = found(evidence_of(runs(0.2)), "leak")
+    assert len(finding.run_ids) == 6
+    assert "leaked" in finding.sentence
+    assert "dropout or augmentation" in finding.sentence
+    assert not found(evidence_of(runs(0.01)), "leak")
+    assert not found(evidence_of([*runs(0.2), *[{**one, "run_id": "x"} for one in runs(-0.2)[:1]]]), "leak")
 
 
 def test_a_run_is_unfinished_when_its_last_point_is_old_and_not_while_it_trains():
@@ -296,67 +556,70 @@ def test_a_parent_needs_no_metric():
     assert finding.run_ids == ("child",)
 
 
-def test_duplicates_are_equal_to_rounding_and_a_seed_that_decides_nothing_is_named():
-    params = {"lr": 0.1, "seed": 1}
+def test_a_value_that_failed_runs_share_has_the_p_of_fishers_exact_test():
     runs = [
-        {"run_id": "a", "params": params, "metrics": {"val_loss": [0.123456789], "fit_time": [3.0]}},
-        {"run_id": "b", "params": params, "metrics": {"val_loss": [0.1235], "fit_time": [4.0]}},
-        {"run_id": "c", "params": params, "metrics": {"val_loss": [0.2], "fit_time": [4.0]}},
-        {"run_id": "d", "params": {**params, "seed": 2}, "metrics": {"val_loss": [0.2]}},
-        {"run_id": "e", "params": params, "metrics": {"val_loss": [0.2]}, "tags": {"mlflow.source.git.commit": "x"}},
-    ]
-    twice, unsteady = found(evidence_of(runs), "duplicates")
-    assert twice.run_ids == ("a", "b")
-    assert unsteady.run_ids == ("a", "c")
-    without_seed = [{**run, "params": {"lr": 0.1}} for run in runs[1:3]]
-    assert not found(evidence_of(without_seed), "duplicates")
+        {"run_id": f"r{n}", "status": "FAILED" if n < 6 else "FINISHED", "params": {"opt": "a" if n % 7 < 3 or n < 5 else "b", "n": n}}
+        for n in range(40)
+    ]  # fmt: skip
+    [row] = [one for _, one in values_of_failed(evidence_of(runs)) if one.terms[0].value == "a"]
+    table = [[row.failed_with, row.failed_without], [row.finished_with, row.finished_without]]
+    assert row.p == pytest.approx(fisher_exact(table, "greater").pvalue)
 
 
-def test_other_data_and_other_code_name_the_fewer_runs():
-    runs = [{"run_id": f"r{n}", "tags": {"mlflow.source.git.commit": "abcdef" if n else "fedcba"}} for n in range(4)]
-    datasets = [
-        {"run_id": f"r{n}", "name": "d", "digest": "2" if n == 3 else "1", "context": "training"} for n in range(1, 4)
-    ]
-    evidence = evidence_of(runs, datasets=datasets)
-    [data] = found(evidence, "other_data")
-    assert data.run_ids == ("r3",)
-    assert "2 runs used d @ 1; 1 run used d @ 2 (r3)" in data.sentence
-    [commits] = found(evidence, "other_code")
-    assert commits.run_ids == ("r0",)
+def test_failures_are_told_by_thresholds_and_by_pairs():
+    dice = np.random.default_rng(1)
+    runs = []
+    for n in range(120):
+        batch, model = int(dice.choice([64, 128, 256, 512, 1024])), str(dice.choice(["small", "base", "large"]))
+        status = "FAILED" if batch >= 512 and model == "large" else "FINISHED"
+        params = {"batch": batch, "model": model, "lr": round(float(dice.uniform(0.01, 0.1)), 5)}
+        runs.append({"run_id": f"r{n}", "status": status, "params": params})
+    [finding] = found(evidence_of(runs), "failed_apart")
+    assert all(words in finding.sentence for words in ("batch ≥ 512", "model = large", " and none of"))
+    assert set(finding.run_ids) == {run["run_id"] for run in runs if run["status"] == "FAILED"}
+    assert finding.severity == "problem"
 
 
-def test_a_trade_off_names_the_runs_that_none_beats():
+def test_two_failed_runs_that_share_a_value_among_many_may_be_chance_and_say_so():
     runs = [
-        {"run_id": f"r{n}", "metrics": {"val_acc": [0.5 + n / 100], "latency": [float(n + (n == 3))]}}
-        for n in range(20)
+        {"run_id": f"r{n}", "status": "FAILED" if n < 2 else "FINISHED", "params": {"opt": "old" if n < 2 else "new"}}
+        for n in range(6)
     ]
-    [finding] = found(evidence_of(runs, primary="val_acc"), "trade_offs")
-    assert finding.keys == ("val_acc", "latency")
-    assert set(finding.run_ids) == {f"r{n}" for n in range(20)} - {"r3"}
+    [finding] = found(evidence_of(runs), "failed_apart")
+    assert finding.severity == "note"
+    assert finding.sentence == (
+        "Both failed runs and none of the 4 finished ones have opt = old (p = 0.13 after correction, so it may be chance)."
+    )
+
+
+def test_problems_are_told_of_each_experiment_by_itself():
+    dice = np.random.default_rng(0)
+    runs = []
+    for number in range(8):
+        metrics = learned(dice)
+        if number in (1, 6):
+            metrics["train_loss"] = np.where(np.arange(60) > 30, np.nan, metrics["train_loss"])
+        runs.append({"run_id": f"r{number}", "experiment_id": "12"[number // 4], "metrics": metrics})
+    first, second = found(evidence_of(runs), "diverged")
+    assert (first.run_ids, first.experiment) == (("r1",), "e1")
+    assert (second.run_ids, second.experiment) == (("r6",), "e2")
+    assert second.sentence.startswith("In e2: 1 of 4 runs diverges")
+
+
+# --- other rules --------------------------------------------------------------------------------------------------
 
 
 def test_metrics_of_training_find_their_held_out_ones():
-    keys = [
-        "loss",
-        "val_loss",
-        "train/acc",
-        "eval/acc",
-        "test_f1",
-        "train_f1",
-        "val_f1",
-        "l2.train",
-        "l2.valid",
-        "interval",
-        "trained",
-    ]
-    assert metric_pairs(keys) == [
-        ("l2.train", "l2.valid"), ("loss", "val_loss"), ("train/acc", "eval/acc"), ("train_f1", "val_f1"),
+    keys = ["loss", "val_loss", "train/acc", "eval/acc", "l2.train", "l2.valid", "interval", "trained"]
+    evidence = evidence_of([{"run_id": "a", "metrics": {key: [0.5, 0.4] for key in keys}}])
+    assert metric_pairs(evidence.study, evidence.keys) == [
+        ("l2.train", "l2.valid"), ("loss", "val_loss"), ("train/acc", "eval/acc"),
     ]  # fmt: skip
 
 
 def test_names_that_are_no_plain_text_stay_out_of_the_code():
     key = '"]; import os #\n'
-    evidence = evidence_of([{"run_id": '"evil"', "metrics": {key: [math.nan, 1.0]}}], primary=None)
+    evidence = evidence_of([{"run_id": '"evil"', "metrics": {key: [math.nan, 1.0]}}])
     [finding] = found(evidence, "non_finite")
     assert finding.code == "runs.history_summary(runs.metrics.columns[0]).loc[[list(runs)[0]]]"
 

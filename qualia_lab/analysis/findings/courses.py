@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Whole = npt.NDArray[np.int64]
     Mask = npt.NDArray[np.bool_]
 
-_NOISES, _ROUNDING = 6.0, 1e-9
+_NOISES, _STEPS, _ROUNDING = 6.0, 2.0, 1e-9
 _FEWEST = 4  # levels of a course about which anything is said
 
 
@@ -29,7 +29,7 @@ class Courses:
     rows: of SeriesFacts.  sign: 1 where less is better, -1 where more is.
     levels: SeriesFacts.blocks.  ends: the place of the last level.  best_at: the place of the best one.
     start, best, tail: the levels at the beginning, the best of all, and at the end.
-    noise: standard deviation of one level by the noise of its points.
+    noise: standard deviation of one level by the noise of its points.  rough: SeriesFacts.rough.
     """
 
     rows: Whole
@@ -41,6 +41,7 @@ class Courses:
     best: Numbers
     tail: Numbers
     noise: Numbers
+    rough: Numbers
 
     @property
     def gain(self) -> Numbers:
@@ -49,8 +50,13 @@ class Courses:
 
     @property
     def learned(self) -> Mask:
-        """Whether the best level is far from the start: by six standard deviations of a level, and past rounding."""
-        return np.asarray((self.gain > _NOISES * self.noise) & (self.gain > _ROUNDING * np.abs(self.start)))
+        """Whether the best level is far from the start.
+
+        By six standard deviations of a level; by two differences of neighbours, of which noise that is rounded or
+        rarely another value seems to have next to none; and past the rounding of numbers.
+        """
+        least = np.fmax(np.fmax(_NOISES * self.noise, _STEPS * self.rough), _ROUNDING * np.abs(self.start))
+        return np.asarray(self.gain > least)
 
     @property
     def lost(self) -> Numbers:
@@ -83,6 +89,7 @@ def courses_of(evidence: Evidence, rows: Whole) -> Courses:
         levels[np.arange(len(rows)), best_at],
         sign * series.tail[rows],
         np.nan_to_num(series.noise[rows]) / np.sqrt(of_block),
+        series.rough[rows],
     )
 
 

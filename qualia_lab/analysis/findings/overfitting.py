@@ -13,9 +13,12 @@ from qualia_lab.analysis.findings.courses import courses_of, row_of
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
 from qualia_lab.analysis.findings.pairs import metric_pairs
 from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
+from qualia_lab.analysis.findings.point_facts import MAD_TO_SD
 from qualia_lab.analysis.trends import FEWEST_IN_TREND, trend_p
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study.study import Task
 
@@ -24,14 +27,12 @@ if TYPE_CHECKING:
 class Thresholds:
     """margin: share of the held-out gain that is lost at the end.  noises: the same in the noise of a level.
 
-    alpha: of the held-out trend.  alpha_training: of the other, which begins at no extreme point of its own.
-    fewest_points: of each history after the turn.
+    alpha: of the held-out trend.  fewest_points: of each history after the turn.
     """
 
     margin: float = 0.1
     noises: float = 4.0
-    alpha: float = 0.05
-    alpha_training: float = 0.1
+    alpha: float = 0.02
     fewest_points: int = FEWEST_IN_TREND
 
 
@@ -53,8 +54,8 @@ class _Turn:
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """One finding per task, each run by the pair of metrics in which it lost most.
 
-    The turn is the best point of the held-out metric. After it that metric has to get worse and the one of training
-    better, each more steadily than a random walk does from its best point on (`trends.trend_p`).
+    The turn is the best point of the held-out metric. After it that metric has to get worse more steadily than a random
+    walk does from its best point on (`trends.trend_p`), while the one of training ends better, and near its best.
     """
     turns = _turns(evidence, thresholds)
     return [
@@ -102,12 +103,19 @@ def _turn(evidence: Evidence, of: tuple[str, str, str], share: float, limits: Th
     before = np.flatnonzero(trained.steps <= held.steps[best])
     if not len(before) or len(held.values) - best - 1 < limits.fewest_points or after.sum() <= limits.fewest_points:
         return None
-    then, last = float(trained.values[before[-1]]), float(trained.values[-1])
-    falls = sign * (last - then) < 0 and trend_p(-sign * trained.values[after]) < limits.alpha_training
-    if not falls or trend_p(sign * held.values[best:]) >= limits.alpha:
+    if not _improves(sign * trained.values[after]) or trend_p(sign * held.values[best:]) >= limits.alpha:
         return None
+    then, last = float(trained.values[before[-1]]), float(trained.values[-1])
     ends = float(held.values[best]), float(held.values[-1])
     return _Turn(*of, int(held.steps[best]), *ends, then, last, share)
+
+
+def _improves(cost: npt.NDArray[np.float64]) -> bool:
+    """Whether a curve ends better than it began, by four standard deviations of its noise, and near its best."""
+    begin, end = (float(np.median(part)) for part in (cost[:3], cost[-3:]))
+    steps = np.diff(cost[len(cost) // 2 :])
+    noise = MAD_TO_SD * float(np.median(np.abs(steps - np.median(steps)))) / np.sqrt(2)
+    return begin - end > 4 * noise and end - float(cost.min()) <= 0.25 * (begin - end) + 2 * noise
 
 
 def _finding(evidence: Evidence, task: Task, turns: list[_Turn]) -> Finding:
@@ -152,7 +160,7 @@ def _finding(evidence: Evidence, task: Task, turns: list[_Turn]) -> Finding:
 
 RULE = Rule(
     "overfitting",
-    "a held-out metric turns and gets worse while the same of training goes on improving, steadier than random walks",
+    "a held-out metric turns and gets worse steadier than a random walk, while the same of training improves",
     "Hamed and Rao 1998; simulated random walks",
     Thresholds(),
     find,

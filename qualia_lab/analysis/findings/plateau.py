@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
 
 _HALF = BLOCKS // 2
+_STEPS = 5.0  # mean differences of neighbours, that a gain has to be: rounded noise gains less
 _HOUR = 3_600_000  # ms
 
 
@@ -80,6 +81,7 @@ def _is_flat(evidence: Evidence, courses: Courses, limits: Thresholds) -> npt.ND
         & (courses.ends == BLOCKS - 1)
         & (series.nan[courses.rows] + series.infinite[courses.rows] == 0)
         & courses.learned
+        & (courses.gain > _STEPS * courses.rough)
         & (np.ptp(late, axis=1) <= limits.flat * courses.gain)
         & (moved <= nothing)
         & (1 - reached / points >= limits.saved)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Facts = dict[str, npt.NDArray[Any]]
 
 MAD_TO_SD = 1.4826  # of a normal distribution: sd = 1.4826 times the median absolute deviation
+MEAN_TO_SD = 1.2533  # and 1.2533 times the mean absolute deviation
 BLOCKS = 16
 _OF_TAILS = 0.4  # of the size of a spike: jumps that noise with long tails has and other noise has not
 _RETURNS_WITHIN = 10  # points after which a jump that has not come back is a new level and no spike
@@ -59,7 +60,7 @@ def value_facts(histories: Points, begins: Whole) -> Facts:
 
 
 def level_facts(histories: Points, begins: Whole) -> Facts:
-    """The levels at the start and at the end, the course in blocks, and von Neumann's ratio (von Neumann 1941)."""
+    """The levels at the start and at the end, and the course in blocks."""
     values = histories.values
     finite = np.isfinite(values)
     owner, good = _owners(begins, len(values))[0][finite], values[finite]
@@ -69,15 +70,10 @@ def level_facts(histories: Points, begins: Whole) -> Facts:
     of_start = np.maximum(_FEWEST, counts // 10)[owner]
     of_tail = np.maximum(_FEWEST, counts // 20)[owner]
     early, late = place < of_start, place >= counts[owner] - of_tail
-    middle = np.bincount(owner, good, series) / counts
-    around = good - middle[owner]
-    inside = owner[1:] == owner[:-1]
-    moves = np.bincount(owner[1:][inside], np.diff(around)[inside] ** 2, series)
     return {
         "start": medians(good[early], owner[early], series)[0],
         "tail": medians(good[late], owner[late], series)[0],
         "blocks": _blocks(good, owner, place, counts),
-        "neumann": moves / np.bincount(owner, around**2, series),
     }
 
 
@@ -112,6 +108,7 @@ def jump_facts(histories: Points, begins: Whole, sign: Numbers, gain: Numbers, d
     spread, _ = medians(np.abs(jumps - middle[owner]), owner, series)
     scale = MAD_TO_SD * np.where(counts >= _FEWEST, spread, np.nan)
     later = at >= (begins + np.diff(np.r_[begins, len(values)]) // 2)[owner]
+    noises = _noise(jumps, owner, series), _noise(jumps[later], owner[later], series)
     size = np.abs(jumps - middle[owner]) / scale[owner]
     worse = jumps * sign[at]
     large = (worse > 0) & (size >= deviations) & np.isfinite(size) & (worse >= gain[owner] / 4)
@@ -125,7 +122,8 @@ def jump_facts(histories: Points, begins: Whole, sign: Numbers, gain: Numbers, d
             if not size[index] <= largest[one]:
                 largest[one], place[one] = size[index], point
     return {
-        "noise": np.fmin(scale, _scale(jumps[later], owner[later], series)) / np.sqrt(2),
+        "noise": np.fmin(*noises) / np.sqrt(2),
+        "rough": np.bincount(owner, np.abs(jumps), series) / counts,
         "spikes": spikes,
         "spike_step": _at(steps, place, -1),
         "spike_value": _at(values, place, np.nan),
@@ -135,10 +133,15 @@ def jump_facts(histories: Points, begins: Whole, sign: Numbers, gain: Numbers, d
     }
 
 
-def _scale(jumps: Numbers, owner: Whole, series: int) -> Numbers:
-    """The standard deviation of each owner's differences by their MAD; NaN of fewer than three."""
+def _noise(jumps: Numbers, owner: Whole, series: int) -> Numbers:
+    """The standard deviation of each owner's differences by their MAD; NaN of fewer than three.
+
+    Where that is 0, since rounding leaves most values as they were, by their mean size.
+    """
     middle, counts = medians(jumps, owner, series)
-    return MAD_TO_SD * np.where(counts >= _FEWEST, medians(np.abs(jumps - middle[owner]), owner, series)[0], np.nan)
+    spread, _ = medians(np.abs(jumps - middle[owner]), owner, series)
+    mean = np.bincount(owner, np.abs(jumps), series) / counts
+    return np.where(counts >= _FEWEST, np.where(spread > 0, MAD_TO_SD * spread, MEAN_TO_SD * mean), np.nan)
 
 
 def pass_facts(

@@ -41,8 +41,7 @@ class SeriesFacts:
     bad_points: how many points at the end are not finite or above the bound of divergence; bad_step: of the first.
     noise: standard deviation of a point around its neighbours, by the MAD of the differences of all points or of those
     in the later half, where a curve is flatter, whichever is less (NaN under 4 points).
-    neumann: von Neumann's ratio, squared differences of neighbours to squared deviations from the mean: around 2 in
-    noise of any shape, near 0 in a smooth curve; NaN where nothing varies.
+    rough: the mean difference between neighbours, without its sign.
     spikes: jumps that came back, in the worse direction; spike_step, spike_value, spike_before, spike_size: of the
     largest, its size in robust standard deviations of the differences.  jumps: differences in that direction that are
     long tails of noise or spikes.
@@ -77,7 +76,7 @@ class SeriesFacts:
     bad_points: Whole
     bad_step: Whole
     noise: Numbers
-    neumann: Numbers
+    rough: Numbers
     spikes: Whole
     spike_step: Whole
     spike_value: Numbers
