@@ -77,6 +77,14 @@ def test_pairs_by_seed_are_students_and_isolated():
     assert compared(runs, "attention=none", "attention=full").verdict == "worse"
 
 
+def test_it_reads_as_sentences_and_its_page_runs_nothing():
+    runs = [Run(f"<b>{run.name}", run.params, run.metrics) for run in sides()]
+    found = compared(runs, "<b>full-0", "attention=none")
+    assert repr(found).splitlines() == list(found.sentences)
+    page = found._repr_html_()
+    assert page.startswith("<p><b>Too few runs to tell A (") and "<b>full-0" not in page
+
+
 def test_without_seeds_it_is_welchs_test():
     runs = sides(seeds=False)
     a, b = ([run.metrics["val_acc"] for run in runs if run.name.startswith(side)] for side in ("full", "none"))

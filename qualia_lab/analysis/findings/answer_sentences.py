@@ -187,12 +187,16 @@ def _of_some_leaders(said: Said, answer: Answer) -> Words:
     nearest, several = answer.apart[0], len(answer.apart) > 1
     gap = said.number("difference", _gap(answer.leader, nearest))
     than = f"the other {len(answer.apart):,}, the nearest {said.name(nearest)}" if several else said.name(nearest)
-    beyond = f"{' or more' if several else ''} and by more than luck"
-    sentence = (
-        f"{said.listed(lead)} lead and cannot be told apart: {_corrected(said, answer)} of the first, "
-        f"{said.value(answer.level[0])} of the {'second' if len(lead) == 2 else 'next'}. The first is better, by {gap}"
-        f"{beyond}, than {than}{_untested(said, answer)}.{_power(said, answer)}"
-    )
+    beyond = f"by {gap}{' or more' if several else ''} and by more than luck, than {than}"
+    if len(lead) <= NAMED:
+        level = f"{said.value(answer.level[0])} of the {'second' if len(lead) == 2 else 'next'}"
+        first = f"{said.listed(lead)} lead and cannot be told apart: {_corrected(said, answer)} of the first, {level}"
+        first += f". The first is better, {beyond}"
+    else:
+        level = f"{len(answer.level):,} others, next {said.name(answer.level[0])}, {said.value(answer.level[0])}"
+        first = f"{said.name(answer.leader)} has the best {_corrected(said, answer)} and cannot be told from {level}"
+        first += f". It is better, {beyond}"
+    sentence = f"{first}{_untested(said, answer)}.{_power(said, answer)}"
     return Words(sentence, _more(said, answer, lead), _runs(lead))
 
 

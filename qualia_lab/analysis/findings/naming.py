@@ -47,7 +47,8 @@ def configuration_names(
         short = short_values(value for one in values if (value := one.get(key)) is not None)
         for words, one in zip(shown, values, strict=True):
             value = one.get(key)
-            words.append(f"no {key}" if value is None else f"{key}={short[value]}")
+            name = one_line(key, _WIDEST)
+            words.append(f"no {name}" if value is None else f"{name}={short[value]}")
     names = [", ".join(words) or "all runs" for words in shown]
     if len(factors) + len(tied) > len(keys):
         brief = [", ".join(word for word in words if not word.startswith("no ")) for words in shown]
