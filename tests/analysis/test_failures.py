@@ -11,7 +11,9 @@ from qualia_lab.analysis.endings import endings, error_tags
 from qualia_lab.analysis.log_tails import LINE_WIDTH, last_lines, looks_like_log
 from qualia_lab.analysis.models import model_folders, named_models
 from qualia_lab.analysis.sets_apart import shared_values
+from qualia_lab.inventory import take_inventory
 from qualia_lab.schema import EXPERIMENTS, LOGGED_MODELS, METRICS, PARAMS, RUNS, TAGS
+from qualia_lab.study import describe_study
 from qualia_lab.tables import run_tables, table_of
 
 DAY = 86_400_000
@@ -34,6 +36,11 @@ def tables_of(runs, params=(), tags=(), metrics=(), models=()):
     )
 
 
+def shared(tables, wrong, others):
+    """What the wrong runs share, by the study of these tables."""
+    return shared_values(tables, describe_study(tables, take_inventory(tables)), wrong, others)
+
+
 def some(failed, finished, value_of):
     """Runs of one day with the params that `value_of(place)` gives; the first ones failed."""
     runs = [(f"r{place}", "FAILED" if place < failed else "FINISHED", 0, 1000) for place in range(failed + finished)]
@@ -47,7 +54,7 @@ def test_p_is_that_of_fishers_exact_test(seed):
     tables, failed, finished = some(
         dice.randint(2, 9), dice.randint(2, 20), lambda _: {key: dice.choice("abc") for key in ("x", "y")}
     )
-    found = shared_values(tables, failed, finished)
+    found = shared(tables, failed, finished)
     for one in found:
         counts = [[one.wrong_with, one.wrong - one.wrong_with], [one.others_with, one.others - one.others_with]]
         assert one.p == pytest.approx(fisher_exact(counts, alternative="greater").pvalue)
@@ -61,8 +68,8 @@ def test_the_value_that_all_failed_runs_share_comes_first_and_is_sure():
         20,
         lambda place: {"batch": "4096" if place < 5 else "64", "seed": str(place), "same": "1", "own": f"v{place}"},
     )
-    first, *rest = shared_values(tables, failed, finished)
-    assert (first.kind, first.key, first.value) == ("param", "batch", "4096")
+    first, *rest = shared(tables, failed, finished)
+    assert (first.kind, first.key, first.relation, first.value) == ("param", "batch", "=", "4096")
     assert (first.wrong_with, first.wrong, first.others_with, first.others) == (5, 5, 0, 20)
     assert first.corrected_p < 0.001
     assert rest == []  # a seed, what all have, and what each has alone tell nothing
@@ -73,11 +80,11 @@ def test_in_runs_that_fail_by_chance_hardly_anything_is_sure():
     for seed in range(200):
         dice = random.Random(seed)
         tables, failed, finished = some(6, 30, lambda _, dice=dice: {f"p{n}": dice.choice("abcd") for n in range(8)})
-        sure += any(one.corrected_p <= 0.05 for one in shared_values(tables, failed, finished))
+        sure += any(one.corrected_p <= 0.05 for one in shared(tables, failed, finished))
     assert sure <= 10  # 5 % of 200
 
 
-def test_numbers_of_many_values_are_compared_by_halves_and_a_missing_param_is_a_value():
+def test_numbers_are_compared_by_thresholds_too_and_a_missing_param_is_a_value():
     tables, failed, finished = some(
         4,
         12,
@@ -85,21 +92,22 @@ def test_numbers_of_many_values_are_compared_by_halves_and_a_missing_param_is_a_
             {"lr": str(1 + place / 100 if place < 4 else place / 1000)} | ({} if place < 4 else {"warm": "1"})
         ),
     )
-    found = {(one.key, one.value): one for one in shared_values(tables, failed, finished)}
-    assert found["lr", "> 0.0115"].wrong_with == 4
-    assert found["warm", None].wrong_with == 4
-    assert found["warm", None].others_with == 0
+    found = {(one.key, one.relation, one.value): one for one in shared(tables, failed, finished)}
+    above = found["lr", ">=", "1.0"]
+    assert (above.wrong_with, above.others_with) == (4, 0)
+    missing = found["warm", "=", None]
+    assert (missing.wrong_with, missing.others_with) == (4, 0)
 
 
 def test_tags_code_and_day_are_looked_at_and_what_says_how_a_run_ended_is_not():
     runs = [(f"r{n}", "FAILED" if n < 3 else "FINISHED", 0 if n < 3 else DAY, None) for n in range(12)]
-    tags = [(r, "host", "a" if s == "FAILED" else "b") for r, s, *_ in runs]
+    tags = [(r, "augment", "a" if s == "FAILED" else "b") for r, s, *_ in runs]
     tags += [(r, "mlflow.source.git.commit", "bad" if s == "FAILED" else "good") for r, s, *_ in runs]
     tags += [(r, "error", "out of memory") for r, s, *_ in runs if s == "FAILED"]
     tags += [(r, "exit_code", "1") for r, s, *_ in runs if s == "FAILED"]
-    found = shared_values(tables_of(runs, tags=tags), {"r0", "r1", "r2"}, {f"r{n}" for n in range(3, 12)})
+    found = shared(tables_of(runs, tags=tags), {"r0", "r1", "r2"}, {f"r{n}" for n in range(3, 12)})
     assert {(one.kind, one.key, one.value) for one in found if one.wrong_with == 3} == {
-        *(("tag", "host", "a"), ("origin", "git commit", "bad"), ("time", "started on", "1970-01-01"))
+        *(("tag", "augment", "a"), ("origin", "git commit", "bad"), ("time", "started on", "1970-01-01"))
     }
     assert len({one.corrected_p for one in found}) == 1  # the same runs are one test, whatever they share
 

@@ -115,7 +115,8 @@ def _improves(cost: npt.NDArray[np.float64]) -> bool:
     begin, end = (float(np.median(part)) for part in (cost[:3], cost[-3:]))
     steps = np.diff(cost[len(cost) // 2 :])
     noise = MAD_TO_SD * float(np.median(np.abs(steps - np.median(steps)))) / np.sqrt(2)
-    return begin - end > 4 * noise and end - float(cost.min()) <= 0.25 * (begin - end) + 2 * noise
+    gained, missing = begin - end, end - float(cost.min())
+    return bool(gained > 4 * noise and missing <= 0.25 * gained + 2 * noise)
 
 
 def _finding(evidence: Evidence, task: Task, turns: list[_Turn]) -> Finding:
