@@ -51,8 +51,6 @@ def shared_values(
 ) -> list[SharedValue]:
     """Every value and threshold that two wrong runs have, and more often than the others; the smallest p first.
 
-    Of conditions of one key that hold for the same runs the first is told.
-
     Args:
         tables: the runs.
         study: which params and tags only repeat a configuration or name a run, and are not looked at.
@@ -69,16 +67,15 @@ def shared_values(
             name = " ".join((*fact, "missing" if is_missing else "there"))
             columns[name] = ["" if value is None else None for value in of_runs] if is_missing else of_runs
             facts[name] = fact, is_missing
-    found: dict[tuple[str, tuple[int, ...]], SharedValue] = {}
+    found = []
     for one in single_conditions(columns, [run_id in of_wrong for run_id in run_ids]):
         [term] = one.terms
         fact, is_missing = facts[term.param]
         counts = one.failed_with, one.failed_with + one.failed_without
         finished = one.finished_with, one.finished_with + one.finished_without
         value = None if is_missing else term.value
-        shared = SharedValue(*fact, term.relation, value, *counts, *finished, one.p, one.corrected)
-        found.setdefault((term.param, one.rows), shared)
-    return list(found.values())
+        found.append(SharedValue(*fact, term.relation, value, *counts, *finished, one.p, one.corrected))
+    return found
 
 
 def _facts(tables: RunTables, study: Study, run_ids: set[str]) -> dict[Fact, dict[str, str]]:

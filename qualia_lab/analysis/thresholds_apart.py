@@ -129,19 +129,21 @@ def single_conditions(
 ) -> list[Condition]:
     """Every value and threshold of two failed runs or more that failed more often than the others, smallest p first.
 
-    Arguments and numbers are those of `conditions_apart`.
+    Arguments and numbers are those of `conditions_apart`. Of conditions of one param that hold for the same runs the
+    value is told before the threshold.
     """
     mask = np.asarray(failed, dtype=np.bool_)
     asked = _all_asked(columns, mask)
     if not asked:
         return []
     tests = math.log(2 * _tests(np.concatenate([one.sizes for one in asked]), mask, alpha))
-    found = []
+    found: dict[tuple[str, tuple[int, ...]], Condition] = {}
     for one in asked:
         logs = log_fisher(one.failed, one.sizes, mask)
         for place in np.flatnonzero((logs < 0) & (one.failed > 1)).tolist():
-            found.append(_condition((one.term(place),), one.holds(place), mask, float(logs[place]), tests))
-    return sorted(found, key=lambda one: (one.p, one.terms[0].param, len(one.rows)))
+            condition = _condition((one.term(place),), one.holds(place), mask, float(logs[place]), tests)
+            found.setdefault((one.param, condition.rows), condition)
+    return sorted(found.values(), key=lambda one: (one.p, one.terms[0].param, len(one.rows)))
 
 
 def _all_asked(columns: Mapping[str, Sequence[str | None]], mask: Flags) -> list[_Asked]:

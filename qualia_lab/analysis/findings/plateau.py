@@ -17,6 +17,7 @@ from qualia_lab.analysis.findings.overfitting import overfitted_runs
 from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
 from qualia_lab.analysis.findings.point_facts import BLOCKS
 from qualia_lab.columns import filled, numbers_of
+from qualia_lab.study.statuses import UNFINISHED
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,6 +61,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         *collapsed_runs(evidence),
         *overfitted_runs(evidence),
         *lost_runs(evidence, OfBest()),
+        *(run_id for run_id, status in evidence.status.items() if status in UNFINISHED),
     }
     wanted = {evidence.run_ids[run] for run in runs.tolist()} - told
     return [_finding(evidence, task, run_ids) for task, run_ids in runs_by_task(evidence, wanted)]
