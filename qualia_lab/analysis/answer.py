@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.baseline import FEWEST_RUNS
 from qualia_lab.analysis.best_of import best_of
 from qualia_lab.analysis.bounds import bounds_of, clip_interval
 from qualia_lab.analysis.power import detectable, needed_n
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.best_of import BestOf
     from qualia_lab.analysis.groups import Group
 
+_FEWEST_DEGREES = 6  # of the spread, from which on configurations of two runs are told apart
 FEWEST_REPEATS = 2  # of a configuration that is compared: one value says nothing of its spread
 
 
@@ -27,8 +29,8 @@ class Answer:
     """What is known of the best of some configurations of one task.
 
     groups: those with a value, the best mean first; of those that ran more than once before those that ran once, where
-    two or more did.  leader: the first of them.  found: what `best_of` says of those compared; None where fewer than
-    two ran more than once.  apart, level: the rivals that are told from the leader, and those that are not.
+    two or more did.  leader: the first of them.  found: what `best_of` says of those compared; None where too few
+    ran more than once.  apart, level: the rivals that are told from the leader, and those that are not.
     alone: those that ran once, of which nothing can be told.
     interval: at 95 %, of the leader's true mean, corrected for its having been selected, within what the metric can be;
     None where too few repeats say how far it varies.  corrected: the mean without the gain from having been selected;
@@ -56,7 +58,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     """The answer of some configurations of one task; None where none has a value, or where no direction is known.
 
     A configuration that ran once is no rival of those that ran more often: the lucky one of many single runs would
-    lead. Where fewer than two ran more than once, all are ordered by what they have.
+    lead. Where too few ran more than once to know how far repeats vary, all are ordered by what they have.
 
     Args:
         groups: with the objective, of one task.
@@ -69,7 +71,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     scored.sort(key=lambda group: _rank(group, better=better))
     compared = [group for group in scored if len(group.values) >= FEWEST_REPEATS]
     spread = _pooled_spread(scored)
-    if len(compared) < min(2, len(scored)):
+    if len(scored) > 1 and not _are_comparable(compared):
         return Answer(tuple(scored), scored[0], None, (), (), tuple(scored[1:]), None, None, spread, None, None, None)
     alone = [group for group in scored if len(group.values) < FEWEST_REPEATS]
     found = best_of(
@@ -79,7 +81,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     )
     assert found is not None
     leader, rivals = compared[0], compared[1:]
-    told = {one.place for one in found.apart}
+    told = {one.place for one in found.apart if _are_comparable(compared, leader, compared[one.place])}
     several = bool(rivals) and spread is not None
     matters = smallest or spread
     limits = bounds_of([value for group in scored for value in group.values], read_name(leader.metric).bounds)
@@ -105,6 +107,16 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         smallest=matters,
         needed=needed_n(matters / spread, len(compared)) if several and spread and matters else None,
     )
+
+
+def _are_comparable(compared: Sequence[Group], *these: Group) -> bool:
+    """Whether two of these configurations, by default of all, have three runs, or the spread is known from enough.
+
+    Of two runs each, where hardly another one was repeated, one run that is the other one rounded would decide.
+    """
+    degrees = sum(len(group.values) - 1 for group in compared)
+    often = sum(len(group.values) >= FEWEST_RUNS for group in these or compared)
+    return len(compared) > 1 and (often > 1 or degrees >= _FEWEST_DEGREES)
 
 
 def _detectable(one: Group, other: Group) -> float:

@@ -94,6 +94,14 @@ def test_an_interval_stays_within_what_the_metric_can_be():
     assert next(number.value for number in found.numbers if number.what == "high") == 1.0
 
 
+def test_two_runs_each_are_told_apart_only_where_others_show_the_spread():
+    values = {"a": (0.757633, 0.7576), "b": (0.6183, 0.6113)}  # one run of a is the other one, rounded
+    runs = [Run(f"{m}{s}", {"m": m, "seed": s}, {"val_auc": v}) for m, of in values.items() for s, v in enumerate(of)]
+    assert "Both ran more than once, too few times to tell" in one(best_configuration, runs)[0].sentence
+    many = repeated({name: 0.9 - place / 10 for place, name in enumerate("abcdef")}, 2)
+    assert one(best_configuration, many)[0].sentence.startswith("model=a leads")
+
+
 def test_single_runs_are_luck_and_ties_are_told():
     runs = [Run(f"r{i}", {"lr": i}, {"val_acc": value}) for i, value in enumerate((0.5, 0.7, 0.7))]
     found, names = one(best_configuration, runs)
@@ -336,7 +344,7 @@ def test_what_was_not_told_apart_or_not_compared_is_said():
         "the best configuration is not told apart from 3 of the other 3"
     ]
     once = [Run(f"r{i}", {"lr": i, "depth": i % 2}, {"val_acc": i / 10}) for i in range(4)]
-    assert unexamined(best_configuration, once) == ["which configuration is best: fewer than two ran more than once"]
+    assert unexamined(best_configuration, once) == ["which configuration is best: too few ran more than once"]
     [reason] = unexamined(factor_effect, once)
     assert reason.startswith("depth and lr with all else the same: too few")
     assert not unexamined(best_configuration, repeated({"a": 0.9, "b": 0.8}, 5))

@@ -135,18 +135,23 @@ def _of_single_runs(said: Said, answer: Answer) -> Words:
     """Fewer than two configurations ran more than once."""
     leader, second = answer.leader, answer.groups[1]
     ties = [group for group in answer.groups if group.mean == leader.mean]
-    repeated = next((group for group in answer.groups if len(group.values) > 1), None)
+    repeated = [group for group in answer.groups if len(group.values) > 1]
     others = len(answer.groups) - 1
     if len(ties) > 1:
         first = f"{said.listed(ties)} have the best {said.metric}, {said.value(leader)}"
     else:
         first = f"{said.name(leader)} has the best {said.metric}, {said.value(leader)}"
         first += f"; next is {said.name(second)} with {said.value(second)}"
-    if repeated is None:
+    if not repeated:
         luck = f"All {others + 1:,} configurations ran once, so how much of that is luck cannot be told"
-    else:
+    elif len(repeated) == 1:
         once = "the other" if others == 1 else f"the other {others:,}"
-        luck = f"Only {said.name(repeated)} ran more than once, {once} ran once: too few to tell whether that is luck"
+        luck = (
+            f"Only {said.name(repeated[0])} ran more than once, {once} ran once: too few to tell whether that is luck"
+        )
+    else:
+        some = "Both" if len(repeated) == others + 1 == 2 else f"{len(repeated):,} of {others + 1:,} configurations"
+        luck = f"{some} ran more than once, too few times to tell whether that is luck"
     more = f"Before choosing, run {_SEEDS} seeds of each of {said.two(ties if len(ties) > 1 else answer.groups)}."
     return Words(f"{first}. {luck}.", more, _runs(ties))
 

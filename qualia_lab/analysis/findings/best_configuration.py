@@ -103,7 +103,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa
             continue
         where = evidence.where(task)
         if answer.found is None:
-            reasons.append(f"{where}which configuration is best: fewer than two ran more than once")
+            reasons.append(f"{where}which configuration is best: too few ran more than once")
         elif answer.level or answer.alone:
             level = len(answer.level) + len(answer.alone)
             reasons.append(f"{where}the best configuration is not told apart from {level:,} of the other {others:,}")
