@@ -100,7 +100,8 @@ def _is_doubtful(before: Sequence[Token], token: Token, meaning: Meaning, near: 
     if before[-1] not in near:
         return False
     if meaning.better == "lower":
-        return meaning.counted  # `accuracy_error` may be of a class that is called so
+        # `accuracy_error` may be of a class that is called so, `tpr_fpr` at a false positive rate
+        return meaning.counted or meaning.bounds == (0.0, 1.0)
     return meaning.chance is not None or not (_is_plain(before[-1]) or token.texts[-1] in ("acc", "accuracy"))
 
 
