@@ -51,10 +51,17 @@ def configuration_names(
             words.append(f"no {name}" if value is None else f"{name}={short[value]}")
     names = [", ".join(words) or "all runs" for words in shown]
     if len(factors) + len(tied) > len(keys):
-        brief = [", ".join(word for word in words if not word.startswith("no ")) for words in shown]
+        brief = [", ".join(_present(keys, factors, one)) for one in values]
         names = brief if all(brief) and len(set(brief)) == len(brief) else names
         names = [f"{name}, …{_run(one, run_names or {})}" for name, one in zip(names, configurations, strict=True)]
     return {one.run_ids[0]: name for one, name in zip(configurations, names, strict=True)}
+
+
+def _present(keys: Sequence[str], factors: Sequence[str], values: Mapping[str, str | None]) -> list[str]:
+    """`lr=0.1`: those of the keys that a configuration has; where it has none, the first of its other factors."""
+    own = [key for key in keys if values.get(key) is not None]
+    own = own or [key for key in factors if values.get(key) is not None][:NAMED]
+    return [f"{one_line(key, _WIDEST)}={short_values([values[key] or ''])[values[key] or '']}" for key in own]
 
 
 def _run(configuration: Configuration, run_names: Mapping[str, str]) -> str:
