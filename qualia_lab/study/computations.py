@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab.columns import column, column_of, filled, numbers_of, texts_of, whole
+from qualia_lab.study.rounded_copies import rounded_copies
 from qualia_lab.study.setting_columns import MISSING, fingerprints
 from qualia_lab.study.values import NONE, canonical
 from qualia_lab.tables import rows_with
@@ -63,7 +64,7 @@ def find_copies(
 
     Equal have to be all params and tags but labels, the recorded code and data, and to the last digit every compared
     metric that both have. That is one computation where a seed is recorded, or where a metric has six significant
-    digits or a history; else they may be copies.
+    digits or a history; else they may be copies. Where a seed is recorded, values may differ by rounding too.
 
     compared: the metrics of role objective and training.  chosen: of all runs, whether they take part.
     """
@@ -89,7 +90,11 @@ def find_copies(
                 unsure.append(run)
         if len(unsure) > 1:
             possible.append(tuple(run_ids[run] for run in unsure))
-    return Copies(copies, tuple(possible))
+    is_first = np.array([run_id not in copies for run_id in run_ids], np.bool_)
+    for run, first in rounded_copies(rows, alike, _in_time(tables).tolist(), chosen & seeded & is_first):
+        copies[run_ids[run]] = run_ids[first]
+    first_of = {run_id: copies.get(first, first) for run_id, first in copies.items()}
+    return Copies(first_of, tuple(possible))
 
 
 def _results(rows: pa.Table, wanted: npt.NDArray[np.bool_]) -> dict[int, _Result]:

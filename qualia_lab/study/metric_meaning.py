@@ -74,9 +74,10 @@ def _is_difference(words: Sequence[Token]) -> bool:
 
 
 def _without_numbered(words: list[Token]) -> list[Token]:
-    """`mae_horizon_3` without its horizon, one of several, and `gini_norm`, which is normalised, without `norm`."""
+    """`mae_horizon_3` and `acc_token` without what they are of, and `return_norm`, which is normalised, without `norm`."""
     if len(words) > 1 and _role(words[-1]) == "count":
-        one_of_several = (words[-1].numbered and _is_plain(words[-1])) or words[-1].texts == ("norm",)
+        text = words[-1].texts[-1]
+        one_of_several = (words[-1].numbered and _is_plain(words[-1])) or text in (*metric_words().each, "norm")
         before = [token.word.meaning for token in words[:-1] if token.word.meaning]
         if one_of_several and before and before[-1].role == "objective" and not before[-1].plain:
             return words[:-1]
@@ -111,7 +112,10 @@ def _head(words: list[Token]) -> Meaning | None:
         return None
     if words and "settings" in (words[0].word.part, words[-1].word.part):
         return _COUNT
-    numbered = words and "numbers" in (words[0].word.part, words[-1].word.part)
+    counts = [words[-1].word.part] if words else []
+    if len(words) > 1 and words[0].texts != ("count",):  # `count_mae` is of counting
+        counts.append(words[0].word.part)
+    numbered = "numbers" in counts
     if numbered:
         counted = _head([token for token in words if token.word.part != "numbers"])
         return counted if counted and counted.counted else _COUNT

@@ -60,7 +60,7 @@ class Words:
     by_words: every entry by its words.  by_stems: the same without plurals.  known, stems: all single words.
     longest: how many words the longest entry has.
     whole: spellings that capitals must not cut.  edge: split words that count at the ends of a name only.
-    as_losses: scores that are losses behind the word `loss`.
+    as_losses: scores that are losses behind the word `loss`.  each: units that a metric is per, behind it.
     """
 
     by_words: Mapping[tuple[str, ...], Word]
@@ -71,6 +71,7 @@ class Words:
     whole: tuple[str, ...]
     edge: frozenset[str]
     as_losses: frozenset[tuple[str, ...]]
+    each: frozenset[str]
 
 
 def stem(word: str) -> str:
@@ -105,6 +106,7 @@ def metric_words() -> Words:
         whole=tuple(sorted(grammar["whole"], key=len, reverse=True)),
         edge=frozenset(grammar["edge"]),
         as_losses=frozenset(tuple(one.split()) for one in grammar["as_losses"]),
+        each=frozenset(grammar["each"]),
     )
 
 

@@ -146,3 +146,17 @@ def test_ten_thousand_repetitions_take_a_moment():
     study = describe_study(tables, inventory)
     assert time.process_time() - begin < 5
     assert study.copies == {store.ids["again"]: store.ids["r77"]}
+
+
+def test_a_run_that_was_logged_again_with_rounded_values_is_a_copy():
+    exact, rounded = {"AUC": 0.7576332570761469, "F1": 0.45908123}, {"AUC": 0.7576, "F1": 0.4591}
+    runs = [
+        Run("own", {"depth": 3, "random_state": 1}, exact),
+        Run("again", {"depth": 3, "random_state": 1}, rounded),
+        Run("other_seed", {"depth": 3, "random_state": 2}, rounded),
+        Run("other_value", {"depth": 3, "random_state": 3}, exact),
+        Run("not_rounded", {"depth": 3, "random_state": 3}, {"AUC": 0.7577, "F1": 0.4591}),
+        Run("one_metric", {"depth": 3, "random_state": 4}, {"AUC": 0.7576332570761469}),
+        Run("one_metric_rounded", {"depth": 3, "random_state": 4}, {"AUC": 0.7576}),
+    ]
+    assert copies(*runs) == ({"again": "own"}, [])

@@ -11,7 +11,6 @@ from qualia_lab.analysis.findings.same_seed import (
     alike_in_labels,
     compared,
     differ,
-    differ_by_rounding,
     same_seed,
 )
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.findings.finding import Severity
 
-_ORIGIN = ("git commit", "dataset", "source", "entry point")  # have to agree for results to have to agree
-_FEWEST_DECIMALS = 3  # with less, rounding makes many different values alike
 _PLAIN_DIGITS = 6  # more are no number that one reads, so that where they part is said in words
 
 
@@ -45,19 +42,19 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     copies = [one for one in sets.values() if len(one) >= fewest]
     possible = [one for one in evidence.study.possible_copies if len(one) >= fewest]
     others = [one for one in same_seed(evidence) if len(one) >= fewest]
-    rounded = [one for one in others if differ_by_rounding(evidence, one)]
-    unsteady = alike_in_labels(evidence, [one for one in others if not differ_by_rounding(evidence, one)])
+    unsteady = alike_in_labels(evidence, others)
     return [
         *([_of_copies(evidence, copies)] if copies else []),
         *([_of_possible(evidence, possible)] if possible else []),
-        *([_of_rounded(evidence, rounded)] if rounded else []),
         *([_of_unsteady(evidence, unsteady)] if unsteady else []),
     ]
 
 
 def _of_copies(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
     clauses, numbers = _clauses(evidence, sets, _equal_clause)
-    what = "equal in every setting and to the last digit of every score"
+    is_rounded = any(differ(evidence, one, key) for one in sets for key in compared(evidence, one))
+    scores = "and, but for rounding, in every score" if is_rounded else "and to the last digit of every score"
+    what = f"equal in every setting {scores}"
     return _finding(
         evidence,
         sets,
@@ -77,18 +74,6 @@ def _of_possible(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
         f"May be copies, since no seed is recorded and their scores are equal: {clauses}. They count as separate runs.",
         numbers,
         what_next="Log the seed of every run.",
-    )
-
-
-def _of_rounded(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
-    clauses, numbers = _clauses(evidence, sets, _differing_clause)
-    return _finding(
-        evidence,
-        sets,
-        f"May be one computation, since seed and settings are equal and scores differ by rounding alone: {clauses}. "
-        "They count as separate runs.",
-        numbers,
-        what_next="Log scores unrounded.",
     )
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from qualia_lab.study import Configuration
 
 _ORIGIN = ("git commit", "dataset", "source", "entry point")  # have to agree for results to have to agree
-_FEWEST_DECIMALS = 3  # with less, rounding makes many different values alike
 
 
 def compared(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
@@ -62,21 +61,6 @@ def _alike_in_seed(configuration: Configuration, aside: set[str]) -> Iterator[li
         if run_id not in aside and any(not is_fold(name) and value != NONE for name, value in values):
             by_seed[tuple(sorted(values, key=str))].append(run_id)
     yield from (one for one in by_seed.values() if len(one) > 1)
-
-
-def differ_by_rounding(evidence: Evidence, run_ids: Sequence[str]) -> bool:
-    """Whether in every metric each value is the first one, rounded to the three decimals or more that one has."""
-    values = [evidence.metrics[run_id] for run_id in run_ids]
-    return all(
-        one[key] == values[0][key] or _is_rounded(one[key], values[0][key]) or _is_rounded(values[0][key], one[key])
-        for key in compared(evidence, run_ids)
-        for one in values[1:]
-    )
-
-
-def _is_rounded(value: float, rounded: float) -> bool:
-    decimals = len(repr(rounded).partition(".")[2])
-    return decimals >= _FEWEST_DECIMALS and "e" not in repr(rounded) and round(value, decimals) == rounded
 
 
 def alike_in_labels(evidence: Evidence, sets: Sequence[Sequence[str]]) -> list[list[str]]:

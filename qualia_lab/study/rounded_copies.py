@@ -1,0 +1,75 @@
+"""Runs that are one computation, logged once with fewer decimals: what a library and its autologging both log."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.columns import numbers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from qualia_lab.study.setting_columns import Marks
+
+_FEWEST_DECIMALS = 3  # with less, rounding makes many different values alike
+_FEWEST_METRICS = 2
+_MOST_ALIKE = 50  # runs with one seed and one configuration; of more, only equal values are looked for
+
+
+def rounded_copies(
+    rows: pa.Table, alike: Marks, order: Sequence[int], among: npt.NDArray[np.bool_]
+) -> Iterable[tuple[int, int]]:
+    """Pairs of a run and an earlier one of which it is a copy but for rounding, by place.
+
+    In every metric that both have, two at least, one value has to be the other one, rounded to the three decimals or
+    more that it has, and one pair has to differ.
+
+    Args:
+        rows: run, metric and bits of the compared values, as numbers.
+        alike: equal numbers for runs with the same settings, seeds, code and data.
+        order: the places of the runs, the earliest first.
+        among: of all runs, whether they record a seed and are no copy yet.
+    """
+    sets: dict[int, list[int]] = defaultdict(list)
+    for run in order:
+        if among[run]:
+            sets[int(alike[run])].append(run)
+    sets = {mark: runs for mark, runs in sets.items() if 1 < len(runs) <= _MOST_ALIKE}
+    if not sets:
+        return
+    values = _values(rows, {run for runs in sets.values() for run in runs})
+    for runs in sets.values():
+        firsts: list[int] = []
+        for run in runs:
+            first = next((one for one in firsts if _is_rounded_copy(values[run], values[one])), None)
+            if first is None:
+                firsts.append(run)
+            else:
+                yield run, first
+
+
+def _values(rows: pa.Table, wanted: set[int]) -> dict[int, dict[int, float]]:
+    run, metric, bits = (numbers_of(rows.column(name)) for name in ("run", "metric", "bits"))
+    found: dict[int, dict[int, float]] = {one: {} for one in wanted}
+    for row in np.flatnonzero(np.isin(run, list(wanted))).tolist():
+        found[int(run[row])][int(metric[row])] = float(bits[row : row + 1].view(np.float64)[0])
+    return found
+
+
+def _is_rounded_copy(one: Mapping[int, float], other: Mapping[int, float]) -> bool:
+    shared = [(one[key], other[key]) for key in one.keys() & other.keys()]
+    return len(shared) >= _FEWEST_METRICS and all(a == b or _is_rounded(a, b) or _is_rounded(b, a) for a, b in shared)
+
+
+def _is_rounded(value: float, rounded: float) -> bool:
+    text = repr(rounded)
+    decimals = len(text.partition(".")[2])
+    is_plain = decimals >= _FEWEST_DECIMALS and "e" not in text and math.isfinite(value)
+    return is_plain and round(value, decimals) == rounded
