@@ -39,10 +39,6 @@ class Ending:
         return median(self.seconds) if self.seconds else None
 
 
-
-
-
-
 def endings(tables: RunTables) -> list[Ending]:
     """The runs by status: failed and killed ones first, then those without an end, then the rest."""
     logged = set(pc.unique(tables.metrics.column("run_id")).to_pylist())
@@ -69,7 +65,6 @@ def endings(tables: RunTables) -> list[Ending]:
             )
         )
     return found
-
 
 
 def error_tags(tables: RunTables) -> dict[str, str]:

@@ -39,6 +39,5 @@ class PaperTables:
 
     def _repr_html_(self) -> str:
         return "".join(
-            f"<p><b>{for_html(one_line(name, 60))}</b></p>{table._repr_html_()}"
-            for name, table in self.tables.items()
+            f"<p><b>{for_html(one_line(name, 60))}</b></p>{table._repr_html_()}" for name, table in self.tables.items()
         )

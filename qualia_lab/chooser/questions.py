@@ -17,7 +17,6 @@ from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import split_uri
 
 if TYPE_CHECKING:
-
     from qualia_lab.chooser.listing import Listing
     from qualia_lab.stores.protocol import TrackingStore
 

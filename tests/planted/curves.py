@@ -59,7 +59,11 @@ def vae(seed: int) -> Planted:
             })
         )  # fmt: skip
     return Planted(
-        "vae", PlantedStore({"vae": runs}), [Fact(WINNER, {"v0"})], allowed=("monotone", "edge", "plateau"), never=NO_WORD
+        "vae",
+        PlantedStore({"vae": runs}),
+        [Fact(WINNER, {"v0"})],
+        allowed=("monotone", "edge", "plateau"),
+        never=NO_WORD,
     )
 
 
@@ -89,9 +93,7 @@ def warm_up(seed: int) -> Planted:
     dice = random.Random(seed)
     runs = []
     for i in range(6):
-        loss = [
-            2.3 + 0.8 * s / 8 if s < 8 else 0.3 + 2.8 * math.exp(-(s - 8) / 12) for s in range(70)
-        ]
+        loss = [2.3 + 0.8 * s / 8 if s < 8 else 0.3 + 2.8 * math.exp(-(s - 8) / 12) for s in range(70)]
         runs.append(Run(f"w{i}", {"hidden": 64 + i}, {
             "train_loss": _series(v + dice.gauss(0, 0.02) for v in loss),
             "val_loss": _series(v + 0.1 + dice.gauss(0, 0.02) for v in loss),
@@ -133,7 +135,8 @@ def divergence(seed: int) -> Planted:
             at = dice.randint(20, 45)
             for key in ("train_loss", "val_loss"):
                 metrics[key] = [
-                    (s, v if s < at else math.nan if i == 9 and s > at + 3 else 5.0 * 1.4 ** (s - at)) for s, v in metrics[key]
+                    (s, v if s < at else math.nan if i == 9 and s > at + 3 else 5.0 * 1.4 ** (s - at))
+                    for s, v in metrics[key]
                 ]
             metrics["val_acc"] = [(s, v if s < at else 0.1 + dice.gauss(0, 0.005)) for s, v in metrics["val_acc"]]
             bad.add(f"r{i}")

@@ -53,9 +53,7 @@ class PlantedStore:
         """The RunTables of all runs."""
         rows = {name: [] for name in schema.TABLES}
         for place, (experiment, runs) in enumerate(self.experiments.items(), 1):
-            rows["experiments"].append(
-                {"experiment_id": str(place), "name": experiment, "lifecycle_stage": "active"}
-            )
+            rows["experiments"].append({"experiment_id": str(place), "name": experiment, "lifecycle_stage": "active"})
             for run in runs:
                 run_id, start = self.ids[run.name], self._start(run)
                 rows["runs"].append(

@@ -149,9 +149,7 @@ def no_direction(seed: int) -> Planted:
     """A metric that nothing is known of: no winner, and the line that says which way is better."""
     dice = random.Random(seed)
     runs = [Run(f"r{i}", {"alpha": i, "seed": 0}, {"quux": dice.gauss(5, 1)}) for i in range(6)]
-    return Planted(
-        "no_direction", PlantedStore({"odd": runs}), [Fact(("unknown_direction",), keys={"quux"})]
-    )
+    return Planted("no_direction", PlantedStore({"odd": runs}), [Fact(("unknown_direction",), keys={"quux"})])
 
 
 SHAPES = (

@@ -206,7 +206,12 @@ def out_of_memory(seed: int) -> Planted:
         fails = size == "large" and batch >= 512
         metrics = {} if fails else {"val_acc": 0.8 + dice.gauss(0, 0.01)}
         runs.append(
-            Run(f"r{i}", {"model": size, "batch_size": batch, "seed": i}, metrics, status="FAILED" if fails else "FINISHED")
+            Run(
+                f"r{i}",
+                {"model": size, "batch_size": batch, "seed": i},
+                metrics,
+                status="FAILED" if fails else "FINISHED",
+            )
         )
     failed = {run.name for run in runs if run.status == "FAILED"}
     return Planted(

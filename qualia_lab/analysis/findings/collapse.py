@@ -15,6 +15,10 @@ from qualia_lab.analysis.trends import collapse
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.findings.second_look import Curve
+    from qualia_lab.study.settings import Better
+
+_PARTS = 40  # of a long curve, that a fall over many points is looked for in
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,20 @@ def _falls(evidence: Evidence, limits: Thresholds) -> dict[str, int]:
         curve = evidence.second_look.curves.get((run_id, key))
         if curve is None or run_id in evidence.diverged:
             continue
-        at = collapse(curve.values, "lower" if sign > 0 else "higher")
-        if at is not None:
-            found[run_id] = int(curve.steps[at])
+        step = _fall(curve, "lower" if sign > 0 else "higher")
+        if step is not None:
+            found[run_id] = step
     return found
+
+
+def _fall(curve: Curve, better: Better) -> int | None:
+    """The step at which a curve collapses: within three points, or of a long one within three of forty parts."""
+    at, size = collapse(curve.values, better), len(curve.values) // _PARTS
+    if at is None and size > 1:
+        parts = curve.values[: size * (len(curve.values) // size)].reshape(-1, size).mean(axis=1)
+        found = collapse(parts, better)
+        at = None if found is None else found * size
+    return None if at is None else int(curve.steps[at])
 
 
 RULE = Rule(
