@@ -388,6 +388,15 @@ def test_a_late_collapse_is_that_and_nothing_else():
     assert not named(evidence, "overfitting") | named(evidence, "best_not_last") & {"r1", "r4"}
 
 
+def test_a_collapse_over_a_few_of_many_points_is_one_too():
+    evidence = among_healthy(
+        steps=200, val_acc=lambda v, t, dice: np.where(t >= 160, np.maximum(0.1, 0.85 - 0.075 * (t - 160)) + dice.normal(0, 0.006, len(t)), v)
+    )  # fmt: skip
+    [finding] = found(evidence, "collapse")
+    assert finding.run_ids == ("r1", "r4")
+    assert all(155 <= step <= 172 for step in finding.steps)
+
+
 def test_the_best_is_not_the_last_where_much_was_lost_and_not_where_the_curve_is_noisy():
     dice = np.random.default_rng(1)
     lost = np.r_[np.linspace(1, 0.2, 20), np.linspace(0.2, 0.6, 20)]

@@ -95,7 +95,7 @@ def _falls(evidence: Evidence, limits: Thresholds) -> dict[str, int]:
 def _fall(curve: Curve, better: Better) -> int | None:
     """The step at which a curve collapses: within three points, or of a long one within three of forty parts."""
     at, size = collapse(curve.values, better), len(curve.values) // _PARTS
-    if at is None and size > 1:
+    if at is None and size > 2:
         parts = curve.values[: size * (len(curve.values) // size)].reshape(-1, size).mean(axis=1)
         found = collapse(parts, better)
         at = None if found is None else found * size
