@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qualia_lab.study.metric_qualifiers import (
+    connected,
+    is_difference,
+    is_qualifier,
+    without_names_of_parts,
+    without_times,
+    without_units,
+    without_weak,
+)
 from qualia_lab.study.metric_turns import changed, is_open, turned_by, with_changes_last, with_negations
 from qualia_lab.study.metric_words import Meaning, metric_words
 
@@ -28,80 +37,16 @@ def meaning_of(tokens: Sequence[Token]) -> tuple[Meaning | None, int]:
         tokens: the words of the name in their order, its splits taken out.
     """
     whole = [token for token in with_negations(with_changes_last(tokens)) if token.word.part != "dropped"]
-    words, behind = _connected(whole)
-    qualifiers = sum(_is_qualifier(token) for token in words)
-    spread = [token for token in words if _role(token) == "spread" and not _is_plain(token)]
-    if spread or (whole and _role(whole[-1]) == "spread") or _is_difference(words):
+    words, behind = connected(whole)
+    qualifiers = sum(is_qualifier(token) for token in words)
+    spread = [token for token in words if token.role == "spread" and not token.plain]
+    if spread or (whole and whole[-1].role == "spread") or is_difference(words):
         return Meaning("spread"), qualifiers
-    words = _without_numbered(_without_weak(_without_names_of_parts(words)))
-    meaning = _head(_without_times(words))
+    words = without_units(without_weak(without_names_of_parts(words)))
+    meaning = _head(without_times(words))
     if meaning and is_open(meaning, words, behind):
         meaning = replace(meaning, better=None)
     return meaning, qualifiers
-
-
-def _is_qualifier(token: Token) -> bool:
-    """Whether a word says only of what the metric is."""
-    return token.word.part == "unknown" or (_role(token) == "part" and _is_plain(token))
-
-
-def _is_plain(token: Token) -> bool:
-    return token.word.meaning is not None and token.word.meaning.plain
-
-
-def _role(token: Token) -> str:
-    return token.word.meaning.role if token.word.meaning else ""
-
-
-def _without_names_of_parts(words: list[Token]) -> list[Token]:
-    """`ap_box` and `acc_class` without what they are of; where a loss is meant, that makes it a part."""
-    meanings = [token.word.meaning for token in words if token.word.meaning]
-    lossy = any(meaning.loss for meaning in meanings)
-    if lossy or all(meaning.role == "part" for meaning in meanings):
-        return words
-    return [token for token in words if not (_role(token) == "part" and _is_plain(token))]
-
-
-def _without_weak(words: list[Token]) -> list[Token]:
-    """`loss/cifar` is a loss: a benchmark's name is a score only where nothing else is said."""
-    strong = any(token.word.meaning and not (token.word.meaning.weak or _is_plain(token)) for token in words)
-    return [token for token in words if not (strong and token.word.meaning and token.word.meaning.weak)]
-
-
-def _is_difference(words: Sequence[Token]) -> bool:
-    """Whether a name starts as `delta_` does."""
-    return len(words) > 1 and words[0].texts in (("delta",), ("diff",), ("difference",), ("gap",), ("change",))
-
-
-def _without_numbered(words: list[Token]) -> list[Token]:
-    """`mae_horizon_3` and `acc_token` without what they are of, and `return_norm`, which is normalised, without `norm`."""
-    if len(words) > 1 and _role(words[-1]) == "count":
-        text = words[-1].texts[-1]
-        one_of_several = (words[-1].numbered and _is_plain(words[-1])) or text in (*metric_words().each, "norm")
-        before = [token.word.meaning for token in words[:-1] if token.word.meaning]
-        if one_of_several and before and before[-1].role == "objective" and not before[-1].plain:
-            return words[:-1]
-    return words
-
-
-def _connected(words: Sequence[Token]) -> tuple[list[Token], Sequence[Token]]:
-    """The words before and from a connector on (`loss per token`); at the end `per` is the phoneme error rate."""
-    for place, token in enumerate(words):
-        said = any(one.word.meaning or one.word.part in ("units", "spans", "measures") for one in words[:place])
-        if (said and token.word.part == "connectors") or (place and token.word.part == "comparators"):
-            last = place == len(words) - 1 and token.texts == ("per",)
-            return list(words[: place + last]), words[place:]
-    return list(words), ()
-
-
-def _without_times(words: list[Token]) -> list[Token]:
-    """`loss_epoch` is a loss and `step_time` a time, but `epoch`, and `time/epoch`, say how far a run is."""
-    rest = [token for token in words if token.word.part != "times"]
-    if not rest or len(rest) == len(words):
-        return words
-    last, before = words[-1], rest[-1]
-    counts = last.word.part == "times" and _role(before) == "cost" and before.segment < last.segment
-    return words if counts else rest
 
 
 def _head(words: list[Token]) -> Meaning | None:
@@ -190,7 +135,7 @@ def _in_its_place(words: Sequence[Token], place: int) -> Meaning:
     if meaning.role == "objective" and meaning.better is None and before:
         of = before[-1].word.meaning  # `hamming_distance`, whose own word tells no direction
         return of if of and of.better == "lower" and of.role == "objective" and not (of.plain or of.loss) else meaning
-    if meaning.role == "objective" and meaning.loss and before and _role(before[-1]) == "part":
+    if meaning.role == "objective" and meaning.loss and before and before[-1].role == "part":
         return _PART
     for one in before:
         if one.texts[-1] != "loss":

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from qualia_lab.study.metric_words import Word, metric_words, stem
+
+if TYPE_CHECKING:
+    from qualia_lab.study.settings import Better
 
 # `(B)`, `(M)`, also as MLflow keeps them without brackets, `(%)`, `/v1`, and the index of a data loader.
 _ENDS = re.compile(r"\([BMPO%]\)|(?<=[a-z0-9])[BMPO]$|\(%\)|/v\d+(?=/|$)|/?dataloader_idx_\d+")
@@ -36,6 +39,22 @@ class Token:
     texts: tuple[str, ...]
     segment: int
     numbered: bool = False
+
+    @property
+    def role(self) -> str:
+        """The role of its meaning, "" where it has none."""
+        return self.word.meaning.role if self.word.meaning else ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is an everyday word."""
+        return self.word.meaning is not None and self.word.meaning.plain
+
+    @property
+    def better(self) -> Better | None:
+        """The direction of an objective."""
+        meaning = self.word.meaning
+        return meaning.better if meaning and meaning.role == "objective" else None
 
 
 def tokens_of(key: str) -> tuple[tuple[Token, ...], tuple[str, ...]]:

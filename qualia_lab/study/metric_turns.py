@@ -57,10 +57,10 @@ def turned_by(before: Sequence[Token], token: Token, meaning: Meaning) -> Meanin
     flips = [place for place, one in enumerate(before) if one.word.part == "flips"]
     if flips:
         between = before[flips[-1] + 1 :]
-        if all(_better(one) == "lower" for one in between):
+        if all(one.better == "lower" for one in between):
             return _flipped(meaning)
         return replace(meaning, better=None)
-    against = [one for one in before if _better(one) not in (None, meaning.better)]
+    against = [one for one in before if one.better not in (None, meaning.better)]
     near = [one for one in against if one.segment == token.segment or _is_reward(one)]
     if meaning.role == "cost":
         return _of_cost(before, token, meaning, near)
@@ -75,7 +75,7 @@ def _of_cost(before: Sequence[Token], token: Token, meaning: Meaning, near: Sequ
     if token.texts[0] == "per":
         directed = [one.word.meaning for one in before if one.word.meaning and one.word.meaning.better]
         return directed[-1] if directed else meaning
-    failing = token.texts[-1] in ("time", "duration") and any(_better(one) == "lower" for one in before)
+    failing = token.texts[-1] in ("time", "duration") and any(one.better == "lower" for one in before)
     return replace(meaning, better=None) if failing or any(map(_is_reward, near)) else meaning
 
 
@@ -83,14 +83,10 @@ def is_open(meaning: Meaning, words: Sequence[Token], behind: Sequence[Token]) -
     """Whether which way is better cannot be told: an attacker's success, an error's inverse, the time to a failure."""
     if meaning.role == "objective":
         inverse = meaning.better == "lower" and words[-1].word.part == "flips"
-        turned = {_better(token) for token in behind} - {None, meaning.better}
+        turned = {token.better for token in behind} - {None, meaning.better}
         into = bool(turned) and behind[0].texts == ("to",)  # `wer_to_accuracy`
         return inverse or into or any(token.word.part == "sides" for token in words)
-    return meaning.role == "cost" and any(_better(token) == "lower" for token in behind)
-
-
-def _is_plain(token: Token) -> bool:
-    return token.word.meaning is not None and token.word.meaning.plain
+    return meaning.role == "cost" and any(token.better == "lower" for token in behind)
 
 
 def _is_doubtful(before: Sequence[Token], token: Token, meaning: Meaning, near: Sequence[Token]) -> bool:
@@ -102,7 +98,7 @@ def _is_doubtful(before: Sequence[Token], token: Token, meaning: Meaning, near: 
     if meaning.better == "lower":
         # `accuracy_error` may be of a class that is called so, `tpr_fpr` at a false positive rate
         return meaning.counted or meaning.bounds == (0.0, 1.0)
-    return meaning.chance is not None or not (_is_plain(before[-1]) or token.texts[-1] in ("acc", "accuracy"))
+    return meaning.chance is not None or not (before[-1].plain or token.texts[-1] in ("acc", "accuracy"))
 
 
 def _is_setting(token: Token) -> bool:
@@ -113,11 +109,6 @@ def _is_setting(token: Token) -> bool:
 def _is_reward(token: Token) -> bool:
     """Whether it is a reward, whose terms are penalties too."""
     return any(text.removesuffix("s") in ("reward", "rew") for text in token.texts)
-
-
-def _better(token: Token) -> Better | None:
-    meaning = token.word.meaning
-    return meaning.better if meaning and meaning.role == "objective" else None
 
 
 def _flipped(meaning: Meaning) -> Meaning:
