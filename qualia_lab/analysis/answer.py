@@ -71,7 +71,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     scored.sort(key=lambda group: _rank(group, better=better))
     compared = [group for group in scored if len(group.values) >= FEWEST_REPEATS]
     spread = _pooled_spread(scored)
-    if len(scored) > 1 and not _are_comparable(compared):
+    if not compared or (len(scored) > 1 and not _are_comparable(compared)):
         return Answer(tuple(scored), scored[0], None, (), (), tuple(scored[1:]), None, None, spread, None, None, None)
     alone = [group for group in scored if len(group.values) < FEWEST_REPEATS]
     found = best_of(

@@ -110,6 +110,15 @@ def test_single_runs_are_luck_and_ties_are_told():
     assert "All 3 configurations ran once, so how much of that is luck cannot be told" in found.sentence
 
 
+def test_a_single_run_is_said_alone_and_not_at_all_beside_other_experiments():
+    single = [Run("r", {"lr": 1}, {"val_acc": 0.5})]
+    assert one(best_configuration, single)[0].sentence == (
+        "val_acc is 0.5, of the only run that has it: nothing to compare it with."
+    )
+    found, _ = find(best_configuration, {"x": single, "y": repeated({"a": 0.9, "b": 0.8}, 4)})
+    assert [answer.experiment for answer in found] == ["y"]
+
+
 def test_one_configuration_is_a_mean_with_its_spread_and_its_runs_are_no_rivals():
     found, names = one(best_configuration, repeated({"a": 0.9}, 10))
     assert len(names) == 10
