@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PRIMARY_TAG = "mlflow.experiment.primaryMetric.name"
 GREATER_TAG = "mlflow.experiment.primaryMetric.greaterIsBetter"
+# Families of metrics that are the whole reward, whose terms stand under it in the path.
+_REWARDS = ("reward", "episode reward")
 
 
 def direction_of(
@@ -99,13 +101,19 @@ def _tagged_direction(key: str, tags: Sequence[tuple[str, str]]) -> Better | Non
 
 
 def _with_parts(metrics: list[Metric], settings: StudySettings) -> list[Metric]:
-    """Losses with a word more (`loss_cls`) are parts where the whole loss of the same split is there."""
+    """Losses with a word more (`loss_cls`), and rewards under a reward, are parts where the whole one is there.
+
+    The whole loss has to be of the same split, as a sum is logged beside its terms.
+    """
     whole = {one.split for one in metrics if one.role == "objective" and one.family == "loss"}
+    rewarded = any(one.role == "objective" and one.family in _REWARDS for one in metrics)
 
     def is_part(one: Metric) -> bool:
-        more = "loss" in one.family.split() and one.family != "loss"
-        inferred = one.role == "objective" and one.key not in settings.metric_roles
-        return more and inferred and read_name(one.key).loss and one.split in whole
+        if one.role != "objective" or one.key in settings.metric_roles:
+            return False
+        if "loss" in one.family.split() and one.family != "loss":
+            return read_name(one.key).loss and one.split in whole
+        return rewarded and "/" in one.key and one.family.startswith(tuple(f"{reward} " for reward in _REWARDS))
 
     return [replace(one, role="part") if is_part(one) else one for one in metrics]
 
