@@ -121,7 +121,7 @@ def test_one_computation_nine_times(case):
 
 
 def test_long_names(case):
-    named = case.the("failed").sentence
+    named = case.the("failed_apart").sentence
     assert all(f"2026030{place}" in named for place in range(3))
 
 

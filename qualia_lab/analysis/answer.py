@@ -11,7 +11,7 @@ import numpy as np
 from qualia_lab.analysis.baseline import FEWEST_RUNS
 from qualia_lab.analysis.best_of import best_of
 from qualia_lab.analysis.bounds import bounds_of, clip_interval
-from qualia_lab.analysis.power import detectable, needed_n
+from qualia_lab.analysis.selected_power import detectable_among, needed_among
 from qualia_lab.study.metric_names import read_name
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         if found.corrected is None or at_the_end
         else clip_interval(found.corrected, found.corrected, limits)[0],
         spread=spread,
-        shows=_detectable(leader, rivals[0]) * spread if several and spread else None,
+        shows=_detectable(compared) * spread if several and spread else None,
         smallest=matters,
-        needed=needed_n(matters / spread, len(compared)) if several and spread and matters else None,
+        needed=needed_among(matters / spread, len(compared)) if several and spread and matters else None,
     )
 
 
@@ -119,9 +119,10 @@ def _are_comparable(compared: Sequence[Group], *these: Group) -> bool:
     return len(compared) > 1 and (often > 1 or degrees >= _FEWEST_DEGREES)
 
 
-def _detectable(one: Group, other: Group) -> float:
-    n, m = sorted((len(one.values), len(other.values)))
-    return detectable(n, m)
+def _detectable(compared: Sequence[Group]) -> float:
+    """The difference of the first two, in standard deviations between repeats, that so many repeats show."""
+    first, second = (len(group.values) for group in compared[:2])
+    return detectable_among(len(compared), first, second, sum(len(group.values) - 1 for group in compared))
 
 
 def _rank(group: Group, *, better: bool) -> float:

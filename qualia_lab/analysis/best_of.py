@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ALPHA = 0.02  # with what else is asked of a store, noise is to be called a difference once in twenty at most
 FEWEST_DEGREES = 3  # of the pooled spread, from which on configurations of one run take part
-_ALONE = 0.05  # p of Welch's test of the pair alone
+ALONE = 0.05  # p of Welch's test of the pair alone
 _UNEQUAL = 0.05  # p of Bartlett's test, under which spreads differ
 _OUT_OF_REACH = 0.005  # p, under which a configuration is no rival in the interval
 _HYBRID = 0.005  # how often the true mean may lie beyond where the corrected one is looked for
@@ -97,7 +97,7 @@ def best_of(
     if blocks is not None and share_something(blocks):
         known = "blocks"
         ranges, degrees = block_ranges(blocks, first)
-        ps, agrees = range_p(ranges, k, degrees), ~(pair_ps(blocks, first) >= _ALONE)
+        ps, agrees = range_p(ranges, k, degrees), ~(pair_ps(blocks, first) >= ALONE)
     else:
         ps, agrees = _corrected_ps(means, counts, squares, first, known)
     apart = [row for row in np.flatnonzero((ps < alpha) & agrees) if row != first]
@@ -142,7 +142,7 @@ def _corrected_ps(means: Numbers, counts: Numbers, squares: Numbers, first: int,
     """
     k, degrees = len(means), int((counts - 1).sum())
     welch = _welch_ps(means, counts, squares, first)
-    agrees: Flags = ~(welch >= _ALONE)
+    agrees: Flags = ~(welch >= ALONE)
     if how == "own":
         return np.minimum(1, np.nan_to_num(welch, nan=1) * k * (k - 1) / 2), agrees
     pooled = squares.sum() / degrees

@@ -139,7 +139,12 @@ def test_level_sides_are_not_told_apart_and_single_runs_are_too_few():
 def test_targets_are_contexts_and_runs_of_one_target_are_averaged():
     dice = random.Random(3)
     runs = [
-        Run(f"{kind}{i}-{s}", {"target": i, "seed": s + 10 * (kind == "b")}, {"val_acc": i + gain + dice.gauss(0, 0.01)}, {"kind": kind})
+        Run(
+            f"{kind}{i}-{s}",
+            {"target": i, "seed": s + 10 * (kind == "b")},
+            {"val_acc": i + gain + dice.gauss(0, 0.01)},
+            {"kind": kind},
+        )
         for i in range(6)
         for kind, gain in (("a", 0.1), ("b", 0.0))
         for s in range(2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
 from qualia_lab.analysis.thresholds_apart import conditions_apart, single_conditions
 from qualia_lab.escaping import one_line
 from qualia_lab.study.setting_columns import param_columns, tag_columns
@@ -107,6 +107,9 @@ def _finding(evidence: Evidence, ended: _Ended, found: Condition, alpha: float) 
     who = f"{found.failed_with:,} of {count(failed, 'failed run')}"
     if not found.failed_without:
         who = "both failed runs" if failed == 2 else f"all {failed:,} failed runs"
+    run_ids = [ended.run_ids[row] for row in found.rows if ended.failed[row]]
+    if len(run_ids) <= NAMED:
+        who += f" ({listed(map(evidence.name, run_ids))})"
     others = f"{found.finished_with:,} of {count(finished, 'finished one')}"
     if not found.finished_with:
         others = f"none of the {count(finished, 'finished one')}"
@@ -119,7 +122,6 @@ def _finding(evidence: Evidence, ended: _Ended, found: Condition, alpha: float) 
         ("finished", finished),
         ("corrected p", found.corrected),
     )
-    run_ids = [ended.run_ids[row] for row in found.rows if ended.failed[row]]
     names = tuple(dict.fromkeys(term.param for term in found.terms))
     where = evidence.where(ended.task)
     return Finding(
