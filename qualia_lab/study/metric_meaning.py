@@ -51,18 +51,18 @@ def meaning_of(tokens: Sequence[Token]) -> tuple[Meaning | None, int]:
 
 def _head(words: list[Token]) -> Meaning | None:
     """The meaning of the last word that has one."""
-    if words and (words[-1].word.part == "times" or words[-1].word.split == "fold"):
+    if words and words[-1].word.split == "fold":
+        return (_head(words[:-1]) if words[:-1] else None) or _COUNT  # `mae_folds`
+    if words and words[-1].word.part == "times":
         return _COUNT
     if any(token.word.part == "limits" for token in words):
         return None
     if words and "settings" in (words[0].word.part, words[-1].word.part):
         return _COUNT
-    counts = [words[-1].word.part] if words else []
-    if len(words) > 1 and words[0].texts != ("count",):  # `count_mae` is of counting
-        counts.append(words[0].word.part)
-    numbered = "numbers" in counts
-    if numbered:
-        counted = _head([token for token in words if token.word.part != "numbers"])
+    number = _number(words)
+    if number is not None:
+        rest = words[number + 1 :] or words[:number]
+        counted = _head(rest)
         return counted if counted and counted.counted else _COUNT
     place = len(words)
     ending = ""
@@ -82,6 +82,12 @@ def _head(words: list[Token]) -> Meaning | None:
     if indexed or (ending == "shares" and found.role == "cost"):
         return _COUNT
     return found
+
+
+def _number(words: Sequence[Token]) -> int | None:
+    """Where a word stands that says that it is counted; `count` is that at the end only: `count_mae` is of counting."""
+    places = [place for place, token in enumerate(words) if token.word.part == "numbers"]
+    return next((at for at in places if at == len(words) - 1 or words[at].texts not in (("count",), ("cnt",))), None)
 
 
 def _alone(words: Sequence[Token]) -> Meaning | None:

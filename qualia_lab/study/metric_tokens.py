@@ -24,7 +24,7 @@ _ONE_MINUS = re.compile(r"^(?:1|one)[\s_]*(?:-|minus)[\s_]*(?=[a-z])", re.IGNORE
 _MINUS = re.compile(r"^-\s?(?=[A-Za-z])")
 # `inaccuracy` and `non…` before a word that tells a direction.
 _NEGATED = re.compile(r"(?:un|in|im|dis|non|mis)(\w{5,})")
-_THOUSANDS = re.compile(r"\d+k$")
+_THOUSANDS = re.compile(r"\d+[kd]$")
 _UNKNOWN = Word((), "unknown")
 
 
