@@ -71,7 +71,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     scored.sort(key=lambda group: _rank(group, better=better))
     compared = [group for group in scored if len(group.values) >= FEWEST_REPEATS]
     spread = _pooled_spread(scored)
-    if not compared or (len(scored) > 1 and not _are_comparable(compared)):
+    if not compared or (len(scored) > 1 and not _are_comparable(_degrees(compared), compared)):
         return Answer(tuple(scored), scored[0], None, (), (), tuple(scored[1:]), None, None, spread, None, None, None)
     alone = [group for group in scored if len(group.values) < FEWEST_REPEATS]
     found = best_of(
@@ -81,7 +81,8 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     )
     assert found is not None
     leader, rivals = compared[0], compared[1:]
-    told = {one.place for one in found.apart if _are_comparable(compared, leader, compared[one.place])}
+    degrees = _degrees(compared)
+    told = {one.place for one in found.apart if _are_comparable(degrees, (leader, compared[one.place]))}
     several = bool(rivals) and spread is not None
     matters = smallest or spread
     limits = bounds_of([value for group in scored for value in group.values], read_name(leader.metric).bounds)
@@ -109,14 +110,18 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     )
 
 
-def _are_comparable(compared: Sequence[Group], *these: Group) -> bool:
-    """Whether two of these configurations, by default of all, have three runs, or the spread is known from enough.
+def _are_comparable(degrees: int, these: Sequence[Group]) -> bool:
+    """Whether two of these configurations have three runs, or the spread of all is known from enough.
 
     Of two runs each, where hardly another one was repeated, one run that is the other one rounded would decide.
     """
-    degrees = sum(len(group.values) - 1 for group in compared)
-    often = sum(len(group.values) >= FEWEST_RUNS for group in these or compared)
-    return len(compared) > 1 and (often > 1 or degrees >= _FEWEST_DEGREES)
+    often = sum(len(group.values) >= FEWEST_RUNS for group in these)
+    return len(these) > 1 and (often > 1 or degrees >= _FEWEST_DEGREES)
+
+
+def _degrees(groups: Sequence[Group]) -> int:
+    """Of the spread between repeats."""
+    return sum(len(group.values) - 1 for group in groups)
 
 
 def _detectable(compared: Sequence[Group]) -> float:
