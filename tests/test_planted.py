@@ -7,11 +7,11 @@ import json
 import pytest
 
 from .cli.command import QUALIA, run
-from .planted import curves, sweeps
+from .planted import curves, stores_of_practice, sweeps
 from .planted.finding import find, verdict
 from .planted.store import PlantedStore
 
-SHAPES = (*sweeps.SHAPES, *curves.SHAPES)
+SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *stores_of_practice.SHAPES)
 STORES_PER_SHAPE = 4
 
 
@@ -47,13 +47,15 @@ def is_claim(finding) -> bool:
     return finding.kind in ("answer", "problem", "relation") and finding.rule != "seeds_vary_more"
 
 
-@pytest.mark.parametrize("shape", [sweeps.interaction, curves.divergence, sweeps.two_tasks], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "shape", [sweeps.interaction, curves.divergence, sweeps.two_tasks], ids=lambda one: one.__name__
+)
 def test_the_command_says_the_same_of_the_same_runs_on_disk(shape, tmp_path):
     planted = shape(7)
     uri = planted.store.write(tmp_path / "mlruns")
-    said = run(QUALIA, "findings", "--tracking-uri", uri, "--json")
-    of_command = {(one["rule"], one["kind"], one["sentence"]) for one in json.loads(said.stdout)}
-    assert of_command == {(one.rule, one.kind, one.sentence) for one in find(planted.store)}
+    said = run(QUALIA, "findings", "--tracking-uri", uri, "--json", cwd=tmp_path)
+    of_command = {(one["rule"], one["kind"], frozenset(one["run_ids"])) for one in json.loads(said.stdout)}
+    assert of_command == {(one.rule, one.kind, frozenset(one.run_ids)) for one in find(planted.store)}
 
 
 def test_a_store_without_a_run_says_nothing():
