@@ -64,8 +64,27 @@ def test_the_primary_metric_of_22_frameworks_is_right(shared_data):
     assert right_profiles(shared_data / "metric_profiles.json") == (22, [])
 
 
-def test_the_primary_metric_of_other_frameworks_is_right_too():
-    assert right_profiles(HERE / "metric_profiles_held_out.json") == (30, [])
+@pytest.mark.parametrize(("file", "count"), [("metric_profiles_held_out.json", 30), ("metric_profiles_found.json", 57)])
+def test_the_primary_metric_of_other_frameworks_is_right_too(file, count):
+    assert right_profiles(HERE / file) == (count, [])
+
+
+def test_a_term_of_the_reward_is_a_part_where_the_whole_reward_is_there():
+    described, objective = study_of(
+        dict.fromkeys(("Train/mean_reward", "Episode_Reward/track_lin_vel", "Loss/surrogate"), (1.0, 2.0))
+    )
+    assert described["Episode_Reward/track_lin_vel"].role == "part"
+    assert objective.key == "Train/mean_reward"
+    assert study_of({"Episode_Reward/track_lin_vel": (1.0, 2.0)})[1].key == "Episode_Reward/track_lin_vel"
+
+
+def test_a_score_of_training_comes_before_a_loss_that_does_not_say_of_which_data_it_is():
+    assert leader(["loss", "train_acc"]) == "train_acc"
+    assert leader(["loss", "train_acc", "test_loss"]) == "test_loss"
+
+
+def test_in_a_tie_a_score_comes_before_an_error():
+    assert leader(["val_hd95", "val_mean_dice"]) == "val_mean_dice"
 
 
 def test_the_person_then_the_settings_then_the_tag_then_the_name_say_which_metric_leads():
