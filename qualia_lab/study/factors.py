@@ -11,7 +11,7 @@ from qualia_lab.study import factor_names
 from qualia_lab.study.setting_columns import fingerprints
 from qualia_lab.study.study import Factor
 from qualia_lab.study.ties import tied_to
-from qualia_lab.study.value_forms import are_numbered, are_of_a_hub, look_like_labels
+from qualia_lab.study.value_forms import are_known_files, are_numbered, are_of_a_hub, look_like_labels
 from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _looks_like_a_label(one: SettingColumn, name_says: str, competitors: Competi
     if name_says == "place":
         return not are_of_a_hub(one.sample)
     if not one.numeric and look_like_labels(one.sample):
-        return True
+        return not (factor_names.names_a_choice(one.key) and are_known_files(one.sample))
     if values == 1:
         return False
     if name_says == "label unless shared" or (name_says == "name" and one.numeric):

@@ -25,6 +25,18 @@ def look_like_labels(values: Sequence[str]) -> bool:
     return bool(values) and all(map(_is_label, values))
 
 
+def are_known_files(values: Sequence[str]) -> bool:
+    """Whether all values are files without a folder, none called after a run: weights to begin with, `yolov8n.pt`."""
+    written, runs = tuple(words()["label"]["written"]), words()["label"]["outputs"] | words()["label"]["states"]
+    stems = [value.strip().rsplit(".", 1)[0] if value.strip().lower().endswith(written) else None for value in values]
+    named = [stem for stem in stems if stem is not None]
+    return (
+        bool(named)
+        and all("/" not in value and "\\" not in value and not _STAMPED.search(value) for value in values)
+        and all(runs.isdisjoint(re.split(r"[^a-z]+", stem.lower())) for stem in named)
+    )
+
+
 def are_of_a_hub(values: Sequence[str]) -> bool:
     """Whether all values are names like `meta-llama/Llama-3-8B`, or no paths at all."""
     return all(

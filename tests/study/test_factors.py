@@ -212,6 +212,19 @@ def test_runs_that_are_named_after_their_model_leave_it_a_factor():
 
 
 @pytest.mark.parametrize(
+    ("values", "role"),
+    [
+        (["yolov8n.pt", "yolov8s.pt", "yolov8m.pt"], "factor"),
+        (["best_1.pt", "best_2.pt", "best_3.pt"], "label"),
+        (["runs/a.pt", "runs/b.pt", "runs/c.pt"], "label"),
+        (["net_20260102_101112.pt", "net_20260102_111112.pt", "net_20260103_101112.pt"], "label"),
+    ],
+)
+def test_a_model_that_is_a_file_of_known_weights_is_a_factor(values, role):
+    assert of_params(*({"model": value} for value in values))["model"] == role
+
+
+@pytest.mark.parametrize(
     ("key", "values"),
     [
         ("model_path", ["meta-llama/Llama-3-8B", "mistralai/Mistral-7B"]),
