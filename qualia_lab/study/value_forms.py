@@ -14,7 +14,7 @@ _PLACE = re.compile(r"(/|~|\.{1,2}[\\/]|[A-Za-z]:[\\/]|\\\\|[A-Za-z][A-Za-z0-9+.
 _DATE = r"(19|20)\d\d([-_/.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])"
 _CLOCK = r"([01]\d|2[0-3])[-_:.hH]?[0-5]\d([-_:.mM]?[0-5]\d(\.\d+)?)?"
 _TIME = re.compile(rf"{_DATE}([T _-]+{_CLOCK}\s*(Z|[+-]\d\d:?\d\d)?)?")
-_STAMPED = re.compile(rf"(?<!\d)({_DATE}[T _-]+{_CLOCK}|1[0-9]{{9}}([0-9]{{3}})?)(?!\d)")
+_STAMPED = re.compile(rf"(?<!\d)(?:{_DATE}[T _-]+{_CLOCK}|1[0-9]{{9}}([0-9]{{3}})?)(?!\d)")
 _DIGEST = re.compile(r"(?=.*\d)(?=.*[a-f])[0-9a-f]{8,64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NUMBER = re.compile(r"[:_ -]?\d+$")
 _OF_A_HUB = re.compile(r"([A-Za-z0-9][\w.-]*)/[\w.-]+")
