@@ -40,8 +40,8 @@ def without_weak(words: list[Token]) -> list[Token]:
 def without_units(words: list[Token]) -> list[Token]:
     """`mae_horizon_3` and `acc_token` without what they are per; `return_norm`, which is normalised, without `norm`."""
     if len(words) > 1 and words[-1].role == "count":
-        text = words[-1].texts[-1]
-        one_of_several = (words[-1].numbered and words[-1].plain) or text in (*metric_words().each, "norm")
+        per = words[-1].texts in {(unit,) for unit in (*metric_words().each, "norm")}
+        one_of_several = per or (words[-1].numbered and words[-1].plain)
         before = [token.word.meaning for token in words[:-1] if token.word.meaning]
         if one_of_several and before and before[-1].role == "objective" and not before[-1].plain:
             return words[:-1]
