@@ -45,7 +45,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             continue
         crossed = {
             name
-            for one in crossings(sets, groups, thresholds.alpha)
+            for one in evidence.crossings(task, thresholds.alpha)
             for name in (one.other, one.first[1].factor.factor)
         }
         kept = [effects for name, effects in by_factor.items() if name not in crossed]
@@ -86,7 +86,7 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
         numbers=tuple(numbers),
         section="groups",
         code="runs.effects()",
-        next=_next(first, best),
+        next=_next(effects, best),
         experiment=evidence.experiment(task),
     )
 
@@ -103,11 +103,17 @@ def _contexts(effect: Effect) -> str:
     return f"settings of {listed((one_line(name, 40) for name in varying), _NAMED)}"
 
 
-def _next(effect: Effect, best: str) -> str:
-    lost = effect.n - effect.wins
+def _next(effects: Sequence[Effect], best: str) -> str:
+    first = effects[0]
+    lost = first.n - first.wins
     if lost:
         return f"Take {best} in general; look at the {lost:,} where it is not better."
-    return f"Take {best}: no more runs are needed to tell it from the others."
+    untold = len({*first.factor.levels} - {first.better, *(one.worse for one in effects)})
+    if untold:
+        which = "the other level" if untold == 1 else f"the {untold:,} other levels"
+        return f"Leave what it is better than out; {which}, of which it is not told apart here, may be as good."
+    which = "it" if len(effects) == 1 else "them"
+    return f"Take {best}: no more runs are needed to tell it from {'the other' if which == 'it' else 'the others'}."
 
 
 def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa: ARG001  they are not asked

@@ -20,8 +20,11 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding: the runs whose status is FAILED or KILLED."""
-    found = tuple(run_id for run_id in evidence.run_ids if evidence.status[run_id] in FAILED)
+    """At most one finding: the runs whose status is FAILED or KILLED, but those that another run has continued."""
+    continued = evidence.study.continued
+    found = tuple(
+        run_id for run_id in evidence.run_ids if evidence.status[run_id] in FAILED and run_id not in continued
+    )
     if not found or len(found) < thresholds.fewest:
         return []
     killed = all(evidence.status[run_id] == "KILLED" for run_id in found)

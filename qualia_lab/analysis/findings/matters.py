@@ -11,6 +11,7 @@ from qualia_lab.analysis.findings.evidence import MOST_TASKS
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed, number
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS
 from qualia_lab.escaping import one_line
+from qualia_lab.study.factor_names import names_a_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 
 def strong_params(found: Importances, thresholds: Thresholds) -> list[ParamImportance]:
-    """The params that carry a good part of what a forest knows, most important first; [] where it may not be read."""
+    """The params that carry a good part of what a forest knows, most important first; [] where it may not be read.
+
+    What a configuration was tried on, such as a data set, is no choice: that it makes a difference is no advice.
+    """
     if (
         found.refusal
         or found.r2 is None
@@ -61,7 +65,7 @@ def strong_params(found: Importances, thresholds: Thresholds) -> list[ParamImpor
         or found.configurations < thresholds.configurations
     ):
         return []
-    rows = [row for row in found.params if row.matters and not row.tied_to]
+    rows = [row for row in found.params if row.matters and not row.tied_to and not names_a_problem(row.param)]
     return [row for row in rows if (row.forest or 0.0) >= thresholds.share * found.r2]
 
 

@@ -19,6 +19,7 @@ from qualia_lab.analysis.monotone import (
     ranks,
 )
 from qualia_lab.escaping import one_line
+from qualia_lab.study.factor_names import names_a_problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -85,10 +86,14 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
 
 
 def _units(evidence: Evidence, task: Task) -> tuple[list[ParamColumn], Numbers]:
-    """The factors over the configurations of a task that have a mean, and the ranks of these means."""
+    """The factors over the configurations of a task that have a mean, and the ranks of these means.
+
+    But for those that say what was tried on, such as a data set: none of its values is better than another.
+    """
     means = {one.run_ids[0]: one.mean for one in evidence.groups[task.experiment_id] if one.mean is not None}
     units = drawn_units(list(means))
     columns, _ = evidence.factor_columns.varying(units) if len(units) >= FEWEST else ([], {})
+    columns = [one for one in columns if not names_a_problem(one.param)]
     return columns, ranks(np.array([means[unit] for unit in units], np.float64))
 
 

@@ -11,6 +11,8 @@ from qualia_lab.analysis.spread_compare import seed_spread
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
 
+NONE = "none that can be seen"  # between configurations, where their means differ less than repeats let expect
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -37,7 +39,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 "answer",
                 "note",
                 f"{evidence.where(task)}{key} varies more between repeats than between configurations: a standard "
-                f"deviation of {number(within)} against at most {number(between)} (95 %).",
+                f"deviation of {number(within)} against {f'at most {number(between)} (95 %)' if between else NONE}.",
                 tuple(run_id for group in groups for run_id in group.scored),
                 (key,),
                 numbers=(
