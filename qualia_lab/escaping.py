@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
-import os.path
 import re
 import unicodedata
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def shortened(texts: Sequence[str], width: int = 60) -> list[str]:
     whole = [one_line(text) for text in texts]
     cut = {text: _without_middle(text, width) for text in whole}
     for alike in _alike(cut):
-        shared = len(os.path.commonprefix(alike))
+        shared = sum(1 for _ in takewhile(lambda chars: len(set(chars)) == 1, zip(*alike, strict=False)))
         for text in alike:
             cut[text] = _without_middle("…" + text[max(0, shared - width // 3) :], width)
         for number, text in enumerate(one for same in _alike({one: cut[one] for one in alike}) for one in same):

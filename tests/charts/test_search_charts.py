@@ -152,7 +152,9 @@ def test_two_hundred_runs_are_packed_into_lanes_and_forty_have_rows_of_their_own
 
 
 def test_many_runs_on_parallel_axes_are_the_ten_best_the_ten_worst_and_the_rest():
-    labels = [mark.label for mark in searched(200, ["FINISHED"]).plot.parallel().panels[0].marks if getattr(mark, "label", "")]
+    labels = [
+        mark.label for mark in searched(200, ["FINISHED"]).plot.parallel().panels[0].marks if getattr(mark, "label", "")
+    ]
     assert labels == ["158 between", "10 worst", "10 best"]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from .store import PlantedStore
+if TYPE_CHECKING:
+    from .store import PlantedStore
 
 # Kinds of findings that claim something of the runs; what is there to see in the tables anyway is never false.
 CLAIMS = ("answer", "problem", "relation")
