@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qualia_lab.analysis.baseline import FEWEST_RUNS
-from qualia_lab.analysis.best_of import best_of
+from qualia_lab.analysis.best_of import ALPHA, best_of
 from qualia_lab.analysis.bounds import bounds_of, clip_interval
 from qualia_lab.analysis.selected_power import detectable_among, needed_among
 from qualia_lab.study.metric_names import read_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from qualia_lab.analysis.best_of import BestOf
     from qualia_lab.analysis.groups import Group
@@ -108,6 +108,33 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         smallest=matters,
         needed=needed_among(matters / spread, len(compared)) if several and spread and matters else None,
     )
+
+
+def answers_of(of_tasks: Mapping[str, Sequence[Group]], smallest: float | None = None) -> dict[str, Answer]:
+    """The answers of several tasks by the same key, those that there are; arguments as in `answer_of`.
+
+    Of many tasks of noise some would have a winner by luck: what is told apart is corrected for all tasks that were
+    asked, by the rate of false discoveries among them (Benjamini and Hochberg 1995), which is the risk of any where
+    all are level.
+    """
+    found = {key: answer for key, groups in of_tasks.items() if (answer := answer_of(groups, smallest)) is not None}
+    asked = {key: one.found for key, one in found.items() if one.found is not None and one.found.k > 1}
+    ps = sorted(min((rival.p for rival in one.apart), default=1.0) for one in asked.values())
+    told = max((place for place, p in enumerate(ps, 1) if p <= ALPHA * place / len(ps)), default=1)
+    limit = ALPHA * told / max(1, len(ps))
+    return {key: _told_under(one, limit) if key in asked and len(ps) > 1 else one for key, one in found.items()}
+
+
+def _told_under(answer: Answer, limit: float) -> Answer:
+    """The answer without what is told apart by a p over the limit."""
+    assert answer.found is not None
+    compared = answer.groups[: answer.found.k]
+    ps = {id(answer.groups[one.place]): one.p for one in answer.found.apart}
+    apart = tuple(one for one in answer.apart if ps[id(one)] <= limit)
+    if len(apart) == len(answer.apart):
+        return answer
+    told = set(map(id, apart))
+    return replace(answer, apart=apart, level=tuple(one for one in compared[1:] if id(one) not in told))
 
 
 def _are_comparable(degrees: int, these: Sequence[Group]) -> bool:

@@ -193,11 +193,9 @@ class Evidence:
     @cached_property
     def answers(self) -> Mapping[str, Answer]:
         """What is known of the best configuration of each task, by experiment id; none where nothing leads."""
-        from qualia_lab.analysis.answer import answer_of
+        from qualia_lab.analysis.answer import answers_of
 
-        smallest = self.study.settings.smallest_difference
-        found = {experiment_id: answer_of(groups, smallest) for experiment_id, groups in self.groups.items()}
-        return {experiment_id: answer for experiment_id, answer in found.items() if answer is not None}
+        return answers_of(self.groups, self.study.settings.smallest_difference)
 
     @cached_property
     def one_factor(self) -> Mapping[str, list[OneFactor]]:

@@ -51,7 +51,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """One finding per task, about the curve that is judged: its levels hardly moved in the last half of the points.
 
     What moved has to be less than `gain` of all that was gained and of what is left (the distance to 0 of a loss, to 1
-    of a share), or within the noise of the levels. What early stopping would have saved is counted with the least
+    of a share), or within the noise of the levels: two of its standard deviations, or three under twice that gain. What early stopping would have saved is counted with the least
     patience that stops none of these runs before it came within noise of its best value.
     """
     courses = lead_courses(evidence)
@@ -77,7 +77,8 @@ def _is_flat(evidence: Evidence, courses: Courses, limits: Thresholds) -> npt.ND
     values = courses.sign * courses.tail
     is_share = (courses.sign < 0) & (series.low[courses.rows] >= 0) & (series.high[courses.rows] <= 1)
     left = np.where(is_share, 1 - values, np.abs(values))
-    nothing = np.fmax(limits.gain * np.fmin(courses.gain, left), 2 * courses.noise)
+    little = limits.gain * np.fmin(courses.gain, left)
+    nothing = np.fmax(np.fmax(little, 2 * courses.noise), np.fmin(2 * little, 3 * courses.noise))
     return np.asarray(
         (points >= max(limits.fewest_points, BLOCKS))
         & (courses.ends == BLOCKS - 1)
