@@ -526,6 +526,25 @@ def test_an_objective_that_tells_no_run_from_another_is_named(key, values, words
     assert not found(evidence_of(runs[:2]), "saturated")
 
 
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        ([0.51, 0.49, 0.5, 0.53], "2 classes"),
+        ([0.1, 0.11, 0.093, 0.1], "10 classes"),
+        ([10.1, 9.8, 10.9, 9.2], "10 classes"),
+        ([0.1, 0.11, 0.093, 0.3], None),
+        ([0.55, 0.56, 0.55, 0.57], None),
+    ],
+)
+def test_accuracies_that_guessing_would_give_are_named(values, classes):
+    runs = [
+        {"run_id": f"r{n}", "params": {"lr": n}, "metrics": {"val_accuracy": [value]}} for n, value in enumerate(values)
+    ]
+    said = found(evidence_of(runs), "saturated")
+    assert len(said) == (classes is not None)
+    assert not said or f"guessing among {classes}" in said[0].sentence
+
+
 def test_an_objective_that_still_differs_is_not_saturated():
     for key, values in (("val_acc", [1.0, 1.0, 0.9]), ("val_auc", [0.5, 0.6, 0.5]), ("test_r2", [0.1, 0.0, -1.0])):
         runs = [{"run_id": f"r{n}", "params": {"lr": n}, "metrics": {key: [v]}} for n, v in enumerate(values)]

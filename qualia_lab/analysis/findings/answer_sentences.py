@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.answer import Answer
     from qualia_lab.analysis.groups import Group
 
-_MOST_MORE = 30  # repeats of a configuration: more is no advice
+_MOST_MORE = 10  # repeats of a configuration: more is no advice
 _SHORT = 80  # characters of names that are said again
 _SEEDS = 3  # runs of a configuration that ran once, so that its spread is seen
 
@@ -175,7 +175,8 @@ def _of_a_leader(said: Said, answer: Answer) -> Words:
     if len(answer.apart) == 1:
         which = f"{by} {rivals}, which is more than luck"
     else:
-        which = f"{by} the next, {rivals}, and told apart from all {len(answer.apart):,}"
+        every = "both" if len(answer.apart) == 2 else f"all {len(answer.apart):,}"
+        which = f"{by} the next, {rivals}, and told apart from {every}"
         others = "the others"
     those = " those that ran more than once" if answer.alone else ""
     sentence = f"{said.name(leader)} leads{those}: {_corrected(said, answer)}, {which}{_untested(said, answer)}."
@@ -262,7 +263,9 @@ def _more(said: Said, answer: Answer, lead: Sequence[Group]) -> str:
     more = answer.needed - present
     if more <= 0:
         return "Choose by cost: a difference that matters would have been seen."
-    return f"Choose by cost, or run {min(more, _MOST_MORE):,} more seeds of each of {said.two(lead)}."
+    if more > _MOST_MORE:
+        return f"Choose by cost: no few more seeds would tell {said.two(lead)} apart."
+    return f"Choose by cost, or run more seeds of {said.two(lead)}, up to {answer.needed:,} of each."
 
 
 def _untested(said: Said, answer: Answer) -> str:

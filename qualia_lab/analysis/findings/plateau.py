@@ -51,8 +51,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """One finding per task, about the curve that is judged: its levels hardly moved in the last half of the points.
 
     What moved has to be less than `gain` of all that was gained and of what is left (the distance to 0 of a loss, to 1
-    of a share), or within the noise of the levels: two of its standard deviations, or three under twice that gain. What early stopping would have saved is counted with the least
-    patience that stops none of these runs before it came within noise of its best value.
+    of a share), or within the noise of the levels: two of its standard deviations, or three under twice that gain. What
+    early stopping would have saved is counted with the least patience that stops none of these runs before it came
+    within noise of its best value.
     """
     courses = lead_courses(evidence)
     runs = evidence.series.run[courses.rows[_is_flat(evidence, courses, thresholds)]]

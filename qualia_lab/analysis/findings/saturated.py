@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.study.metric_names import MetricName
     from qualia_lab.study.study import Objective
+
+_ACCURACIES = {"acc", "accuracy", "top1"}
+_CLASSES = (2, 10, 100, 1000)
+_NEAR_ONE_IN = 0.02  # how far from one over the number of classes the median accuracy may be, any other twice
+_PART_OF = 5  # and at most a fifth of that
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,26 @@ def _said(objective: Objective, values: Sequence[float], limits: Thresholds) -> 
             return f"is no better than chance ({number(name.chance)}) in {all_runs}, {number(high)} at best", (
                 "Check the labels, the split and the features before comparing runs: none has learned."
             )
+    classes = _classes(objective.better == "higher", name, values)
+    if classes is not None:
+        return f"is what guessing among {classes:,} classes gives, {number(high)} at best, in {all_runs}", (
+            "Check the labels, the split and the learning rate before comparing runs: none seems to have learned."
+        )
+    return None
+
+
+def _classes(more: bool, name: MetricName, values: Sequence[float]) -> int | None:
+    """Among how many classes guessing gives these accuracies, so many as data sets often have; None where it does not.
+
+    How many there are is not known, so it is said only of values that lie close about one over their number.
+    """
+    if not more or name.bounds != (0.0, 1.0) or _ACCURACIES.isdisjoint(name.stem.split()):
+        return None
+    shares = np.array(values) / (100.0 if max(values) > 1 else 1.0)
+    for classes in _CLASSES:
+        away, limit = np.abs(shares - 1 / classes), min(_NEAR_ONE_IN, 1 / (_PART_OF * classes))
+        if np.median(away) <= limit and away.max() <= 2 * limit:
+            return classes
     return None
 
 
