@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import variance
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, number, parts
@@ -16,12 +18,18 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study.study import Setting, Task
 
+_FEWEST_DEGREES = 3  # of a pooled standard deviation
+
 
 @dataclass(frozen=True)
 class Thresholds:
-    """ranges: how far off at least, in ranges of the other repeats of its configuration."""
+    """ranges: how far off at least, in ranges of the other repeats of its configuration.
+
+    deviations: the same in standard deviations of all repeats but those that collapsed.
+    """
 
     ranges: float = 3.0
+    deviations: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,11 @@ class _Collapsed:
     low: float
     high: float
 
+    @property
+    def away(self) -> float:
+        """How far it is from the nearest of its repeats."""
+        return max(self.low - self.value, self.value - self.high)
+
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """Of each task at most one finding: the runs that are far worse than their repeats.
@@ -43,12 +56,12 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     found = []
     for task in evidence.study.tasks:
         groups = [one for one in evidence.groups.get(task.experiment_id, ()) if len(one.values) > 1]
-        collapsed = _collapsed(groups, thresholds.ranges) if groups else []
+        collapsed = _collapsed(groups, thresholds.ranges, thresholds.deviations) if groups else []
         found += [_finding(evidence, task, collapsed)] if collapsed else []
     return found
 
 
-def _collapsed(groups: Sequence[Group], ranges: float) -> list[_Collapsed]:
+def _collapsed(groups: Sequence[Group], ranges: float, deviations: float) -> list[_Collapsed]:
     better = groups[0].greater_is_better
     if better is None:
         return []
@@ -65,7 +78,20 @@ def _collapsed(groups: Sequence[Group], ranges: float) -> list[_Collapsed]:
         value, low, high = group.values[place], min(others), max(others)
         if (low - value if better else value - high) > ranges * (high - low):
             found.append(_Collapsed(group, group.scored[place], value, low, high))
-    return found
+    return [one for one in found if one.away > deviations * _spread_of_others(groups, found)]
+
+
+def _spread_of_others(groups: Sequence[Group], collapsed: Sequence[_Collapsed]) -> float:
+    """The pooled standard deviation of all other repeats: of three that are close by chance the median says too little.
+
+    0 where there are too few of them.
+    """
+    out = {one.run_id for one in collapsed}
+    kept = [[v for run, v in zip(group.scored, group.values, strict=True) if run not in out] for group in groups]
+    degrees = sum(len(values) - 1 for values in kept if values)
+    if degrees < _FEWEST_DEGREES:
+        return 0.0
+    return math.sqrt(sum((len(values) - 1) * variance(values) for values in kept if len(values) > 1) / degrees)
 
 
 def _seeds(group: Group) -> list[tuple[Setting, ...] | str]:
