@@ -69,9 +69,13 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return found
 
 
-@np.errstate(all="ignore")
 def lost_runs(evidence: Evidence, limits: Thresholds) -> frozenset[str]:
     """The runs that lose much of what the objective had gained, those that diverged aside."""
+    return evidence.once(("best_not_last", limits), lambda: _lost_runs(evidence, limits))
+
+
+@np.errstate(all="ignore")
+def _lost_runs(evidence: Evidence, limits: Thresholds) -> frozenset[str]:
     courses = lead_courses(evidence)
     series, study = evidence.series, evidence.study
     held_out = np.array(

@@ -33,7 +33,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
     Where a curve gets worse gradually it is overfitting, or a best value that is not the last one.
     """
-    falls = _falls(evidence, thresholds)
+    falls = _known_falls(evidence, thresholds)
     found = []
     for task, run_ids in runs_by_task(evidence, falls):
         key = evidence.lead_curve(task) or ""
@@ -71,7 +71,11 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 def collapsed_runs(evidence: Evidence) -> frozenset[str]:
     """The runs that collapse, by the thresholds as they are."""
-    return frozenset(_falls(evidence, Thresholds()))
+    return frozenset(_known_falls(evidence, Thresholds()))
+
+
+def _known_falls(evidence: Evidence, limits: Thresholds) -> dict[str, int]:
+    return evidence.once(("collapse", limits), lambda: _falls(evidence, limits))
 
 
 @np.errstate(all="ignore")

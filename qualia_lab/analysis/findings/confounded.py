@@ -13,10 +13,13 @@ from qualia_lab.study.values import canonical
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from qualia_lab.analysis.answer import Answer
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.sides import Differs
     from qualia_lab.study.study import Study, Task
+
+_MOST_RIVALS = 50  # set against the leader one by one, the best first
 
 
 @dataclass(frozen=True)
@@ -42,39 +45,38 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         answer = evidence.answers.get(task.experiment_id)
         if answer is None or not answer.apart:
             continue
-        compared = [answer.leader, *answer.level, *answer.apart]
         sides = [
             (rival, together)
-            for rival in answer.apart
-            if len(together := _together(evidence, answer.leader, rival, compared, thresholds)) > 1
+            for rival in _near(evidence, answer, thresholds)[:_MOST_RIVALS]
+            if len(together := differing(evidence.tables, evidence.study, answer.leader.scored, rival.scored)) > 1
+            and all(len(one.a) == 1 and len(one.b) == 1 for one in together)
         ]
         if sides:
             found.append(_finding(evidence, task, answer.leader, sides))
     return found
 
 
-def _together(
-    evidence: Evidence, leader: Group, rival: Group, compared: Sequence[Group], thresholds: Thresholds
-) -> tuple[Differs, ...]:
-    """What differs between two configurations, where all of it changes together; () where it does not."""
-    differs = differing(evidence.tables, evidence.study, leader.scored, rival.scored)
-    settings = [one for one in differs if one.what in ("param", "tag")]
-    if not 0 < len(settings) <= thresholds.settings or any(len(one.a) != 1 or len(one.b) != 1 for one in differs):
-        return ()
-    apart = {_parts(compared, one.key) for one in settings}
-    if len(apart) > 1 or len(set(next(iter(apart)))) > thresholds.levels:
-        return ()
-    return differs
+def _near(evidence: Evidence, answer: Answer, thresholds: Thresholds) -> list[Group]:
+    """The rivals told from the leader of which all factors that differ set the same configurations apart."""
+    compared = [answer.leader, *answer.level, *answer.apart]
+    settings = [dict(group.configuration.settings) for group in compared]
+    parts = {one.name: _parts([of.get(one.name) for of in settings]) for one in evidence.study.factors}
+    few = {name for name, numbers in parts.items() if len(set(numbers)) <= thresholds.levels}
+    found = []
+    for place, rival in enumerate(answer.apart, 1 + len(answer.level)):
+        differ = [name for name, numbers in parts.items() if numbers[place] != numbers[0]]
+        if 0 < len(differ) <= thresholds.settings and few.issuperset(differ) and len({parts[n] for n in differ}) == 1:
+            found.append(rival)
+    return found
 
 
-def _parts(compared: Sequence[Group], name: str) -> tuple[int, ...]:
+def _parts(values: Sequence[str | None]) -> tuple[int, ...]:
     """Of each configuration the number of its value: equal for factors that set the same configurations apart."""
     numbers: dict[Hashable, int] = {}
-    found = []
-    for group in compared:
-        value = dict(group.configuration.settings).get(name)
-        found.append(numbers.setdefault(None if value is None else canonical(value), len(numbers)))
-    return tuple(found)
+    known: dict[str | None, int] = {}
+    for value in dict.fromkeys(values):
+        known[value] = numbers.setdefault(None if value is None else canonical(value), len(numbers))
+    return tuple(known[value] for value in values)
 
 
 def _finding(

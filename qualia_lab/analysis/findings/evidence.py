@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow.compute as pc
 
+from qualia_lab.analysis.findings.points import Held
 from qualia_lab.analysis.findings.series import summarise
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.by_run import ByRun
@@ -20,12 +21,13 @@ from qualia_lab.study.statuses import statuses_of
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
     import pyarrow as pa
 
     from qualia_lab.analysis.answer import Answer
+    from qualia_lab.analysis.effects import Crossing
     from qualia_lab.analysis.findings.second_look import SecondLook
     from qualia_lab.analysis.findings.series import SeriesFacts
     from qualia_lab.analysis.groups import Group
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
 
+T = TypeVar("T")
 
 MOST_TASKS = 10  # whose importances are computed
+_MOST_HELD = 4_000_000  # points of histories that are kept while they are read, 64 MB
 _AT_ONCE = 10_000  # histories that are Python objects at a time
 
 
@@ -87,7 +91,7 @@ class Evidence:
 
     study: what metrics, params and runs are; rules infer nothing of that themselves.
     labels: what each run is called, at most 60 characters, no two alike.
-    series: a few numbers of every metric history, numbered as in `keys`.
+    series: a few numbers of every metric history, numbered as in `keys`.  held: their points, where they are few.
     read_history: gives every point (schema.METRIC_HISTORY) of some runs and metrics, for the few that need a second
     look.
     now: the moment of asking, in ms; only the rule of unfinished runs looks at it.
@@ -99,6 +103,7 @@ class Evidence:
     series: SeriesFacts
     read_history: Callable[[Sequence[str], Sequence[str]], Iterable[pa.RecordBatch]]
     now: int
+    held: Held
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -134,6 +139,17 @@ class Evidence:
     def metrics(self) -> ByRun:
         """The latest value of every metric of the model, by run; NaN where it is none."""
         return ByRun(self.places, rows_with(self.tables.metrics, "key", self.keys))
+
+    @cached_property
+    def _known(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """The answer to this question, computed when it is asked first: rules leave out what others say."""
+        if question not in self._known:
+            self._known[question] = answer()
+        found: T = self._known[question]
+        return found
 
     @cached_property
     def diverged(self) -> Mapping[str, str]:
@@ -201,6 +217,13 @@ class Evidence:
     def one_factor(self) -> Mapping[str, list[OneFactor]]:
         """The sets of configurations that differ in one factor, of each task, by experiment id."""
         return {task.experiment_id: one_factor_sets(self.study, task) for task in self.study.tasks}
+
+    def crossings(self, task: Task, alpha: float) -> list[Crossing]:
+        """The pairs of factors of a task of which one decides which level of the other is better."""
+        from qualia_lab.analysis.effects import crossings
+
+        sets, groups = self.one_factor[task.experiment_id], self.groups[task.experiment_id]
+        return self.once(("crossings", task.experiment_id, alpha), lambda: crossings(sets, groups, alpha))
 
     def name(self, run_id: str) -> str:
         """What the run is called."""
@@ -298,8 +321,9 @@ def collect_evidence(
     batches = read_history(tables.run_ids, wanted) if wanted else ()
     # Of a metric that is not known to be better either way, rules look at values that are not finite alone.
     only_odd = [key for key in known if directions[key] is None] if keys is None else []
-    series = summarise(batches, tables.run_ids, known, directions, only_odd=only_odd, **(limits or {}))
-    return Evidence(tables, study, labels, series, read_history, now)
+    held = Held(_MOST_HELD)
+    series = summarise(batches, tables.run_ids, known, directions, only_odd=only_odd, held=held, **(limits or {}))
+    return Evidence(tables, study, labels, series, read_history, now, held)
 
 
 def model_keys(tables: RunTables) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.effects import ALPHA, clear_effects, crossings, testable_factors
+from qualia_lab.analysis.effects import ALPHA, clear_effects, testable_factors
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed, number, parts
 from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.escaping import one_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.effects import ALPHA, crossings
+from qualia_lab.analysis.effects import ALPHA
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.escaping import one_line
@@ -30,9 +30,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return [
         _finding(evidence, task, one)
         for task in evidence.study.tasks
-        for one in crossings(
-            evidence.one_factor[task.experiment_id], evidence.groups.get(task.experiment_id, ()), thresholds.alpha
-        )[: int(thresholds.most)]
+        for one in evidence.crossings(task, thresholds.alpha)[: int(thresholds.most)]
     ]
 
 

@@ -28,6 +28,42 @@ class Points(NamedTuple):
     values: Numbers
 
 
+class Held:
+    """The points of histories that were summarised, in that order, unless they are too many to be held.
+
+    Args:
+        most: points, 16 bytes each; of more none are held.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._parts: list[tuple[Whole, Numbers]] = []
+
+    def add(self, histories: Points) -> None:
+        """Hold these, too, as long as all are held."""
+        self._left -= len(histories.values)
+        if self._left >= 0:
+            self._parts.append((histories.steps, histories.values))
+        else:
+            self._parts.clear()
+
+    def slices(self, counts: Whole, rows: Iterable[int]) -> Iterator[tuple[int, Whole, Numbers]]:
+        """Of these histories, those that are held: the row, the steps and the values.
+
+        Args:
+            counts: how many points each history has that was summarised.
+            rows: the places of those wanted.
+        """
+        ends = np.cumsum(counts)
+        sizes = np.cumsum([len(values) for _, values in self._parts])
+        for row in rows if self._parts else ():
+            begin, end = int(ends[row] - counts[row]), int(ends[row])
+            part = int(np.searchsorted(sizes, begin, side="right"))
+            before = int(sizes[part - 1]) if part else 0
+            steps, values = self._parts[part]
+            yield row, steps[begin - before : end - before], values[begin - before : end - before]
+
+
 def begins_of(histories: Points) -> Whole:
     """Where each history begins."""
     if not len(histories.run):

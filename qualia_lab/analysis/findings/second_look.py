@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 MOST_POINTS = 2_000_000  # that are held at once, 16 bytes each
+MOST_CURVES = 5_000  # each is judged by itself, in some tenth of a millisecond
+_SHARE = 0.1  # of all points, of which so many are read again in any case:
+_FEW_POINTS = 300_000
 
 # Less than the rules ask by their thresholds, so that these can be lowered.
 _LOST = 0.02  # of the gain
@@ -52,7 +55,8 @@ class SecondLook:
 def look_again(evidence: Evidence) -> SecondLook:
     """Read the curves that lose much of what they gained, with their twins of training, and those that may swing.
 
-    Those that lost most in shares of their gain come first, as many as have MOST_POINTS together.
+    Those that lost most in shares of their gain come first, at most MOST_CURVES, and as many as have MOST_POINTS or a
+    tenth of all points together.
     """
     series = evidence.series
     rows, ranks = [], []
@@ -63,19 +67,22 @@ def look_again(evidence: Evidence) -> SecondLook:
     candidates, share = np.concatenate(rows), np.concatenate(ranks)
     candidates, first = np.unique(candidates[np.argsort(-share, kind="stable")], return_index=True)
     candidates = candidates[np.argsort(first)]
-    read = candidates[np.cumsum(series.points[candidates]) <= MOST_POINTS]
+    points = min(MOST_POINTS, max(_FEW_POINTS, int(_SHARE * series.points.sum())))
+    read = candidates[:MOST_CURVES]
+    read = read[np.cumsum(series.points[read]) <= points]
     wanted = {(evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]) for row in read.tolist()}
     for training, held_out in metric_pairs(evidence.study, evidence.keys):
         wanted |= {(run_id, training) for run_id, key in wanted if key == held_out}
-    return SecondLook(_read(evidence, wanted), len(candidates), len(read))
+    return SecondLook(_curves(evidence, wanted), len(candidates), len(read))
 
 
 def unexamined(evidence: Evidence) -> list[str]:
-    """How many curves had more points together than are read a second time."""
+    """How many curves are more, or have more points together, than are read a second time."""
     look = evidence.second_look
     if look.read == look.asked:
         return []
-    return [f"the shape of {look.asked - look.read:,} curves: they have more than {MOST_POINTS:,} points together"]
+    left = look.asked - look.read
+    return [f"the shape of {left:,} curves: the {look.read:,} that lost most of their gain were read point by point"]
 
 
 def _held_out(evidence: Evidence) -> list[tuple[Courses, Mask]]:
@@ -106,8 +113,26 @@ def _share_lost(courses: Courses) -> Numbers:
     return np.nan_to_num(courses.lost / courses.gain, nan=0.0, posinf=1e9, neginf=0.0)
 
 
+def _curves(evidence: Evidence, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
+    """The finite points of these histories: those that were held, and the others out of the store."""
+    series = evidence.series
+    runs, keys = {run_id for run_id, _ in wanted}, {key for _, key in wanted}
+    of_runs = np.array([run_id in runs for run_id in evidence.run_ids], np.bool_)
+    of_keys = np.array([key in keys for key in evidence.keys], np.bool_)
+    pairs = {
+        row: pair
+        for row in np.flatnonzero(of_runs[series.run] & of_keys[series.key]).tolist()
+        if (pair := (evidence.run_ids[series.run[row]], evidence.keys[series.key[row]])) in wanted
+    }
+    found = {}
+    for row, steps, values in evidence.held.slices(series.points, pairs):
+        finite = np.isfinite(values)
+        found[pairs[row]] = Curve(steps[finite].astype(np.float64), values[finite])
+    return found | _read(evidence, wanted - found.keys())
+
+
 def _read(evidence: Evidence, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
-    """The finite points of these histories."""
+    """The finite points of these histories, read from the store."""
     if not wanted:
         return {}
     runs = {run_id for run_id, _ in wanted}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from qualia_lab.analysis.findings.points import Held
+
     Numbers = npt.NDArray[np.float64]
     Whole = npt.NDArray[np.int64]
 
@@ -112,6 +114,7 @@ def summarise(
     only_odd: Collection[str] = (),
     growth: float = 10.0,
     deviations: float = 10.0,
+    held: Held | None = None,
 ) -> SeriesFacts:
     """Read histories (schema.METRIC_HISTORY) once, and keep a few numbers of each.
 
@@ -125,6 +128,7 @@ def summarise(
         only_odd: the metrics of which only histories with a value that is not finite have a row.
         growth: a point is bad from so many times the level on that the history had at its start.
         deviations: a jump is a spike from so many robust standard deviations of the differences on.
+        held: holds the points of the histories that have a row.
     """
     signs = np.array([{True: -1.0, False: 1.0, None: 0.0}[greater_is_better.get(key)] for key in keys] or [0.0])
     limits = _Limits(growth, deviations)
@@ -133,6 +137,8 @@ def summarise(
     for of_batch in whole_histories(batches, _places(run_ids), _places(keys)):
         points = of_batch if wholly.all() else _of_interest(of_batch, wholly)
         if len(points.values):
+            if held is not None:
+                held.add(points)
             for name, array in _facts(points, signs[points.key], limits).items():
                 columns[name].append(array)
     empty = _nothing()

@@ -1,0 +1,115 @@
+"""A configuration that is nearly as good as the best one, at a fraction of what that one costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.configuration_means import configuration_means
+from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
+from qualia_lab.analysis.findings.naming import configuration_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qualia_lab.analysis.answer import Answer
+    from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.analysis.groups import Group
+    from qualia_lab.study.study import Task
+
+_FEWEST = 3  # configurations, under which the table says as much
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """cost: share of the leader's, at most.  near: of the way from the leader to the median, that is nearly as good."""
+
+    cost: float = 0.34
+    near: float = 0.2
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """At most one finding per task: the best of the configurations that cost so much less than the leader.
+
+    Nearly as good is what the repeats do not tell from the leader; where it ran once, what is so near in value. A cost
+    is a metric of which less is better and that the configurations logged; how long a run took on its machine is none.
+    """
+    costs = [one.key for one in evidence.study.metrics if one.role == "cost" and one.better == "lower"]
+    found = []
+    for task in evidence.study.tasks:
+        answer = evidence.answers.get(task.experiment_id)
+        if answer is None or not costs or len(answer.groups) < _FEWEST:
+            continue
+        means = configuration_means(evidence.tables, evidence.study, costs, task, evidence.diverged)
+        options = [
+            (group, key, means[key])
+            for key in costs
+            for group in _nearly_as_good(answer, thresholds.near)
+            if _is_cheaper(means[key], group, answer.leader, thresholds.cost)
+        ]
+        if options:
+            # Of equally good ones the one that saves most.
+            group, key, of_key = min(
+                options, key=lambda one: (answer.groups.index(one[0]), _share(one[2], one[0], answer.leader))
+            )
+            found.append(_finding(evidence, task, group, key, of_key))
+    return found
+
+
+def _nearly_as_good(answer: Answer, near: float) -> list[Group]:
+    leader, values = answer.leader.mean or 0.0, [group.mean or 0.0 for group in answer.groups]
+    reach = near * abs(leader - median(values))
+    level = {group.run_ids[0] for group in answer.level}
+    return [
+        group
+        for group in answer.groups[1:]
+        if group.run_ids[0] in level or (len(group.values) == 1 and abs((group.mean or 0.0) - leader) <= reach)
+    ]
+
+
+def _share(costs: Mapping[str, float], group: Group, leader: Group) -> float:
+    return costs[group.run_ids[0]] / costs[leader.run_ids[0]]
+
+
+def _is_cheaper(costs: Mapping[str, float], group: Group, leader: Group, most: float) -> bool:
+    own, of_leader = costs.get(group.run_ids[0]), costs.get(leader.run_ids[0])
+    return own is not None and of_leader is not None and of_leader > 0 and 0 <= own <= most * of_leader
+
+
+def _finding(evidence: Evidence, task: Task, group: Group, key: str, costs: Mapping[str, float]) -> Finding:
+    answer = evidence.answers[task.experiment_id]
+    leader = answer.leader
+    names = configuration_names(evidence.study, (leader, group), evidence.labels)
+    means = leader.mean or 0.0, group.mean or 0.0
+    level = "is not told apart from" if group in answer.level else "is nearly as good as"
+    cost, of_leader = costs[group.run_ids[0]], costs[leader.run_ids[0]]
+    return Finding(
+        "cheaper",
+        "relation",
+        "note",
+        f"{evidence.where(task)}{names[group.run_ids[0]]} {level} the best one by {leader.metric} "
+        f"({number(means[1])} against {number(means[0])}), at {number(100 * cost / of_leader)} % of its {key} "
+        f"({number(cost)} against {number(of_leader)}).",
+        (*group.scored, *leader.scored),
+        (leader.metric, key),
+        numbers=(
+            Number("mean", means[1]), Number("mean of the best", means[0]), Number("cost", cost),
+            Number("cost of the best", of_leader), Number("percent", 100 * cost / of_leader),
+        ),
+        section="metrics",
+        code=f"runs.metrics[[{code.metric(evidence, leader.metric)}, {code.metric(evidence, key)}]]"
+        f".iloc[{code.places(evidence, (*group.scored, *leader.scored))}]",
+        next=f"Take it where {key} matters.",
+        experiment=evidence.experiment(task),
+    )  # fmt: skip
+
+
+RULE = Rule(
+    "cheaper",
+    "a configuration that is not told from the best one, or is near to it, costs a third of it or less",
+    "",
+    Thresholds(),
+    find,
+)

@@ -1,0 +1,125 @@
+"""Tasks whose runs ended while they were still getting better: more training may be worth more than other settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings.courses import courses_of
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number
+from qualia_lab.study.ranking import rank_metrics
+from qualia_lab.study.statuses import FINISHED
+
+if TYPE_CHECKING:
+    from qualia_lab.analysis.findings.courses import Courses
+    from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.study.study import Task
+
+_MOST_METRICS = 3  # objectives of a task that are asked, one after the other
+_FEWEST_LEVELS = 6  # two for each third of a course
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """runs: finished ones with a curve, so many are needed.  alpha: of the test.  gain: share of all that was gained.
+
+    share: of the runs, that have to be better in their last third than in the one before.
+    """
+
+    runs: int = 5
+    alpha: float = 0.01
+    gain: float = 0.05
+    share: float = 0.7
+
+
+def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+    """At most one finding per task: its objective, or the next one that has curves, improved to the end.
+
+    Of every finished run the mean level of the last third of its points is compared with that of the third before. Over
+    the runs that has to be an improvement by Student's t test (Student 1908), for as many metrics as are asked, and a
+    good part of what the runs gained in all. Runs are independent, so no trend within one is taken for many.
+    """
+    found = (_of_task(evidence, task, thresholds) for task in evidence.study.tasks)
+    return [one for one in found if one is not None]
+
+
+def _of_task(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | None:
+    study = evidence.study
+    own = {evidence.places[run_id] for run_id in task.run_ids if _counts(evidence, run_id)}
+    ranked = (study.metric[count.key] for count in rank_metrics(study, evidence.inventory) if count.stepped)
+    asked = [one.key for one in ranked if one.role == "objective" and one.better is not None][:_MOST_METRICS]
+    for key in asked:
+        rows = np.flatnonzero(evidence.series.key == evidence.keys.index(key))
+        rows = rows[np.isin(evidence.series.run[rows], list(own))]
+        courses = courses_of(evidence, rows)
+        better = _improved(courses)
+        enough = ~np.isnan(better)
+        if enough.sum() < max(3, limits.runs):
+            continue
+        if _is_real(better[enough], courses.gain[enough], limits, len(asked)):
+            runs = evidence.series.run[courses.rows[enough]]
+            return _finding(evidence, task, key, [evidence.run_ids[run] for run in runs.tolist()], better[enough])
+    return None
+
+
+def _counts(evidence: Evidence, run_id: str) -> bool:
+    """Whether it finished and takes part in comparisons."""
+    return evidence.status[run_id] == FINISHED and run_id not in {**evidence.study.left_out, **evidence.diverged}
+
+
+@np.errstate(all="ignore")
+def _improved(courses: Courses) -> np.ndarray:
+    """By how much the mean level of the last third is better than that of the one before; NaN of short courses."""
+    count = courses.ends + 1
+    place = np.arange(courses.levels.shape[1])
+    last = place >= (count - count // 3)[:, None]
+    middle = (place >= (count - 2 * (count // 3))[:, None]) & ~last
+    inside = place < count[:, None]
+
+    def mean(mask: np.ndarray) -> np.ndarray:
+        kept = mask & inside
+        return np.asarray(np.where(kept, courses.levels, 0.0).sum(axis=1) / kept.sum(axis=1))
+
+    return np.where(count >= _FEWEST_LEVELS, mean(middle) - mean(last), np.nan)
+
+
+def _is_real(better: np.ndarray, gain: np.ndarray, limits: Thresholds, asked: int) -> bool:
+    from scipy.special import stdtr
+
+    n, spread = len(better), float(better.std(ddof=1))
+    mean = float(better.mean())
+    if mean <= 0 or mean < limits.gain * float(np.abs(gain).mean()) or (better > 0).mean() < limits.share:
+        return False
+    p = 0.0 if spread == 0 else float(stdtr(n - 1, -mean / (spread / np.sqrt(n))))
+    return p * asked < limits.alpha
+
+
+def _finding(evidence: Evidence, task: Task, key: str, run_ids: list[str], better: np.ndarray) -> Finding:
+    improved, mean = int((better > 0).sum()), float(better.mean())
+    every = f"all {len(better):,} runs" if improved == len(better) else f"{improved:,} of {len(better):,} runs"
+    return Finding(
+        "still_improving",
+        "problem",
+        "note",
+        f"{evidence.where(task)}{key} was still improving when the runs ended: in {every} the last third of the points "
+        f"is better than the third before, by {number(mean)} on average.",
+        tuple(run_id for run_id, one in zip(run_ids, better, strict=True) if one > 0),
+        (key,),
+        numbers=(Number("better", improved), Number("runs", len(better)), Number("mean improvement", mean)),
+        section="curves",
+        code=code.history_summary(evidence, key, run_ids[:NAMED]),
+        next="Train longer before comparing settings: their order may still change.",
+        experiment=evidence.experiment(task),
+    )
+
+
+RULE = Rule(
+    "still_improving",
+    "over the finished runs of a task, the last third of the points of an objective is better than the third before",
+    "Student 1908",
+    Thresholds(),
+    find,
+)
