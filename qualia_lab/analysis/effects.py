@@ -15,7 +15,7 @@ from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_con
 from qualia_lab.study.factor_names import names_a_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study.one_factor import Level, OneFactor
@@ -82,7 +82,8 @@ def clear_effects(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: flo
         groups: its configurations with the objective.
         alpha: how often anything is called clear where nothing differs.
     """
-    asked = [effect for one in sets if not any(map(names_a_problem, one.names)) for effect in _effects(one, groups)]
+    known = _by_first_run(groups)
+    asked = [effect for one in sets if not any(map(names_a_problem, one.names)) for effect in _effects(one, known)]
     clear = [one for one in asked if one.p * len(asked) < alpha and one.wins >= _ONE_WAY * one.n]
     best: dict[str, Level] = {}
     for factor in {one.factor.factor for one in clear}:
@@ -98,7 +99,8 @@ def clear_effects(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: flo
 
 def testable_factors(sets: Sequence[OneFactor], groups: Sequence[Group]) -> set[str]:
     """The factors of which two levels can be compared at all. Arguments as in `clear_effects`."""
-    return {one.factor for one in sets if next(_effects(one, groups), None) is not None}
+    known = _by_first_run(groups)
+    return {one.factor for one in sets if next(_effects(one, known), None) is not None}
 
 
 def crossings(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: float) -> list[Crossing]:
@@ -109,13 +111,14 @@ def crossings(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: float) 
     as in `clear_effects`.
     """
     found: list[Crossing] = []
+    known = _by_first_run(groups)
     asked = 0
     for one in sets:
         if any(map(names_a_problem, one.names)):
             continue
         others = dict.fromkeys(name for context in one.contexts for name, _ in context.rest)
         for other in others:
-            at = {level: _effects(one, groups, where=(other, level)) for level in _levels_of(one, other)}
+            at = {level: _effects(one, known, where=(other, level)) for level in _levels_of(one, other)}
             ways = {
                 level: {frozenset((effect.better, effect.worse)): effect for effect in effects}
                 for level, effects in at.items()
@@ -143,9 +146,15 @@ def _levels_of(one: OneFactor, other: str) -> list[Level]:
     return sorted(often, key=lambda level: -often[level])[:MOST_LEVELS]
 
 
-def _effects(one: OneFactor, groups: Sequence[Group], where: tuple[str, Level] | None = None) -> Iterator[Effect]:
-    """Every two levels of a factor that can be tested, over all contexts or those with a level of another factor."""
-    known = {group.run_ids[0]: group for group in groups if group.values}
+def _by_first_run(groups: Sequence[Group]) -> dict[str, Group]:
+    return {group.run_ids[0]: group for group in groups if group.values}
+
+
+def _effects(one: OneFactor, known: Mapping[str, Group], where: tuple[str, Level] | None = None) -> Iterator[Effect]:
+    """Every two levels of a factor that can be tested, over all contexts or those with a level of another factor.
+
+    known: the groups by their first run.
+    """
     contexts = [context for context in one.contexts if where is None or where in context.rest]
     cells = [
         {level: known[of.run_ids[0]] for level, of in context.configurations.items() if of.run_ids[0] in known}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.intervals import Interval, interquartile_mean, mean_interval
+from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartile_mean, mean_interval
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
 from qualia_lab.study.factor_names import is_fold
@@ -124,7 +124,7 @@ def group_runs(
         better = objective.greater_is_better if objective and objective.key == key else study.greater_is_better(key)
         if key not in known:
             known[key] = scores(tables, key, statistic, history, better)
-        groups += [_take_group(one, known[key], better, status, uncounted, short) for one in study.in_task(task)]
+        groups += [_take_group(one, known[key], better, status, uncounted, short=short) for one in study.in_task(task)]
     return groups
 
 
@@ -134,6 +134,7 @@ def _take_group(
     greater_is_better: bool | None,
     status: Mapping[str, str],
     uncounted: Mapping[str, str],
+    *,
     short: set[str],
 ) -> Group:
     """One configuration with the scores of its runs: n, mean, median, interquartile mean and 95 % interval."""
@@ -153,7 +154,7 @@ def _take_group(
         mean=fmean(values) if values else None,
         median=median(values) if values else None,
         interquartile_mean=interquartile_mean(values) if values else None,
-        interval=mean_interval(values, _folds(configuration, set(scored))),
+        interval=mean_interval(values, _folds(configuration, set(scored)) if len(values) >= BOOTSTRAP_FROM else None),
         greater_is_better=greater_is_better,
         left_out=tuple(why.items()),
         unfinished=tuple(unfinished.items()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,16 +77,12 @@ def scores(
         else:
             statistic_of = "at" if step is not None else statistic
         found = _from_history(history, tables.run_ids, metric, statistic_of, step)
-    values, odd, without = {}, [], []
-    for run_id in tables.run_ids:
-        value = found.get(run_id)
-        if value is None:
-            without.append(run_id)
-        elif np.isfinite(value):
-            values[run_id] = value
-        else:
-            odd.append(run_id)
-    return Scores(metric, statistic, values, tuple(odd), tuple(without))
+    values = {run_id: found[run_id] for run_id in tables.run_ids if run_id in found and isfinite(found[run_id])}
+    if len(values) == len(tables.run_ids):
+        return Scores(metric, statistic, values)
+    odd = tuple(run_id for run_id in tables.run_ids if run_id in found and run_id not in values)
+    without = tuple(run_id for run_id in tables.run_ids if run_id not in found)
+    return Scores(metric, statistic, values, odd, without)
 
 
 def said(statistic: str, metric: str) -> str:
@@ -114,7 +111,7 @@ def _latest(tables: RunTables, metric: str) -> dict[str, float]:
 
     rows = tables.metrics.filter(pc.equal(tables.metrics["key"], metric))
     values = real(rows["value"].fill_null(np.nan).to_numpy().astype(np.float64))
-    return dict(zip(rows["run_id"].to_pylist(), map(float, values), strict=True))
+    return dict(zip(rows["run_id"].to_pylist(), values.tolist(), strict=True))
 
 
 def _from_history(

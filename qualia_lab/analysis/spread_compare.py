@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,12 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from qualia_lab.analysis.bounds import Bounds
+    from qualia_lab.analysis.histories import Numbers
     from qualia_lab.study.settings import Better
 
 _FEWEST_DEGREES = 6  # within configurations, for a statement about spreads
 _COLLAPSED = 8.0  # standard deviations between seeds
 _FEWEST_SEEDS = 3
 _FEWEST_DIFFERENCES = 6  # between two seeds of one configuration, for a robust spread
+_MOST_IN_PAIRS = 300  # values of one configuration
 _FEWEST_RUNS = 5
 _AT_BOUND = 1e-3  # of the range
 _SATURATED = 0.9  # of the runs
@@ -108,7 +111,7 @@ def collapsed_seeds(
     for row, configuration in enumerate(configurations):
         rows_of.setdefault(configuration, []).append(row)
     repeated = [np.array(rows) for rows in rows_of.values() if len(rows) >= _FEWEST_SEEDS]
-    differences = [np.abs(worse[rows][:, None] - worse[rows])[np.triu_indices(len(rows), 1)] for rows in repeated]
+    differences = [_differences(worse[rows]) for rows in repeated]
     if sum(map(len, differences)) < _FEWEST_DIFFERENCES:
         return []
     spread = float(np.median(np.concatenate(differences))) / (0.674490 * math.sqrt(2))
@@ -116,18 +119,36 @@ def collapsed_seeds(
         return []
     away: dict[int, tuple[float, float]] = {}
     for rows in repeated:
-        for place, row in enumerate(rows.tolist()):
-            others = float(np.median(np.delete(worse[rows], place)))
-            away[row] = (float(worse[row]) - others) / spread, others
+        others = _medians_of_others(worse[rows])
+        deviations = (worse[rows] - others) / spread
+        away |= dict(zip(rows.tolist(), zip(deviations.tolist(), others.tolist(), strict=True), strict=True))
+    often: Counter[Hashable] = Counter(seeds[row] for row in away)
+    well: Counter[Hashable] = Counter(seeds[row] for row, (far, _) in away.items() if far <= _COLLAPSED)
     sign = 1.0 if better == "lower" else -1.0
-    found = []
-    for row, (deviations, others) in away.items():
-        if deviations <= _COLLAPSED:
-            continue
-        elsewhere = [away[other][0] <= _COLLAPSED for other in away if other != row and seeds[other] == seeds[row]]
-        if not elsewhere or any(elsewhere):
-            found.append(CollapsedSeed(row, deviations, sign * others, sum(elsewhere)))
+    found = [
+        CollapsedSeed(row, far, sign * middle, well[seeds[row]])
+        for row, (far, middle) in away.items()
+        if far > _COLLAPSED and (often[seeds[row]] == 1 or well[seeds[row]])
+    ]
     return sorted(found, key=lambda one: one.row)
+
+
+def _differences(values: Numbers) -> Numbers:
+    """The sizes of the differences of every two values; of many values as many quantiles stand for them."""
+    if len(values) > _MOST_IN_PAIRS:
+        values = np.sort(values)[np.linspace(0, len(values) - 1, _MOST_IN_PAIRS).astype(np.int64)]
+    return np.asarray(np.abs(values[:, None] - values)[np.triu_indices(len(values), 1)])
+
+
+def _medians_of_others(values: Numbers) -> Numbers:
+    """Of each of three values or more the median of the others."""
+    order = np.argsort(values, kind="stable")
+    ordered, rank = values[order], np.empty(len(values), np.int64)
+    rank[order] = np.arange(len(values))
+    left = len(values) - 1
+    low, high = (left - 1) // 2, left // 2  # places among the others, which move up behind the one that is left out
+    middle = ordered[low + (rank <= low)], ordered[high + (rank <= high)]
+    return np.asarray((middle[0] + middle[1]) / 2)
 
 
 def end_of_metric(
