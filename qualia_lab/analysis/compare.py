@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab.analysis.compare_sentences import sentences_of
+from qualia_lab.analysis.made_with import is_called
 from qualia_lab.analysis.scores import scores
 from qualia_lab.analysis.sides import Differs, as_json, differing, settings_of
 from qualia_lab.analysis.two_samples import Comparison, compare_pairs, compare_samples, spreads
@@ -148,7 +149,8 @@ def compare_sides(  # noqa: PLR0917  as a person says it: A, B, the metric, the 
     known, uncounted = scores(tables, key).values, {**(without or {}), **study.left_out}
     first, second = (_side(uncounted, runs, name, known) for runs, name in zip((only_a, only_b), said, strict=True))
     matched = _match(first, second, _contexts(study, first.scored, second.scored))
-    differs = differing(tables, study, *matched.runs, environments)
+    claimed = _whole_key(study, claimed)
+    differs = differing(tables, study, *matched.runs, environments, also=claimed)
     is_one = len(tasks) == 1
     verdict: Verdict = _verdict(matched, first, second, better) if is_one else "too few"
     asked = _claimed(claimed, differs)
@@ -272,6 +274,15 @@ def _verdict(matched: _Matched, a: Side, b: Side, better: bool | None) -> Verdic
     if better is None:
         return "higher" if up else "lower"
     return "better" if up == better else "worse"
+
+
+def _whole_key(study: Study, claimed: str | None) -> str | None:
+    """The key that a person means by its last part alone, where only one has it: `attention` of `model.attention`."""
+    known = [*study.params, *study.tags]
+    if claimed is None or any(is_called(one, claimed) for one in known):
+        return claimed
+    ends = [one.name for one in known if one.key.replace("/", ".").rpartition(".")[2] == claimed]
+    return ends[0] if len(ends) == 1 else claimed
 
 
 def _claimed(claimed: str | None, differs: Sequence[Differs]) -> Differs | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
+from qualia_lab.analysis.made_with import differing_labels
 from qualia_lab.columns import texts_of
 from qualia_lab.errors import FilterError, NoRunMatches, SelectionError
 from qualia_lab.escaping import one_line
@@ -148,12 +149,15 @@ def differing(
     a: Sequence[str],
     b: Sequence[str],
     environments: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    also: str | None = None,
 ) -> tuple[Differs, ...]:
     """What two sets of runs do not have in common, of what can explain a difference of their results.
 
     The factors among params and tags, by their values whatever the spelling; the commit; of data sets of one name and
-    kind of source the digest, and their names; the versions of libraries. Seeds, labels, and what one side does not
-    say of its code, data and libraries, are set aside.
+    kind of source the digest, and their names; labels that say with which commit, data or library a run was made; the
+    versions of libraries. Seeds, other labels, and what one side does not say of its code, data and libraries, are set
+    aside.
 
     Args:
         tables: of the runs.
@@ -161,6 +165,7 @@ def differing(
         a: the runs of one side, which count.
         b: those of the other.
         environments: of some runs the version of each library.
+        also: a param or tag that is looked at, whatever it is.
     """
     of_run = settings_of(study, (*a, *b))
     kinds = {one.name: one.kind for one in study.factors}
@@ -174,6 +179,11 @@ def differing(
     if sides is not None and all(sides):
         found.append(Differs("commit", COMMIT, *sides))
     found += _data(tables, a, b)
+    found += [
+        Differs(one.what, one.key, one.a, one.b)
+        for one in differing_labels(tables, study, a, b, also)
+        if one.what != "commit" or not any(other.what == "commit" for other in found)
+    ]
     if environments:
         found += _libraries(environments, a, b)
     return tuple(found)

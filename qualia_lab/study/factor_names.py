@@ -78,6 +78,20 @@ def names_a_problem(key: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def made_with(key: str) -> Literal["commit", "library", "data", "place of data", ""]:
+    """What a label says of what a run was made with; "" where it says something else."""
+    said, known = words_of(key), words()["made_with"]
+    if said and not known["of_data"].isdisjoint(said[:-1]):
+        if said[-1] in known["data"]:
+            return "data"
+        if said[-1] in known["places"] and words()["label"]["outputs"].isdisjoint(said):
+            return "place of data"
+    if _ends(said, known["commit"]) is not None:
+        return "commit"
+    return "library" if _ends(said, known["library"]) is not None else ""
+
+
+@lru_cache(maxsize=4096)
 def tag_is_label(key: str) -> bool:
     """Whether a tag says who, where or when, or what came out."""
     said, known = words_of(key), words()["tag_label"]

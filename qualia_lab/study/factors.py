@@ -147,7 +147,9 @@ def _was_added_later(one: SettingColumn, competitors: Competitors, seeded: Marks
     there = competitors.chosen[one.places]
     codes = one.codes[there]
     values = len(np.unique(codes))
-    if values == len(codes) or factor_names.is_outcome(one.sample):
+    if factor_names.is_outcome(one.sample):
+        return True
+    if values == len(codes) and not (factor_names.names_a_choice(one.key) and values > 1):
         return True
     if any(len(text) > _LONG or "\n" in text for text in one.sample):
         return True

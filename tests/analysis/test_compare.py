@@ -111,6 +111,38 @@ def test_what_else_differs_is_named_with_both_values(more, what):
     assert "cannot be put down to attention alone" in found["sentences"][1]
 
 
+@pytest.mark.parametrize(
+    ("key", "a", "b", "what"),
+    [
+        ("git_sha", "abc1234", "def5678", "commit"),
+        ("git_sha", "abcdef0123", "abcdef0", None),
+        ("torch_version", "2.1.0", "2.2.0", "library"),
+        ("data_hash", "deadbeef12", "cafebabe34", "data"),
+        ("data_path", "/data/v1.csv", "/data/v2.csv", "data"),
+        ("data_path", "/home/one/train.csv", "/mnt/two/train.csv", None),
+        ("output_dir", "out/a", "out/b", None),
+        ("num_params", "1200", "900", None),
+    ],
+)
+@pytest.mark.parametrize("where", ["param", "tag"])
+def test_labels_that_say_what_a_run_was_made_with_are_compared(key, a, b, what, where):
+    pair = [
+        Run(kind, {"attention": kind} | ({key: value} if where == "param" else {}), {"val_acc": acc}, {"tag": "x"} | (
+            {key: value} if where == "tag" else {}))
+        for kind, value, acc in (("full", a, 0.9), ("none", b, 0.8))
+    ]  # fmt: skip
+    found = compared(pair, "full", "none", claimed="attention")
+    assert [one.what for one in found.differs if one.key == key] == [what] * (what is not None)
+    assert found.isolated == (what is None)
+
+
+def test_what_is_claimed_may_be_a_tag_that_each_run_has_its_own_of_and_the_end_of_a_key():
+    pair = [Run(kind, {"lr": 1}, {"val_acc": 0.9}, {"stage": kind}) for kind in ("full", "none")]
+    assert compared(pair, "full", "none", claimed="stage").isolated
+    pair = [Run(kind, {"model.attention": kind, "lr": 1}, {"val_acc": 0.9}) for kind in ("full", "none")]
+    assert compared(pair, "full", "none", claimed="attention").isolated
+
+
 def test_libraries_of_some_runs_are_compared():
     runs = sides()
     ids = [f"{place + 1:032x}" for place in range(10)]
