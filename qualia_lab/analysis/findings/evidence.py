@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_TASKS = 10  # whose importances are computed
-_MOST_HELD = 4_000_000  # points of histories that are kept while they are read, 64 MB
+_MOST_HELD = 2_000_000  # points of histories that are kept while they are read, 32 MB
 _AT_ONCE = 10_000  # histories that are Python objects at a time
 
 
@@ -322,7 +322,17 @@ def collect_evidence(
     # Of a metric that is not known to be better either way, rules look at values that are not finite alone.
     only_odd = [key for key in known if directions[key] is None] if keys is None else []
     held = Held(_MOST_HELD)
-    series = summarise(batches, tables.run_ids, known, directions, only_odd=only_odd, held=held, **(limits or {}))
+    expected = rows_with(tables.metrics, "key", wanted).num_rows
+    series = summarise(
+        batches,
+        tables.run_ids,
+        known,
+        directions,
+        only_odd=only_odd,
+        held=held,
+        expected=expected,
+        **(limits or {}),
+    )
     return Evidence(tables, study, labels, series, read_history, now, held)
 
 

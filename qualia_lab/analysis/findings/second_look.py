@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 MOST_POINTS = 2_000_000  # that are held at once, 16 bytes each
-MOST_CURVES = 5_000  # each is judged by itself, in some tenth of a millisecond
+MOST_CURVES = 3_000  # each is judged by itself, in some tenth of a millisecond
 _SHARE = 0.1  # of all points, of which so many are read again in any case:
 _FEW_POINTS = 300_000
 

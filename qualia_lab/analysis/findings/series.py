@@ -115,6 +115,7 @@ def summarise(
     growth: float = 10.0,
     deviations: float = 10.0,
     held: Held | None = None,
+    expected: int = 0,
 ) -> SeriesFacts:
     """Read histories (schema.METRIC_HISTORY) once, and keep a few numbers of each.
 
@@ -129,30 +130,50 @@ def summarise(
         growth: a point is bad from so many times the level on that the history had at its start.
         deviations: a jump is a spike from so many robust standard deviations of the differences on.
         held: holds the points of the histories that have a row.
+        expected: about how many histories there are.
     """
     signs = np.array([{True: -1.0, False: 1.0, None: 0.0}[greater_is_better.get(key)] for key in keys] or [0.0])
     limits = _Limits(growth, deviations)
-    columns: dict[str, list[Any]] = {field.name: [] for field in fields(SeriesFacts)}
+    rows = _Rows(expected)
     wholly = np.array([key not in only_odd for key in keys] or [True])
     for of_batch in whole_histories(batches, _places(run_ids), _places(keys)):
         points = of_batch if wholly.all() else _of_interest(of_batch, wholly)
         if len(points.values):
             if held is not None:
                 held.add(points)
-            for name, array in _facts(points, signs[points.key], limits).items():
-                columns[name].append(array)
-    empty = _nothing()
-    # One column after the other, so that of a million histories no more is there twice.
-    return SeriesFacts(**{name: np.concatenate([empty[name], *columns.pop(name)]) for name in list(columns)})
+            rows.add(_facts(points, signs[points.key], limits))
+    return rows.facts()
 
 
-def _nothing() -> dict[str, npt.NDArray[Any]]:
-    """The columns of no history."""
-    zero: dict[str, npt.NDArray[Any]] = {}
-    for field in fields(SeriesFacts):
-        whole = "Whole" in str(field.type)
-        zero[field.name] = np.zeros((0, BLOCKS) if field.name == "blocks" else 0, np.int64 if whole else np.float64)
-    return zero
+class _Rows:
+    """The columns of SeriesFacts while they grow.
+
+    They are allocated at once, as large as they are expected to be: thousands of small pieces between what a batch
+    needs for a moment would keep twice the memory, and putting them together would take it again.
+    """
+
+    def __init__(self, expected: int) -> None:
+        self._used, self._size = 0, max(1, expected)
+        self._columns: dict[str, npt.NDArray[Any]] = {}
+        for field in fields(SeriesFacts):
+            shape = (self._size, BLOCKS) if field.name == "blocks" else (self._size,)
+            self._columns[field.name] = np.empty(shape, np.int64 if "Whole" in str(field.type) else np.float64)
+
+    def add(self, facts: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Append the facts of some histories."""
+        end = self._used + len(facts["run"])
+        if end > self._size:
+            self._size = 2 * end
+            for name, column in self._columns.items():
+                self._columns[name] = np.empty((self._size, *column.shape[1:]), column.dtype)
+                self._columns[name][: self._used] = column[: self._used]
+        for name, column in self._columns.items():
+            column[self._used : end] = facts[name]
+        self._used = end
+
+    def facts(self) -> SeriesFacts:
+        """All of them."""
+        return SeriesFacts(**{name: column[: self._used] for name, column in self._columns.items()})
 
 
 def _places(names: tuple[str, ...]) -> Callable[[pa.Array], Whole]:
