@@ -78,6 +78,13 @@ def names_a_problem(key: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def says_early_stopping(key: str) -> bool:
+    """Whether a param says that training may end early: `early_stopping_rounds`, `patience`, not that of a schedule."""
+    said, known = set(words_of(key)), words()["early_stopping"]
+    return not known["words"].isdisjoint(said) and known["of_others"].isdisjoint(said)
+
+
+@lru_cache(maxsize=4096)
 def made_with(key: str) -> Literal["commit", "library", "data", "place of data", ""]:
     """What a label says of what a run was made with; "" where it says something else."""
     said, known = words_of(key), words()["made_with"]

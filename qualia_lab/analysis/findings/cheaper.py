@@ -33,8 +33,9 @@ class Thresholds:
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding per task: the best of the configurations that cost so much less than the leader.
 
-    Nearly as good is what the repeats do not tell from the leader; where it ran once, what is so near in value. A cost
-    is a metric of which less is better and that the configurations logged; how long a run took on its machine is none.
+    Nearly as good is what is so near in value; what the repeats do not tell from the leader may be behind it by the
+    smallest difference that matters, since few repeats tell little apart that differs much. A cost is a metric of which
+    less is better and that the configurations logged; how long a run took on its machine is none.
     """
     costs = [one.key for one in evidence.study.metrics if one.role == "cost" and one.better == "lower"]
     found = []
@@ -61,11 +62,12 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 def _nearly_as_good(answer: Answer, near: float) -> list[Group]:
     leader, values = answer.leader.mean or 0.0, [group.mean or 0.0 for group in answer.groups]
     reach = near * abs(leader - median(values))
-    level = {group.run_ids[0] for group in answer.level}
+    level = {group.run_ids[0]: max(reach, answer.smallest or 0.0) for group in answer.level}
     return [
         group
         for group in answer.groups[1:]
-        if group.run_ids[0] in level or (len(group.values) == 1 and abs((group.mean or 0.0) - leader) <= reach)
+        if (group.run_ids[0] in level or len(group.values) == 1)
+        and abs((group.mean or 0.0) - leader) <= level.get(group.run_ids[0], reach)
     ]
 
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, number, parts
+from qualia_lab.study.factor_names import says_early_stopping
 from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study.study import ShortRun, Task
+
+_SAME_POINTS = 0.8  # of the points that others usually have
+_FEWEST_POINTS = 3
+_OFF = {"", "false", "0", "none", "null", "off", "no"}
 
 
 @dataclass(frozen=True)
@@ -25,9 +34,39 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:  # noqa: 
     for task in evidence.study.tasks:
         members = set(task.run_ids)
         short = [one for one in evidence.study.short_runs if one.run_id in members]
+        short = [one for one in short if one.run_id not in _as_long(evidence, task, short)]
         found += [_short(evidence, task, short)] if short else []
         found += _unfinished(evidence, task)
     return found
+
+
+def _as_long(evidence: Evidence, task: Task, short: Sequence[ShortRun]) -> set[str]:
+    """The runs that were no shorter: early stopping ended them, or they logged as many points in other steps.
+
+    One that counts epochs and one that counts batches end at different steps.
+    """
+    asked = [one.key for one in evidence.study.params if says_early_stopping(one.key)]
+    found = {one.run_id for one in short if any(_is_on(evidence.params[one.run_id].get(key)) for key in asked)}
+    key = evidence.lead_curve(task)
+    if key is None:
+        return found
+    series = evidence.series
+    rows = np.flatnonzero(series.key == evidence.keys.index(key))
+    points = dict(zip(series.run[rows].tolist(), series.points[rows].tolist(), strict=True))
+    of_short = {one.run_id: points.get(evidence.places[one.run_id], 0) for one in short}
+    others = [
+        points[evidence.places[run_id]]
+        for run_id in task.run_ids
+        if run_id not in of_short and evidence.places[run_id] in points and run_id not in evidence.study.left_out
+    ]
+    if not others:
+        return found
+    enough = _SAME_POINTS * float(np.median(others))
+    return found | {run_id for run_id, count_of in of_short.items() if count_of >= max(enough, _FEWEST_POINTS)}
+
+
+def _is_on(value: str | None) -> bool:
+    return value is not None and value.strip().lower() not in _OFF
 
 
 def _short(evidence: Evidence, task: Task, short: list[ShortRun]) -> Finding:
