@@ -28,6 +28,7 @@ class Truth:
     other_data: set[str] = field(default_factory=set)
     best: set[str] = field(default_factory=set)
     worse_by_two_sd: set[str] = field(default_factory=set)
+    worse_by_a_little: set[str] = field(default_factory=set)
     worse_by_half_sd: set[str] = field(default_factory=set)
 
 
@@ -55,16 +56,21 @@ class _Writer:
         self.client.set_terminated(run_id, status, start + 60_000)
         return run_id
 
-    def curves(self, val_acc, *, train_loss=None, val_loss=None):
-        """Points of a calm run that ends at this accuracy; what is given replaces a curve by its epoch."""
+    def curves(self, val_acc, *, train_loss=None, val_loss=None, learns_until=EPOCHS):
+        """Points of a calm run that ends at this accuracy; what is given replaces a curve by its epoch.
+
+        learns_until: the epoch from which on the accuracy is lost again, and held-out loss with it.
+        """
         wobble = [self.dice.gauss(0, 0.002) for _ in range(EPOCHS)]
         points = []
         for epoch in range(EPOCHS):
             fall = math.exp(-epoch / 8)
             last = epoch == EPOCHS - 1
-            points.append(("val_acc", epoch, val_acc - (0 if last else 0.4 * fall + wobble[epoch])))
+            score = val_acc - (0 if last else 0.4 * fall + wobble[epoch])
+            points.append(("val_acc", epoch, score if epoch < learns_until else 0.1 + wobble[epoch]))
             points.append(("train_loss", epoch, train_loss(epoch) if train_loss else 0.1 + fall + wobble[epoch]))
-            points.append(("val_loss", epoch, val_loss(epoch) if val_loss else 0.2 + fall - wobble[epoch]))
+            held_out = 0.2 + fall if epoch < learns_until else 3
+            points.append(("val_loss", epoch, val_loss(epoch) if val_loss else held_out - wobble[epoch]))
         return points
 
 
@@ -85,13 +91,14 @@ def write_known_truth(uri: str) -> Truth:
         )
     _write_configuration(writer, truth.best, 0.01, 128, 10, 0.0)
     _write_configuration(writer, truth.worse_by_two_sd, 0.03, 128, 10, -2.0)
-    _write_configuration(writer, set(), 0.01, 512, 3, -0.05)
+    _write_configuration(writer, truth.worse_by_a_little, 0.01, 512, 3, -0.05)
     _write_configuration(writer, truth.worse_by_half_sd, 0.0173, 512, 3, -0.5)
 
     for step, bad, batch in ((8, 60.0, 32), (12, math.nan, 64), (15, math.inf, 256)):
         points = writer.curves(
             accuracy(1.0),
             train_loss=lambda epoch, step=step, bad=bad: bad * (epoch + 1) if epoch >= step else 1 - epoch / 40,
+            learns_until=step,
         )
         truth.diverges[writer.run({"lr": 1.0, "batch_size": batch, "seed": step}, points)] = step
 

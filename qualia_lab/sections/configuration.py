@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.findings.settings import chosen_thresholds
 from qualia_lab.sections.literal import assignment
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
@@ -80,6 +81,7 @@ def seldom_said(brief: Brief) -> dict[str, Literal]:
     if settings.smallest_difference is not None:
         said["SMALLEST_DIFFERENCE"] = settings.smallest_difference
     if settings.findings:
+        chosen_thresholds(settings.findings)  # of a wrong name it is said now, not when the cell is run
         rules = sorted(settings.findings.items())
         said["FINDINGS"] = {rule: one if isinstance(one, bool) else dict(one) for rule, one in rules}
     return said

@@ -1,0 +1,135 @@
+"""Stores of known truth for the rules that hardly any other store gives a reason to speak."""
+
+from __future__ import annotations
+
+import math
+import random
+
+from .facts import Fact, Planted
+from .store import PlantedStore, Run
+
+WINNER = ("best_configuration",)
+COMMIT = "mlflow.source.git.commit"
+
+
+def _curve(dice, end, *, noise=0.004, steps=60):
+    """A score that rises to its level within the first third and stays there."""
+    return [end - 0.5 * math.exp(-step / 5) + dice.gauss(0, noise) for step in range(steps)]
+
+
+def oscillation(seed: int) -> Planted:
+    """Of six runs one swings up and down around its level, by as much as it has learned."""
+    dice = random.Random(seed)
+    runs = []
+    for i in range(6):
+        values = _curve(dice, 0.8 + i / 100)
+        if i == 2:
+            values = [value - 0.3 + 0.3 * math.sin(2 * math.pi * step / 10) for step, value in enumerate(values)]
+        runs.append(Run(f"o{i}", {"lr": 10.0 ** (i - 6)}, {"val_acc": list(enumerate(values))}))
+    return Planted(
+        "oscillation", PlantedStore({"waves": runs}), [Fact(("oscillation",), {"o2"}, {"val_acc"})],
+        allowed=(*WINNER, "plateau", "edge", "monotone"),
+    )  # fmt: skip
+
+
+def best_on_its_own_commit(seed: int) -> Planted:
+    """The best of six runs was made with other code than all the others."""
+    dice = random.Random(seed)
+    runs = [
+        Run(f"b{i}", {"depth": 3 * i % 7}, {"val_auc": 0.7 + 0.02 * i + dice.gauss(0, 0.001)},
+            {COMMIT: ("c0ffee" if i == 5 else "decade") + "0" * 34})
+        for i in range(6)
+    ]  # fmt: skip
+    return Planted(
+        "best_on_its_own_commit", PlantedStore({"code": runs}), [Fact(("best_alone",), {"b5"})],
+        allowed=(*WINNER, "edge"),
+    )  # fmt: skip
+
+
+def not_finite_for_a_while(seed: int) -> Planted:
+    """A gradient norm is not a number in three points of one run, which goes on well."""
+    dice = random.Random(seed)
+    runs = []
+    for i in range(4):
+        norms = [1 + abs(dice.gauss(0, 0.2)) for _ in range(60)]
+        if i == 1:
+            norms[20:23] = [math.nan] * 3
+        metrics = {"val_acc": list(enumerate(_curve(dice, 0.8 + i / 100))), "grad_norm": list(enumerate(norms))}
+        runs.append(Run(f"n{i}", {"width": 2**i}, metrics))
+    return Planted(
+        "not_finite_for_a_while", PlantedStore({"norms": runs}), [Fact(("non_finite",), {"n1"}, {"grad_norm"})],
+        allowed=(*WINNER, "plateau", "edge"),
+    )  # fmt: skip
+
+
+def nearly_as_good_and_cheaper(seed: int) -> Planted:
+    """The best model is hardly better than one that answers in a tenth of its time."""
+    dice = random.Random(seed)
+    kinds = {"large": (0.900, 100.0), "small": (0.899, 10.0), "tiny": (0.70, 2.0), "old": (0.60, 90.0)}
+    luck = (-0.006, -0.002, 0.002, 0.006)
+    runs = [
+        Run(
+            f"{kind}-{s}", {"model": kind, "seed": s}, {"val_acc": score + by, "latency_ms": cost + dice.gauss(0, 0.05)}
+        )
+        for kind, (score, cost) in kinds.items()
+        for s, by in enumerate(dice.sample(luck, 4))
+    ]
+    level = {f"{kind}-{s}" for kind in ("large", "small") for s in range(4)}
+    return Planted(
+        "nearly_as_good_and_cheaper", PlantedStore({"models": runs}), [Fact(("cheaper",), level, {"latency_ms"})],
+        allowed=(*WINNER, "factor_effect"),
+    )  # fmt: skip
+
+
+def validation_says_nothing_of_test(seed: int) -> Planted:
+    """Twelve configurations in an order on validation data that has nothing to do with that on test data."""
+    dice = random.Random(seed)
+    orders = list(range(12))
+    tests = [0, 7, 3, 10, 5, 1, 11, 4, 8, 2, 9, 6]
+    runs = [
+        Run(f"c{i}", {"lr": 10 ** dice.uniform(-4, -2), "dropout": round(dice.uniform(0, 0.5), 3)},
+            {"val_acc": 0.8 + 0.01 * i, "test_acc": 0.75 + 0.01 * tests[-1 - i]})
+        for i in orders
+    ]  # fmt: skip
+    return Planted(
+        "validation_says_nothing_of_test", PlantedStore({"search": runs}),
+        [Fact(("carries_over",), keys={"val_acc", "test_acc"})], allowed=WINNER,
+    )  # fmt: skip
+
+
+def still_learning(seed: int) -> Planted:
+    """All runs were stopped while their score still rose."""
+    dice = random.Random(seed)
+    runs = [
+        Run(f"s{i}", {"lr": [1e-4, 1e-3, 1e-2][i % 3], "seed": i // 3},
+            {"val_acc": [(s, 0.2 + (0.5 + 0.03 * (i % 3)) * s / 40 + dice.gauss(0, 0.004)) for s in range(40)]})
+        for i in range(9)
+    ]  # fmt: skip
+    return Planted(
+        "still_learning", PlantedStore({"short": runs}),
+        [Fact(("still_improving",), {f"s{i}" for i in range(9)}, {"val_acc"})],
+        allowed=(*WINNER, "factor_effect", "edge"),
+    )  # fmt: skip
+
+
+def scores_that_were_not_computed(seed: int) -> Planted:
+    """Of eight models one has an AUC of exactly that of guessing, since it gives no probabilities."""
+    dice = random.Random(seed)
+    runs = [
+        Run(f"a{i}", {"depth": 5 * i % 8}, {"val_auc": 0.5 if i == 3 else 0.8 + dice.gauss(0, 0.02)}) for i in range(8)
+    ]
+    return Planted(
+        "scores_that_were_not_computed", PlantedStore({"models": runs}), [Fact(("not_computed",), {"a3"}, {"val_auc"})],
+        allowed=WINNER,
+    )  # fmt: skip
+
+
+SHAPES = (
+    oscillation,
+    best_on_its_own_commit,
+    not_finite_for_a_while,
+    nearly_as_good_and_cheaper,
+    validation_says_nothing_of_test,
+    still_learning,
+    scores_that_were_not_computed,
+)
