@@ -132,7 +132,7 @@ def unfinished_leader(seed: int) -> Planted:
     runs.append(Run("going", {"lr": 0.5}, {"val_acc": going}, status="RUNNING"))
     return Planted(
         "unfinished_leader", PlantedStore({"runs": runs}), [Fact(WINNER, {"r5"})],
-        allowed=("unfinished", "unequal_budgets", "edge", "monotone"),
+        allowed=("unfinished", "unequal_budgets", "edge", "monotone", "still_improving"),
     )  # fmt: skip
 
 

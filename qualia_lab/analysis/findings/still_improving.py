@@ -19,18 +19,20 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
 
 _MOST_METRICS = 3  # objectives of a task that are asked, one after the other
-_FEWEST_LEVELS = 6  # two for each third of a course
+_FEWEST_LEVELS = 8
+_LAST = 8  # levels, of which the mean over the runs has to improve
+_BACK = 0.2  # of that improvement, that a step back may be
 
 
 @dataclass(frozen=True)
 class Thresholds:
     """runs: finished ones with a curve, so many are needed.  alpha: of the test.  gain: share of all that was gained.
 
-    share: of the runs, that have to be better in their last third than in the one before.
+    share: of the runs, that have to be better in their last eighth than in the one before.
     """
 
     runs: int = 5
-    alpha: float = 0.01
+    alpha: float = 0.05
     gain: float = 0.05
     share: float = 0.7
 
@@ -38,9 +40,11 @@ class Thresholds:
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding per task: its objective, or the next one that has curves, improved to the end.
 
-    Of every finished run the mean level of the last third of its points is compared with that of the third before. Over
-    the runs that has to be an improvement by Student's t test (Student 1908), for as many metrics as are asked, and a
-    good part of what the runs gained in all. Runs are independent, so no trend within one is taken for many.
+    Of every finished run the mean level of the last eighth of its points is compared with that of the eighth before
+    (of few points, two with two). Over the runs that has to be an improvement by Student's t test (Student 1908), for
+    as many metrics as are asked, and a good part of what the runs gained in all; and their mean must not have a large
+    step back, since what goes up and down is going down half of the time. Runs are independent, so no trend within one
+    is taken for many.
     """
     found = (_of_task(evidence, task, thresholds) for task in evidence.study.tasks)
     return [one for one in found if one is not None]
@@ -59,7 +63,8 @@ def _of_task(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | No
         enough = ~np.isnan(better)
         if enough.sum() < max(3, limits.runs):
             continue
-        if _is_real(better[enough], courses.gain[enough], limits, len(asked)):
+        is_real = _is_real(better[enough], courses.gain[enough], limits, len(asked))
+        if is_real and _goes_on(courses, enough):
             runs = evidence.series.run[courses.rows[enough]]
             return _finding(evidence, task, key, [evidence.run_ids[run] for run in runs.tolist()], better[enough])
     return None
@@ -72,11 +77,11 @@ def _counts(evidence: Evidence, run_id: str) -> bool:
 
 @np.errstate(all="ignore")
 def _improved(courses: Courses) -> np.ndarray:
-    """By how much the mean level of the last third is better than that of the one before; NaN of short courses."""
+    """By how much the mean of the last two levels is better than that of the two before; NaN of short courses."""
     count = courses.ends + 1
     place = np.arange(courses.levels.shape[1])
-    last = place >= (count - count // 3)[:, None]
-    middle = (place >= (count - 2 * (count // 3))[:, None]) & ~last
+    last = place >= (count - 2)[:, None]
+    middle = (place >= (count - 4)[:, None]) & ~last
     inside = place < count[:, None]
 
     def mean(mask: np.ndarray) -> np.ndarray:
@@ -86,6 +91,16 @@ def _improved(courses: Courses) -> np.ndarray:
     return np.where(count >= _FEWEST_LEVELS, mean(middle) - mean(last), np.nan)
 
 
+@np.errstate(all="ignore")
+def _goes_on(courses: Courses, enough: np.ndarray) -> bool:
+    """Whether the mean of these courses improves to its end without a large step back."""
+    rows = np.flatnonzero(enough)
+    last = courses.ends[rows, None] - np.arange(_LAST)[::-1]
+    mean = courses.levels[rows[:, None], last].mean(axis=0)
+    return bool(np.diff(mean).max() <= _BACK * (mean[0] - mean[-1]))
+
+
+@np.errstate(all="ignore")
 def _is_real(better: np.ndarray, gain: np.ndarray, limits: Thresholds, asked: int) -> bool:
     from scipy.special import stdtr
 
@@ -104,8 +119,8 @@ def _finding(evidence: Evidence, task: Task, key: str, run_ids: list[str], bette
         "still_improving",
         "problem",
         "note",
-        f"{evidence.where(task)}{key} was still improving when the runs ended: in {every} the last third of the points "
-        f"is better than the third before, by {number(mean)} on average.",
+        f"{evidence.where(task)}{key} was still improving when the runs ended: in {every} the last points are "
+        f"better than those before, by {number(mean)} on average.",
         tuple(run_id for run_id, one in zip(run_ids, better, strict=True) if one > 0),
         (key,),
         numbers=(Number("better", improved), Number("runs", len(better)), Number("mean improvement", mean)),
@@ -118,7 +133,7 @@ def _finding(evidence: Evidence, task: Task, key: str, run_ids: list[str], bette
 
 RULE = Rule(
     "still_improving",
-    "over the finished runs of a task, the last third of the points of an objective is better than the third before",
+    "over the finished runs of a task, the last points of an objective are better than those before them, to the end",
     "Student 1908",
     Thresholds(),
     find,
