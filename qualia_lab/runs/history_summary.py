@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.findings.still_improving import gain_at_the_end
 from qualia_lab.runs.evidence import take_evidence
 
 if TYPE_CHECKING:
@@ -20,10 +21,13 @@ def history_summary(loaded: Loaded, metric: str) -> pd.DataFrame:
     loaded.check_metrics([metric])
     evidence = take_evidence(loaded, {}, (metric,))
     known = loaded.better(metric) is not None
+    gains = gain_at_the_end(evidence, metric) if known else {}
+    experiments = {run_id: task.experiment for task in loaded.tasks() for run_id in task.run_ids}
     rows = [
         {
             "run": loaded.labels[one.run_id],
             "run_id": one.run_id,
+            "experiment": experiments[one.run_id],
             "points": one.points,
             "not_finite": one.nan + one.infinite,
             "odd_step": one.odd_step if one.nan + one.infinite else None,
@@ -43,6 +47,7 @@ def history_summary(loaded: Loaded, metric: str) -> pd.DataFrame:
             "spike_before": one.spike_before if one.spikes else None,
             "spike_value": one.spike_value if one.spikes else None,
             "spike_size": one.spike_size if one.spikes else None,
+            "gain_at_the_end": gains.get(one.run_id),
         }
         for one in evidence.histories(metric)
     ]

@@ -307,7 +307,8 @@ class Runs:
         `best` is empty where the metric has no known direction. `bad_step` is the first step from which on every point
         is bad, `reached_step` the first within noise of the best value; `start` and `tail` are the medians of the first
         tenth and of the last twentieth of the points; `noise` is the standard deviation of a point around its
-        neighbours, by the MAD of the differences.
+        neighbours, by the MAD of the differences. `gain_at_the_end` is by how much the last eighth of the points is
+        better than the eighth before, of finished runs that count.
         """
         return history_summary(self._loaded, metric)
 

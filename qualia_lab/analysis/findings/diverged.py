@@ -190,7 +190,9 @@ def _finding(evidence: Evidence, task: Task, found: list[tuple[str, History]]) -
     numbers = []
     for (_, one), step in zip(found[:NAMED], since, strict=False):
         numbers.append(Number("first bad step", step, one.run_id))
-        if not one.nan + one.infinite:
+        if one.nan + one.infinite:
+            numbers.append(Number("first step not finite", one.odd_step, one.run_id))
+        else:
             numbers += [Number("start", one.start, one.run_id), Number("end", one.tail, one.run_id)]
     first, one = found[0]
     known = len(found) == 1 and since[0] > one.begin_step

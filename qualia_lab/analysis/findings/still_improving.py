@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,13 @@ import numpy as np
 
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.courses import courses_of
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.study.ranking import rank_metrics
 from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from qualia_lab.analysis.findings.courses import Courses
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study.study import Task
@@ -50,15 +53,27 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return [one for one in found if one is not None]
 
 
+def gain_at_the_end(evidence: Evidence, key: str) -> dict[str, float]:
+    """By how much the last points of a metric are better than those before them, of every run of which it counts."""
+    courses = _courses(evidence, key, range(len(evidence.run_ids)))
+    runs = (evidence.run_ids[run] for run in evidence.series.run[courses.rows].tolist())
+    gains = zip(runs, _improved(courses).tolist(), strict=True)
+    return {run_id: gain for run_id, gain in gains if not math.isnan(gain) and _counts(evidence, run_id)}
+
+
+def _courses(evidence: Evidence, key: str, own: Collection[int]) -> Courses:
+    """The courses of a metric in these runs, given by their places."""
+    rows = np.flatnonzero(evidence.series.key == evidence.keys.index(key))
+    return courses_of(evidence, rows[np.isin(evidence.series.run[rows], list(own))])
+
+
 def _of_task(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | None:
     study = evidence.study
     own = {evidence.places[run_id] for run_id in task.run_ids if _counts(evidence, run_id)}
     ranked = (study.metric[count.key] for count in rank_metrics(study, evidence.inventory) if count.stepped)
     asked = [one.key for one in ranked if one.role == "objective" and one.better is not None][:_MOST_METRICS]
     for key in asked:
-        rows = np.flatnonzero(evidence.series.key == evidence.keys.index(key))
-        rows = rows[np.isin(evidence.series.run[rows], list(own))]
-        courses = courses_of(evidence, rows)
+        courses = _courses(evidence, key, own)
         better = _improved(courses)
         enough = ~np.isnan(better)
         if enough.sum() < max(3, limits.runs):
@@ -125,7 +140,8 @@ def _finding(evidence: Evidence, task: Task, key: str, run_ids: list[str], bette
         (key,),
         numbers=(Number("better", improved), Number("runs", len(better)), Number("mean improvement", mean)),
         section="curves",
-        code=code.history_summary(evidence, key, run_ids[:NAMED]),
+        code=f'runs.history_summary({code.metric(evidence, key)}).assign(better=lambda of: of["gain_at_the_end"] > 0)'
+        '.groupby("experiment")[["gain_at_the_end", "better"]].agg(["count", "sum", "mean"])',
         next="Train longer before comparing settings: their order may still change.",
         experiment=evidence.experiment(task),
     )
