@@ -11,6 +11,7 @@ import numpy as np
 from qualia_lab.analysis.baseline import FEWEST_RUNS
 from qualia_lab.analysis.best_of import ALPHA, best_of
 from qualia_lab.analysis.bounds import bounds_of, clip_interval
+from qualia_lab.analysis.intervals import unit_of
 from qualia_lab.analysis.selected_power import detectable_among, needed_among
 from qualia_lab.study.metric_names import read_name
 
@@ -91,7 +92,10 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         interval = (own.low, own.high) if own else None
     else:
         interval = None if found.low is None or found.high is None else (found.low, found.high)
-    at_the_end = found.corrected in (found.low, found.high)
+    middle = fmean(group.mean for group in compared if group.mean is not None)
+    tells_nothing = found.corrected in (found.low, found.high)
+    if found.corrected is not None and rivals and (found.corrected < middle) == better:
+        tells_nothing = True  # worse than the mean of all: of level rivals the estimate says no more than its interval
     return Answer(
         groups=(*compared, *alone),
         leader=leader,
@@ -101,7 +105,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         alone=tuple(alone),
         interval=clip_interval(*interval, limits) if interval else None,
         corrected=None
-        if found.corrected is None or at_the_end
+        if found.corrected is None or tells_nothing
         else clip_interval(found.corrected, found.corrected, limits)[0],
         spread=spread,
         shows=_detectable(compared) * spread if several and spread else None,
@@ -168,6 +172,8 @@ def _pooled_spread(groups: Sequence[Group]) -> float | None:
     degrees = sum(len(values) - 1 for values in repeated)
     if not degrees:
         return None
+    unit = unit_of(np.concatenate(repeated))
+    repeated = [values / unit for values in repeated]
     spread = math.sqrt(sum(float(((values - values.mean()) ** 2).sum()) for values in repeated) / degrees)
     largest = max(float(np.abs(values).max()) for values in repeated)
-    return spread if spread > 1e-12 * largest else None
+    return unit * spread if spread > 1e-12 * largest else None

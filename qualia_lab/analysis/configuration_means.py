@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from statistics import fmean
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.intervals import mean_of
 from qualia_lab.analysis.scores import scores
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def means_of(
 ) -> dict[str, float]:
     """The same of finite values by run id; a configuration of which no run counts is left out."""
     return {
-        configuration.run_ids[0]: fmean(values[run_id] for run_id in run_ids)
+        configuration.run_ids[0]: mean_of([values[run_id] for run_id in run_ids])
         for configuration in (study.configurations if task is None else study.in_task(task))
         if (run_ids := counted_runs(study, configuration, values, without))
     }

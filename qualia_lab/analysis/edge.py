@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from qualia_lab.analysis.intervals import unit_of
 from qualia_lab.analysis.monotone import monotone_relations
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def edge_of(levels: Sequence[float], objective: Sequence[float], *, greater_is_b
     if count < FEWEST_LEVELS:
         return None
     sizes = np.bincount(place)
+    unit = unit_of(y)
+    y = y / unit
     means = np.bincount(place, y) / sizes
     leader = int(means.argmax())
     if leader not in (0, count - 1):
@@ -89,7 +92,7 @@ def edge_of(levels: Sequence[float], objective: Sequence[float], *, greater_is_b
         end="highest" if is_last else "lowest",
         level=float(known[-1] if is_last else known[0]),
         levels=count,
-        step=step,
+        step=unit * step,
         trend_p=relation[0].p,
         step_p=_above(t, degrees),
     )

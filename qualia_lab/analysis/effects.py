@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.intervals import t_quantile
+from qualia_lab.analysis.intervals import t_quantile, unit_of
 from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_contexts
-from qualia_lab.study.factor_names import names_a_problem
+from qualia_lab.analysis.problem_factors import problem_factors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +83,8 @@ def clear_effects(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: flo
         alpha: how often anything is called clear where nothing differs.
     """
     known = _by_first_run(groups)
-    asked = [effect for one in sets if not any(map(names_a_problem, one.names)) for effect in _effects(one, known)]
+    problems = problem_factors(groups)
+    asked = [effect for one in sets if problems.isdisjoint(one.names) for effect in _effects(one, known)]
     clear = [one for one in asked if one.p * len(asked) < alpha and one.wins >= _ONE_WAY * one.n]
     best: dict[str, Level] = {}
     for factor in {one.factor.factor for one in clear}:
@@ -113,8 +114,9 @@ def crossings(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: float) 
     found: list[Crossing] = []
     known = _by_first_run(groups)
     asked = 0
+    problems = problem_factors(groups)
     for one in sets:
-        if any(map(names_a_problem, one.names)):
+        if not problems.isdisjoint(one.names):
             continue
         others = dict.fromkeys(name for context in one.contexts for name, _ in context.rest)
         for other in others:
@@ -201,6 +203,8 @@ def _by_repeats(found: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, 
     from scipy.special import stdtr
 
     cells = [np.asarray(group.values) for pair in pairs for group in pair]
+    unit = unit_of(np.concatenate(cells))
+    cells = [values / unit for values in cells]
     degrees = sum(len(values) - 1 for values in cells)
     if degrees < _FEWEST_DEGREES:
         return None
@@ -208,8 +212,12 @@ def _by_repeats(found: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, 
     error = math.sqrt(variance * sum(1 / len(values) for values in cells)) / len(pairs)
     if error <= 1e-12 * max(float(np.abs(values).max()) for values in cells):
         return None
-    reach = t_quantile(degrees) * error
-    p = float(2 * stdtr(degrees, -abs(found.difference) / error)) if max(found.above, found.below) == found.n else 1.0
+    reach = unit * t_quantile(degrees) * error
+    p = (
+        float(2 * stdtr(degrees, -abs(found.difference / unit) / error))
+        if max(found.above, found.below) == found.n
+        else 1.0
+    )
     return p, found.difference - reach, found.difference + reach
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartile_mean, mean_interval
+from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartile_mean, mean_interval, mean_of
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
 from qualia_lab.study.factor_names import is_fold
@@ -151,7 +151,7 @@ def _take_group(
         metric=found.metric,
         scored=scored,
         values=values,
-        mean=fmean(values) if values else None,
+        mean=mean_of(values) if values else None,
         median=median(values) if values else None,
         interquartile_mean=interquartile_mean(values) if values else None,
         interval=mean_interval(values, _folds(configuration, set(scored)) if len(values) >= BOOTSTRAP_FROM else None),

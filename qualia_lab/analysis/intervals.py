@@ -6,6 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -43,6 +44,20 @@ class Interval:
         return (self.high - self.low) / 2
 
 
+def unit_of(values: Numbers) -> float:
+    """A power of two about as large as the largest value: divided by it no digit is lost, and squares are doubles."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return 2.0 ** max(-1000, math.frexp(largest)[1] - 1) if largest > 0 else 1.0
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """The mean of one or more finite values; also of such whose sum is no double."""
+    try:
+        return fmean(values)
+    except OverflowError:
+        return math.fsum(value / len(values) for value in values)
+
+
 def interquartile_mean(values: Sequence[float] | Numbers) -> float:
     """The mean of the middle half: of n sorted values, floor(n/4) at each end are left out.
 
@@ -52,7 +67,8 @@ def interquartile_mean(values: Sequence[float] | Numbers) -> float:
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     cut = len(ordered) // 4
     middle = ordered[cut : len(ordered) - cut]
-    return float(middle.mean()) if len(middle) else math.nan
+    unit = unit_of(middle)
+    return unit * float((middle / unit).mean()) if len(middle) else math.nan
 
 
 def mean_interval(values: Sequence[float], strata: Sequence[object] | None = None) -> Interval | None:
@@ -67,10 +83,12 @@ def mean_interval(values: Sequence[float], strata: Sequence[object] | None = Non
     if n < 2:
         return None
     numbers = np.asarray(values, dtype=np.float64)
+    unit = unit_of(numbers)
+    numbers = numbers / unit
     if n < BOOTSTRAP_FROM:
         mean, error = float(numbers.mean()), float(numbers.std(ddof=1)) / math.sqrt(n)
         reach = t_quantile(n - 1) * error
-        return Interval(mean - reach, mean + reach, "t")
+        return Interval(unit * (mean - reach), unit * (mean + reach), "t")
     kept = usable_strata(strata)
     sizes = [len(stratum) for stratum in _members(kept, n)]
     confidence = _expanded(min(sizes), n - len(sizes))
@@ -79,7 +97,8 @@ def mean_interval(values: Sequence[float], strata: Sequence[object] | None = Non
         while len(_known) >= _MOST_KNOWN:
             del _known[next(iter(_known))]
         _known[asked] = bootstrap_interval(numbers, _means, strata=kept, confidence=confidence)
-    return Interval(*_known[asked], "bootstrap")
+    low, high = _known[asked]
+    return Interval(unit * low, unit * high, "bootstrap")
 
 
 def bootstrap_interval(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.effects import ALPHA, clear_effects
 from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_contexts
-from qualia_lab.study.factor_names import names_a_problem
+from qualia_lab.analysis.problem_factors import problem_factors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,8 @@ def over_problems(sets: Sequence[OneFactor], groups: Sequence[Group]) -> OverPro
         sets: those of the task that differ in one factor.
         groups: its configurations that have the objective, of known direction.
     """
-    problems = tuple(name for name, _ in groups[0].params if names_a_problem(name)) if groups else ()
+    tried_on = problem_factors(groups)
+    problems = tuple(name for name, _ in groups[0].params if name in tried_on) if groups else ()
     if not problems:
         return None
     of_way: dict[_Values, dict[_Values, Group]] = defaultdict(dict)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from qualia_lab.analysis.intervals import unit_of
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
@@ -106,7 +108,8 @@ def collapsed_seeds(
         seeds: of every run.
         better: the direction of the values.
     """
-    worse = (1.0 if better == "lower" else -1.0) * np.asarray(values, np.float64)
+    unit = unit_of(np.asarray(values, np.float64))
+    worse = (1.0 if better == "lower" else -1.0) * np.asarray(values, np.float64) / unit
     rows_of: dict[Hashable, list[int]] = {}
     for row, configuration in enumerate(configurations):
         rows_of.setdefault(configuration, []).append(row)
@@ -124,7 +127,7 @@ def collapsed_seeds(
         away |= dict(zip(rows.tolist(), zip(deviations.tolist(), others.tolist(), strict=True), strict=True))
     often: Counter[Hashable] = Counter(seeds[row] for row in away)
     well: Counter[Hashable] = Counter(seeds[row] for row, (far, _) in away.items() if far <= _COLLAPSED)
-    sign = 1.0 if better == "lower" else -1.0
+    sign = unit if better == "lower" else -unit
     found = [
         CollapsedSeed(row, far, sign * middle, well[seeds[row]])
         for row, (far, middle) in away.items()

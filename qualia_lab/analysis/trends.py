@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.intervals import unit_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -101,7 +103,7 @@ def collapse(values: Sequence[float] | Numbers, better: Better) -> int | None:
         better: which way they are.
     """
     curve = (-1.0 if better == "higher" else 1.0) * np.asarray(values, dtype=np.float64)
-    n = len(curve)
+    curve, n = curve / unit_of(curve), len(curve)
     if n < sum(_FEWEST_AROUND_COLLAPSE):
         return None
     best, end = float(curve.min()), float(np.median(curve[-max(2, n // 20) :]))
@@ -139,7 +141,8 @@ def oscillates(values: Sequence[float] | Numbers) -> Oscillation | None:
     longer than a quarter of a curve.
     """
     later = np.asarray(values, dtype=np.float64)[len(values) // 3 :]
-    n = len(later)
+    unit = unit_of(later)
+    later, n = later / unit, len(later)
     if n < _FEWEST_IN_OSCILLATION:
         return None
     basis = np.linalg.qr(np.vander(np.linspace(-1, 1, n), 3))[0]
@@ -156,4 +159,4 @@ def oscillates(values: Sequence[float] | Numbers) -> Oscillation | None:
     by_chance = 1 - (0.001 / (n // 2)) ** (1 / (n // 2 - 1))
     if share < max(_LEAST_SHARE, by_chance):
         return None
-    return Oscillation(finer / place, math.sqrt(2 * share * whole / n), share)
+    return Oscillation(finer / place, unit * math.sqrt(2 * share * whole / n), share)

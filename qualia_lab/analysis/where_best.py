@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.intervals import unit_of
+
 if TYPE_CHECKING:
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.analysis.param_columns import ParamColumn
@@ -63,6 +65,7 @@ def best_range(column: ParamColumn, losses: Numbers) -> BestRange | None:
 def _best_value(column: ParamColumn, values: Numbers, losses: Numbers, different: Numbers) -> BestRange | None:
     from scipy.stats import mannwhitneyu
 
+    losses = losses / unit_of(losses)
     means = [losses[values == one].mean() for one in different]
     best = different[int(np.argmin(means))]
     of_best = values == best

@@ -86,7 +86,7 @@ def sentences_of(said: Said, answer: Answer) -> Words:
 def mentioned(answer: Answer) -> list[Group]:
     """The configurations that a sentence may name."""
     ties = [group for group in answer.groups if group.mean == answer.leader.mean][: NAMED + 1]
-    repeated = [group for group in answer.groups if len(group.values) > 1][:1]
+    repeated = [group for group in answer.groups if len(group.values) > 1 and answer.found is None]
     return [
         *answer.groups[:2],
         *_better_alone(answer)[:1],
@@ -144,16 +144,27 @@ def _of_single_runs(said: Said, answer: Answer) -> Words:
         first += f"; next is {said.name(second)} with {said.value(second)}"
     if not repeated:
         luck = f"All {others + 1:,} configurations ran once, so how much of that is luck cannot be told"
-    elif len(repeated) == 1:
+    else:
         once = "the other" if others == 1 else f"the other {others:,}"
         luck = (
             f"Only {said.name(repeated[0])} ran more than once, {once} ran once: too few to tell whether that is luck"
         )
-    else:
-        some = "Both" if len(repeated) == others + 1 == 2 else f"{len(repeated):,} of {others + 1:,} configurations"
-        luck = f"{some} ran more than once, too few times to tell whether that is luck"
+        if len(repeated) > 1:
+            some = "Both" if len(repeated) == others + 1 == 2 else f"{len(repeated):,} of {others + 1:,} configurations"
+            luck = f"{some} ran more than once, too few times to tell whether that is luck"
+        luck += _widest(said, repeated, _gap(leader, second))
     more = f"Before choosing, run {_SEEDS} seeds of each of {said.two(ties if len(ties) > 1 else answer.groups)}."
     return Words(f"{first}. {luck}.", more, _runs(ties))
+
+
+def _widest(said: Said, repeated: Sequence[Group], lead: float) -> str:
+    """How far runs of one configuration lie apart where that is more than the lead, as luck alone would do."""
+    widest = max(repeated, key=lambda group: max(group.values) - min(group.values))
+    apart = max(widest.values) - min(widest.values)
+    if not apart > lead > 0:
+        return ""
+    who = f"the {len(widest.values):,} runs of {said.name(widest)}" if len(repeated) > 1 else "its runs"
+    return f"; {who} differ by {said.number('range', apart)}, the lead is {said.number('lead', lead)}"
 
 
 def _of_alike_repeats(said: Said, answer: Answer) -> Words:

@@ -9,7 +9,7 @@ from qualia_lab.analysis.findings.answer_sentences import Said, Words, all_equal
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Rule, count, listed
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.over_problems import over_problems
-from qualia_lab.study.factor_names import names_a_problem
+from qualia_lab.analysis.problem_factors import problem_factors
 from qualia_lab.study.left_out import names_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa
     for task in evidence.study.tasks:
         answer = evidence.answers.get(task.experiment_id)
         others = len(answer.groups) - 1 if answer is not None else 0
-        if answer is None or not others or any(names_a_problem(name) for name, _ in answer.leader.params):
+        if answer is None or not others or problem_factors(answer.groups):
             continue
         where = evidence.where(task)
         if answer.found is None:

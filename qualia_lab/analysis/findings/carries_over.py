@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.configuration_means import configuration_means
-from qualia_lab.analysis.findings import code, matters
+from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.monotone import monotone_relations
@@ -28,13 +28,12 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding per task: the objective on validation data says little of the same metric on test data.
 
     Spearman's rank correlation (Spearman 1904) over the means of configurations, which is no more than chance where
-    that many would be as alike in `alpha` of cases. Nothing is said where the two orders agree, as they should, nor
-    where the objective itself tells nothing apart: an order that is chance carries over to nothing.
+    that many would be as alike in `alpha` of cases. Nothing is said where the two orders agree, as they should.
     """
     found = []
     for task in evidence.study.tasks:
         twin = _test_twin(evidence, task)
-        if twin is None or task.objective is None or not _tells_apart(evidence, task):
+        if twin is None or task.objective is None:
             continue
         key = task.objective.key
         means = configuration_means(evidence.tables, evidence.study, (key, twin), task, evidence.diverged)
@@ -46,13 +45,6 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         if relations and relations[0].p > thresholds.alpha:
             found.append(_finding(evidence, task, twin, means, relations[0].rho))
     return found
-
-
-def _tells_apart(evidence: Evidence, task: Task) -> bool:
-    """Whether the objective differs between configurations by more than chance."""
-    answer, importances = evidence.answers.get(task.experiment_id), evidence.importances.get(task.experiment_id)
-    by_params = importances is not None and matters.strong_params(importances, matters.Thresholds())
-    return bool(by_params or (answer is not None and answer.apart))
 
 
 def _test_twin(evidence: Evidence, task: Task) -> str | None:
@@ -83,7 +75,7 @@ def _finding(evidence: Evidence, task: Task, twin: str, means: dict[str, dict[st
     leads += f", where {names[other]} is first" if place > 1 else ""
     return Finding(
         "carries_over",
-        "relation",
+        "provenance",
         "note",
         f"{evidence.where(task)}{key} says little of {twin}: their orders of {len(units)} configurations are no more "
         f"alike than chance would have it (rank correlation {rho:.2f}); {leads}.",

@@ -1,11 +1,11 @@
-"""Params that never vary, so that these runs cannot say anything about them."""
+"""Params that never vary: what they do is among what these runs cannot say."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed
+from qualia_lab.analysis.findings.finding import Finding, Rule, listed
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -21,27 +21,21 @@ class Thresholds:
     fewest_runs: int = 3
 
 
-def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding: the params with one value that is in every run; what only names a run is none of them."""
+def find(_evidence: Evidence, _thresholds: Thresholds) -> list[Finding]:
+    """No finding of its own: that a param never varies is a reason not to have examined it."""
+    return []
+
+
+def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
+    """The params with one value that is in every run; what only names a run is none of them."""
     runs = len(evidence.run_ids)
     constant = [one.name for one in evidence.study.params if one.role == "constant" and one.runs == runs]
     if not constant or runs < thresholds.fewest_runs:
         return []
     values = evidence.params[evidence.run_ids[0]]
     same = [f"{key} = {one_line(values[key], _LONGEST_VALUE)}" if values[key] else key for key in constant]
-    what = "1 param does, which never varies" if len(same) == 1 else f"{len(same):,} params do, which never vary"
-    return [
-        Finding(
-            "constant_params",
-            "provenance",
-            "note",
-            f"These runs cannot tell what {what}: {listed(same)}.",
-            keys=tuple(constant),
-            numbers=(Number("params that do not vary", len(constant)),),
-            section="params",
-            code="runs.params.nunique(dropna=False).eq(1).value_counts()",
-        )
-    ]
+    what = "1 param, which never varies" if len(same) == 1 else f"{len(same):,} params, which never vary"
+    return [f"what comes of {what} ({listed(same)})"]
 
 
-RULE = Rule("constant_params", "a param has the same value in every run", "", Thresholds(), find)
+RULE = Rule("constant_params", "a param has the same value in every run", "", Thresholds(), find, unexamined)

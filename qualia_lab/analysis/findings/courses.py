@@ -44,11 +44,13 @@ class Courses:
     rough: Numbers
 
     @property
+    @np.errstate(all="ignore")
     def gain(self) -> Numbers:
         """How far the best level is from the start."""
         return self.start - self.best
 
     @property
+    @np.errstate(all="ignore")
     def learned(self) -> Mask:
         """Whether the best level is far from the start.
 
@@ -59,6 +61,7 @@ class Courses:
         return np.asarray(self.gain > least)
 
     @property
+    @np.errstate(all="ignore")
     def lost(self) -> Numbers:
         """How far the end is from the best level."""
         return self.tail - self.best

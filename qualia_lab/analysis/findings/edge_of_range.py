@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.edge import edge_of
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
+from qualia_lab.analysis.intervals import mean_of
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _finding(evidence: Evidence, task: Task, name: str, of_level: dict[float, li
     beyond = _beyond(ordered)
     extreme = "largest" if edge.end == "highest" else "smallest"
     if len(at_edge) == 1:
-        mean, before = (fmean(value for one in of_level[level] for value in one.values) for level in ordered[:2])
+        mean, before = (mean_of([value for one in of_level[level] for value in one.values]) for level in ordered[:2])
         said = (
             f"{shown}={number(edge.level)}, the {extreme} that was tried, is best: {key} improves towards it over the "
             f"whole range, at last from {number(before)} to {number(mean)}"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import Finding, Rule, count, listed
-from qualia_lab.study.statuses import FAILED
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, duration, listed
+from qualia_lab.study.statuses import FAILED, FINISHED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qualia_lab.analysis.findings.evidence import Evidence
+
+_FEWEST_TIMES = 3  # runs of which it is known how long they took
 
 
 @dataclass(frozen=True)
@@ -32,18 +37,45 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     what = "was killed" if killed else "failed" if failed else "failed or was killed"
     if len(found) > 1:
         what = what.replace("was", "were")
+    when, numbers = _when(evidence, found)
     return [
         Finding(
             "failed",
             "problem",
             "warning",
-            f"{len(found):,} of {count(len(evidence.run_ids), 'run')} {what}: {listed(map(evidence.name, found))}.",
+            f"{len(found):,} of {count(len(evidence.run_ids), 'run')} {what}: {listed(map(evidence.name, found))}"
+            f"{when}.",
             found,
+            numbers=numbers,
             section="overview",
-            code='runs.overview()["status"].value_counts()',
+            code="runs.failures.endings()",
             next="Read how their logs end: the debug template shows it, and what sets these runs apart.",
         )
     ]
+
+
+def _when(evidence: Evidence, found: Sequence[str]) -> tuple[str, tuple[Number, ...]]:
+    """`; half of them ended within 12 s, where those that finished took 40 min`; "" where times are not known."""
+    took = _seconds(evidence)
+    failed = [took[run_id] for run_id in found if run_id in took]
+    finished = [took[run_id] for run_id, status in evidence.status.items() if status == FINISHED and run_id in took]
+    if len(failed) < _FEWEST_TIMES or len(finished) < _FEWEST_TIMES:
+        return "", ()
+    numbers = Number("median of failed, s", median(failed)), Number("median of finished, s", median(finished))
+    return (
+        f"; half of them ended within {duration(numbers[0].value)}, where half of those that finished took "
+        f"{duration(numbers[1].value)} or longer"
+    ), numbers
+
+
+def _seconds(evidence: Evidence) -> dict[str, float]:
+    """How long each run took, of those with a start and a later end."""
+    columns = (evidence.tables.runs.column(name).to_pylist() for name in ("run_id", "start_time", "end_time"))
+    return {
+        run_id: (end - start) / 1000
+        for run_id, start, end in zip(*columns, strict=True)
+        if start is not None and end is not None and end > start > 0
+    }
 
 
 RULE = Rule("failed", "a run's status is FAILED or KILLED", "", Thresholds(), find)

@@ -83,6 +83,13 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def duration(seconds: float) -> str:
+    """`3.1 h`, `12 min`, `40 s`."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:,.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
 def n_text(group: Group) -> str:
     """`n = 3`, with the runs that are not in it, and those that are and did not finish."""
     said = f"n = {len(group.values):,}"

@@ -18,8 +18,8 @@ from qualia_lab.analysis.monotone import (
     monotone_relations,
     ranks,
 )
+from qualia_lab.analysis.problem_factors import problem_factors
 from qualia_lab.escaping import one_line
-from qualia_lab.study.factor_names import names_a_problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -93,7 +93,8 @@ def _units(evidence: Evidence, task: Task) -> tuple[list[ParamColumn], Numbers]:
     means = {one.run_ids[0]: one.mean for one in evidence.groups[task.experiment_id] if one.mean is not None}
     units = drawn_units(list(means))
     columns, _ = evidence.factor_columns.varying(units) if len(units) >= FEWEST else ([], {})
-    columns = [one for one in columns if not names_a_problem(one.param)]
+    problems = problem_factors(evidence.groups[task.experiment_id])
+    columns = [one for one in columns if one.param not in problems]
     return columns, ranks(np.array([means[unit] for unit in units], np.float64))
 
 

@@ -53,7 +53,12 @@ def configuration_names(
     if len(factors) + len(tied) > len(keys):
         brief = [", ".join(_present(keys, factors, one)) for one in values]
         names = brief if all(brief) and len(set(brief)) == len(brief) else names
-        names = [f"{name}, …{_run(one, run_names or {})}" for name, one in zip(names, configurations, strict=True)]
+        runs = [_run(one, run_names or {}) for one in configurations]
+        if all(runs) and len(set(runs)) == len(runs) and not set(keys).intersection(*map(_there, values)):
+            # They have no factor in common, as models of several libraries: their runs' names say more.
+            names = [f"{run} ({', '.join(name.split(', ')[:2])}, …)" for run, name in zip(runs, names, strict=True)]
+        else:
+            names = [f"{name}, …{f' ({run})' if run else ''}" for run, name in zip(runs, names, strict=True)]
     return {one.run_ids[0]: name for one, name in zip(configurations, names, strict=True)}
 
 
@@ -64,11 +69,15 @@ def _present(keys: Sequence[str], factors: Sequence[str], values: Mapping[str, s
     return [f"{one_line(key, _WIDEST)}={short_values([values[key] or ''])[values[key] or '']}" for key in own]
 
 
+def _there(values: Mapping[str, str | None]) -> set[str]:
+    """The factors that a configuration has."""
+    return {key for key, value in values.items() if value is not None}
+
+
 def _run(configuration: Configuration, run_names: Mapping[str, str]) -> str:
-    """` (lucky-owl)`: the name that all its runs have."""
+    """The name that all its runs have; "" where they have several."""
     names = {run_names.get(run_id, "") for run_id in configuration.run_ids}
-    name = one_line(names.pop(), _WIDEST) if len(names) == 1 else ""
-    return f" ({name})" if name else ""
+    return one_line(names.pop(), _WIDEST) if len(names) == 1 else ""
 
 
 def short_values(values: Iterable[str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.courses import lead_courses
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
@@ -12,7 +14,6 @@ from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
 from qualia_lab.analysis.trends import oscillates
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -82,6 +83,7 @@ def _waves(evidence: Evidence, limits: Thresholds) -> dict[str, tuple[float, flo
     return found
 
 
+@np.errstate(all="ignore")
 def _is_large(cost: npt.NDArray[np.float64], wave: Oscillation, share: float) -> bool:
     """Whether the swing is large against the gain, and against what the later part still gained."""
     cycle = max(2, round(wave.period))

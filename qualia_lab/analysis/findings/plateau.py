@@ -12,7 +12,7 @@ from qualia_lab.analysis.findings.best_not_last import Thresholds as OfBest
 from qualia_lab.analysis.findings.best_not_last import lost_runs
 from qualia_lab.analysis.findings.collapse import collapsed_runs
 from qualia_lab.analysis.findings.courses import lead_courses
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, number, parts
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, duration, number, parts
 from qualia_lab.analysis.findings.overfitting import overfitted_runs
 from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
 from qualia_lab.analysis.findings.point_facts import BLOCKS
@@ -118,7 +118,7 @@ def _finding(evidence: Evidence, task: Task, run_ids: list[str]) -> Finding:
     does = f"{key} stopped improving long before the end in {some_of(len(rows), task)}"
     advice = ""
     if share >= 0.05:
-        time = f"{_hours(saved)} ({number(round(100 * share))} % of what these runs took)" if total else (
+        time = f"{duration(3600 * saved)} ({number(round(100 * share))} % of what these runs took)" if total else (
             f"{number(round(100 * share))} % of their steps")  # fmt: skip
         advice = f"Early stopping with a patience of {count(patience, 'evaluation')} would have saved {time}."
     return Finding(
@@ -144,13 +144,6 @@ def _took(evidence: Evidence) -> Numbers:
         for name in ("start_time", "end_time")
     )
     return np.where((start > 0) & (end > start), end - start, 0.0)
-
-
-def _hours(hours: float) -> str:
-    """`3.1 h`, `12 min`, `40 s`."""
-    if hours >= 1:
-        return f"{hours:,.1f} h"
-    return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
 
 
 RULE = Rule(

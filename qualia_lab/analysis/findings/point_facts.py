@@ -112,15 +112,16 @@ def jump_facts(histories: Points, begins: Whole, sign: Numbers, gain: Numbers, d
     size = np.abs(jumps - middle[owner]) / scale[owner]
     worse = jumps * sign[at]
     large = (worse > 0) & (size >= deviations) & np.isfinite(size) & (worse >= gain[owner] / 4)
-    spikes, place, largest = np.zeros(series, np.int64), np.full(series, -1), np.full(series, np.nan)
-    for index in np.flatnonzero(large):
-        one, point = owner[index], at[index]
-        after = values[point + 1 : point + 1 + _RETURNS_WITHIN][which[point + 1 : point + 1 + _RETURNS_WITHIN] == one]
-        half = values[point - 1] + jumps[index] / 2
-        if (sign[point] * (after - half) <= 0).any():
-            spikes[one] += 1
-            if not size[index] <= largest[one]:
-                largest[one], place[one] = size[index], point
+    chosen = np.flatnonzero(large)
+    after = np.minimum(at[chosen][:, None] + np.arange(1, _RETURNS_WITHIN + 1), len(values) - 1)
+    half = values[at[chosen] - 1] + jumps[chosen] / 2
+    is_half_back = sign[at[chosen]][:, None] * (values[after] - half[:, None]) <= 0
+    is_later = (which[after] == owner[chosen][:, None]) & (after > at[chosen][:, None])
+    chosen = chosen[(is_half_back & is_later).any(axis=1)]
+    spikes = np.bincount(owner[chosen], minlength=series)
+    place, largest = np.full(series, -1), np.full(series, np.nan)
+    rising = chosen[np.lexsort((-at[chosen], size[chosen]))]  # the largest of each history, the first of equal ones
+    place[owner[rising]], largest[owner[rising]] = at[rising], size[rising]
     return {
         "noise": np.fmin(*noises) / np.sqrt(2),
         "rough": np.bincount(owner, np.abs(jumps), series) / counts,

@@ -113,6 +113,8 @@ def _classes(more: bool, name: MetricName, values: Sequence[float]) -> int | Non
     """
     if not more or name.bounds != (0.0, 1.0) or _ACCURACIES.isdisjoint(name.stem.split()):
         return None
+    if max(map(abs, values)) > 100:
+        return None
     shares = np.array(values) / (100.0 if max(values) > 1 else 1.0)
     for classes in _CLASSES:
         away, limit = np.abs(shares - 1 / classes), min(_NEAR_ONE_IN, 1 / (_PART_OF * classes))

@@ -9,6 +9,8 @@ from qualia_lab.analysis.findings.finding import Finding, Rule, count, listed
 from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from qualia_lab.analysis.findings.evidence import Evidence
 
 
@@ -20,15 +22,22 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding: finished runs without any metric of the model; parents and continued runs need none."""
-    found = tuple(
+    """At most one finding: finished runs without any metric of the model, among others of their kind that have some.
+
+    Parents and continued runs need none. Of the same kind are runs that share half of their params: one that only sets
+    up a session, or holds what others wrote, shares few.
+    """
+    study = evidence.study
+    without = [
         run_id
         for run_id in evidence.run_ids
         if evidence.status[run_id] == FINISHED
         and not evidence.metrics.how_many(run_id)
-        and run_id not in evidence.study.parents
-        and run_id not in evidence.study.continued
-    )
+        and run_id not in study.parents
+        and run_id not in study.continued
+    ]
+    kinds = {frozenset(evidence.params[run_id]) for run_id in evidence.run_ids if evidence.metrics.how_many(run_id)}
+    found = tuple(run_id for run_id in without if _is_of_a_kind(frozenset(evidence.params[run_id]), kinds))
     if not found or len(found) < thresholds.fewest:
         return []
     return [
@@ -46,4 +55,15 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     ]
 
 
-RULE = Rule("silent", "a run is FINISHED and has no metric but those of the machine", "", Thresholds(), find)
+def _is_of_a_kind(keys: frozenset[str], kinds: Collection[frozenset[str]]) -> bool:
+    """Whether some of these sets of params share half of theirs with it, or nothing has any."""
+    return any(2 * len(keys & kind) >= len(keys | kind) for kind in kinds)
+
+
+RULE = Rule(
+    "silent",
+    "a run is FINISHED and has no metric but those of the machine, while others of its kind have some",
+    "",
+    Thresholds(),
+    find,
+)
