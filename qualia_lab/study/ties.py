@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from qualia_lab.study.factor_names import names_a_problem
 from qualia_lab.study.setting_columns import MISSING, fingerprints
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ def tied_to(
     Judged over configurations, within tasks: values are one to one. Columns that are different in every configuration
     are one to one with each other whatever they mean, as in a random search: numbers of that kind have to be in the
     same or in reversed order, and texts are tied to them only where all such numbers are.
-    Of tied columns one that the person calls a factor (`said`) leads, a param before a tag, then the shortest name,
-    then the first in the alphabet; what the person calls a factor is tied to none.
+    Of tied columns one that the person calls a factor (`said`) leads, then one that names a problem such as a data set,
+    since its size or its number only goes along with it, a param before a tag, then the shortest name, then the first
+    in the alphabet; what the person calls a factor is tied to none.
     """
     rows = _one_run_of_each(columns, chosen, tasks)
     parts = {one.name: _parts(one, rows, tasks) for one in columns}
@@ -39,13 +41,17 @@ def tied_to(
             orders.setdefault(part.apart, set()).add(part.order)
     leads: dict[tuple[bytes, bytes], str] = {}
     found: dict[str, str] = {}
-    for one in sorted(columns, key=lambda one: (one.name not in said, one.kind, len(one.name), one.name)):
+    for one in sorted(columns, key=lambda one: _rank(one, said)):
         apart, order = parts[one.name]
         several = len(orders.get(apart, ())) > 1
         lead = leads.setdefault((apart, order if several else b""), one.name)
         if lead != one.name and one.name not in said:
             found[one.name] = lead
     return found
+
+
+def _rank(one: SettingColumn, said: Collection[str]) -> tuple[bool, bool, str, int, str]:
+    return one.name not in said, not names_a_problem(one.key), one.kind, len(one.name), one.name
 
 
 def _one_run_of_each(

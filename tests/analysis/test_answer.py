@@ -61,7 +61,9 @@ def test_a_clear_leader_is_named_with_its_lead_and_from_what_it_is_told():
     found, runs = one(best_configuration, repeated({"a": 0.9, "b": 0.8, "c": 0.7}, 5))
     assert runs == {f"a-{s}" for s in range(5)}
     assert found.sentence.startswith("model=a leads: mean val_acc 0.9")
-    assert "better by 0.1" in found.sentence and "model=b" in found.sentence and "all 2" in found.sentence
+    assert (
+        "better by 0.1" in found.sentence and "model=b" in found.sentence and "told apart from both" in found.sentence
+    )
     assert found.next == "Take model=a: no more runs are needed to tell it from the others."
     assert any(number.what == "difference" for number in found.numbers)
 

@@ -10,7 +10,7 @@ from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.evidence import MOST_TASKS
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed, number
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS
-from qualia_lab.analysis.problem_factors import problem_factors
+from qualia_lab.analysis.problem_factors import problems_and_tied
 from qualia_lab.escaping import one_line
 from qualia_lab.study.factor_names import names_a_problem
 
@@ -49,7 +49,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     for task in evidence.study.tasks:
         found = evidence.importances.get(task.experiment_id)
         strong = strong_params(found, thresholds) if found else []
-        problems = problem_factors(evidence.groups[task.experiment_id])
+        problems = problems_and_tied(evidence.groups[task.experiment_id], evidence.study)
         strong = [row for row in strong if row.param not in problems]
         if found and strong:
             findings.append(_finding(evidence, task, found, strong, thresholds))

@@ -18,7 +18,7 @@ from qualia_lab.analysis.monotone import (
     monotone_relations,
     ranks,
 )
-from qualia_lab.analysis.problem_factors import problem_factors
+from qualia_lab.analysis.problem_factors import problems_and_tied
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _units(evidence: Evidence, task: Task) -> tuple[list[ParamColumn], Numbers]:
     means = {one.run_ids[0]: one.mean for one in evidence.groups[task.experiment_id] if one.mean is not None}
     units = drawn_units(list(means))
     columns, _ = evidence.factor_columns.varying(units) if len(units) >= FEWEST else ([], {})
-    problems = problem_factors(evidence.groups[task.experiment_id])
+    problems = problems_and_tied(evidence.groups[task.experiment_id], evidence.study)
     columns = [one for one in columns if one.param not in problems]
     return columns, ranks(np.array([means[unit] for unit in units], np.float64))
 
