@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo       demo runs, an executed notebook of them, and its HTML"
 	@echo "make test       all tests, and everything they need"
-	@echo "make check      lint, format, types, and the floors"
+	@echo "make check      lint, format, types, and the layers"
 	@echo "make test-all   the tests on each Python from 3.11 to 3.13 that is here"
 	@echo "make bench      docs/performance.md: a quarter of an hour; FULL=1 adds 100,000 runs"
 	@echo "make browser    a Chromium for the browser tests, when there is none"

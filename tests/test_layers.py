@@ -20,11 +20,11 @@ HEAVY = {
     "IPython", "bleach", "duckdb", "matplotlib", "mlflow", "nbclient", "nbconvert", "nbformat", "numpy", "pandas", "plotly",
     "pyarrow", "pyspark", "rich", "scipy", "sklearn", "sqlalchemy",
 }  # fmt: skip
-# An Arrow table is what floors hand to each other; a notebook's file needs no library to be read.
+# An Arrow table is what layers hand to each other; a notebook's file needs no library to be read.
 ARROW = {"numpy", "pyarrow"}
 
 
-def heavy_guests_after(code: str) -> set[str]:
+def heavy_packages_after(code: str) -> set[str]:
     """The heavy packages that a fresh interpreter holds after this code."""
     code += "\nimport sys, json; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
@@ -89,7 +89,7 @@ def test_every_script_runs_as_a_module_and_is_quick_to_say_how(module):
         f"    runpy.run_module({module!r}, run_name='__main__')\n"
         "assert 'Usage' in said.getvalue()"
     )
-    assert heavy_guests_after(code) == set()
+    assert heavy_packages_after(code) == set()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_every_page_that_people_are_sent_to_is_there(path):
 
 
 @pytest.mark.parametrize(
-    ("modules", "guests"),
+    ("modules", "packages"),
     [
         ("qualia_lab", set()),
         ("qualia_lab.errors, qualia_lab.escaping, qualia_lab.selection, qualia_lab.stores.open", set()),
@@ -121,14 +121,14 @@ def test_every_page_that_people_are_sent_to_is_there(path):
         ("qualia_lab.generator, qualia_lab.explorer", ARROW),
     ],
 )
-def test_a_guest_is_not_imported_before_it_is_needed(modules, guests):
-    assert heavy_guests_after(f"import {modules}") <= guests
+def test_a_heavy_package_is_not_imported_before_it_is_needed(modules, packages):
+    assert heavy_packages_after(f"import {modules}") <= packages
 
 
-def test_asking_for_a_public_name_imports_only_its_own_room():
-    assert heavy_guests_after("from qualia_lab import open_store, Query, QualiaLabError") == set()
-    assert heavy_guests_after("from qualia_lab import NotebookGenerator, ArtifactExplorer") <= ARROW
-    assert "mlflow" not in heavy_guests_after("from qualia_lab import load_runs, mlflow_client")
+def test_asking_for_a_public_name_imports_only_what_it_needs():
+    assert heavy_packages_after("from qualia_lab import open_store, Query, QualiaLabError") == set()
+    assert heavy_packages_after("from qualia_lab import NotebookGenerator, ArtifactExplorer") <= ARROW
+    assert "mlflow" not in heavy_packages_after("from qualia_lab import load_runs, mlflow_client")
 
 
 def pins(file: str) -> dict[str, str]:
