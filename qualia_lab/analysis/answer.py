@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from qualia_lab.analysis.baseline import FEWEST_RUNS
 from qualia_lab.analysis.best_of import ALPHA, best_of
 from qualia_lab.analysis.bounds import bounds_of, clip_interval
-from qualia_lab.analysis.intervals import unit_of
+from qualia_lab.analysis.intervals import mean_of, unit_of
 from qualia_lab.analysis.selected_power import detectable_among, needed_among
 from qualia_lab.study.metric_names import read_name
 
@@ -93,7 +92,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         interval = (own.low, own.high) if own else None
     else:
         interval = None if found.low is None or found.high is None else (found.low, found.high)
-    middle = fmean(group.mean for group in compared if group.mean is not None)
+    middle = mean_of([group.mean for group in compared if group.mean is not None])
     tells_nothing = found.corrected in (found.low, found.high)
     if found.corrected is not None and rivals and (found.corrected < middle) == better:
         tells_nothing = True  # worse than the mean of all: of level rivals the estimate says no more than its interval
