@@ -7,11 +7,11 @@ import json
 import pytest
 
 from .cli.command import QUALIA, run
-from .planted import curves, stores_of_practice, sweeps
+from .planted import curves, other_habits, stores_of_practice, sweeps
 from .planted.finding import find, verdict
 from .planted.store import PlantedStore
 
-SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *stores_of_practice.SHAPES)
+SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *stores_of_practice.SHAPES, *other_habits.SHAPES)
 STORES_PER_SHAPE = 4
 
 
@@ -38,6 +38,12 @@ def test_of_pure_noise_hardly_anything_is_claimed():
         claims += [(seed, one.rule, one.sentence) for one in claimed[:1]]
     print(*claims, sep="\n")
     assert len(claims) <= stores / 20, claims
+
+
+def test_of_several_experiments_of_noise_hardly_any_has_a_winner():
+    stores = 40
+    claimed = [seed for seed in range(stores) if any(map(is_claim, find(other_habits.level_experiments(seed))))]
+    assert len(claimed) <= stores / 20, claimed
 
 
 def is_claim(finding) -> bool:

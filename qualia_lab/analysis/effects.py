@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ALPHA = 0.01  # how often any effect of a store is called clear where nothing differs
 MOST_LEVELS = 8  # of a factor, those of most contexts; what has more is a search, and no comparison
 _FEWEST_DEGREES = 3  # of the spread between repeats, from which on it decides
+_OTHER_SCALES = 3.0  # how many times larger the level of one context is than that of another
 _ONE_WAY = 0.8  # of the contexts have to agree, or the mean over them misleads
 
 Pair = tuple["Group", "Group"]  # of level A and of level B, in one context
@@ -184,6 +185,10 @@ def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewe
         p, low, high = by_repeats
     elif found.t_p is not None and max(found.above, found.below) == found.n:
         p = found.t_p  # few contexts that all agree: their signs alone could not show it
+        by_ratio = _ratio_p(pairs)
+        if by_ratio is not None:
+            p = min(1.0, 2 * min(p, by_ratio))
+            low, high = (low, high) if low is not None and high is not None and low * high > 0 else (None, None)
     elif (found.above - found.below) * found.difference < 0:  # the contexts say one thing, and their mean the other
         p = 1.0
     if found.difference >= 0:
@@ -192,6 +197,19 @@ def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewe
     if low is not None and high is not None:
         low, high = -high, -low
     return Effect(one, b, a, turned, -found.difference, low, high, found.below, p)
+
+
+def _ratio_p(pairs: Sequence[Pair]) -> float | None:
+    """The p of the ratios of means, where contexts are on other scales, as data sets with other units; else None.
+
+    On such scales a gain is a share of the level, and the largest context alone would make up the mean difference.
+    """
+    means = [(_mean(first), _mean(second)) for first, second in pairs]
+    levels = [first + second for first, second in means]
+    if min(min(one) for one in means) <= 0 or max(levels) < _OTHER_SCALES * min(levels):
+        return None
+    found = compare_over_contexts([(math.log(first), math.log(second)) for first, second in means])
+    return None if found is None else found.t_p
 
 
 def _by_repeats(found: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, float, float] | None:

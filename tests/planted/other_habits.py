@@ -54,6 +54,23 @@ def better_on_every_data_set(seed: int) -> Planted:
     )  # fmt: skip
 
 
+def units_of_their_own(seed: int) -> Planted:
+    """A descriptor with two thirds of the error on each of six molecules, whose errors are of other orders."""
+    dice = random.Random(seed)
+    runs = []
+    for place, molecule in enumerate(("aspirin", "ethanol", "toluene", "uracil", "benzene", "naphthalene")):
+        runs += [
+            Run(f"{molecule}-{kind}-{s}", {}, {"test_mae": share * 3.0**place * math.exp(dice.gauss(0, 0.05))},
+                {"molecule": molecule, "descriptor": kind, "model_seed": str(s)})
+            for kind, share in (("soap", 1.0), ("mace", 0.65)) for s in range(2)
+        ]  # fmt: skip
+    return Planted(
+        "units_of_their_own", PlantedStore({"forces": runs}),
+        [Fact(("factor_effect",), {run.name for run in runs}, {"descriptor"}, ("descriptor=mace", "6 of 6"))],
+        never=("molecule=",),
+    )  # fmt: skip
+
+
 def level_over_data_sets(seed: int) -> Planted:
     """Three methods that are alike on each of eight data sets: what the data set does is no finding."""
     dice = random.Random(seed)
@@ -241,6 +258,7 @@ def level_experiments(seed: int) -> PlantedStore:
 SHAPES = (
     pretrained_weights,
     better_on_every_data_set,
+    units_of_their_own,
     level_over_data_sets,
     guessing,
     killed_and_continued,
