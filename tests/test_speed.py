@@ -1,4 +1,4 @@
-"""From Enter to the written notebook, as ratios to what MLflow itself takes, measured in turn in the same minutes."""
+"""Ratios measured in turn in the same minutes: a notebook to what MLflow itself takes, findings to what reading takes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import time
 import uuid
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from benchmarks.making import Size, fill_sqlite
+from qualia_lab.inventory import take_inventory
+from qualia_lab.runs import Runs
+from qualia_lab.selection import Query
+from qualia_lab.stores.open import open_store
+from qualia_lab.study import StudySettings, describe_study
 
 RUNS, PARAMS, METRICS = 1000, 20, 30
 
@@ -74,3 +82,33 @@ def test_the_whole_command_takes_less_than_importing_mlflow_and_a_third_of_its_s
     print(f"whole command {ours:.2f} s, import mlflow {importing:.2f} s, with search_runs {searching:.2f} s of CPU")
     assert ours < importing
     assert ours < searching / 3
+
+
+def test_findings_take_less_than_twice_what_reading_tables_and_histories_takes(tmp_path):
+    path = tmp_path / "many.db"
+    fill_sqlite(path, Size(3_000, params=10, metrics=4, steps=60))
+    with closing(sqlite3.connect(path)) as database, database:
+        for number, key in enumerate(("val_loss", "train_loss", "val_acc", "epoch_time")):
+            for table in ("metrics", "latest_metrics"):
+                database.execute(f"UPDATE {table} SET key = ? WHERE key = ?", (key, f"metric_{number}"))
+    store = open_store(f"sqlite:///{path}")
+    run_ids = store.read_runs(Query()).column("run_id").to_pylist()
+    _find(store, store.read(run_ids[:40]))  # imports do not count
+    ratios = []
+    for _ in range(3):
+        before = time.process_time()
+        tables = store.read(run_ids)
+        keys = sorted(set(tables.metrics.column("key").to_pylist()))
+        points = sum(batch.num_rows for batch in store.read_metric_history(run_ids, keys))
+        reading = time.process_time() - before
+        before = time.process_time()
+        assert _find(store, tables)
+        ratios.append((time.process_time() - before) / reading)
+        assert points == 3_000 * 4 * 60
+    print(f"findings by reading: {', '.join(f'{ratio:.2f}' for ratio in ratios)} of CPU")
+    assert min(ratios) < 2
+
+
+def _find(store, tables):
+    study = describe_study(tables, take_inventory(tables), StudySettings())
+    return Runs(store, tables, study).find({})

@@ -659,3 +659,30 @@ def test_the_same_evidence_gives_the_same_findings():
     ]
     assert find_findings(evidence_of(runs), ALL) == find_findings(evidence_of(runs), ALL)
     assert find_findings(evidence_of([]), ALL) == ()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("huge", [INFINITE, 1.7e308, -1.7e308, 1e160])
+@pytest.mark.parametrize("which", ["every value", "last values of some runs", "values within curves"])
+def test_values_whose_squares_and_sums_are_no_doubles_neither_stop_a_rule_nor_warn(huge, which):
+    dice = np.random.default_rng(0)
+    runs = []
+    for number in range(24):
+        metrics = {}
+        for key in ("val_loss", "train_loss", "val_acc", "epoch_time"):
+            values = dice.normal(1, 0.1, 40)
+            if which == "every value":
+                values = huge * (0.9 + 0.1 * dice.random(40))
+            elif which == "last values of some runs" and number % 3 == 0:
+                values[-1] = huge
+            elif which == "values within curves" and number % 2:
+                values[::7] = huge
+            metrics[key] = values.tolist()
+        params = {
+            "lr": number % 4,
+            "model": "ab"[number % 2],
+            "seed": number // 8,
+            "width": [number, 1e308][number % 2],
+        }
+        runs.append({"run_id": f"r{number}", "params": params, "metrics": metrics})
+    assert find_findings(evidence_of(runs), ALL)
