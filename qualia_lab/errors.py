@@ -117,10 +117,6 @@ class FilterError(SelectionError):
         self.text = text
         self.position = position
 
-    def pointing(self) -> str:
-        """The filter with a caret under the place, two lines of plain text."""
-        return f"{self.text}\n{' ' * self.position}^"
-
 
 class NothingChosen(SelectionError):
     """There is no terminal to ask on, and the flags do not say which runs."""

@@ -68,11 +68,6 @@ class Inventory:
         return len(self.run_ids)
 
     @property
-    def varying_params(self) -> tuple[str, ...]:
-        """Params that are not alike in all runs, a missing one counting as a difference."""
-        return tuple(p.key for p in self.params if p.values > 1 or p.runs < self.run_count)
-
-    @property
     def constant_params(self) -> tuple[str, ...]:
         """Params with one value, the same in every run."""
         return tuple(p.key for p in self.params if p.values == 1 and p.runs == self.run_count)

@@ -38,7 +38,6 @@ MOST_CONFIGURATIONS = (
 )
 
 # An interaction under this share of the joint effect is as good as none.
-LEAST_INTERACTION = 0.1
 
 
 def least_r2(configurations: int) -> float:

@@ -78,31 +78,6 @@ def spread_nodes(degrees: float) -> tuple[Numbers, Numbers]:
     return np.sqrt(np.exp(logs) / (degrees / 2)), weights / weights.sum()
 
 
-def needed_n(difference: float, k: int = 2) -> int:
-    """How many values each of k configurations needs, so that Welch's test finds a difference in 80 % of cases.
-
-    The test is at 5 % divided by the number of pairs of configurations (Bonferroni), since the leader is chosen after
-    looking and may be any of them; best_of is somewhat more powerful than that.
-
-    Args:
-        difference: the smallest one that matters, in standard deviations between repeats; never the observed one.
-        k: the number of configurations.
-
-    Returns:
-        At least 2 and at most MOST, which says that it would be as many or more.
-    """
-    alpha = ALPHA / (k * (k - 1) / 2)
-    low, high = 1, 2
-    while high < MOST and welch_power(difference, high, high, alpha) < POWER:
-        low, high = high, 2 * high
-    if high >= MOST:
-        return MOST
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if welch_power(difference, middle, middle, alpha) < POWER else (low, middle)
-    return high
-
-
 @lru_cache(maxsize=256)
 def _given_the_share(n: int, m: int, alpha: float) -> tuple[Numbers, Numbers, float]:
     """At each node of b, which t with n + m - 2 degrees of freedom Welch's test asks for; weights; the true error."""

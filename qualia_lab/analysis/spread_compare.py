@@ -1,11 +1,11 @@
-"""Spreads and levels of all runs together: seeds against configurations, a seed that collapses, a metric at its end."""
+"""Spreads of all runs together: seeds against configurations, and a seed that collapses."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from qualia_lab.analysis.intervals import unit_of
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from qualia_lab.analysis.bounds import Bounds
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.study.settings import Better
 
@@ -23,11 +22,6 @@ _COLLAPSED = 8.0  # standard deviations between seeds
 _FEWEST_SEEDS = 3
 _FEWEST_DIFFERENCES = 6  # between two seeds of one configuration, for a robust spread
 _MOST_IN_PAIRS = 300  # values of one configuration
-_FEWEST_RUNS = 5
-_AT_BOUND = 1e-3  # of the range
-_SATURATED = 0.9  # of the runs
-_AUC_OF_CHANCE = 0.03  # from 0.5
-_HALF = 0.5  # the held-out error, of that of training: what regularisation alone hardly does
 
 
 @dataclass(frozen=True)
@@ -152,77 +146,3 @@ def _medians_of_others(values: Numbers) -> Numbers:
     low, high = (left - 1) // 2, left // 2  # places among the others, which move up behind the one that is left out
     middle = ordered[low + (rank <= low)], ordered[high + (rank <= high)]
     return np.asarray((middle[0] + middle[1]) / 2)
-
-
-def end_of_metric(
-    values: Sequence[float], bounds: Bounds, chance: Literal["auc", "r2"] | None = None
-) -> Literal["constant", "saturated", "at chance"] | None:
-    """Whether a metric tells nothing of five runs or more, and why.
-
-    Constant: all values are the same.  Saturated: nine of ten lie at a bound, within a thousandth of the range.
-    At chance: all areas under a curve lie within 0.03 of 0.5, or no R2 is above 0; of others chance is not known.
-
-    Args:
-        values: the latest ones, of all runs, finite.
-        bounds: of bounds_of; half open ones have no range.
-        chance: what kind of metric it is by its name.
-    """
-    numbers = np.asarray(values, np.float64)
-    if len(numbers) < _FEWEST_RUNS:
-        return None
-    if np.ptp(numbers) <= 1e-12 * float(np.abs(numbers).max()):
-        return "constant"
-    low, high = bounds
-    if low is not None and high is not None:
-        near = _AT_BOUND * (high - low)
-        if max(float((numbers >= high - near).mean()), float((numbers <= low + near).mean())) >= _SATURATED:
-            return "saturated"
-    scale = 100.0 if high == 100.0 else 1.0
-    at_chance = {
-        "auc": bool((np.abs(numbers - scale / 2) <= scale * _AUC_OF_CHANCE).all()),
-        "r2": bool((numbers <= 0).all()),
-    }
-    return "at chance" if chance is not None and at_chance[chance] else None
-
-
-@dataclass(frozen=True)
-class HeldOutAhead:
-    """Held-out values that are much better than those of training in all n runs: the medians of both, and of the gap.
-
-    error: the median of the held-out error by that of training.
-    """
-
-    n: int
-    training: float
-    held_out: float
-    gap: float
-    error: float
-
-
-def held_out_ahead(
-    training: Sequence[float], held_out: Sequence[float], better: Better, bounds: Bounds
-) -> HeldOutAhead | None:
-    """Whether the held-out error is under half of that of training in every one of five runs or more; else None.
-
-    The error is the value of a metric that is better when less and not under 0, or what is missing to the upper bound.
-    Dropout and augmentation make training look worse than it is, by less. That all of five runs do by chance has
-    p = 1/32 at most (sign test, Conover 1999, 3.4).
-
-    Args:
-        training: of every run, finite.
-        held_out: the same, in the same order.
-        better: the direction of both.
-        bounds: of bounds_of.
-    """
-    a, b = np.asarray(training, np.float64), np.asarray(held_out, np.float64)
-    if better == "higher" and bounds[1] is None:
-        return None
-    errors = (a, b) if better == "lower" else (float(bounds[1] or 0) - a, float(bounds[1] or 0) - b)
-    if len(a) < _FEWEST_RUNS or min(float(one.min()) for one in errors) < 0 or not errors[0].min() > 0:
-        return None
-    shares = errors[1] / errors[0]
-    if not (shares < _HALF).all():
-        return None
-    return HeldOutAhead(
-        len(a), float(np.median(a)), float(np.median(b)), float(np.median(b - a)), float(np.median(shares))
-    )

@@ -41,11 +41,6 @@ def name_says(key: str) -> NameSays:
     return said or _label_says(key)
 
 
-def is_seed_like(key: str) -> bool:
-    """Whether a param only repeats a configuration, by its name alone: seed, random_state, fold, ..."""
-    return _seed_says(key) == "seed"
-
-
 @lru_cache(maxsize=4096)
 def is_fold(key: str) -> bool:
     """Whether a seed says which part of the data a run was held out from: what a bootstrap draws within."""

@@ -1,4 +1,4 @@
-"""Spreads of seeds and configurations, seeds that collapse, and metrics that tell nothing."""
+"""Spreads of seeds and configurations, and seeds that collapse."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qualia_lab.analysis.spread_compare import collapsed_seeds, end_of_metric, held_out_ahead, seed_spread
+from qualia_lab.analysis.spread_compare import collapsed_seeds, seed_spread
 
 
 def test_the_share_of_configurations_is_the_intraclass_correlation_of_the_analysis_of_variance():
@@ -70,38 +70,3 @@ def test_a_seed_that_is_bad_everywhere_and_seeds_of_noise_do_not_collapse():
     claims = [bool(collapsed_seeds(*runs(generator, 4, 3), "higher")) for _ in range(500)]
     assert np.mean(claims) <= 0.01
     assert collapsed_seeds([0.8, 0.81, 0.1], ["a"] * 3, [0, 1, 2], "higher") == []
-
-
-@pytest.mark.parametrize(
-    ("values", "bounds", "chance", "end"),
-    [
-        ([0.5] * 6, (0.0, 1.0), None, "constant"),
-        ([1.0, 1.0, 0.9999, 1.0, 1.0, 0.9995], (0.0, 1.0), None, "saturated"),
-        ([100.0] * 9 + [99.0], (0.0, 100.0), None, "saturated"),
-        ([1.0, 0.9, 0.8, 1.0, 1.0], (0.0, 1.0), None, None),
-        ([0.5, 0.51, 0.49, 0.52, 0.48], (0.0, 1.0), "auc", "at chance"),
-        ([50.0, 51.0, 49.0, 52.0, 48.0], (0.0, 100.0), "auc", "at chance"),
-        ([0.5, 0.51, 0.49, 0.52, 0.58], (0.0, 1.0), "auc", None),
-        ([0.5, 0.51, 0.49, 0.52, 0.48], (0.0, 1.0), None, None),  # of an accuracy the number of classes is not known
-        ([-0.1, -3.0, 0.0, -0.2, -0.5], (None, 1.0), "r2", "at chance"),
-        ([-0.1, -3.0, 0.1, -0.2, -0.5], (None, 1.0), "r2", None),
-        ([1.0, 1.0, 1.0], (0.0, 1.0), None, None),
-        ([], (0.0, 1.0), None, None),
-    ],
-)
-def test_a_metric_that_tells_nothing_is_named(values, bounds, chance, end):
-    assert end_of_metric(values, bounds, chance) == end
-
-
-def test_held_out_values_far_ahead_in_every_run_are_found_and_those_ahead_by_less_are_not():
-    training, held_out = [0.80, 0.82, 0.79, 0.81, 0.80], [0.97, 0.98, 0.96, 0.97, 0.99]
-    found = held_out_ahead(training, held_out, "higher", (0.0, 1.0))
-    assert (found.n, found.training, found.held_out) == (5, 0.80, 0.97)
-    assert found.error == pytest.approx(0.15, abs=0.02)
-    assert held_out_ahead(training, [*held_out[:4], 0.85], "higher", (0.0, 1.0)) is None
-    assert held_out_ahead(training, held_out, "higher", (None, None)) is None
-    assert held_out_ahead(held_out, training, "higher", (0.0, 1.0)) is None
-    assert held_out_ahead([0.5] * 5, [0.2] * 5, "lower", (0.0, None)).error == pytest.approx(0.4)
-    assert held_out_ahead([0.5] * 5, [0.4] * 5, "lower", (0.0, None)) is None
-    assert held_out_ahead([0.5] * 4, [0.2] * 4, "lower", (0.0, None)) is None
-    assert held_out_ahead([-0.5] * 5, [-0.9] * 5, "lower", (None, None)) is None

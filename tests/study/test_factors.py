@@ -8,7 +8,7 @@ import pytest
 from qualia_lab.errors import UnknownKey
 from qualia_lab.inventory import take_inventory
 from qualia_lab.study import StudySettings, describe_study, merge_settings
-from qualia_lab.study.factor_names import is_seed_like, name_says, tag_is_label, words
+from qualia_lab.study.factor_names import name_says, tag_is_label, words
 from tests.planted.store import PlantedStore, Run
 
 
@@ -109,13 +109,13 @@ NO_SEEDS = [
 
 @pytest.mark.parametrize("key", SEEDS)
 def test_a_name_of_a_seed_says_so(key):
-    assert is_seed_like(key)
+    assert name_says(key) == "seed"
     assert of_params(*({key: value, "lr": lr} for lr in (1, 2) for value in range(3)))[key] == "seed"
 
 
 @pytest.mark.parametrize("key", NO_SEEDS)
 def test_what_only_looks_like_a_seed_is_a_factor(key):
-    assert not is_seed_like(key)
+    assert name_says(key) != "seed"
     assert of_params(*({key: value, "depth": depth} for depth in (1, 2) for value in (3, 5, 9)))[key] == "factor"
 
 

@@ -97,13 +97,6 @@ def n_text(group: Group) -> str:
     return said + (f", not finished: {counts_text(group.unfinished)}" if group.unfinished else "")
 
 
-def n_numbers(group: Group) -> list[Number]:
-    """The numbers of `n_text`."""
-    found = [Number("n", len(group.values))]
-    found += [Number("runs", len(group.run_ids))] if group.left_out else []
-    return found + [Number(why, number) for why, number in (*group.left_out, *group.unfinished)]
-
-
 def count(how_many: int, noun: str) -> str:
     """`1 run`, `24 runs`."""
     return f"{how_many:,} {noun}{'' if how_many == 1 else 's'}"

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 
     from qualia_lab.study import Study
 
-HELD_OUT = ("validation", "test")
-
 
 def metric_pairs(study: Study, keys: Collection[str]) -> list[tuple[str, str]]:
     """(of training, of held-out data) for metrics of these keys that measure the same on other data.
