@@ -579,9 +579,15 @@ def test_a_run_is_unfinished_when_its_last_point_is_old_and_not_while_it_trains(
 
 
 def test_a_parent_needs_no_metric():
-    runs = [{"run_id": "parent"}, {"run_id": "child", "parent": "parent"}]
+    params = {"lr": "1", "depth": "2"}
+    runs = [
+        {"run_id": "parent"},
+        {"run_id": "child", "parent": "parent", "params": params},
+        {"run_id": "whole", "params": params, "metrics": {"loss": [1.0]}},
+        {"run_id": "session", "params": {"library": "x", "device": "cpu"}},
+    ]
     [finding] = found(evidence_of(runs), "silent")
-    assert finding.run_ids == ("child",)
+    assert finding.run_ids == ("child",)  # one that only sets up a session is of another kind
 
 
 def test_a_value_that_failed_runs_share_has_the_p_of_fishers_exact_test():
@@ -616,7 +622,7 @@ def test_two_failed_runs_that_share_a_value_among_many_may_be_chance_and_say_so(
     [finding] = found(evidence_of(runs), "failed_apart")
     assert finding.severity == "note"
     assert finding.sentence == (
-        "Both failed runs and none of the 4 finished ones have opt = old (p = 0.13 after correction, so it may be chance)."
+        "Both failed runs (r0 and r1) and none of the 4 finished ones have opt = old (p = 0.13 after correction, so it may be chance)."
     )
 
 

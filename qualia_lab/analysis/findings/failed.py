@@ -55,13 +55,15 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 
 def _when(evidence: Evidence, found: Sequence[str]) -> tuple[str, tuple[Number, ...]]:
-    """`; half of them ended within 12 s, where those that finished took 40 min`; "" where times are not known."""
+    """`; half of them ended within 12 s, where half of those that finished took 40 min or longer`; "" where alike."""
     took = _seconds(evidence)
     failed = [took[run_id] for run_id in found if run_id in took]
     finished = [took[run_id] for run_id, status in evidence.status.items() if status == FINISHED and run_id in took]
     if len(failed) < _FEWEST_TIMES or len(finished) < _FEWEST_TIMES:
         return "", ()
     numbers = Number("median of failed, s", median(failed)), Number("median of finished, s", median(finished))
+    if numbers[0].value > numbers[1].value / 2:
+        return "", ()
     return (
         f"; half of them ended within {duration(numbers[0].value)}, where half of those that finished took "
         f"{duration(numbers[1].value)} or longer"
