@@ -71,7 +71,12 @@ def _of_task(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | No
     study = evidence.study
     own = {evidence.places[run_id] for run_id in task.run_ids if _counts(evidence, run_id)}
     ranked = (study.metric[count.key] for count in rank_metrics(study, evidence.inventory) if count.stepped)
-    asked = [one.key for one in ranked if one.role == "objective" and one.better is not None][:_MOST_METRICS]
+    own_key = task.objective.key if task.objective else None
+    asked = [
+        one.key
+        for one in ranked  # what is measured on training data says how training goes, unless it is the aim
+        if one.role == "objective" and one.better is not None and (one.split != "training" or one.key == own_key)
+    ][:_MOST_METRICS]
     for key in asked:
         courses = _courses(evidence, key, own)
         better = _improved(courses)
