@@ -54,11 +54,7 @@ def endings(tables: RunTables) -> list[Ending]:
             Ending(
                 status,
                 tuple(run_id for run_id, *_ in rows),
-                tuple(
-                    (end - start) / 1000
-                    for _, start, end in rows
-                    if start is not None and end is not None and end >= start
-                ),
+                tuple((end - start) / 1000 for _, start, end in rows if start is not None and end is not None),
                 min(starts, default=None),
                 max(starts, default=None),
                 sum(run_id not in logged for run_id, *_ in rows),

@@ -95,14 +95,9 @@ def _facts(tables: RunTables, study: Study, run_ids: set[str]) -> dict[Fact, dic
             for key, value in entry.items():
                 facts["origin", key][run_id] = value
     starts = zip(tables.run_ids, tables.runs.column("start_time").to_pylist(), strict=True)
-    days = {run_id: _day(start) for run_id, start in starts if run_id in run_ids and start is not None}
-    facts["time", "started on"] = {run_id: day for run_id, day in days.items() if day}
+    facts["time", "started on"] = {
+        run_id: datetime.fromtimestamp(start / 1000, UTC).date().isoformat()
+        for run_id, start in starts
+        if run_id in run_ids and start is not None
+    }
     return facts
-
-
-def _day(milliseconds: int) -> str:
-    """The day in UTC; "" where no calendar holds it."""
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat()
-    except (OverflowError, ValueError, OSError):
-        return ""

@@ -29,7 +29,6 @@ def timeline(runs: pa.Table) -> list[Span]:
     """The runs (schema.RUNS) that have a start, earliest first, each parent directly before its children.
 
     A run whose parent is not among these runs stands for itself; so do runs that are each other's parents.
-    An end before the start is no end.
     """
     run_ids: list[str] = runs.column("run_id").to_pylist()
     starts, ends = (
@@ -53,9 +52,7 @@ def timeline(runs: pa.Table) -> list[Span]:
             if run_id in seen:
                 continue
             seen.add(run_id)
-            start, end = starts[run_id], ends.get(run_id)
-            ended = None if end is None or end < start else end
-            found.append(Span(run_id, start, ended, statuses[run_id] or "UNKNOWN", depth))
+            found.append(Span(run_id, starts[run_id], ends.get(run_id), statuses[run_id] or "UNKNOWN", depth))
             below = sorted(children.get(run_id, ()), key=starts.__getitem__, reverse=True)
             waiting += [(child, depth + 1) for child in below]
 

@@ -42,7 +42,9 @@ def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
     spread = seed_spread(repeated)
     over = over_problems(one_factor_sets(loaded.study, task), found.groups)
     rows = [_answer_row(found, group) for group in found.groups]
+    values = [value for group in found.groups for value in group.values]
     rows[0] |= {
+        "range of all": max(values) - min(values),
         "deviation of repeats": found.spread,
         "of configurations at most": spread.most_between if spread else None,
     }
@@ -63,6 +65,7 @@ def _answer_row(found: Answer, group: Group) -> dict[str, Any]:
         "behind": abs(mean - best) if mean is not None and best is not None else None,
         "against the best": _standing(found, group),
         "deviation": _deviation(group),
+        "range": max(group.values) - min(group.values) if len(group.values) > 1 else None,
         "of": len(found.groups) if found.found is None else found.found.k if first else None,
         "corrected": found.corrected if first else None,
         "95 % low": found.interval[0] if first and found.interval else None,

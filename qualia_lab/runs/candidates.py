@@ -86,7 +86,7 @@ def _took(loaded: Loaded) -> Mapping[str, float]:
     return {
         run_id: (end - start) / 1000
         for run_id, start, end in zip(*columns, strict=True)
-        if start is not None and end is not None and end >= start
+        if start is not None and end is not None
     }
 
 

@@ -243,7 +243,7 @@ class Failures(Namespace):
 
 def _seconds(row: dict[str, Any]) -> float | None:
     start, end = row["start_time"], row["end_time"]
-    return None if start is None or end is None or end < start else _rounded((end - start) / 1000)
+    return None if start is None or end is None else _rounded((end - start) / 1000)
 
 
 def _rounded(seconds: float | None) -> float | None:

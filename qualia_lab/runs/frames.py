@@ -16,6 +16,7 @@ from qualia_lab.runs.per_task import free_name
 from qualia_lab.runs.said import ASIDE, kind_of
 from qualia_lab.runs.values import all_values
 from qualia_lab.tables import by_key, rows_with
+from qualia_lab.times import END_OF_TIMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -189,10 +190,10 @@ def nullable_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def datetimes(milliseconds: pd.Series[Any]) -> pd.Series[Any]:
-    """Milliseconds as datetimes of UTC; a time that no calendar holds is NaT."""
+    """Milliseconds as datetimes of UTC; NaT for none, and past the times that a run can have."""
     import pandas as pd
 
-    in_calendar = milliseconds.where((milliseconds >= 0) & (milliseconds < 4_102_444_800_000))  # until 2100
+    in_calendar = milliseconds.where((milliseconds >= 0) & (milliseconds < END_OF_TIMES))
     return pd.to_datetime(in_calendar, unit="ms", utc=True, errors="coerce")
 
 

@@ -22,5 +22,5 @@ def labels_of(tables: RunTables) -> dict[str, str]:
     told = []
     for run_id, name in zip(tables.run_ids, names, strict=True):
         short = run_id if starts[run_id[:_ID_SHOWN]] > 1 else run_id[:_ID_SHOWN]
-        told.append(name if name and counts[name] == 1 else f"{name} ({one_line(short)})".strip())
+        told.append((name if counts[name] == 1 else f"{name} ({one_line(short)})") if name else one_line(short))
     return dict(zip(tables.run_ids, shortened(told, _WIDTH), strict=True))

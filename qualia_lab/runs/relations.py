@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.runs.frames import datetimes
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.runs.per_task import frame_per_task
 from qualia_lab.runs.said import Said
@@ -188,5 +189,5 @@ class Relations(Namespace):
             columns=["place", "start", key, "best so far", "improved"],
             index=pd.Index([self._loaded.labels[one.run_id] for one in found]),
         )
-        frame["start"] = pd.to_datetime(frame["start"], unit="ms", utc=True, errors="coerce")
+        frame["start"] = datetimes(frame["start"])
         return frame

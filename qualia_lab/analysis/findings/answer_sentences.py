@@ -163,7 +163,9 @@ def _widest(said: Said, repeated: Sequence[Group], lead: float) -> str:
     apart = max(widest.values) - min(widest.values)
     if not apart > lead > 0:
         return ""
-    who = f"the {len(widest.values):,} runs of {said.name(widest)}" if len(repeated) > 1 else "its runs"
+    who = f"the {len(widest.values):,} runs of {said.name(widest)} that count"
+    if len(repeated) == 1:
+        who = f"its {len(widest.values):,} runs that count"
     return f"; {who} differ by {said.number('range', apart)}, the lead is {said.number('lead', lead)}"
 
 
@@ -259,10 +261,17 @@ def _power(said: Said, answer: Answer) -> str:
     n = sorted({len(answer.leader.values), len(answer.groups[1].values)})
     of = f"n = {n[0]} each" if len(n) == 1 else f"n = {n[0]} and {n[1]}"
     what = "one standard deviation between repeats" if answer.smallest == answer.spread else "the smallest that matters"
-    shown, needed = said.number("shown", answer.shows), said.number("needed n", answer.needed)
+    values = [value for group in answer.groups for value in group.values]
+    reach = max(values) - min(values)
+    if answer.shows > reach:
+        shown = f"not even a difference as large as that of the best and the worst run, {said.number('range', reach)}"
+        first = f" With {of} {shown}, would be found in 80 % of cases"
+    else:
+        shown = said.number("shown", answer.shows)
+        first = f" With {of} two configurations show a difference of {shown} in 80 % of cases"
     return (
-        f" With {of} two configurations show a difference of {shown} in 80 % of cases; for one of "
-        f"{said.number('smallest', answer.smallest)}, {what}, n = {needed} each is needed."
+        f"{first}; for one of {said.number('smallest', answer.smallest)}, {what}, "
+        f"n = {said.number('needed n', answer.needed)} each is needed."
     )
 
 

@@ -36,6 +36,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         and run_id not in study.parents
         and run_id not in study.continued
     ]
+    if not without:
+        return []
     kinds = {frozenset(evidence.params[run_id]) for run_id in evidence.run_ids if evidence.metrics.how_many(run_id)}
     found = tuple(run_id for run_id in without if _is_of_a_kind(frozenset(evidence.params[run_id]), kinds))
     if not found or len(found) < thresholds.fewest:

@@ -10,6 +10,7 @@ from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, parts
 from qualia_lab.study.statuses import UNFINISHED
 from qualia_lab.tables import rows_with
+from qualia_lab.times import is_possible
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -30,17 +31,17 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     runs, metrics = (rows_with(of, "run_id", open_runs) for of in (evidence.tables.runs, evidence.tables.metrics))
     points: dict[str, int] = {}
     for run_id, time in zip(*(metrics.column(name).to_pylist() for name in ("run_id", "timestamp")), strict=True):
-        points[run_id] = max(points.get(run_id, 0), time or 0)
+        if is_possible(time):
+            points[run_id] = max(points.get(run_id, 0), time)
     found, clauses, numbers = [], [], []
     for run_id, start in zip(*(runs.column(name).to_pylist() for name in ("run_id", "start_time")), strict=True):
-        started = start or 0
-        silent = evidence.now - max(started, points.get(run_id, 0))
+        silent = evidence.now - max(start or 0, points.get(run_id, 0))
         if silent < thresholds.hours * _HOUR:
             continue
         found.append(run_id)
-        clause = f"{evidence.name(run_id)}, started {_date(started)}"
-        if len(found) <= NAMED:
-            numbers.append(Number("start, ms", started, run_id))
+        clause = f"{evidence.name(run_id)}, started {_date(start) if start else 'at an unknown time'}"
+        if start and len(found) <= NAMED:
+            numbers.append(Number("start, ms", start, run_id))
         if run_id in points:
             clause += f", last point {_date(points[run_id])}"
             if len(found) <= NAMED:
@@ -72,12 +73,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 
 def _date(milliseconds: int) -> str:
-    try:
-        return (
-            f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC" if milliseconds else "at no time"
-        )
-    except (OverflowError, OSError, ValueError):
-        return "at no time of any calendar"
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 RULE = Rule(
