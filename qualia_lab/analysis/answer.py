@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
 
 _FEWEST_DEGREES = 6  # of the spread, from which on configurations of two runs are told apart
+# Small p are too small by this factor: whether blocks or own spreads are taken is read off the data (by simulation).
+_TAIL = 2
 FEWEST_REPEATS = 2  # of a configuration that is compared: one value says nothing of its spread
 
 
@@ -124,8 +126,8 @@ def answers_of(of_tasks: Mapping[str, Sequence[Group]], smallest: float | None =
     found = {key: answer for key, groups in of_tasks.items() if (answer := answer_of(groups, smallest)) is not None}
     asked = {key: one.found for key, one in found.items() if one.found is not None and one.found.k > 1}
     ps = sorted(min((rival.p for rival in one.apart), default=1.0) for one in asked.values())
-    told = max((place for place, p in enumerate(ps, 1) if p <= ALPHA * place / len(ps)), default=1)
-    limit = ALPHA * told / max(1, len(ps))
+    each = ALPHA / (_TAIL * max(1, len(ps)))
+    limit = each * max((place for place, p in enumerate(ps, 1) if p <= each * place), default=1)
     return {key: _told_under(one, limit) if key in asked and len(ps) > 1 else one for key, one in found.items()}
 
 
