@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import variance
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, number, parts
 from qualia_lab.analysis.findings.naming import configuration_names
+from qualia_lab.analysis.intervals import unit_of
 from qualia_lab.analysis.spread_compare import collapsed_seeds
 
 if TYPE_CHECKING:
@@ -78,7 +80,8 @@ def _collapsed(groups: Sequence[Group], ranges: float, deviations: float) -> lis
         value, low, high = group.values[place], min(others), max(others)
         if (low - value if better else value - high) > ranges * (high - low):
             found.append(_Collapsed(group, group.scored[place], value, low, high))
-    return [one for one in found if one.away > deviations * _spread_of_others(groups, found)]
+    spread = _spread_of_others(groups, found) if found else 0.0
+    return [one for one in found if one.away > deviations * spread]
 
 
 def _spread_of_others(groups: Sequence[Group], collapsed: Sequence[_Collapsed]) -> float:
@@ -87,11 +90,16 @@ def _spread_of_others(groups: Sequence[Group], collapsed: Sequence[_Collapsed]) 
     0 where there are too few of them.
     """
     out = {one.run_id for one in collapsed}
-    kept = [[v for run, v in zip(group.scored, group.values, strict=True) if run not in out] for group in groups]
-    degrees = sum(len(values) - 1 for values in kept if values)
+    kept = [
+        np.array([value for run, value in zip(group.scored, group.values, strict=True) if run not in out])
+        for group in groups
+    ]
+    degrees = sum(len(values) - 1 for values in kept if len(values))
     if degrees < _FEWEST_DEGREES:
         return 0.0
-    return math.sqrt(sum((len(values) - 1) * variance(values) for values in kept if len(values) > 1) / degrees)
+    unit = unit_of(np.concatenate(kept))
+    squares = sum(float(((values / unit - (values / unit).mean()) ** 2).sum()) for values in kept if len(values) > 1)
+    return unit * math.sqrt(squares / degrees)
 
 
 def _seeds(group: Group) -> list[tuple[Setting, ...] | str]:
