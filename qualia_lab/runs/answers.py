@@ -42,7 +42,7 @@ def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
     spread = seed_spread(repeated)
     over = over_problems(one_factor_sets(loaded.study, task), found.groups)
     rows = [_answer_row(found, group) for group in found.groups]
-    values = [value for group in found.groups for value in group.values]
+    values = [value for group in found.groups for value in group.values]  # noqa: PD011  a tuple
     rows[0] |= {
         "range of all": max(values) - min(values),
         "deviation of repeats": found.spread,

@@ -102,7 +102,9 @@ def _finding(evidence: Evidence, task: Task, group: Group, key: str, costs: Mapp
         ),
         section="metrics",
         code=f"runs.metrics[[{code.metric(evidence, leader.metric)}, {code.metric(evidence, key)}]]"
-        f".iloc[{code.places(evidence, (*group.scored, *leader.scored))}]",
+        f".iloc[{code.places(evidence, (*group.scored, *leader.scored))}]"
+        f".groupby([0] * {len(group.scored)} + [1] * {len(leader.scored)}).mean()"
+        ".pipe(lambda of: of.assign(percent=100 * of.iloc[:, 1] / of.iloc[-1, 1]))",
         next=f"Take it where {key} matters.",
         experiment=evidence.experiment(task),
     )  # fmt: skip
