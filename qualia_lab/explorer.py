@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.choosing import query_of
@@ -15,6 +15,7 @@ from qualia_lab.stores.open import find_tracking_uri, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
     from pathlib import Path
 
     import pandas as pd
@@ -22,15 +23,12 @@ if TYPE_CHECKING:
 
     from qualia_lab.tables import RunTables
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NOT_A_TIME = -(2**63)  # how numpy writes NaT
-
 
 @dataclass(frozen=True)
 class RunDetails:
     """Everything that a store says about one run.
 
-    Times are datetimes of UTC, None where the run has none or one that no calendar holds. `metrics` are the latest
+    Times are datetimes of UTC, None where the run has none or one that no run can have. `metrics` are the latest
     values. `datasets` and `logged_models` are dicts with the columns of `qualia_lab.schema`. `child_run_ids` are the
     runs of its experiment that name it as their parent. `problems` are what could not be read, each with the reason.
     """
@@ -81,10 +79,12 @@ class ArtifactExplorer:
 
         >>> explorer.list_experiments()[["name", "runs", "last_activity"]]
         """
+        from qualia_lab.runs.frames import datetimes
+
         table = self.store.read_experiments("deleted" if deleted else "active")
         frame: pd.DataFrame = table.to_pandas().rename(columns={"run_count": "runs"})
         for column in ("last_activity", "creation_time", "last_update_time"):
-            frame[column] = _datetimes(table.column(column))
+            frame[column] = datetimes(frame[column]).dt.as_unit("ms")
         first = ["name", "experiment_id", "runs", "last_activity"]
         return frame[[*first, *(column for column in frame.columns if column not in first)]]
 
@@ -117,6 +117,8 @@ class ArtifactExplorer:
         """
         import pandas as pd
 
+        from qualia_lab.runs.frames import datetimes
+
         conditions = Conditions.of(
             experiments=experiments,
             run_ids=run_ids,
@@ -137,7 +139,7 @@ class ArtifactExplorer:
         )
         frame.insert(2, "experiment", frame["experiment_id"].map(names))
         for column in ("start_time", "end_time"):
-            frame[column] = _datetimes(tables.runs.column(column))
+            frame[column] = datetimes(frame[column]).dt.as_unit("ms")
         frame = pd.concat([frame, *(_wide(tables, kind) for kind in ("metrics", "params", "tags"))], axis=1)
         frame.attrs["problems"] = tables.problems.to_pylist()
         return frame
@@ -215,16 +217,4 @@ def _by_key(tidy: pa.Table) -> dict[str, Any]:
 
 
 def _moment(milliseconds: int | None) -> datetime | None:
-    try:
-        return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        return None
-
-
-def _datetimes(milliseconds: pa.ChunkedArray) -> pd.Series[Any]:
-    """Milliseconds since 1970 as datetimes of UTC; NaT for none, and where no calendar holds them."""
-    import numpy as np
-    import pandas as pd
-
-    values = [_NOT_A_TIME if _moment(value) is None else value for value in milliseconds.to_pylist()]
-    return pd.Series(np.array(values, dtype="int64").view("datetime64[ms]")).dt.tz_localize("UTC")
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

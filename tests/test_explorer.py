@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from qualia_lab import ArtifactExplorer, explorer
+from qualia_lab import ArtifactExplorer
 from qualia_lab.errors import FilterError, StoreNotFound, UnknownExperiment, UnknownRun
+from qualia_lab.runs.frames import datetimes
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +151,7 @@ def test_a_path_is_a_tracking_uri_and_the_folder_is_looked_at(sqlite_sample, tmp
 
 
 def test_odd_times_are_no_reason_to_fail():
-    import pyarrow as pa
-
-    times = explorer._datetimes(pa.chunked_array([[None, 0, 2**63 - 1, -(2**63), 1_760_000_000_123]]))
+    times = datetimes(pd.Series([None, 0, 2**63 - 1, -(2**63), 1_760_000_000_123], dtype="Int64"))
     assert list(times.isna()) == [True, False, True, True, False]
     assert times[4] == pd.Timestamp("2025-10-09T08:53:20.123Z")
 

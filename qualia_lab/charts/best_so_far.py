@@ -75,10 +75,7 @@ def since_first(starts: Sequence[int]) -> tuple[str, str]:
         return "seconds", "the first start"
     span = max(starts) - min(starts)
     unit = next((name for name, _, least in _UNITS if span >= least), "seconds")
-    try:
-        return unit, f"{datetime.fromtimestamp(min(starts) / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-    except (ValueError, OverflowError, OSError):
-        return unit, "the first start"
+    return unit, f"{datetime.fromtimestamp(min(starts) / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def unit_size(unit: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from datetime import datetime
 
 from qualia_lab.console import can_show
@@ -39,18 +38,12 @@ def duration(start_ms: int | None, end_ms: int | None) -> str:
     if start_ms is None or end_ms is None:
         return ""
     seconds = (end_ms - start_ms) / 1000
-    if abs(seconds) < 60:
-        return f"{seconds:.1f} s"
-    return ("-" if seconds < 0 else "") + _in_one_unit(abs(seconds))
+    return f"{seconds:.1f} s" if seconds < 60 else _in_one_unit(seconds)
 
 
 def moment(time_ms: int | None) -> str:
-    """A time in ms since 1970 as local date and minute; the number itself where no calendar holds it."""
-    if time_ms is None:
-        return ""
-    with suppress(OverflowError, ValueError, OSError):
-        return datetime.fromtimestamp(time_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
-    return f"{time_ms} ms"
+    """A time in ms since 1970 as local date and minute; "" for none."""
+    return "" if time_ms is None else datetime.fromtimestamp(time_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def number(value: float | None) -> str:

@@ -146,8 +146,10 @@ class _Evaluation:
         """One value for each run, in the order of the table."""
         runs = self.tables.runs
         if key == "duration":
-            start, end = runs.column("start_time").to_pylist(), runs.column("end_time").to_pylist()
-            pairs = zip(start, end, strict=True)
+            from qualia_lab.times import possible_runs
+
+            known = possible_runs(runs)
+            pairs = zip(*(known.column(name).to_pylist() for name in ("start_time", "end_time")), strict=True)
             return [None if first is None or last is None else (last - first) / 1000 for first, last in pairs]
         if key == "experiment_name":
             experiments = self.tables.experiments

@@ -23,6 +23,7 @@ from qualia_lab.stores.file.points import ends_whole, in_form, latest_points, pa
 from qualia_lab.stores.rows import Fields, Rows, latest_first
 from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, status, text
 from qualia_lab.tables import run_tables, table_of
+from qualia_lab.times import is_possible, possible_runs, with_possible_times
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -88,7 +89,7 @@ class FileStore:
             if not _matches(view, row["lifecycle_stage"]):
                 continue
             runs = [run for run in self._light_runs(experiment) if _matches(view, run["lifecycle_stage"])]
-            times = [time for run in runs for time in (run["start_time"], run["end_time"]) if time is not None]
+            times = [time for run in runs for time in (run["start_time"], run["end_time"]) if is_possible(time)]
             rows.append({**row, "run_count": len(runs), "last_activity": max(times, default=None)})
         rows.sort(key=lambda row: (latest_first(row["last_activity"]), row["experiment_id"]))
         return table_of(schema.EXPERIMENT_LIST, rows)
@@ -101,7 +102,7 @@ class FileStore:
         rows, tables = self._asked(query, needed_tables(condition, orders))
         by_id = {row["run_id"]: row for row in rows}
         matching = select_runs(condition, orders, tables, self.read_metric_history)[: query.limit]
-        return table_of(schema.RUNS, [by_id[run_id] for run_id in matching])
+        return possible_runs(table_of(schema.RUNS, [by_id[run_id] for run_id in matching]))
 
     def explain(self, query: Query) -> Explanation:
         """See TrackingStore."""
@@ -123,10 +124,13 @@ class FileStore:
         ]
         if needed == {"runs"}:
             return rows, run_tables(runs=table_of(schema.RUNS, rows))
-        return rows, self.read([row["run_id"] for row in rows])
+        return rows, self._read_as_recorded([row["run_id"] for row in rows])
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """Everything about these runs but histories and artifacts; missing ones are named."""
+        return with_possible_times(self._read_as_recorded(run_ids))
+
+    def _read_as_recorded(self, run_ids: Sequence[str]) -> RunTables:
         found = self._find(run_ids)
         rows = Rows()
         experiments = {experiment.experiment_id: experiment for experiment, _ in found.values()}

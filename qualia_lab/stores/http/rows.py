@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.stores.rows import Fields, Rows
 from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, integer, number, status, text
+from qualia_lab.times import is_possible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +46,7 @@ def last_moment(run: Json) -> tuple[str, int | None]:
             moments.append(integer(info_of(run).get(name)))
         except ValueError:
             continue
-    return str(info_of(run).get("experiment_id")), max((time for time in moments if time is not None), default=None)
+    return str(info_of(run).get("experiment_id")), max((time for time in moments if time is not None and is_possible(time)), default=None)
 
 
 def point_of(point: Json) -> Json | None:

@@ -19,6 +19,7 @@ from qualia_lab.stores.http.told import LATELY_SECONDS, Kept, Told, joined
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.rows import Rows, latest_first
 from qualia_lab.tables import table_of
+from qualia_lab.times import possible_runs, with_possible_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,7 +110,7 @@ class HttpStore:
         tables = told.completed(found.experiments)
         matching = select_runs(found.rest, orders, tables, self.read_metric_history)[: query.limit]
         self._kept.keep(found.portions, matching, since)
-        return told.of_runs(matching).tables["runs"]
+        return possible_runs(told.of_runs(matching).tables["runs"])
 
     def explain(self, query: Query) -> Explanation:
         """See TrackingStore."""
@@ -180,7 +181,7 @@ class HttpStore:
         for experiment_id in experiment_ids:
             add_experiment(listed.get(experiment_id, {"experiment_id": experiment_id}), rows)
         add_models(told.run_ids, told.outputs, self._models(experiment_ids, rows), rows)
-        return told.completed(rows)
+        return with_possible_times(told.completed(rows))
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None

@@ -22,6 +22,7 @@ from qualia_lab.stores.snapshot.parts import ARTIFACTS, PartWriter, chosen_rows,
 from qualia_lab.stores.snapshot.place import PARTS, open_place
 from qualia_lab.stores.snapshot.update import publish
 from qualia_lab.tables import RunTables, rows_with, run_tables, table_of
+from qualia_lab.times import is_possible, possible_runs, with_possible_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -84,7 +85,7 @@ class SnapshotStore:
         columns = (runs.column(name).to_pylist() for name in ("experiment_id", "start_time", "end_time"))
         for experiment, *moments in zip(*columns, strict=True):
             counts[experiment] = counts.get(experiment, 0) + 1
-            known = [moment for moment in (latest.get(experiment), *moments) if moment is not None]
+            known = [moment for moment in (latest.get(experiment), *moments) if is_possible(moment)]
             if known:
                 latest[experiment] = max(known)
         rows = [
@@ -99,7 +100,7 @@ class SnapshotStore:
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
         tables = self._asked(query, needed_tables(condition, orders))
         chosen = select_runs(condition, orders, tables, self.read_metric_history)
-        return in_order(tables.runs, "run_id", chosen[: query.limit])
+        return possible_runs(in_order(tables.runs, "run_id", chosen[: query.limit]))
 
     def explain(self, query: Query) -> Explanation:
         """See TrackingStore."""
@@ -132,12 +133,13 @@ class SnapshotStore:
             if run_id not in found
         ]
         names = set(schema.TABLES) - {"runs", "experiments", "missing"}
-        return RunTables(
+        tables = RunTables(
             runs=runs,
             experiments=in_order(self._experiments, "experiment_id", _unique(runs, "experiment_id")),
             missing=table_of(schema.MISSING, missing),
             **self._tables(runs, names),
         )
+        return with_possible_times(tables)
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None

@@ -42,6 +42,7 @@ from qualia_lab.stores.sql.tables import (
     tags,
     with_tags,
 )
+from qualia_lab.times import END_OF_TIMES, OPEN, SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -286,8 +287,16 @@ class _Compiler:
             named = sa.select(experiments.c.name).where(experiments.c.experiment_id == runs.c.experiment_id)
             return named.correlate(runs).scalar_subquery()
         if key == "duration":  # e0: a floating-point number to every database
-            return (runs.c.end_time - runs.c.start_time) / sa.literal_column("1000e0")
+            took = (runs.c.end_time - runs.c.start_time) / sa.literal_column("1000e0")
+            return sa.case((self.has_possible_times(), took))
         return runs.c[key]
+
+    def has_possible_times(self) -> Truth:
+        """What `qualia_lab.times` says of a run with a start and an end."""
+        start, end = runs.c.start_time, runs.c.end_time
+        ended = sa.or_(runs.c.status.is_(None), runs.c.status.not_in(OPEN))
+        in_seconds = (time.between(*SECONDS) for time in (start, end))
+        return sa.and_(start > 0, end >= start, end < END_OF_TIMES, ended, *(sa.not_(one) for one in in_seconds))
 
     # Comparisons of a value that is there.
 

@@ -22,6 +22,7 @@ from qualia_lab.stores.sql.tables import (
     runs,
 )
 from qualia_lab.tables import RunTables, run_tables
+from qualia_lab.times import END_OF_TIMES, possible_runs, with_possible_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,8 +67,8 @@ class SqlStore:
             if query.limit is None and database.reads_arrow and are_many(database, run_count(database)):
                 table = database.fetch_arrow(select.limit(_ALL), schema.RUNS)
                 if table is not None:
-                    return table
-            return arrow_table(schema.RUNS, database.fetch(select), ignore)
+                    return possible_runs(table)
+            return possible_runs(arrow_table(schema.RUNS, database.fetch(select), ignore))
 
     def explain(self, query: Query) -> Explanation:
         """See TrackingStore: the database answers all of it."""
@@ -82,7 +83,7 @@ class SqlStore:
         if not wanted:
             return run_tables()
         with self._database.connected() as database:
-            return Reading(database, wanted).tables()
+            return with_possible_times(Reading(database, wanted).tables())
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
@@ -125,8 +126,10 @@ def _experiments_select(view: View, has: frozenset[str]) -> sa.Select[Any]:
     activity = sa.select(
         runs.c.experiment_id,
         sa.func.count().label("run_count"),
-        sa.func.max(runs.c.start_time).label("started"),
-        sa.func.max(runs.c.end_time).label("ended"),
+        *(
+            sa.func.max(sa.case((time.between(1, END_OF_TIMES - 1), time))).label(name)
+            for name, time in (("started", runs.c.start_time), ("ended", runs.c.end_time))
+        ),
     ).group_by(runs.c.experiment_id)
     if view != "all":
         activity = activity.where(runs.c.lifecycle_stage == view)

@@ -1,0 +1,156 @@
+"""Times that no run can have are unknown: decided here, once, for every kind of store.
+
+A run made over REST without a start has 0, some loggers write seconds or microseconds, and a run that was resumed keeps
+the end it had before. Stores keep such numbers as they came; tables have null in their place, and `problems` says what
+was recorded. The filter language compares `start_time` and `end_time` as the store has them, as MLflow does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from qualia_lab import schema
+from qualia_lab.columns import column, column_of, filled, numbers_of
+from qualia_lab.tables import rows_with
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from qualia_lab.tables import RunTables
+
+    Numbers = npt.NDArray[np.int64]
+    Mask = npt.NDArray[np.bool_]
+
+# The statuses of a run that has not ended.
+OPEN = ("RUNNING", "SCHEDULED")
+
+END_OF_TIMES = 4_102_444_800_000  # 2100-01-01, in ms
+SECONDS = 1_000_000_000, 4_102_444_799  # 2001 to 2099 in seconds; as milliseconds some weeks of 1970
+_NONE = -(2**63)
+_TIMESTAMPS = "timestamps of metrics"
+
+
+def is_possible(milliseconds: int | None) -> bool:
+    """Whether this can be the start or the end of a run."""
+    return milliseconds is not None and 0 < milliseconds < END_OF_TIMES and not SECONDS[0] <= milliseconds <= SECONDS[1]
+
+
+def possible_runs(runs: pa.Table) -> pa.Table:
+    """The runs (schema.RUNS) with null for every start and end that no run can have."""
+    return _checked(runs)[0]
+
+
+def with_possible_times(tables: RunTables) -> RunTables:
+    """The tables with null for every start and end that no run can have, and a row in `problems` for each.
+
+    Timestamps of metrics that were logged in seconds stay as they are; `problems` names the runs that have them.
+    """
+    runs, impossible = _checked(tables.runs)
+    problems = [part for part in (*impossible, _in_seconds(tables)) if part is not None]
+    if not problems:
+        return tables
+    return replace(tables, runs=runs, problems=pa.concat_tables([tables.problems, *problems]))
+
+
+def _checked(runs: pa.Table) -> tuple[pa.Table, list[pa.Table]]:
+    """The runs with the times that can be, and the problems with the others."""
+    start, end = (numbers_of(filled(runs.column(name), _NONE)) for name in ("start_time", "end_time"))
+    problems = []
+    for name, recorded in (("start_time", start), ("end_time", end)):
+        impossible = (recorded != _NONE) & ~_are_possible(recorded)
+        if impossible.any():
+            problems.append(_problems(runs, name, impossible, recorded, _why_impossible))
+    known_start = np.where(_are_possible(start), start, _NONE)
+    known_end = np.where(_are_possible(end), end, _NONE)
+    has_end = known_end != _NONE
+    before = has_end & (known_end < known_start)
+    if before.any():
+        problems.append(
+            _problems(runs, "end_time", before, known_end, lambda time: f"{_date(time)} was recorded, before its start")
+        )
+    still_open = has_end & ~before & _are_open(runs) if has_end.any() else before
+    if still_open.any():
+        problems.append(
+            _problems(
+                runs,
+                "end_time",
+                still_open,
+                known_end,
+                lambda time: f"{_date(time)} was recorded, and the run is still open: it was resumed after that end",
+            )
+        )
+    if not problems:
+        return runs, []
+    columns = {"start_time": known_start, "end_time": np.where(before | still_open, _NONE, known_end)}
+    arrays = [
+        _with_nulls(columns[field.name]) if field.name in columns else runs.column(field.name) for field in runs.schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=runs.schema), problems
+
+
+def _in_seconds(tables: RunTables) -> pa.Table | None:
+    """A problem for each run with points in seconds instead of milliseconds, that has none yet."""
+    metrics = tables.metrics
+    times = numbers_of(filled(metrics.column("timestamp"), _NONE))
+    in_seconds = (times >= SECONDS[0]) & (times <= SECONDS[1])
+    if not in_seconds.any():
+        return None
+    places = np.flatnonzero(in_seconds)
+    run_ids = metrics.column("run_id").take(column_of(places, schema.INT)).to_pylist()
+    first = dict(zip(reversed(run_ids), reversed(times[places].tolist()), strict=True))
+    for run_id in rows_with(tables.problems, "subject", [_TIMESTAMPS]).column("run_id").to_pylist():
+        first.pop(run_id, None)
+    named = list(reversed(first))
+    return _table(named, _TIMESTAMPS, [_why_seconds(first[run_id]) for run_id in named]) if first else None
+
+
+def _are_possible(times: Numbers) -> Mask:
+    found: Mask = (times > 0) & (times < END_OF_TIMES) & ~((times >= SECONDS[0]) & (times <= SECONDS[1]))
+    return found
+
+
+def _are_open(runs: pa.Table) -> Mask:
+    places = pc.index_in(runs.column("status"), value_set=column(OPEN, schema.STRING))
+    found: Mask = numbers_of(filled(places, -1)) >= 0
+    return found
+
+
+def _problems(runs: pa.Table, name: str, are: Mask, recorded: Numbers, why: Callable[[int], str]) -> pa.Table:
+    places = np.flatnonzero(are)
+    run_ids = runs.column("run_id").take(column_of(places, schema.INT)).to_pylist()
+    return _table(run_ids, name, [why(time) for time in recorded[places].tolist()])
+
+
+def _table(run_ids: list[str], subject: str, reasons: list[str]) -> pa.Table:
+    columns = run_ids, [subject] * len(run_ids), reasons
+    return pa.Table.from_arrays([column(values, schema.STRING) for values in columns], schema=schema.PROBLEMS)
+
+
+def _why_impossible(time: int) -> str:
+    if SECONDS[0] <= time <= SECONDS[1]:
+        return _why_seconds(time)
+    if time <= 0:
+        return f"{time} was recorded, which is no time of a run"
+    return f"{time} was recorded, which is past the year 2100 in milliseconds"
+
+
+def _why_seconds(time: int) -> str:
+    return f"{time} was recorded: {_date(1000 * time)} in seconds, where MLflow has milliseconds"
+
+
+def _date(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _with_nulls(times: Numbers) -> pa.Array:
+    valid = times != _NONE
+    nulls = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.Array.from_buffers(schema.INT, len(times), [nulls, pa.py_buffer(np.ascontiguousarray(times))])
