@@ -83,7 +83,9 @@ def _finding(evidence: Evidence, task: Task, twin: str, means: dict[str, dict[st
         (key, twin),
         numbers=(Number("rank correlation", rho), Number("configurations", len(units)), Number("place", place)),
         section="metrics",
-        code=f"runs.metrics[[{code.metric(evidence, key)}, {code.metric(evidence, twin)}]].corr('spearman')",
+        code=f"runs.candidates([{code.metric(evidence, twin)}], limit=1_000_000).filter(like='mean ').dropna()"
+        f".rank(ascending={sign > 0}, method='min')"
+        ".pipe(lambda of: of.assign(correlation=of.corr('spearman').iloc[0, 1]))",
         next="Compare on more validation data or over several seeds before trusting the order.",
         experiment=evidence.experiment(task),
     )
