@@ -79,6 +79,35 @@ def test_the_artifacts_of_a_server_are_found_in_mlartifacts(tmp_path):
         assert names(artifact_place(RUN, f"mlflow-artifacts:/7/{RUN}/artifacts", beside=beside)) == ["x"]
 
 
+@pytest.mark.parametrize("layout", ["artifacts/7/{run}/artifacts", "artifacts/{run}/artifacts"])
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        "mlflow-artifacts:/7/{run}/artifacts",
+        "/srv/mlflow/root/7/{run}/artifacts",
+        "/home/her/code/../data/7/{run}/artifacts",
+        "../elsewhere/7/{run}/artifacts",
+        "./artifacts/7/{run}/artifacts",
+        "file:../artifacts/7/{run}/artifacts",
+    ],
+)
+def test_the_artifacts_root_of_a_server_is_found_beside_its_database(tmp_path, recorded, layout):
+    folder = tmp_path / layout.format(run=RUN)
+    folder.mkdir(parents=True)
+    (folder / "x").write_text("x")
+    for beside in (tmp_path, tmp_path / "mlruns"):
+        place = artifact_place(RUN, recorded.format(run=RUN), beside=beside)
+        assert names(place) == ["x"]
+        assert place.read_bytes("x", 9) == b"x"
+
+
+def test_a_path_that_was_relative_to_the_folder_of_the_store_is_found(tmp_path):
+    folder = tmp_path / "out" / "of" / "training" / "v1" / RUN / "artifacts"
+    folder.mkdir(parents=True)
+    (folder / "x").write_text("x")
+    assert names(artifact_place(RUN, f"./out/of/training/v1/{RUN}/artifacts", beside=tmp_path)) == ["x"]
+
+
 def test_what_is_nowhere_is_said(tmp_path):
     place = artifact_place(RUN, f"/home/her/mlruns/1/{RUN}/artifacts", beside=tmp_path)
     assert names(place) == []
@@ -122,6 +151,35 @@ def test_a_folder_that_is_not_the_runs_own_is_refused(folder, tmp_path):
             place.read_bytes("passwd", 10)
 
 
+@pytest.mark.parametrize("run_id", ["etc", "root", ".ssh", "ada", "passwords"])
+@pytest.mark.parametrize("kind", ["database", "folder"])
+def test_an_id_that_is_the_name_of_a_folder_opens_no_folder(tmp_path, run_id, kind):
+    home = tmp_path / "home"
+    private = home / run_id
+    private.mkdir(parents=True)
+    (private / "key").write_text("private")
+    beside = home if kind == "database" else home / "mlruns"
+    for recorded in (private.as_uri(), str(private), f"file:///{run_id}", f"mlflow-artifacts:/{run_id}", f"./{run_id}"):
+        place = artifact_place(run_id, recorded, beside=beside)
+        assert names(place) == []
+        with pytest.raises(StoreError):
+            place.read_bytes("key", 10)
+    place = artifact_place("etc", "file:///etc", beside=Path("/"))
+    assert names(place) == []
+
+
+def test_an_id_in_a_folder_of_another_form_proves_nothing_out_of_the_store(tmp_path):
+    home = tmp_path / RUN / "private"
+    home.mkdir(parents=True)
+    (home / "key").write_text("private")
+    assert names(artifact_place(RUN, str(home), beside=tmp_path / "store")) == []
+    own = tmp_path / "store" / "mlruns" / "1" / "my-run" / "artifacts"
+    own.mkdir(parents=True)
+    (own / "x").write_text("x")
+    assert names(artifact_place("my-run", str(own), beside=tmp_path / "store" / "mlruns")) == ["x"]
+    assert names(artifact_place("my-run", str(own), beside=tmp_path / "other")) == []
+
+
 def test_paths_that_lead_out_are_refused(folder, tmp_path):
     outside = secret(tmp_path)
     (folder / "link").symlink_to(outside / "passwd")
@@ -157,6 +215,8 @@ def test_an_object_store_address_must_name_the_run():
     place = artifact_place(RUN, f"s3://bucket/1/{OTHER}/artifacts")
     with pytest.raises(StoreError, match="does not name the run"):
         names(place)
+    with pytest.raises(StoreError, match="does not name the run"):  # a name of a folder is no id
+        names(artifact_place("private", "s3://bucket/private"))
 
 
 def test_many_files_and_deep_folders_are_cut_and_said(folder):

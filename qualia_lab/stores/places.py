@@ -1,7 +1,8 @@
 """Where the artifacts of a run are: on this machine, on its tracking server, or in an object store.
 
-What is recorded is somebody's text. A folder on this machine counts only when its real path bears the run's id, so
-`file:///etc` is refused; no link is followed out of it, and nothing but regular files is opened.
+What is recorded is somebody's text, the run's id too. A folder on this machine counts only when its real path ends with
+`RUN_ID/artifacts` and the id has the form of one, or when it is below the store; so `file:///etc` is refused, also of a
+run whose id is `etc`. No link is followed out of the folder, and nothing but regular files is opened.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ _LARGEST_DOWNLOAD = 20_000_000
 # What MLflow's own client reads with the credentials of the environment. Not http or ftp: a record does not choose
 # which servers are talked to.
 _OBJECT_STORES = ("s3", "gs", "wasbs", "abfss", "abfs", "hdfs", "viewfs", "dbfs", "r2", "oss", "b2")
+# Of a run or a logged model: 32 hexadecimal digits, as MLflow makes them, or the same as a UUID with hyphens.
+_RUN_ID = re.compile(r"(m-)?[0-9a-f]{32}\Z|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+# Folders beside a store where its runs' own are looked for: MLflow's names of them.
+_BESIDE = ("mlruns", "mlartifacts", "artifacts", ".trash")
+_PARTS_BEFORE = 6  # of the recorded path before the run's id: the experiment's folder, and those that it is in
 _CUT = f"only the first {MOST_FILES:,} files and {DEEPEST} levels of folders are listed"
 
 
@@ -131,34 +137,44 @@ class LocalPlace:
         recorded = _local_path(self.recorded_uri)
         real = os.path.realpath(recorded) if recorded is not None else ""
         if real and Path(real).is_dir():
-            if self._bears_the_run(real):
+            if self._is_the_runs_own(real):
                 return real, ""
             refused = f"the recorded folder {_shown(self.recorded_uri)} is not this run's own, and is not opened"
         else:
             refused = f"there is no folder {_shown(self.recorded_uri)} on this machine"
         for base, tail in self._candidates():
             real = os.path.realpath(Path(base, *tail))
-            if Path(real).is_dir() and self._bears_the_run(real) and _is_below(real, os.path.realpath(base)):
+            if Path(real).is_dir() and self._is_the_runs_own(real) and _is_below(real, os.path.realpath(base)):
                 return real, f"found beside the store; recorded as {_shown(self.recorded_uri)}"
         return None, refused
 
-    def _bears_the_run(self, real: str) -> bool:
-        return bool(self._run_id) and self._run_id in Path(real).parts
+    def _is_the_runs_own(self, real: str) -> bool:
+        """Whether this real path can be nobody's but the run's: anybody may call a run `etc`."""
+        parts, has_form = Path(real).parts, _RUN_ID.match(self._run_id) is not None
+        in_store = self.beside is not None and _is_below(real, os.path.realpath(self.beside))
+        if parts[-2:] == (self._run_id, "artifacts"):
+            return has_form or in_store
+        return has_form and in_store and self._run_id in parts
 
     def _candidates(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
-        """Folders to look in, with the ends of the recorded path that still name the run."""
+        """Folders to look in, with the ends of the recorded path that still name the run.
+
+        An address that is relative was so to the folder that MLflow was started in, which is often the store's.
+        """
         if self.beside is None or not re.match(r"[\w-]+\Z", self._run_id):
             return
-        parts = tuple(part for part in re.split(r"[\\/]+", _path_part(self.recorded_uri)) if part)
-        if ".." in parts:
-            return
+        parts = tuple(part for part in re.split(r"[\\/]+", _path_part(self.recorded_uri)) if part not in ("", "."))
         if self._run_id not in parts:
             parts = (self._run_id, "artifacts")
         place = len(parts) - 1 - parts[::-1].index(self._run_id)
         near = self.beside
-        bases = (near, near / "mlruns", near / "mlartifacts", near / ".trash", near.parent / "mlartifacts")
-        for start in range(max(place - 3, 0), place + 1):
-            for base in bases:
+        bases = (
+            near,
+            *(near / name for name in _BESIDE),
+            *(near.parent / name for name in ("artifacts", "mlartifacts")),
+        )
+        for start in range(max(place - _PARTS_BEFORE, 0), place + 1):
+            for base in bases if ".." not in parts[start:] else ():
                 yield base, parts[start:]
 
     def _files(self, root: str, folder: str, deepest: int) -> Iterator[ArtifactFile]:
@@ -268,7 +284,7 @@ class ObjectStorePlace(_RemotePlace):
 
     def _root(self) -> str:
         """The recorded address, when it is this run's own. Raises StoreError otherwise."""
-        if self._run_id not in re.split(r"[/?#]", self.recorded_uri):
+        if not _RUN_ID.match(self._run_id) or self._run_id not in re.split(r"[/?#]", self.recorded_uri):
             raise StoreError("The recorded place of the artifacts does not name the run, and is not opened.", "")
         return self.recorded_uri.rstrip("/")
 
