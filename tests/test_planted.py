@@ -7,11 +7,11 @@ import json
 import pytest
 
 from .cli.command import QUALIA, run
-from .planted import curves, other_habits, stores_of_practice, sweeps
+from .planted import curves, other_habits, rarer, stores_of_practice, sweeps
 from .planted.finding import find, verdict
 from .planted.store import PlantedStore
 
-SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *stores_of_practice.SHAPES, *other_habits.SHAPES)
+SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *stores_of_practice.SHAPES, *other_habits.SHAPES, *rarer.SHAPES)
 STORES_PER_SHAPE = 4
 
 

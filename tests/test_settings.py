@@ -167,8 +167,8 @@ def test_what_the_project_says_and_these_runs_lack_is_said_and_the_rest_goes_on(
 @pytest.mark.parametrize(
     ("said", "error", "words"),
     [
-        (StudySettings(metric="val_auk"), UnknownKey, r"val_auk .*Did you mean val_auc\?"),
-        (StudySettings(seeds=("shufle",)), UnknownKey, r"shufle .*Did you mean shuffle\?"),
+        (StudySettings(metric="val_auk"), UnknownKey, r"There is no metric val_auk\. Did you mean val_auc\?"),
+        (StudySettings(seeds=("shufle",)), UnknownKey, r"no param or tag shufle\. Did you mean shuffle\?"),
         (StudySettings(baseline="run77"), NoRunMatches, "run77 is neither the id nor the name of a run here"),
         (StudySettings(baseline={"lr": "7"}), NoRunMatches, "No configuration has lr=7"),
         (StudySettings(baseline={"no": "7"}), NoRunMatches, "No configuration has no=7"),
