@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.histories import Numbers
 
 FEWEST_BLOCKS = 3
-_SHARED = 0.05  # p of the blocks, under which runs of one block have something in common
+_SHARED = 0.01  # p of the blocks, under which runs of one block have something in common
 
 
 def block_values(repeats: Sequence[Sequence[object]], values: Sequence[Sequence[float] | Numbers]) -> Numbers | None:

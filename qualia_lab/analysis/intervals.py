@@ -21,6 +21,7 @@ CONFIDENCE = 0.95
 
 # From so many values on the shape of the data is asked instead of the normal distribution.
 BOOTSTRAP_FROM = 10
+BOOTSTRAP_TO = 1000
 RESAMPLES = 2000
 _SEED = 0  # the same values give the same interval, always
 _DRAWN_AT_ONCE = 500_000  # values of resamples: of ten thousand runs 2,000 of them would be half a gigabyte
@@ -74,7 +75,8 @@ def interquartile_mean(values: Sequence[float] | Numbers) -> float:
 def mean_interval(values: Sequence[float], strata: Sequence[object] | None = None) -> Interval | None:
     """The 95 % interval of a mean; None for fewer than two values, which carry none.
 
-    Under 10 values Student's t (Student 1908). From 10 on the percentiles of 2,000 bootstrap means (Efron 1979), drawn
+    Under 10 values, and past 1,000, of which a mean is normal whatever they are, Student's t (Student 1908). Between
+    them the percentiles of 2,000 bootstrap means (Efron 1979), drawn
     within each stratum (such as a fold) where there are several. Percentiles of so few values are too narrow; they are
     taken farther out, so that normal data get Student's width: the expanded percentiles of Hesterberg (2015), "What
     Teachers Should Know About the Bootstrap".
@@ -85,7 +87,7 @@ def mean_interval(values: Sequence[float], strata: Sequence[object] | None = Non
     numbers = np.asarray(values, dtype=np.float64)
     unit = unit_of(numbers)
     numbers = numbers / unit
-    if n < BOOTSTRAP_FROM:
+    if n < BOOTSTRAP_FROM or (n > BOOTSTRAP_TO and usable_strata(strata) is None):
         mean, error = float(numbers.mean()), float(numbers.std(ddof=1)) / math.sqrt(n)
         reach = t_quantile(n - 1) * error
         return Interval(unit * (mean - reach), unit * (mean + reach), "t")

@@ -30,7 +30,10 @@ class Thresholds:
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding per task: the git commits that its runs name, when there are several; others are counted."""
-    named = ByRun(evidence.places, rows_with(evidence.tables.tags, "key", [COMMIT]))
+    tags = rows_with(evidence.tables.tags, "key", [COMMIT])
+    if not tags.num_rows:
+        return []
+    named = ByRun(evidence.places, tags)
     findings = []
     for task in evidence.study.tasks:
         runs_of: dict[str, list[str]] = defaultdict(list)

@@ -87,7 +87,8 @@ def _turns(evidence: Evidence, limits: Thresholds) -> dict[str, _Turn]:
         places = np.flatnonzero((lost > limits.margin * gain) & (lost > limits.noises * held.noise))
         for run, share in zip(series.run[held.rows[places]].tolist(), shares[places].tolist(), strict=True):
             run_id = evidence.run_ids[run]
-            if run_id in told or (run_id in found and share <= found[run_id].share):
+            is_read = (run_id, held_out) in evidence.second_look.curves
+            if not is_read or run_id in told or (run_id in found and share <= found[run_id].share):
                 continue
             turn = _turn(evidence, (run_id, training, held_out), share, limits)
             if turn is not None:
