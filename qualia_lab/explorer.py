@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.choosing import query_of
+from qualia_lab.choosing import check_order, query_of, said_of_unknown
 from qualia_lab.errors import UnknownRun
 from qualia_lab.escaping import one_line
+from qualia_lab.query import Comparison, Field
+from qualia_lab.query.write import filter_text
 from qualia_lab.selection import Conditions, Query
 from qualia_lab.settings import read_settings
 from qualia_lab.stores.open import find_tracking_uri, open_store
+from qualia_lab.study.known_keys import KeyedValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,11 +109,13 @@ class ArtifactExplorer:
 
         The columns are those of `mlflow.search_runs` (`params.lr` as text, `metrics.val_auc`, `tags.team`, times as
         datetimes of UTC) with the run's name, its experiment's name and its parent beside them. Runs that could not be
-        read whole are named in `frame.attrs["problems"]`.
+        read whole are named in `frame.attrs["problems"]`, and how the filter was read, or what no run has of it, in
+        `frame.attrs["notes"]`.
 
         experiments: names, ids or globs such as `churn*`; none means every active one.  The others mean what they mean
         to `NotebookGenerator.select`, and all must hold.
-        Raises UnknownExperiment, FilterError, SelectionError, or a StoreError.
+        Raises UnknownExperiment, FilterError, NoRunMatches for an order by what no run has, SelectionError, or a
+        StoreError.
 
         >>> explorer.search_runs(["churn*"], filter="status = 'FAILED'", limit=20)
         >>> explorer.search_runs(["churn"], where=["model=mlp"], by="val_auc", top=5)
@@ -132,7 +137,9 @@ class ArtifactExplorer:
             limit=limit,
         )
         query = query_of(self.store, conditions, read_settings().study)
-        tables = self.store.read(self.store.read_runs(query).column("run_id").to_pylist())
+        run_ids = self.store.read_runs(query).column("run_id").to_pylist()
+        check_order(self.store, query, run_ids)
+        tables = self.store.read(run_ids)
         frame: pd.DataFrame = tables.runs.to_pandas()
         names = dict(
             zip(*(tables.experiments.column(key).to_pylist() for key in ("experiment_id", "name")), strict=True)
@@ -142,6 +149,8 @@ class ArtifactExplorer:
             frame[column] = datetimes(frame[column]).dt.as_unit("ms")
         frame = pd.concat([frame, *(_wide(tables, kind) for kind in ("metrics", "params", "tags"))], axis=1)
         frame.attrs["problems"] = tables.problems.to_pylist()
+        unknown = said_of_unknown(self.store, query) if not run_ids else ""
+        frame.attrs["notes"] = [*query.notes, *([unknown] if unknown else [])]
         return frame
 
     def read_run(self, run_id: str) -> RunDetails:
@@ -167,9 +176,9 @@ class ArtifactExplorer:
             artifact_uri=run["artifact_uri"],
             parent_run_id=run["parent_run_id"],
             child_run_ids=self._children(run_id, run["experiment_id"]),
-            params=_by_key(tables.params),
-            metrics=_by_key(tables.metrics),
-            tags=_by_key(tables.tags),
+            params=KeyedValues(_by_key(tables.params), "param"),
+            metrics=KeyedValues(_by_key(tables.metrics), "metric"),
+            tags=KeyedValues(_by_key(tables.tags), "tag"),
             datasets=tuple(tables.datasets.to_pylist()),
             logged_models=tuple(tables.logged_models.to_pylist()),
             problems=tuple(f"{row['subject']}: {row['reason']}" for row in tables.problems.to_pylist()),
@@ -200,9 +209,9 @@ class ArtifactExplorer:
         return tables
 
     def _children(self, run_id: str, experiment_id: str) -> tuple[str, ...]:
-        runs = self.store.read_runs(Query((experiment_id,), order_by=("start_time ASC",)))
-        pairs = zip(*(runs.column(name).to_pylist() for name in ("run_id", "parent_run_id")), strict=True)
-        return tuple(child for child, parent in pairs if parent == run_id)
+        of_parent = filter_text(Comparison(Field("attribute", "parent_run_id"), "=", run_id))
+        children = self.store.read_runs(Query((experiment_id,), filter=of_parent, order_by=("start_time ASC",)))
+        return tuple(children.column("run_id").to_pylist())
 
 
 def _wide(tables: RunTables, kind: str) -> pd.DataFrame:

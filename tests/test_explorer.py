@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from qualia_lab import ArtifactExplorer
-from qualia_lab.errors import FilterError, StoreNotFound, UnknownExperiment, UnknownRun
+from qualia_lab.errors import FilterError, StoreNotFound, UnknownExperiment, UnknownKey, UnknownRun
 from qualia_lab.runs.frames import datetimes
 
 
@@ -161,3 +161,16 @@ def test_every_public_method_has_an_example():
     shown = {test.name for test in finder.find(ArtifactExplorer, "ArtifactExplorer") if test.examples}
     methods = {"list_experiments", "search_runs", "read_run", "list_artifacts"}
     assert {f"ArtifactExplorer.{name}" for name in methods} <= shown
+
+
+def test_a_key_that_a_run_has_not_is_named_with_what_might_have_been_meant(tmp_path):
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run_id = client.create_run("0").info.run_id
+    client.log_param(run_id, "lr", 0.1)
+    client.log_metric(run_id, "val_auc", 0.9)
+    run = ArtifactExplorer(f"sqlite:///{tmp_path / 'mlflow.db'}").read_run(run_id)
+    with pytest.raises(UnknownKey, match=r"There is no metric val_auk. Did you mean val_auc\?"):
+        run.metrics["val_auk"]
+    with pytest.raises(KeyError):
+        run.params["learning_rate"]
+    assert (run.params["lr"], run.params.get("nothing"), dict(run.metrics)) == ("0.1", None, {"val_auc": 0.9})

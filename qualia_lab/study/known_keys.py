@@ -9,7 +9,8 @@ from qualia_lab.errors import UnknownKey
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
+    from typing import Any, NoReturn
 
 _LISTED = 5
 
@@ -38,3 +39,19 @@ def unknown_key(key: str, known: Collection[str], what: str) -> UnknownKey:
         rest = len(known) - len(names)
         hint = f"There is {', '.join(names)}" + (f" and {rest:,} more." if rest else ".")
     return UnknownKey(f"There is no {what} {one_line(key, 100)}.", hint)
+
+
+class KeyedValues(dict[str, "Any"]):
+    """The params, metrics or tags of one run by key; a key that it has not is named, with what might have been meant.
+
+    Raises:
+        UnknownKey: for such a key; it is a KeyError too, and `get` gives None as of any dict.
+    """
+
+    def __init__(self, values: Mapping[str, Any], what: str) -> None:
+        """what: `param`, `metric` or `tag`."""
+        super().__init__(values)
+        self._what = what
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise unknown_key(key, self, self._what)
