@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.errors import EmptyStore, FilterError, NoRunMatches, SelectionError, UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import take_inventory
+from qualia_lab.query import keyed_fields, parse_filter, parse_order_by
 from qualia_lab.query.sugar import all_of, cut_where, one_field, since_filter, status_filter, where_filter
 from qualia_lab.selection import Conditions, Query, Selection, cut_metric, match_experiments
 from qualia_lab.stores.dotted_keys import with_whole_keys
@@ -24,11 +25,22 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.query import Field
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.study.settings import Better
 
-__all__ = ["Conditions", "choose_runs", "query_of", "ranked_metric", "read_matching", "said_of_named", "view_of"]
+__all__ = [
+    "Conditions",
+    "check_order",
+    "choose_runs",
+    "query_of",
+    "ranked_metric",
+    "read_matching",
+    "said_of_named",
+    "said_of_unknown",
+    "view_of",
+]
 
 
 def query_of(
@@ -97,7 +109,9 @@ def choose_runs(
     found: list[str] = runs.column("run_id").to_pylist()
     metric = ranked_metric(conditions)
     if metric is not None:
-        _check_metric(store, metric, found)
+        _check_metric(store, metric, found, query.limit)
+    else:
+        check_order(store, query, found)
     missing: tuple[str, ...] = ()
     if query.run_ids:
         there = _those_there(store, query, found)
@@ -124,6 +138,43 @@ def read_matching(store: TrackingStore, query: Query) -> pa.Table:
     if not runs.num_rows:
         _explain_nothing(store, query)
     return runs
+
+
+def check_order(store: TrackingStore, query: Query, run_ids: Sequence[str]) -> None:
+    """Raise NoRunMatches for a key to order by that no run has: the newest run would stand as if it were the best.
+
+    run_ids: those that match, in order. Runs without the key stand last, so mostly a look at the first is enough.
+    """
+    fields = keyed_fields(None, parse_order_by(query.order_by))
+    if fields and run_ids:
+        tables = store.read(run_ids[:1])
+        fields = tuple(one for one in fields if one.key not in getattr(tables, one.table).column("key").to_pylist())
+        if said := said_of_unknown(store, query, fields):
+            raise NoRunMatches(f"The runs cannot be ordered: {said}", "Order them by what they have.")
+
+
+def said_of_unknown(store: TrackingStore, query: Query, fields: Sequence[Field] | None = None) -> str:
+    """`No run has the metric nosuch; there are loss, val_auc.`; "" where each field is in some run of the query.
+
+    fields: None for those of the query's filter; what the filter asks of them is left out.
+    """
+    if fields is None:
+        fields = keyed_fields(parse_filter(query.filter), ())
+    if not fields:
+        return ""
+    among = replace(query, filter="", order_by=(), limit=None, run_ids=())
+    there = read_keys(store, among, [one.key for one in fields])
+    said = []
+    for one in fields:
+        keys = there[one.kind]
+        if one.key in keys:
+            continue
+        near = get_close_matches(one.key, keys, n=3) or sorted(key for key in keys if not key.startswith("mlflow."))[:5]
+        listed = ", ".join(one_line(key, 60) for key in near)
+        verb = "is" if len(near) == 1 else "are"
+        known = f"there {verb} {listed}" if near else f"they have no {one.kind} at all"
+        said.append(f"No run has the {one.kind} {one_line(one.key, 100)}; {known}.")
+    return " ".join(said)
 
 
 def ranked_metric(conditions: Conditions) -> str | None:
@@ -188,15 +239,16 @@ def _those_there(store: TrackingStore, query: Query, found: Sequence[str]) -> se
     return {*found, *store.read_runs(only_named).column("run_id").to_pylist()}
 
 
-def _check_metric(store: TrackingStore, metric: str, run_ids: Sequence[str]) -> None:
+def _check_metric(store: TrackingStore, metric: str, run_ids: Sequence[str], at_most: int | None) -> None:
     """Raise NoRunMatches, with what might have been meant, when no run has the metric to rank by."""
     first = run_ids[:1]  # runs without the metric stand last
     if metric in store.read(first).metrics.column("key").to_pylist():
         return
     keys = [count.key for count in take_inventory(store.read(run_ids)).model_metrics]
     near = get_close_matches(metric, keys, n=3) or keys[:5]
+    looked_at = "first " if len(run_ids) == at_most else ""
     raise NoRunMatches(
-        f"None of the {len(run_ids):,} runs has a metric {one_line(metric, 100)}.",
+        f"None of the {looked_at}{len(run_ids):,} runs has a metric {one_line(metric, 100)}.",
         f"There is {', '.join(one_line(key, 60) for key in near)}." if near else "They have no metric at all.",
     )
 
@@ -224,8 +276,10 @@ def _explain_nothing(store: TrackingStore, query: Query) -> None:
     in_all = sum(counts[experiment_id] for experiment_id in query.experiment_ids or counts)
     if not in_all:
         raise NoRunMatches("That experiment has no runs.", "List experiments with: qualia experiments")
+    unknown = said_of_unknown(store, query)
+    matched = "The only run does not match" if in_all == 1 else f"None of the {in_all:,} runs matches"
     raise NoRunMatches(
-        f"None of the {in_all:,} runs matches {one_line(query.filter, 200)}.",
+        f"{matched} {one_line(query.filter, 200)}." + (f" {unknown}" if unknown else ""),
         "Loosen the filter, or list them with: qualia runs",
     )
 

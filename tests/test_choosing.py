@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
+from qualia_lab import ArtifactExplorer
 from qualia_lab.choosing import Conditions, choose_runs, query_of, said_of_named
 from qualia_lab.errors import (
     EmptyStore,
@@ -429,3 +430,30 @@ def test_the_direction_to_rank_by_is_that_of_the_study(tmp_path):
         conditions = Conditions(experiments=(experiment,), by=key, top=1)
         [best] = choose_runs(store, conditions, query_of(store, conditions)).run_ids
         assert store.read([best]).runs.column("run_name").to_pylist() == [f"{key} 1"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "files", "snapshot", "server"])
+def test_a_field_that_no_run_has_is_said_with_those_there_are(kind, uris):
+    store = open_store(uris(kind))
+    with pytest.raises(NoRunMatches, match="No run has the metric acu; there is auc") as error:
+        chosen(store, order_by=["metrics.acu DESC"])
+    assert "ordered" in str(error.value)
+    with pytest.raises(NoRunMatches, match="No run has the param nosuch; there are lr, model"):
+        chosen(store, order_by=["metrics.auc DESC", "params.nosuch"], filter="status = 'FAILED' OR metrics.auc IS NULL")
+    with pytest.raises(NoRunMatches, match=r"None of the \d+ runs matches .*No run has the metric nosuch; there are"):
+        chosen(store, filter="metrics.nosuch > 1 AND params.lr = '0.1'")
+    with pytest.raises(NoRunMatches) as error:
+        chosen(store, filter="metrics.auc > 5")
+    assert "No run has" not in str(error.value)
+    # Where some run has it, an order by it stands, also among those without it.
+    assert len(chosen(store, order_by=["metrics.auc"], filter="metrics.auc IS NULL").run_ids) > 0
+    store.close()
+
+
+def test_the_explorer_does_not_give_the_newest_run_as_the_best(sqlite_runs):
+    explorer = ArtifactExplorer(f"sqlite:///{sqlite_runs[0]}")
+    with pytest.raises(NoRunMatches, match="No run has the metric nosuch"):
+        explorer.search_runs(order_by=["metrics.nosuch DESC"])
+    nothing = explorer.search_runs(filter="metrics.nosuch > 0")
+    assert len(nothing) == 0
+    assert "No run has the metric nosuch; there are auc, loss." in nothing.attrs["notes"]

@@ -182,9 +182,11 @@ def how_to_look(command: Command) -> Command:
 
 
 def say_named(selection: Selection) -> None:
-    """How many of the runs that were named are not among those chosen, and why."""
+    """How many of the runs that were named are not among those chosen, and why; and how the filter was read."""
     from qualia_lab.choosing import said_of_named
 
+    for note in selection.query.notes:
+        console.say(note)
     if selection.excluded or selection.missing:
         console.say(said_of_named(selection))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,13 +58,19 @@ def command(
     data_format: str | None,
 ) -> None:
     """List runs, the newest first: what they are, and their main metrics."""
+    from qualia_lab.chooser.wording import counted
     from qualia_lab.cli.explanation import show_explanation
     from qualia_lab.generator import NotebookGenerator
 
     generator = NotebookGenerator(tracking_uri)
-    with console.waiting(f"reading {generator.tracking_uri}"):
-        selection = generator.choose(conditions, explain=show_explanation if explain else None)
     rows = limit if limit is not None or data_format else SHOWN
+    # One more than is shown says whether there are more. What is explained, and runs that were named, are read whole.
+    asks_less = rows is not None and not conditions.run_ids and not explain
+    with console.waiting(f"reading {generator.tracking_uri}"):
+        selection = generator.choose(
+            replace(conditions, limit=rows + 1) if rows is not None and asks_less else conditions,
+            explain=show_explanation if explain else None,
+        )
     with console.waiting(f"reading {generator.tracking_uri}"):
         tables = generator.store.read(selection.run_ids[:rows])
     if data_format == "json":
@@ -77,7 +84,9 @@ def command(
     else:
         _show_table(tables, metrics, params)
         count = len(selection.run_ids) - selection.missing
-        console.say(f"showing {tables.runs.num_rows:,} of {count:,} runs in {generator.tracking_uri}")
+        are_more = asks_less and rows is not None and count > rows
+        in_all = f"more than {rows:,} runs" if are_more else counted(count, "run")
+        console.say(f"showing {tables.runs.num_rows:,} of {in_all} in {generator.tracking_uri}")
     options.say_named(selection)
     _say_problems(tables)
 

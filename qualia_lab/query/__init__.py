@@ -8,6 +8,7 @@ from qualia_lab.query.conditions import (
     Not,
     Or,
     Order,
+    keyed_fields,
     needed_statistics,
     needed_tables,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Not",
     "Or",
     "Order",
+    "keyed_fields",
     "needed_statistics",
     "needed_tables",
     "order_to_mlflow",

@@ -110,6 +110,12 @@ def needed_statistics(condition: Condition | None, orders: Sequence[Order]) -> t
     return tuple(dict.fromkeys(field for field in _fields(condition, orders) if field.statistic))
 
 
+def keyed_fields(condition: Condition | None, orders: Sequence[Order]) -> tuple[Field, ...]:
+    """The params, metrics and tags that this condition and these orders look at, each once."""
+    keyed = (field for field in _fields(condition, orders) if field.kind in ("param", "metric", "tag"))
+    return tuple(dict.fromkeys(Field(field.kind, field.key) for field in keyed))
+
+
 def conjuncts(condition: Condition | None) -> tuple[Condition, ...]:
     """The conditions that must all hold, however the ANDs are nested."""
     if condition is None:

@@ -67,6 +67,8 @@ def _is_exact(part: Condition) -> bool:
 def _comparison(comparison: Comparison) -> str | None:
     """The comparison in MLflow's grammar; None when that cannot say it, or some server would exclude too much."""
     field, operator, value = comparison.field, comparison.operator, comparison.value
+    if field == Field("attribute", "parent_run_id"):  # which is kept as a tag
+        field = Field("tag", "mlflow.parentRunId")
     if field.statistic or "`" in field.key or (field.kind == "attribute" and field.key not in _ATTRIBUTES):
         return None
     if isinstance(value, tuple):

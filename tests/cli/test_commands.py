@@ -143,7 +143,9 @@ def test_a_table_says_how_many_there_are_and_shows_what_is_asked_for(uri, tmp_pa
     done = run(
         QUALIA, "runs", "--tracking-uri", uri, "--limit", 2, "--params", "lr,depth", "--metrics", "loss", cwd=tmp_path
     )
-    assert "showing 2 of " in done.stderr
+    assert "showing 2 of more than 2 runs in " in done.stderr
+    everything = run(QUALIA, "runs", "--tracking-uri", uri, "--run", "0" * 32, cwd=tmp_path)
+    assert "more than" not in everything.stderr
     assert done.stdout.splitlines()[0].split() == ["run", "run", "id", "started", "took", "lr", "depth", "loss"]
     assert len(done.stdout.splitlines()) == 3
     only = run(QUALIA, "runs", "--tracking-uri", uri, "--metrics", "loss", "--json", cwd=tmp_path)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 import pytest
+from mlflow import MlflowClient
 
 from benchmarks.making import Size, fill_sqlite
 from qualia_lab.explorer import ArtifactExplorer
@@ -189,7 +190,7 @@ def test_a_new_notebook_asks_for_each_thing_once(relay, tmp_path, choice):
     assert set(relay.runs.values()) == {1}
 
 
-@pytest.mark.parametrize("command", [["runs"], ["findings"]])
+@pytest.mark.parametrize("command", [["runs", "--json"], ["findings"]])
 def test_the_commands_that_show_runs_ask_for_each_once(relay, tmp_path, command):
     done = run(QUALIA, *command, "--tracking-uri", relay.uri, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -226,3 +227,21 @@ def test_an_empty_server_and_a_filter_that_nothing_meets_are_still_told_apart(re
         NotebookGenerator(relay.uri).select(experiments=["Default"])
     with pytest.raises(UnknownExperiment):
         NotebookGenerator(relay.uri).select(experiments=["no such experiment"])
+
+
+def test_a_listing_of_some_runs_reads_no_more_than_it_shows(server, relay, tmp_path):
+    done = run(QUALIA, "runs", "--tracking-uri", relay.uri, "--limit", 3, cwd=tmp_path)
+    assert "showing 3 of more than 3 runs" in done.stderr
+    assert len(relay.runs) == 4
+    assert max(relay.runs.values()) == 1
+
+
+def test_the_children_of_a_run_are_asked_for_by_their_parent(server, relay):
+    first = open_store(server).read_runs(Query()).to_pylist()[0]
+    of_it = open_store(server).read_runs(Query((first["experiment_id"],), order_by=("start_time ASC",)))
+    parent, *children = of_it.column("run_id").to_pylist()[:3]
+    for child in children:
+        MlflowClient(server).set_tag(child, "mlflow.parentRunId", parent)
+    assert of_it.num_rows > 3
+    assert list(ArtifactExplorer(relay.uri).read_run(parent).child_run_ids) == children
+    assert set(relay.runs) == {parent, *children}
