@@ -76,14 +76,12 @@ class Conditions:
     def of(cls, **words: Any) -> Conditions:
         """Conditions of lists and tuples alike, each run id and status once; what is None is not said.
 
-        Raises SelectionError for one text in place of several, and for a number of runs below 1.
+        One text in place of several is that one alone. Raises SelectionError for a number of runs below 1.
         """
         several = {one.name for one in fields(cls) if one.default == ()}
         said = {name: value for name, value in words.items() if value is not None}
         for name in said.keys() & several:
-            if isinstance(said[name], str):
-                raise SelectionError(f"{name} is one text, not a list of them.", f"Write {name}=[{said[name]!r}].")
-            said[name] = tuple(said[name])
+            said[name] = (said[name],) if isinstance(said[name], str) else tuple(said[name])
         for name in said.keys() & {"top", "limit"}:
             if said[name] < 1:
                 raise SelectionError(f"{name} is {said[name]}, and no run is taken.", "Take at least 1.")

@@ -391,7 +391,6 @@ def test_a_selection_keeps_the_conditions_as_they_were_said_and_as_they_were_ask
 @pytest.mark.parametrize(
     ("words", "error", "said"),
     [
-        ({"experiments": "churn"}, SelectionError, r"experiments is one text, .* Write experiments=\['churn'\]"),
         ({"limit": 0}, SelectionError, "limit is 0"),
         ({"top": 2}, SelectionError, "not by which metric"),
         ({"by": "auc", "order_by": ["start_time"]}, FilterError, "both given"),
@@ -430,6 +429,18 @@ def test_the_direction_to_rank_by_is_that_of_the_study(tmp_path):
         conditions = Conditions(experiments=(experiment,), by=key, top=1)
         [best] = choose_runs(store, conditions, query_of(store, conditions)).run_ids
         assert store.read([best]).runs.column("run_name").to_pylist() == [f"{key} 1"]
+
+
+def test_one_text_or_none_is_taken_as_a_person_means_it(store, sqlite_runs):
+    words = {"experiments": "churn", "order_by": "metrics.auc DESC", "where": "model=mlp", "status": "FINISHED"}
+    listed = {name: [text] for name, text in words.items()}
+    assert chosen(store, **words).run_ids == chosen(store, **listed).run_ids
+    explorer = ArtifactExplorer(f"sqlite:///{sqlite_runs[0]}")
+    assert list(explorer.search_runs("churn").run_id) == list(explorer.search_runs(["churn"]).run_id)
+    by_auc = explorer.search_runs("churn", order_by="metrics.auc DESC").run_id
+    assert list(by_auc) == list(explorer.search_runs(["churn"], order_by=["metrics.auc DESC"]).run_id)
+    everything = explorer.search_runs(None, order_by=None, filter=None, where=None, run_ids=None, status=None)
+    assert list(everything.run_id) == list(explorer.search_runs().run_id)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "files", "snapshot", "server"])

@@ -72,3 +72,21 @@ def test_nothing_there_is_said_and_nothing_is_made(uri, monkeypatch, tmp_path):
     with pytest.raises(StoreNotFound):
         open_store(uri).read_experiments()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["#/experiments/1", "/#/experiments/1", "/#/experiments/1/runs/abc?x=1", "/#", "#/compare-runs?runs=[%22a@b%22]"],
+)
+@pytest.mark.parametrize("server", ["http://host:5000", "https://host/mlflow", "http://bob:hidden@host:5000"])
+def test_the_address_in_a_browser_is_that_of_its_server(server, page):
+    assert split_uri(server + page) == split_uri(server)
+    assert open_store(server + page).uri == open_store(server).uri
+
+
+@pytest.mark.parametrize("uri", ["sqlite:/mlflow.db", "sqlite:mlflow.db"])
+def test_slashes_that_are_missing_are_named(uri):
+    with pytest.raises(StoreNotFound, match="three slashes") as error:
+        open_store(uri)
+    assert "sqlite:///mlflow.db" in error.value.hint
+    assert "memory" not in str(error.value)

@@ -27,6 +27,13 @@ def open_store(tracking_uri: str | Path | TrackingUri) -> TrackingStore:
     at the first read, not here.
     """
     uri = tracking_uri if isinstance(tracking_uri, TrackingUri) else split_uri(str(tracking_uri))
+    if uri.scheme == "sqlite" and "://" not in uri.full:
+        path = uri.full.partition(":")[2]
+        raise StoreNotFound(
+            f"{uri.safe} is no tracking URI of a SQLite file: three slashes come before its path.",
+            f"Write sqlite:///{path}, or sqlite:///{path.lstrip('/')} for one in this folder.",
+            +(f", or sqlite:///{path.lstrip('/')} in this folder." if path[:1] == "/" else "."),
+        )
     if uri.scheme in _SQL:
         from qualia_lab.stores.sql.store import SqlStore
 

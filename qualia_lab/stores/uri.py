@@ -14,6 +14,10 @@ _SECRET_PARAMETER = re.compile(
 )
 
 
+# `#/experiments/1/runs/…` and the slash before it.
+_PAGE = re.compile(r"/?#(/.*)?\Z", re.DOTALL)
+
+
 @dataclass(frozen=True)
 class TrackingUri:
     """A tracking URI in two faces.
@@ -46,7 +50,9 @@ class TrackingUri:
 
 
 def split_uri(uri: str) -> TrackingUri:
-    """Part a tracking URI; nothing is opened."""
+    """Part a tracking URI; nothing is opened. Of an address out of a browser, the page within MLflow is cut off."""
+    if uri.lower().startswith(("http://", "https://")):
+        uri = _PAGE.sub("", uri)
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme.partition("+")[0].lower() in ("sqlite", "file", "snapshot"):
         return _without_secret_parameters(uri, uri, ())

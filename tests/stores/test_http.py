@@ -251,8 +251,29 @@ def test_an_address_where_nobody_is(hurry, uri, error, words):
 
 
 def test_tls_to_a_plain_port(hurry):
-    with server_that(lambda it: it.reply(b"{}")) as (_, uri), pytest.raises(StoreUnreachable, match="TLS"):
+    with server_that(lambda it: it.reply(b"{}")) as (_, uri), pytest.raises(StoreUnreachable, match="TLS") as error:
         open_store(uri.replace("http:", "https:")).read_experiments()
+    assert "does not speak TLS" in error.value.message
+    assert "http://" in error.value.hint
+
+
+def test_a_certificate_that_nobody_trusts_is_named(hurry, tmp_path, monkeypatch):
+    import ssl
+    import subprocess
+
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {} -out {}"
+    subprocess.run(made.format(key, certificate).split(), check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with server_that(lambda it: it.reply(b"{}")) as (server, uri):
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        with pytest.raises(StoreUnreachable, match="certificate is not trusted") as error:
+            open_store(uri.replace("http:", "https:")).read_experiments()
+        assert "MLFLOW_TRACKING_SERVER_CERT_PATH" in error.value.hint
+        monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(tmp_path / "nothing.pem"))
+        with pytest.raises(StoreNotFound, match=r"There is no certificate .*nothing\.pem"):
+            open_store(uri.replace("http:", "https:")).read_experiments()
 
 
 def silent_about_runs(it):

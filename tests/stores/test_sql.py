@@ -186,3 +186,39 @@ def test_a_missing_driver_says_how_to_install_it(monkeypatch, scheme, module, ex
     with pytest.raises(ExtraMissing, match=f'pip install "qualia-lab.{extra}."') as caught:
         open_store(f"{scheme}://u:{PASSWORD}@127.0.0.1/db").read_experiments()
     assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["sslmode=require", "sslmode=verify-ca&sslrootcert=/no/such/root.crt", "sslmode=nonsense"],
+)
+def test_tls_trouble_of_postgresql_is_named(system_postgresql_sample, options):
+    error = error_of(f"{system_postgresql_sample}?{options}")
+    assert isinstance(error, StoreUnreachable)
+    assert "secure connection (TLS)" in error.message
+    assert "sslrootcert" in error.hint
+    assert "host and port" not in error.hint
+
+
+def test_a_certificate_of_mysql_that_is_not_there_is_named(mariadb_sample):
+    error = error_of(f"{mariadb_sample}?ssl_ca=/no/such/ca.pem")
+    assert isinstance(error, StoreUnreachable)
+    assert "secure connection (TLS)" in error.message
+
+
+def test_tables_in_another_schema_are_named_with_it(system_postgresql_sample):
+    engine = sa.create_engine(system_postgresql_sample, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA looked_in")
+    try:
+        uri = f"{system_postgresql_sample}?options=-csearch_path%3Dlooked_in"
+        error = error_of(uri)
+        assert "in the schema public" in error.message
+        assert "search_path%3Dpublic" in error.hint
+        store = open_store(uri.replace("looked_in", "public"))
+        assert store.read_experiments().num_rows > 0
+        store.close()
+    finally:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("DROP SCHEMA looked_in")
+        engine.dispose()

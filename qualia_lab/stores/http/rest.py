@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,10 @@ _ATTEMPTS = 5
 _FIRST_WAIT = 0.25
 _LARGEST_ANSWER = 64 << 20
 _CHUNK = 64 << 10
+_TLS_HINT = (
+    "Name the certificate authority in MLFLOW_TRACKING_SERVER_CERT_PATH; use http:// where the server has no TLS; "
+    "MLFLOW_TRACKING_INSECURE_TLS=true trusts any certificate."
+)
 _TRY_AGAIN = (429, 502, 503, 504)
 
 
@@ -45,9 +50,10 @@ class RequestRejected(StoreError):
 class _NoAnswer(Exception):
     """Nothing came back, or not all of it. `final`: asking again is of no use."""
 
-    def __init__(self, reason: str, *, final: bool = False) -> None:
+    def __init__(self, reason: str, *, final: bool = False, hint: str = "") -> None:
         super().__init__(reason)
         self.final = final
+        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,7 @@ class RestClient:
         """The first `limit` bytes of the answer; `whole`: more than that is an error. Raises as `ask` does."""
         question = _Question(method, path, parameters, body, limit)
         deadline = time.monotonic() + min(seconds or self.seconds, self.seconds)
-        wait = _FIRST_WAIT
+        wait, hint = _FIRST_WAIT, "Check the address, and that the server runs."
         for attempt in range(1, _ATTEMPTS + 1):
             pause(0)  # where a thread ends whose answer nobody waits for any more
             try:
@@ -143,6 +149,7 @@ class RestClient:
                 )
             except _NoAnswer as error:
                 failure, final, rest = str(error), error.final, wait
+                hint = error.hint or hint
             except TimeoutError:
                 failure, final, rest = "it did not answer in time", True, wait
             else:
@@ -158,7 +165,7 @@ class RestClient:
             wait *= 2
         raise StoreUnreachable(
             f"The tracking server {self.uri.safe} could not be reached: {failure}.",
-            "Check the address, and that the server runs.",
+            hint,
         )
 
     def close(self) -> None:
@@ -197,8 +204,8 @@ class RestClient:
             return response.status, response.headers, b"".join(chunks)
         except NameResolutionError:
             raise _NoAnswer("there is no server of that name") from None
-        except SSLError:
-            raise _NoAnswer("no secure connection could be made (TLS)", final=True) from None
+        except SSLError as error:
+            raise _NoAnswer(_tls_trouble(str(error)), final=True, hint=_TLS_HINT) from None
         except DecodeError:
             raise _NoAnswer("its answer is damaged", final=True) from None
         except (LocationValueError, UnicodeError):
@@ -249,6 +256,12 @@ class RestClient:
 
             options: dict[str, Any] = {"maxsize": 8, "cert_file": self.access.client_cert_path}
             if self.access.base.startswith("https:"):
+                for path in (self.access.ca_path, self.access.client_cert_path):
+                    if path and not Path(path).exists():
+                        raise StoreNotFound(
+                            f"There is no certificate {one_line(path, 200)}.",
+                            "Check MLFLOW_TRACKING_SERVER_CERT_PATH and MLFLOW_TRACKING_CLIENT_CERT_PATH.",
+                        )
                 options |= {"cert_reqs": "CERT_REQUIRED", "ca_certs": self.access.ca_path or _certificates()}
                 if not self.access.verify:
                     urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -285,6 +298,16 @@ class RestClient:
                 f"An answer of {server} is larger than {largest >> 20} MB.", "Ask for fewer runs, with --limit."
             )
         return data
+
+
+def _tls_trouble(words: str) -> str:
+    """What went wrong with TLS, of what OpenSSL says."""
+    if "CERTIFICATE_VERIFY_FAILED" in words:
+        reason = words.partition("verify failed: ")[2].partition(" (_ssl")[0] or "its issuer is not known"
+        return f"its TLS certificate is not trusted ({one_line(reason, 80)})"
+    if "WRONG_VERSION_NUMBER" in words or "RECORD_LAYER_FAILURE" in words or "HTTP_REQUEST" in words:
+        return "it does not speak TLS at this port"
+    return "no secure connection could be made (TLS)"
 
 
 def _seconds() -> float:

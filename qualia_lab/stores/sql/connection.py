@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -18,7 +19,7 @@ from qualia_lab.stores.sql.refusals import is_interrupted, translated
 from qualia_lab.stores.sql.rows import gc_paused
 from qualia_lab.stores.sql.servers import SECONDS_TO_CONNECT, engine_of, settings_of
 from qualia_lab.stores.sql.sqlite import is_alone, open_sqlite, sqlite_path
-from qualia_lab.stores.sql.tables import columns_there
+from qualia_lab.stores.sql.tables import columns_there, schemas_with_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -240,6 +241,11 @@ def _text_or_bytes(data: bytes) -> str | bytes:
 def _tables_of_mlflow(connection: sa.Connection, uri: TrackingUri) -> frozenset[str]:
     has = columns_there(connection)
     if not {"experiments", "runs"} <= has:
+        for name in schemas_with_tables(connection):
+            raise StoreUnreadable(
+                f"{uri.safe} has tables of MLflow in the schema {name}, and this connection does not look there.",
+                f"Add ?options=-csearch_path%3D{quote(name, safe='')} to the URI, or set the user's search_path.",
+            )
         raise StoreUnreadable(
             f"{uri.safe} holds no tables of MLflow that can be seen.",
             "Check the database's name, and that this user may read its tables.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ _REFUSED = {"28000", "28P01", "42501", 1044, 1045, 1142, 1143, 1698}
 _NO_DATABASE = {"3D000", 1049}
 _TOO_SLOW = {"57014", 1969, 3024}
 _REFUSED_WORDS = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "permission denied")
+
+_TLS_WORDS = ("SSL", "TLS", "certificate", "sslmode")
 
 
 def is_interrupted(error: Exception) -> bool:
@@ -37,8 +40,14 @@ def translated(error: Exception, uri: TrackingUri) -> StoreError:
         return StoreRefused(
             f"The database at {uri.safe} refused this user or password.", "Check both, and the user's right to read."
         )
-    if codes & _NO_DATABASE or ("database" in words and "does not exist" in words):
+    if codes & _NO_DATABASE or re.search(r'database ".*" does not exist', words):
         return StoreNotFound(f"The server has no such database: {uri.safe}.", "Check its name; nothing was created.")
+    if _is_tls_trouble(cause, uri):
+        return StoreUnreachable(
+            f"No secure connection (TLS) to {uri.safe} could be made: {uri.redact(_first_line(words))}.",
+            "Check sslmode, sslrootcert, sslcert and sslkey of the URI (with MySQL ssl_ca, ssl_cert, ssl_key), and "
+            "that the server has TLS.",
+        )
     if codes & _TOO_SLOW:
         return StoreUnreachable(
             f"{uri.safe} took more than {SECONDS_OF_A_STATEMENT} s to answer.",
@@ -53,6 +62,14 @@ def translated(error: Exception, uri: TrackingUri) -> StoreError:
     return StoreUnreadable(
         f"{uri.safe} could not be read: {uri.redact(_first_line(words))}.", "Check that it is a store of MLflow."
     )
+
+
+def _is_tls_trouble(cause: BaseException, uri: TrackingUri) -> bool:
+    """Whether no secure connection came about; a file that is not there is one of those that the URI names for TLS."""
+    if isinstance(getattr(cause, "original_exception", cause), FileNotFoundError):  # as PyMySQL wraps it
+        return "ssl" in uri.full.partition("?")[2]
+    words = str(cause)
+    return any(word in words for word in _TLS_WORDS) and "closed unexpectedly" not in words
 
 
 def _is_unknown_role(words: str) -> bool:

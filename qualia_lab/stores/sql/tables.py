@@ -139,3 +139,15 @@ def columns_there(connection: sa.Connection) -> frozenset[str]:
     names: sa.BindParameter[Any] = sa.bindparam("names", NAMES, expanding=True)
     rows = connection.execute(sa.text(query).bindparams(names)).fetchall()
     return frozenset({table for table, _ in rows} | {f"{table}.{column}" for table, column in rows})
+
+
+def schemas_with_tables(connection: sa.Connection) -> list[str]:
+    """The schemas of a PostgreSQL database that have MLflow's main tables, whether they are looked in or not."""
+    if connection.dialect.name != "postgresql":
+        return []
+    query = (
+        "SELECT n.nspname FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace"
+        " WHERE t.relname IN ('experiments', 'runs') AND NOT n.oid = ANY (current_schemas(false)::regnamespace[])"
+        " GROUP BY n.nspname HAVING count(*) = 2 ORDER BY n.nspname"
+    )
+    return [str(name) for (name,) in connection.execute(sa.text(query)).fetchall()]
