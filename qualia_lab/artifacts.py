@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -33,6 +34,8 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 # Files that only unpickling could open, by the names that their libraries give them.
 _PICKLED = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".h5", ".dill", ".cloudpickle")
 _HTML = re.compile(r"\s*<(!--|(!doctype\s+html|html|head|body|script|iframe|div|style|meta)\b)", re.IGNORECASE)
+_LOOKED_AT = 4096  # characters; further on a log may have such as its progress bars draw with
+_MOST_ACCENTS = 1 / 3  # of the bytes of a text in Windows-1252: more are no text of a language written so
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -68,9 +71,12 @@ def preview_kind(path: str, head: bytes) -> Kind:
         return "pickle"
     if head.startswith(_ARCHIVES):
         return "archive"
+    if head.startswith(b"%PDF-"):
+        return "other"
     if head.startswith(b"PAR1"):
         return "parquet"
-    text = _as_text(head)
+    read = decoded_text(head)
+    text = None if read is None else read[0]
     if text is None or not text.strip():
         if suffix in _AUDIO:
             return "audio"
@@ -87,12 +93,30 @@ def _listed(place: ArtifactPlace) -> tuple[list[ArtifactFile], str]:
         return [], error.message
 
 
-def _as_text(head: bytes) -> str | None:
-    """The bytes as text; None when they are none. The last character may be cut."""
-    text = head.decode("utf-8", "ignore")
-    if len(text.encode()) < len(head) - 3 or _CONTROL.search(text):
+def decoded_text(data: bytes) -> tuple[str, str] | None:
+    """The bytes as text, and what a reader has to know of how they were read, or ""; None where they are no text.
+
+    UTF-8 and UTF-16 with their marks, UTF-8 without, else Windows-1252, which is what remains of old programs. The last
+    character may be cut. Control characters at the start, as no text has them, mean that it is none.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text, said = data[: len(data) // 2 * 2].decode("utf-16", "replace"), "read as UTF-16"
+        return None if "\ufffd" in text[:-1] or _CONTROL.search(text, 0, _LOOKED_AT) else (text, said)
+    plain = data.removeprefix(codecs.BOM_UTF8)
+    text = plain.decode("utf-8", "ignore")
+    if _CONTROL.search(text, 0, _LOOKED_AT):
         return None
-    return text.removeprefix("\ufeff")
+    lost = len(plain) - len(text.encode())
+    if lost <= 3 and plain.decode("utf-8", "replace").rstrip("\ufffd") == text:
+        return text, ""
+    if len(text) - len(text.encode("ascii", "ignore")) > lost:
+        return plain.decode("utf-8", "replace"), "not all of it is UTF-8; what is not stands as \ufffd"
+    if lost > len(plain) * _MOST_ACCENTS:
+        return None
+    try:
+        return plain.decode("cp1252"), "read as Windows-1252, since it is not UTF-8"
+    except UnicodeDecodeError:
+        return None
 
 
 def _text_kind(path: str, suffix: str, text: str) -> Kind:

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qualia_lab import schema
-from qualia_lab.artifacts import list_artifacts, preview_kind, read_head
+from qualia_lab.artifacts import decoded_text, list_artifacts, preview_kind, read_head
+from qualia_lab.charts.line_difference import line_difference
+from qualia_lab.charts.previews import read_previews
 from qualia_lab.errors import StoreError
 from qualia_lab.stores.file.store import FileStore
 from qualia_lab.stores.places import DEEPEST, MOST_FILES, artifact_place
@@ -326,7 +328,7 @@ class Boom:
         ("a.txt", "größe ".encode()[:-1], "text"),
         ("a.txt", "ab\N{PILE OF POO}".encode()[:-1], "text"),
         ("a.txt", b"a\0b", "other"),
-        ("a.txt", b"caf\xe9 und mehr \xe9\xe9\xe9\xe9", "other"),
+        ("a.txt", b"caf\xe9 und mehr \xe9\xe9\xe9\xe9", "text"),
         ("a.pdf", b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n", "other"),
         ("a.bin", b"\x7fELF\x02\x01\x01\0", "other"),
     ],
@@ -344,3 +346,55 @@ def test_no_head_takes_long_and_nothing_was_unpickled(tmp_path):
     for head in (b"<!--" * 20_000, b" " * 60_000 + b"<", b"<!---->" * 9_000, b"[" * 60_000):
         preview_kind("a.json", head)
     assert not CANARY.exists()
+
+
+LINES = "naïve café – 10 °C\nend of it: “done”\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (LINES.encode(), ""),
+        (LINES.encode("utf-8-sig"), ""),
+        (LINES.encode("utf-16"), "read as UTF-16"),
+        (b"\xfe\xff" + LINES.encode("utf-16-be"), "read as UTF-16"),
+        (LINES.encode("cp1252"), "read as Windows-1252, since it is not UTF-8"),
+    ],
+)
+def test_text_is_text_in_every_encoding_that_programs_write(data, said):
+    assert decoded_text(data) == (LINES, said)
+    assert preview_kind("notes.txt", data) == "text"
+    assert preview_kind("table.csv", b"a,b\n" * 3 + "é,1\n".encode("cp1252")) == "table"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_character_that_is_cut_at_the_end_is_left_out(cut):
+    whole = "a 😀".encode()
+    assert decoded_text(whole[:-cut]) == ("a ", "")
+    assert decoded_text("ab".encode("utf-16")[:-1]) == ("a", "read as UTF-16")
+
+
+def test_what_is_no_text_is_said_to_be_none():
+    for data in (
+        PNG,
+        b"\x00\x01\x02",
+        bytes(range(128, 256)) * 4,
+        b"\xff\xfe" + b"\x00\xd8" * 40,
+        b"ab\x81\x8d\xff" * 9,
+    ):
+        assert decoded_text(data) is None
+    text, said = decoded_text("größer – überall\n".encode() * 20 + b"one odd byte \xff here\n")
+    assert "größer – überall" in text
+    assert "not all of it is UTF-8" in said
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_texts_of_every_encoding_are_shown_and_compared(folder, encoding):
+    (folder / "train.log").write_bytes(LINES.encode(encoding))
+    place = artifact_place(RUN, str(folder))
+    (shown,) = [one for one in read_previews(place, list(place.list_files())) if one.path == "train.log"]
+    assert "naïve café – 10 °C" in shown.html
+    assert "\ufffd" not in shown.html
+    assert ("Windows-1252" in shown.html) == (encoding == "cp1252")
+    found = line_difference("train.log", ("a", LINES.encode(encoding)), ("b", LINES.encode()))
+    assert "no difference" in repr(found)

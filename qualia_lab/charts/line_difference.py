@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.structured_text import parse_json
 from qualia_lab.analysis.text_differences import LONGEST, text_difference
-from qualia_lab.artifacts import preview_kind
+from qualia_lab.artifacts import decoded_text, preview_kind
 from qualia_lab.escaping import for_html, one_line, visible
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ def _lines_of(path: str, data: bytes) -> str | None:
     kind = preview_kind(path, data[:4096])
     if kind not in ("text", "markdown", "html", "json", "table", "yaml"):
         return None
-    text = data.decode("utf-8", "replace")
+    read = decoded_text(data)
+    if read is None:
+        return None
+    text = read[0]
     if kind == "json":
         try:
             return json.dumps(parse_json(text), indent=2, ensure_ascii=False, sort_keys=True)

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.artifact_tables import compare_structures, compare_tables
-from qualia_lab.artifacts import preview_kind
+from qualia_lab.artifacts import decoded_text, preview_kind
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.namespace import Namespace
@@ -99,7 +99,7 @@ class Artifacts(Namespace):
         kind = preview_kind(path, next(iter(read.values()))[:4096])
         if kind not in ("json", "yaml", "model", "table"):
             return self._versions(read)
-        texts = {run_id: start.decode("utf-8", "replace") for run_id, start in read.items()}
+        texts = {run_id: (decoded_text(start) or ("",))[0] for run_id, start in read.items()}
         table = compare_tables(texts) if kind == "table" else compare_structures(texts, kind)
         if not table.rows:
             return Said(f"{one_line(path, 100)} of {len(texts)} runs: {table.said}.")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.environments import environment, is_environment_file
+from qualia_lab.artifacts import decoded_text
 from qualia_lab.runs.artifact_files import ArtifactFiles, list_all, read_start
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.tables import rows_with
@@ -27,8 +28,8 @@ def environments_of(files: ArtifactFiles) -> dict[str, dict[str, str]]:
     wanted = [(run_id, place, path) for run_id, place, paths in listed for path in filter(is_environment_file, paths)]
     starts = in_parallel(lambda file: read_start(file[1], file[2], _ENVIRONMENT_BYTES), wanted)
     for (run_id, place, path), start in zip(wanted, starts, strict=True):
-        if isinstance(start, bytes):
-            texts[run_id][f"{place.recorded_uri}/{path}"] = start.decode("utf-8", "replace")
+        if isinstance(start, bytes) and (read := decoded_text(start)) is not None:
+            texts[run_id][f"{place.recorded_uri}/{path}"] = read[0]
     stated = {run_id: environment(found) for run_id, found in texts.items()}
     return {run_id: said for run_id, said in stated.items() if said}
 

@@ -32,7 +32,6 @@ def open_store(tracking_uri: str | Path | TrackingUri) -> TrackingStore:
         raise StoreNotFound(
             f"{uri.safe} is no tracking URI of a SQLite file: three slashes come before its path.",
             f"Write sqlite:///{path}, or sqlite:///{path.lstrip('/')} for one in this folder.",
-            +(f", or sqlite:///{path.lstrip('/')} in this folder." if path[:1] == "/" else "."),
         )
     if uri.scheme in _SQL:
         from qualia_lab.stores.sql.store import SqlStore

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.image_names import LoggedImage, is_logged_image, logged_image
-from qualia_lab.artifacts import preview_kind
+from qualia_lab.artifacts import decoded_text, preview_kind
 from qualia_lab.charts.previews.figures import FIGURE_BYTES, figure_preview
 from qualia_lab.charts.previews.markdown import markdown_html
 from qualia_lab.charts.previews.media import media_preview
@@ -21,6 +21,7 @@ from qualia_lab.errors import QualiaLabError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from qualia_lab.artifacts import Kind
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace
 
 __all__ = ["Preview", "read_previews"]
@@ -93,9 +94,20 @@ def _preview(place: ArtifactPlace, file: ArtifactFile, files: Sequence[ArtifactF
     limit = FIGURE_BYTES if kind == "json" else _TEXT_BYTES
     data = head if len(head) < 4096 else place.read_bytes(file.path, limit + 1)
     whole = len(data) <= limit
-    text = data[:limit].decode("utf-8", "replace")
+    read = decoded_text(data[:limit])
+    if read is None:
+        return note(file.path, "it starts as text, and is not text further on")
+    text, said = read
     if not text.strip():
         return note(file.path, "empty")
+    shown = _text_preview(kind, file, text, files, whole=whole, draw=draw)
+    return replace(shown, html=shown.html + small(said)) if said else shown
+
+
+def _text_preview(
+    kind: Kind, file: ArtifactFile, text: str, files: Sequence[ArtifactFile], *, whole: bool, draw: bool
+) -> Preview:
+    """The preview of a text of this kind.  whole: whether it is all of the file."""
     if kind == "json":
         return figure_preview(file.path, text, whole=whole, draw=draw) or json_preview(file.path, text, whole=whole)
     if kind == "yaml":
