@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from qualia_lab.errors import EmptyStore, FilterError, NoRunMatches, SelectionError, UnknownRun
+from qualia_lab.errors import EmptyStore, FilterError, NoRunMatches, SelectionError, UnknownExperiment, UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import take_inventory
 from qualia_lab.query import keyed_fields, parse_filter, parse_order_by
@@ -34,6 +35,7 @@ __all__ = [
     "Conditions",
     "check_order",
     "choose_runs",
+    "experiments_of",
     "query_of",
     "ranked_metric",
     "read_matching",
@@ -67,9 +69,9 @@ def query_of(
         EmptyStore: where a key of a condition is looked up among no runs.
     """
     view = view_of(conditions)
-    known = find_experiments(store, view) if experiments is None else experiments
+    known = find_experiments(store, experiments_of(view)) if experiments is None else experiments
     chosen = Query(
-        experiment_ids=tuple(row["experiment_id"] for row in match_experiments(conditions.experiments, known)),
+        experiment_ids=_matching_ids(store, conditions.experiments, known, view),
         run_ids=conditions.run_ids,
         view=view,
     )
@@ -119,7 +121,7 @@ def choose_runs(
         if not query.order_by:  # a person's own order of runs is kept
             places = {run_id: place for place, run_id in enumerate(query.run_ids)}
             found.sort(key=places.__getitem__)
-    known = find_experiments(store, query.view) if experiments is None else experiments
+    known = find_experiments(store, experiments_of(query.view)) if experiments is None else experiments
     names = dict(zip(*(known.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True))
     return Selection(
         tracking_uri=lasting_uri(store.uri),
@@ -185,6 +187,37 @@ def ranked_metric(conditions: Conditions) -> str | None:
 def view_of(conditions: Conditions) -> View:
     """Which runs there are to choose from: one that is named may be a deleted one."""
     return conditions.view or ("all" if conditions.run_ids else "active")
+
+
+def experiments_of(view: View) -> View:
+    """Which experiments the runs of a view are in: a deleted run may be in an active one."""
+    return "active" if view == "active" else "all"
+
+
+def _matching_ids(store: TrackingStore, asked: Sequence[str], known: pa.Table, view: View) -> tuple[str, ...]:
+    """The ids of the experiments that were asked for. Raises UnknownExperiment, also for one that is deleted."""
+    try:
+        return tuple(row["experiment_id"] for row in match_experiments(asked, known))
+    except UnknownExperiment:
+        if view == "active":
+            _say_deleted(asked, known, find_experiments(store, "deleted"))
+        raise
+
+
+def _say_deleted(asked: Sequence[str], known: pa.Table, deleted: pa.Table) -> None:
+    """Raise UnknownExperiment with what is the matter when one that was asked for is deleted."""
+    for word in asked:
+        try:
+            match_experiments([word], known)
+        except UnknownExperiment:
+            found = []
+            with suppress(UnknownExperiment):
+                found = match_experiments([word], deleted)
+            if found:
+                raise UnknownExperiment(
+                    f"The experiment {one_line(found[0]['name'] or word, 100)} is deleted.",
+                    "Its runs are listed with --deleted.",
+                ) from None
 
 
 def _where_filters(store: TrackingStore, texts: Sequence[str], among: Query) -> list[str]:
@@ -270,10 +303,15 @@ def _explain_nothing(store: TrackingStore, query: Query) -> None:
             raise UnknownRun(f"No run is called {names} in {store.uri}.", "List them with: qualia runs")
         nothing = Selection("", (), Conditions(run_ids=query.run_ids), excluded=there, missing=asked - there)
         raise NoRunMatches(said_of_named(nothing), "Loosen them, or name other runs.")
-    known = store.read_experiments(query.view)
-    _check_filled(store, known)
-    counts = dict(zip(*(known.column(name).to_pylist() for name in ("experiment_id", "run_count")), strict=True))
-    in_all = sum(counts[experiment_id] for experiment_id in query.experiment_ids or counts)
+    if query.view == "active":
+        known = store.read_experiments("active")
+        _check_filled(store, known)
+        counts = dict(zip(*(known.column(name).to_pylist() for name in ("experiment_id", "run_count")), strict=True))
+        in_all = sum(counts[experiment_id] for experiment_id in query.experiment_ids or counts)
+    else:
+        in_all = store.read_runs(replace(query, filter="", order_by=(), limit=None)).num_rows
+    if not in_all and query.view == "deleted":
+        raise NoRunMatches("There are no deleted runs.", "Without --deleted the others are listed.")
     if not in_all:
         raise NoRunMatches("That experiment has no runs.", "List experiments with: qualia experiments")
     unknown = said_of_unknown(store, query)

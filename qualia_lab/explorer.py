@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from qualia_lab.selection import View
     from qualia_lab.tables import RunTables
 
 
@@ -75,16 +76,17 @@ class ArtifactExplorer:
         self.store = open_store(find_tracking_uri(str(tracking_uri) if tracking_uri is not None else None)[0])
         self.tracking_uri = self.store.uri
 
-    def list_experiments(self, *, deleted: bool = False) -> pd.DataFrame:
+    def list_experiments(self, *, deleted: bool = False, view: View = "active") -> pd.DataFrame:
         """A row per experiment, latest activity first: name, experiment_id, runs, last_activity (UTC), and the rest.
 
-        deleted: the deleted experiments instead of the active ones; `runs` then counts deleted runs. Raises StoreError.
+        view: "active", "deleted" or "all"; `runs` counts the runs of the same view.  deleted: the same as "deleted".
+        Raises StoreError.
 
         >>> explorer.list_experiments()[["name", "runs", "last_activity"]]
         """
         from qualia_lab.runs.frames import datetimes
 
-        table = self.store.read_experiments("deleted" if deleted else "active")
+        table = self.store.read_experiments("deleted" if deleted else view)
         frame: pd.DataFrame = table.to_pandas().rename(columns={"run_count": "runs"})
         for column in ("last_activity", "creation_time", "last_update_time"):
             frame[column] = datetimes(frame[column]).dt.as_unit("ms")
@@ -104,6 +106,7 @@ class ArtifactExplorer:
         by: str | None = None,
         top: int | None = None,
         limit: int | None = None,
+        view: View | None = None,
     ) -> pd.DataFrame:
         """A row per run that matches, all of them unless there is a limit; the newest first unless there is an order.
 
@@ -112,7 +115,8 @@ class ArtifactExplorer:
         read whole are named in `frame.attrs["problems"]`, and how the filter was read, or what no run has of it, in
         `frame.attrs["notes"]`.
 
-        experiments: names, ids or globs such as `churn*`; none means every active one.  The others mean what they mean
+        experiments: names, ids or globs such as `churn*`; none means every active one.
+        view: "active", "deleted" or "all" runs; of named runs all, else active ones.  The others mean what they mean
         to `NotebookGenerator.select`, and all must hold.
         Raises UnknownExperiment, FilterError, NoRunMatches for an order by what no run has, SelectionError, or a
         StoreError.
@@ -135,6 +139,7 @@ class ArtifactExplorer:
             by=by,
             top=top,
             limit=limit,
+            view=view,
         )
         query = query_of(self.store, conditions, read_settings().study)
         run_ids = self.store.read_runs(query).column("run_id").to_pylist()

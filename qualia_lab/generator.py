@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.endings import endings
-from qualia_lab.choosing import choose_runs, query_of, view_of
+from qualia_lab.choosing import choose_runs, experiments_of, query_of, view_of
 from qualia_lab.errors import OutputExists
 from qualia_lab.escaping import for_filename, one_line
 from qualia_lab.files import check_writable, write_whole
@@ -174,7 +174,7 @@ class NotebookGenerator:
         explain: Callable[[Explanation], object] | None = None,
     ) -> Selection:
         """What `select` does, of conditions that are one value."""
-        experiments = self.read_experiments(view_of(conditions), counted=False)
+        experiments = self.read_experiments(experiments_of(view_of(conditions)), counted=False)
         said = merge_settings(settings or StudySettings(), read_settings().study)
         query = query_of(self.store, conditions, said, experiments=experiments)
         if explain is not None:

@@ -41,7 +41,7 @@ class Query:
 class Conditions:
     """Which runs, in the words they are asked for with: flags, answers to questions, arguments. All must hold.
 
-    experiments: names, ids or globs such as `churn*`; () means every one of the view.
+    experiments: names, ids or globs such as `churn*`, `name:7` and `id:7` to tell them apart; () means every one.
     run_ids: only these, and without another order in this order.
     filter and order_by: the language of `qualia_lab.query`.
     where: comparisons such as `lr=0.1`, with a param, metric, tag or attribute by its name.
@@ -139,16 +139,33 @@ def cut_metric(text: str) -> tuple[str, Literal["higher", "lower"] | None]:
     return metric, "higher" if word == "max" else "lower"
 
 
+def _called(word: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The experiments of this name, or the one of this id."""
+    named = [row for row in rows if row["name"] == word]
+    numbered = [row for row in rows if row["experiment_id"] == word]
+    if any(row not in numbered for row in named) and numbered and numbered != named:
+        raise SelectionError(
+            f"{one_line(word, 100)} is the name of one experiment and the id of another.",
+            f"Write name:{one_line(word, 100)} or id:{one_line(word, 100)}.",
+        )
+    kind, colon, rest = word.partition(":")
+    if colon and kind in ("name", "id") and not named:
+        return [row for row in rows if row["name" if kind == "name" else "experiment_id"] == rest]
+    return named or numbered
+
+
 def match_experiments(asked: Sequence[str], known: pa.Table) -> list[dict[str, Any]]:
-    """The experiments that names, ids and globs mean. Raises UnknownExperiment with what might have been meant."""
+    """The experiments that names, ids and globs mean; `name:7` and `id:7` say which of the two 7 is.
+
+    Raises UnknownExperiment with what might have been meant, and SelectionError for what is the name of one experiment
+    and the id of another.
+    """
     rows = known.to_pylist()
     if not asked:
         return [] if len(rows) != 1 else rows
     chosen: dict[str, dict[str, Any]] = {}
     for word in asked:
-        found = [row for row in rows if word in (row["name"], row["experiment_id"])] or [
-            row for row in rows if fnmatch.fnmatchcase(row["name"] or "", word)
-        ]
+        found = _called(word, rows) or [row for row in rows if fnmatch.fnmatchcase(row["name"] or "", word)]
         if not found:
             names = [row["name"] or "" for row in rows]
             lower = {name.lower(): name for name in names}

@@ -74,6 +74,8 @@ def which_runs(command: Command) -> Command:
         from qualia_lab.selection import Conditions
 
         said = {name: words.pop(name) for name in names}
+        if words.pop("deleted"):
+            said["view"] = "deleted"
         if said["top"] is not None and said["by"] is None:
             raise click.UsageError("--top needs --by, the metric to rank the runs by.", click.get_current_context())
         return command(conditions=Conditions.of(**said), **words)
@@ -116,6 +118,7 @@ def which_runs(command: Command) -> Command:
         ),
         click.option("--by", metavar="METRIC[:max|min]", help="The metric to rank by, the best run first."),
         click.option("--top", type=click.IntRange(min=1), metavar="N", help="The N best runs by the metric of --by."),
+        click.option("--deleted", is_flag=True, help="Of the deleted runs instead of the active ones."),
     )
     return asking
 

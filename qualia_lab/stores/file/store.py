@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     _File = tuple[str, str, str]  # run id, key, path
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}\Z")
+_RECORDED_ID = re.compile(rb"""(?m)^experiment_id:[ \t]*['"]?([^'"\r\n]*?)['"]?[ \t]*\r?$""")
 _WINDOWS_PATH = re.compile(r"/?[A-Za-z]:[\\/]")
 _NOT_EXPERIMENTS = {"models"}  # the model registry
 _NOT_RUNS = {"tags", "datasets", "traces", "models"}
@@ -206,11 +207,30 @@ class FileStore:
                 or any(_RUN_ID.match(name) for name in self._run_folders(candidate))
             )
         ]
+        found = self._without_copies(found)
         if not found and (self.path / "mlruns").is_dir():
             raise StoreUnreadable(
                 f"The folder {self.path} holds no experiments itself.", f"Point at {self.path / 'mlruns'} instead."
             )
         return found
+
+    def _without_copies(self, found: list[_Experiment]) -> list[_Experiment]:
+        """The experiments but for folders that are copies: their meta.yaml names another folder that is there.
+
+        MLflow passes over them too. One without its meta.yaml, or that was renamed, is an experiment all the same.
+        """
+        there = {experiment.experiment_id for experiment in found}
+        kept = []
+        for experiment in found:
+            try:
+                data = self._root.read(os.path.join(experiment.path, "meta.yaml"))
+            except (Unreadable, OSError):
+                data = b""
+            recorded = _RECORDED_ID.search(data)
+            of = recorded[1].decode("utf-8", "replace") if recorded else experiment.experiment_id
+            if of == experiment.experiment_id or of not in there:
+                kept.append(experiment)
+        return kept
 
     def _run_folders(self, experiment: _Experiment) -> dict[str, str]:
         """The runs of an experiment as {run_id: path}: what has a meta.yaml, and what looks like a run without one."""

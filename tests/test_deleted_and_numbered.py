@@ -1,0 +1,107 @@
+"""Experiments that are called like another's id, deleted ones, deleted runs, and copies of folders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from qualia_lab import ArtifactExplorer
+from qualia_lab.choosing import Conditions, choose_runs, query_of
+from qualia_lab.errors import NoRunMatches, SelectionError, UnknownExperiment
+from qualia_lab.stores.open import open_store
+from tests.cli.command import QUALIA, run
+
+
+@pytest.fixture(scope="module", params=["sqlite", "files"])
+def uri(request, tmp_path_factory):
+    """An experiment called like the id of another, a deleted one, and one of whose runs one is deleted."""
+    folder = tmp_path_factory.mktemp("odd")
+    found = f"sqlite:///{folder / 'mlflow.db'}" if request.param == "sqlite" else str(folder / "mlruns")
+    client = MlflowClient(found)
+    first = client.create_experiment("first", artifact_location=folder.as_uri())
+    second = client.create_experiment(first, artifact_location=folder.as_uri())
+    gone = client.create_experiment("gone", artifact_location=folder.as_uri())
+    for experiment, names in ((first, "ab"), (second, "c"), (gone, "d")):
+        for name in names:
+            client.log_metric(client.create_run(experiment, run_name=name).info.run_id, "loss", 0.5)
+    (deleted,) = client.search_runs([first], "attributes.run_name = 'b'")
+    client.delete_run(deleted.info.run_id)
+    client.delete_experiment(gone)
+    return found
+
+
+@pytest.fixture
+def numbered(uri):
+    """The id of the one experiment, which is the name of the other."""
+    return MlflowClient(uri).get_experiment_by_name("first").experiment_id
+
+
+def names(uri, *experiments, **words):
+    return set(ArtifactExplorer(uri).search_runs(experiments, **words).run_name)
+
+
+def test_a_name_that_is_another_experiments_id_is_told_apart(uri, numbered):
+    assert names(uri, f"name:{numbered}") == {"c"}
+    assert names(uri, f"id:{numbered}") == {"a"}
+    with pytest.raises(SelectionError, match="name of one experiment and the id of another") as error:
+        names(uri, numbered)
+    assert f"name:{numbered}" in error.value.hint
+    done = run(QUALIA, "runs", "--tracking-uri", uri, "--experiment", f"name:{numbered}", "--json", cwd="/")
+    assert [row["run_name"] for row in json.loads(done.stdout)] == ["c"]
+
+
+def test_a_deleted_experiment_is_deleted_and_not_unknown(uri):
+    with pytest.raises(UnknownExperiment, match="The experiment gone is deleted"):
+        names(uri, "gone")
+    with pytest.raises(UnknownExperiment, match="No experiment is called gome"):
+        names(uri, "gome")
+
+
+@pytest.mark.parametrize(
+    ("view", "of_mlflow"), [("active", ViewType.ACTIVE_ONLY), ("deleted", ViewType.DELETED_ONLY), ("all", ViewType.ALL)]
+)
+def test_views_of_runs_and_experiments_are_those_of_mlflow(uri, view, of_mlflow):
+    client = MlflowClient(uri)
+    experiments = client.search_experiments(view_type=of_mlflow)
+    assert set(ArtifactExplorer(uri).list_experiments(view=view).name) == {one.name for one in experiments}
+    inside = client.search_experiments(view_type=ViewType.ACTIVE_ONLY if view == "active" else ViewType.ALL)
+    expected = client.search_runs([one.experiment_id for one in inside], run_view_type=of_mlflow)
+    assert names(uri, view=view) == {one.info.run_name for one in expected}
+
+
+def test_deleted_runs_are_listed_on_the_command_line(uri, tmp_path):
+    done = run(QUALIA, "runs", "--tracking-uri", uri, "--deleted", "--json", cwd=tmp_path)
+    assert {row["run_name"] for row in json.loads(done.stdout)} == {"b", "d"}
+    of_first = run(QUALIA, "runs", "--tracking-uri", uri, "--deleted", "--experiment", "first", "--json", cwd=tmp_path)
+    assert {row["run_name"] for row in json.loads(of_first.stdout)} == {"b"}
+    findings = run(QUALIA, "findings", "--tracking-uri", uri, "--deleted", "--json", cwd=tmp_path)
+    assert findings.returncode == 0, findings.stderr
+    study = run(QUALIA, "study", "--tracking-uri", uri, "--deleted", "--experiment", "first", cwd=tmp_path)
+    assert study.returncode == 0, study.stderr
+
+
+def test_no_deleted_run_matches_is_said(uri):
+    store = open_store(uri)
+    conditions = Conditions.of(view="deleted", filter="metrics.loss > 5")
+    with pytest.raises(NoRunMatches, match="None of the 2 runs matches"):
+        choose_runs(store, conditions, query_of(store, conditions))
+    store.close()
+
+
+@pytest.mark.parametrize("copy", ["{} copy", "{}-backup", "77"])
+def test_a_copy_of_an_experiments_folder_is_not_counted_twice(tmp_path, copy):
+    root = tmp_path / "mlruns"
+    client = MlflowClient(str(root))
+    experiment = client.create_experiment("churn")
+    client.log_metric(client.create_run(experiment, run_name="a").info.run_id, "loss", 0.5)
+    shutil.copytree(root / experiment, root / copy.format(experiment))
+    frame = ArtifactExplorer(root).list_experiments()
+    assert list(frame[frame.name == "churn"].experiment_id) == [experiment]
+    assert list(ArtifactExplorer(root).search_runs("churn").run_name) == ["a"]
+    (root / experiment).rename(root / "renamed")
+    shutil.rmtree(root / copy.format(experiment))
+    assert list(ArtifactExplorer(root).search_runs("churn").run_name) == ["a"]
