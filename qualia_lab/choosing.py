@@ -8,6 +8,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from qualia_lab.counts import counted, none_of
 from qualia_lab.errors import EmptyStore, FilterError, NoRunMatches, SelectionError, UnknownExperiment, UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import take_inventory
@@ -279,10 +280,13 @@ def _check_metric(store: TrackingStore, metric: str, run_ids: Sequence[str], at_
         return
     keys = [count.key for count in take_inventory(store.read(run_ids)).model_metrics]
     near = get_close_matches(metric, keys, n=3) or keys[:5]
-    looked_at = "first " if len(run_ids) == at_most else ""
+    count = len(run_ids)
+    subject = f"None of the first {counted(count, 'run')}" if count == at_most else none_of(count, "run")
     raise NoRunMatches(
-        f"None of the {looked_at}{len(run_ids):,} runs has a metric {one_line(metric, 100)}.",
-        f"There is {', '.join(one_line(key, 60) for key in near)}." if near else "They have no metric at all.",
+        f"{subject} has a metric {one_line(metric, 100)}.",
+        f"There {'is' if len(near) == 1 else 'are'} {', '.join(one_line(key, 60) for key in near)}."
+        if near
+        else "There is no metric at all.",
     )
 
 
@@ -315,9 +319,8 @@ def _explain_nothing(store: TrackingStore, query: Query) -> None:
     if not in_all:
         raise NoRunMatches("That experiment has no runs.", "List experiments with: qualia experiments")
     unknown = said_of_unknown(store, query)
-    matched = "The only run does not match" if in_all == 1 else f"None of the {in_all:,} runs matches"
     raise NoRunMatches(
-        f"{matched} {one_line(query.filter, 200)}." + (f" {unknown}" if unknown else ""),
+        f"{none_of(in_all, 'run')} matches {one_line(query.filter, 200)}." + (f" {unknown}" if unknown else ""),
         "Loosen the filter, or list them with: qualia runs",
     )
 
@@ -335,7 +338,7 @@ def said_of_named(selection: Selection) -> str:
 def _of_named(some: int, named: int) -> str:
     if some == named:
         return "The run named is" if named == 1 else f"All {named:,} runs named are"
-    return f"{some:,} of the {named:,} runs named {'is' if some == 1 else 'are'}"
+    return f"{some:,} of the {counted(named, 'run')} named {'is' if some == 1 else 'are'}"
 
 
 def _quoted(key: str) -> str:

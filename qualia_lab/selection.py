@@ -171,9 +171,14 @@ def match_experiments(asked: Sequence[str], known: pa.Table) -> list[dict[str, A
             lower = {name.lower(): name for name in names}
             near = get_close_matches(word.lower(), lower, n=3)
             listed = [one_line(lower[name], 60) for name in near] or [one_line(name, 60) for name in names[:5]]
-            said = "Did you mean" if near else "There are" if len(names) <= 5 else f"There are {len(names)}, such as"
+            there = f"There {'is' if len(names) == 1 else 'are'} {', '.join(listed)}."
+            if len(names) > len(listed):
+                there = f"There are {len(names):,}, such as {', '.join(listed)}."
+            if not names:
+                there = "There is no experiment at all."
             raise UnknownExperiment(
-                f"No experiment is called {one_line(word, 100)}.", f"{said} {', '.join(listed)}{'?' if near else '.'}"
+                f"No experiment is called {one_line(word, 100)}.",
+                f"Did you mean {', '.join(listed)}?" if near else there,
             )
         chosen |= {row["experiment_id"]: row for row in found}
     return list(chosen.values())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.charts.chart import Axis
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,6 +115,4 @@ def number_text(value: float) -> str:
     return f"{value:.4g}"
 
 
-def count_text(count: int, one: str, many: str = "") -> str:
-    """`1 run`, `2 runs`, `12,000 points`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+count_text = counted

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.charts.previews.pictures import picture_html
+from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Gallery:
         lines = []
         for wall in self.walls:
             names = ", ".join(label for label, _ in wall.runs)
-            lines.append(one_line(f"{wall.title}: pictures of {len(wall.runs)} runs ({names})", 400))
+            lines.append(one_line(f"{wall.title}: pictures of {counted(len(wall.runs), 'run')} ({names})", 400))
             lines += [one_line(wall.note)] if wall.note else []
         return "\n".join(lines)
 
@@ -53,7 +54,7 @@ class Gallery:
             page, left, dropped = (_by_step if stepped else _beside)(wall, left)
             parts.append(page)
             notes = [wall.note] if wall.note else []
-            notes += [f"{dropped:,} pictures are not shown: these are megabytes enough"] if dropped else []
+            notes += [f"{counted(dropped, 'picture')} not shown: these are megabytes enough"] if dropped else []
             parts += [f"<p><small>{for_html(note)}</small></p>" for note in notes]
         return "".join(parts)
 

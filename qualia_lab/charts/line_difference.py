@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.structured_text import parse_json
 from qualia_lab.analysis.text_differences import LONGEST, text_difference
 from qualia_lab.artifacts import decoded_text, preview_kind
+from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line, visible
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class LineDifference:
     def _title(self) -> str:
         two = self.difference
         what = (
-            f"{two.removed:,} lines taken out, {two.added:,} come in" if two.removed or two.added else "no difference"
+            f"{counted(two.removed, 'line')} taken out, {two.added:,} come in"
+            if two.removed or two.added
+            else "no difference"
         )
         return one_line(f"{self.path}: {self.before} → {self.after}: {what}")
 
@@ -97,6 +100,6 @@ def _marked(lines: Iterable[DifferingLine]) -> str:
 
 def _plain(line: DifferingLine) -> str:
     if line.kind == "gap":
-        return f"… {int(line.text):,} lines alike"
+        return f"… {counted(int(line.text), 'line')} alike"
     text = visible(line.text.expandtabs(4))
     return _SIGNS[line.kind] + (text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.study.overruling import CELL
 from qualia_lab.study.sentences import FROM, levels_of, listed, sentences_of
@@ -66,4 +67,4 @@ class StudyCard:
 
 
 def _span(name: str, levels: tuple[str, ...]) -> str:
-    return f"{name}: {len(levels):,} values from {levels[0]} to {levels[-1]}"
+    return f"{name}: {counted(len(levels), 'value')} from {levels[0]} to {levels[-1]}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qualia_lab import console
 from qualia_lab.chooser.choice import narrow, parse_choice
 from qualia_lab.chooser.listing import ExperimentListing, RunListing
-from qualia_lab.chooser.wording import counted
+from qualia_lab.counts import counted
 from qualia_lab.errors import EmptyStore, OutputNotWritable, QualiaLabError, SelectionError, StoreError
 from qualia_lab.escaping import for_terminal
 from qualia_lab.selection import Conditions, Query

@@ -17,11 +17,6 @@ _UNITS = (
 )
 
 
-def counted(number: int, word: str) -> str:
-    """`1 run`, `12 runs`, `1,204 runs`."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
 def age(time_ms: int | None, now_ms: int | None = None) -> str:
     """How long ago a time in ms since 1970 was, in one unit; "" for none, and a time to come says so."""
     if time_ms is None:

@@ -6,6 +6,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
+from qualia_lab.counts import counted
 
 
 @click.command(
@@ -22,7 +23,7 @@ from qualia_lab.cli import options
 @options.debug
 def command(tracking_uri: str | None, deleted: bool, data_format: str | None) -> None:
     """List the experiments of a store, with their runs and last activity."""
-    from qualia_lab.chooser.wording import age, counted
+    from qualia_lab.chooser.wording import age
     from qualia_lab.cli.output import show_csv, show_json
     from qualia_lab.stores.open import find_tracking_uri, open_store
 

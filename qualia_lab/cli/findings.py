@@ -9,6 +9,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
+from qualia_lab.counts import counted
 from qualia_lab.errors import ForbiddenFinding
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def command(
         for finding in found[: limit or SHOWN]:
             console.show(_line(finding))
         console.say(
-            f"showing {min(len(found), limit or SHOWN):,} of {len(found):,} findings "
-            f"on {tables.runs.num_rows:,} runs in {generator.tracking_uri}"
+            f"showing {min(len(found), limit or SHOWN):,} of {counted(len(found), 'finding')} "
+            f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
         )
     options.say_named(selection)
     _fail(found, fail_on)

@@ -12,6 +12,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +128,6 @@ def command(
 
 def say_selection(selection: Selection) -> None:
     """`12 runs of churn, best val_auc first`; then how many that were named are not among them, and why."""
-    from qualia_lab.chooser.wording import counted
     from qualia_lab.choosing import ranked_metric
     from qualia_lab.escaping import for_terminal
 
@@ -155,7 +155,6 @@ def show_made(made: Sequence[tuple[Path, str]]) -> None:
 
 def show_plan(plan: NotebookPlan, output: Path) -> None:
     """What would be written: a line for each cell, then what is left out and why."""
-    from qualia_lab.chooser.wording import counted
     from qualia_lab.escaping import for_terminal
 
     console.show(f"{output}: {for_terminal(plan.title)}")
@@ -176,7 +175,6 @@ def show_plan(plan: NotebookPlan, output: Path) -> None:
 
 def _open(tracking_uri: str | None) -> NotebookGenerator:
     """The store, with a word on where its URI came from and on what is in it."""
-    from qualia_lab.chooser.wording import counted
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.stores.open import find_tracking_uri
 
@@ -235,7 +233,7 @@ def _may_replace(output: Path, formats: Sequence[str], *, replace: bool, ask: bo
 def _confirm_many(count: int) -> None:
     if count <= MANY or not console.is_interactive():
         return
-    if not console.confirm(f"That is a notebook of {count:,} runs. Go on?"):
+    if not console.confirm(f"That is a notebook of {counted(count, 'run')}. Go on?"):
         from qualia_lab.errors import NothingChosen
 
         raise NothingChosen("Nothing was written.", "Take fewer runs with --top N --by METRIC, --limit N or --filter.")

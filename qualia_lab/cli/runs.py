@@ -10,6 +10,7 @@ import click
 from qualia_lab import console
 from qualia_lab.cli import options
 from qualia_lab.console import Column
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,6 @@ def command(
     data_format: str | None,
 ) -> None:
     """List runs, the newest first: what they are, and their main metrics."""
-    from qualia_lab.chooser.wording import counted
     from qualia_lab.cli.explanation import show_explanation
     from qualia_lab.generator import NotebookGenerator
 

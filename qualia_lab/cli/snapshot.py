@@ -11,6 +11,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +55,6 @@ def command(
 
     Without flags everything there is, deleted runs too. Called again, it reads only runs that are new or have changed.
     """
-    from qualia_lab.chooser.wording import counted
     from qualia_lab.stores.open import open_store
     from qualia_lab.stores.snapshot.place import open_place
     from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
@@ -110,7 +110,6 @@ def _summary(uri: str, source: str, update: Update) -> dict[str, Any]:
 
 
 def _say(uri: str, update: Update) -> None:
-    from qualia_lab.chooser.wording import counted
 
     counts = update.counts
     console.say(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from qualia_lab.counts import counted
 from qualia_lab.query.conditions import needed_statistics
 from qualia_lab.query.evaluate import count_runs
 from qualia_lab.query.parse import parse_filter, parse_order_by
@@ -48,11 +49,11 @@ class Explanation:
 def choice_part(query: Query, place: Place, runs: int | None) -> Part:
     """The runs that the filter is asked of."""
     if query.run_ids:
-        text = f"{len(query.run_ids):,} runs by id"
+        text = f"{counted(len(query.run_ids), 'run')} by id"
     else:
         view = "" if query.view == "all" else f"{query.view} "
         count = len(query.experiment_ids)
-        text = f"{view}runs of " + (f"{count:,} experiment{'s' if count > 1 else ''}" if count else "every experiment")
+        text = f"{view}runs of " + (counted(count, "experiment") if count else "every experiment")
     return Part(place, text, runs)
 
 

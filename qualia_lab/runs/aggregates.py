@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.counts import counted
 from qualia_lab.engines.open import open_engine
 from qualia_lab.errors import FilterError
 from qualia_lab.escaping import for_html, one_line
@@ -61,7 +62,7 @@ class Aggregates:
         return self.engine.run_count
 
     def __repr__(self) -> str:
-        return f"{len(self):,} runs, aggregated by {self.engine.name}"
+        return f"{counted(len(self), 'run')}, aggregated by {self.engine.name}"
 
     def _repr_html_(self) -> str:
         return f"<p><b>{for_html(repr(self))}</b></p>"

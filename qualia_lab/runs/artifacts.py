@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.artifact_tables import compare_structures, compare_tables
 from qualia_lab.artifacts import decoded_text, preview_kind
+from qualia_lab.counts import counted
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.namespace import Namespace
@@ -102,11 +103,11 @@ class Artifacts(Namespace):
         texts = {run_id: (decoded_text(start) or ("",))[0] for run_id, start in read.items()}
         table = compare_tables(texts) if kind == "table" else compare_structures(texts, kind)
         if not table.rows:
-            return Said(f"{one_line(path, 100)} of {len(texts)} runs: {table.said}.")
+            return Said(f"{one_line(path, 100)} of {counted(len(texts), 'run')}: {table.said}.")
         columns = {self._loaded.labels[run_id]: [*values] for run_id, values in [*table.cells.items()][:limit]}
         frame = pd.DataFrame(columns, index=pd.Index(table.rows))
         said = [table.said] if table.said else []
-        said += [f"showing {limit} of {len(table.cells):,} runs"] if len(table.cells) > limit else []
+        said += [f"showing {limit} of {counted(len(table.cells), 'run')}"] if len(table.cells) > limit else []
         frame.columns.name = one_line(f"{path} ({'; '.join(said)})" if said else path, 200)
         return frame
 

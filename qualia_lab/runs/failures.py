@@ -8,13 +8,14 @@ from qualia_lab.analysis.endings import endings, error_tags
 from qualia_lab.analysis.findings.diverged import first_bad_step
 from qualia_lab.analysis.findings.failed_apart import SIGNS, values_of_failed
 from qualia_lab.analysis.sets_apart import shared_values
+from qualia_lab.counts import counted, none_of
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS
 from qualia_lab.runs.evidence import take_evidence
 from qualia_lab.runs.frames import datetimes
 from qualia_lab.runs.log_tails import tails_of
 from qualia_lab.runs.namespace import Namespace
-from qualia_lab.runs.said import ASIDE, Said, counted, kind_of
+from qualia_lab.runs.said import ASIDE, Said, kind_of
 from qualia_lab.runs.troubles import bad_histories, last_steps, troubles, wrong_runs
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Failures(Namespace):
         found, tables = troubles(self._loaded), self._loaded.tables
         if not found:
             return Said(
-                f"None of the {len(self._loaded):,} runs failed, is unfinished or logged no metric, and no metric went "
+                f"{none_of(len(self._loaded), 'run')} failed, is unfinished or logged no metric, and no metric went "
                 "bad."
             )
         steps, errors = last_steps(self._loaded), error_tags(tables)
@@ -93,7 +94,9 @@ class Failures(Namespace):
 
         bad = bad_histories(self._loaded)
         if not bad:
-            return Said(f"No metric of these {len(self._loaded):,} runs became NaN or infinite, and no loss diverged.")
+            return Said(
+                f"No metric of {counted(len(self._loaded), 'run')} became NaN or infinite, and no loss diverged."
+            )
         rows = [
             {
                 "metric": key,
@@ -135,7 +138,9 @@ class Failures(Namespace):
             )
         found = shared_values(tables, self._loaded.study, wrong, others)
         if not found:
-            return Said(f"The {len(wrong)} runs that {what} share nothing that the {len(others)} others have less.")
+            return Said(
+                f"The {len(wrong)} runs that {what} share nothing that {counted(len(others), 'other')} had less."
+            )
         rows = [
             {
                 "value": "(none)" if one.value is None else f"{SIGNS[one.relation]} {one_line(one.value, 80)}",
@@ -189,8 +194,7 @@ class Failures(Namespace):
         asked_for = [*troubles(self._loaded)] if runs is None else [self._loaded.run_id(run) for run in runs]
         if not asked_for:
             return Said(
-                f"None of the {len(self._loaded):,} runs is in trouble: name one, "
-                "runs.failures.log_tails([RUN_IDS[0]])."
+                f"{none_of(len(self._loaded), 'run')} is in trouble: name one, runs.failures.log_tails([RUN_IDS[0]])."
             )
         tails: list[LogTail] = []
         asked = shown = 0
@@ -224,7 +228,7 @@ class Failures(Namespace):
         }
         shown = [run_id for run_id in wrong if any(run_id == of for of, _ in last)][:limit]
         if not shown:
-            return Said(f"None of the {len(wrong)} runs in question has system metrics.")
+            return Said(f"{none_of(len(wrong), 'run')} in question has system metrics.")
         finished = {run_id for one in endings(tables) if one.status == "FINISHED" for run_id in one.run_ids}
         table: dict[str, dict[str, Any]] = {}
         for key in sorted({key for run_id, key in last if run_id in shown}):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from qualia_lab.counts import counted
 from qualia_lab.errors import QualiaLabError, UnknownKey
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.said import Said, counted
+from qualia_lab.runs.said import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

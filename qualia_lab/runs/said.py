@@ -18,11 +18,6 @@ class Said:
         return self._sentence
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 run`, `1,200 runs`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def kind_of(reason: str) -> str:
     """What runs that are left out are counted by: `copy` of `copy of NAME`, `continued` of `continued in NAME`."""
     return reason.partition(" of ")[0].partition(" in ")[0]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
-from qualia_lab.runs.said import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa

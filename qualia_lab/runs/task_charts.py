@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qualia_lab.counts import counted
 from qualia_lab.runs.history_charts import competing
 from qualia_lab.runs.said import Said
 from qualia_lab.runs.values import aside_of, directed, importances, left_out_of, no_direction, pair_of, values_of
@@ -61,7 +62,7 @@ def parallel_chart(
     if params is not None:
         columns = sorted((one for one in columns if one.param in params), key=lambda one: params.index(one.param))
     if not columns:
-        return Said(f"No param varies among the {len(values)} runs with a finite {metric}.")
+        return Said(f"No param varies among {counted(len(values), 'run')} with a finite {metric}.")
     chart = parallel_axes(
         columns,
         values,
@@ -102,7 +103,7 @@ def pair_chart(loaded: Loaded, task: Task, metric: str, params: tuple[str, str] 
     cells = mean_in_cells(loaded.tables, loaded.study, values, params)
     if cells is None:
         return Said(
-            f"{params[0]} and {params[1]} do not both vary among the {len(values)} runs with a finite {metric}."
+            f"{params[0]} and {params[1]} do not both vary among {counted(len(values), 'run')} with a finite {metric}."
         )
     why = left_out_of(loaded, task, values)
     return param_heat(cells, params, metric, greater_is_better=loaded.better(metric), left_out=why, idle=idle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qualia_lab.counts import counted
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 
@@ -12,7 +13,11 @@ def _why_not(brief: Brief) -> str | None:
     if not params:
         return "no run has a param"
     if not _differing(brief):
-        return f"all {len(params)} params are the same in every run"
+        return (
+            "the only param is the same in every run"
+            if len(params) == 1
+            else f"all {len(params)} params are the same in every run"
+        )
     return None
 
 
@@ -22,7 +27,8 @@ def _differing(brief: Brief) -> list[str]:
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     differing, in_all = len(_differing(brief)), len(brief.study.params)
-    heading = f"## Params that differ\n\n{differing} of {in_all} params are not the same in every run."
+    verb = "is" if differing == 1 else "are"
+    heading = f"## Params that differ\n\n{differing} of {counted(in_all, 'param')} {verb} not the same in every run."
     return (markdown("params:heading", heading), code("params", "runs.params_that_differ()"))
 
 

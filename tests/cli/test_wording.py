@@ -36,5 +36,3 @@ def test_durations():
     assert wording.duration(0, 1500) == "1.5 s"
     assert wording.duration(0, 5_400_000) == "1 h"
     assert wording.duration(0, None) == ""
-    assert wording.counted(1, "run") == "1 run"
-    assert wording.counted(1204, "run") == "1,204 runs"

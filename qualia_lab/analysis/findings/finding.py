@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from qualia_lab.counts import counted
 from qualia_lab.escaping import shortened
 from qualia_lab.study.statuses import counts_text
 
@@ -97,9 +98,7 @@ def n_text(group: Group) -> str:
     return said + (f", not finished: {counts_text(group.unfinished)}" if group.unfinished else "")
 
 
-def count(how_many: int, noun: str) -> str:
-    """`1 run`, `24 runs`."""
-    return f"{how_many:,} {noun}{'' if how_many == 1 else 's'}"
+count = counted
 
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:

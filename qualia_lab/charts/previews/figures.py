@@ -10,6 +10,7 @@ from qualia_lab.charts.previews.plotly_figure import plotly_chart
 from qualia_lab.charts.previews.preview import Preview, small
 from qualia_lab.charts.previews.tables import rows_html
 from qualia_lab.charts.previews.vega_figure import read_vega
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from qualia_lab.charts.chart import Chart
@@ -33,7 +34,7 @@ def figure_preview(path: str, text: str, *, whole: bool, draw: bool) -> Preview 
     schema = content.get("$schema")
     if isinstance(schema, str) and "vega" in schema:
         figure = read_vega(content)
-        table = rows_html(figure.columns, figure.rows, f"{figure.count:,} rows of data") if figure.rows else ""
+        table = rows_html(figure.columns, figure.rows, f"{counted(figure.count, 'row')} of data") if figure.rows else ""
         chart = figure.chart if draw else None
         said = f"a Vega figure: {figure.sentence}; {'drawn from its data' if chart else 'not drawn here'}"
         return Preview(path, _drawn(chart) + small(said) + table, figure=chart is not None)

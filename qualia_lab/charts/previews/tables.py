@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.charts.previews.preview import Preview, note, small
+from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def table_preview(path: str, text: str, *, whole: bool) -> Preview:
         body.pop()  # its end was not read
     columns = list(zip(*(row + [""] * (len(head) - len(row)) for row in body), strict=False)) if body else []
     types = [_type(column) for column in columns] if columns else [""] * len(head)
-    counted = f"{len(body):,} rows" if whole else f"more than {len(body):,} rows"
-    return Preview(path, _html(head, types, body[:_ROWS], f"{counted}, {len(head):,} columns"))
+    rows_in_all = counted(len(body), "row") if whole else f"more than {counted(len(body), 'row')}"
+    return Preview(path, _html(head, types, body[:_ROWS], f"{rows_in_all}, {counted(len(head), 'column')}"))
 
 
 def parquet_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
@@ -50,7 +51,7 @@ def parquet_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
     try:
         parquet = pq.ParquetFile(io.BytesIO(data))
         about, schema = parquet.metadata, parquet.schema_arrow
-        shape = f"{about.num_rows:,} rows, {len(schema.names):,} columns"
+        shape = f"{counted(about.num_rows, 'row')}, {counted(len(schema.names), 'column')}"
         unpacked = about.row_group(0).total_byte_size if about.num_row_groups else 0
         types = [str(field.type) for field in schema]
         if not 0 <= unpacked <= _UNPACKED_BYTES or not about.num_row_groups:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.charts.previews.plotted import Series, drawn_chart, drawn_panel
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def _drawn(
     title = spec.get("title")
     text = title.get("text") if isinstance(title, dict) else title
     named = text if isinstance(text, str) else f"{fields['y']} over {fields['x']}"
-    return drawn_chart([panel] if panel else [], named, f"{named}: {len(rows)} rows")
+    return drawn_chart([panel] if panel else [], named, f"{named}: {counted(len(rows), 'row')}")
 
 
 def _rows(spec: dict[str, Any]) -> list[dict[str, Any]]:
