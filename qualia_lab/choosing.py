@@ -112,7 +112,7 @@ def choose_runs(
     found: list[str] = runs.column("run_id").to_pylist()
     metric = ranked_metric(conditions)
     if metric is not None:
-        _check_metric(store, metric, found, query.limit)
+        _check_metric(store, metric, found)
     else:
         check_order(store, query, found)
     missing: tuple[str, ...] = ()
@@ -273,17 +273,15 @@ def _those_there(store: TrackingStore, query: Query, found: Sequence[str]) -> se
     return {*found, *store.read_runs(only_named).column("run_id").to_pylist()}
 
 
-def _check_metric(store: TrackingStore, metric: str, run_ids: Sequence[str], at_most: int | None) -> None:
+def _check_metric(store: TrackingStore, metric: str, run_ids: Sequence[str]) -> None:
     """Raise NoRunMatches, with what might have been meant, when no run has the metric to rank by."""
     first = run_ids[:1]  # runs without the metric stand last
     if metric in store.read(first).metrics.column("key").to_pylist():
         return
     keys = [count.key for count in take_inventory(store.read(run_ids)).model_metrics]
     near = get_close_matches(metric, keys, n=3) or keys[:5]
-    count = len(run_ids)
-    subject = f"None of the first {counted(count, 'run')}" if count == at_most else none_of(count, "run")
     raise NoRunMatches(
-        f"{subject} has a metric {one_line(metric, 100)}.",
+        f"{none_of(len(run_ids), 'run')} has a metric {one_line(metric, 100)}.",
         f"There {'is' if len(near) == 1 else 'are'} {', '.join(one_line(key, 60) for key in near)}."
         if near
         else "There is no metric at all.",

@@ -13,6 +13,7 @@ from qualia_lab.query import Comparison, Field
 from qualia_lab.query.write import filter_text
 from qualia_lab.selection import Conditions, Query
 from qualia_lab.settings import read_settings
+from qualia_lab.stores.experiment_filter import matching_experiments
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.study.known_keys import KeyedValues
 
@@ -76,17 +77,26 @@ class ArtifactExplorer:
         self.store = open_store(find_tracking_uri(str(tracking_uri) if tracking_uri is not None else None)[0])
         self.tracking_uri = self.store.uri
 
-    def list_experiments(self, *, deleted: bool = False, view: View = "active") -> pd.DataFrame:
+    def list_experiments(
+        self,
+        *,
+        deleted: bool = False,
+        view: View = "active",
+        filter: str | None = None,  # noqa: A002  MLflow's word
+    ) -> pd.DataFrame:
         """A row per experiment, latest activity first: name, experiment_id, runs, last_activity (UTC), and the rest.
 
         view: "active", "deleted" or "all"; `runs` counts the runs of the same view.  deleted: the same as "deleted".
-        Raises StoreError.
+        filter: that of MLflow's `search_experiments`, `name LIKE 'churn%' AND tags.team = 'growth'`.
+        Raises FilterError, or a StoreError.
 
         >>> explorer.list_experiments()[["name", "runs", "last_activity"]]
         """
         from qualia_lab.runs.frames import datetimes
 
         table = self.store.read_experiments("deleted" if deleted else view)
+        if filter:
+            table = matching_experiments(self.store, table, filter)
         frame: pd.DataFrame = table.to_pandas().rename(columns={"run_count": "runs"})
         for column in ("last_activity", "creation_time", "last_update_time"):
             frame[column] = datetimes(frame[column]).dt.as_unit("ms")

@@ -11,9 +11,11 @@ from mlflow.entities import ViewType
 
 from qualia_lab import ArtifactExplorer
 from qualia_lab.choosing import Conditions, choose_runs, query_of
-from qualia_lab.errors import NoRunMatches, SelectionError, UnknownExperiment
+from qualia_lab.errors import FilterError, NoRunMatches, SelectionError, UnknownExperiment
 from qualia_lab.stores.open import open_store
+from tests import servers
 from tests.cli.command import QUALIA, run
+from tests.conftest import running
 
 
 @pytest.fixture(scope="module", params=["sqlite", "files"])
@@ -105,3 +107,56 @@ def test_a_copy_of_an_experiments_folder_is_not_counted_twice(tmp_path, copy):
     (root / experiment).rename(root / "renamed")
     shutil.rmtree(root / copy.format(experiment))
     assert list(ArtifactExplorer(root).search_runs("churn").run_name) == ["a"]
+
+
+FILTERS = [
+    "name = 'first'",
+    "name LIKE 'f%'",
+    "name ILIKE 'F%'",
+    "attribute.name != 'first'",
+    "tags.team = 'growth'",
+    "tags.team = 'growth' AND name LIKE '%t'",
+    "tags.`team` LIKE 'gr%'",
+    "tags.team IS NULL",
+    "experiment_id IN ('0', '1')",
+    "experiment_id = '0'",
+    "creation_time > 1000",
+    "last_update_time <= 1000",
+    "creation_time > 1000 AND tags.team IS NOT NULL",
+]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "files", "snapshot", "server"])
+def tagged(request, tmp_path_factory):
+    """A store with an experiment with tags, and a client of MLflow for the same experiments."""
+    folder = tmp_path_factory.mktemp("tagged")
+    source = str(folder / "mlruns") if request.param == "files" else f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(source)
+    for name, tags in (("first", {"team": "growth"}), ("second", {"team": "core"}), ("third", {})):
+        experiment = client.create_experiment(name, artifact_location=folder.as_uri(), tags=tags)
+        client.create_run(experiment)
+    client.create_run("0")
+    if request.param == "snapshot":
+        made = run(QUALIA, "snapshot", source, folder / "snap", cwd=folder)
+        assert made.returncode == 0, made.stderr
+        yield f"snapshot:{folder / 'snap'}", client
+    elif request.param == "server":
+        with running(servers.mlflow_server(source, folder)) as found:
+            yield found, client
+    else:
+        yield source, client
+
+
+@pytest.mark.parametrize("text", FILTERS)
+def test_experiments_are_filtered_as_by_mlflow(tagged, text):
+    uri, client = tagged
+    expected = {one.name for one in client.search_experiments(filter_string=text)}
+    assert set(ArtifactExplorer(uri).list_experiments(filter=text).name) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["lifecycle_stage = 'active'", "metrics.loss > 1", "run_name = 'x'", "attribute.nosuch = 1"]
+)
+def test_what_an_experiment_does_not_have_is_refused(uri, text):
+    with pytest.raises(FilterError):
+        ArtifactExplorer(uri).list_experiments(filter=text)

@@ -50,6 +50,10 @@ class TrackingStore(Protocol):
         """
         ...
 
+    def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
+        """The tags of these experiments, also of those without runs (schema.EXPERIMENT_TAGS)."""
+        ...
+
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order, all of them unless it has a limit (schema.RUNS)."""
         ...

@@ -95,6 +95,14 @@ class FileStore:
         rows.sort(key=lambda row: (latest_first(row["last_activity"]), row["experiment_id"]))
         return table_of(schema.EXPERIMENT_LIST, rows)
 
+    def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
+        """The tags of these experiments (schema.EXPERIMENT_TAGS)."""
+        rows, wanted = Rows(), set(experiment_ids)
+        for experiment in self._experiments():
+            if experiment.experiment_id in wanted:
+                self._read_experiment(experiment, rows)
+        return rows.built().experiment_tags
+
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order."""
         from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs

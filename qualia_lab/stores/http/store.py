@@ -97,6 +97,14 @@ class HttpStore:
             schema.EXPERIMENT_LIST, [experiment_row(one, ignored) for one in self._experiments(view).values()]
         )
 
+    def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
+        """The tags of these experiments (schema.EXPERIMENT_TAGS)."""
+        rows, listed = Rows(), self._experiments("all")
+        for experiment_id in dict.fromkeys(experiment_ids):
+            if experiment_id in listed:
+                add_experiment(listed[experiment_id], rows)
+        return rows.built().experiment_tags
+
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order."""
         from qualia_lab.query import parse_filter, parse_order_by, select_runs

@@ -95,6 +95,10 @@ class SnapshotStore:
         rows.sort(key=lambda row: latest_first(row["last_activity"]))
         return table_of(schema.EXPERIMENT_LIST, rows)
 
+    def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
+        """See TrackingStore."""
+        return self._experiment_tags([part for part, _ in self._parts], list(experiment_ids))
+
     def read_runs(self, query: Query) -> pa.Table:
         """See TrackingStore."""
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from qualia_lab import schema
+from qualia_lab.columns import column
 from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.sql.connection import SqlDatabase
 from qualia_lab.stores.sql.history import History
@@ -26,8 +28,6 @@ from qualia_lab.times import END_OF_TIMES, possible_runs, with_possible_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import pyarrow as pa
 
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
@@ -59,6 +59,12 @@ class SqlStore:
         listed = [(*row[:-2], max(some, default=None)) for row, some in zip(rows, times, strict=True)]
         listed.sort(key=lambda row: latest_first(row[-1]))
         return arrow_table(schema.EXPERIMENT_LIST, listed, ignore)
+
+    def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
+        """The tags of these experiments (schema.EXPERIMENT_TAGS)."""
+        with self._database.connected() as database:
+            ids = pa.chunked_array([column(list(experiment_ids), schema.STRING)])
+            return Reading(database, []).experiments(ids)["experiment_tags"]
 
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order, all of them unless it has a limit (schema.RUNS)."""

@@ -1,0 +1,66 @@
+"""MLflow's filters of experiments: `name LIKE 'churn%' AND tags.team = 'growth'`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from qualia_lab import schema
+from qualia_lab.errors import FilterError
+from qualia_lab.query import keyed_fields, parse_filter, select_runs
+from qualia_lab.query.conditions import ATTRIBUTES
+from qualia_lab.query.tokens import tokens_of
+from qualia_lab.tables import rows_with, run_tables, table_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from qualia_lab.stores.protocol import TrackingStore
+
+# What a filter of experiments names, and the attribute of a run that is compared in the same way.
+_ATTRIBUTES = {
+    "name": "run_name",
+    "experiment_id": "run_id",
+    "creation_time": "start_time",
+    "last_update_time": "end_time",
+}
+_WORDS = {*_ATTRIBUTES, *ATTRIBUTES, "created"}
+_FIELD = re.compile(r"(?:(?:attributes?|attr|experiments?)\.)?`?(\w+)`?", re.IGNORECASE)
+_TAG = re.compile(r"tags?\.", re.IGNORECASE)
+
+
+def matching_experiments(store: TrackingStore, experiments: pa.Table, text: str) -> pa.Table:
+    """The experiments (schema.EXPERIMENT_LIST) that a filter in MLflow's grammar of experiments leaves, in order.
+
+    text: `name`, `experiment_id`, `creation_time`, `last_update_time` in ms or as a date, and `tags.KEY`; also OR, NOT
+    and parentheses, as in filters of runs. Raises FilterError.
+    """
+    condition = parse_filter(_of_runs(text))
+    if condition is None:
+        return experiments
+    tags = []
+    if keyed_fields(condition, ()):
+        ids = experiments.column("experiment_id").to_pylist()
+        tags = [{**row, "run_id": row["experiment_id"]} for row in store.read_experiment_tags(ids).to_pylist()]
+    rows = [{of_run: row[name] for name, of_run in _ATTRIBUTES.items()} for row in experiments.to_pylist()]
+    tables = run_tables(runs=table_of(schema.RUNS, rows), tags=table_of(schema.TAGS, tags))
+    return rows_with(experiments, "experiment_id", select_runs(condition, (), tables))
+
+
+def _of_runs(text: str) -> str:
+    """The filter as one of runs. Raises FilterError for a field that experiments do not have."""
+    for token in reversed(tokens_of(text)):
+        is_field = token.kind == "path" or (token.kind == "word" and token.text.lower() in _WORDS)
+        if not is_field or _TAG.match(token.text):
+            continue
+        match = _FIELD.fullmatch(token.text)
+        name = _ATTRIBUTES.get(match[1].lower()) if match else None
+        if name is None:
+            raise FilterError(
+                f"An experiment has no {token.text} to compare.",
+                f"It has {', '.join(_ATTRIBUTES)} and tags.KEY.",
+                text=text,
+                position=token.position,
+            )
+        text = text[: token.position] + name + text[token.position + len(token.text) :]
+    return text
