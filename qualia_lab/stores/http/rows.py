@@ -46,7 +46,8 @@ def last_moment(run: Json) -> tuple[str, int | None]:
             moments.append(integer(info_of(run).get(name)))
         except ValueError:
             continue
-    return str(info_of(run).get("experiment_id")), max((time for time in moments if time is not None and is_possible(time)), default=None)
+    possible = (time for time in moments if time is not None and is_possible(time))
+    return str(info_of(run).get("experiment_id")), max(possible, default=None)
 
 
 def point_of(point: Json) -> Json | None:
