@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab.analysis.findings.points import Held
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
-    import pyarrow as pa
 
     from qualia_lab.analysis.answer import Answer
     from qualia_lab.analysis.effects import Crossing
@@ -319,8 +319,10 @@ def collect_evidence(
     directions = {key: study.greater_is_better(key) for key in known}
     wanted = [key for key in known if keys is None or key in keys]
     batches = read_history(tables.run_ids, wanted) if wanted else ()
-    # Of a metric that is not known to be better either way, rules look at values that are not finite alone.
-    only_odd = [key for key in known if directions[key] is None] if keys is None else []
+    # Of a metric that is not known to be better either way, and of a cost, rules look at values that are not finite
+    # alone.
+    judged = {*study.of_role("objective", "training", "part")}
+    only_odd = [key for key in known if directions[key] is None or key not in judged] if keys is None else []
     held = Held(_MOST_HELD)
     expected = rows_with(tables.metrics, "key", wanted).num_rows
     series = summarise(
@@ -333,6 +335,7 @@ def collect_evidence(
         expected=expected,
         **(limits or {}),
     )
+    pa.default_memory_pool().release_unused()  # the batches are gone, and Arrow keeps their memory for the next
     return Evidence(tables, study, labels, series, read_history, now, held)
 
 
