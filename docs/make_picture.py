@@ -35,6 +35,7 @@ def make_picture(page: Path, picture: Path) -> None:
         opened = browser.new_context(viewport={"width": 1180, "height": 400}, offline=True).new_page()
         opened.goto(page.absolute().as_uri())
         opened.evaluate(_HIDE_THE_REST)
+        opened.locator("figure:not([hidden]):visible").first.scroll_into_view_if_needed()  # a chart is drawn when seen
         opened.locator("figure:not([hidden]) .plot .main-svg:visible").first.wait_for()
         opened.wait_for_timeout(500)  # fonts and the last layout of the chart
         picture.parent.mkdir(parents=True, exist_ok=True)

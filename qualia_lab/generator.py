@@ -343,7 +343,12 @@ def check_output(path: Path, *, force: bool) -> None:
 def _merged(selection: Selection, settings: StudySettings | None) -> StudySettings:
     """What is said of the selected runs: the metric that they are ranked by leads, unless another one is named."""
     said, ranked = settings or StudySettings(), said_settings(metric=selection.conditions.by)
-    said = replace(said, metric=said.metric or ranked.metric, better={**ranked.better, **said.better})
+    said = replace(
+        said,
+        metric=said.metric or ranked.metric,
+        better={**ranked.better, **said.better},
+        chosen_by=selection.conditions.as_data(),
+    )
     return merge_settings(said, read_settings().study)
 
 

@@ -36,6 +36,7 @@ def load_runs(
     smallest_difference: float | None = None,
     findings: Mapping[str, Any] | None = None,
     metric_roles: Mapping[str, MetricRole] | None = None,
+    chosen_by: Mapping[str, Any] | None = None,
 ) -> Runs:
     """Read runs, all at once; those that are missing or damaged are named in the result, and the rest is there.
 
@@ -57,6 +58,7 @@ def load_runs(
         smallest_difference: the smallest difference of the primary metric that matters.
         findings: thresholds of rules, by the rule's name.
         metric_roles: what metrics are whatever their names say, such as {"score_time": "cost"}.
+        chosen_by: the conditions by which these runs were chosen out of more: where a metric decided, it is said.
 
     Raises:
         StoreError: the store itself cannot be read.
@@ -77,6 +79,7 @@ def load_runs(
             "smallest_difference": smallest_difference,
             "findings": findings,
             "metric_roles": metric_roles,
+            "chosen_by": chosen_by,
         }
     )
     return Runs(store, tables, describe_study(tables, take_inventory(tables), settings))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WORDS = (
     *("primary_metric", "greater_is_better", "seeds", "statuses", "baseline", "factors", "labels", "pool"),
-    *("smallest_difference", "findings", "metric_roles"),
+    *("smallest_difference", "findings", "metric_roles", "chosen_by"),
 )
 
 
@@ -39,7 +39,7 @@ def study_settings(said: Mapping[str, Any], before: StudySettings | None = None)
             fields[word] = None if value is None else (value,) if isinstance(value, str) else tuple(value)
         elif word in ("factors", "labels"):
             fields[word] = (value,) if isinstance(value, str) else tuple(value)
-        elif word in ("findings", "metric_roles"):
+        elif word in ("findings", "metric_roles", "chosen_by"):
             fields[word] = dict(value or {})
         elif word == "primary_metric":
             fields["metric"] = value

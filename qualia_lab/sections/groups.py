@@ -35,8 +35,7 @@ def no_objective(brief: Brief) -> str | None:
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    query = brief.selection.query
-    by_metric = "metric" in query.filter or (query.limit is not None and "metric" in " ".join(query.order_by))
+    by_metric = brief.study.chosen_by is not None
     return (
         markdown("groups:heading", f"{_HEADING}\n\n{_CHOSEN_BY_METRIC}" if by_metric else _HEADING),
         code("groups", "runs.groups()"),

@@ -8,7 +8,8 @@ from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markd
 _SOURCE = """\
 runs = load_runs(
     TRACKING_URI, RUN_IDS, primary_metric=PRIMARY_METRIC, greater_is_better=GREATER_IS_BETTER, seeds=SEEDS,
-    statuses=STATUSES, baseline=BASELINE, factors=FACTORS, labels=LABELS, pool=POOL,{more}
+    statuses=STATUSES, baseline=BASELINE, factors=FACTORS, labels=LABELS, pool=POOL,
+    chosen_by=CHOSEN_BY,{more}
 )
 runs"""
 

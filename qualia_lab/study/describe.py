@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from qualia_lab.study.asked_for import check_keys
 from qualia_lab.study.budgets import find_short_runs, last_steps
+from qualia_lab.study.choice import chosen_by_metric
 from qualia_lab.study.computations import find_copies
 from qualia_lab.study.configurations import find_configurations
 from qualia_lab.study.factor_names import words
@@ -75,6 +76,7 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     ]
     return Study(
         settings=settings,
+        chosen_by=chosen_by_metric(settings.chosen_by, {one.key for one in metrics}),
         metrics=metrics,
         tasks=tasks,
         params=factors[: len(params)],

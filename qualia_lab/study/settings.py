@@ -27,6 +27,7 @@ class StudySettings:
     pool: experiments are one task, not different ones.
     smallest_difference: of the primary metric, the smallest one that matters; None: a standard deviation between seeds.
     findings: thresholds of rules, by the rule's name.
+    chosen_by: the conditions by which the runs were chosen out of more, as data.
     sources: of each of these fields that was said, by whom; of metrics by `better.KEY` and `metric_roles.KEY`.
     """
 
@@ -41,6 +42,7 @@ class StudySettings:
     pool: bool = False
     smallest_difference: float | None = None
     findings: Mapping[str, Any] = field(default_factory=dict)
+    chosen_by: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     def source(self, name: str) -> Source:

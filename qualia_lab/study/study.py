@@ -153,6 +153,7 @@ class Study:
     copies: of every run that computed the same as an earlier one, that one.  possible_copies: sets of runs without a
     seed whose coarse results are equal.  short_runs: budgets that are not those of the others.
     notes: sentences of what a person has to know, such as a flag that disagrees with a name.
+    chosen_by: the metric that decided which runs are here, None where none did: means are then too good.
     """
 
     settings: StudySettings = field(default_factory=StudySettings)
@@ -168,6 +169,7 @@ class Study:
     continued: Mapping[str, str] = field(default_factory=dict)
     short_runs: tuple[ShortRun, ...] = ()
     notes: tuple[str, ...] = ()
+    chosen_by: str | None = None
 
     @cached_property
     def metric(self) -> Mapping[str, Metric]:

@@ -10,6 +10,7 @@ from qualia_lab.analysis.findings.finding import NAMED, Finding, Rule, count, li
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.over_problems import over_problems
 from qualia_lab.analysis.problem_factors import problem_factors
+from qualia_lab.escaping import one_line
 from qualia_lab.study.left_out import names_of
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _finding(evidence: Evidence, task: Task, said: Said, words: Words) -> Findin
         "best_configuration",
         "answer",
         "note",
-        evidence.where(task) + words.sentence,
+        evidence.where(task) + words.sentence + _chosen(evidence),
         words.run_ids,
         (said.metric,),
         numbers=tuple(said.numbers),
@@ -65,6 +66,14 @@ def _finding(evidence: Evidence, task: Task, said: Said, words: Words) -> Findin
         next=words.next,
         experiment=evidence.experiment(task),
     )
+
+
+def _chosen(evidence: Evidence) -> str:
+    """That means are too good where a metric decided which runs are here."""
+    by = evidence.study.chosen_by
+    if by is None or not any(len(group.values) > 1 for groups in evidence.groups.values() for group in groups):
+        return ""
+    return f" These runs were chosen by {one_line(by, 60)}: of a configuration only its better runs may be here."
 
 
 def _over_problems(evidence: Evidence, task: Task, answer: Answer, over: OverProblems) -> Finding:
