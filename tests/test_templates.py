@@ -150,7 +150,7 @@ def test_where_no_run_is_in_trouble_each_part_says_so(demo):
     selection = NotebookGenerator(demo).select(where=["model=gbm"], status=["FINISHED"])
     well = load_runs(demo, selection.run_ids)
     assert repr(well.failures.troubled()).startswith(f"None of the {len(well)} runs failed")
-    assert repr(well.failures.first_bad_steps()).startswith("No metric of these")
+    assert repr(well.failures.first_bad_steps()).startswith("No metric of 7 runs")
     assert "too few to tell" in repr(well.failures.what_sets_apart())
     assert "is in trouble" in repr(well.failures.log_tails())
     assert "system metrics" in repr(well.failures.system_at_the_end())
