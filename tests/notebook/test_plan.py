@@ -213,8 +213,8 @@ def test_importances_are_asked_when_there_are_twenty_configurations_and_not_twen
 def test_averages_of_runs_that_a_metric_chose_are_said_to_be_too_good():
     words = "These runs were chosen by a metric."
 
-    def said(**query):
-        plan = planned(some_runs(6), query=Query(**query))
+    def said(**conditions):
+        plan = planned(some_runs(6), Conditions(**conditions), chosen_by=Conditions(**conditions).as_data())
         return words in next(cell.source for cell in plan.cells if cell.key == "groups:heading")
 
     assert not said()
