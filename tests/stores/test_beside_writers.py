@@ -43,6 +43,7 @@ with engine.connect() as connection:
     print("ready", flush=True)
     metrics = sa.table("metrics", *map(sa.column, ("key", "value", "timestamp", "run_uuid", "step", "is_nan")))
     first = time.time_ns() // 1000
+    begun = time.time_ns() // 1_000_000
     while not ended.is_set():
         started = time.perf_counter()
         try:
@@ -50,7 +51,7 @@ with engine.connect() as connection:
             row = {"key": "live", "value": n, "timestamp": n, "run_uuid": run, "step": n, "is_nan": False}
             connection.execute(metrics.insert().values(row))
             connection.execute(sa.text("UPDATE params SET value = :n WHERE run_uuid = :run"), {"n": str(commits), "run": run})
-            connection.execute(sa.text("UPDATE runs SET end_time = :n WHERE run_uuid = :run"), {"n": commits, "run": run})
+            connection.execute(sa.text("UPDATE runs SET end_time = :n WHERE run_uuid = :run"), {"n": begun + commits, "run": run})
             connection.commit()
             commits += 1
         except sa.exc.DBAPIError as error:
