@@ -114,7 +114,7 @@ def test_tags_code_and_day_are_looked_at_and_what_says_how_a_run_ended_is_not():
 
 def test_runs_are_counted_by_how_they_ended_failed_ones_first():
     tables = tables_of(
-        [("a", "FINISHED", 0, 4000), ("b", "FAILED", 5, 1005), ("c", None, None, None), ("d", "FINISHED", 9, 3)],
+        [("a", "FINISHED", 0, 4000), ("b", "FAILED", 5, 1005), ("c", None, None, None), ("d", "FINISHED", 9, None)],
         metrics=[("a", "loss", 1.0)],
         tags=[("b", "error", "boom"), ("b", "mlflow.error", "x"), ("a", "mirror", "no error")],
     )
@@ -122,7 +122,7 @@ def test_runs_are_counted_by_how_they_ended_failed_ones_first():
     assert [(one.status, one.run_ids) for one in found] == [
         *(("FAILED", ("b",)), ("FINISHED", ("a", "d")), ("UNKNOWN", ("c",)))
     ]
-    assert [one.seconds for one in found] == [(1.0,), (4.0,), ()]  # an end before the start is no duration
+    assert [one.seconds for one in found] == [(1.0,), (4.0,), ()]  # without an end there is no duration
     assert [one.without_metrics for one in found] == [1, 1, 1]
     assert error_tags(tables) == {"b": "boom"}
 
