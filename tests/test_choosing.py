@@ -7,6 +7,7 @@ import math
 import shutil
 import sqlite3
 from contextlib import ExitStack
+from functools import cache
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -121,6 +122,7 @@ def uris(sqlite_runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")
     with ExitStack() as stack:
 
+        @cache  # a store is made once, whichever tests ask for it
         def opened(kind):
             if kind == "sqlite":
                 return f"sqlite:///{path}"
