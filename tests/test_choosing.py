@@ -7,9 +7,9 @@ import math
 import shutil
 import sqlite3
 from contextlib import ExitStack
-from functools import cache
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 import sqlalchemy as sa
