@@ -45,6 +45,10 @@ class Look(NamedTuple):
     limit: int | None
     log: bool | None
     columns: int | None
+    charts: int = 1  # of so many experiments under one another, which share the NAMED lines
+
+
+NAMED = 20  # lines with a colour and a place in the legend
 
 
 def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart | Said:
@@ -62,7 +66,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
         look.columns is None and (len(run_ids) <= RUNS_IN_ONE_PANEL or len(loaded.study.tasks) > 1)
     )
     groups = None if alone else _panel_groups(loaded, task)
-    limit = look.limit if look.limit is not None else 20 if alone else MOST_PANELS
+    limit = look.limit if look.limit is not None else NAMED // look.charts if alone else MOST_PANELS
     named = limit if groups is None else 0  # no means of the best runs alone
     drawn = choose_drawn(
         run_ids, loaded.latest(metric, run_ids), named=named, most=max(RUNS_DRAWN, named), greater_is_better=better

@@ -9,7 +9,7 @@ from qualia_lab.inventory import SYSTEM_METRICS
 from qualia_lab.runs import task_charts
 from qualia_lab.runs.history_charts import Look, bands_chart, history_chart
 from qualia_lab.runs.namespace import Namespace
-from qualia_lab.runs.per_task import chart_per_task
+from qualia_lab.runs.per_task import MOST_TASKS, chart_per_task
 from qualia_lab.runs.said import Said
 
 if TYPE_CHECKING:
@@ -48,11 +48,12 @@ class Plots(Namespace):
         by: what x is. `step`; `relative`, the time since the run's first point; `time`, since the first of all; or a
         metric such as `epoch`, whose value at the same step is taken.
         smooth: from 0 to under 1, for the eye only; the values as recorded stay in sight, faint.
-        limit: so many runs are coloured (20), or so many panels drawn (24), the best by last value.
+        limit: so many runs are coloured (20, over all experiments), or so many panels drawn (24), the best first.
         log: whether the y axis is logarithmic; None: when all values are positive and span two decades.
         columns: panels side by side, by default 4, of configurations 3; 1 puts all runs into one panel.
         """
-        look = Look(by, smooth, limit, log, columns)
+        charts = min(len(self._loaded.tasks(experiment)), MOST_TASKS)
+        look = Look(by, smooth, limit, log, columns, max(charts, 1))
         return self._each(experiment, metric, lambda task, key: history_chart(self._loaded, task, key, look))
 
     def bands(
