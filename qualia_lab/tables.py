@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab import schema
-from qualia_lab.columns import column, column_of, numbers_of, whole
+from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +45,11 @@ class RunTables:
     def run_ids(self) -> tuple[str, ...]:
         """The ids of the runs that were read, in order."""
         return tuple(self.runs.column("run_id").to_pylist())
+
+    def owners_of(self, table: pa.Table) -> np.ndarray[Any, Any]:
+        """Of each row of a table with `run_id` the place of that run among `runs`; -1 where it is none of them."""
+        places = pc.index_in(whole(table.column("run_id")), value_set=whole(self.runs.column("run_id")))
+        return numbers_of(filled(places, -1))
 
 
 def run_tables(**tables: pa.Table) -> RunTables:

@@ -74,7 +74,8 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     scored.sort(key=lambda group: _rank(group, better=better))
     compared = [group for group in scored if len(group.values) >= FEWEST_REPEATS]
     spread = _pooled_spread(scored)
-    if not compared or (len(scored) > 1 and not _are_comparable(_degrees(compared), compared)):
+    degrees = _degrees(compared)
+    if not compared or (len(scored) > 1 and not _are_comparable(degrees, compared)):
         return Answer(tuple(scored), scored[0], None, (), (), tuple(scored[1:]), None, None, spread, None, None, None)
     alone = [group for group in scored if len(group.values) < FEWEST_REPEATS]
     found = best_of(
@@ -84,7 +85,6 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     )
     assert found is not None
     leader, rivals = compared[0], compared[1:]
-    degrees = _degrees(compared)
     told = {one.place for one in found.apart if _are_comparable(degrees, (leader, compared[one.place]))}
     several = bool(rivals) and spread is not None
     matters = smallest or spread
@@ -160,7 +160,7 @@ def _degrees(groups: Sequence[Group]) -> int:
 def _detectable(compared: Sequence[Group]) -> float:
     """The difference of the first two, in standard deviations between repeats, that so many repeats show."""
     first, second = (len(group.values) for group in compared[:2])
-    return detectable_among(len(compared), first, second, sum(len(group.values) - 1 for group in compared))
+    return detectable_among(len(compared), first, second, _degrees(compared))
 
 
 def _rank(group: Group, *, better: bool) -> float:

@@ -38,7 +38,6 @@ class Difference:
     """
 
     group: Group
-    baseline_n: int
     pairs: int | None
     comparison: Comparison
     corrected_p: float | None
@@ -73,7 +72,6 @@ def compare_to_baseline(groups: Sequence[Group], baseline: Group, chosen: str = 
         tuple(
             Difference(
                 group,
-                len(baseline.values),
                 pairs,
                 comparison,
                 p,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from qualia_lab.analysis.blocks import block_ranges, block_values, pair_ps, share_something
-from qualia_lab.analysis.intervals import t_quantile
+from qualia_lab.analysis.intervals import t_quantile, unit_of
 from qualia_lab.analysis.studentized import largest_quantile, range_p
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def best_of(
     places = [place for place, values in enumerate(groups) if len(values)]
     if not places:
         return None
-    # A power of two, so that no digit is lost: squares of what a store may hold are not always doubles.
-    unit = 2.0 ** max(-1000, math.frexp(max(float(np.abs(groups[place]).max()) for place in places))[1] - 1)
+    unit = unit_of(np.concatenate([np.asarray(groups[place], dtype=np.float64) for place in places]))
     scale = unit if greater_is_better else -unit
     samples = [np.asarray(groups[place], dtype=np.float64) / scale for place in places]
     means, counts = np.array([float(one.mean()) for one in samples]), np.array([len(one) for one in samples])

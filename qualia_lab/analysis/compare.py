@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
+from qualia_lab.analysis.baseline import FEWEST_RUNS
 from qualia_lab.analysis.compare_sentences import sentences_of
 from qualia_lab.analysis.made_with import is_called
+from qualia_lab.analysis.power import ALPHA
 from qualia_lab.analysis.scores import scores
 from qualia_lab.analysis.sides import Differs, as_json, differing, settings_of
 from qualia_lab.analysis.two_samples import Comparison, compare_pairs, compare_samples, spreads
 from qualia_lab.errors import SelectionError
 from qualia_lab.escaping import for_html, one_line
-from qualia_lab.study.statuses import WITHOUT
+from qualia_lab.study.statuses import WITHOUT, kind_of
 from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
 
-ALPHA = 0.05
-FEWEST = 3  # runs of a side, or pairs, under which nothing is called a difference
 _SHARED = 0.75  # of the larger side's contexts, so that pairing wastes little
 
 Verdict = Literal["better", "worse", "higher", "lower", "not told apart", "too few"]
@@ -193,9 +193,9 @@ def _metric(study: Study, tasks: Sequence[Task], metric: str | None) -> tuple[st
 def _side(uncounted: Mapping[str, str], run_ids: Sequence[str], said: str, known: Mapping[str, float]) -> Side:
     scored = tuple(run for run in run_ids if run in known and run not in uncounted)
     why = Counter(
-        uncounted[run].partition(" of ")[0].partition(" in ")[0] if run in uncounted else WITHOUT
+        kind_of(uncounted[run]) if run in uncounted else WITHOUT
         for run in run_ids
-        if run not in scored
+        if run in uncounted or run not in known
     )
     return Side(said, tuple(run_ids), scored, tuple(known[run] for run in scored), tuple(why.items()))
 
@@ -243,7 +243,7 @@ def _match(a: Side, b: Side, contexts: Mapping[str, _Context]) -> _Matched:
     """Compare pairs where there are enough and they leave out little, else all values."""
     first, second = _by_context(a, contexts), _by_context(b, contexts)
     shared = [context for context in first if context in second]
-    if len(shared) >= FEWEST and len(shared) >= _SHARED * max(len(first), len(second)):
+    if len(shared) >= FEWEST_RUNS and len(shared) >= _SHARED * max(len(first), len(second)):
         of_a, of_b = ([fmean(value for _, value in side[context]) for context in shared] for side in (first, second))
         apart = [one - other for one, other in zip(of_a, of_b, strict=True)]
         if spreads(apart, within=[*of_a, *of_b]):
@@ -266,7 +266,7 @@ def _by_context(side: Side, contexts: Mapping[str, _Context]) -> dict[_Context, 
 def _verdict(matched: _Matched, a: Side, b: Side, better: bool | None) -> Verdict:
     """Under three runs on a side, or where no test can be made and they differ, there are too few to tell."""
     found = matched.comparison
-    if min(len(a.values), len(b.values)) < FEWEST or (found.p is None and found.difference != 0):
+    if min(len(a.values), len(b.values)) < FEWEST_RUNS or (found.p is None and found.difference != 0):
         return "too few"
     if found.p is None or found.p >= ALPHA or not found.difference:
         return "not told apart"

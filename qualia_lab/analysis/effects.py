@@ -175,7 +175,7 @@ def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewe
     if len(pairs) < fewest or pairs[0][0].greater_is_better is None:
         return None
     sign = 1.0 if pairs[0][0].greater_is_better else -1.0
-    found = compare_over_contexts([(sign * _mean(first), sign * _mean(second)) for first, second in pairs])
+    found = compare_over_contexts([(sign * known_mean(first), sign * known_mean(second)) for first, second in pairs])
     assert found is not None
     p, low, high = found.p, found.low, found.high
     if found.decision == "too few":
@@ -204,7 +204,7 @@ def _ratio_p(pairs: Sequence[Pair]) -> float | None:
 
     On such scales a gain is a share of the level, and the largest context alone would make up the mean difference.
     """
-    means = [(_mean(first), _mean(second)) for first, second in pairs]
+    means = [(known_mean(first), known_mean(second)) for first, second in pairs]
     levels = [first + second for first, second in means]
     if min(min(one) for one in means) <= 0 or max(levels) < _OTHER_SCALES * min(levels):
         return None
@@ -239,6 +239,7 @@ def _by_repeats(found: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, 
     return p, found.difference - reach, found.difference + reach
 
 
-def _mean(group: Group) -> float:
+def known_mean(group: Group) -> float:
+    """The mean of a configuration that has values."""
     assert group.mean is not None
     return group.mean

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from qualia_lab.columns import texts_of
-from qualia_lab.study.statuses import place_of
+from qualia_lab.study.statuses import place_of, statuses_of
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
@@ -44,8 +45,8 @@ def endings(tables: RunTables) -> list[Ending]:
     logged = set(pc.unique(tables.metrics.column("run_id")).to_pylist())
     times = zip(*(tables.runs.column(name).to_pylist() for name in ("start_time", "end_time")), strict=True)
     by_status: dict[str, list[tuple[str, int | None, int | None]]] = {}
-    for run_id, status, (start, end) in zip(tables.run_ids, texts_of(tables.runs.column("status")), times, strict=True):
-        by_status.setdefault(status or "UNKNOWN", []).append((run_id, start, end))
+    for (run_id, status), (start, end) in zip(statuses_of(tables).items(), times, strict=True):
+        by_status.setdefault(status, []).append((run_id, start, end))
     found = []
     for status in sorted(by_status, key=place_of):
         rows = by_status[status]
@@ -66,7 +67,11 @@ def endings(tables: RunTables) -> list[Ending]:
 def error_tags(tables: RunTables) -> dict[str, str]:
     """By run id what its tags say of an error: the values of `error`, `exception`, `traceback` and the like."""
     said: dict[str, list[str]] = {}
-    for row in tables.tags.to_pylist():
-        if _ERROR_TAG.fullmatch(row["key"]) and row["value"] and not row["key"].startswith("mlflow."):
-            said.setdefault(row["run_id"], []).append(row["value"])
+    keys = pc.unique(tables.tags.column("key")).to_pylist()
+    rows = rows_with(
+        tables.tags, "key", [key for key in keys if _ERROR_TAG.fullmatch(key) and not key.startswith("mlflow.")]
+    )
+    for run_id, value in zip(*(texts_of(rows.column(name)) for name in ("run_id", "value")), strict=True):
+        if value:
+            said.setdefault(run_id, []).append(value)
     return {run_id: "\n".join(values) for run_id, values in said.items()}

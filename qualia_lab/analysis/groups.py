@@ -11,7 +11,7 @@ from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartil
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
 from qualia_lab.study.factor_names import is_fold
-from qualia_lab.study.statuses import FINISHED, WITHOUT, statuses_of
+from qualia_lab.study.statuses import FINISHED, WITHOUT, kind_of, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,7 +140,7 @@ def _take_group(
     """One configuration with the scores of its runs: n, mean, median, interquartile mean and 95 % interval."""
     scored = tuple(run_id for run_id in configuration.run_ids if run_id in found.values and run_id not in uncounted)
     why = Counter(
-        _kind_of(uncounted[run_id]) if run_id in uncounted else WITHOUT
+        kind_of(uncounted[run_id]) if run_id in uncounted else WITHOUT
         for run_id in configuration.run_ids
         if run_id in uncounted or run_id not in found.values
     )
@@ -160,11 +160,6 @@ def _take_group(
         unfinished=tuple(unfinished.items()),
         short=sum(run_id in short for run_id in scored),
     )
-
-
-def _kind_of(reason: str) -> str:
-    """`copy` of `copy of NAME`: what runs are counted by."""
-    return reason.partition(" of ")[0].partition(" in ")[0]
 
 
 def telling_params(configurations: Sequence[Configuration]) -> list[str]:

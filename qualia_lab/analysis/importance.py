@@ -33,11 +33,7 @@ FEWEST_CONFIGURATIONS = 20
 # Optuna's documentation asks for five runs among the best at least; of five, four share a value too often by chance.
 FEWEST_BEST = 10
 
-MOST_CONFIGURATIONS = (
-    1_000  # asked of the forest and of PED-ANOVA: more of them say the same, and take many times as long
-)
-
-# An interaction under this share of the joint effect is as good as none.
+MOST_CONFIGURATIONS = 1_000  # asked of the forest and of PED-ANOVA: more say the same, and take many times as long
 
 
 def least_r2(configurations: int) -> float:

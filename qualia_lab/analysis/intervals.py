@@ -76,10 +76,9 @@ def mean_interval(values: Sequence[float], strata: Sequence[object] | None = Non
     """The 95 % interval of a mean; None for fewer than two values, which carry none.
 
     Under 10 values, and past 1,000, of which a mean is normal whatever they are, Student's t (Student 1908). Between
-    them the percentiles of 2,000 bootstrap means (Efron 1979), drawn
-    within each stratum (such as a fold) where there are several. Percentiles of so few values are too narrow; they are
-    taken farther out, so that normal data get Student's width: the expanded percentiles of Hesterberg (2015), "What
-    Teachers Should Know About the Bootstrap".
+    them the percentiles of 2,000 bootstrap means (Efron 1979), drawn within each stratum (such as a fold) where there
+    are several. Percentiles of so few values are too narrow; they are taken farther out, so that normal data get
+    Student's width: the expanded percentiles of Hesterberg (2015), "What Teachers Should Know About the Bootstrap".
     """
     n = len(values)
     if n < 2:
@@ -87,11 +86,11 @@ def mean_interval(values: Sequence[float], strata: Sequence[object] | None = Non
     numbers = np.asarray(values, dtype=np.float64)
     unit = unit_of(numbers)
     numbers = numbers / unit
-    if n < BOOTSTRAP_FROM or (n > BOOTSTRAP_TO and usable_strata(strata) is None):
+    kept = None if n < BOOTSTRAP_FROM else usable_strata(strata)
+    if n < BOOTSTRAP_FROM or (n > BOOTSTRAP_TO and kept is None):
         mean, error = float(numbers.mean()), float(numbers.std(ddof=1)) / math.sqrt(n)
         reach = t_quantile(n - 1) * error
         return Interval(unit * (mean - reach), unit * (mean + reach), "t")
-    kept = usable_strata(strata)
     sizes = [len(stratum) for stratum in _members(kept, n)]
     confidence = _expanded(min(sizes), n - len(sizes))
     asked = (hashlib.sha256(numbers.tobytes()).digest(), None if kept is None else tuple(kept), confidence)

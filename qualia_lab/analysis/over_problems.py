@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.effects import ALPHA, clear_effects
+from qualia_lab.analysis.effects import ALPHA, clear_effects, known_mean
 from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_contexts
 from qualia_lab.analysis.problem_factors import problem_factors
 
@@ -60,20 +60,17 @@ def over_problems(sets: Sequence[OneFactor], groups: Sequence[Group]) -> OverPro
     shared = set.intersection(*(set(tried) for tried in widest))
     sign = 1.0 if groups[0].greater_is_better else -1.0
     ways = sorted(
-        ((next(iter(tried.values())), fmean(_mean(tried[one]) for one in shared)) for tried in widest if shared),
+        ((next(iter(tried.values())), fmean(known_mean(tried[one]) for one in shared)) for tried in widest if shared),
         key=lambda way: -sign * way[1],
     )
     pairs = None
     if len(ways) > 1:
         first, second = (of_way[_values(group, problems, inside=False)] for group, _ in ways[:2])
-        pairs = compare_over_contexts([(_mean(first[one]), _mean(second[one])) for one in sorted(shared, key=str)])
+        pairs = compare_over_contexts(
+            [(known_mean(first[one]), known_mean(second[one])) for one in sorted(shared, key=str)]
+        )
     return OverProblems(problems, len(levels), bool(clear_effects(sets, groups, ALPHA)), tuple(ways), pairs)
 
 
 def _values(group: Group, problems: Sequence[str], *, inside: bool) -> _Values:
     return tuple(value for name, value in group.params if (name in problems) is inside)
-
-
-def _mean(group: Group) -> float:
-    assert group.mean is not None
-    return group.mean

@@ -86,6 +86,7 @@ def paper_numbers(
         (place for place in range(len(told)) if any(column[place].values for column in groups)),
         key=lambda place: _place(groups[0][place]),
     )
+    placed = set(order)
     rows = tuple(
         PaperRow(
             tuple(dict(told[place].settings).get(key) for key in keys),
@@ -101,7 +102,7 @@ def paper_numbers(
         rows=rows,
         unsaid=tuple(key for key in differing if key not in keys),
         more=len(order) - len(rows),
-        empty=tuple(groups[0][place] for place in range(len(told)) if place not in set(order)),
+        empty=tuple(groups[0][place] for place in range(len(told)) if place not in placed),
     )
 
 

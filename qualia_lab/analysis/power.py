@@ -11,6 +11,8 @@ import numpy as np
 from qualia_lab.analysis.intervals import t_quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qualia_lab.analysis.histories import Numbers
 
 ALPHA = 0.05  # two-sided
@@ -36,12 +38,17 @@ def detectable(n: int, m: int | None = None, alpha: float = ALPHA) -> float:
         degrees = n + m - 2
         noncentral = float(nctdtrinc(degrees, 1 - POWER, t_quantile(degrees, 1 - alpha / 2)))
         return noncentral * math.sqrt(1 / n + 1 / m)
+    return least_that_reaches(lambda difference: welch_power(difference, n, m, alpha) < POWER)
+
+
+def least_that_reaches(is_under: Callable[[float], bool], halvings: int = 40) -> float:
+    """The smallest positive number of which `is_under` no longer holds, by bisection; it has to hold below that."""
     low, high = 0.0, 1.0
-    while welch_power(high, n, m, alpha) < POWER:
+    while is_under(high):
         low, high = high, 2 * high
-    for _ in range(40):
+    for _ in range(halvings):
         middle = (low + high) / 2
-        low, high = (middle, high) if welch_power(middle, n, m, alpha) < POWER else (low, middle)
+        low, high = (middle, high) if is_under(middle) else (low, middle)
     return high
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from qualia_lab.analysis.best_of import ALONE, ALPHA
-from qualia_lab.analysis.power import MOST, POWER, welch_power
+from qualia_lab.analysis.power import MOST, POWER, least_that_reaches, welch_power
 from qualia_lab.analysis.studentized import range_p
 
 _MANY = 2000  # degrees of freedom: the spread is as good as known
@@ -31,13 +31,7 @@ def detectable_among(k: int, n: int, m: int, degrees: int) -> float:
         m: values of the other.
         degrees: of freedom of the pooled spread.
     """
-    low, high = 0.0, 1.0
-    while _power(high, k, n, m, degrees) < POWER:
-        low, high = high, 2 * high
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _power(middle, k, n, m, degrees) < POWER else (low, middle)
-    return high
+    return least_that_reaches(lambda difference: _power(difference, k, n, m, degrees) < POWER, 30)
 
 
 def _power(difference: float, k: int, n: int, m: int, degrees: int) -> float:
@@ -91,12 +85,4 @@ def _limit(k: int, degrees: int) -> float:
 @lru_cache(maxsize=1024)
 def _range_quantile(k: int, degrees: int) -> float:
     """The studentised range of k means that is exceeded by chance in ALPHA of cases."""
-    low, high = 0.0, 1.0
-    while float(range_p(np.array([high]), max(k, 2), degrees)[0]) > ALPHA:
-        low, high = high, 2 * high
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (
-            (middle, high) if float(range_p(np.array([middle]), max(k, 2), degrees)[0]) > ALPHA else (low, middle)
-        )
-    return high
+    return least_that_reaches(lambda quantile: float(range_p(np.array([quantile]), max(k, 2), degrees)[0]) > ALPHA)

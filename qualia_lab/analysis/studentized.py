@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.power import spread_nodes
+from qualia_lab.analysis.power import least_that_reaches, spread_nodes
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.histories import Numbers
@@ -37,13 +37,7 @@ def largest_quantile(k: int, degrees: float, probability: float = 0.975) -> floa
     from scipy.special import ndtr
 
     spreads, weights = spread_nodes(degrees)
-    low, high = 0.0, 1.0
-    while weights @ ndtr(high * spreads) ** k < probability:
-        low, high = high, 2 * high
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if weights @ ndtr(middle * spreads) ** k < probability else (low, middle)
-    return high
+    return least_that_reaches(lambda quantile: bool(weights @ ndtr(quantile * spreads) ** k < probability))
 
 
 @lru_cache(maxsize=64)

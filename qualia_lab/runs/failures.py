@@ -15,8 +15,9 @@ from qualia_lab.runs.evidence import take_evidence
 from qualia_lab.runs.frames import datetimes
 from qualia_lab.runs.log_tails import tails_of
 from qualia_lab.runs.namespace import Namespace
-from qualia_lab.runs.said import ASIDE, Said, kind_of
+from qualia_lab.runs.said import ASIDE, Said
 from qualia_lab.runs.troubles import bad_histories, last_steps, troubles, wrong_runs
+from qualia_lab.study.statuses import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

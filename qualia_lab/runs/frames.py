@@ -13,8 +13,9 @@ from qualia_lab.columns import filled, numbers_of, whole
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import is_number
 from qualia_lab.runs.per_task import free_name
-from qualia_lab.runs.said import ASIDE, kind_of
+from qualia_lab.runs.said import ASIDE
 from qualia_lab.runs.values import all_values
+from qualia_lab.study.statuses import kind_of
 from qualia_lab.tables import by_key, rows_with
 from qualia_lab.times import END_OF_TIMES
 

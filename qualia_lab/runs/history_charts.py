@@ -13,9 +13,9 @@ from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.histories import choose_drawn, real
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.said import ASIDE, Said, kind_of
+from qualia_lab.runs.said import ASIDE, Said
 from qualia_lab.runs.values import aside_of
-from qualia_lab.study.statuses import FINISHED, statuses_of
+from qualia_lab.study.statuses import FINISHED, kind_of, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

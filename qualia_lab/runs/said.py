@@ -16,8 +16,3 @@ class Said:
 
     def __repr__(self) -> str:
         return self._sentence
-
-
-def kind_of(reason: str) -> str:
-    """What runs that are left out are counted by: `copy` of `copy of NAME`, `continued` of `continued in NAME`."""
-    return reason.partition(" of ")[0].partition(" in ")[0]

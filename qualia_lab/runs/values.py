@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.configuration_means import means_of
 from qualia_lab.analysis.scores import scores
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.said import Said, kind_of
-from qualia_lab.study.statuses import WITHOUT
+from qualia_lab.runs.said import Said
+from qualia_lab.study.statuses import WITHOUT, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.compute as pc
 
-from qualia_lab.columns import filled, numbers_of, whole
+from qualia_lab.columns import filled, numbers_of
 from qualia_lab.study.factor_names import words_of
 from qualia_lab.study.setting_columns import MISSING
 from qualia_lab.study.study import ShortRun
@@ -35,7 +34,7 @@ _BUDGET = {"epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "it
 def last_steps(tables: RunTables, metric: str) -> npt.NDArray[np.float64]:
     """Of every run the step of its latest value of a metric; 0 where it has none."""
     rows = rows_with(tables.metrics, "key", [metric])
-    owners = numbers_of(filled(pc.index_in(rows.column("run_id"), value_set=whole(tables.runs.column("run_id"))), -1))
+    owners = tables.owners_of(rows)
     found = np.zeros(tables.runs.num_rows)
     found[owners] = numbers_of(filled(rows.column("step"), 0))
     return found

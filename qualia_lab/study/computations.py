@@ -74,7 +74,8 @@ def find_copies(
     rows = _compared_rows(tables, compared)
     results = _results(rows, _with_twin(rows, alike, chosen))
     buckets: dict[int, list[int]] = defaultdict(list)
-    for run in _in_time(tables).tolist():
+    in_time = _in_time(tables).tolist()
+    for run in in_time:
         if run in results:
             buckets[int(alike[run])].append(run)
     seeded, run_ids = _seeded(seeds, len(chosen)), tables.run_ids
@@ -91,7 +92,7 @@ def find_copies(
         if len(unsure) > 1:
             possible.append(tuple(run_ids[run] for run in unsure))
     is_first = np.array([run_id not in copies for run_id in run_ids], np.bool_)
-    for run, first in rounded_copies(rows, alike, _in_time(tables).tolist(), chosen & seeded & is_first):
+    for run, first in rounded_copies(rows, alike, in_time, chosen & seeded & is_first):
         copies[run_ids[run]] = run_ids[first]
     first_of = {run_id: copies.get(first, first) for run_id, first in copies.items()}
     return Copies(first_of, tuple(possible))
@@ -145,20 +146,15 @@ def _equal_sets(bucket: Sequence[int], results: Mapping[int, _Result]) -> list[l
 def _compared_rows(tables: RunTables, compared: Sequence[str]) -> pa.Table:
     """The latest values of these metrics as numbers only: run and metric by place, bits and step."""
     metrics = rows_with(tables.metrics, "key", compared)
-    owners = filled(
-        pc.index_in(whole(metrics.column("run_id")), value_set=whole(tables.runs.column("run_id"))), MISSING
-    )
+    owners = tables.owners_of(metrics)
     keys = filled(pc.index_in(whole(metrics.column("key")), value_set=column(list(compared), pa.string())), MISSING)
     values = numbers_of(filled(whole(metrics.column("value")), np.nan)) + 0.0  # -0 is 0
     bits = values.view(np.int64).copy()
     bits[np.isnan(values)] = _NAN
     steps = numbers_of(filled(whole(metrics.column("step")), 0))
-    there = numbers_of(owners) >= 0
+    there = owners >= 0
     return pa.Table.from_arrays(
-        [
-            column_of(one[there].astype(np.int64), pa.int64())
-            for one in (numbers_of(owners), numbers_of(keys), bits, steps)
-        ],
+        [column_of(one[there].astype(np.int64), pa.int64()) for one in (owners, numbers_of(keys), bits, steps)],
         names=["run", "metric", "bits", "step"],
     )
 

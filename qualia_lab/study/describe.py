@@ -56,7 +56,8 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
 
     families = find_families(tables, columns, _having(tables, objectives))
     aside = not_competing(families, names)
-    uncounted = not_counted(tables, aside, settings.statuses)
+    status = statuses_of(tables)
+    uncounted = not_counted(tables, status, aside, settings.statuses)
     competing = _mask(tables, aside)
     experiments, task_of = number_tasks(tables, pool=settings.pool)
     tasks = describe_tasks(tables, metrics, settings, experiments=experiments, tasks=task_of, competing=competing)
@@ -65,7 +66,6 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     competitors = Competitors(competing, counted, task_of, compared, _of_optuna(tables))
     factors = describe_factors(columns, competitors, settings)
     places = [np.flatnonzero(competing & (task_of == number)) for number in range(len(tasks))]
-    status = statuses_of(tables)
     finished = competing & np.array([status[run] == FINISHED for run in tables.run_ids], np.bool_)
     copies = find_copies(tables, columns, factors, compared=compared, chosen=finished & counted, tasks=task_of)
     varying = [one for one, factor in zip(columns, factors, strict=True) if factor.role in ("factor", "tied")]

@@ -91,8 +91,7 @@ def _role(
     )
     for role, names, said in overruled:
         if names is not None and (one.name in names or one.key in names):
-            source = settings.source(said)
-            return role, "person" if source == "unknown" else source
+            return role, settings.said_it(said)
     name_says = factor_names.name_says(one.key)
     if settings.seeds is None and _is_seed(one, name_says):
         return "seed", "name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.columns import texts_of
-from qualia_lab.study.statuses import left_out, statuses_of
+from qualia_lab.study.statuses import left_out
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
@@ -32,9 +32,13 @@ def not_competing(families: Families, names: Mapping[str, str]) -> dict[str, str
     }
 
 
-def not_counted(tables: RunTables, aside: Mapping[str, str], statuses: Sequence[str] | None) -> dict[str, str]:
-    """Of the other runs those whose status does not count, in small letters, and those that Optuna gave up."""
-    of_all = statuses_of(tables)
+def not_counted(
+    tables: RunTables, of_all: Mapping[str, str], aside: Mapping[str, str], statuses: Sequence[str] | None
+) -> dict[str, str]:
+    """Of the other runs those whose status does not count, in small letters, and those that Optuna gave up.
+
+    of_all: the status of every run.  aside: the runs that are no competitors.  statuses: that count; None infers them.
+    """
     status = {run: one for run, one in of_all.items() if run not in aside}
     found = {run: one.lower() for run, one in left_out(status, statuses).items()} if status else {}
     states = rows_with(tables.tags, "key", ["state"])

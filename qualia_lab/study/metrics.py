@@ -35,7 +35,7 @@ def direction_of(
         experiment_tags: keys and values of the tags of its experiment, or of all of them.
     """
     if key in settings.better:
-        return settings.better[key], _said(settings, f"better.{key}")
+        return settings.better[key], settings.said_it(f"better.{key}")
     tagged = _tagged_direction(key, experiment_tags)
     if tagged is not None:
         return tagged, "tag"
@@ -74,18 +74,12 @@ def _described(
     role: MetricRole = name.role
     if key in settings.metric_roles:
         role = settings.metric_roles[key]
-        source = source if key in settings.better else _said(settings, f"metric_roles.{key}")
+        source = source if key in settings.better else settings.said_it(f"metric_roles.{key}")
         if role in ("spread", "count", "machine") and key not in settings.better:
             better = None
     elif source == "unknown" and name.known:
         source = "name"
     return Metric(key, role, better, source, name.split, name.family)
-
-
-def _said(settings: StudySettings, name: str) -> Source:
-    """Who set it; what was set without a word of who, the person did."""
-    source = settings.source(name)
-    return "person" if source == "unknown" else source
 
 
 def _tagged_direction(key: str, tags: Sequence[tuple[str, str]]) -> Better | None:

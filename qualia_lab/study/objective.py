@@ -97,7 +97,7 @@ def choose_objective(metrics: Sequence[Metric], settings: StudySettings, presenc
         asked, said = there[settings.metric], settings.source("metric")
         # A cell that repeats what was inferred says nothing new; one that was edited is the person's word.
         if said != "unknown" or chosen is None or asked.key != chosen.key:
-            chosen, source = asked, "person" if said == "unknown" else said
+            chosen, source = asked, settings.said_it("metric")
     if chosen is None:
         return None
     rivals = tuple(one.key for one in ranked if one.key != chosen.key and one.role == "objective")

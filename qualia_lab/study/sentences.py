@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 from qualia_lab.study.overruling import FLAGS
 
@@ -65,7 +66,9 @@ def listed(names: Iterable[str], most: int = NAMED) -> str:
 
 def _tasks(study: Study, lines: Lines) -> Iterator[str]:
     tasks = study.tasks
-    runs = [f"{one_line(one.experiment, 60) or 'all experiments'} ({_counted(len(one.run_ids))})" for one in tasks]
+    runs = [
+        f"{one_line(one.experiment, 60) or 'all experiments'} ({counted(len(one.run_ids), 'run')})" for one in tasks
+    ]
     if len(tasks) == 1:
         yield f"One task: {runs[0]}."
     elif tasks:
@@ -97,10 +100,10 @@ def _repeats(study: Study) -> Iterator[str]:
         yield f"{listed(study.seeds)} only {'repeats' if len(study.seeds) == 1 else 'repeat'} a configuration."
     counts = [len([one for one in each.run_ids if one not in study.copies]) for each in study.configurations]
     if counts:
-        said = f"{len(counts):,} configuration{'' if len(counts) == 1 else 's'}"
+        said = counted(len(counts), "configuration")
         most = max(counts)
         if min(counts) == most:
-            yield f"{said} of {_counted(most)}{'' if len(counts) == 1 else ' each'}."
+            yield f"{said} of {counted(most, 'run')}{'' if len(counts) == 1 else ' each'}."
         else:
             label = study.configurations[counts.index(most)].label
             repeated = sum(count > 1 for count in counts)
@@ -108,8 +111,8 @@ def _repeats(study: Study) -> Iterator[str]:
     if study.possible_copies:
         runs = sum(map(len, study.possible_copies))
         yield (
-            f"{_counted(runs)} without a seed have the same coarse results as another: they may be copies, and count "
-            "as runs of their own."
+            f"{counted(runs, 'run')} without a seed have the same coarse results as another: they may be copies, and "
+            "count as runs of their own."
         )
 
 
@@ -126,7 +129,7 @@ def _left_out(study: Study, names: Mapping[str, str]) -> Iterator[str]:
         "continued in": "continued by another run",
     }
     for kind, runs in by_reason.items():
-        yield f"{_counted(len(runs))}: {said.get(kind, kind)} ({listed(runs)})."
+        yield f"{counted(len(runs), 'run')}: {said.get(kind, kind)} ({listed(runs)})."
 
 
 def _unknown(study: Study, lines: Lines) -> Iterator[str]:
@@ -141,14 +144,10 @@ def _careful(study: Study, names: Mapping[str, str]) -> Iterator[str]:
     if study.short_runs:
         first = study.short_runs[0]
         yield (
-            f"{_counted(len(study.short_runs))} stopped much earlier than the others: "
+            f"{counted(len(study.short_runs), 'run')} stopped much earlier than the others: "
             f"{listed([names.get(one.run_id) or one.run_id for one in study.short_runs])}; the first at step "
             f"{first.last_step:,}, where others reached {first.usual:,}."
         )
-
-
-def _counted(runs: int) -> str:
-    return f"{runs:,} run{'' if runs == 1 else 's'}"
 
 
 def _by_number(text: str) -> tuple[bool, float, str]:

@@ -119,8 +119,7 @@ def _columns(
 ) -> Iterator[SettingColumn]:
     if not table.num_rows:
         return
-    run_ids = whole(tables.runs.column("run_id"))
-    owners = numbers_of(filled(pc.index_in(whole(table.column("run_id")), value_set=run_ids), MISSING))
+    owners = tables.owners_of(table)
     encoded = whole(table.column("key")).dictionary_encode()
     keys, key_of = encoded.dictionary.to_pylist(), numbers_of(encoded.indices)
     texts = whole(table.column("value"))

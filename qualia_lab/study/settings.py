@@ -49,6 +49,10 @@ class StudySettings:
         """Who said it; "unknown" where nobody did."""
         return self.sources.get(name, "unknown")
 
+    def said_it(self, name: str) -> Source:
+        """Who set what is set; where no source is recorded, the person did."""
+        return self.sources.get(name, "person")
+
 
 _MAPPINGS = ("better", "metric_roles", "findings")
 _UNSAID = StudySettings()

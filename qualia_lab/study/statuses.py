@@ -54,6 +54,11 @@ def left_out(status: dict[str, str], statuses: Sequence[str] | None = None) -> d
     return {run_id: one for run_id, one in status.items() if one not in counted}
 
 
+def kind_of(reason: str) -> str:
+    """What runs that are left out are counted by: `copy` of `copy of NAME`, `continued` of `continued in NAME`."""
+    return reason.partition(" of ")[0].partition(" in ")[0]
+
+
 def counts_text(counts: Iterable[tuple[str, int]]) -> str:
     """`2 failed, 1 running, 3 copies`, in the order of endings."""
     total: dict[str, int] = {}

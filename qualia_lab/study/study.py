@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from qualia_lab.study.settings import StudySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from qualia_lab.study.settings import Better, MetricRole, Source
 
@@ -208,6 +208,13 @@ class Study:
         """The keys of the metrics of these roles, sorted."""
         return tuple(one.key for one in self.metrics if one.role in roles)
 
-    def in_task(self, task: Task) -> Iterable[Configuration]:
+    @cached_property
+    def _configurations_by_task(self) -> Mapping[str, tuple[Configuration, ...]]:
+        found: dict[str, list[Configuration]] = {}
+        for one in self.configurations:
+            found.setdefault(one.experiment_id, []).append(one)
+        return {experiment_id: tuple(of_one) for experiment_id, of_one in found.items()}
+
+    def in_task(self, task: Task) -> Sequence[Configuration]:
         """The configurations of one task, in the order of their first run."""
-        return (one for one in self.configurations if one.experiment_id == task.experiment_id)
+        return self._configurations_by_task.get(task.experiment_id, ())

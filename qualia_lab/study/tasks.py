@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from qualia_lab.columns import column_of, filled, numbers_of, texts_of, whole
+from qualia_lab.columns import column_of, texts_of
 from qualia_lab.study.objective import choose_objective, presence_of
 from qualia_lab.study.study import Task
 
@@ -50,10 +49,8 @@ def describe_tasks(
 ) -> tuple[Task, ...]:
     """The tasks, each with its objective by the metrics of the runs that compete in it."""
     run_ids = np.array(tables.run_ids, object)
-    owners = filled(
-        pc.index_in(whole(tables.metrics.column("run_id")), value_set=whole(tables.runs.column("run_id"))), -1
-    )
-    of_rows = np.where(competing[numbers_of(owners)], tasks[numbers_of(owners)], -1)
+    owners = tables.owners_of(tables.metrics)
+    of_rows = np.where(competing[owners], tasks[owners], -1)
     order = np.argsort(of_rows, kind="stable")
     starts = np.searchsorted(of_rows[order], np.arange(len(experiments) + 1))
     tags: dict[str, list[tuple[str, str]]] = defaultdict(list)
