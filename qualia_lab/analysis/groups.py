@@ -201,11 +201,6 @@ def _told_apart(
     return len(apart), sum(one.get(key) is not None for one in values)
 
 
-def finite_values(tables: RunTables, metric: str) -> dict[str, float]:
-    """The latest value of a metric per run, where it is a finite number."""
-    return dict(scores(tables, metric).values)
-
-
 def _folds(configuration: Configuration, scored: set[str]) -> list[tuple[Setting, ...]]:
     """The fold of each run that is scored: what a bootstrap keeps as it is."""
     return [

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study.study import Task
 
+_DATA_COLUMNS = ["run_id", "name", "source_type", "context", "digest"]
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -52,6 +54,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 
 def _commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
+    return evidence.once("commits", lambda: _read_commits(evidence))
+
+
+def _read_commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
     rows = rows_with(evidence.tables.tags, "key", [COMMIT])
     return "commit", {
         run_id: value[:7]
@@ -62,7 +68,7 @@ def _commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
 
 def _digests(evidence: Evidence, best: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Of each data set of the best run the digest that every run has of it."""
-    rows = evidence.tables.datasets.to_pylist()
+    rows = evidence.once("data sets", lambda: evidence.tables.datasets.select(_DATA_COLUMNS).to_pylist())
     of_best = {(row["name"], row["source_type"], row["context"]) for row in rows if row["run_id"] == best}
     for name, source, context in sorted(of_best, key=str):
         yield (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.answer_sentences import Said, Words, all_equal, mentioned, sentences_of
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Rule, count, listed
+from qualia_lab.analysis.findings.finding import Finding, Rule, listed, some_reasons
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.over_problems import over_problems
 from qualia_lab.analysis.problem_factors import problem_factors
@@ -116,8 +116,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa
         elif answer.level or answer.alone:
             level = len(answer.level) + len(answer.alone)
             reasons.append(f"{where}the best configuration is not told apart from {level:,} of the other {others:,}")
-    more = len(reasons) - NAMED
-    return reasons if more <= 0 else [*reasons[:NAMED], f"and so in {count(more, 'more experiment')}"]
+    return some_reasons(reasons)
 
 
 RULE = Rule(

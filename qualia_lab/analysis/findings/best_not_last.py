@@ -39,8 +39,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     for task, run_ids in runs_by_task(evidence, lost):
         key = evidence.lead_curve(task) or ""
         side = "below" if evidence.study.greater_is_better(key) else "above"
-        among = np.isin(evidence.series.run, [evidence.places[run_id] for run_id in run_ids])
-        ones = sorted(evidence.histories(key, among), key=lambda one: -one.lost / one.gain if one.gain else 0.0)
+        ones = sorted(evidence.histories_of(key, run_ids), key=lambda one: -one.lost / one.gain if one.gain else 0.0)
         clauses = [
             f"{evidence.name(one.run_id)}, {number(one.best)} at step {one.best_step:,}, {number(one.last)} at the end"
             for one in ones

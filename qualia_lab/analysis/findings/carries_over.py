@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.configuration_means import configuration_means
+from qualia_lab.analysis.configuration_means import means_of
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule
 from qualia_lab.analysis.findings.naming import configuration_names
@@ -36,7 +36,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         if twin is None or task.objective is None:
             continue
         key = task.objective.key
-        means = configuration_means(evidence.tables, evidence.study, (key, twin), task, evidence.diverged)
+        means = {of: means_of(evidence.study, evidence.values(of), task, evidence.diverged) for of in (key, twin)}
         units = [unit for unit in means[key] if unit in means[twin]]
         if len(units) < max(4, thresholds.configurations):
             continue
@@ -66,8 +66,9 @@ def _test_twin(evidence: Evidence, task: Task) -> str | None:
 def _finding(evidence: Evidence, task: Task, twin: str, means: dict[str, dict[str, float]], rho: float) -> Finding:
     assert task.objective is not None
     units = [unit for unit in means[task.objective.key] if unit in means[twin]]
+    both = set(units)
     key, sign = task.objective.key, 1 if task.objective.better == "lower" else -1
-    groups = [one for one in evidence.groups[task.experiment_id] if one.run_ids[0] in set(units)]
+    groups = [one for one in evidence.groups[task.experiment_id] if one.run_ids[0] in both]
     names = configuration_names(evidence.study, groups, evidence.labels)
     first, other = (min(units, key=lambda unit: sign * means[of][unit]) for of in (key, twin))
     place = 1 + sum(sign * means[twin][unit] < sign * means[twin][first] for unit in units)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.configuration_means import configuration_means
+from qualia_lab.analysis.configuration_means import means_of
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.analysis.findings.naming import configuration_names
@@ -43,7 +43,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         answer = evidence.answers.get(task.experiment_id)
         if answer is None or not costs or len(answer.groups) < _FEWEST:
             continue
-        means = configuration_means(evidence.tables, evidence.study, costs, task, evidence.diverged)
+        means = {key: means_of(evidence.study, evidence.values(key), task, evidence.diverged) for key in costs}
         options = [
             (group, key, means[key])
             for key in costs

@@ -30,7 +30,7 @@ def param(evidence: Evidence, key: str) -> str:
 
 def run_id(evidence: Evidence, wanted: str) -> str:
     """One run id: as a literal, or as a place among the runs."""
-    return f'"{wanted}"' if _PLAIN.fullmatch(wanted) else f"list(runs)[{evidence.run_ids.index(wanted)}]"
+    return f'"{wanted}"' if _PLAIN.fullmatch(wanted) else f"list(runs)[{evidence.places[wanted]}]"
 
 
 def run_ids(evidence: Evidence, wanted: Iterable[str]) -> str:
@@ -40,7 +40,7 @@ def run_ids(evidence: Evidence, wanted: Iterable[str]) -> str:
 
 def places(evidence: Evidence, wanted: Iterable[str]) -> str:
     """A list of the runs' places in `runs`, which are those of their rows in its DataFrames."""
-    return repr([evidence.run_ids.index(run_id) for run_id in wanted])
+    return repr([evidence.places[run_id] for run_id in wanted])
 
 
 def history_summary(evidence: Evidence, key: str, wanted: Iterable[str]) -> str:

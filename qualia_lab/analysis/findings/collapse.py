@@ -37,8 +37,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     found = []
     for task, run_ids in runs_by_task(evidence, falls):
         key = evidence.lead_curve(task) or ""
-        among = np.isin(evidence.series.run, [evidence.places[run_id] for run_id in run_ids])
-        ones = list(evidence.histories(key, among))
+        ones = evidence.histories_of(key, run_ids)
         clauses = [
             f"{evidence.name(one.run_id)} at step {falls[one.run_id]:,}, {number(one.best)} at best and "
             f"{number(one.last)} at the end"

@@ -98,6 +98,10 @@ def courses_of(evidence: Evidence, rows: Whole) -> Courses:
 
 def lead_courses(evidence: Evidence) -> Courses:
     """Of every run the course of the metric that is judged in its task, in the order of the runs."""
+    return evidence.once("lead courses", lambda: _lead_courses(evidence))
+
+
+def _lead_courses(evidence: Evidence) -> Courses:
     places = {key: place for place, key in enumerate(evidence.keys)}
     wanted = np.full(len(evidence.run_ids), -1)
     for task in evidence.study.tasks:

@@ -10,7 +10,7 @@ import numpy as np
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.courses import courses_of, lead_courses, row_of, signs
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
-from qualia_lab.analysis.findings.per_task import of_runs, runs_by_task, some_of
+from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,14 +36,14 @@ class Thresholds:
 
 def diverged_runs(evidence: Evidence) -> frozenset[str]:
     """The runs whose training diverged."""
-    rows = np.flatnonzero(_diverges(evidence, Thresholds()))
+    rows = np.flatnonzero(_known_diverges(evidence, Thresholds()))
     return frozenset(evidence.run_ids[run] for run in evidence.series.run[rows].tolist())
 
 
 def bad_histories(evidence: Evidence) -> list[tuple[str, History, bool]]:
     """Every history that went bad: its metric, its facts, and whether it diverges; by run, the earliest first."""
     series = evidence.series
-    diverges = _diverges(evidence, Thresholds())
+    diverges = _known_diverges(evidence, Thresholds())
     bad = (series.nan + series.infinite > 0) | diverges
     found: list[tuple[str, History, bool]] = []
     for place, key in enumerate(evidence.keys):
@@ -75,7 +75,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     not finite count. A loss that grows while the objective, or the same loss on other data, improves is none.
     """
     series = evidence.series
-    diverges = _diverges(evidence, thresholds)
+    diverges = _known_diverges(evidence, thresholds)
     first: dict[str, tuple[tuple[int, str], History]] = {}
     for place in np.unique(series.key[diverges]).tolist():
         key = evidence.keys[place]
@@ -87,6 +87,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         _finding(evidence, task, [(first[run_id][0][1], first[run_id][1]) for run_id in run_ids])
         for task, run_ids in runs_by_task(evidence, first)
     ]
+
+
+def _known_diverges(evidence: Evidence, limits: Thresholds) -> Mask:
+    return evidence.once(("diverged", limits), lambda: _diverges(evidence, limits))
 
 
 def _diverges(evidence: Evidence, thresholds: Thresholds) -> Mask:
@@ -134,7 +138,7 @@ def _alike(evidence: Evidence, rows: Whole) -> list[Whole]:
     if not len(rows):
         return []
     series = evidence.series
-    tasks = np.array([place for _, place in of_runs(evidence)])[series.run[rows]]
+    tasks = evidence.task_places[series.run[rows]]
     rows = rows[np.lexsort((series.key[rows], tasks))]
     tasks = np.sort(tasks)
     begins = np.flatnonzero((np.diff(tasks) != 0) | (np.diff(series.key[rows]) != 0)) + 1

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from qualia_lab.analysis.findings.points import Held
 from qualia_lab.analysis.findings.series import summarise
 from qualia_lab.analysis.groups import group_runs
+from qualia_lab.analysis.scores import scores
 from qualia_lab.by_run import ByRun
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.importance import Importances
     from qualia_lab.analysis.param_columns import FactorColumns
+    from qualia_lab.inventory import MetricCount
     from qualia_lab.study import Study
     from qualia_lab.study.one_factor import OneFactor
     from qualia_lab.study.study import Task
@@ -63,7 +65,6 @@ class History:
     end_step: int
     start: float
     tail: float
-    last_time: int
     reached_step: int
     bad_points: int
     bad_step: int
@@ -139,6 +140,10 @@ class Evidence:
     def metrics(self) -> ByRun:
         """The latest value of every metric of the model, by run; NaN where it is none."""
         return ByRun(self.places, rows_with(self.tables.metrics, "key", self.keys))
+
+    def values(self, key: str) -> Mapping[str, float]:
+        """The latest value of a metric by run, where it is a finite number."""
+        return self.once(("values", key), lambda: scores(self.tables, key).values)
 
     @cached_property
     def _known(self) -> dict[Hashable, Any]:
@@ -242,11 +247,22 @@ class Evidence:
         return self.lead_curves.get(task.experiment_id)
 
     @cached_property
+    def task_places(self) -> npt.NDArray[np.int64]:
+        """Of every run, in order, the place of its task in the study."""
+        found = np.zeros(len(self.run_ids), np.int64)
+        for place, task in enumerate(self.study.tasks):
+            found[[self.places[run_id] for run_id in task.run_ids]] = place
+        return found
+
+    @cached_property
+    def ranked(self) -> Sequence[MetricCount]:
+        """The metrics of the model, those to look at first on top."""
+        return rank_metrics(self.study, self.inventory)
+
+    @cached_property
     def lead_curves(self) -> Mapping[str, str]:
         """The metric whose course is judged, by experiment id; a task without a curve has none."""
-        tasks = np.zeros(len(self.run_ids), np.int64)
-        for place, task in enumerate(self.study.tasks):
-            tasks[[self.places[run_id] for run_id in task.run_ids]] = place
+        tasks = self.task_places
         curves = self.series.points > 1
         there = np.unique(tasks[self.series.run[curves]] * len(self.keys) + self.series.key[curves])
         stepped: dict[int, set[str]] = {}
@@ -254,7 +270,7 @@ class Evidence:
             stepped.setdefault(pair // len(self.keys), set()).add(self.keys[pair % len(self.keys)])
         ranked = [
             count.key
-            for count in rank_metrics(self.study, self.inventory)
+            for count in self.ranked
             if self.study.greater_is_better(count.key) is not None
             and self.study.metric[count.key].role in ("objective", "training")
         ]
@@ -278,6 +294,10 @@ class Evidence:
         side = "high" if self.study.greater_is_better(key) else "low"
         for begin in range(0, len(rows), _AT_ONCE):
             yield from self._histories(rows[begin : begin + _AT_ONCE], side)
+
+    def histories_of(self, key: str, run_ids: Collection[str]) -> list[History]:
+        """The facts of one metric of these runs, in the order of the runs."""
+        return list(self.histories(key, np.isin(self.series.run, [self.places[run_id] for run_id in run_ids])))
 
     def _histories(self, rows: npt.NDArray[np.int64], side: str) -> Iterator[History]:
         """The facts of these rows of `series`.  side: on which the best value is."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.effects import ALPHA, clear_effects, testable_factors
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed, number, parts
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number, parts, some_reasons
 from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.escaping import one_line
 from qualia_lab.study.factor_names import names_a_problem
@@ -129,8 +129,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa
                 f"{evidence.where(task)}{listed(silent, _NAMED)} with all else the same: too few configurations that "
                 "differ in nothing else"
             )
-    more = len(reasons) - NAMED
-    return reasons if more <= 0 else [*reasons[:NAMED], f"and so in {count(more, 'more experiment')}"]
+    return some_reasons(reasons)
 
 
 RULE = Rule(

@@ -102,11 +102,21 @@ count = counted
 
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:
-    """`a, b and c`, or the first of them and how many more there are; shortened names stay distinct."""
-    shown = shortened(list(names))
-    if len(shown) > most:
-        return f"{', '.join(shown[:most])} and {len(shown) - most:,} more"
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else ""
+    """The names as `joined` joins them; shortened ones stay distinct."""
+    return joined(shortened(list(names)), most)
+
+
+def joined(words: Sequence[str], most: int = NAMED) -> str:
+    """`a, b and c`, or the first of them and how many more there are."""
+    if len(words) > most:
+        return f"{', '.join(words[:most])} and {len(words) - most:,} more"
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+
+
+def some_reasons(reasons: list[str]) -> list[str]:
+    """What a rule did not examine, of the first experiments, and in how many more it is so."""
+    more = len(reasons) - NAMED
+    return reasons if more <= 0 else [*reasons[:NAMED], f"and so in {counted(more, 'more experiment')}"]
 
 
 def parts(clauses: Sequence[str], most: int = NAMED) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.analysis.findings.pairs import metric_pairs
-from qualia_lab.analysis.scores import scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +36,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """One finding per task, about the pair of metrics with the widest margin: held-out data is better in every run."""
     found = []
     pairs = metric_pairs(evidence.study, evidence.keys)
-    values = {key: scores(evidence.tables, key).values for key in {key for pair in pairs for key in pair}}
+    values = {key: evidence.values(key) for key in {key for pair in pairs for key in pair}}
     for task in evidence.study.tasks:
         widest: tuple[float, tuple[str, str], tuple[str, ...]] | None = None
         for training, held_out in pairs:

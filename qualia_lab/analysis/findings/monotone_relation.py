@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.findings import code, matters
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, joined, listed
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS, drawn_units
 from qualia_lab.analysis.monotone import (
     FEWEST,
@@ -164,7 +164,7 @@ def _finding(
         "monotone",
         "relation",
         "note",
-        f"{evidence.where(task)}{key} {_joined(clauses)}; n = {n:,} configurations.",
+        f"{evidence.where(task)}{key} {joined(clauses)}; n = {n:,} configurations.",
         keys=(*keys, *(one.param for one in texts)),
         numbers=tuple(numbers),
         section="importance",
@@ -172,13 +172,6 @@ def _finding(
         next=_next(numeric, texts, better),
         experiment=evidence.experiment(task),
     )
-
-
-def _joined(clauses: Sequence[str]) -> str:
-    """Clauses with an `and` before the last; past four they are counted."""
-    if len(clauses) > NAMED:
-        return f"{', '.join(clauses[:NAMED])} and {len(clauses) - NAMED:,} more"
-    return " and ".join(filter(None, (", ".join(clauses[:-1]), clauses[-1])))
 
 
 def _numeric_clause(one: _Numeric) -> str:
@@ -211,7 +204,7 @@ def _next(numeric: Sequence[_Numeric], texts: Sequence[CategoryRelation], better
     ]
     aims += [f"{one.param} = {one_line(one.highest if better else one.lowest, _WIDEST)}" for one in texts]
     apart = [one.relation.param for one in numeric if one.along]
-    return f"Look further at {_joined(aims)}" + (
+    return f"Look further at {joined(aims)}" + (
         f", and vary {listed(apart)} alone to tell what does it." if apart else "."
     )
 

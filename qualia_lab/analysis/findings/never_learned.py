@@ -10,7 +10,7 @@ import numpy as np
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.courses import lead_courses
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
-from qualia_lab.analysis.findings.per_task import of_runs, runs_by_task, some_of
+from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -39,8 +39,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     found = []
     for task, run_ids in runs_by_task(evidence, dead):
         key = evidence.lead_curve(task) or ""
-        among = np.isin(evidence.series.run, [evidence.places[run_id] for run_id in run_ids])
-        ones = list(evidence.histories(key, among))
+        ones = evidence.histories_of(key, run_ids)
         others = dead[run_ids[0]]
         clauses = [f"{evidence.name(one.run_id)}, {number(one.start)} → {number(one.tail)}" for one in ones]
         found.append(
@@ -75,7 +74,7 @@ def _dead_runs(evidence: Evidence, limits: Thresholds) -> dict[str, float]:
     courses = lead_courses(evidence)
     series = evidence.series
     runs = series.run[courses.rows]
-    tasks = np.array([place for _, place in of_runs(evidence)], np.int64)[runs]
+    tasks = evidence.task_places[runs]
     calm = ~np.isin(runs, [evidence.places[run_id] for run_id in evidence.diverged])
     learned = calm & courses.learned
     away = np.nanmax(np.abs(courses.levels - courses.start[:, None]), axis=1, initial=0.0)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed, number
-from qualia_lab.analysis.groups import finite_values
 from qualia_lab.study.metric_names import read_name
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     logs such values for models without probabilities, and models that predict one class reach them.
     """
     found = []
-    known: dict[str, dict[str, float]] = {}
     for task in evidence.study.tasks:
         objective = task.objective
         if objective is None or objective.better != "higher":
@@ -41,9 +39,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         exact = {value for value in (0.0, name.chance) if value is not None}
         if not name.bounds or name.bounds[0] != 0:
             continue
-        if objective.key not in known:
-            known[objective.key] = finite_values(evidence.tables, objective.key)
-        of_all = known[objective.key]
+        of_all = evidence.values(objective.key)
         values = {run_id: of_all[run_id] for run_id in task.run_ids if run_id in of_all}
         odd = {run_id: one for run_id, one in values.items() if one in exact and run_id not in evidence.study.left_out}
         if not odd or len(values) < thresholds.runs or len(odd) > thresholds.share * len(values):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
 from qualia_lab.analysis.findings.goes_with import factor_of
+from qualia_lab.analysis.sides import COMMIT
 from qualia_lab.by_run import ByRun
 from qualia_lab.escaping import one_line
 from qualia_lab.tables import rows_with
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study.study import Task
-
-COMMIT = "mlflow.source.git.commit"
 
 
 @dataclass(frozen=True)

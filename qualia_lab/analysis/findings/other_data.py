@@ -62,8 +62,12 @@ def unexamined(evidence: Evidence, _thresholds: Thresholds) -> list[str]:
     return [f"whether {listed(sorted(names), 3)} is the same data in all runs: its digests were computed differently"]
 
 
-def _used(evidence: Evidence) -> Iterator[tuple[Task, str, dict[str, Data]]]:
+def _used(evidence: Evidence) -> list[tuple[Task, str, dict[str, Data]]]:
     """By task and context, then by run of the task that competes, the data that it logged."""
+    return evidence.once("data used", lambda: list(_read_used(evidence)))
+
+
+def _read_used(evidence: Evidence) -> Iterator[tuple[Task, str, dict[str, Data]]]:
     place_of = {task.experiment_id: place for place, task in enumerate(evidence.study.tasks)}
     task_of = {run_id: place_of[one.experiment_id] for one in evidence.study.configurations for run_id in one.run_ids}
     found: dict[tuple[int, str], dict[str, set[Entry]]] = defaultdict(lambda: defaultdict(set))

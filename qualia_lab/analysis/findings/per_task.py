@@ -19,12 +19,6 @@ def runs_by_task(evidence: Evidence, wanted: Container[str]) -> Iterator[tuple[T
             yield task, found
 
 
-def of_runs(evidence: Evidence) -> list[tuple[str, int]]:
-    """Of every run, in order, its id and the place of its task."""
-    places = {run_id: place for place, task in enumerate(evidence.study.tasks) for run_id in task.run_ids}
-    return [(run_id, places[run_id]) for run_id in evidence.run_ids]
-
-
 def some_of(how_many: int, task: Task) -> str:
     """`3 of 12 runs`."""
     return f"{how_many:,} of {len(task.run_ids):,} run{'' if len(task.run_ids) == 1 else 's'}"

@@ -11,7 +11,7 @@ from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.best_not_last import Thresholds as OfBest
 from qualia_lab.analysis.findings.best_not_last import lost_runs
 from qualia_lab.analysis.findings.collapse import collapsed_runs
-from qualia_lab.analysis.findings.courses import lead_courses
+from qualia_lab.analysis.findings.courses import lead_courses, row_of
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, duration, number, parts
 from qualia_lab.analysis.findings.overfitting import overfitted_runs
 from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
@@ -95,9 +95,7 @@ def _is_flat(evidence: Evidence, courses: Courses, limits: Thresholds) -> npt.ND
 def _finding(evidence: Evidence, task: Task, run_ids: list[str]) -> Finding:
     key = evidence.lead_curve(task) or ""
     series = evidence.series
-    places = np.array([evidence.places[run_id] for run_id in run_ids])
-    rows = np.flatnonzero((series.key == evidence.keys.index(key)) & np.isin(series.run, places))
-    rows = rows[np.argsort(np.argsort(places))[np.argsort(np.argsort(series.run[rows]))]]
+    rows = row_of(evidence, key)[[evidence.places[run_id] for run_id in run_ids]]
     patience = int(series.waited[rows].max()) + 1
     spared = np.maximum(0, series.points[rows] - series.reached[rows] - patience) / series.points[rows]
     took = _took(evidence)[series.run[rows]]

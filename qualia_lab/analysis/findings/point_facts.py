@@ -55,7 +55,6 @@ def value_facts(histories: Points, begins: Whole) -> Facts:
         "high_step": _at(steps, first_of(finite & (values == high[which])), -1),
         "begin_step": steps[begins],
         "end_step": steps[begins + points - 1],
-        "last_time": np.maximum.reduceat(histories.times, begins),
     }
 
 

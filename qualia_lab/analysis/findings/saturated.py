@@ -9,7 +9,6 @@ import numpy as np
 
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
-from qualia_lab.analysis.scores import scores
 from qualia_lab.study.metric_names import read_name
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding per task, about the objective's last values in all runs that count."""
     found = []
     known = {one.objective.key for one in evidence.study.tasks if one.objective}
-    values = {key: scores(evidence.tables, key).values for key in known}
+    values = {key: evidence.values(key) for key in known}
     for task in evidence.study.tasks:
         objective = task.objective
         if objective is None:

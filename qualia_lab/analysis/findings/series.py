@@ -36,7 +36,7 @@ class SeriesFacts:
     run, key: places in `run_ids` and `keys`.  points, nan, infinite: how many points, and of which kind.
     odd_step: of the first point that is NaN or infinite (where there is one).
     first, last, low, high: finite values, NaN where there is none; *_step: of the first point that has it.
-    begin_step, end_step: of the first and the last point, finite or not.  last_time: its timestamp in ms.
+    begin_step, end_step: of the first and the last point, finite or not.
     start, tail: medians of the first tenth of the points and of the last twentieth, of three points at least.
     blocks: the course in at most 16 values: means of equal parts of the points without the largest and the smallest
     one of each; NaN behind the last of fewer than 16 points.
@@ -71,7 +71,6 @@ class SeriesFacts:
     high_step: Whole
     begin_step: Whole
     end_step: Whole
-    last_time: Whole
     start: Numbers
     tail: Numbers
     blocks: Numbers

@@ -11,7 +11,6 @@ import numpy as np
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.courses import courses_of
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
-from qualia_lab.study.ranking import rank_metrics
 from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _courses(evidence: Evidence, key: str, own: Collection[int]) -> Courses:
 def _of_task(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | None:
     study = evidence.study
     own = {evidence.places[run_id] for run_id in task.run_ids if _counts(evidence, run_id)}
-    ranked = (study.metric[count.key] for count in rank_metrics(study, evidence.inventory) if count.stepped)
+    ranked = (study.metric[count.key] for count in evidence.ranked if count.stepped)
     own_key = task.objective.key if task.objective else None
     asked = [
         one.key
@@ -92,7 +91,8 @@ def _of_task(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | No
 
 def _counts(evidence: Evidence, run_id: str) -> bool:
     """Whether it finished and takes part in comparisons."""
-    return evidence.status[run_id] == FINISHED and run_id not in {**evidence.study.left_out, **evidence.diverged}
+    left_out = run_id in evidence.study.left_out or run_id in evidence.diverged
+    return evidence.status[run_id] == FINISHED and not left_out
 
 
 @np.errstate(all="ignore")

@@ -11,7 +11,6 @@ from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.relations import FEWEST_RUNS
 from qualia_lab.analysis.trade_offs import pareto_set, trade_offs
-from qualia_lab.study.ranking import rank_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,7 +61,7 @@ def unexamined(evidence: Evidence, _thresholds: Thresholds) -> list[str]:
 
 def _weighed(evidence: Evidence) -> dict[Task, dict[str, bool]]:
     """The tasks in which something is set against the objective: of each the direction of that by key."""
-    ranked = [evidence.study.metric[count.key] for count in rank_metrics(evidence.study, evidence.inventory)]
+    ranked = [evidence.study.metric[count.key] for count in evidence.ranked]
     aims = [one for one in ranked if one.role in ("objective", "cost") and one.better is not None]
     others: dict[str, dict[str, bool]] = {}
     found = {}

@@ -34,7 +34,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:  # noqa: 
     for task in evidence.study.tasks:
         members = set(task.run_ids)
         short = [one for one in evidence.study.short_runs if one.run_id in members]
-        short = [one for one in short if one.run_id not in _as_long(evidence, task, short)]
+        as_long = _as_long(evidence, task, short) if short else set()
+        short = [one for one in short if one.run_id not in as_long]
         found += [_short(evidence, task, short)] if short else []
         found += _unfinished(evidence, task)
     return found

@@ -73,9 +73,7 @@ def _of_none(evidence: Evidence, tasks: list[Task]) -> Finding:
 
 def _where(evidence: Evidence, tasks: list[Task]) -> str:
     """`In a: `, `In 3 experiments: `; nothing where there is only one."""
-    if not evidence.experiment(tasks[0]):
-        return ""
-    return f"In {tasks[0].experiment if len(tasks) == 1 else count(len(tasks), 'experiment')}: "
+    return evidence.where(tasks[0]) if len(tasks) == 1 else f"In {count(len(tasks), 'experiment')}: "
 
 
 RULE = Rule(
