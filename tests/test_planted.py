@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
@@ -63,6 +64,20 @@ def test_the_command_says_the_same_of_the_same_runs_on_disk(shape, tmp_path):
     said = run(QUALIA, "findings", "--tracking-uri", uri, "--json", cwd=tmp_path)
     of_command = {(one["rule"], one["kind"], frozenset(one["run_ids"])) for one in json.loads(said.stdout)}
     assert of_command == {(one.rule, one.kind, frozenset(one.run_ids)) for one in find(planted.store)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_in_which_histories_are_read_changes_nothing(seed):
+    """Databases and servers give the histories of runs in orders of their own."""
+    for shape in SHAPES:
+        store = shape(seed).store
+
+        def in_any_order(run_ids, keys, store=store):
+            batches = list(store.read_history(run_ids, keys))
+            random.Random(seed).shuffle(batches)
+            return batches
+
+        assert find(store, read_history=in_any_order) == find(store), shape.__name__
 
 
 def test_a_store_without_a_run_says_nothing():

@@ -166,8 +166,9 @@ def pass_facts(
     near = cost <= (best + np.maximum(2 * noise, 0.01 * (sign[begins] * facts["first"] - best)))[which]
     reached = np.minimum.reduceat(np.where(near, place, _FAR), begins)
     # Within each history scaled to [0, 0.5], and each history below the one before: one running minimum for all.
+    # Where no way is known, costs are all alike and as far from the lowest value as that is from 0: clipped.
     span = np.where(high > low, high - low, 1.0)
-    scaled = np.where(finite, 0.5 * (cost - best[which]) / span[which], 0.5) - which
+    scaled = np.where(finite, np.clip(0.5 * (cost - best[which]) / span[which], 0.0, 0.5), 0.5) - which
     running = np.minimum.accumulate(scaled)
     improves = np.r_[True, running[1:] < running[:-1]] | (place == begins[which])
     since = np.where(improves, place, 0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.courses import courses_of
+from qualia_lab.analysis.findings.courses import courses_of, row_of
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.study.statuses import FINISHED
 
@@ -61,9 +61,9 @@ def gain_at_the_end(evidence: Evidence, key: str) -> dict[str, float]:
 
 
 def _courses(evidence: Evidence, key: str, own: Collection[int]) -> Courses:
-    """The courses of a metric in these runs, given by their places."""
-    rows = np.flatnonzero(evidence.series.key == evidence.keys.index(key))
-    return courses_of(evidence, rows[np.isin(evidence.series.run[rows], list(own))])
+    """The courses of a metric in these runs, given by their places, in the order of the runs."""
+    rows = row_of(evidence, key)[sorted(own)]
+    return courses_of(evidence, rows[rows >= 0])
 
 
 def _of_task(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | None:
