@@ -48,7 +48,7 @@ except KeyboardInterrupt:
 
 
 def seconds_to_end(uri: str, way: str, what: str, begun: float = 0.7) -> float:
-    """How long a Ctrl-C takes to be heard, this long after the first read began; the process then ends as usual."""
+    """How many seconds a Ctrl-C takes to end the reads, sent this long after the first began; the process then ends."""
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, uri, way, what], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -62,7 +62,8 @@ def seconds_to_end(uri: str, way: str, what: str, begun: float = 0.7) -> float:
         assert reader.stdout.readline() == "KeyboardInterrupt\n", reader.communicate()
         took = time.monotonic() - sent
         _, said = reader.communicate(timeout=20)
-        assert (reader.returncode, said) == (0, "")
+        # CPython ends itself by the signal where the interrupt passed through the `exec` of a text, as in an import.
+        assert (reader.returncode in (0, -signal.SIGINT), said) == (True, ""), reader.returncode
         return took
     finally:
         reader.kill()
