@@ -18,7 +18,7 @@ from qualia_lab import Query, open_store, schema
 from qualia_lab.stores.sql import adbc as sql_adbc
 from qualia_lab.stores.sql import connection as sql_connection
 from qualia_lab.stores.sql import reading as sql
-from qualia_lab.stores.sql.arriving import Arriving
+from qualia_lab.stores.sql.background_read import BackgroundRead
 
 from .contract import StoreContract
 
@@ -36,14 +36,14 @@ def always_adbc(monkeypatch):
 def reads(always_adbc, monkeypatch):
     """What ADBC was asked for and whether it could give it."""
     asked = []
-    take = Arriving.table
+    take = BackgroundRead.result
 
     def told(self):
         table = take(self)
         asked.append(table is not None)
         return table
 
-    monkeypatch.setattr(Arriving, "table", told)
+    monkeypatch.setattr(BackgroundRead, "result", told)
     return asked
 
 
@@ -79,7 +79,7 @@ def test_arrow_and_cursor_read_the_same_rows_in_the_same_order(sample, request, 
     uri = uri if isinstance(uri, str) else f"sqlite:///{uri}"
     by_arrow = everything(uri)
     assert reads.count(True) >= 5
-    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: Arriving.nothing())
+    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: BackgroundRead.without_rows())
     assert everything(uri) == by_arrow
 
 
@@ -116,7 +116,7 @@ def test_odd_values_are_read_as_a_cursor_reads_them(statement, odd, monkeypatch,
         database.execute(statement, {"run": run_id})
     by_arrow = everything(f"sqlite:///{path}")
     assert reads
-    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: Arriving.nothing())
+    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: BackgroundRead.without_rows())
     assert everything(f"sqlite:///{path}") == by_arrow
 
 
@@ -156,7 +156,7 @@ def test_neither_database_can_be_written_to(odd, postgresql_sample, always_adbc)
             assert connection.fetch_arrow(sa.text("SELECT key, value, run_uuid FROM params"), schema.TAGS) is not None
             connection.fetch_arrow(sa.text("DELETE FROM params"), schema.TAGS)
             with pytest.raises(Exception, match=r"(?i)readonly|read-only|syntax"):
-                connection.arrow._rows("DELETE FROM params", schema.TAGS, Arriving.nothing())
+                connection.arrow._rows("DELETE FROM params", schema.TAGS, BackgroundRead.without_rows())
             assert connection.fetch(sa.text("SELECT count(*) FROM params"))[0][0] > 0
         database.close()
 
@@ -164,7 +164,7 @@ def test_neither_database_can_be_written_to(odd, postgresql_sample, always_adbc)
 def test_beside_mlflow_and_beside_a_log_in_use_sqlite_is_read_by_cursor(odd, monkeypatch):
     path, run_id = odd
     asked = []
-    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: asked.append(1) or Arriving.nothing())
+    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: asked.append(1) or BackgroundRead.without_rows())
     monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
     monkeypatch.setitem(sys.modules, "mlflow", math)
     everything(f"sqlite:///{path}")
@@ -236,8 +236,8 @@ def test_two_reads_go_on_at_once_and_no_more(sample, request, monkeypatch, alway
     store = open_store(uri if isinstance(uri, str) else f"sqlite:///{uri}")
     select = sa.text("SELECT run_uuid, key, value FROM tags ORDER BY run_uuid, key")
     with store._database.connected() as database:
-        arriving = [database.begin_arrow(select, schema.TAGS, lambda table: table.slice(1)) for _ in range(4)]
-        tables = [one.table() for one in arriving]
+        reads = [database.begin_arrow(select, schema.TAGS, lambda table: table.slice(1)) for _ in range(4)]
+        tables = [one.result() for one in reads]
     store.close()
     assert max(underway) == 2
     assert all(table.num_rows and table.equals(tables[0]) for table in tables)
@@ -256,7 +256,7 @@ def test_a_history_that_nobody_reads_to_its_end_is_read_no_further(sample, reque
     stream = store.read_metric_history(ids)
     for _ in range(2):
         next(stream)  # and nothing is under way then
-        underway = [thread for thread in threading.enumerate() if isinstance(thread, Arriving)]
+        underway = [thread for thread in threading.enumerate() if isinstance(thread, BackgroundRead)]
         assert all(thread.done.is_set() for thread in underway)
     stream.close()
     assert all(reads)
@@ -267,7 +267,7 @@ def test_a_history_that_nobody_reads_to_its_end_is_read_no_further(sample, reque
 def test_of_very_many_runs_tables_come_one_after_the_other_and_are_the_same(sqlite_sample, monkeypatch, reads):
     uri = f"sqlite:///{sqlite_sample}"
     side_by_side = everything(uri)
-    monkeypatch.setattr(sql, "_MOST_SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(sql, "_MOST_CONCURRENT", 1)
     begun = []
     begin = sql_connection.SqlConnection.begin_arrow
 

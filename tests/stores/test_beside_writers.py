@@ -18,7 +18,7 @@ from qualia_lab import Query, open_store
 from qualia_lab.stores.sql import adbc as sql_adbc
 from qualia_lab.stores.sql import connection as sql_connection
 from qualia_lab.stores.sql import reading as sql
-from qualia_lab.stores.sql.arriving import Arriving
+from qualia_lab.stores.sql.background_read import BackgroundRead
 from tests import servers
 from tests.conftest import filled
 
@@ -110,7 +110,7 @@ def way(request, monkeypatch):
         monkeypatch.setattr(sql_connection, "is_alone", lambda: True)  # the writer is another process
         monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
     else:
-        monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: Arriving.nothing())
+        monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: BackgroundRead.without_rows())
 
 
 def larger(path: Path) -> None:

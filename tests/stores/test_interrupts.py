@@ -22,7 +22,7 @@ from qualia_lab.stores.sql import reading as sql
 from qualia_lab.stores.sql import adbc as sql_adbc
 uri, way, what = sys.argv[1:]
 import sqlalchemy as sa
-if way == "cursor": sql_adbc.ArrowSource.begin = lambda *_: sql_adbc.Arriving.nothing()
+if way == "cursor": sql_adbc.ArrowSource.begin = lambda *_: sql_adbc.BackgroundRead.without_rows()
 else: sql.MANY_RUNS = dict.fromkeys(sql.MANY_RUNS, 1)
 store = open_store(uri)
 ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
@@ -34,7 +34,7 @@ try:
         with store._database.connected() as database:
             if way == "arrow":
                 # As it stands, since a text has no columns to be named.
-                sql_adbc.in_one_piece = lambda select, dialect, columns: str(select)
+                sql_adbc.literal_sql = lambda select, dialect, columns: str(select)
                 database.fetch_arrow(select, schema.TAGS)
             else:
                 database.fetch(select)

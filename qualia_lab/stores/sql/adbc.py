@@ -1,6 +1,6 @@
-"""Large reads of SQLite and PostgreSQL come as Arrow through ADBC where its driver is installed; the rest by cursor.
+"""Large reads of SQLite and PostgreSQL as Arrow tables, through ADBC where its driver is installed.
 
-The only module that knows ADBC. Whatever it cannot read as it stands, a cursor reads cell by cell and names.
+The only module that imports ADBC. What it cannot convert is read by a cursor, cell by cell, and reported.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from qualia_lab.columns import filled
 from qualia_lab.schema import FLOAT
-from qualia_lab.stores.sql.arriving import Arriving, end
-from qualia_lab.stores.sql.in_one_piece import in_one_piece
+from qualia_lab.stores.sql.background_read import BackgroundRead, cancel_all
+from qualia_lab.stores.sql.literal_sql import literal_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,59 +25,59 @@ if TYPE_CHECKING:
 
     Then = Callable[[pa.Table], pa.Table | None]
 
-_ROWS_PER_BATCH = "65536"  # between two batches a read can be ended
+_ROWS_PER_BATCH = "65536"  # a read can be cancelled between two batches
 
-# Two connections keep the database at work while rows become columns here; more would be a burden to a server.
-SIDE_BY_SIDE = 2
+# Two connections keep the database busy while rows are converted here; more would load a server too much.
+MAX_CONNECTIONS = 2
 
 
 @dataclass
 class _Opened:
-    """A database that is open, and its connections that nobody reads from."""
+    """An open database and its idle connections."""
 
     database: Any
     close: ExitStack
     idle: list[Any] = field(default_factory=list)
 
 
-# Databases that a thread was still reading from when its read was given up: to close them would pull them away.
+# Databases whose read did not end when it was cancelled: closing them under a running read would crash it.
 _LEFT_OPEN: list[_Opened] = []
 
 
 @dataclass
 class ArrowSource:
-    """One database as ADBC opens it: nothing is opened before it is asked for rows."""
+    """One database through ADBC; opened by the first read."""
 
     dialect: str  # sqlite or postgresql
     uri: str
-    settings: Sequence[str] = ()  # statements that make a connection one that only reads
-    works: bool = True  # until it could not be opened
+    settings: Sequence[str] = ()  # statements that make a connection read-only
+    works: bool = True  # False once it could not be opened
     _opened: _Opened | None = None
-    _underway: list[Arriving] = field(default_factory=list)
+    _running: list[BackgroundRead] = field(default_factory=list)
     _opening: Lock = field(default_factory=Lock)
-    _places: Semaphore = field(default_factory=lambda: Semaphore(SIDE_BY_SIDE))
+    _slots: Semaphore = field(default_factory=lambda: Semaphore(MAX_CONNECTIONS))
 
-    def begin(self, select: sa.Executable, columns: pa.Schema, then: Then) -> Arriving:
-        """Begin to read rows as a table with these columns, null numbers as NaN; no table where a cursor has to.
+    def begin(self, select: sa.Executable, columns: pa.Schema, then: Then) -> BackgroundRead:
+        """Start reading rows as a table with these columns, null numbers as NaN.
 
-        As many reads as there are connections go on at once.  then: done to the table at its end.
+        At most MAX_CONNECTIONS reads run at once.  then: applied to the table in the background thread.
         """
         if not self.works:
-            return Arriving.nothing()
-        sql = in_one_piece(select, self.dialect, columns)
-        reading = Arriving(lambda reading: self._table(sql, columns, then, reading), self.close)
-        self._underway = [*(one for one in self._underway if not one.done.is_set()), reading]
-        reading.start()
-        return reading
+            return BackgroundRead.without_rows()
+        sql = literal_sql(select, self.dialect, columns)
+        read = BackgroundRead(lambda read: self._table(sql, columns, then, read), self.close)
+        self._running = [*(one for one in self._running if not one.done.is_set()), read]
+        read.start()
+        return read
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection by now."""
+        """Whether a connection has been opened."""
         return self._opened is not None
 
     def close(self) -> None:
-        """Give up what is still read, and give back the connections."""
-        all_ended = end(self._underway)
+        """Cancel running reads and close the connections."""
+        all_ended = cancel_all(self._running)
         opened, self._opened = self._opened, None
         if opened is not None:
             if all_ended:
@@ -85,29 +85,29 @@ class ArrowSource:
             else:
                 _LEFT_OPEN.append(opened)
 
-    def _table(self, sql: str, columns: pa.Schema, then: Then, reading: Arriving) -> pa.Table | None:
+    def _table(self, sql: str, columns: pa.Schema, then: Then, read: BackgroundRead) -> pa.Table | None:
         try:
-            with self._places:
-                if reading.ended.is_set():
+            with self._slots:
+                if read.cancelled.is_set():
                     return None
-                table = self._rows(sql, columns, reading).rename_columns(columns.names)
+                table = self._rows(sql, columns, read).rename_columns(columns.names)
             table = _with_nan(table.slice(1) if self.dialect == "sqlite" else table).cast(columns)
-            table.validate(full=True)  # SQLite keeps any bytes as text
+            table.validate(full=True)  # SQLite stores any bytes as text
         except ImportError:
             self.works = False
             return None
         except (UnicodeError, pa.ArrowInvalid):
             return None
-        except Exception as error:  # of the driver, whose names are not known before it is imported
+        except Exception as error:  # a driver error, whose class exists only once the driver is imported
             if not type(error).__module__.startswith("adbc") and not isinstance(error, OSError):
                 raise
             return None
         return then(table)
 
-    def _rows(self, sql: str, columns: pa.Schema, reading: Arriving) -> pa.Table:
+    def _rows(self, sql: str, columns: pa.Schema, read: BackgroundRead) -> pa.Table:
         import adbc_driver_manager as adbc
 
-        with self._connection(adbc) as connection, reading.statement(adbc.AdbcStatement(connection)) as statement:
+        with self._connection(adbc) as connection, read.statement(adbc.AdbcStatement(connection)) as statement:
             if self.dialect == "sqlite":
                 statement.set_options(**{"adbc.sqlite.query.batch_rows": _ROWS_PER_BATCH})
             statement.set_sql_query(sql)
@@ -115,12 +115,12 @@ class ArrowSource:
             with pa.RecordBatchReader._import_from_c(stream.address) as reader:
                 if reader.schema.types != columns.types:
                     raise pa.ArrowInvalid("other types than expected")
-                batches = takewhile(lambda _: not reading.ended.is_set(), reader)
+                batches = takewhile(lambda _: not read.cancelled.is_set(), reader)
                 return pa.Table.from_batches(list(batches), schema=reader.schema)
 
     @contextmanager
     def _connection(self, adbc: Any) -> Iterator[Any]:
-        """A connection that nobody else reads from; one on which the driver failed is not used again."""
+        """An idle or new connection, for exclusive use; one on which the driver failed is closed."""
         with self._opening:
             opened, connection = self._connected(adbc)
         try:
@@ -156,7 +156,7 @@ class ArrowSource:
 
 
 def _driver(dialect: str) -> str:
-    """The path of the driver's library. Raises ImportError where it is not installed."""
+    """The path of the driver's library. Raises ImportError when it is not installed."""
     if dialect == "sqlite":
         import adbc_driver_sqlite
 

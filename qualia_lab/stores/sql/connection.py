@@ -1,4 +1,4 @@
-"""Databases are connected to so that they can only be read, and stay connected for the next question."""
+"""Read-only connections to databases, kept open for the next query."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
-from qualia_lab.stores.sql.arriving import Arriving
+from qualia_lab.stores.sql.background_read import BackgroundRead
 from qualia_lab.stores.sql.refusals import is_interrupted, translated
 from qualia_lab.stores.sql.rows import gc_paused
 from qualia_lab.stores.sql.servers import SECONDS_TO_CONNECT, engine_of, settings_of
@@ -40,20 +40,20 @@ _FILE: ContextVar[sqlite3.Connection] = ContextVar("_FILE")
 
 @cache
 def _sqlite_engine() -> sa.Engine:
-    """One for all files: it keeps the SQL of the statements that it has seen."""
+    """One engine for all files, so that the cache of compiled statements is shared."""
     return sa.create_engine("sqlite://", creator=_FILE.get, poolclass=sa.NullPool)
 
 
 @dataclass
 class SqlConnection:
-    """An open connection, and which of MLflow's tables and columns are there."""
+    """An open connection, and which of MLflow's tables and columns the database has."""
 
     sql: sa.Connection
     has: frozenset[str]  # names of tables, and of columns as `table.column`
-    arrow: ArrowSource | None = None  # a faster way to many rows, where there is one
+    arrow: ArrowSource | None = None  # reads many rows faster, where ADBC is available
 
     def fetch(self, select: sa.Executable) -> Rows:
-        """All rows at once. Text that is no UTF-8 is there as bytes."""
+        """All rows. Text that is not valid UTF-8 is returned as bytes."""
         try:
             return self._fetch(select)
         except (sqlite3.OperationalError, sa.exc.OperationalError) as error:
@@ -65,30 +65,33 @@ class SqlConnection:
     def _fetch(self, select: sa.Executable) -> Rows:
         with gc_paused():
             result = self.sql.execute(select)
-            rows = cast("Rows", result.cursor.fetchall())  # the driver's own tuples: half the time of SQLAlchemy's
+            rows = cast("Rows", result.cursor.fetchall())  # half the time of SQLAlchemy's rows
             result.close()
             return rows
 
     @property
     def reads_arrow(self) -> bool:
-        """Whether there is a way to rows as Arrow, as far as is known by now."""
+        """Whether rows can be read through ADBC, as far as is known so far."""
         return self.arrow is not None and self.arrow.works
 
     def fetch_arrow(self, select: sa.Executable, columns: pa.Schema) -> pa.Table | None:
-        """Many rows at once as a table; None when a cursor has to fetch them."""
-        return self.begin_arrow(select, columns).table()
+        """Many rows as a table; None when a cursor has to fetch them."""
+        return self.begin_arrow(select, columns).result()
 
-    def begin_arrow(self, select: sa.Executable, columns: pa.Schema, then: Then = lambda table: table) -> Arriving:
-        """The same while this goes on.  then: done to the table when it is there.
+    def begin_arrow(
+        self, select: sa.Executable, columns: pa.Schema, then: Then = lambda table: table
+    ) -> BackgroundRead:
+        """Start `fetch_arrow` in the background.  then: applied to the table.
 
-        No cursor may read before it is done: in one process SQLite's locks are of whoever lets go of them first.
+        No cursor may read before it is done: SQLite's locks belong to the process, and the first to close releases
+        them for all.
         """
-        return self.arrow.begin(select, columns, then) if self.arrow is not None else Arriving.nothing()
+        return self.arrow.begin(select, columns, then) if self.arrow is not None else BackgroundRead.without_rows()
 
     def stream(self, select: sa.Select[Any]) -> Iterator[Rows]:
-        """Rows as they come, a few at a time, from a cursor that the server keeps."""
+        """Rows in batches, from a server-side cursor."""
         self._take_any_text()
-        if self.sql.dialect.name == "postgresql":  # which keeps a cursor for as long as a transaction lasts
+        if self.sql.dialect.name == "postgresql":  # whose cursors live as long as their transaction
             self.sql.rollback()
             self.sql.execution_options(isolation_level="READ COMMITTED")
         options = {"stream_results": True, "max_row_buffer": _ROWS_OF_A_STREAM}
@@ -99,7 +102,7 @@ class SqlConnection:
         except GeneratorExit:
             result.close()
             raise
-        result.close()  # after a Ctrl-C the connection is closed, and no cursor is left
+        result.close()  # not after a Ctrl-C: the connection is closed then, and its cursor with it
 
     def _some(self, result: sa.CursorResult[Any]) -> Rows:
         with gc_paused():
@@ -113,7 +116,7 @@ class SqlConnection:
 
 @dataclass
 class _OpenFile:
-    """A SQLite file that is open, what it holds, and how to close it."""
+    """An open SQLite file, its tables, and how to close it."""
 
     file: ReadingConnection
     sql: sa.Connection
@@ -122,13 +125,13 @@ class _OpenFile:
 
     @classmethod
     def at(cls, uri: TrackingUri) -> _OpenFile:
-        """The file of this tracking URI, opened."""
+        """Open the file of this tracking URI."""
         path = sqlite_path(uri.full)
         if path is None:
             raise StoreNotFound("A SQLite database in memory cannot be read from elsewhere.", "Use sqlite:///FILE.")
         with ExitStack() as opening:
             file = opening.enter_context(open_sqlite(path))
-            # A connection asks for its file while it is made, so two threads do not take each other's.
+            # The engine's creator reads this variable while it connects; each thread has its own value.
             token = _FILE.set(file)
             try:
                 sql = opening.enter_context(_sqlite_engine().connect())
@@ -139,23 +142,23 @@ class _OpenFile:
 
 @dataclass
 class SqlDatabase:
-    """A database by its tracking URI; connected to when it is asked something."""
+    """A database by its tracking URI; connects when it is first queried."""
 
     uri: TrackingUri
-    _idle: list[_OpenFile] = field(default_factory=list)  # one at most, between two questions
-    _has: frozenset[str] | None = None  # of a server
+    _idle: list[_OpenFile] = field(default_factory=list)  # at most one, between two queries
+    _has: frozenset[str] | None = None  # of a database server
 
     def __post_init__(self) -> None:
         weakref.finalize(self, _close_all, self._idle)
 
     @contextmanager
     def connected(self) -> Iterator[SqlConnection]:
-        """A connection, for as long as this lasts. Raises StoreError for whatever goes wrong in here."""
+        """A connection inside the block. Raises StoreError for every error of the database in it."""
         try:
             with self._file() if self.uri.scheme == "sqlite" else self._server() as connection:
                 yield connection
         except Exception as error:
-            self._has = None  # it may be that the schema has changed
+            self._has = None  # the schema may have changed
             if is_interrupted(error):
                 raise KeyboardInterrupt from None
             if not isinstance(error, (sa.exc.SQLAlchemyError, OSError, *self._errors_of_drivers())):
@@ -163,7 +166,7 @@ class SqlDatabase:
             raise translated(error, self.uri) from None
 
     def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
         _close_all(self._idle)
         if "_arrow_server" in self.__dict__:
             if self._arrow_server is not None:
@@ -187,7 +190,7 @@ class SqlDatabase:
 
     @contextmanager
     def _file(self) -> Iterator[SqlConnection]:
-        """A SQLite file, which stays open between two questions where that can be no trouble to anyone."""
+        """A SQLite file, kept open between two queries where that cannot disturb a writer."""
         opened = self._idle.pop() if self._idle else None
         if opened is not None and not opened.file.is_as_it_was():
             opened.close()
@@ -204,7 +207,7 @@ class SqlDatabase:
 
     @contextmanager
     def _arrow_of_file(self, file: ReadingConnection) -> Iterator[ArrowSource | None]:
-        """ADBC beside this connection; its file is closed when this ends."""
+        """An ADBC source for the same file, closed at the end of the block."""
         from qualia_lab.stores.sql.adbc import ArrowSource
 
         if not file.for_another or not is_alone():
@@ -215,11 +218,11 @@ class SqlDatabase:
 
     @cached_property
     def _arrow_server(self) -> ArrowSource | None:
-        """A second connection to the same PostgreSQL, made when it is asked for rows."""
+        """An ADBC source for the same PostgreSQL database, which connects at its first read."""
         from qualia_lab.stores.sql.adbc import ArrowSource
 
         url = self._engine.url
-        socket = str(url.query.get("host", "/"))  # SQLAlchemy's way to name several servers is not libpq's
+        socket = str(url.query.get("host", "/"))  # SQLAlchemy spells several servers differently from libpq
         if url.get_driver_name() not in ("psycopg", "psycopg2") or not socket.startswith("/"):
             return None
         timeout = {} if "connect_timeout" in url.query else {"connect_timeout": str(SECONDS_TO_CONNECT)}

@@ -1,4 +1,4 @@
-"""A query of a database, explained: the filter it stands for, the SQL that is sent, and how many runs are left."""
+"""Explains a query of a database: the filter, the SQL that is sent, and how many runs are left after each part."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def explain_sql(database: SqlConnection, query: Query) -> Explanation:
 
 
 def sql_text(select: sa.Select[Any], dialect: sa.Dialect) -> str:
-    """The statement with its values in it, to be read or pasted into the database's own shell; it is never run."""
-    # Named parameters: with those of a driver every `%` of a text would be doubled.
+    """The statement with literal values, for reading or for the database's own shell; it is never executed."""
+    # With a driver's own parameter style every `%` in a text would be doubled.
     shown: sa.Dialect = type(dialect)(paramstyle="named")  # type: ignore[call-arg]
     try:
         return str(select.compile(dialect=shown, compile_kwargs={"literal_binds": True}))
-    except sa.exc.CompileError:  # a value that has no spelling in SQL
+    except sa.exc.CompileError:  # a value without a literal form in SQL
         compiled = select.compile(dialect=shown)
         return f"{compiled}\n-- {compiled.params}"
 

@@ -1,4 +1,4 @@
-"""Metric histories out of a database, in batches that stay small however long a history is."""
+"""Metric histories from a database, in batches of bounded size whatever the length of a history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from qualia_lab import schema
 from qualia_lab.columns import column
-from qualia_lab.stores.sql.adbc import SIDE_BY_SIDE
+from qualia_lab.stores.sql.adbc import MAX_CONNECTIONS
 from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, ignore, in_order
 from qualia_lab.stores.sql.tables import metric_value, metrics
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from qualia_lab.stores.sql.arriving import Arriving
+    from qualia_lab.stores.sql.background_read import BackgroundRead
     from qualia_lab.stores.sql.connection import SqlConnection
 
 _POINTS_PER_BATCH = 65_536
 
-# As Arrow a point is a tenth of what it is in Python: more fit into the same memory, and nothing has to be counted.
-_POINTS_AT_ONCE = 131_072
-_MOST_AT_ONCE = 1_048_576
-_MOST_WHOLE = 3_145_728  # of some metrics of nearly all runs: a few hundred megabytes, for a tenth of the time
+# A point in Arrow takes a tenth of the memory of one in Python: larger parts fit, and need not be counted first.
+_POINTS_PER_PART = 131_072  # aimed at
+_MOST_PER_PART = 1_048_576
+_MOST_WHOLE = 3_145_728  # when nearly all runs are read: some hundred megabytes, and a tenth of the time
 _FIRST_RUNS = 16
 
 
 @dataclass(frozen=True)
 class Portion:
-    """Metrics to read at once: all of these runs, or some of one run."""
+    """Points to read by one statement: all of these runs, or of some metrics of one run."""
 
     run_ids: tuple[str, ...]
     keys: tuple[str, ...] | None
@@ -46,23 +46,23 @@ class Portion:
 class History:
     """Reads the histories of these metrics (None: of all), portion by portion.
 
-    What fits a batch is fetched whole, and then the database waits for nobody; only a single metric of a single run
-    with more points than that is read through an open cursor. Where rows come as Arrow, so many runs are taken at a
-    time as were right the last time, and two such parts come side by side.
+    A portion that fits a batch is fetched whole, so that the database holds no cursor; only a single metric of a single
+    run with more points than that is streamed. Through ADBC, the size of each part is adapted to the points per run of
+    the part before it, and two parts are read concurrently.
     """
 
     database: SqlConnection
     keys: list[str] | None
-    by_run: bool = False  # whether few of all points belong to these runs; SQLite has to be told
+    by_run: bool = False  # whether few of all points belong to these runs: a hint for SQLite's query planner
 
     def read(self, run_ids: Sequence[str], *, are_most: bool) -> Iterator[pa.RecordBatch]:
-        """The points of these runs, in order.  are_most: whether there are hardly any other runs in the store."""
+        """The points of these runs, in order.  are_most: whether the store has hardly any other runs."""
         if are_most and self.keys:
-            whole = self._at_once(run_ids, are_most=True).table()
+            whole = self._begin(run_ids, are_most=True).result()
             if whole is not None:
                 yield from _in_batches(whole)
                 return
-            # All points of these metrics again for every portion would take hours.
+            # Scanning all points of these metrics again for each portion would take hours.
             yield from replace(self, by_run=True).read(run_ids, are_most=False)
         elif self.database.reads_arrow:
             yield from self._as_arrow(run_ids, _FIRST_RUNS)
@@ -71,23 +71,26 @@ class History:
                 yield from self._by_portion(some)
 
     def _as_arrow(self, run_ids: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
-        """The points of these runs as Arrow, as many parts at once as may be side by side.
+        """The points of these runs through ADBC, up to MAX_CONNECTIONS parts read concurrently.
 
-        size: the first runs, by which is decided how many the next ones are. Nothing is under way while points are
-        handed over, since whoever takes them may ask the same SQLite file something.
+        size: the number of runs in the first part; its points decide the size of the next. No read is running while
+        batches are yielded, since the consumer may query the same SQLite file.
         """
         place, at_once = 0, 1
         while place < len(run_ids):
             parts = list(batched(run_ids[place : place + at_once * size], size))
-            arriving = [self._at_once(some) for some in parts]
-            tables = deque([one.table() for one in arriving])
+            reads = [self._begin(some) for some in parts]
+            tables = deque([one.result() for one in reads])
             for some in parts:
                 place += len(some)
                 table = tables.popleft()
                 if table is not None:
-                    fit = _POINTS_AT_ONCE * len(some) // max(table.num_rows, 1)
-                    even = -(-(len(run_ids) - place) // SIDE_BY_SIDE)  # the last ones come side by side too
-                    size, at_once = max(1, min(fit, 4 * len(some), max(even, _FIRST_RUNS), IDS_PER_QUERY)), SIDE_BY_SIDE
+                    fit = _POINTS_PER_PART * len(some) // max(table.num_rows, 1)
+                    even = -(-(len(run_ids) - place) // MAX_CONNECTIONS)  # the last parts are read concurrently too
+                    size, at_once = (
+                        max(1, min(fit, 4 * len(some), max(even, _FIRST_RUNS), IDS_PER_QUERY)),
+                        MAX_CONNECTIONS,
+                    )
                     yield from _in_batches(table)
                     continue
                 size, at_once = max(1, len(some) // 4), 1
@@ -98,9 +101,9 @@ class History:
                     continue
                 yield from self._by_portion(some)
 
-    def _at_once(self, run_ids: Sequence[str], *, are_most: bool = False) -> Arriving:
-        """All points of these runs, in order; no table where they are too many, or cannot be had as Arrow."""
-        most = _MOST_WHOLE if are_most else _MOST_AT_ONCE
+    def _begin(self, run_ids: Sequence[str], *, are_most: bool = False) -> BackgroundRead:
+        """Start reading all points of these runs, in order; the result is None if they are too many or not Arrow."""
+        most = _MOST_WHOLE if are_most else _MOST_PER_PART
         select = self._points(by_run=self.by_run and not are_most).limit(most)
         if not are_most:
             select = select.where(metrics.c.run_uuid.in_(run_ids))
@@ -115,7 +118,7 @@ class History:
             yield from self.batches(portion)
 
     def portions(self, run_ids: Sequence[str]) -> Iterator[Portion]:
-        """These runs in portions that fit a batch, but for single metrics that are larger than one."""
+        """These runs in portions that fit a batch each, except single metrics with more points than a batch."""
         point = metrics.c
         select = sa.select(point.run_uuid, point.key, sa.func.count()).where(point.run_uuid.in_(run_ids))
         rows = self.database.fetch(self._of_keys(select, by_run=self.by_run).group_by(point.run_uuid, point.key))
@@ -130,7 +133,7 @@ class History:
                 yield Portion(tuple(together), None, points)
                 together, points = [], 0
             if total > _POINTS_PER_BATCH:
-                yield from _parted(run_id, counts)
+                yield from _split_run(run_id, counts)
             else:
                 together.append(run_id)
                 points += total
@@ -164,16 +167,16 @@ class History:
         return table.filter(pc.is_in(table.column("key"), value_set=column(self.keys, schema.STRING)))
 
     def _of_keys(self, select: sa.Select[Any], *, by_run: bool) -> sa.Select[Any]:
-        """Only these keys, as the database understands equality; too many for it are sorted out afterwards.
+        """Restrict to these keys by the database's own equality; more keys than it takes are filtered afterwards.
 
-        by_run: go by the runs. Left to itself SQLite reads the points that any run has of these metrics, by its
-        primary key, and looks afterwards whose they are.
+        by_run: have SQLite use the index on runs. By default it scans the points of these metrics of all runs through
+        its primary key and filters by run afterwards.
         """
         if self.keys is None or len(self.keys) > IDS_PER_QUERY:
             return select
         key: sa.ColumnElement[Any] = metrics.c.key
         if by_run and self.database.sql.dialect.name == "sqlite":
-            key = key.concat("")  # which stands in no index
+            key = key.concat("")  # no index covers the expression
         return select.where(key.in_(self.keys))
 
 
@@ -181,8 +184,8 @@ def _in_batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
     yield from table.combine_chunks().to_batches(max_chunksize=_POINTS_PER_BATCH)
 
 
-def _parted(run_id: str, counts: dict[str, int]) -> Iterator[Portion]:
-    """One run that is too large for a batch, by metrics."""
+def _split_run(run_id: str, counts: dict[str, int]) -> Iterator[Portion]:
+    """Portions of one run with more points than a batch, by metrics."""
     keys: list[str] = []
     points = 0
     for key, count in counts.items():

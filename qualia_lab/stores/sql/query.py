@@ -1,7 +1,7 @@
-"""A query as SQL: conditions and sort keys for a SELECT from `runs`, of one meaning on every database.
+"""Queries as SQL: conditions and sort keys for a SELECT from `runs`, with the same meaning on every database.
 
-MLflow's own SQL leaves to the database whether `LIKE` minds case, what escapes in it, and how text sorts; here it is
-said each time, so that all agree with MLflow on SQLite.
+MLflow leaves it to the database whether `LIKE` is case-sensitive, what escapes in it, and how text sorts. Here each is
+spelled out, so that all databases agree with MLflow on SQLite.
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ if TYPE_CHECKING:
     SortKey = tuple[Column, bool]  # and whether it is descending
 
 _LARGEST_ID = 2**63 - 1
-# Beyond this many values a list goes as one parameter: databases limit how many a statement has (SQLite 32,766).
+# A longer list is passed as one parameter: databases limit the parameters of a statement (SQLite: 32,766).
 _MANY = 1000
-# So many tables are joined, which is sooner than a question for each run; databases limit them (MySQL: 61).
+# Up to this many tables are joined, which is faster than a subquery per run; databases limit joins (MySQL: 61).
 _JOINS = 20
 
 
 def select_matching(query: Query, *, dialect_name: str, has: frozenset[str], only_ids: bool = False) -> sa.Select[Any]:
-    """The runs that the query asks for, in its order, with the columns of schema.RUNS.
+    """The runs that match the query, in its order, with the columns of schema.RUNS.
 
     dialect_name: SQLAlchemy's name of the database.
     has: the tables that exist, and the columns as `table.column`.
 
     Active runs without experiments or run ids are those of active experiments. Raises FilterError.
     """
-    # Parsed each time: an age is counted from now.
+    # Parsed each time: ages are relative to now.
     condition, orders = parse_filter(query.filter), tuple(parse_order_by(query.order_by))
     chosen = replace(query, filter="", order_by=())
     asked = _Asked(chosen, condition, orders, dialect_name, has, only_ids)
@@ -76,7 +76,7 @@ def select_matching(query: Query, *, dialect_name: str, has: frozenset[str], onl
 
 
 class _Asked(NamedTuple):
-    """What a statement is made of."""
+    """What a statement is built from; hashable, so that statements can be cached."""
 
     chosen: Query
     condition: Condition | None
@@ -101,7 +101,7 @@ def _built(asked: _Asked) -> sa.Select[Any]:
         return _ordered(sa.select(runs.c.run_uuid).select_from(rows).where(*where), keys).limit(asked.chosen.limit)
     if asked.chosen.limit is None:
         return _ordered(sa.select(*RUN_COLUMNS).select_from(with_tags(rows)).where(*where), keys)
-    # First which runs, and then what else is asked for of those alone.
+    # First the ids of the chosen runs, then the other columns of those alone.
     named = [key.label(f"key_{place}") for place, (key, _) in enumerate(keys)]
     first = sa.select(runs.c.run_uuid, *named).select_from(rows).where(*where)
     chosen = _ordered(first, keys).limit(asked.chosen.limit).subquery("chosen")
@@ -114,7 +114,7 @@ def _ordered(select: sa.Select[Any], keys: Sequence[SortKey]) -> sa.Select[Any]:
     return select.order_by(*(key.desc() if descending else key.asc() for key, descending in keys))
 
 
-# Building a statement takes as long as a small one runs, and so does SQLAlchemy's looking whether it knows it.
+# Building a statement takes as long as running a small one, and so does SQLAlchemy's cache lookup.
 _built_once = lru_cache(maxsize=64)(_built)
 
 
@@ -135,19 +135,19 @@ def _chosen(query: Query, compiler: _Compiler) -> list[Truth]:
 
 
 class _Compiler:
-    """Conditions to SQL expressions for one database and its schema."""
+    """Compiles conditions to SQL expressions for one database and its schema."""
 
     def __init__(self, dialect_name: str, has: frozenset[str], *, few: bool) -> None:
-        """few: whether the runs are named one by one."""
+        """few: whether the runs are given by id."""
         self.dialect = "mysql" if dialect_name == "mariadb" else dialect_name
         self.has = has
         self.few = few
         self.chosen: sa.Select[Any] = sa.select(runs.c.run_uuid)
         self.wanted: tuple[Field, ...] = ()
-        # What the SELECT has to be joined with.
+        # Tables that the SELECT has to be joined with.
         self.joined: dict[tuple[str, str, int | None], tuple[sa.FromClause, Truth]] = {}
 
-    # Conditions. Each is true or false, never NULL, so that NOT means what it says.
+    # Conditions. Each is true or false, never NULL, so that NOT is the complement.
 
     def condition(self, condition: Condition) -> Truth:
         if isinstance(condition, Comparison):
@@ -172,7 +172,7 @@ class _Compiler:
         return sa.and_(value.is_not(None), self.compared(value, comparison))
 
     def metric(self, comparison: Comparison) -> Truth:
-        """NaN is stored as 0 and a mark: it is unequal to every number, and nothing else."""
+        """NaN is stored as 0 with a flag: it satisfies only != and NOT IN."""
         value, is_nan = self.metric_value(comparison.field)
         holds = self.compared(value, comparison)
         if comparison.operator in ("!=", "NOT IN"):
@@ -182,7 +182,7 @@ class _Compiler:
         return sa.and_(value.is_not(None), holds)
 
     def dataset(self, comparison: Comparison) -> Truth:
-        """True of one dataset of the run at least."""
+        """True when at least one dataset of the run satisfies it."""
         if "inputs" not in self.has:
             return sa.false()
         used = sa.and_(
@@ -200,7 +200,7 @@ class _Compiler:
             rows = rows.where(datasets.c.dataset_uuid == inputs.c.source_id)
         return rows.where(value.is_not(None), self.compared(value, comparison)).exists()
 
-    # Sort keys. Databases disagree on where NULL sorts and on the order of text, so both are said.
+    # Sort keys. Databases disagree on where NULL sorts and on the order of text, so both are spelled out.
 
     def sort_keys(self, orders: Sequence[Order]) -> list[SortKey]:
         newest = Order(Field("attribute", "start_time"), descending=True)
@@ -222,16 +222,16 @@ class _Compiler:
                 value = self.sorted_text(value)
         return (rank, False), (value, order.descending)
 
-    # Where a field's value stands.
+    # The column or subquery of a field's value.
 
     def of_run(self, table: sa.TableClause, key: str, holds: Truth) -> Truth:
-        """Whether the outer query's run has this key, and its row holds."""
-        if self.dialect == "sqlite" and not self.few:  # it would ask anew for each run
+        """Whether the outer query's run has this key and its row satisfies the condition."""
+        if self.dialect == "sqlite" and not self.few:  # it would run the subquery again for each run
             return runs.c.run_uuid.in_(sa.select(table.c.run_uuid).where(table.c.key == key, holds))
         return self.row_of_run(table, key).where(holds).exists()
 
     def row_of_run(self, table: sa.TableClause, key: str, *columns: Column) -> sa.Select[Any]:
-        """A select of the row of the outer query's run that has this key."""
+        """Select the row with this key of the outer query's run."""
         return (
             sa.select(*(columns or (sa.literal_column("1"),)))
             .select_from(table)
@@ -246,7 +246,7 @@ class _Compiler:
         """The value, NULL where there is none, and whether it is NaN: the latest one, or a statistic of the history."""
         if not field.statistic:
             return self.latest_metric(field.key)
-        name = field.statistic if field.statistic in ("first", "at") else ""  # the others are taken in one go
+        name = field.statistic if field.statistic in ("first", "at") else ""  # the others come from one subquery
         place = field.key, name or "all", field.step
         if place not in self.joined:
             points = sa.and_(self.equal(metrics.c.key, field.key), metrics.c.run_uuid.in_(self.chosen))
@@ -256,7 +256,7 @@ class _Compiler:
         return table.c[field.statistic if not name else "value"], table.c.is_nan == 1
 
     def latest_metric(self, key: str) -> tuple[Column, Truth]:
-        """The value, NULL without one, and whether it is NaN; out of all points in schemas without latest_metrics."""
+        """The value, NULL without one, and whether it is NaN; from all points in schemas without latest_metrics."""
         if "latest_metrics" in self.has:
             place = key, "", None
             if place not in self.joined and len(self.joined) < _JOINS:
@@ -292,13 +292,13 @@ class _Compiler:
         return runs.c[key]
 
     def has_possible_times(self) -> Truth:
-        """What `qualia_lab.times` says of a run with a start and an end."""
+        """Whether start and end are possible times, as `qualia_lab.times` defines them."""
         start, end = runs.c.start_time, runs.c.end_time
         ended = sa.or_(runs.c.status.is_(None), runs.c.status.not_in(OPEN))
         in_seconds = (time.between(*SECONDS) for time in (start, end))
         return sa.and_(start > 0, end >= start, end < END_OF_TIMES, ended, *(sa.not_(one) for one in in_seconds))
 
-    # Comparisons of a value that is there.
+    # Comparisons of a value that is not null.
 
     def compared(self, column: Column, comparison: Comparison) -> Truth:
         operator, value = comparison.operator, comparison.value
@@ -323,7 +323,7 @@ class _Compiler:
         return sa.not_(like) if operator.startswith("NOT") else like
 
     def equal(self, column: Column, value: str) -> Truth:
-        """The same characters; MySQL's collations ignore case, accents and trailing spaces unless told otherwise."""
+        """Equal character by character; MySQL's collations ignore case, accents and trailing spaces by default."""
         if self.dialect != "mysql":
             return column == value
         return sa.and_(column == value, _as_bytes(column) == value)
@@ -340,14 +340,14 @@ class _Compiler:
         return column.in_(values)
 
     def like(self, column: Column, pattern: str, *, fold: bool) -> Truth:
-        """LIKE that minds case, in which nothing escapes `%` and `_`; fold: ILIKE, which ignores the case of ASCII."""
+        """Case-sensitive LIKE without an escape character; fold: ILIKE, which ignores the case of ASCII letters."""
         if fold:
             pattern = pattern.translate(ASCII_LOWER)
-        if self.dialect == "sqlite":  # its LIKE minds case only where a PRAGMA says so
+        if self.dialect == "sqlite":  # its LIKE is case-sensitive only with a PRAGMA
             glob = "".join(_GLOB.get(char, char) for char in pattern)
             return (sa.func.lower(column) if fold else column).op("GLOB", is_comparison=True)(glob)
         if self.dialect == "mysql":
-            if fold:  # LOWER knows more letters there than ASCII
+            if fold:  # LOWER folds more than ASCII there
                 return _as_unicode(column).op("REGEXP", is_comparison=True)(_regular_expression(pattern))
             return _as_unicode(column).like(pattern.replace("\\", "\\\\"))
         if self.dialect == "postgresql":
@@ -356,7 +356,7 @@ class _Compiler:
         return (sa.func.lower(column) if fold else column).like(pattern)
 
     def number(self, text: Column) -> Column:
-        """The number that a text spells, NULL when it is not written as one."""
+        """The number that a text spells, NULL when it is not a number."""
         if self.dialect == "sqlite":
             clipped = sa.func.min(sa.func.max(sa.cast(text, sa.Float), -LARGEST), LARGEST)
             return sa.case((_spells_number(text), clipped))
@@ -364,7 +364,7 @@ class _Compiler:
             largest = self.literal_number(LARGEST)
             number = sa.func.least(sa.func.greatest(sa.cast(text, sa.Numeric), -largest), largest)
             return sa.case((text.op("~")(f"^({NUMBER_PATTERN})$"), number))
-        if self.dialect == "mysql":  # itself takes the largest number for one that overflows
+        if self.dialect == "mysql":  # takes the largest number for one that overflows
             spelled = text.op("REGEXP", is_comparison=True)(f"^({NUMBER_PATTERN})\\z")
             return sa.case((spelled, text.op("+")(sa.literal_column("0e0"))))
         raise FilterError(
@@ -385,18 +385,18 @@ _GLOB = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
 
 
 def _as_unicode(column: Column) -> Column:
-    """MySQL: the text compared by code point, whatever character set and collation its column has."""
+    """MySQL: the text compared by code point, whatever the character set and collation of the column."""
     return sa.collate(sa.func.convert(column.op("USING")(sa.literal_column("utf8mb4"))), "utf8mb4_bin")
 
 
 def _as_bytes(column: Column) -> Column:
-    """MySQL: the UTF-8 of a text, in which trailing spaces count too; what it is compared with is text all the same."""
+    """MySQL: the UTF-8 bytes of a text, so that trailing spaces count; compared with a text literal all the same."""
     in_utf8 = sa.func.convert(column.op("USING")(sa.literal_column("utf8mb4")))
     return sa.type_coerce(sa.cast(in_utf8, sa.LargeBinary), sa.String)
 
 
 def _regular_expression(pattern: str) -> str:
-    """A lower-case LIKE pattern as a regular expression that takes ASCII letters in either case."""
+    """A lower-case LIKE pattern as a regular expression that matches ASCII letters in either case."""
     pieces = []
     for char in pattern:
         if char in "%_":
@@ -409,7 +409,7 @@ def _regular_expression(pattern: str) -> str:
 
 
 def _spells_number(text: Column) -> Truth:
-    """SQLite, which has no regular expressions: whether the whole text is NUMBER_PATTERN, by its pieces."""
+    """SQLite, which has no regular expressions: whether the whole text matches NUMBER_PATTERN, part by part."""
     lower = sa.func.lower(text)
     at = sa.func.instr(lower, "e")
     mantissa = _without_sign(sa.case((at > 0, sa.func.substr(lower, 1, at - 1)), else_=lower))

@@ -1,4 +1,4 @@
-"""All that is in the tables about some runs: whole tables where that is sooner than the rows of each run."""
+"""Everything in the tables about some runs: whole tables where that is faster than the rows of each run."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 
     Column = sa.ColumnElement[Any]
 
-# From this many runs on, opening connections for Arrow costs less than it saves, at the latest the second time.
+# From this many runs on, opening ADBC connections costs less than it saves, at the latest at the second read.
 MANY_RUNS = {"sqlite": 100, "postgresql": 500}
 
-# To this many runs tables come side by side; of more, two at once would be too much memory.
-_MOST_SIDE_BY_SIDE = 20_000
+# Up to this many runs tables are read concurrently; with more, two at once would take too much memory.
+_MOST_CONCURRENT = 20_000
 
-# From this many on, a condition with their ids takes longer than rows that are not asked for.
+# From this many on, a condition on their ids takes longer than reading rows that were not asked for.
 MANY_IDS = 100
 
 _MODEL_STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
 
 
 class Reading:
-    """One `read`: tables of the runs that are there, and the problems met on the way."""
+    """One `read`: the tables of the runs that exist, and the problems found while reading."""
 
     def __init__(self, database: SqlConnection, wanted: list[str]) -> None:
         self.database = database
@@ -58,9 +58,9 @@ class Reading:
         self.problems: list[dict[str, str | None]] = []
 
     def tables(self) -> RunTables:
-        """The tables, with runs in the order that was asked for."""
+        """The tables, with runs in the requested order."""
         self.run_ids = self.wanted
-        self.arrived = self.side_by_side()
+        self.prefetched = self.read_concurrently()
         found = self.of_runs(schema.RUNS, _of_runs(), runs.c.run_uuid, ())
         there = set(found.column("run_id").to_pylist())
         self.run_ids = [run_id for run_id in self.wanted if run_id in there]
@@ -79,9 +79,9 @@ class Reading:
             problems=table_of(schema.PROBLEMS, self.problems),
         )
 
-    def side_by_side(self) -> dict[Any, pa.Table | None]:
-        """The large tables by their statement, whole and in order, where they are had sooner so."""
-        if not (self.are_most and self.are_many) or len(self.wanted) > _MOST_SIDE_BY_SIDE:
+    def read_concurrently(self) -> dict[Any, pa.Table | None]:
+        """The large tables by their statement, whole and sorted; empty where reading concurrently is not faster."""
+        if not (self.are_most and self.are_many) or len(self.wanted) > _MOST_CONCURRENT:
             return {}
         large = [
             (schema.PARAMS, _of_keys(params), ("key",)),
@@ -90,19 +90,19 @@ class Reading:
         ]
         if "latest_metrics" in self.has:
             large.insert(0, (schema.METRICS, _of_latest_metrics(self.has), ("key",)))
-        arriving = {
+        reads = {
             select: self.database.begin_arrow(
                 select, columns, partial(in_order, by="run_id", ids=self.wanted, then=then)
             )
             for columns, select, then in large
         }
-        return {select: one.table() for select, one in arriving.items()}
+        return {select: one.result() for select, one in reads.items()}
 
     def of_runs(
         self, columns: pa.Schema, select: sa.Select[Any], run_column: Column, then: tuple[str, ...]
     ) -> pa.Table:
-        """Rows of these runs, in the order of the runs and then of other columns."""
-        table = self.arrived.pop(select, None)
+        """The rows of these runs, in the order of the runs and then by the columns `then`."""
+        table = self.prefetched.pop(select, None)
         if table is not None and len(self.run_ids) == len(self.wanted):
             return table
         if table is None and self.are_most:
@@ -116,18 +116,18 @@ class Reading:
 
     @cached_property
     def are_many(self) -> bool:
-        """Whether so many runs are had sooner as Arrow."""
+        """Whether this many runs are read faster through ADBC."""
         return are_many(self.database, len(self.wanted))
 
     @cached_property
     def are_most(self) -> bool:
-        """Whether whole tables are read sooner than the rows of each run, and fit into memory."""
+        """Whether whole tables are read faster than the rows of each run, and fit into memory."""
         if not self.are_many and not MANY_IDS <= len(self.wanted) <= IDS_PER_QUERY:
             return False
         return len(self.wanted) * 2 >= run_count(self.database)
 
     def table(self, columns: pa.Schema, select: sa.Executable) -> pa.Table:
-        """The rows of this statement; values that are not as they should be are noted."""
+        """The rows of this statement; values that cannot be converted are added to the problems."""
         table = self.database.fetch_arrow(select, columns) if self.are_many else None
         if table is not None:
             return table
@@ -163,7 +163,7 @@ class Reading:
         }
 
     def metrics(self) -> pa.Table:
-        """The latest value of each metric; found among all points where the schema has no table of them."""
+        """The latest value of each metric; computed from all points where the schema has no table of latest values."""
         if "latest_metrics" in self.has:
             return self.of_runs(schema.METRICS, _of_latest_metrics(self.has), latest_metrics.c.run_uuid, ("key",))
         point = metrics.c
@@ -182,16 +182,16 @@ class Reading:
         return in_order(table, "run_id", self.run_ids, ("key",))
 
     def datasets(self) -> pa.Table:
-        """The datasets that were logged as inputs, each with its context."""
+        """The datasets logged as inputs, with their context."""
         if not {"datasets", "inputs", "input_tags"} <= self.has:
             return table_of(schema.DATASETS, [])
         return self.of_runs(schema.DATASETS, _of_datasets(), inputs.c.destination_id, ("name", "digest", "context"))
 
     def logged_models(self) -> pa.Table:
-        """The models that a run made, or names among its outputs; deleted ones are left out."""
+        """The models that a run created or lists as outputs; deleted ones are left out."""
         if not {"logged_models", "inputs"} <= self.has:
             return table_of(schema.LOGGED_MODELS, [])
-        if self.are_most:  # others' models come too, and are sorted out with the order
+        if self.are_most:  # includes models of other runs, which `in_order` drops
             parts = [self.table(schema.LOGGED_MODELS, _of_all_logged_models())]
         else:
             made, named = _of_logged_models()
@@ -204,7 +204,7 @@ class Reading:
 
 
 def are_many(database: SqlConnection, count: int) -> bool:
-    """Whether so many runs are had sooner as Arrow."""
+    """Whether this many runs are read faster through ADBC."""
     if database.arrow is None or not database.reads_arrow:
         return False
     many = MANY_RUNS[database.sql.dialect.name]
@@ -212,7 +212,7 @@ def are_many(database: SqlConnection, count: int) -> bool:
 
 
 def run_count(database: SqlConnection) -> int:
-    """How many runs there are at all."""
+    """The number of runs in the database."""
     ((in_all,),) = database.fetch(sa.select(sa.func.count()).select_from(runs))
     return int(in_all)
 
@@ -223,7 +223,7 @@ def _plain(value: Any) -> str | None:
     )
 
 
-# Statements that are the same each time are made once: that takes as long as a small one runs.
+# Constant statements are built once: building one takes as long as running a small one.
 
 
 @cache
@@ -264,7 +264,7 @@ def _of_datasets() -> sa.Select[Any]:
 
 @cache
 def _of_logged_models() -> tuple[sa.Select[Any], sa.Select[Any]]:
-    """Those that a run made, and those that it names among its outputs."""
+    """Models that a run created, and models that it lists as outputs."""
     model = logged_models.c
     columns = (
         model.model_id,

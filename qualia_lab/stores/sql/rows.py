@@ -1,4 +1,4 @@
-"""Rows of a cursor become Arrow tables: whole columns at once, and cell by cell where one holds something odd."""
+"""Rows of a cursor to Arrow tables: by whole columns, and cell by cell where a column holds an unexpected value."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[Any]
 
-    # Told the row's place, the column's name and why its value could not be taken as it stands.
+    # Called with the row's index, the column's name, and why the value could not be converted as it is.
     Unread = Callable[[int, str, str], None]
 
-# Databases limit the parameters of a statement, and rows in Python are large.
+# Databases limit the number of parameters of a statement, and rows in Python take much memory.
 IDS_PER_QUERY = 2_000
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """No cyclic garbage collection in here: it would look at every new row, again and again, and find nothing."""
+    """Disable cyclic garbage collection inside the block: it would traverse every new row and free nothing."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -43,7 +43,7 @@ def gc_paused() -> Iterator[None]:
 
 
 def arrow_table(columns: pa.Schema, rows: Sequence[Sequence[Any]], unread: Unread) -> pa.Table:
-    """A table with these columns, in this order, from rows of as many values; a number that is null means NaN."""
+    """A table with these columns, in this order, from rows with as many values; a null float becomes NaN."""
     if not rows:
         return table_of(columns, [])
     with gc_paused():
@@ -52,7 +52,7 @@ def arrow_table(columns: pa.Schema, rows: Sequence[Sequence[Any]], unread: Unrea
 
 
 def in_order(table: pa.Table, by: str, ids: Sequence[str], then: Iterable[str]) -> pa.Table:
-    """The rows whose id is among these, in their order and then by other columns."""
+    """The rows whose id is among `ids`, in the order of `ids` and then by the columns `then`."""
     rank = pc.index_in(table.column(by), value_set=column(ids, STRING))
     if rank.null_count:
         table, rank = table.filter(rank.is_valid()), rank.drop_null()
@@ -62,7 +62,7 @@ def in_order(table: pa.Table, by: str, ids: Sequence[str], then: Iterable[str]) 
 
 
 def _rank(values: pa.ChunkedArray) -> Numbers:
-    """Numbers that sort as the values do, null ones last: few different texts are sorted instead of all of them."""
+    """Numbers that sort as the values do, nulls last: only the distinct texts are sorted."""
     if not pa.types.is_string(values.type):
         return _numbers(values)
     codes = whole(values).dictionary_encode()
@@ -79,7 +79,7 @@ def _numbers(values: pa.ChunkedArray) -> Numbers:
 
 
 def _places(keys: Sequence[Numbers]) -> Numbers | None:
-    """Where the sorted rows stand, or None when they are sorted: databases often give them so."""
+    """The permutation that sorts the rows, or None when they are sorted already, as databases often return them."""
     if not len(keys[0]):
         return None
     first, rest = _packed(keys)
@@ -91,7 +91,7 @@ def _places(keys: Sequence[Numbers]) -> Numbers | None:
 
 
 def _packed(keys: Sequence[Numbers]) -> tuple[Numbers, list[Numbers]]:
-    """As many of the first keys in one number as there is room for, and the others: one key sorts sooner than many."""
+    """As many of the first keys as fit packed into one 64-bit number, and the rest: one key sorts faster than many."""
     packed, size = np.zeros(len(keys[0]), np.int64), 1
     for place, key in enumerate(keys):
         if key.dtype.kind not in "iu":
@@ -121,7 +121,7 @@ def batched(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
 
 
 def ignore(place: int, name: str, reason: str) -> None:
-    """A value that could not be read in a list of runs is null there; `read` names it."""
+    """Report nothing: in a list of runs a value that cannot be read is null, and `read` reports it."""
 
 
 def _array(values: Sequence[Any], field: pa.Field, unread: Unread) -> pa.Array:
@@ -140,7 +140,7 @@ def _array(values: Sequence[Any], field: pa.Field, unread: Unread) -> pa.Array:
 
 
 def _cell(value: Any, kind: pa.DataType) -> tuple[Any, str]:
-    """The value as this type, as near as it gets, and what a reader has to know about it, or ""."""
+    """The value converted to this type as closely as possible, and a remark for the reader, or ""."""
     if value is None:
         return None, ""
     try:

@@ -1,4 +1,4 @@
-"""A database server is connected to by a driver that is there, and so that it lets nothing be changed."""
+"""Engines for database servers: the installed driver, and sessions that the server itself keeps read-only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.stores.uri import TrackingUri
 
-# Our driver of each kind of database, and the extra that installs it.
+# The default driver of each kind of database, and the extra that installs it.
 _DRIVERS = {
     "postgres": ("postgresql+psycopg", "postgresql"),
     "postgresql": ("postgresql+psycopg", "postgresql"),
@@ -23,18 +23,18 @@ _DRIVERS = {
 }
 SECONDS_TO_CONNECT = 5
 SECONDS_OF_A_STATEMENT = 30
-_SECONDS_OF_A_CONNECTION = 300  # what lies between may cut one that says nothing
+_SECONDS_OF_A_CONNECTION = 300  # firewalls drop idle connections
 
 
 def engine_of(uri: TrackingUri) -> sa.Engine:
-    """How the server of this tracking URI is connected to: one connection, kept, that only reads."""
+    """An engine for the server of this tracking URI: one pooled, read-only connection."""
     url = _with_driver(uri)
     settings: dict[str, Any] = {} if "connect_timeout" in url.query else {"connect_timeout": SECONDS_TO_CONNECT}
     if url.get_backend_name() == "mssql":
         settings = {"timeout": SECONDS_TO_CONNECT}
     elif url.get_driver_name() == "pymysql":
-        settings["read_timeout"] = 2 * SECONDS_OF_A_STATEMENT  # of a server that says nothing at all
-    # A statement sees what is committed when it begins, in a transaction or not; without one it is two questions less.
+        settings["read_timeout"] = 2 * SECONDS_OF_A_STATEMENT  # for a server that does not answer at all
+    # A statement sees what was committed when it began, in a transaction or not; autocommit saves two round trips.
     isolation: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if url.get_backend_name() == "postgresql" else {}
     engine = sa.create_engine(
         url,
@@ -45,14 +45,14 @@ def engine_of(uri: TrackingUri) -> sa.Engine:
         **isolation,
     )
     if isolation:
-        # Six questions to the server, whose answers only those need who write or reflect.
-        engine.dialect.initialize = _ask_nothing  # type: ignore[method-assign]
-    sa.event.listen(engine, "connect", lambda connection, _: _only_read(connection, engine.dialect.name))
+        # SQLAlchemy's six initial queries are needed only for writing and reflection.
+        engine.dialect.initialize = _skip_initialization  # type: ignore[method-assign]
+    sa.event.listen(engine, "connect", lambda connection, _: _make_read_only(connection, engine.dialect.name))
     return engine
 
 
 def _with_driver(uri: TrackingUri) -> sa.URL:
-    """The URL with the driver it names where that is installed, else with ours."""
+    """The URL with the driver it names where that is installed, else with the default one."""
     try:
         url = sa.make_url(uri.full)
     except (sa.exc.ArgumentError, ValueError):
@@ -72,11 +72,11 @@ def _with_driver(uri: TrackingUri) -> sa.URL:
     raise ExtraMissing(f"The driver for {name} databases is not installed.", f"Install it: {install}")
 
 
-def _only_read(connection: DBAPIConnection, dialect: str) -> None:
-    """Every transaction of this connection is READ ONLY and every statement has a time limit, by the server itself."""
+def _make_read_only(connection: DBAPIConnection, dialect: str) -> None:
+    """Make every transaction of this connection READ ONLY and limit the time of statements, on the server."""
     cursor = connection.cursor()
     if dialect == "postgresql":
-        cursor.execute("; ".join(settings_of(dialect)))  # one question to the server instead of five
+        cursor.execute("; ".join(settings_of(dialect)))  # one round trip instead of five
         cursor.close()
         return
     version = str(getattr(connection, "server_version", ""))
@@ -86,12 +86,12 @@ def _only_read(connection: DBAPIConnection, dialect: str) -> None:
     connection.commit()
 
 
-def _ask_nothing(connection: sa.Connection) -> None:
-    """Instead of what SQLAlchemy asks a server first."""
+def _skip_initialization(connection: sa.Connection) -> None:
+    """Replaces SQLAlchemy's initial queries."""
 
 
 def settings_of(dialect: str) -> list[str]:
-    """The statements that make a connection one that only reads."""
+    """The statements that make a connection read-only."""
     seconds = SECONDS_OF_A_STATEMENT
     statements = {
         "postgresql": [

@@ -1,4 +1,4 @@
-"""A SQLite file is opened to be read, and left as if nobody had been there."""
+"""Opens a SQLite file read-only, without creating or leaving a file beside it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _MAGIC = b"SQLite format 3\0"
 _WAL_MODE = 2  # of the byte at 18: the file's "write version"
 _SECONDS_TO_WAIT_FOR_A_LOCK = 5.0
-_STEPS_TO_A_CTRL_C = 200_000  # of SQLite's machine: some milliseconds
+_STEPS_PER_SIGNAL_CHECK = 200_000  # virtual machine instructions of SQLite: some milliseconds
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The path in `sqlite:///PATH` or `sqlite:///file:PATH?…`; None for a database in memory."""
+    """The path in `sqlite:///PATH` or `sqlite:///file:PATH?…`; None for an in-memory database."""
     rest = uri.partition("://")[2].removeprefix("/")
     if rest.startswith("file:"):
         path, _, options = rest.removeprefix("file:").partition("?")
@@ -32,7 +32,7 @@ def sqlite_path(uri: str) -> Path | None:
             return None
         path = unquote(path)
         path = f"/{path.lstrip('/')}" if path.startswith("//") else path
-    elif Path(rest).exists():  # a question mark may belong to the name
+    elif Path(rest).exists():  # the question mark is part of the file name
         path = rest
     else:
         path = rest.partition("?")[0]
@@ -40,22 +40,22 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 class ReadingConnection(sqlite3.Connection):
-    """A connection that knows how its file was opened."""
+    """A connection with the facts about how its file was opened."""
 
-    uri = ""  # for SQLite's own `file:` scheme
-    for_another = False  # whether another SQLite may open the file the same way: there is no log whose index they share
-    stays: tuple[object, ...] | None = None  # where it may stay open: what has to be so when it is read again
+    uri = ""  # in SQLite's own `file:` scheme
+    for_another = False  # whether a second SQLite library may open the file too: there is no WAL index
+    stays: tuple[object, ...] | None = None  # the state in which it may be reused; None: close it after use
     path = Path()
 
     def is_as_it_was(self) -> bool:
-        """Whether the file is the one that was opened, with the same schema, and nobody is in the middle of it."""
+        """Whether it is the same file with the same schema, and no write is in progress."""
         try:
             return self.stays is not None and self.stays == self.state()
         except (OSError, StoreError, sqlite3.Error):
             return False
 
     def state(self) -> tuple[object, ...] | None:
-        """What file this is and which schema it has; None where a log or a journal has a say, or may come to have."""
+        """The identity of the file and its schema version; None where a WAL or a journal exists or may appear."""
         if _write_version(self.path) == _WAL_MODE or any(
             _size(self.path, end) is not None for end in ("-wal", "-journal")
         ):
@@ -67,7 +67,7 @@ class ReadingConnection(sqlite3.Connection):
 
 @contextlib.contextmanager
 def open_sqlite(path: Path) -> Iterator[ReadingConnection]:
-    """A connection that can only read, and that leaves no file beside the database.
+    """A read-only connection that leaves no file beside the database.
 
     Raises StoreNotFound, StoreUnreadable, and sqlite3.Error as SQLite does.
     """
@@ -81,15 +81,15 @@ def open_sqlite(path: Path) -> Iterator[ReadingConnection]:
                 connection.for_another = write_version != _WAL_MODE
                 connection.stays = connection.state() if connection.for_another else None
             except sqlite3.OperationalError as error:
-                # A log or a journal has first to be worked in, and the folder cannot be written to.
+                # A WAL or journal would have to be applied first, and the folder is not writable.
                 if _is_locked(error) or not (log or _size(path, "-journal")):
                     raise
                 connection = _connect(stack.enter_context(_copy(path)), "mode=rw")
-        elif log:  # copied without its index: `mode=ro` would make one and leave it behind
+        elif log:  # copied without its index: `mode=ro` would create one and leave it behind
             connection = _connect(stack.enter_context(_copy(path)), "mode=rw")
         else:
-            # `mode=ro` would leave an empty -wal and a -shm behind. Nobody has it open now; a writer who comes while
-            # we read writes to its new -wal first, so what we see stays as it is.
+            # `mode=ro` would leave an empty -wal and a -shm behind. No process has the file open now, and a writer that
+            # starts meanwhile writes to a new -wal first, so the main file does not change under this connection.
             connection = _connect(path, "mode=ro&immutable=1")
             connection.for_another = True
         stack.callback(connection.close)
@@ -97,7 +97,7 @@ def open_sqlite(path: Path) -> Iterator[ReadingConnection]:
 
 
 def _write_version(path: Path) -> int:
-    """The file's write version, once it is sure to be a SQLite database."""
+    """The file's write version, after checking that it is a SQLite database."""
     if not path.exists():
         raise StoreNotFound(f"There is no file {path}.", "Check the path; nothing was created.")
     if not path.is_file():
@@ -114,20 +114,20 @@ def _write_version(path: Path) -> int:
 
 
 def is_alone() -> bool:
-    """Whether nothing else in this process may have a SQLite store open.
+    """Whether no other SQLite library in this process can have a store open.
 
-    Whoever closes a file, the system forgets all locks that this process has on it: only one SQLite, which knows what
-    it has open, may close it. ADBC brings one of its own, and a run that is being logged beside us would no longer be
-    alone in writing.
+    POSIX drops all locks that a process holds on a file when any descriptor of it is closed. One SQLite library keeps
+    track of its own descriptors; ADBC contains a second one. If MLflow logs a run in this process, closing the file
+    through the second library would release the lock under which MLflow writes.
     """
     return "mlflow" not in sys.modules
 
 
-_HEADS: dict[tuple[int, int], int] = {}  # descriptors that stay open, by device and number of the file
+_HEADS: dict[tuple[int, int], int] = {}  # descriptors that stay open, by device and inode
 
 
 def _head(path: Path) -> bytes:
-    """The file's first bytes, read so that no lock on it is lost."""
+    """The file's first bytes, read without losing a lock on the file."""
     if is_alone() or not hasattr(os, "pread"):
         with path.open("rb") as file:
             return file.read(20)
@@ -146,14 +146,14 @@ def _size(path: Path, suffix: str) -> int | None:
 
 
 def _connect(path: Path, mode: str) -> ReadingConnection:
-    """A connection that has read the schema, so that what cannot be read is known here."""
+    """A connection that has read the schema once, so that an unreadable file fails here."""
     uri = f"{path.absolute().as_uri()}?{mode}"
     connection = sqlite3.connect(
         uri, uri=True, timeout=_SECONDS_TO_WAIT_FOR_A_LOCK, check_same_thread=False, factory=ReadingConnection
     )
     connection.uri = uri
-    # SQLite calls Python now and then, and there a Ctrl-C is heard: it ends the query as "interrupted".
-    connection.set_progress_handler(lambda: 0, _STEPS_TO_A_CTRL_C)
+    # The progress handler gives Python a chance to handle Ctrl-C, which ends the query as "interrupted".
+    connection.set_progress_handler(lambda: 0, _STEPS_PER_SIGNAL_CHECK)
     try:
         for pragma in ("query_only = ON", "trusted_schema = OFF"):
             connection.execute(f"PRAGMA {pragma}")
@@ -166,7 +166,7 @@ def _connect(path: Path, mode: str) -> ReadingConnection:
 
 @contextlib.contextmanager
 def _copy(path: Path) -> Iterator[Path]:
-    """A copy of the database with its log, in a temporary folder; made again when it changed under our hands."""
+    """A temporary copy of the database with its log; copied again, up to three times, when it changed meanwhile."""
     parts = [part for part in (path.with_name(path.name + end) for end in ("", "-wal", "-journal")) if part.exists()]
     with tempfile.TemporaryDirectory(prefix="qualia-") as folder:
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Statistics of metric histories as SQL, for all runs at once; their meaning is that of `query.statistics`."""
+"""Statistics of metric histories as SQL, for all runs at once, as defined in `query.statistics`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MOST = sys.float_info.max * SCALE
 def statistics_table(
     points: sa.ColumnElement[bool], name: str, step: int | None, has: frozenset[str], wanted: Collection[str] = ()
 ) -> sa.Subquery:
-    """A row for each run with a point, with `is_nan` as 1 or 0; a value that is NaN stands as any number beside it.
+    """A row for each run with a point; `is_nan` is 1 or 0, and the value of a NaN is arbitrary.
 
     points: which rows of `metrics` are of the metric.
     name: `first` or `at` give the column `value`; "" gives those of `min`, `max` and `mean` that are wanted.
-    has: columns of the database as `table.column`; an old one has neither steps nor marks of NaN.
+    has: columns of the database as `table.column`; old ones have neither `step` nor `is_nan`.
     """
     return _recorded(points, name, step, has) if name else _summed(points, has, wanted)
 

@@ -1,4 +1,4 @@
-"""SqlStore: MLflow's own database, read by a few queries on its tables; never changed, never migrated."""
+"""SqlStore: reads MLflow's database by a few queries on its tables; never changes or migrates it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _FEW_KEYS = 3
 
-# With a limit a database keeps the order of a query that stands in another.
+# With a LIMIT, databases keep the ORDER BY of a subquery.
 _ALL = 2**62
 
 
@@ -54,7 +54,7 @@ class SqlStore:
         """Experiments with run counts and last activity, latest activity first (schema.EXPERIMENT_LIST)."""
         with self._database.connected() as database:
             rows = database.fetch(_experiments_select(view, database.has))
-        # There are few, and a cold start of Arrow's functions takes longer than all of this.
+        # Sorted in Python: there are few, and the first call of an Arrow function takes longer than this.
         times = ([time for time in row[-2:] if isinstance(time, (int, float))] for row in rows)
         listed = [(*row[:-2], max(some, default=None)) for row, some in zip(rows, times, strict=True)]
         listed.sort(key=lambda row: latest_first(row[-1]))
@@ -77,14 +77,14 @@ class SqlStore:
             return possible_runs(arrow_table(schema.RUNS, database.fetch(select), ignore))
 
     def explain(self, query: Query) -> Explanation:
-        """See TrackingStore: the database answers all of it."""
+        """See TrackingStore; the database evaluates the whole query."""
         from qualia_lab.stores.sql.explain import explain_sql
 
         with self._database.connected() as database:
             return explain_sql(database, query)
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
-        """Everything about these runs but histories and artifacts, runs in this order; missing ones are named."""
+        """Everything about these runs except histories and artifacts, in this order; missing runs are listed."""
         wanted = list(dict.fromkeys(run_ids))
         if not wanted:
             return run_tables()
@@ -101,20 +101,20 @@ class SqlStore:
         with self._database.connected() as database:
             in_all = run_count(database)
             metric_keys = None if keys is None else list(dict.fromkeys(keys))
-            # With a handful of metrics, all their points are read sooner than all points of more runs than that.
+            # With few metrics, a scan of all their points is faster than the points of that many runs.
             by_run = metric_keys is not None and (len(metric_keys) > _FEW_KEYS or len(wanted) * 30 < in_all)
             are_most = database.reads_arrow and len(wanted) >= MANY_IDS and len(wanted) * 2 >= in_all
             yield from History(database, metric_keys, by_run).read(wanted, are_most=are_most)
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
-        """Where the artifacts of this run are; touches nothing until files are listed or read."""
+        """Where the artifacts of this run are; no I/O until files are listed or read."""
         from qualia_lab.stores.places import artifact_place
 
         path = sqlite_path(self._full_uri) if self._full_uri.startswith("sqlite") else None
         return artifact_place(run_id, artifact_uri, beside=path.parent if path else None)
 
     def read_schema_revision(self) -> str | None:
-        """The revision that MLflow keeps of the database's schema; None where it keeps none."""
+        """The schema revision that MLflow recorded; None where there is none."""
         with self._database.connected() as database:
             if "alembic_version" not in database.has:
                 return None
@@ -122,13 +122,13 @@ class SqlStore:
         return str(rows[0][0]) if rows else None
 
     def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
         self._database.close()
 
 
 @lru_cache(maxsize=16)
 def _experiments_select(view: View, has: frozenset[str]) -> sa.Select[Any]:
-    """Experiments with how many runs each has, and when the latest of them started and ended."""
+    """Experiments with their number of runs and the latest start and end of any."""
     activity = sa.select(
         runs.c.experiment_id,
         sa.func.count().label("run_count"),

@@ -1,6 +1,6 @@
-"""MLflow's own tables, as far as they are read: names and columns, of every schema from 1.x to today.
+"""The tables and columns of MLflow that are read, of every schema from 1.x to today.
 
-Which of them a database has is looked up when it is opened: an old one lacks some.
+Which of them a database has is looked up when it is opened: old schemas lack some.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ logged_models = _table(
 )
 alembic_version = _table("alembic_version", "version_num")
 
-# The tables that are read at all.
+# All tables that are read.
 NAMES = tuple(
     table.name
     for table in (
@@ -59,7 +59,7 @@ NAMES = tuple(
     )
 )
 
-# Columns that an older schema keeps elsewhere, or in another type.
+# Columns that older schemas keep in another place or type.
 
 
 _named, _parent = tags.alias("named"), tags.alias("parent")
@@ -68,12 +68,12 @@ _OF_PARENT = sa.and_(_parent.c.run_uuid == runs.c.run_uuid, _parent.c.key == "ml
 
 
 def with_tags(rows: sa.FromClause) -> sa.Join:
-    """These rows of runs, joined with what RUN_COLUMNS needs: names (before MLflow 1.30) and parents are in tags."""
+    """Rows of `runs` joined with the tags that RUN_COLUMNS needs: names (before MLflow 1.30) and parents."""
     return rows.outerjoin(_named, _OF_NAME).outerjoin(_parent, _OF_PARENT)
 
 
 def text_id(number: Column) -> Column:
-    """An experiment's id, a number in databases, as text."""
+    """An experiment's id, a number in the database, as text."""
     return sa.cast(number, sa.String(32))
 
 
@@ -93,7 +93,7 @@ RUN_COLUMNS = (
 
 
 def experiment_columns(has: frozenset[str]) -> list[Column]:
-    """The columns of schema.EXPERIMENTS, null where the database has none."""
+    """The columns of schema.EXPERIMENTS, null where the database lacks them."""
     times = [
         experiments.c[name] if f"experiments.{name}" in has else sa.null()
         for name in ("creation_time", "last_update_time")
@@ -109,20 +109,20 @@ def experiment_columns(has: frozenset[str]) -> list[Column]:
 
 
 def metric_value(table: sa.TableClause, has: frozenset[str]) -> Column:
-    """A metric's value; NaN is stored as 0 and a mark beside it."""
+    """A metric's value, null for NaN, which MLflow stores as 0 with `is_nan`."""
     if f"{table.name}.is_nan" not in has:
         return table.c.value
     return sa.case((table.c.is_nan == sa.true(), sa.null()), else_=table.c.value)
 
 
 def columns_there(connection: sa.Connection) -> frozenset[str]:
-    """Which of MLflow's tables are there, and which columns as `table.column`."""
+    """The tables of MLflow that the database has, and their columns as `table.column`."""
     if connection.dialect.name == "sqlite":
         query = (
             "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c"
             " WHERE t.type = 'table' AND t.name IN :names"
         )
-    elif connection.dialect.name == "postgresql":  # a tenth of what its information_schema takes
+    elif connection.dialect.name == "postgresql":  # ten times faster than information_schema
         query = (
             "SELECT t.relname, c.attname FROM pg_catalog.pg_class t JOIN pg_catalog.pg_attribute c"
             " ON c.attrelid = t.oid AND c.attnum > 0 AND NOT c.attisdropped"
@@ -133,7 +133,7 @@ def columns_there(connection: sa.Connection) -> frozenset[str]:
     else:
         schema = {"mssql": "SCHEMA_NAME()"}
         query = (
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_name IN :names"  # noqa: S608 - our words
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_name IN :names"  # noqa: S608 - constants
             f" AND table_schema = {schema.get(connection.dialect.name, 'DATABASE()')}"
         )
     names: sa.BindParameter[Any] = sa.bindparam("names", NAMES, expanding=True)
@@ -142,7 +142,7 @@ def columns_there(connection: sa.Connection) -> frozenset[str]:
 
 
 def schemas_with_tables(connection: sa.Connection) -> list[str]:
-    """The schemas of a PostgreSQL database that have MLflow's main tables, whether they are looked in or not."""
+    """The schemas of a PostgreSQL database that have MLflow's main tables but are not in the search path."""
     if connection.dialect.name != "postgresql":
         return []
     query = (

@@ -1,6 +1,6 @@
-"""SQL with its values in it, since rows as Arrow come fastest from a statement without parameters.
+"""SQL with literal values: ADBC returns rows fastest from a statement without parameters.
 
-A value is written in hexadecimal, so that it can hold nothing that would end it.
+Text values are written in hexadecimal, so that no value can end its own literal.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     Literal = Callable[[str], str]
 
-# What can stand in quotes and be nothing but itself.
+# Text that is safe inside quotes as it is.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @lru_cache(maxsize=32)
-def in_one_piece(select: sa.Executable, dialect: str, columns: pa.Schema) -> str:
-    """The statement as one text.  dialect: sqlite or postgresql."""
+def literal_sql(select: sa.Executable, dialect: str, columns: pa.Schema) -> str:
+    """The statement as SQL text with its values in it.  dialect: `sqlite` or `postgresql`."""
     compiled = select.compile(dialect=_dialect(dialect), compile_kwargs={"literal_binds": True})  # type: ignore[attr-defined]
     if dialect != "sqlite":
         return str(compiled)
-    # SQLite's columns have no types: the driver goes by the first rows, so the first is one of ours.
+    # SQLite's columns have no types and the driver infers them from the first rows, so a typed row is put first.
     first = ", ".join("0" if one.type == INT else "0.0" if one.type == FLOAT else "''" for one in columns)
     return f"SELECT {first} UNION ALL SELECT * FROM ({compiled})"  # noqa: S608 - values are in hexadecimal
 
@@ -55,7 +55,7 @@ def _dialect(name: str) -> sa.Dialect:
 
 
 def _writing(dialect: Any, in_hexadecimal: Literal) -> sa.Dialect:
-    """The dialect, with text written so; without a driver's own style of parameters a `%` needs no second one."""
+    """The dialect with text in hexadecimal; the `named` parameter style does not double each `%`."""
 
     class Dialect(dialect):
         colspecs = {**dialect.colspecs, sa.String: _literal_text(in_hexadecimal)}  # noqa: RUF012 - SQLAlchemy's way
