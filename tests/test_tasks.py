@@ -11,7 +11,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from qualia_lab import NotebookGenerator, load_runs
-from qualia_lab.charts.chart import Chart, Points
+from qualia_lab.charts.chart import Chart
+from qualia_lab.charts.marks import Points
 from qualia_lab.charts.paper_tables import PaperTables
 from qualia_lab.runs.said import Said
 

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from qualia_lab import NotebookGenerator, QualiaLabError, load_runs
-from qualia_lab.charts.chart import Line, Points
+from qualia_lab.charts.marks import Line, Points
 
 # Of every configuration its runs: status and last val_auc.
 TRAINED = {

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.charts.chart import Axis
+from qualia_lab.charts.marks import Axis
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from qualia_lab.charts.chart import Numbers
+    from qualia_lab.charts.marks import Numbers
 
 # Air around the data, as a part of the axis.
 _AIR = 0.05

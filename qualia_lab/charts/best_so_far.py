@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text, told_apart
-from qualia_lab.charts.chart import Axis, Chart, Line, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, REST
 from qualia_lab.charts.even_choice import drawn_note, even_by_value
+from qualia_lab.charts.marks import Axis, Line, Panel, Points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from qualia_lab.analysis.progress import Progress
-    from qualia_lab.charts.chart import Numbers
+    from qualia_lab.charts.marks import Numbers
 
 _UNITS = (("days", 86_400_000, 172_800_000), ("hours", 3_600_000, 7_200_000), ("minutes", 60_000, 120_000))
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.charts.axes import count_text
-from qualia_lab.charts.chart import Axis, Chart, Panel
+from qualia_lab.charts.chart import Chart
+from qualia_lab.charts.marks import Axis, Panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

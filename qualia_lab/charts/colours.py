@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from qualia_lab.charts.chart import Dash
+    from qualia_lab.charts.marks import Dash
 
 # Okabe and Ito (2008), "Color universal design"; its yellow is too pale for a line on white, its black is INK.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")

@@ -8,14 +8,15 @@ import numpy as np
 
 from qualia_lab.analysis.progress import distribution
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text
-from qualia_lab.charts.chart import Axis, Chart, Line, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import STYLES
 from qualia_lab.charts.even_choice import drawn_note, even_by_value
+from qualia_lab.charts.marks import Axis, Line, Panel, Points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from qualia_lab.charts.chart import Mark
+    from qualia_lab.charts.marks import Mark
 
 MOST_GROUPS = 8
 MOST_STEPS = 1000  # of a line; with more it looks no other

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qualia_lab.charts.chart import Numbers
+    from qualia_lab.charts.marks import Numbers
 
 MOST_POINTS = 3000
 

@@ -8,11 +8,12 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.charts.chart import Bars, Heat, Line, Points
+from qualia_lab.charts.marks import Bars, Heat, Line, Points
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
-    from qualia_lab.charts.chart import Chart, Panel
+    from qualia_lab.charts.chart import Chart
+    from qualia_lab.charts.marks import Panel
 
 WIDTH = 960
 EDGE = 16  # what stays free at the border

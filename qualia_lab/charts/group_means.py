@@ -10,15 +10,16 @@ import numpy as np
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.scores import said
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, named_axis, number_text
-from qualia_lab.charts.chart import Chart, Line, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, GRID, INK
+from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from qualia_lab.analysis.groups import Group
-    from qualia_lab.charts.chart import Mark, Numbers
+    from qualia_lab.charts.marks import Mark, Numbers
 
 MOST_GROUPS = 30
 _ROW_HEIGHT = 24

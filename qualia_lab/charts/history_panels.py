@@ -11,8 +11,9 @@ import numpy as np
 
 from qualia_lab.analysis.curves import STEP, align, as_drawn
 from qualia_lab.charts.axes import count_text, direction, number_text, small_axis, told_apart
-from qualia_lab.charts.chart import Chart, Panel
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import run_styles
+from qualia_lab.charts.marks import Panel
 from qualia_lab.charts.metric_history import (
     chosen_note,
     grey_line,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.curves import Curves
     from qualia_lab.analysis.histories import Series
-    from qualia_lab.charts.chart import Mark
+    from qualia_lab.charts.marks import Mark
 
 MOST_PANELS = 24
 PANEL_COLUMNS = 4  # of runs; a configuration's name needs more room

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.charts.axes import count_text, named_axis, number_text
-from qualia_lab.charts.chart import Axis, Bars, Chart, Line, Panel
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, INK, REST
+from qualia_lab.charts.marks import Axis, Bars, Line, Panel
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.importance import Importances
     from qualia_lab.analysis.param_importance import ParamImportance
-    from qualia_lab.charts.chart import Mark
+    from qualia_lab.charts.marks import Mark
 
 MOST_ROWS = 20
 _ROW_HEIGHT = 24

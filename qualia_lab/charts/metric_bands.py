@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.charts.axes import count_text, fitting_axis, number_text
-from qualia_lab.charts.chart import Band, Chart, Line, Panel
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import STYLES
+from qualia_lab.charts.marks import Band, Line, Panel
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from qualia_lab.charts.chart import Mark, Numbers
+    from qualia_lab.charts.marks import Mark, Numbers
 
 
 def metric_bands(table: pa.Table, metric: str, param: str = "") -> Chart:

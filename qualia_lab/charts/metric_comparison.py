@@ -9,15 +9,16 @@ import numpy as np
 
 from qualia_lab.analysis.distributions import latest_values
 from qualia_lab.charts.axes import count_text, edge, fitting_axis, named_axis, number_text, told_apart
-from qualia_lab.charts.chart import Chart, Line, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import GRID, REST, run_styles
+from qualia_lab.charts.marks import Line, Panel, Points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
 
-    from qualia_lab.charts.chart import Axis, Mark
+    from qualia_lab.charts.marks import Axis, Mark
 
 MOST_ROWS = 30
 _BEST_ROWS = 20  # of them, when not all fit; the others are the worst

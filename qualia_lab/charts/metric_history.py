@@ -12,8 +12,9 @@ import numpy as np
 from qualia_lab.analysis.curves import STEP, TIME, align, as_drawn, usual_range
 from qualia_lab.analysis.histories import History, rank, reduce_points
 from qualia_lab.charts.axes import count_text, direction, edge, fitting_axis, number_text, told_apart
-from qualia_lab.charts.chart import Chart, Line, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import REST, faint, run_styles
+from qualia_lab.charts.marks import Line, Panel, Points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.histories import Series
     from qualia_lab.analysis.seed_bands import SeedBands
-    from qualia_lab.charts.chart import Axis, Dash, Mark, Numbers
+    from qualia_lab.charts.marks import Axis, Dash, Mark, Numbers
 
 _REST_POINTS = 100  # of a run that is drawn grey
 _NO_NUMBERS: Numbers = np.array([], dtype=np.float64)

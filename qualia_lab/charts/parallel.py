@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from qualia_lab.charts.axes import count_text, number_text, told_apart
-from qualia_lab.charts.chart import Axis, Chart, Line, Panel, Points, Texts
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, INK, QUIET, REST, run_styles
+from qualia_lab.charts.marks import Axis, Line, Panel, Points, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from qualia_lab.analysis.param_columns import ParamColumn
-    from qualia_lab.charts.chart import Mark, Numbers
+    from qualia_lab.charts.marks import Mark, Numbers
 
 MOST_AXES = 7  # of params; the metric is one more
 MOST_NAMED = 12  # runs with a colour of their own

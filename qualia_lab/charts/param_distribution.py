@@ -8,9 +8,10 @@ import numpy as np
 
 from qualia_lab.analysis.distributions import group_by_param, pair_up
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, named_axis, number_text, told_apart
-from qualia_lab.charts.chart import Box, Chart, Line, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, FILL, INK
 from qualia_lab.charts.even_choice import MOST_POINTS, drawn_note, even_by_value
+from qualia_lab.charts.marks import Box, Line, Panel, Points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.analysis.distributions import Group, Pairs
-    from qualia_lab.charts.chart import Axis, Mark, Numbers
+    from qualia_lab.charts.marks import Axis, Mark, Numbers
 
 _MOST_GROUPS = 12
 _MOST_NUMBERS = 6  # more different numbers than that are a scale, not groups

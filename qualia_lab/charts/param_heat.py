@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.charts.axes import count_text, direction, named_axis, number_text
-from qualia_lab.charts.chart import Chart, Heat, Panel, Texts
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import INK
+from qualia_lab.charts.marks import Heat, Panel, Texts
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.param_pairs import Cells
-    from qualia_lab.charts.chart import Axis, Numbers
+    from qualia_lab.charts.marks import Axis, Numbers
 
 _LONGEST = 18
 

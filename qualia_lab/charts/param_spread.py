@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qualia_lab.charts.axes import count_text, fitting_axis, named_axis, number_text
-from qualia_lab.charts.chart import Box, Chart, Line, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, FILL, INK
+from qualia_lab.charts.marks import Box, Line, Panel, Points
 from qualia_lab.inventory import is_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from qualia_lab.charts.chart import Mark
+    from qualia_lab.charts.marks import Mark
 
 _BOX_FROM = 5  # runs; as where every run is drawn
 

@@ -8,14 +8,15 @@ import numpy as np
 
 from qualia_lab.analysis.trade_offs import complete_runs, pareto_set, trade_offs
 from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text, told_apart
-from qualia_lab.charts.chart import Chart, Line, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import QUIET, REST, run_styles
 from qualia_lab.charts.even_choice import drawn_note, even_by_value
+from qualia_lab.charts.marks import Line, Panel, Points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from qualia_lab.charts.chart import Mark
+    from qualia_lab.charts.marks import Mark
 
 MOST_NAMED = 16
 

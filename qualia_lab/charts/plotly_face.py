@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qualia_lab.charts.chart import Band, Bars, Box, Heat, Line, Texts
 from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
 from qualia_lab.charts.frame import (
     COLOUR_BAR,
@@ -22,10 +21,12 @@ from qualia_lab.charts.frame import (
     shows_y_ticks,
     take_frame,
 )
+from qualia_lab.charts.marks import Band, Bars, Box, Heat, Line, Texts
 
 if TYPE_CHECKING:
-    from qualia_lab.charts.chart import Axis, Chart, Mark, Numbers
+    from qualia_lab.charts.chart import Chart
     from qualia_lab.charts.frame import Frame
+    from qualia_lab.charts.marks import Axis, Mark, Numbers
 
 FONT = "DejaVu Sans, Verdana, Helvetica Neue, Arial, sans-serif"
 # plotly.js 4 offers to send a figure to its maker's server unless told not to.

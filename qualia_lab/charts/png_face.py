@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qualia_lab.charts.chart import Band, Bars, Box, Heat, Line, Texts
 from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
 from qualia_lab.charts.frame import (
     COLOUR_BAR,
@@ -24,10 +23,12 @@ from qualia_lab.charts.frame import (
     take_frame,
     ticks_width,
 )
+from qualia_lab.charts.marks import Band, Bars, Box, Heat, Line, Texts
 
 if TYPE_CHECKING:
-    from qualia_lab.charts.chart import Axis, Chart, Mark, Panel, Points
+    from qualia_lab.charts.chart import Chart
     from qualia_lab.charts.frame import Frame
+    from qualia_lab.charts.marks import Axis, Mark, Panel, Points
 
 _DPI = 100  # of the layout: a pixel of the frame is a hundredth of an inch
 _POINT = 72 / _DPI  # points for a pixel

@@ -10,16 +10,17 @@ import numpy as np
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.seed_bands import FEWEST_FOR_INTERVAL
 from qualia_lab.charts.axes import count_text, direction, number_text
-from qualia_lab.charts.chart import Band, Chart, Line, Panel, Points, Texts
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import REST, run_styles
 from qualia_lab.charts.group_means import said_of
+from qualia_lab.charts.marks import Band, Line, Panel, Points, Texts
 from qualia_lab.charts.metric_history import history_axis, joined, over_text, usual_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.seed_bands import SeedBand, SeedBands
-    from qualia_lab.charts.chart import Mark
+    from qualia_lab.charts.marks import Mark
     from qualia_lab.study.study import Configuration
 
 MOST_NAMED = 7

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.curves import RELATIVE, align, as_drawn
 from qualia_lab.charts.axes import count_text, fitting_axis, small_axis, told_apart
-from qualia_lab.charts.chart import Chart, Panel
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import run_styles
 from qualia_lab.charts.history_panels import MOST_PANELS, ROW_HEIGHT
+from qualia_lab.charts.marks import Panel
 from qualia_lab.charts.metric_history import grey_line, history_axis, joined, run_marks
 from qualia_lab.inventory import SYSTEM_METRICS
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from qualia_lab.charts.chart import Mark
+    from qualia_lab.charts.marks import Mark
 
 # The words in which MLflow's system monitors end the names of their metrics.
 _UNITS = {

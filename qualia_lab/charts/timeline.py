@@ -10,14 +10,15 @@ import numpy as np
 from qualia_lab.analysis.timeline import lanes
 from qualia_lab.charts.axes import count_text, named_axis, number_text, told_apart
 from qualia_lab.charts.best_so_far import since_first, unit_size
-from qualia_lab.charts.chart import Axis, Bars, Chart, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import QUIET
+from qualia_lab.charts.marks import Axis, Bars, Panel, Points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from qualia_lab.analysis.timeline import Span
-    from qualia_lab.charts.chart import Mark
+    from qualia_lab.charts.marks import Mark
 
 MOST_ROWS = 40
 MOST_DRAWN = 1000  # bars of one status

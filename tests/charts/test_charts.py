@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from qualia_lab.charts import metric_comparison, metric_history, param_distribution
-from qualia_lab.charts.chart import PLOTLY_MIME, Axis, Band, Bars, Chart, Heat, Line, Panel, Points, Texts
+from qualia_lab.charts.chart import PLOTLY_MIME, Chart
 from qualia_lab.charts.colours import STYLES, run_styles
 from qualia_lab.charts.frame import take_frame
+from qualia_lab.charts.marks import Axis, Band, Bars, Heat, Line, Panel, Points, Texts
 
 from .sample import curves, history, labels, metrics, params, run_ids
 

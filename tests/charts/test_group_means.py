@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qualia_lab.analysis.groups import group_runs, short_labels
-from qualia_lab.charts.chart import Points
 from qualia_lab.charts.group_means import group_means
+from qualia_lab.charts.marks import Points
 
 from .sample import runs_with, study_of
 

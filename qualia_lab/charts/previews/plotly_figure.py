@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qualia_lab.charts.chart import Axis, Heat, Panel
+from qualia_lab.charts.marks import Axis, Heat, Panel
 from qualia_lab.charts.previews.plotted import Series, drawn_chart, drawn_panel
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qualia_lab.charts.chart import Axis, Bars, Chart, Line, Panel, Points
+from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import STYLES
+from qualia_lab.charts.marks import Axis, Bars, Line, Panel, Points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qualia_lab.charts.chart import Mark, Numbers
+    from qualia_lab.charts.marks import Mark, Numbers
 
 _TICKS = 12
 _POINTS = 20_000
