@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.sections.groups import no_objective
 from qualia_lab.sections.literal import assignment
-from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+from qualia_lab.sections.reasons import no_metric, no_objective, no_steps
+from qualia_lab.sections.section import Brief, PlannedCell, Section, code, fixed_section, markdown
 
 if TYPE_CHECKING:
     from qualia_lab.sections.literal import Literal
@@ -34,8 +34,6 @@ aggregates = load_aggregates(
 aggregates"""
 
 _EXPLORATION = """\
-## Free exploration
-
 | name | what it is |
 |---|---|
 | `aggregates.metrics()`, `.params()`, `.experiments()`, `.statuses()` | DataFrames, a row per thing |
@@ -67,83 +65,81 @@ def _configuration(brief: Brief) -> tuple[PlannedCell, ...]:
     return (markdown("aggregate_configuration:heading", _CONFIGURATION), code("parameters", source, "parameters"))
 
 
-def _section(name: str, title: str, text: str, *cells: str) -> Section:
-    """A heading, a sentence, and cells that are the same in every notebook."""
-    heading = f"## {title}\n\n{text}" if text else f"## {title}"
-    made = [markdown(f"{name}:heading", heading)]
-    made += [code(name if place == 0 else f"{name}:{place}", source) for place, source in enumerate(cells)]
-    return Section(name, title, lambda _: tuple(made), _WHY_NOT.get(name, lambda _: None), over="engine")
-
-
 def _no_direction(brief: Brief) -> str | None:
     if brief.objectives and not brief.directed:
         return "whether more of the primary metric is better cannot be told from its name; say --by METRIC:max"
     return no_objective(brief)
 
 
-def _no_steps(brief: Brief) -> str | None:
-    return None if brief.drawn_curves else "no metric was logged past its first step"
-
-
 def _no_params(brief: Brief) -> str | None:
     return no_objective(brief) or (None if brief.drawn_params else "no param has two values")
 
 
-_WHY_NOT = {
-    "aggregate_metrics": lambda brief: None if brief.inventory.model_metrics else "no run has a metric",
-    "aggregate_top": _no_direction,
-    "aggregate_progress": _no_direction,
-    "aggregate_curves": _no_steps,
-    "aggregate_curves_by": lambda brief: _no_steps(brief) or _no_params(brief),
-    "aggregate_params": _no_params,
-}
-
 SECTIONS = (
-    _section("aggregate_setup", "Setup", "", _SETUP),
+    fixed_section("aggregate_setup", "Setup", "", {"": _SETUP}, over="engine"),
     Section("aggregate_configuration", "Configuration", _configuration, over="engine"),
-    _section(
+    fixed_section(
         "aggregate_loading",
         "Opening",
         "Nothing is read yet: every cell below asks the engine for a small table.",
-        _LOADING,
+        {"": _LOADING},
+        over="engine",
     ),
-    _section("aggregate_overview", "Overview", "", "aggregates.experiments()", "aggregates.statuses()"),
-    _section(
+    fixed_section(
+        "aggregate_overview",
+        "Overview",
+        "",
+        {"": "aggregates.experiments()", "1": "aggregates.statuses()"},
+        over="engine",
+    ),
+    fixed_section(
         "aggregate_metrics",
         "Metrics",
         "How the latest values of the runs spread. Of `runs` that have a metric, `n` have a finite latest value; "
         "`points` were logged, `not_finite` of them NaN or infinite.",
-        "aggregates.metrics(METRICS)",
+        {"": "aggregates.metrics(METRICS)"},
+        no_metric,
+        over="engine",
     ),
-    _section("aggregate_top", "Best runs", "", "aggregates.top_runs(PRIMARY_METRIC, 20, params=PARAMS)"),
-    _section(
+    fixed_section(
+        "aggregate_top",
+        "Best runs",
+        "",
+        {"": "aggregates.top_runs(PRIMARY_METRIC, 20, params=PARAMS)"},
+        _no_direction,
+        over="engine",
+    ),
+    fixed_section(
         "aggregate_progress",
         "Best so far",
         "The runs that were better than every one that started before them.",
-        "aggregates.best_so_far(PRIMARY_METRIC)",
+        {"": "aggregates.best_so_far(PRIMARY_METRIC)"},
+        _no_direction,
+        over="engine",
     ),
-    _section(
+    fixed_section(
         "aggregate_curves",
         "Metrics over steps",
         "",
-        "for metric in CURVES:\n    display(aggregates.plot_band(metric))",
+        {"": "for metric in CURVES:\n    display(aggregates.plot_band(metric))"},
+        no_steps,
+        over="engine",
     ),
-    _section(
+    fixed_section(
         "aggregate_curves_by",
         "Metrics over steps, by a param",
         "The first of `CURVES`, for the most frequent values of each param.",
-        "for param in PARAMS[:3]:\n    display(aggregates.plot_band(CURVES[0], by=param))",
+        {"": "for param in PARAMS[:3]:\n    display(aggregates.plot_band(CURVES[0], by=param))"},
+        lambda brief: no_steps(brief) or _no_params(brief),
+        over="engine",
     ),
-    _section(
+    fixed_section(
         "aggregate_params",
         "Params and the primary metric",
         "",
-        "for param in PARAMS:\n    display(aggregates.plot_param(param, PRIMARY_METRIC))",
-    ),
-    Section(
-        "aggregate_exploration",
-        "Free exploration",
-        lambda _: (markdown("aggregate_exploration:heading", _EXPLORATION), code("aggregate_exploration", "")),
+        {"": "for param in PARAMS:\n    display(aggregates.plot_param(param, PRIMARY_METRIC))"},
+        _no_params,
         over="engine",
     ),
+    fixed_section("aggregate_exploration", "Free exploration", _EXPLORATION, {"": ""}, over="engine"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qualia_lab.escaping import for_markdown
-from qualia_lab.sections.groups import no_objective
+from qualia_lab.sections.reasons import no_objective
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _HEADING = """\

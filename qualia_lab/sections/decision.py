@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qualia_lab.sections.failures import no_run
+from qualia_lab.sections.reasons import no_run
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _HEADING = """\

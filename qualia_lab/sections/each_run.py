@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qualia_lab.sections.literal import literal
+from qualia_lab.sections.reasons import no_run
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _OPEN = 3
@@ -23,6 +24,4 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     return tuple(cells)
 
 
-SECTION = Section(
-    "each_run", "Each run", _cells, lambda brief: None if brief.inventory.run_count else "no run was read"
-)
+SECTION = Section("each_run", "Each run", _cells, no_run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qualia_lab.sections.reasons import no_run
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 from qualia_lab.study.statuses import FAILED, UNFINISHED
 
@@ -28,11 +29,6 @@ def _said(brief: Brief) -> str:
     if not failed:
         said = f"None of {runs} failed or was killed"
     return f"{said}, and {unfinished or 'none':} {'have' if unfinished > 1 else 'has'} no end yet."
-
-
-def no_run(brief: Brief) -> str | None:
-    """The reason to leave out what needs a run."""
-    return None if brief.inventory.run_count else "no run was read"
 
 
 SECTION = Section("failures", "Failed against successful", _cells, no_run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qualia_lab.sections.reasons import no_groups
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _HEADING = """\
@@ -16,24 +17,6 @@ _CHOSEN_BY_METRIC = """\
 and its spread too small. Choose by params or time to compare configurations."""
 
 
-def why_no_groups(brief: Brief) -> str | None:
-    """The reason why there are no configurations to average, or none that is repeated; None where there are."""
-    if brief.inventory.run_count < 2:
-        return "a comparison needs two runs"
-    if not brief.objectives:
-        return no_objective(brief)
-    if brief.repeated:
-        return None
-    return "no two runs that count are alike in every factor"
-
-
-def no_objective(brief: Brief) -> str | None:
-    """The reason to leave out what needs a metric that leads."""
-    if brief.objectives:
-        return None
-    return "no metric says how good a run is" if brief.inventory.model_metrics else "no run has a metric"
-
-
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     by_metric = brief.study.chosen_by is not None
     return (
@@ -43,4 +26,4 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     )
 
 
-SECTION = Section("groups", "Configurations averaged", _cells, why_no_groups)
+SECTION = Section("groups", "Configurations averaged", _cells, no_groups)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS
-from qualia_lab.sections.groups import no_objective
+from qualia_lab.sections.reasons import no_objective
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _HEADING = """\

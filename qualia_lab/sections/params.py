@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from qualia_lab.counts import counted
+from qualia_lab.sections.reasons import no_second_run
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 
 def _why_not(brief: Brief) -> str | None:
     params = brief.study.params
-    if brief.inventory.run_count < 2:
-        return "a comparison needs two runs"
+    if no_second_run(brief):
+        return no_second_run(brief)
     if not params:
         return "no run has a param"
     if not _differing(brief):

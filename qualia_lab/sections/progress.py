@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qualia_lab.sections.groups import no_objective
+from qualia_lab.sections.reasons import no_objective
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 # With fewer, the chart of metrics side by side shows the same.

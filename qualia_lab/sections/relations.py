@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qualia_lab.sections.groups import no_objective
+from qualia_lab.sections.reasons import no_objective, no_second_run
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 FEWEST_LINES = 3  # runs; two are told apart by a table
@@ -21,11 +21,8 @@ It says nothing about cause."""
 
 
 def _why_not(brief: Brief) -> str | None:
-    if brief.inventory.run_count < 2:
-        return "a comparison needs two runs"
-    if not brief.objectives:
-        return no_objective(brief)
-    return None if brief.drawn_params else "no param or tag that is more than a label has two values"
+    none_drawn = None if brief.drawn_params else "no param or tag that is more than a label has two values"
+    return no_second_run(brief) or no_objective(brief) or none_drawn
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:

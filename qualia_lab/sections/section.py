@@ -143,3 +143,29 @@ def markdown(key: str, source: str) -> PlannedCell:
 def code(key: str, source: str, *tags: str) -> PlannedCell:
     """A code cell; no text of a store may be in it."""
     return PlannedCell(key, "code", source, tags)
+
+
+def fixed_section(
+    name: str,
+    title: str,
+    text: str,
+    cells: dict[str, str],
+    why_not: Callable[[Brief], str | None] = lambda _: None,
+    *,
+    over: Literal["runs", "engine", "both"] = "runs",
+) -> Section:
+    """A section that is the same in every notebook: its title, a text, and code cells.
+
+    Args:
+        name: what a template calls it, and the start of the keys of its cells.
+        title: its heading.
+        text: Markdown below the heading, or "".
+        cells: sources of code by what stands behind `name:` in the cell's key; of the key "" the cell is `name` itself.
+        why_not: the reason to leave it out.
+        over: runs that were read, aggregates of an engine, or both.
+    """
+    made = (
+        markdown(f"{name}:heading", f"## {title}\n\n{text}" if text else f"## {title}"),
+        *(code(f"{name}:{part}" if part else name, source) for part, source in cells.items()),
+    )
+    return Section(name, title, lambda _: made, why_not, over)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qualia_lab.sections.reasons import no_second_run
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 
 _HEADING = """\
@@ -15,10 +16,9 @@ Pareto set). `runs.relations.pareto([...])` takes any metrics that you choose by
 
 
 def _why_not(brief: Brief) -> str | None:
-    if brief.inventory.run_count < 2:
-        return "a comparison needs two runs"
     known = [key for key in brief.drawn_metrics if brief.study.greater_is_better(key) is not None]
-    return None if len(known) > 1 else "it needs two metrics of which it is known whether more is better"
+    few = None if len(known) > 1 else "it needs two metrics of which it is known whether more is better"
+    return no_second_run(brief) or few
 
 
 def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
