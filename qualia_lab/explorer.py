@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.choosing import check_order, query_of, said_of_unknown
+from qualia_lab.closing import Closing
 from qualia_lab.errors import UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.query import Comparison, Field
@@ -59,7 +60,7 @@ class RunDetails:
     problems: tuple[str, ...]
 
 
-class ArtifactExplorer:
+class ArtifactExplorer(Closing):
     """Looks into one tracking store, which is only read: its experiments, runs, and their files.
 
     >>> explorer = ArtifactExplorer("sqlite:///mlflow.db")
@@ -76,6 +77,10 @@ class ArtifactExplorer:
         """
         self.store = open_store(find_tracking_uri(str(tracking_uri) if tracking_uri is not None else None)[0])
         self.tracking_uri = self.store.uri
+
+    def close(self) -> None:
+        """Give back the store's connections, as the end of a `with` statement does; what is asked later reconnects."""
+        self.store.close()
 
     def list_experiments(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.endings import endings
 from qualia_lab.choosing import choose_runs, experiments_of, query_of, view_of
+from qualia_lab.closing import Closing
 from qualia_lab.errors import OutputExists
 from qualia_lab.escaping import for_filename, one_line
 from qualia_lab.files import check_writable, write_whole
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 _LOGS_KEPT = 10
 
 
-class NotebookGenerator:
+class NotebookGenerator(Closing):
     """Makes notebooks from the runs of one tracking store, which is only read.
 
     >>> generator = NotebookGenerator("sqlite:///mlflow.db")
@@ -62,6 +63,10 @@ class NotebookGenerator:
         self.tracking_uri = store.uri
         self._read: tuple[tuple[str, ...], RunTables] | None = None
         self._experiments: dict[View, pa.Table] = {}
+
+    def close(self) -> None:
+        """Give back the store's connections, as the end of a `with` statement does; what is asked later reconnects."""
+        self.store.close()
 
     def create(
         self,

@@ -118,8 +118,6 @@ def choose_from(listing: Listing, default: str) -> tuple[int, ...]:
 
 
 def _must_hold_experiments(store: TrackingStore) -> None:
-    try:
+    with store:
         if not find_experiments(store).num_rows:
             raise EmptyStore(f"{store.uri} holds no experiment.", "Point at the store that your training logs to.")
-    finally:
-        store.close()

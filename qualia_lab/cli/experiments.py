@@ -28,10 +28,8 @@ def command(tracking_uri: str | None, deleted: bool, data_format: str | None) ->
     from qualia_lab.stores.open import find_tracking_uri, open_store
 
     uri, _ = find_tracking_uri(tracking_uri)
-    store = open_store(uri)
-    with console.waiting(f"reading {store.uri}"):
+    with open_store(uri) as store, console.waiting(f"reading {store.uri}"):
         table = store.read_experiments("deleted" if deleted else "active")
-    store.close()
     rows = table.to_pylist()
     if data_format == "json":
         show_json(rows)

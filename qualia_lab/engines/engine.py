@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab import schema
+from qualia_lab.closing import Closing
 from qualia_lab.columns import column
 from qualia_lab.engines import statements
 from qualia_lab.errors import EngineError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _IDS = pa.schema({"run_id": schema.STRING})
 
 
-class Engine:
+class Engine(Closing):
     """Aggregates of some runs of a snapshot, each a small Arrow table; which columns, `statements` says.
 
     The rows of the store stay where they are. A metric that no run has gives a table without rows.
@@ -167,7 +168,7 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Let go of the engine; the notebook's end does it too."""
+        """Let go of the engine, which cannot be asked again; the end of `with` and of the notebook do it too."""
         self._connection.close()
 
     def _ask(self, statement: Statement, **arguments: Any) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.closing import Closing
 from qualia_lab.counts import counted
 from qualia_lab.engines.open import open_engine
 from qualia_lab.errors import FilterError
@@ -44,7 +45,7 @@ def load_aggregates(
     return Aggregates(opened, primary_metric, greater_is_better)
 
 
-class Aggregates:
+class Aggregates(Closing):
     """Aggregates of the runs of a snapshot, as DataFrames and charts; `engine` gives them as Arrow tables.
 
     Nothing but aggregates comes here, however many runs and points there are. NaN and infinite values are counted
@@ -57,6 +58,10 @@ class Aggregates:
         self.engine = engine
         self.primary_metric = primary_metric
         self.greater_is_better = greater_is_better
+
+    def close(self) -> None:
+        """Let go of the engine; the end of a `with` statement and of the notebook do it too."""
+        self.engine.close()
 
     def __len__(self) -> int:
         return self.engine.run_count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,16 @@ class ArtifactPlace(Protocol):
 
 
 class TrackingStore(Protocol):
-    """A tracking store, opened for reading only: nothing in it is created, migrated, locked or changed."""
+    """A tracking store, opened for reading only: nothing in it is created, migrated, locked or changed.
+
+    Threads: every method but `close` may be called from several threads at once, on one store. An iterator that is
+    returned belongs to the thread that takes from it. One exception: where ADBC is installed (the extra `fast`), read a
+    SQLite file that another program is writing to from one thread at a time; SQLite's locks are of the whole process,
+    and ADBC's own SQLite lets go of them when it closes the file.
+
+    Closing: `close`, or the end of a `with` statement, gives back connections. Call it when no question is being
+    answered. A store that is asked again afterwards connects anew.
+    """
 
     uri: str  # the tracking URI without secrets: safe to show and to write
 
@@ -80,7 +89,15 @@ class TrackingStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back connections."""
+        """Give back connections; a second time nothing happens."""
+        ...
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        ...
+
+    def __exit__(self, *raised: object) -> None:
+        """Close the store."""
         ...
 
 

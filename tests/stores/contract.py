@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
@@ -225,3 +226,31 @@ class StoreContract:
         files = {file.path: file.size for file in place.list_files()}
         assert files == {"empty.txt": 0, "notes/hello there.txt": 6}
         assert place.read_bytes("notes/hello there.txt", 5) == b"hello"
+
+    # Threads, and the end.
+
+    def test_threads_that_share_a_store_get_what_one_gets(self, store, every_run_id):
+        def everything(_=None):
+            history = pa.Table.from_batches(store.read_metric_history(every_run_id), schema.METRIC_HISTORY)
+            return store.read_experiments("all"), store.read_runs(Query(view="all")), store.read(every_run_id), history
+
+        alone = everything()
+        with ThreadPoolExecutor(4) as threads:
+            together = list(threads.map(everything, range(8)))
+        assert len(together) == 8
+        for experiments, runs, tables, history in together:
+            assert experiments.equals(alone[0])
+            assert runs.equals(alone[1])
+            assert tables.runs.equals(alone[2].runs)
+            same(tables.metrics, alone[2].metrics)
+            same(history, alone[3])
+
+    def test_the_end_of_with_closes_a_store_and_who_asks_again_is_answered(self, store_uri):
+        closed = []
+        with open_store(store_uri) as store:
+            before = store.read_runs(Query())
+            close, store.close = store.close, lambda: (close(), closed.append(store))
+        assert closed == [store]
+        store.close()
+        assert store.read_runs(Query()).equals(before)
+        store.close()

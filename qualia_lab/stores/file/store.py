@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from qualia_lab import schema
+from qualia_lab.closing import Closing
 from qualia_lab.columns import column, column_of
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.file.mlruns import Root, TooLarge, Unreadable, read_meta
@@ -71,7 +72,7 @@ class _Experiment:
         return "deleted" if self.deleted else text(recorded) or "active"
 
 
-class FileStore:
+class FileStore(Closing):
     """A folder of experiments of runs, as MLflow's file store writes it: TrackingStore over plain files.
 
     A folder without its meta.yaml is an experiment or a run all the same, and `problems` says so.

@@ -115,9 +115,9 @@ class Histories:
 
         What it said serves one reading, which is then as fresh as the tables that were read before it.
         """
-        seen = {run_id: self._seen.pop(run_id) for run_id in run_ids if run_id in self._seen}
+        seen = {run_id: self._seen.pop(run_id, None) for run_id in run_ids}  # another thread may have taken it
         since = time.monotonic() - LATELY_SECONDS
-        known = {run_id: run for run_id, (when, run) in seen.items() if when >= since}
+        known = {run_id: said[1] for run_id, said in seen.items() if said is not None and said[0] >= since}
         others = [run_id for run_id in run_ids if run_id not in known]
         if keys is not None and len(keys) <= _FEW_KEYS:
             known |= dict.fromkeys(others, _Run(frozenset(keys), None))

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab import schema
+from qualia_lab.closing import Closing
 from qualia_lab.errors import StoreUnreadable
 from qualia_lab.stores.http.counts import count_runs
 from qualia_lab.stores.http.history import API, Histories, portions_of
@@ -60,7 +61,7 @@ class _Answer:
     is_limited: bool = False
 
 
-class HttpStore:
+class HttpStore(Closing):
     """A tracking server: TrackingStore over its REST API, paged to the end, a few questions at once.
 
     Conditions and orders are evaluated by the server as far as every server means the same by them, else here.

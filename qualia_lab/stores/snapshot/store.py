@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab import schema
+from qualia_lab.closing import Closing
 from qualia_lab.columns import column, filled, numbers_of
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
@@ -64,7 +65,7 @@ def write_snapshot(
         publish(place, Manifest(tracking_uri=source_uri, beside=None, choice=None, tables=own, parts=(part,)))
 
 
-class SnapshotStore:
+class SnapshotStore(Closing):
     """A snapshot as a TrackingStore. Raises StoreNotFound or StoreUnreadable when there is none.
 
     where: a folder, or a URL for fsspec.
@@ -174,13 +175,14 @@ class SnapshotStore:
         return artifact_place(run_id, artifact_uri, beside=Path(beside) if beside else None)
 
     def close(self) -> None:
-        """See TrackingStore."""
+        """Nothing is held open."""
 
     def _kept_artifacts(self, part: Part) -> pa.Table:
         """What a part keeps of artifacts: runs are asked for one after the other, and mostly they are of one part."""
-        if self._last_kept is None or self._last_kept[0] != part.name:
-            self._last_kept = part.name, read_table(self._place, part.of(ARTIFACTS), KEPT_ARTIFACTS)
-        return self._last_kept[1]
+        kept = self._last_kept
+        if kept is None or kept[0] != part.name:
+            kept = self._last_kept = part.name, read_table(self._place, part.of(ARTIFACTS), KEPT_ARTIFACTS)
+        return kept[1]  # not of `self`: another thread may have asked for another part
 
     @cached_property
     def _parts(self) -> list[tuple[Part, pa.Table]]:

@@ -183,15 +183,19 @@ class SqlDatabase:
     @contextmanager
     def _server(self) -> Iterator[SqlConnection]:
         with self._engine.connect() as connection:
-            if self._has is None:
-                self._has = _tables_of_mlflow(connection, self.uri)
+            has = self._has  # which another thread may forget meanwhile
+            if has is None:
+                has = self._has = _tables_of_mlflow(connection, self.uri)
             arrow = self._arrow_server if connection.dialect.name == "postgresql" else None
-            yield SqlConnection(connection, self._has, arrow)
+            yield SqlConnection(connection, has, arrow)
 
     @contextmanager
     def _file(self) -> Iterator[SqlConnection]:
         """A SQLite file, kept open between two queries where that cannot disturb a writer."""
-        opened = self._idle.pop() if self._idle else None
+        try:
+            opened = self._idle.pop()
+        except IndexError:  # none is open, or another thread has it
+            opened = None
         if opened is not None and not opened.file.is_as_it_was():
             opened.close()
             opened = None

@@ -9,6 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from qualia_lab import schema
+from qualia_lab.closing import Closing
 from qualia_lab.columns import column
 from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.sql.connection import SqlDatabase
@@ -42,7 +43,7 @@ _FEW_KEYS = 3
 _ALL = 2**62
 
 
-class SqlStore:
+class SqlStore(Closing):
     """A tracking store in a database: SQLite, PostgreSQL, MySQL, MariaDB, SQL Server. See protocol.TrackingStore."""
 
     def __init__(self, uri: TrackingUri) -> None:
