@@ -37,11 +37,14 @@ from .browser import find_chromium
 from .servers import missing
 
 CHECKOUT = Path(__file__).parents[1]
-GUIDE = CHECKOUT / "docs/observational_notebooks.md"
+GUIDE_INDEX = CHECKOUT / "docs/observational_notebooks.md"
+# In the order in which the index names them.
+GUIDE = [CHECKOUT / "docs" / name for name in re.findall(r"\]\((guide/\w+\.md)\)", GUIDE_INDEX.read_text("utf-8"))]
 QUERY_LANGUAGE = CHECKOUT / "docs/query_language.md"
 QUICK_START = CHECKOUT / "docs/quick_start_observational_notebooks.md"
 README = CHECKOUT / "README.md"
-PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), CHECKOUT / "notebooks/README.md"]
+PACKAGE_INDEX = CHECKOUT / "docs/package_index.md"
+PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "notebooks/README.md"])
 PICTURE = CHECKOUT / "docs/images/notebook.png"
 
 # The folder in which the documents say that they are.
@@ -179,13 +182,31 @@ def test_the_readme_shows_what_happens(readme):
 
 
 @pytest.mark.slow
+def test_the_page_of_the_package_index_shows_what_happens(demo, tmp_path):
+    run_document(PACKAGE_INDEX, demo, tmp_path)
+
+
+@pytest.mark.slow
 def test_the_quick_start_shows_what_happens(tmp_path):
     run_document(QUICK_START, None, tmp_path)
 
 
 @pytest.mark.slow
-def test_the_guide_shows_what_happens(demo, tmp_path):
-    run_document(GUIDE, demo, tmp_path)
+@pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
+def test_a_page_of_the_guide_shows_what_happens(page, demo, tmp_path):
+    run_document(page, demo, tmp_path)
+
+
+def guide():
+    """The text of all pages of the guide."""
+    return "\n".join(page.read_text(encoding="utf-8") for page in GUIDE)
+
+
+def test_the_index_of_the_guide_names_each_page_once():
+    assert sorted(GUIDE) == sorted(CHECKOUT.glob("docs/guide/*.md"))
+    for page in GUIDE:
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        assert f"[{title}](guide/{page.name})" in GUIDE_INDEX.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -256,14 +277,14 @@ def test_every_command_that_is_installed_has_help_and_stands_in_readme_and_guide
         assert command.help, name
         assert all(option.help for option in command.params if isinstance(option, click.Option)), name
         assert name in README.read_text(encoding="utf-8"), name
-        assert name in GUIDE.read_text(encoding="utf-8"), name
+        assert name in guide(), name
 
 
 @pytest.mark.parametrize("name", [name for name in commands() if name.startswith(("qualia", "create-obs"))])
 def test_every_flag_stands_in_the_guide(name):
-    guide = GUIDE.read_text(encoding="utf-8")
+    text = guide()
     flags = [flag for option in commands()[name].params for flag in option.opts if flag.startswith("--")]
-    assert [flag for flag in flags if f"`{flag}" not in guide] == []
+    assert [flag for flag in flags if f"`{flag}" not in text] == []
 
 
 # In the order of the guide.
@@ -272,7 +293,7 @@ TEMPLATES = ("observe", "select", "debug", "report", "aggregate")
 
 def test_every_template_is_named_by_the_help_and_by_the_guide():
     [option] = [param for param in commands()["qualia new"].params if "--template" in param.opts]
-    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$", guide(), re.MULTILINE)
     built_in = {path.stem for path in (CHECKOUT / "qualia_lab" / "templates").glob("*.py")}
     assert set(TEMPLATES) == built_in
     assert [name for name in rows if name in built_in] == list(TEMPLATES)
@@ -280,7 +301,7 @@ def test_every_template_is_named_by_the_help_and_by_the_guide():
 
 
 def test_every_section_is_described_in_the_guide_in_the_order_of_the_notebook():
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", guide(), re.MULTILINE)
     # Rules of findings stand in a table of the same shape, and one has the name of a section.
     described = [(name, title) for name, title in rows if name in SECTIONS and title == SECTIONS[name].title]
     cells = [cell for template in TEMPLATES for cell in read_template(template).cells]
@@ -292,7 +313,7 @@ def test_every_exit_code_is_in_the_guide():
     def branches(error):
         return {error.exit_code}.union(*map(branches, error.__subclasses__()))
 
-    said = {int(code) for code in re.findall(r"^\| (\d+) \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)}
+    said = {int(code) for code in re.findall(r"^\| (\d+) \|", guide(), re.MULTILINE)}
     assert said == branches(errors.QualiaLabError) | {0, 2, 70, 130, 141}
 
 
@@ -313,6 +334,20 @@ def slugs(page):
     """The anchors that GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_a_page_that_the_code_names_is_there():
+    sources = [*CHECKOUT.glob("qualia_lab/**/*.*"), CHECKOUT / "pyproject.toml", CHECKOUT / "Makefile"]
+    named = [
+        found
+        for source in sources
+        if source.suffix in ("", ".py", ".toml", ".j2", ".js")
+        for found in re.findall(r"\b((?:docs|notebooks)/[\w/]+\.md)(?:#([\w-]+))?", source.read_text(encoding="utf-8"))
+    ]
+    assert named
+    for path, heading in named:
+        assert (CHECKOUT / path).is_file(), path
+        assert not heading or heading in slugs(CHECKOUT / path), (path, heading)
 
 
 @pytest.mark.slow
