@@ -1,0 +1,174 @@
+"""What is installed: its dependencies are those that it imports, and its distributions hold all that it needs."""
+
+from __future__ import annotations
+
+import ast
+import email
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import venv
+import zipfile
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from qualia_lab import __version__
+
+from .servers import missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CHECKOUT = Path(__file__).parents[1]
+PACKAGE = CHECKOUT / "qualia_lab"
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+# Imported only where the MLflow at hand asks for it, whose own dependency it then is.
+OF_MLFLOW = {"skops"}
+# What is imported and what is installed under another name, where it is not installed here to be asked.
+DISTRIBUTIONS = {"requests_auth_aws_sigv4": "requests-auth-aws-sigv4"}
+
+
+def normal(name: str) -> str:
+    """The name of a distribution as a package index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@cache
+def trees() -> list[ast.Module]:
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+
+
+@cache
+def imported() -> set[str]:
+    """The top-level packages that are imported anywhere in the package, but for Python's own and ours."""
+    names = set()
+    for node in (node for tree in trees() for node in ast.walk(tree)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"qualia_lab"}
+
+
+def declared() -> dict[str, str]:
+    """{distribution: requirement} of the dependencies and of all extras."""
+    extras = PROJECT["optional-dependencies"].values()
+    every = [*PROJECT["dependencies"], *(one for extra in extras for one in extra)]
+    return {normal(re.match(r"[\w.-]+", one).group()): one for one in every}
+
+
+def distributions_of(name: str) -> set[str]:
+    """The distributions that a package may come from: `mlflow` has several."""
+    return {DISTRIBUTIONS[name]} if name in DISTRIBUTIONS else set(map(normal, installed().get(name, ())))
+
+
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """{package: the distributions that have files of it}; finding them takes a second."""
+    return packages_distributions()
+
+
+def test_every_package_that_is_imported_is_declared():
+    assert len(imported()) > 20
+    undeclared = {name for name in imported() - OF_MLFLOW if not distributions_of(name) & set(declared())}
+    assert undeclared == set()
+
+
+def test_nothing_is_declared_that_is_not_used():
+    used = {distribution for name in imported() for distribution in distributions_of(name)}
+    # What is not imported is named by a text: plotly's file is read, and SQLAlchemy imports the drivers.
+    texts = [
+        node.value
+        for tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 40
+    ]
+    named = {name for name in declared() if any(re.fullmatch(rf"(\w+\+)?{re.escape(name)}", text) for text in texts)}
+    assert set(declared()) - used - named == set()
+    assert set(declared()) - used == {"plotly", "psycopg", "pymysql"}
+
+
+def test_every_dependency_has_a_lower_bound():
+    assert [one for one in declared().values() if ">=" not in one] == []
+
+
+def test_the_page_of_the_package_index_has_no_link_that_means_nothing_there():
+    page = (CHECKOUT / PROJECT["readme"]).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", page)
+    assert [link for link in links if not "".join(link).startswith(("https://", "#"))] == []
+    for name in re.findall(r"`(docs/[^`]*)`", page):
+        assert (CHECKOUT / name).exists(), name
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A folder with the wheel and the sdist of this checkout."""
+    if importlib.util.find_spec("hatchling") is None:
+        missing("hatchling is not installed, which builds the distributions")
+    source, out = tmp_path_factory.mktemp("source") / "qualia-lab", tmp_path_factory.mktemp("dist")
+    unwanted = shutil.ignore_patterns(
+        ".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "node_modules", "demo"
+    )
+    shutil.copytree(CHECKOUT, source, ignore=unwanted)
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", out], cwd=source, check=True, capture_output=True)
+    return out
+
+
+@pytest.mark.slow
+def test_wheel_and_sdist_hold_everything_that_is_needed(built):
+    [wheel], [sdist] = built.glob("*.whl"), built.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive:
+        in_wheel = set(archive.namelist())
+        [metadata] = [name for name in in_wheel if name.endswith(".dist-info/METADATA")]
+        about = email.message_from_bytes(archive.read(metadata))
+    with tarfile.open(sdist) as archive:
+        in_sdist = {name.partition("/")[2] for name in archive.getnames()}
+    ours = {str(path.relative_to(CHECKOUT)) for path in PACKAGE.rglob("*.*") if "__pycache__" not in path.parts}
+    ours = {name for name in ours if not name.endswith(".pyc")}
+    assert {"qualia_lab/py.typed", "qualia_lab/templates/observe.py", "qualia_lab/study/metric_words.toml"} <= ours
+    assert ours - in_wheel == set()
+    assert ours - in_sdist == set()
+    assert {name.partition("/")[0] for name in in_wheel} == {"qualia_lab", metadata.partition("/")[0]}
+    assert {"LICENSE", "README.md", "docs/guide/stores.md", "docs/images/notebook.png"} <= in_sdist
+    assert about["Version"] == __version__
+    assert about["License-Expression"] == "Apache-2.0"
+    assert about.get_payload().startswith("# qualia-lab\n")
+
+
+@pytest.mark.slow
+def test_the_wheel_works_where_there_is_no_checkout(built, tmp_path):
+    """Installed alone into a new environment, which finds its dependencies in this one."""
+    [wheel] = built.glob("*.whl")
+    folder = tmp_path / "environment"
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, check=True)
+    [site] = folder.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+
+    def run(command, *words):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MLFLOW"))}
+        told = subprocess.run(
+            [folder / "bin" / command, *words], cwd=tmp_path, env=clean, capture_output=True, text=True
+        )
+        assert told.returncode == 0, told.stderr
+        return told.stdout
+
+    assert str(site) in run("python", "-c", "import qualia_lab; print(qualia_lab.__file__)")
+    assert "Usage: qualia" in run("qualia", "--help")
+    run("create-demo-runs", "2")
+    made = run("create-observation-notebook", "--yes", "--template", "debug", "--output", "notebooks/made.ipynb")
+    assert made.strip() == "notebooks/made.ipynb"
+    assert "runs.failures.endings()" in (tmp_path / made.strip()).read_text(encoding="utf-8")
