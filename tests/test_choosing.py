@@ -15,7 +15,6 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlflow import MlflowClient
 
 from qualia_lab import ArtifactExplorer
 from qualia_lab.choosing import Conditions, choose_runs, query_of, said_of_named
@@ -35,6 +34,7 @@ from qualia_lab.study.settings import StudySettings
 from tests import servers
 from tests.conftest import running
 from tests.query.odd_runs import TABLES, as_the_same_files, copy_rows
+from tests.stores.empty import new_client
 
 DATABASES = {"postgresql": servers.system_postgresql, "mariadb": servers.mariadb}
 
@@ -78,7 +78,7 @@ RUNS = [
 
 def write_runs(uri, runs=RUNS):
     """The runs, through MLflow's client; the ids that they get, in order."""
-    client = MlflowClient(uri)
+    client = new_client(uri)
     experiments = {name: client.create_experiment(name, "file:///nowhere") for name in ("churn", "churn-old", "prices")}
     run_ids = []
     for run in runs:
@@ -357,7 +357,7 @@ def test_what_is_said_of_a_metric_gives_the_direction_to_rank_by(store, sqlite_r
 
 
 def test_where_the_name_does_not_tell_the_experiments_tags_are_asked(tmp_path):
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = client.create_experiment("tagged", "file:///nowhere")
     client.set_experiment_tag(experiment, "mlflow.experiment.primaryMetric.name", "zzz")
     client.set_experiment_tag(experiment, "mlflow.experiment.primaryMetric.greaterIsBetter", "False")
@@ -410,7 +410,7 @@ def test_conditions_that_mean_nothing_are_refused(words, error, said, store):
 
 
 def test_an_empty_store_is_said_to_be_one(tmp_path):
-    MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
+    new_client(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
     store = open_store(f"sqlite:///{tmp_path / 'mlflow.db'}")
     for words in ({}, {"where": ["lr=0.1"]}, {"filter": "params.lr = 'x'"}, {"by": "auc", "top": 2}):
         with pytest.raises(EmptyStore):
@@ -419,7 +419,7 @@ def test_an_empty_store_is_said_to_be_one(tmp_path):
 
 
 def test_the_direction_to_rank_by_is_that_of_the_study(tmp_path):
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     tags = {"mlflow.experiment.primaryMetric.name": "score", "mlflow.experiment.primaryMetric.greaterIsBetter": "false"}
     tagged, swept = client.create_experiment("tagged", tags=tags), client.create_experiment("swept")
     for experiment, key, more in ((tagged, "score", {}), (swept, "value", {"direction": "MINIMIZE"})):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from mlflow import MlflowClient
 
 from qualia_lab import ArtifactExplorer
 from qualia_lab.choosing import Conditions, choose_runs, query_of
@@ -15,6 +14,7 @@ from qualia_lab.schema import EXPERIMENT_LIST
 from qualia_lab.selection import match_experiments
 from qualia_lab.tables import table_of
 from tests.cli.command import QUALIA, run
+from tests.stores.empty import new_client
 
 WRONG = re.compile(r"(?<![\d.,])1 (runs|lines|findings|metrics|params|experiments|rows|columns)\b|are \.")
 
@@ -23,7 +23,7 @@ WRONG = re.compile(r"(?<![\d.,])1 (runs|lines|findings|metrics|params|experiment
 def uri(tmp_path_factory):
     """A store of one experiment with one run, one param and one metric."""
     folder = tmp_path_factory.mktemp("one")
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     made = client.create_run(client.create_experiment("one", artifact_location=folder.as_uri())).info.run_id
     client.log_metric(made, "loss", 0.5)
     client.log_param(made, "lr", "0.1")

@@ -16,6 +16,7 @@ from qualia_lab.stores.open import open_store
 from tests import servers
 from tests.cli.command import QUALIA, run
 from tests.conftest import running
+from tests.stores.empty import new_client
 
 
 @pytest.fixture(scope="module", params=["sqlite", "files"])
@@ -23,7 +24,7 @@ def uri(request, tmp_path_factory):
     """An experiment called like the id of another, a deleted one, and one of whose runs one is deleted."""
     folder = tmp_path_factory.mktemp("odd")
     found = f"sqlite:///{folder / 'mlflow.db'}" if request.param == "sqlite" else str(folder / "mlruns")
-    client = MlflowClient(found)
+    client = new_client(found)
     first = client.create_experiment("first", artifact_location=folder.as_uri())
     second = client.create_experiment(first, artifact_location=folder.as_uri())
     gone = client.create_experiment("gone", artifact_location=folder.as_uri())
@@ -131,7 +132,7 @@ def tagged(request, tmp_path_factory):
     """A store with an experiment with tags, and a client of MLflow for the same experiments."""
     folder = tmp_path_factory.mktemp("tagged")
     source = str(folder / "mlruns") if request.param == "files" else f"sqlite:///{folder / 'mlflow.db'}"
-    client = MlflowClient(source)
+    client = new_client(source)
     for name, tags in (("first", {"team": "growth"}), ("second", {"team": "core"}), ("third", {})):
         experiment = client.create_experiment(name, artifact_location=folder.as_uri(), tags=tags)
         client.create_run(experiment)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from mlflow import MlflowClient
 
 from qualia_lab import load_runs
 from qualia_lab.errors import UnknownKey, UnknownRun
 from qualia_lab.runs import Runs
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
+from tests.stores.empty import new_client
 
 LIBRARIES = ({"torch": "2.1.0", "numpy": "1.26.4"}, {"torch": "2.2.0", "numpy": "1.26.4"}, {"numpy": "1.26.4"})
 
@@ -21,7 +21,7 @@ def store(tmp_path_factory):
     """A store of three runs that differ in known ways, and a fourth without artifacts."""
     folder = tmp_path_factory.mktemp("differing")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    client = MlflowClient(uri)
+    client = new_client(uri)
     experiment = client.create_experiment("differ", artifact_location=(folder / "artifacts").as_uri())
     ids = []
     for index, libraries in enumerate(LIBRARIES):
@@ -104,7 +104,7 @@ def test_what_runs_without_artifacts_have_to_say_is_a_sentence(store):
 
 
 def test_libraries_of_models_that_mlflow_3_keeps_beside_the_runs_are_found(tmp_path):
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     if not hasattr(client, "create_logged_model"):
         pytest.skip("MLflow 2 keeps models in the runs' own folders")
     experiment = client.create_experiment("models", artifact_location=(tmp_path / "artifacts").as_uri())

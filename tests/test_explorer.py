@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from qualia_lab import ArtifactExplorer
 from qualia_lab.errors import FilterError, StoreNotFound, UnknownExperiment, UnknownKey, UnknownRun
 from qualia_lab.runs.frames import datetimes
+from tests.stores.empty import new_client
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +165,7 @@ def test_every_public_method_has_an_example():
 
 
 def test_a_key_that_a_run_has_not_is_named_with_what_might_have_been_meant(tmp_path):
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     run_id = client.create_run("0").info.run_id
     client.log_param(run_id, "lr", 0.1)
     client.log_metric(run_id, "val_auc", 0.9)

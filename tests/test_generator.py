@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import nbformat
 import pytest
-from mlflow import MlflowClient
 
 from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.client import mlflow_client, what_opening_changes
@@ -23,6 +22,7 @@ from qualia_lab.errors import (
 )
 from qualia_lab.notebook.parameters import read_parameters
 from qualia_lab.settings import said_settings
+from tests.stores.empty import new_client
 
 HOUR = 3_600_000
 
@@ -31,7 +31,7 @@ HOUR = 3_600_000
 def store(tmp_path_factory):
     """Two experiments whose runs have a val_auc of 0.0, 0.1, ... and start an hour apart, the last one now."""
     folder = tmp_path_factory.mktemp("generator")
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     now = int(time.time() * 1000)
     for name, count in (("churn", 6), ("churn-old", 2)):
         experiment = client.create_experiment(name, artifact_location=(folder / "artifacts").as_uri())
@@ -146,7 +146,7 @@ def test_a_choice_that_means_nothing_is_refused(generator, choice, error):
 
 
 def test_an_empty_store_is_said_to_be(tmp_path):
-    MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
+    new_client(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
     with pytest.raises(EmptyStore):
         NotebookGenerator(f"sqlite:///{tmp_path / 'mlflow.db'}").select()
 

@@ -8,11 +8,11 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from qualia_lab import NotebookGenerator
 from qualia_lab.runs.missing import with_dashes
+from tests.stores.empty import new_client
 
 
 def cells_of(frame):
@@ -53,7 +53,7 @@ def test_a_table_of_any_length_is_shown_as_pandas_shows_it(rows):
 @pytest.mark.slow
 def test_tables_of_a_notebook_have_dashes_and_the_nan_of_a_run_that_diverged(tmp_path):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    client = MlflowClient(uri)
+    client = new_client(uri)
     experiment = client.create_experiment("few", artifact_location=tmp_path.as_uri())
     for place, values in enumerate(({"val_auc": 0.5}, {"val_auc": float("nan"), "loss": 0.25}, {})):
         run = client.create_run(experiment, run_name=f"run{place}").info.run_id

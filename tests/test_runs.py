@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.errors import UnknownRun
+from tests.stores.empty import new_client
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_the_overview_has_a_row_per_run_and_the_columns_asked_for(sample):
 
 
 def test_params_that_differ_leave_out_those_that_do_not(tmp_path):
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = client.create_experiment("few", artifact_location=str(tmp_path))
     ids = []
     for seed in range(3):

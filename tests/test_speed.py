@@ -22,6 +22,7 @@ from qualia_lab.runs import Runs
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.study import StudySettings, describe_study
+from tests.stores.empty import new_client
 
 RUNS, PARAMS, METRICS = 1000, 20, 30
 
@@ -39,10 +40,8 @@ SEARCH = [
 @pytest.fixture(scope="module")
 def thousand_runs(tmp_path_factory) -> Path:
     """A SQLite store of MLflow's own schema with a thousand runs, put in by SQL."""
-    from mlflow import MlflowClient
-
     path = tmp_path_factory.mktemp("speed") / "mlflow.db"
-    experiment = int(MlflowClient(f"sqlite:///{path}").create_experiment("sweep", artifact_location=str(path.parent)))
+    experiment = int(new_client(f"sqlite:///{path}").create_experiment("sweep", artifact_location=str(path.parent)))
     source = random.Random(7)
     ids = [uuid.UUID(int=source.getrandbits(128)).hex for _ in range(RUNS)]
     with closing(sqlite3.connect(path)) as database, database:

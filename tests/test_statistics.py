@@ -6,18 +6,18 @@ import math
 
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.errors import QualiaLabError, UnknownKey, UnknownRun
+from tests.stores.empty import new_client
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Two configurations of four seeds by a param called `n`, one run of which failed before its first value."""
     folder = tmp_path_factory.mktemp("statistics")
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment("seeds", artifact_location=folder.as_uri())
     for n in (1, 2):
         for seed in range(4):

@@ -15,6 +15,7 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.marks import Points
 from qualia_lab.charts.paper_tables import PaperTables
 from qualia_lab.runs.said import Said
+from tests.stores.empty import new_client
 
 # Of every experiment its metric, whether more is better, and by lr the values of its seeds.
 WRITTEN = {
@@ -26,7 +27,7 @@ WRITTEN = {
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tasks")
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     start = 1_760_000_000_000
     for name, (metric, by_lr) in WRITTEN.items():
         experiment = client.create_experiment(name, artifact_location=folder.as_uri())

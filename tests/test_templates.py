@@ -14,6 +14,7 @@ from qualia_lab.notebook.export import render_page
 from qualia_lab.notebook.template import read_template
 from qualia_lab.scripts.create_demo_runs import write_story
 from qualia_lab.scripts.demo_story import tell_story
+from tests.stores.empty import new_client
 
 from .test_notebooks import executed
 
@@ -35,7 +36,7 @@ def demo(tmp_path_factory):
     """The URI of a store with the demo runs."""
     folder = tmp_path_factory.mktemp("demo")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    client = MlflowClient(uri)
+    client = new_client(uri)
     experiment = client.create_experiment("churn", artifact_location=(folder / "artifacts").as_uri())
     write_story(client, experiment, tell_story(24))
     return uri

@@ -4,7 +4,6 @@ import sqlite3
 from datetime import UTC, datetime
 
 import pytest
-from mlflow import MlflowClient
 
 from qualia_lab import ArtifactExplorer, load_runs
 from qualia_lab.schema import RUNS
@@ -12,6 +11,7 @@ from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.tables import table_of
 from qualia_lab.times import possible_runs
+from tests.stores.empty import new_client
 
 from .cli.command import QUALIA, run
 
@@ -34,7 +34,7 @@ KNOWN = {name: known for name, (_, known) in RECORDED.items()}
 def database(tmp_path_factory):
     """A SQLite file whose runs have these times; each logged a metric."""
     folder = tmp_path_factory.mktemp("times")
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment("odd times", artifact_location=folder.as_uri())
     for name in RECORDED:
         made = client.create_run(experiment, start_time=START, run_name=name).info.run_id

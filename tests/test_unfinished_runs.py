@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from qualia_lab import NotebookGenerator, QualiaLabError, load_runs
 from qualia_lab.charts.marks import Line, Points
+from tests.stores.empty import new_client
 
 # Of every configuration its runs: status and last val_auc.
 TRAINED = {
@@ -23,7 +23,7 @@ ALL = ["FINISHED", "FAILED", "KILLED", "RUNNING"]
 def write(folder, trained):
     """A store of these configurations, by MLflow's client."""
     folder.mkdir(exist_ok=True)
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment("seeds", artifact_location=folder.as_uri())
     for start, (net, runs) in enumerate(trained.items()):
         for seed, (status, last) in enumerate(runs):

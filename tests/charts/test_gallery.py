@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 
 from qualia_lab import load_runs
 from qualia_lab.notebook.clean import clean_html
+from tests.stores.empty import new_client
 
 RUNS = 27
 
@@ -21,7 +22,7 @@ def store(tmp_path_factory):
     """Runs with a picture logged at seven steps (the first three runs), and one of a path (all runs)."""
     folder = tmp_path_factory.mktemp("pictures")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    client = MlflowClient(uri)
+    client = new_client(uri)
     experiment = client.create_experiment("pictures", artifact_location=(folder / "artifacts").as_uri())
     ids = []
     for index in range(RUNS):

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from qualia_lab.cli.execute import tracking_uri_of
 from qualia_lab.cli.main import COMMANDS
+from tests.stores.empty import new_client
 
 from .command import CREATE, QUALIA, run, tree
 
@@ -206,7 +207,7 @@ def test_flags_never_ask_without_a_terminal(tmp_path, uri):
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory):
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
+    new_client(f"sqlite:///{path}").search_experiments()
     return f"sqlite:///{path}"
 
 

@@ -6,6 +6,8 @@ import nbformat
 import pexpect
 import pytest
 
+from tests.stores.empty import new_client
+
 from .command import CREATE, environment
 
 
@@ -134,10 +136,8 @@ def test_more_than_two_hundred_runs_are_asked_about_and_listed_thirty_at_a_time(
 
 @pytest.fixture(scope="module")
 def many_runs(tmp_path_factory):
-    from mlflow import MlflowClient
-
     folder = tmp_path_factory.mktemp("many")
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment("many", artifact_location=(folder / "artifacts").as_uri())
     for number in range(210):
         client.create_run(experiment, start_time=1_760_000_000_000 + number, run_name=f"number {number}")
@@ -145,10 +145,8 @@ def many_runs(tmp_path_factory):
 
 
 def test_names_of_a_store_do_not_steer_the_terminal(terminal, tmp_path):
-    from mlflow import MlflowClient
-
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    client = MlflowClient(uri)
+    client = new_client(uri)
     experiment = client.create_experiment("evil \x1b[2J\u202e name", artifact_location=(tmp_path / "a").as_uri())
     client.create_run(experiment, run_name="\x1b]0;owned\x07 [bold]run")
     process = terminal()

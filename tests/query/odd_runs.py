@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from hypothesis import strategies as st
-from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+from tests.stores.empty import new_client
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ STATUSES = ["FINISHED", "FAILED", "RUNNING", "KILLED"]
 
 def write_odd_runs(tracking_uri: str, count: int = 40) -> None:
     """Fill an empty store through MLflow's client, the same way every time."""
-    client, chance = MlflowClient(tracking_uri), random.Random(7)
+    client, chance = new_client(tracking_uri), random.Random(7)
     experiments = [client.create_experiment(name, artifact_location="file:///nowhere") for name in ("odd", "Ödd %_")]
     parent = None
     for _ in range(count):

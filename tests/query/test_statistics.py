@@ -8,7 +8,6 @@ import tracemalloc
 import numpy as np
 import pyarrow as pa
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from qualia_lab import schema
@@ -17,6 +16,7 @@ from qualia_lab.query.statistics import take_statistics
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.tables import table_of
+from tests.stores.empty import new_client
 
 NAN, INF, LARGEST = math.nan, math.inf, 1.7976931348623157e308
 # Points of one metric of one run as (step, ms, value), and what is said of them.
@@ -62,7 +62,7 @@ def test_a_history_read_in_batches(name, size):
 def written(tmp_path_factory):
     """A SQLite store with a run of each history."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('statistics') / 'mlflow.db'}"
-    client = MlflowClient(uri)
+    client = new_client(uri)
     experiment = client.create_experiment("histories", artifact_location="file:///nowhere")
     for name, (points, _) in HISTORIES.items():
         run_id = client.create_run(experiment, run_name=name).info.run_id

@@ -6,11 +6,14 @@ import contextlib
 import tempfile
 from typing import TYPE_CHECKING
 
-from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param
+
+from tests.stores.empty import new_client
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mlflow import MlflowClient
 
 START = 1_760_000_000_000
 MINUTE = 60_000
@@ -24,7 +27,7 @@ def write_sample(tracking_uri: str, artifacts: Path | None = None) -> None:
     artifacts: a folder for the artifacts of stores that do not choose one themselves (a database).
     """
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # MLflow may make ./mlruns
-        _Sample(MlflowClient(tracking_uri), artifacts).write()
+        _Sample(new_client(tracking_uri), artifacts).write()
 
 
 class _Sample:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from qualia_lab.choosing import choose_runs, query_of
 from qualia_lab.selection import Conditions
 from qualia_lab.stores.open import open_store
+from tests.stores.empty import new_client
 
 # By run: reward.mean, latency.max and both `loss` (3, then 1) and a metric that is really called loss.min.
 RUNS = {"a": (0.0, 3.0, None), "b": (1.0, 2.0, 7.0), "c": (2.0, 1.0, 0.5)}
@@ -19,7 +19,7 @@ def store(request, tmp_path_factory):
     """An opened store, and the client that wrote it."""
     folder = tmp_path_factory.mktemp(request.param)
     uri = f"sqlite:///{folder / 'mlflow.db'}" if request.param == "sqlite" else str(folder / "mlruns")
-    client = MlflowClient(uri)
+    client = new_client(uri)
     experiment = client.create_experiment("dotted")
     for name, (reward, latency, least) in RUNS.items():
         run_id = client.create_run(experiment, run_name=name).info.run_id

@@ -23,6 +23,7 @@ from qualia_lab.stores.uri import split_uri
 from tests import servers
 from tests.cli.command import QUALIA, run
 from tests.conftest import running
+from tests.stores.empty import new_client
 
 ENDED = 1_760_000_000_000  # in 2025
 RUNS, STEPS, LONG = 30, 1000, 26_000
@@ -47,7 +48,7 @@ def server(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("histories")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    experiment = int(MlflowClient(uri).create_experiment("long", artifact_location=str(folder)))
+    experiment = int(new_client(uri).create_experiment("long", artifact_location=str(folder)))
     latest = "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?, ?, ?, ?, 0, ?)"
     with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
         for run_id, steps in WANTED.items():

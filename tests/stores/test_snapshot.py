@@ -32,6 +32,7 @@ from qualia_lab.stores.snapshot import portions as snapshot_portions
 from qualia_lab.stores.snapshot.place import SnapshotPlace, open_place
 from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
 from tests.servers import missing
+from tests.stores.empty import new_client
 
 from .contract import StoreContract
 
@@ -250,7 +251,7 @@ def test_artifacts_that_were_kept_stay_through_calls_without_them(grown, monkeyp
 
 def large_store(path, runs=(60, 60, 3), metrics=12, steps=80):
     """A SQLite store of three experiments, one of them small, written past MLflow."""
-    client = MlflowClient(f"sqlite:///{path}")
+    client = new_client(f"sqlite:///{path}")
     ids = [client.create_experiment(f"experiment {number}") for number in range(len(runs))]
     numbers = random.Random(7)
     with closing(sqlite3.connect(path)) as database, database:
