@@ -13,7 +13,7 @@ from qualia_lab.errors import NoRunMatches, UnknownExperiment
 from qualia_lab.schema import EXPERIMENT_LIST
 from qualia_lab.selection import match_experiments
 from qualia_lab.tables import table_of
-from tests.cli.command import QUALIA, run
+from tests.cli.command import QUALIA, run_here
 from tests.stores.empty import new_client
 
 WRONG = re.compile(r"(?<![\d.,])1 (runs|lines|findings|metrics|params|experiments|rows|columns)\b|are \.")
@@ -50,7 +50,7 @@ def test_a_count_has_the_grammar_of_its_number():
     ],
 )
 def test_no_command_says_one_of_many_of_a_single_run(uri, tmp_path, command):
-    done = run(QUALIA, *command, "--tracking-uri", uri, cwd=tmp_path)
+    done = run_here(QUALIA, *command, "--tracking-uri", uri, cwd=tmp_path)
     said = done.stdout + done.stderr
     assert said
     assert not WRONG.search(said), said

@@ -14,7 +14,7 @@ from qualia_lab.choosing import Conditions, choose_runs, query_of
 from qualia_lab.errors import FilterError, NoRunMatches, SelectionError, UnknownExperiment
 from qualia_lab.stores.open import open_store
 from tests import servers
-from tests.cli.command import QUALIA, run
+from tests.cli.command import QUALIA, run_here
 from tests.conftest import running
 from tests.stores.empty import new_client
 
@@ -53,7 +53,7 @@ def test_a_name_that_is_another_experiments_id_is_told_apart(uri, numbered):
     with pytest.raises(SelectionError, match="name of one experiment and the id of another") as error:
         names(uri, numbered)
     assert f"name:{numbered}" in error.value.hint
-    done = run(QUALIA, "runs", "--tracking-uri", uri, "--experiment", f"name:{numbered}", "--json", cwd="/")
+    done = run_here(QUALIA, "runs", "--tracking-uri", uri, "--experiment", f"name:{numbered}", "--json", cwd="/")
     assert [row["run_name"] for row in json.loads(done.stdout)] == ["c"]
 
 
@@ -77,13 +77,15 @@ def test_views_of_runs_and_experiments_are_those_of_mlflow(uri, view, of_mlflow)
 
 
 def test_deleted_runs_are_listed_on_the_command_line(uri, tmp_path):
-    done = run(QUALIA, "runs", "--tracking-uri", uri, "--deleted", "--json", cwd=tmp_path)
+    done = run_here(QUALIA, "runs", "--tracking-uri", uri, "--deleted", "--json", cwd=tmp_path)
     assert {row["run_name"] for row in json.loads(done.stdout)} == {"b", "d"}
-    of_first = run(QUALIA, "runs", "--tracking-uri", uri, "--deleted", "--experiment", "first", "--json", cwd=tmp_path)
+    of_first = run_here(
+        QUALIA, "runs", "--tracking-uri", uri, "--deleted", "--experiment", "first", "--json", cwd=tmp_path
+    )
     assert {row["run_name"] for row in json.loads(of_first.stdout)} == {"b"}
-    findings = run(QUALIA, "findings", "--tracking-uri", uri, "--deleted", "--json", cwd=tmp_path)
+    findings = run_here(QUALIA, "findings", "--tracking-uri", uri, "--deleted", "--json", cwd=tmp_path)
     assert findings.returncode == 0, findings.stderr
-    study = run(QUALIA, "study", "--tracking-uri", uri, "--deleted", "--experiment", "first", cwd=tmp_path)
+    study = run_here(QUALIA, "study", "--tracking-uri", uri, "--deleted", "--experiment", "first", cwd=tmp_path)
     assert study.returncode == 0, study.stderr
 
 
@@ -138,7 +140,7 @@ def tagged(request, tmp_path_factory):
         client.create_run(experiment)
     client.create_run("0")
     if request.param == "snapshot":
-        made = run(QUALIA, "snapshot", source, folder / "snap", cwd=folder)
+        made = run_here(QUALIA, "snapshot", source, folder / "snap", cwd=folder)
         assert made.returncode == 0, made.stderr
         yield f"snapshot:{folder / 'snap'}", client
     elif request.param == "server":

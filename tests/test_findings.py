@@ -18,7 +18,7 @@ from qualia_lab.analysis.findings.settings import threshold_names
 from qualia_lab.errors import ForbiddenFinding, QualiaLabError
 from qualia_lab.sections import SECTIONS
 
-from .cli.command import QUALIA, run
+from .cli.command import QUALIA, run_here
 from .known_truth import SD, write_known_truth
 from .planted import curves, rarer, stores_of_practice, sweeps
 from .second_truth import write_second_truth
@@ -301,7 +301,7 @@ def test_the_card_folds_what_is_past_its_limit(known):
 
 def test_the_command_says_the_same_and_fails_on_what_it_is_told(known, found, tmp_path):
     uri, *_ = known
-    done = run(QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--json", cwd=tmp_path)
+    done = run_here(QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [row["sentence"] for row in json.loads(done.stdout)] == [one.sentence for one in found]
     assert json.loads(done.stdout)[0]["run_ids"] == list(found[0].run_ids)
@@ -320,12 +320,14 @@ def test_the_command_says_the_same_and_fails_on_what_it_is_told(known, found, tm
         "--set",
         "failed=off",
     )
-    done = run(QUALIA, *args, cwd=tmp_path)
+    done = run_here(QUALIA, *args, cwd=tmp_path)
     assert done.returncode == ForbiddenFinding.exit_code
     assert "1 finding that --fail-on forbids: overfitting." in done.stderr
     assert re.search(r"^· best_configuration: .*val_loss", done.stdout, re.MULTILINE)
     assert not re.search(r"^. diverged: ", done.stdout, re.MULTILINE)
-    done = run(QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--fail-on", "spikes", cwd=tmp_path)
+    done = run_here(
+        QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--fail-on", "spikes", cwd=tmp_path
+    )
     assert done.returncode == 0
 
 
@@ -352,7 +354,7 @@ def test_the_thresholds_of_a_project_stand_in_its_new_notebooks(known, tmp_path,
     ],
 )
 def test_a_wrong_flag_is_said_before_anything_is_read(args, code, words, tmp_path):
-    done = run(QUALIA, "findings", *args, cwd=tmp_path)
+    done = run_here(QUALIA, "findings", *args, cwd=tmp_path)
     assert done.returncode == code
     assert words in done.stderr
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from .cli.command import QUALIA, run
+from .cli.command import QUALIA, run_here
 from .planted import curves, other_habits, rarer, stores_of_practice, sweeps
 from .planted.finding import find, verdict
 from .planted.store import PlantedStore
@@ -61,7 +61,7 @@ def is_claim(finding) -> bool:
 def test_the_command_says_the_same_of_the_same_runs_on_disk(shape, tmp_path):
     planted = shape(7)
     uri = planted.store.write(tmp_path / "mlruns")
-    said = run(QUALIA, "findings", "--tracking-uri", uri, "--json", cwd=tmp_path)
+    said = run_here(QUALIA, "findings", "--tracking-uri", uri, "--json", cwd=tmp_path)
     of_command = {(one["rule"], one["kind"], frozenset(one["run_ids"])) for one in json.loads(said.stdout)}
     assert of_command == {(one.rule, one.kind, frozenset(one.run_ids)) for one in find(planted.store)}
 

@@ -13,7 +13,7 @@ from qualia_lab.tables import table_of
 from qualia_lab.times import possible_runs
 from tests.stores.empty import new_client
 
-from .cli.command import QUALIA, run
+from .cli.command import QUALIA, run_here
 
 START = 1_790_000_000_000
 # By name of the run: start, end and status as they are recorded, and what is known of them.
@@ -70,7 +70,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def snapshot(database, tmp_path_factory):
     out = tmp_path_factory.mktemp("times") / "snap"
-    assert run(QUALIA, "snapshot", f"sqlite:///{database}", out, cwd=out.parent).returncode == 0
+    assert run_here(QUALIA, "snapshot", f"sqlite:///{database}", out, cwd=out.parent).returncode == 0
     return out
 
 
@@ -158,7 +158,7 @@ def test_the_overview_measures_in_seconds_and_the_explorer_says_the_same(databas
 
 
 def test_the_listing_has_no_age_of_what_is_unknown(database):
-    listed = run(QUALIA, "runs", "--tracking-uri", f"sqlite:///{database}", cwd=database.parent).stdout
+    listed = run_here(QUALIA, "runs", "--tracking-uri", f"sqlite:///{database}", cwd=database.parent).stdout
     assert "ends before its start" in listed
     assert "56 years" not in listed
     assert "-9.0 s" not in listed

@@ -1,11 +1,18 @@
-"""Starts the command lines as a person does: in a process of their own, in a folder of their own."""
+"""Starts the command lines as a person does, in a folder of their own: in a process of their own, or in this one."""
 
+import contextlib
+import io
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import qualia_lab
+from qualia_lab import console
+from qualia_lab.cli import main as qualia
+from qualia_lab.scripts import create_observational_notebook
 
 CHECKOUT = Path(qualia_lab.__file__).parents[1]
 QUALIA = [sys.executable, "-c", "from qualia_lab.cli.main import main; main()"]
@@ -23,6 +30,33 @@ def run(command, *args, cwd, timeout=120, **env):
         [*command, *map(str, args)], cwd=cwd, env=environment(**env), capture_output=True, stdin=subprocess.DEVNULL,
         encoding="utf-8", timeout=timeout, check=False,
     )  # fmt: skip
+
+
+def run_here(command, *args, cwd, **env):
+    """What `run` gives, without the second that a process takes to import everything: for what needs none of its own.
+
+    Streams, arguments, folder, environment and logging are those that the command has in a process of its own.
+    """
+    main = {"-c": qualia.main, "-m": create_observational_notebook.main}[command[1]]
+    args = list(map(str, args))
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir(cwd))
+        stack.enter_context(patch.dict(os.environ, environment(**env), clear=True))
+        stack.enter_context(patch.multiple(sys, argv=["qualia", *args], stdin=io.StringIO(), stdout=out, stderr=err))
+        stack.enter_context(patch.multiple(console, _uris=[], _debug=False))
+        stack.enter_context(patch.object(logging.root, "handlers", []))
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    return subprocess.CompletedProcess([*command, *args], code, _written(out), _written(err))
+
+
+def _written(stream):
+    """What was written to a stream, with the line ends that text of a process has."""
+    stream.seek(0)
+    return stream.read()
 
 
 def tree(folder):

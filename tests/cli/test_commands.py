@@ -15,7 +15,7 @@ from qualia_lab.cli.execute import tracking_uri_of
 from qualia_lab.cli.main import COMMANDS
 from tests.stores.empty import new_client
 
-from .command import CREATE, QUALIA, run, tree
+from .command import CREATE, QUALIA, run, run_here, tree
 
 HEAVY = {
     "mlflow",
@@ -88,17 +88,19 @@ def test_experiments_are_those_of_mlflow(uri, client, tmp_path):
     assert {row["experiment_id"]: row["name"] for row in rows} == known
     for row in rows:
         assert row["run_count"] == len(client.search_runs([row["experiment_id"]]))
-    as_csv = run(QUALIA, "experiments", "--tracking-uri", uri, "--csv", cwd=tmp_path).stdout
+    as_csv = run_here(QUALIA, "experiments", "--tracking-uri", uri, "--csv", cwd=tmp_path).stdout
     assert [row["name"] for row in csv.DictReader(io.StringIO(as_csv))] == [row["name"] for row in rows]
     table = run(QUALIA, "experiments", "--tracking-uri", uri, cwd=tmp_path)
     assert all(name in table.stdout for name in known.values())
     assert table.stderr == f"{len(known)} experiments in {uri}\n"
-    deleted = json.loads(run(QUALIA, "experiments", "--deleted", "--tracking-uri", uri, "--json", cwd=tmp_path).stdout)
+    deleted = json.loads(
+        run_here(QUALIA, "experiments", "--deleted", "--tracking-uri", uri, "--json", cwd=tmp_path).stdout
+    )
     assert [row["name"] for row in deleted] == ["gone"]
 
 
 def test_runs_are_those_of_mlflow_with_every_value(uri, client, tmp_path):
-    done = run(QUALIA, "runs", "--tracking-uri", uri, "--experiment", "churn", "--json", cwd=tmp_path)
+    done = run_here(QUALIA, "runs", "--tracking-uri", uri, "--experiment", "churn", "--json", cwd=tmp_path)
     rows = json.loads(done.stdout)
     experiment = client.get_experiment_by_name("churn")
     runs = client.search_runs([experiment.experiment_id])
@@ -114,7 +116,7 @@ def test_runs_are_those_of_mlflow_with_every_value(uri, client, tmp_path):
 
 def test_a_question_is_explained_on_stderr_and_answered_on_stdout(uri, tmp_path):
     flags = ["--where", "lr=0.1", "--order-by", "metrics.loss.min", "--explain"]
-    done = run(QUALIA, "runs", "--tracking-uri", uri, *flags, "--json", cwd=tmp_path)
+    done = run_here(QUALIA, "runs", "--tracking-uri", uri, *flags, "--json", cwd=tmp_path)
     rows = json.loads(done.stdout)
     lines = done.stderr.splitlines()
     assert len(rows) > 0
@@ -122,14 +124,14 @@ def test_a_question_is_explained_on_stderr_and_answered_on_stdout(uri, tmp_path)
     assert lines[1].startswith(f"the database  params.lr = 0.1  -> {len(rows)} run")
     assert lines[2] == "the database  ORDER BY metrics.loss.min ASC"
     assert lines[3].startswith("    SELECT runs.run_uuid")
-    plan = run(CREATE, "--tracking-uri", uri, *flags, "--dry-run", cwd=tmp_path)
+    plan = run_here(CREATE, "--tracking-uri", uri, *flags, "--dry-run", cwd=tmp_path)
     assert plan.returncode == 0
     assert "the database  params.lr = 0.1  -> " in plan.stderr
     assert "the database" not in plan.stdout
 
 
 def test_csv_holds_every_value_once_and_no_formula(uri, client, tmp_path):
-    done = run(QUALIA, "runs", "--tracking-uri", uri, "--experiment", "churn", "--csv", cwd=tmp_path)
+    done = run_here(QUALIA, "runs", "--tracking-uri", uri, "--experiment", "churn", "--csv", cwd=tmp_path)
     rows = {row["run_id"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
     for entry in client.search_runs([client.get_experiment_by_name("churn").experiment_id]):
         row = rows[entry.info.run_id]
@@ -141,15 +143,15 @@ def test_csv_holds_every_value_once_and_no_formula(uri, client, tmp_path):
 
 
 def test_a_table_says_how_many_there_are_and_shows_what_is_asked_for(uri, tmp_path):
-    done = run(
+    done = run_here(
         QUALIA, "runs", "--tracking-uri", uri, "--limit", 2, "--params", "lr,depth", "--metrics", "loss", cwd=tmp_path
     )
     assert "showing 2 of more than 2 runs in " in done.stderr
-    everything = run(QUALIA, "runs", "--tracking-uri", uri, "--run", "0" * 32, cwd=tmp_path)
+    everything = run_here(QUALIA, "runs", "--tracking-uri", uri, "--run", "0" * 32, cwd=tmp_path)
     assert "more than" not in everything.stderr
     assert done.stdout.splitlines()[0].split() == ["run", "run", "id", "started", "took", "lr", "depth", "loss"]
     assert len(done.stdout.splitlines()) == 3
-    only = run(QUALIA, "runs", "--tracking-uri", uri, "--metrics", "loss", "--json", cwd=tmp_path)
+    only = run_here(QUALIA, "runs", "--tracking-uri", uri, "--metrics", "loss", "--json", cwd=tmp_path)
     assert {key for row in json.loads(only.stdout) for kind in ("params", "metrics", "tags") for key in row[kind]} == {
         "loss"
     }
@@ -175,7 +177,9 @@ def test_a_notebook_from_flags(uri, sqlite_sample, tmp_path):
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(uri, tmp_path):
-    done = run(CREATE, "--tracking-uri", uri, "--limit", 3, "--dry-run", "--title", "A \x1b[31mtitle", cwd=tmp_path)
+    done = run_here(
+        CREATE, "--tracking-uri", uri, "--limit", 3, "--dry-run", "--title", "A \x1b[31mtitle", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert "parameters" in done.stdout
     assert "3 runs" in done.stdout
@@ -187,21 +191,23 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(uri, tmp_path):
 def test_run_ids_since_and_status(uri, client, tmp_path):
     runs = client.search_runs([client.get_experiment_by_name("churn").experiment_id])
     wanted = [entry.info.run_id for entry in runs[3:5]]
-    done = run(CREATE, "--tracking-uri", uri, "--run", wanted[1], "--run", wanted[0], "--output", "two", cwd=tmp_path)
+    done = run_here(
+        CREATE, "--tracking-uri", uri, "--run", wanted[1], "--run", wanted[0], "--output", "two", cwd=tmp_path
+    )
     assert done.stdout == "two.ipynb\n", done.stderr
     notebook = (tmp_path / "two.ipynb").read_text()
     assert notebook.index(wanted[1]) < notebook.index(wanted[0])
-    done = run(CREATE, "--tracking-uri", uri, "--status", "failed", "--output", "failed.ipynb", cwd=tmp_path)
+    done = run_here(CREATE, "--tracking-uri", uri, "--status", "failed", "--output", "failed.ipynb", cwd=tmp_path)
     assert "1 run of churn\n" in done.stderr
-    done = run(CREATE, "--tracking-uri", uri, "--since", "1 day", "--output", "new.ipynb", cwd=tmp_path)
+    done = run_here(CREATE, "--tracking-uri", uri, "--since", "1 day", "--output", "new.ipynb", cwd=tmp_path)
     assert done.returncode == 14
 
 
 def test_flags_never_ask_without_a_terminal(tmp_path, uri):
-    done = run(CREATE, "--tracking-uri", uri, "--title", "x", cwd=tmp_path)
+    done = run_here(CREATE, "--tracking-uri", uri, "--title", "x", cwd=tmp_path)
     assert done.returncode == 16
     assert "--experiment" in done.stderr
-    assert run(CREATE, "--tracking-uri", uri, "--yes", "--dry-run", cwd=tmp_path).returncode == 0
+    assert run_here(CREATE, "--tracking-uri", uri, "--yes", "--dry-run", cwd=tmp_path).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +247,7 @@ def test_bad_input_is_one_sentence_an_exit_code_and_nothing_written(args, code, 
         (tmp_path / name).write_text("mine")
     before = tree(tmp_path)
     args = [{"SAMPLE": uri, "EMPTY": empty_store}.get(arg, arg) for arg in args]
-    done = run(CREATE, *args, cwd=tmp_path)
+    done = run_here(CREATE, *args, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert done.stderr.count("error: ") == 1
     assert all(word in done.stderr for word in words), done.stderr
@@ -253,13 +259,13 @@ def test_bad_input_is_one_sentence_an_exit_code_and_nothing_written(args, code, 
 
 def test_force_replaces(uri, tmp_path):
     (tmp_path / "there.ipynb").write_text("mine")
-    done = run(CREATE, "--tracking-uri", uri, "--limit", 1, "--output", "there.ipynb", "--force", cwd=tmp_path)
+    done = run_here(CREATE, "--tracking-uri", uri, "--limit", 1, "--output", "there.ipynb", "--force", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     nbformat.validate(nbformat.read(tmp_path / "there.ipynb", 4))
 
 
 def test_debug_shows_where_without_the_secret(tmp_path):
-    done = run(CREATE, "--tracking-uri", "postgresql://ada:s3cr3t@127.0.0.1:1/x", "--yes", "--debug", cwd=tmp_path)
+    done = run_here(CREATE, "--tracking-uri", "postgresql://ada:s3cr3t@127.0.0.1:1/x", "--yes", "--debug", cwd=tmp_path)
     assert done.returncode == 5
     assert "Traceback" in done.stderr
     assert "s3cr3t" not in done.stderr
@@ -270,7 +276,7 @@ def test_debug_shows_where_without_the_secret(tmp_path):
 
 @pytest.mark.slow
 def test_executed_and_exported_in_one_command_and_again_later(uri, tmp_path):
-    done = run(
+    done = run_here(
         CREATE,
         "--tracking-uri",
         uri,
@@ -288,7 +294,7 @@ def test_executed_and_exported_in_one_command_and_again_later(uri, tmp_path):
     assert done.stdout.splitlines() == ["n.ipynb", "n.html"]
     assert "executing  " in done.stderr
     assert not errors_in(tmp_path / "n.ipynb")
-    again = run(QUALIA, "execute", "n.ipynb", "--timeout", "60", cwd=tmp_path)
+    again = run_here(QUALIA, "execute", "n.ipynb", "--timeout", "60", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert again.stdout == "n.ipynb\n"
     assert not errors_in(tmp_path / "n.ipynb")
@@ -297,7 +303,7 @@ def test_executed_and_exported_in_one_command_and_again_later(uri, tmp_path):
 @pytest.mark.slow
 def test_a_failing_cell_is_shown_and_the_rest_is_saved(uri, tmp_path):
     (tmp_path / "mine.py").write_text("# %%\nprint('before')\n\n# %%\nraise RuntimeError('on purpose')\n")
-    done = run(
+    done = run_here(
         CREATE,
         "--tracking-uri",
         uri,
@@ -323,7 +329,7 @@ EMPTY_NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor":
 def test_executing_what_is_no_notebook(content, tmp_path):
     if content is not None:
         (tmp_path / "n.ipynb").write_text(content)
-    done = run(QUALIA, "execute", "n.ipynb", cwd=tmp_path)
+    done = run_here(QUALIA, "execute", "n.ipynb", cwd=tmp_path)
     assert done.returncode == 30, done.stderr
     assert done.stderr.count("error: ") == 1
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from .command import QUALIA, run
+from .command import QUALIA, run_here
 
 
 def compare(folder, *words):
-    return run(QUALIA, "compare", *words, "--tracking-uri", folder, cwd=folder)
+    return run_here(QUALIA, "compare", *words, "--tracking-uri", folder, cwd=folder)
 
 
 def test_sentences_say_the_answer_and_what_else_differs(cases):

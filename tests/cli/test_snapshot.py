@@ -15,7 +15,7 @@ import pytest
 
 from tests.stores.test_snapshot import KILLED, content, large_store, snapshot
 
-from .command import CREATE, QUALIA, environment, run, tree
+from .command import CREATE, QUALIA, environment, run, run_here, tree
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def folder(sqlite_sample, tmp_path_factory):
     """A folder with the sample as `mlflow.db`, a snapshot of it under a name with a space, and what was said."""
     folder = tmp_path_factory.mktemp("somewhere")
     (folder / "mlflow.db").symlink_to(sqlite_sample)
-    return folder, run([*QUALIA, "snapshot"], "sqlite:///mlflow.db", "my runs", cwd=folder)
+    return folder, run(QUALIA, "snapshot", "sqlite:///mlflow.db", "my runs", cwd=folder)
 
 
 def test_it_says_what_it_wrote_and_what_to_do_next(folder):
@@ -36,12 +36,12 @@ def test_it_says_what_it_wrote_and_what_to_do_next(folder):
     assert lines[3] == "15 read, 0 kept as they were, 0 taken out"
     assert lines[4] == f"next: qualia new --tracking-uri 'snapshot:{folder}/my runs'"
     words = shlex.split(lines[4].removeprefix("next: qualia "))
-    assert run(QUALIA, *words, "--yes", "--dry-run", cwd=folder.parent).returncode == 0
+    assert run_here(QUALIA, *words, "--yes", "--dry-run", cwd=folder.parent).returncode == 0
 
 
 def test_a_second_call_says_how_much_it_read(folder):
     folder, _ = folder
-    done = run([*QUALIA, "snapshot"], "mlflow.db", "snapshot:my runs", "--json", cwd=folder)
+    done = run_here(QUALIA, "snapshot", "mlflow.db", "snapshot:my runs", "--json", cwd=folder)
     assert done.returncode == 0
     said = json.loads(done.stdout)
     assert said["tracking_uri"] == f"sqlite:///{folder}/mlflow.db"
@@ -60,13 +60,13 @@ def test_a_second_call_says_how_much_it_read(folder):
 )
 def test_every_command_shows_what_it_shows_of_the_store(words, folder):
     folder, _ = folder
-    theirs = run(QUALIA, *words, "--tracking-uri", "mlflow.db", cwd=folder)
-    relative = run(QUALIA, *words, "--tracking-uri", "snapshot:my runs", cwd=folder)
+    theirs = run_here(QUALIA, *words, "--tracking-uri", "mlflow.db", cwd=folder)
+    relative = run_here(QUALIA, *words, "--tracking-uri", "snapshot:my runs", cwd=folder)
     assert theirs.returncode == 0
     assert len(theirs.stdout) > 50
     assert re.sub(r"_URI = .*", "", relative.stdout) == re.sub(r"_URI = .*", "", theirs.stdout)
     (folder / "below").mkdir(exist_ok=True)
-    by_environment = run(QUALIA, *words, cwd=folder / "below", MLFLOW_TRACKING_URI="snapshot:../my runs")
+    by_environment = run_here(QUALIA, *words, cwd=folder / "below", MLFLOW_TRACKING_URI="snapshot:../my runs")
     assert by_environment.stdout == relative.stdout.replace("/my runs", "/below/../my runs")
 
 
@@ -75,9 +75,9 @@ def test_a_notebook_of_a_snapshot_is_executed_and_executed_again_elsewhere(folde
     folder, _ = folder
     before = tree(folder / "my runs")
     words = ("--tracking-uri", "snapshot:my runs", "--experiment", "churn", "--output", tmp_path / "n.ipynb")
-    made = run(CREATE, *words, "--execute", cwd=folder)
+    made = run_here(CREATE, *words, "--execute", cwd=folder)
     assert made.returncode == 0, made.stderr
-    again = run([*QUALIA, "execute"], tmp_path / "n.ipynb", cwd=tmp_path)
+    again = run_here(QUALIA, "execute", tmp_path / "n.ipynb", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     cells = json.loads((tmp_path / "n.ipynb").read_text())["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", ())]
@@ -107,7 +107,7 @@ def test_a_notebook_of_a_snapshot_is_executed_and_executed_again_elsewhere(folde
 def test_what_cannot_be_is_said_and_nothing_is_made(words, code, said, folder):
     folder, _ = folder
     before = tree(folder)
-    done = run([*QUALIA, "snapshot"], *words, cwd=folder)
+    done = run_here(QUALIA, "snapshot", *words, cwd=folder)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert "bug" not in done.stderr
@@ -117,11 +117,11 @@ def test_what_cannot_be_is_said_and_nothing_is_made(words, code, said, folder):
 def test_a_query_holds_its_runs_alone(folder):
     folder, _ = folder
     words = ("mlflow.db", "some", "--filter", "run_name LIKE 'child%'", "--order-by", "run_name", "--limit", "2")
-    assert run([*QUALIA, "snapshot"], *words, cwd=folder).returncode == 0
-    assert "2 kept" in run([*QUALIA, "snapshot"], *words, cwd=folder).stderr
-    listed = run([*QUALIA, "runs"], "--tracking-uri", "snapshot:some", "--json", cwd=folder)
+    assert run_here(QUALIA, "snapshot", *words, cwd=folder).returncode == 0
+    assert "2 kept" in run_here(QUALIA, "snapshot", *words, cwd=folder).stderr
+    listed = run_here(QUALIA, "runs", "--tracking-uri", "snapshot:some", "--json", cwd=folder)
     assert {row["run_name"] for row in json.loads(listed.stdout)} == {"child 0", "child 1"}
-    assert "some is of" in run([*QUALIA, "snapshot"], "snapshot:my runs", "some", cwd=folder).stderr
+    assert "some is of" in run_here(QUALIA, "snapshot", "snapshot:my runs", "some", cwd=folder).stderr
 
 
 def test_ctrl_c_leaves_the_old_one_whole(folder, tmp_path):
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_the_old_one_whole(folder, tmp_path):
         assert done.returncode == 130, done.stderr
         assert done.stderr.endswith("interrupted\n")
         assert content(f"snapshot:{out}") == before
-    assert "15 read" in run([*QUALIA, "snapshot"], "mlflow.db", out, "--again", cwd=folder).stderr
+    assert "15 read" in run_here(QUALIA, "snapshot", "mlflow.db", out, "--again", cwd=folder).stderr
 
 
 def test_a_terminal_shows_how_far_it_is(tmp_path):

@@ -2,11 +2,11 @@
 
 import json
 
-from .command import CREATE, QUALIA, run
+from .command import CREATE, QUALIA, run_here
 
 
 def said(cases, case, *flags, command="study"):
-    done = run(QUALIA, command, "--tracking-uri", cases / case, *flags, cwd=cases)
+    done = run_here(QUALIA, command, "--tracking-uri", cases / case, *flags, cwd=cases)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -49,12 +49,12 @@ def test_a_project_says_what_metrics_are(cases, tmp_path):
     (tmp_path / "pyproject.toml").write_text(
         '[tool.qualia]\nlabels = ["dim"]\n[tool.qualia.metrics]\nval_acc = { better = "lower" }\n'
     )
-    done = run(QUALIA, "study", "--tracking-uri", cases / "label_params", "--json", cwd=tmp_path)
+    done = run_here(QUALIA, "study", "--tracking-uri", cases / "label_params", "--json", cwd=tmp_path)
     found = json.loads(done.stdout)
     assert (found["metrics"][0]["key"], found["metrics"][0]["better"]) == ("val_acc", "lower")
     assert found["metrics"][0]["from"] == "settings"
     assert roles(found)["dim"] == ("label", "settings")
-    over = run(
+    over = run_here(
         QUALIA, "study", "--tracking-uri", cases / "label_params", "--json", "--metric", "val_acc:max", cwd=tmp_path
     )
     assert json.loads(over.stdout)["objective"]["better"] == "higher"
@@ -74,7 +74,7 @@ def test_people_read_sentences_and_a_table(cases):
 
 
 def test_a_metric_whose_direction_nothing_tells_comes_with_the_line_to_set_it(cases, tmp_path):
-    done = run(QUALIA, "study", "--tracking-uri", cases / "label_params", "--metric", "val_akk", cwd=tmp_path)
+    done = run_here(QUALIA, "study", "--tracking-uri", cases / "label_params", "--metric", "val_akk", cwd=tmp_path)
     assert done.returncode == 17
     assert "Did you mean val_acc?" in done.stderr
 
@@ -84,7 +84,7 @@ def test_runs_that_are_named_and_excluded_are_said(cases):
     named = [row["run_id"] for row in rows[:4]]
     flags = [word for run_id in [*named, "f" * 32] for word in ("--run", run_id)]
     best = sorted(rows[:4], key=lambda row: -row["metrics"].get("val_acc", -1))[:2]
-    done = run(
+    done = run_here(
         *(QUALIA, "runs", "--tracking-uri", cases / "a_sweep_and_its_parent", *flags, "--top", 2, "--by", "val_acc"),
         *("--json",),
         cwd=cases,
@@ -92,7 +92,7 @@ def test_runs_that_are_named_and_excluded_are_said(cases):
     assert [row["run_id"] for row in json.loads(done.stdout)] == [row["run_id"] for row in best]
     sentence = "2 of the 5 runs named are excluded by the other conditions, and the store does not have 1."
     assert sentence in done.stderr
-    made = run(
+    made = run_here(
         *(CREATE, "--tracking-uri", cases / "a_sweep_and_its_parent", *flags, "--top", 2, "--by", "val_acc"),
         *("--dry-run",),
         cwd=cases,
