@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -61,23 +62,80 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sqlite_sample(tmp_path_factory) -> Path:
-    """A SQLite file filled with the sample. Copy it before writing to it."""
-    from .stores.sample import write_sample
+def made_once(tmp_path_factory):
+    """A folder that all processes of a test session share: `made_once(name, fill)` has the first that asks fill it.
 
-    folder = tmp_path_factory.mktemp("sqlite")
-    write_sample(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
-    return folder / "mlflow.db"
+    What is in it is only read: another process may be reading it.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # of which each worker has a folder
+
+    def made(name: str, fill) -> Path:
+        folder, done = root / f"shared {name}", root / f"shared {name}.done"
+        with (root / f"shared {name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed to fill it
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def mlruns_sample(tmp_path_factory) -> Path:
+def sqlite_sample(made_once) -> Path:
+    """A SQLite file filled with the sample. Copy it before writing to it."""
+    from .stores.sample import write_sample
+
+    def fill(folder):
+        write_sample(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+
+    return made_once("sqlite", fill) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def sample_client(sqlite_sample, tmp_path_factory):
+    """MLflow's own client, on a copy of the SQLite file with the sample: it may write."""
+    from mlflow import MlflowClient
+
+    copy = shutil.copy(sqlite_sample, tmp_path_factory.mktemp("oracle") / "mlflow.db")
+    return MlflowClient(f"sqlite:///{copy}")
+
+
+@pytest.fixture(scope="session")
+def mlruns_sample(made_once) -> Path:
     """An mlruns folder filled with the sample."""
     from .stores.sample import write_sample
 
-    folder = tmp_path_factory.mktemp("files") / "mlruns"
-    write_sample(str(folder))
-    return folder
+    return made_once("files", lambda folder: write_sample(str(folder / "mlruns"))) / "mlruns"
+
+
+@pytest.fixture(scope="session")
+def demo_store(made_once) -> Path:
+    """The SQLite file that `create-demo-runs` makes when nothing else is said. Copy it before writing to it."""
+    from .cli.command import environment
+    from .stores.empty import copy_empty_store
+
+    def fill(folder):
+        copy_empty_store(folder / "mlflow.db")
+        command = [sys.executable, "-m", "qualia_lab.scripts.create_demo_runs"]
+        subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
+
+    return made_once("demo", fill) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def cases(shared_data, made_once) -> Path:
+    """The folder of small stores, each for one thing that was once said wrongly."""
+
+    def fill(folder):
+        script = shared_data / "cases" / "make_cases.py"
+        subprocess.run([sys.executable, script, folder], check=True, capture_output=True)
+
+    return made_once("cases", fill)
 
 
 @contextlib.contextmanager
@@ -114,9 +172,11 @@ def mariadb_sample(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory):
     """The URI of an `mlflow server` over a SQLite file of its own, filled with the sample through the server."""
+    from .stores.empty import copy_empty_store
     from .stores.sample import write_sample
 
     folder = tmp_path_factory.mktemp("server")
+    copy_empty_store(folder / "mlflow.db")
     with running(servers.mlflow_server(f"sqlite:///{folder / 'mlflow.db'}", folder)) as uri:
         write_sample(uri)
         yield uri
@@ -133,28 +193,34 @@ def snapshot_sample(mlflow_server, tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
-def hostile_store(shared_data, tmp_path_factory):
+def hostile_store(shared_data, made_once):
     """A SQLite store of the hostile corpus, and the folder where a payload that ran would leave a file."""
-    folder = tmp_path_factory.mktemp("hostile")
-    canary = folder / "canary"
-    subprocess.run(
-        [
-            *(sys.executable, shared_data / "make_hostile_store.py", shared_data / "hostile.json"),
-            *(f"sqlite:///{folder / 'mlflow.db'}", "--canary", canary),
-        ],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-    )
-    return f"sqlite:///{folder / 'mlflow.db'}", canary
+    from .stores.empty import copy_empty_store
+
+    def fill(folder):
+        copy_empty_store(folder / "mlflow.db")
+        subprocess.run(
+            [
+                *(sys.executable, shared_data / "make_hostile_store.py", shared_data / "hostile.json"),
+                *(f"sqlite:///{folder / 'mlflow.db'}", "--canary", folder / "canary"),
+            ],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        )
+
+    folder = made_once("hostile", fill)
+    return f"sqlite:///{folder / 'mlflow.db'}", folder / "canary"
 
 
 @pytest.fixture(scope="session")
-def hostile_notebook(hostile_store, tmp_path_factory):
+def hostile_notebook(hostile_store, made_once):
     """One notebook over all of it, executed, and its HTML."""
-    uri, _ = hostile_store
     from qualia_lab import NotebookGenerator
 
-    generator = NotebookGenerator(uri)
-    path = generator.create(output=tmp_path_factory.mktemp("out") / "notebook.ipynb", execute=True)
-    return path, generator.export(path)
+    def fill(folder):
+        generator = NotebookGenerator(hostile_store[0])
+        generator.export(generator.create(output=folder / "notebook.ipynb", execute=True))
+
+    folder = made_once("hostile notebook", fill)
+    return folder / "notebook.ipynb", folder / "notebook.html"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from qualia_lab import NotebookGenerator, load_runs
@@ -48,16 +45,9 @@ class Case:
         return next(one for one in self.study["metrics"] if one["key"] == key)
 
 
-@pytest.fixture(scope="module")
-def folder(shared_data, tmp_path_factory):
-    out = tmp_path_factory.mktemp("cases")
-    subprocess.run([sys.executable, shared_data / "cases" / "make_cases.py", out], check=True, capture_output=True)
-    return out
-
-
 @pytest.fixture
-def case(folder, request):
-    return Case(str(folder / request.function.__name__.removeprefix("test_")))
+def case(cases, request):
+    return Case(str(cases / request.function.__name__.removeprefix("test_")))
 
 
 def test_two_tasks(case):

@@ -76,12 +76,12 @@ RUNS = [
 ]
 
 
-def write_runs(uri, runs=RUNS):
+def write_runs(uri):
     """The runs, through MLflow's client; the ids that they get, in order."""
     client = new_client(uri)
     experiments = {name: client.create_experiment(name, "file:///nowhere") for name in ("churn", "churn-old", "prices")}
     run_ids = []
-    for run in runs:
+    for run in RUNS:
         made = client.create_run(experiments[run.experiment], run.start, run_name=f"run {run.place}").info.run_id
         if run.auc is not None:
             client.log_metric(made, "auc", run.auc, run.start)
@@ -290,9 +290,9 @@ def store(sqlite_runs):
     opened.close()
 
 
-def chosen(store, settings=None, **words):
+def chosen(store, **words):
     conditions = Conditions.of(**words)
-    return choose_runs(store, conditions, query_of(store, conditions, settings))
+    return choose_runs(store, conditions, query_of(store, conditions))
 
 
 def test_the_best_of_those_named_are_chosen_and_the_others_are_counted_as_excluded(store, sqlite_runs):
@@ -344,7 +344,7 @@ def test_a_key_means_the_same_however_few_runs_are_named(store, sqlite_runs):
     assert query_of(store, Conditions(run_ids=("0123",), where=("auc>0",))).filter == "metrics.auc > 0"
 
 
-def test_what_is_said_of_a_metric_gives_the_direction_to_rank_by(store, sqlite_runs):
+def test_what_is_said_of_a_metric_gives_the_direction_to_rank_by(store):
     def order(settings=None, by="loss"):
         return query_of(store, Conditions(by=by), settings).order_by
 
@@ -371,7 +371,7 @@ def test_where_the_name_does_not_tell_the_experiments_tags_are_asked(tmp_path):
     store.close()
 
 
-def test_conditions_are_plain_data_and_come_back_from_it(sqlite_runs):
+def test_conditions_are_plain_data_and_come_back_from_it():
     conditions = Conditions.of(experiments=["churn*"], where=["lr=0.1"], status=["FAILED", "FAILED"], by="auc", top=3)
     data = json.loads(json.dumps(conditions.as_data()))
     assert data == {"experiments": ["churn*"], "where": ["lr=0.1"], "status": ["FAILED"], "by": "auc", "top": 3}

@@ -192,7 +192,7 @@ def test_the_experiment_names_its_primary_metric(client):
     assert tags["mlflow.experiment.primaryMetric.greaterIsBetter"] == "True"
 
 
-def test_the_same_seed_gives_the_same_content_in_another_process(runs, client, demo, tmp_path):
+def test_the_same_seed_gives_the_same_content_in_another_process(runs, demo, tmp_path):
     uri = f"sqlite:///{tmp_path}/again.db"
     again = open_for_writing(uri)
     story = tell_story(24)

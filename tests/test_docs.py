@@ -68,23 +68,15 @@ def environment():
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """A folder in which `create-demo-runs` has run."""
-    folder = tmp_path_factory.mktemp("demo")
-    subprocess.run(["create-demo-runs"], cwd=folder, env=environment(), check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def readme(demo, tmp_path_factory):
+def readme(demo_store, tmp_path_factory):
     """The folder in which everything in the README was run."""
-    return run_document(README, demo, tmp_path_factory.mktemp("readme"))
+    return run_document(README, demo_store, tmp_path_factory.mktemp("readme"))
 
 
-def run_document(document, demo, folder):
+def run_document(document, demo_store, folder):
     """Run every block of a document in a folder that has the demo's runs; the folder."""
-    if demo is not None:
-        shutil.copy(demo / "mlflow.db", folder)
+    if demo_store is not None:
+        shutil.copy(demo_store, folder)
     names = {}
     printed = ""
     exit_code = 0
@@ -193,8 +185,8 @@ def test_the_quick_start_shows_what_happens(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
-def test_a_page_of_the_guide_shows_what_happens(page, demo, tmp_path):
-    run_document(page, demo, tmp_path)
+def test_a_page_of_the_guide_shows_what_happens(page, demo_store, tmp_path):
+    run_document(page, demo_store, tmp_path)
 
 
 def guide():
@@ -210,13 +202,13 @@ def test_the_index_of_the_guide_names_each_page_once():
 
 
 @pytest.mark.slow
-def test_the_page_of_the_query_language_shows_what_happens(demo, tmp_path):
-    run_document(QUERY_LANGUAGE, demo, tmp_path)
+def test_the_page_of_the_query_language_shows_what_happens(demo_store, tmp_path):
+    run_document(QUERY_LANGUAGE, demo_store, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def generator(demo):
-    return NotebookGenerator(f"sqlite:///{demo}/mlflow.db")
+def generator(demo_store):
+    return NotebookGenerator(f"sqlite:///{demo_store}")
 
 
 def rows_of(pattern):

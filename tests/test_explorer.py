@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import mlflow
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 
 from qualia_lab import ArtifactExplorer
 from qualia_lab.errors import FilterError, StoreNotFound, UnknownExperiment, UnknownKey, UnknownRun
@@ -19,20 +18,12 @@ def uri(sqlite_sample):
     return f"sqlite:///{sqlite_sample}"
 
 
-@pytest.fixture(scope="module")
-def client(sqlite_sample, tmp_path_factory):
-    """MLflow's own client, on a copy: it may write."""
-    copy = tmp_path_factory.mktemp("oracle") / "mlflow.db"
-    copy.write_bytes(sqlite_sample.read_bytes())
-    return MlflowClient(f"sqlite:///{copy}")
-
-
-def test_experiments_with_run_counts_and_last_activity(uri, client):
+def test_experiments_with_run_counts_and_last_activity(uri, sample_client):
     frame = ArtifactExplorer(uri).list_experiments()
-    known = {row.experiment_id: row for row in client.search_experiments()}
+    known = {row.experiment_id: row for row in sample_client.search_experiments()}
     assert set(frame.experiment_id) == set(known)
     for row in frame.itertuples():
-        runs = client.search_runs([row.experiment_id])
+        runs = sample_client.search_runs([row.experiment_id])
         assert row.name == known[row.experiment_id].name
         assert row.runs == len(runs)
         times = [time for entry in runs for time in (entry.info.start_time, entry.info.end_time) if time]
@@ -54,10 +45,10 @@ def test_deleted_experiments_on_request(uri):
         ("params.lr != '1'", ("start_time ASC",)),
     ],
 )
-def test_runs_are_those_of_mlflow_search_runs(condition, order, uri, client, monkeypatch):
+def test_runs_are_those_of_mlflow_search_runs(condition, order, uri, sample_client, monkeypatch):
     frame = ArtifactExplorer(uri).search_runs(["churn", "prices*"], filter=condition, order_by=order)
-    ids = [client.get_experiment_by_name(name).experiment_id for name in ("churn", "prices / Ωμέγα")]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", client.tracking_uri)
+    ids = [sample_client.get_experiment_by_name(name).experiment_id for name in ("churn", "prices / Ωμέγα")]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", sample_client.tracking_uri)
     expected = mlflow.search_runs(ids, filter_string=condition, order_by=list(order))
     assert list(frame.run_id) == list(expected.run_id)
     for column in expected.columns:
@@ -74,19 +65,19 @@ def test_runs_are_those_of_mlflow_search_runs(condition, order, uri, client, mon
     assert set(frame.experiment) <= {"churn", "prices / Ωμέγα"}
 
 
-def test_a_limit_all_experiments_and_nothing(uri, client):
+def test_a_limit_all_experiments_and_nothing(uri, sample_client):
     looking = ArtifactExplorer(uri)
-    active = [row.experiment_id for row in client.search_experiments()]
-    assert len(looking.search_runs()) == len(client.search_runs(active))
+    active = [row.experiment_id for row in sample_client.search_experiments()]
+    assert len(looking.search_runs()) == len(sample_client.search_runs(active))
     assert len(looking.search_runs(limit=3)) == 3
     assert list(looking.search_runs(filter="params.lr = 'none'").run_id) == []
 
 
-def test_everything_about_a_run(uri, client):
+def test_everything_about_a_run(uri, sample_client):
     looking = ArtifactExplorer(uri)
     for name in ("churn", "prices / Ωμέγα"):
-        experiment_id = client.get_experiment_by_name(name).experiment_id
-        for expected in client.search_runs([experiment_id]):
+        experiment_id = sample_client.get_experiment_by_name(name).experiment_id
+        for expected in sample_client.search_runs([experiment_id]):
             run = looking.read_run(expected.info.run_id)
             assert (run.run_name, run.status, run.experiment) == (expected.info.run_name, expected.info.status, name)
             assert run.artifact_uri == expected.info.artifact_uri
@@ -98,7 +89,7 @@ def test_everything_about_a_run(uri, client):
             assert run.problems == ()
 
 
-def test_parents_children_datasets_and_models(uri, client):
+def test_parents_children_datasets_and_models(uri):
     looking = ArtifactExplorer(uri)
     runs = looking.search_runs(["churn"]).set_index("run_name")
     parent = looking.read_run(runs.run_id["sweep"])
@@ -116,16 +107,16 @@ def test_parents_children_datasets_and_models(uri, client):
     assert {row["name"] for row in run.logged_models} == {"forest", "unfinished"}
 
 
-def test_a_deleted_run_is_read_and_an_unknown_one_named(uri, client):
+def test_a_deleted_run_is_read_and_an_unknown_one_named(uri, sample_client):
     looking = ArtifactExplorer(uri)
-    experiment_id = client.get_experiment_by_name("churn").experiment_id
-    (deleted,) = client.search_runs([experiment_id], run_view_type=2)
+    experiment_id = sample_client.get_experiment_by_name("churn").experiment_id
+    (deleted,) = sample_client.search_runs([experiment_id], run_view_type=2)
     assert looking.read_run(deleted.info.run_id).lifecycle_stage == "deleted"
     with pytest.raises(UnknownRun, match="0123"):
         looking.read_run("0123")
 
 
-def test_artifacts_recursively_with_sizes(uri, client):
+def test_artifacts_recursively_with_sizes(uri):
     looking = ArtifactExplorer(uri)
     (run_id,) = looking.search_runs(["churn"], filter="params.empty = ''").run_id
     frame = looking.list_artifacts(run_id)

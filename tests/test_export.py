@@ -298,7 +298,7 @@ def test_a_page_without_charts_carries_no_script(tmp_path):
     assert len(text) < 20_000
 
 
-def test_the_same_notebook_gives_the_same_bytes_and_nothing_else_is_left(report, tmp_path):
+def test_the_same_notebook_gives_the_same_bytes_and_nothing_else_is_left(tmp_path):
     node = notebook(v4.new_code_cell("x", outputs=[figure(metric_history(curves(1, 9), labels(1), "val_loss"))]))
     first = export_html(node, tmp_path / "a.html", title="x")
     assert export_html(node, tmp_path / "b.html", title="x").read_bytes() == first.read_bytes()

@@ -272,7 +272,7 @@ def test_every_finding_points_to_a_section_there_is(found):
     assert {one.section for one in found} <= SECTIONS.keys()
 
 
-def test_thresholds_are_arguments(known, found):
+def test_thresholds_are_arguments(known):
     runs = known[2]
     assert "overfitting" not in set(runs.findings(overfitting=False)["rule"])
     assert "diverged" in set(runs.findings(diverged={"growth": 1e6})["rule"])

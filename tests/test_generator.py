@@ -168,7 +168,7 @@ def test_the_notebook_lands_in_notebooks_under_the_name_of_the_experiment(genera
     assert len(read_parameters(path)["RUN_IDS"]) == 6
 
 
-def test_a_relative_uri_means_the_same_in_the_notebooks_own_folder(store, tmp_path, monkeypatch):
+def test_a_relative_uri_means_the_same_in_the_notebooks_own_folder(store, monkeypatch):
     folder = store.removeprefix("sqlite:///").removesuffix("/mlflow.db")
     monkeypatch.chdir(folder)
     assert NotebookGenerator("sqlite:///mlflow.db").select().tracking_uri == store

@@ -1,9 +1,5 @@
 """Curves as a person asks for them in a notebook."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from qualia_lab import QualiaLabError, load_runs
@@ -25,15 +21,6 @@ class Counted:
     def read_metric_history(self, run_ids, keys=None):
         self.asked.append(tuple(keys) if keys is not None else None)
         return self._store.read_metric_history(run_ids, keys)
-
-
-@pytest.fixture(scope="module")
-def demo_store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "qualia_lab.scripts.create_demo_runs"]
-    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 @pytest.fixture

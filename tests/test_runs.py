@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 
 from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.errors import UnknownRun
@@ -16,11 +14,10 @@ from tests.stores.empty import new_client
 
 
 @pytest.fixture(scope="module")
-def sample(sqlite_sample, tmp_path_factory):
+def sample(sqlite_sample, sample_client):
     """The runs of the sample's experiment churn, and MLflow's client on a copy of it."""
-    copy = shutil.copy(sqlite_sample, tmp_path_factory.mktemp("copy") / "mlflow.db")
     selection = NotebookGenerator(f"sqlite:///{sqlite_sample}").select(experiments=["churn"])
-    return load_runs(selection.tracking_uri, selection.run_ids), MlflowClient(f"sqlite:///{copy}")
+    return load_runs(selection.tracking_uri, selection.run_ids), sample_client
 
 
 def run_named(runs, name):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 
 import pytest
 from mlflow import MlflowClient
@@ -185,16 +183,11 @@ def test_methods_stand_in_namespaces_that_list_them(runs):
 
 
 def test_another_look_reads_nothing_again(uri):
-    code = f"""
-import qualia_lab
-from qualia_lab.stores.open import open_store
-runs = qualia_lab.load_runs({uri!r}, qualia_lab.NotebookGenerator({uri!r}).select().run_ids)
-before = runs.history("val_auc")
-other = runs.with_settings(statuses=["FINISHED", "RUNNING"])
-other._loaded.store.close()
-assert other.history("val_auc").equals(before)
-assert other.tables is runs.tables
-assert other.study.settings.statuses == ("FINISHED", "RUNNING")
-assert runs.study.settings.statuses is None
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
+    runs = load_runs(uri, NotebookGenerator(uri).select().run_ids)
+    before = runs.history("val_auc")
+    other = runs.with_settings(statuses=["FINISHED", "RUNNING"])
+    other._loaded.store.close()
+    assert other.history("val_auc").equals(before)
+    assert other.tables is runs.tables
+    assert other.study.settings.statuses == ("FINISHED", "RUNNING")
+    assert runs.study.settings.statuses is None

@@ -12,10 +12,8 @@ from qualia_lab.charts.log_card import LogCard, LogTail
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.export import render_page
 from qualia_lab.notebook.template import read_template
-from qualia_lab.scripts.create_demo_runs import write_story
-from qualia_lab.scripts.demo_story import tell_story
-from tests.stores.empty import new_client
 
+from .notebook.test_plan import sections_of
 from .test_notebooks import executed
 
 # What stands first behind the loading cells, and last before what is not shown.
@@ -32,24 +30,14 @@ STRANGERS = {
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """The URI of a store with the demo runs."""
-    folder = tmp_path_factory.mktemp("demo")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    client = new_client(uri)
-    experiment = client.create_experiment("churn", artifact_location=(folder / "artifacts").as_uri())
-    write_story(client, experiment, tell_story(24))
-    return uri
+def demo(demo_store):
+    return f"sqlite:///{demo_store}"
 
 
 @pytest.fixture(scope="module")
 def runs(demo):
     selection = NotebookGenerator(demo).select(experiments=["churn"])
     return load_runs(demo, selection.run_ids, primary_metric="val_auc")
-
-
-def sections_of(plan) -> list[str]:
-    return list(dict.fromkeys(cell.key.partition(":")[0] for cell in plan.cells))
 
 
 @pytest.mark.parametrize("template", ENDS)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qualia_lab.analysis.findings.evidence import collect_evidence
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.inventory import take_inventory
 from qualia_lab.study import StudySettings, describe_study
+from tests.planted import finding
 from tests.planted.store import PlantedStore, Run
 
 
@@ -18,10 +18,7 @@ def runs_of(rows):
 
 def evidence_of(runs, settings=None):
     """The evidence on some runs, or on runs by experiment."""
-    store = PlantedStore(runs if isinstance(runs, dict) else {"e": runs})
-    tables = store.tables()
-    study = describe_study(tables, take_inventory(tables), settings or StudySettings())
-    return collect_evidence(tables, study, dict(store.names), store.read_history, now=10**14)
+    return finding.evidence_of(PlantedStore(runs if isinstance(runs, dict) else {"e": runs}), settings)
 
 
 def groups_of(rows, metric="auc", *, better=True):

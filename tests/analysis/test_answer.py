@@ -47,11 +47,11 @@ def one(module, runs, settings=None):
     return found[0], {labels[run_id] for run_id in found[0].run_ids}
 
 
-def repeated(levels, n, *, key="model", metric="val_acc", spread=0.01, seed=1, **more):
+def repeated(levels, n, *, spread=0.01, seed=1, **more):
     """n seeds of each configuration around its level."""
     dice = random.Random(seed)
     return [
-        Run(f"{name}-{s}", {key: name, "seed": s}, {metric: level + spread * dice.gauss(0, 1)}, **more)
+        Run(f"{name}-{s}", {"model": name, "seed": s}, {"val_acc": level + spread * dice.gauss(0, 1)}, **more)
         for name, level in levels.items()
         for s in range(n)
     ]
@@ -220,11 +220,11 @@ def test_a_factor_that_is_better_in_every_setting_by_more_than_repeats_vary():
     assert "act=gelu has a better val_acc, all else the same, than relu in 3 of 3 settings of width" in act.sentence
 
 
-def crossing(seed=4, apart=0.2):
-    dice = random.Random(seed)
+def crossing():
+    dice = random.Random(4)
     return [
         Run(f"lr{lr}-bs{size}-{s}", {"lr": lr, "batch_size": size, "seed": s},
-            {"val_acc": 0.7 + apart * ((lr == 0.001) == (size == 32)) + dice.gauss(0, 0.005)})
+            {"val_acc": 0.7 + 0.2 * ((lr == 0.001) == (size == 32)) + dice.gauss(0, 0.005)})
         for lr in (0.001, 0.01) for size in (32, 256) for s in range(5)
     ]  # fmt: skip
 

@@ -19,12 +19,9 @@ from qualia_lab.analysis.findings import (
     other_data,
     trade_offs,
 )
-from qualia_lab.analysis.findings.evidence import collect_evidence
 from qualia_lab.analysis.findings.not_examined import not_examined
-from qualia_lab.inventory import take_inventory
-from qualia_lab.study import describe_study
 from qualia_lab.tables import table_of
-from tests.planted.finding import LONG_AFTER
+from tests.planted import finding
 from tests.planted.store import PlantedStore, Run
 
 RULES = [
@@ -38,12 +35,8 @@ COMMIT = "mlflow.source.git.commit"
 def evidence_of(runs, *, datasets=()):
     """datasets: rows of schema.DATASETS, with the names of runs as `run`."""
     store = PlantedStore(runs if isinstance(runs, dict) else {"e": runs})
-    tables = store.tables()
-    if datasets:
-        rows = [{"context": "training", **row, "run_id": store.ids[row["run"]]} for row in datasets]
-        tables = replace(tables, datasets=table_of(schema.DATASETS, rows))
-    study = describe_study(tables, take_inventory(tables))
-    return collect_evidence(tables, study, dict(store.names), store.read_history, now=LONG_AFTER)
+    rows = [{"context": "training", **row, "run_id": store.ids[row["run"]]} for row in datasets]
+    return finding.evidence_of(store, tables=replace(store.tables(), datasets=table_of(schema.DATASETS, rows)))
 
 
 def found(runs, rule, **more):

@@ -9,6 +9,13 @@ from qualia_lab.study import StudySettings, describe_study
 from qualia_lab.tables import run_tables, table_of
 
 
+class WithoutHistories:
+    """A store in which nothing was logged past the last values."""
+
+    def read_metric_history(self, run_ids, keys=None):
+        return iter(())
+
+
 def run_ids(count):
     return [f"r{index:03}" for index in range(count)]
 
@@ -37,15 +44,18 @@ def curves(count, steps):
     )
 
 
-def metrics(values, key="val_auc"):
+def metrics(values):
     rows = [
-        {"run_id": run_id, "key": key, "value": value, "step": 1, "timestamp": 1} for run_id, value in values.items()
+        {"run_id": run_id, "key": "val_auc", "value": value, "step": 1, "timestamp": 1}
+        for run_id, value in values.items()
     ]
     return table_of(schema.METRICS, rows)
 
 
-def params(values, key="lr"):
-    return table_of(schema.PARAMS, [{"run_id": run_id, "key": key, "value": value} for run_id, value in values.items()])
+def params(values):
+    return table_of(
+        schema.PARAMS, [{"run_id": run_id, "key": "lr", "value": value} for run_id, value in values.items()]
+    )
 
 
 def runs_with(rows):

@@ -12,16 +12,9 @@ from qualia_lab.charts.study_card import StudyCard
 from qualia_lab.errors import UnknownKey
 from qualia_lab.runs import Runs
 
-from .sample import runs_with, study_of
+from .sample import WithoutHistories, runs_with, study_of
 
 HOSTILE = "<script>alert(1)</script> $x$ \u202e"
-
-
-class WithoutHistories:
-    """A store in which nothing was logged past the last values."""
-
-    def read_metric_history(self, run_ids, keys=None):
-        return iter(())
 
 
 def a_study(**said):

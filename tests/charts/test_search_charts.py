@@ -13,17 +13,10 @@ from qualia_lab.runs import Runs
 from qualia_lab.runs.said import Said
 from qualia_lab.tables import run_tables, table_of
 
-from .sample import run_ids
+from .sample import WithoutHistories, run_ids
 from .test_charts import bundle
 
 STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", None)
-
-
-class WithoutHistories:
-    """A store in which nothing was logged past the last values."""
-
-    def read_metric_history(self, run_ids, keys=None):
-        return iter(())
 
 
 def searched(count, statuses=STATUSES):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from mlflow import MlflowClient
 
 from qualia_lab.cli.execute import tracking_uri_of
 from qualia_lab.cli.main import COMMANDS
@@ -35,14 +34,6 @@ HEAVY = {
 @pytest.fixture
 def uri(sqlite_sample):
     return f"sqlite:///{sqlite_sample}"
-
-
-@pytest.fixture
-def client(sqlite_sample, tmp_path_factory):
-    """MLflow's own client, on a copy: it may write."""
-    copy = tmp_path_factory.mktemp("oracle") / "mlflow.db"
-    copy.write_bytes(sqlite_sample.read_bytes())
-    return MlflowClient(f"sqlite:///{copy}")
 
 
 # --- help ---------------------------------------------------------------------------------------------------------
@@ -82,12 +73,12 @@ def test_no_command_and_the_version(tmp_path):
 # --- listings -----------------------------------------------------------------------------------------------------
 
 
-def test_experiments_are_those_of_mlflow(uri, client, tmp_path):
+def test_experiments_are_those_of_mlflow(uri, sample_client, tmp_path):
     rows = json.loads(run(QUALIA, "experiments", "--tracking-uri", uri, "--json", cwd=tmp_path).stdout)
-    known = {row.experiment_id: row.name for row in client.search_experiments()}
+    known = {row.experiment_id: row.name for row in sample_client.search_experiments()}
     assert {row["experiment_id"]: row["name"] for row in rows} == known
     for row in rows:
-        assert row["run_count"] == len(client.search_runs([row["experiment_id"]]))
+        assert row["run_count"] == len(sample_client.search_runs([row["experiment_id"]]))
     as_csv = run_here(QUALIA, "experiments", "--tracking-uri", uri, "--csv", cwd=tmp_path).stdout
     assert [row["name"] for row in csv.DictReader(io.StringIO(as_csv))] == [row["name"] for row in rows]
     table = run(QUALIA, "experiments", "--tracking-uri", uri, cwd=tmp_path)
@@ -99,11 +90,11 @@ def test_experiments_are_those_of_mlflow(uri, client, tmp_path):
     assert [row["name"] for row in deleted] == ["gone"]
 
 
-def test_runs_are_those_of_mlflow_with_every_value(uri, client, tmp_path):
+def test_runs_are_those_of_mlflow_with_every_value(uri, sample_client, tmp_path):
     done = run_here(QUALIA, "runs", "--tracking-uri", uri, "--experiment", "churn", "--json", cwd=tmp_path)
     rows = json.loads(done.stdout)
-    experiment = client.get_experiment_by_name("churn")
-    runs = client.search_runs([experiment.experiment_id])
+    experiment = sample_client.get_experiment_by_name("churn")
+    runs = sample_client.search_runs([experiment.experiment_id])
     assert [row["run_id"] for row in rows] == [entry.info.run_id for entry in runs]
     for row, entry in zip(rows, runs, strict=True):
         assert row["params"] == entry.data.params
@@ -130,10 +121,10 @@ def test_a_question_is_explained_on_stderr_and_answered_on_stdout(uri, tmp_path)
     assert "the database" not in plan.stdout
 
 
-def test_csv_holds_every_value_once_and_no_formula(uri, client, tmp_path):
+def test_csv_holds_every_value_once_and_no_formula(uri, sample_client, tmp_path):
     done = run_here(QUALIA, "runs", "--tracking-uri", uri, "--experiment", "churn", "--csv", cwd=tmp_path)
     rows = {row["run_id"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
-    for entry in client.search_runs([client.get_experiment_by_name("churn").experiment_id]):
+    for entry in sample_client.search_runs([sample_client.get_experiment_by_name("churn").experiment_id]):
         row = rows[entry.info.run_id]
         for key, value in entry.data.params.items():
             assert row[f"params.{key}"] == value
@@ -188,8 +179,8 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(uri, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_run_ids_since_and_status(uri, client, tmp_path):
-    runs = client.search_runs([client.get_experiment_by_name("churn").experiment_id])
+def test_run_ids_since_and_status(uri, sample_client, tmp_path):
+    runs = sample_client.search_runs([sample_client.get_experiment_by_name("churn").experiment_id])
     wanted = [entry.info.run_id for entry in runs[3:5]]
     done = run_here(
         CREATE, "--tracking-uri", uri, "--run", wanted[1], "--run", wanted[0], "--output", "two", cwd=tmp_path

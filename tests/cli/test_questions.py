@@ -87,7 +87,7 @@ def test_wrong_answers_are_named_and_asked_again(terminal, sqlite_sample, tmp_pa
     assert "My own title" in (tmp_path / "mine.ipynb").read_text()
 
 
-def test_text_narrows_and_all_is_all_that_is_left(terminal, sqlite_sample, tmp_path):
+def test_text_narrows_and_all_is_all_that_is_left(terminal, sqlite_sample):
     process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}")
     answer(process, LIST, "churn")
     answer(process, LIST, "1")

@@ -15,8 +15,8 @@ def study(cases, case, *flags):
     return json.loads(said(cases, case, *flags, "--json"))
 
 
-def roles(found, kind="params"):
-    return {one["key"]: (one["role"], one["from"]) for one in found[kind]}
+def roles(found):
+    return {one["key"]: (one["role"], one["from"]) for one in found["params"]}
 
 
 def test_experiments_are_tasks_unless_the_person_pools_them(cases):

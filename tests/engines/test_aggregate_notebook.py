@@ -14,7 +14,7 @@ from qualia_lab.notebook.parameters import read_parameters
 from qualia_lab.notebook.template import read_template, template_names
 from qualia_lab.sections import SECTIONS
 from qualia_lab.settings import said_settings
-from tests.cli.command import QUALIA, run
+from tests.cli.command import QUALIA, run_here
 
 
 def outputs_of(path):
@@ -46,7 +46,7 @@ def write(snapshot, engine, path):
 def executed(odd_snapshot, tmp_path_factory):
     path = tmp_path_factory.mktemp("notebook") / "duckdb.ipynb"
     write(odd_snapshot, "duckdb", path)
-    done = run(QUALIA, "execute", path, cwd=path.parent)
+    done = run_here(QUALIA, "execute", path, cwd=path.parent)
     assert done.returncode == 0, done.stderr
     return path
 
@@ -137,7 +137,7 @@ def test_a_store_that_is_no_snapshot_is_refused_with_how_to_make_one(sqlite_samp
         NotebookGenerator(sqlite_sample).create(engine="duckdb", output=tmp_path / "n.ipynb")
     assert "is none" in error.value.message
     assert "qualia snapshot sqlite:///" in error.value.hint
-    done = run(QUALIA, "new", "--tracking-uri", sqlite_sample, "--engine", "duckdb", "--yes", cwd=tmp_path)
+    done = run_here(QUALIA, "new", "--tracking-uri", sqlite_sample, "--engine", "duckdb", "--yes", cwd=tmp_path)
     assert done.returncode == 60
     assert "Make one: qualia snapshot" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -25,7 +25,7 @@ from qualia_lab.study.settings import said_by
 from qualia_lab.tables import run_tables, table_of
 
 
-def some_runs(count: int, *, params=True, metrics=True, steps=True, name="churn", text="x"):
+def some_runs(count: int, *, params=True, metrics=True, name="churn", text="x"):
     """Tables of runs that differ in lr and seed, with a val_auc."""
     ids = [f"{place:032x}" for place in range(count)]
     return run_tables(
@@ -42,7 +42,7 @@ def some_runs(count: int, *, params=True, metrics=True, steps=True, name="churn"
         metrics=table_of(
             METRICS,
             [
-                {"run_id": i, "key": "val_auc", "value": 0.5 + n / 1000, "step": 9 * steps, "timestamp": 0}
+                {"run_id": i, "key": "val_auc", "value": 0.5 + n / 1000, "step": 9, "timestamp": 0}
                 for n, i in enumerate(ids if metrics else [])
             ],
         ),

@@ -14,12 +14,16 @@ from .store import START, PlantedStore
 LONG_AFTER = START + 10**11
 
 
-def find(store: PlantedStore, settings: StudySettings | None = None, read_history=None):
-    """Everything that all rules find.  read_history: in the place of the store's own."""
-    tables = store.tables()
+def evidence_of(store: PlantedStore, settings: StudySettings | None = None, *, tables=None, read_history=None):
+    """The evidence, long after the last run ended.  tables, read_history: in the place of the store's own."""
+    tables = store.tables() if tables is None else tables
     study = describe_study(tables, take_inventory(tables), settings or StudySettings())
-    evidence = collect_evidence(tables, study, dict(store.names), read_history or store.read_history, now=LONG_AFTER)
-    return find_findings(evidence, chosen_thresholds({}))
+    return collect_evidence(tables, study, dict(store.names), read_history or store.read_history, now=LONG_AFTER)
+
+
+def find(store: PlantedStore, read_history=None):
+    """Everything that all rules find.  read_history: in the place of the store's own."""
+    return find_findings(evidence_of(store, read_history=read_history), chosen_thresholds({}))
 
 
 def verdict(planted: Planted):

@@ -93,7 +93,7 @@ def test_what_a_server_is_sent_excludes_nothing(odd):
     assert len(pushed) > 50
 
 
-def test_what_is_sent_reads_the_same(odd):
+def test_what_is_sent_reads_the_same():
     @settings(settings.get_profile("meaning"), max_examples=200)
     @given(MLFLOW_FILTERS)
     def compare(text):

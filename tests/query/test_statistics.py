@@ -123,7 +123,7 @@ def test_histories_are_asked_for_as_few_runs_as_can_be(written):
     assert len(asked) == 1
 
 
-def test_only_the_chosen_runs_are_summed(written):
+def test_only_the_chosen_runs_are_summed():
     """One SELECT over the points of the metric, however many statistics of it are asked for."""
     from qualia_lab.stores.sql.query import select_matching
 

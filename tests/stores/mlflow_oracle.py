@@ -44,13 +44,12 @@ class MlflowOracle:
         view: str = "active",
         experiment_ids: Sequence[str] = (),
         filter_string: str = "",
-        order_by: Sequence[str] = (),
     ) -> pa.Table:
         """schema.RUNS in MLflow's order. Without ids: the active experiments, or every one when deleted runs count."""
         ids = list(experiment_ids) or [
             experiment.experiment_id for experiment in self._search_experiments("active" if view == "active" else "all")
         ]
-        return table_of(schema.RUNS, map(_run_row, self._search(ids, view, filter_string, list(order_by))))
+        return table_of(schema.RUNS, map(_run_row, self._search(ids, view, filter_string)))
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """Everything about these runs; those that MLflow does not find are left out of every table."""
@@ -116,11 +115,9 @@ class MlflowOracle:
             lambda token: self.client.search_experiments(view_type=VIEWS[view], max_results=100, page_token=token)
         )
 
-    def _search(self, experiment_ids, view, filter_string="", order_by=None):
+    def _search(self, experiment_ids, view, filter_string=""):
         return _all_pages(
-            lambda token: self.client.search_runs(
-                experiment_ids, filter_string, VIEWS[view], 1000, order_by or None, token
-            )
+            lambda token: self.client.search_runs(experiment_ids, filter_string, VIEWS[view], 1000, page_token=token)
         )
 
     def _run(self, run_id):

@@ -22,8 +22,6 @@ from qualia_lab.stores.sql.background_read import BackgroundRead
 from tests import servers
 from tests.conftest import filled
 
-CHECKOUT = Path(__file__).parents[2]
-
 # Writes and commits without a pause until stdin ends; a lock that is held at that moment is an error.
 WRITER = """
 import json, sys, threading, time

@@ -21,7 +21,7 @@ from qualia_lab.stores.http.rest import RestClient
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.uri import split_uri
 from tests import servers
-from tests.cli.command import QUALIA, run
+from tests.cli.command import QUALIA, run_here
 from tests.conftest import running
 from tests.stores.empty import new_client
 
@@ -239,9 +239,9 @@ def test_off_is_off(server, folder, monkeypatch):
 def test_the_flag_is_off_too_and_a_snapshot_keeps_what_it_read(server, folder, tmp_path):
     kept = {"QUALIA_LAB_CACHE": str(folder.parent)}
     args = ("snapshot", server, "--filter", "run_id IN ('{}', '{}')".format(*SOME))
-    assert run(QUALIA, *args, "one", "--no-cache", cwd=tmp_path, **kept).returncode == 0
+    assert run_here(QUALIA, *args, "one", "--no-cache", cwd=tmp_path, **kept).returncode == 0
     assert not folder.exists()
-    assert run(QUALIA, *args, "two", cwd=tmp_path, **kept).returncode == 0
+    assert run_here(QUALIA, *args, "two", cwd=tmp_path, **kept).returncode == 0
     assert len(list(folder.iterdir())) == 2
     assert history(open_store(f"snapshot:{tmp_path / 'one'}"), SOME).equals(history(open_store(server), SOME[:2]))
 

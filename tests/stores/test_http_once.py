@@ -18,7 +18,7 @@ from qualia_lab.stores.http import told
 from qualia_lab.stores.http.told import Told, joined
 from qualia_lab.stores.open import open_store
 from tests import servers
-from tests.cli.command import CREATE, QUALIA, run
+from tests.cli.command import CREATE, QUALIA, run_here
 from tests.conftest import running
 
 from .relay import relayed
@@ -183,7 +183,7 @@ def test_a_run_on_two_pages_is_one_run():
 )
 def test_a_new_notebook_asks_for_each_thing_once(relay, tmp_path, choice):
     args = ("--tracking-uri", relay.uri, *choice, "--yes", "--force", "--output", "all.ipynb")
-    done = run(CREATE, *args, cwd=tmp_path)
+    done = run_here(CREATE, *args, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert relay.ends == Counter({"runs/search": relay.ends["runs/search"], MODELS: 1, LISTED: relay.ends[LISTED]})
     assert relay.ends[LISTED] <= 2  # once more where no experiment was chosen: which there are now
@@ -192,7 +192,7 @@ def test_a_new_notebook_asks_for_each_thing_once(relay, tmp_path, choice):
 
 @pytest.mark.parametrize("command", [["runs", "--json"], ["findings"]])
 def test_the_commands_that_show_runs_ask_for_each_once(relay, tmp_path, command):
-    done = run(QUALIA, *command, "--tracking-uri", relay.uri, cwd=tmp_path)
+    done = run_here(QUALIA, *command, "--tracking-uri", relay.uri, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(relay.runs) == RUNS
     assert set(relay.runs.values()) == {1}
@@ -212,7 +212,7 @@ def test_a_search_in_an_explorer_asks_for_each_run_once(relay):
 
 
 def test_a_snapshot_asks_for_each_run_once(relay, tmp_path):
-    done = run(QUALIA, "snapshot", relay.uri, "here", cwd=tmp_path)
+    done = run_here(QUALIA, "snapshot", relay.uri, "here", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(relay.runs) == RUNS
     assert set(relay.runs.values()) == {1}
@@ -229,8 +229,8 @@ def test_an_empty_server_and_a_filter_that_nothing_meets_are_still_told_apart(re
         NotebookGenerator(relay.uri).select(experiments=["no such experiment"])
 
 
-def test_a_listing_of_some_runs_reads_no_more_than_it_shows(server, relay, tmp_path):
-    done = run(QUALIA, "runs", "--tracking-uri", relay.uri, "--limit", 3, cwd=tmp_path)
+def test_a_listing_of_some_runs_reads_no_more_than_it_shows(relay, tmp_path):
+    done = run_here(QUALIA, "runs", "--tracking-uri", relay.uri, "--limit", 3, cwd=tmp_path)
     assert "showing 3 of more than 3 runs" in done.stderr
     assert len(relay.runs) == 4
     assert max(relay.runs.values()) == 1

@@ -107,7 +107,7 @@ def test_a_ctrl_c_is_heard_at_any_moment_of_an_arrow_read(store, request):
         assert max(seconds) < 3
 
 
-def test_a_read_that_takes_longer_than_a_second_says_so_on_a_terminal(large):
+def test_a_read_that_takes_longer_than_a_second_says_so_on_a_terminal():
     program = (
         "import time\n"
         "from qualia_lab import console\n"

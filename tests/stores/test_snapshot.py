@@ -249,8 +249,9 @@ def test_artifacts_that_were_kept_stay_through_calls_without_them(grown, monkeyp
 # One experiment, one metric
 
 
-def large_store(path, runs=(60, 60, 3), metrics=12, steps=80):
+def large_store(path):
     """A SQLite store of three experiments, one of them small, written past MLflow."""
+    runs, metrics, steps = (60, 60, 3), 12, 80
     client = new_client(f"sqlite:///{path}")
     ids = [client.create_experiment(f"experiment {number}") for number in range(len(runs))]
     numbers = random.Random(7)
@@ -443,7 +444,7 @@ def test_killed_while_the_manifest_is_replaced_nothing_is_read_again(large, tmp_
     assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "parts"]
 
 
-def test_what_a_killed_call_has_finished_is_not_read_again(large, tmp_path, monkeypatch):
+def test_what_a_killed_call_has_finished_is_not_read_again(large, tmp_path):
     class Cut(Counting):
         def read(self, run_ids):
             if self.read_runs_of:

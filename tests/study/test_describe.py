@@ -25,14 +25,12 @@ def left_out(study, store):
     return {store.names[run]: why for run, why in study.left_out.items()}
 
 
-@pytest.fixture(scope="module")
-def cases(shared_data, tmp_path_factory):
+@pytest.fixture
+def case(cases):
     """The studies of the small stores, by name, as plain data."""
-    folder = tmp_path_factory.mktemp("cases")
-    subprocess.run([sys.executable, shared_data / "cases" / "make_cases.py", folder], check=True, capture_output=True)
 
     def study_of(name):
-        store = open_store(folder / name)
+        store = open_store(cases / name)
         tables = store.read(store.read_runs(Query(order_by=("start_time",))).column("run_id").to_pylist())
         return study_as_data(describe_study(tables, take_inventory(tables)), tables)
 
@@ -47,73 +45,73 @@ def sizes(study):
     return [(one["values"], len(one["runs"]), one["computations"]) for one in study["configurations"]]
 
 
-def test_two_experiments_are_two_tasks(cases):
-    study = cases("two_tasks")
+def test_two_experiments_are_two_tasks(case):
+    study = case("two_tasks")
     assert study["objective"] is None
     assert sorted(one["experiment"] for one in study["tasks"]) == ["predict_a", "predict_b"]
     assert {one["objective"]["key"] for one in study["tasks"]} == {"val_loss"}
     assert len(study["configurations"]) == 6
 
 
-def test_a_tag_sets_runs_apart(cases):
-    study = cases("factor_in_a_tag")
+def test_a_tag_sets_runs_apart(case):
+    study = case("factor_in_a_tag")
     assert roles(study) == {"target": "factor", "seed": "seed", "fingerprint": "factor"}
     assert len(study["configurations"]) == 12
     assert study["copies"] == {}
 
 
-def test_labels_split_no_configuration_and_equal_unseeded_runs_may_be_copies(cases):
-    study = cases("label_params")
+def test_labels_split_no_configuration_and_equal_unseeded_runs_may_be_copies(case):
+    study = case("label_params")
     assert roles(study) == {"dim": "factor", "out_path": "label", "run": "label"}
     assert sizes(study) == [({"dim": "16"}, 2, 2), ({"dim": "32"}, 1, 1)]
     assert [len(one) for one in study["possible_copies"]] == [2]
 
 
-def test_paths_hide_no_seeds(cases):
-    study = cases("paths_hide_seeds")
+def test_paths_hide_no_seeds(case):
+    study = case("paths_hide_seeds")
     assert sizes(study) == [({"attention": "full"}, 5, 5), ({"attention": "none"}, 5, 5)]
     assert study["seeds"] == ["seed"]
 
 
-def test_one_configuration_of_ten_runs(cases):
-    assert sizes(cases("one_configuration")) == [({}, 10, 10)]
+def test_one_configuration_of_ten_runs(case):
+    assert sizes(case("one_configuration")) == [({}, 10, 10)]
 
 
-def test_two_runs_equal_to_the_last_digit_are_one_computation(cases):
-    assert sizes(cases("equal_to_the_last_digit")) == [({}, 2, 1)]
+def test_two_runs_equal_to_the_last_digit_are_one_computation(case):
+    assert sizes(case("equal_to_the_last_digit")) == [({}, 2, 1)]
 
 
-def test_nine_copies_count_once(cases):
-    assert sizes(cases("one_computation_nine_times")) == [({"depth": "1"}, 9, 1), ({"depth": "10"}, 6, 6)]
+def test_nine_copies_count_once(case):
+    assert sizes(case("one_computation_nine_times")) == [({"depth": "1"}, 9, 1), ({"depth": "10"}, 6, 6)]
 
 
-def test_the_size_of_a_state_is_a_factor(cases):
-    study = cases("state_is_no_seed")
+def test_the_size_of_a_state_is_a_factor(case):
+    study = case("state_is_no_seed")
     assert roles(study) == {"mamba_d_state": "factor", "lr": "factor"}
     assert len(study["configurations"]) == 6
 
 
-def test_a_random_search_has_three_factors(cases):
-    study = cases("random_search")
+def test_a_random_search_has_three_factors(case):
+    study = case("random_search")
     assert roles(study) == {"lr": "factor", "dropout": "factor", "weight_decay": "factor"}
     assert [one["computations"] for one in study["configurations"]] == [1] * 40
 
 
-def test_a_sweep_s_parent_competes_with_none_of_its_twelve_runs(cases):
-    study = cases("a_sweep_and_its_parent")
+def test_a_sweep_s_parent_competes_with_none_of_its_twelve_runs(case):
+    study = case("a_sweep_and_its_parent")
     assert study["parents"] == [f"{1:032x}"]
     assert len(study["configurations"]) == 12
     assert roles(study) == {"lr": "factor", "depth": "factor", "n_trials": "constant"}
     assert study["left_out"] == {f"{1:032x}": "parent"}
 
 
-def test_what_changes_together_is_tied(cases):
-    study = cases("confounded")
+def test_what_changes_together_is_tied(case):
+    study = case("confounded")
     assert roles(study) == {"attention": "factor", "batch_size": "tied", "seed": "seed"}
     assert sizes(study) == [({"attention": "full"}, 5, 5), ({"attention": "none"}, 5, 5)]
 
 
-def test_the_study_of_every_small_store_is_json(cases, shared_data):
+def test_the_study_of_every_small_store_is_json(case, shared_data):
     names = [
         line.split("`")[1]
         for line in (shared_data / "cases" / "README.md").read_text().splitlines()
@@ -121,7 +119,7 @@ def test_the_study_of_every_small_store_is_json(cases, shared_data):
     ]
     assert len(names) == 22
     for name in names:
-        study = json.loads(json.dumps(cases(name), allow_nan=False))
+        study = json.loads(json.dumps(case(name), allow_nan=False))
         assert study["tasks"]
         assert all(one["from"] in ("person", "settings", "tag", "name", "data", "unknown") for one in study["params"])
 
