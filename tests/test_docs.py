@@ -174,8 +174,8 @@ def test_the_readme_shows_what_happens(readme):
 
 
 @pytest.mark.slow
-def test_the_page_of_the_package_index_shows_what_happens(demo, tmp_path):
-    run_document(PACKAGE_INDEX, demo, tmp_path)
+def test_the_page_of_the_package_index_shows_what_happens(demo_store, tmp_path):
+    run_document(PACKAGE_INDEX, demo_store, tmp_path)
 
 
 @pytest.mark.slow
