@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import count, listed, number
+from qualia_lab.analysis.findings.finding import listed, number
+from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 from qualia_lab.study.statuses import counts_text
 
@@ -33,7 +34,7 @@ def sentences_of(found: SideComparison, on_both: int) -> list[str]:
         said.append(_isolation(found))
     sides = (("A", found.a), ("B", found.b))
     aside = [f"of {name} {counts_text(side.left_out)}" for name, side in sides if side.left_out]
-    aside += [f"{count(on_both, 'run')} on both sides"] if on_both else []
+    aside += [f"{counted(on_both, 'run')} on both sides"] if on_both else []
     return [*said, f"Not counted: {'; '.join(aside)}."] if aside else said
 
 

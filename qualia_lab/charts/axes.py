@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.charts.marks import Axis
-from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,6 +112,3 @@ def told_apart(labels: Mapping[str, str]) -> dict[str, str]:
 def number_text(value: float) -> str:
     """A number as people read it: four significant digits."""
     return f"{value:.4g}"
-
-
-count_text = counted

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text, told_apart
+from qualia_lab.charts.axes import direction, fitting_axis, number_text, told_apart
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, REST
 from qualia_lab.charts.even_choice import drawn_note, even_by_value
 from qualia_lab.charts.marks import Axis, Line, Panel, Points
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ def best_so_far_chart(
             for part in (
                 f"n = {len(found)}. Blue: better than all before.",
                 drawn_note(len(drawn), len(found)),
-                f"Not shown: {count_text(missing, 'run')} without a start or a finite {metric}." if missing else "",
+                f"Not shown: {counted(missing, 'run')} without a start or a finite {metric}." if missing else "",
             )
             if part
         ),
@@ -103,7 +104,7 @@ def _sentence(found: Sequence[Progress], names: Mapping[str, str], metric: str) 
         return f"Best {metric} so far: no run has a start and a finite value."
     last = [one for one in found if one.improved][-1]
     since = len(found) - last.place
-    after = f"none of the {count_text(since, 'run')} after it is better" if since > 1 else "it is among the last two"
+    after = f"none of the {counted(since, 'run')} after it is better" if since > 1 else "it is among the last two"
     return (
         f"Best {metric} so far, n = {len(found)}: {number_text(last.value)} by {names[last.run_id]}, run {last.place} "
         f"by start; {after}."

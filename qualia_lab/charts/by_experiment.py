@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qualia_lab.charts.axes import count_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.marks import Axis, Panel
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,9 @@ def by_experiment(charts: Sequence[tuple[str, Chart]], notes: Sequence[str] = ()
         panels += titled + [_EMPTY] * (-len(titled) % columns)
     told = [f"{name}: {one.note}" for name, one in charts if one.note]
     return Chart(
-        title=f"{count_text(len(charts), 'experiment')}, each by itself: {charts[0][1].title}"
+        title=f"{counted(len(charts), 'experiment')}, each by itself: {charts[0][1].title}"
         if len({one.title for _, one in charts}) == 1
-        else f"{count_text(len(charts), 'experiment')}, each by itself",
+        else f"{counted(len(charts), 'experiment')}, each by itself",
         panels=tuple(panels),
         sentence=" ".join(f"{name}: {one.sentence}" for name, one in charts),
         note=" ".join([*told, *notes]),

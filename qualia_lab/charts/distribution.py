@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.progress import distribution
-from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text
+from qualia_lab.charts.axes import direction, fitting_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import STYLES
 from qualia_lab.charts.even_choice import drawn_note, even_by_value
 from qualia_lab.charts.marks import Axis, Line, Panel, Points
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ def distribution_chart(
     if len(groups) > len(shown):
         notes.append(f"Showing the {len(shown)} most frequent of {len(groups)} values of {by}.")
     if runs > n:
-        notes.append(f"Not shown: {count_text(runs - n, 'run')} without {by + ' or ' if by else ''}a finite {metric}.")
+        notes.append(f"Not shown: {counted(runs - n, 'run')} without {by + ' or ' if by else ''}a finite {metric}.")
     return Chart(
         title=f"Distribution of {metric}" + (f" by {by}" if by else ""),
         panels=(Panel(x_axis, Axis("share of runs up to this value", (-0.03, 1.03)), tuple(reversed(marks))),),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.findings.finding import SIGNS
+from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
 
 if TYPE_CHECKING:
@@ -14,11 +16,15 @@ if TYPE_CHECKING:
 
 SHOWN = 8  # findings in full: a screen of them
 
-_SIGNS = {"problem": "✗", "warning": "!", "note": "·"}
 _COLOURS = {"problem": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}
 _WIDTH = 700  # characters of a sentence
-_PLURALS = {"answer": "answers", "problem": "problems", "relation": "relations", "provenance": "remarks on origins"}
-_ONE = {"provenance": "remark on origins"}
+# What one and what several findings of a kind are called; those that were not examined are not counted.
+_WORDS = {
+    "answer": ("answer",),
+    "problem": ("problem",),
+    "relation": ("relation",),
+    "provenance": ("remark on origins", "remarks on origins"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class FindingsCard:
         first, rest = self._parted()
         lines = [self._summary()]
         for finding in first:
-            lines.append(f"{_SIGNS[finding.severity]} {finding.rule}: {one_line(finding.sentence, _WIDTH)}")
+            lines.append(f"{SIGNS[finding.severity]} {finding.rule}: {one_line(finding.sentence, _WIDTH)}")
             lines += [f"    Next: {one_line(finding.next, _WIDTH)}"] if finding.next else []
             lines += [f"    {one_line(where, _WIDTH)}"] if (where := self._where(finding)) else []
         if rest:
@@ -57,11 +63,9 @@ class FindingsCard:
         return found[: self.limit], found[self.limit :] + [one for one in self.findings if one.kind == "not examined"]
 
     def _summary(self) -> str:
-        runs = f"{self.runs:,} run{'' if self.runs == 1 else 's'}"
-        counts = {kind: sum(finding.kind == kind for finding in self.findings) for kind in _PLURALS}
-        said = ", ".join(
-            f"{n:,} {_ONE.get(kind, kind) if n == 1 else _PLURALS[kind]}" for kind, n in counts.items() if n
-        )
+        runs = counted(self.runs, "run")
+        counts = {kind: sum(finding.kind == kind for finding in self.findings) for kind in _WORDS}
+        said = ", ".join(counted(n, *_WORDS[kind]) for kind, n in counts.items() if n)
         return f"What stands out among {runs}: {said}." if said else f"Nothing stands out among {runs}."
 
     def _list(self, findings: Sequence[Finding]) -> str:
@@ -69,7 +73,7 @@ class FindingsCard:
 
     def _item(self, finding: Finding) -> str:
         mark = (
-            f'<b style="color:{_COLOURS[finding.severity]}">{_SIGNS[finding.severity]} '
+            f'<b style="color:{_COLOURS[finding.severity]}">{SIGNS[finding.severity]} '
             f"{for_html(finding.rule.replace('_', ' '))}</b>"
         )
         what_next = f"<br><b>Next:</b> {for_html(one_line(finding.next, _WIDTH))}" if finding.next else ""

@@ -9,10 +9,11 @@ import numpy as np
 
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.scores import said
-from qualia_lab.charts.axes import count_text, direction, fitting_axis, named_axis, number_text
+from qualia_lab.charts.axes import direction, fitting_axis, named_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, GRID, INK
 from qualia_lab.charts.marks import Line, Panel, Points
+from qualia_lab.counts import counted
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def group_means(
     seen, beyond = _seen(shown)
     x_axis = fitting_axis(f"{label} ({way})" if way else label, seen, log=False)
     return Chart(
-        title=f"{label} of {count_text(len(shown), 'configuration')}: runs, mean and 95 % interval",
+        title=f"{label} of {counted(len(shown), 'configuration')}: runs, mean and 95 % interval",
         panels=(Panel(x_axis, named_axis("", ticks, downwards=True), _marks(shown, names, labels, x_axis.limits)),),
         sentence=_sentence(shown, names, label, way),
         note=_note(groups, scored, shown, beyond),
@@ -146,14 +147,14 @@ def _note(groups: Sequence[Group], scored: Sequence[Group], shown: Sequence[Grou
     if len(shown) < len(scored):
         notes.append(f"Showing the first {len(shown)} of {len(scored):,} configurations.")
     if len(scored) < len(groups):
-        notes.append(f"{count_text(len(groups) - len(scored), 'configuration')} without a value that counts left out.")
+        notes.append(f"{counted(len(groups) - len(scored), 'configuration')} without a value that counts left out.")
     notes += mean_notes(groups)
     hows = {group.interval.how for group in shown if group.interval}
     words = {"t": "Student's t", "bootstrap": "bootstrap from 10 runs on"}
     if hows:
         notes.append(f"Intervals of the mean: {' and '.join(words[how] for how in sorted(hows, reverse=True))}.")
     if beyond:
-        notes.append(f"{count_text(beyond, 'interval')} of few runs going on past the edge.")
+        notes.append(f"{counted(beyond, 'interval')} of few runs going on past the edge.")
     return " ".join(notes)
 
 

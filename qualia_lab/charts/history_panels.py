@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.curves import STEP, align, as_drawn
-from qualia_lab.charts.axes import count_text, direction, number_text, small_axis, told_apart
+from qualia_lab.charts.axes import direction, number_text, small_axis, told_apart
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import run_styles
 from qualia_lab.charts.marks import Panel
@@ -24,6 +24,7 @@ from qualia_lab.charts.metric_history import (
     run_marks,
     usual_axis,
 )
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,9 +111,9 @@ def history_panels(
                 in_legend=False,
             )
         lowest = place + columns >= len(shown)
-        counted = [one for one in members if one.run_id not in group.uncounted]
-        title = _title(group.title, counted, len(members), _TITLE // columns)
-        uncounted += len(members) - len(counted)
+        that_count = [one for one in members if one.run_id not in group.uncounted]
+        title = _title(group.title, that_count, len(members), _TITLE // columns)
+        uncounted += len(members) - len(that_count)
         panels.append(Panel(x_axis if lowest else replace(x_axis, label=""), y_axis, tuple(marks), title))
     rows = math.ceil(len(shown) / columns)
     what = "run" if per_run else "configuration"
@@ -127,7 +128,7 @@ def history_panels(
             for part in (
                 chosen_note(len(asked), len(labels)),
                 *_chosen((len(shown), len(present)), (len(behind), len(found.series)), what, greater_is_better),
-                f"Not in their means: {count_text(uncounted, 'run')} that did not finish." if uncounted else "",
+                f"Not in their means: {counted(uncounted, 'run')} that did not finish." if uncounted else "",
                 f"Drawn of each {what}: an even choice of {_PANEL_RUNS} runs." if fullest > _PANEL_RUNS else "",
                 beyond,
                 history_note(found, len(asked), smooth),
@@ -195,8 +196,8 @@ def _chosen(panels: tuple[int, int], grey: tuple[int, int], what: str, greater_i
     order = f"best last value first ({way})" if way else "in the order of the runs"
     said = f"Panels: {order}; behind each the others in grey"
     if behind < series:
-        said += f", an even choice of {behind} of {count_text(series, 'run')}"
+        said += f", an even choice of {behind} of {counted(series, 'run')}"
     notes = [f"{said}. In the titles: the last value" + (", the mean of n runs." if what != "run" else ".")]
     if shown < present:
-        notes.append(f"Showing {shown} of {count_text(present, what)}.")
+        notes.append(f"Showing {shown} of {counted(present, what)}.")
     return notes

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.charts.axes import count_text, named_axis, number_text
+from qualia_lab.charts.axes import named_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, INK, REST
 from qualia_lab.charts.marks import Axis, Bars, Line, Panel
+from qualia_lab.counts import counted
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _panel(
 
 
 def _sentence(found: Importances, metric: str, rows: Sequence[ParamImportance]) -> str:
-    said = f"Params and {metric}, n = {found.n} runs of {count_text(found.configurations, 'configuration')}"
+    said = f"Params and {metric}, n = {found.n} runs of {counted(found.configurations, 'configuration')}"
     if found.refusal:
         return f"{said}."
     best = [row for row in rows if row.forest is not None][:3]
@@ -114,12 +115,12 @@ def _note(found: Importances, rows: int, left_out: Sequence[tuple[str, int]]) ->
         parts = [found.refusal[0].upper() + found.refusal[1:] + "."]
     else:
         parts = [
-            f"n = {found.n} runs of {count_text(found.configurations, 'configuration')}; out-of-bag R² {found.r2:.2f}."
+            f"n = {found.n} runs of {counted(found.configurations, 'configuration')}; out-of-bag R² {found.r2:.2f}."
         ]
     if left_out:
         parts.append(f"In none of it: {counts_text(left_out)}.")
     if found.best:
-        parts.append(f"PED-ANOVA: the best {count_text(found.best, 'run')} against all.")
+        parts.append(f"PED-ANOVA: the best {counted(found.best, 'run')} against all.")
     parts.append("Grey: no more than chance. None of it says what causes what.")
     if rows > MOST_ROWS:
         parts.append(f"Showing {MOST_ROWS} of {rows} params.")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.charts.axes import count_text, fitting_axis, number_text
+from qualia_lab.charts.axes import fitting_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import STYLES
 from qualia_lab.charts.marks import Band, Line, Panel
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,10 +67,10 @@ def _note(rows: list[dict[str, float]], *, grouped: bool) -> str:
     note = f"Line: median of the runs{of_each}; band: their middle half (25 % to 75 %). {n} runs at a place"
     odd = sum(int(row["not_finite"]) for row in rows)
     points = sum(int(row["points"]) for row in rows)
-    note += f", {count_text(points, 'point')} in all."
+    note += f", {counted(points, 'point')} in all."
     if any(row["last_step"] > row["first_step"] for row in rows):
         note += " Neighbouring steps are joined: of each run the mean within them counts."
-    return f"{note} Not drawn: {count_text(odd, 'point')} NaN or infinite." if odd else note
+    return f"{note} Not drawn: {counted(odd, 'point')} NaN or infinite." if odd else note
 
 
 def _sentence(groups: dict[str, list[dict[str, float]]], metric: str) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.distributions import latest_values
-from qualia_lab.charts.axes import count_text, edge, fitting_axis, named_axis, number_text, told_apart
+from qualia_lab.charts.axes import edge, fitting_axis, named_axis, number_text, told_apart
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import GRID, REST, run_styles
 from qualia_lab.charts.marks import Line, Panel, Points
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ def metric_comparison(
     first, count = keys[0], len(ordered)
     order = "highest first" if directions.get(first) is None else "best first"
     return Chart(
-        title=f"{first} of {count_text(count, 'run')}, {order}" + (f", beside {_listed(keys[1:])}" if keys[1:] else ""),
+        title=f"{first} of {counted(count, 'run')}, {order}" + (f", beside {_listed(keys[1:])}" if keys[1:] else ""),
         panels=tuple(panels),
         sentence=_sentence(first, ordered, values[first], names, order),
         note=_note(keys, values, ordered, len(labels), left_out),
@@ -145,9 +146,9 @@ def _note(
     if len(ordered) > MOST_ROWS:
         notes.append(f"Showing {MOST_ROWS} of {len(ordered)} runs: the first {_BEST_ROWS} and the last 10.")
     if len(ordered) < asked:
-        notes.append(f"{asked - len(ordered)} of {count_text(asked, 'run')} never recorded {keys[0]}.")
+        notes.append(f"{asked - len(ordered)} of {counted(asked, 'run')} never recorded {keys[0]}.")
     if odd := sum(not math.isfinite(value) for key in keys for value in values[key].values()):
-        notes.append(f"Crosses at the edge: {count_text(odd, 'value')} NaN or infinite.")
+        notes.append(f"Crosses at the edge: {counted(odd, 'value')} NaN or infinite.")
     if left_out > 0:
         notes.append(f"Showing {len(keys)} of {len(keys) + left_out} metrics.")
     return " ".join(notes)
@@ -160,7 +161,7 @@ def _sentence(
     if not ordered:
         return f"{key}: no run recorded it."
     first, last = ordered[0], ordered[-1]
-    said = f"{key} of {count_text(len(ordered), 'run')}, {order}: {number_text(values[first])} ({names[first]})"
+    said = f"{key} of {counted(len(ordered), 'run')}, {order}: {number_text(values[first])} ({names[first]})"
     return f"{said}." if first == last else f"{said} to {number_text(values[last])} ({names[last]})."
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from qualia_lab.analysis.curves import STEP, TIME, align, as_drawn, usual_range
 from qualia_lab.analysis.histories import History, rank, reduce_points
-from qualia_lab.charts.axes import count_text, direction, edge, fitting_axis, number_text, told_apart
+from qualia_lab.charts.axes import direction, edge, fitting_axis, number_text, told_apart
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import REST, faint, run_styles
 from qualia_lab.charts.marks import Line, Panel, Points
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +70,7 @@ def metric_history(
     y_axis, beyond = usual_axis(key, [one.y for one in ranked], log=log_y)
     marks: list[Mark] = []
     if others:
-        marks.append(grey_line(others, label=count_text(len(others), "other run")))
+        marks.append(grey_line(others, label=counted(len(others), "other run")))
     for one in reversed(named):  # the best is drawn last, over the others, and so stands first in the legend
         marks += run_marks(
             one, names[one.run_id], styles[one.run_id], y_axis, greater_is_better, smoothed=smoothed.get(one.run_id)
@@ -118,7 +119,7 @@ def usual_axis(label: str, curves: Sequence[Numbers], *, log: bool | None) -> tu
         for end, out in ((np.nanmin(values), np.nanmin(values) < low), (np.nanmax(values), np.nanmax(values) > high))
         if out
     ]
-    lines = count_text(runs, "line leaves", "lines leave")
+    lines = counted(runs, "line leaves", "lines leave")
     return axis, f"{lines} the axes, reaching {' and '.join(ends)}; with log=True all is seen."
 
 
@@ -244,7 +245,7 @@ def history_note(history: History, asked: int, smooth: float) -> str:
         lacking = f" at a step that has {history.by} too" if history.unit == "metric" else ""
         notes.append(f"Showing {count} of {asked} runs; {asked - count} never recorded {history.key}{lacking}.")
     if history.unplaced:
-        points = count_text(history.unplaced, "value")
+        points = counted(history.unplaced, "value")
         notes.append(f"Left out: {points} at steps where {history.by} has no finite value.")
     if smooth:
         notes.append(
@@ -253,14 +254,14 @@ def history_note(history: History, asked: int, smooth: float) -> str:
         )
     if odd := sum(one.odd for one in series):
         runs = sum(1 for one in series if one.odd)
-        notes.append(f"Crosses at the edge: {count_text(odd, 'value')} of {count_text(runs, 'run')} NaN or infinite.")
+        notes.append(f"Crosses at the edge: {counted(odd, 'value')} of {counted(runs, 'run')} NaN or infinite.")
     curves = {(one.x.tobytes(), one.y.tobytes()) for one in series if len(one.x) > 1}
     if (hidden := sum(len(one.x) > 1 for one in series) - len(curves)) > 0:
-        notes.append(f"{count_text(hidden, 'line lies', 'lines lie')} under another: their values are the same.")
+        notes.append(f"{counted(hidden, 'line lies', 'lines lie')} under another: their values are the same.")
     if reduced := [one for one in series if one.reduced]:
         most = max(one.recorded for one in reduced)
         notes.append(
-            f"Lines of {count_text(len(reduced), 'run')} with up to {most:,} points are reduced; "
+            f"Lines of {counted(len(reduced), 'run')} with up to {most:,} points are reduced; "
             "first, last, and every high and low stay."
         )
     return " ".join(notes)
@@ -273,7 +274,7 @@ def history_sentence(
     if not ranked:
         return f"{history.key}: no run recorded it."
     points = sum(one.recorded for one in ranked)
-    said = f"{history.key} of {count_text(len(ranked), 'run')} over {count_text(points, 'recorded value')}."
+    said = f"{history.key} of {counted(len(ranked), 'run')} over {counted(points, 'recorded value')}."
     if greater_is_better is None or np.isnan(ranked[0].last):
         return said
     return f"{said} Best last value: {number_text(ranked[0].last)} ({names[ranked[0].run_id]})."

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from qualia_lab.charts.axes import count_text, number_text, told_apart
+from qualia_lab.charts.axes import number_text, told_apart
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, INK, QUIET, REST, run_styles
 from qualia_lab.charts.marks import Axis, Line, Panel, Points, Texts
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +60,7 @@ def parallel_axes(
     ]
     lacking = any(np.isnan(column.values).any() for column in shown)
     return Chart(
-        title=f"Params and {metric} of {count_text(len(run_ids), 'run')}",
+        title=f"Params and {metric} of {counted(len(run_ids), 'run')}",
         panels=(
             Panel(
                 Axis("", (-0.35, len(x) - 0.35), ticks=ticks),
@@ -183,7 +184,7 @@ def _sentence(
     *,
     greater_is_better: bool | None,
 ) -> str:
-    said = f"{count_text(len(run_ids), 'run')} over {', '.join(column.param for column in columns)} and {metric}."
+    said = f"{counted(len(run_ids), 'run')} over {', '.join(column.param for column in columns)} and {metric}."
     if not run_ids:
         return said
     place = int(np.argmin(y) if greater_is_better is False else np.argmax(y))
@@ -216,5 +217,5 @@ def _note(
     if len(columns) > MOST_AXES:
         parts.append(f"Showing {MOST_AXES} of {len(columns)} params.")
     if len(labels) > len(values):
-        parts.append(f"Not shown: {count_text(len(labels) - len(values), 'run')} without a finite {metric}.")
+        parts.append(f"Not shown: {counted(len(labels) - len(values), 'run')} without a finite {metric}.")
     return " ".join(parts)

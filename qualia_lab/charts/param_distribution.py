@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.distributions import group_by_param, pair_up
-from qualia_lab.charts.axes import count_text, direction, fitting_axis, named_axis, number_text, told_apart
+from qualia_lab.charts.axes import direction, fitting_axis, named_axis, number_text, told_apart
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, FILL, INK
 from qualia_lab.charts.even_choice import MOST_POINTS, drawn_note, even_by_value
 from qualia_lab.charts.marks import Box, Line, Panel, Points
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,14 +137,14 @@ def _missing(pairs: Pairs, param: str, metric: str) -> str:
         (pairs.without_metric, f"without {metric}"),
         (pairs.not_finite, f"whose {metric} is NaN or infinite"),
     ]
-    return ", ".join(f"{count_text(count, 'run')} {what}" for count, what in parts if count)
+    return ", ".join(f"{counted(count, 'run')} {what}" for count, what in parts if count)
 
 
 def _sentence(pairs: Pairs, groups: Sequence[Group], param: str, metric: str) -> str:
     """The chart in words."""
     if not pairs.run_ids:
         return f"{metric} by {param}: no run has both."
-    said = f"{metric} by {param}, {count_text(len(pairs.run_ids), 'run')}."
+    said = f"{metric} by {param}, {counted(len(pairs.run_ids), 'run')}."
     if not groups:
         return said
     medians = "; ".join(

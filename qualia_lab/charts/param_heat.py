@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.charts.axes import count_text, direction, named_axis, number_text
+from qualia_lab.charts.axes import direction, named_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import INK
 from qualia_lab.charts.marks import Heat, Panel, Texts
+from qualia_lab.counts import counted
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def param_heat(
     if direction(greater_is_better):
         notes.append(f"{direction(greater_is_better).capitalize()}.")
     if cells.left_out:
-        notes.append(f"Not shown: {count_text(cells.left_out, 'run')} of rarer values.")
+        notes.append(f"Not shown: {counted(cells.left_out, 'run')} of rarer values.")
     if left_out:
         notes.append(f"In no mean: {counts_text(left_out)}.")
     if idle:

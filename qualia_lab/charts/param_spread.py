@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qualia_lab.charts.axes import count_text, fitting_axis, named_axis, number_text
+from qualia_lab.charts.axes import fitting_axis, named_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, FILL, INK
 from qualia_lab.charts.marks import Box, Line, Panel, Points
+from qualia_lab.counts import counted
 from qualia_lab.inventory import is_number
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _note(rows: list[dict[str, Any]], *, in_ranges: bool, more: bool) -> str:
         notes.append(f"Showing the {len(rows)} most frequent values.")
     odd = sum(row["runs"] - row["n"] for row in rows)
     if odd:
-        notes.append(f"Not drawn: {count_text(odd, 'run')} whose latest value is NaN or infinite.")
+        notes.append(f"Not drawn: {counted(odd, 'run')} whose latest value is NaN or infinite.")
     return " ".join(notes)
 
 

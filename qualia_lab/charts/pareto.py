@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.trade_offs import complete_runs, pareto_set, trade_offs
-from qualia_lab.charts.axes import count_text, direction, fitting_axis, number_text, told_apart
+from qualia_lab.charts.axes import direction, fitting_axis, number_text, told_apart
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import QUIET, REST, run_styles
 from qualia_lab.charts.even_choice import drawn_note, even_by_value
 from qualia_lab.charts.marks import Line, Panel, Points
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,10 +67,10 @@ def pareto_front(
         title=f"{y_key} against {x_key}",
         panels=(Panel(axes[0], axes[1], tuple(marks)),),
         sentence=_sentence(front, names, (x_key, y_key), len(run_ids)),
-        note=f"n = {len(run_ids)}. {count_text(len(front), 'run')} that no other beats in both."
+        note=f"n = {len(run_ids)}. {counted(len(front), 'run')} that no other beats in both."
         + f" {drawn_note(len(drawn), len(beaten), 'others')}".rstrip()
         + _correlation(values, greater_is_better)
-        + (f" Not shown: {count_text(missing, 'run')} without a finite value of both." if missing else ""),
+        + (f" Not shown: {counted(missing, 'run')} without a finite value of both." if missing else ""),
         height=460,
     )
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.seed_bands import FEWEST_FOR_INTERVAL
-from qualia_lab.charts.axes import count_text, direction, number_text
+from qualia_lab.charts.axes import direction, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import REST, run_styles
 from qualia_lab.charts.group_means import said_of
 from qualia_lab.charts.marks import Band, Line, Panel, Points, Texts
 from qualia_lab.charts.metric_history import history_axis, joined, over_text, usual_axis
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ def seed_bands_chart(
     if others:
         gap = np.array([np.nan])
         x, y = joined([np.append(one.x, gap) for one in others]), joined([np.append(one.middle, gap) for one in others])
-        label = count_text(len(others), "other configuration")
+        label = counted(len(others), "other configuration")
         marks.append(Line(x, y, REST, label=label, width=0.8, hover=False))
     floor = y_axis.limits[0]
     marks += [
@@ -130,7 +131,7 @@ def _sentence(
     if not ranked:
         return f"{found.key}: no run recorded it."
     runs = sum(one.recorded for one in ranked)
-    said = f"{found.key} of {count_text(len(ranked), 'configuration')} over {count_text(runs, 'run')}."
+    said = f"{found.key} of {counted(len(ranked), 'configuration')} over {counted(runs, 'run')}."
     best = ranked[0]
     if greater_is_better is None or math.isnan(best.last):
         return said
@@ -161,20 +162,20 @@ def _note(
     notes = [f"Line: {found.middle} over runs; band: {band}."]
     if found.bucketed:
         notes.append(
-            f"Points of {found.by} are put together in {count_text(found.buckets, 'part')}: "
+            f"Points of {found.by} are put together in {counted(found.buckets, 'part')}: "
             "first averaged within a run, then over runs."
         )
     if any(len(one.n) and one.n.min() < one.n.max() for one in named):
         notes.append("Where n is smaller, runs have ended or have no finite value: what follows is of the others.")
     if odd := sum(one.odd for one in found.bands):
-        runs = count_text(odd, "value")
+        runs = counted(odd, "value")
         notes.append(f"{runs} NaN or infinite, in no average.")
     if len(named) < len(found.bands):
         way = direction(greater_is_better)
         how = f"best last value ({way})" if way else "first in order"
-        notes.append(f"Coloured: {len(named)} of {count_text(len(found.bands), 'configuration')}, by {how}.")
+        notes.append(f"Coloured: {len(named)} of {counted(len(found.bands), 'configuration')}, by {how}.")
     if all(one.recorded < 2 for one in found.bands):
         notes.append("No configuration has two runs, so there is no band.")
     if lacking := sum(len(one.run_ids) for one in configurations) - sum(one.recorded for one in found.bands):
-        notes.append(f"{count_text(lacking, 'run')} never recorded {found.key}.")
+        notes.append(f"{counted(lacking, 'run')} never recorded {found.key}.")
     return " ".join(notes)

@@ -7,12 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.curves import RELATIVE, align, as_drawn
-from qualia_lab.charts.axes import count_text, fitting_axis, small_axis, told_apart
+from qualia_lab.charts.axes import fitting_axis, small_axis, told_apart
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import run_styles
 from qualia_lab.charts.history_panels import MOST_PANELS, ROW_HEIGHT
 from qualia_lab.charts.marks import Panel
 from qualia_lab.charts.metric_history import grey_line, history_axis, joined, run_marks
+from qualia_lab.counts import counted
 from qualia_lab.inventory import SYSTEM_METRICS
 
 if TYPE_CHECKING:
@@ -66,9 +67,7 @@ def system_metrics_chart(
         others = [one for one in found.series if one.run_id not in styles]
         marks: list[Mark] = []
         if others:
-            marks.append(
-                grey_line(others, label=count_text(len(recorded) - len(named), "other run"), points=_GREY_POINTS)
-            )
+            marks.append(grey_line(others, label=counted(len(recorded) - len(named), "other run"), points=_GREY_POINTS))
         for one in reversed(found.series):
             if one.run_id in styles:
                 marks += run_marks(one, names[one.run_id], styles[one.run_id], y_axis, None)
@@ -79,8 +78,8 @@ def system_metrics_chart(
     return Chart(
         title="System metrics",
         panels=tuple(panels) or (empty,),
-        sentence=f"System metrics of {count_text(len(recorded), 'run')}: {count_text(len(shown), 'metric')}, "
-        f"{count_text(points, 'recorded value')}.",
+        sentence=f"System metrics of {counted(len(recorded), 'run')}: {counted(len(shown), 'metric')}, "
+        f"{counted(points, 'recorded value')}.",
         note=" ".join(_notes(len(shown), len(keys), (len(recorded), len(order), len(named)), odd)),
         height=130 + max((ROW_HEIGHT + 30) * max(rows, 1), 22 * (len(named) + 1)),
         columns=columns,
@@ -105,5 +104,5 @@ def _notes(shown: int, metrics: int, runs: tuple[int, int, int], odd: int) -> li
     if named < recorded:
         notes.append(f"Coloured: the first {named} of {recorded} runs; the others are grey.")
     if odd:
-        notes.append(f"Crosses at the edge: {count_text(odd, 'value')} NaN or infinite.")
+        notes.append(f"Crosses at the edge: {counted(odd, 'value')} NaN or infinite.")
     return notes

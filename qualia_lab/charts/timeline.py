@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.timeline import lanes
-from qualia_lab.charts.axes import count_text, named_axis, number_text, told_apart
+from qualia_lab.charts.axes import named_axis, number_text, told_apart
 from qualia_lab.charts.best_so_far import since_first, unit_size
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import QUIET
 from qualia_lab.charts.marks import Axis, Bars, Panel, Points
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ def timeline_chart(spans: Sequence[Span], labels: Mapping[str, str]) -> Chart:
         y_axis = named_axis("", [_indented(span, names) for span in spans], downwards=True, room=3)
     height = 140 + (max(160, min(600, _LANE_HEIGHT * count)) if packed else max(60, _ROW_HEIGHT * len(spans)))
     return Chart(
-        title=f"When {count_text(len(spans), 'run')} ran",
+        title=f"When {counted(len(spans), 'run')} ran",
         panels=(Panel(Axis(f"{unit} since {since}", (-reach * 0.02, reach * 1.03)), y_axis, tuple(marks)),),
         sentence=_sentence(spans, unit, reach),
         note=_note(spans, len(labels)),
@@ -104,14 +105,14 @@ def _sentence(spans: Sequence[Span], unit: str, reach: float) -> str:
     last = max((time for span in spans for time in (span.start, span.end) if time is not None), default=0)
     together = max(lanes(spans, last)) + 1
     at_once = f"at most {together} at once" if together > 1 else "one after the other"
-    return f"{count_text(len(spans), 'run')} over {number_text(reach)} {unit}: {said}; {at_once}."
+    return f"{counted(len(spans), 'run')} over {number_text(reach)} {unit}: {said}; {at_once}."
 
 
 def _note(spans: Sequence[Span], total: int) -> str:
     parts = []
     open_ended = sum(span.end is None for span in spans)
     if open_ended:
-        parts.append(f"{count_text(open_ended, 'run')} without an end: drawn to the edge.")
+        parts.append(f"{counted(open_ended, 'run')} without an end: drawn to the edge.")
     if len(spans) > MOST_ROWS:
         parts.append("Packed into lanes: a lane is free again when its run has ended.")
     counts = Counter(span.status for span in spans)
@@ -119,5 +120,5 @@ def _note(spans: Sequence[Span], total: int) -> str:
     if drawn < len(spans):
         parts.append(f"Drawn: {drawn:,} of {len(spans):,} runs, an even choice of each status.")
     if total > len(spans):
-        parts.append(f"Not shown: {count_text(total - len(spans), 'run')} without a start.")
+        parts.append(f"Not shown: {counted(total - len(spans), 'run')} without a start.")
     return " ".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab import console
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from qualia_lab.query.explanation import Explanation
@@ -24,7 +25,7 @@ def show_explanation(explanation: Explanation) -> None:
 
     width = max(len(_SAID[part.place]) for part in explanation.parts)
     for part in explanation.parts:
-        runs = "" if part.runs is None else f"  -> {part.runs:,} run{'' if part.runs == 1 else 's'}"
+        runs = "" if part.runs is None else f"  -> {counted(part.runs, 'run')}"
         note = f"  ({part.note})" if part.note else ""
         console.say(f"{_SAID[part.place]:{width}}  {for_terminal(part.text)}{note}{runs}")
     for line in explanation.sql.splitlines():

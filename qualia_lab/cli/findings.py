@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 
 SHOWN = 10  # sentences that a person is shown without asking for more
 
-_SIGNS = {"problem": "✗", "warning": "!", "note": "·"}
-_COLUMNS = (
-    *("rule", "kind", "severity", "sentence", "next", "experiment", "run_ids", "keys", "steps", "numbers"),
-    *("section", "code"),
-)
-
 
 @click.command(
     "findings",
@@ -101,19 +95,18 @@ def command(
 
 
 def _line(finding: Finding) -> str:
+    from qualia_lab.analysis.findings.finding import SIGNS
     from qualia_lab.escaping import for_terminal
 
-    said = f"{_SIGNS[finding.severity]} {finding.rule}: {for_terminal(finding.sentence)}"
+    said = f"{SIGNS[finding.severity]} {finding.rule}: {for_terminal(finding.sentence)}"
     return f"{said}\n    next: {for_terminal(finding.next)}" if finding.next else said
 
 
 def _show_data(found: Sequence[Finding], data_format: str) -> None:
     from qualia_lab.cli.output import show_csv, show_json
+    from qualia_lab.runs.findings import COLUMNS, finding_rows
 
-    rows: list[dict[str, Any]] = []
-    for finding in found:
-        numbers = [{"what": n.what, "run_id": n.run_id, "value": n.value} for n in finding.numbers]
-        rows.append({name: getattr(finding, name) for name in _COLUMNS} | {"numbers": numbers})
+    rows = finding_rows(found)
     if data_format == "json":
         show_json(rows)
         return
@@ -122,7 +115,7 @@ def _show_data(found: Sequence[Finding], data_format: str) -> None:
         row["steps"] = " ".join(map(str, row["steps"]))
         row["keys"] = json.dumps(row["keys"])
         del row["numbers"]
-    show_csv([name for name in _COLUMNS if name != "numbers"], rows)
+    show_csv([name for name in COLUMNS if name != "numbers"], rows)
 
 
 def _fail(found: Sequence[Finding], fail_on: Sequence[str]) -> None:
@@ -136,7 +129,7 @@ def _fail(found: Sequence[Finding], fail_on: Sequence[str]) -> None:
     if wrong:
         rules = ", ".join(dict.fromkeys(finding.rule for finding in wrong))
         raise ForbiddenFinding(
-            f"{len(wrong):,} finding{'' if len(wrong) == 1 else 's'} that --fail-on forbids: {rules}.",
+            f"{counted(len(wrong), 'finding')} that --fail-on forbids: {rules}.",
             "Look at the runs, or set thresholds with --set.",
         )
 

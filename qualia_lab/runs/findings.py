@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.finding import Finding
     from qualia_lab.runs.loaded import Loaded
 
-_COLUMNS = (
+COLUMNS = (
     *("rule", "kind", "severity", "sentence", "next", "experiment", "run_ids", "keys", "steps", "numbers"),
     *("section", "code"),
 )
@@ -44,11 +44,15 @@ def finding_table(findings: Sequence[Finding]) -> pd.DataFrame:
     """A row per finding; see `Runs.findings`."""
     import pandas as pd
 
-    rows = [
+    return pd.DataFrame(finding_rows(findings), columns=list(COLUMNS))
+
+
+def finding_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """A dict per finding with the keys of COLUMNS; its numbers are dicts of `what`, `run_id` and `value`."""
+    return [
         {
-            **{name: getattr(finding, name) for name in _COLUMNS},
+            **{name: getattr(finding, name) for name in COLUMNS},
             "numbers": [{"what": n.what, "run_id": n.run_id, "value": n.value} for n in finding.numbers],
         }
         for finding in findings
     ]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qualia_lab.counts import counted
 from qualia_lab.sections.reasons import no_run
 from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
 from qualia_lab.study.statuses import FAILED, UNFINISHED
@@ -22,7 +23,7 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
 def _said(brief: Brief) -> str:
     """The counts in words: `2 of 24 runs failed or were killed, and 1 has no end yet.`."""
     counts = dict(brief.inventory.statuses)
-    runs = f"{brief.inventory.run_count:,} run{'' if brief.inventory.run_count == 1 else 's'}"
+    runs = counted(brief.inventory.run_count, "run")
     failed = sum(counts.get(status, 0) for status in FAILED)
     unfinished = sum(counts.get(status, 0) for status in UNFINISHED)
     said = f"{failed:,} of {runs} failed or {'was' if failed == 1 else 'were'} killed"

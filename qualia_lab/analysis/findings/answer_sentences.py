@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from statistics import stdev
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import NAMED, Number, count, n_text, number
+from qualia_lab.analysis.findings.finding import NAMED, Number, n_text, number
 from qualia_lab.analysis.findings.naming import listed_whole
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -292,7 +293,7 @@ def _untested(said: Said, answer: Answer) -> str:
     """What is said of those that ran once; where some have a better value than the leader, that too."""
     if not answer.alone:
         return ""
-    words = f"; {count(len(answer.alone), 'configuration')} ran once, too few to tell"
+    words = f"; {counted(len(answer.alone), 'configuration')} ran once, too few to tell"
     better = _better_alone(answer)
     if not better:
         return words

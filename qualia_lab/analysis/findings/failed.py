@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, duration, listed
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, duration, listed
+from qualia_lab.counts import counted
 from qualia_lab.study.statuses import FAILED, FINISHED
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             "failed",
             "problem",
             "warning",
-            f"{len(found):,} of {count(len(evidence.run_ids), 'run')} {what}: {listed(map(evidence.name, found))}"
+            f"{len(found):,} of {counted(len(evidence.run_ids), 'run')} {what}: {listed(map(evidence.name, found))}"
             f"{when}.",
             found,
             numbers=numbers,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
 from qualia_lab.analysis.thresholds_apart import conditions_apart, single_conditions
+from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 from qualia_lab.study.setting_columns import param_columns, tag_columns
 from qualia_lab.study.statuses import FAILED, FINISHED
@@ -104,15 +105,15 @@ def _by_task(tables: RunTables, study: Study, status: Mapping[str, str]) -> Iter
 
 def _finding(evidence: Evidence, ended: _Ended, found: Condition, alpha: float) -> Finding:
     failed, finished = found.failed_with + found.failed_without, found.finished_with + found.finished_without
-    who = f"{found.failed_with:,} of {count(failed, 'failed run')}"
+    who = f"{found.failed_with:,} of {counted(failed, 'failed run')}"
     if not found.failed_without:
         who = "both failed runs" if failed == 2 else f"all {failed:,} failed runs"
     run_ids = [ended.run_ids[row] for row in found.rows if ended.failed[row]]
     if len(run_ids) <= NAMED:
         who += f" ({listed(map(evidence.name, run_ids))})"
-    others = f"{found.finished_with:,} of {count(finished, 'finished one')}"
+    others = f"{found.finished_with:,} of {counted(finished, 'finished one')}"
     if not found.finished_with:
-        others = f"none of the {count(finished, 'finished one')}"
+        others = f"none of the {counted(finished, 'finished one')}"
     sure = found.corrected <= alpha
     end = f"p = {found.corrected:.2g} after correction" + ("" if sure else ", so it may be chance")
     what = (

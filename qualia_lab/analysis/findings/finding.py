@@ -10,13 +10,14 @@ from qualia_lab.escaping import shortened
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.groups import Group
 
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
+SIGNS: Mapping[Severity, str] = {"problem": "✗", "warning": "!", "note": "·"}
 
 Kind = Literal["answer", "problem", "relation", "provenance", "not examined"]
 KINDS: tuple[Kind, ...] = ("answer", "problem", "relation", "provenance", "not examined")
@@ -96,9 +97,6 @@ def n_text(group: Group) -> str:
     said = f"n = {len(group.values):,}"
     said += f" of {len(group.run_ids):,}: {counts_text(group.left_out)} left out" if group.left_out else ""
     return said + (f", not finished: {counts_text(group.unfinished)}" if group.unfinished else "")
-
-
-count = counted
 
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.evidence import MOST_TASKS
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed, number
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS
 from qualia_lab.analysis.problem_factors import problems_and_tied
+from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 from qualia_lab.study.factor_names import names_a_problem
 
@@ -78,7 +79,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
     counts = [(task, _configurations(evidence, task)) for task in evidence.study.tasks]
     few = [(task, number) for task, number in counts if 2 < number < fewest]
     more = sum(number >= fewest and task.experiment_id not in evidence.importances for task, number in counts)
-    said = [f"importance of params in {count(more, 'more experiment')}: {MOST_TASKS} are asked"] if more else []
+    said = [f"importance of params in {counted(more, 'more experiment')}: {MOST_TASKS} are asked"] if more else []
     if len(few) == 1:
         [(task, configurations)] = few
         where = f" in {one_line(task.experiment, 40)}" if evidence.experiment(task) else ""

@@ -8,7 +8,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, listed, number
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
+from qualia_lab.counts import counted
 from qualia_lab.study.metric_names import read_name
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _finding(evidence: Evidence, task: Task, key: str, odd: dict[str, float], ru
         "not_computed",
         "problem",
         "warning",
-        f"{evidence.where(task)}{key} is {' and '.join(clauses)}, {count(len(odd), 'run')} of {runs:,}: most often "
+        f"{evidence.where(task)}{key} is {' and '.join(clauses)}, {counted(len(odd), 'run')} of {runs:,}: most often "
         "such a value was not computed, or all predictions are the same.",
         tuple(odd),
         (key,),

@@ -6,10 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
 from qualia_lab.analysis.findings.goes_with import factor_of
 from qualia_lab.analysis.sides import COMMIT
 from qualia_lab.by_run import ByRun
+from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 from qualia_lab.tables import rows_with
 
@@ -49,13 +50,13 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 def _finding(evidence: Evidence, task: Task, runs_of: Mapping[str, list[str]], runs: int) -> Finding:
     ordered = sorted(runs_of.items(), key=lambda item: (-len(item[1]), item[0]))
     clauses = [
-        f"{count(len(run_ids), 'run')} of {one_line(commit, 9).rstrip('…')}"
+        f"{counted(len(run_ids), 'run')} of {one_line(commit, 9).rstrip('…')}"
         + (f" ({listed(map(evidence.name, run_ids), 3)})" if place and len(run_ids) <= 3 else "")
         for place, (commit, run_ids) in enumerate(ordered[:NAMED])
     ]
     more = f", and {len(ordered) - NAMED:,} more" if len(ordered) > NAMED else ""
     without = runs - sum(map(len, runs_of.values()))
-    unknown = f"; {count(without, 'run')} named none" if without else ""
+    unknown = f"; {counted(without, 'run')} named none" if without else ""
     parts = {run_id: commit for commit, run_ids in ordered for run_id in run_ids}
     factor = factor_of(evidence.study, task, parts)
     goes_with = f" The commit goes with {factor}." if factor else ""

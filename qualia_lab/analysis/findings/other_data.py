@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, listed
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
 from qualia_lab.analysis.findings.goes_with import factor_of
 from qualia_lab.columns import texts_of
+from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _finding(evidence: Evidence, task: Task, context: str, ordered: list[tuple[D
     for place, (data, run_ids) in enumerate(ordered[:NAMED]):
         on = listed((f"{name} @ {one_line(digest, 16)}" for name, digest, _ in sorted(data)), 2)
         who = f" ({listed(map(evidence.name, run_ids), 3)})" if place else ""
-        clauses.append(f"{count(len(run_ids), 'run')} used {on}{who}")
+        clauses.append(f"{counted(len(run_ids), 'run')} used {on}{who}")
     more = f"; and {len(ordered) - NAMED:,} others" if len(ordered) > NAMED else ""
     where = f" in the context {one_line(context, 30)}" if context else ""
     goes_with = f" The data go with {factor}." if factor else ""

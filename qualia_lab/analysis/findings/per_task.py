@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.counts import counted
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
@@ -21,4 +23,4 @@ def runs_by_task(evidence: Evidence, wanted: Container[str]) -> Iterator[tuple[T
 
 def some_of(how_many: int, task: Task) -> str:
     """`3 of 12 runs`."""
-    return f"{how_many:,} of {len(task.run_ids):,} run{'' if len(task.run_ids) == 1 else 's'}"
+    return f"{how_many:,} of {counted(len(task.run_ids), 'run')}"

@@ -12,11 +12,12 @@ from qualia_lab.analysis.findings.best_not_last import Thresholds as OfBest
 from qualia_lab.analysis.findings.best_not_last import lost_runs
 from qualia_lab.analysis.findings.collapse import collapsed_runs
 from qualia_lab.analysis.findings.courses import lead_courses, row_of
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, duration, number, parts
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, duration, number, parts
 from qualia_lab.analysis.findings.overfitting import overfitted_runs
 from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
 from qualia_lab.analysis.findings.point_facts import BLOCKS
 from qualia_lab.columns import filled, numbers_of
+from qualia_lab.counts import counted
 from qualia_lab.study.statuses import UNFINISHED
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _finding(evidence: Evidence, task: Task, run_ids: list[str]) -> Finding:
     if share >= 0.05:
         time = f"{duration(3600 * saved)} ({number(round(100 * share))} % of what these runs took)" if total else (
             f"{number(round(100 * share))} % of their steps")  # fmt: skip
-        advice = f"Early stopping with a patience of {count(patience, 'evaluation')} would have saved {time}."
+        advice = f"Early stopping with a patience of {counted(patience, 'evaluation')} would have saved {time}."
     return Finding(
         "plateau",
         "problem",

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, number, parts
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number, parts
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.intervals import unit_of
 from qualia_lab.analysis.spread_compare import collapsed_seeds
+from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,7 +130,7 @@ def _finding(evidence: Evidence, task: Task, collapsed: list[_Collapsed]) -> Fin
         "seed_collapse",
         "problem",
         "warning",
-        f"{evidence.where(task)}{count(len(collapsed), 'seed')} collapsed in {key}: {parts(clauses)}.",
+        f"{evidence.where(task)}{counted(len(collapsed), 'seed')} collapsed in {key}: {parts(clauses)}.",
         tuple(one.run_id for one in collapsed),
         (key,),
         numbers=tuple(numbers),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import Finding, Rule, count, listed
+from qualia_lab.analysis.findings.finding import Finding, Rule, listed
+from qualia_lab.counts import counted
 from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             "silent",
             "problem",
             "warning",
-            f"{len(found):,} of {count(len(evidence.run_ids), 'run')} finished without any metric of the model: "
+            f"{len(found):,} of {counted(len(evidence.run_ids), 'run')} finished without any metric of the model: "
             f"{listed(map(evidence.name, found))}.",
             found,
             section="overview",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, count, number, parts
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number, parts
+from qualia_lab.counts import counted
 from qualia_lab.study.factor_names import says_early_stopping
 from qualia_lab.study.statuses import FINISHED
 
@@ -80,7 +81,7 @@ def _short(evidence: Evidence, task: Task, short: list[ShortRun]) -> Finding:
         "unequal_budgets",
         "problem",
         "warning",
-        f"{evidence.where(task)}{count(len(short), 'finished run')} stopped much earlier than the others: "
+        f"{evidence.where(task)}{counted(len(short), 'finished run')} stopped much earlier than the others: "
         f"{parts(clauses)}. {'Their' if several else 'Its'} last values are not those of the same budget.",
         tuple(one.run_id for one in short),
         (task.objective.key,) if task.objective else (),
@@ -107,8 +108,8 @@ def _unfinished(evidence: Evidence, task: Task) -> list[Finding]:
     if answer is None:
         return []
     key, better = answer.leader.metric, answer.leader.greater_is_better
-    counted = [value for group in answer.groups for value in group.values]
-    best_counted = max(counted) if better else min(counted)
+    that_count = [value for group in answer.groups for value in group.values]
+    best_counted = max(that_count) if better else min(that_count)
     waiting = {
         run_id: value
         for group in evidence.groups[task.experiment_id]

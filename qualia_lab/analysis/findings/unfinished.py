@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, count, parts
+from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, parts
+from qualia_lab.counts import counted
 from qualia_lab.study.statuses import UNFINISHED
 from qualia_lab.tables import rows_with
 from qualia_lab.times import is_possible
@@ -57,7 +58,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             "unfinished",
             "problem",
             "warning",
-            f"{len(found):,} of {count(len(evidence.run_ids), 'run')} still {says} RUNNING or SCHEDULED "
+            f"{len(found):,} of {counted(len(evidence.run_ids), 'run')} still {says} RUNNING or SCHEDULED "
             f"and {has} been silent for long: {parts(clauses)}.",
             tuple(found),
             numbers=tuple(numbers),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import Finding, Rule, count, listed
+from qualia_lab.analysis.findings.finding import Finding, Rule, listed
+from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _of_none(evidence: Evidence, tasks: list[Task]) -> Finding:
 
 def _where(evidence: Evidence, tasks: list[Task]) -> str:
     """`In a: `, `In 3 experiments: `; nothing where there is only one."""
-    return evidence.where(tasks[0]) if len(tasks) == 1 else f"In {count(len(tasks), 'experiment')}: "
+    return evidence.where(tasks[0]) if len(tasks) == 1 else f"In {counted(len(tasks), 'experiment')}: "
 
 
 RULE = Rule(
