@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 import unicodedata
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -142,6 +143,26 @@ def for_latex(text: str) -> str:
         _LATEX.get(char, char) + ("{}" if char in "-'," and text[place + 1 : place + 2] == char else "")
         for place, char in enumerate(text)
     )
+
+
+def for_shell(word: str) -> str:
+    """A word of a POSIX command line, visible and on one line.
+
+    What cannot be seen as it is (control characters, spaces at an end or beside another) is spelled in the `$'…'` of
+    bash and zsh.
+    """
+    if one_line(word) == word:
+        return shlex.quote(word)
+    return "$'" + "".join(_ansi_c(char) for char in word) + "'"
+
+
+def _ansi_c(char: str) -> str:
+    """A character within `$'…'`."""
+    if char in "\\'":
+        return f"\\{char}"
+    if not char.isspace() and visible(char) == char:
+        return char
+    return f"\\x{ord(char):02x}" if ord(char) < 0x80 else _spelled(char)
 
 
 def for_csv(text: str) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.endings import endings
 from qualia_lab.choosing import choose_runs, experiments_of, query_of, view_of
 from qualia_lab.closing import Closing
+from qualia_lab.conditions_text import default_title, notebook_command
 from qualia_lab.errors import OutputExists
-from qualia_lab.escaping import for_filename, one_line
+from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_whole
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
@@ -240,6 +241,9 @@ class NotebookGenerator(Closing):
             study,
             title=title or default_title(selection),
             written=datetime.now().astimezone().date().isoformat(),
+            command=notebook_command(
+                selection, settings or StudySettings(), template=template, title=title, engine=engine
+            ),
         )
 
     def write(self, plan: NotebookPlan, output: Path | None = None, *, force: bool = False) -> Path:
@@ -321,14 +325,6 @@ class NotebookGenerator(Closing):
             return inventory, self.store.read(opened.run_of_each_experiment()).experiment_tags
         finally:
             opened.close()
-
-
-def default_title(selection: Selection) -> str:
-    """`churn: 12 runs`, from the experiments' names."""
-    names = [one_line(name, 60) for name in selection.experiments]
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    count = len(selection.run_ids)
-    return f"{shown}: {count:,} {'run' if count == 1 else 'runs'}"
 
 
 def default_output(selection: Selection) -> Path:

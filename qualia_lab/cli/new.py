@@ -128,20 +128,11 @@ def command(
 
 def say_selection(selection: Selection) -> None:
     """`12 runs of churn, best val_auc first`; then how many that were named are not among them, and why."""
-    from qualia_lab.choosing import ranked_metric
-    from qualia_lab.escaping import for_terminal
+    from qualia_lab.conditions_text import count_in_words, order_in_words
 
-    names = [for_terminal(name) for name in selection.experiments]
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    metric = ranked_metric(selection.conditions)
-    if metric is not None:
-        order = f"best {for_terminal(metric)} first"
-    elif selection.query.order_by:
-        order = f"by {for_terminal(', '.join(selection.query.order_by))}"
-    else:
-        order = "picked one by one" if selection.picked else "newest first"
     count = len(selection.run_ids) - selection.missing
-    console.say(f"{counted(count, 'run')} of {shown}" + (f", {order}" if count > 1 else ""))
+    order = (order_in_words(selection.conditions) or "picked one by one") if count > 1 else ""
+    console.say(", ".join(filter(None, (count_in_words(selection, count), order))))
     options.say_named(selection)
 
 
@@ -211,7 +202,8 @@ def _ask_name(selection: Selection, output: Path | None, title: str | None) -> t
     if output is not None:
         return output, title
     from qualia_lab.chooser.questions import choose_name
-    from qualia_lab.generator import default_output, default_title
+    from qualia_lab.conditions_text import default_title
+    from qualia_lab.generator import default_output
 
     return choose_name(default_output(selection), title or default_title(selection))
 

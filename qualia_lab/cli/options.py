@@ -123,6 +123,11 @@ def which_runs(command: Command) -> Command:
     return asking
 
 
+def _said_seeds(seeds: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The params of `--seeds`; none of them for `--seeds ''`, and None, to be inferred, where it is not there."""
+    return tuple(filter(None, seeds)) if seeds else None
+
+
 limit = click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help="The N newest runs, or the first by --by or --order-by."
 )
@@ -140,7 +145,7 @@ def how_to_look(command: Command) -> Command:
         from qualia_lab.settings import said_settings
 
         said = {name: words.pop(name) for name in names}
-        return command(settings=said_settings(**said | {"seeds": said["seeds"] or None}), **words)
+        return command(settings=said_settings(**said | {"seeds": _said_seeds(said["seeds"])}), **words)
 
     asking: Command = _with_options(
         looking,
@@ -151,7 +156,7 @@ def how_to_look(command: Command) -> Command:
             "--seeds",
             multiple=True,
             metavar="PARAM",
-            help="A param that only repeats a run. Repeatable. Default: seed, fold and the like.",
+            help="A param that only repeats a run. Repeatable; '' for none. Default: seed, fold and the like.",
         ),
         click.option(
             "--factor",

@@ -31,13 +31,21 @@ class NotebookPlan:
 
 
 def plan_notebook(
-    template: Template, selection: Selection, inventory: Inventory, study: Study, *, title: str, written: str
+    template: Template,
+    selection: Selection,
+    inventory: Inventory,
+    study: Study,
+    *,
+    title: str,
+    written: str,
+    command: str,
 ) -> NotebookPlan:
     """Decide every cell. The same input gives the same cells with the same keys.
 
-    written: the ISO date that stands in the title. Raises TemplateError when the template names an unknown section.
+    written: the ISO date that stands in the title.  command: the command line that makes the notebook again.
+    Raises TemplateError when the template names an unknown section.
     """
-    brief = Brief(title, written, selection, inventory, study)
+    brief = Brief(title, written, command, selection, inventory, study)
     cells: list[PlannedCell] = []
     left_out: list[tuple[str, str]] = []
     named: set[str] = set()

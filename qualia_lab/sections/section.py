@@ -43,10 +43,14 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Brief:
-    """All that a section may know: title, ISO date of writing, which runs, what is counted, and how to look at them."""
+    """All that a section may know: which runs, what is counted, and how to look at them.
+
+    written: the ISO date of writing.  command: the command line that makes the notebook again.
+    """
 
     title: str
     written: str
+    command: str
     selection: Selection
     inventory: Inventory
     study: Study

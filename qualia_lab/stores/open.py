@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import StoreNotFound
-from qualia_lab.stores.uri import TrackingUri, split_uri
+from qualia_lab.stores.uri import TrackingUri, split_uri, with_credentials
 
 if TYPE_CHECKING:
     from qualia_lab.stores.protocol import TrackingStore
@@ -73,11 +73,13 @@ def _open_path(uri: TrackingUri) -> TrackingStore:
 def find_tracking_uri(given: str | None = None) -> tuple[str, str]:
     """The tracking URI to use, and a few words on where it came from.
 
-    In order: the one given, MLFLOW_TRACKING_URI, then what lies in the working directory (`mlflow.db`, `mlruns/`).
+    In order: the one given, MLFLOW_TRACKING_URI, then what lies in the working directory (`mlflow.db`, `mlruns/`). One
+    that is given as it was shown gets the secrets of MLFLOW_TRACKING_URI where that is the same place.
+
     Raises StoreNotFound when there is none of them.
     """
     if given:
-        return given, "given"
+        return with_credentials(given).full, "given"
     from_environment = os.environ.get("MLFLOW_TRACKING_URI")
     if from_environment:
         return from_environment, "from MLFLOW_TRACKING_URI"

@@ -56,7 +56,9 @@ def planned(tables, conditions=None, query=None, **said):
     )
     inventory = take_inventory(tables)
     study = describe_study(tables, inventory, said_by("person", StudySettings(**said)))
-    return plan_notebook(read_template("observe"), selection, inventory, study, title="Churn", written="2026-11-23")
+    return plan_notebook(
+        read_template("observe"), selection, inventory, study, title="Churn", written="2026-11-23", command="qualia new"
+    )
 
 
 def parameters_of(plan):
@@ -121,7 +123,9 @@ def test_no_text_of_a_store_is_in_a_code_cell_outside_the_parameters(name, text)
     )
     inventory = take_inventory(tables)
     study = describe_study(tables, inventory)
-    plan = plan_notebook(read_template("observe"), selection, inventory, study, title=name, written="2026-11-23")
+    plan = plan_notebook(
+        read_template("observe"), selection, inventory, study, title=name, written="2026-11-23", command="qualia new"
+    )
     harmless = planned(some_runs(2))
     by_key = {cell.key: cell.source for cell in harmless.cells if cell.kind == "code"}
     for cell in plan.cells:
@@ -165,6 +169,7 @@ def test_a_template_with_wrong_sections_is_refused(text, said):
             describe_study(tables, take_inventory(tables)),
             title="t",
             written="2026-11-23",
+            command="qualia new",
         )
 
 
@@ -325,6 +330,7 @@ def test_experiments_are_tasks_and_the_cell_names_no_metric_that_leads_all_of_th
         describe_study(two, take_inventory(two)),
         title="t",
         written="2026-11-23",
+        command="qualia new",
     )
     headings = {cell.key: cell.source for cell in candidates.cells}
     assert "a candidate of one is no rival of one of another" in headings["candidates:heading"]
