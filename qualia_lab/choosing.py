@@ -37,6 +37,7 @@ __all__ = [
     "check_order",
     "choose_runs",
     "experiments_of",
+    "metrics_of_order",
     "query_of",
     "ranked_metric",
     "read_matching",
@@ -183,6 +184,12 @@ def said_of_unknown(store: TrackingStore, query: Query, fields: Sequence[Field] 
 def ranked_metric(conditions: Conditions) -> str | None:
     """The key of the metric that runs are ranked by; None where they are not."""
     return None if conditions.by is None else cut_metric(conditions.by)[0]
+
+
+def metrics_of_order(query: Query) -> tuple[str, ...]:
+    """The keys of the metrics that a query orders by."""
+    fields = keyed_fields(None, parse_order_by(query.order_by))
+    return tuple(dict.fromkeys(one.key for one in fields if one.kind == "metric"))
 
 
 def view_of(conditions: Conditions) -> View:

@@ -18,22 +18,26 @@ import traceback
 import unicodedata
 import warnings
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, NoReturn, TextIO
 
 import click
 
+from qualia_lab.console_table import Column, lay_out, wrap
 from qualia_lab.errors import FilterError, NothingChosen, QualiaLabError
 from qualia_lab.escaping import for_terminal, visible
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rich.progress import Progress
 
 SECOND = 1.0  # before a person is told that something is being read
 PATIENCE = 0.5  # seconds before a progress bar is worth its flicker
+
+Colour = Literal["red", "yellow", "grey"]
+_COLOURS: Mapping[Colour, str] = {"red": "1;31", "yellow": "1;33", "grey": "2"}
 
 _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN")
 
@@ -245,49 +249,41 @@ def _bar(label: str, unit: str) -> Progress:
     return bar
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a table for people: numbers stand to the right, and stay whole like signs and what is copied."""
-
-    title: str
-    right: bool = False
-    whole: bool = False
-
-
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, talk: bool = False) -> None:
-    """A table for people, on stdout or as talk on stderr: one line a row, cut to a terminal's width, whole elsewhere.
+    """A table for people, on stdout or as talk on stderr: fitted to a terminal, which is told what is not in it.
 
     rows: strings of a store may stand in them as they are.
     """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    cells = [[Text(_clean(for_terminal(cell))) for cell in row] for row in rows]
-    titles = [Text(for_terminal(column.title)) for column in columns]
     stream = sys.stderr if talk else sys.stdout
-    printer = Console(file=stream, width=None if stream.isatty() else 100_000, highlight=False)
-    natural = [max(cell.cell_len for cell in column) for column in zip(titles, *cells, strict=True)]
-    kept = [column.whole or column.right or not column.title for column in columns]
-    lines = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column, title, width in zip(columns, titles, _fitting(natural, kept, printer.width), strict=True):
-        lines.add_column(title, justify="right" if column.right else "left", no_wrap=True, width=width)
-    for row in cells:
-        lines.add_row(*row)
-    with printer.capture() as printed:
-        printer.print(lines)
-    _write(stream, "\n".join(line.rstrip() for line in printed.get().splitlines()))
+    cells = [[_clean(for_terminal(cell)) for cell in row] for row in rows]
+    titled = [replace(column, title=_clean(for_terminal(column.title))) for column in columns]
+    room = _room(stream)
+    titles, lines, left_out = lay_out(titled, cells, room)
+    if stream.isatty() and os.environ.get("TERM") != "dumb":
+        titles = [f"\x1b[1m{line}\x1b[0m" for line in titles]
+    _write(stream, "\n".join([*titles, *lines]))
+    if left_out:
+        them = "it" if len(left_out) == 1 else "them"
+        said = f"Not shown, for want of room: {', '.join(left_out)}. A wider terminal has {them}."
+        say("\n".join(wrap(said, room or len(said))))
 
 
-def _fitting(widths: list[int], kept: list[bool], room: int) -> list[int]:
-    """The widths of columns, two spaces apart, in so much room: the widest of those that may be cut gives way first."""
-    widths = list(widths)
-    while sum(widths) + 2 * len(widths) > room:
-        widest = max(range(len(widths)), key=lambda place: 0 if kept[place] else widths[place])
-        if kept[widest] or widths[widest] <= 6:
-            break
-        widths[widest] -= 1
-    return widths
+def sentence(text: str, mark: str = "", colour: Colour | None = None, indent: int = 0) -> None:
+    """Show a sentence after a mark; on a terminal the mark is coloured, and lines break between words.
+
+    Args:
+        text: strings of a store may stand in it as they are.
+        mark: a sign or a heading word, which the sentence follows on the same line.
+        colour: of the mark, where colours are wanted.
+        indent: spaces before every line but the one with a mark; before all where there is none.
+    """
+    space = " " * indent
+    begin = f"{mark} " if mark else space
+    said, room = _clean(for_terminal(text)), _room(sys.stdout)
+    lines = [begin + said] if room is None else wrap(begin + said, room, space)
+    if mark and colour is not None and _coloured(sys.stdout):
+        lines[0] = _paint(mark, _COLOURS[colour]) + lines[0][len(mark) :]
+    _write(sys.stdout, "\n".join(lines))
 
 
 def can_show(text: str) -> bool:
@@ -340,9 +336,25 @@ def _clean(text: str) -> str:
 
 
 def _say_labelled(label: str, colour: str, sentence: str) -> None:
-    plain = not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    shown = label if plain else f"\x1b[{colour}m{label}\x1b[0m"
+    shown = _paint(label, colour) if _coloured(sys.stderr) else label
     _write(sys.stderr, f"{shown} {for_terminal(_clean(sentence))}")
+
+
+def _coloured(stream: TextIO) -> bool:
+    """Whether it is a terminal whose user wants colours."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _paint(text: str, codes: str) -> str:
+    return f"\x1b[{codes}m{text}\x1b[0m"
+
+
+def _room(stream: TextIO) -> int | None:
+    """How many columns of text a terminal has, or COLUMNS says that it has; None for what is no terminal."""
+    if not stream.isatty():
+        return None
+    said = os.environ.get("COLUMNS", "")
+    return int(said) if said.isdecimal() and int(said) else os.get_terminal_size(stream.fileno()).columns or 80
 
 
 def _in_place(text: str) -> str:

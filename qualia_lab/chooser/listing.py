@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qualia_lab import console
 from qualia_lab.chooser.wording import age, duration, moment, number, status_sign
-from qualia_lab.console import Column
+from qualia_lab.console_table import Column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,12 @@ class ExperimentListing:
         """Say these experiments as a table, numbered from 1."""
         rows = (self._rows[position] for position in positions)
         console.table(
-            [Column("", right=True), Column("experiment"), Column("runs", right=True), Column("last activity")],
+            [
+                Column("", right=True),
+                Column("experiment", name=True),
+                Column("runs", right=True),
+                Column("last activity"),
+            ],
             [
                 (str(index), row["name"], f"{row['run_count']:,}", age(row["last_activity"]))
                 for index, row in enumerate(rows, start=1)
@@ -71,7 +76,13 @@ class RunListing:
         """Say these runs as a table, numbered from 1."""
         tables = self._store.read([self.ids[position] for position in positions])
         keys, values = main_metrics(tables), metric_values(tables)
-        columns = [Column("", right=True), Column(""), Column("run"), Column("started"), Column("took", right=True)]
+        columns = [
+            Column("", right=True),
+            Column(""),
+            Column("run", name=True),
+            Column("started", early=True),
+            Column("took", right=True, early=True),
+        ]
         columns[3:3] = [Column("experiment")] if self._several else []
         rows = []
         for index, position in enumerate(positions, start=1):

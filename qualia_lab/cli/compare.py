@@ -64,7 +64,6 @@ def command(
     --fail-unless asks for another.
     """
     from qualia_lab.cli.output import plain_json
-    from qualia_lab.escaping import for_terminal
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.runs import Runs
 
@@ -77,7 +76,7 @@ def command(
         console.show(json.dumps(plain_json(found.as_data()), allow_nan=False))
     else:
         for sentence in found.sentences:
-            console.show(for_terminal(sentence))
+            console.sentence(sentence)
         options.say_named(selection)
     if fail_unless is not None:
         _fail(found, fail_unless)

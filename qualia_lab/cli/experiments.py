@@ -6,6 +6,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
+from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
 
 
@@ -38,10 +39,10 @@ def command(tracking_uri: str | None, deleted: bool, data_format: str | None) ->
     else:
         console.table(
             [
-                console.Column("experiment"),
-                console.Column("id", whole=True),
-                console.Column("runs", right=True),
-                console.Column("last activity"),
+                Column("experiment", name=True),
+                Column("id", whole=True),
+                Column("runs", right=True),
+                Column("last activity"),
             ],
             [
                 (row["name"] or "", row["experiment_id"], f"{row['run_count']:,}", age(row["last_activity"]))

@@ -15,11 +15,12 @@ from qualia_lab.errors import ForbiddenFinding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qualia_lab.analysis.findings.finding import Finding
+    from qualia_lab.analysis.findings.finding import Finding, Severity
     from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
 
 SHOWN = 10  # sentences that a person is shown without asking for more
+_COLOURS: dict[Severity, console.Colour] = {"problem": "red", "warning": "yellow", "note": "grey"}
 
 
 @click.command(
@@ -85,7 +86,7 @@ def command(
         _show_data(found, data_format)
     else:
         for finding in found[: limit or SHOWN]:
-            console.show(_line(finding))
+            _show(finding)
         console.say(
             f"showing {min(len(found), limit or SHOWN):,} of {counted(len(found), 'finding')} "
             f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
@@ -94,12 +95,13 @@ def command(
     _fail(found, fail_on)
 
 
-def _line(finding: Finding) -> str:
+def _show(finding: Finding) -> None:
+    """A sentence behind the sign of its severity, and what to do next below it."""
     from qualia_lab.analysis.findings.finding import SIGNS
-    from qualia_lab.escaping import for_terminal
 
-    said = f"{SIGNS[finding.severity]} {finding.rule}: {for_terminal(finding.sentence)}"
-    return f"{said}\n    next: {for_terminal(finding.next)}" if finding.next else said
+    console.sentence(f"{finding.rule}: {finding.sentence}", SIGNS[finding.severity], _COLOURS[finding.severity], 2)
+    if finding.next:
+        console.sentence(f"next: {finding.next}", indent=4)
 
 
 def _show_data(found: Sequence[Finding], data_format: str) -> None:

@@ -12,6 +12,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
+from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def show_plan(plan: NotebookPlan, output: Path) -> None:
         f"template {plan.template}, {counted(len(plan.selection.run_ids), 'run')}, {counted(len(plan.cells), 'cell')}"
     )
     console.table(
-        [console.Column("", right=True), console.Column("cell"), console.Column("key"), console.Column("begins")],
+        [Column("", right=True), Column("cell"), Column("key"), Column("begins")],
         [
             (str(place), cell.kind, cell.key, next(iter(cell.source.strip().splitlines()), ""))
             for place, cell in enumerate(plan.cells, start=1)

@@ -9,11 +9,11 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
-from qualia_lab.console import Column
+from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from qualia_lab.selection import Conditions
     from qualia_lab.tables import RunTables
@@ -59,6 +59,7 @@ def command(
     data_format: str | None,
 ) -> None:
     """List runs, the newest first: what they are, and their main metrics."""
+    from qualia_lab.choosing import metrics_of_order
     from qualia_lab.cli.explanation import show_explanation
     from qualia_lab.generator import NotebookGenerator
 
@@ -82,7 +83,7 @@ def command(
 
         show_csv(*flat_rows(tables, metrics, params))
     else:
-        _show_table(tables, metrics, params)
+        _show_table(tables, metrics, params, metrics_of_order(selection.query))
         count = len(selection.run_ids) - selection.missing
         are_more = asks_less and rows is not None and count > rows
         in_all = f"more than {rows:,} runs" if are_more else counted(count, "run")
@@ -125,23 +126,36 @@ def flat_rows(
     return ["experiment", *tables.runs.column_names, *keys], flat
 
 
-def _show_table(tables: RunTables, metrics: Sequence[str], params: Sequence[str]) -> None:
+def _show_table(tables: RunTables, metrics: Sequence[str], params: Sequence[str], ordered_by: Sequence[str]) -> None:
+    """ordered_by: metrics that the order is of, which stand before the others."""
     from qualia_lab.chooser.listing import main_metrics
     from qualia_lab.chooser.wording import age, duration, number, status_sign
 
     keys = metrics or (() if params else main_metrics(tables))
+    keys = tuple(dict.fromkeys((*ordered_by, *keys)))
+    whole = whole_rows(tables, (), ())
     several = tables.experiments.num_rows > 1
-    columns = [Column(""), Column("run"), Column("run id", whole=True), *([Column("experiment")] if several else [])]
-    columns += [Column("started"), Column("took", right=True)]
-    columns += [Column(key) for key in params] + [Column(key, right=True) for key in keys]
+    columns = [Column(""), Column("run", name=True), Column("run id", short=8)]
+    columns += [Column("experiment")] if several else []
+    columns += [Column("started", early=True), Column("took", right=True, early=True)]
+    columns += [Column(key, right=_all_numbers(row["params"].get(key) for row in whole)) for key in params]
+    columns += [Column(key, right=True) for key in keys]
     rows = []
-    for row in whole_rows(tables, (), ()):
+    for row in whole:
         cells = [status_sign(row["status"]), row["run_name"] or "", row["run_id"]]
         cells += [row["experiment"] or row["experiment_id"]] if several else []
         cells += [age(row["start_time"]), duration(row["start_time"], row["end_time"])]
         cells += [row["params"].get(key) or "" for key in params]
         rows.append([*cells, *(number(row["metrics"].get(key)) for key in keys)])
     console.table(columns, rows)
+
+
+def _all_numbers(values: Iterable[str | None]) -> bool:
+    """Whether every value that is there is a number."""
+    try:
+        return bool([float(value) for value in values if value is not None])
+    except ValueError:
+        return False
 
 
 def _say_problems(tables: RunTables) -> None:

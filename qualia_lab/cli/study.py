@@ -9,7 +9,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
-from qualia_lab.console import Column
+from qualia_lab.console_table import Column
 
 if TYPE_CHECKING:
     from qualia_lab.selection import Conditions
@@ -66,20 +66,25 @@ def command(
 
 def show_study(study: Study, names: dict[str, str]) -> None:
     """The sentences under their headings, and a table of the params and tags that are more than constants."""
-    from qualia_lab.escaping import for_terminal
     from qualia_lab.study.sentences import sentences_of
 
     for heading, lines in sentences_of(study, names):
         console.show(heading)
         for line in lines:
-            console.show(f"  {for_terminal(line)}")
+            console.sentence(line, indent=2)
     roles = ("factor", "tied", "seed", "label", "constant")
     rows = sorted((*study.params, *study.tags), key=lambda one: roles.index(one.role))
     if not rows:
         return
     console.show("Params and tags")
     console.table(
-        [Column("name"), Column("what it is"), Column("from"), Column("values", right=True), Column("such as")],
+        [
+            Column("name", name=True),
+            Column("what it is"),
+            Column("from"),
+            Column("values", right=True),
+            Column("such as"),
+        ],
         [_row(one, study) for one in rows[:SHOWN]],
     )
     if len(rows) > SHOWN:

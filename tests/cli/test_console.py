@@ -18,8 +18,9 @@ EVIL = "\x1b[31mred\x1b[0m \x07 \u202egnp.exe \x9b2J\nerror: forged"
 
 def run(body, *args, env=None, **more):
     """A process whose command is this function body."""
-    code = "from qualia_lab import console, errors\ndef command():\n" + "\n".join(
-        f"    {line}" for line in body.splitlines()
+    code = (
+        "from qualia_lab import console, errors\nfrom qualia_lab.console_table import Column\ndef command():\n"
+        + "\n".join(f"    {line}" for line in body.splitlines())
     )
     return subprocess.run(
         [sys.executable, "-c", f"{code}\nconsole.run(command)", *args],
@@ -29,8 +30,9 @@ def run(body, *args, env=None, **more):
 
 def on_terminal(body, env=None, typed=""):
     """The same on a terminal: its exit code and all it wrote."""
-    code = "from qualia_lab import console, errors\ndef command():\n" + "\n".join(
-        f"    {line}" for line in body.splitlines()
+    code = (
+        "from qualia_lab import console, errors\nfrom qualia_lab.console_table import Column\ndef command():\n"
+        + "\n".join(f"    {line}" for line in body.splitlines())
     )
     pid, terminal = pty.fork()
     if pid == 0:
@@ -90,7 +92,7 @@ def test_no_string_steers_the_terminal(said):
 
 def test_a_table_holds_any_string_in_one_line():
     code, written = on_terminal(
-        f"console.table([console.Column('a')], [({EVIL!r},), ('[bold]x[/bold]',)])",
+        f"console.table([Column('a')], [({EVIL!r},), ('[bold]x[/bold]',)])",
         env={"NO_COLOR": "1", "TERM": "dumb"},
     )
     assert code == 0
@@ -100,7 +102,7 @@ def test_a_table_holds_any_string_in_one_line():
 
 
 def test_a_table_for_a_program_is_not_cut():
-    done = run("console.table([console.Column('name')], [('x' * 500,)])")
+    done = run("console.table([Column('name')], [('x' * 500,)])")
     assert "x" * 500 in done.stdout
 
 
@@ -110,6 +112,10 @@ def test_no_colour_where_none_is_wanted():
     assert "\x1b" not in on_terminal(body, env={"NO_COLOR": "1", "TERM": "xterm"})[1]
     assert "\x1b" not in on_terminal(body, env={"NO_COLOR": "", "TERM": "dumb"})[1]
     assert "\x1b" not in run(body).stderr
+    body = "console.sentence('s', '!', 'red')"
+    assert "\x1b[1;31m!\x1b[0m s" in on_terminal(body, env={"NO_COLOR": "", "TERM": "xterm"})[1]
+    assert "\x1b" not in on_terminal(body, env={"NO_COLOR": "1", "TERM": "xterm"})[1]
+    assert run(body).stdout == "! s\n"
 
 
 SECRET = "s3cr3t/p@ss"
@@ -134,7 +140,7 @@ def test_no_secret_of_the_environment_is_said():
 
 
 def test_a_terminal_without_unicode_is_no_reason_to_fail():
-    done = run("console.say('✅ 日本')\nconsole.show('Ω')\nconsole.table([console.Column('…')], [('日本',)])\nconsole.say(str(console.can_show('✅')))",
+    done = run("console.say('✅ 日本')\nconsole.show('Ω')\nconsole.table([Column('…')], [('日本',)])\nconsole.say(str(console.can_show('✅')))",
                env={"PYTHONIOENCODING": "ascii"})  # fmt: skip
     assert done.returncode == 0
     assert "False" in done.stderr
