@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 _NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 
 
-def parse_choice(text: str, count: int) -> tuple[int, ...] | str:
+def parse_choice(text: str, count: int, shown: int | None = None) -> tuple[int, ...] | str:
     """The positions that an answer chooses in a list of `count` items: from 0, in the order named, each once.
 
     `1,3-5` are numbers from 1; `all` is every item. Anything else is text to narrow the list by, and is returned
     without its leading `/`, which makes text of what looks like numbers.
 
-    Raises SelectionError when a number is not in the list.
+    shown: how many of them, from the first, were shown so far; None for all.
+
+    Raises SelectionError when a number is not in the list, or was not shown yet.
     """
     answer = text.strip()
     if answer.startswith("/"):
@@ -28,7 +30,7 @@ def parse_choice(text: str, count: int) -> tuple[int, ...] | str:
         return tuple(range(count))
     parts = re.sub(r"\s*-\s*", "-", answer.replace(",", " ")).split()
     if parts and all(_NUMBERS.fullmatch(part) for part in parts):
-        return _positions(parts, count)
+        return _positions(parts, count, count if shown is None else shown)
     return answer
 
 
@@ -38,13 +40,17 @@ def narrow(text: str, items: Sequence[str]) -> tuple[int, ...]:
     return tuple(index for index, item in enumerate(items) if wanted in item.casefold())
 
 
-def _positions(parts: Sequence[str], count: int) -> tuple[int, ...]:
+def _positions(parts: Sequence[str], count: int, shown: int) -> tuple[int, ...]:
     chosen: dict[int, None] = {}
     for part in parts:
         first, last = (_read(text) for text in (part.partition("-")[0], part.rpartition("-")[2]))
         if not (1 <= first <= count and 1 <= last <= count):
             raise SelectionError(
                 f"{part[:40]} is not in the list.", f"It goes from 1 to {count}; /{part[:40]} is text."
+            )
+        if max(first, last) > shown:
+            raise SelectionError(
+                f"{part} was not shown yet: the list was shown to {shown}.", "Type more to see further; all takes all."
             )
         if first > last:
             raise SelectionError(f"{part} runs backwards.", f"Write {last}-{first}, or /{part} to look for that text.")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qualia_lab import console
 from qualia_lab.chooser.wording import age, duration, moment, number, status_sign
+from qualia_lab.choosing import query_of
+from qualia_lab.conditions_text import order_in_words
 from qualia_lab.console_table import Column
+from qualia_lab.errors import SelectionError, UnknownExperiment
+from qualia_lab.selection import Conditions, match_experiments
+from qualia_lab.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +24,18 @@ if TYPE_CHECKING:
 
 
 class Listing(Protocol):
-    """What `choose_from` shows: items, each with the text it is found by."""
+    """What `choose_from` shows: items in an order, each with the text it is found by."""
 
     texts: list[str]
+    order: Sequence[int]
+    can_sort: bool
 
-    def show(self, positions: Sequence[int]) -> None:
-        """Say these items as a table, numbered from 1."""
+    def show(self, positions: Sequence[int], first: int) -> None:
+        """Say these items as a table, numbered from `first` on."""
+        ...
+
+    def sort(self) -> str:
+        """Change the order, and tell which it is now."""
         ...
 
 
@@ -32,14 +44,17 @@ class ExperimentListing:
 
     def __init__(self, experiments: pa.Table) -> None:
         self._rows: list[dict[str, Any]] = experiments.to_pylist()
+        self.words = [_word_of(row, experiments) for row in self._rows]
         for row in self._rows:
             row["name"] = row["name"] or f"experiment {row['experiment_id']}"
         self.ids = [row["experiment_id"] for row in self._rows]
         self.names: list[str] = [row["name"] for row in self._rows]
         self.texts = [f"{row['name']} {row['experiment_id']}" for row in self._rows]
+        self.order: Sequence[int] = range(len(self.ids))
+        self.can_sort = False
 
-    def show(self, positions: Sequence[int]) -> None:
-        """Say these experiments as a table, numbered from 1."""
+    def show(self, positions: Sequence[int], first: int) -> None:
+        """Say these experiments as a table, numbered from `first` on."""
         rows = (self._rows[position] for position in positions)
         console.table(
             [
@@ -50,19 +65,29 @@ class ExperimentListing:
             ],
             [
                 (str(index), row["name"], f"{row['run_count']:,}", age(row["last_activity"]))
-                for index, row in enumerate(rows, start=1)
+                for index, row in enumerate(rows, start=first)
             ],
             talk=True,
         )
 
+    def sort(self) -> str:
+        """They stay as they are."""
+        return "in the order of the store"
+
 
 class RunListing:
-    """Runs with status, start, duration and main metrics; metrics are read for the shown ones only."""
+    """Runs with status, start, duration and main metrics; metrics are read for the shown ones only.
+
+    by: the metric that they are sorted by, the best first; None for newest first.
+    """
 
     def __init__(self, store: TrackingStore, runs: pa.Table, experiment_names: dict[str, str]) -> None:
         self._store = store
         self._rows: list[dict[str, Any]] = runs.to_pylist()
+        self._experiment_ids = tuple(experiment_names)
         self._several = len(experiment_names) > 1
+        self._keys: list[str] = []
+        self.by: str | None = None
         for row in self._rows:
             row["experiment"] = experiment_names.get(row["experiment_id"], row["experiment_id"])
         self.ids = [row["run_id"] for row in self._rows]
@@ -71,11 +96,14 @@ class RunListing:
             f"{row['run_name'] or ''} {row['run_id']} {row['status']} {row['experiment']} {moment(row['start_time'])}"
             for row in self._rows
         ]
+        self.order: Sequence[int] = range(len(self.ids))
+        self.can_sort = True
 
-    def show(self, positions: Sequence[int]) -> None:
-        """Say these runs as a table, numbered from 1."""
+    def show(self, positions: Sequence[int], first: int) -> None:
+        """Say these runs as a table, numbered from `first` on; every page has the metrics of the first one."""
         tables = self._store.read([self.ids[position] for position in positions])
-        keys, values = main_metrics(tables), metric_values(tables)
+        keys, values = self._keys or main_metrics(tables), metric_values(tables)
+        self._keys = keys
         columns = [
             Column("", right=True),
             Column(""),
@@ -85,7 +113,7 @@ class RunListing:
         ]
         columns[3:3] = [Column("experiment")] if self._several else []
         rows = []
-        for index, position in enumerate(positions, start=1):
+        for index, position in enumerate(positions, start=first):
             row = self._rows[position]
             cells = [str(index), status_sign(row["status"]), self.names[position]]
             cells += [row["experiment"]] if self._several else []
@@ -93,11 +121,23 @@ class RunListing:
             rows.append([*cells, *(number(values.get((row["run_id"], key))) for key in keys)])
         console.table([*columns, *(Column(key, right=True) for key in keys)], rows, talk=True)
 
+    def sort(self) -> str:
+        """By the main metric, the best first; once more, newest first. Raises FilterError where no way is better."""
+        if self.by is None and self._keys:
+            query = query_of(self._store, Conditions(by=self._keys[0]), read_settings().study)
+            asked = replace(query, experiment_ids=self._experiment_ids)
+            places = {run_id: place for place, run_id in enumerate(self.ids)}
+            best_first = self._store.read_runs(asked).column("run_id").to_pylist()
+            self.order = [places[run_id] for run_id in best_first if run_id in places]  # a newer run is not listed
+            self.by = self._keys[0]
+        else:
+            self.order, self.by = range(len(self.ids)), None
+        return order_in_words(Conditions(by=self.by))
+
 
 def main_metrics(tables: RunTables, count: int = 3) -> list[str]:
     """The metrics to show first."""
     from qualia_lab.inventory import take_inventory
-    from qualia_lab.settings import read_settings
     from qualia_lab.study.describe import describe_study
     from qualia_lab.study.ranking import rank_metrics
 
@@ -110,3 +150,15 @@ def metric_values(tables: RunTables) -> dict[tuple[str, str], float | None]:
     """The latest value of each metric, by run id and key."""
     columns = (tables.metrics.column(name).to_pylist() for name in ("run_id", "key", "value"))
     return {(run_id, key): value for run_id, key, value in zip(*columns, strict=True)}
+
+
+def _word_of(row: dict[str, Any], experiments: pa.Table) -> str:
+    """The word that means this experiment alone as `--experiment`: its name, or where that means another, its id."""
+    for word in filter(None, (row["name"], f"id:{row['experiment_id']}")):
+        try:
+            found = match_experiments([word], experiments)
+        except (SelectionError, UnknownExperiment):
+            continue
+        if [one["experiment_id"] for one in found] == [row["experiment_id"]]:
+            return str(word)
+    return str(row["experiment_id"])

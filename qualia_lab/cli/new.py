@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
+import shutil
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
+from qualia_lab.cli.asking import ask, choose_runs
 from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.notebook.plan import NotebookPlan
-    from qualia_lab.selection import Conditions, Selection
+    from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
 
 # A notebook of more runs than this is slow to make and to read: a person is asked first.
@@ -92,27 +94,29 @@ def command(
         output = notebook_path(output)
         replacing = _may_replace(output, formats, replace=replacing, ask=not yes)
 
+    explaining = show_explanation if explain else None
     if asking:
-        generator, conditions = _ask(tracking_uri, conditions)
+        runs_it = execute or bool(formats) or dry_run
+        asked = ask(
+            tracking_uri, conditions, settings, explaining, output=output, title=title, runs_it=runs_it, many=MANY
+        )
+        generator, selection, output, title = asked.generator, asked.selection, asked.output, asked.title
+        formats = (*formats, "html") if asked.run_it else formats
+        replacing = _may_replace(output, formats, replace=replacing)
     else:
         generator = _open(tracking_uri)
+        selection = choose_runs(generator, conditions, settings, explaining)
+        if output is None:
+            from qualia_lab.generator import default_output
+
+            output = default_output(selection)
+            replacing = _may_replace(output, formats, replace=replacing, ask=not yes)
+        if not (yes or dry_run or engine):
+            _confirm_many(len(selection.run_ids))
     if engine is not None:
         from qualia_lab.engines.open import check_engine
 
         check_engine(engine, generator.tracking_uri)
-    with console.waiting(f"reading {generator.tracking_uri}"):
-        selection = generator.choose(conditions, settings, explain=show_explanation if explain else None)
-    say_selection(selection)
-    if asking:
-        output, title = _ask_name(selection, output, title)
-        replacing = _may_replace(output, formats, replace=replacing)
-    elif output is None:
-        from qualia_lab.generator import default_output
-
-        output = default_output(selection)
-        replacing = _may_replace(output, formats, replace=replacing, ask=not yes)
-    if not (yes or dry_run or engine):
-        _confirm_many(len(selection.run_ids))
     with console.waiting(f"reading {generator.tracking_uri}"):
         plan = generator.plan(selection, settings=settings, template=template, title=title, engine=engine)
     if dry_run:
@@ -127,22 +131,24 @@ def command(
     show_made(made)
 
 
-def say_selection(selection: Selection) -> None:
-    """`12 runs of churn, best val_auc first`; then how many that were named are not among them, and why."""
-    from qualia_lab.conditions_text import count_in_words, order_in_words
-
-    count = len(selection.run_ids) - selection.missing
-    order = (order_in_words(selection.conditions) or "picked one by one") if count > 1 else ""
-    console.say(", ".join(filter(None, (count_in_words(selection, count), order))))
-    options.say_named(selection)
-
-
 def show_made(made: Sequence[tuple[Path, str]]) -> None:
     """The files that were made, on stdout: bare paths for programs, with a word for a person; then what to do next."""
     width = max(len(str(path)) for path, _ in made)
     for path, what in made:
         console.show(f"{path!s:{width}}    {what}" if sys.stdout.isatty() else str(path))
-    console.say(f"next: jupyter lab {shlex.quote(str(made[0][0]))}")
+    console.say(f"next: {_next_step([path for path, _ in made])}")
+
+
+def _next_step(paths: Sequence[Path]) -> str:
+    """How to see the notebook, also where there is no JupyterLab."""
+    from qualia_lab.escaping import for_shell
+
+    notebook, page = for_shell(str(paths[0])), next((path for path in paths if path.suffix == ".html"), None)
+    if find_spec("jupyterlab") is not None or shutil.which("jupyter-lab") is not None:
+        return f"jupyter lab {notebook}"
+    if page is not None:
+        return f"open {page} in a browser, or pip install jupyterlab, then jupyter lab {notebook}"
+    return f"pip install jupyterlab, then jupyter lab {notebook}; or for a page: qualia execute {notebook} --to html"
 
 
 def show_plan(plan: NotebookPlan, output: Path) -> None:
@@ -181,34 +187,6 @@ def _open(tracking_uri: str | None) -> NotebookGenerator:
     return generator
 
 
-def _ask(tracking_uri: str | None, conditions: Conditions) -> tuple[NotebookGenerator, Conditions]:
-    """The first three questions; an order that a flag gave stays. Raises NothingChosen where there is nobody to ask."""
-    from qualia_lab.errors import NothingChosen
-
-    if not console.is_interactive():
-        raise NothingChosen(
-            "There is no terminal to ask on, and no flag says which runs.",
-            "Pass one of --experiment, --run, --filter, --where, --since, --status, --limit, --top with --by; "
-            "--yes takes all.",
-        )
-    from qualia_lab.chooser.questions import choose_tracking_uri, choose_which
-    from qualia_lab.generator import NotebookGenerator
-
-    generator = NotebookGenerator(tracking_uri or choose_tracking_uri())
-    return generator, replace(choose_which(generator.store), by=conditions.by, order_by=conditions.order_by)
-
-
-def _ask_name(selection: Selection, output: Path | None, title: str | None) -> tuple[Path, str | None]:
-    """The last question, as far as no flag has answered it."""
-    if output is not None:
-        return output, title
-    from qualia_lab.chooser.questions import choose_name
-    from qualia_lab.conditions_text import default_title
-    from qualia_lab.generator import default_output
-
-    return choose_name(default_output(selection), title or default_title(selection))
-
-
 def _may_replace(output: Path, formats: Sequence[str], *, replace: bool, ask: bool = True) -> bool:
     """Whether to replace what is there, asked before any work is done. Raises OutputExists, OutputNotWritable."""
     from qualia_lab.generator import check_output
@@ -226,7 +204,7 @@ def _may_replace(output: Path, formats: Sequence[str], *, replace: bool, ask: bo
 def _confirm_many(count: int) -> None:
     if count <= MANY or not console.is_interactive():
         return
-    if not console.confirm(f"That is a notebook of {counted(count, 'run')}. Go on?"):
+    if not console.confirm(f"{counted(count, 'run')}, go on?"):
         from qualia_lab.errors import NothingChosen
 
         raise NothingChosen("Nothing was written.", "Take fewer runs with --top N --by METRIC, --limit N or --filter.")
