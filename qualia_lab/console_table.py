@@ -25,7 +25,7 @@ class Column:
     whole: never cut and never left out.
     name: never left out either; a long one goes on in the next line, between two words.
     short: cut to so many characters before anything else gives way, and never left out; of an id they are enough.
-    early: left out before the others; else the last column goes first.
+    early: left out whole before the others; else the last column goes first.
     """
 
     title: str
@@ -98,7 +98,7 @@ def _least(column: Column, values: int, natural: int) -> int:
     """The width down to which a column gives way before others are left out."""
     if column.short is not None:
         return min(natural, column.short)
-    if column.whole or not column.title:
+    if column.whole or column.early or not column.title:
         return natural
     if column.name:
         return min(natural, _NAME)

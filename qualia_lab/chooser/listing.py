@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +14,7 @@ from qualia_lab.console_table import Column
 from qualia_lab.errors import SelectionError, UnknownExperiment
 from qualia_lab.selection import Conditions, match_experiments
 from qualia_lab.settings import read_settings
+from qualia_lab.stores.keys import LOOKED_AT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,8 +124,14 @@ class RunListing:
         console.table([*columns, *(Column(key, right=True) for key in keys)], rows, talk=True)
 
     def sort(self) -> str:
-        """By the main metric, the best first; once more, newest first. Raises FilterError where no way is better."""
-        if self.by is None and self._keys:
+        """By the main metric, the best first; once more, newest first.
+
+        Raises FilterError where nothing tells which way is better, and SelectionError where there is no metric.
+        """
+        if self.by is None:
+            self._keys = self._keys or main_metrics(self._store.read(self.ids[:LOOKED_AT]))
+            if not self._keys:
+                raise SelectionError("These runs have no metric to sort by.", "Take them in the order they are in.")
             query = query_of(self._store, Conditions(by=self._keys[0]), read_settings().study)
             asked = replace(query, experiment_ids=self._experiment_ids)
             places = {run_id: place for place, run_id in enumerate(self.ids)}
@@ -154,11 +162,9 @@ def metric_values(tables: RunTables) -> dict[tuple[str, str], float | None]:
 
 def _word_of(row: dict[str, Any], experiments: pa.Table) -> str:
     """The word that means this experiment alone as `--experiment`: its name, or where that means another, its id."""
-    for word in filter(None, (row["name"], f"id:{row['experiment_id']}")):
-        try:
-            found = match_experiments([word], experiments)
-        except (SelectionError, UnknownExperiment):
-            continue
-        if [one["experiment_id"] for one in found] == [row["experiment_id"]]:
-            return str(word)
+    words = [row["name"], f"name:{row['name']}"] if row["name"] else []
+    for word in (*words, f"id:{row['experiment_id']}"):
+        with suppress(SelectionError, UnknownExperiment):
+            if [one["experiment_id"] for one in match_experiments([word], experiments)] == [row["experiment_id"]]:
+                return str(word)
     return str(row["experiment_id"])

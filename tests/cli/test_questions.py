@@ -1,11 +1,17 @@
-"""The four questions, on a real terminal and a real store."""
+"""The questions, on a real terminal and a real store."""
 
 import re
+import sys
+from pathlib import Path
 
 import nbformat
 import pexpect
 import pytest
 
+from qualia_lab.chooser.listing import ExperimentListing
+from qualia_lab.cli.new import show_made
+from qualia_lab.schema import EXPERIMENT_LIST
+from qualia_lab.tables import table_of
 from tests.stores.empty import new_client
 
 from .command import CREATE, environment
@@ -41,22 +47,23 @@ def finish(process):
     return process.before, process.exitstatus
 
 
-FILE, TITLE, LIST = "file [", "title [", "or text to narrow ["
+FILE, TITLE, LIST, RUN = "file [", "title [", "or ? for help [", "Run it now and make a page? [Y/n]: "
 
 
-def test_four_questions_and_their_defaults(terminal, sqlite_sample, tmp_path):
+def test_five_questions_and_their_defaults(terminal, sqlite_sample, tmp_path):
     process = terminal(MLFLOW_TRACKING_URI=f"sqlite:///{sqlite_sample}")
     answer(process, f"from MLFLOW_TRACKING_URI [sqlite:///{sqlite_sample}]: ", "")
-    process.expect("2/4")
+    process.expect("2/5")
     answer(process, LIST, "churn")
     answer(process, LIST, "")
-    process.expect("3/4")
+    process.expect("3/5")
     answer(process, LIST, "")
     assert "✅" in process.before
     assert "❌" in process.before
     assert "⏳" in process.before
     answer(process, FILE, "")
     answer(process, TITLE, "")
+    answer(process, RUN, "n")
     said, code = finish(process)
     assert code == 0, said
     (path,) = (tmp_path / "notebooks").glob("churn_*.ipynb")
@@ -74,7 +81,7 @@ def test_wrong_answers_are_named_and_asked_again(terminal, sqlite_sample, tmp_pa
     answer(process, "Nothing in the list has zebra.", "prices")
     process.expect("prices / Ωμέγα")
     answer(process, LIST, "1")
-    process.expect("3/4.*2 runs")
+    process.expect("3/5.*2 runs")
     answer(process, LIST, "2-1")
     answer(process, "2-1 runs backwards.", "2")
     process.expect("1 run of prices / Ωμέγα")
@@ -82,6 +89,7 @@ def test_wrong_answers_are_named_and_asked_again(terminal, sqlite_sample, tmp_pa
     answer(process, "is a folder", "x.pdf")
     answer(process, ".ipynb", "mine")
     answer(process, TITLE, "My own title")
+    answer(process, RUN, "no")
     said, code = finish(process)
     assert code == 0, said
     assert "My own title" in (tmp_path / "mine.ipynb").read_text()
@@ -99,6 +107,7 @@ def test_text_narrows_and_all_is_all_that_is_left(terminal, sqlite_sample):
     process.expect("3 runs of churn")
     answer(process, FILE, "n.ipynb")
     answer(process, TITLE, "")
+    answer(process, RUN, "n")
     said, code = finish(process)
     assert code == 0, said
 
@@ -120,18 +129,110 @@ def test_more_than_two_hundred_runs_are_asked_about_and_listed_thirty_at_a_time(
     process = terminal("--tracking-uri", many_runs, "--yes", "--dry-run")
     assert finish(process)[1] == 0
     process = terminal("--tracking-uri", many_runs, "--experiment", "many")
-    answer(process, "That is a notebook of 210 runs. Go on? [y/N]", "")
+    answer(process, "210 runs, go on? [y/N]", "")
     assert finish(process)[1] == 16
     assert list(tmp_path.iterdir()) == []
     process = terminal("--tracking-uri", many_runs)
     answer(process, LIST, "")
-    process.expect("showing 30 of 210; type text to narrow")
+    process.expect("showing 1 to 30 of 210; type more")
     answer(process, LIST, "number 20")
     answer(process, LIST, "1-2")
     process.expect("2 runs of many")
     answer(process, FILE, "n")
     answer(process, TITLE, "")
+    answer(process, RUN, "n")
     assert finish(process)[1] == 0
+
+
+def test_a_list_is_paged_and_sorted_and_takes_only_numbers_that_were_shown(terminal, many_runs, tmp_path):
+    process = terminal("--tracking-uri", many_runs)
+    answer(process, LIST, "many")
+    answer(process, LIST, "1")
+    answer(process, LIST, "31")
+    answer(process, "31 was not shown yet", "more")
+    process.expect_exact("showing 31 to 60 of 210")
+    answer(process, LIST, "61")
+    answer(process, "61 was not shown yet", "number 20")
+    process.expect("1 .*number 209.*11 .*number 20 ")
+    answer(process, LIST, "more")
+    answer(process, "That was the whole list.", "/")
+    answer(process, LIST, "sort")
+    process.expect("best val_auc first.* 1 .*number 140 .* 2 .*number 70 ")
+    answer(process, LIST, "all")
+    answer(process, "210 runs, go on? [y/N]: ", "n")
+    answer(process, LIST, "all")
+    answer(process, "210 runs, go on? [y/N]: ", "y")
+    process.expect_exact("210 runs of many, best val_auc first")
+    answer(process, FILE, "n")
+    answer(process, TITLE, "")
+    answer(process, RUN, "n")
+    said, code = finish(process)
+    assert code == 0, said
+    title = "".join(nbformat.read(tmp_path / "n.ipynb", 4).cells[0].source)
+    assert "--experiment many --by val_auc" in title
+
+
+def test_back_asks_the_question_before_and_a_question_mark_says_what_can_be_answered(terminal, sqlite_sample):
+    process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}")
+    answer(process, LIST, "back")
+    answer(process, "This is the first question.", "?")
+    process.expect("/ alone is the whole list again.*the question before")
+    assert "sort" not in process.before
+    answer(process, LIST, "churn")
+    answer(process, LIST, "1")
+    process.expect_exact("2/4  Which runs?")
+    answer(process, LIST, "back")
+    process.expect_exact("1/4  Which experiments?")
+    answer(process, LIST, "churn")
+    answer(process, LIST, "1")
+    answer(process, LIST, "?")
+    process.expect_exact("sort")
+    answer(process, LIST, "1")
+    answer(process, FILE, "back")
+    process.expect_exact("2/4  Which runs?")
+    answer(process, LIST, "1-2")
+    process.expect_exact("2 runs of churn")
+    answer(process, FILE, "n")
+    answer(process, TITLE, "")
+    answer(process, RUN, "perhaps")
+    answer(process, "Answer y or n.", "back")
+    process.expect_exact("3/4  What name?")
+    answer(process, FILE, "m")
+    answer(process, TITLE, "")
+    answer(process, RUN, "n")
+    said, code = finish(process)
+    assert (code, "m.ipynb    the notebook" in said) == (0, True), said
+
+
+@pytest.mark.slow
+def test_at_the_end_the_notebook_is_run_and_a_page_is_made(terminal, sqlite_sample, tmp_path):
+    process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}", "--output", "n", MLFLOW_DISABLE_TELEMETRY="true")
+    process.timeout = 120
+    answer(process, LIST, "prices")
+    answer(process, LIST, "1")
+    answer(process, LIST, "1")
+    answer(process, RUN, "")
+    said, code = finish(process)
+    assert code == 0, said
+    assert (tmp_path / "n.html").is_file()
+
+
+def test_without_jupyterlab_the_last_line_says_how_to_see_the_notebook(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "jupyterlab", None)
+    show_made([(Path("a b.ipynb"), "the notebook"), (Path("a b.html"), "one file")])
+    show_made([(Path("a.ipynb"), "the notebook")])
+    assert capsys.readouterr().err.splitlines() == [
+        "next: open a b.html in a browser, or pip install jupyterlab, then jupyter lab 'a b.ipynb'",
+        "next: pip install jupyterlab, then jupyter lab a.ipynb; or for a page: qualia execute a.ipynb --to html",
+    ]
+
+
+def test_an_experiment_that_is_called_like_the_id_of_another_can_be_chosen():
+    experiments = [("1", "2"), ("2", "churn"), ("3", "2024"), ("4", "id:3"), ("5", None)]
+    rows = [{"experiment_id": one, "name": name} for one, name in experiments]
+    listing = ExperimentListing(table_of(EXPERIMENT_LIST, rows))
+    assert listing.words == ["name:2", "churn", "2024", "id:3", "id:5"]
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +241,9 @@ def many_runs(tmp_path_factory):
     client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment("many", artifact_location=(folder / "artifacts").as_uri())
     for number in range(210):
-        client.create_run(experiment, start_time=1_760_000_000_000 + number, run_name=f"number {number}")
+        run = client.create_run(experiment, start_time=1_760_000_000_000 + number, run_name=f"number {number}")
+        if number % 70 == 0:
+            client.log_metric(run.info.run_id, "val_auc", number / 210)
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
@@ -152,8 +255,8 @@ def test_names_of_a_store_do_not_steer_the_terminal(terminal, tmp_path):
     process = terminal()
     answer(process, "found in this folder [sqlite:///mlflow.db]", "")
     everything = process.before
-    for question in (LIST, LIST, FILE, TITLE):
-        answer(process, question, "")
+    for question in (LIST, LIST, FILE, TITLE, RUN):
+        answer(process, question, "n" if question == RUN else "")
         everything += process.before + process.after
     said, code = finish(process)
     everything += said
