@@ -1,6 +1,7 @@
 """Makes the picture of the README from an executed notebook's HTML page: the page as it is, from its findings on.
 
-make demo
+create-demo-runs
+create-observation-notebook --experiment churn --top 12 --by val_auc --execute --to html
 .venv/bin/python -m docs.make_picture notebooks/churn_*.html docs/images/notebook.png
 """  # noqa: INP001  a script beside the documents, not a package
 
@@ -32,7 +33,7 @@ def make_picture(page: Path, picture: Path) -> None:
         opened.screenshot(path=picture)
         headings = opened.locator("h2").all_inner_texts()
         browser.close()
-    # A test compares them with those of a new page: a picture of an old one is noticed on machines with other fonts too.
+    # A test compares them with those of a new page, so that a picture of an old one is noticed whatever the fonts are.
     about = PngInfo()
     about.add_itxt("Headings", "\n".join(headings))
     with Image.open(picture) as drawn:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 _SETUP = """\
 import pandas as pd
-from IPython.display import display
-
 from qualia_lab import load_aggregates
 
 pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.min_rows", 30, "display.precision", 4)

@@ -25,14 +25,10 @@ SECTIONS = (
             "": """\
 import warnings
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # said by a progress bar that MLflow imports
-
-import mlflow
 import pandas as pd
-from IPython.display import display
-
 from qualia_lab import load_runs, mlflow_client, show_missing_as_dashes
 
+warnings.filterwarnings("ignore", message="IProgress not found")  # said by a progress bar that MLflow imports
 pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.min_rows", 30, "display.precision", 4)
 pd.set_option("display.max_colwidth", 80, "display.html.use_mathjax", False)
 show_missing_as_dashes()  # in tables: a dash is what is not there, NaN is what was logged"""
