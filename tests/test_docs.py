@@ -58,6 +58,7 @@ def environment():
     """Of a person who has installed the package and set nothing."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_OTHERS)}
     return clean | {
+        "PYTHONPATH": str(CHECKOUT),  # this one, whichever checkout is installed
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "TERM": "xterm",
         "NO_COLOR": "1",
@@ -326,6 +327,16 @@ def slugs(page):
     """The anchors that GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_the_files_that_a_page_for_developers_names_are_there(page):
+    text = (CHECKOUT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]\w*/[\w/.]*|\w+\.(?:py|toml))`", text)) - {"shared/data"}
+    assert len(named) > 5
+    files = {path.name for path in (CHECKOUT / "qualia_lab").rglob("*.*")} | {path.name for path in CHECKOUT.iterdir()}
+    there = {name for name in named for root in (CHECKOUT, CHECKOUT / "qualia_lab") if (root / name).exists()}
+    assert named - there - files == set()
 
 
 def test_a_page_that_the_code_names_is_there():
