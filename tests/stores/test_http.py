@@ -20,6 +20,7 @@ from email.utils import formatdate
 import pytest
 
 from qualia_lab.errors import (
+    ExtraMissing,
     StoreError,
     StoreNotFound,
     StoreRefused,
@@ -421,6 +422,14 @@ def no_credentials(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
+
+
+def test_without_the_package_that_signs_for_aws_a_request_says_how_to_install_it(monkeypatch, no_credentials):
+    monkeypatch.setenv("MLFLOW_TRACKING_AWS_SIGV4", "true")
+    monkeypatch.setitem(sys.modules, "requests_auth_aws_sigv4", None)  # as if it were not there
+    with pytest.raises(ExtraMissing, match="MLFLOW_TRACKING_AWS_SIGV4") as raised:
+        open_store("http://127.0.0.1:9").read_experiments()
+    assert raised.value.hint == "Install it: pip install 'qualia-lab[aws]'"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from qualia_lab.errors import StoreError, StoreNotFound, StoreRefused, StoreUnreachable, StoreUnreadable
+from qualia_lab.errors import (
+    ExtraMissing,
+    StoreError,
+    StoreNotFound,
+    StoreRefused,
+    StoreUnreachable,
+    StoreUnreadable,
+)
 from qualia_lab.escaping import one_line
 from qualia_lab.stores.http.credentials import Access, find_access
 from qualia_lab.stores.parallel import pause, within
@@ -239,8 +246,13 @@ class RestClient:
         import requests
 
         if self.access.plugin == "aws-sigv4":
-            from requests_auth_aws_sigv4 import AWSSigV4  # type: ignore[import-not-found]
-
+            try:
+                from requests_auth_aws_sigv4 import AWSSigV4  # type: ignore[import-not-found]
+            except ImportError:
+                raise ExtraMissing(
+                    "MLFLOW_TRACKING_AWS_SIGV4 is set, and the package that signs requests for AWS is not installed.",
+                    "Install it: pip install 'qualia-lab[aws]'",
+                ) from None
             auth = AWSSigV4("execute-api")
         else:
             from mlflow.tracking.request_auth.registry import fetch_auth
