@@ -195,10 +195,8 @@ def snapshot_sample(mlflow_server, tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def hostile_store(shared_data, made_once):
     """A SQLite store of the hostile corpus, and the folder where a payload that ran would leave a file."""
-    from .stores.empty import copy_empty_store
 
     def fill(folder):
-        copy_empty_store(folder / "mlflow.db")
         subprocess.run(
             [
                 *(sys.executable, shared_data / "make_hostile_store.py", shared_data / "hostile.json"),

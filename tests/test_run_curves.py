@@ -82,7 +82,7 @@ def test_past_twelve_runs_there_is_a_panel_per_configuration_unless_one_panel_is
 
 def test_up_to_twelve_runs_are_lines_of_one_panel(demo_store, counted):
     _, runs = counted
-    few = load_runs(demo_store, list(runs)[:12])
+    few = load_runs(f"sqlite:///{demo_store}", list(runs)[:12])
     assert len(few.plot.history("val_loss").panels) == 1
     assert len(few.plot.history("val_loss", columns=3).panels) > 1
 

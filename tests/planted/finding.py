@@ -8,7 +8,6 @@ from qualia_lab.analysis.findings.settings import chosen_thresholds
 from qualia_lab.inventory import take_inventory
 from qualia_lab.study import StudySettings, describe_study
 
-from .facts import Planted, judge
 from .store import START, PlantedStore
 
 LONG_AFTER = START + 10**11
@@ -21,11 +20,6 @@ def evidence_of(store: PlantedStore, settings: StudySettings | None = None, *, t
     return collect_evidence(tables, study, dict(store.names), read_history or store.read_history, now=LONG_AFTER)
 
 
-def find(store: PlantedStore, read_history=None):
+def find(store: PlantedStore, settings: StudySettings | None = None, read_history=None):
     """Everything that all rules find.  read_history: in the place of the store's own."""
-    return find_findings(evidence_of(store, read_history=read_history), chosen_thresholds({}))
-
-
-def verdict(planted: Planted):
-    """What was missed and what is false in one store."""
-    return judge(planted, find(planted.store))
+    return find_findings(evidence_of(store, settings, read_history=read_history), chosen_thresholds({}))
