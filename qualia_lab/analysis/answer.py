@@ -89,11 +89,11 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     several = bool(rivals) and spread is not None
     matters = smallest or spread
     limits = bounds_of([value for group in scored for value in group.values], read_name(leader.metric).bounds)
-    own = leader.interval
-    if not rivals:
-        interval = (own.low, own.high) if own else None
-    else:
+    if rivals:
         interval = None if found.low is None or found.high is None else (found.low, found.high)
+    else:
+        own = leader.interval
+        interval = (own.low, own.high) if own else None
     middle = mean_of([group.mean for group in compared if group.mean is not None])
     tells_nothing = found.corrected in (found.low, found.high)
     if found.corrected is not None and rivals and (found.corrected < middle) == better:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.intervals import t_quantile, unit_of
-from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_contexts
+from qualia_lab.analysis.intervals import t_quantile
+from qualia_lab.analysis.paired_factor import FEWEST, PairedComparison, compare_over_contexts, count_contexts
 from qualia_lab.analysis.problem_factors import problem_factors
 
 if TYPE_CHECKING:
@@ -175,15 +175,30 @@ def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewe
     if len(pairs) < fewest or pairs[0][0].greater_is_better is None:
         return None
     sign = 1.0 if pairs[0][0].greater_is_better else -1.0
-    found = compare_over_contexts([(sign * known_mean(first), sign * known_mean(second)) for first, second in pairs])
-    assert found is not None
-    p, low, high = found.p, found.low, found.high
-    if found.decision == "too few":
-        by_repeats = _by_repeats(found, pairs)
+    means = [(sign * known_mean(first), sign * known_mean(second)) for first, second in pairs]
+    if len(pairs) < FEWEST:
+        difference, above, below = count_contexts(*np.array(means, dtype=np.float64).T)
+        by_repeats = _by_repeats(difference, pairs, agree=max(above, below) == len(pairs))
         if by_repeats is None:
             return None
         p, low, high = by_repeats
-    elif found.t_p is not None and max(found.above, found.below) == found.n:
+    else:
+        found = compare_over_contexts(means)
+        assert found is not None
+        difference, above, below = found.difference, found.above, found.below
+        p, low, high = _by_contexts(found, pairs)
+    if difference >= 0:
+        return Effect(one, a, b, pairs, difference, low, high, above, p)
+    turned = tuple((second, first) for first, second in pairs)
+    if low is not None and high is not None:
+        low, high = -high, -low
+    return Effect(one, b, a, turned, -difference, low, high, below, p)
+
+
+def _by_contexts(found: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, float | None, float | None]:
+    """The p and the 95 % interval over contexts that are enough to decide."""
+    p, low, high = found.p, found.low, found.high
+    if found.t_p is not None and max(found.above, found.below) == found.n:
         p = found.t_p  # few contexts that all agree: their signs alone could not show it
         by_ratio = _ratio_p(pairs)
         if by_ratio is not None:
@@ -191,12 +206,7 @@ def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewe
             low, high = (low, high) if low is not None and high is not None and low * high > 0 else (None, None)
     elif (found.above - found.below) * found.difference < 0:  # the contexts say one thing, and their mean the other
         p = 1.0
-    if found.difference >= 0:
-        return Effect(one, a, b, pairs, found.difference, low, high, found.above, p)
-    turned = tuple((second, first) for first, second in pairs)
-    if low is not None and high is not None:
-        low, high = -high, -low
-    return Effect(one, b, a, turned, -found.difference, low, high, found.below, p)
+    return p, low, high
 
 
 def _ratio_p(pairs: Sequence[Pair]) -> float | None:
@@ -212,31 +222,32 @@ def _ratio_p(pairs: Sequence[Pair]) -> float | None:
     return None if found is None else found.t_p
 
 
-def _by_repeats(found: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, float, float] | None:
+def _by_repeats(difference: float, pairs: Sequence[Pair], *, agree: bool) -> tuple[float, float, float] | None:
     """The p and the 95 % interval of the mean difference over just these contexts, by the pooled spread of repeats.
 
     Student's t (1908) for a contrast of cell means. Where a level is better in one context and worse in another, the
     mean says little: then p is 1. None where repeats say too little of their spread.
+
+    Args:
+        difference: of the means.
+        pairs: the two levels in each context.
+        agree: whether one level is better in every context.
     """
     from scipy.special import stdtr
 
-    cells = [np.asarray(group.values) for pair in pairs for group in pair]
-    unit = unit_of(np.concatenate(cells))
-    cells = [values / unit for values in cells]
-    degrees = sum(len(values) - 1 for values in cells)
+    cells = [group for pair in pairs for group in pair]
+    degrees = sum(len(group.values) - 1 for group in cells)
     if degrees < _FEWEST_DEGREES:
         return None
-    variance = sum(float(((values - values.mean()) ** 2).sum()) for values in cells) / degrees
-    error = math.sqrt(variance * sum(1 / len(values) for values in cells)) / len(pairs)
-    if error <= 1e-12 * max(float(np.abs(values).max()) for values in cells):
+    unit = max(group.squares[0] for group in cells)
+    of_cells = [(own / unit, *rest) for own, *rest in (group.squares for group in cells)]
+    variance = sum(own * own * squares for own, _, squares in of_cells) / degrees
+    error = math.sqrt(variance * sum(1 / len(group.values) for group in cells)) / len(pairs)
+    if error <= 1e-12 * max(own * largest for own, largest, _ in of_cells):
         return None
     reach = unit * t_quantile(degrees) * error
-    p = (
-        float(2 * stdtr(degrees, -abs(found.difference / unit) / error))
-        if max(found.above, found.below) == found.n
-        else 1.0
-    )
-    return p, found.difference - reach, found.difference + reach
+    p = float(2 * stdtr(degrees, -abs(difference / unit) / error)) if agree else 1.0
+    return p, difference - reach, difference + reach
 
 
 def known_mean(group: Group) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartile_mean, mean_interval, mean_of
+import numpy as np
+
+from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartile_mean, mean_interval, mean_of, unit_of
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
 from qualia_lab.study.factor_names import is_fold
@@ -32,7 +35,7 @@ class Group:
     these, in the same order; so n is len(values).  left_out: how many others there are, and why: a status, a copy, or
     `without a finite value`.  unfinished: how many of `scored` did not finish, by status; none unless they were asked
     for, or no run finished.  short: how many of `scored` stopped much earlier than the other runs of the task.
-    interval: of the mean at 95 %; None for one value or none.
+    The statistics of `values` are computed when they are asked for: of thousands of groups few are shown.
     """
 
     configuration: Configuration
@@ -40,9 +43,6 @@ class Group:
     scored: tuple[str, ...]
     values: tuple[float, ...]
     mean: float | None
-    median: float | None
-    interquartile_mean: float | None
-    interval: Interval | None
     greater_is_better: bool | None
     left_out: tuple[tuple[str, int], ...] = ()
     unfinished: tuple[tuple[str, int], ...] = ()
@@ -68,6 +68,32 @@ class Group:
         """The seeds of the runs in `scored`."""
         of_run = dict(zip(self.configuration.run_ids, self.configuration.repeats, strict=True))
         return tuple(of_run[run_id] for run_id in self.scored)
+
+    @property
+    def median(self) -> float | None:
+        """The median; None of no value."""
+        return median(self.values) if self.values else None
+
+    @property
+    def interquartile_mean(self) -> float | None:
+        """The mean of the middle half; None of no value."""
+        return interquartile_mean(self.values) if self.values else None
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """Of the mean at 95 %; None for one value or none."""
+        strata = None
+        if len(self.values) >= BOOTSTRAP_FROM:  # a bootstrap keeps folds as they are
+            strata = [tuple(setting for setting in repeat if is_fold(setting[0])) for repeat in self.repeats]
+        return mean_interval(self.values, strata)
+
+    @cached_property
+    def squares(self) -> tuple[float, float, float]:
+        """A power of two about as large as the largest value; in it that value, and the sum of squared deviations."""
+        values = np.asarray(self.values, np.float64)
+        unit = unit_of(values)
+        scaled = values / unit
+        return unit, float(np.abs(scaled).max()), float(((scaled - scaled.mean()) ** 2).sum())
 
     @property
     def half_width(self) -> float | None:
@@ -137,7 +163,7 @@ def _take_group(
     *,
     short: set[str],
 ) -> Group:
-    """One configuration with the scores of its runs: n, mean, median, interquartile mean and 95 % interval."""
+    """One configuration with the scores of its runs."""
     scored = tuple(run_id for run_id in configuration.run_ids if run_id in found.values and run_id not in uncounted)
     why = Counter(
         kind_of(uncounted[run_id]) if run_id in uncounted else WITHOUT
@@ -152,9 +178,6 @@ def _take_group(
         scored=scored,
         values=values,
         mean=mean_of(values) if values else None,
-        median=median(values) if values else None,
-        interquartile_mean=interquartile_mean(values) if values else None,
-        interval=mean_interval(values, _folds(configuration, set(scored)) if len(values) >= BOOTSTRAP_FROM else None),
         greater_is_better=greater_is_better,
         left_out=tuple(why.items()),
         unfinished=tuple(unfinished.items()),
@@ -199,12 +222,3 @@ def _told_apart(
 ) -> tuple[int, int]:
     apart = {(part, one.get(key)) for part, one in zip(parts, values, strict=True)}
     return len(apart), sum(one.get(key) is not None for one in values)
-
-
-def _folds(configuration: Configuration, scored: set[str]) -> list[tuple[Setting, ...]]:
-    """The fold of each run that is scored: what a bootstrap keeps as it is."""
-    return [
-        tuple(setting for setting in repeat if is_fold(setting[0]))
-        for run_id, repeat in zip(configuration.run_ids, configuration.repeats, strict=True)
-        if run_id in scored
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,7 @@ def param_importances(
     greater_is_better: bool | None = None,
     task: Task | None = None,
     columns: FactorColumns | None = None,
-    among_best: bool = True,
+    in_full: bool = True,
 ) -> Importances:
     """How much each factor that varies matters for a metric.
 
@@ -101,7 +102,8 @@ def param_importances(
         greater_is_better: the metric's direction.
         task: whose configurations; None takes those of all tasks.
         columns: the factors, where they are known already.
-        among_best: whether PED-ANOVA is asked.
+        in_full: False leaves out what no finding reads: PED-ANOVA, the joint effect of two factors, and the importances
+            of a forest that explains too little.
     """
     means = means_of(study, values, task)
     n = sum(
@@ -117,15 +119,16 @@ def param_importances(
     apart = [column for column in asked if not column.tied_to]
     refusal = _too_few(metric, varying, y, n)
     x = np.column_stack([_ranks(column.filled) for column in apart]) if apart else np.zeros((len(y), 0))
-    forest = None if refusal else grow_forest(x, y / np.abs(y).max())
-    if forest and forest.r2 < least_r2(len(y)):
+    least = least_r2(len(y))
+    forest = None if refusal else grow_forest(x, y / np.abs(y).max(), least_r2=-math.inf if in_full else least)
+    if forest and forest.r2 < least:
         refusal = (
             f"these params explain little of {metric}: out-of-bag R² {forest.r2:.2f} over {len(y)} "
-            f"configurations, n = {n}; under {least_r2(len(y))} it could be chance"
+            f"configurations, n = {n}; under {least} it could be chance"
         )
     quantile = max(0.1, FEWEST_BEST / max(1, len(y)))
     losses = None if greater_is_better is None or forest is None else -y if greater_is_better else y
-    shares, by_chance = ped_anova_shares(asked, losses if among_best else None, quantile)
+    shares, by_chance = ped_anova_shares(asked, losses if in_full else None, quantile)
     grown = dict(zip((column.param for column in apart), _pairs(forest), strict=False))
     rows = [
         replace(
@@ -143,7 +146,7 @@ def param_importances(
         r2=forest.r2 if forest else None,
         refusal=refusal,
         best=int(np.ceil(quantile * len(y))) if shares else 0,
-        interaction=_interaction(forest, x, apart) if forest and not refusal else None,
+        interaction=_interaction(forest, x, apart) if forest and in_full and not refusal else None,
         asked=len(y),
     )
 
@@ -200,5 +203,5 @@ def _interaction(forest: Forest, x: Numbers, columns: list[ParamColumn]) -> Inte
     ):
         return None
     first, second = order
-    share = interaction(forest.model, x, first, second)
+    share = interaction(forest, x, first, second)
     return Interaction(columns[first].param, columns[second].param, share)

@@ -58,9 +58,8 @@ def compare_over_contexts(pairs: Sequence[tuple[float, float]], alpha: float = 0
         return None
     a, b = np.array(pairs, dtype=np.float64).T
     differences = a - b
-    n, difference = len(differences), float(differences.mean())
-    unequal = np.abs(differences) > 1e-12 * max(float(np.abs(a).max()), float(np.abs(b).max()))
-    above, below = int((unequal & (differences > 0)).sum()), int((unequal & (differences < 0)).sum())
+    n = len(differences)
+    difference, above, below = count_contexts(a, b)
     sign_p = sign_test(above, below)
     t_p = low = high = None
     if n > 1 and spreads(differences, within=np.concatenate((a, b))):
@@ -74,6 +73,19 @@ def compare_over_contexts(pairs: Sequence[tuple[float, float]], alpha: float = 0
         decision = "higher" if way > 0 else "lower"
     test: Literal["paired t", "sign"] = "sign" if by_signs else "paired t"
     return PairedComparison(n, difference, low, high, above, below, sign_p, t_p, test, p, decision)
+
+
+def count_contexts(a: Numbers, b: Numbers) -> tuple[float, int, int]:
+    """The mean of A minus B, and in how many contexts A is above and below B; a difference of rounding is neither.
+
+    Args:
+        a: the mean of level A in each context.
+        b: that of level B, in the same order.
+    """
+    differences = a - b
+    unequal = np.abs(differences) > 1e-12 * max(float(np.abs(a).max()), float(np.abs(b).max()))
+    above, below = int((unequal & (differences > 0)).sum()), int((unequal & (differences < 0)).sum())
+    return float(differences.mean()), above, below
 
 
 def sign_test(above: int, below: int) -> float:

@@ -207,7 +207,7 @@ class Evidence:
                 greater_is_better=task.objective.greater_is_better,
                 task=task,
                 columns=self.factor_columns,
-                among_best=False,
+                in_full=False,
             )
         return found
 
