@@ -176,6 +176,8 @@ def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewe
         return None
     sign = 1.0 if pairs[0][0].greater_is_better else -1.0
     means = [(sign * known_mean(first), sign * known_mean(second)) for first, second in pairs]
+    low: float | None
+    high: float | None
     if len(pairs) < FEWEST:
         difference, above, below = count_contexts(*np.array(means, dtype=np.float64).T)
         by_repeats = _by_repeats(difference, pairs, agree=max(above, below) == len(pairs))
