@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from qualia_lab.analysis.baseline import FEWEST_RUNS
 from qualia_lab.analysis.best_of import ALPHA, best_of
 from qualia_lab.analysis.bounds import bounds_of, clip_interval
 from qualia_lab.analysis.intervals import mean_of, unit_of
+from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.analysis.selected_power import detectable_among, needed_among
 from qualia_lab.study.metric_names import read_name
 
@@ -39,8 +41,7 @@ class Answer:
     None where too few repeats say how far it varies.  corrected: the mean without the gain from having been selected;
     None where nothing is selected, or where the lead is so small that only the interval says something.
     spread: the standard deviation between repeats, pooled; None where nothing was repeated or all repeats are alike.
-    shows: the difference that so many repeats show in 80 % of cases.  smallest: the smallest difference that matters.
-    needed: the repeats of each configuration that show it in 80 % of cases.
+    smallest: the smallest difference that matters.  alpha: the p under which a rival is told apart.
     """
 
     groups: tuple[Group, ...]
@@ -52,9 +53,28 @@ class Answer:
     interval: tuple[float, float] | None
     corrected: float | None
     spread: float | None
-    shows: float | None
     smallest: float | None
-    needed: int | None
+    alpha: float = ALPHA
+
+    @property
+    def compared(self) -> tuple[Group, ...]:
+        """The groups that `found` is about, in its order."""
+        return self.groups[: self.found.k] if self.found is not None else ()
+
+    @cached_property
+    def shows(self) -> float | None:
+        """The difference that so many repeats show in 80 % of cases; None where nothing can be told apart."""
+        if len(self.compared) < 2 or not self.spread:
+            return None
+        first, second = (len(group.values) for group in self.compared[:2])
+        return detectable_among(len(self.compared), first, second, _degrees(self.compared), self.alpha) * self.spread
+
+    @cached_property
+    def needed(self) -> int | None:
+        """The repeats of each configuration that show `smallest` in 80 % of cases; None where nothing can be told."""
+        if len(self.compared) < 2 or not self.spread or not self.smallest:
+            return None
+        return needed_among(self.smallest / self.spread, len(self.compared), self.alpha)
 
 
 def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer | None:
@@ -76,7 +96,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     spread = _pooled_spread(scored)
     degrees = _degrees(compared)
     if not compared or (len(scored) > 1 and not _are_comparable(degrees, compared)):
-        return Answer(tuple(scored), scored[0], None, (), (), tuple(scored[1:]), None, None, spread, None, None, None)
+        return Answer(tuple(scored), scored[0], None, (), (), tuple(scored[1:]), None, None, spread, None)
     alone = [group for group in scored if len(group.values) < FEWEST_REPEATS]
     found = best_of(
         [group.values for group in compared],
@@ -86,7 +106,6 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     assert found is not None
     leader, rivals = compared[0], compared[1:]
     told = {one.place for one in found.apart if _are_comparable(degrees, (leader, compared[one.place]))}
-    several = bool(rivals) and spread is not None
     matters = smallest or spread
     limits = bounds_of([value for group in scored for value in group.values], read_name(leader.metric).bounds)
     if rivals:
@@ -110,9 +129,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         if found.corrected is None or tells_nothing
         else clip_interval(found.corrected, found.corrected, limits)[0],
         spread=spread,
-        shows=_detectable(compared) * spread if several and spread else None,
         smallest=matters,
-        needed=needed_among(matters / spread, len(compared)) if several and spread and matters else None,
     )
 
 
@@ -120,27 +137,26 @@ def answers_of(of_tasks: Mapping[str, Sequence[Group]], smallest: float | None =
     """The answers of several tasks by the same key, those that there are; arguments as in `answer_of`.
 
     Of many tasks of noise some would have a winner by luck: what is told apart is corrected for all tasks that were
-    asked, by the rate of false discoveries among them (Benjamini and Hochberg 1995), which is the risk of any where
-    all are level.
+    asked (see `limit_over_tasks`), and so is the n that more repeats need.
     """
     found = {key: answer for key, groups in of_tasks.items() if (answer := answer_of(groups, smallest)) is not None}
     asked = {key: one.found for key, one in found.items() if one.found is not None and one.found.k > 1}
-    ps = sorted(min((rival.p for rival in one.apart), default=1.0) for one in asked.values())
-    each = ALPHA / (_TAIL * max(1, len(ps)))
-    limit = each * max((place for place, p in enumerate(ps, 1) if p <= each * place), default=1)
-    return {key: _told_under(one, limit) if key in asked and len(ps) > 1 else one for key, one in found.items()}
+    if len(asked) < 2:
+        return found
+    ps = [min((rival.p for rival in one.apart), default=1.0) for one in asked.values()]
+    alpha = ALPHA / _TAIL
+    limit, of_another = limit_over_tasks(ps, alpha), limit_over_tasks(ps, alpha, another=True)
+    return {key: _told_under(one, limit, of_another) if key in asked else one for key, one in found.items()}
 
 
-def _told_under(answer: Answer, limit: float) -> Answer:
-    """The answer without what is told apart by a p over the limit."""
+def _told_under(answer: Answer, limit: float, of_another: float) -> Answer:
+    """The answer without what is told apart by a p over the limit; where that is all, the limit is that of another."""
     assert answer.found is not None
-    compared = answer.groups[: answer.found.k]
     ps = {id(answer.groups[one.place]): one.p for one in answer.found.apart}
     apart = tuple(one for one in answer.apart if ps[id(one)] <= limit)
-    if len(apart) == len(answer.apart):
-        return answer
     told = set(map(id, apart))
-    return replace(answer, apart=apart, level=tuple(one for one in compared[1:] if id(one) not in told))
+    level = tuple(one for one in answer.compared[1:] if id(one) not in told)
+    return replace(answer, apart=apart, level=level, alpha=limit if apart else of_another)
 
 
 def _are_comparable(degrees: int, these: Sequence[Group]) -> bool:
@@ -155,12 +171,6 @@ def _are_comparable(degrees: int, these: Sequence[Group]) -> bool:
 def _degrees(groups: Sequence[Group]) -> int:
     """Of the spread between repeats."""
     return sum(len(group.values) - 1 for group in groups)
-
-
-def _detectable(compared: Sequence[Group]) -> float:
-    """The difference of the first two, in standard deviations between repeats, that so many repeats show."""
-    first, second = (len(group.values) for group in compared[:2])
-    return detectable_among(len(compared), first, second, _degrees(compared))
 
 
 def _rank(group: Group, *, better: bool) -> float:

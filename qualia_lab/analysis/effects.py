@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.intervals import t_quantile
+from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.analysis.paired_factor import FEWEST, PairedComparison, compare_over_contexts, count_contexts
 from qualia_lab.analysis.problem_factors import problem_factors
 
@@ -70,23 +71,47 @@ class Crossing:
         return max(self.first[1].p, self.second[1].p)
 
 
-def clear_effects(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: float) -> list[Effect]:
-    """The best level of each factor against those that it is clearly better than, the clearest first.
+def asked_effects(sets: Sequence[OneFactor], groups: Sequence[Group]) -> list[Effect]:
+    """Every two levels of a factor of a task that can be compared with the rest held, clear or not.
 
     Each pair of levels is compared over the contexts that have both: by the contexts where there are enough (see
-    paired_factor), else by the spread of repeats, where the same level is better in every context. The p is corrected
-    for all factors and pairs of levels that were asked (Bonferroni). Of factors that say what was tried on, such as a
-    data set, no level is better than another.
+    paired_factor), else by the spread of repeats, where the same level is better in every context. Of factors that say
+    what was tried on, such as a data set, no level is better than another.
 
     Args:
         sets: those of the task that differ in one factor, see study.one_factor.
         groups: its configurations with the objective.
-        alpha: how often anything is called clear where nothing differs.
     """
     known = _by_first_run(groups)
     problems = problem_factors(groups)
-    asked = [effect for one in sets if problems.isdisjoint(one.names) for effect in _effects(one, known)]
-    clear = [one for one in asked if one.p * len(asked) < alpha and one.wins >= _ONE_WAY * one.n]
+    return [effect for one in sets if problems.isdisjoint(one.names) for effect in _effects(one, known)]
+
+
+def clear_effects(of_tasks: Mapping[str, Sequence[Effect]], alpha: float) -> dict[str, list[Effect]]:
+    """Of each task the best level of each factor against those that it is clearly better than, the clearest first.
+
+    The p is corrected for all factors and pairs of levels that were asked in a task (Bonferroni), and for the tasks
+    (see `limit_over_tasks`).
+
+    Args:
+        of_tasks: what `asked_effects` gives, by task.
+        alpha: how often anything is called clear where nothing differs.
+    """
+    ps = [
+        min((one.p * len(asked) for one in asked if _is_one_way(one)), default=1.0)
+        for asked in of_tasks.values()
+        if asked
+    ]
+    limit = limit_over_tasks(ps, alpha)
+    return {key: _clear(asked, limit) for key, asked in of_tasks.items()}
+
+
+def _is_one_way(effect: Effect) -> bool:
+    return effect.wins >= _ONE_WAY * effect.n
+
+
+def _clear(asked: Sequence[Effect], alpha: float) -> list[Effect]:
+    clear = [one for one in asked if one.p * len(asked) < alpha and _is_one_way(one)]
     best: dict[str, Level] = {}
     for factor in {one.factor.factor for one in clear}:
         wins: dict[Level, int] = defaultdict(int)
@@ -100,17 +125,24 @@ def clear_effects(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: flo
 
 
 def testable_factors(sets: Sequence[OneFactor], groups: Sequence[Group]) -> set[str]:
-    """The factors of which two levels can be compared at all. Arguments as in `clear_effects`."""
+    """The factors of which two levels can be compared at all. Arguments as in `asked_effects`."""
     known = _by_first_run(groups)
     return {one.factor for one in sets if next(_effects(one, known), None) is not None}
 
 
-def crossings(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: float) -> list[Crossing]:
-    """The pairs of factors of which one decides which level of the other is better, the clearest first.
+@dataclass(frozen=True)
+class AskedCrossings:
+    """How often it was asked whether two factors cross, and where they go opposite ways, clear or not."""
+
+    asked: int
+    opposite: tuple[Crossing, ...]
+
+
+def asked_crossings(sets: Sequence[OneFactor], groups: Sequence[Group]) -> AskedCrossings:
+    """The pairs of factors of a task that may cross; arguments as in `asked_effects`.
 
     A qualitative interaction (Gail and Simon 1985): an effect at one level of the other factor, and the opposite one
-    at another, each beyond the spread of repeats or over enough contexts; corrected for all that were asked. Arguments
-    as in `clear_effects`.
+    at another, each beyond the spread of repeats or over enough contexts.
     """
     found: list[Crossing] = []
     known = _by_first_run(groups)
@@ -132,11 +164,32 @@ def crossings(sets: Sequence[OneFactor], groups: Sequence[Group], alpha: float) 
                     both = ways[first][pair], ways[second][pair]
                     if both[0].better != both[1].better:
                         found.append(Crossing(other, (first, both[0]), (second, both[1])))
-    best: dict[frozenset[str], Crossing] = {}
-    for crossing in sorted(found, key=lambda one: one.p):
-        if crossing.p * asked < alpha:
-            best.setdefault(frozenset((crossing.first[1].factor.factor, crossing.other)), crossing)
-    return list(best.values())
+    return AskedCrossings(asked, tuple(found))
+
+
+def clear_crossings(of_tasks: Mapping[str, AskedCrossings], alpha: float) -> dict[str, list[Crossing]]:
+    """Of each task the pairs of factors of which one decides which level of the other is better, the clearest first.
+
+    Corrected for all that were asked in a task (Bonferroni), and for the tasks (see `limit_over_tasks`).
+
+    Args:
+        of_tasks: what `asked_crossings` gives, by task.
+        alpha: how often anything is called clear where nothing differs.
+    """
+    ps = [
+        min((crossing.p * one.asked for crossing in one.opposite), default=1.0)
+        for one in of_tasks.values()
+        if one.asked
+    ]
+    limit = limit_over_tasks(ps, alpha)
+    clear = {}
+    for key, one in of_tasks.items():
+        best: dict[frozenset[str], Crossing] = {}
+        for crossing in sorted(one.opposite, key=lambda crossing: crossing.p):
+            if crossing.p * one.asked < limit:
+                best.setdefault(frozenset((crossing.first[1].factor.factor, crossing.other)), crossing)
+        clear[key] = list(best.values())
+    return clear
 
 
 def _levels_of(one: OneFactor, other: str) -> list[Level]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.effects import ALPHA, clear_effects, known_mean
+from qualia_lab.analysis.effects import known_mean
 from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_contexts
 from qualia_lab.analysis.problem_factors import problem_factors
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.groups import Group
-    from qualia_lab.study.one_factor import OneFactor
 
 _Values = tuple[str | None, ...]
 
@@ -36,14 +35,14 @@ class OverProblems:
     pairs: PairedComparison | None
 
 
-def over_problems(sets: Sequence[OneFactor], groups: Sequence[Group]) -> OverProblems | None:
+def over_problems(groups: Sequence[Group], *, is_clear: bool) -> OverProblems | None:
     """How the settings of a task compare over its problems; None where no factor says what was tried on.
 
     The best two are those of the ways that were tried on most problems; ways tried on fewer are left out.
 
     Args:
-        sets: those of the task that differ in one factor.
-        groups: its configurations that have the objective, of known direction.
+        groups: the configurations of the task that have the objective, of known direction.
+        is_clear: whether a factor has a clearly best level, see `effects.clear_effects`.
     """
     tried_on = problem_factors(groups)
     problems = tuple(name for name, _ in groups[0].params if name in tried_on) if groups else ()
@@ -69,7 +68,7 @@ def over_problems(sets: Sequence[OneFactor], groups: Sequence[Group]) -> OverPro
         pairs = compare_over_contexts(
             [(known_mean(first[one]), known_mean(second[one])) for one in sorted(shared, key=str)]
         )
-    return OverProblems(problems, len(levels), bool(clear_effects(sets, groups, ALPHA)), tuple(ways), pairs)
+    return OverProblems(problems, len(levels), is_clear, tuple(ways), pairs)
 
 
 def _values(group: Group, problems: Sequence[str], *, inside: bool) -> _Values:

@@ -17,7 +17,7 @@ _NORMAL_POWER = 0.8416  # the normal quantile of 80 %
 
 
 @lru_cache(maxsize=1024)
-def detectable_among(k: int, n: int, m: int, degrees: int) -> float:
+def detectable_among(k: int, n: int, m: int, degrees: int, alpha: float = ALPHA) -> float:
     """The difference of two of k configurations, in standard deviations, that `best_of` finds in 80 % of cases.
 
     It is told apart where Tukey's studentised range is exceeded, whose power is that of a noncentral t (Cohen 1988),
@@ -30,14 +30,15 @@ def detectable_among(k: int, n: int, m: int, degrees: int) -> float:
         n: values of the one.
         m: values of the other.
         degrees: of freedom of the pooled spread.
+        alpha: the p under which two are told apart, corrected for all pairs.
     """
-    return least_that_reaches(lambda difference: _power(difference, k, n, m, degrees) < POWER, 30)
+    return least_that_reaches(lambda difference: _power(difference, k, n, m, degrees, alpha=alpha) < POWER, 30)
 
 
-def _power(difference: float, k: int, n: int, m: int, degrees: int) -> float:
+def _power(difference: float, k: int, n: int, m: int, degrees: int, *, alpha: float) -> float:
     from scipy.special import nctdtr
 
-    limit = _limit(k, degrees) / math.sqrt(2)
+    limit = _limit(k, degrees, alpha) / math.sqrt(2)
     by_range = 1 - float(nctdtr(degrees, difference / math.sqrt(1 / n + 1 / m), limit))
     if min(n, m) < 2:
         return by_range
@@ -45,44 +46,45 @@ def _power(difference: float, k: int, n: int, m: int, degrees: int) -> float:
     return (min(by_range, by_welch) + max(0.0, by_range + by_welch - 1)) / 2
 
 
-def needed_among(difference: float, k: int) -> int:
+def needed_among(difference: float, k: int, alpha: float = ALPHA) -> int:
     """How many values each of k configurations needs, so that `best_of` finds a difference in 80 % of cases.
 
     Args:
         difference: the smallest one that matters, in standard deviations between repeats; never the observed one.
         k: the number of configurations.
+        alpha: the p under which two are told apart, corrected for all pairs.
 
     Returns:
         At least 2 and at most `power.MOST`, which says that it would be as many or more.
     """
-    known = (_range_quantile(k, _MANY) / math.sqrt(2) + _NORMAL_POWER) / difference
+    known = (_range_quantile(k, _MANY, alpha) / math.sqrt(2) + _NORMAL_POWER) / difference
     low = max(1, min(MOST, math.ceil(2 * known**2)) - 1)  # with a spread that is known; one that is not asks for more
     step = 1
-    while low + step < MOST and not _is_enough(difference, k, low + step):
+    while low + step < MOST and not _is_enough(difference, k, low + step, alpha):
         low, step = low + step, 2 * step
     high = min(low + step, MOST)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _is_enough(difference, k, middle) else (middle, high)
+        low, high = (low, middle) if _is_enough(difference, k, middle, alpha) else (middle, high)
     return high
 
 
-def _is_enough(difference: float, k: int, n: int) -> bool:
-    return _power(difference, k, n, n, k * (n - 1)) >= POWER
+def _is_enough(difference: float, k: int, n: int, alpha: float) -> bool:
+    return _power(difference, k, n, n, k * (n - 1), alpha=alpha) >= POWER
 
 
-def _limit(k: int, degrees: int) -> float:
+def _limit(k: int, degrees: int, alpha: float) -> float:
     """The quantile of the range, by those of a few degrees of freedom: it is nearly linear in their reciprocal."""
     nodes = np.array(_DEGREES)
     upper = int(np.searchsorted(nodes, min(degrees, _MANY)))
     if nodes[upper] == degrees or upper == 0:
-        return _range_quantile(k, int(nodes[upper]))
+        return _range_quantile(k, int(nodes[upper]), alpha)
     below, above = int(nodes[upper - 1]), int(nodes[upper])
     share = (1 / below - 1 / min(degrees, _MANY)) / (1 / below - 1 / above)
-    return (1 - share) * _range_quantile(k, below) + share * _range_quantile(k, above)
+    return (1 - share) * _range_quantile(k, below, alpha) + share * _range_quantile(k, above, alpha)
 
 
 @lru_cache(maxsize=1024)
-def _range_quantile(k: int, degrees: int) -> float:
-    """The studentised range of k means that is exceeded by chance in ALPHA of cases."""
-    return least_that_reaches(lambda quantile: float(range_p(np.array([quantile]), max(k, 2), degrees)[0]) > ALPHA)
+def _range_quantile(k: int, degrees: int, alpha: float) -> float:
+    """The studentised range of k means that is exceeded by chance in so many cases."""
+    return least_that_reaches(lambda quantile: float(range_p(np.array([quantile]), max(k, 2), degrees)[0]) > alpha)

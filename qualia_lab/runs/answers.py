@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.analysis.answer import answer_of
-from qualia_lab.analysis.effects import ALPHA, clear_effects, crossings
+from qualia_lab.analysis.answer import answers_of
+from qualia_lab.analysis.effects import ALPHA, asked_crossings, asked_effects, clear_crossings, clear_effects
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.over_problems import over_problems
 from qualia_lab.analysis.spread_compare import seed_spread
@@ -15,12 +15,12 @@ from qualia_lab.runs.values import no_direction
 from qualia_lab.study.one_factor import one_factor_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
     from qualia_lab.analysis.answer import Answer
-    from qualia_lab.analysis.effects import Effect
+    from qualia_lab.analysis.effects import Crossing, Effect
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.over_problems import OverProblems
     from qualia_lab.runs.loaded import Loaded
@@ -34,13 +34,13 @@ def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
     objective = task.objective
     if objective is not None and objective.better is None:
         return no_direction(objective.key)
-    found = answer_of(loaded.groups_of(task), loaded.study.settings.smallest_difference)
+    found = _answers(loaded).get(task.experiment_id)
     if found is None:
         return Said("No configuration has a value of a metric that can lead.")
     names = short_labels([group.configuration for group in found.groups])
     repeated = [one.values for one in found.groups if len(one.scored) > 1]  # noqa: PD011  a tuple
     spread = seed_spread(repeated)
-    over = over_problems(one_factor_sets(loaded.study, task), found.groups)
+    over = over_problems(found.groups, is_clear=bool(_clear_effects(loaded)[task.experiment_id]))
     rows = [_answer_row(found, group) for group in found.groups]
     values = [value for group in found.groups for value in group.values]  # noqa: PD011  a tuple
     rows[0] |= {
@@ -103,9 +103,8 @@ def effects_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
     """A row per clear effect of one factor in one task, and per effect at one level of another; see `Runs.effects`."""
     import pandas as pd
 
-    groups, sets = loaded.groups_of(task), one_factor_sets(loaded.study, task)
-    rows = [_effect_row(one, "") for one in clear_effects(sets, groups, ALPHA)]
-    for crossing in crossings(sets, groups, ALPHA):
+    rows = [_effect_row(one, "") for one in _clear_effects(loaded)[task.experiment_id]]
+    for crossing in _clear_crossings(loaded)[task.experiment_id]:
         for level, effect in (crossing.first, crossing.second):
             rows.append(
                 _effect_row(effect, f"{crossing.other}={level}" if level is not None else f"no {crossing.other}")
@@ -113,6 +112,47 @@ def effects_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
     if not rows:
         return Said("No factor has a clear effect with all others held.")
     return pd.DataFrame(rows).set_index("factor").convert_dtypes()
+
+
+def _answers(loaded: Loaded) -> Mapping[str, Answer]:
+    """The answers of all tasks, since what is told apart in one is corrected for all."""
+    smallest = loaded.study.settings.smallest_difference
+    return loaded.once("answers", lambda: answers_of(_groups(loaded), smallest))
+
+
+def _clear_effects(loaded: Loaded) -> Mapping[str, Sequence[Effect]]:
+    """The clear effects of all tasks, corrected for all."""
+    groups = _groups(loaded)
+    return loaded.once(
+        "clear effects",
+        lambda: clear_effects(
+            {
+                task.experiment_id: asked_effects(one_factor_sets(loaded.study, task), groups[task.experiment_id])
+                for task in loaded.study.tasks
+            },
+            ALPHA,
+        ),
+    )
+
+
+def _clear_crossings(loaded: Loaded) -> Mapping[str, Sequence[Crossing]]:
+    """The pairs of factors that cross in all tasks, corrected for all."""
+    groups = _groups(loaded)
+    return loaded.once(
+        "clear crossings",
+        lambda: clear_crossings(
+            {
+                task.experiment_id: asked_crossings(one_factor_sets(loaded.study, task), groups[task.experiment_id])
+                for task in loaded.study.tasks
+            },
+            ALPHA,
+        ),
+    )
+
+
+def _groups(loaded: Loaded) -> Mapping[str, list[Group]]:
+    """The configurations of every task with its objective."""
+    return {task.experiment_id: loaded.groups_of(task) for task in loaded.study.tasks}
 
 
 def _effect_row(one: Effect, where: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.effects import ALPHA
 from qualia_lab.analysis.findings.answer_sentences import Said, Words, all_equal, mentioned, sentences_of
 from qualia_lab.analysis.findings.finding import Finding, Rule, listed, some_reasons
 from qualia_lab.analysis.findings.naming import configuration_names
@@ -34,7 +35,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:  # noqa: 
     for task in evidence.study.tasks:
         answer = evidence.answers.get(task.experiment_id)
         if answer is not None and not _is_alone(evidence, answer):
-            over = over_problems(evidence.one_factor[task.experiment_id], answer.groups)
+            over = over_problems(answer.groups, is_clear=bool(evidence.clear_effects(ALPHA)[task.experiment_id]))
             if over is None or all_equal(answer):
                 found.append(_of_task(evidence, task, answer))
             elif not over.is_clear:

@@ -10,6 +10,7 @@ from qualia_lab.analysis.edge import edge_of
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.analysis.intervals import mean_of
+from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _ALIKE = 0.05  # how far steps may differ, as a share, and still be called equal
 
 @dataclass(frozen=True)
 class Thresholds:
-    """alpha: of p, corrected for the numeric factors of the task."""
+    """alpha: of p, corrected for the numeric factors of the task, and for the tasks."""
 
     alpha: float = 0.005
 
@@ -37,7 +38,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     Over configurations; where nothing but this factor sets them apart, over their runs. Nothing lies beyond 0 of what
     is never less, beyond 1 of whole numbers, and beyond 1 of shares.
     """
-    found = []
+    candidates: list[tuple[float, Task, str, dict[float, list[Group]], Edge]] = []
+    ps: list[float] = []
     for task in evidence.study.tasks:
         groups = [one for one in evidence.groups.get(task.experiment_id, ()) if one.values]
         if not groups or groups[0].greater_is_better is None:
@@ -45,12 +47,17 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         numeric = [one.name for one in evidence.study.factors if one.role == "factor" and one.numeric]
         varying = [name for name, _ in groups[0].params if name in numeric]
         places = {name: place for place, (name, _) in enumerate(groups[0].params)}
+        of_task = []
         for name in varying:
             of_level = _by_level(groups, places[name])
             edge = _edge(groups, of_level)
             if edge is not None and edge.p * len(varying) < thresholds.alpha and not _is_the_end(list(of_level), edge):
-                found.append(_finding(evidence, task, name, of_level, edge))
-    return found
+                of_task.append((edge.p * len(varying), task, name, of_level, edge))
+        candidates += of_task
+        if varying:
+            ps.append(min((p for p, *_ in of_task), default=1.0))
+    limit = limit_over_tasks(ps, thresholds.alpha)
+    return [_finding(evidence, *one) for p, *one in candidates if p <= limit]
 
 
 def _by_level(groups: Sequence[Group], place: int) -> dict[float, list[Group]]:

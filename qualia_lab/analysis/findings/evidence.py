@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from qualia_lab.analysis.answer import Answer
-    from qualia_lab.analysis.effects import Crossing
+    from qualia_lab.analysis.effects import AskedCrossings, Crossing, Effect
     from qualia_lab.analysis.findings.second_look import SecondLook
     from qualia_lab.analysis.findings.series import SeriesFacts
     from qualia_lab.analysis.groups import Group
@@ -223,12 +223,25 @@ class Evidence:
         """The sets of configurations that differ in one factor, of each task, by experiment id."""
         return {task.experiment_id: one_factor_sets(self.study, task) for task in self.study.tasks}
 
-    def crossings(self, task: Task, alpha: float) -> list[Crossing]:
-        """The pairs of factors of a task of which one decides which level of the other is better."""
-        from qualia_lab.analysis.effects import crossings
+    def clear_effects(self, alpha: float) -> Mapping[str, list[Effect]]:
+        """Of each task the levels of its factors that are clearly better than others, by experiment id."""
+        from qualia_lab.analysis.effects import asked_effects, clear_effects
 
-        sets, groups = self.one_factor[task.experiment_id], self.groups[task.experiment_id]
-        return self.once(("crossings", task.experiment_id, alpha), lambda: crossings(sets, groups, alpha))
+        def of_tasks() -> dict[str, list[Effect]]:
+            return {key: asked_effects(sets, self.groups[key]) for key, sets in self.one_factor.items()}
+
+        asked = self.once("effects", of_tasks)
+        return self.once(("clear effects", alpha), lambda: clear_effects(asked, alpha))
+
+    def crossings(self, alpha: float) -> Mapping[str, list[Crossing]]:
+        """Of each task the pairs of factors of which one decides which level of the other is better."""
+        from qualia_lab.analysis.effects import asked_crossings, clear_crossings
+
+        def of_tasks() -> dict[str, AskedCrossings]:
+            return {key: asked_crossings(sets, self.groups[key]) for key, sets in self.one_factor.items()}
+
+        asked = self.once("crossings", of_tasks)
+        return self.once(("clear crossings", alpha), lambda: clear_crossings(asked, alpha))
 
     def name(self, run_id: str) -> str:
         """What the run is called."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.effects import ALPHA, clear_effects, testable_factors
+from qualia_lab.analysis.effects import ALPHA, testable_factors
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number, parts, some_reasons
 from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.escaping import one_line
@@ -36,16 +36,14 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """
     found = []
     for task in evidence.study.tasks:
-        groups = evidence.groups.get(task.experiment_id, ())
         by_factor: dict[str, list[Effect]] = {}
-        sets = evidence.one_factor[task.experiment_id]
-        for effect in clear_effects(sets, groups, thresholds.alpha):
+        for effect in evidence.clear_effects(thresholds.alpha)[task.experiment_id]:
             by_factor.setdefault(effect.factor.factor, []).append(effect)
         if not by_factor:
             continue
         crossed = {
             name
-            for one in evidence.crossings(task, thresholds.alpha)
+            for one in evidence.crossings(thresholds.alpha)[task.experiment_id]
             for name in (one.other, one.first[1].factor.factor)
         }
         kept = [effects for name, effects in by_factor.items() if name not in crossed]

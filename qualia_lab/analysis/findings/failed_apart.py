@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
+from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.analysis.thresholds_apart import conditions_apart, single_conditions
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
@@ -50,14 +51,22 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     and is said to be possible chance.
     """
     found = []
-    for ended in _by_task(evidence.tables, evidence.study, evidence.status):
-        if sum(ended.failed) < thresholds.fewest:
-            continue
-        conditions = conditions_apart(ended.columns, ended.failed, thresholds.alpha)
+    asked = [
+        (ended, conditions_apart(ended.columns, ended.failed, thresholds.alpha))
+        for ended in _by_task(evidence.tables, evidence.study, evidence.status)
+        if sum(ended.failed) >= thresholds.fewest
+    ]
+    ps = [min((one.corrected for one in conditions), default=1.0) for _, conditions in asked]
+    limit = limit_over_tasks(ps, thresholds.alpha)
+    for ended, at_alpha in asked:
+        # Which condition is taken depends on how sure it has to be.
+        conditions = at_alpha and (
+            at_alpha if limit == thresholds.alpha else conditions_apart(ended.columns, ended.failed, limit)
+        )
         if not conditions:
             exact = [one for one in single_conditions(ended.columns, ended.failed, thresholds.alpha) if one.is_exact]
             conditions = [one for one in exact if one.terms[0].relation == "="][:1] or exact[:1]
-        found += [_finding(evidence, ended, one, thresholds.alpha) for one in conditions]
+        found += [_finding(evidence, ended, one, limit) for one in conditions]
     return found
 
 

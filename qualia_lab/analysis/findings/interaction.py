@@ -30,7 +30,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return [
         _finding(evidence, task, one)
         for task in evidence.study.tasks
-        for one in evidence.crossings(task, thresholds.alpha)[: int(thresholds.most)]
+        for one in evidence.crossings(thresholds.alpha)[task.experiment_id][: int(thresholds.most)]
     ]
 
 

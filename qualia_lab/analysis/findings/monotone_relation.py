@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +18,12 @@ from qualia_lab.analysis.monotone import (
     monotone_relations,
     ranks,
 )
+from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.analysis.problem_factors import problems_and_tied
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.histories import Numbers
@@ -35,7 +36,7 @@ _WIDEST = 30  # characters of a value
 
 @dataclass(frozen=True)
 class Thresholds:
-    """alpha: of the p of a relation, corrected for all params of the task.  rho: rank correlation.
+    """alpha: of the p of a relation, corrected for all params of the task, and for the tasks.  rho: rank correlation.
 
     explained: share of the variance of ranks between the values of a text.  configurations: with the objective.
     """
@@ -44,6 +45,27 @@ class Thresholds:
     rho: float = 0.4
     explained: float = 0.5
     configurations: int = FEWEST
+
+
+@dataclass(frozen=True)
+class _Relations:
+    """The relations of a task that are strong enough, whatever their p.
+
+    columns: those of numbers, by name.  configurations: those with the objective.  kinds: 2 where numbers and texts
+    were asked: they are corrected each by themselves, so each has half of alpha.
+    """
+
+    columns: Mapping[str, ParamColumn]
+    configurations: int
+    numeric: Sequence[MonotoneRelation]
+    texts: Sequence[CategoryRelation]
+    kinds: int
+
+    @property
+    def smallest_p(self) -> float:
+        """Corrected for all that was asked in the task."""
+        ps = [one.corrected for one in self.numeric] + [one.corrected for one in self.texts]
+        return self.kinds * min(ps, default=1.0)
 
 
 @dataclass(frozen=True)
@@ -60,20 +82,18 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     Of texts with a few values Kruskal and Wallis' test (1952), while there are too few configurations for a forest.
     What `matters` names is not said again.
     """
-    findings = []
+    asked = []
     for task in evidence.study.tasks:
         columns, means = _units(evidence, task)
-        if task.objective is None or len(means) < max(FEWEST, thresholds.configurations):
-            continue
-        named = _named_by_matters(evidence, task)
-        few = len(means) < FEWEST_CONFIGURATIONS
-        # Numbers and texts are corrected each by themselves, so each have a half where there are both.
-        both = few and len({bool(one.choices) for one in columns}) > 1
-        halved = replace(thresholds, alpha=thresholds.alpha / 2) if both else thresholds
-        numeric = _numeric(columns, means, halved, named)
-        texts = _texts(columns, means, halved) if few else []
+        if task.objective is not None and len(means) >= max(FEWEST, thresholds.configurations) and columns:
+            asked.append((task, _relations(columns, means, thresholds)))
+    limit = limit_over_tasks([relations.smallest_p for _, relations in asked], thresholds.alpha)
+    findings = []
+    for task, relations in asked:
+        numeric = _grouped(relations, limit, _named_by_matters(evidence, task)) if relations.numeric else []
+        texts = [one for one in relations.texts if one.corrected * relations.kinds <= limit]
         if numeric or texts:
-            findings.append(_finding(evidence, task, numeric, texts, len(means)))
+            findings.append(_finding(evidence, task, numeric, texts, relations.configurations))
     return findings
 
 
@@ -103,17 +123,28 @@ def _named_by_matters(evidence: Evidence, task: Task) -> set[str]:
     return {row.param for row in matters.strong_params(found, matters.Thresholds())} if found else set()
 
 
-def _numeric(
-    columns: Sequence[ParamColumn], means: Numbers, thresholds: Thresholds, named: Collection[str]
-) -> list[_Numeric]:
-    """The relations with numbers, strongest first; one that goes along with a stronger one stands with it."""
+def _relations(columns: Sequence[ParamColumn], means: Numbers, thresholds: Thresholds) -> _Relations:
+    """Of numbers, and of texts while there are too few configurations for a forest."""
     numbers = {one.param: one for one in columns if not one.choices}
+    few = len(means) < FEWEST_CONFIGURATIONS
+    numeric = monotone_relations({key: _known(one) for key, one in numbers.items()}, means.tolist())
+    return _Relations(
+        numbers,
+        len(means),
+        [one for one in numeric if abs(one.rho) >= thresholds.rho],
+        _texts(columns, means, thresholds) if few else [],
+        2 if few and 0 < len(numbers) < len(columns) else 1,
+    )
+
+
+def _grouped(relations: _Relations, limit: float, named: Collection[str]) -> list[_Numeric]:
+    """The relations with numbers, strongest first; one that goes along with a stronger one stands with it."""
     found: list[_Numeric] = []
-    for relation in monotone_relations({key: _known(one) for key, one in numbers.items()}, means.tolist()):
-        if not (relation.corrected <= thresholds.alpha and abs(relation.rho) >= thresholds.rho):
+    for relation in relations.numeric:
+        if relation.corrected * relations.kinds > limit:
             continue
-        mine = numbers[relation.param]
-        rhos = [(one, _rank_correlation(numbers[one.relation.param], mine)) for one in found]
+        mine = relations.columns[relation.param]
+        rhos = [(one, _rank_correlation(relations.columns[one.relation.param], mine)) for one in found]
         with_which = next((pair for pair in rhos if abs(pair[1]) >= _ALONG), None)
         if with_which is None:
             found.append(_Numeric(relation))
@@ -123,13 +154,13 @@ def _numeric(
 
 
 def _texts(columns: Sequence[ParamColumn], means: Numbers, thresholds: Thresholds) -> list[CategoryRelation]:
+    """Of texts that are not tied to another param."""
     texts = {
         one.param: [one.choices[int(value)] if value == value else None for value in one.values.tolist()]  # noqa: PLR0124 - NaN
         for one in columns
         if one.choices and not one.tied_to
     }
-    found = category_relations(texts, means.tolist())
-    return [one for one in found if one.corrected <= thresholds.alpha and one.explained >= thresholds.explained]
+    return [one for one in category_relations(texts, means.tolist()) if one.explained >= thresholds.explained]
 
 
 def _known(column: ParamColumn) -> list[float | None]:

@@ -9,6 +9,7 @@ from qualia_lab.analysis.configuration_means import configuration_means
 from qualia_lab.analysis.findings import code
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed
 from qualia_lab.analysis.findings.naming import configuration_names
+from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.analysis.relations import FEWEST_RUNS
 from qualia_lab.analysis.trade_offs import pareto_set, trade_offs
 
@@ -35,18 +36,23 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
     Spearman's rank correlation (Spearman 1904) of the means of configurations, each turned so that more is better;
     normal with a standard deviation of 1 / sqrt(n - 1) where there is none (Kendall 1948), one-sided, for as many
-    metrics as there are (Bonferroni). Of a family of metrics one is asked; a spread, a count, a part of a loss or a
-    metric of training is nobody's aim.
+    metrics as there are (Bonferroni), and for the tasks (see `limit_over_tasks`). Of a family of metrics one is asked;
+    a spread, a count, a part of a loss or a metric of training is nobody's aim.
     """
-    findings = []
+    opposed = {}
     means: dict[str, Mapping[str, float]] = {}  # of all tasks, by metric
     weighed = _weighed(evidence)
     for task, others in weighed.items():
         assert task.objective is not None
         wanted = [key for key in (task.objective.key, *others) if key not in means]
         means |= configuration_means(evidence.tables, evidence.study, wanted, without=evidence.diverged)
-        found = _opposed(evidence, task, others, means, thresholds)
-        findings += [_finding(evidence, task, *one) for one in found[: int(thresholds.most)]]
+        opposed[task] = _opposed(evidence, task, others, means, thresholds)
+    ps = [min((pair.p for pair, _ in found), default=1.0) * len(weighed[task]) for task, found in opposed.items()]
+    limit = limit_over_tasks(ps, thresholds.alpha)
+    findings = []
+    for task, found in opposed.items():
+        kept = [one for one in found if one[0].p * len(weighed[task]) <= limit]
+        findings += [_finding(evidence, task, *one) for one in kept[: int(thresholds.most)]]
     return findings
 
 
