@@ -3,8 +3,8 @@
 stdout is data (`show`, `table`), stderr is talk (`say`, `step`, `progress`, `ask`). A caller puts strings of a store
 through `escaping.for_terminal`; here every text is cleaned once more, and rid of the secrets of the tracking URI.
 
-Exit codes: 0 done, 2 wrong usage, 70 a bug of ours, 130 interrupted, 141 nobody reads stdout any more; the others
-stand with their errors in `qualia_lab.errors`.
+Exit codes: 0 done, 2 wrong usage, 70 a bug of ours, 130 interrupted, 141 nobody reads stdout any more, 143
+terminated; the others stand with their errors in `qualia_lab.errors`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import click
 from qualia_lab.console_table import Column, lay_out, wrap
 from qualia_lab.errors import FilterError, NothingChosen, QualiaLabError
 from qualia_lab.escaping import for_terminal, visible
+from qualia_lab.interruptions import Terminated, raise_on_sigterm
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _debug = False
 
 def run(command: Callable[[], object]) -> NoReturn:
     """Run a command line and exit; whatever it raises becomes one sentence, a hint, and an exit code."""
+    raise_on_sigterm()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character shows its code; it never ends a command.
         if hasattr(stream, "reconfigure"):
@@ -313,6 +315,9 @@ def _exit_code_of(command: Callable[[], object]) -> int:
     except (KeyboardInterrupt, click.Abort):
         say("\ninterrupted")
         return 130
+    except Terminated:
+        say("\nterminated")
+        return 143
     except BrokenPipeError:
         # The reader has what it wanted (`| head`). Python would complain once more when it flushes at exit.
         with suppress(OSError):

@@ -19,12 +19,12 @@ QualiaLabError                    1
 │   ├── OutputExists             31
 │   ├── OutputNotWritable        32
 │   ├── ExecutionFailed          33   a cell raised, hung or killed the kernel
+│   │   └── KernelNotStarted     33   no cell ran
 │   └── ExportFailed             34
-├── SharingError                 40
 ├── ExtraMissing                 50   an optional dependency is not installed
 ├── ForbiddenFinding             55   a finding that was to fail a job was made
 ├── EngineError                  60   an engine could not be opened, or could not compute
-└── SettingsError                70   the project's [tool.qualia] says what cannot be
+└── SettingsError                65   the project's [tool.qualia] says what cannot be
 """
 
 from __future__ import annotations
@@ -160,16 +160,14 @@ class ExecutionFailed(NotebookError):
     exit_code = 33
 
 
+class KernelNotStarted(ExecutionFailed):
+    """The kernel that the notebook asks for is not installed or did not start: no cell ran, nothing was written."""
+
+
 class ExportFailed(NotebookError):
     """The notebook could not be turned into the other format."""
 
     exit_code = 34
-
-
-class SharingError(QualiaLabError):
-    """A notebook could not be published to a store."""
-
-    exit_code = 40
 
 
 class ExtraMissing(QualiaLabError):
@@ -193,4 +191,4 @@ class EngineError(QualiaLabError):
 class SettingsError(QualiaLabError):
     """The table `[tool.qualia]` of this folder's pyproject.toml says what cannot be."""
 
-    exit_code = 70
+    exit_code = 65

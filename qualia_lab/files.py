@@ -7,8 +7,13 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qualia_lab.errors import OutputNotWritable
+from qualia_lab.interruptions import interruptions_later
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def write_whole(path: Path, data: bytes) -> Path:
@@ -17,6 +22,37 @@ def write_whole(path: Path, data: bytes) -> Path:
     A link is followed, so that what it points to is replaced and the link stays. Missing folders are made.
     Raises OutputNotWritable, with the old file as it was.
     """
+    write_together({path: data})
+    return path
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write several files as `write_whole` writes one: all of them are old, or all new, whatever interrupts it.
+
+    Only the end of the process by force, or of the machine, between two renames can part them.
+    Raises OutputNotWritable, with the old files as they were unless the system refuses a rename.
+    """
+    written: list[tuple[Path, Path, Path]] = []
+    try:
+        for path, data in files.items():
+            written.append((path, *_write_beside(path, data)))
+        with interruptions_later():
+            while written:
+                path, temporary, target = written[0]
+                try:
+                    temporary.replace(target)
+                except OSError as error:
+                    raise _not_writable(path, error) from error
+                del written[0]
+                _sync_folder(target.parent)
+    finally:
+        for _, temporary, _ in written:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def _write_beside(path: Path, data: bytes) -> tuple[Path, Path]:
+    """The data in a temporary file, and the place that it is to take."""
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -32,15 +68,13 @@ def write_whole(path: Path, data: bytes) -> Path:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(mode)
-        Path(temporary).replace(target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         if isinstance(error, OSError):
             raise _not_writable(path, error) from error
         raise
-    _sync_folder(target.parent)
-    return path
+    return Path(temporary), target
 
 
 def check_writable(path: Path) -> None:
@@ -57,7 +91,9 @@ def check_writable(path: Path) -> None:
 
 
 def _not_writable(path: Path, error: OSError) -> OutputNotWritable:
-    return OutputNotWritable(f"Cannot write {path}: {error.strerror or error}.", "Choose another place with --output.")
+    return OutputNotWritable(
+        f"Cannot write {path}: {error.strerror or error}.", "Choose another place, or see who may write there."
+    )
 
 
 def _umask() -> int:

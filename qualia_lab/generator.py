@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from qualia_lab.study.settings import StudySettings, merge_settings
 from qualia_lab.study.statuses import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -125,8 +125,7 @@ class NotebookGenerator(Closing):
             settings=settings,
         )
         plan = self.plan(selection, settings=settings, template=template, title=title, engine=engine)
-        path = self.write(plan, Path(output) if output is not None else None, force=force)
-        return self.execute(path, plan) if execute else path
+        return self.make(plan, Path(output) if output is not None else None, force=force, execute=execute)
 
     def select(
         self,
@@ -255,41 +254,87 @@ class NotebookGenerator(Closing):
         check_output(path, force=force)
         return write_whole(path, notebook_bytes(build_notebook(plan)))
 
+    def make(
+        self,
+        plan: NotebookPlan,
+        output: Path | None = None,
+        *,
+        force: bool = False,
+        execute: bool = False,
+        formats: Sequence[str] = (),
+        timeout: float = 600,
+        on_cell: Callable[[int, int], None] | None = None,
+    ) -> Path:
+        """Write the notebook and, if asked, run its cells and export it beside; the path of the notebook.
+
+        An old notebook and its exports are replaced together, when all of the new ones are there.
+        output, force: see `write`.  formats: of exports, which are made of the executed notebook.
+        timeout, on_cell, and what is raised: see `execute`; and OutputExists.
+        """
+        from qualia_lab.notebook.execute import execute_notebook
+
+        if not (execute or formats):
+            return self.write(plan, output, force=force)
+        path = output or default_output(plan.selection)
+        for one in (path, *(path.with_suffix(f".{fmt}") for fmt in formats)):
+            check_output(one, force=force)
+        data = notebook_bytes(build_notebook(plan))
+        with self._hand_over(plan.selection, plan.selection.tracking_uri) as handed:
+            return execute_notebook(path, data=data, formats=formats, timeout=timeout, handed=handed, on_cell=on_cell)
+
     def execute(
         self,
         path: Path,
         plan: NotebookPlan | None = None,
         *,
+        formats: Sequence[str] = (),
         timeout: float = 600,
         on_cell: Callable[[int, int], None] | None = None,
     ) -> Path:
-        """Run the notebook's cells in a kernel that is handed the runs and needs neither store nor secret.
+        """Run the cells of a notebook in a kernel that is handed its runs and needs neither store nor secret.
 
-        plan: the one it was written by; without it the runs are those its `parameters` cell names.
-        timeout: seconds a cell may take.  on_cell: called with (cells done, cells in all).
-        Raises ExecutionFailed after saving what ran.
+        Of other runs than these the kernel asks the store, as far as that needs no secret. The notebook and its exports
+        are replaced together, when all of them are there.
+
+        plan: the one it was written by; without it the runs are those that its `parameters` cell names.
+        formats: of exports beside it.  timeout: seconds a cell may take.
+        on_cell: called with (cells done, cells in all), in another thread.
+        Raises NotebookError for a `parameters` cell that cannot be understood, ExecutionFailed after saving what ran,
+        OutputNotWritable, ExportFailed.
         """
         from qualia_lab.notebook.execute import execute_notebook
-        from qualia_lab.stores.snapshot.store import write_snapshot
+        from qualia_lab.notebook.parameters import read_parameters, run_ids_of
 
-        if plan.selection.engine if plan is not None else _has_engine(path):
-            execute_notebook(path, timeout=timeout, on_cell=on_cell)  # the snapshot is there already
-            return path
-        selection = plan.selection if plan is not None else Selection(self.tracking_uri, _run_ids_of(path))
-        failed = [run_id for one in endings(self.read(selection)) if one.status in FAILED for run_id in one.run_ids]
-        with tempfile.TemporaryDirectory(prefix="qualia-") as folder:
-            write_snapshot(
-                Path(folder),
-                self.store,
-                self.read(selection),
-                source_uri=selection.tracking_uri,
-                artifacts_of=dict.fromkeys(
-                    (*selection.run_ids[:RUNS_SHOWN], *failed[:_LOGS_KEPT], *selection.run_ids[-1:])
-                ),
+        for one in (path, *(path.with_suffix(f".{fmt}") for fmt in formats)):
+            check_writable(one)
+        if plan is not None:
+            selection, named = plan.selection, plan.selection.tracking_uri
+        else:
+            parameters = read_parameters(path)
+            engine, named = parameters.get("ENGINE"), str(parameters.get("TRACKING_URI", self.tracking_uri))
+            selection = Selection(
+                self.tracking_uri,
+                run_ids_of(path, parameters),
+                engine=engine if isinstance(engine, str) else None,
             )
+        with self._hand_over(selection, named) as handed:
+            return execute_notebook(path, formats=formats, timeout=timeout, handed=handed, on_cell=on_cell)
+
+    @contextlib.contextmanager
+    def _hand_over(self, selection: Selection, named: str) -> Iterator[dict[str, str]]:
+        """What a kernel is given of these runs: variables for it. named: the store's URI as the notebook has it."""
+        from qualia_lab.stores.snapshot.hand_over import handed_over
+
+        if selection.engine is not None or not selection.run_ids:
+            yield {}  # of an engine the snapshot is there already; without runs the cells ask for what they want
+            return
+        tables = self.read(selection)
+        failed = [run_id for one in endings(tables) if one.status in FAILED for run_id in one.run_ids]
+        kept = (*selection.run_ids[:RUNS_SHOWN], *failed[:_LOGS_KEPT], *selection.run_ids[-1:])
+        with handed_over(self.store, tables, named=named, artifacts_of=dict.fromkeys(kept)) as handed:
+            del tables
             self._read = None  # the kernel reads them from there: of very many runs once is enough in memory
-            execute_notebook(path, timeout=timeout, snapshot=Path(folder), on_cell=on_cell)
-        return path
+            yield handed
 
     def export(self, path: Path, fmt: str = "html") -> Path:
         """Turn an executed notebook into a file of another format beside it. Raises ExportFailed."""
@@ -351,18 +396,3 @@ def _merged(selection: Selection, settings: StudySettings | None) -> StudySettin
         chosen_by=selection.conditions.as_data(),
     )
     return merge_settings(said, read_settings().study)
-
-
-def _has_engine(path: Path) -> bool:
-    """Whether the notebook's `parameters` cell names an engine."""
-    from qualia_lab.notebook.parameters import read_parameters
-
-    return isinstance(read_parameters(path).get("ENGINE"), str)
-
-
-def _run_ids_of(path: Path) -> tuple[str, ...]:
-    """The run ids that the notebook's `parameters` cell assigns."""
-    from qualia_lab.notebook.parameters import read_parameters
-
-    run_ids = read_parameters(path).get("RUN_IDS", [])
-    return tuple(run_id for run_id in run_ids if isinstance(run_id, str)) if isinstance(run_ids, list) else ()

@@ -31,20 +31,19 @@ def command(notebook: Path, tracking_uri: str | None, timeout: float, formats: t
 
     generator = NotebookGenerator(tracking_uri or tracking_uri_of(notebook))
     with console.progress("executing", "cells") as advance:
-        generator.execute(notebook, timeout=timeout, on_cell=advance)
-    made = [(notebook, "the notebook")]
-    made += [(generator.export(notebook, fmt), "one file, works offline") for fmt in formats]
-    show_made(made)
+        generator.execute(notebook, formats=formats, timeout=timeout, on_cell=advance)
+    show_made(notebook, formats)
 
 
 def tracking_uri_of(notebook: Path) -> str:
     """Where the notebook says that its runs are, with the password of MLFLOW_TRACKING_URI if that is the same place.
 
+    A relative path is meant from the notebook's folder, as for its cells.
     Raises NotebookError when the file is no notebook, or says nothing of it.
     """
     from qualia_lab.errors import NotebookError
     from qualia_lab.notebook.parameters import read_parameters
-    from qualia_lab.stores.uri import with_credentials
+    from qualia_lab.stores.uri import lasting_uri, with_credentials
 
     uri = read_parameters(notebook).get("TRACKING_URI")
     if not isinstance(uri, str):
@@ -52,4 +51,4 @@ def tracking_uri_of(notebook: Path) -> str:
             f"{notebook} does not say where its runs are: it has no TRACKING_URI in a cell tagged parameters.",
             "Pass --tracking-uri, or run it with: jupyter execute",
         )
-    return with_credentials(uri).full
+    return lasting_uri(with_credentials(uri).full, notebook.parent)

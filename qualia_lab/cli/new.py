@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -122,31 +123,33 @@ def command(
     if dry_run:
         show_plan(plan, output)
         return
-    generator.write(plan, output, force=replacing)
-    made = [(output, "the notebook")]
-    if execute or formats:
-        with console.progress("executing", "cells") as advance:
-            generator.execute(output, plan, timeout=timeout, on_cell=advance)
-    made += [(generator.export(output, fmt), "one file, works offline") for fmt in formats]
-    show_made(made)
+    executing = console.progress("executing", "cells") if execute or formats else nullcontext()
+    with executing as advance:
+        generator.make(
+            plan, output, force=replacing, execute=execute, formats=formats, timeout=timeout, on_cell=advance
+        )
+    show_made(output, formats)
 
 
-def show_made(made: Sequence[tuple[Path, str]]) -> None:
+def show_made(notebook: Path, formats: Sequence[str]) -> None:
     """The files that were made, on stdout: bare paths for programs, with a word for a person; then what to do next."""
+    made = [(notebook, "the notebook")]
+    made += [(notebook.with_suffix(f".{fmt}"), "one file, works offline") for fmt in formats]
     width = max(len(str(path)) for path, _ in made)
     for path, what in made:
         console.show(f"{path!s:{width}}    {what}" if sys.stdout.isatty() else str(path))
-    console.say(f"next: {_next_step([path for path, _ in made])}")
+    console.say(f"next: {_next_step(notebook, formats)}")
 
 
-def _next_step(paths: Sequence[Path]) -> str:
+def _next_step(path: Path, formats: Sequence[str]) -> str:
     """How to see the notebook, also where there is no JupyterLab."""
     from qualia_lab.escaping import for_shell
 
-    notebook, page = for_shell(str(paths[0])), next((path for path in paths if path.suffix == ".html"), None)
+    notebook = for_shell(str(path))
     if find_spec("jupyterlab") is not None or shutil.which("jupyter-lab") is not None:
         return f"jupyter lab {notebook}"
-    if page is not None:
+    if "html" in formats:
+        page = path.with_suffix(".html")
         return f"open {page} in a browser, or pip install jupyterlab, then jupyter lab {notebook}"
     return f"pip install jupyterlab, then jupyter lab {notebook}; or for a page: qualia execute {notebook} --to html"
 

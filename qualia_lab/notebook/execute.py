@@ -1,166 +1,102 @@
-"""Run a notebook's cells in a kernel that holds no secret and needs no store."""
+"""Execute a notebook: its cells run first, and then its file and its pages are replaced together."""
 
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.errors import ExecutionFailed, NotebookError
+from qualia_lab.errors import ExecutionFailed, ExportFailed, KernelNotStarted, NotebookError
 from qualia_lab.escaping import one_line
-from qualia_lab.files import write_whole
+from qualia_lab.files import check_writable, write_together
 from qualia_lab.notebook.build import notebook_bytes
-from qualia_lab.stores.uri import split_uri
+from qualia_lab.notebook.export import check_format, page_of
+from qualia_lab.notebook.kernel import kernel_environment, run_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-# Where the executing kernel finds the runs that the command has read already.
-SNAPSHOT_VARIABLE = "QUALIA_LAB_SNAPSHOT"
-
-_SECRET_VARIABLE = re.compile(
-    r"(?i)(password|passwd|passphrase|secret|token|credential|api_?key|access_?key|private_?key|auth|cookie|dsn|"
-    r"session|^(pg|mysql|aws_|azure_|google_|gcp_|databricks_|ssh_|mlflow_tracking_(user|client|server)))"
-)
 _OUTPUT_CHARACTERS = 1_000_000
-
-# What is freed is given back to the machine at once (Arrow's allocator; glibc's, of what is large) where a person has
-# not set it otherwise: of 100,000 runs the kernel's peak is a tenth lower, for some seconds of a minute.
-_GIVES_BACK = {
-    "MIMALLOC_PURGE_DELAY": "0",
-    "MALLOC_MMAP_THRESHOLD_": str(6 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
-}
 
 
 def execute_notebook(
     path: Path,
     *,
+    data: bytes | None = None,
+    formats: Sequence[str] = (),
     timeout: float = 600,
-    snapshot: Path | None = None,
+    handed: Mapping[str, str] | None = None,
     on_cell: Callable[[int, int], None] | None = None,
-) -> None:
-    """Run every code cell of the notebook at `path` and put the outputs into the same file.
+) -> Path:
+    """Run every code cell of a notebook and write it with its outputs, and its exports beside it; the notebook's path.
 
-    timeout: seconds a cell may take.  snapshot: a snapshot of the runs the notebook loads.
-    on_cell: called with (cells done, cells in all) at the start and after each cell.
-    Raises NotebookError when the file is no notebook, and ExecutionFailed when a cell raises, runs out of time or
-    kills the kernel; what ran by then is in the file.
+    Until all of them are there nothing is written: an interruption at any moment leaves the files as they were, or all
+    of them new. A failing cell is a result too, and is written with what ran before it.
+
+    Args:
+        path: the notebook's file.
+        data: the notebook that is run; None for what is in the file.
+        formats: of exports beside the notebook.
+        timeout: seconds that a cell may take.
+        handed: the variables of `handed_over`, by which `load_runs` finds the runs.
+        on_cell: called with (cells done, cells in all) at the start and after each cell, in another thread.
+
+    Raises:
+        NotebookError: the file is no notebook, or was changed by somebody else meanwhile.
+        OutputNotWritable: a file cannot be written, before any cell is run where that can be known.
+        ExecutionFailed: a cell raised, ran out of time or killed the kernel.
+        KernelNotStarted: no cell ran, and nothing was written.
+        ExportFailed: an export could not be made; the notebook was written.
     """
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
-    notebook = _read(path)
-    in_all = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
-    done = running = 0
-
-    def started(cell_index: int, **_: Any) -> None:
-        nonlocal running
-        running = cell_index
-
-    def report(**_: Any) -> None:
-        nonlocal done
-        done += 1
-        if on_cell is not None:
-            on_cell(done, in_all)
-
-    client = NotebookClient(
-        notebook,
-        timeout=timeout,
-        startup_timeout=120,
-        shutdown_kernel="immediate",
-        record_timing=False,
-        resources={"metadata": {"path": str(path.absolute().parent)}},
-        on_cell_execute=started,
-        on_cell_executed=report,
-    )
-    if notebook.metadata.get("kernelspec", {}).get("name", "python3") == "python3":
-        client.kernel_manager_class = _kernel_of_this_interpreter()
-    if on_cell is not None:
-        on_cell(0, in_all)
+    for fmt in formats:
+        check_format(fmt)
+    pages = {fmt: path.with_suffix(f".{fmt}") for fmt in formats}
+    for one in (path, *pages.values()):
+        check_writable(one)
+    before = path.read_bytes() if path.is_file() else None
+    notebook = _read(path, before if data is None else data)
+    failure: ExecutionFailed | ExportFailed | None = None
     try:
-        client.execute(env=kernel_environment(os.environ, snapshot))
-    except Exception as error:
-        if hasattr(client, "_async_cleanup_kernel_future"):  # nbclient's own handler took the Ctrl-C
-            raise KeyboardInterrupt from error
-        if isinstance(error, (CellExecutionError, CellTimeoutError, DeadKernelError)):
-            raise _failure(notebook.cells[running], running + 1, error, path, timeout) from error
-        raise ExecutionFailed(
-            f"The kernel for {path} did not start: {one_line(str(error), 200)}.", "Check that ipykernel is installed."
-        ) from error
-    finally:
-        for cell in notebook.cells:
-            _cap_outputs(cell)
-        write_whole(path, notebook_bytes(notebook))
+        environment = kernel_environment(os.environ, handed or {})
+        run_cells(notebook, path, timeout=timeout, environment=environment, on_cell=on_cell)
+    except KernelNotStarted:
+        raise
+    except ExecutionFailed as error:
+        failure = error
+    for cell in notebook.cells:
+        _cap_outputs(cell)
+    files = {path: notebook_bytes(notebook)}
+    try:
+        files |= {page: page_of(notebook, title=notebook.metadata.get("title") or path.stem) for page in pages.values()}
+    except ExportFailed as error:
+        failure = failure or error
+    _check_unchanged(path, before)
+    write_together(files)
+    if failure is not None:
+        raise failure
+    return path
 
 
-def kernel_environment(environment: Mapping[str, str], snapshot: Path | None) -> dict[str, str]:
-    """The environment for the kernel: nothing that may be a credential, MLflow's telemetry off, and the snapshot."""
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if not _SECRET_VARIABLE.search(name) and not split_uri(value).secrets
-    }
-    kept = _GIVES_BACK | kept
-    kept |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    if snapshot is not None:
-        kept[SNAPSHOT_VARIABLE] = str(snapshot)
-    return kept
-
-
-def _read(path: Path) -> Any:
+def _read(path: Path, data: bytes | None) -> Any:
     import nbformat
 
+    if data is None:
+        raise NotebookError(f"There is no notebook at {path}.", "Check the path.")
     try:
-        return nbformat.read(path, as_version=4)
-    except FileNotFoundError as error:
-        raise NotebookError(f"There is no notebook at {path}.", "Check the path.") from error
+        return nbformat.reads(data.decode("utf-8"), as_version=4)
     except Exception as error:
         raise NotebookError(
             f"{path} is not a notebook: {one_line(str(error), 120)}.", "Open it in Jupyter to see what is wrong."
         ) from error
 
 
-def _kernel_of_this_interpreter() -> Any:
-    """A kernel manager for the Python that runs this, whatever a person's own kernel specs say `python3` is."""
-    from ipykernel.kernelspec import get_kernel_dict
-    from jupyter_client import AsyncKernelManager
-    from jupyter_client.kernelspec import KernelSpec
-
-    class Kernel(AsyncKernelManager):
-        """ipykernel under `sys.executable`."""
-
-        def __init__(self, **kwargs: Any) -> None:
-            super().__init__(**kwargs)
-            # Without it ipykernel 7.4 warns on every start that it listens unencrypted; older ones have no such trait.
-            if self.has_trait("transport_encryption"):
-                self.transport_encryption = "auto"
-
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return KernelSpec(**get_kernel_dict())
-
-    return Kernel
-
-
-def _failure(cell: Any, place: int, error: Exception, path: Path, timeout: float) -> ExecutionFailed:
-    """What happened, in which cell, with its source."""
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError
-
-    if isinstance(error, CellTimeoutError):
-        what = f"ran longer than {timeout:g} seconds"
-    elif isinstance(error, CellExecutionError):
-        what = f"raised {one_line(f'{error.ename}: {error.evalue}', 300)}"
-    else:
-        what = "killed its kernel"
-    source = "".join(f"\n    {one_line(line, 110)}" for line in cell.source.splitlines()[:12])
-    return ExecutionFailed(
-        f"Cell {place} of {path} {what}:{source}",
-        "What ran until then is saved in it. Open it in Jupyter, or raise --timeout."
-        if isinstance(error, CellTimeoutError)
-        else "What ran until then is saved in it; open it in Jupyter to go on.",
-    )
+def _check_unchanged(path: Path, before: bytes | None) -> None:
+    """Raise NotebookError when somebody has written to the file since it was read: it may hold a cell of theirs."""
+    if (path.read_bytes() if path.is_file() else None) != before:
+        raise NotebookError(
+            f"{path} was changed while its cells ran, and is left as it is now.",
+            "Execute it again: the results are lost.",
+        )
 
 
 def _cap_outputs(cell: Any) -> None:

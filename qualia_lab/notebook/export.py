@@ -29,8 +29,7 @@ _FACES = [PLOTLY_MIME, "text/html", "text/markdown", "image/png", "image/jpeg", 
 
 def export_notebook(notebook: Path, fmt: str, output: Path) -> Path:
     """Write a notebook file as another format. Raises ExportFailed, OutputNotWritable."""
-    if fmt not in FORMATS:
-        raise ExportFailed(f"There is no export to {one_line(fmt, 40)!r}.", f"Formats: {', '.join(FORMATS)}.")
+    check_format(fmt)
     import nbformat
 
     try:
@@ -41,18 +40,28 @@ def export_notebook(notebook: Path, fmt: str, output: Path) -> Path:
     return export_html(node, output, title=node.metadata.get("title") or notebook.stem)
 
 
+def check_format(fmt: str) -> None:
+    """Raise ExportFailed for a format that there is not."""
+    if fmt not in FORMATS:
+        raise ExportFailed(f"There is no export to {one_line(fmt, 40)!r}.", f"Formats: {', '.join(FORMATS)}.")
+
+
 def export_html(notebook: Mapping[str, Any], output: Path, *, title: str) -> Path:
     """Write a notebook node (nbformat 4) as one HTML file that makes no request.
 
     The same notebook gives the same bytes. Charts are drawn by plotly where scripts run, and are images elsewhere.
     Raises ExportFailed, OutputNotWritable.
     """
+    return write_whole(output, page_of(notebook, title=title))
+
+
+def page_of(notebook: Mapping[str, Any], *, title: str) -> bytes:
+    """The HTML file of a notebook node. Raises ExportFailed."""
     try:
-        page = render_page(notebook, title=title)
+        return render_page(notebook, title=title).encode("utf-8", "replace")
     except Exception as error:
         message = f"The notebook could not be turned into HTML: {one_line(str(error), 200)}"
         raise ExportFailed(message, "The notebook itself is unharmed.") from error
-    return write_whole(output, page.encode("utf-8", "replace"))
 
 
 def render_page(notebook: Mapping[str, Any], *, title: str) -> str:

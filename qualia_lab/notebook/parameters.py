@@ -7,44 +7,104 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import NotebookError
+from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+_TAGS = {"parameters", "injected-parameters"}
+
+# What a command has to know before it runs the cells.
+_NEEDED = ("TRACKING_URI", "RUN_IDS", "ENGINE")
 
 
 def read_parameters(path: Path) -> dict[str, Any]:
-    """The literals assigned in the cells tagged `parameters` or `injected-parameters`, later ones winning.
+    """The literals assigned in the cells tagged `parameters` or, by papermill, `injected-parameters`; later ones win.
 
-    Lines that are not `NAME = literal` are passed over. Raises NotebookError when the file is no notebook.
+    Raises NotebookError when the file is no notebook, and when the cells set TRACKING_URI, RUN_IDS or ENGINE in a way
+    that only running them would tell. Of other names, what is no literal is passed over.
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        sources = [
-            "".join(cell["source"])
-            for cell in cells
-            if {"parameters", "injected-parameters"} & set(cell["metadata"].get("tags", ()))
-        ]
+        sources = ["".join(cell["source"]) for cell in cells if _TAGS & set(cell["metadata"].get("tags", ()))]
     except FileNotFoundError as error:
         raise NotebookError(f"There is no notebook at {path}.", "Check the path.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotebookError(f"{path} is not a notebook.", "Open it in Jupyter to see what is wrong.") from error
     values: dict[str, Any] = {}
+    unread: dict[str, str] = {}
     for source in sources:
-        values |= _literals(source)
+        try:
+            statements = ast.parse(source).body
+        except (SyntaxError, ValueError) as error:
+            line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+            raise NotebookError(
+                f"The cell tagged parameters of {path} cannot be read as Python{line}.",
+                "Correct it in Jupyter; commands that begin with % or ! belong into another cell.",
+            ) from error
+        for statement in statements:
+            names, value = _assigned(statement)
+            for name in names:
+                values[name] = value
+                unread.pop(name, None)
+            for name in set(_changed(statement)) - set(names):
+                unread[name] = ast.get_source_segment(source, statement) or name
+    for name in _NEEDED:
+        if name in unread:
+            raise NotebookError(
+                f"The cell tagged parameters of {path} sets {name} in a way that only running it would tell: "
+                f"{one_line(unread[name], 100)}",
+                f"Write the value itself, as in {name} = {_EXAMPLES[name]}, or run the notebook in Jupyter.",
+            )
     return values
 
 
-def _literals(source: str) -> dict[str, Any]:
-    """The assignments of a source that are literals."""
-    found: dict[str, Any] = {}
+def run_ids_of(path: Path, parameters: dict[str, Any]) -> tuple[str, ...]:
+    """The runs that the parameters name, if they name any. Raises NotebookError for a RUN_IDS that is no list."""
+    run_ids = parameters.get("RUN_IDS")
+    if run_ids is None:
+        return ()
+    if not isinstance(run_ids, list | tuple) or not all(isinstance(run_id, str) for run_id in run_ids):
+        raise NotebookError(
+            f"RUN_IDS in the cell tagged parameters of {path} is no list of texts: {one_line(repr(run_ids), 100)}",
+            f"Write RUN_IDS = {_EXAMPLES['RUN_IDS']}; papermill takes a list as: -y \"RUN_IDS: ['ID', 'ID']\"",
+        )
+    return tuple(run_ids)
+
+
+_EXAMPLES = {"TRACKING_URI": "'sqlite:////data/mlflow.db'", "RUN_IDS": "['ID', 'ID']", "ENGINE": "'duckdb'"}
+
+
+def _assigned(statement: ast.stmt) -> tuple[list[str], Any]:
+    """The names that `NAME = literal` assigns, also with a type or chained, and the value; else no name."""
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        targets = [statement.target]
+    else:
+        return [], None
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    if len(names) < len(targets):
+        return [], None
     try:
-        statements = ast.parse(source).body
-    except SyntaxError:
-        return found
-    for statement in statements:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            try:
-                found[statement.targets[0].id] = ast.literal_eval(statement.value)
-            except ValueError:
-                continue
-    return found
+        return names, ast.literal_eval(statement.value)  # type: ignore[arg-type]
+    except (ValueError, TypeError, MemoryError, RecursionError):
+        return [], None
+
+
+def _changed(statement: ast.stmt) -> Iterator[str]:
+    """Every name that a statement may set, delete or change: `RUN_IDS.sort()` and `RUN_IDS[0] = …` change RUN_IDS."""
+    if isinstance(statement, ast.AnnAssign) and statement.value is None:
+        return  # `RUN_IDS: list[str]` alone sets nothing
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.value, ast.Name):
+            called_or_set = isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load)
+            if called_or_set:
+                yield node.value.id
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name

@@ -18,6 +18,7 @@ from qualia_lab.settings import read_settings
 _BUILT_IN = Path(__file__).parent.parent / "templates"
 _CELL = re.compile(r"^# ?%%+(?P<rest>.*)$")
 _KIND = re.compile(r"\[(?P<kind>\w+)\]")
+_KINDS: dict[str, Literal["code", "markdown", "raw"]] = {"markdown": "markdown", "md": "markdown", "raw": "raw"}
 _OPTION = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*=\s*")
 
 
@@ -25,7 +26,7 @@ _OPTION = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*=\s*")
 class TemplateCell:
     """A cell of a template. With a section, the section's own cells take its place."""
 
-    kind: Literal["code", "markdown"]
+    kind: Literal["code", "markdown", "raw"]
     source: str
     section: str | None = None
     tags: tuple[str, ...] = ()
@@ -101,11 +102,11 @@ def parse_percent(text: str) -> tuple[TemplateCell, ...]:
 
 def _cell(heading: str, body: list[str]) -> TemplateCell:
     match = _KIND.search(heading.partition("=")[0])
-    kind: Literal["code", "markdown"] = "markdown" if match and match["kind"] in ("markdown", "md") else "code"
+    kind = _KINDS.get(match["kind"], "code") if match else "code"
     first = _OPTION.search(heading)
     options = _options(heading[first.start() :] if first else "", heading)
     source = "\n".join(body).strip("\n")
-    if kind == "markdown":
+    if kind != "code":
         source = "\n".join(re.sub(r"^# ?", "", line) for line in source.splitlines())
     section, tags = options.get("section"), options.get("tags", [])
     if not isinstance(section, str | None) or not isinstance(tags, list):
@@ -133,7 +134,7 @@ def _ipynb_cells(text: str, path: Path) -> tuple[TemplateCell, ...]:
         cells = json.loads(text)["cells"]
         return tuple(
             TemplateCell(
-                "markdown" if cell["cell_type"] == "markdown" else "code",
+                _KINDS.get(cell["cell_type"], "code"),
                 "".join(cell["source"]),
                 cell["metadata"].get("section"),
                 tuple(cell["metadata"].get("tags", ())),

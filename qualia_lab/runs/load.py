@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.errors import SelectionError
+from qualia_lab.escaping import one_line
 from qualia_lab.inventory import take_inventory
-from qualia_lab.notebook.execute import SNAPSHOT_VARIABLE
 from qualia_lab.runs.runs import Runs
 from qualia_lab.runs.study_settings import study_settings
-from qualia_lab.stores.open import open_store
-from qualia_lab.stores.uri import with_credentials
+from qualia_lab.stores.snapshot.hand_over import read_runs
 from qualia_lab.study import describe_study
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.study.settings import MetricRole
 
 
@@ -61,11 +58,11 @@ def load_runs(
         chosen_by: the conditions by which these runs were chosen out of more: where a metric decided, it is said.
 
     Raises:
+        SelectionError: `run_ids` is no list of texts.
         StoreError: the store itself cannot be read.
         UnknownKey: no run has the primary metric.
     """
-    store = _open(tracking_uri)
-    tables = store.read(list(run_ids))
+    store, tables = read_runs(tracking_uri, _checked(run_ids))
     settings = study_settings(
         {
             "primary_metric": primary_metric,
@@ -85,13 +82,15 @@ def load_runs(
     return Runs(store, tables, describe_study(tables, take_inventory(tables), settings))
 
 
-def _open(tracking_uri: str) -> TrackingStore:
-    """The store at the URI, or the snapshot of it that the executing command has left for this kernel."""
-    snapshot = os.environ.get(SNAPSHOT_VARIABLE)
-    if snapshot:
-        from qualia_lab.stores.snapshot.store import SnapshotStore
-
-        store = SnapshotStore(Path(snapshot))
-        if store.source_uri == tracking_uri:
-            return store
-    return open_store(with_credentials(tracking_uri))
+def _checked(run_ids: Sequence[str]) -> list[str]:
+    """The run ids. Raises SelectionError when they are one text, as `papermill -p RUN_IDS …` writes it, or no texts."""
+    if isinstance(run_ids, str):
+        raise SelectionError(
+            f"The run ids are one text, {one_line(run_ids, 60)!r}, and not a list of texts.",
+            "Write ['ID', 'ID']; papermill takes a list as: -y \"RUN_IDS: ['ID', 'ID']\"",
+        )
+    listed = list(run_ids)
+    for run_id in listed:
+        if not isinstance(run_id, str):
+            raise SelectionError(f"{one_line(repr(run_id), 60)} is no run id: a run id is a text.", "Write 'ID'.")
+    return listed

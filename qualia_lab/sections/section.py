@@ -36,7 +36,7 @@ class PlannedCell:
     """A cell to be built. `key` names it for ever, whatever its source and place become."""
 
     key: str
-    kind: Literal["code", "markdown"]
+    kind: Literal["code", "markdown", "raw"]
     source: str
     tags: tuple[str, ...] = ()
 

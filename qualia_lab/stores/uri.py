@@ -71,15 +71,19 @@ def split_uri(uri: str) -> TrackingUri:
     return _without_secret_parameters(f"{scheme}://{main}{question}{query}", uri, secrets)
 
 
-def lasting_uri(uri: str) -> str:
-    """The URI with a relative path made absolute, so that it means the same from every folder."""
+def lasting_uri(uri: str, folder: Path | None = None) -> str:
+    """The URI with a relative path made absolute, so that it means the same from every folder.
+
+    folder: the one from which it is meant; None for that of this process.
+    """
+    folder = Path.cwd() if folder is None else folder.absolute()
     if uri.startswith("sqlite:///") and not uri.startswith(("sqlite:////", "sqlite:///file:")):
-        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}"
+        return f"sqlite:///{folder / uri.removeprefix('sqlite:///')}"
     if "://" in uri or uri.startswith(("file:", "databricks", "snapshot:file:")):
         return uri
     if uri.startswith("snapshot:"):
-        return f"snapshot:{Path(uri.removeprefix('snapshot:')).absolute()}"
-    return str(Path(uri).absolute())
+        return f"snapshot:{folder / uri.removeprefix('snapshot:')}"
+    return str(folder / uri)
 
 
 def with_credentials(shown: str) -> TrackingUri:

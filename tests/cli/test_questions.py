@@ -220,8 +220,8 @@ def test_at_the_end_the_notebook_is_run_and_a_page_is_made(terminal, sqlite_samp
 def test_without_jupyterlab_the_last_line_says_how_to_see_the_notebook(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "jupyterlab", None)
-    show_made([(Path("a b.ipynb"), "the notebook"), (Path("a b.html"), "one file")])
-    show_made([(Path("a.ipynb"), "the notebook")])
+    show_made(Path("a b.ipynb"), ["html"])
+    show_made(Path("a.ipynb"), [])
     assert capsys.readouterr().err.splitlines() == [
         "next: open a b.html in a browser, or pip install jupyterlab, then jupyter lab 'a b.ipynb'",
         "next: pip install jupyterlab, then jupyter lab a.ipynb; or for a page: qualia execute a.ipynb --to html",

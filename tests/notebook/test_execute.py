@@ -15,7 +15,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from qualia_lab.errors import ExecutionFailed, NotebookError
-from qualia_lab.notebook.execute import execute_notebook, kernel_environment
+from qualia_lab.notebook.execute import execute_notebook
+from qualia_lab.notebook.kernel import kernel_environment
 
 SECRET = "s3cr3t-value"
 
@@ -115,7 +116,7 @@ def test_the_kernel_holds_no_secret_of_the_environment(tmp_path, monkeypatch):
     execute_notebook(path)
     assert SECRET not in path.read_text()
     assert "A_HARMLESS_ONE" in path.read_text()
-    assert kernel_environment({"PATH": "/bin"}, None)["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert kernel_environment({"PATH": "/bin"}, {})["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
 def test_ctrl_c_ends_it_soon_leaves_no_kernel_and_keeps_what_ran(tmp_path):

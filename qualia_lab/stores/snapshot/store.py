@@ -126,6 +126,14 @@ class SnapshotStore(Closing):
             runs=runs, experiments=self._experiments, **self._tables(runs, needed - {"runs", "experiments"})
         )
 
+    def unknown(self, run_ids: Sequence[str]) -> list[str]:
+        """Those of these runs that it does not have, and of which it does not say why they are missing either."""
+        missing = read_table(self._place, self._own_files("missing"), schema.MISSING)
+        known = pa.chunked_array([*self._runs.column("run_id").chunks, *missing.column("run_id").chunks], schema.STRING)
+        asked = column(list(run_ids), schema.STRING)
+        others: list[str] = asked.filter(pc.invert(pc.is_in(asked, value_set=known))).to_pylist()
+        return others
+
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """See TrackingStore."""
         runs = in_order(self._runs, "run_id", list(dict.fromkeys(run_ids)))
