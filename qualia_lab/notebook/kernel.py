@@ -157,6 +157,7 @@ def _run_in_thread(coroutine: Coroutine[Any, Any, None]) -> None:
         try:
             with contextlib.suppress(BaseException):  # the task keeps it
                 loop.run_until_complete(task)
+            loop.run_until_complete(_end_others())
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
@@ -174,6 +175,14 @@ def _run_in_thread(coroutine: Coroutine[Any, Any, None]) -> None:
                 ended.wait(_SECONDS_TO_STOP)
         raise
     task.result()
+
+
+async def _end_others() -> None:
+    """Cancel what else still runs in this loop: of a cell that was cancelled, the watch over its kernel."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _kernel_manager(notebook: Any, path: Path) -> Any:

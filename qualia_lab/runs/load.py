@@ -11,6 +11,7 @@ from qualia_lab.runs.runs import Runs
 from qualia_lab.runs.study_settings import study_settings
 from qualia_lab.stores.snapshot.hand_over import read_runs
 from qualia_lab.study import describe_study
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ def load_runs(
     findings: Mapping[str, Any] | None = None,
     metric_roles: Mapping[str, MetricRole] | None = None,
     chosen_by: Mapping[str, Any] | None = None,
+    skip_unknown: bool = False,
 ) -> Runs:
     """Read runs, all at once; those that are missing or damaged are named in the result, and the rest is there.
 
@@ -56,6 +58,8 @@ def load_runs(
         findings: thresholds of rules, by the rule's name.
         metric_roles: what metrics are whatever their names say, such as {"score_time": "cost"}.
         chosen_by: the conditions by which these runs were chosen out of more: where a metric decided, it is said.
+        skip_unknown: a primary metric that no run has is passed over, and the result says so: in a notebook, it was
+            that of other runs where somebody has set RUN_IDS.
 
     Raises:
         SelectionError: `run_ids` is no list of texts.
@@ -63,6 +67,10 @@ def load_runs(
         UnknownKey: no run has the primary metric.
     """
     store, tables = read_runs(tracking_uri, _checked(run_ids))
+    unknown = []
+    if skip_unknown and primary_metric is not None and not rows_with(tables.metrics, "key", [primary_metric]):
+        unknown, primary_metric = [primary_metric], None
+        greater_is_better = None if isinstance(greater_is_better, bool) else greater_is_better
     settings = study_settings(
         {
             "primary_metric": primary_metric,
@@ -79,7 +87,9 @@ def load_runs(
             "chosen_by": chosen_by,
         }
     )
-    return Runs(store, tables, describe_study(tables, take_inventory(tables), settings))
+    runs = Runs(store, tables, describe_study(tables, take_inventory(tables), settings))
+    runs.known_metrics(unknown)
+    return runs
 
 
 def _checked(run_ids: Sequence[str]) -> list[str]:

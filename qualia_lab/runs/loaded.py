@@ -23,7 +23,7 @@ from qualia_lab.study.known_keys import check_key, unknown_key
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 
     import numpy.typing as npt
     import pyarrow as pa
@@ -41,7 +41,8 @@ class Loaded:
     """What every method of `runs` works on.
 
     labels: what each run is called, by run id, in the order of the runs.  histories: those that were read last.
-    answers: what was computed once, by its question; another study has its own.
+    answers: what was computed once, by its question; another study has its own.  passed_over: what a notebook names
+    and none of these runs has, `metric loss`, as `Runs.known_metrics` and `load_runs` found it.
     """
 
     store: TrackingStore
@@ -51,6 +52,7 @@ class Loaded:
     histories: LastHistories
     files: ArtifactFiles
     answers: dict[Hashable, Any] = field(default_factory=dict)
+    passed_over: dict[str, None] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.tables.run_ids)
@@ -74,6 +76,11 @@ class Loaded:
     def settings(self) -> Mapping[str, Factor]:
         """The params and the tags of the person's own, by the names that sentences have for them."""
         return {one.name: one for one in (*self.study.params, *self.study.tags)}
+
+    def known(self, names: Sequence[str], known: Container[str], what: str) -> list[str]:
+        """Those of these names that are known; the others are remembered as passed over."""
+        self.passed_over.update({f"{what} {one_line(name, 100)}": None for name in names if name not in known})
+        return [name for name in names if name in known]
 
     def check_metrics(self, keys: Sequence[str]) -> None:
         """Raise UnknownKey for the first metric that no run has."""

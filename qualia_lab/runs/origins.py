@@ -23,9 +23,11 @@ class Origins(Namespace):
 
     name = "origins"
 
-    def that_differ(self) -> pd.DataFrame:
+    def that_differ(self) -> pd.DataFrame | Said:
         """A row per run, a column per thing said of its code, environment or data that is not the same in all runs."""
         entries = origins(self._loaded.tables)
+        if not any(entries.values()):
+            return Said("No run says which code or data it was made with.")
         return self._differing(entries, sorted(that_differ(entries)))
 
     def tags_that_differ(self) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from qualia_lab.counts import counted
 from qualia_lab.errors import QualiaLabError, UnknownKey
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.said import Said
+from qualia_lab.runs.said import Said, or_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -40,7 +40,7 @@ def chart_per_task(loaded: Loaded, experiment: str | None, draw: Callable[[Task]
     if not tasks:
         return Said("No run was read.")
     if len(tasks) == 1:
-        return draw(tasks[0])
+        return or_said(lambda: draw(tasks[0]))
     drawn = [(task.experiment, _or_why_not(draw, task)) for task in tasks[:MOST_TASKS]]
     notes = [f"{one_line(name, 60)}: {made!r}" for name, made in drawn if isinstance(made, Said)]
     if len(tasks) > MOST_TASKS:
@@ -62,7 +62,7 @@ def frame_per_task(
     if not tasks:
         return Said("No run was read.")
     if len(tasks) == 1:
-        return make(tasks[0])
+        return or_said(lambda: make(tasks[0]))
     made = {task: _or_why_not(make, task) for task in tasks}
     frames = {task.experiment: one for task, one in made.items() if isinstance(one, pd.DataFrame)}
     if not frames:

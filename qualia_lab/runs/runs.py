@@ -22,7 +22,7 @@ from qualia_lab.runs.paper_tables import paper_table
 from qualia_lab.runs.per_task import frame_per_task
 from qualia_lab.runs.plots import Plots
 from qualia_lab.runs.relations import Relations
-from qualia_lab.runs.said import Said
+from qualia_lab.runs.said import Said, or_said
 from qualia_lab.runs.study_settings import study_settings
 from qualia_lab.runs.summary import summary_html, summary_lines
 from qualia_lab.study.describe import describe_study
@@ -115,6 +115,14 @@ class Runs:
         """A row per run, a column per tag."""
         return frames.tags(self._loaded)
 
+    def known_metrics(self, keys: Sequence[str]) -> list[str]:
+        """Those of these metrics that a run has; `runs` says which of the others were passed over."""
+        return self._loaded.known(keys, self._loaded.metric_keys, "metric")
+
+    def known_params(self, names: Sequence[str]) -> list[str]:
+        """Those of these params and tags that a run has; `runs` says which of the others were passed over."""
+        return self._loaded.known(names, self._loaded.settings, "param or tag")
+
     def with_settings(self, **said: Any) -> Runs:
         """The same runs looked at otherwise; nothing is read again.
 
@@ -167,7 +175,7 @@ class Runs:
         """The value of a metric per run, by default of the objective; NaN where a run has no finite one."""
         return frames.scores_of(self._loaded, metric, statistic)
 
-    def groups(self, metric: str | None = None, *, statistic: str = "last") -> pd.DataFrame:
+    def groups(self, metric: str | None = None, *, statistic: str = "last") -> pd.DataFrame | Said:
         """Configurations, runs alike in every factor, and a metric over them, best mean first.
 
         `runs` counts all runs of a configuration, `n` the computations in the mean, copies once; `left out` says why
@@ -175,7 +183,7 @@ class Runs:
         they are. IQM is the mean of the middle half.
         The 95 % interval is of the mean: Student's t under 10 values, a bootstrap beyond; one value has none.
         """
-        return group_table(self._loaded, metric, statistic)
+        return or_said(lambda: group_table(self._loaded, metric, statistic))
 
     def answer(self, *, experiment: str | None = None) -> pd.DataFrame | Said:
         """Which configuration leads by the objective, by how much, and which rivals cannot be told from it.
@@ -225,7 +233,7 @@ class Runs:
 
     def candidates(
         self, metrics: Sequence[str] = (), metric: str | None = None, *, statistic: str = "last", limit: int = 20
-    ) -> pd.DataFrame:
+    ) -> pd.DataFrame | Said:
         """A row per configuration, best mean first, of each experiment `limit`, with what else matters for a choice.
 
         `n`, `runs` and `left out` as in `groups`. metrics: others, of which the mean is shown. `took (s)` is the median
@@ -233,7 +241,7 @@ class Runs:
         and `model` what it is called. `run_id` is the best run of the configuration, the first one where no direction
         is known. `attrs["showing"]` says how many of how many.
         """
-        return candidate_table(self._loaded, metrics, metric, statistic, limit)
+        return or_said(lambda: candidate_table(self._loaded, metrics, metric, statistic, limit))
 
     def compare_to_baseline(
         self,
@@ -271,7 +279,7 @@ class Runs:
         params: Sequence[str] | None = None,
         experiment: str | None = None,
         statistic: str = "last",
-    ) -> PaperTable | PaperTables:
+    ) -> PaperTable | PaperTables | Said:
         """Configurations and metrics as a table for a paper: mean ± half of the 95 % interval, with n.
 
         metrics: by default the objective.  params: those that are columns, by default as few as tell the
@@ -279,7 +287,7 @@ class Runs:
         number, cannot tell from it. `.latex` (booktabs), `.markdown` and `.csv` are texts; of several experiments one
         table each.
         """
-        return paper_table(self._loaded, metrics, params, experiment, statistic)
+        return or_said(lambda: paper_table(self._loaded, metrics, params, experiment, statistic))
 
     def findings(self, **thresholds: Any) -> pd.DataFrame:
         """What stands out, a row per finding, answers first: rule, kind, severity, sentence, what to do next, evidence.
@@ -312,14 +320,18 @@ class Runs:
         """
         return history_summary(self._loaded, metric)
 
-    def show(self, run: str, *, folded: bool = False) -> RunCard | Said:
+    def show(self, run: str | None, *, folded: bool = False) -> RunCard | Said:
         """One run in full, by its id or name: details, params, metrics, tags, datasets, models, artifacts.
+
+        Of one that is not among these runs, or of None, it is said that there is nothing to show.
 
         folded: whether only its status, objective and duration are seen until somebody clicks on them.
         """
         from qualia_lab.charts.previews import read_previews
         from qualia_lab.charts.run_card import RunCard
 
+        if run is None:
+            return Said("No run was chosen.")
         try:
             run_id = self._loaded.run_id(run)
         except UnknownRun as error:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
+from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 # What runs are that stand beside others and are no rivals of them, as `kind_of` says it.
 ASIDE = ("parent", "part", "continued")
@@ -14,5 +22,21 @@ class Said:
     def __init__(self, sentence: str) -> None:
         self._sentence = one_line(sentence, 300)
 
+    def __len__(self) -> int:
+        return 0  # there is no row in it
+
     def __repr__(self) -> str:
         return self._sentence
+
+
+def or_said(make: Callable[[], T]) -> T | Said:
+    """What is made; where these runs hold nothing to make it of, the sentence that says so.
+
+    Raises what names a thing that was asked for and is not there: UnknownKey, NoRunMatches and the like.
+    """
+    try:
+        return make()
+    except QualiaLabError as error:
+        if type(error) is not QualiaLabError:
+            raise
+        return Said(str(error))

@@ -30,6 +30,8 @@ def summary_lines(loaded: Loaded) -> list[str]:
         f"{counted(tables.logged_models.num_rows, 'logged model')}"
     )
     lines += [f"Missing: run {row['run_id']}: {row['reason']}" for row in tables.missing.to_pylist()]
+    if loaded.passed_over:
+        lines.append(f"Passed over, because none of these runs has it: {', '.join(loaded.passed_over)}")
     problems = tables.problems.to_pylist()
     lines += [
         f"Not readable: {row['subject']} of run {loaded.labels.get(row['run_id'], row['run_id'])}: {row['reason']}"

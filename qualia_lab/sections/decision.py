@@ -18,12 +18,13 @@ For you to write:
 
 _OF_CANDIDATES = """\
 # The best run of the first candidate; to choose another, write its id or name.
-CHOSEN = runs.candidates()["run_id"].iloc[0]
+candidates = runs.candidates()
+CHOSEN = candidates["run_id"].iloc[0] if len(candidates) else None
 runs.show(CHOSEN)"""
 
 _FIRST = """\
 # The run you choose, by its id or name.
-CHOSEN = RUN_IDS[0]
+CHOSEN = next(iter(RUN_IDS), None)
 runs.show(CHOSEN)"""
 
 

@@ -20,7 +20,9 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     cells += [code(f"run:{run_id}", f"runs.show({literal(run_id)})") for run_id in shown[:_OPEN]]
     cells += [code(f"run:{run_id}", f"runs.show({literal(run_id)}, folded=True)") for run_id in shown[_OPEN:]]
     if len(shown) < count:
-        cells.append(code("each_run:any", "# Any other run, by its id or name.\nruns.show(RUN_IDS[-1])"))
+        cells.append(
+            code("each_run:any", "# Any other run, by its id or name.\nruns.show(RUN_IDS[-1] if RUN_IDS else None)")
+        )
     return tuple(cells)
 
 

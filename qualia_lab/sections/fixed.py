@@ -110,7 +110,11 @@ for metric in CURVES:
         """\
 The first metric of `CURVES`, averaged over the runs of each configuration: the line is their mean, the band their
 spread, n how many runs are in it.""",
-        {"": "runs.plot.bands(CURVES[0])"},
+        {
+            "": """\
+for metric in CURVES[:1]:
+    display(runs.plot.bands(metric))"""
+        },
         lambda brief: no_groups(brief) or no_steps(brief),
     ),
     fixed_section(

@@ -9,8 +9,10 @@ _SOURCE = """\
 runs = load_runs(
     TRACKING_URI, RUN_IDS, primary_metric=PRIMARY_METRIC, greater_is_better=GREATER_IS_BETTER, seeds=SEEDS,
     statuses=STATUSES, baseline=BASELINE, factors=FACTORS, labels=LABELS, pool=POOL,
-    chosen_by=CHOSEN_BY,{more}
+    chosen_by=CHOSEN_BY, skip_unknown=True,{more}
 )
+# Where you set other RUN_IDS: what none of them has is passed over, and said below.
+METRICS, CURVES, PARAMS = runs.known_metrics(METRICS), runs.known_metrics(CURVES), runs.known_params(PARAMS)
 runs"""
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
+import asyncio
 import sys
 import time
 from pathlib import Path
@@ -14,7 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from qualia_lab.errors import ExecutionFailed, NotebookError
+from qualia_lab.errors import ExecutionFailed, KernelNotStarted, NotebookError, OutputNotWritable
 from qualia_lab.notebook.execute import execute_notebook
 from qualia_lab.notebook.kernel import kernel_environment
 
@@ -119,29 +116,52 @@ def test_the_kernel_holds_no_secret_of_the_environment(tmp_path, monkeypatch):
     assert kernel_environment({"PATH": "/bin"}, {})["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
-def test_ctrl_c_ends_it_soon_leaves_no_kernel_and_keeps_what_ran(tmp_path):
-    path = notebook_of(tmp_path / "n.ipynb", "import os; print(os.getpid())", "import time; time.sleep(600)")
-    code = f"""
-from pathlib import Path
-from qualia_lab.notebook.execute import execute_notebook
-try:
-    execute_notebook(Path({str(path)!r}), on_cell=lambda done, in_all: print(done, flush=True))
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-"""
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as running:
-        assert [running.stdout.readline().strip(), running.stdout.readline().strip()] == ["0", "1"]
-        time.sleep(0.5)
-        running.send_signal(signal.SIGINT)
-        said, _ = running.communicate(timeout=30)
-    assert said.strip() == "interrupted"
-    kernel = int(outputs_of(path)[0])
-    for _ in range(50):
-        try:
-            os.kill(kernel, 0)
-        except ProcessLookupError:
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail("the kernel lives on")
-    assert json.loads(path.read_text())["cells"][1]["outputs"]
+@pytest.mark.parametrize("there", [True, False])
+def test_a_kernel_that_is_not_installed_is_named_with_those_that_are(tmp_path, there):
+    path = notebook_of(tmp_path / "n.ipynb", "1")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["kernelspec"] = {"name": "julia-1.9", "display_name": "Julia", "language": "julia"}
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    with pytest.raises(KernelNotStarted, match=r"asks for the kernel julia-1\.9, which is not installed") as error:
+        execute_notebook(path, data=None if there else before)
+    assert "There is python3" in error.value.hint
+    assert "ipykernel" not in str(error.value)
+    assert path.read_bytes() == before
+
+
+def test_what_a_person_saved_meanwhile_is_not_replaced(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "print('new')")
+    with pytest.raises(NotebookError, match="was changed while its cells ran"):
+        execute_notebook(path, on_cell=lambda done, _: done and path.write_text("a person's cell"))
+    assert path.read_text() == "a person's cell"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_is_known_before_a_cell_runs(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "print('new')")
+    before = path.read_bytes()
+    (tmp_path / "n.html").mkdir()
+    told = []
+    with pytest.raises(OutputNotWritable, match="it is a folder"):
+        execute_notebook(path, formats=["html"], on_cell=lambda *done: told.append(done))
+    assert (path.read_bytes(), told) == (before, [])
+
+
+def test_a_failing_cell_and_what_ran_before_it_are_on_the_page_too(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "print('ran')", "1 / 0")
+    (tmp_path / "n.html").write_text("old")
+    with pytest.raises(ExecutionFailed):
+        execute_notebook(path, formats=["html"])
+    assert "ZeroDivisionError" in (tmp_path / "n.html").read_text()
+    assert outputs_of(path)[0] == "ran\n"
+
+
+def test_executing_works_where_an_event_loop_is_running(tmp_path):
+    path = notebook_of(tmp_path / "n.ipynb", "print(6 * 7)")
+
+    async def in_a_notebook():
+        execute_notebook(path)
+
+    asyncio.run(in_a_notebook())
+    assert outputs_of(path) == ["42\n"]

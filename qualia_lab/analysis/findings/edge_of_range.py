@@ -57,7 +57,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         if varying:
             ps.append(min((p for p, *_ in of_task), default=1.0))
     limit = limit_over_tasks(ps, thresholds.alpha)
-    return [_finding(evidence, *one) for p, *one in candidates if p <= limit]
+    return [
+        _finding(evidence, task, name, of_level, edge) for p, task, name, of_level, edge in candidates if p <= limit
+    ]
 
 
 def _by_level(groups: Sequence[Group], place: int) -> dict[float, list[Group]]:

@@ -72,9 +72,10 @@ def read_runs(tracking_uri: str, run_ids: Sequence[str]) -> tuple[TrackingStore,
         return store, store.read(run_ids)
     except StoreError as error:
         few = ", ".join(others[:3]) + (f" and {len(others) - 3:,} more" if len(others) > 3 else "")
+        verb = "was" if len(others) == 1 else "were"
         raise type(error)(
-            f"{counted(len(others), 'run')} of {len(run_ids):,} ({few}) were not handed over to this execution, and "
-            f"the store cannot be read from its kernel: {error.message}",
+            f"{counted(len(others), 'run')} of {len(run_ids):,} {verb} not handed over "
+            f"to this execution ({few}), and the store cannot be read from its kernel: {error.message}",
             "Run the cell in Jupyter, or name the runs in RUN_IDS of the cell tagged parameters.",
         ) from error
 

@@ -1,0 +1,144 @@
+"""Ctrl-C and SIGTERM at every stage of executing: old notebook and page to the byte, or both new, and nothing left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+EXECUTE = """
+import os, sys, threading, time
+from pathlib import Path
+from qualia_lab import console
+from qualia_lab.generator import NotebookGenerator
+from qualia_lab.notebook import execute
+from qualia_lab.stores.snapshot import hand_over
+
+uri, path, stage, number = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+
+def interrupt():
+    os.kill(os.getpid(), number)
+
+def then_interrupt(function):
+    def called(*args, **named):
+        result = function(*args, **named)
+        interrupt()
+        return result
+    return called
+
+if stage == "handing over":
+    hand_over.write_snapshot = then_interrupt(hand_over.write_snapshot)
+elif stage == "exporting":
+    execute.page_of = then_interrupt(execute.page_of)
+elif stage == "replacing":
+    replace = Path.replace
+    Path.replace = lambda old, new: (replace(old, new), Path(new) == path and interrupt())
+
+def on_cell(done, in_all):
+    if stage.startswith("starting") and not done:
+        threading.Timer(float(stage.split()[1]), interrupt).start()
+    elif stage == "running" and done == 2:
+        threading.Timer(0.2, interrupt).start()
+
+console.run(lambda: NotebookGenerator(uri).execute(path, formats=["html"], on_cell=on_cell))
+"""
+
+
+def executing(uri, path, stage, number):
+    """The exit code and what was said; no process and no temporary folder of it is there afterwards."""
+    temporary = path.parent.parent / "temporary"
+    temporary.mkdir(exist_ok=True)
+    mark = f"MARK_OF_THIS_TEST={path}"
+    done = subprocess.run(
+        [sys.executable, "-c", EXECUTE, uri, path, stage, str(int(number))],
+        env=os.environ | dict([mark.split("=", 1)]) | {"TMPDIR": str(temporary)},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert not alive_with(mark), "a kernel lives on"
+    assert not list(temporary.glob("qualia*"))
+    return done.returncode, done.stderr
+
+
+def alive_with(mark):
+    """The processes that have this in their environment, once those that are being stopped are gone."""
+    for _ in range(20):
+        found = [one for one in Path("/proc").glob("[0-9]*") if mark.encode() in environment_of(one)]
+        if not found:
+            break
+        time.sleep(0.05)
+    return found
+
+
+def environment_of(process):
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.fixture
+def there(sqlite_sample, tmp_path):
+    """A store, and a notebook of it beside an old page."""
+    uri = f"sqlite:///{sqlite_sample}"
+    path = tmp_path / "notebooks" / "n.ipynb"
+    path.parent.mkdir()
+    from qualia_lab.selection import Query
+    from qualia_lab.stores.open import open_store
+
+    ids = open_store(uri).read_runs(Query()).column("run_id").to_pylist()[:2]
+    parameters = new_code_cell(f"TRACKING_URI = {uri!r}\nRUN_IDS = {ids!r}", metadata={"tags": ["parameters"]})
+    cells = [parameters, new_code_cell("print('new')"), new_code_cell("WAIT")]
+    nbformat.write(new_notebook(cells=cells), path)
+    path.with_suffix(".html").write_text("the old page")
+    return uri, path
+
+
+def files_of(path):
+    return {one.name: one.read_bytes() for one in path.parent.iterdir()}
+
+
+def cell_that(path, source):
+    path.write_text(path.read_text().replace("WAIT", source))
+    return files_of(path)
+
+
+STAGES = [
+    ("handing over", signal.SIGTERM),
+    ("starting 0.02", signal.SIGINT),
+    ("starting 0.3", signal.SIGTERM),
+    ("starting 0.9", signal.SIGINT),
+    ("running", signal.SIGINT),
+    ("running", signal.SIGTERM),
+    ("exporting", signal.SIGINT),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "number"), STAGES)
+def test_an_interruption_leaves_old_notebook_and_page_and_nothing_else(there, stage, number):
+    uri, path = there
+    before = cell_that(path, "1" if stage == "exporting" else "import time; time.sleep(600)")
+    code, said = executing(uri, path, stage, number)
+    assert (code, said.splitlines()) == (
+        (130, ["", "interrupted"]) if number == signal.SIGINT else (143, ["", "terminated"])
+    )
+    assert files_of(path) == before
+
+
+@pytest.mark.slow
+def test_between_two_renames_it_waits_until_both_are_new(there):
+    uri, path = there
+    before = cell_that(path, "1")
+    code, _ = executing(uri, path, "replacing", signal.SIGINT)
+    after = files_of(path)
+    assert code == 130
+    assert set(after) == set(before)
+    assert [output.name for output in nbformat.read(path, 4).cells[1].outputs] == ["stdout"]
+    assert b"the old page" not in after["n.html"]
