@@ -333,7 +333,7 @@ class NotebookGenerator(Closing):
         kept = (*selection.run_ids[:RUNS_SHOWN], *failed[:_LOGS_KEPT], *selection.run_ids[-1:])
         with handed_over(self.store, tables, named=named, artifacts_of=dict.fromkeys(kept)) as handed:
             del tables
-            self._read = None  # the kernel reads them from there: of very many runs once is enough in memory
+            self._read = None  # see there: they are not kept here either
             yield handed
 
     def export(self, path: Path, fmt: str = "html") -> Path:

@@ -93,6 +93,8 @@ class Plots(Namespace):
         """The latest values of some metrics, run by run, best of the first metric first."""
         keys = [metrics] if isinstance(metrics, str) else list(metrics)
         self._loaded.check_metrics(keys)
+        if not keys:
+            return Said("No metric is named that could be compared.")
         return chart_per_task(
             self._loaded, experiment, lambda task: task_charts.comparison_chart(self._loaded, task, keys)
         )

@@ -259,7 +259,7 @@ def test_what_was_said_stands_in_the_cell_and_is_handed_to_the_runs():
     assert found["CHOSEN_BY"] == {"experiments": ["churn"], "by": "val_auc", "top": 6}
     [loading] = [cell.source for cell in plan.cells if cell.key == "loading"]
     called = ast.parse(loading).body[0].value
-    names = {word.arg: word.value.id for word in called.keywords}
+    names = {word.arg: word.value.id for word in called.keywords if isinstance(word.value, ast.Name)}
     assert {word.upper() for word in names} == set(names.values())
     assert {"smallest_difference", "findings", "metric_roles", "pool", "baseline"} <= set(names)
 
@@ -335,3 +335,18 @@ def test_experiments_are_tasks_and_the_cell_names_no_metric_that_leads_all_of_th
     headings = {cell.key: cell.source for cell in candidates.cells}
     assert "a candidate of one is no rival of one of another" in headings["candidates:heading"]
     assert headings["decision"].startswith("# The run you choose")
+
+
+def test_a_raw_cell_of_a_template_is_a_raw_cell_of_the_notebook():
+    template = Template("mine", parse_percent("# %% [raw]\n# a: 1\n\n# %%\nx = 1\n"))
+    tables = some_runs(2)
+    inventory = take_inventory(tables)
+    study = describe_study(tables, inventory)
+    selection = Selection("sqlite:////tmp/a.db", tables.run_ids)
+    plan = plan_notebook(template, selection, inventory, study, title="x", written="2026-11-23")
+    notebook = nbformat.from_dict(build_notebook(plan))
+    nbformat.validate(notebook)
+    assert [(cell.cell_type, "".join(cell.source)) for cell in notebook.cells[:2]] == [
+        ("raw", "a: 1"),
+        ("code", "x = 1"),
+    ]

@@ -85,3 +85,13 @@ def test_an_unknown_template_is_answered_with_what_there_is(name, said, tmp_path
 def test_options_that_are_no_json_are_refused(text):
     with pytest.raises(TemplateError):
         parse_percent(text)
+
+
+def test_raw_cells_stay_raw(tmp_path):
+    ours = parse_percent("# %% [raw]\n# ---\n# title: mine\n# ---\n\n# %%\nx = 1\n")
+    theirs = jupytext.reads("# %% [raw]\n# ---\n# title: mine\n# ---\n\n# %%\nx = 1\n", fmt="py:percent").cells
+    assert [(cell.kind, cell.source) for cell in ours] == [(cell.cell_type, cell.source) for cell in theirs]
+    path = tmp_path / "mine.ipynb"
+    cells = [{"cell_type": "raw", "source": ["a\n", "b"], "metadata": {}, "id": "r"}]
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    assert read_template(str(path)).cells == (TemplateCell("raw", "a\nb"),)

@@ -51,6 +51,7 @@ def handed_over(
     remove_left_behind()
     with _locked_folder() as folder:
         write_snapshot(folder, store, tables, source_uri=lasting_uri(store.uri), artifacts_of=artifacts_of)
+        del tables  # the kernel has them now: of very many runs once is enough in memory
         yield {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
 
 
