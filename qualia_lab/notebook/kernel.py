@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
-import contextlib
 import re
-import threading
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import ExecutionFailed, KernelNotStarted
 from qualia_lab.escaping import one_line
-from qualia_lab.interruptions import interruptions_later
+from qualia_lab.notebook.event_loop import run_in_thread
 from qualia_lab.stores.snapshot.hand_over import NAMED_VARIABLE, SNAPSHOT_VARIABLE
 from qualia_lab.stores.uri import split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _SECRET_VARIABLE = re.compile(
@@ -33,7 +30,6 @@ _GIVES_BACK = {
 }
 
 _OWN = "python3"  # the name of a kernel that means the Python that runs this
-_SECONDS_TO_STOP = 10
 
 
 def run_cells(
@@ -98,7 +94,7 @@ def run_cells(
                 await kernel.shutdown_kernel(now=True)
 
     try:
-        _run_in_thread(run())
+        run_in_thread(run())
     except ExecutionFailed:
         raise
     except Exception as error:
@@ -140,49 +136,6 @@ async def _start(client: Any, kernel: Any, path: Path, folder: str, environment:
             f"{one_line(str(error) or type(error).__name__, 200).rstrip('.')}.",
             "Start it in Jupyter to see why, or choose another one there.",
         ) from error
-
-
-def _run_in_thread(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run it in the event loop of a thread of its own; whatever interrupts this thread cancels it, and waits for that.
-
-    So Ctrl-C and SIGTERM are what they are elsewhere: asyncio and nbclient would handle them in the main thread, and
-    lose the kernel while it starts. It works where a loop is running already, as in a notebook.
-    """
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(coroutine)
-    ended = threading.Event()
-
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        try:
-            with contextlib.suppress(BaseException):  # the task keeps it
-                loop.run_until_complete(task)
-            loop.run_until_complete(_end_others())
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        finally:
-            loop.close()
-            ended.set()
-
-    thread = threading.Thread(target=run, daemon=True)
-    try:
-        thread.start()
-        ended.wait()
-    except BaseException:
-        with interruptions_later():
-            if not ended.is_set():
-                with contextlib.suppress(RuntimeError):  # it has ended just now
-                    loop.call_soon_threadsafe(task.cancel)
-                ended.wait(_SECONDS_TO_STOP)
-        raise
-    task.result()
-
-
-async def _end_others() -> None:
-    """Cancel what else still runs in this loop: of a cell that was cancelled, the watch over its kernel."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for other in others:
-        other.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _kernel_manager(notebook: Any, path: Path) -> Any:

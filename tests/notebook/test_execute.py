@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from qualia_lab.errors import ExecutionFailed, KernelNotStarted, NotebookError, OutputNotWritable
 from qualia_lab.notebook.execute import execute_notebook
 from qualia_lab.notebook.kernel import kernel_environment
+from qualia_lab.stores.snapshot.hand_over import NAMED_VARIABLE, SNAPSHOT_VARIABLE
 
 SECRET = "s3cr3t-value"
 
@@ -113,7 +114,9 @@ def test_the_kernel_holds_no_secret_of_the_environment(tmp_path, monkeypatch):
     execute_notebook(path)
     assert SECRET not in path.read_text()
     assert "A_HARMLESS_ONE" in path.read_text()
-    assert kernel_environment({"PATH": "/bin"}, {})["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    made = kernel_environment({"PATH": "/bin", SNAPSHOT_VARIABLE: "of another command"}, {NAMED_VARIABLE: "x"})
+    assert made["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert (made.get(SNAPSHOT_VARIABLE), made[NAMED_VARIABLE]) == (None, "x")
 
 
 @pytest.mark.parametrize("there", [True, False])

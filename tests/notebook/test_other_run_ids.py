@@ -12,6 +12,7 @@ from mlflow.entities import Metric, Param
 from nbformat.v4 import new_code_cell, new_notebook
 
 from qualia_lab import NotebookGenerator
+from qualia_lab.errors import NotebookError, OutputExists
 from qualia_lab.notebook.template import template_names
 
 
@@ -138,8 +139,6 @@ def test_runs_of_a_store_that_has_moved_are_handed_over_under_its_old_name(store
 
 
 def test_a_cell_that_cannot_be_understood_is_refused_before_anything_runs(store, tmp_path):
-    from qualia_lab.errors import NotebookError
-
     uri, ids = store
     path = notebook_of(tmp_path / "n.ipynb", f"TRACKING_URI = {uri!r}\nRUN_IDS = sorted({ids['churn']!r})", "print(1)")
     before = path.read_bytes()
@@ -153,3 +152,22 @@ def test_a_relative_tracking_uri_is_meant_from_the_notebook_as_for_its_cells(tmp
 
     path = notebook_of(tmp_path / "n.ipynb", "TRACKING_URI = 'sqlite:///mlflow.db'")
     assert tracking_uri_of(path) == f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+def test_made_anew_the_old_notebook_and_page_stay_until_the_new_ones_are_there(store, tmp_path):
+    uri, _ = store
+    generator = NotebookGenerator(uri)
+    plan = generator.plan(generator.select(experiments=["bare"]))
+    path, page = tmp_path / "n.ipynb", tmp_path / "n.html"
+    for one in (path, page):
+        one.write_text("old")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generator.make(plan, path, force=True, formats=["html"], on_cell=interrupt)
+    assert (path.read_text(), page.read_text()) == ("old", "old")
+    with pytest.raises(OutputExists):
+        generator.make(plan, path, formats=["html"])
+    assert sorted(tmp_path.iterdir()) == [page, path]
