@@ -13,7 +13,7 @@ from qualia_lab.escaping import one_line
 from qualia_lab.query import Comparison, Field
 from qualia_lab.query.write import filter_text
 from qualia_lab.selection import Conditions, Query
-from qualia_lab.settings import read_settings
+from qualia_lab.settings import read_settings, settings_around
 from qualia_lab.stores.experiment_filter import matching_experiments
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.study.known_keys import KeyedValues
@@ -70,12 +70,14 @@ class ArtifactExplorer(Closing):
     >>> explorer.list_artifacts(best.run_id[0])
     """
 
-    def __init__(self, tracking_uri: str | Path | None = None) -> None:
+    def __init__(self, tracking_uri: str | Path | None = None, *, show_secrets: bool = False) -> None:
         """tracking_uri: None looks at MLFLOW_TRACKING_URI, then for mlflow.db and mlruns in this folder.
 
+        show_secrets: give params, tags and addresses as they are stored, also those that look like secrets.
         Raises StoreNotFound when there is nothing to open.
         """
-        self.store = open_store(find_tracking_uri(str(tracking_uri) if tracking_uri is not None else None)[0])
+        given = str(tracking_uri) if tracking_uri is not None else None
+        self.store = open_store(find_tracking_uri(given)[0], show_secrets=show_secrets, rules=settings_around().masking)
         self.tracking_uri = self.store.uri
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
 from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.selection import Conditions, Selection
-from qualia_lab.settings import read_settings, said_settings
+from qualia_lab.settings import read_settings, said_settings, settings_around
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import with_credentials
@@ -59,7 +59,7 @@ class NotebookGenerator(Closing):
         """tracking_uri: None looks at MLFLOW_TRACKING_URI, then for mlflow.db and mlruns in this folder."""
         if store is None:
             given = str(tracking_uri) if tracking_uri is not None else None
-            store = open_store(find_tracking_uri(given)[0])
+            store = open_store(find_tracking_uri(given)[0], rules=settings_around().masking)
         self.store = store
         self.tracking_uri = store.uri
         self._read: tuple[tuple[str, ...], RunTables] | None = None

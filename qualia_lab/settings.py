@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from qualia_lab.errors import SelectionError, SettingsError
 from qualia_lab.escaping import one_line
+from qualia_lab.masking import DEFAULT_RULES, MaskRules
 from qualia_lab.selection import cut_metric
 from qualia_lab.study.settings import Better, MetricRole, StudySettings
 
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 FILE = "pyproject.toml"
 _TABLES = ("templates", "metrics", "findings")
 _LISTS = ("seeds", "factors", "labels", "statuses")
-_KEYS = ("metric", *_LISTS, "baseline", "pool", "smallest_difference", *_TABLES)
+_SAFETY = ("mask", "never_mask", "kernel_environment")
+_KEYS = ("metric", *_LISTS, *_SAFETY, "baseline", "pool", "smallest_difference", *_TABLES)
+_EXAMPLES = {
+    "statuses": '["FINISHED"]',
+    "mask": '["license_no"]',
+    "never_mask": '["token"]',
+    "kernel_environment": '["DATA_FOLDER"]',
+}
 _METRIC = 'Write val_auc = "higher" or val_auc = { better = "lower", role = "cost" }.'
 
 
@@ -28,12 +36,15 @@ _METRIC = 'Write val_auc = "higher" or val_auc = { better = "lower", role = "cos
 class Settings:
     """What the table says; what it leaves out is empty.
 
-    templates: paths by name.  study: how runs are to be looked at; thresholds of findings are checked where the rules
-    are known.
+    templates: paths by name.  masking: names of params and tags that are masked besides those that look like secrets,
+    and names that never are.  kernel_environment: variables that an executing kernel gets too, names or globs.
+    study: how runs are to be looked at; thresholds of findings are checked where the rules are known.
     """
 
     templates: Mapping[str, Path] = field(default_factory=dict)
     study: StudySettings = field(default_factory=StudySettings)
+    masking: MaskRules = DEFAULT_RULES
+    kernel_environment: tuple[str, ...] = ()
 
 
 def said_settings(
@@ -102,7 +113,22 @@ def read_settings(folder: Path | None = None) -> Settings:
     return Settings(
         templates={name: Path(text) for name, text in _texts(path, table, "templates").items()},
         study=_study(path, table),
+        masking=MaskRules(*(_list(path, table, name) or () for name in ("mask", "never_mask"))),
+        kernel_environment=_list(path, table, "kernel_environment") or (),
     )
+
+
+def settings_around(folder: Path | None = None) -> Settings:
+    """The settings of the nearest folder, this one or one above it, whose pyproject.toml has a table [tool.qualia].
+
+    A notebook runs in a folder of its own below the project. Raises SettingsError.
+    """
+    start = (folder or Path()).absolute()
+    for place in (start, *start.parents):
+        found = read_settings(place)
+        if found != Settings():
+            return found
+    return Settings()
 
 
 def _study(path: Path, table: dict[str, Any]) -> StudySettings:
@@ -150,7 +176,7 @@ def _list(path: Path, table: dict[str, Any], key: str) -> tuple[str, ...] | None
         return None
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return tuple(value)
-    example = '["FINISHED"]' if key == "statuses" else f'["{key[:-1]}"]'
+    example = _EXAMPLES.get(key) or f'["{key[:-1]}"]'
     raise SettingsError(f"In {path}, [tool.qualia] {key} is no list of texts.", f"Write {key} = {example}.")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.stores.parallel import in_parallel
-from qualia_lab.stores.places import LocalPlace
+from qualia_lab.stores.places import LocalPlace, on_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,9 +43,12 @@ class ArtifactFiles:
         found: list[tuple[str, ArtifactPlace]] = []
         for row in self._tables.logged_models.to_pylist():
             place = self.places.get(row["run_id"])
+            folder = on_this_machine(place) if place is not None else None
             # Only in folders: a server has another way to ask for a model's files.
-            if isinstance(place, LocalPlace) and row["model_id"]:
-                found.append((row["run_id"], LocalPlace(row["model_id"], row["artifact_location"] or "", place.beside)))
+            if folder is not None and row["model_id"]:
+                found.append(
+                    (row["run_id"], LocalPlace(row["model_id"], row["artifact_location"] or "", folder.beside))
+                )
         return found
 
     def place(self, run_id: str) -> ArtifactPlace:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import StoreNotFound
+from qualia_lab.masking import DEFAULT_RULES, Masker, MaskRules
+from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.uri import TrackingUri, split_uri, with_credentials
 
 if TYPE_CHECKING:
@@ -16,17 +18,28 @@ _SQL = ("sqlite", "postgresql", "postgres", "mysql", "mariadb", "mssql")
 _SQLITE_MAGIC = b"SQLite format 3\0"
 
 
-def open_store(tracking_uri: str | Path | TrackingUri) -> TrackingStore:
+def open_store(
+    tracking_uri: str | Path | TrackingUri, *, show_secrets: bool = False, rules: MaskRules = DEFAULT_RULES
+) -> TrackingStore:
     """The store at a tracking URI or path, for reading only.
+
+    What it holds and looks like a secret reaches nobody who reads it: `password=hunter2` is read as `‹masked 1›`, see
+    `qualia_lab.masking`. Filters are evaluated on what is stored.
 
     tracking_uri: `sqlite:///mlflow.db`, `postgresql://…`, `mysql://…`, `http(s)://…`, `databricks[://profile]`,
     `snapshot:PATH`, `snapshot:URL` of what fsspec opens, or a path or `file:` URI to an `mlruns/` folder or a SQLite
     file.
+    show_secrets: give values as they are stored.  rules: names that are masked besides, and names that never are.
 
     Raises StoreNotFound when the scheme is unknown or a path does not exist. Servers and databases are asked
     at the first read, not here.
     """
     uri = tracking_uri if isinstance(tracking_uri, TrackingUri) else split_uri(str(tracking_uri))
+    store = _open(uri)
+    return store if show_secrets else MaskedStore(store, Masker(rules))
+
+
+def _open(uri: TrackingUri) -> TrackingStore:
     if uri.scheme == "sqlite" and "://" not in uri.full:
         path = uri.full.partition(":")[2]
         raise StoreNotFound(
@@ -63,7 +76,7 @@ def _open_path(uri: TrackingUri) -> TrackingStore:
     if path.is_file():
         with path.open("rb") as file:
             if file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC:
-                return open_store(f"sqlite:///{path.absolute()}")
+                return _open(split_uri(f"sqlite:///{path.absolute()}"))
         raise StoreNotFound(
             f"{path} is a file and not a SQLite database.", "Point at the mlruns folder or the .db file itself."
         )

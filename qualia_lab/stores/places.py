@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from qualia_lab.errors import StoreError
+from qualia_lab.stores.masked import MaskedPlace
 from qualia_lab.stores.parallel import within
 from qualia_lab.stores.protocol import ArtifactFile
 from qualia_lab.stores.values import integer, text
@@ -69,6 +70,12 @@ def artifact_place(
     if scheme in _OBJECT_STORES:
         return ObjectStorePlace(run_id, artifact_uri)
     return NoPlace(artifact_uri, f"artifacts at a {scheme}: address are not opened")
+
+
+def on_this_machine(place: ArtifactPlace) -> LocalPlace | None:
+    """The place where it is a folder on this machine, also of a store whose secrets are masked."""
+    found = place.stored if isinstance(place, MaskedPlace) else place
+    return found if isinstance(found, LocalPlace) else None
 
 
 class NoPlace:

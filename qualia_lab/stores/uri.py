@@ -8,11 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-# Query parameters of a URI that carry a secret under some driver or proxy.
-_SECRET_PARAMETER = re.compile(
-    r"(?i)^(.*(password|passwd|pwd|secret|token|api_?key|access_?key|credential|signature|sig|sslkey|passfile).*)$"
-)
-
+from qualia_lab.masking import is_secret_query_key
 
 # `#/experiments/1/runs/…` and the slash before it.
 _PAGE = re.compile(r"/?#(/.*)?\Z", re.DOTALL)
@@ -98,7 +94,7 @@ def _without_secret_parameters(shown: str, uri: str, secrets: tuple[str, ...]) -
     kept = []
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
-        if not _SECRET_PARAMETER.match(unquote(name)):
+        if not is_secret_query_key(unquote(name)):
             kept.append(part)
         elif value:
             secrets = (*secrets, value)

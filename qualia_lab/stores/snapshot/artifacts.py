@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from qualia_lab import schema
 from qualia_lab.errors import QualiaLabError, StoreUnreadable
-from qualia_lab.stores.places import LocalPlace
+from qualia_lab.stores.places import LocalPlace, on_this_machine
 from qualia_lab.stores.protocol import ArtifactFile
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def keep_artifacts(
 
     keep: takes the start of a file and gives its number.  local: whether files on this machine are kept too.
     """
-    if isinstance(place, LocalPlace) and not local:
-        yield {"run_id": run_id, "beside": str(place.beside or "")}
+    folder = on_this_machine(place)
+    if folder is not None and not local:
+        yield {"run_id": run_id, "beside": str(folder.beside or "")}
         return
     try:
         files = list(place.list_files())

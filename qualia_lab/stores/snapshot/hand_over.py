@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted
 from qualia_lab.errors import StoreError
+from qualia_lab.masking import Masker
+from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.place import open_place
 from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
@@ -24,6 +26,7 @@ from qualia_lab.stores.uri import lasting_uri, split_uri, with_credentials
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from qualia_lab.masking import MaskRules
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.tables import RunTables
 
@@ -55,21 +58,23 @@ def handed_over(
         yield {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
 
 
-def read_runs(tracking_uri: str, run_ids: Sequence[str]) -> tuple[TrackingStore, RunTables]:
+def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tuple[TrackingStore, RunTables]:
     """The runs and the store that has them: the snapshot that was handed over, or the store at the URI.
 
-    Where a run is asked for that was not handed over, the store is asked for all of them.
+    Where a run is asked for that was not handed over, the store is asked for all of them. What looks like a secret is
+    masked by these rules.
     Raises StoreError: the store cannot be read; under an executing command it says which runs that is about.
     """
     handed = _handed_over(tracking_uri)
     if handed is None:
-        store = open_store(with_credentials(tracking_uri))
+        store = open_store(with_credentials(tracking_uri), rules=rules)
         return store, store.read(run_ids)
     others = handed.unknown(run_ids)
     if not others:
-        return handed, handed.read(run_ids)
+        # Its tables were written masked; the texts of artifacts that lie on this machine are not.
+        return MaskedStore(handed, Masker(rules), tables=False), handed.read(run_ids)
     try:
-        store = open_store(with_credentials(handed.source_uri))
+        store = open_store(with_credentials(handed.source_uri), rules=rules)
         return store, store.read(run_ids)
     except StoreError as error:
         few = ", ".join(others[:3]) + (f" and {len(others) - 3:,} more" if len(others) > 3 else "")

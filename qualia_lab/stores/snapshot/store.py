@@ -15,7 +15,7 @@ from qualia_lab.closing import Closing
 from qualia_lab.columns import column, filled, numbers_of
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
-from qualia_lab.stores.places import LocalPlace, NoPlace, artifact_place
+from qualia_lab.stores.places import NoPlace, artifact_place, on_this_machine
 from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.snapshot.artifacts import KEPT_ARTIFACTS, kept_place
 from qualia_lab.stores.snapshot.manifest import Manifest, Part, read_manifest
@@ -54,7 +54,7 @@ def write_snapshot(
         wanted = dict.fromkeys(run_id for run_id in artifacts_of if run_id in uris)
         places = {run: store.artifact_place(run, uris[run] or "") for run in wanted | dict.fromkeys([*uris][:_FOLDERS])}
         # Where a folder on this machine is costs a row; what a server has is asked for.
-        kept = {run: found for run, found in places.items() if run in wanted or isinstance(found, LocalPlace)}
+        kept = {run: found for run, found in places.items() if run in wanted or on_this_machine(found)}
         writer.add_artifacts(kept, local=False)
         own = tuple(
             write_file(place, name, f"{PARTS}/{uuid4().hex}-0.parquet", [getattr(tables, name)], lasting=False)

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import EmptyStore, OutputExists, StoreNotFound, StoreUnreadable
-from qualia_lab.stores.places import LocalPlace
+from qualia_lab.masking.text import MARK, MASK
+from qualia_lab.stores.places import on_this_machine
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.snapshot.manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_of_json, read_manifest
 from qualia_lab.stores.snapshot.parts import MARKS, MARKS_SCHEMA, PartWriter, merge_parts, read_table, write_file
@@ -156,7 +157,8 @@ def _said(choice: dict[str, Any] | None) -> str:
 
 def _mark(row: dict[str, Any]) -> str:
     """What a run looks like in a listing, in short."""
-    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:32]
+    # The number of a mask counts what was met before; the same run has another one in another listing.
+    return hashlib.sha256(MARK.sub(MASK, json.dumps(row, sort_keys=True, ensure_ascii=False)).encode()).hexdigest()[:32]
 
 
 def _parts_there(place: SnapshotPlace, old: Manifest | None, tracking_uri: str) -> list[Part]:
@@ -281,5 +283,5 @@ def _own_tables(
 
 def _beside(store: TrackingStore) -> str | None:
     """Where a store on this machine looks for artifacts that are not where they were recorded."""
-    anywhere = store.artifact_place("", "")
-    return str(anywhere.beside) if isinstance(anywhere, LocalPlace) and anywhere.beside is not None else None
+    anywhere = on_this_machine(store.artifact_place("", ""))
+    return str(anywhere.beside) if anywhere is not None and anywhere.beside is not None else None

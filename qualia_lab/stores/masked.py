@@ -1,0 +1,158 @@
+"""MaskedStore: a store whose secrets nobody reads: what it gives is masked, what it is asked is asked of the store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.masking import mask_tables
+from qualia_lab.masking.tables import KEYED, mask_keyed, mask_texts
+from qualia_lab.masking.text import MARK
+from qualia_lab.stores.protocol import find_experiments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from qualia_lab.masking import Masker
+    from qualia_lab.query.explanation import Explanation
+    from qualia_lab.selection import Query, View
+    from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
+    from qualia_lab.tables import RunTables
+
+_LOOKED_AT = 4096  # bytes, in which a file that is no text has a control character
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_UTF16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+
+
+class MaskedStore:
+    """A TrackingStore over another one. Filters and orders are evaluated on what the store holds."""
+
+    def __init__(self, store: TrackingStore, masker: Masker, *, tables: bool = True) -> None:
+        """tables: False where the store was written masked, so that only the texts of artifacts are left to mask."""
+        self.stored = store
+        self.uri = store.uri
+        self.masker = masker
+        self._tables = tables
+        self._artifact_uris: dict[str, str] = {}
+
+    @property
+    def source_uri(self) -> str | None:
+        """Of a snapshot the tracking URI that it was made of."""
+        return getattr(self.stored, "source_uri", None)
+
+    def read_experiments(self, view: View = "active") -> pa.Table:
+        """See TrackingStore."""
+        return mask_texts(self.stored.read_experiments(view), "experiments", self.masker)
+
+    def find_experiments(self, view: View = "active") -> pa.Table:
+        """See CountsByAsking."""
+        return mask_texts(find_experiments(self.stored, view), "experiments", self.masker)
+
+    def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
+        """See TrackingStore."""
+        tags = self.stored.read_experiment_tags(experiment_ids)
+        return mask_keyed(tags, KEYED["experiment_tags"], self.masker)
+
+    def read_runs(self, query: Query) -> pa.Table:
+        """See TrackingStore."""
+        return self._runs(self.stored.read_runs(query))
+
+    def explain(self, query: Query) -> Explanation:
+        """See TrackingStore."""
+        return self.stored.explain(query)
+
+    def read(self, run_ids: Sequence[str]) -> RunTables:
+        """See TrackingStore."""
+        tables = self.stored.read(run_ids)
+        if not self._tables:
+            return tables
+        return replace(mask_tables(tables, self.masker)[0], runs=self._runs(tables.runs))
+
+    def read_metric_history(
+        self, run_ids: Sequence[str], keys: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """See TrackingStore."""
+        return self.stored.read_metric_history(run_ids, keys)
+
+    def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
+        """See TrackingStore."""
+        recorded = self._artifact_uris.get(run_id, artifact_uri) if MARK.search(artifact_uri) else artifact_uri
+        return MaskedPlace(self.stored.artifact_place(run_id, recorded), self.masker)
+
+    def close(self) -> None:
+        """See TrackingStore."""
+        self.stored.close()
+
+    def remember(self, shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Go on with the numbers of tables that were masked before: one run of each number is read again.
+
+        shown: rows of params, tags and experiment tags whose values hold masks.
+        """
+        first: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+        for name, rows in shown.items():
+            for row in rows:
+                first.setdefault((name, row["key"], row["value"]), row)
+                self.masker.reserve(f"{KEYED[name]} {row['key']}", row["value"])
+        of_runs = {row["run_id"] for row in first.values() if "run_id" in row}
+        if not of_runs:
+            return
+        tables = self.stored.read(sorted(of_runs))
+        stored = {
+            (name, row["run_id"], row["key"]): row["value"]
+            for name in ("params", "tags")
+            for row in getattr(tables, name).to_pylist()
+        }
+        for (name, key, value), row in first.items():
+            known = stored.get((name, row.get("run_id"), key))
+            if known is not None:
+                self.masker.remember(KEYED[name], key, known, value)
+
+    def _runs(self, runs: pa.Table) -> pa.Table:
+        """The runs masked, with where their artifacts are kept in mind where that is masked."""
+        shown = mask_texts(runs, "runs", self.masker)
+        if shown is not runs:
+            columns = (table.column("artifact_uri").to_pylist() for table in (runs, shown))
+            for run_id, stored, masked in zip(runs.column("run_id").to_pylist(), *columns, strict=True):
+                if stored != masked:
+                    self._artifact_uris[run_id] = stored
+        return shown
+
+
+class MaskedPlace:
+    """The artifacts of a run, texts among them without what has the form of a secret."""
+
+    def __init__(self, place: ArtifactPlace, masker: Masker) -> None:
+        self.stored = place
+        self._masker = masker
+        self.recorded_uri = masker.text("artifact URI", place.recorded_uri)
+        self.note = masker.text("artifact note", place.note)
+
+    def list_files(self) -> Iterator[ArtifactFile]:
+        """See ArtifactPlace."""
+        yield from self.stored.list_files()
+        self.note = self._masker.text("artifact note", self.stored.note)  # known when files were listed
+
+    def read_bytes(self, path: str, limit: int) -> bytes:
+        """See ArtifactPlace."""
+        data = self.stored.read_bytes(path, limit)
+        shown = mask_bytes(data, f"artifact {path}", self._masker)
+        # A file that is longer than what was read has to look so: the reader counts the bytes.
+        return shown[:limit].ljust(limit) if len(data) >= limit else shown
+
+
+def mask_bytes(data: bytes, scope: str, masker: Masker) -> bytes:
+    """The start of a file with the secrets in it masked where it is text; of another file as it is."""
+    for mark, encoding in _UTF16:
+        if data.startswith(mark):
+            text = data[2 : len(data) // 2 * 2].decode(encoding, "surrogatepass" if len(data) % 2 == 0 else "ignore")
+            shown = masker.text(scope, text)
+            return data if shown == text else mark + shown.encode(encoding, "surrogatepass")
+    if _CONTROL.search(data, 0, _LOOKED_AT):
+        return data
+    # What is no UTF-8 comes back as the same bytes.
+    text = data.decode("utf-8", "surrogateescape")
+    shown = masker.text(scope, text)
+    return data if shown == text else shown.encode("utf-8", "surrogateescape")
