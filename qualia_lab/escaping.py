@@ -37,7 +37,9 @@ _LATEX = {
     "?": "{?}",  # with a backquote behind it, it is another sign
     "!": "{!}",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Where a spreadsheet takes up a formula: at the start of a cell, and where the cell ends for one that separates by `;`
+# or tab, or by the line. Full-width signs are formulas to some as well.
+_FORMULA = re.compile(r"((?:\A|[;\t\r\n])[ \t\r\n]*)(?=([=+\-@\uff1d\uff0b\uff0d\uff20][^;\t\r\n]*))")
 
 
 def visible(text: str) -> str:
@@ -100,28 +102,6 @@ def for_html(text: str) -> str:
     return html.escape(visible(text)).replace("$", "&#36;").replace("`", "&#96;")
 
 
-# What stands before a stranger's page in a frame: it loads nothing, and its links lead nowhere.
-_IN_FRAME = (
-    '<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-    'style-src \'unsafe-inline\'; font-src data:"><base target="_blank">'
-)
-# A frame as it is written here, and in no other way.
-FRAME = re.compile(r'<iframe sandbox="" srcdoc="([^"<>]*)" width="100%" height="(\d{1,4})"></iframe>')
-
-
-def framed_page(page: str, height: int) -> str:
-    """An HTML page in a frame of so many pixels in which no script runs, nothing is loaded and no link opens.
-
-    Where frames are not shown at all (JupyterLab before the notebook is trusted, GitHub), nothing is left of it.
-    """
-    return framed(html.escape(_IN_FRAME + page.replace("\0", "")).replace("$", "&#36;"), height)
-
-
-def framed(escaped: str, height: int) -> str:
-    """The frame around a page that is escaped for an attribute already."""
-    return f'<iframe sandbox="" srcdoc="{escaped}" width="100%" height="{height}"></iframe>'
-
-
 def for_markdown(text: str) -> str:
     """Text for the middle of a Markdown line: every mark that means something becomes a numeric reference."""
     return _MARKDOWN.sub(lambda mark: f"&#{ord(mark.group())};", one_line(text))
@@ -166,12 +146,11 @@ def _ansi_c(char: str) -> str:
 
 
 def for_csv(text: str) -> str:
-    """One cell of RFC 4180; text that a spreadsheet would run as a formula gets a leading `'`.
+    """One cell of RFC 4180; a formula in it, also one behind a `;` or a line break, gets a `'` before it.
 
     Python's own writer leaves a bare carriage return unquoted, which then ends the row.
     """
-    if text.startswith(_FORMULA) and not _is_number(text):
-        text = f"'{text}"
+    text = _FORMULA.sub(lambda start: start[1] if _is_number(start[2]) else f"{start[1]}'", text)
     return '"' + text.replace('"', '""') + '"' if set(',"\r\n') & set(text) else text
 
 

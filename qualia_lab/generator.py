@@ -16,6 +16,7 @@ from qualia_lab.errors import OutputExists
 from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_whole
 from qualia_lab.inventory import take_inventory
+from qualia_lab.masking import masked_keys
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
@@ -243,6 +244,7 @@ class NotebookGenerator(Closing):
             command=notebook_command(
                 selection, settings or StudySettings(), template=template, title=title, engine=engine
             ),
+            masked=() if engine is not None else masked_keys(self.read(selection)),
         )
 
     def write(self, plan: NotebookPlan, output: Path | None = None, *, force: bool = False) -> Path:

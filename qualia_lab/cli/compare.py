@@ -44,6 +44,7 @@ _PASSES = {"better": ("better",), "not-worse": ("better", "not told apart")}
     help="Exit with code 55 unless A is better, or unless it is better or cannot be told from B.",
 )
 @click.option("--json", "as_json", is_flag=True, help="All of it, as one JSON object for programs.")
+@options.show_secrets
 @options.no_cache
 @options.debug
 def command(
@@ -57,6 +58,7 @@ def command(
     claimed: str | None,
     fail_unless: str | None,
     as_json: bool,
+    show_secrets: bool,
 ) -> None:
     """Compare two sides, A and B: each a run's id, a run's name, KEY=VALUE of a param or tag, or a filter.
 
@@ -64,10 +66,10 @@ def command(
     --fail-unless asks for another.
     """
     from qualia_lab.cli.output import plain_json
-    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.masking import masked_keys
     from qualia_lab.runs import Runs
 
-    generator = NotebookGenerator(tracking_uri)
+    generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(replace(conditions, limit=limit), settings)
         runs = Runs(generator.store, generator.read(selection), generator.describe(selection, settings))
@@ -78,6 +80,7 @@ def command(
         for sentence in found.sentences:
             console.sentence(sentence)
         options.say_named(selection)
+    options.say_masked(masked_keys(generator.read(selection)))
     if fail_unless is not None:
         _fail(found, fail_unless)
 

@@ -21,15 +21,18 @@ from qualia_lab.counts import counted
 @options.tracking_uri
 @click.option("--deleted", is_flag=True, help="The deleted experiments instead of the active ones.")
 @options.data_format
+@options.show_secrets
 @options.debug
-def command(tracking_uri: str | None, deleted: bool, data_format: str | None) -> None:
+def command(tracking_uri: str | None, deleted: bool, data_format: str | None, show_secrets: bool) -> None:
     """List the experiments of a store, with their runs and last activity."""
     from qualia_lab.chooser.wording import age
     from qualia_lab.cli.output import show_csv, show_json
+    from qualia_lab.settings import settings_around
     from qualia_lab.stores.open import find_tracking_uri, open_store
 
     uri, _ = find_tracking_uri(tracking_uri)
-    with open_store(uri) as store, console.waiting(f"reading {store.uri}"):
+    store = open_store(uri, show_secrets=show_secrets, rules=settings_around().masking)
+    with store, console.waiting(f"reading {store.uri}"):
         table = store.read_experiments("deleted" if deleted else "active")
     rows = table.to_pylist()
     if data_format == "json":

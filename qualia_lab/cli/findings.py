@@ -53,6 +53,7 @@ _COLOURS: dict[Severity, console.Colour] = {"problem": "red", "warning": "yellow
     help="Exit with code 55 when this rule finds something; also: problem, or warning (and worse). Repeatable.",
 )
 @options.data_format
+@options.show_secrets
 @options.no_cache
 @options.debug
 def command(
@@ -64,11 +65,12 @@ def command(
     sets: tuple[str, ...],
     fail_on: tuple[str, ...],
     data_format: str | None,
+    show_secrets: bool,
 ) -> None:
     """Say what stands out among runs: which diverged, overfit, were not finished, used other data, and more."""
     from qualia_lab.analysis.findings import RULES
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
-    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.masking import masked_keys
     from qualia_lab.runs import Runs
     from qualia_lab.settings import read_settings
 
@@ -78,7 +80,7 @@ def command(
     for name in fail_on:
         if name not in known:
             raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint="--fail-on")
-    generator = NotebookGenerator(tracking_uri)
+    generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     selection = generator.choose(conditions, settings)
     tables = generator.read(selection)
     found = Runs(generator.store, tables, generator.describe(selection, settings)).find(thresholds)
@@ -92,6 +94,7 @@ def command(
             f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
         )
     options.say_named(selection)
+    options.say_masked(masked_keys(tables))
     _fail(found, fail_on)
 
 

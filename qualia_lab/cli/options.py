@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,8 +12,9 @@ import click
 from qualia_lab import console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from qualia_lab.generator import NotebookGenerator
     from qualia_lab.selection import Selection
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -36,6 +38,13 @@ def _no_cache(context: click.Context, _parameter: click.Parameter, wanted: bool)
         context.call_on_close(lambda: os.environ.pop(_CACHE) if before is None else os.environ.update({_CACHE: before}))
 
 
+def _show_secrets(context: click.Context, _parameter: click.Parameter, wanted: bool) -> bool:
+    """What a person asked for stays on their screen."""
+    if wanted and not sys.stdout.isatty():
+        raise click.UsageError("--show-secrets shows them on a terminal only, and the output goes elsewhere.", context)
+    return wanted
+
+
 tracking_uri = click.option(
     "--tracking-uri",
     metavar="URI",
@@ -51,6 +60,12 @@ no_cache = click.option(
     expose_value=False,
     callback=_no_cache,
     help="Read histories from the server, also those kept on this machine; keep none.",
+)
+show_secrets = click.option(
+    "--show-secrets",
+    is_flag=True,
+    callback=_show_secrets,
+    help="On a terminal: values as they are stored, also those that look like secrets.",
 )
 timeout = click.option(
     "--timeout",
@@ -197,6 +212,27 @@ def say_named(selection: Selection) -> None:
         console.say(note)
     if selection.excluded or selection.missing:
         console.say(said_of_named(selection))
+
+
+def open_generator(tracking_uri: str | None, *, show_secrets: bool = False) -> NotebookGenerator:
+    """The runs of a store, by default with what looks like a secret masked."""
+    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.stores.open import find_tracking_uri, open_store
+
+    if not show_secrets:
+        return NotebookGenerator(tracking_uri)
+    return NotebookGenerator(store=open_store(find_tracking_uri(tracking_uri)[0], show_secrets=True))
+
+
+def say_masked(masked: Sequence[str]) -> None:
+    """Which names are masked in what was shown, and how to see them."""
+    from qualia_lab.escaping import for_terminal
+
+    if masked:
+        shown = ", ".join(map(for_terminal, masked[:10])) + (
+            f" and {len(masked) - 10} more" if len(masked) > 10 else ""
+        )
+        console.say(f"masked, as they look like secrets: {shown}; qualia runs --show-secrets shows them on a terminal")
 
 
 def _with_options(command: Any, *options: Callable[[Any], Any]) -> Any:

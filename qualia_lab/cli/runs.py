@@ -46,6 +46,7 @@ def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
 @click.option("--params", multiple=True, callback=_keys, metavar="KEY,…", help="These params as columns.")
 @options.explain
 @options.data_format
+@options.show_secrets
 @options.no_cache
 @options.debug
 def command(
@@ -57,13 +58,14 @@ def command(
     params: tuple[str, ...],
     explain: bool,
     data_format: str | None,
+    show_secrets: bool,
 ) -> None:
     """List runs, the newest first: what they are, and their main metrics."""
     from qualia_lab.choosing import metrics_of_order
     from qualia_lab.cli.explanation import show_explanation
-    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.masking import masked_keys
 
-    generator = NotebookGenerator(tracking_uri)
+    generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     rows = limit if limit is not None or data_format else SHOWN
     # One more than is shown says whether there are more. What is explained, and runs that were named, are read whole.
     asks_less = rows is not None and not conditions.run_ids and not explain
@@ -89,6 +91,8 @@ def command(
         in_all = f"more than {rows:,} runs" if are_more else counted(count, "run")
         console.say(f"showing {tables.runs.num_rows:,} of {in_all} in {generator.tracking_uri}")
     options.say_named(selection)
+    shown = {"run name", "experiment name", *(f"param {key}" for key in params)}
+    options.say_masked([one for one in masked_keys(tables) if data_format or one in shown])
     _say_problems(tables)
 
 

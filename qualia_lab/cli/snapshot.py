@@ -80,6 +80,7 @@ def command(
         console.show(json.dumps(_summary(uri, store.uri, update)))
     else:
         _say(uri, update)
+    options.say_masked(update.masked)
     for run_id, reason in list(update.missing.items())[:5]:
         console.say(f"run {run_id} was not read: {reason}")
     if len(update.missing) > 5:
@@ -107,6 +108,7 @@ def _summary(uri: str, source: str, update: Update) -> dict[str, Any]:
         "runs_kept": update.kept,
         "runs_removed": update.removed,
         "missing": update.missing,
+        "masked": update.masked,
     }
 
 

@@ -34,6 +34,7 @@ LEVELS = 6  # values of one of them
 @options.limit
 @options.how_to_look
 @click.option("--json", "as_json", is_flag=True, help="All of it, as one JSON object for programs.")
+@options.show_secrets
 @options.no_cache
 @options.debug
 def command(
@@ -43,25 +44,28 @@ def command(
     limit: int | None,
     settings: StudySettings,
     as_json: bool,
+    show_secrets: bool,
 ) -> None:
     """Say what runs are about, and why: which metric leads, what sets runs apart, what only repeats them."""
     from dataclasses import replace
 
     from qualia_lab.cli.output import plain_json
-    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.masking import masked_keys
     from qualia_lab.study.as_data import study_as_data
 
-    generator = NotebookGenerator(tracking_uri)
+    generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(replace(conditions, limit=limit), settings)
         study = generator.describe(selection, settings)
     tables = generator.read(selection)
     if as_json:
         console.show(json.dumps(plain_json(study_as_data(study, tables)), allow_nan=False))
+        options.say_masked(masked_keys(tables))
         return
     names = dict(zip(*(tables.runs.column(name).to_pylist() for name in ("run_id", "run_name")), strict=True))
     show_study(study, {run_id: name or run_id for run_id, name in names.items()})
     options.say_named(selection)
+    options.say_masked(masked_keys(tables))
 
 
 def show_study(study: Study, names: dict[str, str]) -> None:

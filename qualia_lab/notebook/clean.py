@@ -6,7 +6,7 @@ import html
 import re
 import secrets
 
-from qualia_lab.escaping import FRAME, framed
+from qualia_lab.framing import FRAME, framed_again
 
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 TAGS = frozenset((
@@ -32,7 +32,7 @@ def clean_html(text: object) -> str:
     """The text with only harmless HTML left: other elements lose their tags, scripts and styles their content too.
 
     Links lead to http, https, mailto or a relative place; images are in the page itself. Frames of artifacts, as
-    `framed_page` writes them, stay: they are empty sandboxes whatever is in them.
+    `framed_page` writes them, stay, and what is in them is made still once more.
     """
     from bleach import Cleaner
     from bleach.css_sanitizer import CSSSanitizer
@@ -56,7 +56,7 @@ def _without_frames(source: str) -> tuple[str, dict[str, str]]:
 
     def word_for(frame: re.Match[str]) -> str:
         word = f"frame{secrets.token_hex(16)}"  # nobody can have written it in the text before
-        frames[word] = framed(frame[1], int(frame[2]))
+        frames[word] = framed_again(frame[1], int(frame[2]))
         return word
 
     return FRAME.sub(word_for, source), frames

@@ -10,7 +10,9 @@ from qualia_lab.escaping import one_line
 from qualia_lab.files import check_writable, write_together
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.export import check_format, page_of
-from qualia_lab.notebook.kernel import kernel_environment, run_cells
+from qualia_lab.notebook.kernel import run_cells
+from qualia_lab.notebook.kernel_environment import kernel_environment
+from qualia_lab.settings import settings_around
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +59,7 @@ def execute_notebook(
     notebook = _read(path, before if data is None else data)
     failure: ExecutionFailed | ExportFailed | None = None
     try:
-        environment = kernel_environment(os.environ, handed or {})
+        environment = kernel_environment(os.environ, handed or {}, settings_around().kernel_environment)
         run_cells(notebook, path, timeout=timeout, environment=environment, on_cell=on_cell)
     except KernelNotStarted:
         raise

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import re
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import ExecutionFailed, KernelNotStarted
 from qualia_lab.escaping import one_line
 from qualia_lab.notebook.event_loop import run_in_thread
-from qualia_lab.stores.snapshot.hand_over import NAMED_VARIABLE, SNAPSHOT_VARIABLE
-from qualia_lab.stores.uri import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-_SECRET_VARIABLE = re.compile(
-    r"(?i)(password|passwd|passphrase|secret|token|credential|api_?key|access_?key|private_?key|auth|cookie|dsn|"
-    r"session|^(pg|mysql|aws_|azure_|google_|gcp_|databricks_|ssh_|mlflow_tracking_(user|client|server)))"
-)
-
-# What is freed is given back to the machine at once (Arrow's allocator; glibc's, of what is large) where a person has
-# not set it otherwise: of 100,000 runs the kernel's peak is a tenth lower, for some seconds of a minute.
-_GIVES_BACK = {
-    "MIMALLOC_PURGE_DELAY": "0",
-    "MALLOC_MMAP_THRESHOLD_": str(6 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
-}
 
 _OWN = "python3"  # the name of a kernel that means the Python that runs this
 
@@ -99,23 +83,6 @@ def run_cells(
         raise
     except Exception as error:
         raise _failure(notebook.cells[running], running + 1, error, path, timeout) from error
-
-
-def kernel_environment(environment: Mapping[str, str], handed: Mapping[str, str]) -> dict[str, str]:
-    """The environment for the kernel: nothing that may be a credential, and MLflow's telemetry off.
-
-    handed: the variables of `handed_over`, which are added.
-    """
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name not in (SNAPSHOT_VARIABLE, NAMED_VARIABLE)
-        and not _SECRET_VARIABLE.search(name)
-        and not split_uri(value).secrets
-    }
-    kept = _GIVES_BACK | kept
-    kept |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    return kept | dict(handed)
 
 
 async def _start(client: Any, kernel: Any, path: Path, folder: str, environment: Mapping[str, str]) -> None:

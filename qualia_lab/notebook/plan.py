@@ -11,6 +11,8 @@ from qualia_lab.sections import SECTIONS
 from qualia_lab.sections.section import Brief, PlannedCell, markdown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qualia_lab.inventory import Inventory
     from qualia_lab.notebook.template import Template
     from qualia_lab.sections.section import Section
@@ -39,10 +41,12 @@ def plan_notebook(
     title: str,
     written: str,
     command: str,
+    masked: Sequence[str] = (),
 ) -> NotebookPlan:
     """Decide every cell. The same input gives the same cells with the same keys.
 
     written: the ISO date that stands in the title.  command: the command line that makes the notebook again.
+    masked: what is masked in these runs, see `masked_keys`.
     Raises TemplateError when the template names an unknown section.
     """
     brief = Brief(title, written, command, selection, inventory, study)
@@ -70,7 +74,7 @@ def plan_notebook(
             cells += [replace(made, tags=(*made.tags, *cell.tags)) for made in section.cells(brief)]
         else:
             left_out.append((section.title, reason))
-    cells.append(_not_shown(brief, left_out))
+    cells.append(_not_shown(brief, left_out, masked))
     return NotebookPlan(title, template.name, selection, study, tuple(cells), tuple(left_out))
 
 
@@ -88,7 +92,7 @@ def _check_over(section: Section, brief: Brief) -> None:
         )
 
 
-def _not_shown(brief: Brief, left_out: list[tuple[str, str]]) -> PlannedCell:
+def _not_shown(brief: Brief, left_out: list[tuple[str, str]], masked: Sequence[str]) -> PlannedCell:
     """The last cell: what is not in the notebook, and why."""
     inventory, study = brief.inventory, brief.study
     lines = [f"- {section}: {reason}." for section, reason in left_out]
@@ -101,6 +105,12 @@ def _not_shown(brief: Brief, left_out: list[tuple[str, str]]) -> PlannedCell:
         if rest:
             names = ", ".join(for_markdown(key) for key in rest[:20]) + (", …" if len(rest) > 20 else "")
             lines.append(f"- {what}: showing {len(drawn)} of {len(drawn) + len(rest)}. Not drawn: {names}.")
+    if masked:
+        names = ", ".join(for_markdown(one) for one in masked[:20]) + (", …" if len(masked) > 20 else "")
+        lines.append(
+            f"- Masked, because they look like secrets: {names}. Equal numbers stand for equal values. On a terminal "
+            "`qualia runs --show-secrets` shows them; `never_mask` in `[tool.qualia]` names what is no secret."
+        )
     if inventory.missing:
         lines.append(
             f"- {inventory.missing} of the runs that were asked for could not be found; the loading cell names them."

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.closing import Closing
 from qualia_lab.masking import mask_tables
 from qualia_lab.masking.tables import KEYED, mask_keyed, mask_texts
 from qualia_lab.masking.text import MARK
@@ -27,7 +28,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _UTF16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
-class MaskedStore:
+class MaskedStore(Closing):
     """A TrackingStore over another one. Filters and orders are evaluated on what the store holds."""
 
     def __init__(self, store: TrackingStore, masker: Masker, *, tables: bool = True) -> None:

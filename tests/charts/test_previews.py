@@ -20,7 +20,7 @@ from qualia_lab.charts.previews.markdown import markdown_html
 from qualia_lab.charts.previews.pages import page_text
 from qualia_lab.charts.previews.plotly_figure import plotly_chart
 from qualia_lab.charts.previews.vega_figure import read_vega
-from qualia_lab.escaping import framed_page
+from qualia_lab.framing import framed_page
 from qualia_lab.notebook.clean import clean_html
 from qualia_lab.stores.protocol import ArtifactFile
 

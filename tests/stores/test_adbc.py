@@ -235,7 +235,7 @@ def test_two_reads_go_on_at_once_and_no_more(sample, request, monkeypatch, alway
     uri = request.getfixturevalue(sample)
     store = open_store(uri if isinstance(uri, str) else f"sqlite:///{uri}")
     select = sa.text("SELECT run_uuid, key, value FROM tags ORDER BY run_uuid, key")
-    with store._database.connected() as database:
+    with store.stored._database.connected() as database:
         reads = [database.begin_arrow(select, schema.TAGS, lambda table: table.slice(1)) for _ in range(4)]
         tables = [one.result() for one in reads]
     store.close()

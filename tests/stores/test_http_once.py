@@ -141,7 +141,7 @@ def test_what_is_kept_has_a_limit_in_bytes_and_the_rest_is_asked_for(server, rel
     store = open_store(relay.uri)
     monkeypatch.setattr(told, "_MOST_BYTES", 20_000)
     run_ids = ids(store)
-    sizes = [sum(buffer.size for buffer in packed.values()) for packed, _ in store._kept._pages]
+    sizes = [sum(buffer.size for buffer in packed.values()) for packed, _ in store.stored._kept._pages]
     assert 0 < sum(sizes) <= 20_000
     tables = store.read(run_ids)
     assert RUNS < relay.runs.total() < 2 * RUNS

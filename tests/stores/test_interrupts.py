@@ -31,7 +31,7 @@ try:
     if what == "long":  # one statement that takes minutes until its first row
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) "
         select = sa.text(numbers + "SELECT 'a', 'b', CAST(max(i) AS VARCHAR(9)) FROM n".replace("VARCHAR", "CHAR" if "mysql" in uri else "VARCHAR"))
-        with store._database.connected() as database:
+        with store.stored._database.connected() as database:
             if way == "arrow":
                 # As it stands, since a text has no columns to be named.
                 sql_adbc.literal_sql = lambda select, dialect, columns: str(select)

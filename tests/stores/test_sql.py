@@ -40,7 +40,7 @@ class DatabaseContract(StoreContract):
         return server_uri
 
     def test_the_server_itself_refuses_to_write(self, store_uri):
-        database = open_store(store_uri)._database
+        database = open_store(store_uri).stored._database
         with pytest.raises(StoreError, match=r"(?i)read.only"), database.connected() as connection:
             connection.sql.exec_driver_sql("DELETE FROM tags")
         database.close()
@@ -48,7 +48,7 @@ class DatabaseContract(StoreContract):
     def test_a_statement_that_takes_too_long_is_given_up(self, store_uri, monkeypatch):
         for module in (servers, refusals):
             monkeypatch.setattr(module, "SECONDS_OF_A_STATEMENT", 1)
-        database = open_store(store_uri)._database
+        database = open_store(store_uri).stored._database
         endless = "SELECT count(*) FROM tags a, tags b, tags c, tags d, tags e, tags f, tags g, tags h"
         with pytest.raises(StoreUnreachable, match="more than 1 s"), database.connected() as connection:
             connection.sql.exec_driver_sql(endless)

@@ -182,7 +182,7 @@ def test_training_goes_on_while_a_history_is_being_read(database):
 
 def test_a_connection_cannot_write(database):
     store = open_store(f"sqlite:///{database}")
-    with pytest.raises(StoreUnreadable, match="readonly"), store._database.connected() as connection:
+    with pytest.raises(StoreUnreadable, match="readonly"), store.stored._database.connected() as connection:
         connection.sql.exec_driver_sql("DELETE FROM runs")
 
 
@@ -205,17 +205,17 @@ def descriptors(database: Path) -> int:
 def test_a_file_stays_open_between_questions_and_is_in_nobodys_way(folder, database):
     with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
         before = store.read_runs(Query(view="all")).num_rows
-        opened = store._database._idle[0]
+        opened = store.stored._database._idle[0]
         with contextlib.closing(sqlite3.connect(database, timeout=0)) as writer, writer:
             writer.execute("BEGIN EXCLUSIVE")
             writer.execute("UPDATE runs SET lifecycle_stage = 'deleted'")
         assert store.read_runs(Query(view="deleted")).num_rows == before
-        assert store._database._idle[0] is opened
+        assert store.stored._database._idle[0] is opened
         with contextlib.closing(sqlite3.connect(database, timeout=0)) as writer:
             assert writer.execute("PRAGMA journal_mode = WAL").fetchall() == [("wal",)]
         assert store.read_runs(Query(view="deleted")).num_rows == before
         assert [path.name for path in folder.iterdir()] == ["mlflow.db"]
-        assert not store._database._idle  # in that mode it would keep a writer from tidying up
+        assert not store.stored._database._idle  # in that mode it would keep a writer from tidying up
     assert descriptors(database) <= 1  # that by which its first bytes are read beside MLflow
 
 
@@ -243,7 +243,7 @@ def test_two_read_at_once_from_one_store(database, content):
         begun = [next(first).num_rows, next(second).num_rows]
         for rows, rest in zip(begun, (first, second), strict=True):
             assert rows + sum(batch.num_rows for batch in rest) == content[2]
-        assert len(store._database._idle) == 1
+        assert len(store.stored._database._idle) == 1
 
 
 def test_a_lock_that_this_process_has_is_not_lost_by_opening_the_file_beside_it(database):

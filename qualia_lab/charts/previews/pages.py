@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from qualia_lab.charts.previews.preview import Preview, first_lines, small
-from qualia_lab.escaping import framed_page
+from qualia_lab.framing import framed_page
 
 _FRAMED_BYTES = 300_000
 _LOWEST, _HIGHEST = 100, 360  # pixels of the frame: a small table needs no large one

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import struct
 from typing import TYPE_CHECKING
 
 from qualia_lab.charts.previews.preview import Preview, note
 from qualia_lab.escaping import for_html
+from qualia_lab.picture_size import MOST_PIXELS, picture_size
 
 if TYPE_CHECKING:
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace
 
 PICTURE_BYTES = 2_500_000
-_PIXELS = 25_000_000
 
 # What browsers, Jupyter and GitHub show, by the first bytes.
 _TYPES = {
@@ -39,12 +38,11 @@ def picture_html(data: bytes, *, alt: str, width: int | None = None) -> str:
     mime = next((mime for start, mime in _TYPES.items() if data.startswith(start)), None)
     if mime is None:
         return "no picture that is shown here"
-    if mime == "image/png":
-        wide, tall = struct.unpack(">II", data[16:24]) if len(data) >= 24 else (0, 0)
-        if wide * tall > _PIXELS:
-            return f"a picture of {wide:,} by {tall:,} pixels, too large to show"
-        if not wide or not tall:
-            return "a damaged picture"
+    wide, tall = picture_size(data, mime)
+    if wide * tall > MOST_PIXELS:
+        return f"a picture of {wide:,} by {tall:,} pixels, too large to show"
+    if not wide or not tall:
+        return "a damaged picture"
     if len(data) > PICTURE_BYTES:
         return f"a picture of over {PICTURE_BYTES / 1e6:.1f} MB, too large to show"
     return picture_tag(data, mime, alt=alt, width=width)

@@ -14,7 +14,10 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import EmptyStore, OutputExists, StoreNotFound, StoreUnreadable
+from qualia_lab.masking import masked_keys
+from qualia_lab.masking.tables import KEYED, marked_rows
 from qualia_lab.masking.text import MARK, MASK
+from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.places import on_this_machine
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.snapshot.manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_of_json, read_manifest
@@ -23,7 +26,7 @@ from qualia_lab.stores.snapshot.place import PARTS
 from qualia_lab.stores.snapshot.portions import ENDED, compacted, portions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -37,6 +40,7 @@ class Update:
 
     counts: its rows by table.  size: its bytes.  read, kept, removed: of its runs how many were read now, stayed as
     they were, and were taken out.  missing: runs that are listed and could not be read, each with why.
+    masked: what looked like a secret in what was read now.
     """
 
     counts: dict[str, int]
@@ -45,6 +49,7 @@ class Update:
     kept: int
     removed: int
     missing: dict[str, str]
+    masked: tuple[str, ...]
 
 
 _COUNTED = (
@@ -114,7 +119,10 @@ def update_snapshot(
         keeps = {} if again else _keeps([part for part in there if part.name in known], known, marks, artifacts)
         kept = {run_id for run_ids in keeps.values() for run_id in run_ids}
         reader = _Reader(store, place, wanted, marks, artifacts=artifacts)
-        reader.read([run_id for run_id in wanted if run_id not in kept], on_runs or (lambda _done, _all: None))
+        to_read = [run_id for run_id in wanted if run_id not in kept]
+        if to_read and isinstance(store, MaskedStore):
+            store.remember(_masked_before(place, [part for part in there if keeps.get(part.name)]))
+        reader.read(to_read, on_runs or (lambda _done, _all: None))
         parts = []
         runs_of = dict(reader.runs_of)
         for part in there:
@@ -140,6 +148,7 @@ def update_snapshot(
         kept=len(kept),
         removed=len(gone),
         missing=reader.missing,
+        masked=tuple(reader.masked),
     )
 
 
@@ -210,6 +219,14 @@ def _keeps(
     return keeps
 
 
+def _masked_before(place: SnapshotPlace, parts: list[Part]) -> dict[str, list[Mapping[str, Any]]]:
+    """The rows of these parts whose values are masked, by table: what is read now goes on with their numbers."""
+    return {
+        name: [row for part in parts for row in marked_rows(read_table(place, part.of(name), schema.TABLES[name]))]
+        for name in KEYED
+    }
+
+
 class _Reader:
     """Reads runs of a store into parts of their own."""
 
@@ -225,6 +242,7 @@ class _Reader:
         self.parts: list[Part] = []
         self.runs_of: dict[str, Sequence[str]] = {}
         self.missing: dict[str, str] = {}
+        self.masked: dict[str, None] = {}
         self._store = store
         self._place = place
         self._rows = rows
@@ -244,6 +262,7 @@ class _Reader:
     def _read_part(self, run_ids: list[str], on_runs: Callable[[int], None]) -> None:
         tables = self._store.read(run_ids)
         self.missing |= {row["run_id"]: row["reason"] for row in tables.missing.to_pylist()}
+        self.masked |= dict.fromkeys(masked_keys(tables))
         if not tables.run_ids:
             return
         writer = PartWriter(self._place, lasting=True)
