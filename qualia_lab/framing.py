@@ -27,17 +27,19 @@ _ELEMENTS = frozenset((
     *("center", "cite", "code", "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "fieldset"),
     *("figcaption", "figure", "font", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hr", "html"),
     *("i", "img", "ins", "kbd", "label", "legend", "li", "main", "mark", "meter", "nav", "ol", "p", "pre", "progress"),
-    *("q", "s", "samp", "section", "small", "span", "strike", "strong", "style", "sub", "summary", "sup", "table", "tbody"),
-    *("td", "tfoot", "th", "thead", "time", "tr", "tt", "u", "ul", "var", "wbr"),
+    *("q", "s", "samp", "section", "small", "span", "strike", "strong", "style", "sub", "summary", "sup"),
+    *("table", "tbody", "td", "tfoot", "th", "thead", "time", "tr", "tt", "u", "ul", "var", "wbr"),
     *("svg", "g", "defs", "symbol", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon"),
-    *("text", "tspan", "clippath", "lineargradient", "radialgradient", "stop", "pattern", "marker", "mask", "desc", "use"),
+    *("text", "tspan", "clippath", "lineargradient", "radialgradient", "stop", "pattern"),
+    *("marker", "mask", "desc", "use"),
 ))  # fmt: skip
 _ATTRIBUTES = frozenset((
     *("class", "id", "style", "title", "alt", "lang", "dir", "role", "open", "value", "min", "max", "low", "high"),
     *("colspan", "rowspan", "span", "scope", "headers", "width", "height", "align", "valign", "border", "cellpadding"),
     *("cellspacing", "bgcolor", "color", "face", "size", "start", "type", "reversed", "nowrap"),
     *("d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "ry", "fx", "fy", "dx", "dy", "points"),
-    *("transform", "viewbox", "preserveaspectratio", "offset", "opacity", "fill", "stroke", "visibility", "display", "overflow"),
+    *("transform", "viewbox", "preserveaspectratio", "offset", "opacity", "fill", "stroke"),
+    *("visibility", "display", "overflow"),
     *("gradientunits", "gradienttransform", "spreadmethod", "patternunits", "patterntransform", "clippathunits"),
     *("markerwidth", "markerheight", "markerunits", "refx", "refy", "orient", "rotate", "textlength", "lengthadjust"),
 ))  # fmt: skip

@@ -80,11 +80,14 @@ _FLAG = re.compile(r"(?i)(?P<before>(?<![\w-])--" + _REST_OF_NAME + r"\s{1,3})(?
 _ELEMENT = re.compile(r"(?i)(?P<before><" + _NAME + r">)(?P<secret>[^<>\n]{1,4000})(?=</)")
 # What is no secret whatever its name: nothing, a switch, a mask of others, a place where the secret is looked up.
 _NOTHING = re.compile(
-    r"(?i)\s*(none|null|nil|nan|n/?a|true|false|yes|no|on|off|unset|empty|undefined|\*+|x{3,}|\.{3}|"
+    r"(?i)\s*(none|null|nil|nan|n/?a|true|false|yes|no|on|off|unset|empty|undefined|\*+|x{3,12}|\.{3}|"
     r"\[?<?(redacted|masked|hidden|removed)>?\]?|<[a-z_ -]{1,40}>|\$\{\w{1,60}\}|(?-i:\$[A-Z][A-Z0-9_]{1,60})|"
     r"\{\{[^{}]{1,60}\}\})?[\"'\s,;]*"
 )
-_CODE = re.compile(r"\s*(?:[A-Za-z_][\w.]*\s?[\[(]|(?:os|self|args|cfg|config|settings|opt|opts|secrets)\.)")
+_CODE = re.compile(
+    r"\s*(?:[A-Za-z_][\w.]*\s?[\[(]|(?:os|self|args|cfg|config|settings|opt|opts|secrets)\.|"
+    r"(?:str|bytes|int|SecretStr)\s*(?:[=,)]|$)|(?:None|null|True|False|true|false)\b)"
+)
 
 
 def masked(text: str, rules: MaskRules = DEFAULT_RULES) -> str:

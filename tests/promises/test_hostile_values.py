@@ -1,0 +1,293 @@
+"""Promise 2: no string of a store is executed, rendered or obeyed, in whatever it ends up.
+
+The values are those of the hostile corpus; each goes into each sink by the way that product strings take, and what
+comes out is read with the parser of that sink. Whole notebooks and pages of the corpus are in tests/test_notebooks.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import re
+import unicodedata
+
+import mistune
+import pytest
+from bs4 import BeautifulSoup
+from IPython.core.inputtransformer2 import TransformerManager
+
+from qualia_lab.charts.previews.markdown import markdown_html
+from qualia_lab.charts.previews.texts import json_preview, text_html, yaml_preview
+from qualia_lab.cli.output import plain_json
+from qualia_lab.escaping import (
+    code_span,
+    for_csv,
+    for_filename,
+    for_html,
+    for_markdown,
+    for_terminal,
+    one_line,
+    visible,
+)
+from qualia_lab.framing import framed_page
+from qualia_lab.notebook.clean import TAGS, clean_html
+from qualia_lab.notebook.export import script_json
+from qualia_lab.sections.literal import assignment
+
+PROMISE = "no string of a store is executed"
+_RENDERER = mistune.create_markdown(escape=False, plugins=["table", "url", "strikethrough", "footnotes", "math"])
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_STILL = {"p", "pre", "small", "b", "i", "code", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "br"}
+
+
+@pytest.fixture(scope="module")
+def values(shared_data):
+    """Every text of the corpus, by its case; those that are repeated are made long."""
+    found = {}
+    for case in json.loads((shared_data / "hostile.json").read_text(encoding="utf-8"))["cases"]:
+        for name in ("value", "twin"):
+            text = case.get(name)
+            if isinstance(text, dict) and "repeat" in text:
+                text = text["repeat"][0] * min(text["repeat"][1], 8000)
+            if isinstance(text, str):
+                found[f"{case['id']} {name}"] = text
+    assert len(found) >= 55
+    return found
+
+
+# Code
+
+
+def _is_one_literal(source: str, name: str, value: object) -> bool:
+    tree = ast.parse(source)
+    line = TransformerManager().transform_cell(source)  # what the kernel makes of it: no magic, no shell
+    one = tree.body[0]
+    return (
+        len(tree.body) == 1
+        and isinstance(one, ast.Assign)
+        and ast.unparse(one.targets[0]) == name
+        and ast.literal_eval(one.value) == value
+        and ast.dump(ast.parse(line)) == ast.dump(tree)
+    )
+
+
+def code_text(text: str) -> bool:
+    """As a value of the parameters cell."""
+    return _is_one_literal(assignment("VALUE", text), "VALUE", text)
+
+
+def code_list(text: str) -> bool:
+    """In a list of it."""
+    return _is_one_literal(assignment("VALUE", [text, "x"]), "VALUE", [text, "x"])
+
+
+def code_key(text: str) -> bool:
+    """As a key of a dict of it."""
+    return _is_one_literal(assignment("VALUE", {text: {"k": text}}), "VALUE", {text: {"k": text}})
+
+
+# Markdown
+
+
+def _is_plain_paragraph(rendered: str) -> bool:
+    return re.fullmatch(r"<p>[^<>]*</p>", rendered.strip()) is not None
+
+
+def markdown_line(text: str) -> bool:
+    """In the middle of a line."""
+    return _is_plain_paragraph(_RENDERER(f"a {for_markdown(text)} b"))
+
+
+def markdown_heading(text: str) -> bool:
+    """In a heading."""
+    return re.fullmatch(r"<h2>[^<>]*</h2>", _RENDERER(f"## a {for_markdown(text)}").strip()) is not None
+
+
+def markdown_item(text: str) -> bool:
+    """In an item of a list."""
+    soup = BeautifulSoup(_RENDERER(f"- a {for_markdown(text)}\n- b"), "html.parser")
+    return sorted(one.name for one in soup.find_all(True)) == ["li", "li", "ul"]
+
+
+def markdown_cell(text: str) -> bool:
+    """In a cell of a table."""
+    soup = BeautifulSoup(_RENDERER(f"| a | b |\n|---|---|\n| {for_markdown(text)} | x |"), "html.parser")
+    return len(soup.find_all("td")) == 2 and {one.name for one in soup.find_all(True)} <= _STILL
+
+
+def markdown_code(text: str) -> bool:
+    """As code within a line."""
+    return re.fullmatch(r"<p>a <code>[^<>]*</code> b</p>", _RENDERER(f"a {code_span(text)} b").strip()) is not None
+
+
+# HTML
+
+
+def _as_html(text: str) -> BeautifulSoup:
+    return BeautifulSoup(f"<!-- -->{text}", "html.parser")
+
+
+def html_element(text: str) -> bool:
+    """In an element."""
+    soup = _as_html(f"<p>{for_html(text)}</p>")
+    return [one.name for one in soup.find_all(True)] == ["p"] and soup.p.text == visible(text)
+
+
+def html_attribute(text: str) -> bool:
+    """In a quoted attribute."""
+    soup = _as_html(f'<p title="{for_html(text)}">x</p>')
+    return [one.attrs for one in soup.find_all(True)] == [{"title": visible(text)}]
+
+
+def html_script(text: str) -> bool:
+    """In the JSON of a script element."""
+    soup = _as_html(f'<script type="application/json">{script_json({"a": text})}</script><p>end</p>')
+    return json.loads(soup.script.string) == {"a": text} and soup.p.text == "end" and len(soup.find_all(True)) == 2
+
+
+def _is_still(text: str) -> bool:
+    soup = _as_html(text)
+    return all(one.name in _STILL | {"details", "summary"} and not one.attrs for one in soup.find_all(True))
+
+
+def artifact_text(text: str) -> bool:
+    """As the text of an artifact."""
+    return _is_still(text_html(text))
+
+
+def artifact_markdown(text: str) -> bool:
+    """As the Markdown of an artifact."""
+    return _is_still(markdown_html(text))
+
+
+def artifact_json(text: str) -> bool:
+    """In the JSON of an artifact, and as a broken one."""
+    return all(_is_still(json_preview("a.json", said, whole=True).html) for said in (json.dumps({text: text}), text))
+
+
+def artifact_yaml(text: str) -> bool:
+    """As the YAML of an artifact."""
+    return _is_still(yaml_preview("a.yaml", text, whole=True).html)
+
+
+def artifact_page(text: str) -> bool:
+    """As the HTML of an artifact, in the frame: nothing in it acts or is fetched."""
+    frame = _as_html(framed_page(text, 100)).find_all(True)
+    inside = _as_html(frame[0]["srcdoc"])
+    acting = ("script", "iframe", "object", "embed", "link", "base", "form", "input", "button", "video", "audio")
+    return (
+        len(frame) == 1
+        and frame[0].attrs.keys() == {"sandbox", "srcdoc", "width", "height"}
+        and not inside.find_all(acting)
+        and len(inside.find_all("meta")) == 2
+        and not any(name.startswith("on") or name in ("href", "srcset", "action") for one in inside.find_all(True)[2:] for name in one.attrs)
+        and all(one.get("src", "data:image/").startswith("data:image/") for one in inside.find_all("img"))
+    )  # fmt: skip
+
+
+def page_output(text: str) -> bool:
+    """As HTML that a cell printed, on the exported page."""
+    soup = _as_html(clean_html(text))
+    return all(one.name in TAGS and not any(name.startswith("on") for name in one.attrs) for one in soup.find_all(True))
+
+
+def findings_sentence(text: str) -> bool:
+    """In a name that an HTML card shows."""
+    soup = _as_html(f"<div><b>{for_html(one_line(text, 60))}</b></div>")
+    return [one.name for one in soup.find_all(True)] == ["div", "b"]
+
+
+# Terminal, data, files
+
+
+def terminal_line(text: str) -> bool:
+    """On a terminal: one line without anything that steers it."""
+    return not {unicodedata.category(char) for char in for_terminal(text)} & _INVISIBLE
+
+
+def terminal_lines(text: str) -> bool:
+    """On a terminal as it is: line breaks and tabs alone."""
+    return not {unicodedata.category(char) for char in visible(text) if char not in "\n\t"} & _INVISIBLE
+
+
+def terminal_cut(text: str) -> bool:
+    """In a column of a table of ten characters."""
+    shown = one_line(text, 10)
+    return len(shown) <= 10 and shown.isprintable()
+
+
+def csv_cell(text: str) -> bool:
+    """In a cell of CSV: it is read back, and no spreadsheet runs it."""
+    rows = (
+        list(csv.reader(io.StringIO(f"a,{for_csv(text)},b\r\n", newline="")))
+        if "\0" not in text
+        else [["a", for_csv(text), "b"]]
+    )
+    return len(rows) == 1 and len(rows[0]) == 3 and not _runs(rows[0][1])
+
+
+def _runs(cell: str) -> bool:
+    """Whether a spreadsheet that separates by comma, semicolon or tab would take up a formula."""
+    starts = re.split(r"[;\t\r\n]", cell)
+    return any(re.match(r"\s*[=+\-@＝＋－＠]", one) and not _is_number(one) for one in starts)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def json_value(text: str) -> bool:
+    """As JSON: ASCII, and the same text again."""
+    said = json.dumps(plain_json({text: [text]}), allow_nan=False)
+    return said.isascii() and said.isprintable() and json.loads(said) == {text: [text]}
+
+
+def file_name(text: str) -> bool:
+    """As the name of a file: one that every system has, in no other folder."""
+    name = for_filename(text)
+    return (
+        re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name) is not None
+        and re.fullmatch(r"(?i)con|prn|aux|nul|(com|lpt)\d", name) is None
+    )
+
+
+def file_name_again(text: str) -> bool:
+    """The same name each time."""
+    return for_filename(for_filename(text)) == for_filename(text)
+
+
+SINKS = {
+    "notebook source": (code_text, code_list, code_key),
+    "Markdown": (markdown_line, markdown_heading, markdown_item, markdown_cell, markdown_code),
+    "HTML": (
+        *(html_element, html_attribute, html_script, findings_sentence, page_output),
+        *(artifact_text, artifact_markdown, artifact_json, artifact_yaml, artifact_page),
+    ),
+    "terminal": (terminal_line, terminal_lines, terminal_cut),
+    "CSV": (csv_cell,),
+    "JSON": (json_value,),
+    "file names": (file_name, file_name_again),
+}
+
+
+def around(text: str) -> tuple[str, ...]:
+    """The text alone, behind a word, and on a line of its own."""
+    return text, f"x{text}", f"x\n{text}"
+
+
+@pytest.mark.parametrize("kind", SINKS)
+def test_no_value_is_more_than_text_in_its_sink(kind, values, record_counts):
+    tried = [(name, sink, said) for name, text in values.items() for sink in SINKS[kind] for said in around(text)]
+    failed = [(name, sink.__name__) for name, sink, said in tried if not sink(said)]
+    record_counts(PROMISE, kind, len(tried), len(failed))
+    assert failed == []
+
+
+def test_the_sinks_and_values_are_many(values):
+    assert len(values) * sum(map(len, SINKS.values())) * 3 >= 2000
