@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from qualia_lab.escaping import (
     code_span,
+    for_csv,
     for_filename,
     for_html,
     for_latex,
@@ -94,3 +95,28 @@ def test_latex_text_has_no_command_but_our_own(text):
     assert re.sub(r"\{[\[\]*?!]?\}", "", bare).count("{") == 0
     assert not re.search(r"--|''|,,", shown)
     assert not shown.startswith(("[", "*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("\n=1+1", '"\n\'=1+1"'),
+        ("\r\n @x", '"\r\n \'@x"'),
+        ("＝1+1", "'＝1+1"),
+        ("＋1", "'＋1"),
+        ("－cmd", "'－cmd"),
+        ("＠SUM(A1)", "'＠SUM(A1)"),
+        ("a;=cmd()", "a;'=cmd()"),
+        ("a; @x;+1;-y", "a; '@x;+1;'-y"),
+        ("a\t=1", "a\t'=1"),
+        ("a\n=1", '"a\n\'=1"'),
+        ("-0.5", "-0.5"),
+        ("+1e3", "+1e3"),
+        ("a-b=c", "a-b=c"),
+        ("{'a': -1, 'b': 2}", "\"{'a': -1, 'b': 2}\""),
+        ("x;y", "x;y"),
+    ],
+)
+def test_a_formula_in_a_cell_of_csv_is_marked_wherever_a_spreadsheet_would_take_it_up(text, cell):
+    assert for_csv(text) == cell

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import pickle
+import struct
 from html.parser import HTMLParser
 
 import numpy as np
@@ -22,6 +23,7 @@ from qualia_lab.charts.previews.plotly_figure import plotly_chart
 from qualia_lab.charts.previews.vega_figure import read_vega
 from qualia_lab.framing import framed_page
 from qualia_lab.notebook.clean import clean_html
+from qualia_lab.picture_size import picture_size
 from qualia_lab.stores.protocol import ArtifactFile
 
 PIXEL = base64.b64decode(
@@ -199,3 +201,75 @@ def test_an_exported_page_keeps_frames_as_they_are_written_here_and_no_others():
 def test_a_frame_in_the_wrong_place_opens_nothing(before, inside, place):
     frame = f'<iframe sandbox="" srcdoc="{inside.replace("<", "").replace(">", "")}" width="100%" height="3"></iframe>'
     assert alive(clean_html(before + place % frame + before)) == []
+
+
+def gif(width, height, *frames):
+    data = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + b"\0" * 6 + b"!\xf9\x04\0\0\0\0\0"
+    for wide, tall in frames:
+        data += b"," + struct.pack("<HHHHB", 0, 0, wide, tall, 0) + b"\x02\x02\x4c\x01\0"
+    return data + b";"
+
+
+def jpeg(width, height):
+    comment = b"\xff\xfe" + struct.pack(">H", 6) + b"\xff\xc0\0\0"  # what looks like a frame in it is none
+    return b"\xff\xd8" + comment + b"\xff\xc2" + struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\1\x11\0\xff\xd9"
+
+
+def webp(width, height, kind):
+    body = {
+        b"VP8X": b"\0" * 4 + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"),
+        b"VP8L": b"\x2f" + (width - 1 | (height - 1) << 14).to_bytes(4, "little"),
+        b"VP8 ": b"\0\0\0\x9d\x01\x2a" + struct.pack("<HH", width, height),
+    }[kind]
+    chunk = kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+
+
+LARGE = {
+    "canvas.gif": gif(22_000, 22_000),
+    "frame.gif": gif(9, 9, (9, 9), (22_000, 22_000)),
+    "a.jpg": jpeg(22_000, 22_000),
+    **{f"{kind.decode().strip()}.webp": webp(16_000, 16_000, kind) for kind in (b"VP8X", b"VP8L", b"VP8 ")},
+}
+SMALL = {
+    "canvas.gif": gif(99, 99, (99, 99)),
+    "a.jpg": jpeg(99, 99),
+    **{f"{kind.decode().strip()}.webp": webp(99, 99, kind) for kind in (b"VP8X", b"VP8L", b"VP8 ")},
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_small_file_of_very_many_pixels_is_not_shown(name):
+    place = Place({name: LARGE[name]})
+    assert len(LARGE[name]) < 100
+    html = next(read_previews(place, list(place.list_files()))).html
+    assert "<img" not in html
+    assert "pixels, too large to show" in html
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_picture_of_few_pixels_is_shown(name):
+    place = Place({name: SMALL[name]})
+    assert next(read_previews(place, list(place.list_files()))).html.startswith("<p><img src=")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
+def test_the_size_that_a_file_says_is_the_one_that_a_decoder_finds(kind):
+    from PIL import Image
+
+    written = io.BytesIO()
+    Image.new("RGB", (123, 45)).save(written, kind)
+    assert picture_size(written.getvalue(), f"image/{kind.lower()}") == (123, 45)
+
+
+@given(st.binary(max_size=80), st.sampled_from(["image/png", "image/jpeg", "image/gif", "image/webp"]))
+def test_no_bytes_make_reading_the_size_fail(data, mime):
+    starts = {
+        "image/png": b"\x89PNG\r\n\x1a\n",
+        "image/jpeg": b"\xff\xd8\xff",
+        "image/gif": b"GIF89a",
+        "image/webp": b"RIFF",
+    }
+    wide, tall = picture_size(starts[mime] + data, mime)
+    assert wide >= 0
+    assert tall >= 0
