@@ -16,7 +16,7 @@ from qualia_lab.errors import OutputExists
 from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_whole
 from qualia_lab.inventory import take_inventory
-from qualia_lab.masking import masked_keys
+from qualia_lab.masking.tables import masked_keys
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template

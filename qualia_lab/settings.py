@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from qualia_lab.errors import SelectionError, SettingsError
 from qualia_lab.escaping import one_line
-from qualia_lab.masking import DEFAULT_RULES, MaskRules
+from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules
 from qualia_lab.selection import cut_metric
 from qualia_lab.study.settings import Better, MetricRole, StudySettings
 

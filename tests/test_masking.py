@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from qualia_lab import schema
 from qualia_lab.generator import NotebookGenerator
-from qualia_lab.masking import MaskRules, is_secret_key, mask_tables, masked, masked_keys
-from qualia_lab.masking.tables import Masker
+from qualia_lab.masking.keys import MaskRules, is_secret_key
+from qualia_lab.masking.tables import Masker, mask_tables, masked_keys
+from qualia_lab.masking.text import masked
 from qualia_lab.runs import load_runs
 from qualia_lab.selection import Query
 from qualia_lab.settings import settings_around

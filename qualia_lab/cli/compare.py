@@ -66,7 +66,7 @@ def command(
     --fail-unless asks for another.
     """
     from qualia_lab.cli.output import plain_json
-    from qualia_lab.masking import masked_keys
+    from qualia_lab.masking.tables import masked_keys
     from qualia_lab.runs import Runs
 
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)

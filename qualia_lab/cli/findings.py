@@ -70,7 +70,7 @@ def command(
     """Say what stands out among runs: which diverged, overfit, were not finished, used other data, and more."""
     from qualia_lab.analysis.findings import RULES
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
-    from qualia_lab.masking import masked_keys
+    from qualia_lab.masking.tables import masked_keys
     from qualia_lab.runs import Runs
     from qualia_lab.settings import read_settings
 

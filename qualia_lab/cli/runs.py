@@ -63,7 +63,7 @@ def command(
     """List runs, the newest first: what they are, and their main metrics."""
     from qualia_lab.choosing import metrics_of_order
     from qualia_lab.cli.explanation import show_explanation
-    from qualia_lab.masking import masked_keys
+    from qualia_lab.masking.tables import masked_keys
 
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     rows = limit if limit is not None or data_format else SHOWN

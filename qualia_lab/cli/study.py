@@ -50,7 +50,7 @@ def command(
     from dataclasses import replace
 
     from qualia_lab.cli.output import plain_json
-    from qualia_lab.masking import masked_keys
+    from qualia_lab.masking.tables import masked_keys
     from qualia_lab.study.as_data import study_as_data
 
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)

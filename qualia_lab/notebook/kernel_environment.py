@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from qualia_lab.masking import masked
+from qualia_lab.masking.text import masked
 from qualia_lab.stores.uri import split_uri
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.closing import Closing
-from qualia_lab.masking import mask_tables
-from qualia_lab.masking.tables import KEYED, mask_keyed, mask_texts
+from qualia_lab.masking.tables import KEYED, mask_keyed, mask_tables, mask_texts
 from qualia_lab.masking.text import MARK
 from qualia_lab.stores.protocol import find_experiments
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from qualia_lab.masking import Masker
+    from qualia_lab.masking.tables import Masker
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore

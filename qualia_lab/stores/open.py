@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import StoreNotFound
-from qualia_lab.masking import DEFAULT_RULES, Masker, MaskRules
-from qualia_lab.stores.masked import MaskedStore
+from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules
 from qualia_lab.stores.uri import TrackingUri, split_uri, with_credentials
 
 if TYPE_CHECKING:
@@ -36,7 +35,12 @@ def open_store(
     """
     uri = tracking_uri if isinstance(tracking_uri, TrackingUri) else split_uri(str(tracking_uri))
     store = _open(uri)
-    return store if show_secrets else MaskedStore(store, Masker(rules))
+    if show_secrets:
+        return store
+    from qualia_lab.masking.tables import Masker
+    from qualia_lab.stores.masked import MaskedStore
+
+    return MaskedStore(store, Masker(rules))
 
 
 def _open(uri: TrackingUri) -> TrackingStore:

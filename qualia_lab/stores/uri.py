@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from qualia_lab.masking import is_secret_query_key
+from qualia_lab.masking.keys import is_secret_query_key
 
 # `#/experiments/1/runs/…` and the slash before it.
 _PAGE = re.compile(r"/?#(/.*)?\Z", re.DOTALL)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted
 from qualia_lab.errors import StoreError
-from qualia_lab.masking import Masker
+from qualia_lab.masking.tables import Masker
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.place import open_place
@@ -26,7 +26,7 @@ from qualia_lab.stores.uri import lasting_uri, split_uri, with_credentials
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from qualia_lab.masking import MaskRules
+    from qualia_lab.masking.keys import MaskRules
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.tables import RunTables
 

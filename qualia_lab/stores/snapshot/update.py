@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import EmptyStore, OutputExists, StoreNotFound, StoreUnreadable
-from qualia_lab.masking import masked_keys
-from qualia_lab.masking.tables import KEYED, marked_rows
+from qualia_lab.masking.tables import KEYED, marked_rows, masked_keys
 from qualia_lab.masking.text import MARK, MASK
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.places import on_this_machine
