@@ -19,6 +19,7 @@ from qualia_lab.charts.line_difference import line_difference
 from qualia_lab.charts.previews import read_previews
 from qualia_lab.errors import StoreError
 from qualia_lab.stores.file.store import FileStore
+from qualia_lab.stores.open import open_store
 from qualia_lab.stores.places import DEEPEST, MOST_FILES, artifact_place
 from qualia_lab.tables import table_of
 
@@ -398,3 +399,91 @@ def test_texts_of_every_encoding_are_shown_and_compared(folder, encoding):
     assert ("Windows-1252" in shown.html) == (encoding == "cp1252")
     found = line_difference("train.log", ("a", LINES.encode(encoding)), ("b", LINES.encode()))
     assert "no difference" in repr(found)
+
+
+# What else is recorded, and leads to a file
+
+
+def mlruns_with(tmp_path, meta="", run_meta="", run_id=RUN):
+    folder = tmp_path / "mlruns" / "1" / run_id
+    folder.mkdir(parents=True)
+    (folder.parent / "meta.yaml").write_text(f"experiment_id: '1'\nname: first\nlifecycle_stage: active\n{meta}")
+    (folder / "meta.yaml").write_text(
+        f"run_id: {run_id}\nexperiment_id: '1'\nrun_name: x\nstatus: 3\nstart_time: 1\nend_time: 2\n{run_meta}"
+    )
+    return tmp_path / "mlruns"
+
+
+def listed(store, run_id=RUN):
+    uri = store.read([run_id]).runs.column("artifact_uri").to_pylist()[0]
+    place = store.artifact_place(run_id, uri or "")
+    return names(place), place
+
+
+def leads(tmp_path):
+    """Addresses by which somebody's private folder would be reached."""
+    outside = secret(tmp_path)
+    return (
+        str(outside), outside.as_uri(), f"{tmp_path}/mlruns/1/{RUN}/../../../secret", f"file://{tmp_path}/mlruns/%2e%2e/secret",
+        f"file://localhost{outside}", "../secret", "./../../secret", f"mlflow-artifacts:/../../secret/{RUN}", "file:///",
+        f"{tmp_path}/secret/.", "~", "$HOME", f"file:{outside}#{RUN}/artifacts", f"{outside}?{RUN}/artifacts", "/proc/self",
+    )  # fmt: skip
+
+
+def test_the_artifact_location_of_an_experiment_opens_no_other_folder(tmp_path):
+    for place, lead in enumerate(leads(tmp_path)):
+        root = mlruns_with(tmp_path / f"{place}", meta=f"artifact_location: '{lead}'\n")
+        found, opened = listed(open_store(root))
+        assert found == [], lead
+        with pytest.raises(StoreError):
+            opened.read_bytes("passwd", 10)
+
+
+def test_the_artifact_uri_of_a_run_opens_no_other_folder(tmp_path):
+    for place, lead in enumerate(leads(tmp_path)):
+        found, _ = listed(open_store(mlruns_with(tmp_path / f"{place}", run_meta=f"artifact_uri: '{lead}'\n")))
+        assert found == [], lead
+
+
+def test_a_link_in_the_place_of_the_artifacts_of_a_run_is_not_followed(tmp_path):
+    root = mlruns_with(tmp_path)
+    (root / "1" / RUN / "artifacts").symlink_to(secret(tmp_path))
+    assert listed(open_store(root))[0] == []
+
+
+def test_an_experiment_folder_that_is_a_link_out_of_the_store_lends_no_files(tmp_path):
+    root = mlruns_with(tmp_path)
+    other = mlruns_with(tmp_path / "other", run_id=OTHER)
+    (other / "1" / OTHER / "params").mkdir()
+    (other / "1" / OTHER / "params" / "lr").symlink_to(secret(tmp_path) / "passwd")
+    (root / "2").symlink_to(other / "1")
+    tables = open_store(root).read([OTHER])
+    assert "root" not in repr(tables.params.to_pylist())
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../..", "passwd", "../secret/passwd", "/etc/passwd", "a/../../secret/passwd", "\0", "x" * 300]
+)
+def test_a_run_id_that_somebody_asks_for_is_no_path(tmp_path, name):
+    secret(tmp_path)
+    tables = open_store(mlruns_with(tmp_path)).read([name])
+    assert tables.runs.num_rows == 0
+    assert tables.missing.column("run_id").to_pylist() == [name]
+    assert "root" not in repr(tables.missing.to_pylist())
+
+
+def test_the_folder_of_a_logged_model_is_its_own(tmp_path):
+    outside = secret(tmp_path)
+    model = "m-" + "c" * 32
+    for lead in (str(outside), f"{tmp_path}/mlruns/models/{model}/../../../secret", "/etc", f"{outside}/{model}/.."):
+        assert names(artifact_place(model, lead, beside=tmp_path / "mlruns")) == [], lead
+
+
+@pytest.mark.parametrize("beside", ["/", "/etc", "~", "../.."])
+def test_a_snapshot_that_says_where_artifacts_lie_opens_only_the_runs_own_folder(tmp_path, beside):
+    outside = secret(tmp_path)
+    for recorded in (str(outside), "/etc", "etc", "secret", f"{outside}/../secret"):
+        place = artifact_place(RUN, recorded, beside=Path(beside))
+        assert names(place) == []
+        with pytest.raises(StoreError):
+            place.read_bytes("passwd", 10)
