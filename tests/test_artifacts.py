@@ -20,7 +20,7 @@ from qualia_lab.charts.previews import read_previews
 from qualia_lab.errors import StoreError
 from qualia_lab.stores.file.store import FileStore
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.places import DEEPEST, MOST_FILES, artifact_place
+from qualia_lab.stores.places import DEEPEST, MOST_FILES, _local_path, artifact_place
 from qualia_lab.tables import table_of
 
 RUN = "d" * 32
@@ -212,6 +212,122 @@ def test_other_servers_are_not_talked_to(uri):
     assert "are not opened" in place.note
     with pytest.raises(StoreError):
         place.read_bytes("x", 1)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The addresses that MLflow's own client is told to open, with whatever credentials there are."""
+    from mlflow.store.artifact import artifact_repository_registry as mlflow_registry
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+    from qualia_lab.stores.artifact_addresses import OBJECT_STORES
+
+    found = []
+
+    class Opened(ArtifactRepository):
+        def __init__(self, artifact_uri, *args, **kwargs):
+            found.append(artifact_uri)
+            super().__init__(artifact_uri)
+
+        def list_artifacts(self, path=None):
+            return []
+
+        def log_artifact(self, local_file, artifact_path=None):
+            raise AssertionError
+
+        def log_artifacts(self, local_dir, artifact_path=None):
+            raise AssertionError
+
+        def _download_file(self, remote_file_path, local_path):
+            Path(local_path).write_bytes(b"x")
+
+    known = mlflow_registry._artifact_repository_registry._registry
+    for scheme in OBJECT_STORES:
+        monkeypatch.setitem(known, scheme, Opened)
+    monkeypatch.delenv("QUALIA_LAB_ARTIFACT_HOSTS", raising=False)
+    return found
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "s3://team-bucket/mlflow",
+        "s3://team.bucket.eu/with space/100%25",
+        "gs://team_bucket/1",
+        "abfss://files@account1.dfs.core.windows.net/1",
+        "wasbs://files@account1.blob.core.chinacloudapi.cn/1",
+        "r2://bucket@0a1b2c.r2.cloudflarestorage.com/1",
+        "b2://bucket@s3.us-west-004.backblazeb2.com/1",
+        "hdfs:///user/ada",
+        "viewfs:/user/ada",
+        "dbfs:/databricks/mlflow",
+    ],
+)
+def test_an_address_at_its_provider_or_the_person_s_own_server_is_opened(asked, start):
+    place = artifact_place(RUN, f"{start}/{RUN}/artifacts")
+    assert place.note == ""
+    assert names(place) == []
+    assert place.read_bytes("notes.txt", 10) == b"x"
+    assert asked
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "r2://bucket@127.0.0.1:9/1",
+        "r2://bucket@evil.example/1",
+        "r2://bucket@evil.example@evil.r2.cloudflarestorage.com.evil.example/1",
+        "r2://bucket@0a1b2c.r2.cloudflarestorage.com:8443/1",
+        "b2://bucket@s3.evil.example/backblazeb2.com/1",
+        "R2://bucket@evil.example/1",
+        "abfss://files@account.evil.example/1",
+        "abfss://files@account.dfs.core.windows.net.evil.example/1",
+        "wasbs://files@account.blob.core.windows.net@evil.example/1",
+        "wasbs://files@evil.example/1",
+        "hdfs://evil.example:8020/1",
+        "hdfs://user@evil.example/1",
+        "viewfs://evil.example/1",
+        "dbfs://profile@databricks/1",
+        "s3://key:word@evil.example/1",
+        "s3://evil.example:9000/1",
+        "s3://bucket@evil.example/1",
+        "s3:///1",
+        "s3:1",
+        "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/1",
+        "gs://[::1]/1",
+        "s3://bucket\\@evil.example/1",
+        "s3://bucket#@evil.example/1",
+        "s3://bucket\n@evil.example/1",
+        "s3://bucket/1/../2",
+    ],
+)
+def test_a_record_does_not_choose_the_server_that_is_asked_with_credentials(asked, start):
+    place = artifact_place(RUN, f"{start}/{RUN}/artifacts")
+    assert names(place) == []
+    with pytest.raises(StoreError, match="was not read"):
+        place.read_bytes("notes.txt", 10)
+    assert asked == []
+    assert "recorded address" in place.note or "the record names the server" in place.note
+
+
+def test_a_server_that_the_person_has_allowed_is_asked(asked, monkeypatch):
+    place = artifact_place(RUN, f"hdfs://namenode.team:8020/1/{RUN}/artifacts")
+    assert "set QUALIA_LAB_ARTIFACT_HOSTS=namenode.team:8020" in place.note
+    for allowed in ("namenode.team", "other.team, NAMENODE.team:8020"):
+        monkeypatch.setenv("QUALIA_LAB_ARTIFACT_HOSTS", allowed)
+        names(artifact_place(RUN, f"hdfs://namenode.team:8020/1/{RUN}/artifacts"))
+        assert len(asked) == 1, allowed
+        asked.clear()
+    monkeypatch.setenv("QUALIA_LAB_ARTIFACT_HOSTS", "namenode.team:9")
+    assert names(artifact_place(RUN, f"hdfs://namenode.team:8020/1/{RUN}/artifacts")) == []
+    assert asked == []
+
+
+def test_a_folder_on_a_server_that_windows_would_ask_is_not_looked_at():
+    for recorded in (rf"\\evil.example\share\{RUN}\artifacts", f"file:////evil.example/share/{RUN}/artifacts"):
+        place = artifact_place(RUN, recorded)
+        assert names(place) == []
+        assert _local_path(recorded) is None
 
 
 def test_an_object_store_address_must_name_the_run():

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from qualia_lab.errors import StoreError
+from qualia_lab.stores.artifact_addresses import OBJECT_STORES, why_not_opened
 from qualia_lab.stores.masked import MaskedPlace
 from qualia_lab.stores.parallel import within
 from qualia_lab.stores.protocol import ArtifactFile
@@ -31,9 +32,6 @@ DEEPEST = 8
 MOST_FILES = 10_000
 _SECONDS = 10.0
 _LARGEST_DOWNLOAD = 20_000_000
-# What MLflow's own client reads with the credentials of the environment. Not http or ftp: a record does not choose
-# which servers are talked to.
-_OBJECT_STORES = ("s3", "gs", "wasbs", "abfss", "abfs", "hdfs", "viewfs", "dbfs", "r2", "oss", "b2")
 # Of a run or a logged model: 32 hexadecimal digits, as MLflow makes them, or the same as a UUID with hyphens.
 _RUN_ID = re.compile(r"(m-)?[0-9a-f]{32}\Z|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 # Folders beside a store where its runs' own are looked for: MLflow's names of them.
@@ -67,9 +65,10 @@ def artifact_place(
     scheme = _scheme(artifact_uri)
     if scheme in ("", "file", "mlflow-artifacts"):
         return LocalPlace(run_id, artifact_uri, beside)
-    if scheme in _OBJECT_STORES:
-        return ObjectStorePlace(run_id, artifact_uri)
-    return NoPlace(artifact_uri, f"artifacts at a {scheme}: address are not opened")
+    if scheme not in OBJECT_STORES:  # http and ftp too: a record does not choose which servers are talked to
+        return NoPlace(artifact_uri, f"artifacts at a {scheme}: address are not opened")
+    refused = why_not_opened(artifact_uri)
+    return NoPlace(artifact_uri, refused) if refused else ObjectStorePlace(run_id, artifact_uri)
 
 
 def on_this_machine(place: ArtifactPlace) -> LocalPlace | None:
@@ -338,6 +337,8 @@ def _local_path(uri: str) -> Path | None:
     if _scheme(uri) == "mlflow-artifacts":
         return None
     path = _path_part(uri)
+    if re.match(r"[\\/]{2}", path):  # Windows would ask the server that it names
+        return None
     if re.match(r"/[A-Za-z]:[\\/]", path):
         path = path[1:]
     return Path(path) if Path(path).is_absolute() else None
