@@ -130,7 +130,11 @@ def choose_runs(
         run_ids=(*found, *missing),
         conditions=conditions,
         query=query,
-        experiments=tuple(names.get(one) or one for one in dict.fromkeys(runs.column("experiment_id").to_pylist())),
+        experiments=tuple(
+            names.get(one) or one
+            for one in dict.fromkeys(runs.column("experiment_id").to_pylist())
+            if one is not None  # such a run is missing, with the reason, when it is read
+        ),
         excluded=len(query.run_ids) - len(found) - len(missing) if query.run_ids else 0,
         missing=len(missing),
     )

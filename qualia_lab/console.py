@@ -17,7 +17,7 @@ import time
 import traceback
 import unicodedata
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NoReturn, TextIO
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-SECOND = 1.0  # before a person is told that something is being read
+SECOND = 1.0  # before a person is told that something is being read, or a pipe that the command is at work
 PATIENCE = 0.5  # seconds before a progress bar is worth its flicker
 
 Colour = Literal["red", "yellow", "grey"]
@@ -44,6 +44,8 @@ _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATAB
 
 _uris: list[TrackingUri] = []
 _debug = False
+_waiting_for: list[str] = []  # what is waited for, the innermost last
+_spoken = threading.Event()  # something was written
 
 
 def run(command: Callable[[], object]) -> NoReturn:
@@ -58,7 +60,19 @@ def run(command: Callable[[], object]) -> NoReturn:
     keep_secrets_of(os.environ.get("MLFLOW_TRACKING_URI", ""), *sys.argv[1:])
     secrets = tuple(filter(None, (os.environ.get(name) for name in _SECRET_VARIABLES)))
     _uris.append(TrackingUri(safe="", full="", secrets=secrets))
-    sys.exit(_exit_code_of(command))
+    first_word = threading.Timer(SECOND, _say_first_word)
+    first_word.daemon = True
+    if not (sys.stderr is not None and sys.stderr.isatty()):
+        first_word.start()
+    code = _exit_code_of(command)
+    first_word.cancel()
+    sys.exit(code)
+
+
+def _say_first_word() -> None:
+    """What a pipe or a log is told once, when a command has not said a word for a second."""
+    if not _spoken.is_set():
+        say(f"{_waiting_for[-1] if _waiting_for else 'starting'} ...")
 
 
 def keep_secrets_of(*uris: str) -> None:
@@ -181,10 +195,21 @@ def step(text: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """A line on a terminal once something takes over a second, with the seconds as they pass; gone at the end."""
-    if not sys.stderr.isatty():
-        yield
-        return
+    """A line on a terminal once something takes over a second, with the seconds as they pass; gone at the end.
+
+    Elsewhere it is the command's first word, where that has not said one for a second.
+    """
+    _waiting_for.append(text)
+    try:
+        with _ticking(text) if sys.stderr.isatty() else nullcontext():
+            yield
+    finally:
+        _waiting_for.remove(text)
+
+
+@contextmanager
+def _ticking(text: str) -> Iterator[None]:
+    """The line of `waiting` on a terminal."""
     done = threading.Event()
     started = time.monotonic()
     shown = _clean(text)
@@ -217,6 +242,7 @@ def progress(label: str, unit: str = "") -> Iterator[Callable[[int, int], None]]
     appears = threading.Timer(PATIENCE, bar.start)
     if sys.stderr.isatty():
         appears.start()
+    _waiting_for.append(label)
 
     def advance(done: int, total: int) -> None:
         nonlocal counted
@@ -226,6 +252,7 @@ def progress(label: str, unit: str = "") -> Iterator[Callable[[int, int], None]]
     try:
         yield advance
     finally:
+        _waiting_for.remove(label)
         appears.cancel()
         if appears.ident:
             appears.join()
@@ -329,6 +356,7 @@ def _exit_code_of(command: Callable[[], object]) -> int:
 
 
 def _write(stream: TextIO, text: str, end: str = "\n") -> None:
+    _spoken.set()
     stream.write(text + end)
     stream.flush()
 

@@ -88,7 +88,9 @@ def choose_tracking_uri(number: str) -> str:
             console.say("There is nothing here to take by itself: type where the runs are.")
             continue
         try:
-            _must_hold_experiments(open_store(uri))
+            store = open_store(uri)
+            with console.waiting(f"reading {store.uri}"):
+                _must_hold_experiments(store)
         except QualiaLabError as error:
             console.complain(error)
         else:
@@ -97,7 +99,8 @@ def choose_tracking_uri(number: str) -> str:
 
 def choose_experiments(store: TrackingStore, number: str) -> tuple[ExperimentListing, tuple[int, ...]]:
     """Ask which experiments: those of the store, and the positions of the chosen ones, of which one has a run."""
-    experiments = ExperimentListing(store.read_experiments())
+    with console.waiting(f"reading {store.uri}"):
+        experiments = ExperimentListing(store.read_experiments())
     console.say(f"{number}  Which experiments?")
     while True:
         chosen = choose_from(experiments, default="1")
@@ -117,7 +120,9 @@ def choose_which(
     """
     experiments, chosen = of
     names = {experiments.ids[position]: experiments.names[position] for position in chosen}
-    runs = RunListing(store, store.read_runs(Query(experiment_ids=tuple(names))), names)
+    with console.waiting(f"reading {store.uri}"):
+        table = store.read_runs(Query(experiment_ids=tuple(names)))
+    runs = RunListing(store, table, names)
     console.say(f"{number}  Which runs? {counted(len(runs.ids), 'run')}, newest first")
     wanted = choose_from(runs, default="all")
     while len(wanted) > many and not _is_yes(f"     {counted(len(wanted), 'run')}, go on?", default=False):

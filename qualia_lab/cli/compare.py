@@ -80,7 +80,9 @@ def command(
         for sentence in found.sentences:
             console.sentence(sentence)
         options.say_named(selection)
-    options.say_masked(masked_keys(generator.read(selection)))
+    tables = generator.read(selection)
+    options.say_masked(masked_keys(tables))
+    options.say_unread(tables)
     if fail_unless is not None:
         _fail(found, fail_unless)
 

@@ -81,9 +81,10 @@ def command(
         if name not in known:
             raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint="--fail-on")
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
-    selection = generator.choose(conditions, settings)
-    tables = generator.read(selection)
-    found = Runs(generator.store, tables, generator.describe(selection, settings)).find(thresholds)
+    with console.waiting(f"reading {generator.tracking_uri}"):
+        selection = generator.choose(conditions, settings)
+        tables = generator.read(selection)
+        found = Runs(generator.store, tables, generator.describe(selection, settings)).find(thresholds)
     if data_format:
         _show_data(found, data_format)
     else:
@@ -95,6 +96,7 @@ def command(
         )
     options.say_named(selection)
     options.say_masked(masked_keys(tables))
+    options.say_unread(tables)
     _fail(found, fail_on)
 
 

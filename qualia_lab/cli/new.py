@@ -120,6 +120,8 @@ def command(
         check_engine(engine, generator.tracking_uri)
     with console.waiting(f"reading {generator.tracking_uri}"):
         plan = generator.plan(selection, settings=settings, template=template, title=title, engine=engine)
+    if engine is None:
+        options.say_unread(generator.read(selection))
     if dry_run:
         show_plan(plan, output)
         return

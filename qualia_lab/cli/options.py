@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.selection import Selection
+    from qualia_lab.tables import RunTables
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -23,6 +24,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 _CACHE = "QUALIA_LAB_CACHE"
 STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", "SCHEDULED")
 FORMATS = ("html",)
+SAID = 5  # runs and values that are named as missing before the rest is only counted
 
 
 def _debug(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -233,6 +235,20 @@ def say_masked(masked: Sequence[str]) -> None:
             f" and {len(masked) - 10} more" if len(masked) > 10 else ""
         )
         console.say(f"masked, as they look like secrets: {shown}; qualia runs --show-secrets shows them on a terminal")
+
+
+def say_unread(tables: RunTables) -> None:
+    """Name the runs that are missing and what could not be read, so that nothing is gone without a word."""
+    from qualia_lab.escaping import for_terminal
+
+    lines = [f"run {row['run_id']} is missing: {row['reason']}" for row in tables.missing.to_pylist()]
+    for row in tables.problems.to_pylist():
+        of_run = "" if row["run_id"] is None else f"run {row['run_id']}: "
+        lines.append(f"{of_run}{row['subject']}: {row['reason']}")
+    for line in lines[:SAID]:
+        console.say(for_terminal(line))
+    if len(lines) > SAID:
+        console.say(f"and {len(lines) - SAID:,} more that could not be read.")
 
 
 def _with_options(command: Any, *options: Callable[[Any], Any]) -> Any:

@@ -93,7 +93,7 @@ def command(
     options.say_named(selection)
     shown = {"run name", "experiment name", *(f"param {key}" for key in params)}
     options.say_masked([one for one in masked_keys(tables) if data_format or one in shown])
-    _say_problems(tables)
+    options.say_unread(tables)
 
 
 def whole_rows(tables: RunTables, metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any]]:
@@ -160,12 +160,3 @@ def _all_numbers(values: Iterable[str | None]) -> bool:
         return bool([float(value) for value in values if value is not None])
     except ValueError:
         return False
-
-
-def _say_problems(tables: RunTables) -> None:
-    """Name what could not be read, so that an empty cell is not taken for an empty value."""
-    problems = tables.problems.to_pylist()
-    for row in problems[:5]:
-        console.say(f"run {row['run_id']}: {row['subject']}: {row['reason']}")
-    if len(problems) > 5:
-        console.say(f"and {len(problems) - 5:,} more that could not be read; --json has what could.")

@@ -66,6 +66,7 @@ def command(
     show_study(study, {run_id: name or run_id for run_id, name in names.items()})
     options.say_named(selection)
     options.say_masked(masked_keys(tables))
+    options.say_unread(tables)
 
 
 def show_study(study: Study, names: dict[str, str]) -> None:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
-from qualia_lab.errors import StoreError
+from qualia_lab.counts import counted
+from qualia_lab.errors import StoreError, StoreUnreachable
 from qualia_lab.stores.artifact_addresses import OBJECT_STORES, why_not_opened
+from qualia_lab.stores.limits import most_folders
 from qualia_lab.stores.masked import MaskedPlace
 from qualia_lab.stores.parallel import within
 from qualia_lab.stores.protocol import ArtifactFile
@@ -218,22 +221,42 @@ class _RemotePlace:
         self._run_id = run_id
 
     def list_files(self) -> Iterator[ArtifactFile]:
-        """Every file, recursively, sorted by path. Raises StoreError when the first folder cannot be listed."""
-        files: list[ArtifactFile] = []
+        """Every file, recursively, sorted by path. Raises StoreError when the first folder cannot be listed.
+
+        Where it stops before the end (by the number of files or folders, without a new one in time, or at a folder
+        that cannot be listed), the note says so.
+        """
+        files: dict[str, ArtifactFile] = {}
         folders, seen = [""], {""}
-        while folders and len(files) < MOST_FILES:
+        most, listed, since = most_folders(), 0, time.monotonic()
+        while folders and len(files) <= MOST_FILES:
+            if listed == most or time.monotonic() - since > _SECONDS:
+                why = f"{most:,} folders" if listed == most else f"{_SECONDS:.0f} seconds without another file"
+                self.note = f"stopped after {why}: {_counted_files(len(files))} found until then"
+                break
             folder = folders.pop(0)
-            for path, is_folder, size in self._listed(folder):
-                if not is_folder:
-                    files.append(ArtifactFile(path, size))
-                elif path.count("/") + 1 >= DEEPEST:
-                    self.note = _CUT
-                elif path not in seen:
-                    seen.add(path)
-                    folders.append(path)
-        if folders or len(files) > MOST_FILES:
+            listed += 1
+            try:
+                for path, is_folder, size in self._listed(folder):
+                    if not is_folder:
+                        if path not in files:
+                            files[path], since = ArtifactFile(path, size), time.monotonic()
+                    elif path.count("/") + 1 >= DEEPEST:
+                        self.note = _CUT
+                    elif path not in seen:
+                        seen.add(path)
+                        folders.append(path)
+                    if len(files) > MOST_FILES or len(seen) > most:
+                        break
+            except StoreError as error:
+                if not files and not folder and not folders:
+                    raise
+                self.note = error.message
+                if isinstance(error, StoreUnreachable):  # the next question would be as long without an answer
+                    break
+        if len(files) > MOST_FILES:
             self.note = _CUT
-        yield from sorted(files[:MOST_FILES], key=lambda file: file.path)
+        yield from sorted(islice(files.values(), MOST_FILES), key=lambda file: file.path)
 
     def _listed(self, folder: str) -> Iterator[tuple[str, bool, int | None]]:
         raise NotImplementedError
@@ -305,6 +328,10 @@ class ObjectStorePlace(_RemotePlace):
                 f"The artifacts {text(path)} at {_shown(self.recorded_uri)} could not be read: {reason}.",
                 "Check the credentials of the artifact store in the environment.",
             ) from None
+
+
+def _counted_files(count: int) -> str:
+    return f"{counted(count, 'file')} {'was' if count == 1 else 'were'}"
 
 
 def _entry(path: Any, is_folder: Any, size: Any) -> tuple[str, bool, int | None]:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from qualia_lab.scripts import create_observational_notebook
 
 CHECKOUT = Path(qualia_lab.__file__).parents[1]
 QUALIA = [sys.executable, "-c", "from qualia_lab.cli.main import main; main()"]
+# What a command says first where it has not said anything for a second: on a busy machine any may.
+FIRST_WORD = re.compile(r"\A(starting|reading [^\n]*|writing|executing) \.\.\.\n")
 CREATE = [sys.executable, "-m", "qualia_lab.scripts.create_observational_notebook"]
 
 
@@ -25,11 +28,13 @@ def environment(**more):
 
 
 def run(command, *args, cwd, timeout=120, **env):
-    """The finished process, with what it wrote as text; nobody is at its keyboard."""
-    return subprocess.run(
+    """The finished process, with what it wrote as text but for its first word; nobody is at its keyboard."""
+    done = subprocess.run(
         [*command, *map(str, args)], cwd=cwd, env=environment(**env), capture_output=True, stdin=subprocess.DEVNULL,
         encoding="utf-8", timeout=timeout, check=False,
     )  # fmt: skip
+    done.stderr = FIRST_WORD.sub("", done.stderr)
+    return done
 
 
 def run_here(command, *args, cwd, **env):

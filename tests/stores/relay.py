@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import http.server
 import json
-import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tests.lying_server import server_that
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.lying_server import Handler
 
 
 @dataclass
@@ -57,44 +59,25 @@ def relayed(
     """
     target = urlsplit(server).netloc
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def hand_on(it: Handler) -> None:
+        asked = _json(it.body)
+        connection = http.client.HTTPConnection(target, timeout=60)
+        headers = {"Content-Type": "application/json"} if it.body else {}
+        sent = json.dumps(question(asked)).encode() if it.body else None
+        connection.request(it.command, it.path, sent, headers)
+        told = connection.getresponse()
+        status, data = told.status, told.read()
+        connection.close()
+        if answer is not None and status == 200 and it.body:
+            changed = answer(asked, _json(data))
+            status = 400 if changed is None else status
+            data = json.dumps(changed or {"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}).encode()
+        said.asked.append((it.path.partition("?")[0], it.path + it.body.decode(), _json(data)))
+        it.reply(data, status, Content_Type=told.headers["Content-Type"])
 
-        def do_GET(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = _json(body)
-            connection = http.client.HTTPConnection(target, timeout=60)
-            headers = {"Content-Type": "application/json"} if body else {}
-            sent = json.dumps(question(asked)).encode() if body else None
-            connection.request(self.command, self.path, sent, headers)
-            told = connection.getresponse()
-            status, data = told.status, told.read()
-            connection.close()
-            if answer is not None and status == 200 and body:
-                changed = answer(asked, _json(data))
-                status = 400 if changed is None else status
-                data = json.dumps(changed or {"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}).encode()
-            said.asked.append((self.path.partition("?")[0], self.path + body.decode(), _json(data)))
-            self.send_response(status)
-            self.send_header("Content-Type", told.headers["Content-Type"])
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_POST = do_GET  # noqa: N815 - the library's name
-
-        def log_message(self, *args):
-            """Nothing."""
-
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listening.daemon_threads = True
-    said = Relay(f"http://127.0.0.1:{listening.server_port}")
-    threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with server_that(hand_on) as (_, uri):
+        said = Relay(uri)
         yield said
-    finally:
-        listening.shutdown()
-        listening.server_close()
 
 
 def _json(data: bytes) -> dict:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import gzip
-import http.server
 import json
 import os
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -36,6 +31,8 @@ from qualia_lab.stores.http.store import HttpStore
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.uri import split_uri
+from tests import lying_server
+from tests.lying_server import bomb, drip, drip_headers, half_a_body, huge, reset, server_that
 
 from .contract import StoreContract
 
@@ -98,51 +95,6 @@ def test_small_pages_and_portions_give_the_same(mlflow_server, monkeypatch):
 # A server that misbehaves
 
 
-class Misbehaviour(http.server.ThreadingHTTPServer):
-    """Answers every question with `answer(handler)`; counts the questions."""
-
-    daemon_threads = True
-
-    def __init__(self, answer):
-        self.answer, self.questions = answer, []
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    def handle_error(self, request, client_address):
-        """A client that gave up is what is tested."""
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.questions.append((self.path, self.headers, body))
-        self.server.answer(self)
-
-    do_POST = do_GET  # noqa: N815 - the library's name
-
-    def reply(self, body=b"", status=200, **headers):
-        self.send_response(status)
-        for name, value in ({"Content-Type": "application/json", "Content-Length": len(body)} | headers).items():
-            self.send_header(name.replace("_", "-"), str(value))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        """Nothing."""
-
-
-@contextlib.contextmanager
-def server_that(answer):
-    server = Misbehaviour(answer)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield server, f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture(autouse=True)
 def _shortened_clock(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -153,48 +105,7 @@ def hurry(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS))
 
 
-def silent(_):
-    time.sleep(SECONDS * 20)  # in a thread that nobody waits for
-
-
-def drip(handler):
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    for _ in range(int(SECONDS * 30)):
-        handler.wfile.write(b" ")
-        time.sleep(0.1)
-
-
-def drip_headers(handler):
-    for _ in range(int(SECONDS * 30)):
-        handler.wfile.write(b"X")
-        time.sleep(0.1)
-
-
-def half_a_body(handler):
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b'{"experiments"')
-    handler.close_connection = True
-
-
-def reset(handler):
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    os.close(handler.connection.detach())
-
-
-def huge(handler):
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(4 << 30))
-    handler.end_headers()
-    with contextlib.suppress(OSError):
-        while True:
-            handler.wfile.write(b" " * (1 << 20))
-
-
-BOMB = gzip.compress(b" " * (300 << 20), 9)
+silent = lying_server.silent(SECONDS * 20)
 
 
 @pytest.mark.parametrize(
@@ -219,9 +130,9 @@ BOMB = gzip.compress(b" " * (300 << 20), 9)
         (lambda it: it.reply(b"<html>SECRET</html>", Content_Type="text/html"), StoreUnreadable, "no JSON object"),
         (lambda it: it.reply(b"<html>SECRET</html>", 404), StoreError, "answers 404"),
         (lambda it: it.reply(b'{"error_code": "X", "message": "\\u001b[31mno"}', 500), StoreError, r"answers 500 to .*: \\u001b\[31mno"),
-        (lambda it: it.reply(json.dumps(EXPERIMENTS | {"next_page_token": "same"}).encode()), StoreUnreadable, "again and again"),
+        (lambda it: it.reply(json.dumps(EXPERIMENTS | {"next_page_token": "same"}).encode()), StoreUnreadable, "stopped after 4 pages"),
         (huge, StoreUnreadable, "larger than 64 MB"),
-        (lambda it: it.reply(BOMB, Content_Encoding="gzip"), StoreUnreadable, "larger than 64 MB"),
+        (bomb, StoreUnreadable, "larger than 64 MB"),
         (lambda it: it.reply(b"\x1f\x8b no gzip", Content_Encoding="gzip"), StoreUnreachable, "damaged"),
     ],
 )  # fmt: skip
@@ -367,7 +278,8 @@ def test_after_ctrl_c_in_a_notebook_nothing_more_is_asked():
         if "bulk" in it.path:
             it.reply(b"", 404)
         else:
-            it.reply(json.dumps({"metrics": [], "next_page_token": str(next(pages))}).encode())
+            page = next(pages)
+            it.say({"metrics": lying_server.points("loss", page, 1), "next_page_token": str(page)})
 
     with server_that(answer) as (server, uri):
         reading = open_store(uri).read_metric_history(["1" * 32, "2" * 32], ["loss", "auc"])

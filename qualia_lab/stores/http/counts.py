@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import StoreUnreadable
 from qualia_lab.stores.http.history import API
+from qualia_lab.stores.http.pages import read_pages
 from qualia_lab.stores.http.rest import RequestRejected
 from qualia_lab.stores.http.rows import info_of, last_moment
+from qualia_lab.stores.limits import Budget
 from qualia_lab.stores.parallel import in_parallel
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class _Counting:
         self._side_by_side = side_by_side
         self._seconds = 0.0
         self._is_mlflow = True
+        self._budget = Budget(client.uri.safe, "runs")
 
     def look(self, ids: Sequence[str]) -> None:
         """One question while no other is asked: how long that takes, and whether the tokens are those of MLflow."""
@@ -155,7 +158,8 @@ class _Counting:
         return _Page(runs, token, seconds)
 
     def _listed(self, ids: Sequence[str], **more: Any) -> Iterator[Json]:
-        return self._client.pages("POST", _SEARCH, self._question(ids, _PAGE) | more, "runs")
+        question = self._question(ids, _PAGE) | more
+        return read_pages(self._client, "POST", _SEARCH, question, "runs", budget=self._budget)
 
     def _question(self, ids: Sequence[str], size: int) -> Json:
         return {"experiment_ids": list(ids), "run_view_type": self._view_type, "max_results": size}

@@ -15,6 +15,7 @@ from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import StoreUnreadable
 from qualia_lab.stores.http.history_cache import fingerprint_of
+from qualia_lab.stores.http.pages import read_pages
 from qualia_lab.stores.http.rest import RequestRejected
 from qualia_lab.stores.http.rows import data_of, point_of, run_id_of
 from qualia_lab.stores.http.told import LATELY_SECONDS
@@ -185,7 +186,7 @@ class Histories:
         """The points of one run, page by page; none where there is no such run."""
         question = {"run_id": run_id, "metric_key": key, "max_results": str(_MOST_POINTS)}
         try:
-            yield from self._client.pages("GET", f"{API}/metrics/get-history", question, "metrics")
+            yield from read_pages(self._client, "GET", f"{API}/metrics/get-history", question, "metrics")
         except RequestRejected as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise

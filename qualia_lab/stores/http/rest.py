@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -24,7 +26,7 @@ from qualia_lab.stores.http.credentials import Access, find_access
 from qualia_lab.stores.parallel import pause, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import urllib3
 
@@ -93,7 +95,14 @@ class RestClient:
         Raises StoreUnreachable without an answer, StoreRefused when it wants other credentials, StoreUnreadable when
         the answer is not JSON, RequestRejected when it says no.
         """
-        data = self.fetch(method, path, parameters=parameters, body=body, limit=_LARGEST_ANSWER, whole=True)
+        return self.ask_sized(method, path, parameters=parameters, body=body)[0]
+
+    def ask_sized(
+        self, method: str, path: str, *, parameters: Parameters = (), body: Any = None, seconds: float | None = None
+    ) -> tuple[dict[str, Any], int]:
+        """The JSON object that the server answers with, and the bytes it came in. Raises as `ask` does."""
+        limit = _LARGEST_ANSWER
+        data = self.fetch(method, path, parameters=parameters, body=body, limit=limit, whole=True, seconds=seconds)
         try:
             answer = json.loads(data)
         except (ValueError, RecursionError):
@@ -104,33 +113,7 @@ class RestClient:
                 f"{self.uri.safe} gave {what} where MLflow gives JSON.",
                 "Check that the address is that of an MLflow tracking server, and not of a page or a proxy before it.",
             )
-        return answer
-
-    def pages(self, method: str, path: str, question: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
-        """Every item of every page of one question; an item that is no object is left out. Raises as `ask` does.
-
-        Raises StoreUnreadable when a server names the same page twice, which would never end.
-        """
-        seen: set[str] = set()
-        token = ""
-        while True:
-            asked = {**question, "page_token": token} if token else question
-            if method == "GET":
-                answer = self.ask("GET", path, parameters=list(asked.items()))
-            else:
-                answer = self.ask(method, path, body=asked)
-            items = answer.get(field) or []
-            if not isinstance(items, list):
-                raise StoreUnreadable(f"{self.uri.safe} gave something else than a list of {field}.", "Is it MLflow's?")
-            yield from (item for item in items if isinstance(item, dict))
-            token = answer.get("next_page_token") or ""
-            if not token:
-                return
-            if token in seen:
-                raise StoreUnreadable(
-                    f"{self.uri.safe} gives the same page of {field} again and again.", "Look at the server's log."
-                )
-            seen.add(token)
+        return answer, len(data)
 
     def fetch(
         self,
@@ -164,8 +147,10 @@ class RestClient:
                 is_accident = status == 500 and attempt == 1 and not _mlflow_error(data)[0]
                 if status not in _TRY_AGAIN and not is_accident:
                     return self._accepted(path, status, headers, data, limit if whole else None)
-                failure, final = f"it answers {status}", False
-                rest = max(_retry_after(headers), wait)
+                asked_for = _retry_after(headers)
+                failure, final = _busy(status, asked_for), False
+                rest = max(asked_for, wait)
+                hint = _when_to_try(asked_for) if status in (429, 503) else hint
             if final or attempt == _ATTEMPTS or time.monotonic() + rest >= deadline:
                 break
             pause(rest)
@@ -225,6 +210,16 @@ class RestClient:
             raise _NoAnswer("it did not answer in time", final=True) from None
         except (HTTPError, OSError):
             raise _NoAnswer("the connection broke off") from None
+
+    def _redacted(self, text: str) -> str:
+        """What a server says, without what it was sent to be let in, and without any password in an address."""
+        text = self.uri.redact(text)
+        for value in self.access.headers.values():
+            secret = value.partition(" ")[2]
+            decoded = _decoded(secret) if value.startswith("Basic ") else ""
+            for one in (secret, decoded, decoded.partition(":")[2]):
+                text = text.replace(one, "***") if len(one) >= 4 else text
+        return re.sub(r"(?<=://)[^/@\s]*:[^@\s]*(?=@)", "***", text)
 
     def _request(self, question: _Question) -> tuple[str, dict[str, str], bytes | None]:
         """Address, headers and body of a request, signed by a plugin where one is named."""
@@ -298,7 +293,7 @@ class RestClient:
                 "Use the address where it answers itself; a login page needs a token in MLFLOW_TRACKING_TOKEN.",
             )
         if status != 200:
-            code, message = _mlflow_error(data)
+            code, message = map(self._redacted, _mlflow_error(data))
             raise RequestRejected(
                 f"{server} answers {status} to {path}" + (f": {message}" if message else "."),
                 "" if code else "Check that this is the address of an MLflow tracking server.",
@@ -310,6 +305,24 @@ class RestClient:
                 f"An answer of {server} is larger than {largest >> 20} MB.", "Ask for fewer runs, with --limit."
             )
         return data
+
+
+def _decoded(basic: str) -> str:
+    """`user:password` of what a Basic header holds."""
+    try:
+        return base64.b64decode(basic).decode()
+    except ValueError:
+        return ""
+
+
+def _busy(status: int, seconds: float) -> str:
+    """What a server that is busy answers, and how long it asks to wait."""
+    words = {429: " (too many requests)", 503: " (not available)"}.get(status, "")
+    return f"it answers {status}{words}" + (f" and asks to wait {seconds:,.0f} s (Retry-After)" if seconds >= 1 else "")
+
+
+def _when_to_try(seconds: float) -> str:
+    return f"Try again in {max(seconds, 60):,.0f} s, or ask for fewer runs." if seconds else "Try again in a minute."
 
 
 def _tls_trouble(words: str) -> str:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab import schema
 from qualia_lab.closing import Closing
-from qualia_lab.errors import StoreUnreadable
+from qualia_lab.counts import counted
+from qualia_lab.errors import StoreError, StoreUnreachable, StoreUnreadable
+from qualia_lab.escaping import one_line
 from qualia_lab.stores.http.counts import count_runs
 from qualia_lab.stores.http.history import API, Histories, portions_of
 from qualia_lab.stores.http.history_cache import open_cache
+from qualia_lab.stores.http.pages import read_pages
 from qualia_lab.stores.http.rest import RequestRejected, RestClient
 from qualia_lab.stores.http.rows import add_experiment, add_models, experiment_row, info_of, run_id_of
 from qualia_lab.stores.http.told import LATELY_SECONDS, Kept, Told, joined
+from qualia_lab.stores.limits import Budget
+from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.rows import Rows, latest_first
 from qualia_lab.tables import table_of
@@ -79,6 +85,8 @@ class HttpStore(Closing):
         )
         self._kept = Kept()
         self._listed: tuple[float, dict[str, Json]] = (-LATELY_SECONDS, {})
+        self._no_artifacts: tuple[float, StoreUnreachable | None] = (0.0, None)
+        self._without_id = 0  # runs of the last listing that cannot be asked for
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """Experiments with run counts and last activity, latest activity first."""
@@ -114,6 +122,7 @@ class HttpStore(Closing):
         if query.limit == 0:
             return table_of(schema.RUNS, [])
         since = time.monotonic()
+        self._without_id = 0
         found = self._answered(query, condition, orders)
         told = joined(found.portions)
         tables = told.completed(found.experiments)
@@ -187,10 +196,14 @@ class HttpStore(Closing):
         experiment_ids = list(dict.fromkeys(map(str, told.tables["runs"].column("experiment_id").to_pylist())))
         if not others and not listed.keys() >= set(experiment_ids):
             listed = self._experiments("all")
-        for experiment_id in experiment_ids:
-            add_experiment(listed.get(experiment_id, {"experiment_id": experiment_id}), rows)
-        add_models(told.run_ids, told.outputs, self._models(experiment_ids, rows), rows)
-        return with_possible_times(told.completed(rows))
+        known = [experiment_id for experiment_id in experiment_ids if experiment_id in listed]
+        for experiment_id in known:
+            add_experiment(listed[experiment_id], rows)
+        add_models(told.run_ids, told.outputs, self._models(known, rows), rows)
+        if self._without_id:
+            count = counted(self._without_id, "run")
+            rows.problem(None, "the list of runs", f"{count} came without an id and cannot be shown")
+        return in_known_experiments(with_possible_times(told.completed(rows)))
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
@@ -207,12 +220,28 @@ class HttpStore(Closing):
     def list_artifacts(self, run_id: str, path: str) -> Iterator[Json]:
         """One folder of a run's artifacts as MLflow's `{path, is_dir, file_size}`."""
         parameters = [("run_id", run_id), *([("path", path)] if path else [])]
-        yield from self._client.pages("GET", f"{API}/artifacts/list", dict(parameters), "files")
+        with self._artifacts_answer():
+            yield from read_pages(self._client, "GET", f"{API}/artifacts/list", dict(parameters), "files")
 
     def read_artifact(self, run_id: str, path: str, limit: int, seconds: float) -> bytes:
         """The first `limit` bytes of one file of a run."""
         parameters = [("run_uuid", run_id), ("path", path)]
         return self._client.fetch("GET", "/get-artifact", parameters=parameters, limit=limit, seconds=seconds)[:limit]
+
+    @contextmanager
+    def _artifacts_answer(self) -> Iterator[None]:
+        """Once the server has not said which artifacts a run has, it is not asked about other runs for a minute.
+
+        Raises StoreUnreachable, at once where that was so lately.
+        """
+        when, error = self._no_artifacts
+        if error is not None and time.monotonic() - when < LATELY_SECONDS:
+            raise error
+        try:
+            yield
+        except StoreUnreachable as unreachable:
+            self._no_artifacts = (time.monotonic(), unreachable)
+            raise
 
     def close(self) -> None:
         """Close the connections."""
@@ -224,8 +253,9 @@ class HttpStore(Closing):
         """The experiments of a view as {id: MLflow's JSON}."""
         body = {"max_results": _PAGE, "view_type": _VIEWS[view]}
         found = {
-            str(item.get("experiment_id")): item
-            for item in self._client.pages("POST", f"{API}/experiments/search", body, "experiments")
+            str(item["experiment_id"]): item
+            for item in read_pages(self._client, "POST", f"{API}/experiments/search", body, "experiments")
+            if item.get("experiment_id") is not None
         }
         if not found and not self._is_databricks:
             self._check_that_it_is_mlflow()
@@ -252,7 +282,9 @@ class HttpStore(Closing):
         view: View,
         condition: str = "",
         order_by: Sequence[str] = (),
+        *,
         limit: int | None = None,
+        budget: Budget | None = None,
     ) -> Iterator[Json]:
         """The runs of some experiments, page by page, up to the limit."""
         page = _PAGE if limit is None else min(_PAGE, limit)
@@ -261,16 +293,17 @@ class HttpStore(Closing):
             body["filter"] = condition
         if order_by:
             body["order_by"] = list(order_by)
-        yield from islice(self._client.pages("POST", f"{API}/runs/search", body, "runs"), limit)
+        yield from islice(read_pages(self._client, "POST", f"{API}/runs/search", body, "runs", budget=budget), limit)
 
     def _search_all(
         self, experiment_ids: Sequence[str], view: View, condition: str, order_by: Sequence[str], limit: int | None
     ) -> list[Told]:
         """The runs of any number of experiments; of each portion of them no more than the limit."""
+        budget = Budget(self.uri, "runs")
 
         def ask(portion: list[str]) -> list[Told]:
             # Each page is made into columns while the server is at the next: as JSON, runs take ten times the memory.
-            runs = self._search(portion, view, condition, order_by, limit)
+            runs = self._search(portion, view, condition, order_by, limit=limit, budget=budget)
             return [self._told(page) for page in iter(lambda: list(islice(runs, _PAGE)), [])]
 
         ids = list(experiment_ids)
@@ -278,8 +311,10 @@ class HttpStore(Closing):
         return [told for found in in_parallel(ask, portions, 4) for told in found]
 
     def _told(self, runs: list[Json]) -> Told:
-        self._histories.saw(runs)
-        return Told.of(runs)
+        named = [run for run in runs if run_id_of(run)]
+        self._without_id += len(runs) - len(named)
+        self._histories.saw(named)
+        return Told.of(named)
 
     def _find_told(self, run_ids: Sequence[str], experiment_ids: list[str]) -> tuple[list[Told], dict[str, str]]:
         """What the server tells of these runs, in any order, and why the others are missing."""
@@ -315,7 +350,9 @@ class HttpStore(Closing):
 
         def ask(portion: list[str]) -> list[str]:
             listed = ", ".join(f"'{run_id}'" for run_id in portion)
-            runs = list(self._search(experiment_ids, "all", f"attributes.run_id IN ({listed})"))
+            wanted = set(portion)
+            answer = self._search(experiment_ids, "all", f"attributes.run_id IN ({listed})", limit=_PAGE)
+            runs = [run for run in answer if run_id_of(run) in wanted]
             take(runs)
             return [run_id_of(run) for run in runs]
 
@@ -335,19 +372,23 @@ class HttpStore(Closing):
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return "the server has no run of this id"
             return error.message
-        return run if isinstance(run, dict) else "the server gave no run"
+        if not isinstance(run, dict) or not run_id_of(run):
+            return "the server gave no run"
+        return run if run_id_of(run) == run_id else f"the server gave another run, {one_line(run_id_of(run), 40)}"
 
     def _models(self, experiment_ids: list[str], rows: Rows) -> dict[str, Json]:
         """The logged models of these experiments as {id: MLflow's JSON}; a server before MLflow 3 has none."""
 
         def ask(portion: list[str]) -> list[Json]:
             body = {"experiment_ids": portion, "max_results": _MODELS_PER_PAGE}
-            return list(self._client.pages("POST", f"{API}/logged-models/search", body, "models"))
+            models = read_pages(self._client, "POST", f"{API}/logged-models/search", body, "models", budget=budget)
+            return [{"info": info_of(model)} for model in models]
 
+        budget = Budget(self.uri, "models")
         try:
             models = [model for found in in_parallel(ask, portions_of(experiment_ids, 10), 4) for model in found]
-        except RequestRejected as error:
-            if error.status not in (404, 405, 501):
+        except StoreError as error:  # also of rights, pages and time: the runs are there without them
+            if not isinstance(error, RequestRejected) or error.status not in (404, 405, 501):
                 rows.problem(None, "logged models", error.message)
             return {}
         return {str(info_of(model).get("model_id")): model for model in models}

@@ -15,6 +15,7 @@ from qualia_lab.closing import Closing
 from qualia_lab.columns import column, filled, numbers_of
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
+from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.places import NoPlace, artifact_place, on_this_machine
 from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.snapshot.artifacts import KEPT_ARTIFACTS, kept_place
@@ -152,7 +153,7 @@ class SnapshotStore(Closing):
             missing=table_of(schema.MISSING, missing),
             **self._tables(runs, names),
         )
-        return with_possible_times(tables)
+        return in_known_experiments(with_possible_times(tables))
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None

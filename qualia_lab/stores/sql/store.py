@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from qualia_lab import schema
 from qualia_lab.closing import Closing
 from qualia_lab.columns import column
+from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.sql.connection import SqlDatabase
 from qualia_lab.stores.sql.history import History
@@ -90,7 +91,7 @@ class SqlStore(Closing):
         if not wanted:
             return run_tables()
         with self._database.connected() as database:
-            return with_possible_times(Reading(database, wanted).tables())
+            return in_known_experiments(with_possible_times(Reading(database, wanted).tables()))
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
