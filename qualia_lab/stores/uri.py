@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 
 from qualia_lab.masking.keys import is_secret_query_key
 
+# `user:password` of an address in a text.
+_USERINFO = re.compile(r"(?<=://)[^/@\s]*:[^@\s]*(?=@)")
 # `#/experiments/1/runs/…` and the slash before it.
 _PAGE = re.compile(r"/?#(/.*)?\Z", re.DOTALL)
 
@@ -43,6 +45,10 @@ class TrackingUri:
             alone = len(spelling) >= 4
             text = text.replace(spelling, "***") if alone else text.replace(f":{spelling}@", ":***@")
         return text
+
+    def redact_answer(self, text: str) -> str:
+        """What a server says, also without the users and passwords in other addresses that it quotes."""
+        return _USERINFO.sub("***", self.redact(text))
 
 
 def split_uri(uri: str) -> TrackingUri:

@@ -579,3 +579,30 @@ def test_a_second_filesystem_holds_one_too(large):
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         snapshot(large, f"{folder}/out")
         assert content(f"snapshot:{folder}/out") == content(large)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_a_folder_that_cannot_be_written_is_said_to_be_that_before_the_store_is_read(mode, tmp_path):
+    folder = Path(tempfile.mkdtemp())  # pytest's own may not be looked into by another user
+    folder.chmod(0o755)
+    target = folder / "locked"
+    target.mkdir()
+    target.chmod(mode)
+    process = os.fork()
+    if process == 0:  # as somebody whom permissions stop
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        said = 0
+        for out in (target, target / "deeper"):
+            try:
+                old_snapshot(open_place(out), "sqlite:///x.db", {}, force=False)
+            except OutputNotWritable as error:
+                said += error.message.startswith("Cannot write") and "--output" not in error.hint
+            except BaseException:
+                os._exit(100)
+        os._exit(said)
+    _, status = os.waitpid(process, 0)
+    target.chmod(0o755)
+    shutil.rmtree(folder)
+    assert os.waitstatus_to_exitcode(status) == 2

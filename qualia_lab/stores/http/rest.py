@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -212,14 +211,14 @@ class RestClient:
             raise _NoAnswer("the connection broke off") from None
 
     def _redacted(self, text: str) -> str:
-        """What a server says, without what it was sent to be let in, and without any password in an address."""
-        text = self.uri.redact(text)
+        """What the server says, without what it was sent to be let in."""
+        text = self.uri.redact_answer(text)
         for value in self.access.headers.values():
             secret = value.partition(" ")[2]
             decoded = _decoded(secret) if value.startswith("Basic ") else ""
             for one in (secret, decoded, decoded.partition(":")[2]):
                 text = text.replace(one, "***") if len(one) >= 4 else text
-        return re.sub(r"(?<=://)[^/@\s]*:[^@\s]*(?=@)", "***", text)
+        return text
 
     def _request(self, question: _Question) -> tuple[str, dict[str, str], bytes | None]:
         """Address, headers and body of a request, signed by a plugin where one is named."""

@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from qualia_lab.errors import ExtraMissing, OutputNotWritable, StoreNotFound, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
-from qualia_lab.files import write_whole
+from qualia_lab.files import check_writable, write_whole
 from qualia_lab.stores.file.store import path_of_uri
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
@@ -110,6 +110,17 @@ class SnapshotPlace:
     def sizes(self) -> dict[str, int]:
         """{name: bytes} of the files of PARTS; empty when there is no such place."""
         return {f"{PARTS}/{one.base_name}": one.size for one in self._entries(PARTS) if _OURS.fullmatch(one.base_name)}
+
+    def check_writable(self) -> None:
+        """Raise OutputNotWritable when nothing can be written there, before any work is done; make nothing."""
+        with self._writing():
+            if self._folder is None:
+                self._filesystem.get_file_info(self._root)
+                return
+            try:
+                check_writable(self._folder / PARTS)
+            except OutputNotWritable as error:
+                raise OutputNotWritable(error.message, "Choose another place.") from None
 
     def holds_others(self) -> bool:
         """Whether something is there that no snapshot has made. Raises OutputNotWritable when it is a file."""

@@ -64,6 +64,7 @@ def old_snapshot(place: SnapshotPlace, tracking_uri: str, choice: dict[str, Any]
     force: also take the place of a snapshot of another store or other runs, and of one that cannot be read.
     Raises OutputExists when something else is there, and OutputNotWritable, StoreUnreadable or StoreUnreachable.
     """
+    place.check_writable()
     try:
         old = read_manifest(place)
     except StoreNotFound:

@@ -5,6 +5,7 @@ The only module that imports ADBC. What it cannot convert is read by a cursor, c
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -17,6 +18,7 @@ from qualia_lab.columns import filled
 from qualia_lab.schema import FLOAT
 from qualia_lab.stores.sql.background_read import BackgroundRead, cancel_all
 from qualia_lab.stores.sql.literal_sql import literal_sql
+from qualia_lab.stores.sql.servers import SECONDS_OF_SILENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,7 +92,10 @@ class ArrowSource:
             with self._slots:
                 if read.cancelled.is_set():
                     return None
+                if self.dialect == "postgresql":  # a file is not a server that goes silent
+                    read.give_up_at = time.monotonic() + SECONDS_OF_SILENCE
                 table = self._rows(sql, columns, read).rename_columns(columns.names)
+                read.give_up_at = None
             table = _with_nan(table.slice(1) if self.dialect == "sqlite" else table).cast(columns)
             table.validate(full=True)  # SQLite stores any bytes as text
         except ImportError:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SECONDS_TO_CANCEL = 1.5
+_SECONDS_BETWEEN_CHECKS = 0.5
 
 
 class BackgroundRead(Thread):
@@ -33,6 +34,7 @@ class BackgroundRead(Thread):
         super().__init__(daemon=True)
         self.cancelled = Event()
         self.done = Event()
+        self.give_up_at: float | None = None  # a moment of time.monotonic()
         self._read = read
         self._interrupted = interrupted
         self._outcome: Any = None
@@ -74,10 +76,11 @@ class BackgroundRead(Thread):
             The rows, or None when a cursor has to read them.
 
         Raises:
+            TimeoutError: the rows were not there by `give_up_at`.
             BaseException: whatever reading raised.
         """
         try:
-            self.done.wait()
+            self._wait()
         except BaseException:
             self._interrupted()
             raise
@@ -85,6 +88,11 @@ class BackgroundRead(Thread):
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
+
+    def _wait(self) -> None:
+        while not self.done.wait(_SECONDS_BETWEEN_CHECKS):
+            if self.give_up_at is not None and time.monotonic() > self.give_up_at:
+                raise TimeoutError
 
     def cancel(self) -> None:
         """Ask the read to end; returns at once."""

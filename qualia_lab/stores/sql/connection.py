@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -17,7 +17,7 @@ from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.sql.background_read import BackgroundRead
 from qualia_lab.stores.sql.refusals import is_interrupted, translated
 from qualia_lab.stores.sql.rows import gc_paused
-from qualia_lab.stores.sql.servers import SECONDS_TO_CONNECT, engine_of, settings_of
+from qualia_lab.stores.sql.servers import SECONDS_OF_SILENCE, SECONDS_TO_CONNECT, engine_of, given_up_after, settings_of
 from qualia_lab.stores.sql.sqlite import is_alone, open_sqlite, sqlite_path
 from qualia_lab.stores.sql.tables import columns_there, schemas_with_tables
 
@@ -63,7 +63,7 @@ class SqlConnection:
         return self._fetch(select)
 
     def _fetch(self, select: sa.Executable) -> Rows:
-        with gc_paused():
+        with gc_paused(), self._not_for_ever():
             result = self.sql.execute(select)
             rows = cast("Rows", result.cursor.fetchall())  # half the time of SQLAlchemy's rows
             result.close()
@@ -95,7 +95,8 @@ class SqlConnection:
             self.sql.rollback()
             self.sql.execution_options(isolation_level="READ COMMITTED")
         options = {"stream_results": True, "max_row_buffer": _ROWS_OF_A_STREAM}
-        result = self.sql.execute(select, execution_options=options)
+        with self._not_for_ever():
+            result = self.sql.execute(select, execution_options=options)
         try:
             while rows := self._some(result):
                 yield rows
@@ -105,8 +106,14 @@ class SqlConnection:
         result.close()  # not after a Ctrl-C: the connection is closed then, and its cursor with it
 
     def _some(self, result: sa.CursorResult[Any]) -> Rows:
-        with gc_paused():
+        with gc_paused(), self._not_for_ever():
             return [tuple(row) for row in result.fetchmany(_ROWS_OF_A_STREAM)]
+
+    def _not_for_ever(self) -> AbstractContextManager[None]:
+        """For as long as this lasts, a PostgreSQL that went silent is not waited for longer than for a statement."""
+        if self.sql.dialect.name != "postgresql":
+            return nullcontext()
+        return given_up_after(SECONDS_OF_SILENCE, self.sql.connection.dbapi_connection)
 
     def _take_any_text(self) -> None:
         if self.sql.dialect.name == "sqlite":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+import socket
+import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -10,6 +13,8 @@ import sqlalchemy as sa
 from qualia_lab.errors import ExtraMissing, StoreNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
     from qualia_lab.stores.uri import TrackingUri
@@ -23,6 +28,7 @@ _DRIVERS = {
 }
 SECONDS_TO_CONNECT = 5
 SECONDS_OF_A_STATEMENT = 30
+SECONDS_OF_SILENCE = SECONDS_OF_A_STATEMENT + 2  # of a server that should have ended the statement itself
 _SECONDS_OF_A_CONNECTION = 300  # firewalls drop idle connections
 
 
@@ -32,8 +38,8 @@ def engine_of(uri: TrackingUri) -> sa.Engine:
     settings: dict[str, Any] = {} if "connect_timeout" in url.query else {"connect_timeout": SECONDS_TO_CONNECT}
     if url.get_backend_name() == "mssql":
         settings = {"timeout": SECONDS_TO_CONNECT}
-    elif url.get_driver_name() == "pymysql":
-        settings["read_timeout"] = 2 * SECONDS_OF_A_STATEMENT  # for a server that does not answer at all
+    elif url.get_driver_name() == "pymysql" and "read_timeout" not in url.query:
+        settings["read_timeout"] = SECONDS_TO_CONNECT  # until the server has answered; _make_read_only raises it
     # A statement sees what was committed when it began, in a transaction or not; autocommit saves two round trips.
     isolation: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if url.get_backend_name() == "postgresql" else {}
     engine = sa.create_engine(
@@ -76,14 +82,43 @@ def _make_read_only(connection: DBAPIConnection, dialect: str) -> None:
     """Make every transaction of this connection READ ONLY and limit the time of statements, on the server."""
     cursor = connection.cursor()
     if dialect == "postgresql":
-        cursor.execute("; ".join(settings_of(dialect)))  # one round trip instead of five
+        with given_up_after(SECONDS_TO_CONNECT, connection):
+            cursor.execute("; ".join(settings_of(dialect)))  # one round trip instead of five
         cursor.close()
         return
+    if getattr(connection, "_read_timeout", None) == SECONDS_TO_CONNECT:  # PyMySQL's, which has no other way
+        connection._read_timeout = SECONDS_OF_SILENCE
     version = str(getattr(connection, "server_version", ""))
     for statement in settings_of("mariadb" if "MariaDB" in version else dialect):
         cursor.execute(statement)
     cursor.close()
     connection.commit()
+
+
+@contextmanager
+def given_up_after(seconds: float, connection: Any) -> Iterator[None]:
+    """Cut the connection when the block takes longer: PostgreSQL's client has no time limit for a silent server.
+
+    Raises TimeoutError when it was cut.
+    """
+    fired = threading.Event()
+
+    def cut() -> None:
+        fired.set()
+        with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as its:
+            its.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if fired.is_set():
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def _skip_initialization(connection: sa.Connection) -> None:
