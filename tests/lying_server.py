@@ -48,6 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """One connection; `reply` and the methods after it are what answers are made of."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are sent apart, and would wait for each other
 
     def do_GET(self):
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

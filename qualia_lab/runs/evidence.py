@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.findings.evidence import Evidence, collect_evidence
+from qualia_lab.errors import StoreError
+from qualia_lab.stores.protocol import UNREAD_HISTORIES
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pyarrow as pa
 
     from qualia_lab.runs.loaded import Loaded
+
+    ReadHistory = Callable[[Sequence[str], Sequence[str]], Iterable[pa.RecordBatch]]
 
 _MS_PER_S = 1000
 
@@ -29,5 +37,16 @@ def take_evidence(loaded: Loaded, chosen: Mapping[str, Any], keys: tuple[str, ..
         if rule in chosen
     }
     now = int(time.time() * _MS_PER_S)
-    read = loaded.store.read_metric_history
-    return collect_evidence(loaded.tables, loaded.study, loaded.labels, read, now=now, keys=keys, limits=limits)
+    problems = rows_with(loaded.tables.problems, "subject", [UNREAD_HISTORIES]).column("reason").to_pylist()
+    unread = next(iter(problems), "")
+
+    def collected(read: ReadHistory) -> Evidence:
+        return collect_evidence(loaded.tables, loaded.study, loaded.labels, read, now=now, keys=keys, limits=limits)
+
+    try:
+        evidence = collected(loaded.store.read_metric_history)
+    except StoreError as error:
+        # Of half the histories a rule would say what is not so: there are none, and that is said.
+        unread = error.message
+        evidence = collected(lambda _ids, _keys: ())
+    return replace(evidence, unread=unread.rstrip(".")) if unread else evidence

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Query, View
     from qualia_lab.tables import RunTables
 
+# The subject of the row in `problems` of runs whose histories could not be read.
+UNREAD_HISTORIES = "metric histories"
+
 
 @dataclass(frozen=True)
 class ArtifactFile:

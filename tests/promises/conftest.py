@@ -1,4 +1,4 @@
-"""What the suites of promises tried is counted, for whoever asks with QUALIA_TEST_COUNTS=FILE."""
+"""The counts of what the suites of promises try, as lines of JSON in the file that QUALIA_TEST_COUNTS names."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import pytest
 
 @pytest.fixture(scope="session")
 def record_counts():
-    """`record_counts(promise, kind, tried, failed)` appends a JSON line to the file that QUALIA_TEST_COUNTS names."""
+    """A function that appends one line to that file; without the variable it does nothing.
 
-    def record(promise: str, kind: str, tried: int, failed: int) -> None:
+    Its arguments are the line: promise (its number in DESIGN), kind (what was tried, in a few words), tried, failed.
+    """
+
+    def record(promise: int, kind: str, tried: int, failed: int) -> None:
         path = os.environ.get("QUALIA_TEST_COUNTS")
         if path:
             with Path(path).open("a", encoding="utf-8") as file:

@@ -96,6 +96,7 @@ class Evidence:
     read_history: gives every point (schema.METRIC_HISTORY) of some runs and metrics, for the few that need a second
     look.
     now: the moment of asking, in ms; only the rule of unfinished runs looks at it.
+    unread: why there are no histories, where they could not be read.
     """
 
     tables: RunTables
@@ -105,6 +106,7 @@ class Evidence:
     read_history: Callable[[Sequence[str], Sequence[str]], Iterable[pa.RecordBatch]]
     now: int
     held: Held
+    unread: str = ""
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def not_examined(evidence: Evidence, rules: Sequence[Rule], thresholds: Mapping[str, Any]) -> list[Finding]:
     """At most one finding: what each of these rules did not examine, with its reason."""
-    reasons = [reason for rule in rules for reason in rule.unexamined(evidence, thresholds[rule.name])]
+    reasons = [f"the metric histories, which could not be read ({evidence.unread})"] if evidence.unread else []
+    reasons += [reason for rule in rules for reason in rule.unexamined(evidence, thresholds[rule.name])]
     if not reasons:
         return []
     return [

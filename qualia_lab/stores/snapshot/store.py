@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,12 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.closing import Closing
 from qualia_lab.columns import column, filled, numbers_of
+from qualia_lab.errors import StoreError
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
 from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.places import NoPlace, artifact_place, on_this_machine
+from qualia_lab.stores.protocol import UNREAD_HISTORIES
 from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.snapshot.artifacts import KEPT_ARTIFACTS, kept_place
 from qualia_lab.stores.snapshot.manifest import Manifest, Part, read_manifest
@@ -44,13 +47,20 @@ def write_snapshot(
 
     source_uri: the tracking URI by which a notebook names the store.  artifacts_of: the runs whose artifacts are kept,
     where they are not on this machine; those of any other are said to be left out. Histories are streamed, so memory
-    stays bounded. An artifact that cannot be read is kept as a note.
+    stays bounded. An artifact that cannot be read is kept as a note; histories that cannot be read are left out, all of
+    them, and `problems` says why.
     """
     place = open_place(folder)
     with place.writing():
         writer = PartWriter(place, lasting=False)
+        try:
+            writer.add_history(store.read_metric_history(tables.run_ids))
+        except StoreError as error:
+            writer = PartWriter(place, lasting=False)
+            row = {"run_id": None, "subject": UNREAD_HISTORIES, "reason": error.message}
+            problems = pa.concat_tables([tables.problems, table_of(schema.PROBLEMS, [row])])
+            tables = replace(tables, problems=problems)
         writer.add_tables(tables)
-        writer.add_history(store.read_metric_history(tables.run_ids))
         uris = dict(zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True))
         wanted = dict.fromkeys(run_id for run_id in artifacts_of if run_id in uris)
         places = {run: store.artifact_place(run, uris[run] or "") for run in wanted | dict.fromkeys([*uris][:_FOLDERS])}
