@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 
 import pytest
@@ -18,7 +19,9 @@ from qualia_lab.errors import (
 )
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.sql import refusals, servers
+from qualia_lab.stores.sql import adbc, refusals, servers
+from qualia_lab.stores.sql import connection as connection_module
+from tests.fault_proxy import faulty
 from tests.servers import free_port
 
 from .contract import StoreContract
@@ -53,6 +56,38 @@ class DatabaseContract(StoreContract):
         with pytest.raises(StoreUnreachable, match="more than 1 s"), database.connected() as connection:
             connection.sql.exec_driver_sql(endless)
         database.close()
+
+    def test_a_connection_that_is_ended_at_the_server_is_said_to_be_that(self, store_uri):
+        database, engine = open_store(store_uri)._database, sa.create_engine(store_uri, isolation_level="AUTOCOMMIT")
+        is_postgresql = engine.dialect.name == "postgresql"
+        own = "SELECT pg_backend_pid()" if is_postgresql else "SELECT connection_id()"
+        with pytest.raises(StoreUnreachable, match="closed the connection"), database.connected() as connection:
+            number = connection.sql.exec_driver_sql(own).scalar()
+            with engine.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({number})" if is_postgresql else f"KILL {number}")
+            time.sleep(0.3)
+            connection.fetch(sa.text("SELECT 1"))
+        engine.dispose()
+        database.close()
+
+    @pytest.mark.parametrize("fault", ["silent", "reset", "close"])
+    def test_a_server_that_breaks_off_is_given_up_in_time(self, store_uri, fault, monkeypatch):
+        for module in (servers, connection_module, adbc):
+            monkeypatch.setattr(module, "SECONDS_OF_SILENCE", 1)
+        url = sa.make_url(store_uri)
+        folder = url.query.get("host")
+        server = f"{folder}/.s.PGSQL.5432" if folder else (url.host, url.port)
+        with faulty(server) as proxy:
+            shown = url.set(host="127.0.0.1", port=proxy.port).difference_update_query(["host"])
+            store = open_store(shown.render_as_string(hide_password=False))
+            assert store.read_experiments().num_rows >= 3
+            run_ids = store.read_runs(Query()).column("run_id").to_pylist()
+            proxy.fault = fault
+            since = time.monotonic()
+            with pytest.raises(StoreUnreachable, match="to answer|in time" if fault == "silent" else "closed"):
+                store.read(run_ids)
+            assert time.monotonic() - since < 10
+            store.close()
 
     def test_a_long_metric_is_streamed(self, store_uri, store):
         run_id = store.read_runs(Query(limit=1)).column("run_id")[0].as_py()

@@ -97,9 +97,10 @@ def _why_unreachable(words: str, uri: TrackingUri) -> str:
 
 def _is_cut(codes: set[object], words: str) -> bool:
     """Whether there was a connection, and it is gone."""
-    if codes & _CUT or any(isinstance(code, str) and code.startswith("08") for code in codes):
-        return True
-    return "timed out" not in words and any(word in words.lower() for word in _CUT_WORDS)
+    if "timed out" in words or "timeout" in words:
+        return False
+    has_code = codes & _CUT or any(isinstance(code, str) and code.startswith("08") for code in codes)
+    return bool(has_code) or any(word in words.lower() for word in _CUT_WORDS)
 
 
 def _reason(cause: BaseException) -> str:
