@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +23,7 @@ from qualia_lab.errors import StoreError, StoreNotFound, StoreUnreachable, Store
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.sql import sqlite
+from tests.cli.command import QUALIA, run
 from tests.conftest import missing
 
 from .old_schemas import CHILD, LATEST, PARENT, POINTS, REVISIONS, write_old_store
@@ -463,3 +466,26 @@ def test_an_old_schema_is_read_and_not_upgraded(tmp_path, version):
     assert sum(batch.num_rows for batch in store.read_metric_history([CHILD])) == len(POINTS)
     assert store.read_runs(Query(filter="metrics.loss = 1.0 AND params.lr = '0.1'")).num_rows == 1
     assert state(tmp_path) == before
+
+
+@pytest.mark.parametrize("experiment", ["99", "NULL"])
+def test_a_run_of_an_experiment_that_is_not_there_costs_itself_and_is_named(experiment, sqlite_sample, tmp_path):
+    path = tmp_path / "mlflow.db"
+    shutil.copy(sqlite_sample, path)
+    before = open_store(f"sqlite:///{path}").read_runs(Query()).column("run_id").to_pylist()
+    with closing(sqlite3.connect(path)) as writing:
+        writing.execute(f"UPDATE runs SET experiment_id = {experiment} WHERE run_uuid = ?", (before[0],))
+        writing.commit()
+    reason = "the store has no experiment 99" if experiment == "99" else "the store does not say in which experiment it is"
+    for command in (["runs", "--json"], ["findings"], ["study"]):
+        done = run(QUALIA, *command, "--tracking-uri", f"sqlite:///{path}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"run {before[0]} is missing: {reason}" in done.stderr
+        if "--json" in command:
+            assert {row["run_id"] for row in json.loads(done.stdout)} == set(before[1:])
+    snapshot = run(QUALIA, "snapshot", f"sqlite:///{path}", tmp_path / "kept", cwd=tmp_path)
+    assert snapshot.returncode == 0, snapshot.stderr
+    assert f"run {before[0]} was not read: " in snapshot.stderr
+    tables = open_store(f"snapshot:{tmp_path / 'kept'}").read(before)
+    assert set(tables.run_ids) == set(before[1:])
+    assert tables.missing.column("run_id").to_pylist() == before[:1]

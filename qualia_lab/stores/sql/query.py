@@ -129,8 +129,11 @@ def _chosen(query: Query, compiler: _Compiler) -> list[Truth]:
     if query.view != "all":
         where.append(runs.c.lifecycle_stage == query.view)
     if query.view == "active" and not query.run_ids and not query.experiment_ids:
-        active = sa.select(experiments.c.experiment_id).where(experiments.c.lifecycle_stage == "active")
-        where.append(runs.c.experiment_id.in_(active))
+        there = sa.select(experiments.c.experiment_id)
+        active = there.where(experiments.c.lifecycle_stage == "active")
+        # A run whose experiment is not there is named when it is read, with the reason.
+        of_none = runs.c.experiment_id.is_(None) | runs.c.experiment_id.not_in(there)
+        where.append(runs.c.experiment_id.in_(active) | of_none)
     return where
 
 
