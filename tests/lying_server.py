@@ -343,6 +343,11 @@ def bomb(handler: Handler) -> None:
     handler.reply(gzip.compress(b" " * (1 << 20)) * 300, Content_Encoding="gzip")
 
 
+def many_values(handler: Handler) -> None:
+    """60 MB of empty objects, which as Python's would take a gigabyte and a half."""
+    handler.reply(b'{"experiments": [' + b"{}," * 20_000_000 + b"{}]}")
+
+
 FAULTS: dict[str, Answer] = {
     "silent": silent(120),
     "drip": drip,
@@ -351,6 +356,7 @@ FAULTS: dict[str, Answer] = {
     "reset": reset,
     "huge": huge,
     "bomb": bomb,
+    "many_values": many_values,
     "busy": lambda it: it.reply(b"", 503),
     "too_many": lambda it: it.reply(b"", 429, Retry_After=120),
     "login_page": _text(LOGIN_PAGE),

@@ -32,7 +32,7 @@ from qualia_lab.stores.open import open_store
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.uri import split_uri
 from tests import lying_server
-from tests.lying_server import bomb, drip, drip_headers, half_a_body, huge, reset, server_that
+from tests.lying_server import bomb, drip, drip_headers, half_a_body, huge, many_values, reset, server_that
 
 from .contract import StoreContract
 
@@ -131,8 +131,6 @@ silent = lying_server.silent(SECONDS * 20)
         (lambda it: it.reply(b"<html>SECRET</html>", 404), StoreError, "answers 404"),
         (lambda it: it.reply(b'{"error_code": "X", "message": "\\u001b[31mno"}', 500), StoreError, r"answers 500 to .*: \\u001b\[31mno"),
         (lambda it: it.reply(json.dumps(EXPERIMENTS | {"next_page_token": "same"}).encode()), StoreUnreadable, "stopped after 4 pages"),
-        (huge, StoreUnreadable, "larger than 64 MB"),
-        (bomb, StoreUnreadable, "larger than 64 MB"),
         (lambda it: it.reply(b"\x1f\x8b no gzip", Content_Encoding="gzip"), StoreUnreachable, "damaged"),
     ],
 )  # fmt: skip
@@ -144,6 +142,17 @@ def test_a_misbehaving_server_is_one_sentence_within_the_deadline(hurry, answer,
     assert "SECRET" not in str(caught.value)
     assert uri in str(caught.value)
     assert caught.value.hint or "500" in words
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(huge, "larger than 64 MB"), (bomb, "larger than 64 MB"), (many_values, "millions of empty values")],
+)
+def test_an_answer_that_would_fill_the_memory_is_given_up(answer, words):
+    with server_that(answer) as (_, uri), pytest.raises(StoreUnreadable, match=words) as caught:
+        HttpStore(split_uri(uri)).read_experiments()
+    assert uri in caught.value.message
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -476,7 +476,9 @@ def test_a_run_of_an_experiment_that_is_not_there_costs_itself_and_is_named(expe
     with closing(sqlite3.connect(path)) as writing:
         writing.execute(f"UPDATE runs SET experiment_id = {experiment} WHERE run_uuid = ?", (before[0],))
         writing.commit()
-    reason = "the store has no experiment 99" if experiment == "99" else "the store does not say in which experiment it is"
+    reason = (
+        "the store has no experiment 99" if experiment == "99" else "the store does not say in which experiment it is"
+    )
     for command in (["runs", "--json"], ["findings"], ["study"]):
         done = run(QUALIA, *command, "--tracking-uri", f"sqlite:///{path}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr

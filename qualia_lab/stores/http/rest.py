@@ -38,6 +38,8 @@ _SECONDS = 30.0
 _ATTEMPTS = 5
 _FIRST_WAIT = 0.25
 _LARGEST_ANSWER = 64 << 20
+# Of metrics, which are the smallest that MLflow sends, so many bytes hold half as many of either.
+_MOST_OBJECTS, _MOST_VALUES = 2_000_000, 8_000_000
 _CHUNK = 64 << 10
 _TLS_HINT = (
     "Name the certificate authority in MLFLOW_TRACKING_SERVER_CERT_PATH; use http:// where the server has no TLS; "
@@ -102,6 +104,11 @@ class RestClient:
         """The JSON object that the server answers with, and the bytes it came in. Raises as `ask` does."""
         limit = _LARGEST_ANSWER
         data = self.fetch(method, path, parameters=parameters, body=body, limit=limit, whole=True, seconds=seconds)
+        if data.count(b"{") + data.count(b"[") > _MOST_OBJECTS or data.count(b",") > _MOST_VALUES:
+            raise StoreUnreadable(
+                f"An answer of {self.uri.safe} holds millions of empty values, and would take gigabytes of memory.",
+                "Look at the server's log.",
+            )
         try:
             answer = json.loads(data)
         except (ValueError, RecursionError):

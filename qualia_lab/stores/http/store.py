@@ -382,7 +382,7 @@ class HttpStore(Closing):
         def ask(portion: list[str]) -> list[Json]:
             body = {"experiment_ids": portion, "max_results": _MODELS_PER_PAGE}
             models = read_pages(self._client, "POST", f"{API}/logged-models/search", body, "models", budget=budget)
-            return [{"info": info_of(model)} for model in models]
+            return [{"info": info_of(model)} for model in models if info_of(model).get("model_id")]
 
         budget = Budget(self.uri, "models")
         try:
