@@ -9,11 +9,13 @@ import pytest
 
 from benchmarks.making import Size, fill_sqlite
 from qualia_lab import NotebookGenerator
+from tests.stores.empty import copy_empty_store
 
 
 @pytest.mark.slow
 @pytest.mark.browser
 def test_a_hundred_runs_of_a_thousand_steps_and_ten_metrics_stay_under_ten_megabytes(tmp_path, open_offline):
+    copy_empty_store(tmp_path / "mlflow.db")
     fill_sqlite(tmp_path / "mlflow.db", Size(runs=100, params=5, metrics=10, steps=1000))
     generator = NotebookGenerator(f"sqlite:///{tmp_path / 'mlflow.db'}")
     path = generator.create(output=tmp_path / "notebook.ipynb", execute=True)

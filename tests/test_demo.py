@@ -19,6 +19,8 @@ from qualia_lab.scripts.demo_artifacts import run_files
 from qualia_lab.scripts.demo_story import DAY, tell_story
 from qualia_lab.stores.writing import find_or_create_experiment, open_for_writing
 
+from .stores.empty import copy_empty_store
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -193,6 +195,7 @@ def test_the_experiment_names_its_primary_metric(client):
 
 
 def test_the_same_seed_gives_the_same_content_in_another_process(runs, demo, tmp_path):
+    copy_empty_store(tmp_path / "again.db")
     uri = f"sqlite:///{tmp_path}/again.db"
     again = open_for_writing(uri)
     story = tell_story(24)
@@ -207,6 +210,7 @@ def test_the_same_seed_gives_the_same_content_in_another_process(runs, demo, tmp
 
 
 def test_an_experiment_that_was_there_keeps_its_tags_and_runs(tmp_path):
+    copy_empty_store(tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     client = open_for_writing(uri)
     tags = {"mlflow.experiment.primaryMetric.name": "loss"}

@@ -12,6 +12,7 @@ from benchmarks.making import Size, fill_sqlite
 from qualia_lab.analysis import intervals
 from qualia_lab.runs import Runs
 from qualia_lab.stores.open import open_store
+from tests.stores.empty import copy_empty_store
 
 # Bytes of Python objects and of numbers that one more run adds to the peak of a call: half as much again as was
 # measured. A dict of the run's twenty params alone would be 1,200.
@@ -28,6 +29,7 @@ ARGUMENTS = {"plot.history": ("metric_1",)}
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("many") / "many.db"
+    copy_empty_store(path)
     fill_sqlite(path, Size(4_500, params=20, metrics=5, steps=2))
     return open_store(f"sqlite:///{path}")
 

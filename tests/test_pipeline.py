@@ -14,6 +14,8 @@ from qualia_lab.pipeline.train_pipeline import SWEEP, Configuration, load_data, 
 from qualia_lab.stores.uri import split_uri
 from qualia_lab.stores.writing import find_or_create_experiment, open_for_writing
 
+from .stores.empty import copy_empty_store
+
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
@@ -91,6 +93,7 @@ def test_it_speaks_of_its_own_things_only(quick):
 
 
 def test_the_same_seed_gives_the_same_metrics(tmp_path):
+    copy_empty_store(tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     first, second = (sweep(uri, name, SWEEP[0], epochs=2)[1] for name in ("first", "second"))
     assert first.keys() == second.keys()
@@ -99,6 +102,7 @@ def test_the_same_seed_gives_the_same_metrics(tmp_path):
 
 
 def test_a_run_that_fails_is_named_and_the_rest_goes_on(tmp_path):
+    copy_empty_store(tmp_path / "mlflow.db")
     wrong = Configuration("sgd", {"penalty": "no such penalty"})
     failed, runs = sweep(f"sqlite:///{tmp_path}/mlflow.db", "mixed", wrong, SWEEP[0], epochs=1)
     assert len(failed) == 1

@@ -22,7 +22,7 @@ from qualia_lab.runs import Runs
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.study import StudySettings, describe_study
-from tests.stores.empty import new_client
+from tests.stores.empty import copy_empty_store, new_client
 
 RUNS, PARAMS, METRICS = 1000, 20, 30
 
@@ -85,6 +85,7 @@ def test_the_whole_command_takes_less_than_importing_mlflow_and_a_third_of_its_s
 
 def test_findings_take_less_than_twice_what_reading_tables_and_histories_takes(tmp_path):
     path = tmp_path / "many.db"
+    copy_empty_store(path)
     fill_sqlite(path, Size(3_000, params=10, metrics=4, steps=60))
     with closing(sqlite3.connect(path)) as database, database:
         for number, key in enumerate(("val_loss", "train_loss", "val_acc", "epoch_time")):

@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from qualia_lab import Query, open_store
+from qualia_lab.engines.open import open_engine
 from qualia_lab.stores.snapshot.place import open_place
 from qualia_lab.stores.snapshot.update import update_snapshot
+from tests.cli.command import QUALIA, run_here
 from tests.query.odd_runs import write_odd_runs
 
+from .notebooks import write
 from .spark import start_spark
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
-def odd_snapshot(tmp_path_factory):
+def odd_snapshot(made_once) -> str:
     """A snapshot of runs with every odd value, two of them deleted."""
     from mlflow import MlflowClient
 
-    folder = tmp_path_factory.mktemp("engines")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    write_odd_runs(uri, 60)
-    store = open_store(uri)
-    for run_id in store.read_runs(Query(limit=2)).column("run_id").to_pylist():
-        MlflowClient(uri).delete_run(run_id)
-    listed = store.read_runs(Query(view="all"))
-    update_snapshot(store, open_place(folder / "snapshot"), listed, old=None, choice={})
-    return f"snapshot:{folder / 'snapshot'}"
+    def fill(folder):
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        write_odd_runs(uri, 60)
+        store = open_store(uri)
+        for run_id in store.read_runs(Query(limit=2)).column("run_id").to_pylist():
+            MlflowClient(uri).delete_run(run_id)
+        listed = store.read_runs(Query(view="all"))
+        update_snapshot(store, open_place(folder / "snapshot"), listed, old=None, choice={})
+
+    return f"snapshot:{made_once('odd snapshot', fill) / 'snapshot'}"
+
+
+@pytest.fixture(scope="module")
+def duckdb(odd_snapshot):
+    """That snapshot, asked by DuckDB."""
+    engine = open_engine(odd_snapshot)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def executed(odd_snapshot, made_once) -> Path:
+    """A notebook on its aggregates, executed over DuckDB."""
+
+    def fill(folder):
+        write(odd_snapshot, "duckdb", folder / "duckdb.ipynb")
+        done = run_here(QUALIA, "execute", folder / "duckdb.ipynb", cwd=folder)
+        assert done.returncode == 0, done.stderr
+
+    return made_once("aggregate notebook", fill) / "duckdb.ipynb"
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,9 @@
-"""A notebook on aggregates: planned from names and counts, executed over either engine, with the same outputs."""
+"""A notebook on aggregates: planned from names and counts, and executed over DuckDB."""
 
 from __future__ import annotations
 
 import json
 
-import nbformat
 import pytest
 
 from qualia_lab import NotebookGenerator, load_aggregates
@@ -16,39 +15,7 @@ from qualia_lab.sections import SECTIONS
 from qualia_lab.settings import said_settings
 from tests.cli.command import QUALIA, run_here
 
-
-def outputs_of(path):
-    """{key of a cell: what its outputs say as text}, checked to hold no error."""
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    said = {}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            assert [
-                output for output in cell.outputs if output.output_type not in ("execute_result", "display_data")
-            ] == []
-            said[cell.metadata["qualia_lab"]["key"]] = [output.data["text/plain"] for output in cell.outputs]
-    return said
-
-
-def write(snapshot, engine, path):
-    """A notebook of which a person has made the lists shorter."""
-    generator = NotebookGenerator(snapshot)
-    generator.create(by="k:max", engine=engine, output=path)
-    notebook = nbformat.read(path, as_version=4)
-    [cell] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
-    cell.source += "\nCURVES, PARAMS = CURVES[:2], PARAMS[:2]"
-    nbformat.write(notebook, path)
-    return generator
-
-
-@pytest.fixture(scope="module")
-def executed(odd_snapshot, tmp_path_factory):
-    path = tmp_path_factory.mktemp("notebook") / "duckdb.ipynb"
-    write(odd_snapshot, "duckdb", path)
-    done = run_here(QUALIA, "execute", path, cwd=path.parent)
-    assert done.returncode == 0, done.stderr
-    return path
+from .notebooks import outputs_of
 
 
 @pytest.mark.slow
@@ -60,18 +27,6 @@ def test_every_cell_runs_and_shows_aggregates(executed):
     assert len(said["aggregate_params"]) > 1
     silent = {key for key, outputs in said.items() if not outputs}
     assert silent == {"aggregate_setup", "parameters", "aggregate_exploration"}
-
-
-@pytest.mark.slow
-def test_over_spark_the_same_notebook_says_the_same(executed, odd_snapshot, spark, tmp_path):
-    path = tmp_path / "spark.ipynb"
-    write(odd_snapshot, spark, path).execute(path)
-    over_duckdb, over_spark = outputs_of(executed), outputs_of(path)
-    assert over_spark.pop("aggregate_loading") == ["58 runs, aggregated by Spark"]
-    over_duckdb.pop("aggregate_loading")
-    assert over_spark == over_duckdb
-    sources = [[cell.source for cell in nbformat.read(one, 4).cells[2:]] for one in (executed, path)]
-    assert [one.replace(spark, "duckdb") for one in sources[1]] == sources[0]
 
 
 def plan(snapshot, *, metric=None, **choice):

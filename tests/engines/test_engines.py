@@ -1,4 +1,4 @@
-"""DuckDB and Spark agree on every aggregate, and both with what Python computes from the store's own reads."""
+"""DuckDB agrees on every aggregate with what Python computes from the store's own reads."""
 
 from __future__ import annotations
 
@@ -36,13 +36,6 @@ QUESTIONS = {
     "run_of_each_experiment": lambda engine: engine.run_of_each_experiment(),
     "take_inventory": lambda engine: engine.take_inventory(("a", "b")),
 }
-
-
-@pytest.fixture(scope="module")
-def duckdb(odd_snapshot):
-    engine = open_engine(odd_snapshot)
-    yield engine
-    engine.close()
 
 
 def test_every_aggregate_is_asked_here():
@@ -287,32 +280,6 @@ def test_duckdb_computes_what_python_computes_from_the_store(name, duckdb, refer
 
 def rows(answer):
     return answer.to_pylist() if hasattr(answer, "to_pylist") else answer
-
-
-@pytest.mark.slow
-def test_spark_gives_what_duckdb_gives(odd_snapshot, duckdb, spark):
-    engine = open_engine(odd_snapshot, "spark")
-    for name, ask in QUESTIONS.items():
-        mine, its = ask(duckdb), ask(engine)
-        if name == "take_inventory":
-            assert mine == its
-            continue
-        assert_same(rows(its), rows(mine))
-        if hasattr(mine, "schema"):
-            assert its.schema.equals(mine.schema), name
-    engine.close()
-
-
-@pytest.mark.slow
-def test_spark_connect_gives_what_duckdb_gives(odd_snapshot, spark):
-    some = ["experiments", "metrics", "top_runs", "params_of", "bands_by_param"]
-    words = {"filter": "metrics.k.max > 0 OR params.K = 'abc'", "experiments": ["odd"]}
-    here, there = open_engine(odd_snapshot, **words), open_engine(odd_snapshot, spark, **words)
-    assert 0 < here.run_count < 30
-    for name in some:
-        assert_same(rows(QUESTIONS[name](there)), rows(QUESTIONS[name](here)))
-    there.close()
-    here.close()
 
 
 def test_a_filter_means_what_it_means_everywhere(odd_snapshot):

@@ -6,8 +6,6 @@ import contextlib
 import itertools
 import json
 import sqlite3
-import subprocess
-import sys
 from base64 import b64decode, b64encode
 from contextlib import closing
 
@@ -19,6 +17,7 @@ from qualia_lab.stores.open import open_store
 from tests import servers
 from tests.conftest import running
 
+from .empty import new_client
 from .relay import relayed
 
 # Experiments enough for portions of several, with large ones among small ones.
@@ -33,11 +32,10 @@ HALVES, LISTING = 100.0, 1e-9  # seconds that a listing is taken to need for a r
 def database(tmp_path_factory):
     """A SQLite store; some runs have not ended, and the latest end is of an early run.  A server gives none without start."""
     path = tmp_path_factory.mktemp("counts") / "mlflow.db"
-    code = (
-        "import sys, mlflow\nclient = mlflow.MlflowClient(sys.argv[1])\n"
-        "for n in range(int(sys.argv[2])): client.create_experiment(f'experiment {n}')"
-    )
-    subprocess.run([sys.executable, "-c", code, f"sqlite:///{path}", str(len(ACTIVE))], check=True, cwd=path.parent)
+    with contextlib.chdir(path.parent):  # where MLflow says that artifacts are
+        client = new_client(f"sqlite:///{path}")
+        for n in range(len(ACTIVE)):
+            client.create_experiment(f"experiment {n}")
     with closing(sqlite3.connect(path)) as database:
         for number, (active, deleted) in enumerate(zip(ACTIVE, DELETED, strict=True), 1):
             for n in range(active + deleted):

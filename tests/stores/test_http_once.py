@@ -21,6 +21,7 @@ from tests import servers
 from tests.cli.command import CREATE, QUALIA, run_here
 from tests.conftest import running
 
+from .empty import copy_empty_store
 from .relay import relayed
 
 RUNS = 60
@@ -31,6 +32,7 @@ MODELS = "logged-models/search"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("once")
+    copy_empty_store(folder / "mlflow.db")
     fill_sqlite(folder / "mlflow.db", Size(RUNS, params=3, metrics=3, steps=2))
     with running(servers.mlflow_server(f"sqlite:///{folder / 'mlflow.db'}", folder)) as uri:
         yield uri
