@@ -72,8 +72,8 @@ def made_once(tmp_path_factory):
         root = root.parent  # of which each worker has a folder
 
     def made(name: str, fill) -> Path:
-        folder, done = root / f"shared {name}", root / f"shared {name}.done"
-        with (root / f"shared {name}.lock").open("w") as lock:
+        folder, done = root / f"shared-{name}", root / f"shared-{name}.done"
+        with (root / f"shared-{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
                 shutil.rmtree(folder, ignore_errors=True)  # of a process that failed to fill it
@@ -220,5 +220,5 @@ def hostile_notebook(hostile_store, made_once):
         generator = NotebookGenerator(hostile_store[0])
         generator.export(generator.create(output=folder / "notebook.ipynb", execute=True))
 
-    folder = made_once("hostile notebook", fill)
+    folder = made_once("hostile-notebook", fill)
     return folder / "notebook.ipynb", folder / "notebook.html"

@@ -34,7 +34,7 @@ def odd_snapshot(made_once) -> str:
         listed = store.read_runs(Query(view="all"))
         update_snapshot(store, open_place(folder / "snapshot"), listed, old=None, choice={})
 
-    return f"snapshot:{made_once('odd snapshot', fill) / 'snapshot'}"
+    return f"snapshot:{made_once('odd-snapshot', fill) / 'snapshot'}"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def executed(odd_snapshot, made_once) -> Path:
         done = run_here(QUALIA, "execute", folder / "duckdb.ipynb", cwd=folder)
         assert done.returncode == 0, done.stderr
 
-    return made_once("aggregate notebook", fill) / "duckdb.ipynb"
+    return made_once("aggregate-notebook", fill) / "duckdb.ipynb"
 
 
 @pytest.fixture(scope="session")
