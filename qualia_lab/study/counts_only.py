@@ -77,7 +77,7 @@ def _role(one: ParamCount, runs: int, settings: StudySettings) -> tuple[FactorRo
     )
     for role, names, field in said:
         if names is not None and one.key in names:
-            return role, settings.source(field)
+            return role, settings.said_it(field)
     by_name = name_says(one.key)
     if settings.seeds is None and (by_name == "seed" or (by_name == "seed if whole" and one.numeric)):
         return "seed", "name"

@@ -255,6 +255,25 @@ def level_experiments(seed: int) -> PlantedStore:
     )
 
 
+def experiments_of_noise(seed: int) -> PlantedStore:
+    """Two, four or eight experiments in which nothing differs: models over seeds, single runs, or grids."""
+    dice = random.Random(seed)
+    shapes = {
+        "models": [{"model": model, "seed": s} for model in "abcd" for s in range(3)],
+        "single": [{"lr": 10 ** dice.uniform(-4, -1), "depth": dice.randint(1, 9)} for _ in range(12)],
+        "grid": [{"lr": lr, "depth": depth, "seed": s} for lr in (0.1, 0.01) for depth in (1, 2, 4) for s in range(3)],
+    }
+    return PlantedStore(
+        {
+            f"task{task}": [
+                Run(f"{task}-{place}", params, {"rmse": dice.gauss(3 + task, 0.2)})
+                for place, params in enumerate(shapes[dice.choice(sorted(shapes))])
+            ]
+            for task in range(dice.choice([2, 4, 8]))
+        }
+    )
+
+
 SHAPES = (
     pretrained_weights,
     better_on_every_data_set,
