@@ -21,6 +21,7 @@ QualiaLabError                    1
 │   ├── ExecutionFailed          33   a cell raised, hung or killed the kernel
 │   │   └── KernelNotStarted     33   no cell ran
 │   └── ExportFailed             34
+├── NothingToCompare              1   these runs hold nothing of what is to be computed
 ├── ExtraMissing                 50   an optional dependency is not installed
 ├── ForbiddenFinding             55   a finding that was to fail a job was made
 ├── EngineError                  60   an engine could not be opened, or could not compute
@@ -168,6 +169,10 @@ class ExportFailed(NotebookError):
     """The notebook could not be turned into the other format."""
 
     exit_code = 34
+
+
+class NothingToCompare(QualiaLabError):
+    """These runs hold nothing of what is to be computed: no run was read, or none has a metric that can lead."""
 
 
 class ExtraMissing(QualiaLabError):

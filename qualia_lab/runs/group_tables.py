@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.scores import said
-from qualia_lab.errors import QualiaLabError
+from qualia_lab.errors import NothingToCompare
 from qualia_lab.escaping import one_line
 from qualia_lab.study.statuses import counts_text
 
@@ -101,7 +101,7 @@ def baseline_table(loaded: Loaded, task: Task, metric: str | None, statistic: st
 
     groups = loaded.groups_of(task, metric, statistic)
     if not groups:
-        raise QualiaLabError("There is no configuration to compare.", "Name a metric that was logged.")
+        raise NothingToCompare("There is no configuration to compare.", "Name a metric that was logged.")
     started = dict(zip(loaded.tables.run_ids, loaded.tables.runs.column("start_time").to_pylist(), strict=True))
     table = compare_to_baseline(groups, *choose_baseline(groups, started, wanted))
     labels = short_labels([group.configuration for group in groups])

@@ -13,7 +13,7 @@ from qualia_lab import schema
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.scores import needs_history
 from qualia_lab.columns import column, filled, numbers_of, whole
-from qualia_lab.errors import QualiaLabError, UnknownRun
+from qualia_lab.errors import NothingToCompare, UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.artifact_files import ArtifactFiles
 from qualia_lab.runs.evidence import take_evidence
@@ -98,13 +98,13 @@ class Loaded:
         return (self.tables.params if one.kind == "param" else self.tables.tags), one.key
 
     def metric(self, metric: str | None, task: Task) -> str:
-        """The metric that is meant in a task: by default its objective. Raises UnknownKey or QualiaLabError."""
+        """The metric that is meant in a task: by default its objective. Raises UnknownKey or NothingToCompare."""
         if metric is not None:
             check_key(metric, self.metric_keys, "metric")
             return metric
         if task.objective is None:
             named = f"of {one_line(task.experiment, 60)} " if len(self.study.tasks) > 1 else ""
-            raise QualiaLabError(f"No metric of these runs {named}can lead.", "Name one that was logged.")
+            raise NothingToCompare(f"No metric of these runs {named}can lead.", "Name one that was logged.")
         return task.objective.key
 
     def better(self, metric: str) -> bool | None:
@@ -141,14 +141,14 @@ class Loaded:
     def groups(self, metric: str | None = None, statistic: str = "last") -> list[Group]:
         """The configurations of all tasks with a metric over their runs, by default each task's objective.
 
-        Raises UnknownKey for a metric that no run has, and QualiaLabError where there is nothing to compare.
+        Raises UnknownKey for a metric that no run has, and NothingToCompare where there is nothing to compare.
         """
         if not len(self):
-            raise QualiaLabError("No run was read, so there is nothing to compare.", "Choose runs that are there.")
+            raise NothingToCompare("No run was read, so there is nothing to compare.", "Choose runs that are there.")
         if metric is not None:
             self.check_metrics([metric])
         elif not any(task.objective for task in self.study.tasks):
-            raise QualiaLabError("None of these runs has a metric that can lead.", "Name one that was logged.")
+            raise NothingToCompare("None of these runs has a metric that can lead.", "Name one that was logged.")
         return self.once(("groups", metric, statistic), lambda: self._groups(metric, statistic))
 
     def groups_of(self, task: Task, metric: str | None = None, statistic: str = "last") -> list[Group]:

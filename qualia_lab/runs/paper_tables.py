@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.paper_table import paper_numbers
-from qualia_lab.errors import QualiaLabError
+from qualia_lab.errors import NothingToCompare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def paper_table(
     loaded.check_metrics(keys)
     loaded.check_params(params or ())
     if not len(loaded):
-        raise QualiaLabError("No run was read, so there is nothing to compare.", "Choose runs that are there.")
+        raise NothingToCompare("No run was read, so there is nothing to compare.", "Choose runs that are there.")
     tasks = loaded.tasks(experiment)
     if len(tasks) == 1:
         return _table(loaded, tasks[0], keys, params, statistic)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from qualia_lab.errors import QualiaLabError
+from qualia_lab.errors import NothingToCompare
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -30,13 +30,8 @@ class Said:
 
 
 def or_said(make: Callable[[], T]) -> T | Said:
-    """What is made; where these runs hold nothing to make it of, the sentence that says so.
-
-    Raises what names a thing that was asked for and is not there: UnknownKey, NoRunMatches and the like.
-    """
+    """What is made; where these runs hold nothing to make it of, the sentence that says so."""
     try:
         return make()
-    except QualiaLabError as error:
-        if type(error) is not QualiaLabError:
-            raise
+    except NothingToCompare as error:
         return Said(str(error))
