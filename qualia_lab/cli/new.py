@@ -104,8 +104,10 @@ def command(
         generator, selection, output, title = asked.generator, asked.selection, asked.output, asked.title
         formats = (*formats, "html") if asked.run_it else formats
         replacing = _may_replace(output, formats, replace=replacing)
+        _check_engine(engine, generator)
     else:
         generator = _open(tracking_uri)
+        _check_engine(engine, generator)
         selection = choose_runs(generator, conditions, settings, explaining)
         if output is None:
             from qualia_lab.generator import default_output
@@ -114,10 +116,6 @@ def command(
             replacing = _may_replace(output, formats, replace=replacing, ask=not yes)
         if not (yes or dry_run or engine):
             _confirm_many(len(selection.run_ids))
-    if engine is not None:
-        from qualia_lab.engines.open import check_engine
-
-        check_engine(engine, generator.tracking_uri)
     with console.waiting(f"reading {generator.tracking_uri}"):
         plan = generator.plan(selection, settings=settings, template=template, title=title, engine=engine)
     if engine is None:
@@ -190,6 +188,14 @@ def _open(tracking_uri: str | None) -> NotebookGenerator:
         if None not in counts:  # counting those of a server takes as long as reading them
             done(counted(sum(counts), "run"))
     return generator
+
+
+def _check_engine(engine: str | None, generator: NotebookGenerator) -> None:
+    """Raise EngineError where the engine cannot aggregate this store."""
+    if engine is not None:
+        from qualia_lab.engines.open import check_engine
+
+        check_engine(engine, generator.tracking_uri)
 
 
 def _may_replace(output: Path, formats: Sequence[str], *, replace: bool, ask: bool = True) -> bool:
