@@ -65,9 +65,7 @@ def count_in_words(selection: Selection, count: int, named: int = 3) -> str:
 def order_in_words(conditions: Conditions) -> str:
     """`best val_auc first`, `newest first`; "" where runs were picked one by one and keep that order."""
     if conditions.by is not None:
-        metric, better = cut_metric(conditions.by)
-        which = {"higher": "highest", "lower": "lowest", None: "best"}[better]
-        return f"{which} {one_line(metric, 100)} first"
+        return f"best {one_line(cut_metric(conditions.by)[0], 100)} first"
     if conditions.order_by:
         return f"ordered by {', '.join(one_line(one, 100) for one in conditions.order_by)}"
     return "" if conditions.run_ids else "newest first"

@@ -143,7 +143,7 @@ def test_a_shell_reads_every_word_as_it_is_and_a_reader_sees_all_of_it(words):
     [
         ({}, "newest first"),
         ({"by": "val_auc", "top": 3}, "best val_auc first, at most 3"),
-        ({"by": "score:min"}, "lowest score first"),
+        ({"by": "score:min"}, "best score first"),
         ({"order_by": ["metrics.a DESC", "start_time"]}, "ordered by metrics.a DESC, start_time"),
         ({"where": ["lr=0.1", "a>2"], "since": "7d"}, "started since 7d, with lr=0.1 and a>2, newest first"),
         ({"status": ["FAILED", "KILLED"], "filter": "a = 1"}, "FAILED or KILLED, where a = 1, newest first"),
