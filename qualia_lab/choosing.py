@@ -192,8 +192,8 @@ def ranked_metric(conditions: Conditions) -> str | None:
 
 def metrics_of_order(query: Query) -> tuple[str, ...]:
     """The keys of the metrics whose latest value a query orders by."""
-    fields = keyed_fields(None, parse_order_by(query.order_by))
-    return tuple(dict.fromkeys(one.key for one in fields if one.table == "metrics"))
+    fields = [one.field for one in parse_order_by(query.order_by)]
+    return tuple(dict.fromkeys(one.key for one in fields if one.kind == "metric" and not one.statistic))
 
 
 def view_of(conditions: Conditions) -> View:

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
+from qualia_lab.choosing import metrics_of_order
 from qualia_lab.cli.new import command
 from qualia_lab.conditions_text import choice_in_words, conditions_as_flags, notebook_command, settings_as_flags
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import for_shell, one_line
-from qualia_lab.selection import Conditions, Selection
+from qualia_lab.selection import Conditions, Query, Selection
 from qualia_lab.settings import said_settings
 from qualia_lab.stores.open import find_tracking_uri
 
@@ -175,3 +176,8 @@ def test_the_uri_in_the_command_gets_the_password_that_the_environment_has(monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ada:s3cr3t@127.0.0.1:1/x")
     assert find_tracking_uri("postgresql://ada@127.0.0.1:1/x")[0] == "postgresql://ada:s3cr3t@127.0.0.1:1/x"
     assert find_tracking_uri("postgresql://ada@127.0.0.1:1/y")[0] == "postgresql://ada@127.0.0.1:1/y"
+
+
+def test_the_metrics_that_order_runs_are_those_of_latest_values():
+    order = ("metrics.`val/loss` DESC", "start_time", "metrics.a", "metrics.b.min")
+    assert metrics_of_order(Query(order_by=order)) == ("val/loss", "a")
