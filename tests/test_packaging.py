@@ -16,9 +16,8 @@ import tomllib
 import venv
 import zipfile
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,17 +25,14 @@ from qualia_lab import __version__
 
 from .servers import missing
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "qualia_lab"
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 # Imported only where the MLflow at hand asks for it, whose own dependency it then is.
 OF_MLFLOW = {"skops"}
-# What is imported and what is installed under another name, where it is not installed here to be asked.
-DISTRIBUTIONS = {"requests_auth_aws_sigv4": "requests-auth-aws-sigv4"}
+# What a distribution that is not installed here would bring.
+NOT_INSTALLED = {"requests-auth-aws-sigv4": {"requests_auth_aws_sigv4"}}
 
 
 def normal(name: str) -> str:
@@ -68,35 +64,33 @@ def declared() -> dict[str, str]:
     return {normal(re.match(r"[\w.-]+", one).group()): one for one in every}
 
 
-def distributions_of(name: str) -> set[str]:
-    """The distributions that a package may come from: `mlflow` has several."""
-    return {DISTRIBUTIONS[name]} if name in DISTRIBUTIONS else set(map(normal, installed().get(name, ())))
-
-
 @cache
-def installed() -> Mapping[str, list[str]]:
-    """{package: the distributions that have files of it}; finding them takes a second."""
-    return packages_distributions()
+def packages_of(distribution: str) -> set[str]:
+    """The top-level packages that a distribution brings."""
+    if distribution in NOT_INSTALLED:
+        return NOT_INSTALLED[distribution]
+    found = metadata.distribution(distribution)
+    listed = found.read_text("top_level.txt")
+    return set(listed.split()) if listed else {path.parts[0].removesuffix(".py") for path in found.files or ()}
 
 
 def test_every_package_that_is_imported_is_declared():
     assert len(imported()) > 20
-    undeclared = {name for name in imported() - OF_MLFLOW if not distributions_of(name) & set(declared())}
-    assert undeclared == set()
+    brought = {package for distribution in declared() for package in packages_of(distribution)}
+    assert imported() - OF_MLFLOW - brought == set()
 
 
 def test_nothing_is_declared_that_is_not_used():
-    used = {distribution for name in imported() for distribution in distributions_of(name)}
+    unused = {distribution for distribution in declared() if not packages_of(distribution) & imported()}
     # What is not imported is named by a text: plotly's file is read, and SQLAlchemy imports the drivers.
-    texts = [
-        node.value
+    assert unused == {"plotly", "psycopg", "pymysql"}
+    texts = {
+        node.value.rpartition("+")[2]
         for tree in trees()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 40
-    ]
-    named = {name for name in declared() if any(re.fullmatch(rf"(\w+\+)?{re.escape(name)}", text) for text in texts)}
-    assert set(declared()) - used - named == set()
-    assert set(declared()) - used == {"plotly", "psycopg", "pymysql"}
+    }
+    assert unused - texts == set()
 
 
 def test_every_dependency_has_a_lower_bound():
@@ -130,8 +124,8 @@ def test_wheel_and_sdist_hold_everything_that_is_needed(built):
     [wheel], [sdist] = built.glob("*.whl"), built.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         in_wheel = set(archive.namelist())
-        [metadata] = [name for name in in_wheel if name.endswith(".dist-info/METADATA")]
-        about = email.message_from_bytes(archive.read(metadata))
+        [info] = [name for name in in_wheel if name.endswith(".dist-info/METADATA")]
+        about = email.message_from_bytes(archive.read(info))
     with tarfile.open(sdist) as archive:
         in_sdist = {name.partition("/")[2] for name in archive.getnames()}
     ours = {str(path.relative_to(CHECKOUT)) for path in PACKAGE.rglob("*.*") if "__pycache__" not in path.parts}
@@ -139,7 +133,7 @@ def test_wheel_and_sdist_hold_everything_that_is_needed(built):
     assert {"qualia_lab/py.typed", "qualia_lab/templates/observe.py", "qualia_lab/study/metric_words.toml"} <= ours
     assert ours - in_wheel == set()
     assert ours - in_sdist == set()
-    assert {name.partition("/")[0] for name in in_wheel} == {"qualia_lab", metadata.partition("/")[0]}
+    assert {name.partition("/")[0] for name in in_wheel} == {"qualia_lab", info.partition("/")[0]}
     assert {"LICENSE", "README.md", "docs/guide/stores.md", "docs/images/notebook.png"} <= in_sdist
     assert about["Version"] == __version__
     assert about["License-Expression"] == "Apache-2.0"
