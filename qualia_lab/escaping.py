@@ -6,11 +6,6 @@ import html
 import re
 import shlex
 import unicodedata
-from itertools import takewhile
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 _SPACES = re.compile(r"\s+")
 # What means something in the middle of a Markdown line, the starts of bare addresses among it.
@@ -56,40 +51,6 @@ def one_line(text: str, width: int | None = None) -> str:
     """Visible text with all white space folded to single spaces, cut to `width` characters with `…`."""
     folded = visible(_SPACES.sub(" ", text)).strip()
     return folded if width is None or len(folded) <= width else folded[: width - 1] + "…"
-
-
-def shortened(texts: Sequence[str], width: int = 60) -> list[str]:
-    """Each text on one line and at most so wide; different texts stay different.
-
-    Long ones lose their middle. Where that makes two alike, what they share at their start is cut instead, and where
-    that is not enough they are numbered.
-
-    Example:
-        >>> shortened(["run_with_a_long_name_1", "run_with_a_long_name_2"], 12)
-        ['run_wi…ame_1', 'run_wi…ame_2']
-    """
-    whole = [one_line(text) for text in texts]
-    cut = {text: _without_middle(text, width) for text in whole}
-    for alike in _alike(cut):
-        shared = sum(1 for _ in takewhile(lambda chars: len(set(chars)) == 1, zip(*alike, strict=False)))
-        for text in alike:
-            cut[text] = _without_middle("…" + text[max(0, shared - width // 3) :], width)
-        for number, text in enumerate(one for same in _alike({one: cut[one] for one in alike}) for one in same):
-            cut[text] = f"{cut[text][: width - 8]} ({number + 1})"
-    return [cut[text] for text in whole]
-
-
-def _without_middle(text: str, width: int) -> str:
-    end = (width - 1) // 2
-    return text if len(text) <= width else f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
-
-
-def _alike(cut: Mapping[str, str]) -> list[list[str]]:
-    """The texts that were cut to the same one, in their order."""
-    by_cut: dict[str, list[str]] = {}
-    for text, short in cut.items():
-        by_cut.setdefault(short, []).append(text)
-    return [texts for texts in by_cut.values() if len(texts) > 1]
 
 
 def for_terminal(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.charts.marks import Axis
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,14 +100,8 @@ def direction(greater_is_better: bool | None) -> str:
 
 
 def told_apart(labels: Mapping[str, str]) -> dict[str, str]:
-    """Labels by run id, in their order, those that several runs share with the beginning of the run id behind."""
-    seen: dict[str, int] = {}
-    for label in labels.values():
-        seen[label] = seen.get(label, 0) + 1
-    return {
-        run_id: f"{label} · {run_id[:6]}" if seen[label] > 1 or not label.strip() else label
-        for run_id, label in labels.items()
-    }
+    """Labels by run id, in their order, no two alike."""
+    return dict(zip(labels, distinct_names(list(labels.values()), list(labels)), strict=True))
 
 
 def number_text(value: float) -> str:

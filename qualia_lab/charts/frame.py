@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.charts.marks import Bars, Heat, Line, Points
 from qualia_lab.escaping import one_line
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qualia_lab.charts.chart import Chart
-    from qualia_lab.charts.marks import Panel
+    from qualia_lab.charts.marks import Axis, Panel
 
 WIDTH = 960
 EDGE = 16  # what stays free at the border
@@ -41,6 +44,7 @@ class Frame:
     bottom: int
     title: str
     note: tuple[str, ...]
+    entries: Mapping[str, str]  # what stands in the legend for the label of a mark
     # Of each panel, as fractions of the width and of the height between the margins; heights from below.
     spans: tuple[tuple[float, float], ...]
     rises: tuple[tuple[float, float], ...]
@@ -48,7 +52,8 @@ class Frame:
 
 def take_frame(chart: Chart) -> Frame:
     """Measure a chart; labels are cut as both faces will show them."""
-    entries = [entry_text(mark.label) for mark in legend_marks(chart)]
+    shown = _entries(chart)
+    entries = [shown[mark.label] for mark in legend_marks(chart)]
     columns = chart.columns or len(chart.panels)
     rows = math.ceil(len(chart.panels) / columns)
     outer = chart.panels[::columns]  # those at the left edge
@@ -76,6 +81,7 @@ def take_frame(chart: Chart) -> Frame:
         bottom=bottom,
         title=one_line(chart.title, LONGEST_TITLE),
         note=note,
+        entries=shown,
         spans=tuple(
             _part(index % columns, columns, between / (WIDTH - left - right)) for index in range(len(chart.panels))
         ),
@@ -95,7 +101,7 @@ def _part(index: int, count: int, gap: float) -> tuple[float, float]:
 
 def ticks_width(panel: Panel) -> int:
     """The pixels that the tick texts of a panel's y axis take."""
-    return round(max((text_width(label_text(text), SMALL_SIZE) for _, text in panel.y.ticks), default=38))
+    return round(max((text_width(text, SMALL_SIZE) for text in tick_texts(panel.y)), default=38))
 
 
 def shows_y_ticks(chart: Chart, index: int) -> bool:
@@ -111,16 +117,20 @@ def legend_marks(chart: Chart) -> list[Line | Points | Bars]:
 
 
 def label_text(text: str) -> str:
-    """The text of a tick, an axis or a point."""
+    """The text of an axis, a panel or a point."""
     return one_line(text, LONGEST_LABEL)
 
 
-def entry_text(text: str) -> str:
-    """The text of a legend entry: the middle gives way, because names of runs differ at their ends."""
-    text = one_line(text)
-    if len(text) <= LONGEST_ENTRY:
-        return text
-    return f"{text[: LONGEST_ENTRY - 15]}…{text[-14:]}"
+def tick_texts(axis: Axis) -> list[str]:
+    """The texts of an axis' ticks."""
+    return distinct_names([text for _, text in axis.ticks], width=LONGEST_LABEL)
+
+
+def _entries(chart: Chart) -> dict[str, str]:
+    """The labels of marks, in the legend or not, each with its text in the legend."""
+    marks = (mark for panel in chart.panels for mark in panel.marks if isinstance(mark, Line | Points | Bars))
+    labels = list(dict.fromkeys(mark.label for mark in marks))
+    return dict(zip(labels, distinct_names(labels, width=LONGEST_ENTRY), strict=True))
 
 
 def text_width(text: str, size: float) -> float:

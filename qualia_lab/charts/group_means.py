@@ -14,6 +14,7 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, GRID, INK
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.counts import counted
+from qualia_lab.names import distinct_names
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 30
 _ROW_HEIGHT = 24
+_NAME = 44  # columns of a configuration's name
 _UNDER = 0.24  # of a row: runs lie under their mean, which would hide them
 _MANY = 12  # runs; more of them are drawn paler, so that where they crowd is seen
 
@@ -43,7 +45,8 @@ def group_means(
     scored = sorted((group for group in groups if group.values), key=lambda group: _place(group, greater_is_better))
     shown = scored[:MOST_GROUPS]
     names = short_labels([group.configuration for group in groups])
-    ticks = [f"{_cut(names[group.run_ids[0]])} ({_n(group)})" for group in shown]
+    heads = distinct_names([names[group.run_ids[0]] for group in shown], width=_NAME)
+    ticks = [f"{head} ({_n(group)})" for head, group in zip(heads, shown, strict=True)]
     label = said(statistic, metric)
     way = direction(greater_is_better)
     seen, beyond = _seen(shown)
@@ -135,10 +138,6 @@ def _mean(group: Group) -> str:
     if group.interval is None:
         return text
     return f"{text}, 95 % {number_text(group.interval.low)} to {number_text(group.interval.high)}"
-
-
-def _cut(text: str, width: int = 44) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _note(groups: Sequence[Group], scored: Sequence[Group], shown: Sequence[Group], beyond: int) -> str:

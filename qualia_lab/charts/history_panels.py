@@ -25,6 +25,7 @@ from qualia_lab.charts.metric_history import (
     usual_axis,
 )
 from qualia_lab.counts import counted
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ PANEL_COLUMNS = 4  # of runs; a configuration's name needs more room
 GROUP_COLUMNS = 3
 ROW_HEIGHT = 150
 _TITLE = 112  # characters that a row of titles has room for
+_NAME = 12  # columns that a name has in a title, whatever else would stand there
 _LINE_POINTS = 400  # of a run in its own panel
 _PANEL_RUNS = 12  # of a configuration, past which no line can be told from another
 _GREY_RUNS, _GREY_POINTS = 40, 40  # behind a panel: 24 panels of them are a third of a megabyte
@@ -93,6 +95,7 @@ def history_panels(
     y_axis = small_axis(y_axis, 4)
     behind = [found.series[place] for place in _even(len(found.series), _GREY_RUNS)]
     grey = grey_line(behind, points=_GREY_POINTS) if len(found.series) > 1 else None
+    titles = _titles(shown, lines, _TITLE // columns)
     panels, fullest, uncounted = [], 0, 0
     for place, group in enumerate(shown):
         members = [lines[run_id] for run_id in group.run_ids if run_id in lines]
@@ -111,10 +114,8 @@ def history_panels(
                 in_legend=False,
             )
         lowest = place + columns >= len(shown)
-        that_count = [one for one in members if one.run_id not in group.uncounted]
-        title = _title(group.title, that_count, len(members), _TITLE // columns)
-        uncounted += len(members) - len(that_count)
-        panels.append(Panel(x_axis if lowest else replace(x_axis, label=""), y_axis, tuple(marks), title))
+        uncounted += len(members) - len(_that_count(group, lines))
+        panels.append(Panel(x_axis if lowest else replace(x_axis, label=""), y_axis, tuple(marks), titles[place]))
     rows = math.ceil(len(shown) / columns)
     what = "run" if per_run else "configuration"
     return Chart(
@@ -152,10 +153,7 @@ def _ranked(groups: list[RunGroup], lines: Mapping[str, Series], greater_is_bett
     if greater_is_better is None:
         return groups
     sign = -1 if greater_is_better else 1
-    lasts = {
-        id(group): _mean_last([lines[one] for one in group.run_ids if one in lines and one not in group.uncounted])
-        for group in groups
-    }
+    lasts = {id(group): _mean_last(_that_count(group, lines)) for group in groups}
     return sorted(groups, key=lambda one: (math.isnan(lasts[id(one)]), sign * np.nan_to_num(lasts[id(one)])))
 
 
@@ -174,19 +172,27 @@ def _even(count: int, most: int) -> list[int]:
     return list(range(count)) if count <= most else sorted({round(place) for place in np.linspace(0, count - 1, most)})
 
 
-def _title(name: str, runs: Sequence[Series], lines: int, room: int) -> str:
-    """The panel's name, cut in its middle, with what it ends at and how many of its lines that is the mean of."""
+def _titles(groups: Sequence[RunGroup], lines: Mapping[str, Series], room: int) -> list[str]:
+    """The panels' names with what they end at, in so many columns; different names stay different."""
+    said = [_ending(_that_count(group, lines), sum(run_id in lines for run_id in group.run_ids)) for group in groups]
+    said = [ending if room - len(ending) >= _NAME else "" for ending in said]
+    names = distinct_names([group.title for group in groups], width=room - max(map(len, said), default=0))
+    return [name + ending for name, ending in zip(names, said, strict=True)]
+
+
+def _that_count(group: RunGroup, lines: Mapping[str, Series]) -> list[Series]:
+    """The runs of a group that are in the mean of its title."""
+    return [lines[run_id] for run_id in group.run_ids if run_id in lines and run_id not in group.uncounted]
+
+
+def _ending(runs: Sequence[Series], lines: int) -> str:
+    """What they end at, and of how many of the panel's lines that is the mean."""
     last = _mean_last(runs)
     said = "" if math.isnan(last) else f" · {number_text(last)}"
     if lines > 1:
         n = sum(1 for one in runs if np.isfinite(one.last))
         said += f" (n={n})" if n == lines else f" (n={n} of {lines})"
-    if room - len(said) < 12:
-        said = ""
-    room -= len(said)
-    if len(name) > room:
-        name = f"{name[: room - room // 2 - 1]}…{name[-(room // 2) :]}"
-    return name + said
+    return said
 
 
 def _chosen(panels: tuple[int, int], grey: tuple[int, int], what: str, greater_is_better: bool | None) -> list[str]:

@@ -12,6 +12,7 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, INK, QUIET, REST, run_styles
 from qualia_lab.charts.marks import Axis, Line, Panel, Points, Texts
 from qualia_lab.counts import counted
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ MOST_NAMED = 12  # runs with a colour of their own
 MOST_DRAWN = 1000  # of the others
 _ENDS = 10  # of more runs, as many of the best and of the worst are coloured
 _MOST_TEXTS = 8  # different values that stand at an axis by name
+_VALUE = 14  # columns of such a name
 _MISSING = -0.2
 _BESIDE = 0.045  # the ends of an axis are named over and under it, where no line runs
 _WORST = "#D55E00"
@@ -51,8 +53,8 @@ def parallel_axes(
     x = np.arange(places.shape[1], dtype=np.float64)
     names = told_apart(labels)
     width = max(10, 140 // places.shape[1])
-    heads = [*(column.param for column in shown), metric]
-    ticks = tuple((float(at), name if len(name) <= width else "…" + name[1 - width :]) for at, name in enumerate(heads))
+    heads = distinct_names([*(column.param for column in shown), metric], width=width)
+    ticks = tuple((float(at), name) for at, name in enumerate(heads))
     marks: list[Mark] = [
         *(Line(np.array([at, at]), np.array([0.0, 1.0]), QUIET, width=1, hover=False) for at in x),
         *_lines(places, run_ids, y, names, order or list(labels), greater_is_better=greater_is_better),
@@ -147,7 +149,8 @@ def _scales(columns: Sequence[ParamColumn], y: Numbers) -> list[Texts]:
             column.choices[int(different[place])] if column.choices else number_text(different[place])
             for place in chosen
         ]
-        texts = [(heights[place], _cut(word)) for place, word in zip(chosen, words, strict=True)]
+        shown = distinct_names(words, width=_VALUE)
+        texts = [(heights[place], word) for place, word in zip(chosen, shown, strict=True)]
         if np.isnan(column.values).any():
             texts.append((_MISSING, "missing"))
         found += _texts(at, texts)
@@ -169,10 +172,6 @@ def _texts(at: int, texts: Sequence[tuple[float, str]]) -> list[Texts]:
 def _words(at: int, texts: Sequence[tuple[float, str]], align: Literal["left", "center"]) -> Texts:
     heights = np.array([height for height, _ in texts], np.float64)
     return Texts(np.full(len(texts), float(at)), heights, tuple(word for _, word in texts), INK, align)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 14 else text[:13] + "…"
 
 
 def _sentence(

@@ -13,6 +13,7 @@ from qualia_lab.charts.colours import DATA, FILL, INK
 from qualia_lab.charts.even_choice import MOST_POINTS, drawn_note, even_by_value
 from qualia_lab.charts.marks import Box, Line, Panel, Points
 from qualia_lab.counts import counted
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +97,8 @@ def _scatter(pairs: Pairs, names: Mapping[str, str], param: str, y_axis: Axis) -
 def _groups(groups: Sequence[Group], names: Mapping[str, str], param: str, y_axis: Axis) -> Panel:
     """A column of points for each group, spread a little so that equal values are seen."""
     longest = max(8, 96 // max(1, len(groups)))
-    ticks = [f"{_cut(group.value, longest)} (n={len(group.run_ids)})" for group in groups]
+    heads = distinct_names([group.value for group in groups], width=longest)
+    ticks = [f"{head} (n={len(group.run_ids)})" for head, group in zip(heads, groups, strict=True)]
     marks: list[Mark] = []
     for position, group in enumerate(groups):
         low, median, high = group.quartiles
@@ -125,10 +127,6 @@ def _spread(count: int) -> Numbers:
 
 def _opacity(count: int) -> float:
     return 0.85 if count <= 100 else 0.5
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _missing(pairs: Pairs, param: str, metric: str) -> str:

@@ -11,6 +11,7 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import INK
 from qualia_lab.charts.marks import Heat, Panel, Texts
 from qualia_lab.counts import counted
+from qualia_lab.names import distinct_names
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def param_heat(
 
 
 def _axis(param: str, names: Sequence[str]) -> Axis:
-    axis = named_axis(param, [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in names])
+    axis = named_axis(param, distinct_names(names, width=_LONGEST))
     return type(axis)(axis.label, (-0.5, len(names) - 0.5), ticks=axis.ticks)
 
 

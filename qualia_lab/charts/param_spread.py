@@ -12,6 +12,7 @@ from qualia_lab.charts.colours import DATA, FILL, INK
 from qualia_lab.charts.marks import Box, Line, Panel, Points
 from qualia_lab.counts import counted
 from qualia_lab.inventory import is_number
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +40,8 @@ def param_spread(values: pa.Table, ranges: pa.Table | None, param: str, metric: 
             rows.sort(key=lambda row: str(row["value"]))
         names = [str(row["value"]) for row in rows]
     longest = max(8, 96 // max(1, len(rows)))
-    ticks = [f"{_cut(name, longest)} (n={row['n']:,})" for name, row in zip(names, rows, strict=True)]
+    heads = distinct_names(names, width=longest)
+    ticks = [f"{head} (n={row['n']:,})" for head, row in zip(heads, rows, strict=True)]
     drawn = [(place, row) for place, row in enumerate(rows) if row["n"]]
     heights = np.array([row[name] for _, row in drawn for name in ("lowest", "highest")], dtype=np.float64)
     return Chart(
@@ -88,7 +90,3 @@ def _sentence(names: list[str], rows: list[dict[str, Any]], param: str, metric: 
         if row["n"]
     )
     return f"{metric} by {param}. Medians: {medians}." if medians else f"{metric} by {param}: no run has both."
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

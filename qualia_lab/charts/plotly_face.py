@@ -16,10 +16,10 @@ from qualia_lab.charts.frame import (
     SMALL_SIZE,
     TEXT_SIZE,
     TITLE_SIZE,
-    entry_text,
     label_text,
     shows_y_ticks,
     take_frame,
+    tick_texts,
 )
 from qualia_lab.charts.marks import Band, Bars, Box, Heat, Line, Texts
 
@@ -118,7 +118,7 @@ def _trace(mark: Mark, frame: Frame) -> dict[str, Any]:
     if isinstance(mark, Band):
         return _band(mark)
     if isinstance(mark, Bars):
-        return _bars(mark)
+        return _bars(mark, frame)
     if isinstance(mark, Heat):
         return _heat(mark, frame)
     if isinstance(mark, Texts):
@@ -142,7 +142,7 @@ def _trace(mark: Mark, frame: Frame) -> dict[str, Any]:
         "type": "scatter",
         "x": plain(mark.x),
         "y": plain(mark.y),
-        "name": plotly_text(entry_text(mark.label)),
+        "name": plotly_text(frame.entries[mark.label]),
         "showlegend": bool(mark.label) and mark.in_legend,
     }
     if isinstance(mark, Line):
@@ -200,7 +200,7 @@ def _band(mark: Band) -> dict[str, Any]:
     }
 
 
-def _bars(mark: Bars) -> dict[str, Any]:
+def _bars(mark: Bars, frame: Frame) -> dict[str, Any]:
     base = np.zeros(len(mark.at)) if mark.base is None else mark.base
     lengths = plain(mark.ends - base)
     trace: dict[str, Any] = {
@@ -214,7 +214,7 @@ def _bars(mark: Bars) -> dict[str, Any]:
             "color": list(mark.colours) if len(mark.colours) > 1 else mark.colours[0],
             "line": {"color": "#FFFFFF", "width": 0.5},
         },
-        "name": plotly_text(entry_text(mark.label)),
+        "name": plotly_text(frame.entries[mark.label]),
         "showlegend": bool(mark.label),
     }
     if mark.texts:
@@ -308,7 +308,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
         drawn |= {
             "tickmode": "array",
             "tickvals": [position for position, _ in axis.ticks],
-            "ticktext": [plotly_text(label_text(text)) for _, text in axis.ticks],
+            "ticktext": [plotly_text(text) for text in tick_texts(axis)],
         }
     else:
         drawn |= {"nticks": 7, "exponentformat": "e"}

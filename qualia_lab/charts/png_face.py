@@ -16,11 +16,11 @@ from qualia_lab.charts.frame import (
     SMALL_SIZE,
     TEXT_SIZE,
     TITLE_SIZE,
-    entry_text,
     label_text,
     legend_marks,
     shows_y_ticks,
     take_frame,
+    tick_texts,
     ticks_width,
 )
 from qualia_lab.charts.marks import Band, Bars, Box, Heat, Line, Texts
@@ -202,7 +202,7 @@ def _shape(axes: Any, drawn: Any, axis: Axis) -> None:
         axes.set(**{f"{name}scale": "log"})
     axes.set(**{f"{name}lim": axis.limits})
     if axis.ticks:
-        drawn.set_ticks([position for position, _ in axis.ticks], [label_text(text) for _, text in axis.ticks])
+        drawn.set_ticks([position for position, _ in axis.ticks], tick_texts(axis))
         for text in drawn.get_ticklabels():
             text.set_parse_math(False)
         drawn.set_minor_locator(NullLocator())
@@ -236,7 +236,7 @@ def _write_legend(axes: Any, chart: Chart, frame: Frame) -> None:
         borderpad=0,
     )
     for text, mark in zip(legend.get_texts(), marks, strict=True):
-        text.set(text=entry_text(mark.label), color=INK, parse_math=False)
+        text.set(text=frame.entries[mark.label], color=INK, parse_math=False)
 
 
 def _sample(mark: Points | Bars) -> str:

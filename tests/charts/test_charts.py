@@ -132,7 +132,7 @@ def test_every_name_is_in_the_images_legend_also_with_an_underscore():
 
 def test_equal_names_are_told_apart_by_their_run_ids():
     figure, _, _ = bundle(metric_history(curves(2, 5), {"r000": "same", "r001": "same"}, "val_loss"))
-    assert {trace["name"] for trace in figure["data"]} == {"same · r000", "same · r001"}
+    assert {trace["name"] for trace in figure["data"]} == {"same (r000)", "same (r001)"}
 
 
 def test_a_run_has_one_colour_in_all_charts():

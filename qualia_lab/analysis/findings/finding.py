@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab.counts import counted
-from qualia_lab.escaping import shortened
+from qualia_lab.names import distinct_names
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def n_text(group: Group) -> str:
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:
     """The names as `joined` joins them; shortened ones stay distinct."""
-    return joined(shortened(list(names)), most)
+    return joined(distinct_names(list(names)), most)
 
 
 def joined(words: Sequence[str], most: int = NAMED) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import NAMED, number
 from qualia_lab.analysis.groups import telling_params
-from qualia_lab.escaping import one_line, shortened
+from qualia_lab.escaping import one_line
 from qualia_lab.inventory import is_number
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -89,7 +90,7 @@ def short_values(values: Iterable[str]) -> dict[str, str]:
     ]
     if len(set(rounded)) < len(texts):
         rounded = texts
-    return dict(zip(texts, shortened(rounded, _WIDEST), strict=True))
+    return dict(zip(texts, distinct_names(rounded, width=_WIDEST), strict=True))
 
 
 def _chosen(

@@ -11,6 +11,7 @@ import numpy as np
 
 from qualia_lab.charts.marks import Axis, Heat, Panel
 from qualia_lab.charts.previews.plotted import Series, drawn_chart, drawn_panel
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +106,9 @@ def _names(values: Sequence[Any], count: int) -> tuple[tuple[float, str], ...]:
     if len(values) != count:
         return ()
     every = -(-count // 12)
-    return tuple((float(at), _plain(str(values[at]))[:24]) for at in range(0, count, every))
+    places = range(0, count, every)
+    texts = distinct_names([_plain(str(values[at])) for at in places], width=24)
+    return tuple((float(at), text) for at, text in zip(places, texts, strict=True))
 
 
 def _values(data: Any) -> list[Any]:

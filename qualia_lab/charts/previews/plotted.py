@@ -11,6 +11,7 @@ import numpy as np
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import STYLES
 from qualia_lab.charts.marks import Axis, Bars, Line, Panel, Points
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,8 @@ def _along(values: Sequence[Sequence[Any]]) -> tuple[list[Numbers], tuple[tuple[
     names = list(dict.fromkeys(str(value) for one in values for value in one[:_POINTS]))
     position = {name: float(index) for index, name in enumerate(names)}
     every = math.ceil(len(names) / _TICKS)
-    ticks = tuple((position[name], name[:24]) for name in names[::every])
+    there = names[::every]
+    ticks = tuple((position[name], text) for name, text in zip(there, distinct_names(there, width=24), strict=True))
     return [np.array([position[str(value)] for value in one[:_POINTS]], np.float64) for one in values], ticks
 
 

@@ -1,0 +1,165 @@
+"""Names as they are shown where there is little room: cut so that different ones stay different."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, TypeVar
+
+from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    Pair = tuple[str, str]  # a name and its id
+
+Key = TypeVar("Key")
+
+_NARROWEST = 8  # columns: room for a number of six digits in parentheses
+_ID_SHOWN = 8  # characters of an id, where they tell it from the others
+_BESIDE_ID = 4  # columns of a name, under which only its id is shown
+_WORTH_LEAVING_OUT = 3  # characters that names share; a shorter start is no wider than the sign in its place
+
+
+def display_width(text: str) -> int:
+    """The columns that a text takes in a terminal: two for East Asian wide characters, none for combining marks."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def distinct_names(names: Sequence[str], ids: Sequence[str] = (), width: int = 60) -> list[str]:
+    """Each name on one line, at most `width` columns wide; different ones stay different.
+
+    A name that fits, and that nothing else is called, stays as it is. Of one that is too wide `…` takes the place of
+    a part: of what all that are too wide share at their start or at their end, where that is long enough, else of its
+    middle. Where two become alike, the part is taken from what these two share; where that does not help, the start of
+    the id stands behind the name, or a number where there is no id. What a name becomes does not depend on the order.
+
+    Args:
+        names: of runs, metrics, params, files, or values of params; "" for what has none: it is called by its id.
+        ids: of each name the id of what it names, which tells apart what has the same name; () where there are none.
+        width: columns of a terminal, at least 8.
+
+    Returns:
+        What to show for each name, in their order. Two are equal only where the names and the ids are.
+
+    Example:
+        >>> distinct_names(["resnet50_imagenet_lr_0.1", "resnet50_imagenet_lr_0.01"], width=16)
+        ['resnet50…_lr_0.1', 'resnet50…lr_0.01']
+        >>> distinct_names(["mlp", "mlp"], ["77ab01cd", "1f0c5d6b"])
+        ['mlp (77ab01cd)', 'mlp (1f0c5d6b)']
+    """
+    pairs = list(zip(names, ids, strict=True)) if ids else [(name, "") for name in names]
+    shown = _shown(list(dict.fromkeys(pairs)), max(width, _NARROWEST))
+    return [shown[pair] for pair in pairs]
+
+
+def _shown(pairs: Sequence[Pair], width: int) -> dict[Pair, str]:
+    """What is shown for each pair: those that are alike are written in the next way, until none are."""
+    short = _short_ids({own for _, own in pairs})
+    lines = {(name, own): one_line(name) or short[own] for name, own in pairs}
+    everywhere = _shared([line for line in lines.values() if display_width(line) > width])
+    shown = {pair: _cut(line, width, everywhere) for pair, line in lines.items()}
+    ways = dict.fromkeys(pairs, 0)
+    numbers: dict[Pair, int] = {}
+    while alike := _alike(shown):
+        numbers = numbers or {pair: number for number, pair in enumerate(sorted(pairs), 1)}
+        for group in alike:
+            # Two with a number behind them are never alike, so one of the group moves on.
+            here = _shared([lines[pair] for pair in group])
+            for pair in group:
+                ways[pair] += 1
+                if ways[pair] == 1:
+                    shown[pair] = _cut(lines[pair], width, here)
+                elif ways[pair] == 2 and pair[1]:
+                    shown[pair] = _with_id(lines[pair], short[pair[1]], width, everywhere)
+                else:
+                    number = f" ({numbers[pair]})"
+                    shown[pair] = (_cut(lines[pair], width - len(number), everywhere) + number).lstrip()
+    return shown
+
+
+def _with_id(line: str, short: str, width: int, shared: tuple[int, int]) -> str:
+    """`mlp (77ab01cd)`; the id alone where there is no room for a name."""
+    behind = f" ({short})"
+    room = width - display_width(behind)
+    return _cut(line, room, shared) + behind if room >= _BESIDE_ID else _cut(short, width, (0, 0))
+
+
+def _cut(line: str, width: int, shared: tuple[int, int]) -> str:
+    """The line with `…` in the place of a part of it, where it is too wide.
+
+    shared: how many characters at its start and at its end are those of other lines, too.
+    """
+    if display_width(line) <= width:
+        return line
+    if width < 1:
+        return ""
+    start, end = shared[0], len(line) - shared[1]
+    head = _that_fit(line, width // 2)
+    tail = _end_that_fits(line, width - 1 - display_width(line[:head]))
+    if tail > start and head < end:  # the middle is not what others have, too
+        before, behind = display_width(line[:end]), display_width(line[start:])
+        if behind < width:
+            head, tail = _that_fit(line, width - 1 - behind), start
+        elif before < width:
+            head, tail = end, _end_that_fits(line, width - 1 - before)
+        elif start > _WORTH_LEAVING_OUT:
+            return "…" + _cut(line[start:], width - 1, (0, shared[1]))
+    return f"{line[:head]}…{line[tail:]}"
+
+
+def _that_fit(line: str, room: int) -> int:
+    """How many characters of the start of a line take so many columns at most."""
+    if line.isascii():
+        return max(0, min(room, len(line)))
+    for place, char in enumerate(line):
+        room -= _columns(char)
+        if room < 0:
+            return place
+    return len(line)
+
+
+def _end_that_fits(line: str, room: int) -> int:
+    """The place from which on a line takes so many columns at most."""
+    return len(line) - _that_fit(line[::-1], room)
+
+
+def _columns(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _shared(lines: Iterable[str]) -> tuple[int, int]:
+    """How many characters at their start and at their end all of these lines have; none where there is one line."""
+    different = set(lines)
+    if len(different) < 2:
+        return 0, 0
+    start = _shared_start(different)
+    return start, _shared_start({line[start:][::-1] for line in different})
+
+
+def _shared_start(lines: Collection[str]) -> int:
+    """How many characters at their start lines share: those that the first and the last of them in order share."""
+    first, last = min(lines), max(lines)
+    return next(
+        (place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last))
+    )
+
+
+def _short_ids(ids: Iterable[str]) -> dict[str, str]:
+    """The start of each id, as long as it has to be for no two to be alike, 8 characters at least; on one line."""
+    short = {own: own[:_ID_SHOWN] for own in ids}
+    longest = max(map(len, short), default=0)
+    length = _ID_SHOWN
+    while length < longest and (alike := _alike(short)):
+        length += 4
+        short |= {own: own[:length] for group in alike for own in group}
+    return {own: one_line(start) for own, start in short.items()}
+
+
+def _alike(shown: Mapping[Key, str]) -> list[list[Key]]:
+    """What is shown as the same text, in groups."""
+    by_text: dict[str, list[Key]] = {}
+    for key, text in shown.items():
+        by_text.setdefault(text, []).append(key)
+    return [keys for keys in by_text.values() if len(keys) > 1]
