@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
 
 Kind = Literal[
-    "image", "table", "parquet", "json", "yaml", "model", "markdown", "html", "text", "pickle", "archive", "audio",
-    "video", "other",
+    "image", "table", "parquet", "json", "yaml", "model", "markdown", "html", "text", "pickle", "hdf5", "keras",
+    "numpy", "onnx", "safetensors", "archive", "audio", "video", "other",
 ]  # fmt: skip
 
-# How much of a file is read to know what it is, and to show text or a table of it.
-HEAD = 64 << 10
+# How much of a file is read to know what it is.
+HEAD_BYTES = 4096
 
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"7z\xbc\xaf")
@@ -32,7 +32,10 @@ _AUDIO = (".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac")
 _VIDEO = (".mp4", ".webm", ".mov", ".avi", ".mkv", ".ogv", ".m4v")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 # Files that only unpickling could open, by the names that their libraries give them.
-_PICKLED = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".h5", ".dill", ".cloudpickle")
+_PICKLED = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".dill", ".cloudpickle")
+_TORCH_ENTRY = b"/data.pkl"  # in the archives that torch.save writes, whatever they are called
+_HDF5, _HDF5_NAMES = b"\x89HDF\r\n\x1a\n", (".h5", ".hdf5")
+_NUMPY, _OBJECTS = b"\x93NUMPY", b"'|O'"  # an array of objects is a pickle
 _HTML = re.compile(r"\s*<(!--|(!doctype\s+html|html|head|body|script|iframe|div|style|meta)\b)", re.IGNORECASE)
 _LOOKED_AT = 4096  # characters; further on a log may have such as its progress bars draw with
 _MOST_ACCENTS = 1 / 3  # of the bytes of a text in Windows-1252: more are no text of a language written so
@@ -54,23 +57,27 @@ def list_artifacts(store: TrackingStore, runs: pa.Table) -> tuple[pa.Table, dict
     return table_of(schema.ARTIFACTS, rows), notes
 
 
-def read_head(place: ArtifactPlace, path: str, limit: int = HEAD) -> bytes:
-    """The first bytes of one artifact, `limit` of them at most. Raises StoreError when it cannot be read."""
-    return place.read_bytes(path, limit)
-
-
 def preview_kind(path: str, head: bytes) -> Kind:
-    """What a file is, by its first bytes; its name only chooses between kinds of text, and is believed for pickles.
+    """What a file is, by its first bytes; its name chooses between kinds of text, and where bytes cannot tell.
 
-    path: the artifact's path. head: the start of the file, HEAD bytes or all of it. SVG is text: it can run scripts.
+    A file that only unpickling could open is a pickle, also where just its name says so. SVG is text: it can run
+    scripts.
+
+    Args:
+        path: the artifact's path.
+        head: the start of the file, HEAD_BYTES or all of it.
     """
     suffix = PurePosixPath(path).suffix.lower()
     if head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return "image"
+    if head.startswith(_HDF5):
+        return "hdf5"
+    if head.startswith(_NUMPY):
+        return "pickle" if _OBJECTS in head else "numpy"
     if suffix in _PICKLED or _PICKLE.match(head):
         return "pickle"
     if head.startswith(_ARCHIVES):
-        return "archive"
+        return _archive_kind(suffix, head)
     if head.startswith(b"%PDF-"):
         return "other"
     if head.startswith(b"PAR1"):
@@ -82,7 +89,7 @@ def preview_kind(path: str, head: bytes) -> Kind:
             return "audio"
         if suffix in _VIDEO:
             return "video"
-    return "other" if text is None else _text_kind(path, suffix, text)
+    return _binary_kind(suffix, head) if text is None else _text_kind(path, suffix, text)
 
 
 def _listed(place: ArtifactPlace) -> tuple[list[ArtifactFile], str]:
@@ -117,6 +124,22 @@ def decoded_text(data: bytes) -> tuple[str, str] | None:
         return plain.decode("cp1252"), "read as Windows-1252, since it is not UTF-8"
     except UnicodeDecodeError:
         return None
+
+
+def _archive_kind(suffix: str, head: bytes) -> Kind:
+    """What an archive holds, where it holds a model or arrays."""
+    if _TORCH_ENTRY in head:
+        return "pickle"
+    return "keras" if suffix == ".keras" else "numpy" if suffix == ".npz" else "archive"
+
+
+def _binary_kind(suffix: str, head: bytes) -> Kind:
+    """What is no text and begins with no sign of its own."""
+    if suffix == ".safetensors" and head[8:9] == b"{":  # behind the length of its header
+        return "safetensors"
+    if suffix in _HDF5_NAMES:
+        return "hdf5"
+    return "onnx" if suffix == ".onnx" else "other"
 
 
 def _text_kind(path: str, suffix: str, text: str) -> Kind:

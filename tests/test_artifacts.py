@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qualia_lab import schema
-from qualia_lab.artifacts import decoded_text, list_artifacts, preview_kind, read_head
+from qualia_lab.artifacts import decoded_text, list_artifacts, preview_kind
 from qualia_lab.charts.line_difference import line_difference
 from qualia_lab.charts.previews import read_previews
 from qualia_lab.errors import StoreError
@@ -359,7 +359,7 @@ def test_a_large_file_costs_its_first_bytes(folder):
         file.truncate(2 << 30)
     place = artifact_place(RUN, str(folder))
     assert {file.path: file.size for file in place.list_files()}["sparse"] == 2 << 30
-    assert len(read_head(place, "sparse", 1000)) == 1000
+    assert len(place.read_bytes("sparse", 1000)) == 1000
 
 
 @given(st.text(), st.text())
@@ -433,7 +433,19 @@ class Boom:
         pytest.param("a.csv", pickle.dumps(Boom()), "pickle", id="a.csv of a pickle"),
         ("model.pkl", b"anything", "pickle"),
         ("model.PT", b"PK\x03\x04", "pickle"),
-        ("a.npy", b"\x93NUMPY", "pickle"),
+        ("a.npy", b"\x93NUMPY\x01\0v\0{'descr': '<f8', 'shape': (3,)}", "numpy"),
+        ("a.npy", b"\x93NUMPY\x01\0v\0{'descr': '|O', 'shape': (3,)}", "pickle"),
+        ("a.npz", b"PK\x03\x04", "numpy"),
+        ("model.h5", b"\x89HDF\r\n\x1a\n\0\0", "hdf5"),
+        ("weights.ckpt", b"\x89HDF\r\n\x1a\n\0\0", "hdf5"),
+        ("model.hdf5", b"\0user block", "hdf5"),
+        ("model.h5", pickle.dumps(1), "pickle"),
+        ("model.h5", b"see the bucket", "text"),
+        ("model.keras", b"PK\x03\x04", "keras"),
+        ("model.safetensors", b'\x10\0\0\0\0\0\0\0{"a":{}}', "safetensors"),
+        ("model.onnx", b"\x08\x07\x12\x07pytorch", "onnx"),
+        ("pytorch_model.bin", b"PK\x03\x04\0\0archive/data.pklFB\x80\x02", "pickle"),
+        ("model.joblib", b"x\x9c", "pickle"),
         ("a.zip", b"PK\x03\x04", "archive"),
         ("a.json", b"\x1f\x8b\x08", "archive"),
         ("a.json", b'{"a": 1}', "json"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.structured_text import parse_json
 from qualia_lab.analysis.text_differences import LONGEST, text_difference
-from qualia_lab.artifacts import decoded_text, preview_kind
+from qualia_lab.artifacts import HEAD_BYTES, decoded_text, preview_kind
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line, visible
 
@@ -74,7 +74,7 @@ def line_difference(path: str, before: tuple[str, bytes], after: tuple[str, byte
 
 def _lines_of(path: str, data: bytes) -> str | None:
     """The file as text, JSON with a line for each value; None when it is no text."""
-    kind = preview_kind(path, data[:4096])
+    kind = preview_kind(path, data[:HEAD_BYTES])
     if kind not in ("text", "markdown", "html", "json", "table", "yaml"):
         return None
     read = decoded_text(data)

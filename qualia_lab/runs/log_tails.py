@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.endings import error_tags
 from qualia_lab.analysis.log_tails import last_lines, log_rank, looks_like_log
-from qualia_lab.artifacts import decoded_text, preview_kind
+from qualia_lab.artifacts import HEAD_BYTES, decoded_text, preview_kind
 from qualia_lab.errors import QualiaLabError
 
 if TYPE_CHECKING:
@@ -46,6 +46,6 @@ def _read_log(place: ArtifactPlace, file: ArtifactFile) -> tuple[str, str]:
     except QualiaLabError as error:
         return "", str(error)
     read = decoded_text(data)
-    if read is None or preview_kind(file.path, data[:4096]) not in ("text", "markdown", "json", "table", "html"):
+    if read is None or preview_kind(file.path, data[:HEAD_BYTES]) not in ("text", "markdown", "json", "table", "html"):
         return "", "not text" if data else "empty"
     return read
