@@ -10,6 +10,7 @@ from qualia_lab import load_runs
 from qualia_lab.errors import UnknownKey, UnknownRun
 from qualia_lab.runs import Runs
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.places import LocalPlace
 from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
 from tests.stores.empty import new_client
 
@@ -127,3 +128,15 @@ def test_a_kernel_without_the_store_compares_the_files_of_folders_too(store, tmp
     there = Runs(SnapshotStore(tmp_path), source.read(ids))
     assert there.origins.environments_that_differ().equals(load_runs(uri, ids).origins.environments_that_differ())
     assert there.artifacts.comparable() == ["config.json", "scores.csv"]
+
+
+def test_each_file_is_read_once_for_what_differs_and_what_can_be_compared(runs, monkeypatch):
+    read = []
+    real = LocalPlace.read_bytes
+    monkeypatch.setattr(
+        LocalPlace, "read_bytes", lambda place, path, limit: read.append(path) or real(place, path, limit)
+    )
+    assert "config.json" in runs.artifacts.that_differ().index
+    assert read.count("config.json") == 3
+    assert runs.artifacts.comparable() == ["config.json", "scores.csv"]
+    assert read.count("config.json") == 3

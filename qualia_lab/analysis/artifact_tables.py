@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.logged_tables import cell_text, read_logged_table
 from qualia_lab.analysis.structured_text import flat, parse_json, parse_yaml, that_differ
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def compare_structures(texts: Mapping[str, str], kind: Kind) -> ArtifactTable:
 
 
 def compare_tables(texts: Mapping[str, str]) -> ArtifactTable:
-    """The cells of comma- or tab-separated tables (run id → text) that are not alike in all runs.
+    """The cells of tables (run id → text, as `read_table` takes it) that are not alike in all runs.
 
     A row is named by its number from 1, and by its first cell where all runs have the same one there.
     """
@@ -75,7 +76,13 @@ def compare_tables(texts: Mapping[str, str]) -> ArtifactTable:
 
 
 def read_table(text: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of comma-, tab- or semicolon-separated values, cut at limits. Raises csv.Error."""
+    """Header and rows of comma-, tab- or semicolon-separated values or of `mlflow.log_table`, cut at limits.
+
+    Raises csv.Error.
+    """
+    if (logged := read_logged_table(text)) is not None:
+        cells = [[cell_text(value)[:_CELL] for value in row[:_TABLE_COLUMNS]] for row in logged.rows[:_TABLE_ROWS]]
+        return list(logged.columns[:_TABLE_COLUMNS]), cells
     first = text.partition("\n")[0]
     delimiter = max(",\t;", key=first.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)

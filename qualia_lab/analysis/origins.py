@@ -27,7 +27,7 @@ ORIGIN_TAGS = {
 }
 _DIFF = "mlflow.source.git.diff"
 
-# Tags that MLflow sets for itself begin so; of these a person writes one.
+# Tags that MLflow sets for itself begin so; of these a person writes one, the description.
 BOOKKEEPING = "mlflow."
 NOTE = "mlflow.note.content"
 

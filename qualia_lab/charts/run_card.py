@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
+from qualia_lab.analysis.image_names import titled, without_small_copies
+from qualia_lab.analysis.origins import NOTE
+from qualia_lab.charts.descriptions import OF_RUN, description_html, description_lines, notes_of
 from qualia_lab.charts.sizes import size_text
+from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
 
 if TYPE_CHECKING:
@@ -40,13 +46,17 @@ class RunCard:
 
     def __repr__(self) -> str:
         lines = [self.label, self.summary()]
+        if note := self._note():
+            lines += ["", "Description", *(f"  {line}" for line in description_lines(note, OF_RUN))]
         for title, header, rows in self._blocks():
             lines += ["", f"{title} ({', '.join(header)})"]
             lines += ["  " + "  ".join(one_line(cell, 100) for cell in row) for row in rows]
         return "\n".join(one_line(line, 200) if not line.startswith("  ") else line for line in lines)
 
     def _repr_html_(self) -> str:
-        parts = ['<div style="display:flex;flex-wrap:wrap;gap:0 28px">']
+        note = self._note()
+        parts = [f"<p><b>Description</b></p>{description_html(note, OF_RUN)}"] if note else []
+        parts += ['<div style="display:flex;flex-wrap:wrap;gap:0 28px">']
         parts += [_block(title, header, rows) for title, header, rows in self._blocks()]
         parts.append("</div>")
         parts += [f"<p><small>{for_html(note)}</small></p>" for note in self.notes]
@@ -73,10 +83,11 @@ class RunCard:
         """Title, column names and rows of every table that has a row."""
         one = self.tables
         yield "Details", ("field", "value"), self._details()
+        tags = one.tags.filter(pc.not_equal(one.tags.column("key"), NOTE)) if self._note() else one.tags
         for title, table, columns in (
             ("Params", one.params, ("key", "value")),
             ("Metrics", one.metrics, ("key", "value", "step")),
-            ("Tags", one.tags, ("key", "value")),
+            ("Tags", tags, ("key", "value")),
             ("Datasets", one.datasets, ("name", "digest", "context", "source_type")),
             ("Logged models", one.logged_models, ("name", "model_id", "model_type", "status")),
             ("Not readable", one.problems, ("subject", "reason")),
@@ -86,9 +97,21 @@ class RunCard:
                 header = tuple(column.replace("_", " ") for column in columns)
                 yield f"{title} ({table.num_rows})", header, rows
         if self.files:
-            count, files = len(self.files), self.files[:_FILES_LISTED]
-            shown = f"showing {len(files)} of {count:,}" if count > len(files) else str(count)
-            yield f"Artifacts ({shown})", ("path", "size"), [(file.path, size_text(file.size)) for file in files]
+            yield self._artifacts()
+
+    def _artifacts(self) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+        """The files without MLflow's small copies of pictures, which are counted."""
+        size_of = {file.path: size_text(file.size) for file in self.files}
+        paths = without_small_copies(size_of)
+        shown = titled(paths)[:_FILES_LISTED]
+        said = f"showing {len(shown)} of {len(paths):,}" if len(paths) > len(shown) else str(len(paths))
+        hidden = len(size_of) - len(paths)
+        said += f", and {counted(hidden, 'small copy', 'small copies')} of pictures" if hidden else ""
+        return f"Artifacts ({said})", ("path", "size"), [(title, size_of[path]) for path, title in shown]
+
+    def _note(self) -> str:
+        """What a person wrote about the run; "" where nobody did."""
+        return next(iter(notes_of(self.tables.tags, "run_id").values()), "")
 
     def _details(self) -> list[tuple[str, ...]]:
         run = self.tables.runs.to_pylist()[0]

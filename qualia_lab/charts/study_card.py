@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from qualia_lab.charts.descriptions import OF_EXPERIMENT, description_html, description_lines
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
+from qualia_lab.names import distinct_names
 from qualia_lab.study.overruling import CELL
 from qualia_lab.study.sentences import FROM, levels_of, listed, sentences_of
 
@@ -18,28 +20,47 @@ if TYPE_CHECKING:
 _WIDTH = 500  # characters of a sentence
 _FACTORS = 12
 _LEVELS = 6
+_DESCRIPTIONS = 3
 
 
 @dataclass(frozen=True)
 class StudyCard:
-    """Every string in it may come from a store, and is escaped when it is shown.  labels: of the runs, by id."""
+    """Every string in it may come from a store, and is escaped when it is shown.
+
+    labels: of the runs, by id.  descriptions: what people wrote about the experiments, by the experiments' names.
+    """
 
     study: Study
     labels: Mapping[str, str]
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = []
+        for title, text in self._described():
+            lines += [title, *(f"    {line}" for line in description_lines(text, OF_EXPERIMENT))]
         for heading, said in self._parts():
             lines += [f"{heading}: {said[0]}", *(" " * (len(heading) + 2) + one for one in said[1:])]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        notes = "".join(
+            f"<p><b>{for_html(title)}</b></p>{description_html(text, OF_EXPERIMENT)}"
+            for title, text in self._described()
+        )
         rows = "".join(
             '<tr><th style="text-align:left;vertical-align:top;white-space:nowrap">'
             f'{for_html(heading)}</th><td style="text-align:left">{"<br>".join(map(for_html, said))}</td></tr>'
             for heading, said in self._parts()
         )
-        return f"<table><tbody>{rows}</tbody></table>"
+        return f"{notes}<table><tbody>{rows}</tbody></table>"
+
+    def _described(self) -> list[tuple[str, str]]:
+        """A title and the text of each description that is shown; the last title says how many are not."""
+        shown = list(self.descriptions.items())[:_DESCRIPTIONS]
+        names = distinct_names([name for name, _ in shown])
+        described = [(f"Description of {name}", text) for name, (_, text) in zip(names, shown, strict=True)]
+        rest = len(self.descriptions) - len(shown)
+        return [*described, *([(f"and {counted(rest, 'more description')}", f"in {OF_EXPERIMENT}")] if rest else [])]
 
     def _parts(self) -> list[tuple[str, list[str]]]:
         """A heading and its sentences each."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.artifact_tables import compare_structures, compare_tables
-from qualia_lab.artifacts import decoded_text, preview_kind
+from qualia_lab.analysis.logged_tables import is_logged_table
+from qualia_lab.artifacts import HEAD_BYTES, decoded_text, preview_kind
 from qualia_lab.counts import counted
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
@@ -28,6 +30,18 @@ _FILES_READ = 1_500
 _PATHS_LISTED = 100
 _PATHS_COMPARED = 4
 _NONE_SHARED = "No two runs have an artifact of the same path."
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """Of one path in some runs, by the first megabyte of each file.
+
+    digests: of the different contents.  unread: the different reasons why a file cannot be read.  kind: what it is.
+    """
+
+    digests: frozenset[bytes]
+    unread: frozenset[str]
+    kind: str
 
 
 class Artifacts(Namespace):
@@ -59,9 +73,8 @@ class Artifacts(Namespace):
             row: dict[str, object] = {"path": path, "runs": len(run_ids), "versions": None, "kind": ""}
             if len(run_ids) <= left:
                 left -= len(run_ids)
-                starts = [start for start in self._read(path, run_ids).values() if isinstance(start, bytes)]
-                row["versions"] = len({hashlib.sha256(start).digest() for start in starts})
-                row["kind"] = preview_kind(path, starts[0][:4096]) if starts else "not readable"
+                facts = self._facts(path, run_ids)
+                row |= {"versions": len(facts.digests), "kind": facts.kind}
             row |= {"smallest": min(sizes, default=None), "largest": max(sizes, default=None)}
             if row["versions"] != 1 or len(set(sizes)) > 1:
                 rows.append(row)
@@ -77,15 +90,17 @@ class Artifacts(Namespace):
         paths = self._loaded.files.paths(lambda path: path.lower().endswith(endings) and not _is_about_a_model(path))
         found: list[str] = []
         for path, run_ids in [*paths.items()][: 5 * limit]:
-            if len(found) < limit and len(run_ids) > 1 and len(set(self._read(path, run_ids).values())) > 1:
-                found.append(path)
+            if len(found) < limit and len(run_ids) > 1:
+                facts = self._facts(path, run_ids)
+                found += [path] if len(facts.digests) + len(facts.unread) > 1 else []
         return found
 
     def compare(self, path: str, *, limit: int = 30) -> pd.DataFrame | Said:
         """One artifact of every run that has it: a row for what is not the same in all, a column per run.
 
-        JSON, YAML and MLmodel: a row per place, `train.lr` or `layers[2].size`. Tables: a row per cell. Text and
-        everything else: which runs have the same one. The table's corner says how much is not shown.
+        JSON, YAML and MLmodel: a row per place, `train.lr` or `layers[2].size`. Tables, those of `mlflow.log_table`
+        among them: a row per cell. Text and everything else: which runs have the same one. The table's corner says how
+        much is not shown.
         limit: of more runs the first ones are shown. Raises UnknownKey for a path that no run has.
         """
         import pandas as pd
@@ -97,10 +112,12 @@ class Artifacts(Namespace):
         read = {run_id: start for run_id, start in starts.items() if isinstance(start, bytes)}
         if not read:
             return Said(str(starts[paths[path][0]]))
-        kind = preview_kind(path, next(iter(read.values()))[:4096])
+        kind = preview_kind(path, next(iter(read.values()))[:HEAD_BYTES])
         if kind not in ("json", "yaml", "model", "table"):
             return self._versions(read)
         texts = {run_id: (decoded_text(start) or ("",))[0] for run_id, start in read.items()}
+        if kind == "json" and all(map(is_logged_table, texts.values())):
+            kind = "table"
         table = compare_tables(texts) if kind == "table" else compare_structures(texts, kind)
         if not table.rows:
             return Said(f"{one_line(path, 100)} of {counted(len(texts), 'run')}: {table.said}.")
@@ -152,9 +169,23 @@ class Artifacts(Namespace):
             rows.append({"lines": start.count(b"\n"), "bytes": len(start), "the same as": same})
         return pd.DataFrame(rows, index=pd.Index([labels[run_id] for run_id in starts]))
 
+    def _facts(self, path: str, run_ids: Sequence[str]) -> _Facts:
+        """What is asked of a path more than once; its files are read the first time."""
+        return self._loaded.once(("artifact", path), lambda: _facts_of(path, self._read(path, run_ids)))
+
     def _read(self, path: str, run_ids: Sequence[str]) -> dict[str, bytes | str]:
         starts = self._loaded.files.starts([(run_id, path) for run_id in run_ids], _READ_BYTES)
         return dict(zip(run_ids, starts, strict=True))
+
+
+def _facts_of(path: str, starts: Mapping[str, bytes | str]) -> _Facts:
+    """The facts of a path from the start of each run's file, or why it cannot be read."""
+    read = [start for start in starts.values() if isinstance(start, bytes)]
+    return _Facts(
+        frozenset(hashlib.sha256(start).digest() for start in read),
+        frozenset(start for start in starts.values() if isinstance(start, str)),
+        preview_kind(path, read[0][:HEAD_BYTES]) if read else "not readable",
+    )
 
 
 def _is_about_a_model(path: str) -> bool:

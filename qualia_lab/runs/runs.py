@@ -135,10 +135,21 @@ class Runs:
         return other
 
     def about(self) -> StudyCard:
-        """What these runs are about: tasks and objectives, factors, what repeats, what was left out of comparisons."""
+        """What these runs are about: tasks and objectives, factors, what repeats, what was left out of comparisons.
+
+        Before these stands what people wrote about the experiments.
+        """
+        from qualia_lab.charts.descriptions import notes_of
         from qualia_lab.charts.study_card import StudyCard
 
-        return StudyCard(self.study, self._loaded.labels)
+        tables = self._loaded.tables
+        notes = notes_of(tables.experiment_tags, "experiment_id")
+        of_name = {
+            row["name"]: notes[row["experiment_id"]]
+            for row in tables.experiments.to_pylist()
+            if row["experiment_id"] in notes
+        }
+        return StudyCard(self.study, self._loaded.labels, of_name)
 
     def history(self, keys: str | Sequence[str] | None = None) -> pd.DataFrame:
         """Every logged point of these metrics (None: of all): run, run_id, key, step, timestamp, value.

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from qualia_lab.analysis.artifact_tables import ROWS, compare_structures, compare_tables
 from qualia_lab.analysis.environments import UNPINNED, environment, requirements
-from qualia_lab.analysis.image_names import logged_image
+from qualia_lab.analysis.image_names import logged_image, titled, without_small_copies
 from qualia_lab.analysis.structured_text import flat, parse_json, parse_yaml, that_differ
 from qualia_lab.analysis.text_differences import LONGEST, text_difference
 
@@ -183,5 +183,26 @@ def test_the_names_of_logged_images_hold_key_and_step():
         image = logged_image(f"{path}.png")
         assert (image.key, image.step, image.timestamp) == ("val/samples", 12, 1700)
         assert logged_image(f"{path}{sign}compressed.webp") is None
+        assert image.title == "val/samples, step 12"
+    assert logged_image("plots/roc.PNG").title == "plots/roc.PNG"
     assert logged_image("plots/roc.PNG").step is None
     assert logged_image("model.pkl") is None
+
+
+def test_small_copies_are_left_out_where_their_picture_is_there():
+    pictures = [f"images/a{sign}step{sign}1{sign}timestamp{sign}2{sign}u1" for sign in "+%"]
+    there = [f"{picture}.png" for picture in pictures] + ["table_images/eval/1.png", "thumbs/compressed.webp", "b.webp"]
+    copies = [f"{pictures[0]}+compressed.webp", f"{pictures[1]}%compressed.webp", "table_images/eval/1.webp"]
+    assert without_small_copies([*there, *copies]) == there
+    assert without_small_copies(copies) == copies
+
+
+def test_logged_images_are_titled_and_stand_by_step():
+    names = [f"images/{key}+step+{step}+timestamp+{at}+{own}.png" for key, step, at, own in (
+        ("b", 1, 5, "u"), ("a", 119, 1, "u1"), ("a", 20, 4, "u2222222x"), ("a", 20, 3, "u3333333x"),
+    )]  # fmt: skip
+    shown = titled(["config.json", *names, "images/roc.png"])
+    assert [title for _, title in shown] == [
+        "config.json", "a, step 20 (u3333333)", "a, step 20 (u2222222)", "a, step 119", "b, step 1", "images/roc.png",
+    ]  # fmt: skip
+    assert [path for path, _ in shown][1:5] == [names[3], names[2], names[1], names[0]]

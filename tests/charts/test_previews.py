@@ -105,12 +105,75 @@ def test_a_model_is_told_by_its_mlmodel_and_its_other_files_are_not_opened():
         assert said in pages["model/MLmodel"]
 
 
+TABLE = {
+    "columns": ["question", "score", "<i>shown</i>", "more"],
+    "data": [
+        ["what?", 0.25, {"type": "image", "filepath": "table_images/e/1.png", "compressed_filepath": "x"}, {"a": [1]}],
+        ["<script>alert(1)</script>", None, {"type": "image", "filepath": 1}, "x" * 200],
+    ],
+}
+
+
+def test_the_tables_of_log_table_are_shown_as_tables():
+    page = shown(eval__json=json.dumps(TABLE))["eval.json"]
+    assert "2 rows, 4 columns" in page
+    for cell in (
+        "what?",
+        "0.25",
+        "picture table_images/e/1.png",
+        "{&quot;a&quot;: [1]}",
+        "&lt;script&gt;",
+        "x" * 100 + "…",
+    ):
+        assert f"<td>{cell}" in page
+    assert "&lt;i&gt;shown&lt;/i&gt;<br><small>text</small>" in page
+    assert "<small>number</small>" in page
+    assert "<img" not in page
+    assert not alive(page)
+    indexed = shown(t__json='{"columns":["a"],"index":[0,1],"data":[[1],[2]]}')["t.json"]
+    assert "2 rows, 1 column" in indexed
+    assert "0 rows, 1 column" in shown(t__json='{"columns":["a"],"data":[]}')["t.json"]
+
+
+def test_of_a_large_table_the_first_rows_are_shown():
+    rows = [[number, "text " * 40] for number in range(20_000)]
+    page = shown(t__json=json.dumps({"columns": ["n", "text"], "data": rows}))["t.json"]
+    assert "more than 1" in page
+    assert "rows, 2 columns; showing the first 10 rows" in page
+    assert page.count("<tr>") == 11
+    wide = {"columns": [f"c{number}" for number in range(50)], "data": [list(range(50))]}
+    assert "1 row, 50 columns; showing the first 20 columns" in shown(t__json=json.dumps(wide))["t.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"columns": ["a"], "data": [[1], [1, 2]]}',
+        '{"columns": ["a"], "data": [[1], {"a": 1}]}',
+        '{"columns": ["a"], "data": [[1]], "more": 1}',
+        '{"columns": {"a": 1}, "data": [[1]]}',
+        '{"columns": ["a"], "data": [[1]',
+        '{"columns": ["a"], "data": [[1]]} x',
+        '{"columns": ["a"], "data": ' + "[" * 5_000,
+        '{"columns": ' + "[" * 100_000,
+    ],
+)
+def test_json_that_is_no_table_is_shown_as_json(text):
+    assert "<table" not in shown(t__json=text)["t.json"]
+
+
+@given(st.text())
+def test_nothing_in_a_logged_table_is_alive(text):
+    page = shown(t__json=json.dumps({"columns": [text, "b"], "data": [[text, {"type": "image", "filepath": text}]]}))
+    assert not alive(page["t.json"])
+
+
 def test_of_a_picture_logged_step_by_step_the_last_is_shown_and_its_small_copies_are_not():
     names = [f"images/a+step+{step}+timestamp+1+u{step}" for step in (0, 2, 10)]
     place = Place({f"{name}{end}": PIXEL for name in names for end in (".png", "+compressed.webp")})
     (preview,) = read_previews(place, list(place.list_files()))
-    assert preview.path == f"{names[2]}.png"
-    assert preview.remark == "step 10, the last of 3"
+    assert preview.path == "a, step 10"
+    assert preview.remark == "the last of 3"
     assert base64.b64encode(PIXEL).decode() in preview.html
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.image_names import LoggedImage, is_logged_image, logged_image
-from qualia_lab.artifacts import decoded_text, preview_kind
+from qualia_lab.analysis.image_names import LoggedImage, logged_image, without_small_copies
+from qualia_lab.artifacts import HEAD_BYTES, decoded_text, preview_kind
 from qualia_lab.charts.previews.figures import FIGURE_BYTES, figure_preview
 from qualia_lab.charts.previews.markdown import markdown_html
 from qualia_lab.charts.previews.media import media_preview
@@ -14,7 +14,7 @@ from qualia_lab.charts.previews.models import model_preview
 from qualia_lab.charts.previews.pages import page_preview
 from qualia_lab.charts.previews.pictures import picture_preview
 from qualia_lab.charts.previews.preview import Preview, note, small
-from qualia_lab.charts.previews.tables import parquet_preview, table_preview
+from qualia_lab.charts.previews.tables import logged_table_preview, parquet_preview, table_preview
 from qualia_lab.charts.previews.texts import json_preview, text_html, yaml_preview
 from qualia_lab.errors import QualiaLabError
 
@@ -37,12 +37,12 @@ def read_previews(place: ArtifactPlace, files: Sequence[ArtifactFile]) -> Iterat
     """The first previews there are among these files. One that cannot be read says why, and the others follow."""
     shown = size = figures = 0
     candidates = list(_worth_a_look(files))
-    for place_in_list, (file, remark) in enumerate(candidates):
+    for place_in_list, (file, title, remark) in enumerate(candidates):
         if shown == _PREVIEWS:
             yield Preview("", small(f"showing {_PREVIEWS} previews; {len(candidates) - place_in_list:,} more files"))
             return
         try:
-            preview = _preview(place, file, files, draw=figures < _FIGURES)
+            preview = _preview(place, file, title, files, draw=figures < _FIGURES)
         except QualiaLabError as error:
             preview = note(file.path, str(error))
         except Exception as error:
@@ -55,11 +55,15 @@ def read_previews(place: ArtifactPlace, files: Sequence[ArtifactFile]) -> Iterat
         shown += 1
         figures += preview.figure
         size += len(preview.html)
-        yield replace(preview, remark=remark)
+        yield replace(preview, path=title, remark=remark)
 
 
-def _worth_a_look(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile, str]]:
-    """The files, a model's folder by its MLmodel only, and of a picture logged step by step the last one."""
+def _worth_a_look(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile, str, str]]:
+    """The files, each with a title and a remark.
+
+    Of a model's folder only its MLmodel, of a picture logged step by step the last one, and no small copies.
+    """
+    shown = set(without_small_copies([file.path for file in files]))
     models = tuple(file.path[: -len("MLmodel")] for file in files if file.path.endswith("/MLmodel"))
     images = {file.path: logged_image(file.path) for file in files}
     steps: dict[str, list[LoggedImage]] = {}
@@ -67,24 +71,25 @@ def _worth_a_look(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile,
         if image is not None and image.step is not None:
             steps.setdefault(image.key, []).append(image)
     for file in files:
+        if file.path not in shown:
+            continue
         image = images[file.path]
         if image is not None and image.step is not None:
             logged = steps[image.key]
             if image is max(logged, key=lambda one: (one.step, one.timestamp)):
-                many = f", the last of {len(logged):,}" if len(logged) > 1 else ""
-                yield file, f"step {image.step:,}{many}"
-        elif file.path.endswith("/MLmodel") or not (
-            file.path.startswith(models) or (image is None and is_logged_image(file.path))
-        ):
-            yield file, ""
+                yield file, image.title, f"the last of {len(logged):,}" if len(logged) > 1 else ""
+        elif file.path.endswith("/MLmodel") or not file.path.startswith(models):
+            yield file, file.path, ""
 
 
-def _preview(place: ArtifactPlace, file: ArtifactFile, files: Sequence[ArtifactFile], *, draw: bool) -> Preview | None:
+def _preview(
+    place: ArtifactPlace, file: ArtifactFile, title: str, files: Sequence[ArtifactFile], *, draw: bool
+) -> Preview | None:
     """The preview of one file, or None where its name and size are all there is to show."""
-    head = place.read_bytes(file.path, 4096)
+    head = place.read_bytes(file.path, HEAD_BYTES)
     kind = preview_kind(file.path, head)
     if kind == "image":
-        return picture_preview(place, file)
+        return picture_preview(place, file, title)
     if kind in ("audio", "video"):
         return media_preview(place, file, kind)
     if kind == "parquet":
@@ -92,7 +97,7 @@ def _preview(place: ArtifactPlace, file: ArtifactFile, files: Sequence[ArtifactF
     if kind not in ("text", "markdown", "json", "yaml", "model", "table", "html"):
         return None
     limit = FIGURE_BYTES if kind == "json" else _TEXT_BYTES
-    data = head if len(head) < 4096 else place.read_bytes(file.path, limit + 1)
+    data = head if len(head) < HEAD_BYTES else place.read_bytes(file.path, limit + 1)
     whole = len(data) <= limit
     read = decoded_text(data[:limit])
     if read is None:
@@ -109,7 +114,11 @@ def _text_preview(
 ) -> Preview:
     """The preview of a text of this kind.  whole: whether it is all of the file."""
     if kind == "json":
-        return figure_preview(file.path, text, whole=whole, draw=draw) or json_preview(file.path, text, whole=whole)
+        return (
+            figure_preview(file.path, text, whole=whole, draw=draw)
+            or logged_table_preview(file.path, text, whole=whole)
+            or json_preview(file.path, text, whole=whole)
+        )
     if kind == "yaml":
         return yaml_preview(file.path, text, whole=whole)
     if kind == "model":

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from qualia_lab.charts.previews.preview import small
+from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html
 
 if TYPE_CHECKING:
@@ -25,11 +26,20 @@ _ITALIC = re.compile(r"(?<![\w*])\*(\S(?:[^*]{0,300}?\S)?)\*(?![\w*])")
 _LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\(([^()\s]{0,500})\)")
 
 
-def markdown_html(text: str) -> str:
-    """The first 60 lines as HTML of our own making: whatever is not understood stands there as text."""
+def markdown_html(text: str, *, most: int = _LINES, whole: str = "") -> str:
+    """The first lines as HTML of our own making: whatever is not understood stands there as text.
+
+    Args:
+        text: Markdown.
+        most: so many lines at most, of 1,000 characters each.
+        whole: where a reader finds all of it, where that is not known.
+    """
     lines = text.splitlines()
-    rest = small(f"showing {_LINES} of {len(lines):,} lines") if len(lines) > _LINES else ""
-    return "".join(_blocks([line[:_WIDTH] for line in lines[:_LINES]])) + rest
+    said = [f"showing {most} of {counted(len(lines), 'line')}"] if len(lines) > most else []
+    said += [f"lines are cut at {_WIDTH:,} characters"] if any(len(line) > _WIDTH for line in lines[:most]) else []
+    said += [f"all of it is in {whole}"] if said and whole else []
+    shown = [line if len(line) <= _WIDTH else f"{line[:_WIDTH]}…" for line in lines[:most]]
+    return "".join(_blocks(shown)) + (small("; ".join(said)) if said else "")
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[str]:

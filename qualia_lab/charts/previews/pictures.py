@@ -24,9 +24,9 @@ _TYPES = {
 }
 
 
-def picture_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
+def picture_preview(place: ArtifactPlace, file: ArtifactFile, title: str) -> Preview:
     """The picture, or a sentence that says why it is not shown. Raises StoreError when it cannot be read."""
-    shown = picture_html(place.read_bytes(file.path, PICTURE_BYTES + 1), alt=file.path)
+    shown = picture_html(place.read_bytes(file.path, PICTURE_BYTES + 1), alt=title)
     return Preview(file.path, f"<p>{shown}</p>") if shown.startswith("<img") else note(file.path, shown)
 
 

@@ -7,9 +7,11 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.analysis.logged_tables import cell_text, read_logged_table
 from qualia_lab.charts.previews.preview import Preview, note, small
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
 _ROWS = 10
 _COLUMNS = 20
-_CELL = 100
+_CELL = 100  # characters
+_TYPED = 1000  # rows that are looked at for the type of a column
 _PARQUET_BYTES = 5_000_000
 _UNPACKED_BYTES = 64_000_000
 
@@ -38,6 +41,17 @@ def table_preview(path: str, text: str, *, whole: bool) -> Preview:
     types = [_type(column) for column in columns] if columns else [""] * len(head)
     rows_in_all = counted(len(body), "row") if whole else f"more than {counted(len(body), 'row')}"
     return Preview(path, _html(head, types, body[:_ROWS], f"{rows_in_all}, {counted(len(head), 'column')}"))
+
+
+def logged_table_preview(path: str, text: str, *, whole: bool) -> Preview | None:
+    """A table of `mlflow.log_table`; None where the text is none. Pictures in it are named. whole: as above."""
+    table = read_logged_table(text)
+    if table is None or (whole and not table.whole):
+        return None
+    texts = [[cell_text(value) for value in row] for row in table.rows[:_TYPED]]
+    types = [_type(column) for column in zip(*texts, strict=True)] if texts else [""] * len(table.columns)
+    rows = counted(len(table.rows), "row") if table.whole else f"more than {counted(len(table.rows), 'row')}"
+    return Preview(path, _html(table.columns, types, texts[:_ROWS], f"{rows}, {counted(len(types), 'column')}"))
 
 
 def parquet_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
@@ -69,21 +83,25 @@ def rows_html(head: Sequence[str], rows: Sequence[Sequence[Any]], shape: str) ->
 
 
 def _html(head: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str]], shape: str) -> str:
-    names = zip(head[:_COLUMNS], types, strict=False)
+    names = zip(distinct_names(head[:_COLUMNS], width=_CELL), types, strict=False)
     parts = ["<table><thead><tr>"]
     parts += [
-        f"<th>{for_html(name[:_CELL])}{f'<br><small>{for_html(kind[:_CELL])}</small>' if kind else ''}</th>"
+        f"<th>{for_html(name)}{f'<br><small>{for_html(kind[:_CELL])}</small>' if kind else ''}</th>"
         for name, kind in names
     ]
     parts.append("</tr></thead><tbody>")
     count = 0
     for row in rows:
         count += 1
-        parts += ["<tr>", *(f"<td>{for_html(cell[:_CELL])}</td>" for cell in row[:_COLUMNS]), "</tr>"]
+        parts += ["<tr>", *(f"<td>{for_html(_cut(cell))}</td>" for cell in row[:_COLUMNS]), "</tr>"]
     parts.append("</tbody></table>")
     limits = [f"the first {count} rows"] if count == _ROWS else []
     limits += [f"the first {_COLUMNS} columns"] if len(head) > _COLUMNS else []
     return "".join(parts) + small(f"{shape}; showing {' and '.join(limits)}" if limits else shape)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CELL else f"{text[:_CELL]}…"
 
 
 def _cell(value: Any) -> str:
@@ -94,7 +112,7 @@ def _cell(value: Any) -> str:
 
 def _type(column: Sequence[str]) -> str:
     """What the texts of a column are: integer, number, boolean, text, or empty."""
-    there = [cell.strip() for cell in column[:1000] if cell.strip()]
+    there = [cell.strip() for cell in column[:_TYPED] if cell.strip()]
     if not there:
         return "empty"
     for name, pattern in (("integer", _INTEGER), ("number", _NUMBER)):

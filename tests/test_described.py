@@ -1,0 +1,102 @@
+"""What a run is shown with: pictures by step, tables as tables, and what people wrote about it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from qualia_lab import load_runs
+
+NOTE = """\
+# Second try
+
+- **weighted** loss, see [the ticket](javascript:alert) [it](javascript:alert(1))
+
+<img src=x onerror=alert(1)> ![plot](https://evil.example/x.png)
+
+| a | b |
+|---|---|
+| 1 | 2 |
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run with pictures of two keys, a table, a Keras file and a description, and one with a long description."""
+    folder = tmp_path_factory.mktemp("described")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(uri)
+    tags = {"mlflow.note.content": "What is tried *here*: <b>all</b>", "team": "vision"}
+    experiment = client.create_experiment("noted", artifact_location=(folder / "artifacts").as_uri(), tags=tags)
+    first, second = (client.create_run(experiment, run_name=f"run{number}").info.run_id for number in range(2))
+    for step in (20, 119, 0):
+        client.log_image(first, Image.new("RGB", (4, 4)), key="samples", step=step, synchronous=True)
+    client.log_image(first, Image.new("RGB", (4, 4)), key="val/errors", synchronous=True)
+    client.log_table(first, {"input": ["cat"], "shown": [Image.new("RGB", (4, 4))]}, "eval.json")
+    for run_id, score in ((first, 0.25), (second, 0.75)):
+        client.log_table(run_id, {"question": ["a", "b"], "score": [0.5, score]}, "answers.json")
+    client.set_tag(first, "mlflow.note.content", NOTE)
+    client.set_tag(second, "mlflow.note.content", "\n".join(f"line {number}" for number in range(40)))
+    return load_runs(uri, [first, second])
+
+
+def test_pictures_are_listed_by_step_and_without_their_small_copies(runs):
+    card = runs.show("run0")
+    page, text = card._repr_html_(), repr(card)
+    titles = ["samples, step 0", "samples, step 20", "samples, step 119", "val/errors, step 0"]
+    places = [page.index(f">{title}<") for title in titles]
+    assert places == sorted(places)
+    assert "Artifacts (7, and 5 small copies of pictures)" in page
+    assert "samples, step 119" in text
+    assert "timestamp" not in page + text
+    assert ".webp" not in page + text
+    assert "<b>samples, step 119</b> <small>the last of 3</small>" in page
+    assert page.count("<img") == 3
+    # For programs every file is there.
+    assert runs.artifacts.list("run0")["path"].str.endswith(".webp").sum() == 5
+
+
+def test_a_logged_table_is_a_table_that_names_its_pictures(runs):
+    page = runs.show("run0")._repr_html_()
+    assert re.search(r"<td>cat</td><td>picture table_images/eval/[0-9a-f-]+\.png</td>", page)
+    assert "1 row, 2 columns" in page
+
+
+def test_logged_tables_are_compared_cell_by_cell(runs):
+    frame = runs.artifacts.compare("answers.json")
+    assert frame.index.tolist() == ["row 2 (b), score"]
+    assert frame.loc["row 2 (b), score"].tolist() == ["0.25", "0.75"]
+    assert runs.artifacts.comparable() == ["answers.json"]
+
+
+def test_the_description_of_a_run_is_rendered_and_nothing_in_it_is_alive(runs):
+    card = runs.show("run0")
+    page = card._repr_html_()
+    described = page[page.index("<b>Description</b>") : page.index("Details")]
+    assert "<p><b>Second try</b></p>" in described
+    assert "<li><b>weighted</b> loss, see the ticket (javascript:alert) [it](javascript:alert(1))</li>" in described
+    assert "<td>1</td><td>2</td>" in described
+    assert "&lt;img src=x" in described
+    assert "<img" not in described
+    assert "<a" not in described
+    assert "mlflow.note.content" not in page
+    assert "Description\n  # Second try" in repr(card)
+
+
+def test_a_long_description_says_how_much_there_is_and_where_all_of_it_is(runs):
+    card = runs.show("run1")
+    for shown in (card._repr_html_().replace("&quot;", '"'), repr(card)):
+        assert "line 24" in shown
+        assert "line 25" not in shown
+        assert 'showing 25 of 40 lines; all of it is in runs.tags["mlflow.note.content"]' in shown
+    assert runs.tags["mlflow.note.content"].iloc[1].endswith("line 39")
+
+
+def test_the_description_of_an_experiment_stands_with_what_its_runs_are_about(runs):
+    about = runs.about()
+    page = about._repr_html_()
+    assert "<p><b>Description of noted</b></p><p>What is tried <i>here</i>: &lt;b&gt;all&lt;/b&gt;</p><table>" in page
+    assert repr(about).startswith("Description of noted\n    What is tried *here*: <b>all</b>\n")
