@@ -52,6 +52,18 @@ def distinct_names(names: Sequence[str], ids: Sequence[str] = (), width: int = 6
     return [shown[pair] for pair in pairs]
 
 
+def aside(text: str, *, ends: bool = False) -> str:
+    """What stands behind something else in a sentence: ` (text)`, and never parentheses within parentheses.
+
+    Args:
+        text: names or values, which may hold parentheses, as `mlp (77ab01cd)` does.
+        ends: whether the clause ends behind it; then a colon leads to it where parentheses cannot.
+    """
+    if not set("()") & set(text):
+        return f" ({text})"
+    return f": {text}" if ends else f" — {text} —"
+
+
 def _shown(pairs: Sequence[Pair], width: int) -> dict[Pair, str]:
     """What is shown for each pair: those that are alike are written in the next way, until none are."""
     short = _short_ids({own for _, own in pairs})

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qualia_lab.escaping import one_line
-from qualia_lab.names import display_width, distinct_names
+from qualia_lab.names import aside, display_width, distinct_names
 
 WIDTHS = st.integers(8, 64)
 NAMES = st.text(st.sampled_from("ab_-/ 01\n漢\u0301🐙…()"), max_size=90) | st.text(max_size=90)
@@ -100,3 +100,9 @@ def test_what_is_shown(names, ids, width, shown):
 def test_columns_are_those_of_a_terminal():
     for char, columns in (("a", 1), ("é", 1), ("漢", 2), ("🐙", 2), ("e\u0301", 1), ("…", 1)):
         assert display_width(char) == columns, unicodedata.name(char[0])
+
+
+def test_nothing_stands_in_parentheses_within_parentheses():
+    assert aside("a and b") == aside("a and b", ends=True) == " (a and b)"
+    assert aside("a (1) and b") == " — a (1) and b —"
+    assert aside("a (1) and b", ends=True) == ": a (1) and b"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.findings.finding import listed, number
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
+from qualia_lab.names import aside
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def sentences_of(found: SideComparison, on_both: int) -> list[str]:
 
 def _answer(found: SideComparison) -> str:
     a, b = (
-        f"{name} ({one_line(side.said, 60)}, n = {len(side.values):,})"
+        name + aside(f"{one_line(side.said, 60)}, n = {len(side.values):,}")
         for name, side in (("A", found.a), ("B", found.b))
     )
     if len(found.tasks) > 1:
@@ -87,11 +88,7 @@ def _isolation(found: SideComparison) -> str:
         said = "Nothing that was recorded differs but seeds and labels: they are repeats of one configuration."
         return f"{said} They do not differ in {claimed}." if claimed else said
     differing = listed(
-        [
-            f"{'commit' if one.what == 'commit' else one_line(one.key, 60)} ({one.shown(one.a)} against "
-            f"{one.shown(one.b)})"
-            for one in found.differs
-        ],
+        [one.named + aside(f"{one.shown(one.a)} against {one.shown(one.b)}") for one in found.differs],
         _NAMED,
     )
     if claimed and found.asked is None:

@@ -91,13 +91,6 @@ def align(history: pa.Table | Iterable[pa.RecordBatch], run_ids: Sequence[str], 
     return Curves(key, by, unit, curves, start, unplaced)
 
 
-def metric_series(
-    history: pa.Table, run_ids: Sequence[str], key: str, *, by: str = STEP, most_points: int = MOST_POINTS
-) -> History:
-    """The series of one metric as they are drawn, from a table of histories: aligned, then reduced."""
-    return as_drawn(align(history, run_ids, key, by), most_points=most_points)
-
-
 def as_drawn(found: Curves, *, most_points: int = MOST_POINTS, smoothed: float = 0.0) -> History:
     """The curves reduced to what is drawn; with `smoothed` over 0 smoothed first, and only their y changes by that."""
     distance = median_distance(found.curves) if smoothed else 1.0

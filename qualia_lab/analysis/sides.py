@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 What = Literal["param", "tag", "commit", "data", "library"]
 
 COMMIT = "mlflow.source.git.commit"
+_COMMIT_SHOWN = 8  # digits
 _SHOWN = 6  # values of a side, and of those that a key has
 
 
@@ -38,11 +39,21 @@ class Differs:
     a: tuple[str, ...]
     b: tuple[str, ...]
 
+    @property
+    def named(self) -> str:
+        """What it is called in a sentence."""
+        return "commit" if self.what == "commit" else one_line(self.key, 60)
+
     def shown(self, values: tuple[str, ...]) -> str:
         """The values of a side on one line; a commit by its start."""
-        cut = [value[:7] if self.what == "commit" else one_line(value, 40) for value in values]
+        cut = [short_commit(value) if self.what == "commit" else one_line(value, 40) for value in values]
         more = f" and {len(cut) - _SHOWN:,} more" if len(cut) > _SHOWN else ""
         return ", ".join(cut[:_SHOWN]) + more if cut else "none"
+
+
+def short_commit(commit: str) -> str:
+    """The start of a commit, as long as git shows it."""
+    return one_line(commit[:_COMMIT_SHOWN])
 
 
 def read_side(tables: RunTables, study: Study, text: str, read_history: ReadHistory | None = None) -> tuple[str, ...]:

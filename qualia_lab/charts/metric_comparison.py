@@ -13,6 +13,7 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import GRID, REST, run_styles
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.counts import counted
+from qualia_lab.names import aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -161,8 +162,10 @@ def _sentence(
     if not ordered:
         return f"{key}: no run recorded it."
     first, last = ordered[0], ordered[-1]
-    said = f"{key} of {counted(len(ordered), 'run')}, {order}: {number_text(values[first])} ({names[first]})"
-    return f"{said}." if first == last else f"{said} to {number_text(values[last])} ({names[last]})."
+    said = f"{key} of {counted(len(ordered), 'run')}, {order}: {number_text(values[first])}"
+    if first == last:
+        return f"{said}{aside(names[first], ends=True)}."
+    return f"{said}{aside(names[first])} to {number_text(values[last])}{aside(names[last], ends=True)}."
 
 
 def _listed(keys: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import REST, faint, run_styles
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.counts import counted
+from qualia_lab.names import aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -277,7 +278,7 @@ def history_sentence(
     said = f"{history.key} of {counted(len(ranked), 'run')} over {counted(points, 'recorded value')}."
     if greater_is_better is None or np.isnan(ranked[0].last):
         return said
-    return f"{said} Best last value: {number_text(ranked[0].last)} ({names[ranked[0].run_id]})."
+    return f"{said} Best last value: {number_text(ranked[0].last)}{aside(names[ranked[0].run_id], ends=True)}."
 
 
 def joined(arrays: Sequence[Numbers]) -> Numbers:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
+from qualia_lab.names import aside
 from qualia_lab.study.overruling import FLAGS
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _left_out(study: Study, names: Mapping[str, str]) -> Iterator[str]:
         "continued in": "continued by another run",
     }
     for kind, runs in by_reason.items():
-        yield f"{counted(len(runs), 'run')}: {said.get(kind, kind)} ({listed(runs)})."
+        yield f"{counted(len(runs), 'run')}: {said.get(kind, kind)}{aside(listed(runs), ends=True)}."
 
 
 def _unknown(study: Study, lines: Lines) -> Iterator[str]:

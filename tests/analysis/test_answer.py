@@ -263,8 +263,8 @@ def sides(*, commits=("a", "b"), sizes=(64, 32)):
 @pytest.mark.parametrize(
     ("runs", "also"),
     [
-        (sides(), "batch_size (64 against 32) and commit (aaaaaaa against bbbbbbb)"),
-        (sides(sizes=(32, 32)), "commit (aaaaaaa against bbbbbbb)"),
+        (sides(), "batch_size (64 against 32) and commit (aaaaaaaa against bbbbbbbb)"),
+        (sides(sizes=(32, 32)), "commit (aaaaaaaa against bbbbbbbb)"),
         (sides(commits=("a", "a")), "batch_size (64 against 32)"),
     ],
 )
@@ -340,7 +340,7 @@ def test_the_best_run_alone_on_another_commit():
         for i in range(5)
     ]
     found, names = one(best_alone, runs)
-    assert names == {"r4"} and "commit bbbbbbb alone" in found.sentence
+    assert names == {"r4"} and "commit bbbbbbbb alone" in found.sentence
     for run in runs:
         run.tags["mlflow.source.git.commit"] = run.name * 20
     assert not find(best_alone, runs)[0]  # each has its own

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from qualia_lab import schema
-from qualia_lab.analysis.curves import Curve, Curves, align, as_drawn, metric_series, smooth, usual_range
+from qualia_lab.analysis.curves import Curve, Curves, align, as_drawn, smooth, usual_range
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.histories import reduce_points
 from qualia_lab.analysis.seed_bands import seed_bands
@@ -103,7 +103,7 @@ def test_zero_distance_and_one_point_are_smoothed_too():
 @given(st.lists(st.floats(), min_size=1, max_size=3000), st.integers(4, 200))
 def test_what_is_drawn_keeps_first_last_extremes_and_counts_what_is_not_finite(values, most):
     table = history({"a": values})
-    (series,) = metric_series(table, ["a"], "val_loss", most_points=most).series
+    (series,) = as_drawn(align(table, ["a"], "val_loss"), most_points=most).series
     numbers = np.array(values)
     # As MLflow's SQL stores keep infinity.
     finite = np.isfinite(numbers) & (np.abs(numbers) < 1.79e308)

@@ -626,6 +626,16 @@ def test_two_failed_runs_that_share_a_value_among_many_may_be_chance_and_say_so(
     )
 
 
+def test_names_with_parentheses_stand_in_none():
+    names = ['("8ccd555")', "mlp (77ab)", *"cdef"]
+    runs = [
+        {"run_id": name, "status": "FAILED" if n < 2 else "FINISHED", "params": {"opt": "old" if n < 2 else "new"}}
+        for n, name in enumerate(names)
+    ]
+    [finding] = found(evidence_of(runs), "failed_apart")
+    assert finding.sentence.startswith('Both failed runs — ("8ccd555") and mlp (77ab) — and none of the 4 finished')
+
+
 def test_problems_are_told_of_each_experiment_by_itself():
     dice = np.random.default_rng(0)
     runs = []

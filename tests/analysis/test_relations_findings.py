@@ -357,6 +357,11 @@ def test_commits_are_counted_within_a_task_and_their_factor_is_named():
         "These runs come from 2 git commits: 4 runs of aaaaaaaa, 2 runs of bbbbbbbb (r4 and r5); 1 run named none."
     )
     assert names == ["r4", "r5"]
+    renamed = [Run("mlp (a)" if n == 5 else f"r{n}", run.params, run.metrics, run.tags) for n, run in enumerate(runs)]
+    [(one, _)] = found(renamed, "other_code")
+    assert one.sentence == (
+        "These runs come from 2 git commits: 4 runs of aaaaaaaa; 2 runs of bbbbbbbb: r4 and mlp (a)."
+    )
     tied = [Run(f"r{n}", {"attention": "ab"[n % 2]}, {"acc": n / 9}, {COMMIT: "ab"[n % 2] * 40}) for n in range(6)]
     [(one, _)] = found(tied, "other_code")
     assert one.sentence.endswith("The commit goes with attention.")

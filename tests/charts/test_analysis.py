@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qualia_lab.analysis.curves import metric_series
+from qualia_lab.analysis.curves import align, as_drawn
 from qualia_lab.analysis.distributions import as_numbers, group_by_param, latest_values, pair_up
 from qualia_lab.analysis.histories import rank, reduce_points
 
@@ -17,21 +17,21 @@ LARGEST = 1.7976931348623157e308
 
 def test_a_series_keeps_repeated_steps_in_mlflows_order():
     table = history({"a": [(1, 20, 5.0), (1, 10, 7.0), (0, 99, 1.0), (1, 20, 4.0)]})
-    (series,) = metric_series(table, ["a"], "val_loss").series
+    (series,) = as_drawn(align(table, ["a"], "val_loss")).series
     assert series.x.tolist() == [0, 1, 1, 1]
     assert series.y.tolist() == [1.0, 7.0, 4.0, 5.0]
     assert series.last == 5.0
 
 
 def test_only_the_asked_runs_and_metric_are_taken_and_runs_without_it_are_absent():
-    found = metric_series(history({"a": [1.0], "b": [2.0], "c": [3.0]}), ["c", "nobody", "a"], "val_loss")
+    found = as_drawn(align(history({"a": [1.0], "b": [2.0], "c": [3.0]}), ["c", "nobody", "a"], "val_loss"))
     assert [(one.run_id, one.last) for one in found.series] == [("c", 3.0), ("a", 1.0)]
-    assert metric_series(history({"a": [1.0]}), ["a"], "other").series == ()
+    assert as_drawn(align(history({"a": [1.0]}), ["a"], "other")).series == ()
 
 
 def test_infinity_as_sql_stores_it_is_infinite_again_and_stands_apart():
     table = history({"a": [1.0, LARGEST, -LARGEST, math.nan, math.inf, 2.0]})
-    (series,) = metric_series(table, ["a"], "val_loss").series
+    (series,) = as_drawn(align(table, ["a"], "val_loss")).series
     assert np.isnan(series.y).tolist() == [False, True, True, True, True, False]
     assert (series.odd, series.recorded, series.last) == (4, 6, 2.0)
     assert series.odd_x.tolist() == [1, 4]  # the ends of the stretch
@@ -39,13 +39,13 @@ def test_infinity_as_sql_stores_it_is_infinite_again_and_stands_apart():
 
 def test_time_is_the_axis_where_no_step_was_ever_given():
     table = history({"a": [(0, 5000, 1.0), (0, 8000, 2.0)], "b": [(0, 9000, 1.0)]})
-    found = metric_series(table, ["a", "b"], "val_loss")
+    found = as_drawn(align(table, ["a", "b"], "val_loss"))
     assert (found.unit, [one.x.tolist() for one in found.series]) == ("s", [[0.0, 3.0], [0.0]])
-    assert metric_series(history({"a": [(0, 5000, 1.0)]}), ["a"], "val_loss").unit == "step"
+    assert as_drawn(align(history({"a": [(0, 5000, 1.0)]}), ["a"], "val_loss")).unit == "step"
 
 
 def test_the_best_last_value_ranks_first_and_none_at_all_last():
-    found = metric_series(history({"a": [1.0, 3.0], "b": [math.nan], "c": [9.0, 2.0]}), ["a", "b", "c"], "val_loss")
+    found = as_drawn(align(history({"a": [1.0, 3.0], "b": [math.nan], "c": [9.0, 2.0]}), ["a", "b", "c"], "val_loss"))
     assert [one.run_id for one in rank(found, greater_is_better=True)] == ["a", "c", "b"]
     assert [one.run_id for one in rank(found, greater_is_better=False)] == ["c", "a", "b"]
     assert [one.run_id for one in rank(found, greater_is_better=None)] == ["a", "c", "b"]
@@ -67,7 +67,7 @@ def test_reducing_keeps_ends_and_extremes_and_the_limit(values, most):
 def test_a_long_series_is_reduced_and_says_how_long_it_was():
     values = [math.sin(step / 500) for step in range(20_000)]
     values[12_345] = 99.0
-    (series,) = metric_series(history({"a": values}), ["a"], "val_loss").series
+    (series,) = as_drawn(align(history({"a": values}), ["a"], "val_loss")).series
     assert len(series.x) <= 1000
     assert series.recorded == 20_000
     assert series.reduced

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
-from qualia_lab.analysis.sides import COMMIT
+from qualia_lab.analysis.sides import COMMIT, short_commit
 from qualia_lab.columns import texts_of
 from qualia_lab.escaping import one_line
 from qualia_lab.tables import rows_with
@@ -60,7 +60,7 @@ def _commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
 def _read_commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
     rows = rows_with(evidence.tables.tags, "key", [COMMIT])
     return "commit", {
-        run_id: value[:7]
+        run_id: short_commit(value)
         for run_id, value in zip(*(texts_of(rows.column(name)) for name in ("run_id", "value")), strict=True)
         if value
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.findings.finding import Finding, Rule, listed
 from qualia_lab.analysis.sides import differing
 from qualia_lab.escaping import one_line
+from qualia_lab.names import aside
 from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
@@ -84,11 +85,7 @@ def _finding(
 ) -> Finding:
     _, together = sides[0]
     first = _claimed(evidence.study, together)
-    also = [
-        f"{'commit' if one.what == 'commit' else one_line(one.key, 60)} ({one.shown(one.a)} against {one.shown(one.b)})"
-        for one in together
-        if one is not first
-    ]
+    also = [one.named + aside(f"{one.shown(one.a)} against {one.shown(one.b)}") for one in together if one is not first]
     more = f" So it is with {len(sides) - 1:,} more." if len(sides) > 1 else ""
     held = one_line(first.key, 60)
     return Finding(

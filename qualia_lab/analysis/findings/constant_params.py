@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import Finding, Rule, listed
 from qualia_lab.escaping import one_line
+from qualia_lab.names import aside
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -35,7 +36,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
     values = evidence.params[evidence.run_ids[0]]
     same = [f"{key} = {one_line(values[key], _LONGEST_VALUE)}" if values[key] else key for key in constant]
     what = "1 param, which never varies" if len(same) == 1 else f"{len(same):,} params, which never vary"
-    return [f"what comes of {what} ({listed(same)})"]
+    return [f"what comes of {what}{aside(listed(same), ends=True)}"]
 
 
 RULE = Rule("constant_params", "a param has the same value in every run", "", Thresholds(), find, unexamined)

@@ -11,6 +11,7 @@ from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.analysis.thresholds_apart import conditions_apart, single_conditions
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
+from qualia_lab.names import aside
 from qualia_lab.study.setting_columns import param_columns, tag_columns
 from qualia_lab.study.statuses import FAILED, FINISHED
 
@@ -70,14 +71,14 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     return found
 
 
-def values_of_failed(evidence: Evidence, alpha: float = 0.05) -> list[tuple[str, Condition]]:
+def values_of_failed(evidence: Evidence) -> list[tuple[str, Condition]]:
     """Telling pairs, and every value and threshold that two failed runs have more often than others, by experiment."""
     return [
         (ended.task.experiment, one)
         for ended in _by_task(evidence.tables, evidence.study, evidence.status)
         for one in (
-            *(one for one in conditions_apart(ended.columns, ended.failed, alpha) if len(one.terms) > 1),
-            *single_conditions(ended.columns, ended.failed, alpha),
+            *(one for one in conditions_apart(ended.columns, ended.failed) if len(one.terms) > 1),
+            *single_conditions(ended.columns, ended.failed),
         )
     ]
 
@@ -119,7 +120,7 @@ def _finding(evidence: Evidence, ended: _Ended, found: Condition, alpha: float) 
         who = "both failed runs" if failed == 2 else f"all {failed:,} failed runs"
     run_ids = [ended.run_ids[row] for row in found.rows if ended.failed[row]]
     if len(run_ids) <= NAMED:
-        who += f" ({listed(map(evidence.name, run_ids))})"
+        who += aside(listed(map(evidence.name, run_ids)))
     others = f"{found.finished_with:,} of {counted(finished, 'finished one')}"
     if not found.finished_with:
         others = f"none of the {counted(finished, 'finished one')}"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
 from qualia_lab.analysis.findings.goes_with import factor_of
-from qualia_lab.analysis.sides import COMMIT
+from qualia_lab.analysis.sides import COMMIT, short_commit
 from qualia_lab.by_run import ByRun
 from qualia_lab.counts import counted
-from qualia_lab.escaping import one_line
+from qualia_lab.names import aside
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
@@ -50,11 +50,12 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 def _finding(evidence: Evidence, task: Task, runs_of: Mapping[str, list[str]], runs: int) -> Finding:
     ordered = sorted(runs_of.items(), key=lambda item: (-len(item[1]), item[0]))
     clauses = [
-        f"{counted(len(run_ids), 'run')} of {one_line(commit, 9).rstrip('…')}"
-        + (f" ({listed(map(evidence.name, run_ids), 3)})" if place and len(run_ids) <= 3 else "")
+        f"{counted(len(run_ids), 'run')} of {short_commit(commit)}"
+        + (aside(listed(map(evidence.name, run_ids), 3), ends=True) if place and len(run_ids) <= 3 else "")
         for place, (commit, run_ids) in enumerate(ordered[:NAMED])
     ]
-    more = f", and {len(ordered) - NAMED:,} more" if len(ordered) > NAMED else ""
+    between = "; " if any(": " in clause for clause in clauses) else ", "
+    more = f"{between}and {len(ordered) - NAMED:,} more" if len(ordered) > NAMED else ""
     without = runs - sum(map(len, runs_of.values()))
     unknown = f"; {counted(without, 'run')} named none" if without else ""
     parts = {run_id: commit for commit, run_ids in ordered for run_id in run_ids}
@@ -65,7 +66,7 @@ def _finding(evidence: Evidence, task: Task, runs_of: Mapping[str, list[str]], r
         "provenance",
         "note",
         f"{evidence.where(task)}These runs come from {len(ordered):,} git commits: "
-        f"{', '.join(clauses)}{more}{unknown}.{goes_with}",
+        f"{between.join(clauses)}{more}{unknown}.{goes_with}",
         tuple(run_id for _, run_ids in ordered[1:] for run_id in run_ids),
         (COMMIT,),
         numbers=(

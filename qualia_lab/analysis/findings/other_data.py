@@ -11,6 +11,7 @@ from qualia_lab.analysis.findings.goes_with import factor_of
 from qualia_lab.columns import texts_of
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
+from qualia_lab.names import aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -144,7 +145,7 @@ def _finding(evidence: Evidence, task: Task, context: str, ordered: list[tuple[D
     clauses = []
     for place, (data, run_ids) in enumerate(ordered[:NAMED]):
         on = listed((f"{name} @ {one_line(digest, 16)}" for name, digest, _ in sorted(data)), 2)
-        who = f" ({listed(map(evidence.name, run_ids), 3)})" if place else ""
+        who = aside(listed(map(evidence.name, run_ids), 3), ends=True) if place else ""
         clauses.append(f"{counted(len(run_ids), 'run')} used {on}{who}")
     more = f"; and {len(ordered) - NAMED:,} others" if len(ordered) > NAMED else ""
     where = f" in the context {one_line(context, 30)}" if context else ""

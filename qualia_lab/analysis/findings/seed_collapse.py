@@ -13,6 +13,7 @@ from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.intervals import unit_of
 from qualia_lab.analysis.spread_compare import collapsed_seeds
 from qualia_lab.counts import counted
+from qualia_lab.names import aside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,8 +114,8 @@ def _finding(evidence: Evidence, task: Task, collapsed: list[_Collapsed]) -> Fin
     names = configuration_names(evidence.study, [one.group for one in collapsed])
     key = collapsed[0].group.metric
     clauses = [
-        f"{evidence.name(one.run_id)} ({names[one.group.run_ids[0]]}) has {number(one.value)}, its other repeats have "
-        f"{number(one.low)} to {number(one.high)}"
+        f"{evidence.name(one.run_id)}{aside(names[one.group.run_ids[0]])} has {number(one.value)}, its other repeats "
+        f"have {number(one.low)} to {number(one.high)}"
         for one in collapsed
     ]
     numbers = [
