@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from qualia_lab.escaping import one_line
@@ -18,6 +20,19 @@ _NARROWEST = 8  # columns: room for a number of six digits in parentheses
 _ID_SHOWN = 8  # characters of an id, where they tell it from the others
 _BESIDE_ID = 4  # columns of a name, under which only its id is shown
 _WORTH_LEAVING_OUT = 3  # characters that names share; a shorter start is no wider than the sign in its place
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What lines have in common.
+
+    start, end: how many characters at their start and at their end.  head: so many columns of the start remain at most,
+    the same of all lines, so that they look alike.
+    """
+
+    start: int = 0
+    end: int = 0
+    head: int = sys.maxsize
 
 
 def display_width(text: str) -> int:
@@ -68,7 +83,7 @@ def _shown(pairs: Sequence[Pair], width: int) -> dict[Pair, str]:
     """What is shown for each pair: those that are alike are written in the next way, until none are."""
     short = _short_ids({own for _, own in pairs})
     lines = {(name, own): one_line(name) or short[own] for name, own in pairs}
-    everywhere = _shared([line for line in lines.values() if display_width(line) > width])
+    everywhere = _shared([line for line in lines.values() if display_width(line) > width], width)
     shown = {pair: _cut(line, width, everywhere) for pair, line in lines.items()}
     ways = dict.fromkeys(pairs, 0)
     numbers: dict[Pair, int] = {}
@@ -76,11 +91,11 @@ def _shown(pairs: Sequence[Pair], width: int) -> dict[Pair, str]:
         numbers = numbers or {pair: number for number, pair in enumerate(sorted(pairs), 1)}
         for group in alike:
             # Two with a number behind them are never alike, so one of the group moves on.
-            here = _shared([lines[pair] for pair in group])
-            for pair in group:
+            again = _cut_again([lines[pair] for pair in group], width, everywhere)
+            for pair, line in zip(group, again, strict=True):
                 ways[pair] += 1
                 if ways[pair] == 1:
-                    shown[pair] = _cut(lines[pair], width, here)
+                    shown[pair] = line
                 elif ways[pair] == 2 and pair[1]:
                     shown[pair] = _with_id(lines[pair], short[pair[1]], width, everywhere)
                 else:
@@ -89,24 +104,31 @@ def _shown(pairs: Sequence[Pair], width: int) -> dict[Pair, str]:
     return shown
 
 
-def _with_id(line: str, short: str, width: int, shared: tuple[int, int]) -> str:
+def _cut_again(lines: Sequence[str], width: int, everywhere: _Shared) -> list[str]:
+    """Lines that were alike, cut in what these share; what all lines share is left out before that."""
+    if everywhere.start <= _WORTH_LEAVING_OUT or any(display_width(line) <= width for line in lines):
+        here = _shared(lines, width)
+        return [_cut(line, width, here) for line in lines]
+    own = [line[everywhere.start :] for line in lines]
+    here = _shared(own, width - 1)
+    return ["…" + _cut(line, width - 1, here).lstrip("…") for line in own]
+
+
+def _with_id(line: str, short: str, width: int, shared: _Shared) -> str:
     """`mlp (77ab01cd)`; the id alone where there is no room for a name."""
     behind = f" ({short})"
     room = width - display_width(behind)
-    return _cut(line, room, shared) + behind if room >= _BESIDE_ID else _cut(short, width, (0, 0))
+    return _cut(line, room, shared) + behind if room >= _BESIDE_ID else _cut(short, width, _Shared())
 
 
-def _cut(line: str, width: int, shared: tuple[int, int]) -> str:
-    """The line with `…` in the place of a part of it, where it is too wide.
-
-    shared: how many characters at its start and at its end are those of other lines, too.
-    """
+def _cut(line: str, width: int, shared: _Shared) -> str:
+    """The line with `…` in the place of a part of it, where it is too wide."""
     if display_width(line) <= width:
         return line
     if width < 1:
         return ""
-    start, end = shared[0], len(line) - shared[1]
-    head = _that_fit(line, width // 2)
+    start, end = shared.start, len(line) - shared.end
+    head = _that_fit(line, min(width // 2, shared.head))
     tail = _end_that_fits(line, width - 1 - display_width(line[:head]))
     if tail > start and head < end:  # the middle is not what others have, too
         before, behind = display_width(line[:end]), display_width(line[start:])
@@ -115,8 +137,9 @@ def _cut(line: str, width: int, shared: tuple[int, int]) -> str:
         elif before < width:
             head, tail = end, _end_that_fits(line, width - 1 - before)
         elif start > _WORTH_LEAVING_OUT:
-            return "…" + _cut(line[start:], width - 1, (0, shared[1]))
-    return f"{line[:head]}…{line[tail:]}"
+            return "…" + _cut(line[start:], width - 1, _Shared(end=shared.end)).lstrip("…")
+    # The line may have been cut before.
+    return f"{line[:head].rstrip('…')}…{line[tail:].lstrip('…')}"
 
 
 def _that_fit(line: str, room: int) -> int:
@@ -141,13 +164,17 @@ def _columns(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
-def _shared(lines: Iterable[str]) -> tuple[int, int]:
-    """How many characters at their start and at their end all of these lines have; none where there is one line."""
+def _shared(lines: Iterable[str], width: int) -> _Shared:
+    """What all of these lines share; nothing where there is one line."""
     different = set(lines)
     if len(different) < 2:
-        return 0, 0
+        return _Shared()
     start = _shared_start(different)
-    return start, _shared_start({line[start:][::-1] for line in different})
+    end = _shared_start({line[start:][::-1] for line in different})
+    if start <= _WORTH_LEAVING_OUT:
+        return _Shared(start, end)
+    widest = max(display_width(line[start:]) for line in different)
+    return _Shared(start, end, max(0, width - 1 - widest))
 
 
 def _shared_start(lines: Collection[str]) -> int:

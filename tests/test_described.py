@@ -89,9 +89,9 @@ def test_the_description_of_a_run_is_rendered_and_nothing_in_it_is_alive(runs):
 def test_a_long_description_says_how_much_there_is_and_where_all_of_it_is(runs):
     card = runs.show("run1")
     for shown in (card._repr_html_().replace("&quot;", '"'), repr(card)):
-        assert "line 24" in shown
-        assert "line 25" not in shown
-        assert 'showing 25 of 40 lines; all of it is in runs.tags["mlflow.note.content"]' in shown
+        assert "line 14" in shown
+        assert "line 15" not in shown
+        assert 'showing 15 of 40 lines; all of it is in runs.tags["mlflow.note.content"]' in shown
     assert runs.tags["mlflow.note.content"].iloc[1].endswith("line 39")
 
 

@@ -102,6 +102,13 @@ def test_columns_are_those_of_a_terminal():
         assert display_width(char) == columns, unicodedata.name(char[0])
 
 
+def test_what_was_cut_before_is_not_cut_where_it_was():
+    names = [f"benchmark-shapenet-{own}-lr_{lr}-2026-11-21" for own in ("kpconv_paper", "pointnet2") for lr in (1, 2)]
+    again = distinct_names(distinct_names(names, width=32), width=24)
+    assert len({*again}) == 4
+    assert not any("……" in text for text in again)
+
+
 def test_nothing_stands_in_parentheses_within_parentheses():
     assert aside("a and b") == aside("a and b", ends=True) == " (a and b)"
     assert aside("a (1) and b") == " — a (1) and b —"

@@ -101,6 +101,8 @@ def direction(greater_is_better: bool | None) -> str:
 
 def told_apart(labels: Mapping[str, str]) -> dict[str, str]:
     """Labels by run id, in their order, no two alike."""
+    if len({label for label in labels.values() if label.strip()}) == len(labels):
+        return dict(labels)  # those of loaded runs, of which there may be very many
     return dict(zip(labels, distinct_names(list(labels.values()), list(labels)), strict=True))
 
 

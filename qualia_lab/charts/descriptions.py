@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 OF_RUN = f'runs.tags["{NOTE}"]'
 OF_EXPERIMENT = "runs.tables.experiment_tags"
-_LINES = 25
+_LINES = 15
 _LINE_WIDTH = 100  # characters, in text
 
 

@@ -44,6 +44,7 @@ class Frame:
     bottom: int
     title: str
     note: tuple[str, ...]
+    x_labels: tuple[str, ...]  # of each panel, as wide as the panel
     entries: Mapping[str, str]  # what stands in the legend for the label of a mark
     # Of each panel, as fractions of the width and of the height between the margins; heights from below.
     spans: tuple[tuple[float, float], ...]
@@ -72,6 +73,11 @@ def take_frame(chart: Chart) -> Frame:
     under = _TICK_LINE + (PANEL_TITLE if titled else 0)
     if any(panel.x.label for panel in chart.panels[:-columns]):
         under += _AXIS_LABEL
+    spans = tuple(
+        _part(index % columns, columns, between / (WIDTH - left - right)) for index in range(len(chart.panels))
+    )
+    narrowest = min((high - low for low, high in spans), default=1.0) * (WIDTH - left - right)
+    room = min(LONGEST_LABEL, int((narrowest + between) / text_width("n", TEXT_SIZE)))
     return Frame(
         width=WIDTH,
         height=height,
@@ -82,9 +88,8 @@ def take_frame(chart: Chart) -> Frame:
         title=one_line(chart.title, LONGEST_TITLE),
         note=note,
         entries=shown,
-        spans=tuple(
-            _part(index % columns, columns, between / (WIDTH - left - right)) for index in range(len(chart.panels))
-        ),
+        x_labels=tuple(distinct_names([panel.x.label for panel in chart.panels], width=room)),
+        spans=spans,
         rises=tuple(
             _part(rows - 1 - index // columns, rows, under / (height - top - bottom))
             for index in range(len(chart.panels))

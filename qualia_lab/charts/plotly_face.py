@@ -69,8 +69,9 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
     named: set[str] = set()
     for index, panel in enumerate(chart.panels):
         number = "" if index == 0 else str(index + 1)
-        layout[f"xaxis{number}"] = _axis(panel.x) | {"domain": list(frame.spans[index]), "anchor": f"y{number}"}
-        layout[f"yaxis{number}"] = _axis(panel.y) | {"domain": list(frame.rises[index]), "anchor": f"x{number}"}
+        x, y = _axis(panel.x, frame.x_labels[index]), _axis(panel.y, label_text(panel.y.label))
+        layout[f"xaxis{number}"] = x | {"domain": list(frame.spans[index]), "anchor": f"y{number}"}
+        layout[f"yaxis{number}"] = y | {"domain": list(frame.rises[index]), "anchor": f"x{number}"}
         if not shows_y_ticks(chart, index):
             layout[f"yaxis{number}"] |= {"showticklabels": False, "title": {"text": ""}}
         first = next(place for place, other in enumerate(chart.panels) if other.y == panel.y)
@@ -288,11 +289,11 @@ def _panel_title(title: str, number: str) -> dict[str, Any]:
     }
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: Axis, label: str) -> dict[str, Any]:
     low, high = axis.limits
     drawn: dict[str, Any] = {
         "title": {
-            "text": plotly_text(label_text(axis.label)),
+            "text": plotly_text(label),
             "font": {"size": TEXT_SIZE, "color": INK},
             "standoff": 6,
         },

@@ -61,7 +61,7 @@ def draw_png(chart: Chart) -> bytes:
             )
             panels.append(figure.add_axes(place))
             with_ticks = shows_y_ticks(chart, index)
-            _draw_panel(panels[-1], panel, with_ticks=with_ticks)
+            _draw_panel(panels[-1], panel, frame.x_labels[index], with_ticks=with_ticks)
             if with_ticks and panel.y.label:
                 left_edge = place[0] * frame.width - ticks_width(panel) - 28
                 figure.text(
@@ -106,12 +106,12 @@ def _write_heading(figure: Any, frame: Frame) -> None:
         figure.text(left, height, line, va="top", **_font(SMALL_SIZE, QUIET))
 
 
-def _draw_panel(axes: Any, panel: Panel, *, with_ticks: bool) -> None:
+def _draw_panel(axes: Any, panel: Panel, x_label: str, *, with_ticks: bool) -> None:
     for mark in panel.marks:
         _draw(axes, mark)
     _shape(axes, axes.xaxis, panel.x)
     _shape(axes, axes.yaxis, panel.y)
-    axes.set_xlabel(label_text(panel.x.label), labelpad=8, **_font(TEXT_SIZE, INK))
+    axes.set_xlabel(x_label, labelpad=8, **_font(TEXT_SIZE, INK))
     axes.tick_params(length=0, labelsize=SMALL_SIZE * _POINT, labelcolor=QUIET, pad=6, which="both")
     if not with_ticks:
         axes.tick_params(labelleft=False)
