@@ -23,9 +23,14 @@ NOTE = """\
 """
 
 
+LONG = "segmentation of point clouds with normals, trained from scratch on the data of "
+
+
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """A run with pictures of two keys, a table, a Keras file and a description, and one with a long description."""
+def store(tmp_path_factory):
+    """A run with pictures of two keys, tables and a description, one with a long description, and one of each of two
+    experiments with long names.
+    """
     folder = tmp_path_factory.mktemp("described")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(uri)
@@ -40,7 +45,17 @@ def runs(tmp_path_factory):
         client.log_table(run_id, {"question": ["a", "b"], "score": [0.5, score]}, "answers.json")
     client.set_tag(first, "mlflow.note.content", NOTE)
     client.set_tag(second, "mlflow.note.content", "\n".join(f"line {number}" for number in range(40)))
-    return load_runs(uri, [first, second])
+    others = []
+    for year in (2025, 2026):
+        own = client.create_experiment(f"{LONG}{year}", artifact_location=(folder / "artifacts").as_uri())
+        others.append(client.create_run(own, run_name=str(year)).info.run_id)
+        client.log_metric(others[-1], "val_auc", 0.5)
+    return uri, [first, second], others
+
+
+@pytest.fixture(scope="module")
+def runs(store):
+    return load_runs(store[0], store[1])
 
 
 def test_pictures_are_listed_by_step_and_without_their_small_copies(runs):
@@ -100,3 +115,11 @@ def test_the_description_of_an_experiment_stands_with_what_its_runs_are_about(ru
     page = about._repr_html_()
     assert "<p><b>Description of noted</b></p><p>What is tried <i>here</i>: &lt;b&gt;all&lt;/b&gt;</p><table>" in page
     assert repr(about).startswith("Description of noted\n    What is tried *here*: <b>all</b>\n")
+
+
+def test_experiments_whose_long_names_differ_at_their_end_are_told_apart_in_tables(store):
+    runs = load_runs(store[0], store[2])
+    for column in (runs.overview()["experiment"], runs.groups()["experiment"]):
+        names = column.tolist()
+        assert [name[-4:] for name in names] == ["2025", "2026"]
+        assert all(len(name) <= 60 for name in names)

@@ -113,10 +113,7 @@ def overview(loaded: Loaded, metrics: Sequence[str], params: Sequence[str]) -> p
     status = runs["status"].fillna("UNKNOWN")
     columns: dict[str, Any] = {"run": list(loaded.labels.values())}
     if len(study.tasks) > 1 or tables.experiments.num_rows > 1:
-        names = dict(
-            zip(*(tables.experiments.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True)
-        )
-        columns["experiment"] = [one_line(names.get(one) or one, 60) for one in runs["experiment_id"]]
+        columns["experiment"] = [loaded.experiments.get(one) or one_line(one, 60) for one in runs["experiment_id"]]
     columns |= {
         "status": [f"{STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
         "start (UTC)": start.dt.floor("s").dt.tz_localize(None),

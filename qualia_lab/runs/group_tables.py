@@ -40,8 +40,8 @@ class Headings(NamedTuple):
         """The experiment and the metric of a row, where the rows are of several."""
         columns = {}
         if self.experiment:
-            name = next(one.experiment for one in loaded.study.tasks if one.experiment_id == group.experiment_id)
-            columns["experiment"] = one_line(name, 60)
+            task = next(one for one in loaded.study.tasks if one.experiment_id == group.experiment_id)
+            columns["experiment"] = loaded.called(task)
         return columns | ({"metric": one_line(group.metric, 60)} if self.metric else {})
 
 

@@ -15,6 +15,7 @@ from qualia_lab.analysis.scores import needs_history
 from qualia_lab.columns import column, filled, numbers_of, whole
 from qualia_lab.errors import NothingToCompare, UnknownRun
 from qualia_lab.escaping import one_line
+from qualia_lab.names import distinct_names
 from qualia_lab.runs.artifact_files import ArtifactFiles
 from qualia_lab.runs.evidence import take_evidence
 from qualia_lab.runs.labels import labels_of
@@ -71,6 +72,16 @@ class Loaded:
     def metric_keys(self) -> frozenset[str]:
         """Every metric that a run has."""
         return frozenset(pc.unique(self.tables.metrics.column("key")).to_pylist())
+
+    @cached_property
+    def experiments(self) -> Mapping[str, str]:
+        """What each experiment is called beside others, by its id; no two alike."""
+        ids, names = (self.tables.experiments.column(name).to_pylist() for name in ("experiment_id", "name"))
+        return dict(zip(ids, distinct_names([name or "" for name in names], ids), strict=True))
+
+    def called(self, task: Task) -> str:
+        """What the experiment of a task is called beside others."""
+        return self.experiments.get(task.experiment_id) or one_line(task.experiment, 60)
 
     @cached_property
     def settings(self) -> Mapping[str, Factor]:

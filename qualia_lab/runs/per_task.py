@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qualia_lab.counts import counted
 from qualia_lab.errors import QualiaLabError, UnknownKey
-from qualia_lab.escaping import one_line
 from qualia_lab.runs.said import Said, or_said
 
 if TYPE_CHECKING:
@@ -41,8 +40,8 @@ def chart_per_task(loaded: Loaded, experiment: str | None, draw: Callable[[Task]
         return Said("No run was read.")
     if len(tasks) == 1:
         return or_said(lambda: draw(tasks[0]))
-    drawn = [(task.experiment, _or_why_not(draw, task)) for task in tasks[:MOST_TASKS]]
-    notes = [f"{one_line(name, 60)}: {made!r}" for name, made in drawn if isinstance(made, Said)]
+    drawn = [(loaded.called(task), _or_why_not(draw, task)) for task in tasks[:MOST_TASKS]]
+    notes = [f"{name}: {made!r}" for name, made in drawn if isinstance(made, Said)]
     if len(tasks) > MOST_TASKS:
         notes.append(f"Showing {MOST_TASKS} of {counted(len(tasks), 'experiment')}; experiment=NAME shows another.")
     charts = [(name, made) for name, made in drawn if not isinstance(made, Said)]
@@ -64,14 +63,14 @@ def frame_per_task(
     if len(tasks) == 1:
         return or_said(lambda: make(tasks[0]))
     made = {task: _or_why_not(make, task) for task in tasks}
-    frames = {task.experiment: one for task, one in made.items() if isinstance(one, pd.DataFrame)}
+    frames = {task: one for task, one in made.items() if isinstance(one, pd.DataFrame)}
     if not frames:
-        return Said(" ".join(f"{task.experiment}: {one!r}" for task, one in made.items()))
-    attrs: dict[Hashable, Any] = {name: dict(one.attrs) for name, one in frames.items()}
+        return Said(" ".join(f"{loaded.called(task)}: {one!r}" for task, one in made.items()))
+    attrs: dict[Hashable, Any] = {task.experiment: dict(one.attrs) for task, one in frames.items()}
     attrs |= {task.experiment: {"not shown": repr(one)} for task, one in made.items() if isinstance(one, Said)}
-    for name, one in frames.items():
+    for task, one in frames.items():
         one.attrs = {}
-        one.insert(0, free_name("experiment", one), one_line(name, 60))
+        one.insert(0, free_name("experiment", one), loaded.called(task))
     frame = pd.concat(frames.values())
     frame.attrs = dict(attrs)
     return frame

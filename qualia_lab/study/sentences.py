@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
-from qualia_lab.names import aside
+from qualia_lab.names import aside, distinct_names
 from qualia_lab.study.overruling import FLAGS
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def levels_of(study: Study, name: str) -> tuple[str, ...]:
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:
     """`a, b and 3 more`, each name on one line."""
-    all_names = [one_line(name, 100) for name in names]
+    all_names = distinct_names(list(names), width=100)
     shown = ", ".join(all_names[:most])
     return f"{shown} and {len(all_names) - most:,} more" if len(all_names) > most else shown
 

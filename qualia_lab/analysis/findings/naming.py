@@ -44,11 +44,10 @@ def configuration_names(
     room = max(0, NAMED - len(keys))
     keys += tied[:room]
     shown: list[list[str]] = [[] for _ in configurations]
-    for key in keys:
+    for key, name in zip(keys, distinct_names(keys, width=_WIDEST), strict=True):
         short = short_values(value for one in values if (value := one.get(key)) is not None)
         for words, one in zip(shown, values, strict=True):
             value = one.get(key)
-            name = one_line(key, _WIDEST)
             words.append(f"no {name}" if value is None else f"{name}={short[value]}")
     names = [", ".join(words) or "all runs" for words in shown]
     if len(factors) + len(tied) > len(keys):
@@ -67,7 +66,10 @@ def _present(keys: Sequence[str], factors: Sequence[str], values: Mapping[str, s
     """`lr=0.1`: those of the keys that a configuration has; where it has none, the first of its other factors."""
     own = [key for key in keys if values.get(key) is not None]
     own = own or [key for key in factors if values.get(key) is not None][:NAMED]
-    return [f"{one_line(key, _WIDEST)}={short_values([values[key] or ''])[values[key] or '']}" for key in own]
+    names = distinct_names(own, width=_WIDEST)
+    return [
+        f"{name}={short_values([values[key] or ''])[values[key] or '']}" for key, name in zip(own, names, strict=True)
+    ]
 
 
 def _there(values: Mapping[str, str | None]) -> set[str]:
