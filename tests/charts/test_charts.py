@@ -7,13 +7,14 @@ import json
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from qualia_lab.charts import metric_comparison, metric_history, param_distribution
 from qualia_lab.charts.chart import PLOTLY_MIME, Chart
 from qualia_lab.charts.colours import STYLES, run_styles
-from qualia_lab.charts.frame import take_frame
+from qualia_lab.charts.frame import BETWEEN_PANELS, TEXT_SIZE, take_frame, text_width
 from qualia_lab.charts.marks import Axis, Band, Bars, Heat, Line, Panel, Points, Texts
 
 from .sample import curves, history, labels, metrics, params, run_ids
@@ -285,3 +286,23 @@ def test_of_very_many_runs_an_even_choice_by_value_is_drawn_and_it_is_said(value
     assert {min(drawn), max(drawn)} == {min(finals["value"].to_pylist()), max(finals["value"].to_pylist())}
     assert "Drawn: 3,000 of 4,000 runs, an even choice by value" in sentence
     assert ("boxes and medians are of all" in sentence) == (len(values) == 3)
+
+
+def test_what_does_not_fit_is_cut_so_that_nothing_is_taken_for_another():
+    names = {f"r00{place}": f"benchmark-with-normals-{own}-2026-11-20T10:33:23" for place, own in enumerate("ab")}
+    chart = metric_history(curves(2, 5), names, "val_loss")
+    shown = take_frame(chart).entries
+    assert len({shown[name] for name in names.values()}) == 2
+    keys = [f"validation_mean_intersection_over_union_of_{which}_classes" for which in ("all", "rare")]
+    values = pa.concat_tables([metrics({"r000": 0.1, "r001": 0.2}, key) for key in keys])
+    chart = metric_comparison(values, names, keys)
+    frame = take_frame(chart)
+    assert len({*frame.x_labels}) == 2
+    panel = (frame.spans[0][1] - frame.spans[0][0]) * (frame.width - frame.left - frame.right)
+    assert all(text_width(label, TEXT_SIZE) < panel + BETWEEN_PANELS for label in frame.x_labels)
+    values = {f"r00{place}": f"configs/segmentation/{own}/with_normals.yaml" for place, own in enumerate("abc")}
+    scores = metrics(dict.fromkeys(values, 0.5))
+    ticks = [
+        text for _, text in param_distribution(params(values), scores, labels(3), "lr", "val_auc").panels[0].x.ticks
+    ]
+    assert len({*ticks}) == 3
