@@ -269,7 +269,10 @@ def data_format(command: Command) -> Command:
     """`--json` and `--csv`: the same on every listing."""
     for name, words in (
         ("csv", "CSV for programs; text that a spreadsheet would run as a formula gets a leading '."),
-        ("json", "JSON for programs: every value exactly as the store has it; times in ms since 1970 UTC."),
+        (
+            "json",
+            "JSON for programs: values as the store has them, secrets masked; times in ms since 1970 UTC.",
+        ),
     ):
         command = click.option(f"--{name}", "data_format", flag_value=name, default=None, help=words)(command)
     return command

@@ -266,6 +266,15 @@ def test_a_frame_in_the_wrong_place_opens_nothing(before, inside, place):
     assert alive(clean_html(before + place % frame + before)) == []
 
 
+def test_a_column_of_secrets_shows_none_of_them():
+    table = shown(t__csv="user,password,max_tokens\nada,hunter2,512\nbob,,mysql://a:hunter2@h/x\n")["t.csv"]
+    assert "hunter2" not in table
+    assert all(f"<td>{cell}</td>" in table for cell in ("ada", "512", "‹masked›", "", "mysql://a:‹masked›@h/x"))
+    written = io.BytesIO()
+    pq.write_table(pa.table({"api_key": ["hunter2"], "url": ["https://hunter2@h/x"], "n": [1]}), written)
+    assert "hunter2" not in shown(t__parquet=written.getvalue())["t.parquet"]
+
+
 def gif(width, height, *frames):
     data = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + b"\0" * 6 + b"!\xf9\x04\0\0\0\0\0"
     for wide, tall in frames:

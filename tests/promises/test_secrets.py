@@ -6,6 +6,7 @@ it is, percent-encoded and in base64.
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def outputs(planted, tmp_path_factory):
     said("snapshot", "snapshot", str(root), str(folder / "snapshot"), "--artifacts")
     found["snapshot files"] = parquet_text(folder / "snapshot")
     explorer = ArtifactExplorer(root)
-    found["explorer"] = explorer.search_runs().to_json() + repr([explorer.read_run(run) for run in selection.run_ids])
+    found["explorer"] = explorer.search_runs().to_csv() + repr([explorer.read_run(run) for run in selection.run_ids])
     return found
 
 
@@ -121,6 +122,12 @@ def test_what_is_masked_is_named_and_how_to_see_it_is_said(outputs):
     assert "--show-secrets" in outputs["runs --json"]
 
 
+def test_the_texts_of_artifacts_are_on_the_page_without_their_secrets(outputs):
+    page = html.unescape(outputs["page"])
+    assert '"max_tokens": 5' in page
+    assert '"password": "‹masked 1›"' in page
+
+
 def test_what_stands_around_a_secret_is_still_said(outputs):
     rows = json.loads(outputs["runs --json"].partition("\nmasked")[0].rpartition("]")[0] + "]")
     tags = {key: value for row in rows for key, value in row["tags"].items()}
@@ -153,7 +160,8 @@ def test_no_secret_of_the_connection_is_in_what_is_shown_of_it(record_counts):
     for name, form in CONNECTIONS.items():
         secret = unguessable(name)
         uri = split_uri(form.format(secret))
-        said = (uri.safe, repr(uri), uri.redact(f"cannot reach {uri.full}: {secret}"))
+        assert secret in " ".join(uri.secrets)
+        said = (uri.safe, repr(uri), uri.redact(f"cannot reach {uri.full}: {' '.join(uri.secrets)}"))
         leaks += [(name, text) for text in said if secret in text]
         assert "h.example.org" in uri.safe  # it still says which server
     record_counts(PROMISE, "connection", 3 * len(CONNECTIONS), len(leaks))

@@ -11,6 +11,8 @@ from qualia_lab.analysis.logged_tables import cell_text, read_logged_table
 from qualia_lab.charts.previews.preview import Preview, note, small
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html
+from qualia_lab.masking.keys import is_secret_key
+from qualia_lab.masking.text import MASK, is_nothing, masked
 from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
@@ -93,7 +95,8 @@ def _html(head: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str
     count = 0
     for row in rows:
         count += 1
-        parts += ["<tr>", *(f"<td>{for_html(_cut(cell))}</td>" for cell in row[:_COLUMNS]), "</tr>"]
+        named = zip(head, row[:_COLUMNS], strict=False)
+        parts += ["<tr>", *(f"<td>{for_html(_cut(_shown(name, cell)))}</td>" for name, cell in named), "</tr>"]
     parts.append("</tbody></table>")
     limits = [f"the first {count} rows"] if count == _ROWS else []
     limits += [f"the first {_COLUMNS} columns"] if len(head) > _COLUMNS else []
@@ -102,6 +105,11 @@ def _html(head: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str
 
 def _cut(text: str) -> str:
     return text if len(text) <= _CELL else f"{text[:_CELL]}…"
+
+
+def _shown(name: str, cell: str) -> str:
+    """A cell without the secret that it holds by the name of its column, or by form: no text around it says so."""
+    return MASK if is_secret_key(name) and not is_nothing(cell) else masked(cell)
 
 
 def _cell(value: Any) -> str:
