@@ -35,7 +35,7 @@ sep_token cls_token pad_token_id eos_token_id bos_token_id unk_token_id mask_tok
 image_token_id stop_token stop_tokens start_token end_token special_tokens additional_special_tokens class_token
 distillation_token prefix_tokens virtual_tokens num_virtual_tokens token_dropout token_type token_type_ids
 token_type_vocab_size token_level token_length token_embedding token_shift token_dim token_mixing_mlp token_count per_token
-loss_per_token next_token first_token last_token user_token system_token assistant_token tokenizer tokenizer_name
+loss_per_token token_text token_value token_hash token_test token_base next_token first_token last_token user_token system_token assistant_token tokenizer tokenizer_name
 tokenizer_path tokenizer.model_max_length tokenize tokenized tokenization use_fast_tokenizer add_prefix_token
 key keys key_dim key_size key_length key_value_heads num_key_value_heads num_kv_heads kv_cache key_padding_mask
 attn_key_bias query_key_value qk_norm query_key_norm use_key_bias primary_key foreign_key partition_key sort_key
@@ -111,6 +111,8 @@ def test_what_is_no_secret_under_a_secret_name_stays(value):
         "https://github.com/team/repo.git#subdirectory=x",
         "http://host:5000/path?email=a@b.example",
         "s3://bucket/key",
+        "https://[::1]:5000/a@b",
+        "https://medium.com/@ada/x?source=y",
         "file:///home/ada@work/x",
         "postgresql://ada@db/x",
         "the token is masked, the key: value pair is not",

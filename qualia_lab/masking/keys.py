@@ -44,10 +44,10 @@ _BEFORE = {
 }  # fmt: skip
 # A name may go on with where or how the secret is kept.
 _AFTER = frozenset((
-    "b64", "base64", "dev", "enc", "encrypted", "hash", "hashed", "id", "json", "md5", "old", "new", "pem", "plain",
-    "plaintext", "prod", "production", "sha256", "staging", "test", "text", "txt", "value",
+    "b64", "base", "base64", "dev", "enc", "encrypted", "hash", "hashed", "id", "json", "md5", "old", "new", "pem",
+    "plain", "plaintext", "prod", "production", "sha256", "staging", "test", "text", "txt", "value",
 ))  # fmt: skip
-_HASHED_ONLY = frozenset(("id",))  # `access_key_id` is part of a pair of secrets, `client_secret_id` names one
+_KEY_ONLY = frozenset(("id",))  # `access_key_id` is part of a pair of secrets, `client_secret_id` names one
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 # Under some driver, proxy, cloud or login page these are secrets of a URI.
@@ -108,13 +108,13 @@ def _says_secret(key: str) -> bool:
     words = [word.lower() for word in _WORD.findall(last) if not word.isdigit()]
     if not words:
         return False
+    if words in (["token"], ["webhook"], ["conn", "str"], ["connstr"]):
+        return True
     while len(words) > 1 and words[-1] in _AFTER:
-        if words.pop() in _HASHED_ONLY and words[-1] != "key":
+        if words.pop() in _KEY_ONLY and words[-1] != "key":
             return False
     word, before = words[-1], words[-2] if len(words) > 1 else ""
     singular = word.removesuffix("s")
     if word in _SECRET_WORDS or singular in _SECRET_WORDS or singular.endswith(_SECRET_ENDS):
-        return True
-    if words in (["token"], ["webhook"], ["conn", "str"], ["connstr"]):
         return True
     return before in _BEFORE.get(word, ()) or before in _BEFORE.get(singular, ())

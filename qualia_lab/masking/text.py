@@ -36,6 +36,7 @@ _ADDRESS = re.compile(r"\s*[A-Za-z][\w+.-]{0,40}://\S+\s*\Z")
 _LOGIN = r"(?P<before>\b(?P<scheme>[A-Za-z][\w+.-]{{0,40}})://)(?P<login>(?:(?!://)[^\s{ends}]){{1,4000}})@"
 _LOGIN_ALONE = re.compile(_LOGIN.format(ends=""))
 _LOGIN_WITHIN = re.compile(_LOGIN.format(ends="\"'<>`‹›"))
+_NUMBERED_HOST = re.compile(r"\[[0-9A-Fa-f:.%]+\](:\d{1,5})?([/?#]|\Z)")
 _QUERY = re.compile(r"(?P<before>[?&;#](?P<name>[\w.%-]{1,60})=)(?P<secret>[^&#;\s\"'<>`‹]{1,8000})")
 _FORMS = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
@@ -163,6 +164,8 @@ def _without_login(found: re.Match[str], mask: Mask) -> str:
     """`scheme://user:‹masked›@` of a database; over HTTP all of it, since a token may stand as the user."""
     login = found["login"]
     user, colon, password = login.partition(":")
+    if _NUMBERED_HOST.match(login):
+        return found[0]
     if "/" in user or "?" in user or "#" in user or (colon and re.match(r"\d{1,5}([/?#]|$)", password)):
         return found[0]  # that @ is further on, in the path
     if not colon and re.search(r"[/?#]", login):

@@ -19,7 +19,7 @@ NAMES = (
     "HUGGING_FACE_HUB_TOKEN", "slack_token", "bot_token", "token", "model.token", "private_key", "ssh_private_key",
     "signing_key", "encryption_key", "account_key", "azure_storage_key", "credentials", "aws_credentials",
     "authorization", "auth", "cookie", "session_cookie", "jwt", "connection_string", "SENTRY_DSN", "SLACK_WEBHOOK_URL",
-    "webhook_url", "sas_url", "password_prod", "api_key_2", "password_hash", "api_keys",
+    "webhook_url", "sas_url", "password_prod", "api_key_2", "password_hash", "api_keys", "secret_key_base",
 )  # fmt: skip
 
 # Texts that hold a secret by their form; `{}` is the secret. The first ones are whole addresses.
