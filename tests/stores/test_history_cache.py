@@ -77,13 +77,13 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def asked(monkeypatch):
     """The addresses and parameters of the questions, as they go by."""
-    questions, ask = [], RestClient.ask
+    questions, ask = [], RestClient.ask_sized
 
     def spied(self, method, path, **more):
         questions.append((path, list(more.get("parameters") or ())))
         return ask(self, method, path, **more)
 
-    monkeypatch.setattr(RestClient, "ask", spied)
+    monkeypatch.setattr(RestClient, "ask_sized", spied)
     return questions
 
 
