@@ -13,7 +13,7 @@ from qualia_lab.errors import OutputNotWritable
 from qualia_lab.interruptions import interruptions_later
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def write_whole(path: Path, data: bytes) -> Path:
@@ -79,15 +79,47 @@ def _write_beside(path: Path, data: bytes) -> tuple[Path, Path]:
 
 def check_writable(path: Path) -> None:
     """Raise OutputNotWritable when `path` could not be written, before any work is done for it; make nothing."""
+    reason = why_not_writable(path)
+    if reason is not None:
+        raise _not_writable(path, OSError(None, reason))
+
+
+def why_not_writable(path: Path) -> str | None:
+    """Why a file cannot be written at `path`, as far as it can be known beforehand; None when nothing forbids it."""
     folder = Path(os.path.realpath(path)).parent
     while not folder.exists():
         folder = folder.parent
     if path.is_dir():
-        raise _not_writable(path, IsADirectoryError(None, "it is a folder"))
+        return "it is a folder"
     if not folder.is_dir():
-        raise _not_writable(path, NotADirectoryError(None, f"{folder} is a file"))
+        return f"{folder} is a file"
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _not_writable(path, PermissionError(None, f"folder {folder} is not writable"))
+        return f"folder {folder} is not writable"
+    return None
+
+
+@contextlib.contextmanager
+def folder_of(path: Path) -> Iterator[None]:
+    """Make the folder in which `path` will be; when the block raises, remove it again if it was made and is empty.
+
+    Raises OutputNotWritable.
+    """
+    missing = []
+    folder = path.absolute().parent
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    try:
+        yield
+    except BaseException:
+        for one in missing:
+            with contextlib.suppress(OSError):
+                one.rmdir()
+        raise
 
 
 def _not_writable(path: Path, error: OSError) -> OutputNotWritable:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import ExecutionFailed, ExportFailed, KernelNotStarted, NotebookError
 from qualia_lab.escaping import one_line
-from qualia_lab.files import check_writable, write_together
+from qualia_lab.files import check_writable, folder_of, write_together
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.export import check_format, page_of
 from qualia_lab.notebook.kernel import run_cells
@@ -60,7 +60,8 @@ def execute_notebook(
     failure: ExecutionFailed | ExportFailed | None = None
     try:
         environment = kernel_environment(os.environ, handed or {}, settings_around().kernel_environment)
-        run_cells(notebook, path, timeout=timeout, environment=environment, on_cell=on_cell)
+        with folder_of(path):  # in which cells run
+            run_cells(notebook, path, timeout=timeout, environment=environment, on_cell=on_cell)
     except KernelNotStarted:
         raise
     except ExecutionFailed as error:

@@ -44,10 +44,9 @@ def curves(count, steps):
     )
 
 
-def metrics(values):
+def metrics(values, key="val_auc"):
     rows = [
-        {"run_id": run_id, "key": "val_auc", "value": value, "step": 1, "timestamp": 1}
-        for run_id, value in values.items()
+        {"run_id": run_id, "key": key, "value": value, "step": 1, "timestamp": 1} for run_id, value in values.items()
     ]
     return table_of(schema.METRICS, rows)
 

@@ -91,8 +91,8 @@ def test_a_notebook_of_a_snapshot_is_executed_and_executed_again_elsewhere(folde
     [
         (["sqlite:///nosuch.db", "out"], 4, "There is no file"),
         (["nosuch", "out"], 4, "There is nothing at"),
-        (["mlflow.db", "mlflow.db"], 32, "it is a file"),
-        (["mlflow.db", "mlflow.db/below"], 32, "Not a directory"),
+        (["mlflow.db", "mlflow.db"], 32, "mlflow.db is a file"),
+        (["mlflow.db", "mlflow.db/below"], 32, "mlflow.db is a file"),
         (["mlflow.db", "/proc/nosuch"], 32, "Cannot write /proc/nosuch"),
         (["mlflow.db", "."], 31, "is not empty, and holds no snapshot"),
         (["mlflow.db", "my runs", "--experiment", "churn"], 31, "was made of other runs: all there were"),

@@ -143,6 +143,22 @@ def test_what_a_person_saved_meanwhile_is_not_replaced(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_notebook_is_run_in_a_folder_that_did_not_exist(tmp_path):
+    there = notebook_of(tmp_path / "n.ipynb", "import os; print(os.getcwd())")
+    path = tmp_path / "new" / "folder" / "n.ipynb"
+    execute_notebook(path, data=there.read_bytes())
+    assert outputs_of(path)[0].strip() == str(path.parent)
+
+
+def test_a_folder_that_was_made_goes_again_when_nothing_was_written(tmp_path):
+    path = tmp_path / "new" / "folder" / "n.ipynb"
+    notebook = nbformat.read(notebook_of(tmp_path / "n.ipynb", "1"), as_version=4)
+    notebook.metadata["kernelspec"] = {"name": "no-such-kernel", "display_name": "None", "language": "python"}
+    with pytest.raises(KernelNotStarted):
+        execute_notebook(path, data=nbformat.writes(notebook).encode())
+    assert not (tmp_path / "new").exists()
+
+
 def test_what_cannot_be_written_is_known_before_a_cell_runs(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "print('new')")
     before = path.read_bytes()

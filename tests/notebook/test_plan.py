@@ -343,7 +343,7 @@ def test_a_raw_cell_of_a_template_is_a_raw_cell_of_the_notebook():
     inventory = take_inventory(tables)
     study = describe_study(tables, inventory)
     selection = Selection("sqlite:////tmp/a.db", tables.run_ids)
-    plan = plan_notebook(template, selection, inventory, study, title="x", written="2026-11-23")
+    plan = plan_notebook(template, selection, inventory, study, title="x", written="2026-11-23", command="qualia new")
     notebook = nbformat.from_dict(build_notebook(plan))
     nbformat.validate(notebook)
     assert [(cell.cell_type, "".join(cell.source)) for cell in notebook.cells[:2]] == [

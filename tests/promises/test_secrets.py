@@ -16,9 +16,10 @@ import pytest
 
 from qualia_lab import ArtifactExplorer, NotebookGenerator
 from qualia_lab.cli.main import qualia
-from qualia_lab.notebook.execute import SNAPSHOT_VARIABLE, kernel_environment
+from qualia_lab.notebook.kernel_environment import kernel_environment
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.snapshot.hand_over import SNAPSHOT_VARIABLE
 from qualia_lab.stores.uri import split_uri
 
 from .planted_secrets import FORMS, NAMES, unguessable, write_store
@@ -190,7 +191,7 @@ def test_no_variable_that_a_kernel_does_not_need_reaches_it(record_counts):
         "PYTHONPATH": FORMS["git"].format(unguessable("path")),
         "LC_ALL": FORMS["database"].format(unguessable("lc")),
     }
-    kept = kernel_environment({"PATH": "/bin", "HOME": "/home/ada", "LANG": "C.UTF-8", **planted}, None)
+    kept = kernel_environment({"PATH": "/bin", "HOME": "/home/ada", "LANG": "C.UTF-8", **planted}, {})
     leaks = [name for name, value in planted.items() if value in kept.values()]
     record_counts(PROMISE, "environment", len(planted), len(leaks))
     assert leaks == []
@@ -199,6 +200,6 @@ def test_no_variable_that_a_kernel_does_not_need_reaches_it(record_counts):
 
 def test_a_project_allows_variables_and_never_one_of_the_form_of_a_secret():
     environment = {"DATA_FOLDER": "/data", "DATA_URL": FORMS["database"].format(unguessable("data")), "OTHER": "x"}
-    kept = kernel_environment(environment, None, ["DATA_*"])
+    kept = kernel_environment(environment, {}, ["DATA_*"])
     assert kept["DATA_FOLDER"] == "/data"
     assert not {"DATA_URL", "OTHER"} & kept.keys()

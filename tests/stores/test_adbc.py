@@ -248,7 +248,7 @@ def test_a_history_that_nobody_reads_to_its_end_is_read_no_further(sample, reque
     from qualia_lab.stores.sql import history
 
     monkeypatch.setattr(history, "_FIRST_RUNS", 1)
-    monkeypatch.setattr(history, "_POINTS_AT_ONCE", 1)
+    monkeypatch.setattr(history, "_POINTS_PER_PART", 1)
     uri = request.getfixturevalue(sample)
     store = open_store(uri if isinstance(uri, str) else f"sqlite:///{uri}")
     ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()

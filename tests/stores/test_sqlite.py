@@ -444,7 +444,7 @@ def test_an_old_schema_is_read_and_not_upgraded(tmp_path, version):
     write_old_store(tmp_path / "old.db", version)
     before = state(tmp_path)
     store = open_store(f"sqlite:///{tmp_path / 'old.db'}")
-    assert store.read_schema_revision() == REVISIONS[version]
+    assert store.stored.read_schema_revision() == REVISIONS[version]
     old, default = store.read_experiments().to_pylist()
     assert (old["experiment_id"], old["run_count"], old["last_activity"]) == ("7", 2, 2050)
     assert (default["name"], default["run_count"], default["last_activity"]) == ("Default", 0, None)

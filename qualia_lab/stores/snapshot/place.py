@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from qualia_lab.errors import ExtraMissing, OutputNotWritable, StoreNotFound, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
-from qualia_lab.files import check_writable, write_whole
+from qualia_lab.files import why_not_writable, write_whole
 from qualia_lab.stores.file.store import path_of_uri
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
@@ -117,10 +117,9 @@ class SnapshotPlace:
             if self._folder is None:
                 self._filesystem.get_file_info(self._root)
                 return
-            try:
-                check_writable(self._folder / PARTS)
-            except OutputNotWritable as error:
-                raise OutputNotWritable(error.message, "Choose another place.") from None
+            reason = why_not_writable(self._folder / PARTS / "part")
+            if reason is not None:
+                raise OutputNotWritable(f"Cannot write {self.shown}: {reason}.", "Choose another place.")
 
     def holds_others(self) -> bool:
         """Whether something is there that no snapshot has made. Raises OutputNotWritable when it is a file."""
