@@ -1,4 +1,4 @@
-"""What is said of the strangers' stores, with their runs' names abbreviated, as docs/findings_checked.md lists it."""
+"""The findings on stores of third parties, with run names abbreviated, as listed in docs/findings_checked.md."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ STORES = (
 _LONGEST = 14  # characters of a name
 
 
-def said_of(folder: Path, store: str) -> list[tuple[str, str]]:
-    """Rule and sentence of every finding on all active runs of a store, but for what was not examined."""
+def findings_of(folder: Path, store: str) -> list[tuple[str, str]]:
+    """Rule and sentence of every finding on all active runs of a store, except what was not examined."""
     uri = str(folder / store)
     runs = load_runs(uri, NotebookGenerator(uri).select().run_ids)
     names = {name for name in runs.tables.runs.column("run_name").to_pylist() if name}

@@ -1,4 +1,4 @@
-"""A store of which everything is known, written by MLflow's own client: what is in it stands in `Truth`."""
+"""A store with known truth, written by MLflow's own client; `Truth` describes its runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass
 class Truth:
-    """Run ids by what is true of them; steps by run id."""
+    """Run ids by what is true of them; the values of mappings are steps."""
 
     diverges: dict[str, int] = field(default_factory=dict)
     overfits: dict[str, int] = field(default_factory=dict)
@@ -36,16 +36,16 @@ class _Writer:
     def __init__(self, uri: str) -> None:
         self.client = MlflowClient(uri)
         self.experiment = self.client.create_experiment("truth")
-        self.dice = random.Random(3)
+        self.rng = random.Random(3)
         self.count = 0
 
     def run(self, params, points, *, status="FINISHED", digest="aaaa"):
-        """One run; its name holds no digit, so that every number of a sentence is one of the finding."""
+        """Write a run; its name has no digits, so that every number in a sentence is one of the finding."""
         name = f"run-{_LETTERS[self.count // 26]}{_LETTERS[self.count % 26]}"
         start = START + self.count * 3_600_000
         self.count += 1
         run_id = self.client.create_run(self.experiment, start_time=start, run_name=name).info.run_id
-        params = {"epochs": EPOCHS, "optimizer": self.dice.choice(("adam", "sgd")), **params}
+        params = {"epochs": EPOCHS, "optimizer": self.rng.choice(("adam", "sgd")), **params}
         self.client.log_batch(
             run_id,
             [Metric(key, value, start + 1000 * step, step) for key, step, value in points],
@@ -57,37 +57,37 @@ class _Writer:
         return run_id
 
     def curves(self, val_acc, *, train_loss=None, val_loss=None, learns_until=EPOCHS):
-        """Points of a calm run that ends at this accuracy; what is given replaces a curve by its epoch.
+        """Points of a healthy run that ends at this accuracy; given functions of the epoch replace a curve.
 
-        learns_until: the epoch from which on the accuracy is lost again, and held-out loss with it.
+        From the epoch `learns_until` on, accuracy and held-out loss are bad.
         """
-        wobble = [self.dice.gauss(0, 0.002) for _ in range(EPOCHS)]
+        noise = [self.rng.gauss(0, 0.002) for _ in range(EPOCHS)]
         points = []
         for epoch in range(EPOCHS):
             fall = math.exp(-epoch / 8)
             last = epoch == EPOCHS - 1
-            score = val_acc - (0 if last else 0.4 * fall + wobble[epoch])
-            points.append(("val_acc", epoch, score if epoch < learns_until else 0.1 + wobble[epoch]))
-            points.append(("train_loss", epoch, train_loss(epoch) if train_loss else 0.1 + fall + wobble[epoch]))
+            score = val_acc - (0 if last else 0.4 * fall + noise[epoch])
+            points.append(("val_acc", epoch, score if epoch < learns_until else 0.1 + noise[epoch]))
+            points.append(("train_loss", epoch, train_loss(epoch) if train_loss else 0.1 + fall + noise[epoch]))
             held_out = 0.2 + fall if epoch < learns_until else 3
-            points.append(("val_loss", epoch, val_loss(epoch) if val_loss else held_out - wobble[epoch]))
+            points.append(("val_loss", epoch, val_loss(epoch) if val_loss else held_out - noise[epoch]))
         return points
 
 
 def accuracy(lr: float) -> float:
-    """What a learning rate gives; the batch size gives nothing."""
+    """The accuracy for a learning rate; the batch size has no effect."""
     return 0.9 - 0.1 * (math.log10(lr) + 2) ** 2
 
 
 def write_known_truth(uri: str) -> Truth:
     """Fill the empty store at this tracking URI."""
     truth, writer = Truth(), _Writer(uri)
-    dice = random.Random(1)
+    rng = random.Random(1)
     for _ in range(40):
-        lr, batch = float(f"{10 ** dice.uniform(-4, -0.5):.3g}"), dice.choice((32, 64, 256))
+        lr, batch = float(f"{10 ** rng.uniform(-4, -0.5):.3g}"), rng.choice((32, 64, 256))
         writer.run(
-            {"lr": lr, "batch_size": batch, "seed": dice.randrange(1000)},
-            writer.curves(accuracy(lr) + dice.gauss(0, SD)),
+            {"lr": lr, "batch_size": batch, "seed": rng.randrange(1000)},
+            writer.curves(accuracy(lr) + rng.gauss(0, SD)),
         )
     _write_configuration(writer, truth.best, 0.01, 128, 10, 0.0)
     _write_configuration(writer, truth.worse_by_two_sd, 0.03, 128, 10, -2.0)
@@ -123,8 +123,8 @@ def write_known_truth(uri: str) -> Truth:
 
 
 def _write_configuration(writer, run_ids, lr, batch, n, deviations):
-    """n runs whose accuracies have exactly this mean, in deviations from the best, and the standard deviation SD."""
-    scores = [NormalDist().inv_cdf((place + 0.5) / n) for place in range(n)]
+    """Write n runs whose accuracies have this mean, in deviations from the best, and the standard deviation SD."""
+    scores = [NormalDist().inv_cdf((index + 0.5) / n) for index in range(n)]
     spread = math.sqrt(sum(score**2 for score in scores) / (n - 1))
     for seed, score in enumerate(scores):
         value = accuracy(0.01) + SD * (deviations + score / spread)

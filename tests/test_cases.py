@@ -1,4 +1,4 @@
-"""Small stores, each for one thing that was once said wrongly (shared/data/cases): what has to be said, and what must not."""
+"""Small stores that were once described wrongly (shared/data/cases): what has to be found, and what must not be."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qualia_lab.study.as_data import study_as_data
 
 
 class Case:
-    """One store of the cases: its study as `qualia study --json` gives it, its findings, and what runs are called."""
+    """One case: its study as `qualia study --json` prints it, its findings, and the names of its runs."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -19,16 +19,16 @@ class Case:
         self.names = dict(zip(self.runs.tables.run_ids, names, strict=True))
         self.findings = self.runs.find({})
 
-    def the(self, rule):
-        """The one finding of a rule."""
+    def only(self, rule):
+        """The only finding of a rule."""
         [found] = [one for one in self.findings if one.rule == rule]
         return found
 
     def rules(self):
-        """The rules that said something."""
+        """The rules that fired."""
         return {one.rule for one in self.findings}
 
-    def said(self):
+    def text(self):
         """All sentences as one text."""
         return "\n".join(f"{one.sentence} {one.next}" for one in self.findings)
 
@@ -41,7 +41,7 @@ class Case:
         return next(one["role"] for one in self.study[kind] if one["key"] == key)
 
     def metric(self, key):
-        """What the study says of a metric."""
+        """The entry of a metric in the study."""
         return next(one for one in self.study["metrics"] if one["key"] == key)
 
 
@@ -52,17 +52,17 @@ def case(cases, request):
 
 def test_two_tasks(case):
     assert case.study["objective"] is None
-    assert {one["experiment"] for one in case.study["tasks"]} == {"predict_a", "predict_b"}
-    answers = {one.experiment: one for one in case.findings if one.rule == "best_configuration"}
+    assert {finding["experiment"] for finding in case.study["tasks"]} == {"predict_a", "predict_b"}
+    answers = {finding.experiment: finding for finding in case.findings if finding.rule == "best_configuration"}
     assert case.runs_of(answers["predict_a"]) == {"a0"} and "19" in answers["predict_a"].sentence
     assert case.runs_of(answers["predict_b"]) == {"b0"} and "570" in answers["predict_b"].sentence
-    assert "300" not in case.said()
+    assert "300" not in case.text()
 
 
 def test_factor_in_a_tag(case):
     assert case.role("fingerprint", "tags") == "factor"
     assert case.role("seed") in ("seed", "constant")
-    found = case.the("factor_effect")
+    found = case.only("factor_effect")
     assert "6 of 6" in found.sentence and found.sentence.index("morgan") < found.sentence.index("maccs")
     assert "duplicates" not in case.rules()
 
@@ -70,7 +70,7 @@ def test_factor_in_a_tag(case):
 def test_duration_leads(case):
     assert case.study["objective"]["key"] == "mse" and case.study["objective"]["better"] == "lower"
     assert case.metric("train_duration_s")["role"] == "cost"
-    assert case.runs_of(case.the("best_configuration")) == {"r5"}
+    assert case.runs_of(case.only("best_configuration")) == {"r5"}
 
 
 def test_label_params(case):
@@ -78,47 +78,47 @@ def test_label_params(case):
     assert sorted(one["values"]["dim"] for one in case.study["configurations"]) == ["16", "32"]
     assert [len(one["runs"]) for one in case.study["configurations"] if one["values"]["dim"] == "16"] == [2]
     assert [{case.names[run_id] for run_id in one} for one in case.study["possible_copies"]] == [{"l16", "l16-1"}]
-    assert "out_path" not in case.said()
+    assert "out_path" not in case.text()
 
 
 def test_paths_hide_seeds(case):
     assert case.role("output_dir") == "label" and case.role("seed") == "seed"
     assert [one["computations"] for one in case.study["configurations"]] == [5, 5]
-    found = case.the("best_configuration")
+    found = case.only("best_configuration")
     assert "full" in found.sentence and "none" in found.sentence
     assert any(number.what == "difference" for number in found.numbers)
-    assert "No two configurations" not in case.said()
+    assert "No two configurations" not in case.text()
 
 
 def test_one_configuration(case):
     assert len(case.study["configurations"]) == 1 and case.study["configurations"][0]["computations"] == 10
-    found = case.the("best_configuration")
+    found = case.only("best_configuration")
     assert "n = 10" in found.sentence and "0.9" in found.sentence
     assert len(found.run_ids) == 10
 
 
 def test_equal_to_the_last_digit(case):
     assert case.study["configurations"][0]["computations"] == 1
-    assert "differ" not in case.the("duplicates").sentence
-    assert case.runs_of(case.the("duplicates")) == {"a", "b"}
+    assert "differ" not in case.only("duplicates").sentence
+    assert case.runs_of(case.only("duplicates")) == {"a", "b"}
 
 
 def test_one_computation_nine_times(case):
     by_depth = {one["values"]["depth"]: one for one in case.study["configurations"]}
     assert by_depth["1"]["computations"] == 1 and len(by_depth["1"]["runs"]) == 9
-    assert "n = 9" not in case.said()
+    assert "n = 9" not in case.text()
     assert not any(number.what == "difference" for one in case.findings for number in one.numbers)
 
 
 def test_long_names(case):
-    named = case.the("failed_apart").sentence
+    named = case.only("failed_apart").sentence
     assert all(f"2026030{place}" in named for place in range(3))
 
 
 def test_training_logged_more_often(case):
     assert case.study["objective"]["key"] == "acc/val"
     assert case.metric("acc/train")["role"] == "training"
-    assert case.runs_of(case.the("best_configuration")) == {"r5"}
+    assert case.runs_of(case.only("best_configuration")) == {"r5"}
 
 
 def test_state_is_no_seed(case):
@@ -142,13 +142,13 @@ def test_random_search(case):
     assert {case.role(key) for key in ("lr", "dropout", "weight_decay")} == {"factor"}
     found = [one for one in case.findings if one.kind == "relation"]
     assert {key for one in found for key in one.keys} & {"lr", "dropout", "weight_decay"} == {"lr"}
-    assert "together" not in case.said()
+    assert "together" not in case.text()
 
 
 def test_interaction(case):
-    found = case.the("best_configuration")
+    found = case.only("best_configuration")
     assert case.runs_of(found) == {f"lr{pair}-{seed}" for pair in ("0.001-bs32", "0.01-bs256") for seed in range(5)}
-    assert {"lr", "batch_size"} <= set(case.the("interaction").keys)
+    assert {"lr", "batch_size"} <= set(case.only("interaction").keys)
     assert "factor_effect" not in case.rules()
 
 
@@ -158,18 +158,18 @@ def test_healthy_gan(case):
 
 
 def test_edge_of_the_range(case):
-    found = case.the("edge")
+    found = case.only("edge")
     assert case.runs_of(found) == {f"lr0.01-{seed}" for seed in range(5)} and "beyond" in found.next
 
 
 def test_confounded(case):
-    found = case.the("confounded")
+    found = case.only("confounded")
     assert {"attention", "batch_size"} <= set(found.keys) and "commit" in found.sentence
-    assert "full" in case.the("best_configuration").sentence
+    assert "full" in case.only("best_configuration").sentence
 
 
 def test_level_rivals(case):
-    found = case.the("best_configuration")
+    found = case.only("best_configuration")
     assert len(found.run_ids) == 18
     assert not any(number.what == "difference" for number in found.numbers)
     assert "80 %" in found.sentence
@@ -177,7 +177,7 @@ def test_level_rivals(case):
 
 def test_a_sweep_and_its_parent(case):
     assert [case.names[run_id] for run_id in case.study["parents"]] == ["sweep"]
-    assert case.runs_of(case.the("best_configuration")) == {"trial3"}
+    assert case.runs_of(case.only("best_configuration")) == {"trial3"}
     assert not {"edge", "monotone", "matters"} & case.rules()
 
 

@@ -1,4 +1,4 @@
-"""The page of checked findings lists exactly what is said of strangers' stores, with a verdict on each sentence."""
+"""The page of checked findings lists exactly the findings on stores of third parties, with a verdict on each."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from .findings_checked import STORES, said_of
+from .findings_checked import STORES, findings_of
 
 PAGE = Path(__file__).parents[1] / "docs/findings_checked.md"
 ROW = re.compile(r"^\| `(\w+)` \| (.*) \| (\w+) \| (.+) \|$", re.MULTILINE)
-FEWEST_USEFUL = 3  # of a store with five comparable runs or more
+FEWEST_USEFUL = 3  # useful findings in a store with five comparable runs or more
 COMPARABLE = ("cr21-hpo/logs/mlruns", "pycaret-tutorials/tutorials/mlruns", "torch-points3d/mlruns")
 
 
 def rows_of(store):
-    """Rule, sentence, verdict and how it was checked, of one store."""
+    """Rule, sentence, verdict and how it was checked, for one store."""
     section = PAGE.read_text(encoding="utf-8").partition(f"\n## {store}\n")[2].partition("\n## ")[0]
     return ROW.findall(section)
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_the_page_lists_what_is_said(store, shared_data):
-    assert sorted(said_of(shared_data / "stores", store)) == sorted((rule, said) for rule, said, *_ in rows_of(store))
+def test_the_page_lists_exactly_the_findings(store, shared_data):
+    assert sorted(findings_of(shared_data / "stores", store)) == sorted(
+        (rule, said) for rule, said, *_ in rows_of(store)
+    )
 
 
-def test_no_sentence_is_false_and_three_of_four_are_useful():
+def test_three_of_four_findings_are_useful_and_none_is_false():
     verdicts = [verdict for store in STORES for _, _, verdict, _ in rows_of(store)]
     assert set(verdicts) <= {"useful", "obvious", "noise"}
     assert verdicts.count("useful") >= 0.75 * len(verdicts)

@@ -1,4 +1,4 @@
-"""Findings on hundreds of small stores of which everything is known."""
+"""Findings on hundreds of small synthetic stores with known truth."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import pytest
 from scipy.stats import binom
 
 from .cli.command import QUALIA, run_here
-from .planted import curves, other_habits, rarer, stores_of_practice, sweeps
+from .planted import curves, logging_conventions, rare_rules, sweeps, typical_stores
 from .planted.facts import judge
-from .planted.finding import find
+from .planted.run_rules import find
 from .planted.store import PlantedStore
 
-SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *stores_of_practice.SHAPES, *other_habits.SHAPES, *rarer.SHAPES)
+SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *typical_stores.SHAPES, *logging_conventions.SHAPES, *rare_rules.SHAPES)
 STORES_PER_SHAPE = 4
 
 
 @cache
 def planted_and_found(shape, seed):
-    """A store of a shape, and what is found in it."""
+    """A store of a shape, and its findings."""
     planted = shape(100 + seed)
     return planted, find(planted.store)
 
 
-def test_planted_facts_are_found_and_nothing_false_is_said():
+def test_planted_facts_are_found_without_false_findings():
     missed, false, facts, stores = [], [], 0, 0
     for shape in SHAPES:
         for seed in range(STORES_PER_SHAPE):
             planted, findings = planted_and_found(shape, seed)
-            found = judge(planted, findings)
+            verdict = judge(planted, findings)
             stores, facts = stores + 1, facts + len(planted.facts)
-            missed += [f"{planted.shape} {seed}: {fact}" for fact in found.missed]
-            false += [f"{planted.shape} {seed}: {sentence}" for sentence in found.false]
+            missed += [f"{planted.shape} {seed}: {fact}" for fact in verdict.missed]
+            false += [f"{planted.shape} {seed}: {sentence}" for sentence in verdict.false]
     print(f"{len(missed)} of {facts} planted facts missed, {len(false)} false sentences in {stores} stores")
     print("\n".join([*missed, *false]))
     assert len(missed) <= 0.1 * facts, missed
     assert len(false) <= stores / 50, false
 
 
-def test_of_pure_noise_hardly_anything_is_claimed():
+def test_noise_yields_claims_in_at_most_one_store_of_twenty():
     claims = []
     stores = 100
     for seed in range(stores):
@@ -51,12 +51,12 @@ def test_of_pure_noise_hardly_anything_is_claimed():
     assert len(claims) <= stores / 20, claims
 
 
-def test_of_several_experiments_of_noise_hardly_anything_is_claimed():
+def test_several_experiments_of_noise_yield_claims_in_at_most_one_store_of_twenty():
     """At a rate of one in twenty, 95 % of such tests of 80 stores have 7 or fewer (binomial)."""
     stores = 40
     claimed = [
         (shape.__name__, seed)
-        for shape in (other_habits.level_experiments, other_habits.experiments_of_noise)
+        for shape in (logging_conventions.experiments_of_equal_models, logging_conventions.experiments_of_noise)
         for seed in range(stores)
         if any(map(is_claim, find(shape(seed))))
     ]
@@ -64,7 +64,7 @@ def test_of_several_experiments_of_noise_hardly_anything_is_claimed():
 
 
 def is_claim(finding) -> bool:
-    """Whether it says that something differs, goes with something, or wins beyond luck."""
+    """Whether the finding says that something differs, varies with something, or wins by more than luck."""
     if finding.rule == "best_configuration":
         return any(number.what == "difference" for number in finding.numbers)
     return finding.kind in ("answer", "problem", "relation") and finding.rule != "seeds_vary_more"
@@ -73,17 +73,17 @@ def is_claim(finding) -> bool:
 @pytest.mark.parametrize(
     "shape", [sweeps.interaction, curves.divergence, sweeps.two_tasks], ids=lambda one: one.__name__
 )
-def test_the_command_says_the_same_of_the_same_runs_on_disk(shape, tmp_path):
+def test_the_command_finds_the_same_in_the_same_runs_on_disk(shape, tmp_path):
     planted = shape(7)
     uri = planted.store.write(tmp_path / "mlruns")
-    said = run_here(QUALIA, "findings", "--tracking-uri", uri, "--json", cwd=tmp_path)
-    of_command = {(one["rule"], one["kind"], frozenset(one["run_ids"])) for one in json.loads(said.stdout)}
+    process = run_here(QUALIA, "findings", "--tracking-uri", uri, "--json", cwd=tmp_path)
+    of_command = {(one["rule"], one["kind"], frozenset(one["run_ids"])) for one in json.loads(process.stdout)}
     assert of_command == {(one.rule, one.kind, frozenset(one.run_ids)) for one in find(planted.store)}
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_order_in_which_histories_are_read_changes_nothing(seed):
-    """Databases and servers give the histories of runs in orders of their own."""
+def test_findings_do_not_depend_on_the_order_of_histories(seed):
+    """Databases and servers return the histories of runs in various orders."""
     for shape in SHAPES:
         planted, findings = planted_and_found(shape, seed)
         store = planted.store
@@ -96,5 +96,5 @@ def test_the_order_in_which_histories_are_read_changes_nothing(seed):
         assert find(store, read_history=in_any_order) == findings, shape.__name__
 
 
-def test_a_store_without_a_run_says_nothing():
+def test_a_store_without_runs_yields_no_findings():
     assert find(PlantedStore({"empty": []})) == ()

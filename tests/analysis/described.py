@@ -7,7 +7,7 @@ from dataclasses import replace
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.inventory import take_inventory
 from qualia_lab.study import StudySettings, describe_study
-from tests.planted import finding
+from tests.planted import run_rules
 from tests.planted.store import PlantedStore, Run
 
 
@@ -18,7 +18,7 @@ def runs_of(rows):
 
 def evidence_of(runs, settings=None):
     """The evidence on some runs, or on runs by experiment."""
-    return finding.evidence_of(PlantedStore(runs if isinstance(runs, dict) else {"e": runs}), settings)
+    return run_rules.evidence_of(PlantedStore(runs if isinstance(runs, dict) else {"e": runs}), settings)
 
 
 def groups_of(rows, metric="auc", *, better=True):

@@ -62,9 +62,11 @@ def test_a_clear_leader_is_named_with_its_lead_and_from_what_it_is_told():
     assert runs == {f"a-{s}" for s in range(5)}
     assert found.sentence.startswith("model=a leads: mean val_acc 0.9")
     assert (
-        "better by 0.1" in found.sentence and "model=b" in found.sentence and "told apart from both" in found.sentence
+        "better by 0.1" in found.sentence
+        and "model=b" in found.sentence
+        and "distinguishable from both" in found.sentence
     )
-    assert found.next == "Take model=a: no more runs are needed to tell it from the others."
+    assert found.next == "Take model=a: no more runs are needed to tell it apart from the others."
     assert any(number.what == "difference" for number in found.numbers)
 
 
@@ -112,13 +114,13 @@ def test_single_runs_are_luck_and_ties_are_told():
     found, names = one(best_configuration, runs)
     assert names == {"r1", "r2"}
     assert "lr=1 and lr=2 have the best val_acc, 0.7" in found.sentence
-    assert "All 3 configurations ran once, so how much of that is luck cannot be told" in found.sentence
+    assert "All 3 configurations ran once, so it is unknown how much of that is luck" in found.sentence
 
 
 def test_a_single_run_is_said_alone_and_not_at_all_beside_other_experiments():
     single = [Run("r", {"lr": 1}, {"val_acc": 0.5})]
     assert one(best_configuration, single)[0].sentence == (
-        "val_acc is 0.5, of the only run that has it: nothing to compare it with."
+        "val_acc is 0.5 in the only run that has it: there is nothing to compare it with."
     )
     found, _ = find(best_configuration, {"x": single, "y": repeated({"a": 0.9, "b": 0.8}, 4)})
     assert [answer.experiment for answer in found] == ["y"]
@@ -185,7 +187,7 @@ def test_data_sets_are_no_rivals(n):
         for s in range(n)
     ]
     found, names = one(best_configuration, runs)
-    assert found.sentence.startswith("None is clearly better by val_acc over the levels of dataset")
+    assert found.sentence.startswith("No configuration is clearly better in val_acc over the levels of dataset")
     assert not names
     assert not find(factor_effect, runs)[0]
 
@@ -199,7 +201,7 @@ def test_one_factor_with_the_rest_held_is_paired_over_targets():
     ]
     found, names = one(factor_effect, runs)
     assert names == {run.name for run in runs}
-    assert "kind=new has a better test_mae, all else the same, than old in 7 of 7 targets, by 1" in found.sentence
+    assert "kind=new has a better test_mae, all else being equal, than old in 7 of 7 targets, by 1" in found.sentence
     assert {number.value for number in found.numbers if number.what in ("better in", "of")} == {7}
 
 
@@ -217,7 +219,7 @@ def test_a_factor_that_is_better_in_every_setting_by_more_than_repeats_vary():
     ]
     found, _ = find(factor_effect, runs)
     [act] = [one for one in found if one.keys[0] == "act"]
-    assert "act=gelu has a better val_acc, all else the same, than relu in 3 of 3 settings of width" in act.sentence
+    assert "act=gelu has a better val_acc, all else being equal, than relu in 3 of 3 settings of width" in act.sentence
 
 
 def crossing():
@@ -272,7 +274,7 @@ def test_sides_that_differ_in_more_than_one_thing_are_confounded(runs, also):
     found, names = one(confounded, runs)
     assert names == {run.name for run in runs}
     assert "attention=full is better than none" in found.sentence and also in found.sentence
-    assert "cannot be put down to attention" in found.sentence
+    assert "cannot be attributed to attention" in found.sentence
 
 
 def test_an_isolated_comparison_and_a_grid_are_not_confounded():
@@ -369,15 +371,15 @@ def unexamined(module, runs):
 
 def test_what_was_not_told_apart_or_not_compared_is_said():
     assert unexamined(best_configuration, repeated(dict.fromkeys("abcd", 0.9), 4)) == [
-        "the best configuration is not told apart from 3 of the other 3"
+        "the best configuration is not distinguishable from 3 of the other 3"
     ]
     once = [Run(f"r{i}", {"lr": i, "depth": i % 2}, {"val_acc": i / 10}) for i in range(4)]
     assert unexamined(best_configuration, once) == ["which configuration is best: too few ran more than once"]
     [reason] = unexamined(factor_effect, once)
-    assert reason.startswith("depth and lr with all else the same: too few")
+    assert reason.startswith("depth and lr with all else being equal: too few")
     assert not unexamined(best_configuration, repeated({"a": 0.9, "b": 0.8}, 5))
     stores = {name: repeated({f"{name}a": 0.9, f"{name}b": 0.9}, 3, seed=place) for place, name in enumerate("uvwxyz")}
-    assert unexamined(best_configuration, stores)[-1] == "and so in 2 more experiments"
+    assert unexamined(best_configuration, stores)[-1] == "and the same in 2 more experiments"
 
 
 def test_no_value_and_no_direction_give_no_answer():

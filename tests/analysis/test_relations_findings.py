@@ -1,4 +1,4 @@
-"""Rules of relations and of where runs are from, each on stores whose truth is known."""
+"""Rules on relations and provenance, each on stores with known truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qualia_lab.analysis.findings import (
 )
 from qualia_lab.analysis.findings.not_examined import not_examined
 from qualia_lab.tables import table_of
-from tests.planted import finding
+from tests.planted import run_rules
 from tests.planted.store import PlantedStore, Run
 
 RULES = [
@@ -33,22 +33,22 @@ COMMIT = "mlflow.source.git.commit"
 
 
 def evidence_of(runs, *, datasets=()):
-    """datasets: rows of schema.DATASETS, with the names of runs as `run`."""
+    """The evidence of runs; datasets are rows of schema.DATASETS with the name of a run as `run`."""
     store = PlantedStore(runs if isinstance(runs, dict) else {"e": runs})
     rows = [{"context": "training", **row, "run_id": store.ids[row["run"]]} for row in datasets]
-    return finding.evidence_of(store, tables=replace(store.tables(), datasets=table_of(schema.DATASETS, rows)))
+    return run_rules.evidence_of(store, tables=replace(store.tables(), datasets=table_of(schema.DATASETS, rows)))
 
 
-def found(runs, rule, **more):
-    """What one rule finds, as findings with the names of their runs."""
+def findings_of(runs, rule, **more):
+    """The findings of one rule, each with the names of its runs."""
     evidence = evidence_of(runs, **more)
-    [asked] = [one for one in RULES if one.name == rule]
-    said = asked.find(evidence, asked.thresholds)
-    return [(one, [evidence.name(run_id) for run_id in one.run_ids]) for one in said]
+    [chosen] = [finding for finding in RULES if finding.name == rule]
+    findings = chosen.find(evidence, chosen.thresholds)
+    return [(finding, [evidence.name(run_id) for run_id in finding.run_ids]) for finding in findings]
 
 
 def unexamined(runs, **more):
-    """The sentence of what was not examined."""
+    """The sentence that lists what was not examined."""
     evidence = evidence_of(runs, **more)
     return "".join(one.sentence for one in not_examined(evidence, RULES, THRESHOLDS))
 
@@ -63,31 +63,31 @@ def sizes(count, *, noise=0.01, seed=1, key="accuracy", sign=1):
     ]
 
 
-def test_a_monotone_relation_is_found_from_few_configurations_on():
+def test_a_monotone_relation_is_found_with_few_configurations():
     runs = sizes(11)
-    [(one, _)] = found(runs, "monotone")
+    [(finding, _)] = findings_of(runs, "monotone")
     rho = spearmanr(range(11), [run.metrics["accuracy"] for run in runs]).statistic
-    assert one.sentence == f"accuracy rises with latent_dim (rank correlation {rho:.2f}); n = 11 configurations."
-    assert one.next == "Look further at larger values of latent_dim."
-    assert (one.kind, one.keys) == ("relation", ("latent_dim",))
-    [(one, _)] = found(sizes(11, key="val_loss", sign=-1), "monotone")
-    assert one.sentence.startswith("val_loss falls with latent_dim (rank correlation -0.9")
-    assert one.next == "Look further at larger values of latent_dim."
-    assert found(sizes(11, noise=1), "monotone") == []
+    assert finding.sentence == f"accuracy rises with latent_dim (rank correlation {rho:.2f}); n = 11 configurations."
+    assert finding.next == "Look further at larger values of latent_dim."
+    assert (finding.kind, finding.keys) == ("relation", ("latent_dim",))
+    [(finding, _)] = findings_of(sizes(11, key="val_loss", sign=-1), "monotone")
+    assert finding.sentence.startswith("val_loss falls with latent_dim (rank correlation -0.9")
+    assert finding.next == "Look further at larger values of latent_dim."
+    assert findings_of(sizes(11, noise=1), "monotone") == []
 
 
-def test_seeds_are_no_configurations_of_a_relation():
+def test_repeats_do_not_count_as_configurations_of_a_relation():
     r = np.random.default_rng(3)
     runs = [
         Run(f"{depth}-{seed}", {"depth": depth, "seed": seed}, {"acc": depth / 50 + r.normal(0, 0.001)})
         for depth in range(4)
         for seed in range(10)
     ]
-    assert found(runs, "monotone") == found(runs, "matters") == []
+    assert findings_of(runs, "monotone") == findings_of(runs, "matters") == []
     assert "rank correlations with params: 4 configurations" in unexamined(runs)
 
 
-def test_params_that_rise_together_are_named_together():
+def test_correlated_params_are_named_together():
     r = np.random.default_rng(4)
     runs = [
         Run(
@@ -97,37 +97,40 @@ def test_params_that_rise_together_are_named_together():
         )
         for n in range(12)
     ]
-    [(one, _)] = found(runs, "monotone")
-    assert set(one.keys) == {"width", "heads"}
-    assert "not told apart from" in one.sentence
-    assert "which changes along with it" in one.sentence
-    assert one.next.endswith("alone to tell what does it.")
+    [(finding, _)] = findings_of(runs, "monotone")
+    assert set(finding.keys) == {"width", "heads"}
+    assert "not distinguishable from" in finding.sentence
+    assert "which varies with it" in finding.sentence
+    assert finding.next.endswith("alone to find out which is responsible.")
 
 
-def test_one_deciding_category_is_found_under_twenty_configurations():
+def test_a_decisive_text_param_is_found_with_fewer_than_twenty_configurations():
     r = np.random.default_rng(5)
     runs = [
         Run(f"r{n}", {"opt": ["adam", "sgd", "lion"][n % 3], "lr": r.uniform(0, 1)}, {"acc": (n % 3) / 9 + r.normal(0, 0.01)})
         for n in range(15)
     ]  # fmt: skip
-    [(one, _)] = found(runs, "monotone")
-    assert one.sentence == "acc is set apart by opt (best with lion, worst with adam); n = 15 configurations."
-    assert one.next == "Look further at opt = lion."
+    [(finding, _)] = findings_of(runs, "monotone")
+    assert (
+        finding.sentence
+        == "acc differs between values of opt (best with lion, worst with adam); n = 15 configurations."
+    )
+    assert finding.next == "Look further at opt = lion."
 
 
-def test_runs_that_diverged_decide_no_relation():
+def test_diverged_runs_are_excluded_from_relations():
     runs = sizes(10, key="val_loss", sign=-1)
     curve = [(step, 1.0 - step / 40) for step in range(20)] + [(step, math.nan) for step in range(20, 30)]
     runs += [Run(f"bad{n}", {"latent_dim": 100 + n}, {"val_loss": curve}) for n in range(4)]
-    [(one, _)] = found(runs, "monotone")
-    assert "n = 10 configurations" in one.sentence
+    [(finding, _)] = findings_of(runs, "monotone")
+    assert "n = 10 configurations" in finding.sentence
 
 
 # --- matters ------------------------------------------------------------------------------------------------------
 
 
 def search(count=40, seed=3):
-    """lr decides with a peak at 0.001, dropout does nothing."""
+    """A random search in which lr decides, with a peak at 0.001, and dropout has no effect."""
     r = np.random.default_rng(seed)
     runs = []
     for n in range(count):
@@ -137,32 +140,32 @@ def search(count=40, seed=3):
     return runs
 
 
-def test_what_matters_says_where_the_best_values_lie():
+def test_matters_reports_the_range_of_the_best_values():
     runs = search()
-    [(one, _)] = found(runs, "matters")
+    [(one, _)] = findings_of(runs, "matters")
     best = sorted(runs, key=lambda run: -run.metrics["val_acc"])[:8]
     low, high = (of(run.params["lr"] for run in best) for of in (min, max))
     numbers = {one.what: one.value for one in one.numbers}
-    assert one.sentence.startswith("val_acc goes with lr (best around 0.00")
+    assert one.sentence.startswith("val_acc varies with lr (best around 0.00")
     assert f"the 8 best of 40 lie between {low:.2g} and {high:.2g})" in one.sentence
     assert one.sentence.endswith("no effect of dropout was seen.")
     assert one.keys == ("lr",)
     assert (numbers["configurations"], numbers["best configurations"]) == (40, 8)
     assert one.next.startswith("Put the next configurations at lr = about 0.00")
     assert one.next.endswith("and hold dropout fixed.")
-    assert found(runs, "monotone") == []
+    assert findings_of(runs, "monotone") == []
 
 
-def test_one_fact_is_said_once_where_the_forest_and_the_rank_correlation_agree():
+def test_a_param_found_by_forest_and_rank_correlation_is_reported_once():
     runs = sizes(30, noise=0.05)
-    [(one, _)] = found(runs, "matters")
-    assert one.sentence.startswith("accuracy rises with latent_dim (rank correlation 0.9")
-    assert one.next == "Put the next configurations at larger values of latent_dim."
-    assert found(runs, "monotone") == []
+    [(finding, _)] = findings_of(runs, "matters")
+    assert finding.sentence.startswith("accuracy rises with latent_dim (rank correlation 0.9")
+    assert finding.next == "Put the next configurations at larger values of latent_dim."
+    assert findings_of(runs, "monotone") == []
 
 
-def test_pure_noise_gives_hardly_a_relation():
-    said = []
+def test_thirty_stores_of_noise_yield_at_most_one_relation():
+    sentences = []
     for seed in range(30):
         r = np.random.default_rng(seed)
         runs = [
@@ -174,19 +177,19 @@ def test_pure_noise_gives_hardly_a_relation():
             for n in range((9, 14, 24)[seed % 3])
         ]  # fmt: skip
         evidence = evidence_of(runs)
-        said += [one.sentence for rule in RULES[:3] for one in rule.find(evidence, rule.thresholds)]
-    assert len(said) <= 1, said
+        sentences += [one.sentence for rule in RULES[:3] for one in rule.find(evidence, rule.thresholds)]
+    assert len(sentences) <= 1, sentences
 
 
-def test_too_few_configurations_are_said_and_nothing_is_where_nothing_varies():
+def test_too_few_configurations_are_reported_as_not_examined():
     assert "importance of params: 15 configurations, 20 are needed" in unexamined(sizes(15))
     alike = [Run(f"s{seed}", {"lr": 1, "seed": seed}, {"acc": seed / 9}) for seed in range(5)]
-    assert unexamined(alike) == "Not examined: what comes of 1 param, which never varies (lr = 1)."
+    assert unexamined(alike) == "Not examined: the effect of 1 param, which never varies (lr = 1)."
 
 
-def test_experiments_are_different_tasks():
+def test_relations_are_found_per_experiment():
     sets = {"a": sizes(11), "b": [replace(run, name=f"b{run.name}") for run in sizes(11, seed=2)]}
-    rows = found(sets, "monotone")
+    rows = findings_of(sets, "monotone")
     assert [one.experiment for one, _ in rows] == ["a", "b"]
     assert [one.sentence[:6] for one, _ in rows] == ["In a: ", "In b: "]
     assert all("n = 11 configurations" in one.sentence for one, _ in rows)
@@ -195,7 +198,7 @@ def test_experiments_are_different_tasks():
 # --- trade-offs ---------------------------------------------------------------------------------------------------
 
 
-def test_quality_against_a_cost_is_a_trade_off_over_configurations():
+def test_quality_and_cost_are_a_trade_off_over_configurations():
     r = np.random.default_rng(7)
     runs = [
         Run(
@@ -206,27 +209,30 @@ def test_quality_against_a_cost_is_a_trade_off_over_configurations():
         for n in range(12)
         for seed in range(3)
     ]
-    [(one, names)] = found(runs, "trade_offs")
-    assert one.keys == ("val_acc", "latency_ms")
-    assert "rank correlation -1.00 over 12 configurations" in one.sentence
-    assert "no configuration beats these 12 in both: layers=1, layers=2, layers=3, layers=4 and 8 more." in one.sentence
+    [(finding, names)] = findings_of(runs, "trade_offs")
+    assert finding.keys == ("val_acc", "latency_ms")
+    assert "rank correlation -1.00 over 12 configurations" in finding.sentence
+    assert (
+        "no configuration beats these 12 in both: layers=1, layers=2, layers=3, layers=4 and 8 more."
+        in finding.sentence
+    )
     assert set(names) == {run.name for run in runs}
 
 
-def test_seeds_make_no_trade_off():
+def test_repeats_do_not_count_in_trade_offs():
     r = np.random.default_rng(8)
     runs = []
-    for n in range(6):  # six configurations of ten seeds: sixty runs that are not sixty independent ones
+    for n in range(6):  # six configurations of ten seeds: sixty runs, but not sixty independent ones
         acc, latency = r.normal(), r.normal()
         runs += [
             Run(f"{n}-{s}", {"n": n * n % 5, "m": n, "seed": s}, {"val_acc": acc + r.normal(0, 0.01), "latency_ms": acc + latency / 9})
             for s in range(10)
         ]  # fmt: skip
-    assert found(runs, "trade_offs") == []
+    assert findings_of(runs, "trade_offs") == []
     assert "metrics against each other: 6 configurations, 10 are needed" in unexamined(runs)
 
 
-def test_a_spread_a_count_and_a_family_of_thresholds_are_no_trade_off():
+def test_spreads_counts_and_training_metrics_are_not_trade_offs():
     r = np.random.default_rng(9)
     runs = [
         Run(
@@ -241,26 +247,26 @@ def test_a_spread_a_count_and_a_family_of_thresholds_are_no_trade_off():
         )
         for n in range(20)
     ]
-    assert found(runs, "trade_offs") == []
+    assert findings_of(runs, "trade_offs") == []
 
 
 # --- duplicates ---------------------------------------------------------------------------------------------------
 
 
-def test_one_computation_logged_twice_is_said_with_the_runs():
+def test_a_computation_logged_twice_is_one_finding_with_both_runs():
     value = 6.307184078062235
     runs = [
         Run("a", {"lr": 1, "seed": 42}, {"rmse": value, "v": 6.3}),
         Run("b", {"lr": 1, "seed": 42}, {"rmse": value}),
         Run("c", {"lr": 1, "seed": 43}, {"rmse": 6.1}),
     ]
-    [(one, names)] = found(runs, "duplicates")
-    assert one.sentence == (
+    [(finding, names)] = findings_of(runs, "duplicates")
+    assert finding.sentence == (
         "a and b (rmse 6.307) are one computation, equal in every setting and to the last digit of every score: "
         "it counts once."
     )
     assert names == ["a", "b"]
-    assert "differ" not in one.sentence
+    assert "differ" not in finding.sentence
 
 
 @pytest.mark.parametrize(
@@ -272,33 +278,33 @@ def test_one_computation_logged_twice_is_said_with_the_runs():
         ((0.5, 0.5 * (1 + 1e-6)), "val_acc 0.5, different from the 7th digit on"),
     ],
 )
-def test_results_of_one_seed_that_differ_are_shown_with_the_digits_in_which_they_do(values, said):
+def test_different_results_of_one_seed_are_shown_with_enough_digits(values, said):
     runs = [Run(f"r{n}", {"lr": 1, "seed": 42}, {"val_acc": value}) for n, value in enumerate(values)]
     runs.append(Run("other", {"lr": 2, "seed": 42}, {"val_acc": 0.8}))
-    [(one, names)] = found(runs, "duplicates")
-    assert f"r0 and r1 (seed=42; {said})" in one.sentence
-    assert one.sentence.startswith("Same configuration, seed, code and data, other results: ")
-    assert (names, one.severity) == (["r0", "r1"], "warning")
+    [(finding, names)] = findings_of(runs, "duplicates")
+    assert f"r0 and r1 (seed=42; {said})" in finding.sentence
+    assert finding.sentence.startswith("Same configuration, seed, code and data, different results: ")
+    assert (names, finding.severity) == (["r0", "r1"], "warning")
 
 
-def test_runs_that_differ_in_a_tag_in_the_commit_or_without_a_seed_are_no_duplicates():
+def test_runs_with_different_tags_or_commits_or_without_seed_are_not_duplicates():
     def pair(params, tags):
         return [Run(f"{n}", dict(params), {"acc": 0.91234 + n / 9}, tags[n % 2]) for n in range(4)]
 
-    assert found(pair({"lr": 1, "seed": 1}, [{"model": "a"}, {"model": "b"}])[:2], "duplicates") == []
-    assert found(pair({"lr": 1, "seed": 1}, [{COMMIT: "a" * 40}, {COMMIT: "b" * 40}])[:2], "duplicates") == []
-    assert found(pair({"lr": 1}, [{}, {}]), "duplicates") == []
-    assert found(pair({"lr": 1, "fold": 1}, [{}, {}]), "duplicates") == []
+    assert findings_of(pair({"lr": 1, "seed": 1}, [{"model": "a"}, {"model": "b"}])[:2], "duplicates") == []
+    assert findings_of(pair({"lr": 1, "seed": 1}, [{COMMIT: "a" * 40}, {COMMIT: "b" * 40}])[:2], "duplicates") == []
+    assert findings_of(pair({"lr": 1}, [{}, {}]), "duplicates") == []
+    assert findings_of(pair({"lr": 1, "fold": 1}, [{}, {}]), "duplicates") == []
 
 
-def test_values_that_differ_by_rounding_alone_are_no_other_results():
+def test_results_that_differ_only_by_rounding_are_equal():
     runs = [
         Run("a", {"depth": 3, "random_state": 1}, {"AUC": 0.7576332570761469, "F1": 0.45908}),
         Run("b", {"depth": 3, "random_state": 1}, {"AUC": 0.7576, "F1": 0.4591}),
         Run("c", {"depth": 4, "random_state": 1}, {"AUC": 0.7}),
     ]
-    [(one, names)] = found(runs, "duplicates")
-    assert one.sentence.startswith(
+    [(finding, names)] = findings_of(runs, "duplicates")
+    assert finding.sentence.startswith(
         "a and b (AUC 0.7576) are one computation, equal in every setting and, but for rounding, in every score"
     )
     assert names == ["a", "b"]
@@ -306,8 +312,8 @@ def test_values_that_differ_by_rounding_alone_are_no_other_results():
 
 def test_unseeded_runs_with_equal_coarse_results_may_be_copies():
     runs = [Run("l1", {"dim": 16}, {"val_acc": 0.88}), Run("l2", {"dim": 16}, {"val_acc": 0.88})]
-    [(one, names)] = found([*runs, Run("l3", {"dim": 32}, {"val_acc": 0.9})], "duplicates")
-    assert one.sentence.startswith("May be copies, since no seed is recorded")
+    [(finding, names)] = findings_of([*runs, Run("l3", {"dim": 32}, {"val_acc": 0.9})], "duplicates")
+    assert finding.sentence.startswith("May be copies, since no seed is recorded")
     assert names == ["l1", "l2"]
 
 
@@ -315,7 +321,7 @@ def test_unseeded_runs_with_equal_coarse_results_may_be_copies():
 
 
 def on_data(*digests, name="customers", params=None):
-    """Runs and the data set that each logged: (digest, schema)."""
+    """Runs and the data set that each logged, given as (digest, schema)."""
     runs = [Run(f"r{n}", params(n) if params else {"lr": n % 2}, {"acc": n / 9}) for n in range(len(digests))]
     rows = [
         {"run": f"r{n}", "name": name, "digest": digest, "source_type": "local", "schema": schema_text}
@@ -327,61 +333,61 @@ def on_data(*digests, name="customers", params=None):
 TABLE, ARRAY = '{"mlflow_colspec": [{"name": "x"}]}', '{"mlflow_tensorspec": {"features": 1}}'
 
 
-def test_runs_on_other_data_are_found_and_named():
+def test_runs_on_other_data_are_found():
     runs, rows = on_data(*[("aaaa", TABLE)] * 4, ("bbbb", TABLE))
-    [(one, names)] = found(runs, "other_data", datasets=rows)
+    [(finding, names)] = findings_of(runs, "other_data", datasets=rows)
     assert names == ["r4"]
-    assert (one.kind, one.severity, one.keys) == ("provenance", "warning", ("customers",))
-    assert "4 runs used customers @ aaaa; 1 run used customers @ bbbb (r4)." in one.sentence
+    assert (finding.kind, finding.severity, finding.keys) == ("provenance", "warning", ("customers",))
+    assert "4 runs used customers @ aaaa; 1 run used customers @ bbbb (r4)." in finding.sentence
 
 
-def test_digests_that_were_computed_differently_are_not_compared_and_that_is_said():
+def test_digests_of_different_kinds_are_reported_as_not_compared():
     runs, rows = on_data(*[("aaaa", TABLE)] * 3, ("bbbb", ARRAY), ("bbbb", ARRAY), name="dataset")
-    assert found(runs, "other_data", datasets=rows) == []
+    assert findings_of(runs, "other_data", datasets=rows) == []
     assert "whether dataset is the same data in all runs: its digests were computed differently" in unexamined(
         runs, datasets=rows
     )
 
 
-def test_data_that_go_with_a_factor_are_no_surprise():
+def test_data_that_change_with_a_factor_are_only_a_note():
     runs, rows = on_data(*[(digest, TABLE) for digest in ("aaaa", "bbbb") * 3], params=lambda n: {"task": "xy"[n % 2]})
-    [(one, _)] = found(runs, "other_data", datasets=rows)
-    assert one.sentence.endswith("The data go with task.")
-    assert one.severity == "note"
+    [(finding, _)] = findings_of(runs, "other_data", datasets=rows)
+    assert finding.sentence.endswith("The data change together with task.")
+    assert finding.severity == "note"
 
 
 def test_commits_are_counted_within_a_task_and_their_factor_is_named():
     runs = [Run(f"r{n}", {"lr": n % 3}, {"acc": n / 9}, {COMMIT: "ab"[n > 3] * 40}) for n in range(6)]
-    [(one, names)] = found([*runs, Run("x", {"lr": 1}, {"acc": 0.2})], "other_code")
-    assert one.sentence == (
-        "These runs come from 2 git commits: 4 runs of aaaaaaaa, 2 runs of bbbbbbbb (r4 and r5); 1 run named none."
+    [(finding, names)] = findings_of([*runs, Run("x", {"lr": 1}, {"acc": 0.2})], "other_code")
+    assert finding.sentence == (
+        "These runs come from 2 git commits: 4 runs of aaaaaaaa, 2 runs of bbbbbbbb (r4 and r5); 1 run recorded none."
     )
     assert names == ["r4", "r5"]
     renamed = [Run("mlp (a)" if n == 5 else f"r{n}", run.params, run.metrics, run.tags) for n, run in enumerate(runs)]
-    [(one, _)] = found(renamed, "other_code")
-    assert one.sentence == (
+    [(finding, _)] = findings_of(renamed, "other_code")
+    assert finding.sentence == (
         "These runs come from 2 git commits: 4 runs of aaaaaaaa; 2 runs of bbbbbbbb: r4 and mlp (a)."
     )
     tied = [Run(f"r{n}", {"attention": "ab"[n % 2]}, {"acc": n / 9}, {COMMIT: "ab"[n % 2] * 40}) for n in range(6)]
-    [(one, _)] = found(tied, "other_code")
-    assert one.sentence.endswith("The commit goes with attention.")
+    [(finding, _)] = findings_of(tied, "other_code")
+    assert finding.sentence.endswith("The commit changes together with attention.")
     alone = {"a": runs[:4], "b": runs[4:]}  # a commit of its own in each experiment
-    assert found(alone, "other_code") == []
+    assert findings_of(alone, "other_code") == []
 
 
-def test_constant_params_are_told_and_labels_are_none():
+def test_constant_params_are_reported_without_labels():
     runs = [Run(f"r{n}", {"lr": n, "epochs": 5, "output_dir": "/out"}, {"acc": n / 9}) for n in range(3)]
-    assert found(runs, "constant_params") == []
-    assert "what comes of 1 param, which never varies (epochs = 5)" in unexamined(runs)
+    assert findings_of(runs, "constant_params") == []
+    assert "the effect of 1 param, which never varies (epochs = 5)" in unexamined(runs)
 
 
-def test_of_many_experiments_ten_are_asked_for_importances_and_the_rest_is_said():
+def test_importances_are_computed_for_ten_experiments_and_the_rest_is_reported():
     runs = {f"e{place}": [replace(run, name=f"{place}-{run.name}") for run in sizes(20)] for place in range(12)}
-    assert len(found(runs, "matters")) == 10
-    assert "importance of params in 2 more experiments: 10 are asked" in unexamined(runs)
+    assert len(findings_of(runs, "matters")) == 10
+    assert "importance of params in 2 more experiments: only 10 are analysed" in unexamined(runs)
 
 
-def test_huge_numbers_are_no_trap():
+def test_huge_numbers_cause_no_nan():
     runs = [Run(f"r{n}", {"size": 10.0 ** (15 * n)}, {"score": 1e308 * (-1) ** n / (n + 1)}) for n in range(20)]
     evidence = evidence_of(runs)
     assert all("nan" not in one.sentence for rule in RULES for one in rule.find(evidence, rule.thresholds))

@@ -1,4 +1,4 @@
-"""Facts that are planted in a store, and the verdict on what was said of it."""
+"""Facts planted in a store, and the comparison of findings with them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .store import PlantedStore
 
-# Kinds of findings that claim something of the runs; what is there to see in the tables anyway is never false.
+# Kinds of findings that make claims about the runs; the others repeat what the tables show and cannot be false.
 CLAIMS = ("answer", "problem", "relation")
 
 
 @dataclass
 class Fact:
-    """What has to be said: by one of these rules, of exactly these runs (None: any), with these keys and words."""
+    """An expected finding: by one of these rules, about exactly these runs (None: any), with these keys and words."""
 
     rules: tuple[str, ...]
     runs: set[str] | None = None
     keys: set[str] = field(default_factory=set)
     words: tuple[str, ...] = ()
 
-    def is_said_by(self, finding, names) -> bool:
+    def matches(self, finding, names) -> bool:
         return (
             finding.rule in self.rules
             and (self.runs is None or {names[run_id] for run_id in finding.run_ids} == self.runs)
@@ -32,10 +32,14 @@ class Fact:
 
 @dataclass
 class Planted:
-    """A store and what is true of it.
+    """A store and its known truth.
 
-    allowed: rules that may speak besides the planted facts, since they say something true or claim nothing.
-    never: words that no claim may hold, such as the name of a param that does nothing.
+    Attributes:
+        shape: Name of the kind of store.
+        store: The store.
+        facts: The expected findings.
+        allowed: Rules that may also fire, since their findings are true or claim nothing.
+        never: Words that no claim may contain, such as the name of a param without effect.
     """
 
     shape: str
@@ -47,22 +51,22 @@ class Planted:
 
 @dataclass
 class Verdict:
-    """Of one store: the planted facts that nothing said, and the findings that are false or misleading."""
+    """The planted facts that no finding states, and the findings that are false or misleading."""
 
     missed: list[Fact]
     false: list[str]
 
 
 def judge(planted: Planted, findings) -> Verdict:
-    """Compare what was said with what is true."""
+    """Compare findings with the planted facts."""
     names = planted.store.names
-    missed = [fact for fact in planted.facts if not any(fact.is_said_by(one, names) for one in findings)]
+    missed = [fact for fact in planted.facts if not any(fact.matches(finding, names) for finding in findings)]
     false = []
-    for one in findings:
-        if one.kind not in CLAIMS:
+    for finding in findings:
+        if finding.kind not in CLAIMS:
             continue
-        is_true = one.rule in planted.allowed or any(fact.is_said_by(one, names) for fact in planted.facts)
-        said = f"{one.rule}: {one.sentence}"
-        if not is_true or any(word in said for word in planted.never):
-            false.append(said)
+        is_true = finding.rule in planted.allowed or any(fact.matches(finding, names) for fact in planted.facts)
+        text = f"{finding.rule}: {finding.sentence}"
+        if not is_true or any(word in text for word in planted.never):
+            false.append(text)
     return Verdict(missed, false)

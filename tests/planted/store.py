@@ -1,4 +1,4 @@
-"""Runs as tables, without a store on disk: thousands of small stores of known truth in a test."""
+"""Runs as in-memory tables, without a store on disk, for thousands of small synthetic stores in a test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATUSES = {"RUNNING": 1, "FINISHED": 3, "FAILED": 4, "KILLED": 5}
 
 @dataclass
 class Run:
-    """One run; a metric is its last value, or a list of (step, value), or of (step, value, milliseconds)."""
+    """One run; a metric is its last value, or a list of (step, value) or (step, value, milliseconds)."""
 
     name: str
     params: dict = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Run:
 
 
 class PlantedStore:
-    """Experiments by name, each a list of runs; ids are 32 hexadecimal digits in the order of the runs."""
+    """Experiments by name, each a list of runs; run ids are 32 hexadecimal digits in the order of the runs."""
 
     def __init__(self, experiments: dict[str, list[Run]]):
         self.experiments = experiments
@@ -41,7 +41,7 @@ class PlantedStore:
         self.names = {run_id: name for name, run_id in self.ids.items()}
 
     def points(self, run: Run) -> dict[str, list[tuple[int, float, int]]]:
-        """Of every metric its points: step, value and milliseconds."""
+        """The points of every metric: step, value and milliseconds."""
         start = self._start(run)
         points = {}
         for key, value in run.metrics.items():
@@ -52,20 +52,20 @@ class PlantedStore:
     def tables(self):
         """The RunTables of all runs."""
         rows = {name: [] for name in schema.TABLES}
-        for place, (experiment, runs) in enumerate(self.experiments.items(), 1):
-            rows["experiments"].append({"experiment_id": str(place), "name": experiment, "lifecycle_stage": "active"})
+        for number, (experiment, runs) in enumerate(self.experiments.items(), 1):
+            rows["experiments"].append({"experiment_id": str(number), "name": experiment, "lifecycle_stage": "active"})
             for run in runs:
                 run_id, start = self.ids[run.name], self._start(run)
                 rows["runs"].append(
                     {
                         "run_id": run_id,
-                        "experiment_id": str(place),
+                        "experiment_id": str(number),
                         "run_name": run.name,
                         "status": run.status,
                         "start_time": start,
                         "end_time": None if run.status == "RUNNING" else start + 1000 * run.seconds,
                         "lifecycle_stage": "active",
-                        "artifact_uri": f"file:///nowhere/{place}/{run_id}/artifacts",
+                        "artifact_uri": f"file:///nowhere/{number}/{run_id}/artifacts",
                         "parent_run_id": self.ids.get(run.parent or ""),
                     }
                 )
@@ -84,7 +84,7 @@ class PlantedStore:
         return run_tables(**{name: table_of(schema.TABLES[name], of) for name, of in rows.items() if of})
 
     def read_history(self, run_ids, keys):
-        """Every point of these runs and metrics (schema.METRIC_HISTORY), those of one run and metric together."""
+        """All points of these runs and metrics (schema.METRIC_HISTORY); those of one run and metric are together."""
         wanted = set(run_ids)
         for run in (run for runs in self.experiments.values() for run in runs):
             run_id = self.ids[run.name]
@@ -99,26 +99,26 @@ class PlantedStore:
 
     def write(self, root: Path) -> str:
         """Write the store as an `mlruns` folder and return its path."""
-        for place, (experiment, runs) in enumerate(self.experiments.items(), 1):
-            folder = root / str(place)
+        for number, (experiment, runs) in enumerate(self.experiments.items(), 1):
+            folder = root / str(number)
             folder.mkdir(parents=True)
             (folder / "meta.yaml").write_text(
-                f"artifact_location: file:///nowhere/{place}\nexperiment_id: '{place}'\nlifecycle_stage: active\n"
+                f"artifact_location: file:///nowhere/{number}\nexperiment_id: '{number}'\nlifecycle_stage: active\n"
                 f"name: {experiment}\n"
             )
             for run in runs:
-                self._write_run(folder, place, run)
+                self._write_run(folder, number, run)
         return str(root)
 
-    def _write_run(self, folder: Path, place: int, run: Run) -> None:
+    def _write_run(self, folder: Path, number: int, run: Run) -> None:
         run_id, start = self.ids[run.name], self._start(run)
         where = folder / run_id
         for part in ("params", "metrics", "tags", "artifacts"):
             (where / part).mkdir(parents=True)
         end = "null" if run.status == "RUNNING" else start + 1000 * run.seconds
         (where / "meta.yaml").write_text(
-            f"artifact_uri: file:///nowhere/{place}/{run_id}/artifacts\nend_time: {end}\nentry_point_name: ''\n"
-            f"experiment_id: '{place}'\nlifecycle_stage: active\nrun_id: {run_id}\nrun_uuid: {run_id}\n"
+            f"artifact_uri: file:///nowhere/{number}/{run_id}/artifacts\nend_time: {end}\nentry_point_name: ''\n"
+            f"experiment_id: '{number}'\nlifecycle_stage: active\nrun_id: {run_id}\nrun_uuid: {run_id}\n"
             f"run_name: {run.name}\nsource_name: ''\nsource_type: 4\nsource_version: ''\nstart_time: {start}\n"
             f"status: {STATUSES[run.status]}\ntags: []\nuser_id: someone\n"
         )

@@ -1,4 +1,4 @@
-"""Stores of known truth about configurations: sweeps, ablations, interactions, seeds, copies, tags."""
+"""Synthetic stores with known truth about configurations: sweeps, ablations, interactions, seeds, copies, tags."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ RELATION = ("matters", "monotone")
 
 
 def random_sweep(seed: int) -> Planted:
-    """One param decides, two do nothing."""
-    dice = random.Random(seed)
+    """One param decides, and two have no effect."""
+    rng = random.Random(seed)
     runs = []
     for i in range(36):
-        lr, dropout, decay = 10 ** dice.uniform(-5, -1), dice.uniform(0, 0.5), 10 ** dice.uniform(-6, -2)
-        value = 0.9 - 0.06 * abs(math.log10(lr) + 1) + dice.gauss(0, 0.008)
+        lr, dropout, decay = 10 ** rng.uniform(-5, -1), rng.uniform(0, 0.5), 10 ** rng.uniform(-6, -2)
+        value = 0.9 - 0.06 * abs(math.log10(lr) + 1) + rng.gauss(0, 0.008)
         runs.append(Run(f"t{i}", {"lr": lr, "dropout": dropout, "weight_decay": decay}, {"val_acc": value}))
     return Planted(
         "random_sweep", PlantedStore({"sweep": runs}), [Fact(RELATION, keys={"lr"})],
@@ -28,12 +28,12 @@ def random_sweep(seed: int) -> Planted:
 
 def grid_sweep(seed: int) -> Planted:
     """A grid of two additive factors over three seeds; one configuration is best by far."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     gains = {16: 0.0, 32: 0.05, 64: 0.08, 128: 0.02}
     runs = [
         Run(
             f"w{width}-{kind}-{s}", {"width": width, "activation": kind, "seed": s},
-            {"val_acc": 0.7 + gain + 0.06 * (kind == "gelu") + dice.gauss(0, 0.003)},
+            {"val_acc": 0.7 + gain + 0.06 * (kind == "gelu") + rng.gauss(0, 0.003)},
         )
         for width, gain in gains.items() for kind in ("relu", "gelu") for s in range(3)
     ]  # fmt: skip
@@ -45,11 +45,11 @@ def grid_sweep(seed: int) -> Planted:
 
 
 def interaction(seed: int) -> Planted:
-    """Which optimizer is best depends on the schedule: two configurations lead together."""
-    dice = random.Random(seed)
+    """The best optimizer depends on the schedule: two configurations lead together."""
+    rng = random.Random(seed)
     runs = [
         Run(f"{opt}-{sched}-{s}", {"optimizer": opt, "schedule": sched, "seed": s},
-            {"test_f1": (0.85 if (opt == "adam") == (sched == "cosine") else 0.65) + dice.gauss(0, 0.006)})
+            {"test_f1": (0.85 if (opt == "adam") == (sched == "cosine") else 0.65) + rng.gauss(0, 0.006)})
         for opt in ("adam", "sgd") for sched in ("cosine", "step") for s in range(5)
     ]  # fmt: skip
     leaders = {f"{pair}-{s}" for pair in ("adam-cosine", "sgd-step") for s in range(5)}
@@ -60,11 +60,11 @@ def interaction(seed: int) -> Planted:
 
 
 def nested_sweep(seed: int) -> Planted:
-    """Two parents that repeat the best of their children, which are the ones that compete."""
-    dice = random.Random(seed)
+    """Two parents that repeat the best value of their children; only the children are compared."""
+    rng = random.Random(seed)
     runs, children = [], {}
     for parent, level in (("sweep-a", 0.70), ("sweep-b", 0.82)):
-        values = [level + dice.gauss(0, 0.01) for _ in range(5)]
+        values = [level + rng.gauss(0, 0.01) for _ in range(5)]
         runs.append(Run(parent, {"n_trials": 5}, {"val_auc": max(values)}))
         for s, value in enumerate(values):
             children[f"{parent}-{s}"] = value
@@ -78,11 +78,11 @@ def nested_sweep(seed: int) -> Planted:
 
 
 def ablation(seed: int) -> Planted:
-    """Full model against two ablations, one of which does nothing."""
-    dice = random.Random(seed)
+    """A full model and two ablations, one of which has no effect."""
+    rng = random.Random(seed)
     levels = {"full": 0.88, "no_aug": 0.879, "no_skip": 0.80}
     runs = [
-        Run(f"{kind}-{s}", {"variant": kind, "seed": s}, {"val_dice": level + dice.gauss(0, 0.006)})
+        Run(f"{kind}-{s}", {"variant": kind, "seed": s}, {"val_dice": level + rng.gauss(0, 0.006)})
         for kind, level in levels.items() for s in range(5)
     ]  # fmt: skip
     level = {f"{kind}-{s}" for kind in ("full", "no_aug") for s in range(5)}
@@ -93,10 +93,10 @@ def ablation(seed: int) -> Planted:
 
 
 def confounded(seed: int) -> Planted:
-    """Two sides meant to differ in one param differ in another and in the commit."""
-    dice = random.Random(seed)
+    """Two sides meant to differ in one param also differ in another one and in the commit."""
+    rng = random.Random(seed)
     runs = [
-        Run(f"{loss}-{s}", {"loss": loss, "hidden": hidden, "seed": s}, {"val_map": level + dice.gauss(0, 0.006)},
+        Run(f"{loss}-{s}", {"loss": loss, "hidden": hidden, "seed": s}, {"val_map": level + rng.gauss(0, 0.006)},
             tags={"mlflow.source.git.commit": commit * 40})
         for loss, hidden, level, commit in (("focal", 256, 0.62, "a"), ("ce", 128, 0.55, "b")) for s in range(5)
     ]  # fmt: skip
@@ -108,12 +108,12 @@ def confounded(seed: int) -> Planted:
 
 
 def many_configurations(seed: int) -> Planted:
-    """Forty configurations of three seeds; width decides, the rest does nothing."""
-    dice = random.Random(seed)
+    """Forty configurations of three seeds; width decides, and the rest has no effect."""
+    rng = random.Random(seed)
     widths = [8 * 2 ** (i % 8) for i in range(40)]
     runs = [
         Run(f"c{i}-{s}", {"width": width, "group": i // 8, "seed": s},
-            {"val_r2": 0.5 + 0.05 * math.log2(width) + dice.gauss(0, 0.01)})
+            {"val_r2": 0.5 + 0.05 * math.log2(width) + rng.gauss(0, 0.01)})
         for i, width in enumerate(widths) for s in range(3)
     ]  # fmt: skip
     return Planted(
@@ -124,10 +124,10 @@ def many_configurations(seed: int) -> Planted:
 
 def tags_as_factors(seed: int) -> Planted:
     """A tag says which of two methods ran on each of seven data sets."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     runs = [
         Run(f"{method}-d{i}", {"dataset": f"d{i}", "random_state": 7},
-            {"roc_auc": 0.6 + 0.04 * i + gain + dice.gauss(0, 0.008)}, tags={"method": method, "host": f"node{i % 3}"})
+            {"roc_auc": 0.6 + 0.04 * i + gain + rng.gauss(0, 0.008)}, tags={"method": method, "host": f"node{i % 3}"})
         for i in range(7) for method, gain in (("boosted", 0.1), ("linear", 0.0))
     ]  # fmt: skip
     return Planted(
@@ -138,10 +138,10 @@ def tags_as_factors(seed: int) -> Planted:
 
 
 def edge_of_the_range(seed: int) -> Planted:
-    """The largest value that was tried is the best, and each step towards it was better."""
-    dice = random.Random(seed)
+    """The largest value tried is the best, and each step towards it was better."""
+    rng = random.Random(seed)
     runs = [
-        Run(f"d{depth}-{s}", {"depth": depth, "seed": s}, {"val_f1": 0.5 + 0.07 * i + dice.gauss(0, 0.004)})
+        Run(f"d{depth}-{s}", {"depth": depth, "seed": s}, {"val_f1": 0.5 + 0.07 * i + rng.gauss(0, 0.004)})
         for i, depth in enumerate((2, 4, 8, 16)) for s in range(5)
     ]  # fmt: skip
     best = {f"d16-{s}" for s in range(5)}
@@ -152,12 +152,12 @@ def edge_of_the_range(seed: int) -> Planted:
 
 
 def copies(seed: int) -> Planted:
-    """One computation logged five times, beside six real repeats of another configuration that are no better."""
-    dice = random.Random(seed)
-    value = dice.gauss(0.8, 0.01)
+    """One computation logged five times, and six real repeats of another configuration that are no better."""
+    rng = random.Random(seed)
+    value = rng.gauss(0.8, 0.01)
     runs = [Run(f"a{i}", {"depth": 3, "random_state": 1}, {"test_accuracy": value}) for i in range(5)]
     runs += [
-        Run(f"b{s}", {"depth": 5, "random_state": s}, {"test_accuracy": 0.8 + dice.gauss(0, 0.01)}) for s in range(6)
+        Run(f"b{s}", {"depth": 5, "random_state": s}, {"test_accuracy": 0.8 + rng.gauss(0, 0.01)}) for s in range(6)
     ]
     return Planted(
         "copies", PlantedStore({"copies": runs}), [Fact(("duplicates",), {f"a{i}" for i in range(5)})],
@@ -166,11 +166,11 @@ def copies(seed: int) -> Planted:
 
 
 def seed_collapse(seed: int) -> Planted:
-    """One seed of one configuration falls to chance."""
-    dice = random.Random(seed)
+    """One seed of one configuration falls to chance level."""
+    rng = random.Random(seed)
     runs = [
         Run(f"{model}-{s}", {"model": model, "seed": s},
-            {"val_acc": 0.1 if (model, s) == ("b", 2) else 0.9 + dice.gauss(0, 0.004)})
+            {"val_acc": 0.1 if (model, s) == ("b", 2) else 0.9 + rng.gauss(0, 0.004)})
         for model in "abc" for s in range(6)
     ]  # fmt: skip
     return Planted(
@@ -180,11 +180,11 @@ def seed_collapse(seed: int) -> Planted:
 
 
 def two_tasks(seed: int) -> Planted:
-    """Two experiments of different scale: each has its own best configuration."""
-    dice = random.Random(seed)
+    """Two experiments of different scale, each with a best configuration of its own."""
+    rng = random.Random(seed)
     experiments = {
         task: [
-            Run(f"{task}-{lr}-{s}", {"lr": lr, "seed": s}, {"val_mae": scale * (1 + cost) + dice.gauss(0, scale / 200)})
+            Run(f"{task}-{lr}-{s}", {"lr": lr, "seed": s}, {"val_mae": scale * (1 + cost) + rng.gauss(0, scale / 200)})
             for lr, cost in ((0.1, 0.0), (0.01, 0.2), (0.001, 0.1)) for s in range(4)
         ]
         for task, scale in (("houses", 100.0), ("rents", 4.0))
@@ -197,14 +197,14 @@ def two_tasks(seed: int) -> Planted:
 
 
 def out_of_memory(seed: int) -> Planted:
-    """Runs fail at large batches of the large model alone."""
-    dice = random.Random(seed)
+    """Runs fail only with large batches of the large model."""
+    rng = random.Random(seed)
     runs = []
     for i, (size, batch, _) in enumerate(
         (size, batch, k) for size in ("small", "large") for batch in (64, 256, 512, 1024) for k in range(4)
     ):
         fails = size == "large" and batch >= 512
-        metrics = {} if fails else {"val_acc": 0.8 + dice.gauss(0, 0.01)}
+        metrics = {} if fails else {"val_acc": 0.8 + rng.gauss(0, 0.01)}
         runs.append(
             Run(
                 f"r{i}",
@@ -221,14 +221,14 @@ def out_of_memory(seed: int) -> Planted:
 
 
 def noise(seed: int) -> Planted:
-    """Nothing differs: some configurations, some seeds, and a param that does nothing."""
-    dice = random.Random(seed)
-    k, n = dice.choice([(2, 3), (2, 5), (3, 3), (4, 5), (6, 3), (6, 5), (12, 3), (24, 2), (40, 1)])
+    """No differences: some configurations, some seeds, and params without effect."""
+    rng = random.Random(seed)
+    k, n = rng.choice([(2, 3), (2, 5), (3, 3), (4, 5), (6, 3), (6, 5), (12, 3), (24, 2), (40, 1)])
     configurations = [
-        {"lr": 10 ** dice.uniform(-4, -1), "width": dice.randint(1, 500), "model": dice.choice("ab")} for _ in range(k)
+        {"lr": 10 ** rng.uniform(-4, -1), "width": rng.randint(1, 500), "model": rng.choice("ab")} for _ in range(k)
     ]
     runs = [
-        Run(f"k{i}-{s}", {**one, "seed": s}, {"val_acc": 0.8 + dice.gauss(0, 0.02)})
+        Run(f"k{i}-{s}", {**one, "seed": s}, {"val_acc": 0.8 + rng.gauss(0, 0.02)})
         for i, one in enumerate(configurations) for s in range(n)
     ]  # fmt: skip
     return Planted("noise", PlantedStore({"noise": runs}), [])

@@ -6,7 +6,7 @@ import pytest
 
 from qualia_lab.study import StudySettings
 from qualia_lab.study.choice import chosen_by_metric
-from tests.planted.finding import find
+from tests.planted.run_rules import find
 from tests.planted.store import PlantedStore, Run
 
 KEYS = {"val_auc", "loss"}
@@ -41,6 +41,6 @@ def test_means_of_runs_that_a_metric_chose_are_said_to_be_too_good():
         settings = StudySettings(chosen_by=chosen_by)
         return next(one.sentence for one in find(store, settings) if one.rule == "best_configuration")
 
-    caveat = "These runs were chosen by val_auc: of a configuration only its better runs may be here."
+    caveat = "These runs were selected by val_auc: only the better runs of a configuration may be included."
     assert answer(by="val_auc", top=8).endswith(caveat)
     assert caveat not in answer(experiments=["e"])

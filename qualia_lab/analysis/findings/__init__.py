@@ -1,4 +1,4 @@
-"""What stands out among some runs: every rule in a file of its own, and here their order."""
+"""The rules that find what stands out among runs, one module per rule, and the order of their findings."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.findings.evidence import Evidence
 
-# Within a severity, in this order: what makes numbers wrong, what makes them unfair, what they say, what is only so.
+# The order within a severity: wrong numbers, unfair comparisons, results, remarks.
 RULES: tuple[Rule, ...] = tuple(
     module.RULE
     for module in (
@@ -97,46 +97,58 @@ RULES: tuple[Rule, ...] = tuple(
 )
 
 
-# A finding of the first rule says little that one of these has not said, when they name all of its runs.
+# A finding of the rule on the left is dropped if findings of the rules on the right name all of its runs.
 COVERED_BY = {
     "failed": ("failed_apart",),
     "other_code": ("confounded", "best_alone"),
     "other_data": ("confounded", "best_alone"),
 }
 
-# The same where one of these names all of its params or metrics.
+# The same, if findings of the rules on the right name all of its params and metrics.
 NAMED_BY = {"monotone": ("factor_effect",)}
 
 
 def find_findings(evidence: Evidence, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """What the rules find: answers first, then problems, relations, where runs are from, and what was not examined.
+    """Apply the rules and return their findings, sorted by kind, severity and rule.
 
-    The same evidence gives the same findings in the same order.
+    The kinds are sorted as in `KINDS`: answers, problems, relations, provenance, and what was not examined. The result
+    is deterministic: equal evidence gives equal findings in the same order.
 
     Args:
-        evidence: of the runs.
-        thresholds: by the names of the rules that are asked, as `settings.chosen_thresholds` makes them.
+        evidence: The tables, study and metric histories of the runs.
+        thresholds: The thresholds of each rule to apply, by rule name, as `settings.chosen_thresholds` returns them.
+
+    Returns:
+        The findings, without those that another finding covers (see `COVERED_BY` and `NAMED_BY`).
     """
-    places = {rule.name: place for place, rule in enumerate(RULES)}
-    found: list[Finding] = []
+    rule_order = {rule.name: position for position, rule in enumerate(RULES)}
+    findings: list[Finding] = []
     for rule in RULES:
         if rule.name in thresholds:
-            found += rule.find(evidence, thresholds[rule.name])
-    found += not_examined(evidence, [rule for rule in RULES if rule.name in thresholds], thresholds)
+            findings += rule.find(evidence, thresholds[rule.name])
+    findings += not_examined(evidence, [rule for rule in RULES if rule.name in thresholds], thresholds)
 
-    def is_covered(one: Finding) -> bool:
-        said = {run_id for other in found if other.rule in COVERED_BY.get(one.rule, ()) for run_id in other.run_ids}
-        named = {
-            key
-            for other in found
-            if other.rule in NAMED_BY.get(one.rule, ()) and other.experiment == one.experiment
-            for key in other.keys
+    def is_covered(finding: Finding) -> bool:
+        covered_runs = {
+            run_id
+            for covering in findings
+            if covering.rule in COVERED_BY.get(finding.rule, ())
+            for run_id in covering.run_ids
         }
-        by_runs, by_keys = bool(one.run_ids) and said.issuperset(one.run_ids), named.issuperset(one.keys)
-        return by_runs or (bool(one.keys) and by_keys)
+        covered_keys = {
+            key
+            for covering in findings
+            if covering.rule in NAMED_BY.get(finding.rule, ()) and covering.experiment == finding.experiment
+            for key in covering.keys
+        }
+        by_runs, by_keys = (
+            bool(finding.run_ids) and covered_runs.issuperset(finding.run_ids),
+            covered_keys.issuperset(finding.keys),
+        )
+        return by_runs or (bool(finding.keys) and by_keys)
 
-    def rank(one: Finding) -> tuple[int, int, int, int]:
-        kind, severity = KINDS.index(one.kind), SEVERITIES.index(one.severity)
-        return kind, severity, places.get(one.rule, len(places)), -len(one.run_ids)
+    def rank(finding: Finding) -> tuple[int, int, int, int]:
+        kind, severity = KINDS.index(finding.kind), SEVERITIES.index(finding.severity)
+        return kind, severity, rule_order.get(finding.rule, len(rule_order)), -len(finding.run_ids)
 
-    return tuple(sorted((one for one in found if not is_covered(one)), key=rank))
+    return tuple(sorted((finding for finding in findings if not is_covered(finding)), key=rank))

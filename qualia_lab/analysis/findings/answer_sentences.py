@@ -1,4 +1,4 @@
-"""The sentences of the answer: who leads, from which rivals it cannot be told, what n shows, and what to do next."""
+"""Sentences of the answer: the leading configuration, rivals it is not distinguishable from, power, and next step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import stdev
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import NAMED, Number, n_text, number
+from qualia_lab.analysis.findings.finding import MOST_NAMED, Number, n_text, number
 from qualia_lab.analysis.findings.naming import listed_whole
 from qualia_lab.counts import counted
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.answer import Answer
     from qualia_lab.analysis.groups import Group
 
-_MOST_MORE = 10  # repeats of a configuration: more is no advice
-_SHORT = 80  # characters of names that are said again
-_SEEDS = 3  # runs of a configuration that ran once, so that its spread is seen
+_MOST_MORE = 10  # additional repeats per configuration; more than that is not worth advising
+_SHORT = 80  # characters of names that are repeated in a sentence
+_SEEDS = 3  # suggested runs for a configuration that ran once, to measure its spread
 
 
 @dataclass(frozen=True)
-class Words:
-    """A sentence, what to do next, and the runs that it is about."""
+class AnswerText:
+    """A sentence, the next step, and the runs that the sentence is about."""
 
     sentence: str
     next: str
@@ -31,67 +31,67 @@ class Words:
 
 
 @dataclass
-class Said:
-    """Names of configurations, and numbers as they are written into a sentence and kept."""
+class SentenceWriter:
+    """Names of configurations for a sentence, and the numbers written into it, unrounded."""
 
     metric: str
     names: Mapping[str, str]
     numbers: list[Number] = field(default_factory=list)
 
     def number(self, what: str, value: float, run_id: str = "") -> str:
-        """The number as text."""
+        """Record a number and return it as text."""
         self.numbers.append(Number(what, value, run_id))
         return number(value)
 
     def n(self, group: Group) -> str:
-        """`n = 5`, with the runs that are not in it."""
+        """`n = 5`, with the number of runs that it excludes."""
         self.numbers.append(Number("n", len(group.values)))
         return n_text(group)
 
     def value(self, group: Group) -> str:
-        """`0.91 (n = 5)`; of one run its value alone."""
+        """`0.91 (n = 5)`; for a single run its value only."""
         assert group.mean is not None
         if len(group.run_ids) == 1:
             return self.number("value", group.mean, group.scored[0])
         return f"{self.number('mean', group.mean)} ({self.n(group)})"
 
     def name(self, group: Group) -> str:
-        """What it is called."""
+        """The name of a configuration."""
         return self.names[group.run_ids[0]]
 
     def listed(self, groups: Sequence[Group]) -> str:
-        """What they are called."""
+        """The names of several configurations as one text."""
         return listed_whole(groups, self.names)
 
-    def two(self, groups: Sequence[Group]) -> str:
-        """The first two of them, by their names where these are short."""
+    def first_two(self, groups: Sequence[Group]) -> str:
+        """The names of the first two configurations, or `the first two` if these are long."""
         names = listed_whole(groups[:2], self.names)
         return names if len(names) <= _SHORT else "the first two"
 
 
-def sentences_of(said: Said, answer: Answer) -> Words:
-    """What there is to say of the configurations of one task."""
+def describe_answer(writer: SentenceWriter, answer: Answer) -> AnswerText:
+    """Describe the ranking of the configurations of one task in a sentence."""
     if len(answer.groups) == 1:
-        return _of_one_run(said, answer) if len(answer.leader.values) == 1 else _of_one(said, answer)
+        return _single_run(writer, answer) if len(answer.leader.values) == 1 else _one_configuration(writer, answer)
     if all_equal(answer):
-        return _of_equal(said, answer)
+        return _equal_values(writer, answer)
     if answer.found is None:
-        return _of_single_runs(said, answer)
+        return _unrepeated(writer, answer)
     if answer.found.how == "alike":
-        return _of_alike_repeats(said, answer)
+        return _identical_repeats(writer, answer)
     if not answer.apart:
-        return _of_level_ones(said, answer)
-    return _of_some_leaders(said, answer) if answer.level else _of_a_leader(said, answer)
+        return _no_clear_leader(writer, answer)
+    return _several_leaders(writer, answer) if answer.level else _clear_leader(writer, answer)
 
 
-def mentioned(answer: Answer) -> list[Group]:
+def mentioned_groups(answer: Answer) -> list[Group]:
     """The configurations that a sentence may name."""
-    ties = [group for group in answer.groups if group.mean == answer.leader.mean][: NAMED + 1]
+    ties = [group for group in answer.groups if group.mean == answer.leader.mean][: MOST_NAMED + 1]
     repeated = [group for group in answer.groups if len(group.values) > 1 and answer.found is None]
     return [
         *answer.groups[:2],
-        *_better_alone(answer)[:1],
-        *answer.level[: NAMED + 1],
+        *_better_single_runs(answer)[:1],
+        *answer.level[: MOST_NAMED + 1],
         *answer.apart[:1],
         *ties,
         *repeated,
@@ -99,220 +99,242 @@ def mentioned(answer: Answer) -> list[Group]:
 
 
 def all_equal(answer: Answer) -> bool:
-    """Whether all values are the same."""
+    """Whether all runs have the same value."""
     return len({value for group in answer.groups for value in group.values}) == 1
 
 
-def _of_one_run(said: Said, answer: Answer) -> Words:
-    """One run."""
-    sentence = f"{said.metric} is {said.value(answer.leader)}, of the only run that has it: nothing to compare it with."
-    more = f"Run {_SEEDS - 1} more seeds to see how far it varies, and a baseline to compare it with."
-    return Words(sentence, more, answer.leader.scored)
+def _single_run(writer: SentenceWriter, answer: Answer) -> AnswerText:
+    """The sentence for a single run."""
+    sentence = (
+        f"{writer.metric} is {writer.value(answer.leader)} in the only run that has it: there is nothing to compare it "
+        "with."
+    )
+    next_step = f"Run {_SEEDS - 1} more seeds to see how far it varies, and a baseline to compare it with."
+    return AnswerText(sentence, next_step, answer.leader.scored)
 
 
-def _of_one(said: Said, answer: Answer) -> Words:
-    """One configuration: its runs are repeats, no rivals."""
+def _one_configuration(writer: SentenceWriter, answer: Answer) -> AnswerText:
+    """The sentence for one configuration with several runs, which are repeats rather than rivals."""
     group = answer.leader
     assert group.mean is not None
-    bounds = f"{_bounds(said, answer)}, " if answer.interval else ""
+    bounds = f"{_interval_text(writer, answer)}, " if answer.interval else ""
     sentence = (
-        f"There is one configuration: its mean {said.metric} is {said.number('mean', group.mean)} ({bounds}"
-        f"{said.n(group)}), with a standard deviation of {said.number('standard deviation', stdev(group.values))} "
-        "between runs. They are repeats and no rivals: that one of them is best is luck."
+        f"There is one configuration: its mean {writer.metric} is {writer.number('mean', group.mean)} ({bounds}"
+        f"{writer.n(group)}), with a standard deviation of {writer.number('standard deviation', stdev(group.values))} "
+        "between runs. They are repeats, not rivals: which of them is best is luck."
     )
-    more = "Report the mean with its interval. To compare it with something, run that with the same seeds."
-    return Words(sentence, more, group.scored)
+    next_step = (
+        "Report the mean with its interval. To compare it with another configuration, run that with the same seeds."
+    )
+    return AnswerText(sentence, next_step, group.scored)
 
 
-def _of_equal(said: Said, answer: Answer) -> Words:
-    """Nothing to choose between."""
-    value = said.number("value", answer.leader.values[0])
-    every = "both" if len(answer.groups) == 2 else f"all {len(answer.groups):,}"
-    sentence = f"No configuration leads: {said.metric} is {value} in {every} that have it."
-    return Words(sentence, f"Choose by something else than {said.metric}, or measure it where it is harder.")
+def _equal_values(writer: SentenceWriter, answer: Answer) -> AnswerText:
+    """The sentence for values that are all equal."""
+    value = writer.number("value", answer.leader.values[0])
+    which = "both" if len(answer.groups) == 2 else f"all {len(answer.groups):,}"
+    sentence = f"No configuration leads: {writer.metric} is {value} in {which} that have it."
+    return AnswerText(sentence, f"Choose by a metric other than {writer.metric}, or measure it on harder data.")
 
 
-def _of_single_runs(said: Said, answer: Answer) -> Words:
-    """Fewer than two configurations ran more than once."""
+def _unrepeated(writer: SentenceWriter, answer: Answer) -> AnswerText:
+    """The sentence for tasks in which fewer than two configurations ran more than once."""
     leader, second = answer.leader, answer.groups[1]
     ties = [group for group in answer.groups if group.mean == leader.mean]
     repeated = [group for group in answer.groups if len(group.values) > 1]
     others = len(answer.groups) - 1
     if len(ties) > 1:
-        first = f"{said.listed(ties)} have the best {said.metric}, {said.value(leader)}"
+        first = f"{writer.listed(ties)} have the best {writer.metric}, {writer.value(leader)}"
     else:
-        first = f"{said.name(leader)} has the best {said.metric}, {said.value(leader)}"
-        first += f"; next is {said.name(second)} with {said.value(second)}"
+        first = f"{writer.name(leader)} has the best {writer.metric}, {writer.value(leader)}"
+        first += f"; next is {writer.name(second)} with {writer.value(second)}"
     if not repeated:
-        luck = f"All {others + 1:,} configurations ran once, so how much of that is luck cannot be told"
+        luck = f"All {others + 1:,} configurations ran once, so it is unknown how much of that is luck"
     else:
         once = "the other" if others == 1 else f"the other {others:,}"
         luck = (
-            f"Only {said.name(repeated[0])} ran more than once, {once} ran once: too few to tell whether that is luck"
+            f"Only {writer.name(repeated[0])} ran more than once, {once} ran once: too few to tell whether that is luck"
         )
         if len(repeated) > 1:
-            some = "Both" if len(repeated) == others + 1 == 2 else f"{len(repeated):,} of {others + 1:,} configurations"
-            luck = f"{some} ran more than once, too few times to tell whether that is luck"
-        luck += _widest(said, repeated, _gap(leader, second))
-    more = f"Before choosing, run {_SEEDS} seeds of each of {said.two(ties if len(ties) > 1 else answer.groups)}."
-    return Words(f"{first}. {luck}.", more, _runs(ties))
+            which = (
+                "Both" if len(repeated) == others + 1 == 2 else f"{len(repeated):,} of {others + 1:,} configurations"
+            )
+            luck = f"{which} ran more than once, too few times to tell whether that is luck"
+        luck += _widest_range_clause(writer, repeated, _difference(leader, second))
+    next_step = (
+        f"Before choosing, run {_SEEDS} seeds of each of {writer.first_two(ties if len(ties) > 1 else answer.groups)}."
+    )
+    return AnswerText(f"{first}. {luck}.", next_step, _scored_run_ids(ties))
 
 
-def _widest(said: Said, repeated: Sequence[Group], lead: float) -> str:
-    """How far runs of one configuration lie apart where that is more than the lead, as luck alone would do."""
+def _widest_range_clause(writer: SentenceWriter, repeated: Sequence[Group], lead: float) -> str:
+    """The largest range between repeats of one configuration, if it exceeds the lead; "" otherwise."""
     widest = max(repeated, key=lambda group: max(group.values) - min(group.values))
     apart = max(widest.values) - min(widest.values)
     if not apart > lead > 0:
         return ""
-    who = f"the {len(widest.values):,} runs of {said.name(widest)} that count"
+    which = f"the {len(widest.values):,} included runs of {writer.name(widest)}"
     if len(repeated) == 1:
-        who = f"its {len(widest.values):,} runs that count"
-    return f"; {who} differ by {said.number('range', apart)}, the lead is {said.number('lead', lead)}"
+        which = f"its {len(widest.values):,} included runs"
+    return f"; {which} differ by {writer.number('range', apart)}, the lead is {writer.number('lead', lead)}"
 
 
-def _of_alike_repeats(said: Said, answer: Answer) -> Words:
-    """Repeats show no spread."""
+def _identical_repeats(writer: SentenceWriter, answer: Answer) -> AnswerText:
+    """The sentence for repeats that do not vary at all."""
     leader, second = answer.leader, answer.groups[1]
     sentence = (
-        f"{said.name(leader)} has the best {said.metric}, {said.value(leader)}; next is {said.name(second)} with "
-        f"{said.value(second)}. All repeats of a configuration gave the same, so luck cannot be told from it."
+        f"{writer.name(leader)} has the best {writer.metric}, {writer.value(leader)}; next is {writer.name(second)} "
+        f"with {writer.value(second)}. All repeats of a configuration gave the same value, so it is unknown how much "
+        "of that is luck."
     )
-    more = "Check that the seed has an effect; to see how far results vary, repeat on other splits of the data."
-    return Words(sentence, more, leader.scored)
+    next_step = "Check that the seed has an effect; to see how far results vary, repeat on other splits of the data."
+    return AnswerText(sentence, next_step, leader.scored)
 
 
-def _of_a_leader(said: Said, answer: Answer) -> Words:
-    """The best is told apart from all that were compared."""
+def _clear_leader(writer: SentenceWriter, answer: Answer) -> AnswerText:
+    """The sentence for a leader that is distinguishable from all configurations it was compared with."""
     leader, second = answer.leader, answer.groups[1]
-    by = f"better by {said.number('difference', _gap(leader, second))} than"
-    rivals, others = f"{said.name(second)}, {said.value(second)}", "the other"
+    by = f"better by {writer.number('difference', _difference(leader, second))} than"
+    rivals, others = f"{writer.name(second)}, {writer.value(second)}", "the other"
     if len(answer.apart) == 1:
-        which = f"{by} {rivals}, which is more than luck"
+        comparison = f"{by} {rivals}, which is more than luck"
     else:
-        every = "both" if len(answer.apart) == 2 else f"all {len(answer.apart):,}"
-        which = f"{by} the next, {rivals}, and told apart from {every}"
+        rivals_text = "both" if len(answer.apart) == 2 else f"all {len(answer.apart):,}"
+        comparison = f"{by} the next, {rivals}, and distinguishable from {rivals_text}"
         others = "the others"
-    those = " those that ran more than once" if answer.alone else ""
-    sentence = f"{said.name(leader)} leads{those}: {_corrected(said, answer)}, {which}{_untested(said, answer)}."
-    more = f"Take {said.name(leader)}: no more runs are needed to tell it from {others}."
-    better = _better_alone(answer)
+    among = " those that ran more than once" if answer.alone else ""
+    sentence = (
+        f"{writer.name(leader)} leads{among}: {_leader_mean(writer, answer)}, "
+        f"{comparison}{_single_runs_clause(writer, answer)}."
+    )
+    next_step = f"Take {writer.name(leader)}: no more runs are needed to tell it apart from {others}."
+    better = _better_single_runs(answer)
     if better:
-        more = f"Before choosing, run {_SEEDS} seeds of {said.name(better[0])}."
-    return Words(sentence, more, leader.scored)
+        next_step = f"Before choosing, run {_SEEDS} seeds of {writer.name(better[0])}."
+    return AnswerText(sentence, next_step, leader.scored)
 
 
-def _of_some_leaders(said: Said, answer: Answer) -> Words:
-    """The best is told apart from some, not from all."""
+def _several_leaders(writer: SentenceWriter, answer: Answer) -> AnswerText:
+    """The sentence for a leader that is distinguishable from some rivals only."""
     lead = [answer.leader, *answer.level]
     nearest, several = answer.apart[0], len(answer.apart) > 1
-    gap = said.number("difference", _gap(answer.leader, nearest))
-    than = f"the other {len(answer.apart):,}, the nearest {said.name(nearest)}" if several else said.name(nearest)
-    beyond = f"by {gap}{' or more' if several else ''} and by more than luck, than {than}"
-    if len(lead) <= NAMED:
-        level = f"{said.value(answer.level[0])} of the {'second' if len(lead) == 2 else 'next'}"
-        first = f"{said.listed(lead)} lead and cannot be told apart: {_corrected(said, answer)} of the first, {level}"
+    gap = writer.number("difference", _difference(answer.leader, nearest))
+    rivals = f"the other {len(answer.apart):,}, the nearest {writer.name(nearest)}" if several else writer.name(nearest)
+    beyond = f"by {gap}{' or more' if several else ''} and by more than luck, than {rivals}"
+    if len(lead) <= MOST_NAMED:
+        level = f"{writer.value(answer.level[0])} of the {'second' if len(lead) == 2 else 'next'}"
+        first = (
+            f"{writer.listed(lead)} lead and cannot be told apart: {_leader_mean(writer, answer)} of the first, {level}"
+        )
         first += f". The first is better, {beyond}"
     else:
-        level = f"{len(answer.level):,} others, next {said.name(answer.level[0])}, {said.value(answer.level[0])}"
-        first = f"{said.name(answer.leader)} has the best {_corrected(said, answer)} and cannot be told from {level}"
+        level = f"{len(answer.level):,} others, next {writer.name(answer.level[0])}, {writer.value(answer.level[0])}"
+        first = (
+            f"{writer.name(answer.leader)} has the best {_leader_mean(writer, answer)} and cannot be told apart from "
+            f"{level}"
+        )
         first += f". It is better, {beyond}"
-    sentence = f"{first}{_untested(said, answer)}.{_power(said, answer)}"
-    return Words(sentence, _more(said, answer, lead), _runs(lead))
+    sentence = f"{first}{_single_runs_clause(writer, answer)}.{_power_sentence(writer, answer)}"
+    return AnswerText(sentence, _next_step(writer, answer, lead), _scored_run_ids(lead))
 
 
-def _of_level_ones(said: Said, answer: Answer) -> Words:
-    """No rival is told from the best."""
+def _no_clear_leader(writer: SentenceWriter, answer: Answer) -> AnswerText:
+    """The sentence for a leader that is distinguishable from no rival."""
     lead = [answer.leader, *answer.level]
     every = "configurations that ran more than once" if answer.alone else "configurations"
-    which = said.listed(lead) if len(lead) == 2 else f"The {len(lead):,} {every}"
+    which = writer.listed(lead) if len(lead) == 2 else f"The {len(lead):,} {every}"
     sentence = (
-        f"{which} cannot be told apart by {said.metric}: the best mean is that of {said.name(answer.leader)}, "
-        f"{_corrected(said, answer, with_metric=False)}, the {'other' if len(lead) == 2 else 'last'} is "
-        f"{said.value(answer.level[-1])}{_untested(said, answer)}.{_power(said, answer)}"
+        f"{which} cannot be told apart by {writer.metric}: the best mean is that of {writer.name(answer.leader)}, "
+        f"{_leader_mean(writer, answer, with_metric=False)}, the {'other' if len(lead) == 2 else 'last'} is "
+        f"{writer.value(answer.level[-1])}{_single_runs_clause(writer, answer)}.{_power_sentence(writer, answer)}"
     )
-    return Words(sentence, _more(said, answer, lead), _runs(lead))
+    return AnswerText(sentence, _next_step(writer, answer, lead), _scored_run_ids(lead))
 
 
-def _corrected(said: Said, answer: Answer, *, with_metric: bool = True) -> str:
-    """The leader's mean, and in brackets what it is when corrected for being the best, its interval, and n."""
-    found = answer.found
-    assert found is not None
-    observed = said.number("mean", found.mean)
-    words = [said.n(answer.leader)]
+def _leader_mean(writer: SentenceWriter, answer: Answer, *, with_metric: bool = True) -> str:
+    """The mean of the leader, with its value corrected for selection, its interval and n in parentheses."""
+    comparison = answer.found
+    assert comparison is not None
+    observed = writer.number("mean", comparison.mean)
+    details = [writer.n(answer.leader)]
     if answer.interval:
-        words.insert(0, _bounds(said, answer))
+        details.insert(0, _interval_text(writer, answer))
     if answer.corrected is not None and number(answer.corrected) != observed:
-        corrected = said.number("corrected", answer.corrected)
-        words.insert(0, f"{corrected} corrected for being the best of {said.number('configurations', found.k)}")
+        corrected = writer.number("corrected", answer.corrected)
+        details.insert(
+            0, f"{corrected} corrected for being the best of {writer.number('configurations', comparison.k)}"
+        )
     elif answer.corrected is None and answer.interval:
-        words.insert(0, f"too good, as the best of {said.number('configurations', found.k)}")
-    return f"{f'mean {said.metric} ' if with_metric else ''}{observed} ({', '.join(words)})"
+        details.insert(0, f"too optimistic, as the best of {writer.number('configurations', comparison.k)}")
+    return f"{f'mean {writer.metric} ' if with_metric else ''}{observed} ({', '.join(details)})"
 
 
-def _bounds(said: Said, answer: Answer) -> str:
+def _interval_text(writer: SentenceWriter, answer: Answer) -> str:
     assert answer.interval is not None
     low, high = answer.interval
-    return f"95 % {said.number('low', low)} to {said.number('high', high)}"
+    return f"95 % {writer.number('low', low)} to {writer.number('high', high)}"
 
 
-def _power(said: Said, answer: Answer) -> str:
-    """What the present n shows, and which n the smallest difference that matters needs."""
+def _power_sentence(writer: SentenceWriter, answer: Answer) -> str:
+    """The smallest difference that the present n can show, and the n that the smallest relevant difference needs."""
     if answer.shows is None or answer.smallest is None or answer.needed is None:
         return ""
     n = sorted({len(answer.leader.values), len(answer.groups[1].values)})
-    of = f"n = {n[0]} each" if len(n) == 1 else f"n = {n[0]} and {n[1]}"
-    what = "one standard deviation between repeats" if answer.smallest == answer.spread else "the smallest that matters"
+    sizes = f"n = {n[0]} each" if len(n) == 1 else f"n = {n[0]} and {n[1]}"
+    description = (
+        "one standard deviation between repeats" if answer.smallest == answer.spread else "the smallest that matters"
+    )
     values = [value for group in answer.groups for value in group.values]
     reach = max(values) - min(values)
     if answer.shows > reach:
-        shown = f"not even a difference as large as that of the best and the worst run, {said.number('range', reach)}"
-        first = f" With {of} {shown}, would be found in 80 % of cases"
+        shown = f"not even a difference as large as that of the best and the worst run, {writer.number('range', reach)}"
+        first = f" With {sizes} {shown}, would be found in 80 % of cases"
     else:
-        shown = said.number("shown", answer.shows)
-        first = f" With {of} two configurations show a difference of {shown} in 80 % of cases"
+        shown = writer.number("shown", answer.shows)
+        first = f" With {sizes} two configurations show a difference of {shown} in 80 % of cases"
     return (
-        f"{first}; for one of {said.number('smallest', answer.smallest)}, {what}, "
-        f"n = {said.number('needed n', answer.needed)} each is needed."
+        f"{first}; for one of {writer.number('smallest', answer.smallest)}, {description}, "
+        f"n = {writer.number('needed n', answer.needed)} each is needed."
     )
 
 
-def _more(said: Said, answer: Answer, lead: Sequence[Group]) -> str:
-    """How many runs more would tell the leaders apart, or that this is not worth it."""
+def _next_step(writer: SentenceWriter, answer: Answer, lead: Sequence[Group]) -> str:
+    """The next step: how many more runs would separate the leaders, or that this is not worth it."""
     present = min(len(group.values) for group in lead)
     if answer.needed is None:
-        return f"Run more seeds of {said.two(lead)}."
-    more = answer.needed - present
-    if more <= 0:
+        return f"Run more seeds of {writer.first_two(lead)}."
+    missing = answer.needed - present
+    if missing <= 0:
         return "Choose by cost: a difference that matters would have been seen."
-    if more > _MOST_MORE:
-        return f"Choose by cost: no few more seeds would tell {said.two(lead)} apart."
-    return f"Choose by cost, or run more seeds of {said.two(lead)}, up to {answer.needed:,} of each."
+    if missing > _MOST_MORE:
+        return f"Choose by cost: a few more seeds would not tell {writer.first_two(lead)} apart."
+    return f"Choose by cost, or run more seeds of {writer.first_two(lead)}, up to {answer.needed:,} of each."
 
 
-def _untested(said: Said, answer: Answer) -> str:
-    """What is said of those that ran once; where some have a better value than the leader, that too."""
+def _single_runs_clause(writer: SentenceWriter, answer: Answer) -> str:
+    """A clause about configurations that ran once and the best of them that beats the leader; "" if there are none."""
     if not answer.alone:
         return ""
-    words = f"; {counted(len(answer.alone), 'configuration')} ran once, too few to tell"
-    better = _better_alone(answer)
+    clause = f"; {counted(len(answer.alone), 'configuration')} ran once, too few to tell"
+    better = _better_single_runs(answer)
     if not better:
-        return words
+        return clause
     which = "with a better value" if len(better) == 1 else f"the best of {len(better):,} with a better value"
-    return f"{words}, {which} {said.name(better[0])}, {said.value(better[0])}"
+    return f"{clause}, {which} {writer.name(better[0])}, {writer.value(better[0])}"
 
 
-def _better_alone(answer: Answer) -> list[Group]:
-    """Those that ran once and have a better value than the leader's mean, the best first."""
+def _better_single_runs(answer: Answer) -> list[Group]:
+    """The configurations that ran once and have a better value than the mean of the leader, best first."""
     sign = 1.0 if answer.leader.greater_is_better else -1.0
     assert answer.leader.mean is not None
     return [group for group in answer.alone if sign * group.values[0] > sign * answer.leader.mean]
 
 
-def _gap(one: Group, other: Group) -> float:
-    assert one.mean is not None
-    assert other.mean is not None
-    return abs(one.mean - other.mean)
+def _difference(a: Group, b: Group) -> float:
+    assert a.mean is not None
+    assert b.mean is not None
+    return abs(a.mean - b.mean)
 
 
-def _runs(groups: Sequence[Group]) -> tuple[str, ...]:
+def _scored_run_ids(groups: Sequence[Group]) -> tuple[str, ...]:
     return tuple(run_id for group in groups for run_id in group.scored)

@@ -1,4 +1,4 @@
-"""The best run where it alone is of another commit, or of other data, than all the others."""
+"""A best run with a commit or data set of its own, while all other runs share theirs."""
 
 from __future__ import annotations
 
@@ -24,18 +24,22 @@ _DATA_COLUMNS = ["run_id", "name", "source_type", "context", "digest"]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest: other runs whose commit or data is known, and is not one of its own each."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest: Number of other runs whose commit or data is known and shared by several of them.
+    """
 
     fewest: int = 3
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """Of each task at most one finding about the best run, where its configuration ran only once.
+    """At most one finding per task, about the best run, if its configuration ran only once.
 
-    What the runs of a configuration share is the matter of the rule confounded. Commits count where the others share
-    theirs; data where data sets of the same name and the same kind of source have other digests.
+    Differences between configurations with several runs are reported by the rule `confounded`. A commit is compared if
+    the other runs share theirs; data are compared if data sets of the same name and source type have different digests.
     """
-    found = []
+    findings = []
     for task in evidence.study.tasks:
         answer = evidence.answers.get(task.experiment_id)
         if answer is None or len(answer.leader.values) != 1 or len(answer.groups) < 2:
@@ -43,18 +47,18 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         if answer.leader.mean == answer.groups[1].mean:
             continue
         others = [run_id for group in answer.groups[1:] for run_id in group.scored]
-        what = [
-            said
+        clauses = [
+            clause
             for known in (_commits(evidence), *_digests(evidence, answer.leader.scored[0]))
-            if (said := _alone(known, answer.leader.scored[0], others, thresholds.fewest))
+            if (clause := _unique_value_clause(known, answer.leader.scored[0], others, thresholds.fewest))
         ]
-        if what:
-            found.append(_finding(evidence, task, answer.leader, what))
-    return found
+        if clauses:
+            findings.append(_finding(evidence, task, answer.leader, clauses))
+    return findings
 
 
 def _commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
-    return evidence.once("commits", lambda: _read_commits(evidence))
+    return evidence.cached("commits", lambda: _read_commits(evidence))
 
 
 def _read_commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
@@ -67,8 +71,8 @@ def _read_commits(evidence: Evidence) -> tuple[str, dict[str, str]]:
 
 
 def _digests(evidence: Evidence, best: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Of each data set of the best run the digest that every run has of it."""
-    rows = evidence.once("data sets", lambda: evidence.tables.datasets.select(_DATA_COLUMNS).to_pylist())
+    """Yield the digest per run, for each data set of the best run."""
+    rows = evidence.cached("data sets", lambda: evidence.tables.datasets.select(_DATA_COLUMNS).to_pylist())
     of_best = {(row["name"], row["source_type"], row["context"]) for row in rows if row["run_id"] == best}
     for name, source, context in sorted(of_best, key=str):
         yield (
@@ -81,39 +85,39 @@ def _digests(evidence: Evidence, best: str) -> Iterator[tuple[str, dict[str, str
         )
 
 
-def _alone(known: tuple[str, dict[str, str]], best: str, others: Sequence[str], fewest: int) -> str:
-    """`commit abc (the other 5 are of def)`; "" where it is not alone."""
-    what, value_of = known
+def _unique_value_clause(known: tuple[str, dict[str, str]], best: str, others: Sequence[str], fewest: int) -> str:
+    """`commit abc alone, all others that recorded it on def`; "" if the value of the best run is not unique."""
+    kind, value_of = known
     values = Counter(value_of[run_id] for run_id in others if run_id in value_of)
     if best not in value_of or value_of[best] in values or values.total() < fewest:
         return ""
     if len(values) > 1 and min(values.values()) == 1:
-        return ""  # the others have one of their own, too
-    theirs = ", ".join(f"{one_line(value, 12)}" for value, _ in values.most_common(3))
-    return f"{what} {one_line(value_of[best], 12)} alone, all others that say it on {theirs}"
+        return ""  # another run also has a value of its own
+    other_values = ", ".join(f"{one_line(value, 12)}" for value, _ in values.most_common(3))
+    return f"{kind} {one_line(value_of[best], 12)} alone, all others that recorded it on {other_values}"
 
 
-def _finding(evidence: Evidence, task: Task, leader: Group, what: Sequence[str]) -> Finding:
+def _finding(evidence: Evidence, task: Task, leader: Group, clauses: Sequence[str]) -> Finding:
     best = leader.scored[0]
     return Finding(
         "best_alone",
         "provenance",
         "warning",
-        f"{evidence.where(task)}{evidence.name(best)}, the best run ({leader.metric} {number(leader.values[0])}), is "
-        f"on {'; and on '.join(what)}.",
+        f"{evidence.prefix(task)}{evidence.name(best)}, the best run ({leader.metric} {number(leader.values[0])}), is "
+        f"on {'; and on '.join(clauses)}.",
         (best,),
         (leader.metric,),
         numbers=(Number(leader.metric, leader.values[0], best),),
         section="origins",
         code="runs.scores()",
-        next="Run the next best on the same code and data before you put the lead down to its params.",
+        next="Run the next best on the same code and data before you attribute the lead to its params.",
         experiment=evidence.experiment(task),
     )
 
 
 RULE = Rule(
     "best_alone",
-    "the best run is of another commit or of other data than all the others, which share theirs",
+    "the best run has a commit or data set of its own, while all other runs share theirs",
     "",
     Thresholds(),
     find,

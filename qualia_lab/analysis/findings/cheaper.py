@@ -1,4 +1,4 @@
-"""A configuration that is nearly as good as the best one, at a fraction of what that one costs."""
+"""A configuration nearly as good as the best one, at a fraction of its cost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.configuration_means import means_of
-from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.analysis.findings.naming import configuration_names
 
@@ -19,26 +19,32 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study.study import Task
 
-_FEWEST = 3  # configurations, under which the table says as much
+_FEWEST = 3  # configurations; with fewer, the table shows as much
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """cost: share of the leader's, at most.  near: of the way from the leader to the median, that is nearly as good."""
+    """Thresholds of the rule.
+
+    Attributes:
+        cost: Maximum share of the leader's cost.
+        near: Share of the distance from the leader to the median within which a value is nearly as good.
+    """
 
     cost: float = 0.34
     near: float = 0.2
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding per task: the best of the configurations that cost so much less than the leader.
+    """At most one finding per task: the best of the configurations that cost much less than the leader.
 
-    Nearly as good is what is so near in value; what the repeats do not tell from the leader may be behind it by the
-    smallest difference that matters, since few repeats tell little apart that differs much. A cost is a metric of which
-    less is better and that the configurations logged; how long a run took on its machine is none.
+    A configuration is nearly as good if its value is within `near`. One that its repeats do not distinguish from the
+    leader may also be worse by the smallest relevant difference, but not by more: few repeats fail to show even large
+    differences. A cost is a logged metric for which less is better; the duration of a run is not, since it depends on
+    the machine.
     """
     costs = [one.key for one in evidence.study.metrics if one.role == "cost" and one.better == "lower"]
-    found = []
+    findings = []
     for task in evidence.study.tasks:
         answer = evidence.answers.get(task.experiment_id)
         if answer is None or not costs or len(answer.groups) < _FEWEST:
@@ -51,12 +57,12 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             if _is_cheaper(means[key], group, answer.leader, thresholds.cost)
         ]
         if options:
-            # Of equally good ones the one that saves most.
+            # Among equally good configurations, the one that saves most.
             group, key, of_key = min(
                 options, key=lambda one: (answer.groups.index(one[0]), _share(one[2], one[0], answer.leader))
             )
-            found.append(_finding(evidence, task, group, key, of_key))
-    return found
+            findings.append(_finding(evidence, task, group, key, of_key))
+    return findings
 
 
 def _nearly_as_good(answer: Answer, near: float) -> list[Group]:
@@ -85,13 +91,13 @@ def _finding(evidence: Evidence, task: Task, group: Group, key: str, costs: Mapp
     leader = answer.leader
     names = configuration_names(evidence.study, (leader, group), evidence.labels)
     means = leader.mean or 0.0, group.mean or 0.0
-    level = "is not told apart from" if group in answer.level else "is nearly as good as"
+    level = "is not distinguishable from" if group in answer.level else "is nearly as good as"
     cost, of_leader = costs[group.run_ids[0]], costs[leader.run_ids[0]]
     return Finding(
         "cheaper",
         "relation",
         "note",
-        f"{evidence.where(task)}{names[group.run_ids[0]]} {level} the best one by {leader.metric} "
+        f"{evidence.prefix(task)}{names[group.run_ids[0]]} {level} the best one in {leader.metric} "
         f"({number(means[1])} against {number(means[0])}), at {number(100 * cost / of_leader)} % of its {key} "
         f"({number(cost)} against {number(of_leader)}).",
         (*group.scored, *leader.scored),
@@ -101,8 +107,8 @@ def _finding(evidence: Evidence, task: Task, group: Group, key: str, costs: Mapp
             Number("cost of the best", of_leader), Number("percent", 100 * cost / of_leader),
         ),
         section="metrics",
-        code=f"runs.metrics[[{code.metric(evidence, leader.metric)}, {code.metric(evidence, key)}]]"
-        f".iloc[{code.places(evidence, (*group.scored, *leader.scored))}]"
+        code=f"runs.metrics[[{expressions.metric(evidence, leader.metric)}, {expressions.metric(evidence, key)}]]"
+        f".iloc[{expressions.positions(evidence, (*group.scored, *leader.scored))}]"
         f".groupby([0] * {len(group.scored)} + [1] * {len(leader.scored)}).mean()"
         ".pipe(lambda of: of.assign(percent=100 * of.iloc[:, 1] / of.iloc[-1, 1]))",
         next=f"Take it where {key} matters.",
@@ -112,7 +118,7 @@ def _finding(evidence: Evidence, task: Task, group: Group, key: str, costs: Mapp
 
 RULE = Rule(
     "cheaper",
-    "a configuration that is not told from the best one, or is near to it, costs a third of it or less",
+    "a configuration not distinguishable from the best one, or close to it, costs a third of it or less",
     "",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""Configurations that are told apart and differ in more than one thing that always changes together."""
+"""Configurations that are distinguishable but differ in several things that always change together."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.sides import Differs
     from qualia_lab.study.study import Study, Task
 
-_MOST_RIVALS = 50  # set against the leader one by one, the best first
+_MOST_RIVALS = 50  # rivals compared with the leader one by one, best first
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """levels: at most so many different values of what is compared; more is a search, no comparison of two sides.
+    """Thresholds of the rule.
 
-    settings: at most so many params and tags that differ; more are other things altogether.
+    Attributes:
+        levels: Maximum number of different values of a compared factor; more is a search, not a comparison of two
+            sides.
+        settings: Maximum number of params and tags that differ; more makes the configurations incomparable.
     """
 
     levels: int = 3
@@ -35,44 +38,48 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """Of each task at most one finding: the leader against the rivals that it is told from.
+    """At most one finding per task: the leader compared with the rivals it is distinguishable from.
 
-    The two sides are confounded where what differs between them sets the same configurations apart wherever it varies
-    among those that were compared, and is more than one thing: params and tags that change one to one with each other,
-    the commit, or the digest of data. Factors that vary independently, as in a grid, are not.
+    Two sides are confounded if more than one thing differs between them, and each of these partitions the compared
+    configurations in the same way: params and tags that change one to one with each other, the commit, or the digest of
+    data. Factors that vary independently, as in a grid, are not confounded.
     """
-    found = []
+    findings = []
     for task in evidence.study.tasks:
         answer = evidence.answers.get(task.experiment_id)
         if answer is None or not answer.apart:
             continue
         sides = [
-            (rival, together)
-            for rival in _near(evidence, answer, thresholds)[:_MOST_RIVALS]
-            if len(together := differing(evidence.tables, evidence.study, answer.leader.scored, rival.scored)) > 1
-            and all(len(one.a) == 1 and len(one.b) == 1 for one in together)
+            (rival, differences)
+            for rival in _confounded_rivals(evidence, answer, thresholds)[:_MOST_RIVALS]
+            if len(differences := differing(evidence.tables, evidence.study, answer.leader.scored, rival.scored)) > 1
+            and all(len(difference.a) == 1 and len(difference.b) == 1 for difference in differences)
         ]
         if sides:
-            found.append(_finding(evidence, task, answer.leader, sides))
-    return found
+            findings.append(_finding(evidence, task, answer.leader, sides))
+    return findings
 
 
-def _near(evidence: Evidence, answer: Answer, thresholds: Thresholds) -> list[Group]:
-    """The rivals told from the leader of which all factors that differ set the same configurations apart."""
+def _confounded_rivals(evidence: Evidence, answer: Answer, thresholds: Thresholds) -> list[Group]:
+    """The rivals distinguishable from the leader whose differing factors partition the configurations equally."""
     compared = [answer.leader, *answer.level, *answer.apart]
     settings = [dict(group.configuration.settings) for group in compared]
-    parts = {one.name: _parts([of.get(one.name) for of in settings]) for one in evidence.study.factors}
-    few = {name for name, numbers in parts.items() if len(set(numbers)) <= thresholds.levels}
-    found = []
-    for place, rival in enumerate(answer.apart, 1 + len(answer.level)):
-        differ = [name for name, numbers in parts.items() if numbers[place] != numbers[0]]
-        if 0 < len(differ) <= thresholds.settings and few.issuperset(differ) and len({parts[n] for n in differ}) == 1:
-            found.append(rival)
-    return found
+    partitions = {one.name: _partition([of.get(one.name) for of in settings]) for one in evidence.study.factors}
+    few = {name for name, numbers in partitions.items() if len(set(numbers)) <= thresholds.levels}
+    confounded = []
+    for position, rival in enumerate(answer.apart, 1 + len(answer.level)):
+        differ = [name for name, numbers in partitions.items() if numbers[position] != numbers[0]]
+        if (
+            0 < len(differ) <= thresholds.settings
+            and few.issuperset(differ)
+            and len({partitions[n] for n in differ}) == 1
+        ):
+            confounded.append(rival)
+    return confounded
 
 
-def _parts(values: Sequence[str | None]) -> tuple[int, ...]:
-    """Of each configuration the number of its value: equal for factors that set the same configurations apart."""
+def _partition(values: Sequence[str | None]) -> tuple[int, ...]:
+    """The number of each configuration's value; two factors with equal tuples partition the configurations equally."""
     numbers: dict[Hashable, int] = {}
     known: dict[str | None, int] = {}
     for value in dict.fromkeys(values):
@@ -83,47 +90,55 @@ def _parts(values: Sequence[str | None]) -> tuple[int, ...]:
 def _finding(
     evidence: Evidence, task: Task, leader: Group, sides: Sequence[tuple[Group, tuple[Differs, ...]]]
 ) -> Finding:
-    _, together = sides[0]
-    first = _claimed(evidence.study, together)
-    also = [one.named + aside(f"{one.shown(one.a)} against {one.shown(one.b)}") for one in together if one is not first]
-    more = f" So it is with {len(sides) - 1:,} more." if len(sides) > 1 else ""
-    held = one_line(first.key, 60)
+    _, differences = sides[0]
+    first = _main_difference(evidence.study, differences)
+    also = [
+        difference.named + aside(f"{difference.shown(difference.a)} against {difference.shown(difference.b)}")
+        for difference in differences
+        if difference is not first
+    ]
+    others = f" The same is true of {len(sides) - 1:,} more." if len(sides) > 1 else ""
+    param = one_line(first.key, 60)
     return Finding(
         "confounded",
         "problem",
         "warning",
-        f"{evidence.where(task)}{held}={first.shown(first.a)} is better than {first.shown(first.b)}, but they "
-        f"differ in {listed(also)}, too: the difference in {leader.metric} cannot be put down to {held}.{more}",
+        f"{evidence.prefix(task)}{param}={first.shown(first.a)} is better than {first.shown(first.b)}, but they "
+        f"differ in {listed(also)}, too: the difference in {leader.metric} cannot be attributed to {param}.{others}",
         (*leader.scored, *(run_id for group, _ in sides for run_id in group.scored)),
-        tuple(dict.fromkeys(one.key for _, differs in sides for one in differs)),
+        tuple(dict.fromkeys(difference.key for _, differs in sides for difference in differs)),
         section="origins",
         code="runs.groups()",
-        next=f"Run {held}={first.shown(first.b)} again with {_rest(together, first)}, so that only {held} differs.",
+        next=f"Run {param}={first.shown(first.b)} again with {_other_settings(differences, first)}, so that only "
+        f"{param} differs.",
         experiment=evidence.experiment(task),
     )
 
 
-def _claimed(study: Study, together: Sequence[Differs]) -> Differs:
-    """The factor that the comparison is named by: one of words before one of numbers, one that others are tied to."""
-    known = {one.name: one for one in study.factors}
-    settings = [one for one in together if one.key in known]
-    return min(settings, key=lambda one: (known[one.key].numeric, known[one.key].role != "factor"))
+def _main_difference(study: Study, differences: Sequence[Differs]) -> Differs:
+    """The factor that names the comparison: text before numbers, then one that other factors are tied to."""
+    factors = {one.name: one for one in study.factors}
+    settings = [one for one in differences if one.key in factors]
+    return min(settings, key=lambda one: (factors[one.key].numeric, factors[one.key].role != "factor"))
 
 
-def _rest(together: Sequence[Differs], first: Differs) -> str:
-    """What of the leader the rival should have: `batch_size=64` and the same commit."""
+def _other_settings(differences: Sequence[Differs], first: Differs) -> str:
+    """The settings of the leader that the rival should be run with: `batch_size=64` and the same commit."""
     return listed(
         [
-            f"{one_line(one.key, 60)}={one.shown(one.a)}" if one.what in ("param", "tag") else f"the same {one.what}"
-            for one in together
-            if one is not first
+            f"{one_line(difference.key, 60)}={difference.shown(difference.a)}"
+            if difference.what in ("param", "tag")
+            else f"the same {difference.what}"
+            for difference in differences
+            if difference is not first
         ]
     )
 
 
 RULE = Rule(
     "confounded",
-    "a configuration is told from the leader, and what they differ in is several things that change only together",
+    "a configuration is distinguishable from the leader and differs from it in several things that only change "
+    "together",
     "",
     Thresholds(),
     find,

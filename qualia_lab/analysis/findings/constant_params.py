@@ -1,4 +1,4 @@
-"""Params that never vary: what they do is among what these runs cannot say."""
+"""Params that never vary, so that these runs cannot show their effect."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ _LONGEST_VALUE = 30
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest_runs: from which on a param that is the same in all of them is worth a word."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest_runs: Minimum number of runs with the same value.
+    """
 
     fewest_runs: int = 3
 
 
 def find(_evidence: Evidence, _thresholds: Thresholds) -> list[Finding]:
-    """No finding of its own: that a param never varies is a reason not to have examined it."""
+    """No findings: a param that never varies is reported as not examined."""
     return []
 
 
 def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
-    """The params with one value that is in every run; what only names a run is none of them."""
+    """The params with the same value in every run, without those that only label a run."""
     runs = len(evidence.run_ids)
     constant = [one.name for one in evidence.study.params if one.role == "constant" and one.runs == runs]
     if not constant or runs < thresholds.fewest_runs:
@@ -36,7 +40,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
     values = evidence.params[evidence.run_ids[0]]
     same = [f"{key} = {one_line(values[key], _LONGEST_VALUE)}" if values[key] else key for key in constant]
     what = "1 param, which never varies" if len(same) == 1 else f"{len(same):,} params, which never vary"
-    return [f"what comes of {what}{aside(listed(same), ends=True)}"]
+    return [f"the effect of {what}{aside(listed(same), ends=True)}"]
 
 
 RULE = Rule("constant_params", "a param has the same value in every run", "", Thresholds(), find, unexamined)

@@ -1,17 +1,17 @@
-"""One computation logged more than once, runs that may be that, and one seed with several results."""
+"""Runs that repeat one computation or may do so, and runs of the same seed with different results."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
+from qualia_lab.analysis.findings import expressions
+from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, listed
 from qualia_lab.analysis.findings.same_seed import (
-    alike_in_labels,
-    compared,
-    differ,
-    same_seed,
+    compared_metrics,
+    has_different_values,
+    same_seed_different_scores,
+    split_by_labels,
 )
 
 if TYPE_CHECKING:
@@ -20,39 +20,45 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.findings.finding import Severity
 
-_PLAIN_DIGITS = 6  # more are no number that one reads, so that where they part is said in words
+_PLAIN_DIGITS = 6  # beyond that, the differing digit is given in words
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest: runs of one computation, or of one seed, from which on they are worth a word."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest: Minimum number of runs of one computation or seed.
+    """
 
     fewest: int = 2
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """Copies and possible copies as the study has them, and runs alike in factors, seed, code and data that differ.
+    """Copies and possible copies as the study lists them, and runs of equal settings, seed, code and data that differ.
 
-    Only objectives and metrics of training are compared. Runs without a seed that differ are repetitions.
+    Only objectives and metrics of training are compared. Runs without a seed that differ are repeats.
     """
     fewest = max(2, int(thresholds.fewest))
     sets: dict[str, list[str]] = {}
     for run_id, first in evidence.study.copies.items():
         sets.setdefault(first, [first]).append(run_id)
     copies = [one for one in sets.values() if len(one) >= fewest]
-    possible = [one for one in evidence.study.possible_copies if len(one) >= fewest]
-    others = [one for one in same_seed(evidence) if len(one) >= fewest]
-    unsteady = alike_in_labels(evidence, others)
+    possible_copies = [one for one in evidence.study.possible_copies if len(one) >= fewest]
+    others = [one for one in same_seed_different_scores(evidence) if len(one) >= fewest]
+    differing = split_by_labels(evidence, others)
     return [
-        *([_of_copies(evidence, copies)] if copies else []),
-        *([_of_possible(evidence, possible)] if possible else []),
-        *([_of_unsteady(evidence, unsteady)] if unsteady else []),
+        *([_copies_finding(evidence, copies)] if copies else []),
+        *([_possible_copies_finding(evidence, possible_copies)] if possible_copies else []),
+        *([_differing_finding(evidence, differing)] if differing else []),
     ]
 
 
-def _of_copies(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
+def _copies_finding(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
     clauses, numbers = _clauses(evidence, sets, _equal_clause)
-    is_rounded = any(differ(evidence, one, key) for one in sets for key in compared(evidence, one))
+    is_rounded = any(
+        has_different_values(evidence, one, key) for one in sets for key in compared_metrics(evidence, one)
+    )
     scores = "and, but for rounding, in every score" if is_rounded else "and to the last digit of every score"
     what = f"equal in every setting {scores}"
     return _finding(
@@ -66,7 +72,7 @@ def _of_copies(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
     )
 
 
-def _of_possible(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
+def _possible_copies_finding(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
     clauses, numbers = _clauses(evidence, sets, _equal_clause)
     return _finding(
         evidence,
@@ -77,12 +83,12 @@ def _of_possible(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
     )
 
 
-def _of_unsteady(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
+def _differing_finding(evidence: Evidence, sets: Sequence[Sequence[str]]) -> Finding:
     clauses, numbers = _clauses(evidence, sets, _differing_clause)
     return _finding(
         evidence,
         sets,
-        f"Same configuration, seed, code and data, other results: {clauses}.",
+        f"Same configuration, seed, code and data, different results: {clauses}.",
         numbers,
         what_next="Look for what the seed does not fix, such as the order of the data or of sums on a GPU.",
         severity="warning",
@@ -99,8 +105,8 @@ def _finding(
     severity: Severity = "note",
 ) -> Finding:
     tasks = {evidence.study.task_of[one[0]].experiment_id: evidence.study.task_of[one[0]] for one in sets}
-    shown = [run_id for one in sets[:NAMED] for run_id in one[:NAMED]]
-    key = compared(evidence, sets[0])[:1]
+    shown = [run_id for one in sets[:MOST_NAMED] for run_id in one[:MOST_NAMED]]
+    key = compared_metrics(evidence, sets[0])[:1]
     return Finding(
         "duplicates",
         "provenance",
@@ -110,8 +116,8 @@ def _finding(
         tuple(key),
         numbers=tuple(numbers),
         section="params",
-        code=f"runs.overview(metrics=[{', '.join(code.metric(evidence, one) for one in key)}])"
-        f".iloc[{code.places(evidence, shown)}]",
+        code=f"runs.overview(metrics=[{', '.join(expressions.metric(evidence, one) for one in key)}])"
+        f".iloc[{expressions.positions(evidence, shown)}]",
         next=what_next,
         experiment=evidence.experiment(next(iter(tasks.values()))) if len(tasks) == 1 else "",
     )
@@ -122,26 +128,26 @@ def _clauses(
     sets: Sequence[Sequence[str]],
     clause: Callable[[Evidence, Sequence[str]], tuple[str, list[Number]]],
 ) -> tuple[str, list[Number]]:
-    """A clause for each of the first sets, and how many more there are."""
-    made = [clause(evidence, one) for one in sets[:NAMED]]
-    more = f"; and {len(sets) - NAMED:,} more sets" if len(sets) > NAMED else ""
-    numbers = [number for _, some in made for number in some]
-    return "; ".join(text for text, _ in made) + more, numbers
+    """The clauses for the first sets with the number of further sets, and their numbers."""
+    clauses = [clause(evidence, one) for one in sets[:MOST_NAMED]]
+    more = f"; and {len(sets) - MOST_NAMED:,} more sets" if len(sets) > MOST_NAMED else ""
+    numbers = [number for _, some in clauses for number in some]
+    return "; ".join(text for text, _ in clauses) + more, numbers
 
 
 def _equal_clause(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, list[Number]]:
-    keys = compared(evidence, run_ids)
-    said = listed(map(evidence.name, run_ids))
+    keys = compared_metrics(evidence, run_ids)
+    names = listed(map(evidence.name, run_ids))
     if not keys:
-        return said, []
+        return names, []
     value = evidence.metrics[run_ids[0]][keys[0]]
-    return f"{said} ({keys[0]} {value:.4g})", [Number(keys[0], value, run_ids[0])]
+    return f"{names} ({keys[0]} {value:.4g})", [Number(keys[0], value, run_ids[0])]
 
 
 def _differing_clause(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, list[Number]]:
-    key = next(key for key in compared(evidence, run_ids) if differ(evidence, run_ids, key))
-    of_values = {evidence.metrics[run_id][key]: run_id for run_id in reversed(run_ids)}  # the first run of each
-    shown = sorted(of_values.values(), key=run_ids.index)[:NAMED]
+    key = next(key for key in compared_metrics(evidence, run_ids) if has_different_values(evidence, run_ids, key))
+    of_values = {evidence.metrics[run_id][key]: run_id for run_id in reversed(run_ids)}  # the first run with each value
+    shown = sorted(of_values.values(), key=run_ids.index)[:MOST_NAMED]
     named = [*shown, *(run_id for run_id in run_ids if run_id not in shown)]
     values = [evidence.metrics[run_id][key] for run_id in shown]
     numbers = [Number(key, value, run_id) for value, run_id in zip(values, shown, strict=True)]
@@ -154,20 +160,20 @@ def _differing_clause(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, 
 
 
 def _digits_apart(values: Sequence[float]) -> int:
-    """With how many significant digits all of the different values look different."""
+    """The number of significant digits needed to make all different values look different."""
     different = set(values)
     return next(digits for digits in range(1, 18) if len({f"{one:.{digits}g}" for one in different}) == len(different))
 
 
 def _seed_text(evidence: Evidence, run_id: str) -> str:
-    """`seed=3`, as the run has it."""
+    """`seed=3`, as logged by the run."""
     params, seeds = evidence.params[run_id], evidence.study.seeds
     return listed(f"{name}={params[name]}" for name in seeds if name in params) or "same seed"
 
 
 RULE = Rule(
     "duplicates",
-    "runs are one computation or may be, or agree in configuration, seed, code and data and differ in results",
+    "runs are or may be one computation, or have different results with equal configuration, seed, code and data",
     "",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""Params whose best value is the last one that was tried, while the objective still improves towards it."""
+"""Params whose best value is the outermost one tried, while the objective still improves towards it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.edge import edge_of
-from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.analysis.intervals import mean_of
 from qualia_lab.analysis.over_tasks import limit_over_tasks
@@ -21,22 +21,26 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study.study import Task
 
-_FEW = 8  # levels; of more the outermost fifth of the configurations is the edge
-_ALIKE = 0.05  # how far steps may differ, as a share, and still be called equal
+_FEW = 8  # levels; with more, the edge is the outermost fifth of the configurations
+_ALIKE = 0.05  # relative difference up to which steps count as equal
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """alpha: of p, corrected for the numeric factors of the task, and for the tasks."""
+    """Thresholds of the rule.
+
+    Attributes:
+        alpha: Significance level, corrected for the numeric factors of the task and for the number of tasks.
+    """
 
     alpha: float = 0.005
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding for each numeric factor of a task that leads at an end of its range; see `analysis.edge`.
+    """One finding for each numeric factor of a task whose best value is at an end of its range; see `analysis.edge`.
 
-    Over configurations; where nothing but this factor sets them apart, over their runs. Nothing lies beyond 0 of what
-    is never less, beyond 1 of whole numbers, and beyond 1 of shares.
+    The test is over configurations; if only this factor varies, over their runs. An edge is not
+    reported if no value beyond it is possible: below 0 or, for whole numbers, below 1; above 1 for shares.
     """
     candidates: list[tuple[float, Task, str, dict[float, list[Group]], Edge]] = []
     ps: list[float] = []
@@ -46,10 +50,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             continue
         numeric = [one.name for one in evidence.study.factors if one.role == "factor" and one.numeric]
         varying = [name for name, _ in groups[0].params if name in numeric]
-        places = {name: place for place, (name, _) in enumerate(groups[0].params)}
+        positions = {name: position for position, (name, _) in enumerate(groups[0].params)}
         of_task = []
         for name in varying:
-            of_level = _by_level(groups, places[name])
+            of_level = _by_level(groups, positions[name])
             edge = _edge(groups, of_level)
             if edge is not None and edge.p * len(varying) < thresholds.alpha and not _is_the_end(list(of_level), edge):
                 of_task.append((edge.p * len(varying), task, name, of_level, edge))
@@ -62,36 +66,36 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     ]
 
 
-def _by_level(groups: Sequence[Group], place: int) -> dict[float, list[Group]]:
-    """The configurations that have the factor of this place, by its value, ascending."""
-    found: dict[float, list[Group]] = {}
+def _by_level(groups: Sequence[Group], position: int) -> dict[float, list[Group]]:
+    """The configurations with a value at this position of their params, grouped by that value in ascending order."""
+    by_level: dict[float, list[Group]] = {}
     for group in groups:
-        text = group.params[place][1]
+        text = group.params[position][1]
         if text is not None:
-            found.setdefault(float(text), []).append(group)
-    return dict(sorted(found.items()))
+            by_level.setdefault(float(text), []).append(group)
+    return dict(sorted(by_level.items()))
 
 
 def _edge(groups: Sequence[Group], of_level: dict[float, list[Group]]) -> Edge | None:
-    better = groups[0].greater_is_better
-    assert better is not None
-    alone = all(len(at) == 1 for at in of_level.values()) and len(groups[0].params) == 1
+    greater_is_better = groups[0].greater_is_better
+    assert greater_is_better is not None
+    only_factor = all(len(at) == 1 for at in of_level.values()) and len(groups[0].params) == 1
     pairs = [
         (level, value)
         for level, at in of_level.items()
         for group in at
-        for value in (group.values if alone else (group.mean,))
+        for value in (group.values if only_factor else (group.mean,))
         if value is not None
     ]
-    return edge_of([level for level, _ in pairs], [value for _, value in pairs], greater_is_better=better)
+    return edge_of([level for level, _ in pairs], [value for _, value in pairs], greater_is_better=greater_is_better)
 
 
 def _is_the_end(levels: Sequence[float], edge: Edge) -> bool:
-    """Whether the range ends there by itself."""
-    whole = all(level == int(level) for level in levels)
+    """Whether no value beyond this edge is possible."""
+    whole_numbers = all(level == int(level) for level in levels)
     if edge.end == "lowest":
-        return min(levels) == 0 or (whole and min(levels) == 1)
-    return max(levels) == 1 and not whole
+        return min(levels) == 0 or (whole_numbers and min(levels) == 1)
+    return max(levels) == 1 and not whole_numbers
 
 
 def _finding(evidence: Evidence, task: Task, name: str, of_level: dict[float, list[Group]], edge: Edge) -> Finding:
@@ -107,20 +111,22 @@ def _finding(evidence: Evidence, task: Task, name: str, of_level: dict[float, li
     extreme = "largest" if edge.end == "highest" else "smallest"
     if len(at_edge) == 1:
         mean, before = (mean_of([value for one in of_level[level] for value in one.values]) for level in ordered[:2])
-        said = (
-            f"{shown}={number(edge.level)}, the {extreme} that was tried, is best: {key} improves towards it over the "
-            f"whole range, at last from {number(before)} to {number(mean)}"
+        statement = (
+            f"{shown}={number(edge.level)}, the {extreme} value tried, is best: {key} improves towards it over the "
+            f"whole range, finally from {number(before)} to {number(mean)}"
         )
         numbers = [Number("mean", mean), Number("mean before", before)]
     else:
-        said = f"The {extreme} values of {shown}, up to {number(edge.level)}, are best: {key} improves towards them"
-        said += " over the whole range"
+        statement = (
+            f"The {extreme} values of {shown}, up to {number(edge.level)}, are best: {key} improves towards them"
+        )
+        statement += " over the whole range"
         numbers = [Number(name, edge.level)]
     return Finding(
         "edge",
         "relation",
         "note",
-        f"{evidence.where(task)}{said}.",
+        f"{evidence.prefix(task)}{statement}.",
         tuple(run_id for level in at_edge for group in of_level[level] for run_id in group.scored),
         (name, key),
         numbers=tuple(numbers),
@@ -132,17 +138,18 @@ def _finding(evidence: Evidence, task: Task, name: str, of_level: dict[float, li
 
 
 def _code(evidence: Evidence, name: str) -> str:
-    """The mean of the objective at each level."""
+    """An expression for the mean of the objective at each level."""
     factor = next(one for one in evidence.study.factors if one.name == name)
     if factor.kind == "param":
         return (
-            f"runs.scores().groupby(runs.params[{code.param(evidence, factor.key)}].astype(float)).mean().reset_index()"
+            f"runs.scores().groupby(runs.params[{expressions.param(evidence, factor.key)}].astype(float))"
+            ".mean().reset_index()"
         )
     return "runs.scores()"
 
 
 def _beyond(outermost: Sequence[float]) -> float | None:
-    """The next value of levels, the outermost first, that are equal steps or equal ratios apart; None of others."""
+    """The next value after the outermost one, if levels are equal steps or ratios apart; None otherwise."""
     if not 3 <= len(outermost) <= _FEW:
         return None
     first = outermost[0]
@@ -158,7 +165,7 @@ def _beyond(outermost: Sequence[float]) -> float | None:
 
 RULE = Rule(
     "edge",
-    "the outermost value of a numeric param that was tried is best, and the objective improves towards it",
+    "the outermost value tried of a numeric param is best, and the objective improves towards it",
     "Student 1908; Berger 1982; Bonferroni",
     Thresholds(),
     find,

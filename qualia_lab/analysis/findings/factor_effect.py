@@ -1,4 +1,4 @@
-"""A factor one level of which is clearly better than another wherever everything else is the same."""
+"""A factor with one level that is clearly better than another if everything else is the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.effects import ALPHA, testable_factors
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number, parts, some_reasons
+from qualia_lab.analysis.findings.finding import (
+    Finding,
+    Number,
+    Rule,
+    joined_clauses,
+    listed,
+    number,
+    shortened_reasons,
+)
 from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.escaping import one_line
 from qualia_lab.study.factor_names import names_a_problem
@@ -18,23 +26,28 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study.study import Task
 
-_NAMED = 3  # other levels, and other factors
+_NAMED = 3  # other levels and other factors named in a sentence
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """alpha: how often any effect is called clear where there is none.  most: findings of a task."""
+    """Thresholds of the rule.
+
+    Attributes:
+        alpha: Probability of calling any effect clear if there is none.
+        most: Maximum number of findings per task.
+    """
 
     alpha: float = ALPHA
     most: int = 3
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """Of each task one finding for a factor whose best level is clearly better than others; see `analysis.effects`.
+    """One finding per task and factor whose best level is clearly better than others; see `analysis.effects`.
 
-    Not where which level is better depends on another factor: that is the matter of the rule interaction.
+    Factors whose better level depends on another factor are reported by the rule `interaction` instead.
     """
-    found = []
+    findings = []
     for task in evidence.study.tasks:
         by_factor: dict[str, list[Effect]] = {}
         for effect in evidence.clear_effects(thresholds.alpha)[task.experiment_id]:
@@ -43,42 +56,46 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             continue
         crossed = {
             name
-            for one in evidence.crossings(thresholds.alpha)[task.experiment_id]
-            for name in (one.other, one.first[1].factor.factor)
+            for crossing in evidence.crossings(thresholds.alpha)[task.experiment_id]
+            for name in (crossing.other, crossing.first[1].factor.factor)
         }
-        kept = [effects for name, effects in by_factor.items() if name not in crossed]
-        found += [_finding(evidence, task, effects) for effects in kept[: int(thresholds.most)]]
-    return found
+        uncrossed = [effects for name, effects in by_factor.items() if name not in crossed]
+        findings += [_finding(evidence, task, effects) for effects in uncrossed[: int(thresholds.most)]]
+    return findings
 
 
 def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Finding:
     first = effects[0]
     name = one_line(first.factor.factor, 60)
-    levels = [first.better, *(one.worse for one in effects)]
+    levels = [first.better, *(effect.worse for effect in effects)]
     short = short_values(level for level in levels if level is not None)
     shown = [f"no {name}" if level is None else short[level] for level in levels]
     key = first.pairs[0][0].metric
     clauses, numbers = [], []
-    for one, level in zip(effects, shown[1:], strict=True):
+    for effect, level in zip(effects, shown[1:], strict=True):
         interval = (
-            f", 95 % {number(one.low)} to {number(one.high)}" if one.low is not None and one.high is not None else ""
+            f", 95 % {number(effect.low)} to {number(effect.high)}"
+            if effect.low is not None and effect.high is not None
+            else ""
         )
         clauses.append(
-            f"{level} in {one.wins:,} of {one.n:,} {_contexts(one)}, by {number(one.gain)} on average{interval}"
+            f"{level} in {effect.wins:,} of {effect.n:,} {_contexts(effect)}, by {number(effect.gain)} on "
+            f"average{interval}"
         )
-        numbers += [Number("better in", one.wins), Number("of", one.n), Number("gain", one.gain)]
-        numbers += [Number("bound of 95 %", one.low)] if one.low is not None else []
-        numbers += [Number("bound of 95 %", one.high)] if one.high is not None else []
-    also = f" (with {listed(first.factor.tied, _NAMED)})" if first.factor.tied else ""
+        numbers += [Number("better in", effect.wins), Number("of", effect.n), Number("gain", effect.gain)]
+        numbers += [Number("bound of 95 %", effect.low)] if effect.low is not None else []
+        numbers += [Number("bound of 95 %", effect.high)] if effect.high is not None else []
+    tied = f" (with {listed(first.factor.tied, _NAMED)})" if first.factor.tied else ""
     best = shown[0] if first.better is None else f"{name}={shown[0]}"
     compared = dict.fromkeys(
-        run_id for one in effects for pair in one.pairs for group in pair for run_id in group.scored
+        run_id for effect in effects for pair in effect.pairs for group in pair for run_id in group.scored
     )
     return Finding(
         "factor_effect",
         "answer",
         "note",
-        f"{evidence.where(task)}{best}{also} has a better {key}, all else the same, than {parts(clauses, _NAMED)}.",
+        f"{evidence.prefix(task)}{best}{tied} has a better {key}, all else being equal, than "
+        f"{joined_clauses(clauses, _NAMED)}.",
         tuple(compared),
         (first.factor.factor, key),
         numbers=tuple(numbers),
@@ -90,7 +107,7 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
 
 
 def _contexts(effect: Effect) -> str:
-    """`targets`, `settings of width and activation`: what the contexts are."""
+    """A noun for the contexts of the comparison: `targets`, or `settings of width and activation`."""
     varying = [
         name
         for name in dict.fromkeys(name for pair in effect.pairs for name, _ in pair[0].params)
@@ -103,36 +120,38 @@ def _contexts(effect: Effect) -> str:
 
 def _next(effects: Sequence[Effect], best: str) -> str:
     first = effects[0]
-    lost = first.n - first.wins
-    if lost:
-        return f"Take {best} in general; look at the {lost:,} where it is not better."
-    untold = len({*first.factor.levels} - {first.better, *(one.worse for one in effects)})
-    if untold:
-        which = "the other level" if untold == 1 else f"the {untold:,} other levels"
-        return f"Leave what it is better than out; {which}, of which it is not told apart here, may be as good."
-    which = "it" if len(effects) == 1 else "them"
-    return f"Take {best}: no more runs are needed to tell it from {'the other' if which == 'it' else 'the others'}."
+    not_better = first.n - first.wins
+    if not_better:
+        return f"Take {best} in general; look at the {not_better:,} where it is not better."
+    undecided = len({*first.factor.levels} - {first.better, *(one.worse for one in effects)})
+    if undecided:
+        rest = "the other level" if undecided == 1 else f"the {undecided:,} other levels"
+        return f"Leave out what it is better than; {rest}, from which it is not distinguishable here, may be as good."
+    rest = "it" if len(effects) == 1 else "them"
+    return (
+        f"Take {best}: no more runs are needed to tell it apart from {'the other' if rest == 'it' else 'the others'}."
+    )
 
 
-def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa: ARG001  they are not asked
-    """The factors of each task of which no two levels could be compared with the rest held."""
+def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa: ARG001 - thresholds do not apply
+    """For each task, the factors without two levels that could be compared with everything else the same."""
     reasons = []
     for task in evidence.study.tasks:
         groups = [one for one in evidence.groups.get(task.experiment_id, ()) if one.values]
         names = [name for name, _ in groups[0].params if not names_a_problem(name)] if len(groups) > 1 else []
         compared = testable_factors(evidence.one_factor[task.experiment_id], groups)
-        silent = [one_line(name, 40) for name in names if name not in compared]
-        if silent and len(names) > 1:
+        untested = [one_line(name, 40) for name in names if name not in compared]
+        if untested and len(names) > 1:
             reasons.append(
-                f"{evidence.where(task)}{listed(silent, _NAMED)} with all else the same: too few configurations that "
-                "differ in nothing else"
+                f"{evidence.prefix(task)}{listed(untested, _NAMED)} with all else being equal: too few configurations "
+                "that differ in nothing else"
             )
-    return some_reasons(reasons)
+    return shortened_reasons(reasons)
 
 
 RULE = Rule(
     "factor_effect",
-    "one level of a factor is better than another over contexts in which all other factors are the same",
+    "one level of a factor is better than another in contexts with equal values of all other factors",
     "Student 1908; Conover 1999; Bonferroni",
     Thresholds(),
     find,

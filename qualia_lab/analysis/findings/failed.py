@@ -1,4 +1,4 @@
-"""Runs that did not end well."""
+"""Runs that failed or were killed."""
 
 from __future__ import annotations
 
@@ -15,38 +15,42 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.findings.evidence import Evidence
 
-_FEWEST_TIMES = 3  # runs of which it is known how long they took
+_FEWEST_TIMES = 3  # runs of known duration
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest: failed or killed runs, from which on they are worth a word."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest: Minimum number of failed or killed runs.
+    """
 
     fewest: int = 1
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding: the runs whose status is FAILED or KILLED, but those that another run has continued."""
+    """At most one finding: the runs with status FAILED or KILLED, without those that another run continued."""
     continued = evidence.study.continued
-    found = tuple(
+    run_ids = tuple(
         run_id for run_id in evidence.run_ids if evidence.status[run_id] in FAILED and run_id not in continued
     )
-    if not found or len(found) < thresholds.fewest:
+    if not run_ids or len(run_ids) < thresholds.fewest:
         return []
-    killed = all(evidence.status[run_id] == "KILLED" for run_id in found)
-    failed = all(evidence.status[run_id] == "FAILED" for run_id in found)
+    killed = all(evidence.status[run_id] == "KILLED" for run_id in run_ids)
+    failed = all(evidence.status[run_id] == "FAILED" for run_id in run_ids)
     what = "was killed" if killed else "failed" if failed else "failed or was killed"
-    if len(found) > 1:
+    if len(run_ids) > 1:
         what = what.replace("was", "were")
-    when, numbers = _when(evidence, found)
+    when, numbers = _when(evidence, run_ids)
     return [
         Finding(
             "failed",
             "problem",
             "warning",
-            f"{len(found):,} of {counted(len(evidence.run_ids), 'run')} {what}: {listed(map(evidence.name, found))}"
+            f"{len(run_ids):,} of {counted(len(evidence.run_ids), 'run')} {what}: {listed(map(evidence.name, run_ids))}"
             f"{when}.",
-            found,
+            run_ids,
             numbers=numbers,
             section="overview",
             code="runs.failures.endings()",
@@ -55,24 +59,26 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     ]
 
 
-def _when(evidence: Evidence, found: Sequence[str]) -> tuple[str, tuple[Number, ...]]:
-    """`; half of them ended within 12 s, where half of those that finished took 40 min or longer`; "" where alike."""
-    took = _seconds(evidence)
-    failed = [took[run_id] for run_id in found if run_id in took]
-    finished = [took[run_id] for run_id, status in evidence.status.items() if status == FINISHED and run_id in took]
+def _when(evidence: Evidence, run_ids: Sequence[str]) -> tuple[str, tuple[Number, ...]]:
+    """`; half of them ended within 12 s, where half of those that finished took 40 min or longer`; "" if similar."""
+    seconds = _seconds(evidence)
+    failed = [seconds[run_id] for run_id in run_ids if run_id in seconds]
+    finished = [
+        seconds[run_id] for run_id, status in evidence.status.items() if status == FINISHED and run_id in seconds
+    ]
     if len(failed) < _FEWEST_TIMES or len(finished) < _FEWEST_TIMES:
         return "", ()
     numbers = Number("median of failed, s", median(failed)), Number("median of finished, s", median(finished))
     if numbers[0].value > numbers[1].value / 2:
         return "", ()
     return (
-        f"; half of them ended within {duration(numbers[0].value)}, where half of those that finished took "
+        f"; half of them ended within {duration(numbers[0].value)}, while half of those that finished took "
         f"{duration(numbers[1].value)} or longer"
     ), numbers
 
 
 def _seconds(evidence: Evidence) -> dict[str, float]:
-    """How long each run took, of those with a start and a later end."""
+    """The duration in seconds of each run that has a start and a later end."""
     columns = (evidence.tables.runs.column(name).to_pylist() for name in ("run_id", "start_time", "end_time"))
     return {
         run_id: (end - start) / 1000

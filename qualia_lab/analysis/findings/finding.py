@@ -1,4 +1,4 @@
-"""A finding: something that stands out among the runs, with its evidence; and a rule: what looks for one kind of it."""
+"""Findings, which state what stands out among runs with the evidence for it, and rules, which make findings."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ SIGNS: Mapping[Severity, str] = {"problem": "✗", "warning": "!", "note": "·"}
 Kind = Literal["answer", "problem", "relation", "provenance", "not examined"]
 KINDS: tuple[Kind, ...] = ("answer", "problem", "relation", "provenance", "not examined")
 
-NAMED = 4  # runs, params or values that a sentence names before it only counts the rest
+MOST_NAMED = 4  # maximum number of runs, params or values that a sentence names
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number of a sentence, unrounded: what it is, and of which run, "" where it is of no single one."""
+    """A number in a sentence, unrounded.
+
+    Attributes:
+        what: What the number is.
+        value: Its value.
+        run_id: The run it belongs to; "" if it belongs to no single run.
+    """
 
     what: str
     value: float
@@ -36,14 +42,21 @@ class Number:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one rule found.
+    """One result of a rule.
 
-    kind: what it is to a reader; answers come first.  sentence, next: what was found, and what to do next, as plain
-    text with names of a store in it: escape it as a whole for where it is shown.
-    run_ids: every run it is about, keys: the metrics or params, steps: where it happened, run by run where it has them.
-    numbers: every number of the sentence but the count of run_ids and of all runs.
-    section: the notebook's section that shows it.  code: an expression over `runs` whose value holds the numbers.
-    experiment: the name of the one it is about, "" where there is only one or it is about all.
+    Attributes:
+        rule: Name of the rule.
+        kind: What the finding is to a reader, one of `KINDS`.
+        severity: One of `SEVERITIES`.
+        sentence: The finding as plain text. It contains names from the store: escape it as a whole before display.
+        run_ids: All runs that the finding is about.
+        keys: The metrics or params that the finding is about.
+        steps: The step at which it happened, for each of the runs; empty if it has none.
+        numbers: All numbers of the sentence, except the number of run_ids and of all runs.
+        section: The section of the notebook that shows it.
+        code: A Python expression over `runs` whose value contains the numbers.
+        next: What to do next, as plain text like the sentence.
+        experiment: Name of the experiment; "" if there is only one, or if the finding is about all of them.
     """
 
     rule: str
@@ -62,12 +75,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rule:
-    """Looks for one kind of finding.
+    """Makes findings of one kind.
 
-    fires: what has to be so, in words.  source: where the criterion is from, "" where it is a plain comparison.
-    thresholds: a frozen dataclass with the values it holds unless a person sets others.
-    find: from the evidence and such thresholds to findings.
-    unexamined: what the rule could not look at, and why: `importance of params: 15 configurations, 20 are needed`.
+    Attributes:
+        name: The name used in settings.
+        fires: The condition, in words.
+        source: Reference for the criterion; "" if it is a plain comparison.
+        thresholds: A frozen dataclass with the default thresholds.
+        find: Returns the findings for the evidence and such thresholds.
+        unexamined: Returns what the rule could not examine and why, such as `importance of params: 15 configurations,
+            20
+        are needed`.
     """
 
     name: str
@@ -79,7 +97,7 @@ class Rule:
 
 
 def number(value: float) -> str:
-    """A number as it stands in a sentence: four digits that count, whole numbers whole."""
+    """A number for a sentence: four significant digits, whole numbers without decimals."""
     if value == int(value) and abs(value) < 1e15 if abs(value) < float("inf") else False:
         return f"{int(value):,}"
     return f"{value:.4g}"
@@ -93,31 +111,33 @@ def duration(seconds: float) -> str:
 
 
 def n_text(group: Group) -> str:
-    """`n = 3`, with the runs that are not in it, and those that are and did not finish."""
-    said = f"n = {len(group.values):,}"
-    said += f" of {len(group.run_ids):,}: {counts_text(group.left_out)} left out" if group.left_out else ""
-    return said + (f", not finished: {counts_text(group.unfinished)}" if group.unfinished else "")
+    """`n = 3`, with the numbers of excluded runs and of included unfinished runs."""
+    text = f"n = {len(group.values):,}"
+    text += f" of {len(group.run_ids):,}: {counts_text(group.left_out)} left out" if group.left_out else ""
+    return text + (f", not finished: {counts_text(group.unfinished)}" if group.unfinished else "")
 
 
-def listed(names: Iterable[str], most: int = NAMED) -> str:
-    """The names as `joined` joins them; shortened ones stay distinct."""
+def listed(names: Iterable[str], most: int = MOST_NAMED) -> str:
+    """The names as `joined` joins them; shortened names stay distinct."""
     return joined(distinct_names(list(names)), most)
 
 
-def joined(words: Sequence[str], most: int = NAMED) -> str:
-    """`a, b and c`, or the first of them and how many more there are."""
+def joined(words: Sequence[str], most: int = MOST_NAMED) -> str:
+    """`a, b and c`; past `most`, the number of further words."""
     if len(words) > most:
         return f"{', '.join(words[:most])} and {len(words) - most:,} more"
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
 
-def some_reasons(reasons: list[str]) -> list[str]:
-    """What a rule did not examine, of the first experiments, and in how many more it is so."""
-    more = len(reasons) - NAMED
-    return reasons if more <= 0 else [*reasons[:NAMED], f"and so in {counted(more, 'more experiment')}"]
+def shortened_reasons(reasons: list[str]) -> list[str]:
+    """The first reasons, and the number of further experiments to which the same applies."""
+    further = len(reasons) - MOST_NAMED
+    return (
+        reasons if further <= 0 else [*reasons[:MOST_NAMED], f"and the same in {counted(further, 'more experiment')}"]
+    )
 
 
-def parts(clauses: Sequence[str], most: int = NAMED) -> str:
-    """Clauses about single runs, separated by semicolons; past `most` they are counted."""
-    more = f"; and {len(clauses) - most:,} more" if len(clauses) > most else ""
-    return "; ".join(clauses[:most]) + more
+def joined_clauses(clauses: Sequence[str], most: int = MOST_NAMED) -> str:
+    """Clauses about single runs, separated by semicolons; past `most`, the number of further clauses."""
+    further = f"; and {len(clauses) - most:,} more" if len(clauses) > most else ""
+    return "; ".join(clauses[:most]) + further

@@ -1,4 +1,4 @@
-"""Two factors of which one decides which level of the other is better."""
+"""Pairs of factors in which one decides which level of the other is better."""
 
 from __future__ import annotations
 
@@ -19,18 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """alpha: how often any interaction is called one where there is none.  most: findings of a task."""
+    """Thresholds of the rule.
+
+    Attributes:
+        alpha: Probability of reporting any interaction if there is none.
+        most: Maximum number of findings per task.
+    """
 
     alpha: float = ALPHA
     most: int = 2
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """Of each task the pairs of factors that cross; see `analysis.effects`."""
+    """One finding per crossing pair of factors of a task; see `analysis.effects`."""
     return [
-        _finding(evidence, task, one)
+        _finding(evidence, task, crossing)
         for task in evidence.study.tasks
-        for one in evidence.crossings(thresholds.alpha)[task.experiment_id][: int(thresholds.most)]
+        for crossing in evidence.crossings(thresholds.alpha)[task.experiment_id][: int(thresholds.most)]
     ]
 
 
@@ -41,8 +46,8 @@ def _finding(evidence: Evidence, task: Task, crossing: Crossing) -> Finding:
     clauses, numbers = [], []
     for level, effect in (crossing.first, crossing.second):
         clauses.append(
-            f"with {_said(other, level)} {_said(name, effect.better)} is better than {_said(name, effect.worse)} by "
-            f"{number(effect.gain)}"
+            f"with {_setting_text(other, level)} {_setting_text(name, effect.better)} is better than "
+            f"{_setting_text(name, effect.worse)} by {number(effect.gain)}"
         )
         numbers.append(Number("gain", effect.gain))
     runs = dict.fromkeys(
@@ -56,7 +61,8 @@ def _finding(evidence: Evidence, task: Task, crossing: Crossing) -> Finding:
         "interaction",
         "relation",
         "note",
-        f"{evidence.where(task)}Which {name} is better in {key} depends on {other}: {clauses[0]}, {clauses[1]}.",
+        f"{evidence.prefix(task)}Which level of {name} has a better {key} depends on {other}: {clauses[0]}, "
+        f"{clauses[1]}.",
         tuple(runs),
         (factor, crossing.other, key),
         numbers=tuple(numbers),
@@ -67,13 +73,13 @@ def _finding(evidence: Evidence, task: Task, crossing: Crossing) -> Finding:
     )
 
 
-def _said(name: str, level: Level) -> str:
+def _setting_text(name: str, level: Level) -> str:
     return f"no {name}" if level is None else f"{name}={short_values([level])[level]}"
 
 
 RULE = Rule(
     "interaction",
-    "one level of a factor is better than another at one level of a second factor, and worse at another",
+    "one level of a factor is better than another at one level of a second factor and worse at another level of it",
     "Gail and Simon 1985; Bonferroni",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""Held-out values that are better than those of training in every run."""
+"""Held-out values that are better than training values in every run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
-from qualia_lab.analysis.findings.pairs import metric_pairs
+from qualia_lab.analysis.findings.metric_pairs import metric_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """margin: by which part of what training leaves held-out data has to leave less, in the median of the runs.
+    """Thresholds of the rule.
 
-    spreads: the same in standard deviations of the difference between runs.  fewest_runs: with both.
+    Attributes:
+        margin: Minimum median share of the remaining training error by which held-out data is better.
+        spreads: The same in standard deviations of the difference between runs.
+        fewest_runs: Minimum number of runs with both metrics.
     """
 
     margin: float = 0.2
@@ -34,13 +37,13 @@ class Thresholds:
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """One finding per task, about the pair of metrics with the widest margin: held-out data is better in every run."""
-    found = []
+    findings = []
     pairs = metric_pairs(evidence.study, evidence.keys)
     values = {key: evidence.values(key) for key in {key for pair in pairs for key in pair}}
     for task in evidence.study.tasks:
         widest: tuple[float, tuple[str, str], tuple[str, ...]] | None = None
         for training, held_out in pairs:
-            run_ids = _with_both(evidence, task, values[training], values[held_out])
+            run_ids = _runs_with_both(evidence, task, values[training], values[held_out])
             if len(run_ids) < thresholds.fewest_runs:
                 continue
             trained, held = (np.array([values[key][run_id] for run_id in run_ids]) for key in (training, held_out))
@@ -48,19 +51,19 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             if margin is not None and (widest is None or margin > widest[0]):
                 widest = (margin, (training, held_out), run_ids)
         if widest is not None:
-            found.append(_finding(evidence, task, widest[1], widest[2], values))
-    return found
+            findings.append(_finding(evidence, task, widest[1], widest[2], values))
+    return findings
 
 
-def _with_both(
+def _runs_with_both(
     evidence: Evidence, task: Task, trained: Mapping[str, float], held: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """The runs of a task that count and have both metrics."""
-    aside = evidence.study.left_out
+    """The runs of a task that are included in comparisons and have both metrics."""
+    excluded = evidence.study.left_out
     return tuple(
         run_id
         for run_id in task.run_ids
-        if run_id in trained and run_id in held and run_id not in aside and run_id not in evidence.diverged
+        if run_id in trained and run_id in held and run_id not in excluded and run_id not in evidence.diverged
     )
 
 
@@ -68,7 +71,7 @@ def _with_both(
 def _margin(
     trained: npt.NDArray[np.float64], held: npt.NDArray[np.float64], higher: bool, limits: Thresholds
 ) -> float | None:
-    """By how much held-out data is better in the median, of what training leaves; None where that is not much."""
+    """The median advantage of held-out data as a share of the remaining training error; None if it is not large."""
     ahead = held - trained if higher else trained - held
     is_share = higher and min(trained.min(), held.min()) >= 0 and max(trained.max(), held.max()) <= 1
     left = 1 - trained if is_share else np.abs(trained)
@@ -86,13 +89,13 @@ def _finding(
     values: Mapping[str, Mapping[str, float]],
 ) -> Finding:
     training, held_out = (sorted(values[key][run_id] for run_id in run_ids)[len(run_ids) // 2] for key in pair)
-    keys = ", ".join(code.metric(evidence, key) for key in pair)
-    every = "both runs" if len(run_ids) == 2 else f"every one of {len(run_ids):,} runs"
+    keys = ", ".join(expressions.metric(evidence, key) for key in pair)
+    every = "both runs" if len(run_ids) == 2 else f"all {len(run_ids):,} runs"
     return Finding(
         "leak",
         "problem",
         "warning",
-        f"{evidence.where(task)}{pair[1]} is better than {pair[0]} in {every} ({number(held_out)} against "
+        f"{evidence.prefix(task)}{pair[1]} is better than {pair[0]} in {every} ({number(held_out)} against "
         f"{number(training)} in the median): held-out data may have leaked into training, or training is measured with "
         "dropout or augmentation.",
         run_ids,
@@ -108,7 +111,7 @@ def _finding(
 
 RULE = Rule(
     "leak",
-    "held-out data is better than training data, by much, in every run of a task",
+    "a held-out metric is much better than the training metric in every run of a task",
     "",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""Which params matter for the objective, where enough configurations tell, and where its best values lie."""
+"""The params that matter for the objective, given enough configurations, and the range of its best values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.evidence import MOST_TASKS
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
 from qualia_lab.analysis.importance import FEWEST_CONFIGURATIONS
@@ -30,9 +30,13 @@ _WIDEST = 30  # characters of a value
 
 @dataclass(frozen=True)
 class Thresholds:
-    """r2: out-of-bag R² of the forest.  configurations: different ones.  share: of R², what a param has to carry.
+    """Thresholds of the rule.
 
-    rho: rank correlation from which on the metric is said to rise or fall with a param.
+    Attributes:
+        r2: Minimum out-of-bag R² of the forest.
+        configurations: Minimum number of different configurations.
+        share: Minimum share of R² that a param accounts for.
+        rho: Rank correlation from which the metric is said to rise or fall with a param.
     """
 
     r2: float = 0.3
@@ -44,80 +48,94 @@ class Thresholds:
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding per task, by a forest over configurations and permutation importance (Breiman 2001).
 
-    Nothing is said where `analysis.importance` refuses: too few configurations, or a forest that explains little.
+    There is none if `analysis.importance` refuses: too few configurations, or a forest that explains little.
     """
     findings = []
     for task in evidence.study.tasks:
-        found = evidence.importances.get(task.experiment_id)
-        strong = strong_params(found, thresholds) if found else []
+        importances = evidence.importances.get(task.experiment_id)
+        strong = strong_params(importances, thresholds) if importances else []
         problems = problems_and_tied(evidence.groups[task.experiment_id], evidence.study)
         strong = [row for row in strong if row.param not in problems]
-        if found and strong:
-            findings.append(_finding(evidence, task, found, strong, thresholds))
+        if importances and strong:
+            findings.append(_finding(evidence, task, importances, strong, thresholds))
     return findings
 
 
-def strong_params(found: Importances, thresholds: Thresholds) -> list[ParamImportance]:
-    """The params that carry a good part of what a forest knows, most important first; [] where it may not be read.
+def strong_params(importances: Importances, thresholds: Thresholds) -> list[ParamImportance]:
+    """The params that account for a good part of what the forest explains, most important first.
 
-    What a configuration was tried on, such as a data set, is no choice: that it makes a difference is no advice.
+    What a configuration was tried on, such as a data set, is excluded: it is not a choice, so there is nothing to
+    advise.
+
+    Args:
+        importances: The importances of a task.
+        thresholds: The thresholds of the rule.
+
+    Returns:
+        The importances of these params; empty if the forest explains too little.
     """
     if (
-        found.refusal
-        or found.r2 is None
-        or found.r2 < thresholds.r2
-        or found.configurations < thresholds.configurations
+        importances.refusal
+        or importances.r2 is None
+        or importances.r2 < thresholds.r2
+        or importances.configurations < thresholds.configurations
     ):
         return []
-    rows = [row for row in found.params if row.matters and not row.tied_to and not names_a_problem(row.param)]
-    return [row for row in rows if (row.forest or 0.0) >= thresholds.share * found.r2]
+    rows = [row for row in importances.params if row.matters and not row.tied_to and not names_a_problem(row.param)]
+    return [row for row in rows if (row.forest or 0.0) >= thresholds.share * importances.r2]
 
 
 def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:
-    """Why importances were not read, where params vary."""
+    """Why importances were not computed, for tasks with varying params."""
     fewest = max(FEWEST_CONFIGURATIONS, int(thresholds.configurations))
     counts = [(task, _configurations(evidence, task)) for task in evidence.study.tasks]
     few = [(task, number) for task, number in counts if 2 < number < fewest]
-    more = sum(number >= fewest and task.experiment_id not in evidence.importances for task, number in counts)
-    said = [f"importance of params in {counted(more, 'more experiment')}: {MOST_TASKS} are asked"] if more else []
+    untested = sum(number >= fewest and task.experiment_id not in evidence.importances for task, number in counts)
+    reasons = (
+        [f"importance of params in {counted(untested, 'more experiment')}: only {MOST_TASKS} are analysed"]
+        if untested
+        else []
+    )
     if len(few) == 1:
         [(task, configurations)] = few
         where = f" in {one_line(task.experiment, 40)}" if evidence.experiment(task) else ""
-        said.append(f"importance of params{where}: {configurations:,} configurations, {fewest} are needed")
+        reasons.append(f"importance of params{where}: {configurations:,} configurations, {fewest} are needed")
     elif few:
         most = max(number for _, number in few)
         where = f"{len(few):,} experiments"
-        said.append(f"importance of params in {where}: {most:,} configurations at most, {fewest} are needed")
-    return said
+        reasons.append(f"importance of params in {where}: {most:,} configurations at most, {fewest} are needed")
+    return reasons
 
 
 def _configurations(evidence: Evidence, task: Task) -> int:
-    """How many the task has with its objective."""
-    found = evidence.importances.get(task.experiment_id)
-    if found is not None:
-        return found.configurations
+    """The number of configurations of the task that have its objective."""
+    importances = evidence.importances.get(task.experiment_id)
+    if importances is not None:
+        return importances.configurations
     return sum(group.mean is not None for group in evidence.groups[task.experiment_id])
 
 
 def _finding(
-    evidence: Evidence, task: Task, found: Importances, strong: Sequence[ParamImportance], thresholds: Thresholds
+    evidence: Evidence, task: Task, importances: Importances, strong: Sequence[ParamImportance], thresholds: Thresholds
 ) -> Finding:
     assert task.objective is not None
-    assert found.r2 is not None
+    assert importances.r2 is not None
     key, shown = task.objective.key, strong[:_NAMED]
-    tied = {row.param: [one.param for one in found.params if one.tied_to == row.param] for row in shown}
-    weak = [row.param for row in found.params if _is_without_effect(row)]
-    clauses = [_clause(row, tied[row.param], found, thresholds) for row in shown]
-    asked = f" (a sample of {found.asked:,} was looked at)" if found.asked < found.configurations else ""
+    tied = {row.param: [one.param for one in importances.params if one.tied_to == row.param] for row in shown}
+    weak = [row.param for row in importances.params if _is_without_effect(row)]
+    clauses = [_clause(row, tied[row.param], importances, thresholds) for row in shown]
+    sampled = (
+        f" (a sample of {importances.asked:,} was analysed)" if importances.asked < importances.configurations else ""
+    )
     no_effect = f"; no effect of {listed(weak, _NAMED)} was seen" if weak else ""
     sentence = (
-        f"{evidence.where(task)}{key} {' and '.join(clauses)}. Over {found.configurations:,} configurations{asked} the "
-        f"params predict {100 * found.r2:.0f} % of its variance{no_effect}."
+        f"{evidence.prefix(task)}{key} {' and '.join(clauses)}. Over {importances.configurations:,} "
+        f"configurations{sampled} the params predict {100 * importances.r2:.0f} % of its variance{no_effect}."
     )
     numbers = [
-        Number("out-of-bag R² in %", 100 * found.r2),
-        Number("configurations", found.configurations),
-        *([Number("configurations asked", found.asked)] if asked else []),
+        Number("out-of-bag R² in %", 100 * importances.r2),
+        Number("configurations", importances.configurations),
+        *([Number("configurations asked", importances.asked)] if sampled else []),
     ]
     for row in shown:
         numbers += _numbers(row, thresholds)
@@ -129,51 +147,53 @@ def _finding(
         keys=tuple(row.param for row in strong),
         numbers=tuple(numbers),
         section="importance",
-        code=f"runs.relations.importance({code.metric(evidence, key)})",
+        code=f"runs.relations.importance({expressions.metric(evidence, key)})",
         next=_next(shown, weak, thresholds, task.objective.greater_is_better),
         experiment=evidence.experiment(task),
     )
 
 
 def _is_without_effect(row: ParamImportance) -> bool:
-    """Whether neither the forest nor the rank correlation sees more than chance (Kendall 1948)."""
+    """Whether neither the forest nor the rank correlation finds more than chance (Kendall 1948)."""
     by_rank = row.rho is None or abs(row.rho) < 1.96 / math.sqrt(row.n - 1)
     return row.forest is not None and not row.matters and not row.tied_to and by_rank
 
 
-def _clause(row: ParamImportance, tied: Sequence[str], found: Importances, thresholds: Thresholds) -> str:
-    """One param: which way the metric moves along it, or where its best values are."""
-    said = row.param + (f", which changes only together with {listed(tied, _NAMED)}" if tied else "")
+def _clause(row: ParamImportance, tied: Sequence[str], importances: Importances, thresholds: Thresholds) -> str:
+    """A clause about one param: the direction in which the metric moves with it, or its best values."""
+    text = row.param + (f", which changes only together with {listed(tied, _NAMED)}" if tied else "")
     facts = []
     if _is_monotone(row, thresholds):
         assert row.rho is not None
-        said = f"{'rises' if row.rho > 0 else 'falls'} with {said}"
+        text = f"{'rises' if row.rho > 0 else 'falls'} with {text}"
         facts.append(f"rank correlation {row.rho:.2f}")
     else:
-        said = f"goes with {said}"
+        text = f"varies with {text}"
     best = _best(row, thresholds)
     if best is not None and best.value:
         facts.append(f"best at {one_line(best.value, _WIDEST)}")
     elif best is not None:
         low, middle, high = (_rounded(value) for value in (best.low, best.middle, best.high))
-        facts.append(f"best around {middle}: the {best.count:,} best of {found.asked:,} lie between {low} and {high}")
-    return f"{said} ({'; '.join(facts)})" if facts else said
+        facts.append(
+            f"best around {middle}: the {best.count:,} best of {importances.asked:,} lie between {low} and {high}"
+        )
+    return f"{text} ({'; '.join(facts)})" if facts else text
 
 
 def _numbers(row: ParamImportance, thresholds: Thresholds) -> list[Number]:
     """The numbers of the clause, and the importance behind it."""
-    found = [Number(f"importance of {row.param}", row.forest or 0.0)]
+    numbers = [Number(f"importance of {row.param}", row.forest or 0.0)]
     if _is_monotone(row, thresholds) and row.rho is not None:
-        found.append(Number(f"rank correlation of {row.param}", row.rho))
+        numbers.append(Number(f"rank correlation of {row.param}", row.rho))
     best = _best(row, thresholds)
     if best is not None and not best.value:
-        found += [
+        numbers += [
             Number(f"{row.param} of the best", value)
             for value in (best.low, best.middle, best.high)
             if value is not None
         ]
-        found.append(Number("best configurations", best.count))
-    return found
+        numbers.append(Number("best configurations", best.count))
+    return numbers
 
 
 def _is_monotone(row: ParamImportance, thresholds: Thresholds) -> bool:
@@ -181,12 +201,12 @@ def _is_monotone(row: ParamImportance, thresholds: Thresholds) -> bool:
 
 
 def _best(row: ParamImportance, thresholds: Thresholds) -> BestRange | None:
-    """Where the best values are; None where that is the end towards which the metric moves anyway."""
+    """The range of the best values; None if it is the end towards which the metric improves anyway."""
     return None if row.best is None or (row.best.at_end and _is_monotone(row, thresholds)) else row.best
 
 
 def _rounded(value: float | None) -> str:
-    """A place along a param, to two digits that count."""
+    """A value of a param, to two significant digits."""
     return number(float(f"{value or 0.0:.2g}"))
 
 
@@ -209,7 +229,7 @@ def _names(rows: Sequence[ParamImportance]) -> list[str]:
 
 RULE = Rule(
     "matters",
-    "a forest over the configurations explains the objective, and a param carries a good part of it",
+    "a forest over the configurations explains the objective, and a param accounts for a good part of that",
     "Breiman 2001",
     Thresholds(),
     find,

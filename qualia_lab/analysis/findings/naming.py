@@ -1,10 +1,10 @@
-"""What configurations are called in sentences: by the factors that set them apart, at most four, never two alike."""
+"""Names of configurations in sentences: at most four distinguishing factors, always distinct."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import NAMED, number
+from qualia_lab.analysis.findings.finding import MOST_NAMED, number
 from qualia_lab.analysis.groups import telling_params
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import is_number
@@ -16,75 +16,88 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study import Configuration, Study
 
-_LONGEST = 160  # characters of three names or more
+_LONGEST = 160  # maximum characters of a list of three or more names
 _WIDEST = 40  # characters of a value
-_LONG_NUMBER = 7  # characters of a number that is written as it is
+_LONG_NUMBER = 7  # characters up to which a number is not rounded
 
 
 def configuration_names(
     study: Study, groups: Iterable[Group], run_names: Mapping[str, str] | None = None, *, without: Collection[str] = ()
 ) -> dict[str, str]:
-    """`lr=0.1, depth=3`, by the id of the first run of each of some configurations of one task.
+    """Name configurations of one task by the factors that distinguish them, such as `lr=0.1, depth=3`.
 
-    All factors that set the configurations of the task apart, then those that always change with one of them. Past four
-    those come first that tell these ones apart, and `…` stands for the rest; then the name that its runs share stands
-    beside it. Values that are cut, and numbers that are rounded, stay distinct. The only one is called `all runs`.
+    Factors that vary within the task are named, then those that always change with one of them. If there are more than
+    four, those that distinguish the given configurations come first, and `…` stands for the rest, followed by the
+    common name of its runs. Values that are cut and numbers that are rounded stay distinct. A configuration without
+    varying factors is called `all runs`.
 
     Args:
-        study: of the runs.
-        groups: the configurations.
-        run_names: what runs are called.
-        without: factors that are not named.
+        study: The study of the runs.
+        groups: The configurations.
+        run_names: The name of each run, by its id.
+        without: Factors that are not named.
+
+    Returns:
+        The name of each configuration, by the id of its first run.
     """
     configurations = list({group.run_ids[0]: group.configuration for group in groups}.values())
-    factors = list(dict.fromkeys(key for one in configurations for key, _ in one.params if key not in without))
-    tied = [one.name for one in study.factors if one.tied_to in factors]
-    values = [{**dict(one.settings), **dict(one.params)} for one in configurations]
-    keys = list(_chosen(configurations, values, factors))
-    room = max(0, NAMED - len(keys))
-    keys += tied[:room]
+    factors = list(
+        dict.fromkeys(key for configuration in configurations for key, _ in configuration.params if key not in without)
+    )
+    tied = [configuration.name for configuration in study.factors if configuration.tied_to in factors]
+    values = [{**dict(configuration.settings), **dict(configuration.params)} for configuration in configurations]
+    keys = list(_factors_to_name(configurations, values, factors))
+    free = max(0, MOST_NAMED - len(keys))
+    keys += tied[:free]
     shown: list[list[str]] = [[] for _ in configurations]
     for key, name in zip(keys, distinct_names(keys, width=_WIDEST), strict=True):
-        short = short_values(value for one in values if (value := one.get(key)) is not None)
-        for words, one in zip(shown, values, strict=True):
-            value = one.get(key)
+        short = short_values(value for configuration in values if (value := configuration.get(key)) is not None)
+        for words, configuration in zip(shown, values, strict=True):
+            value = configuration.get(key)
             words.append(f"no {name}" if value is None else f"{name}={short[value]}")
     names = [", ".join(words) or "all runs" for words in shown]
     if len(factors) + len(tied) > len(keys):
-        brief = [", ".join(_present(keys, factors, one)) for one in values]
+        brief = [", ".join(_own_settings(keys, factors, configuration)) for configuration in values]
         names = brief if all(brief) and len(set(brief)) == len(brief) else names
-        runs = [_run(one, run_names or {}) for one in configurations]
-        if all(runs) and len(set(runs)) == len(runs) and not set(keys).intersection(*map(_there, values)):
-            # They have no factor in common, as models of several libraries: their runs' names say more.
+        runs = [_common_run_name(configuration, run_names or {}) for configuration in configurations]
+        if all(runs) and len(set(runs)) == len(runs) and not set(keys).intersection(*map(_factors_set, values)):
+            # They have no factor in common, like models of several libraries, so their run names are more informative.
             names = [f"{run} ({', '.join(name.split(', ')[:2])}, …)" for run, name in zip(runs, names, strict=True)]
         else:
             names = [f"{name}, …{f' ({run})' if run else ''}" for run, name in zip(runs, names, strict=True)]
-    return {one.run_ids[0]: name for one, name in zip(configurations, names, strict=True)}
+    return {configuration.run_ids[0]: name for configuration, name in zip(configurations, names, strict=True)}
 
 
-def _present(keys: Sequence[str], factors: Sequence[str], values: Mapping[str, str | None]) -> list[str]:
-    """`lr=0.1`: those of the keys that a configuration has; where it has none, the first of its other factors."""
+def _own_settings(keys: Sequence[str], factors: Sequence[str], values: Mapping[str, str | None]) -> list[str]:
+    """`lr=0.1`: the given factors that a configuration has or, if it has none of them, the first of its others."""
     own = [key for key in keys if values.get(key) is not None]
-    own = own or [key for key in factors if values.get(key) is not None][:NAMED]
+    own = own or [key for key in factors if values.get(key) is not None][:MOST_NAMED]
     names = distinct_names(own, width=_WIDEST)
     return [
         f"{name}={short_values([values[key] or ''])[values[key] or '']}" for key, name in zip(own, names, strict=True)
     ]
 
 
-def _there(values: Mapping[str, str | None]) -> set[str]:
+def _factors_set(values: Mapping[str, str | None]) -> set[str]:
     """The factors that a configuration has."""
     return {key for key, value in values.items() if value is not None}
 
 
-def _run(configuration: Configuration, run_names: Mapping[str, str]) -> str:
-    """The name that all its runs have; "" where they have several."""
+def _common_run_name(configuration: Configuration, run_names: Mapping[str, str]) -> str:
+    """The common name of all runs of a configuration; "" if they have several."""
     names = {run_names.get(run_id, "") for run_id in configuration.run_ids}
     return one_line(names.pop(), _WIDEST) if len(names) == 1 else ""
 
 
 def short_values(values: Iterable[str]) -> dict[str, str]:
-    """Each value as it stands in a sentence: long numbers rounded, long texts cut; different ones stay different."""
+    """Shorten values for a sentence: long numbers are rounded and long texts cut, and different values stay different.
+
+    Args:
+        values: The values as text.
+
+    Returns:
+        The short form of each value.
+    """
     texts = list(dict.fromkeys(values))
     rounded = [
         number(float(text)) if len(text) > _LONG_NUMBER and is_number(text) and abs(float(text)) < 1e300 else text
@@ -95,21 +108,21 @@ def short_values(values: Iterable[str]) -> dict[str, str]:
     return dict(zip(texts, distinct_names(rounded, width=_WIDEST), strict=True))
 
 
-def _chosen(
+def _factors_to_name(
     configurations: Sequence[Configuration], values: Sequence[Mapping[str, str | None]], factors: list[str]
 ) -> list[str]:
-    """The factors that names are made of, in the order of the study."""
-    if len(factors) <= NAMED:
+    """The factors used in names, in the order of the study."""
+    if len(factors) <= MOST_NAMED:
         return factors
     telling = telling_params(configurations)
     differing = [key for key in factors if len({one.get(key) for one in values}) > 1]
-    wanted = list(dict.fromkeys([*telling, *differing, *factors]))[: max(NAMED, len(telling))]
+    wanted = list(dict.fromkeys([*telling, *differing, *factors]))[: max(MOST_NAMED, len(telling))]
     return [key for key in factors if key in wanted]
 
 
 def listed_whole(groups: Sequence[Group], names: Mapping[str, str]) -> str:
-    """The names of configurations, whole, with `and` between the last two; of many the first, and how many more."""
-    shown = [names[group.run_ids[0]] for group in groups[:NAMED]]
+    """The full names of configurations as one text; with many, the first ones and the number of the others."""
+    shown = [names[group.run_ids[0]] for group in groups[:MOST_NAMED]]
     while len(shown) > 2 and sum(map(len, shown)) > _LONGEST:
         shown.pop()
     apart = "; " if any(", " in name for name in shown) else ", "

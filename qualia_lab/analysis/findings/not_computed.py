@@ -1,4 +1,4 @@
-"""Scores that are exactly nothing, or exactly what chance gives: most often they were not computed."""
+"""Scores that are exactly 0 or exactly at chance level, usually because they were not computed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed, number
 from qualia_lab.counts import counted
 from qualia_lab.study.metric_names import read_name
@@ -19,19 +19,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """share: of the runs that have the metric, at most; of more it is the task that is hard.  runs: that have it."""
+    """Thresholds of the rule.
+
+    Attributes:
+        share: Maximum share of the runs with the metric; if more runs are affected, the task is simply hard.
+        runs: Minimum number of runs with the metric.
+    """
 
     share: float = 0.34
     runs: int = 5
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding per task: runs whose objective is exactly 0, or exactly that of chance; others are above.
+    """At most one finding per task: runs whose objective is exactly 0 or at chance level while others are above.
 
-    Of scores that cannot be below 0, by their names, and where chance gives a known value (an AUC of 0.5): a library
-    logs such values for models without probabilities, and models that predict one class reach them.
+    It applies to scores that by their name cannot be negative, and to known chance levels (an AUC of 0.5): libraries
+    log such values for models without probabilities, and models that predict a single class reach them.
     """
-    found = []
+    findings = []
     for task in evidence.study.tasks:
         objective = task.objective
         if objective is None or objective.better != "higher":
@@ -42,30 +47,32 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             continue
         of_all = evidence.values(objective.key)
         values = {run_id: of_all[run_id] for run_id in task.run_ids if run_id in of_all}
-        odd = {run_id: one for run_id, one in values.items() if one in exact and run_id not in evidence.study.left_out}
-        if not odd or len(values) < thresholds.runs or len(odd) > thresholds.share * len(values):
+        suspicious = {
+            run_id: one for run_id, one in values.items() if one in exact and run_id not in evidence.study.left_out
+        }
+        if not suspicious or len(values) < thresholds.runs or len(suspicious) > thresholds.share * len(values):
             continue
-        if median(one for run_id, one in values.items() if run_id not in odd) > max(exact):
-            found.append(_finding(evidence, task, objective.key, odd, len(values)))
-    return found
+        if median(one for run_id, one in values.items() if run_id not in suspicious) > max(exact):
+            findings.append(_finding(evidence, task, objective.key, suspicious, len(values)))
+    return findings
 
 
-def _finding(evidence: Evidence, task: Task, key: str, odd: dict[str, float], runs: int) -> Finding:
+def _finding(evidence: Evidence, task: Task, key: str, suspicious: dict[str, float], runs: int) -> Finding:
     clauses = []
-    for value in sorted(set(odd.values())):
-        run_ids = [run_id for run_id, one in odd.items() if math.isclose(one, value, abs_tol=0.0)]
+    for value in sorted(set(suspicious.values())):
+        run_ids = [run_id for run_id, one in suspicious.items() if math.isclose(one, value, abs_tol=0.0)]
         clauses.append(f"exactly {number(value)} in {listed(map(evidence.name, run_ids))}")
     return Finding(
         "not_computed",
         "problem",
         "warning",
-        f"{evidence.where(task)}{key} is {' and '.join(clauses)}, {counted(len(odd), 'run')} of {runs:,}: most often "
-        "such a value was not computed, or all predictions are the same.",
-        tuple(odd),
+        f"{evidence.prefix(task)}{key} is {' and '.join(clauses)}, {counted(len(suspicious), 'run')} of {runs:,}: "
+        "most often such a value was not computed, or all predictions are the same.",
+        tuple(suspicious),
         (key,),
-        numbers=tuple(Number(key, value, run_id) for run_id, value in odd.items()),
+        numbers=tuple(Number(key, value, run_id) for run_id, value in suspicious.items()),
         section="metrics",
-        code=f"runs.metrics[[{code.metric(evidence, key)}]].iloc[{code.places(evidence, odd)}]",
+        code=f"runs.metrics[[{expressions.metric(evidence, key)}]].iloc[{expressions.positions(evidence, suspicious)}]",
         next="Look at their predictions before comparing these runs, or leave them out.",
         experiment=evidence.experiment(task),
     )
@@ -73,7 +80,7 @@ def _finding(evidence: Evidence, task: Task, key: str, odd: dict[str, float], ru
 
 RULE = Rule(
     "not_computed",
-    "the objective of a few runs is exactly 0, or exactly what chance gives, where that of the others is above",
+    "the objective of a few runs is exactly 0 or exactly at chance level, while that of the others is above",
     "",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""What the rules could not look at, and why, said once: silence never passes for "nothing found"."""
+"""The finding that lists what the rules could not examine and why, so that silence does not mean "nothing found"."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
 
 def not_examined(evidence: Evidence, rules: Sequence[Rule], thresholds: Mapping[str, Any]) -> list[Finding]:
-    """At most one finding: what each of these rules did not examine, with its reason."""
+    """At most one finding: what these rules did not examine, with the reasons.
+
+    Args:
+        evidence: The runs.
+        rules: The rules applied.
+        thresholds: The thresholds of each rule, by its name.
+
+    Returns:
+        A list of one finding, or an empty list.
+    """
     reasons = [f"the metric histories, which could not be read ({evidence.unread})"] if evidence.unread else []
     reasons += [reason for rule in rules for reason in rule.unexamined(evidence, thresholds[rule.name])]
     if not reasons:

@@ -1,4 +1,4 @@
-"""Curves that swing up and down without getting better."""
+"""Curves that oscillate without improving."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.courses import lead_courses
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
-from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
+from qualia_lab.analysis.findings import expressions
+from qualia_lab.analysis.findings.block_curves import lead_block_curves
+from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, joined_clauses, number
+from qualia_lab.analysis.findings.per_task import count_text, runs_by_task
 from qualia_lab.analysis.trends import oscillates
 
 if TYPE_CHECKING:
@@ -22,81 +22,85 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """swing: from trough to crest, in shares of what was gained from the start to the end."""
+    """Thresholds of the rule.
+
+    Attributes:
+        swing: Minimum distance from trough to crest, as a share of the gain from start to end.
+    """
 
     swing: float = 0.5
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per task, about the curve that is judged: regular swings that are large against the gain.
+    """One finding per task, about its lead curve: periodic oscillations that are large compared with the gain.
 
-    Swings around a level that goes on improving by half of them or more, as with warm restarts of the learning rate,
-    are none.
+    Oscillations around a level that keeps improving by half their size or more, as with warm restarts of the learning
+    rate, are not reported.
     """
     waves = _waves(evidence, thresholds)
-    found = []
+    findings = []
     for task, run_ids in runs_by_task(evidence, waves):
         key = evidence.lead_curve(task) or ""
         clauses = [
             f"{evidence.name(run_id)} between {number(waves[run_id][0])} and {number(waves[run_id][1])}"
             for run_id in run_ids
         ]
-        found.append(
+        findings.append(
             Finding(
                 "oscillation",
                 "problem",
                 "warning",
-                f"{evidence.where(task)}{key} swings up and down without improving in "
-                f"{some_of(len(run_ids), task)}: {parts(clauses)}.",
+                f"{evidence.prefix(task)}{key} swings up and down without improving in "
+                f"{count_text(len(run_ids), task)}: {joined_clauses(clauses)}.",
                 tuple(run_ids),
                 (key,),
                 (),
                 tuple(
                     Number(what, value, run_id)
-                    for run_id in run_ids[:NAMED]
+                    for run_id in run_ids[:MOST_NAMED]
                     for what, value in zip(("lowest", "highest"), waves[run_id], strict=True)
                 ),
                 "curves",
-                code.history(evidence, key, run_ids[:NAMED]),
+                expressions.history(evidence, key, run_ids[:MOST_NAMED]),
                 next="Lower the learning rate or raise the batch size, and compare such runs by a mean of their last "
                 "values, not by one.",
                 experiment=evidence.experiment(task),
             )
         )
-    return found
+    return findings
 
 
 def _waves(evidence: Evidence, limits: Thresholds) -> dict[str, tuple[float, float]]:
-    """The runs that swing, each with the lowest and the highest value of its later two thirds."""
-    courses = lead_courses(evidence)
+    """The oscillating runs, each with the lowest and highest value of its last two thirds."""
+    curves = lead_block_curves(evidence)
     series = evidence.series
-    found = {}
-    for row, sign in zip(courses.rows.tolist(), courses.sign.tolist(), strict=True):
+    ranges = {}
+    for row, sign in zip(curves.rows.tolist(), curves.sign.tolist(), strict=True):
         run_id, key = evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]
-        curve = evidence.second_look.curves.get((run_id, key))
+        curve = evidence.full_curves.curves.get((run_id, key))
         if curve is None or run_id in evidence.diverged:
             continue
         wave = oscillates(curve.values)
         if wave is not None and _is_large(sign * curve.values, wave, limits.swing):
             later = curve.values[len(curve.values) // 3 :]
-            found[run_id] = float(later.min()), float(later.max())
-    return found
+            ranges[run_id] = float(later.min()), float(later.max())
+    return ranges
 
 
 @np.errstate(all="ignore")
 def _is_large(cost: npt.NDArray[np.float64], wave: Oscillation, share: float) -> bool:
-    """Whether the swing is large against the gain, and against what the later part still gained."""
+    """Whether the oscillation is large compared with the gain, and with what the later part still gained."""
     cycle = max(2, round(wave.period))
     later = cost[len(cost) // 3 :]
     gain = float(cost[:cycle].mean() - cost[-cycle:].mean())
-    still = float(later[:cycle].mean() - later[-cycle:].mean())
+    late_gain = float(later[:cycle].mean() - later[-cycle:].mean())
     swing = 2 * wave.amplitude
-    return swing >= share * gain and still < swing / 2
+    return swing >= share * gain and late_gain < swing / 2
 
 
 RULE = Rule(
     "oscillation",
-    "the curve that is judged swings in a regular wave, large against what was gained, and no longer improves",
+    "the lead curve oscillates periodically, by much compared with its gain, and no longer improves",
     "Schuster 1898; Fisher 1929",
     Thresholds(),
     find,

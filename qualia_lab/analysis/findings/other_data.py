@@ -1,4 +1,4 @@
-"""Runs of one comparison that used other data."""
+"""Runs of one task that used different data."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, listed
-from qualia_lab.analysis.findings.goes_with import factor_of
+from qualia_lab.analysis.findings.coinciding_factor import coinciding_factor
+from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, listed
 from qualia_lab.columns import texts_of
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
@@ -20,16 +20,20 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
 
 _COLUMNS = ("run_id", "context", "name", "digest", "source_type", "schema")
-_MOST_SETS = 100  # that are compared with each other
-_AUTOMATIC = "dataset"  # the name that autologging gives to data without one
+_MOST_SETS = 100  # groups of runs compared with each other
+_AUTOMATIC = "dataset"  # the name that autologging gives to unnamed data
 
-Entry = tuple[str, str, str]  # name, digest, and how the digest was computed
+Entry = tuple[str, str, str]  # name, digest, and kind of digest
 Data = frozenset[Entry]
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest: runs on other data than most, from which on they are worth a word."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest: Minimum number of runs on other data than most.
+    """
 
     fewest: int = 1
 
@@ -37,13 +41,13 @@ class Thresholds:
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """One finding per task and context (training, validation, ...) in which runs used other data than most.
 
-    Data are other data where a name that both runs logged has other digests of one kind, or where they share no name.
-    A digest depends on what computed it (a table's rows, an array's bytes): those of different kinds are not compared.
-    Runs that logged no dataset in a context are not counted: what they used is not known.
+    Two runs used different data if a data set name that both logged has different digests of one kind, or if they share
+    no name. A digest depends on what it was computed from (rows of a table, bytes of an array), so digests of different
+    kinds are not compared. Runs without a data set in a context are not counted, since their data is unknown.
     """
     findings = []
     for task, context, used in _used(evidence):
-        ordered = _sets(used)
+        ordered = _group_by_data(used)
         others = [run_id for _, run_ids in ordered[1:] for run_id in run_ids]
         if len(ordered) > 1 and len(others) >= thresholds.fewest:
             findings.append(_finding(evidence, task, context, ordered))
@@ -51,7 +55,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 
 def unexamined(evidence: Evidence, _thresholds: Thresholds) -> list[str]:
-    """That digests were not compared, since they were computed in different ways."""
+    """That digests were not compared because they were computed in different ways."""
     names = set()
     for _, _, used in _used(evidence):
         digests: dict[str, dict[str, str]] = defaultdict(dict)  # by name, then by kind
@@ -65,52 +69,54 @@ def unexamined(evidence: Evidence, _thresholds: Thresholds) -> list[str]:
 
 
 def _used(evidence: Evidence) -> list[tuple[Task, str, dict[str, Data]]]:
-    """By task and context, then by run of the task that competes, the data that it logged."""
-    return evidence.once("data used", lambda: list(_read_used(evidence)))
+    """The logged data by task and context, then by run, for the runs included in configurations."""
+    return evidence.cached("data used", lambda: list(_read_used(evidence)))
 
 
 def _read_used(evidence: Evidence) -> Iterator[tuple[Task, str, dict[str, Data]]]:
-    place_of = {task.experiment_id: place for place, task in enumerate(evidence.study.tasks)}
-    task_of = {run_id: place_of[one.experiment_id] for one in evidence.study.configurations for run_id in one.run_ids}
-    found: dict[tuple[int, str], dict[str, set[Entry]]] = defaultdict(lambda: defaultdict(set))
+    position_of = {task.experiment_id: position for position, task in enumerate(evidence.study.tasks)}
+    task_of = {
+        run_id: position_of[one.experiment_id] for one in evidence.study.configurations for run_id in one.run_ids
+    }
+    used_by_task_context: dict[tuple[int, str], dict[str, set[Entry]]] = defaultdict(lambda: defaultdict(set))
     columns = (texts_of(evidence.tables.datasets.column(name)) for name in _COLUMNS)
     for run_id, context, name, digest, source_type, schema in zip(*columns, strict=True):
         if run_id in task_of:
             entry = (name or "", digest or "", f"{source_type} {_kind(schema)}")
-            found[task_of[run_id], context or ""][run_id].add(entry)
-    for (place, context), used in sorted(found.items(), key=lambda item: item[0]):
-        in_order = sorted(used, key=evidence.places.__getitem__)
-        yield evidence.study.tasks[place], context, {run_id: frozenset(used[run_id]) for run_id in in_order}
+            used_by_task_context[task_of[run_id], context or ""][run_id].add(entry)
+    for (position, context), used in sorted(used_by_task_context.items(), key=lambda item: item[0]):
+        in_order = sorted(used, key=evidence.positions.__getitem__)
+        yield evidence.study.tasks[position], context, {run_id: frozenset(used[run_id]) for run_id in in_order}
 
 
 def _kind(schema: str | None) -> str:
-    """What sort of data a schema is of: MLflow's JSON begins with it (`mlflow_colspec`, `mlflow_tensorspec`)."""
+    """The kind of data that a schema describes: MLflow's JSON begins with `mlflow_colspec` or `mlflow_tensorspec`."""
     return (schema or "").partition(":")[0].strip(' {"')
 
 
-def _sets(used: Mapping[str, Data]) -> list[tuple[Data, list[str]]]:
-    """Runs in sets of the same data, the largest first; data that cannot be compared are taken for the same.
+def _group_by_data(used: Mapping[str, Data]) -> list[tuple[Data, list[str]]]:
+    """Group runs by their data, largest group first; data that cannot be compared count as the same.
 
-    Of very many different data only those of the most frequent kind of digest are looked at.
+    With more than _MOST_SETS different data, only those with the most frequent kind of digest are compared.
     """
-    runs_on = _alike(used)
+    runs_on = _runs_by_data(used)
     if len(runs_on) > _MOST_SETS:
         kinds = Counter(kind for data in used.values() for _, _, kind in data)
         [(most, _)] = kinds.most_common(1)
         comparable = {run_id: frozenset(one for one in data if one[2] == most) for run_id, data in used.items()}
-        runs_on = _alike({run_id: data for run_id, data in comparable.items() if data})
+        runs_on = _runs_by_data({run_id: data for run_id, data in comparable.items() if data})
         return sorted(runs_on.items(), key=_largest_first)
-    found: list[tuple[Data, list[str]]] = []
+    grouped: list[tuple[Data, list[str]]] = []
     for data, run_ids in sorted(runs_on.items(), key=_largest_first):
-        same = next((place for place, (known, _) in enumerate(found) if not _are_other(known, data)), None)
+        same = next((position for position, (known, _) in enumerate(grouped) if not _are_different(known, data)), None)
         if same is None:
-            found.append((data, list(run_ids)))
+            grouped.append((data, list(run_ids)))
         else:
-            found[same][1].extend(run_ids)
-    return sorted(found, key=_largest_first)
+            grouped[same][1].extend(run_ids)
+    return sorted(grouped, key=_largest_first)
 
 
-def _alike(used: Mapping[str, Data]) -> dict[Data, list[str]]:
+def _runs_by_data(used: Mapping[str, Data]) -> dict[Data, list[str]]:
     runs_on: dict[Data, list[str]] = defaultdict(list)
     for run_id, data in used.items():
         runs_on[data].append(run_id)
@@ -121,11 +127,11 @@ def _largest_first(item: tuple[Data, list[str]]) -> tuple[int, list[Entry]]:
     return -len(item[1]), sorted(item[0])
 
 
-def _are_other(a: Data, b: Data) -> bool:
-    """Whether two runs used other data for sure.
+def _are_different(a: Data, b: Data) -> bool:
+    """Whether two runs certainly used different data.
 
-    Under a name that both have, digests of one kind differ; or no name is shared, nor a digest of one kind. What
-    autologging calls `dataset` has no name that could differ.
+    Either digests of one kind differ under a name that both have; or they share neither a name nor a digest of one
+    kind. Data that autologging calls `dataset` has no name that could differ.
     """
     named_a, named_b = ({(name, kind): digest for name, digest, kind in sorted(one)} for one in (a, b))
     shared = named_a.keys() & named_b.keys()
@@ -139,26 +145,27 @@ def _are_other(a: Data, b: Data) -> bool:
 
 def _finding(evidence: Evidence, task: Task, context: str, ordered: list[tuple[Data, list[str]]]) -> Finding:
     others = tuple(run_id for _, run_ids in ordered[1:] for run_id in run_ids)
-    factor = factor_of(
-        evidence.study, task, {run_id: place for place, (_, runs) in enumerate(ordered) for run_id in runs}
+    factor = coinciding_factor(
+        evidence.study, task, {run_id: position for position, (_, runs) in enumerate(ordered) for run_id in runs}
     )
     clauses = []
-    for place, (data, run_ids) in enumerate(ordered[:NAMED]):
+    for position, (data, run_ids) in enumerate(ordered[:MOST_NAMED]):
         on = listed((f"{name} @ {one_line(digest, 16)}" for name, digest, _ in sorted(data)), 2)
-        who = aside(listed(map(evidence.name, run_ids), 3), ends=True) if place else ""
-        clauses.append(f"{counted(len(run_ids), 'run')} used {on}{who}")
-    more = f"; and {len(ordered) - NAMED:,} others" if len(ordered) > NAMED else ""
+        names = aside(listed(map(evidence.name, run_ids), 3), ends=True) if position else ""
+        clauses.append(f"{counted(len(run_ids), 'run')} used {on}{names}")
+    further = f"; and {len(ordered) - MOST_NAMED:,} others" if len(ordered) > MOST_NAMED else ""
     where = f" in the context {one_line(context, 30)}" if context else ""
-    goes_with = f" The data go with {factor}." if factor else ""
+    goes_with = f" The data change together with {factor}." if factor else ""
     return Finding(
         "other_data",
         "provenance",
         "note" if factor else "warning",
-        f"{evidence.where(task)}Not all runs used the same data{where}: {'; '.join(clauses)}{more}.{goes_with}",
+        f"{evidence.prefix(task)}Not all runs used the same data{where}: {'; '.join(clauses)}{further}.{goes_with}",
         others,
         tuple(sorted({name for data, _ in ordered for name, *_ in data})),
         numbers=tuple(
-            Number(f"runs on data {place + 1}", len(run_ids)) for place, (_, run_ids) in enumerate(ordered[:NAMED])
+            Number(f"runs on data {position + 1}", len(run_ids))
+            for position, (_, run_ids) in enumerate(ordered[:MOST_NAMED])
         ),
         section="origins",
         code=(
@@ -166,7 +173,7 @@ def _finding(evidence: Evidence, task: Task, context: str, ordered: list[tuple[D
             '.sort_values("data").groupby(["context", "run_id"], dropna=False)["data"].agg(", ".join)'
             '.groupby("context", dropna=False).value_counts()'
         ),
-        next=f"Do not put a difference down to {factor} alone."
+        next=f"Do not attribute a difference to {factor} alone."
         if factor
         else "Compare runs on the same data only, or run these again on the data of the others.",
         experiment=evidence.experiment(task),
@@ -175,7 +182,7 @@ def _finding(evidence: Evidence, task: Task, context: str, ordered: list[tuple[D
 
 RULE = Rule(
     "other_data",
-    "runs of one task logged datasets with other digests of one kind, or other names, in one context",
+    "runs of one task logged data sets with different digests of one kind, or different names, in one context",
     "",
     Thresholds(),
     find,

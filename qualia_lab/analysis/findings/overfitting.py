@@ -1,4 +1,4 @@
-"""Held-out metrics that get worse while those of training go on improving."""
+"""Held-out metrics that get worse while the same metrics on training data keep improving."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings import expressions
+from qualia_lab.analysis.findings.block_curves import block_curves, rows_by_run
 from qualia_lab.analysis.findings.collapse import collapsed_runs
-from qualia_lab.analysis.findings.courses import courses_of, row_of
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
-from qualia_lab.analysis.findings.pairs import metric_pairs
-from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
+from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, joined_clauses, number
+from qualia_lab.analysis.findings.metric_pairs import metric_pairs
+from qualia_lab.analysis.findings.per_task import count_text, runs_by_task
 from qualia_lab.analysis.findings.point_facts import MAD_TO_SD
 from qualia_lab.analysis.trends import FEWEST_IN_TREND, trend_p
 
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """margin: share of the held-out gain that is lost at the end.  noises: the same in the noise of a level.
+    """Thresholds of the rule.
 
-    alpha: of the held-out trend.  fewest_points: of each history after the turn.
+    Attributes:
+        margin: Minimum share of the held-out gain that is lost at the end.
+        noises: The same loss in standard deviations of the noise of a block mean.
+        alpha: Significance level of the held-out trend.
+        fewest_points: Minimum number of points of each history after the turning point.
     """
 
     margin: float = 0.1
@@ -38,7 +42,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class _Turn:
-    """Where a held-out metric was best, what both metrics were then and at the end; share: of its gain that it lost."""
+    """The turning point of a held-out metric: both metrics then and at the end, and the lost share of its gain."""
 
     run_id: str
     training: str
@@ -52,12 +56,12 @@ class _Turn:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per task, each run by the pair of metrics in which it lost most.
+    """One finding per task, listing each run under the pair of metrics in which it lost most.
 
-    The turn is the best point of the held-out metric. After it that metric has to get worse more steadily than a random
-    walk does from its best point on (`trends.trend_p`), while the one of training ends better, and near its best.
+    The turning point is the best point of the held-out metric. After it that metric has to get worse more steadily than
+    random walks do after theirs (`trends.trend_p`), while the training metric ends better, and near its best.
     """
-    turns = _known_turns(evidence, thresholds)
+    turns = _cached_turns(evidence, thresholds)
     return [
         _finding(evidence, task, [turns[run_id] for run_id in run_ids])
         for task, run_ids in runs_by_task(evidence, turns)
@@ -65,41 +69,41 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 
 def overfitted_runs(evidence: Evidence) -> frozenset[str]:
-    """The runs that overfit, by the thresholds as they are."""
-    return frozenset(_known_turns(evidence, Thresholds()))
+    """The runs that overfit, by the default thresholds."""
+    return frozenset(_cached_turns(evidence, Thresholds()))
 
 
-def _known_turns(evidence: Evidence, limits: Thresholds) -> dict[str, _Turn]:
-    return evidence.once(("overfitting", limits), lambda: _turns(evidence, limits))
+def _cached_turns(evidence: Evidence, limits: Thresholds) -> dict[str, _Turn]:
+    return evidence.cached(("overfitting", limits), lambda: _turns(evidence, limits))
 
 
 @np.errstate(all="ignore")
 def _turns(evidence: Evidence, limits: Thresholds) -> dict[str, _Turn]:
-    """By run the turn in which most was lost; runs that diverged or collapsed are told there."""
+    """The turning point with the largest loss, by run id, without runs that diverged or collapsed."""
     series = evidence.series
-    found: dict[str, _Turn] = {}
-    told = {*evidence.diverged, *collapsed_runs(evidence)}
+    turns: dict[str, _Turn] = {}
+    excluded = {*evidence.diverged, *collapsed_runs(evidence)}
     for training, held_out in metric_pairs(evidence.study, evidence.keys):
-        of_training, of_held_out = row_of(evidence, training), row_of(evidence, held_out)
-        held = courses_of(evidence, of_held_out[(of_training >= 0) & (of_held_out >= 0)])
+        of_training, of_held_out = rows_by_run(evidence, training), rows_by_run(evidence, held_out)
+        held = block_curves(evidence, of_held_out[(of_training >= 0) & (of_held_out >= 0)])
         lost, gain = held.lost, held.gain
         shares = np.where(gain > 0, lost / gain, np.inf)
-        places = np.flatnonzero((lost > limits.margin * gain) & (lost > limits.noises * held.noise))
-        for run, share in zip(series.run[held.rows[places]].tolist(), shares[places].tolist(), strict=True):
+        candidates = np.flatnonzero((lost > limits.margin * gain) & (lost > limits.noises * held.noise))
+        for run, share in zip(series.run[held.rows[candidates]].tolist(), shares[candidates].tolist(), strict=True):
             run_id = evidence.run_ids[run]
-            is_read = (run_id, held_out) in evidence.second_look.curves
-            if not is_read or run_id in told or (run_id in found and share <= found[run_id].share):
+            is_read = (run_id, held_out) in evidence.full_curves.curves
+            if not is_read or run_id in excluded or (run_id in turns and share <= turns[run_id].share):
                 continue
             turn = _turn(evidence, (run_id, training, held_out), share, limits)
             if turn is not None:
-                found[run_id] = turn
-    return found
+                turns[run_id] = turn
+    return turns
 
 
 def _turn(evidence: Evidence, of: tuple[str, str, str], share: float, limits: Thresholds) -> _Turn | None:
-    """The turn of a run, by a metric of training and one of held-out data; None where the two do not part."""
+    """The turning point of a run for a training and a held-out metric; None if the two do not separate."""
     run_id, training, held_out = of
-    held, trained = (evidence.second_look.curves.get((run_id, key)) for key in (held_out, training))
+    held, trained = (evidence.full_curves.curves.get((run_id, key)) for key in (held_out, training))
     if held is None or trained is None or not len(held.values):
         return None
     sign = -1.0 if evidence.study.greater_is_better(held_out) else 1.0
@@ -116,7 +120,7 @@ def _turn(evidence: Evidence, of: tuple[str, str, str], share: float, limits: Th
 
 
 def _improves(cost: npt.NDArray[np.float64]) -> bool:
-    """Whether a curve ends better than it began, by four standard deviations of its noise, and near its best."""
+    """Whether a curve ends better than it began by four standard deviations of its noise, and near its best."""
     begin, end = _median(cost[:3]), _median(cost[-3:])
     half = cost[len(cost) // 2 :]
     steps = half[1:] - half[:-1]
@@ -126,7 +130,7 @@ def _improves(cost: npt.NDArray[np.float64]) -> bool:
 
 
 def _median(values: npt.NDArray[np.float64]) -> float:
-    """As numpy's, which takes ten times as long for so few."""
+    """The median; for few values, ten times as fast as numpy's."""
     ordered = np.sort(values)
     return float(ordered[(len(ordered) - 1) // 2] / 2 + ordered[len(ordered) // 2] / 2)
 
@@ -135,7 +139,7 @@ def _finding(evidence: Evidence, task: Task, turns: list[_Turn]) -> Finding:
     turns = sorted(turns, key=lambda turn: -turn.share)
     numbers = [
         Number(what, value, turn.run_id)
-        for turn in turns[:NAMED]
+        for turn in turns[:MOST_NAMED]
         for what, value in (
             ("step of the best", turn.step),
             ("held-out best", turn.held_out_best),
@@ -151,20 +155,20 @@ def _finding(evidence: Evidence, task: Task, turns: list[_Turn]) -> Finding:
     ]
     keys = tuple(dict.fromkeys(key for turn in turns for key in (turn.training, turn.held_out)))
     run_ids = tuple(turn.run_id for turn in turns)
-    named = ", ".join(code.metric(evidence, key) for key in keys)
+    named = ", ".join(expressions.metric(evidence, key) for key in keys)
     return Finding(
         "overfitting",
         "problem",
         "warning",
-        f"{evidence.where(task)}{some_of(len(turns), task)} {'overfits' if len(turns) == 1 else 'overfit'}, held-out "
-        f"data worse while training goes on improving: {parts(clauses)}.",
+        f"{evidence.prefix(task)}{count_text(len(turns), task)} {'overfits' if len(turns) == 1 else 'overfit'}, "
+        f"held-out data worse while training keeps improving: {joined_clauses(clauses)}.",
         run_ids,
         keys,
         tuple(turn.step for turn in turns),
         tuple(numbers),
         "curves",
         f'runs.history([{named}]).set_index(["run_id", "key", "step"])["value"]'
-        f".loc[{code.run_ids(evidence, run_ids[:NAMED])}]",
+        f".loc[{expressions.run_ids(evidence, run_ids[:MOST_NAMED])}]",
         next="Keep the checkpoint of the best step, not the last one, or stop early; to gain more, regularise "
         "(weight decay, dropout, augmentation) or add data.",
         experiment=evidence.experiment(task),
@@ -173,7 +177,7 @@ def _finding(evidence: Evidence, task: Task, turns: list[_Turn]) -> Finding:
 
 RULE = Rule(
     "overfitting",
-    "a held-out metric turns and gets worse steadier than a random walk, while the same of training improves",
+    "a held-out metric turns and gets worse more steadily than a random walk, while the training metric improves",
     "Hamed and Rao 1998; simulated random walks",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""Runs by their tasks: what a rule says is said of each task by itself."""
+"""Grouping of runs by task, since most findings are about one task."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def runs_by_task(evidence: Evidence, wanted: Container[str]) -> Iterator[tuple[Task, list[str]]]:
-    """Each task that has some of these runs, with these in the order of the task."""
+    """Yield each task that has some of these runs, with those runs in the order of the task."""
     for task in evidence.study.tasks:
-        found = [run_id for run_id in task.run_ids if run_id in wanted]
-        if found:
-            yield task, found
+        run_ids = [run_id for run_id in task.run_ids if run_id in wanted]
+        if run_ids:
+            yield task, run_ids
 
 
-def some_of(how_many: int, task: Task) -> str:
+def count_text(how_many: int, task: Task) -> str:
     """`3 of 12 runs`."""
     return f"{how_many:,} of {counted(len(task.run_ids), 'run')}"

@@ -1,4 +1,4 @@
-"""Runs that went on after they had nothing more to gain, and what early stopping would have saved."""
+"""Runs that continued after they had stopped improving, and what early stopping would have saved."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.best_not_last import Thresholds as OfBest
 from qualia_lab.analysis.findings.best_not_last import lost_runs
+from qualia_lab.analysis.findings.block_curves import lead_block_curves, rows_by_run
 from qualia_lab.analysis.findings.collapse import collapsed_runs
-from qualia_lab.analysis.findings.courses import lead_courses, row_of
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, duration, number, parts
+from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, duration, joined_clauses, number
 from qualia_lab.analysis.findings.overfitting import overfitted_runs
-from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
+from qualia_lab.analysis.findings.per_task import count_text, runs_by_task
 from qualia_lab.analysis.findings.point_facts import BLOCKS
 from qualia_lab.columns import filled, numbers_of
 from qualia_lab.counts import counted
@@ -23,23 +23,26 @@ from qualia_lab.study.statuses import UNFINISHED
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from qualia_lab.analysis.findings.courses import Courses
+    from qualia_lab.analysis.findings.block_curves import BlockCurves
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study.study import Task
 
     Numbers = npt.NDArray[np.float64]
 
 _HALF = BLOCKS // 2
-_STEPS = 5.0  # mean differences of neighbours, that a gain has to be: rounded noise gains less
+_STEPS = 5.0  # minimum gain in mean differences of neighbouring points: rounded noise gains less
 _HOUR = 3_600_000  # ms
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """gain: share of the whole gain, and of the level that is left, that is nothing.
+    """Thresholds of the rule.
 
-    flat: how much the last half of the levels may vary, in shares of the gain.  saved: share of the points after the
-    best one, from which on it is said.  fewest_points: of a history that is looked at.
+    Attributes:
+        gain: Share of the total gain, and of the remaining level, up to which a movement counts as none.
+        flat: Maximum range of the last half of the block means, as a share of the gain.
+        saved: Minimum share of the points after the best one.
+        fewest_points: Minimum number of points of a history.
     """
 
     gain: float = 0.01
@@ -49,46 +52,46 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per task, about the curve that is judged: its levels hardly moved in the last half of the points.
+    """One finding per task, about its lead curve: its block means hardly moved in the last half of the points.
 
-    What moved has to be less than `gain` of all that was gained and of what is left (the distance to 0 of a loss, to 1
-    of a share), or within the noise of the levels: two of its standard deviations, or three under twice that gain. What
-    early stopping would have saved is counted with the least patience that stops none of these runs before it came
-    within noise of its best value.
+    The movement has to be less than `gain` of the total gain and of what remains (the distance of a loss to 0, of a
+    share to 1), or within the noise of the block means: two of its standard deviations, or three if below twice that
+    gain. The saving by early stopping is computed with the smallest patience that stops none of these runs before it
+    came within noise of its best value.
     """
-    courses = lead_courses(evidence)
-    runs = evidence.series.run[courses.rows[_is_flat(evidence, courses, thresholds)]]
-    told = {
+    curves = lead_block_curves(evidence)
+    runs = evidence.series.run[curves.rows[_is_flat(evidence, curves, thresholds)]]
+    reported = {
         *evidence.diverged,
         *collapsed_runs(evidence),
         *overfitted_runs(evidence),
         *lost_runs(evidence, OfBest()),
         *(run_id for run_id, status in evidence.status.items() if status in UNFINISHED),
     }
-    wanted = {evidence.run_ids[run] for run in runs.tolist()} - told
+    wanted = {evidence.run_ids[run] for run in runs.tolist()} - reported
     return [_finding(evidence, task, run_ids) for task, run_ids in runs_by_task(evidence, wanted)]
 
 
 @np.errstate(all="ignore")
-def _is_flat(evidence: Evidence, courses: Courses, limits: Thresholds) -> npt.NDArray[np.bool_]:
-    """Of every course whether its last half brought nothing."""
+def _is_flat(evidence: Evidence, curves: BlockCurves, limits: Thresholds) -> npt.NDArray[np.bool_]:
+    """For each lead curve, whether its last half brought no improvement."""
     series = evidence.series
-    points, reached = series.points[courses.rows], series.reached[courses.rows]
-    late = courses.levels[:, _HALF:]
-    moved = late[:, :2].mean(axis=1) - late[:, -2:].mean(axis=1)  # more than 0 where it went on improving
-    values = courses.sign * courses.tail
-    is_share = (courses.sign < 0) & (series.low[courses.rows] >= 0) & (series.high[courses.rows] <= 1)
+    points, reached = series.points[curves.rows], series.reached[curves.rows]
+    late = curves.levels[:, _HALF:]
+    gained = late[:, :2].mean(axis=1) - late[:, -2:].mean(axis=1)  # positive if it kept improving
+    values = curves.sign * curves.tail
+    is_share = (curves.sign < 0) & (series.low[curves.rows] >= 0) & (series.high[curves.rows] <= 1)
     left = np.where(is_share, 1 - values, np.abs(values))
-    little = limits.gain * np.fmin(courses.gain, left)
-    nothing = np.fmax(np.fmax(little, 2 * courses.noise), np.fmin(2 * little, 3 * courses.noise))
+    little = limits.gain * np.fmin(curves.gain, left)
+    negligible = np.fmax(np.fmax(little, 2 * curves.noise), np.fmin(2 * little, 3 * curves.noise))
     return np.asarray(
         (points >= max(limits.fewest_points, BLOCKS))
-        & (courses.ends == BLOCKS - 1)
-        & (series.nan[courses.rows] + series.infinite[courses.rows] == 0)
-        & courses.learned
-        & (courses.gain > _STEPS * courses.rough)
-        & (np.ptp(late, axis=1) <= limits.flat * courses.gain)
-        & (moved <= nothing)
+        & (curves.ends == BLOCKS - 1)
+        & (series.nan[curves.rows] + series.infinite[curves.rows] == 0)
+        & curves.learned
+        & (curves.gain > _STEPS * curves.rough)
+        & (np.ptp(late, axis=1) <= limits.flat * curves.gain)
+        & (gained <= negligible)
         & (1 - reached / points >= limits.saved)
     )
 
@@ -96,7 +99,7 @@ def _is_flat(evidence: Evidence, courses: Courses, limits: Thresholds) -> npt.ND
 def _finding(evidence: Evidence, task: Task, run_ids: list[str]) -> Finding:
     key = evidence.lead_curve(task) or ""
     series = evidence.series
-    rows = row_of(evidence, key)[[evidence.places[run_id] for run_id in run_ids]]
+    rows = rows_by_run(evidence, key)[[evidence.positions[run_id] for run_id in run_ids]]
     patience = int(series.waited[rows].max()) + 1
     spared = np.maximum(0, series.points[rows] - series.reached[rows] - patience) / series.points[rows]
     took = _took(evidence)[series.run[rows]]
@@ -111,10 +114,10 @@ def _finding(evidence: Evidence, task: Task, run_ids: list[str]) -> Finding:
     ]
     numbers = [
         Number(what, float(value), evidence.run_ids[series.run[row]])
-        for row in rows[:NAMED].tolist()
+        for row in rows[:MOST_NAMED].tolist()
         for what, value in (("step of the best", series.reached_step[row]), ("last step", series.end_step[row]))
     ]
-    does = f"{key} stopped improving long before the end in {some_of(len(rows), task)}"
+    does = f"{key} stopped improving long before the end in {count_text(len(rows), task)}"
     advice = ""
     if share >= 0.05:
         time = f"{duration(3600 * saved)} ({number(round(100 * share))} % of what these runs took)" if total else (
@@ -124,20 +127,20 @@ def _finding(evidence: Evidence, task: Task, run_ids: list[str]) -> Finding:
         "plateau",
         "problem",
         "note",
-        f"{evidence.where(task)}{does}: {parts(clauses)}.",
+        f"{evidence.prefix(task)}{does}: {joined_clauses(clauses)}.",
         tuple(evidence.run_ids[run] for run in series.run[rows].tolist()),
         (key,),
         tuple(series.reached_step[rows].tolist()),
         tuple(numbers),
         "curves",
-        code.history_summary(evidence, key, run_ids[:NAMED]),
+        expressions.history_summary(evidence, key, run_ids[:MOST_NAMED]),
         next=advice or "Stop earlier, or lower the learning rate once it no longer improves.",
         experiment=evidence.experiment(task),
     )
 
 
 def _took(evidence: Evidence) -> Numbers:
-    """How long each run took in ms, 0 where it has no end."""
+    """The duration of each run in ms; 0 if it has no end."""
     start, end = (
         numbers_of(filled(evidence.tables.runs.column(name), 0)).astype(np.float64)
         for name in ("start_time", "end_time")
@@ -147,7 +150,7 @@ def _took(evidence: Evidence) -> Numbers:
 
 RULE = Rule(
     "plateau",
-    "the last half of the points of the curve that is judged brought nothing beyond noise",
+    "the lead curve improved by no more than noise in the last half of its points",
     "",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""The numbers that SeriesFacts keeps of histories, all histories of a batch at once; see there for what each is."""
+"""Functions that compute the columns of SeriesFacts for all histories of a batch at once."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.points import Points
 
     Numbers = npt.NDArray[np.float64]
-    Whole = npt.NDArray[np.int64]
+    Integers = npt.NDArray[np.int64]
     Facts = dict[str, npt.NDArray[Any]]
 
-MAD_TO_SD = 1.4826  # of a normal distribution: sd = 1.4826 times the median absolute deviation
-MEAN_TO_SD = 1.2533  # and 1.2533 times the mean absolute deviation
+MAD_TO_SD = 1.4826  # for a normal distribution, sd = 1.4826 times the median absolute deviation
+MEAN_TO_SD = 1.2533  # for a normal distribution, sd = 1.2533 times the mean absolute deviation
 BLOCKS = 16
-_OF_TAILS = 0.4  # of the size of a spike: jumps that noise with long tails has and other noise has not
-_RETURNS_WITHIN = 10  # points after which a jump that has not come back is a new level and no spike
-_FEWEST = 3  # points of which a level is the median
+_OF_TAILS = 0.4  # share of the size of a spike: jumps of this size indicate noise with long tails
+_RETURNS_WITHIN = 10  # points; a jump that is not reversed by then is a new level, not a spike
+_FEWEST = 3  # minimum number of points of a median
 _FAR = np.iinfo(np.int64).max
 
 
-def value_facts(histories: Points, begins: Whole) -> Facts:
-    """How many points of which kind, the first, last, lowest and highest finite value, and when."""
+def value_facts(histories: Points, begins: Integers) -> Facts:
+    """Count the points of each kind; find the first, last, lowest and highest finite value and their steps."""
     steps, values = histories.steps, histories.values
     total = len(values)
-    which, points = _owners(begins, total)
+    history, points = _owners(begins, total)
     finite = np.isfinite(values)
-    place = np.arange(total)
+    index = np.arange(total)
     low = np.minimum.reduceat(np.where(finite, values, np.inf), begins)
     high = np.maximum.reduceat(np.where(finite, values, -np.inf), begins)
 
-    def first_of(mask: npt.NDArray[np.bool_]) -> Whole:
-        return np.asarray(np.minimum.reduceat(np.where(mask, place, _FAR), begins))
+    def first_of(mask: npt.NDArray[np.bool_]) -> Integers:
+        return np.asarray(np.minimum.reduceat(np.where(mask, index, _FAR), begins))
 
     first = first_of(finite)
-    last = np.maximum.reduceat(np.where(finite, place, -1), begins)
+    last = np.maximum.reduceat(np.where(finite, index, -1), begins)
     return {
         "points": points,
         "nan": np.add.reduceat(np.isnan(values).astype(np.int64), begins),
@@ -50,59 +50,59 @@ def value_facts(histories: Points, begins: Whole) -> Facts:
         "last": _at(values, last, np.nan),
         "last_step": _at(steps, last, -1),
         "low": np.where(np.isfinite(low), low, np.nan),
-        "low_step": _at(steps, first_of(finite & (values == low[which])), -1),
+        "low_step": _at(steps, first_of(finite & (values == low[history])), -1),
         "high": np.where(np.isfinite(high), high, np.nan),
-        "high_step": _at(steps, first_of(finite & (values == high[which])), -1),
+        "high_step": _at(steps, first_of(finite & (values == high[history])), -1),
         "begin_step": steps[begins],
         "end_step": steps[begins + points - 1],
     }
 
 
-def level_facts(histories: Points, begins: Whole) -> Facts:
-    """The levels at the start and at the end, and the course in blocks."""
+def level_facts(histories: Points, begins: Integers) -> Facts:
+    """The levels at the start and at the end, and the block means."""
     values = histories.values
     finite = np.isfinite(values)
     owner, good = _owners(begins, len(values))[0][finite], values[finite]
     series = len(begins)
     counts = np.bincount(owner, minlength=series)
-    place = np.arange(len(good)) - (np.cumsum(counts) - counts)[owner]
+    index = np.arange(len(good)) - (np.cumsum(counts) - counts)[owner]
     of_start = np.maximum(_FEWEST, counts // 10)[owner]
     of_tail = np.maximum(_FEWEST, counts // 20)[owner]
-    early, late = place < of_start, place >= counts[owner] - of_tail
+    early, late = index < of_start, index >= counts[owner] - of_tail
     return {
         "start": medians(good[early], owner[early], series)[0],
         "tail": medians(good[late], owner[late], series)[0],
-        "blocks": _blocks(good, owner, place, counts),
+        "blocks": _blocks(good, owner, index, counts),
     }
 
 
-def _blocks(good: Numbers, owner: Whole, place: Whole, counts: Whole) -> Numbers:
-    """Means of equal parts of the finite points, without the extremes of those that have four or more."""
-    found = np.full((len(counts), BLOCKS), np.nan)
+def _blocks(good: Numbers, owner: Integers, index: Integers, counts: Integers) -> Numbers:
+    """Means of equal parts of the finite points, without the extremes of parts with four or more points."""
+    means = np.full((len(counts), BLOCKS), np.nan)
     if not len(good):
-        return found
+        return means
     blocks = np.minimum(BLOCKS, counts)[owner]
-    of_point = owner * BLOCKS + place * blocks // counts[owner]
+    of_point = owner * BLOCKS + index * blocks // counts[owner]
     begins = np.flatnonzero(np.r_[True, of_point[1:] != of_point[:-1]])
     size = np.diff(np.r_[begins, len(good)])
     sums = np.add.reduceat(good, begins)
     trimmed = sums - np.minimum.reduceat(good, begins) - np.maximum.reduceat(good, begins)
-    found.ravel()[of_point[begins]] = np.where(size >= 4, trimmed / (size - 2), sums / size)
-    return found
+    means.ravel()[of_point[begins]] = np.where(size >= 4, trimmed / (size - 2), sums / size)
+    return means
 
 
-def jump_facts(histories: Points, begins: Whole, sign: Numbers, gain: Numbers, deviations: float) -> Facts:
-    """Noise and spikes by differences of neighbours, with medians in the place of means (Iglewicz and Hoaglin 1993).
+def jump_facts(histories: Points, begins: Integers, sign: Numbers, gain: Numbers, deviations: float) -> Facts:
+    """Noise and spikes from differences of neighbouring points, by medians, not means (Iglewicz and Hoaglin 1993).
 
-    A spike is a jump in the worse direction of at least `deviations` robust standard deviations of the differences
-    and a quarter of the history's gain, of which half is gone within ten points.
+    A spike is a jump in the worse direction of at least `deviations` robust standard deviations of the differences and
+    at least a quarter of the gain, half of which is reversed within ten points.
     """
     steps, values = histories.steps, histories.values
     series = len(begins)
-    which = _owners(begins, len(values))[0]
+    history = _owners(begins, len(values))[0]
     differences = values[1:] - values[:-1]
-    inside = (which[1:] == which[:-1]) & np.isfinite(differences)
-    at, jumps, owner = np.flatnonzero(inside) + 1, differences[inside], which[1:][inside]
+    inside = (history[1:] == history[:-1]) & np.isfinite(differences)
+    at, jumps, owner = np.flatnonzero(inside) + 1, differences[inside], history[1:][inside]
     middle, counts = medians(jumps, owner, series)
     spread, _ = medians(np.abs(jumps - middle[owner]), owner, series)
     scale = MAD_TO_SD * np.where(counts >= _FEWEST, spread, np.nan)
@@ -115,28 +115,30 @@ def jump_facts(histories: Points, begins: Whole, sign: Numbers, gain: Numbers, d
     after = np.minimum(at[chosen][:, None] + np.arange(1, _RETURNS_WITHIN + 1), len(values) - 1)
     half = values[at[chosen] - 1] + jumps[chosen] / 2
     is_half_back = sign[at[chosen]][:, None] * (values[after] - half[:, None]) <= 0
-    is_later = (which[after] == owner[chosen][:, None]) & (after > at[chosen][:, None])
+    is_later = (history[after] == owner[chosen][:, None]) & (after > at[chosen][:, None])
     chosen = chosen[(is_half_back & is_later).any(axis=1)]
     spikes = np.bincount(owner[chosen], minlength=series)
-    place, largest = np.full(series, -1), np.full(series, np.nan)
-    rising = chosen[np.lexsort((-at[chosen], size[chosen]))]  # the largest of each history, the first of equal ones
-    place[owner[rising]], largest[owner[rising]] = at[rising], size[rising]
+    index, largest = np.full(series, -1), np.full(series, np.nan)
+    rising = chosen[
+        np.lexsort((-at[chosen], size[chosen]))
+    ]  # the last write wins: the largest of each history, the first among equal ones
+    index[owner[rising]], largest[owner[rising]] = at[rising], size[rising]
     return {
         "noise": np.fmin(*noises) / np.sqrt(2),
         "rough": np.bincount(owner, np.abs(jumps), series) / counts,
         "spikes": spikes,
-        "spike_step": _at(steps, place, -1),
-        "spike_value": _at(values, place, np.nan),
-        "spike_before": _at(values, np.where(place > 0, place - 1, -1), np.nan),
+        "spike_step": _at(steps, index, -1),
+        "spike_value": _at(values, index, np.nan),
+        "spike_before": _at(values, np.where(index > 0, index - 1, -1), np.nan),
         "spike_size": largest,
         "jumps": np.bincount(owner[(worse > 0) & (size >= _OF_TAILS * deviations)], minlength=series),
     }
 
 
-def _noise(jumps: Numbers, owner: Whole, series: int) -> Numbers:
-    """The standard deviation of each owner's differences by their MAD; NaN of fewer than three.
+def _noise(jumps: Numbers, owner: Integers, series: int) -> Numbers:
+    """The standard deviation of each history's differences, by their MAD; NaN if there are fewer than three.
 
-    Where that is 0, since rounding leaves most values as they were, by their mean size.
+    If the MAD is 0 because rounding leaves most values unchanged, the mean absolute difference is used instead.
     """
     middle, counts = medians(jumps, owner, series)
     spread, _ = medians(np.abs(jumps - middle[owner]), owner, series)
@@ -145,35 +147,35 @@ def _noise(jumps: Numbers, owner: Whole, series: int) -> Numbers:
 
 
 def pass_facts(
-    histories: Points, begins: Whole, sign: Numbers, facts: Mapping[str, npt.NDArray[Any]], growth: float
+    histories: Points, begins: Integers, sign: Numbers, facts: Mapping[str, npt.NDArray[Any]], growth: float
 ) -> Facts:
-    """What takes a second pass, with the levels known: since when it is bad, and when it came near its best value."""
+    """Facts that need a second pass with known levels: when a history went bad or came near its best value."""
     steps, values = histories.steps, histories.values
     total = len(values)
-    which, points = _owners(begins, total)
+    history, points = _owners(begins, total)
     finite = np.isfinite(values)
-    place = np.arange(total)
+    index = np.arange(total)
     start, low, high, noise = facts["start"], facts["low"], facts["high"], np.nan_to_num(facts["noise"])
     reference = np.fmax(np.abs(start), np.abs(low))
     reference = np.where(reference > 0, reference, noise)
     bound = np.where(reference > 0, start + (growth - 1) * reference, np.inf)
-    bad = ~finite | (values > bound[which])
+    bad = ~finite | (values > bound[history])
     ends = begins + points - 1
-    good = np.maximum(np.maximum.reduceat(np.where(bad, -1, place), begins), begins - 1)
+    good = np.maximum(np.maximum.reduceat(np.where(bad, -1, index), begins), begins - 1)
 
     cost = np.where(finite, sign * values, np.inf)
     best = np.where(sign[begins] < 0, -high, low)
-    near = cost <= (best + np.maximum(2 * noise, 0.01 * (sign[begins] * facts["first"] - best)))[which]
-    reached = np.minimum.reduceat(np.where(near, place, _FAR), begins)
-    # Within each history scaled to [0, 0.5], and each history below the one before: one running minimum for all.
-    # Where no way is known, costs are all alike and as far from the lowest value as that is from 0: clipped.
+    near = cost <= (best + np.maximum(2 * noise, 0.01 * (sign[begins] * facts["first"] - best)))[history]
+    reached = np.minimum.reduceat(np.where(near, index, _FAR), begins)
+    # Each history is scaled to [0, 0.5] and placed below the previous one, so that one running minimum serves all.
+    # Without a direction, all costs are 0 and their difference from the lowest value is clipped.
     span = np.where(high > low, high - low, 1.0)
-    scaled = np.where(finite, np.clip(0.5 * (cost - best[which]) / span[which], 0.0, 0.5), 0.5) - which
+    scaled = np.where(finite, np.clip(0.5 * (cost - best[history]) / span[history], 0.0, 0.5), 0.5) - history
     running = np.minimum.accumulate(scaled)
-    improves = np.r_[True, running[1:] < running[:-1]] | (place == begins[which])
-    since = np.where(improves, place, 0)
-    wait = place - np.r_[0, np.maximum.accumulate(since)[:-1]]  # points since the last better value
-    counted = improves & (place <= reached[which]) & (place > begins[which])
+    improves = np.r_[True, running[1:] < running[:-1]] | (index == begins[history])
+    since = np.where(improves, index, 0)
+    wait = index - np.r_[0, np.maximum.accumulate(since)[:-1]]  # points since the last improvement
+    counted = improves & (index <= reached[history]) & (index > begins[history])
     return {
         "bad_points": ends - good,
         "bad_step": _at(steps, np.where(good < ends, good + 1, -1), -1),
@@ -183,26 +185,26 @@ def pass_facts(
     }
 
 
-def step_facts(histories: Points, begins: Whole) -> Facts:
+def step_facts(histories: Points, begins: Integers) -> Facts:
     """Gaps between steps, and steps that were logged again later."""
     steps, times = histories.steps, histories.times
-    which, points = _owners(begins, len(steps))
-    inside = which[1:] == which[:-1]
+    history, points = _owners(begins, len(steps))
+    inside = history[1:] == history[:-1]
     strides = np.r_[0.0, np.where(inside, steps[1:].astype(np.float64) - steps[:-1], 0.0)]
     widest = np.maximum.reduceat(strides, begins)
-    place = np.arange(len(steps))
-    at = np.minimum.reduceat(np.where(strides == widest[which], place, _FAR), begins)
+    index = np.arange(len(steps))
+    at = np.minimum.reduceat(np.where(strides == widest[history], index, _FAR), begins)
     ends = begins + points - 1
     least = np.minimum.reduceat(np.where(strides > 0, strides, np.inf), begins)
     forward = np.add.reduceat((strides > 0).astype(np.int64), begins)
-    even = np.add.reduceat((strides == least[which]).astype(np.int64), begins) / np.maximum(forward, 1)
+    even = np.add.reduceat((strides == least[history]).astype(np.int64), begins) / np.maximum(forward, 1)
     strides[at] = 0.0
     second = np.maximum.reduceat(strides, begins)
     usual = np.add.reduceat(strides, begins) / np.maximum(forward - 1, 1)
-    is_between = (at - begins >= 2) & (ends - at >= 1) & (usual > 0)  # two points before it and two after it
+    is_between = (at - begins >= 2) & (ends - at >= 1) & (usual > 0)  # at least two points on each side
     older = np.r_[False, inside & (times[1:] < times[:-1])]
-    first_again = np.minimum.reduceat(np.where(older, place, _FAR), begins)
-    last_again = np.maximum.reduceat(np.where(older, place, -1), begins)
+    first_again = np.minimum.reduceat(np.where(older, index, _FAR), begins)
+    last_again = np.maximum.reduceat(np.where(older, index, -1), begins)
     return {
         "gap_from": np.where(is_between, steps[np.maximum(at - 1, 0)], -1),
         "gap_to": np.where(is_between, steps[at], -1),
@@ -215,30 +217,39 @@ def step_facts(histories: Points, begins: Whole) -> Facts:
     }
 
 
-def medians(values: Numbers, owner: Whole, series: int) -> tuple[Numbers, Whole]:
-    """The median of every owner's values (NaN of none), and how many there are; owners stand in order."""
+def medians(values: Numbers, owner: Integers, series: int) -> tuple[Numbers, Integers]:
+    """The median and number of the values of each history; the median of none is NaN.
+
+    Args:
+        values: All values, grouped by history.
+        owner: The history of each value, ascending.
+        series: Number of histories.
+
+    Returns:
+        The medians and the counts, both of length `series`.
+    """
     counts = np.bincount(owner, minlength=series)
     begins = np.cumsum(counts) - counts
-    found = np.full(series, np.nan)
-    # Owners of equally many values stand in one matrix: runs of a sweep mostly log the same number of points.
+    medians_of = np.full(series, np.nan)
+    # Histories of equal length share a matrix: runs of a sweep mostly log the same number of points.
     for size in np.unique(counts[counts > 0]).tolist():
         alike = np.flatnonzero(counts == size)
         rows = values[begins[alike][:, None] + np.arange(size)]
         rows.partition((size - 1) // 2 if size % 2 else (size // 2 - 1, size // 2), axis=1)
         low, high = rows[:, (size - 1) // 2], rows[:, size // 2]
-        # One value in the middle is taken as it is: twice the largest doubles would be infinite.
-        found[alike] = low if size % 2 else (low + high) / 2
-    return found, counts
+        # A single middle value is not averaged with itself: the sum of two of the largest doubles would be infinite.
+        medians_of[alike] = low if size % 2 else (low + high) / 2
+    return medians_of, counts
 
 
-def _owners(begins: Whole, total: int) -> tuple[Whole, Whole]:
-    """The history of every point, and how many points each has."""
+def _owners(begins: Integers, total: int) -> tuple[Integers, Integers]:
+    """The history of each point, and the number of points of each history."""
     points = np.diff(np.r_[begins, total])
     return np.repeat(np.arange(len(begins)), points), points
 
 
-def _at(column: npt.NDArray[Any], where: Whole, missing: float) -> npt.NDArray[Any]:
-    """The column at these places, and `missing` where a place is none."""
-    inside = (where >= 0) & (where < len(column))
-    found = np.where(inside, column[np.where(inside, where, 0)], missing)
-    return found.astype(column.dtype)
+def _at(column: npt.NDArray[Any], indices: Integers, missing: float) -> npt.NDArray[Any]:
+    """The column at these positions; `missing` where a position is out of range."""
+    inside = (indices >= 0) & (indices < len(column))
+    values = np.where(inside, column[np.where(inside, indices, 0)], missing)
+    return values.astype(column.dtype)

@@ -1,4 +1,4 @@
-"""Metric histories as arrays of points, whole ones one after another, out of batches that cut them anywhere."""
+"""Metric histories as arrays of points, assembled from batches that may split them anywhere."""
 
 from __future__ import annotations
 
@@ -15,44 +15,55 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     Numbers = npt.NDArray[np.float64]
-    Whole = npt.NDArray[np.int64]
+    Integers = npt.NDArray[np.int64]
 
 
 class Points(NamedTuple):
-    """Whole histories, one after another: places of their runs and metrics, and their points."""
+    """Complete histories, one after another, one row per point.
 
-    run: Whole
-    key: Whole
-    steps: Whole
-    times: Whole
+    Attributes:
+        run: Position of the run.
+        key: Position of the metric.
+        steps: Step.
+        times: Timestamp in ms.
+        values: Value.
+    """
+
+    run: Integers
+    key: Integers
+    steps: Integers
+    times: Integers
     values: Numbers
 
 
-class Held:
-    """The points of histories that were summarised, in that order, unless they are too many to be held.
+class PointCache:
+    """A cache of the points of all summarised histories, in order, which empties itself if they are too many.
 
     Args:
-        most: points, 16 bytes each; of more none are held.
+        most: Maximum number of points, 16 bytes each; with more, none are cached.
     """
 
     def __init__(self, most: int) -> None:
         self._left = most
-        self._parts: list[tuple[Whole, Numbers]] = []
+        self._parts: list[tuple[Integers, Numbers]] = []
 
     def add(self, histories: Points) -> None:
-        """Hold these, too, as long as all are held."""
+        """Add these histories, unless the limit was reached."""
         self._left -= len(histories.values)
         if self._left >= 0:
             self._parts.append((histories.steps, histories.values))
         else:
             self._parts.clear()
 
-    def slices(self, counts: Whole, rows: Iterable[int]) -> Iterator[tuple[int, Whole, Numbers]]:
-        """Of these histories, those that are held: the row, the steps and the values.
+    def slices(self, counts: Integers, rows: Iterable[int]) -> Iterator[tuple[int, Integers, Numbers]]:
+        """Yield the cached points of some histories.
 
         Args:
-            counts: how many points each history has that was summarised.
-            rows: the places of those wanted.
+            counts: Number of points of each summarised history.
+            rows: Positions of the wanted histories.
+
+        Yields:
+            The row, its steps and its values.
         """
         ends = np.cumsum(counts)
         sizes = np.cumsum([len(values) for _, values in self._parts])
@@ -64,27 +75,32 @@ class Held:
             yield row, steps[begin - before : end - before], values[begin - before : end - before]
 
 
-def begins_of(histories: Points) -> Whole:
-    """Where each history begins."""
-    if not len(histories.run):
+def begins_of(points: Points) -> Integers:
+    """The index of the first point of each history."""
+    if not len(points.run):
         return np.zeros(0, np.int64)
-    run, key = histories.run, histories.key
+    run, key = points.run, points.key
     return np.flatnonzero(np.r_[True, (run[1:] != run[:-1]) | (key[1:] != key[:-1])])
 
 
 def whole_histories(
-    batches: Iterable[pa.RecordBatch], run_places: Callable[[pa.Array], Whole], key_places: Callable[[pa.Array], Whole]
+    batches: Iterable[pa.RecordBatch],
+    run_positions: Callable[[pa.Array], Integers],
+    key_positions: Callable[[pa.Array], Integers],
 ) -> Iterator[Points]:
-    """The points of batch after batch, cut between histories; the open one waits.
+    """Yield the points of complete histories, batch by batch; the last, incomplete history is carried over.
 
     Args:
-        batches: schema.METRIC_HISTORY, points of one run and metric together.
-        run_places: from a column of run ids to places, -1 of a run whose points are left out.
-        key_places: the same of metrics.
+        batches: schema.METRIC_HISTORY; points of one run and metric are together.
+        run_positions: Returns the positions for a column of run ids; -1 for runs whose points are skipped.
+        key_positions: The same for a column of metrics.
+
+    Yields:
+        One or more complete histories.
     """
     waiting: list[tuple[npt.NDArray[Any], ...]] = []
     for batch in batches:
-        run, key = run_places(batch.column("run_id")), key_places(batch.column("key"))
+        run, key = run_positions(batch.column("run_id")), key_positions(batch.column("key"))
         steps, times = (
             batch.column(name).fill_null(0).to_numpy(zero_copy_only=False) for name in ("step", "timestamp")
         )

@@ -1,4 +1,4 @@
-"""Runs that should have come to the same result: of one configuration, with the same seed, code and data."""
+"""Runs that should have the same result: equal configuration, seed, code and data."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study import Configuration
 
-_ORIGIN = ("git commit", "dataset", "source", "entry point")  # have to agree for results to have to agree
+_ORIGIN = (
+    "git commit",
+    "dataset",
+    "source",
+    "entry point",
+)  # prefixes of origins that have to be equal for results to be comparable
 
 
-def compared(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
-    """The task's objective, and others and metrics of training of known direction, that all of these have, finite."""
+def compared_metrics(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
+    """The metrics that all these runs have with finite values: objectives, then training metrics with a direction."""
     objective, metrics = evidence.study.task_of[run_ids[0]].objective, evidence.study.metric
     others = [key for key in evidence.study.of_role("objective", "training") if metrics[key].better is not None]
     wanted = [*([objective.key] if objective else []), *others]
@@ -30,61 +35,63 @@ def compared(evidence: Evidence, run_ids: Sequence[str]) -> list[str]:
     return [key for key in dict.fromkeys(wanted) if all(math.isfinite(one.get(key, math.nan)) for one in values)]
 
 
-def differ(evidence: Evidence, run_ids: Sequence[str], key: str) -> bool:
-    """Whether these runs, which all have it, do not have the same value of a metric."""
+def has_different_values(evidence: Evidence, run_ids: Sequence[str], key: str) -> bool:
+    """Whether these runs, which all have the metric, have different values of it."""
     return len({evidence.metrics[run_id][key] for run_id in run_ids}) > 1
 
 
-def same_seed(evidence: Evidence) -> Iterator[list[str]]:
-    """Runs of one configuration with the same seed, code and data that ran as long and ended with other scores."""
+def same_seed_different_scores(evidence: Evidence) -> Iterator[list[str]]:
+    """Yield runs of one configuration with equal seed, code and data and equal length, but different scores."""
     study = evidence.study
-    aside = {*study.left_out, *evidence.diverged, *(one.run_id for one in study.short_runs)}
-    candidates = [same for one in study.configurations for same in _alike_in_seed(one, aside)]
-    said = origins(evidence.tables) if candidates else {}
+    excluded = {*study.left_out, *evidence.diverged, *(one.run_id for one in study.short_runs)}
+    candidates = [same for one in study.configurations for same in _runs_by_seed(one, excluded)]
+    origin_of = origins(evidence.tables) if candidates else {}
     for run_ids in candidates:
         by_origin: dict[object, list[str]] = defaultdict(list)
         for run_id in run_ids:
-            own = said[run_id].items()
+            own = origin_of[run_id].items()
             by_origin[tuple(sorted((name, text) for name, text in own if name.startswith(_ORIGIN)))].append(run_id)
         for same in by_origin.values():
-            if _differ_in_one(evidence, same):
+            if _differ_in_any_metric(evidence, same):
                 yield same
 
 
-def _alike_in_seed(configuration: Configuration, aside: set[str]) -> Iterator[list[str]]:
-    """Its runs that count with the same seeds; where only a fold is recorded, or none, there is no seed."""
+def _runs_by_seed(configuration: Configuration, excluded: set[str]) -> Iterator[list[str]]:
+    """Yield the included runs of a configuration with equal seeds; a fold on its own is not a seed."""
     if len(configuration.run_ids) < 2:
         return
     by_seed: dict[object, list[str]] = defaultdict(list)
     for run_id, repeat in zip(configuration.run_ids, configuration.repeats, strict=True):
         values = [(name, canonical(value)) for name, value in repeat]
-        if run_id not in aside and any(not is_fold(name) and value != NONE for name, value in values):
+        if run_id not in excluded and any(not is_fold(name) and value != NONE for name, value in values):
             by_seed[tuple(sorted(values, key=str))].append(run_id)
     yield from (one for one in by_seed.values() if len(one) > 1)
 
 
-def alike_in_labels(evidence: Evidence, sets: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Of sets of runs those together that share the labels which may say what was different, and differ in results.
+def split_by_labels(evidence: Evidence, sets: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Split sets of runs by labels that may explain a difference, and return the parts with different results.
 
-    Such are labels whose values come again in other runs, and tags of the person's own that are labels only since no
-    value comes again.
+    Such labels are those whose values recur in other runs, and the user's own tags that are labels only because no
+    value recurs.
     """
     study, runs = evidence.study, len(evidence.run_ids)
     labels = [
-        one
-        for one in (*study.params, *study.tags)
-        if one.role == "label" and (1 < one.values <= runs / 2 or (one.kind == "tag" and one.source == "data"))
+        label
+        for label in (*study.params, *study.tags)
+        if label.role == "label" and (1 < label.values <= runs / 2 or (label.kind == "tag" and label.source == "data"))
     ]
-    tags = rows_with(evidence.tables.tags, "key", [one.key for one in labels if one.kind == "tag"])
-    tables = {"param": evidence.params, "tag": ByRun(evidence.places, tags)}
-    found = []
+    tags = rows_with(evidence.tables.tags, "key", [label.key for label in labels if label.kind == "tag"])
+    tables = {"param": evidence.params, "tag": ByRun(evidence.positions, tags)}
+    differing = []
     for run_ids in sets:
         by_labels: dict[object, list[str]] = defaultdict(list)
         for run_id in run_ids:
             by_labels[tuple(tables[one.kind][run_id].get(one.key) for one in labels)].append(run_id)
-        found += [alike for alike in by_labels.values() if _differ_in_one(evidence, alike)]
-    return found
+        differing += [alike for alike in by_labels.values() if _differ_in_any_metric(evidence, alike)]
+    return differing
 
 
-def _differ_in_one(evidence: Evidence, run_ids: Sequence[str]) -> bool:
-    return len(run_ids) > 1 and any(differ(evidence, run_ids, key) for key in compared(evidence, run_ids))
+def _differ_in_any_metric(evidence: Evidence, run_ids: Sequence[str]) -> bool:
+    return len(run_ids) > 1 and any(
+        has_different_values(evidence, run_ids, key) for key in compared_metrics(evidence, run_ids)
+    )

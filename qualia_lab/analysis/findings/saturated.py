@@ -1,4 +1,4 @@
-"""Objectives that tell no run from another: the same in all, at the end of their range, or at chance."""
+"""Objectives that cannot rank runs: equal in all runs, at the end of their range, or at chance level."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.study.metric_names import read_name
 
@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 
 _ACCURACIES = {"acc", "accuracy", "top1"}
 _CLASSES = (2, 10, 100, 1000)
-_NEAR_ONE_IN = 0.02  # how far from one over the number of classes the median accuracy may be, any other twice
-_PART_OF = 5  # and at most a fifth of that
+_NEAR_ONE_IN = 0.02  # maximum distance of the median accuracy from 1 / classes; any other value may be twice as far
+_PART_OF = 5  # the distance is also at most a fifth of 1 / classes
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest_runs: that count.  bound: how near its bound a metric is at it, in shares.  chance: how near chance."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest_runs: Minimum number of included runs.
+        bound: Relative distance within which a metric is at its bound.
+        chance: Distance within which a metric is at chance level.
+    """
 
     fewest_runs: int = 3
     bound: float = 0.001
@@ -34,8 +40,8 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding per task, about the objective's last values in all runs that count."""
-    found = []
+    """At most one finding per task, about the last values of its objective in all included runs."""
+    findings = []
     known = {one.objective.key for one in evidence.study.tasks if one.objective}
     values = {key: evidence.values(key) for key in known}
     for task in evidence.study.tasks:
@@ -50,29 +56,29 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             and run_id not in evidence.diverged
         )
         of_task = [values[objective.key][run_id] for run_id in run_ids]
-        said = _said(objective, of_task, thresholds) if len(run_ids) >= thresholds.fewest_runs else None
-        if said is None:
+        statement = _statement(objective, of_task, thresholds) if len(run_ids) >= thresholds.fewest_runs else None
+        if statement is None:
             continue
-        found.append(
+        findings.append(
             Finding(
                 "saturated",
                 "problem",
                 "warning",
-                f"{evidence.where(task)}{objective.key} {said[0]}.",
+                f"{evidence.prefix(task)}{objective.key} {statement[0]}.",
                 run_ids,
                 (objective.key,),
                 numbers=(Number("lowest", min(of_task)), Number("highest", max(of_task))),
                 section="metrics",
-                code=f"runs.metrics[[{code.metric(evidence, objective.key)}]]",
-                next=said[1],
+                code=f"runs.metrics[[{expressions.metric(evidence, objective.key)}]]",
+                next=statement[1],
                 experiment=evidence.experiment(task),
             )
         )
-    return found
+    return findings
 
 
-def _said(objective: Objective, values: Sequence[float], limits: Thresholds) -> tuple[str, str] | None:
-    """What is so, and what to do next; None where the values tell something."""
+def _statement(objective: Objective, values: Sequence[float], limits: Thresholds) -> tuple[str, str] | None:
+    """The predicate of the sentence and the next step; None if the values differ meaningfully."""
     low, high = min(values), max(values)
     name = read_name(objective.key)
     _, most = name.bounds
@@ -89,7 +95,7 @@ def _said(objective: Objective, values: Sequence[float], limits: Thresholds) -> 
         return f"is 0 in {all_runs}: it cannot rank them", f"{other}{rivals}, or harder data; look for a leak."
     if low == high:
         return f"is the same, {number(low)}, in {all_runs}: it cannot rank them", (
-            f"{other}{rivals}, and check that it is computed from what each run gives."
+            f"{other}{rivals}, and check that it is computed from the results of each run."
         )
     if objective.better == "higher" and name.chance is not None:
         near = np.abs(np.array(values) - name.chance).max() <= limits.chance
@@ -105,12 +111,12 @@ def _said(objective: Objective, values: Sequence[float], limits: Thresholds) -> 
     return None
 
 
-def _classes(more: bool, name: MetricName, values: Sequence[float]) -> int | None:
-    """Among how many classes guessing gives these accuracies, so many as data sets often have; None where it does not.
+def _classes(greater_is_better: bool, name: MetricName, values: Sequence[float]) -> int | None:
+    """The number of classes among which guessing gives these accuracies, of common numbers only; None if there is none.
 
-    How many there are is not known, so it is said only of values that lie close about one over their number.
+    The number of classes is unknown, so all values have to be close to one over it.
     """
-    if not more or name.bounds != (0.0, 1.0) or _ACCURACIES.isdisjoint(name.stem.split()):
+    if not greater_is_better or name.bounds != (0.0, 1.0) or _ACCURACIES.isdisjoint(name.stem.split()):
         return None
     if max(map(abs, values)) > 100:
         return None
@@ -124,7 +130,7 @@ def _classes(more: bool, name: MetricName, values: Sequence[float]) -> int | Non
 
 RULE = Rule(
     "saturated",
-    "the objective is the same in all runs, at the end of its range, or at what chance gives",
+    "the objective is the same in all runs, at the end of its range, or at chance level",
     "",
     Thresholds(),
     find,

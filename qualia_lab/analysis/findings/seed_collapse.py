@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number, parts
+from qualia_lab.analysis.findings.finding import Finding, Number, Rule, joined_clauses, number
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.intervals import unit_of
 from qualia_lab.analysis.spread_compare import collapsed_seeds
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study.study import Setting, Task
 
-_FEWEST_DEGREES = 3  # of a pooled standard deviation
+_FEWEST_DEGREES = 3  # degrees of freedom of a pooled standard deviation
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """ranges: how far off at least, in ranges of the other repeats of its configuration.
+    """Thresholds of the rule.
 
-    deviations: the same in standard deviations of all repeats but those that collapsed.
+    Attributes:
+        ranges: Minimum distance in ranges of the other repeats of the configuration.
+        deviations: Minimum distance in standard deviations of all repeats, without the collapsed ones.
     """
 
     ranges: float = 3.0
@@ -38,7 +40,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class _Collapsed:
-    """One run, its value, and the lowest and highest of its repeats."""
+    """A run, its value, and the lowest and highest values of its repeats."""
 
     group: Group
     run_id: str
@@ -48,64 +50,67 @@ class _Collapsed:
 
     @property
     def away(self) -> float:
-        """How far it is from the nearest of its repeats."""
+        """The distance to the nearest of its repeats."""
         return max(self.low - self.value, self.value - self.high)
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """Of each task at most one finding: the runs that are far worse than their repeats.
+    """At most one finding per task: the runs that are far worse than their repeats.
 
-    By the spread of all repeats, see `spread_compare.collapsed_seeds`, and by that of its own; spreads may differ.
+    The distance is judged by the spread of all repeats (see `spread_compare.collapsed_seeds`) and by that of its own
+    configuration, since spreads may differ.
     """
-    found = []
+    findings = []
     for task in evidence.study.tasks:
         groups = [one for one in evidence.groups.get(task.experiment_id, ()) if len(one.values) > 1]
         collapsed = _collapsed(groups, thresholds.ranges, thresholds.deviations) if groups else []
-        found += [_finding(evidence, task, collapsed)] if collapsed else []
-    return found
+        findings += [_finding(evidence, task, collapsed)] if collapsed else []
+    return findings
 
 
 def _collapsed(groups: Sequence[Group], ranges: float, deviations: float) -> list[_Collapsed]:
     better = groups[0].greater_is_better
     if better is None:
         return []
-    runs = [(group, place) for group in groups for place in range(len(group.values))]
-    found = []
+    runs = [(group, index) for group in groups for index in range(len(group.values))]
+    collapsed = []
     for one in collapsed_seeds(
-        [group.values[place] for group, place in runs],
+        [group.values[index] for group, index in runs],
         [group.run_ids[0] for group, _ in runs],
         [seeds for group in groups for seeds in _seeds(group)],
         "higher" if better else "lower",
     ):
-        group, place = runs[one.row]
-        others = [value for other, value in enumerate(group.values) if other != place]
-        value, low, high = group.values[place], min(others), max(others)
+        group, index = runs[one.row]
+        others = [value for other, value in enumerate(group.values) if other != index]
+        value, low, high = group.values[index], min(others), max(others)
         if (low - value if better else value - high) > ranges * (high - low):
-            found.append(_Collapsed(group, group.scored[place], value, low, high))
-    spread = _spread_of_others(groups, found) if found else 0.0
-    return [one for one in found if one.away > deviations * spread]
+            collapsed.append(_Collapsed(group, group.scored[index], value, low, high))
+    spread = _spread_of_others(groups, collapsed) if collapsed else 0.0
+    return [one for one in collapsed if one.away > deviations * spread]
 
 
 def _spread_of_others(groups: Sequence[Group], collapsed: Sequence[_Collapsed]) -> float:
-    """The pooled standard deviation of all other repeats: of three that are close by chance the median says too little.
+    """The pooled standard deviation of all other repeats; 0 if there are too few of them.
 
-    0 where there are too few of them.
+    A median is not enough: three repeats may be close together by chance.
     """
-    out = {one.run_id for one in collapsed}
-    kept = [
-        np.array([value for run, value in zip(group.scored, group.values, strict=True) if run not in out])
+    excluded = {one.run_id for one in collapsed}
+    values_by_group = [
+        np.array([value for run, value in zip(group.scored, group.values, strict=True) if run not in excluded])
         for group in groups
     ]
-    degrees = sum(len(values) - 1 for values in kept if len(values))
+    degrees = sum(len(values) - 1 for values in values_by_group if len(values))
     if degrees < _FEWEST_DEGREES:
         return 0.0
-    unit = unit_of(np.concatenate(kept))
-    squares = sum(float(((values / unit - (values / unit).mean()) ** 2).sum()) for values in kept if len(values) > 1)
+    unit = unit_of(np.concatenate(values_by_group))
+    squares = sum(
+        float(((values / unit - (values / unit).mean()) ** 2).sum()) for values in values_by_group if len(values) > 1
+    )
     return unit * math.sqrt(squares / degrees)
 
 
 def _seeds(group: Group) -> list[tuple[Setting, ...] | str]:
-    """Of each scored run its seeds; of one without any, its id, so that it is the same as no other."""
+    """The seeds of each scored run; for a run without any, its id, which equals no other."""
     seeds = dict(zip(group.run_ids, group.configuration.repeats, strict=True))
     return [seeds[run_id] or run_id for run_id in group.scored]
 
@@ -131,13 +136,13 @@ def _finding(evidence: Evidence, task: Task, collapsed: list[_Collapsed]) -> Fin
         "seed_collapse",
         "problem",
         "warning",
-        f"{evidence.where(task)}{counted(len(collapsed), 'seed')} collapsed in {key}: {parts(clauses)}.",
+        f"{evidence.prefix(task)}{counted(len(collapsed), 'seed')} collapsed in {key}: {joined_clauses(clauses)}.",
         tuple(one.run_id for one in collapsed),
         (key,),
         numbers=tuple(numbers),
         section="groups",
         code="runs.scores()",
-        next="Look at its curve and log before you average it in; report how often it happens, and the median too.",
+        next="Look at its curve and log before you average it in; report how often it happens, and also the median.",
         experiment=evidence.experiment(task),
     )
 

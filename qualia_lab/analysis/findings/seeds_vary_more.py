@@ -11,34 +11,38 @@ from qualia_lab.analysis.spread_compare import seed_spread
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
 
-NONE = "none that can be seen"  # between configurations, where their means differ less than repeats let expect
+NONE = "none that can be seen"  # the variance between configurations, if their means differ less than repeats suggest
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest: configurations that ran more than once."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest: Minimum number of configurations that ran more than once.
+    """
 
     fewest: int = 4
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """Of each task at most one finding: repeats make up more than half of the variance, with confidence.
+    """At most one finding per task: repeats account for more than half of the variance, with confidence.
 
-    It says that nothing large is there, and so is a part of the answer. See `spread_compare.seed_spread`.
+    It is an answer, since it says that there is no large difference to find. See `spread_compare.seed_spread`.
     """
-    found = []
+    findings = []
     for task in evidence.study.tasks:
         groups = [one for one in evidence.groups.get(task.experiment_id, ()) if len(one.values) > 1]
         spread = seed_spread([one.values for one in groups]) if len(groups) >= max(2, thresholds.fewest) else None
         if spread is None or not spread.seeds_vary_more:
             continue
         key, within, between = groups[0].metric, spread.between_seeds, spread.most_between
-        found.append(
+        findings.append(
             Finding(
                 "seeds_vary_more",
                 "answer",
                 "note",
-                f"{evidence.where(task)}{key} varies more between repeats than between configurations: a standard "
+                f"{evidence.prefix(task)}{key} varies more between repeats than between configurations: a standard "
                 f"deviation of {number(within)} against {f'at most {number(between)} (95 %)' if between else NONE}.",
                 tuple(run_id for group in groups for run_id in group.scored),
                 (key,),
@@ -52,7 +56,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 experiment=evidence.experiment(task),
             )
         )
-    return found
+    return findings
 
 
 RULE = Rule(

@@ -1,4 +1,4 @@
-"""What every metric history comes to: a few numbers per run and metric, taken batch by batch in bounded memory."""
+"""Facts about every metric history: a few numbers per run and metric, computed batch by batch in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,82 +23,106 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from qualia_lab.analysis.findings.points import Held
+    from qualia_lab.analysis.findings.points import PointCache
 
     Numbers = npt.NDArray[np.float64]
-    Whole = npt.NDArray[np.int64]
+    Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class SeriesFacts:
-    """One row per history, as columns. Histories stand in the order in which they were read.
+    """Columns with one row per history, in the order in which the histories were read.
 
-    run, key: places in `run_ids` and `keys`.  points, nan, infinite: how many points, and of which kind.
-    odd_step: of the first point that is NaN or infinite (where there is one).
-    first, last, low, high: finite values, NaN where there is none; *_step: of the first point that has it.
-    begin_step, end_step: of the first and the last point, finite or not.
-    start, tail: medians of the first tenth of the points and of the last twentieth, of three points at least.
-    blocks: the course in at most 16 values: means of equal parts of the points without the largest and the smallest
-    one of each; NaN behind the last of fewer than 16 points.
-    bad_points: how many points at the end are not finite or above the bound of divergence; bad_step: of the first.
-    noise: standard deviation of a point around its neighbours, by the MAD of the differences of all points or of those
-    in the later half, where a curve is flatter, whichever is less (NaN under 4 points).
-    rough: the mean difference between neighbours, without its sign.
-    spikes: jumps that came back, in the worse direction; spike_step, spike_value, spike_before, spike_size: of the
-    largest, its size in robust standard deviations of the differences.  jumps: differences in that direction that are
-    long tails of noise or spikes.
-    reached: how many points it took to come within noise of the best value; reached_step: of the last of these.
-    waited: the most points in a row before that without a better value.
-    gap_from, gap_to: the steps around the widest gap that has two points on each side; gap: its width in usual strides
-    (the mean of the others), 0 where there is none; second_gap: the second widest, in the same.  even: which part of
-    the strides is as long as the shortest one.
-    returns: how often a point is older than the one of a lower or the same step before it: steps that were logged
-    again; again_from, again_to: the first and the last of these steps.
+    Attributes:
+        run: Position in `run_ids`.
+        key: Position in `keys`.
+        points: Number of points.
+        nan: Number of NaN points.
+        infinite: Number of infinite points.
+        odd_step: Step of the first non-finite point; -1 if there is none.
+        first: First finite value; NaN if there is none, as for the next three.
+        last: Last finite value.
+        last_step: Step of the last finite value.
+        low: Lowest finite value.
+        low_step: Step of the first point with the lowest value.
+        high: Highest finite value.
+        high_step: Step of the first point with the highest value.
+        begin_step: Step of the first point, finite or not.
+        end_step: Step of the last point, finite or not.
+        start: Median of the first tenth of the points, at least three.
+        tail: Median of the last twentieth of the points, at least three.
+        blocks: Up to 16 means of equal parts of the points, each without its largest and smallest point; with fewer
+            than
+        16 points, padded with NaN.
+        bad_points: Number of points at the end that are non-finite or above the bound of divergence.
+        bad_step: Step of the first of these.
+        noise: Standard deviation of a point around its neighbours, by the MAD of the differences of all points or of
+            the
+        later half, where a curve is flatter, whichever is smaller; NaN under 4 points.
+        rough: Mean absolute difference between neighbouring points.
+        spikes: Number of jumps in the worse direction that were reversed.
+        spike_step: Step of the largest spike.
+        spike_value: Its value.
+        spike_before: The value before it.
+        spike_size: Its size in robust standard deviations of the differences.
+        jumps: Number of differences in the worse direction that are spikes or long tails of noise.
+        reached: Number of points until the history came within noise of its best value.
+        reached_step: Step of the last of these.
+        waited: Longest sequence of points before that without an improvement.
+        gap_from: Step before the widest gap with at least two points on each side.
+        gap_to: Step after that gap.
+        gap: Its width in usual strides (the mean of the others); 0 if there is none.
+        second_gap: Width of the second widest gap, in the same unit.
+        even: Share of the strides that are as long as the shortest one.
+        returns: Number of points that are older than the previous point, whose step is lower or equal: steps that were
+        logged again.
+        again_from: First of these steps.
+        again_to: Last of these steps.
     """
 
-    run: Whole
-    key: Whole
-    points: Whole
-    nan: Whole
-    infinite: Whole
-    odd_step: Whole
+    run: Integers
+    key: Integers
+    points: Integers
+    nan: Integers
+    infinite: Integers
+    odd_step: Integers
     first: Numbers
     last: Numbers
-    last_step: Whole
+    last_step: Integers
     low: Numbers
-    low_step: Whole
+    low_step: Integers
     high: Numbers
-    high_step: Whole
-    begin_step: Whole
-    end_step: Whole
+    high_step: Integers
+    begin_step: Integers
+    end_step: Integers
     start: Numbers
     tail: Numbers
     blocks: Numbers
-    bad_points: Whole
-    bad_step: Whole
+    bad_points: Integers
+    bad_step: Integers
     noise: Numbers
     rough: Numbers
-    spikes: Whole
-    spike_step: Whole
+    spikes: Integers
+    spike_step: Integers
     spike_value: Numbers
     spike_before: Numbers
     spike_size: Numbers
-    jumps: Whole
-    reached: Whole
-    reached_step: Whole
-    waited: Whole
-    gap_from: Whole
-    gap_to: Whole
+    jumps: Integers
+    reached: Integers
+    reached_step: Integers
+    waited: Integers
+    gap_from: Integers
+    gap_to: Integers
     gap: Numbers
     second_gap: Numbers
     even: Numbers
-    returns: Whole
-    again_from: Whole
-    again_to: Whole
+    returns: Integers
+    again_from: Integers
+    again_to: Integers
 
 
 class _Limits(NamedTuple):
-    """See `summarise`."""
+    """Limits for bad points and spikes; see `summarise`."""
 
     growth: float
     deviations: float
@@ -113,42 +137,45 @@ def summarise(
     only_odd: Collection[str] = (),
     growth: float = 10.0,
     deviations: float = 10.0,
-    held: Held | None = None,
+    point_cache: PointCache | None = None,
     expected: int = 0,
 ) -> SeriesFacts:
-    """Read histories (schema.METRIC_HISTORY) once, and keep a few numbers of each.
+    """Read histories (schema.METRIC_HISTORY) once and keep a few numbers of each.
 
-    Only whole histories are worked on, so that memory is bounded by a batch and the longest history.
+    Only complete histories are processed, so that memory is bounded by a batch and the longest history.
 
     Args:
-        batches: points of one run and metric stand together, by step.
-        run_ids: the runs, by whose places the facts name them.
-        keys: the metrics, likewise.
-        greater_is_better: of these, None where no way is known.
-        only_odd: the metrics of which only histories with a value that is not finite have a row.
-        growth: a point is bad from so many times the level on that the history had at its start.
-        deviations: a jump is a spike from so many robust standard deviations of the differences on.
-        held: holds the points of the histories that have a row.
-        expected: about how many histories there are.
+        batches: Points of one run and metric are together, sorted by step.
+        run_ids: The runs; facts refer to them by position.
+        keys: The metrics; facts refer to them by position.
+        greater_is_better: The direction of each metric; None if it is unknown.
+        only_odd: The metrics for which only histories with a non-finite value get a row.
+        growth: A point is bad if it exceeds the level at the start of its history by this factor.
+        deviations: A jump is a spike from this many robust standard deviations of the differences on.
+        point_cache: Caches the points of the histories that get a row.
+        expected: Approximate number of histories.
+
+    Returns:
+        One row per history.
     """
     signs = np.array([{True: -1.0, False: 1.0, None: 0.0}[greater_is_better.get(key)] for key in keys] or [0.0])
     limits = _Limits(growth, deviations)
     rows = _Rows(expected)
-    wholly = np.array([key not in only_odd for key in keys] or [True])
-    for of_batch in whole_histories(batches, _places(run_ids), _places(keys)):
-        points = of_batch if wholly.all() else _of_interest(of_batch, wholly)
+    kept_whole = np.array([key not in only_odd for key in keys] or [True])
+    for histories in whole_histories(batches, _positions(run_ids), _positions(keys)):
+        points = histories if kept_whole.all() else _of_interest(histories, kept_whole)
         if len(points.values):
-            if held is not None:
-                held.add(points)
+            if point_cache is not None:
+                point_cache.add(points)
             rows.add(_facts(points, signs[points.key], limits))
     return rows.facts()
 
 
 class _Rows:
-    """The columns of SeriesFacts while they grow.
+    """The growing columns of SeriesFacts.
 
-    They are allocated at once, as large as they are expected to be: thousands of small pieces between what a batch
-    needs for a moment would keep twice the memory, and putting them together would take it again.
+    They are allocated at once at their expected size: thousands of small pieces among the temporary memory of the
+    batches would take twice the memory, and concatenating them would take it again.
     """
 
     def __init__(self, expected: int) -> None:
@@ -156,7 +183,7 @@ class _Rows:
         self._columns: dict[str, npt.NDArray[Any]] = {}
         for field in fields(SeriesFacts):
             shape = (self._size, BLOCKS) if field.name == "blocks" else (self._size,)
-            self._columns[field.name] = np.empty(shape, np.int64 if "Whole" in str(field.type) else np.float64)
+            self._columns[field.name] = np.empty(shape, np.int64 if "Integers" in str(field.type) else np.float64)
 
     def add(self, facts: Mapping[str, npt.NDArray[Any]]) -> None:
         """Append the facts of some histories."""
@@ -171,30 +198,30 @@ class _Rows:
         self._used = end
 
     def facts(self) -> SeriesFacts:
-        """All of them."""
+        """The rows added so far."""
         return SeriesFacts(**{name: column[: self._used] for name, column in self._columns.items()})
 
 
-def _places(names: tuple[str, ...]) -> Callable[[pa.Array], Whole]:
-    """From a column of names to their places, -1 where a name is none of these."""
+def _positions(names: tuple[str, ...]) -> Callable[[pa.Array], Integers]:
+    """A function from a column of names to their positions in `names`, -1 for unknown names."""
     import pyarrow.compute as pc
 
     known = pa.array(names, pa.string())
     return lambda column: pc.fill_null(pc.index_in(column, value_set=known), -1).to_numpy(False).astype(np.int64)
 
 
-def _of_interest(histories: Points, wholly: npt.NDArray[np.bool_]) -> Points:
-    """Those with a value that is not finite, and all of some metrics.  wholly: of every metric, whether it is one."""
+def _of_interest(histories: Points, kept_whole: npt.NDArray[np.bool_]) -> Points:
+    """The histories with a non-finite value, and all histories of the metrics marked in `kept_whole`."""
     begins = begins_of(histories)
     odd = np.logical_or.reduceat(~np.isfinite(histories.values), begins)
-    chosen = np.repeat(odd | wholly[histories.key[begins]], np.diff(np.r_[begins, len(histories.values)]))
+    chosen = np.repeat(odd | kept_whole[histories.key[begins]], np.diff(np.r_[begins, len(histories.values)]))
     run, key, steps, times, values = histories
     return Points(run[chosen], key[chosen], steps[chosen], times[chosen], values[chosen])
 
 
-@np.errstate(all="ignore")  # a store may hold values of which no computer has the double
+@np.errstate(all="ignore")  # arithmetic on values of a store may overflow
 def _facts(histories: Points, sign: Numbers, limits: _Limits) -> dict[str, npt.NDArray[Any]]:
-    """The facts of whole histories, one after another.  sign: of every point, 1 where less is better, -1 where more."""
+    """The facts of complete histories; `sign` is 1 for each point if less is better, and -1 if more is better."""
     begins = begins_of(histories)
     facts: dict[str, npt.NDArray[Any]] = {"run": histories.run[begins], "key": histories.key[begins]}
     facts |= value_facts(histories, begins)

@@ -1,4 +1,4 @@
-"""Thresholds as a person sets them: by the names of rules, checked before anything is read."""
+"""Thresholds set by the user, by rule name, validated before anything is read."""
 
 from __future__ import annotations
 
@@ -15,10 +15,18 @@ if TYPE_CHECKING:
 
 
 def chosen_thresholds(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The thresholds of every rule that is asked.
+    """Combine the user's settings with the default thresholds.
 
-    given: by a rule's name a mapping of its thresholds, `{"spikes": {"deviations": 20}}`; False leaves a rule out.
-    Raises QualiaLabError for a name that is not there, and for a value that is no number.
+    Args:
+        given: For a rule name, a mapping of its thresholds, such as `{"spikes": {"deviations": 20}}`, or False to
+            switch the
+        rule off.
+
+    Returns:
+        The thresholds of every rule that is switched on, by its name.
+
+    Raises:
+        QualiaLabError: If a name is unknown or a value is not a number.
     """
     rules = {rule.name: rule for rule in RULES}
     chosen = {name: rule.thresholds for name, rule in rules.items()}
@@ -33,12 +41,22 @@ def chosen_thresholds(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def threshold_names(thresholds: Any) -> dict[str, float]:
-    """A rule's thresholds with their values."""
+    """The thresholds of a rule, by name."""
     return {field.name: getattr(thresholds, field.name) for field in fields(thresholds)}
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
-    """`rule.threshold=value` and `rule=off`, repeated, as `chosen_thresholds` takes them. Raises QualiaLabError."""
+    """Parse `rule.threshold=value` and `rule=off` into the argument of `chosen_thresholds`.
+
+    Args:
+        texts: The settings; the same rule may occur several times.
+
+    Returns:
+        The settings by rule name.
+
+    Raises:
+        QualiaLabError: If a text has neither form, or its value is not a number.
+    """
     given: dict[str, Any] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
@@ -49,7 +67,7 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
             entry = given.get(rule)
             given[rule] = {**(entry if isinstance(entry, dict) else {}), threshold: _parsed(text, value)}
         else:
-            raise QualiaLabError(f"{one_line(text, 80)} sets nothing.", "Write RULE.THRESHOLD=NUMBER, or RULE=off.")
+            raise QualiaLabError(f"{one_line(text, 80)} is not a setting.", "Write RULE.THRESHOLD=NUMBER, or RULE=off.")
     return given
 
 
@@ -57,7 +75,7 @@ def _parsed(text: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise QualiaLabError(f"{one_line(text, 80)} is no number.", "Write RULE.THRESHOLD=NUMBER.") from None
+        raise QualiaLabError(f"{one_line(text, 80)} is not a number.", "Write RULE.THRESHOLD=NUMBER.") from None
 
 
 def _set(name: str, thresholds: Any, settings: Any) -> Any:
@@ -78,5 +96,5 @@ def _set(name: str, thresholds: Any, settings: Any) -> Any:
 
 def _unknown(what: str, name: object, known: Mapping[str, Any]) -> QualiaLabError:
     near = get_close_matches(str(name), known, n=1)
-    said = f"Did you mean {near[0]}?" if near else f"There is {', '.join(known)}."
-    return QualiaLabError(f"There is no {what} called {one_line(str(name), 60)}.", said)
+    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+    return QualiaLabError(f"There is no {what} called {one_line(str(name), 60)}.", hint)

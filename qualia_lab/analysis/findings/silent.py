@@ -1,4 +1,4 @@
-"""Runs that finished and left no metric."""
+"""Runs that finished without logging a metric."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest: silent runs, from which on they are worth a word."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest: Minimum number of runs without a metric.
+    """
 
     fewest: int = 1
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding: finished runs without any metric of the model, among others of their kind that have some.
+    """At most one finding: finished runs without any metric of the model, while similar runs have some.
 
-    Parents and continued runs need none. Of the same kind are runs that share half of their params: one that only sets
-    up a session, or holds what others wrote, shares few.
+    Parents and continued runs need no metric. Runs are similar if they share half of their params: a run that only sets
+    up a session, or holds what other runs wrote, shares few.
     """
     study = evidence.study
     without = [
@@ -39,18 +43,20 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     ]
     if not without:
         return []
-    kinds = {frozenset(evidence.params[run_id]) for run_id in evidence.run_ids if evidence.metrics.how_many(run_id)}
-    found = tuple(run_id for run_id in without if _is_of_a_kind(frozenset(evidence.params[run_id]), kinds))
-    if not found or len(found) < thresholds.fewest:
+    param_sets = {
+        frozenset(evidence.params[run_id]) for run_id in evidence.run_ids if evidence.metrics.how_many(run_id)
+    }
+    run_ids = tuple(run_id for run_id in without if _is_similar(frozenset(evidence.params[run_id]), param_sets))
+    if not run_ids or len(run_ids) < thresholds.fewest:
         return []
     return [
         Finding(
             "silent",
             "problem",
             "warning",
-            f"{len(found):,} of {counted(len(evidence.run_ids), 'run')} finished without any metric of the model: "
-            f"{listed(map(evidence.name, found))}.",
-            found,
+            f"{len(run_ids):,} of {counted(len(evidence.run_ids), 'run')} finished without any metric of the model: "
+            f"{listed(map(evidence.name, run_ids))}.",
+            run_ids,
             section="overview",
             next="Check whether they stopped before the first evaluation, or log under other names or in another run.",
             code='runs.overview()[lambda rows: (rows["metrics"] == 0) & rows["status"].str.endswith("finished")]',
@@ -58,14 +64,14 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     ]
 
 
-def _is_of_a_kind(keys: frozenset[str], kinds: Collection[frozenset[str]]) -> bool:
-    """Whether some of these sets of params share half of theirs with it, or nothing has any."""
-    return any(2 * len(keys & kind) >= len(keys | kind) for kind in kinds)
+def _is_similar(keys: frozenset[str], param_sets: Collection[frozenset[str]]) -> bool:
+    """Whether one of these sets of params shares at least half of its union with `keys`."""
+    return any(2 * len(keys & param_set) >= len(keys | param_set) for param_set in param_sets)
 
 
 RULE = Rule(
     "silent",
-    "a run is FINISHED and has no metric but those of the machine, while others of its kind have some",
+    "a run is FINISHED and has no metrics other than system metrics, while similar runs have some",
     "",
     Thresholds(),
     find,

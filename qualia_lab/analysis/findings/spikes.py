@@ -1,4 +1,4 @@
-"""Single jumps in a curve that come back."""
+"""Isolated jumps in a curve that are reversed soon after."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, number, parts
-from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
+from qualia_lab.analysis.findings import expressions
+from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, joined_clauses, number
+from qualia_lab.analysis.findings.per_task import count_text, runs_by_task
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence, History
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """deviations: robust standard deviations of the step-to-step differences.  fewest_points: of a history.
+    """Thresholds of the rule.
 
-    tails: share of a history's points that are spikes, from which on it has long tails and no spikes.
+    Attributes:
+        deviations: Minimum size in robust standard deviations of the differences between neighbouring points.
+        fewest_points: Minimum number of points of a history.
+        tails: Share of spikes among the points from which a history has long-tailed noise rather than spikes.
     """
 
     deviations: float = 10.0
@@ -30,13 +33,13 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per task and family of metrics, each run under the metric in which its spike is largest.
+    """One finding per task and family of metrics, listing each run under the metric with its largest spike.
 
     The differences of neighbouring points have a median and a MAD (Iglewicz and Hoaglin 1993, How to Detect and Handle
-    Outliers); a spike is a difference in the worse direction that lies `deviations` times 1.4826 MAD from the median,
-    is at least a quarter of the history's gain, and of which half is gone within ten points. A history that
-    jumps nearly as far without coming back, or in 2 % of its points, has long tails and no spikes; parts of losses have
-    them too.
+    Outliers); a spike is a difference in the worse direction that is `deviations` times 1.4826 MAD from the median, is
+    at least a quarter of the history's gain, and is half reversed within ten points. A history with jumps nearly as
+    large that are not reversed, or with spikes in 2 % of its points, has long-tailed noise and no spikes. Components of
+    losses are excluded, since they have such noise too.
     """
     series, study = evidence.series, evidence.study
     judged = np.array([study.metric[key].role in ("objective", "training") for key in evidence.keys], np.bool_)
@@ -49,61 +52,64 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         & judged[series.key]
     )
     largest: dict[str, tuple[float, str, History]] = {}
-    for place in np.unique(series.key[spiked]).tolist():
-        key = evidence.keys[place]
-        for one in evidence.histories(key, spiked):
-            if one.run_id not in evidence.diverged and (
-                one.run_id not in largest or one.spike_size > largest[one.run_id][0]
+    for position in np.unique(series.key[spiked]).tolist():
+        key = evidence.keys[position]
+        for history in evidence.histories(key, spiked):
+            if history.run_id not in evidence.diverged and (
+                history.run_id not in largest or history.spike_size > largest[history.run_id][0]
             ):
-                largest[one.run_id] = (one.spike_size, key, one)
-    found = []
+                largest[history.run_id] = (history.spike_size, key, history)
+    findings = []
     for task, run_ids in runs_by_task(evidence, largest):
         families: dict[str, list[tuple[float, str, History]]] = defaultdict(list)
         for run_id in run_ids:
             families[study.metric[largest[run_id][1]].family].append(largest[run_id])
         for of_family in families.values():
-            ones = sorted(of_family, key=lambda row: -row[0])
-            found.append(_finding(evidence, task, [(key, one) for _, key, one in ones]))
-    return found
+            spiked_histories = sorted(of_family, key=lambda row: -row[0])
+            findings.append(_finding(evidence, task, [(key, history) for _, key, history in spiked_histories]))
+    return findings
 
 
-def _finding(evidence: Evidence, task: Task, found: list[tuple[str, History]]) -> Finding:
+def _finding(evidence: Evidence, task: Task, histories: list[tuple[str, History]]) -> Finding:
     clauses = [
-        f"{evidence.name(one.run_id)}, {key} at step {one.spike_step:,}, {number(one.spike_before)} → "
-        f"{number(one.spike_value)}" + (f", the largest of {one.spikes:,}" if one.spikes > 1 else "")
-        for key, one in found
+        f"{evidence.name(history.run_id)}, {key} at step {history.spike_step:,}, {number(history.spike_before)} → "
+        f"{number(history.spike_value)}" + (f", the largest of {history.spikes:,}" if history.spikes > 1 else "")
+        for key, history in histories
     ]
     numbers = [
-        Number(what, value, one.run_id)
-        for _, one in found[:NAMED]
+        Number(what, value, history.run_id)
+        for _, history in histories[:MOST_NAMED]
         for what, value in (
-            ("step", one.spike_step),
-            ("before", one.spike_before),
-            ("value", one.spike_value),
-            ("spikes", one.spikes),
+            ("step", history.spike_step),
+            ("before", history.spike_before),
+            ("value", history.spike_value),
+            ("spikes", history.spikes),
         )
     ]
-    first = found[0][0]
-    spike = "spikes and comes" if len(found) == 1 else "spike and come"
+    first = histories[0][0]
+    spike = "spikes and comes" if len(histories) == 1 else "spike and come"
     return Finding(
         "spikes",
         "problem",
         "warning",
-        f"{evidence.where(task)}{some_of(len(found), task)} {spike} back: {parts(clauses)}.",
-        tuple(one.run_id for _, one in found),
-        tuple(dict.fromkeys(key for key, _ in found)),
-        tuple(one.spike_step for _, one in found),
+        f"{evidence.prefix(task)}{count_text(len(histories), task)} {spike} back: {joined_clauses(clauses)}.",
+        tuple(history.run_id for _, history in histories),
+        tuple(dict.fromkeys(key for key, _ in histories)),
+        tuple(history.spike_step for _, history in histories),
         tuple(numbers),
         "curves",
-        code.history_summary(evidence, first, [one.run_id for key, one in found if key == first][:NAMED]),
-        next="Look at the batch and the gradients at that step; clipping gradients takes such spikes away.",
+        expressions.history_summary(
+            evidence, first, [history.run_id for key, history in histories if key == first][:MOST_NAMED]
+        ),
+        next="Look at the batch and the gradients at that step; clipping gradients removes such spikes.",
         experiment=evidence.experiment(task),
     )
 
 
 RULE = Rule(
     "spikes",
-    "a metric jumps the wrong way, far outside its own differences, and comes back, in less than 2 % of its points",
+    "a metric jumps in the worse direction, far beyond its usual differences, and comes back, in less than 2 % "
+    "of its points",
     "Iglewicz and Hoaglin 1993",
     Thresholds(),
     find,

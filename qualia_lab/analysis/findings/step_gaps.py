@@ -1,4 +1,4 @@
-"""Steps that are missing from a history, or that were logged twice: what a resume leaves behind."""
+"""Steps that are missing from a history or were logged twice, usually after a resume."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.finding import NAMED, Finding, Number, Rule, parts
-from qualia_lab.analysis.findings.per_task import runs_by_task, some_of
+from qualia_lab.analysis.findings import expressions
+from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, joined_clauses
+from qualia_lab.analysis.findings.per_task import count_text, runs_by_task
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
 
-_REGULAR = 0.9  # of the strides alike: any hole stands out
+_REGULAR = 0.9  # share of equal strides from which any gap stands out
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """gap: in usual strides.  regular_gap: the same where the other strides are alike.  apart: times the next widest.
+    """Thresholds of the rule.
 
-    returns: points that are older than those of a lower step.  fewest_points: of a history that is looked at.
+    Attributes:
+        gap: Minimum width of a gap in usual strides.
+        regular_gap: The same if the other strides are equal.
+        apart: Minimum ratio to the second widest gap.
+        returns: Minimum number of points that are older than those of a lower step.
+        fewest_points: Minimum number of points of a history.
     """
 
     gap: float = 10.0
@@ -32,56 +37,58 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per task: runs of whose long histories half or more have the gap, or steps that were logged again.
+    """One finding per task: runs with a gap, or with steps logged again, in at least half of their long histories.
 
-    A step was logged again later where a point is older than one of a lower step: MLflow keeps both.
+    A step was logged again if a point is older than one of a lower step: MLflow keeps both.
     """
     series = evidence.series
     long = series.points >= thresholds.fewest_points
     gaps = (series.gap >= thresholds.gap) & (series.gap >= thresholds.apart * series.second_gap)
     gaps |= (series.gap >= thresholds.regular_gap) & (series.even >= _REGULAR)
-    again = series.returns >= thresholds.returns
-    said: dict[str, tuple[int, str]] = {}
+    logged_again = series.returns >= thresholds.returns
+    clauses: dict[str, tuple[int, str]] = {}
     numbers: dict[str, tuple[int, int]] = {}
-    for mask, what in ((long & gaps, "gap"), (long & again, "again")):
-        for row in _one_of_each_run(evidence, long, mask).tolist():
+    for mask, kind in ((long & gaps, "gap"), (long & logged_again, "again")):
+        for row in _longest_history_per_run(evidence, long, mask).tolist():
             run_id = evidence.run_ids[series.run[row]]
-            begin, end = (int(getattr(series, f"{what}_{side}")[row]) for side in ("from", "to"))
-            words = f"no point between steps {begin:,} and {end:,}" if what == "gap" else (
+            begin, end = (int(getattr(series, f"{kind}_{side}")[row]) for side in ("from", "to"))
+            clause = f"no point between steps {begin:,} and {end:,}" if kind == "gap" else (
                 f"steps {begin:,} to {end:,} logged twice")  # fmt: skip
-            said[run_id] = (row, f"{said[run_id][1]} and {words}" if run_id in said else words)
+            clauses[run_id] = (row, f"{clauses[run_id][1]} and {clause}" if run_id in clauses else clause)
             numbers.setdefault(run_id, (begin, end))
-    found = []
-    for task, run_ids in runs_by_task(evidence, said):
-        keys = tuple(dict.fromkeys(evidence.keys[series.key[said[run_id][0]]] for run_id in run_ids))
-        both = any("twice" in said[run_id][1] for run_id in run_ids)
-        found.append(
+    findings = []
+    for task, run_ids in runs_by_task(evidence, clauses):
+        keys = tuple(dict.fromkeys(evidence.keys[series.key[clauses[run_id][0]]] for run_id in run_ids))
+        has_repeated_steps = any("twice" in clauses[run_id][1] for run_id in run_ids)
+        findings.append(
             Finding(
                 "step_gaps",
                 "problem",
                 "warning",
-                f"{evidence.where(task)}{some_of(len(run_ids), task)} {'was' if len(run_ids) == 1 else 'were'} "
-                "interrupted: " + parts([f"{evidence.name(run_id)}, {said[run_id][1]}" for run_id in run_ids]) + ".",
+                f"{evidence.prefix(task)}{count_text(len(run_ids), task)} {'was' if len(run_ids) == 1 else 'were'} "
+                "interrupted: "
+                + joined_clauses([f"{evidence.name(run_id)}, {clauses[run_id][1]}" for run_id in run_ids])
+                + ".",
                 tuple(run_ids),
                 keys,
                 tuple(numbers[run_id][0] for run_id in run_ids),
                 tuple(
-                    Number(what, value, run_id)
-                    for run_id in run_ids[:NAMED]
-                    for what, value in zip(("from step", "to step"), numbers[run_id], strict=True)
+                    Number(kind, value, run_id)
+                    for run_id in run_ids[:MOST_NAMED]
+                    for kind, value in zip(("from step", "to step"), numbers[run_id], strict=True)
                 ),
                 "curves",
-                code.history(evidence, keys[0], run_ids[:NAMED]),
-                next="Check that the resume took up the right checkpoint"
-                + ("; curves show both passes of the steps that were logged twice." if both else "."),
+                expressions.history(evidence, keys[0], run_ids[:MOST_NAMED]),
+                next="Check that the run resumed from the right checkpoint"
+                + ("; curves show both passes of the steps that were logged twice." if has_repeated_steps else "."),
                 experiment=evidence.experiment(task),
             )
         )
-    return found
+    return findings
 
 
-def _one_of_each_run(evidence: Evidence, long: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Of each run with the mark in half or more of its long histories the row with most points."""
+def _longest_history_per_run(evidence: Evidence, long: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """For each run with the mark in at least half of its long histories, the row with most points."""
     series = evidence.series
     runs = len(evidence.run_ids)
     of_all = np.bincount(series.run[long], minlength=runs)
@@ -93,7 +100,8 @@ def _one_of_each_run(evidence: Evidence, long: np.ndarray, mask: np.ndarray) -> 
 
 RULE = Rule(
     "step_gaps",
-    "a run's histories lack a range of steps much wider than their stride, or hold steps that were logged again later",
+    "a run's histories lack a range of steps much wider than their stride, or contain steps that were logged "
+    "again later",
     "",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""Tasks whose runs ended while they were still getting better: more training may be worth more than other settings."""
+"""Tasks whose runs ended while still improving, so that longer training may matter more than other settings."""
 
 from __future__ import annotations
 
@@ -8,29 +8,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings import code
-from qualia_lab.analysis.findings.courses import courses_of, row_of
+from qualia_lab.analysis.findings import expressions
+from qualia_lab.analysis.findings.block_curves import block_curves, rows_by_run
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.study.statuses import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from qualia_lab.analysis.findings.courses import Courses
+    from qualia_lab.analysis.findings.block_curves import BlockCurves
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study.study import Task
 
-_MOST_METRICS = 3  # objectives of a task that are asked, one after the other
+_MOST_METRICS = 3  # objectives of a task that are tested, one after another
 _FEWEST_LEVELS = 8
-_LAST = 8  # levels, of which the mean over the runs has to improve
-_BACK = 0.2  # of that improvement, that a step back may be
+_LAST = 8  # block means over which the mean curve has to improve
+_BACK = 0.2  # maximum step back, as a share of that improvement
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """runs: finished ones with a curve, so many are needed.  alpha: of the test.  gain: share of all that was gained.
+    """Thresholds of the rule.
 
-    share: of the runs, that have to be better in their last eighth than in the one before.
+    Attributes:
+        runs: Minimum number of finished runs with a curve.
+        alpha: Significance level of the test.
+        gain: Minimum improvement at the end, as a share of the total gain.
+        share: Minimum share of the runs that are better in their last eighth than in the one before.
     """
 
     runs: int = 5
@@ -42,86 +46,88 @@ class Thresholds:
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """At most one finding per task: its objective, or the next one that has curves, improved to the end.
 
-    Of every finished run the mean level of the last eighth of its points is compared with that of the eighth before
-    (of few points, two with two). Over the runs that has to be an improvement by Student's t test (Student 1908), for
-    as many metrics as are asked, and a good part of what the runs gained in all; and their mean must not have a large
-    step back, since what goes up and down is going down half of the time. Runs are independent, so no trend within one
-    is taken for many.
+    For each finished run, the mean of the last eighth of its points is compared with that of the previous eighth (with
+    few points, two with two). Over the runs the improvement has to be significant by Student's t test (Student 1908),
+    corrected for the number of metrics tested, and be a good part of what the runs gained in total. Their mean curve
+    must not have a large step back, since a curve that goes up and down is improving half of the time. The samples of
+    the test are runs, not points, which are not independent.
     """
-    found = (_of_task(evidence, task, thresholds) for task in evidence.study.tasks)
+    found = (_task_finding(evidence, task, thresholds) for task in evidence.study.tasks)
     return [one for one in found if one is not None]
 
 
 def gain_at_the_end(evidence: Evidence, key: str) -> dict[str, float]:
-    """By how much the last points of a metric are better than those before them, of every run of which it counts."""
-    courses = _courses(evidence, key, range(len(evidence.run_ids)))
-    runs = (evidence.run_ids[run] for run in evidence.series.run[courses.rows].tolist())
-    gains = zip(runs, _improved(courses).tolist(), strict=True)
-    return {run_id: gain for run_id, gain in gains if not math.isnan(gain) and _counts(evidence, run_id)}
+    """The improvement of the last points of a metric over those before them, by run id, for all included runs."""
+    curves = _block_curves(evidence, key, range(len(evidence.run_ids)))
+    runs = (evidence.run_ids[run] for run in evidence.series.run[curves.rows].tolist())
+    gains = zip(runs, _improved(curves).tolist(), strict=True)
+    return {run_id: gain for run_id, gain in gains if not math.isnan(gain) and _is_included(evidence, run_id)}
 
 
-def _courses(evidence: Evidence, key: str, own: Collection[int]) -> Courses:
-    """The courses of a metric in these runs, given by their places, in the order of the runs."""
-    rows = row_of(evidence, key)[sorted(own)]
-    return courses_of(evidence, rows[rows >= 0])
+def _block_curves(evidence: Evidence, key: str, own: Collection[int]) -> BlockCurves:
+    """The block means of a metric in the runs at these positions, in the order of the runs."""
+    rows = rows_by_run(evidence, key)[sorted(own)]
+    return block_curves(evidence, rows[rows >= 0])
 
 
-def _of_task(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | None:
+def _task_finding(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | None:
     study = evidence.study
-    own = {evidence.places[run_id] for run_id in task.run_ids if _counts(evidence, run_id)}
+    own = {evidence.positions[run_id] for run_id in task.run_ids if _is_included(evidence, run_id)}
     ranked = (study.metric[count.key] for count in evidence.ranked if count.stepped)
     own_key = task.objective.key if task.objective else None
-    asked = [
-        one.key
-        for one in ranked  # what is measured on training data says how training goes, unless it is the aim
-        if one.role == "objective" and one.better is not None and (one.split != "training" or one.key == own_key)
+    tested = [
+        metric.key
+        for metric in ranked  # training data shows progress only, unless it is the objective
+        if metric.role == "objective"
+        and metric.better is not None
+        and (metric.split != "training" or metric.key == own_key)
     ][:_MOST_METRICS]
-    for key in asked:
-        courses = _courses(evidence, key, own)
-        better = _improved(courses)
+    for key in tested:
+        curves = _block_curves(evidence, key, own)
+        better = _improved(curves)
         enough = ~np.isnan(better)
         if enough.sum() < max(3, limits.runs):
             continue
-        is_real = _is_real(better[enough], courses.gain[enough], limits, len(asked))
-        if is_real and _goes_on(courses, enough):
-            runs = evidence.series.run[courses.rows[enough]]
+        is_significant = _is_significant(better[enough], curves.gain[enough], limits, len(tested))
+        if is_significant and _improves_to_the_end(curves, enough):
+            runs = evidence.series.run[curves.rows[enough]]
             return _finding(evidence, task, key, [evidence.run_ids[run] for run in runs.tolist()], better[enough])
     return None
 
 
-def _counts(evidence: Evidence, run_id: str) -> bool:
-    """Whether it finished and takes part in comparisons."""
+def _is_included(evidence: Evidence, run_id: str) -> bool:
+    """Whether the run finished and is included in comparisons."""
     left_out = run_id in evidence.study.left_out or run_id in evidence.diverged
     return evidence.status[run_id] == FINISHED and not left_out
 
 
 @np.errstate(all="ignore")
-def _improved(courses: Courses) -> np.ndarray:
-    """By how much the mean of the last two levels is better than that of the two before; NaN of short courses."""
-    count = courses.ends + 1
-    place = np.arange(courses.levels.shape[1])
-    last = place >= (count - 2)[:, None]
-    middle = (place >= (count - 4)[:, None]) & ~last
-    inside = place < count[:, None]
+def _improved(curves: BlockCurves) -> np.ndarray:
+    """The improvement of the last two block means over the two before; NaN for short histories."""
+    count = curves.ends + 1
+    index = np.arange(curves.levels.shape[1])
+    last = index >= (count - 2)[:, None]
+    middle = (index >= (count - 4)[:, None]) & ~last
+    inside = index < count[:, None]
 
     def mean(mask: np.ndarray) -> np.ndarray:
         kept = mask & inside
-        return np.asarray(np.where(kept, courses.levels, 0.0).sum(axis=1) / kept.sum(axis=1))
+        return np.asarray(np.where(kept, curves.levels, 0.0).sum(axis=1) / kept.sum(axis=1))
 
     return np.where(count >= _FEWEST_LEVELS, mean(middle) - mean(last), np.nan)
 
 
 @np.errstate(all="ignore")
-def _goes_on(courses: Courses, enough: np.ndarray) -> bool:
-    """Whether the mean of these courses improves to its end without a large step back."""
+def _improves_to_the_end(curves: BlockCurves, enough: np.ndarray) -> bool:
+    """Whether the mean of these curves improves to its end without a large step back."""
     rows = np.flatnonzero(enough)
-    last = courses.ends[rows, None] - np.arange(_LAST)[::-1]
-    mean = courses.levels[rows[:, None], last].mean(axis=0)
+    last = curves.ends[rows, None] - np.arange(_LAST)[::-1]
+    mean = curves.levels[rows[:, None], last].mean(axis=0)
     return bool(np.diff(mean).max() <= _BACK * (mean[0] - mean[-1]))
 
 
 @np.errstate(all="ignore")
-def _is_real(better: np.ndarray, gain: np.ndarray, limits: Thresholds, asked: int) -> bool:
+def _is_significant(better: np.ndarray, gain: np.ndarray, limits: Thresholds, tests: int) -> bool:
     from scipy.special import stdtr
 
     n, spread = len(better), float(better.std(ddof=1))
@@ -129,7 +135,7 @@ def _is_real(better: np.ndarray, gain: np.ndarray, limits: Thresholds, asked: in
     if mean <= 0 or mean < limits.gain * float(np.abs(gain).mean()) or (better > 0).mean() < limits.share:
         return False
     p = 0.0 if spread == 0 else float(stdtr(n - 1, -mean / (spread / np.sqrt(n))))
-    return p * asked < limits.alpha
+    return p * tests < limits.alpha
 
 
 def _finding(evidence: Evidence, task: Task, key: str, run_ids: list[str], better: np.ndarray) -> Finding:
@@ -139,13 +145,14 @@ def _finding(evidence: Evidence, task: Task, key: str, run_ids: list[str], bette
         "still_improving",
         "problem",
         "note",
-        f"{evidence.where(task)}{key} was still improving when the runs ended: in {every} the last points are "
+        f"{evidence.prefix(task)}{key} was still improving when the runs ended: in {every} the last points are "
         f"better than those before, by {number(mean)} on average.",
         tuple(run_id for run_id, one in zip(run_ids, better, strict=True) if one > 0),
         (key,),
         numbers=(Number("better", improved), Number("runs", len(better)), Number("mean improvement", mean)),
         section="curves",
-        code=f'runs.history_summary({code.metric(evidence, key)}).assign(better=lambda of: of["gain_at_the_end"] > 0)'
+        code=f"runs.history_summary({expressions.metric(evidence, key)})"
+        '.assign(better=lambda of: of["gain_at_the_end"] > 0)'
         '.groupby("experiment")[["gain_at_the_end", "better"]].agg(["count", "sum", "mean"])',
         next="Train longer before comparing settings: their order may still change.",
         experiment=evidence.experiment(task),
@@ -154,7 +161,7 @@ def _finding(evidence: Evidence, task: Task, key: str, run_ids: list[str], bette
 
 RULE = Rule(
     "still_improving",
-    "over the finished runs of a task, the last points of an objective are better than those before them, to the end",
+    "in the finished runs of a task, the last points of an objective are better than those before them, to the end",
     "Student 1908",
     Thresholds(),
     find,

@@ -1,4 +1,4 @@
-"""Metrics of which one has to be given up for another, and what nothing else beats in both."""
+"""Metrics that can only be improved at the expense of another, and the configurations that are best in both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.configuration_means import configuration_means
-from qualia_lab.analysis.findings import code
+from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed
 from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.over_tasks import limit_over_tasks
@@ -20,77 +20,82 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.trade_offs import TradeOff
     from qualia_lab.study.study import Metric, Task
 
-_MOST_METRICS = 8  # set against the objective
+_MOST_METRICS = 8  # metrics compared with the objective
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """alpha: of the corrected p of a rank correlation.  most: findings of a task."""
+    """Thresholds of the rule.
+
+    Attributes:
+        alpha: Significance level of the corrected p value of a rank correlation.
+        most: Maximum number of findings per task.
+    """
 
     alpha: float = 0.005
     most: int = 2
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """The objective of each task against other objectives and costs, the widest apart first.
+    """The objective of each task compared with other objectives and costs, most opposed first.
 
-    Spearman's rank correlation (Spearman 1904) of the means of configurations, each turned so that more is better;
-    normal with a standard deviation of 1 / sqrt(n - 1) where there is none (Kendall 1948), one-sided, for as many
-    metrics as there are (Bonferroni), and for the tasks (see `limit_over_tasks`). Of a family of metrics one is asked;
-    a spread, a count, a part of a loss or a metric of training is nobody's aim.
+    Spearman's rank correlation (Spearman 1904) of the means of configurations, with signs set so that more is better;
+    under independence normal with a standard deviation of 1 / sqrt(n - 1) (Kendall 1948), one-sided, corrected for the
+    number of metrics (Bonferroni) and of tasks (see `limit_over_tasks`). One metric per family is tested; a spread, a
+    count, a component of a loss or a training metric is not an aim.
     """
     opposed = {}
-    means: dict[str, Mapping[str, float]] = {}  # of all tasks, by metric
-    weighed = _weighed(evidence)
-    for task, others in weighed.items():
+    means: dict[str, Mapping[str, float]] = {}  # means over all tasks, by metric
+    compared = _compared_metrics(evidence)
+    for task, others in compared.items():
         assert task.objective is not None
         wanted = [key for key in (task.objective.key, *others) if key not in means]
         means |= configuration_means(evidence.tables, evidence.study, wanted, without=evidence.diverged)
         opposed[task] = _opposed(evidence, task, others, means, thresholds)
-    ps = [min((pair.p for pair, _ in found), default=1.0) * len(weighed[task]) for task, found in opposed.items()]
+    ps = [min((pair.p for pair, _ in pairs), default=1.0) * len(compared[task]) for task, pairs in opposed.items()]
     limit = limit_over_tasks(ps, thresholds.alpha)
     findings = []
-    for task, found in opposed.items():
-        kept = [one for one in found if one[0].p * len(weighed[task]) <= limit]
-        findings += [_finding(evidence, task, *one) for one in kept[: int(thresholds.most)]]
+    for task, pairs in opposed.items():
+        significant = [one for one in pairs if one[0].p * len(compared[task]) <= limit]
+        findings += [_finding(evidence, task, *one) for one in significant[: int(thresholds.most)]]
     return findings
 
 
 def unexamined(evidence: Evidence, _thresholds: Thresholds) -> list[str]:
-    """That there are too few configurations, where several metrics could be weighed."""
-    few = [len(evidence.groups[task.experiment_id]) for task in _weighed(evidence)]
+    """That there are too few configurations, for tasks in which several metrics could be compared."""
+    few = [len(evidence.groups[task.experiment_id]) for task in _compared_metrics(evidence)]
     few = [configurations for configurations in few if 2 < configurations < FEWEST_RUNS]
     if not few:
         return []
     return [f"metrics against each other: {max(few)} configurations, {FEWEST_RUNS} are needed"]
 
 
-def _weighed(evidence: Evidence) -> dict[Task, dict[str, bool]]:
-    """The tasks in which something is set against the objective: of each the direction of that by key."""
+def _compared_metrics(evidence: Evidence) -> dict[Task, dict[str, bool]]:
+    """For each task with metrics to compare with its objective, the directions of these by key."""
     ranked = [evidence.study.metric[count.key] for count in evidence.ranked]
     aims = [one for one in ranked if one.role in ("objective", "cost") and one.better is not None]
     others: dict[str, dict[str, bool]] = {}
-    found = {}
+    compared = {}
     for task in evidence.study.tasks:
         if task.objective is not None and task.objective.better is not None:
             key = task.objective.key
             if key not in others:
-                others[key] = _others(aims, evidence.study.metric[key])
+                others[key] = _other_metrics(aims, evidence.study.metric[key])
             if others[key]:
-                found[task] = others[key]
-    return found
+                compared[task] = others[key]
+    return compared
 
 
-def _others(aims: Iterable[Metric], objective: Metric) -> dict[str, bool]:
-    """Direction by key of what is set against an objective: the first metric of each other family."""
+def _other_metrics(aims: Iterable[Metric], objective: Metric) -> dict[str, bool]:
+    """The directions of the metrics to compare with an objective, by key: the first metric of each other family."""
     families = {objective.family or objective.key}
-    found: dict[str, bool] = {}
-    for one in aims:
-        family = one.family or one.key
-        if family not in families and len(found) < _MOST_METRICS:
+    directions: dict[str, bool] = {}
+    for metric in aims:
+        family = metric.family or metric.key
+        if family not in families and len(directions) < _MOST_METRICS:
             families.add(family)
-            found[one.key] = one.better == "higher"
-    return found
+            directions[metric.key] = metric.better == "higher"
+    return directions
 
 
 def _opposed(
@@ -100,26 +105,26 @@ def _opposed(
     means: Mapping[str, Mapping[str, float]],
     thresholds: Thresholds,
 ) -> list[tuple[TradeOff, list[str]]]:
-    """The pairs of a task that pull apart, with the configurations (first runs) that no other one beats in both."""
+    """The opposed pairs of a task, each with the Pareto-optimal configurations, by their first runs."""
     assert task.objective is not None
     key, better = task.objective.key, task.objective.better == "higher"
     units = [group.run_ids[0] for group in evidence.groups[task.experiment_id]]
     values = {name: {unit: means[name][unit] for unit in units if unit in means[name]} for name in (key, *others)}
-    found = []
+    opposed = []
     for other, direction in others.items():
-        both, ways = {key: values[key], other: values[other]}, {key: better, other: direction}
-        found += [
-            (pair, pareto_set(both, ways))
-            for pair in trade_offs(both, ways)
+        pair_values, pair_directions = {key: values[key], other: values[other]}, {key: better, other: direction}
+        opposed += [
+            (pair, pareto_set(pair_values, pair_directions))
+            for pair in trade_offs(pair_values, pair_directions)
             if pair.opposed and pair.p * len(others) <= thresholds.alpha
         ]
-    return sorted(found, key=lambda row: row[0].rho or 0.0)
+    return sorted(opposed, key=lambda row: row[0].rho or 0.0)
 
 
 def _finding(evidence: Evidence, task: Task, pair: TradeOff, best: list[str]) -> Finding:
     assert pair.rho is not None
-    unbeaten_ones = set(best)
-    groups = [group for group in evidence.groups[task.experiment_id] if group.run_ids[0] in unbeaten_ones]
+    pareto_optimal = set(best)
+    groups = [group for group in evidence.groups[task.experiment_id] if group.run_ids[0] in pareto_optimal]
     repeated = any(len(group.scored) > 1 for group in groups)
     labels = configuration_names(evidence.study, groups)
     names = [labels[group.run_ids[0]] if repeated else evidence.name(group.scored[0]) for group in groups]
@@ -129,13 +134,14 @@ def _finding(evidence: Evidence, task: Task, pair: TradeOff, best: list[str]) ->
         "trade_offs",
         "relation",
         "note",
-        f"{evidence.where(task)}What is better in {pair.first} tends to be worse in {pair.second} (rank correlation "
+        f"{evidence.prefix(task)}What is better in {pair.first} tends to be worse in {pair.second} (rank correlation "
         f"{pair.rho:.2f} over {pair.n:,} configurations); {unbeaten} in both: {listed(names)}.",
         tuple(run_id for group in groups for run_id in group.scored),
         (pair.first, pair.second),
         numbers=(Number("rank correlation", pair.rho), Number("configurations", pair.n)),
         section="trade_offs",
-        code=f"runs.relations.trade_offs([{code.metric(evidence, pair.first)}, {code.metric(evidence, pair.second)}])",
+        code=f"runs.relations.trade_offs([{expressions.metric(evidence, pair.first)}, "
+        f"{expressions.metric(evidence, pair.second)}])",
         next=f"Choose among these by how much {pair.second} may cost in {pair.first}.",
         experiment=evidence.experiment(task),
     )
@@ -143,7 +149,7 @@ def _finding(evidence: Evidence, task: Task, pair: TradeOff, best: list[str]) ->
 
 RULE = Rule(
     "trade_offs",
-    "the objective and another one, or a cost, pull apart over configurations, beyond chance for as many as there are",
+    "the objective and another objective or a cost are opposed over configurations, more than chance explains",
     "Spearman 1904; Pareto 1906",
     Thresholds(),
     find,

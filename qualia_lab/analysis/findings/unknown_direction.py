@@ -1,4 +1,4 @@
-"""Tasks in which nothing leads, since no metric says how good a run is, or none says which way is better."""
+"""Tasks without a ranking, because no metric measures how good a run is, or its direction is unknown."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ _WIDTH = 60  # characters of a metric's name
 
 @dataclass(frozen=True)
 class Thresholds:
-    """fewest: runs of a task with a metric, from which on it is asked which is the best."""
+    """Thresholds of the rule.
+
+    Attributes:
+        fewest: Minimum number of runs of a task with a metric.
+    """
 
     fewest: int = 2
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding for each metric that leads without a direction, and one for the tasks that no metric leads."""
+    """One finding per objective without a direction, and one for the tasks without an objective."""
     without: list[Task] = []
     undirected: dict[str, list[Task]] = {}
     for task in evidence.study.tasks:
@@ -35,35 +39,35 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 without.append(task)
         elif task.objective.better is None:
             undirected.setdefault(task.objective.key, []).append(task)
-    found = [_of_metric(evidence, key, tasks) for key, tasks in undirected.items()]
-    return found + ([_of_none(evidence, without)] if without else [])
+    findings = [_undirected_finding(evidence, key, tasks) for key, tasks in undirected.items()]
+    return findings + ([_no_objective_finding(evidence, without)] if without else [])
 
 
-def _of_metric(evidence: Evidence, key: str, tasks: list[Task]) -> Finding:
+def _undirected_finding(evidence: Evidence, key: str, tasks: list[Task]) -> Finding:
     shown = one_line(key, _WIDTH)
     return Finding(
         "unknown_direction",
         "problem",
         "warning",
-        f"{_where(evidence, tasks)}Whether more or less {shown} is better is not known, so no configuration is said "
-        "to lead.",
+        f"{_where(evidence, tasks)}It is not known whether a higher or lower {shown} is better, so no configuration is "
+        "named as leading.",
         keys=(key,),
         section="study",
         code="runs.metrics",
-        next=f"Say it: --metric {shown}:max or {shown}:min, in the notebook GREATER_IS_BETTER = True or False, or "
-        f' under [tool.qualia.metrics] of pyproject.toml "{shown}" = "higher" or "lower".',
+        next=f"Set it: --metric {shown}:max or {shown}:min, in the notebook GREATER_IS_BETTER = True or False, or "
+        f'under [tool.qualia.metrics] of pyproject.toml "{shown}" = "higher" or "lower".',
         experiment=evidence.experiment(tasks[0]) if len(tasks) == 1 else "",
     )
 
 
-def _of_none(evidence: Evidence, tasks: list[Task]) -> Finding:
-    there = {key for task in tasks for run_id in task.run_ids for key in evidence.metrics[run_id]}
+def _no_objective_finding(evidence: Evidence, tasks: list[Task]) -> Finding:
+    keys = {key for task in tasks for run_id in task.run_ids for key in evidence.metrics[run_id]}
     return Finding(
         "unknown_direction",
         "problem",
         "warning",
-        f"{_where(evidence, tasks)}No metric says how good a run is: {listed(sorted(there))} "
-        f"{'says' if len(there) == 1 else 'say'} something else, so no configuration is said to lead.",
+        f"{_where(evidence, tasks)}No metric measures how good a run is: {listed(sorted(keys))} "
+        f"{'measures' if len(keys) == 1 else 'measure'} something else, so no configuration is named as leading.",
         section="study",
         code="runs.metrics",
         next="Name one: --metric KEY:max or --metric KEY:min, or under [tool.qualia.metrics] of pyproject.toml "
@@ -73,13 +77,13 @@ def _of_none(evidence: Evidence, tasks: list[Task]) -> Finding:
 
 
 def _where(evidence: Evidence, tasks: list[Task]) -> str:
-    """`In a: `, `In 3 experiments: `; nothing where there is only one."""
-    return evidence.where(tasks[0]) if len(tasks) == 1 else f"In {counted(len(tasks), 'experiment')}: "
+    """`In a: ` or `In 3 experiments: `; "" if there is only one."""
+    return evidence.prefix(tasks[0]) if len(tasks) == 1 else f"In {counted(len(tasks), 'experiment')}: "
 
 
 RULE = Rule(
     "unknown_direction",
-    "two runs of an experiment are there, and no metric with a known direction leads",
+    "an experiment has two runs or more, and no objective with a known direction",
     "",
     Thresholds(),
     find,

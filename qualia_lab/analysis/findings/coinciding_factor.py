@@ -1,4 +1,4 @@
-"""Whether something that runs differ in, such as their commit or their data, goes with a factor."""
+"""The factor that a partition of the runs, such as by commit or data, coincides with."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
 
 
-def factor_of(study: Study, task: Task, part_of: Mapping[str, Hashable]) -> str | None:
-    """The first factor of a task whose levels are one to one with the parts of the runs; None where none is.
+def coinciding_factor(study: Study, task: Task, part_of: Mapping[str, Hashable]) -> str | None:
+    """The first factor of a task whose levels correspond one to one to the parts of the runs; None if there is none.
 
     Args:
-        study: the factors and configurations.
-        task: whose configurations are looked at.
-        part_of: of each run that is looked at, the part it belongs to.
+        study: The factors and configurations.
+        task: The task whose configurations are compared.
+        part_of: The part of each compared run, by run id.
+
+    Returns:
+        The name of the factor.
     """
     parts = set(part_of.values())
-    parts_of: dict[str, dict[Hashable, Hashable]] = {}  # of each factor by level
+    parts_of: dict[str, dict[Hashable, Hashable]] = {}  # by factor, then by level
     rejected: set[str] = set()
     for configuration in study.in_task(task):
         own = {part_of[run_id] for run_id in configuration.run_ids if run_id in part_of}

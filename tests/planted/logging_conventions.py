@@ -1,4 +1,4 @@
-"""Stores of known truth as other people log: other names, scales and frameworks, and few points or many."""
+"""Synthetic stores with known truth in various logging conventions: names, scales, frameworks, few or many points."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ def _names(runs, key, value):
     return {run.name for run in runs if str(run.params.get(key, run.tags.get(key))) == str(value)}
 
 
-def _decay(dice, points, start, end, noise, *, tau=None, every=1):
-    """From one value to another, exponentially; a point at every so many steps."""
+def _decay(rng, points, start, end, noise, *, tau=None, every=1):
+    """Points of an exponential decay from one value to another, one at every `every` steps."""
     tau = tau or points / 5
     return [
-        (every * place, end + (start - end) * math.exp(-place / tau) + dice.gauss(0, noise)) for place in range(points)
+        (every * place, end + (start - end) * math.exp(-place / tau) + rng.gauss(0, noise)) for place in range(points)
     ]
 
 
 def pretrained_weights(seed: int) -> Planted:
-    """Models called after the file of their weights, as ultralytics logs them, three seeds each."""
-    dice = random.Random(seed)
+    """Models named by the file of their weights, as ultralytics logs them, with three seeds each."""
+    rng = random.Random(seed)
     runs = [
         Run(f"{model}-{s}", {"model": f"{model}.pt", "imgsz": 640, "save_dir": f"runs/detect/{model}{s}", "seed": s},
-            {"metrics/mAP50-95B": _decay(dice, 40, 0.02, level + dice.gauss(0, 0.004), 0.002),
-             "val/box_loss": _decay(dice, 40, 2, 1.1, 0.02)})
+            {"metrics/mAP50-95B": _decay(rng, 40, 0.02, level + rng.gauss(0, 0.004), 0.002),
+             "val/box_loss": _decay(rng, 40, 2, 1.1, 0.02)})
         for model, level in (("yolov8n", 0.30), ("yolov8s", 0.42), ("yolov8m", 0.36)) for s in range(3)
     ]  # fmt: skip
     leader = _names(runs, "model", "yolov8s.pt")
@@ -37,62 +37,62 @@ def pretrained_weights(seed: int) -> Planted:
 
 
 def better_on_every_data_set(seed: int) -> Planted:
-    """A method that is better on each of seven data sets, which differ by much more; all of it stands in tags."""
-    dice = random.Random(seed)
+    """A method that is better on each of seven data sets, which differ much more; all factors are tags."""
+    rng = random.Random(seed)
     runs = []
     for place, data in enumerate(("esol", "lipo", "bace", "hiv", "tox21", "sider", "muv")):
-        level = dice.uniform(0.5, 0.9)
+        level = rng.uniform(0.5, 0.9)
         runs += [
-            Run(f"{data}_{how}", {"lr": 0.01}, {"roc_auc": level + gain + dice.gauss(0, 0.005)},
+            Run(f"{data}_{how}", {"lr": 0.01}, {"roc_auc": level + gain + rng.gauss(0, 0.005)},
                 {"augmentation": how, "dataset": data, "order": str(place)})
             for how, gain in (("mixup", 0.05), ("cutout", 0.0))
         ]  # fmt: skip
     return Planted(
         "better_on_every_data_set", PlantedStore({"molecules": runs}),
         [Fact(("factor_effect",), {run.name for run in runs}, {"augmentation"}, ("7 of 7",))],
-        never=("set apart by dataset", "goes with dataset"),
+        never=("between values of dataset", "varies with dataset"),
     )  # fmt: skip
 
 
-def units_of_their_own(seed: int) -> Planted:
-    """A descriptor with two thirds of the error on each of six molecules, whose errors are of other orders."""
-    dice = random.Random(seed)
+def different_scales(seed: int) -> Planted:
+    """A descriptor with two thirds of the error on each of six molecules; errors differ by orders of magnitude."""
+    rng = random.Random(seed)
     runs = []
     for place, molecule in enumerate(("aspirin", "ethanol", "toluene", "uracil", "benzene", "naphthalene")):
         runs += [
-            Run(f"{molecule}-{kind}-{s}", {}, {"test_mae": share * 3.0**place * math.exp(dice.gauss(0, 0.05))},
+            Run(f"{molecule}-{kind}-{s}", {}, {"test_mae": share * 3.0**place * math.exp(rng.gauss(0, 0.05))},
                 {"molecule": molecule, "descriptor": kind, "model_seed": str(s)})
             for kind, share in (("soap", 1.0), ("mace", 0.65)) for s in range(2)
         ]  # fmt: skip
     return Planted(
-        "units_of_their_own", PlantedStore({"forces": runs}),
+        "different_scales", PlantedStore({"forces": runs}),
         [Fact(("factor_effect",), {run.name for run in runs}, {"descriptor"}, ("descriptor=mace", "6 of 6"))],
         never=("molecule=",),
     )  # fmt: skip
 
 
-def level_over_data_sets(seed: int) -> Planted:
-    """Three methods that are alike on each of eight data sets: what the data set does is no finding."""
-    dice = random.Random(seed)
+def equal_methods_on_data_sets(seed: int) -> Planted:
+    """Three equal methods on each of eight data sets: the effect of the data set is no finding."""
+    rng = random.Random(seed)
     runs = []
     for data in range(8):
-        level = dice.uniform(0.3, 0.9)
+        level = rng.uniform(0.3, 0.9)
         runs += [
             Run(
                 f"{method}-{data}",
                 {"method": method, "dataset": f"ds{data}"},
-                {"accuracy": level + dice.gauss(0, 0.02)},
+                {"accuracy": level + rng.gauss(0, 0.02)},
             )
             for method in ("base", "ours", "other")
         ]
-    return Planted("level_over_data_sets", PlantedStore({"benchmark": runs}), [], WINNER, never=("leads",))
+    return Planted("equal_methods_on_data_sets", PlantedStore({"benchmark": runs}), [], WINNER, never=("leads",))
 
 
 def guessing(seed: int) -> Planted:
-    """Two classes, and no run has learned to tell them apart."""
-    dice = random.Random(seed)
+    """Two classes that no run has learned to distinguish."""
+    rng = random.Random(seed)
     runs = [
-        Run(f"g{i}", {"lr": 10.0 ** (-i)}, {"val_accuracy": [(k, 0.5 + dice.gauss(0, 0.008)) for k in range(20)]})
+        Run(f"g{i}", {"lr": 10.0 ** (-i)}, {"val_accuracy": [(k, 0.5 + rng.gauss(0, 0.008)) for k in range(20)]})
         for i in range(6)
     ]
     return Planted(
@@ -101,13 +101,13 @@ def guessing(seed: int) -> Planted:
 
 
 def killed_and_continued(seed: int) -> Planted:
-    """A run that was killed and another one that goes on from it: one training, and nothing that failed."""
-    dice = random.Random(seed)
+    """A run that was killed and another one that continues it: one training, and no failure."""
+    rng = random.Random(seed)
     runs = [
-        Run(f"{kind}{s}", {"encoder": kind, "seed": s}, {"val_acc": _decay(dice, 30, 0.3, level, 0.004)})
+        Run(f"{kind}{s}", {"encoder": kind, "seed": s}, {"val_acc": _decay(rng, 30, 0.3, level, 0.004)})
         for kind, level in (("conv", 0.8), ("mlp", 0.7)) for s in range(3)
     ]  # fmt: skip
-    whole = _decay(dice, 30, 0.3, 0.8, 0.004)
+    whole = _decay(rng, 30, 0.3, 0.8, 0.004)
     params = {"encoder": "conv", "seed": 3}
     runs += [
         Run("begun", params, {"val_acc": whole[:15]}, status="KILLED"),
@@ -118,42 +118,42 @@ def killed_and_continued(seed: int) -> Planted:
 
 
 def epochs_and_batches(seed: int) -> Planted:
-    """Half of the runs count epochs, half of them batches; all were trained as long."""
-    dice = random.Random(seed)
+    """Half of the runs count steps in epochs and half in batches; all were trained equally long."""
+    rng = random.Random(seed)
     runs = [
         Run(f"s{i}", {"width": 2 ** (3 + i // 2), "seed": i % 2},
-            {"val_acc": _decay(dice, 30, 0.1, 0.8, 0.01, tau=3, every=391 if i % 2 else 1)})
+            {"val_acc": _decay(rng, 30, 0.1, 0.8, 0.01, tau=3, every=391 if i % 2 else 1)})
         for i in range(8)
     ]  # fmt: skip
     return Planted("epochs_and_batches", PlantedStore({"units": runs}), [], (*WINNER, "plateau", "seeds_vary_more"))
 
 
-def stopped_by_patience(seed: int) -> Planted:
-    """Early stopping ends runs at different epochs, each when it had nothing more to gain."""
-    dice = random.Random(seed)
+def early_stopping(seed: int) -> Planted:
+    """Early stopping ends runs at different epochs, each when it no longer improved."""
+    rng = random.Random(seed)
     runs = []
     for i in range(10):
-        points = dice.randint(20, 80)
-        params = {"lr": f"{10 ** dice.uniform(-4, -2):.1e}", "early_stopping_patience": 10}
-        loss = _decay(dice, points, 2, 0.4 + 0.02 * dice.random(), 0.006, tau=points / 7)
+        points = rng.randint(20, 80)
+        params = {"lr": f"{10 ** rng.uniform(-4, -2):.1e}", "early_stopping_patience": 10}
+        loss = _decay(rng, points, 2, 0.4 + 0.02 * rng.random(), 0.006, tau=points / 7)
         runs.append(Run(f"p{i}", params, {"val_loss": loss}))
-    return Planted("stopped_by_patience", PlantedStore({"patience": runs}), [], (*WINNER, "plateau", "monotone"))
+    return Planted("early_stopping", PlantedStore({"patience": runs}), [], (*WINNER, "plateau", "monotone"))
 
 
 def hugging_face(seed: int) -> Planted:
     """Three learning rates with three seeds, evaluated every 50 steps; the middle one is best by eight deviations."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     runs = []
     for rate, level in ((1e-5, 0.80), (3e-5, 0.88), (1e-4, 0.82)):
         for s in (13, 42, 87):
             metrics = {
-                "loss": _decay(dice, 30, 0.7, 0.2, 0.02, every=10),
-                "eval_loss": _decay(dice, 6, 0.65, 0.35, 0.01, every=50),
-                "eval_accuracy": _decay(dice, 6, 0.5, level, 0.01, tau=0.8, every=50),
+                "loss": _decay(rng, 30, 0.7, 0.2, 0.02, every=10),
+                "eval_loss": _decay(rng, 6, 0.65, 0.35, 0.01, every=50),
+                "eval_accuracy": _decay(rng, 6, 0.5, level, 0.01, tau=0.8, every=50),
                 "learning_rate": [(10 * k, rate * (1 - k / 30)) for k in range(30)],
-                "grad_norm": [(10 * k, abs(dice.gauss(3, 1))) for k in range(30)],
+                "grad_norm": [(10 * k, abs(rng.gauss(3, 1))) for k in range(30)],
                 "epoch": [(10 * k, k / 10) for k in range(30)],
-                "train_runtime": dice.uniform(100, 120),
+                "train_runtime": rng.uniform(100, 120),
             }
             params = {"learning_rate": rate, "seed": s, "num_train_epochs": 3, "output_dir": f"out/{rate}/{s}"}
             runs.append(Run(f"bert-{rate}-{s}", params, metrics))
@@ -162,14 +162,14 @@ def hugging_face(seed: int) -> Planted:
 
 
 def sparse_validation(seed: int) -> Planted:
-    """Validated every five epochs; two of six runs overfit."""
-    dice = random.Random(seed)
-    runs, bad = [], set(dice.sample(range(6), 2))
+    """Validation every five epochs; two of six runs overfit."""
+    rng = random.Random(seed)
+    runs, bad = [], set(rng.sample(range(6), 2))
     for i in range(6):
-        held_out = _decay(dice, 80, 1.2, 0.4, 0.012, tau=12)
+        held_out = _decay(rng, 80, 1.2, 0.4, 0.012, tau=12)
         if i in bad:
             held_out = [(step, value + max(0, step - 30) * 0.012) for step, value in held_out]
-        metrics = {"loss": _decay(dice, 80, 1.2, 0.05, 0.01), "val_loss": held_out[4::5]}
+        metrics = {"loss": _decay(rng, 80, 1.2, 0.05, 0.01), "val_loss": held_out[4::5]}
         runs.append(Run(f"k{i}", {"units": 2 ** (5 + i)}, metrics))
     return Planted(
         "sparse_validation", PlantedStore({"keras": runs}), [Fact(("overfitting",), {f"k{i}" for i in bad})],
@@ -178,14 +178,14 @@ def sparse_validation(seed: int) -> Planted:
 
 
 def pruned_trials(seed: int) -> Planted:
-    """Thirty trials of a study, some pruned, under their parent; the rate alone decides, best in the middle."""
-    dice = random.Random(seed)
+    """Thirty trials of a study, some pruned, under their parent; only the rate matters, with its optimum inside."""
+    rng = random.Random(seed)
     runs = [Run("study", {"n_trials": 30}, {"best_value": 0.3})]
     for i in range(34):
-        rate, pruned = 10 ** dice.uniform(-5, -1), i > 8 and dice.random() < 0.2
-        value = 0.3 + 0.1 * (math.log10(rate) + 3) ** 2 + dice.gauss(0, 0.015) + 0.5 * pruned
+        rate, pruned = 10 ** rng.uniform(-5, -1), i > 8 and rng.random() < 0.2
+        value = 0.3 + 0.1 * (math.log10(rate) + 3) ** 2 + rng.gauss(0, 0.015) + 0.5 * pruned
         state = {"state": f"TrialState.{'PRUNED' if pruned else 'COMPLETE'}", "direction": "MINIMIZE", "number": i}
-        params = {"lr": rate, "depth": dice.randint(2, 8)}
+        params = {"lr": rate, "depth": rng.randint(2, 8)}
         runs.append(Run(f"trial-{i}", params, {"val_loss": value}, state, parent="study"))
     return Planted(
         "pruned_trials", PlantedStore({"optuna": runs}), [Fact(("matters",), None, {"lr"})], WINNER,
@@ -193,26 +193,26 @@ def pruned_trials(seed: int) -> Planted:
     )  # fmt: skip
 
 
-def booleans_as_spelled(seed: int) -> Planted:
-    """One switch, written True and true, on and off."""
-    dice = random.Random(seed)
+def boolean_spellings(seed: int) -> Planted:
+    """One boolean param, spelled True and true."""
+    rng = random.Random(seed)
     runs = [
         Run(f"{on}{s}", {"use_bn": str(on).lower() if s % 2 else str(on), "seed": s},
-            {"val_iou": 62 + 5 * on + dice.gauss(0, 0.8)})
+            {"val_iou": 62 + 5 * on + rng.gauss(0, 0.8)})
         for on in (True, False) for s in range(6)
     ]  # fmt: skip
     leader = {f"True{s}" for s in range(6)}
-    return Planted("booleans_as_spelled", PlantedStore({"segment": runs}), [Fact(WINNER, leader)], ("factor_effect",))
+    return Planted("boolean_spellings", PlantedStore({"segment": runs}), [Fact(WINNER, leader)], ("factor_effect",))
 
 
 def out_of_memory(seed: int) -> Planted:
-    """All runs with a batch of 512 or more fail, whatever else."""
-    dice = random.Random(seed)
+    """All runs with a batch size of 512 or more fail, whatever their other params."""
+    rng = random.Random(seed)
     runs = []
     for i in range(40):
-        batch = dice.choice([64, 128, 256, 512, 1024])
-        params = {"batch": batch, "net": dice.choice(["tiny", "base"]), "lr": dice.choice([0.1, 0.01])}
-        metrics = {} if batch >= 512 else {"val_acc": dice.gauss(0.8, 0.02)}
+        batch = rng.choice([64, 128, 256, 512, 1024])
+        params = {"batch": batch, "net": rng.choice(["tiny", "base"]), "lr": rng.choice([0.1, 0.01])}
+        metrics = {} if batch >= 512 else {"val_acc": rng.gauss(0.8, 0.02)}
         runs.append(Run(f"m{i}", params, metrics, status="FAILED" if batch >= 512 else "FINISHED"))
     failed = {run.name for run in runs if run.status == "FAILED"}
     return Planted(
@@ -222,31 +222,31 @@ def out_of_memory(seed: int) -> Planted:
 
 
 def reinforcement_learning(seed: int) -> Planted:
-    """PPO against A2C, five seeds each; losses of value and policy do what they like."""
-    dice = random.Random(seed)
+    """PPO against A2C with five seeds each; value and policy losses fluctuate."""
+    rng = random.Random(seed)
     runs = []
     for algorithm, level in (("PPO", 180), ("A2C", 120)):
         for s in range(5):
             steps = [2048 * k for k in range(60)]
             metrics = {
-                "rollout/ep_rew_mean": _decay(dice, 60, -200, dice.gauss(level, 10), 8, tau=8, every=2048),
-                "train/value_loss": [(k, abs(dice.gauss(0, 1)) * (1 + 30 * k / (9000 + k))) for k in steps],
-                "train/policy_gradient_loss": [(k, dice.gauss(-0.01, 0.01)) for k in steps],
-                "train/approx_kl": [(k, abs(dice.gauss(0.01, 0.003))) for k in steps],
-                "time/fps": [(k, dice.gauss(900, 20)) for k in steps],
+                "rollout/ep_rew_mean": _decay(rng, 60, -200, rng.gauss(level, 10), 8, tau=8, every=2048),
+                "train/value_loss": [(k, abs(rng.gauss(0, 1)) * (1 + 30 * k / (9000 + k))) for k in steps],
+                "train/policy_gradient_loss": [(k, rng.gauss(-0.01, 0.01)) for k in steps],
+                "train/approx_kl": [(k, abs(rng.gauss(0.01, 0.003))) for k in steps],
+                "time/fps": [(k, rng.gauss(900, 20)) for k in steps],
             }
             runs.append(Run(f"{algorithm}_{s}", {"algo": algorithm, "seed": s}, metrics))
     leader = _names(runs, "algo", "PPO")
     return Planted("reinforcement_learning", PlantedStore({"sb3": runs}), [Fact(WINNER, leader)], ("plateau",))
 
 
-def level_experiments(seed: int) -> PlantedStore:
-    """Five experiments of three level models, four seeds each: of so many one might have a winner by luck."""
-    dice = random.Random(seed)
+def experiments_of_equal_models(seed: int) -> PlantedStore:
+    """Five experiments of three equal models, four seeds each, one of which might win by luck."""
+    rng = random.Random(seed)
     return PlantedStore(
         {
             f"task{task}": [
-                Run(f"{task}-{model}-{s}", {"model": model, "seed": s}, {"rmse": dice.gauss(3 + task, 0.2)})
+                Run(f"{task}-{model}-{s}", {"model": model, "seed": s}, {"rmse": rng.gauss(3 + task, 0.2)})
                 for model in "abc"
                 for s in range(4)
             ]
@@ -256,20 +256,20 @@ def level_experiments(seed: int) -> PlantedStore:
 
 
 def experiments_of_noise(seed: int) -> PlantedStore:
-    """Two, four or eight experiments in which nothing differs: models over seeds, single runs, or grids."""
-    dice = random.Random(seed)
+    """Two, four or eight experiments without any difference: models over seeds, single runs, or grids."""
+    rng = random.Random(seed)
     shapes = {
         "models": [{"model": model, "seed": s} for model in "abcd" for s in range(3)],
-        "single": [{"lr": 10 ** dice.uniform(-4, -1), "depth": dice.randint(1, 9)} for _ in range(12)],
+        "single": [{"lr": 10 ** rng.uniform(-4, -1), "depth": rng.randint(1, 9)} for _ in range(12)],
         "grid": [{"lr": lr, "depth": depth, "seed": s} for lr in (0.1, 0.01) for depth in (1, 2, 4) for s in range(3)],
     }
     return PlantedStore(
         {
             f"task{task}": [
-                Run(f"{task}-{place}", params, {"rmse": dice.gauss(3 + task, 0.2)})
-                for place, params in enumerate(shapes[dice.choice(sorted(shapes))])
+                Run(f"{task}-{place}", params, {"rmse": rng.gauss(3 + task, 0.2)})
+                for place, params in enumerate(shapes[rng.choice(sorted(shapes))])
             ]
-            for task in range(dice.choice([2, 4, 8]))
+            for task in range(rng.choice([2, 4, 8]))
         }
     )
 
@@ -277,16 +277,16 @@ def experiments_of_noise(seed: int) -> PlantedStore:
 SHAPES = (
     pretrained_weights,
     better_on_every_data_set,
-    units_of_their_own,
-    level_over_data_sets,
+    different_scales,
+    equal_methods_on_data_sets,
     guessing,
     killed_and_continued,
     epochs_and_batches,
-    stopped_by_patience,
+    early_stopping,
     hugging_face,
     sparse_validation,
     pruned_trials,
-    booleans_as_spelled,
+    boolean_spellings,
     out_of_memory,
     reinforcement_learning,
 )

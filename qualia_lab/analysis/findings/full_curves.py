@@ -1,4 +1,4 @@
-"""Curves that are read a second time, point by point, since the few numbers that were kept of them leave it open."""
+"""Full curves of the histories whose shape cannot be judged from the few numbers kept of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from qualia_lab.analysis.findings.courses import Courses, courses_of, lead_courses, row_of
-from qualia_lab.analysis.findings.pairs import metric_pairs
+from qualia_lab.analysis.findings.block_curves import BlockCurves, block_curves, lead_block_curves, rows_by_run
+from qualia_lab.analysis.findings.metric_pairs import metric_pairs
 from qualia_lab.analysis.histories import real
 from qualia_lab.columns import whole
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
 
-MOST_POINTS = 2_000_000  # that are held at once, 16 bytes each
-MOST_CURVES = 3_000  # each is judged by itself, in some tenth of a millisecond
-_SHARE = 0.1  # of all points, of which so many are read again in any case:
+MOST_POINTS = 2_000_000  # in memory at once, 16 bytes each
+MOST_CURVES = 3_000  # each is analysed separately, in about a tenth of a millisecond
+_SHARE = 0.1  # share of all points that is read again, but at least _FEW_POINTS
 _FEW_POINTS = 300_000
 
-# Less than the rules ask by their thresholds, so that these can be lowered.
+# Lower than the default thresholds of the rules, so that these can be lowered.
 _LOST = 0.02  # of the gain
 _NOISES = 2.0
 _SWING = 0.25  # of the gain
@@ -44,26 +44,32 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class SecondLook:
-    """curves: by run id and metric.  asked, read: how many histories left it open, and how many were read."""
+class FullCurves:
+    """The full curves that were read.
+
+    Attributes:
+        curves: The curves, by run id and metric.
+        undetermined: Number of histories whose shape was undetermined.
+        read: Number of histories among them that were read.
+    """
 
     curves: Mapping[tuple[str, str], Curve]
-    asked: int
+    undetermined: int
     read: int
 
 
-def look_again(evidence: Evidence) -> SecondLook:
-    """Read the curves that lose much of what they gained, with their twins of training, and those that may swing.
+def read_full_curves(evidence: Evidence) -> FullCurves:
+    """Read the curves that lose much of their gain, with the same training metric, and those that may oscillate.
 
-    Those that lost most in shares of their gain come first, at most MOST_CURVES, and as many as have MOST_POINTS or a
-    tenth of all points together.
+    Curves that lost the largest share of their gain come first, up to MOST_CURVES curves and up to MOST_POINTS or a
+    tenth of all points.
     """
     series = evidence.series
     rows, ranks = [], []
-    lead = lead_courses(evidence)
-    for courses, mask in ((lead, _loses(lead) | _swings(evidence, lead)), *_held_out(evidence)):
-        rows.append(courses.rows[mask])
-        ranks.append(_share_lost(courses)[mask])
+    lead = lead_block_curves(evidence)
+    for curves, mask in ((lead, _loses(lead) | _swings(evidence, lead)), *_held_out(evidence)):
+        rows.append(curves.rows[mask])
+        ranks.append(_share_lost(curves)[mask])
     candidates, share = np.concatenate(rows), np.concatenate(ranks)
     candidates, first = np.unique(candidates[np.argsort(-share, kind="stable")], return_index=True)
     candidates = candidates[np.argsort(first)]
@@ -73,48 +79,49 @@ def look_again(evidence: Evidence) -> SecondLook:
     wanted = {(evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]) for row in read.tolist()}
     for training, held_out in metric_pairs(evidence.study, evidence.keys):
         wanted |= {(run_id, training) for run_id, key in wanted if key == held_out}
-    return SecondLook(_curves(evidence, wanted), len(candidates), len(read))
+    return FullCurves(_curves(evidence, wanted), len(candidates), len(read))
 
 
 def unexamined(evidence: Evidence) -> list[str]:
-    """How many curves are more, or have more points together, than are read a second time."""
-    look = evidence.second_look
-    if look.read == look.asked:
+    """The number of curves that were not read because of these limits."""
+    full_curves = evidence.full_curves
+    if full_curves.read == full_curves.undetermined:
         return []
-    left = look.asked - look.read
-    return [f"the shape of {left:,} curves: the {look.read:,} that lost most of their gain were read point by point"]
+    unread = full_curves.undetermined - full_curves.read
+    read = f"the {full_curves.read:,} that lost most of their gain were read point by point"
+    return [f"the shape of {unread:,} curves: {read}"]
 
 
-def _held_out(evidence: Evidence) -> list[tuple[Courses, Mask]]:
-    found = []
+def _held_out(evidence: Evidence) -> list[tuple[BlockCurves, Mask]]:
+    held_out_curves = []
     for training, held_out in metric_pairs(evidence.study, evidence.keys):
-        there = row_of(evidence, held_out)
-        courses = courses_of(evidence, there[(there >= 0) & (row_of(evidence, training) >= 0)])
-        found.append((courses, _loses(courses)))
-    return found
+        rows = rows_by_run(evidence, held_out)
+        curves = block_curves(evidence, rows[(rows >= 0) & (rows_by_run(evidence, training) >= 0)])
+        held_out_curves.append((curves, _loses(curves)))
+    return held_out_curves
 
 
 @np.errstate(all="ignore")
-def _loses(courses: Courses) -> Mask:
-    return np.asarray((courses.lost > _LOST * courses.gain) & (courses.lost > _NOISES * courses.noise))
+def _loses(curves: BlockCurves) -> Mask:
+    return np.asarray((curves.lost > _LOST * curves.gain) & (curves.lost > _NOISES * curves.noise))
 
 
 @np.errstate(all="ignore")
-def _swings(evidence: Evidence, courses: Courses) -> Mask:
-    """Whether the later levels, or neighbouring points, are far apart against what was gained."""
-    later = np.where(np.arange(courses.levels.shape[1]) * 3 >= courses.ends[:, None], courses.levels, np.nan)
+def _swings(evidence: Evidence, curves: BlockCurves) -> Mask:
+    """Whether the later block means, or neighbouring points, vary much compared with the gain."""
+    later = np.where(np.arange(curves.levels.shape[1]) * 3 >= curves.ends[:, None], curves.levels, np.nan)
     wide = np.nanmax(later, axis=1, initial=-np.inf) - np.nanmin(later, axis=1, initial=np.inf)
-    wide = np.fmax(wide, 4 * np.nan_to_num(evidence.series.noise[courses.rows]))
-    return np.asarray(wide > _SWING * np.abs(courses.start - courses.tail))
+    wide = np.fmax(wide, 4 * np.nan_to_num(evidence.series.noise[curves.rows]))
+    return np.asarray(wide > _SWING * np.abs(curves.start - curves.tail))
 
 
 @np.errstate(all="ignore")
-def _share_lost(courses: Courses) -> Numbers:
-    return np.nan_to_num(courses.lost / courses.gain, nan=0.0, posinf=1e9, neginf=0.0)
+def _share_lost(curves: BlockCurves) -> Numbers:
+    return np.nan_to_num(curves.lost / curves.gain, nan=0.0, posinf=1e9, neginf=0.0)
 
 
 def _curves(evidence: Evidence, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
-    """The finite points of these histories: those that were held, and the others out of the store."""
+    """The finite points of these histories, from the cache or else from the store."""
     series = evidence.series
     runs, keys = {run_id for run_id, _ in wanted}, {key for _, key in wanted}
     of_runs = np.array([run_id in runs for run_id in evidence.run_ids], np.bool_)
@@ -124,15 +131,15 @@ def _curves(evidence: Evidence, wanted: set[tuple[str, str]]) -> dict[tuple[str,
         for row in np.flatnonzero(of_runs[series.run] & of_keys[series.key]).tolist()
         if (pair := (evidence.run_ids[series.run[row]], evidence.keys[series.key[row]])) in wanted
     }
-    found = {}
-    for row, steps, values in evidence.held.slices(series.points, pairs):
+    curves = {}
+    for row, steps, values in evidence.point_cache.slices(series.points, pairs):
         finite = np.isfinite(values)
-        found[pairs[row]] = Curve(steps[finite].astype(np.float64), values[finite])
-    return found | _read(evidence, wanted - found.keys())
+        curves[pairs[row]] = Curve(steps[finite].astype(np.float64), values[finite])
+    return curves | _read(evidence, wanted - curves.keys())
 
 
 def _read(evidence: Evidence, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Curve]:
-    """The finite points of these histories, read from the store."""
+    """The finite points of these histories, from the store."""
     if not wanted:
         return {}
     runs = {run_id for run_id, _ in wanted}

@@ -1,4 +1,7 @@
-"""Expressions over `runs` that recompute what a sentence says. No text of a store is in them but plain names."""
+"""Python expressions over `runs` that recompute the numbers of a finding.
+
+Text from a store is quoted only if it is a plain name; otherwise it is referred to by its position.
+"""
 
 from __future__ import annotations
 
@@ -14,42 +17,42 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.findings.evidence import Evidence
 
-# Names that can be nothing but themselves between quotes.
+# Names that need no escaping in a string literal.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,79}")
 
 
 def metric(evidence: Evidence, key: str) -> str:
-    """The metric as a literal, or as a place among the columns of `runs.metrics`."""
+    """The metric as a string literal, or by its position in the columns of `runs.metrics`."""
     return _named(key, "metrics", evidence.tables.metrics)
 
 
 def param(evidence: Evidence, key: str) -> str:
-    """The param as a literal, or as a place among the columns of `runs.params`."""
+    """The param as a string literal, or by its position in the columns of `runs.params`."""
     return _named(key, "params", evidence.tables.params)
 
 
-def run_id(evidence: Evidence, wanted: str) -> str:
-    """One run id: as a literal, or as a place among the runs."""
-    return f'"{wanted}"' if _PLAIN.fullmatch(wanted) else f"list(runs)[{evidence.places[wanted]}]"
+def run_id(evidence: Evidence, run_id: str) -> str:
+    """A run id as a string literal, or by its position among the runs."""
+    return f'"{run_id}"' if _PLAIN.fullmatch(run_id) else f"list(runs)[{evidence.positions[run_id]}]"
 
 
 def run_ids(evidence: Evidence, wanted: Iterable[str]) -> str:
-    """A list of run ids: as literals, or as places among the runs."""
+    """A list of run ids as string literals, or by their positions among the runs."""
     return f"[{', '.join(run_id(evidence, one) for one in wanted)}]"
 
 
-def places(evidence: Evidence, wanted: Iterable[str]) -> str:
-    """A list of the runs' places in `runs`, which are those of their rows in its DataFrames."""
-    return repr([evidence.places[run_id] for run_id in wanted])
+def positions(evidence: Evidence, wanted: Iterable[str]) -> str:
+    """A list of positions of runs in `runs`, which are also their row numbers in its DataFrames."""
+    return repr([evidence.positions[run_id] for run_id in wanted])
 
 
 def history_summary(evidence: Evidence, key: str, wanted: Iterable[str]) -> str:
-    """The rows of some runs in the summary of a metric's histories."""
+    """The rows of these runs in the summary of the histories of a metric."""
     return f"runs.history_summary({metric(evidence, key)}).loc[{run_ids(evidence, wanted)}]"
 
 
 def history(evidence: Evidence, key: str, wanted: Iterable[str]) -> str:
-    """Every point of a metric of some runs."""
+    """All points of a metric in these runs."""
     points = f'runs.history({metric(evidence, key)}).set_index("run_id")[["step", "timestamp", "value"]]'
     return f"{points}.loc[{run_ids(evidence, wanted)}]"
 

@@ -1,4 +1,4 @@
-"""Stores of known truth as people log them: folds, trade-offs, pruned trials, percentages, many constant params."""
+"""Typical synthetic stores with known truth: folds, trade-offs, pruned trials, percentages, many constant params."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ RELATION = ("matters", "monotone")
 
 
 def deciding_category(seed: int) -> Planted:
-    """Of a random search the optimizer decides, and the numbers do nothing."""
-    dice = random.Random(seed)
+    """A random search in which the optimizer decides and the numeric params have no effect."""
+    rng = random.Random(seed)
     gains = {"adam": 0.06, "sgd": 0.0, "lion": 0.03}
     runs = []
     for i in range(30):
         kind = list(gains)[i % 3]
-        params = {"optimizer": kind, "lr": 10 ** dice.uniform(-4, -2), "dropout": round(dice.uniform(0, 0.5), 3)}
-        runs.append(Run(f"t{i}", params, {"eval_f1": 0.7 + gains[kind] + dice.gauss(0, 0.01)}))
+        params = {"optimizer": kind, "lr": 10 ** rng.uniform(-4, -2), "dropout": round(rng.uniform(0, 0.5), 3)}
+        runs.append(Run(f"t{i}", params, {"eval_f1": 0.7 + gains[kind] + rng.gauss(0, 0.01)}))
     return Planted(
         "deciding_category", PlantedStore({"search": runs}), [Fact(RELATION, keys={"optimizer"})],
         allowed=(*WINNER, "factor_effect"),
@@ -28,12 +28,12 @@ def deciding_category(seed: int) -> Planted:
 
 
 def folds(seed: int) -> Planted:
-    """Two models on the same five folds; the folds differ more than the models do, and one is better on each."""
-    dice = random.Random(seed)
+    """Two models on the same five folds; the folds differ more than the models, and one model is better on each."""
+    rng = random.Random(seed)
     levels = [0.70, 0.75, 0.62, 0.81, 0.68]
     runs = [
         Run(f"{model}-f{fold}", {"model": model, "fold": fold, "n_folds": 5},
-            {"val_auc": level + gain + dice.gauss(0, 0.003)})
+            {"val_auc": level + gain + rng.gauss(0, 0.003)})
         for fold, level in enumerate(levels) for model, gain in (("xgb", 0.03), ("logreg", 0.0))
     ]  # fmt: skip
     best = {f"xgb-f{fold}" for fold in range(5)}
@@ -44,11 +44,11 @@ def folds(seed: int) -> Planted:
 
 
 def quality_against_latency(seed: int) -> Planted:
-    """Larger models are better and slower: the objective and a cost pull apart over twelve configurations."""
-    dice = random.Random(seed)
+    """Larger models are better and slower: the objective and a cost are opposed over twelve configurations."""
+    rng = random.Random(seed)
     runs = [
         Run(f"m{i}-{s}", {"layers": i + 2, "seed": s},
-            {"val_acc": 0.6 + 0.02 * i + dice.gauss(0, 0.002), "latency_ms": 5 + 3 * i + dice.gauss(0, 0.2)})
+            {"val_acc": 0.6 + 0.02 * i + rng.gauss(0, 0.002), "latency_ms": 5 + 3 * i + rng.gauss(0, 0.2)})
         for i in range(12) for s in range(3)
     ]  # fmt: skip
     return Planted(
@@ -59,12 +59,12 @@ def quality_against_latency(seed: int) -> Planted:
 
 
 def pruned_trials(seed: int) -> Planted:
-    """An Optuna study through MLflow: pruned trials say so in a tag and compete with nobody."""
-    dice = random.Random(seed)
+    """An Optuna study through MLflow: pruned trials have a tag that says so and are excluded from comparisons."""
+    rng = random.Random(seed)
     runs = []
     for i in range(24):
-        lr, pruned = 10 ** dice.uniform(-5, -1), i % 4 == 3
-        value = 0.9 - 0.07 * abs(math.log10(lr) + 1) + dice.gauss(0, 0.005)
+        lr, pruned = 10 ** rng.uniform(-5, -1), i % 4 == 3
+        value = 0.9 - 0.07 * abs(math.log10(lr) + 1) + rng.gauss(0, 0.005)
         state = "PRUNED" if pruned else "COMPLETE"
         tags = {"direction": "MAXIMIZE", "state": f"TrialState.{state}", "number": i}
         runs.append(Run(f"{i}", {"lr": lr}, {"value": 0.9876 if pruned else value}, tags))
@@ -76,13 +76,13 @@ def pruned_trials(seed: int) -> Planted:
 
 
 def many_constants(seed: int) -> Planted:
-    """Autologging of scikit-learn: forty constant params, one that varies, and only metrics of training."""
-    dice = random.Random(seed)
+    """Autologging of scikit-learn: forty constant params, one that varies, and training metrics only."""
+    rng = random.Random(seed)
     constants = {f"option_{i}": "None" for i in range(40)}
     runs = [
         Run(f"depth{depth}-{s}", {**constants, "max_depth": depth, "random_state": s}, {
-            "training_accuracy_score": 0.7 + 0.05 * i + dice.gauss(0, 0.004),
-            "training_log_loss": 0.6 - 0.05 * i + dice.gauss(0, 0.004),
+            "training_accuracy_score": 0.7 + 0.05 * i + rng.gauss(0, 0.004),
+            "training_log_loss": 0.6 - 0.05 * i + rng.gauss(0, 0.004),
         })
         for i, depth in enumerate((2, 4, 8)) for s in range(5)
     ]  # fmt: skip
@@ -93,11 +93,11 @@ def many_constants(seed: int) -> Planted:
 
 
 def negative_scores(seed: int) -> Planted:
-    """Scores of scikit-learn that are errors with a minus: less far from zero is better."""
-    dice = random.Random(seed)
+    """Scores of scikit-learn that are negated errors, so that higher is better."""
+    rng = random.Random(seed)
     runs = [
         Run(f"{model}-{s}", {"model": model, "random_state": s},
-            {"test_neg_mean_squared_error": -mse + dice.gauss(0, 0.2), "fit_time": dice.uniform(1, 2)})
+            {"test_neg_mean_squared_error": -mse + rng.gauss(0, 0.2), "fit_time": rng.uniform(1, 2)})
         for model, mse in (("ridge", 12.0), ("lasso", 15.0), ("knn", 19.0)) for s in range(6)
     ]  # fmt: skip
     best = {f"ridge-{s}" for s in range(6)}
@@ -108,10 +108,10 @@ def negative_scores(seed: int) -> Planted:
 
 
 def percentages(seed: int) -> Planted:
-    """Accuracies in percent, near the top: no interval may reach beyond a hundred."""
-    dice = random.Random(seed)
+    """Accuracies in percent, near the top: no interval may exceed 100."""
+    rng = random.Random(seed)
     runs = [
-        Run(f"{aug}-{s}", {"augmentation": aug, "seed": s}, {"test_acc": min(100.0, level + dice.gauss(0, 0.25))})
+        Run(f"{aug}-{s}", {"augmentation": aug, "seed": s}, {"test_acc": min(100.0, level + rng.gauss(0, 0.25))})
         for aug, level in (("none", 96.0), ("mixup", 99.2), ("cutmix", 99.1)) for s in range(4)
     ]  # fmt: skip
     level = {f"{aug}-{s}" for aug in ("mixup", "cutmix") for s in range(4)}
@@ -122,13 +122,13 @@ def percentages(seed: int) -> Planted:
 
 
 def unfinished_leader(seed: int) -> Planted:
-    """A run that is still going has the best value so far; of those that finished another one leads."""
-    dice = random.Random(seed)
+    """A running run has the best value so far; the leader is among the finished ones."""
+    rng = random.Random(seed)
     runs = [
         Run(f"r{i}", {"lr": 0.1 / (i + 1)}, {"val_acc": [(s, 0.5 + 0.01 * i + 0.001 * s) for s in range(40)]})
         for i in range(6)
     ]
-    going = [(s, 0.7 + 0.001 * s + dice.gauss(0, 1e-4)) for s in range(12)]
+    going = [(s, 0.7 + 0.001 * s + rng.gauss(0, 1e-4)) for s in range(12)]
     runs.append(Run("going", {"lr": 0.5}, {"val_acc": going}, status="RUNNING"))
     return Planted(
         "unfinished_leader", PlantedStore({"runs": runs}), [Fact(WINNER, {"r5"})],
@@ -137,18 +137,18 @@ def unfinished_leader(seed: int) -> Planted:
 
 
 def one_param_for_all(seed: int) -> Planted:
-    """No param varies and there is no seed: eight runs of one configuration that differ by luck alone."""
-    dice = random.Random(seed)
-    runs = [Run(f"again{i}", {"lr": 0.1, "epochs": 10}, {"val_loss": 0.4 + dice.gauss(0, 0.01)}) for i in range(8)]
+    """No param varies and there is no seed: eight runs of one configuration that differ only by luck."""
+    rng = random.Random(seed)
+    runs = [Run(f"again{i}", {"lr": 0.1, "epochs": 10}, {"val_loss": 0.4 + rng.gauss(0, 0.01)}) for i in range(8)]
     return Planted(
         "one_param_for_all", PlantedStore({"again": runs}), [Fact(WINNER, {run.name for run in runs}, words=("n = 8",))]
     )
 
 
 def no_direction(seed: int) -> Planted:
-    """A metric that nothing is known of: no winner, and the line that says which way is better."""
-    dice = random.Random(seed)
-    runs = [Run(f"r{i}", {"alpha": i, "seed": 0}, {"quux": dice.gauss(5, 1)}) for i in range(6)]
+    """A metric of unknown direction: no leader, but a finding that says how to set the direction."""
+    rng = random.Random(seed)
+    runs = [Run(f"r{i}", {"alpha": i, "seed": 0}, {"quux": rng.gauss(5, 1)}) for i in range(6)]
     return Planted("no_direction", PlantedStore({"odd": runs}), [Fact(("unknown_direction",), keys={"quux"})])
 
 

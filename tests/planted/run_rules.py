@@ -1,4 +1,4 @@
-"""From a planted store to its study and findings, as the commands make them."""
+"""The study and findings of a planted store, made in the same way as by the commands."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ LONG_AFTER = START + 10**11
 
 
 def evidence_of(store: PlantedStore, settings: StudySettings | None = None, *, tables=None, read_history=None):
-    """The evidence, long after the last run ended.  tables, read_history: in the place of the store's own."""
+    """The evidence, long after the last run ended; tables and read_history replace those of the store."""
     tables = store.tables() if tables is None else tables
     study = describe_study(tables, take_inventory(tables), settings or StudySettings())
     return collect_evidence(tables, study, dict(store.names), read_history or store.read_history, now=LONG_AFTER)
 
 
 def find(store: PlantedStore, settings: StudySettings | None = None, read_history=None):
-    """Everything that all rules find.  read_history: in the place of the store's own."""
+    """The findings of all rules; read_history replaces that of the store."""
     return find_findings(evidence_of(store, settings, read_history=read_history), chosen_thresholds({}))
