@@ -1,4 +1,4 @@
-"""The answer of a task: which configuration leads, by how much, from which it cannot be told, and what n would show."""
+"""The answer for one task: the leading configuration, its lead, the rivals it beats, and the repeats still needed."""
 
 from __future__ import annotations
 
@@ -23,25 +23,33 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.best_of import BestOf
     from qualia_lab.analysis.groups import Group
 
-_FEWEST_DEGREES = 6  # of the spread, from which on configurations of two runs are told apart
-# Small p are too small by this factor: whether blocks or own spreads are taken is read off the data (by simulation).
+_FEWEST_DEGREES = 6  # degrees of freedom of the spread from which configurations with two runs are compared
+# P values in the far tail are too small by this factor (by simulation), because the data themselves decide whether
+# blocks or separate spreads are used.
 _TAIL = 2
-FEWEST_REPEATS = 2  # of a configuration that is compared: one value says nothing of its spread
+FEWEST_REPEATS = 2  # repeats of a configuration that is compared: one value carries no spread
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is known of the best of some configurations of one task.
+    """What the runs of one task show about the best of its configurations.
 
-    groups: those with a value, the best mean first; of those that ran more than once before those that ran once, where
-    two or more did.  leader: the first of them.  found: what `best_of` says of those compared; None where too few
-    ran more than once.  apart, level: the rivals that are told from the leader, and those that are not.
-    alone: those that ran once, of which nothing can be told.
-    interval: at 95 %, of the leader's true mean, corrected for its having been selected, within what the metric can be;
-    None where too few repeats say how far it varies.  corrected: the mean without the gain from having been selected;
-    None where nothing is selected, or where the lead is so small that only the interval says something.
-    spread: the standard deviation between repeats, pooled; None where nothing was repeated or all repeats are alike.
-    smallest: the smallest difference that matters.  alpha: the p under which a rival is told apart.
+    Attributes:
+        groups: the configurations with a value, best mean first. Where two or more ran more than once, those stand
+            before the configurations that ran once.
+        leader: the first of `groups`.
+        found: the result of `best_of` over the compared configurations; None where too few ran more than once.
+        apart: the rivals that differ from the leader.
+        level: the compared rivals that cannot be told apart from the leader.
+        single_runs: the configurations that ran once, which cannot be compared.
+        interval: the 95 % interval of the leader's true mean, corrected for selection and clipped to the bounds of the
+            metric; None where there are too few repeats to estimate the spread.
+        corrected: the leader's mean corrected for selection (winner's curse); None where nothing was selected, or where
+            the lead is so small that only the interval is informative.
+        spread: the pooled standard deviation between repeats, in the unit of the metric; None where nothing was
+            repeated or all repeats are equal.
+        smallest: the smallest difference that matters, in the unit of the metric.
+        alpha: the p value below which a rival counts as different.
     """
 
     groups: tuple[Group, ...]
@@ -49,7 +57,7 @@ class Answer:
     found: BestOf | None
     apart: tuple[Group, ...]
     level: tuple[Group, ...]
-    alone: tuple[Group, ...]
+    single_runs: tuple[Group, ...]
     interval: tuple[float, float] | None
     corrected: float | None
     spread: float | None
@@ -58,34 +66,39 @@ class Answer:
 
     @property
     def compared(self) -> tuple[Group, ...]:
-        """The groups that `found` is about, in its order."""
+        """The groups that `found` covers, in the same order."""
         return self.groups[: self.found.k] if self.found is not None else ()
 
     @cached_property
-    def shows(self) -> float | None:
-        """The difference that so many repeats show in 80 % of cases; None where nothing can be told apart."""
+    def detectable_difference(self) -> float | None:
+        """The difference that the present repeats detect with 80 % power; None where nothing can be compared."""
         if len(self.compared) < 2 or not self.spread:
             return None
         first, second = (len(group.values) for group in self.compared[:2])
         return detectable_among(len(self.compared), first, second, _degrees(self.compared), self.alpha) * self.spread
 
     @cached_property
-    def needed(self) -> int | None:
-        """The repeats of each configuration that show `smallest` in 80 % of cases; None where nothing can be told."""
+    def needed_repeats(self) -> int | None:
+        """The repeats per configuration that detect `smallest` with 80 % power; None where nothing can be compared."""
         if len(self.compared) < 2 or not self.spread or not self.smallest:
             return None
         return needed_among(self.smallest / self.spread, len(self.compared), self.alpha)
 
 
 def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer | None:
-    """The answer of some configurations of one task; None where none has a value, or where no direction is known.
+    """Find the best configuration of one task.
 
-    A configuration that ran once is no rival of those that ran more often: the lucky one of many single runs would
-    lead. Where too few ran more than once to know how far repeats vary, all are ordered by what they have.
+    A configuration that ran once is no rival of those that ran more often: otherwise the luckiest of many single runs
+    would lead. Where too few ran more than once to estimate the spread between repeats, all are ordered by their
+    observed means.
 
     Args:
-        groups: with the objective, of one task.
-        smallest: the smallest difference that matters; None takes a standard deviation between repeats.
+        groups: the configurations of one task with their objective.
+        smallest: the smallest difference that matters, in the unit of the metric; None takes one standard deviation
+            between repeats.
+
+    Returns:
+        The answer; None where no configuration has a value or the direction of the metric is unknown.
     """
     scored = [group for group in groups if group.values]
     if not scored or scored[0].greater_is_better is None:
@@ -105,81 +118,92 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     )
     assert found is not None
     leader, rivals = compared[0], compared[1:]
-    told = {one.place for one in found.apart if _are_comparable(degrees, (leader, compared[one.place]))}
-    matters = smallest or spread
+    places_apart = {rival.place for rival in found.apart if _are_comparable(degrees, (leader, compared[rival.place]))}
+    smallest_relevant = smallest or spread
     limits = bounds_of([value for group in scored for value in group.values], read_name(leader.metric).bounds)
     if rivals:
         interval = None if found.low is None or found.high is None else (found.low, found.high)
     else:
         own = leader.interval
         interval = (own.low, own.high) if own else None
-    middle = mean_of([group.mean for group in compared if group.mean is not None])
-    tells_nothing = found.corrected in (found.low, found.high)
-    if found.corrected is not None and rivals and (found.corrected < middle) == better:
-        tells_nothing = True  # worse than the mean of all: of level rivals the estimate says no more than its interval
+    mean_of_all = mean_of([group.mean for group in compared if group.mean is not None])
+    is_uninformative = found.corrected in (found.low, found.high)
+    if found.corrected is not None and rivals and (found.corrected < mean_of_all) == better:
+        is_uninformative = True  # worse than the mean of all: among level rivals it adds nothing to the interval
     return Answer(
         groups=(*compared, *alone),
         leader=leader,
         found=found,
-        apart=tuple(group for place, group in enumerate(compared) if place in told),
-        level=tuple(group for place, group in enumerate(compared) if place and place not in told),
-        alone=tuple(alone),
+        apart=tuple(group for place, group in enumerate(compared) if place in places_apart),
+        level=tuple(group for place, group in enumerate(compared) if place and place not in places_apart),
+        single_runs=tuple(alone),
         interval=clip_interval(*interval, limits) if interval else None,
         corrected=None
-        if found.corrected is None or tells_nothing
+        if found.corrected is None or is_uninformative
         else clip_interval(found.corrected, found.corrected, limits)[0],
         spread=spread,
-        smallest=matters,
+        smallest=smallest_relevant,
     )
 
 
 def answers_of(of_tasks: Mapping[str, Sequence[Group]], smallest: float | None = None) -> dict[str, Answer]:
-    """The answers of several tasks by the same key, those that there are; arguments as in `answer_of`.
+    """Find the best configuration of each of several tasks.
 
-    Of many tasks of noise some would have a winner by luck: what is told apart is corrected for all tasks that were
-    asked (see `limit_over_tasks`), and so is the n that more repeats need.
+    Among many tasks of pure noise some would have a winner by luck, so p values are corrected for all tasks that were
+    tested (see `limit_over_tasks`); the number of needed repeats uses the same corrected limit.
+
+    Args:
+        of_tasks: the configurations of each task, by any key.
+        smallest: as in `answer_of`.
+
+    Returns:
+        The answers by the same key; tasks without an answer are left out.
     """
-    found = {key: answer for key, groups in of_tasks.items() if (answer := answer_of(groups, smallest)) is not None}
-    asked = {key: one.found for key, one in found.items() if one.found is not None and one.found.k > 1}
-    if len(asked) < 2:
-        return found
-    ps = [min((rival.p for rival in one.apart), default=1.0) for one in asked.values()]
+    answers = {key: answer for key, groups in of_tasks.items() if (answer := answer_of(groups, smallest)) is not None}
+    tested = {key: answer.found for key, answer in answers.items() if answer.found is not None and answer.found.k > 1}
+    if len(tested) < 2:
+        return answers
+    ps = [min((rival.p for rival in best.apart), default=1.0) for best in tested.values()]
     alpha = ALPHA / _TAIL
-    limit, of_another = limit_over_tasks(ps, alpha), limit_over_tasks(ps, alpha, another=True)
-    return {key: _told_under(one, limit, of_another) if key in asked else one for key, one in found.items()}
+    limit, limit_for_another = limit_over_tasks(ps, alpha), limit_over_tasks(ps, alpha, another=True)
+    return {
+        key: _apply_limit(answer, limit, limit_for_another) if key in tested else answer
+        for key, answer in answers.items()
+    }
 
 
-def _told_under(answer: Answer, limit: float, of_another: float) -> Answer:
-    """The answer without what is told apart by a p over the limit; where that is all, the limit is that of another."""
+def _apply_limit(answer: Answer, limit: float, limit_for_another: float) -> Answer:
+    """Move rivals with p above `limit` to `level`; where none remains apart, `alpha` becomes `limit_for_another`."""
     assert answer.found is not None
-    ps = {id(answer.groups[one.place]): one.p for one in answer.found.apart}
-    apart = tuple(one for one in answer.apart if ps[id(one)] <= limit)
-    told = set(map(id, apart))
-    level = tuple(one for one in answer.compared[1:] if id(one) not in told)
-    return replace(answer, apart=apart, level=level, alpha=limit if apart else of_another)
+    ps = {id(answer.groups[rival.place]): rival.p for rival in answer.found.apart}
+    apart = tuple(rival for rival in answer.apart if ps[id(rival)] <= limit)
+    apart_ids = set(map(id, apart))
+    level = tuple(rival for rival in answer.compared[1:] if id(rival) not in apart_ids)
+    return replace(answer, apart=apart, level=level, alpha=limit if apart else limit_for_another)
 
 
-def _are_comparable(degrees: int, these: Sequence[Group]) -> bool:
-    """Whether two of these configurations have three runs, or the spread of all is known from enough.
+def _are_comparable(degrees: int, groups: Sequence[Group]) -> bool:
+    """Whether two of the configurations have three runs, or the pooled spread has enough degrees of freedom.
 
-    Of two runs each, where hardly another one was repeated, one run that is the other one rounded would decide.
+    With two runs each and hardly any other repeats, one run that is a rounded copy of the other would decide.
     """
-    often = sum(len(group.values) >= FEWEST_RUNS for group in these)
-    return len(these) > 1 and (often > 1 or degrees >= _FEWEST_DEGREES)
+    repeated = sum(len(group.values) >= FEWEST_RUNS for group in groups)
+    return len(groups) > 1 and (repeated > 1 or degrees >= _FEWEST_DEGREES)
 
 
 def _degrees(groups: Sequence[Group]) -> int:
-    """Of the spread between repeats."""
+    """The degrees of freedom of the spread between repeats."""
     return sum(len(group.values) - 1 for group in groups)
 
 
 def _rank(group: Group, *, better: bool) -> float:
+    """A sort key that puts the best mean first."""
     assert group.mean is not None
     return -group.mean if better else group.mean
 
 
 def _pooled_spread(groups: Sequence[Group]) -> float | None:
-    """The standard deviation between repeats, over all configurations; None where it is not more than rounding."""
+    """The standard deviation between repeats, pooled over configurations; None where it is within rounding error."""
     repeated = [np.asarray(group.values) for group in groups if len(group.values) > 1]
     degrees = sum(len(values) - 1 for values in repeated)
     if not degrees:

@@ -1,4 +1,4 @@
-"""One artifact of several runs as one table: JSON and YAML place by place, tables of one shape cell by cell."""
+"""Compare one artifact across runs: JSON and YAML key by key, tables cell by cell."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.logged_tables import cell_text, read_logged_table
-from qualia_lab.analysis.structured_text import flat, parse_json, parse_yaml, that_differ
+from qualia_lab.analysis.structured_text import differing_names, flat, parse_json, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qualia_lab.artifacts import Kind
 
-ROWS = 40  # of a comparison of structures
-TABLE_ROWS = 16  # of one of tables
-_LEAVES = 5_000  # of one JSON artifact
+ROWS = 40  # rows of a comparison of structures
+TABLE_ROWS = 16  # rows of a comparison of tables
+_LEAVES = 5_000  # leaves read from one JSON artifact
 _TABLE_ROWS = 10_000
 _TABLE_COLUMNS = 200
 _CELL = 200  # characters
@@ -25,20 +25,29 @@ _CELL = 200  # characters
 
 @dataclass(frozen=True)
 class ArtifactTable:
-    """Runs as columns. `rows` names each row, `cells[run id][row]` is "" where that run has none.
+    """A comparison with one column per run.
 
-    said: what a reader has to know: how much is not shown, or that nothing differs.
+    Attributes:
+        rows: the name of each row.
+        cells: the values of each row by run id, in the order of `rows`; "" where the run has none.
+        note: a remark for the reader, such as how many rows are not shown or that nothing differs; "" for none.
     """
 
     rows: tuple[str, ...]
     cells: Mapping[str, tuple[str, ...]]
-    said: str
+    note: str
 
 
 def compare_structures(texts: Mapping[str, str], kind: Kind) -> ArtifactTable:
-    """The places of JSON or YAML artifacts (run id → text) whose values are not alike in all runs.
+    """Compare JSON or YAML artifacts key by key.
 
-    A text that cannot be read is a run without values, and `said` names how many there are.
+    Args:
+        texts: the text of each run's artifact, by run id.
+        kind: "json" or "yaml".
+
+    Returns:
+        The paths whose values are not the same in all runs. A text that cannot be parsed leaves its run without values,
+        and the note of the table counts them.
     """
     parse = parse_json if kind == "json" else parse_yaml
     entries, broken = {}, 0
@@ -48,13 +57,19 @@ def compare_structures(texts: Mapping[str, str], kind: Kind) -> ArtifactTable:
         except ValueError:
             broken += 1
     table = _table(entries, ROWS)
-    return _with(table, f"{broken} cannot be read" if broken else "")
+    return _add_remark(table, f"{broken} cannot be read" if broken else "")
 
 
 def compare_tables(texts: Mapping[str, str]) -> ArtifactTable:
-    """The cells of tables (run id → text, as `read_table` takes it) that are not alike in all runs.
+    """Compare tables cell by cell.
 
-    A row is named by its number from 1, and by its first cell where all runs have the same one there.
+    A row is named by its number, from 1, and by its first cell where that is the same in all runs.
+
+    Args:
+        texts: the text of each run's table as `read_table` takes it, by run id.
+
+    Returns:
+        The cells that are not the same in all runs.
     """
     tables, broken = {}, 0
     for run_id, text in texts.items():
@@ -64,21 +79,28 @@ def compare_tables(texts: Mapping[str, str]) -> ArtifactTable:
             broken += 1
     shapes = {(tuple(header), len(rows)) for header, rows in tables.values()}
     entries: dict[str, dict[str, str]] = {}
-    firsts = _shared_firsts([rows for _, rows in tables.values()])
+    first_cells = _shared_first_cells([rows for _, rows in tables.values()])
     for run_id, (header, rows) in tables.items():
         entries[run_id] = {
-            f"row {number}{firsts.get(number, '')}, {name}": cell
+            f"row {number}{first_cells.get(number, '')}, {name}": cell
             for number, row in enumerate(rows, 1)
             for name, cell in zip(header, row, strict=False)
         }
-    table = _with(_table(entries, TABLE_ROWS), f"{broken} cannot be read" if broken else "")
-    return _with(table, "the tables are of different shapes" if len(shapes) > 1 else "")
+    table = _add_remark(_table(entries, TABLE_ROWS), f"{broken} cannot be read" if broken else "")
+    return _add_remark(table, "the tables are of different shapes" if len(shapes) > 1 else "")
 
 
 def read_table(text: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of comma-, tab- or semicolon-separated values or of `mlflow.log_table`, cut at limits.
+    """Read delimiter-separated values (comma, tab or semicolon) or a table of `mlflow.log_table`.
 
-    Raises csv.Error.
+    Args:
+        text: the content of the artifact.
+
+    Returns:
+        The header and the rows, cut at 10,000 rows, 200 columns and 200 characters per cell.
+
+    Raises:
+        csv.Error: the text is not a table.
     """
     if (logged := read_logged_table(text)) is not None:
         cells = [[cell_text(value)[:_CELL] for value in row[:_TABLE_COLUMNS]] for row in logged.rows[:_TABLE_ROWS]]
@@ -95,23 +117,25 @@ def read_table(text: str) -> tuple[list[str], list[list[str]]]:
     return (rows[0], rows[1:]) if rows else ([], [])
 
 
-def _shared_firsts(tables: list[list[list[str]]]) -> dict[int, str]:
-    """Row number → ` (first cell)` of the rows that have the same first cell, no number, in all tables."""
-    found = {}
+def _shared_first_cells(tables: list[list[list[str]]]) -> dict[int, str]:
+    """Map a row number to ` (first cell)` where all tables have the same non-numeric first cell in that row."""
+    labels = {}
     for number, rows in enumerate(zip(*tables, strict=False), 1):
         cells = {row[0] for row in rows if row}
         if len(cells) == 1 and not (name := cells.pop()).replace(".", "").lstrip("-").isdigit() and name:
-            found[number] = f" ({name[:40]})"
-    return found
+            labels[number] = f" ({name[:40]})"
+    return labels
 
 
 def _table(entries: Mapping[str, Mapping[str, str]], rows: int) -> ArtifactTable:
-    names = that_differ(entries)
+    """The rows whose values differ, cut at `rows`, with a note on how many there are."""
+    names = differing_names(entries)
     shown = tuple(names[:rows])
     said = f"showing {len(shown)} of {len(names):,} that differ" if len(names) > len(shown) else ""
     values = {run_id: tuple(entry.get(name, "")[:_CELL] for name in shown) for run_id, entry in entries.items()}
     return ArtifactTable(shown, values, said or ("" if names else "the same in all runs"))
 
 
-def _with(table: ArtifactTable, remark: str) -> ArtifactTable:
-    return ArtifactTable(table.rows, table.cells, "; ".join(filter(None, (table.said, remark)))) if remark else table
+def _add_remark(table: ArtifactTable, remark: str) -> ArtifactTable:
+    """The table with a remark added to its note."""
+    return ArtifactTable(table.rows, table.cells, "; ".join(filter(None, (table.note, remark)))) if remark else table

@@ -1,4 +1,4 @@
-"""Every configuration against one of them, the baseline: how far apart, how sure, and a verdict in words."""
+"""Compare every configuration to one baseline: the difference, its uncertainty, and a verdict in words."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study.study import Setting
 
-# Under three runs on either side nothing is called a difference: two values do not even show their spread.
+# With fewer than three runs on either side nothing is called a difference: two values do not even show their spread.
 FEWEST_RUNS = 3
 
-# Where only a difference beyond so many standard deviations would show, not to see one says nothing. Six runs a side
-# show 1.8 of them in 80 % of cases, five 2.02.
+# Where only a difference of more than this many standard deviations is detectable, seeing none is inconclusive. Six
+# runs a side detect 1.8 standard deviations with 80 % power, five detect 2.02.
 MOST_DEVIATIONS = 2.0
 
 TOO_FEW = "too few runs to tell"
@@ -30,11 +30,15 @@ NOT_SEEN = "no difference seen"
 
 @dataclass(frozen=True)
 class Difference:
-    """A configuration against the baseline.
+    """The comparison of one configuration to the baseline.
 
-    pairs: how many runs were paired by their seed; None where they were not.  corrected_p: Holm's, over all
-    comparisons of the table.  verdict: better, worse (higher, lower where the metric has no direction),
-    `no difference seen` or `too few runs to tell`.
+    Attributes:
+        group: the configuration.
+        pairs: how many runs were paired by seed; None where they were not paired.
+        comparison: the test and its numbers.
+        corrected_p: the p value with Holm's correction over all comparisons of the table.
+        verdict: better or worse (higher or lower where the metric has no direction), `no difference seen`, or `too few
+            runs to tell`.
     """
 
     group: Group
@@ -46,7 +50,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class BaselineTable:
-    """The baseline, why it is that one, and every other configuration against it, in the order of the groups."""
+    """The comparison of all configurations to the baseline.
+
+    Attributes:
+        baseline: the configuration that the others are compared to.
+        chosen: why this one is the baseline.
+        differences: one entry for every other configuration, in the order of the groups.
+    """
 
     baseline: Group
     chosen: str
@@ -54,15 +64,24 @@ class BaselineTable:
 
 
 def compare_to_baseline(groups: Sequence[Group], baseline: Group, chosen: str = "") -> BaselineTable:
-    """Compare each other configuration to the baseline; see `two_samples` for the computations.
+    """Compare each other configuration to the baseline; see `two_samples` for the tests.
 
-    Runs are paired by their seed-like params where both configurations have the same, each once, three or more.
+    Runs are paired by their seed-like params where both configurations have the same seeds, each once, and at least
+    three.
+
+    Args:
+        groups: the configurations of one task, the baseline among them.
+        baseline: the one to compare to.
+        chosen: why it is the baseline, for the reader.
+
+    Returns:
+        The comparisons, with p values corrected over all of them (Holm).
     """
     others = [group for group in groups if group is not baseline]
     compared = [_compare(group, baseline) for group in others]
     corrected = holm(
         [
-            comparison.p if _enough(group, baseline) else None
+            comparison.p if _has_enough_runs(group, baseline) else None
             for group, (comparison, _) in zip(others, compared, strict=True)
         ]
     )
@@ -85,62 +104,72 @@ def compare_to_baseline(groups: Sequence[Group], baseline: Group, chosen: str = 
 def choose_baseline(
     groups: Sequence[Group], started: Mapping[str, int | None], wanted: str | Mapping[str, str] | None
 ) -> tuple[Group, str]:
-    """The baseline among the configurations, and why it is that one.
+    """Choose the baseline among the configurations.
 
-    wanted: the id of any of its runs, or params that it alone has; None takes the configuration that was started
-    first, of those with three runs or more where there are any.
-    started: when each run started, in milliseconds.
-    Raises QualiaLabError when that is no configuration, or more than one.
+    Args:
+        groups: the configurations of one task.
+        started: when each run started, in milliseconds since 1970, by run id.
+        wanted: the id of any run of the baseline, or params that only the baseline has; None takes the configuration
+            that was started first, among those with three runs or more where there are any.
+
+    Returns:
+        The baseline, and why it was chosen.
+
+    Raises:
+        QualiaLabError: `wanted` matches no configuration, or more than one.
     """
     if isinstance(wanted, str):
         for group in groups:
             if wanted in group.run_ids:
                 return group, "the configuration of the run that BASELINE names"
         raise QualiaLabError(
-            f"The baseline {one_line(wanted, 80)} is none of these runs.", "Name one by its id, or by its params."
+            f"The baseline {one_line(wanted, 80)} is not one of these runs.", "Name one by its id, or by its params."
         )
     if wanted:
         return _with_params(groups, wanted), "the configuration whose params BASELINE names"
-    carrying = [group for group in groups if len(group.values) >= FEWEST_RUNS]
+    repeated = [group for group in groups if len(group.values) >= FEWEST_RUNS]
     with_values = [group for group in groups if group.values]
-    first = min(carrying or with_values or groups, key=lambda group: _first_start(group, started))
-    how = " of those with three runs or more" if carrying else ""
-    return first, f"the first that was started{how}; set BASELINE to take another"
+    first = min(repeated or with_values or groups, key=lambda group: _first_start(group, started))
+    restriction = " of those with three runs or more" if repeated else ""
+    return first, f"the first that was started{restriction}; set BASELINE to take another"
 
 
 def _with_params(groups: Sequence[Group], wanted: Mapping[str, str]) -> Group:
-    asked = {key: canonical(value) for key, value in wanted.items()}
-    found = [
+    """The one configuration that has all the wanted params."""
+    wanted_params = {key: canonical(value) for key, value in wanted.items()}
+    matches = [
         group
         for group in groups
-        if asked.items() <= {key: canonical(value) for key, value in group.configuration.settings}.items()
+        if wanted_params.items() <= {key: canonical(value) for key, value in group.configuration.settings}.items()
     ]
-    if len(found) == 1:
-        return found[0]
+    if len(matches) == 1:
+        return matches[0]
     words = one_line(", ".join(f"{key}={value}" for key, value in wanted.items()), 120)
-    if not found:
+    if not matches:
         raise QualiaLabError(
-            f"No configuration has {words}, which was to be the baseline.",
+            f"No configuration has {words}, so none can be the baseline.",
             f"Others have: {_alternatives(groups, wanted)}.",
         )
     raise QualiaLabError(
-        f"{len(found)} configurations have {words}, and only one can be the baseline.",
+        f"{len(matches)} configurations have {words}, and only one can be the baseline.",
         "Name more of its params, or one of its runs by its id.",
     )
 
 
 def _alternatives(groups: Sequence[Group], wanted: Mapping[str, str]) -> str:
-    """The values that the configurations have of the params that were asked for, or the params that there are."""
+    """The values that the configurations have for the wanted params, else the names of the params that exist."""
     settings: list[Setting] = [param for group in groups for param in group.configuration.settings]
     near = list(dict.fromkeys(f"{key}={value}" for key, value in settings if key in wanted))
     return one_line(", ".join(near[:8] or sorted({key for key, _ in settings})[:8]), 200) or "no params"
 
 
 def _first_start(group: Group, started: Mapping[str, int | None]) -> float:
+    """The start of the earliest run of a configuration; infinity where none is known."""
     return min((time for run_id in group.run_ids if (time := started.get(run_id)) is not None), default=float("inf"))
 
 
 def _compare(group: Group, baseline: Group) -> tuple[Comparison, int | None]:
+    """Compare a configuration to the baseline by pairs where possible; also the number of pairs."""
     pairs, why = _paired(group, baseline)
     if pairs:
         comparison = compare_pairs([a for a, _ in pairs], [b for _, b in pairs], why)
@@ -149,24 +178,24 @@ def _compare(group: Group, baseline: Group) -> tuple[Comparison, int | None]:
 
 
 def _paired(group: Group, baseline: Group) -> tuple[list[tuple[float, float]], str]:
-    """The values of both by seed, the group's first; none where they cannot be paired, and why."""
+    """The values of group and baseline paired by seed, and why; no pairs where they cannot be paired."""
     first, second = _by_seed(group), _by_seed(baseline)
     if first is None or second is None:
-        return [], "no seed, or one seed twice"
+        return [], "no seed, or a repeated seed"
     shared = [seed for seed in first if seed in second]
-    # Of runs that failed the partners fall out; where more do, pairing would waste what is there.
+    # The partners of failed runs are dropped; where more than a quarter would be, pairing wastes data.
     if len(shared) < 0.75 * max(len(first), len(second)):
-        return [], "other seeds"
+        return [], "different seeds"
     if len(shared) < FEWEST_RUNS:
-        return [], "under three pairs"
+        return [], "fewer than three pairs"
     pairs = [(first[seed], second[seed]) for seed in shared]
     if not spreads([a - b for a, b in pairs], within=[*first.values(), *second.values()]):
-        return [], "all pairs differ by the same"
+        return [], "all pairs differ by the same amount"
     return pairs, "the same seeds in both"
 
 
 def _by_seed(group: Group) -> dict[tuple[Setting, ...], float] | None:
-    """The values by the seeds of their runs; None where a run has none, or two have the same."""
+    """The values by the seeds of their runs; None where a run has no seed or two runs share one."""
     values = dict(zip(group.scored, group.values, strict=True))
     seeds = [
         (repeat, values[run_id])
@@ -177,14 +206,16 @@ def _by_seed(group: Group) -> dict[tuple[Setting, ...], float] | None:
     return by_seed if len(by_seed) == len(seeds) and () not in by_seed else None
 
 
-def _enough(group: Group, baseline: Group) -> bool:
+def _has_enough_runs(group: Group, baseline: Group) -> bool:
+    """Whether both sides have enough runs for a verdict."""
     return min(len(group.values), len(baseline.values)) >= FEWEST_RUNS
 
 
 def _verdict(group: Group, baseline: Group, comparison: Comparison, p: float | None) -> str:
-    if not _enough(group, baseline):
+    """The verdict of one comparison in words."""
+    if not _has_enough_runs(group, baseline):
         return TOO_FEW
-    if comparison.test == "":  # the repeats are all alike: they are one run, said again
+    if comparison.test == "":  # all repeats are equal: they count as one run
         return NOT_SEEN if comparison.difference == 0 else TOO_FEW
     if p is not None and p < ALPHA and comparison.difference:
         up = comparison.difference > 0

@@ -1,4 +1,4 @@
-"""The best of several configurations: its mean corrected for having been selected, and which ones are told from it."""
+"""Select the best of several configurations, correct its mean for the selection, and test it against the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from qualia_lab.analysis.blocks import block_ranges, block_values, pair_ps, share_something
+from qualia_lab.analysis.blocks import block_ranges, block_values, has_block_effect, pair_ps
 from qualia_lab.analysis.intervals import t_quantile, unit_of
 from qualia_lab.analysis.studentized import largest_quantile, range_p
 
@@ -21,19 +21,25 @@ if TYPE_CHECKING:
 
     Flags = NDArray[np.bool_]
 
-ALPHA = 0.02  # with what else is asked of a store, noise is to be called a difference once in twenty at most
-FEWEST_DEGREES = 3  # of the pooled spread, from which on configurations of one run take part
-ALONE = 0.05  # p of Welch's test of the pair alone
-_UNEQUAL = 0.05  # p of Bartlett's test, under which spreads differ
-_OUT_OF_REACH = 0.005  # p, under which a configuration is no rival in the interval
-_HYBRID = 0.005  # how often the true mean may lie beyond where the corrected one is looked for
+ALPHA = 0.02  # together with the other tests on a store, noise is to be called a difference at most once in 20
+FEWEST_DEGREES = 3  # degrees of freedom of the pooled spread from which single-run configurations take part
+PAIR_ALPHA = 0.05  # limit of the p value of Welch's test of a single pair
+_UNEQUAL = 0.05  # p of Bartlett's test below which spreads count as different
+_RIVAL_ALPHA = 0.005  # p below which a configuration is no rival when the interval is computed
+_HYBRID = 0.005  # probability that the true mean lies outside the range searched for the corrected mean
 
 How = Literal["blocks", "pooled", "own", "alike", "none"]
 
 
 @dataclass(frozen=True)
 class Apart:
-    """A configuration that is told from the leader: the leader's mean less its own, and p corrected for all pairs."""
+    """A configuration that differs from the leader.
+
+    Attributes:
+        place: its index among the groups given to `best_of`.
+        difference: the leader's mean minus its own, in the unit of the metric.
+        p: the p value, corrected for all pairs.
+    """
 
     place: int
     difference: float
@@ -42,13 +48,19 @@ class Apart:
 
 @dataclass(frozen=True)
 class BestOf:
-    """The configuration with the best mean of k, by its place among those given; without a value is not counted.
+    """The configuration with the best mean.
 
-    mean: as observed, which is too good by selection.  corrected: without that.  low, high: the 95 % interval of the
-    true mean of whichever is selected.  level: the places of those that are not told from the leader.
-    how: "blocks", what runs of one seed or fold have in common is taken out; "pooled", one spread for all; "own",
-    spreads differ, so each pair has its own; "alike", no repeat differs from another; "none", too few repeats to know
-    a spread. Of the last two there is no interval and no p.
+    Attributes:
+        place: the index of the leader among the groups given to `best_of`.
+        mean: the observed mean of the leader, biased by the selection.
+        corrected: the mean corrected for the selection; None without a spread.
+        low, high: the 95 % interval of the true mean of the selected configuration; None without a spread.
+        level: the indices of the configurations that cannot be told apart from the leader.
+        apart: the configurations that differ from the leader.
+        k: the number of configurations with a value.
+        how: how the spread was estimated. "blocks": the effect shared by runs of one seed or fold is removed; "pooled":
+            one spread for all; "own": the spreads differ, so each pair has its own; "alike": no repeat differs from
+            another; "none": too few repeats to estimate a spread. The last two give no interval and no p values.
     """
 
     place: int
@@ -69,14 +81,17 @@ def best_of(
     alpha: float = ALPHA,
     repeats: Sequence[Sequence[object]] | None = None,
 ) -> BestOf | None:
-    """Select the best mean of finite values; None where no group has one.
+    """Select the group with the best mean, and test every other group against it.
 
     Args:
-        groups: the values of each configuration, one or more.
-        greater_is_better: the direction.
-        alpha: how often any pair is called apart where all are level.
-        repeats: of each value its seed, fold or data; where all configurations have the same, each once, and runs that
-            share one have something in common, that is taken out before they are told apart (`blocks`).
+        groups: the finite values of each configuration; a configuration without values is skipped.
+        greater_is_better: the direction of the metric.
+        alpha: the family-wise error rate: how often any pair is called different where all are equal.
+        repeats: the seed, fold or data set of each value. Where all configurations have the same ones, each once, and
+            runs that share one are correlated, that shared effect is removed before the comparison (see `blocks`).
+
+    Returns:
+        The leader and its comparisons; None where no group has a value.
     """
     places = [place for place, values in enumerate(groups) if len(values)]
     if not places:
@@ -84,30 +99,33 @@ def best_of(
     unit = unit_of(np.concatenate([np.asarray(groups[place], dtype=np.float64) for place in places]))
     scale = unit if greater_is_better else -unit
     samples = [np.asarray(groups[place], dtype=np.float64) / scale for place in places]
-    means, counts = np.array([float(one.mean()) for one in samples]), np.array([len(one) for one in samples])
-    squares = np.array([float(one.var()) for one in samples]) * counts
+    means, counts = (
+        np.array([float(sample.mean()) for sample in samples]),
+        np.array([len(sample) for sample in samples]),
+    )
+    squares = np.array([float(sample.var()) for sample in samples]) * counts
     first, k = int(means.argmax()), len(places)
     leader, mean = places[first], float(scale * means[first])
     others = tuple(place for row, place in enumerate(places) if row != first)
-    known = _how(means, counts, squares)
+    known = _spread_method(means, counts, squares)
     if known in ("alike", "none"):
         return BestOf(leader, mean, None, None, None, others, (), k, known)
     blocks = block_values([repeats[place] for place in places], samples) if repeats is not None and k > 1 else None
-    if blocks is not None and share_something(blocks):
+    if blocks is not None and has_block_effect(blocks):
         known = "blocks"
         ranges, degrees = block_ranges(blocks, first)
-        ps, agrees = range_p(ranges, k, degrees), ~(pair_ps(blocks, first) >= ALONE)
+        ps, agrees = range_p(ranges, k, degrees), ~(pair_ps(blocks, first) >= PAIR_ALPHA)
     else:
         ps, agrees = _corrected_ps(means, counts, squares, first, known)
     apart = [row for row in np.flatnonzero((ps < alpha) & agrees) if row != first]
-    told = tuple(Apart(places[row], mean - float(scale * means[row]), float(ps[row])) for row in apart)
-    level = tuple(sorted(set(others) - {one.place for one in told}))
-    low, corrected, high = (scale * one for one in _interval(means, counts, squares, first))
-    return BestOf(leader, mean, corrected, min(low, high), max(low, high), level, told, k, known)
+    differing = tuple(Apart(places[row], mean - float(scale * means[row]), float(ps[row])) for row in apart)
+    level = tuple(sorted(set(others) - {rival.place for rival in differing}))
+    low, corrected, high = (scale * number for number in _interval(means, counts, squares, first))
+    return BestOf(leader, mean, corrected, min(low, high), max(low, high), level, differing, k, known)
 
 
-def _how(means: Numbers, counts: Numbers, squares: Numbers) -> How:
-    """What is known of the spread."""
+def _spread_method(means: Numbers, counts: Numbers, squares: Numbers) -> How:
+    """How the spread is estimated; see `BestOf.how`."""
     degrees = int((counts - 1).sum())
     if degrees < 1 or (degrees < FEWEST_DEGREES and counts.min() < 2):
         return "none"
@@ -117,7 +135,7 @@ def _how(means: Numbers, counts: Numbers, squares: Numbers) -> How:
 
 
 def _bartlett_p(counts: Numbers, squares: Numbers) -> float:
-    """Bartlett's test (1937) of whether spreads are equal, of the groups of two values or more; 0 where one is nil."""
+    """The p value of Bartlett's test (1937) for equal spreads, over groups with repeats; 0 where a spread is nil."""
     from scipy.special import chdtrc
 
     repeated = counts > 1
@@ -133,15 +151,19 @@ def _bartlett_p(counts: Numbers, squares: Numbers) -> float:
 
 
 def _corrected_ps(means: Numbers, counts: Numbers, squares: Numbers, first: int, how: How) -> tuple[Numbers, Flags]:
-    """Of each against the leader: p corrected for all pairs, as it is chosen after looking; whether it may be told.
+    """Test each group against the leader.
 
-    Of one spread Tukey and Kramer's test (Kramer 1956, Biometrics 12:307). Where spreads differ, Welch's test (1947)
-    times the number of pairs (Bonferroni). In both cases Welch's test of the pair alone has to agree at 5 %: it holds
-    back what a noisy configuration would seem to show under the spread of quieter ones.
+    With one common spread this is the Tukey-Kramer test (Kramer 1956, Biometrics 12:307). Where spreads differ it is
+    Welch's test (1947) times the number of pairs (Bonferroni). In both cases Welch's test of the pair alone has to
+    agree at 5 %, which guards against a noisy configuration that looks different under the spread of quieter ones.
+
+    Returns:
+        The p values, shape (k,), corrected for all pairs because the leader is chosen after looking; and whether the
+        test of the pair alone agrees, shape (k,).
     """
     k, degrees = len(means), int((counts - 1).sum())
     welch = _welch_ps(means, counts, squares, first)
-    agrees: Flags = ~(welch >= ALONE)
+    agrees: Flags = ~(welch >= PAIR_ALPHA)
     if how == "own":
         return np.minimum(1, np.nan_to_num(welch, nan=1) * k * (k - 1) / 2), agrees
     pooled = squares.sum() / degrees
@@ -150,7 +172,7 @@ def _corrected_ps(means: Numbers, counts: Numbers, squares: Numbers, first: int,
 
 
 def _welch_ps(means: Numbers, counts: Numbers, squares: Numbers, first: int) -> Numbers:
-    """Two-sided p of Welch's test (1947) against the leader; NaN where one of the two has a single value."""
+    """Two-sided p values of Welch's test (1947) against the leader, shape (k,); NaN where either has a single value."""
     from scipy.special import stdtr
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -162,14 +184,14 @@ def _welch_ps(means: Numbers, counts: Numbers, squares: Numbers, first: int) -> 
 
 
 def _interval(means: Numbers, counts: Numbers, squares: Numbers, first: int) -> tuple[float, float, float]:
-    """The lower end, the corrected mean and the upper end of the leader's true mean, where more is better.
+    """The lower end, the corrected mean and the upper end of the leader's true mean, for a metric where more is better.
 
-    Above the interval the true mean lies no more often than that of a configuration named beforehand, since being
-    selected and having been drawn low exclude each other: the upper end is Student's. Below it, it counts that the
-    best of k was drawn high: the lower end is by the largest of k studentised means, the projection of Andrews,
-    Kitagawa and McCloskey (2024), "Inference on Winners", QJE 139:305. As in their hybrid, k is only of those that
-    are within reach of the leader. The error is of the pooled spread or the leader's own, whichever is larger: the
-    noisier of level configurations leads more often.
+    The true mean lies above the interval no more often than for a configuration named beforehand, since being selected
+    and having been drawn low exclude each other: the upper end is Student's. Below the interval the selection matters,
+    because the best of k was probably drawn high: the lower end uses the largest of k studentised means, the projection
+    of Andrews, Kitagawa and McCloskey (2024), "Inference on Winners", QJE 139:305. As in their hybrid method, k counts
+    only the configurations within reach of the leader. The standard error uses the pooled spread or the leader's own,
+    whichever is larger, because the noisier of two level configurations leads more often.
     """
     degrees = int((counts - 1).sum())
     pooled, n = squares.sum() / degrees, int(counts[first])
@@ -179,7 +201,7 @@ def _interval(means: Numbers, counts: Numbers, squares: Numbers, first: int) -> 
         reach = t_quantile(degrees) * error
         return float(means[0] - reach), float(means[0]), float(means[0] + reach)
     ranges = (means[first] - means) / np.sqrt(pooled * (1 / counts + 1 / n) / 2)
-    rivals = int((range_p(ranges, len(means), degrees) >= _OUT_OF_REACH).sum())
+    rivals = int((range_p(ranges, len(means), degrees) >= _RIVAL_ALPHA).sum())
     mean, second = float(means[first]), float(np.delete(means, first).max())
     low = mean - largest_quantile(rivals, degrees) * error
     limit = largest_quantile(len(means), degrees, 1 - _HYBRID)
@@ -191,17 +213,17 @@ def _interval(means: Numbers, counts: Numbers, squares: Numbers, first: int) -> 
 
 
 def _hybrid_shift(lead: float, limit: float) -> float:
-    """By how many errors a leader is too good, that leads the second by so many.
+    """The bias of a leader's mean in standard errors, given its lead over the second in standard errors.
 
-    The hybrid median-unbiased estimate of Andrews, Kitagawa and McCloskey (2024), section 5: of the normal distribution
-    cut off below where the second would lead, and above at the true mean and `limit` errors; the true mean at which
-    the observed one is the median.
+    The hybrid median-unbiased estimate of Andrews, Kitagawa and McCloskey (2024), section 5: a normal distribution
+    truncated below where the second would lead, and above at the true mean plus `limit` errors; the result is the true
+    mean for which the observed mean is the median.
     """
     from scipy.special import ndtr
 
     low, high = 0.0, limit
     for _ in range(40):
         shift = (low + high) / 2
-        above, all_of_it = ndtr(limit) - ndtr(shift), ndtr(limit) - ndtr(shift - lead)
-        low, high = (shift, high) if above > all_of_it / 2 else (low, shift)
+        above, total = ndtr(limit) - ndtr(shift), ndtr(limit) - ndtr(shift - lead)
+        low, high = (shift, high) if above > total / 2 else (low, shift)
     return (low + high) / 2

@@ -1,4 +1,4 @@
-"""What a metric can be at most and at least, and intervals that stay within."""
+"""The lowest and highest value that a metric can have, and intervals clipped to them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ _PERCENT = 100.0
 
 
 def bounds_of(values: Sequence[float], named: Bounds | None) -> Bounds:
-    """The bounds of a metric: those that its name says, as far as its values keep to them.
+    """The bounds of a metric: those implied by its name, as far as its values respect them.
 
-    A share by its name (0 to 1, or -1 to 1) that has values beyond 1, none beyond 100, is in percent. A bound that
-    values lie beyond in another way is none.
+    A proportion by its name (0 to 1, or -1 to 1) with values above 1 and none above 100 is taken as a percentage. A
+    bound that values violate in any other way is dropped.
 
     Args:
-        values: finite ones, of all runs.
-        named: the bounds by the name; None where it says nothing.
+        values: the finite values of all runs.
+        named: the bounds implied by the name of the metric; None where it implies none.
+
+    Returns:
+        The lower and the upper bound, each None where there is none.
     """
     if named is None or not len(values):
         return named or (None, None)
@@ -32,7 +35,16 @@ def bounds_of(values: Sequence[float], named: Bounds | None) -> Bounds:
 
 
 def clip_interval(low: float, high: float, bounds: Bounds) -> tuple[float, float]:
-    """The part of an interval that lies within the bounds; it holds whatever the interval held and can be."""
+    """The part of an interval that lies within the bounds; where none does, the nearest bound.
+
+    Args:
+        low: the lower end.
+        high: the upper end.
+        bounds: the lower and the upper bound of the metric.
+
+    Returns:
+        The clipped ends.
+    """
     least, most = bounds
     if least is not None:
         low, high = max(low, least), max(high, least)

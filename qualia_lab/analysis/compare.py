@@ -1,4 +1,4 @@
-"""Two sides compared: is the comparison isolated, is there a difference, and what else differs."""
+"""Compare two sets of runs: whether the comparison is isolated, whether they differ, and what else is different."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab.analysis.baseline import FEWEST_RUNS
 from qualia_lab.analysis.compare_sentences import sentences_of
-from qualia_lab.analysis.made_with import is_called
+from qualia_lab.analysis.differing_labels import is_called
 from qualia_lab.analysis.power import ALPHA
 from qualia_lab.analysis.scores import scores
 from qualia_lab.analysis.sides import Differs, as_json, differing, settings_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
 
-_SHARED = 0.75  # of the larger side's contexts, so that pairing wastes little
+_SHARED = 0.75  # share of the larger side's contexts that must be paired, so that pairing wastes little
 
 Verdict = Literal["better", "worse", "higher", "lower", "not told apart", "too few"]
 _Context = frozenset[tuple[str, Any]]
@@ -34,12 +34,17 @@ _Context = frozenset[tuple[str, Any]]
 
 @dataclass(frozen=True)
 class Side:
-    """One side: how it was said, its runs, those that count, in order, and their values.
+    """One side of a comparison.
 
-    left_out: how many of its runs do not count, and why.
+    Attributes:
+        label: the text that selected the side.
+        run_ids: all its runs.
+        scored: the runs that count and have a finite value.
+        values: the values of `scored`, in the same order.
+        left_out: why runs do not count, and how many for each reason.
     """
 
-    said: str
+    label: str
     run_ids: tuple[str, ...]
     scored: tuple[str, ...]
     values: tuple[float, ...]
@@ -47,18 +52,28 @@ class Side:
 
     @property
     def mean(self) -> float | None:
-        """The mean of its values."""
+        """The mean of the values; None where there are none."""
         return fmean(self.values) if self.values else None
 
 
 @dataclass(frozen=True, repr=False)
 class SideComparison:
-    """What there is to say of A against B.
+    """The comparison of side A to side B.
 
-    tasks: the experiments of both, more than one where they are different tasks, and then nothing is compared.
-    differs: what is not the same on both sides, of what can explain a difference.  claimed: what the person believes
-    to differ; asked: that, where it does.  isolated: only one thing differs, the claimed one where one was claimed.
-    comparison: A less B; of pairs where `pairs` says how many, which belong together by `paired_by`.
+    Attributes:
+        a, b: the two sides.
+        metric: the key of the compared metric.
+        greater_is_better: the direction of the metric; None where it is unknown.
+        tasks: the experiments of both sides; several are different tasks, and then nothing is compared.
+        claimed: the factor that the caller believes to be the only difference.
+        claimed_difference: the entry of `differs` for the claimed factor; None where it does not differ.
+        differs: everything that differs between the sides and could explain a difference of the metric.
+        isolated: whether exactly one thing differs, the claimed one if any.
+        comparison: A minus B.
+        pairs: the number of pairs; None where the runs were not paired.
+        paired_by: the factors and seeds that define the pairs.
+        verdict: better or worse (higher or lower without a direction), `not told apart`, or `too few`.
+        sentences: the result in sentences, the answer first.
     """
 
     a: Side
@@ -67,7 +82,7 @@ class SideComparison:
     greater_is_better: bool | None
     tasks: tuple[str, ...]
     claimed: str | None
-    asked: Differs | None
+    claimed_difference: Differs | None
     differs: tuple[Differs, ...]
     isolated: bool
     comparison: Comparison
@@ -77,37 +92,37 @@ class SideComparison:
     sentences: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return "\n".join(one_line(one, 1000) for one in self.sentences)
+        return "\n".join(one_line(sentence, 1000) for sentence in self.sentences)
 
     def _repr_html_(self) -> str:
         first, *rest = self.sentences
-        return f"<p><b>{for_html(first)}</b></p>" + "".join(f"<p>{for_html(one)}</p>" for one in rest)
+        return f"<p><b>{for_html(first)}</b></p>" + "".join(f"<p>{for_html(sentence)}</p>" for sentence in rest)
 
     def as_data(self) -> dict[str, Any]:
-        """The object that `qualia compare --json` prints."""
-        found = self.comparison
+        """The JSON object that `qualia compare --json` prints."""
+        comparison = self.comparison
         better = {True: "higher", False: "lower", None: None}[self.greater_is_better]
         return {
             **{
-                name: {"said": side.said, "runs": list(side.run_ids), "n": len(side.values), "mean": side.mean}
+                name: {"said": side.label, "runs": list(side.run_ids), "n": len(side.values), "mean": side.mean}
                 for name, side in (("a", self.a), ("b", self.b))
             },
             "metric": self.metric,
             "better": better,
             "isolated": self.isolated,
             "claimed": self.claimed,
-            "differs": [as_json(one) for one in self.differs],
+            "differs": [as_json(difference) for difference in self.differs],
             "verdict": self.verdict,
-            **{name: getattr(found, name) for name in ("difference", "low", "high", "p")},
+            **{name: getattr(comparison, name) for name in ("difference", "low", "high", "p")},
             "n": {"a": len(self.a.values), "b": len(self.b.values)},
             "paired": self.pairs is not None,
             "pairs": self.pairs,
-            "test": found.test,
+            "test": comparison.test,
             "sentences": list(self.sentences),
         }
 
 
-def compare_sides(  # noqa: PLR0917  as a person says it: A, B, the metric, the claim
+def compare_sides(  # noqa: PLR0917  in the order of the command line: A, B, the metric, the claim
     tables: RunTables,
     study: Study,
     a: Sequence[str],
@@ -115,29 +130,32 @@ def compare_sides(  # noqa: PLR0917  as a person says it: A, B, the metric, the 
     metric: str | None = None,
     claimed: str | None = None,
     *,
-    said: tuple[str, str] = ("A", "B"),
+    labels: tuple[str, str] = ("A", "B"),
     environments: Mapping[str, Mapping[str, str]] | None = None,
     without: Mapping[str, str] | None = None,
 ) -> SideComparison:
     """Compare the runs of two sides by the last values of one metric.
 
-    Runs belong together where all factors that both sides share and all seeds are equal; runs of one side that are
-    alike in these are averaged first. Three pairs or more that leave out little are compared by Student's paired t
-    test, all else by Welch's test or ranks (see `two_samples`). Runs on both sides count on neither.
+    Runs are paired where all seeds and all factors with common values are equal; runs of one side that agree in these
+    are averaged first. Three or more pairs that leave out little are compared by Student's paired t test, everything
+    else by Welch's test or ranks (see `two_samples`). Runs on both sides count on neither.
 
     Args:
-        tables: the runs.
-        study: of these runs.
-        a: the ids of one side's runs, as `sides.read_side` gives them.
-        b: those of the other.
-        metric: None takes the objective of the task.
-        claimed: the factor that the person believes to be the only difference.
-        said: how the sides were called.
-        environments: of some runs the version of each library.
-        without: runs that do not count besides those that the study leaves out, each with why.
+        tables: the tables of all runs.
+        study: the study of the same runs.
+        a: the run ids of side A, as `sides.read_side` returns them.
+        b: the run ids of side B.
+        metric: the key of the metric; None takes the objective of the task.
+        claimed: the factor that the caller believes to be the only difference.
+        labels: the texts that selected the sides.
+        environments: the version of each library, by run id; not every run needs an entry.
+        without: the reason for each run that does not count, in addition to those that the study leaves out.
+
+    Returns:
+        The comparison, its verdict and its sentences.
 
     Raises:
-        SelectionError: no run is on one side only, or no metric is known to compare.
+        SelectionError: all runs of a side are on the other side too, or no metric is known to compare.
     """
     both = set(a) & set(b)
     only_a, only_b = (tuple(run for run in side if run not in both) for side in (a, b))
@@ -146,31 +164,31 @@ def compare_sides(  # noqa: PLR0917  as a person says it: A, B, the metric, the 
         raise SelectionError(f"{same}.", "Name two that differ: qualia compare lr=0.1 lr=0.01")
     tasks = _tasks(study, (*only_a, *only_b))
     key, better = _metric(study, tasks, metric)
-    known, uncounted = scores(tables, key).values, {**(without or {}), **study.left_out}
-    first, second = (_side(uncounted, runs, name, known) for runs, name in zip((only_a, only_b), said, strict=True))
+    values, uncounted = scores(tables, key).values, {**(without or {}), **study.left_out}
+    first, second = (_side(uncounted, runs, name, values) for runs, name in zip((only_a, only_b), labels, strict=True))
     matched = _match(first, second, _contexts(study, first.scored, second.scored))
-    claimed = _whole_key(study, claimed)
+    claimed = _full_key(study, claimed)
     differs = differing(tables, study, *matched.runs, environments, also=claimed)
     is_one = len(tasks) == 1
     verdict: Verdict = _verdict(matched, first, second, better) if is_one else "too few"
-    asked = _claimed(claimed, differs)
-    found = SideComparison(
+    claimed_difference = _claimed(claimed, differs)
+    result = SideComparison(
         a=first,
         b=second,
         metric=key,
         greater_is_better=better,
         tasks=tuple(task.experiment for task in tasks),
         claimed=claimed,
-        asked=asked,
+        claimed_difference=claimed_difference,
         differs=differs,
-        isolated=is_one and len(differs) == 1 and (claimed is None or asked is not None),
+        isolated=is_one and len(differs) == 1 and (claimed is None or claimed_difference is not None),
         comparison=matched.comparison if is_one else Comparison("", "different tasks"),
         pairs=matched.pairs if is_one else None,
         paired_by=matched.by,
         verdict=verdict,
         sentences=(),
     )
-    return replace(found, sentences=tuple(sentences_of(found, len(both))))
+    return replace(result, sentences=tuple(sentences_of(result, len(both))))
 
 
 def _tasks(study: Study, run_ids: Sequence[str]) -> list[Task]:
@@ -179,7 +197,7 @@ def _tasks(study: Study, run_ids: Sequence[str]) -> list[Task]:
 
 
 def _metric(study: Study, tasks: Sequence[Task], metric: str | None) -> tuple[str, bool | None]:
-    """The metric to compare, and which way is better."""
+    """The metric to compare, and its direction."""
     if metric is not None:
         return metric, study.greater_is_better(metric)
     objective = next((task.objective for task in tasks if task.objective is not None), None)
@@ -190,18 +208,19 @@ def _metric(study: Study, tasks: Sequence[Task], metric: str | None) -> tuple[st
     return objective.key, objective.greater_is_better
 
 
-def _side(uncounted: Mapping[str, str], run_ids: Sequence[str], said: str, known: Mapping[str, float]) -> Side:
-    scored = tuple(run for run in run_ids if run in known and run not in uncounted)
-    why = Counter(
+def _side(uncounted: Mapping[str, str], run_ids: Sequence[str], label: str, values: Mapping[str, float]) -> Side:
+    """One side with the values of its runs that count."""
+    scored = tuple(run for run in run_ids if run in values and run not in uncounted)
+    reasons = Counter(
         kind_of(uncounted[run]) if run in uncounted else WITHOUT
         for run in run_ids
-        if run in uncounted or run not in known
+        if run in uncounted or run not in values
     )
-    return Side(said, tuple(run_ids), scored, tuple(known[run] for run in scored), tuple(why.items()))
+    return Side(label, tuple(run_ids), scored, tuple(values[run] for run in scored), tuple(reasons.items()))
 
 
 def _contexts(study: Study, a: Sequence[str], b: Sequence[str]) -> dict[str, _Context]:
-    """Of each run the factors and seeds that may be equal on the other side, with their values."""
+    """For each run, the seeds and the factors with values common to both sides, with their values."""
     settings = settings_of(study, (*a, *b))
     repeats = {
         run: repeat
@@ -226,12 +245,13 @@ def _contexts(study: Study, a: Sequence[str], b: Sequence[str]) -> dict[str, _Co
 
 
 def _value(text: str | None) -> Any:
+    """A value in its canonical spelling; None where it is missing."""
     return None if text is None else canonical(text)
 
 
 @dataclass(frozen=True)
 class _Matched:
-    """A less B, of how many pairs that belong together by what, and the runs of both that were compared."""
+    """A comparison of A minus B: the number of pairs, what they are paired by, and the compared runs of both sides."""
 
     comparison: Comparison
     pairs: int | None
@@ -240,51 +260,61 @@ class _Matched:
 
 
 def _match(a: Side, b: Side, contexts: Mapping[str, _Context]) -> _Matched:
-    """Compare pairs where there are enough and they leave out little, else all values."""
+    """Compare pairs where there are enough and few runs are left out, else all values."""
     first, second = _by_context(a, contexts), _by_context(b, contexts)
     shared = [context for context in first if context in second]
     if len(shared) >= FEWEST_RUNS and len(shared) >= _SHARED * max(len(first), len(second)):
-        of_a, of_b = ([fmean(value for _, value in side[context]) for context in shared] for side in (first, second))
-        apart = [one - other for one, other in zip(of_a, of_b, strict=True)]
-        if spreads(apart, within=[*of_a, *of_b]):
+        means_a, means_b = (
+            [fmean(value for _, value in side[context]) for context in shared] for side in (first, second)
+        )
+        differences = [one - other for one, other in zip(means_a, means_b, strict=True)]
+        if spreads(differences, within=[*means_a, *means_b]):
             names = {name for context in shared for name, _ in context}
             varying = sorted(name for name in names if len({dict(context).get(name) for context in shared}) > 1)
-            found = compare_pairs(of_a, of_b, f"the same {', '.join(varying)} in both")
+            comparison = compare_pairs(means_a, means_b, f"the same {', '.join(varying)} in both")
             runs_a, runs_b = (tuple(run for context in shared for run, _ in side[context]) for side in (first, second))
-            return _Matched(found, len(shared), tuple(varying), (runs_a, runs_b))
-    found = compare_samples(a.values, b.values, "no pairs")
-    return _Matched(found, None, (), (a.scored or a.run_ids, b.scored or b.run_ids))
+            return _Matched(comparison, len(shared), tuple(varying), (runs_a, runs_b))
+    comparison = compare_samples(a.values, b.values, "no pairs")
+    return _Matched(comparison, None, (), (a.scored or a.run_ids, b.scored or b.run_ids))
 
 
 def _by_context(side: Side, contexts: Mapping[str, _Context]) -> dict[_Context, list[tuple[str, float]]]:
-    found: dict[_Context, list[tuple[str, float]]] = defaultdict(list)
+    """The (run id, value) pairs of a side by context."""
+    values_by_context: dict[_Context, list[tuple[str, float]]] = defaultdict(list)
     for run, value in zip(side.scored, side.values, strict=True):
-        found[contexts.get(run, frozenset())].append((run, value))
-    return found
+        values_by_context[contexts.get(run, frozenset())].append((run, value))
+    return values_by_context
 
 
 def _verdict(matched: _Matched, a: Side, b: Side, better: bool | None) -> Verdict:
-    """Under three runs on a side, or where no test can be made and they differ, there are too few to tell."""
-    found = matched.comparison
-    if min(len(a.values), len(b.values)) < FEWEST_RUNS or (found.p is None and found.difference != 0):
+    """The verdict: `too few` with fewer than three runs on a side, or where sides differ and no test is possible."""
+    comparison = matched.comparison
+    if min(len(a.values), len(b.values)) < FEWEST_RUNS or (comparison.p is None and comparison.difference != 0):
         return "too few"
-    if found.p is None or found.p >= ALPHA or not found.difference:
+    if comparison.p is None or comparison.p >= ALPHA or not comparison.difference:
         return "not told apart"
-    up = found.difference > 0
+    up = comparison.difference > 0
     if better is None:
         return "higher" if up else "lower"
     return "better" if up == better else "worse"
 
 
-def _whole_key(study: Study, claimed: str | None) -> str | None:
-    """The key that a person means by its last part alone, where only one has it: `attention` of `model.attention`."""
-    known = [*study.params, *study.tags]
-    if claimed is None or any(is_called(one, claimed) for one in known):
+def _full_key(study: Study, claimed: str | None) -> str | None:
+    """The full key for a claimed last part that only one key has: `model.attention` for `attention`."""
+    params_and_tags = [*study.params, *study.tags]
+    if claimed is None or any(is_called(param, claimed) for param in params_and_tags):
         return claimed
-    ends = [one.name for one in known if one.key.replace("/", ".").rpartition(".")[2] == claimed]
+    ends = [param.name for param in params_and_tags if param.key.replace("/", ".").rpartition(".")[2] == claimed]
     return ends[0] if len(ends) == 1 else claimed
 
 
 def _claimed(claimed: str | None, differs: Sequence[Differs]) -> Differs | None:
-    """What differs, of what the person claimed to."""
-    return next((one for one in differs if claimed in (one.key, one.what, f"{one.what}s.{one.key}")), None)
+    """The difference that the caller claimed; None where it is not among the differences."""
+    return next(
+        (
+            difference
+            for difference in differs
+            if claimed in (difference.key, difference.what, f"{difference.what}s.{difference.key}")
+        ),
+        None,
+    )

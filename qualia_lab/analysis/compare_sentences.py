@@ -1,4 +1,4 @@
-"""A comparison of two sides in plain sentences, the answer first."""
+"""The comparison of two sides in plain sentences, the answer first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qualia_lab.study.statuses import counts_text
 if TYPE_CHECKING:
     from qualia_lab.analysis.compare import SideComparison
 
-_NAMED = 4  # experiments, factors, and things that differ
+_NAMED = 4  # experiments, factors or differences that one sentence lists
 _WORDS = {
     "better": "has a better mean",
     "worse": "has a worse mean",
@@ -23,25 +23,31 @@ _WORDS = {
 
 
 def sentences_of(found: SideComparison, on_both: int) -> list[str]:
-    """What was found.  on_both: how many runs are on both sides, and count on neither."""
-    said = [_answer(found)]
+    """The sentences that describe a comparison.
+
+    Args:
+        found: the comparison.
+        on_both: how many runs are on both sides and so count on neither.
+    """
+    sentences = [_answer(found)]
     smallest = found.comparison.smallest
     if found.verdict == "not told apart" and smallest is not None:
-        said.append(
-            f"So many runs, with this spread, show a difference of {number(smallest)} in 80 % of cases; a smaller one "
-            "may be there."
+        sentences.append(
+            f"With this many runs and this spread, a difference of {number(smallest)} is seen in 80 % of cases; a "
+            "smaller one may exist."
         )
     if len(found.tasks) == 1:
-        said.append(_isolation(found))
+        sentences.append(_isolation(found))
     sides = (("A", found.a), ("B", found.b))
-    aside = [f"of {name} {counts_text(side.left_out)}" for name, side in sides if side.left_out]
-    aside += [f"{counted(on_both, 'run')} on both sides"] if on_both else []
-    return [*said, f"Not counted: {'; '.join(aside)}."] if aside else said
+    ignored = [f"of {name} {counts_text(side.left_out)}" for name, side in sides if side.left_out]
+    ignored += [f"{counted(on_both, 'run')} on both sides"] if on_both else []
+    return [*sentences, f"Not counted: {'; '.join(ignored)}."] if ignored else sentences
 
 
 def _answer(found: SideComparison) -> str:
+    """The first sentence: which side is better, or why that cannot be said."""
     a, b = (
-        name + aside(f"{one_line(side.said, 60)}, n = {len(side.values):,}")
+        name + aside(f"{one_line(side.label, 60)}, n = {len(side.values):,}")
         for name, side in (("A", found.a), ("B", found.b))
     )
     if len(found.tasks) > 1:
@@ -82,18 +88,25 @@ def _difference(found: SideComparison) -> str:
 
 
 def _isolation(found: SideComparison) -> str:
-    """Whether one thing alone differs."""
+    """Whether only one thing differs between the sides."""
     claimed = "" if found.claimed is None else one_line(found.claimed, 60)
     if not found.differs:
-        said = "Nothing that was recorded differs but seeds and labels: they are repeats of one configuration."
-        return f"{said} They do not differ in {claimed}." if claimed else said
+        sentence = "Nothing that was recorded differs but seeds and labels: they are repeats of one configuration."
+        return f"{sentence} They do not differ in {claimed}." if claimed else sentence
     differing = listed(
-        [one.named + aside(f"{one.shown(one.a)} against {one.shown(one.b)}") for one in found.differs],
+        [
+            difference.named + aside(f"{difference.shown(difference.a)} against {difference.shown(difference.b)}")
+            for difference in found.differs
+        ],
         _NAMED,
     )
-    if claimed and found.asked is None:
+    if claimed and found.claimed_difference is None:
         return f"They do not differ in {claimed}, but in {differing}."
     if len(found.differs) == 1:
         return f"They differ in {differing} alone: the comparison is isolated."
-    to = f"{one_line(found.asked.key, 60)} alone" if found.asked is not None else "any one of these"
+    to = (
+        f"{one_line(found.claimed_difference.key, 60)} alone"
+        if found.claimed_difference is not None
+        else "any one of these"
+    )
     return f"They differ in {differing}: a difference cannot be put down to {to}."

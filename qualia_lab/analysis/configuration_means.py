@@ -1,4 +1,4 @@
-"""The mean of a metric per configuration: what relations are computed over, so that seeds are no independent runs."""
+"""The mean of a metric per configuration: relations are computed over these, because seeds are not independent runs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ def configuration_means(
     task: Task | None = None,
     without: Collection[str] = (),
 ) -> dict[str, dict[str, float]]:
-    """By metric, then by the first run of each configuration, the mean of the latest values of its runs that count.
+    """The mean of each metric over the runs of each configuration that count.
 
     Args:
-        tables: the runs that the study describes.
-        study: which runs are one configuration, and which take part in no comparison.
-        metrics: their keys.
-        task: only its configurations; None takes those of all tasks, each by itself.
+        tables: the tables of the runs that the study describes.
+        study: which runs form a configuration, and which are left out of comparisons.
+        metrics: the keys of the metrics.
+        task: the task whose configurations are used; None takes those of all tasks.
         without: further runs that do not count, such as those that diverged.
+
+    Returns:
+        By metric, then by the first run of each configuration, the mean of the last values.
     """
     return {key: means_of(study, scores(tables, key).values, task, without) for key in metrics}
 
@@ -37,7 +40,17 @@ def configuration_means(
 def means_of(
     study: Study, values: Mapping[str, float], task: Task | None = None, without: Collection[str] = ()
 ) -> dict[str, float]:
-    """The same of finite values by run id; a configuration of which no run counts is left out."""
+    """The mean per configuration of finite values by run id; a configuration without a run that counts is left out.
+
+    Args:
+        study: which runs form a configuration.
+        values: the finite value of each run, by run id.
+        task: the task whose configurations are used; None takes those of all tasks.
+        without: further runs that do not count.
+
+    Returns:
+        The mean by the first run of each configuration.
+    """
     return {
         configuration.run_ids[0]: mean_of([values[run_id] for run_id in run_ids])
         for configuration in (study.configurations if task is None else study.in_task(task))
@@ -48,7 +61,7 @@ def means_of(
 def counted_runs(
     study: Study, configuration: Configuration, values: Mapping[str, float], without: Collection[str] = ()
 ) -> list[str]:
-    """The runs of a configuration that have a value and count: no copy, no parent, none of `without`."""
+    """The runs of a configuration that have a value and count: no copies, no parents, and none of `without`."""
     return [
         run_id
         for run_id in configuration.run_ids

@@ -1,4 +1,4 @@
-"""Curves: the points of one metric run by run, over steps, time or another metric; smoothed for the eye only."""
+"""Curves: the points of one metric for each run over steps, time or another metric, optionally smoothed for display."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ STEP, RELATIVE, TIME = "step", "relative", "time"
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Every recorded point of one metric of one run, by x; NaN and infinite values are among y."""
+    """Every recorded point of one metric of one run, by x.
+
+    Attributes:
+        run_id: the run.
+        x: shape (points,), in the unit of its Curves.
+        y: shape (points,); NaN and infinite values are included.
+    """
 
     run_id: str
     x: Numbers
@@ -36,12 +42,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """One metric of several runs on one x, in the order of the runs; runs without a point there are not in it.
+    """One metric of several runs over a common x axis, in the order of the runs; runs without a point are left out.
 
-    by: `step`, `relative` (time since the run's first point), `time` (since the first point of all of them), or the
-    metric whose values are x.  unit: of x; `metric` where it is one.
-    start: where x is `time`, that first point in milliseconds since 1970, UTC.
-    unplaced: points at steps at which the other metric has no finite value, and which so have no place.
+    Attributes:
+        key: the key of the metric.
+        by: the x axis: `step`, `relative` (time since the run's first point), `time` (since the first point of all
+            runs), or the key of the metric whose values are x.
+        unit: the unit of x; `metric` where x is a metric.
+        curves: one curve per run.
+        start: where x is `time`, the first point of all runs in milliseconds since 1970, UTC.
+        unplaced: how many points have no x, because the other metric has no finite value at their step.
     """
 
     key: str
@@ -53,12 +63,21 @@ class Curves:
 
 
 def align(history: pa.Table | Iterable[pa.RecordBatch], run_ids: Sequence[str], key: str, by: str = STEP) -> Curves:
-    """The curves of one metric from a table of histories (schema.METRIC_HISTORY), or from its batches.
+    """Extract the curves of one metric from metric histories.
 
-    history: a table where `by` is a metric, for it is gone through twice.
-    by: see Curves. Where every step of every run is 0 and some run has several points, `step` becomes `relative`.
-    Points with the same x all stay, in MLflow's order: by step, time and value. With another metric x is that
-    metric's latest value at the same step of the same run; nothing is interpolated or carried on.
+    Where every step of every run is 0 and some run has several points, `step` becomes `relative`. Points with the same
+    x are all kept, in MLflow's order: by step, time and value. Where x is another metric, it is that metric's last
+    value at the same step of the same run; values are neither interpolated nor carried forward.
+
+    Args:
+        history: a table of schema.METRIC_HISTORY or its batches; it has to be a table where `by` is a metric, because
+            it is then read twice.
+        run_ids: the runs, in the order of the result.
+        key: the key of the metric.
+        by: the x axis; see `Curves`.
+
+    Returns:
+        The curves.
     """
     owner, steps, times, values = _points(history, run_ids, key)
     spans = _spans(owner, len(run_ids))
@@ -92,7 +111,16 @@ def align(history: pa.Table | Iterable[pa.RecordBatch], run_ids: Sequence[str], 
 
 
 def as_drawn(found: Curves, *, most_points: int = MOST_POINTS, smoothed: float = 0.0) -> History:
-    """The curves reduced to what is drawn; with `smoothed` over 0 smoothed first, and only their y changes by that."""
+    """The curves reduced to the points that are drawn, and smoothed before that where `smoothed` is above 0.
+
+    Args:
+        found: the curves.
+        most_points: the largest number of points drawn per series.
+        smoothed: the weight of `smooth`, from 0 (none) to below 1; only the drawn y change.
+
+    Returns:
+        One series per curve.
+    """
     distance = median_distance(found.curves) if smoothed else 1.0
     series = tuple(
         take_series(
@@ -104,13 +132,21 @@ def as_drawn(found: Curves, *, most_points: int = MOST_POINTS, smoothed: float =
 
 
 def smooth(x: Numbers, y: Numbers, weight: float, distance: float = 1.0) -> Numbers:
-    """The exponential moving average weighted by distance in x; for drawing only, never before a statistic.
+    """The exponential moving average weighted by distance in x; for display only, never before a statistic.
 
     The value at x_i is sum_j w_j y_j / sum_j w_j over all finite y_j up to it, with w_j = weight ** ((x_i - x_j) /
-    distance). Where points are `distance` apart this is the average of TensorBoard, corrected for its start; where
-    they are not, a gap counts as long as it is: Eckner (2012), "Algorithms for Unevenly Spaced Time Series"; the
-    "time weighted EMA" of Weights & Biases is of this kind. x does not fall. Values that are not finite stay as they
-    are and weigh nothing.
+    distance). Where neighbouring points are `distance` apart, this is TensorBoard's average with its correction for the
+    start; where they are not, a gap decays in proportion to its length: Eckner (2012), "Algorithms for Unevenly Spaced
+    Time Series". The "time weighted EMA" of Weights & Biases is of this kind.
+
+    Args:
+        x: shape (points,), non-decreasing.
+        y: shape (points,); values that are not finite stay unchanged and have no weight.
+        weight: the weight of the previous average per `distance`, from 0 to below 1.
+        distance: the distance in x over which `weight` applies.
+
+    Returns:
+        The smoothed values, shape (points,).
     """
     smoothed = y.copy()
     total = weights = 0.0
@@ -126,7 +162,7 @@ def smooth(x: Numbers, y: Numbers, weight: float, distance: float = 1.0) -> Numb
 
 
 def median_distance(curves: Sequence[Curve]) -> float:
-    """The median distance of neighbouring points that are apart, over all curves; 1 where none are."""
+    """The median distance in x between neighbouring points with different x, over all curves; 1 without such points."""
     gaps = [np.diff(one.x) for one in curves]
     apart = np.concatenate(gaps) if gaps else np.zeros(0)
     apart = apart[apart > 0]
@@ -134,11 +170,17 @@ def median_distance(curves: Sequence[Curve]) -> float:
 
 
 def usual_range(curves: Sequence[Numbers]) -> tuple[float, float] | None:
-    """Lower and upper fence around what most of these curves show; None when nothing is beyond, or they are under four.
+    """The lower and upper fence around the values that most of the curves show, for the y axis.
 
-    The lowest and highest value of each are taken. A fifth of them, at least one, at either end is not counted; three
-    times the range of the others beyond it is the fence. So one run that diverges does not flatten all others, and
-    curves that all start high stay whole.
+    The lowest and the highest value of each curve are taken. At either end a fifth of them, at least one, is ignored;
+    the fence lies three times the range of the others beyond them. So one diverging run does not flatten all others,
+    and curves that all start high are shown completely.
+
+    Args:
+        curves: the y values of each curve.
+
+    Returns:
+        The fences; None where no value lies beyond them, or where there are fewer than four curves with finite values.
     """
     finite = [y[np.isfinite(y)] for y in curves]
     lows = np.sort([y.min() for y in finite if len(y)])
@@ -155,19 +197,19 @@ def usual_range(curves: Sequence[Numbers]) -> tuple[float, float] | None:
 def _points(
     history: pa.Table | Iterable[pa.RecordBatch], run_ids: Sequence[str], key: str
 ) -> tuple[Whole, Numbers, Numbers, Numbers]:
-    """Of one metric: the place of the run, step, time and value of each point, in the runs' and MLflow's order."""
+    """The points of one metric, sorted by run and in MLflow's order: index of the run, step, time (ms) and value."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    asked = pa.array(list(run_ids), pa.string())
+    wanted_runs = pa.array(list(run_ids), pa.string())
     columns: list[npt.NDArray[Any]] = [np.empty(0, np.int64), *(np.empty(0) for _ in range(3))]
     count = 0
     for batch in history.to_batches(max_chunksize=_POINTS_AT_ONCE) if isinstance(history, pa.Table) else history:
-        owners = pc.index_in(batch["run_id"], value_set=asked)
+        owners = pc.index_in(batch["run_id"], value_set=wanted_runs)
         wanted = pc.and_(pc.equal(batch["key"], key), pc.is_valid(owners))
         rows, owners = batch.filter(wanted), owners.filter(wanted)
         place = slice(count, count := count + rows.num_rows)
-        for column in columns:  # grown where it stands: of millions of points none is there twice
+        for column in columns:  # grown in place: millions of points are never held twice
             if count > len(column):
                 column.resize(max(count, len(column) * 5 // 4), refcheck=False)
         columns[0][place] = owners.to_numpy(zero_copy_only=False)
@@ -184,29 +226,30 @@ def _points(
 
 
 def _spans(owner: Whole, runs: int) -> list[tuple[int, int]]:
-    """Where the points of each run that has any begin and end."""
+    """The (begin, end) rows of each run that has points."""
     bounds = np.searchsorted(owner, np.arange(runs + 1)).tolist()
     return [(begin, end) for begin, end in pairwise(bounds) if end > begin]
 
 
 def _values_at(other: tuple[Whole, Numbers, Numbers, Numbers], owner: Whole, steps: Numbers, runs: int) -> Numbers:
-    """The latest value of another metric at the same step of the same run; NaN where there is none."""
-    others, at, _, values = other
-    found = np.full(len(owner), np.nan)
+    """The last value of another metric at the same step of the same run; NaN where there is none."""
+    others, other_steps, _, values = other
+    values_at = np.full(len(owner), np.nan)
     if not len(others):
-        return found
+        return values_at
     bounds = np.searchsorted(others, np.arange(runs + 1))
     for begin, end in _spans(owner, runs):
         low, high = bounds[owner[begin]], bounds[owner[begin] + 1]
         if low == high:
             continue
-        place = low + np.searchsorted(at[low:high], steps[begin:end], side="right") - 1
-        there = (place >= low) & (at[np.maximum(place, low)] == steps[begin:end])
-        found[begin:end][there] = values[place[there]]
-    return found
+        place = low + np.searchsorted(other_steps[low:high], steps[begin:end], side="right") - 1
+        has_value = (place >= low) & (other_steps[np.maximum(place, low)] == steps[begin:end])
+        values_at[begin:end][has_value] = values[place[has_value]]
+    return values_at
 
 
 def _in_unit(seconds: Numbers) -> tuple[Numbers, Literal["s", "min", "h"]]:
+    """Seconds converted to s, min or h by the longest of them."""
     longest = seconds.max(initial=0.0)
     unit: Literal["s", "min", "h"] = "s" if longest < 600 else "min" if longest < 18_000 else "h"
     return seconds / {"s": 1, "min": 60, "h": 3600}[unit], unit

@@ -1,4 +1,4 @@
-"""A metric next to a factor: latest values per run, sorted, or in groups of equal values of the factor."""
+"""A metric against a factor: the last value of each run, and runs grouped by the value of the factor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Group:
-    """The runs whose factor has one value: run ids, and their finite metric values in the same order."""
+    """The runs that have one value of the factor.
+
+    Attributes:
+        value: the value, in its first spelling.
+        run_ids: the runs.
+        metric: their finite metric values, in the same order.
+    """
 
     value: str
     run_ids: tuple[str, ...]
@@ -28,16 +34,23 @@ class Group:
 
     @property
     def quartiles(self) -> tuple[float, float, float]:
-        """25 %, 50 % and 75 % of the metric, linearly between neighbours (Hyndman and Fan's type 7)."""
+        """The 25 %, 50 % and 75 % quantiles of the metric, with linear interpolation (Hyndman and Fan's type 7)."""
         low, middle, high = np.quantile(self.metric, (0.25, 0.5, 0.75))
         return float(low), float(middle), float(high)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Runs that have both a factor and a finite metric, in their order, and how many have not.
+    """The runs that have both a factor and a finite metric, in their order, with counts of the others.
 
-    numbers: the param as numbers where every value is a finite one, else None.
+    Attributes:
+        run_ids: the runs.
+        params: the value of the factor in each run, as text.
+        numbers: the same as numbers; None unless every value is a finite number.
+        metric: the metric value of each run.
+        without_param: how many runs lack the factor.
+        without_metric: how many have the factor and lack the metric.
+        not_finite: how many have a metric value that is NaN or infinite.
     """
 
     run_ids: tuple[str, ...]
@@ -50,7 +63,16 @@ class Pairs:
 
 
 def latest_values(metrics: pa.Table, run_ids: Collection[str], key: str) -> dict[str, float]:
-    """A metric's latest value (schema.METRICS) by run id, infinity made infinite again; only runs that have one."""
+    """The last value of a metric by run id, with MLflow's stand-in for infinity converted back.
+
+    Args:
+        metrics: a table of schema.METRICS.
+        run_ids: the runs to include.
+        key: the key of the metric.
+
+    Returns:
+        The values of the runs that have one.
+    """
     import pyarrow.compute as pc
 
     rows = metrics.filter(pc.equal(metrics["key"], key))
@@ -63,7 +85,18 @@ def latest_values(metrics: pa.Table, run_ids: Collection[str], key: str) -> dict
 
 
 def pair_up(params: pa.Table, metrics: pa.Table, run_ids: Sequence[str], param: str, metric: str) -> Pairs:
-    """Join a param (schema.PARAMS, or a tag of schema.TAGS) and a metric's latest value (schema.METRICS) by run id."""
+    """Join a param or tag with the last value of a metric by run id.
+
+    Args:
+        params: a table of schema.PARAMS, or of schema.TAGS for a tag.
+        metrics: a table of schema.METRICS.
+        run_ids: the runs, in the order of the result.
+        param: the key of the param or tag.
+        metric: the key of the metric.
+
+    Returns:
+        The joined values, and how many runs lack one.
+    """
     import pyarrow.compute as pc
 
     rows = params.filter(pc.equal(params["key"], param))
@@ -71,23 +104,23 @@ def pair_up(params: pa.Table, metrics: pa.Table, run_ids: Sequence[str], param: 
     values = latest_values(metrics, run_ids, metric)
     with_param = [run_id for run_id in run_ids if texts.get(run_id) is not None]
     with_both = [run_id for run_id in with_param if run_id in values]
-    kept = [run_id for run_id in with_both if math.isfinite(values[run_id])]
-    strings = tuple(texts[run_id] for run_id in kept)
+    with_finite = [run_id for run_id in with_both if math.isfinite(values[run_id])]
+    param_values = tuple(texts[run_id] for run_id in with_finite)
     return Pairs(
-        run_ids=tuple(kept),
-        params=strings,
-        numbers=as_numbers(strings),
-        metric=tuple(values[run_id] for run_id in kept),
+        run_ids=tuple(with_finite),
+        params=param_values,
+        numbers=as_numbers(param_values),
+        metric=tuple(values[run_id] for run_id in with_finite),
         without_param=len(run_ids) - len(with_param),
         without_metric=len(with_param) - len(with_both),
-        not_finite=len(with_both) - len(kept),
+        not_finite=len(with_both) - len(with_finite),
     )
 
 
 def group_by_param(pairs: Pairs) -> tuple[Group, ...]:
-    """Runs with the same value of the factor together: by number where the values are numbers, else by text.
+    """Group runs by the value of the factor, sorted by number where all values are numbers, else by text.
 
-    Values that differ in spelling only, `0.1` and `1e-1`, are one group, named by its first spelling.
+    Values that differ in spelling only, such as `0.1` and `1e-1`, form one group, named by its first spelling.
     """
     members: dict[Hashable, list[int]] = {}
     for index, text in enumerate(pairs.params):
@@ -104,11 +137,12 @@ def group_by_param(pairs: Pairs) -> tuple[Group, ...]:
 
 
 def as_numbers(texts: Sequence[str]) -> tuple[float, ...] | None:
-    """The texts as finite numbers, or None when one of them is not a number; `1_000` and `True` are texts."""
+    """The texts as finite numbers; None where one of them is not a number. `1_000` and `True` count as texts."""
     return tuple(map(float, texts)) if all(map(is_number, texts)) else None
 
 
 def _real(value: float | None) -> float:
+    """The value with MLflow's stand-in for infinity converted back; NaN for None."""
     if value is None:
         return math.nan
     return math.copysign(math.inf, value) if abs(value) >= INFINITE_FROM else value

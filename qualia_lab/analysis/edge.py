@@ -1,4 +1,4 @@
-"""Whether the best value of a numeric param lies at the end of the range that was searched, by more than noise."""
+"""Whether the best value of a numeric param lies at the end of the searched range, by more than noise."""
 
 from __future__ import annotations
 
@@ -18,18 +18,22 @@ if TYPE_CHECKING:
 
 FEWEST_LEVELS = 3
 _FEWEST_VALUES = 7
-_FEWEST_DEGREES = 3  # of the spread within levels, from which on neighbours are compared by it
-_MOST_LEVELS = 8  # what has more, such as a random search, is looked at in parts of equal numbers
+_FEWEST_DEGREES = 3  # degrees of freedom of the spread within levels from which it is used for the test
+_MOST_LEVELS = 8  # params with more, such as those of a random search, are binned into equal counts
 _PARTS = 5
 
 
 @dataclass(frozen=True)
 class Edge:
-    """The end of a param's range that leads, and that the objective still improves towards.
+    """The end of a param's range that has the best mean and towards which the objective still improves.
 
-    level: the param's outermost value there.  levels: how many are compared.  step: by how much the mean there is
-    better than at the next level.  trend_p: of the rank correlation over the whole range, two-sided.  step_p: of the
-    last step, one-sided.  p: the larger of both, as both have to hold (Berger 1982).
+    Attributes:
+        end: which end of the range.
+        level: the param's outermost value at that end.
+        levels: how many levels are compared.
+        step: by how much the mean at the end is better than at the next level, in the unit of the objective.
+        trend_p: the two-sided p value of the rank correlation over the whole range.
+        step_p: the one-sided p value of the last step.
     """
 
     end: Literal["lowest", "highest"]
@@ -41,76 +45,80 @@ class Edge:
 
     @property
     def p(self) -> float:
-        """The larger of both."""
+        """The larger of both p values, since both have to be significant (Berger 1982)."""
         return max(self.trend_p, self.step_p)
 
 
 def edge_of(levels: Sequence[float], objective: Sequence[float], *, greater_is_better: bool) -> Edge | None:
-    """The end of the range that leads; None where none does, or where there is too little to tell.
+    """Find the end of a param's range that has the best mean.
 
-    The last step is tested with the pooled spread within levels (Student 1908), where there is one; else by the slope
-    of a parabola at the end, over the places of the levels, so that neither a logarithmic nor a linear range is
-    assumed. Rank correlation is that of monotone_relations. It says nothing by itself: compare p with a small level,
-    divided by the number of params asked.
+    The last step is tested with the pooled spread within levels (Student 1908) where it can be estimated; otherwise by
+    the slope of a parabola at the end, fitted over the indices of the levels, so that neither a logarithmic nor a
+    linear range is assumed. The rank correlation is that of `monotone_relations`. The result is no finding by itself:
+    compare `p` to a small significance level divided by the number of params tested.
 
     Args:
-        levels: of each configuration the value of the param; of each computation, where no other factor varies.
-        objective: the mean of each configuration (the value of each computation), in the same order, finite.
-        greater_is_better: the direction.
+        levels: the value of the param in each configuration, or in each run where no other factor varies.
+        objective: the mean of each configuration (or the value of each run), in the same order, finite.
+        greater_is_better: the direction of the objective.
+
+    Returns:
+        The end; None where the best mean is not at an end, or there are too few values or levels.
     """
     sign = 1.0 if greater_is_better else -1.0
     x, y = np.asarray(levels, np.float64), sign * np.asarray(objective, np.float64)
-    known, place = np.unique(x, return_inverse=True)
-    if len(y) < _FEWEST_VALUES or len(known) < FEWEST_LEVELS:
+    distinct, level_of = np.unique(x, return_inverse=True)
+    if len(y) < _FEWEST_VALUES or len(distinct) < FEWEST_LEVELS:
         return None
-    if len(known) > _MOST_LEVELS:
-        place = (np.searchsorted(np.sort(x), x, "left") * _PARTS) // len(x)
-        place = np.unique(place, return_inverse=True)[1]
-    count = int(place.max()) + 1
+    if len(distinct) > _MOST_LEVELS:
+        level_of = (np.searchsorted(np.sort(x), x, "left") * _PARTS) // len(x)
+        level_of = np.unique(level_of, return_inverse=True)[1]
+    count = int(level_of.max()) + 1
     if count < FEWEST_LEVELS:
         return None
-    sizes = np.bincount(place)
+    sizes = np.bincount(level_of)
     unit = unit_of(y)
     y = y / unit
-    means = np.bincount(place, y) / sizes
+    means = np.bincount(level_of, y) / sizes
     leader = int(means.argmax())
     if leader not in (0, count - 1):
         return None
     is_last = leader == count - 1
-    relation = monotone_relations({"": place.astype(float).tolist()}, y.tolist())
+    relation = monotone_relations({"": level_of.astype(float).tolist()}, y.tolist())
     if not relation or (relation[0].rho > 0) != is_last:
         return None
-    next_to_it = count - 2 if is_last else 1
-    step = float(means[leader] - means[next_to_it])
+    neighbour = count - 2 if is_last else 1
+    step = float(means[leader] - means[neighbour])
     degrees = len(y) - count
     if degrees >= _FEWEST_DEGREES:
-        variance = float(((y - means[place]) ** 2).sum()) / degrees
-        t = step / math.sqrt(max(variance, 1e-300) * (1 / sizes[leader] + 1 / sizes[next_to_it]))
+        variance = float(((y - means[level_of]) ** 2).sum()) / degrees
+        t = step / math.sqrt(max(variance, 1e-300) * (1 / sizes[leader] + 1 / sizes[neighbour]))
     else:
-        t, degrees = _slope_at_end(place.astype(float), y, is_last=is_last)
+        t, degrees = _slope_at_end(level_of.astype(float), y, is_last=is_last)
     return Edge(
         end="highest" if is_last else "lowest",
-        level=float(known[-1] if is_last else known[0]),
+        level=float(distinct[-1] if is_last else distinct[0]),
         levels=count,
         step=unit * step,
         trend_p=relation[0].p,
-        step_p=_above(t, degrees),
+        step_p=_upper_tail_p(t, degrees),
     )
 
 
 def _slope_at_end(place: Numbers, y: Numbers, *, is_last: bool) -> tuple[float, int]:
-    """The t of the outward slope of a parabola at the end, by least squares, and its degrees of freedom."""
+    """The t statistic of the outward slope of a least-squares parabola at the end, and its degrees of freedom."""
     outward = place - place.max() if is_last else place.min() - place
     design = np.vander(outward, 3)  # at the end, 0, the slope is the middle coefficient
     inverse = np.linalg.inv(design.T @ design)
     coefficients = inverse @ design.T @ y
-    left = y - design @ coefficients
+    residuals = y - design @ coefficients
     degrees = len(y) - 3
-    error = math.sqrt(max(float(left @ left), 1e-300) / degrees * inverse[1, 1])
+    error = math.sqrt(max(float(residuals @ residuals), 1e-300) / degrees * inverse[1, 1])
     return float(coefficients[1]) / error, degrees
 
 
-def _above(t: float, degrees: int) -> float:
+def _upper_tail_p(t: float, degrees: int) -> float:
+    """The one-sided p value of a t statistic."""
     from scipy.special import stdtr
 
     return float(stdtr(degrees, -t))

@@ -1,4 +1,4 @@
-"""What one factor does with the rest held: levels compared over contexts, and whether it depends on another factor."""
+"""The effect of one factor with all others held fixed, and whether it depends on the level of another factor."""
 
 from __future__ import annotations
 
@@ -21,21 +21,27 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study.one_factor import Level, OneFactor
 
-ALPHA = 0.01  # how often any effect of a store is called clear where nothing differs
-MOST_LEVELS = 8  # of a factor, those of most contexts; what has more is a search, and no comparison
-_FEWEST_DEGREES = 3  # of the spread between repeats, from which on it decides
-_OTHER_SCALES = 3.0  # how many times larger the level of one context is than that of another
-_ONE_WAY = 0.8  # of the contexts have to agree, or the mean over them misleads
+ALPHA = 0.01  # how often any effect in a store is called clear where nothing differs
+MOST_LEVELS = 8  # levels of a factor that are compared, most contexts first; more come from a search
+_FEWEST_DEGREES = 3  # degrees of freedom of the spread between repeats from which it can decide
+_OTHER_SCALES = 3.0  # ratio of the largest to the smallest context mean from which scales count as different
+_ONE_WAY = 0.8  # share of the contexts that have to agree, or the mean over them misleads
 
-Pair = tuple["Group", "Group"]  # of level A and of level B, in one context
+Pair = tuple["Group", "Group"]  # the configurations of level A and level B in one context
 
 
 @dataclass(frozen=True)
 class Effect:
-    """Level `better` of a factor against level `worse`, over contexts in which all other factors are the same.
+    """One level of a factor against another, over contexts in which all other factors are the same.
 
-    gain: by how much it is better on average.  low, high: of the gain at 95 %; None where nothing tells.
-    wins: the contexts in which it is better.  p: of the test that decides, for itself alone.
+    Attributes:
+        factor: the factor.
+        better, worse: the level with the better mean and the one with the worse mean.
+        pairs: the configurations of `better` and `worse` in each context.
+        gain: by how much `better` is better on average, in the unit of the metric.
+        low, high: the 95 % interval of the gain; None where it cannot be estimated.
+        wins: in how many contexts `better` is better.
+        p: the p value of the deciding test, not corrected for multiple tests.
     """
 
     factor: OneFactor
@@ -50,15 +56,17 @@ class Effect:
 
     @property
     def n(self) -> int:
-        """In how many contexts both levels are."""
+        """The number of contexts that have both levels."""
         return len(self.pairs)
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """Two effects of a factor that go opposite ways: which level is better depends on the level of another factor.
+    """Two effects of a factor in opposite directions, depending on the level of another factor.
 
-    other: that factor.  first, second: its levels, each with the effect there.
+    Attributes:
+        other: the other factor.
+        first, second: a level of the other factor with the effect at that level.
     """
 
     other: str
@@ -67,164 +75,202 @@ class Crossing:
 
     @property
     def p(self) -> float:
-        """The larger of the two, since both have to hold (Berger 1982)."""
+        """The larger of both p values, since both effects have to be significant (Berger 1982)."""
         return max(self.first[1].p, self.second[1].p)
 
 
-def asked_effects(sets: Sequence[OneFactor], groups: Sequence[Group]) -> list[Effect]:
-    """Every two levels of a factor of a task that can be compared with the rest held, clear or not.
+def candidate_effects(sets: Sequence[OneFactor], groups: Sequence[Group]) -> list[Effect]:
+    """Test every two levels of each factor of a task that can be compared with the other factors held fixed.
 
-    Each pair of levels is compared over the contexts that have both: by the contexts where there are enough (see
-    paired_factor), else by the spread of repeats, where the same level is better in every context. Of factors that say
-    what was tried on, such as a data set, no level is better than another.
+    Each pair of levels is compared over the contexts that have both: by a test over contexts where there are enough
+    (see `paired_factor`), otherwise by the spread of repeats, where the same level is better in every context. For
+    factors that name the problem, such as a data set, no level is better than another, so they are skipped.
 
     Args:
-        sets: those of the task that differ in one factor, see study.one_factor.
-        groups: its configurations with the objective.
+        sets: the sets of configurations of the task that differ in one factor only, see `study.one_factor`.
+        groups: the configurations of the task with the objective.
+
+    Returns:
+        All tested effects, significant or not.
     """
-    known = _by_first_run(groups)
+    by_first_run = _by_first_run(groups)
     problems = problem_factors(groups)
-    return [effect for one in sets if problems.isdisjoint(one.names) for effect in _effects(one, known)]
+    return [
+        effect
+        for factor_set in sets
+        if problems.isdisjoint(factor_set.names)
+        for effect in _effects(factor_set, by_first_run)
+    ]
 
 
 def clear_effects(of_tasks: Mapping[str, Sequence[Effect]], alpha: float) -> dict[str, list[Effect]]:
-    """Of each task the best level of each factor against those that it is clearly better than, the clearest first.
+    """For each task, the best level of each factor against the levels that it is clearly better than.
 
-    The p is corrected for all factors and pairs of levels that were asked in a task (Bonferroni), and for the tasks
-    (see `limit_over_tasks`).
+    P values are corrected for all factors and pairs of levels tested in a task (Bonferroni), and for the number of
+    tasks (see `limit_over_tasks`).
 
     Args:
-        of_tasks: what `asked_effects` gives, by task.
+        of_tasks: the result of `candidate_effects` for each task.
         alpha: how often anything is called clear where nothing differs.
+
+    Returns:
+        The clear effects of each task, smallest p first.
     """
     ps = [
-        min((one.p * len(asked) for one in asked if _is_one_way(one)), default=1.0)
-        for asked in of_tasks.values()
-        if asked
+        min((effect.p * len(effects) for effect in effects if _is_one_way(effect)), default=1.0)
+        for effects in of_tasks.values()
+        if effects
     ]
     limit = limit_over_tasks(ps, alpha)
-    return {key: _clear(asked, limit) for key, asked in of_tasks.items()}
+    return {key: _clear(effects, limit) for key, effects in of_tasks.items()}
 
 
 def _is_one_way(effect: Effect) -> bool:
+    """Whether enough contexts agree with the mean gain."""
     return effect.wins >= _ONE_WAY * effect.n
 
 
-def _clear(asked: Sequence[Effect], alpha: float) -> list[Effect]:
-    clear = [one for one in asked if one.p * len(asked) < alpha and _is_one_way(one)]
+def _clear(effects: Sequence[Effect], alpha: float) -> list[Effect]:
+    """The effects of the best level of each factor with a corrected p below alpha, smallest p first."""
+    clear = [effect for effect in effects if effect.p * len(effects) < alpha and _is_one_way(effect)]
     best: dict[str, Level] = {}
-    for factor in {one.factor.factor for one in clear}:
+    for factor in {effect.factor.factor for effect in clear}:
         wins: dict[Level, int] = defaultdict(int)
-        for one in clear:
-            if one.factor.factor == factor:
-                wins[one.better] += 1
-                wins[one.worse] -= 1
+        for effect in clear:
+            if effect.factor.factor == factor:
+                wins[effect.better] += 1
+                wins[effect.worse] -= 1
         best[factor] = max(wins, key=lambda level: wins[level])
-    leading = [one for one in clear if one.better == best[one.factor.factor]]
-    return sorted(leading, key=lambda one: (one.p, one.factor.factor, str(one.worse)))
+    leading = [effect for effect in clear if effect.better == best[effect.factor.factor]]
+    return sorted(leading, key=lambda effect: (effect.p, effect.factor.factor, str(effect.worse)))
 
 
 def testable_factors(sets: Sequence[OneFactor], groups: Sequence[Group]) -> set[str]:
-    """The factors of which two levels can be compared at all. Arguments as in `asked_effects`."""
-    known = _by_first_run(groups)
-    return {one.factor for one in sets if next(_effects(one, known), None) is not None}
+    """The factors with at least two levels that can be compared; arguments as in `candidate_effects`."""
+    by_first_run = _by_first_run(groups)
+    return {factor_set.factor for factor_set in sets if next(_effects(factor_set, by_first_run), None) is not None}
 
 
 @dataclass(frozen=True)
-class AskedCrossings:
-    """How often it was asked whether two factors cross, and where they go opposite ways, clear or not."""
+class CandidateCrossings:
+    """The interactions tested in one task.
 
-    asked: int
+    Attributes:
+        tests: the number of tests.
+        opposite: the pairs of effects in opposite directions, significant or not.
+    """
+
+    tests: int
     opposite: tuple[Crossing, ...]
 
 
-def asked_crossings(sets: Sequence[OneFactor], groups: Sequence[Group]) -> AskedCrossings:
-    """The pairs of factors of a task that may cross; arguments as in `asked_effects`.
+def candidate_crossings(sets: Sequence[OneFactor], groups: Sequence[Group]) -> CandidateCrossings:
+    """Test the pairs of factors of a task for a qualitative interaction (Gail and Simon 1985).
 
-    A qualitative interaction (Gail and Simon 1985): an effect at one level of the other factor, and the opposite one
-    at another, each beyond the spread of repeats or over enough contexts.
-    """
-    found: list[Crossing] = []
-    known = _by_first_run(groups)
-    asked = 0
-    problems = problem_factors(groups)
-    for one in sets:
-        if not problems.isdisjoint(one.names):
-            continue
-        others = dict.fromkeys(name for context in one.contexts for name, _ in context.rest)
-        for other in others:
-            at = {level: _effects(one, known, where=(other, level)) for level in _levels_of(one, other)}
-            ways = {
-                level: {frozenset((effect.better, effect.worse)): effect for effect in effects}
-                for level, effects in at.items()
-            }
-            for first, second in combinations(ways, 2):
-                for pair in ways[first].keys() & ways[second].keys():
-                    asked += 1
-                    both = ways[first][pair], ways[second][pair]
-                    if both[0].better != both[1].better:
-                        found.append(Crossing(other, (first, both[0]), (second, both[1])))
-    return AskedCrossings(asked, tuple(found))
-
-
-def clear_crossings(of_tasks: Mapping[str, AskedCrossings], alpha: float) -> dict[str, list[Crossing]]:
-    """Of each task the pairs of factors of which one decides which level of the other is better, the clearest first.
-
-    Corrected for all that were asked in a task (Bonferroni), and for the tasks (see `limit_over_tasks`).
+    That is an effect at one level of the other factor and the opposite effect at another level, each tested by the
+    spread of repeats or over enough contexts.
 
     Args:
-        of_tasks: what `asked_crossings` gives, by task.
+        sets: as in `candidate_effects`.
+        groups: as in `candidate_effects`.
+
+    Returns:
+        The number of tests, and the effects in opposite directions.
+    """
+    crossings: list[Crossing] = []
+    by_first_run = _by_first_run(groups)
+    tests = 0
+    problems = problem_factors(groups)
+    for factor_set in sets:
+        if not problems.isdisjoint(factor_set.names):
+            continue
+        others = dict.fromkeys(name for context in factor_set.contexts for name, _ in context.rest)
+        for other in others:
+            effects_at = {
+                level: _effects(factor_set, by_first_run, condition=(other, level))
+                for level in _levels_of(factor_set, other)
+            }
+            by_levels_at = {
+                level: {frozenset((effect.better, effect.worse)): effect for effect in effects}
+                for level, effects in effects_at.items()
+            }
+            for first, second in combinations(by_levels_at, 2):
+                for pair in by_levels_at[first].keys() & by_levels_at[second].keys():
+                    tests += 1
+                    both = by_levels_at[first][pair], by_levels_at[second][pair]
+                    if both[0].better != both[1].better:
+                        crossings.append(Crossing(other, (first, both[0]), (second, both[1])))
+    return CandidateCrossings(tests, tuple(crossings))
+
+
+def clear_crossings(of_tasks: Mapping[str, CandidateCrossings], alpha: float) -> dict[str, list[Crossing]]:
+    """For each task, the pairs of factors where one decides which level of the other is better.
+
+    P values are corrected for all tests of a task (Bonferroni), and for the number of tasks (see `limit_over_tasks`).
+
+    Args:
+        of_tasks: the result of `candidate_crossings` for each task.
         alpha: how often anything is called clear where nothing differs.
+
+    Returns:
+        The clear interactions of each task, smallest p first, one for each pair of factors.
     """
     ps = [
-        min((crossing.p * one.asked for crossing in one.opposite), default=1.0)
-        for one in of_tasks.values()
-        if one.asked
+        min((crossing.p * tested.tests for crossing in tested.opposite), default=1.0)
+        for tested in of_tasks.values()
+        if tested.tests
     ]
     limit = limit_over_tasks(ps, alpha)
     clear = {}
-    for key, one in of_tasks.items():
+    for key, tested in of_tasks.items():
         best: dict[frozenset[str], Crossing] = {}
-        for crossing in sorted(one.opposite, key=lambda crossing: crossing.p):
-            if crossing.p * one.asked < limit:
+        for crossing in sorted(tested.opposite, key=lambda crossing: crossing.p):
+            if crossing.p * tested.tests < limit:
                 best.setdefault(frozenset((crossing.first[1].factor.factor, crossing.other)), crossing)
         clear[key] = list(best.values())
     return clear
 
 
-def _levels_of(one: OneFactor, other: str) -> list[Level]:
-    """The levels of another factor, those of most contexts first, as many as are looked at."""
-    often: dict[Level, int] = defaultdict(int)
-    for context in one.contexts:
+def _levels_of(factor_set: OneFactor, other: str) -> list[Level]:
+    """The levels of another factor that are compared, those with the most contexts first."""
+    context_count: dict[Level, int] = defaultdict(int)
+    for context in factor_set.contexts:
         for name, level in context.rest:
             if name == other:
-                often[level] += 1
-    return sorted(often, key=lambda level: -often[level])[:MOST_LEVELS]
+                context_count[level] += 1
+    return sorted(context_count, key=lambda level: -context_count[level])[:MOST_LEVELS]
 
 
 def _by_first_run(groups: Sequence[Group]) -> dict[str, Group]:
+    """The groups with values, by their first run."""
     return {group.run_ids[0]: group for group in groups if group.values}
 
 
-def _effects(one: OneFactor, known: Mapping[str, Group], where: tuple[str, Level] | None = None) -> Iterator[Effect]:
-    """Every two levels of a factor that can be tested, over all contexts or those with a level of another factor.
+def _effects(
+    factor_set: OneFactor, by_first_run: Mapping[str, Group], condition: tuple[str, Level] | None = None
+) -> Iterator[Effect]:
+    """Test every two levels of a factor over all contexts, or over those with a given level of another factor.
 
-    known: the groups by their first run.
+    `known` holds the groups by their first run.
     """
-    contexts = [context for context in one.contexts if where is None or where in context.rest]
+    contexts = [context for context in factor_set.contexts if condition is None or condition in context.rest]
     cells = [
-        {level: known[of.run_ids[0]] for level, of in context.configurations.items() if of.run_ids[0] in known}
+        {
+            level: by_first_run[configuration.run_ids[0]]
+            for level, configuration in context.configurations.items()
+            if configuration.run_ids[0] in by_first_run
+        }
         for context in contexts
     ]
-    for a, b in combinations(one.levels[:MOST_LEVELS], 2):
+    for a, b in combinations(factor_set.levels[:MOST_LEVELS], 2):
         pairs = tuple((cell[a], cell[b]) for cell in cells if a in cell and b in cell)
-        effect = _effect(one, a, b, pairs, fewest=1 if where else 2) if pairs else None
+        effect = _effect(factor_set, a, b, pairs, fewest=1 if condition else 2) if pairs else None
         if effect is not None:
             yield effect
 
 
-def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewest: int) -> Effect | None:
-    """Level a against level b; None where there is too little to test."""
+def _effect(factor_set: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewest: int) -> Effect | None:
+    """Test level a against level b; None where there is too little data."""
     if len(pairs) < fewest or pairs[0][0].greater_is_better is None:
         return None
     sign = 1.0 if pairs[0][0].greater_is_better else -1.0
@@ -238,55 +284,56 @@ def _effect(one: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewe
             return None
         p, low, high = by_repeats
     else:
-        found = compare_over_contexts(means)
-        assert found is not None
-        difference, above, below = found.difference, found.above, found.below
-        p, low, high = _by_contexts(found, pairs)
+        comparison = compare_over_contexts(means)
+        assert comparison is not None
+        difference, above, below = comparison.difference, comparison.above, comparison.below
+        p, low, high = _by_contexts(comparison, pairs)
     if difference >= 0:
-        return Effect(one, a, b, pairs, difference, low, high, above, p)
-    turned = tuple((second, first) for first, second in pairs)
+        return Effect(factor_set, a, b, pairs, difference, low, high, above, p)
+    swapped = tuple((second, first) for first, second in pairs)
     if low is not None and high is not None:
         low, high = -high, -low
-    return Effect(one, b, a, turned, -difference, low, high, below, p)
+    return Effect(factor_set, b, a, swapped, -difference, low, high, below, p)
 
 
-def _by_contexts(found: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, float | None, float | None]:
-    """The p and the 95 % interval over contexts that are enough to decide."""
-    p, low, high = found.p, found.low, found.high
-    if found.t_p is not None and max(found.above, found.below) == found.n:
-        p = found.t_p  # few contexts that all agree: their signs alone could not show it
+def _by_contexts(comparison: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, float | None, float | None]:
+    """The p value and the 95 % interval where there are enough contexts to decide."""
+    p, low, high = comparison.p, comparison.low, comparison.high
+    if comparison.t_p is not None and max(comparison.above, comparison.below) == comparison.n:
+        p = comparison.t_p  # with few contexts that all agree the sign test cannot be significant
         by_ratio = _ratio_p(pairs)
         if by_ratio is not None:
             p = min(1.0, 2 * min(p, by_ratio))
             low, high = (low, high) if low is not None and high is not None and low * high > 0 else (None, None)
-    elif (found.above - found.below) * found.difference < 0:  # the contexts say one thing, and their mean the other
-        p = 1.0
+    elif (comparison.above - comparison.below) * comparison.difference < 0:
+        p = 1.0  # the majority of contexts contradicts the mean
     return p, low, high
 
 
 def _ratio_p(pairs: Sequence[Pair]) -> float | None:
-    """The p of the ratios of means, where contexts are on other scales, as data sets with other units; else None.
+    """The p value of the ratios of means where contexts are on different scales, such as data sets in other units.
 
-    On such scales a gain is a share of the level, and the largest context alone would make up the mean difference.
+    There a gain is proportional to the level, and the context with the largest scale alone would dominate the mean
+    difference. None where the scales are similar.
     """
     means = [(known_mean(first), known_mean(second)) for first, second in pairs]
     levels = [first + second for first, second in means]
     if min(min(one) for one in means) <= 0 or max(levels) < _OTHER_SCALES * min(levels):
         return None
-    found = compare_over_contexts([(math.log(first), math.log(second)) for first, second in means])
-    return None if found is None else found.t_p
+    comparison = compare_over_contexts([(math.log(first), math.log(second)) for first, second in means])
+    return None if comparison is None else comparison.t_p
 
 
 def _by_repeats(difference: float, pairs: Sequence[Pair], *, agree: bool) -> tuple[float, float, float] | None:
-    """The p and the 95 % interval of the mean difference over just these contexts, by the pooled spread of repeats.
+    """The p value and the 95 % interval of the mean difference over these contexts, by the pooled spread of repeats.
 
-    Student's t (1908) for a contrast of cell means. Where a level is better in one context and worse in another, the
-    mean says little: then p is 1. None where repeats say too little of their spread.
+    Student's t test (1908) for a contrast of cell means. Where a level is better in one context and worse in another,
+    the mean says little, so p is 1. None where there are too few repeats to estimate the spread.
 
     Args:
-        difference: of the means.
+        difference: the mean difference.
         pairs: the two levels in each context.
-        agree: whether one level is better in every context.
+        agree: whether the same level is better in every context.
     """
     from scipy.special import stdtr
 

@@ -1,4 +1,4 @@
-"""How runs ended: by status, how long they took, and what they say of an error."""
+"""How runs ended: their status, their duration, and error messages in their tags."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ _ERROR_TAG = re.compile(r"(?i)(.*[^a-z])?(error|exception|traceback|failure|fail
 class Ending:
     """The runs of one status.
 
-    seconds: what each run with a start and an end took.  first, last: the earliest and latest start in ms, or None.
-    without_metrics: how many of them logged no metric at all.
+    Attributes:
+        status: the status.
+        run_ids: the runs.
+        seconds: the duration of each run that has a start and an end.
+        first, last: the earliest and the latest start in milliseconds since 1970; None where no start is known.
+        without_metrics: how many of the runs logged no metric.
     """
 
     status: str
@@ -36,22 +40,22 @@ class Ending:
 
     @property
     def median_seconds(self) -> float | None:
-        """The median of `seconds`."""
+        """The median duration in seconds; None without one."""
         return median(self.seconds) if self.seconds else None
 
 
 def endings(tables: RunTables) -> list[Ending]:
-    """The runs by status: failed and killed ones first, then those without an end, then the rest."""
+    """Group the runs by status: failed and killed first, then those without an end, then the rest."""
     logged = set(pc.unique(tables.metrics.column("run_id")).to_pylist())
     times = zip(*(tables.runs.column(name).to_pylist() for name in ("start_time", "end_time")), strict=True)
     by_status: dict[str, list[tuple[str, int | None, int | None]]] = {}
     for (run_id, status), (start, end) in zip(statuses_of(tables).items(), times, strict=True):
         by_status.setdefault(status, []).append((run_id, start, end))
-    found = []
+    groups = []
     for status in sorted(by_status, key=place_of):
         rows = by_status[status]
         starts = [start for _, start, _ in rows if start is not None]
-        found.append(
+        groups.append(
             Ending(
                 status,
                 tuple(run_id for run_id, *_ in rows),
@@ -61,17 +65,17 @@ def endings(tables: RunTables) -> list[Ending]:
                 sum(run_id not in logged for run_id, *_ in rows),
             )
         )
-    return found
+    return groups
 
 
 def error_tags(tables: RunTables) -> dict[str, str]:
-    """By run id what its tags say of an error: the values of `error`, `exception`, `traceback` and the like."""
-    said: dict[str, list[str]] = {}
+    """The error messages of runs by run id: values of tags such as `error`, `exception` or `traceback`."""
+    messages: dict[str, list[str]] = {}
     keys = pc.unique(tables.tags.column("key")).to_pylist()
     rows = rows_with(
         tables.tags, "key", [key for key in keys if _ERROR_TAG.fullmatch(key) and not key.startswith("mlflow.")]
     )
     for run_id, value in zip(*(texts_of(rows.column(name)) for name in ("run_id", "value")), strict=True):
         if value:
-            said.setdefault(run_id, []).append(value)
-    return {run_id: "\n".join(values) for run_id, values in said.items()}
+            messages.setdefault(run_id, []).append(value)
+    return {run_id: "\n".join(values) for run_id, values in messages.items()}

@@ -1,4 +1,4 @@
-"""A random forest over configurations: how well they predict a metric, and how much worse without each param."""
+"""A random forest over configurations: how well the params predict a metric, and how much each param contributes."""
 
 from __future__ import annotations
 
@@ -17,22 +17,29 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.histories import Numbers
 
 TREES = 100
-REPEATS = 10  # shufflings of a param; their mean is its importance
+REPEATS = 10  # permutations of a param; their mean is its importance
 _PARTIAL = 60  # configurations over which an interaction is averaged
 _SEED = 0
 
 
 class Predictor(Protocol):
-    """Predicts a number for each row."""
+    """A model that predicts a number for each row."""
 
     def predict(self, rows: Numbers, /) -> Numbers:
-        """A number for each row."""
+        """Predict a number for each row."""
         ...
 
 
 @dataclass(frozen=True)
 class Forest:
-    """r2: out of bag.  importances, deviations: of each column, the fall of r2 when it is shuffled; () if not asked."""
+    """A fitted random forest.
+
+    Attributes:
+        trees: the fitted trees.
+        r2: the out-of-bag R².
+        importances: for each column, the mean drop of r2 when the column is permuted; () if not computed.
+        deviations: the standard deviations of these drops; () if not computed.
+    """
 
     trees: tuple[Any, ...]
     r2: float
@@ -40,37 +47,40 @@ class Forest:
     deviations: tuple[float, ...]
 
     def predict(self, rows: Numbers) -> Numbers:
-        """The mean of what the trees say of these rows."""
-        narrow = rows.astype(np.float32)
-        said = np.zeros(len(rows))
+        """The mean prediction of the trees for each row."""
+        as_float32 = rows.astype(np.float32)
+        total = np.zeros(len(rows))
         for tree in self.trees:
-            said += tree.predict(narrow)[:, 0]
-        return said / len(self.trees)
+            total += tree.predict(as_float32)[:, 0]
+        return total / len(self.trees)
 
 
 def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Forest:
-    """A forest of 100 trees on configurations (rows of x), and what it knows of those that a tree has not seen.
+    """Fit a random forest of 100 trees to configurations and evaluate it out of bag.
 
-    Random forest, out-of-bag R² and the importance of a column as what is lost out of bag when its values are
-    shuffled: Breiman (2001), "Random forests"; mean and standard deviation of 10 shufflings. Importances of the rows
-    that the trees were grown on would credit pure noise. Always the same for the same numbers.
+    Random forest, out-of-bag R², and permutation importance measured out of bag: Breiman (2001), "Random forests"; mean
+    and standard deviation over 10 permutations. Importances on the rows that the trees were fitted to would credit pure
+    noise. The result is deterministic.
 
     Args:
-        x: a row of each configuration.
-        y: the value of each.
-        least_r2: the R² out of bag under which importances are not computed.
+        x: the params, shape (configurations, params).
+        y: the metric, shape (configurations,).
+        least_r2: the out-of-bag R² below which importances are not computed.
+
+    Returns:
+        The forest.
     """
     rows, count = x.shape
-    narrow = x.astype(np.float32)
-    grown = list(_grow_trees(narrow, y))
+    as_float32 = x.astype(np.float32)
+    grown = list(_grow_trees(as_float32, y))
     votes, seen = np.zeros(rows), np.zeros(rows)
-    apart = []
+    out_of_bag = []
     for tree, is_unseen in grown:
         unseen = np.flatnonzero(is_unseen)
-        said = tree.predict(narrow[unseen])[:, 0]
-        votes[unseen] += said
+        predicted = tree.predict(as_float32[unseen])[:, 0]
+        votes[unseen] += predicted
         seen[unseen] += 1
-        apart.append((tree, unseen, said))
+        out_of_bag.append((tree, unseen, predicted))
     known = seen > 0
     r2 = _r_squared(y[known], votes[known] / seen[known])
     trees = tuple(tree for tree, _ in grown)
@@ -79,20 +89,21 @@ def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Fores
     in_order = np.tile(np.arange(rows), (REPEATS, 1))
     shuffled = [np.random.default_rng((_SEED, column)).permuted(in_order, axis=1) for column in range(count)]
     changed = np.zeros((count, REPEATS, rows))
-    for tree, unseen, said in apart:
-        changed[:, :, unseen] += said
+    for tree, unseen, predicted in out_of_bag:
+        changed[:, :, unseen] += predicted
         for column in np.unique(tree.feature[tree.feature >= 0]):
-            trial = np.tile(narrow[unseen], (REPEATS, 1))
-            trial[:, column] = narrow[shuffled[column][:, unseen].ravel(), column]
-            changed[column][:, unseen] += tree.predict(trial)[:, 0].reshape(REPEATS, -1) - said
+            trial = np.tile(as_float32[unseen], (REPEATS, 1))
+            trial[:, column] = as_float32[shuffled[column][:, unseen].ravel(), column]
+            changed[column][:, unseen] += tree.predict(trial)[:, 0].reshape(REPEATS, -1) - predicted
     falls = [[r2 - _r_squared(y[known], repeat[known] / seen[known]) for repeat in column] for column in changed]
     return Forest(trees, r2, tuple(map(_mean, falls)), tuple(float(np.std(fall, ddof=1)) for fall in falls))
 
 
 def _grow_trees(x: NDArray[np.float32], y: Numbers) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
-    """The trees of scikit-learn's RandomForestRegressor, each with the rows that it has not seen.
+    """The trees of scikit-learn's RandomForestRegressor, each with a mask of its out-of-bag rows.
 
-    Grown one by one, since the regressor's own checks of every tree take as long as a tree of a few hundred rows.
+    They are fitted one by one, because the regressor's own validation of every tree takes as long as fitting a tree to
+    a few hundred rows.
     """
     from sklearn import config_context
     from sklearn.tree import DecisionTreeRegressor
@@ -108,10 +119,19 @@ def _grow_trees(x: NDArray[np.float32], y: Numbers) -> Iterator[tuple[Any, NDArr
 
 
 def interaction(model: Predictor, x: Numbers, first: int, second: int) -> float:
-    """How much of the joint effect of two columns is not the sum of their own effects, between 0 and about 1.
+    """How much of the joint effect of two columns is not the sum of their separate effects, from 0 to about 1.
 
-    H² of Friedman and Popescu (2008), "Predictive learning via rule ensembles", eq. 44, from partial dependences on
-    at most 60 rows, evenly drawn. Columns that go together make it uncertain: the forest is asked beyond its data.
+    Friedman's H² (Friedman and Popescu 2008, "Predictive learning via rule ensembles", eq. 44), from partial dependence
+    on at most 60 evenly chosen rows. Correlated columns make it uncertain, because the model then extrapolates.
+
+    Args:
+        model: the fitted model.
+        x: the params, shape (configurations, params).
+        first: the index of one column.
+        second: the index of the other column.
+
+    Returns:
+        H².
     """
     rows = x[np.unique(np.linspace(0, len(x) - 1, _PARTIAL).astype(np.intp))]
     one, other = _partial(model, rows, (first,)), _partial(model, rows, (second,))
@@ -122,7 +142,7 @@ def interaction(model: Predictor, x: Numbers, first: int, second: int) -> float:
 
 
 def _partial(model: Predictor, rows: Numbers, columns: tuple[int, ...]) -> Numbers:
-    """The centred mean prediction at each row's values of some columns, over all rows of the others."""
+    """The centred partial dependence at each row's values of some columns, averaged over all rows of the others."""
     count = len(rows)
     trial = np.tile(rows, (count, 1))
     for column in columns:
@@ -132,6 +152,7 @@ def _partial(model: Predictor, rows: Numbers, columns: tuple[int, ...]) -> Numbe
 
 
 def _r_squared(y: Numbers, predicted: Numbers) -> float:
+    """The coefficient of determination; 0 where y does not vary."""
     spread = float(((y - y.mean()) ** 2).sum())
     return 1 - float(((y - predicted) ** 2).sum()) / spread if spread > 0 else 0.0
 

@@ -29,13 +29,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Group:
-    """A configuration and a metric over its runs.
+    """A configuration with a metric over its runs.
 
-    run_ids: all its runs.  scored: those that count and have a finite value, one of each computation, and `values`
-    these, in the same order; so n is len(values).  left_out: how many others there are, and why: a status, a copy, or
-    `without a finite value`.  unfinished: how many of `scored` did not finish, by status; none unless they were asked
-    for, or no run finished.  short: how many of `scored` stopped much earlier than the other runs of the task.
-    The statistics of `values` are computed when they are asked for: of thousands of groups few are shown.
+    The statistics of `values` are computed on access, because only a few of thousands of groups are shown.
+
+    Attributes:
+        configuration: the configuration.
+        metric: the key of the metric.
+        scored: the runs that count and have a finite value, without copies.
+        values: the values of `scored`, in the same order; n is len(values).
+        mean: the mean of the values; None where there are none.
+        greater_is_better: the direction of the metric; None where it is unknown.
+        left_out: why other runs are left out and how many for each reason: a status, a copy, or `without a finite
+            value`.
+        unfinished: how many of `scored` did not finish, by status; only where such runs were requested or no run
+            finished.
+        short: how many of `scored` stopped much earlier than the other runs of the task.
     """
 
     configuration: Configuration
@@ -50,46 +59,49 @@ class Group:
 
     @property
     def experiment_id(self) -> str:
-        """The task it belongs to; configurations of different ones are never compared."""
+        """The id of its task; configurations of different tasks are never compared."""
         return self.configuration.experiment_id
 
     @property
     def params(self) -> tuple[tuple[str, str | None], ...]:
-        """The factors that set it apart."""
+        """The factors that distinguish the configuration, with their values."""
         return self.configuration.params
 
     @property
     def run_ids(self) -> tuple[str, ...]:
-        """All its runs, those without a value among them."""
+        """All its runs, including those without a value."""
         return self.configuration.run_ids
 
     @property
     def repeats(self) -> tuple[tuple[Setting, ...], ...]:
-        """The seeds of the runs in `scored`."""
+        """The seeds of each run in `scored`."""
         of_run = dict(zip(self.configuration.run_ids, self.configuration.repeats, strict=True))
         return tuple(of_run[run_id] for run_id in self.scored)
 
     @property
     def median(self) -> float | None:
-        """The median; None of no value."""
+        """The median of the values; None where there are none."""
         return median(self.values) if self.values else None
 
     @property
     def interquartile_mean(self) -> float | None:
-        """The mean of the middle half; None of no value."""
+        """The mean of the middle half of the values; None where there are none."""
         return interquartile_mean(self.values) if self.values else None
 
     @cached_property
     def interval(self) -> Interval | None:
-        """Of the mean at 95 %; None for one value or none."""
+        """The 95 % interval of the mean; None for fewer than two values."""
         strata = None
-        if len(self.values) >= BOOTSTRAP_FROM:  # a bootstrap keeps folds as they are
+        if len(self.values) >= BOOTSTRAP_FROM:  # the bootstrap resamples within folds
             strata = [tuple(setting for setting in repeat if is_fold(setting[0])) for repeat in self.repeats]
         return mean_interval(self.values, strata)
 
     @cached_property
     def squares(self) -> tuple[float, float, float]:
-        """A power of two about as large as the largest value; in it that value, and the sum of squared deviations."""
+        """The scale of the values, and the largest value and the sum of squared deviations in units of it.
+
+        The scale is a power of two near the largest absolute value, so that squares stay within the range of doubles.
+        """
         values = np.asarray(self.values, np.float64)
         unit = unit_of(values)
         scaled = values / unit
@@ -102,17 +114,17 @@ class Group:
 
     @property
     def lowest_run(self) -> str | None:
-        """The run of the lowest value."""
+        """The run with the lowest value."""
         return min(zip(self.values, self.scored, strict=True))[1] if self.values else None
 
     @property
     def highest_run(self) -> str | None:
-        """The run of the highest value."""
+        """The run with the highest value."""
         return max(zip(self.values, self.scored, strict=True))[1] if self.values else None
 
     @property
     def best_run(self) -> str | None:
-        """The best run; None where no direction is known."""
+        """The run with the best value; None where the direction is unknown."""
         if self.greater_is_better is None:
             return None
         return self.highest_run if self.greater_is_better else self.lowest_run
@@ -130,17 +142,20 @@ def group_runs(
     """The configurations of every task, each with a metric over its runs, in the order of the study.
 
     Args:
-        tables: the runs that the study describes.
-        study: which runs are one configuration, which count, and which way is better.
-        metric: None takes the objective of each task; a task without one gives no group.
-        statistic: as in `scores`.
-        history: every logged point (schema.METRIC_HISTORY) of the metric; only `last` does without.
-        without: further runs that do not count, each with why.
+        tables: the tables of the runs that the study describes.
+        study: which runs form a configuration, which count, and the direction of metrics.
+        metric: the key of the metric; None takes the objective of each task, and a task without one gives no group.
+        statistic: which value of each run is taken, as in `scores`.
+        history: every logged point of the metric (schema.METRIC_HISTORY); needed by every statistic except `last`.
+        without: the reason for each further run that does not count.
+
+    Returns:
+        One group per configuration.
     """
     status = statuses_of(tables)
     uncounted = {**study.left_out, **(without or {})}
-    short = {one.run_id for one in study.short_runs}
-    known: dict[str, Scores] = {}
+    short = {configuration.run_id for configuration in study.short_runs}
+    scores_of: dict[str, Scores] = {}
     groups = []
     for task in study.tasks:
         key = metric or (task.objective.key if task.objective else None)
@@ -148,9 +163,12 @@ def group_runs(
             continue
         objective = task.objective
         better = objective.greater_is_better if objective and objective.key == key else study.greater_is_better(key)
-        if key not in known:
-            known[key] = scores(tables, key, statistic, history, better)
-        groups += [_take_group(one, known[key], better, status, uncounted, short=short) for one in study.in_task(task)]
+        if key not in scores_of:
+            scores_of[key] = scores(tables, key, statistic, history, better)
+        groups += [
+            _take_group(configuration, scores_of[key], better, status, uncounted, short=short)
+            for configuration in study.in_task(task)
+        ]
     return groups
 
 
@@ -165,7 +183,7 @@ def _take_group(
 ) -> Group:
     """One configuration with the scores of its runs."""
     scored = tuple(run_id for run_id in configuration.run_ids if run_id in found.values and run_id not in uncounted)
-    why = Counter(
+    reasons = Counter(
         kind_of(uncounted[run_id]) if run_id in uncounted else WITHOUT
         for run_id in configuration.run_ids
         if run_id in uncounted or run_id not in found.values
@@ -179,46 +197,67 @@ def _take_group(
         values=values,
         mean=mean_of(values) if values else None,
         greater_is_better=greater_is_better,
-        left_out=tuple(why.items()),
+        left_out=tuple(reasons.items()),
         unfinished=tuple(unfinished.items()),
         short=sum(run_id in short for run_id in scored),
     )
 
 
-def telling_params(configurations: Sequence[Configuration]) -> list[str]:
-    """As few factors as tell all configurations apart, and a text among them where there is one.
+def distinguishing_params(configurations: Sequence[Configuration]) -> list[str]:
+    """The smallest set of factors that distinguishes all configurations, chosen greedily.
 
-    Factor after factor is taken that tells most apart; of equal ones that of most configurations, then by name. Numbers
-    alone say little to a reader: a factor of texts that every configuration has, such as a model, stands before them.
+    At each step the factor is added that separates most configurations; ties go to the factor that more configurations
+    have, then by name. Numbers alone mean little to a reader, so where all chosen factors are numeric, a text factor
+    that every configuration has, such as a model name, is put first.
+
+    Args:
+        configurations: the configurations to distinguish.
+
+    Returns:
+        The keys of the factors.
     """
     values = [dict(configuration.params) for configuration in configurations]
     parts: list[tuple[str | None, ...]] = [()] * len(configurations)
     keys: list[str] = []
-    left = sorted({key for one in values for key in one})
-    while left and len(set(parts)) < len(configurations):
-        key = max(left, key=lambda key: _told_apart(parts, values, key))
-        parts = [(*part, one.get(key)) for part, one in zip(parts, values, strict=True)]
+    remaining = sorted({key for params in values for key in params})
+    while remaining and len(set(parts)) < len(configurations):
+        key = max(remaining, key=lambda key: _separation(parts, values, key))
+        parts = [(*part, params.get(key)) for part, params in zip(parts, values, strict=True)]
         keys.append(key)
-        left.remove(key)
-    words = [key for key in left if all(one.get(key) is not None and not is_number(one[key]) for one in values)]
-    if keys and words and all(is_number(one[key]) for key in keys for one in values if one.get(key) is not None):
-        keys.insert(0, words[0])
+        remaining.remove(key)
+    text_keys = [
+        key for key in remaining if all(params.get(key) is not None and not is_number(params[key]) for params in values)
+    ]
+    if (
+        keys
+        and text_keys
+        and all(is_number(params[key]) for key in keys for params in values if params.get(key) is not None)
+    ):
+        keys.insert(0, text_keys[0])
     return keys
 
 
 def short_labels(configurations: Sequence[Configuration]) -> dict[str, str]:
-    """A label for each configuration, by its first run, of the factors that tell them apart."""
-    keys = telling_params(configurations)
+    """A label for each configuration, made of the factors that distinguish them.
+
+    Args:
+        configurations: the configurations to label.
+
+    Returns:
+        The label by the first run of each configuration.
+    """
+    keys = distinguishing_params(configurations)
     labels = {}
     for configuration in configurations:
-        one = dict(configuration.params)
-        words = [f"{key}={one[key]}" for key in keys if one.get(key) is not None]
-        labels[configuration.run_ids[0]] = ", ".join(words) or (f"no {', '.join(keys)}" if keys else "all runs")
+        params = dict(configuration.params)
+        settings = [f"{key}={params[key]}" for key in keys if params.get(key) is not None]
+        labels[configuration.run_ids[0]] = ", ".join(settings) or (f"no {', '.join(keys)}" if keys else "all runs")
     return labels
 
 
-def _told_apart(
+def _separation(
     parts: Sequence[tuple[str | None, ...]], values: Sequence[dict[str, str | None]], key: str
 ) -> tuple[int, int]:
-    apart = {(part, one.get(key)) for part, one in zip(parts, values, strict=True)}
-    return len(apart), sum(one.get(key) is not None for one in values)
+    """How many configurations are distinct once this factor is added, and how many have it."""
+    distinct = {(part, params.get(key)) for part, params in zip(parts, values, strict=True)}
+    return len(distinct), sum(params.get(key) is not None for params in values)

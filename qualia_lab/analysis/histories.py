@@ -1,4 +1,4 @@
-"""Metric histories as numbers: one series per run, NaN and infinite values apart, long ones reduced and counted."""
+"""Metric histories as arrays: one series per run, with non-finite values kept apart and long series downsampled."""
 
 from __future__ import annotations
 
@@ -19,18 +19,23 @@ Unit = Literal["step", "s", "min", "h", "metric"]
 # MLflow stores infinity in SQL as the largest double, 1.797e308.
 INFINITE_FROM = 1.79e308
 
-MOST_POINTS = 1000  # drawn of one series; more than a screen has columns
-_MOST_ODD = 200  # NaN or infinite points marked in one series
+MOST_POINTS = 1000  # points drawn per series; more than a screen has columns
+_MOST_ODD = 200  # NaN or infinite points marked per series
 
 
 @dataclass(frozen=True)
 class Series:
-    """One metric of one run.
+    """One metric of one run, downsampled for drawing.
 
-    x: steps, or the unit of its History; y: values, NaN where a value is not finite; both reduced to what is drawn.
-    odd_x, odd_y: where stretches of values that are not finite begin and end, and which: NaN, inf or -inf.
-    recorded, odd: how many points there are in the store, and how many of them are not finite.
-    last: the last finite value as it was recorded, or NaN when there is none.
+    Attributes:
+        run_id: the run.
+        x: steps, or the unit of its History; shape (drawn points,).
+        y: values, NaN where a value is not finite; the same shape as x.
+        odd_x: where each stretch of non-finite values begins and ends.
+        odd_y: the values at odd_x: NaN, inf or -inf.
+        recorded: how many points the store holds.
+        odd: how many of them are not finite.
+        last: the last finite value as it was recorded; NaN where there is none.
     """
 
     run_id: str
@@ -44,15 +49,19 @@ class Series:
 
     @property
     def reduced(self) -> bool:
-        """Whether points are left out."""
+        """Whether points were left out."""
         return len(self.x) < self.recorded
 
 
 @dataclass(frozen=True)
 class History:
-    """One metric of several runs, in the order of the runs; runs that never recorded it are not in it.
+    """One metric of several runs, in the order of the runs; runs that never recorded it are left out.
 
-    by, start, unplaced: as in curves.Curves.
+    Attributes:
+        key: the key of the metric.
+        unit: the unit of x.
+        series: one series per run.
+        by, start, unplaced: as in `curves.Curves`.
     """
 
     key: str
@@ -64,16 +73,24 @@ class History:
 
 
 def real(values: Numbers) -> Numbers:
-    """The values with MLflow's stand-in for infinity made infinite again."""
+    """The values with MLflow's stand-in for infinity converted back to infinity."""
     return np.where(np.abs(values) >= INFINITE_FROM, np.copysign(np.inf, values), values)
 
 
 def choose_drawn(
     run_ids: Sequence[str], latest: Numbers, *, named: int, most: int, greater_is_better: bool | None
 ) -> list[str]:
-    """At most `most` runs that stand for all: the best `named` and an even choice of the others, in their order.
+    """Choose at most `most` representative runs: the best `named` and an even selection of the others, in their order.
 
-    latest: the latest value of each run, NaN where it has none. Without a direction the first ones are the best.
+    Args:
+        run_ids: the runs.
+        latest: the last value of each run, NaN where it has none, shape (runs,).
+        named: how many of the best runs are included.
+        most: the largest number of runs.
+        greater_is_better: the direction of the metric; without one, the first runs count as the best.
+
+    Returns:
+        The ids of the chosen runs.
     """
     if len(run_ids) <= most:
         return list(run_ids)
@@ -86,7 +103,15 @@ def choose_drawn(
 
 
 def rank(history: History, *, greater_is_better: bool | None) -> tuple[Series, ...]:
-    """The series, best last value first; in their order where no direction is known. Those without one stand last."""
+    """The series sorted by their last value, best first; those without a value are last.
+
+    Args:
+        history: the series.
+        greater_is_better: the direction of the metric; without one the series keep their order.
+
+    Returns:
+        The sorted series.
+    """
     if greater_is_better is None:
         return tuple(sorted(history.series, key=lambda one: bool(np.isnan(one.last))))
     sign = -1 if greater_is_better else 1
@@ -94,9 +119,16 @@ def rank(history: History, *, greater_is_better: bool | None) -> tuple[Series, .
 
 
 def reduce_points(y: Numbers, most: int) -> npt.NDArray[np.int64]:
-    """Indices of at most `most` points that show what all show: of every bucket the first, last, lowest and highest.
+    """Choose at most `most` points that preserve the shape: the first, last, lowest and highest of each bucket.
 
-    So the first and last point and every spike stay. y holds NaN at gaps; a bucket of NaN only keeps its ends.
+    So the first and the last point and every spike are kept. A bucket that holds only NaN keeps its ends.
+
+    Args:
+        y: the values, NaN at gaps, shape (points,).
+        most: the largest number of points.
+
+    Returns:
+        The indices of the chosen points, ascending.
     """
     if len(y) <= most:
         return np.arange(len(y))
@@ -110,12 +142,23 @@ def reduce_points(y: Numbers, most: int) -> npt.NDArray[np.int64]:
 
 
 def take_series(run_id: str, x: Numbers, values: Numbers, most_points: int, *, raw: Numbers | None = None) -> Series:
-    """One series from all of its points in order; raw: the values as recorded where these are smoothed."""
+    """Make a series from all points of a run, in order.
+
+    Args:
+        run_id: the run.
+        x: shape (points,).
+        values: shape (points,); smoothed where the series is drawn smoothed.
+        most_points: the largest number of points drawn.
+        raw: the values as recorded, where `values` are smoothed.
+
+    Returns:
+        The series, downsampled.
+    """
     finite = np.isfinite(values)
     y = np.where(finite, values, np.nan)
     drawn = reduce_points(y, most_points)
     odd = np.flatnonzero(~finite)
-    # Of each stretch of such values the first and the last are marked; of very many stretches an even choice.
+    # The first and the last of each stretch of such values are marked; of very many stretches an even selection.
     inner = np.isin(odd - 1, odd) & np.isin(odd + 1, odd)
     marked = odd[~inner]
     if len(marked) > _MOST_ODD:

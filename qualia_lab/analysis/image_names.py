@@ -1,4 +1,4 @@
-"""Names of pictures: those that MLflow gives to logged images hold the key and the step."""
+"""Names of image files: MLflow encodes the key and the step of logged images in them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 # MlflowClient.log_image(key=, step=) writes images/KEY+step+3+timestamp+1700000000000+UUID.png, with `%` for `+` in
-# older versions, and beside each a small copy whose name ends in `compressed.webp`.
+# older versions, and a thumbnail beside each, whose name ends in `compressed.webp`.
 _LOGGED = re.compile(
     r"images/(.+?)([%+])step\2(-?\d{1,18})\2timestamp\2(\d{1,18})\2([^%+/]+)(\2compressed)?\.\w+", re.DOTALL
 )
-# The pictures in the cells of MlflowClient.log_table, each with a small copy of the same name.
+# Images in the cells of MlflowClient.log_table, each with a thumbnail of the same name.
 _IN_TABLE = re.compile(r"(table_images/.+)\.webp", re.DOTALL)
-_TITLE = 120  # columns
+_TITLE = 120  # characters
 _ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
 @dataclass(frozen=True)
 class LoggedImage:
-    """A picture of a run: what it shows (MLflow's key, or its path), at which step, logged when (ms; 0 unknown).
+    """An image of a run.
 
-    own: what MLflow put into the file's name so that it is like no other.
+    Attributes:
+        key: MLflow's key, or the path where the name holds no key.
+        path: the path of the artifact.
+        step: the step; None where the name holds none.
+        timestamp: when it was logged, in milliseconds since 1970; 0 where unknown.
+        own: the UUID that MLflow put into the file name to make it unique.
     """
 
     key: str
@@ -37,30 +42,31 @@ class LoggedImage:
 
     @property
     def title(self) -> str:
-        """`samples, step 119`; of a picture without a step its path."""
+        """`samples, step 119`; the path for an image without a step."""
         return self.key if self.step is None else f"{self.key}, step {self.step:,}"
 
 
 def logged_image(path: str) -> LoggedImage | None:
-    """What the path of an artifact says of a picture; None for other files, and for the small copies of pictures."""
-    found = _LOGGED.fullmatch(path)
-    if found:
-        key, _, step, timestamp, own, small = found.groups()
+    """Parse the path of an artifact as an image; None for other files and for thumbnails."""
+    match = _LOGGED.fullmatch(path)
+    if match:
+        key, _, step, timestamp, own, thumbnail = match.groups()
         key = key.replace("~", "/").replace("#", "/")
-        return None if small else LoggedImage(key, path, int(step), int(timestamp), own)
+        return None if thumbnail else LoggedImage(key, path, int(step), int(timestamp), own)
     return LoggedImage(path, path, None) if path.lower().endswith(_ENDINGS) else None
 
 
 def without_small_copies(paths: Collection[str]) -> list[str]:
-    """The paths without those of the small copies that MLflow keeps beside pictures, where the picture is there."""
-    there = set(paths)
-    return [path for path in paths if _picture_of(path) not in there]
+    """The paths without the thumbnails of images that are among them."""
+    existing = set(paths)
+    return [path for path in paths if _image_of_thumbnail(path) not in existing]
 
 
-def titled(paths: Sequence[str]) -> list[tuple[str, str]]:
-    """(path, title) of files for a person: logged images as `samples, step 119`, by step; other files by their path.
+def display_titles(paths: Sequence[str]) -> list[tuple[str, str]]:
+    """(path, title) for files as they are displayed: logged images as `samples, step 119`, other files by their path.
 
-    Images stand at the places that images have among the paths. Two of one key and step are told apart.
+    Images are sorted by key and step, and stand at the positions that images have among the paths. Images with the same
+    key and step get distinct titles.
     """
     images = [image for path in paths if (image := logged_image(path)) is not None and image.step is not None]
     images.sort(key=lambda image: (image.key, image.step or 0, image.timestamp, image.path))
@@ -71,10 +77,10 @@ def titled(paths: Sequence[str]) -> list[tuple[str, str]]:
     return [(path, title_of.get(path, path)) for path in ordered]
 
 
-def _picture_of(path: str) -> str | None:
-    """Of the small copy of a picture the path of the picture; None for other files."""
-    found = _LOGGED.fullmatch(path)
-    if found and found[6]:
-        return f"{path[: found.start(6)]}.png"
+def _image_of_thumbnail(path: str) -> str | None:
+    """The path of the image that a thumbnail belongs to; None for other files."""
+    match = _LOGGED.fullmatch(path)
+    if match and match[6]:
+        return f"{path[: match.start(6)]}.png"
     in_table = _IN_TABLE.fullmatch(path)
     return f"{in_table[1]}.png" if in_table else None

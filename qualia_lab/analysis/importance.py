@@ -1,4 +1,4 @@
-"""Which params matter for a metric: a forest and PED-ANOVA beside the rank correlation, refused where n is small."""
+"""Which params matter for a metric: a random forest and PED-ANOVA next to the rank correlation; refused for small n."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.best_range import best_range
 from qualia_lab.analysis.configuration_means import means_of
 from qualia_lab.analysis.forest import Forest, grow_forest, interaction
 from qualia_lab.analysis.param_columns import FactorColumns, ParamColumn, factor_columns
@@ -18,7 +19,6 @@ from qualia_lab.analysis.param_importance import (
     is_more_than_chance,
     ped_anova_shares,
 )
-from qualia_lab.analysis.where_best import best_range
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,26 +28,32 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
 
-# With ten configurations of noise a forest's R² out of bag reached 0.6 in 180 simulated stores; with twenty, 0.34.
+# In 180 simulated stores of noise, a forest's out-of-bag R² reached 0.6 with ten configurations, and 0.34 with twenty.
 FEWEST_CONFIGURATIONS = 20
 
-# Optuna's documentation asks for five runs among the best at least; of five, four share a value too often by chance.
+# Optuna's documentation asks for at least five runs among the best; with five, four share a value too often by chance.
 FEWEST_BEST = 10
 
-MOST_CONFIGURATIONS = 1_000  # asked of the forest and of PED-ANOVA: more say the same, and take many times as long
+MOST_CONFIGURATIONS = 1_000  # used by the forest and PED-ANOVA: more give the same result and take far longer
 
 
 def least_r2(configurations: int) -> float:
-    """The R² out of bag from which importances are read: what noise hardly ever reaches with so many configurations.
+    """The out-of-bag R² from which importances can be read: noise hardly ever reaches it with this many configurations.
 
-    Of 600 simulated stores of noise with 20 or 30 configurations two reached 0.3, of 300 with 50 or 100 one 0.15.
+    In 600 simulated stores of noise with 20 or 30 configurations, two reached 0.3; in 300 with 50 or 100, one reached
+    0.15.
     """
     return 0.3 if configurations < 50 else 0.15
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """Of the joint effect of the two params that matter most, the part that is no sum of their own effects (H²)."""
+    """The part of the joint effect of the two most important params that is not the sum of their separate effects.
+
+    Attributes:
+        first, second: the params.
+        share: H², from 0 to about 1; see `forest.interaction`.
+    """
 
     first: str
     second: str
@@ -56,13 +62,18 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Importances:
-    """What is known of the factors over n runs with a finite metric.
+    """The importance of the factors over n runs with a finite metric.
 
-    params: most important first; those that are left out last, with why.
-    configurations: different settings of the factors among the runs; seeds of one setting are one configuration.
-    asked: how many of them the forest and PED-ANOVA were asked about, drawn at random.
-    r2: of the forest, out of bag; None where none was grown.  refusal: "" where the importances may be read.
-    best: how many configurations PED-ANOVA takes for the best ones; 0 where it was not asked.
+    Attributes:
+        params: the factors, most important first, then those that are left out, with the reason.
+        n: the number of runs.
+        configurations: the number of distinct settings of the factors; runs that differ by seed only are one
+            configuration.
+        r2: the out-of-bag R² of the forest; None where none was fitted.
+        refusal: why the importances must not be read; "" where they may.
+        best: how many configurations PED-ANOVA takes as the best ones; 0 where it was not computed.
+        interaction: of the two most important params; None where they are not both more than chance.
+        sampled: how many configurations the forest and PED-ANOVA used, drawn at random where there are too many.
     """
 
     params: tuple[ParamImportance, ...]
@@ -72,7 +83,7 @@ class Importances:
     refusal: str
     best: int
     interaction: Interaction | None
-    asked: int = 0
+    sampled: int = 0
 
 
 def param_importances(
@@ -86,39 +97,42 @@ def param_importances(
     columns: FactorColumns | None = None,
     in_full: bool = True,
 ) -> Importances:
-    """How much each factor that varies matters for a metric.
+    """Compute how much each varying factor matters for a metric.
 
-    Everything is computed over configurations, each with the mean of its runs: with a row for each seed a forest
-    would know every configuration from its other seeds, and any param that happens to go with one would look
-    important. The forest's importances (`forest.grow_forest`) are not to be read under the R² of `least_r2`.
-    PED-ANOVA (`ped_anova.ped_anova`) takes the best tenth or the best ten, and needs a direction.
-    Under 20 configurations neither is asked; of more than 1,000 as many, drawn at random.
+    Everything is computed over configurations, each with the mean of its runs: with one row per seed, a forest would
+    know every configuration from its other seeds, and any param that coincides with a configuration would look
+    important. The importances of the forest (`forest.grow_forest`) must not be read below the R² of `least_r2`.
+    PED-ANOVA (`ped_anova.ped_anova`) takes the best tenth, at least ten, and needs a direction. With fewer than 20
+    configurations neither is computed; of more than 1,000, that many are drawn at random.
 
     Args:
-        tables: the runs that the study describes.
-        study: which params and tags are factors, and which runs are one configuration.
-        values: finite values of the metric by run id, of the runs that count.
-        metric: its name, for the words.
-        greater_is_better: the metric's direction.
-        task: whose configurations; None takes those of all tasks.
-        columns: the factors, where they are known already.
-        in_full: False leaves out what no finding reads: PED-ANOVA, the joint effect of two factors, and the importances
-            of a forest that explains too little.
+        tables: the tables of the runs that the study describes.
+        study: which params and tags are factors, and which runs form a configuration.
+        values: the finite metric value of each run that counts, by run id.
+        metric: the key of the metric, for the messages.
+        greater_is_better: the direction of the metric; None where it is unknown.
+        task: the task whose configurations are used; None takes those of all tasks.
+        columns: the factors, where they have been computed already.
+        in_full: False skips what no finding reads: PED-ANOVA, the interaction, and the importances of a forest that
+            explains too little.
+
+    Returns:
+        The importances, most important factor first.
     """
     means = means_of(study, values, task)
     n = sum(
         run_id not in study.left_out and (task is None or study.task_of[run_id].experiment_id == task.experiment_id)
         for run_id in values
     )
-    units = drawn_units(list(means))
-    every, left_out = (columns or factor_columns(tables, study)).varying(units)
-    varying, y = _alike_together(every, np.array([means[unit] for unit in units], np.float64))
-    asked = sorted(
-        sorted(varying, key=lambda column: -column.there.size)[:MOST_PARAMS], key=lambda column: column.param
+    first_runs = drawn_units(list(means))
+    all_columns, left_out = (columns or factor_columns(tables, study)).varying(first_runs)
+    varying, y = _merge_equal(all_columns, np.array([means[unit] for unit in first_runs], np.float64))
+    used = sorted(
+        sorted(varying, key=lambda column: -column.present.size)[:MOST_PARAMS], key=lambda column: column.param
     )
-    apart = [column for column in asked if not column.tied_to]
-    refusal = _too_few(metric, varying, y, n)
-    x = np.column_stack([_ranks(column.filled) for column in apart]) if apart else np.zeros((len(y), 0))
+    untied = [column for column in used if not column.tied_to]
+    refusal = _refusal(metric, varying, y, n)
+    x = np.column_stack([_ranks(column.filled) for column in untied]) if untied else np.zeros((len(y), 0))
     least = least_r2(len(y))
     forest = None if refusal else grow_forest(x, y / np.abs(y).max(), least_r2=-math.inf if in_full else least)
     if forest and forest.r2 < least:
@@ -128,11 +142,11 @@ def param_importances(
         )
     quantile = max(0.1, FEWEST_BEST / max(1, len(y)))
     losses = None if greater_is_better is None or forest is None else -y if greater_is_better else y
-    shares, by_chance = ped_anova_shares(asked, losses if in_full else None, quantile)
-    grown = dict(zip((column.param for column in apart), _pairs(forest), strict=False))
+    shares, by_chance = ped_anova_shares(used, losses if in_full else None, quantile)
+    importance_of = dict(zip((column.param for column in untied), _importances_of(forest), strict=False))
     rows = [
         replace(
-            importance_row(column, y, grown, shares, by_chance),
+            importance_row(column, y, importance_of, shares, by_chance),
             best=None if losses is None else best_range(column, losses),
         )
         for column in varying
@@ -146,13 +160,13 @@ def param_importances(
         r2=forest.r2 if forest else None,
         refusal=refusal,
         best=int(np.ceil(quantile * len(y))) if shares else 0,
-        interaction=_interaction(forest, x, apart) if forest and in_full and not refusal else None,
-        asked=len(y),
+        interaction=_interaction(forest, x, untied) if forest and in_full and not refusal else None,
+        sampled=len(y),
     )
 
 
 def drawn_units(units: list[str]) -> list[str]:
-    """As many configurations as are asked, drawn at random, the same ones every time, in their order."""
+    """At most MOST_CONFIGURATIONS configurations, drawn at random with a fixed seed, in their order."""
     if len(units) <= MOST_CONFIGURATIONS:
         return units
     places = np.random.default_rng(0).choice(len(units), MOST_CONFIGURATIONS, replace=False)
@@ -160,12 +174,12 @@ def drawn_units(units: list[str]) -> list[str]:
 
 
 def _ranks(values: Numbers) -> Numbers:
-    """The place of each value among the different ones: all that a tree asks for, and none too large for its floats."""
+    """The rank of each value among the distinct ones: trees need no more, and ranks fit their float32."""
     return np.unique(values, return_inverse=True)[1].ravel().astype(np.float64)
 
 
-def _alike_together(columns: list[ParamColumn], y: Numbers) -> tuple[list[ParamColumn], Numbers]:
-    """Configurations that only what is left out tells apart are one, with the mean of their y."""
+def _merge_equal(columns: list[ParamColumn], y: Numbers) -> tuple[list[ParamColumn], Numbers]:
+    """Merge configurations that are equal in all columns, with the mean of their y."""
     if not columns:
         return columns, y
     _, first, place = np.unique(
@@ -176,8 +190,8 @@ def _alike_together(columns: list[ParamColumn], y: Numbers) -> tuple[list[ParamC
     return [replace(column, values=column.values[first[order]]) for column in columns], means[order]
 
 
-def _too_few(metric: str, columns: list[ParamColumn], y: Numbers, n: int) -> str:
-    """Why no forest is grown, or ""."""
+def _refusal(metric: str, columns: list[ParamColumn], y: Numbers, n: int) -> str:
+    """Why no forest is fitted; "" where one can be."""
     if not columns:
         return f"no param varies among the {n} runs with a finite {metric}"
     if len(set(y.tolist())) < 2:
@@ -190,13 +204,13 @@ def _too_few(metric: str, columns: list[ParamColumn], y: Numbers, n: int) -> str
     return ""
 
 
-def _pairs(forest: Forest | None) -> list[tuple[float, float]]:
-    """Importance and deviation of each column of a forest."""
+def _importances_of(forest: Forest | None) -> list[tuple[float, float]]:
+    """The importance and its deviation for each column of a forest."""
     return list(zip(forest.importances, forest.deviations, strict=True)) if forest else []
 
 
 def _interaction(forest: Forest, x: Numbers, columns: list[ParamColumn]) -> Interaction | None:
-    """Of the two params with the largest importances, when both are more than chance."""
+    """The interaction of the two most important params, where both are more than chance."""
     order = sorted(range(len(columns)), key=lambda place: -forest.importances[place])[:2]
     if len(order) < 2 or not all(
         is_more_than_chance(forest.importances[place], forest.deviations[place]) for place in order

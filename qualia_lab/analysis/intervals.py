@@ -1,4 +1,4 @@
-"""Middles and 95 % intervals of few numbers: Student's t for a handful, a stratified bootstrap beyond."""
+"""Means and 95 % intervals of small samples: Student's t for a handful of values, a stratified bootstrap beyond."""
 
 from __future__ import annotations
 
@@ -19,21 +19,28 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 
-# From so many values on the shape of the data is asked instead of the normal distribution.
+# From this many values on, the shape of the data is used instead of the normal distribution.
 BOOTSTRAP_FROM = 10
 BOOTSTRAP_TO = 1000
 RESAMPLES = 2000
-_SEED = 0  # the same values give the same interval, always
-_DRAWN_AT_ONCE = 500_000  # values of resamples: of ten thousand runs 2,000 of them would be half a gigabyte
+_SEED = 0  # fixed, so that the same values always give the same interval
+# Resampled values held at once: 2,000 resamples of ten thousand runs would need half a gigabyte.
+_DRAWN_AT_ONCE = 500_000
 
-# The sections of a notebook ask for the intervals of the same groups, and of thousands of runs one takes a second.
+# A cache: the sections of a notebook need the intervals of the same groups, and one interval of thousands of runs takes
+# a second.
 _known: dict[tuple[bytes, tuple[object, ...] | None, float], tuple[float, float]] = {}
 _MOST_KNOWN = 1024
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval and how it was computed."""
+    """A 95 % interval.
+
+    Attributes:
+        low, high: its ends, in the unit of the values.
+        how: whether it is Student's t interval or a bootstrap interval.
+    """
 
     low: float
     high: float
@@ -41,18 +48,18 @@ class Interval:
 
     @property
     def half_width(self) -> float:
-        """Half of its width, in the unit of the values."""
+        """Half of the width, in the unit of the values."""
         return (self.high - self.low) / 2
 
 
 def unit_of(values: Numbers) -> float:
-    """A power of two about as large as the largest value: divided by it no digit is lost, and squares are doubles."""
+    """A power of two near the largest absolute value: dividing by it is exact, and squares stay within doubles."""
     largest = float(np.abs(values).max(initial=0.0))
     return 2.0 ** max(-1000, math.frexp(largest)[1] - 1) if largest > 0 else 1.0
 
 
 def mean_of(values: Sequence[float]) -> float:
-    """The mean of one or more finite values; also of such whose sum is no double."""
+    """The mean of one or more finite values, also where their sum exceeds the largest double."""
     try:
         return fmean(values)
     except OverflowError:
@@ -60,10 +67,10 @@ def mean_of(values: Sequence[float]) -> float:
 
 
 def interquartile_mean(values: Sequence[float] | Numbers) -> float:
-    """The mean of the middle half: of n sorted values, floor(n/4) at each end are left out.
+    """The mean of the middle half: of n sorted values, floor(n/4) are dropped at each end.
 
-    Agarwal et al. (2021), "Deep Reinforcement Learning at the Edge of the Statistical Precipice"; as rliable and
-    scipy.stats.trim_mean compute it. NaN of no values.
+    Agarwal et al. (2021), "Deep Reinforcement Learning at the Edge of the Statistical Precipice"; computed as in
+    rliable and scipy.stats.trim_mean. NaN for an empty sample.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     cut = len(ordered) // 4
@@ -73,12 +80,20 @@ def interquartile_mean(values: Sequence[float] | Numbers) -> float:
 
 
 def mean_interval(values: Sequence[float], strata: Sequence[object] | None = None) -> Interval | None:
-    """The 95 % interval of a mean; None for fewer than two values, which carry none.
+    """The 95 % interval of a mean.
 
-    Under 10 values, and past 1,000, of which a mean is normal whatever they are, Student's t (Student 1908). Between
-    them the percentiles of 2,000 bootstrap means (Efron 1979), drawn within each stratum (such as a fold) where there
-    are several. Percentiles of so few values are too narrow; they are taken farther out, so that normal data get
-    Student's width: the expanded percentiles of Hesterberg (2015), "What Teachers Should Know About the Bootstrap".
+    Below 10 values, and above 1,000, where a mean is normal whatever the data are, this is Student's t interval
+    (Student 1908). In between it is the percentile interval of 2,000 bootstrap means (Efron 1979), resampled within
+    each stratum (such as a fold) where there are several. Percentile intervals of so few values are too narrow, so the
+    percentiles are moved outwards until normal data get Student's width: the expanded percentiles of Hesterberg (2015),
+    "What Teachers Should Know About the Bootstrap".
+
+    Args:
+        values: finite values, shape (n,).
+        strata: the stratum of each value; None for a single stratum.
+
+    Returns:
+        The interval; None for fewer than two values.
     """
     n = len(values)
     if n < 2:
@@ -86,19 +101,23 @@ def mean_interval(values: Sequence[float], strata: Sequence[object] | None = Non
     numbers = np.asarray(values, dtype=np.float64)
     unit = unit_of(numbers)
     numbers = numbers / unit
-    kept = None if n < BOOTSTRAP_FROM else usable_strata(strata)
-    if n < BOOTSTRAP_FROM or (n > BOOTSTRAP_TO and kept is None):
+    used_strata = None if n < BOOTSTRAP_FROM else usable_strata(strata)
+    if n < BOOTSTRAP_FROM or (n > BOOTSTRAP_TO and used_strata is None):
         mean, error = float(numbers.mean()), float(numbers.std(ddof=1)) / math.sqrt(n)
         reach = t_quantile(n - 1) * error
         return Interval(unit * (mean - reach), unit * (mean + reach), "t")
-    sizes = [len(stratum) for stratum in _members(kept, n)]
+    sizes = [len(stratum) for stratum in _members(used_strata, n)]
     confidence = _expanded(min(sizes), n - len(sizes))
-    asked = (hashlib.sha256(numbers.tobytes()).digest(), None if kept is None else tuple(kept), confidence)
-    if asked not in _known:
+    cache_key = (
+        hashlib.sha256(numbers.tobytes()).digest(),
+        None if used_strata is None else tuple(used_strata),
+        confidence,
+    )
+    if cache_key not in _known:
         while len(_known) >= _MOST_KNOWN:
             del _known[next(iter(_known))]
-        _known[asked] = bootstrap_interval(numbers, _means, strata=kept, confidence=confidence)
-    low, high = _known[asked]
+        _known[cache_key] = bootstrap_interval(numbers, _means, strata=used_strata, confidence=confidence)
+    low, high = _known[cache_key]
     return Interval(unit * low, unit * high, "bootstrap")
 
 
@@ -109,9 +128,16 @@ def bootstrap_interval(
     strata: Sequence[object] | None = None,
     confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
-    """Percentile interval of a statistic over 2,000 resamples with a fixed seed, drawn within each stratum.
+    """The percentile interval of a statistic over 2,000 resamples with a fixed seed, drawn within each stratum.
 
-    statistic: of (resamples, n) values, along the last axis.
+    Args:
+        values: shape (n,).
+        statistic: maps resamples of shape (resamples, n) to shape (resamples,).
+        strata: the stratum of each value; None for a single stratum.
+        confidence: the coverage of the interval.
+
+    Returns:
+        The lower and the upper end.
     """
     generator = np.random.default_rng(_SEED)
     strata_values = [values[members] for members in _members(strata, len(values))]
@@ -119,7 +145,7 @@ def bootstrap_interval(
     resampled = []
     for begin in range(0, RESAMPLES, at_once):
         rows = min(at_once, RESAMPLES - begin)
-        drawn = [of[generator.integers(0, len(of), (rows, len(of)))] for of in strata_values]
+        drawn = [stratum[generator.integers(0, len(stratum), (rows, len(stratum)))] for stratum in strata_values]
         resampled.append(statistic(np.concatenate(drawn, axis=-1)))
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.concatenate(resampled), (tail, 1 - tail))
@@ -127,7 +153,7 @@ def bootstrap_interval(
 
 
 def usable_strata(strata: Sequence[object] | None) -> Sequence[object] | None:
-    """The strata where each holds two values or more, else None: a stratum of one value has no spread to draw from."""
+    """The strata where each holds two values or more, otherwise None: one value has no spread to resample."""
     if strata is None or len(set(strata)) < 2:
         return None
     return strata if min(map(len, _members(strata, len(strata)))) > 1 else None
@@ -135,7 +161,7 @@ def usable_strata(strata: Sequence[object] | None) -> Sequence[object] | None:
 
 @lru_cache(maxsize=512)
 def t_quantile(degrees: float, probability: float = 0.975) -> float:
-    """The quantile of Student's t; by default the two-sided 95 % one."""
+    """The quantile of Student's t distribution; by default the one of a two-sided 95 % interval."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, probability))
@@ -143,19 +169,20 @@ def t_quantile(degrees: float, probability: float = 0.975) -> float:
 
 @lru_cache(maxsize=512)
 def _expanded(smallest: int, degrees: int) -> float:
-    """The confidence at which percentiles have Student's width: of the smallest stratum, so never too narrow."""
+    """The confidence at which percentile intervals have Student's width in the smallest stratum."""
     from scipy.special import ndtr
 
     return float(2 * ndtr(math.sqrt(smallest / (smallest - 1)) * t_quantile(degrees)) - 1)
 
 
 def _means(resamples: Numbers) -> Numbers:
+    """The means of resamples along the last axis."""
     means: Numbers = resamples.mean(axis=-1)
     return means
 
 
 def _members(strata: Sequence[object] | None, n: int) -> list[Any]:
-    """The indices of each stratum, in the order of their first value."""
+    """The indices of the values in each stratum, in the order of first occurrence."""
     if strata is None:
         return [np.arange(n)]
     members: dict[object, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Which runs say that they made a model, and what it is called."""
+"""Which runs logged a model, and the names of the models."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
-# Where MLflow up to 2.x keeps the models of a run (mlflow.utils.mlflow_tags): JSON, a list with `artifact_path`.
+# The tag where MLflow up to 2.x records the models of a run (mlflow.utils.mlflow_tags): a JSON list with
+# `artifact_path`.
 HISTORY_TAG = "mlflow.log-model.history"
 
 
 def named_models(tables: RunTables) -> dict[str, tuple[str, ...]]:
-    """By run id the names of its models: logged models of MLflow 3, and what the tag of older ones lists.
+    """The names of each run's models, by run id: logged models of MLflow 3, and those in the tag of older versions.
 
-    A run that is not in the answer may have a model file all the same.
+    A run that is missing here may still have a model file.
     """
-    found: dict[str, dict[str, None]] = defaultdict(dict)
+    names_of: dict[str, dict[str, None]] = defaultdict(dict)
     for row in tables.logged_models.to_pylist():
-        found[row["run_id"]][row["name"] or row["model_id"]] = None
+        names_of[row["run_id"]][row["name"] or row["model_id"]] = None
     for row in tables.tags.to_pylist():
         if row["key"] == HISTORY_TAG:
-            for name in _listed(row["value"]):
-                found[row["run_id"]][name] = None
-    return {run_id: tuple(names) for run_id, names in found.items()}
+            for name in _artifact_paths(row["value"]):
+                names_of[row["run_id"]][name] = None
+    return {run_id: tuple(names) for run_id, names in names_of.items()}
 
 
 def model_folders(paths: list[str]) -> tuple[str, ...]:
-    """The folders among a run's artifacts that hold an `MLmodel` file, "model" where that is the root."""
+    """The folders among a run's artifacts that hold an `MLmodel` file; "model" for the root."""
     folders = [path.rpartition("/")[0] or "model" for path in paths if path.rpartition("/")[2] == "MLmodel"]
     return tuple(dict.fromkeys(folders))
 
 
-def _listed(text: str | None) -> list[str]:
-    """The artifact paths in a history of models; none of what is damaged."""
+def _artifact_paths(text: str | None) -> list[str]:
+    """The artifact paths in the tag; none where it is damaged."""
     try:
         entries = json.loads(text or "[]")
     except ValueError:

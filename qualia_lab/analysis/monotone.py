@@ -1,4 +1,4 @@
-"""Relations of params with an objective over configurations: monotone ones, and those of a category."""
+"""Relations of params with an objective over configurations: monotone for numbers, between groups for categories."""
 
 from __future__ import annotations
 
@@ -19,16 +19,24 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.histories import Numbers
 
-FEWEST = 7  # configurations: of fewer even a perfect order is hardly told from luck among several params
-_EXACT_UP_TO = 9  # configurations, of which all orders are looked at
+FEWEST = 7  # configurations: with fewer, even a perfect order is hardly significant among several params
+_EXACT_UP_TO = 9  # configurations up to which all permutations are enumerated
 _DRAWN = 20_000
 _SEED = 0
-_DRAWN_UP_TO = 200  # configurations; of more the limiting distribution is exact enough
+_DRAWN_UP_TO = 200  # configurations; beyond, the limiting distribution is accurate enough
 
 
 @dataclass(frozen=True)
 class MonotoneRelation:
-    """How one param goes with the objective over n configurations; corrected: by Holm, for all params asked."""
+    """The rank correlation of one param with the objective over n configurations.
+
+    Attributes:
+        param: the name of the param.
+        n: the number of configurations.
+        rho: Spearman's rank correlation.
+        p: its two-sided p value.
+        corrected: p with Holm's correction over all params.
+    """
 
     param: str
     n: int
@@ -39,10 +47,16 @@ class MonotoneRelation:
 
 @dataclass(frozen=True)
 class CategoryRelation:
-    """How one param of a few values sets the objective apart over n configurations.
+    """How much of the objective one categorical param explains over n configurations.
 
-    explained: the share of the variance of ranks between its levels.  lowest, highest: the levels with these mean
-    ranks.
+    Attributes:
+        param: the name of the param.
+        n: the number of configurations.
+        levels: the number of its values.
+        explained: the share of the variance of ranks between the levels, from 0 to 1.
+        lowest, highest: the levels with the lowest and the highest mean rank.
+        p: the p value of the Kruskal-Wallis test.
+        corrected: p with Holm's correction over all params.
     """
 
     param: str
@@ -58,67 +72,71 @@ class CategoryRelation:
 def monotone_relations(
     columns: Mapping[str, Sequence[float | None]], objective: Sequence[float | None]
 ) -> list[MonotoneRelation]:
-    """Spearman's rank correlation (1904) of each column with the objective, the smallest p first.
+    """Spearman's rank correlation (1904) of each column with the objective, smallest p first.
 
-    p is two-sided: exact, by all orders of the values, up to nine configurations, ties included; beyond by Student's t
-    (Kendall and Stuart 1973, 31.19), but never less than that of a perfect order.
+    The p value is two-sided. Up to nine configurations it is exact, by all permutations, ties included; beyond by
+    Student's t (Kendall and Stuart 1973, 31.19), but never smaller than the p value of a perfect order.
 
     Args:
-        columns: of each param its value in every configuration; None where it has none.
-        objective: the mean of every configuration, in the same order: configurations are the units, never seeds.
+        columns: the value of each param in every configuration; None where it is missing.
+        objective: the mean of every configuration, in the same order; the units are configurations, never seeds.
 
     Returns:
-        Those params that FEWEST configurations or more have, with two different values or more.
+        The relations of the params that at least FEWEST configurations have, with two different values or more.
     """
-    found = []
+    rows = []
     for param, values in columns.items():
-        kept = [place for place, value in enumerate(values) if value is not None and objective[place] is not None]
-        x = np.array([values[place] for place in kept], dtype=np.float64)
-        y = np.array([objective[place] for place in kept], dtype=np.float64)
+        known = [place for place, value in enumerate(values) if value is not None and objective[place] is not None]
+        x = np.array([values[place] for place in known], dtype=np.float64)
+        y = np.array([objective[place] for place in known], dtype=np.float64)
         if len(x) >= FEWEST and np.ptp(x) > 0 and np.ptp(y) > 0:
-            found.append((param, len(x), *_spearman(ranks(x), ranks(y))))
-    corrected = holm([p for *_, p in found])
-    relations = [MonotoneRelation(*one, float(p or 0)) for one, p in zip(found, corrected, strict=True)]
+            rows.append((param, len(x), *_spearman(ranks(x), ranks(y))))
+    corrected = holm([p for *_, p in rows])
+    relations = [MonotoneRelation(*one, float(p or 0)) for one, p in zip(rows, corrected, strict=True)]
     return sorted(relations, key=lambda one: (one.p, one.param))
 
 
 def category_relations(
     columns: Mapping[str, Sequence[str | None]], objective: Sequence[float | None]
 ) -> list[CategoryRelation]:
-    """Kruskal and Wallis' test (1952) of each column's levels, the smallest p first.
+    """The Kruskal-Wallis test (1952) of the levels of each column, smallest p first.
 
-    p is by permutation of 20,000 drawn orders up to 200 configurations, the observed one counted among them (Phipson
-    and Smyth 2010), and by chi2 beyond. Arguments are those of monotone_relations.
+    Up to 200 configurations the p value is by 20,000 random permutations, with the observed order counted among them
+    (Phipson and Smyth 2010), and beyond by chi-squared.
+
+    Args:
+        columns: the value of each param in every configuration; None where it is missing.
+        objective: the mean of every configuration, in the same order.
 
     Returns:
-        Those params that FEWEST configurations or more have, with two levels or more, of two configurations each on
-        average.
+        The relations of the params that at least FEWEST configurations have, with two levels or more and at least two
+        configurations per level on average.
     """
-    found = []
+    rows = []
     for param, values in columns.items():
-        kept = [place for place, value in enumerate(values) if value is not None and objective[place] is not None]
-        names, codes = np.unique([str(values[place]) for place in kept], return_inverse=True)
-        y = np.array([objective[place] for place in kept], dtype=np.float64)
+        known = [place for place, value in enumerate(values) if value is not None and objective[place] is not None]
+        names, codes = np.unique([str(values[place]) for place in known], return_inverse=True)
+        y = np.array([objective[place] for place in known], dtype=np.float64)
         if len(y) < FEWEST or len(names) < 2 or 2 * len(names) > len(y) or not np.ptp(y) > 0:
             continue
         explained, p, means = _kruskal(codes, ranks(y))
         ends = str(names[means.argmin()]), str(names[means.argmax()])
-        found.append((param, len(y), len(names), explained, *ends, p))
-    corrected = holm([p for *_, p in found])
-    relations = [CategoryRelation(*one, float(p or 0)) for one, p in zip(found, corrected, strict=True)]
+        rows.append((param, len(y), len(names), explained, *ends, p))
+    corrected = holm([p for *_, p in rows])
+    relations = [CategoryRelation(*one, float(p or 0)) for one, p in zip(rows, corrected, strict=True)]
     return sorted(relations, key=lambda one: (one.p, one.param))
 
 
 def ranks(values: Numbers) -> Numbers:
-    """Ranks from 1, of ties their mean, as scipy.stats.rankdata."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    """Ranks from 1, with the mean rank for ties, as scipy.stats.rankdata."""
+    _, value_of, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum()
-    found: Numbers = ((last - counts + 1 + last) / 2)[which]
-    return found
+    mean_ranks: Numbers = ((last - counts + 1 + last) / 2)[value_of]
+    return mean_ranks
 
 
 def _spearman(x: Numbers, y: Numbers) -> tuple[float, float]:
-    """Rho and its two-sided p, of ranks."""
+    """Spearman's rho and its two-sided p value, given ranks."""
     from scipy.special import stdtr
 
     n = len(x)
@@ -126,30 +144,31 @@ def _spearman(x: Numbers, y: Numbers) -> tuple[float, float]:
     scale = math.sqrt(float(x @ x) * float(y @ y))
     rho = min(1.0, max(-1.0, float(x @ y) / scale))
     if n <= _EXACT_UP_TO:
-        as_far = np.abs(x @ y[_orders(n)].T) >= abs(rho) * scale * (1 - 1e-9)
-        return rho, float(as_far.mean())
+        is_as_extreme = np.abs(x @ y[_orders(n)].T) >= abs(rho) * scale * (1 - 1e-9)
+        return rho, float(is_as_extreme.mean())
     t = math.inf if abs(rho) == 1 else abs(rho) * math.sqrt((n - 2) / (1 - rho**2))
     return rho, max(float(2 * stdtr(n - 2, -t)), 2 / math.factorial(min(n, 20)))
 
 
 @lru_cache(maxsize=4)
 def _orders(n: int) -> NDArray[np.int8]:
+    """All permutations of n indices, shape (n!, n)."""
     return np.array(list(itertools.permutations(range(n))), dtype=np.int8)
 
 
 def _kruskal(codes: NDArray[np.int64], y: Numbers) -> tuple[float, float, Numbers]:
-    """The share of variance between levels, its p, and the mean rank of each level."""
+    """The share of variance between levels, its p value, and the centred mean rank of each level."""
     from scipy.special import chdtrc
 
     n, levels = len(y), int(codes.max()) + 1
-    is_in = np.eye(levels)[codes]
-    sizes = is_in.sum(axis=0)
+    membership = np.eye(levels)[codes]
+    sizes = membership.sum(axis=0)
     centred = y - y.mean()
-    whole = float(centred @ centred)
-    means = centred @ is_in / sizes
-    explained = float(sizes @ means**2) / whole
+    total = float(centred @ centred)
+    means = centred @ membership / sizes
+    explained = float(sizes @ means**2) / total
     if n > _DRAWN_UP_TO:
         return explained, float(chdtrc(levels - 1, (n - 1) * explained)), means
     drawn = np.random.default_rng(_SEED).permuted(np.broadcast_to(centred, (_DRAWN, n)), axis=1)
-    between = ((drawn @ is_in) ** 2 / sizes).sum(axis=1) / whole
+    between = ((drawn @ membership) ** 2 / sizes).sum(axis=1) / total
     return explained, (1 + int((between >= explained * (1 - 1e-9)).sum())) / (1 + _DRAWN), means

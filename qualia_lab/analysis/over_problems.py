@@ -1,4 +1,4 @@
-"""Configurations that were tried on several problems, such as data sets or tasks: compared over them, not across."""
+"""Compare configurations that were tried on several problems, such as data sets or tasks, over these problems."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ _Values = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class OverProblems:
-    """What is known over problems.
+    """The comparison of configurations over several problems.
 
-    problems: the factors that say what was tried on.  levels: how many problems.  is_clear: a factor has a clearly best
-    level over them.  ways: the settings of the other factors, each by one of its configurations, with the mean over the
-    problems that the two best of them share; the best first.  pairs: the first against the second over these problems.
+    Attributes:
+        problems: the factors that name the problem.
+        levels: the number of problems.
+        is_clear: whether a factor has a clearly best level over the problems.
+        ways: the settings of the other factors that were tried on most problems, best first: one of their
+            configurations, and the mean over the problems that all of them share.
+        pairs: the first of `ways` against the second over these problems; None where there is only one.
     """
 
     problems: tuple[str, ...]
@@ -36,40 +40,48 @@ class OverProblems:
 
 
 def over_problems(groups: Sequence[Group], *, is_clear: bool) -> OverProblems | None:
-    """How the settings of a task compare over its problems; None where no factor says what was tried on.
+    """Compare the settings of a task over its problems.
 
-    The best two are those of the ways that were tried on most problems; ways tried on fewer are left out.
+    Only the settings that were tried on most problems are compared; those tried on fewer are left out.
 
     Args:
-        groups: the configurations of the task that have the objective, of known direction.
+        groups: the configurations of the task that have the objective, with a known direction.
         is_clear: whether a factor has a clearly best level, see `effects.clear_effects`.
+
+    Returns:
+        The comparison; None where no factor names the problem, or where there is only one problem.
     """
-    tried_on = problem_factors(groups)
-    problems = tuple(name for name, _ in groups[0].params if name in tried_on) if groups else ()
+    named = problem_factors(groups)
+    problems = tuple(name for name, _ in groups[0].params if name in named) if groups else ()
     if not problems:
         return None
-    of_way: dict[_Values, dict[_Values, Group]] = defaultdict(dict)
+    by_setting: dict[_Values, dict[_Values, Group]] = defaultdict(dict)
     for group in groups:
-        of_way[_values(group, problems, inside=False)][_values(group, problems, inside=True)] = group
-    levels = {problem for tried in of_way.values() for problem in tried}
+        by_setting[_values(group, problems, inside=False)][_values(group, problems, inside=True)] = group
+    levels = {problem for by_problem in by_setting.values() for problem in by_problem}
     if len(levels) < 2:
         return None
-    most = max(map(len, of_way.values()))
-    widest = [tried for tried in of_way.values() if len(tried) == most]
-    shared = set.intersection(*(set(tried) for tried in widest))
+    most = max(map(len, by_setting.values()))
+    most_tried = [by_problem for by_problem in by_setting.values() if len(by_problem) == most]
+    shared = set.intersection(*(set(by_problem) for by_problem in most_tried))
     sign = 1.0 if groups[0].greater_is_better else -1.0
     ways = sorted(
-        ((next(iter(tried.values())), fmean(known_mean(tried[one]) for one in shared)) for tried in widest if shared),
+        (
+            (next(iter(by_problem.values())), fmean(known_mean(by_problem[problem]) for problem in shared))
+            for by_problem in most_tried
+            if shared
+        ),
         key=lambda way: -sign * way[1],
     )
     pairs = None
     if len(ways) > 1:
-        first, second = (of_way[_values(group, problems, inside=False)] for group, _ in ways[:2])
+        first, second = (by_setting[_values(group, problems, inside=False)] for group, _ in ways[:2])
         pairs = compare_over_contexts(
-            [(known_mean(first[one]), known_mean(second[one])) for one in sorted(shared, key=str)]
+            [(known_mean(first[problem]), known_mean(second[problem])) for problem in sorted(shared, key=str)]
         )
     return OverProblems(problems, len(levels), is_clear, tuple(ways), pairs)
 
 
 def _values(group: Group, problems: Sequence[str], *, inside: bool) -> _Values:
+    """The values of the factors that name the problem (`inside`), or of all others."""
     return tuple(value for name, value in group.params if (name in problems) is inside)

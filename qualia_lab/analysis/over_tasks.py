@@ -1,4 +1,4 @@
-"""One question asked of several tasks: which p are small enough, so that noise in all of them hardly shows anything."""
+"""The p value limit for the same test on several tasks, so that noise in all of them hardly ever shows a result."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ if TYPE_CHECKING:
 
 
 def limit_over_tasks(ps: Collection[float], alpha: float, *, another: bool = False) -> float:
-    """The p up to which a result counts, where the same was asked of so many tasks.
+    """The p value up to which a result counts when the same test was made in several tasks.
 
-    Of many tasks of noise some would show something by luck, if each were asked at `alpha` by itself. The rate of false
-    discoveries among the tasks is kept at `alpha` (Benjamini and Hochberg 1995), which is the risk of any where nothing
-    differs in any of them.
+    If each of many tasks of pure noise were tested at `alpha`, some would show a result by chance. The false discovery
+    rate over the tasks is kept at `alpha` (Benjamini and Hochberg 1995), which equals the probability of any result
+    where nothing differs in any task.
 
     Args:
-        ps: of each task that was asked the smallest p, corrected for what was asked in it; 1 where nothing was found.
-        alpha: of a single task.
-        another: the limit for a task that is not among those that count yet, if its own p were small enough.
+        ps: the smallest p value of each tested task, corrected for the tests within it; 1 where nothing was found.
+        alpha: the significance level of a single task.
+        another: True gives the limit for one more task that would become significant, if its p value were small enough.
+
+    Returns:
+        The limit, at most `alpha`.
     """
-    asked = max(1, len(ps))
-    counting = max((place for place, p in enumerate(sorted(ps), 1) if p <= alpha * place / asked), default=0)
-    return alpha * min(asked, max(1, counting + another)) / asked
+    tests = max(1, len(ps))
+    significant = max((place for place, p in enumerate(sorted(ps), 1) if p <= alpha * place / tests), default=0)
+    return alpha * min(tests, max(1, significant + another)) / tests

@@ -1,4 +1,4 @@
-"""One level of a factor against another over contexts in which everything else is the same."""
+"""Compare two levels of a factor over contexts in which everything else is the same."""
 
 from __future__ import annotations
 
@@ -14,19 +14,26 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.histories import Numbers
 
-FEWEST = 5  # contexts, from which on something is decided
-_FAR_OFF = 3.5  # robust standard deviations of a difference, from which on t's assumption is not made
+FEWEST = 5  # contexts needed for a decision
+_FAR_OFF = 3.5  # robust standard deviations of a difference beyond which normality is not assumed
 
 Decision = Literal["higher", "lower", "not told apart", "too few"]
 
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Level A against level B over n contexts; a context is a configuration of the other factors, seeds averaged.
+    """Level A against level B over n contexts; a context is a configuration of the other factors, averaged over seeds.
 
-    difference: the mean of A minus B; low, high: its 95 % interval.  above, below: contexts in which A is above B, and
-    below it; in the others both are equal.  sign_p: of the exact sign test.  t_p: of the paired t test.
-    p: of the test that decides, by `test`.  decision: of A.
+    Attributes:
+        n: the number of contexts.
+        difference: the mean of A minus B, in the unit of the metric.
+        low, high: the 95 % interval of the difference by t; None where all differences are equal or n is 1.
+        above, below: in how many contexts A is above B and below B; ties count for neither.
+        sign_p: the two-sided p value of the exact sign test.
+        t_p: the two-sided p value of the paired t test; None without a spread.
+        test: the test that decides.
+        p: its p value.
+        decision: whether A is higher or lower, `not told apart`, or `too few`.
     """
 
     n: int
@@ -43,16 +50,19 @@ class PairedComparison:
 
 
 def compare_over_contexts(pairs: Sequence[tuple[float, float]], alpha: float = 0.05) -> PairedComparison | None:
-    """Compare two levels over contexts; None without one.
+    """Compare two levels over contexts.
 
-    The paired t test (Student 1908) decides where no difference lies far from the others (MAD, Hampel 1974; cut-off of
-    Iglewicz and Hoaglin 1993), else the exact sign test (Arbuthnot 1710; Conover 1999, 3.4), which needs six contexts
-    for p < 0.05. Which of them decides is read off the spread of the differences, not off either result. Where all
-    differences are the same there is no spread, and the sign test decides.
+    The paired t test (Student 1908) decides where no difference is an outlier (MAD, Hampel 1974; cut-off of Iglewicz
+    and Hoaglin 1993), otherwise the exact sign test (Arbuthnot 1710; Conover 1999, 3.4), which needs six contexts for p
+    < 0.05. The choice depends on the spread of the differences only, not on the result of either test. Where all
+    differences are equal there is no spread, and the sign test decides.
 
     Args:
-        pairs: of each context the mean of A and that of B, finite.
-        alpha: two-sided.
+        pairs: the means of A and of B in each context, finite.
+        alpha: the two-sided significance level.
+
+    Returns:
+        The comparison; None without a context.
     """
     if not pairs:
         return None
@@ -65,22 +75,25 @@ def compare_over_contexts(pairs: Sequence[tuple[float, float]], alpha: float = 0
     if n > 1 and spreads(differences, within=np.concatenate((a, b))):
         found = compare_pairs(a.tolist(), b.tolist(), "")
         t_p, low, high = found.p, found.low, found.high
-    by_signs = t_p is None or _far_off(differences)
+    by_signs = t_p is None or _has_outlier(differences)
     p = sign_p if by_signs or t_p is None else t_p
-    way = above - below if by_signs else difference
+    direction = above - below if by_signs else difference
     decision: Decision = "too few" if n < FEWEST else "not told apart"
     if n >= FEWEST and p < alpha:
-        decision = "higher" if way > 0 else "lower"
+        decision = "higher" if direction > 0 else "lower"
     test: Literal["paired t", "sign"] = "sign" if by_signs else "paired t"
     return PairedComparison(n, difference, low, high, above, below, sign_p, t_p, test, p, decision)
 
 
 def count_contexts(a: Numbers, b: Numbers) -> tuple[float, int, int]:
-    """The mean of A minus B, and in how many contexts A is above and below B; a difference of rounding is neither.
+    """Count in how many contexts each level is better; differences within rounding error count for neither.
 
     Args:
-        a: the mean of level A in each context.
-        b: that of level B, in the same order.
+        a: the mean of level A in each context, shape (contexts,).
+        b: the mean of level B, in the same order.
+
+    Returns:
+        The mean of A minus B, the number of contexts with A above B, and the number with A below B.
     """
     differences = a - b
     unequal = np.abs(differences) > 1e-12 * max(float(np.abs(a).max()), float(np.abs(b).max()))
@@ -89,13 +102,24 @@ def count_contexts(a: Numbers, b: Numbers) -> tuple[float, int, int]:
 
 
 def sign_test(above: int, below: int) -> float:
-    """Two-sided p of the exact sign test, ties left out (Conover 1999, Practical Nonparametric Statistics, 3.4)."""
+    """The two-sided p value of the exact sign test, ties dropped.
+
+    Conover (1999), "Practical Nonparametric Statistics", 3.4.
+
+    Args:
+        above: the number of positive differences.
+        below: the number of negative differences.
+
+    Returns:
+        The p value; 1 where there is no difference.
+    """
     from scipy.special import bdtr
 
     n = above + below
     return min(1.0, 2 * float(bdtr(min(above, below), n, 0.5))) if n else 1.0
 
 
-def _far_off(differences: Numbers) -> bool:
+def _has_outlier(differences: Numbers) -> bool:
+    """Whether a difference lies far from the median of all (MAD)."""
     distances = np.abs(differences - np.median(differences))
     return bool(distances.max() > _FAR_OFF * 1.4826 * np.median(distances))

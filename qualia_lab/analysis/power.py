@@ -1,4 +1,4 @@
-"""What so few values could show at all, and how many would be needed for a difference that matters."""
+"""The difference that a given number of values can detect, and the power of the tests."""
 
 from __future__ import annotations
 
@@ -15,20 +15,27 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.histories import Numbers
 
-ALPHA = 0.05  # two-sided
+ALPHA = 0.05  # two-sided significance level
 POWER = 0.8
-MOST = 10_000  # values of a configuration; what needs more is not worth asking
-_NODES = 48  # of quadratures over how two spreads compare, and over the spread itself
-_SPREAD_NODES = 160
+MOST = 10_000  # values of a configuration; needing more is as good as impossible
+_NODES = 48  # quadrature nodes over the share of one sample in the pooled spread
+_SPREAD_NODES = 160  # quadrature nodes over the pooled spread itself
 
 
 @lru_cache(maxsize=1024)
 def detectable(n: int, m: int | None = None, alpha: float = ALPHA) -> float:
-    """The smallest difference, in standard deviations, that a two-sided t test at `alpha` finds in 80 % of cases.
+    """The smallest difference that a two-sided t test at `alpha` detects with 80 % power, in standard deviations.
 
-    Of n pairs, or of n and m values of the same spread, three in all or more. For pairs by the noncentral t
-    distribution (Cohen 1988, "Statistical Power Analysis"), for two samples by the exact power of Welch's test. One
-    value against several is no test; what is said of it is Student's answer.
+    For pairs it uses the noncentral t distribution (Cohen 1988, "Statistical Power Analysis"), for two samples the
+    exact power of Welch's test. One value against several allows no Welch test, so Student's answer is given.
+
+    Args:
+        n: the number of pairs, or the size of the first sample.
+        m: the size of the second sample, of equal spread; None for pairs. Both together are at least three.
+        alpha: the two-sided significance level.
+
+    Returns:
+        The difference; for pairs in standard deviations of the paired differences.
     """
     from scipy.special import nctdtrinc
 
@@ -42,7 +49,15 @@ def detectable(n: int, m: int | None = None, alpha: float = ALPHA) -> float:
 
 
 def least_that_reaches(is_under: Callable[[float], bool], halvings: int = 40) -> float:
-    """The smallest positive number of which `is_under` no longer holds, by bisection; it has to hold below that."""
+    """The smallest positive number for which `is_under` is False, by bisection.
+
+    Args:
+        is_under: a predicate that is True below some number and False above it.
+        halvings: the number of bisection steps.
+
+    Returns:
+        An upper bound of that number.
+    """
     low, high = 0.0, 1.0
     while is_under(high):
         low, high = high, 2 * high
@@ -53,28 +68,43 @@ def least_that_reaches(is_under: Callable[[float], bool], halvings: int = 40) ->
 
 
 def welch_power(difference: float, n: int, m: int, alpha: float = ALPHA) -> float:
-    """The power of Welch's two-sided test for a difference in standard deviations, n and m values of equal spread.
+    """The power of Welch's two-sided test for two samples of equal spread.
 
-    Exact (Lee and Gurland 1975, JASA 70:933). The share b of the first sample in the pooled sum of squares has a
-    beta distribution and is independent of the rest. Given b, Welch's statistic is a multiple of a noncentral t with
-    n + m - 2 degrees of freedom, and its own degrees of freedom are known; what is left is one integral over b, by
+    Exact (Lee and Gurland 1975, JASA 70:933). The share b of the first sample in the pooled sum of squares has a beta
+    distribution and is independent of the rest. Given b, Welch's statistic is a multiple of a noncentral t with n + m -
+    2 degrees of freedom, and its own degrees of freedom are known, so one integral over b remains, computed by
     Gauss-Jacobi quadrature.
+
+    Args:
+        difference: the true difference in standard deviations.
+        n: the size of the first sample.
+        m: the size of the second sample.
+        alpha: the two-sided significance level.
+
+    Returns:
+        The power, from 0 to 1.
     """
     from scipy.special import ndtr
 
-    multiples, weights, error = _given_the_share(n, m, alpha)
+    multiples, weights, error = _critical_values_by_share(n, m, alpha)
     spreads, masses = spread_nodes(n + m - 2)
-    away = difference / error
-    limits = np.outer(multiples, spreads)
-    return float(weights @ (ndtr(away - limits) + ndtr(-away - limits)) @ masses)
+    standardised = difference / error
+    critical_values = np.outer(multiples, spreads)
+    return float(weights @ (ndtr(standardised - critical_values) + ndtr(-standardised - critical_values)) @ masses)
 
 
 @lru_cache(maxsize=256)
 def spread_nodes(degrees: float) -> tuple[Numbers, Numbers]:
-    """Nodes and weights for means over a pooled standard deviation in units of the true one: sqrt(chi2 / degrees).
+    """Quadrature nodes and weights for expectations over a pooled standard deviation in units of the true one.
 
-    The trapezoidal rule in the logarithm, which converges faster than any power of the step (Trefethen and Weideman
-    2014, SIAM Review 56:385).
+    Its distribution is that of sqrt(chi2 / degrees). The trapezoidal rule in the logarithm converges faster than any
+    power of the step (Trefethen and Weideman 2014, SIAM Review 56:385).
+
+    Args:
+        degrees: the degrees of freedom.
+
+    Returns:
+        The nodes and the weights, each of shape (nodes,); the weights sum to 1.
     """
     from scipy.special import gammainccinv, gammaincinv
 
@@ -86,8 +116,8 @@ def spread_nodes(degrees: float) -> tuple[Numbers, Numbers]:
 
 
 @lru_cache(maxsize=256)
-def _given_the_share(n: int, m: int, alpha: float) -> tuple[Numbers, Numbers, float]:
-    """At each node of b, which t with n + m - 2 degrees of freedom Welch's test asks for; weights; the true error."""
+def _critical_values_by_share(n: int, m: int, alpha: float) -> tuple[Numbers, Numbers, float]:
+    """Welch's critical value in units of the pooled t at each node of b, the quadrature weights, and the true error."""
     from scipy.special import roots_jacobi, stdtrit
 
     at, weights = roots_jacobi(_NODES, (m - 3) / 2, (n - 3) / 2)

@@ -1,4 +1,4 @@
-"""The factors that say what configurations were tried on, and those that only go along with them."""
+"""The factors that name the problem a configuration was tried on, and those that always change with it."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ if TYPE_CHECKING:
 
 
 def problem_factors(groups: Iterable[Group]) -> frozenset[str]:
-    """The factors of these configurations that say on which data set, task or the like each was tried.
+    """The factors that say on which data set, task or similar problem each configuration was tried.
 
-    By name; and those of which each problem has one value, such as its number of classes, where problems recur: its
-    levels are no more rivals than the problems are.
+    They are recognised by name. Where problems recur, factors with a single value for each problem, such as its number
+    of classes, are included: their levels are no more rivals than the problems are.
 
     Args:
-        groups: of one task.
+        groups: the configurations of one task.
+
+    Returns:
+        The names of the factors.
     """
     rows = [group.params for group in groups]
     named = [place for place, (name, _) in enumerate(rows[0]) if names_a_problem(name)] if rows else []
     if not named:
         return frozenset()
     problems = [tuple(row[place][1] for place in named) for row in rows]
-    often = Counter(problems)
-    found = {rows[0][place][0] for place in named}
-    if len(often) < 2 or 2 * sum(times > 1 for times in often.values()) < len(often):
-        return frozenset(found)
+    counts = Counter(problems)
+    factors = {rows[0][place][0] for place in named}
+    if len(counts) < 2 or 2 * sum(times > 1 for times in counts.values()) < len(counts):
+        return frozenset(factors)
     for place, (name, _) in enumerate(rows[0]):
         values = {(problem, row[place][1]) for problem, row in zip(problems, rows, strict=True)}
-        if len(values) == len(often):
-            found.add(name)
-    return frozenset(found)
+        if len(values) == len(counts):
+            factors.add(name)
+    return frozenset(factors)
 
 
 def problems_and_tied(groups: Iterable[Group], study: Study) -> frozenset[str]:
-    """The same with what the study has tied to them."""
-    found = problem_factors(groups)
-    return found | {one.name for one in study.factors if one.tied_to in found}
+    """The factors of `problem_factors`, and those that the study found to be tied to them."""
+    factors = problem_factors(groups)
+    return factors | {factor.name for factor in study.factors if factor.tied_to in factors}

@@ -1,4 +1,4 @@
-"""How a search went: the best value so far, run after run, and how the values of all runs are distributed."""
+"""The progress of a search: the best value so far, and the distribution of the values of all runs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """One run in the order of their starts.
+    """One run of a search, in the order of the starts.
 
-    place: 1 for the first.  start: milliseconds since 1970.  best: the best value of this run and those before it.
-    improved: whether that is this run's own, better than all before.
+    Attributes:
+        run_id: the run.
+        place: its rank by start, from 1.
+        start: milliseconds since 1970.
+        value: its value of the metric.
+        best: the best value among this run and those before it.
+        improved: whether its value is better than all before.
     """
 
     run_id: str
@@ -35,39 +40,55 @@ class Progress:
 
 
 def best_so_far(runs: pa.Table, values: Mapping[str, float], *, greater_is_better: bool) -> list[Progress]:
-    """The runs (schema.RUNS) with a start and a finite value by their start, and the best value up to each.
+    """The runs with a start and a finite value in the order of their starts, with the best value up to each.
 
-    Runs that start in the same millisecond stand in the order of the table.
+    Args:
+        runs: a table of schema.RUNS; runs that start in the same millisecond keep its order.
+        values: the finite value of each run, by run id.
+        greater_is_better: the direction of the metric.
+
+    Returns:
+        One entry per run.
     """
     columns = zip(runs.column("run_id").to_pylist(), runs.column("start_time").to_pylist(), strict=True)
     started = sorted(
         ((start, run_id) for run_id, start in columns if start is not None and run_id in values), key=lambda run: run[0]
     )
-    found: list[Progress] = []
+    progress: list[Progress] = []
     for place, (start, run_id) in enumerate(started, 1):
         value = values[run_id]
-        before = found[-1].best if found else None
+        before = progress[-1].best if progress else None
         improved = before is None or (value > before if greater_is_better else value < before)
         best = value if improved or before is None else before
-        found.append(Progress(run_id, place, start, value, best, improved))
-    return found
+        progress.append(Progress(run_id, place, start, value, best, improved))
+    return progress
 
 
 def distribution(values: Sequence[float]) -> tuple[Numbers, Numbers]:
-    """The empirical distribution function of finite values: each different one, and the share of values up to it."""
-    different, counts = np.unique(np.array(values, np.float64), return_counts=True)
-    return different, np.asarray(np.cumsum(counts) / max(1, len(values)), np.float64)
+    """The empirical distribution function.
+
+    Args:
+        values: finite values.
+
+    Returns:
+        The distinct values, ascending, and the share of values up to each, both of the same shape.
+    """
+    distinct, counts = np.unique(np.array(values, np.float64), return_counts=True)
+    return distinct, np.asarray(np.cumsum(counts) / max(1, len(values)), np.float64)
 
 
 def grouped(params: pa.Table, values: Mapping[str, float], param: str) -> dict[str, list[float]]:
-    """Finite values of a metric by the value of a param, by number where all are, else by text.
+    """Group the values of a metric by the value of a param, sorted by number where all are numbers, else by text.
 
-    Values that differ in spelling only are one group, named by its first spelling. Runs without the param are in none.
+    Values that differ in spelling only form one group, named by its first spelling. Runs without the param are in none.
 
     Args:
-        params: schema.PARAMS, or schema.TAGS for a tag.
-        values: by run id.
-        param: its key.
+        params: a table of schema.PARAMS, or of schema.TAGS for a tag.
+        values: the finite metric value of each run, by run id.
+        param: the key of the param or tag.
+
+    Returns:
+        The metric values by the value of the param.
     """
     import pyarrow.compute as pc
 

@@ -1,4 +1,4 @@
-"""How a metric goes with each numeric factor: rank correlations over configurations, refused where those are few."""
+"""Rank correlations between a metric and each numeric factor over configurations; refused where those are few."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
 
-# Under ten, the 5 % bound of |rho| is above 0.6: nearly anything could be chance.
+# With fewer than ten, the 5 % bound of |rho| is above 0.6: nearly anything could be chance.
 FEWEST_RUNS = 10
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A factor's rank correlation with a metric over n configurations; None where n is too small, and note says so."""
+    """The rank correlation of a factor with a metric.
+
+    Attributes:
+        param: the name of the factor.
+        n: the number of configurations.
+        rho: Spearman's rho; None where n is too small.
+        note: why there is no rho.
+    """
 
     param: str
     n: int
@@ -34,31 +41,33 @@ class Relation:
 def rank_correlations(
     tables: RunTables, study: Study, metric: str, task: Task | None = None, without: Collection[str] = ()
 ) -> list[Relation]:
-    """Spearman's rho (Spearman 1904) of each factor that varies and is a number wherever it is there.
+    """Spearman's rho (Spearman 1904) of each varying factor whose values are all numbers.
 
-    Over configurations with the mean of their runs, so that seeds are no independent runs. Strongest first, those
-    without a rho last.
+    It is computed over configurations with the mean of their runs, because seeds are not independent runs.
 
     Args:
-        tables: the runs that the study describes.
-        study: what factors and configurations are.
-        metric: its key.
-        task: whose configurations; None takes those of all tasks.
+        tables: the tables of the runs that the study describes.
+        study: which factors and configurations there are.
+        metric: the key of the metric.
+        task: the task whose configurations are used; None takes those of all tasks.
         without: further runs that do not count.
+
+    Returns:
+        The relations, strongest first, those without a rho last.
     """
     means = configuration_means(tables, study, [metric], task, without)[metric]
     y = np.array(list(means.values()), np.float64)
     columns, _ = varying_columns(tables, study, list(means))
-    found = [
-        correlate(one.param, list(zip(one.there.tolist(), y[~np.isnan(one.values)].tolist(), strict=True)))
-        for one in columns
-        if not one.choices and len(np.unique(one.there)) > 1
+    relations = [
+        correlate(column.param, list(zip(column.present.tolist(), y[~np.isnan(column.values)].tolist(), strict=True)))
+        for column in columns
+        if not column.choices and len(np.unique(column.present)) > 1
     ]
-    return sorted(found, key=lambda relation: (relation.rho is None, -abs(relation.rho or 0), relation.param))
+    return sorted(relations, key=lambda relation: (relation.rho is None, -abs(relation.rho or 0), relation.param))
 
 
 def correlate(param: str, pairs: Sequence[tuple[float, float]]) -> Relation:
-    """Spearman's rho of pairs of a param and a metric, ties ranked by their mean."""
+    """Spearman's rho of (param, metric) pairs, with mean ranks for ties; refused below 10 pairs."""
     if len(pairs) < FEWEST_RUNS:
         return Relation(param, len(pairs), None, f"too few to tell: {len(pairs)}, and {FEWEST_RUNS} are needed")
     rho = _spearman([x for x, _ in pairs], [y for _, y in pairs])
@@ -66,6 +75,7 @@ def correlate(param: str, pairs: Sequence[tuple[float, float]]) -> Relation:
 
 
 def _spearman(x: list[float], y: list[float]) -> float | None:
+    """Spearman's rho; None where either side is constant."""
     if len(set(x)) < 2 or len(set(y)) < 2:
         return None
     from scipy.stats import spearmanr

@@ -1,4 +1,4 @@
-"""One number per run for a metric: its last, best, lowest, highest or first value, or the one at a step."""
+"""One number per run for a metric: its last, best, lowest, highest or first value, or the value at a step."""
 
 from __future__ import annotations
 
@@ -27,10 +27,16 @@ _AT = "at:"
 
 @dataclass(frozen=True)
 class Scores:
-    """A metric's value per run.
+    """The value of a metric in each run.
 
-    values: by run id, finite ones only.  not_finite: runs whose value is NaN or infinite.  without: runs that have
-    none. Every run of the tables is in exactly one of the three, in the order of the tables.
+    Every run of the tables is in exactly one of `values`, `not_finite` and `without`, in the order of the tables.
+
+    Attributes:
+        metric: the key of the metric.
+        statistic: which value was taken.
+        values: the finite values by run id.
+        not_finite: the runs whose value is NaN or infinite.
+        without: the runs without a value.
     """
 
     metric: str
@@ -41,7 +47,14 @@ class Scores:
 
 
 def needs_history(statistic: str) -> bool:
-    """Whether the statistic is computed from every logged point. Raises QualiaLabError when it is no statistic."""
+    """Whether the statistic is computed from every logged point.
+
+    Args:
+        statistic: as in `scores`.
+
+    Raises:
+        QualiaLabError: it is no statistic.
+    """
     _step_of(statistic)
     return statistic != "last"
 
@@ -55,11 +68,21 @@ def scores(
 ) -> Scores:
     """The value of a metric in each run.
 
-    statistic: `last`, the latest value as MLflow has it (the highest step); `min` and `max` of the finite points;
-    `best`, whichever of the two is better; `first`, at the lowest step; `at:100`, at step 100 exactly. Of several
-    points at one step the latest counts, as in MLflow.
-    history: every logged point (schema.METRIC_HISTORY); only `last` does without.
-    Raises QualiaLabError for another word, or for `best` where the metric has no direction.
+    Args:
+        tables: the tables of the runs.
+        metric: the key of the metric.
+        statistic: `last`, the last value as MLflow has it (the highest step); `min` or `max` of the finite points;
+            `best`, whichever of these is better; `first`, at the lowest step; or `at:100`, at exactly step 100. Of
+            several points at one step the latest counts, as in MLflow.
+        history: every logged point (schema.METRIC_HISTORY); needed by every statistic except `last`.
+        greater_is_better: the direction of the metric; needed for `best`.
+
+    Returns:
+        The values, and the runs without one.
+
+    Raises:
+        QualiaLabError: the statistic is unknown, or `best` is asked of a metric without a direction.
+        ValueError: the history is missing.
     """
     step = _step_of(statistic)
     if statistic == "best" and greater_is_better is None:
@@ -68,7 +91,7 @@ def scores(
             "Set GREATER_IS_BETTER, or ask for the statistic min or max.",
         )
     if statistic == "last":
-        found = _latest(tables, metric)
+        known = _latest(tables, metric)
     elif history is None:
         raise ValueError(f"the statistic {statistic} needs the history")
     else:
@@ -76,24 +99,24 @@ def scores(
             statistic_of = "max" if greater_is_better else "min"
         else:
             statistic_of = "at" if step is not None else statistic
-        found = _from_history(history, tables.run_ids, metric, statistic_of, step)
-    values = {run_id: found[run_id] for run_id in tables.run_ids if run_id in found and isfinite(found[run_id])}
+        known = _from_history(history, tables.run_ids, metric, statistic_of, step)
+    values = {run_id: known[run_id] for run_id in tables.run_ids if run_id in known and isfinite(known[run_id])}
     if len(values) == len(tables.run_ids):
         return Scores(metric, statistic, values)
-    odd = tuple(run_id for run_id in tables.run_ids if run_id in found and run_id not in values)
-    without = tuple(run_id for run_id in tables.run_ids if run_id not in found)
-    return Scores(metric, statistic, values, odd, without)
+    not_finite = tuple(run_id for run_id in tables.run_ids if run_id in known and run_id not in values)
+    without = tuple(run_id for run_id in tables.run_ids if run_id not in known)
+    return Scores(metric, statistic, values, not_finite, without)
 
 
-def said(statistic: str, metric: str) -> str:
-    """`last val_auc`, `val_auc at step 100`: what such a number is, in words."""
+def statistic_label(statistic: str, metric: str) -> str:
+    """The statistic and the metric in words, such as `last val_auc` or `val_auc at step 100`."""
     step = _step_of(statistic)
-    words = {"last": "last", "best": "best", "min": "lowest", "max": "highest", "first": "first"}
-    return f"{metric} at step {step}" if step is not None else f"{words[statistic]} {metric}"
+    names = {"last": "last", "best": "best", "min": "lowest", "max": "highest", "first": "first"}
+    return f"{metric} at step {step}" if step is not None else f"{names[statistic]} {metric}"
 
 
 def _step_of(statistic: str) -> int | None:
-    """The step of `at:STEP`, None for a word. Raises QualiaLabError for anything else."""
+    """The step of `at:STEP`; None for a named statistic. Raises QualiaLabError for anything else."""
     if statistic in STATISTICS:
         return None
     if statistic.startswith(_AT):
@@ -102,11 +125,12 @@ def _step_of(statistic: str) -> int | None:
         except ValueError:
             pass
     raise QualiaLabError(
-        f"There is no statistic {one_line(statistic, 60)}.", f"There are: {', '.join(STATISTICS)}, and at:STEP."
+        f"Unknown statistic {one_line(statistic, 60)}.", f"The statistics are {', '.join(STATISTICS)}, and at:STEP."
     )
 
 
 def _latest(tables: RunTables, metric: str) -> dict[str, float]:
+    """The last value of a metric by run id."""
     import pyarrow.compute as pc
 
     rows = tables.metrics.filter(pc.equal(tables.metrics["key"], metric))
@@ -117,6 +141,7 @@ def _latest(tables: RunTables, metric: str) -> dict[str, float]:
 def _from_history(
     history: pa.Table, run_ids: tuple[str, ...], metric: str, statistic: str, step: int | None
 ) -> dict[str, float]:
+    """The value of a metric by run id for a statistic that needs the history."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -139,10 +164,10 @@ def _from_history(
 def _extremes(
     owner: npt.NDArray[np.int64], values: Numbers, run_ids: tuple[str, ...], statistic: str
 ) -> dict[str, float]:
-    """The lowest or highest finite value of each run; NaN for a run that has points and no finite one."""
-    there, finite = owner >= 0, np.isfinite(values) & (owner >= 0)
+    """The lowest or the highest finite value of each run; NaN for a run that has points but no finite one."""
+    is_known, finite = owner >= 0, np.isfinite(values) & (owner >= 0)
     start, pick = (np.inf, np.minimum) if statistic == "min" else (-np.inf, np.maximum)
     extremes = np.full(len(run_ids), start)
     pick.at(extremes, owner[finite], values[finite])
     extremes[~np.isfinite(extremes)] = np.nan
-    return {run_ids[index]: float(extremes[index]) for index in np.unique(owner[there])}
+    return {run_ids[index]: float(extremes[index]) for index in np.unique(owner[is_known])}

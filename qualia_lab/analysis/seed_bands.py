@@ -1,4 +1,4 @@
-"""Bands: the curves of runs that only repeat a configuration as their middle, their spread, and how many they are."""
+"""Bands: the curves of runs that repeat a configuration, as their centre, their spread and their number."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.curves import Curve, Curves
     from qualia_lab.analysis.histories import Numbers, Unit
 
-MOST_BUCKETS = 200  # of one band; a line of so many points is smooth to the eye
+MOST_BUCKETS = 200  # points of one band; a line of this many looks smooth
 
-# An interval of a mean of two is thirteen times as wide as their spread: it says nothing but that there are two.
+# The interval of a mean of two values is thirteen times as wide as their spread: it carries no information.
 FEWEST_FOR_INTERVAL = 3
-# From so many runs on the interval says more than the lowest and the highest.
+# From this many runs on, the interval says more than the lowest and the highest value.
 INTERVAL_FROM = 5
 
 Middle = Literal["mean", "median"]
@@ -30,13 +30,19 @@ Spread = Literal["interval", "range"]
 
 @dataclass(frozen=True)
 class SeedBand:
-    """One configuration's curve: at each x how many runs have a finite value there, their middle and spread.
+    """The curve of one configuration.
 
-    low, high: NaN where n does not carry them.  last: the middle at the last x, NaN where there is none.
-    recorded: its runs that recorded the metric.  odd: values that are not finite, which are in no average.
+    Attributes:
+        place: the index of the configuration among the requested groups.
+        x: shape (points,).
+        n: how many runs have a finite value at each x.
+        middle: the mean or the median at each x.
+        low, high: the spread at each x; NaN where n is too small.
+        recorded: how many of its runs recorded the metric.
+        odd: how many values are not finite; they are in no average.
     """
 
-    place: int  # among the configurations that were asked for
+    place: int
     x: Numbers
     n: npt.NDArray[np.int64]
     middle: Numbers
@@ -47,15 +53,24 @@ class SeedBand:
 
     @property
     def last(self) -> float:
-        """The middle at the last x."""
+        """The middle at the last x; NaN where there is none."""
         return float(self.middle[-1]) if len(self.middle) else float("nan")
 
 
 @dataclass(frozen=True)
 class SeedBands:
-    """The bands of several configurations on the same x.
+    """The bands of several configurations over the same x.
 
-    bucketed: whether neighbouring x were put together; else each band has the very x that its runs recorded.
+    Attributes:
+        key: the key of the metric.
+        by: the x axis, as in `curves.Curves`.
+        unit: the unit of x.
+        middle: whether the centre is the mean or the median.
+        spread: whether the spread is the 95 % interval of the mean or the range.
+        bucketed: whether neighbouring x were merged into buckets; otherwise each band has exactly the x of its runs.
+        buckets: the number of distinct x or buckets over all bands.
+        bands: one band per configuration with a point.
+        start: as in `curves.Curves`.
     """
 
     key: str
@@ -77,17 +92,25 @@ def seed_bands(
     spread: Spread | None = None,
     most_buckets: int = MOST_BUCKETS,
 ) -> SeedBands:
-    """The middle and spread at each x, over the runs of each group; groups without a point are not in it.
+    """The centre and the spread at each x over the runs of each group; groups without a point are left out.
 
-    No value is invented: where runs share their x, and these are not more than `most_buckets`, each x is one point.
-    Else the x that occur are cut into as many equal parts as a run has points in the middle (half of it where x are
-    not shared, at most `most_buckets`), the values of a run in one part are averaged first, and these over the runs;
-    the point stands at the mean of the x in the part. A part in which a run has no finite value is without that run,
-    so n falls there.
+    No value is interpolated. Where runs share their x, and there are at most `most_buckets` of them, each x is one
+    point. Otherwise the range of x is cut into equal buckets, as many as the median number of points of a run (half of
+    that where x are not shared, at most `most_buckets`); the values of each run in a bucket are averaged first, then
+    these over the runs, and the point stands at the mean of the x in the bucket. A run without a finite value in a
+    bucket does not count there, so n drops.
 
-    spread: `interval` is the 95 % interval of the mean at each x on its own (see intervals.mean_interval), from three
-    runs on; `range` the lowest and the highest run. None: the interval where a configuration has five runs or more.
-    A median has no interval here, and takes the range.
+    Args:
+        found: the curves of all runs.
+        groups: the run ids of each configuration.
+        middle: `mean` or `median`.
+        spread: `interval` is the 95 % interval of the mean at each x separately (see `intervals.mean_interval`), from
+            three runs on; `range` the lowest and the highest run. None takes the interval where a configuration has
+            five runs or more. A median has no interval here, so it always takes the range.
+        most_buckets: the largest number of points of a band.
+
+    Returns:
+        The bands.
     """
     by_run = {one.run_id: one for one in found.curves}
     grouped = [[by_run[run_id] for run_id in group if run_id in by_run] for group in groups]
@@ -97,7 +120,7 @@ def seed_bands(
     elif spread is None:
         spread = "interval" if most_runs >= INTERVAL_FROM else "range"
     edges, centres, bucketed = _buckets([curves for curves in grouped if curves], most_buckets)
-    with np.errstate(all="ignore"):  # of values near the largest double sums are infinite
+    with np.errstate(all="ignore"):  # sums of values near the largest double are infinite
         bands = tuple(
             _band(place, curves, (edges, centres), middle, spread) for place, curves in enumerate(grouped) if curves
         )
@@ -105,51 +128,52 @@ def seed_bands(
 
 
 def _buckets(groups: Sequence[Sequence[Curve]], most: int) -> tuple[Numbers, Numbers, bool]:
-    """The lower edges of the parts of x, where each stands, and whether several x are in one part."""
+    """The lower edges of the buckets, the x at which each is drawn, and whether a bucket holds several x."""
     if not groups:
         return np.zeros(0), np.zeros(0), False
-    once: dict[bytes, Numbers] = {}  # runs of equal x share one array: there may be a hundred thousand
-    distinct = [[once.setdefault(x.tobytes(), x) for x in (np.unique(one.x) for one in group)] for group in groups]
-    all_x = np.unique(np.concatenate([*once.values()]))
+    arrays: dict[bytes, Numbers] = {}  # runs with equal x share one array: there may be a hundred thousand runs
+    distinct = [[arrays.setdefault(x.tobytes(), x) for x in (np.unique(one.x) for one in group)] for group in groups]
+    all_x = np.unique(np.concatenate([*arrays.values()]))
     shared = _are_shared(distinct)
     if shared and len(all_x) <= most:
         return all_x, all_x, False
     points = float(np.median([len(x) for group in distinct for x in group]))
     count = int(max(1, min(most, points if shared else points / 2)))
-    part = np.minimum(((all_x - all_x[0]) / (all_x[-1] - all_x[0] or 1.0) * count).astype(np.int64), count - 1)
-    _, first, counts = np.unique(part, return_index=True, return_counts=True)
+    bucket = np.minimum(((all_x - all_x[0]) / (all_x[-1] - all_x[0] or 1.0) * count).astype(np.int64), count - 1)
+    _, first, counts = np.unique(bucket, return_index=True, return_counts=True)
     centres = np.add.reduceat(all_x, first) / counts
     return all_x[first], centres, True
 
 
 def _are_shared(groups: Sequence[Sequence[Numbers]]) -> bool:
-    """Whether runs of a configuration recorded at the same x: at least half of the x of all but its longest run."""
-    there = matched = 0
+    """Whether the runs of a configuration share their x: at least half of the x of all but its longest run."""
+    points = matched = 0
     for group in groups:
         longest = max(range(len(group)), key=lambda place: len(group[place]))
         for place, x in enumerate(group):
             if place != longest:
-                there += len(x)
+                points += len(x)
                 matched += len(x) if x is group[longest] else int(np.isin(x, group[longest]).sum())
-    return matched * 2 >= there
+    return matched * 2 >= points
 
 
 def _band(
-    place: int, curves: Sequence[Curve], parts: tuple[Numbers, Numbers], middle: Middle, spread: Spread
+    place: int, curves: Sequence[Curve], buckets: tuple[Numbers, Numbers], middle: Middle, spread: Spread
 ) -> SeedBand:
-    edges, centres = parts
+    """The band of one configuration over the given buckets."""
+    edges, centres = buckets
     values = np.full((len(curves), len(edges)), np.nan)
     odd = 0
     for row, one in enumerate(curves):
         finite = np.isfinite(one.y)
         odd += int(len(finite) - finite.sum())
-        part = np.searchsorted(edges, one.x[finite], side="right") - 1
-        counts = np.bincount(part, minlength=len(edges))
-        sums = np.bincount(part, weights=one.y[finite], minlength=len(edges))
+        bucket = np.searchsorted(edges, one.x[finite], side="right") - 1
+        counts = np.bincount(bucket, minlength=len(edges))
+        sums = np.bincount(bucket, weights=one.y[finite], minlength=len(edges))
         values[row, counts > 0] = sums[counts > 0] / counts[counts > 0]
     n = np.isfinite(values).sum(axis=0)
-    kept = n > 0
-    values, n = values[:, kept], n[kept]
+    has_values = n > 0
+    values, n = values[:, has_values], n[has_values]
     central = np.nanmean(values, axis=0) if middle == "mean" else np.nanmedian(values, axis=0)
     low, high = np.full(len(n), np.nan), np.full(len(n), np.nan)
     if spread == "range":
@@ -162,4 +186,4 @@ def _band(
             interval = mean_interval(column[np.isfinite(column)].tolist())
             if interval is not None:
                 low[index], high[index] = interval.low, interval.high
-    return SeedBand(place, centres[kept], n, central, low, high, len(curves), odd)
+    return SeedBand(place, centres[has_values], n, central, low, high, len(curves), odd)

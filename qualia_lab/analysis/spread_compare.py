@@ -1,4 +1,4 @@
-"""Spreads of all runs together: seeds against configurations, and a seed that collapses."""
+"""Compare the spread between seeds to the spread between configurations, and find a seed that collapses."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.study.settings import Better
 
-_FEWEST_DEGREES = 6  # within configurations, for a statement about spreads
+_FEWEST_DEGREES = 6  # degrees of freedom within configurations that a statement about spreads needs
 _COLLAPSED = 8.0  # standard deviations between seeds
 _FEWEST_SEEDS = 3
-_FEWEST_DIFFERENCES = 6  # between two seeds of one configuration, for a robust spread
-_MOST_IN_PAIRS = 300  # values of one configuration
+_FEWEST_DIFFERENCES = 6  # differences between two seeds of one configuration that a robust spread needs
+_MOST_IN_PAIRS = 300  # values of one configuration of which all pairs are formed
 
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """How much repeats vary, and configurations.
+    """How much repeats vary compared to configurations.
 
-    between_seeds: the standard deviation within configurations.  between_configurations: that of their true means, 0
-    where their means vary no more than seeds make them.  share: of the configurations in the variance of a run.
-    upper: up to which share the runs speak for, at 95 %.
+    Attributes:
+        between_seeds: the standard deviation within configurations, in the unit of the metric.
+        between_configurations: the standard deviation of their true means; 0 where their means vary no more than seeds
+            would make them.
+        share: the share of the configurations in the variance of a run, from 0 to 1.
+        upper: the upper 95 % confidence bound of `share`.
     """
 
     between_seeds: float
@@ -40,20 +43,27 @@ class SeedSpread:
 
     @property
     def most_between(self) -> float:
-        """The largest standard deviation of the true means that the runs speak for, at 95 %."""
+        """The upper 95 % confidence bound of `between_configurations`."""
         return self.between_seeds * math.sqrt(self.upper / (1 - self.upper)) if self.upper < 1 else math.inf
 
     @property
     def seeds_vary_more(self) -> bool:
-        """Whether, at 95 %, seeds make up more than half of the variance."""
+        """Whether, with 95 % confidence, seeds account for more than half of the variance."""
         return self.upper < 0.5
 
 
 def seed_spread(groups: Sequence[Sequence[float]]) -> SeedSpread | None:
-    """Compare the spread of repeats to that of configurations; None with fewer than six degrees of freedom within.
+    """Compare the spread of repeats to that of configurations.
 
     The intraclass correlation by one-way analysis of variance and its exact one-sided bound (Shrout and Fleiss 1979,
-    ICC(1,1); Searle, Casella and McCulloch 1992, "Variance Components", 3.6), for unequal numbers with their mean n0.
+    ICC(1,1); Searle, Casella and McCulloch 1992, "Variance Components", 3.6), for unequal group sizes with their
+    effective size n0.
+
+    Args:
+        groups: the finite values of each configuration.
+
+    Returns:
+        The spreads; None with fewer than six degrees of freedom within configurations, or where no repeat differs.
     """
     from scipy.special import fdtri
 
@@ -61,8 +71,8 @@ def seed_spread(groups: Sequence[Sequence[float]]) -> SeedSpread | None:
     k, total = len(samples), sum(map(len, samples))
     if k < 2 or total - k < _FEWEST_DEGREES:
         return None
-    counts, means = np.array([len(one) for one in samples]), np.array([one.mean() for one in samples])
-    within = sum(float(((one - one.mean()) ** 2).sum()) for one in samples) / (total - k)
+    counts, means = np.array([len(sample) for sample in samples]), np.array([sample.mean() for sample in samples])
+    within = sum(float(((sample - sample.mean()) ** 2).sum()) for sample in samples) / (total - k)
     between = float((counts * (means - counts @ means / total) ** 2).sum()) / (k - 1)
     if not within > 0:
         return None
@@ -75,10 +85,13 @@ def seed_spread(groups: Sequence[Sequence[float]]) -> SeedSpread | None:
 
 @dataclass(frozen=True)
 class CollapsedSeed:
-    """A run much worse than the other seeds of its configuration.
+    """A run that is much worse than the other seeds of its configuration.
 
-    deviations: from their median, in standard deviations between seeds.  in_others: the configurations in which the
-    same seed did as well as others; 0 where it ran in no other one.
+    Attributes:
+        row: its index among the values.
+        deviations: its distance from the median of the others, in standard deviations between seeds.
+        others: that median, in the unit of the metric.
+        in_others: in how many configurations the same seed did as well as others; 0 where it ran in no other one.
     """
 
     row: int
@@ -90,17 +103,20 @@ class CollapsedSeed:
 def collapsed_seeds(
     values: Sequence[float], configurations: Sequence[Hashable], seeds: Sequence[Hashable], better: Better
 ) -> list[CollapsedSeed]:
-    """The runs that are eight standard deviations worse than the median of the other seeds of their configuration.
+    """The runs that are more than eight standard deviations worse than the median of their configuration's other seeds.
 
-    The standard deviation is the median of all differences between two seeds of one configuration (Rousseeuw and Croux
-    1993, JASA 88:1273, with the median for the quartile), which outliers hardly change. A seed that is as much worse
-    wherever it ran is not reported.
+    The standard deviation is estimated from the median of all differences between two seeds of one configuration
+    (Rousseeuw and Croux 1993, JASA 88:1273, with the median for the quartile), which is robust against outliers. A seed
+    that is as much worse in every configuration is not reported.
 
     Args:
-        values: of every run, finite.
-        configurations: of every run.
-        seeds: of every run.
+        values: the value of every run, finite.
+        configurations: the configuration of every run.
+        seeds: the seed of every run.
         better: the direction of the values.
+
+    Returns:
+        The collapsed runs, in the order of the values.
     """
     unit = unit_of(np.asarray(values, np.float64))
     worse = (1.0 if better == "lower" else -1.0) * np.asarray(values, np.float64) / unit
@@ -114,35 +130,38 @@ def collapsed_seeds(
     spread = float(np.median(np.concatenate(differences))) / (0.674490 * math.sqrt(2))
     if not spread > 0:
         return []
-    away: dict[int, tuple[float, float]] = {}
+    deviations_of: dict[int, tuple[float, float]] = {}
     for rows in repeated:
         others = _medians_of_others(worse[rows])
         deviations = (worse[rows] - others) / spread
-        away |= dict(zip(rows.tolist(), zip(deviations.tolist(), others.tolist(), strict=True), strict=True))
-    often: Counter[Hashable] = Counter(seeds[row] for row in away)
-    well: Counter[Hashable] = Counter(seeds[row] for row, (far, _) in away.items() if far <= _COLLAPSED)
+        deviations_of |= dict(zip(rows.tolist(), zip(deviations.tolist(), others.tolist(), strict=True), strict=True))
+    occurrences: Counter[Hashable] = Counter(seeds[row] for row in deviations_of)
+    good_occurrences: Counter[Hashable] = Counter(
+        seeds[row] for row, (deviations_of_run, _) in deviations_of.items() if deviations_of_run <= _COLLAPSED
+    )
     sign = unit if better == "lower" else -unit
-    found = [
-        CollapsedSeed(row, far, sign * middle, well[seeds[row]])
-        for row, (far, middle) in away.items()
-        if far > _COLLAPSED and (often[seeds[row]] == 1 or well[seeds[row]])
+    collapsed = [
+        CollapsedSeed(row, deviations_of_run, sign * middle, good_occurrences[seeds[row]])
+        for row, (deviations_of_run, middle) in deviations_of.items()
+        if deviations_of_run > _COLLAPSED and (occurrences[seeds[row]] == 1 or good_occurrences[seeds[row]])
     ]
-    return sorted(found, key=lambda one: one.row)
+    return sorted(collapsed, key=lambda one: one.row)
 
 
 def _differences(values: Numbers) -> Numbers:
-    """The sizes of the differences of every two values; of many values as many quantiles stand for them."""
+    """The absolute differences of all pairs of values; for many values, of a fixed number of their quantiles."""
     if len(values) > _MOST_IN_PAIRS:
         values = np.sort(values)[np.linspace(0, len(values) - 1, _MOST_IN_PAIRS).astype(np.int64)]
     return np.asarray(np.abs(values[:, None] - values)[np.triu_indices(len(values), 1)])
 
 
 def _medians_of_others(values: Numbers) -> Numbers:
-    """Of each of three values or more the median of the others."""
+    """For each of at least three values, the median of the others."""
     order = np.argsort(values, kind="stable")
     ordered, rank = values[order], np.empty(len(values), np.int64)
     rank[order] = np.arange(len(values))
-    left = len(values) - 1
-    low, high = (left - 1) // 2, left // 2  # places among the others, which move up behind the one that is left out
+    remaining = len(values) - 1
+    # Middle ranks among the others, which shift by one after the value that is left out.
+    low, high = (remaining - 1) // 2, remaining // 2
     middle = ordered[low + (rank <= low)], ordered[high + (rank <= high)]
     return np.asarray((middle[0] + middle[1]) / 2)

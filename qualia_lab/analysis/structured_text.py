@@ -1,4 +1,4 @@
-"""JSON and YAML of strangers, read without anything in them taking effect, and compared place by place."""
+"""Parse untrusted JSON and YAML safely, and compare them path by path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ _DEEPEST_YAML = 60
 
 
 def parse_json(text: str) -> Any:
-    """The value that a JSON text holds. Raises ValueError with what is wrong, also when it is nested too deeply."""
+    """The value of a JSON text.
+
+    Args:
+        text: the JSON.
+
+    Raises:
+        ValueError: the text is not valid JSON, or it is nested too deeply.
+    """
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -23,10 +30,16 @@ def parse_json(text: str) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """What a YAML text holds: mappings, lists, and every scalar as the text that it is written as.
+    """The content of a YAML text: mappings, lists, and every scalar as the string that it is written as.
 
-    No tag is obeyed, so nothing is built but these; references (`*name`) are refused, since a few of them can stand
-    for gigabytes. Raises ValueError with what is wrong.
+    Tags are ignored, so nothing else is constructed. Aliases (`*name`) are refused, because a few of them can expand to
+    gigabytes.
+
+    Args:
+        text: the YAML.
+
+    Raises:
+        ValueError: the text is not valid YAML, contains an alias, or is nested too deeply.
     """
     import yaml
 
@@ -35,11 +48,11 @@ def parse_yaml(text: str) -> Any:
         depth = 0
         for event in yaml.parse(text, Loader=loader):
             if isinstance(event, yaml.AliasEvent):
-                raise ValueError("it refers to itself")  # noqa: TRY004 - a text is wrong, no type
+                raise ValueError("it refers to itself")  # noqa: TRY004 - the text is wrong, not a type
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST_YAML:  # building it would recurse as deeply
                 raise ValueError("it is nested too deeply")
-        return yaml.load(text, Loader=loader)  # noqa: S506 - the base loader makes texts, lists and mappings only
+        return yaml.load(text, Loader=loader)  # noqa: S506 - the base loader constructs strings, lists and mappings only
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except (yaml.YAMLError, TypeError) as error:
@@ -47,28 +60,40 @@ def parse_yaml(text: str) -> Any:
 
 
 def flat(value: Any, limit: int) -> dict[str, str]:
-    """The leaves of nested mappings and lists: `train.lr` or `layers[2].size` → the value as JSON writes it.
+    """Flatten nested mappings and lists: `train.lr` or `layers[2].size` → the value as JSON writes it.
 
-    limit: so many leaves at most.  A branch deeper than 12 levels is one leaf.
+    Args:
+        value: the parsed value.
+        limit: the largest number of leaves; further ones are dropped. A branch deeper than 12 levels is one leaf.
+
+    Returns:
+        The text of each leaf by its path; "." for a value that is a leaf itself.
     """
-    found: dict[str, str] = {}
+    leaves: dict[str, str] = {}
     for path, leaf in _leaves(value, "", _DEEPEST):
-        if len(found) == limit:
+        if len(leaves) == limit:
             break
-        found[path or "."] = leaf if isinstance(leaf, str) else _written(leaf)
-    return found
+        leaves[path or "."] = leaf if isinstance(leaf, str) else _as_json(leaf)
+    return leaves
 
 
-def that_differ(entries: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """The names whose values are not alike in all entries, in the order in which they first occur.
+def differing_names(entries: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The names whose values are not the same in all entries, in the order of first occurrence.
 
     A name that an entry lacks counts as a difference.
+
+    Args:
+        entries: values by name, for each run.
+
+    Returns:
+        The names.
     """
     names = dict.fromkeys(name for entry in entries.values() for name in entry)
     return [name for name in names if len({entry.get(name) for entry in entries.values()}) > 1]
 
 
 def _leaves(value: Any, path: str, deepest: int) -> Iterator[tuple[str, Any]]:
+    """Yield (path, leaf) for every leaf."""
     if not value or not isinstance(value, dict | list) or not deepest:
         yield path, value
     elif isinstance(value, dict):
@@ -79,7 +104,8 @@ def _leaves(value: Any, path: str, deepest: int) -> Iterator[tuple[str, Any]]:
             yield from _leaves(inner, f"{path}[{index}]", deepest - 1)
 
 
-def _written(value: Any) -> str:
+def _as_json(value: Any) -> str:
+    """A value as JSON; "…" where it cannot be written."""
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (RecursionError, ValueError):

@@ -1,4 +1,4 @@
-"""Two texts line by line: what was taken out, what came in, and a little of what is around it."""
+"""Compare two texts line by line: removed and added lines, with a little context."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-LONGEST = 2_000  # lines of each text that are compared; the time taken grows with their product
-CONTEXT = 3
+LONGEST = 2_000  # lines compared per text; the time grows with the product of both lengths
+CONTEXT = 3  # unchanged lines shown before and after a change
 
 
 @dataclass(frozen=True)
 class DifferingLine:
-    """A line of one of two texts, or of both. `gap`: lines alike in both, as many as `text` says, that are left out."""
+    """A line of one of the texts or of both.
+
+    Attributes:
+        kind: whether the line was removed or added, is the same in both, or stands for a gap of unchanged lines.
+        text: the line; for a gap the number of lines left out.
+    """
 
     kind: Literal["removed", "added", "same", "gap"]
     text: str
@@ -24,7 +29,13 @@ class DifferingLine:
 
 @dataclass(frozen=True)
 class TextDifference:
-    """What sets the second text apart from the first. `cut`: whether either was too long to be compared whole."""
+    """The difference between two texts.
+
+    Attributes:
+        lines: the lines, in order.
+        removed, added: how many lines were removed and added.
+        cut: whether either text was too long to be compared completely.
+    """
 
     lines: tuple[DifferingLine, ...]
     removed: int
@@ -33,13 +44,13 @@ class TextDifference:
 
 
 def text_difference(before: str, after: str) -> TextDifference:
-    """Compare two texts by lines (the algorithm of Ratcliff and Obershelp, as in Python's difflib)."""
+    """Compare two texts by lines (Ratcliff and Obershelp's algorithm, as in Python's difflib)."""
     old, new = before.splitlines(), after.splitlines()
     cut = max(len(old), len(new)) > LONGEST
     old, new = old[:LONGEST], new[:LONGEST]
-    # What is alike at both ends is found at once: difflib would take its time over it.
-    head = sum(1 for _ in takewhile(_alike, zip(old, new, strict=False)))
-    tail = sum(1 for _ in takewhile(_alike, zip(old[head:][::-1], new[head:][::-1], strict=False)))
+    # Equal lines at both ends are skipped first: difflib would spend time on them.
+    head = sum(1 for _ in takewhile(_are_equal, zip(old, new, strict=False)))
+    tail = sum(1 for _ in takewhile(_are_equal, zip(old[head:][::-1], new[head:][::-1], strict=False)))
     middle = difflib.SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail])
     steps = [("equal", 0, head, 0, head)] if head else []
     steps += [(tag, a + head, b + head, c + head, d + head) for tag, a, b, c, d in middle.get_opcodes()]
@@ -48,7 +59,7 @@ def text_difference(before: str, after: str) -> TextDifference:
     lines: list[DifferingLine] = []
     for index, (tag, a, b, c, d) in enumerate(steps):
         if tag == "equal":
-            lines += _around(old[a:b], first=index == 0, last=index == len(steps) - 1)
+            lines += _context(old[a:b], first=index == 0, last=index == len(steps) - 1)
         else:
             lines += [DifferingLine("removed", line) for line in old[a:b]]
             lines += [DifferingLine("added", line) for line in new[c:d]]
@@ -56,12 +67,13 @@ def text_difference(before: str, after: str) -> TextDifference:
     return TextDifference(tuple(lines), kinds.count("removed"), kinds.count("added"), cut)
 
 
-def _alike(pair: tuple[str, str]) -> bool:
+def _are_equal(pair: tuple[str, str]) -> bool:
+    """Whether two lines are equal."""
     return pair[0] == pair[1]
 
 
-def _around(alike: Sequence[str], *, first: bool, last: bool) -> Iterator[DifferingLine]:
-    """The ends of a stretch that both texts have, next to where they differ."""
+def _context(alike: Sequence[str], *, first: bool, last: bool) -> Iterator[DifferingLine]:
+    """The context lines of a stretch that is the same in both texts, with a gap in place of the rest."""
     start = 0 if first else CONTEXT
     end = 0 if last else CONTEXT
     left_out = len(alike) - start - end

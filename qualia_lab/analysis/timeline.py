@@ -1,4 +1,4 @@
-"""When runs ran: from start to end, children under their parents."""
+"""When runs ran, from start to end, with children under their parents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One run: start and end in milliseconds since 1970, end None while it has none; depth 0 for one without parent."""
+    """One run on the time axis.
+
+    Attributes:
+        run_id: the run.
+        start, end: milliseconds since 1970; end is None where the run has none.
+        status: the status; UNKNOWN where it is missing.
+        depth: 0 for a run without a parent, 1 for its children, and so on.
+    """
 
     run_id: str
     start: int
@@ -28,7 +35,7 @@ class Span:
 def timeline(runs: pa.Table) -> list[Span]:
     """The runs (schema.RUNS) that have a start, earliest first, each parent directly before its children.
 
-    A run whose parent is not among these runs stands for itself; so do runs that are each other's parents.
+    A run whose parent is not among these runs counts as one without a parent; so does one in a cycle of parents.
     """
     run_ids: list[str] = runs.column("run_id").to_pylist()
     starts, ends = (
@@ -42,7 +49,7 @@ def timeline(runs: pa.Table) -> list[Span]:
     for run_id in starts:
         parent = parents[run_id]
         children.setdefault(parent if parent in starts and parent != run_id else None, []).append(run_id)
-    found: list[Span] = []
+    spans: list[Span] = []
     seen: set[str] = set()
 
     def walk(tops: Sequence[str]) -> None:
@@ -52,33 +59,40 @@ def timeline(runs: pa.Table) -> list[Span]:
             if run_id in seen:
                 continue
             seen.add(run_id)
-            found.append(Span(run_id, starts[run_id], ends.get(run_id), statuses[run_id] or "UNKNOWN", depth))
+            spans.append(Span(run_id, starts[run_id], ends.get(run_id), statuses[run_id] or "UNKNOWN", depth))
             below = sorted(children.get(run_id, ()), key=starts.__getitem__, reverse=True)
             waiting += [(child, depth + 1) for child in below]
 
     walk(children.get(None, ()))
-    for run_id in sorted(starts, key=starts.__getitem__):  # those in a circle of parents
+    for run_id in sorted(starts, key=starts.__getitem__):  # those in a cycle of parents
         walk([run_id])
-    return found
+    return spans
 
 
 def lanes(spans: Sequence[Span], until: int) -> list[int]:
-    """For each span the lowest lane that is free when it starts; as many lanes as runs were ever at the same time.
+    """Assign each span to the lowest lane that is free when it starts; the number of lanes is minimal.
 
-    until: where a span without an end is taken to end.  Interval partitioning (Kleinberg and Tardos 2005, 4.1).
+    Interval partitioning (Kleinberg and Tardos 2005, 4.1).
+
+    Args:
+        spans: the spans, in any order.
+        until: where spans without an end are taken to end, in milliseconds since 1970.
+
+    Returns:
+        The lane of each span, from 0.
     """
-    placed = [0] * len(spans)
+    lane_of = [0] * len(spans)
     busy: list[tuple[int, int]] = []  # (end, lane)
     free: list[int] = []
-    lanes_made = 0
+    lane_count = 0
     for place in sorted(range(len(spans)), key=lambda place: spans[place].start):
         span = spans[place]
         while busy and busy[0][0] <= span.start:
             heapq.heappush(free, heapq.heappop(busy)[1])
         if not free:
-            heapq.heappush(free, lanes_made)
-            lanes_made += 1
-        placed[place] = heapq.heappop(free)
+            heapq.heappush(free, lane_count)
+            lane_count += 1
+        lane_of[place] = heapq.heappop(free)
         end = until if span.end is None else span.end
-        heapq.heappush(busy, (max(end, span.start + 1), placed[place]))
-    return placed
+        heapq.heappush(busy, (max(end, span.start + 1), lane_of[place]))
+    return lane_of

@@ -1,4 +1,4 @@
-"""Shapes of one curve, judged as what autocorrelated points show: a rise, a collapse, an oscillation."""
+"""Shapes of one curve, judged against autocorrelated noise: a rise, a collapse, an oscillation."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from qualia_lab.study.settings import Better
 
 FEWEST_IN_TREND = 6
-_MOST_IN_TREND = 200  # more are averaged in blocks, which keeps a trend and quiets noise
+_MOST_IN_TREND = 200  # more points are averaged in blocks, which keeps a trend and reduces noise
 _COLUMN_PS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
-# Of 40,000 and more Gaussian random walks that stay above where they started, for so many points: the statistic that
-# a share of them reaches. Less steep null hypotheses, such as stationary series, reach less.
+# For each number of points, the quantiles of the statistic over 40,000 or more Gaussian random walks that stay above
+# their start, at the tail probabilities _COLUMN_PS. Less steep null hypotheses, such as stationary series, give smaller
+# values.
 _WALKS = {
     6: (1.45, 3.58, 5.31, 7.28, 10.28, 13.01, 16.25, 22.46, 28.54),
     8: (1.70, 4.13, 5.94, 7.82, 10.51, 12.70, 15.49, 19.20, 22.84),
@@ -33,7 +34,7 @@ _WALKS = {
     200: (2.96, 6.05, 8.40, 10.94, 14.59, 17.19, 20.06, 23.88, 26.25),
 }
 
-_FEWEST_AROUND_COLLAPSE = (5, 2)  # points before and after it
+_FEWEST_AROUND_COLLAPSE = (5, 2)  # points needed before and after it
 _STEPS_OF_COLLAPSE = 3
 _COLLAPSE_OF_NOISE = 8.0  # times the noise of one point
 _COLLAPSE_OF_GAIN = 0.5
@@ -41,23 +42,26 @@ _KEPT_OF_COLLAPSE = 0.7
 
 _FEWEST_IN_OSCILLATION = 16
 _FEWEST_CYCLES = 4
-_FINER = 8  # frequencies between two of the periodogram
+_FINER = 8  # oversampling factor of the periodogram
 _HARMONICS = 3
 _LEAST_SHARE = 0.6
 
 
 def trend_p(values: Sequence[float] | Numbers) -> float:
-    """How often a random walk from its lowest point on rises as steadily as these values do; 1 under six of them.
+    """The p value of a steady rise: how often a random walk from its lowest point rises as steadily.
 
-    For what follows the best point of a curve (less is better): that such a part rises says nothing, since it begins
-    at the least value, and neighbouring points of training are alike, so tests for independent points (Mann-Kendall)
-    find trends in noise. The statistic is the rise of a line or a parabola by its residual noise, that noise made
-    larger for its autocorrelation (Bayley and Hammersley 1946; Hamed and Rao 1998, J. Hydrology 204:182), which is
-    itself corrected for how much too small few points show it (Marriott and Pope 1954). Its distribution is that of
-    simulated random walks that stay above their first point.
+    It is meant for the part of a curve after its best point (less is better). That such a part rises proves nothing,
+    because it begins at the lowest value, and neighbouring points of training are correlated, so tests for independent
+    points (Mann-Kendall) find trends in noise. The statistic is the rise of a fitted line or parabola over its residual
+    noise. That noise is inflated for its autocorrelation (Bayley and Hammersley 1946; Hamed and Rao 1998, J. Hydrology
+    204:182), which in turn is corrected for its downward bias in short series (Marriott and Pope 1954). The null
+    distribution is that of simulated random walks that stay above their first point.
 
     Args:
-        values: finite ones, in order; the first is where the rise is said to begin.
+        values: finite, in order, shape (points,); the first one is where the rise begins.
+
+    Returns:
+        The p value; 1 where fewer than six points follow the first.
     """
     rising = np.asarray(values, dtype=np.float64)[1:]
     if len(rising) < FEWEST_IN_TREND:
@@ -69,64 +73,76 @@ def trend_p(values: Sequence[float] | Numbers) -> float:
     if not scale > 0 or not math.isfinite(scale):
         return 1.0
     rising = (rising - rising[0]) / scale
-    found = max(1.25 * _steadiness(rising, 1), _steadiness(rising, 2))
+    statistic = max(1.25 * _steadiness(rising, 1), _steadiness(rising, 2))
     sizes = np.log(list(_WALKS))
-    reached = [np.interp(math.log(len(rising)), sizes, column) for column in zip(*_WALKS.values(), strict=True)]
+    quantiles = [np.interp(math.log(len(rising)), sizes, column) for column in zip(*_WALKS.values(), strict=True)]
     logs = np.log(_COLUMN_PS)
-    if found > reached[-1]:  # the tail is near exponential
-        slope = (logs[-1] - logs[1]) / (reached[-1] - reached[1])
-        return float(math.exp(logs[-1] + slope * (found - reached[-1])))
-    return float(math.exp(np.interp(found, [0.0, *reached], [0.0, *logs])))
+    if statistic > quantiles[-1]:  # the tail is nearly exponential
+        slope = (logs[-1] - logs[1]) / (quantiles[-1] - quantiles[1])
+        return float(math.exp(logs[-1] + slope * (statistic - quantiles[-1])))
+    return float(math.exp(np.interp(statistic, [0.0, *quantiles], [0.0, *logs])))
 
 
 def _steadiness(values: Numbers, degree: int) -> float:
+    """The rise of a fitted polynomial over its standard error, with the residual noise inflated for autocorrelation."""
     n = len(values)
     basis = np.linalg.qr(np.vander(np.linspace(-1, 1, n), degree + 1))[0]
     fitted = basis @ (basis.T @ values)
-    left = values - fitted
-    squares = max(float(left @ left), 1e-24)
-    alike = float(left[1:] @ left[:-1]) / squares
-    alike = min(max(alike + 1.5 * (3 + 2 * max(alike, 0.0)) / n, 0.0), 0.97)
-    error = math.sqrt(squares / (n - degree - 1) * 12 / n * (1 + alike) / (1 - alike))
+    residuals = values - fitted
+    squares = max(float(residuals @ residuals), 1e-24)
+    autocorrelation = float(residuals[1:] @ residuals[:-1]) / squares
+    autocorrelation = min(max(autocorrelation + 1.5 * (3 + 2 * max(autocorrelation, 0.0)) / n, 0.0), 0.97)
+    error = math.sqrt(squares / (n - degree - 1) * 12 / n * (1 + autocorrelation) / (1 - autocorrelation))
     return float(fitted[-1] - fitted[0]) / error
 
 
 def collapse(values: Sequence[float] | Numbers, better: Better) -> int | None:
-    """The first point of a worse level that a curve falls to within three points and stays on; else None.
+    """The index of the point at which a curve falls to a worse level within three points and stays there.
 
-    It is in the later half. The fall is eight times the noise of a point before it (the MAD of its steps, Hampel 1974)
-    or more, half of what had been gained, and nearly all that is lost since the best point: where a curve gets worse
-    gradually, half of that is lost before it is half way down.
+    The point lies in the later half. The fall is at least eight times the noise of a point before it (the MAD of its
+    steps, Hampel 1974), at least half of what had been gained, and nearly all of what is lost since the best point:
+    where a curve gets worse gradually, half of the loss has happened before the midpoint of the fall.
 
     Args:
-        values: finite ones, in order.
-        better: which way they are.
+        values: finite, in order, shape (points,).
+        better: the direction of the values.
+
+    Returns:
+        The index; None where there is no such fall.
     """
     curve = (-1.0 if better == "higher" else 1.0) * np.asarray(values, dtype=np.float64)
     curve, n = curve / unit_of(curve), len(curve)
     if n < sum(_FEWEST_AROUND_COLLAPSE):
         return None
-    best, end = float(curve.min()), float(np.median(curve[-max(2, n // 20) :]))
-    last_good = int(np.flatnonzero(curve <= (best + end) / 2)[-1])
+    best, end_level = float(curve.min()), float(np.median(curve[-max(2, n // 20) :]))
+    last_good = int(np.flatnonzero(curve <= (best + end_level) / 2)[-1])
     before = curve[: last_good + 1]
     level = float(np.median(before[-_FEWEST_AROUND_COLLAPSE[0] :]))
-    fall = end - level
+    fall = end_level - level
     fallen = np.flatnonzero(curve[last_good + 1 :] >= level + _KEPT_OF_COLLAPSE * fall)
     if not len(fallen) or not fall > 0:
         return None
-    at = last_good + 1 + int(fallen[0])
-    is_placed = len(before) >= _FEWEST_AROUND_COLLAPSE[0] and n // 2 <= at <= n - _FEWEST_AROUND_COLLAPSE[1]
-    if not is_placed or at - last_good > _STEPS_OF_COLLAPSE:
+    fall_at = last_good + 1 + int(fallen[0])
+    is_placed = len(before) >= _FEWEST_AROUND_COLLAPSE[0] and n // 2 <= fall_at <= n - _FEWEST_AROUND_COLLAPSE[1]
+    if not is_placed or fall_at - last_good > _STEPS_OF_COLLAPSE:
         return None
     noise = 1.4826 * float(np.median(np.abs(np.diff(before[-(n // 2) :]))))
     gained = float(before.max()) - best
-    is_large = fall > max(_COLLAPSE_OF_NOISE * noise, _COLLAPSE_OF_GAIN * gained, _KEPT_OF_COLLAPSE * (end - best))
-    return at if is_large else None
+    is_large = fall > max(
+        _COLLAPSE_OF_NOISE * noise, _COLLAPSE_OF_GAIN * gained, _KEPT_OF_COLLAPSE * (end_level - best)
+    )
+    return fall_at if is_large else None
 
 
 @dataclass(frozen=True)
 class Oscillation:
-    """A wave around the trend: its period in points, its amplitude, and its share in what the trend leaves over."""
+    """A periodic component around the trend.
+
+    Attributes:
+        period: in points.
+        amplitude: in the unit of the values.
+        share: its share in the variance that the trend leaves, from 0 to 1.
+    """
 
     period: float
     amplitude: float
@@ -134,29 +150,35 @@ class Oscillation:
 
 
 def oscillates(values: Sequence[float] | Numbers) -> Oscillation | None:
-    """The wave in the later two thirds of a curve, of four cycles or more; None where there is none.
+    """Find a periodic component of at least four cycles in the last two thirds of a curve.
 
-    The largest ordinate of the periodogram (Schuster 1898) of what a parabola leaves over, with its two harmonics,
-    holds 60 % of the variance, and as much as Fisher's test (1929) asks at p = 0.001. The slow waves of red noise are
-    longer than a quarter of a curve.
+    The largest ordinate of the periodogram (Schuster 1898) of the residuals of a parabola, with its two harmonics, has
+    to hold 60 % of the variance, and as much as Fisher's test (1929) requires at p = 0.001. The slow waves of red noise
+    are longer than a quarter of a curve.
+
+    Args:
+        values: finite, in order, shape (points,).
+
+    Returns:
+        The component; None where there is none.
     """
-    later = np.asarray(values, dtype=np.float64)[len(values) // 3 :]
-    unit = unit_of(later)
-    later, n = later / unit, len(later)
+    tail = np.asarray(values, dtype=np.float64)[len(values) // 3 :]
+    unit = unit_of(tail)
+    tail, n = tail / unit, len(tail)
     if n < _FEWEST_IN_OSCILLATION:
         return None
     basis = np.linalg.qr(np.vander(np.linspace(-1, 1, n), 3))[0]
-    left = later - basis @ (basis.T @ later)
-    whole = float(left @ left)
-    if not whole > 1e-24 * float(later @ later):
+    residuals = tail - basis @ (basis.T @ tail)
+    total = float(residuals @ residuals)
+    if not total > 1e-24 * float(tail @ tail):
         return None
-    finer = _FINER * n
-    power = 2 * np.abs(np.fft.rfft(left, finer)) ** 2 / (n * whole)
-    power[-1] /= 1 if finer % 2 else 2
+    grid = _FINER * n
+    power = 2 * np.abs(np.fft.rfft(residuals, grid)) ** 2 / (n * total)
+    power[-1] /= 1 if grid % 2 else 2
     first = _FEWEST_CYCLES * _FINER
-    place = first + int(power[first:].argmax())
-    share = min(1.0, float(sum(power[place * k] for k in range(1, _HARMONICS + 1) if place * k < len(power))))
+    peak = first + int(power[first:].argmax())
+    share = min(1.0, float(sum(power[peak * k] for k in range(1, _HARMONICS + 1) if peak * k < len(power))))
     by_chance = 1 - (0.001 / (n // 2)) ** (1 / (n // 2 - 1))
     if share < max(_LEAST_SHARE, by_chance):
         return None
-    return Oscillation(finer / place, unit * math.sqrt(2 * share * whole / n), share)
+    return Oscillation(grid / peak, unit * math.sqrt(2 * share * total / n), share)

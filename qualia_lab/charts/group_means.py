@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.groups import short_labels
-from qualia_lab.analysis.scores import said
+from qualia_lab.analysis.scores import statistic_label
 from qualia_lab.charts.axes import direction, fitting_axis, named_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, GRID, INK
@@ -47,7 +47,7 @@ def group_means(
     names = short_labels([group.configuration for group in groups])
     heads = distinct_names([names[group.run_ids[0]] for group in shown], width=_NAME)
     ticks = [f"{head} ({_n(group)})" for head, group in zip(heads, shown, strict=True)]
-    label = said(statistic, metric)
+    label = statistic_label(statistic, metric)
     way = direction(greater_is_better)
     seen, beyond = _seen(shown)
     x_axis = fitting_axis(f"{label} ({way})" if way else label, seen, log=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.scores import said
+from qualia_lab.analysis.scores import statistic_label
 from qualia_lab.charts.group_means import mean_notes
 from qualia_lab.escaping import for_csv, for_html, for_latex, for_markdown, one_line
 
@@ -104,7 +104,7 @@ class PaperTable:
     def _notes(self) -> list[str]:
         """What a reader has to know, as plain sentences."""
         numbers = self.numbers
-        whats = ", ".join(one_line(said(numbers.statistic, metric), 80) for metric in numbers.metrics)
+        whats = ", ".join(one_line(statistic_label(numbers.statistic, metric), 80) for metric in numbers.metrics)
         notes = [f"Mean over n runs of {whats}, ± half of the 95 % interval."]
         notes += mean_notes([*(row.entries[0].group for row in numbers.rows), *numbers.empty])
         if numbers.empty:
@@ -115,8 +115,10 @@ class PaperTable:
             notes.append(f"Bold: the best mean{of}. Underlined: compared with it and not told apart (5 %, Holm).")
         if few & {1, 2}:
             notes.append("Values of one or two runs were not compared.")
-        if numbers.unsaid:
-            notes.append(f"The configurations differ in {', '.join(one_line(key, 60) for key in numbers.unsaid)}, too.")
+        if numbers.hidden_params:
+            notes.append(
+                f"The configurations differ in {', '.join(one_line(key, 60) for key in numbers.hidden_params)}, too."
+            )
         if numbers.more:
             notes.append(f"Showing {len(numbers.rows)} of {len(numbers.rows) + numbers.more:,} configurations.")
         return notes

@@ -142,7 +142,7 @@ def _scales(columns: Sequence[ParamColumn], y: Numbers) -> list[Texts]:
     """What stands at the axes: each value where there are few, else the lowest and the highest."""
     found: list[Texts] = []
     for at, column in enumerate(columns):
-        different = np.unique(column.there)
+        different = np.unique(column.present)
         heights = _scaled(np.log10(different) if column.log else different)
         chosen = range(len(different)) if _apart(heights) else [0, len(different) - 1]
         words = [

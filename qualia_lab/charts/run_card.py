@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from qualia_lab.analysis.image_names import titled, without_small_copies
+from qualia_lab.analysis.image_names import display_titles, without_small_copies
 from qualia_lab.analysis.origins import NOTE
 from qualia_lab.charts.descriptions import OF_RUN, description_html, description_lines, notes_of
 from qualia_lab.charts.sizes import size_text
@@ -103,7 +103,7 @@ class RunCard:
         """The files without MLflow's small copies of pictures, which are counted."""
         size_of = {file.path: size_text(file.size) for file in self.files}
         paths = without_small_copies(size_of)
-        shown = titled(paths)[:_FILES_LISTED]
+        shown = display_titles(paths)[:_FILES_LISTED]
         said = f"showing {len(shown)} of {len(paths):,}" if len(paths) > len(shown) else str(len(paths))
         hidden = len(size_of) - len(paths)
         said += f", and {counted(hidden, 'small copy', 'small copies')} of pictures" if hidden else ""

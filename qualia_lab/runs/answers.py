@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.answer import answers_of
-from qualia_lab.analysis.effects import ALPHA, asked_crossings, asked_effects, clear_crossings, clear_effects
+from qualia_lab.analysis.effects import ALPHA, candidate_crossings, candidate_effects, clear_crossings, clear_effects
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.over_problems import over_problems
 from qualia_lab.analysis.spread_compare import seed_spread
@@ -70,9 +70,9 @@ def _answer_row(found: Answer, group: Group) -> dict[str, Any]:
         "corrected": found.corrected if first else None,
         "95 % low": found.interval[0] if first and found.interval else None,
         "95 % high": found.interval[1] if first and found.interval else None,
-        "would show": found.shows if first else None,
+        "would show": found.detectable_difference if first else None,
         "smallest that matters": found.smallest if first else None,
-        "n needed": found.needed if first else None,
+        "n needed": found.needed_repeats if first else None,
     }
 
 
@@ -127,7 +127,7 @@ def _clear_effects(loaded: Loaded) -> Mapping[str, Sequence[Effect]]:
         "clear effects",
         lambda: clear_effects(
             {
-                task.experiment_id: asked_effects(one_factor_sets(loaded.study, task), groups[task.experiment_id])
+                task.experiment_id: candidate_effects(one_factor_sets(loaded.study, task), groups[task.experiment_id])
                 for task in loaded.study.tasks
             },
             ALPHA,
@@ -142,7 +142,7 @@ def _clear_crossings(loaded: Loaded) -> Mapping[str, Sequence[Crossing]]:
         "clear crossings",
         lambda: clear_crossings(
             {
-                task.experiment_id: asked_crossings(one_factor_sets(loaded.study, task), groups[task.experiment_id])
+                task.experiment_id: candidate_crossings(one_factor_sets(loaded.study, task), groups[task.experiment_id])
                 for task in loaded.study.tasks
             },
             ALPHA,

@@ -120,10 +120,10 @@ class Artifacts(Namespace):
             kind = "table"
         table = compare_tables(texts) if kind == "table" else compare_structures(texts, kind)
         if not table.rows:
-            return Said(f"{one_line(path, 100)} of {counted(len(texts), 'run')}: {table.said}.")
+            return Said(f"{one_line(path, 100)} of {counted(len(texts), 'run')}: {table.note}.")
         columns = {self._loaded.labels[run_id]: [*values] for run_id, values in [*table.cells.items()][:limit]}
         frame = pd.DataFrame(columns, index=pd.Index(table.rows))
-        said = [table.said] if table.said else []
+        said = [table.note] if table.note else []
         said += [f"showing {limit} of {counted(len(table.cells), 'run')}"] if len(table.cells) > limit else []
         frame.columns.name = one_line(f"{path} ({'; '.join(said)})" if said else path, 200)
         return frame

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.analysis.endings import endings, error_tags
 from qualia_lab.analysis.findings.diverged import first_bad_step
 from qualia_lab.analysis.findings.failed_apart import SIGNS, values_of_failed
-from qualia_lab.analysis.sets_apart import shared_values
+from qualia_lab.analysis.shared_values import shared_values
 from qualia_lab.counts import counted, none_of
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS

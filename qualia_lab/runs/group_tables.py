@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qualia_lab.analysis.baseline import choose_baseline, compare_to_baseline
 from qualia_lab.analysis.groups import short_labels
-from qualia_lab.analysis.scores import said
+from qualia_lab.analysis.scores import statistic_label
 from qualia_lab.errors import NothingToCompare
 from qualia_lab.escaping import one_line
 from qualia_lab.study.statuses import counts_text
@@ -56,7 +56,7 @@ def headings(loaded: Loaded, metric: str | None, statistic: str) -> Headings:
 
 def mean_of(metric: str, statistic: str) -> str:
     """The name of the column of means; the last value is what every table here means without a word."""
-    return f"mean {metric}" if statistic == "last" else f"mean {said(statistic, metric)}"
+    return f"mean {metric}" if statistic == "last" else f"mean {statistic_label(statistic, metric)}"
 
 
 def best_first(groups: Iterable[Group]) -> list[Group]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.origins import BOOKKEEPING, NOTE, origins
-from qualia_lab.analysis.structured_text import that_differ
+from qualia_lab.analysis.structured_text import differing_names
 from qualia_lab.runs.environments import environments_of
 from qualia_lab.runs.frames import wide
 from qualia_lab.runs.namespace import Namespace
@@ -28,7 +28,7 @@ class Origins(Namespace):
         entries = origins(self._loaded.tables)
         if not any(entries.values()):
             return Said("No run says which code or data it was made with.")
-        return self._differing(entries, sorted(that_differ(entries)))
+        return self._differing(entries, sorted(differing_names(entries)))
 
     def tags_that_differ(self) -> pd.DataFrame:
         """A row per run, a column per tag that people set and that is not the same in all runs."""
@@ -47,7 +47,7 @@ class Origins(Namespace):
         entries = environments_of(self._loaded.files)
         if not entries:
             return Said("No run has logged a requirements.txt, conda.yaml, python_env.yaml or MLmodel that says more.")
-        frame = self._differing(entries, sorted(that_differ(entries), key=_python_first))
+        frame = self._differing(entries, sorted(differing_names(entries), key=_python_first))
         frame.attrs["runs without"] = len(self._loaded) - len(entries)
         return frame
 

@@ -107,7 +107,7 @@ class Relations(Namespace):
             "out-of-bag R²": found.r2,
             "out-of-bag R² in %": None if found.r2 is None else 100 * found.r2,
             "refusal": found.refusal,
-            "asked": found.asked,
+            "asked": found.sampled,
             "best": {
                 row.param: [row.best.value]
                 if row.best.value

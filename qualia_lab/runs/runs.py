@@ -237,7 +237,7 @@ class Runs:
             sides[1],
             metric,
             claimed,
-            said=(a, b),
+            labels=(a, b),
             environments=environments_of_some(loaded.store, self.tables, some),
             without=loaded.diverged,
         )

@@ -1,4 +1,4 @@
-"""The answer and what belongs to it: who leads, one factor with the rest held, what confounds it, and what is silent."""
+"""The best configuration of a task, effects of one factor, confounding, and what is not reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.study import StudySettings
 from tests.planted.store import Run
 
-from .described import evidence_of, groups_of
+from .study_samples import evidence_of, groups_of
 
 RULES = [
     module.RULE
@@ -36,7 +36,7 @@ RULES = [
 
 
 def find(module, runs, settings=None):
-    """What one rule finds, and what runs are called."""
+    """The findings of one rule, and the names of the runs."""
     evidence = evidence_of(runs, settings)
     return module.RULE.find(evidence, module.RULE.thresholds), evidence.labels
 
@@ -57,7 +57,7 @@ def repeated(levels, n, *, spread=0.01, seed=1, **more):
     ]
 
 
-def test_a_clear_leader_is_named_with_its_lead_and_from_what_it_is_told():
+def test_a_clear_leader_is_reported_with_its_lead_and_the_rivals_it_beats():
     found, runs = one(best_configuration, repeated({"a": 0.9, "b": 0.8, "c": 0.7}, 5))
     assert runs == {f"a-{s}" for s in range(5)}
     assert found.sentence.startswith("model=a leads: mean val_acc 0.9")
@@ -70,29 +70,29 @@ def test_a_clear_leader_is_named_with_its_lead_and_from_what_it_is_told():
     assert any(number.what == "difference" for number in found.numbers)
 
 
-def test_level_rivals_are_all_of_them_and_the_power_is_that_of_their_n():
+def test_level_rivals_are_all_reported_with_the_power_of_their_n():
     found, runs = one(best_configuration, repeated(dict.fromkeys("abcd", 0.9), 4))
     assert len(runs) == 16
     assert found.sentence.startswith("The 4 configurations cannot be told apart by val_acc")
     assert not any(number.what == "difference" for number in found.numbers)
-    told = {number.what: number.value for number in found.numbers}
-    # Of four configurations of four runs 3.2 standard deviations are told apart in 80 % of cases, see
-    # test_selected_power; the deviation is the smallest that matters.
-    assert 3.0 < told["shown"] / told["smallest"] < 3.4
-    assert f"n = {told['needed n']:.0f} each is needed" in found.sentence
+    values = {number.what: number.value for number in found.numbers}
+    # With four configurations of four runs, 3.2 standard deviations are detected with 80 % power, see
+    # test_selected_power; the standard deviation is the smallest difference that matters.
+    assert 3.0 < values["shown"] / values["smallest"] < 3.4
+    assert f"n = {values['needed n']:.0f} each is needed" in found.sentence
 
 
-def test_the_smallest_difference_that_matters_is_a_setting():
+def test_the_smallest_relevant_difference_can_be_set():
     runs = repeated(dict.fromkeys("ab", 0.9), 4)
-    by_default, said = (
+    by_default, with_setting = (
         one(best_configuration, runs, settings)[0] for settings in (None, StudySettings(smallest_difference=0.1))
     )
-    needed = [next(n.value for n in found.numbers if n.what == "needed n") for found in (by_default, said)]
+    needed = [next(n.value for n in found.numbers if n.what == "needed n") for found in (by_default, with_setting)]
     assert needed[1] < needed[0]
-    assert "the smallest that matters" in said.sentence
+    assert "the smallest that matters" in with_setting.sentence
 
 
-def test_an_interval_stays_within_what_the_metric_can_be():
+def test_an_interval_is_clipped_to_the_bounds_of_the_metric():
     values = {"a": (0.999, 1.0, 0.98), "b": (0.6, 0.61, 0.59)}
     runs = [
         Run(f"{m}{s}", {"m": m, "seed": s}, {"val_accuracy": v}) for m, of in values.items() for s, v in enumerate(of)
@@ -101,15 +101,15 @@ def test_an_interval_stays_within_what_the_metric_can_be():
     assert next(number.value for number in found.numbers if number.what == "high") == 1.0
 
 
-def test_two_runs_each_are_told_apart_only_where_others_show_the_spread():
-    values = {"a": (0.757633, 0.7576), "b": (0.6183, 0.6113)}  # one run of a is the other one, rounded
+def test_configurations_of_two_runs_are_compared_only_if_others_give_the_spread():
+    values = {"a": (0.757633, 0.7576), "b": (0.6183, 0.6113)}  # one run of a is a rounded copy of the other
     runs = [Run(f"{m}{s}", {"m": m, "seed": s}, {"val_auc": v}) for m, of in values.items() for s, v in enumerate(of)]
     assert "Both ran more than once, too few times to tell" in one(best_configuration, runs)[0].sentence
     many = repeated({name: 0.9 - place / 10 for place, name in enumerate("abcdef")}, 2)
     assert one(best_configuration, many)[0].sentence.startswith("model=a leads")
 
 
-def test_single_runs_are_luck_and_ties_are_told():
+def test_single_runs_are_reported_as_possible_luck_and_ties_are_named():
     runs = [Run(f"r{i}", {"lr": i}, {"val_acc": value}) for i, value in enumerate((0.5, 0.7, 0.7))]
     found, names = one(best_configuration, runs)
     assert names == {"r1", "r2"}
@@ -117,7 +117,7 @@ def test_single_runs_are_luck_and_ties_are_told():
     assert "All 3 configurations ran once, so it is unknown how much of that is luck" in found.sentence
 
 
-def test_a_single_run_is_said_alone_and_not_at_all_beside_other_experiments():
+def test_a_single_run_is_reported_only_without_other_experiments():
     single = [Run("r", {"lr": 1}, {"val_acc": 0.5})]
     assert one(best_configuration, single)[0].sentence == (
         "val_acc is 0.5 in the only run that has it: there is nothing to compare it with."
@@ -126,14 +126,14 @@ def test_a_single_run_is_said_alone_and_not_at_all_beside_other_experiments():
     assert [answer.experiment for answer in found] == ["y"]
 
 
-def test_one_configuration_is_a_mean_with_its_spread_and_its_runs_are_no_rivals():
+def test_a_single_configuration_is_reported_as_a_mean_with_its_spread():
     found, names = one(best_configuration, repeated({"a": 0.9}, 10))
     assert len(names) == 10
     assert "There is one configuration" in found.sentence and "n = 10" in found.sentence
     assert "standard deviation of 0.0" in found.sentence
 
 
-def test_a_lucky_single_run_does_not_lead_but_is_named():
+def test_a_lucky_single_run_does_not_lead_but_is_mentioned():
     runs = [*repeated({"a": 0.9, "b": 0.8}, 5), Run("lucky", {"model": "z", "seed": 0}, {"val_acc": 0.99})]
     found, names = one(best_configuration, runs)
     assert names == {f"a-{s}" for s in range(5)}
@@ -142,7 +142,7 @@ def test_a_lucky_single_run_does_not_lead_but_is_named():
     assert "model=z" in found.next
 
 
-def test_copies_failed_and_running_runs_are_left_out_with_a_word():
+def test_failed_runs_are_left_out_and_counted():
     runs = repeated({"a": 0.9, "b": 0.8}, 4)
     runs.append(Run("a-5", {"model": "a", "seed": 5}, {"val_acc": 0.1}, status="FAILED"))
     found, names = one(best_configuration, runs)
@@ -150,7 +150,7 @@ def test_copies_failed_and_running_runs_are_left_out_with_a_word():
     assert "n = 4 of 5: 1 failed left out" in found.sentence
 
 
-def test_seeds_that_move_all_configurations_alike_are_paired():
+def test_configurations_are_paired_by_seeds_with_a_common_effect():
     dice = random.Random(3)
     of_seed = [dice.gauss(0, 0.05) for _ in range(6)]
     runs = [
@@ -173,7 +173,7 @@ def test_each_experiment_has_its_own_answer():
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_data_sets_are_no_rivals(n):
+def test_data_sets_are_not_compared_as_rivals(n):
     dice = random.Random(n)
     runs = [
         Run(
@@ -192,7 +192,7 @@ def test_data_sets_are_no_rivals(n):
     assert not find(factor_effect, runs)[0]
 
 
-def test_one_factor_with_the_rest_held_is_paired_over_targets():
+def test_levels_of_one_factor_are_paired_over_targets():
     dice = random.Random(8)
     runs = [
         Run(f"{kind}{i}", {"target": i, "depth": 3}, {"test_mae": 5 + i - gain + dice.gauss(0, 0.05)}, {"kind": kind})
@@ -205,7 +205,7 @@ def test_one_factor_with_the_rest_held_is_paired_over_targets():
     assert {number.value for number in found.numbers if number.what in ("better in", "of")} == {7}
 
 
-def test_a_factor_that_is_better_in_every_setting_by_more_than_repeats_vary():
+def test_a_factor_with_a_better_level_in_every_context_is_found():
     dice = random.Random(5)
     runs = [
         Run(
@@ -231,7 +231,7 @@ def crossing():
     ]  # fmt: skip
 
 
-def test_an_interaction_is_no_main_effect_and_both_leaders_are_named_whole():
+def test_an_interaction_is_no_main_effect_and_both_leaders_are_named_in_full():
     runs = crossing()
     found, names = one(interaction, runs)
     assert names == {run.name for run in runs}
@@ -270,7 +270,7 @@ def sides(*, commits=("a", "b"), sizes=(64, 32)):
         (sides(commits=("a", "a")), "batch_size (64 against 32)"),
     ],
 )
-def test_sides_that_differ_in_more_than_one_thing_are_confounded(runs, also):
+def test_levels_that_differ_in_other_things_too_are_confounded(runs, also):
     found, names = one(confounded, runs)
     assert names == {run.name for run in runs}
     assert "attention=full is better than none" in found.sentence and also in found.sentence
@@ -282,7 +282,7 @@ def test_an_isolated_comparison_and_a_grid_are_not_confounded():
     assert not find(confounded, crossing())[0]
 
 
-def test_the_edge_of_a_range_says_what_to_try():
+def test_an_edge_of_range_finding_proposes_a_value_beyond():
     dice = random.Random(9)
     runs = [
         Run(f"lr{lr}-{s}", {"lr": lr, "seed": s}, {"val_loss": 1 - place / 10 + dice.gauss(0, 0.004)})
@@ -294,7 +294,7 @@ def test_the_edge_of_a_range_says_what_to_try():
     assert found.next == "Try lr beyond 0.01, such as 0.1."
 
 
-def test_a_range_that_ends_by_itself_has_no_edge():
+def test_the_natural_end_of_a_range_is_no_edge():
     dice = random.Random(9)
     runs = [
         Run(f"d{place}-{s}", {"dropout": place / 10, "seed": s}, {"val_acc": 0.9 - place / 10 + dice.gauss(0, 0.004)})
@@ -304,7 +304,7 @@ def test_a_range_that_ends_by_itself_has_no_edge():
     assert not find(edge_of_range, runs)[0]
 
 
-def test_a_seed_that_collapses_is_the_one_run():
+def test_a_collapsed_seed_is_reported_with_its_run():
     runs = repeated(dict.fromkeys("abc", 0.9), 5, spread=0.004)
     runs[7].metrics["val_acc"] = 0.1
     found, names = one(seed_collapse, runs)
@@ -312,31 +312,31 @@ def test_a_seed_that_collapses_is_the_one_run():
     assert "b-2 (model=b) has 0.1, its other repeats have 0." in found.sentence
 
 
-def test_seeds_that_vary_more_than_configurations():
+def test_seeds_that_vary_more_than_configurations_are_reported():
     found, names = one(seeds_vary_more, repeated(dict.fromkeys("abcdefgh", 0.9), 5))
     assert len(names) == 40
     assert "varies more between repeats than between configurations" in found.sentence
     assert not find(seeds_vary_more, repeated({name: 0.5 + place / 10 for place, name in enumerate("abcd")}, 5))[0]
 
 
-def test_an_unknown_direction_says_the_line_to_set_it():
+def test_an_unknown_direction_is_reported_with_the_ways_to_set_it():
     runs = [Run(f"r{i}", {"a": i}, {"foo": float(i)}) for i in range(3)]
     found, _ = one(unknown_direction, runs)
     assert "--metric foo:max" in found.next and '"foo" = "higher"' in found.next and "GREATER_IS_BETTER" in found.next
     assert not find(best_configuration, runs)[0]
-    said = StudySettings(metric="foo", better={"foo": "lower"})
-    assert not find(unknown_direction, runs, said)[0]
-    assert one(best_configuration, runs, said)[1] == {"r0"}
+    settings = StudySettings(metric="foo", better={"foo": "lower"})
+    assert not find(unknown_direction, runs, settings)[0]
+    assert one(best_configuration, runs, settings)[1] == {"r0"}
 
 
-def test_the_best_run_that_is_not_finished_is_said():
+def test_an_unfinished_best_run_is_reported():
     runs = [Run(f"r{i}", {"lr": i}, {"val_acc": 0.5 + i / 10}) for i in range(3)]
     runs.append(Run("going", {"lr": 9}, {"val_acc": 0.95}, status="RUNNING"))
     found, names = one(unequal_budgets, runs)
     assert names == {"going"} and "0.95" in found.sentence and "running" in found.sentence
 
 
-def test_the_best_run_alone_on_another_commit():
+def test_a_best_run_with_its_own_commit_is_reported():
     runs = [
         Run(f"r{i}", {"lr": i}, {"val_acc": 0.5 + i / 10}, {"mlflow.source.git.commit": ("b" if i == 4 else "a") * 40})
         for i in range(5)
@@ -345,10 +345,10 @@ def test_the_best_run_alone_on_another_commit():
     assert names == {"r4"} and "commit bbbbbbbb alone" in found.sentence
     for run in runs:
         run.tags["mlflow.source.git.commit"] = run.name * 20
-    assert not find(best_alone, runs)[0]  # each has its own
+    assert not find(best_alone, runs)[0]  # each run has its own commit
 
 
-def test_names_are_whole_short_and_distinct():
+def test_configuration_names_are_short_and_distinct():
     rows = [({f"param{i}": str(i * place) for i in range(6)}, {"auc": float(place)}) for place in (1, 2)]
     rows += [
         ({"param1": "x" * 100 + tail, "param2": "0.123456789", **rows[0][0]} | {"param3": tail}, {"auc": 0.0})
@@ -369,7 +369,7 @@ def unexamined(module, runs):
     return module.RULE.unexamined(evidence_of(runs), module.RULE.thresholds)
 
 
-def test_what_was_not_told_apart_or_not_compared_is_said():
+def test_untested_and_inconclusive_comparisons_are_listed():
     assert unexamined(best_configuration, repeated(dict.fromkeys("abcd", 0.9), 4)) == [
         "the best configuration is not distinguishable from 3 of the other 3"
     ]
@@ -382,12 +382,12 @@ def test_what_was_not_told_apart_or_not_compared_is_said():
     assert unexamined(best_configuration, stores)[-1] == "and the same in 2 more experiments"
 
 
-def test_no_value_and_no_direction_give_no_answer():
+def test_there_is_no_answer_without_a_value_or_a_direction():
     assert answer_of([]) is None
     assert answer_of(groups_of([({"lr": "1"}, {"auc": 1.0}), ({"lr": "2"}, {"auc": 2.0})], better=None)) is None
 
 
-def test_of_noise_hardly_anything_is_said_to_differ():
+def test_noise_hardly_ever_gives_a_difference():
     dice = random.Random(0)
     shapes = [(k, n) for k in (2, 4, 8, 20) for n in (1, 2, 3, 5)]
     claims = []
@@ -412,7 +412,7 @@ def test_of_noise_hardly_anything_is_said_to_differ():
     assert len({place for place, _ in claims}) <= 2, claims
 
 
-def test_every_number_of_a_sentence_is_one_of_the_finding():
+def test_every_number_in_a_sentence_is_a_number_of_the_finding():
     evidences = [
         evidence_of(runs)
         for runs in (
@@ -425,9 +425,9 @@ def test_every_number_of_a_sentence_is_one_of_the_finding():
     for evidence in evidences:
         for rule in RULES:
             for found in rule.find(evidence, rule.thresholds):
-                ours = {f"{number.value:.4g}" for number in found.numbers} | {"95", "80", str(len(found.run_ids))}
-                said = re.sub(r"\S+=\S+|all \d+|the other \d+|The \d+ configurations", "", found.sentence)
-                for token in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", said):
-                    assert token in ours, (found.sentence, token)
+                expected = {f"{number.value:.4g}" for number in found.numbers} | {"95", "80", str(len(found.run_ids))}
+                sentence = re.sub(r"\S+=\S+|all \d+|the other \d+|The \d+ configurations", "", found.sentence)
+                for token in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", sentence):
+                    assert token in expected, (found.sentence, token)
                     checked += 1
     assert checked > 10

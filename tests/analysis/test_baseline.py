@@ -1,4 +1,4 @@
-"""Comparisons with a baseline, against scipy's tests, and on samples whose truth is known."""
+"""Comparisons to a baseline: against scipy's tests, and on samples with known truth."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from qualia_lab.analysis.two_samples import (
 )
 from qualia_lab.errors import QualiaLabError
 
-from .described import groups_of
+from .study_samples import groups_of
 
 
 def table(*configurations, seeds=True, better=True, baseline=None):
-    """Every configuration, a list of values one per seed, against the first."""
+    """Compare every configuration, a list of values with one per seed, to the first."""
     rows = [
         ({"lr": str(place), **({"seed": str(seed)} if seeds else {})}, {"auc": float(value)})
         for place, values in enumerate(configurations)
@@ -43,66 +43,66 @@ def normal(seed, *shapes):
     return [list(generator.normal(mean, 1, n)) for mean, n in shapes]
 
 
-def test_the_same_seeds_in_both_are_paired_as_scipy_does_it():
+def test_runs_with_the_same_seeds_are_paired_with_scipys_result():
     base, other = normal(0, (0, 8), (0.4, 8))
     (found,) = table(base, other).differences
-    theirs = stats.ttest_rel(other, base)
-    interval = theirs.confidence_interval(0.95)
+    expected = stats.ttest_rel(other, base)
+    interval = expected.confidence_interval(0.95)
     assert (found.comparison.test, found.pairs, found.comparison.why) == ("paired t", 8, "the same seeds in both")
-    assert found.comparison.p == pytest.approx(theirs.pvalue)
+    assert found.comparison.p == pytest.approx(expected.pvalue)
     assert (found.comparison.low, found.comparison.high) == pytest.approx((interval.low, interval.high))
     differences = np.subtract(other, base)
     assert found.comparison.effect == pytest.approx(differences.mean() / differences.std(ddof=1))  # d_z
 
 
-def test_other_runs_are_compared_by_welch_as_scipy_does_it():
+def test_unpaired_runs_are_compared_by_welchs_test_with_scipys_result():
     base, other = normal(1, (0, 7), (1, 12))
     for found in table(base, other).differences + table(base, other, seeds=False).differences:
-        theirs = stats.ttest_ind(other, base, equal_var=False)
-        interval = theirs.confidence_interval(0.95)
+        expected = stats.ttest_ind(other, base, equal_var=False)
+        interval = expected.confidence_interval(0.95)
         assert (found.comparison.test, found.pairs) == ("Welch's t", None)
-        assert found.comparison.p == pytest.approx(theirs.pvalue)
+        assert found.comparison.p == pytest.approx(expected.pvalue)
         assert (found.comparison.low, found.comparison.high) == pytest.approx((interval.low, interval.high))
         pooled = math.sqrt((6 * np.var(base, ddof=1) + 11 * np.var(other, ddof=1)) / 17)
         g = (np.mean(other) - np.mean(base)) / pooled * (1 - 3 / (4 * 17 - 1))  # Hedges' own approximation
         assert found.comparison.effect == pytest.approx(g, rel=1e-3)
 
 
-def test_values_far_off_are_compared_by_ranks_as_scipy_does_it():
+def test_values_with_outliers_are_compared_by_ranks_with_scipys_result():
     base, other = normal(2, (0, 12), (1.5, 14))
     other[3] = 500.0
-    found = compare_samples(other, base, "other seeds")
-    theirs = stats.mannwhitneyu(other, base, alternative="two-sided")
-    assert (found.test, found.why) == ("Mann-Whitney U", "other seeds, values far off")
-    assert found.p == pytest.approx(theirs.pvalue)
-    assert found.superiority == pytest.approx(theirs.statistic / (12 * 14))
-    assert 0.5 < found.difference < 3  # Hodges and Lehmann's shift: the value far off moves it little
-    # The interval holds the shifts that the test does not reject.
+    found = compare_samples(other, base, "different seeds")
+    expected = stats.mannwhitneyu(other, base, alternative="two-sided")
+    assert (found.test, found.why) == ("Mann-Whitney U", "different seeds, with outliers")
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.superiority == pytest.approx(expected.statistic / (12 * 14))
+    assert 0.5 < found.difference < 3  # the Hodges-Lehmann shift is robust against the outlier
+    # The interval contains the shifts that the test does not reject.
     shifted = [stats.mannwhitneyu(np.subtract(other, by), base).pvalue for by in (found.low - 0.01, found.high + 0.01)]
     assert max(shifted) < 0.06
     inside = [stats.mannwhitneyu(np.subtract(other, by), base).pvalue for by in (found.low + 0.01, found.high - 0.01)]
     assert min(inside) > 0.045
 
 
-def test_how_often_one_is_above_the_other_is_u_by_all_pairs_ties_half():
+def test_superiority_is_u_over_the_number_of_pairs():
     a, b = [1.0, 2.0, 2.0, 5.0], [2.0, 1.0, 0.0]
     u = stats.mannwhitneyu(a, b).statistic
     assert compare_samples(a, b, "").superiority == pytest.approx(u / 12)
 
 
-def test_holms_correction_is_that_of_the_book():
+def test_holms_correction_matches_a_manual_computation():
     # By hand: sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, and never below the one before.
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.5, None, 0.9]) == [1.0, None, 1.0]
     assert holm([]) == []
 
 
-def test_hedges_correction_is_exact():
+def test_hedges_correction_matches_the_published_table():
     assert hedges(2) == pytest.approx(0.5642, abs=1e-4)  # Hedges 1981, table 1
     assert hedges(10) == pytest.approx(0.9228, abs=1e-4)
 
 
-def test_two_deviations_with_ten_runs_are_a_difference_and_half_of_one_with_three_are_too_few():
+def test_verdicts_for_a_large_difference_with_ten_runs_and_a_small_one_with_three():
     base, apart, near = normal(3, (0, 10), (2, 10), (0.5, 3))
     apart_from, near_to = table(base, apart, near).differences
     assert (apart_from.verdict, near_to.verdict) == ("better", "too few runs to tell")
@@ -111,14 +111,14 @@ def test_two_deviations_with_ten_runs_are_a_difference_and_half_of_one_with_thre
     assert table(base, apart, near, better=None).differences[0].verdict == "higher"
 
 
-def test_no_difference_is_said_only_where_one_could_have_been_seen():
+def test_no_difference_seen_requires_enough_power():
     base, same, few = normal(5, (0, 30), (0, 30), (0, 4))
     found = table(base, same, few).differences
     assert [one.verdict for one in found] == ["no difference seen", "too few runs to tell"]
 
 
 @pytest.mark.parametrize("counts", [(1, 1), (1, 9), (2, 2), (2, 30), (30, 2)])
-def test_under_three_runs_on_a_side_nothing_is_a_difference(counts):
+def test_fewer_than_three_runs_on_a_side_give_no_difference(counts):
     n, m = counts
     base, other = ([mean + 0.001 * place for place in range(k)] for mean, k in ((0, n), (1000, m)))
     (found,) = table(base, other, baseline={"lr": "0"}).differences
@@ -126,19 +126,19 @@ def test_under_three_runs_on_a_side_nothing_is_a_difference(counts):
     assert (found.comparison.smallest is None) == (n + m == 2)
 
 
-def test_repeats_that_are_all_alike_are_one_run_said_again():
+def test_identical_repeats_count_as_one_run():
     alike, other = table([0.8] * 5, [0.8] * 5, [0.9] * 5).differences
     assert (alike.verdict, other.verdict) == ("no difference seen", "too few runs to tell")
-    assert other.comparison.why == "the repeats are all alike"
+    assert other.comparison.why == "the repeats are all equal"
 
 
-def test_pairs_that_differ_by_the_same_are_not_sure_for_that():
+def test_pairs_with_constant_differences_are_compared_by_welchs_test():
     base = [0.5, 0.6, 0.7, 0.8]
     (found,) = table(base, [value + 0.1 for value in base]).differences
     assert found.comparison.test == "Welch's t"
 
 
-def test_a_run_that_diverged_takes_its_partner_out_of_the_pairs():
+def test_the_partner_of_a_diverged_run_is_dropped_from_the_pairs():
     base, other = normal(5, (0, 10), (3, 10))
     other[4] = math.nan
     (found,) = table(base, other).differences
@@ -148,11 +148,11 @@ def test_a_run_that_diverged_takes_its_partner_out_of_the_pairs():
     assert (len(found.group.run_ids), len(found.group.values)) == (10, 9)
 
 
-def test_in_pure_noise_a_family_of_comparisons_names_a_difference_in_5_percent_of_cases_at_most():
+def test_the_family_wise_error_rate_in_noise_is_at_most_5_percent():
     generator = np.random.default_rng(6)
     false = 0
     for family in range(200):
-        heavy = family % 2  # tails that make values far off, too
+        heavy = family % 2  # heavy tails, so that there are outliers too
         draw = generator.standard_t if heavy else generator.normal
         base, *others = [list(draw(*((3, 10) if heavy else (0, 1, 10)))) for _ in range(6)]
         verdicts = {one.verdict for one in table(base, *others, seeds=family % 4 < 2).differences}
@@ -160,7 +160,7 @@ def test_in_pure_noise_a_family_of_comparisons_names_a_difference_in_5_percent_o
     assert false <= 10
 
 
-def test_the_baseline_is_the_first_with_three_runs_unless_one_is_named():
+def test_the_default_baseline_is_the_first_configuration_with_three_runs():
     shapes = ([1.0], [1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
     chosen = table(*shapes)
     assert chosen.baseline.params == (("lr", "1"),)
@@ -169,11 +169,11 @@ def test_the_baseline_is_the_first_with_three_runs_unless_one_is_named():
     assert table(*shapes, baseline={"lr": "2.0"}).baseline.params == (("lr", "2"),)
     with pytest.raises(QualiaLabError, match=r"No configuration has lr=7.*lr=0, lr=1, lr=2"):
         table(*shapes, baseline={"lr": "7"})
-    with pytest.raises(QualiaLabError, match="The baseline nobody is none of these runs"):
+    with pytest.raises(QualiaLabError, match="The baseline nobody is not one of these runs"):
         table(*shapes, baseline="nobody")
 
 
-def test_a_thousand_runs_of_three_hundred_configurations_take_well_under_a_second():
+def test_a_thousand_runs_are_compared_in_under_a_second():
     generator = np.random.default_rng(7)
     rows = [
         ({"lr": str(place % 300), "depth": "3", "seed": str(place // 300)}, {"auc": float(generator.normal())})
@@ -197,7 +197,7 @@ def test_a_thousand_runs_of_three_hundred_configurations_take_well_under_a_secon
         st.floats(-1e6, 1e6).map(lambda x: round(x, 2)) | st.sampled_from([0.0, 1.0, -1e-300]), min_size=1, max_size=30
     ),
 )
-def test_a_difference_of_a_rank_is_that_of_all_differences_in_order(a, b):
+def test_difference_of_rank_matches_sorting_all_differences(a, b):
     first, second = np.array(a), np.array(b)
     ordered = np.sort((first[:, None] - second[None, :]).ravel())
     for rank in {0, len(ordered) // 3, len(ordered) // 2, len(ordered) - 1}:
@@ -206,12 +206,12 @@ def test_a_difference_of_a_rank_is_that_of_all_differences_in_order(a, b):
     assert superiority(a, b) == pytest.approx(float(above.mean()), rel=1e-12)
 
 
-def test_thousands_of_runs_on_both_sides_are_compared_without_holding_all_pairs():
+def test_large_samples_are_compared_without_holding_all_pairs_in_memory():
     generator = np.random.default_rng(5)
     first, second = generator.normal(0.3, 1, 4000), generator.normal(0, 1, 3000)
-    first[0] = 500.0  # far off: ranks
+    first[0] = 500.0  # an outlier, so that ranks are used
     tracemalloc.start()
-    found = compare_samples(first, second, "other seeds")
+    found = compare_samples(first, second, "different seeds")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.test == "Mann-Whitney U"

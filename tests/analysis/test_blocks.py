@@ -1,4 +1,4 @@
-"""Configurations over the same seeds or folds: held against scipy's tests and simulated truth."""
+"""Configurations over the same seeds or folds, against scipy's tests and simulated truth."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 
 from qualia_lab.analysis.best_of import best_of
-from qualia_lab.analysis.blocks import block_ranges, block_values, pair_ps, share_something
+from qualia_lab.analysis.blocks import block_ranges, block_values, has_block_effect, pair_ps
 
 FOLDS = [0.70, 0.75, 0.62, 0.81, 0.68]
 
 
-def test_values_are_put_into_the_order_of_the_blocks():
+def test_values_are_sorted_by_block():
     found = block_values([[("seed", "1"), ("seed", "2"), ("seed", "3")], [("seed", "3"), ("seed", "1"), ("seed", "2")]],
                          [[1.0, 2.0, 3.0], [30.0, 10.0, 20.0]])  # fmt: skip
     assert found.tolist() == [[1, 2, 3], [10, 20, 30]]
@@ -28,11 +28,11 @@ def test_values_are_put_into_the_order_of_the_blocks():
         [["a", "b", "c"]],  # nothing to compare with
     ],
 )
-def test_without_the_same_blocks_there_are_none(repeats):
+def test_block_values_require_the_same_blocks(repeats):
     assert block_values(repeats, [[1.0] * len(one) for one in repeats]) is None
 
 
-def test_of_two_configurations_it_is_the_paired_test():
+def test_two_configurations_give_the_paired_t_test():
     dice = np.random.default_rng(1)
     values = np.array([FOLDS, np.array(FOLDS) + 0.03 + dice.normal(0, 0.01, 5)])
     expected = stats.ttest_rel(values[1], values[0]).pvalue
@@ -41,7 +41,7 @@ def test_of_two_configurations_it_is_the_paired_test():
     assert stats.studentized_range.sf(ranges[0], 2, degrees) == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_small_difference_on_every_fold_is_told_from_folds_that_differ_more():
+def test_a_small_difference_is_found_despite_large_fold_effects():
     dice = np.random.default_rng(2)
     groups = [[level + gain + dice.normal(0, 0.003) for level in FOLDS] for gain in (0.03, 0.0)]
     folds = [[("fold", str(fold)) for fold in range(5)]] * 2
@@ -51,18 +51,18 @@ def test_a_small_difference_on_every_fold_is_told_from_folds_that_differ_more():
 
 
 @pytest.mark.parametrize("shared", [0.0, 1.0, 5.0])
-def test_noise_over_blocks_is_hardly_ever_told_apart(shared):
+def test_noise_over_blocks_hardly_ever_gives_a_difference(shared):
     dice = np.random.default_rng(3)
-    told = 0
+    claims = 0
     for _ in range(400):
         blocks = dice.normal(0, shared, 4)
         groups = (blocks + dice.normal(0, 1, (5, 4))).tolist()
-        told += bool(best_of(groups, greater_is_better=True, repeats=[list("abcd")] * 5).apart)
-    assert told <= 0.04 * 400
+        claims += bool(best_of(groups, greater_is_better=True, repeats=[list("abcd")] * 5).apart)
+    assert claims <= 0.04 * 400
 
 
-def test_blocks_that_share_nothing_are_not_used():
+def test_blocks_without_an_effect_are_not_used():
     dice = np.random.default_rng(4)
-    used = sum(share_something(dice.normal(0, 1, (4, 5))) for _ in range(400))
+    used = sum(has_block_effect(dice.normal(0, 1, (4, 5))) for _ in range(400))
     assert used <= 0.025 * 400
-    assert share_something(np.array(FOLDS) + dice.normal(0, 0.01, (4, 5)))
+    assert has_block_effect(np.array(FOLDS) + dice.normal(0, 0.01, (4, 5)))

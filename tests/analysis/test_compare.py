@@ -1,4 +1,4 @@
-"""Two sides compared: how they are read, whether they are isolated, paired and told apart."""
+"""The comparison of two sides: how they are read, isolated, paired and tested."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qualia_lab.errors import NoRunMatches, SelectionError
 from qualia_lab.study import StudySettings
 from tests.planted.store import Run
 
-from .described import evidence_of
+from .study_samples import evidence_of
 
 COMMIT = "mlflow.source.git.commit"
 
@@ -35,7 +35,7 @@ def compared(runs, a="attention=full", b="attention=none", metric=None, claimed=
     evidence = evidence_of(runs, settings)
     texts = (a, b)
     read = [read_side(evidence.tables, evidence.study, text) for text in texts]
-    return compare_sides(evidence.tables, evidence.study, *read, metric, claimed, said=texts, **more)
+    return compare_sides(evidence.tables, evidence.study, *read, metric, claimed, labels=texts, **more)
 
 
 def names(runs, text):
@@ -43,7 +43,7 @@ def names(runs, text):
     return [evidence.labels[run_id] for run_id in read_side(evidence.tables, evidence.study, text)]
 
 
-def test_a_side_is_an_id_else_a_name_else_key_and_value_else_a_filter():
+def test_a_side_is_read_as_id_name_key_value_or_filter():
     runs = [
         Run("one", {"lr": "0.10", "a.b": "x"}, {"acc": 1.0}, {"kind": "k"}),
         Run("lr=0.1", {"lr": "1e-1"}, {"acc": 2.0}, {"kind": "l"}),
@@ -65,19 +65,19 @@ def test_a_side_is_an_id_else_a_name_else_key_and_value_else_a_filter():
         names(runs, "tree")
 
 
-def test_pairs_by_seed_are_students_and_isolated():
+def test_runs_paired_by_seed_match_scipy_and_are_isolated():
     runs = sides()
     found = compared(runs, claimed="attention")
     a, b = ([run.metrics["val_acc"] for run in runs if run.name.startswith(side)] for side in ("full", "none"))
-    theirs = stats.ttest_rel(a, b)
+    expected = stats.ttest_rel(a, b)
     assert (found.verdict, found.isolated, found.pairs, found.paired_by) == ("better", True, 5, ("seed",))
-    assert found.comparison.p == pytest.approx(theirs.pvalue)
+    assert found.comparison.p == pytest.approx(expected.pvalue)
     assert found.comparison.difference == pytest.approx(np.mean(a) - np.mean(b))
     assert found.sentences[1] == "They differ in attention (full against none) alone: the comparison is isolated."
     assert compared(runs, "attention=none", "attention=full").verdict == "worse"
 
 
-def test_it_reads_as_sentences_and_its_page_runs_nothing():
+def test_a_comparison_is_shown_as_sentences_and_escaped_in_html():
     runs = [Run(f"<b>{run.name}", run.params, run.metrics) for run in sides()]
     found = compared(runs, "<b>full-0", "attention=none")
     assert repr(found).splitlines() == list(found.sentences)
@@ -85,7 +85,7 @@ def test_it_reads_as_sentences_and_its_page_runs_nothing():
     assert page.startswith("<p><b>Too few runs to tell A (") and "<b>full-0" not in page
 
 
-def test_without_seeds_it_is_welchs_test():
+def test_runs_without_seeds_are_compared_by_welchs_test():
     runs = sides(seeds=False)
     a, b = ([run.metrics["val_acc"] for run in runs if run.name.startswith(side)] for side in ("full", "none"))
     found = compared(runs)
@@ -101,7 +101,7 @@ def test_without_seeds_it_is_welchs_test():
         ({"data": ("d1", "d2")}, {("data", "train (training)", "d1", "d2"), ("data", "train", "d1", "d2")}),
     ],
 )
-def test_what_else_differs_is_named_with_both_values(more, what):
+def test_other_differences_are_listed_with_both_values(more, what):
     found = compared(sides(**more), claimed="attention").as_data()
     others = {tuple(one[name] for name in ("what", "key", "a", "b")) for one in found["differs"]}
     attention = ("param", "attention", "full", "none")
@@ -125,7 +125,7 @@ def test_what_else_differs_is_named_with_both_values(more, what):
     ],
 )
 @pytest.mark.parametrize("where", ["param", "tag"])
-def test_labels_that_say_what_a_run_was_made_with_are_compared(key, a, b, what, where):
+def test_labels_for_commit_data_and_library_are_compared(key, a, b, what, where):
     pair = [
         Run(kind, {"attention": kind} | ({key: value} if where == "param" else {}), {"val_acc": acc}, {"tag": "x"} | (
             {key: value} if where == "tag" else {}))
@@ -136,24 +136,24 @@ def test_labels_that_say_what_a_run_was_made_with_are_compared(key, a, b, what, 
     assert found.isolated == (what is None)
 
 
-def test_what_is_claimed_may_be_a_tag_that_each_run_has_its_own_of_and_the_end_of_a_key():
+def test_a_claim_may_name_a_unique_tag_or_the_last_part_of_a_key():
     pair = [Run(kind, {"lr": 1}, {"val_acc": 0.9}, {"stage": kind}) for kind in ("full", "none")]
     assert compared(pair, "full", "none", claimed="stage").isolated
     pair = [Run(kind, {"model.attention": kind, "lr": 1}, {"val_acc": 0.9}) for kind in ("full", "none")]
     assert compared(pair, "full", "none", claimed="attention").isolated
 
 
-def test_libraries_of_some_runs_are_compared():
+def test_libraries_are_compared_where_known():
     runs = sides()
     ids = [f"{place + 1:032x}" for place in range(10)]
     environments = {ids[0]: {"torch": "2.1", "numpy": "2.0"}, ids[5]: {"torch": "2.2", "numpy": "2.0"}}
     found = compared(runs, environments=environments)
     assert [(one.what, one.key) for one in found.differs] == [("param", "attention"), ("library", "torch")]
     assert not found.isolated
-    assert compared(runs, environments={ids[0]: {"torch": "2.1"}}).isolated  # one side says nothing
+    assert compared(runs, environments={ids[0]: {"torch": "2.1"}}).isolated  # the other side records no libraries
 
 
-def test_what_was_claimed_and_does_not_differ_is_said():
+def test_a_claimed_factor_that_does_not_differ_is_reported():
     found = compared(sides(), claimed="batch_size")
     assert not found.isolated
     assert found.sentences[1] == "They do not differ in batch_size, but in attention (full against none)."
@@ -168,7 +168,7 @@ def test_level_sides_are_not_told_apart_and_single_runs_are_too_few():
     assert single.isolated
 
 
-def test_targets_are_contexts_and_runs_of_one_target_are_averaged():
+def test_runs_of_one_target_are_averaged_and_paired():
     dice = random.Random(3)
     runs = [
         Run(
@@ -182,7 +182,7 @@ def test_targets_are_contexts_and_runs_of_one_target_are_averaged():
         for s in range(2)
     ]
     found = compared(runs, "kind=a", "kind=b", settings=StudySettings(seeds=("seed",)))
-    # The seeds are others on both sides, so that no two runs are a pair.
+    # The seeds differ between the sides, so no two runs form a pair.
     assert found.pairs is None
     assert found.isolated
     same = [Run(run.name, {"target": run.params["target"]}, run.metrics, run.tags) for run in runs]
@@ -190,7 +190,7 @@ def test_targets_are_contexts_and_runs_of_one_target_are_averaged():
     assert (paired.pairs, paired.paired_by, paired.verdict) == (6, ("target",), "better")
 
 
-def test_the_direction_decides_what_is_better_and_none_says_higher():
+def test_the_verdict_follows_the_direction_of_the_metric():
     runs = sides()
     lower = compared(runs, metric="val_acc", settings=StudySettings(metric="val_acc", better={"val_acc": "lower"}))
     assert (lower.verdict, lower.as_data()["better"]) == ("worse", "lower")
@@ -200,7 +200,7 @@ def test_the_direction_decides_what_is_better_and_none_says_higher():
     assert "Which way is better is not known" in unknown.sentences[0]
 
 
-def test_experiments_are_different_tasks_unless_they_are_pooled():
+def test_experiments_are_different_tasks_unless_pooled():
     runs = sides()
     stores = {"x": runs[:5], "y": runs[5:]}
     found = compared(stores)
@@ -209,7 +209,7 @@ def test_experiments_are_different_tasks_unless_they_are_pooled():
     assert compared(stores, settings=StudySettings(pool=True)).verdict == "better"
 
 
-def test_what_does_not_count_is_said():
+def test_runs_that_do_not_count_are_reported():
     runs = sides()
     runs[0].status = "FAILED"
     found = compared(runs, "metrics.val_acc > 0.85", "attention=none")
@@ -224,14 +224,14 @@ def test_what_does_not_count_is_said():
     assert compared(sides(), without={f"{1:032x}": "diverged"}).sentences[-1] == "Not counted: of A 1 diverged."
 
 
-def test_of_level_sides_one_in_twenty_is_told_apart_at_most():
+def test_the_error_rate_for_level_sides_is_about_5_percent():
     dice = random.Random(1)
-    told = 0
+    claims = 0
     for _ in range(100):
         runs = [
             Run(f"{kind}-{s}", {"kind": kind, "seed": s}, {"val_acc": dice.gauss(0.8, 0.01)})
             for kind in "ab"
             for s in range(4)
         ]
-        told += compared(runs, "kind=a", "kind=b").verdict in ("better", "worse")
-    assert told <= 11  # 5 % of 100, and chance
+        claims += compared(runs, "kind=a", "kind=b").verdict in ("better", "worse")
+    assert claims <= 11  # 5 % of 100, with sampling error

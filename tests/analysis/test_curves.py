@@ -1,4 +1,4 @@
-"""Curves: their x, their smoothing and their bands, against pandas, scipy and sums by hand."""
+"""Curves: their x axis, smoothing and bands, against pandas, scipy and manual computations."""
 
 import math
 
@@ -33,7 +33,7 @@ def curves(points, unit="step"):
     )
 
 
-def test_relative_time_begins_with_each_run_and_wall_time_with_the_first_of_all():
+def test_relative_time_starts_per_run_and_wall_time_at_the_first_run():
     table = history({"a": [(0, 60_000, 1.0), (5, 120_000, 2.0)], "b": [(9, 90_000, 3.0), (2, 960_000, 4.0)]})
     relative = align(table, ["a", "b"], "val_loss", "relative")
     assert (relative.unit, [one.x.tolist() for one in relative.curves]) == ("min", [[0, 1], [0, 14.5]])
@@ -42,7 +42,7 @@ def test_relative_time_begins_with_each_run_and_wall_time_with_the_first_of_all(
     assert (wall.start, [one.x.tolist() for one in wall.curves]) == (60_000, [[0, 1], [0.5, 15]])
 
 
-def test_over_another_metric_x_is_its_latest_value_at_the_same_step_and_nothing_is_carried_on():
+def test_x_of_another_metric_is_its_last_value_at_the_same_step():
     epoch = history(
         {
             "a": [(0, 1, 0.5), (10, 2, 1.0), (10, 3, 2.0), (20, 4, math.nan)],
@@ -66,46 +66,46 @@ def test_over_another_metric_x_is_its_latest_value_at_the_same_step_and_nothing_
     st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60),
     st.floats(0.01, 0.99),
 )
-def test_smoothing_even_points_is_the_exponential_average_of_pandas(values, weight):
+def test_smoothing_of_even_points_matches_pandas(values, weight):
     y = np.array(values)
-    ours = smooth(np.arange(len(y), dtype=float), y, weight)
-    theirs = pd.Series(y).ewm(alpha=1 - weight, adjust=True).mean().to_numpy()
-    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-6)
+    actual = smooth(np.arange(len(y), dtype=float), y, weight)
+    expected = pd.Series(y).ewm(alpha=1 - weight, adjust=True).mean().to_numpy()
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-6)
 
 
-def test_smoothing_uneven_points_weighs_by_distance_as_pandas_does_with_times():
+def test_smoothing_of_uneven_points_matches_pandas_with_times():
     source = np.random.default_rng(3)
     x = np.cumsum(source.integers(1, 50, 200)).astype(float)
     y = source.normal(size=200)
     times = pd.to_datetime(x, unit="s")
     halflife = pd.Timedelta(seconds=10)  # so that 0.5 is the weight of a distance of 10
-    theirs = pd.Series(y).ewm(halflife=halflife, times=times).mean().to_numpy()
-    np.testing.assert_allclose(smooth(x, y, 0.5, 10.0), theirs, rtol=1e-9)
+    expected = pd.Series(y).ewm(halflife=halflife, times=times).mean().to_numpy()
+    np.testing.assert_allclose(smooth(x, y, 0.5, 10.0), expected, rtol=1e-9)
 
 
-def test_smoothing_leaves_what_is_not_finite_and_the_recorded_last_value():
+def test_smoothing_keeps_non_finite_values_and_the_recorded_last_value():
     y = np.array([1.0, math.nan, 3.0, math.inf, 5.0])
     smoothed = smooth(np.arange(5.0), y, 0.9)
     assert math.isnan(smoothed[1])
     assert smoothed[3] == math.inf
     assert 1.0 < smoothed[2] < 3.0
     (series,) = as_drawn(curves({"a": (range(5), y)}), smoothed=0.9).series
-    assert series.last == 5.0  # no number that is said is a smoothed one
+    assert series.last == 5.0  # reported numbers are never smoothed
     assert series.y[-1] < 5.0
 
 
-def test_zero_distance_and_one_point_are_smoothed_too():
+def test_smoothing_of_equal_x_and_of_a_single_point():
     assert smooth(np.zeros(3), np.array([1.0, 2.0, 3.0]), 0.5).tolist() == [1.0, 1.5, 2.0]
     (series,) = as_drawn(curves({"a": ([3], [7.0])}), smoothed=0.5).series
     assert series.y.tolist() == [7.0]
 
 
 @given(st.lists(st.floats(), min_size=1, max_size=3000), st.integers(4, 200))
-def test_what_is_drawn_keeps_first_last_extremes_and_counts_what_is_not_finite(values, most):
+def test_downsampling_keeps_ends_and_extremes_and_counts_non_finite_values(values, most):
     table = history({"a": values})
     (series,) = as_drawn(align(table, ["a"], "val_loss"), most_points=most).series
     numbers = np.array(values)
-    # As MLflow's SQL stores keep infinity.
+    # MLflow's SQL stores represent infinity by the largest double.
     finite = np.isfinite(numbers) & (np.abs(numbers) < 1.79e308)
     assert series.recorded == len(values)
     assert series.odd == (~finite).sum()
@@ -121,13 +121,13 @@ def test_what_is_drawn_keeps_first_last_extremes_and_counts_what_is_not_finite(v
 
 
 @given(st.lists(st.floats(-10, 10) | st.just(math.nan), min_size=1, max_size=500), st.integers(4, 50))
-def test_reducing_what_is_reduced_changes_nothing(values, most):
+def test_downsampling_is_idempotent(values, most):
     y = np.array(values)
     once = y[reduce_points(y, most)]
     np.testing.assert_array_equal(once[reduce_points(once, most)], once)
 
 
-def test_a_band_on_shared_steps_is_the_mean_and_range_at_each_step_with_its_n():
+def test_a_band_on_shared_steps_has_mean_range_and_n_per_step():
     found = curves(
         {
             "a": ([0, 1, 2], [1.0, 2.0, 3.0]),
@@ -149,7 +149,7 @@ def test_a_band_on_shared_steps_is_the_mean_and_range_at_each_step_with_its_n():
     assert (middle.bands[0].middle.tolist(), middle.spread) == ([3.0, 4.0, 6.0], "range")
 
 
-def test_from_five_runs_on_the_band_is_students_interval_where_three_or_more_are_left():
+def test_a_band_of_five_runs_is_students_interval_from_three_values_on():
     source = np.random.default_rng(5)
     values = source.normal(size=(5, 4))
     values[:2, 2] = math.nan
@@ -158,13 +158,13 @@ def test_from_five_runs_on_the_band_is_students_interval_where_three_or_more_are
     band = seed_bands(found, ["01234"]).bands[0]
     assert band.n.tolist() == [5, 5, 3, 2]
     for step in range(3):
-        there = values[:, step][np.isfinite(values[:, step])]
-        low, high = stats.t.interval(0.95, len(there) - 1, there.mean(), stats.sem(there))
+        finite = values[:, step][np.isfinite(values[:, step])]
+        low, high = stats.t.interval(0.95, len(finite) - 1, finite.mean(), stats.sem(finite))
         assert (band.low[step], band.high[step]) == pytest.approx((low, high))
     assert math.isnan(band.low[3])
 
 
-def test_steps_that_are_not_shared_are_put_together_within_a_run_before_over_runs():
+def test_unshared_steps_are_averaged_per_run_before_over_runs():
     x = np.arange(0, 40, 2)
     found = curves({"a": (x, np.ones(20)), "b": (x + 1, np.full(20, 3.0)), "c": ([x[0]] * 30, [8.0] * 30)})
     bands = seed_bands(found, [("a", "b", "c")])
@@ -172,10 +172,11 @@ def test_steps_that_are_not_shared_are_put_together_within_a_run_before_over_run
     assert bands.bucketed
     assert len(band.x) < 20
     assert band.n.tolist() == [3] + [2] * (len(band.x) - 1)
-    assert band.middle.tolist() == [4.0] + [2.0] * (len(band.x) - 1)  # thirty points of c weigh as one run
+    # The thirty points of c have the weight of one run.
+    assert band.middle.tolist() == [4.0] + [2.0] * (len(band.x) - 1)
 
 
-def test_many_shared_steps_are_put_together_up_to_the_limit_and_every_value_counts_once():
+def test_many_shared_steps_are_merged_into_equal_buckets():
     source = np.random.default_rng(7)
     values = source.normal(size=(3, 1000))
     found = curves({name: (range(1000), row) for name, row in zip("abc", values, strict=True)})
@@ -186,7 +187,7 @@ def test_many_shared_steps_are_put_together_up_to_the_limit_and_every_value_coun
     np.testing.assert_allclose(band.x, np.arange(1000).reshape(100, 10).mean(axis=1))
 
 
-def test_seeds_that_stop_early_still_share_their_steps():
+def test_seeds_that_stop_early_share_their_steps():
     found = curves({"a": (range(100), [1.0] * 100), "b": (range(10), [2.0] * 10), "c": (range(10), [3.0] * 10)})
     bands = seed_bands(found, ["abc"])
     assert not bands.bucketed
@@ -200,7 +201,7 @@ def test_seeds_that_stop_early_still_share_their_steps():
         min_size=1,
     )
 )
-def test_no_band_invents_a_value_or_loses_a_run(points):
+def test_bands_stay_within_the_recorded_values(points):
     found = curves({run: ([x for x, _ in sorted(rows)], [y for _, y in sorted(rows)]) for run, rows in points.items()})
     everything = np.concatenate([one.y[np.isfinite(one.y)] for one in found.curves])
     for band in seed_bands(found, ["abc", "def"], most_buckets=20).bands:
@@ -215,15 +216,15 @@ def test_no_band_invents_a_value_or_loses_a_run(points):
         assert (band.middle[inside] >= everything.min() - slack).all()
 
 
-def test_one_run_far_away_leaves_the_axes_and_a_common_start_does_not():
+def test_fences_exclude_one_diverging_run_and_keep_a_common_start():
     usual = [np.array([100.0, 1.0 + place / 10, 0.5]) for place in range(8)]
     assert usual_range(usual) is None
     low, high = usual_range([*usual, np.array([100.0, 3e7])])
     assert low < 0.5 < 100.0 < high < 1000
-    assert usual_range([np.array([1.0]), np.array([2.0]), np.array([1e9])]) is None  # three runs say nothing of usual
+    assert usual_range([np.array([1.0]), np.array([2.0]), np.array([1e9])]) is None  # three runs are too few
 
 
-def test_labels_are_the_few_params_that_tell_all_configurations_apart():
+def test_labels_use_the_few_params_that_distinguish_configurations():
     settings = {
         "a": {"lr": "0.1", "depth": "2", "model": "mlp", "same": "x"},
         "b": {"lr": "0.1", "depth": "3", "model": "mlp", "same": "x"},

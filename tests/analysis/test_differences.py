@@ -1,4 +1,4 @@
-"""Environments, structured text and lines compared: exact on small cases, against other parsers on many."""
+"""Environments, structured text and line differences: exact on small cases, against other parsers on many."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 
 from qualia_lab.analysis.artifact_tables import ROWS, compare_structures, compare_tables
 from qualia_lab.analysis.environments import UNPINNED, environment, requirements
-from qualia_lab.analysis.image_names import logged_image, titled, without_small_copies
-from qualia_lab.analysis.structured_text import flat, parse_json, parse_yaml, that_differ
+from qualia_lab.analysis.image_names import display_titles, logged_image, without_small_copies
+from qualia_lab.analysis.structured_text import differing_names, flat, parse_json, parse_yaml
 from qualia_lab.analysis.text_differences import LONGEST, text_difference
 
 CONDA = """\
@@ -30,7 +30,7 @@ dependencies:
 """
 
 
-def test_an_environment_is_read_from_all_files_that_mlflow_writes():
+def test_an_environment_is_read_from_all_files_of_mlflow():
     files = {
         "model/conda.yaml": CONDA,
         "model/requirements.txt": "mlflow==2.9.2\n--index-url https://u:secret@host/simple\ntorch==2.1 --hash=sha256:0\n",
@@ -42,7 +42,7 @@ def test_an_environment_is_read_from_all_files_that_mlflow_writes():
     }  # fmt: skip
 
 
-def test_versions_that_contradict_each_other_are_both_told_and_addresses_lose_their_secrets():
+def test_conflicting_versions_are_joined_and_secrets_in_urls_are_removed():
     files = {
         "a/requirements.txt": "numpy==1\nmine @ https://user:pw@host/x.whl?token=1",
         "b/requirements.txt": "numpy==2",
@@ -53,7 +53,7 @@ def test_versions_that_contradict_each_other_are_both_told_and_addresses_lose_th
 @pytest.mark.parametrize(
     "text", ["", "[" * 50_000, "a: &x [1]\nb: *x", "dependencies: 3", "- 1\n- {pip: 4}", "\0", "{"]
 )
-def test_a_broken_environment_file_says_nothing(text):
+def test_a_broken_environment_file_is_ignored(text):
     assert environment(dict.fromkeys(("conda.yaml", "MLmodel", "python_env.yaml"), text)) == {}
 
 
@@ -64,7 +64,7 @@ MARKERS = st.sampled_from(["", ' ; python_version > "3"', "; sys_platform == 'wi
 
 
 @given(st.one_of(st.tuples(NAMES, EXTRAS, SPECIFIERS, MARKERS).map("".join), st.text("ab-=<>1.[],; @#\t", max_size=12)))
-def test_what_packaging_reads_as_a_requirement_is_read_the_same(line):
+def test_requirements_are_parsed_as_by_packaging(line):
     try:
         expected = Requirement(line)
     except InvalidRequirement:
@@ -91,10 +91,10 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON)
-def test_two_json_texts_have_no_differing_place_exactly_when_they_are_equal(one, other):
+def test_two_json_texts_have_no_differing_path_only_when_equal(one, other):
     entries = {"a": flat(parse_json(json.dumps(one)), 99), "b": flat(parse_json(json.dumps(other)), 99)}
-    # 1 and "1" are written alike, as they are in params; everything else is told apart
-    assert (that_differ(entries) == []) == (_as_texts(one) == _as_texts(other))
+    # 1 and "1" are written alike, as in params; everything else is distinguished
+    assert (differing_names(entries) == []) == (_as_texts(one) == _as_texts(other))
 
 
 def _as_texts(value):
@@ -106,24 +106,24 @@ def _as_texts(value):
 
 
 @given(st.recursive(st.text("ab1", max_size=3), lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text("k"), x)))
-def test_yaml_of_texts_comes_back_and_builds_nothing_else(value):
+def test_yaml_of_strings_round_trips(value):
     assert parse_yaml(yaml.safe_dump(value, default_style='"')) == value
 
 
 @pytest.mark.parametrize(
     "text", ["a: &a [x]\nb: [*a, *a]", "[" * 100 + "]" * 100, "a: [", "a: !!python/object/apply:os.system [x]\nb: *z"]
 )
-def test_yaml_that_grows_or_nests_or_is_broken_is_refused(text):
+def test_yaml_with_aliases_deep_nesting_or_errors_is_refused(text):
     with pytest.raises(ValueError, match="it "):
         parse_yaml(text)
 
 
-def test_yaml_tags_are_not_obeyed():
+def test_yaml_tags_are_ignored():
     assert parse_yaml("!!python/object/apply:os.system ['true']") == ["true"]
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=30), st.lists(st.sampled_from("abc"), max_size=30))
-def test_a_line_difference_turns_the_first_text_into_the_second(old, new):
+def test_a_line_difference_transforms_the_first_text_into_the_second(old, new):
     found = text_difference("\n".join(old), "\n".join(new))
     rebuilt, at = [], 0
     for line in found.lines:
@@ -147,7 +147,7 @@ def test_a_line_difference_turns_the_first_text_into_the_second(old, new):
     )
 
 
-def test_one_changed_line_of_many_is_shown_with_three_around_it():
+def test_a_changed_line_is_shown_with_three_lines_of_context():
     old = [str(number) for number in range(100)]
     found = text_difference("\n".join(old), "\n".join([*old[:50], "x", *old[51:]]))
     shown = [line.text for line in found.lines]
@@ -157,7 +157,7 @@ def test_one_changed_line_of_many_is_shown_with_three_around_it():
     assert text_difference("a\n" * (LONGEST + 1), "").cut
 
 
-def test_structures_are_compared_place_by_place():
+def test_structures_are_compared_path_by_path():
     texts = {
         "a": '{"lr": 0.1, "layers": [1, 2], "name": "x"}',
         "b": '{"lr": 0.2, "layers": [1], "name": "x"}',
@@ -166,18 +166,18 @@ def test_structures_are_compared_place_by_place():
     table = compare_structures(texts, "json")
     assert table.rows == ("lr", "layers[1]")
     assert table.cells == {"a": ("0.1", "2"), "b": ("0.2", "")}
-    assert table.said == "1 cannot be read"
+    assert table.note == "1 cannot be read"
     many = {run: json.dumps(dict.fromkeys(map(str, range(200)), run)) for run in "ab"}
-    assert compare_structures(many, "json").said == f"showing {ROWS} of 200 that differ"
+    assert compare_structures(many, "json").note == f"showing {ROWS} of 200 that differ"
 
 
 def test_tables_are_compared_cell_by_cell():
     table = compare_tables({"a": "name,f1\ncat,0.5\ndog,0.7\n", "b": "name,f1\ncat,0.5\ndog,0.8\n"})
     assert (table.rows, table.cells) == (("row 2 (dog), f1",), {"a": ("0.7",), "b": ("0.8",)})
-    assert "different shapes" in compare_tables({"a": "x,y\n1,2\n", "b": "x,y\n1,2\n3,4\n"}).said
+    assert "different shapes" in compare_tables({"a": "x,y\n1,2\n", "b": "x,y\n1,2\n3,4\n"}).note
 
 
-def test_the_names_of_logged_images_hold_key_and_step():
+def test_key_and_step_are_parsed_from_logged_image_names():
     for sign in "+%":
         path = f"images/val~samples{sign}step{sign}12{sign}timestamp{sign}1700{sign}0a-1"
         image = logged_image(f"{path}.png")
@@ -189,19 +189,23 @@ def test_the_names_of_logged_images_hold_key_and_step():
     assert logged_image("model.pkl") is None
 
 
-def test_small_copies_are_left_out_where_their_picture_is_there():
-    pictures = [f"images/a{sign}step{sign}1{sign}timestamp{sign}2{sign}u1" for sign in "+%"]
-    there = [f"{picture}.png" for picture in pictures] + ["table_images/eval/1.png", "thumbs/compressed.webp", "b.webp"]
-    copies = [f"{pictures[0]}+compressed.webp", f"{pictures[1]}%compressed.webp", "table_images/eval/1.webp"]
-    assert without_small_copies([*there, *copies]) == there
-    assert without_small_copies(copies) == copies
+def test_thumbnails_are_left_out_where_their_image_exists():
+    images = [f"images/a{sign}step{sign}1{sign}timestamp{sign}2{sign}u1" for sign in "+%"]
+    existing = [f"{picture}.png" for picture in images] + [
+        "table_images/eval/1.png",
+        "thumbs/compressed.webp",
+        "b.webp",
+    ]
+    thumbnails = [f"{images[0]}+compressed.webp", f"{images[1]}%compressed.webp", "table_images/eval/1.webp"]
+    assert without_small_copies([*existing, *thumbnails]) == existing
+    assert without_small_copies(thumbnails) == thumbnails
 
 
-def test_logged_images_are_titled_and_stand_by_step():
+def test_logged_images_have_titles_and_are_sorted_by_step():
     names = [f"images/{key}+step+{step}+timestamp+{at}+{own}.png" for key, step, at, own in (
         ("b", 1, 5, "u"), ("a", 119, 1, "u1"), ("a", 20, 4, "u2222222x"), ("a", 20, 3, "u3333333x"),
     )]  # fmt: skip
-    shown = titled(["config.json", *names, "images/roc.png"])
+    shown = display_titles(["config.json", *names, "images/roc.png"])
     assert [title for _, title in shown] == [
         "config.json", "a, step 20 (u3333333)", "a, step 20 (u2222222)", "a, step 119", "b, step 1", "images/roc.png",
     ]  # fmt: skip

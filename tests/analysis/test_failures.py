@@ -1,4 +1,4 @@
-"""What sets failed runs apart agrees with scipy; logs are known by their names and end as a terminal showed them."""
+"""What failed runs have in common, against scipy; logs are recognised by name and cut as a terminal shows them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.stats import fisher_exact
 from qualia_lab.analysis.endings import endings, error_tags
 from qualia_lab.analysis.log_tails import LINE_WIDTH, last_lines, looks_like_log
 from qualia_lab.analysis.models import model_folders, named_models
-from qualia_lab.analysis.sets_apart import shared_values
+from qualia_lab.analysis.shared_values import shared_values
 from qualia_lab.inventory import take_inventory
 from qualia_lab.schema import EXPERIMENTS, LOGGED_MODELS, METRICS, PARAMS, RUNS, TAGS
 from qualia_lab.study import describe_study
@@ -20,7 +20,7 @@ DAY = 86_400_000
 
 
 def tables_of(runs, params=(), tags=(), metrics=(), models=()):
-    """runs: (id, status, start, end); the others: (id, key, value), models by name."""
+    """Tables of runs given as (id, status, start, end); the others as (id, key, value), models as (id, name)."""
     return run_tables(
         experiments=table_of(EXPERIMENTS, [{"experiment_id": "1", "name": "e", "lifecycle_stage": "active"}]),
         runs=table_of(
@@ -37,12 +37,12 @@ def tables_of(runs, params=(), tags=(), metrics=(), models=()):
 
 
 def shared(tables, wrong, others):
-    """What the wrong runs share, by the study of these tables."""
+    """What the failed runs share, by the study of these tables."""
     return shared_values(tables, describe_study(tables, take_inventory(tables)), wrong, others)
 
 
-def some(failed, finished, value_of):
-    """Runs of one day with the params that `value_of(place)` gives; the first ones failed."""
+def runs_with_failures(failed, finished, value_of):
+    """Runs of one day with the params that `value_of(place)` returns; the first ones failed."""
     runs = [(f"r{place}", "FAILED" if place < failed else "FINISHED", 0, 1000) for place in range(failed + finished)]
     params = [(run_id, key, value) for place, (run_id, *_) in enumerate(runs) for key, value in value_of(place).items()]
     return tables_of(runs, params), [r[0] for r in runs[:failed]], [r[0] for r in runs[failed:]]
@@ -51,7 +51,7 @@ def some(failed, finished, value_of):
 @pytest.mark.parametrize("seed", range(20))
 def test_p_is_that_of_fishers_exact_test(seed):
     dice = random.Random(seed)
-    tables, failed, finished = some(
+    tables, failed, finished = runs_with_failures(
         dice.randint(2, 9), dice.randint(2, 20), lambda _: {key: dice.choice("abc") for key in ("x", "y")}
     )
     found = shared(tables, failed, finished)
@@ -62,8 +62,8 @@ def test_p_is_that_of_fishers_exact_test(seed):
     assert [one.p for one in found] == sorted(one.p for one in found)
 
 
-def test_the_value_that_all_failed_runs_share_comes_first_and_is_sure():
-    tables, failed, finished = some(
+def test_a_value_shared_by_all_failed_runs_is_first_and_significant():
+    tables, failed, finished = runs_with_failures(
         5,
         20,
         lambda place: {"batch": "4096" if place < 5 else "64", "seed": str(place), "same": "1", "own": f"v{place}"},
@@ -72,20 +72,22 @@ def test_the_value_that_all_failed_runs_share_comes_first_and_is_sure():
     assert (first.kind, first.key, first.relation, first.value) == ("param", "batch", "=", "4096")
     assert (first.wrong_with, first.wrong, first.others_with, first.others) == (5, 5, 0, 20)
     assert first.corrected_p < 0.001
-    assert rest == []  # a seed, what all have, and what each has alone tell nothing
+    assert rest == []  # a seed, a constant and a unique value carry no information
 
 
-def test_in_runs_that_fail_by_chance_hardly_anything_is_sure():
-    sure = 0
+def test_random_failures_hardly_ever_share_a_significant_value():
+    significant = 0
     for seed in range(200):
         dice = random.Random(seed)
-        tables, failed, finished = some(6, 30, lambda _, dice=dice: {f"p{n}": dice.choice("abcd") for n in range(8)})
-        sure += any(one.corrected_p <= 0.05 for one in shared(tables, failed, finished))
-    assert sure <= 10  # 5 % of 200
+        tables, failed, finished = runs_with_failures(
+            6, 30, lambda _, dice=dice: {f"p{n}": dice.choice("abcd") for n in range(8)}
+        )
+        significant += any(one.corrected_p <= 0.05 for one in shared(tables, failed, finished))
+    assert significant <= 10  # 5 % of 200
 
 
-def test_numbers_are_compared_by_thresholds_too_and_a_missing_param_is_a_value():
-    tables, failed, finished = some(
+def test_thresholds_and_missing_params_are_compared():
+    tables, failed, finished = runs_with_failures(
         4,
         12,
         lambda place: (
@@ -99,7 +101,7 @@ def test_numbers_are_compared_by_thresholds_too_and_a_missing_param_is_a_value()
     assert (missing.wrong_with, missing.others_with) == (4, 0)
 
 
-def test_tags_code_and_day_are_looked_at_and_what_says_how_a_run_ended_is_not():
+def test_tags_code_and_day_are_compared_and_outcome_tags_are_not():
     runs = [(f"r{n}", "FAILED" if n < 3 else "FINISHED", 0 if n < 3 else DAY, None) for n in range(12)]
     tags = [(r, "augment", "a" if s == "FAILED" else "b") for r, s, *_ in runs]
     tags += [(r, "mlflow.source.git.commit", "bad" if s == "FAILED" else "good") for r, s, *_ in runs]
@@ -109,10 +111,10 @@ def test_tags_code_and_day_are_looked_at_and_what_says_how_a_run_ended_is_not():
     assert {(one.kind, one.key, one.value) for one in found if one.wrong_with == 3} == {
         *(("tag", "augment", "a"), ("origin", "git commit", "bad"), ("time", "started on", "1970-01-01"))
     }
-    assert len({one.corrected_p for one in found}) == 1  # the same runs are one test, whatever they share
+    assert len({one.corrected_p for one in found}) == 1  # conditions with the same runs are one test
 
 
-def test_runs_are_counted_by_how_they_ended_failed_ones_first():
+def test_runs_are_grouped_by_status_with_failed_ones_first():
     tables = tables_of(
         [("a", "FINISHED", 0, 4000), ("b", "FAILED", 5, 1005), ("c", None, None, None), ("d", "FINISHED", 9, None)],
         metrics=[("a", "loss", 1.0)],
@@ -122,7 +124,7 @@ def test_runs_are_counted_by_how_they_ended_failed_ones_first():
     assert [(one.status, one.run_ids) for one in found] == [
         *(("FAILED", ("b",)), ("FINISHED", ("a", "d")), ("UNKNOWN", ("c",)))
     ]
-    assert [one.seconds for one in found] == [(1.0,), (4.0,), ()]  # without an end there is no duration
+    assert [one.seconds for one in found] == [(1.0,), (4.0,), ()]  # no duration without an end
     assert [one.without_metrics for one in found] == [1, 1, 1]
     assert error_tags(tables) == {"b": "boom"}
 
@@ -136,11 +138,11 @@ def test_runs_are_counted_by_how_they_ended_failed_ones_first():
         *(("logistic.txt", False), ("output.csv", False), ("README.md", False), ("dialog.txt", False)),
     ],
 )
-def test_a_log_is_known_by_its_name(path, log):
+def test_logs_are_recognised_by_their_names(path, log):
     assert looks_like_log(path) is log
 
 
-def test_a_log_ends_as_a_terminal_showed_it():
+def test_the_last_lines_of_a_log_are_those_of_a_terminal():
     text = 'start\n\x1b[31mred\x1b[0m\n 10%\r 50%\r100%\nTraceback:\n  File "x"\n\n\n'
     assert last_lines(text, 3) == (("100%", "Traceback:", '  File "x"'), 5)
     assert last_lines(text, 99)[0][:2] == ("start", "red")
@@ -150,7 +152,7 @@ def test_a_log_ends_as_a_terminal_showed_it():
     assert len(line) < LINE_WIDTH + 5
 
 
-def test_models_are_named_by_the_tables_by_the_tag_of_older_mlflow_and_by_their_files():
+def test_models_are_found_in_tables_tags_and_files():
     history = '[{"artifact_path": "model"}, {"artifact_path": "second"}, 3, {"artifact_path": 4}]'
     tables = tables_of(
         [(i, "FINISHED", 0, 1) for i in "abcd"],

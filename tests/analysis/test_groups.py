@@ -1,4 +1,4 @@
-"""Configurations with a metric over their runs, rank correlations and origins, against others' computations."""
+"""Configurations with a metric over their runs, rank correlations and origins, against other implementations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy import stats
 from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.origins import origins
 from qualia_lab.analysis.relations import rank_correlations
-from qualia_lab.analysis.structured_text import that_differ
+from qualia_lab.analysis.structured_text import differing_names
 from qualia_lab.inventory import take_inventory
 from qualia_lab.schema import DATASETS, EXPERIMENTS, METRICS, PARAMS, RUNS, TAGS
 from qualia_lab.study import StudySettings, describe_study
@@ -24,7 +24,7 @@ from qualia_lab.tables import run_tables, table_of
 
 
 def runs_with(rows):
-    """Tables of one run per (params, metrics)."""
+    """Tables with one run per (params, metrics)."""
     ids = [f"run{place}" for place in range(len(rows))]
     return run_tables(
         experiments=table_of(EXPERIMENTS, [{"experiment_id": "1", "name": "e"}]),
@@ -49,18 +49,18 @@ def runs_with(rows):
 
 
 def groups_of(rows, metric=None, settings=None):
-    """The groups of runs, as a study of them has them."""
+    """The groups of runs, by a study of them."""
     tables = runs_with(rows)
     return group_runs(tables, describe_study(tables, take_inventory(tables), settings or StudySettings()), metric)
 
 
-def test_runs_alike_but_for_the_seed_are_one_group_with_students_interval():
+def test_runs_that_differ_by_seed_only_are_one_group_with_students_interval():
     values = [0.81, 0.84, 0.86, 0.9]
     rows = [({"lr": "0.1", "depth": "3", "seed": str(n)}, {"auc": v}) for n, v in enumerate(values)]
     rows += [({"lr": "0.2", "depth": "3", "seed": "0"}, {"auc": 0.7})]
     alike, alone = groups_of(rows, "auc")
     low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
-    assert alike.params == (("lr", "0.1"),)  # depth does not set the groups apart
+    assert alike.params == (("lr", "0.1"),)  # depth does not distinguish the groups
     assert alike.mean == pytest.approx((low + high) / 2)
     assert alike.half_width == pytest.approx((high - low) / 2)
     assert (alone.mean, alone.half_width, alone.run_ids) == (0.7, None, ("run4",))
@@ -73,7 +73,7 @@ PARAM_VALUES = st.sampled_from(["0.1", "1e-1", ".10", "1", "1.0", "a", "", "1e40
     st.lists(st.dictionaries(st.sampled_from(["lr", "net", "seed", "x.seed"]), PARAM_VALUES), min_size=1, max_size=8),
     st.sampled_from([None, ("net",), ()]),
 )
-def test_configurations_part_the_runs_by_every_factor_and_by_nothing_else(params, seeds):
+def test_configurations_partition_the_runs_by_all_factors(params, seeds):
     rows = [(one, {"auc": float(place)}) for place, one in enumerate(params)]
     known = {key for one in params for key in one}
     seeds = seeds if seeds is None or known.issuperset(seeds) else ()
@@ -86,7 +86,7 @@ def test_configurations_part_the_runs_by_every_factor_and_by_nothing_else(params
     assert sorted(sorted(group.run_ids) for group in found) == sorted(expected.values())
 
 
-def test_a_run_that_diverged_is_counted_and_not_averaged():
+def test_a_diverged_run_is_counted_but_not_averaged():
     rows = [
         ({"seed": "1"}, {"auc": 0.5}),
         ({"seed": "2"}, {"auc": math.nan}),
@@ -102,7 +102,7 @@ def correlations(rows):
     return rank_correlations(tables, describe_study(tables, take_inventory(tables), StudySettings()), "auc")
 
 
-def test_the_rank_correlation_is_that_of_pandas_and_few_runs_are_refused():
+def test_the_rank_correlation_matches_pandas_and_few_runs_are_refused():
     generator = random.Random(1)
     rows = [
         ({"lr": str(x := generator.uniform(1, 10)), "kind": "a"}, {"auc": x + generator.random() * 5})
@@ -116,7 +116,7 @@ def test_the_rank_correlation_is_that_of_pandas_and_few_runs_are_refused():
     assert (few.rho, few.note) == (None, "too few to tell: 9, and 10 are needed")
 
 
-def test_origins_that_differ_are_those_of_code_and_data():
+def test_differing_origins_are_those_of_code_and_data():
     tables = run_tables(
         runs=table_of(RUNS, [{"run_id": "a"}, {"run_id": "b"}]),
         tags=table_of(TAGS, [
@@ -129,5 +129,5 @@ def test_origins_that_differ_are_those_of_code_and_data():
         datasets=table_of(DATASETS, [{"run_id": "b", "name": "d", "digest": "9", "context": "training"}]),
     )  # fmt: skip
     entries = origins(tables)
-    assert sorted(that_differ(entries)) == ["dataset (training)", "git commit"]
+    assert sorted(differing_names(entries)) == ["dataset (training)", "git commit"]
     assert entries["b"]["dataset (training)"] == "d @ 9"

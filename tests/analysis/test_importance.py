@@ -1,4 +1,4 @@
-"""Which params matter, against other people's computations and stores whose truth is known."""
+"""Which params matter: against other implementations, and on stores with known truth."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from qualia_lab.analysis.best_range import best_range
 from qualia_lab.analysis.forest import grow_forest, interaction
 from qualia_lab.analysis.importance import MOST_CONFIGURATIONS, least_r2, param_importances
 from qualia_lab.analysis.param_columns import varying_columns
 from qualia_lab.analysis.ped_anova import ped_anova
 from qualia_lab.analysis.relations import rank_correlations
-from qualia_lab.analysis.where_best import best_range
 from qualia_lab.inventory import take_inventory
 from qualia_lab.study import StudySettings, describe_study
 from tests.planted.store import PlantedStore, Run
 
 
-def described(rows, values=None, *, tags=(), settings=None):
-    """Tables and study of runs with these params, a metric `acc` and these tags."""
+def tables_and_study(rows, values=None, *, tags=(), settings=None):
+    """The tables and the study of runs with these params, a metric `acc` and these tags."""
     values = range(len(rows)) if values is None else values
     runs = [
         Run(f"r{n}", row, {"acc": float(value)}, tags[n] if tags else {})
@@ -34,20 +34,20 @@ def described(rows, values=None, *, tags=(), settings=None):
 
 
 def importances(rows, values, *, greater_is_better=True, settings=None):
-    tables, study = described(rows, values, settings=settings)
+    tables, study = tables_and_study(rows, values, settings=settings)
     found = dict(zip(tables.run_ids, map(float, values), strict=True))
     return param_importances(tables, study, found, "acc", greater_is_better=greater_is_better)
 
 
 def columns_of(rows, *, tags=(), settings=None):
-    """The columns by name, and what is left out."""
-    tables, study = described(rows, tags=tags, settings=settings)
+    """The columns by name, and why others are left out."""
+    tables, study = tables_and_study(rows, tags=tags, settings=settings)
     columns, left_out = varying_columns(tables, study, tables.run_ids)
     return {column.param: column for column in columns}, left_out
 
 
 def tuned(count, *, effect, seed=0):
-    """Runs of a random search in which lr has an effect on the metric, and batch_size and dropout have none."""
+    """Runs of a random search in which lr affects the metric, and batch_size and dropout do not."""
     r = np.random.default_rng(seed)
     rows = [
         {
@@ -63,7 +63,7 @@ def tuned(count, *, effect, seed=0):
     return rows, values
 
 
-def test_the_param_that_matters_is_far_above_those_that_do_not():
+def test_the_relevant_param_has_by_far_the_largest_importance():
     found = importances(*tuned(60, effect=1, seed=3))
     assert found.refusal == ""
     assert found.r2 > 0.5
@@ -75,12 +75,12 @@ def test_the_param_that_matters_is_far_above_those_that_do_not():
     assert rows["lr"].note == ""
     assert rows["batch_size"].note == "forest: no more than chance; PED-ANOVA: no more than chance"
     assert rows["lr"].ped_anova > rows["batch_size"].ped_anova
-    assert abs(rows["lr"].rho) < 0.4  # a hump has no rank correlation: that is what the forest is for
+    assert abs(rows["lr"].rho) < 0.4  # a peak has no rank correlation, but the forest finds it
     assert (rows["seed"].forest, rows["seed"].note) == (None, "only repeats a configuration: left out")
     assert found == importances(*tuned(60, effect=1, seed=3))
 
 
-def test_on_pure_noise_importances_are_refused():
+def test_importances_are_refused_for_noise():
     for seed in range(6):
         found = importances(*tuned(40, effect=0, seed=seed))
         assert found.refusal.startswith("these params explain little of acc: out-of-bag R² "), found
@@ -88,7 +88,7 @@ def test_on_pure_noise_importances_are_refused():
         assert found.interaction is None
 
 
-def test_seeds_of_few_configurations_are_not_many_runs():
+def test_many_seeds_of_few_configurations_are_refused():
     r = np.random.default_rng(1)
     rows = [{"lr": lr, "depth": depth, "seed": seed} for lr, depth in ((1, 2), (2, 9), (3, 4)) for seed in range(20)]
     found = importances(rows, r.normal(size=60))
@@ -96,13 +96,13 @@ def test_seeds_of_few_configurations_are_not_many_runs():
     assert {row.forest for row in found.params} == {None}
 
 
-def test_nothing_to_tell_is_said():
+def test_the_reason_is_given_where_nothing_varies():
     assert "no param varies among the 2 runs" in importances([{"a": 1}] * 2, [1, 2]).refusal
     assert "no param varies among the 0 runs" in importances([], []).refusal
     assert "acc is the same in all 30 runs" in importances([{"a": n} for n in range(30)], [1] * 30).refusal
 
 
-def test_params_that_always_change_together_are_one_and_say_so():
+def test_params_that_always_change_together_share_their_importance():
     rows, values = tuned(60, effect=1)
     rows = [{**row, "warmup": 1 / float(row["lr"])} for row in rows]
     found = {row.param: row for row in importances(rows, values).params}
@@ -110,7 +110,7 @@ def test_params_that_always_change_together_are_one_and_say_so():
     assert found["warmup"].forest == found["lr"].forest > 0.8
 
 
-def test_all_different_values_of_a_random_search_are_not_tied():
+def test_unique_values_of_a_random_search_are_not_tied():
     columns, _ = columns_of(tuned(40, effect=1)[0])
     assert {name: column.tied_to for name, column in columns.items()} == {
         "batch_size": None,
@@ -119,7 +119,7 @@ def test_all_different_values_of_a_random_search_are_not_tied():
     }
 
 
-def test_a_missing_param_is_a_value_and_texts_count_as_choices():
+def test_missing_params_are_values_and_texts_are_choices():
     r = np.random.default_rng(3)
     rows = [{"lr": n % 7, "opt": ["adam", "sgd"][n % 2]} | ({"clip": 1} if n % 3 else {}) for n in range(84)]
     values = [(2.0 if "clip" in row else 0) + (row["opt"] == "sgd") + r.normal(0, 0.1) for row in rows]
@@ -131,28 +131,28 @@ def test_a_missing_param_is_a_value_and_texts_count_as_choices():
     assert found.interaction.share < 0.05
 
 
-def test_a_text_of_its_own_in_every_run_explains_nothing_and_a_label_is_no_column():
+def test_unique_texts_and_labels_are_no_columns():
     rows = [{"lr": n % 5, "model": f"net {n * n}", "out_dir": f"/out/{n}"} for n in range(40)]
     columns, left_out = columns_of(rows)
     assert list(columns) == ["lr"]
-    assert left_out == {"model": "another text in every run: left out", "out_dir": "only names runs: left out"}
+    assert left_out == {"model": "a different text in every run: left out", "out_dir": "only names runs: left out"}
 
 
-def test_a_tag_that_sets_runs_apart_is_a_column():
+def test_a_tag_that_distinguishes_runs_is_a_column():
     columns, _ = columns_of([{"lr": n % 2} for n in range(8)], tags=[{"model": "ab"[n // 4]} for n in range(8)])
     assert list(columns) == ["lr", "model"]
     assert columns["model"].choices == ("a", "b")
     assert columns["model"].values.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
-def test_spelling_sets_nothing_apart():
+def test_spelling_of_values_is_ignored():
     columns, _ = columns_of([{"lr": lr, "x": n} for n, lr in enumerate(["0.1", "1e-1", "0.10", "0.2"])])
     assert columns["lr"].values.tolist() == [0.1, 0.1, 0.1, 0.2]
     assert "amp" not in columns_of([{"amp": amp, "x": n} for n, amp in enumerate(["True", "true", "TRUE"])])[0]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_number_is_logarithmic_by_how_its_values_are_spread(seed):
+def test_the_scale_follows_the_spread_of_the_values(seed):
     r = np.random.default_rng(seed)
     columns, _ = columns_of(
         [{"even": r.uniform(0.01, 1.5), "factors": 10 ** r.uniform(-4, -2), "near": r.uniform(1, 8)} for _ in range(40)]
@@ -162,14 +162,14 @@ def test_a_number_is_logarithmic_by_how_its_values_are_spread(seed):
     assert {column.log for column in listed.values()} == {True}
 
 
-def test_the_scale_that_optuna_records_decides():
+def test_the_scale_recorded_by_optuna_takes_precedence():
     r = np.random.default_rng(1)
     tags = [{"lr_distribution": "FloatDistribution(high=1.5, log=True, low=0.01, step=None)"}] * 30
     columns, _ = columns_of([{"lr": r.uniform(0.01, 1.5)} for _ in range(30)], tags=tags)
     assert columns["lr"].log
 
 
-def test_the_best_values_lie_around_the_peak_and_nowhere_where_nothing_matters():
+def test_the_best_range_is_around_the_peak_and_absent_without_effect():
     rows, values = tuned(60, effect=1, seed=3)
     found = {row.param: row for row in importances(rows, values).params}
     assert 10**-3.5 < found["lr"].best.middle < 10**-2.5
@@ -181,7 +181,7 @@ def test_the_best_values_lie_around_the_peak_and_nowhere_where_nothing_matters()
     assert importances(rows, values, greater_is_better=None).params[0].best is None
 
 
-def test_the_best_of_a_few_values_is_said_where_it_is_no_luck():
+def test_the_best_of_few_values_is_reported_where_significant():
     r = np.random.default_rng(2)
     columns, _ = columns_of([{"opt": ["adam", "sgd", "lion"][n % 3], "n": n} for n in range(30)])
     clear = np.array([float(n % 3 == 1) for n in range(30)]) + r.normal(0, 0.1, 30)
@@ -189,50 +189,50 @@ def test_the_best_of_a_few_values_is_said_where_it_is_no_luck():
     assert best_range(columns["opt"], r.normal(size=30)) is None
 
 
-def test_seeds_are_no_independent_runs_of_a_rank_correlation():
+def test_rank_correlations_average_over_seeds():
     rows = [{"depth": depth, "seed": seed} for depth in range(12) for seed in range(5)]
     r = np.random.default_rng(5)
     means = r.normal(size=12)
     values = [means[row["depth"]] + r.normal(0, 0.01) for row in rows]
-    tables, study = described(rows, values)
+    tables, study = tables_and_study(rows, values)
     [depth] = rank_correlations(tables, study, "acc")
     of_means = [np.mean(values[5 * n : 5 * n + 5]) for n in range(12)]
     assert (depth.param, depth.n) == ("depth", 12)
     assert depth.rho == pytest.approx(spearmanr(range(12), of_means).statistic)
 
 
-def test_of_very_many_configurations_some_are_asked_and_the_number_is_said():
+def test_many_configurations_are_sampled_and_counted():
     r = np.random.default_rng(6)
     rows = [{"a": f"{r.random():.9f}", "b": f"{r.random():.9f}"} for _ in range(MOST_CONFIGURATIONS + 500)]
     found = importances(rows, [float(row["a"]) + r.normal(0, 0.1) for row in rows])
-    assert (found.asked, found.configurations) == (MOST_CONFIGURATIONS, MOST_CONFIGURATIONS + 500)
+    assert (found.sampled, found.configurations) == (MOST_CONFIGURATIONS, MOST_CONFIGURATIONS + 500)
     assert [row.param for row in found.params if row.matters] == ["a"]
 
 
-def test_the_forest_s_r2_is_that_of_scikit_learn_and_its_importances_those_of_the_definition():
+def test_the_forest_matches_scikit_learn_and_the_definition_of_importance():
     from sklearn.ensemble import RandomForestRegressor
 
     r = np.random.default_rng(4)
     x = r.random((50, 3))
     y = 3 * x[:, 0] + r.normal(0, 0.3, 50)
     forest = grow_forest(x, y)
-    known = RandomForestRegressor(100, random_state=0, oob_score=True).fit(x, y)
-    assert forest.r2 == pytest.approx(known.oob_score_, abs=1e-9)
+    expected = RandomForestRegressor(100, random_state=0, oob_score=True).fit(x, y)
+    assert forest.r2 == pytest.approx(expected.oob_score_, abs=1e-9)
     falls = []
     for repeat in np.random.default_rng((0, 0)).permuted(np.tile(np.arange(50), (10, 1)), axis=1):
         shuffled = x.copy()
         shuffled[:, 0] = x[repeat, 0]
         votes = [[] for _ in range(50)]
-        for tree, drawn in zip(known.estimators_, known.estimators_samples_, strict=True):
+        for tree, drawn in zip(expected.estimators_, expected.estimators_samples_, strict=True):
             for row in set(range(50)) - set(drawn.tolist()):
                 votes[row].append(tree.predict(shuffled[[row]])[0])
-        said = np.array([np.mean(vote) for vote in votes])
-        falls.append(forest.r2 - 1 + ((y - said) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+        predicted = np.array([np.mean(vote) for vote in votes])
+        falls.append(forest.r2 - 1 + ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
     assert forest.importances[0] == pytest.approx(np.mean(falls), abs=1e-6)
     assert forest.deviations[0] == pytest.approx(np.std(falls, ddof=1), abs=1e-6)
 
 
-def test_an_interaction_is_what_no_sum_of_two_effects_says():
+def test_interaction_is_the_part_that_is_not_additive():
     class Model:
         def __init__(self, says):
             self.predict = says
@@ -258,7 +258,7 @@ numbers = st.one_of(
 
 @settings(max_examples=40, deadline=None)
 @given(numbers, st.integers(0, 2**16), st.sampled_from([0.1, 0.25]), st.integers(0, 6))
-def test_ped_anova_is_optunas(values, seed, quantile, lacking):
+def test_ped_anova_matches_optuna(values, seed, quantile, lacking):
     import optuna
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
     from optuna.importance import PedAnovaImportanceEvaluator
@@ -269,12 +269,12 @@ def test_ped_anova_is_optunas(values, seed, quantile, lacking):
     if not columns:
         return
     (column,) = columns
-    low, high = column.there.min(), column.there.max()
+    low, high = column.present.min(), column.present.max()
     if column.choices:
         space = CategoricalDistribution(list(column.choices))
-    elif len(set(column.there.tolist())) <= 6:
-        space = CategoricalDistribution(sorted(set(column.there.tolist())))
-    elif column.whole:
+    elif len(set(column.present.tolist())) <= 6:
+        space = CategoricalDistribution(sorted(set(column.present.tolist())))
+    elif column.is_integer:
         space = IntDistribution(int(low), int(high), log=column.log)
     else:
         space = FloatDistribution(float(low), float(high), log=column.log)
@@ -287,12 +287,12 @@ def test_ped_anova_is_optunas(values, seed, quantile, lacking):
             [optuna.create_trial(value=loss, params=row, distributions={"p": space} if row else {})
              for row, loss in zip(known, losses.tolist(), strict=True)]
         )  # fmt: skip
-        theirs = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)["p"]
-    (ours,) = ped_anova(columns, losses, quantile)
-    assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9)
+        expected = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)["p"]
+    (actual,) = ped_anova(columns, losses, quantile)
+    assert actual == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
-def test_the_threshold_keeps_noise_of_any_shape_out():
+def test_the_least_r2_excludes_noise():
     r = np.random.default_rng(8)
     for count in (20, 35):
         x = np.column_stack([r.random(count), r.integers(0, 3, count), r.integers(0, 2, count), r.random(count)])

@@ -1,4 +1,4 @@
-"""Intervals, against scipy's computations of the same."""
+"""Intervals, against scipy's implementations."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from qualia_lab.analysis.intervals import (
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 11, 100])
-def test_the_interquartile_mean_is_scipys_trimmed_mean(n):
-    # rliable's aggregate_iqm is this call of scipy.
+def test_the_interquartile_mean_matches_scipys_trimmed_mean(n):
+    # rliable's aggregate_iqm makes this call of scipy.
     values = np.random.default_rng(n).lognormal(size=n)
     assert interquartile_mean(list(values)) == pytest.approx(stats.trim_mean(values, 0.25), rel=1e-14)
 
@@ -38,38 +38,38 @@ def test_one_value_has_no_interval():
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.9])
-def test_the_bootstrap_is_scipys_percentile_bootstrap_draw_by_draw(confidence):
+def test_the_bootstrap_matches_scipys_percentile_bootstrap(confidence):
     values = np.random.default_rng(5).lognormal(size=30)
-    theirs = stats.bootstrap(
+    expected = stats.bootstrap(
         (values,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval  # fmt: skip
-    ours = bootstrap_interval(values, lambda drawn: drawn.mean(axis=-1), confidence=confidence)
-    assert ours == pytest.approx((theirs.low, theirs.high), rel=1e-12)
+    actual = bootstrap_interval(values, lambda drawn: drawn.mean(axis=-1), confidence=confidence)
+    assert actual == pytest.approx((expected.low, expected.high), rel=1e-12)
 
 
-def test_strata_are_drawn_within_so_that_what_lies_between_them_is_no_spread():
+def test_resampling_within_strata_excludes_the_spread_between_them():
     generator = np.random.default_rng(2)
     values = [float(fold * 100 + generator.normal()) for fold in range(3) for _ in range(8)]
     folds = [fold for fold in range(3) for _ in range(8)]
     within, without = mean_interval(values, folds), mean_interval(values)
     assert within.how == without.how == "bootstrap"
     assert within.half_width < 1 < 20 < without.half_width
-    # A fold with one run has no spread of its own: then all are drawn from together.
+    # A fold with one run has no spread of its own, so all values are resampled together.
     assert mean_interval(values, list(range(24))) == without
 
 
 @pytest.mark.parametrize("n", [3, 5, 10, 15, 20, 30])
-def test_intervals_of_normal_data_hold_the_mean_as_often_as_they_say(n):
+def test_intervals_of_normal_data_have_nominal_coverage(n):
     generator = np.random.default_rng(n)
-    held = 0
+    covered = 0
     for _ in range(800):
         found = mean_interval(generator.normal(size=n))
-        held += found.low <= 0 <= found.high
-    assert 0.927 <= held / 800 <= 0.973  # 0.95 ± 3 standard errors
+        covered += found.low <= 0 <= found.high
+    assert 0.927 <= covered / 800 <= 0.973  # 0.95 ± 3 standard errors
 
 
-def test_the_same_values_always_have_the_same_interval():
+def test_intervals_are_deterministic():
     values = list(np.random.default_rng(0).normal(size=20))
     assert mean_interval(values) == mean_interval(values)
     assert math.isclose(mean_interval([1.0] * 20).half_width, 0, abs_tol=1e-12)

@@ -11,12 +11,12 @@ from scipy import stats
 from qualia_lab.analysis.monotone import category_relations, monotone_relations, ranks
 
 
-def test_ranks_are_scipys():
+def test_ranks_match_scipy():
     values = np.random.default_rng(0).integers(0, 6, 30).astype(float)
     assert ranks(values).tolist() == stats.rankdata(values).tolist()
 
 
-def test_p_of_few_configurations_is_exact_with_ties():
+def test_p_is_exact_for_few_configurations_with_ties():
     generator = np.random.default_rng(7)
     x, y = generator.integers(0, 4, 7).astype(float), generator.normal(size=7)
     found = monotone_relations({"depth": list(x)}, list(y))[0]
@@ -27,18 +27,18 @@ def test_p_of_few_configurations_is_exact_with_ties():
     assert found.p == pytest.approx(np.mean(np.abs(orders @ centred) >= abs(stats.rankdata(y) @ centred) - 1e-9))
 
 
-def test_p_of_more_configurations_is_scipys_and_never_less_than_that_of_a_perfect_order():
+def test_p_matches_scipy_and_is_bounded_by_a_perfect_order():
     generator = np.random.default_rng(1)
     x = generator.normal(size=25)
     y = x + generator.normal(size=25)
     found = monotone_relations({"lr": list(x)}, list(y))[0]
-    theirs = stats.spearmanr(x, y)
-    assert (found.rho, found.p) == pytest.approx((theirs.statistic, theirs.pvalue))
+    expected = stats.spearmanr(x, y)
+    assert (found.rho, found.p) == pytest.approx((expected.statistic, expected.pvalue))
     perfect = monotone_relations({"lr": [float(one) for one in range(10)]}, [float(one) for one in range(10)])[0]
     assert (perfect.rho, perfect.p) == (1.0, pytest.approx(2 / 3628800))
 
 
-def test_a_relation_of_eight_configurations_is_found_beside_params_that_decide_nothing():
+def test_a_relation_over_eight_configurations_is_found_among_irrelevant_params():
     generator = np.random.default_rng(2)
     found = 0
     for _ in range(100):
@@ -51,7 +51,7 @@ def test_a_relation_of_eight_configurations_is_found_beside_params_that_decide_n
 
 
 @pytest.mark.parametrize("n", [8, 12, 30])
-def test_params_that_decide_nothing_are_related_no_more_often_than_p_says(n):
+def test_irrelevant_params_are_significant_at_the_nominal_rate(n):
     generator = np.random.default_rng(n)
     least = []
     for _ in range(600):
@@ -61,7 +61,7 @@ def test_params_that_decide_nothing_are_related_no_more_often_than_p_says(n):
     assert np.mean(np.array(least) < 0.01) <= 0.02
 
 
-def test_missing_values_are_left_out_and_too_few_or_constant_ones_are_no_relation():
+def test_missing_values_are_dropped_and_few_or_constant_values_give_no_relation():
     objective = [float(one) for one in range(9)]
     columns = {
         "some": [*objective[:7], None, None],
@@ -72,7 +72,7 @@ def test_missing_values_are_left_out_and_too_few_or_constant_ones_are_no_relatio
     assert monotone_relations({"some": objective}, [None, None, None, *objective[3:]]) == []
 
 
-def test_a_deciding_category_is_found_with_its_levels_and_p_is_kruskals():
+def test_a_relevant_category_is_found_and_p_matches_kruskal_wallis():
     generator = np.random.default_rng(3)
     model = ["cnn", "mlp", "vit"] * 4
     objective = [{"cnn": 0.8, "mlp": 0.6, "vit": 0.9}[one] + generator.normal(0, 0.02) for one in model]
@@ -82,13 +82,13 @@ def test_a_deciding_category_is_found_with_its_levels_and_p_is_kruskals():
     assert found[0].corrected < 0.001 < 0.05 < found[1].corrected
     many = ["a", "b", "c"] * 100
     values = generator.normal(size=300) + 0.3 * (np.array(many) == "a")
-    theirs = stats.kruskal(*(values[np.array(many) == level] for level in "abc"))
-    mine = category_relations({"many": many}, list(values))[0]
-    assert mine.p == pytest.approx(theirs.pvalue)
-    assert mine.explained == pytest.approx(theirs.statistic / 299)
+    expected = stats.kruskal(*(values[np.array(many) == level] for level in "abc"))
+    actual = category_relations({"many": many}, list(values))[0]
+    assert actual.p == pytest.approx(expected.pvalue)
+    assert actual.explained == pytest.approx(expected.statistic / 299)
 
 
-def test_categories_that_decide_nothing_are_related_no_more_often_than_p_says():
+def test_irrelevant_categories_are_significant_at_the_nominal_rate():
     generator = np.random.default_rng(4)
     columns = {"a": ["x", "y"] * 6, "b": ["u", "v", "w"] * 4}
     least = [category_relations(columns, list(generator.normal(size=12)))[0].corrected for _ in range(200)]

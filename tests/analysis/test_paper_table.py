@@ -1,4 +1,4 @@
-"""Tables for a paper: the right digits, the right marks, and no string of a store that becomes a command."""
+"""Tables for a paper: rounding, marks, and escaping of strings from the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from qualia_lab.analysis.paper_table import Measured, measured, paper_numbers
 from qualia_lab.charts.paper_table import PaperTable
 
-from .described import groups_of
+from .study_samples import groups_of
 
 HOSTILE = ("lr", r"a&b\\ \input{/etc/passwd} %$_^{x} [1]", "x\n\\end{tabular}|<script>`", "=1+1", "[2pt]", "*")
 
@@ -49,22 +49,22 @@ def several(*shapes, seed=0, key="lr"):
         (0.001, 12.3, Measured("0", "12")),
     ],
 )
-def test_a_mean_is_shown_to_the_second_digit_of_its_uncertainty(mean, half, shown):
+def test_a_mean_is_rounded_to_the_second_digit_of_its_uncertainty(mean, half, shown):
     assert measured(mean, half) == shown
 
 
 @given(st.floats(-1e300, 1e300), st.one_of(st.none(), st.floats(0, 1e300)))
-def test_what_is_shown_is_the_number_within_its_last_digit(mean, half):
+def test_a_rounded_mean_is_accurate_to_its_last_digit(mean, half):
     shown = measured(mean, half)
     largest = max(abs(mean), half or 0)
     assert abs(float(shown.mean) * 10.0**shown.exponent - mean) <= max(0.06 * (half or 0), 1e-3 * largest)
     assert (shown.half_width is None) == (half is None)
 
 
-def test_the_best_is_bold_and_what_was_compared_and_not_told_apart_is_underlined():
+def test_the_best_is_bold_and_level_ones_are_underlined():
     found = table(several((0, 10), (0.1, 10), (-3, 10), (9, 2)), better=True)
     marks = {row.params[0]: (row.entries[0].best, row.entries[0].level) for row in found.numbers.rows}
-    # The best mean is one of two lucky runs: it is not comparable with means of ten.
+    # The best mean is that of two lucky runs, which is not comparable to means of ten.
     assert not marks["3"][0] and not marks["3"][1]
     assert sorted(marks.values()) == [(False, False), (False, False), (False, True), (True, False)]
     assert "Bold: the best mean of three runs or more." in found.markdown
@@ -77,26 +77,26 @@ def test_the_best_is_bold_and_what_was_compared_and_not_told_apart_is_underlined
     assert "Values of one or two runs were not compared." in found.markdown
 
 
-def test_a_lucky_single_run_is_not_bold_above_a_mean_of_five():
+def test_a_lucky_single_run_is_not_bold():
     found = table([*several((0, 5)), ({"lr": "7", "seed": "0"}, {"auc": 50.0})])
     assert not any(entry.best or entry.level for row in found.numbers.rows for entry in row.entries)
-    alike = table([({"lr": str(place), "seed": "0"}, {"auc": float(place)}) for place in range(3)])
-    assert [row.params[0] for row in alike.numbers.rows if row.entries[0].best] == ["2"]  # all have one run
+    all_single = table([({"lr": str(place), "seed": "0"}, {"auc": float(place)}) for place in range(3)])
+    assert [row.params[0] for row in all_single.numbers.rows if row.entries[0].best] == ["2"]  # all have one run
 
 
-def test_where_no_direction_is_known_nothing_is_best():
+def test_nothing_is_best_without_a_direction():
     found = table(several((0, 10), (3, 10)), better=None)
     assert "mathbf" not in found.latex
     assert "Bold" not in found.markdown
 
 
-def test_past_thirty_configurations_the_best_are_shown_and_that_is_said():
+def test_the_best_thirty_configurations_are_shown_with_a_note():
     found = table(several(*[(mean, 2) for mean in range(40)]))
     assert len(found.numbers.rows) == 30
     assert "Showing 30 of 40 configurations." in found.markdown
 
 
-def test_each_metric_says_its_own_n_where_it_differs():
+def test_each_metric_shows_its_n_where_it_differs():
     rows = several((0, 3), (1, 3))
     rows[0][1]["loss"] = math.nan
     found = table(rows, ("auc", "loss"))
@@ -105,13 +105,13 @@ def test_each_metric_says_its_own_n_where_it_differs():
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_names_and_values_of_a_store_are_text_in_every_face(text):
+def test_names_and_values_are_escaped_in_every_format(text):
     rows = [({text: value, "seed": str(n)}, {text: 1.0 + n}) for value in (text, "b") for n in range(3)]
     found = table(rows, (text,))
     body = found.latex.partition(r"\begin{tabular}")[2]
     lines = body.splitlines()
-    assert len(lines) == 8  # shape, three rules, header, two rows, end: nothing has broken a line
-    # Without the escapes, nothing that LaTeX would act on is left of the text.
+    assert len(lines) == 8  # column spec, three rules, header, two rows, end: no string has broken a line
+    # Without the escapes, no character that LaTeX interprets is left.
     header = lines[2]
     assert header.count(" & ") == 2
     bare = re.sub(

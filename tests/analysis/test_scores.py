@@ -1,4 +1,4 @@
-"""One number per run: against MLflow's own idea of the latest, and by hand for the rest."""
+"""One number per run: against MLflow's definition of the latest value, the rest computed by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INFINITE = 1.7976931348623157e308
 
 
 def history(*points):
-    """(run, step, timestamp, value) as schema.METRIC_HISTORY, another metric among it."""
+    """Points (run, step, timestamp, value) as schema.METRIC_HISTORY, with one of another metric."""
     rows = [
         {"run_id": f"run{run}", "key": "auc", "step": step, "timestamp": time, "value": value}
         for run, step, time, value in points
@@ -46,14 +46,14 @@ POINTS = history(
         ("at:0", {"run0": 0.1, "run1": 0.3, "run2": 0.8}, ()),
     ],
 )
-def test_every_statistic_counts_what_it_cannot_take(statistic, values, not_finite):
+def test_every_statistic_reports_values_and_missing_ones(statistic, values, not_finite):
     found = scores(TABLES, "auc", statistic, POINTS)
     assert dict(found.values) == values
     assert found.not_finite == not_finite
     assert sorted([*found.values, *found.not_finite, *found.without]) == sorted(TABLES.run_ids)
 
 
-def test_best_is_the_side_that_the_direction_says_and_refused_without_one():
+def test_best_follows_the_direction_and_is_refused_without_one():
     assert scores(TABLES, "auc", "best", POINTS, True).values == scores(TABLES, "auc", "max", POINTS).values
     assert scores(TABLES, "auc", "best", POINTS, False).values == scores(TABLES, "auc", "min", POINTS).values
     with pytest.raises(QualiaLabError, match="Whether more of auc is better is not known"):
@@ -61,12 +61,12 @@ def test_best_is_the_side_that_the_direction_says_and_refused_without_one():
 
 
 @pytest.mark.parametrize("word", ["mean", "at:", "at:x", "", "LAST"])
-def test_another_word_is_refused_with_the_words_that_there_are(word):
-    with pytest.raises(QualiaLabError, match=r"There are: last, best, min, max, first, and at:STEP"):
+def test_an_unknown_statistic_is_refused_with_the_known_ones(word):
+    with pytest.raises(QualiaLabError, match=r"The statistics are last, best, min, max, first, and at:STEP"):
         needs_history(word)
 
 
-def test_long_histories_give_what_a_loop_gives():
+def test_long_histories_match_a_loop():
     generator = np.random.default_rng(1)
     points = [(run, int(step), int(step), float(generator.normal())) for run in range(5) for step in range(50)]
     tables = runs_with([({}, {"auc": 0.0})] * 5)

@@ -1,4 +1,4 @@
-"""Several metrics at once, best so far, distributions, timelines and pairs of params, against brute force and scipy."""
+"""Pareto sets, best so far, distributions, timelines and pairs of params, against brute force and scipy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qualia_lab.study import describe_study
 from qualia_lab.tables import table_of
 from tests.planted.store import PlantedStore, Run
 
-# Few different numbers, so that ties and equal runs are common.
+# Few distinct numbers, so that ties and equal runs are common.
 number = st.one_of(st.integers(0, 4).map(float), st.sampled_from([math.nan, math.inf, -math.inf]))
 
 
@@ -36,7 +36,7 @@ def params_of(rows):
     st.lists(st.lists(number, min_size=3, max_size=3), max_size=12),
     st.lists(st.booleans(), min_size=1, max_size=3),
 )
-def test_the_pareto_set_is_that_of_its_definition(rows, better):
+def test_the_pareto_set_matches_its_definition(rows, better):
     keys = [f"m{n}" for n in range(len(better))]
     values = {key: {f"r{i}": row[n] for i, row in enumerate(rows)} for n, key in enumerate(keys)}
     turned = {
@@ -45,22 +45,22 @@ def test_the_pareto_set_is_that_of_its_definition(rows, better):
         if all(math.isfinite(value) for value, _ in zip(row, better, strict=False))
     }
     expected = [
-        one
-        for one, mine in turned.items()
+        run_id
+        for run_id, own in turned.items()
         if not any(
-            all(a >= b for a, b in zip(theirs, mine, strict=True)) and theirs != mine for theirs in turned.values()
+            all(a >= b for a, b in zip(theirs, own, strict=True)) and theirs != own for theirs in turned.values()
         )
     ]
     assert pareto_set(values, dict(zip(keys, better, strict=True))) == expected
 
 
-def test_a_run_that_lacks_a_metric_is_not_in_the_set():
+def test_a_run_without_a_metric_is_not_in_the_pareto_set():
     values = {"auc": {"a": 0.9, "b": 0.8}, "ms": {"b": 5.0}}
     assert pareto_set(values, {"auc": True, "ms": False}) == ["b"]
     assert pareto_set({}, {}) == []
 
 
-def test_means_are_of_configurations_and_leave_out_copies_and_those_who_do_not_count():
+def test_configuration_means_leave_out_copies_and_runs_that_do_not_count():
     runs = [
         Run(f"{lr}-{seed}", {"lr": lr, "seed": seed}, {"acc": 0.5 + lr + seed / 7}) for lr in (1, 2) for seed in (0, 1)
     ]
@@ -75,7 +75,7 @@ def test_means_are_of_configurations_and_leave_out_copies_and_those_who_do_not_c
     }
 
 
-def test_a_hundred_thousand_runs_of_a_trade_off_are_done_in_seconds():
+def test_the_pareto_set_of_a_hundred_thousand_runs_takes_seconds():
     r = np.random.default_rng(1)
     values = {key: {f"r{n}": float(value) for n, value in enumerate(r.random(100_000))} for key in ("auc", "ms")}
     started = time.process_time()
@@ -86,7 +86,7 @@ def test_a_hundred_thousand_runs_of_a_trade_off_are_done_in_seconds():
     )
 
 
-def test_metrics_that_pull_apart_are_a_trade_off_and_those_that_agree_are_not():
+def test_conflicting_metrics_are_a_trade_off_and_agreeing_ones_are_not():
     r = np.random.default_rng(2)
     quality = r.normal(size=30)
     values = {
@@ -108,7 +108,7 @@ def test_metrics_that_pull_apart_are_a_trade_off_and_those_that_agree_are_not():
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 3)), max_size=15), st.booleans())
-def test_the_best_so_far_is_the_best_of_all_runs_that_started_before(runs, better):
+def test_best_so_far_matches_its_definition(runs, better):
     table = table_of(RUNS, [{"run_id": f"r{n}", "start_time": start} for n, (start, _) in enumerate(runs)])
     found = best_so_far(table, {f"r{n}": float(value) for n, (_, value) in enumerate(runs)}, greater_is_better=better)
     in_order = sorted(range(len(runs)), key=lambda n: runs[n][0])
@@ -121,26 +121,26 @@ def test_the_best_so_far_is_the_best_of_all_runs_that_started_before(runs, bette
     ]
 
 
-def test_a_run_without_a_start_or_a_finite_value_is_no_progress():
+def test_best_so_far_skips_runs_without_a_start_or_a_finite_value():
     table = table_of(RUNS, [{"run_id": "a", "start_time": 5}, {"run_id": "b"}, {"run_id": "c", "start_time": 1}])
     assert [one.run_id for one in best_so_far(table, {"a": 1.0, "b": 2.0}, greater_is_better=True)] == ["a"]
 
 
 @given(st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=30))
-def test_the_distribution_is_scipys(values):
+def test_the_distribution_matches_scipy(values):
     x, share = distribution(values)
     known = stats.ecdf(values).cdf
     assert x.tolist() == known.quantiles.tolist()
     assert share == pytest.approx(known.probabilities)
 
 
-def test_groups_of_a_param_join_spellings_of_one_number():
+def test_groups_of_a_param_merge_spellings_of_one_number():
     params = params_of({"a": {"lr": "0.1"}, "b": {"lr": "1e-1"}, "c": {"lr": "0.02"}, "d": {"depth": "3"}})
     found = grouped(params, {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}, "lr")
     assert list(found.items()) == [("0.02", [3.0]), ("0.1", [1.0, 2.0])]
 
 
-def test_children_stand_under_their_parents_and_circles_of_parents_are_no_trap():
+def test_children_are_under_their_parents_and_cycles_are_resolved():
     rows = [
         {"run_id": "late", "start_time": 50, "end_time": 60, "status": "FINISHED"},
         {"run_id": "child", "start_time": 30, "status": "FAILED", "parent_run_id": "parent"},
@@ -159,7 +159,7 @@ def test_children_stand_under_their_parents_and_circles_of_parents_are_no_trap()
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), min_size=1, max_size=20))
-def test_no_two_runs_share_a_lane_at_one_time_and_no_lane_is_needless(runs):
+def test_lanes_do_not_overlap_and_are_minimal(runs):
     rows = [{"run_id": f"r{n}", "start_time": start, "end_time": start + took} for n, (start, took) in enumerate(runs)]
     spans = timeline(table_of(RUNS, rows))
     placed = lanes(spans, 100)
@@ -171,7 +171,7 @@ def test_no_two_runs_share_a_lane_at_one_time_and_no_lane_is_needless(runs):
     assert len(set(placed)) == most
 
 
-def test_cells_hold_means_of_runs_and_nothing_between_them():
+def test_cells_hold_means_and_empty_cells_are_nan():
     rows = {n: {"lr": f"{10 ** (-5 + n % 10 / 2):.3g}", "opt": "adam" if n % 2 else "sgd"} for n in range(40)}
     rows[7].pop("opt")
     store = PlantedStore({"e": [Run(f"r{n}", row, {"acc": float(n)}) for n, row in rows.items()]})

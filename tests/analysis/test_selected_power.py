@@ -1,4 +1,4 @@
-"""What the comparison of the best of k finds, held against simulations of the comparison itself."""
+"""The power of the comparison of the best of k, against simulations of the comparison itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STORES = 400
 
 
 def share_found(k, n, difference, seed):
-    """In which share of stores the best of k, by so many standard deviations, is told from one of the others."""
+    """The share of simulated stores where the best of k is told apart from a given rival."""
     dice = np.random.default_rng(seed)
     found = 0
     for _ in range(STORES):
@@ -24,13 +24,13 @@ def share_found(k, n, difference, seed):
 
 
 @pytest.mark.parametrize(("k", "n"), [(2, 3), (2, 6), (4, 3), (6, 3), (6, 5), (12, 4)])
-def test_the_difference_that_n_shows_is_found_in_four_of_five_cases(k, n):
+def test_the_detectable_difference_is_found_with_80_percent_power(k, n):
     shown = detectable_among(k, n, n, k * (n - 1))
     assert 0.72 <= share_found(k, n, shown, seed=k * 10 + n) <= 0.88
 
 
 @pytest.mark.parametrize(("difference", "k"), [(1.0, 2), (2.0, 6), (1.5, 4)])
-def test_with_the_needed_n_a_difference_is_found_in_four_of_five_cases(difference, k):
+def test_the_needed_n_finds_the_difference_with_80_percent_power(difference, k):
     n = needed_among(difference, k)
     assert 0.75 <= share_found(k, n, difference, seed=n) <= 0.88
     assert detectable_among(k, n - 1, n - 1, k * (n - 2)) > difference

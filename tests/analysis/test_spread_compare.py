@@ -9,7 +9,7 @@ from scipy import stats
 from qualia_lab.analysis.spread_compare import collapsed_seeds, seed_spread
 
 
-def test_the_share_of_configurations_is_the_intraclass_correlation_of_the_analysis_of_variance():
+def test_the_share_matches_the_intraclass_correlation():
     groups = np.random.default_rng(0).normal([[0.0], [1.0], [3.0], [0.5]], 1.0, (4, 5))
     found = seed_spread(groups)
     f = stats.f_oneway(*groups).statistic
@@ -20,17 +20,17 @@ def test_the_share_of_configurations_is_the_intraclass_correlation_of_the_analys
 
 
 @pytest.mark.parametrize("deviation", [0.0, 0.5, 1.0, 2.0])
-def test_the_upper_bound_of_the_share_holds_in_95_percent_of_draws(deviation):
+def test_the_upper_bound_of_the_share_has_95_percent_coverage(deviation):
     generator = np.random.default_rng(9)
     true = deviation**2 / (1 + deviation**2)
-    held = 0
+    covered = 0
     for _ in range(1500):
         groups = generator.normal(generator.normal(0, deviation, 8)[:, None], 1.0, (8, 4))
-        held += seed_spread(groups).upper >= true
-    assert held / 1500 >= 0.935
+        covered += seed_spread(groups).upper >= true
+    assert covered / 1500 >= 0.935
 
 
-def test_seeds_vary_more_where_configurations_are_level_and_not_where_they_differ():
+def test_seeds_vary_more_only_where_configurations_are_level():
     generator = np.random.default_rng(2)
     level = [seed_spread(generator.normal(size=(12, 5))).seeds_vary_more for _ in range(200)]
     apart = [
@@ -50,7 +50,7 @@ def runs(generator, configurations=4, seeds=4):
 
 
 @pytest.mark.parametrize("better", ["higher", "lower"])
-def test_the_one_seed_that_collapses_is_found(better):
+def test_a_collapsed_seed_is_found(better):
     values, configurations, seeds = runs(np.random.default_rng(3))
     values[6] = 0.1
     sign = 1 if better == "higher" else -1
@@ -62,7 +62,7 @@ def test_the_one_seed_that_collapses_is_found(better):
     assert collapsed_seeds([sign * one for one in values], configurations, seeds, other) == []
 
 
-def test_a_seed_that_is_bad_everywhere_and_seeds_of_noise_do_not_collapse():
+def test_bad_seeds_and_noisy_seeds_are_not_reported_as_collapsed():
     values, configurations, seeds = runs(np.random.default_rng(4), 6, 5)
     everywhere = [0.1 if seed == 2 else value for value, seed in zip(values, seeds, strict=True)]
     assert collapsed_seeds(everywhere, configurations, seeds, "higher") == []

@@ -1,4 +1,4 @@
-"""Shapes of curves: how often noise of several kinds has them, and how often planted ones are found."""
+"""Shapes of curves: how often they occur in noise of several kinds, and how often planted ones are found."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def noise(kind, runs):
 
 
 def falling_then_rising(generator, points, deviation, bend=1.0):
-    """A fall by two, and from its end on a rise by one over so many points."""
+    """A fall by two followed by a rise by one over `points` points."""
     before = int(generator.integers(5, 30))
     fall = 2 * np.exp(-np.arange(before) / (before / 4))
     rise = np.linspace(0, 1, points + 1)[1:] ** bend
@@ -43,11 +43,11 @@ def from_the_best(values):
 
 
 @pytest.mark.parametrize("kind", list(NOISE))
-def test_of_noise_at_most_two_in_a_hundred_rise_after_their_best_point(kind):
+def test_at_most_2_percent_of_noise_curves_rise_after_their_best_point(kind):
     assert np.mean([from_the_best(one) < 0.02 for one in noise(kind, 900)]) <= 0.02
 
 
-def test_p_of_a_walk_that_stays_above_its_start_is_uniform():
+def test_p_is_uniform_for_random_walks_above_their_start():
     generator = np.random.default_rng(1)
     for n in (7, 12, 40, 150):
         walks = np.cumsum(generator.normal(size=(40_000, n)), axis=1)
@@ -60,20 +60,20 @@ def test_p_of_a_walk_that_stays_above_its_start_is_uniform():
     ("points", "deviation", "p", "power"),
     [(10, 0.05, 0.05, 0.9), (20, 0.05, 0.02, 0.9), (30, 0.1, 0.05, 0.9), (50, 0.1, 0.02, 0.9), (1000, 0.1, 0.02, 1)],
 )
-def test_a_turn_is_found(points, deviation, p, power):
+def test_a_rise_after_the_best_point_is_found(points, deviation, p, power):
     generator = np.random.default_rng(points)
     found = [from_the_best(falling_then_rising(generator, points, deviation)) < p for _ in range(300)]
     assert np.mean(found) >= power
 
 
 @pytest.mark.parametrize("bend", [0.5, 2.0])
-def test_a_turn_that_bends_is_found(bend):
+def test_a_curved_rise_is_found(bend):
     generator = np.random.default_rng(3)
     found = [from_the_best(falling_then_rising(generator, 30, 0.05, bend)) < 0.02 for _ in range(200)]
     assert np.mean(found) >= 0.9
 
 
-def test_what_falls_stands_still_or_is_short_does_not_rise():
+def test_falling_constant_and_short_curves_do_not_rise():
     assert trend_p(np.linspace(1, 0, 30)) > 0.5
     assert trend_p([0.5] * 30) == 1
     assert trend_p([0, 1, 2, 3, 4, 5]) == 1
@@ -83,7 +83,7 @@ def test_what_falls_stands_still_or_is_short_does_not_rise():
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.3])
 @pytest.mark.parametrize("better", ["lower", "higher"])
-def test_a_late_collapse_is_found_where_it_is_and_is_no_trend(share, better):
+def test_a_late_collapse_is_located_and_is_no_trend(share, better):
     generator = np.random.default_rng(0)
     for n in (40, 200):
         begins = n - max(2, int(share * n))
@@ -94,7 +94,7 @@ def test_a_late_collapse_is_found_where_it_is_and_is_no_trend(share, better):
         assert from_the_best(curve) > 0.05
 
 
-def test_a_collapse_within_three_points_is_one_and_a_gradual_rise_a_spike_and_noise_are_none():
+def test_gradual_rises_spikes_and_noise_are_no_collapse():
     assert collapse([1, 0.5, 0.3, 0.2, 0.21, 0.2, 0.19, 0.2, 0.5, 0.8, 1, 1, 1, 1], "lower") == 9
     generator = np.random.default_rng(2)
     for points in (10, 30, 100):

@@ -202,7 +202,7 @@ def _clear_leader(writer: SentenceWriter, answer: Answer) -> AnswerText:
         rivals_text = "both" if len(answer.apart) == 2 else f"all {len(answer.apart):,}"
         comparison = f"{by} the next, {rivals}, and distinguishable from {rivals_text}"
         others = "the others"
-    among = " those that ran more than once" if answer.alone else ""
+    among = " those that ran more than once" if answer.single_runs else ""
     sentence = (
         f"{writer.name(leader)} leads{among}: {_leader_mean(writer, answer)}, "
         f"{comparison}{_single_runs_clause(writer, answer)}."
@@ -241,7 +241,7 @@ def _several_leaders(writer: SentenceWriter, answer: Answer) -> AnswerText:
 def _no_clear_leader(writer: SentenceWriter, answer: Answer) -> AnswerText:
     """The sentence for a leader that is distinguishable from no rival."""
     lead = [answer.leader, *answer.level]
-    every = "configurations that ran more than once" if answer.alone else "configurations"
+    every = "configurations that ran more than once" if answer.single_runs else "configurations"
     which = writer.listed(lead) if len(lead) == 2 else f"The {len(lead):,} {every}"
     sentence = (
         f"{which} cannot be told apart by {writer.metric}: the best mean is that of {writer.name(answer.leader)}, "
@@ -277,7 +277,7 @@ def _interval_text(writer: SentenceWriter, answer: Answer) -> str:
 
 def _power_sentence(writer: SentenceWriter, answer: Answer) -> str:
     """The smallest difference that the present n can show, and the n that the smallest relevant difference needs."""
-    if answer.shows is None or answer.smallest is None or answer.needed is None:
+    if answer.detectable_difference is None or answer.smallest is None or answer.needed_repeats is None:
         return ""
     n = sorted({len(answer.leader.values), len(answer.groups[1].values)})
     sizes = f"n = {n[0]} each" if len(n) == 1 else f"n = {n[0]} and {n[1]}"
@@ -286,36 +286,36 @@ def _power_sentence(writer: SentenceWriter, answer: Answer) -> str:
     )
     values = [value for group in answer.groups for value in group.values]
     reach = max(values) - min(values)
-    if answer.shows > reach:
+    if answer.detectable_difference > reach:
         shown = f"not even a difference as large as that of the best and the worst run, {writer.number('range', reach)}"
         first = f" With {sizes} {shown}, would be found in 80 % of cases"
     else:
-        shown = writer.number("shown", answer.shows)
+        shown = writer.number("shown", answer.detectable_difference)
         first = f" With {sizes} two configurations show a difference of {shown} in 80 % of cases"
     return (
         f"{first}; for one of {writer.number('smallest', answer.smallest)}, {description}, "
-        f"n = {writer.number('needed n', answer.needed)} each is needed."
+        f"n = {writer.number('needed n', answer.needed_repeats)} each is needed."
     )
 
 
 def _next_step(writer: SentenceWriter, answer: Answer, lead: Sequence[Group]) -> str:
     """The next step: how many more runs would separate the leaders, or that this is not worth it."""
     present = min(len(group.values) for group in lead)
-    if answer.needed is None:
+    if answer.needed_repeats is None:
         return f"Run more seeds of {writer.first_two(lead)}."
-    missing = answer.needed - present
+    missing = answer.needed_repeats - present
     if missing <= 0:
         return "Choose by cost: a difference that matters would have been seen."
     if missing > _MOST_MORE:
         return f"Choose by cost: a few more seeds would not tell {writer.first_two(lead)} apart."
-    return f"Choose by cost, or run more seeds of {writer.first_two(lead)}, up to {answer.needed:,} of each."
+    return f"Choose by cost, or run more seeds of {writer.first_two(lead)}, up to {answer.needed_repeats:,} of each."
 
 
 def _single_runs_clause(writer: SentenceWriter, answer: Answer) -> str:
     """A clause about configurations that ran once and the best of them that beats the leader; "" if there are none."""
-    if not answer.alone:
+    if not answer.single_runs:
         return ""
-    clause = f"; {counted(len(answer.alone), 'configuration')} ran once, too few to tell"
+    clause = f"; {counted(len(answer.single_runs), 'configuration')} ran once, too few to tell"
     better = _better_single_runs(answer)
     if not better:
         return clause
@@ -327,7 +327,7 @@ def _better_single_runs(answer: Answer) -> list[Group]:
     """The configurations that ran once and have a better value than the mean of the leader, best first."""
     sign = 1.0 if answer.leader.greater_is_better else -1.0
     assert answer.leader.mean is not None
-    return [group for group in answer.alone if sign * group.values[0] > sign * answer.leader.mean]
+    return [group for group in answer.single_runs if sign * group.values[0] > sign * answer.leader.mean]
 
 
 def _difference(a: Group, b: Group) -> float:

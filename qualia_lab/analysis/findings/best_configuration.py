@@ -122,8 +122,8 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa
         where = evidence.prefix(task)
         if answer.found is None:
             reasons.append(f"{where}which configuration is best: too few ran more than once")
-        elif answer.level or answer.alone:
-            level = len(answer.level) + len(answer.alone)
+        elif answer.level or answer.single_runs:
+            level = len(answer.level) + len(answer.single_runs)
             reasons.append(
                 f"{where}the best configuration is not distinguishable from {level:,} of the other {others:,}"
             )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from qualia_lab.analysis.answer import Answer
-    from qualia_lab.analysis.effects import AskedCrossings, Crossing, Effect
+    from qualia_lab.analysis.effects import CandidateCrossings, Crossing, Effect
     from qualia_lab.analysis.findings.full_curves import FullCurves
     from qualia_lab.analysis.findings.series import SeriesFacts
     from qualia_lab.analysis.groups import Group
@@ -232,20 +232,20 @@ class Evidence:
 
     def clear_effects(self, alpha: float) -> Mapping[str, list[Effect]]:
         """The factor levels that are clearly better than others, for each task, by experiment id."""
-        from qualia_lab.analysis.effects import asked_effects, clear_effects
+        from qualia_lab.analysis.effects import candidate_effects, clear_effects
 
         def of_tasks() -> dict[str, list[Effect]]:
-            return {key: asked_effects(sets, self.groups[key]) for key, sets in self.one_factor.items()}
+            return {key: candidate_effects(sets, self.groups[key]) for key, sets in self.one_factor.items()}
 
         effects = self.cached("effects", of_tasks)
         return self.cached(("clear effects", alpha), lambda: clear_effects(effects, alpha))
 
     def crossings(self, alpha: float) -> Mapping[str, list[Crossing]]:
         """The pairs of factors in which one decides the better level of the other, for each task, by experiment id."""
-        from qualia_lab.analysis.effects import asked_crossings, clear_crossings
+        from qualia_lab.analysis.effects import candidate_crossings, clear_crossings
 
-        def of_tasks() -> dict[str, AskedCrossings]:
-            return {key: asked_crossings(sets, self.groups[key]) for key, sets in self.one_factor.items()}
+        def of_tasks() -> dict[str, CandidateCrossings]:
+            return {key: candidate_crossings(sets, self.groups[key]) for key, sets in self.one_factor.items()}
 
         crossings = self.cached("crossings", of_tasks)
         return self.cached(("clear crossings", alpha), lambda: clear_crossings(crossings, alpha))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.failure_conditions import failure_conditions, single_conditions
 from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, listed
 from qualia_lab.analysis.over_tasks import limit_over_tasks
-from qualia_lab.analysis.thresholds_apart import conditions_apart, single_conditions
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 from qualia_lab.names import aside
@@ -18,8 +18,8 @@ from qualia_lab.study.statuses import FAILED, FINISHED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from qualia_lab.analysis.failure_conditions import Condition
     from qualia_lab.analysis.findings.evidence import Evidence
-    from qualia_lab.analysis.thresholds_apart import Condition
     from qualia_lab.study import Study
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
@@ -58,7 +58,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """
     findings = []
     candidates = [
-        (ended, conditions_apart(ended.columns, ended.failed, thresholds.alpha))
+        (ended, failure_conditions(ended.columns, ended.failed, thresholds.alpha))
         for ended in _ended_runs_by_task(evidence.tables, evidence.study, evidence.status)
         if sum(ended.failed) >= thresholds.fewest
     ]
@@ -67,7 +67,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     for ended, at_alpha in candidates:
         # The selected conditions depend on the significance level.
         conditions = at_alpha and (
-            at_alpha if limit == thresholds.alpha else conditions_apart(ended.columns, ended.failed, limit)
+            at_alpha if limit == thresholds.alpha else failure_conditions(ended.columns, ended.failed, limit)
         )
         if not conditions:
             exact = [one for one in single_conditions(ended.columns, ended.failed, thresholds.alpha) if one.is_exact]
@@ -89,7 +89,7 @@ def values_of_failed(evidence: Evidence) -> list[tuple[str, Condition]]:
         (ended.task.experiment, condition)
         for ended in _ended_runs_by_task(evidence.tables, evidence.study, evidence.status)
         for condition in (
-            *(condition for condition in conditions_apart(ended.columns, ended.failed) if len(condition.terms) > 1),
+            *(condition for condition in failure_conditions(ended.columns, ended.failed) if len(condition.terms) > 1),
             *single_conditions(ended.columns, ended.failed),
         )
     ]

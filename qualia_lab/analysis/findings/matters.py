@@ -18,10 +18,10 @@ from qualia_lab.study.factor_names import names_a_problem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qualia_lab.analysis.best_range import BestRange
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.importance import Importances
     from qualia_lab.analysis.param_importance import ParamImportance
-    from qualia_lab.analysis.where_best import BestRange
     from qualia_lab.study.study import Task
 
 _NAMED = 3
@@ -125,7 +125,9 @@ def _finding(
     weak = [row.param for row in importances.params if _is_without_effect(row)]
     clauses = [_clause(row, tied[row.param], importances, thresholds) for row in shown]
     sampled = (
-        f" (a sample of {importances.asked:,} was analysed)" if importances.asked < importances.configurations else ""
+        f" (a sample of {importances.sampled:,} was analysed)"
+        if importances.sampled < importances.configurations
+        else ""
     )
     no_effect = f"; no effect of {listed(weak, _NAMED)} was seen" if weak else ""
     sentence = (
@@ -135,7 +137,7 @@ def _finding(
     numbers = [
         Number("out-of-bag R² in %", 100 * importances.r2),
         Number("configurations", importances.configurations),
-        *([Number("configurations asked", importances.asked)] if sampled else []),
+        *([Number("configurations asked", importances.sampled)] if sampled else []),
     ]
     for row in shown:
         numbers += _numbers(row, thresholds)
@@ -175,7 +177,7 @@ def _clause(row: ParamImportance, tied: Sequence[str], importances: Importances,
     elif best is not None:
         low, middle, high = (_rounded(value) for value in (best.low, best.middle, best.high))
         facts.append(
-            f"best around {middle}: the {best.count:,} best of {importances.asked:,} lie between {low} and {high}"
+            f"best around {middle}: the {best.count:,} best of {importances.sampled:,} lie between {low} and {high}"
         )
     return f"{text} ({'; '.join(facts)})" if facts else text
 

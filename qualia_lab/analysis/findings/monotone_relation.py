@@ -175,7 +175,7 @@ def _value_ranks(column: ParamColumn) -> list[float | None]:
     """The ranks of the values, so that differences cannot overflow; None where there is no value."""
     value_ranks: list[float | None] = [None] * len(column.values)
     positions = np.flatnonzero(~np.isnan(column.values)).tolist()
-    for position, rank in zip(positions, ranks(column.there).tolist(), strict=True):
+    for position, rank in zip(positions, ranks(column.present).tolist(), strict=True):
         value_ranks[position] = rank
     return value_ranks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import MOST_NAMED, number
-from qualia_lab.analysis.groups import telling_params
+from qualia_lab.analysis.groups import distinguishing_params
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import is_number
 from qualia_lab.names import distinct_names
@@ -114,7 +114,7 @@ def _factors_to_name(
     """The factors used in names, in the order of the study."""
     if len(factors) <= MOST_NAMED:
         return factors
-    telling = telling_params(configurations)
+    telling = distinguishing_params(configurations)
     differing = [key for key in factors if len({one.get(key) for one in values}) > 1]
     wanted = list(dict.fromkeys([*telling, *differing, *factors]))[: max(MOST_NAMED, len(telling))]
     return [key for key in factors if key in wanted]

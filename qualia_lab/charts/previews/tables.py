@@ -48,11 +48,11 @@ def table_preview(path: str, text: str, *, whole: bool) -> Preview:
 def logged_table_preview(path: str, text: str, *, whole: bool) -> Preview | None:
     """A table of `mlflow.log_table`; None where the text is none. Pictures in it are named. whole: as above."""
     table = read_logged_table(text)
-    if table is None or (whole and not table.whole):
+    if table is None or (whole and not table.is_complete):
         return None
     texts = [[cell_text(value) for value in row] for row in table.rows[:_TYPED]]
     types = [_type(column) for column in zip(*texts, strict=True)] if texts else [""] * len(table.columns)
-    rows = counted(len(table.rows), "row") if table.whole else f"more than {counted(len(table.rows), 'row')}"
+    rows = counted(len(table.rows), "row") if table.is_complete else f"more than {counted(len(table.rows), 'row')}"
     return Preview(path, _html(table.columns, types, texts[:_ROWS], f"{rows}, {counted(len(types), 'column')}"))
 
 

@@ -1,4 +1,4 @@
-"""Runs with their study, their groups and their findings, for tests of what is computed from these."""
+"""Build runs with their study, their groups and their findings, for tests of computations on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.planted.store import PlantedStore, Run
 
 
 def runs_of(rows):
-    """A run `run0`, `run1`, ... of each (params, metrics)."""
+    """One run `run0`, `run1`, ... for each (params, metrics)."""
     return [Run(f"run{place}", params, metrics) for place, (params, metrics) in enumerate(rows)]
 
 
@@ -22,12 +22,12 @@ def evidence_of(runs, settings=None):
 
 
 def groups_of(rows, metric="auc", *, better=True):
-    """The configurations of runs of these (params, metrics), as they stand; better: None where it is not known."""
+    """The configurations of runs given as (params, metrics); `better` is None where the direction is unknown."""
     tables = PlantedStore({"e": runs_of(rows)}).tables()
-    way = {} if better is None else {metric: "higher" if better else "lower"}
+    directions = {} if better is None else {metric: "higher" if better else "lower"}
     keys = {key for params, _ in rows for key in params}
     settings = StudySettings(
-        metric=metric, better=way, factors=tuple(keys - {"seed"}), seeds=("seed",) if "seed" in keys else ()
+        metric=metric, better=directions, factors=tuple(keys - {"seed"}), seeds=("seed",) if "seed" in keys else ()
     )
-    found = group_runs(tables, describe_study(tables, take_inventory(tables), settings), metric)
-    return [replace(group, greater_is_better=better) for group in found]
+    groups = group_runs(tables, describe_study(tables, take_inventory(tables), settings), metric)
+    return [replace(group, greater_is_better=better) for group in groups]
