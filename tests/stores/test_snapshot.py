@@ -550,9 +550,9 @@ def test_a_link_in_a_snapshot_is_not_followed(large, tmp_path):
 
 def test_a_file_in_the_way_and_a_strange_scheme_are_said(large, tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputNotWritable, match="it is a file"):
+    with pytest.raises(OutputNotWritable, match="file is a file"):
         snapshot(large, tmp_path / "file")
-    with pytest.raises(OutputNotWritable, match="Not a directory"):
+    with pytest.raises(OutputNotWritable, match="file is a file"):
         snapshot(large, tmp_path / "file" / "below")
     with pytest.raises(StoreNotFound, match="Protocol not known"):
         open_place("nosuch://somewhere")
