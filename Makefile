@@ -1,10 +1,10 @@
-# Everything a person or CI does with this checkout. Each target makes the environment that it needs.
+# All development tasks. Each target creates the environment that it needs.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 
-# PYTHON=… names the interpreter to use; without it the first of these that runs is taken.
+# PYTHON=… is the interpreter to use; by default the first one that works.
 PYTHON ?=
 VENV ?= .venv
 MLFLOW2 := $(VENV)-mlflow2
@@ -19,16 +19,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo test check test-all bench browser pins clean
 
 help:
-	@echo "make demo       demo runs, an executed notebook of them, and its HTML"
-	@echo "make test       all tests, and everything they need"
-	@echo "make check      lint, format, types, and the layers"
-	@echo "make test-all   the tests on each Python from 3.11 to 3.13 that is here"
-	@echo "make bench      docs/performance.md: a quarter of an hour; FULL=1 adds 100,000 runs"
-	@echo "make browser    a Chromium for the browser tests, when there is none"
-	@echo "make pins       newest versions into constraints*.txt"
-	@echo "make clean      removes what these made, but for notebooks/"
+	@echo "make demo       create demo runs, an executed notebook of them, and its HTML"
+	@echo "make test       run all tests, and install what they need"
+	@echo "make check      check lint, format, types and layers"
+	@echo "make test-all   run all tests with each installed Python from 3.11 to 3.13"
+	@echo "make bench      write docs/performance.md (15 minutes); FULL=1 adds 100,000 runs"
+	@echo "make browser    install Chromium for the browser tests, if it is missing"
+	@echo "make pins       update constraints*.txt to the newest versions"
+	@echo "make clean      remove everything that these targets create, except notebooks/"
 	@echo
-	@echo "PYTHON=/path/to/python3.12 chooses the Python of a new .venv."
+	@echo "PYTHON=/path/to/python3.12 selects the Python of a new .venv."
 
 demo: $(VENV)/.run demo/mlflow.db
 	@$(BIN)/create-observation-notebook --tracking-uri $(DEMO_URI) --experiment churn \
@@ -51,13 +51,13 @@ test-all:
 	@failed=; \
 	for version in 3.11 3.12 3.13; do \
 	  python=$$($(call first_that_runs,python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python)); \
-	  if [ -z "$$python" ]; then echo "Python $$version: none that runs is here, passed over"; continue; fi; \
+	  if [ -z "$$python" ]; then echo "Python $$version: not installed, skipped"; continue; fi; \
 	  echo "Python $$version: $$python"; \
 	  $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON="$$python" || failed="$$failed $$version"; \
 	done; \
 	[ -z "$$failed" ] || { echo "failed on Python$$failed" >&2; exit 1; }
 
-# BENCH says more: make bench BENCH="--kinds sqlite --turns 2"
+# BENCH passes arguments: make bench BENCH="--kinds sqlite --turns 2"
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks $(if $(FULL),--full) $(BENCH)
 
@@ -67,7 +67,7 @@ browser: $(VENV)/.dev
 clean:
 	rm -rf .venv .venv-* demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-# Environments. A stamp that is older than pyproject.toml or the pins means that there is something to install.
+# Environments. A stamp older than pyproject.toml or the constraints means that packages have to be installed.
 
 first_that_runs = for python in $(1); do \
 	  "$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -76,7 +76,7 @@ first_that_runs = for python in $(1); do \
 
 # $(call install,ENVIRONMENT,CONSTRAINTS,WHAT)
 define install
-	@echo "installing into $(1), pinned by $(2): a minute or two the first time"
+	@echo "installing into $(1), with $(2): takes a minute or two the first time"
 	@$(1)/bin/python -m pip install --quiet --constraint $(2) pip
 	@$(1)/bin/python -m pip install --quiet --constraint $(2) --build-constraint $(2) --editable . $(3)
 	@touch $@
@@ -95,15 +95,15 @@ $(MLFLOW2)/.run: pyproject.toml constraints-mlflow2.txt | $(MLFLOW2)/bin/python
 %/bin/python:
 	@python=$$($(call first_that_runs,$(or $(PYTHON),python3 python3.13 python3.12 python3.11))); \
 	if [ -z "$$python" ]; then \
-	  echo "No Python 3.11 or newer with venv is here: tried $(or $(PYTHON),python3 python3.13 python3.12 python3.11)." >&2; \
-	  echo "Install one (on Debian also python3-venv), or say which: make PYTHON=/path/to/python3.12 demo" >&2; \
+	  echo "No Python 3.11 or newer with venv was found; tried: $(or $(PYTHON),python3 python3.13 python3.12 python3.11)." >&2; \
+	  echo "Install one (on Debian also python3-venv), or specify it: make PYTHON=/path/to/python3.12 demo" >&2; \
 	  exit 1; \
 	fi; \
-	echo "making $* with $$("$$python" --version)"; \
+	echo "creating $* with $$("$$python" --version)"; \
 	"$$python" -m venv $*
 
-# The oldest Python decides: what has wheels for it has them for the newer ones. MLflow 2 says that it works with any
-# SQLAlchemy 2, and cannot be imported with 2.1.
+# Versions are resolved with the oldest Python: packages with wheels for it also have them for newer ones. MLflow 2
+# declares support for every SQLAlchemy 2, but cannot be imported with 2.1.
 pins:
 	@python=$$($(call first_that_runs,$(or $(PYTHON),python3.11))); \
 	renew() { \

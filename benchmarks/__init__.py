@@ -1,1 +1,1 @@
-"""How fast stores are read, against MLflow's client and the raw driver: `make bench`, or `python -m benchmarks`."""
+"""Benchmarks of reading stores, compared with MLflow's client and raw drivers: `python -m benchmarks`."""

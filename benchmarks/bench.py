@@ -1,4 +1,4 @@
-"""The stores, one after the other, and what is measured on each."""
+"""Run the benchmarks on each kind and size of store."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from benchmarks.making import Size, fill_folder, fill_postgresql, fill_sqlite
 from benchmarks.measure import measure, measure_commands
 from benchmarks.record import Row, Table
+from benchmarks.stores import Size, fill_folder, fill_postgresql, fill_sqlite
 from tests.servers import ServerMissing, embedded_postgresql, mlflow_server, system_postgresql
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _NEW = (sys.executable, "-m", "qualia_lab.scripts.create_observational_notebook"
 
 
 class Bench:
-    """Makes stores in a folder, measures on them, and hands over each table when it is whole."""
+    """Creates stores in a folder and runs the benchmarks on them; `save` gets each complete table."""
 
     def __init__(
         self,
@@ -38,20 +38,20 @@ class Bench:
         turns: int,
         kinds: tuple[str, ...],
         jobs: list[str] | None,
-        keep: Callable[[Table], None],
+        save: Callable[[Table], None],
     ) -> None:
         self.folder = folder
         self.turns = turns
         self.kinds = kinds
         self.jobs = jobs
-        self.keep = keep
+        self.save = save
 
     def measure_all(self, name: str, size: Size) -> None:
-        """Every kind of store that there is of this size."""
+        """Run the benchmarks on every kind of store of this size."""
         sqlite = self.folder / f"{name}.db"
         uri = f"sqlite:///{sqlite}"
         if {"sqlite", "snapshot", "server"} & set(self.kinds):
-            _elsewhere(fill_sqlite, sqlite, size)
+            _in_child_process(fill_sqlite, sqlite, size)
         if "sqlite" in self.kinds:
             self.database("sqlite", name, f"SQLite: {size}", uri)
         if "snapshot" in self.kinds:
@@ -62,7 +62,7 @@ class Bench:
                     server = stack.enter_context(embedded_postgresql())
                 except ServerMissing:
                     server = stack.enter_context(system_postgresql())
-                _elsewhere(fill_postgresql, server, size, self.folder / "artifacts")
+                _in_child_process(fill_postgresql, server, size, self.folder / "artifacts")
                 self.database("postgresql", name, f"PostgreSQL: {size}", server)
         if "folder" in self.kinds and name == "small":
             self.files(name, Size(size.runs, size.params, size.metrics, min(size.steps, 50)))
@@ -72,57 +72,64 @@ class Bench:
             with mlflow_server(uri, home) as server:
                 uris = dict.fromkeys(("ours", "client"), server)
                 self.table(
-                    "server", name, f"`mlflow server` over SQLite: {size}", [*self.five(uris), *self.new(server)]
+                    "server",
+                    name,
+                    f"`mlflow server` over SQLite: {size}",
+                    [*self.reading_jobs(uris), *self.create_command(server)],
                 )
         sqlite.unlink(missing_ok=True)
 
     def database(self, kind: str, name: str, title: str, uri: str) -> None:
-        """A database: against MLflow's client, as far as it can be waited for, and against the driver."""
+        """A database: compared with MLflow's client, where that takes minutes at most, and with the raw driver."""
         client = {"small": (), "many": ("metric",), "most": _JOBS}[name]
         readers = ("ours", "client", "raw", "bytes") if kind == "postgresql" else ("ours", "client", "raw")
         raw = ("history",) if name == "most" else ()
         rows = list(
-            self.five(dict.fromkeys(readers, uri), {"client": client, "raw": raw, "bytes": ("experiments", "top")})
+            self.reading_jobs(
+                dict.fromkeys(readers, uri), {"client": client, "raw": raw, "bytes": ("experiments", "top")}
+            )
         )
-        rows += self.screens(uri) if name != "small" else []
-        rows += self.new(uri, client=name != "most")
+        rows += self.listing_commands(uri) if name != "small" else []
+        rows += self.create_command(uri, client=name != "most")
         if name == "most":
             rows += self.row("stream", lambda job: measure(job, {"ours": uri}, 2))
             rows += self.command("executed", {"ours": (*_new(uri), "--execute")}, turns=1)
         self.table(kind, name, title, rows)
 
     def snapshot(self, name: str, size: Size, uri: str) -> None:
-        """A snapshot of the SQLite store, and reading it against reading that."""
+        """A snapshot of the SQLite store: creating it, and reading it compared with reading the store."""
         home = self.folder / "snapshot"
-        taken = [
+        creation_rows = [
             *self.command("taken", {"ours": (*_QUALIA, "snapshot", uri, str(home))}, turns=1),
             *self.command("again", {"ours": (*_QUALIA, "snapshot", uri, str(home))}, turns=1),
         ]
-        rows = self.five({"ours": f"snapshot:{home}", "store": uri})
-        self.table("snapshot", name, f"Snapshot of that SQLite store: {size}", [*taken, *rows])
+        rows = self.reading_jobs({"ours": f"snapshot:{home}", "store": uri})
+        self.table("snapshot", name, f"Snapshot of that SQLite store: {size}", [*creation_rows, *rows])
         shutil.rmtree(home)
 
     def files(self, name: str, size: Size) -> None:
-        """A folder, against MLflow's client and against the bytes of its files."""
+        """An mlruns folder: compared with MLflow's client and with reading the bytes of its files."""
         home = self.folder / "mlruns"
         fill_folder(home, size)
-        rows = self.five(dict.fromkeys(("ours", "client", "bytes"), str(home)), {"bytes": ("experiments", "top")})
-        self.table("folder", name, f"`mlruns` folder: {size}", [*rows, *self.new(str(home))])
+        rows = self.reading_jobs(
+            dict.fromkeys(("ours", "client", "bytes"), str(home)), {"bytes": ("experiments", "top")}
+        )
+        self.table("folder", name, f"`mlruns` folder: {size}", [*rows, *self.create_command(str(home))])
         shutil.rmtree(home)
 
-    def five(self, uris: dict[str, str], but: Mapping[str, tuple[str, ...]] | None = None) -> Iterable[Row]:
-        """The five jobs.  uris: of each reader.  but: the jobs that a reader is spared."""
+    def reading_jobs(self, uris: dict[str, str], skipped: Mapping[str, tuple[str, ...]] | None = None) -> Iterable[Row]:
+        """The five reading jobs.  uris: the URI for each reader.  skipped: the jobs that a reader does not do."""
         for job in _JOBS:
-            who = {reader: uri for reader, uri in uris.items() if job not in (but or {}).get(reader, ())}
-            yield from self.row(job, lambda job, who=who: measure(job, who, self.turns))
+            selected = {reader: uri for reader, uri in uris.items() if job not in (skipped or {}).get(reader, ())}
+            yield from self.row(job, lambda job, selected=selected: measure(job, selected, self.turns))
 
-    def new(self, uri: str, *, client: bool = True) -> Iterable[Row]:
-        """The whole command, and what MLflow's client takes for the same runs alone."""
+    def create_command(self, uri: str, *, client: bool = True) -> Iterable[Row]:
+        """The complete command, compared with `search_runs` of MLflow's client for the same runs."""
         search = {"client": (sys.executable, "-W", "ignore", "-c", _SEARCH, uri)} if client else {}
         return self.command("command", {"ours": _new(uri), **search})
 
-    def screens(self, uri: str) -> Iterable[Row]:
-        """What a person sees first."""
+    def listing_commands(self, uri: str) -> Iterable[Row]:
+        """The commands that list experiments and runs."""
         runs = (*_QUALIA, "runs", "--tracking-uri", uri)
         filtered = (*runs, "--filter", "params.param_0 = '3'", "--order-by", "metrics.metric_1 DESC")
         yield from self.command("screen", {"ours": (*_QUALIA, "experiments", "--tracking-uri", uri)})
@@ -130,11 +137,11 @@ class Bench:
         yield from self.command("filtered", {"ours": filtered})
 
     def command(self, job: str, commands: dict[str, tuple[str, ...]], turns: int | None = None) -> Iterable[Row]:
-        """One row of whole commands."""
+        """One row of the run times of complete commands."""
         return self.row(job, lambda _: measure_commands(commands, self.folder, turns or self.turns))
 
     def row(self, job: str, take: Callable[[str], list[Measured]]) -> list[Row]:
-        """The row of this job, said as soon as it is there; none when it was not asked for."""
+        """Measure a job and print its row; no row if the job is not selected."""
         if self.jobs is not None and job not in self.jobs and job != "taken":
             return []
         measured = take(job)
@@ -144,13 +151,13 @@ class Bench:
         return [Row(job, measured)]
 
     def table(self, kind: str, size: str, title: str, rows: Iterable[Row]) -> None:
-        """One table, made and handed over."""
+        """Build one table and save it."""
         print(title, flush=True)
-        self.keep(Table(kind, size, title, list(rows)))
+        self.save(Table(kind, size, title, list(rows)))
 
 
-def _elsewhere(fill: Callable[..., None], *arguments: object) -> None:
-    """Fill a store in a process of its own: what this one takes, Linux counts as taken by those that it starts."""
+def _in_child_process(fill: Callable[..., None], *arguments: object) -> None:
+    """Fill a store in a child process: on Linux, the peak memory of this process is counted for its later children."""
     process = multiprocessing.get_context("spawn").Process(target=fill, args=arguments)
     process.start()
     process.join()

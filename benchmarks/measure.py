@@ -1,4 +1,4 @@
-"""Readers measured in turn: each in a process of its own, so that memory is its own and no cache is another's."""
+"""Measure readers alternately, each in its own process, so that they share neither memory nor caches."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-TURNS = 6  # the first of them warms caches, and does not count where there are others
-_LONG = 5.0  # seconds: MLflow's client, when it takes so long, has one turn
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
+TURNS = 6  # repetitions; the first warms caches and is excluded if there are others
+_SLOW = 5.0  # seconds; if MLflow's client takes longer, it has only one turn
+_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
 
 
 class DifferentResults(Exception):
-    """Two readers did not read the same."""
+    """Two readers returned different results."""
 
 
 @dataclass
 class Measured:
-    """What one reader took for one job."""
+    """The measurements of one reader for one job."""
 
     reader: str
     walls: list[float] = field(default_factory=list)
@@ -38,46 +38,46 @@ class Measured:
 
     @property
     def wall(self) -> float:
-        """Seconds: the median turn."""
+        """Wall-clock seconds of the median turn."""
         return statistics.median(self.walls[1:] or self.walls)
 
     @property
     def cpu(self) -> float:
-        """CPU seconds of the reader's process: the median turn."""
+        """CPU seconds of the reader's process in the median turn."""
         return statistics.median(self.cpus[1:] or self.cpus)
 
 
-class _Turns:
-    """A reader's process."""
+class _ReaderProcess:
+    """The process of one reader."""
 
     def __init__(self, reader: str, job: str, uri: str) -> None:
         self.measured = Measured(reader)
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "benchmarks.turn", reader, job, uri],
+            [sys.executable, "-W", "ignore", "-m", "benchmarks.worker", reader, job, uri],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **_QUIET},
+            env={**os.environ, **_ENVIRONMENT},
         )
 
     def go(self) -> None:
-        if self.measured.reader == "client" and self.measured.walls and self.measured.walls[0] > _LONG:
+        if self.measured.reader == "client" and self.measured.walls and self.measured.walls[0] > _SLOW:
             return
-        answer = self._ask("go")
+        answer = self._request("go")
         self.measured.walls.append(answer["wall"])
         self.measured.cpus.append(answer["cpu"])
 
     def end(self) -> Measured:
-        answer = self._ask("end")
+        answer = self._request("end")
         self.measured.peak, self.measured.rows = answer["peak"], answer["rows"]
         self.measured.digest = answer["digest"]
         self._process.communicate()
         return self.measured
 
-    def _ask(self, word: str) -> dict[str, Any]:
+    def _request(self, request: str) -> dict[str, Any]:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.write(f"{request}\n")
         self._process.stdin.flush()
         while line := self._process.stdout.readline():
             if line.startswith("{"):
@@ -87,28 +87,32 @@ class _Turns:
 
 
 def measure(job: str, uris: dict[str, str], turns: int = TURNS) -> list[Measured]:
-    """One job by each reader, turn by turn.  uris: by reader.  Raises DifferentResults."""
-    readers = [_Turns(reader, job, uri) for reader, uri in uris.items()]
+    """Measure one job, alternating between readers.  uris: the URI for each reader.  Raises DifferentResults."""
+    readers = [_ReaderProcess(reader, job, uri) for reader, uri in uris.items()]
     for _ in range(turns):
         for reader in readers:
             reader.go()
     measured = [reader.end() for reader in readers]
-    digests = {one.digest for one in measured if one.reader != "bytes"}
+    digests = {result.digest for result in measured if result.reader != "bytes"}
     if len(digests) > 1:
-        raise DifferentResults(f"{job}: " + ", ".join(f"{one.reader} {one.rows} {one.digest}" for one in measured))
+        raise DifferentResults(
+            f"{job}: " + ", ".join(f"{result.reader} {result.rows} {result.digest}" for result in measured)
+        )
     return measured
 
 
 def measure_commands(commands: dict[str, Sequence[str]], folder: Path, turns: int = TURNS) -> list[Measured]:
-    """Whole commands by name, in turn, in that folder; their results are not compared."""
+    """Measure commands by name, alternately, in a folder; their results are not compared."""
     measured = {name: Measured(name) for name in commands}
     for _ in range(turns):
         for name, command in commands.items():
-            if measured[name].walls and measured[name].walls[0] > 4 * _LONG:
+            if measured[name].walls and measured[name].walls[0] > 4 * _SLOW:
                 continue
             started = time.perf_counter()
             with (folder / f"{name}.log").open("wb") as log:
-                process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **_QUIET})
+                process = subprocess.Popen(
+                    command, cwd=folder, stdout=log, stderr=log, env={**os.environ, **_ENVIRONMENT}
+                )
                 _, status, used = os.wait4(process.pid, 0)
             if status:
                 raise RuntimeError(f"{name} failed: {(folder / f'{name}.log').read_text()[-2000:]}")

@@ -1,4 +1,4 @@
-"""The same jobs by each reader: qualia_lab, MLflow's client, the raw driver, and for folders the bytes alone."""
+"""The readers that are compared: qualia_lab, MLflow's client, the raw driver, and the bytes alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from benchmarks.making import STARTED
+from benchmarks.stores import STARTED
 from benchmarks.wide import widen
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ class Ours:
         return self._opened(read)
 
     def history(self) -> pa.Table:
-        """Every point of some runs."""
+        """All points of RUNS_OF_HISTORY runs."""
         return self._opened(lambda store: _table(store.read_metric_history(_ids(store, RUNS_OF_HISTORY))))
 
     def metric(self) -> pa.Table:
-        """Every point of one metric, of all runs."""
+        """All points of one metric of all runs."""
         return self._opened(lambda store: _table(store.read_metric_history(_ids(store), [METRIC])))
 
     def stream(self) -> pa.Table:
-        """Every point of every run, counted as it goes by."""
+        """Count all points of all runs, as a stream."""
 
         def read(store: Any) -> pa.Table:
             return pa.table({"points": [sum(batch.num_rows for batch in store.read_metric_history(_ids(store)))]})
@@ -60,7 +60,7 @@ class Ours:
         return self._opened(lambda store: store.read_experiments().select(columns))
 
     def top(self) -> pa.Table:
-        """The best runs by a metric where a param has a value."""
+        """The best runs by a metric, of those with a certain param."""
         from qualia_lab import Query
 
         query = Query(filter=FILTER, order_by=(f"metrics.{METRIC} DESC",), limit=TOP)
@@ -83,7 +83,7 @@ def _table(batches: Any) -> pa.Table:
 
 
 class Client:
-    """MLflow's client, as its documentation says to use it."""
+    """MLflow's client, used as documented."""
 
     def __init__(self, uri: str) -> None:
         os.environ["MLFLOW_ALLOW_FILE_STORE"] = os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -109,12 +109,12 @@ class Client:
     def experiments(self) -> Any:
         """See Ours."""
         runs = self._runs()
-        found = {one.experiment_id: [0, None] for one in self.client.search_experiments()}
+        entries = {experiment.experiment_id: [0, None] for experiment in self.client.search_experiments()}
         for run in runs:
-            entry = found[run.info.experiment_id]
+            entry = entries[run.info.experiment_id]
             times = [t for t in (entry[1], run.info.start_time, run.info.end_time) if t is not None]
             entry[:] = [entry[0] + 1, max(times, default=None)]
-        return found
+        return entries
 
     def top(self) -> Any:
         """See Ours."""
@@ -122,7 +122,7 @@ class Client:
         return self.client.search_runs(self._experiments(), FILTER, order_by=order, max_results=TOP)
 
     def as_table(self, job: str, result: Any) -> pa.Table:
-        """What it gave, as the table that Ours gives; not part of what is measured."""
+        """Convert a result to the table that Ours returns; this is not part of the measurement."""
         if job == "wide":
             frame = result.drop(columns=["artifact_uri"])
             for name in ("start_time", "end_time"):
@@ -145,7 +145,7 @@ class Client:
         )
 
     def _experiments(self) -> list[str]:
-        return [one.experiment_id for one in self.client.search_experiments()]
+        return [experiment.experiment_id for experiment in self.client.search_experiments()]
 
     def _runs(self) -> list[Any]:
         """All runs, page by page."""
@@ -169,7 +169,7 @@ _VALUE = "CASE WHEN is_nan THEN NULL ELSE value END"
 
 
 class Raw:
-    """The database's Python driver: tuples, zipped into columns, as Arrow. One statement a table, and no care taken."""
+    """The Python driver of the database: one statement for each table, tuples zipped into Arrow columns, no checks."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -198,7 +198,7 @@ class Raw:
             return self._points(connection, f"key = {self.mark}", [METRIC])
 
     def experiments(self) -> pa.Table:
-        """See Ours. The columns of its table too, though only some are compared."""
+        """See Ours. All columns of its table are read, though only some are compared."""
         sql = (
             "SELECT CAST(e.experiment_id AS VARCHAR), count(r.run_uuid), max(r.start_time), max(r.end_time),"
             " e.name, e.artifact_location, e.lifecycle_stage, e.creation_time, e.last_update_time"
@@ -207,11 +207,11 @@ class Raw:
         )
         names = "experiment_id run_count started last_activity name artifact_location lifecycle_stage created updated"
         with self.connection as connection:
-            table = _rows(connection, self._spelt(sql), names)
+            table = _rows(connection, self._dialect(sql), names)
             return table.select(["experiment_id", "run_count", "last_activity"])
 
     def top(self) -> pa.Table:
-        """See Ours. The columns of its table too, and as in any store: a run without the metric is last, NaN before."""
+        """See Ours. All columns of its table are read; runs without the metric are last, NaN before them."""
         sql = (
             "SELECT r.run_uuid, CAST(r.experiment_id AS VARCHAR), coalesce(nullif(r.name, ''), n.value), r.status,"
             " r.start_time, r.end_time, r.user_id, r.lifecycle_stage, r.artifact_uri, t.value FROM runs r"
@@ -226,20 +226,20 @@ class Raw:
         )
         names = "run_id experiment_id name status start_time end_time user_id lifecycle_stage artifact_uri parent"
         with self.connection as connection:
-            return _rows(connection, self._spelt(sql), names).select(["run_id"])
+            return _rows(connection, self._dialect(sql), names).select(["run_id"])
 
     def _runs(self, connection: Any, then: str = "") -> pa.Table:
         sql = (
             "SELECT run_uuid, CAST(experiment_id AS VARCHAR), status, start_time, end_time FROM runs"
             f" WHERE lifecycle_stage = 'active' ORDER BY start_time DESC, run_uuid {then}"
         )
-        return _rows(connection, self._spelt(sql), "run_id experiment_id status start_time end_time")
+        return _rows(connection, self._dialect(sql), "run_id experiment_id status start_time end_time")
 
     def _points(self, connection: Any, where: str, values: list[str]) -> pa.Table:
         sql = f"SELECT run_uuid, key, step, timestamp, {_VALUE} FROM metrics WHERE {where}"
         return _rows(connection, sql, "run_id key step timestamp value", values)
 
-    def _spelt(self, sql: str) -> str:
+    def _dialect(self, sql: str) -> str:
         return sql.replace("VARCHAR", "TEXT") if self.uri.startswith("sqlite") else sql
 
     def _connect(self) -> Any:
@@ -258,7 +258,7 @@ def _rows(connection: Any, sql: str, names: str, values: Any = ()) -> pa.Table:
 
 
 class Bytes:
-    """The bytes of the files that hold the answer, read one after the other and forgotten: what `cat` does."""
+    """Read and discard the bytes of the files with the answer, as `cat` does."""
 
     def __init__(self, uri: str) -> None:
         self.folder = Path(uri)
@@ -270,7 +270,7 @@ class Bytes:
     def history(self) -> pa.Table:
         """See Ours."""
         runs = {run.name: run for experiment in self.folder.iterdir() for run in experiment.iterdir() if run.is_dir()}
-        size = sum(_read(run / "meta.yaml") for run in runs.values())  # which say which are the newest
+        size = sum(_read(run / "meta.yaml") for run in runs.values())  # needed to find the newest runs
         newest = sorted(runs.values(), key=_started, reverse=True)[:RUNS_OF_HISTORY]
         return pa.table({"bytes": [size + sum(_read(file) for run in newest for file in os.scandir(run / "metrics"))]})
 
@@ -290,12 +290,12 @@ def _started(run: Path) -> int:
 
 
 def _read(path: Any) -> int:
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the quickest way there is
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the fastest way
         return len(file.read())
 
 
 class Copied(Raw):
-    """What a PostgreSQL sends as the same rows, binary, received and forgotten: nothing is read sooner than this."""
+    """Receive and discard the same rows from PostgreSQL in binary format: a lower bound for every reader."""
 
     def wide(self) -> pa.Table:
         """See Ours."""
@@ -307,8 +307,10 @@ class Copied(Raw):
         """See Ours."""
         with self.connection as connection:
             ids = self._runs(connection, f"LIMIT {RUNS_OF_HISTORY}").column("run_id").to_pylist()
-        among = ", ".join(f"'{one}'" for one in ids)
-        return self._copied(f"SELECT run_uuid, key, step, timestamp, {_VALUE} FROM metrics WHERE run_uuid IN ({among})")
+        id_list = ", ".join(f"'{run_id}'" for run_id in ids)
+        return self._copied(
+            f"SELECT run_uuid, key, step, timestamp, {_VALUE} FROM metrics WHERE run_uuid IN ({id_list})"
+        )
 
     def metric(self) -> pa.Table:
         """See Ours."""

@@ -1,4 +1,4 @@
-"""What was measured, as JSON beside the page: the page is made from it and from nothing else."""
+"""Store the measurements as JSON next to the page, which is generated from them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SIZES = ("small", "many", "most")
 
 
 def this_machine() -> dict[str, str]:
-    """What the numbers depend on; nothing by which this machine could be found."""
-    memory = int((_said_in("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1e6
+    """A description of hardware and software, without anything that identifies the machine."""
+    memory = int((_value_in("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1e6
     return {
-        "machine": f"{os.cpu_count() or 1} cores, {_said_in('/proc/cpuinfo', 'model name') or platform.machine()}, "
+        "machine": f"{os.cpu_count() or 1} cores, {_value_in('/proc/cpuinfo', 'model name') or platform.machine()}, "
         f"{memory:.0f} GB, {platform.system()} {platform.machine()}",
         "software": ", ".join([f"Python {platform.python_version()}", *(f"{p} {_version(p)}" for p in _PACKAGES)]),
     }
@@ -29,19 +29,19 @@ def this_machine() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Row:
-    """One job, and what each reader took."""
+    """One job with the measurements of each reader."""
 
     job: str
     measured: list[Measured]
 
     def of(self, reader: str) -> Measured | None:
-        """What this reader took, if it did the job."""
-        return next((one for one in self.measured if one.reader == reader), None)
+        """The measurements of this reader, if it did the job."""
+        return next((result for result in self.measured if result.reader == reader), None)
 
 
 @dataclass(frozen=True)
 class Table:
-    """One store: its kind and size in words, and its rows."""
+    """The results for one store: its kind, its size, and a row for each job."""
 
     kind: str
     size: str
@@ -52,31 +52,31 @@ class Table:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Where it stands on the page."""
+        """The position of the table on the page."""
         return _SIZES.index(self.size), _ORDER.index(self.kind)
 
 
 def read(path: Path) -> list[Table]:
-    """The tables that were measured, in the page's order."""
+    """Read all tables, in the order of the page."""
     if not path.exists():
         return []
     tables = [
-        Table(**{**one, "rows": [Row(row["job"], [Measured(**m) for m in row["measured"]]) for row in one["rows"]]})
-        for one in json.loads(path.read_text(encoding="utf-8"))
+        Table(**{**entry, "rows": [Row(row["job"], [Measured(**m) for m in row["measured"]]) for row in entry["rows"]]})
+        for entry in json.loads(path.read_text(encoding="utf-8"))
     ]
     return sorted(tables, key=lambda table: table.place)
 
 
 def write(path: Path, table: Table) -> list[Table]:
-    """Put this table in place of the one of the same store; those of other machines go. All that are there now."""
-    kept = [one for one in read(path) if one.place != table.place and one.machine == table.machine]
-    tables = sorted([*kept, table], key=lambda one: one.place)
-    text = json.dumps([asdict(one) for one in tables], indent=1)
+    """Save a table, replacing that of the same store and dropping those of other machines; return all tables."""
+    other_tables = [entry for entry in read(path) if entry.place != table.place and entry.machine == table.machine]
+    tables = sorted([*other_tables, table], key=lambda entry: entry.place)
+    text = json.dumps([asdict(entry) for entry in tables], indent=1)
     path.write_text(text + "\n", encoding="utf-8")
     return read(path)
 
 
-def _said_in(path: str, name: str) -> str:
+def _value_in(path: str, name: str) -> str:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:

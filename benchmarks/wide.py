@@ -1,4 +1,4 @@
-"""Tidy tables to one wide one, and results to a digest: the same for every reader, so that only reading differs."""
+"""Shared by all readers: pivot tidy tables to a wide one, and compute digests of results."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import pyarrow.compute as pc
 
 
 def widen(runs: pa.Table, **tidy: pa.Table) -> pa.Table:
-    """A row per run, and a column per key of each table, named as MLflow's search_runs names them."""
+    """One row for each run and one column for each key, named as in mlflow.search_runs."""
     columns = {name: runs.column(name) for name in ("run_id", "experiment_id", "status", "start_time", "end_time")}
     for kind, table in tidy.items():
         table = table.combine_chunks()  # noqa: PLW2901 - the same rows
         keys = table.column("key").combine_chunks().dictionary_encode()
         rows = pc.index_in(table.column("run_id"), value_set=runs.column("run_id").combine_chunks()).to_numpy()
         names = keys.dictionary.to_pylist()
-        places = np.full((len(names), runs.num_rows), -1, np.int64)
-        places[keys.indices.to_numpy(), rows] = np.arange(table.num_rows)
-        for name, place in zip(names, places, strict=True):
-            taken = table.column("value").take(pa.Array.from_pandas(place, mask=place < 0))
-            columns[f"{kind}.{name}"] = taken
+        indices = np.full((len(names), runs.num_rows), -1, np.int64)
+        indices[keys.indices.to_numpy(), rows] = np.arange(table.num_rows)
+        for name, index in zip(names, indices, strict=True):
+            values = table.column("value").take(pa.Array.from_pandas(index, mask=index < 0))
+            columns[f"{kind}.{name}"] = values
     return pa.table(columns)
 
 
 def digest(table: pa.Table, sort: bool = True) -> str:
-    """The same for the same rows, in any order unless that is part of the answer; a missing number is NaN."""
+    """A digest of the rows, independent of their order if `sort`; missing numbers equal NaN."""
     names = sorted(table.column_names)
     table = table.select(names)
     keys = [(name, "ascending") for name in names if sort and _sorts(name)]
     if keys:
         table = table.take(pc.sort_indices(table, sort_keys=keys))
-    found = hashlib.sha256(f"{table.num_rows} {names}".encode())
+    sha256 = hashlib.sha256(f"{table.num_rows} {names}".encode())
     for name in names:
         column = table.column(name)
         if pa.types.is_floating(column.type):
             numbers = column.fill_null(float("nan")).to_numpy()
-            found.update(np.where(np.isnan(numbers), np.nan, numbers + 0.0).tobytes())
+            sha256.update(np.where(np.isnan(numbers), np.nan, numbers + 0.0).tobytes())
         elif pa.types.is_integer(column.type):
-            found.update(column.cast(pa.int64()).fill_null(-1).to_numpy().tobytes())
+            sha256.update(column.cast(pa.int64()).fill_null(-1).to_numpy().tobytes())
         else:
             for text in column.to_pylist():
-                found.update(b"\0\0" if text is None else text.encode() + b"\0")
-    return found.hexdigest()[:16]
+                sha256.update(b"\0\0" if text is None else text.encode() + b"\0")
+    return sha256.hexdigest()[:16]
 
 
 def _sorts(name: str) -> bool:

@@ -1,6 +1,6 @@
 """From an MLflow tracking store to a Jupyter notebook that already says what happened.
 
-The face of the package: each name is imported when it is first used, so that a command line starts at once.
+The public API. Each name is imported on first use, so that a command line starts quickly.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "ArtifactExplorer": "qualia_lab.explorer",
     "NotebookGenerator": "qualia_lab.generator",
     "QualiaLabError": "qualia_lab.errors",
@@ -52,10 +52,10 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home."""
-    if name not in _HOMES:
+    """Import a public name from its module on first use."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
     return value
 
 

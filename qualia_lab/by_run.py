@@ -1,4 +1,4 @@
-"""A tidy table by run, without a Python object for each of its rows."""
+"""ByRun: access a tidy table by run without a Python object for each row."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 class ByRun(Mapping[str, dict[str, Any]]):
-    """Of every run its values by key, sorted by key; {} for one that has none, NaN for a number that is missing.
+    """{run id: {key: value}} of a tidy table, sorted by key; {} for a run without values, NaN for a missing number.
 
-    A dict is made when it is asked for: the params of a hundred thousand runs would be two million entries.
+    The inner dicts are created on access: the params of 100,000 runs would be two million entries.
     """
 
-    def __init__(self, places: Mapping[str, int], table: pa.Table) -> None:
-        """places: of the runs, in their order.  table: `run_id`, `key`, and `value` as text or number."""
-        owners = pc.index_in(whole(table.column("run_id")), value_set=column(list(places), pa.string()))
-        owner = numbers_of(filled(owners, -1))
+    def __init__(self, positions: Mapping[str, int], table: pa.Table) -> None:
+        """positions: the position of each run id.  table: the columns `run_id`, `key`, and `value` (text or number)."""
+        run_indices = pc.index_in(whole(table.column("run_id")), value_set=column(list(positions), pa.string()))
+        run_codes = numbers_of(filled(run_indices, -1))
         encoded = whole(table.column("key")).dictionary_encode()
         names = encoded.dictionary.to_pylist()
         by_name = sorted(range(len(names)), key=names.__getitem__)
         rank = np.empty(len(names), np.int32)
         rank[by_name] = np.arange(len(names), dtype=np.int32)
         keys = rank[numbers_of(encoded.indices)]
-        order = np.lexsort((keys, owner))[np.count_nonzero(owner < 0) :]
-        self._places = places
-        self._names = [names[place] for place in by_name]
+        order = np.lexsort((keys, run_codes))[np.count_nonzero(run_codes < 0) :]
+        self._positions = positions
+        self._names = [names[index] for index in by_name]
         self._keys = keys[order]
-        self._ends = np.cumsum(np.bincount(owner[order], minlength=len(places)))
+        self._ends = np.cumsum(np.bincount(run_codes[order], minlength=len(positions)))
         values = whole(table.column("value"))
         self._texts: pa.Array | None = None
         if values.type == pa.string():
@@ -46,28 +46,28 @@ class ByRun(Mapping[str, dict[str, Any]]):
             self._values = numbers_of(filled(values, np.nan))[order]
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._positions)
 
     def __getitem__(self, run_id: str) -> dict[str, Any]:
         rows = self._rows(run_id)
         values = self._values[rows].tolist()
         if self._texts is not None:
-            values = [None if place < 0 else self._texts[place].as_py() for place in values]
+            values = [None if code < 0 else self._texts[code].as_py() for code in values]
         return {self._names[key]: value for key, value in zip(self._keys[rows].tolist(), values, strict=True)}
 
     def how_many(self, run_id: str) -> int:
-        """How many values the run has."""
+        """The number of values of the run."""
         rows = self._rows(run_id)
         return int(rows.stop - rows.start)
 
     def digest(self, run_id: str) -> bytes:
-        """Alike for runs with the same texts under the same keys, and for no others."""
+        """A digest that is equal exactly for runs with the same texts under the same keys."""
         rows = self._rows(run_id)
         return bytes(self._keys[rows].tobytes() + self._values[rows].tobytes())
 
     def _rows(self, run_id: str) -> slice:
-        place = self._places[run_id]
-        return slice(int(self._ends[place - 1]) if place else 0, int(self._ends[place]))
+        position = self._positions[run_id]
+        return slice(int(self._ends[position - 1]) if position else 0, int(self._ends[position]))

@@ -1,4 +1,4 @@
-"""mlflow_client: MLflow's own client, where using it changes nothing in the store."""
+"""mlflow_client: MLflow's own client, guarded so that opening it does not change the store."""
 
 from __future__ import annotations
 
@@ -10,15 +10,28 @@ from qualia_lab.stores.uri import split_uri
 
 
 def mlflow_client(tracking_uri: str) -> GuardedClient:
-    """MLflow's client for this store, not made before it is used."""
+    """MLflow's client for a store, created on first use and only if that does not change the store.
+
+    Args:
+        tracking_uri: the tracking URI of the store.
+
+    Returns:
+        An object with the methods of `mlflow.MlflowClient`. The first use raises StoreRefused if opening the store
+        would change it, see `GuardedClient.allow_changes`.
+
+    Example:
+        >>> from qualia_lab import mlflow_client
+        >>> client = mlflow_client("sqlite:///mlflow.db")
+        >>> client.search_experiments()
+    """
     return GuardedClient(tracking_uri)
 
 
 class GuardedClient:
-    """An `mlflow.MlflowClient` that is made on first use, and refuses when that would change the store.
+    """An `mlflow.MlflowClient` that is created on first use, unless that would change the store.
 
-    MLflow migrates any older database the moment it opens it, and writes folders into an mlruns folder.
-    Raises StoreRefused on such a use; `allow_changes()` makes it go on.
+    MLflow migrates an older database as soon as it opens it, and creates folders in an mlruns folder. The first use
+    raises StoreRefused in such a case, unless `allow_changes()` was called before.
     """
 
     def __init__(self, tracking_uri: str) -> None:
@@ -27,7 +40,7 @@ class GuardedClient:
         self._allowed = False
 
     def allow_changes(self) -> GuardedClient:
-        """Let MLflow do to the store what it does when it opens it."""
+        """Permit the changes that MLflow makes to a store when it opens it; returns the client."""
         self._allowed = True
         return self
 
@@ -36,14 +49,14 @@ class GuardedClient:
         return f"MLflow's client for {self._uri.safe} ({state})"
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # IPython and copying ask for many such names, and none is MLflow's
+        if name.startswith("_"):  # IPython and `copy` probe for many such names
             raise AttributeError(name)
         if self._client is None:
             self._client = self._open()
         return getattr(self._client, name)
 
     def _open(self) -> Any:
-        change = None if self._allowed else what_opening_changes(self._uri.full)
+        change = None if self._allowed else describe_effect_of_opening(self._uri.full)
         if change:
             raise StoreRefused(
                 f"MLflow's client was not opened on {self._uri.safe}: {change}.",
@@ -54,31 +67,33 @@ class GuardedClient:
         return MlflowClient(self._uri.full)
 
 
-def what_opening_changes(tracking_uri: str) -> str | None:
-    """What MLflow's client would change in the store by opening it, in a few words; None when nothing."""
+def describe_effect_of_opening(tracking_uri: str) -> str | None:
+    """A description of what MLflow's client would change in a store by opening it; None for no change."""
     uri = split_uri(tracking_uri)
     if uri.scheme in ("http", "https") or tracking_uri.partition(":")[0] == "databricks":
         return None
     if uri.scheme in ("", "file"):
         return "it writes folders into an mlruns folder that it opens, and since 3.13 refuses to open one"
     if uri.scheme == "snapshot":
-        return "MLflow has no such kind of store"
+        return "MLflow does not know this kind of store"
     from qualia_lab.stores.sql.store import SqlStore
 
     store = SqlStore(uri)
     try:
-        found, empty = store.read_schema_revision(), not store.read_experiments("all").num_rows
+        revision, empty = store.read_schema_revision(), not store.read_experiments("all").num_rows
     finally:
         store.close()
     newest = _newest_revision()
-    if found != newest:
-        was = found or "an unknown one"
-        return f"it would migrate the database from schema {was} to {newest}, which older MLflow cannot open any more"
+    if revision != newest:
+        current = revision or "an unknown one"
+        return (
+            f"it would migrate the database from schema {current} to {newest}, which older MLflow cannot open any more"
+        )
     return "it would write a Default experiment into the empty database" if empty else None
 
 
 def _newest_revision() -> str:
-    """The revision that the installed MLflow brings a database to."""
+    """The schema revision that the installed MLflow migrates databases to."""
     import mlflow.store.db_migrations
     from alembic.script import ScriptDirectory
 

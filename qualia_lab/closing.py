@@ -1,4 +1,4 @@
-"""Closing: what holds a connection is closed at the end of a `with` statement."""
+"""Closing: base class of context managers that close a connection."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Self
 
 
 class Closing(ABC):
-    """Whatever has a `close`: `with open_store(uri) as store:` calls it at the end, also after an error."""
+    """A context manager that calls `close` at the end: `with open_store(uri) as store:`."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back connections."""
+        """Release connections."""
 
     def __enter__(self) -> Self:
         return self

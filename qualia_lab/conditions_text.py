@@ -1,4 +1,4 @@
-"""Conditions in words and as flags: what titles, messages and the command that makes a notebook again say of them."""
+"""Format conditions and settings as text and as command-line flags, for titles, messages and commands."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_shell, one_line
-from qualia_lab.selection import cut_metric
+from qualia_lab.selection import split_metric
 from qualia_lab.study.sentences import listed
 
 if TYPE_CHECKING:
@@ -15,21 +15,24 @@ if TYPE_CHECKING:
 
 COMMAND = "create-observation-notebook"
 
-# Runs that were picked one by one are named in the command up to so many: more would fill the first screen.
-_RUNS_NAMED = 12
+# The maximum number of run ids in the command of a notebook; more would fill the first screen.
+_MAX_RUN_IDS = 12
 
 
 def default_title(selection: Selection) -> str:
-    """`churn: 12 runs`, from the experiments' names."""
+    """The default title of a notebook, such as `churn: 12 runs`."""
     return f"{listed(selection.experiments, 3)}: {counted(len(selection.run_ids), 'run')}"
 
 
 def choice_in_words(selection: Selection, count: int) -> str:
-    """`12 runs of churn, FINISHED, with lr=0.1, best val_auc first, at most 12`, as plain text.
+    """Describe a selection: `12 runs of churn, FINISHED, with lr=0.1, best val_auc first, at most 12`.
 
     Args:
-        selection: its conditions are said as they were given.
-        count: how many runs there are.
+        selection: the selection; its conditions are quoted as they were given.
+        count: the number of runs.
+
+    Returns:
+        Plain text.
     """
     conditions = selection.conditions
     words = [count_in_words(selection, count, 5)]
@@ -38,7 +41,7 @@ def choice_in_words(selection: Selection, count: int) -> str:
     if conditions.since:
         words.append(f"started since {one_line(conditions.since, 60)}")
     if conditions.where:
-        words.append(f"with {' and '.join(one_line(one, 100) for one in conditions.where)}")
+        words.append(f"with {' and '.join(one_line(comparison, 100) for comparison in conditions.where)}")
     if conditions.filter.strip():
         words.append(f"where {one_line(conditions.filter, 300)}")
     if conditions.run_ids:
@@ -51,29 +54,32 @@ def choice_in_words(selection: Selection, count: int) -> str:
 
 
 def count_in_words(selection: Selection, count: int, named: int = 3) -> str:
-    """`12 runs of churn, prices, cats and 3 more`.
+    """Describe the number of runs: `12 runs of churn, prices, cats and 3 more`.
 
     Args:
-        selection: where the names of the experiments are from.
-        count: how many runs there are.
-        named: experiments that are named before the rest is counted.
+        selection: the selection, for the names of the experiments.
+        count: the number of runs.
+        named: the maximum number of experiments to name.
+
+    Returns:
+        Plain text.
     """
     runs = counted(count, "deleted run" if selection.conditions.view == "deleted" else "run")
     return runs + (f" of {listed(selection.experiments, named)}" if selection.experiments else "")
 
 
 def order_in_words(conditions: Conditions) -> str:
-    """`best val_auc first`, `newest first`; "" where runs were picked one by one and keep that order."""
+    """Describe the order: `best val_auc first`, `newest first`; "" for runs selected by id, which keep their order."""
     if conditions.by is not None:
-        return f"best {one_line(cut_metric(conditions.by)[0], 100)} first"
+        return f"best {one_line(split_metric(conditions.by)[0], 100)} first"
     if conditions.order_by:
-        return f"ordered by {', '.join(one_line(one, 100) for one in conditions.order_by)}"
+        return f"ordered by {', '.join(one_line(order, 100) for order in conditions.order_by)}"
     return "" if conditions.run_ids else "newest first"
 
 
 def is_repeatable(conditions: Conditions) -> bool:
-    """Whether `notebook_command` makes the same choice; else it asks which runs, since too many were picked."""
-    return len(conditions.run_ids) <= _RUNS_NAMED
+    """Whether `notebook_command` selects the same runs; with too many run ids it omits them, and the command asks."""
+    return len(conditions.run_ids) <= _MAX_RUN_IDS
 
 
 def notebook_command(
@@ -84,17 +90,17 @@ def notebook_command(
     title: str | None = None,
     engine: str | None = None,
 ) -> str:
-    """The command line that makes the same notebook, with what was said in the words it was said with.
+    """The command line that creates the same notebook, with the conditions and settings as they were given.
 
     Args:
-        selection: which runs; its tracking URI holds no secret, and neither does the command.
-        settings: what the person said of how to look at them, without what [tool.qualia] says.
-        template: as it was given; None where none was.
-        title: as it was given; that of `default_title` is left out.
-        engine: what aggregates the runs; None where they are read.
+        selection: the selected runs; neither its tracking URI nor the command contains a secret.
+        settings: the settings given by the user, without those of [tool.qualia].
+        template: the template as given; None for the default.
+        title: the title as given; `default_title` is omitted.
+        engine: the engine that aggregates the runs; None if they are read.
 
     Returns:
-        Words for a POSIX shell; see `is_repeatable`.
+        A command line for a POSIX shell; see also `is_repeatable`.
     """
     words = [COMMAND, "--tracking-uri", selection.tracking_uri]
     words += _flags(
@@ -109,8 +115,8 @@ def notebook_command(
 
 
 def conditions_as_flags(conditions: Conditions) -> list[str]:
-    """The flags that say which runs; `--yes` where they leave none out, which no other flag says."""
-    words = [] if conditions.chooses else ["--yes"]
+    """The flags for conditions; `--yes` if they exclude no runs, which no other flag expresses."""
+    words = [] if conditions.restricts else ["--yes"]
     for flag, texts in (
         ("--experiment", conditions.experiments),
         ("--run", conditions.run_ids),
@@ -120,7 +126,7 @@ def conditions_as_flags(conditions: Conditions) -> list[str]:
     ):
         words += _flags(*((flag, text) for text in texts))
     top, limit = conditions.top, conditions.limit
-    if conditions.by is None:  # of an order that is said as one, the first are limited
+    if conditions.by is None:  # `--top` needs `--by`; for another order, `--limit` has the same effect
         top, limit = None, conditions.at_most
     words += _flags(
         ("--filter", conditions.filter or None),
@@ -133,7 +139,7 @@ def conditions_as_flags(conditions: Conditions) -> list[str]:
 
 
 def settings_as_flags(settings: StudySettings) -> list[str]:
-    """The flags that say how to look at the runs; what has no flag is left out."""
+    """The flags for settings; settings without a flag are omitted."""
     metric = settings.metric
     if metric is not None and metric in settings.better:
         metric += ":max" if settings.better[metric] == "higher" else ":min"
@@ -151,6 +157,6 @@ def settings_as_flags(settings: StudySettings) -> list[str]:
     return [*words, "--pool"] if settings.pool else words
 
 
-def _flags(*said: tuple[str, str | None]) -> list[str]:
-    """The flags that have a text, each followed by it."""
-    return [word for flag, text in said if text is not None for word in (flag, text)]
+def _flags(*flags: tuple[str, str | None]) -> list[str]:
+    """The flags with a value, each followed by its value."""
+    return [word for flag, text in flags if text is not None for word in (flag, text)]

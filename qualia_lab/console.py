@@ -1,10 +1,11 @@
-"""The only writer to stdout and stderr: what is said, what is shown, what is asked, and the exit code.
+"""Terminal output, questions and exit codes; the only module that writes to stdout and stderr.
 
-stdout is data (`show`, `table`), stderr is talk (`say`, `step`, `progress`, `ask`). A caller puts strings of a store
-through `escaping.for_terminal`; here every text is cleaned once more, and rid of the secrets of the tracking URI.
+Data goes to stdout (`show`, `table`), everything else to stderr (`say`, `step`, `progress`, `ask`). Callers pass
+strings of a store through `escaping.for_terminal`; here every text is escaped again, and the secrets of the tracking
+URI are redacted.
 
-Exit codes: 0 done, 2 wrong usage, 70 a bug of ours, 130 interrupted, 141 nobody reads stdout any more, 143
-terminated; the others stand with their errors in `qualia_lab.errors`.
+Exit codes: 0 success, 2 wrong usage, 70 internal error, 130 interrupted, 141 broken pipe on stdout, 143 terminated; for
+the others see `qualia_lab.errors`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-SECOND = 1.0  # before a person is told that something is being read, or a pipe that the command is at work
-PATIENCE = 0.5  # seconds before a progress bar is worth its flicker
+QUIET_SECONDS = 1.0  # seconds without output before a waiting message is written
+PROGRESS_DELAY = 0.5  # seconds before a progress bar appears, and between its updates
 
 Colour = Literal["red", "yellow", "grey"]
 _COLOURS: Mapping[Colour, str] = {"red": "1;31", "yellow": "1;33", "grey": "2"}
@@ -44,39 +45,39 @@ _SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATAB
 
 _uris: list[TrackingUri] = []
 _debug = False
-_waiting_for: list[str] = []  # what is waited for, the innermost last
-_spoken = threading.Event()  # something was written
+_operations: list[str] = []  # the current operations, the innermost last
+_has_output = threading.Event()  # set once something was written
 
 
 def run(command: Callable[[], object]) -> NoReturn:
-    """Run a command line and exit; whatever it raises becomes one sentence, a hint, and an exit code."""
+    """Run a command and exit; an exception becomes an error message, a hint and an exit code."""
     raise_on_sigterm()
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character shows its code; it never ends a command.
+        # Characters that the encoding lacks are written as escapes instead of raising an error.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # what a library tells its programmers is not for who runs a command
-    keep_secrets_of(os.environ.get("MLFLOW_TRACKING_URI", ""), *sys.argv[1:])
+        warnings.simplefilter("ignore")  # warnings of libraries are not meant for users of a command
+    redact_secrets_of(os.environ.get("MLFLOW_TRACKING_URI", ""), *sys.argv[1:])
     secrets = tuple(filter(None, (os.environ.get(name) for name in _SECRET_VARIABLES)))
     _uris.append(TrackingUri(safe="", full="", secrets=secrets))
-    first_word = threading.Timer(SECOND, _say_first_word)
-    first_word.daemon = True
+    notice = threading.Timer(QUIET_SECONDS, _write_waiting_notice)
+    notice.daemon = True
     if not (sys.stderr is not None and sys.stderr.isatty()):
-        first_word.start()
+        notice.start()
     code = _exit_code_of(command)
-    first_word.cancel()
+    notice.cancel()
     sys.exit(code)
 
 
-def _say_first_word() -> None:
-    """What a pipe or a log is told once, when a command has not said a word for a second."""
-    if not _spoken.is_set():
-        say(f"{_waiting_for[-1] if _waiting_for else 'starting'} ...")
+def _write_waiting_notice() -> None:
+    """Write one line to a pipe or a log if a command has had no output for a second."""
+    if not _has_output.is_set():
+        say(f"{_operations[-1] if _operations else 'starting'} ...")
 
 
-def keep_secrets_of(*uris: str) -> None:
-    """From now on nothing that is said holds a secret of these tracking URIs; other words are passed over."""
+def redact_secrets_of(*uris: str) -> None:
+    """Redact the secrets of these tracking URIs in all later output; other arguments are ignored."""
     for text in uris:
         uri = split_uri(text.partition("=")[2] if text.startswith("--") else text)
         if uri.secrets:
@@ -84,52 +85,55 @@ def keep_secrets_of(*uris: str) -> None:
 
 
 def debug() -> None:
-    """From now on an error comes with its traceback."""
-    global _debug  # noqa: PLW0603  one process is one command line
+    """Print the traceback of later errors."""
+    global _debug  # noqa: PLW0603  a process runs one command
     _debug = True
 
 
 def show(text: str) -> None:
-    """Write data to stdout and end the line: as it is to a program, made visible to a person."""
+    """Write a line of data to stdout: unchanged to a pipe, escaped on a terminal."""
     _write(sys.stdout, visible(text) if sys.stdout.isatty() else text)
 
 
 def say(text: str = "") -> None:
-    """Say something to the person, on stderr."""
+    """Write a message to stderr."""
     _write(sys.stderr, _clean(text))
 
 
 def fail(error: Exception) -> int:
-    """Say what went wrong and what to do next; return the exit code.
+    """Write the message and the hint of an error; return the exit code.
 
-    An exception that is no QualiaLabError is a bug of ours, and said to be one.
+    An exception that is not a QualiaLabError is reported as a bug.
     """
     if not isinstance(error, QualiaLabError):
-        what = for_terminal(f"{type(error).__name__}: {error}")
+        description = for_terminal(f"{type(error).__name__}: {error}")
         error = QualiaLabError(
-            f"This is a bug in qualia-lab: {what}",
+            f"This is a bug in qualia-lab: {description}",
             "Please report it" + (", with the traceback below." if _debug else "; --debug shows where it happened."),
         )
         error.exit_code = 70
-    complain(error)
+    print_error(error)
     if _debug:
-        # Redacted whole first: a secret may hold a line break.
+        # Redact before splitting: a secret may contain a line break.
         for line in _clean(traceback.format_exc()).splitlines():
             say(f"    {line}")
     return error.exit_code
 
 
-def complain(error: QualiaLabError) -> None:
-    """Say what is wrong and what to do, in two lines; a filter is shown with a mark under the place.
+def print_error(error: QualiaLabError) -> None:
+    """Write the message and the hint of an error; for a FilterError also the filter, with a mark at the position.
 
-    Further lines of the message, such as the source of a cell, follow indented: none can pass for a line of ours.
+    Further lines of the message, such as the source of a cell, are indented, so that they cannot imitate other output.
     """
-    first, *more = _clean(error.message).splitlines() or [""]
+    first, *further_lines = _clean(error.message).splitlines() or [""]
     _say_labelled("error:", "1;31", first)
-    for line in more:
+    for line in further_lines:
         say(f"    {line.rstrip()}")
     if isinstance(error, FilterError) and error.text:
-        before, after = _in_place(error.text[: error.position]), _in_place(error.text[error.position :])
+        before, after = (
+            _one_line_in_place(error.text[: error.position]),
+            _one_line_in_place(error.text[error.position :]),
+        )
         say(f"  {before}{after}")
         say(f"  {' ' * _width(before)}^")
     if error.hint:
@@ -137,19 +141,19 @@ def complain(error: QualiaLabError) -> None:
 
 
 def is_interactive() -> bool:
-    """Whether a person can be asked: the questions are seen and the answers are typed."""
+    """Whether questions can be asked: stdin and stderr are terminals."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def ask(question: str, default: str = "") -> str:
-    """Ask for one line; Enter gives the default, which may be any string of a store.
+    """Ask for one line; an empty answer means the default, which may be any string of a store.
 
-    Raises NothingChosen when there are no more answers.
+    Raises NothingChosen at the end of the input.
     """
     shown = f" [{for_terminal(default)}]" if default else ""
     _write(sys.stderr, _clean(f"{question}{shown}: "), end="")
     try:
-        # Not input(): that writes its prompt to stdout, which is data.
+        # Not input(), which writes its prompt to stdout.
         line = sys.stdin.readline()
     except UnicodeDecodeError:
         line = "\n"
@@ -160,7 +164,7 @@ def ask(question: str, default: str = "") -> str:
 
 
 def confirm(question: str) -> bool:
-    """Ask yes or no; Enter is no."""
+    """Ask a yes/no question; an empty answer means no."""
     while True:
         answer = ask(f"{question} [y/N]").lower()
         if answer in ("", "n", "no"):
@@ -172,77 +176,77 @@ def confirm(question: str) -> bool:
 
 @contextmanager
 def step(text: str) -> Iterator[Callable[[str], None]]:
-    """`text ..... outcome` on one line: the text at once, a dot for each half second, the outcome at the end."""
+    """Show a step on one line, `text ..... outcome`, with a dot each half second; yields a setter of the outcome."""
     outcomes: list[str] = []
     done = threading.Event()
     _write(sys.stderr, _clean(text) + " ...", end="")
 
     def dots() -> None:
-        while not done.wait(PATIENCE):
+        while not done.wait(PROGRESS_DELAY):
             _write(sys.stderr, ".", end="")
 
-    ticking = threading.Thread(target=dots, daemon=True)
+    ticker = threading.Thread(target=dots, daemon=True)
     if sys.stderr.isatty():
-        ticking.start()
+        ticker.start()
     try:
         yield outcomes.append
     finally:
         done.set()
-        if ticking.is_alive():
-            ticking.join()
+        if ticker.is_alive():
+            ticker.join()
         say(f" {', '.join(outcomes)}" if outcomes else "")
 
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """A line on a terminal once something takes over a second, with the seconds as they pass; gone at the end.
+    """Show a line with the elapsed seconds on a terminal if the block takes over a second; it is removed at the end.
 
-    Elsewhere it is the command's first word, where that has not said one for a second.
+    On a pipe, the text is written once if the command has had no output for a second.
     """
-    _waiting_for.append(text)
+    _operations.append(text)
     try:
-        with _ticking(text) if sys.stderr.isatty() else nullcontext():
+        with _elapsed_line(text) if sys.stderr.isatty() else nullcontext():
             yield
     finally:
-        _waiting_for.remove(text)
+        _operations.remove(text)
 
 
 @contextmanager
-def _ticking(text: str) -> Iterator[None]:
-    """The line of `waiting` on a terminal."""
+def _elapsed_line(text: str) -> Iterator[None]:
+    """Update the line of `waiting` on a terminal in a background thread."""
     done = threading.Event()
     started = time.monotonic()
-    shown = _clean(text)
+    label = _clean(text)
 
-    def tell() -> None:
-        pause = SECOND
+    def update() -> None:
+        pause = QUIET_SECONDS
         while not done.wait(pause):
-            _write(sys.stderr, f"\r{shown} … {time.monotonic() - started:.0f} s", end="")
-            pause = PATIENCE
+            _write(sys.stderr, f"\r{label} … {time.monotonic() - started:.0f} s", end="")
+            pause = PROGRESS_DELAY
 
-    telling = threading.Thread(target=tell, daemon=True)
-    telling.start()
+    ticker = threading.Thread(target=update, daemon=True)
+    ticker.start()
     try:
         yield
     finally:
         done.set()
-        telling.join()
-        if time.monotonic() - started > SECOND:
+        ticker.join()
+        if time.monotonic() - started > QUIET_SECONDS:
             _write(sys.stderr, "\r\x1b[K", end="")
 
 
 @contextmanager
 def progress(label: str, unit: str = "") -> Iterator[Callable[[int, int], None]]:
-    """A bar for something that is counted; yields `advance(done, total)`.
+    """Show a progress bar; yields `advance(done, total)`.
 
-    It appears on a terminal and only when the work takes longer than PATIENCE; else its last state is said as a line.
+    The bar appears only on a terminal and after PROGRESS_DELAY seconds; otherwise the final state is written as a line.
     """
     bar = _bar(label, unit)
     started, counted = time.monotonic(), (0, 0)
-    appears = threading.Timer(PATIENCE, bar.start)
+    appears = threading.Timer(PROGRESS_DELAY, bar.start)
     if sys.stderr.isatty():
         appears.start()
-    _waiting_for.append(label)
+    _operations.append(label)
 
     def advance(done: int, total: int) -> None:
         nonlocal counted
@@ -252,7 +256,7 @@ def progress(label: str, unit: str = "") -> Iterator[Callable[[int, int], None]]
     try:
         yield advance
     finally:
-        _waiting_for.remove(label)
+        _operations.remove(label)
         appears.cancel()
         if appears.ident:
             appears.join()
@@ -278,45 +282,48 @@ def _bar(label: str, unit: str) -> Progress:
     return bar
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, talk: bool = False) -> None:
-    """A table for people, on stdout or as talk on stderr: fitted to a terminal, which is told what is not in it.
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, to_stderr: bool = False) -> None:
+    """Write a table, fitted to the width of a terminal; columns that do not fit are named in a message.
 
-    rows: strings of a store may stand in them as they are.
+    Args:
+        columns: the columns.
+        rows: one text for each column; strings of a store need no escaping.
+        to_stderr: write to stderr instead of stdout.
     """
-    stream = sys.stderr if talk else sys.stdout
+    stream = sys.stderr if to_stderr else sys.stdout
     cells = [[_clean(for_terminal(cell)) for cell in row] for row in rows]
-    titled = [replace(column, title=_clean(for_terminal(column.title))) for column in columns]
-    room = _room(stream)
-    titles, lines, left_out = lay_out(titled, cells, room)
+    shown_columns = [replace(column, title=_clean(for_terminal(column.title))) for column in columns]
+    width = _terminal_width(stream)
+    titles, lines, left_out = lay_out(shown_columns, cells, width)
     if stream.isatty() and os.environ.get("TERM") != "dumb":
         titles = [f"\x1b[1m{line}\x1b[0m" for line in titles]
     _write(stream, "\n".join([*titles, *lines]))
     if left_out:
-        them = "it" if len(left_out) == 1 else "them"
-        said = f"Not shown, for want of room: {', '.join(left_out)}. A wider terminal has {them}."
-        say("\n".join(wrap(said, room or len(said))))
+        pronoun = "it" if len(left_out) == 1 else "them"
+        message = f"Not shown, for lack of space: {', '.join(left_out)}. A wider terminal shows {pronoun}."
+        say("\n".join(wrap(message, width or len(message))))
 
 
 def sentence(text: str, mark: str = "", colour: Colour | None = None, indent: int = 0) -> None:
-    """Show a sentence after a mark; on a terminal the mark is coloured, and lines break between words.
+    """Write a sentence to stdout, after an optional mark; on a terminal it is wrapped and the mark is coloured.
 
     Args:
-        text: strings of a store may stand in it as they are.
-        mark: a sign or a heading word, which the sentence follows on the same line.
-        colour: of the mark, where colours are wanted.
-        indent: spaces before every line but the one with a mark; before all where there is none.
+        text: the sentence; strings of a store need no escaping.
+        mark: a sign or a word at the start of the first line.
+        colour: the colour of the mark, if colours are enabled.
+        indent: the number of spaces before each line without a mark.
     """
-    space = " " * indent
-    begin = f"{mark} " if mark else space
-    said, room = _clean(for_terminal(text)), _room(sys.stdout)
-    lines = [begin + said] if room is None else wrap(begin + said, room, space)
+    margin = " " * indent
+    prefix = f"{mark} " if mark else margin
+    content, width = _clean(for_terminal(text)), _terminal_width(sys.stdout)
+    lines = [prefix + content] if width is None else wrap(prefix + content, width, margin)
     if mark and colour is not None and _coloured(sys.stdout):
         lines[0] = _paint(mark, _COLOURS[colour]) + lines[0][len(mark) :]
     _write(sys.stdout, "\n".join(lines))
 
 
 def can_show(text: str) -> bool:
-    """Whether the person's terminal has characters for this."""
+    """Whether the encoding of the terminal can represent the text."""
     try:
         text.encode(sys.stderr.encoding or "ascii")
     except UnicodeEncodeError:
@@ -337,7 +344,7 @@ def _exit_code_of(command: Callable[[], object]) -> int:
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        complain(QualiaLabError(error.format_message(), f"See {context.command_path} --help." if context else ""))
+        print_error(QualiaLabError(error.format_message(), f"See {context.command_path} --help." if context else ""))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         say("\ninterrupted")
@@ -346,7 +353,7 @@ def _exit_code_of(command: Callable[[], object]) -> int:
         say("\nterminated")
         return 143
     except BrokenPipeError:
-        # The reader has what it wanted (`| head`). Python would complain once more when it flushes at exit.
+        # The reader has closed the pipe (`| head`). Python would raise again when it flushes stdout at exit.
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -356,13 +363,13 @@ def _exit_code_of(command: Callable[[], object]) -> int:
 
 
 def _write(stream: TextIO, text: str, end: str = "\n") -> None:
-    _spoken.set()
+    _has_output.set()
     stream.write(text + end)
     stream.flush()
 
 
 def _clean(text: str) -> str:
-    """The text without secrets and without anything that steers a terminal."""
+    """The text without secrets and control characters."""
     for uri in _uris:
         text = uri.redact(text)
     return visible(text)
@@ -374,7 +381,7 @@ def _say_labelled(label: str, colour: str, sentence: str) -> None:
 
 
 def _coloured(stream: TextIO) -> bool:
-    """Whether it is a terminal whose user wants colours."""
+    """Whether the stream is a terminal with colours enabled."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -382,21 +389,21 @@ def _paint(text: str, codes: str) -> str:
     return f"\x1b[{codes}m{text}\x1b[0m"
 
 
-def _room(stream: TextIO) -> int | None:
-    """How many columns of text a terminal has, or COLUMNS says that it has; None for what is no terminal."""
+def _terminal_width(stream: TextIO) -> int | None:
+    """The width of a terminal in columns, or the value of COLUMNS; None if the stream is not a terminal."""
     if not stream.isatty():
         return None
-    said = os.environ.get("COLUMNS", "")
-    return int(said) if said.isdecimal() and int(said) else os.get_terminal_size(stream.fileno()).columns or 80
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else os.get_terminal_size(stream.fileno()).columns or 80
 
 
-def _in_place(text: str) -> str:
-    """The text on one line, every character still where it was."""
+def _one_line_in_place(text: str) -> str:
+    """The text on one line, with every character at its original position."""
     return visible(re.sub(r"\s", " ", text))
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """The width of the text in terminal columns."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )

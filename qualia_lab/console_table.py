@@ -1,4 +1,4 @@
-"""Tables for a terminal: rows and columns become lines that fit into so many columns of text."""
+"""Lay out tables for a terminal of a given width."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BETWEEN = 2  # spaces between two columns
-_TITLE = 12  # columns of text that a title or a text keeps before its column is left out
-_NAME = 32  # and that a name keeps before it goes on in the next line
-_NARROWEST = 8
+_GAP = 2  # spaces between two columns
+_MIN_TEXT = 12  # minimum width of a text or a title before its column is dropped
+_MIN_NAME = 32  # minimum width of a name before it wraps
+_MIN_WRAPPED_NAME = 8
 
 _WORDS = re.compile(r"(?<=[\s_./:-])(?=[^\s_./:-])")
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table for people. One without a title, such as a sign, stays whole and is never left out.
+    """A column of a terminal table. A column without a title (a mark) is never truncated or dropped.
 
-    right: numbers, which stand to the right and stay whole.
-    whole: never cut and never left out.
-    name: never left out either; a long one goes on in the next line, between two words.
-    short: cut to so many characters before anything else gives way, and never left out; of an id they are enough.
-    early: left out whole before the others; else the last column goes first.
+    Attributes:
+        title: the heading.
+        right: right-aligned and never truncated, for numbers.
+        whole: never truncated or dropped.
+        name: never dropped; a long text wraps between words.
+        short: truncated to this many characters before any other column shrinks, and never dropped; for ids.
+        early: dropped before the other columns; otherwise the last column is dropped first.
     """
 
     title: str
@@ -37,52 +39,52 @@ class Column:
 
     @property
     def stays(self) -> bool:
-        """Whether it is never left out."""
+        """Whether the column is never dropped."""
         return self.whole or self.name or not self.title or self.short is not None
 
 
 def lay_out(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int | None
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width_limit: int | None
 ) -> tuple[list[str], list[str], list[str]]:
-    """Lines of at most so much room, where what may never be left out fits.
+    """Lay out a table in at most `width_limit` terminal columns, if the columns that are never dropped fit.
 
     Args:
-        columns: of the table.
-        rows: a text per column each, without line breaks.
-        room: columns of text; None for any number of them.
+        columns: the columns of the table.
+        rows: one text for each column, without line breaks.
+        width_limit: the width of the terminal; None for no limit.
 
     Returns:
-        The lines of the titles, those of the rows, and the titles of the columns that were left out for want of room.
+        The lines of the headings, the lines of the rows, and the titles of the columns that were dropped.
     """
-    width_of = [max((_width(row[place]) for row in rows), default=0) for place in range(len(columns))]
+    width_of = [max((_width(row[index]) for row in rows), default=0) for index in range(len(columns))]
     natural = [max(width, _width(column.title)) for width, column in zip(width_of, columns, strict=True)]
     shown = list(range(len(columns)))
     widths = dict(enumerate(natural))
-    if room is not None:
-        least = [_least(*one) for one in zip(columns, width_of, natural, strict=True)]
-        if _over(widths, room) > 0:
-            widths |= {place: least[place] for place in shown if columns[place].short is not None}
-        _shrink(widths, shown, least, room)
-        for place in sorted(shown, key=lambda place: (not columns[place].early, -place)):
-            if _over(widths, room) > 0 and not columns[place].stays:
-                del widths[place]
-        names = [place for place in widths if columns[place].name]
-        _shrink(widths, names, [_NARROWEST] * len(columns), room)
-        _widen(widths, columns, natural, room)
+    if width_limit is not None:
+        min_widths = [_min_width(*arguments) for arguments in zip(columns, width_of, natural, strict=True)]
+        if _excess(widths, width_limit) > 0:
+            widths |= {index: min_widths[index] for index in shown if columns[index].short is not None}
+        _shrink(widths, shown, min_widths, width_limit)
+        for index in sorted(shown, key=lambda index: (not columns[index].early, -index)):
+            if _excess(widths, width_limit) > 0 and not columns[index].stays:
+                del widths[index]
+        names = [index for index in widths if columns[index].name]
+        _shrink(widths, names, [_MIN_WRAPPED_NAME] * len(columns), width_limit)
+        _widen(widths, columns, natural, width_limit)
     shown = list(widths)
-    kept = [columns[place] for place in shown]
-    titles = [_wrapped(column.title, widths[place]) for place, column in zip(shown, kept, strict=True)]
+    shown_columns = [columns[index] for index in shown]
+    titles = [_wrapped(column.title, widths[index]) for index, column in zip(shown, shown_columns, strict=True)]
     lines = [
         line
         for row in rows
-        for line in _lines([_cell(columns[place], row[place], widths[place]) for place in shown], kept, widths)
+        for line in _lines([_cell(columns[index], row[index], widths[index]) for index in shown], shown_columns, widths)
     ]
-    left_out = [column.title for place, column in enumerate(columns) if place not in widths]
-    return _lines(titles, kept, widths), lines, left_out
+    left_out = [column.title for index, column in enumerate(columns) if index not in widths]
+    return _lines(titles, shown_columns, widths), lines, left_out
 
 
 def wrap(text: str, width: int, indent: str = "") -> list[str]:
-    """Lines of a sentence, broken at spaces; those after the first begin with `indent`. A longer word stays whole."""
+    """Wrap a sentence at spaces; lines after the first begin with `indent`. Words longer than a line are not split."""
     first, *words = text.lstrip(" ").split(" ")
     lines = [" " * (len(text) - len(text.lstrip(" "))) + first]
     for word in words:
@@ -94,40 +96,40 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     return lines
 
 
-def _least(column: Column, values: int, natural: int) -> int:
-    """The width down to which a column gives way before others are left out."""
+def _min_width(column: Column, values: int, natural: int) -> int:
+    """The width to which a column shrinks before columns are dropped."""
     if column.short is not None:
         return min(natural, column.short)
     if column.whole or column.early or not column.title:
         return natural
     if column.name:
-        return min(natural, _NAME)
-    return max(values, min(natural, _TITLE)) if column.right else min(natural, _TITLE)
+        return min(natural, _MIN_NAME)
+    return max(values, min(natural, _MIN_TEXT)) if column.right else min(natural, _MIN_TEXT)
 
 
-def _over(widths: dict[int, int], room: int) -> int:
-    return sum(widths.values()) + _BETWEEN * (len(widths) - 1) - room
+def _excess(widths: dict[int, int], width_limit: int) -> int:
+    return sum(widths.values()) + _GAP * (len(widths) - 1) - width_limit
 
 
-def _shrink(widths: dict[int, int], places: Sequence[int], least: Sequence[int], room: int) -> None:
-    """Take from the widest of these columns, one by one, until all fits or each is as narrow as it may be."""
-    while _over(widths, room) > 0:
-        can = [place for place in places if widths[place] > least[place]]
-        if not can:
+def _shrink(widths: dict[int, int], indices: Sequence[int], min_widths: Sequence[int], width_limit: int) -> None:
+    """Shrink the widest of these columns, one step at a time, until the table fits or all are at their minimum."""
+    while _excess(widths, width_limit) > 0:
+        shrinkable = [index for index in indices if widths[index] > min_widths[index]]
+        if not shrinkable:
             return
-        widths[max(can, key=widths.__getitem__)] -= 1
+        widths[max(shrinkable, key=widths.__getitem__)] -= 1
 
 
-def _widen(widths: dict[int, int], columns: Sequence[Column], natural: Sequence[int], room: int) -> None:
-    """Give the room that is left, once columns were left out, to names, then to others; an id is whole or short."""
-    for place in sorted(widths, key=lambda place: (not columns[place].name, place)):
-        more = min(natural[place] - widths[place], max(0, -_over(widths, room)))
-        if columns[place].short is None or widths[place] + more == natural[place]:
-            widths[place] += more
+def _widen(widths: dict[int, int], columns: Sequence[Column], natural: Sequence[int], width_limit: int) -> None:
+    """Distribute the remaining width to names, then to other columns; an id is either complete or short."""
+    for index in sorted(widths, key=lambda index: (not columns[index].name, index)):
+        extra = min(natural[index] - widths[index], max(0, -_excess(widths, width_limit)))
+        if columns[index].short is None or widths[index] + extra == natural[index]:
+            widths[index] += extra
 
 
 def _cell(column: Column, text: str, width: int) -> list[str]:
-    """The lines of a cell: a name goes on, an id is cut, another text ends in `…`."""
+    """The lines of a cell: names wrap, ids are truncated, other texts end in `…`."""
     if _width(text) <= width:
         return [text]
     if column.name:
@@ -136,7 +138,7 @@ def _cell(column: Column, text: str, width: int) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of a name, broken after spaces and `_ - . / :`, and within a word only where that is longer than a line."""
+    """Wrap a name after spaces and `_ - . / :`; a word is split only if it is longer than a line."""
     lines = [""]
     for part in _WORDS.split(text):
         if _width((lines[-1] + part).rstrip()) > width and lines[-1]:
@@ -159,19 +161,19 @@ def _lines(cells: Sequence[Sequence[str]], columns: Sequence[Column], widths: di
             " " * (width - _width(text)) + text if column.right else text + " " * (width - _width(text))
             for text, column, width in zip(texts, columns, widths.values(), strict=True)
         ]
-        lines.append((" " * _BETWEEN).join(padded).rstrip())
+        lines.append((" " * _GAP).join(padded).rstrip())
     return lines
 
 
 def _cut(text: str, width: int) -> str:
-    """As much of the text as fits."""
+    """The longest prefix of the text that fits."""
     while _width(text) > width:
         text = text[: max(0, min(len(text) - 1, width))]
     return text
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """The width of the text in terminal columns."""
     from rich.cells import cell_len
 
     return cell_len(text)

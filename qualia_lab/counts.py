@@ -1,19 +1,19 @@
-"""Counts in words, with the grammar of one and of many."""
+"""Counts in sentences, with singular and plural."""
 
 from __future__ import annotations
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """`1 run`, `2 runs`, `1,204 runs`.
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """A number with its noun: `1 run`, `2 runs`, `1,204 runs`.
 
     Args:
-        number: how many there are.
-        one: the word for one of them.
-        many: the word for several, where it is not the same with an s.
+        number: the count.
+        singular: the singular noun.
+        plural: the plural, if it is not the singular with an s.
     """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
-def none_of(number: int, one: str) -> str:
-    """The subject of a sentence that denies something of all: `None of the 12 runs`; of a single one `No run`."""
-    return f"No {one}" if number == 1 else f"None of the {counted(number, one)}"
+def none_of(number: int, singular: str) -> str:
+    """The subject of a negative sentence: `None of the 12 runs`, or `No run` for a single one."""
+    return f"No {singular}" if number == 1 else f"None of the {counted(number, singular)}"

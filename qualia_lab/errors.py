@@ -1,18 +1,18 @@
-"""Every error a person can meet, and the exit code of each.
+"""All errors that users can see, with the exit code of each.
 
 QualiaLabError                    1
 ├── StoreError                    3
-│   ├── StoreNotFound             4   nothing is at that tracking URI
+│   ├── StoreNotFound             4   nothing exists at the tracking URI
 │   ├── StoreUnreachable          5   the server or database did not answer
-│   ├── StoreRefused              6   it answered, and wants other credentials
-│   └── StoreUnreadable           7   it answered with something that is no store
+│   ├── StoreRefused              6   it refused the credentials
+│   └── StoreUnreadable           7   it is not a tracking store, or damaged
 ├── SelectionError               10
-│   ├── EmptyStore               11   no experiment, or no run at all
+│   ├── EmptyStore               11   no experiments, or no runs
 │   ├── UnknownExperiment        12
 │   ├── UnknownRun               13
 │   ├── NoRunMatches             14
-│   ├── FilterError              15   the filter or order could not be understood
-│   ├── NothingChosen            16   no terminal to ask on, and too few flags
+│   ├── FilterError              15   a filter or an order is invalid
+│   ├── NothingChosen            16   too few flags, and no terminal to ask on
 │   └── UnknownKey               17   no run has that metric, param or tag
 ├── TemplateError                20
 ├── NotebookError                30
@@ -21,18 +21,31 @@ QualiaLabError                    1
 │   ├── ExecutionFailed          33   a cell raised, hung or killed the kernel
 │   │   └── KernelNotStarted     33   no cell ran
 │   └── ExportFailed             34
-├── NothingToCompare              1   these runs hold nothing of what is to be computed
+├── NothingToCompare              1   the runs lack the data for a computation
 ├── ExtraMissing                 50   an optional dependency is not installed
-├── ForbiddenFinding             55   a finding that was to fail a job was made
-├── EngineError                  60   an engine could not be opened, or could not compute
-└── SettingsError                65   the project's [tool.qualia] says what cannot be
+├── ForbiddenFinding             55   a finding that `--fail-on` names exists
+├── EngineError                  60   an engine could not be opened, or failed
+└── SettingsError                65   [tool.qualia] of the project is invalid
 """
 
 from __future__ import annotations
 
 
 class QualiaLabError(Exception):
-    """What went wrong in one sentence that names the thing, and in another what to do next."""
+    """Base class of all errors: a message that names the problem, and a hint that says what to do.
+
+    Attributes:
+        message: one sentence on what went wrong.
+        hint: what to do next, or "".
+        exit_code: the exit code of a command that fails with this error.
+
+    Example:
+        >>> from qualia_lab import QualiaLabError, open_store
+        >>> try:
+        ...     open_store("missing-folder")
+        ... except QualiaLabError as error:
+        ...     print(error.message, error.hint, error.exit_code)
+    """
 
     exit_code = 1
 
@@ -52,7 +65,7 @@ class StoreError(QualiaLabError):
 
 
 class StoreNotFound(StoreError):
-    """Nothing is at that tracking URI; nothing was created there."""
+    """Nothing exists at the tracking URI; nothing was created there."""
 
     exit_code = 4
 
@@ -64,25 +77,25 @@ class StoreUnreachable(StoreError):
 
 
 class StoreRefused(StoreError):
-    """The store answered, and refused these credentials."""
+    """The store refused the credentials."""
 
     exit_code = 6
 
 
 class StoreUnreadable(StoreError):
-    """What is there is not a tracking store, or is damaged."""
+    """The target is not a tracking store, or it is damaged."""
 
     exit_code = 7
 
 
 class SelectionError(QualiaLabError):
-    """The runs that were asked for could not be determined."""
+    """The requested runs could not be determined."""
 
     exit_code = 10
 
 
 class EmptyStore(SelectionError):
-    """The store holds no experiment, or no run."""
+    """The store has no experiments, or no runs."""
 
     exit_code = 11
 
@@ -100,15 +113,17 @@ class UnknownRun(SelectionError):
 
 
 class NoRunMatches(SelectionError):
-    """There are runs, and none of them matches."""
+    """There are runs, but none of them matches."""
 
     exit_code = 14
 
 
 class FilterError(SelectionError):
-    """A filter or an order could not be understood.
+    """A filter or an order is invalid.
 
-    text: the whole filter; position: 0-based index of the character where it stopped making sense.
+    Attributes:
+        text: the whole filter or order.
+        position: the 0-based index of the character at which it is invalid.
     """
 
     exit_code = 15
@@ -120,19 +135,19 @@ class FilterError(SelectionError):
 
 
 class NothingChosen(SelectionError):
-    """There is no terminal to ask on, and the flags do not say which runs."""
+    """The flags do not select runs, and there is no terminal to ask on."""
 
     exit_code = 16
 
 
 class UnknownKey(SelectionError, KeyError):
-    """No run has a metric, param or tag of that name; also a KeyError, as of any mapping."""
+    """No run has a metric, param or tag with that name; also a KeyError, as for any mapping."""
 
     exit_code = 17
 
 
 class TemplateError(QualiaLabError):
-    """A template could not be found or understood."""
+    """A template was not found, or is invalid."""
 
     exit_code = 20
 
@@ -144,56 +159,56 @@ class NotebookError(QualiaLabError):
 
 
 class OutputExists(NotebookError):
-    """The output is already there, and may hold a person's cells."""
+    """The output file already exists, and may contain cells that a user wrote."""
 
     exit_code = 31
 
 
 class OutputNotWritable(NotebookError):
-    """The output cannot be written where it was asked for."""
+    """The output file cannot be written at the requested path."""
 
     exit_code = 32
 
 
 class ExecutionFailed(NotebookError):
-    """A cell raised, ran past its time limit, or killed the kernel; what ran is saved."""
+    """A cell raised, exceeded its time limit, or killed the kernel; the outputs so far are saved."""
 
     exit_code = 33
 
 
 class KernelNotStarted(ExecutionFailed):
-    """The kernel that the notebook asks for is not installed or did not start: no cell ran, nothing was written."""
+    """The kernel of the notebook is not installed or did not start; no cell ran and nothing was written."""
 
 
 class ExportFailed(NotebookError):
-    """The notebook could not be turned into the other format."""
+    """The notebook could not be converted to the other format."""
 
     exit_code = 34
 
 
 class NothingToCompare(QualiaLabError):
-    """These runs hold nothing of what is to be computed: no run was read, or none has a metric that can lead."""
+    """The runs lack the data for a computation: no run was read, or none has a metric that can be primary."""
 
 
 class ExtraMissing(QualiaLabError):
-    """An optional dependency is needed for this and is not installed."""
+    """An optional dependency is required and not installed."""
 
     exit_code = 50
 
 
 class ForbiddenFinding(QualiaLabError):
-    """Among the runs is what `--fail-on` names."""
+    """The runs have a finding that `--fail-on` names."""
 
     exit_code = 55
 
 
 class EngineError(QualiaLabError):
-    """An engine (DuckDB, Spark) could not be opened for what was asked, or could not compute it."""
+    """An engine (DuckDB, Spark) could not be opened, or failed to compute a result."""
 
     exit_code = 60
 
 
 class SettingsError(QualiaLabError):
-    """The table `[tool.qualia]` of this folder's pyproject.toml says what cannot be."""
+    """The table `[tool.qualia]` in pyproject.toml is invalid."""
 
     exit_code = 65

@@ -1,4 +1,4 @@
-"""One escape function per sink: how a string of a store is shown without becoming anything else."""
+"""Escape untrusted strings of a store, with one function for each kind of output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 import unicodedata
 
 _SPACES = re.compile(r"\s+")
-# What means something in the middle of a Markdown line, the starts of bare addresses among it.
+# Characters with a meaning inside a Markdown line, including the starts of bare URLs.
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~$&@^]|:(?=/)|(?<=www)\.", re.IGNORECASE)
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -24,73 +24,72 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\char34{}",  # its name and that of the next are not in every encoding of fonts
+    '"': r"\char34{}",  # named commands are missing in some font encodings
     "`": r"\char96{}",
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",
-    "?": "{?}",  # with a backquote behind it, it is another sign
+    "?": "{?}",  # `?` + backquote is a ligature
     "!": "{!}",
 }
-# Where a spreadsheet takes up a formula: at the start of a cell, and where the cell ends for one that separates by `;`
-# or tab, or by the line. Full-width signs are formulas to some as well.
+# Where spreadsheets recognize a formula: at the start of a cell, and after `;`, a tab or a line break, which some treat
+# as separators. Some also accept full-width characters.
 _FORMULA = re.compile(r"((?:\A|[;\t\r\n])[ \t\r\n]*)(?=([=+\-@\uff1d\uff0b\uff0d\uff20][^;\t\r\n]*))")
 
 
 def visible(text: str) -> str:
-    """The text with control, bidirectional, format and unpaired surrogate characters spelled out by their code.
+    """Replace control, bidirectional, format and unpaired surrogate characters by their escape codes.
 
-    Line breaks and tabs stay. Everything a person could read stays as it is.
+    Line breaks, tabs and all visible characters are unchanged.
     """
     if text.isprintable():
         return text
-    return "".join(char if char in "\n\t" or not _is_invisible(char) else _spelled(char) for char in text)
+    return "".join(char if char in "\n\t" or not _is_invisible(char) else _escape_code(char) for char in text)
 
 
 def one_line(text: str, width: int | None = None) -> str:
-    """Visible text with all white space folded to single spaces, cut to `width` characters with `…`."""
+    """Visible text with all white space collapsed to single spaces, truncated to `width` characters with `…`."""
     folded = visible(_SPACES.sub(" ", text)).strip()
     return folded if width is None or len(folded) <= width else folded[: width - 1] + "…"
 
 
 def for_terminal(text: str) -> str:
-    """One line of text that moves no cursor, sets no colour and reverses no reading direction."""
+    """One line of text for a terminal, without control sequences or changes of the reading direction."""
     return one_line(text)
 
 
 def for_html(text: str) -> str:
-    """Text for an HTML element or a quoted attribute; `$` is a reference too, so no page typesets it as mathematics."""
+    """Text for an HTML element or a quoted attribute; `$` is escaped too, so that MathJax ignores it."""
     return html.escape(visible(text)).replace("$", "&#36;").replace("`", "&#96;")
 
 
 def for_markdown(text: str) -> str:
-    """Text for the middle of a Markdown line: every mark that means something becomes a numeric reference."""
+    """Text for the middle of a Markdown line; special characters become numeric character references."""
     return _MARKDOWN.sub(lambda mark: f"&#{ord(mark.group())};", one_line(text))
 
 
 def code_span(text: str) -> str:
-    """Text as code within a Markdown line."""
+    """Text as inline code within a Markdown line."""
     text = one_line(text)
     return f"<code>{for_markdown(text)}</code>" if not text or set(text) & {"`", "$"} else f"`` {text} ``"
 
 
 def for_latex(text: str) -> str:
-    r"""Text for the running text of LaTeX, also at the beginning of a table's cell: it starts no command there.
+    r"""Text for LaTeX, safe also at the beginning of a table cell.
 
-    `[` and `*` after `\\\\` would be its argument, and doubled `-`, `'` or `,` would become one sign.
+    There, `[` and `*` after `\\\\` would be its argument; doubled `-`, `'` or `,` would become ligatures.
     """
     text = one_line(text)
     return "".join(
-        _LATEX.get(char, char) + ("{}" if char in "-'," and text[place + 1 : place + 2] == char else "")
-        for place, char in enumerate(text)
+        _LATEX.get(char, char) + ("{}" if char in "-'," and text[index + 1 : index + 2] == char else "")
+        for index, char in enumerate(text)
     )
 
 
 def for_shell(word: str) -> str:
-    """A word of a POSIX command line, visible and on one line.
+    """Quote a word for a POSIX shell, visible and on one line.
 
-    What cannot be seen as it is (control characters, spaces at an end or beside another) is spelled in the `$'…'` of
-    bash and zsh.
+    Words with control characters, or with leading, trailing or repeated spaces, use the `$'…'` syntax of bash and zsh.
     """
     if one_line(word) == word:
         return shlex.quote(word)
@@ -98,25 +97,25 @@ def for_shell(word: str) -> str:
 
 
 def _ansi_c(char: str) -> str:
-    """A character within `$'…'`."""
+    """Escape a character for use within `$'…'`."""
     if char in "\\'":
         return f"\\{char}"
     if not char.isspace() and visible(char) == char:
         return char
-    return f"\\x{ord(char):02x}" if ord(char) < 0x80 else _spelled(char)
+    return f"\\x{ord(char):02x}" if ord(char) < 0x80 else _escape_code(char)
 
 
 def for_csv(text: str) -> str:
-    """One cell of RFC 4180; a formula in it, also one behind a `;` or a line break, gets a `'` before it.
+    """Quote a cell as in RFC 4180; a formula, also after `;` or a line break, is disabled by a preceding `'`.
 
-    Python's own writer leaves a bare carriage return unquoted, which then ends the row.
+    Python's csv module is not used because it does not quote a bare carriage return, which then ends the row.
     """
     text = _FORMULA.sub(lambda start: start[1] if _is_number(start[2]) else f"{start[1]}'", text)
     return '"' + text.replace('"', '""') + '"' if set(',"\r\n') & set(text) else text
 
 
 def for_filename(text: str, fallback: str = "notebook") -> str:
-    """A file name of ASCII letters, digits, `-` and `_`, of 60 characters at most, that no system reserves."""
+    """A file name of at most 60 ASCII letters, digits, `-` and `_` that no operating system reserves."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("-_")[:60].rstrip("-_")
     if not slug or re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", slug):
@@ -136,6 +135,6 @@ def _is_invisible(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
-def _spelled(char: str) -> str:
+def _escape_code(char: str) -> str:
     code = ord(char)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,4 +1,4 @@
-"""ArtifactExplorer: what is in a tracking store, as DataFrames."""
+"""ArtifactExplorer: the experiments, runs and artifacts of a tracking store as DataFrames."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.choosing import check_order, query_of, said_of_unknown
+from qualia_lab.choosing import check_order, describe_unknown_keys, query_of
 from qualia_lab.closing import Closing
 from qualia_lab.errors import UnknownRun
 from qualia_lab.escaping import one_line
 from qualia_lab.query import Comparison, Field
 from qualia_lab.query.write import filter_text
 from qualia_lab.selection import Conditions, Query
-from qualia_lab.settings import read_settings, settings_around
+from qualia_lab.settings import find_settings, read_settings
 from qualia_lab.stores.experiment_filter import matching_experiments
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.study.known_keys import KeyedValues
@@ -32,11 +32,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """Everything that a store says about one run.
+    """All data of one run.
 
-    Times are datetimes of UTC, None where the run has none or one that no run can have. `metrics` are the latest
-    values. `datasets` and `logged_models` are dicts with the columns of `qualia_lab.schema`. `child_run_ids` are the
-    runs of its experiment that name it as their parent. `problems` are what could not be read, each with the reason.
+    Attributes:
+        run_id: the id of the run.
+        run_name: its name.
+        experiment_id: the id of its experiment.
+        experiment: the name of its experiment.
+        status: RUNNING, SCHEDULED, FINISHED, FAILED or KILLED.
+        lifecycle_stage: active or deleted.
+        user_id: the user who started it.
+        start_time: its start as a datetime in UTC; None if there is none, or an impossible one.
+        end_time: its end, likewise.
+        duration: the time between them, if both are known.
+        artifact_uri: the root of its artifacts.
+        parent_run_id: its parent run, if any.
+        child_run_ids: the runs of its experiment whose parent it is.
+        params: {key: value}.
+        metrics: {key: latest value}.
+        tags: {key: value}.
+        datasets: dicts with the columns of schema.DATASETS.
+        logged_models: dicts with the columns of schema.LOGGED_MODELS.
+        problems: what could not be read, with the reasons.
     """
 
     run_id: str
@@ -61,27 +78,40 @@ class RunDetails:
 
 
 class ArtifactExplorer(Closing):
-    """Looks into one tracking store, which is only read: its experiments, runs, and their files.
+    """Explore the experiments, runs and artifacts of one tracking store, which is only read.
 
-    >>> explorer = ArtifactExplorer("sqlite:///mlflow.db")
-    >>> explorer.list_experiments()
-    >>> best = explorer.search_runs(["churn"], filter="metrics.val_auc > 0.8", order_by=["metrics.val_auc DESC"])
-    >>> explorer.read_run(best.run_id[0]).params
-    >>> explorer.list_artifacts(best.run_id[0])
+    Attributes:
+        store: the open store.
+        tracking_uri: the tracking URI of the store, without secrets.
+
+    Example:
+        >>> from qualia_lab import ArtifactExplorer
+        >>> explorer = ArtifactExplorer("sqlite:///mlflow.db")
+        >>> explorer.list_experiments()
+        >>> best = explorer.search_runs(["churn"], filter="metrics.val_auc > 0.8", order_by=["metrics.val_auc DESC"])
+        >>> explorer.read_run(best.run_id[0]).params
+        >>> explorer.list_artifacts(best.run_id[0])
+        >>> explorer.close()
     """
 
     def __init__(self, tracking_uri: str | Path | None = None, *, show_secrets: bool = False) -> None:
-        """tracking_uri: None looks at MLFLOW_TRACKING_URI, then for mlflow.db and mlruns in this folder.
+        """Open a store.
 
-        show_secrets: give params, tags and addresses as they are stored, also those that look like secrets.
-        Raises StoreNotFound when there is nothing to open.
+        Args:
+            tracking_uri: the tracking URI or path of the store, as for `open_store`. None for MLFLOW_TRACKING_URI or,
+                if that is not set, mlflow.db or mlruns in the current folder.
+            show_secrets: return params, tags and URIs as stored, without masking those that look like secrets.
+
+        Raises:
+            StoreNotFound: there is no store at this place.
+            SettingsError: [tool.qualia] in pyproject.toml is invalid.
         """
         given = str(tracking_uri) if tracking_uri is not None else None
-        self.store = open_store(find_tracking_uri(given)[0], show_secrets=show_secrets, rules=settings_around().masking)
+        self.store = open_store(find_tracking_uri(given)[0], show_secrets=show_secrets, rules=find_settings().masking)
         self.tracking_uri = self.store.uri
 
     def close(self) -> None:
-        """Give back the store's connections, as the end of a `with` statement does; what is asked later reconnects."""
+        """Close the connections of the store, as the end of a `with` statement does; later use opens new ones."""
         self.store.close()
 
     def list_experiments(
@@ -91,13 +121,23 @@ class ArtifactExplorer(Closing):
         view: View = "active",
         filter: str | None = None,  # noqa: A002  MLflow's word
     ) -> pd.DataFrame:
-        """A row per experiment, latest activity first: name, experiment_id, runs, last_activity (UTC), and the rest.
+        """List the experiments, the latest activity first.
 
-        view: "active", "deleted" or "all"; `runs` counts the runs of the same view.  deleted: the same as "deleted".
-        filter: that of MLflow's `search_experiments`, `name LIKE 'churn%' AND tags.team = 'growth'`.
-        Raises FilterError, or a StoreError.
+        Args:
+            deleted: list deleted experiments; the same as `view="deleted"`.
+            view: "active", "deleted" or "all"; run counts are of the same view.
+            filter: a filter as for `mlflow.search_experiments`: `name LIKE 'churn%' AND tags.team = 'growth'`.
 
-        >>> explorer.list_experiments()[["name", "runs", "last_activity"]]
+        Returns:
+            One row for each experiment: `name`, `experiment_id`, `runs` (count), `last_activity`, `artifact_location`,
+            `lifecycle_stage`, `creation_time` and `last_update_time`. Times are datetimes in UTC.
+
+        Raises:
+            FilterError: the filter is invalid.
+            StoreError: the store cannot be read.
+
+        Example:
+            >>> explorer.list_experiments()[["name", "runs", "last_activity"]]
         """
         from qualia_lab.runs.frames import datetimes
 
@@ -125,21 +165,37 @@ class ArtifactExplorer(Closing):
         limit: int | None = None,
         view: View | None = None,
     ) -> pd.DataFrame:
-        """A row per run that matches, all of them unless there is a limit; the newest first unless there is an order.
+        """Search runs; all conditions must hold.
 
-        The columns are those of `mlflow.search_runs` (`params.lr` as text, `metrics.val_auc`, `tags.team`, times as
-        datetimes of UTC) with the run's name, its experiment's name and its parent beside them. Runs that could not be
-        read whole are named in `frame.attrs["problems"]`, and how the filter was read, or what no run has of it, in
-        `frame.attrs["notes"]`.
+        Args:
+            experiments: names, ids or globs such as `churn*`; empty for every active experiment.
+            run_ids: only these runs; without another order, in this order.
+            filter: a filter of the query language, such as `metrics.val_auc > 0.8 AND params.model = 'mlp'`.
+            where: comparisons such as `lr=0.1` and `val_auc>0.8`, with a param, metric, tag or attribute by its name.
+            since: a date (`2026-11-01`) or an age (`7d`, `12 hours ago`); runs that started at that time or later.
+            status: one or several of RUNNING, SCHEDULED, FINISHED, FAILED and KILLED.
+            order_by: sort keys such as `metrics.val_auc DESC`; by default the newest run is first.
+            by: the metric to rank by, the best run first: `METRIC`, `METRIC:max` or `METRIC:min`.
+            top: the maximum number of runs, in order.
+            limit: the same as `top`; the smaller of the two applies.
+            view: "active", "deleted" or "all"; by default "all" if run ids are given, otherwise "active".
 
-        experiments: names, ids or globs such as `churn*`; none means every active one.
-        view: "active", "deleted" or "all" runs; of named runs all, else active ones.  The others mean what they mean
-        to `NotebookGenerator.select`, and all must hold.
-        Raises UnknownExperiment, FilterError, NoRunMatches for an order by what no run has, SelectionError, or a
-        StoreError.
+        Returns:
+            One row for each matching run, with the columns of `mlflow.search_runs`: `run_id`, `status`, `params.lr`
+            (text), `metrics.val_auc` (the latest value), `tags.team` and so on, and also `run_name`, `experiment` and
+            `parent_run_id`. Times are datetimes in UTC. `frame.attrs["problems"]` lists what could not be read;
+            `frame.attrs["notes"]` tells how the filter was interpreted, and which of its keys no run has.
 
-        >>> explorer.search_runs(["churn*"], filter="status = 'FAILED'", limit=20)
-        >>> explorer.search_runs(["churn"], where=["model=mlp"], by="val_auc", top=5)
+        Raises:
+            UnknownExperiment: no experiment matches a name.
+            FilterError: a filter, an order or a comparison is invalid.
+            NoRunMatches: no run has a key to order by.
+            SelectionError: `top` is given without a metric or an order, or the name of an experiment is ambiguous.
+            StoreError: the store cannot be read.
+
+        Example:
+            >>> explorer.search_runs(["churn*"], filter="status = 'FAILED'", limit=20)
+            >>> explorer.search_runs(["churn"], where=["model=mlp"], by="val_auc", top=5)
         """
         import pandas as pd
 
@@ -171,15 +227,26 @@ class ArtifactExplorer(Closing):
             frame[column] = datetimes(frame[column]).dt.as_unit("ms")
         frame = pd.concat([frame, *(_wide(tables, kind) for kind in ("metrics", "params", "tags"))], axis=1)
         frame.attrs["problems"] = tables.problems.to_pylist()
-        unknown = said_of_unknown(self.store, query) if not run_ids else ""
+        unknown = describe_unknown_keys(self.store, query) if not run_ids else ""
         frame.attrs["notes"] = [*query.notes, *([unknown] if unknown else [])]
         return frame
 
     def read_run(self, run_id: str) -> RunDetails:
-        """Everything about one run, deleted or not. Raises UnknownRun, or a StoreError.
+        """Read all data of one run, deleted or not.
 
-        >>> run = explorer.read_run("1f0c5d6be7a54f0f8a3a6d5d2f6a9b1e")
-        >>> run.status, run.params["lr"], run.metrics["val_auc"], run.parent_run_id
+        Args:
+            run_id: the id of the run.
+
+        Returns:
+            The data of the run.
+
+        Raises:
+            UnknownRun: no run has this id.
+            StoreError: the store cannot be read.
+
+        Example:
+            >>> run = explorer.read_run("1f0c5d6be7a54f0f8a3a6d5d2f6a9b1e")
+            >>> run.status, run.params["lr"], run.metrics["val_auc"], run.parent_run_id
         """
         tables = self._read_one(run_id)
         run = tables.runs.to_pylist()[0]
@@ -207,12 +274,21 @@ class ArtifactExplorer(Closing):
         )
 
     def list_artifacts(self, run_id: str) -> pd.DataFrame:
-        """A row per file of a run, in all its folders: path below its artifact root, size in bytes (NA: not said).
+        """List the artifacts of a run, in all folders.
 
-        What a reader has to know, such as that the files were found beside the store, or why they cannot be listed, is
-        in `frame.attrs["note"]`. Raises UnknownRun, or a StoreError.
+        Args:
+            run_id: the id of the run.
 
-        >>> explorer.list_artifacts("1f0c5d6be7a54f0f8a3a6d5d2f6a9b1e")
+        Returns:
+            One row for each file: `path` (below the artifact root) and `size` (bytes, NA if unknown).
+            `frame.attrs["note"]` is a remark, for example why the artifacts cannot be listed, or "".
+
+        Raises:
+            UnknownRun: no run has this id.
+            StoreError: the store cannot be read.
+
+        Example:
+            >>> explorer.list_artifacts("1f0c5d6be7a54f0f8a3a6d5d2f6a9b1e")
         """
         from qualia_lab.artifacts import list_artifacts
 
@@ -237,7 +313,7 @@ class ArtifactExplorer(Closing):
 
 
 def _wide(tables: RunTables, kind: str) -> pd.DataFrame:
-    """A tidy table as a row per run, in their order, and a column `kind.key`."""
+    """Pivot a tidy table: one row for each run, in their order, and one column `kind.key` for each key."""
     tidy: pd.DataFrame = getattr(tables, kind).select(["run_id", "key", "value"]).to_pandas()
     wide = tidy.drop_duplicates(["run_id", "key"]).pivot(index="run_id", columns="key", values="value")  # noqa: PD010
     return wide.reindex(tables.run_ids).reset_index(drop=True).add_prefix(f"{kind}.").rename_axis(columns=None)

@@ -1,4 +1,4 @@
-"""Files are replaced whole or not at all."""
+"""Write files atomically: each is replaced completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import OutputNotWritable
-from qualia_lab.interruptions import interruptions_later
+from qualia_lab.interruptions import defer_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def write_whole(path: Path, data: bytes) -> Path:
-    """Put `data` at `path`: a reader sees the old file or the new one, at any moment of interruption.
+def write_atomically(path: Path, data: bytes) -> Path:
+    """Replace the content of `path` atomically: a reader sees the old file or the new one, also after an interruption.
 
-    A link is followed, so that what it points to is replaced and the link stays. Missing folders are made.
-    Raises OutputNotWritable, with the old file as it was.
+    A link is followed: its target is replaced and the link stays. Missing folders are created. Raises
+    OutputNotWritable; the old file is then unchanged.
     """
-    write_together({path: data})
+    write_files_atomically({path: data})
     return path
 
 
-def write_together(files: Mapping[Path, bytes]) -> None:
-    """Write several files as `write_whole` writes one: all of them are old, or all new, whatever interrupts it.
+def write_files_atomically(files: Mapping[Path, bytes]) -> None:
+    """Write several files as `write_atomically` writes one: after an interruption all are old, or all are new.
 
-    Only the end of the process by force, or of the machine, between two renames can part them.
-    Raises OutputNotWritable, with the old files as they were unless the system refuses a rename.
+    Only SIGKILL or a power failure between two renames can leave a mixture. Raises OutputNotWritable; the old files are
+    then unchanged, unless the system refused a rename.
     """
     written: list[tuple[Path, Path, Path]] = []
     try:
         for path, data in files.items():
             written.append((path, *_write_beside(path, data)))
-        with interruptions_later():
+        with defer_signals():
             while written:
                 path, temporary, target = written[0]
                 try:
@@ -52,7 +52,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
 
 
 def _write_beside(path: Path, data: bytes) -> tuple[Path, Path]:
-    """The data in a temporary file, and the place that it is to take."""
+    """Write the data to a temporary file next to the target; return the temporary path and the target."""
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,14 +78,14 @@ def _write_beside(path: Path, data: bytes) -> tuple[Path, Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Raise OutputNotWritable when `path` could not be written, before any work is done for it; make nothing."""
+    """Raise OutputNotWritable if `path` cannot be written, before any work is done; create nothing."""
     reason = why_not_writable(path)
     if reason is not None:
         raise _not_writable(path, OSError(None, reason))
 
 
 def why_not_writable(path: Path) -> str | None:
-    """Why a file cannot be written at `path`, as far as it can be known beforehand; None when nothing forbids it."""
+    """Why a file cannot be written at `path`, as far as it can be known beforehand; None if nothing prevents it."""
     folder = Path(os.path.realpath(path)).parent
     while not folder.exists():
         folder = folder.parent
@@ -100,7 +100,7 @@ def why_not_writable(path: Path) -> str | None:
 
 @contextlib.contextmanager
 def folder_of(path: Path) -> Iterator[None]:
-    """Make the folder in which `path` will be; when the block raises, remove it again if it was made and is empty.
+    """Create the folder of `path`; if the block raises, remove the created folders that are still empty.
 
     Raises OutputNotWritable.
     """
@@ -124,19 +124,19 @@ def folder_of(path: Path) -> Iterator[None]:
 
 def _not_writable(path: Path, error: OSError) -> OutputNotWritable:
     return OutputNotWritable(
-        f"Cannot write {path}: {error.strerror or error}.", "Choose another place, or see who may write there."
+        f"Cannot write {path}: {error.strerror or error}.", "Choose another path, or check the permissions there."
     )
 
 
 def _umask() -> int:
-    """The umask of this program; the system can only tell it by setting it."""
+    """The umask of this process; it can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system lets a folder be synced."""
+    """Make a rename durable by syncing its folder, where the system supports that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

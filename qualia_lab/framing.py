@@ -1,8 +1,8 @@
-"""A stranger's HTML page in a frame: of it stays what can be seen, and nothing that asks anybody for anything.
+"""Show untrusted HTML pages in a sandboxed iframe, sanitized so that they cause no network requests.
 
-A frame without rights and a policy stop scripts and pictures. They do not stop what a browser does before it asks
-either: it connects for `<link rel=preconnect>`, looks up the hosts of links, and begins to load an inner frame. So the
-page is written anew out of elements and attributes that are known to be still.
+A sandbox without permissions and a content security policy block scripts and images. They do not block what a browser
+does before it checks the policy: it connects for `<link rel=preconnect>`, resolves the hosts of links, and starts to
+load inner frames. The page is therefore rewritten with an allow-list of elements and attributes that load nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from html.parser import HTMLParser
 
 from qualia_lab.picture_size import MOST_PIXELS, picture_size
 
-# What stands before a stranger's page in a frame: it loads nothing, and its links lead nowhere.
-_IN_FRAME = (
+# The head of every framed page: a policy that blocks all loading.
+_FRAME_HEAD = (
     '<!doctype html><meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
     'style-src \'unsafe-inline\'; font-src data:"><meta http-equiv="x-dns-prefetch-control" content="off">'
 )
-# A frame as it is written here, and in no other way.
+# Matches exactly the frames that `framed_page` writes.
 FRAME = re.compile(r'<iframe sandbox="" srcdoc="([^"<>]*)" width="100%" height="(\d{1,4})"></iframe>')
 
 _ELEMENTS = frozenset((
@@ -43,20 +43,31 @@ _ATTRIBUTES = frozenset((
     *("gradientunits", "gradienttransform", "spreadmethod", "patternunits", "patterntransform", "clippathunits"),
     *("markerwidth", "markerheight", "markerunits", "refx", "refy", "orient", "rotate", "textlength", "lengthadjust"),
 ))  # fmt: skip
-_FAMILIES = ("fill-", "stroke-", "font-", "text-", "stop-", "clip-", "marker-", "dominant-", "alignment-", "letter-")
-_EMPTY = frozenset(("br", "col", "hr", "img", "wbr"))
-# Their content goes with them. `title`, `textarea` and the like hold text that is no part of the page.
-_SILENT = frozenset((
+_ATTRIBUTE_PREFIXES = (
+    "fill-",
+    "stroke-",
+    "font-",
+    "text-",
+    "stop-",
+    "clip-",
+    "marker-",
+    "dominant-",
+    "alignment-",
+    "letter-",
+)
+_VOID_ELEMENTS = frozenset(("br", "col", "hr", "img", "wbr"))
+# Elements that are dropped with their content. The text of `title`, `textarea` and the like is not part of the page.
+_DROPPED = frozenset((
     *("script", "noscript", "template", "title", "textarea", "select", "iframe", "frame", "frameset", "noframes"),
     *("object", "applet", "audio", "video", "canvas", "foreignobject", "math", "noembed", "xmp", "plaintext"),
 ))  # fmt: skip
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml)[;,][^\s<>\"]*", re.IGNORECASE)
-_INNER = re.compile(r"#[\w.-]{1,200}")
+_DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml)[;,][^\s<>\"]*", re.IGNORECASE)
+_FRAGMENT = re.compile(r"#[\w.-]{1,200}")
 _COMMENT = re.compile(r"/\*.*?(\*/|\Z)", re.DOTALL)
-# At-rules and functions of CSS that name something to load; `url(#a)` is a place in the page itself.
-_AT = re.compile(r"@\s*(import|namespace|document|font-face|charset)\b[^;{}]*;?", re.IGNORECASE)
-_LOADING = re.compile(
+# At-rules and functions of CSS that load something; `url(#a)` refers to the page itself and is allowed.
+_AT_RULE = re.compile(r"@\s*(import|namespace|document|font-face|charset)\b[^;{}]*;?", re.IGNORECASE)
+_LOADING_FUNCTION = re.compile(
     r"(?:url(?!\(\s*[\"']?#)|src|image|[\w-]*image-set|[\w-]*cross-fade|element|expression|paint|[\w-]*-document)\s*\("
     r"[^()]*\)?",
     re.IGNORECASE,
@@ -64,41 +75,49 @@ _LOADING = re.compile(
 
 
 def framed_page(page: str, height: int) -> str:
-    """An HTML page in a frame of so many pixels in which nothing runs, is loaded, is looked up, or leads away.
+    """An HTML page in an iframe in which nothing runs, is loaded or resolved, and no link works.
 
-    Where frames are not shown at all (JupyterLab before the notebook is trusted, GitHub), nothing is left of it.
+    Where iframes are not shown (JupyterLab before the notebook is trusted, GitHub), nothing is visible.
+
+    Args:
+        page: the HTML of the page.
+        height: the height of the frame in pixels.
+
+    Returns:
+        The HTML of the iframe.
     """
     return (
-        f'<iframe sandbox="" srcdoc="{_escaped(_IN_FRAME + still_page(page))}" width="100%" height="{height}"></iframe>'
+        f'<iframe sandbox="" srcdoc="{_escaped(_FRAME_HEAD + sanitized_page(page))}"'
+        f' width="100%" height="{height}"></iframe>'
     )
 
 
-def framed_again(escaped: str, height: int) -> str:
-    """A frame that was found in HTML, with what is in it made still once more, whoever wrote it."""
-    return framed_page(html.unescape(escaped).removeprefix(_IN_FRAME), height)
+def reframed_page(escaped: str, height: int) -> str:
+    """A frame found in other HTML, with its page sanitized again, because its origin is unknown."""
+    return framed_page(html.unescape(escaped).removeprefix(_FRAME_HEAD), height)
 
 
-def still_page(page: str) -> str:
-    """What can be seen of an HTML page, as HTML that a browser shows without asking anybody."""
-    writer = _Writer()
+def sanitized_page(page: str) -> str:
+    """The visible part of an HTML page, as HTML that a browser shows without network requests."""
+    writer = _Sanitizer()
     writer.feed(page.replace("\0", ""))
     writer.close()
     return writer.written
 
 
-def still_style(css: str) -> str:
-    """CSS that names nothing to load. Escapes lose their backslash: no word is spelled by its codes."""
+def sanitized_style(css: str) -> str:
+    """CSS without anything that loads a resource. Backslashes are removed, so that no keyword hides behind escapes."""
     plain = _COMMENT.sub(" ", css).replace("\\", "").replace("<", " ")
-    return _LOADING.sub("none", _AT.sub(" ", plain))
+    return _LOADING_FUNCTION.sub("none", _AT_RULE.sub(" ", plain))
 
 
-class _Writer(HTMLParser):
-    """Writes an HTML page anew: known elements with known attributes, and everything else as text or not at all."""
+class _Sanitizer(HTMLParser):
+    """Rewrite HTML with allowed elements and attributes only; everything else becomes text or is dropped."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self._parts: list[str] = []
-        self._silent: list[str] = []
+        self._dropped: list[str] = []
         self._style = False
 
     @property
@@ -106,58 +125,58 @@ class _Writer(HTMLParser):
         return "".join(self._parts)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SILENT:
-            self._silent.append(tag)
-        elif not self._silent and tag in _ELEMENTS:
-            said = "".join(f' {name}="{_escaped(value)}"' for name, value in _still(tag, attrs))
-            self._parts.append(f"<{tag}{said}>")
+        if tag in _DROPPED:
+            self._dropped.append(tag)
+        elif not self._dropped and tag in _ELEMENTS:
+            attributes = "".join(f' {name}="{_escaped(value)}"' for name, value in _sanitized_attributes(tag, attrs))
+            self._parts.append(f"<{tag}{attributes}>")
             self._style = tag == "style"
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
-        if tag not in _EMPTY:  # of SVG and of what is not shown: there it is closed by that
+        if tag not in _VOID_ELEMENTS:  # in SVG and in dropped elements, `/>` closes the element
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in _SILENT:
-            if tag in self._silent:
-                del self._silent[self._silent.index(tag) :]
-        elif not self._silent and tag in _ELEMENTS and tag not in _EMPTY:
+        if tag in _DROPPED:
+            if tag in self._dropped:
+                del self._dropped[self._dropped.index(tag) :]
+        elif not self._dropped and tag in _ELEMENTS and tag not in _VOID_ELEMENTS:
             self._parts.append(f"</{tag}>")
             self._style = False
 
     def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self._parts.append(still_style(data) if self._style else html.escape(data, quote=False))
+        if not self._dropped:
+            self._parts.append(sanitized_style(data) if self._style else html.escape(data, quote=False))
 
 
-def _still(tag: str, attrs: list[tuple[str, str | None]]) -> list[tuple[str, str]]:
-    """The attributes that an element keeps."""
-    kept: dict[str, str] = {}
+def _sanitized_attributes(tag: str, attrs: list[tuple[str, str | None]]) -> list[tuple[str, str]]:
+    """The allowed attributes of an element, with sanitized values."""
+    allowed: dict[str, str] = {}
     for name, value in attrs:
         text = value or ""
         if tag == "img" and name == "src":
-            if _is_small_picture(text.strip()):
-                kept[name] = text.strip()
+            if _is_small_data_image(text.strip()):
+                allowed[name] = text.strip()
         elif tag in ("use", "lineargradient", "radialgradient", "pattern") and name in ("href", "xlink:href"):
-            if _INNER.fullmatch(text.strip()):
-                kept["href"] = text.strip()
-        elif _NAME.fullmatch(name) and (name in _ATTRIBUTES or name.startswith(_FAMILIES)):
-            kept[name] = text if name in ("title", "alt", "class", "id") else still_style(text)
-    return list(kept.items())
+            if _FRAGMENT.fullmatch(text.strip()):
+                allowed["href"] = text.strip()
+        elif _NAME.fullmatch(name) and (name in _ATTRIBUTES or name.startswith(_ATTRIBUTE_PREFIXES)):
+            allowed[name] = text if name in ("title", "alt", "class", "id") else sanitized_style(text)
+    return list(allowed.items())
 
 
-def _is_small_picture(address: str) -> bool:
-    """Whether an address holds a picture itself, and one that takes no more room than a picture of its own may."""
-    found = _PICTURE.fullmatch(address)
-    if found is None or found[1].lower() == "svg+xml":
-        return found is not None
+def _is_small_data_image(address: str) -> bool:
+    """Whether a URL is a data URL of an image that is no larger than the limit for images in notebooks."""
+    match = _DATA_IMAGE.fullmatch(address)
+    if match is None or match[1].lower() == "svg+xml":
+        return match is not None
     try:
         data = base64.b64decode(address.partition(",")[2])
     except ValueError:
         return False
-    wide, tall = picture_size(data, f"image/{found[1].lower()}")
-    return 0 < wide * tall <= MOST_PIXELS
+    width, height = picture_size(data, f"image/{match[1].lower()}")
+    return 0 < width * height <= MOST_PIXELS
 
 
 def _escaped(text: str) -> str:

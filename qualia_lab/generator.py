@@ -1,4 +1,4 @@
-"""NotebookGenerator: from a tracking store to a notebook, step by step or at once."""
+"""NotebookGenerator: create notebooks from a tracking store, in one call or step by step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qualia_lab.closing import Closing
 from qualia_lab.conditions_text import default_title, notebook_command
 from qualia_lab.errors import OutputExists
 from qualia_lab.escaping import for_filename
-from qualia_lab.files import check_writable, write_whole
+from qualia_lab.files import check_writable, write_atomically
 from qualia_lab.inventory import take_inventory
 from qualia_lab.masking.tables import masked_keys
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
@@ -22,7 +22,7 @@ from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
 from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.selection import Conditions, Selection
-from qualia_lab.settings import read_settings, said_settings, settings_around
+from qualia_lab.settings import find_settings, read_settings, settings_from_arguments
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import with_credentials
@@ -45,29 +45,54 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 
-# Of so many failed runs the files go along however far down they stand: their logs say why.
-_LOGS_KEPT = 10
+# The artifacts of this many failed runs are always handed to the kernel, because their logs show the cause.
+_FAILED_RUNS_HANDED_OVER = 10
 
 
 class NotebookGenerator(Closing):
-    """Makes notebooks from the runs of one tracking store, which is only read.
+    """Create notebooks from the runs of one tracking store, which is only read.
 
-    >>> generator = NotebookGenerator("sqlite:///mlflow.db")
-    >>> path = generator.create(experiments=["churn"], top=12, by="val_auc", execute=True)
+    `create` does everything in one call; `select`, `plan` and `write`, `make` or `execute` are its steps.
+
+    Attributes:
+        store: the open store.
+        tracking_uri: the tracking URI of the store, without secrets.
+
+    Example:
+        >>> from qualia_lab import NotebookGenerator
+        >>> with NotebookGenerator("sqlite:///mlflow.db") as generator:
+        ...     path = generator.create(experiments=["churn"], by="val_auc:max", top=12, execute=True)
+
+        Step by step:
+
+        >>> with NotebookGenerator("sqlite:///mlflow.db") as generator:
+        ...     selection = generator.select(experiments=["churn"], where=["model=mlp"])
+        ...     plan = generator.plan(selection, title="MLPs")
+        ...     path = generator.make(plan, force=True, execute=True, formats=["html"])
     """
 
     def __init__(self, tracking_uri: str | Path | None = None, *, store: TrackingStore | None = None) -> None:
-        """tracking_uri: None looks at MLFLOW_TRACKING_URI, then for mlflow.db and mlruns in this folder."""
+        """Open a store.
+
+        Args:
+            tracking_uri: the tracking URI or path of the store, as for `open_store`. None for MLFLOW_TRACKING_URI or,
+                if that is not set, mlflow.db or mlruns in the current folder.
+            store: an open store to use instead.
+
+        Raises:
+            StoreNotFound: there is no store at this place.
+            SettingsError: [tool.qualia] in pyproject.toml is invalid.
+        """
         if store is None:
             given = str(tracking_uri) if tracking_uri is not None else None
-            store = open_store(find_tracking_uri(given)[0], rules=settings_around().masking)
+            store = open_store(find_tracking_uri(given)[0], rules=find_settings().masking)
         self.store = store
         self.tracking_uri = store.uri
         self._read: tuple[tuple[str, ...], RunTables] | None = None
         self._experiments: dict[View, pa.Table] = {}
 
     def close(self) -> None:
-        """Give back the store's connections, as the end of a `with` statement does; what is asked later reconnects."""
+        """Close the connections of the store, as the end of a `with` statement does; later use opens new ones."""
         self.store.close()
 
     def create(
@@ -97,13 +122,46 @@ class NotebookGenerator(Closing):
         top: int | None = None,
         limit: int | None = None,
     ) -> Path:
-        """Choose runs, plan, write and, if asked, execute; the path of the notebook.
+        """Select runs, then plan, write and optionally execute a notebook of them.
 
-        output, title, template, engine, force: see `plan` and `write`.
-        metric, seeds, factors, labels, baseline, pool, smallest_difference: how to look at the runs, see
-        `settings.said_settings`.  The others say which runs, see `select`. Raises what the steps raise.
+        Args:
+            output: the path of the notebook; by default `notebooks/<experiment>_<date>.ipynb`.
+            title: the title; by default the names of the experiments and the number of runs.
+            template: the name or path of a template; by default `observe`, or `aggregate` with an engine.
+            engine: aggregate the runs with this engine instead of reading them, see `open_engine`.
+            execute: run the cells.
+            force: replace an existing file.
+            metric: the primary metric: `METRIC`, `METRIC:max` or `METRIC:min`.
+            seeds: params that only repeat a configuration; None to infer them.
+            factors: params and tags that distinguish configurations, regardless of their names and values.
+            labels: params and tags that are only names.
+            baseline: a run by its id or name, or its params: `{"lr": "0.1"}`, or texts such as `lr=0.1`.
+            pool: whether all experiments are one task.
+            smallest_difference: the smallest difference of the primary metric that matters.
+            experiments: names, ids or globs such as `churn*`; empty for every active experiment.
+            run_ids: only these runs; without another order, in this order.
+            filter: a filter of the query language, such as `metrics.val_auc > 0.8 AND params.model = 'mlp'`.
+            where: comparisons such as `lr=0.1` and `val_auc>0.8`, with a param, metric, tag or attribute by its name.
+            since: a date (`2026-11-01`) or an age (`7d`, `12 hours ago`); runs that started at that time or later.
+            status: one or several of RUNNING, SCHEDULED, FINISHED, FAILED and KILLED.
+            order_by: sort keys such as `metrics.val_auc DESC`; by default the newest run is first.
+            by: the metric to rank by, the best run first: `METRIC`, `METRIC:max` or `METRIC:min`.
+            top: the maximum number of runs, in order.
+            limit: the same as `top`; the smaller of the two applies.
+
+        Returns:
+            The path of the notebook.
+
+        Raises:
+            SelectionError: no runs are selected, or a condition is invalid; see `select`.
+            StoreError: the store cannot be read.
+            TemplateError: the template does not exist or is invalid.
+            NotebookError: the notebook cannot be written or executed; see `write` and `execute`.
+
+        Example:
+            >>> path = generator.create(experiments=["churn"], by="val_auc:max", top=12, execute=True)
         """
-        settings = said_settings(
+        settings = settings_from_arguments(
             metric=metric,
             seeds=seeds,
             factors=factors,
@@ -144,19 +202,37 @@ class NotebookGenerator(Closing):
         settings: StudySettings | None = None,
         explain: Callable[[Explanation], object] | None = None,
     ) -> Selection:
-        """The runs that meet every condition, all of them unless there is a limit; only their ids are read.
+        """Select the runs that meet all conditions. Only the list of runs is read.
 
-        experiments: names, ids or globs such as `churn*`; none means every active one.
-        run_ids: only these, without another order in this order.
-        where: comparisons such as `lr=0.1` and `val_auc>0.8`, with a param, metric, tag or attribute by its name.
-        since: a date, `2026-11-01`, or an age, `7d`, `12 hours ago`; runs that started then or later.
-        status: any of RUNNING, SCHEDULED, FINISHED, FAILED, KILLED.
-        by: the metric to rank by, the best first: `METRIC`, `METRIC:max` or `METRIC:min`.
-        top, limit: the first so many in that order; of both the smaller number.
-        settings: what is said of metrics, for the direction of `by`, over [tool.qualia].
-        explain: called with which part of this the store answers and which part is evaluated here.
+        Args:
+            experiments: names, ids or globs such as `churn*`; empty for every active experiment.
+            run_ids: only these runs; without another order, in this order.
+            filter: a filter of the query language, such as `metrics.val_auc > 0.8 AND params.model = 'mlp'`.
+            where: comparisons such as `lr=0.1` and `val_auc>0.8`, with a param, metric, tag or attribute by its name.
+            since: a date (`2026-11-01`) or an age (`7d`, `12 hours ago`); runs that started at that time or later.
+            status: one or several of RUNNING, SCHEDULED, FINISHED, FAILED and KILLED.
+            order_by: sort keys such as `metrics.val_auc DESC`; by default the newest run is first.
+            by: the metric to rank by, the best run first: `METRIC`, `METRIC:max` or `METRIC:min`.
+            top: the maximum number of runs, in order.
+            limit: the same as `top`; the smaller of the two applies.
+            settings: settings that override [tool.qualia], for the direction of `by`.
+            explain: called with the query plan: which steps the store evaluates, and which steps this process.
 
-        Raises EmptyStore, UnknownExperiment, UnknownRun, NoRunMatches, FilterError, SelectionError, or a StoreError.
+        Returns:
+            The selection, with all matching run ids unless `top` or `limit` is given.
+
+        Raises:
+            EmptyStore: the store has no runs.
+            UnknownExperiment: no experiment matches a name.
+            UnknownRun: the store has none of the requested run ids.
+            NoRunMatches: no run matches, or none has the metric to rank by.
+            FilterError: a filter, an order or a comparison is invalid.
+            SelectionError: `top` is given without a metric or an order, or the name of an experiment is ambiguous.
+            StoreError: the store cannot be read.
+
+        Example:
+            >>> selection = generator.select(experiments=["churn*"], where=["lr=0.1"], by="val_auc:max", top=5)
+            >>> selection.run_ids
         """
         conditions = Conditions.of(
             experiments=experiments,
@@ -179,16 +255,35 @@ class NotebookGenerator(Closing):
         *,
         explain: Callable[[Explanation], object] | None = None,
     ) -> Selection:
-        """What `select` does, of conditions that are one value."""
+        """Select runs, as `select` does, with the conditions as one object.
+
+        Args:
+            conditions: the conditions.
+            settings: settings that override [tool.qualia], for the direction of the metric to rank by.
+            explain: called with the query plan.
+
+        Returns:
+            The selection.
+        """
         experiments = self.read_experiments(experiments_of(view_of(conditions)), counted=False)
-        said = merge_settings(settings or StudySettings(), read_settings().study)
-        query = query_of(self.store, conditions, said, experiments=experiments)
+        merged = merge_settings(settings or StudySettings(), read_settings().study)
+        query = query_of(self.store, conditions, merged, experiments=experiments)
         if explain is not None:
             explain(self.store.explain(query))
         return choose_runs(self.store, conditions, query, experiments=experiments)
 
     def read(self, selection: Selection) -> RunTables:
-        """The tables of the selected runs, read once however many steps ask for them."""
+        """Read the selected runs; the result is cached until another selection is read.
+
+        Args:
+            selection: the selected runs.
+
+        Returns:
+            The tables of the runs.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
         if self._read is None or self._read[0] != selection.run_ids:
             self._read = (selection.run_ids, self.store.read(selection.run_ids))
         return self._read[1]
@@ -196,12 +291,20 @@ class NotebookGenerator(Closing):
     def describe(
         self, selection: Selection, settings: StudySettings | None = None, *, inventory: Inventory | None = None
     ) -> Study:
-        """What the selected runs are about.
+        """Analyse the roles of metrics, params and tags of the selected runs.
 
-        settings: what is said of them, over [tool.qualia] of this folder's pyproject.toml; the metric that they are
-        ranked by is the primary one unless another is named.  inventory: where it was taken already.
-        Raises SettingsError, UnknownKey for a metric, param or tag that is named and is in no run, and NoRunMatches for
-        such a baseline.
+        Args:
+            selection: the selected runs.
+            settings: settings that override [tool.qualia]. Without a metric, the one the runs are ranked by is primary.
+            inventory: the inventory of the runs, if it already exists.
+
+        Returns:
+            The study: objective, factors, configurations, and the runs that are left out of comparisons.
+
+        Raises:
+            SettingsError: [tool.qualia] in pyproject.toml is invalid.
+            UnknownKey: the settings name a metric, param or tag that no run has.
+            NoRunMatches: no run matches the baseline.
         """
         tables = self.read(selection)
         inventory = inventory or take_inventory(tables)
@@ -216,14 +319,23 @@ class NotebookGenerator(Closing):
         title: str | None = None,
         engine: str | None = None,
     ) -> NotebookPlan:
-        """Read the runs and decide every cell of the notebook; nothing is written.
+        """Read the selected runs and plan all cells of the notebook; nothing is written.
 
-        settings: how to look at the runs, see `describe`.
-        template: by default `observe`.
-        engine: aggregate the runs instead (see `open_engine`), by default with the template `aggregate`; only names and
-        counts are read.
+        Args:
+            selection: the selected runs.
+            settings: settings that override [tool.qualia], see `describe`.
+            template: the name or path of a template; by default `observe`, or `aggregate` with an engine.
+            title: the title; by default the names of the experiments and the number of runs.
+            engine: aggregate the runs with this engine (see `open_engine`); then only names and counts are read.
 
-        Raises TemplateError, StoreError, EngineError when the store is no snapshot, and what `describe` raises.
+        Returns:
+            The plan, for `write` and `make`.
+
+        Raises:
+            TemplateError: the template does not exist or is invalid.
+            StoreError: the store cannot be read.
+            EngineError: the store is not a snapshot, or the engine failed.
+            SelectionError: the settings do not fit the runs, see `describe`.
         """
         kind = read_template(template or ("observe" if engine is None else "aggregate"))
         if engine is None:
@@ -248,13 +360,23 @@ class NotebookGenerator(Closing):
         )
 
     def write(self, plan: NotebookPlan, output: Path | None = None, *, force: bool = False) -> Path:
-        """Write the notebook, by default to `notebooks/<experiment>_<date>.ipynb`.
+        """Write a notebook without executing it.
 
-        Raises OutputExists unless `force`, and OutputNotWritable.
+        Args:
+            plan: the plan of the notebook.
+            output: the path; by default `notebooks/<experiment>_<date>.ipynb`.
+            force: replace an existing file.
+
+        Returns:
+            The path of the notebook.
+
+        Raises:
+            OutputExists: the file exists and `force` is False.
+            OutputNotWritable: the file cannot be written.
         """
         path = output or default_output(plan.selection)
         check_output(path, force=force)
-        return write_whole(path, notebook_bytes(build_notebook(plan)))
+        return write_atomically(path, notebook_bytes(build_notebook(plan)))
 
     def make(
         self,
@@ -267,22 +389,40 @@ class NotebookGenerator(Closing):
         timeout: float = 600,
         on_cell: Callable[[int, int], None] | None = None,
     ) -> Path:
-        """Write the notebook and, if asked, run its cells and export it beside; the path of the notebook.
+        """Write a notebook, and optionally execute and export it.
 
-        An old notebook and its exports are replaced together, when all of the new ones are there.
-        output, force: see `write`.  formats: of exports, which are made of the executed notebook.
-        timeout, on_cell, and what is raised: see `execute`; and OutputExists.
+        An existing notebook and its exports are replaced together, after all new files are complete.
+
+        Args:
+            plan: the plan of the notebook.
+            output: the path; by default `notebooks/<experiment>_<date>.ipynb`.
+            force: replace existing files.
+            execute: run the cells; implied by `formats`.
+            formats: the formats of the exports, such as `html`.
+            timeout: the maximum number of seconds for each cell.
+            on_cell: called with (cells done, number of cells) from another thread.
+
+        Returns:
+            The path of the notebook.
+
+        Raises:
+            OutputExists: a file exists and `force` is False.
+            OutputNotWritable: a file cannot be written.
+            ExecutionFailed: a cell failed; the outputs so far are saved.
+            ExportFailed: the export failed.
         """
         from qualia_lab.notebook.execute import execute_notebook
 
         if not (execute or formats):
             return self.write(plan, output, force=force)
         path = output or default_output(plan.selection)
-        for one in (path, *(path.with_suffix(f".{fmt}") for fmt in formats)):
-            check_output(one, force=force)
+        for file in (path, *(path.with_suffix(f".{fmt}") for fmt in formats)):
+            check_output(file, force=force)
         data = notebook_bytes(build_notebook(plan))
-        with self._hand_over(plan.selection, plan.selection.tracking_uri) as handed:
-            return execute_notebook(path, data=data, formats=formats, timeout=timeout, handed=handed, on_cell=on_cell)
+        with self._hand_over(plan.selection, plan.selection.tracking_uri) as variables:
+            return execute_notebook(
+                path, data=data, formats=formats, timeout=timeout, handed=variables, on_cell=on_cell
+            )
 
     def execute(
         self,
@@ -293,22 +433,32 @@ class NotebookGenerator(Closing):
         timeout: float = 600,
         on_cell: Callable[[int, int], None] | None = None,
     ) -> Path:
-        """Run the cells of a notebook in a kernel that is handed its runs and needs neither store nor secret.
+        """Execute a notebook in a kernel that gets the runs as a temporary snapshot and needs no credentials.
 
-        Of other runs than these the kernel asks the store, as far as that needs no secret. The notebook and its exports
-        are replaced together, when all of them are there.
+        The kernel reads other runs than these from the store, if that needs no credentials. The notebook and its
+        exports are replaced together, after all new files are complete.
 
-        plan: the one it was written by; without it the runs are those that its `parameters` cell names.
-        formats: of exports beside it.  timeout: seconds a cell may take.
-        on_cell: called with (cells done, cells in all), in another thread.
-        Raises NotebookError for a `parameters` cell that cannot be understood, ExecutionFailed after saving what ran,
-        OutputNotWritable, ExportFailed.
+        Args:
+            path: the notebook.
+            plan: the plan that it was written from; by default the runs are those in its `parameters` cell.
+            formats: the formats of the exports, such as `html`.
+            timeout: the maximum number of seconds for each cell.
+            on_cell: called with (cells done, number of cells) from another thread.
+
+        Returns:
+            The path of the notebook.
+
+        Raises:
+            NotebookError: the `parameters` cell is invalid.
+            ExecutionFailed: a cell failed; the outputs so far are saved.
+            OutputNotWritable: a file cannot be written.
+            ExportFailed: the export failed.
         """
         from qualia_lab.notebook.execute import execute_notebook
         from qualia_lab.notebook.parameters import read_parameters, run_ids_of
 
-        for one in (path, *(path.with_suffix(f".{fmt}") for fmt in formats)):
-            check_writable(one)
+        for file in (path, *(path.with_suffix(f".{fmt}") for fmt in formats)):
+            check_writable(file)
         if plan is not None:
             selection, named = plan.selection, plan.selection.tracking_uri
         else:
@@ -319,44 +469,60 @@ class NotebookGenerator(Closing):
                 run_ids_of(path, parameters),
                 engine=engine if isinstance(engine, str) else None,
             )
-        with self._hand_over(selection, named) as handed:
-            return execute_notebook(path, formats=formats, timeout=timeout, handed=handed, on_cell=on_cell)
+        with self._hand_over(selection, named) as variables:
+            return execute_notebook(path, formats=formats, timeout=timeout, handed=variables, on_cell=on_cell)
 
     @contextlib.contextmanager
     def _hand_over(self, selection: Selection, named: str) -> Iterator[dict[str, str]]:
-        """What a kernel is given of these runs: variables for it. named: the store's URI as the notebook has it."""
+        """Write a temporary snapshot for the kernel; yields its environment variables. named: the URI in the file."""
         from qualia_lab.stores.snapshot.hand_over import handed_over
 
         if selection.engine is not None or not selection.run_ids:
-            yield {}  # of an engine the snapshot is there already; without runs the cells ask for what they want
+            yield {}  # an engine already has a snapshot; without runs the cells read the store
             return
         tables = self.read(selection)
-        failed = [run_id for one in endings(tables) if one.status in FAILED for run_id in one.run_ids]
-        kept = (*selection.run_ids[:RUNS_SHOWN], *failed[:_LOGS_KEPT], *selection.run_ids[-1:])
-        with handed_over(self.store, tables, named=named, artifacts_of=dict.fromkeys(kept)) as handed:
+        failed = [run_id for ending in endings(tables) if ending.status in FAILED for run_id in ending.run_ids]
+        artifact_runs = (*selection.run_ids[:RUNS_SHOWN], *failed[:_FAILED_RUNS_HANDED_OVER], *selection.run_ids[-1:])
+        with handed_over(self.store, tables, named=named, artifacts_of=dict.fromkeys(artifact_runs)) as variables:
             del tables
-            self._read = None  # see there: they are not kept here either
-            yield handed
+            self._read = None  # free the tables while the kernel runs
+            yield variables
 
     def export(self, path: Path, fmt: str = "html") -> Path:
-        """Turn an executed notebook into a file of another format beside it. Raises ExportFailed."""
+        """Export an executed notebook to a file next to it.
+
+        Args:
+            path: the notebook.
+            fmt: the format, such as `html`.
+
+        Returns:
+            The path of the export.
+
+        Raises:
+            ExportFailed: the notebook cannot be converted.
+        """
         from qualia_lab.notebook.export import export_notebook
 
         return export_notebook(path, fmt, path.with_suffix(f".{fmt}"))
 
     def read_experiments(self, view: View = "active", *, counted: bool = True) -> pa.Table:
-        """The experiments with run counts and last activity (schema.EXPERIMENT_LIST), read once.
+        """Read the experiments of the store; the result is cached.
 
-        counted: False where neither is needed; servers are then not asked to list every run.
+        Args:
+            view: "active", "deleted" or "all" experiments.
+            counted: whether run counts and latest activity are needed; without them, a server lists no runs.
+
+        Returns:
+            The experiments (schema.EXPERIMENT_LIST).
         """
-        known = self._experiments.get(view)
-        if known is None or (counted and known.column("run_count").null_count):
-            known = self.store.read_experiments(view) if counted else find_experiments(self.store, view)
-            self._experiments[view] = known
-        return known
+        cached = self._experiments.get(view)
+        if cached is None or (counted and cached.column("run_count").null_count):
+            cached = self.store.read_experiments(view) if counted else find_experiments(self.store, view)
+            self._experiments[view] = cached
+        return cached
 
     def _count_by_engine(self, selection: Selection, engine: str) -> tuple[Inventory, pa.Table]:
-        """Names and counts of the runs, and the tags of their experiments, without reading the runs."""
+        """Count with an engine, without reading the runs: the inventory, and the tags of the experiments."""
         from qualia_lab.engines.open import check_engine, open_engine
 
         check_engine(engine, self.tracking_uri)
@@ -375,26 +541,26 @@ class NotebookGenerator(Closing):
 
 
 def default_output(selection: Selection) -> Path:
-    """`notebooks/churn_2026-11-23.ipynb`, from the experiment's name and today's date."""
+    """The default path of a notebook: `notebooks/churn_2026-11-23.ipynb`, with the experiment and the date."""
     names = selection.experiments
     name = for_filename(names[0], "experiment") if len(names) == 1 else f"{len(names)}-experiments"
     return Path("notebooks") / f"{name}_{datetime.now().astimezone().date().isoformat()}.ipynb"
 
 
 def check_output(path: Path, *, force: bool) -> None:
-    """Raise OutputExists or OutputNotWritable before any work is done for a file that could not be kept."""
+    """Raise OutputExists or OutputNotWritable before any work is done for a file that cannot be written."""
     check_writable(path)
     if path.exists() and not force:
-        raise OutputExists(f"{path} is already there.", "Add --force to replace it, or choose another --output.")
+        raise OutputExists(f"{path} already exists.", "Add --force to replace it, or choose another --output.")
 
 
 def _merged(selection: Selection, settings: StudySettings | None) -> StudySettings:
-    """What is said of the selected runs: the metric that they are ranked by leads, unless another one is named."""
-    said, ranked = settings or StudySettings(), said_settings(metric=selection.conditions.by)
-    said = replace(
-        said,
-        metric=said.metric or ranked.metric,
-        better={**ranked.better, **said.better},
+    """Merge all settings; the metric that the runs are ranked by is primary, unless another one is given."""
+    given, ranked = settings or StudySettings(), settings_from_arguments(metric=selection.conditions.by)
+    given = replace(
+        given,
+        metric=given.metric or ranked.metric,
+        better={**ranked.better, **given.better},
         chosen_by=selection.conditions.as_data(),
     )
-    return merge_settings(said, read_settings().study)
+    return merge_settings(given, read_settings().study)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: both end a command by an exception, so that it cleans up, and both can be made to wait."""
+"""Ctrl-C and SIGTERM: both raise an exception, so that a command cleans up, and both can be deferred."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(BaseException):
-    """SIGTERM came; like KeyboardInterrupt, it is nothing that an `except Exception` takes."""
+    """SIGTERM was received; like KeyboardInterrupt, it is not caught by `except Exception`."""
 
 
 def raise_on_sigterm() -> None:
-    """From now on SIGTERM raises Terminated, once: what cleans up after it is not terminated again.
+    """Make SIGTERM raise Terminated, once: a second SIGTERM does not interrupt the cleanup.
 
-    Nothing happens outside the main thread, which alone may say so, and where SIGTERM is ignored already.
+    This has no effect outside the main thread, which alone can install handlers, or if SIGTERM is already ignored.
     """
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
@@ -32,17 +32,17 @@ def _terminate(*_: Any) -> None:
 
 
 @contextlib.contextmanager
-def interruptions_later() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until this ends: for steps that belong together and take no time."""
+def defer_signals() -> Iterator[None]:
+    """Defer Ctrl-C and SIGTERM until the block ends; for short sequences of steps that must not be separated."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # they are raised in the main thread alone
+        yield  # signals are only raised in the main thread
         return
-    came: list[int] = []
-    before = {one: signal.signal(one, lambda number, _: came.append(number)) for one in _SIGNALS}
+    received: list[int] = []
+    handlers = {signum: signal.signal(signum, lambda number, _: received.append(number)) for signum in _SIGNALS}
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, signal.SIG_DFL if handler is None else handler)
-        for number in came[:1]:
+        for signum, handler in handlers.items():
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
+        for number in received[:1]:
             signal.raise_signal(number)

@@ -1,4 +1,4 @@
-"""Inventory: what the tables hold, as names and counts only."""
+"""Inventory: names and counts of what the tables contain."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
-# MLflow samples the machine's own metrics under this prefix; they say nothing about the model.
+# The prefix of MLflow's system metrics (CPU, GPU, memory), which say nothing about the model.
 SYSTEM_METRICS = "system/"
 
 
 @dataclass(frozen=True)
 class ParamCount:
-    """One param: in how many runs it stands, with how many different values, and whether all of them are numbers."""
+    """One param: the number of runs that have it, of distinct values, and whether all values are numbers."""
 
     key: str
     runs: int
@@ -34,7 +34,7 @@ class ParamCount:
 
 @dataclass(frozen=True)
 class MetricCount:
-    """One metric: in how many runs it stands, and whether any of them logged it past one step."""
+    """One metric: the number of runs that have it, of distinct latest values, and whether it is logged over steps."""
 
     key: str
     runs: int
@@ -45,9 +45,9 @@ class MetricCount:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Names and counts of what was read about some runs; everything a plan is made from.
+    """Names and counts of what was read about a set of runs; the input for planning a notebook.
 
-    Planning ten runs or ten thousand costs the same, because no row of a run is in here but its id.
+    It holds no rows of runs except their ids, so planning for ten thousand runs costs the same as for ten.
     """
 
     run_ids: tuple[str, ...]
@@ -64,27 +64,27 @@ class Inventory:
 
     @property
     def run_count(self) -> int:
-        """How many runs were read."""
+        """The number of runs that were read."""
         return len(self.run_ids)
 
     @property
     def constant_params(self) -> tuple[str, ...]:
-        """Params with one value, the same in every run."""
+        """Params that have the same value in every run."""
         return tuple(p.key for p in self.params if p.values == 1 and p.runs == self.run_count)
 
     @property
     def model_metrics(self) -> tuple[MetricCount, ...]:
-        """Metrics of the model, without the machine's own."""
+        """The metrics of the model, without system metrics."""
         return tuple(m for m in self.metrics if not m.key.startswith(SYSTEM_METRICS))
 
 
 def is_number(text: str | None) -> bool:
-    """Whether a param's text is a finite decimal number; `2024_11`, which Python would read as one, is none."""
+    """Whether the text of a param is a finite decimal number; `2024_11`, which Python accepts, is not."""
     return _DECIMAL.fullmatch(text or "") is not None and abs(float(text or "")) < float("inf")
 
 
 def take_inventory(tables: RunTables) -> Inventory:
-    """Count what the tables hold. Params and metrics are sorted by key."""
+    """Count the content of the tables. Params and metrics are sorted by key."""
     statuses = Counter(status or "UNKNOWN" for status in tables.runs.column("status").to_pylist())
     return Inventory(
         run_ids=tables.run_ids,
@@ -112,7 +112,7 @@ def _count_params(params: pa.Table) -> tuple[ParamCount, ...]:
 def _count_metrics(metrics: pa.Table) -> tuple[MetricCount, ...]:
     counts = []
     for key, rows in by_key(metrics):
-        bits = whole(rows.column("value")).view(pa.int64())  # no NaN equals another
+        bits = whole(rows.column("value")).view(pa.int64())  # as integers, because NaN is not equal to NaN
         steps = pc.min_max(rows.column("step")).as_py()
         last, stepped = steps["max"] or 0, bool(steps["min"] or steps["max"])
         counts.append(MetricCount(key, rows.num_rows, len(pc.unique(bits)), last, stepped))

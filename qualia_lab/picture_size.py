@@ -1,4 +1,4 @@
-"""How many pixels a picture takes once it is decoded, by what its file says before any of it is decoded."""
+"""The size of an image in pixels, read from the headers of its file without decoding it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Of a picture that is shown: decoded it takes 100 MB.
+# The largest image that is shown; decoded, it takes 100 MB.
 MOST_PIXELS = 25_000_000
 
 Size = tuple[int, int]
 
-# Of JPEG: the markers that begin a frame, and those that stand alone.
+# JPEG markers that begin a frame, and markers without a length.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
+_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
 
 
 def picture_size(data: bytes, mime: str) -> Size:
-    """Width and height in pixels of the largest picture in a file: its canvas, or a frame that is larger than it.
+    """Width and height of the largest image in a file: its canvas, or a frame that is larger.
 
-    data: the file, or its start.  mime: image/png, image/jpeg, image/gif or image/webp. (0, 0) where the file does not
-    say it as the format has it: no browser would show that either.
+    Args:
+        data: the file, or its start.
+        mime: image/png, image/jpeg, image/gif or image/webp.
+
+    Returns:
+        Pixels. (0, 0) if the header is invalid; no browser shows such a file either.
     """
     readers = {"image/png": _png, "image/jpeg": _jpeg, "image/gif": _gif, "image/webp": _webp}
-    found: list[Size] = []
-    with contextlib.suppress(struct.error, IndexError):  # cut: what was said before counts
+    sizes: list[Size] = []
+    with contextlib.suppress(struct.error, IndexError):  # truncated: the sizes found before count
         for size in readers[mime](data):
-            found.append(size)  # noqa: PERF402 - what a generator gave before it failed is kept
-    return max((size[0] for size in found), default=0), max((size[1] for size in found), default=0)
+            sizes.append(size)  # noqa: PERF402 - keeps what the generator yielded before it failed
+    return max((size[0] for size in sizes), default=0), max((size[1] for size in sizes), default=0)
 
 
 def _png(data: bytes) -> Iterator[Size]:
@@ -47,32 +51,32 @@ def _jpeg(data: bytes) -> Iterator[Size]:
         marker = data[at]
         at += 1
         if marker in _FRAMES:
-            tall, wide = struct.unpack_from(">HH", data, at + 3)
-            yield wide, tall
-        if marker == 0xDA:  # what follows is the picture itself, and a second frame in it is none
+            height, width = struct.unpack_from(">HH", data, at + 3)
+            yield width, height
+        if marker == 0xDA:  # the image data follows; a second frame in it does not count
             return
-        if marker not in _ALONE:
+        if marker not in _WITHOUT_LENGTH:
             at += max(struct.unpack_from(">H", data, at)[0], 2)
 
 
 def _gif(data: bytes) -> Iterator[Size]:
-    wide, tall, packed = struct.unpack_from("<HHB", data, 6)
-    yield wide, tall
+    width, height, packed = struct.unpack_from("<HHB", data, 6)
+    yield width, height
     at = 13 + _colours(packed)
     while True:
         kind = data[at]
         if kind == 0x21:
             at = _after_blocks(data, at + 2)
         elif kind == 0x2C:
-            left, top, wide, tall, packed = struct.unpack_from("<HHHHB", data, at + 1)
-            yield left + wide, top + tall
+            left, top, width, height, packed = struct.unpack_from("<HHHHB", data, at + 1)
+            yield left + width, top + height
             at = _after_blocks(data, at + 11 + _colours(packed))
         else:
             return
 
 
 def _colours(packed: int) -> int:
-    """The bytes of a table of colours, when there is one."""
+    """The size of the colour table in bytes, 0 without one."""
     return 3 << ((packed & 7) + 1) if packed & 0x80 else 0
 
 
@@ -93,8 +97,8 @@ def _webp(data: bytes) -> Iterator[Size]:
             bits = int.from_bytes(body[1:5], "little")
             yield 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
         elif kind == b"VP8 ":
-            wide, tall = struct.unpack_from("<HH", body, 6)
-            yield wide & 0x3FFF, tall & 0x3FFF
+            width, height = struct.unpack_from("<HH", body, 6)
+            yield width & 0x3FFF, height & 0x3FFF
         elif kind == b"ANMF":
             yield 1 + int.from_bytes(body[6:9], "little"), 1 + int.from_bytes(body[9:12], "little")
         at += 8 + size + size % 2

@@ -1,7 +1,7 @@
-"""The columns of every table, declared once.
+"""The schemas of all tables.
 
-Times are int64 milliseconds since 1970 in UTC, as MLflow keeps them: a store may hold any int64, and a table must be
-able to say so. People meet datetimes only at the surface (`qualia_lab.runs`).
+Times are int64 milliseconds since 1970 in UTC, as in MLflow: a store may contain any int64, and a table must be able
+to represent it. They are converted to datetimes only in the public API (`qualia_lab.runs`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EXPERIMENTS = _schema(
     last_update_time=INT,
 )
 
-# What `read_experiments` gives: the experiments, and how much is in each.
+# The result of `read_experiments`: the experiments with their run counts and latest activity.
 EXPERIMENT_LIST = pa.schema([*EXPERIMENTS, pa.field("run_count", INT), pa.field("last_activity", INT)])
 
 EXPERIMENT_TAGS = _schema(experiment_id=STRING, key=STRING, value=STRING)
@@ -44,12 +44,12 @@ RUNS = _schema(
 
 PARAMS = _schema(run_id=STRING, key=STRING, value=STRING)
 
-# The latest value of each metric: the one of the highest (step, timestamp, value), as MLflow defines it.
+# The latest value of each metric: the point with the highest (step, timestamp, value), as in MLflow.
 METRICS = _schema(run_id=STRING, key=STRING, value=FLOAT, step=INT, timestamp=INT)
 
 TAGS = _schema(run_id=STRING, key=STRING, value=STRING)
 
-# `schema` and `profile` are the JSON text that MLflow stored; `context` is training, validation, ...
+# `schema` and `profile` are JSON text as stored by MLflow; `context` is training, validation, ...
 DATASETS = _schema(
     run_id=STRING,
     name=STRING,
@@ -73,19 +73,19 @@ LOGGED_MODELS = _schema(
     last_updated_time=INT,
 )
 
-# Runs that were asked for and are not there, each with why.
+# Requested runs that do not exist, with the reason.
 MISSING = _schema(run_id=STRING, reason=STRING)
 
-# What a run holds and could not be read: `subject` names it ("param lr", "start_time"), `reason` says why.
+# Parts of a run that could not be read: `subject` is the part ("param lr", "start_time"), `reason` the cause.
 PROBLEMS = _schema(run_id=STRING, subject=STRING, reason=STRING)
 
-# Not in RunTables: read on demand, as a stream of record batches.
+# Not part of RunTables: histories are read on demand, as a stream of record batches.
 METRIC_HISTORY = _schema(run_id=STRING, key=STRING, step=INT, timestamp=INT, value=FLOAT)
 
-# Files only, paths relative to the run's artifact root with `/`; size in bytes, null where the store does not say.
+# Files only; paths are relative to the artifact root of the run, with `/`; size in bytes, null if unknown.
 ARTIFACTS = _schema(run_id=STRING, path=STRING, size=INT)
 
-# The tables of RunTables, in order.
+# The schemas of the tables of RunTables, in order.
 TABLES: dict[str, pa.Schema] = {
     "experiments": EXPERIMENTS,
     "experiment_tags": EXPERIMENT_TAGS,

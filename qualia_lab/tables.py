@@ -1,4 +1,4 @@
-"""RunTables: everything that was read about some runs, as one frozen bundle of tidy tables."""
+"""RunTables: everything that was read about a set of runs, as one frozen bundle of tidy tables."""
 
 from __future__ import annotations
 
@@ -19,9 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunTables:
-    """Tables joined by `run_id`; their columns are those of `qualia_lab.schema`, checked at construction.
+    """Tidy tables that are joined by `run_id`, with the columns of `qualia_lab.schema`.
 
-    `runs` stands in the order in which the runs were asked for. Raises TypeError when a table has other columns.
+    The schemas are checked at construction: other columns raise TypeError. `runs` is in the requested order.
+
+    Attributes:
+        experiments: the experiments of the runs (schema.EXPERIMENTS).
+        experiment_tags: their tags.
+        runs: one row for each run (schema.RUNS).
+        params: all params.
+        metrics: the latest value of each metric.
+        tags: all tags.
+        datasets: the logged datasets.
+        logged_models: the logged models.
+        missing: the requested runs that do not exist, with the reason.
+        problems: what could not be read, with the reason.
     """
 
     experiments: pa.Table
@@ -43,48 +55,47 @@ class RunTables:
 
     @cached_property
     def run_ids(self) -> tuple[str, ...]:
-        """The ids of the runs that were read, in order."""
+        """The ids of the runs that were read, in the requested order."""
         return tuple(self.runs.column("run_id").to_pylist())
 
     def owners_of(self, table: pa.Table) -> np.ndarray[Any, Any]:
-        """Of each row of a table with `run_id` the place of that run among `runs`; -1 where it is none of them."""
-        places = pc.index_in(whole(table.column("run_id")), value_set=whole(self.runs.column("run_id")))
-        return numbers_of(filled(places, -1))
+        """For each row of a table with `run_id`, the index of its run in `runs`; -1 for other runs."""
+        indices = pc.index_in(whole(table.column("run_id")), value_set=whole(self.runs.column("run_id")))
+        return numbers_of(filled(indices, -1))
 
 
 def run_tables(**tables: pa.Table) -> RunTables:
-    """RunTables from some of its tables; those not given are empty."""
-    # Not Schema.empty_table(): that wakes pandas, see qualia_lab.columns.
+    """RunTables from some of its tables; the others are empty."""
+    # Not Schema.empty_table(), which imports pandas, see qualia_lab.columns.
     return RunTables(
         **{name: tables[name] if name in tables else table_of(columns, ()) for name, columns in schema.TABLES.items()}
     )
 
 
 def rows_with(table: pa.Table, name: str, values: Iterable[str]) -> pa.Table:
-    """The rows whose text in this column is one of these; comparing with one text directly would wake pandas."""
-    wanted = pc.is_in(table.column(name), value_set=column(list(values), schema.STRING))
-    return table if pc.all(wanted).as_py() else table.filter(wanted)
+    """The rows whose value in a text column is one of `values`; comparing with one text would import pandas."""
+    matches = pc.is_in(table.column(name), value_set=column(list(values), schema.STRING))
+    return table if pc.all(matches).as_py() else table.filter(matches)
 
 
 def by_key(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each key of a tidy table, keys sorted, rows as they stood.
+    """Iterate over (key, rows) of a tidy table; keys are sorted, rows keep their order.
 
-    One key after the other, so that no more than one key's rows are Python objects at a time. Not Table.group_by():
-    that wakes pandas.
+    It yields one key at a time, to bound memory. Table.group_by() is not used because it imports pandas.
     """
     if not table.num_rows:
         return
     codes = whole(table.column("key")).dictionary_encode()
-    keys, places = codes.dictionary.to_pylist(), numbers_of(codes.indices)
-    order = np.argsort(places, kind="stable")
-    ends = np.cumsum(np.bincount(places, minlength=len(keys)))
-    for place in sorted(range(len(keys)), key=keys.__getitem__):
-        rows = order[ends[place - 1] if place else 0 : ends[place]]
-        yield keys[place], table.take(column_of(rows.astype(np.int64), pa.int64()))
+    keys, key_codes = codes.dictionary.to_pylist(), numbers_of(codes.indices)
+    order = np.argsort(key_codes, kind="stable")
+    ends = np.cumsum(np.bincount(key_codes, minlength=len(keys)))
+    for code in sorted(range(len(keys)), key=keys.__getitem__):
+        rows = order[ends[code - 1] if code else 0 : ends[code]]
+        yield keys[code], table.take(column_of(rows.astype(np.int64), pa.int64()))
 
 
 def table_of(columns: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """A table with these columns from rows as dicts; a column that a row lacks is null."""
+    """Build a table from rows as dicts; a column that a row lacks is null."""
     rows = list(rows)
     return pa.Table.from_arrays(
         [column([row.get(field.name) for row in rows], field.type) for field in columns], schema=columns

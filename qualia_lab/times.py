@@ -1,8 +1,8 @@
-"""Times that no run can have are unknown: decided here, once, for every kind of store.
+"""Validate start and end times: times that no run can have become null, for every kind of store.
 
-A run made over REST without a start has 0, some loggers write seconds or microseconds, and a run that was resumed keeps
-the end it had before. Stores keep such numbers as they came; tables have null in their place, and `problems` says what
-was recorded. The filter language compares `start_time` and `end_time` as the store has them, as MLflow does.
+A run created over REST without a start has 0, some loggers write seconds or microseconds, and a run that was resumed
+keeps its earlier end. Stores keep such numbers unchanged; tables have null instead, and `problems` reports what was
+recorded. Filters compare `start_time` and `end_time` as stored, as MLflow does.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.int64]
     Mask = npt.NDArray[np.bool_]
 
-# The statuses of a run that has not ended.
+# The statuses of runs that have not ended.
 OPEN = ("RUNNING", "SCHEDULED")
 
-END_OF_TIMES = 4_102_444_800_000  # 2100-01-01, in ms
-SECONDS = 1_000_000_000, 4_102_444_799  # 2001 to 2099 in seconds; as milliseconds some weeks of 1970
+LATEST_TIME = 4_102_444_800_000  # 2100-01-01, in ms
+SECONDS = 1_000_000_000, 4_102_444_799  # 2001 to 2099 in seconds; in milliseconds, some weeks of 1970
 _NONE = -(2**63)
 _TIMESTAMPS = "timestamps of metrics"
 
 
 def is_possible(milliseconds: int | None) -> bool:
-    """Whether this can be the start or the end of a run."""
-    return milliseconds is not None and 0 < milliseconds < END_OF_TIMES and not SECONDS[0] <= milliseconds <= SECONDS[1]
+    """Whether a time can be the start or the end of a run."""
+    return milliseconds is not None and 0 < milliseconds < LATEST_TIME and not SECONDS[0] <= milliseconds <= SECONDS[1]
 
 
 def possible_runs(runs: pa.Table) -> pa.Table:
-    """The runs (schema.RUNS) with null for every start and end that no run can have."""
+    """The runs (schema.RUNS) with impossible start and end times replaced by null."""
     return _checked(runs)[0]
 
 
 def with_possible_times(tables: RunTables) -> RunTables:
-    """The tables with null for every start and end that no run can have, and a row in `problems` for each.
+    """The tables with impossible start and end times replaced by null, and a row in `problems` for each of them.
 
-    Timestamps of metrics that were logged in seconds stay as they are; `problems` names the runs that have them.
+    Timestamps of metrics that were logged in seconds are unchanged; `problems` lists the runs that have them.
     """
     runs, impossible = _checked(tables.runs)
     problems = [part for part in (*impossible, _in_seconds(tables)) if part is not None]
@@ -61,7 +61,7 @@ def with_possible_times(tables: RunTables) -> RunTables:
 
 
 def _checked(runs: pa.Table) -> tuple[pa.Table, list[pa.Table]]:
-    """The runs with the times that can be, and the problems with the others."""
+    """The runs with valid times, and tables of problems for the invalid ones."""
     start, end = (numbers_of(filled(runs.column(name), _NONE)) for name in ("start_time", "end_time"))
     problems = []
     for name, recorded in (("start_time", start), ("end_time", end)):
@@ -84,7 +84,7 @@ def _checked(runs: pa.Table) -> tuple[pa.Table, list[pa.Table]]:
                 "end_time",
                 still_open,
                 known_end,
-                lambda time: f"{_date(time)} was recorded, and the run is still open: it was resumed after that end",
+                lambda time: f"{_date(time)} was recorded, but the run is still open: it was resumed after that end",
             )
         )
     if not problems:
@@ -97,36 +97,36 @@ def _checked(runs: pa.Table) -> tuple[pa.Table, list[pa.Table]]:
 
 
 def _in_seconds(tables: RunTables) -> pa.Table | None:
-    """A problem for each run with points in seconds instead of milliseconds, that has none yet."""
+    """A problem for each run with points in seconds instead of milliseconds, unless it has that problem already."""
     metrics = tables.metrics
     times = numbers_of(filled(metrics.column("timestamp"), _NONE))
     in_seconds = (times >= SECONDS[0]) & (times <= SECONDS[1])
     if not in_seconds.any():
         return None
-    places = np.flatnonzero(in_seconds)
-    run_ids = metrics.column("run_id").take(column_of(places, schema.INT)).to_pylist()
-    first = dict(zip(reversed(run_ids), reversed(times[places].tolist()), strict=True))
+    indices = np.flatnonzero(in_seconds)
+    run_ids = metrics.column("run_id").take(column_of(indices, schema.INT)).to_pylist()
+    first = dict(zip(reversed(run_ids), reversed(times[indices].tolist()), strict=True))
     for run_id in rows_with(tables.problems, "subject", [_TIMESTAMPS]).column("run_id").to_pylist():
         first.pop(run_id, None)
-    named = list(reversed(first))
-    return _table(named, _TIMESTAMPS, [_why_seconds(first[run_id]) for run_id in named]) if first else None
+    affected = list(reversed(first))
+    return _table(affected, _TIMESTAMPS, [_why_seconds(first[run_id]) for run_id in affected]) if first else None
 
 
 def _are_possible(times: Numbers) -> Mask:
-    found: Mask = (times > 0) & (times < END_OF_TIMES) & ~((times >= SECONDS[0]) & (times <= SECONDS[1]))
-    return found
+    mask: Mask = (times > 0) & (times < LATEST_TIME) & ~((times >= SECONDS[0]) & (times <= SECONDS[1]))
+    return mask
 
 
 def _are_open(runs: pa.Table) -> Mask:
-    places = pc.index_in(runs.column("status"), value_set=column(OPEN, schema.STRING))
-    found: Mask = numbers_of(filled(places, -1)) >= 0
-    return found
+    indices = pc.index_in(runs.column("status"), value_set=column(OPEN, schema.STRING))
+    mask: Mask = numbers_of(filled(indices, -1)) >= 0
+    return mask
 
 
-def _problems(runs: pa.Table, name: str, are: Mask, recorded: Numbers, why: Callable[[int], str]) -> pa.Table:
-    places = np.flatnonzero(are)
-    run_ids = runs.column("run_id").take(column_of(places, schema.INT)).to_pylist()
-    return _table(run_ids, name, [why(time) for time in recorded[places].tolist()])
+def _problems(runs: pa.Table, name: str, affected: Mask, recorded: Numbers, why: Callable[[int], str]) -> pa.Table:
+    indices = np.flatnonzero(affected)
+    run_ids = runs.column("run_id").take(column_of(indices, schema.INT)).to_pylist()
+    return _table(run_ids, name, [why(time) for time in recorded[indices].tolist()])
 
 
 def _table(run_ids: list[str], subject: str, reasons: list[str]) -> pa.Table:
@@ -138,7 +138,7 @@ def _why_impossible(time: int) -> str:
     if SECONDS[0] <= time <= SECONDS[1]:
         return _why_seconds(time)
     if time <= 0:
-        return f"{time} was recorded, which is no time of a run"
+        return f"{time} was recorded, which is not a possible time of a run"
     return f"{time} was recorded, which is past the year 2100 in milliseconds"
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qualia_lab import ArtifactExplorer
-from qualia_lab.choosing import Conditions, choose_runs, query_of, said_of_named
+from qualia_lab.choosing import Conditions, choose_runs, describe_named_runs, query_of
 from qualia_lab.errors import (
     EmptyStore,
     FilterError,
@@ -33,7 +33,7 @@ from qualia_lab.stores.snapshot.update import update_snapshot
 from qualia_lab.study.settings import StudySettings
 from tests import servers
 from tests.conftest import running
-from tests.query.odd_runs import TABLES, as_the_same_files, copy_rows
+from tests.query.odd_runs import TABLES, copy_rows, replace_ids
 from tests.stores.empty import new_client
 
 DATABASES = {"postgresql": servers.system_postgresql, "mariadb": servers.mariadb}
@@ -106,7 +106,7 @@ def as_files(folder, run_ids, experiments):
     """The same runs in files, under the same ids."""
     uri = str(folder / "mlruns")
     theirs, of_files = write_runs(uri)
-    as_the_same_files(
+    replace_ids(
         folder / "mlruns",
         dict(zip(theirs, run_ids, strict=True)),
         {of_files[name]: experiments[name] for name in experiments},
@@ -301,18 +301,20 @@ def test_the_best_of_those_named_are_chosen_and_the_others_are_counted_as_exclud
     selection = chosen(store, run_ids=named, by="auc", top=3)
     assert selection.run_ids == (ids[1], ids[2], ids[0])
     assert (selection.excluded, selection.missing) == (2, 0)
-    assert said_of_named(selection) == "2 of the 5 runs named are excluded by the other conditions."
+    assert describe_named_runs(selection) == "2 of the 5 runs named are excluded by the other conditions."
 
 
 def test_an_id_that_the_store_does_not_have_is_missing_and_one_that_is_excluded_is_not(store, sqlite_runs):
     _, ids, _ = sqlite_runs
     selection = chosen(store, run_ids=[ids[1], "f" * 32, ids[0]], status=["FINISHED"])
     assert selection.run_ids == (ids[0], "f" * 32)
-    assert said_of_named(selection) == (
+    assert describe_named_runs(selection) == (
         "1 of the 3 runs named is excluded by the other conditions, and the store does not have 1."
     )
-    assert said_of_named(chosen(store, run_ids=[ids[1], "f" * 32])) == "1 of the 2 runs named is not in the store."
-    assert said_of_named(chosen(store, run_ids=[ids[1]])) == ""
+    assert (
+        describe_named_runs(chosen(store, run_ids=[ids[1], "f" * 32])) == "1 of the 2 runs named is not in the store."
+    )
+    assert describe_named_runs(chosen(store, run_ids=[ids[1]])) == ""
     with pytest.raises(NoRunMatches, match=r"^All 2 runs named are excluded by the other conditions\."):
         chosen(store, run_ids=[ids[0], ids[2]], status=["FAILED"])
     with pytest.raises(NoRunMatches, match=r"1 of the 2 runs named is excluded .*, and the store does not have 1"):
@@ -376,8 +378,8 @@ def test_conditions_are_plain_data_and_come_back_from_it():
     data = json.loads(json.dumps(conditions.as_data()))
     assert data == {"experiments": ["churn*"], "where": ["lr=0.1"], "status": ["FAILED"], "by": "auc", "top": 3}
     assert Conditions.of(**data) == conditions
-    assert conditions.chooses
-    assert not Conditions(by="auc", order_by=("start_time",)).chooses
+    assert conditions.restricts
+    assert not Conditions(by="auc", order_by=("start_time",)).restricts
 
 
 def test_a_selection_keeps_the_conditions_as_they_were_said_and_as_they_were_asked(store):
@@ -394,7 +396,7 @@ def test_a_selection_keeps_the_conditions_as_they_were_said_and_as_they_were_ask
     ("words", "error", "said"),
     [
         ({"limit": 0}, SelectionError, "limit is 0"),
-        ({"top": 2}, SelectionError, "not by which metric"),
+        ({"top": 2}, SelectionError, "without a metric to rank by"),
         ({"by": "auc", "order_by": ["start_time"]}, FilterError, "both given"),
         ({"by": "aux:max"}, NoRunMatches, "None of the 22 runs has a metric aux. There is auc"),
         ({"experiments": ["chrun"]}, UnknownExperiment, "Did you mean churn"),

@@ -22,7 +22,7 @@ from qualia_lab.conditions_text import choice_in_words, conditions_as_flags, not
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import for_shell, one_line
 from qualia_lab.selection import Conditions, Query, Selection
-from qualia_lab.settings import said_settings
+from qualia_lab.settings import settings_from_arguments
 from qualia_lab.stores.open import find_tracking_uri
 
 HOSTILE = 'it\'s "$(touch gone)" `id` & \\ | ;*'
@@ -117,7 +117,7 @@ def test_runs_that_were_named_are_named_again(uri, run_ids):
     assert notebook(*shlex.split(command_of(cells))[1:]) == cells
     assert "picked one by one" in cells[0][1]
     many = Selection("mlruns", run_ids, Conditions(run_ids=tuple(map(str, range(13)))))
-    assert notebook_command(many, said_settings()) == "create-observation-notebook --tracking-uri mlruns"
+    assert notebook_command(many, settings_from_arguments()) == "create-observation-notebook --tracking-uri mlruns"
 
 
 def test_all_runs_are_taken_without_a_question(uri):
@@ -168,8 +168,12 @@ def test_a_number_of_runs_in_an_order_of_fields_is_a_limit():
 
 
 def test_that_nothing_is_a_seed_can_be_said():
-    assert settings_as_flags(said_settings(seeds=[])) == ["--seeds", ""]
-    assert settings_as_flags(said_settings(baseline="it's me", pool=True)) == ["--baseline", "it's me", "--pool"]
+    assert settings_as_flags(settings_from_arguments(seeds=[])) == ["--seeds", ""]
+    assert settings_as_flags(settings_from_arguments(baseline="it's me", pool=True)) == [
+        "--baseline",
+        "it's me",
+        "--pool",
+    ]
 
 
 def test_the_uri_in_the_command_gets_the_password_that_the_environment_has(monkeypatch):

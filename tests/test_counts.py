@@ -67,4 +67,4 @@ def test_the_only_run_and_the_only_experiment_are_said_so(uri):
 def test_no_experiment_at_all_is_said_so():
     with pytest.raises(UnknownExperiment) as error:
         match_experiments(["churn"], table_of(EXPERIMENT_LIST, []))
-    assert error.value.hint == "There is no experiment at all."
+    assert error.value.hint == "There are no experiments."

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from benchmarks.making import Size, fill_sqlite
+from benchmarks.stores import Size, fill_sqlite
 from qualia_lab import NotebookGenerator
 from tests.stores.empty import copy_empty_store
 

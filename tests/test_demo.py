@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from qualia_lab.scripts.create_demo_runs import write_story
 from qualia_lab.scripts.demo_artifacts import run_files
-from qualia_lab.scripts.demo_story import DAY, tell_story
+from qualia_lab.scripts.demo_story import DAY, generate_story
 from qualia_lab.stores.writing import find_or_create_experiment, open_for_writing
 
 from .stores.empty import copy_empty_store
@@ -67,7 +67,7 @@ def files_of(client, run_id, folder=""):
 
 @pytest.mark.parametrize("count", [*range(1, 31), 100])
 def test_a_story_has_as_many_runs_as_asked_for(count):
-    story = tell_story(count)
+    story = generate_story(count)
     statuses = Counter(run.status for run in story)
     assert len(story) == count
     assert len({run.name for run in story}) == count
@@ -79,7 +79,7 @@ def test_a_story_has_as_many_runs_as_asked_for(count):
 
 
 def test_times_of_a_story_make_sense():
-    story = tell_story(200)
+    story = generate_story(200)
     for run in story:
         end = run.end if run.end is not None else 0
         assert -8 * DAY < run.start < end <= 0
@@ -90,13 +90,15 @@ def test_times_of_a_story_make_sense():
 
 
 def test_a_longer_story_has_the_same_curves():
-    short, long = ({run.name: run.points for run in tell_story(count) if run.params.get("model")} for count in (12, 60))
+    short, long = (
+        {run.name: run.points for run in generate_story(count) if run.params.get("model")} for count in (12, 60)
+    )
     assert repr([long[name] for name in short]) == repr(list(short.values()))
 
 
 def test_seeds_tell_stories_of_their_own():
-    assert repr(tell_story(24, 1)) == repr(tell_story(24, 1))
-    assert repr(tell_story(24, 1)) != repr(tell_story(24, 2))
+    assert repr(generate_story(24, 1)) == repr(generate_story(24, 1))
+    assert repr(generate_story(24, 1)) != repr(generate_story(24, 2))
 
 
 def test_it_says_where_the_runs_are_and_what_to_do_next(demo):
@@ -198,7 +200,7 @@ def test_the_same_seed_gives_the_same_content_in_another_process(runs, demo, tmp
     copy_empty_store(tmp_path / "again.db")
     uri = f"sqlite:///{tmp_path}/again.db"
     again = open_for_writing(uri)
-    story = tell_story(24)
+    story = generate_story(24)
     run_ids = write_story(again, find_or_create_experiment(again, uri, "churn"), story, now=1_800_000_000_000)
     for run_id, told in zip(run_ids, story, strict=True):
         first, second = runs[told.name], again.get_run(run_id)

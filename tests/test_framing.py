@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat import v4
 
-from qualia_lab.framing import framed_page, still_page, still_style
+from qualia_lab.framing import framed_page, sanitized_page, sanitized_style
 from qualia_lab.notebook.clean import clean_html
 from qualia_lab.notebook.export import export_html
 
@@ -139,7 +139,7 @@ def test_what_can_be_seen_of_a_page_stays():
         '<svg viewbox="0 0 9 9"><defs><lineargradient id="g"></lineargradient></defs>'
         '<path d="M0 0L9 9" stroke="#000" fill="url(#g)" stroke-width="2"></path><use href="#g"></use></svg></body></html>'
     )
-    still = BeautifulSoup(still_page(page), "html.parser")
+    still = BeautifulSoup(sanitized_page(page), "html.parser")
     whole = BeautifulSoup(page.replace("<title>t</title>", "").replace("<!doctype html>", ""), "html.parser")
     assert still == whole
 
@@ -147,9 +147,9 @@ def test_what_can_be_seen_of_a_page_stays():
 def test_pictures_in_the_page_itself_stay_unless_they_are_too_large():
     small = base64.b64encode(b"GIF89a" + struct.pack("<HHBBB", 9, 9, 0, 0, 0) + b";").decode()
     large = base64.b64encode(b"GIF89a" + struct.pack("<HHBBB", 22_000, 22_000, 0, 0, 0) + b";").decode()
-    assert f'src="data:image/gif;base64,{small}"' in still_page(f'<img src="data:image/gif;base64,{small}">')
-    assert still_page(f'<img src="data:image/gif;base64,{large}">') == "<img>"
-    assert still_page('<img src="data:text/html,x">') == "<img>"
+    assert f'src="data:image/gif;base64,{small}"' in sanitized_page(f'<img src="data:image/gif;base64,{small}">')
+    assert sanitized_page(f'<img src="data:image/gif;base64,{large}">') == "<img>"
+    assert sanitized_page('<img src="data:text/html,x">') == "<img>"
 
 
 PIECES = st.sampled_from(
@@ -180,7 +180,7 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_no_style_names_anything_to_load(css):
-    plain = still_style(css).lower()
+    plain = sanitized_style(css).lower()
     assert re.search(r"@import\b", plain) is None
     assert "\\" not in plain
     assert "url(" not in plain.replace("url(#", "")

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from qualia_lab import NotebookGenerator, load_runs
-from qualia_lab.client import mlflow_client, what_opening_changes
+from qualia_lab.client import describe_effect_of_opening, mlflow_client
 from qualia_lab.errors import (
     EmptyStore,
     FilterError,
@@ -21,7 +21,7 @@ from qualia_lab.errors import (
     UnknownRun,
 )
 from qualia_lab.notebook.parameters import read_parameters
-from qualia_lab.settings import said_settings
+from qualia_lab.settings import settings_from_arguments
 from tests.stores.empty import new_client
 
 HOUR = 3_600_000
@@ -189,7 +189,7 @@ def test_a_run_that_is_gone_by_the_time_of_executing_is_named_and_the_rest_goes_
 
 
 def test_mlflows_client_is_opened_where_that_changes_nothing_and_else_refuses(store, shared_data, tmp_path):
-    assert what_opening_changes(store) is None
+    assert describe_effect_of_opening(store) is None
     client = mlflow_client(store)
     assert "made on first use" in repr(client)
     assert len(client.search_experiments()) == 3
@@ -226,14 +226,14 @@ def test_metric_seeds_and_baseline_stand_in_the_parameters_cell(generator, tmp_p
 
 def test_what_runs_are_ranked_by_leads_unless_another_metric_is_named(generator):
     def objective(by, metric=None):
-        settings = said_settings(metric=metric)
+        settings = settings_from_arguments(metric=metric)
         return generator.describe(generator.select(experiments=["churn"], by=by, settings=settings), settings).objective
 
     assert (objective("odd:max").key, objective("odd:max").better) == ("odd", "higher")
     assert objective("odd:max", "val_auc").key == "val_auc"
-    assert generator.select(by="val_auc", top=1, settings=said_settings(metric="val_auc:min")).query.order_by == (
-        "metrics.val_auc ASC",
-    )
+    assert generator.select(
+        by="val_auc", top=1, settings=settings_from_arguments(metric="val_auc:min")
+    ).query.order_by == ("metrics.val_auc ASC",)
 
 
 def test_what_the_project_says_counts_for_choosing_and_for_the_notebook(generator, tmp_path, monkeypatch):
@@ -246,4 +246,4 @@ def test_what_the_project_says_counts_for_choosing_and_for_the_notebook(generato
 
 def test_a_metric_that_no_run_has_is_an_error(generator):
     with pytest.raises(UnknownKey, match="Did you mean val_auc"):
-        generator.describe(generator.select(experiments=["churn"]), said_settings(metric="val_auk"))
+        generator.describe(generator.select(experiments=["churn"]), settings_from_arguments(metric="val_auk"))

@@ -18,7 +18,7 @@ from qualia_lab.masking.tables import Masker, mask_tables, masked_keys
 from qualia_lab.masking.text import masked
 from qualia_lab.runs import load_runs
 from qualia_lab.selection import Query
-from qualia_lab.settings import settings_around
+from qualia_lab.settings import find_settings
 from qualia_lab.stores.masked import MaskedPlace, mask_bytes
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.places import artifact_place
@@ -196,7 +196,7 @@ def test_a_project_names_more_and_fewer(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text('[tool.qualia]\nmask = ["license_*"]\nnever_mask = ["token", "db_url"]\n')
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")  # where a notebook runs
-    rules = settings_around().masking
+    rules = find_settings().masking
     assert rules == MaskRules(("license_*",), ("token", "db_url"))
     masker = Masker(rules)
     assert masker.value("param", "LICENSE_no", "A-1") == "‹masked 1›"

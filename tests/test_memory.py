@@ -8,7 +8,7 @@ from operator import attrgetter
 
 import pytest
 
-from benchmarks.making import Size, fill_sqlite
+from benchmarks.stores import Size, fill_sqlite
 from qualia_lab.analysis import intervals
 from qualia_lab.runs import Runs
 from qualia_lab.stores.open import open_store

@@ -9,7 +9,7 @@ import pytest
 from qualia_lab.errors import NoRunMatches, SelectionError, SettingsError, UnknownKey
 from qualia_lab.inventory import take_inventory
 from qualia_lab.schema import METRICS, PARAMS, RUNS
-from qualia_lab.settings import Settings, read_settings, said_settings
+from qualia_lab.settings import Settings, read_settings, settings_from_arguments
 from qualia_lab.study.baseline import fit_baseline
 from qualia_lab.study.describe import describe_study
 from qualia_lab.study.settings import StudySettings, merge_settings
@@ -72,23 +72,23 @@ def test_a_folder_without_a_project_settles_nothing(tmp_path):
     ("text", "said"),
     [
         ("[tool.qualia]\nmetrik = 'a'", r"has no key metrik. Did you mean metric\?"),
-        ("[tool.qualia]\nzzz = 1", r"has no key zzz. There are: "),
-        ("[tool.qualia]\nmetric = 3", "metric is no text. Write metric ="),
-        ("[tool.qualia]\nseeds = 'seed'", r"seeds is no list of texts. Write seeds = \[\"seed\"\]"),
-        ("[tool.qualia]\nfactors = [1]", r"factors is no list of texts. Write factors = \[\"factor\"\]"),
-        ("[tool.qualia]\nstatuses = 'FINISHED'", r"statuses is no list of texts. Write statuses = \[\"FINISHED\"\]"),
+        ("[tool.qualia]\nzzz = 1", r"has no key zzz. Known keys: "),
+        ("[tool.qualia]\nmetric = 3", "metric is not a text. Write metric ="),
+        ("[tool.qualia]\nseeds = 'seed'", r"seeds is not a list of texts. Write seeds = \[\"seed\"\]"),
+        ("[tool.qualia]\nfactors = [1]", r"factors is not a list of texts. Write factors = \[\"factor\"\]"),
+        ("[tool.qualia]\nstatuses = 'FINISHED'", r"statuses is not a list of texts. Write statuses = \[\"FINISHED\"\]"),
         ("[tool.qualia]\npool = 1", "pool is neither true nor false"),
-        ("[tool.qualia]\nsmallest_difference = -1", "smallest_difference is no number above 0"),
-        ("[tool.qualia.metrics]\na = 'up'", "a has a better that is none of higher, lower"),
-        ("[tool.qualia.metrics]\na = {role = 'loss'}", "a has a role that is none of objective, training, part"),
-        ("[tool.qualia.metrics]\na = {}", "a says neither which way is better nor what it is. Write val_auc ="),
+        ("[tool.qualia]\nsmallest_difference = -1", "smallest_difference is not a number above 0"),
+        ("[tool.qualia.metrics]\na = 'up'", "a has a better that is not one of higher, lower"),
+        ("[tool.qualia.metrics]\na = {role = 'loss'}", "a has a role that is not one of objective, training, part"),
+        ("[tool.qualia.metrics]\na = {}", "a has neither a better direction nor a role. Write val_auc ="),
         ("[tool.qualia.metrics]\na = 3", "a says neither"),
         ("[tool.qualia.metrics]\na = {best = 1}", "a says neither"),
-        ("[tool.qualia]\nmetrics = 3", r"metrics is no table. Write \[tool.qualia.metrics\]"),
-        ("[tool.qualia]\nbaseline = 3", "baseline is of the wrong kind"),
+        ("[tool.qualia]\nmetrics = 3", r"metrics is not a table. Write \[tool.qualia.metrics\]"),
+        ("[tool.qualia]\nbaseline = 3", "baseline has the wrong type"),
         ("[tool.qualia]\nbaseline = { lr = [1] }", r"baseline.lr is neither text nor a number"),
-        ("[tool.qualia]\ntemplates = 'a.py'", "templates is of the wrong kind"),
-        ("[tool]\nqualia = 3", "tool.qualia is no table"),
+        ("[tool.qualia]\ntemplates = 'a.py'", "templates has the wrong type"),
+        ("[tool]\nqualia = 3", "tool.qualia is not a table"),
         ("[tool.qualia", "pyproject.toml cannot be read"),
     ],
 )
@@ -98,8 +98,10 @@ def test_what_cannot_be_is_named_with_what_to_write(tmp_path, text, said):
 
 
 def test_what_is_said_becomes_settings():
-    assert said_settings() == StudySettings()
-    assert said_settings(metric="a:min", seeds=[], factors=["f"], labels=["l"], pool=True, smallest_difference=0.1) == (
+    assert settings_from_arguments() == StudySettings()
+    assert settings_from_arguments(
+        metric="a:min", seeds=[], factors=["f"], labels=["l"], pool=True, smallest_difference=0.1
+    ) == (
         StudySettings(
             metric="a",
             better={"a": "lower"},
@@ -110,12 +112,12 @@ def test_what_is_said_becomes_settings():
             smallest_difference=0.1,
         )
     )
-    assert said_settings(metric="a:b").metric == "a:b"
-    assert said_settings(baseline=["lr = 0.1", "model=mlp"]).baseline == {"lr": "0.1", "model": "mlp"}
-    assert said_settings(baseline="run 7").baseline == "run 7"
-    assert said_settings(baseline={"lr": "0.1"}).baseline == {"lr": "0.1"}
-    with pytest.raises(SelectionError, match="The baseline run7 is no param=value"):
-        said_settings(baseline=["lr=0.1", "run7"])
+    assert settings_from_arguments(metric="a:b").metric == "a:b"
+    assert settings_from_arguments(baseline=["lr = 0.1", "model=mlp"]).baseline == {"lr": "0.1", "model": "mlp"}
+    assert settings_from_arguments(baseline="run 7").baseline == "run 7"
+    assert settings_from_arguments(baseline={"lr": "0.1"}).baseline == {"lr": "0.1"}
+    with pytest.raises(SelectionError, match="The baseline run7 is not of the form param=value"):
+        settings_from_arguments(baseline=["lr=0.1", "run7"])
 
 
 # Two configurations of three runs each, and a metric whose direction nothing tells.

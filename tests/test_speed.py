@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.making import Size, fill_sqlite
+from benchmarks.stores import Size, fill_sqlite
 from qualia_lab.inventory import take_inventory
 from qualia_lab.runs import Runs
 from qualia_lab.selection import Query

@@ -126,7 +126,7 @@ def test_what_was_recorded_is_a_problem_of_the_run(uri):
         ),
         ("in seconds", "timestamps of metrics"),
     }
-    assert said["without a start", "start_time"] == "0 was recorded, which is no time of a run"
+    assert said["without a start", "start_time"] == "0 was recorded, which is not a possible time of a run"
     assert "seconds, where MLflow has milliseconds" in said["in seconds", "timestamps of metrics"]
     assert f"{START // 1000} was recorded" in said["in seconds", "start_time"]
 

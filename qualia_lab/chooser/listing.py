@@ -69,7 +69,7 @@ class ExperimentListing:
                 (str(index), row["name"], f"{row['run_count']:,}", age(row["last_activity"]))
                 for index, row in enumerate(rows, start=first)
             ],
-            talk=True,
+            to_stderr=True,
         )
 
     def sort(self) -> str:
@@ -121,7 +121,7 @@ class RunListing:
             cells += [row["experiment"]] if self._several else []
             cells += [moment(row["start_time"]), duration(row["start_time"], row["end_time"])]
             rows.append([*cells, *(number(values.get((row["run_id"], key))) for key in keys)])
-        console.table([*columns, *(Column(key, right=True) for key in keys)], rows, talk=True)
+        console.table([*columns, *(Column(key, right=True) for key in keys)], rows, to_stderr=True)
 
     def sort(self) -> str:
         """By the main metric, the best first; once more, newest first.

@@ -83,7 +83,7 @@ def choose_tracking_uri(number: str) -> str:
         answer = _answer_to(question, shown, _STORE)
         # The default is shown without its secrets and used with them.
         uri = found if answer == shown else answer
-        console.keep_secrets_of(uri)
+        console.redact_secrets_of(uri)
         if not uri:
             console.say("There is nothing here to take by itself: type where the runs are.")
             continue
@@ -92,7 +92,7 @@ def choose_tracking_uri(number: str) -> str:
             with console.waiting(f"reading {store.uri}"):
                 _must_hold_experiments(store)
         except QualiaLabError as error:
-            console.complain(error)
+            console.print_error(error)
         else:
             return uri
 
@@ -140,7 +140,7 @@ def choose_name(output: Path, title: str, number: str) -> tuple[Path, str]:
         try:
             path = notebook_path(answer.expanduser())
         except OutputNotWritable as error:
-            console.complain(error)
+            console.print_error(error)
         else:
             return path, _answer_to("     title", title, (("My own title", "any text"),))
 
@@ -179,7 +179,7 @@ def choose_from(listing: Listing, default: str) -> tuple[int, ...]:
                 continue
             choice = parse_choice(answer, len(matching), shown)
         except QualiaLabError as error:
-            console.complain(error)
+            console.print_error(error)
             continue
         if not isinstance(choice, str):
             return tuple(matching[index] for index in choice)

@@ -87,7 +87,7 @@ def command(
     from qualia_lab.cli.explanation import show_explanation
 
     conditions = replace(conditions, limit=limit)
-    asking = not (yes or conditions.chooses)
+    asking = not (yes or conditions.restricts)
     replacing = force or dry_run
     if output is not None:
         from qualia_lab.chooser.questions import notebook_path

@@ -159,10 +159,10 @@ def how_to_look(command: Command) -> Command:
 
     @wraps(command)
     def looking(**words: Any) -> Any:
-        from qualia_lab.settings import said_settings
+        from qualia_lab.settings import settings_from_arguments
 
         said = {name: words.pop(name) for name in names}
-        return command(settings=said_settings(**said | {"seeds": _said_seeds(said["seeds"])}), **words)
+        return command(settings=settings_from_arguments(**said | {"seeds": _said_seeds(said["seeds"])}), **words)
 
     asking: Command = _with_options(
         looking,
@@ -208,12 +208,12 @@ def how_to_look(command: Command) -> Command:
 
 def say_named(selection: Selection) -> None:
     """How many of the runs that were named are not among those chosen, and why; and how the filter was read."""
-    from qualia_lab.choosing import said_of_named
+    from qualia_lab.choosing import describe_named_runs
 
     for note in selection.query.notes:
         console.say(note)
     if selection.excluded or selection.missing:
-        console.say(said_of_named(selection))
+        console.say(describe_named_runs(selection))
 
 
 def open_generator(tracking_uri: str | None, *, show_secrets: bool = False) -> NotebookGenerator:

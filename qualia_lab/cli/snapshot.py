@@ -55,7 +55,7 @@ def command(
 
     Without flags everything there is, deleted runs too. Called again, it reads only runs that are new or have changed.
     """
-    from qualia_lab.settings import settings_around
+    from qualia_lab.settings import find_settings
     from qualia_lab.stores.open import open_store
     from qualia_lab.stores.snapshot.place import open_place
     from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
@@ -65,7 +65,7 @@ def command(
     choice = conditions.as_data()
     place = open_place(out.removeprefix("snapshot:"))
     # Made absolute: what is written down has to mean the same store when it is read in another folder.
-    store = open_store(lasting_uri(tracking_uri), rules=settings_around().masking)
+    store = open_store(lasting_uri(tracking_uri), rules=find_settings().masking)
     old = old_snapshot(place, store.uri, choice, force=force)
     with console.step(f"reading {store.uri}") as outcome:
         listed = _listed(store, conditions)

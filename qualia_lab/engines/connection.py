@@ -1,4 +1,4 @@
-"""Connection: the few things that an engine has to be able to do."""
+"""Connection: the interface that an aggregation engine (DuckDB, Spark) implements."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 class Connection(Protocol):
-    """An engine that was opened; its views and tables are its own, and go when it is closed."""
+    """An open engine. It owns the views and tables that it creates and drops them when it is closed."""
 
-    name: str  # what to call it in a message
+    name: str  # the name of the engine in messages
 
     def add_files(self, name: str, files: Sequence[str], columns: pa.Schema) -> str:
-        """A view over these Parquet files, as one table; what to call it in a statement."""
+        """Create a view over the union of these Parquet files; return its name in SQL."""
         ...
 
     def add_table(self, name: str, table: pa.Table) -> str:
-        """A small table of this process; what to call it in a statement."""
+        """Register a small in-memory table; return its name in SQL."""
         ...
 
     def add_view(self, name: str, sql: str) -> str:
-        """A view of a statement without arguments; what to call it in a statement."""
+        """Create a view from a statement without arguments; return its name in SQL."""
         ...
 
     def query(self, sql: str, arguments: Mapping[str, Any], columns: pa.Schema) -> pa.Table:
-        """What a statement with arguments (`:name`) gives, in these columns. Raises EngineError."""
+        """Execute a statement with named arguments (`:name`); return these columns of it. Raises EngineError."""
         ...
 
     def close(self) -> None:
-        """Let go of what was opened for it."""
+        """Release the views, tables and sessions that were opened."""
         ...

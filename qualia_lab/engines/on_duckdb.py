@@ -1,4 +1,4 @@
-"""DuckDB in this process: the engine of one machine."""
+"""DuckDB as the engine: in this process, on one machine."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-# What it may hold in memory; what is more lies in a temporary folder meanwhile.
+# The memory limit of DuckDB; beyond it, DuckDB spills to a temporary folder.
 MEMORY = "1GB"
 
 _ARGUMENT = re.compile(r"(?<!:):([a-z_]+)")
 
 
 class DuckDB:
-    """See Connection. filesystem: fsspec's, for files that are not on this machine."""
+    """A Connection to an in-memory DuckDB; filesystem: an fsspec file system, for files that are not local."""
 
     name = "DuckDB"
 
@@ -30,7 +30,7 @@ class DuckDB:
             import duckdb
         except ImportError as error:
             raise ExtraMissing(
-                "To aggregate with DuckDB, duckdb is needed and is not installed.",
+                "Aggregating with DuckDB needs the package duckdb, which is not installed.",
                 "Install it: pip install 'qualia-lab[engine]'",
             ) from error
         self._spill = tempfile.TemporaryDirectory(prefix="qualia-")
@@ -40,8 +40,8 @@ class DuckDB:
                 "memory_limit": MEMORY,
                 "temp_directory": self._spill.name,
                 "preserve_insertion_order": "false",
-                "python_enable_replacements": "false",  # a name in SQL is never a variable of some Python frame
-                "autoinstall_known_extensions": "false",  # nothing is fetched from anywhere
+                "python_enable_replacements": "false",  # never resolve a table name to a Python variable
+                "autoinstall_known_extensions": "false",  # never download extensions
             },
         )
         if filesystem is not None:
@@ -53,8 +53,8 @@ class DuckDB:
             from qualia_lab.tables import table_of
 
             return self.add_table(name, table_of(columns, []))
-        listed = ", ".join(_text(file) for file in files)
-        return self.add_view(name, f"SELECT {', '.join(columns.names)} FROM read_parquet([{listed}])")
+        literals = ", ".join(_literal(file) for file in files)
+        return self.add_view(name, f"SELECT {', '.join(columns.names)} FROM read_parquet([{literals}])")
 
     def add_table(self, name: str, table: pa.Table) -> str:
         """See Connection."""
@@ -68,8 +68,8 @@ class DuckDB:
 
     def query(self, sql: str, arguments: Mapping[str, Any], columns: pa.Schema) -> pa.Table:
         """See Connection."""
-        found = self._run(_ARGUMENT.sub(r"$\1", sql), arguments)
-        return found.to_arrow_table().select(columns.names).cast(columns)
+        result = self._run(_ARGUMENT.sub(r"$\1", sql), arguments)
+        return result.to_arrow_table().select(columns.names).cast(columns)
 
     def close(self) -> None:
         """See Connection."""
@@ -83,11 +83,11 @@ class DuckDB:
             return self._connection.sql(sql, params=dict(arguments) or None)
         except duckdb.Error as error:
             raise EngineError(
-                f"DuckDB could not do this: {one_line(str(error), 300)}.",
-                "If files of the snapshot are gone, write it anew.",
+                f"DuckDB failed: {one_line(str(error), 300)}.",
+                "If files of the snapshot are missing, create it again.",
             ) from error
 
 
-def _text(value: str) -> str:
-    """A text as SQL's literal; only for the names of files, since a view takes no arguments."""
+def _literal(value: str) -> str:
+    """A text as an SQL literal; used only for file names, because a view takes no arguments."""
     return "'" + value.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""Apache Spark: the session that is there, one of this process, a cluster, or a Spark Connect server."""
+"""Apache Spark as the engine: the active session, one in this process, a cluster, or a Spark Connect server."""
 
 from __future__ import annotations
 
@@ -21,37 +21,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _KINDS = {pa.string(): "STRING", pa.int64(): "BIGINT", pa.float64(): "DOUBLE"}
-# Object stores go by other names in Hadoop's file systems.
+# The URL schemes of object stores that Hadoop spells differently.
 _SCHEMES = {"s3": "s3a", "gcs": "gs"}
 
 
 class Spark:
-    """See Connection.
+    """A Connection to Apache Spark.
 
-    where: `spark` for the session that is active, else one in this process; `local[N]` or `spark://…` for a master;
-    `sc://…` for a Spark Connect server. Raises ExtraMissing, or EngineError when it does not open.
+    where: `spark` for the active session or, if there is none, a new one in this process; `local[N]` or `spark://…` for
+    a master; `sc://…` for a Spark Connect server. Raises ExtraMissing without pyspark, and EngineError if the session
+    does not open.
     """
 
     def __init__(self, where: str) -> None:
         self.name = "Spark"
-        self._own = True
+        self._owns_session = True
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # pyspark doubts pandas 3, which is not used here
+                warnings.simplefilter("ignore")  # pyspark warns about pandas 3, which is not used here
                 if where.startswith("sc://"):
                     self._session = _connect(where)
                 else:
                     from pyspark.sql import SparkSession
 
                     active = SparkSession.getActiveSession()
-                    self._own = active is None
+                    self._owns_session = active is None
                     self._session = active or _start(SparkSession.builder, where)
         except ImportError as error:
             raise ExtraMissing(
-                "To aggregate with Spark, pyspark is needed and is not installed.",
+                "Aggregating with Spark needs the package pyspark, which is not installed.",
                 "Install it: pip install 'qualia-lab[spark]'",
             ) from error
-        # The session may be a person's own, with names of its own.
+        # The session may belong to the user: the prefix avoids collisions with other views.
         self._prefix = f"qualia_{uuid4().hex[:8]}_"
         self._views: list[str] = []
 
@@ -86,7 +87,7 @@ class Spark:
         """See Connection."""
         for view in self._views:
             self._session.catalog.dropTempView(view)
-        if self._own:
+        if self._owns_session:
             self._session.stop()
 
     def _run(self, sql: str, arguments: Mapping[str, Any]) -> Any:
@@ -106,58 +107,58 @@ class Spark:
 
 
 def _connect(url: str) -> Any:
-    """A session of its own on a Spark Connect server."""
+    """Open a separate session on a Spark Connect server."""
     from pyspark.sql.connect.session import SparkSession
 
     try:
         session = SparkSession.builder.remote(url).create()
-        session.version  # noqa: B018 - the first question that the server has to answer
+        session.version  # noqa: B018 - the first request to the server
     except Exception as error:
         raise _not_open(url, str(error)) from error
     return session
 
 
 def _start(builder: Any, where: str) -> Any:
-    """A session in this process, or one of a cluster that this process drives."""
+    """Start a session in this process, or one on a cluster with its driver in this process."""
     if not _has_java():
         raise EngineError(
-            "Spark needs Java 17 or newer, and there is none on this machine.",
-            "Install one or set JAVA_HOME; a Spark Connect server, sc://HOST, needs none here.",
+            "Spark needs Java 17 or newer, which is not installed on this machine.",
+            "Install it or set JAVA_HOME. A Spark Connect server (sc://HOST) needs no local Java.",
         )
     settings = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
     if where != "spark":
         builder = builder.master(where)
-    if where.startswith("local"):  # nobody else is to reach it, and it has no use for two hundred partitions
+    if where.startswith("local"):  # not reachable from outside; the default of 200 partitions is too many
         settings |= {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
         settings["spark.sql.shuffle.partitions"] = "4"
     for name, value in settings.items():
         builder = builder.config(name, value)
-    with _java_speaks_into_a_file() as said:
+    with _java_stderr_to_file() as stderr:
         try:
             return builder.getOrCreate()
         except Exception as error:
-            said.seek(0)
-            words = said.read()[-200:].decode(errors="replace")
-            raise _not_open(where, f"{error} {words}") from error
+            stderr.seek(0)
+            last_output = stderr.read()[-200:].decode(errors="replace")
+            raise _not_open(where, f"{error} {last_output}") from error
 
 
 @contextlib.contextmanager
-def _java_speaks_into_a_file() -> Iterator[Any]:
-    """What Java says on stderr as long as it lives goes into a file: else a cell of a notebook shows it."""
+def _java_stderr_to_file() -> Iterator[Any]:
+    """Redirect the stderr of the Java process to a file for its whole life; a notebook cell would show it otherwise."""
     with tempfile.TemporaryFile() as file:
         sys.stderr.flush()
-        kept = os.dup(2)
+        original = os.dup(2)
         os.dup2(file.fileno(), 2)
         try:
             yield file
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(original, 2)
+            os.close(original)
 
 
 def _not_open(where: str, reason: str) -> EngineError:
     return EngineError(
-        f"Spark did not open {where}: {one_line(reason, 300)}.", "Check the address, and that it is running."
+        f"Spark did not open {where}: {one_line(reason, 300)}.", "Check the address and that the server is running."
     )
 
 
@@ -167,13 +168,13 @@ def _has_java() -> bool:
 
 
 def _address(file: str) -> str:
-    """The path or URL of a file as Hadoop's file systems have it."""
+    """The path or URL of a file with the scheme that Hadoop uses."""
     scheme, separator, rest = file.partition("://")
     return f"{_SCHEMES.get(scheme, scheme)}://{rest}" if separator else Path(file).as_uri()
 
 
 def _failure(error: Exception) -> EngineError:
     return EngineError(
-        f"Spark could not do this: {one_line(str(error), 300)}.",
-        "The files of the snapshot have to be there for Spark too, at the same path or URL.",
+        f"Spark failed: {one_line(str(error), 300)}.",
+        "Spark too must be able to read the files of the snapshot, at the same path or URL.",
     )

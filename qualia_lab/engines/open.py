@@ -1,4 +1,4 @@
-"""open_engine: a snapshot and the name of an engine become aggregates."""
+"""open_engine: open a snapshot with an aggregation engine."""
 
 from __future__ import annotations
 
@@ -26,15 +26,31 @@ def open_engine(
     filter: str = "",  # noqa: A002 - MLflow's word
     run_ids: Sequence[str] | None = None,
 ) -> Engine:
-    """Open a snapshot to ask for aggregates of its runs, computed by DuckDB in this process or by Apache Spark.
+    """Open a snapshot for aggregates over its runs, computed by DuckDB in this process or by Apache Spark.
 
-    snapshot: `snapshot:PATH`, `snapshot:URL`, or the path itself.
-    engine: `duckdb`; `spark` for the session that is active or else one in this process; a master (`local[2]`,
-    `spark://HOST:PORT`); or a Spark Connect server (`sc://HOST:PORT`).
-    experiments: names, ids or globs; none means every active one.  filter: as on every command.
-    run_ids: exactly these runs, whatever the rest says.
+    Args:
+        snapshot: `snapshot:PATH`, `snapshot:URL`, or the path itself.
+        engine: `duckdb`; `spark` for the active session or, if there is none, a new one in this process; a master
+            (`local[2]`, `spark://HOST:PORT`); or a Spark Connect server (`sc://HOST:PORT`).
+        experiments: names, ids or globs; empty for every active experiment.
+        filter: a filter of the query language, as for every command.
+        run_ids: exactly these runs; `experiments` and `filter` are then ignored.
 
-    Raises EngineError, ExtraMissing, StoreNotFound for what is no snapshot, UnknownExperiment, FilterError.
+    Returns:
+        An open engine. Close it, or use it in a `with` statement.
+
+    Raises:
+        EngineError: the engine is unknown or fails to start.
+        ExtraMissing: the package of the engine is not installed.
+        StoreNotFound: there is no snapshot at this place.
+        UnknownExperiment: no experiment matches a name.
+        FilterError: the filter is invalid.
+
+    Example:
+        >>> from qualia_lab import open_engine
+        >>> with open_engine("snapshot:demo/snapshot", filter="metrics.val_auc > 0.8") as engine:
+        ...     engine.run_count
+        ...     engine.statuses().to_pylist()
     """
     check_engine(engine)
     from qualia_lab import schema
@@ -49,25 +65,25 @@ def open_engine(
     place = open_place(where)
     manifest = read_manifest(place)
     store = SnapshotStore(where)
-    known = store.read_experiments()
-    ids = [row["experiment_id"] for row in match_experiments(experiments, known)]
+    all_experiments = store.read_experiments()
+    experiment_ids = [row["experiment_id"] for row in match_experiments(experiments, all_experiments)]
     if not experiments:
-        ids = known.column("experiment_id").to_pylist()
-    wanted = None
+        experiment_ids = all_experiments.column("experiment_id").to_pylist()
+    requested = None
     if run_ids is not None:
-        wanted = column(list(run_ids), schema.STRING)
+        requested = column(list(run_ids), schema.STRING)
     elif filter:
-        found = store.read_runs(Query(experiment_ids=tuple(ids), filter=filter)).column("run_id")
-        wanted = column(found.to_pylist(), schema.STRING)
+        matching = store.read_runs(Query(experiment_ids=tuple(experiment_ids), filter=filter)).column("run_id")
+        requested = column(matching.to_pylist(), schema.STRING)
     root, filesystem = place.address()
     if filesystem is None:
-        for file in manifest.files():  # it is no link to another file of this machine, whoever wrote the manifest
+        for file in manifest.files():  # refuse links to other local files: the manifest is not trusted
             place.open(file.file).close()
-    return Engine(_connect(engine, filesystem), manifest, root, experiment_ids=ids, run_ids=wanted)
+    return Engine(_connect(engine, filesystem), manifest, root, experiment_ids=experiment_ids, run_ids=requested)
 
 
 def check_engine(engine: str, tracking_uri: str = "snapshot:") -> None:
-    """Raise EngineError when there is no such engine, or when the store is nothing that it could read."""
+    """Raise EngineError if the engine is unknown, its address holds a secret, or the store is not a snapshot."""
     if engine != "duckdb" and not _MASTER.fullmatch(engine):
         raise EngineError(
             f"No engine is called {one_line(engine, 80)}.",
@@ -75,12 +91,12 @@ def check_engine(engine: str, tracking_uri: str = "snapshot:") -> None:
         )
     if re.search(r"(?i);[^;]*(token|password|secret|key)[^;=]*=", engine) or "@" in engine:
         raise EngineError(
-            "The engine's address holds a secret, and it would stand in the notebook.",
+            "The engine's address holds a secret, which would be written to the notebook.",
             "Set SPARK_CONNECT_AUTHENTICATE_TOKEN instead.",
         )
     if not tracking_uri.startswith("snapshot:"):
         raise EngineError(
-            f"An engine reads a snapshot, and {one_line(tracking_uri, 200)} is none.",
+            f"An engine reads a snapshot, but {one_line(tracking_uri, 200)} is not one.",
             f"Make one: qualia snapshot {one_line(tracking_uri, 200)} FOLDER; then pass --tracking-uri snapshot:FOLDER",
         )
 

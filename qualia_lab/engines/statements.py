@@ -1,12 +1,12 @@
-"""The aggregates as SQL: one text that DuckDB and Spark read alike, and the columns that come out.
+"""The SQL of all aggregates, in the common dialect of DuckDB and Spark, with the columns of each result.
 
-What both have to understand narrows the dialect: no quoted names, `percentile_cont`, `min_by` over tuples, `FILTER`,
-no division by zero. `{runs}` and the like are views over the files of a snapshot, `{chosen}` the runs that are asked
-about; values of a store are arguments (`:metric`), never a part of the text.
+The common dialect: no quoted names, `percentile_cont`, `min_by` over tuples, `FILTER`, no division by zero. `{runs}`
+and the like are views over the files of a snapshot, `{chosen}` the selected runs. Values of a store are arguments
+(`:metric`) and never part of the text.
 
-One meaning for odd numbers: NULL is NaN; from 1.79e308 on a value is infinite, which is how MLflow's databases store
-it. NaN and infinite values are counted, and take no part in any other number. Quartiles lie linearly between
-neighbours (Hyndman and Fan's type 7).
+Special values: NULL is NaN; from 1.79e308 on a value is infinite, which is how MLflow's databases store infinity. NaN
+and infinite values are counted and excluded from every other statistic. Quartiles are interpolated linearly (Hyndman
+and Fan's type 7).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from qualia_lab.analysis.histories import INFINITE_FROM
 from qualia_lab.query.statistics import HUGE, SCALE
 from qualia_lab.schema import FLOAT, INT, STRING
 
-# What a run is ranked by: a statistic of the history of one metric.
+# The statistics of a metric's history that runs can be ranked by.
 STATISTICS = ("last", "first", "lowest", "highest", "mean")
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One aggregate: its text, and what it gives."""
+    """One aggregate: the template of its SQL, and the columns of its result."""
 
     sql: str
     columns: pa.Schema
 
 
 def _real(value: str) -> str:
-    """What was recorded, as a double: NaN for nothing, infinite where MLflow's stand-in for it is stored."""
+    """SQL for a recorded value as a double: NaN for NULL, infinite for MLflow's substitute of infinity."""
     return (
         f"(CASE WHEN {value} IS NULL OR isnan({value}) THEN CAST('NaN' AS DOUBLE)"
         f" WHEN {value} >= {INFINITE_FROM!r} THEN CAST('Infinity' AS DOUBLE)"
@@ -41,12 +41,12 @@ def _real(value: str) -> str:
 
 
 def _finite(value: str) -> str:
-    """The value where it is a finite number, else NULL."""
+    """SQL for the value if it is finite, otherwise NULL."""
     return f"(CASE WHEN isnan({value}) OR abs({value}) >= {INFINITE_FROM!r} THEN NULL ELSE {value} END)"
 
 
 def _mean(finite: str) -> str:
-    """The mean of what is not NULL. Huge numbers are summed apart and scaled: their sum could not be held."""
+    """SQL for the mean of the values that are not NULL. Huge values are summed separately and scaled: no overflow."""
     is_huge = f"abs({finite}) >= {HUGE!r}"
     count = f"nullif(count({finite}), 0)"
     plain = f"sum(CASE WHEN {is_huge} THEN 0e0 ELSE {finite} END) / {count}"
@@ -55,12 +55,12 @@ def _mean(finite: str) -> str:
 
 
 def _quantile(share: str, finite: str) -> str:
-    """Linear between neighbours; of quarters, because the distance of two huge numbers could not be held."""
+    """SQL for a linearly interpolated quantile; of values / 4, because the difference of huge values could overflow."""
     return f"percentile_cont({share}) WITHIN GROUP (ORDER BY {finite} * 0.25e0) * 4e0"
 
 
 def _spread(finite: str) -> str:
-    """Number, extremes, mean and quartiles of what is not NULL."""
+    """SQL for the count, extremes, mean and quartiles of the values that are not NULL."""
     return (
         f"count({finite}) AS n, min({finite}) AS lowest, {_quantile('0.25', finite)} AS q1,"
         f" {_quantile('0.5', finite)} AS median, {_quantile('0.75', finite)} AS q3, max({finite}) AS highest,"
@@ -70,7 +70,7 @@ def _spread(finite: str) -> str:
 
 _SPREAD = {name: INT if name == "n" else FLOAT for name in ("n", "lowest", "q1", "median", "q3", "highest", "mean")}
 
-# The latest values of one metric, run by run: `value` as recorded, `number` where it is finite.
+# The latest value of one metric for each run: `value` as recorded, `number` if it is finite.
 _LATEST = (
     f"SELECT m.run_id, {_real('m.value')} AS value, {_finite('m.value')} AS number"
     " FROM {metrics} m JOIN {chosen} c ON c.run_id = m.run_id WHERE m.key = :metric"
@@ -100,7 +100,7 @@ PARAMS = Statement(
     pa.schema({"key": STRING, "runs": INT, "different": INT}),
 )
 
-# Of the latest values: how many runs have one, how many of those are finite, and these.
+# The latest values by metric: the number of runs that have one, and the distribution of the finite values.
 LATEST = Statement(
     f"""
     SELECT key, count(*) AS runs, count(DISTINCT value) AS different, max(step) AS last_step,
@@ -111,7 +111,7 @@ LATEST = Statement(
     pa.schema({"key": STRING, "runs": INT, "different": INT, "last_step": INT, "stepped": INT, **_SPREAD}),
 )
 
-# Of the histories: how many points there are. A join with the runs is spared where all runs are chosen.
+# The number of points by metric. There is no join with the runs if all runs are selected.
 POINTS = Statement(
     f"""
     SELECT h.key, count(*) AS points, count(*) - count({_finite("h.value")}) AS not_finite
@@ -148,7 +148,7 @@ METRIC_STATISTICS = Statement(f"{_STATISTICS} ORDER BY latest.run_id", pa.schema
 
 
 def top_runs(statistic: str, *, greater_is_better: bool) -> Statement:
-    """The `:most` best runs by a statistic of a metric; a run without a finite one stands last."""
+    """The `:most` best runs by a statistic of a metric; runs without a finite value come last."""
     order = f"{_finite(f's.{statistic}')} {'DESC' if greater_is_better else 'ASC'} NULLS LAST, s.run_id"
     columns = ", ".join(f"s.{name}" for name in _STATISTICS_COLUMNS if name != "run_id")
     return Statement(
@@ -168,7 +168,7 @@ def top_runs(statistic: str, *, greater_is_better: bool) -> Statement:
     )
 
 
-# The latest values of a metric by the values of a param, as they were logged; the `:most` most frequent ones.
+# The latest values of a metric for each of the `:most` most frequent values of a param, as logged.
 PARAM_VALUES = Statement(
     f"""
     WITH latest AS ({_LATEST})
@@ -178,8 +178,8 @@ PARAM_VALUES = Statement(
     pa.schema({"value": STRING, "runs": INT, **_SPREAD}),
 )
 
-# The same for a param of many numbers: `:ranges` ranges of as many runs each. Only what both engines read as the same
-# number is one: digits, a point, an exponent.
+# The same for a numeric param, in `:ranges` ranges with equally many runs each. A value counts as a number only if both
+# engines parse it to the same one: digits, a decimal point, an exponent.
 PARAM_RANGES = Statement(
     f"""
     WITH latest AS ({_LATEST}),
@@ -193,7 +193,7 @@ PARAM_RANGES = Statement(
     pa.schema({"place": INT, "first_param": FLOAT, "last_param": FLOAT, "runs": INT, **_SPREAD}),
 )
 
-# A metric over its steps, in `:buckets` equal stretches: within each the mean of every run, then how those spread.
+# A metric along its steps, in `:buckets` equal ranges of steps: the mean of each run, then their distribution.
 _BANDS = f"""
     WITH points AS (SELECT h.run_id, h.step, {_finite("h.value")} AS number
       FROM {{history}} h {{if_chosen}} WHERE h.key = :metric),
@@ -226,7 +226,7 @@ BANDS_BY_PARAM = Statement(
 
 
 def best_so_far(*, greater_is_better: bool) -> Statement:
-    """The runs that were better than every one that started before them, by their latest values."""
+    """The runs that were better than all that started before them, by the latest value of a metric."""
     best, better = ("max", ">") if greater_is_better else ("min", "<")
     return Statement(
         f"""
@@ -249,6 +249,7 @@ RUN_OF_EACH_EXPERIMENT = Statement(
 )
 
 PARAMS_OF = Statement(
-    "SELECT p.run_id, p.key, p.value FROM {params} p JOIN {asked} a ON a.run_id = p.run_id ORDER BY p.run_id, p.key",
+    "SELECT p.run_id, p.key, p.value FROM {params} p JOIN {requested} a ON a.run_id = p.run_id"
+    " ORDER BY p.run_id, p.key",
     pa.schema({"run_id": STRING, "key": STRING, "value": STRING}),
 )

@@ -6,7 +6,7 @@ import html
 import re
 import secrets
 
-from qualia_lab.framing import FRAME, framed_again
+from qualia_lab.framing import FRAME, reframed_page
 
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 TAGS = frozenset((
@@ -56,7 +56,7 @@ def _without_frames(source: str) -> tuple[str, dict[str, str]]:
 
     def word_for(frame: re.Match[str]) -> str:
         word = f"frame{secrets.token_hex(16)}"  # nobody can have written it in the text before
-        frames[word] = framed_again(frame[1], int(frame[2]))
+        frames[word] = reframed_page(frame[1], int(frame[2]))
         return word
 
     return FRAME.sub(word_for, source), frames

@@ -7,7 +7,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.interruptions import interruptions_later
+from qualia_lab.interruptions import defer_signals
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -41,7 +41,7 @@ def run_in_thread(coroutine: Coroutine[Any, Any, None]) -> None:
         thread.start()
         ended.wait()
     except BaseException:
-        with interruptions_later():
+        with defer_signals():
             if not ended.is_set():
                 with contextlib.suppress(RuntimeError):  # it has ended just now
                     loop.call_soon_threadsafe(task.cancel)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import ExecutionFailed, ExportFailed, KernelNotStarted, NotebookError
 from qualia_lab.escaping import one_line
-from qualia_lab.files import check_writable, folder_of, write_together
+from qualia_lab.files import check_writable, folder_of, write_files_atomically
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.export import check_format, page_of
 from qualia_lab.notebook.kernel import run_cells
 from qualia_lab.notebook.kernel_environment import kernel_environment
-from qualia_lab.settings import settings_around
+from qualia_lab.settings import find_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +59,7 @@ def execute_notebook(
     notebook = _read(path, before if data is None else data)
     failure: ExecutionFailed | ExportFailed | None = None
     try:
-        environment = kernel_environment(os.environ, handed or {}, settings_around().kernel_environment)
+        environment = kernel_environment(os.environ, handed or {}, find_settings().kernel_environment)
         with folder_of(path):  # in which cells run
             run_cells(notebook, path, timeout=timeout, environment=environment, on_cell=on_cell)
     except KernelNotStarted:
@@ -74,7 +74,7 @@ def execute_notebook(
     except ExportFailed as error:
         failure = failure or error
     _check_unchanged(path, before)
-    write_together(files)
+    write_files_atomically(files)
     if failure is not None:
         raise failure
     return path

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.charts.chart import PLOTLY_MIME
 from qualia_lab.errors import ExportFailed
 from qualia_lab.escaping import one_line
-from qualia_lab.files import write_whole
+from qualia_lab.files import write_atomically
 from qualia_lab.notebook.clean import clean_html
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def export_html(notebook: Mapping[str, Any], output: Path, *, title: str) -> Pat
     The same notebook gives the same bytes. Charts are drawn by plotly where scripts run, and are images elsewhere.
     Raises ExportFailed, OutputNotWritable.
     """
-    return write_whole(output, page_of(notebook, title=title))
+    return write_atomically(output, page_of(notebook, title=title))
 
 
 def page_of(notebook: Mapping[str, Any], *, title: str) -> bytes:

@@ -1,4 +1,4 @@
-"""`python -m qualia_lab.pipeline.train_pipeline`: a small sweep that really trains, logged to MLflow."""
+"""`python -m qualia_lab.pipeline.train_pipeline`: train a small hyperparameter sweep and log it to MLflow."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _EXPERIMENT_TAGS = {
 
 @dataclass(frozen=True)
 class Configuration:
-    """A kind of model and its params; the seed comes apart."""
+    """A kind of model and its params, without the seed."""
 
     kind: str
     params: dict[str, Any]
@@ -42,7 +42,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set in its two parts, always parted alike: frames of features, and the class of each row."""
+    """A data set with a fixed training/validation split: feature frames, and the class of each row."""
 
     name: str
     train_features: pd.DataFrame
@@ -51,7 +51,7 @@ class Data:
     val_classes: pd.Series[int]
 
 
-# The first of each kind make the quick sweep.
+# The first _KINDS configurations, one of each kind, form the quick sweep.
 SWEEP = (
     Configuration("sgd", {"alpha": 0.0001, "penalty": "l2"}),
     Configuration("mlp", {"lr": 0.003, "hidden": 32, "batch_size": 32}),
@@ -97,7 +97,7 @@ def train_pipeline(
 ) -> None:
     """Train three kinds of model with several params and seeds, and log everything to MLflow.
 
-    One parent run holds the sweep; each of its children logs params, metrics of every epoch, the data sets, a
+    One parent run contains the sweep; each of its children logs params, metrics of every epoch, the data sets, a
     confusion matrix, ROC curves and the model. The same flags give the same metrics.
     """
     if debug:
@@ -124,12 +124,12 @@ def train_pipeline(
         console.say(reason)
     if failed:
         raise QualiaLabError(
-            f"{len(failed)} runs failed.", "They are in the store with status FAILED; the rest is done."
+            f"{len(failed)} runs failed.", "They are in the store with status FAILED; the other runs are complete."
         )
 
 
 def load_data(name: str) -> Data:
-    """Breast-cancer or digits, a quarter of it for validation; the split is the same for every seed."""
+    """Load `breast-cancer` or `digits`; a quarter is for validation, and the split is the same for every seed."""
     from sklearn.datasets import load_breast_cancer, load_digits
     from sklearn.model_selection import train_test_split
 
@@ -148,14 +148,14 @@ def run_sweep(
     seeds: int,
     advance: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """Train every configuration with every seed, as children of one run; return what failed and why."""
+    """Train every configuration with every seed, as children of one run; return a message for each failed run."""
     import mlflow
 
     mlflow.set_tracking_uri(uri.full)
     failed: list[str] = []
     best = ("", float("-inf"))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's about its own formats, and models stopped before they converge
+        warnings.simplefilter("ignore")  # from MLflow about its formats, and about models that have not converged
         with mlflow.start_run(experiment_id=experiment_id, run_name=f"{data.name}-sweep"):
             mlflow.log_params({"data": data.name, "epochs": epochs, "seeds": seeds})
             total = len(configurations) * seeds
@@ -177,24 +177,24 @@ def run_sweep(
 
 
 def _train_run(configuration: Configuration, seed: int, data: Data, epochs: int) -> float:
-    """Train one model in the active run and log all of it; return its validation AUC."""
+    """Train one model in the active run and log everything about it; return its validation AUC."""
     import mlflow
 
     mlflow.log_params({"model": configuration.kind, **configuration.params, "epochs": epochs, "seed": seed})
     mlflow.set_tag("framework", "scikit-learn")
     _log_datasets(data)
-    model = _untrained(configuration, seed, data, epochs)
+    model = _new_pipeline(configuration, seed, data, epochs)
     metrics: dict[str, float] = {}
-    for epoch, (train_chances, val_chances) in enumerate(_train(model, data, epochs)):
-        metrics = _measure(data, train_chances, val_chances)
+    for epoch, (train_probabilities, val_probabilities) in enumerate(_train(model, data, epochs)):
+        metrics = _metrics(data, train_probabilities, val_probabilities)
         mlflow.log_metrics(metrics, step=epoch)
-    _log_figures(data, val_chances)
+    _log_figures(data, val_probabilities)
     _log_model(model, data)
     return metrics["val_auc"]
 
 
-def _untrained(configuration: Configuration, seed: int, data: Data, epochs: int) -> Pipeline:
-    """A fitted scaler before a classifier that has still to learn."""
+def _new_pipeline(configuration: Configuration, seed: int, data: Data, epochs: int) -> Pipeline:
+    """A pipeline of a fitted scaler and an untrained classifier."""
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -203,11 +203,11 @@ def _untrained(configuration: Configuration, seed: int, data: Data, epochs: int)
 
 
 def _train(model: Pipeline, data: Data, epochs: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """After each epoch, the chances of each class as the model sees them in the training and the validation rows."""
+    """Train; after each epoch yield the class probabilities of the training and the validation rows."""
     scaler, classifier = model["scale"], model["classify"]
     train, val = scaler.transform(data.train_features), scaler.transform(data.val_features)
     if not hasattr(classifier, "partial_fit"):
-        # The epochs of boosting are its trees: all are grown at once and then looked at one by one.
+        # For boosting, an epoch is a tree: all trees are fitted at once, then evaluated one after the other.
         classifier.fit(train, data.train_classes)
         yield from zip(classifier.staged_predict_proba(train), classifier.staged_predict_proba(val), strict=True)
         return
@@ -233,7 +233,7 @@ def _classifier(configuration: Configuration, seed: int, epochs: int) -> Any:
             random_state=seed,
         )
     if configuration.kind == "gradient_boosting":
-        # Without subsampling every seed would give the same trees.
+        # Without subsampling, every seed would give the same trees.
         return GradientBoostingClassifier(
             n_estimators=epochs,
             learning_rate=params["lr"],
@@ -242,17 +242,17 @@ def _classifier(configuration: Configuration, seed: int, epochs: int) -> Any:
             max_features="sqrt",
             random_state=seed,
         )
-    raise QualiaLabError(f"No kind of model is called {configuration.kind}.", "Use sgd, mlp or gradient_boosting.")
+    raise QualiaLabError(f"Unknown kind of model: {configuration.kind}.", "Use sgd, mlp or gradient_boosting.")
 
 
-def _measure(data: Data, train_chances: np.ndarray, val_chances: np.ndarray) -> dict[str, float]:
+def _metrics(data: Data, train_probabilities: np.ndarray, val_probabilities: np.ndarray) -> dict[str, float]:
     from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
-    scores = val_chances[:, 1] if val_chances.shape[1] == 2 else val_chances
+    scores = val_probabilities[:, 1] if val_probabilities.shape[1] == 2 else val_probabilities
     return {
-        "train_loss": float(log_loss(data.train_classes, train_chances)),
-        "val_loss": float(log_loss(data.val_classes, val_chances)),
-        "val_accuracy": float(accuracy_score(data.val_classes, val_chances.argmax(axis=1))),
+        "train_loss": float(log_loss(data.train_classes, train_probabilities)),
+        "val_loss": float(log_loss(data.val_classes, val_probabilities)),
+        "val_accuracy": float(accuracy_score(data.val_classes, val_probabilities.argmax(axis=1))),
         "val_auc": float(roc_auc_score(data.val_classes, scores, multi_class="ovr")),
     }
 
@@ -266,11 +266,11 @@ def _log_datasets(data: Data) -> None:
         mlflow.log_input(mlflow.data.from_pandas(frame, name=data.name, targets="target"), context=context)
 
 
-def _log_figures(data: Data, val_chances: np.ndarray) -> None:
+def _log_figures(data: Data, val_probabilities: np.ndarray) -> None:
     import mlflow
     from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, classification_report
 
-    predicted = val_chances.argmax(axis=1)
+    predicted = val_probabilities.argmax(axis=1)
     mlflow.log_text(classification_report(data.val_classes, predicted, zero_division=0), "report.txt")
 
     figure = _figure()
@@ -278,16 +278,16 @@ def _log_figures(data: Data, val_chances: np.ndarray) -> None:
     mlflow.log_figure(figure, "plots/confusion_matrix.png")
 
     figure = _figure()
-    classes = range(1, 2) if val_chances.shape[1] == 2 else range(val_chances.shape[1])
+    classes = range(1, 2) if val_probabilities.shape[1] == 2 else range(val_probabilities.shape[1])
     for label in classes:
         RocCurveDisplay.from_predictions(
-            data.val_classes == label, val_chances[:, label], ax=figure.gca(), name=f"class {label}"
+            data.val_classes == label, val_probabilities[:, label], ax=figure.gca(), name=f"class {label}"
         )
     mlflow.log_figure(figure, "plots/roc.png")
 
 
 def _figure() -> Figure:
-    """A figure without a window: not pyplot's, so nothing is left open."""
+    """A figure that is not registered with pyplot, so it needs no closing."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(5, 4), layout="constrained")
@@ -298,11 +298,11 @@ def _log_model(model: Pipeline, data: Data) -> None:
     import sklearn
     from mlflow.models import infer_signature
 
-    known = inspect.signature(mlflow.sklearn.log_model).parameters
-    # The name of a model was its artifact path before MLflow 3.
-    arguments: dict[str, Any] = {"name" if "name" in known else "artifact_path": "model"}
-    if "skops_trusted_types" in known:
-        # Where MLflow would write no pickle, it wants to be told that what was just trained here is harmless.
+    parameters = inspect.signature(mlflow.sklearn.log_model).parameters
+    # Before MLflow 3, the argument for the name of a model was `artifact_path`.
+    arguments: dict[str, Any] = {"name" if "name" in parameters else "artifact_path": "model"}
+    if "skops_trusted_types" in parameters:
+        # An MLflow that avoids pickle uses skops, which needs the list of types to trust; these were just created here.
         from skops.io import dumps, get_untrusted_types  # type: ignore[import-untyped]
 
         arguments["skops_trusted_types"] = get_untrusted_types(data=dumps(model))
@@ -310,7 +310,7 @@ def _log_model(model: Pipeline, data: Data) -> None:
         model,
         **arguments,
         signature=infer_signature(data.val_features, model.predict(data.val_features)),
-        # Said here, for MLflow would find them out by loading the model in another process.
+        # Given explicitly: MLflow would infer the requirements by loading the model in another process.
         pip_requirements=[f"scikit-learn=={sklearn.__version__}"],
     )
 

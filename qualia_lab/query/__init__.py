@@ -1,4 +1,4 @@
-"""The query language: which runs, said in MLflow's words and a few more, with one meaning for every store."""
+"""The query language: MLflow's search syntax with extensions, and the same semantics for every kind of store."""
 
 from qualia_lab.query.conditions import (
     And,

@@ -1,4 +1,4 @@
-"""Conditions and orders as values: what a filter says, whoever evaluates it."""
+"""Parsed filters (conditions) and sort keys (orders) as immutable values, independent of what evaluates them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,24 @@ TEXT_ATTRIBUTES = (
 TIME_ATTRIBUTES = ("start_time", "end_time")
 ATTRIBUTES = (*TEXT_ATTRIBUTES, *TIME_ATTRIBUTES, "duration")
 DATASET_KEYS = ("name", "digest", "context")
-# What of a metric's history can be compared, besides its latest value; `at` is followed by a step: `at(100)`.
+# Statistics of a metric's history that a filter can use, in addition to its latest value. `at` takes a step: `at(100)`.
 STATISTICS = ("min", "max", "mean", "first", "at")
 
-# Which table of RunTables a field stands in.
+# The table of RunTables that holds each kind of field.
 _TABLES = {"param": "params", "metric": "metrics", "tag": "tags", "dataset": "datasets", "attribute": "runs"}
 
 
 @dataclass(frozen=True)
 class Field:
-    """What is compared: an attribute of a run, or one key of its params, metrics, tags or datasets.
+    """The left side of a comparison: an attribute of a run, or one key of its params, metrics, tags or datasets.
 
-    The attribute keys are those of ATTRIBUTES: times are ms, `duration` is in seconds.
-    statistic: "" of a metric is its latest value; one of STATISTICS is taken from its history (`query.statistics`).
-    step: the one that `at` names.
+    Attributes:
+        kind: the table that `key` belongs to.
+        key: for attributes one of ATTRIBUTES (times are in ms since 1970, `duration` in seconds); for datasets one of
+            DATASET_KEYS; otherwise the key of a param, metric or tag.
+        statistic: for metrics "" (the latest value) or one of STATISTICS, computed from the history
+            (`query.statistics`); always "" for other kinds.
+        step: the step of `at(step)`; None for every other statistic.
     """
 
     kind: Kind
@@ -46,7 +50,7 @@ class Field:
 
     @property
     def table(self) -> str:
-        """The table of RunTables that holds it; "" of a statistic, because histories are in none."""
+        """The table of RunTables that holds the field; "" for a statistic, because no table holds histories."""
         if self.statistic:
             return ""
         return "experiments" if self == Field("attribute", "experiment_name") else _TABLES[self.kind]
@@ -54,11 +58,13 @@ class Field:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One field against a value. A run that lacks the field matches `IS NULL` and nothing else.
+    """A comparison of one field with a value. A run that lacks the field matches `IS NULL` and nothing else.
 
-    operator: = != < <= > >= LIKE, NOT LIKE, ILIKE, NOT ILIKE, IN, NOT IN, IS NULL, IS NOT NULL.
-    value: text compares as text and a number as a number, also for params and tags, where only values written as a
-    number can match. A tuple for IN and NOT IN; None for IS NULL and IS NOT NULL.
+    Attributes:
+        field: the left side.
+        operator: one of = != < <= > >= LIKE, NOT LIKE, ILIKE, NOT ILIKE, IN, NOT IN, IS NULL, IS NOT NULL.
+        value: text is compared as text, a number as a number. A number compared with a param or tag matches only
+            values that are written as a number. A tuple for IN and NOT IN; None for IS NULL and IS NOT NULL.
     """
 
     field: Field
@@ -68,28 +74,28 @@ class Comparison:
 
 @dataclass(frozen=True)
 class And:
-    """Every part holds."""
+    """True when every part is true."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
 class Or:
-    """One part holds at least."""
+    """True when at least one part is true."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """The part does not hold; a comparison with a field that a run lacks does not, so here such a run matches."""
+    """True when the part is false. A comparison is false for a run that lacks its field, so NOT matches such a run."""
 
     part: Condition
 
 
 @dataclass(frozen=True)
 class Order:
-    """One sort key; NaN and then missing values are last in both directions. Params and tags sort as text."""
+    """One sort key. NaN and then missing values come last in both directions. Params and tags are sorted as text."""
 
     field: Field
     descending: bool = False
@@ -101,23 +107,23 @@ Condition: TypeAlias = Comparison | And | Or | Not
 
 
 def needed_tables(condition: Condition | None, orders: Sequence[Order]) -> frozenset[str]:
-    """The names of the tables of RunTables that this condition and these orders look at; `runs` always."""
+    """The names of the RunTables tables that the condition and the orders read; always includes `runs`."""
     return frozenset({"runs", *(field.table for field in _fields(condition, orders) if field.table)})
 
 
 def needed_statistics(condition: Condition | None, orders: Sequence[Order]) -> tuple[Field, ...]:
-    """The statistics of metric histories that this condition and these orders look at, each once."""
+    """The distinct history statistics that the condition and the orders use."""
     return tuple(dict.fromkeys(field for field in _fields(condition, orders) if field.statistic))
 
 
 def keyed_fields(condition: Condition | None, orders: Sequence[Order]) -> tuple[Field, ...]:
-    """The params, metrics and tags that this condition and these orders look at, each once."""
+    """The distinct params, metrics and tags that the condition and the orders use, without statistics."""
     keyed = (field for field in _fields(condition, orders) if field.kind in ("param", "metric", "tag"))
     return tuple(dict.fromkeys(Field(field.kind, field.key) for field in keyed))
 
 
 def conjuncts(condition: Condition | None) -> tuple[Condition, ...]:
-    """The conditions that must all hold, however the ANDs are nested."""
+    """The operands of all (nested) ANDs at the top of a condition, flattened."""
     if condition is None:
         return ()
     if isinstance(condition, And):
@@ -125,13 +131,13 @@ def conjuncts(condition: Condition | None) -> tuple[Condition, ...]:
     return (condition,)
 
 
-def joined(parts: Sequence[Condition]) -> Condition | None:
-    """One condition that says that all of these hold; None when there is none."""
+def conjunction(parts: Sequence[Condition]) -> Condition | None:
+    """The AND of these conditions; None when the sequence is empty."""
     return And(tuple(parts)) if len(parts) > 1 else (parts[0] if parts else None)
 
 
 def is_numeric(value: Value) -> bool:
-    """Whether a comparison with this value compares numbers."""
+    """Whether a comparison with this value is numeric."""
     first = value[0] if isinstance(value, tuple) else value
     return isinstance(first, int | float)
 

@@ -1,4 +1,4 @@
-"""Conditions and orders evaluated on RunTables, and on histories where they ask for statistics: the runs that match."""
+"""Evaluate conditions and orders on RunTables, reading metric histories only where statistics are needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.tables import RunTables
 
-    # TrackingStore.read_metric_history: the points of these runs and metrics.
+    # (run ids, metric keys) -> batches of points, as TrackingStore.read_metric_history returns them.
     ReadHistory = Callable[[Sequence[str], Sequence[str]], Iterable[pa.RecordBatch]]
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -40,12 +40,12 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "IN": lambda value, values: value in values,
     "NOT IN": lambda value, values: value not in values,
 }
-# A param or tag is a number when it is written like this: the same in every store, so no `nan`, `inf`, `1_000` or ` 1`.
+# The text of a param or tag that counts as a number, the same in every store: not `nan`, `inf`, `1_000` or ` 1`.
 NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
-# One that overflows counts as the largest number, as MLflow's databases store infinity.
+# A number that overflows counts as the largest float, which is how MLflow's databases store infinity.
 LARGEST = sys.float_info.max
 _NUMBER = re.compile(NUMBER_PATTERN)
-# ILIKE folds the letters that SQLite folds, so that it means the same in every store.
+# ILIKE folds ASCII letters only, as SQLite does, so that it means the same in every store.
 ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
@@ -55,77 +55,90 @@ def select_runs(
     tables: RunTables,
     read_history: ReadHistory | None = None,
 ) -> list[str]:
-    """The ids of the runs that match, in order: by the orders, then newest first, then by run id.
+    """The ids of the runs that match, sorted by `orders`, then newest first, then by run id.
 
-    read_history: needed for statistics; asked only of runs that the conditions without any leave.
+    Args:
+        condition: the parsed filter; None matches every run.
+        orders: sort keys, the most significant first.
+        tables: the runs; only the tables that `needed_tables` names have to be filled.
+        read_history: reads metric histories; required for statistics. It is called only for the runs that are left
+            after all conditions without statistics.
+
+    Returns:
+        Run ids.
+
+    Raises:
+        TypeError: statistics are used and `read_history` is None.
     """
     evaluation = _Evaluation(tables)
-    for _ in evaluation.kept(condition, orders, read_history):
+    for _ in evaluation.narrow(condition, orders, read_history):
         pass
-    return evaluation.ordered(evaluation.everything, orders)
+    return evaluation.ordered(evaluation.remaining, orders)
 
 
 def count_runs(
     condition: Condition | None, tables: RunTables, read_history: ReadHistory | None = None
 ) -> Iterator[tuple[Condition, int]]:
-    """The conditions that must all hold, in the order in which they are evaluated, and how many runs each leaves."""
-    yield from _Evaluation(tables).kept(condition, (), read_history)
+    """Each operand of the top-level AND in the order of evaluation, with the number of runs left after it."""
+    yield from _Evaluation(tables).narrow(condition, (), read_history)
 
 
 class _Evaluation:
-    """The tables, the runs that are left of them, and what was looked up so far."""
+    """The state of one evaluation: the tables, the runs that still match, and the field values looked up so far."""
 
     def __init__(self, tables: RunTables) -> None:
         self.tables = tables
-        self.everything = set(tables.run_ids)
-        self.known: dict[Field, list[tuple[str, Any]]] = {}
+        self.remaining = set(tables.run_ids)
+        self.values_of: dict[Field, list[tuple[str, Any]]] = {}
 
-    def kept(
+    def narrow(
         self, condition: Condition | None, orders: Sequence[Order], read_history: ReadHistory | None
     ) -> Iterator[tuple[Condition, int]]:
-        """Leave only the runs for which the condition holds, part by part: each, and how many runs are left then."""
+        """Filter the runs by one part of the condition after another; yield each part and the number of runs left."""
         parts = conjuncts(condition)
         statistics = needed_statistics(condition, orders)
         cheap = [part for part in parts if not needed_statistics(part, ())]
         for part in cheap:
-            self.everything = self.matching(part)
-            yield part, len(self.everything)
+            self.remaining = self.matching(part)
+            yield part, len(self.remaining)
         if statistics:
             self.read_statistics(statistics, read_history)
         for part in parts:
             if part not in cheap:
-                self.everything = self.matching(part)
-                yield part, len(self.everything)
+                self.remaining = self.matching(part)
+                yield part, len(self.remaining)
 
     def read_statistics(self, statistics: Sequence[Field], read_history: ReadHistory | None) -> None:
-        """Take the statistics out of the histories of the runs that are left."""
+        """Compute the statistics from the histories of the runs that are left."""
         from qualia_lab.query.statistics import take_statistics
 
         if read_history is None:
-            raise TypeError("statistics of metrics need their histories")
+            raise TypeError("statistics of metrics need read_history")
         keys = sorted({field.key for field in statistics})
-        batches = read_history(sorted(self.everything), keys) if self.everything else ()
-        self.known |= {field: list(of.items()) for field, of in take_statistics(batches, statistics).items()}
+        batches = read_history(sorted(self.remaining), keys) if self.remaining else ()
+        self.values_of |= {
+            field: list(by_run.items()) for field, by_run in take_statistics(batches, statistics).items()
+        }
 
     def matching(self, condition: Condition) -> set[str]:
-        """The ids of the runs for which the condition holds."""
+        """The ids of the runs for which the condition is true."""
         if isinstance(condition, Not):
-            return self.everything - self.matching(condition.part)
+            return self.remaining - self.matching(condition.part)
         if isinstance(condition, And):
             return set.intersection(*(self.matching(part) for part in condition.parts))
         if isinstance(condition, Or):
             return set.union(*(self.matching(part) for part in condition.parts))
         values = self.values(condition.field)
         if condition.operator == "IS NULL":
-            return self.everything - {run_id for run_id, _ in values}
+            return self.remaining - {run_id for run_id, _ in values}
         holds = predicate(condition)
-        return self.everything.intersection(run_id for run_id, value in values if holds(value))
+        return self.remaining.intersection(run_id for run_id, value in values if holds(value))
 
     def values(self, field: Field) -> list[tuple[str, Any]]:
-        """(run id, value) of every run that has the field; several of a run for datasets."""
-        if field not in self.known:
-            self.known[field] = [(run_id, value) for run_id, value in self.read(field) if value is not None]
-        return self.known[field]
+        """(run id, value) for every run that has the field; a run with several datasets occurs several times."""
+        if field not in self.values_of:
+            self.values_of[field] = [(run_id, value) for run_id, value in self.read(field) if value is not None]
+        return self.values_of[field]
 
     def read(self, field: Field) -> Iterator[tuple[str, Any]]:
         if field.kind == "attribute":
@@ -138,18 +151,18 @@ class _Evaluation:
 
             table, column = table.filter(pc.equal(table.column("key"), field.key)), "value"
         values = table.column(column).to_pylist()
-        if field.kind == "metric":  # files hold infinity, MLflow's databases the largest number
+        if field.kind == "metric":  # files hold infinity, databases the largest float
             values = [value if value is None else min(max(value, -LARGEST), LARGEST) for value in values]
         yield from zip(table.column("run_id").to_pylist(), values, strict=True)
 
     def read_attribute(self, key: str) -> list[Any]:
-        """One value for each run, in the order of the table."""
+        """The values of an attribute, one for each row of the runs table."""
         runs = self.tables.runs
         if key == "duration":
             from qualia_lab.times import possible_runs
 
-            known = possible_runs(runs)
-            pairs = zip(*(known.column(name).to_pylist() for name in ("start_time", "end_time")), strict=True)
+            possible = possible_runs(runs)
+            pairs = zip(*(possible.column(name).to_pylist() for name in ("start_time", "end_time")), strict=True)
             return [None if first is None or last is None else (last - first) / 1000 for first, last in pairs]
         if key == "experiment_name":
             experiments = self.tables.experiments
@@ -160,7 +173,7 @@ class _Evaluation:
         return [value or None for value in values] if key == "run_name" else values
 
     def ordered(self, run_ids: set[str], orders: Sequence[Order]) -> list[str]:
-        """The runs sorted by each key in turn; the last key first, because sorting is stable."""
+        """The runs sorted by all keys; the least significant key is applied first, because sorting is stable."""
         newest = Order(Field("attribute", "start_time"), descending=True)
         result = sorted(run_ids)
         for order in reversed([*orders, newest]):
@@ -173,18 +186,18 @@ class _Evaluation:
 
 
 def predicate(comparison: Comparison) -> Callable[[Any], bool]:
-    """Whether a value that is there, as the store has it, satisfies the comparison."""
+    """A function that tells whether a value that is not null, as stored, satisfies the comparison."""
     if comparison.operator == "IS NOT NULL":
         return lambda _: True
-    wanted: Any = comparison.value
+    operand: Any = comparison.value
     negated, _, like = comparison.operator.rpartition(" ")
     if like in ("LIKE", "ILIKE"):
-        matches = _like(wanted, fold=like == "ILIKE")
+        matches = _like(operand, fold=like == "ILIKE")
         return (lambda value: not matches(value)) if negated else matches
     compare = _COMPARE[comparison.operator]
-    if is_numeric(wanted) and comparison.field.kind in ("param", "tag"):
-        return lambda text: _NUMBER.fullmatch(text) is not None and compare(_number(text), wanted)
-    return lambda value: compare(value, wanted)
+    if is_numeric(operand) and comparison.field.kind in ("param", "tag"):
+        return lambda text: _NUMBER.fullmatch(text) is not None and compare(_number(text), operand)
+    return lambda value: compare(value, operand)
 
 
 def _number(text: str) -> float:
@@ -192,10 +205,10 @@ def _number(text: str) -> float:
 
 
 def _like(pattern: str, *, fold: bool) -> Callable[[str], bool]:
-    """LIKE as SQLite has it: `%` is any text, `_` any character, nothing escapes them.
+    """LIKE with SQLite's semantics: `%` is any text, `_` any character, and there is no escape character.
 
-    Piece by piece between the `%`, each at the first place where it fits, so no pattern takes more than linear time
-    for each piece, as one regular expression would.
+    The pieces between the `%` are matched one after the other, each at the first position where it fits. That takes
+    linear time per piece; one regular expression for the whole pattern could backtrack.
     """
     pieces = (pattern.translate(ASCII_LOWER) if fold else pattern).split("%")
     first, *rest = [
@@ -211,10 +224,10 @@ def _like(pattern: str, *, fold: bool) -> Callable[[str], bool]:
             return False
         position = first[1]
         for piece, length in rest[:-1]:
-            found = piece.search(text, position)
-            if found is None:
+            match = piece.search(text, position)
+            if match is None:
                 return False
-            position = found.start() + length
+            position = match.start() + length
         last, length = rest[-1]
         return len(text) - length >= position and last.match(text, len(text) - length) is not None
 

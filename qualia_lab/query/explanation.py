@@ -1,4 +1,4 @@
-"""Which part of a question a store answers itself and which part is evaluated here, as a value that can be shown."""
+"""The query plan of a search: which parts the store evaluates itself, and which parts this process evaluates."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ Place = Literal["database", "server", "files", "snapshot", "here"]
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a question.
+    """One step of a query plan.
 
-    text: a filter, `ORDER BY …`, `LIMIT …`, or the runs that all begins with.
-    runs: how many are left after it; None where it changes none, or counting them would cost too much.
+    Attributes:
+        place: what evaluates the step; "here" is this process.
+        text: a filter, `ORDER BY …`, `LIMIT …`, or (first step) a description of the runs that are searched.
+        runs: the number of runs left after the step; None where it removes none, or counting would cost too much.
+        note: a remark about its cost, or "".
     """
 
     place: Place
@@ -40,14 +43,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The parts of a question in the order in which they are answered; sql: the database's whole query, or ""."""
+    """A query plan.
+
+    Attributes:
+        parts: the steps in the order in which they are evaluated.
+        sql: the complete SQL statement for a database, otherwise "".
+    """
 
     parts: tuple[Part, ...]
     sql: str = ""
 
 
 def choice_part(query: Query, place: Place, runs: int | None) -> Part:
-    """The runs that the filter is asked of."""
+    """The first step: the runs that the filter is applied to."""
     if query.run_ids:
         text = f"{counted(len(query.run_ids), 'run')} by id"
     else:
@@ -58,13 +66,13 @@ def choice_part(query: Query, place: Place, runs: int | None) -> Part:
 
 
 def parts_here(condition: Condition | None, tables: RunTables, read_history: ReadHistory) -> Iterator[Part]:
-    """The conditions that are evaluated here, and how many runs each leaves."""
+    """The steps of conditions that this process evaluates, with the number of runs left after each."""
     for part, runs in count_runs(condition, tables, read_history):
         yield Part("here", filter_text(part), runs, _HISTORIES if needed_statistics(part, ()) else "")
 
 
 def order_parts(orders: Sequence[Order], limit: int | None, place: Place) -> Iterator[Part]:
-    """The order and the limit, where there are any."""
+    """The steps for sorting and for the limit, if any."""
     if orders:
         note = _HISTORIES if place == "here" and needed_statistics(None, orders) else ""
         yield Part(place, f"ORDER BY {orders_text(orders)}", note=note)
@@ -73,7 +81,7 @@ def order_parts(orders: Sequence[Order], limit: int | None, place: Place) -> Ite
 
 
 def explain_tables(query: Query, place: Place, tables: RunTables, read_history: ReadHistory) -> Explanation:
-    """The explanation of a store that only reads: all is evaluated here."""
+    """The query plan of a store that cannot filter: this process evaluates everything."""
     condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
     return Explanation(
         (

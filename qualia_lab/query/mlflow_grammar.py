@@ -1,4 +1,4 @@
-"""The part of a condition that MLflow's own grammar can say, for a server that evaluates it."""
+"""Translate the parts of a condition that MLflow's own filter grammar supports, so that a server evaluates them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,30 @@ from qualia_lab.query.conditions import (
     Field,
     Order,
     Scalar,
+    conjunction,
     conjuncts,
     is_numeric,
-    joined,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ATTRIBUTES = ("run_id", "run_name", "status", "user_id", "artifact_uri", "start_time", "end_time")
-# Text that every database and the file store sort alike; elsewhere it depends on the server's collation.
+# Attributes that every database and the file store sort the same way; other text depends on the server's collation.
 _ORDERED_ATTRIBUTES = ("run_id", "status", "start_time", "end_time")
 
 
 def to_mlflow(condition: Condition | None) -> tuple[str, Condition | None]:
-    """The filter to send to a server, and what then is still to be evaluated here (None: nothing).
+    """Split a condition into a filter for an MLflow server and the rest that has to be evaluated in this process.
 
-    What is sent never excludes a run that matches, whatever version the server has and whatever it stores in. Where
-    servers differ and let more through (NaN in old ones, ILIKE beyond ASCII), the comparison is in the rest as well.
+    The filter never excludes a run that matches, for any server version and backend. Comparisons for which some
+    servers return too many runs (NaN on old versions, ILIKE beyond ASCII) are sent and also part of the rest.
+
+    Args:
+        condition: the parsed filter, or None.
+
+    Returns:
+        The filter in MLflow's grammar ("" for none), and the remaining condition (None when nothing remains).
     """
     sent, rest = [], []
     for part in conjuncts(condition):
@@ -36,13 +42,13 @@ def to_mlflow(condition: Condition | None) -> tuple[str, Condition | None]:
             sent.append(text)
         if text is None or not _is_exact(part):
             rest.append(part)
-    return " AND ".join(sent), joined(rest)
+    return " AND ".join(sent), conjunction(rest)
 
 
 def order_to_mlflow(orders: Sequence[Order]) -> list[str] | None:
-    """The orders as MLflow's `order_by`; None when a server would not sort exactly so.
+    """The orders as MLflow's `order_by`; None when a server may sort differently.
 
-    Text is such a case: SQLite, PostgreSQL and MySQL sort it by different rules.
+    Text is such a case: SQLite, PostgreSQL and MySQL use different collations.
     """
     texts = []
     for order in orders:
@@ -60,27 +66,27 @@ def order_to_mlflow(orders: Sequence[Order]) -> list[str] | None:
 
 
 def _is_exact(part: Condition) -> bool:
-    """Whether every server evaluates this comparison as it is evaluated here."""
+    """Whether every server gives the same result for this comparison as `query.evaluate`."""
     return isinstance(part, Comparison) and part.field.kind != "metric" and part.operator != "ILIKE"
 
 
 def _comparison(comparison: Comparison) -> str | None:
-    """The comparison in MLflow's grammar; None when that cannot say it, or some server would exclude too much."""
+    """The comparison in MLflow's grammar; None if it cannot be expressed, or a server might exclude matching runs."""
     field, operator, value = comparison.field, comparison.operator, comparison.value
-    if field == Field("attribute", "parent_run_id"):  # which is kept as a tag
+    if field == Field("attribute", "parent_run_id"):  # stored as a tag
         field = Field("tag", "mlflow.parentRunId")
     if field.statistic or "`" in field.key or (field.kind == "attribute" and field.key not in _ATTRIBUTES):
         return None
     if isinstance(value, tuple):
-        texts = [_literal(one) for one in value]
-        listed = field == Field("attribute", "run_id") or field.kind == "dataset"
-        if not listed or None in texts:
+        literals = [_literal(item) for item in value]
+        supports_in = field == Field("attribute", "run_id") or field.kind == "dataset"
+        if not supports_in or None in literals:
             return None
-        return f"{_field(field)} {operator} ({', '.join(filter(None, texts))})"
+        return f"{_field(field)} {operator} ({', '.join(filter(None, literals))})"
     if value is None or operator.startswith("NOT "):
-        return None  # IS NULL: only new servers know it
+        return None  # only new servers support IS NULL
     if field.kind == "metric" and operator == "!=" and value == 0:
-        return None  # an old server takes NaN, which a database stores as 0, for equal to 0
+        return None  # databases store NaN as 0, so an old server treats NaN as equal to 0
     if is_numeric(value) and field.kind in ("param", "tag"):
         return None
     if operator in ("LIKE", "ILIKE") and not _is_plain_prefix(str(value)):
@@ -90,9 +96,9 @@ def _comparison(comparison: Comparison) -> str | None:
 
 
 def _is_plain_prefix(pattern: str) -> bool:
-    """Whether all servers agree on the pattern.
+    """Whether all servers interpret the LIKE pattern the same way.
 
-    In a file store `%` before text and `_` match no line break; in PostgreSQL and MySQL a backslash escapes.
+    In a file store `%` before text and `_` do not match a line break; in PostgreSQL and MySQL a backslash escapes.
     """
     return not any(char in pattern.removesuffix("%") for char in "%_\\")
 
@@ -102,7 +108,7 @@ def _field(field: Field) -> str:
 
 
 def _literal(value: Scalar) -> str | None:
-    """A value as MLflow reads it; None for text that has no spelling there, because no quote can be escaped."""
+    """A value as a literal of MLflow's grammar; None for text that cannot be quoted (quotes have no escape)."""
     if not isinstance(value, str):
         return repr(value).replace("e+", "e")
     for quote in "'\"":

@@ -1,8 +1,8 @@
-"""Statistics of metric histories: what a filter compares of one, taken batch by batch while it is read.
+"""Statistics of metric histories (min, max, mean, first, at), computed from a stream of batches.
 
-Of points that are NaN min, max and mean take no notice; of a history of nothing else they are NaN. `first` and `at` are
-what was recorded, NaN or not: the earliest by step, then time, and the latest of that step. Infinity counts as the
-largest number, as MLflow's databases store it. `stores.sql.query` says the same in SQL.
+`min`, `max` and `mean` ignore NaN; they are NaN when every point is NaN. `first` is the earliest point by step, then
+time, and `at` the latest point of a step; both are returned as recorded, also when NaN. Infinity counts as the largest
+float, as MLflow's databases store it. `stores.sql.query` implements the same definitions in SQL.
 """
 
 from __future__ import annotations
@@ -21,91 +21,100 @@ if TYPE_CHECKING:
     from qualia_lab.query.conditions import Field
 
 _LARGEST = sys.float_info.max
-# The sum of numbers beyond HUGE might overflow: they are summed apart, and scaled, which a power of two does exactly.
+# Numbers from HUGE on are summed separately and scaled, because their sum could overflow; a power of two is exact.
 HUGE, SCALE = 1e290, 2.0**-64
 
 
 def take_statistics(batches: Iterable[pa.RecordBatch], fields: Sequence[Field]) -> dict[Field, dict[str, float]]:
-    """{field: {run id: value}} of these statistics, for the runs that have a point to take it from.
+    """Compute several statistics in one pass over the histories.
 
-    batches: as `read_metric_history` gives them (schema.METRIC_HISTORY), the points of a run and key in order.
+    Args:
+        batches: points (schema.METRIC_HISTORY) as `read_metric_history` returns them: consecutive and in order for
+            each run and key.
+        fields: the metrics with the statistic to compute for each.
+
+    Returns:
+        {field: {run id: value}}; a run is absent where it has no point, for `at` no point of that step.
     """
     by_key: dict[str, list[Field]] = defaultdict(list)
-    for one in fields:
-        by_key[one.key].append(one)
-    steps = {key: {one.step for one in of if one.step is not None} for key, of in by_key.items()}
-    found: dict[tuple[str, str], _Points] = defaultdict(_Points)
+    for requested in fields:
+        by_key[requested.key].append(requested)
+    steps = {
+        key: {requested.step for requested in key_fields if requested.step is not None}
+        for key, key_fields in by_key.items()
+    }
+    series: dict[tuple[str, str], _RunningStatistics] = defaultdict(_RunningStatistics)
     for batch in batches:
-        for run_id, key, columns in _stretches(batch):
+        for run_id, key, columns in _series_of(batch):
             if key in by_key:
-                found[run_id, key].add(*columns, steps[key])
-    taken: dict[Field, dict[str, float]] = {one: {} for one in fields}
-    for (run_id, key), points in found.items():
-        for one in by_key[key]:
-            value = points.statistic(one)
+                series[run_id, key].add(*columns, steps[key])
+    statistics: dict[Field, dict[str, float]] = {requested: {} for requested in fields}
+    for (run_id, key), points in series.items():
+        for requested in by_key[key]:
+            value = points.statistic(requested)
             if value is not None:
-                taken[one][run_id] = value
-    return taken
+                statistics[requested][run_id] = value
+    return statistics
 
 
 @dataclass
-class _Points:
-    """What is remembered of the history of one metric of one run, however long it is."""
+class _RunningStatistics:
+    """Running statistics of one metric of one run; constant memory, however long the history is."""
 
     first: float | None = None
     at: dict[int, float] = field(default_factory=dict)
-    least: float = math.nan
-    most: float = math.nan
+    minimum: float = math.nan
+    maximum: float = math.nan
     numbers: int = 0
     total: float = 0.0
     huge: float = 0.0
 
-    def add(self, steps: Any, values: Any, wanted: set[int]) -> None:
-        """The points that come next, as arrays."""
+    def add(self, steps: Any, values: Any, wanted_steps: set[int]) -> None:
+        """Add the next points, as arrays; wanted_steps: the steps whose value is needed."""
         import numpy as np
 
         if self.first is None:
             self.first = float(values[0])
-        for step in wanted:
-            places = np.flatnonzero(steps == step)
-            if len(places):
-                self.at[step] = float(values[places[-1]])
+        for step in wanted_steps:
+            indices = np.flatnonzero(steps == step)
+            if len(indices):
+                self.at[step] = float(values[indices[-1]])
         numbers = values[~np.isnan(values)]
         if not len(numbers):
             return
-        self.least = float(np.fmin(self.least, numbers.min()))
-        self.most = float(np.fmax(self.most, numbers.max()))
+        self.minimum = float(np.fmin(self.minimum, numbers.min()))
+        self.maximum = float(np.fmax(self.maximum, numbers.max()))
         huge = np.abs(numbers) >= HUGE
         self.numbers += len(numbers)
         self.total += float(numbers[~huge].sum())
         self.huge += float((numbers[huge] * SCALE).sum())
 
-    def statistic(self, of: Field) -> float | None:
-        """The value of a statistic; None where there is no point of that step."""
-        if of.statistic == "at":
-            return None if of.step is None else self.at.get(of.step)
-        if of.statistic == "mean":
+    def statistic(self, requested: Field) -> float | None:
+        """The value of the statistic of a field; None if there is no point of the requested step."""
+        if requested.statistic == "at":
+            return None if requested.step is None else self.at.get(requested.step)
+        if requested.statistic == "mean":
             return self.mean()
-        return {"min": self.least, "max": self.most, "first": self.first}[of.statistic]
+        return {"min": self.minimum, "max": self.maximum, "first": self.first}[requested.statistic]
 
     def mean(self) -> float:
         if not self.numbers:
             return math.nan
-        most = _LARGEST * SCALE
-        return self.total / self.numbers + min(max(self.huge / self.numbers, -most), most) / SCALE
+        limit = _LARGEST * SCALE
+        return self.total / self.numbers + min(max(self.huge / self.numbers, -limit), limit) / SCALE
 
 
-def _stretches(batch: pa.RecordBatch) -> Iterator[tuple[str, str, tuple[Any, Any]]]:
-    """Run id, key, and the steps and values of each stretch of points that belong together."""
+def _series_of(batch: pa.RecordBatch) -> Iterator[tuple[str, str, tuple[Any, Any]]]:
+    """Split a batch into (run id, key, (steps, values)), one for each sequence of points of one run and metric."""
     import numpy as np
 
     if not batch.num_rows:
         return
     runs, keys = (batch.column(name).dictionary_encode() for name in ("run_id", "key"))
-    of_run, of_key = (column.indices.to_numpy(zero_copy_only=False) for column in (runs, keys))
-    begins = np.flatnonzero((np.diff(of_run) != 0) | (np.diff(of_key) != 0)) + 1
+    run_codes, key_codes = (column.indices.to_numpy(zero_copy_only=False) for column in (runs, keys))
+    boundaries = np.flatnonzero((np.diff(run_codes) != 0) | (np.diff(key_codes) != 0)) + 1
     steps = batch.column("step").to_numpy(zero_copy_only=False)
     values = np.clip(batch.column("value").to_numpy(zero_copy_only=False), -_LARGEST, _LARGEST)
     run_ids, names = runs.dictionary.to_pylist(), keys.dictionary.to_pylist()
-    for begin, end in zip([0, *begins.tolist()], [*begins.tolist(), batch.num_rows], strict=True):
-        yield run_ids[of_run[begin]], names[of_key[begin]], (steps[begin:end], values[begin:end])
+    for start, end in zip([0, *boundaries.tolist()], [*boundaries.tolist(), batch.num_rows], strict=True):
+        yield run_ids[run_codes[start]], names[key_codes[start]], (steps[start:end], values[start:end])

@@ -1,8 +1,8 @@
-"""A filter cut into tokens, each with its place.
+"""Tokenizer for filters: text to tokens with their positions.
 
-Keys stand bare or in backticks or quotes, strings in single or double quotes, as MLflow has them. The tokens are cut by
-a pattern of our own, not by a SQL tokenizer: in SQL `'it''s'` holds one quote, `--` begins a comment and `val/acc` is a
-division, and here they are not.
+As in MLflow, keys are bare or in backticks or quotes, and strings are in single or double quotes. This is a regular
+expression and not a SQL tokenizer because the languages differ: in SQL `'it''s'` contains one quote, `--` begins a
+comment and `val/acc` is a division; in a filter none of this is so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from qualia_lab.errors import FilterError
 
 _BARE = r"[^\s=<>!()'\"`,&|;\u2018\u2019\u201c\u201d]"
-# How sqlparse, and so MLflow, ends a string: a doubled or a backslashed quote does not, and both stay in the value.
+# A string ends as in sqlparse, and so in MLflow: not at a doubled or backslashed quote; both stay in the value.
 _QUOTED = r"""'(?:''|\\'|[^'])*'|"(?:""|\\"|[^"])*"|`(?:``|[^`])*`"""
 _TOKEN = re.compile(
     rf"""
@@ -39,7 +39,7 @@ _SMART_QUOTES = "\u2018\u2019\u201c\u201d\u00ab\u00bb\u201e"
 
 
 class Token(NamedTuple):
-    """A piece of a filter as it was written, and the 0-based index where it begins."""
+    """A token: its kind, its text as written, and its 0-based position in the filter."""
 
     kind: str  # number, path (metrics.acc), word, quoted, sign, end
     text: str
@@ -47,16 +47,16 @@ class Token(NamedTuple):
 
     @property
     def keyword(self) -> str:
-        """The word in capitals; "" of every other token."""
+        """The word in upper case; "" for tokens that are not words."""
         return self.text.upper() if self.kind == "word" else ""
 
 
-def tokens_of(text: str) -> list[Token]:
-    """The tokens of a text and one that says where it ends. Raises FilterError where no token can stand."""
+def tokenize(text: str) -> list[Token]:
+    """The tokens of a text, followed by an `end` token. Raises FilterError at a character that begins no token."""
     tokens, position = [], 0
-    if unsendable := re.search(r"[\x00\ud800-\udfff]", text):
-        message = "A NUL or half a surrogate pair can be in no value of a store."
-        raise FilterError(message, "Remove that character.", text=text, position=unsendable.start())
+    if invalid := re.search(r"[\x00\ud800-\udfff]", text):
+        message = "No value in a store can contain a NUL character or half a surrogate pair."
+        raise FilterError(message, "Remove that character.", text=text, position=invalid.start())
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
@@ -74,16 +74,16 @@ def _character_error(text: str, position: int) -> FilterError:
     elif char in _SMART_QUOTES:
         message, hint = f"{char} is a typographic quote.", "Write straight quotes: '…'."
     else:
-        message, hint = f"{char} means nothing here.", HINTS.get(char, "A value with such a character needs quotes.")
+        message, hint = f"Unexpected character {char}.", HINTS.get(char, "A value with such a character needs quotes.")
     return FilterError(message, hint, text=text, position=position)
 
 
 def is_number(text: str) -> bool:
-    """Whether this would be a number if it stood in a filter."""
+    """Whether the text is a number in a filter."""
     match = _TOKEN.fullmatch(text)
     return match is not None and match.lastgroup == "number"
 
 
 def unquoted(text: str) -> str:
-    """The text without the quotes or backticks around it, if it has them; what is inside stays as it is."""
+    """The text without surrounding quotes or backticks; the content is unchanged."""
     return text[1:-1] if len(text) > 1 and text[0] in "'\"`" and text[0] == text[-1] else text

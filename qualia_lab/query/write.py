@@ -1,4 +1,4 @@
-"""Conditions and orders as text of the language: what was understood, and what is put together for a person."""
+"""Format conditions and orders as text of the query language, the inverse of `query.parse`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.errors import FilterError
 from qualia_lab.escaping import one_line
 from qualia_lab.query.conditions import TIME_ATTRIBUTES, And, Comparison, Condition, Field, Not, Or, Order, Scalar
-from qualia_lab.query.fields import parted_statistic
+from qualia_lab.query.fields import split_statistic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def filter_text(condition: Condition) -> str:
-    """The condition as a filter that reads as the same condition. Raises FilterError where no quotes hold a text."""
+    """Format a condition as a filter that parses to the same condition. Raises FilterError for unquotable text."""
     if isinstance(condition, Comparison):
         return _comparison(condition)
     if isinstance(condition, Not):
@@ -33,35 +33,35 @@ def filter_text(condition: Condition) -> str:
 
 
 def orders_text(orders: Sequence[Order]) -> str:
-    """The orders as `--order-by` takes them."""
+    """Format orders as the argument of `--order-by`."""
     return ", ".join(f"{field_text(order.field)} {'DESC' if order.descending else 'ASC'}" for order in orders)
 
 
 def field_text(field: Field) -> str:
-    """The field as a filter names it, in backticks or quotes where its key needs them."""
+    """Format a field as in a filter, with backticks or quotes around the key where needed."""
     if field.kind == "attribute":
         return "experiment.name" if field.key == "experiment_name" else field.key
     key = field.key
-    # A metric that is really called `loss.min` or `loss.last` needs them too.
-    if not _BARE_KEY.fullmatch(key) or (field.kind == "metric" and parted_statistic(key)[0] != key):
+    # A metric whose key is literally `loss.min` or `loss.last` needs quotes too.
+    if not _BARE_KEY.fullmatch(key) or (field.kind == "metric" and split_statistic(key)[0] != key):
         key = quoted(key, "`\"'")
     step = f"({field.step})" if field.step is not None else ""
     return f"{field.kind}s.{key}" + (f".{field.statistic}{step}" if field.statistic else "")
 
 
 def quoted(text: str, quotes: str = "'\"") -> str:
-    """The text in the first of these quotes that holds it. Raises FilterError when none does."""
+    """The text in the first of these quote characters that can enclose it. Raises FilterError if none can."""
     for quote in quotes:
         if quote not in text and (quote == "`" or not text.endswith("\\")):
             return f"{quote}{text}{quote}"
     raise FilterError(
-        f"No quotes of the filter language can hold {one_line(text, 80)}.",
-        "Compare with LIKE, and _ in the place of a quote or of the backslash at the end.",
+        f"No kind of quotes in the filter language can enclose {one_line(text, 80)}.",
+        "Use LIKE, with _ in place of a quote or of the trailing backslash.",
     )
 
 
 def moment_text(milliseconds: float, zone: tzinfo | None = UTC) -> str:
-    """A time in ms since 1970 as a date in quotes that names its zone (None: the one here), or as the number."""
+    """Format a time in ms since 1970 as a quoted date with its zone (None: local), or as a number where not exact."""
     try:
         moment = (_EPOCH + timedelta(milliseconds=milliseconds)).astimezone(zone)
     except (OverflowError, OSError, ValueError):
@@ -76,7 +76,7 @@ def _comparison(comparison: Comparison) -> str:
     field, value = comparison.field, comparison.value
     words = [field_text(field), comparison.operator]
     if isinstance(value, tuple):
-        words.append(f"({', '.join(_value(field, one) for one in value)})")
+        words.append(f"({', '.join(_value(field, item) for item in value)})")
     elif value is not None:
         words.append(_value(field, value))
     return " ".join(words)

@@ -17,7 +17,7 @@ from qualia_lab.runs.said import ASIDE
 from qualia_lab.runs.values import all_values
 from qualia_lab.study.statuses import kind_of
 from qualia_lab.tables import by_key, rows_with
-from qualia_lab.times import END_OF_TIMES
+from qualia_lab.times import LATEST_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -191,7 +191,7 @@ def datetimes(milliseconds: pd.Series[Any]) -> pd.Series[Any]:
     """Milliseconds as datetimes of UTC; NaT for none, and past the times that a run can have."""
     import pandas as pd
 
-    in_calendar = milliseconds.where((milliseconds >= 0) & (milliseconds < END_OF_TIMES))
+    in_calendar = milliseconds.where((milliseconds >= 0) & (milliseconds < LATEST_TIME))
     return pd.to_datetime(in_calendar, unit="ms", utc=True, errors="coerce")
 
 

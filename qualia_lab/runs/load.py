@@ -9,7 +9,7 @@ from qualia_lab.escaping import one_line
 from qualia_lab.inventory import take_inventory
 from qualia_lab.runs.runs import Runs
 from qualia_lab.runs.study_settings import study_settings
-from qualia_lab.settings import settings_around
+from qualia_lab.settings import find_settings
 from qualia_lab.stores.snapshot.hand_over import read_runs
 from qualia_lab.study import describe_study
 from qualia_lab.tables import rows_with
@@ -67,7 +67,7 @@ def load_runs(
         StoreError: the store itself cannot be read.
         UnknownKey: no run has the primary metric.
     """
-    store, tables = read_runs(tracking_uri, _checked(run_ids), settings_around().masking)
+    store, tables = read_runs(tracking_uri, _checked(run_ids), find_settings().masking)
     unknown = []
     if skip_unknown and primary_metric is not None and not rows_with(tables.metrics, "key", [primary_metric]):
         unknown, primary_metric = [primary_metric], None

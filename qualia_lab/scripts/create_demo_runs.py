@@ -1,4 +1,4 @@
-"""`create-demo-runs`: runs to try things on, written to a store with MLflow's own client."""
+"""`create-demo-runs`: write demo runs to a store with MLflow's own client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qualia_lab import console
 from qualia_lab.errors import StoreError
 from qualia_lab.escaping import one_line
 from qualia_lab.scripts.demo_artifacts import dataset_text, run_files, sweep_files
-from qualia_lab.scripts.demo_story import DemoRun, tell_story
+from qualia_lab.scripts.demo_story import DemoRun, generate_story
 from qualia_lab.stores.uri import split_uri
 from qualia_lab.stores.writing import default_tracking_uri, find_or_create_experiment, open_for_writing
 
@@ -41,13 +41,13 @@ Examples:
 @click.argument("count", metavar="[N]", type=click.IntRange(min=1), default=24)
 @click.option("--tracking-uri", help="Where to write.  [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]")
 @click.option("--experiment", default="churn", show_default=True, help="Experiment to add the runs to.")
-@click.option("--seed", default=0, show_default=True, help="The same seed tells the same story.")
+@click.option("--seed", default=0, show_default=True, help="Random seed; the same seed gives the same runs.")
 @click.option("--debug", is_flag=True, help="Show where an error came from.")
 def create_demo_runs(count: int, tracking_uri: str | None, experiment: str, seed: int, debug: bool) -> None:
-    """Write N plausible runs (24 if not said) of a team that tunes two kinds of model.
+    """Write N realistic runs (24 by default) of a team that tunes two kinds of model.
 
     They have params, learning curves, seeds, tags, a dataset and artifacts. Some are nested, some failed, one
-    diverges to NaN, one is still running. This command writes to the store, and creates it where there is none.
+    diverges to NaN, one is still running. This command writes to the store, and creates it if it does not exist.
     """
     if debug:
         console.debug()
@@ -57,7 +57,7 @@ def create_demo_runs(count: int, tracking_uri: str | None, experiment: str, seed
         experiment_id = find_or_create_experiment(client, uri.full, experiment, _EXPERIMENT_TAGS)
     with console.progress(f"writing to {one_line(experiment)}", "runs") as advance:
         try:
-            write_story(client, experiment_id, tell_story(count, seed), advance=advance)
+            write_story(client, experiment_id, generate_story(count, seed), advance=advance)
         except OSError as error:
             raise StoreError(
                 f"The artifacts of {one_line(experiment)} cannot be written: {one_line(str(error), 300)}",
@@ -76,10 +76,17 @@ def write_story(
     now: int | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """Write the runs of a story and return their ids, in the story's order.
+    """Write the runs of a story.
 
-    now: the moment that the story's times count from, in ms; by default the present.
-    advance: called with the number of runs written and their total.
+    Args:
+        client: the client to write with.
+        experiment_id: the experiment to add the runs to.
+        story: the runs, see `generate_story`.
+        now: the time in ms that the times of the story are relative to; by default the current time.
+        advance: called after each run with the number of runs written and the total.
+
+    Returns:
+        The run ids, in the order of the story.
     """
     now = int(time.time() * 1000) if now is None else now
     run_ids: list[str] = []
@@ -131,7 +138,7 @@ def _write_run(
 
 
 def _write_logged_model(client: MlflowClient, experiment_id: str, run_id: str, run: DemoRun) -> None:
-    """An entry only: the model behind it was never trained. MLflow has logged models since 3.0."""
+    """Create the entry of a logged model, without a trained model. MLflow has logged models since 3.0."""
     if not hasattr(client, "create_logged_model"):
         return
     from mlflow.entities import LoggedModelOutput

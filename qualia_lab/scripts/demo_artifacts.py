@@ -1,4 +1,4 @@
-"""The files of a demo run: a log, a table, JSON, Markdown and a picture, the same bytes for the same run."""
+"""The artifacts of demo runs: a log, a table, JSON, Markdown and an image; deterministic for each run."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _VALIDATION_ROWS = 1408
 
 
 def run_files(run: DemoRun) -> dict[str, bytes]:
-    """Path below the artifact root → content. A run that did not finish has its log and its config only."""
+    """{path below the artifact root: content}. A run that did not finish has only its log and its config."""
     files = {"logs/train.log": _log(run), "config.json": _json(dict(run.params))}
     accuracy = run.latest.get("test_acc", math.nan)
     if run.status == "FINISHED" and math.isfinite(accuracy):
         files["predictions.csv"] = _predictions(run)
         files["model_card.md"] = _model_card(run)
-        files["plots/confusion_matrix.png"] = confusion_picture(*_confusion(accuracy))
+        files["plots/confusion_matrix.png"] = confusion_matrix_png(*_confusion(accuracy))
     return files
 
 
 def sweep_files(children: Sequence[DemoRun]) -> dict[str, bytes]:
-    """What a parent run holds: its children as a table, best first."""
+    """The artifacts of a parent run: a table of its children, best first."""
     ranked = sorted(children, key=lambda run: run.latest["val_auc"], reverse=True)
     rows = [(run.name, run.params["lr"], run.params["seed"], run.latest["val_auc"]) for run in ranked]
     return {"ranking.csv": _csv(("run", "lr", "seed", "val_auc"), rows)}
 
 
 def dataset_text(version: int) -> dict[str, str]:
-    """Source, schema and profile of the customers table as MLflow keeps them: JSON text."""
+    """Source, schema and profile of the customers table as JSON text, the format that MLflow stores."""
     columns = {"tenure": "long", "monthly_charges": "double", "contract": "string", "churned": "boolean"}
     rows = 7043 if version == 1 else 7391
     colspec = [{"type": kind, "name": name, "required": True} for name, kind in columns.items()]
@@ -48,34 +48,34 @@ def dataset_text(version: int) -> dict[str, str]:
     }
 
 
-def confusion_picture(stayed: tuple[int, int], churned: tuple[int, int]) -> bytes:
-    """A confusion matrix as PNG: rows are what happened, columns what was predicted."""
-    from PIL import Image, ImageDraw, ImageFont  # comes with matplotlib, and is drawn in a hundredth of its time
+def confusion_matrix_png(stayed: tuple[int, int], churned: tuple[int, int]) -> bytes:
+    """A confusion matrix as PNG; rows are the true classes, columns the predicted ones."""
+    from PIL import Image, ImageDraw, ImageFont  # a dependency of matplotlib, and 100 times faster
 
     size, left, top = 150, 90, 50
-    picture = Image.new("RGB", (left + 2 * size + 20, top + 2 * size + 20), "white")
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (left + 2 * size + 20, top + 2 * size + 20), "white")
+    draw = ImageDraw.Draw(image)
     font, small = ImageFont.load_default(26), ImageFont.load_default(16)
-    most = max(*stayed, *churned)
+    highest = max(*stayed, *churned)
     for column, label in enumerate(("predicted stay", "predicted churn")):
         draw.text((left + column * size + size // 2, top // 2), label, fill="black", font=small, anchor="mm")
     for row, (label, counts) in enumerate((("stayed", stayed), ("churned", churned))):
         draw.text((left // 2, top + row * size + size // 2), label, fill="black", font=small, anchor="mm")
         for column, number in enumerate(counts):
             x, y = left + column * size, top + row * size
-            depth = number / most
+            depth = number / highest
             draw.rectangle(
                 (x, y, x + size - 2, y + size - 2), fill=tuple(int(255 - depth * (255 - c)) for c in (0, 90, 160))
             )
             ink = "white" if depth > 0.5 else "black"
             draw.text((x + size // 2, y + size // 2), str(number), fill=ink, font=font, anchor="mm")
     png = io.BytesIO()
-    picture.save(png, "PNG")
+    image.save(png, "PNG")
     return png.getvalue()
 
 
 def _confusion(accuracy: float) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Counts over the validation rows, a quarter of which churned, with this accuracy."""
+    """The confusion matrix with this accuracy of the validation rows, a quarter of which churned."""
     wrong = round((1 - accuracy) * _VALIDATION_ROWS)
     churned = _VALIDATION_ROWS // 4
     missed = min(churned, wrong * 3 // 5)
@@ -97,11 +97,11 @@ def _log(run: DemoRun) -> bytes:
 
 
 def _predictions(run: DemoRun) -> bytes:
-    dice = random.Random(f"predictions {run.name} {run.latest['test_auc']}")  # noqa: S311 - a story, no secret
+    rng = random.Random(f"predictions {run.name} {run.latest['test_auc']}")  # noqa: S311 - not used for security
     rows = []
     for customer in range(_CUSTOMERS):
-        churned = dice.random() < 0.25
-        rows.append((f"C{1000 + customer}", int(churned), round(dice.betavariate(*((4, 2) if churned else (2, 5))), 4)))
+        churned = rng.random() < 0.25
+        rows.append((f"C{1000 + customer}", int(churned), round(rng.betavariate(*((4, 2) if churned else (2, 5))), 4)))
     return _csv(("customer", "churned", "probability"), rows)
 
 

@@ -1,7 +1,8 @@
-"""The story that the demo runs tell, as plain values: the same seed tells the same story.
+"""Generate the demo runs as plain values; the same seed gives the same runs.
 
-A team tunes two kinds of model on customer churn. A small sweep opens; larger batches run out of memory; a learning
-rate of 1.0 explodes to NaN; a network without dropout overfits; one run is still going on newer data.
+The story: a team tunes two kinds of model on customer churn. It begins with a small sweep; larger batches run out of
+memory; a learning rate of 1.0 diverges to NaN; a network without dropout overfits; one run is still running on newer
+data.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Params = dict[str, str | int | float]
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a metric; `at` is in milliseconds after the run's start."""
+    """One value of a metric; `at` is the time in ms after the start of the run."""
 
     key: str
     value: float
@@ -33,10 +34,11 @@ class Point:
 
 @dataclass(frozen=True)
 class DemoRun:
-    """One run to be written; times are milliseconds before (negative) the moment of writing.
+    """One run to write; times are in ms relative to the time of writing (negative: before it).
 
-    parent: index in the story of the run that this one is nested in.
-    ending: what the log of a run says last when it did not go well.
+    Attributes:
+        parent: the index in the story of the parent run, or None.
+        ending: the last lines of the log of a run that did not end well.
     """
 
     name: str
@@ -56,7 +58,7 @@ class DemoRun:
         return {point.key: point.value for point in self.points}
 
 
-# Tried by hand, in this order; then a random search goes on from them.
+# Tried manually, in this order; random search follows.
 _CONFIGURATIONS: tuple[Params, ...] = (
     {"model": "mlp", "lr": 0.003, "batch_size": 256, "dropout": 0.3, "depth": 3, "optimizer": "adam"},
     {"model": "mlp", "lr": 0.003, "batch_size": 256, "dropout": 0.0, "depth": 5, "optimizer": "adam"},  # overfits
@@ -73,11 +75,16 @@ _MEMORY_ERROR = "CUDA out of memory. Tried to allocate 2.50 GiB (GPU 0; 7.79 GiB
 _COMMITS = ("5d0c1e7a94b3f2268c1bd7f0e64a39c85b12fa07", "b81f4a60c72e9d35a0f68e1c24d97b5306fe8a1d")
 
 
-def tell_story(count: int, seed: int = 0) -> list[DemoRun]:
-    """`count` runs in the order in which they started; a parent run is always the first.
+def generate_story(count: int, seed: int = 0) -> list[DemoRun]:
+    """Generate `count` runs in the order of their starts; a parent run is always the first.
 
-    From five runs on there is a parent with children, one failed run at least, and one that diverges;
-    from six on, one is still running.
+    Args:
+        count: the number of runs. From five on, there is a parent with children, at least one failed run, and one that
+            diverges; from six on, one is still running.
+        seed: the random seed.
+
+    Returns:
+        The runs.
     """
     failed = max(1, count // 10) if count >= 4 else 0
     diverged = 1 if count >= 3 else 0
@@ -93,8 +100,8 @@ def tell_story(count: int, seed: int = 0) -> list[DemoRun]:
     ]
     runs = _spread(runs, seed)
     if parents:
-        # Two configurations, or what there is before the first run that went wrong.
-        runs = _under_a_parent(runs, min(2 * _SEEDS_PER_CONFIGURATION, before))
+        # The runs of two configurations, or fewer where a run goes wrong before.
+        runs = _nested_in_parent(runs, min(2 * _SEEDS_PER_CONFIGURATION, before))
     if running:
         runs.append(_running_run(seed))
     return runs
@@ -117,41 +124,39 @@ def _finished_runs(count: int, seed: int) -> list[DemoRun]:
 def _configuration(number: int, seed: int) -> Params:
     if number < len(_CONFIGURATIONS):
         return _CONFIGURATIONS[number]
-    dice = _dice(seed, "configuration", number)
-    lr = float(f"{10 ** dice.uniform(-3.5, -1):.1g}")
-    if dice.random() < 0.5:
-        return {"model": "gbm", "lr": lr, "depth": dice.randint(3, 10), "subsample": dice.choice((0.6, 0.8, 1.0))}
+    rng = _rng(seed, "configuration", number)
+    lr = float(f"{10 ** rng.uniform(-3.5, -1):.1g}")
+    if rng.random() < 0.5:
+        return {"model": "gbm", "lr": lr, "depth": rng.randint(3, 10), "subsample": rng.choice((0.6, 0.8, 1.0))}
     return {
         "model": "mlp",
         "lr": lr,
-        "batch_size": dice.choice((128, 256, 512)),
-        "dropout": dice.choice((0.0, 0.1, 0.3, 0.5)),
-        "depth": dice.randint(2, 5),
-        "optimizer": dice.choice(("adam", "sgd")),
+        "batch_size": rng.choice((128, 256, 512)),
+        "dropout": rng.choice((0.0, 0.1, 0.3, 0.5)),
+        "depth": rng.randint(2, 5),
+        "optimizer": rng.choice(("adam", "sgd")),
     }
 
 
 def _trained_run(name: str, params: Params, seed: int) -> DemoRun:
-    """A run that ends well; its start is set when the story is spread over the days."""
-    dice = _dice(seed, name)
-    epoch_length = _epoch_length(params, dice)
-    points = _learning_curves(params, dice, epoch_length)
+    """A finished run; its start is set later by `_spread`."""
+    rng = _rng(seed, name)
+    epoch_length = _epoch_length(params, rng)
+    points = _learning_curves(params, rng, epoch_length)
     end = _EPOCHS * epoch_length + 20_000
     last = {point.key: point.value for point in points}
     for key in ("auc", "acc"):
-        points.append(
-            Point(f"test_{key}", round(last[f"val_{key}"] - abs(dice.gauss(0.004, 0.003)), 5), 0, end - 5_000)
-        )
+        points.append(Point(f"test_{key}", round(last[f"val_{key}"] - abs(rng.gauss(0.004, 0.003)), 5), 0, end - 5_000))
     if params["seed"] == 0:
-        points += _system_metrics(dice, end)
+        points += _system_metrics(rng, end)
     return DemoRun(name, "FINISHED", 0, end, params, tuple(points), _tags(params))
 
 
-def _learning_curves(params: Params, dice: random.Random, epoch_length: int) -> list[Point]:
-    """Losses that fall and a validation AUC that rises towards what these params can reach, with noise."""
+def _learning_curves(params: Params, rng: random.Random, epoch_length: int) -> list[Point]:
+    """Noisy learning curves: losses fall, and the validation AUC rises towards the maximum for these params."""
     lr = float(params["lr"])
-    ceiling, overfitting, pace = _prospects(params)
-    ceiling += dice.gauss(0, 0.003)
+    ceiling, overfitting, pace = _outcome_of(params)
+    ceiling += rng.gauss(0, 0.003)
     points = []
     for epoch in range(_EPOCHS):
         at = (epoch + 1) * epoch_length
@@ -161,18 +166,18 @@ def _learning_curves(params: Params, dice: random.Random, epoch_length: int) -> 
         val_loss = 0.69 - (0.69 - 0.36) * learned + beyond
         val_auc = 0.5 + (ceiling - 0.5) * learned - 0.12 * beyond
         values = {
-            "train_loss": train_loss + dice.gauss(0, 0.004),
-            "val_loss": val_loss + dice.gauss(0, 0.008),
-            "val_auc": min(0.999, val_auc + dice.gauss(0, 0.003)),
-            "val_acc": min(0.999, 0.73 + 0.36 * (val_auc - 0.5) + dice.gauss(0, 0.004)),
+            "train_loss": train_loss + rng.gauss(0, 0.004),
+            "val_loss": val_loss + rng.gauss(0, 0.008),
+            "val_auc": min(0.999, val_auc + rng.gauss(0, 0.003)),
+            "val_acc": min(0.999, 0.73 + 0.36 * (val_auc - 0.5) + rng.gauss(0, 0.004)),
             "lr_now": lr * (1 + math.cos(math.pi * epoch / _EPOCHS)) / 2,
         }
         points += [Point(key, float(f"{value:.6g}"), epoch, at) for key, value in values.items()]
     return points
 
 
-def _prospects(params: Params) -> tuple[float, float, float]:
-    """What can be reached with these params: the highest AUC, the strength of overfitting, the epochs to learn."""
+def _outcome_of(params: Params) -> tuple[float, float, float]:
+    """(the highest AUC, the strength of overfitting, the time constant in epochs) of these params."""
     lr, depth = float(params["lr"]), int(params["depth"])
     pace = 3.5 * (0.003 / lr) ** 0.5
     if params["model"] == "gbm":
@@ -184,8 +189,8 @@ def _prospects(params: Params) -> tuple[float, float, float]:
     return 0.861 - 0.018 * distance**2 - 0.06 * (dropout - 0.3) ** 2, max(0.0, 0.3 - dropout) * depth / 3, pace * slow
 
 
-def _system_metrics(dice: random.Random, end: int) -> list[Point]:
-    """What MLflow's own monitor would have logged, every ten seconds at the most twenty times."""
+def _system_metrics(rng: random.Random, end: int) -> list[Point]:
+    """System metrics as MLflow's monitor logs them: every 10 seconds or longer, at most 20 times."""
     steps = min(20, end // 10_000)
     ranges = {
         "system/cpu_utilization_percentage": (35.0, 90.0),
@@ -193,14 +198,14 @@ def _system_metrics(dice: random.Random, end: int) -> list[Point]:
         "system/gpu_0_utilization_percentage": (60.0, 99.0),
     }
     return [
-        Point(key, round(dice.uniform(low, high), 1), step, (step + 1) * (end // (steps + 1)))
+        Point(key, round(rng.uniform(low, high), 1), step, (step + 1) * (end // (steps + 1)))
         for key, (low, high) in ranges.items()
         for step in range(steps)
     ]
 
 
 def _diverged_run(seed: int) -> DemoRun:
-    """The loss grows, overflows and is NaN to the end; nobody stopped it."""
+    """A run whose loss grows, overflows and is NaN until the end; nobody stopped it."""
     params: Params = {**_TOO_FAST, "epochs": _EPOCHS, "seed": 0}
     run = _trained_run("mlp-lr-too-high", params, seed)
     points = []
@@ -217,7 +222,7 @@ def _diverged_run(seed: int) -> DemoRun:
 
 
 def _failed_run(number: int, seed: int) -> DemoRun:
-    """Out of memory after a few epochs, as every run with such large batches."""
+    """A run that is out of memory after a few epochs because of its large batches."""
     params: Params = {**_TOO_LARGE, "epochs": _EPOCHS, "seed": number}
     run = _trained_run(f"mlp-large-batch-seed{number}", params, seed)
     epochs = number % 3
@@ -226,7 +231,7 @@ def _failed_run(number: int, seed: int) -> DemoRun:
         run,
         status="FAILED",
         end=epochs * epoch_length + 9_000,
-        points=_until(run.points, epochs * epoch_length),
+        points=_points_until(run.points, epochs * epoch_length),
         tags={**run.tags, "error": _MEMORY_ERROR},
         ending=(
             "Traceback (most recent call last):\n"
@@ -237,34 +242,39 @@ def _failed_run(number: int, seed: int) -> DemoRun:
 
 
 def _running_run(seed: int) -> DemoRun:
-    """Two thirds of its epochs are done, on the newer data; the last of them just now."""
+    """A run on the newer data with two thirds of its epochs done, the last one just now."""
     params: Params = {**_CONFIGURATIONS[2], "epochs": _EPOCHS, "seed": 0}
     run = _trained_run("gbm-new-data", params, seed)
-    done = (2 * _EPOCHS // 3) * run.points[0].at
+    elapsed = (2 * _EPOCHS // 3) * run.points[0].at
     return replace(
-        run, status="RUNNING", start=-done - 5_000, end=None, points=_until(run.points, done), data_version=2
+        run,
+        status="RUNNING",
+        start=-elapsed - 5_000,
+        end=None,
+        points=_points_until(run.points, elapsed),
+        data_version=2,
     )
 
 
-def _until(points: tuple[Point, ...], at: int) -> tuple[Point, ...]:
+def _points_until(points: tuple[Point, ...], at: int) -> tuple[Point, ...]:
     return tuple(point for point in points if point.at <= at)
 
 
 def _spread(runs: list[DemoRun], seed: int) -> list[DemoRun]:
-    """Give each run a start, in order, over the days of the story; the newer half was made from a newer commit."""
-    dice = _dice(seed, "days")
+    """Spread the starts of the runs over the days of the story; the newer half has a newer commit."""
+    rng = _rng(seed, "days")
     gap = _STORY_LENGTH // max(1, len(runs))
     spread = []
     for index, run in enumerate(runs):
-        start = -_STORY_LENGTH - 3 * 60 * MINUTE + index * gap + dice.randrange(gap // 4)
+        start = -_STORY_LENGTH - 3 * 60 * MINUTE + index * gap + rng.randrange(gap // 4)
         length = run.end or 0
         tags = {**run.tags, "mlflow.source.git.commit": _COMMITS[2 * index >= len(runs)]}
         spread.append(replace(run, start=start, end=start + length, tags=tags))
     return spread
 
 
-def _under_a_parent(runs: list[DemoRun], children: int) -> list[DemoRun]:
-    """The same runs, the first of them nested in a parent run that says which child was best."""
+def _nested_in_parent(runs: list[DemoRun], children: int) -> list[DemoRun]:
+    """Nest the first runs in a parent run, which has a tag with the best child."""
     nested, rest = runs[:children], runs[children:]
     best = max(nested, key=lambda run: run.latest["val_auc"])
     end = max(run.end or run.start for run in nested) + 30_000
@@ -281,10 +291,10 @@ def _under_a_parent(runs: list[DemoRun], children: int) -> list[DemoRun]:
     return [parent, *(replace(run, parent=0) for run in nested), *rest]
 
 
-def _epoch_length(params: Params, dice: random.Random) -> int:
-    """Milliseconds that an epoch takes: large batches and shallow models are quick."""
+def _epoch_length(params: Params, rng: random.Random) -> int:
+    """The duration of an epoch in ms: large batches and shallow models are faster."""
     seconds = 6.0 if params["model"] == "gbm" else 4.0 + 1500 / int(params["batch_size"])
-    return int(1000 * (seconds + 0.8 * int(params["depth"])) * dice.uniform(0.95, 1.1))
+    return int(1000 * (seconds + 0.8 * int(params["depth"])) * rng.uniform(0.95, 1.1))
 
 
 def _tags(params: Params) -> dict[str, str]:
@@ -297,6 +307,6 @@ def _tags(params: Params) -> dict[str, str]:
     }
 
 
-def _dice(seed: int, *what: object) -> random.Random:
-    """Chances of their own for everything, so that a longer story does not change the curves of a shorter one."""
-    return random.Random(f"{seed} {what}")  # noqa: S311 - a story, no secret
+def _rng(seed: int, *purpose: object) -> random.Random:
+    """A random generator for each purpose, so that more runs do not change the curves of the others."""
+    return random.Random(f"{seed} {purpose}")  # noqa: S311 - not used for security

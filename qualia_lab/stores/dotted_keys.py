@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from qualia_lab.query.fields import KINDS, parted_statistic
-from qualia_lab.query.tokens import tokens_of, unquoted
+from qualia_lab.query.fields import KINDS, split_statistic
+from qualia_lab.query.tokens import tokenize, unquoted
 from qualia_lab.stores.keys import read_keys
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def with_whole_keys(store: TrackingStore, query: Query) -> Query:
 
 def _ends_like_a_statistic(text: str) -> Iterator[tuple[Token, str, str]]:
     """The paths of a text that name a metric and a statistic, each with its whole key and the key before the dot."""
-    tokens = tokens_of(text)
+    tokens = tokenize(text)
     for token, after in pairwise(tokens):
         prefix, _, key = token.text.partition(".")
         if token.kind != "path" or KINDS.get(prefix.strip("`").lower()) != "metric" or key != unquoted(key):
             continue
-        bare, statistic = parted_statistic(key)
+        bare, statistic = split_statistic(key)
         if bare != key and bare and not (statistic == "at" and after.text == "("):
             yield token, key, bare
 

@@ -9,7 +9,7 @@ from qualia_lab import schema
 from qualia_lab.errors import FilterError
 from qualia_lab.query import keyed_fields, parse_filter, select_runs
 from qualia_lab.query.conditions import ATTRIBUTES
-from qualia_lab.query.tokens import tokens_of
+from qualia_lab.query.tokens import tokenize
 from qualia_lab.tables import rows_with, run_tables, table_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def matching_experiments(store: TrackingStore, experiments: pa.Table, text: str)
 
 def _of_runs(text: str) -> str:
     """The filter as one of runs. Raises FilterError for a field that experiments do not have."""
-    for token in reversed(tokens_of(text)):
+    for token in reversed(tokenize(text)):
         is_field = token.kind == "path" or (token.kind == "word" and token.text.lower() in _WORDS)
         if not is_field or _TAG.match(token.text):
             continue

@@ -141,7 +141,7 @@ def test_ctrl_c_leaves_the_old_one_whole(folder, tmp_path):
 
 def test_a_terminal_shows_how_far_it_is(tmp_path):
     uri = large_store(tmp_path / "large.db")
-    at_once = "from qualia_lab import console; console.PATIENCE = 0; from qualia_lab.cli.main import main; main()"
+    at_once = "from qualia_lab import console; console.PROGRESS_DELAY = 0; from qualia_lab.cli.main import main; main()"
     child = pexpect.spawn(
         sys.executable, ["-c", at_once, "snapshot", uri, str(tmp_path / "out")],
         env=os.environ | environment(TERM="xterm"), dimensions=(50, 160), encoding="utf-8", timeout=60,

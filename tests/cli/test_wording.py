@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qualia_lab.chooser import wording
-from qualia_lab.times import END_OF_TIMES
+from qualia_lab.times import LATEST_TIME
 
-TIMES = st.integers(1, END_OF_TIMES - 1)
+TIMES = st.integers(1, LATEST_TIME - 1)
 NOW = 1_790_000_000_000
 
 

@@ -1,4 +1,4 @@
-"""Snapshots to ask, and engines to ask with."""
+"""Fixtures: a snapshot with unusual values, engines on it, and an executed notebook."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def odd_snapshot(made_once) -> str:
-    """A snapshot of runs with every odd value, two of them deleted."""
+    """A snapshot of runs with unusual values of every kind; two of the runs are deleted."""
     from mlflow import MlflowClient
 
     def fill(folder):
@@ -31,15 +31,15 @@ def odd_snapshot(made_once) -> str:
         store = open_store(uri)
         for run_id in store.read_runs(Query(limit=2)).column("run_id").to_pylist():
             MlflowClient(uri).delete_run(run_id)
-        listed = store.read_runs(Query(view="all"))
-        update_snapshot(store, open_place(folder / "snapshot"), listed, old=None, choice={})
+        all_runs = store.read_runs(Query(view="all"))
+        update_snapshot(store, open_place(folder / "snapshot"), all_runs, old=None, choice={})
 
     return f"snapshot:{made_once('odd-snapshot', fill) / 'snapshot'}"
 
 
 @pytest.fixture(scope="module")
 def duckdb(odd_snapshot):
-    """That snapshot, asked by DuckDB."""
+    """A DuckDB engine on that snapshot."""
     engine = open_engine(odd_snapshot)
     yield engine
     engine.close()
@@ -47,17 +47,17 @@ def duckdb(odd_snapshot):
 
 @pytest.fixture(scope="session")
 def executed(odd_snapshot, made_once) -> Path:
-    """A notebook on its aggregates, executed over DuckDB."""
+    """A notebook of its aggregates, executed with DuckDB."""
 
     def fill(folder):
         write(odd_snapshot, "duckdb", folder / "duckdb.ipynb")
-        done = run_here(QUALIA, "execute", folder / "duckdb.ipynb", cwd=folder)
-        assert done.returncode == 0, done.stderr
+        result = run_here(QUALIA, "execute", folder / "duckdb.ipynb", cwd=folder)
+        assert result.returncode == 0, result.stderr
 
     return made_once("aggregate-notebook", fill) / "duckdb.ipynb"
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
-    """Spark in this process; the URL of its Spark Connect."""
+    """Spark in this process; the URL of its Spark Connect server."""
     return start_spark(tmp_path_factory.mktemp("spark"))

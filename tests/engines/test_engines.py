@@ -1,4 +1,4 @@
-"""DuckDB agrees on every aggregate with what Python computes from the store's own reads."""
+"""Every aggregate of DuckDB equals the one that plain Python computes from the rows of the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from qualia_lab.errors import EngineError, StoreUnreadable
 
 METRIC, PARAM = "k", "K"
 BUCKETS = 3
-QUESTIONS = {
+AGGREGATES = {
     "experiments": lambda engine: engine.experiments(),
     "statuses": lambda engine: engine.statuses(),
     "params": lambda engine: engine.params(),
@@ -38,16 +38,16 @@ QUESTIONS = {
 }
 
 
-def test_every_aggregate_is_asked_here():
+def test_every_public_method_is_covered():
     public = {name for name in vars(Engine) if not name.startswith("_")}
-    assert public - {"close"} == QUESTIONS.keys()
+    assert public - {"close"} == AGGREGATES.keys()
 
 
 # --- The reference ---------------------------------------------------------------------------------------------------
 
 
 class Reference:
-    """The same numbers by Python alone, from what the store reads."""
+    """The same aggregates in plain Python, from the rows that the store reads."""
 
     def __init__(self, uri):
         store = open_store(uri)
@@ -80,30 +80,35 @@ class Reference:
         for run in self.runs.values():
             starts[run["status"]].append(run["start_time"])
         rows = [
-            {"status": status, "runs": len(found), "first_start": min(found), "last_start": max(found)}
-            for status, found in starts.items()
+            {
+                "status": status,
+                "runs": len(start_times),
+                "first_start": min(start_times),
+                "last_start": max(start_times),
+            }
+            for status, start_times in starts.items()
         ]
         return sorted(rows, key=lambda row: (-row["runs"], row["status"]))
 
     def params(self):
         return [
-            {"key": key, "runs": len(found), "different": len(set(found.values()))}
-            for key, found in sorted(self.logged.items())
+            {"key": key, "runs": len(value_of_run), "different": len(set(value_of_run.values()))}
+            for key, value_of_run in sorted(self.logged.items())
         ]
 
     def metrics(self):
         rows = []
-        for key, found in sorted(self.latest.items()):
+        for key, value_of_run in sorted(self.latest.items()):
             steps = list(self.latest_step[key].values())
             points = [value for of_run in self.points[key].values() for *_, value in of_run]
             rows.append(
                 {
                     "key": key,
-                    "runs": len(found),
-                    "different": len(set(map(str, found.values()))),
+                    "runs": len(value_of_run),
+                    "different": len(set(map(str, value_of_run.values()))),
                     "last_step": max(steps),
                     "stepped": sum(step != 0 for step in steps),
-                    **spread(found.values()),
+                    **spread(value_of_run.values()),
                     "points": len(points),
                     "not_finite": len(points) - len(finite(points)),
                 }
@@ -114,19 +119,19 @@ class Reference:
         rows = []
         for run_id in sorted(self.latest[METRIC]):
             points = sorted(self.points[METRIC][run_id], key=lambda point: (*point[:2], math.isnan(point[2]), point[2]))
-            kept = [(value, step) for step, _, value in points if math.isfinite(value)]
-            values = [value for value, _ in kept]
+            finite_points = [(value, step) for step, _, value in points if math.isfinite(value)]
+            values = [value for value, _ in finite_points]
             rows.append(
                 {
                     "run_id": run_id,
                     "points": len(points),
-                    "not_finite": len(points) - len(kept),
+                    "not_finite": len(points) - len(finite_points),
                     "first": points[0][2],
                     "last": self.latest[METRIC][run_id],
                     "lowest": min(values, default=None),
-                    "lowest_step": min(kept)[1] if kept else None,
+                    "lowest_step": min(finite_points)[1] if finite_points else None,
                     "highest": max(values, default=None),
-                    "highest_step": min((-value, step) for value, step in kept)[1] if kept else None,
+                    "highest_step": min((-value, step) for value, step in finite_points)[1] if finite_points else None,
                     "mean": fmean(values) if values else None,
                 }
             )
@@ -138,12 +143,12 @@ class Reference:
         return [{name: self.runs[row["run_id"]][name] for name in names} | row for row in rows[:7]]
 
     def params_of(self):
-        wanted = self.run_of_each_experiment()
+        run_ids = self.run_of_each_experiment()
         rows = [
-            {"run_id": run_id, "key": key, "value": found[run_id]}
-            for key, found in self.logged.items()
-            for run_id in wanted
-            if run_id in found
+            {"run_id": run_id, "key": key, "value": value_of_run[run_id]}
+            for key, value_of_run in self.logged.items()
+            for run_id in run_ids
+            if run_id in value_of_run
         ]
         return sorted(rows, key=lambda row: (row["run_id"], row["key"]))
 
@@ -157,7 +162,10 @@ class Reference:
         for run_id, value in self.logged[PARAM].items():
             if run_id in self.latest[METRIC]:
                 groups[value].append(self.latest[METRIC][run_id])
-        rows = [{"value": value, "runs": len(found), **spread(found)} for value, found in groups.items()]
+        rows = [
+            {"value": value, "runs": len(metric_values), **spread(metric_values)}
+            for value, metric_values in groups.items()
+        ]
         return sorted(rows, key=lambda row: (-row["runs"], row["value"].encode()))[:9]
 
     def param_ranges(self):
@@ -172,9 +180,9 @@ class Reference:
                     numbers.append((number, run_id))
         rows = []
         for place, part in enumerate(np.array_split(np.arange(len(numbers)), 3), start=1):
-            some = [sorted(numbers)[index] for index in part]
-            values = [self.latest[METRIC][run_id] for _, run_id in some]
-            head = {"place": place, "first_param": some[0][0], "last_param": some[-1][0], "runs": len(some)}
+            range_ = [sorted(numbers)[index] for index in part]
+            values = [self.latest[METRIC][run_id] for _, run_id in range_]
+            head = {"place": place, "first_param": range_[0][0], "last_param": range_[-1][0], "runs": len(range_)}
             rows.append({**head, **spread(values)})
         return rows
 
@@ -189,15 +197,15 @@ class Reference:
                     placed[math.floor((step - low) * BUCKETS / (high - low + 1))][run_id].append((step, value))
         rows = []
         for _, of_runs in sorted(placed.items()):
-            every = [point for found in of_runs.values() for point in found]
-            kept = [finite([value for _, value in found]) for found in of_runs.values()]
+            every = [point for run_points in of_runs.values() for point in run_points]
+            finite_values = [finite([value for _, value in run_points]) for run_points in of_runs.values()]
             rows.append(
                 {
                     "first_step": min(step for step, _ in every),
                     "last_step": max(step for step, _ in every),
                     "points": len(every),
-                    "not_finite": len(every) - sum(map(len, kept)),
-                    **spread([fmean(values) for values in kept if values]),
+                    "not_finite": len(every) - sum(map(len, finite_values)),
+                    **spread([fmean(values) for values in finite_values if values]),
                 }
             )
         return rows
@@ -208,7 +216,7 @@ class Reference:
         return [
             {"value": value, "runs": runs, **row}
             for value, runs in frequent
-            for row in self.band({run_id for run_id, one in groups.items() if one == value})
+            for row in self.band({run_id for run_id, group in groups.items() if group == value})
         ]
 
     def best_so_far(self):
@@ -235,18 +243,18 @@ def finite(values):
 
 
 def spread(values):
-    kept = finite(values)
-    if not kept:
+    finite_values = finite(values)
+    if not finite_values:
         return {"n": 0, **dict.fromkeys(("lowest", "q1", "median", "q3", "highest", "mean"))}
-    q1, median, q3 = np.quantile(kept, (0.25, 0.5, 0.75)).tolist()
+    q1, median, q3 = np.quantile(finite_values, (0.25, 0.5, 0.75)).tolist()
     return {
-        "n": len(kept),
-        "lowest": min(kept),
+        "n": len(finite_values),
+        "lowest": min(finite_values),
         "q1": q1,
         "median": median,
         "q3": q3,
-        "highest": max(kept),
-        "mean": fmean(kept),
+        "highest": max(finite_values),
+        "mean": fmean(finite_values),
     }
 
 
@@ -255,44 +263,44 @@ def reference(odd_snapshot):
     return Reference(odd_snapshot)
 
 
-def assert_same(got, wanted):
-    """The same rows in the same order; doubles but for the last digits, NaN being itself."""
-    assert len(got) == len(wanted)
-    for one, other in zip(got, wanted, strict=True):
-        if not isinstance(one, dict):
-            assert one == other
+def assert_same(actual, expected):
+    """Compare rows in order; floats up to rounding, NaN equal to NaN."""
+    assert len(actual) == len(expected)
+    for actual_row, expected_row in zip(actual, expected, strict=True):
+        if not isinstance(actual_row, dict):
+            assert actual_row == expected_row
             continue
-        assert one.keys() == other.keys()
-        for name, value in one.items():
-            if isinstance(value, float) and isinstance(other[name], float):
-                assert value == pytest.approx(other[name], rel=1e-12, abs=1e-15, nan_ok=True), name
+        assert actual_row.keys() == expected_row.keys()
+        for name, value in actual_row.items():
+            if isinstance(value, float) and isinstance(expected_row[name], float):
+                assert value == pytest.approx(expected_row[name], rel=1e-12, abs=1e-15, nan_ok=True), name
             else:
-                assert value == other[name], name
+                assert value == expected_row[name], name
 
 
-TABLES = [name for name in QUESTIONS if name != "take_inventory"]
+TABLES = [name for name in AGGREGATES if name != "take_inventory"]
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_duckdb_computes_what_python_computes_from_the_store(name, duckdb, reference):
-    assert_same(rows(QUESTIONS[name](duckdb)), getattr(reference, name)())
+def test_duckdb_computes_the_same_as_python(name, duckdb, reference):
+    assert_same(rows(AGGREGATES[name](duckdb)), getattr(reference, name)())
 
 
 def rows(answer):
     return answer.to_pylist() if hasattr(answer, "to_pylist") else answer
 
 
-def test_a_filter_means_what_it_means_everywhere(odd_snapshot):
+def test_a_filter_selects_the_same_runs_as_in_a_store(odd_snapshot):
     text = "metrics.k > 0 AND status != 'RUNNING'"
     store = open_store(odd_snapshot)
-    wanted = set(store.read_runs(Query(filter=text)).column("run_id").to_pylist())
+    expected = set(store.read_runs(Query(filter=text)).column("run_id").to_pylist())
     engine = open_engine(odd_snapshot, filter=text)
-    assert engine.run_count == len(wanted) > 0
-    assert set(engine.metric_statistics("k").column("run_id").to_pylist()) == wanted
+    assert engine.run_count == len(expected) > 0
+    assert set(engine.metric_statistics("k").column("run_id").to_pylist()) == expected
     engine.close()
 
 
-def test_runs_that_are_named_are_those_that_are_asked(odd_snapshot):
+def test_run_ids_select_exactly_these_runs(odd_snapshot):
     run_ids = open_store(odd_snapshot).read_runs(Query(view="deleted")).column("run_id").to_pylist()
     engine = open_engine(odd_snapshot, run_ids=[*run_ids, "gone"])
     assert engine.run_count == len(run_ids) == 2
@@ -300,15 +308,15 @@ def test_runs_that_are_named_are_those_that_are_asked(odd_snapshot):
     engine.close()
 
 
-def test_a_metric_that_no_run_has_gives_tables_without_rows(duckdb):
-    nothing = "'; DROP VIEW runs; --"
-    for table in (duckdb.metric_statistics(nothing), duckdb.band(nothing), duckdb.bands_by_param(nothing, nothing)):
+def test_an_unknown_metric_gives_tables_without_rows(duckdb):
+    unknown = "'; DROP VIEW runs; --"
+    for table in (duckdb.metric_statistics(unknown), duckdb.band(unknown), duckdb.bands_by_param(unknown, unknown)):
         assert table.num_rows == 0
-    assert duckdb.param_values(METRIC, nothing).num_rows == 0
+    assert duckdb.param_values(METRIC, unknown).num_rows == 0
     assert duckdb.experiments().num_rows == 2
 
 
-def test_numbers_too_large_to_be_summed_have_a_mean_and_quartiles(tmp_path):
+def test_mean_and_quartiles_of_huge_values_do_not_overflow(tmp_path):
     import pyarrow as pa
 
     from qualia_lab import schema
@@ -346,7 +354,7 @@ def test_numbers_too_large_to_be_summed_have_a_mean_and_quartiles(tmp_path):
     engine.close()
 
 
-def test_a_snapshot_behind_a_url_is_asked_where_it_is(odd_snapshot, duckdb):
+def test_a_snapshot_at_a_url_is_read_in_place(odd_snapshot, duckdb):
     import fsspec
 
     memory = fsspec.filesystem("memory")
@@ -357,39 +365,41 @@ def test_a_snapshot_behind_a_url_is_asked_where_it_is(odd_snapshot, duckdb):
 
 
 @pytest.mark.parametrize(
-    ("snapshot", "engine", "said"),
+    ("snapshot", "engine", "message"),
     [
         ("x", "oracle", "No engine is called oracle"),
         ("x", "sc://host:15002/;token=abc", "holds a secret"),
         ("x", "spark://user:word@host:7077", "holds a secret"),
     ],
 )
-def test_what_is_no_engine_is_said(snapshot, engine, said):
-    with pytest.raises(EngineError, match=said) as raised:
+def test_invalid_engines_are_refused(snapshot, engine, message):
+    with pytest.raises(EngineError, match=message) as raised:
         open_engine(snapshot, engine)
     assert "abc" not in str(raised.value)
 
 
-def test_without_java_spark_says_so(odd_snapshot):
+def test_spark_without_java_is_refused_with_a_message(odd_snapshot):
     code = f"from qualia_lab.engines.open import open_engine; open_engine({odd_snapshot!r}, 'local[1]')"
     environment = {**os.environ, "JAVA_HOME": "/nowhere"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert "Spark needs Java 17 or newer, and there is none on this machine." in done.stderr
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "Spark needs Java 17 or newer, which is not installed on this machine." in result.stderr
 
 
-@pytest.mark.parametrize(("guest", "engine", "extra"), [("duckdb", "duckdb", "engine"), ("pyspark", "spark", "spark")])
-def test_without_its_package_an_engine_says_which_extra_it_needs(odd_snapshot, guest, engine, extra):
+@pytest.mark.parametrize(
+    ("package", "engine", "extra"), [("duckdb", "duckdb", "engine"), ("pyspark", "spark", "spark")]
+)
+def test_an_engine_without_its_package_names_the_extra(odd_snapshot, package, engine, extra):
     code = (
-        f"import sys; sys.modules[{guest!r}] = None\n"
+        f"import sys; sys.modules[{package!r}] = None\n"
         "from qualia_lab.engines.open import open_engine\n"
         f"open_engine({odd_snapshot!r}, {engine!r})"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "ExtraMissing: To aggregate with" in done.stderr
-    assert f"pip install 'qualia-lab[{extra}]'" in done.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ExtraMissing: Aggregating with" in result.stderr
+    assert f"pip install 'qualia-lab[{extra}]'" in result.stderr
 
 
-def test_a_file_of_the_snapshot_that_is_gone_is_said(odd_snapshot, tmp_path):
+def test_linked_and_missing_files_of_a_snapshot_are_reported(odd_snapshot, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(odd_snapshot.removeprefix("snapshot:"), copy)
     engine = open_engine(copy)
@@ -400,6 +410,6 @@ def test_a_file_of_the_snapshot_that_is_gone_is_said(odd_snapshot, tmp_path):
         open_engine(copy)
     for file in (copy / "parts").glob("*.parquet"):
         file.unlink()
-    with pytest.raises(EngineError, match="DuckDB could not do this"):
+    with pytest.raises(EngineError, match="DuckDB failed"):
         engine.band(METRIC)
     engine.close()

@@ -1,4 +1,4 @@
-"""Spark gives what DuckDB gives, asked within this process and over Spark Connect, and in a notebook."""
+"""Spark returns the same as DuckDB: in this process, over Spark Connect, and in a notebook."""
 
 from __future__ import annotations
 
@@ -8,42 +8,45 @@ import pytest
 from qualia_lab.engines.open import open_engine
 
 from .notebooks import outputs_of, write
-from .test_engines import QUESTIONS, assert_same, rows
+from .test_engines import AGGREGATES, assert_same, rows
 
 
 @pytest.mark.slow
-def test_spark_gives_what_duckdb_gives(odd_snapshot, duckdb, spark):
+def test_spark_returns_the_same_as_duckdb(odd_snapshot, duckdb, spark):
     engine = open_engine(odd_snapshot, "spark")
-    for name, ask in QUESTIONS.items():
-        mine, its = ask(duckdb), ask(engine)
+    for name, ask in AGGREGATES.items():
+        expected, actual = ask(duckdb), ask(engine)
         if name == "take_inventory":
-            assert mine == its
+            assert expected == actual
             continue
-        assert_same(rows(its), rows(mine))
-        if hasattr(mine, "schema"):
-            assert its.schema.equals(mine.schema), name
+        assert_same(rows(actual), rows(expected))
+        if hasattr(expected, "schema"):
+            assert actual.schema.equals(expected.schema), name
     engine.close()
 
 
 @pytest.mark.slow
-def test_spark_connect_gives_what_duckdb_gives(odd_snapshot, spark):
-    some = ["experiments", "metrics", "top_runs", "params_of", "bands_by_param"]
-    words = {"filter": "metrics.k.max > 0 OR params.K = 'abc'", "experiments": ["odd"]}
-    here, there = open_engine(odd_snapshot, **words), open_engine(odd_snapshot, spark, **words)
-    assert 0 < here.run_count < 30
-    for name in some:
-        assert_same(rows(QUESTIONS[name](there)), rows(QUESTIONS[name](here)))
-    there.close()
-    here.close()
+def test_spark_connect_returns_the_same_as_duckdb(odd_snapshot, spark):
+    names = ["experiments", "metrics", "top_runs", "params_of", "bands_by_param"]
+    conditions = {"filter": "metrics.k.max > 0 OR params.K = 'abc'", "experiments": ["odd"]}
+    duckdb_engine, spark_engine = (
+        open_engine(odd_snapshot, **conditions),
+        open_engine(odd_snapshot, spark, **conditions),
+    )
+    assert 0 < duckdb_engine.run_count < 30
+    for name in names:
+        assert_same(rows(AGGREGATES[name](spark_engine)), rows(AGGREGATES[name](duckdb_engine)))
+    spark_engine.close()
+    duckdb_engine.close()
 
 
 @pytest.mark.slow
-def test_over_spark_the_same_notebook_says_the_same(executed, odd_snapshot, spark, tmp_path):
+def test_a_notebook_has_the_same_outputs_with_spark_and_duckdb(executed, odd_snapshot, spark, tmp_path):
     path = tmp_path / "spark.ipynb"
     write(odd_snapshot, spark, path).execute(path)
     over_duckdb, over_spark = outputs_of(executed), outputs_of(path)
     assert over_spark.pop("aggregate_loading") == ["58 runs, aggregated by Spark"]
     over_duckdb.pop("aggregate_loading")
     assert over_spark == over_duckdb
-    sources = [[cell.source for cell in nbformat.read(one, 4).cells[2:]] for one in (executed, path)]
-    assert [one.replace(spark, "duckdb") for one in sources[1]] == sources[0]
+    sources = [[cell.source for cell in nbformat.read(item, 4).cells[2:]] for item in (executed, path)]
+    assert [item.replace(spark, "duckdb") for item in sources[1]] == sources[0]

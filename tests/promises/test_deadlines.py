@@ -171,7 +171,7 @@ def test_every_command_has_a_first_word_on_a_pipe_and_an_end(tmp_path, record_co
 
 
 def test_a_command_that_is_quick_says_no_word_before_its_own():
-    code = "from qualia_lab import console\nconsole.SECOND = 60\nconsole.run(lambda: console.show('data'))"
+    code = "from qualia_lab import console\nconsole.QUIET_SECONDS = 60\nconsole.run(lambda: console.show('data'))"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, timeout=60)
     assert (done.stdout, done.stderr) == (b"data\n", b"")
 

@@ -1,4 +1,4 @@
-"""The odd runs, once for all tests of the query language."""
+"""A store with unusual values, created once for all tests of the query language."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Odd:
         self.uri = f"sqlite:///{path}"
         write_odd_runs(self.uri)
         self.client = MlflowClient(self.uri)
-        self.experiment_ids = [one.experiment_id for one in self.client.search_experiments()]
+        self.experiment_ids = [experiment.experiment_id for experiment in self.client.search_experiments()]
         self.engine = sa.create_engine(self.uri)
         oracle = MlflowOracle(self.uri)
         self.tables = oracle.read(oracle.runs().column("run_id").to_pylist())
@@ -30,17 +30,17 @@ class Odd:
             [(name, "ascending") for name in ("run_id", "key", "step", "timestamp", "value")]
         )
 
-    def asked(self, text: str, order_by: list[str] | None = None) -> list[str]:
-        found = self.client.search_runs(self.experiment_ids, text, order_by=order_by or None)
-        return [run.info.run_id for run in found]
+    def search(self, text: str, order_by: list[str] | None = None) -> list[str]:
+        runs = self.client.search_runs(self.experiment_ids, text, order_by=order_by or None)
+        return [run.info.run_id for run in runs]
 
     def read_history(self, run_ids: list[str], keys: list[str]) -> list[pa.RecordBatch]:
-        """In small batches, so that histories begin in one and end in another."""
-        is_asked = pc.and_(
+        """Read histories in small batches, so that a history spans several of them."""
+        is_requested = pc.and_(
             pc.is_in(self.history.column("run_id"), pa.array(run_ids)),
             pc.is_in(self.history.column("key"), pa.array(keys)),
         )
-        return self.history.filter(is_asked).to_batches(max_chunksize=3)
+        return self.history.filter(is_requested).to_batches(max_chunksize=3)
 
 
 @pytest.fixture(scope="session")

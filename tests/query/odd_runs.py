@@ -1,4 +1,4 @@
-"""Runs with every odd value a filter can meet, and filters about them."""
+"""Runs with unusual values of every kind, and Hypothesis strategies for filters and orders about them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 START = 1_760_000_000_000
 NUMBERS = [0.0, -1.5, 0.1, 0.25, 1e-12, 3.0, 1.797e308, 1.7976931348623157e308, -1.7976931348623157e308]
 METRICS = [*NUMBERS, float("nan"), float("inf"), float("-inf")]
-# Of these every order of summing gives the same mean.
+# Values whose mean does not depend on the order of summation.
 SUMMABLE = [0.0, -1.5, 0.25, 3.0, float("nan"), float("inf"), float("-inf")]
-# When the points of a metric are recorded, as (step, ms): some at the same step, some at the same moment.
+# The (step, ms) of the points of a metric: some share a step, some share a time.
 POINTS = [(0, 0), (1, 1), (2, 2), (1, 1), (1, 3), (-3, 4)]
 TEXTS = [
     *(
@@ -48,7 +48,7 @@ TEXTS = [
 STORED_KEYS = ["k", "K", "a b", "val/acc", "über", "x.y-z"]
 KEYS = [*STORED_KEYS, "absent", 'q"q', "it's"]
 NAMES = ["first", "First", "sec_ond", "été"]
-# What of a database a filter can ask about.
+# The database tables that a filter can refer to.
 TABLES = (
     *("experiments", "runs", "params", "tags", "metrics", "latest_metrics"),
     *("datasets", "inputs", "input_tags"),
@@ -57,47 +57,47 @@ STATUSES = ["FINISHED", "FAILED", "RUNNING", "KILLED"]
 
 
 def write_odd_runs(tracking_uri: str, count: int = 40) -> None:
-    """Fill an empty store through MLflow's client, the same way every time."""
-    client, chance = new_client(tracking_uri), random.Random(7)
+    """Fill an empty store through MLflow's client, deterministically."""
+    client, rng = new_client(tracking_uri), random.Random(7)
     experiments = [client.create_experiment(name, artifact_location="file:///nowhere") for name in ("odd", "Ödd %_")]
     parent = None
     for _ in range(count):
-        start = START + chance.choice([0, 1000, 5000, 61_000])
-        name, tags = chance.choice(NAMES), {"mlflow.user": chance.choice(["ann", "Ann"])}
-        if parent is not None and chance.random() < 0.3:
+        start = START + rng.choice([0, 1000, 5000, 61_000])
+        name, tags = rng.choice(NAMES), {"mlflow.user": rng.choice(["ann", "Ann"])}
+        if parent is not None and rng.random() < 0.3:
             tags["mlflow.parentRunId"] = parent
-        run = client.create_run(chance.choice(experiments), start, tags, name)
+        run = client.create_run(rng.choice(experiments), start, tags, name)
         parent = run.info.run_id
         client.log_batch(
             run.info.run_id,
             metrics=[
-                Metric(key, chance.choice(SUMMABLE if key == "K" else METRICS), START + ms, step)
+                Metric(key, rng.choice(SUMMABLE if key == "K" else METRICS), START + ms, step)
                 for key in STORED_KEYS
-                for step, ms in POINTS[: chance.choice([0, 1, 1, 2, 6])]
+                for step, ms in POINTS[: rng.choice([0, 1, 1, 2, 6])]
             ],
-            params=[Param(key, chance.choice(TEXTS)) for key in STORED_KEYS if chance.random() < 0.8],
-            tags=[RunTag(key, chance.choice(TEXTS)) for key in STORED_KEYS if chance.random() < 0.8],
+            params=[Param(key, rng.choice(TEXTS)) for key in STORED_KEYS if rng.random() < 0.8],
+            tags=[RunTag(key, rng.choice(TEXTS)) for key in STORED_KEYS if rng.random() < 0.8],
         )
-        for _ in range(chance.choice([0, 0, 1, 2])):
-            dataset = Dataset(chance.choice(["train", "Train", "te%st"]), chance.choice(["d1", "d2"]), "local", "{}")
-            context = chance.choice([[], [InputTag("mlflow.data.context", chance.choice(["eval", "training"]))]])
+        for _ in range(rng.choice([0, 0, 1, 2])):
+            dataset = Dataset(rng.choice(["train", "Train", "te%st"]), rng.choice(["d1", "d2"]), "local", "{}")
+            context = rng.choice([[], [InputTag("mlflow.data.context", rng.choice(["eval", "training"]))]])
             client.log_inputs(run.info.run_id, [DatasetInput(dataset, context)])
-        status = chance.choice(STATUSES)
+        status = rng.choice(STATUSES)
         if status != "RUNNING":
-            client.set_terminated(run.info.run_id, status, start + chance.choice([0, 70, 1234, 90_000]))
+            client.set_terminated(run.info.run_id, status, start + rng.choice([0, 70, 1234, 90_000]))
 
 
 def copy_rows(source: sa.Engine, target: sa.Engine, names: tuple[str, ...]) -> None:
-    """Copy these tables, with neutral types and no constraint."""
-    found, made = sa.MetaData(), sa.MetaData()
+    """Copy these tables with generic types and without constraints."""
+    source_tables, target_tables = sa.MetaData(), sa.MetaData()
     for name in names:
-        table = sa.Table(name, found, autoload_with=source, resolve_fks=False)
-        columns = [sa.Column(one.name, _neutral(one.type)) for one in table.columns]
-        sa.Table(name, made, *columns)
-    made.create_all(target)
+        table = sa.Table(name, source_tables, autoload_with=source, resolve_fks=False)
+        columns = [sa.Column(source_column.name, _neutral(source_column.type)) for source_column in table.columns]
+        sa.Table(name, target_tables, *columns)
+    target_tables.create_all(target)
     with source.connect() as reading, target.begin() as writing:
-        for table in made.sorted_tables:
-            rows = [dict(row._mapping) for row in reading.execute(sa.select(found.tables[table.name]))]
+        for table in target_tables.sorted_tables:
+            rows = [dict(row._mapping) for row in reading.execute(sa.select(source_tables.tables[table.name]))]
             if rows:
                 writing.execute(table.insert(), rows)
 
@@ -106,25 +106,25 @@ def _neutral(kind: sa.types.TypeEngine) -> sa.types.TypeEngine:
     return sa.Double() if isinstance(kind, sa.Float) else kind.as_generic()
 
 
-def as_the_same_files(folder: Path, names_of: dict[str, str], experiments_of: dict[str, str]) -> None:
-    """Rename the runs and experiments of an mlruns folder, and leave out points that it holds twice.
+def replace_ids(folder: Path, run_ids: dict[str, str], experiment_ids: dict[str, str]) -> None:
+    """Rename the runs and experiments of an mlruns folder, and remove duplicate points.
 
-    names_of: the run ids to have by those that are there; experiments_of: the same of experiments.
+    run_ids: old run id -> new run id; experiment_ids: the same for experiments.
     """
-    new = {**names_of, **experiments_of}
-    old_ids = re.compile("|".join(map(re.escape, sorted(new, key=len, reverse=True))).encode())
+    new_ids = {**run_ids, **experiment_ids}
+    old_ids = re.compile("|".join(map(re.escape, sorted(new_ids, key=len, reverse=True))).encode())
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         content = path.read_bytes()
-        if path.parent.name == "metrics" or path.parent.parent.name == "metrics":  # a database keeps a point once
+        if path.parent.name == "metrics" or path.parent.parent.name == "metrics":  # a database stores a point once
             path.write_bytes(b"".join(dict.fromkeys(content.splitlines(keepends=True))))
         elif path.name == "meta.yaml" or path.name == "mlflow.parentRunId":
-            path.write_bytes(old_ids.sub(lambda found: new[found.group().decode()].encode(), content))
+            path.write_bytes(old_ids.sub(lambda match: new_ids[match.group().decode()].encode(), content))
     for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
-        if path.is_dir() and path.name in new:
-            path.rename(path.with_name(new[path.name]))
+        if path.is_dir() and path.name in new_ids:
+            path.rename(path.with_name(new_ids[path.name]))
 
 
-# Filters, as text.
+# Strategies for filters, as text.
 
 _number = st.sampled_from([repr(value).replace("e+", "e") for value in NUMBERS])
 _moment = st.sampled_from([START, START + 70, START + 1000, START + 1234, START + 5000]).map(str)
@@ -158,19 +158,19 @@ _dataset_text = st.sampled_from(["train", "Train", "te%st", "t%", "d1", "eval", 
 _like = st.sampled_from(["LIKE", "ILIKE", "like"])
 _equal = st.sampled_from(["=", "!="])
 _null = st.sampled_from(["IS NULL", "IS NOT NULL"])
-_say = "{} {} {}".format
+_comparison = "{} {} {}".format
 _attributes = st.sampled_from(["run_name", "status", "attributes.user_id", "artifact_uri", "run.status"])
 _times = st.sampled_from(["start_time", "end_time", "created"])
 _dataset = st.sampled_from(["datasets.name", "datasets.digest", "dataset.context"])
 
 MLFLOW_COMPARISONS = st.one_of(
-    st.builds(_say, _key("metrics", "metric"), _compare, _number),
-    st.builds(_say, _key("params", "tags", "parameter"), _equal, _text()),
-    st.builds(_say, _key("params", "tags"), _like, _pattern),
+    st.builds(_comparison, _key("metrics", "metric"), _compare, _number),
+    st.builds(_comparison, _key("params", "tags", "parameter"), _equal, _text()),
+    st.builds(_comparison, _key("params", "tags"), _like, _pattern),
     st.builds("{} {}".format, _key("params", "tags"), _null),
-    st.builds(_say, _attributes, _equal | _like, _attribute_text),
-    st.builds(_say, _times, _compare, _moment),
-    st.builds(_say, _dataset, _equal | _like, _dataset_text),
+    st.builds(_comparison, _attributes, _equal | _like, _attribute_text),
+    st.builds(_comparison, _times, _compare, _moment),
+    st.builds(_comparison, _dataset, _equal | _like, _dataset_text),
     st.builds("{} {} ({}, 'x')".format, _dataset, st.sampled_from(["IN", "NOT IN"]), _dataset_text),
 )
 MLFLOW_FILTERS = st.lists(MLFLOW_COMPARISONS, min_size=1, max_size=3).map(" AND ".join)
@@ -185,16 +185,16 @@ STATISTICS = st.one_of(
     st.just("metrics.K.mean"),
 )
 _statistic_comparisons = st.one_of(
-    st.builds(_say, STATISTICS, _compare, _number),
+    st.builds(_comparison, STATISTICS, _compare, _number),
     st.builds("{} {}".format, STATISTICS, _null),
     st.builds("{} NOT IN ({}, 2)".format, STATISTICS, _number),
     st.builds("{} BETWEEN {} AND {}".format, STATISTICS, _number, _number),
 )
 
-_ours = st.one_of(
+_extended_comparisons = st.one_of(
     _statistic_comparisons,
     MLFLOW_COMPARISONS,
-    st.builds(_say, _key("params", "tags"), _compare, _number | st.sampled_from(["1", "2", "0.001", "-0.5"])),
+    st.builds(_comparison, _key("params", "tags"), _compare, _number | st.sampled_from(["1", "2", "0.001", "-0.5"])),
     st.builds("{} IN ({}, 2, 1.7976931348623157e308)".format, _key("params", "metrics"), _number),
     st.builds("{} NOT IN ({}, 2)".format, _key("params", "metrics"), _number),
     st.builds("{} BETWEEN {} AND {}".format, _key("metrics", "params"), _number, _number),
@@ -210,8 +210,8 @@ _ours = st.one_of(
     ),
     st.builds("experiment_id {} '1'".format, _equal),
 )
-OUR_FILTERS = st.recursive(
-    _ours,
+EXTENDED_FILTERS = st.recursive(
+    _extended_comparisons,
     lambda inner: st.one_of(
         st.builds("({} OR {})".format, inner, inner),
         st.builds("({} AND {})".format, inner, inner),
@@ -230,7 +230,7 @@ MLFLOW_ORDERS = st.lists(
     max_size=2,
     unique_by=lambda order: order.rpartition(" ")[0],
 )
-OUR_ORDERS = st.lists(
+EXTENDED_ORDERS = st.lists(
     st.builds(
         "{} {}".format,
         _mlflow_field | STATISTICS | st.sampled_from(["duration", "experiment.name", "parent_run_id"]),

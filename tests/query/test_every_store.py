@@ -1,4 +1,4 @@
-"""The same filter and order give the same runs in the same order, whatever the store is: through `open_store`, whole."""
+"""The same filter and order return the same runs in the same order from every kind of store (via `open_store`)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from qualia_lab.stores.snapshot.update import update_snapshot
 from tests import servers
 from tests.conftest import running
 from tests.query.odd_runs import (
+    EXTENDED_FILTERS,
+    EXTENDED_ORDERS,
     MLFLOW_FILTERS,
-    OUR_FILTERS,
-    OUR_ORDERS,
     TABLES,
-    as_the_same_files,
     copy_rows,
+    replace_ids,
     write_odd_runs,
 )
 
@@ -32,30 +32,30 @@ KINDS = ["sqlite", "files", "snapshot", "server", *DATABASES]
 
 
 def copy_of(odd, folder):
-    """A copy of the odd runs' database, for a server that writes to its own."""
+    """A copy of the odd runs' database, for a server that may write to it."""
     with sqlite3.connect(odd.uri.removeprefix("sqlite:///")) as source, sqlite3.connect(folder / "mlflow.db") as copy:
         source.backup(copy)
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 def as_files(odd, folder):
-    """The odd runs logged once more, into files, with the ids that they have in the database."""
+    """The odd runs logged again into an mlruns folder, with the ids that they have in the database."""
     uri = str(folder / "mlruns")
     write_odd_runs(uri)
     client = MlflowClient(uri)
-    experiments_of = {
-        client.get_experiment_by_name(one.name).experiment_id: one.experiment_id
-        for one in odd.client.search_experiments()
+    experiment_ids = {
+        client.get_experiment_by_name(experiment.name).experiment_id: experiment.experiment_id
+        for experiment in odd.client.search_experiments()
     }
-    there = {key(run): run.info.run_id for run in odd.client.search_runs(odd.experiment_ids)}
-    runs = client.search_runs(list(experiments_of))
-    as_the_same_files(folder / "mlruns", {run.info.run_id: there[key(run)] for run in runs}, experiments_of)
+    run_id_of = {key(run): run.info.run_id for run in odd.client.search_runs(odd.experiment_ids)}
+    runs = client.search_runs(list(experiment_ids))
+    replace_ids(folder / "mlruns", {run.info.run_id: run_id_of[key(run)] for run in runs}, experiment_ids)
     shutil.rmtree(folder / "mlruns" / ".trash", ignore_errors=True)
     return uri
 
 
 def key(run):
-    """What tells one odd run from all others, whatever its id."""
+    """A key that identifies an odd run independently of its id."""
     return (run.info.start_time, run.info.run_name, repr(sorted(run.data.params.items())))
 
 
@@ -66,8 +66,8 @@ def stores(odd, tmp_path_factory):
     with ExitStack() as stack:
         uris = {"sqlite": odd.uri, "files": as_files(odd, folder)}
         source = open_store(odd.uri)
-        everything = source.read_runs(Query(view="all"))
-        update_snapshot(source, open_place(folder / "snapshot"), everything, old=None, choice={})
+        all_runs = source.read_runs(Query(view="all"))
+        update_snapshot(source, open_place(folder / "snapshot"), all_runs, old=None, choice={})
         source.close()
         uris["snapshot"] = f"snapshot:{folder / 'snapshot'}"
         for kind, server in DATABASES.items():
@@ -76,9 +76,9 @@ def stores(odd, tmp_path_factory):
             copy_rows(odd.engine, engine, TABLES)
             engine.dispose()
         uris["server"] = stack.enter_context(running(servers.mlflow_server(copy_of(odd, folder), folder)))
-        found = {kind: open_store(uris[kind]) for kind in KINDS}
-        yield found
-        for store in found.values():
+        stores_by_kind = {kind: open_store(uris[kind]) for kind in KINDS}
+        yield stores_by_kind
+        for store in stores_by_kind.values():
             store.close()
 
 
@@ -86,22 +86,22 @@ def stores(odd, tmp_path_factory):
 @pytest.mark.parametrize(
     ("kind", "count"), [("files", 30), ("snapshot", 60), ("postgresql", 60), ("mariadb", 60), ("server", 60)]
 )
-def test_the_same_filter_gives_the_same_runs_in_the_same_order(kind, count, stores):
-    found = set()
+def test_every_store_returns_the_same_runs_in_the_same_order(kind, count, stores):
+    results = set()
 
     @settings(settings.get_profile("meaning"), max_examples=count)
-    @given(OUR_FILTERS | MLFLOW_FILTERS, OUR_ORDERS)
+    @given(EXTENDED_FILTERS | MLFLOW_FILTERS, EXTENDED_ORDERS)
     def compare(text, order_by):
         query = Query(filter=text, order_by=tuple(order_by))
         expected = stores["sqlite"].read_runs(query).column("run_id").to_pylist()
         assert stores[kind].read_runs(query).column("run_id").to_pylist() == expected
-        found.add(tuple(expected))
+        results.add(tuple(expected))
 
     compare()
-    assert len(found) > count / 4
+    assert len(results) > count / 4
 
 
-# Filters, and the places that answer their parts in a server; a database answers all, files and snapshots nothing.
+# Filters, and the expected place of each step for a server; a database evaluates everything, files and snapshots nothing.
 EXPLAINED = [
     ("params.k = 'abc' AND metrics.k > 0", ["server", "server", "here", "here"]),
     ("params.k IS NULL OR params.k < 1", ["server", "here", "here"]),
@@ -113,7 +113,7 @@ EXPLAINED = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_explanation_says_who_answers_what_and_how_many_runs_are_left(kind, stores):
+def test_an_explanation_lists_the_place_and_the_runs_left_of_each_step(kind, stores):
     for text, places in EXPLAINED:
         query = Query(filter=text, order_by=("metrics.k.min DESC",))
         explanation = stores[kind].explain(query)
@@ -131,12 +131,12 @@ def test_an_explanation_says_who_answers_what_and_how_many_runs_are_left(kind, s
     in_order = stores[kind].explain(Query(order_by=("start_time DESC",), limit=3)).parts[1:]
     place = "server" if kind == "server" else "database" if kind in ("sqlite", *DATABASES) else "here"
     assert [(part.place, part.text) for part in in_order] == [(place, "ORDER BY start_time DESC"), (place, "LIMIT 3")]
-    some = tuple(stores[kind].read_runs(Query(limit=2)).column("run_id").to_pylist())
-    assert stores[kind].explain(Query(run_ids=some)).parts[0].text == "2 runs by id"
+    run_ids = tuple(stores[kind].read_runs(Query(limit=2)).column("run_id").to_pylist())
+    assert stores[kind].explain(Query(run_ids=run_ids)).parts[0].text == "2 runs by id"
 
 
 @pytest.mark.slow
-def test_the_sql_of_an_explanation_can_be_run_as_it_stands(odd, stores):
+def test_the_sql_of_an_explanation_is_executable(odd, stores):
     text = "params.k LIKE '%it''s%' OR params.k = \"it's\" OR tags.k > 1 OR metrics.K.mean > -1"
     query = Query(filter=text, order_by=("metrics.k DESC", "params.k"))
     with odd.engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""One meaning: MLflow's client, our SQL on three databases, our evaluation on tables, and what servers are sent."""
+"""Equivalence of all evaluators: MLflow's client, SQL on three databases, evaluation on tables, filters for servers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from qualia_lab.stores.sql.query import select_matching
 from qualia_lab.tables import run_tables, table_of
 from tests import servers
 from tests.conftest import running
-from tests.query.odd_runs import MLFLOW_FILTERS, MLFLOW_ORDERS, OUR_FILTERS, OUR_ORDERS, TABLES, copy_rows
+from tests.query.odd_runs import EXTENDED_FILTERS, EXTENDED_ORDERS, MLFLOW_FILTERS, MLFLOW_ORDERS, TABLES, copy_rows
 
 
 def columns_of(engine: sa.Engine) -> frozenset[str]:
     inspector = sa.inspect(engine)
     names = inspector.get_table_names()
-    return frozenset([*names, *(f"{name}.{one['name']}" for name in names for one in inspector.get_columns(name))])
+    return frozenset(
+        [*names, *(f"{name}.{column['name']}" for name in names for column in inspector.get_columns(name))]
+    )
 
 
 def in_sql(engine: sa.Engine, has: frozenset[str], query: Query) -> list[str]:
@@ -37,82 +39,82 @@ def in_tables(odd, text: str, order_by: list[str]) -> list[str]:
     return select_runs(parse_filter(text), parse_order_by(order_by), odd.tables, odd.read_history)
 
 
-def test_mlflow_means_the_same(odd):
-    """Several hundred filters of MLflow's grammar: its client, the tables and the SQL give the same runs in order."""
-    has, seen, found = columns_of(odd.engine), set(), set()
+def test_mlflow_filters_match_what_mlflow_returns(odd):
+    """MLflow's client, evaluation on tables and SQL return the same runs in order for filters of MLflow's grammar."""
+    has, seen, results = columns_of(odd.engine), set(), set()
 
     @settings(settings.get_profile("meaning"), max_examples=300)
     @given(MLFLOW_FILTERS, MLFLOW_ORDERS)
     def compare(text, order_by):
-        asked = odd.asked(text, order_by)
-        assert in_tables(odd, text, order_by) == asked
-        assert in_sql(odd.engine, has, Query(filter=text, order_by=tuple(order_by))) == asked
+        expected = odd.search(text, order_by)
+        assert in_tables(odd, text, order_by) == expected
+        assert in_sql(odd.engine, has, Query(filter=text, order_by=tuple(order_by))) == expected
         seen.add(text)
-        found.add(tuple(asked))
+        results.add(tuple(expected))
 
     compare()
     assert len(seen) > 200
-    assert len(found) > 50
+    assert len(results) > 50
 
 
-def test_run_ids_mean_the_same_to_mlflow(odd):
-    first, second, *_ = everything = odd.asked("")
-    nobody = "f" * 32
+def test_run_id_filters_match_what_mlflow_returns(odd):
+    first, second, *_ = all_ids = odd.search("")
+    unknown_id = "f" * 32
     for text in (
         f"run_id = '{first}'",
         f"attributes.run_id != '{first}'",
-        f"run_id IN ('{second}', '{first}', '{nobody}')",
+        f"run_id IN ('{second}', '{first}', '{unknown_id}')",
         f"attribute.run_id NOT IN ('{second}', '{first}')",
         f"run_id LIKE '{first[:5]}%' AND status != 'X'",
     ):
-        asked = odd.asked(text)
-        assert in_tables(odd, text, []) == in_sql(odd.engine, columns_of(odd.engine), Query(filter=text)) == asked
-        assert 0 < len(asked) < len(everything)
+        expected = odd.search(text)
+        assert in_tables(odd, text, []) == in_sql(odd.engine, columns_of(odd.engine), Query(filter=text)) == expected
+        assert 0 < len(expected) < len(all_ids)
 
 
-def test_what_a_server_is_sent_excludes_nothing(odd):
-    """The part that is sent and the rest evaluated here give what the whole gives, and MLflow reads what was meant."""
-    pushed = set()
+def test_the_filter_sent_to_a_server_excludes_no_matching_run(odd):
+    """The filter that is sent, then the rest evaluated locally, give the same runs as the whole condition."""
+    sent_filters = set()
 
     @settings(settings.get_profile("meaning"), max_examples=300)
-    @given(OUR_FILTERS | MLFLOW_FILTERS, OUR_ORDERS)
+    @given(EXTENDED_FILTERS | MLFLOW_FILTERS, EXTENDED_ORDERS)
     def compare(text, order_by):
         sent, rest = to_mlflow(parse_filter(text))
         orders = parse_order_by(order_by)
         order_sent = order_to_mlflow(orders)
-        asked = odd.asked(sent, order_sent)
-        kept = set(asked)
+        returned = odd.search(sent, order_sent)
+        returned_ids = set(returned)
         expected = in_tables(odd, text, order_by)
-        rest_of = select_runs(rest, orders, odd.tables, odd.read_history)
-        assert [run_id for run_id in rest_of if run_id in kept] == expected
+        rest_ids = select_runs(rest, orders, odd.tables, odd.read_history)
+        assert [run_id for run_id in rest_ids if run_id in returned_ids] == expected
         if rest is None and order_sent is not None:
-            assert asked == expected
-        pushed.add(sent)
+            assert returned == expected
+        sent_filters.add(sent)
 
     compare()
-    assert len(pushed) > 50
+    assert len(sent_filters) > 50
 
 
-def test_what_is_sent_reads_the_same():
+def test_the_filter_sent_to_a_server_parses_to_the_same_conditions():
     @settings(settings.get_profile("meaning"), max_examples=200)
     @given(MLFLOW_FILTERS)
     def compare(text):
         sent, _ = to_mlflow(parse_filter(text))
-        again = parse_filter(sent)
+        reparsed = parse_filter(sent)
         whole = parse_filter(text)
         parts = whole.parts if isinstance(whole, And) else (whole,)
-        assert again is None or set(again.parts if isinstance(again, And) else (again,)) <= set(parts)
+        assert reparsed is None or set(reparsed.parts if isinstance(reparsed, And) else (reparsed,)) <= set(parts)
         for clause in SearchUtils.parse_search_filter(sent):
             assert any(clause["key"] == part.field.key for part in parts)
 
     compare()
 
 
-def test_our_words_mean_the_same_in_sqlite(odd):
+def test_extended_filters_match_in_sqlite_and_in_memory(odd):
     has = columns_of(odd.engine)
 
     @settings(settings.get_profile("meaning"), max_examples=300)
-    @given(OUR_FILTERS, OUR_ORDERS)
+    @given(EXTENDED_FILTERS, EXTENDED_ORDERS)
     def compare(text, order_by):
         query = Query(filter=text, order_by=tuple(order_by))
         assert in_sql(odd.engine, has, query) == in_tables(odd, text, order_by)
@@ -121,7 +123,7 @@ def test_our_words_mean_the_same_in_sqlite(odd):
 
 
 @pytest.mark.parametrize("server", [servers.system_postgresql, servers.mariadb], ids=["postgresql", "mariadb"])
-def test_our_words_mean_the_same_in(server, odd):
+def test_filters_match_in_other_databases_and_in_memory(server, odd):
     with running(server()) as uri:
         engine = sa.create_engine(uri)
         try:
@@ -129,7 +131,7 @@ def test_our_words_mean_the_same_in(server, odd):
             has = columns_of(engine)
 
             @settings(settings.get_profile("meaning"), max_examples=150)
-            @given(MLFLOW_FILTERS | OUR_FILTERS, OUR_ORDERS)
+            @given(MLFLOW_FILTERS | EXTENDED_FILTERS, EXTENDED_ORDERS)
             def compare(text, order_by):
                 query = Query(filter=text, order_by=tuple(order_by))
                 assert in_sql(engine, has, query) == in_tables(odd, text, order_by)
@@ -140,8 +142,8 @@ def test_our_words_mean_the_same_in(server, odd):
 
 
 @pytest.mark.parametrize("lost", [{"latest_metrics"}, {"latest_metrics", "inputs", "datasets", "input_tags"}])
-def test_old_schemas_answer_too(lost, odd, tmp_path):
-    """Without latest_metrics the latest value is found among all."""
+def test_filters_work_on_old_database_schemas(lost, odd, tmp_path):
+    """Without the table latest_metrics, the latest value is computed from all points."""
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
     copy_rows(odd.engine, engine, tuple(name for name in TABLES if name not in lost))
     has = columns_of(engine)
@@ -156,7 +158,7 @@ def test_old_schemas_answer_too(lost, odd, tmp_path):
     engine.dispose()
 
 
-def test_strings_of_a_filter_are_data(odd):
+def test_filter_strings_are_not_interpreted_as_sql(odd):
     for hostile in ("'; DROP TABLE runs; --", "%s :x {y} \\", "a`b"):
         quoted = f'"{hostile}"'
         assert in_tables(odd, f"params.k = {quoted}", []) == []
@@ -164,24 +166,24 @@ def test_strings_of_a_filter_are_data(odd):
             in_sql(odd.engine, columns_of(odd.engine), Query(filter=f"params.`{hostile.replace('`', '')}` = {quoted}"))
             == []
         )
-    assert odd.asked("")
+    assert odd.search("")
 
 
-def test_which_runs_without_a_filter(odd):
-    has, everything = columns_of(odd.engine), odd.asked("")
+def test_experiments_run_ids_and_view_without_a_filter(odd):
+    has, all_ids = columns_of(odd.engine), odd.search("")
     first = odd.experiment_ids[0]
     of_first = [run.info.run_id for run in odd.client.search_runs([first])]
-    assert in_sql(odd.engine, has, Query()) == everything
+    assert in_sql(odd.engine, has, Query()) == all_ids
     assert in_sql(odd.engine, has, Query(experiment_ids=(first, "nope", "9" * 30))) == of_first
     assert in_sql(odd.engine, has, Query(experiment_ids=("nope",))) == []
-    assert set(in_sql(odd.engine, has, Query(run_ids=tuple(everything[:3])))) == set(everything[:3])
-    many = (*everything, *(f"{number:032x}" for number in range(40_000)))
-    assert in_sql(odd.engine, has, Query(run_ids=many)) == everything
+    assert set(in_sql(odd.engine, has, Query(run_ids=tuple(all_ids[:3])))) == set(all_ids[:3])
+    many = (*all_ids, *(f"{number:032x}" for number in range(40_000)))
+    assert in_sql(odd.engine, has, Query(run_ids=many)) == all_ids
     assert in_sql(odd.engine, has, Query(view="deleted")) == []
-    assert in_sql(odd.engine, has, Query(view="all")) == everything
+    assert in_sql(odd.engine, has, Query(view="all")) == all_ids
 
 
-def test_patterns_take_no_time():
+def test_like_patterns_take_linear_time():
     text = "a" * 8000
     tables = run_tables(
         runs=table_of(schema.RUNS, [{"run_id": "1", "experiment_id": "0"}]),
@@ -192,7 +194,7 @@ def test_patterns_take_no_time():
     assert time.perf_counter() - begin < 1
 
 
-def test_a_hundred_thousand_runs_are_filtered_fast():
+def test_filtering_100_000_runs_takes_under_5_seconds():
     count = 100_000
     ids = [f"{number:032x}" for number in range(count)]
     nulls = pa.nulls(count, pa.string())
@@ -206,6 +208,8 @@ def test_a_hundred_thousand_runs_are_filtered_fast():
         ),
     )
     begin = time.process_time()
-    found = select_runs(parse_filter("params.p3 > 0.1 OR params.p1 = 'y'"), parse_order_by(["params.p2 DESC"]), tables)
-    assert len(found) == count / 2
+    run_ids = select_runs(
+        parse_filter("params.p3 > 0.1 OR params.p1 = 'y'"), parse_order_by(["params.p2 DESC"]), tables
+    )
+    assert len(run_ids) == count / 2
     assert time.process_time() - begin < 5

@@ -1,4 +1,4 @@
-"""What a filter may say, and where it is told that it said something else."""
+"""The filter parser: valid filters and orders, and the positions of errors in invalid ones."""
 
 from __future__ import annotations
 
@@ -97,16 +97,16 @@ def ms(*parts: int) -> int:
         ),
     ],
 )
-def test_a_filter_becomes_a_condition(text, condition):
+def test_a_filter_is_parsed_to_a_condition(text, condition):
     assert parse_filter(text) == condition
 
 
-def test_a_date_without_a_zone_is_local():
+def test_a_date_without_a_time_zone_is_local():
     local = round(datetime(2026, 11, 1).astimezone().timestamp() * 1000)
     assert parse_filter("start_time >= '2026-11-01'").value == local
 
 
-def test_an_age_counts_from_now():
+def test_an_age_is_relative_to_now():
     week_ago = (time.time() - 7 * 86_400) * 1000
     assert parse_filter("start_time > 7 days ago").value == pytest.approx(week_ago, abs=5000)
 
@@ -165,19 +165,19 @@ def test_an_age_counts_from_now():
         ("0.9 < metrics.acc", 0, "left of the operator"),
     ],
 )
-def test_an_error_points_at_the_place(text, position, words):
+def test_an_error_has_the_position_in_the_filter(text, position, words):
     with pytest.raises(FilterError) as error:
         parse_filter(text)
     assert (error.value.position, error.value.text) == (position, text)
     assert words in str(error.value)
 
 
-def test_a_filter_has_an_end():
+def test_a_filter_has_at_most_200_comparisons():
     with pytest.raises(FilterError, match="200 comparisons"):
         parse_filter(" OR ".join(["status = 'x'"] * 201))
 
 
-def test_orders():
+def test_orders_are_parsed():
     assert parse_order_by(
         ["metrics.acc DESC", "params.`a b`, created asc", "metrics.acc", "metrics.acc.at(2) desc"]
     ) == (
@@ -192,23 +192,23 @@ def test_orders():
     ("text", "position"),
     [("metrics.acc down", 12), ("", 0), ("datasets.name", 0), ("nope", 0), ("metrics.a DESC b", 15)],
 )
-def test_an_order_error_points_at_the_place(text, position):
+def test_an_order_error_has_the_position(text, position):
     with pytest.raises(FilterError) as error:
         parse_order_by(["metrics.acc", text])
     assert (error.value.position, error.value.text) == (position, text)
 
 
-def test_only_the_tables_that_are_used_are_needed():
+def test_needed_tables_are_those_that_are_used():
     condition = parse_filter("NOT (params.a = 'x' OR duration > 1) AND experiment.name = 'x'")
     assert needed_tables(condition, parse_order_by(["metrics.a"])) == {"runs", "params", "experiments", "metrics"}
     assert needed_tables(None, ()) == {"runs"}
     assert needed_tables(parse_filter("metrics.a.min > 1 AND params.x = 'y'"), ()) == {"runs", "params"}
 
 
-def test_statistics_that_are_used_are_needed_once():
+def test_needed_statistics_are_distinct():
     condition = parse_filter("metrics.a.min > 1 AND NOT (metrics.a.min < 9 OR metrics.a > 1)")
-    found = needed_statistics(condition, parse_order_by(["metrics.b.at(3)"]))
-    assert found == (Field("metric", "a", "min"), Field("metric", "b", "at", 3))
+    statistics = needed_statistics(condition, parse_order_by(["metrics.b.at(3)"]))
+    assert statistics == (Field("metric", "a", "min"), Field("metric", "b", "at", 3))
 
 
 PIECES = st.one_of(
@@ -269,7 +269,7 @@ PIECES = st.one_of(
 
 
 @given(st.lists(PIECES, max_size=14).map(" ".join) | st.lists(PIECES, max_size=6).map("".join) | st.text())
-def test_any_text_is_a_condition_or_an_error_with_a_place(text):
+def test_any_text_is_parsed_or_raises_an_error_with_a_position(text):
     try:
         to_mlflow(parse_filter(text))
     except FilterError as error:
@@ -278,7 +278,7 @@ def test_any_text_is_a_condition_or_an_error_with_a_place(text):
 
 
 @given(st.lists(PIECES, max_size=6).map(" ".join))
-def test_any_text_is_an_order_or_an_error(text):
+def test_any_text_is_an_order_or_raises_an_error(text):
     try:
         parse_order_by([text])
     except FilterError as error:

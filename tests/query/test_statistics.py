@@ -1,4 +1,4 @@
-"""What a statistic of a metric's history is: worked out by hand, read batch by batch, and the same from a database."""
+"""Statistics of metric histories: expected values by hand, compared with the streaming and the SQL implementation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qualia_lab.tables import table_of
 from tests.stores.empty import new_client
 
 NAN, INF, LARGEST = math.nan, math.inf, 1.7976931348623157e308
-# Points of one metric of one run as (step, ms, value), and what is said of them.
+# The points of one metric of one run as (step, ms, value), and the expected statistics.
 HISTORIES = {
     "falls": ([(0, 0, 3.0), (1, 1, 1.0), (2, 2, 2.0)], {"min": 1, "max": 3, "mean": 2, "first": 3, "at(1)": 1}),
     "one nan": ([(0, 0, NAN), (1, 1, 4.0), (2, 2, 2.0)], {"min": 2, "max": 4, "mean": 3, "first": NAN, "at(1)": 4}),
@@ -50,17 +50,17 @@ def batches_of(points: list[tuple[int, int, float]], size: int) -> list[pa.Recor
 
 @pytest.mark.parametrize("size", [1, 2, 100])
 @pytest.mark.parametrize("name", HISTORIES)
-def test_a_history_read_in_batches(name, size):
+def test_statistics_do_not_depend_on_the_batch_size(name, size):
     points, expected = HISTORIES[name]
     fields = [field_of(statistic) for statistic in expected]
-    taken = take_statistics(batches_of(points, size), fields)
-    found = {statistic: taken[field].get("r") for statistic, field in zip(expected, fields, strict=True)}
-    assert found == pytest.approx(expected, nan_ok=True)
+    statistics = take_statistics(batches_of(points, size), fields)
+    actual = {statistic: statistics[field].get("r") for statistic, field in zip(expected, fields, strict=True)}
+    assert actual == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """A SQLite store with a run of each history."""
+def store_uri(tmp_path_factory):
+    """The URI of a SQLite store with one run for each history."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('statistics') / 'mlflow.db'}"
     client = new_client(uri)
     experiment = client.create_experiment("histories", artifact_location="file:///nowhere")
@@ -74,8 +74,8 @@ def names(store, text: str, *order_by: str) -> list[str]:
     return store.read_runs(Query(filter=text, order_by=order_by)).column("run_name").to_pylist()
 
 
-def test_a_history_in_a_database(written):
-    store = open_store(written)
+def test_statistics_in_a_database(store_uri):
+    store = open_store(store_uri)
     for name, (_, expected) in HISTORIES.items():
         for statistic, value in expected.items():
             field = f"metrics.m.{statistic}"
@@ -89,8 +89,8 @@ def test_a_history_in_a_database(written):
                 assert name in names(store, text), text
 
 
-def test_nan_and_missing_are_last_in_both_directions(written):
-    store = open_store(written)
+def test_nan_and_missing_values_sort_last_in_both_directions(store_uri):
+    store = open_store(store_uri)
     rising = names(store, "", "metrics.m.min", "run_name")
     falling = names(store, "", "metrics.m.min DESC", "run_name")
     assert rising == [
@@ -101,30 +101,30 @@ def test_nan_and_missing_are_last_in_both_directions(written):
     ]  # fmt: skip
 
 
-def test_last_is_the_latest_value(written):
-    store = open_store(written)
+def test_last_is_the_latest_value_of_a_metric(store_uri):
+    store = open_store(store_uri)
     assert names(store, "metrics.m.last = 2") == names(store, "metrics.m = 2") == ["one nan", "falls"]
 
 
-def test_histories_are_asked_for_as_few_runs_as_can_be(written):
-    store = open_store(written)
+def test_histories_are_read_only_for_runs_that_can_still_match(store_uri):
+    store = open_store(store_uri)
     tables = store.read(store.read_runs(Query()).column("run_id").to_pylist())
-    asked = []
+    reads = []
 
     def read_history(run_ids, keys):
-        asked.append((len(run_ids), list(keys)))
+        reads.append((len(run_ids), list(keys)))
         return store.read_metric_history(run_ids, keys)
 
     condition = parse_filter("run_name IN ('falls', 'huge') AND (metrics.m.max > 5 OR metrics.other.min > 1)")
     assert len(select_runs(condition, (), tables, read_history)) == 1
-    assert asked == [(2, ["m", "other"])]
-    nobody = parse_filter("run_name = 'nobody' AND metrics.m.max > 5")
-    assert select_runs(nobody, (), tables, read_history) == []
-    assert len(asked) == 1
+    assert reads == [(2, ["m", "other"])]
+    no_match = parse_filter("run_name = 'nobody' AND metrics.m.max > 5")
+    assert select_runs(no_match, (), tables, read_history) == []
+    assert len(reads) == 1
 
 
-def test_only_the_chosen_runs_are_summed():
-    """One SELECT over the points of the metric, however many statistics of it are asked for."""
+def test_all_statistics_of_a_metric_are_computed_in_one_select():
+    """One SELECT over the points of a metric computes all its statistics."""
     from qualia_lab.stores.sql.query import select_matching
 
     text = "metrics.m.min < 1 AND metrics.m.max > 2 OR metrics.m.mean > 1"
@@ -134,8 +134,8 @@ def test_only_the_chosen_runs_are_summed():
     assert str(select).count("FROM metrics") == 1
 
 
-def test_a_long_history_takes_no_memory():
-    """A million points, of which a batch at a time is in memory."""
+def test_statistics_of_a_long_history_take_constant_memory():
+    """Of a million points, one batch at a time is in memory."""
     length = 50_000
 
     def batches():
@@ -145,9 +145,9 @@ def test_a_long_history_takes_no_memory():
             yield pa.RecordBatch.from_arrays(columns, schema=schema.METRIC_HISTORY)
 
     tracemalloc.start()
-    taken = take_statistics(batches(), [field_of("mean"), field_of("at(999999)")])
+    statistics = take_statistics(batches(), [field_of("mean"), field_of("at(999999)")])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert taken[field_of("mean")]["r"] == pytest.approx(499_999.5)
-    assert taken[field_of("at(999999)")]["r"] == 999_999
+    assert statistics[field_of("mean")]["r"] == pytest.approx(499_999.5)
+    assert statistics[field_of("at(999999)")]["r"] == 999_999
     assert peak < 20_000_000

@@ -1,4 +1,4 @@
-"""`--since`, `--status` and `--where` become text of the language, and that text reads as what was understood."""
+"""`--since`, `--status` and `--where` are translated to filter text, and formatted filters parse to the same condition."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from qualia_lab.errors import FilterError
 from qualia_lab.query import And, Comparison, Field, parse_filter, parse_order_by
-from qualia_lab.query.sugar import all_of, cut_where, one_field, since_filter, status_filter, where_filter
+from qualia_lab.query.sugar import join_filters, parse_where, resolve_field, since_filter, status_filter, where_filter
 from qualia_lab.query.write import filter_text, moment_text, orders_text
-from tests.query.odd_runs import MLFLOW_FILTERS, OUR_FILTERS, OUR_ORDERS
+from tests.query.odd_runs import EXTENDED_FILTERS, EXTENDED_ORDERS, MLFLOW_FILTERS
 
 KEYS = {
     "param": {"lr", "model", "a b", "duration", "shared", "val.min"},
@@ -21,27 +21,27 @@ KEYS = {
 }
 
 
-def of(text: str) -> str:
-    asked = cut_where(text)
-    return where_filter(asked, asked.field or one_field(asked, KEYS))
+def filter_of(text: str) -> str:
+    where = parse_where(text)
+    return where_filter(where, where.field or resolve_field(where, KEYS))
 
 
-@given(OUR_FILTERS | MLFLOW_FILTERS)
-def test_a_condition_as_text_reads_as_the_same_condition(text):
+@given(EXTENDED_FILTERS | MLFLOW_FILTERS)
+def test_a_formatted_condition_parses_to_the_same_condition(text):
     condition = parse_filter(text)
     assert parse_filter(filter_text(condition)) == condition
 
 
-@given(OUR_ORDERS)
-def test_orders_as_text_read_as_the_same_orders(texts):
+@given(EXTENDED_ORDERS)
+def test_formatted_orders_parse_to_the_same_orders(texts):
     orders = parse_order_by(texts)
     assert parse_order_by([orders_text(orders)] if orders else []) == orders
 
 
 @given(st.text(max_size=8), st.sampled_from(["param", "tag", "metric"]), st.text(max_size=8))
-def test_any_key_and_text_are_written_so_that_they_read_the_same_or_are_refused(key, kind, value):
-    operator, wanted = ("=", value) if kind != "metric" else (">", 0.5)
-    condition = Comparison(Field(kind, key or "k"), operator, wanted)
+def test_any_key_and_text_are_quoted_correctly_or_refused(key, kind, value):
+    operator, operand = ("=", value) if kind != "metric" else (">", 0.5)
+    condition = Comparison(Field(kind, key or "k"), operator, operand)
     try:
         text = filter_text(condition)
     except FilterError as error:
@@ -54,7 +54,7 @@ def test_any_key_and_text_are_written_so_that_they_read_the_same_or_are_refused(
 
 
 @given(st.integers(-(2**63), 2**63 - 1) | st.integers(1_600_000_000_000, 1_800_000_000_000))
-def test_a_moment_as_text_is_the_same_millisecond(moment):
+def test_a_formatted_time_parses_to_the_same_millisecond(moment):
     for zone in (UTC, None):
         assert parse_filter(f"start_time > {moment_text(moment, zone)}").value in (moment, float(moment))
 
@@ -89,18 +89,18 @@ def test_a_moment_as_text_is_the_same_millisecond(moment):
         ("datasets.digest=12", "datasets.digest = '12'"),
     ],
 )
-def test_a_comparison_by_name(text, expected):
-    assert of(text) == expected
+def test_where_is_translated_to_a_filter(text, expected):
+    assert filter_of(text) == expected
 
 
-def test_a_time_by_name_is_a_date_that_names_its_zone():
+def test_a_time_in_where_becomes_a_date_with_a_zone():
     local = datetime(2026, 11, 1).astimezone()
-    said = of("start_time>2026-11-01")
-    assert parse_filter(said).value == round(local.timestamp() * 1000)
-    assert parse_filter(said.replace(">", "<")).value == parse_filter(said).value
-    age = parse_filter(of("end_time<=7d")).value
+    text = filter_of("start_time>2026-11-01")
+    assert parse_filter(text).value == round(local.timestamp() * 1000)
+    assert parse_filter(text.replace(">", "<")).value == parse_filter(text).value
+    age = parse_filter(filter_of("end_time<=7d")).value
     assert age == pytest.approx((datetime.now(UTC) - timedelta(days=7)).timestamp() * 1000, abs=5000)
-    assert of("start_time>=5") == "start_time >= 5"
+    assert filter_of("start_time>=5") == "start_time >= 5"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_time_by_name_is_a_date_that_names_its_zone():
         ("shared=1", 0, "params.shared or metrics.shared"),
         ("duration>1", 0, "attributes.duration or params.duration"),
         ("modle=x", 0, "Did you mean params.model?"),
-        ("nothing like it=x", 0, "There are such as params.`a b`"),
+        ("nothing like it=x", 0, "Examples of known keys: params.`a b`"),
         ("metrics.val_auc.at>1", 18, "step"),
         ("val_auc>high", 8, "number"),
         ("model<gbm", 6, "number"),
@@ -123,14 +123,14 @@ def test_a_time_by_name_is_a_date_that_names_its_zone():
         ("model=C:\\", 6, "quotes"),
     ],
 )
-def test_an_error_points_at_the_place_in_the_flag(text, position, words):
+def test_an_error_has_the_position_in_the_flag(text, position, words):
     with pytest.raises(FilterError) as error:
-        of(text)
+        filter_of(text)
     assert (error.value.text, error.value.position) == (text, position)
     assert words in str(error.value)
 
 
-def test_a_status_and_a_date():
+def test_status_and_since_are_translated_to_filters():
     assert status_filter([]) == since_filter(None) == ""
     assert status_filter(["failed"]) == "status = 'FAILED'"
     assert status_filter(["failed", "KILLED", "FAILED"]) == "status IN ('FAILED', 'KILLED')"
@@ -143,18 +143,18 @@ def test_a_status_and_a_date():
         status_filter(["DONE"])
 
 
-@given(OUR_FILTERS | MLFLOW_FILTERS | st.just("params.k = 'a\\'"))
-def test_all_of_them_hold(own):
+@given(EXTENDED_FILTERS | MLFLOW_FILTERS | st.just("params.k = 'a\\'"))
+def test_filters_are_joined_with_and(written):
     sugar = ["status = 'FAILED'", "params.model = 'x'"]
-    whole = parse_filter(all_of(["", *sugar], own))
-    condition = parse_filter(own)
+    whole = parse_filter(join_filters(["", *sugar], written))
+    condition = parse_filter(written)
     assert isinstance(whole, And)
     parts = condition.parts if isinstance(condition, And) and whole.parts[2:] != (condition,) else (condition,)
     assert whole.parts == (parse_filter(sugar[0]), parse_filter(sugar[1]), *parts)
 
 
-def test_an_error_in_a_persons_own_filter_points_into_it():
+def test_an_error_in_the_written_filter_has_its_position():
     with pytest.raises(FilterError) as error:
-        all_of(["status = 'FAILED'"], "metrics.a >> 1")
+        join_filters(["status = 'FAILED'"], "metrics.a >> 1")
     assert (error.value.text, error.value.position) == ("metrics.a >> 1", 11)
-    assert all_of([], "") == ""
+    assert join_filters([], "") == ""

@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from benchmarks.making import Size, fill_folder
+from benchmarks.stores import Size, fill_folder
 from qualia_lab.stores.http import counts
 from qualia_lab.stores.open import open_store
 from tests import servers

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from mlflow import MlflowClient
 
-from benchmarks.making import Size, fill_sqlite
+from benchmarks.stores import Size, fill_sqlite
 from qualia_lab.explorer import ArtifactExplorer
 from qualia_lab.generator import NotebookGenerator
 from qualia_lab.selection import Query

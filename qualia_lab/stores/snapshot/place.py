@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from qualia_lab.errors import ExtraMissing, OutputNotWritable, StoreNotFound, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
-from qualia_lab.files import why_not_writable, write_whole
+from qualia_lab.files import why_not_writable, write_atomically
 from qualia_lab.stores.file.store import path_of_uri
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
@@ -177,7 +177,7 @@ class SnapshotPlace:
         Where there are no folders but only objects, one request does that.
         """
         if self._folder is not None:
-            write_whole(self._folder / name, data)
+            write_atomically(self._folder / name, data)
             return
         with self._writing():
             self._remote.pipe_file(f"{self._root}/{name}", data)

@@ -42,7 +42,7 @@ from qualia_lab.stores.sql.tables import (
     tags,
     with_tags,
 )
-from qualia_lab.times import END_OF_TIMES, OPEN, SECONDS
+from qualia_lab.times import LATEST_TIME, OPEN, SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -299,7 +299,7 @@ class _Compiler:
         start, end = runs.c.start_time, runs.c.end_time
         ended = sa.or_(runs.c.status.is_(None), runs.c.status.not_in(OPEN))
         in_seconds = (time.between(*SECONDS) for time in (start, end))
-        return sa.and_(start > 0, end >= start, end < END_OF_TIMES, ended, *(sa.not_(one) for one in in_seconds))
+        return sa.and_(start > 0, end >= start, end < LATEST_TIME, ended, *(sa.not_(one) for one in in_seconds))
 
     # Comparisons of a value that is not null.
 

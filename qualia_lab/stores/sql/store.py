@@ -26,7 +26,7 @@ from qualia_lab.stores.sql.tables import (
     runs,
 )
 from qualia_lab.tables import RunTables, run_tables
-from qualia_lab.times import END_OF_TIMES, possible_runs, with_possible_times
+from qualia_lab.times import LATEST_TIME, possible_runs, with_possible_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,7 +135,7 @@ def _experiments_select(view: View, has: frozenset[str]) -> sa.Select[Any]:
         runs.c.experiment_id,
         sa.func.count().label("run_count"),
         *(
-            sa.func.max(sa.case((time.between(1, END_OF_TIMES - 1), time))).label(name)
+            sa.func.max(sa.case((time.between(1, LATEST_TIME - 1), time))).label(name)
             for name, time in (("started", runs.c.start_time), ("ended", runs.c.end_time))
         ),
     ).group_by(runs.c.experiment_id)

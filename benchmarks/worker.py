@@ -1,4 +1,4 @@
-"""A process that does one job by one reader whenever it is told to: `python -m benchmarks.turn READER JOB URI`."""
+"""The process of one reader, which repeats a job on request: `python -m benchmarks.worker READER JOB URI`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from benchmarks.wide import digest
 
 
 def main(reader_name: str, job: str, uri: str) -> None:
-    """Answer each line of stdin with a line of JSON: seconds of a turn, or at the end memory and a digest."""
+    """Answer each line of stdin with a line of JSON: the seconds of a turn or, at the end, memory and a digest."""
     reader: Any = READERS[reader_name](uri)
     result = None
     for line in sys.stdin:
         if line.strip() == "end":
             break
-        result = None  # its memory belongs to the turn before
+        result = None  # free the memory of the previous turn
         wall, cpu = time.perf_counter(), time.process_time()
         result = getattr(reader, job)()
         print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}), flush=True)
@@ -30,7 +30,7 @@ def main(reader_name: str, job: str, uri: str) -> None:
 
 
 def _peak() -> int:
-    """Bytes of memory at most. Linux's rusage starts with those of the process that started this one."""
+    """The peak memory in bytes. On Linux, rusage would include the peak of the parent process."""
     status = Path("/proc/self/status")
     if status.exists():
         [line] = [line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM")]

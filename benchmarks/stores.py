@@ -1,4 +1,4 @@
-"""Stores to measure on: filled by SQL within the database, with the schema that MLflow itself made."""
+"""Create stores for benchmarks: MLflow's own schema, filled with SQL inside the database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STARTED = 1_760_000_000_000
 
 @dataclass(frozen=True)
 class Size:
-    """How much a store holds."""
+    """The size of a store."""
 
     runs: int
     params: int = 20
@@ -30,15 +30,15 @@ class Size:
 
     @property
     def points(self) -> int:
-        """Points of all histories."""
+        """The number of points of all histories."""
         return self.runs * self.metrics * self.steps
 
     def __str__(self) -> str:
         return f"{self.runs:,} runs, {self.params} params, {self.metrics} metrics, {self.points:,} points"
 
 
-# Each statement fills a table from the runs (numbered from 0) and from numbers; `{real}` is the database's double.
-# A value is a fraction that its run, key and step decide. At every 50th run the first metric ends in NaN.
+# Each statement fills a table from `numbered` (the runs, from 0) and `numbers`; `{real}` is the type for doubles.
+# Values are fractions that depend on run, key and step. In every 50th run, the last point of the first metric is NaN.
 _VALUE = "CAST((n.n * 7919 + k.n * 104729 + s.n * 1299709) % 1000003 AS {real}) / 1000003"
 _IS_NAN = "n.n % 50 = 0 AND k.n = 0 AND s.n = {steps} - 1"
 _POINTS = (
@@ -62,29 +62,29 @@ _RUN_COLUMNS = "run_uuid, name, user_id, status, start_time, end_time, lifecycle
 
 
 def make_schema(uri: str, artifacts: Path) -> list[int]:
-    """MLflow's own empty schema at the URI, with experiments; their ids. In a process of its own: MLflow is heavy."""
+    """Let MLflow create its schema and experiments, in a subprocess to save memory; return the experiment ids."""
     code = (
         "import sys, mlflow\n"
         "client = mlflow.MlflowClient(sys.argv[1])\n"
         "for n in range(int(sys.argv[3])): print(client.create_experiment(f'sweep {n}', f'{sys.argv[2]}/{n}'))"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, uri, str(artifacts), str(EXPERIMENTS)],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
     )
-    return [int(line) for line in done.stdout.split()]
+    return [int(line) for line in result.stdout.split()]
 
 
 def fill_sqlite(path: Path, size: Size) -> None:
-    """A new SQLite store of this size."""
+    """Create a SQLite store of this size."""
     ids = make_schema(f"sqlite:///{path}", path.parent / "artifacts")
     with closing(sqlite3.connect(path)) as database:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1000000", "temp_store = MEMORY"):
             database.execute(f"PRAGMA {pragma}")
-        # An index is built faster whole than row by row.
+        # Creating an index at the end is faster than updating it for each row.
         indexes = database.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'metrics' AND sql IS NOT NULL"
         ).fetchall()
@@ -92,7 +92,7 @@ def fill_sqlite(path: Path, size: Size) -> None:
             database.execute(f"DROP INDEX {name}")
         database.execute("CREATE TEMP TABLE numbered (run_uuid TEXT, n INTEGER PRIMARY KEY)")
         database.execute("CREATE TEMP TABLE numbers (n INTEGER PRIMARY KEY)")
-        database.executemany("INSERT INTO numbers VALUES (?)", [(n,) for n in range(_most(size))])
+        database.executemany("INSERT INTO numbers VALUES (?)", [(n,) for n in range(_largest(size))])
         rows = runs(size, ids, path.parent / "artifacts")
         database.executemany(f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         database.executemany("INSERT INTO numbered VALUES (?, ?)", [(row[0], n) for n, row in enumerate(rows)])
@@ -105,13 +105,13 @@ def fill_sqlite(path: Path, size: Size) -> None:
 
 
 def fill_postgresql(uri: str, size: Size, artifacts: Path) -> None:
-    """The store at the URI of an empty database, filled to this size."""
+    """Create a store of this size in an empty PostgreSQL database."""
     import psycopg
 
     ids = make_schema(uri, artifacts)
     with psycopg.connect(uri.replace("+psycopg", "")) as database, database.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE numbered (run_uuid text, n bigint)")
-        cursor.execute("CREATE TEMP TABLE numbers AS SELECT n FROM generate_series(0, %s) AS n", [_most(size)])
+        cursor.execute("CREATE TEMP TABLE numbers AS SELECT n FROM generate_series(0, %s) AS n", [_largest(size)])
         rows = runs(size, ids, artifacts)
         with cursor.copy(f"COPY runs ({_RUN_COLUMNS}) FROM STDIN") as copy:
             for row in rows:
@@ -127,7 +127,7 @@ def fill_postgresql(uri: str, size: Size, artifacts: Path) -> None:
 
 
 def fill_folder(folder: Path, size: Size) -> None:
-    """An `mlruns` folder of this size, as MLflow writes one; what is in it, its runs decide as in a database."""
+    """Create an `mlruns` folder of this size in MLflow's format, with the same values as in a database."""
     for number in range(EXPERIMENTS):
         home = folder / str(number)
         home.mkdir(parents=True)
@@ -162,17 +162,19 @@ def fill_folder(folder: Path, size: Size) -> None:
 
 
 def runs(size: Size, experiment_ids: list[int], artifacts: Path) -> list[tuple[Any, ...]]:
-    """The rows of the runs, the same ids every time."""
-    source = random.Random(7)  # noqa: S311 - not for secrets
+    """The rows of the runs, with deterministic ids."""
+    rng = random.Random(7)  # noqa: S311 - not for secrets
     rows: list[tuple[Any, ...]] = []
     for n in range(size.runs):
-        run_id = uuid.UUID(int=source.getrandbits(128)).hex
+        run_id = uuid.UUID(int=rng.getrandbits(128)).hex
         started = STARTED + n * 1000
         experiment = experiment_ids[n % len(experiment_ids)]
-        place = f"{artifacts}/{experiment}/{run_id}/artifacts"
-        rows.append((run_id, f"run {n}", "ada", "FINISHED", started, started + 60_000, "active", place, experiment))
+        artifact_uri = f"{artifacts}/{experiment}/{run_id}/artifacts"
+        rows.append(
+            (run_id, f"run {n}", "ada", "FINISHED", started, started + 60_000, "active", artifact_uri, experiment)
+        )
     return rows
 
 
-def _most(size: Size) -> int:
+def _largest(size: Size) -> int:
     return max(size.params, size.metrics, size.steps)

@@ -1,4 +1,4 @@
-"""What reading is promised to be, and whether what was measured keeps it."""
+"""The performance targets, and whether the measurements meet them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 @dataclass(frozen=True)
-class Promise:
-    """A sentence, the worst that was measured, and whether that keeps it."""
+class Target:
+    """A target, the worst measurement, and whether it meets the target."""
 
-    what: str
-    wanted: str
+    name: str
+    limit: str
     worst: str
-    kept: bool
+    met: bool
 
     def __str__(self) -> str:
-        return f"{'kept  ' if self.kept else 'MISSED'} {self.what}: {self.wanted}; {self.worst}"
+        return f"{'met   ' if self.met else 'MISSED'} {self.name}: {self.limit}; {self.worst}"
 
 
-def promises(tables: Sequence[Table]) -> list[Promise]:
-    """The promises about which something was measured."""
-    return list(_promises(tables))
+def check_targets(tables: Sequence[Table]) -> list[Target]:
+    """The targets for which there are measurements."""
+    return list(_targets(tables))
 
 
-def _promises(tables: Sequence[Table]) -> Iterator[Promise]:
+def _targets(tables: Sequence[Table]) -> Iterator[Target]:
     for kind, name in _DATABASES.items():
         for job, times in _TIMES.items():
             ratios = _ratios(tables, "client", (kind,), job)
@@ -45,8 +45,8 @@ def _promises(tables: Sequence[Table]) -> Iterator[Promise]:
     yield from _at_least("`mlflow server`, histories, against the client's own loop", loops, 3)
     bytes_ = [ratio for job in _TIMES for ratio in _ratios(tables, "bytes", ("folder",), job)]
     yield from _at_least("`mlruns` folder, against reading the bytes of its files", bytes_, 1 / 3)
-    most = [table for table in tables if table.size == "most" and table.kind == "sqlite"]
-    rows = {row.job: row for table in most for row in table.rows}
+    largest = [table for table in tables if table.size == "most" and table.kind == "sqlite"]
+    rows = {row.job: row for table in largest for row in table.rows}
     for job, limit in (("screen", 1000), ("runs", 1000), ("filtered", 1000), ("command", 1000), ("executed", 1000)):
         yield from _at_most(f"100,000 runs, {job}, peak memory", rows.get(job), "peak", limit)
     yield from _at_most("100,000 runs, every point streamed, peak memory", rows.get("stream"), "peak", 500)
@@ -55,29 +55,29 @@ def _promises(tables: Sequence[Table]) -> Iterator[Promise]:
 
 
 def _ratios(tables: Iterable[Table], reader: str, kinds: Collection[str], job: str) -> list[tuple[float, str]]:
-    found = []
+    ratios = []
     for table in tables:
         for row in table.rows:
-            ours, other, least = row.of("ours"), row.of(reader), row.of("bytes")
+            ours, other, bytes_alone = row.of("ours"), row.of(reader), row.of("bytes")
             if table.kind in kinds and row.job == job and ours and other:
                 where = f"{job} of {table.title.partition(' runs')[0]}"
-                if reader == "client" and table.kind in _DATABASES and least:
-                    where += f"; of its bytes alone: {other.wall / least.wall:.3g}×"
-                found.append((other.wall / ours.wall, where))
-    return found
+                if reader == "client" and table.kind in _DATABASES and bytes_alone:
+                    where += f"; for the bytes alone: {other.wall / bytes_alone.wall:.3g}×"
+                ratios.append((other.wall / ours.wall, where))
+    return ratios
 
 
-def _at_least(what: str, ratios: list[tuple[float, str]], times: float) -> Iterator[Promise]:
+def _at_least(name: str, ratios: list[tuple[float, str]], times: float) -> Iterator[Target]:
     if ratios:
         ratio, where = min(ratios)
-        wanted = f"at least {times:g}×" if times >= 1 else f"at most {1 / times:g}× as long"
-        said = f"{ratio:.3g}×" if times >= 1 else f"{1 / ratio:.2g}× as long"
-        yield Promise(what, wanted, f"{said} ({where})", ratio >= times)
+        limit = f"at least {times:g}×" if times >= 1 else f"at most {1 / times:g}× as long"
+        measured = f"{ratio:.3g}×" if times >= 1 else f"{1 / ratio:.2g}× as long"
+        yield Target(name, limit, f"{measured} ({where})", ratio >= times)
 
 
-def _at_most(what: str, row: Row | None, name: str, limit: float) -> Iterator[Promise]:
+def _at_most(description: str, row: Row | None, name: str, limit: float) -> Iterator[Target]:
     ours = row.of("ours") if row else None
     if ours:
         value = ours.peak / 1e6 if name == "peak" else ours.wall
         unit = "MB" if name == "peak" else "s"
-        yield Promise(what, f"at most {limit:g} {unit}", f"{value:.3g} {unit}", value <= limit)
+        yield Target(description, f"at most {limit:g} {unit}", f"{value:.3g} {unit}", value <= limit)
