@@ -421,7 +421,7 @@ class NotebookGenerator(Closing):
         data = notebook_bytes(build_notebook(plan))
         with self._hand_over(plan.selection, plan.selection.tracking_uri) as variables:
             return execute_notebook(
-                path, data=data, formats=formats, timeout=timeout, handed=variables, on_cell=on_cell
+                path, data=data, formats=formats, timeout=timeout, snapshot_variables=variables, on_cell=on_cell
             )
 
     def execute(
@@ -470,7 +470,9 @@ class NotebookGenerator(Closing):
                 engine=engine if isinstance(engine, str) else None,
             )
         with self._hand_over(selection, named) as variables:
-            return execute_notebook(path, formats=formats, timeout=timeout, handed=variables, on_cell=on_cell)
+            return execute_notebook(
+                path, formats=formats, timeout=timeout, snapshot_variables=variables, on_cell=on_cell
+            )
 
     @contextlib.contextmanager
     def _hand_over(self, selection: Selection, named: str) -> Iterator[dict[str, str]]:

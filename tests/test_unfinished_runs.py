@@ -125,7 +125,7 @@ def test_the_table_for_a_paper_says_it_in_every_face(runs):
     table = runs.paper_table()
     for text in (table.latex, table.markdown, table._repr_html_()):
         assert "In no mean: 1 failed, 1 killed, 3 running, 1 without a finite value." in text
-        assert "Configurations without a value that counts: 1, in no row." in text
+        assert "Configurations without a usable value, left out: 1." in text
         assert "0.82" in text
         assert "0.95" not in text
 

@@ -1,4 +1,4 @@
-"""Tables to figures: what is drawn is a value (`chart`), made by one small module per question."""
+"""Charts made from tables: one module per chart, each returning a frozen `Chart` that draws itself."""
 
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.metric_comparison import metric_comparison

@@ -1,4 +1,4 @@
-"""Charts of several experiments under one another: each by itself, nothing compared across two of them."""
+"""Combine the charts of several experiments into one, without comparing experiments with each other."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _EMPTY = Panel(Axis("", (0, 1), ticks=((-1, ""),)), Axis("", (0, 1), ticks=((-1,
 
 
 def by_experiment(charts: Sequence[tuple[str, Chart]], notes: Sequence[str] = ()) -> Chart:
-    """One chart whose panels are those of these charts, a row or more for each, titled by its experiment.
+    """Combine charts into one: each takes one or more rows, and its panel titles start with its experiment.
 
     Args:
-        charts: the experiment's name and its chart, at least one.
-        notes: what else a reader has to know.
+        charts: (experiment name, chart) pairs, at least one.
+        notes: sentences to add to the note of the chart.
     """
-    columns = max(one.columns or len(one.panels) for _, one in charts)
+    columns = max(chart.columns or len(chart.panels) for _, chart in charts)
     panels: list[Panel] = []
-    for name, one in charts:
-        titled = [replace(panel, title=f"{name}: {panel.title}" if panel.title else name) for panel in one.panels]
+    for name, chart in charts:
+        titled = [replace(panel, title=f"{name}: {panel.title}" if panel.title else name) for panel in chart.panels]
         panels += titled + [_EMPTY] * (-len(titled) % columns)
-    told = [f"{name}: {one.note}" for name, one in charts if one.note]
+    chart_notes = [f"{name}: {chart.note}" for name, chart in charts if chart.note]
     return Chart(
         title=f"{counted(len(charts), 'experiment')}, each by itself: {charts[0][1].title}"
-        if len({one.title for _, one in charts}) == 1
+        if len({chart.title for _, chart in charts}) == 1
         else f"{counted(len(charts), 'experiment')}, each by itself",
         panels=tuple(panels),
-        sentence=" ".join(f"{name}: {one.sentence}" for name, one in charts),
-        note=" ".join([*told, *notes]),
-        height=sum(one.height for _, one in charts),
+        sentence=" ".join(f"{name}: {chart.sentence}" for name, chart in charts),
+        note=" ".join([*chart_notes, *notes]),
+        height=sum(chart.height for _, chart in charts),
         columns=columns,
-        shared_y=all(one.shared_y for _, one in charts),  # the panels of a row are of one chart
+        shared_y=all(chart.shared_y for _, chart in charts),  # all panels of a row belong to the same chart
     )

@@ -1,4 +1,4 @@
-"""Chart: a picture as a frozen value of marks, with three faces of the same size and colours."""
+"""Chart: a frozen description of a figure, rendered as plotly JSON, PNG or text."""
 
 from __future__ import annotations
 
@@ -16,31 +16,37 @@ PLOTLY_MIME = "application/vnd.plotly.v1+json"
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn, in data: panels under one title, in rows of `columns` (0: all in one row).
+    """A figure as data: panels under one title, laid out in rows.
 
-    title: what is seen.  note: what a reader has to know (what is left out, what was reduced).
-    sentence: the chart in words, with its n; the face of those who see no picture.
-    Every string may come from a store: the faces escape, nobody else has to.
-    shared_y: panels behind the first of their row share its y axis and show no tick texts of their own.
+    Strings may come from a store; the renderers escape them, so callers do not have to.
+
+    Attributes:
+        title: what the chart shows.
+        panels: the panels, row by row.
+        sentence: the chart in words, with its n; shown where images are not.
+        note: what a reader has to know, such as what is left out or downsampled.
+        height: in pixels; increased if the legend needs more.
+        columns: panels per row; 0 for all panels in one row.
+        shared_y: whether the panels of a row share the y axis of its first panel and have no tick labels of their own.
     """
 
     title: str
     panels: tuple[Panel, ...]
     sentence: str
     note: str = ""
-    height: int = 420  # pixels; more where the legend needs it
+    height: int = 420
     columns: int = 0
     shared_y: bool = True
 
     def plotly(self) -> dict[str, Any]:
-        """The figure as plotly's JSON, plain values only."""
-        from qualia_lab.charts.plotly_face import plotly_figure
+        """Return the figure as plotly JSON, made of plain Python values."""
+        from qualia_lab.charts.plotly_json import plotly_figure
 
         return plotly_figure(self)
 
     def png(self) -> bytes:
-        """The figure as a PNG image of the same size in pixels, drawn by matplotlib."""
-        from qualia_lab.charts.png_face import draw_png
+        """Return the figure as a PNG image of the same size in pixels, drawn by matplotlib."""
+        from qualia_lab.charts.png import draw_png
 
         return draw_png(self)
 
@@ -51,10 +57,10 @@ class Chart:
 
     def _repr_mimebundle_(
         self,
-        include: Sequence[str] | None = None,  # noqa: ARG002 - IPython's signature; it filters the answer itself
+        include: Sequence[str] | None = None,  # noqa: ARG002 - IPython's signature; IPython filters the result itself
         exclude: Sequence[str] | None = None,  # noqa: ARG002
     ) -> dict[str, Any]:
-        """All faces at once: whoever shows it takes the best that it can show."""
+        """Return all representations; the front end picks the richest one that it supports."""
         return {
             PLOTLY_MIME: self.plotly(),
             "image/png": base64.b64encode(self.png()).decode(),

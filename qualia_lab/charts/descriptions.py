@@ -1,4 +1,4 @@
-"""Descriptions: what a person wrote about a run or an experiment in MLflow, its Markdown shown as such."""
+"""Descriptions of runs and experiments, as written in MLflow (tag `mlflow.note.content`), rendered from Markdown."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 OF_RUN = f'runs.tags["{NOTE}"]'
 OF_EXPERIMENT = "runs.tables.experiment_tags"
 _LINES = 15
-_LINE_WIDTH = 100  # characters, in text
+_LINE_WIDTH = 100  # characters, in plain text
 
 
-def notes_of(tags: pa.Table, owner: str) -> dict[str, str]:
-    """By run or experiment what its description says; those without one are not in it.
+def descriptions_by_owner(tags: pa.Table, owner: str) -> dict[str, str]:
+    """Return the descriptions by run id or experiment id; those without a description are absent.
 
     Args:
-        tags: `key`, `value` and the column `owner`.
+        tags: a table with the columns `key`, `value` and the one named by `owner`.
         owner: `run_id` or `experiment_id`.
     """
     rows = zip(*(tags.column(name).to_pylist() for name in (owner, "key", "value")), strict=True)
@@ -29,12 +29,12 @@ def notes_of(tags: pa.Table, owner: str) -> dict[str, str]:
 
 
 def description_html(text: str, whole: str) -> str:
-    """The first lines with their headings, lists, tables and code; `whole` is the expression that has all of it."""
-    return markdown_html(text, most=_LINES, whole=whole)
+    """Render the first lines as HTML; `whole` is the expression that returns the full text."""
+    return markdown_html(text, max_lines=_LINES, whole=whole)
 
 
 def description_lines(text: str, whole: str) -> list[str]:
-    """The first lines as they were written, for a terminal."""
+    """Return the first lines unrendered, for a terminal."""
     lines = text.splitlines()
     rest = [f"showing {_LINES} of {len(lines):,} lines; all of it is in {whole}"] if len(lines) > _LINES else []
     return [*(one_line(line, _LINE_WIDTH) for line in lines[:_LINES]), *rest]

@@ -1,4 +1,4 @@
-"""How the values of a metric are distributed: the share of runs up to each value."""
+"""Chart of the empirical distribution of a metric: the share of runs up to each value."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.progress import distribution
-from qualia_lab.charts.axes import direction, fitting_axis, number_text
+from qualia_lab.charts.axes import direction, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import STYLES
-from qualia_lab.charts.even_choice import drawn_note, even_by_value
 from qualia_lab.charts.marks import Axis, Line, Panel, Points
+from qualia_lab.charts.sampling import sample_by_value, sample_note
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
@@ -19,28 +19,32 @@ if TYPE_CHECKING:
 
     from qualia_lab.charts.marks import Mark
 
-MOST_GROUPS = 8
-MOST_STEPS = 1000  # of a line; with more it looks no other
+MAX_GROUPS = 8
+MAX_STEPS = 1000  # per line; more would look the same
 
 
 def distribution_chart(
     groups: Mapping[str, Sequence[float]], metric: str, *, by: str = "", greater_is_better: bool | None, runs: int
 ) -> Chart:
-    """The empirical distribution (ECDF) of a metric, one line of steps per group.
+    """Draw the empirical distribution function (ECDF) of a metric, one step line per group.
 
-    groups: finite values by what the group is called, one group called "" for all runs.  by: what makes the groups.
-    runs: how many runs there are, to say how many have no finite value.
+    Args:
+        groups: the finite values of each group by its name; a single group named "" for all runs.
+        metric: the name of the metric.
+        by: the param that the runs are grouped by; "" for none.
+        greater_is_better: the direction of the metric; None if it is not known.
+        runs: the number of runs, from which the number without a finite value is computed.
     """
-    shown = dict(sorted(groups.items(), key=lambda group: -len(group[1]))[:MOST_GROUPS])
+    shown = dict(sorted(groups.items(), key=lambda group: -len(group[1]))[:MAX_GROUPS])
     shown = {name: values for name, values in groups.items() if name in shown}
-    everything = np.array([value for values in shown.values() for value in values], np.float64)
-    x_axis = fitting_axis(_label(metric, greater_is_better), everything)
+    all_values = np.array([value for values in shown.values() for value in values], np.float64)
+    x_axis = fit_axis(_label(metric, greater_is_better), all_values)
     marks: list[Mark] = []
     steps = drawn = 0
     for (name, values), (colour, dash) in zip(shown.items(), STYLES, strict=False):
         x, share = distribution(values)
         steps += len(x)
-        chosen = even_by_value(x, MOST_STEPS)
+        chosen = sample_by_value(x, MAX_STEPS)
         x, share = x[chosen], share[chosen]
         drawn += len(chosen)
         label = f"{name} (n={len(values)})" if by else ""
@@ -52,7 +56,7 @@ def distribution_chart(
         )
     n = sum(map(len, groups.values()))
     notes = [f"n = {n}."]
-    notes += filter(None, [drawn_note(drawn, steps, "steps")])
+    notes += filter(None, [sample_note(drawn, steps, "steps")])
     if len(groups) > len(shown):
         notes.append(f"Showing the {len(shown)} most frequent of {len(groups)} values of {by}.")
     if runs > n:
@@ -67,8 +71,8 @@ def distribution_chart(
 
 
 def _label(metric: str, greater_is_better: bool | None) -> str:
-    words = direction(greater_is_better)
-    return f"{metric} ({words})" if words else metric
+    direction_words = direction(greater_is_better)
+    return f"{metric} ({direction_words})" if direction_words else metric
 
 
 def _text(value: float, share: float, label: str) -> str:

@@ -1,4 +1,4 @@
-"""Findings as a person reads them: the first of them in full, each with what to do next; the rest folded."""
+"""Findings as HTML and text: the first ones in full, each with its next step, the others folded."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.findings.finding import Finding
 
-SHOWN = 8  # findings in full: a screen of them
+SHOWN = 8  # findings in full, about one screen
 
 _COLOURS = {"problem": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}
 _WIDTH = 700  # characters of a sentence
-# What one and what several findings of a kind are called; those that were not examined are not counted.
+# Singular and plural of each kind of finding in the summary; findings of the kind "not examined" are not counted.
 _WORDS = {
     "answer": ("answer",),
     "problem": ("problem",),
@@ -29,9 +29,13 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class FindingsCard:
-    """Every string in a sentence may come from a store, and is escaped when it is shown.
+    """Findings, shown as HTML or text. Strings in them may come from a store and are escaped when rendered.
 
-    sections: the titles of sections by their names.  limit: how many stand in full; what was not examined never does.
+    Attributes:
+        findings: the findings, most important first.
+        sections: the titles of sections by name.
+        runs: the number of runs that were examined.
+        limit: how many findings are shown in full; those of the kind "not examined" are always folded.
     """
 
     findings: Sequence[Finding]
@@ -40,33 +44,35 @@ class FindingsCard:
     limit: int = SHOWN
 
     def __repr__(self) -> str:
-        first, rest = self._parted()
+        first, rest = self._split()
         lines = [self._summary()]
         for finding in first:
             lines.append(f"{SIGNS[finding.severity]} {finding.rule}: {one_line(finding.sentence, _WIDTH)}")
             lines += [f"    Next: {one_line(finding.next, _WIDTH)}"] if finding.next else []
-            lines += [f"    {one_line(where, _WIDTH)}"] if (where := self._where(finding)) else []
+            lines += [f"    {one_line(reference, _WIDTH)}"] if (reference := self._where(finding)) else []
         if rest:
             lines.append(f"and {len(rest):,} more: runs.findings()")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        first, rest = self._parted()
+        first, rest = self._split()
         folded = ""
         if rest:
             folded = f"<details><summary>{len(rest):,} more</summary>{self._list(rest)}</details>"
         return f"<p>{for_html(self._summary())}</p>{self._list(first)}{folded}"
 
-    def _parted(self) -> tuple[list[Finding], list[Finding]]:
-        """Those that stand in full, and those that are folded."""
-        found = [one for one in self.findings if one.kind != "not examined"]
-        return found[: self.limit], found[self.limit :] + [one for one in self.findings if one.kind == "not examined"]
+    def _split(self) -> tuple[list[Finding], list[Finding]]:
+        """Return the findings shown in full and those that are folded."""
+        examined = [finding for finding in self.findings if finding.kind != "not examined"]
+        return examined[: self.limit], examined[self.limit :] + [
+            finding for finding in self.findings if finding.kind == "not examined"
+        ]
 
     def _summary(self) -> str:
         runs = counted(self.runs, "run")
         counts = {kind: sum(finding.kind == kind for finding in self.findings) for kind in _WORDS}
-        said = ", ".join(counted(n, *_WORDS[kind]) for kind, n in counts.items() if n)
-        return f"What stands out among {runs}: {said}." if said else f"Nothing stands out among {runs}."
+        kinds = ", ".join(counted(n, *_WORDS[kind]) for kind, n in counts.items() if n)
+        return f"What stands out among {runs}: {kinds}." if kinds else f"Nothing stands out among {runs}."
 
     def _list(self, findings: Sequence[Finding]) -> str:
         return "".join(map(self._item, findings))

@@ -1,4 +1,4 @@
-"""Configurations side by side: every run a point, their mean and its 95 % interval."""
+"""Chart of configurations side by side: a point for each run, the mean and its 95 % interval."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.scores import statistic_label
-from qualia_lab.charts.axes import direction, fitting_axis, named_axis, number_text
+from qualia_lab.charts.axes import category_axis, direction, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, GRID, INK
 from qualia_lab.charts.marks import Line, Panel, Points
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.charts.marks import Mark, Numbers
 
-MOST_GROUPS = 30
+MAX_GROUPS = 30
 _ROW_HEIGHT = 24
-_NAME = 44  # columns of a configuration's name
-_UNDER = 0.24  # of a row: runs lie under their mean, which would hide them
-_MANY = 12  # runs; more of them are drawn paler, so that where they crowd is seen
+_NAME_WIDTH = 44  # characters of the name of a configuration
+_RUN_OFFSET = 0.24  # of a row: runs are drawn below their mean, which would hide them
+_PALE_FROM = 12  # runs; more are drawn paler, so that dense regions stay visible
 
 
 def group_means(
@@ -38,33 +38,38 @@ def group_means(
     statistic: str = "last",
     greater_is_better: bool | None = None,
 ) -> Chart:
-    """A row per configuration, best mean first; past 30 the first ones, and the chart says so.
+    """Draw a row per configuration, best mean first; of more than 30, the first 30, as the note says.
 
-    labels: what to call each run, by run id.  greater_is_better: None where it is not known: then highest first.
+    Args:
+        groups: the configurations with the values of their runs.
+        labels: the label of each run, by run id.
+        metric: the name of the metric.
+        statistic: the statistic of the metric's history that the values are.
+        greater_is_better: the direction of the metric; None if it is not known, then the highest mean comes first.
     """
-    scored = sorted((group for group in groups if group.values), key=lambda group: _place(group, greater_is_better))
-    shown = scored[:MOST_GROUPS]
+    scored = sorted((group for group in groups if group.values), key=lambda group: _sort_key(group, greater_is_better))
+    shown = scored[:MAX_GROUPS]
     names = short_labels([group.configuration for group in groups])
-    heads = distinct_names([names[group.run_ids[0]] for group in shown], width=_NAME)
-    ticks = [f"{head} ({_n(group)})" for head, group in zip(heads, shown, strict=True)]
+    cut_names = distinct_names([names[group.run_ids[0]] for group in shown], width=_NAME_WIDTH)
+    ticks = [f"{head} ({_n(group)})" for head, group in zip(cut_names, shown, strict=True)]
     label = statistic_label(statistic, metric)
-    way = direction(greater_is_better)
-    seen, beyond = _seen(shown)
-    x_axis = fitting_axis(f"{label} ({way})" if way else label, seen, log=False)
+    direction_words = direction(greater_is_better)
+    axis_values, cut_off = _axis_values(shown)
+    x_axis = fit_axis(f"{label} ({direction_words})" if direction_words else label, axis_values, log=False)
     return Chart(
         title=f"{label} of {counted(len(shown), 'configuration')}: runs, mean and 95 % interval",
-        panels=(Panel(x_axis, named_axis("", ticks, downwards=True), _marks(shown, names, labels, x_axis.limits)),),
-        sentence=_sentence(shown, names, label, way),
-        note=_note(groups, scored, shown, beyond),
+        panels=(Panel(x_axis, category_axis("", ticks, downwards=True), _marks(shown, names, labels, x_axis.limits)),),
+        sentence=_sentence(shown, names, label, direction_words),
+        note=_note(groups, scored, shown, cut_off),
         height=max(180, 130 + _ROW_HEIGHT * len(shown)),
     )
 
 
-def _seen(shown: Sequence[Group]) -> tuple[Numbers, int]:
-    """The numbers that have to be on the axis, and how many intervals reach past it.
+def _axis_values(shown: Sequence[Group]) -> tuple[Numbers, int]:
+    """Return the numbers that the axis has to contain, and how many intervals extend beyond it.
 
-    An interval of two runs is easily twenty times as wide as they are apart: no more of one is shown than all runs
-    span, on either side.
+    The interval of two runs is easily twenty times as wide as the distance between them, so intervals are clipped to
+    the range of all runs, extended by its width on either side.
     """
     values = np.array([value for group in shown for value in group.values], dtype=np.float64)
     ends = np.array([(one.interval.low, one.interval.high) for one in shown if one.interval], dtype=np.float64)
@@ -72,11 +77,11 @@ def _seen(shown: Sequence[Group]) -> tuple[Numbers, int]:
         return values, 0
     span = values.max() - values.min()
     low, high = values.min() - span, values.max() + span
-    beyond = int(((ends[:, 0] < low) | (ends[:, 1] > high)).sum())
-    return np.concatenate([values, np.clip(ends.ravel(), low, high)]), beyond
+    cut_off = int(((ends[:, 0] < low) | (ends[:, 1] > high)).sum())
+    return np.concatenate([values, np.clip(ends.ravel(), low, high)]), cut_off
 
 
-def _place(group: Group, greater_is_better: bool | None) -> float:
+def _sort_key(group: Group, greater_is_better: bool | None) -> float:
     mean = group.mean or 0.0
     return mean if greater_is_better is False else -mean
 
@@ -86,7 +91,7 @@ def _marks(
 ) -> tuple[Mark, ...]:
     if not shown:
         return ()
-    x, y = _spans([(*limits, row) for row in range(len(shown))])
+    x, y = _segments([(*limits, row) for row in range(len(shown))])
     marks: list[Mark] = [Line(x, y, GRID, width=1, hover=False)]
     intervals = [
         (max(one.interval.low, limits[0]), min(one.interval.high, limits[1]), row)
@@ -94,25 +99,25 @@ def _marks(
         if one.interval
     ]
     if intervals:
-        x, y = _spans(intervals)
+        x, y = _segments(intervals)
         marks.append(Line(x, y, DATA, label="95 % interval", width=3, hover=False))
-    for many in (False, True):
+    for crowded in (False, True):
         points = [
             (value, row, f"{labels[run_id]}: {number_text(value)}")
             for row, group in enumerate(shown)
-            if (len(group.values) > _MANY) is many
+            if (len(group.values) > _PALE_FROM) is crowded
             for run_id, value in zip(group.scored, group.values, strict=True)
         ]
         if points:
             marks.append(
                 Points(
                     np.array([value for value, _, _ in points], dtype=np.float64),
-                    np.array([row + _UNDER for _, row, _ in points], dtype=np.float64),
+                    np.array([row + _RUN_OFFSET for _, row, _ in points], dtype=np.float64),
                     (INK,),
                     label="one run",
                     texts=tuple(text for _, _, text in points),
                     size=6,
-                    opacity=0.25 if many else 0.55,
+                    opacity=0.25 if crowded else 0.55,
                 )
             )
     means = np.array([group.mean for group in shown], dtype=np.float64)
@@ -121,8 +126,8 @@ def _marks(
     return tuple(marks)
 
 
-def _spans(spans: Sequence[tuple[float, float, int]]) -> tuple[Numbers, Numbers]:
-    """Level lines from the first to the second number, each at a height of its own, with gaps between."""
+def _segments(spans: Sequence[tuple[float, float, int]]) -> tuple[Numbers, Numbers]:
+    """Return horizontal segments (x start, x end, y) as one line with NaN gaps."""
     ends = [end for low, high, row in spans for end in ((low, row), (high, row), (math.nan, math.nan))]
     x, y = np.array(ends, dtype=np.float64).T
     return x, y
@@ -140,46 +145,50 @@ def _mean(group: Group) -> str:
     return f"{text}, 95 % {number_text(group.interval.low)} to {number_text(group.interval.high)}"
 
 
-def _note(groups: Sequence[Group], scored: Sequence[Group], shown: Sequence[Group], beyond: int) -> str:
-    """What is not seen, and why."""
+def _note(groups: Sequence[Group], scored: Sequence[Group], shown: Sequence[Group], cut_off: int) -> str:
+    """Say what is not shown, and why."""
     notes = []
     if len(shown) < len(scored):
         notes.append(f"Showing the first {len(shown)} of {len(scored):,} configurations.")
     if len(scored) < len(groups):
-        notes.append(f"{counted(len(groups) - len(scored), 'configuration')} without a value that counts left out.")
+        notes.append(f"{counted(len(groups) - len(scored), 'configuration')} left out: no usable value.")
     notes += mean_notes(groups)
-    hows = {group.interval.how for group in shown if group.interval}
-    words = {"t": "Student's t", "bootstrap": "bootstrap from 10 runs on"}
-    if hows:
-        notes.append(f"Intervals of the mean: {' and '.join(words[how] for how in sorted(hows, reverse=True))}.")
-    if beyond:
-        notes.append(f"{counted(beyond, 'interval')} of few runs going on past the edge.")
+    methods = {group.interval.how for group in shown if group.interval}
+    method_names = {"t": "Student's t", "bootstrap": "bootstrap from 10 runs on"}
+    if methods:
+        notes.append(
+            f"Intervals of the mean: {' and '.join(method_names[method] for method in sorted(methods, reverse=True))}."
+        )
+    if cut_off:
+        notes.append(f"{counted(cut_off, 'interval')} of few runs cut off at the edge.")
     return " ".join(notes)
 
 
 def mean_notes(groups: Sequence[Group]) -> list[str]:
-    """Which runs are in none of these means, and which are in one though they did not finish."""
-    return said_of(*([count for group in groups for count in getattr(group, of)] for of in ("left_out", "unfinished")))
+    """Say which runs are in none of these means, and which unfinished runs are."""
+    return exclusion_notes(
+        *([count for group in groups for count in getattr(group, field)] for field in ("left_out", "unfinished"))
+    )
 
 
-def said_of(left_out: Iterable[tuple[str, int]], unfinished: Iterable[tuple[str, int]]) -> list[str]:
-    """The same of such runs, counted by why."""
+def exclusion_notes(left_out: Iterable[tuple[str, int]], unfinished: Iterable[tuple[str, int]]) -> list[str]:
+    """Return those sentences from (reason, number of runs) pairs."""
     notes = []
-    if out := counts_text(left_out):
-        notes.append(f"In no mean: {out}.")
-    if counted := counts_text(unfinished):
-        notes.append(f"Not finished, and in these means: {counted}.")
+    if excluded := counts_text(left_out):
+        notes.append(f"In no mean: {excluded}.")
+    if included := counts_text(unfinished):
+        notes.append(f"Not finished, and in these means: {included}.")
     return notes
 
 
-def _sentence(shown: Sequence[Group], names: Mapping[str, str], label: str, way: str) -> str:
-    """The chart in words."""
+def _sentence(shown: Sequence[Group], names: Mapping[str, str], label: str, direction_words: str) -> str:
+    """Describe the chart in words."""
     if not shown:
         return f"{label}: no configuration has a finite value."
     first, last = shown[0], shown[-1]
-    said_first = f"{names[first.run_ids[0]]} {_mean(first)} ({_n(first)})"
+    first_text = f"{names[first.run_ids[0]]} {_mean(first)} ({_n(first)})"
     if first is last:
-        return f"{label} of 1 configuration: {said_first}."
-    order = "best mean first" if way else "highest mean first"
-    said_last = f"{names[last.run_ids[0]]} {_mean(last)} ({_n(last)})"
-    return f"{label} of {len(shown)} configurations, {order}: {said_first} to {said_last}."
+        return f"{label} of 1 configuration: {first_text}."
+    order = "best mean first" if direction_words else "highest mean first"
+    last_text = f"{names[last.run_ids[0]]} {_mean(last)} ({_n(last)})"
+    return f"{label} of {len(shown)} configurations, {order}: {first_text} to {last_text}."

@@ -1,4 +1,4 @@
-"""One metric over its steps in small multiples: a panel per run or per configuration, the other runs grey behind."""
+"""Small multiples of one metric over its steps: a panel per run or configuration, the other runs grey behind it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.curves import STEP, align, as_drawn
-from qualia_lab.charts.axes import direction, number_text, small_axis, told_apart
+from qualia_lab.charts.axes import compact_axis, direction, distinct_labels, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import run_styles
 from qualia_lab.charts.marks import Panel
 from qualia_lab.charts.metric_history import (
-    chosen_note,
-    grey_line,
+    background_line,
     history_axis,
     history_note,
     history_sentence,
-    over_text,
+    robust_axis,
     run_marks,
-    usual_axis,
+    subset_note,
+    x_axis_text,
 )
 from qualia_lab.counts import counted
 from qualia_lab.names import distinct_names
@@ -36,20 +36,26 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.histories import Series
     from qualia_lab.charts.marks import Mark
 
-MOST_PANELS = 24
-PANEL_COLUMNS = 4  # of runs; a configuration's name needs more room
+MAX_PANELS = 24
+PANEL_COLUMNS = 4  # for runs; the name of a configuration needs a wider panel
 GROUP_COLUMNS = 3
 ROW_HEIGHT = 150
-_TITLE = 112  # characters that a row of titles has room for
-_NAME = 12  # columns that a name has in a title, whatever else would stand there
-_LINE_POINTS = 400  # of a run in its own panel
-_PANEL_RUNS = 12  # of a configuration, past which no line can be told from another
-_GREY_RUNS, _GREY_POINTS = 40, 40  # behind a panel: 24 panels of them are a third of a megabyte
+_TITLE_ROW_WIDTH = 112  # characters of all titles in a row together
+_MIN_NAME_WIDTH = 12  # characters reserved for the name in a title
+_LINE_POINTS = 400  # per run in its own panel
+_PANEL_RUNS = 12  # per configuration; with more, the lines cannot be distinguished
+_GREY_RUNS, _GREY_POINTS = 40, 40  # behind each panel; in 24 panels they are a third of a megabyte
 
 
 @dataclass(frozen=True)
 class RunGroup:
-    """The runs of one panel, and its title.  uncounted: those of them that are not in the mean of the title."""
+    """The runs of one panel, and its title.
+
+    Attributes:
+        title: the title.
+        run_ids: the runs that are drawn.
+        uncounted: those of them that are not in the mean in the title.
+    """
 
     title: str
     run_ids: tuple[str, ...]
@@ -64,75 +70,92 @@ def history_panels(
     *,
     greater_is_better: bool | None = None,
     log_y: bool | None = None,
-    limit: int = MOST_PANELS,
+    limit: int = MAX_PANELS,
     columns: int | None = None,
     by: str = STEP,
     smooth: float = 0.0,
     drawn: Sequence[str] | None = None,
     order: Sequence[str] = (),
 ) -> Chart:
-    """A panel per group, best mean last value first, all with the same axes; without groups a panel per run.
+    """Draw a panel per group, or per run if no groups are given, best mean last value first, with equal axes.
 
-    Behind each panel stand all runs, of many an even choice, in grey. The other arguments are those of
-    metric_history.
+    All runs, or an even sample of many, are drawn in grey behind each panel.
+
+    Args:
+        history: schema.METRIC_HISTORY, of any runs and metrics.
+        labels: the label of each run, by run id, in the order of the notebook.
+        key: the metric.
+        groups: the runs and the title of each panel; None for a panel per run.
+        greater_is_better: the direction of the metric; None if it is not known.
+        log_y: whether the y axis is logarithmic; None for automatic.
+        limit: the maximum number of panels.
+        columns: panels per row; None for 4 with runs and 3 with groups.
+        by: the x axis: `step`, `relative`, `time` or another metric (see analysis.curves).
+        smooth: strength of the smoothing, from 0 (none) to below 1; the recorded values stay visible, faint.
+        drawn: the runs of a sample, if there are too many runs; the note says so.
+        order: all runs of the notebook, which determine the colours; () for those of `labels`.
     """
-    asked = list(labels) if drawn is None else list(drawn)
-    curves = align(history, asked, key, by)
-    found = as_drawn(curves)
-    recorded = {one.run_id: one for one in found.series}
-    names, order = told_apart(labels), order or list(labels)
+    requested = list(labels) if drawn is None else list(drawn)
+    curves = align(history, requested, key, by)
+    histories = as_drawn(curves)
+    recorded = {series.run_id: series for series in histories.series}
+    names, order = distinct_labels(labels), order or list(labels)
     per_run = groups is None
-    wanted = [RunGroup(names[run_id], (run_id,)) for run_id in asked] if groups is None else list(groups)
+    requested_groups = [RunGroup(names[run_id], (run_id,)) for run_id in requested] if groups is None else list(groups)
     present = _ranked(
-        [one for one in wanted if any(run_id in recorded for run_id in one.run_ids)], recorded, greater_is_better
+        [group for group in requested_groups if any(run_id in recorded for run_id in group.run_ids)],
+        recorded,
+        greater_is_better,
     )
     shown = present[:limit]
     lines, smoothed = _lines(curves, {run_id for group in shown for run_id in group.run_ids}, smooth)
 
     columns = max(1, min(columns or (PANEL_COLUMNS if per_run else GROUP_COLUMNS), len(shown)))
-    x_axis = small_axis(history_axis(found), max(2, 12 // columns))
-    y_axis, beyond = usual_axis(key, [one.y for one in found.series], log=log_y)
-    y_axis = small_axis(y_axis, 4)
-    behind = [found.series[place] for place in _even(len(found.series), _GREY_RUNS)]
-    grey = grey_line(behind, points=_GREY_POINTS) if len(found.series) > 1 else None
-    titles = _titles(shown, lines, _TITLE // columns)
-    panels, fullest, uncounted = [], 0, 0
-    for place, group in enumerate(shown):
+    x_axis = compact_axis(history_axis(histories), max(2, 12 // columns))
+    y_axis, outlier_note = robust_axis(key, [series.y for series in histories.series], log=log_y)
+    y_axis = compact_axis(y_axis, 4)
+    behind = [histories.series[index] for index in _even_indices(len(histories.series), _GREY_RUNS)]
+    grey = background_line(behind, points=_GREY_POINTS) if len(histories.series) > 1 else None
+    titles = _titles(shown, lines, _TITLE_ROW_WIDTH // columns)
+    panels, max_runs, uncounted_runs = [], 0, 0
+    for index, group in enumerate(shown):
         members = [lines[run_id] for run_id in group.run_ids if run_id in lines]
-        there = [members[index] for index in _even(len(members), _PANEL_RUNS)]
-        fullest = max(fullest, len(members))
-        styles = run_styles([one.run_id for one in there], order)
+        drawn_series = [members[position] for position in _even_indices(len(members), _PANEL_RUNS)]
+        max_runs = max(max_runs, len(members))
+        styles = run_styles([series.run_id for series in drawn_series], order)
         marks: list[Mark] = [grey] if grey else []
-        for one in there:
+        for series in drawn_series:
             marks += run_marks(
-                one,
-                names[one.run_id],
-                styles[one.run_id],
+                series,
+                names[series.run_id],
+                styles[series.run_id],
                 y_axis,
                 greater_is_better,
-                smoothed=smoothed.get(one.run_id),
+                smoothed=smoothed.get(series.run_id),
                 in_legend=False,
             )
-        lowest = place + columns >= len(shown)
-        uncounted += len(members) - len(_that_count(group, lines))
-        panels.append(Panel(x_axis if lowest else replace(x_axis, label=""), y_axis, tuple(marks), titles[place]))
+        in_last_row = index + columns >= len(shown)
+        uncounted_runs += len(members) - len(_counted_series(group, lines))
+        panels.append(Panel(x_axis if in_last_row else replace(x_axis, label=""), y_axis, tuple(marks), titles[index]))
     rows = math.ceil(len(shown) / columns)
     what = "run" if per_run else "configuration"
     return Chart(
-        title=f"{key} over {over_text(found)}, a panel per {what}",
+        title=f"{key} over {x_axis_text(histories)}, a panel per {what}",
         panels=tuple(panels) or (Panel(x_axis, y_axis, ()),),
         sentence=history_sentence(
-            found, _best_runs(found.series, greater_is_better), names, greater_is_better=greater_is_better
+            histories, _best_runs(histories.series, greater_is_better), names, greater_is_better=greater_is_better
         ),
         note=" ".join(
             part
             for part in (
-                chosen_note(len(asked), len(labels)),
-                *_chosen((len(shown), len(present)), (len(behind), len(found.series)), what, greater_is_better),
-                f"Not in their means: {counted(uncounted, 'run')} that did not finish." if uncounted else "",
-                f"Drawn of each {what}: an even choice of {_PANEL_RUNS} runs." if fullest > _PANEL_RUNS else "",
-                beyond,
-                history_note(found, len(asked), smooth),
+                subset_note(len(requested), len(labels)),
+                *_panel_notes(
+                    (len(shown), len(present)), (len(behind), len(histories.series)), what, greater_is_better
+                ),
+                f"Not in their means: {counted(uncounted_runs, 'run')} that did not finish." if uncounted_runs else "",
+                f"Drawn of each {what}: an even sample of {_PANEL_RUNS} runs." if max_runs > _PANEL_RUNS else "",
+                outlier_note,
+                history_note(histories, len(requested), smooth),
             )
             if part
         ),
@@ -142,7 +165,7 @@ def history_panels(
 
 
 def _lines(curves: Curves, run_ids: set[str], smooth: float) -> tuple[dict[str, Series], dict[str, Series]]:
-    """These runs as they are drawn in their panels, by run id; and smoothed, where that is asked for."""
+    """Return the series of these runs by run id, and the smoothed ones if `smooth` is not 0."""
     shown = replace(curves, curves=tuple(one for one in curves.curves if one.run_id in run_ids))
     raw = as_drawn(shown, most_points=_LINE_POINTS)
     smoothed = as_drawn(shown, most_points=_LINE_POINTS, smoothed=smooth).series if smooth else ()
@@ -153,8 +176,10 @@ def _ranked(groups: list[RunGroup], lines: Mapping[str, Series], greater_is_bett
     if greater_is_better is None:
         return groups
     sign = -1 if greater_is_better else 1
-    lasts = {id(group): _mean_last(_that_count(group, lines)) for group in groups}
-    return sorted(groups, key=lambda one: (math.isnan(lasts[id(one)]), sign * np.nan_to_num(lasts[id(one)])))
+    mean_lasts = {id(group): _mean_last(_counted_series(group, lines)) for group in groups}
+    return sorted(
+        groups, key=lambda group: (math.isnan(mean_lasts[id(group)]), sign * np.nan_to_num(mean_lasts[id(group)]))
+    )
 
 
 def _mean_last(runs: Sequence[Series]) -> float:
@@ -167,43 +192,51 @@ def _best_runs(series: Sequence[Series], greater_is_better: bool | None) -> list
     return sorted(series, key=lambda one: (math.isnan(one.last), sign * np.nan_to_num(one.last)))
 
 
-def _even(count: int, most: int) -> list[int]:
-    """An even choice of at most so many places."""
-    return list(range(count)) if count <= most else sorted({round(place) for place in np.linspace(0, count - 1, most)})
+def _even_indices(count: int, max_count: int) -> list[int]:
+    """Return at most `max_count` evenly spaced indices below `count`."""
+    return (
+        list(range(count))
+        if count <= max_count
+        else sorted({round(place) for place in np.linspace(0, count - 1, max_count)})
+    )
 
 
-def _titles(groups: Sequence[RunGroup], lines: Mapping[str, Series], room: int) -> list[str]:
-    """The panels' names with what they end at, in so many columns; different names stay different."""
-    said = [_ending(_that_count(group, lines), sum(run_id in lines for run_id in group.run_ids)) for group in groups]
-    said = [ending if room - len(ending) >= _NAME else "" for ending in said]
-    names = distinct_names([group.title for group in groups], width=room - max(map(len, said), default=0))
-    return [name + ending for name, ending in zip(names, said, strict=True)]
+def _titles(groups: Sequence[RunGroup], lines: Mapping[str, Series], width: int) -> list[str]:
+    """Return panel titles of at most `width` characters: name and last value; different names stay different."""
+    endings = [
+        _ending(_counted_series(group, lines), sum(run_id in lines for run_id in group.run_ids)) for group in groups
+    ]
+    endings = [ending if width - len(ending) >= _MIN_NAME_WIDTH else "" for ending in endings]
+    names = distinct_names([group.title for group in groups], width=width - max(map(len, endings), default=0))
+    return [name + ending for name, ending in zip(names, endings, strict=True)]
 
 
-def _that_count(group: RunGroup, lines: Mapping[str, Series]) -> list[Series]:
-    """The runs of a group that are in the mean of its title."""
+def _counted_series(group: RunGroup, lines: Mapping[str, Series]) -> list[Series]:
+    """Return the runs of a group that are in the mean in its title."""
     return [lines[run_id] for run_id in group.run_ids if run_id in lines and run_id not in group.uncounted]
 
 
-def _ending(runs: Sequence[Series], lines: int) -> str:
-    """What they end at, and of how many of the panel's lines that is the mean."""
+def _ending(runs: Sequence[Series], line_count: int) -> str:
+    """Format the mean last value of these runs, and how many of the lines in the panel it includes."""
     last = _mean_last(runs)
-    said = "" if math.isnan(last) else f" · {number_text(last)}"
-    if lines > 1:
+    text = "" if math.isnan(last) else f" · {number_text(last)}"
+    if line_count > 1:
         n = sum(1 for one in runs if np.isfinite(one.last))
-        said += f" (n={n})" if n == lines else f" (n={n} of {lines})"
-    return said
+        text += f" (n={n})" if n == line_count else f" (n={n} of {line_count})"
+    return text
 
 
-def _chosen(panels: tuple[int, int], grey: tuple[int, int], what: str, greater_is_better: bool | None) -> list[str]:
-    """How the panels stand, which are left out, and what is behind them."""
+def _panel_notes(
+    panels: tuple[int, int], grey: tuple[int, int], what: str, greater_is_better: bool | None
+) -> list[str]:
+    """Say how the panels are sorted, how many are left out, and which runs are behind them."""
     (shown, present), (behind, series) = panels, grey
-    way = direction(greater_is_better)
-    order = f"best last value first ({way})" if way else "in the order of the runs"
-    said = f"Panels: {order}; behind each the others in grey"
+    direction_words = direction(greater_is_better)
+    order = f"best last value first ({direction_words})" if direction_words else "in the order of the runs"
+    text = f"Panels: {order}; behind each the others in grey"
     if behind < series:
-        said += f", an even choice of {behind} of {counted(series, 'run')}"
-    notes = [f"{said}. In the titles: the last value" + (", the mean of n runs." if what != "run" else ".")]
+        text += f", {behind} of {counted(series, 'run')}, evenly sampled"
+    notes = [f"{text}. In the titles: the last value" + (", the mean of n runs." if what != "run" else ".")]
     if shown < present:
         notes.append(f"Showing {shown} of {counted(present, what)}.")
     return notes

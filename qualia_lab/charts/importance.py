@@ -1,4 +1,4 @@
-"""How much each param matters for a metric, by three measures side by side; grey where it is not to be read."""
+"""Chart of param importance for a metric, by three measures side by side; bars that mean nothing are grey."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.charts.axes import named_axis, number_text
+from qualia_lab.charts.axes import category_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, INK, REST
 from qualia_lab.charts.marks import Axis, Bars, Line, Panel
@@ -21,36 +21,41 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.param_importance import ParamImportance
     from qualia_lab.charts.marks import Mark
 
-MOST_ROWS = 20
+MAX_ROWS = 20
 _ROW_HEIGHT = 24
 
 
-def importance_bars(found: Importances, metric: str, left_out: Sequence[tuple[str, int]] = ()) -> Chart:
-    """Bars per param: the forest's importance with its deviation, PED-ANOVA, and the rank correlation.
+def importance_bars(importances: Importances, metric: str, left_out: Sequence[tuple[str, int]] = ()) -> Chart:
+    """Draw bars per param: forest importance with its deviation, PED-ANOVA share, and rank correlation.
 
-    A bar is grey when its number is no more than chance, and all of the forest's are when it explains little.
-    A measure that has no number at all has no panel.  left_out: how many runs were not asked, and why.
+    A bar is grey if its value is no more than chance; all bars of the forest are grey if it explains little. A measure
+    without any value has no panel.
+
+    Args:
+        importances: the importances of the params.
+        metric: the name of the metric.
+        left_out: (reason, number of runs) pairs of the runs that were not used.
     """
-    asked = [row for row in found.params if (row.forest, row.ped_anova, row.rho) != (None, None, None)]
-    rows = asked[:MOST_ROWS]
-    y_axis = named_axis("", [row.param for row in rows], downwards=True, room=2)
+    measured = [row for row in importances.params if (row.forest, row.ped_anova, row.rho) != (None, None, None)]
+    rows = measured[:MAX_ROWS]
+    y_axis = category_axis("", [row.param for row in rows], downwards=True, min_slots=2)
     panels = []
     if any(row.forest is not None for row in rows):
-        panels.append(_forest(rows, y_axis, grey=bool(found.refusal)))
+        panels.append(_forest(rows, y_axis, grey=bool(importances.refusal)))
     if any(row.ped_anova is not None for row in rows):
         shares = [row.ped_anova for row in rows]
         grey = ["PED-ANOVA: no more than chance" in row.note for row in rows]
         panels.append(_panel("PED-ANOVA share (best runs)", rows, shares, y_axis, grey=grey))
     if any(row.rho is not None for row in rows):
-        chance = [row.rho is None or abs(row.rho) < 1.96 / math.sqrt(row.n - 1) for row in rows]
-        panel = _panel("rank correlation", rows, [row.rho for row in rows], y_axis, grey=chance)
+        is_chance = [row.rho is None or abs(row.rho) < 1.96 / math.sqrt(row.n - 1) for row in rows]
+        panel = _panel("rank correlation", rows, [row.rho for row in rows], y_axis, grey=is_chance)
         panels.append(Panel(Axis(panel.x.label, (-1.05, 1.05)), y_axis, panel.marks))
     empty = Panel(Axis("importance", (0, 1)), y_axis, ())
     return Chart(
         title=f"Which params matter for {metric}",
         panels=tuple(panels) or (empty,),
-        sentence=_sentence(found, metric, rows),
-        note=_note(found, len(asked), left_out),
+        sentence=_sentence(importances, metric, rows),
+        note=_note(importances, len(measured), left_out),
         height=max(200, 140 + _ROW_HEIGHT * len(rows)),
     )
 
@@ -87,44 +92,49 @@ def _panel(
     grey: Sequence[bool],
     deviations: Sequence[float] = (),
 ) -> Panel:
-    known = [place for place, value in enumerate(values) if value is not None]
+    places_with_value = [place for place, value in enumerate(values) if value is not None]
     ends = np.array([value for value in values if value is not None], np.float64)
-    spread = np.array([deviations[place] for place in known]) if deviations else np.zeros(len(ends))
-    low, high = min(0.0, float((ends - spread).min())), max(0.0, float((ends + spread).max()))
-    air = (high - low) * 0.06 or 0.5
+    deviation = np.array([deviations[place] for place in places_with_value]) if deviations else np.zeros(len(ends))
+    low, high = min(0.0, float((ends - deviation).min())), max(0.0, float((ends + deviation).max()))
+    padding = (high - low) * 0.06 or 0.5
     texts = tuple(
         f"{rows[place].param}: {number_text(value)} (n={rows[place].n}) {rows[place].note}".strip()
-        for place, value in zip(known, ends.tolist(), strict=True)
+        for place, value in zip(places_with_value, ends.tolist(), strict=True)
     )
-    colours = tuple(REST if grey[place] else DATA for place in known)
-    limits = (low - air if low < 0 else 0.0, high + air)
-    return Panel(Axis(label, limits), y_axis, (Bars(np.array(known, np.float64), ends, colours, texts=texts),))
+    colours = tuple(REST if grey[place] else DATA for place in places_with_value)
+    limits = (low - padding if low < 0 else 0.0, high + padding)
+    return Panel(
+        Axis(label, limits), y_axis, (Bars(np.array(places_with_value, np.float64), ends, colours, texts=texts),)
+    )
 
 
-def _sentence(found: Importances, metric: str, rows: Sequence[ParamImportance]) -> str:
-    said = f"Params and {metric}, n = {found.n} runs of {counted(found.configurations, 'configuration')}"
-    if found.refusal:
-        return f"{said}."
+def _sentence(importances: Importances, metric: str, rows: Sequence[ParamImportance]) -> str:
+    text = f"Params and {metric}, n = {importances.n} runs of {counted(importances.configurations, 'configuration')}"
+    if importances.refusal:
+        return f"{text}."
     best = [row for row in rows if row.forest is not None][:3]
     order = ", ".join(f"{row.param} {number_text(row.forest or 0)}" for row in best)
-    return f"{said}: out-of-bag R² {found.r2:.2f}; R² lost when shuffled: {order}."
+    return f"{text}: out-of-bag R² {importances.r2:.2f}; R² lost when shuffled: {order}."
 
 
-def _note(found: Importances, rows: int, left_out: Sequence[tuple[str, int]]) -> str:
-    if found.refusal:
-        parts = [found.refusal[0].upper() + found.refusal[1:] + "."]
+def _note(importances: Importances, rows: int, left_out: Sequence[tuple[str, int]]) -> str:
+    if importances.refusal:
+        parts = [importances.refusal[0].upper() + importances.refusal[1:] + "."]
     else:
         parts = [
-            f"n = {found.n} runs of {counted(found.configurations, 'configuration')}; out-of-bag R² {found.r2:.2f}."
+            (
+                f"n = {importances.n} runs of {counted(importances.configurations, 'configuration')}; "
+                f"out-of-bag R² {importances.r2:.2f}."
+            )
         ]
     if left_out:
         parts.append(f"In none of it: {counts_text(left_out)}.")
-    if found.best:
-        parts.append(f"PED-ANOVA: the best {counted(found.best, 'run')} against all.")
+    if importances.best:
+        parts.append(f"PED-ANOVA: the best {counted(importances.best, 'run')} against all.")
     parts.append("Grey: no more than chance. None of it says what causes what.")
-    if rows > MOST_ROWS:
-        parts.append(f"Showing {MOST_ROWS} of {rows} params.")
-    if found.interaction:
-        joint = found.interaction
+    if rows > MAX_ROWS:
+        parts.append(f"Showing {MAX_ROWS} of {rows} params.")
+    if importances.interaction:
+        joint = importances.interaction
         parts.append(f"Of the joint effect of {joint.first} and {joint.second}, {joint.share:.0%} is interaction.")
     return " ".join(parts)

@@ -1,4 +1,4 @@
-"""Two texts line by line, as HTML and as text."""
+"""The line-by-line difference of two texts, as HTML and as text."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.text_differences import DifferingLine, TextDifference
 
-_OPEN = 40  # lines in sight; the rest is folded
-_WHOLE = 400  # lines in all
+_UNFOLDED_LINES = 40  # lines shown unfolded
+_MAX_LINES = 400  # lines shown in total
 _WIDTH = 300  # characters of a line
 
 _SIGNS = {"removed": "- ", "added": "+ ", "same": "  "}
@@ -27,7 +27,7 @@ _COLOURS = {"removed": "#ffe7dc", "added": "#dcf3ea"}
 
 @dataclass(frozen=True)
 class LineDifference:
-    """What sets an artifact of one run apart from that of another. Both faces escape every line."""
+    """The difference between an artifact of two runs. HTML and text output escape every line."""
 
     path: str
     before: str
@@ -36,7 +36,7 @@ class LineDifference:
 
     def __repr__(self) -> str:
         lines = self.difference.lines
-        text = [self._title(), *(_plain(line) for line in lines[:_WHOLE])]
+        text = [self._title(), *(_plain(line) for line in lines[:_MAX_LINES])]
         return "\n".join([*text, *self._notes(len(lines))])
 
     def _repr_html_(self) -> str:
@@ -45,26 +45,32 @@ class LineDifference:
         notes = "".join(f"<p><small>{for_html(note)}</small></p>" for note in self._notes(len(lines)))
         if not lines:
             return title + notes
-        folded = lines[_OPEN:_WHOLE]
+        folded = lines[_UNFOLDED_LINES:_MAX_LINES]
         more = f"<details><summary>{len(folded):,} more lines</summary>{_marked(folded)}</details>" if folded else ""
-        return f"{title}{_marked(lines[:_OPEN])}{more}{notes}"
+        return f"{title}{_marked(lines[:_UNFOLDED_LINES])}{more}{notes}"
 
     def _title(self) -> str:
-        two = self.difference
+        difference = self.difference
         what = (
-            f"{counted(two.removed, 'line')} taken out, {two.added:,} come in"
-            if two.removed or two.added
+            f"{counted(difference.removed, 'line')} taken out, {difference.added:,} come in"
+            if difference.removed or difference.added
             else "no difference"
         )
         return one_line(f"{self.path}: {self.before} → {self.after}: {what}")
 
     def _notes(self, count: int) -> list[str]:
-        notes = [f"showing {_WHOLE} of {count:,} lines"] if count > _WHOLE else []
+        notes = [f"showing {_MAX_LINES} of {count:,} lines"] if count > _MAX_LINES else []
         return notes + ([f"only the first {LONGEST:,} lines were compared"] if self.difference.cut else [])
 
 
 def line_difference(path: str, before: tuple[str, bytes], after: tuple[str, bytes]) -> LineDifference:
-    """Compare one artifact of two runs, each a label and the start of the file; JSON is written out first."""
+    """Compare an artifact of two runs line by line; JSON is pretty-printed first.
+
+    Args:
+        path: the path of the artifact, which determines its kind.
+        before: the label of the first run and the first bytes of its file.
+        after: the same for the second run.
+    """
     texts = [_lines_of(path, data) for _, data in (before, after)]
     if None in texts:
         same = before[1] == after[1]
@@ -73,7 +79,7 @@ def line_difference(path: str, before: tuple[str, bytes], after: tuple[str, byte
 
 
 def _lines_of(path: str, data: bytes) -> str | None:
-    """The file as text, JSON with a line for each value; None when it is no text."""
+    """Return the file as text, JSON with one value per line; None if it is not text."""
     kind = preview_kind(path, data[:HEAD_BYTES])
     if kind not in ("text", "markdown", "html", "json", "table", "yaml"):
         return None

@@ -1,4 +1,4 @@
-"""How the logs of runs end, as HTML and text. Every line comes from a store and is escaped when it is shown."""
+"""The last lines of the logs of runs, as HTML and text. Lines come from a store and are escaped when rendered."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LogTail:
-    """The end of one log.
+    """The last lines of one log.
 
-    label, status: of the run.  path: of the artifact, or the words for what is none, such as a tag.
-    total: how many lines there are, of which `lines` are the last.  note: why there are none.
+    Attributes:
+        label: the label of the run.
+        status: the status of the run.
+        path: the path of the artifact, or a description of another source, such as a tag.
+        lines: the last lines.
+        total: the number of lines in the log.
+        note: why there are no lines.
     """
 
     label: str
@@ -28,14 +33,14 @@ class LogTail:
 
     @property
     def title(self) -> str:
-        """`run (failed): logs/train.log, last 30 of 812 lines`."""
+        """The title, such as `run (failed): logs/train.log, last 30 of 812 lines`."""
         words = f"{self.label} ({self.status.lower()}): {self.path}"
         return words + (f", last {len(self.lines)} of {self.total:,} lines" if self.total > len(self.lines) else "")
 
 
 @dataclass(frozen=True)
 class LogCard:
-    """The ends of some logs, and a sentence on what is shown of how many."""
+    """The last lines of several logs, and a sentence that says how many logs are shown."""
 
     tails: Sequence[LogTail]
     sentence: str

@@ -1,4 +1,4 @@
-"""The marks that a chart is drawn of, and the axes and panels that they stand in, as frozen values."""
+"""The elements of a chart as frozen values: marks, axes and panels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Dash = Literal["solid", "dash", "dot", "dashdot"]
 
 @dataclass(frozen=True)
 class Line:
-    """Points joined in their order; a NaN is a gap. Without a label, or not `in_legend`, it is not in the legend."""
+    """Points joined in order; NaN is a gap. It is in the legend if it has a label and `in_legend` is true."""
 
     x: Numbers
     y: Numbers
@@ -30,11 +30,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Points:
-    """Single points, each with a text of its own where `texts` is given."""
+    """Unconnected points; `texts` are their hover texts, if given."""
 
     x: Numbers
     y: Numbers
-    colours: tuple[str, ...]  # one for each point, or one for all
+    colours: tuple[str, ...]  # one per point, or one for all
     label: str = ""
     texts: tuple[str, ...] = ()
     symbol: Literal["circle", "x"] = "circle"
@@ -45,7 +45,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Box:
-    """Quartiles and whiskers of one group, standing at `position` on the x axis."""
+    """A box plot of one group at `position` on the x axis: quartiles, and whiskers from `low` to `high`."""
 
     position: float
     low: float
@@ -58,7 +58,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Band:
-    """The area between two curves over the same x; where one of them is NaN there is none."""
+    """The area between two curves over the same x; NaN in either curve is a gap."""
 
     x: Numbers
     low: Numbers
@@ -69,26 +69,38 @@ class Band:
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars from `base` to `ends`, lying along x at heights `at`, or standing where `standing`.
+    """Horizontal bars at y positions `at`, or vertical bars at x positions `at`.
 
-    colours: one for each bar, or one for all.  thick: of a bar, in units of the axis it stands on.
+    Attributes:
+        at: the positions of the bars.
+        ends: where each bar ends.
+        colours: one per bar, or one for all.
+        base: where each bar starts; None for 0.
+        vertical: whether the bars are vertical.
+        thickness: the thickness of a bar, in units of the axis that `at` is on.
+        label: the text in the legend.
+        texts: the hover text of each bar.
     """
 
     at: Numbers
     ends: Numbers
     colours: tuple[str, ...]
     base: Numbers | None = None
-    standing: bool = False
-    thick: float = 0.7
+    vertical: bool = False
+    thickness: float = 0.7
     label: str = ""
     texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Heat:
-    """Rectangles coloured by a number, in rows from the lowest y on; NaN is left blank.
+    """A heat map; the first row is at the bottom, NaN cells are blank.
 
-    values: (rows, columns).  x_edges, y_edges: one more than columns and rows.  label: what the colours mean.
+    Attributes:
+        x_edges: the column edges, one more than there are columns.
+        y_edges: the row edges, one more than there are rows.
+        values: shape (rows, columns).
+        label: the label of the colour bar.
     """
 
     x_edges: Numbers
@@ -99,7 +111,7 @@ class Heat:
 
 @dataclass(frozen=True)
 class Texts:
-    """Words at points of the panel, before (`right`), on (`center`) or behind (`left`) their point."""
+    """Texts at points of the panel: right of (`left`), centred on (`center`) or left of (`right`) the point."""
 
     x: Numbers
     y: Numbers
@@ -113,9 +125,13 @@ Mark = Line | Points | Box | Band | Bars | Heat | Texts
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its name, and the limits within which it is drawn (data values, also when it is logarithmic).
+    """An axis.
 
-    ticks: positions and their texts where the positions stand for names; () lets the faces choose numbers.
+    Attributes:
+        label: the axis label.
+        limits: the range that is shown, in data values, also if the axis is logarithmic.
+        log: whether the axis is logarithmic.
+        ticks: (position, text) pairs; () lets the renderer choose numeric ticks.
     """
 
     label: str
@@ -126,7 +142,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes, what is drawn in it, and a title of its own where there are several."""
+    """A pair of axes with its marks, and a title if the chart has several panels."""
 
     x: Axis
     y: Axis

@@ -1,4 +1,4 @@
-"""A table for a paper: seen as HTML, taken as LaTeX, Markdown or CSV."""
+"""A table for a paper, shown as HTML and exported as LaTeX, Markdown or CSV."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ _LATEX_ARROWS = {True: r" $\uparrow$", False: r" $\downarrow$", None: ""}
 
 @dataclass(frozen=True)
 class PaperTable:
-    r"""Mean ± half of the 95 % interval; the best mean bold, what cannot be told from it underlined.
+    r"""Means ± half of the 95 % interval; the best mean is bold, those not significantly different are underlined.
 
-    Shows itself in a notebook. `.latex` needs `\usepackage{booktabs}`; `.markdown` and `.csv` are texts, too.
+    It is displayed as HTML in a notebook. `.latex` (which needs `\usepackage{booktabs}`), `.markdown` and `.csv` are
+    strings.
     """
 
     numbers: PaperNumbers
 
     @property
     def latex(self) -> str:
-        """A `tabular` with the rules of booktabs, a comment before it, nothing around it."""
+        """A bare `tabular` with booktabs rules, preceded by the notes as comments."""
         numbers = self.numbers
         shape = "l" * len(self._params) + "r" + "r" * len(numbers.metrics)
         header = [*map(for_latex, self._params), "$n$"]
         header += [
-            for_latex(metric) + _LATEX_ARROWS[way]
-            for metric, way in zip(numbers.metrics, numbers.directions, strict=True)
+            for_latex(metric) + _LATEX_ARROWS[direction]
+            for metric, direction in zip(numbers.metrics, numbers.directions, strict=True)
         ]
         lines = [f"% {line}" for line in self._notes()]
         lines += [rf"\begin{{tabular}}{{{shape}}}", r"\toprule", " & ".join(header) + r" \\", r"\midrule"]
@@ -44,7 +45,7 @@ class PaperTable:
 
     @property
     def markdown(self) -> str:
-        """A table of GitHub's Markdown, and a line on what its marks mean."""
+        """A GitHub Markdown table, followed by a line that explains its marks."""
         header = [*map(for_markdown, self._params), "n"]
         header += [f"{for_markdown(metric)} {arrow}".strip() for metric, arrow in self._metrics()]
         lines = [header, *([["---"] * len(self._params) + ["---:"] * (len(header) - len(self._params))])]
@@ -54,7 +55,7 @@ class PaperTable:
 
     @property
     def csv(self) -> str:
-        """Every number unrounded: of each metric n, mean, the ends of the interval, and `best` or `level`."""
+        """CSV with unrounded numbers: for each metric n, mean, interval bounds, and the mark `best` or `level`."""
         header = list(self._params)
         for metric in self.numbers.metrics:
             header += [f"{metric} {what}" for what in ("n", "mean", "95 % low", "95 % high", "mark")]
@@ -89,11 +90,12 @@ class PaperTable:
 
     def _metrics(self) -> list[tuple[str, str]]:
         return [
-            (metric, _ARROWS[way]) for metric, way in zip(self.numbers.metrics, self.numbers.directions, strict=True)
+            (metric, _ARROWS[direction])
+            for metric, direction in zip(self.numbers.metrics, self.numbers.directions, strict=True)
         ]
 
     def _rows(self, escape: Callable[[str], str], show: Callable[[Entry, int], str]) -> list[list[str]]:
-        """The cells of each row: params, n of the first metric, metrics."""
+        """Return the cells of each row: params, n of the first metric, metrics."""
         rows = []
         for row in self.numbers.rows:
             n = len(row.entries[0].group.values)
@@ -102,22 +104,24 @@ class PaperTable:
         return rows
 
     def _notes(self) -> list[str]:
-        """What a reader has to know, as plain sentences."""
+        """Return the notes on the table as sentences."""
         numbers = self.numbers
-        whats = ", ".join(one_line(statistic_label(numbers.statistic, metric), 80) for metric in numbers.metrics)
-        notes = [f"Mean over n runs of {whats}, ± half of the 95 % interval."]
+        metric_texts = ", ".join(one_line(statistic_label(numbers.statistic, metric), 80) for metric in numbers.metrics)
+        notes = [f"Mean over n runs of {metric_texts}, ± half of the 95 % interval."]
         notes += mean_notes([*(row.entries[0].group for row in numbers.rows), *numbers.empty])
         if numbers.empty:
-            notes.append(f"Configurations without a value that counts: {len(numbers.empty):,}, in no row.")
-        few = {len(entry.group.values) for row in numbers.rows for entry in row.entries if entry.text}
+            notes.append(f"Configurations without a usable value, left out: {len(numbers.empty):,}.")
+        run_counts = {len(entry.group.values) for row in numbers.rows for entry in row.entries if entry.text}
         if any(entry.best for row in numbers.rows for entry in row.entries):
-            of = " of three runs or more" if few & {1, 2} and max(few) > 2 else ""
-            notes.append(f"Bold: the best mean{of}. Underlined: compared with it and not told apart (5 %, Holm).")
-        if few & {1, 2}:
+            restriction = " of three runs or more" if run_counts & {1, 2} and max(run_counts) > 2 else ""
+            notes.append(
+                f"Bold: the best mean{restriction}. Underlined: not significantly different from it (5 %, Holm)."
+            )
+        if run_counts & {1, 2}:
             notes.append("Values of one or two runs were not compared.")
         if numbers.hidden_params:
             notes.append(
-                f"The configurations differ in {', '.join(one_line(key, 60) for key in numbers.hidden_params)}, too."
+                f"The configurations also differ in {', '.join(one_line(key, 60) for key in numbers.hidden_params)}."
             )
         if numbers.more:
             notes.append(f"Showing {len(numbers.rows)} of {len(numbers.rows) + numbers.more:,} configurations.")
@@ -125,7 +129,7 @@ class PaperTable:
 
 
 def _own_n(entry: Entry, n: int) -> str:
-    """How many runs the value rests on, where that is not what the row says."""
+    """Return the n of the value if it differs from that of the row."""
     return "" if entry.text is None or len(entry.group.values) == n else f" (n={len(entry.group.values)})"
 
 

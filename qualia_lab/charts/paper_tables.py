@@ -1,4 +1,4 @@
-"""Tables for a paper of several experiments: each is a task of its own, with a best value of its own."""
+"""Tables for a paper with several experiments: one table per experiment, each with its own best value."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PaperTables:
-    """By experiment its table; `.latex`, `.markdown` and `.csv` are all of them, each under its experiment's name."""
+    """A paper table per experiment; `.latex`, `.markdown` and `.csv` concatenate them under the experiments' names."""
 
     tables: Mapping[str, PaperTable]
 
     @property
     def latex(self) -> str:
-        """The tabulars, each behind a comment that names its experiment."""
+        """The tabulars, each preceded by a comment that names its experiment."""
         return "\n".join(f"% {one_line(for_latex(name))}\n{table.latex}" for name, table in self.tables.items())
 
     @property
     def markdown(self) -> str:
-        """The tables, each under a line in bold."""
+        """The Markdown tables, each under the bold name of its experiment."""
         return "\n".join(f"**{for_markdown(name)}**\n\n{table.markdown}" for name, table in self.tables.items())
 
     @property
     def csv(self) -> str:
-        """The tables, each with a header of its own and an empty line between them."""
+        """The CSV tables, each with its own header, separated by empty lines."""
         return "\n".join(table.csv for table in self.tables.values())
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Parallel axes: each run a line through its params to its metric, each axis on its own scale."""
+"""Parallel coordinates: each run is a line over its params to its metric, each axis with its own scale."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from qualia_lab.charts.axes import number_text, told_apart
+from qualia_lab.charts.axes import distinct_labels, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, INK, QUIET, REST, run_styles
 from qualia_lab.charts.marks import Axis, Line, Panel, Points, Texts
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.param_columns import ParamColumn
     from qualia_lab.charts.marks import Mark, Numbers
 
-MOST_AXES = 7  # of params; the metric is one more
-MOST_NAMED = 12  # runs with a colour of their own
-MOST_DRAWN = 1000  # of the others
-_ENDS = 10  # of more runs, as many of the best and of the worst are coloured
-_MOST_TEXTS = 8  # different values that stand at an axis by name
-_VALUE = 14  # columns of such a name
-_MISSING = -0.2
-_BESIDE = 0.045  # the ends of an axis are named over and under it, where no line runs
+MAX_AXES = 7  # for params; the metric has one more
+MAX_NAMED = 12  # runs with individual colours
+MAX_DRAWN = 1000  # other runs
+_COLOURED_ENDS = 10  # how many best and how many worst runs are coloured if there are more
+_MAX_TEXTS = 8  # values that are all labelled on an axis
+_LABEL_WIDTH = 14  # characters of such a label
+_MISSING = -0.2  # y position of a missing param
+_LABEL_OFFSET = 0.045  # the ends of an axis are labelled above and below it, where there are no lines
 _WORST = "#D55E00"
 
 
@@ -40,38 +40,44 @@ def parallel_axes(
     greater_is_better: bool | None,
     order: Sequence[str] = (),
 ) -> Chart:
-    """Lines over the params' axes to the metric's, 0 to 1 from the lowest to the highest value of each.
+    """Draw each run as a line over the axes of the params and the metric, each scaled from its lowest to highest value.
 
-    columns: params over the runs of `values`, in their order.  values: finite values of the metric by run id.
-    order: all runs of the notebook, by whose places a run has its colour; () for those of labels.
-    Up to 12 runs have their colours; of more the ten best and the ten worst are coloured, the rest is grey.
+    Up to 12 runs have individual colours; of more, the ten best and the ten worst are coloured, the others grey.
+
+    Args:
+        columns: the params, with a value per run in the order of `values`.
+        values: the finite values of the metric, by run id.
+        labels: the label of each run, by run id, in the order of the notebook.
+        metric: the name of the metric.
+        greater_is_better: the direction of the metric; None if it is not known.
+        order: all runs of the notebook, which determine the colours; () for those of `labels`.
     """
-    shown = columns[:MOST_AXES]
+    shown = columns[:MAX_AXES]
     run_ids = list(values)
     y = np.array([values[run_id] for run_id in run_ids], np.float64)
-    places = np.column_stack([*(_heights(column) for column in shown), _scaled(y)])
-    x = np.arange(places.shape[1], dtype=np.float64)
-    names = told_apart(labels)
-    width = max(10, 140 // places.shape[1])
-    heads = distinct_names([*(column.param for column in shown), metric], width=width)
-    ticks = tuple((float(at), name) for at, name in enumerate(heads))
+    heights = np.column_stack([*(_heights(column) for column in shown), _scaled(y)])
+    x = np.arange(heights.shape[1], dtype=np.float64)
+    names = distinct_labels(labels)
+    width = max(10, 140 // heights.shape[1])
+    cut_names = distinct_names([*(column.param for column in shown), metric], width=width)
+    ticks = tuple((float(index), name) for index, name in enumerate(cut_names))
     marks: list[Mark] = [
-        *(Line(np.array([at, at]), np.array([0.0, 1.0]), QUIET, width=1, hover=False) for at in x),
-        *_lines(places, run_ids, y, names, order or list(labels), greater_is_better=greater_is_better),
+        *(Line(np.array([index, index]), np.array([0.0, 1.0]), QUIET, width=1, hover=False) for index in x),
+        *_lines(heights, run_ids, y, names, order or list(labels), greater_is_better=greater_is_better),
         *_scales(shown, y),
     ]
-    lacking = any(np.isnan(column.values).any() for column in shown)
+    any_missing = any(np.isnan(column.values).any() for column in shown)
     return Chart(
         title=f"Params and {metric} of {counted(len(run_ids), 'run')}",
         panels=(
             Panel(
                 Axis("", (-0.35, len(x) - 0.35), ticks=ticks),
-                Axis("", (_MISSING - 0.1 if lacking else -0.1, 1.1), ticks=((0.0, ""), (1.0, ""))),
+                Axis("", (_MISSING - 0.1 if any_missing else -0.1, 1.1), ticks=((0.0, ""), (1.0, ""))),
                 tuple(marks),
             ),
         ),
         sentence=_sentence(shown, run_ids, y, names, metric, greater_is_better=greater_is_better),
-        note=_note(columns, values, labels, metric, lacking=lacking),
+        note=_note(columns, values, labels, metric, any_missing=any_missing),
         height=460,
     )
 
@@ -82,13 +88,13 @@ def _scaled(values: Numbers) -> Numbers:
 
 
 def _heights(column: ParamColumn) -> Numbers:
-    """Where each run crosses the axis: logarithmic over decades, under its foot where the run lacks the param."""
-    places = _scaled(np.log10(column.values) if column.log else column.values)
-    return np.where(np.isnan(places), _MISSING, places)
+    """Return where each run crosses the axis, log-scaled if the column is; runs without the param are below it."""
+    scaled = _scaled(np.log10(column.values) if column.log else column.values)
+    return np.where(np.isnan(scaled), _MISSING, scaled)
 
 
 def _lines(
-    places: Numbers,
+    heights: Numbers,
     run_ids: Sequence[str],
     y: Numbers,
     names: Mapping[str, str],
@@ -97,81 +103,85 @@ def _lines(
     greater_is_better: bool | None,
 ) -> list[Mark]:
     ranked = np.argsort(y if greater_is_better is False else -y, kind="stable").tolist()
-    found: list[Mark] = []
+    marks: list[Mark] = []
     texts = [f"{names[run_id]}: {number_text(value)}" for run_id, value in zip(run_ids, y, strict=True)]
-    if len(run_ids) <= MOST_NAMED:
+    if len(run_ids) <= MAX_NAMED:
         styles = run_styles(run_ids, order)
-        for at in reversed(ranked):
-            colour, dash = styles[run_ids[at]]
-            found += [
-                replace(_line(places[[at]], colour, names[run_ids[at]], width=1.8), dash=dash),
-                _dots(places, [at], texts, colour),
+        for index in reversed(ranked):
+            colour, dash = styles[run_ids[index]]
+            marks += [
+                replace(_line(heights[[index]], colour, names[run_ids[index]], width=1.8), dash=dash),
+                _dots(heights, [index], texts, colour),
             ]
-        return found
-    ends = min(_ENDS, len(run_ids) // 4)
-    best, rest, worst = ranked[:ends], ranked[ends:-ends], ranked[-ends:]
-    between = len(rest)
-    if between > MOST_DRAWN:  # ranked, so an even choice is one of all values
-        rest = [rest[round(at)] for at in np.linspace(0, between - 1, MOST_DRAWN)]
-    words = ("highest", "lowest") if greater_is_better is None else ("best", "worst")
+        return marks
+    end_count = min(_COLOURED_ENDS, len(run_ids) // 4)
+    best, rest, worst = ranked[:end_count], ranked[end_count:-end_count], ranked[-end_count:]
+    rest_count = len(rest)
+    if rest_count > MAX_DRAWN:  # ranked, so this is an even sample by value
+        rest = [rest[round(index)] for index in np.linspace(0, rest_count - 1, MAX_DRAWN)]
+    end_words = ("highest", "lowest") if greater_is_better is None else ("best", "worst")
     for chosen, colour, word, width in (
-        (rest, REST, "between", 0.8), (worst, _WORST, words[1], 1.5), (best, DATA, words[0], 1.8),
+        (rest, REST, "between", 0.8), (worst, _WORST, end_words[1], 1.5), (best, DATA, end_words[0], 1.8),
     ):  # fmt: skip
         label = f"{len(chosen)} {word}"
-        if word == "between" and between > len(chosen):
-            label = f"{len(chosen):,} of {between:,} between"
-        found += [_line(places[chosen], colour, label, width=width), _dots(places, chosen, texts, colour)]
-    return found
+        if word == "between" and rest_count > len(chosen):
+            label = f"{len(chosen):,} of {rest_count:,} between"
+        marks += [_line(heights[chosen], colour, label, width=width), _dots(heights, chosen, texts, colour)]
+    return marks
 
 
-def _line(places: Numbers, colour: str, label: str, *, width: float) -> Line:
-    """Several runs as one line with gaps between them."""
-    count = places.shape[1]
-    x = np.tile(np.append(np.arange(count, dtype=np.float64), np.nan), len(places))
-    y = np.column_stack([places, np.full(len(places), np.nan)]).ravel()
+def _line(heights: Numbers, colour: str, label: str, *, width: float) -> Line:
+    """Return several runs as one line with gaps between them."""
+    count = heights.shape[1]
+    x = np.tile(np.append(np.arange(count, dtype=np.float64), np.nan), len(heights))
+    y = np.column_stack([heights, np.full(len(heights), np.nan)]).ravel()
     return Line(x, y, colour, label=label, width=width, hover=False)
 
 
-def _dots(places: Numbers, chosen: Sequence[int], texts: Sequence[str], colour: str) -> Points:
-    """A point on the metric's axis for each run, which says its name."""
-    x = np.full(len(chosen), places.shape[1] - 1.0)
-    return Points(x, places[chosen, -1], (colour,), texts=tuple(texts[at] for at in chosen), size=5)
+def _dots(heights: Numbers, chosen: Sequence[int], texts: Sequence[str], colour: str) -> Points:
+    """Return a point on the metric axis for each run, with its name as hover text."""
+    x = np.full(len(chosen), heights.shape[1] - 1.0)
+    return Points(x, heights[chosen, -1], (colour,), texts=tuple(texts[index] for index in chosen), size=5)
 
 
 def _scales(columns: Sequence[ParamColumn], y: Numbers) -> list[Texts]:
-    """What stands at the axes: each value where there are few, else the lowest and the highest."""
-    found: list[Texts] = []
-    for at, column in enumerate(columns):
-        different = np.unique(column.present)
-        heights = _scaled(np.log10(different) if column.log else different)
-        chosen = range(len(different)) if _apart(heights) else [0, len(different) - 1]
+    """Return the labels of the axes: each value if there are few, else the lowest and the highest."""
+    labels: list[Texts] = []
+    for index, column in enumerate(columns):
+        unique_values = np.unique(column.present)
+        heights = _scaled(np.log10(unique_values) if column.log else unique_values)
+        chosen = range(len(unique_values)) if _far_enough_apart(heights) else [0, len(unique_values) - 1]
         words = [
-            column.choices[int(different[place])] if column.choices else number_text(different[place])
+            column.choices[int(unique_values[place])] if column.choices else number_text(unique_values[place])
             for place in chosen
         ]
-        shown = distinct_names(words, width=_VALUE)
+        shown = distinct_names(words, width=_LABEL_WIDTH)
         texts = [(heights[place], word) for place, word in zip(chosen, shown, strict=True)]
         if np.isnan(column.values).any():
             texts.append((_MISSING, "missing"))
-        found += _texts(at, texts)
+        labels += _texts(index, texts)
     ends = [(0.0, number_text(y.min())), (1.0, number_text(y.max()))] if y.min() < y.max() else [(0.5, f"{y[0]:.4g}")]
-    return [*found, *_texts(len(columns), ends)]
+    return [*labels, *_texts(len(columns), ends)]
 
 
-def _apart(heights: Numbers) -> bool:
-    return len(heights) <= _MOST_TEXTS and bool((np.diff(heights) >= 0.05).all())
+def _far_enough_apart(heights: Numbers) -> bool:
+    return len(heights) <= _MAX_TEXTS and bool((np.diff(heights) >= 0.05).all())
 
 
-def _texts(at: int, texts: Sequence[tuple[float, str]]) -> list[Texts]:
-    """The ends over and under the axis, what is between them right of it."""
-    beside = [(height + (_BESIDE if height > 0 else -_BESIDE), word) for height, word in texts if not 0 < height < 1]
+def _texts(index: int, texts: Sequence[tuple[float, str]]) -> list[Texts]:
+    """Place labels of the ends above and below the axis, and those between them right of it."""
+    outside = [
+        (height + (_LABEL_OFFSET if height > 0 else -_LABEL_OFFSET), word)
+        for height, word in texts
+        if not 0 < height < 1
+    ]
     between = [(height, word) for height, word in texts if 0 < height < 1]
-    return [_words(at, beside, "center"), _words(at, between, "left")]
+    return [_words(index, outside, "center"), _words(index, between, "left")]
 
 
-def _words(at: int, texts: Sequence[tuple[float, str]], align: Literal["left", "center"]) -> Texts:
+def _words(index: int, texts: Sequence[tuple[float, str]], align: Literal["left", "center"]) -> Texts:
     heights = np.array([height for height, _ in texts], np.float64)
-    return Texts(np.full(len(texts), float(at)), heights, tuple(word for _, word in texts), INK, align)
+    return Texts(np.full(len(texts), float(index)), heights, tuple(word for _, word in texts), INK, align)
 
 
 def _sentence(
@@ -183,17 +193,17 @@ def _sentence(
     *,
     greater_is_better: bool | None,
 ) -> str:
-    said = f"{counted(len(run_ids), 'run')} over {', '.join(column.param for column in columns)} and {metric}."
+    text = f"{counted(len(run_ids), 'run')} over {', '.join(column.param for column in columns)} and {metric}."
     if not run_ids:
-        return said
-    place = int(np.argmin(y) if greater_is_better is False else np.argmax(y))
+        return text
+    best_index = int(np.argmin(y) if greater_is_better is False else np.argmax(y))
     word = "Highest" if greater_is_better is None else "Best"
-    settings = ", ".join(f"{column.param} {_value(column, place)}" for column in columns)
-    return f"{said} {word}: {names[run_ids[place]]}, {number_text(y[place])} at {settings}."
+    settings = ", ".join(f"{column.param} {_value(column, best_index)}" for column in columns)
+    return f"{text} {word}: {names[run_ids[best_index]]}, {number_text(y[best_index])} at {settings}."
 
 
-def _value(column: ParamColumn, place: int) -> str:
-    value = column.values[place]
+def _value(column: ParamColumn, index: int) -> str:
+    value = column.values[index]
     if np.isnan(value):
         return "missing"
     return column.choices[int(value)] if column.choices else number_text(value)
@@ -205,16 +215,16 @@ def _note(
     labels: Mapping[str, str],
     metric: str,
     *,
-    lacking: bool,
+    any_missing: bool,
 ) -> str:
     parts = [f"n = {len(values)}. Each axis from its lowest to its highest value."]
-    logs = [column.param for column in columns[:MOST_AXES] if column.log]
-    if logs:
-        parts.append(f"Logarithmic: {', '.join(logs)}.")
-    if lacking:
-        parts.append("Under an axis: the run lacks that param.")
-    if len(columns) > MOST_AXES:
-        parts.append(f"Showing {MOST_AXES} of {len(columns)} params.")
+    log_params = [column.param for column in columns[:MAX_AXES] if column.log]
+    if log_params:
+        parts.append(f"Logarithmic: {', '.join(log_params)}.")
+    if any_missing:
+        parts.append("Below an axis: runs without that param.")
+    if len(columns) > MAX_AXES:
+        parts.append(f"Showing {MAX_AXES} of {len(columns)} params.")
     if len(labels) > len(values):
         parts.append(f"Not shown: {counted(len(labels) - len(values), 'run')} without a finite {metric}.")
     return " ".join(parts)

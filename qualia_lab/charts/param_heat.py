@@ -1,4 +1,4 @@
-"""A metric over two params: the mean of each cell as a colour, with the number and its n."""
+"""Heat map of a metric over two params: the mean and n of each cell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.charts.axes import direction, named_axis, number_text
+from qualia_lab.charts.axes import category_axis, direction, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import INK
 from qualia_lab.charts.marks import Heat, Panel, Texts
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.param_pairs import Cells
     from qualia_lab.charts.marks import Axis, Numbers
 
-_LONGEST = 18
+_MAX_NAME_WIDTH = 18
 
 
 def param_heat(
@@ -32,9 +32,15 @@ def param_heat(
     left_out: Sequence[tuple[str, int]] = (),
     idle: Sequence[str] = (),
 ) -> Chart:
-    """The first param along x, the second along y.
+    """Draw the first param along x and the second along y.
 
-    left_out: how many runs are in no cell, and why.  idle: the params that matter no more than chance.
+    Args:
+        cells: the means and counts of the cells.
+        pair: the two params.
+        metric: the name of the metric.
+        greater_is_better: the direction of the metric; None if it is not known.
+        left_out: (reason, number of runs) pairs of the runs that are in no cell.
+        idle: the params that by themselves matter no more than chance.
     """
     n = int(cells.counts.sum())
     x_edges, y_edges = (np.arange(len(names) + 1, dtype=np.float64) - 0.5 for names in cells.names)
@@ -42,7 +48,7 @@ def param_heat(
     if direction(greater_is_better):
         notes.append(f"{direction(greater_is_better).capitalize()}.")
     if cells.left_out:
-        notes.append(f"Not shown: {counted(cells.left_out, 'run')} of rarer values.")
+        notes.append(f"Not shown: {counted(cells.left_out, 'run')} with rarer values.")
     if left_out:
         notes.append(f"In no mean: {counts_text(left_out)}.")
     if idle:
@@ -63,16 +69,16 @@ def param_heat(
 
 
 def _axis(param: str, names: Sequence[str]) -> Axis:
-    axis = named_axis(param, distinct_names(names, width=_LONGEST))
+    axis = category_axis(param, distinct_names(names, width=_MAX_NAME_WIDTH))
     return type(axis)(axis.label, (-0.5, len(names) - 0.5), ticks=axis.ticks)
 
 
 def _numbers(cells: Cells) -> list[Texts]:
-    """Each mean and its n, white on the dark half of the colours, dark on the other."""
+    """Return the mean and n of each cell as text, white on dark colours and dark on light ones."""
     rows, columns = np.nonzero(cells.counts)
     means = cells.means[rows, columns]
     middle = (means.min() + means.max()) / 2 if len(means) else 0.0
-    found = []
+    labels = []
     for chosen, colour in ((means <= middle, "#FFFFFF"), (means > middle, INK)):
         texts = tuple(
             f"{number_text(mean)} (n={count})"
@@ -80,19 +86,19 @@ def _numbers(cells: Cells) -> list[Texts]:
         )
         if texts:
             x: Numbers = columns[chosen].astype(np.float64)
-            found.append(Texts(x, rows[chosen].astype(np.float64), texts, colour, "center"))
-    return found
+            labels.append(Texts(x, rows[chosen].astype(np.float64), texts, colour, "center"))
+    return labels
 
 
 def _sentence(cells: Cells, pair: tuple[str, str], metric: str, n: int) -> str:
-    said = f"Mean {metric} by {pair[0]} and {pair[1]}, n = {n}"
+    text = f"Mean {metric} by {pair[0]} and {pair[1]}, n = {n}"
     if not n:
-        return f"{said}: no run has both params and the metric."
+        return f"{text}: no run has both params and the metric."
     parts = []
-    for word, place in (("highest", np.nanargmax(cells.means)), ("lowest", np.nanargmin(cells.means))):
-        row, column = np.unravel_index(place, cells.means.shape)
+    for word, position in (("highest", np.nanargmax(cells.means)), ("lowest", np.nanargmin(cells.means))):
+        row, column = np.unravel_index(position, cells.means.shape)
         parts.append(
             f"{word} {number_text(float(cells.means[row, column]))} at {pair[0]} {cells.names[0][int(column)]}, "
             f"{pair[1]} {cells.names[1][int(row)]} (n={cells.counts[row, column]})"
         )
-    return f"{said}: {', '.join(parts)}."
+    return f"{text}: {', '.join(parts)}."

@@ -1,4 +1,4 @@
-"""How a metric spreads over the values of a param, from aggregates."""
+"""Box plots of a metric over the values of a param, from aggregates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qualia_lab.charts.axes import fitting_axis, named_axis, number_text
+from qualia_lab.charts.axes import category_axis, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, FILL, INK
 from qualia_lab.charts.marks import Box, Line, Panel, Points
@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 
     from qualia_lab.charts.marks import Mark
 
-_BOX_FROM = 5  # runs; as where every run is drawn
+_BOX_FROM = 5  # runs; the same as in `param_distribution`
 
 
 def param_spread(values: pa.Table, ranges: pa.Table | None, param: str, metric: str, *, more: bool) -> Chart:
-    """A box for each value of a param, or for each range where it has many numbers.
+    """Draw a box for each value of a param, or for each range of a numeric param with many values.
 
-    values: `Engine.param_values`.  ranges: `Engine.param_ranges`, None where the values are few.
-    more: whether there are more values than these. Boxes are quartiles; whiskers go to the lowest and the highest.
+    Boxes are quartiles; whiskers extend to the lowest and the highest value.
+
+    Args:
+        values: the result of `Engine.param_values`.
+        ranges: the result of `Engine.param_ranges`; None if there are few values.
+        param: the name of the param.
+        metric: the name of the metric.
+        more: whether the param has more values than those in `values`.
     """
     rows = values.to_pylist()
     in_ranges = ranges is not None and all(is_number(row["value"]) for row in rows) and ranges.num_rows > 1
@@ -39,17 +45,17 @@ def param_spread(values: pa.Table, ranges: pa.Table | None, param: str, metric: 
         else:
             rows.sort(key=lambda row: str(row["value"]))
         names = [str(row["value"]) for row in rows]
-    longest = max(8, 96 // max(1, len(rows)))
-    heads = distinct_names(names, width=longest)
-    ticks = [f"{head} (n={row['n']:,})" for head, row in zip(heads, rows, strict=True)]
+    max_width = max(8, 96 // max(1, len(rows)))
+    cut_names = distinct_names(names, width=max_width)
+    ticks = [f"{head} (n={row['n']:,})" for head, row in zip(cut_names, rows, strict=True)]
     drawn = [(place, row) for place, row in enumerate(rows) if row["n"]]
-    heights = np.array([row[name] for _, row in drawn for name in ("lowest", "highest")], dtype=np.float64)
+    extremes = np.array([row[name] for _, row in drawn for name in ("lowest", "highest")], dtype=np.float64)
     return Chart(
         title=f"{metric} by {param}",
         panels=(
             Panel(
-                named_axis(param, ticks, room=5),
-                fitting_axis(metric, heights),
+                category_axis(param, ticks, min_slots=5),
+                fit_axis(metric, extremes),
                 tuple(mark for one in drawn for mark in _marks(*one)),
             ),
         ),
@@ -59,9 +65,9 @@ def param_spread(values: pa.Table, ranges: pa.Table | None, param: str, metric: 
     )
 
 
-def _marks(place: int, row: dict[str, Any]) -> list[Mark]:
-    """A box; of few runs, whose quartiles say little, the median and the ends."""
-    x, median = float(place), row["median"]
+def _marks(position: int, row: dict[str, Any]) -> list[Mark]:
+    """Return a box, or for fewer than 5 runs the median and the extremes."""
+    x, median = float(position), row["median"]
     if row["n"] >= _BOX_FROM:
         return [Box(x, row["lowest"], row["q1"], median, row["q3"], row["highest"], FILL)]
     ends = Points(np.array([x, x]), np.array([row["lowest"], row["highest"]]), (DATA,), size=7)
@@ -69,21 +75,21 @@ def _marks(place: int, row: dict[str, Any]) -> list[Mark]:
 
 
 def _note(rows: list[dict[str, Any]], *, in_ranges: bool, more: bool) -> str:
-    """What is drawn and what is not."""
+    """Say what is drawn and what is not."""
     drawn = f"n = {sum(row['n'] for row in rows):,}; boxes are quartiles, from {_BOX_FROM} runs on"
     notes = [f"{drawn}; whiskers and points are the lowest and the highest."]
     if in_ranges:
-        notes.append("Ranges hold as many runs each.")
+        notes.append("Each range holds the same number of runs.")
     if more:
         notes.append(f"Showing the {len(rows)} most frequent values.")
-    odd = sum(row["runs"] - row["n"] for row in rows)
-    if odd:
-        notes.append(f"Not drawn: {counted(odd, 'run')} whose latest value is NaN or infinite.")
+    not_finite = sum(row["runs"] - row["n"] for row in rows)
+    if not_finite:
+        notes.append(f"Not drawn: {counted(not_finite, 'run')} with a NaN or infinite latest value.")
     return " ".join(notes)
 
 
 def _sentence(names: list[str], rows: list[dict[str, Any]], param: str, metric: str) -> str:
-    """The chart in words."""
+    """Describe the chart in words."""
     medians = "; ".join(
         f"{name}: {number_text(row['median'])} (n={row['n']:,})"
         for name, row in zip(names, rows, strict=True)

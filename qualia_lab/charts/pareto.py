@@ -1,4 +1,4 @@
-"""Two metrics against each other, and the runs that no other beats in both."""
+"""Chart of two metrics against each other with the Pareto front of the runs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.trade_offs import complete_runs, pareto_set, trade_offs
-from qualia_lab.charts.axes import direction, fitting_axis, number_text, told_apart
+from qualia_lab.charts.axes import direction, distinct_labels, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import QUIET, REST, run_styles
-from qualia_lab.charts.even_choice import drawn_note, even_by_value
 from qualia_lab.charts.marks import Line, Panel, Points
+from qualia_lab.charts.sampling import sample_by_value, sample_note
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.charts.marks import Mark
 
-MOST_NAMED = 16
+MAX_NAMED = 16
 
 
 def pareto_front(
@@ -28,16 +28,19 @@ def pareto_front(
     greater_is_better: Mapping[str, bool],
     order: Sequence[str] = (),
 ) -> Chart:
-    """The first of two metrics along x, the second along y; the runs of the Pareto set named and joined by steps.
+    """Draw the first metric along x and the second along y; runs of the Pareto set are named and joined by steps.
 
-    values: finite values by metric, then by run id.  labels: by run id, in the order of the notebook.
-    order: all runs of the notebook, by whose places a run has its colour; () for those of labels.
+    Args:
+        values: the finite values of two metrics: {metric: {run id: value}}.
+        labels: the label of each run, by run id, in the order of the notebook.
+        greater_is_better: the direction of each metric.
+        order: all runs of the notebook, which determine the colours; () for those of `labels`.
     """
     x_key, y_key = values
     run_ids = complete_runs(values)
     front = sorted(pareto_set(values, greater_is_better), key=lambda run_id: values[x_key][run_id])
-    names = told_apart(labels)
-    named = front[:: max(1, -(-len(front) // MOST_NAMED))]
+    names = distinct_labels(labels)
+    named = front[:: max(1, -(-len(front) // MAX_NAMED))]
     styles = run_styles(named, order or list(labels))
 
     def points(of: list[str], colour: str, label: str = "", size: float = 8) -> Points:
@@ -48,45 +51,45 @@ def pareto_front(
         x, y = (np.array([values[key][run_id] for run_id in of], np.float64) for key in (x_key, y_key))
         return Points(x, y, (colour,), label=label, texts=texts, size=size)
 
-    beaten = [run_id for run_id in run_ids if run_id not in set(front)]
+    dominated = [run_id for run_id in run_ids if run_id not in set(front)]
     unnamed = [run_id for run_id in front if run_id not in styles]
     marks: list[Mark] = []
-    drawn = [beaten[place] for place in even_by_value([values[x_key][run_id] for run_id in beaten])]
-    if beaten:
-        marks.append(points(drawn, REST, f"{len(beaten)} beaten" if len(beaten) > 1 else "1 beaten", 7))
+    drawn = [dominated[place] for place in sample_by_value([values[x_key][run_id] for run_id in dominated])]
+    if dominated:
+        marks.append(points(drawn, REST, f"{len(dominated)} dominated", 7))
     marks.append(_steps(front, values, greater_is_better))
     if unnamed:
-        marks.append(points(unnamed, QUIET, f"{len(unnamed)} more not beaten", 10))
+        marks.append(points(unnamed, QUIET, f"{len(unnamed)} more not dominated", 10))
     marks += [points([run_id], styles[run_id][0], names[run_id], 11) for run_id in reversed(named)]
     axes = []
     for key in (x_key, y_key):
         numbers = np.array([values[key][run_id] for run_id in run_ids], np.float64)
-        axes.append(fitting_axis(f"{key} ({direction(greater_is_better[key])})", numbers, air=0.07))
+        axes.append(fit_axis(f"{key} ({direction(greater_is_better[key])})", numbers, padding=0.07))
     missing = len(labels) - len(run_ids)
     return Chart(
         title=f"{y_key} against {x_key}",
         panels=(Panel(axes[0], axes[1], tuple(marks)),),
         sentence=_sentence(front, names, (x_key, y_key), len(run_ids)),
         note=f"n = {len(run_ids)}. {counted(len(front), 'run')} that no other beats in both."
-        + f" {drawn_note(len(drawn), len(beaten), 'others')}".rstrip()
+        + f" {sample_note(len(drawn), len(dominated), 'others')}".rstrip()
         + _correlation(values, greater_is_better)
-        + (f" Not shown: {counted(missing, 'run')} without a finite value of both." if missing else ""),
+        + (f" Not shown: {counted(missing, 'run')} without finite values of both." if missing else ""),
         height=460,
     )
 
 
 def _steps(front: list[str], values: Mapping[str, Mapping[str, float]], better: Mapping[str, bool]) -> Line:
-    """The edge of what was reached: from run to run along the metrics, never through what nobody reached."""
+    """Return the step line of the Pareto front, which passes only through points that some run reaches or beats."""
     x_key, y_key = values
     x: list[float] = []
     y: list[float] = []
     for run_id in front:
-        here = values[x_key][run_id], values[y_key][run_id]
-        if x:  # the corner that the run before or this one reaches, and no better place
-            x.append(x[-1] if better[x_key] else here[0])
-            y.append(here[1] if better[x_key] else y[-1])
-        x.append(here[0])
-        y.append(here[1])
+        point = values[x_key][run_id], values[y_key][run_id]
+        if x:  # the corner that is no better than the previous run or this one
+            x.append(x[-1] if better[x_key] else point[0])
+            y.append(point[1] if better[x_key] else y[-1])
+        x.append(point[0])
+        y.append(point[1])
     return Line(np.array(x), np.array(y), QUIET, width=1.2, dash="dot", hover=False)
 
 

@@ -1,4 +1,4 @@
-"""One run in full, as HTML and text, with a line that says how it ended when it is folded."""
+"""All details of a run as HTML and text, foldable to a one-line summary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from qualia_lab.analysis.image_names import display_titles, without_small_copies
 from qualia_lab.analysis.origins import NOTE
-from qualia_lab.charts.descriptions import OF_RUN, description_html, description_lines, notes_of
+from qualia_lab.charts.descriptions import OF_RUN, description_html, description_lines, descriptions_by_owner
 from qualia_lab.charts.sizes import size_text
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 _FILES_LISTED = 50
 _VALUE_WIDTH = 400
-_FOLDED_PAST = 40
+_FOLDED_ABOVE = 40
 
-# Signs that the fonts of any browser have.
+# Characters available in the fonts of any browser.
 STATUS_SIGNS = {"FINISHED": "✓", "FAILED": "✗", "KILLED": "✗", "RUNNING": "…", "SCHEDULED": "…"}
 
 _CELL = 'style="text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"'
@@ -34,7 +34,17 @@ _CELL = 'style="text-align:left;vertical-align:top;white-space:pre-wrap;overflow
 
 @dataclass(frozen=True)
 class RunCard:
-    """A run as a person sees it. Every string in it comes from a store, and is escaped when it is shown."""
+    """All details of a run. Strings come from a store and are escaped when rendered.
+
+    Attributes:
+        label: the label of the run.
+        tables: the tables of this run only.
+        files: the artifacts of the run.
+        notes: sentences shown below the tables.
+        previews: previews of artifacts.
+        primary_metric: the metric in the summary; None for none.
+        folded: whether the HTML is folded to the summary at first.
+    """
 
     label: str
     tables: RunTables
@@ -60,17 +70,17 @@ class RunCard:
         parts += [_block(title, header, rows) for title, header, rows in self._blocks()]
         parts.append("</div>")
         parts += [f"<p><small>{for_html(note)}</small></p>" for note in self.notes]
-        for shown in self.previews:
-            remark = f" <small>{for_html(shown.remark)}</small>" if shown.remark else ""
-            title = f"<p><b>{for_html(shown.path)}</b>{remark}</p>" if shown.path else ""
-            parts.append(title + shown.html)
-        # Everything is within the fold, pictures too: as data in the page they are seen without trust.
+        for preview in self.previews:
+            remark = f" <small>{for_html(preview.remark)}</small>" if preview.remark else ""
+            title = f"<p><b>{for_html(preview.path)}</b>{remark}</p>" if preview.path else ""
+            parts.append(title + preview.html)
+        # Everything is inside the fold, including pictures: data URIs are shown in untrusted notebooks, too.
         opened = "" if self.folded else " open"
-        said = f"<b>{for_html(self.label)}</b> · {for_html(self.summary())}"
-        return f"<details{opened}><summary>{said}</summary>{''.join(parts)}</details>"
+        summary_html = f"<b>{for_html(self.label)}</b> · {for_html(self.summary())}"
+        return f"<details{opened}><summary>{summary_html}</summary>{''.join(parts)}</details>"
 
     def summary(self) -> str:
-        """How the run ended, the primary metric where it has one, and how long it took."""
+        """Return the status, the primary metric if the run has it, and the duration."""
         run = self.tables.runs.to_pylist()[0]
         status = run["status"] or "UNKNOWN"
         latest = dict(zip(*(self.tables.metrics.column(name).to_pylist() for name in ("key", "value")), strict=True))
@@ -80,17 +90,17 @@ class RunCard:
         return " · ".join(filter(None, (f"{STATUS_SIGNS.get(status, '?')} {status.lower()}", value, took)))
 
     def _blocks(self) -> Iterable[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-        """Title, column names and rows of every table that has a row."""
-        one = self.tables
+        """Yield title, column names and rows of every non-empty table."""
+        tables = self.tables
         yield "Details", ("field", "value"), self._details()
-        tags = one.tags.filter(pc.not_equal(one.tags.column("key"), NOTE)) if self._note() else one.tags
+        tags = tables.tags.filter(pc.not_equal(tables.tags.column("key"), NOTE)) if self._note() else tables.tags
         for title, table, columns in (
-            ("Params", one.params, ("key", "value")),
-            ("Metrics", one.metrics, ("key", "value", "step")),
+            ("Params", tables.params, ("key", "value")),
+            ("Metrics", tables.metrics, ("key", "value", "step")),
             ("Tags", tags, ("key", "value")),
-            ("Datasets", one.datasets, ("name", "digest", "context", "source_type")),
-            ("Logged models", one.logged_models, ("name", "model_id", "model_type", "status")),
-            ("Not readable", one.problems, ("subject", "reason")),
+            ("Datasets", tables.datasets, ("name", "digest", "context", "source_type")),
+            ("Logged models", tables.logged_models, ("name", "model_id", "model_type", "status")),
+            ("Not readable", tables.problems, ("subject", "reason")),
         ):
             if table.num_rows:
                 rows = sorted(tuple(_text(row[column]) for column in columns) for row in table.to_pylist())
@@ -100,18 +110,18 @@ class RunCard:
             yield self._artifacts()
 
     def _artifacts(self) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-        """The files without MLflow's small copies of pictures, which are counted."""
+        """Return the files; MLflow's small copies of pictures are only counted."""
         size_of = {file.path: size_text(file.size) for file in self.files}
         paths = without_small_copies(size_of)
         shown = display_titles(paths)[:_FILES_LISTED]
-        said = f"showing {len(shown)} of {len(paths):,}" if len(paths) > len(shown) else str(len(paths))
+        count_text = f"showing {len(shown)} of {len(paths):,}" if len(paths) > len(shown) else str(len(paths))
         hidden = len(size_of) - len(paths)
-        said += f", and {counted(hidden, 'small copy', 'small copies')} of pictures" if hidden else ""
-        return f"Artifacts ({said})", ("path", "size"), [(title, size_of[path]) for path, title in shown]
+        count_text += f", and {counted(hidden, 'small copy', 'small copies')} of pictures" if hidden else ""
+        return f"Artifacts ({count_text})", ("path", "size"), [(title, size_of[path]) for path, title in shown]
 
     def _note(self) -> str:
-        """What a person wrote about the run; "" where nobody did."""
-        return next(iter(notes_of(self.tables.tags, "run_id").values()), "")
+        """Return the description of the run, or ""."""
+        return next(iter(descriptions_by_owner(self.tables.tags, "run_id").values()), "")
 
     def _details(self) -> list[tuple[str, ...]]:
         run = self.tables.runs.to_pylist()[0]
@@ -120,8 +130,8 @@ class RunCard:
             ("run id", run["run_id"]),
             ("experiment", f"{names[0] if names else ''} ({run['experiment_id']})"),
             ("status", _text(run["status"]).lower() or "unknown"),
-            ("start", _moment(run["start_time"])),
-            ("end", _moment(run["end_time"])),
+            ("start", _time_text(run["start_time"])),
+            ("end", _time_text(run["end_time"])),
             ("duration", _duration(run["start_time"], run["end_time"])),
             *((name, run[key]) for name, key in (("user", "user_id"), ("parent run", "parent_run_id")) if run[key]),
             *([("lifecycle stage", run["lifecycle_stage"])] if run["lifecycle_stage"] != "active" else []),
@@ -130,18 +140,18 @@ class RunCard:
 
 
 def _block(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A table that can be folded, and is when it is long."""
+    """Render a foldable table, folded at first if it is long."""
     head = "".join(f"<th {_CELL}>{for_html(name)}</th>" for name in header)
     body = "".join(
         "<tr>" + "".join(f"<td {_CELL}>{for_html(_cut(cell))}</td>" for cell in row) + "</tr>" for row in rows
     )
-    opened = " open" if len(rows) <= _FOLDED_PAST else ""
+    opened = " open" if len(rows) <= _FOLDED_ABOVE else ""
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<details{opened}><summary>{for_html(title)}</summary>{table}</details>"
 
 
 def _cut(text: str) -> str:
-    """The text, or its start and how much of it that is."""
+    """Return the text, or its start and a note on the length if it is too long."""
     if len(text) <= _VALUE_WIDTH:
         return text
     return f"{text[:_VALUE_WIDTH]} … (showing {_VALUE_WIDTH} of {len(text):,} characters)"
@@ -153,8 +163,8 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _moment(milliseconds: int | None) -> str:
-    """A time in UTC to the second; as a bare number where no calendar holds it."""
+def _time_text(milliseconds: int | None) -> str:
+    """Format a time in UTC to the second."""
     if milliseconds is None:
         return ""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

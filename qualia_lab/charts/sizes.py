@@ -1,10 +1,10 @@
-"""Sizes as a person reads them."""
+"""Human-readable file sizes."""
 
 from __future__ import annotations
 
 
 def size_text(size: int | None) -> str:
-    """Bytes in powers of 1,000; "" where they are not known."""
+    """Format a number of bytes with decimal units; "" if it is not known."""
     if size is None:
         return ""
     amount = float(size)

@@ -1,4 +1,4 @@
-"""What some runs are about, as a person reads it: tasks, objectives, factors, repeats, and what was left out."""
+"""A study as HTML and text: tasks, objectives, factors, seeds, and what is left out."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 
 _WIDTH = 500  # characters of a sentence
 _FACTORS = 12
-_LEVELS = 6
+_LEVELS = 6  # values listed per factor
 _DESCRIPTIONS = 3
 
 
 @dataclass(frozen=True)
 class StudyCard:
-    """Every string in it may come from a store, and is escaped when it is shown.
+    """A study, shown as HTML or text. Strings in it may come from a store and are escaped when rendered.
 
-    labels: of the runs, by id.  descriptions: what people wrote about the experiments, by the experiments' names.
+    Attributes:
+        study: the study.
+        labels: the label of each run, by run id.
+        descriptions: the descriptions of the experiments, by experiment name.
     """
 
     study: Study
@@ -38,8 +41,8 @@ class StudyCard:
         lines = []
         for title, text in self._described():
             lines += [title, *(f"    {line}" for line in description_lines(text, OF_EXPERIMENT))]
-        for heading, said in self._parts():
-            lines += [f"{heading}: {said[0]}", *(" " * (len(heading) + 2) + one for one in said[1:])]
+        for heading, sentences in self._parts():
+            lines += [f"{heading}: {sentences[0]}", *(" " * (len(heading) + 2) + one for one in sentences[1:])]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -49,13 +52,13 @@ class StudyCard:
         )
         rows = "".join(
             '<tr><th style="text-align:left;vertical-align:top;white-space:nowrap">'
-            f'{for_html(heading)}</th><td style="text-align:left">{"<br>".join(map(for_html, said))}</td></tr>'
-            for heading, said in self._parts()
+            f'{for_html(heading)}</th><td style="text-align:left">{"<br>".join(map(for_html, sentences))}</td></tr>'
+            for heading, sentences in self._parts()
         )
         return f"{notes}<table><tbody>{rows}</tbody></table>"
 
     def _described(self) -> list[tuple[str, str]]:
-        """A title and the text of each description that is shown; the last title says how many are not."""
+        """Return (title, text) of each description shown, and of a last entry that counts those not shown."""
         shown = list(self.descriptions.items())[:_DESCRIPTIONS]
         names = distinct_names([name for name, _ in shown])
         described = [(f"Description of {name}", text) for name, (_, text) in zip(names, shown, strict=True)]
@@ -63,25 +66,29 @@ class StudyCard:
         return [*described, *([(f"and {counted(rest, 'more description')}", f"in {OF_EXPERIMENT}")] if rest else [])]
 
     def _parts(self) -> list[tuple[str, list[str]]]:
-        """A heading and its sentences each."""
-        parts = [(heading, [one_line(one, _WIDTH) for one in said]) for heading, said in self._sentences()]
+        """Return (heading, sentences) pairs."""
+        parts = [(heading, [one_line(one, _WIDTH) for one in sentences]) for heading, sentences in self._sentences()]
         factors = self._factors()
-        place = next((at for at, (heading, _) in enumerate(parts) if heading not in ("Tasks", "Objective")), len(parts))
-        return [*parts[:place], *([("Factors", factors)] if factors else []), *parts[place:]]
+        position = next(
+            (index for index, (heading, _) in enumerate(parts) if heading not in ("Tasks", "Objective")), len(parts)
+        )
+        return [*parts[:position], *([("Factors", factors)] if factors else []), *parts[position:]]
 
     def _sentences(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         return sentences_of(self.study, self.labels, CELL)
 
     def _factors(self) -> list[str]:
-        """One line per factor, with its levels, and one for those that are tied to it."""
-        factors = [one for one in self.study.factors if one.role == "factor"]
+        """Return a line per factor, with its levels and the factors that are tied to it."""
+        factors = [factor for factor in self.study.factors if factor.role == "factor"]
         lines = []
-        for one in factors[:_FACTORS]:
-            levels = levels_of(self.study, one.name)
-            said = f"{one.name}: {listed(levels, _LEVELS)}" if len(levels) <= _FACTORS else _span(one.name, levels)
-            tied = [other.name for other in self.study.factors if other.tied_to == one.name]
-            said += f" (from {FROM[one.source]})" if one.source == "person" else ""
-            lines.append(one_line(said + (f"; changes only together with {listed(tied)}" if tied else ""), _WIDTH))
+        for factor in factors[:_FACTORS]:
+            levels = levels_of(self.study, factor.name)
+            text = (
+                f"{factor.name}: {listed(levels, _LEVELS)}" if len(levels) <= _FACTORS else _span(factor.name, levels)
+            )
+            tied = [other.name for other in self.study.factors if other.tied_to == factor.name]
+            text += f" (from {FROM[factor.source]})" if factor.source == "person" else ""
+            lines.append(one_line(text + (f"; changes only together with {listed(tied)}" if tied else ""), _WIDTH))
         if len(factors) > _FACTORS:
             lines.append(f"and {len(factors) - _FACTORS:,} more")
         return lines

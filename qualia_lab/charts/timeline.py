@@ -1,4 +1,4 @@
-"""When runs ran, as bars from start to end: one row per run, or packed into lanes where there are many."""
+"""Timeline of runs as bars from start to end: one row per run, or packed into lanes if there are many."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.timeline import lanes
-from qualia_lab.charts.axes import named_axis, number_text, told_apart
-from qualia_lab.charts.best_so_far import since_first, unit_size
+from qualia_lab.charts.axes import category_axis, distinct_labels, number_text
+from qualia_lab.charts.best_so_far import milliseconds_per, unit_and_origin
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import QUIET
 from qualia_lab.charts.marks import Axis, Bars, Panel, Points
@@ -21,61 +21,66 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.timeline import Span
     from qualia_lab.charts.marks import Mark
 
-MOST_ROWS = 40
-MOST_DRAWN = 1000  # bars of one status
+MAX_ROWS = 40
+MAX_DRAWN = 1000  # bars per status
 _ROW_HEIGHT = 20
 _LANE_HEIGHT = 14
 
-# As in the palette of runs: blue and orange are told apart by any eye; what is at work is green.
+# From the palette of runs: blue and orange are distinguishable with colour blindness; running is green.
 _COLOURS = {"FINISHED": "#0072B2", "FAILED": "#D55E00", "KILLED": "#E69F00", "RUNNING": "#009E73"}
 
 
 def timeline_chart(spans: Sequence[Span], labels: Mapping[str, str]) -> Chart:
-    """Bars by status, children indented under their parents; a run without an end reaches to the edge.
+    """Draw a bar per run, coloured by status, with children indented under their parents.
 
-    A point marks each start, so that runs too short for a bar are seen. Past 40 runs they are packed into lanes.
+    A run without an end extends to the edge. A point marks each start, so that very short runs are visible. More than
+    40 runs are packed into lanes.
+
+    Args:
+        spans: start, end and status of the runs that have a start.
+        labels: the label of each run, by run id.
     """
-    names = told_apart(labels)
-    unit, since = since_first([time for span in spans for time in (span.start, span.end) if time is not None])
-    size = unit_size(unit)
+    names = distinct_labels(labels)
+    unit, since = unit_and_origin([time for span in spans for time in (span.start, span.end) if time is not None])
+    size = milliseconds_per(unit)
     first = min((span.start for span in spans), default=0)
     last = max((time for span in spans for time in (span.start, span.end) if time is not None), default=0)
-    reach = (last - first) / size or 1.0
-    packed = len(spans) > MOST_ROWS
+    span_length = (last - first) / size or 1.0
+    packed = len(spans) > MAX_ROWS
     rows = lanes(spans, last) if packed else list(range(len(spans)))
     marks: list[Mark] = []
     for status in dict.fromkeys(span.status for span in spans):
-        chosen = _spread([place for place, span in enumerate(spans) if span.status == status], MOST_DRAWN)
-        start = np.array([(spans[place].start - first) / size for place in chosen])
-        ends = [spans[place].end for place in chosen]
-        end = np.array([reach * 1.03 if ms is None else (ms - first) / size for ms in ends])
-        at = np.array([rows[place] for place in chosen], np.float64)
+        drawn_places = _evenly_sampled([index for index, span in enumerate(spans) if span.status == status], MAX_DRAWN)
+        start = np.array([(spans[index].start - first) / size for index in drawn_places])
+        ends = [spans[index].end for index in drawn_places]
+        end = np.array([span_length * 1.03 if ms is None else (ms - first) / size for ms in ends])
+        y = np.array([rows[index] for index in drawn_places], np.float64)
         colour = _COLOURS.get(status, QUIET)
-        texts = tuple(_text(spans[place], names) for place in chosen)
-        marks.append(Bars(at, end, (colour,), base=start, thick=0.62, label=status.lower(), texts=texts))
-        marks.append(Points(start, at, (colour,), size=5, texts=texts))
+        texts = tuple(_text(spans[index], names) for index in drawn_places)
+        marks.append(Bars(y, end, (colour,), base=start, thickness=0.62, label=status.lower(), texts=texts))
+        marks.append(Points(start, y, (colour,), size=5, texts=texts))
     count = max(rows, default=0) + 1
     if packed:
         step = max(1, -(-count // 8))
         ticks = tuple((float(lane), str(lane + 1)) for lane in range(0, count, step))
         y_axis = Axis("runs at the same time", (count - 0.4, -0.6), ticks=ticks)
     else:
-        y_axis = named_axis("", [_indented(span, names) for span in spans], downwards=True, room=3)
+        y_axis = category_axis("", [_indented(span, names) for span in spans], downwards=True, min_slots=3)
     height = 140 + (max(160, min(600, _LANE_HEIGHT * count)) if packed else max(60, _ROW_HEIGHT * len(spans)))
     return Chart(
         title=f"When {counted(len(spans), 'run')} ran",
-        panels=(Panel(Axis(f"{unit} since {since}", (-reach * 0.02, reach * 1.03)), y_axis, tuple(marks)),),
-        sentence=_sentence(spans, unit, reach),
+        panels=(Panel(Axis(f"{unit} since {since}", (-span_length * 0.02, span_length * 1.03)), y_axis, tuple(marks)),),
+        sentence=_sentence(spans, unit, span_length),
         note=_note(spans, len(labels)),
         height=height,
     )
 
 
-def _spread(places: Sequence[int], most: int) -> Sequence[int]:
-    """All, or of very many an even choice, first and last among them."""
-    if len(places) <= most:
+def _evenly_sampled(places: Sequence[int], max_count: int) -> Sequence[int]:
+    """Return all, or an even sample of at most `max_count`, including the first and the last."""
+    if len(places) <= max_count:
         return places
-    return [places[round(at)] for at in np.linspace(0, len(places) - 1, most)]
+    return [places[round(position)] for position in np.linspace(0, len(places) - 1, max_count)]
 
 
 def _indented(span: Span, names: Mapping[str, str]) -> str:
@@ -101,11 +106,11 @@ def _sentence(spans: Sequence[Span], unit: str, reach: float) -> str:
     counts: dict[str, int] = {}
     for span in spans:
         counts[span.status.lower()] = counts.get(span.status.lower(), 0) + 1
-    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    counts_text = ", ".join(f"{count} {status}" for status, count in counts.items())
     last = max((time for span in spans for time in (span.start, span.end) if time is not None), default=0)
-    together = max(lanes(spans, last)) + 1
-    at_once = f"at most {together} at once" if together > 1 else "one after the other"
-    return f"{counted(len(spans), 'run')} over {number_text(reach)} {unit}: {said}; {at_once}."
+    max_concurrent = max(lanes(spans, last)) + 1
+    at_once = f"at most {max_concurrent} at once" if max_concurrent > 1 else "one after the other"
+    return f"{counted(len(spans), 'run')} over {number_text(reach)} {unit}: {counts_text}; {at_once}."
 
 
 def _note(spans: Sequence[Span], total: int) -> str:
@@ -113,12 +118,12 @@ def _note(spans: Sequence[Span], total: int) -> str:
     open_ended = sum(span.end is None for span in spans)
     if open_ended:
         parts.append(f"{counted(open_ended, 'run')} without an end: drawn to the edge.")
-    if len(spans) > MOST_ROWS:
-        parts.append("Packed into lanes: a lane is free again when its run has ended.")
+    if len(spans) > MAX_ROWS:
+        parts.append("Packed into lanes: a lane is reused when its run has ended.")
     counts = Counter(span.status for span in spans)
-    drawn = sum(min(count, MOST_DRAWN) for count in counts.values())
+    drawn = sum(min(count, MAX_DRAWN) for count in counts.values())
     if drawn < len(spans):
-        parts.append(f"Drawn: {drawn:,} of {len(spans):,} runs, an even choice of each status.")
+        parts.append(f"Drawn: {drawn:,} of {len(spans):,} runs, evenly sampled within each status.")
     if total > len(spans):
         parts.append(f"Not shown: {counted(total - len(spans), 'run')} without a start.")
     return " ".join(parts)

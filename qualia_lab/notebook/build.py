@@ -1,4 +1,4 @@
-"""A plan becomes a notebook: a plain dict of nbformat 4.5, made without importing nbformat (it takes seconds)."""
+"""Build a notebook from a plan: a dict in nbformat 4.5, without importing nbformat, which takes seconds."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from qualia_lab.notebook.plan import NotebookPlan
     from qualia_lab.sections.section import PlannedCell
 
-# Tags of Jupyter Book: a cell's source, or the whole cell, is folded away. JupyterLab folds what `source_hidden` says.
+# Tags of Jupyter Book that fold the source of a cell, or the whole cell. JupyterLab uses `source_hidden` instead.
 HIDDEN = frozenset({"hide-input", "hide-cell"})
 
-# The one namespace of ours, in the metadata of a cell and of the notebook.
+# The key of our metadata in cells and in the notebook.
 NAMESPACE = "qualia_lab"
 
 
 def build_notebook(plan: NotebookPlan) -> dict[str, Any]:
-    """The notebook of a plan, not yet executed. The same plan gives the same notebook."""
+    """Return the unexecuted notebook of a plan. The result is deterministic."""
     ids: set[str] = set()
     cells = [_cell(cell, ids) for cell in plan.cells]
     return {
@@ -31,7 +31,7 @@ def build_notebook(plan: NotebookPlan) -> dict[str, Any]:
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
             "language_info": {"name": "python", "version": platform.python_version(), "file_extension": ".py"},
             "title": plan.title,
-            # The sources as they were generated: what a refresh compares a person's edits with.
+            # The generated sources, with which a refresh compares the edits of the user.
             NAMESPACE: {
                 "version": __version__,
                 "template": plan.template,
@@ -44,14 +44,14 @@ def build_notebook(plan: NotebookPlan) -> dict[str, Any]:
 
 
 def notebook_bytes(notebook: dict[str, Any]) -> bytes:
-    """The notebook as Jupyter writes it: JSON, one space of indent, a line per line of source, a final newline."""
+    """Serialize a notebook as Jupyter does: JSON indented by one space, a string per source line, a final newline."""
     return (json.dumps(notebook, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode(
         "utf-8", "backslashreplace"
     )
 
 
 def digest(source: str) -> str:
-    """What tells whether a generated source was touched."""
+    """Return a hash by which an edited cell source is recognized."""
     return hashlib.sha256(source.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
@@ -72,7 +72,7 @@ def _cell(planned: PlannedCell, ids: set[str]) -> dict[str, Any]:
 
 
 def _cell_id(key: str, ids: set[str]) -> str:
-    """An id of nbformat's alphabet and length, the key itself where that is possible, and no id twice."""
+    """Return a unique cell id that is valid in nbformat, equal to the key if possible."""
     cell_id = re.sub(r"[^A-Za-z0-9_-]+", "-", key)[:64] or "cell"
     if cell_id in ids:
         cell_id = f"{cell_id[:47]}-{digest(key)}"

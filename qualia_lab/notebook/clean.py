@@ -1,4 +1,4 @@
-"""HTML that stays HTML in an exported page, and nothing in it that acts, loads or leads astray."""
+"""Sanitize HTML for an exported page: no scripts, no requests, no unsafe links."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _COUNT = re.compile(r"\d{1,5}")
 
 
 def clean_html(text: object) -> str:
-    """The text with only harmless HTML left: other elements lose their tags, scripts and styles their content too.
+    """Return the text with harmless HTML only: the tags of other elements are removed, scripts and styles completely.
 
-    Links lead to http, https, mailto or a relative place; images are in the page itself. Frames of artifacts, as
-    `framed_page` writes them, stay, and what is in them is made still once more.
+    Links may point to http, https, mailto or relative URLs; images are data URIs. Iframes of artifacts in the exact
+    form that `framed_page` writes are kept, and their content is sandboxed again.
     """
     from bleach import Cleaner
     from bleach.css_sanitizer import CSSSanitizer
@@ -46,37 +46,38 @@ def clean_html(text: object) -> str:
     )
     source = text.decode() if isinstance(text, bytes) else str(text)
     source, frames = _without_frames(source)
-    # bleach alone decides what is safe; this only spares the reader the text of what cannot be shown.
+    # Only bleach decides what is safe; removing these elements just keeps their text out of the page.
     return _with_frames(str(cleaner.clean(_UNSHOWN.sub("", source))), frames)
 
 
 def _without_frames(source: str) -> tuple[str, dict[str, str]]:
-    """The text with a word of its own for each frame that is written as ours are, and what the words stand for."""
+    """Replace each iframe of `framed_page` by a random token; return the text and {token: iframe}."""
     frames: dict[str, str] = {}
 
-    def word_for(frame: re.Match[str]) -> str:
-        word = f"frame{secrets.token_hex(16)}"  # nobody can have written it in the text before
-        frames[word] = reframed_page(frame[1], int(frame[2]))
-        return word
+    def token_for(frame: re.Match[str]) -> str:
+        token = f"frame{secrets.token_hex(16)}"  # unpredictable, so the text cannot contain it already
+        frames[token] = reframed_page(frame[1], int(frame[2]))
+        return token
 
-    return FRAME.sub(word_for, source), frames
+    return FRAME.sub(token_for, source), frames
 
 
 def _with_frames(cleaned: str, frames: dict[str, str]) -> str:
-    """The frames put back where their words stand as text; in a tag, a word stays a word.
+    """Replace tokens in text by their iframes; tokens inside tags are left as they are.
 
-    What bleach returns has every `<` of a text escaped and every attribute quoted, so its tags are found exactly.
+    In the output of bleach, every `<` in text is escaped and every attribute is quoted, so tags are found exactly.
     """
     if not frames:
         return cleaned
-    words = re.compile("|".join(frames))
+    tokens = re.compile("|".join(frames))
     return "".join(
-        part if part.startswith("<") else words.sub(lambda word: frames[word[0]], part) for part in _TAG.split(cleaned)
+        part if part.startswith("<") else tokens.sub(lambda token: frames[token[0]], part)
+        for part in _TAG.split(cleaned)
     )
 
 
 def _is_harmless(tag: str, name: str, value: str) -> bool:
-    """Whether an element may keep this attribute."""
+    """Return whether an element may keep this attribute."""
     if name in ("class", "title", "style"):
         return True
     if name == "id":

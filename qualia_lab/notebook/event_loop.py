@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, which the main thread can interrupt."""
+"""Run a coroutine in an event loop in a separate thread that the calling thread can interrupt."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SECONDS_TO_STOP = 10
 
 
 def run_in_thread(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run it in the event loop of a thread of its own; whatever interrupts this thread cancels it, and waits for that.
+    """Run a coroutine in an event loop in a separate thread; an exception in this thread cancels it and waits for it.
 
-    So Ctrl-C and SIGTERM are what they are elsewhere: asyncio and nbclient would handle them in the main thread, and
-    lose the kernel while it starts. It works where a loop is running already, as in a notebook.
+    Ctrl-C and SIGTERM therefore work as elsewhere: asyncio and nbclient would handle them in the main thread, and lose
+    a kernel that is just starting. It also works if an event loop is already running, as in a notebook.
     """
     loop = asyncio.new_event_loop()
     task = loop.create_task(coroutine)
@@ -28,9 +28,9 @@ def run_in_thread(coroutine: Coroutine[Any, Any, None]) -> None:
     def run() -> None:
         asyncio.set_event_loop(loop)
         try:
-            with contextlib.suppress(BaseException):  # the task keeps it
+            with contextlib.suppress(BaseException):  # the task stores it
                 loop.run_until_complete(task)
-            loop.run_until_complete(_end_others())
+            loop.run_until_complete(_cancel_remaining())
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
@@ -43,16 +43,16 @@ def run_in_thread(coroutine: Coroutine[Any, Any, None]) -> None:
     except BaseException:
         with defer_signals():
             if not ended.is_set():
-                with contextlib.suppress(RuntimeError):  # it has ended just now
+                with contextlib.suppress(RuntimeError):  # the loop has just closed
                     loop.call_soon_threadsafe(task.cancel)
                 ended.wait(_SECONDS_TO_STOP)
         raise
     task.result()
 
 
-async def _end_others() -> None:
-    """Cancel what else still runs in this loop: of a cell that was cancelled, the watch over its kernel."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for other in others:
-        other.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+async def _cancel_remaining() -> None:
+    """Cancel all other tasks of this loop, such as the one that polls the kernel of a cancelled cell."""
+    remaining = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in remaining:
+        task.cancel()
+    await asyncio.gather(*remaining, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Execute a notebook: its cells run first, and then its file and its pages are replaced together."""
+"""Execute a notebook: run its cells, then replace its file and its exported pages together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qualia_lab.errors import ExecutionFailed, ExportFailed, KernelNotStarted, N
 from qualia_lab.escaping import one_line
 from qualia_lab.files import check_writable, folder_of, write_files_atomically
 from qualia_lab.notebook.build import notebook_bytes
-from qualia_lab.notebook.export import check_format, page_of
+from qualia_lab.notebook.export import check_format, page_bytes
 from qualia_lab.notebook.kernel import run_cells
 from qualia_lab.notebook.kernel_environment import kernel_environment
 from qualia_lab.settings import find_settings
@@ -27,39 +27,42 @@ def execute_notebook(
     data: bytes | None = None,
     formats: Sequence[str] = (),
     timeout: float = 600,
-    handed: Mapping[str, str] | None = None,
+    snapshot_variables: Mapping[str, str] | None = None,
     on_cell: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Run every code cell of a notebook and write it with its outputs, and its exports beside it; the notebook's path.
+    """Run every code cell of a notebook, and write the notebook with its outputs and its exports.
 
-    Until all of them are there nothing is written: an interruption at any moment leaves the files as they were, or all
-    of them new. A failing cell is a result too, and is written with what ran before it.
+    Files are written only after all of them are complete: an interruption leaves either all old or all new files. If a
+    cell fails, the notebook is written with the error and the outputs of the cells before it.
 
     Args:
-        path: the notebook's file.
-        data: the notebook that is run; None for what is in the file.
-        formats: of exports beside the notebook.
-        timeout: seconds that a cell may take.
-        handed: the variables of `handed_over`, by which `load_runs` finds the runs.
-        on_cell: called with (cells done, cells in all) at the start and after each cell, in another thread.
+        path: the file of the notebook.
+        data: the notebook to run; None for the content of the file.
+        formats: the export formats; exports are written next to the notebook.
+        timeout: maximum seconds per cell.
+        snapshot_variables: the environment variables of `handed_over`, by which `load_runs` finds the snapshot.
+        on_cell: called with (finished cells, total cells) at the start and after each cell, in another thread.
+
+    Returns:
+        The path of the notebook.
 
     Raises:
-        NotebookError: the file is no notebook, or was changed by somebody else meanwhile.
-        OutputNotWritable: a file cannot be written, before any cell is run where that can be known.
-        ExecutionFailed: a cell raised, ran out of time or killed the kernel.
-        KernelNotStarted: no cell ran, and nothing was written.
-        ExportFailed: an export could not be made; the notebook was written.
+        NotebookError: the file is not a notebook, or was changed during the execution.
+        OutputNotWritable: a file cannot be written; raised before any cell is run if possible.
+        ExecutionFailed: a cell raised an exception, timed out or killed the kernel.
+        KernelNotStarted: no cell was run, and nothing was written.
+        ExportFailed: an export failed; the notebook was written.
     """
     for fmt in formats:
         check_format(fmt)
     pages = {fmt: path.with_suffix(f".{fmt}") for fmt in formats}
-    for one in (path, *pages.values()):
-        check_writable(one)
+    for target in (path, *pages.values()):
+        check_writable(target)
     before = path.read_bytes() if path.is_file() else None
     notebook = _read(path, before if data is None else data)
     failure: ExecutionFailed | ExportFailed | None = None
     try:
-        environment = kernel_environment(os.environ, handed or {}, find_settings().kernel_environment)
+        environment = kernel_environment(os.environ, snapshot_variables or {}, find_settings().kernel_environment)
         with folder_of(path):  # in which cells run
             run_cells(notebook, path, timeout=timeout, environment=environment, on_cell=on_cell)
     except KernelNotStarted:
@@ -67,10 +70,12 @@ def execute_notebook(
     except ExecutionFailed as error:
         failure = error
     for cell in notebook.cells:
-        _cap_outputs(cell)
+        _truncate_outputs(cell)
     files = {path: notebook_bytes(notebook)}
     try:
-        files |= {page: page_of(notebook, title=notebook.metadata.get("title") or path.stem) for page in pages.values()}
+        files |= {
+            page: page_bytes(notebook, title=notebook.metadata.get("title") or path.stem) for page in pages.values()
+        }
     except ExportFailed as error:
         failure = failure or error
     _check_unchanged(path, before)
@@ -94,16 +99,16 @@ def _read(path: Path, data: bytes | None) -> Any:
 
 
 def _check_unchanged(path: Path, before: bytes | None) -> None:
-    """Raise NotebookError when somebody has written to the file since it was read: it may hold a cell of theirs."""
+    """Raise NotebookError if the file was modified since it was read, since it may contain new edits."""
     if (path.read_bytes() if path.is_file() else None) != before:
         raise NotebookError(
-            f"{path} was changed while its cells ran, and is left as it is now.",
-            "Execute it again: the results are lost.",
+            f"{path} was changed while its cells were running; the changed file is kept.",
+            "Execute it again: the results of this run were discarded.",
         )
 
 
-def _cap_outputs(cell: Any) -> None:
-    """Cut what a cell printed to a size a notebook can carry, and say so in the output."""
+def _truncate_outputs(cell: Any) -> None:
+    """Truncate the printed output of a cell to one million characters, with a note in the output."""
     for output in cell.get("outputs", ()):
         text = output.get("text")
         if isinstance(text, str) and len(text) > _OUTPUT_CHARACTERS:

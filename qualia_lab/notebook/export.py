@@ -1,4 +1,4 @@
-"""A notebook as one HTML file that shows tables and charts offline and runs nobody's script."""
+"""Export a notebook as a single HTML file that works offline and runs no scripts from the notebook."""
 
 from __future__ import annotations
 
@@ -23,12 +23,25 @@ if TYPE_CHECKING:
 
 FORMATS = ("html",)
 
-# Of an output's faces the first of these that it has is shown.
-_FACES = [PLOTLY_MIME, "text/html", "text/markdown", "image/png", "image/jpeg", "image/svg+xml", "text/plain"]
+# The first of these MIME types that an output has is shown.
+_MIME_PRIORITY = [PLOTLY_MIME, "text/html", "text/markdown", "image/png", "image/jpeg", "image/svg+xml", "text/plain"]
 
 
 def export_notebook(notebook: Path, fmt: str, output: Path) -> Path:
-    """Write a notebook file as another format. Raises ExportFailed, OutputNotWritable."""
+    """Export a notebook file to another format.
+
+    Args:
+        notebook: the file of the notebook.
+        fmt: the format, see FORMATS.
+        output: the file to write.
+
+    Returns:
+        The path of the written file.
+
+    Raises:
+        ExportFailed: the format is unknown, or the notebook cannot be read or exported.
+        OutputNotWritable: the file cannot be written.
+    """
     check_format(fmt)
     import nbformat
 
@@ -41,39 +54,39 @@ def export_notebook(notebook: Path, fmt: str, output: Path) -> Path:
 
 
 def check_format(fmt: str) -> None:
-    """Raise ExportFailed for a format that there is not."""
+    """Raise ExportFailed for an unknown format."""
     if fmt not in FORMATS:
-        raise ExportFailed(f"There is no export to {one_line(fmt, 40)!r}.", f"Formats: {', '.join(FORMATS)}.")
+        raise ExportFailed(f"Unknown export format: {one_line(fmt, 40)!r}.", f"Formats: {', '.join(FORMATS)}.")
 
 
 def export_html(notebook: Mapping[str, Any], output: Path, *, title: str) -> Path:
-    """Write a notebook node (nbformat 4) as one HTML file that makes no request.
+    """Write a notebook node (nbformat 4) as a single HTML file that makes no requests.
 
-    The same notebook gives the same bytes. Charts are drawn by plotly where scripts run, and are images elsewhere.
-    Raises ExportFailed, OutputNotWritable.
+    The output is deterministic. Charts are drawn by plotly if scripts may run, and are images otherwise. Raises
+    ExportFailed, OutputNotWritable.
     """
-    return write_atomically(output, page_of(notebook, title=title))
+    return write_atomically(output, page_bytes(notebook, title=title))
 
 
-def page_of(notebook: Mapping[str, Any], *, title: str) -> bytes:
-    """The HTML file of a notebook node. Raises ExportFailed."""
+def page_bytes(notebook: Mapping[str, Any], *, title: str) -> bytes:
+    """Return the HTML file of a notebook node as bytes. Raises ExportFailed."""
     try:
         return render_page(notebook, title=title).encode("utf-8", "replace")
     except Exception as error:
         message = f"The notebook could not be turned into HTML: {one_line(str(error), 200)}"
-        raise ExportFailed(message, "The notebook itself is unharmed.") from error
+        raise ExportFailed(message, "The notebook itself is not affected.") from error
 
 
 def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
-    """The page as text."""
+    """Return the HTML page of a notebook node as a string."""
     import nbformat
     from nbconvert.exporters.html import HTMLExporter
     from traitlets.config import Config
 
     config = Config()
-    config.NbConvertBase.display_data_priority = _FACES
+    config.NbConvertBase.display_data_priority = _MIME_PRIORITY
     exporter = HTMLExporter(
-        config=config, raw_template=_part("page.html.j2"), exclude_anchor_links=True, embed_images=False
+        config=config, raw_template=_resource("page.html.j2"), exclude_anchor_links=True, embed_images=False
     )
     for name, function in (
         ("clean_html", clean_html),
@@ -88,44 +101,44 @@ def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
     )
     resources = {
         "page_title": one_line(title),
-        "page_style": _part("page.css"),
+        "page_style": _resource("page.css"),
         "policy": _policy(with_charts=with_charts),
-        "page_scripts": _SCRIPTS_HERE,
+        "page_scripts": _SCRIPTS_PLACEHOLDER,
     }
     page, _ = exporter.from_notebook_node(node, resources)
-    before, _, after = str(page).rpartition(_SCRIPTS_HERE)
+    before, _, after = str(page).rpartition(_SCRIPTS_PLACEHOLDER)
     return before + (_scripts() if with_charts else "") + after
 
 
-# What an output says about itself is data too: nothing of it stands in an attribute that was not checked.
+# The metadata of an output are untrusted, too: they are validated before they are used in an attribute.
 
 
 def image_pixels(output: Mapping[str, Any], mime: str, side: str) -> int | None:
-    """The width or height that an image output asks for, when that is a number of pixels."""
-    said = output.get("metadata", {}).get(mime, {})
-    value = said.get(side) if isinstance(said, dict) else None
+    """Return the width or height in the metadata of an image output if it is a valid number of pixels, else None."""
+    image_metadata = output.get("metadata", {}).get(mime, {})
+    value = image_metadata.get(side) if isinstance(image_metadata, dict) else None
     return int(value) if isinstance(value, int | float) and 0 < value < 20_000 else None
 
 
 def image_base64(data: str, mime: str) -> str:
-    """An image's bytes in base64 and nothing else; an SVG becomes an image too, and so runs no script."""
+    """Return an image as base64 without other characters; SVG is an image, too, so its scripts do not run."""
     if mime == "image/svg+xml":
         return base64.b64encode(data.encode("utf-8", "replace")).decode()
     return re.sub(r"[^A-Za-z0-9+/=]", "", data)
 
 
 def script_json(figure: object) -> str:
-    """JSON that stays inside its script element whatever it holds."""
+    """Serialize to JSON with HTML characters escaped, so that it cannot close its script element."""
     text = json.dumps(figure)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-_SCRIPTS_HERE = "<!-- scripts -->"
+_SCRIPTS_PLACEHOLDER = "<!-- scripts -->"
 
 
 def _policy(*, with_charts: bool) -> str:
-    """The page's own scripts may run, known by their digests; nothing is loaded, framed or sent."""
-    scripts = f"'{_digest(_part('page.js'))}' '{_digest(_plotly())}'" if with_charts else "'none'"
+    """Return the content security policy: only our scripts run, identified by digest; no requests, frames or forms."""
+    scripts = f"'{_digest(_resource('page.js'))}' '{_digest(_plotly())}'" if with_charts else "'none'"
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -134,14 +147,14 @@ def _policy(*, with_charts: bool) -> str:
 
 @cache
 def _scripts() -> str:
-    """Plotly, packed, and the script that unpacks it and draws."""
+    """Return compressed plotly.js, and the script that decompresses it and draws the charts."""
     packed = base64.b64encode(gzip.compress(_plotly().encode(), 9, mtime=0)).decode()
-    return f'<script type="text/plain" id="plotly-packed">{packed}</script>\n<script>{_part("page.js")}</script>'
+    return f'<script type="text/plain" id="plotly-packed">{packed}</script>\n<script>{_resource("page.js")}</script>'
 
 
 @cache
 def _plotly() -> str:
-    """plotly.js of the installed plotly package, which is not imported for it."""
+    """Return plotly.js from the installed plotly package, without importing the package."""
     from importlib.metadata import distribution
 
     source = distribution("plotly").locate_file("plotly/package_data/plotly.min.js")
@@ -153,5 +166,5 @@ def _digest(script: str) -> str:
 
 
 @cache
-def _part(name: str) -> str:
+def _resource(name: str) -> str:
     return files("qualia_lab.notebook").joinpath(name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A kernel that holds no secret and needs no store runs the cells of a notebook; when this ends, it is gone."""
+"""Run the cells of a notebook in a kernel without secrets or store access, which is shut down at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-_OWN = "python3"  # the name of a kernel that means the Python that runs this
+_CURRENT_PYTHON = "python3"  # the kernel name that stands for the current interpreter
 
 
 def run_cells(
@@ -24,33 +24,33 @@ def run_cells(
     environment: Mapping[str, str],
     on_cell: Callable[[int, int], None] | None,
 ) -> None:
-    """Run every code cell of a notebook node and put the outputs into it.
+    """Run every code cell of a notebook node and add the outputs to it.
 
     Args:
-        notebook: of nbformat; it is changed in place.
-        path: the notebook's file, for messages; cells run in its folder.
-        timeout: seconds that a cell may take.
-        environment: the kernel's variables.
-        on_cell: called with (cells done, cells in all) at the start and after each cell, in another thread.
+        notebook: an nbformat node, which is modified in place.
+        path: the file of the notebook, for messages; cells run in its folder.
+        timeout: maximum seconds per cell.
+        environment: the environment variables of the kernel.
+        on_cell: called with (finished cells, total cells) at the start and after each cell, in another thread.
 
     Raises:
-        KernelNotStarted: no cell ran.
-        ExecutionFailed: a cell raised, ran out of time or killed the kernel; what ran has its outputs.
+        KernelNotStarted: no cell was run.
+        ExecutionFailed: a cell raised an exception, timed out or killed the kernel; earlier cells have their outputs.
     """
     from nbclient import NotebookClient
 
-    in_all = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
+    total = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
     done = running = 0
 
     def started(cell_index: int, **_: Any) -> None:
         nonlocal running
         running = cell_index
 
-    def report(**_: Any) -> None:
+    def finished(**_: Any) -> None:
         nonlocal done
         done += 1
         if on_cell is not None:
-            on_cell(done, in_all)
+            on_cell(done, total)
 
     kernel = _kernel_manager(notebook, path)
     client = NotebookClient(
@@ -60,18 +60,18 @@ def run_cells(
         startup_timeout=120,
         record_timing=False,
         on_cell_execute=started,
-        on_cell_executed=report,
+        on_cell_executed=finished,
     )
     folder = str(path.absolute().parent)
     if on_cell is not None:
-        on_cell(0, in_all)
+        on_cell(0, total)
 
     async def run() -> None:
         try:
             await _start(client, kernel, path, folder, environment)
             await client.async_execute()
         finally:
-            atexit.unregister(client._cleanup_kernel)  # it is stopped here, also where nbclient would not have done it
+            atexit.unregister(client._cleanup_kernel)  # the kernel is stopped below, even if nbclient would not do it
             if client.kc is not None:
                 client.kc.stop_channels()
             if kernel.has_kernel:
@@ -92,10 +92,10 @@ async def _start(client: Any, kernel: Any, path: Path, folder: str, environment:
         await client.async_start_new_kernel(cwd=folder, env=dict(environment))
         await client.async_start_new_kernel_client()
     except NoSuchKernel as error:
-        installed = sorted({_OWN, *kernel.kernel_spec_manager.find_kernel_specs()})
+        installed = sorted({_CURRENT_PYTHON, *kernel.kernel_spec_manager.find_kernel_specs()})
         raise KernelNotStarted(
-            f"{path} asks for the kernel {one_line(str(kernel.kernel_name), 60)}, which is not installed.",
-            f"There is {', '.join(one_line(name, 60) for name in installed)}; choose one of them in Jupyter and save.",
+            f"{path} requests the kernel {one_line(str(kernel.kernel_name), 60)}, which is not installed.",
+            f"Installed: {', '.join(one_line(name, 60) for name in installed)}. Choose one in Jupyter and save.",
         ) from error
     except Exception as error:
         raise KernelNotStarted(
@@ -106,9 +106,9 @@ async def _start(client: Any, kernel: Any, path: Path, folder: str, environment:
 
 
 def _kernel_manager(notebook: Any, path: Path) -> Any:
-    """The manager of the kernel that the notebook asks for."""
-    name = notebook.metadata.get("kernelspec", {}).get("name", _OWN)
-    if name != _OWN:
+    """Return the manager of the kernel that the notebook requests."""
+    name = notebook.metadata.get("kernelspec", {}).get("name", _CURRENT_PYTHON)
+    if name != _CURRENT_PYTHON:
         from jupyter_client import AsyncKernelManager
 
         return AsyncKernelManager(kernel_name=name)
@@ -121,7 +121,7 @@ def _kernel_manager(notebook: Any, path: Path) -> Any:
 
 
 def _kernel_of_this_interpreter() -> Any:
-    """A kernel manager for the Python that runs this, whatever a person's own kernel specs say `python3` is."""
+    """Return a kernel manager for the current interpreter, whatever `python3` is in the user's kernel specs."""
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec
@@ -131,7 +131,7 @@ def _kernel_of_this_interpreter() -> Any:
 
         def __init__(self, **kwargs: Any) -> None:
             super().__init__(**kwargs)
-            # Without it ipykernel 7.4 warns on every start that it listens unencrypted; older ones have no such trait.
+            # Otherwise ipykernel 7.4 warns at each start about an unencrypted connection; older ones lack the trait.
             if self.has_trait("transport_encryption"):
                 self.transport_encryption = "auto"
 
@@ -142,8 +142,8 @@ def _kernel_of_this_interpreter() -> Any:
     return Kernel()
 
 
-def _failure(cell: Any, place: int, error: Exception, path: Path, timeout: float) -> ExecutionFailed:
-    """What happened, in which cell, with its source."""
+def _failure(cell: Any, number: int, error: Exception, path: Path, timeout: float) -> ExecutionFailed:
+    """Return the error of a cell with its number and source."""
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     if isinstance(error, CellTimeoutError):
@@ -156,8 +156,8 @@ def _failure(cell: Any, place: int, error: Exception, path: Path, timeout: float
         what = f"could not be run: {one_line(f'{type(error).__name__}: {error}', 300)}"
     source = "".join(f"\n    {one_line(line, 110)}" for line in cell.source.splitlines()[:12])
     return ExecutionFailed(
-        f"Cell {place} of {path} {what}:{source}",
-        "What ran until then is saved in it. Open it in Jupyter, or raise --timeout."
+        f"Cell {number} of {path} {what}:{source}",
+        "The outputs until then are saved in it. Open it in Jupyter, or increase --timeout."
         if isinstance(error, CellTimeoutError)
-        else "What ran until then is saved in it; open it in Jupyter to go on.",
+        else "The outputs until then are saved in it; open it in Jupyter to continue.",
     )

@@ -1,4 +1,4 @@
-"""The environment variables that a kernel gets: an allow-list, so that no credential is among them."""
+"""The environment variables of a kernel: an allow-list, so that no credentials are passed on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from qualia_lab.stores.uri import split_uri
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# What a kernel needs to start, to find packages, fonts and folders, and to compute as the command does. A list of names
-# that sound like secrets is never complete: DB_PASS, GITHUB_PAT and SLACK_WEBHOOK_URL were in none.
+# What a kernel needs to start, to find packages, fonts and folders, and to compute as the command does. A deny-list of
+# secret names is never complete: DB_PASS, GITHUB_PAT and SLACK_WEBHOOK_URL were in none.
 # fmt: off
 _ALLOWED = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLUMNS", "LINES", "NO_COLOR", "LANG", "LANGUAGE", "LC_*",
@@ -31,36 +31,37 @@ _ALLOWED = (
 )
 # fmt: on
 
-# What is freed is given back to the machine at once (Arrow's allocator; glibc's, of what is large) where a person has
-# not set it otherwise: of 100,000 runs the kernel's peak is a tenth lower, for some seconds of a minute.
-_GIVES_BACK = {
+# Return memory to the operating system as soon as it is freed (Arrow's allocator, and glibc's for large blocks), unless
+# the user has set these variables. With 100,000 runs, this lowers the peak of the kernel by a tenth, and takes some
+# seconds of a minute.
+_ALLOCATOR_SETTINGS = {
     "MIMALLOC_PURGE_DELAY": "0",
     "MALLOC_MMAP_THRESHOLD_": str(6 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
-_SET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+_ALWAYS_SET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 def kernel_environment(
-    environment: Mapping[str, str], handed: Mapping[str, str], also: Sequence[str] = ()
+    environment: Mapping[str, str], snapshot_variables: Mapping[str, str], additional: Sequence[str] = ()
 ) -> dict[str, str]:
-    """The environment for a kernel: names that it needs or a project allows, and MLflow's telemetry off.
+    """Return the environment of a kernel: allowed variables, with the telemetry of MLflow switched off.
 
     Args:
-        environment: that of the command.
-        handed: the variables of `handed_over`, which are added.
-        also: names and globs that `kernel_environment` of [tool.qualia] allows. A value that has the form of a secret
-            is never passed on.
+        environment: the environment of the command.
+        snapshot_variables: the variables of `handed_over`, which are added.
+        additional: names and globs that `kernel_environment` of [tool.qualia] allows. Values that look like secrets are
+            never passed on.
 
     Returns:
         {name: value}.
     """
-    allowed = [glob.upper() for glob in (*_ALLOWED, *also)]
-    kept = {
+    allowed = [glob.upper() for glob in (*_ALLOWED, *additional)]
+    passed_on = {
         name: value
         for name, value in environment.items()
         if any(fnmatchcase(name.upper(), glob) for glob in allowed)
         and not split_uri(value).secrets
         and masked(value) == value
     }
-    return _GIVES_BACK | kept | _SET | dict(handed)
+    return _ALLOCATOR_SETTINGS | passed_on | _ALWAYS_SET | dict(snapshot_variables)

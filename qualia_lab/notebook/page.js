@@ -1,17 +1,17 @@
-// Draws the page's charts when they come near the window. Until then, and where anything fails, their image stays.
+// Draws each chart when it comes near the viewport. Until then, and on any error, its image is shown instead.
 (async () => {
   const packed = document.getElementById("plotly-packed");
   const bytes = Uint8Array.from(atob(packed.textContent.trim()), (char) => char.charCodeAt(0));
   const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   const script = document.createElement("script");
   script.textContent = await new Response(unpacked).text();
-  document.head.append(script); // allowed by its digest in the page's policy
+  document.head.append(script); // allowed by its digest in the content security policy
   const draw = async (chart) => {
     const plot = chart.querySelector(".plot");
     const { data, layout, config } = JSON.parse(chart.querySelector("script").textContent);
     plot.hidden = false;
     try {
-      // Whatever a figure asks for: no button that sends it to plotly's server.
+      // Overrides the figure: no button that sends it to Plotly's server.
       const silent = { displaylogo: false, showSendToCloud: false, showLink: false, plotlyServerURL: "" };
       await Plotly.newPlot(plot, data, layout, { ...config, ...silent });
       const still = chart.querySelector("img, .fallback");

@@ -1,4 +1,4 @@
-"""The values of a notebook's `parameters` cell, read without running it."""
+"""Read the values of the `parameters` cell of a notebook without running it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ if TYPE_CHECKING:
 
 _TAGS = {"parameters", "injected-parameters"}
 
-# What a command has to know before it runs the cells.
-_NEEDED = ("TRACKING_URI", "RUN_IDS", "ENGINE")
+# The values that a command has to know before it runs the cells.
+_REQUIRED = ("TRACKING_URI", "RUN_IDS", "ENGINE")
 
 
 def read_parameters(path: Path) -> dict[str, Any]:
-    """The literals assigned in the cells tagged `parameters` or, by papermill, `injected-parameters`; later ones win.
+    """Return the literals assigned in the cells tagged `parameters` or, by papermill, `injected-parameters`.
 
-    Raises NotebookError when the file is no notebook, and when the cells set TRACKING_URI, RUN_IDS or ENGINE in a way
-    that only running them would tell. Of other names, what is no literal is passed over.
+    Later assignments override earlier ones. Values of other names that are not literals are skipped.
+
+    Args:
+        path: the file of the notebook.
+
+    Returns:
+        {name: value}.
+
+    Raises:
+        NotebookError: the file is not a notebook, or TRACKING_URI, RUN_IDS or ENGINE is not set to a literal.
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -40,8 +48,8 @@ def read_parameters(path: Path) -> dict[str, Any]:
         except (SyntaxError, ValueError) as error:
             line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
             raise NotebookError(
-                f"The cell tagged parameters of {path} cannot be read as Python{line}.",
-                "Correct it in Jupyter; commands that begin with % or ! belong into another cell.",
+                f"The parameters cell of {path} is not valid Python{line}.",
+                "Correct it in Jupyter; commands that start with % or ! belong in another cell.",
             ) from error
         for statement in statements:
             names, value = _assigned(statement)
@@ -50,10 +58,10 @@ def read_parameters(path: Path) -> dict[str, Any]:
                 unread.pop(name, None)
             for name in set(_changed(statement)) - set(names):
                 unread[name] = ast.get_source_segment(source, statement) or name
-    for name in _NEEDED:
+    for name in _REQUIRED:
         if name in unread:
             raise NotebookError(
-                f"The cell tagged parameters of {path} sets {name} in a way that only running it would tell: "
+                f"The parameters cell of {path} sets {name} by an expression that is not a literal: "
                 f"{one_line(unread[name], 100)}",
                 f"Write the value itself, as in {name} = {_EXAMPLES[name]}, or run the notebook in Jupyter.",
             )
@@ -61,13 +69,13 @@ def read_parameters(path: Path) -> dict[str, Any]:
 
 
 def run_ids_of(path: Path, parameters: dict[str, Any]) -> tuple[str, ...]:
-    """The runs that the parameters name, if they name any. Raises NotebookError for a RUN_IDS that is no list."""
+    """Return the run ids in the parameters, or (). Raises NotebookError if RUN_IDS is not a list of strings."""
     run_ids = parameters.get("RUN_IDS")
     if run_ids is None:
         return ()
     if not isinstance(run_ids, list | tuple) or not all(isinstance(run_id, str) for run_id in run_ids):
         raise NotebookError(
-            f"RUN_IDS in the cell tagged parameters of {path} is no list of texts: {one_line(repr(run_ids), 100)}",
+            f"RUN_IDS in the parameters cell of {path} is not a list of strings: {one_line(repr(run_ids), 100)}",
             f"Write RUN_IDS = {_EXAMPLES['RUN_IDS']}; papermill takes a list as: -y \"RUN_IDS: ['ID', 'ID']\"",
         )
     return tuple(run_ids)
@@ -77,7 +85,7 @@ _EXAMPLES = {"TRACKING_URI": "'sqlite:////data/mlflow.db'", "RUN_IDS": "['ID', '
 
 
 def _assigned(statement: ast.stmt) -> tuple[list[str], Any]:
-    """The names that `NAME = literal` assigns, also with a type or chained, and the value; else no name."""
+    """Return the names and the value of `NAME = literal`, which may be annotated or chained; else no names."""
     if isinstance(statement, ast.Assign):
         targets = statement.targets
     elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
@@ -94,7 +102,7 @@ def _assigned(statement: ast.stmt) -> tuple[list[str], Any]:
 
 
 def _changed(statement: ast.stmt) -> Iterator[str]:
-    """Every name that a statement may set, delete or change: `RUN_IDS.sort()` and `RUN_IDS[0] = …` change RUN_IDS."""
+    """Yield the names that a statement may set, delete or modify, as `RUN_IDS.sort()` and `RUN_IDS[0] = …` do."""
     if isinstance(statement, ast.AnnAssign) and statement.value is None:
         return  # `RUN_IDS: list[str]` alone sets nothing
     for node in ast.walk(statement):

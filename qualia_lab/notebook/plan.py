@@ -1,4 +1,4 @@
-"""A template, a selection, an inventory and a study become a plan; nothing is written and nothing is run."""
+"""Plan a notebook from a template, a selection, an inventory and a study, without side effects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.errors import TemplateError
 from qualia_lab.escaping import for_markdown
 from qualia_lab.sections import SECTIONS
-from qualia_lab.sections.section import Brief, PlannedCell, markdown
+from qualia_lab.sections.section import PlannedCell, SectionContext, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NotebookPlan:
-    """The cells to build, and the sections that were left out, each with its reason."""
+    """The cells to build, and the sections that are left out.
+
+    Attributes:
+        title: the title of the notebook.
+        template: the name of the template.
+        selection: the selected runs.
+        study: the interpretation of the runs.
+        cells: the cells.
+        left_out: (section title, reason) pairs.
+    """
 
     title: str
     template: str
@@ -43,76 +52,83 @@ def plan_notebook(
     command: str,
     masked: Sequence[str] = (),
 ) -> NotebookPlan:
-    """Decide every cell. The same input gives the same cells with the same keys.
+    """Plan every cell of a notebook. The result is deterministic.
 
-    written: the ISO date that stands in the title.  command: the command line that makes the notebook again.
-    masked: what is masked in these runs, see `masked_keys`.
-    Raises TemplateError when the template names an unknown section.
+    Args:
+        template: the template.
+        selection: the selected runs.
+        inventory: names and counts of what the runs have.
+        study: the interpretation of the runs.
+        title: the title of the notebook.
+        written: the ISO date in the title cell.
+        command: the command line that recreates the notebook.
+        masked: the names of masked values in these runs, see `masked_keys`.
+
+    Raises:
+        TemplateError: the template names an unknown section, names one twice, or one that needs other data.
     """
-    brief = Brief(title, written, command, selection, inventory, study)
+    context = SectionContext(title, written, command, selection, inventory, study)
     cells: list[PlannedCell] = []
     left_out: list[tuple[str, str]] = []
     named: set[str] = set()
-    for place, cell in enumerate(template.cells):
+    for index, cell in enumerate(template.cells):
         if cell.section is None:
-            cells.append(PlannedCell(f"{template.name}:{place}", cell.kind, cell.source, cell.tags))
+            cells.append(PlannedCell(f"{template.name}:{index}", cell.kind, cell.source, cell.tags))
             continue
         section = SECTIONS.get(cell.section)
         if section is None:
             raise TemplateError(
-                f"The template {template.name} names the section {cell.section}, which is not there.",
-                f"Sections are: {', '.join(SECTIONS)}.",
+                f"The template {template.name} names the section {cell.section}, which does not exist.",
+                f"Available sections: {', '.join(SECTIONS)}.",
             )
         if cell.section in named:
             raise TemplateError(
                 f"The template {template.name} names the section {cell.section} twice.", "Name each section once."
             )
-        _check_over(section, brief)
+        _check_data_source(section, context)
         named.add(cell.section)
-        reason = section.why_not(brief)
+        reason = section.skip_reason(context)
         if reason is None:
-            cells += [replace(made, tags=(*made.tags, *cell.tags)) for made in section.cells(brief)]
+            cells += [replace(planned, tags=(*planned.tags, *cell.tags)) for planned in section.cells(context)]
         else:
             left_out.append((section.title, reason))
-    cells.append(_not_shown(brief, left_out, masked))
+    cells.append(_not_shown(context, left_out, masked))
     return NotebookPlan(title, template.name, selection, study, tuple(cells), tuple(left_out))
 
 
-def _check_over(section: Section, brief: Brief) -> None:
-    """Raise TemplateError for a section about runs that are not read, or about aggregates that nobody computes."""
-    if section.over == "engine" and brief.selection.engine is None:
+def _check_data_source(section: Section, context: SectionContext) -> None:
+    """Raise TemplateError if a section needs runs that are not read, or aggregates without an engine."""
+    if section.data_source == "engine" and context.selection.engine is None:
         raise TemplateError(
-            f"The section {section.name} is about aggregates, and there is no engine.",
-            "Add --engine duckdb, or take another template.",
+            f"The section {section.name} needs aggregates, but there is no engine.",
+            "Add --engine duckdb, or use another template.",
         )
-    if section.over == "runs" and brief.selection.engine is not None:
+    if section.data_source == "runs" and context.selection.engine is not None:
         raise TemplateError(
-            f"The section {section.name} is about runs that are read, and an engine only aggregates them.",
-            "Leave out --engine, or take the template aggregate.",
+            f"The section {section.name} needs all data of the runs, but an engine only aggregates them.",
+            "Omit --engine, or use the template aggregate.",
         )
 
 
-def _not_shown(brief: Brief, left_out: list[tuple[str, str]], masked: Sequence[str]) -> PlannedCell:
-    """The last cell: what is not in the notebook, and why."""
-    inventory, study = brief.inventory, brief.study
+def _not_shown(context: SectionContext, left_out: list[tuple[str, str]], masked: Sequence[str]) -> PlannedCell:
+    """Return the last cell, which lists what is not shown, and why."""
+    inventory, study = context.inventory, context.study
     lines = [f"- {section}: {reason}." for section, reason in left_out]
-    several = [one.name for one in (*study.params, *study.tags) if one.values > 1]
-    for what, drawn, all_of_them in (
-        ("Metrics", brief.drawn_metrics, [metric.key for metric in inventory.model_metrics]),
-        ("Params and tags of several values", brief.drawn_params, several),
+    with_several_values = [one.name for one in (*study.params, *study.tags) if one.values > 1]
+    for what, drawn, all_names in (
+        ("Metrics", context.drawn_metrics, [metric.key for metric in inventory.model_metrics]),
+        ("Params and tags with several values", context.drawn_params, with_several_values),
     ):
-        rest = sorted(set(all_of_them) - set(drawn))
+        rest = sorted(set(all_names) - set(drawn))
         if rest:
             names = ", ".join(for_markdown(key) for key in rest[:20]) + (", …" if len(rest) > 20 else "")
             lines.append(f"- {what}: showing {len(drawn)} of {len(drawn) + len(rest)}. Not drawn: {names}.")
     if masked:
         names = ", ".join(for_markdown(one) for one in masked[:20]) + (", …" if len(masked) > 20 else "")
         lines.append(
-            f"- Masked, because they look like secrets: {names}. Equal numbers stand for equal values. On a terminal "
-            "`qualia runs --show-secrets` shows them; `never_mask` in `[tool.qualia]` names what is no secret."
+            f"- Masked, because they look like secrets: {names}. Equal numbers stand for equal values. In a terminal, "
+            "`qualia runs --show-secrets` shows them; `never_mask` in `[tool.qualia]` lists names that are not secret."
         )
     if inventory.missing:
-        lines.append(
-            f"- {inventory.missing} of the runs that were asked for could not be found; the loading cell names them."
-        )
+        lines.append(f"- {inventory.missing} of the requested runs could not be found; the loading cell lists them.")
     return markdown("not_shown", "## Not shown, and why\n\n" + ("\n".join(lines) or "Everything is shown."))

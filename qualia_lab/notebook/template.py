@@ -1,6 +1,6 @@
 """Templates: notebooks as `py:percent` or `.ipynb` files whose cells may name a section.
 
-The percent format is jupytext's; it is read here because importing jupytext costs more than making the whole notebook.
+The percent format of jupytext is parsed here, because importing jupytext takes longer than making the whole notebook.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OPTION = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*=\s*")
 
 @dataclass(frozen=True)
 class TemplateCell:
-    """A cell of a template. With a section, the section's own cells take its place."""
+    """A cell of a template. If it names a section, it is replaced by the cells of the section."""
 
     kind: Literal["code", "markdown", "raw"]
     source: str
@@ -41,10 +41,14 @@ class Template:
 
 
 def read_template(name: str) -> Template:
-    """The template of that name, or at that path.
+    """Read a template by name or path.
 
-    name: a path ending in `.py` or `.ipynb`; a name in `[tool.qualia.templates]` of the pyproject.toml in this folder;
-    or one that comes with the package. Raises TemplateError, naming what there is.
+    Args:
+        name: a path ending in `.py` or `.ipynb`, a name in `[tool.qualia.templates]` of the pyproject.toml in the
+            current folder, or the name of a built-in template.
+
+    Raises:
+        TemplateError: there is no such template, or it cannot be read.
     """
     path = _find(name)
     try:
@@ -56,7 +60,7 @@ def read_template(name: str) -> Template:
 
 
 def template_names() -> list[str]:
-    """The names that `read_template` knows in this folder."""
+    """Return the template names that `read_template` accepts in the current folder."""
     return sorted({path.stem for path in _BUILT_IN.glob("*.py")} | read_settings().templates.keys())
 
 
@@ -73,19 +77,23 @@ def _find(name: str) -> Path:
     if name.isidentifier() and built_in.is_file():
         return built_in
     names = template_names()
-    near = get_close_matches(name, names, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}; or give the path of your own."
-    raise TemplateError(f"No template is called {name}.", hint)
+    similar = get_close_matches(name, names, n=1)
+    hint = (
+        f"Did you mean {similar[0]}?"
+        if similar
+        else f"Available templates: {', '.join(names)}; or give the path of a file."
+    )
+    raise TemplateError(f"There is no template {name}.", hint)
 
 
 def parse_percent(text: str) -> tuple[TemplateCell, ...]:
-    """The cells of a `py:percent` text; a header of `# ---` lines is passed over.
+    """Parse the cells of a `py:percent` text; a header between `# ---` lines is skipped.
 
-    Raises TemplateError when a cell's options are not `name=JSON`.
+    Raises TemplateError if the options of a cell are not `name=JSON`.
     """
     lines = text.splitlines()
     if lines and lines[0].rstrip() == "# ---":
-        end = next((place for place, line in enumerate(lines[1:], 1) if line.rstrip() == "# ---"), 0)
+        end = next((index for index, line in enumerate(lines[1:], 1) if line.rstrip() == "# ---"), 0)
         lines = lines[end + 1 :]
     cells: list[TemplateCell] = []
     heading, body = "", []
@@ -115,12 +123,12 @@ def _cell(heading: str, body: list[str]) -> TemplateCell:
 
 
 def _options(text: str, heading: str) -> dict[str, Any]:
-    """`section="title" tags=["a"]` as a dict; each value is JSON."""
+    """Parse options such as `section="title" tags=["a"]`, whose values are JSON."""
     options: dict[str, Any] = {}
-    decoder, place = json.JSONDecoder(), 0
-    while match := _OPTION.match(text, place):
+    decoder, position = json.JSONDecoder(), 0
+    while match := _OPTION.match(text, position):
         try:
-            options[match["name"]], place = decoder.raw_decode(text, match.end())
+            options[match["name"]], position = decoder.raw_decode(text, match.end())
         except ValueError as error:
             raise TemplateError(
                 f"In the template, the options of `{heading.strip()}` are not name=JSON.", 'Write section="name".'
@@ -129,7 +137,7 @@ def _options(text: str, heading: str) -> dict[str, Any]:
 
 
 def _ipynb_cells(text: str, path: Path) -> tuple[TemplateCell, ...]:
-    """The cells of a notebook; `section` is a key of a cell's metadata."""
+    """Return the cells of a notebook; `section` is a key in the metadata of a cell."""
     try:
         cells = json.loads(text)["cells"]
         return tuple(

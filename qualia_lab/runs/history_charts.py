@@ -53,7 +53,7 @@ NAMED = 20  # lines with a colour and a place in the legend
 
 def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart | Said:
     """A metric over its steps: a line per run of the task, or panels of them."""
-    from qualia_lab.charts.history_panels import MOST_PANELS, history_panels
+    from qualia_lab.charts.history_panels import MAX_PANELS, history_panels
     from qualia_lab.charts.metric_history import metric_history
 
     if not 0 <= look.smooth < 1:
@@ -66,7 +66,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
         look.columns is None and (len(run_ids) <= RUNS_IN_ONE_PANEL or len(loaded.study.tasks) > 1)
     )
     groups = None if alone else _panel_groups(loaded, task)
-    limit = look.limit if look.limit is not None else NAMED // look.charts if alone else MOST_PANELS
+    limit = look.limit if look.limit is not None else NAMED // look.charts if alone else MAX_PANELS
     named = limit if groups is None else 0  # no means of the best runs alone
     drawn = choose_drawn(
         run_ids, loaded.latest(metric, run_ids), named=named, most=max(RUNS_DRAWN, named), greater_is_better=better
@@ -107,11 +107,11 @@ def bands_chart(
 ) -> Chart | Said:
     """A metric over its steps, averaged over the runs of each configuration of the task."""
     from qualia_lab.analysis.seed_bands import seed_bands
-    from qualia_lab.charts.seed_bands import MOST_NAMED, seed_bands_chart
+    from qualia_lab.charts.seed_bands import MAX_NAMED, seed_bands_chart
 
     if _nothing_to_draw(loaded, metric, competing(loaded, task)):
         return Said(f"{metric}: no run recorded it.")
-    limit = MOST_NAMED if look.limit is None else look.limit
+    limit = MAX_NAMED if look.limit is None else look.limit
     study, status = loaded.study, statuses_of(loaded.tables)
     everything = [one for each in study.in_task(task) if (one := each.without(loaded.left_out))]
     configured = _best_configurations(loaded, everything, metric, limit)
@@ -129,7 +129,7 @@ def bands_chart(
         greater_is_better=loaded.better(metric),
         log_y=look.log,
         limit=limit,
-        in_all=len(everything),
+        total=len(everything),
         left_out=aside_of(loaded, task),
         unfinished=[(status[run_id].lower(), 1) for run_id in run_ids if status[run_id] != FINISHED],
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from qualia_lab.analysis.image_names import LoggedImage
-    from qualia_lab.charts.gallery import Gallery, Wall
+    from qualia_lab.charts.gallery import Gallery, PictureComparison
     from qualia_lab.runs.loaded import Loaded
 
 MOST_RUNS = 24
@@ -62,8 +62,8 @@ def _images(loaded: Loaded) -> Images:
     return found
 
 
-def _wall(loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]], limit: int) -> Wall:
-    from qualia_lab.charts.gallery import Shown, Wall
+def _wall(loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]], limit: int) -> PictureComparison:
+    from qualia_lab.charts.gallery import GalleryPicture, PictureComparison
     from qualia_lab.charts.previews.pictures import PICTURE_BYTES
 
     run_ids, order = _chosen(loaded, list(by_run), limit)
@@ -77,13 +77,13 @@ def _wall(loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]],
         }.values()
     ]
     read = loaded.files.starts([(run_id, image.path) for run_id, image in wanted], PICTURE_BYTES + 1)
-    rows: dict[str, list[Shown]] = {run_id: [] for run_id in run_ids}
+    rows: dict[str, list[GalleryPicture]] = {run_id: [] for run_id in run_ids}
     for (run_id, image), picture in zip(wanted, read, strict=True):
-        rows[run_id].append(Shown(image.step, picture))
+        rows[run_id].append(GalleryPicture(image.step, picture))
     notes = [f"showing {len(run_ids)} of {len(by_run):,} runs, {order}"] if len(run_ids) < len(by_run) else []
     every = {image.step for images in by_run.values() for image in images if image.step is not None}
     notes += [f"showing {len(steps)} of {len(every):,} steps"] if len(steps) < len(every) else []
-    return Wall(key, [(loaded.labels[run_id], shown) for run_id, shown in rows.items()], "; ".join(notes))
+    return PictureComparison(key, [(loaded.labels[run_id], shown) for run_id, shown in rows.items()], "; ".join(notes))
 
 
 def _chosen(loaded: Loaded, run_ids: list[str], limit: int) -> tuple[list[str], str]:

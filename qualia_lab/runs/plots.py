@@ -193,7 +193,7 @@ class Plots(Namespace):
 
         metrics: some of them, by default all, of which 24 are drawn.  limit: so many runs are coloured.
         """
-        from qualia_lab.charts.history_panels import MOST_PANELS
+        from qualia_lab.charts.history_panels import MAX_PANELS
         from qualia_lab.charts.system_metrics import system_metrics_chart
 
         self._loaded.check_metrics(metrics or ())
@@ -201,7 +201,7 @@ class Plots(Namespace):
         keys = recorded if metrics is None else list(metrics)
         if not keys:
             return Said("No run has system metrics.")
-        history = self._loaded.history(keys[:MOST_PANELS])
+        history = self._loaded.history(keys[:MAX_PANELS])
         return system_metrics_chart(history, self._loaded.labels, keys, limit=limit)
 
     def _each(

@@ -139,11 +139,11 @@ class Runs:
 
         Before these stands what people wrote about the experiments.
         """
-        from qualia_lab.charts.descriptions import notes_of
+        from qualia_lab.charts.descriptions import descriptions_by_owner
         from qualia_lab.charts.study_card import StudyCard
 
         tables = self._loaded.tables
-        notes = notes_of(tables.experiment_tags, "experiment_id")
+        notes = descriptions_by_owner(tables.experiment_tags, "experiment_id")
         of_name = {
             row["name"]: notes[row["experiment_id"]]
             for row in tables.experiments.to_pylist()

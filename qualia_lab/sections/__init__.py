@@ -1,4 +1,4 @@
-"""The sections that a template can name: a row of `fixed`, or a module with a line below."""
+"""The sections that a template can name: the fixed ones of `fixed`, and one module for each of the others."""
 
 from __future__ import annotations
 

@@ -1,45 +1,52 @@
-"""What a report is about, in a paragraph of names and counts."""
+"""Section: a summary of the report in one paragraph of names and counts."""
 
 from __future__ import annotations
 
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_markdown
 from qualia_lab.sections.reasons import no_run
-from qualia_lab.sections.section import Brief, PlannedCell, Section, markdown
+from qualia_lab.sections.section import PlannedCell, Section, SectionContext, markdown
 
-_NAMED = 6
-_WAYS = {
+_MAX_NAMES = 6  # names per list
+_DIRECTIONS = {
     "higher": "higher is better",
     "lower": "lower is better",
-    None: "it is not known whether higher or lower is better",
+    None: "whether higher or lower is better is not known",
 }
 
 
-def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    inventory, study = brief.inventory, brief.study
-    ended = ", ".join(f"{count:,} {for_markdown(status.lower())}" for status, count in inventory.statuses)
-    said = [f"This report is about {counted(inventory.run_count, 'run')} ({ended})."]
+def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
+    inventory, study = context.inventory, context.study
+    status_counts = ", ".join(f"{count:,} {for_markdown(status.lower())}" for status, count in inventory.statuses)
+    sentences = [f"This report is about {counted(inventory.run_count, 'run')} ({status_counts})."]
     if len(study.tasks) > 1:
-        said.append(f"They are {len(study.tasks)} experiments, each a task of its own: nothing is compared across two.")
-    for one in brief.objectives[:_NAMED]:
-        where = _named([task.experiment for task in study.tasks if task.objective == one])
-        who = f"In {where} runs" if len(brief.objectives) > 1 else "They"
-        said.append(f"{who} are compared by **{for_markdown(one.key)}** ({_WAYS[one.better]}).")
-    varying = [one.name for one in study.factors if one.role == "factor"]
+        sentences.append(
+            f"They belong to {len(study.tasks)} experiments, each a separate task: nothing is compared across them."
+        )
+    for objective in context.objectives[:_MAX_NAMES]:
+        experiments = _name_list([task.experiment for task in study.tasks if task.objective == objective])
+        subject = f"In {experiments} runs" if len(context.objectives) > 1 else "They"
+        sentences.append(
+            f"{subject} are compared by **{for_markdown(objective.key)}** ({_DIRECTIONS[objective.better]})."
+        )
+    varying = [factor.name for factor in study.factors if factor.role == "factor"]
     if varying:
-        kept = len(inventory.constant_params)
-        said.append(f"What varies: {_named(varying)}" + (f"; {counted(kept, 'param')} kept the same." if kept else "."))
+        constant_count = len(inventory.constant_params)
+        sentences.append(
+            f"What varies: {_name_list(varying)}"
+            + (f"; {counted(constant_count, 'param')} kept the same." if constant_count else ".")
+        )
     if study.seeds:
-        said.append(f"Configurations are repeated over {_named(list(study.seeds))}.")
+        sentences.append(f"Configurations are repeated over {_name_list(list(study.seeds))}.")
     if inventory.missing:
-        said.append(f"{counted(inventory.missing, 'run')} could not be found.")
-    said.append("Every number below is computed from the tracking store by the folded cell beside it.")
-    return (markdown("abstract", "## Summary\n\n" + " ".join(said)),)
+        sentences.append(f"{counted(inventory.missing, 'run')} could not be found.")
+    sentences.append("Every number below is computed from the tracking store by the folded cell beside it.")
+    return (markdown("abstract", "## Summary\n\n" + " ".join(sentences)),)
 
 
-def _named(keys: list[str]) -> str:
-    shown = ", ".join(for_markdown(key) for key in keys[:_NAMED])
-    return shown + (f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else "")
+def _name_list(keys: list[str]) -> str:
+    shown = ", ".join(for_markdown(key) for key in keys[:_MAX_NAMES])
+    return shown + (f" and {len(keys) - _MAX_NAMES:,} more" if len(keys) > _MAX_NAMES else "")
 
 
 SECTION = Section("abstract", "Summary", _cells, no_run)

@@ -1,4 +1,4 @@
-"""The chapters of a notebook on aggregates: what an engine computes of more runs than are read."""
+"""Sections of a notebook on aggregates, which an engine computes for more runs than can be read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.sections.literal import assignment
 from qualia_lab.sections.reasons import no_metric, no_objective, no_steps
-from qualia_lab.sections.section import Brief, PlannedCell, Section, code, fixed_section, markdown
+from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, fixed_section, markdown
 
 if TYPE_CHECKING:
     from qualia_lab.sections.literal import Literal
@@ -21,7 +21,7 @@ pd.set_option("display.max_colwidth", 80, "display.html.use_mathjax", False)"""
 _CONFIGURATION = """\
 ## Configuration
 
-What the cells below work on: change it and run them again. `ENGINE` computes: `duckdb` here, or `spark`,
+The input of the cells below: change it and run them again. `ENGINE` computes the aggregates: `duckdb` here, or `spark`,
 `spark://HOST:PORT`, `sc://HOST:PORT`. `METRICS`, `CURVES` and `PARAMS` are those that are shown."""
 
 _LOADING = """\
@@ -34,16 +34,16 @@ aggregates"""
 _EXPLORATION = """\
 | name | what it is |
 |---|---|
-| `aggregates.metrics()`, `.params()`, `.experiments()`, `.statuses()` | DataFrames, a row per thing |
+| `aggregates.metrics()`, `.params()`, `.experiments()`, `.statuses()` | DataFrames with a row per item |
 | `aggregates.top_runs(metric, 50, statistic="lowest")` | the best runs by a statistic of their history |
 | `aggregates.plot_band(metric, by=param)`, `.plot_param(param, metric)` | charts of aggregates |
 | `aggregates.engine` | the same as Arrow tables, and `metric_statistics(metric)`, `param_ranges(metric, param)` |
-| `load_runs(TRACKING_URI, run_ids)` | of a few runs everything, from `qualia_lab` |"""
+| `load_runs(TRACKING_URI, run_ids)` | all data of a few runs, from `qualia_lab` |"""
 
 
-def parameters(brief: Brief) -> dict[str, Literal]:
-    """The assignments of the `parameters` cell."""
-    selection, objective = brief.selection, brief.objective
+def parameters(context: SectionContext) -> dict[str, Literal]:
+    """Return the values of the `parameters` cell by name."""
+    selection, objective = context.selection, context.objective
     return {
         "TRACKING_URI": selection.tracking_uri,
         "ENGINE": selection.engine,
@@ -52,52 +52,52 @@ def parameters(brief: Brief) -> dict[str, Literal]:
         "RUN_IDS": list(selection.run_ids) if selection.needs_ids else None,
         "PRIMARY_METRIC": objective.key if objective else None,
         "GREATER_IS_BETTER": objective.greater_is_better if objective else None,
-        "METRICS": list(brief.drawn_metrics),
-        "CURVES": list(brief.drawn_curves),
-        "PARAMS": list(brief.drawn_params),
+        "METRICS": list(context.drawn_metrics),
+        "CURVES": list(context.drawn_curves),
+        "PARAMS": list(context.drawn_params),
     }
 
 
-def _configuration(brief: Brief) -> tuple[PlannedCell, ...]:
-    source = "\n".join(assignment(name, value) for name, value in parameters(brief).items())
+def _configuration(context: SectionContext) -> tuple[PlannedCell, ...]:
+    source = "\n".join(assignment(name, value) for name, value in parameters(context).items())
     return (markdown("aggregate_configuration:heading", _CONFIGURATION), code("parameters", source, "parameters"))
 
 
-def _no_direction(brief: Brief) -> str | None:
-    if brief.objectives and not brief.directed:
-        return "whether more of the primary metric is better cannot be told from its name; say --by METRIC:max"
-    return no_objective(brief)
+def _no_direction(context: SectionContext) -> str | None:
+    if context.objectives and not context.directions_known:
+        return "the direction of the primary metric is not known from its name; set it with --by METRIC:max"
+    return no_objective(context)
 
 
-def _no_params(brief: Brief) -> str | None:
-    return no_objective(brief) or (None if brief.drawn_params else "no param has two values")
+def _no_params(context: SectionContext) -> str | None:
+    return no_objective(context) or (None if context.drawn_params else "no param has two values")
 
 
 SECTIONS = (
-    fixed_section("aggregate_setup", "Setup", "", {"": _SETUP}, over="engine"),
-    Section("aggregate_configuration", "Configuration", _configuration, over="engine"),
+    fixed_section("aggregate_setup", "Setup", "", {"": _SETUP}, data_source="engine"),
+    Section("aggregate_configuration", "Configuration", _configuration, data_source="engine"),
     fixed_section(
         "aggregate_loading",
         "Opening",
-        "Nothing is read yet: every cell below asks the engine for a small table.",
+        "Nothing is read yet: each cell below queries the engine for a small table.",
         {"": _LOADING},
-        over="engine",
+        data_source="engine",
     ),
     fixed_section(
         "aggregate_overview",
         "Overview",
         "",
         {"": "aggregates.experiments()", "1": "aggregates.statuses()"},
-        over="engine",
+        data_source="engine",
     ),
     fixed_section(
         "aggregate_metrics",
         "Metrics",
-        "How the latest values of the runs spread. Of `runs` that have a metric, `n` have a finite latest value; "
+        "The distribution of the latest values. `runs` have the metric, `n` of them with a finite latest value; "
         "`points` were logged, `not_finite` of them NaN or infinite.",
         {"": "aggregates.metrics(METRICS)"},
         no_metric,
-        over="engine",
+        data_source="engine",
     ),
     fixed_section(
         "aggregate_top",
@@ -105,7 +105,7 @@ SECTIONS = (
         "",
         {"": "aggregates.top_runs(PRIMARY_METRIC, 20, params=PARAMS)"},
         _no_direction,
-        over="engine",
+        data_source="engine",
     ),
     fixed_section(
         "aggregate_progress",
@@ -113,7 +113,7 @@ SECTIONS = (
         "The runs that were better than every one that started before them.",
         {"": "aggregates.best_so_far(PRIMARY_METRIC)"},
         _no_direction,
-        over="engine",
+        data_source="engine",
     ),
     fixed_section(
         "aggregate_curves",
@@ -121,15 +121,15 @@ SECTIONS = (
         "",
         {"": "for metric in CURVES:\n    display(aggregates.plot_band(metric))"},
         no_steps,
-        over="engine",
+        data_source="engine",
     ),
     fixed_section(
         "aggregate_curves_by",
         "Metrics over steps, by a param",
         "The first of `CURVES`, for the most frequent values of each param.",
         {"": "for param in PARAMS[:3]:\n    display(aggregates.plot_band(CURVES[0], by=param))"},
-        lambda brief: no_steps(brief) or _no_params(brief),
-        over="engine",
+        lambda context: no_steps(context) or _no_params(context),
+        data_source="engine",
     ),
     fixed_section(
         "aggregate_params",
@@ -137,7 +137,7 @@ SECTIONS = (
         "",
         {"": "for param in PARAMS:\n    display(aggregates.plot_param(param, PRIMARY_METRIC))"},
         _no_params,
-        over="engine",
+        data_source="engine",
     ),
-    fixed_section("aggregate_exploration", "Free exploration", _EXPLORATION, {"": ""}, over="engine"),
+    fixed_section("aggregate_exploration", "Free exploration", _EXPLORATION, {"": ""}, data_source="engine"),
 )

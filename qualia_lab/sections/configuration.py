@@ -1,4 +1,4 @@
-"""The one cell that holds values: tagged `parameters`, so that papermill can set it."""
+"""Section: the cell with all values, tagged `parameters` so that papermill can set them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.settings import chosen_thresholds
 from qualia_lab.sections.literal import assignment
-from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, markdown
 
 if TYPE_CHECKING:
     from qualia_lab.sections.literal import Literal
@@ -14,24 +14,25 @@ if TYPE_CHECKING:
 _HEADING = """\
 ## Configuration
 
-What the cells below work on: change it and run them again. `METRICS`, `CURVES` and `PARAMS` are those that are drawn.
-The other lines say how to look at the runs; `None` and `[]` leave it to what the runs themselves say, see
+The input of the cells below: change it and run them again. `METRICS`, `CURVES` and `PARAMS` are those that are drawn.
+The other lines say how to interpret the runs; with `None` and `[]` it is inferred from the runs, see
 *What these runs are about*:
 
-- `PRIMARY_METRIC` leads, `GREATER_IS_BETTER` says which way, also of several metrics: `{"val_loss": False}`
-- `SEEDS` are params that only repeat a configuration, `FACTORS` set configurations apart, `LABELS` only name runs
-- `STATUSES` are those whose runs count, `BASELINE` is what the others are compared with: the id of a run, or
+- `PRIMARY_METRIC` ranks the runs, `GREATER_IS_BETTER` is its direction, or that of several metrics:
+  `{"val_loss": False}`
+- `SEEDS` are params that only repeat a configuration, `FACTORS` distinguish configurations, `LABELS` only name runs
+- `STATUSES` are those of the runs that count, `BASELINE` is what the others are compared with: the id of a run, or
   `{"param": "value"}`
-- `POOL = True` takes the experiments for one task, so that they are compared with each other"""
+- `POOL = True` treats all experiments as one task, so that their runs are compared with each other"""
 
 _CLIENT = """\
-# MLflow's own client, made on first use, and only where that changes nothing in the store.
+# MLflow's client, created on first use, and only if that changes nothing in the store.
 client = mlflow_client(TRACKING_URI)
 client"""
 
 
-def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    source = "\n".join(assignment(name, value) for name, value in parameters(brief).items())
+def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
+    source = "\n".join(assignment(name, value) for name, value in parameters(context).items())
     return (
         markdown("configuration:heading", _HEADING),
         code("parameters", source, "parameters"),
@@ -39,52 +40,52 @@ def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
     )
 
 
-def parameters(brief: Brief) -> dict[str, Literal]:
-    """The assignments of the `parameters` cell."""
-    settings = brief.study.settings
+def parameters(context: SectionContext) -> dict[str, Literal]:
+    """Return the values of the `parameters` cell by name."""
+    settings = context.study.settings
     baseline = settings.baseline
     return {
-        "TRACKING_URI": brief.selection.tracking_uri,
-        "CHOSEN_BY": brief.selection.conditions.as_data(),
-        "RUN_IDS": list(brief.selection.run_ids),
-        "PRIMARY_METRIC": brief.objective.key if brief.objective else None,
-        "GREATER_IS_BETTER": said_direction(brief),
+        "TRACKING_URI": context.selection.tracking_uri,
+        "CHOSEN_BY": context.selection.conditions.as_data(),
+        "RUN_IDS": list(context.selection.run_ids),
+        "PRIMARY_METRIC": context.objective.key if context.objective else None,
+        "GREATER_IS_BETTER": stated_directions(context),
         "SEEDS": None if settings.seeds is None else list(settings.seeds),
         "STATUSES": None if settings.statuses is None else list(settings.statuses),
         "BASELINE": baseline if baseline is None or isinstance(baseline, str) else dict(baseline),
         "FACTORS": list(settings.factors),
         "LABELS": list(settings.labels),
         "POOL": settings.pool,
-        "METRICS": list(brief.drawn_metrics),
-        "CURVES": list(brief.drawn_curves),
-        "PARAMS": list(brief.drawn_params),
-        **seldom_said(brief),
+        "METRICS": list(context.drawn_metrics),
+        "CURVES": list(context.drawn_curves),
+        "PARAMS": list(context.drawn_params),
+        **optional_parameters(context),
     }
 
 
-def said_direction(brief: Brief) -> Literal:
-    """Which way is better as somebody said it: of the primary metric alone, of several, or None where nobody did."""
-    said: dict[str, Literal] = {key: better == "higher" for key, better in brief.study.settings.better.items()}
-    if not said:
+def stated_directions(context: SectionContext) -> Literal:
+    """Return the directions that were set: of the primary metric alone, of several metrics by name, or None."""
+    directions: dict[str, Literal] = {key: better == "higher" for key, better in context.study.settings.better.items()}
+    if not directions:
         return None
-    if brief.objective is not None and list(said) == [brief.objective.key]:
-        return said[brief.objective.key]
-    return said
+    if context.objective is not None and list(directions) == [context.objective.key]:
+        return directions[context.objective.key]
+    return directions
 
 
-def seldom_said(brief: Brief) -> dict[str, Literal]:
-    """What has a line only where it was said: by their names what `load_runs` takes in small letters."""
-    settings = brief.study.settings
-    said: dict[str, Literal] = {}
+def optional_parameters(context: SectionContext) -> dict[str, Literal]:
+    """Return the settings that have a line only if they are set, named like arguments of `load_runs` in upper case."""
+    settings = context.study.settings
+    optional: dict[str, Literal] = {}
     if settings.metric_roles:
-        said["METRIC_ROLES"] = dict(settings.metric_roles)
+        optional["METRIC_ROLES"] = dict(settings.metric_roles)
     if settings.smallest_difference is not None:
-        said["SMALLEST_DIFFERENCE"] = settings.smallest_difference
+        optional["SMALLEST_DIFFERENCE"] = settings.smallest_difference
     if settings.findings:
-        chosen_thresholds(settings.findings)  # of a wrong name it is said now, not when the cell is run
+        chosen_thresholds(settings.findings)  # a wrong name raises now, not when the cell is run
         rules = sorted(settings.findings.items())
-        said["FINDINGS"] = {rule: one if isinstance(one, bool) else dict(one) for rule, one in rules}
-    return said
+        optional["FINDINGS"] = {rule: one if isinstance(one, bool) else dict(one) for rule, one in rules}
+    return optional
 
 
 SECTION = Section("configuration", "Configuration", _cells)

@@ -1,14 +1,14 @@
-"""Where a person writes what was chosen, and the run that it is."""
+"""Section: a template for writing down the decision, and the chosen run."""
 
 from __future__ import annotations
 
 from qualia_lab.sections.reasons import no_run
-from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, markdown
 
 _HEADING = """\
 ## Decision
 
-For you to write:
+To be filled in:
 
 - **Chosen:**
 - **Why:**
@@ -17,7 +17,7 @@ For you to write:
 - **Next:**"""
 
 _OF_CANDIDATES = """\
-# The best run of the first candidate; to choose another, write its id or name.
+# The best run of the first candidate; to choose another run, set its id or name.
 candidates = runs.candidates()
 CHOSEN = candidates["run_id"].iloc[0] if len(candidates) else None
 runs.show(CHOSEN)"""
@@ -28,8 +28,8 @@ CHOSEN = next(iter(RUN_IDS), None)
 runs.show(CHOSEN)"""
 
 
-def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    one_best = brief.directed and len(brief.study.tasks) == 1
+def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
+    one_best = context.directions_known and len(context.study.tasks) == 1
     return (markdown("decision:heading", _HEADING), code("decision", _OF_CANDIDATES if one_best else _FIRST))
 
 

@@ -1,22 +1,22 @@
-"""Every run in full, the first ones with a cell of their own."""
+"""Section: all details of each run, with a cell for each of the first runs."""
 
 from __future__ import annotations
 
 from qualia_lab.sections.literal import literal
 from qualia_lab.sections.reasons import no_run
-from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, markdown
 
-_OPEN = 3
+_OPEN = 3  # runs shown unfolded
 
 
-def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    shown, count = brief.shown_runs, brief.inventory.run_count
+def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
+    shown, count = context.shown_runs, context.inventory.run_count
     heading = "## Each run\n\nDetails, params, metrics, tags and artifacts."
     if len(shown) < count:
         heading += f" Showing {len(shown):,} of {count:,} runs, in the order of `RUN_IDS`."
     cells = [markdown("each_run:heading", heading)]
-    # The id stands in the cell, not a place in RUN_IDS: what is shown is that run, however the list changes.
-    # Past the first few a run is a line to click on: a page of 25 open ones is scrolled through by nobody.
+    # The cell has the id, not an index into RUN_IDS, so it shows the same run however the list changes.
+    # After the first few, runs are folded to one line: a page of 25 unfolded runs is too long to scroll through.
     cells += [code(f"run:{run_id}", f"runs.show({literal(run_id)})") for run_id in shown[:_OPEN]]
     cells += [code(f"run:{run_id}", f"runs.show({literal(run_id)}, folded=True)") for run_id in shown[_OPEN:]]
     if len(shown) < count:

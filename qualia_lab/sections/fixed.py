@@ -1,10 +1,11 @@
-"""The sections that are the same in every notebook: a heading, a text and cells; each a row here."""
+"""The sections that are the same in every notebook: a heading, a text and code cells."""
 
 from __future__ import annotations
 
 from qualia_lab.sections.reasons import (
     no_baseline,
     no_environments,
+    no_failures_to_compare,
     no_groups,
     no_metric,
     no_origins,
@@ -12,7 +13,6 @@ from qualia_lab.sections.reasons import (
     no_second_run,
     no_steps,
     no_system_metrics,
-    none_to_set_apart,
 )
 from qualia_lab.sections.section import fixed_section
 
@@ -28,19 +28,19 @@ import warnings
 import pandas as pd
 from qualia_lab import load_runs, mlflow_client, show_missing_as_dashes
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # said by a progress bar that MLflow imports
+warnings.filterwarnings("ignore", message="IProgress not found")  # from a progress bar that MLflow imports
 pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.min_rows", 30, "display.precision", 4)
 pd.set_option("display.max_colwidth", 80, "display.html.use_mathjax", False)
-show_missing_as_dashes()  # in tables: a dash is what is not there, NaN is what was logged"""
+show_missing_as_dashes()  # in tables: a dash is a missing value, NaN is a logged NaN"""
         },
     ),
     fixed_section(
         "findings",
         "Findings",
         """\
-What named rules found in these runs: who leads first, then what went wrong, each with what to do next and how to
-recompute its numbers. `runs.show_findings(spikes={"deviations": 20}, plateau=False)` sets thresholds;
-`runs.findings()` gives the same as data.""",
+What the rules found in these runs: first the best configurations, then the problems, each with the next step and the
+code that recomputes its numbers. `runs.show_findings(spikes={"deviations": 20}, plateau=False)` sets thresholds;
+`runs.findings()` returns the same as data.""",
         {"": "runs.show_findings()"},
         no_run,
     ),
@@ -48,9 +48,9 @@ recompute its numbers. `runs.show_findings(spikes={"deviations": 20}, plateau=Fa
         "study",
         "What these runs are about",
         """\
-Everything below is computed on this reading of the runs. Where it is wrong, change a line of the cell of parameters
+Everything below is computed from this interpretation of the runs. If it is wrong, change a line of the parameters cell
 (`PRIMARY_METRIC`, `GREATER_IS_BETTER`, `SEEDS`, `FACTORS`, `LABELS`, `STATUSES`, `POOL`) and run the cells again, or
-look at them otherwise in one cell: `runs.with_settings(seeds=["trial"]).groups()`.""",
+change it for one cell: `runs.with_settings(seeds=["trial"]).groups()`.""",
         {"": "runs.about()"},
         no_run,
     ),
@@ -65,16 +65,16 @@ look at them otherwise in one cell: `runs.with_settings(seeds=["trial"]).groups(
         "Metrics side by side",
         "The latest value of each metric.",
         {"": "runs.compare_metrics(METRICS)", "chart": "runs.plot.comparison(METRICS)"},
-        lambda brief: no_second_run(brief) or no_metric(brief),
+        lambda context: no_second_run(context) or no_metric(context),
     ),
     fixed_section(
         "baseline",
         "Against the baseline",
         """\
-Each configuration against one of them, `BASELINE`: by pairs of the same seed where both have the same, else by Welch's
-test, or by ranks (Mann-Whitney) where values lie far off. `p (Holm)` is corrected for the number of comparisons.
-`would show` is the smallest difference that so many runs would show in 80 % of cases; where that is more than two
-standard deviations, or a side has under three runs, the verdict is "too few runs to tell".""",
+Each configuration against the baseline, `BASELINE`: paired by seed if both have the same seeds, else by Welch's test,
+or by ranks (Mann-Whitney) if there are outliers. `p (Holm)` is corrected for the number of comparisons. `would show` is
+the smallest difference that this many runs would detect in 80 % of cases; if that is more than two standard deviations,
+or a side has fewer than three runs, the verdict is "too few runs to tell".""",
         {"": "runs.compare_to_baseline()"},
         no_baseline,
     ),
@@ -82,8 +82,8 @@ standard deviations, or a side has under three runs, the verdict is "too few run
         "paper_table",
         "Table for a paper",
         """\
-Mean ± half of the 95 % interval, n beside it; the best mean bold, what was compared with it and not told apart
-underlined. `print(table.latex)`, `table.markdown` and `table.csv` give it as text.""",
+Mean ± half of the 95 % interval, and n; the best mean is bold, those not significantly different from it are
+underlined. `print(table.latex)`, `table.markdown` and `table.csv` return it as text.""",
         {
             "": """\
 table = runs.paper_table(METRICS)
@@ -95,27 +95,28 @@ table"""
         "curves",
         "Metric histories",
         """\
-A line per run; past 12 runs a panel per configuration or run, with the others in grey behind. `by="relative"` is over
-time, `by="epoch"` over another metric, `smooth=0.8` smooths for the eye, `columns=1` puts all runs into one panel.""",
+A line per run; with more than 12 runs, a panel per configuration or run, with the other runs in grey behind it.
+`by="relative"` draws over time, `by="epoch"` over another metric, `smooth=0.8` smooths the lines, `columns=1` puts all
+runs into one panel.""",
         {
             "": """\
 for metric in CURVES:
     display(runs.plot.history(metric))"""
         },
-        lambda brief: no_metric(brief) or no_steps(brief),
+        lambda context: no_metric(context) or no_steps(context),
     ),
     fixed_section(
         "bands",
         "Histories averaged",
         """\
-The first metric of `CURVES`, averaged over the runs of each configuration: the line is their mean, the band their
-spread, n how many runs are in it.""",
+The first metric of `CURVES`, averaged over the runs of each configuration: the line is the mean, the band the spread,
+and n the number of runs.""",
         {
             "": """\
 for metric in CURVES[:1]:
     display(runs.plot.bands(metric))"""
         },
-        lambda brief: no_groups(brief) or no_steps(brief),
+        lambda context: no_groups(context) or no_steps(context),
     ),
     fixed_section(
         "timeline",
@@ -135,7 +136,7 @@ for metric in CURVES[:1]:
         "origins",
         "Code, environment and data",
         """\
-Where the runs come from, as far as it differs: source, commit, user, datasets. Runs of other code or data are not
+The origins of the runs where they differ: source, commit, user, datasets. Runs with different code or data are not
 directly comparable.""",
         {"": "runs.origins.that_differ()"},
         no_origins,
@@ -143,7 +144,7 @@ directly comparable.""",
     fixed_section(
         "environments",
         "Python and libraries",
-        "Versions that are not the same in all runs, as MLflow logged them beside each model.",
+        "Versions that are not the same in all runs, as MLflow logged them with each model.",
         {"": "runs.origins.environments_that_differ()"},
         no_environments,
     ),
@@ -151,9 +152,8 @@ directly comparable.""",
         "artifacts",
         "Artifacts compared",
         """\
-Which artifacts are not the same in all runs that have them, what differs in JSON, YAML and tables, and the pictures
-side by side.
-`runs.artifacts.difference(path, run_a, run_b)` compares two texts line by line.""",
+Artifacts that are not the same in all runs that have them, the differences in JSON, YAML and tables, and pictures side
+by side. `runs.artifacts.difference(path, run_a, run_b)` compares two texts line by line.""",
         {
             "": "runs.artifacts.that_differ()",
             "compared": """\
@@ -173,17 +173,17 @@ for path in runs.artifacts.comparable():
 | `runs.history(METRICS)` | DataFrame of every logged point: run_id, key, step, timestamp, value |
 | `runs.plot.`, `runs.relations.`, `runs.failures.`, `runs.origins.` | charts and tables: press Tab |
 | `runs.artifacts.list(RUN_IDS[0])` | DataFrame of a run's files with sizes |
-| `runs.with_settings(seeds=[], statuses=["FINISHED"])` | the same runs, looked at otherwise |
-| `runs.study`, `runs.tables` | what these runs are about, and the tidy Arrow tables behind all of it |
-| `client` | MLflow's own client |""",
+| `runs.with_settings(seeds=[], statuses=["FINISHED"])` | the same runs with other settings |
+| `runs.study`, `runs.tables` | the interpretation of the runs, and the Arrow tables that everything is computed from |
+| `client` | MLflow's client |""",
         {"": ""},
     ),
     fixed_section(
         "first_bad_step",
         "First bad step",
         """\
-A row per metric that became NaN or infinite, and per loss that diverged and did not come back. Of each run, what went
-bad first stands on top.""",
+A row per metric that became NaN or infinite, and per loss that diverged and did not recover. The first thing that went
+bad in each run is on top.""",
         {"": "runs.failures.first_bad_steps()"},
         no_metric,
     ),
@@ -191,18 +191,18 @@ bad first stands on top.""",
         "what_sets_apart",
         "What sets them apart",
         """\
-Values of params, tags, code, data and day that the runs that failed (where none did: whose metrics went bad) have more
-often than those that finished; of numbers also thresholds. `p` is Fisher's exact test, corrected for all conditions
-that could have told something (Tarone). It says nothing about cause.""",
+Values of params, tags, code, data and day that are more frequent among failed runs (if none failed, runs whose metrics
+went bad) than among finished ones, and thresholds of numeric values. `p` is that of Fisher's exact test, corrected for
+all conditions that can become significant (Tarone). It does not show a cause.""",
         {"": "runs.failures.what_sets_apart()"},
-        none_to_set_apart,
+        no_failures_to_compare,
     ),
     fixed_section(
         "log_tails",
         "Last log lines",
         """\
-Of the runs in trouble, failed ones first: what their tags say of an error, and the end of files that are named like a
-log.""",
+For the runs with problems, failed ones first: tags that describe an error, and the last lines of files that are named
+like logs.""",
         {"": "runs.failures.log_tails(limit=5, lines=20)"},
         no_run,
     ),
@@ -210,7 +210,7 @@ log.""",
         "system_at_the_end",
         "The machine at the end",
         """\
-The last value of each system metric in the failed runs (where none failed: in those whose metrics went bad), beside the
+The last value of each system metric in the failed runs (if none failed, in those whose metrics went bad), next to the
 median of the finished ones.""",
         {"": "runs.failures.system_at_the_end()"},
         no_system_metrics,
@@ -218,7 +218,7 @@ median of the finished ones.""",
     fixed_section(
         "provenance",
         "Provenance",
-        "Store, choice, times, versions, code and data; `runs` counts those of which it is true.",
+        "Store, selection, times, versions, code and data; `runs` is the number of runs that each row applies to.",
         {"": "runs.origins.provenance(CHOSEN_BY)"},
         no_run,
     ),

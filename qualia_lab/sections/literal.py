@@ -1,4 +1,4 @@
-"""Values as Python source: the one way by which a value gets into a code cell."""
+"""Values as Python source; the only way in which a value gets into a code cell."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ Literal = None | bool | int | float | str | list["Literal"] | dict[str, "Literal
 
 
 def assignment(name: str, value: Literal) -> str:
-    """`NAME = literal`. Raises ValueError when the name is no identifier, TypeError for a value of no plain type."""
+    """Return `NAME = literal`. Raises ValueError for an invalid name, TypeError for a value of another type."""
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"not a name: {name!r}")
     return f"{name} = {literal(value)}"
 
 
 def literal(value: Literal) -> str:
-    """Source that evaluates to the value; long lists one item a line.
+    """Return source that evaluates to the value; long lists have one item per line.
 
-    `repr` of a str is exact for every string there is, which `json.dumps` and quoting by hand are not.
+    Strings use `repr`, which is exact for every string; `json.dumps` and manual quoting are not.
     """
     if value is None or isinstance(value, (bool, int, str)):
         return repr(value)

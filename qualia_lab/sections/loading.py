@@ -1,9 +1,9 @@
-"""All selected runs are read at once."""
+"""Section: the cell that reads all selected runs."""
 
 from __future__ import annotations
 
-from qualia_lab.sections.configuration import seldom_said
-from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+from qualia_lab.sections.configuration import optional_parameters
+from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, markdown
 
 _SOURCE = """\
 runs = load_runs(
@@ -11,14 +11,14 @@ runs = load_runs(
     statuses=STATUSES, baseline=BASELINE, factors=FACTORS, labels=LABELS, pool=POOL,
     chosen_by=CHOSEN_BY, skip_unknown=True,{more}
 )
-# Where you set other RUN_IDS: what none of them has is passed over, and said below.
+# If you set other RUN_IDS: names that none of these runs has are skipped, and listed below.
 METRICS, CURVES, PARAMS = runs.known_metrics(METRICS), runs.known_metrics(CURVES), runs.known_params(PARAMS)
 runs"""
 
 
-def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    said = ", ".join(f"{name.lower()}={name}" for name in seldom_said(brief))
-    source = _SOURCE.replace("{more}", f"\n    {said}," if said else "")
+def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
+    arguments = ", ".join(f"{name.lower()}={name}" for name in optional_parameters(context))
+    source = _SOURCE.replace("{more}", f"\n    {arguments}," if arguments else "")
     return (markdown("loading:heading", "## Data loading"), code("loading", source))
 
 

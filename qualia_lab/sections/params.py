@@ -1,19 +1,19 @@
-"""The params that differ between the runs."""
+"""Section: the params that differ between runs."""
 
 from __future__ import annotations
 
 from qualia_lab.counts import counted
 from qualia_lab.sections.reasons import no_second_run
-from qualia_lab.sections.section import Brief, PlannedCell, Section, code, markdown
+from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, markdown
 
 
-def _why_not(brief: Brief) -> str | None:
-    params = brief.study.params
-    if no_second_run(brief):
-        return no_second_run(brief)
+def _skip_reason(context: SectionContext) -> str | None:
+    params = context.study.params
+    if no_second_run(context):
+        return no_second_run(context)
     if not params:
         return "no run has a param"
-    if not _differing(brief):
+    if not _differing(context):
         return (
             "the only param is the same in every run"
             if len(params) == 1
@@ -22,15 +22,15 @@ def _why_not(brief: Brief) -> str | None:
     return None
 
 
-def _differing(brief: Brief) -> list[str]:
-    return [one.name for one in brief.study.params if one.role != "constant"]
+def _differing(context: SectionContext) -> list[str]:
+    return [one.name for one in context.study.params if one.role != "constant"]
 
 
-def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    differing, in_all = len(_differing(brief)), len(brief.study.params)
+def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
+    differing, total = len(_differing(context)), len(context.study.params)
     verb = "is" if differing == 1 else "are"
-    heading = f"## Params that differ\n\n{differing} of {counted(in_all, 'param')} {verb} not the same in every run."
+    heading = f"## Params that differ\n\n{differing} of {counted(total, 'param')} {verb} not the same in every run."
     return (markdown("params:heading", heading), code("params", "runs.params_that_differ()"))
 
 
-SECTION = Section("params", "Params that differ", _cells, _why_not)
+SECTION = Section("params", "Params that differ", _cells, _skip_reason)

@@ -1,4 +1,4 @@
-"""Why a section is left out: each function gives the reason, from names and counts, or None where there is none."""
+"""Reasons to leave out a section: each function returns the reason, from names and counts, or None."""
 
 from __future__ import annotations
 
@@ -9,79 +9,79 @@ from qualia_lab.inventory import SYSTEM_METRICS
 from qualia_lab.study.statuses import FAILED
 
 if TYPE_CHECKING:
-    from qualia_lab.sections.section import Brief
+    from qualia_lab.sections.section import SectionContext
 
-# The tag that MLflow 1 and 2 leave where a model was logged; MLflow 3 lists logged models by themselves.
+# The tag that MLflow 1 and 2 set when a model is logged; MLflow 3 lists logged models separately.
 _MODEL_TAG = "mlflow.log-model.history"
 
 
-def no_run(brief: Brief) -> str | None:
-    """For what needs a run."""
-    return None if brief.inventory.run_count else "no run was read"
+def no_run(context: SectionContext) -> str | None:
+    """For sections that need a run."""
+    return None if context.inventory.run_count else "no run was read"
 
 
-def no_second_run(brief: Brief) -> str | None:
-    """For what compares runs."""
-    return "a comparison needs two runs" if brief.inventory.run_count < 2 else None
+def no_second_run(context: SectionContext) -> str | None:
+    """For sections that compare runs."""
+    return "a comparison needs two runs" if context.inventory.run_count < 2 else None
 
 
-def no_metric(brief: Brief) -> str | None:
-    """For what needs a metric of the model."""
-    return None if brief.inventory.model_metrics else "no run has a metric"
+def no_metric(context: SectionContext) -> str | None:
+    """For sections that need a model metric."""
+    return None if context.inventory.model_metrics else "no run has a metric"
 
 
-def no_objective(brief: Brief) -> str | None:
-    """For what needs a metric that leads."""
-    if brief.objectives:
+def no_objective(context: SectionContext) -> str | None:
+    """For sections that need a primary metric."""
+    if context.objectives:
         return None
-    return "no metric says how good a run is" if brief.inventory.model_metrics else "no run has a metric"
+    return "no metric measures how good a run is" if context.inventory.model_metrics else "no run has a metric"
 
 
-def no_groups(brief: Brief) -> str | None:
-    """For what averages over the runs of a configuration."""
-    alone = None if brief.repeated else "no two runs that count are alike in every factor"
-    return no_second_run(brief) or no_objective(brief) or alone
+def no_groups(context: SectionContext) -> str | None:
+    """For sections that average over the runs of a configuration."""
+    no_repeats = None if context.repeated_configurations else "no two runs that count have equal factors"
+    return no_second_run(context) or no_objective(context) or no_repeats
 
 
-def no_baseline(brief: Brief) -> str | None:
-    """For what compares configurations with one of them."""
-    one = "there is only one configuration with a run that counts" if brief.most_configurations < 2 else None
-    return no_groups(brief) or one
+def no_baseline(context: SectionContext) -> str | None:
+    """For sections that compare configurations with a baseline."""
+    single = "there is only one configuration with a run that counts" if context.max_configurations < 2 else None
+    return no_groups(context) or single
 
 
-def no_steps(brief: Brief) -> str | None:
-    """For what draws a metric over its steps."""
-    return None if brief.drawn_curves else "no metric was logged past its first step"
+def no_steps(context: SectionContext) -> str | None:
+    """For sections that draw a metric over its steps."""
+    return None if context.drawn_curves else "no metric was logged past its first step"
 
 
-def no_system_metrics(brief: Brief) -> str | None:
-    """For what shows how busy the machine was."""
-    machine = any(metric.key.startswith(SYSTEM_METRICS) for metric in brief.inventory.metrics)
-    return None if machine else "no run has system metrics"
+def no_system_metrics(context: SectionContext) -> str | None:
+    """For sections on system metrics."""
+    has_system_metrics = any(metric.key.startswith(SYSTEM_METRICS) for metric in context.inventory.metrics)
+    return None if has_system_metrics else "no run has system metrics"
 
 
-def no_origins(brief: Brief) -> str | None:
-    """For what compares the code and the data of runs."""
-    said = brief.inventory.datasets or set(ORIGIN_TAGS) & set(brief.inventory.tags)
-    return no_second_run(brief) or (None if said else "no run says which code or data it was made with")
+def no_origins(context: SectionContext) -> str | None:
+    """For sections that compare code and data of runs."""
+    recorded = context.inventory.datasets or set(ORIGIN_TAGS) & set(context.inventory.tags)
+    return no_second_run(context) or (None if recorded else "no run has recorded its code or data")
 
 
-def no_environments(brief: Brief) -> str | None:
-    """For what compares the libraries of runs."""
-    logged = brief.inventory.logged_models or _MODEL_TAG in brief.inventory.tags
-    return no_second_run(brief) or (
-        None if logged else "no run has logged a model, with which MLflow notes the libraries"
+def no_environments(context: SectionContext) -> str | None:
+    """For sections that compare library versions of runs."""
+    logged = context.inventory.logged_models or _MODEL_TAG in context.inventory.tags
+    return no_second_run(context) or (
+        None if logged else "no run has logged a model, with which MLflow records the libraries"
     )
 
 
-def none_to_set_apart(brief: Brief) -> str | None:
-    """For what compares failed runs with the others."""
-    counts = dict(brief.inventory.statuses)
+def no_failures_to_compare(context: SectionContext) -> str | None:
+    """For sections that compare failed runs with the others."""
+    counts = dict(context.inventory.statuses)
     failed = sum(counts.get(status, 0) for status in FAILED)
-    if brief.inventory.run_count < 3:
+    if context.inventory.run_count < 3:
         return "it needs three runs"
     if failed == 1:
-        return "only one run failed, and what one run has tells nothing"
-    if not failed and not brief.inventory.model_metrics:
+        return "only one run failed, which is not enough to compare"
+    if not failed and not context.inventory.model_metrics:
         return "no run failed, and none has a metric that could have gone bad"
     return None

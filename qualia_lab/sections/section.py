@@ -1,4 +1,4 @@
-"""Section: one chapter of a notebook, decided from names and counts."""
+"""Section: a part of a notebook, planned from names and counts only."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Selection
     from qualia_lab.study.study import Configuration, Objective, Study
 
-# A run past this place has no cell of its own; any run can be shown by its id.
+# Runs with a cell of their own; any other run can be shown by its id.
 RUNS_SHOWN = 25
 
-# Metrics and params past these places are in the tables, and not drawn unless a person adds them.
+# Further metrics and params are in the tables, but not drawn unless the user adds them.
 METRICS_DRAWN = 6
 PARAMS_DRAWN = 6
-_TRAINING_DRAWN = 2  # metrics of training data that are drawn in any case
+_TRAINING_DRAWN = 2  # metrics of training data that are always drawn
 
 _DRAWN = ("factor", "tied", "seed")  # roles, in this order
 
-# What a run id has to look like to stand in a cell: then it can be nothing but itself there.
+# Only run ids of this form are written into cells, so that an id cannot contain code.
 PLAIN_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell to be built. `key` names it for ever, whatever its source and place become."""
+    """A cell to be built. `key` identifies it permanently, whatever its source and position."""
 
     key: str
     kind: Literal["code", "markdown", "raw"]
@@ -42,10 +42,16 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
-class Brief:
-    """All that a section may know: which runs, what is counted, and how to look at them.
+class SectionContext:
+    """The input of a section: the runs, their counts, and their interpretation.
 
-    written: the ISO date of writing.  command: the command line that makes the notebook again.
+    Attributes:
+        title: the title of the notebook.
+        written: the ISO date in the title.
+        command: the command line that recreates the notebook.
+        selection: the selected runs.
+        inventory: names and counts of what the runs have.
+        study: the interpretation of the runs.
     """
 
     title: str
@@ -57,38 +63,38 @@ class Brief:
 
     @property
     def objective(self) -> Objective | None:
-        """The metric that leads, where it is the same in all experiments."""
+        """The primary metric if it is the same in all experiments, else None."""
         return self.study.objective
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """Those of all experiments, each once."""
+        """The primary metrics of all experiments, each once."""
         return tuple(dict.fromkeys(task.objective for task in self.study.tasks if task.objective))
 
     @property
-    def directed(self) -> bool:
-        """Whether it is known which way is better of every metric that leads."""
+    def directions_known(self) -> bool:
+        """Whether the directions of all primary metrics are known."""
         return bool(self.objectives) and all(one.better is not None for one in self.objectives)
 
     @cached_property
     def drawn_metrics(self) -> tuple[str, ...]:
-        """The metrics that are compared: objectives, then the same on training data, then what runs cost."""
+        """The metrics that are compared: objectives, then the same on training data, then costs."""
         return self._drawn([metric.key for metric in self._ranked_metrics])
 
     @cached_property
     def drawn_curves(self) -> tuple[str, ...]:
-        """The metrics whose history is drawn, in the same order: those that were logged past their first step."""
+        """The metrics whose history is drawn, in the same order: those logged at more than one step."""
         return self._drawn([metric.key for metric in self._ranked_metrics if metric.stepped])
 
     def _drawn(self, ranked: list[str]) -> tuple[str, ...]:
-        """The first of these metrics; where there are many objectives, two places are kept for training data."""
-        known = self.study.metric
-        objectives = [key for key in ranked if known[key].role == "objective"]
-        twins = [
-            key for key in ranked if known[key].role == "training" and known[key].twin in objectives[:METRICS_DRAWN]
+        """Return the first of these metrics; two places are reserved for training data if there are many objectives."""
+        metrics = self.study.metric
+        objectives = [key for key in ranked if metrics[key].role == "objective"]
+        training = [
+            key for key in ranked if metrics[key].role == "training" and metrics[key].twin in objectives[:METRICS_DRAWN]
         ]
-        first = [*objectives[: METRICS_DRAWN - min(len(twins), _TRAINING_DRAWN)], *twins]
-        return tuple(dict.fromkeys([*first, *ranked]))[:METRICS_DRAWN]
+        leading = [*objectives[: METRICS_DRAWN - min(len(training), _TRAINING_DRAWN)], *training]
+        return tuple(dict.fromkeys([*leading, *ranked]))[:METRICS_DRAWN]
 
     @cached_property
     def _ranked_metrics(self) -> list[MetricCount]:
@@ -96,56 +102,61 @@ class Brief:
 
     @cached_property
     def drawn_params(self) -> tuple[str, ...]:
-        """The params and tags with several values that are drawn: factors, then what only repeats them; no labels."""
+        """The params and tags with several values that are drawn: factors, then tied ones, then seeds; no labels."""
         ranked = sorted(
             (one for one in (*self.study.params, *self.study.tags) if one.role in _DRAWN and one.values > 1),
             key=lambda one: (_DRAWN.index(one.role), -one.runs, one.values, one.name),
         )
         return tuple(one.name for one in ranked[:PARAMS_DRAWN])
 
-    def counted(self, configuration: Configuration) -> int:
-        """How many runs of a configuration take part in comparisons."""
+    def counted_runs(self, configuration: Configuration) -> int:
+        """Return how many runs of a configuration take part in comparisons."""
         return sum(run_id not in self.study.left_out for run_id in configuration.run_ids)
 
     @cached_property
-    def most_configurations(self) -> int:
-        """Of the experiment with the most of them: how many configurations have a run that counts."""
-        of_task = Counter(one.experiment_id for one in self.study.configurations if self.counted(one))
-        return max(of_task.values(), default=0)
+    def max_configurations(self) -> int:
+        """The number of configurations with a run that counts, in the experiment that has the most of them."""
+        counts = Counter(one.experiment_id for one in self.study.configurations if self.counted_runs(one))
+        return max(counts.values(), default=0)
 
     @cached_property
-    def repeated(self) -> int:
-        """How many configurations have two runs or more that count."""
-        return sum(self.counted(one) > 1 for one in self.study.configurations)
+    def repeated_configurations(self) -> int:
+        """The number of configurations with two or more runs that count."""
+        return sum(self.counted_runs(one) > 1 for one in self.study.configurations)
 
     @property
     def shown_runs(self) -> tuple[str, ...]:
-        """The runs that get a cell of their own, in the selection's order."""
+        """The runs that get a cell of their own, in the order of the selection."""
         plain = [run_id for run_id in self.inventory.run_ids if PLAIN_RUN_ID.fullmatch(run_id)]
         return tuple(plain[:RUNS_SHOWN])
 
 
 @dataclass(frozen=True)
 class Section:
-    """A chapter. `why_not` gives the reason to leave it out, or None; `cells` are only asked for when there is none.
+    """A part of a notebook.
 
-    over: what it is about, runs that were read or aggregates of an engine.
+    Attributes:
+        name: the name in templates.
+        title: the heading.
+        cells: plans the cells; called only if there is no reason to leave out the section.
+        skip_reason: returns the reason to leave out the section, or None.
+        data_source: the data that the section needs: runs that are read, aggregates of an engine, or either.
     """
 
     name: str
     title: str
-    cells: Callable[[Brief], tuple[PlannedCell, ...]]
-    why_not: Callable[[Brief], str | None] = lambda _: None
-    over: Literal["runs", "engine", "both"] = "runs"
+    cells: Callable[[SectionContext], tuple[PlannedCell, ...]]
+    skip_reason: Callable[[SectionContext], str | None] = lambda _: None
+    data_source: Literal["runs", "engine", "both"] = "runs"
 
 
 def markdown(key: str, source: str) -> PlannedCell:
-    """A Markdown cell; text of a store in it has to be escaped already."""
+    """Return a Markdown cell; strings of a store in it have to be escaped already."""
     return PlannedCell(key, "markdown", source)
 
 
 def code(key: str, source: str, *tags: str) -> PlannedCell:
-    """A code cell; no text of a store may be in it."""
+    """Return a code cell; it must not contain strings of a store."""
     return PlannedCell(key, "code", source, tags)
 
 
@@ -154,22 +165,22 @@ def fixed_section(
     title: str,
     text: str,
     cells: dict[str, str],
-    why_not: Callable[[Brief], str | None] = lambda _: None,
+    skip_reason: Callable[[SectionContext], str | None] = lambda _: None,
     *,
-    over: Literal["runs", "engine", "both"] = "runs",
+    data_source: Literal["runs", "engine", "both"] = "runs",
 ) -> Section:
-    """A section that is the same in every notebook: its title, a text, and code cells.
+    """Return a section that is the same in every notebook: a heading, a text, and code cells.
 
     Args:
-        name: what a template calls it, and the start of the keys of its cells.
-        title: its heading.
+        name: the name in templates, and the prefix of the keys of its cells.
+        title: the heading.
         text: Markdown below the heading, or "".
-        cells: sources of code by what stands behind `name:` in the cell's key; of the key "" the cell is `name` itself.
-        why_not: the reason to leave it out.
-        over: runs that were read, aggregates of an engine, or both.
+        cells: {suffix: source} of the code cells, with keys `name:suffix`, or `name` for the suffix "".
+        skip_reason: returns the reason to leave out the section, or None.
+        data_source: the data that the section needs: `runs` that are read, aggregates of an `engine`, or `both`.
     """
-    made = (
+    planned_cells = (
         markdown(f"{name}:heading", f"## {title}\n\n{text}" if text else f"## {title}"),
-        *(code(f"{name}:{part}" if part else name, source) for part, source in cells.items()),
+        *(code(f"{name}:{suffix}" if suffix else name, source) for suffix, source in cells.items()),
     )
-    return Section(name, title, lambda _: made, why_not, over)
+    return Section(name, title, lambda _: planned_cells, skip_reason, data_source)

@@ -1,23 +1,23 @@
-"""What this is: title, when, which store, which runs, and the command that makes it again."""
+"""Section: title, date, store, runs, and the command that recreates the notebook."""
 
 from __future__ import annotations
 
 from qualia_lab import __version__
 from qualia_lab.conditions_text import choice_in_words, is_repeatable
 from qualia_lab.escaping import code_span, for_markdown
-from qualia_lab.sections.section import Brief, PlannedCell, Section, markdown
+from qualia_lab.sections.section import PlannedCell, Section, SectionContext, markdown
 
 
-def _cells(brief: Brief) -> tuple[PlannedCell, ...]:
-    selection = brief.selection
-    how = "" if is_repeatable(selection.conditions) else ", which asks for the runs"
+def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
+    selection = context.selection
+    prompt_note = "" if is_repeatable(selection.conditions) else ", which prompts for the runs"
     lines = [
-        f"# {for_markdown(brief.title)}",
-        f"Written on {brief.written} by qualia-lab {__version__} from {code_span(selection.tracking_uri)}.",
-        f"{for_markdown(choice_in_words(selection, brief.inventory.run_count))}.",
-        f"Run all cells to read the same runs again. To choose anew{how}: {code_span(brief.command)}",
+        f"# {for_markdown(context.title)}",
+        f"Written on {context.written} by qualia-lab {__version__} from {code_span(selection.tracking_uri)}.",
+        f"{for_markdown(choice_in_words(selection, context.inventory.run_count))}.",
+        f"Run all cells to read the same runs again. To select runs anew{prompt_note}: {code_span(context.command)}",
     ]
     return (markdown("title", "\n\n".join(lines)),)
 
 
-SECTION = Section("title", "Title", _cells, over="both")
+SECTION = Section("title", "Title", _cells, data_source="both")

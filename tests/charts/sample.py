@@ -1,4 +1,4 @@
-"""Small tables to draw: learning curves, latest metrics, params."""
+"""Small tables for chart tests: learning curves, latest metrics, params."""
 
 import math
 import random
@@ -10,7 +10,7 @@ from qualia_lab.tables import run_tables, table_of
 
 
 class WithoutHistories:
-    """A store in which nothing was logged past the last values."""
+    """A store without metric histories."""
 
     def read_metric_history(self, run_ids, keys=None):
         return iter(())
@@ -25,7 +25,7 @@ def labels(count):
 
 
 def history(points, key="val_loss"):
-    """points: run id -> list of values, or of (step, timestamp, value)."""
+    """A table of histories; `points` is run id → list of values, or of (step, timestamp, value)."""
     rows = []
     for run_id, values in points.items():
         for index, value in enumerate(values):
@@ -69,5 +69,5 @@ def runs_with(rows):
     )
 
 
-def study_of(tables, **said):
-    return describe_study(tables, take_inventory(tables), StudySettings(**said))
+def study_of(tables, **settings):
+    return describe_study(tables, take_inventory(tables), StudySettings(**settings))

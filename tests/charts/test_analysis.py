@@ -15,7 +15,7 @@ from .sample import history, metrics, params
 LARGEST = 1.7976931348623157e308
 
 
-def test_a_series_keeps_repeated_steps_in_mlflows_order():
+def test_a_series_keeps_repeated_steps_in_the_order_of_mlflow():
     table = history({"a": [(1, 20, 5.0), (1, 10, 7.0), (0, 99, 1.0), (1, 20, 4.0)]})
     (series,) = as_drawn(align(table, ["a"], "val_loss")).series
     assert series.x.tolist() == [0, 1, 1, 1]
@@ -23,13 +23,13 @@ def test_a_series_keeps_repeated_steps_in_mlflows_order():
     assert series.last == 5.0
 
 
-def test_only_the_asked_runs_and_metric_are_taken_and_runs_without_it_are_absent():
-    found = as_drawn(align(history({"a": [1.0], "b": [2.0], "c": [3.0]}), ["c", "nobody", "a"], "val_loss"))
+def test_only_the_requested_runs_and_metric_are_returned():
+    found = as_drawn(align(history({"a": [1.0], "b": [2.0], "c": [3.0]}), ["c", "missing", "a"], "val_loss"))
     assert [(one.run_id, one.last) for one in found.series] == [("c", 3.0), ("a", 1.0)]
     assert as_drawn(align(history({"a": [1.0]}), ["a"], "other")).series == ()
 
 
-def test_infinity_as_sql_stores_it_is_infinite_again_and_stands_apart():
+def test_the_largest_double_that_sql_stores_for_infinity_is_read_as_infinity():
     table = history({"a": [1.0, LARGEST, -LARGEST, math.nan, math.inf, 2.0]})
     (series,) = as_drawn(align(table, ["a"], "val_loss")).series
     assert np.isnan(series.y).tolist() == [False, True, True, True, True, False]
@@ -37,14 +37,14 @@ def test_infinity_as_sql_stores_it_is_infinite_again_and_stands_apart():
     assert series.odd_x.tolist() == [1, 4]  # the ends of the stretch
 
 
-def test_time_is_the_axis_where_no_step_was_ever_given():
+def test_the_axis_is_time_if_all_steps_are_0():
     table = history({"a": [(0, 5000, 1.0), (0, 8000, 2.0)], "b": [(0, 9000, 1.0)]})
     found = as_drawn(align(table, ["a", "b"], "val_loss"))
     assert (found.unit, [one.x.tolist() for one in found.series]) == ("s", [[0.0, 3.0], [0.0]])
     assert as_drawn(align(history({"a": [(0, 5000, 1.0)]}), ["a"], "val_loss")).unit == "step"
 
 
-def test_the_best_last_value_ranks_first_and_none_at_all_last():
+def test_runs_are_ranked_by_last_value_and_those_without_one_come_last():
     found = as_drawn(align(history({"a": [1.0, 3.0], "b": [math.nan], "c": [9.0, 2.0]}), ["a", "b", "c"], "val_loss"))
     assert [one.run_id for one in rank(found, greater_is_better=True)] == ["a", "c", "b"]
     assert [one.run_id for one in rank(found, greater_is_better=False)] == ["c", "a", "b"]
@@ -52,19 +52,19 @@ def test_the_best_last_value_ranks_first_and_none_at_all_last():
 
 
 @given(st.lists(st.floats(allow_infinity=False), min_size=1, max_size=400), st.integers(4, 60))
-def test_reducing_keeps_ends_and_extremes_and_the_limit(values, most):
+def test_reducing_keeps_ends_and_extremes_within_the_limit(values, most):
     y = np.array(values, dtype=np.float64)
-    kept = reduce_points(y, most)
-    assert len(kept) <= most
-    assert kept[0] == 0
-    assert kept[-1] == len(y) - 1
-    assert (np.diff(kept) > 0).all()
+    indices = reduce_points(y, most)
+    assert len(indices) <= most
+    assert indices[0] == 0
+    assert indices[-1] == len(y) - 1
+    assert (np.diff(indices) > 0).all()
     if not np.isnan(y).all():
-        assert np.nanmax(y[kept]) == np.nanmax(y)
-        assert np.nanmin(y[kept]) == np.nanmin(y)
+        assert np.nanmax(y[indices]) == np.nanmax(y)
+        assert np.nanmin(y[indices]) == np.nanmin(y)
 
 
-def test_a_long_series_is_reduced_and_says_how_long_it_was():
+def test_a_long_series_is_reduced_and_has_its_recorded_length():
     values = [math.sin(step / 500) for step in range(20_000)]
     values[12_345] = 99.0
     (series,) = as_drawn(align(history({"a": values}), ["a"], "val_loss")).series
@@ -80,7 +80,7 @@ def test_params_are_numbers_only_when_all_are():
         assert as_numbers(texts) is None
 
 
-def test_groups_join_spellings_of_one_number_and_sort_by_it():
+def test_groups_merge_spellings_of_a_number_and_are_sorted_by_it():
     pairs = pair_up(
         params({"a": "10", "b": "9", "c": "1e1"}),
         metrics({"a": 1.0, "b": 2.0, "c": 3.0}),
@@ -94,7 +94,7 @@ def test_groups_join_spellings_of_one_number_and_sort_by_it():
     ]
 
 
-def test_runs_that_lack_something_are_counted():
+def test_runs_without_a_param_or_metric_are_counted():
     values = {"a": 1.0, "b": math.nan, "c": LARGEST, "e": 4.0}
     pairs = pair_up(params({"a": "x", "b": "x", "c": "x", "d": "x"}), metrics(values), list("abcdef"), "lr", "val_auc")
     assert pairs.run_ids == ("a",)

@@ -1,4 +1,4 @@
-"""What a study and findings look like to a reader: every sentence in sight, nothing of a store alive."""
+"""Studies and findings as HTML and text: complete sentences, and no active HTML from a store."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def a_study(**said):
     return study_of(tables, **said), {run_id: run_id for run_id in tables.run_ids}
 
 
-def test_a_study_is_told_with_its_factors_and_their_levels():
+def test_a_study_card_lists_factors_and_their_levels():
     card = StudyCard(*a_study())
-    said = repr(card)
-    assert "val_acc leads, by its name; more is better." in said
-    assert "lr: 0, 1, 2" in said
-    assert "seed only repeats a configuration." in said
-    assert "6 configurations of 2 runs each." in said
+    text = repr(card)
+    assert "val_acc leads, by its name; more is better." in text
+    assert "lr: 0, 1, 2" in text
+    assert "seed only repeats a configuration." in text
+    assert "6 configurations of 2 runs each." in text
 
 
-def test_no_string_of_a_store_is_alive_in_it():
+def test_strings_of_a_store_are_escaped_in_a_study_card():
     card = StudyCard(*a_study())
     page = card._repr_html_()
     assert "&lt;script&gt;" in page
@@ -41,19 +41,19 @@ def test_no_string_of_a_store_is_alive_in_it():
     assert "$x$" not in page
 
 
-def test_an_unknown_direction_is_said_with_the_line_that_sets_it():
+def test_an_unknown_direction_is_shown_with_the_setting_for_it():
     rows = [({"lr": str(n)}, {"frobnication": float(n)}) for n in range(4)]
     tables = runs_with(rows)
-    said = repr(StudyCard(study_of(tables), {run_id: run_id for run_id in tables.run_ids}))
-    assert "which way is better is not known" in said
-    assert "GREATER_IS_BETTER" in said
+    text = repr(StudyCard(study_of(tables), {run_id: run_id for run_id in tables.run_ids}))
+    assert "which way is better is not known" in text
+    assert "GREATER_IS_BETTER" in text
 
 
 def a_finding(rule, kind, severity="note", **more):
     return Finding(rule, kind, severity, f"{rule} {HOSTILE}.", **more)
 
 
-def test_findings_stand_with_what_to_do_next_and_what_was_not_examined_is_folded():
+def test_findings_have_a_next_step_and_those_not_examined_are_folded():
     found = [
         a_finding("best_configuration", "answer", next=f"Run more. {HOSTILE}", section="groups", code="runs.answer()"),
         a_finding("diverged", "problem", "problem"),
@@ -70,7 +70,7 @@ def test_findings_stand_with_what_to_do_next_and_what_was_not_examined_is_folded
     assert repr(FindingsCard(found[2:], {}, 2)).splitlines()[0] == "Nothing stands out among 2 runs."
 
 
-def test_a_frame_names_a_wrong_key_and_what_is_made_from_it_is_a_plain_one():
+def test_a_wrong_column_raises_a_helpful_error_and_derived_frames_are_plain_dataframes():
     import pandas as pd
 
     runs = Runs(WithoutHistories(), runs_with([({"lr": "0.1"}, {"val_auc": 0.5}), ({"lr": "0.2"}, {"val_auc": 0.6})]))

@@ -1,4 +1,4 @@
-"""What the charts show, in each of their faces."""
+"""What charts show, in each output format."""
 
 import base64
 import dataclasses
@@ -14,7 +14,7 @@ from PIL import Image
 from qualia_lab.charts import metric_comparison, metric_history, param_distribution
 from qualia_lab.charts.chart import PLOTLY_MIME, Chart
 from qualia_lab.charts.colours import STYLES, run_styles
-from qualia_lab.charts.frame import BETWEEN_PANELS, TEXT_SIZE, take_frame, text_width
+from qualia_lab.charts.layout import BETWEEN_PANELS, TEXT_SIZE, compute_layout, text_width
 from qualia_lab.charts.marks import Axis, Band, Bars, Heat, Line, Panel, Points, Texts
 
 from .sample import curves, history, labels, metrics, params, run_ids
@@ -40,7 +40,7 @@ def bundle(chart):
 
 
 def numbers(array):
-    """Numbers as plotly.js reads them from either spelling."""
+    """Numbers as plotly.js reads them, from a list or from base64."""
     if isinstance(array, dict):
         return np.frombuffer(base64.b64decode(array["bdata"]), "<" + array["dtype"]).astype(float).tolist()
     return [math.nan if value is None else value for value in array]
@@ -55,11 +55,11 @@ def test_a_history_for_any_number_of_runs(count):
     assert "Best last value" in sentence
     if count == 200:
         assert named[0] == "180 other runs"
-        assert named[-1] == "churn-r000"  # drawn last, named first
+        assert named[-1] == "churn-r000"  # drawn last, first in the legend
         assert "20 of 200 runs" in sentence
 
 
-def test_values_that_are_not_finite_are_gaps_and_crosses_and_are_counted():
+def test_non_finite_values_are_gaps_and_crosses_and_are_counted():
     table = history({"r000": [1.0, math.nan, 3.0, 4.0, 1.7976931348623157e308], "r001": [math.nan], "r002": [2.5]})
     figure, _, sentence = bundle(metric_history(table, labels(3), "val_loss", greater_is_better=True))
     line = next(trace for trace in figure["data"] if trace["mode"] == "lines")
@@ -76,7 +76,7 @@ def test_values_that_are_not_finite_are_gaps_and_crosses_and_are_counted():
     assert {trace["name"] for trace in figure["data"] if trace["showlegend"]} == set(labels(3).values())
 
 
-def test_long_lines_are_packed_reduced_and_said_to_be():
+def test_long_lines_are_encoded_and_reduced_and_the_note_says_so():
     chart = metric_history(curves(2, 5000), labels(2), "val_loss")
     figure, _, sentence = bundle(chart)
     assert figure["data"][0]["x"]["dtype"] == "i4"
@@ -86,12 +86,12 @@ def test_long_lines_are_packed_reduced_and_said_to_be():
     assert "up to 5,000 points are reduced" in sentence
 
 
-def test_steps_are_whole_and_equal_curves_are_counted():
+def test_step_ticks_are_integers_and_equal_curves_are_counted():
     figure, _, sentence = bundle(
         metric_history(history({"r000": [1.0, 2.0], "r001": [1.0, 2.0]}), labels(2), "val_loss")
     )
     assert figure["layout"]["xaxis"]["ticktext"] == ["0", "1"]
-    assert "1 line lies under another" in sentence
+    assert "1 line is hidden under another" in sentence
 
 
 def test_extreme_numbers_are_drawn():
@@ -102,14 +102,14 @@ def test_extreme_numbers_are_drawn():
         )
 
 
-def test_a_positive_metric_over_decades_is_logarithmic_unless_told():
+def test_a_positive_metric_over_decades_is_logarithmic_by_default():
     table = history({"r000": [1000.0, 10.0, 1.0]})
     assert metric_history(table, labels(1), "val_loss").panels[0].y.log
     assert not metric_history(table, labels(1), "val_loss", log_y=False).panels[0].y.log
     assert not metric_history(history({"r000": [1000.0, 0.0]}), labels(1), "val_loss", log_y=True).panels[0].y.log
 
 
-def test_names_are_shown_as_they_are_in_plotlys_spelling():
+def test_plotly_shows_names_literally():
     figure, _, _ = bundle(metric_history(curves(6, 5), ODD_NAMES, "val_loss"))
     names = [trace["name"] for trace in figure["data"]][::-1]
     assert names[:2] == ["_hidden", "&#36;\\frac{1}&#36; &#36;x"]
@@ -117,21 +117,21 @@ def test_names_are_shown_as_they_are_in_plotlys_spelling():
     assert names[2].endswith("&lt;/a&gt; &amp;lt;")
     assert names[3] == "%{y} %{fullData.name}"
     assert all(len(name) < 120 and name.isprintable() for name in names)
-    assert len({trace["hovertemplate"] for trace in figure["data"]}) == 1  # no name is read as a template
+    assert len({trace["hovertemplate"] for trace in figure["data"]}) == 1  # no name is evaluated as a template
 
 
-def test_every_name_is_in_the_images_legend_also_with_an_underscore():
+def test_the_legend_of_the_image_has_every_name_even_with_a_leading_underscore():
     blank = metric_history(curves(1, 5), {"r000": "\u2800"}, "val_loss")
     for name in ("_hidden", "$", "plain"):
         chart = metric_history(curves(1, 5), {"r000": name}, "val_loss")
-        frame = take_frame(chart)
+        layout = compute_layout(chart)
         image = Image.open(io.BytesIO(chart.png())).convert("L")
-        legend = image.crop((frame.width - frame.right + 40, 0, *image.size))
+        legend = image.crop((layout.width - layout.right + 40, 0, *image.size))
         assert legend.getextrema()[0] < 120, name
     assert blank.png()
 
 
-def test_equal_names_are_told_apart_by_their_run_ids():
+def test_equal_names_are_distinguished_by_run_ids():
     figure, _, _ = bundle(metric_history(curves(2, 5), {"r000": "same", "r001": "same"}, "val_loss"))
     assert {trace["name"] for trace in figure["data"]} == {"same (r000)", "same (r001)"}
 
@@ -147,7 +147,7 @@ def test_a_run_has_one_colour_in_all_charts():
     assert len({mark.colour + mark.dash for mark in lines}) == 12
 
 
-def test_no_two_runs_of_a_chart_look_alike():
+def test_runs_of_a_chart_have_different_styles():
     order = run_ids(200)
     shown = [order[position] for position in (0, len(STYLES), 3, 2 * len(STYLES), 3 + len(STYLES))]
     styles = run_styles(shown, order)
@@ -171,19 +171,19 @@ def test_a_comparison_for_any_number_of_runs(count):
     assert len(numbers(dots["x"])) == min(count, 30)
 
 
-def test_a_comparison_says_what_is_missing_and_marks_what_is_not_finite():
+def test_a_comparison_counts_missing_values_and_marks_non_finite_ones():
     values = {"r000": 1.0, "r001": math.nan, "r002": -math.inf}
-    chart = metric_comparison(metrics(values), labels(5), ["val_auc", "nobody"], greater_is_better={"val_auc": False})
+    chart = metric_comparison(metrics(values), labels(5), ["val_auc", "missing"], greater_is_better={"val_auc": False})
     figure, _, sentence = bundle(chart)
     assert figure["layout"]["yaxis"]["ticktext"] == ["churn-r002", "churn-r000", "churn-r001"]
     low, high = figure["layout"]["xaxis"]["range"]
     (crosses,) = [trace for trace in figure["data"] if trace.get("marker", {}).get("symbol") == "x"]
-    assert crosses["x"] == [low, high]  # NaN at the end that is worse
+    assert crosses["x"] == [low, high]  # NaN at the worse end
     assert "2 of 5 runs never recorded val_auc" in sentence
     assert "2 values NaN or infinite" in sentence
 
 
-def test_many_numbers_are_a_scatter_and_over_decades_a_logarithmic_one():
+def test_many_numbers_are_a_scatter_plot_with_a_log_axis_over_decades():
     table = params({run_id: str(10.0 ** -(index % 8)) for index, run_id in enumerate(run_ids(40))})
     values = metrics({run_id: index / 40 for index, run_id in enumerate(run_ids(39))})
     figure, _, sentence = bundle(param_distribution(table, values, labels(41), "lr", "val_auc"))
@@ -192,7 +192,7 @@ def test_many_numbers_are_a_scatter_and_over_decades_a_logarithmic_one():
     assert "1 run without lr, 1 run without val_auc" in sentence
 
 
-def test_few_values_are_groups_with_their_n_and_a_box_from_five_runs_on():
+def test_few_values_are_groups_with_n_and_a_box_from_five_runs_on():
     chosen = {run_id: ("adam", "sgd", "sgd")[index % 3] for index, run_id in enumerate(run_ids(9))}
     values = metrics({run_id: float(index) for index, run_id in enumerate(run_ids(9))})
     figure, _, sentence = bundle(param_distribution(params(chosen), values, labels(9), "lr", "val_auc"))
@@ -203,7 +203,7 @@ def test_few_values_are_groups_with_their_n_and_a_box_from_five_runs_on():
     assert "adam: 3 (n=3); sgd: 4.5 (n=6)" in sentence
 
 
-def test_of_many_groups_the_largest_are_shown_and_it_is_said():
+def test_only_the_largest_of_many_groups_are_shown_and_the_note_says_so():
     chosen = {run_id: f"<v{index // 2}>" for index, run_id in enumerate(run_ids(60))}
     values = metrics(dict.fromkeys(chosen, 1.0))
     figure, _, sentence = bundle(param_distribution(params(chosen), values, labels(60), "lr", "val_auc"))
@@ -212,7 +212,7 @@ def test_of_many_groups_the_largest_are_shown_and_it_is_said():
     assert "12 most frequent of 30 values" in sentence
 
 
-def test_nothing_to_draw_is_said_and_drawn_as_empty_axes():
+def test_a_chart_without_data_says_so_and_has_empty_axes():
     for chart in (
         metric_history(curves(1, 1), {}, "val_loss"),
         metric_comparison(metrics({}), labels(2), ["val_auc"]),
@@ -224,12 +224,12 @@ def test_nothing_to_draw_is_said_and_drawn_as_empty_axes():
         metric_comparison(metrics({}), labels(2), [])
 
 
-def test_every_mark_is_drawn_in_both_faces():
+def test_both_renderers_draw_every_mark():
     x = np.arange(3.0)
     marks = (
         Band(np.arange(5.0) / 2, np.array([0.0, 0.0, math.nan, 1.0, 1.0]), np.arange(1.0, 6.0), "#0072B2"),
         Bars(x, x + 1, ("#D55E00",), base=x, label="took", texts=("a", "b", "c")),
-        Bars(x, x + 1, ("#D55E00",), standing=True, label="took"),
+        Bars(x, x + 1, ("#D55E00",), vertical=True, label="took"),
         Heat(np.array([0.0, 1.0, 3.0]), np.array([0.0, 1.0]), np.array([[0.5, math.nan]]), "val_auc"),
         Texts(x, x, ("one", "$two", "<b>"), "#24292F"),
     )
@@ -253,12 +253,12 @@ def test_every_mark_is_drawn_in_both_faces():
         2,
         1.5,
         None,
-    ]  # nothing is drawn where one of the curves is NaN
+    ]  # a gap where one of the curves is NaN
     both = dataclasses.replace(plain, panels=(dataclasses.replace(plain.panels[0], marks=marks[1:3]),))
-    assert [trace["showlegend"] for trace in bundle(both)[0]["data"]] == [True, False]  # named once
+    assert [trace["showlegend"] for trace in bundle(both)[0]["data"]] == [True, False]  # one legend entry
 
 
-def test_panels_stand_in_rows_and_share_what_they_are_told_to_share():
+def test_panels_are_laid_out_in_rows_and_share_the_y_axis_if_requested():
     panel = Panel(Axis("step", (0, 3)), Axis("val_loss", (0, 4)), (), title="churn-r000")
     layout = bundle(Chart("five", (panel,) * 5, "words", columns=3, height=600))[0]["layout"]
     places = {name: layout[name]["domain"] for name in layout if name.startswith(("xaxis", "yaxis"))}
@@ -275,7 +275,7 @@ def test_panels_stand_in_rows_and_share_what_they_are_told_to_share():
 
 
 @pytest.mark.parametrize("values", [("1", "2", "3"), tuple(str(n) for n in range(500))], ids=["groups", "scatter"])
-def test_of_very_many_runs_an_even_choice_by_value_is_drawn_and_it_is_said(values):
+def test_an_even_sample_of_very_many_runs_is_drawn_and_the_note_says_so(values):
     chosen = {f"r{n}": values[n % len(values)] for n in range(4000)}
     finals = metrics({f"r{n}": float((n * 7919) % 4001) for n in range(4000)})
     names = {run_id: run_id for run_id in chosen}
@@ -284,22 +284,22 @@ def test_of_very_many_runs_an_even_choice_by_value_is_drawn_and_it_is_said(value
     drawn = [value for mark in chart.panels[0].marks if isinstance(mark, Points) for value in mark.y]
     assert len(drawn) == 3000
     assert {min(drawn), max(drawn)} == {min(finals["value"].to_pylist()), max(finals["value"].to_pylist())}
-    assert "Drawn: 3,000 of 4,000 runs, an even choice by value" in sentence
-    assert ("boxes and medians are of all" in sentence) == (len(values) == 3)
+    assert "Drawn: 3,000 of 4,000 runs, evenly sampled by value" in sentence
+    assert ("boxes and medians are computed from all" in sentence) == (len(values) == 3)
 
 
-def test_what_does_not_fit_is_cut_so_that_nothing_is_taken_for_another():
+def test_labels_that_do_not_fit_are_cut_so_that_different_ones_stay_different():
     names = {f"r00{place}": f"benchmark-with-normals-{own}-2026-11-20T10:33:23" for place, own in enumerate("ab")}
     chart = metric_history(curves(2, 5), names, "val_loss")
-    shown = take_frame(chart).entries
+    shown = compute_layout(chart).legend_texts
     assert len({shown[name] for name in names.values()}) == 2
     keys = [f"validation_mean_intersection_over_union_of_{which}_classes" for which in ("all", "rare")]
     values = pa.concat_tables([metrics({"r000": 0.1, "r001": 0.2}, key) for key in keys])
     chart = metric_comparison(values, names, keys)
-    frame = take_frame(chart)
-    assert len({*frame.x_labels}) == 2
-    panel = (frame.spans[0][1] - frame.spans[0][0]) * (frame.width - frame.left - frame.right)
-    assert all(text_width(label, TEXT_SIZE) < panel + BETWEEN_PANELS for label in frame.x_labels)
+    layout = compute_layout(chart)
+    assert len({*layout.x_labels}) == 2
+    panel = (layout.x_spans[0][1] - layout.x_spans[0][0]) * (layout.width - layout.left - layout.right)
+    assert all(text_width(label, TEXT_SIZE) < panel + BETWEEN_PANELS for label in layout.x_labels)
     values = {f"r00{place}": f"configs/segmentation/{own}/with_normals.yaml" for place, own in enumerate("abc")}
     scores = metrics(dict.fromkeys(values, 0.5))
     ticks = [

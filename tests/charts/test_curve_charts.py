@@ -1,4 +1,4 @@
-"""Small multiples, bands over seeds and system metrics, in each of their faces."""
+"""Small multiples, seed bands and system metrics, in each output format."""
 
 import json
 import math
@@ -39,12 +39,12 @@ def seeded(configurations_, seeds, values):
 
 def bands_chart(tables, table, **options):
     configured = study_of(tables).configurations
-    found = seed_bands(align(table, tables.run_ids, "val_loss"), [one.run_ids for one in configured])
-    return seed_bands_chart(found, configured, tables.run_ids, **options)
+    bands = seed_bands(align(table, tables.run_ids, "val_loss"), [one.run_ids for one in configured])
+    return seed_bands_chart(bands, configured, tables.run_ids, **options)
 
 
 @pytest.mark.parametrize("count", [1, 13, 200])
-def test_a_panel_per_run_up_to_twenty_four_best_first(count):
+def test_up_to_24_panels_one_per_run_best_first(count):
     chart = history_panels(curves(count, 30), labels(count), "val_loss", greater_is_better=False)
     bundle(chart)
     assert len(chart.panels) == min(count, 24)
@@ -52,12 +52,12 @@ def test_a_panel_per_run_up_to_twenty_four_best_first(count):
     assert len({panel.y.limits for panel in chart.panels}) == 1
     behind = [mark for mark in chart.panels[0].marks if isinstance(mark, Line) and not mark.label]
     assert len(behind) == (count > 1)
-    said = repr(chart)
-    assert ("Showing 24 of 200 runs" in said) == (count == 200)
-    assert ("an even choice of 40 of 200 runs" in said) == (count == 200)
+    text = repr(chart)
+    assert ("Showing 24 of 200 runs" in text) == (count == 200)
+    assert ("40 of 200 runs, evenly sampled" in text) == (count == 200)
 
 
-def test_a_panel_per_configuration_has_the_mean_and_its_n_and_the_colours_of_the_runs():
+def test_a_panel_per_configuration_has_the_mean_with_n_and_the_colours_of_its_runs():
     table = history({"r000": [1.0, 2.0], "r001": [1.0, 4.0], "r002": [1.0, 0.5]})
     groups = [RunGroup("lr=0.1", ("r000", "r001")), RunGroup("lr=0.2", ("r002", "r003")), RunGroup("lr=1", ("r004",))]
     chart = history_panels(table, labels(5), "val_loss", groups, greater_is_better=False)
@@ -68,15 +68,15 @@ def test_a_panel_per_configuration_has_the_mean_and_its_n_and_the_colours_of_the
     assert {line.label: (line.colour, line.dash) for line in lines} == {
         f"churn-{run_id}": run_styles([run_id], order)[run_id] for run_id in ("r000", "r001")
     }
-    assert not any(trace["showlegend"] for trace in figure["data"])  # the titles say it
+    assert not any(trace["showlegend"] for trace in figure["data"])  # the titles name the runs
     assert "Showing 3 of 5 runs; 2 never recorded val_loss" in sentence
 
 
-def test_of_a_configuration_of_many_runs_a_few_stand_for_all_and_it_says_so():
+def test_a_panel_of_many_runs_draws_an_even_sample_and_says_so():
     chart = history_panels(curves(60, 5), labels(60), "val_loss", [RunGroup("all", tuple(run_ids(60)))])
     assert sum(isinstance(mark, Line) and bool(mark.label) for mark in chart.panels[0].marks) == 12
     assert "(n=60)" in chart.panels[0].title
-    assert "an even choice of 12 runs" in repr(chart)
+    assert "an even sample of 12 runs" in repr(chart)
 
 
 def test_odd_names_and_values_are_drawn_in_panels():
@@ -88,7 +88,7 @@ def test_odd_names_and_values_are_drawn_in_panels():
     bundle(history_panels(history({}), labels(20), "val_loss"))
 
 
-def test_a_smoothed_line_has_the_recorded_one_behind_it():
+def test_the_recorded_line_is_drawn_behind_the_smoothed_one():
     values = [1.0, 5.0, 1.0, 5.0, 1.0]
     chart = metric_history(history({"r000": values}), labels(1), "val_loss", smooth=0.9, greater_is_better=False)
     raw, smoothed = chart.panels[0].marks
@@ -96,7 +96,7 @@ def test_a_smoothed_line_has_the_recorded_one_behind_it():
     assert smoothed.label == "churn-r000"
     assert np.ptp(smoothed.y) < 4
     assert "Best last value: 1 " in chart.sentence
-    assert "Smoothed by 0.9 for the eye" in chart.note
+    assert "Lines smoothed by 0.9" in chart.note
 
 
 def test_one_run_that_diverges_does_not_flatten_the_others():
@@ -109,12 +109,12 @@ def test_one_run_that_diverges_does_not_flatten_the_others():
     assert not axis.log
     assert "2 lines leave the axes, reaching 4e+07" in chart.note
     (dot,) = [mark for mark in chart.panels[0].marks if isinstance(mark, Points)]
-    assert dot.y.tolist() == [axis.limits[1]]  # at the edge, and its text says what it is
+    assert dot.y.tolist() == [axis.limits[1]]  # at the edge, with its value as hover text
     assert "4e+07" in dot.texts[0]
     assert metric_history(history(points), labels(10), "val_loss", log_y=True).panels[0].y.limits[1] > 4e7
 
 
-def test_a_few_values_near_zero_ask_for_no_logarithmic_axis():
+def test_a_few_values_near_zero_do_not_make_the_axis_logarithmic():
     many = [0.5 + 0.4 * math.sin(step) for step in range(100)]
     assert not metric_history(history({"r000": [*many, 1e-6]}), labels(1), "val_acc").panels[0].y.log
     assert (
@@ -139,20 +139,20 @@ def test_bands_for_any_number_of_configurations(configured):
         assert "7 of 60 configurations" in chart.note
 
 
-def test_n_is_said_where_it_falls():
+def test_bands_are_labelled_with_n_where_it_decreases():
     tables, table = seeded(2, 3, lambda lr, seed: [float(lr + seed + 1)] * (10 if seed or lr else 4))
     chart = bands_chart(tables, table, greater_is_better=False)
     (texts,) = [mark for mark in chart.panels[0].marks if isinstance(mark, Texts)]
     assert (texts.x.tolist(), texts.texts) == ([4.0], ("n=2",))
     assert "lr=0 (n=2 to 3)" in [mark.label for mark in chart.panels[0].marks if isinstance(mark, Line)]
-    assert "what follows is of the others" in chart.note
+    assert "the rest is computed from the others" in chart.note
 
 
 def test_bands_of_odd_values_and_single_points_are_drawn():
     tables, table = seeded(3, 2, lambda lr, seed: [[math.nan, math.inf], [5.0], [1e-300, 1e300]][lr])
     chart = bands_chart(tables, table)
     bundle(chart)
-    assert "4 values NaN or infinite, in no average" in chart.note
+    assert "Left out of all averages: 4 values NaN or infinite" in chart.note
     nothing = bands_chart(tables, history({}))
     bundle(nothing)
     assert nothing.sentence == "val_loss: no run recorded it."
@@ -166,7 +166,7 @@ def test_a_configuration_has_the_colour_of_its_first_run():
     }
 
 
-def test_system_metrics_have_the_unit_that_their_name_says():
+def test_the_unit_of_a_system_metric_is_taken_from_its_name():
     assert name_and_unit("system/cpu_utilization_percentage") == ("cpu utilization", "%")
     assert name_and_unit("system/gpu_0_power_usage_watts") == ("gpu 0 power usage", "W")
     assert name_and_unit("system/network_receive_megabytes") == ("network receive", "MB")
@@ -192,6 +192,6 @@ def test_system_metrics_for_any_number_of_runs(count):
     assert ("188 other runs" in named) == (count == 200)
 
 
-def test_no_chart_of_many_runs_outgrows_half_a_megabyte():
+def test_charts_of_many_runs_stay_below_half_a_megabyte():
     chart = history_panels(curves(300, 1000), labels(300), "val_loss", greater_is_better=False)
     assert len(json.dumps(chart.plotly())) < 800_000

@@ -1,4 +1,4 @@
-"""Pictures of several runs side by side, logged by MLflow's own client."""
+"""Galleries of pictures of several runs, logged with MLflow's client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUNS = 27
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Runs with a picture logged at seven steps (the first three runs), and one of a path (all runs)."""
+    """Runs with a picture logged at seven steps (the first three runs), and one with a path (all runs)."""
     folder = tmp_path_factory.mktemp("pictures")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = new_client(uri)
@@ -41,7 +41,7 @@ def pictures(page) -> list[str]:
     return re.findall(r'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)"', page)
 
 
-def test_a_picture_logged_step_by_step_is_a_table_of_runs_and_steps(store):
+def test_a_picture_logged_at_several_steps_is_a_table_of_runs_and_steps(store):
     uri, ids = store
     gallery = load_runs(uri, ids[:3]).artifacts.images("val/samples")
     page = clean_html(gallery._repr_html_())
@@ -56,7 +56,7 @@ def test_a_picture_logged_step_by_step_is_a_table_of_runs_and_steps(store):
     assert base64.b64encode(logged).decode() in pictures(page)
 
 
-def test_of_many_runs_the_best_are_shown_and_their_names_are_text(store):
+def test_the_best_of_many_runs_are_shown_and_their_names_are_escaped(store):
     uri, ids = store
     gallery = load_runs(uri, ids).artifacts.images("plots/<b>.png")
     page = gallery._repr_html_()
@@ -67,9 +67,12 @@ def test_of_many_runs_the_best_are_shown_and_their_names_are_text(store):
     assert "plots/&lt;b&gt;.png" in page
 
 
-def test_what_most_runs_have_is_shown_by_default_and_nothing_is_a_sentence(store):
+def test_the_pictures_that_most_runs_have_are_shown_by_default(store):
     uri, ids = store
-    assert [wall.title for wall in load_runs(uri, ids[:3]).artifacts.images().walls] == ["plots/<b>.png", "val/samples"]
-    assert len(load_runs(uri, ids[:1]).artifacts.images().walls) == 2
+    assert [comparison.title for comparison in load_runs(uri, ids[:3]).artifacts.images().comparisons] == [
+        "plots/<b>.png",
+        "val/samples",
+    ]
+    assert len(load_runs(uri, ids[:1]).artifacts.images().comparisons) == 2
     with pytest.raises(KeyError, match="There is no picture nothing"):
         load_runs(uri, ids[:1]).artifacts.images("nothing")

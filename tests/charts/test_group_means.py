@@ -1,4 +1,4 @@
-"""Configurations as a chart: readable with one run, twelve, and hundreds."""
+"""The chart of configurations, for one run up to hundreds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def several(count, each):
 
 
 @pytest.mark.parametrize(("count", "each"), [(1, 1), (4, 3), (100, 2), (2, 100)])
-def test_every_run_that_is_shown_is_a_point_and_n_stands_at_its_configuration(count, each):
+def test_each_run_is_a_point_and_each_configuration_is_labelled_with_n(count, each):
     chart = drawn(several(count, each))
     (panel,) = chart.panels
     shown = min(count, 30)
@@ -48,23 +48,23 @@ def test_every_run_that_is_shown_is_a_point_and_n_stands_at_its_configuration(co
     assert chart.plotly()["data"]
 
 
-def test_runs_without_a_value_are_counted_and_configurations_without_one_are_said():
+def test_runs_and_configurations_without_a_value_are_counted():
     rows = [*several(2, 2), ({"lr": "1", "seed": "9"}, {}), ({"lr": "8", "seed": "9"}, {"auc": float("nan")})]
     chart = drawn(rows)
     assert [text for _, text in chart.panels[0].y.ticks] == ["lr=1 (n=2 of 3)", "lr=0 (n=2)"]
-    assert "1 configuration without a value that counts left out. In no mean: 2 without a finite value." in chart.note
+    assert "1 configuration left out: no usable value. In no mean: 2 without a finite value." in chart.note
     nothing = drawn([({"seed": "1"}, {})])
     assert nothing.sentence == "last auc: no configuration has a finite value."
     assert nothing.png().startswith(b"\x89PNG")
 
 
-def test_two_runs_do_not_stretch_the_axis_by_their_interval():
+def test_the_wide_interval_of_two_runs_does_not_stretch_the_axis():
     chart = drawn([({"seed": str(n)}, {"auc": float(n)}) for n in range(2)])
     assert chart.panels[0].x.limits[0] >= -1.2
-    assert "1 interval of few runs going on past the edge." in chart.note
+    assert "1 interval of few runs cut off at the edge." in chart.note
 
 
-def test_labels_are_as_few_params_as_tell_configurations_apart():
+def test_labels_have_only_the_params_that_distinguish_configurations():
     rows = [({"lr": str(lr), "net": net, "wide": str(lr)}, {}) for lr in (1, 2) for net in ("a", "b")]
     labels = short_labels(configurations(rows))
     assert sorted(labels.values()) == ["lr=1, net=a", "lr=1, net=b", "lr=2, net=a", "lr=2, net=b"]
@@ -73,7 +73,7 @@ def test_labels_are_as_few_params_as_tell_configurations_apart():
     assert list(lacking.values()) == ["no lr", "lr=1"]
 
 
-def test_numbers_alone_are_preceded_by_the_word_that_says_what_they_are_of():
+def test_labels_prefer_params_with_words_to_params_with_numbers():
     rows = [({"lr": str(lr), "net": net, "part": str(lr)}, {}) for lr, net in ((1, "a"), (2, "a"), (3, "b"))]
     labels = short_labels(configurations(rows))
     assert list(labels.values()) == ["net=a, lr=1", "net=a, lr=2", "net=b, lr=3"]

@@ -1,4 +1,4 @@
-"""Previews: each kind as what it is, and whatever is in a file, nothing of it is alive."""
+"""Previews: each kind of artifact is rendered, and no content of a file becomes active HTML."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def shown(**files) -> dict[str, str]:
     return {preview.path: preview.html for preview in read_previews(place, list(place.list_files()))}
 
 
-class _Alive(HTMLParser):
-    """Collects what could act: tags and attributes that no preview has."""
+class _ActiveContent(HTMLParser):
+    """Collects active content: tags and attributes that no preview has."""
 
     def __init__(self):
         super().__init__()
@@ -72,8 +72,8 @@ class _Alive(HTMLParser):
             self.found.append("image")
 
 
-def alive(page: str) -> list[str]:
-    reader = _Alive()
+def active_content(page: str) -> list[str]:
+    reader = _ActiveContent()
     reader.feed(page)
     return reader.found
 
@@ -92,7 +92,7 @@ def test_tables_show_first_rows_types_and_shape():
     assert "30 rows, 2 columns; showing the first 10 rows" in page
 
 
-def test_a_model_is_told_by_its_mlmodel_and_its_other_files_are_not_opened():
+def test_a_model_is_described_by_its_mlmodel_and_its_other_files_are_not_opened():
     model = (
         "flavors:\n  python_function: {python_version: 3.10.1}\n  sklearn: {sklearn_version: 1.3.0}\n"
         'signature:\n  inputs: \'[{"name": "age", "type": "long"}, {"type": "tensor", "tensor-spec": '
@@ -114,7 +114,7 @@ TABLE = {
 }
 
 
-def test_the_tables_of_log_table_are_shown_as_tables():
+def test_tables_of_log_table_are_shown_as_tables():
     page = shown(eval__json=json.dumps(TABLE))["eval.json"]
     assert "2 rows, 4 columns" in page
     for cell in (
@@ -129,13 +129,13 @@ def test_the_tables_of_log_table_are_shown_as_tables():
     assert "&lt;i&gt;shown&lt;/i&gt;<br><small>text</small>" in page
     assert "<small>number</small>" in page
     assert "<img" not in page
-    assert not alive(page)
+    assert not active_content(page)
     indexed = shown(t__json='{"columns":["a"],"index":[0,1],"data":[[1],[2]]}')["t.json"]
     assert "2 rows, 1 column" in indexed
     assert "0 rows, 1 column" in shown(t__json='{"columns":["a"],"data":[]}')["t.json"]
 
 
-def test_of_a_large_table_the_first_rows_are_shown():
+def test_the_first_rows_of_a_large_table_are_shown():
     rows = [[number, "text " * 40] for number in range(20_000)]
     page = shown(t__json=json.dumps({"columns": ["n", "text"], "data": rows}))["t.json"]
     assert "more than 1" in page
@@ -158,17 +158,17 @@ def test_of_a_large_table_the_first_rows_are_shown():
         '{"columns": ' + "[" * 100_000,
     ],
 )
-def test_json_that_is_no_table_is_shown_as_json(text):
+def test_other_json_is_shown_as_json(text):
     assert "<table" not in shown(t__json=text)["t.json"]
 
 
 @given(st.text())
-def test_nothing_in_a_logged_table_is_alive(text):
+def test_strings_in_a_logged_table_are_escaped(text):
     page = shown(t__json=json.dumps({"columns": [text, "b"], "data": [[text, {"type": "image", "filepath": text}]]}))
-    assert not alive(page["t.json"])
+    assert not active_content(page["t.json"])
 
 
-def test_of_a_picture_logged_step_by_step_the_last_is_shown_and_its_small_copies_are_not():
+def test_the_last_step_of_a_picture_is_shown_and_its_small_copies_are_not():
     names = [f"images/a+step+{step}+timestamp+1+u{step}" for step in (0, 2, 10)]
     place = Place({f"{name}{end}": PIXEL for name in names for end in (".png", "+compressed.webp")})
     (preview,) = read_previews(place, list(place.list_files()))
@@ -178,7 +178,7 @@ def test_of_a_picture_logged_step_by_step_the_last_is_shown_and_its_small_copies
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "reason"),
     [
         ("b.json", '{"a":', "no valid JSON"),
         ("b.json", "[" * 50_000, "shown as text"),
@@ -195,14 +195,14 @@ def test_of_a_picture_logged_step_by_step_the_last_is_shown_and_its_small_copies
         ("b.txt", "", "empty"),
     ],
 )
-def test_a_broken_file_says_so_in_a_sentence(name, data, said):
+def test_the_preview_of_an_invalid_file_gives_the_reason(name, data, reason):
     place = Place({name: data})
     (preview,) = read_previews(place, list(place.list_files()))
-    assert said in preview.html
+    assert reason in preview.html
     assert "secret" not in preview.html
 
 
-def test_plotly_and_vega_figures_are_drawn_from_their_data_alone():
+def test_plotly_and_vega_figures_are_redrawn_from_their_data():
     x = np.linspace(0, 1, 100)
     packed = {"dtype": "f8", "bdata": base64.b64encode(x.tobytes()).decode()}
     layout = {"title": {"text": "<b>Loss</b>"}, "images": [{"source": "https://example.org/x.png"}]}
@@ -220,11 +220,11 @@ def test_plotly_and_vega_figures_are_drawn_from_their_data_alone():
     assert "example.org" not in page
 
 
-def test_markdown_is_shown_and_html_and_addresses_in_it_are_text():
+def test_markdown_is_rendered_with_html_and_urls_as_text():
     page = markdown_html("# Title\n\n**b** `c` [x](javascript:y)\n\n- i\n\n|a|b|\n|-|-|\n|1|<script>2</script>|\n")
     for part in ("<b>Title</b>", "<b>b</b>", "<code>c</code>", "x (javascript:y)", "<li>i</li>", "<td>1</td>"):
         assert part in page
-    assert alive(page) == []
+    assert active_content(page) == []
 
 
 HOSTILE = st.text(alphabet="<>\"'&`*_[]()|#!-\n =abscriptonerr:/\0\u202e$", max_size=120)
@@ -232,14 +232,14 @@ HOSTILE = st.text(alphabet="<>\"'&`*_[]()|#!-\n =abscriptonerr:/\0\u202e$", max_
 
 @settings(max_examples=150)
 @given(HOSTILE, st.sampled_from(["a.md", "a.txt", "a.csv", "a.json", "a.yaml", "MLmodel", "a.html"]))
-def test_nothing_in_a_preview_is_alive_whatever_is_in_the_file(text, name):
+def test_no_preview_contains_active_html_whatever_the_file_contains(text, name):
     place = Place({name: text})
     for preview in read_previews(place, list(place.list_files())):
-        assert alive(preview.html) == []
-        assert alive(clean_html(preview.html)) == []
+        assert active_content(preview.html) == []
+        assert active_content(clean_html(preview.html)) == []
 
 
-def test_a_page_is_framed_without_any_right_and_its_words_stand_below():
+def test_a_page_is_in_a_fully_sandboxed_iframe_with_its_text_below():
     page = shown(p__html="<h1>Hi</h1><script>x</script><table><tr><td>a<td>1</table>")["p.html"]
     assert page.startswith('<iframe sandbox="" srcdoc="')
     assert "default-src &#x27;none&#x27;" in page
@@ -249,7 +249,7 @@ def test_a_page_is_framed_without_any_right_and_its_words_stand_below():
     assert "large page" in shown(p__html="<p>" + "x" * 400_000)["p.html"]
 
 
-def test_an_exported_page_keeps_frames_as_they_are_written_here_and_no_others():
+def test_an_exported_page_keeps_only_iframes_that_previews_write():
     frame = framed_page("<p onclick='x'>it's \"$1\" & <b>that</b></p>", 300)
     assert clean_html(f"<details><summary>s</summary>{frame}</details>").count(frame) == 1
     for other in (
@@ -261,12 +261,12 @@ def test_an_exported_page_keeps_frames_as_they_are_written_here_and_no_others():
 
 
 @given(HOSTILE, HOSTILE, st.sampled_from(["<b title='%s'>", '<b title="%s">', "<img alt='%s'>", "<!-- %s -->", "%s"]))
-def test_a_frame_in_the_wrong_place_opens_nothing(before, inside, place):
+def test_an_iframe_in_an_attribute_or_comment_cannot_inject_html(before, inside, place):
     frame = f'<iframe sandbox="" srcdoc="{inside.replace("<", "").replace(">", "")}" width="100%" height="3"></iframe>'
-    assert alive(clean_html(before + place % frame + before)) == []
+    assert active_content(clean_html(before + place % frame + before)) == []
 
 
-def test_a_column_of_secrets_shows_none_of_them():
+def test_a_column_of_secrets_is_masked():
     table = shown(t__csv="user,password,max_tokens\nada,hunter2,512\nbob,,mysql://a:hunter2@h/x\n")["t.csv"]
     assert "hunter2" not in table
     assert all(f"<td>{cell}</td>" in table for cell in ("ada", "512", "‹masked›", "", "mysql://a:‹masked›@h/x"))
@@ -283,7 +283,9 @@ def gif(width, height, *frames):
 
 
 def jpeg(width, height):
-    comment = b"\xff\xfe" + struct.pack(">H", 6) + b"\xff\xc0\0\0"  # what looks like a frame in it is none
+    comment = (
+        b"\xff\xfe" + struct.pack(">H", 6) + b"\xff\xc0\0\0"
+    )  # bytes in it that look like a frame header are not one
     return b"\xff\xd8" + comment + b"\xff\xc2" + struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\1\x11\0\xff\xd9"
 
 
@@ -311,7 +313,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_a_small_file_of_very_many_pixels_is_not_shown(name):
+def test_a_small_file_with_too_many_pixels_is_not_shown(name):
     place = Place({name: LARGE[name]})
     assert len(LARGE[name]) < 100
     html = next(read_previews(place, list(place.list_files()))).html
@@ -320,13 +322,13 @@ def test_a_small_file_of_very_many_pixels_is_not_shown(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_picture_of_few_pixels_is_shown(name):
+def test_a_picture_with_few_pixels_is_shown(name):
     place = Place({name: SMALL[name]})
     assert next(read_previews(place, list(place.list_files()))).html.startswith("<p><img src=")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
-def test_the_size_that_a_file_says_is_the_one_that_a_decoder_finds(kind):
+def test_the_picture_size_is_the_one_that_a_decoder_reports(kind):
     from PIL import Image
 
     written = io.BytesIO()
@@ -335,7 +337,7 @@ def test_the_size_that_a_file_says_is_the_one_that_a_decoder_finds(kind):
 
 
 @given(st.binary(max_size=80), st.sampled_from(["image/png", "image/jpeg", "image/gif", "image/webp"]))
-def test_no_bytes_make_reading_the_size_fail(data, mime):
+def test_reading_the_size_never_fails_for_any_bytes(data, mime):
     starts = {
         "image/png": b"\x89PNG\r\n\x1a\n",
         "image/jpeg": b"\xff\xd8\xff",

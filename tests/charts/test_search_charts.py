@@ -1,4 +1,4 @@
-"""The charts of params against metrics and of how the search went, for any number of runs, in each face."""
+"""Charts of params against metrics and of the course of a search, for any number of runs, in each output format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", None)
 
 
 def searched(count, statuses=STATUSES):
-    """A search of so many runs: lr matters, one run in nine has no finite metric, names are hostile."""
+    """A search of `count` runs: lr matters, one run in nine has no finite metric, names are hostile."""
     r = np.random.default_rng(1)
     params, metrics, runs = [], [], []
     for n, run_id in enumerate(run_ids(count)):
@@ -36,14 +36,14 @@ def searched(count, statuses=STATUSES):
         auc = 0.9 - 0.05 * (math.log10(float(row["lr"])) + 3) ** 2 + r.normal(0, 0.01)
         values = {"val_auc": math.nan if n % 9 == 8 else auc, "latency_ms": 50 * auc + n % 7, "foo": r.random()}
         metrics += [{"run_id": run_id, "key": key, "value": float(value)} for key, value in values.items()]
-        ended = None if n % 5 == 2 else 1000 * (n + 3)
+        end_time = None if n % 5 == 2 else 1000 * (n + 3)
         runs.append(
             {
                 "run_id": run_id,
                 "run_name": f"<i>$run_{n}",
                 "status": statuses[n % len(statuses)],
                 "start_time": 1000 * n,
-                "end_time": ended,
+                "end_time": end_time,
             }
         )
     tables = run_tables(
@@ -68,7 +68,7 @@ def drawn(runs):
 
 
 @pytest.mark.parametrize("count", [1, 12, 200])
-def test_every_chart_of_a_search_is_drawn_or_says_why_not(count):
+def test_every_search_chart_is_drawn_or_gives_the_reason(count):
     for name, chart in drawn(searched(count)).items():
         if isinstance(chart, Chart):
             _, _, sentence = bundle(chart)
@@ -80,7 +80,7 @@ def test_every_chart_of_a_search_is_drawn_or_says_why_not(count):
         assert "nan" not in sentence.lower().split(), name
 
 
-def test_few_configurations_leave_rank_correlations_and_the_reason():
+def test_few_configurations_give_only_rank_correlations_and_the_reason():
     chart = searched(12, ["FINISHED"]).plot.importance()
     assert [panel.x.label for panel in chart.panels] == ["rank correlation"]
     assert "Too few configurations to tell: 11 in n = 11 runs" in chart.note
@@ -89,7 +89,7 @@ def test_few_configurations_leave_rank_correlations_and_the_reason():
     assert frame.loc["lr", "note"].startswith("too few configurations to tell")
 
 
-def test_the_table_and_the_bars_of_importance_are_the_same_numbers():
+def test_the_importance_table_and_bars_show_the_same_numbers():
     runs = searched(60, ["FINISHED"])
     frame = runs.relations.importance()
     assert frame.index[0] == "lr"
@@ -100,7 +100,7 @@ def test_the_table_and_the_bars_of_importance_are_the_same_numbers():
     assert bars.colours[0] != bars.colours[-1]  # grey: no more than chance
 
 
-def test_a_metric_without_a_direction_is_never_called_best():
+def test_no_value_of_a_metric_without_a_direction_is_called_best():
     runs = searched(30)
     assert "is not known" in repr(runs.plot.best_so_far("foo"))
     assert "is not known" in repr(runs.plot.pareto("val_auc", "foo"))
@@ -114,13 +114,13 @@ def test_the_pareto_chart_names_the_runs_of_the_table():
     named = {
         mark.label for mark in runs.plot.pareto("val_auc", "latency_ms").panels[0].marks if getattr(mark, "label", "")
     }
-    assert set(frame.index) == {label for label in named if "beaten" not in label}
+    assert set(frame.index) == {label for label in named if "dominated" not in label}
     assert frame["val_auc"].is_monotonic_decreasing
     assert runs.relations.pareto("val_auc").index.tolist() == frame.index.tolist()
     assert runs.relations.trade_offs(["val_auc", "latency_ms", "foo"])["n"].tolist() == [36]
 
 
-def test_the_step_of_a_pareto_front_passes_only_where_a_run_is_as_good():
+def test_the_pareto_step_line_passes_only_through_points_that_a_run_reaches_or_beats():
     for better in ((True, False), (True, True), (False, False), (False, True)):
         from qualia_lab.charts.pareto import pareto_front
 
@@ -136,7 +136,7 @@ def test_the_step_of_a_pareto_front_passes_only_where_a_run_is_as_good():
             )
 
 
-def test_two_hundred_runs_are_packed_into_lanes_and_forty_have_rows_of_their_own():
+def test_a_timeline_packs_200_runs_into_lanes_and_gives_40_runs_a_row_each():
     few, many = searched(40).plot.timeline(), searched(200).plot.timeline()
     assert len(few.panels[0].y.ticks) == 40
     assert many.panels[0].y.label == "runs at the same time"
@@ -144,14 +144,14 @@ def test_two_hundred_runs_are_packed_into_lanes_and_forty_have_rows_of_their_own
     assert "40 runs without an end: drawn to the edge." in many.note
 
 
-def test_many_runs_on_parallel_axes_are_the_ten_best_the_ten_worst_and_the_rest():
+def test_parallel_axes_of_many_runs_highlight_the_ten_best_and_the_ten_worst():
     labels = [
         mark.label for mark in searched(200, ["FINISHED"]).plot.parallel().panels[0].marks if getattr(mark, "label", "")
     ]
     assert labels == ["158 between", "10 worst", "10 best"]
 
 
-def test_of_very_many_runs_the_search_charts_draw_an_even_choice_and_all_that_was_best_and_say_so():
+def test_search_charts_of_very_many_runs_draw_an_even_sample_and_all_improvements():
     runs = searched(5000, ["FINISHED"])
     charts = {
         "best so far": runs.plot.best_so_far(),
@@ -168,5 +168,5 @@ def test_of_very_many_runs_the_search_charts_draw_an_even_choice_and_all_that_wa
     assert set(better["val_auc"]) <= set(points.y)
     assert set(better["place"]) <= set(line.x)
     best_at = dict(zip(found["place"], found["best so far"], strict=True))
-    reached = dict(zip(line.x, line.y, strict=True))  # of a step its upper end
+    reached = dict(zip(line.x, line.y, strict=True))  # the upper end of each step
     assert all(best_at[place] == best for place, best in reached.items())

@@ -1,4 +1,4 @@
-"""Executing: progress, limits, what is saved when it goes wrong, and an environment without secrets."""
+"""Executing notebooks: progress, timeouts, what is saved on errors, and an environment without secrets."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def outputs_of(path: Path) -> list[str]:
     ]
 
 
-def test_every_cell_runs_and_progress_is_told(tmp_path):
+def test_every_cell_runs_and_progress_is_reported(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "x = 20", "", "print(x + 22)")
-    told = []
-    execute_notebook(path, on_cell=lambda done, in_all: told.append((done, in_all)))
+    progress = []
+    execute_notebook(path, on_cell=lambda done, total: progress.append((done, total)))
     assert outputs_of(path) == ["", "", "42\n"]
-    assert told == [(0, 2), (1, 2), (2, 2)]
+    assert progress == [(0, 2), (1, 2), (2, 2)]
 
 
-def test_the_kernel_is_this_python_and_runs_beside_the_notebook(tmp_path):
+def test_the_kernel_is_the_current_python_and_runs_in_the_folder_of_the_notebook(tmp_path):
     (tmp_path / "deep").mkdir()
     path = notebook_of(tmp_path / "deep" / "n.ipynb", "import os, sys; print(sys.prefix); print(os.getcwd())")
     execute_notebook(path)
     assert outputs_of(path)[0].split() == [sys.prefix, str(tmp_path / "deep")]
 
 
-def test_a_cell_that_raises_is_shown_and_what_ran_is_saved(tmp_path):
+def test_the_error_of_a_cell_is_reported_and_earlier_outputs_are_saved(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "print('ran')", "1 / 0", "print('not run')")
     with pytest.raises(ExecutionFailed) as error:
         execute_notebook(path)
@@ -59,7 +59,7 @@ def test_a_cell_that_raises_is_shown_and_what_ran_is_saved(tmp_path):
     assert outputs_of(path) == ["ran\n", "", ""]
 
 
-def test_a_cell_that_hangs_is_stopped_after_its_time(tmp_path):
+def test_a_hanging_cell_is_stopped_after_the_timeout(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "print('ran')", "import time; time.sleep(600)")
     started = time.monotonic()
     with pytest.raises(ExecutionFailed, match="ran longer than 1 seconds"):
@@ -68,14 +68,14 @@ def test_a_cell_that_hangs_is_stopped_after_its_time(tmp_path):
     assert outputs_of(path)[0] == "ran\n"
 
 
-def test_a_kernel_that_dies_is_told_and_what_ran_is_saved(tmp_path):
+def test_a_dead_kernel_is_reported_and_earlier_outputs_are_saved(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "print('ran')", "import os; os._exit(9)")
     with pytest.raises(ExecutionFailed, match=r"Cell 3 .* killed its kernel"):
         execute_notebook(path)
     assert outputs_of(path)[0] == "ran\n"
 
 
-def test_what_a_cell_prints_without_end_is_cut_and_said_to_be(tmp_path):
+def test_very_long_output_is_truncated_with_a_note(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "print('x' * 3_000_000)")
     execute_notebook(path)
     assert outputs_of(path)[0].endswith("[cut by qualia-lab: showing 1,000,000 of 3,000,001 characters]\n")
@@ -83,7 +83,7 @@ def test_what_a_cell_prints_without_end_is_cut_and_said_to_be(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3, "nbformat": 4}', "not json"])
-def test_a_file_that_is_no_notebook_is_left_as_it_is(tmp_path, text):
+def test_a_file_that_is_not_a_notebook_is_not_changed(tmp_path, text):
     path = tmp_path / "n.ipynb"
     path.write_text(text)
     with pytest.raises(NotebookError):
@@ -106,38 +106,38 @@ SECRETS = {
 }
 
 
-def test_the_kernel_holds_no_secret_of_the_environment(tmp_path, monkeypatch):
+def test_the_kernel_environment_has_no_secrets(tmp_path, monkeypatch):
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("A_HARMLESS_ONE", "not kept")  # no name says what it holds
+    monkeypatch.setenv("A_HARMLESS_ONE", "not kept")  # not on the allow-list
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     path = notebook_of(tmp_path / "n.ipynb", "import os; print(dict(os.environ))")
     execute_notebook(path)
     assert SECRET not in path.read_text()
     assert "A_HARMLESS_ONE" not in path.read_text()
     assert "OMP_NUM_THREADS" in path.read_text()
-    made = kernel_environment({"PATH": "/bin", SNAPSHOT_VARIABLE: "of another command"}, {NAMED_VARIABLE: "x"})
-    assert made["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert (made.get(SNAPSHOT_VARIABLE), made[NAMED_VARIABLE]) == (None, "x")
+    environment = kernel_environment({"PATH": "/bin", SNAPSHOT_VARIABLE: "of another command"}, {NAMED_VARIABLE: "x"})
+    assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert (environment.get(SNAPSHOT_VARIABLE), environment[NAMED_VARIABLE]) == (None, "x")
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_a_kernel_that_is_not_installed_is_named_with_those_that_are(tmp_path, there):
+@pytest.mark.parametrize("from_file", [True, False])
+def test_the_error_for_a_missing_kernel_lists_the_installed_ones(tmp_path, from_file):
     path = notebook_of(tmp_path / "n.ipynb", "1")
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata["kernelspec"] = {"name": "julia-1.9", "display_name": "Julia", "language": "julia"}
     nbformat.write(notebook, path)
     before = path.read_bytes()
-    with pytest.raises(KernelNotStarted, match=r"asks for the kernel julia-1\.9, which is not installed") as error:
-        execute_notebook(path, data=None if there else before)
-    assert "There is python3" in error.value.hint
+    with pytest.raises(KernelNotStarted, match=r"requests the kernel julia-1\.9, which is not installed") as error:
+        execute_notebook(path, data=None if from_file else before)
+    assert "Installed: python3" in error.value.hint
     assert "ipykernel" not in str(error.value)
     assert path.read_bytes() == before
 
 
-def test_what_a_person_saved_meanwhile_is_not_replaced(tmp_path):
+def test_a_notebook_saved_during_execution_is_not_overwritten(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "print('new')")
-    with pytest.raises(NotebookError, match="was changed while its cells ran"):
+    with pytest.raises(NotebookError, match="was changed while its cells were running"):
         execute_notebook(path, on_cell=lambda done, _: done and path.write_text("a person's cell"))
     assert path.read_text() == "a person's cell"
     assert list(tmp_path.iterdir()) == [path]
@@ -159,17 +159,17 @@ def test_a_folder_that_was_made_goes_again_when_nothing_was_written(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_what_cannot_be_written_is_known_before_a_cell_runs(tmp_path):
+def test_an_unwritable_export_is_reported_before_any_cell_runs(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "print('new')")
     before = path.read_bytes()
     (tmp_path / "n.html").mkdir()
-    told = []
+    progress = []
     with pytest.raises(OutputNotWritable, match="it is a folder"):
-        execute_notebook(path, formats=["html"], on_cell=lambda *done: told.append(done))
-    assert (path.read_bytes(), told) == (before, [])
+        execute_notebook(path, formats=["html"], on_cell=lambda *done: progress.append(done))
+    assert (path.read_bytes(), progress) == (before, [])
 
 
-def test_a_failing_cell_and_what_ran_before_it_are_on_the_page_too(tmp_path):
+def test_the_exported_page_has_the_failing_cell_and_earlier_outputs(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "print('ran')", "1 / 0")
     (tmp_path / "n.html").write_text("old")
     with pytest.raises(ExecutionFailed):
@@ -178,7 +178,7 @@ def test_a_failing_cell_and_what_ran_before_it_are_on_the_page_too(tmp_path):
     assert outputs_of(path)[0] == "ran\n"
 
 
-def test_executing_works_where_an_event_loop_is_running(tmp_path):
+def test_executing_works_inside_a_running_event_loop(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", "print(6 * 7)")
 
     async def in_a_notebook():

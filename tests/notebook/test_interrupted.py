@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at every stage of executing: old notebook and page to the byte, or both new, and nothing left."""
+"""Ctrl-C and SIGTERM at every stage of an execution leave old or new files only, no processes and no temporary files."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def then_interrupt(function):
 if stage == "handing over":
     hand_over.write_snapshot = then_interrupt(hand_over.write_snapshot)
 elif stage == "exporting":
-    execute.page_of = then_interrupt(execute.page_of)
+    execute.page_bytes = then_interrupt(execute.page_bytes)
 elif stage == "replacing":
     replace = Path.replace
     Path.replace = lambda old, new: (replace(old, new), Path(new) == path and interrupt())
 
-def on_cell(done, in_all):
+def on_cell(done, total):
     if stage.startswith("starting") and not done:
         threading.Timer(float(stage.split()[1]), interrupt).start()
     elif stage == "running" and done == 2:
@@ -51,8 +51,8 @@ console.run(lambda: NotebookGenerator(uri).execute(path, formats=["html"], on_ce
 """
 
 
-def executing(uri, path, stage, number):
-    """The exit code and what was said; no process and no temporary folder of it is there afterwards."""
+def execute_interrupted(uri, path, stage, number):
+    """Return exit code and stderr; assert that no process and no temporary folder is left."""
     temporary = path.parent.parent / "temporary"
     temporary.mkdir(exist_ok=True)
     mark = f"MARK_OF_THIS_TEST={path}"
@@ -61,19 +61,19 @@ def executing(uri, path, stage, number):
         env=os.environ | dict([mark.split("=", 1)]) | {"TMPDIR": str(temporary)},
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert not alive_with(mark), "a kernel lives on"
+    assert not processes_with(mark), "a kernel is still running"
     assert not list(temporary.glob("qualia*"))
     return done.returncode, done.stderr
 
 
-def alive_with(mark):
-    """The processes that have this in their environment, once those that are being stopped are gone."""
+def processes_with(mark):
+    """Return the processes with this in their environment, after a short wait for those being stopped."""
     for _ in range(20):
-        found = [one for one in Path("/proc").glob("[0-9]*") if mark.encode() in environment_of(one)]
-        if not found:
+        processes = [process for process in Path("/proc").glob("[0-9]*") if mark.encode() in environment_of(process)]
+        if not processes:
             break
         time.sleep(0.05)
-    return found
+    return processes
 
 
 def environment_of(process):
@@ -84,8 +84,8 @@ def environment_of(process):
 
 
 @pytest.fixture
-def there(sqlite_sample, tmp_path):
-    """A store, and a notebook of it beside an old page."""
+def store_and_notebook(sqlite_sample, tmp_path):
+    """A store, and a notebook of it next to an old page."""
     uri = f"sqlite:///{sqlite_sample}"
     path = tmp_path / "notebooks" / "n.ipynb"
     path.parent.mkdir()
@@ -101,7 +101,7 @@ def there(sqlite_sample, tmp_path):
 
 
 def files_of(path):
-    return {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    return {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
 
 def cell_that(path, source):
@@ -122,21 +122,21 @@ STAGES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("stage", "number"), STAGES)
-def test_an_interruption_leaves_old_notebook_and_page_and_nothing_else(there, stage, number):
-    uri, path = there
+def test_an_interruption_leaves_only_the_old_notebook_and_page(store_and_notebook, stage, number):
+    uri, path = store_and_notebook
     before = cell_that(path, "1" if stage == "exporting" else "import time; time.sleep(600)")
-    code, said = executing(uri, path, stage, number)
-    assert (code, said.splitlines()) == (
+    code, stderr = execute_interrupted(uri, path, stage, number)
+    assert (code, stderr.splitlines()) == (
         (130, ["", "interrupted"]) if number == signal.SIGINT else (143, ["", "terminated"])
     )
     assert files_of(path) == before
 
 
 @pytest.mark.slow
-def test_between_two_renames_it_waits_until_both_are_new(there):
-    uri, path = there
+def test_an_interruption_between_the_two_renames_waits_until_both_files_are_new(store_and_notebook):
+    uri, path = store_and_notebook
     before = cell_that(path, "1")
-    code, _ = executing(uri, path, "replacing", signal.SIGINT)
+    code, _ = execute_interrupted(uri, path, "replacing", signal.SIGINT)
     after = files_of(path)
     assert code == 130
     assert set(after) == set(before)

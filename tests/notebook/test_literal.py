@@ -1,4 +1,4 @@
-"""What gets into a code cell is the value and nothing else."""
+"""Literals in code cells evaluate to exactly the value."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def test_a_literal_evaluates_to_its_value(value):
     assert eval(literal(value)) == value
 
 
-def test_not_a_number_is_written_as_a_number():
+def test_nan_is_written_as_a_float():
     assert math.isnan(eval(literal(math.nan)))
 
 
 @given(st.text())
-def test_jupyter_runs_the_same_assignment_that_was_written(value):
+def test_the_input_transformers_of_ipython_do_not_change_an_assignment(value):
     source = TransformerManager().transform_cell(assignment("NAME", value))
     (statement,) = ast.parse(source).body
     assert ast.literal_eval(statement.value) == value
 
 
-def test_every_hostile_string_comes_back_byte_for_byte(shared_data: Path):
+def test_every_hostile_string_round_trips(shared_data: Path):
     cases = json.loads((shared_data / "hostile.json").read_text())["cases"]
     strings = [case["value"] for case in cases if isinstance(case.get("value"), str)]
     assert len(strings) > 50
@@ -47,12 +47,12 @@ def test_every_hostile_string_comes_back_byte_for_byte(shared_data: Path):
 
 
 @pytest.mark.parametrize("name", ["x=1; import os", "class", "1a", "a b", "", "a\nb"])
-def test_a_name_that_is_none_is_refused(name):
+def test_an_invalid_name_is_rejected(name):
     with pytest.raises(ValueError, match="not a name"):
         assignment(name, 1)
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", ("a",)])
-def test_a_value_of_another_type_is_refused(value):
+def test_a_value_of_an_unsupported_type_is_rejected(value):
     with pytest.raises(TypeError):
         literal(value)

@@ -1,4 +1,4 @@
-"""Every generated cell with other RUN_IDS than it was made for, and executing a notebook whose parameters were edited."""
+"""Generated cells with other RUN_IDS than they were made for, and execution of notebooks with edited parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qualia_lab.notebook.template import template_names
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """`churn` of runs with params, tags and curves, `prices` with others, `bare` with nothing; the ids of each."""
+    """Experiments: `churn` with params, tags and curves, `prices` with others, `bare` without any; and their run ids."""
     folder = tmp_path_factory.mktemp("other run ids")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     client = MlflowClient(uri)
@@ -48,15 +48,15 @@ def store(tmp_path_factory):
 
 
 def shown(value):
-    """What a notebook would show of a value."""
-    for face in ("_repr_mimebundle_", "_repr_html_"):
-        if hasattr(value, face):
-            return str(getattr(value, face)())
+    """Return what a notebook would show for a value."""
+    for method in ("_repr_mimebundle_", "_repr_html_"):
+        if hasattr(value, method):
+            return str(getattr(value, method)())
     return repr(value)
 
 
 def run_cells(plan, run_ids):
-    """Each code cell's key and what it shows, run as papermill would: RUN_IDS set after the cell of parameters."""
+    """Run the code cells as papermill does, with RUN_IDS set after the parameters cell; return {key: output}."""
     names, outputs = {}, {}
     for cell in plan.cells:
         if cell.kind != "code":
@@ -77,11 +77,11 @@ def test_every_cell_of_every_template_works_with_other_run_ids(template, store, 
     uri, ids = store
     generator = NotebookGenerator(uri)
     plan = generator.plan(generator.select(experiments=["churn"]), template=template)
-    others = {
+    cases = {
         "other": ids["prices"], "one": ids["churn"][:1], "one bare": ids["bare"][:1], "none": [],
         "missing": ["f" * 32], "several": [*ids["churn"][:2], *ids["prices"], *ids["bare"]],
     }  # fmt: skip
-    for what, run_ids in others.items():
+    for what, run_ids in cases.items():
         outputs = run_cells(plan, run_ids)
         loaded = outputs["loading"]
         assert ("val_auc" in loaded) == ("churn" not in loaded), what
@@ -108,7 +108,7 @@ def printed(path):
 
 
 @pytest.mark.slow
-def test_what_papermill_injected_is_handed_over_and_other_runs_are_asked_for(store, tmp_path):
+def test_injected_runs_come_from_the_snapshot_and_other_runs_from_the_store(store, tmp_path):
     uri, ids = store
     path = notebook_of(
         tmp_path / "n.ipynb",
@@ -118,16 +118,16 @@ def test_what_papermill_injected_is_handed_over_and_other_runs_are_asked_for(sto
         injected=f"RUN_IDS = {ids['prices'][:1]!r}",
     )
     NotebookGenerator(uri).execute(path)
-    said = printed(path)
-    assert "1 prices 0 snapshot:" in said
-    assert "2 runs of 1 experiment: bare" in said
-    assert "snapshot:" not in said.split("2 runs of")[1]
-    assert "Missing: run " + "e" * 32 in said
-    assert said.count("Missing") == 1
+    text = printed(path)
+    assert "1 prices 0 snapshot:" in text
+    assert "2 runs of 1 experiment: bare" in text
+    assert "snapshot:" not in text.split("2 runs of")[1]
+    assert "Missing: run " + "e" * 32 in text
+    assert text.count("Missing") == 1
 
 
 @pytest.mark.slow
-def test_runs_of_a_store_that_has_moved_are_handed_over_under_its_old_name(store, tmp_path):
+def test_runs_of_a_moved_store_are_loaded_under_its_old_uri(store, tmp_path):
     uri, ids = store
     shutil.copy(uri.removeprefix("sqlite:///"), tmp_path / "moved.db")
     source = f"print(len(load_runs(TRACKING_URI, RUN_IDS)), len(load_runs(TRACKING_URI, {ids['bare']!r})))"
@@ -138,29 +138,29 @@ def test_runs_of_a_store_that_has_moved_are_handed_over_under_its_old_name(store
     assert printed(path) == "3 2\n"
 
 
-def test_a_cell_that_cannot_be_understood_is_refused_before_anything_runs(store, tmp_path):
+def test_a_parameters_cell_without_literals_is_rejected_before_anything_runs(store, tmp_path):
     uri, ids = store
     path = notebook_of(tmp_path / "n.ipynb", f"TRACKING_URI = {uri!r}\nRUN_IDS = sorted({ids['churn']!r})", "print(1)")
     before = path.read_bytes()
-    with pytest.raises(NotebookError, match="sets RUN_IDS in a way that only running it would tell"):
+    with pytest.raises(NotebookError, match="sets RUN_IDS by an expression that is not a literal"):
         NotebookGenerator(uri).execute(path)
     assert path.read_bytes() == before
 
 
-def test_a_relative_tracking_uri_is_meant_from_the_notebook_as_for_its_cells(tmp_path):
+def test_a_relative_tracking_uri_is_relative_to_the_notebook(tmp_path):
     from qualia_lab.cli.execute import tracking_uri_of
 
     path = notebook_of(tmp_path / "n.ipynb", "TRACKING_URI = 'sqlite:///mlflow.db'")
     assert tracking_uri_of(path) == f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
-def test_made_anew_the_old_notebook_and_page_stay_until_the_new_ones_are_there(store, tmp_path):
+def test_the_old_notebook_and_page_are_kept_until_the_new_ones_are_complete(store, tmp_path):
     uri, _ = store
     generator = NotebookGenerator(uri)
     plan = generator.plan(generator.select(experiments=["bare"]))
     path, page = tmp_path / "n.ipynb", tmp_path / "n.html"
-    for one in (path, page):
-        one.write_text("old")
+    for file in (path, page):
+        file.write_text("old")
 
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What a command reads out of the cell of parameters, however a person or papermill has written it."""
+"""Reading the parameters cell, as written by users and by papermill."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read(tmp_path, source):
         "RUN_IDS: list[str]\nRUN_IDS = ['a', 'b']  # mine\nprint(RUN_IDS[0], len(RUN_IDS))",
     ],
 )
-def test_a_value_that_is_written_out_is_read(tmp_path, source):
+def test_a_literal_value_is_read(tmp_path, source):
     path = notebook_of(tmp_path / "n.ipynb", ("parameters", source))
     assert run_ids_of(path, read_parameters(path)) == ("a", "b")
 
@@ -51,37 +51,37 @@ def test_a_value_that_is_written_out_is_read(tmp_path, source):
         "print(RUN_IDS := ['a'])",
     ],
 )
-def test_run_ids_that_only_running_the_cell_would_tell_are_refused(tmp_path, source):
-    with pytest.raises(NotebookError, match="sets RUN_IDS in a way that only running it would tell") as error:
+def test_run_ids_that_are_not_a_literal_are_rejected(tmp_path, source):
+    with pytest.raises(NotebookError, match="sets RUN_IDS by an expression that is not a literal") as error:
         read(tmp_path, source)
     assert "RUN_IDS = ['ID', 'ID']" in error.value.hint
 
 
-def test_so_is_a_tracking_uri_and_other_names_are_passed_over(tmp_path):
+def test_a_tracking_uri_has_to_be_a_literal_and_other_names_are_skipped(tmp_path):
     with pytest.raises(NotebookError, match="sets TRACKING_URI"):
         read(tmp_path, "import os\nTRACKING_URI = os.environ['MINE']")
     assert read(tmp_path, "METRICS = sorted(['a'])\nRUN_IDS = ['a']") == {"RUN_IDS": ["a"]}
 
 
 @pytest.mark.parametrize(("source", "place"), [("RUN_IDS = [", "line 1"), ("X = 1\n%matplotlib inline", "line 2")])
-def test_a_cell_that_is_no_python_is_refused_with_its_line(tmp_path, source, place):
-    with pytest.raises(NotebookError, match=f"cannot be read as Python in {place}"):
+def test_invalid_python_is_rejected_with_its_line(tmp_path, source, place):
+    with pytest.raises(NotebookError, match=f"is not valid Python in {place}"):
         read(tmp_path, source)
 
 
-def test_what_papermill_injects_comes_last(tmp_path):
+def test_parameters_injected_by_papermill_override_the_others(tmp_path):
     cells = ("parameters", "RUN_IDS = sorted(['x'])"), ("injected-parameters", '# Parameters\nRUN_IDS = ["a"]\n')
     path = notebook_of(tmp_path / "n.ipynb", *cells)
     assert run_ids_of(path, read_parameters(path)) == ("a",)
 
 
 @pytest.mark.parametrize("source", ["RUN_IDS = 'abc'", "RUN_IDS = [1]", "RUN_IDS = {'a': 1}"])
-def test_run_ids_that_are_no_list_of_texts_are_refused(tmp_path, source):
+def test_run_ids_that_are_not_a_list_of_strings_are_rejected(tmp_path, source):
     path = notebook_of(tmp_path / "n.ipynb", ("parameters", source))
-    with pytest.raises(NotebookError, match="is no list of texts"):
+    with pytest.raises(NotebookError, match="is not a list of strings"):
         run_ids_of(path, read_parameters(path))
 
 
-def test_no_run_ids_are_none(tmp_path):
+def test_run_ids_may_be_none(tmp_path):
     path = notebook_of(tmp_path / "n.ipynb", ("parameters", "RUN_IDS = None"))
     assert run_ids_of(path, read_parameters(path)) == ()

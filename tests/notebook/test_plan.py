@@ -1,4 +1,4 @@
-"""A plan says all that will be in the notebook, and is a pure function of what it is given."""
+"""Planning notebooks: a plan determines the notebook, and is a pure function of its input."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ def some_runs(count: int, *, params=True, metrics=True, name="churn", text="x"):
     )
 
 
-def planned(tables, conditions=None, query=None, **said):
-    """The plan of the runs, with what a person says of them."""
+def planned(tables, conditions=None, query=None, **settings):
+    """The plan of the runs, with settings of the user."""
     selection = Selection(
         "sqlite:////tmp/a.db", tables.run_ids, conditions or Conditions(), query or Query(), ("churn",)
     )
     inventory = take_inventory(tables)
-    study = describe_study(tables, inventory, said_by("person", StudySettings(**said)))
+    study = describe_study(tables, inventory, said_by("person", StudySettings(**settings)))
     return plan_notebook(
         read_template("observe"), selection, inventory, study, title="Churn", written="2026-11-23", command="qualia new"
     )
 
 
 def parameters_of(plan):
-    """What the cell of parameters assigns."""
+    """The values that the parameters cell assigns."""
     values = {}
     exec(next(cell.source for cell in plan.cells if cell.key == "parameters"), values)
     return values
@@ -72,7 +72,7 @@ def sections_of(plan) -> list[str]:
     return list(dict.fromkeys(cell.key.partition(":")[0] for cell in plan.cells))
 
 
-def test_many_runs_get_every_section_in_the_order_of_the_design():
+def test_many_runs_get_every_section_in_the_designed_order():
     plan = planned(some_runs(6))
     assert sections_of(plan) == [
         *("title", "setup", "configuration", "parameters", "client", "loading", "findings", "study", "overview"),
@@ -80,27 +80,27 @@ def test_many_runs_get_every_section_in_the_order_of_the_design():
         *("bands", "relations", "progress", "timeline", "artifacts", "exploration", "not_shown"),
     ]
     left_out = dict(plan.left_out)
-    assert left_out["Code, environment and data"] == "no run says which code or data it was made with"
-    assert left_out["Python and libraries"] == "no run has logged a model, with which MLflow notes the libraries"
+    assert left_out["Code, environment and data"] == "no run has recorded its code or data"
+    assert left_out["Python and libraries"] == "no run has logged a model, with which MLflow records the libraries"
     assert left_out["Which params matter"] == "it needs 20 configurations with a run that counts, and there are 3"
     assert left_out["System metrics"] == "no run has system metrics"
     assert dict(planned(some_runs(3)).left_out)["How the search went"] == "it needs 5 runs, and there are 3"
 
 
-def test_one_run_has_no_comparison_and_the_last_cell_says_why():
+def test_a_single_run_has_no_comparison_and_the_last_cell_gives_the_reason():
     plan = planned(some_runs(1))
     assert ("Params that differ", "a comparison needs two runs") in plan.left_out
     assert "Params that differ: a comparison needs two runs" in plan.cells[-1].source
 
 
-def test_runs_without_anything_still_make_a_notebook():
+def test_runs_without_params_and_metrics_still_make_a_notebook():
     plan = planned(some_runs(2, params=False, metrics=False))
     assert dict(plan.left_out)["Params that differ"] == "no run has a param"
     assert dict(plan.left_out)["Metric histories"] == "no run has a metric"
     nbformat.validate(nbformat.from_dict(build_notebook(plan)))
 
 
-def test_past_the_limit_the_first_runs_are_shown_and_any_other_by_its_id():
+def test_only_the_first_runs_have_cells_of_their_own():
     plan = planned(some_runs(RUNS_SHOWN + 3))
     shown = [cell for cell in plan.cells if cell.key.startswith("run:")]
     assert len(shown) == RUNS_SHOWN
@@ -109,14 +109,14 @@ def test_past_the_limit_the_first_runs_are_shown_and_any_other_by_its_id():
     assert f"Showing {RUNS_SHOWN} of {RUNS_SHOWN + 3} runs" in heading
 
 
-def test_planning_is_pure_and_the_bytes_are_too():
+def test_the_bytes_of_a_notebook_are_reproducible():
     assert notebook_bytes(build_notebook(planned(some_runs(4)))) == notebook_bytes(
         build_notebook(planned(some_runs(4)))
     )
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_no_text_of_a_store_is_in_a_code_cell_outside_the_parameters(name, text):
+def test_strings_of_a_store_are_only_in_the_parameters_cell(name, text):
     tables = some_runs(2, name=name, text=text)
     selection = Selection(
         "sqlite:///a.db", tables.run_ids, Conditions((name,), filter=f"params.kind = {text!r}"), experiments=(name,)
@@ -137,14 +137,14 @@ def test_no_text_of_a_store_is_in_a_code_cell_outside_the_parameters(name, text)
     assert sum(line.startswith("#") for line in plan.cells[0].source.splitlines()) == 1
 
 
-def test_cell_ids_are_unique_and_of_the_format():
+def test_cell_ids_are_unique_and_valid():
     notebook = build_notebook(planned(some_runs(5)))
     ids = [cell["id"] for cell in notebook["cells"]]
     assert len(ids) == len(set(ids))
     nbformat.validate(nbformat.from_dict(notebook))
 
 
-def test_a_run_whose_id_is_no_id_gets_no_cell_of_its_own():
+def test_a_run_with_an_invalid_id_has_no_cell_of_its_own():
     tables = some_runs(2)
     hostile = '")\nimport os #'
     tables = run_tables(
@@ -156,12 +156,12 @@ def test_a_run_whose_id_is_no_id_gets_no_cell_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [('# %% section="findngs"', "names the section findngs"), ('# %% section="title"\n# %% section="title"', "twice")],
 )
-def test_a_template_with_wrong_sections_is_refused(text, said):
+def test_a_template_with_wrong_sections_is_rejected(text, message):
     tables = some_runs(1)
-    with pytest.raises(TemplateError, match=said):
+    with pytest.raises(TemplateError, match=message):
         plan_notebook(
             Template("mine", parse_percent(text)),
             Selection("sqlite:///a.db", tables.run_ids),
@@ -173,32 +173,32 @@ def test_a_template_with_wrong_sections_is_refused(text, said):
         )
 
 
-def test_every_section_has_a_file_of_its_name():
+def test_every_section_is_registered_under_its_name():
     assert all(section.name == name for name, section in SECTIONS.items())
 
 
-def test_a_comparison_with_a_baseline_needs_another_param_than_the_seed():
+def test_a_comparison_with_a_baseline_needs_a_param_that_is_not_a_seed():
     plan = planned(some_runs(3), seeds=("lr", "seed"))
     assert dict(plan.left_out)["Against the baseline"] == "there is only one configuration with a run that counts"
 
 
-def test_configurations_are_averaged_when_one_repeats_and_only_then():
-    """Also without a param that looks like a seed, and not where each seed is of another configuration."""
-    nothing_alike = "no two runs that count are alike in every factor"
+def test_configurations_are_averaged_only_if_one_is_repeated():
+    """Also without a param that looks like a seed, but not if each run is a configuration of its own."""
+    no_repeats = "no two runs that count have equal factors"
     about_groups = ("Configurations averaged", "Against the baseline", "Table for a paper", "Histories averaged")
     for tables, choice in ((some_runs(3), {}), (some_runs(6), {"seeds": ("kind",)})):
         left_out = dict(planned(tables, **choice).left_out)
-        assert [left_out[title] for title in about_groups] == [nothing_alike] * 4
+        assert [left_out[title] for title in about_groups] == [no_repeats] * 4
     tables = some_runs(6)
     without_seeds = replace(tables, params=tables.params.filter(pc.not_equal(tables.params["key"], "seed")))
     assert {"groups", "baseline", "paper_table", "bands"} <= set(sections_of(planned(without_seeds)))
     status = ["FAILED"] * 5 + ["FINISHED"]
     rows = [row | {"status": word} for row, word in zip(tables.runs.to_pylist(), status, strict=True)]
     failed = dict(planned(replace(tables, runs=table_of(RUNS, rows))).left_out)
-    assert failed["Configurations averaged"] == nothing_alike
+    assert failed["Configurations averaged"] == no_repeats
 
 
-def test_importances_are_asked_when_there_are_twenty_configurations_and_not_twenty_runs():
+def test_importances_need_20_configurations_rather_than_20_runs():
     def left_out(runs):
         tables = some_runs(len(runs))
         params = [
@@ -215,30 +215,30 @@ def test_importances_are_asked_when_there_are_twenty_configurations_and_not_twen
     assert paths == "it needs 20 configurations with a run that counts, and there are 2"
 
 
-def test_averages_of_runs_that_a_metric_chose_are_said_to_be_too_good():
-    words = "These runs were chosen by a metric."
+def test_averages_of_runs_selected_by_a_metric_have_a_warning():
+    warning = "These runs were selected by a metric."
 
-    def said(**conditions):
+    def has_warning(**conditions):
         plan = planned(some_runs(6), Conditions(**conditions), chosen_by=Conditions(**conditions).as_data())
-        return words in next(cell.source for cell in plan.cells if cell.key == "groups:heading")
+        return warning in next(cell.source for cell in plan.cells if cell.key == "groups:heading")
 
-    assert not said()
-    assert not said(order_by=("metrics.val_auc DESC",))  # all of them
-    assert said(order_by=("metrics.val_auc DESC",), limit=6)
-    assert said(filter="metrics.val_auc > 0.5")
-
-
-def test_the_cell_of_parameters_holds_only_what_somebody_said_and_the_objective():
-    found = parameters_of(planned(some_runs(6)))
-    assert found["PRIMARY_METRIC"] == "val_auc"
-    assert [found[name] for name in ("GREATER_IS_BETTER", "SEEDS", "STATUSES", "BASELINE")] == [None] * 4
-    assert [found[name] for name in ("FACTORS", "LABELS", "POOL")] == [[], [], False]
-    assert found["CHOSEN_BY"] == {}
-    assert not {"FINDINGS", "SMALLEST_DIFFERENCE", "METRIC_ROLES"} & set(found)
+    assert not has_warning()
+    assert not has_warning(order_by=("metrics.val_auc DESC",))  # all of them
+    assert has_warning(order_by=("metrics.val_auc DESC",), limit=6)
+    assert has_warning(filter="metrics.val_auc > 0.5")
 
 
-def test_what_was_said_stands_in_the_cell_and_is_handed_to_the_runs():
-    said = {
+def test_the_parameters_cell_has_only_the_objective_and_explicit_settings():
+    parameters = parameters_of(planned(some_runs(6)))
+    assert parameters["PRIMARY_METRIC"] == "val_auc"
+    assert [parameters[name] for name in ("GREATER_IS_BETTER", "SEEDS", "STATUSES", "BASELINE")] == [None] * 4
+    assert [parameters[name] for name in ("FACTORS", "LABELS", "POOL")] == [[], [], False]
+    assert parameters["CHOSEN_BY"] == {}
+    assert not {"FINDINGS", "SMALLEST_DIFFERENCE", "METRIC_ROLES"} & set(parameters)
+
+
+def test_settings_are_in_the_parameters_cell_and_passed_to_load_runs():
+    settings = {
         "better": {"val_auc": "lower"},
         "seeds": ("seed",),
         "statuses": ("FINISHED", "RUNNING"),
@@ -250,21 +250,25 @@ def test_what_was_said_stands_in_the_cell_and_is_handed_to_the_runs():
         "findings": {"plateau": False},
         "metric_roles": {"val_auc": "objective"},
     }
-    plan = planned(some_runs(6), conditions=Conditions(("churn",), top=6, by="val_auc"), **said)
-    found = parameters_of(plan)
-    assert found["GREATER_IS_BETTER"] is False
-    assert (found["SEEDS"], found["STATUSES"], found["FACTORS"]) == (["seed"], ["FINISHED", "RUNNING"], ["kind"])
-    assert (found["BASELINE"], found["POOL"]) == ({"lr": "0"}, True)
-    assert (found["SMALLEST_DIFFERENCE"], found["FINDINGS"]) == (0.01, {"plateau": False})
-    assert found["CHOSEN_BY"] == {"experiments": ["churn"], "by": "val_auc", "top": 6}
+    plan = planned(some_runs(6), conditions=Conditions(("churn",), top=6, by="val_auc"), **settings)
+    parameters = parameters_of(plan)
+    assert parameters["GREATER_IS_BETTER"] is False
+    assert (parameters["SEEDS"], parameters["STATUSES"], parameters["FACTORS"]) == (
+        ["seed"],
+        ["FINISHED", "RUNNING"],
+        ["kind"],
+    )
+    assert (parameters["BASELINE"], parameters["POOL"]) == ({"lr": "0"}, True)
+    assert (parameters["SMALLEST_DIFFERENCE"], parameters["FINDINGS"]) == (0.01, {"plateau": False})
+    assert parameters["CHOSEN_BY"] == {"experiments": ["churn"], "by": "val_auc", "top": 6}
     [loading] = [cell.source for cell in plan.cells if cell.key == "loading"]
-    called = ast.parse(loading).body[0].value
-    names = {word.arg: word.value.id for word in called.keywords if isinstance(word.value, ast.Name)}
+    call = ast.parse(loading).body[0].value
+    names = {word.arg: word.value.id for word in call.keywords if isinstance(word.value, ast.Name)}
     assert {word.upper() for word in names} == set(names.values())
     assert {"smallest_difference", "findings", "metric_roles", "pool", "baseline"} <= set(names)
 
 
-def test_directions_of_several_metrics_are_said_by_their_names():
+def test_directions_of_several_metrics_are_a_dict_by_name():
     assert parameters_of(planned(some_runs(6), better={"other": "lower", "val_auc": "higher"}))[
         "GREATER_IS_BETTER"
     ] == {
@@ -273,7 +277,7 @@ def test_directions_of_several_metrics_are_said_by_their_names():
     }
 
 
-def test_labels_are_never_drawn_and_seeds_come_behind_factors():
+def test_labels_are_never_drawn_and_seeds_come_after_factors():
     tables = some_runs(6)
     rows = [
         *tables.params.to_pylist(),
@@ -282,10 +286,10 @@ def test_labels_are_never_drawn_and_seeds_come_behind_factors():
     ]
     plan = planned(replace(tables, params=table_of(PARAMS, rows)))
     assert parameters_of(plan)["PARAMS"] == ["lr", "seed"]
-    assert "out&#95;path" in plan.cells[-1].source  # said to be not drawn
+    assert "out&#95;path" in plan.cells[-1].source  # listed as not drawn
 
 
-def test_costs_come_behind_the_objective_and_what_is_measured_in_training():
+def test_costs_come_after_objectives_and_training_metrics():
     tables = some_runs(4)
     more = [
         {"run_id": i, "key": key, "value": 1.0 + n, "step": 5, "timestamp": 0}
@@ -296,7 +300,7 @@ def test_costs_come_behind_the_objective_and_what_is_measured_in_training():
     assert parameters_of(plan)["METRICS"] == ["val_auc", "acc", "train_auc", "duration_s"]
 
 
-def test_two_places_are_kept_for_training_data_where_many_metrics_can_lead():
+def test_two_places_are_reserved_for_training_metrics_if_there_are_many_objectives():
     tables = some_runs(4)
     keys = ("val_acc", "val_f1", "val_loss", "val_ap", "val_recall", "val_precision", "train_auc", "train_loss")
     more = [
@@ -311,7 +315,7 @@ def test_two_places_are_kept_for_training_data_where_many_metrics_can_lead():
     assert drawn[-2:] == ["train_auc", "train_loss"]
 
 
-def test_experiments_are_tasks_and_the_cell_names_no_metric_that_leads_all_of_them():
+def test_experiments_with_different_objectives_have_no_common_primary_metric():
     tables = some_runs(6)
     experiments = [{"experiment_id": str(n), "name": f"e{n}", "lifecycle_stage": "active"} for n in (1, 2)]
     rows = [row | {"experiment_id": str(1 + place % 2)} for place, row in enumerate(tables.runs.to_pylist())]
@@ -333,11 +337,11 @@ def test_experiments_are_tasks_and_the_cell_names_no_metric_that_leads_all_of_th
         command="qualia new",
     )
     headings = {cell.key: cell.source for cell in candidates.cells}
-    assert "a candidate of one is no rival of one of another" in headings["candidates:heading"]
+    assert "candidates of different experiments are not compared" in headings["candidates:heading"]
     assert headings["decision"].startswith("# The run you choose")
 
 
-def test_a_raw_cell_of_a_template_is_a_raw_cell_of_the_notebook():
+def test_raw_cells_of_a_template_are_copied():
     template = Template("mine", parse_percent("# %% [raw]\n# a: 1\n\n# %%\nx = 1\n"))
     tables = some_runs(2)
     inventory = take_inventory(tables)

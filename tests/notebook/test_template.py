@@ -1,4 +1,4 @@
-"""Templates are read as jupytext reads them, and named as a person names them."""
+"""Templates are parsed as by jupytext, and found by path or name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qualia_lab.sections import SECTIONS
 
 BUILT_IN = Path(__file__).parents[2] / "qualia_lab" / "templates"
 
-# Lines of a cell that the percent format leaves as they are: no markers, no magics, no leading comment.
+# Cell lines that the percent format does not change: no markers, magics or leading comments.
 LINES = st.lists(st.sampled_from(["x = 1", "", "    y = [", "print('# %% no cell')", "z = {}"]), min_size=1, max_size=6)
 CELLS = st.lists(
     st.tuples(st.sampled_from(["code", "markdown"]), LINES, st.sampled_from([None, "title", "a_b"]), st.booleans()),
@@ -45,20 +45,20 @@ def as_jupytext_reads(text: str) -> list[tuple]:
 
 
 @given(CELLS)
-def test_a_percent_text_has_the_cells_that_jupytext_finds(cells):
+def test_a_percent_text_has_the_same_cells_as_in_jupytext(cells):
     text = percent(cells)
     ours = [(cell.kind, cell.source.strip("\n"), cell.section, cell.tags) for cell in parse_percent(text)]
     assert ours == as_jupytext_reads(text)
 
 
 @pytest.mark.parametrize("path", sorted(BUILT_IN.glob("*.py")), ids=lambda path: path.stem)
-def test_every_template_of_ours_names_sections_that_are_there(path):
+def test_built_in_templates_name_existing_sections(path):
     cells = read_template(path.stem).cells
     assert [(c.kind, c.source, c.section, c.tags) for c in cells] == as_jupytext_reads(path.read_text())
     assert {cell.section for cell in cells if cell.section} <= SECTIONS.keys()
 
 
-def test_a_person_gives_a_path_or_a_notebook_or_a_name_of_the_project(tmp_path, monkeypatch):
+def test_a_template_is_a_path_a_notebook_or_a_name_of_the_project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text('# %% section="title"\n# %%\nprint(1)\n')
     cell = {"cell_type": "code", "metadata": {"section": "setup"}, "source": ["a\n", "b"]}
@@ -71,18 +71,18 @@ def test_a_person_gives_a_path_or_a_notebook_or_a_name_of_the_project(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("obsrve", "Did you mean observe"), ("nothing.py", "no template at"), ("../../etc/passwd", "no template at")],
 )
-def test_an_unknown_template_is_answered_with_what_there_is(name, said, tmp_path, monkeypatch):
+def test_the_error_for_an_unknown_template_has_a_suggestion(name, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TemplateError) as error:
         read_template(name)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["# %% section=title\n", "# %% section=3\n", '# %% tags="one"\n'])
-def test_options_that_are_no_json_are_refused(text):
+def test_options_that_are_not_json_are_rejected(text):
     with pytest.raises(TemplateError):
         parse_percent(text)
 

@@ -1,4 +1,4 @@
-"""Previews of artifacts by what they are; nothing is loaded, unpickled or run, and every string is escaped."""
+"""Previews of artifacts by kind; no model is loaded, nothing is unpickled or run, and every string is escaped."""
 
 from __future__ import annotations
 
@@ -27,41 +27,46 @@ if TYPE_CHECKING:
 __all__ = ["Preview", "read_previews"]
 
 _PREVIEWS = 20
-_FIGURES = 3  # drawing one takes as long as a chart of ours
+_FIGURES = 3  # drawing one takes as long as drawing one of our charts
 _TEXT_BYTES = 1_000_000
-# The previews of one run take so many bytes together; a picture past that is named only.
+# Maximum total size of the previews of one run; larger ones are named only.
 _BYTES = 4_000_000
 
 
 def read_previews(place: ArtifactPlace, files: Sequence[ArtifactFile]) -> Iterator[Preview]:
-    """The first previews there are among these files. One that cannot be read says why, and the others follow."""
+    """Yield the previews of the first files that can be previewed; a file that cannot be read yields the reason.
+
+    Args:
+        place: where the artifacts are read from.
+        files: all files of the run.
+    """
     shown = size = figures = 0
-    candidates = list(_worth_a_look(files))
-    for place_in_list, (file, title, remark) in enumerate(candidates):
+    candidates = list(_candidates(files))
+    for index, (file, title, remark) in enumerate(candidates):
         if shown == _PREVIEWS:
-            yield Preview("", small(f"showing {_PREVIEWS} previews; {len(candidates) - place_in_list:,} more files"))
+            yield Preview("", small(f"showing {_PREVIEWS} previews; {len(candidates) - index:,} more files"))
             return
         try:
             preview = _preview(place, file, title, files, draw=figures < _FIGURES)
         except QualiaLabError as error:
             preview = note(file.path, str(error))
         except Exception as error:
-            # Whatever a stranger's file makes a parser do, the others are shown.
+            # A file may make a parser fail in any way; the other files are still shown.
             preview = note(file.path, f"cannot be shown: {type(error).__name__}")
         if preview is None:
             continue
         if size + len(preview.html) > _BYTES:
-            preview = note(file.path, "not shown: the previews of this run are large enough")
+            preview = note(file.path, "not shown: the previews of this run have reached their size limit")
         shown += 1
         figures += preview.figure
         size += len(preview.html)
         yield replace(preview, path=title, remark=remark)
 
 
-def _worth_a_look(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile, str, str]]:
-    """The files, each with a title and a remark.
+def _candidates(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile, str, str]]:
+    """Yield (file, title, remark) of the files to preview.
 
-    Of a model's folder only its MLmodel, of a picture logged step by step the last one, and no small copies.
+    Omitted are the files of a model folder except MLmodel, earlier steps of a picture, and MLflow's small copies.
     """
     shown = set(without_small_copies([file.path for file in files]))
     models = tuple(file.path[: -len("MLmodel")] for file in files if file.path.endswith("/MLmodel"))
@@ -85,7 +90,7 @@ def _worth_a_look(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile,
 def _preview(
     place: ArtifactPlace, file: ArtifactFile, title: str, files: Sequence[ArtifactFile], *, draw: bool
 ) -> Preview | None:
-    """The preview of one file, or None where its name and size are all there is to show."""
+    """Return the preview of one file, or None for a kind that has no preview."""
     head = place.read_bytes(file.path, HEAD_BYTES)
     kind = preview_kind(file.path, head)
     if kind == "image":
@@ -99,20 +104,20 @@ def _preview(
     limit = FIGURE_BYTES if kind == "json" else _TEXT_BYTES
     data = head if len(head) < HEAD_BYTES else place.read_bytes(file.path, limit + 1)
     whole = len(data) <= limit
-    read = decoded_text(data[:limit])
-    if read is None:
-        return note(file.path, "it starts as text, and is not text further on")
-    text, said = read
+    decoded = decoded_text(data[:limit])
+    if decoded is None:
+        return note(file.path, "it starts as text, but the rest is not text")
+    text, remark = decoded
     if not text.strip():
         return note(file.path, "empty")
     shown = _text_preview(kind, file, text, files, whole=whole, draw=draw)
-    return replace(shown, html=shown.html + small(said)) if said else shown
+    return replace(shown, html=shown.html + small(remark)) if remark else shown
 
 
 def _text_preview(
     kind: Kind, file: ArtifactFile, text: str, files: Sequence[ArtifactFile], *, whole: bool, draw: bool
 ) -> Preview:
-    """The preview of a text of this kind.  whole: whether it is all of the file."""
+    """Return the preview of a text file of this kind; `whole` says whether `text` is the whole file."""
     if kind == "json":
         return (
             figure_preview(file.path, text, whole=whole, draw=draw)

@@ -1,4 +1,4 @@
-"""Plotly and Vega-Lite figures: drawn anew from their data, so that nothing else that is in them takes effect."""
+"""Plotly and Vega-Lite figures, redrawn from their data, so that nothing else in them has an effect."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ FIGURE_BYTES = 3_000_000
 
 
 def figure_preview(path: str, text: str, *, whole: bool, draw: bool) -> Preview | None:
-    """The figure as a picture; None when the JSON is no figure. Raises ValueError when its data are inconsistent.
+    """Return the figure as a picture; None if the JSON is not a figure.
 
-    draw: whether there is time for a picture of it.
+    Args:
+        path: the path of the artifact.
+        text: the JSON text.
+        whole: whether `text` is the whole file.
+        draw: whether to draw the figure; otherwise it is only described.
+
+    Raises:
+        ValueError: the data of the figure are inconsistent.
     """
     if not whole or not text.lstrip().startswith("{"):
         return None
@@ -36,8 +43,8 @@ def figure_preview(path: str, text: str, *, whole: bool, draw: bool) -> Preview 
         figure = read_vega(content)
         table = rows_html(figure.columns, figure.rows, f"{counted(figure.count, 'row')} of data") if figure.rows else ""
         chart = figure.chart if draw else None
-        said = f"a Vega figure: {figure.sentence}; {'drawn from its data' if chart else 'not drawn here'}"
-        return Preview(path, _drawn(chart) + small(said) + table, figure=chart is not None)
+        description = f"a Vega figure: {figure.sentence}; {'drawn from its data' if chart else 'not drawn here'}"
+        return Preview(path, _chart_html(chart) + small(description) + table, figure=chart is not None)
     return None
 
 
@@ -47,10 +54,10 @@ def _plotly(path: str, content: dict[str, Any], *, draw: bool) -> Preview:
     chart = plotly_chart(traces, content.get("layout") or {}) if draw else None
     if chart is None:
         return Preview(path, small(f"a plotly figure of {len(traces):,} traces ({kinds}), not drawn here"))
-    return Preview(path, _drawn(chart) + small(f"a plotly figure ({kinds}), drawn from its data"), figure=True)
+    return Preview(path, _chart_html(chart) + small(f"a plotly figure ({kinds}), drawn from its data"), figure=True)
 
 
-def _drawn(chart: Chart | None) -> str:
+def _chart_html(chart: Chart | None) -> str:
     return f"<p>{picture_tag(chart.png(), 'image/png', alt=chart.sentence)}</p>" if chart else ""
 
 

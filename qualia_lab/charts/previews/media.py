@@ -1,4 +1,4 @@
-"""Sound and film: where they are, since a notebook is no place for them."""
+"""Audio and video: only their location, since they are too large to embed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 
 def media_preview(place: ArtifactPlace, file: ArtifactFile, kind: str) -> Preview:
-    """What it is and where. The address is text, without secrets: what a store recorded is nothing to click on."""
+    """Return the kind and the location of the file; the URI is plain text, without secrets and not clickable."""
     root = re.sub(r"//[^/]*@", "//", re.split(r"[?#]", place.recorded_uri)[0]).rstrip("/")
     return note(file.path, f"{kind}, not embedded; it is at {root[:300]}/{file.path}")

@@ -1,4 +1,4 @@
-"""A model's folder by its MLmodel: flavours, signature, size. The model itself is never loaded."""
+"""A model folder, described by its MLmodel file: flavours, signature, size. The model is never loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CELL = 'style="text-align:left;vertical-align:top"'
 
 
 def model_preview(path: str, text: str, files: Sequence[ArtifactFile]) -> Preview:
-    """What the MLmodel says. files: all of the run's, for the size of the folder."""
+    """Return the content of an MLmodel file, and the size of its folder computed from all `files` of the run."""
     try:
         content = parse_yaml(text)
     except ValueError as error:
@@ -27,10 +27,13 @@ def model_preview(path: str, text: str, files: Sequence[ArtifactFile]) -> Previe
     if not isinstance(content, dict):
         return Preview(path, first_lines(text))
     folder = path[: -len("MLmodel")]
-    own = [file for file in files if file.path.startswith(folder)]
-    rows = [*_rows(content), ("files", f"{len(own):,}, {size_text(sum(file.size or 0 for file in own))} in all")]
+    folder_files = [file for file in files if file.path.startswith(folder)]
+    rows = [
+        *_rows(content),
+        ("files", f"{len(folder_files):,}, {size_text(sum(file.size or 0 for file in folder_files))} in all"),
+    ]
     body = "".join(
-        f"<tr><th {_CELL}>{for_html(name)}</th><td {_CELL}>{for_html(said)}</td></tr>" for name, said in rows
+        f"<tr><th {_CELL}>{for_html(name)}</th><td {_CELL}>{for_html(value)}</td></tr>" for name, value in rows
     )
     return Preview(path, f"<table><tbody>{body}</tbody></table>" + small("the model was not loaded"))
 
@@ -38,7 +41,7 @@ def model_preview(path: str, text: str, files: Sequence[ArtifactFile]) -> Previe
 def _rows(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
     flavours = content.get("flavors")
     if isinstance(flavours, dict):
-        yield "flavours", "; ".join(_flavour(str(name), said) for name, said in list(flavours.items())[:10])
+        yield "flavours", "; ".join(_flavour(str(name), attributes) for name, attributes in list(flavours.items())[:10])
     for key, name in (("mlflow_version", "MLflow"), ("utc_time_created", "created (UTC)"), ("model_id", "model id")):
         if isinstance(content.get(key), str):
             yield name, content[key][:100]
@@ -49,18 +52,18 @@ def _rows(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield part, _columns(signature[part])
 
 
-def _flavour(name: str, said: Any) -> str:
-    """`sklearn 1.3.0`: the version is under a key of the flavour's own name; python_function has Python's."""
-    stated = said if isinstance(said, dict) else {}
+def _flavour(name: str, attributes: Any) -> str:
+    """Return name and version, such as `sklearn 1.3.0`; the version key is named after the flavour."""
+    known = attributes if isinstance(attributes, dict) else {}
     short = name.removeprefix("mlflow.")[:60]
-    version = stated.get(f"{short}_version") or stated.get("version")
-    if name == "python_function" and stated.get("python_version"):
-        return f"{short} (Python {str(stated['python_version'])[:20]})"
+    version = known.get(f"{short}_version") or known.get("version")
+    if name == "python_function" and known.get("python_version"):
+        return f"{short} (Python {str(known['python_version'])[:20]})"
     return f"{short} {str(version)[:20]}" if isinstance(version, str) else short
 
 
 def _columns(text: str) -> str:
-    """`age: long, name: string, …`, as far as the JSON of a signature can be read."""
+    """Format the columns of a signature as `age: long, name: string, …`; the raw text if its JSON is invalid."""
     try:
         columns = parse_json(text)
     except ValueError:
@@ -68,8 +71,8 @@ def _columns(text: str) -> str:
     if not isinstance(columns, list):
         return text[:200]
     shown = [_column(column) for column in columns[:_COLUMNS]]
-    rest = [f"… showing {_COLUMNS} of {len(columns):,}"] if len(columns) > _COLUMNS else []
-    return ", ".join(shown + rest)
+    remainder = [f"… showing {_COLUMNS} of {len(columns):,}"] if len(columns) > _COLUMNS else []
+    return ", ".join(shown + remainder)
 
 
 def _column(column: Any) -> str:

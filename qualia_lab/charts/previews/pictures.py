@@ -1,4 +1,4 @@
-"""Pictures as they are, in the page itself: never decoded here, and shown only in sizes that a browser takes."""
+"""Pictures embedded as data URIs; they are not decoded, and shown only up to a size that browsers handle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PICTURE_BYTES = 2_500_000
 
-# What browsers, Jupyter and GitHub show, by the first bytes.
+# First bytes → MIME type, of the formats that browsers, Jupyter and GitHub show.
 _TYPES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -25,19 +25,22 @@ _TYPES = {
 
 
 def picture_preview(place: ArtifactPlace, file: ArtifactFile, title: str) -> Preview:
-    """The picture, or a sentence that says why it is not shown. Raises StoreError when it cannot be read."""
+    """Return the picture, or the reason why it is not shown. Raises StoreError if it cannot be read."""
     shown = picture_html(place.read_bytes(file.path, PICTURE_BYTES + 1), alt=title)
     return Preview(file.path, f"<p>{shown}</p>") if shown.startswith("<img") else note(file.path, shown)
 
 
 def picture_html(data: bytes, *, alt: str, width: int | None = None) -> str:
-    """An `<img>` that holds the picture, or the sentence why not, which is no HTML.
+    """Return an `<img>` with the picture embedded, or a plain-text reason why it is not shown.
 
-    data: the file, or its first PICTURE_BYTES + 1.  width: in pixels, where it is to have a certain one.
+    Args:
+        data: the file, or its first PICTURE_BYTES + 1 bytes.
+        alt: the alternative text.
+        width: in pixels; None for the natural width.
     """
     mime = next((mime for start, mime in _TYPES.items() if data.startswith(start)), None)
     if mime is None:
-        return "no picture that is shown here"
+        return "not a supported picture format"
     wide, tall = picture_size(data, mime)
     if wide * tall > MOST_PIXELS:
         return f"a picture of {wide:,} by {tall:,} pixels, too large to show"
@@ -49,7 +52,7 @@ def picture_html(data: bytes, *, alt: str, width: int | None = None) -> str:
 
 
 def picture_tag(data: bytes, mime: str, *, alt: str, width: int | None = None) -> str:
-    """The picture's bytes in the page: seen in notebooks that nobody has trusted, and offline."""
+    """Return an `<img>` with a data URI, which is shown in untrusted notebooks and offline."""
     size = f"width:{width}px;" if width else ""
     encoded = base64.b64encode(data).decode("ascii")
     return f'<img src="data:{mime};base64,{encoded}" alt="{for_html(alt)}" style="{size}max-width:100%">'

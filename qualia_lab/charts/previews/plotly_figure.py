@@ -1,4 +1,4 @@
-"""A plotly figure read as data: lines, points, bars, histograms, heat maps and boxes; any other kind is not drawn."""
+"""Plotly figures converted to charts: lines, points, bars, histograms and heat maps; other kinds are not drawn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qualia_lab.charts.marks import Axis, Heat, Panel
-from qualia_lab.charts.previews.plotted import Series, drawn_chart, drawn_panel
+from qualia_lab.charts.previews.series_panels import Series, chart_of_panels, panel_of_series
 from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _PANELS = 6
 _CELLS = 250_000
-# How plotly 6 packs numbers (its `dtype`), all little-endian.
+# The `dtype` values of plotly 6 for base64-encoded numbers, all little-endian.
 _DTYPES = {"i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"}
 _TAG = re.compile(r"<[^<>]{0,200}>")
 
 
 def plotly_chart(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> Chart | None:
-    """The figure as a chart; None when there is a trace of another kind in it. Raises ValueError on broken data."""
+    """Convert a figure to a chart; None if it has an unsupported trace. Raises ValueError for invalid data."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for trace in traces:
         groups.setdefault((str(trace.get("xaxis", "x")), str(trace.get("yaxis", "y"))), []).append(trace)
@@ -39,34 +39,38 @@ def plotly_chart(traces: Sequence[dict[str, Any]], layout: dict[str, Any]) -> Ch
         panels.append(panel)
     title = _title(layout.get("title")) or "a figure without a title"
     left_out = f", showing {_PANELS} of {len(groups)} pairs of axes" if len(groups) > _PANELS else ""
-    return drawn_chart(panels, title, f"{title}: {len(traces)} traces{left_out}")
+    return chart_of_panels(panels, title, f"{title}: {len(traces)} traces{left_out}")
 
 
 def _panel(traces: Sequence[dict[str, Any]], x_label: str, y_label: str) -> Panel | None:
     if len(traces) == 1 and traces[0].get("type") == "heatmap":
         return _heat(traces[0], x_label, y_label)
     series = [_series(trace, index) for index, trace in enumerate(traces)]
-    return drawn_panel([one for one in series if one], x_label, y_label) if all(series) else None
+    return panel_of_series([one for one in series if one], x_label, y_label) if all(series) else None
 
 
 def _series(trace: dict[str, Any], index: int) -> Series | None:
-    """One trace as points; None when it is of a kind that is not drawn."""
+    """Convert a trace to a series; None if its kind is unsupported."""
     kind = trace.get("type") or "scatter"
     x, y = _values(trace.get("x")), _values(trace.get("y"))
     name = _plain(str(trace.get("name") or f"trace {index + 1}"))
     if kind in ("scatter", "scattergl"):
         mode = str(trace.get("mode") or ("lines+markers" if len(y) < 20 else "lines"))
-        drawn = "both" if "lines" in mode and "markers" in mode else "points" if "markers" in mode else "line"
-        return Series(name, x or range(len(y)), y, drawn)
+        series_kind = "both" if "lines" in mode and "markers" in mode else "points" if "markers" in mode else "line"
+        return Series(name, x or range(len(y)), y, series_kind)
     if kind == "bar":
-        lying = trace.get("orientation") == "h"
-        if lying:
-            return Series(name, x, y or range(len(x)), "lying")
+        horizontal = trace.get("orientation") == "h"
+        if horizontal:
+            return Series(name, x, y or range(len(x)), "horizontal bars")
         return Series(name, x or range(len(y)), y, "bars")
     if kind == "histogram" and (x or y) and all(isinstance(value, int | float) for value in x or y):
         counts, edges = np.histogram(np.array(x or y, np.float64), bins=min(max(len(x or y) // 5, 5), 40))
         middle = ((edges[1:] + edges[:-1]) / 2).tolist()
-        return Series(name, middle, counts.tolist(), "bars") if x else Series(name, counts.tolist(), middle, "lying")
+        return (
+            Series(name, middle, counts.tolist(), "bars")
+            if x
+            else Series(name, counts.tolist(), middle, "horizontal bars")
+        )
     return None
 
 
@@ -102,39 +106,39 @@ def _heat(trace: dict[str, Any], x_label: str, y_label: str) -> Panel | None:
 
 
 def _names(values: Sequence[Any], count: int) -> tuple[tuple[float, str], ...]:
-    """Ticks of a heat map, twelve at most."""
+    """Return at most twelve ticks for an axis of a heat map."""
     if len(values) != count:
         return ()
-    every = -(-count // 12)
-    places = range(0, count, every)
-    texts = distinct_names([_plain(str(values[at])) for at in places], width=24)
-    return tuple((float(at), text) for at, text in zip(places, texts, strict=True))
+    stride = -(-count // 12)
+    indices = range(0, count, stride)
+    texts = distinct_names([_plain(str(values[index])) for index in indices], width=24)
+    return tuple((float(index), text) for index, text in zip(indices, texts, strict=True))
 
 
 def _values(data: Any) -> list[Any]:
-    """A list, or numbers as plotly 6 packs them. Raises ValueError when the packing is broken."""
+    """Return a list, decoded from base64 if plotly 6 encoded it. Raises ValueError for invalid base64."""
     if isinstance(data, dict) and isinstance(data.get("bdata"), str) and data.get("dtype") in _DTYPES:
         try:
             return np.frombuffer(base64.b64decode(data["bdata"], validate=True), np.dtype(f"<{data['dtype']}")).tolist()  # type: ignore[no-any-return]
         except (binascii.Error, ValueError) as error:
-            raise ValueError("its packed numbers are broken") from error
+            raise ValueError("its encoded numbers are invalid") from error
     return data if isinstance(data, list) else []
 
 
 def _axis_title(layout: dict[str, Any], side: str, axis: str) -> str:
-    about = layout.get(f"{side}{axis[1:]}")
-    return _title(about.get("title")) if isinstance(about, dict) else ""
+    axis_layout = layout.get(f"{side}{axis[1:]}")
+    return _title(axis_layout.get("title")) if isinstance(axis_layout, dict) else ""
 
 
 def _bar_title(bar: Any) -> str:
     return _title(bar.get("title")) if isinstance(bar, dict) else ""
 
 
-def _title(said: Any) -> str:
-    text = said.get("text") if isinstance(said, dict) else said
+def _title(title: Any) -> str:
+    text = title.get("text") if isinstance(title, dict) else title
     return _plain(text) if isinstance(text, str) else ""
 
 
 def _plain(text: str) -> str:
-    """Text without plotly's pseudo-HTML."""
+    """Remove plotly's pseudo-HTML from a text."""
     return " ".join(_TAG.sub(" ", text[:1000]).split())[:200]

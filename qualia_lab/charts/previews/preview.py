@@ -1,4 +1,4 @@
-"""Preview: the look of one artifact."""
+"""Preview: one artifact as HTML."""
 
 from __future__ import annotations
 
@@ -12,26 +12,33 @@ _LINE_WIDTH = 300
 
 @dataclass(frozen=True)
 class Preview:
-    """One artifact as HTML with every string escaped, pictures as data. `remark` stands beside its path."""
+    """One artifact as HTML, with every string escaped and pictures embedded.
+
+    Attributes:
+        path: the path of the artifact, shown as the title.
+        html: the preview.
+        remark: a text shown beside the path.
+        figure: whether a figure was drawn for it.
+    """
 
     path: str
     html: str
     remark: str = ""
-    figure: bool = False  # whether it was drawn
+    figure: bool = False
 
 
 def note(path: str, sentence: str) -> Preview:
-    """A sentence in the place of something that is not shown."""
+    """Return a preview with only a sentence, for an artifact that is not shown."""
     return Preview(path, small(sentence))
 
 
 def small(sentence: str) -> str:
-    """A sentence below a preview."""
+    """Render a sentence below a preview."""
     return f"<p><small>{for_html(sentence)}</small></p>"
 
 
 def first_lines(text: str) -> str:
-    """The first lines of a text as they are, and how many there are."""
+    """Render the first lines of a text, and the number of lines if it is longer."""
     lines = text.splitlines()
     shown = "\n".join(line if len(line) <= _LINE_WIDTH else f"{line[:_LINE_WIDTH]}…" for line in lines[:LINES])
     rest = small(f"showing {LINES} of {len(lines):,} lines") if len(lines) > LINES else ""

@@ -1,4 +1,4 @@
-"""Tables: their first rows, the type of each column, and the shape."""
+"""Previews of tables: the first rows, the type of each column, and the shape."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ROWS = 10
 _COLUMNS = 20
 _CELL = 100  # characters
-_TYPED = 1000  # rows that are looked at for the type of a column
+_TYPE_ROWS = 1000  # rows from which the type of a column is inferred
 _PARQUET_BYTES = 5_000_000
 _UNPACKED_BYTES = 64_000_000
 
@@ -32,13 +32,16 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", re
 
 
 def table_preview(path: str, text: str, *, whole: bool) -> Preview:
-    """Comma-, tab- or semicolon-separated values. whole: whether the text is all of the file. Raises csv.Error."""
+    """Return a preview of comma-, tab- or semicolon-separated values; the last row is dropped unless `whole`.
+
+    Raises csv.Error.
+    """
     first = text.partition("\n")[0]
     delimiter = max(",\t;", key=first.count)
     rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     head, *body = rows or [[]]
     if not whole and body:
-        body.pop()  # its end was not read
+        body.pop()  # the last row is incomplete
     columns = list(zip(*(row + [""] * (len(head) - len(row)) for row in body), strict=False)) if body else []
     types = [_type(column) for column in columns] if columns else [""] * len(head)
     rows_in_all = counted(len(body), "row") if whole else f"more than {counted(len(body), 'row')}"
@@ -46,18 +49,18 @@ def table_preview(path: str, text: str, *, whole: bool) -> Preview:
 
 
 def logged_table_preview(path: str, text: str, *, whole: bool) -> Preview | None:
-    """A table of `mlflow.log_table`; None where the text is none. Pictures in it are named. whole: as above."""
+    """Return a preview of a table of `mlflow.log_table`, with pictures as their names; None for other JSON."""
     table = read_logged_table(text)
     if table is None or (whole and not table.is_complete):
         return None
-    texts = [[cell_text(value) for value in row] for row in table.rows[:_TYPED]]
+    texts = [[cell_text(value) for value in row] for row in table.rows[:_TYPE_ROWS]]
     types = [_type(column) for column in zip(*texts, strict=True)] if texts else [""] * len(table.columns)
     rows = counted(len(table.rows), "row") if table.is_complete else f"more than {counted(len(table.rows), 'row')}"
     return Preview(path, _html(table.columns, types, texts[:_ROWS], f"{rows}, {counted(len(types), 'column')}"))
 
 
 def parquet_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
-    """A Parquet file of up to 5 MB that unpacks to up to 64 MB. Raises StoreError when it cannot be read."""
+    """Return a preview of a Parquet file of at most 5 MB, 64 MB uncompressed. Raises StoreError on read errors."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -66,11 +69,11 @@ def parquet_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
         return note(file.path, "a Parquet file of over 5 MB, too large to show")
     try:
         parquet = pq.ParquetFile(io.BytesIO(data))
-        about, schema = parquet.metadata, parquet.schema_arrow
-        shape = f"{counted(about.num_rows, 'row')}, {counted(len(schema.names), 'column')}"
-        unpacked = about.row_group(0).total_byte_size if about.num_row_groups else 0
+        metadata, schema = parquet.metadata, parquet.schema_arrow
+        shape = f"{counted(metadata.num_rows, 'row')}, {counted(len(schema.names), 'column')}"
+        unpacked = metadata.row_group(0).total_byte_size if metadata.num_row_groups else 0
         types = [str(field.type) for field in schema]
-        if not 0 <= unpacked <= _UNPACKED_BYTES or not about.num_row_groups:
+        if not 0 <= unpacked <= _UNPACKED_BYTES or not metadata.num_row_groups:
             return Preview(file.path, _html(schema.names, types, [], shape))
         batch = next(parquet.iter_batches(_ROWS, row_groups=[0], columns=schema.names[:_COLUMNS]))
         rows = [[_cell(value) for value in row.values()] for row in batch.slice(0, _ROWS).to_pylist()]
@@ -80,7 +83,7 @@ def parquet_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
 
 
 def rows_html(head: Sequence[str], rows: Sequence[Sequence[Any]], shape: str) -> str:
-    """Rows of values under their names."""
+    """Render rows of values below their column names."""
     return _html(head, [""] * len(head), [[_cell(value) for value in row] for row in rows[:_ROWS]], shape)
 
 
@@ -96,7 +99,7 @@ def _html(head: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str
     for row in rows:
         count += 1
         named = zip(head, row[:_COLUMNS], strict=False)
-        parts += ["<tr>", *(f"<td>{for_html(_cut(_shown(name, cell)))}</td>" for name, cell in named), "</tr>"]
+        parts += ["<tr>", *(f"<td>{for_html(_cut(_masked_cell(name, cell)))}</td>" for name, cell in named), "</tr>"]
     parts.append("</tbody></table>")
     limits = [f"the first {count} rows"] if count == _ROWS else []
     limits += [f"the first {_COLUMNS} columns"] if len(head) > _COLUMNS else []
@@ -107,8 +110,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= _CELL else f"{text[:_CELL]}…"
 
 
-def _shown(name: str, cell: str) -> str:
-    """A cell without the secret that it holds by the name of its column, or by form: no text around it says so."""
+def _masked_cell(name: str, cell: str) -> str:
+    """Mask a cell that is a secret by the name of its column or by its form."""
     return MASK if is_secret_key(name) and not is_nothing(cell) else masked(cell)
 
 
@@ -119,11 +122,11 @@ def _cell(value: Any) -> str:
 
 
 def _type(column: Sequence[str]) -> str:
-    """What the texts of a column are: integer, number, boolean, text, or empty."""
-    there = [cell.strip() for cell in column[:_TYPED] if cell.strip()]
-    if not there:
+    """Infer the type of a column: integer, number, boolean, text, or empty."""
+    non_empty = [cell.strip() for cell in column[:_TYPE_ROWS] if cell.strip()]
+    if not non_empty:
         return "empty"
     for name, pattern in (("integer", _INTEGER), ("number", _NUMBER)):
-        if all(pattern.fullmatch(cell) for cell in there):
+        if all(pattern.fullmatch(cell) for cell in non_empty):
             return name
-    return "boolean" if {cell.lower() for cell in there} <= {"true", "false"} else "text"
+    return "boolean" if {cell.lower() for cell in non_empty} <= {"true", "false"} else "text"

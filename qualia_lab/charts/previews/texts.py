@@ -1,4 +1,4 @@
-"""Text, JSON and YAML as text; what is broken says so, and is shown as it is."""
+"""Previews of text, JSON and YAML; invalid JSON or YAML is shown as text with the reason."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from qualia_lab.analysis.structured_text import parse_json, parse_yaml
 from qualia_lab.charts.previews.preview import LINES, Preview, first_lines, small
 
 _YAML_BYTES = 100_000
-_LOG_END = 5
+_LOG_END = 5  # last lines shown
 
 
 def text_html(text: str) -> str:
-    """The first lines; of a long text the last ones too, where a log says how it ended."""
+    """Render the first lines, and for a long text also the last ones, where a log says how it ended."""
     lines = text.splitlines()
     if len(lines) <= LINES + _LOG_END:
         return first_lines(text)
-    return first_lines(text) + "<p><small>its end:</small></p>" + first_lines("\n".join(lines[-_LOG_END:]))
+    return first_lines(text) + "<p><small>the last lines:</small></p>" + first_lines("\n".join(lines[-_LOG_END:]))
 
 
 def json_preview(path: str, text: str, *, whole: bool) -> Preview:
-    """Indented JSON; text that is not whole JSON is shown as the text it is."""
+    """Return indented JSON; incomplete or invalid JSON is shown as text."""
     if not whole:
-        return Preview(path, first_lines(text[:100_000]) + small("only its start was read"))
+        return Preview(path, first_lines(text[:100_000]) + small("only the start of the file was read"))
     try:
         return Preview(path, first_lines(json.dumps(parse_json(text), indent=2, ensure_ascii=False)))
     except (ValueError, RecursionError) as error:
@@ -30,7 +30,7 @@ def json_preview(path: str, text: str, *, whole: bool) -> Preview:
 
 
 def yaml_preview(path: str, text: str, *, whole: bool) -> Preview:
-    """YAML as it was written."""
+    """Return YAML as it is written, with a remark if it is invalid."""
     if whole and len(text) <= _YAML_BYTES:
         try:
             parse_yaml(text)

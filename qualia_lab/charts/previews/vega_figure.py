@@ -1,11 +1,11 @@
-"""A Vega-Lite figure read as data: lines, points or bars are drawn, of anything else is said what it is."""
+"""Vega and Vega-Lite figures converted to charts: lines, points and bars; others are only described."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.charts.previews.plotted import Series, drawn_chart, drawn_panel
+from qualia_lab.charts.previews.series_panels import Series, chart_of_panels, panel_of_series
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
@@ -19,7 +19,15 @@ _KINDS = {"line": "line", "trail": "line", "area": "line", "point": "points", "c
 
 @dataclass(frozen=True)
 class VegaFigure:
-    """What a specification says: in words, its data, and a chart where it could be drawn."""
+    """The content of a specification.
+
+    Attributes:
+        sentence: the mark and the encoding in words.
+        columns: the columns of the data.
+        rows: the first rows of the data.
+        count: the number of rows.
+        chart: the chart, or None if it could not be drawn.
+    """
 
     sentence: str
     columns: tuple[str, ...]
@@ -29,25 +37,25 @@ class VegaFigure:
 
 
 def read_vega(spec: dict[str, Any]) -> VegaFigure:
-    """Read a Vega or Vega-Lite specification; data at an address are not fetched."""
+    """Read a Vega or Vega-Lite specification; data behind a URL are not fetched."""
     rows = _rows(spec)
     columns = tuple(dict.fromkeys(str(key) for row in rows[:100] for key in row))
     mark = spec.get("mark")
     kind = mark.get("type") if isinstance(mark, dict) else mark
-    stated = spec.get("encoding")
-    encoding: dict[str, Any] = stated if isinstance(stated, dict) else {}
+    raw_encoding = spec.get("encoding")
+    encoding: dict[str, Any] = raw_encoding if isinstance(raw_encoding, dict) else {}
     fields = {channel: _field(encoding.get(channel)) for channel in ("x", "y", "color")}
     parts = [f"{kind}" if isinstance(kind, str) else "several layers"]
     parts += [f"{channel}: {field}" for channel, field in fields.items() if field]
     shown = tuple(tuple(row.get(name) for name in columns) for row in rows[:10])
-    chart = _drawn(spec, str(kind), fields, rows, encoding)
+    chart = _chart(spec, str(kind), fields, rows, encoding)
     return VegaFigure(", ".join(parts)[:300], columns, shown, len(rows), chart)
 
 
-def _drawn(
+def _chart(
     spec: dict[str, Any], kind: str, fields: dict[str, str], rows: Sequence[dict[str, Any]], encoding: dict[str, Any]
 ) -> Chart | None:
-    """The chart, where nothing is computed from the data on the way."""
+    """Return the chart; None if the specification transforms or aggregates the data."""
     computed = any(isinstance(one, dict) and (one.get("aggregate") or one.get("bin")) for one in encoding.values())
     if kind not in _KINDS or not fields["x"] or not fields["y"] or not rows or computed or "transform" in spec:
         return None
@@ -63,11 +71,11 @@ def _drawn(
         )
         for name, group in groups.items()
     ]
-    panel = drawn_panel(series, fields["x"], fields["y"])
+    panel = panel_of_series(series, fields["x"], fields["y"])
     title = spec.get("title")
-    text = title.get("text") if isinstance(title, dict) else title
-    named = text if isinstance(text, str) else f"{fields['y']} over {fields['x']}"
-    return drawn_chart([panel] if panel else [], named, f"{named}: {counted(len(rows), 'row')}")
+    raw_title = title.get("text") if isinstance(title, dict) else title
+    title_text = raw_title if isinstance(raw_title, str) else f"{fields['y']} over {fields['x']}"
+    return chart_of_panels([panel] if panel else [], title_text, f"{title_text}: {counted(len(rows), 'row')}")
 
 
 def _rows(spec: dict[str, Any]) -> list[dict[str, Any]]:

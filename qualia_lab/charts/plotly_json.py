@@ -1,4 +1,4 @@
-"""A chart as plotly's JSON, written by hand: the kernel never imports plotly."""
+"""Render a chart as plotly JSON, written directly so that the kernel never imports plotly."""
 
 from __future__ import annotations
 
@@ -9,103 +9,103 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
-from qualia_lab.charts.frame import (
+from qualia_lab.charts.layout import (
     COLOUR_BAR,
     EDGE,
     PANEL_TITLE,
     SMALL_SIZE,
     TEXT_SIZE,
     TITLE_SIZE,
+    compute_layout,
     label_text,
     shows_y_ticks,
-    take_frame,
     tick_texts,
 )
 from qualia_lab.charts.marks import Band, Bars, Box, Heat, Line, Texts
 
 if TYPE_CHECKING:
     from qualia_lab.charts.chart import Chart
-    from qualia_lab.charts.frame import Frame
+    from qualia_lab.charts.layout import Layout
     from qualia_lab.charts.marks import Axis, Mark, Numbers
 
 FONT = "DejaVu Sans, Verdana, Helvetica Neue, Arial, sans-serif"
-# plotly.js 4 offers to send a figure to its maker's server unless told not to.
+# By default, plotly.js 4 offers to send a figure to Plotly's server.
 _CONFIG = {"displaylogo": False, "showTips": False, "showSendToCloud": False, "plotlyServerURL": ""}
-_LARGE = 64  # from so many numbers on they are packed
+_ENCODED_FROM = 64  # arrays of this length or more are base64-encoded
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
 
 
 def plotly_figure(chart: Chart) -> dict[str, Any]:
-    """The figure as plotly.js takes it: finite JSON only, every text escaped."""
-    frame = take_frame(chart)
-    layout: dict[str, Any] = {
-        "width": frame.width,
-        "height": frame.height,
-        "margin": {"l": frame.left, "r": frame.right, "t": frame.top, "b": frame.bottom, "pad": 0},
+    """Return the figure for plotly.js: JSON with finite numbers only and every text escaped."""
+    layout = compute_layout(chart)
+    plotly_layout: dict[str, Any] = {
+        "width": layout.width,
+        "height": layout.height,
+        "margin": {"l": layout.left, "r": layout.right, "t": layout.top, "b": layout.bottom, "pad": 0},
         "font": {"family": FONT, "size": SMALL_SIZE, "color": QUIET},
         "paper_bgcolor": "#FFFFFF",
         "plot_bgcolor": "#FFFFFF",
         "hovermode": "closest",
         "hoverlabel": {"namelength": -1},
         "title": {
-            "text": plotly_text(frame.title),
+            "text": plotly_text(layout.title),
             "font": {"size": TITLE_SIZE, "color": INK, "weight": 700},
-            "x": EDGE / frame.width,
+            "x": EDGE / layout.width,
             "xanchor": "left",
-            "y": 1 - EDGE / frame.height,
+            "y": 1 - EDGE / layout.height,
             "yanchor": "top",
         },
         "legend": {
-            "x": 1 + 12 / (frame.width - frame.left - frame.right),
+            "x": 1 + 12 / (layout.width - layout.left - layout.right),
             "y": 1,
             "traceorder": "reversed",
             "font": {"size": SMALL_SIZE, "color": INK},
             "bgcolor": "rgba(0,0,0,0)",
         },
         "showlegend": True,
-        "annotations": [_note(frame, titled=any(panel.title for panel in chart.panels))] if frame.note else [],
+        "annotations": [_note(layout, titled=any(panel.title for panel in chart.panels))] if layout.note else [],
     }
     data = []
-    named: set[str] = set()
+    in_legend: set[str] = set()
     for index, panel in enumerate(chart.panels):
-        number = "" if index == 0 else str(index + 1)
-        x, y = _axis(panel.x, frame.x_labels[index]), _axis(panel.y, label_text(panel.y.label))
-        layout[f"xaxis{number}"] = x | {"domain": list(frame.spans[index]), "anchor": f"y{number}"}
-        layout[f"yaxis{number}"] = y | {"domain": list(frame.rises[index]), "anchor": f"x{number}"}
+        axis_suffix = "" if index == 0 else str(index + 1)
+        x, y = _axis(panel.x, layout.x_labels[index]), _axis(panel.y, label_text(panel.y.label))
+        plotly_layout[f"xaxis{axis_suffix}"] = x | {"domain": list(layout.x_spans[index]), "anchor": f"y{axis_suffix}"}
+        plotly_layout[f"yaxis{axis_suffix}"] = y | {"domain": list(layout.y_spans[index]), "anchor": f"x{axis_suffix}"}
         if not shows_y_ticks(chart, index):
-            layout[f"yaxis{number}"] |= {"showticklabels": False, "title": {"text": ""}}
-        first = next(place for place, other in enumerate(chart.panels) if other.y == panel.y)
-        if index != first and chart.shared_y:
-            layout[f"yaxis{number}"]["matches"] = "y" if first == 0 else f"y{first + 1}"
+            plotly_layout[f"yaxis{axis_suffix}"] |= {"showticklabels": False, "title": {"text": ""}}
+        first_with_axis = next(place for place, other in enumerate(chart.panels) if other.y == panel.y)
+        if index != first_with_axis and chart.shared_y:
+            plotly_layout[f"yaxis{axis_suffix}"]["matches"] = "y" if first_with_axis == 0 else f"y{first_with_axis + 1}"
         if panel.title:
-            layout["annotations"].append(_panel_title(panel.title, number))
+            plotly_layout["annotations"].append(_panel_title(panel.title, axis_suffix))
         for mark in panel.marks:
-            trace = _trace(mark, frame) | {"xaxis": f"x{number}", "yaxis": f"y{number}"}
+            trace = _trace(mark, layout) | {"xaxis": f"x{axis_suffix}", "yaxis": f"y{axis_suffix}"}
             if trace.get("showlegend"):
-                # A name stands in the legend once, and hides its marks in every panel.
-                trace |= {"legendgroup": trace["name"], "showlegend": trace["name"] not in named}
-                named.add(trace["name"])
+                # A name is in the legend once; clicking it hides its marks in every panel.
+                trace |= {"legendgroup": trace["name"], "showlegend": trace["name"] not in in_legend}
+                in_legend.add(trace["name"])
             data.append(trace)
-    return {"data": data, "layout": layout, "config": _CONFIG}
+    return {"data": data, "layout": plotly_layout, "config": _CONFIG}
 
 
 def plotly_text(text: str) -> str:
-    """Text that plotly shows as it is: its pseudo-HTML and its TeX are spelled as references."""
+    """Escape a text so that plotly shows it literally, not as its pseudo-HTML or TeX."""
     return text.translate(_ESCAPES)
 
 
-def plain(numbers: Numbers) -> list[float | int | None] | dict[str, str]:
-    """Numbers as JSON can hold them: few as a list with null for NaN, many packed in base64."""
-    if len(numbers) < _LARGE:
+def encoded(numbers: Numbers) -> list[float | int | None] | dict[str, str]:
+    """Encode numbers for plotly: short arrays as a list with null for NaN, long ones in base64."""
+    if len(numbers) < _ENCODED_FROM:
         return [_number(value) for value in numbers.tolist()]
-    kind = "f8"
+    dtype = "f8"
     with np.errstate(all="ignore"):
         finite = np.abs(numbers[np.isfinite(numbers)])
         if np.array_equal(numbers, np.floor(numbers)) and finite.size and finite.max() < 2**31:
-            kind = "i4"  # steps
+            dtype = "i4"  # steps
         elif not finite.size or (finite.max() < 1e38 and finite[finite > 0].min(initial=1) > 1e-37):
-            kind = "f4"
-    return {"dtype": kind, "bdata": base64.b64encode(numbers.astype(f"<{kind}").tobytes()).decode()}
+            dtype = "f4"
+    return {"dtype": dtype, "bdata": base64.b64encode(numbers.astype(f"<{dtype}").tobytes()).decode()}
 
 
 def _number(value: float) -> float | int | None:
@@ -114,14 +114,14 @@ def _number(value: float) -> float | int | None:
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def _trace(mark: Mark, frame: Frame) -> dict[str, Any]:
-    """One mark as a trace."""
+def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
+    """Return a mark as a plotly trace."""
     if isinstance(mark, Band):
         return _band(mark)
     if isinstance(mark, Bars):
-        return _bars(mark, frame)
+        return _bars(mark, layout)
     if isinstance(mark, Heat):
-        return _heat(mark, frame)
+        return _heat(mark, layout)
     if isinstance(mark, Texts):
         return _texts(mark)
     if isinstance(mark, Box):
@@ -141,9 +141,9 @@ def _trace(mark: Mark, frame: Frame) -> dict[str, Any]:
         }
     trace: dict[str, Any] = {
         "type": "scatter",
-        "x": plain(mark.x),
-        "y": plain(mark.y),
-        "name": plotly_text(frame.entries[mark.label]),
+        "x": encoded(mark.x),
+        "y": encoded(mark.y),
+        "name": plotly_text(layout.legend_texts[mark.label]),
         "showlegend": bool(mark.label) and mark.in_legend,
     }
     if isinstance(mark, Line):
@@ -153,7 +153,7 @@ def _trace(mark: Mark, frame: Frame) -> dict[str, Any]:
             "connectgaps": False,
         }
         if mark.hover:
-            # Names stand in the trace and the axes: a template would read a `%{…}` in them.
+            # Names are taken from the trace and the axes; in a template, a `%{…}` in them would be evaluated.
             trace["hovertemplate"] = (
                 "%{fullData.name}<br>%{xaxis.title.text} %{x}<br>%{yaxis.title.text} %{y:.6g}<extra></extra>"
             )
@@ -171,7 +171,7 @@ def _trace(mark: Mark, frame: Frame) -> dict[str, Any]:
             "opacity": mark.opacity,
             "line": outline,
         },
-        "cliponaxis": False,  # a mark at the edge of the axes is seen whole
+        "cliponaxis": False,  # do not clip marks at the edge of the axes
     }
     if mark.texts:
         trace |= {"hovertext": [plotly_text(label_text(text)) for text in mark.texts], "hoverinfo": "text"}
@@ -179,11 +179,11 @@ def _trace(mark: Mark, frame: Frame) -> dict[str, Any]:
 
 
 def _band(mark: Band) -> dict[str, Any]:
-    """Forth along the lower curve and back along the upper one, for each stretch in which both are there."""
+    """Return a band as closed polygons, one for each stretch in which both curves are finite."""
     x: list[Numbers] = []
     y: list[Numbers] = []
-    there = np.isfinite(mark.low) & np.isfinite(mark.high) & np.isfinite(mark.x)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], there, [False])).astype(np.int8)))
+    finite = np.isfinite(mark.low) & np.isfinite(mark.high) & np.isfinite(mark.x)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], finite, [False])).astype(np.int8)))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         x += [mark.x[start:end], mark.x[start:end][::-1], np.array([np.nan])]
         y += [mark.low[start:end], mark.high[start:end][::-1], np.array([np.nan])]
@@ -191,31 +191,31 @@ def _band(mark: Band) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": plain(np.concatenate(x) if x else empty),
-        "y": plain(np.concatenate(y) if y else empty),
+        "x": encoded(np.concatenate(x) if x else empty),
+        "y": encoded(np.concatenate(y) if y else empty),
         "fill": "toself",
-        "fillcolor": _clear(mark.colour, mark.opacity),
+        "fillcolor": _rgba(mark.colour, mark.opacity),
         "line": {"width": 0},
         "hoverinfo": "skip",
         "showlegend": False,
     }
 
 
-def _bars(mark: Bars, frame: Frame) -> dict[str, Any]:
+def _bars(mark: Bars, layout: Layout) -> dict[str, Any]:
     base = np.zeros(len(mark.at)) if mark.base is None else mark.base
-    lengths = plain(mark.ends - base)
+    lengths = encoded(mark.ends - base)
     trace: dict[str, Any] = {
         "type": "bar",
-        "orientation": "v" if mark.standing else "h",
-        "x": plain(mark.at) if mark.standing else lengths,
-        "y": lengths if mark.standing else plain(mark.at),
-        "base": plain(base),
-        "width": mark.thick,
+        "orientation": "v" if mark.vertical else "h",
+        "x": encoded(mark.at) if mark.vertical else lengths,
+        "y": lengths if mark.vertical else encoded(mark.at),
+        "base": encoded(base),
+        "width": mark.thickness,
         "marker": {
             "color": list(mark.colours) if len(mark.colours) > 1 else mark.colours[0],
             "line": {"color": "#FFFFFF", "width": 0.5},
         },
-        "name": plotly_text(frame.entries[mark.label]),
+        "name": plotly_text(layout.legend_texts[mark.label]),
         "showlegend": bool(mark.label),
     }
     if mark.texts:
@@ -227,11 +227,11 @@ def _bars(mark: Bars, frame: Frame) -> dict[str, Any]:
     return trace
 
 
-def _heat(mark: Heat, frame: Frame) -> dict[str, Any]:
+def _heat(mark: Heat, layout: Layout) -> dict[str, Any]:
     return {
         "type": "heatmap",
-        "x": plain(mark.x_edges),
-        "y": plain(mark.y_edges),
+        "x": encoded(mark.x_edges),
+        "y": encoded(mark.y_edges),
         "z": [[_number(value) for value in row] for row in mark.values.tolist()],
         "colorscale": HEAT,
         "hoverongaps": False,
@@ -242,7 +242,7 @@ def _heat(mark: Heat, frame: Frame) -> dict[str, Any]:
             "thickness": COLOUR_BAR,
             "len": 1,
             "outlinewidth": 0,
-            "x": 1 + 12 / (frame.width - frame.left - frame.right),
+            "x": 1 + 12 / (layout.width - layout.left - layout.right),
             "xpad": 0,
             "ypad": 0,
             "nticks": 7,
@@ -254,8 +254,8 @@ def _texts(mark: Texts) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "text",
-        "x": plain(mark.x),
-        "y": plain(mark.y),
+        "x": encoded(mark.x),
+        "y": encoded(mark.y),
         "text": [plotly_text(label_text(text)) for text in mark.texts],
         "textposition": f"middle {_TEXT_SIDES[mark.align]}",
         "textfont": {"size": SMALL_SIZE, "color": mark.colour},
@@ -265,12 +265,12 @@ def _texts(mark: Texts) -> dict[str, Any]:
     }
 
 
-# Text that is aligned to its left end stands right of its point.
+# Left-aligned text is right of its point.
 _TEXT_SIDES = {"left": "right", "center": "center", "right": "left"}
 
 
-def _clear(colour: str, opacity: float) -> str:
-    """`#0072B2` as a colour that lets the grid through."""
+def _rgba(colour: str, opacity: float) -> str:
+    """Return a colour such as `#0072B2` as rgba with the given opacity."""
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
 
@@ -291,7 +291,7 @@ def _panel_title(title: str, number: str) -> dict[str, Any]:
 
 def _axis(axis: Axis, label: str) -> dict[str, Any]:
     low, high = axis.limits
-    drawn: dict[str, Any] = {
+    plotly_axis: dict[str, Any] = {
         "title": {
             "text": plotly_text(label),
             "font": {"size": TEXT_SIZE, "color": INK},
@@ -306,24 +306,24 @@ def _axis(axis: Axis, label: str) -> dict[str, Any]:
         "ticks": "",
     }
     if axis.ticks:
-        drawn |= {
+        plotly_axis |= {
             "tickmode": "array",
             "tickvals": [position for position, _ in axis.ticks],
             "ticktext": [plotly_text(text) for text in tick_texts(axis)],
         }
     else:
-        drawn |= {"nticks": 7, "exponentformat": "e"}
-    return drawn
+        plotly_axis |= {"nticks": 7, "exponentformat": "e"}
+    return plotly_axis
 
 
-def _note(frame: Frame, *, titled: bool) -> dict[str, Any]:
+def _note(layout: Layout, *, titled: bool) -> dict[str, Any]:
     return {
-        "text": "<br>".join(plotly_text(line) for line in frame.note),
+        "text": "<br>".join(plotly_text(line) for line in layout.note),
         "xref": "paper",
         "yref": "paper",
         "x": 0,
         "y": 1,
-        "xshift": EDGE - frame.left,
+        "xshift": EDGE - layout.left,
         "yshift": 8 + (PANEL_TITLE if titled else 0),
         "xanchor": "left",
         "yanchor": "bottom",
