@@ -1,4 +1,4 @@
-"""A real Chromium for tests, with the network off."""
+"""A real Chromium for tests, without network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 
 def find_chromium() -> str | None:
-    """The path of a Chromium: CHROMIUM in the environment, the machine's, else Playwright's own; None without one."""
+    """The path of a Chromium: CHROMIUM in the environment, an installed one, else Playwright's; None if there is none."""
     named = os.environ.get("CHROMIUM")
     found = [named] if named else [path for path in map(shutil.which, _NAMES) if path]
     if not found:
@@ -29,15 +29,15 @@ def find_chromium() -> str | None:
 
 @dataclass
 class Opened:
-    """A page that was opened, and what it did."""
+    """An opened page, with its requests and console messages."""
 
     page: object
     requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)  # of the console, and exceptions
+    complaints: list[str] = field(default_factory=list)  # console messages and exceptions
 
     @property
     def pwned(self) -> str | None:
-        """What a hostile value's script leaves behind."""
+        """The mark that a script in a hostile value would leave."""
         return self.page.evaluate("document.documentElement.getAttribute('data-pwned')")
 
 
@@ -50,7 +50,7 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        # As root Chromium has no sandbox; the pages of these tests are our own.
+        # As root, Chromium has no sandbox; the tests only open their own pages.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -58,7 +58,7 @@ def chromium():
 
 @pytest.fixture
 def open_offline(chromium):
-    """Opens a file without a network: `open_offline(path, width=1280, scripts=True)` gives Opened."""
+    """Open a file without network: `open_offline(path, width=1280, scripts=True)` returns Opened."""
     with contextlib.ExitStack() as stack:
 
         def opened(path: Path, *, width: int = 1280, scripts: bool = True) -> Opened:

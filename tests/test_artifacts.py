@@ -1,4 +1,4 @@
-"""Where artifacts are found, what is refused, and what a file is known to be."""
+"""Locating artifacts, refusing unsafe locations, and detecting file types."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
 @pytest.fixture
 def folder(tmp_path):
-    """The artifacts of a run, where a store would keep them."""
+    """The artifact folder of a run, as in a store."""
     folder = tmp_path / "mlruns" / "1" / RUN / "artifacts"
     folder.mkdir(parents=True)
     (folder / "plots").mkdir()
@@ -60,7 +60,7 @@ def names(place) -> list[str]:
     ],
 )
 @pytest.mark.parametrize("beside", ["mlruns", "."])
-def test_a_folder_recorded_elsewhere_is_found_beside_the_store(folder, tmp_path, recorded, beside):
+def test_a_folder_recorded_on_another_machine_is_found_next_to_the_store(folder, tmp_path, recorded, beside):
     place = artifact_place(RUN, recorded.format(run=RUN), beside=tmp_path / beside)
     assert names(place) == ["notes.txt", "plots/a.png"]
     assert "found beside the store; recorded as" in place.note
@@ -111,7 +111,7 @@ def test_a_path_that_was_relative_to_the_folder_of_the_store_is_found(tmp_path):
     assert names(artifact_place(RUN, f"./out/of/training/v1/{RUN}/artifacts", beside=tmp_path)) == ["x"]
 
 
-def test_what_is_nowhere_is_said(tmp_path):
+def test_missing_artifacts_are_reported(tmp_path):
     place = artifact_place(RUN, f"/home/her/mlruns/1/{RUN}/artifacts", beside=tmp_path)
     assert names(place) == []
     assert place.note == f"there is no folder /home/her/mlruns/1/{RUN}/artifacts on this machine"
@@ -128,7 +128,7 @@ def secret(tmp_path) -> Path:
     return tmp_path / "secret"
 
 
-def test_a_folder_that_is_not_the_runs_own_is_refused(folder, tmp_path):
+def test_a_folder_of_another_run_is_refused(folder, tmp_path):
     outside = secret(tmp_path)
     (tmp_path / RUN).symlink_to(outside)
     shadow = tmp_path / "mlruns" / "1" / OTHER
@@ -156,7 +156,7 @@ def test_a_folder_that_is_not_the_runs_own_is_refused(folder, tmp_path):
 
 @pytest.mark.parametrize("run_id", ["etc", "root", ".ssh", "ada", "passwords"])
 @pytest.mark.parametrize("kind", ["database", "folder"])
-def test_an_id_that_is_the_name_of_a_folder_opens_no_folder(tmp_path, run_id, kind):
+def test_a_run_id_that_is_a_folder_name_opens_no_folder(tmp_path, run_id, kind):
     home = tmp_path / "home"
     private = home / run_id
     private.mkdir(parents=True)
@@ -171,7 +171,7 @@ def test_an_id_that_is_the_name_of_a_folder_opens_no_folder(tmp_path, run_id, ki
     assert names(place) == []
 
 
-def test_an_id_in_a_folder_of_another_form_proves_nothing_out_of_the_store(tmp_path):
+def test_a_run_id_in_an_unknown_folder_layout_is_not_trusted_outside_the_store(tmp_path):
     home = tmp_path / RUN / "private"
     home.mkdir(parents=True)
     (home / "key").write_text("private")
@@ -183,7 +183,7 @@ def test_an_id_in_a_folder_of_another_form_proves_nothing_out_of_the_store(tmp_p
     assert names(artifact_place("my-run", str(own), beside=tmp_path / "other")) == []
 
 
-def test_paths_that_lead_out_are_refused(folder, tmp_path):
+def test_paths_outside_the_artifact_folder_are_refused(folder, tmp_path):
     outside = secret(tmp_path)
     (folder / "link").symlink_to(outside / "passwd")
     (folder / "linked").symlink_to(outside)
@@ -206,7 +206,7 @@ def test_paths_that_lead_out_are_refused(folder, tmp_path):
 @pytest.mark.parametrize(
     "uri", [f"http://127.0.0.1:9/{RUN}", f"ftp://host/{RUN}", f"runs:/{RUN}/x", "models:/a/1", "gopher:x"]
 )
-def test_other_servers_are_not_talked_to(uri):
+def test_other_servers_are_not_contacted(uri):
     place = artifact_place(RUN, uri)
     assert names(place) == []
     assert "are not opened" in place.note
@@ -216,7 +216,7 @@ def test_other_servers_are_not_talked_to(uri):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The addresses that MLflow's own client is told to open, with whatever credentials there are."""
+    """The addresses that MLflow's client is asked to open, with any credentials."""
     from mlflow.store.artifact import artifact_repository_registry as mlflow_registry
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
@@ -263,7 +263,7 @@ def asked(monkeypatch):
         "dbfs:/databricks/mlflow",
     ],
 )
-def test_an_address_at_its_provider_or_the_person_s_own_server_is_opened(asked, start):
+def test_a_provider_s_address_or_the_user_s_own_server_is_opened(asked, start):
     place = artifact_place(RUN, f"{start}/{RUN}/artifacts")
     assert place.note == ""
     assert names(place) == []
@@ -301,7 +301,7 @@ def test_an_address_at_its_provider_or_the_person_s_own_server_is_opened(asked, 
         "s3://bucket/1/../2",
     ],
 )
-def test_a_record_does_not_choose_the_server_that_is_asked_with_credentials(asked, start):
+def test_a_recorded_uri_cannot_choose_the_server_that_gets_credentials(asked, start):
     place = artifact_place(RUN, f"{start}/{RUN}/artifacts")
     assert names(place) == []
     with pytest.raises(StoreError, match="was not read"):
@@ -310,7 +310,7 @@ def test_a_record_does_not_choose_the_server_that_is_asked_with_credentials(aske
     assert "recorded address" in place.note or "the record names the server" in place.note
 
 
-def test_a_server_that_the_person_has_allowed_is_asked(asked, monkeypatch):
+def test_a_server_allowed_by_the_user_is_contacted(asked, monkeypatch):
     place = artifact_place(RUN, f"hdfs://namenode.team:8020/1/{RUN}/artifacts")
     assert "set QUALIA_LAB_ARTIFACT_HOSTS=namenode.team:8020" in place.note
     for allowed in ("namenode.team", "other.team, NAMENODE.team:8020"):
@@ -323,7 +323,7 @@ def test_a_server_that_the_person_has_allowed_is_asked(asked, monkeypatch):
     assert asked == []
 
 
-def test_a_folder_on_a_server_that_windows_would_ask_is_not_looked_at():
+def test_a_windows_network_path_is_not_accessed():
     for recorded in (rf"\\evil.example\share\{RUN}\artifacts", f"file:////evil.example/share/{RUN}/artifacts"):
         place = artifact_place(RUN, recorded)
         assert names(place) == []
@@ -334,11 +334,11 @@ def test_an_object_store_address_must_name_the_run():
     place = artifact_place(RUN, f"s3://bucket/1/{OTHER}/artifacts")
     with pytest.raises(StoreError, match="does not name the run"):
         names(place)
-    with pytest.raises(StoreError, match="does not name the run"):  # a name of a folder is no id
+    with pytest.raises(StoreError, match="does not name the run"):  # the name of a folder is not a run id
         names(artifact_place("private", "s3://bucket/private"))
 
 
-def test_many_files_and_deep_folders_are_cut_and_said(folder):
+def test_many_files_and_deep_folders_are_truncated_with_a_note(folder):
     deep = folder
     for level in range(DEEPEST + 3):
         deep = deep / f"{level}"
@@ -354,7 +354,7 @@ def test_many_files_and_deep_folders_are_cut_and_said(folder):
     assert len(names(artifact_place(RUN, str(folder)))) == MOST_FILES
 
 
-def test_a_large_file_costs_its_first_bytes(folder):
+def test_only_the_first_bytes_of_a_large_file_are_read(folder):
     with (folder / "sparse").open("wb") as file:
         file.truncate(2 << 30)
     place = artifact_place(RUN, str(folder))
@@ -363,7 +363,7 @@ def test_a_large_file_costs_its_first_bytes(folder):
 
 
 @given(st.text(), st.text())
-def test_no_record_raises_anything_but_a_store_error(run_id, recorded):
+def test_any_recorded_uri_raises_only_store_errors(run_id, recorded):
     place = artifact_place(run_id, recorded, beside=Path("/nowhere"))
     with contextlib.suppress(StoreError):
         names(place)
@@ -371,7 +371,7 @@ def test_no_record_raises_anything_but_a_store_error(run_id, recorded):
     place.note.encode()
 
 
-def test_a_link_away_from_the_machine_shows_no_secret():
+def test_a_remote_link_shows_no_secret():
     for place in (
         artifact_place(RUN, f"s3://key:hunter2@bucket/{RUN}?sig=hunter2"),
         artifact_place(RUN, f"file://ada:hunter2@host/{RUN}"),
@@ -386,7 +386,7 @@ def test_a_link_away_from_the_machine_shows_no_secret():
 # Lists
 
 
-def test_artifacts_of_many_runs_with_a_note_where_there_is_something_to_say(folder, tmp_path):
+def test_artifacts_of_many_runs_have_notes_where_needed(folder, tmp_path):
     store = FileStore(tmp_path / "mlruns")
     runs = pa.table({"run_id": [RUN, OTHER, "f" * 32], "artifact_uri": [f"/x/1/{RUN}/artifacts", "/etc", None]})
     table, notes = list_artifacts(store, runs)
@@ -462,16 +462,16 @@ class Boom:
         ("a.bin", b"\x7fELF\x02\x01\x01\0", "other"),
     ],
 )
-def test_a_file_is_known_by_its_first_bytes(path, head, kind):
+def test_a_file_type_is_detected_by_its_first_bytes(path, head, kind):
     assert preview_kind(path, head) == kind
 
 
 @given(st.text(), st.binary())
-def test_no_file_raises(path, head):
+def test_no_file_content_raises(path, head):
     preview_kind(path, head)
 
 
-def test_no_head_takes_long_and_nothing_was_unpickled():
+def test_file_heads_are_classified_quickly_and_nothing_is_unpickled():
     for head in (b"<!--" * 20_000, b" " * 60_000 + b"<", b"<!---->" * 9_000, b"[" * 60_000):
         preview_kind("a.json", head)
     assert not CANARY.exists()
@@ -490,20 +490,20 @@ LINES = "naïve café – 10 °C\nend of it: “done”\n"
         (LINES.encode("cp1252"), "read as Windows-1252, since it is not UTF-8"),
     ],
 )
-def test_text_is_text_in_every_encoding_that_programs_write(data, said):
+def test_text_is_recognised_in_all_common_encodings(data, said):
     assert decoded_text(data) == (LINES, said)
     assert preview_kind("notes.txt", data) == "text"
     assert preview_kind("table.csv", b"a,b\n" * 3 + "é,1\n".encode("cp1252")) == "table"
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
-def test_a_character_that_is_cut_at_the_end_is_left_out(cut):
+def test_a_truncated_last_character_is_dropped(cut):
     whole = "a 😀".encode()
     assert decoded_text(whole[:-cut]) == ("a ", "")
     assert decoded_text("ab".encode("utf-16")[:-1]) == ("a", "read as UTF-16")
 
 
-def test_what_is_no_text_is_said_to_be_none():
+def test_binary_data_is_not_recognised_as_text():
     for data in (
         PNG,
         b"\x00\x01\x02",
@@ -518,7 +518,7 @@ def test_what_is_no_text_is_said_to_be_none():
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
-def test_texts_of_every_encoding_are_shown_and_compared(folder, encoding):
+def test_texts_in_all_encodings_are_shown_and_compared(folder, encoding):
     (folder / "train.log").write_bytes(LINES.encode(encoding))
     place = artifact_place(RUN, str(folder))
     (shown,) = [one for one in read_previews(place, list(place.list_files())) if one.path == "train.log"]
@@ -529,7 +529,7 @@ def test_texts_of_every_encoding_are_shown_and_compared(folder, encoding):
     assert "no difference" in repr(found)
 
 
-# What else is recorded, and leads to a file
+# Other recorded values that lead to a file
 
 
 def mlruns_with(tmp_path, meta="", run_meta="", run_id=RUN):
@@ -549,7 +549,7 @@ def listed(store, run_id=RUN):
 
 
 def leads(tmp_path):
-    """Addresses by which somebody's private folder would be reached."""
+    """Addresses that would reach a private folder."""
     outside = secret(tmp_path)
     return (
         str(outside), outside.as_uri(), f"{tmp_path}/mlruns/1/{RUN}/../../../secret", f"file://{tmp_path}/mlruns/%2e%2e/secret",
@@ -558,7 +558,7 @@ def leads(tmp_path):
     )  # fmt: skip
 
 
-def test_the_artifact_location_of_an_experiment_opens_no_other_folder(tmp_path):
+def test_the_artifact_location_of_an_experiment_cannot_open_other_folders(tmp_path):
     for place, lead in enumerate(leads(tmp_path)):
         root = mlruns_with(tmp_path / f"{place}", meta=f"artifact_location: '{lead}'\n")
         found, opened = listed(open_store(root))
@@ -567,19 +567,19 @@ def test_the_artifact_location_of_an_experiment_opens_no_other_folder(tmp_path):
             opened.read_bytes("passwd", 10)
 
 
-def test_the_artifact_uri_of_a_run_opens_no_other_folder(tmp_path):
+def test_the_artifact_uri_of_a_run_cannot_open_other_folders(tmp_path):
     for place, lead in enumerate(leads(tmp_path)):
         found, _ = listed(open_store(mlruns_with(tmp_path / f"{place}", run_meta=f"artifact_uri: '{lead}'\n")))
         assert found == [], lead
 
 
-def test_a_link_in_the_place_of_the_artifacts_of_a_run_is_not_followed(tmp_path):
+def test_a_symlink_instead_of_a_run_s_artifact_folder_is_not_followed(tmp_path):
     root = mlruns_with(tmp_path)
     (root / "1" / RUN / "artifacts").symlink_to(secret(tmp_path))
     assert listed(open_store(root))[0] == []
 
 
-def test_an_experiment_folder_that_is_a_link_out_of_the_store_lends_no_files(tmp_path):
+def test_an_experiment_folder_that_links_outside_the_store_gives_no_files(tmp_path):
     root = mlruns_with(tmp_path)
     other = mlruns_with(tmp_path / "other", run_id=OTHER)
     (other / "1" / OTHER / "params").mkdir()
@@ -592,7 +592,7 @@ def test_an_experiment_folder_that_is_a_link_out_of_the_store_lends_no_files(tmp
 @pytest.mark.parametrize(
     "name", ["..", "../..", "passwd", "../secret/passwd", "/etc/passwd", "a/../../secret/passwd", "\0", "x" * 300]
 )
-def test_a_run_id_that_somebody_asks_for_is_no_path(tmp_path, name):
+def test_a_requested_run_id_is_not_used_as_a_path(tmp_path, name):
     secret(tmp_path)
     tables = open_store(mlruns_with(tmp_path)).read([name])
     assert tables.runs.num_rows == 0
@@ -600,7 +600,7 @@ def test_a_run_id_that_somebody_asks_for_is_no_path(tmp_path, name):
     assert "root" not in repr(tables.missing.to_pylist())
 
 
-def test_the_folder_of_a_logged_model_is_its_own(tmp_path):
+def test_the_folder_of_a_logged_model_must_be_its_own(tmp_path):
     outside = secret(tmp_path)
     model = "m-" + "c" * 32
     for lead in (str(outside), f"{tmp_path}/mlruns/models/{model}/../../../secret", "/etc", f"{outside}/{model}/.."):
@@ -608,7 +608,7 @@ def test_the_folder_of_a_logged_model_is_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("beside", ["/", "/etc", "~", "../.."])
-def test_a_snapshot_that_says_where_artifacts_lie_opens_only_the_runs_own_folder(tmp_path, beside):
+def test_artifact_uris_in_a_snapshot_open_only_the_run_s_own_folder(tmp_path, beside):
     outside = secret(tmp_path)
     for recorded in (str(outside), "/etc", "etc", "secret", f"{outside}/../secret"):
         place = artifact_place(RUN, recorded, beside=Path(beside))

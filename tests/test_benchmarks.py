@@ -1,4 +1,4 @@
-"""docs/performance.md is generated from the measurements, and the benchmark itself runs."""
+"""docs/performance.md is generated from the measurements, and the benchmark runs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from benchmarks.targets import check_targets
 CHECKOUT = Path(__file__).parents[1]
 
 
-def test_the_page_is_generated_from_the_measurements():
+def test_the_performance_page_shows_exactly_the_measurements():
     tables = record.read(CHECKOUT / "docs/performance.json")
     assert tables
     assert page(tables) == (CHECKOUT / "docs/performance.md").read_text(encoding="utf-8")
 
 
-def test_no_other_page_claims_speed_or_memory():
+def test_no_other_page_claims_speedups_or_memory():
     pages = [CHECKOUT / name for name in ("README.md", "CHANGELOG.md", "ARCHITECTURE.md")]
     pages += [path for path in (CHECKOUT / "docs").glob("*.md") if path.name not in ("performance.md", "decisions.md")]
     claim = re.compile(r"\d[\d,.]*\s*(×|x faster|times (faster|quicker|as fast)|[MG]B of memory)|\d+× ")
@@ -32,7 +32,7 @@ def test_no_other_page_claims_speed_or_memory():
     assert found == []
 
 
-def test_a_target_is_met_or_missed_by_the_worst_measurement():
+def test_promises_are_checked_against_the_measurements():
     fast, slow = Measured("ours", [9.0, 0.1, 0.1]), Measured("client", [2.0])
     table = record.Table("sqlite", "small", "SQLite: 1,000 runs, more", [record.Row("wide", [fast, slow])])
     [target] = check_targets([table])
@@ -43,7 +43,7 @@ def test_a_target_is_met_or_missed_by_the_worst_measurement():
 
 
 @pytest.mark.slow
-def test_the_benchmark_runs_and_writes_its_page(tmp_path):
+def test_the_benchmark_compares_equal_reads_and_writes_its_page(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--runs", "20", "--turns", "1", "--output", str(tmp_path / "p.md")]
     command += ["--kinds", "sqlite", "snapshot", "folder", "--jobs", "wide", "--folder", str(tmp_path)]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=250)

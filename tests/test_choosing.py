@@ -1,4 +1,4 @@
-"""Conditions combine: on every kind of store they give the runs that a plain loop over all runs gives."""
+"""Conditions combine: on every kind of store they select the same runs as a simple loop over all runs."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ DATABASES = {"postgresql": servers.system_postgresql, "mariadb": servers.mariadb
 START = 1_760_000_000_000
 HOUR = 3_600_000
 UNKNOWN = ("f" * 32, "0123")
-# Values of a metric, some of them shared by runs, NaN, and none at all.
+# Values of a metric: some shared by several runs, NaN, and missing ones.
 AUC = [0.5, 0.9, 0.7, 0.9, math.nan, None, 0.3, 0.7, 0.1, None, 0.8, 0.2]
 
 
 @dataclass(frozen=True)
 class Run:
-    """What of a run the conditions of this test can ask for."""
+    """The facts about a run that the conditions of this test use."""
 
     place: int
     experiment: str
@@ -64,7 +64,7 @@ RUNS = [
     Run(
         place,
         "churn" if place % 12 < 7 else "churn-old" if place % 12 < 10 else "prices",
-        START + (place // 2) * HOUR,  # two start in the same moment
+        START + (place // 2) * HOUR,  # two start at the same time
         "FAILED" if place % 5 == 1 else "FINISHED",
         AUC[place % 12],
         place % 4 / 4,
@@ -77,7 +77,7 @@ RUNS = [
 
 
 def write_runs(uri):
-    """The runs, through MLflow's client; the ids that they get, in order."""
+    """Write the runs with MLflow's client; their ids, in order."""
     client = new_client(uri)
     experiments = {name: client.create_experiment(name, "file:///nowhere") for name in ("churn", "churn-old", "prices")}
     run_ids = []
@@ -117,12 +117,12 @@ def as_files(folder, run_ids, experiments):
 
 @pytest.fixture(scope="module")
 def uris(sqlite_runs, tmp_path_factory):
-    """How to reach a store of each kind that holds the runs; a server is started when it is first asked for."""
+    """Opens a store of each kind with the runs; a server is started on first use."""
     path, run_ids, experiments = sqlite_runs
     folder = tmp_path_factory.mktemp("stores")
     with ExitStack() as stack:
 
-        @cache  # a store is made once, whichever tests ask for it
+        @cache  # each store is made once for all tests
         def opened(kind):
             if kind == "sqlite":
                 return f"sqlite:///{path}"
@@ -179,7 +179,7 @@ SINCE_TEXT = datetime.fromtimestamp(SINCE / 1000, UTC).isoformat()
 
 
 def ranked_by(by, run):
-    """Where a run stands by the metric: NaN is behind every number, no value behind NaN."""
+    """The sort key of a run by the metric: NaN after all numbers, missing values after NaN."""
     value = run.loss if by.startswith("loss") else run.auc
     if value is None:
         return (2, 0.0)
@@ -189,7 +189,7 @@ def ranked_by(by, run):
 
 
 def expected(conditions, run_ids):
-    """The ids that are chosen, how many are excluded, and how many missing: by a loop over all runs."""
+    """The selected ids, and the numbers of excluded and of missing runs, by a loop over all runs."""
     named = conditions.run_ids
     id_of = dict(zip(RUNS, run_ids, strict=True))
     left = [run for run in RUNS if id_of[run] in named] if named else [run for run in RUNS if not run.deleted]
@@ -246,7 +246,7 @@ def all_conditions(run_ids):
         *(pytest.param(kind, 120, marks=pytest.mark.slow) for kind in DATABASES),
     ],
 )
-def test_all_conditions_hold_together_on_every_store(kind, count, uris, sqlite_runs):
+def test_all_conditions_must_hold_on_every_store(kind, count, uris, sqlite_runs):
     _, run_ids, _ = sqlite_runs
     store = open_store(uris(kind))
     met, excluded_of, missing_of = set(), 0, 0
@@ -280,7 +280,7 @@ def has_auc(ids, run_ids):
     return any(run.auc is not None for run, one in zip(RUNS, run_ids, strict=True) if one in ids)
 
 
-# --- one condition after the other --------------------------------------------------------------------------------
+# --- single conditions --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ def chosen(store, **words):
     return choose_runs(store, conditions, query_of(store, conditions))
 
 
-def test_the_best_of_those_named_are_chosen_and_the_others_are_counted_as_excluded(store, sqlite_runs):
+def test_the_best_of_the_named_runs_are_chosen_and_the_others_are_excluded(store, sqlite_runs):
     _, ids, _ = sqlite_runs
     named = [ids[0], ids[1], ids[2], ids[6], ids[8]]  # auc 0.5, 0.9, 0.7, 0.3, 0.1
     selection = chosen(store, run_ids=named, by="auc", top=3)
@@ -304,7 +304,7 @@ def test_the_best_of_those_named_are_chosen_and_the_others_are_counted_as_exclud
     assert describe_named_runs(selection) == "2 of the 5 runs named are excluded by the other conditions."
 
 
-def test_an_id_that_the_store_does_not_have_is_missing_and_one_that_is_excluded_is_not(store, sqlite_runs):
+def test_an_unknown_id_is_missing_and_an_excluded_one_is_not(store, sqlite_runs):
     _, ids, _ = sqlite_runs
     selection = chosen(store, run_ids=[ids[1], "f" * 32, ids[0]], status=["FINISHED"])
     assert selection.run_ids == (ids[0], "f" * 32)
@@ -323,7 +323,7 @@ def test_an_id_that_the_store_does_not_have_is_missing_and_one_that_is_excluded_
         chosen(store, run_ids=["0123"], status=["FAILED"])
 
 
-def test_a_deleted_run_is_found_by_its_id_unless_only_active_ones_are_wanted(store, sqlite_runs):
+def test_a_deleted_run_is_found_by_id_unless_only_active_runs_are_requested(store, sqlite_runs):
     _, ids, _ = sqlite_runs
     deleted = ids[3]
     assert chosen(store, run_ids=[deleted]).run_ids == (deleted,)
@@ -331,14 +331,14 @@ def test_a_deleted_run_is_found_by_its_id_unless_only_active_ones_are_wanted(sto
     assert deleted not in chosen(store).run_ids
 
 
-def test_runs_that_are_named_keep_their_order_and_count_once(store, sqlite_runs):
+def test_named_runs_keep_their_order_without_duplicates(store, sqlite_runs):
     _, ids, _ = sqlite_runs
     selection = chosen(store, run_ids=[ids[4], ids[1], ids[4]])
     assert (selection.run_ids, selection.excluded) == ((ids[4], ids[1]), 0)
     assert chosen(store, run_ids=[ids[1], ids[4]], order_by=["start_time DESC"]).run_ids == (ids[4], ids[1])
 
 
-def test_a_key_means_the_same_however_few_runs_are_named(store, sqlite_runs):
+def test_a_key_has_the_same_meaning_for_any_number_of_named_runs(store, sqlite_runs):
     _, ids, _ = sqlite_runs
     without_auc = ids[5]
     with pytest.raises(NoRunMatches, match="The run named is excluded"):
@@ -346,7 +346,7 @@ def test_a_key_means_the_same_however_few_runs_are_named(store, sqlite_runs):
     assert query_of(store, Conditions(run_ids=("0123",), where=("auc>0",))).filter == "metrics.auc > 0"
 
 
-def test_what_is_said_of_a_metric_gives_the_direction_to_rank_by(store):
+def test_settings_for_a_metric_give_the_direction_of_the_ranking(store):
     def order(settings=None, by="loss"):
         return query_of(store, Conditions(by=by), settings).order_by
 
@@ -358,7 +358,7 @@ def test_what_is_said_of_a_metric_gives_the_direction_to_rank_by(store):
         order(by="zzz")
 
 
-def test_where_the_name_does_not_tell_the_experiments_tags_are_asked(tmp_path):
+def test_the_tags_of_an_experiment_give_the_direction_if_the_name_does_not(tmp_path):
     client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = client.create_experiment("tagged", "file:///nowhere")
     client.set_experiment_tag(experiment, "mlflow.experiment.primaryMetric.name", "zzz")
@@ -373,7 +373,7 @@ def test_where_the_name_does_not_tell_the_experiments_tags_are_asked(tmp_path):
     store.close()
 
 
-def test_conditions_are_plain_data_and_come_back_from_it():
+def test_conditions_round_trip_through_plain_data():
     conditions = Conditions.of(experiments=["churn*"], where=["lr=0.1"], status=["FAILED", "FAILED"], by="auc", top=3)
     data = json.loads(json.dumps(conditions.as_data()))
     assert data == {"experiments": ["churn*"], "where": ["lr=0.1"], "status": ["FAILED"], "by": "auc", "top": 3}
@@ -382,7 +382,7 @@ def test_conditions_are_plain_data_and_come_back_from_it():
     assert not Conditions(by="auc", order_by=("start_time",)).restricts
 
 
-def test_a_selection_keeps_the_conditions_as_they_were_said_and_as_they_were_asked(store):
+def test_a_selection_keeps_the_conditions_and_the_query(store):
     selection = chosen(store, experiments=["churn*"], where=["lr=0.1"], since="2025-01-01T00:00:00+00:00", limit=2)
     assert selection.conditions.where == ("lr=0.1",)
     assert selection.query.filter == "start_time >= '2025-01-01 00:00:00Z' AND params.lr = 0.1"
@@ -406,12 +406,12 @@ def test_a_selection_keeps_the_conditions_as_they_were_said_and_as_they_were_ask
         ({"since": "teatime"}, FilterError, "neither a date nor an age"),
     ],
 )
-def test_conditions_that_mean_nothing_are_refused(words, error, said, store):
+def test_invalid_conditions_are_refused(words, error, said, store):
     with pytest.raises(error, match=said):
         chosen(store, **words)
 
 
-def test_an_empty_store_is_said_to_be_one(tmp_path):
+def test_an_empty_store_is_reported(tmp_path):
     new_client(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
     store = open_store(f"sqlite:///{tmp_path / 'mlflow.db'}")
     for words in ({}, {"where": ["lr=0.1"]}, {"filter": "params.lr = 'x'"}, {"by": "auc", "top": 2}):
@@ -420,7 +420,7 @@ def test_an_empty_store_is_said_to_be_one(tmp_path):
     store.close()
 
 
-def test_the_direction_to_rank_by_is_that_of_the_study(tmp_path):
+def test_the_ranking_uses_the_direction_of_the_study(tmp_path):
     client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     tags = {"mlflow.experiment.primaryMetric.name": "score", "mlflow.experiment.primaryMetric.greaterIsBetter": "false"}
     tagged, swept = client.create_experiment("tagged", tags=tags), client.create_experiment("swept")
@@ -435,7 +435,7 @@ def test_the_direction_to_rank_by_is_that_of_the_study(tmp_path):
         assert store.read([best]).runs.column("run_name").to_pylist() == [f"{key} 1"]
 
 
-def test_one_text_or_none_is_taken_as_a_person_means_it(store, sqlite_runs):
+def test_a_single_string_or_none_is_accepted_in_place_of_a_list(store, sqlite_runs):
     words = {"experiments": "churn", "order_by": "metrics.auc DESC", "where": "model=mlp", "status": "FINISHED"}
     listed = {name: [text] for name, text in words.items()}
     assert chosen(store, **words).run_ids == chosen(store, **listed).run_ids
@@ -448,7 +448,7 @@ def test_one_text_or_none_is_taken_as_a_person_means_it(store, sqlite_runs):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "files", "snapshot", "server"])
-def test_a_field_that_no_run_has_is_said_with_those_there_are(kind, uris):
+def test_an_unknown_field_is_reported_with_those_that_exist(kind, uris):
     store = open_store(uris(kind))
     with pytest.raises(NoRunMatches, match="No run has the metric acu; there is auc") as error:
         chosen(store, order_by=["metrics.acu DESC"])
@@ -460,12 +460,12 @@ def test_a_field_that_no_run_has_is_said_with_those_there_are(kind, uris):
     with pytest.raises(NoRunMatches) as error:
         chosen(store, filter="metrics.auc > 5")
     assert "No run has" not in str(error.value)
-    # Where some run has it, an order by it stands, also among those without it.
+    # If any run has the metric, ordering by it is valid, even for runs without it.
     assert len(chosen(store, order_by=["metrics.auc"], filter="metrics.auc IS NULL").run_ids) > 0
     store.close()
 
 
-def test_the_explorer_does_not_give_the_newest_run_as_the_best(sqlite_runs):
+def test_the_explorer_does_not_return_the_newest_run_as_the_best(sqlite_runs):
     explorer = ArtifactExplorer(f"sqlite:///{sqlite_runs[0]}")
     with pytest.raises(NoRunMatches, match="No run has the metric nosuch"):
         explorer.search_runs(order_by=["metrics.nosuch DESC"])

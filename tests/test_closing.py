@@ -1,4 +1,4 @@
-"""What holds a connection gives it back: by `close`, and at the end of a `with` statement."""
+"""Connections are released by `close` and at the end of a `with` statement."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from qualia_lab.stores.snapshot.store import write_snapshot
 
 
 def connections(thing) -> int:
-    """How many connections to its SQLite file are open between two questions."""
+    """The number of open connections to the SQLite file between two queries."""
     return len(thing.store._database._idle)
 
 
 @pytest.mark.parametrize("kind", [ArtifactExplorer, NotebookGenerator])
-def test_an_explorer_and_a_generator_give_back_connections(kind, sqlite_sample):
+def test_explorer_and_generator_release_their_connections(kind, sqlite_sample):
     ask = {"ArtifactExplorer": lambda it: it.search_runs(), "NotebookGenerator": lambda it: it.select(limit=1)}
     with kind(f"sqlite:///{sqlite_sample}") as opened:
         ask[kind.__name__](opened)
@@ -28,14 +28,14 @@ def test_an_explorer_and_a_generator_give_back_connections(kind, sqlite_sample):
     assert connections(opened) == 0
 
 
-def test_they_give_back_connections_after_an_error_too(sqlite_sample):
+def test_connections_are_released_after_an_error(sqlite_sample):
     with pytest.raises(QualiaLabError), NotebookGenerator(f"sqlite:///{sqlite_sample}") as opened:
         opened.select(limit=1)
         opened.select(experiments=["there is none of this name"])
     assert connections(opened) == 0
 
 
-def test_an_engine_is_closed_at_the_end_of_with(sqlite_sample, tmp_path):
+def test_an_engine_is_closed_by_a_with_statement(sqlite_sample, tmp_path):
     with open_store(f"sqlite:///{sqlite_sample}") as store:
         runs = store.read_runs(Query(limit=3)).column("run_id").to_pylist()
         write_snapshot(tmp_path, store, store.read(runs), source_uri=store.uri)

@@ -1,4 +1,4 @@
-"""Columns are those of pyarrow itself, and pandas stays asleep."""
+"""Columns equal those built by pyarrow, and pandas is not imported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLOATS = st.lists(st.none() | st.floats(allow_nan=False))
 
 
 @given(st.tuples(TEXTS, st.just(pa.string())) | st.tuples(WHOLES, st.just(pa.int64())) | st.tuples(FLOATS, st.just(pa.float64())))  # fmt: skip
-def test_a_column_is_what_pyarrow_makes_of_the_values(case):
+def test_a_column_equals_the_array_that_pyarrow_builds(case):
     values, kind = case
     ours = column(values, kind)
     ours.validate(full=True)
@@ -31,7 +31,7 @@ def test_a_value_of_another_type_is_refused(values, kind):
         column(values, kind)
 
 
-def test_pandas_stays_asleep():
+def test_pandas_is_not_imported():
     code = (
         "import sys; from qualia_lab.tables import table_of; from qualia_lab.schema import METRICS\n"
         "table_of(METRICS, [{'run_id': 'a', 'value': 0.5, 'step': 3}, {'key': 'é'}]); assert 'pandas' not in sys.modules"

@@ -1,4 +1,4 @@
-"""The command in the title makes the same notebook, and the words in it are those that were said."""
+"""The command in the title reproduces the notebook, and conditions are described in words."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run_ids(uri):
 
 
 def notebook(*words):
-    """The cells that the command makes, as kind and source: without their ids and the date of writing."""
+    """The cells created by the command, as kind and source, without ids and date."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "made.ipynb"
         command.main([*words, "--output", str(path)], standalone_mode=False)
@@ -67,13 +67,13 @@ def notebook(*words):
 
 
 def command_of(cells):
-    """The command line that the title says."""
+    """The command line in the title."""
     marked, plain = re.search(r"(?:<code>(create-.*)</code>|`` (create-.*) ``)$", cells[0][1]).groups()
     return plain or html.unescape(marked)
 
 
 def some(flag, values, most=2):
-    """The flag with up to so many of these values."""
+    """The flag with up to this many of these values."""
     chosen = st.lists(st.sampled_from(values), max_size=most, unique=True)
     return chosen.map(lambda texts: [word for text in texts for word in (flag, text)])
 
@@ -102,7 +102,7 @@ WORDS = st.tuples(
 
 @given(words=WORDS)
 @settings(max_examples=10)
-def test_the_command_in_the_title_makes_the_same_notebook(uri, words):
+def test_the_command_in_the_title_reproduces_the_notebook(uri, words):
     try:
         cells = notebook("--tracking-uri", uri, "--yes", *words)
     except QualiaLabError:
@@ -112,7 +112,7 @@ def test_the_command_in_the_title_makes_the_same_notebook(uri, words):
     assert notebook(*again) == cells
 
 
-def test_runs_that_were_named_are_named_again(uri, run_ids):
+def test_named_runs_are_repeated_in_the_command(uri, run_ids):
     cells = notebook("--tracking-uri", uri, *[word for run_id in run_ids[::-1] for word in ("--run", run_id)])
     assert notebook(*shlex.split(command_of(cells))[1:]) == cells
     assert "picked one by one" in cells[0][1]
@@ -120,7 +120,7 @@ def test_runs_that_were_named_are_named_again(uri, run_ids):
     assert notebook_command(many, settings_from_arguments()) == "create-observation-notebook --tracking-uri mlruns"
 
 
-def test_all_runs_are_taken_without_a_question(uri):
+def test_the_command_for_all_runs_asks_nothing(uri):
     assert "--yes" in command_of(notebook("--tracking-uri", uri, "--yes"))
     assert conditions_as_flags(Conditions(by="val_auc")) == ["--yes", "--by", "val_auc"]
 
@@ -130,7 +130,7 @@ WORD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 @given(st.lists(WORD | st.sampled_from([HOSTILE, "a  b", " \n", "\x1b[2J\u202e'\\", ""]), min_size=1, max_size=20))
 @settings(max_examples=20)
-def test_a_shell_reads_every_word_as_it_is_and_a_reader_sees_all_of_it(words):
+def test_the_command_is_quoted_for_the_shell_and_shows_all_characters(words):
     line = " ".join(map(for_shell, words))
     assert one_line(line) == line
     shown = subprocess.run(
@@ -151,12 +151,12 @@ def test_a_shell_reads_every_word_as_it_is_and_a_reader_sees_all_of_it(words):
         ({"run_ids": ["a", "b"], "by": "loss"}, "picked one by one, best loss first"),
     ],
 )
-def test_conditions_are_said_in_their_own_words(words, said):
+def test_conditions_are_described_in_words(words, said):
     selection = Selection("", (), Conditions.of(**words), experiments=("churn",))
     assert choice_in_words(selection, 12) == f"12 runs of churn, {said}"
 
 
-def test_one_run_has_no_order_and_deleted_ones_are_called_so():
+def test_the_order_of_one_run_is_omitted_and_deleted_runs_are_marked():
     selection = Selection("", (), Conditions(view="deleted"), experiments=tuple("abcdefg"))
     assert choice_in_words(selection, 1) == "1 deleted run of a, b, c, d, e and 2 more"
     assert conditions_as_flags(selection.conditions) == ["--deleted"]
@@ -167,7 +167,7 @@ def test_a_number_of_runs_in_an_order_of_fields_is_a_limit():
     assert flags == ["--order-by", "start_time", "--limit", "3"]
 
 
-def test_that_nothing_is_a_seed_can_be_said():
+def test_no_seeds_can_be_expressed():
     assert settings_as_flags(settings_from_arguments(seeds=[])) == ["--seeds", ""]
     assert settings_as_flags(settings_from_arguments(baseline="it's me", pool=True)) == [
         "--baseline",
@@ -176,12 +176,12 @@ def test_that_nothing_is_a_seed_can_be_said():
     ]
 
 
-def test_the_uri_in_the_command_gets_the_password_that_the_environment_has(monkeypatch):
+def test_the_uri_in_the_command_gets_the_password_from_the_environment(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ada:s3cr3t@127.0.0.1:1/x")
     assert find_tracking_uri("postgresql://ada@127.0.0.1:1/x")[0] == "postgresql://ada:s3cr3t@127.0.0.1:1/x"
     assert find_tracking_uri("postgresql://ada@127.0.0.1:1/y")[0] == "postgresql://ada@127.0.0.1:1/y"
 
 
-def test_the_metrics_that_order_runs_are_those_of_latest_values():
+def test_metrics_of_the_order_are_those_with_latest_values():
     order = ("metrics.`val/loss` DESC", "start_time", "metrics.a", "metrics.b.min")
     assert metrics_of_order(Query(order_by=order)) == ("val/loss", "a")

@@ -1,4 +1,4 @@
-"""One thing is one, many are many, and none is said to be none."""
+"""Counts in messages are singular or plural, and zero is reported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WRONG = re.compile(r"(?<![\d.,])1 (runs|lines|findings|metrics|params|experiment
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
-    """A store of one experiment with one run, one param and one metric."""
+    """A store with one experiment with one run, one param and one metric."""
     folder = tmp_path_factory.mktemp("one")
     client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     made = client.create_run(client.create_experiment("one", artifact_location=folder.as_uri())).info.run_id
@@ -30,7 +30,7 @@ def uri(tmp_path_factory):
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
-def test_a_count_has_the_grammar_of_its_number():
+def test_counts_are_singular_or_plural():
     assert [counted(number, "run") for number in (0, 1, 2, 1204)] == ["0 runs", "1 run", "2 runs", "1,204 runs"]
     assert [counted(number, "copy", "copies") for number in (1, 2)] == ["1 copy", "2 copies"]
     assert [none_of(number, "run") for number in (1, 2)] == ["No run", "None of the 2 runs"]
@@ -49,14 +49,14 @@ def test_a_count_has_the_grammar_of_its_number():
         ["study"],
     ],
 )
-def test_no_command_says_one_of_many_of_a_single_run(uri, tmp_path, command):
+def test_messages_about_a_single_run_use_the_singular(uri, tmp_path, command):
     done = run_here(QUALIA, *command, "--tracking-uri", uri, cwd=tmp_path)
     said = done.stdout + done.stderr
     assert said
     assert not WRONG.search(said), said
 
 
-def test_the_only_run_and_the_only_experiment_are_said_so(uri):
+def test_a_single_run_and_a_single_experiment_are_described_as_such(uri):
     store = ArtifactExplorer(uri).store
     for words, said in (({"filter": "metrics.loss > 5"}, "No run matches"), ({"by": "acc:max"}, "No run has a metric")):
         conditions = Conditions.of(experiments="one", **words)
@@ -64,7 +64,7 @@ def test_the_only_run_and_the_only_experiment_are_said_so(uri):
             choose_runs(store, conditions, query_of(store, conditions))
 
 
-def test_no_experiment_at_all_is_said_so():
+def test_an_empty_list_of_experiments_is_reported():
     with pytest.raises(UnknownExperiment) as error:
         match_experiments(["churn"], table_of(EXPERIMENT_LIST, []))
     assert error.value.hint == "There are no experiments."

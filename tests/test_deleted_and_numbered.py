@@ -1,4 +1,4 @@
-"""Experiments that are called like another's id, deleted ones, deleted runs, and copies of folders."""
+"""Experiments named like another's id, deleted experiments and runs, and copies of folders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.stores.empty import new_client
 
 @pytest.fixture(scope="module", params=["sqlite", "files"])
 def uri(request, tmp_path_factory):
-    """An experiment called like the id of another, a deleted one, and one of whose runs one is deleted."""
+    """An experiment named like the id of another, a deleted one, and one with a deleted run."""
     folder = tmp_path_factory.mktemp("odd")
     found = f"sqlite:///{folder / 'mlflow.db'}" if request.param == "sqlite" else str(folder / "mlruns")
     client = new_client(found)
@@ -39,7 +39,7 @@ def uri(request, tmp_path_factory):
 
 @pytest.fixture
 def numbered(uri):
-    """The id of the one experiment, which is the name of the other."""
+    """The id of one experiment, which is the name of the other."""
     return MlflowClient(uri).get_experiment_by_name("first").experiment_id
 
 
@@ -47,7 +47,7 @@ def names(uri, *experiments, **words):
     return set(ArtifactExplorer(uri).search_runs(experiments, **words).run_name)
 
 
-def test_a_name_that_is_another_experiments_id_is_told_apart(uri, numbered):
+def test_a_name_equal_to_another_experiment_s_id_is_disambiguated(uri, numbered):
     assert names(uri, f"name:{numbered}") == {"c"}
     assert names(uri, f"id:{numbered}") == {"a"}
     with pytest.raises(SelectionError, match="name of one experiment and the id of another") as error:
@@ -57,7 +57,7 @@ def test_a_name_that_is_another_experiments_id_is_told_apart(uri, numbered):
     assert [row["run_name"] for row in json.loads(done.stdout)] == ["c"]
 
 
-def test_a_deleted_experiment_is_deleted_and_not_unknown(uri):
+def test_a_deleted_experiment_is_reported_as_deleted_not_unknown(uri):
     with pytest.raises(UnknownExperiment, match="The experiment gone is deleted"):
         names(uri, "gone")
     with pytest.raises(UnknownExperiment, match="No experiment is called gome"):
@@ -67,7 +67,7 @@ def test_a_deleted_experiment_is_deleted_and_not_unknown(uri):
 @pytest.mark.parametrize(
     ("view", "of_mlflow"), [("active", ViewType.ACTIVE_ONLY), ("deleted", ViewType.DELETED_ONLY), ("all", ViewType.ALL)]
 )
-def test_views_of_runs_and_experiments_are_those_of_mlflow(uri, view, of_mlflow):
+def test_views_of_runs_and_experiments_equal_those_of_mlflow(uri, view, of_mlflow):
     client = MlflowClient(uri)
     experiments = client.search_experiments(view_type=of_mlflow)
     assert set(ArtifactExplorer(uri).list_experiments(view=view).name) == {one.name for one in experiments}
@@ -89,7 +89,7 @@ def test_deleted_runs_are_listed_on_the_command_line(uri, tmp_path):
     assert study.returncode == 0, study.stderr
 
 
-def test_no_deleted_run_matches_is_said(uri):
+def test_a_filter_without_deleted_matches_is_reported(uri):
     store = open_store(uri)
     conditions = Conditions.of(view="deleted", filter="metrics.loss > 5")
     with pytest.raises(NoRunMatches, match="None of the 2 runs matches"):
@@ -131,7 +131,7 @@ FILTERS = [
 
 @pytest.fixture(scope="module", params=["sqlite", "files", "snapshot", "server"])
 def tagged(request, tmp_path_factory):
-    """A store with an experiment with tags, and a client of MLflow for the same experiments."""
+    """A store with an experiment with tags, and an MLflow client for the same experiments."""
     folder = tmp_path_factory.mktemp("tagged")
     source = str(folder / "mlruns") if request.param == "files" else f"sqlite:///{folder / 'mlflow.db'}"
     client = new_client(source)
@@ -160,6 +160,6 @@ def test_experiments_are_filtered_as_by_mlflow(tagged, text):
 @pytest.mark.parametrize(
     "text", ["lifecycle_stage = 'active'", "metrics.loss > 1", "run_name = 'x'", "attribute.nosuch = 1"]
 )
-def test_what_an_experiment_does_not_have_is_refused(uri, text):
+def test_unknown_attributes_of_experiments_are_refused(uri, text):
     with pytest.raises(FilterError):
         ArtifactExplorer(uri).list_experiments(filter=text)

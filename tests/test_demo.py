@@ -38,7 +38,7 @@ def create_demo_runs(*arguments, cwd, **environment):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The store that the command makes in an empty folder when nothing else is said."""
+    """The store that the command creates by default in an empty folder."""
     folder = tmp_path_factory.mktemp("demo")
     before = int(time.time() * 1000)
     done = create_demo_runs(cwd=folder, PYTHONHASHSEED="1")
@@ -66,7 +66,7 @@ def files_of(client, run_id, folder=""):
 
 
 @pytest.mark.parametrize("count", [*range(1, 31), 100])
-def test_a_story_has_as_many_runs_as_asked_for(count):
+def test_the_demo_has_the_requested_number_of_runs(count):
     story = generate_story(count)
     statuses = Counter(run.status for run in story)
     assert len(story) == count
@@ -78,7 +78,7 @@ def test_a_story_has_as_many_runs_as_asked_for(count):
     assert len([run for run in story if any(math.isnan(point.value) for point in run.points)]) == (count >= 3)
 
 
-def test_times_of_a_story_make_sense():
+def test_times_of_the_demo_are_consistent():
     story = generate_story(200)
     for run in story:
         end = run.end if run.end is not None else 0
@@ -89,19 +89,19 @@ def test_times_of_a_story_make_sense():
             assert story[run.parent].end > run.end
 
 
-def test_a_longer_story_has_the_same_curves():
+def test_a_larger_demo_has_the_same_curves():
     short, long = (
         {run.name: run.points for run in generate_story(count) if run.params.get("model")} for count in (12, 60)
     )
     assert repr([long[name] for name in short]) == repr(list(short.values()))
 
 
-def test_seeds_tell_stories_of_their_own():
+def test_different_seeds_give_different_demos():
     assert repr(generate_story(24, 1)) == repr(generate_story(24, 1))
     assert repr(generate_story(24, 1)) != repr(generate_story(24, 2))
 
 
-def test_it_says_where_the_runs_are_and_what_to_do_next(demo):
+def test_the_output_says_where_the_runs_are_and_what_to_do_next(demo):
     folder, done, _ = demo
     assert done.stdout == ""
     assert "24 runs in experiment churn of sqlite:///mlflow.db" in done.stderr
@@ -132,7 +132,7 @@ def test_several_seeds_of_one_configuration(runs):
     assert list(groups.values()).count(3) >= 5
 
 
-def test_learning_curves_learn(runs, client):
+def test_learning_curves_improve(runs, client):
     run_id = runs["mlp-01-seed0"].info.run_id
     losses = [point.value for point in client.get_metric_history(run_id, "val_loss")]
     assert len(losses) == 30
@@ -150,7 +150,7 @@ def test_one_run_diverges_to_nan(runs, client):
     assert math.isnan(losses[-1])
 
 
-def test_failed_runs_say_why(runs, client, demo):
+def test_failed_runs_record_an_error(runs, client, demo):
     failed = [run for run in runs.values() if run.info.status == "FAILED"]
     for run in failed:
         assert "out of memory" in run.data.tags["error"]
@@ -159,14 +159,14 @@ def test_failed_runs_say_why(runs, client, demo):
         assert "out of memory" in Path(path).read_text().splitlines()[-1]
 
 
-def test_the_running_run_has_no_end_and_is_up_to_date(runs, demo):
+def test_the_running_run_has_no_end_and_a_recent_point(runs, demo):
     (running,) = [run for run in runs.values() if run.info.status == "RUNNING"]
     assert running.info.end_time is None
     assert demo[2] - 10 * 60_000 < running.info.start_time < demo[2] + 60_000
     assert running.inputs.dataset_inputs[0].dataset.digest == "c0ffee02"
 
 
-def test_artifacts_lie_beside_the_database(runs, client, demo):
+def test_artifacts_are_next_to_the_database(runs, client, demo):
     folder, _, _ = demo
     run = runs["gbm-03-seed1"]
     assert set(files_of(client, run.info.run_id)) == {
@@ -182,7 +182,7 @@ def test_artifacts_lie_beside_the_database(runs, client, demo):
     assert list(files_of(client, runs["first-sweep"].info.run_id)) == ["config.json", "logs/train.log", "ranking.csv"]
 
 
-def test_the_data_set_is_an_input(runs):
+def test_the_data_set_is_logged_as_an_input(runs):
     for run in runs.values():
         (found,) = run.inputs.dataset_inputs
         assert found.dataset.name == "customers"
@@ -190,7 +190,7 @@ def test_the_data_set_is_an_input(runs):
         assert json.loads(found.dataset.profile)["num_rows"] > 7000
 
 
-def test_the_experiment_names_its_primary_metric(client):
+def test_the_experiment_has_a_primary_metric_tag(client):
     tags = client.get_experiment_by_name("churn").tags
     assert tags["mlflow.experiment.primaryMetric.name"] == "val_auc"
     assert tags["mlflow.experiment.primaryMetric.greaterIsBetter"] == "True"
@@ -211,7 +211,7 @@ def test_the_same_seed_gives_the_same_content_in_another_process(runs, demo, tmp
             assert (demo[0] / "mlruns/churn" / first.info.run_id / "artifacts" / path).read_bytes() == content
 
 
-def test_an_experiment_that_was_there_keeps_its_tags_and_runs(tmp_path):
+def test_an_existing_experiment_keeps_its_tags_and_runs(tmp_path):
     copy_empty_store(tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     client = open_for_writing(uri)
@@ -229,7 +229,7 @@ def test_an_experiment_that_was_there_keeps_its_tags_and_runs(tmp_path):
     assert client.get_run(mine).info.status == "RUNNING"
 
 
-def test_a_folder_is_written_though_mlflow_warns_of_folders(tmp_path):
+def test_a_file_store_is_written_despite_mlflow_s_warning(tmp_path):
     done = create_demo_runs("5", "--tracking-uri", str(tmp_path / "mlruns"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"--tracking-uri {tmp_path}/mlruns --experiment churn" in done.stderr
@@ -246,7 +246,7 @@ def test_a_folder_is_written_though_mlflow_warns_of_folders(tmp_path):
         ("http://me:s3cret-word@127.0.0.1:1", 5, "127.0.0.1"),
     ],
 )
-def test_a_wrong_uri_is_said_in_a_sentence_and_soon(tmp_path, uri, exit_code, said):
+def test_an_invalid_uri_is_reported_quickly_in_one_sentence(tmp_path, uri, exit_code, said):
     (tmp_path / "notes.txt").write_text("just notes, no database")
     before = time.monotonic()
     done = create_demo_runs("1", "--tracking-uri", uri, cwd=tmp_path)

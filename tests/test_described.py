@@ -1,4 +1,4 @@
-"""What a run is shown with: pictures by step, tables as tables, and what people wrote about it."""
+"""Cards of runs: images by step, logged tables, and descriptions."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def runs(store):
     return load_runs(store[0], store[1])
 
 
-def test_pictures_are_listed_by_step_and_without_their_small_copies(runs):
+def test_images_are_listed_by_step_without_thumbnails(runs):
     card = runs.show("run0")
     page, text = card._repr_html_(), repr(card)
     titles = ["samples, step 0", "samples, step 20", "samples, step 119", "val/errors, step 0"]
@@ -70,11 +70,11 @@ def test_pictures_are_listed_by_step_and_without_their_small_copies(runs):
     assert ".webp" not in page + text
     assert "<b>samples, step 119</b> <small>the last of 3</small>" in page
     assert page.count("<img") == 3
-    # For programs every file is there.
+    # The listing for programs has every file.
     assert runs.artifacts.list("run0")["path"].str.endswith(".webp").sum() == 5
 
 
-def test_a_logged_table_is_a_table_that_names_its_pictures(runs):
+def test_a_logged_table_lists_its_images(runs):
     page = runs.show("run0")._repr_html_()
     assert re.search(r"<td>cat</td><td>picture table_images/eval/[0-9a-f-]+\.png</td>", page)
     assert "1 row, 2 columns" in page
@@ -87,7 +87,7 @@ def test_logged_tables_are_compared_cell_by_cell(runs):
     assert runs.artifacts.comparable() == ["answers.json"]
 
 
-def test_the_description_of_a_run_is_rendered_and_nothing_in_it_is_alive(runs):
+def test_the_description_of_a_run_is_rendered_without_active_content(runs):
     card = runs.show("run0")
     page = card._repr_html_()
     described = page[page.index("<b>Description</b>") : page.index("Details")]
@@ -101,7 +101,7 @@ def test_the_description_of_a_run_is_rendered_and_nothing_in_it_is_alive(runs):
     assert "Description\n  # Second try" in repr(card)
 
 
-def test_a_long_description_says_how_much_there_is_and_where_all_of_it_is(runs):
+def test_a_long_description_is_truncated_with_its_length_and_location(runs):
     card = runs.show("run1")
     for shown in (card._repr_html_().replace("&quot;", '"'), repr(card)):
         assert "line 14" in shown
@@ -110,14 +110,14 @@ def test_a_long_description_says_how_much_there_is_and_where_all_of_it_is(runs):
     assert runs.tags["mlflow.note.content"].iloc[1].endswith("line 39")
 
 
-def test_the_description_of_an_experiment_stands_with_what_its_runs_are_about(runs):
+def test_the_description_of_an_experiment_is_shown_by_about(runs):
     about = runs.about()
     page = about._repr_html_()
     assert "<p><b>Description of noted</b></p><p>What is tried <i>here</i>: &lt;b&gt;all&lt;/b&gt;</p><table>" in page
     assert repr(about).startswith("Description of noted\n    What is tried *here*: <b>all</b>\n")
 
 
-def test_experiments_whose_long_names_differ_at_their_end_are_told_apart_in_tables(store):
+def test_long_experiment_names_that_differ_at_the_end_are_distinguishable_in_tables(store):
     runs = load_runs(store[0], store[2])
     for column in (runs.overview()["experiment"], runs.groups()["experiment"]):
         names = column.tolist()

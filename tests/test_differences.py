@@ -1,4 +1,4 @@
-"""What is not the same in all runs, asked of a real store with models, configs and tables."""
+"""Differences between runs, in a real store with models, configuration files and tables."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def runs(store):
     return load_runs(*store)
 
 
-def test_libraries_that_differ_are_named_with_their_versions(runs):
+def test_differing_libraries_are_listed_with_versions(runs):
     frame = runs.origins.environments_that_differ()
     assert frame.to_dict("index") == {
         "run0": {"Python": "3.10.1", "torch": "2.1.0"},
@@ -57,7 +57,7 @@ def test_libraries_that_differ_are_named_with_their_versions(runs):
     assert frame.attrs["runs without"] == 1
 
 
-def test_origins_and_tags_that_differ(runs):
+def test_differing_origins_and_tags_are_listed(runs):
     origins = runs.origins.that_differ()
     assert [text.split(" ")[0] for text in origins["git diff"]] == ["0", "1", "2", ""]
     tags = runs.origins.tags_that_differ()
@@ -65,7 +65,7 @@ def test_origins_and_tags_that_differ(runs):
     assert list(tags.columns) == ["stage", "team"], "MLflow's own are not among them"
 
 
-def test_artifacts_that_differ_are_listed_and_compared(runs):
+def test_differing_artifacts_are_listed_and_compared(runs):
     listed = runs.artifacts.that_differ()
     assert "same.txt" not in listed.index
     assert listed.loc["config.json", ["runs", "versions", "kind"]].tolist() == [3, 3, "json"]
@@ -82,7 +82,7 @@ def test_artifacts_that_differ_are_listed_and_compared(runs):
         runs.artifacts.compare("conf.json")
 
 
-def test_two_texts_are_compared_line_by_line_and_nothing_in_them_is_alive(runs):
+def test_texts_are_compared_by_line_without_active_content(runs):
     shown = runs.artifacts.difference("notes.txt", "run0", "run2")
     assert repr(shown).splitlines()[0] == "notes.txt: run0 → run2: 0 lines taken out, 2 come in"
     assert repr(shown).splitlines()[-2:] == ["+ five", "+ five"]
@@ -96,7 +96,7 @@ def test_two_texts_are_compared_line_by_line_and_nothing_in_them_is_alive(runs):
         runs.artifacts.difference("notes.txt", "run0", "nobody")
 
 
-def test_what_runs_without_artifacts_have_to_say_is_a_sentence(store):
+def test_runs_without_artifacts_give_a_message(store):
     uri, ids = store
     runs = load_runs(uri, ids[3:])
     assert "No run has logged" in repr(runs.origins.environments_that_differ())
@@ -104,10 +104,10 @@ def test_what_runs_without_artifacts_have_to_say_is_a_sentence(store):
     assert runs.artifacts.comparable() == []
 
 
-def test_libraries_of_models_that_mlflow_3_keeps_beside_the_runs_are_found(tmp_path):
+def test_libraries_of_mlflow_3_logged_models_are_found(tmp_path):
     client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     if not hasattr(client, "create_logged_model"):
-        pytest.skip("MLflow 2 keeps models in the runs' own folders")
+        pytest.skip("MLflow 2 stores models in the folders of runs")
     experiment = client.create_experiment("models", artifact_location=(tmp_path / "artifacts").as_uri())
     ids = []
     for version in ("1", "2"):
@@ -121,7 +121,7 @@ def test_libraries_of_models_that_mlflow_3_keeps_beside_the_runs_are_found(tmp_p
     assert runs.origins.environments_that_differ()["torch"].tolist() == ["1", "2"]
 
 
-def test_a_kernel_without_the_store_compares_the_files_of_folders_too(store, tmp_path):
+def test_artifact_folders_are_compared_in_a_kernel_without_the_store(store, tmp_path):
     uri, ids = store
     source = open_store(uri)
     write_snapshot(tmp_path, source, source.read(ids), source_uri=uri, artifacts_of=ids[:1])
@@ -130,7 +130,7 @@ def test_a_kernel_without_the_store_compares_the_files_of_folders_too(store, tmp
     assert there.artifacts.comparable() == ["config.json", "scores.csv"]
 
 
-def test_each_file_is_read_once_for_what_differs_and_what_can_be_compared(runs, monkeypatch):
+def test_each_file_is_read_once_for_that_differ_and_comparable(runs, monkeypatch):
     read = []
     real = LocalPlace.read_bytes
     monkeypatch.setattr(

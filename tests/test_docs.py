@@ -38,7 +38,7 @@ from .servers import missing
 
 CHECKOUT = Path(__file__).parents[1]
 GUIDE_INDEX = CHECKOUT / "docs/observational_notebooks.md"
-# In the order in which the index names them.
+# In the order of the index.
 GUIDE = [CHECKOUT / "docs" / name for name in re.findall(r"\]\((guide/\w+\.md)\)", GUIDE_INDEX.read_text("utf-8"))]
 QUERY_LANGUAGE = CHECKOUT / "docs/query_language.md"
 QUICK_START = CHECKOUT / "docs/quick_start_observational_notebooks.md"
@@ -47,7 +47,7 @@ PACKAGE_INDEX = CHECKOUT / "docs/package_index.md"
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "notebooks/README.md"])
 PICTURE = CHECKOUT / "docs/images/notebook.png"
 
-# The folder in which the documents say that they are.
+# The folder that is shown in the documents.
 HOME = "/home/ana/churn"
 
 _SET_BY_OTHERS = ("MLFLOW_", "PYTHONPATH", "COLUMNS", "LINES")
@@ -55,10 +55,10 @@ BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.D
 
 
 def environment():
-    """Of a person who has installed the package and set nothing."""
+    """The environment of a user who installed the package and set nothing."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_OTHERS)}
     return clean | {
-        "PYTHONPATH": str(CHECKOUT),  # this one, whichever checkout is installed
+        "PYTHONPATH": str(CHECKOUT),  # this checkout, whichever is installed
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "TERM": "xterm",
         "NO_COLOR": "1",
@@ -70,12 +70,12 @@ def environment():
 
 @pytest.fixture(scope="module")
 def readme(demo_store, tmp_path_factory):
-    """The folder in which everything in the README was run."""
+    """The folder in which the README was run."""
     return run_document(README, demo_store, tmp_path_factory.mktemp("readme"))
 
 
 def run_document(document, demo_store, folder):
-    """Run every block of a document in a folder that has the demo's runs; the folder."""
+    """Run every block of a document in a folder with the demo runs; return the folder."""
     if demo_store is not None:
         shutil.copy(demo_store, folder)
     names = {}
@@ -99,12 +99,12 @@ def run_document(document, demo_store, folder):
 
 
 def run_console(text, folder, exit_code):
-    """Run the commands of a block and compare what they show; the exit code of the last."""
+    """Run the commands of a block and compare their output; return the last exit code."""
     for step in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, expected = re.fullmatch(r"([^\n]*\n(?:> [^\n]*\n)*)(.*)", step, re.DOTALL).groups()
         command = command.replace("\n> ", "\n")
         assert exit_code == 0 or command == "echo $?\n", f"before `{command}` a command failed, and nothing says so"
-        # A question ends in `[default]: `, and what stands behind it was typed.
+        # A question ends in `[default]: `; the text after it is the answer typed.
         answers = re.findall(r"^.*\]:(.*)$", expected, re.MULTILINE)
         shown, exit_code = at_a_terminal(f"(exit {exit_code}); {command}", answers, folder)
         assert_shown(expected, shown, folder, command)
@@ -112,7 +112,7 @@ def run_console(text, folder, exit_code):
 
 
 def at_a_terminal(command, answers, folder):
-    """What a terminal of 110 columns shows in the end, and the exit code."""
+    """The final contents of a terminal with 110 columns, and the exit code."""
     log = io.StringIO()
     child = pexpect.spawn(
         "bash", ["-c", command], cwd=folder, env=environment(), dimensions=(50, 110), encoding="utf-8", timeout=120
@@ -127,7 +127,7 @@ def at_a_terminal(command, answers, folder):
 
 
 def screen(text):
-    """The lines that are left when carriage returns, moves up and erasures of a progress bar are carried out."""
+    """The lines after applying carriage returns, cursor movements and erasures of a progress bar."""
     lines, row, column = [""], 0, 0
     for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", text):
         if part == "\r":
@@ -147,14 +147,14 @@ def screen(text):
 
 
 def assert_shown(expected, shown, folder, what):
-    """The text is what the document says, but for what differs from run to run."""
+    """Assert that the text equals the document, except for parts that vary."""
     wanted, got = normal(expected), normal(shown.replace(str(folder), HOME))
     pattern = ".*?".join(re.escape(part) for part in wanted.split("..."))
     assert re.fullmatch(pattern, got, re.DOTALL), f"{what}\n--- in the document\n{wanted}\n--- shown\n{got}"
 
 
 def normal(text):
-    """Without run ids, dates, durations, numbers of cells, progress bars and spacing."""
+    """Remove run ids, dates, durations, numbers of cells, progress bars and spacing."""
     for pattern, word in (
         (r"\b[0-9a-f]{32}\b", "RUN_ID"),
         (r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?", "DATE"),
@@ -170,23 +170,23 @@ def normal(text):
 
 
 @pytest.mark.slow
-def test_the_readme_shows_what_happens(readme):
+def test_the_readme_shows_the_actual_output(readme):
     assert sorted(readme.glob("notebooks/*.html"))
 
 
 @pytest.mark.slow
-def test_the_page_of_the_package_index_shows_what_happens(demo_store, tmp_path):
+def test_the_package_index_page_shows_the_actual_output(demo_store, tmp_path):
     run_document(PACKAGE_INDEX, demo_store, tmp_path)
 
 
 @pytest.mark.slow
-def test_the_quick_start_shows_what_happens(tmp_path):
+def test_the_quick_start_shows_the_actual_output(tmp_path):
     run_document(QUICK_START, None, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
-def test_a_page_of_the_guide_shows_what_happens(page, demo_store, tmp_path):
+def test_guide_pages_show_the_actual_output(page, demo_store, tmp_path):
     run_document(page, demo_store, tmp_path)
 
 
@@ -195,7 +195,7 @@ def guide():
     return "\n".join(page.read_text(encoding="utf-8") for page in GUIDE)
 
 
-def test_the_index_of_the_guide_names_each_page_once():
+def test_the_guide_index_lists_each_page_once():
     assert sorted(GUIDE) == sorted(CHECKOUT.glob("docs/guide/*.md"))
     for page in GUIDE:
         title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
@@ -203,7 +203,7 @@ def test_the_index_of_the_guide_names_each_page_once():
 
 
 @pytest.mark.slow
-def test_the_page_of_the_query_language_shows_what_happens(demo_store, tmp_path):
+def test_the_query_language_page_shows_the_actual_output(demo_store, tmp_path):
     run_document(QUERY_LANGUAGE, demo_store, tmp_path)
 
 
@@ -213,25 +213,25 @@ def generator(demo_store):
 
 
 def rows_of(pattern):
-    """What stands in the rows of the page's tables that look like this."""
+    """The matches in the rows of the page's tables."""
     return re.findall(rf"^\| {pattern} \|$", QUERY_LANGUAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_the_filters_of_the_page_match_as_many_demo_runs_as_it_says(generator):
+def test_documented_filters_match_the_documented_number_of_demo_runs(generator):
     rows = rows_of(r"(?:`` ?)?`?(.+?)`+ \| .* \| (\d+)")
     assert len(rows) > 40
     found = {text: generator.store.read_runs(Query(filter=text)).num_rows for text, _ in rows}
     assert found == {text: int(count) for text, count in rows}
 
 
-def test_the_orders_of_the_page_begin_with_the_run_that_it_says(generator):
+def test_documented_orders_begin_with_the_documented_run(generator):
     rows = rows_of(r"`([^`-][^`]*)` \| `([\w-]+)`")
     assert len(rows) > 6
     for order, name in rows:
         assert generator.store.read_runs(Query(order_by=(order,), limit=1)).column("run_name").to_pylist() == [name]
 
 
-def test_the_sugar_of_the_page_is_the_filter_that_it_says(generator):
+def test_documented_shorthands_expand_to_the_documented_filters(generator):
     rows = rows_of(r"`(--[^`]+)` \| `([^`]+)`")
     assert len(rows) > 10
     for flags, expected in rows:
@@ -245,14 +245,14 @@ def test_the_sugar_of_the_page_is_the_filter_that_it_says(generator):
             generator.select(**of, since=since, filter=own, explain=explained.append)
         condition = parse_filter(expected)
         assert explained[0].parts[-1].runs == generator.store.read_runs(Query(filter=expected)).num_rows
-        if not since:  # whose text names this machine's time zone
+        if not since:  # its text contains the time zone of this machine
             with contextlib.suppress(errors.NoRunMatches):
                 assert generator.select(**of, filter=own).query.filter == expected
         assert filter_text(condition) == expected or "minutes" in expected
 
 
 def commands():
-    """Every command by the name that a person types."""
+    """Every command by its name on the command line."""
     found = {f"qualia {name}": importlib.import_module(f"qualia_lab.cli.{name}").command for name in COMMANDS}
     pipeline = importlib.import_module("qualia_lab.pipeline.train_pipeline")
     [trains] = [value for value in vars(pipeline).values() if isinstance(value, click.Command)]
@@ -263,7 +263,7 @@ def commands():
     }
 
 
-def test_every_command_that_is_installed_has_help_and_stands_in_readme_and_guide():
+def test_every_installed_command_has_help_and_is_documented():
     scripts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
     assert {name.split()[0] for name in commands()} - {"python"} == set(scripts)
     for name, command in commands().items():
@@ -274,7 +274,7 @@ def test_every_command_that_is_installed_has_help_and_stands_in_readme_and_guide
 
 
 @pytest.mark.parametrize("name", [name for name in commands() if name.startswith(("qualia", "create-obs"))])
-def test_every_flag_stands_in_the_guide(name):
+def test_every_flag_is_in_the_guide(name):
     text = guide()
     flags = [flag for option in commands()[name].params for flag in option.opts if flag.startswith("--")]
     assert [flag for flag in flags if f"`{flag}" not in text] == []
@@ -284,7 +284,7 @@ def test_every_flag_stands_in_the_guide(name):
 TEMPLATES = ("observe", "select", "debug", "report", "aggregate")
 
 
-def test_every_template_is_named_by_the_help_and_by_the_guide():
+def test_every_template_is_in_the_help_and_the_guide():
     [option] = [param for param in commands()["qualia new"].params if "--template" in param.opts]
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$", guide(), re.MULTILINE)
     built_in = {path.stem for path in (CHECKOUT / "qualia_lab" / "templates").glob("*.py")}
@@ -293,9 +293,9 @@ def test_every_template_is_named_by_the_help_and_by_the_guide():
     assert all(name in option.help for name in built_in)
 
 
-def test_every_section_is_described_in_the_guide_in_the_order_of_the_notebook():
+def test_every_section_is_in_the_guide_in_notebook_order():
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", guide(), re.MULTILINE)
-    # Rules of findings stand in a table of the same shape, and one has the name of a section.
+    # Rules of findings are in a table of the same form, and one has the name of a section.
     described = [(name, title) for name, title in rows if name in SECTIONS and title == SECTIONS[name].title]
     cells = [cell for template in TEMPLATES for cell in read_template(template).cells]
     named = dict.fromkeys(cell.section for cell in cells if cell.section)
@@ -311,7 +311,7 @@ def test_every_exit_code_is_in_the_guide():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
-def test_links_lead_somewhere(page):
+def test_links_have_existing_targets(page):
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if "://" in target:
@@ -330,7 +330,7 @@ def slugs(page):
 
 
 @pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
-def test_the_files_that_a_page_for_developers_names_are_there(page):
+def test_files_named_in_developer_pages_exist(page):
     text = (CHECKOUT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z_]\w*/[\w/.]*|\w+\.(?:py|toml))`", text)) - {"shared/data"}
     assert len(named) > 5
@@ -339,7 +339,7 @@ def test_the_files_that_a_page_for_developers_names_are_there(page):
     assert named - there - files == set()
 
 
-def test_a_page_that_the_code_names_is_there():
+def test_pages_named_in_the_code_exist():
     sources = [*CHECKOUT.glob("qualia_lab/**/*.*"), CHECKOUT / "pyproject.toml", CHECKOUT / "Makefile"]
     named = [
         found
@@ -355,7 +355,7 @@ def test_a_page_that_the_code_names_is_there():
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_the_picture_is_what_its_script_makes_of_the_page_in_the_readme(readme, tmp_path):
+def test_the_image_is_generated_from_the_page_in_the_readme(readme, tmp_path):
     if find_chromium() is None:
         missing("there is no Chromium")
     [page] = readme.glob("notebooks/*.html")

@@ -1,4 +1,4 @@
-"""Each sink shows a string as the string it is, and nothing else."""
+"""Each output format shows any string literally."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def as_read(markup: str) -> str:
 @given(TEXTS)
 @example("http://evil.example/x www.evil.example a@b.example")
 @example("[x](javascript:alert(1)) ![](http://evil/i.png) <img src=x onerror=alert(1)>")
-def test_markdown_shows_the_text_and_makes_nothing_of_it(text):
+def test_escaped_markdown_shows_the_text_literally(text):
     rendered = renderer(f"a {for_markdown(text)} b").strip()
     assert re.fullmatch(r"<p>[^<>]*</p>", rendered), rendered
     assert as_read(rendered[3:-4]).split() == f"a {one_line(text)} b".split()
 
 
 @given(TEXTS)
-def test_a_code_span_holds_the_text(text):
+def test_a_code_span_shows_the_text_literally(text):
     rendered = renderer(f"a {code_span(text)} b").strip()
     match = re.fullmatch(r"<p>a <code>([^<>]*)</code> b</p>", rendered)
     assert match, rendered
@@ -51,32 +51,32 @@ def test_a_code_span_holds_the_text(text):
 
 
 @given(TEXTS)
-def test_html_shows_the_text_in_an_element_and_in_an_attribute(text):
+def test_escaped_html_shows_the_text_in_elements_and_attributes(text):
     escaped = for_html(text)
     assert not set(escaped) & set("<>\"'`$")
     assert as_read(escaped) == visible(text)
 
 
 @given(TEXTS)
-def test_a_terminal_is_sent_nothing_but_one_line_that_can_be_seen(text):
+def test_terminal_text_is_one_line_of_visible_characters(text):
     shown = for_terminal(text)
     assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 @given(TEXTS)
-def test_a_file_name_is_one_everywhere(text):
+def test_file_names_are_valid_on_every_system(text):
     name = for_filename(text)
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name)
     assert name.lower() not in {"con", "prn", "aux", "nul", "com1", "lpt1"}
 
 
 @pytest.mark.parametrize("text", ["val_auc 0.5, epoch-3 / best", "naïve Ωμέγα 🐙"])
-def test_what_a_person_wrote_stays_readable(text):
+def test_ordinary_text_stays_readable(text):
     assert as_read(for_markdown(text)) == text
     assert visible(text) == text
 
 
-def test_every_hostile_string_in_every_sink(shared_data):
+def test_every_hostile_string_is_harmless_in_every_sink(shared_data):
     for case in json.loads((shared_data / "hostile.json").read_text())["cases"]:
         text = case.get("value")
         if isinstance(text, str):
@@ -85,7 +85,7 @@ def test_every_hostile_string_in_every_sink(shared_data):
 
 
 @given(TEXTS)
-def test_latex_text_has_no_command_but_our_own(text):
+def test_latex_text_has_only_our_own_commands(text):
     shown = for_latex(text)
     bare = re.sub(
         r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|char\d\d)\{\}", "", shown
@@ -118,5 +118,5 @@ def test_latex_text_has_no_command_but_our_own(text):
         ("x;y", "x;y"),
     ],
 )
-def test_a_formula_in_a_cell_of_csv_is_marked_wherever_a_spreadsheet_would_take_it_up(text, cell):
+def test_csv_cells_that_a_spreadsheet_would_evaluate_are_escaped(text, cell):
     assert for_csv(text) == cell

@@ -18,7 +18,7 @@ def uri(sqlite_sample):
     return f"sqlite:///{sqlite_sample}"
 
 
-def test_experiments_with_run_counts_and_last_activity(uri, sample_client):
+def test_experiments_have_run_counts_and_last_activity(uri, sample_client):
     frame = ArtifactExplorer(uri).list_experiments()
     known = {row.experiment_id: row for row in sample_client.search_experiments()}
     assert set(frame.experiment_id) == set(known)
@@ -32,7 +32,7 @@ def test_experiments_with_run_counts_and_last_activity(uri, sample_client):
         )
 
 
-def test_deleted_experiments_on_request(uri):
+def test_deleted_experiments_are_listed_on_request(uri):
     assert list(ArtifactExplorer(uri).list_experiments(deleted=True).name) == ["gone"]
 
 
@@ -45,7 +45,7 @@ def test_deleted_experiments_on_request(uri):
         ("params.lr != '1'", ("start_time ASC",)),
     ],
 )
-def test_runs_are_those_of_mlflow_search_runs(condition, order, uri, sample_client, monkeypatch):
+def test_runs_equal_those_of_mlflow_search_runs(condition, order, uri, sample_client, monkeypatch):
     frame = ArtifactExplorer(uri).search_runs(["churn", "prices*"], filter=condition, order_by=order)
     ids = [sample_client.get_experiment_by_name(name).experiment_id for name in ("churn", "prices / Ωμέγα")]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", sample_client.tracking_uri)
@@ -65,7 +65,7 @@ def test_runs_are_those_of_mlflow_search_runs(condition, order, uri, sample_clie
     assert set(frame.experiment) <= {"churn", "prices / Ωμέγα"}
 
 
-def test_a_limit_all_experiments_and_nothing(uri, sample_client):
+def test_limit_all_experiments_and_empty_results(uri, sample_client):
     looking = ArtifactExplorer(uri)
     active = [row.experiment_id for row in sample_client.search_experiments()]
     assert len(looking.search_runs()) == len(sample_client.search_runs(active))
@@ -73,7 +73,7 @@ def test_a_limit_all_experiments_and_nothing(uri, sample_client):
     assert list(looking.search_runs(filter="params.lr = 'none'").run_id) == []
 
 
-def test_everything_about_a_run(uri, sample_client):
+def test_a_run_is_read_completely(uri, sample_client):
     looking = ArtifactExplorer(uri)
     for name in ("churn", "prices / Ωμέγα"):
         experiment_id = sample_client.get_experiment_by_name(name).experiment_id
@@ -89,7 +89,7 @@ def test_everything_about_a_run(uri, sample_client):
             assert run.problems == ()
 
 
-def test_parents_children_datasets_and_models(uri):
+def test_parents_children_datasets_and_models_are_read(uri):
     looking = ArtifactExplorer(uri)
     runs = looking.search_runs(["churn"]).set_index("run_name")
     parent = looking.read_run(runs.run_id["sweep"])
@@ -107,7 +107,7 @@ def test_parents_children_datasets_and_models(uri):
     assert {row["name"] for row in run.logged_models} == {"forest", "unfinished"}
 
 
-def test_a_deleted_run_is_read_and_an_unknown_one_named(uri, sample_client):
+def test_a_deleted_run_is_read_and_an_unknown_one_is_an_error(uri, sample_client):
     looking = ArtifactExplorer(uri)
     experiment_id = sample_client.get_experiment_by_name("churn").experiment_id
     (deleted,) = sample_client.search_runs([experiment_id], run_view_type=2)
@@ -116,7 +116,7 @@ def test_a_deleted_run_is_read_and_an_unknown_one_named(uri, sample_client):
         looking.read_run("0123")
 
 
-def test_artifacts_recursively_with_sizes(uri):
+def test_artifacts_are_listed_recursively_with_sizes(uri):
     looking = ArtifactExplorer(uri)
     (run_id,) = looking.search_runs(["churn"], filter="params.empty = ''").run_id
     frame = looking.list_artifacts(run_id)
@@ -124,7 +124,7 @@ def test_artifacts_recursively_with_sizes(uri):
     assert list(looking.list_artifacts(looking.search_runs(["churn"], limit=1).run_id[0]).path) == []
 
 
-def test_what_is_wrong_is_said(uri, tmp_path, monkeypatch):
+def test_invalid_arguments_are_reported(uri, tmp_path, monkeypatch):
     looking = ArtifactExplorer(uri)
     with pytest.raises(UnknownExperiment, match="churn"):
         looking.search_runs(["chrun"])
@@ -135,14 +135,14 @@ def test_what_is_wrong_is_said(uri, tmp_path, monkeypatch):
         ArtifactExplorer()
 
 
-def test_a_path_is_a_tracking_uri_and_the_folder_is_looked_at(sqlite_sample, tmp_path, monkeypatch):
+def test_a_path_is_accepted_as_tracking_uri_and_the_folder_is_searched(sqlite_sample, tmp_path, monkeypatch):
     assert len(ArtifactExplorer(sqlite_sample).list_experiments()) == 4
     (tmp_path / "mlflow.db").write_bytes(sqlite_sample.read_bytes())
     monkeypatch.chdir(tmp_path)
     assert ArtifactExplorer().tracking_uri == "sqlite:///mlflow.db"
 
 
-def test_odd_times_are_no_reason_to_fail():
+def test_unusual_times_are_tolerated():
     times = datetimes(pd.Series([None, 0, 2**63 - 1, -(2**63), 1_760_000_000_123], dtype="Int64"))
     assert list(times.isna()) == [True, False, True, True, False]
     assert times[4] == pd.Timestamp("2025-10-09T08:53:20.123Z")
@@ -155,7 +155,7 @@ def test_every_public_method_has_an_example():
     assert {f"ArtifactExplorer.{name}" for name in methods} <= shown
 
 
-def test_a_key_that_a_run_has_not_is_named_with_what_might_have_been_meant(tmp_path):
+def test_an_unknown_key_is_reported_with_a_suggestion(tmp_path):
     client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     run_id = client.create_run("0").info.run_id
     client.log_param(run_id, "lr", 0.1)

@@ -1,4 +1,4 @@
-"""The exported page in a real Chromium: whole, drawn, silent, and deaf to what strings say."""
+"""The exported page in a real Chromium: complete, with charts, without requests or code execution."""
 
 import base64
 import json
@@ -67,7 +67,7 @@ def test_the_page_shows_tables_and_charts_without_a_network(report, open_offline
     for chart in page.locator("figure.chart").all():
         chart.scroll_into_view_if_needed()
     page.locator(".chart .plot:not([hidden]) .points path").nth(1).wait_for(state="attached")
-    assert page.locator("figure.chart img:visible").count() == 0  # the drawing took the image's place
+    assert page.locator("figure.chart img:visible").count() == 0  # the interactive chart replaced the image
     assert page.title() == "Churn <report>"
     assert page.locator("table:visible").count() == 2
     assert page.locator("h1").inner_text() == "Churn"
@@ -79,13 +79,13 @@ def test_the_page_shows_tables_and_charts_without_a_network(report, open_offline
 
 
 @pytest.mark.browser
-def test_without_scripts_the_images_are_shown(report, open_offline):
+def test_images_are_shown_without_scripts(report, open_offline):
     page = open_offline(report, scripts=False).page
     assert page.locator("figure.chart img:visible").count() == 2
 
 
 @pytest.mark.browser
-def test_names_in_a_drawn_chart_read_as_they_are(tmp_path, open_offline):
+def test_names_in_a_chart_are_shown_literally(tmp_path, open_offline):
     names = ["_a", "<b>x</b> &lt; &amp;", "$x^2$ $y$", "<a href='https://x.example'>go</a>", "%{y}", "<br>"]
     named = {f"r{index:03}": name for index, name in enumerate(names)}
     node = notebook(v4.new_code_cell("x", outputs=[figure(metric_history(curves(6, 5), named, "<i>loss</i>"))]))
@@ -100,7 +100,7 @@ def test_names_in_a_drawn_chart_read_as_they_are(tmp_path, open_offline):
 
 
 def everywhere(value):
-    """A notebook with the value in every place that a string can reach."""
+    """A notebook with the value in every place where a string can occur."""
     image = {"image/png": {"width": value, "height": f'1" {value}'}}
     node = notebook(
         v4.new_markdown_cell(value),
@@ -148,7 +148,7 @@ def hostile_values(shared_data):
 
 
 @pytest.mark.browser
-def test_no_string_acts_wherever_it_stands(shared_data, tmp_path, open_offline):
+def test_no_string_is_executed_in_any_position(shared_data, tmp_path, open_offline):
     path = tmp_path / "page.html"
     export_html(notebook(), path, title="x")
     opened = open_offline(path)
@@ -181,7 +181,7 @@ WHAT_IS_THERE = """() => {
 
 
 @pytest.mark.browser
-def test_the_policy_holds_where_cleaning_would_not(report, tmp_path, open_offline):
+def test_the_content_security_policy_protects_without_cleaning(report, tmp_path, open_offline):
     acting = """<script>document.documentElement.setAttribute('data-pwned', 1)</script>
         <img src="http://127.0.0.1:9/x.png" onerror="document.documentElement.setAttribute('data-pwned', 2)">
         <form action="http://127.0.0.1:9/"></form><link rel="stylesheet" href="http://127.0.0.1:9/x.css">"""
@@ -196,8 +196,8 @@ def test_the_policy_holds_where_cleaning_would_not(report, tmp_path, open_offlin
 
 
 @pytest.mark.browser
-def test_no_string_acts_in_a_figure_of_plotlys_own(shared_data, tmp_path, open_offline):
-    """A person's own figure escapes nothing: plotly and the page's policy have to hold."""
+def test_no_string_is_executed_in_a_plotly_figure(shared_data, tmp_path, open_offline):
+    """A user's own figure is not escaped: plotly and the page's policy have to protect."""
     outputs = []
     for value in hostile_values(shared_data):
         trace = {"y": [1, 2], "name": value, "text": [value, value], "mode": "text"}
@@ -233,7 +233,7 @@ PIECES = st.sampled_from([
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=14).map("".join))
-def test_cleaning_leaves_only_harmless_elements_and_attributes(text):
+def test_cleaning_keeps_only_harmless_elements_and_attributes(text):
     cleaned = clean_html(text)
     for element in BeautifulSoup(cleaned, "html.parser").find_all(True):
         assert element.name in TAGS
@@ -245,7 +245,7 @@ def test_cleaning_leaves_only_harmless_elements_and_attributes(text):
             assert "position" not in str(value) or name != "style"
 
 
-def test_what_a_report_needs_survives_cleaning():
+def test_cleaning_keeps_what_a_report_needs():
     for html in (
         '<h2 id="a-b">A</h2>',
         "<p>x <strong>y</strong> <code>z</code></p>",
@@ -260,7 +260,7 @@ def test_what_a_report_needs_survives_cleaning():
         assert BeautifulSoup(clean_html(html), "html.parser") == BeautifulSoup(html, "html.parser")
 
 
-def test_links_that_lead_elsewhere_lose_their_target():
+def test_external_links_lose_their_target():
     for target in (
         "javascript:x",
         "data:text/html,x",
@@ -290,7 +290,7 @@ def test_json_in_a_script_element_reads_back_and_cannot_end_it(text):
     assert "<" not in written_json
 
 
-def test_a_page_without_charts_carries_no_script(tmp_path):
+def test_a_page_without_charts_has_no_script(tmp_path):
     path = export_html(notebook(v4.new_markdown_cell("# x")), tmp_path / "a.html", title="x")
     text = path.read_text(encoding="utf-8")
     assert "<script" not in text
@@ -298,7 +298,7 @@ def test_a_page_without_charts_carries_no_script(tmp_path):
     assert len(text) < 20_000
 
 
-def test_the_same_notebook_gives_the_same_bytes_and_nothing_else_is_left(tmp_path):
+def test_exports_are_reproducible_and_leave_no_other_files(tmp_path):
     node = notebook(v4.new_code_cell("x", outputs=[figure(metric_history(curves(1, 9), labels(1), "val_loss"))]))
     first = export_html(node, tmp_path / "a.html", title="x")
     assert export_html(node, tmp_path / "b.html", title="x").read_bytes() == first.read_bytes()
@@ -308,7 +308,7 @@ def test_the_same_notebook_gives_the_same_bytes_and_nothing_else_is_left(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "b.html"]
 
 
-def test_failures_name_the_thing(tmp_path):
+def test_export_errors_name_the_file(tmp_path):
     with pytest.raises(ExportFailed, match=r"'pdf'.*Formats: html"):
         export_notebook(tmp_path / "a.ipynb", "pdf", tmp_path / "a.pdf")
     with pytest.raises(ExportFailed, match=r"a\.ipynb cannot be read"):
@@ -321,7 +321,7 @@ def test_failures_name_the_thing(tmp_path):
         export_html(notebook(), tmp_path / "folder", title="x")
 
 
-def test_exporting_is_quick_also_where_a_hostile_text_is_long(tmp_path):
+def test_exporting_is_fast_even_with_long_hostile_texts(tmp_path):
     start = time.perf_counter()
     text = "<script>" * 20_000 + "<" * 20_000 + "[" * 500 + "a href=" * 10_000
     export_html(notebook(v4.new_code_cell("x", outputs=[output({"text/html": text})])), tmp_path / "a.html", title="x")

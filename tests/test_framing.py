@@ -1,4 +1,4 @@
-"""An HTML artifact in its frame: what can be seen stays, and a browser that opens it asks nobody for anything."""
+"""HTML artifacts in a frame: visible content is kept, and the browser makes no requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from qualia_lab.framing import framed_page, sanitized_page, sanitized_style
 from qualia_lab.notebook.clean import clean_html
 from qualia_lab.notebook.export import export_html
 
-# Everything by which a page makes a browser connect, on its own or once it is clicked; `@` is the listener.
+# Everything that makes a browser connect, at once or after a click; `@` is the listener.
 CONNECTING = (
     '<iframe src="@/iframe"></iframe>', '<iframe srcdoc="<img src=@/inner><iframe src=@/inner></iframe>"></iframe>',
     '<frameset><frame src="@/frame"></frameset>', '<object data="@/object"></object>', '<embed src="@/embed">',
@@ -62,7 +62,7 @@ CONNECTING = (
 
 
 class Listener:
-    """Counts who connects, on a port of this machine; answers nothing."""
+    """Counts connections to a local port, without answering."""
 
     def __init__(self):
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -99,12 +99,12 @@ def export(node_html: str, path):
 
 
 @pytest.mark.browser
-def test_a_browser_that_opens_the_page_of_hostile_artifacts_connects_to_nobody(chromium, listener, tmp_path):
+def test_opening_a_page_of_hostile_artifacts_makes_no_connections(chromium, listener, tmp_path):
     frames = "".join(
         framed_page(one.replace("@/", listener.address + "/").replace('"@"', f'"{listener.address}"'), 100)
         for one in CONNECTING
     )
-    # Also a frame that somebody wrote into a notebook as ours are written, with a page of their own in it.
+    # Also a frame in a notebook that imitates ours, with another page in it.
     frames += "".join(
         f'<iframe sandbox="" srcdoc="{html.escape(one.replace("@/", listener.address + "/"))}" width="100%" height="100"></iframe>'
         for one in CONNECTING
@@ -116,13 +116,13 @@ def test_a_browser_that_opens_the_page_of_hostile_artifacts_connects_to_nobody(c
         page.goto(path.as_uri())
         assert page.locator("iframe").count() == 2 * len(CONNECTING)
         page.mouse.wheel(0, 100_000)
-        for frame in page.frames[1:]:  # what is clicked leads nowhere either
+        for frame in page.frames[1:]:  # links lead nowhere
             for link in frame.locator("a, button").all():
                 link.dispatch_event("click")
         page.wait_for_timeout(1500)
         assert listener.asked == []
         assert page.url == path.as_uri()
-        # The same browser does connect where a page may: the listener hears it.
+        # Control: the same browser connects if the page may, and the listener notices.
         (tmp_path / "control.html").write_text(
             f'<link rel=preconnect href="{listener.address}"><img src="{listener.address}/x">'
         )
@@ -132,7 +132,7 @@ def test_a_browser_that_opens_the_page_of_hostile_artifacts_connects_to_nobody(c
         context.close()
 
 
-def test_what_can_be_seen_of_a_page_stays():
+def test_visible_content_of_a_page_is_kept():
     page = (
         "<!doctype html><html><head><title>t</title><style>td { color: red }</style></head><body>"
         '<h1 class="a" style="color: blue">A &amp; B</h1><table border="1"><tr><td colspan="2">1</td></tr></table>'
@@ -144,7 +144,7 @@ def test_what_can_be_seen_of_a_page_stays():
     assert still == whole
 
 
-def test_pictures_in_the_page_itself_stay_unless_they_are_too_large():
+def test_embedded_images_are_kept_unless_too_large():
     small = base64.b64encode(b"GIF89a" + struct.pack("<HHBBB", 9, 9, 0, 0, 0) + b";").decode()
     large = base64.b64encode(b"GIF89a" + struct.pack("<HHBBB", 22_000, 22_000, 0, 0, 0) + b";").decode()
     assert f'src="data:image/gif;base64,{small}"' in sanitized_page(f'<img src="data:image/gif;base64,{small}">')
@@ -179,7 +179,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=12).map("".join))
-def test_no_style_names_anything_to_load(css):
+def test_no_style_loads_resources(css):
     plain = sanitized_style(css).lower()
     assert re.search(r"@import\b", plain) is None
     assert "\\" not in plain
@@ -199,9 +199,9 @@ HOSTILE = st.lists(
 
 
 @given(HOSTILE)
-def test_whatever_a_page_is_made_of_nothing_in_its_frame_asks(text):
+def test_a_framed_page_never_makes_requests(text):
     frame = framed_page(text, 100)
-    assert clean_html(frame) == frame  # writing it anew once more changes nothing
+    assert clean_html(frame) == frame  # cleaning is idempotent
     inside = BeautifulSoup(BeautifulSoup(frame, "html.parser").iframe["srcdoc"], "html.parser")
     for one in inside.find_all(True)[2:]:
         assert one.name not in (

@@ -1,4 +1,4 @@
-"""NotebookGenerator: which runs a choice means, and what is written where."""
+"""NotebookGenerator: selection of runs, and the files that are written."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ def names(generator, **choice) -> list[str]:
     return generator.store.read(run_ids).runs.column("run_name").to_pylist()
 
 
-def test_without_a_choice_all_active_runs_are_taken_newest_first(generator):
+def test_all_active_runs_are_selected_by_default_newest_first(generator):
     assert len(names(generator)) == 8
     assert names(generator, experiments=["churn"])[0] == "churn 5"
     assert set(generator.select().experiments) == {"churn", "churn-old"}
 
 
-def test_experiments_are_names_ids_or_globs(generator):
+def test_experiments_are_selected_by_name_id_or_glob(generator):
     assert len(names(generator, experiments=["churn*"])) == 8
     assert len(names(generator, experiments=["churn"])) == 6
     (id_,) = (row["experiment_id"] for row in generator.read_experiments().to_pylist() if row["name"] == "churn-old")
     assert len(names(generator, experiments=[id_])) == 2
 
 
-def test_the_best_are_by_a_metric_up_or_down(generator):
+def test_the_best_runs_are_ranked_by_a_metric_in_either_direction(generator):
     assert names(generator, experiments=["churn"], top=2, by="val_auc") == ["churn 5", "churn 4"]
     assert names(generator, experiments=["churn"], top=2, by="val_auc:min") == ["churn 0", "churn 1"]
     selection = generator.select(top=1, by="odd:max")
@@ -92,7 +92,7 @@ def test_since_and_status_and_a_filter_must_all_hold(generator):
         generator.select(experiments=["churn"], since=tomorrow)
 
 
-def test_a_key_by_its_name_is_looked_up_and_becomes_part_of_the_filter(generator, monkeypatch):
+def test_a_where_key_is_resolved_and_becomes_part_of_the_filter(generator, monkeypatch):
     selection = generator.select(
         experiments=["churn"], where=["lr>0.15", "odd<5"], status=["finished"], filter="run_name != 'x'"
     )
@@ -100,12 +100,12 @@ def test_a_key_by_its_name_is_looked_up_and_becomes_part_of_the_filter(generator
     assert names(generator, filter=selection.query.filter) == ["churn 4", "churn 3", "churn 2"]
     with pytest.raises(FilterError, match=r"Did you mean params\.lr\?"):
         generator.select(where=["lrr=0.1"])
-    monkeypatch.setattr("qualia_lab.stores.keys.LOOKED_AT", 1)  # older runs are asked for a key that the newest lack
+    monkeypatch.setattr("qualia_lab.stores.keys.LOOKED_AT", 1)  # look up a key in older runs that the newest lack
     assert names(generator, where=["lr=0", "old_only=1"]) == ["churn-old 0"]
     assert names(generator, where=["old_metric>0"]) == ["churn-old 0"]
 
 
-def test_a_choice_is_explained_before_it_is_made(generator):
+def test_a_selection_is_explained_before_it_is_read(generator):
     explained = []
     generator.select(experiments=["churn"], where=["odd>3"], by="val_auc", top=1, explain=explained.append)
     texts = [(part.text, part.runs) for part in explained[0].parts]
@@ -117,7 +117,7 @@ def test_a_choice_is_explained_before_it_is_made(generator):
     ]
 
 
-def test_runs_that_are_named_keep_their_order_and_a_missing_one_stays_in_the_list(generator):
+def test_named_runs_keep_their_order_including_missing_ones(generator):
     first, second, *_ = generator.select(experiments=["churn"]).run_ids
     selection = generator.select(run_ids=[second, "f" * 32, first])
     assert selection.run_ids == (second, first, "f" * 32)
@@ -140,18 +140,18 @@ def test_runs_that_are_named_keep_their_order_and_a_missing_one_stays_in_the_lis
         ({"by": "val_auc", "order_by": ["start_time"]}, FilterError),
     ],
 )
-def test_a_choice_that_means_nothing_is_refused(generator, choice, error):
+def test_an_invalid_selection_is_refused(generator, choice, error):
     with pytest.raises(error):
         generator.select(**choice)
 
 
-def test_an_empty_store_is_said_to_be(tmp_path):
+def test_an_empty_store_is_reported(tmp_path):
     new_client(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
     with pytest.raises(EmptyStore):
         NotebookGenerator(f"sqlite:///{tmp_path / 'mlflow.db'}").select()
 
 
-def test_the_notebook_lands_in_notebooks_under_the_name_of_the_experiment(generator, tmp_path, monkeypatch):
+def test_the_default_path_is_the_experiment_name_in_notebooks(generator, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = generator.create(experiments=["churn"], limit=2, title="Mine: <b>")
     assert path.parent.name == "notebooks"
@@ -168,14 +168,14 @@ def test_the_notebook_lands_in_notebooks_under_the_name_of_the_experiment(genera
     assert len(read_parameters(path)["RUN_IDS"]) == 6
 
 
-def test_a_relative_uri_means_the_same_in_the_notebooks_own_folder(store, monkeypatch):
+def test_a_relative_uri_has_the_same_meaning_in_the_notebook_s_folder(store, monkeypatch):
     folder = store.removeprefix("sqlite:///").removesuffix("/mlflow.db")
     monkeypatch.chdir(folder)
     assert NotebookGenerator("sqlite:///mlflow.db").select().tracking_uri == store
     assert NotebookGenerator().select().tracking_uri == store
 
 
-def test_a_run_that_is_gone_by_the_time_of_executing_is_named_and_the_rest_goes_on(store, tmp_path):
+def test_a_run_deleted_before_execution_is_reported_and_the_rest_continues(store, tmp_path):
     generator = NotebookGenerator(store)
     path = generator.create(experiments=["churn-old"], output=tmp_path / "n.ipynb")
     gone = read_parameters(path)["RUN_IDS"][0]
@@ -188,7 +188,7 @@ def test_a_run_that_is_gone_by_the_time_of_executing_is_named_and_the_rest_goes_
     assert not any(out.output_type == "error" for cell in notebook.cells for out in cell.get("outputs", ()))
 
 
-def test_mlflows_client_is_opened_where_that_changes_nothing_and_else_refuses(store, shared_data, tmp_path):
+def test_the_mlflow_client_is_opened_only_if_that_changes_nothing(store, shared_data, tmp_path):
     assert describe_effect_of_opening(store) is None
     client = mlflow_client(store)
     assert "made on first use" in repr(client)
@@ -211,7 +211,7 @@ def parameters_of(path):
     return [values[name] for name in ("PRIMARY_METRIC", "GREATER_IS_BETTER", "SEEDS", "BASELINE")]
 
 
-def test_metric_seeds_and_baseline_stand_in_the_parameters_cell(generator, tmp_path):
+def test_metric_seeds_and_baseline_are_in_the_parameters_cell(generator, tmp_path):
     (first, *_) = generator.select(experiments=["churn"]).run_ids
     path = generator.create(
         experiments=["churn"],
@@ -224,7 +224,7 @@ def test_metric_seeds_and_baseline_stand_in_the_parameters_cell(generator, tmp_p
     assert parameters_of(path) == ["val_auc", False, ["lr"], first]
 
 
-def test_what_runs_are_ranked_by_leads_unless_another_metric_is_named(generator):
+def test_the_ranking_metric_is_the_objective_unless_another_is_given(generator):
     def objective(by, metric=None):
         settings = settings_from_arguments(metric=metric)
         return generator.describe(generator.select(experiments=["churn"], by=by, settings=settings), settings).objective
@@ -236,7 +236,7 @@ def test_what_runs_are_ranked_by_leads_unless_another_metric_is_named(generator)
     ).query.order_by == ("metrics.val_auc ASC",)
 
 
-def test_what_the_project_says_counts_for_choosing_and_for_the_notebook(generator, tmp_path, monkeypatch):
+def test_project_settings_apply_to_selection_and_notebook(generator, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text('[tool.qualia]\nmetric = "odd"\n[tool.qualia.metrics]\nodd = "lower"\n')
     assert names(generator, experiments=["churn"], by="odd", top=1) == ["churn 0"]

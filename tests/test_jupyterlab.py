@@ -1,4 +1,4 @@
-"""In JupyterLab in a real browser: every cell runs again, and nothing of a hostile store comes alive."""
+"""JupyterLab in a real browser: cells can be rerun, and nothing in a hostile store is executed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKEN = "for-this-test"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """A JupyterLab of this Python, and the folder it shows."""
+    """A JupyterLab of this Python, and its folder."""
     folder, port = tmp_path_factory.mktemp("lab"), free_port()
     command = [
         *(sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
@@ -50,7 +50,7 @@ def page(chromium):
 
 
 def opened(page, url, name):
-    """The notebook in JupyterLab, drawn; the URLs that were asked for elsewhere."""
+    """Open the notebook in JupyterLab; the URLs of requests to other hosts."""
     elsewhere = []
     page.on("request", lambda request: request.url.startswith((url, "data:", "blob:")) or elsewhere.append(request.url))
     page.goto(f"{url}/doc/tree/{name}?token={TOKEN}&reset")
@@ -59,7 +59,7 @@ def opened(page, url, name):
 
 
 def run_all_and_save(page, path) -> list:
-    """Run every cell as the menu does, save, and the code cells that have a source."""
+    """Run all cells by the menu and save; return the non-empty code cells."""
     page.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget", timeout=60_000)
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.ready")
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')", None)
@@ -74,7 +74,7 @@ def run_all_and_save(page, path) -> list:
     pytest.fail(f"not run: {[cell.source for cell in code if not cell.execution_count]}")
 
 
-def test_every_cell_of_a_notebook_runs_again_in_jupyterlab(lab, page, sqlite_sample):
+def test_every_cell_can_be_rerun_in_jupyterlab(lab, page, sqlite_sample):
     url, folder = lab
     path = NotebookGenerator(f"sqlite:///{sqlite_sample}").create(output=folder / "sample.ipynb")
     elsewhere = opened(page, url, "sample.ipynb")
@@ -90,7 +90,7 @@ def test_a_notebook_of_a_hostile_store_runs_no_script_in_jupyterlab(lab, page, h
     url, folder = lab
     (folder / "hostile.ipynb").write_bytes(hostile_notebook[0].read_bytes())
     elsewhere = opened(page, url, "hostile.ipynb")
-    code = run_all_and_save(page, folder / "hostile.ipynb")  # what a person ran is trusted, and drawn as it is
+    code = run_all_and_save(page, folder / "hostile.ipynb")  # outputs of cells run by the user are trusted and rendered
     assert [out.evalue for cell in code for out in cell.outputs if out.output_type == "error"] == []
     page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 1e9)")
     page.wait_for_timeout(1000)

@@ -1,4 +1,4 @@
-"""What the package is made of: its public names, its commands, and what an import costs."""
+"""The structure of the package: public names, commands, and the cost of imports."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ HEAVY = {
     "IPython", "bleach", "duckdb", "matplotlib", "mlflow", "nbclient", "nbconvert", "nbformat", "numpy", "pandas", "plotly",
     "pyarrow", "pyspark", "rich", "scipy", "sklearn", "sqlalchemy",
 }  # fmt: skip
-# An Arrow table is what layers hand to each other; a notebook's file needs no library to be read.
+# Layers exchange Arrow tables; reading the file of a notebook needs no library.
 ARROW = {"numpy", "pyarrow"}
 
 
 def heavy_packages_after(code: str) -> set[str]:
-    """The heavy packages that a fresh interpreter holds after this code."""
+    """The heavy packages that a fresh interpreter has imported after this code."""
     code += "\nimport sys, json; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     return HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
@@ -48,13 +48,13 @@ def test_the_public_names_are_exactly_these():
 
 
 @pytest.mark.parametrize("name", qualia_lab.__all__)
-def test_every_public_name_is_there_and_says_what_it_is(name):
+def test_every_public_name_exists_and_has_a_docstring(name):
     value = getattr(qualia_lab, name)
     assert value.__doc__
     assert value.__name__ == name
 
 
-def test_no_other_name_is_there():
+def test_other_names_raise_attribute_errors():
     with pytest.raises(AttributeError, match="get_runs"):
         qualia_lab.get_runs  # noqa: B018
 
@@ -67,7 +67,7 @@ def test_no_other_name_is_there():
         ("qualia", "qualia_lab.cli.main"),
     ],
 )
-def test_every_command_is_installed_and_starts_in_its_module(command, home):
+def test_every_command_is_installed_with_its_module(command, home):
     (installed,) = entry_points(group="console_scripts", name=command)
     assert installed.module == home
     assert callable(installed.load())
@@ -81,7 +81,7 @@ def test_every_command_is_installed_and_starts_in_its_module(command, home):
         "qualia_lab.pipeline.train_pipeline",
     ],
 )
-def test_every_script_runs_as_a_module_and_is_quick_to_say_how(module):
+def test_every_script_runs_as_a_module_and_shows_help_quickly(module):
     code = (
         "import contextlib, io, runpy, sys\n"
         "sys.argv = ['x', '--help']\n"
@@ -106,7 +106,7 @@ def test_every_script_runs_as_a_module_and_is_quick_to_say_how(module):
         "notebooks/README.md",
     ],
 )
-def test_every_page_that_people_are_sent_to_is_there(path):
+def test_every_page_named_in_messages_exists(path):
     assert (ROOT / path).read_text(encoding="utf-8").strip()
 
 
@@ -125,7 +125,7 @@ def test_a_heavy_package_is_not_imported_before_it_is_needed(modules, packages):
     assert heavy_packages_after(f"import {modules}") <= packages
 
 
-def test_asking_for_a_public_name_imports_only_what_it_needs():
+def test_accessing_a_public_name_imports_only_what_it_needs():
     assert heavy_packages_after("from qualia_lab import open_store, Query, QualiaLabError") == set()
     assert heavy_packages_after("from qualia_lab import NotebookGenerator, ArtifactExplorer") <= ARROW
     assert "mlflow" not in heavy_packages_after("from qualia_lab import load_runs, mlflow_client")
@@ -138,13 +138,13 @@ def pins(file: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("file", ["constraints.txt", "constraints-mlflow2.txt"])
-def test_pins_are_names_and_versions_and_nothing_else(file):
+def test_pins_contain_only_names_and_versions(file):
     for name, version in pins(file).items():
         assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
         assert re.fullmatch(r"[0-9][0-9A-Za-z.+]*", version)
 
 
-def test_what_is_pinned_is_what_the_project_says_it_needs():
+def test_pins_match_the_declared_dependencies():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     normal = {re.sub(r"[-_.]+", "-", name).lower() for name in pins("constraints.txt")}
     groups = project["dependency-groups"]

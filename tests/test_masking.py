@@ -1,4 +1,4 @@
-"""What looks like a secret is masked by name and by form, ordinary names never are, and equal secrets stay equal."""
+"""Masking of secrets by name and by form; ordinary names are never masked, and equal secrets stay equal."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_ordinary_names_are_never_masked():
     assert [name for name in spelled if is_secret_key(name)] == []
 
 
-def test_values_of_ordinary_names_stay_as_they_are():
+def test_values_of_ordinary_names_are_unchanged():
     values = (
         "512",
         "<pad>",
@@ -92,14 +92,14 @@ def test_values_of_ordinary_names_stay_as_they_are():
             assert masked(f'{{"{name}": "{value}"}}') == f'{{"{name}": "{value}"}}'
 
 
-def test_secret_names_are_known_in_every_spelling():
+def test_secret_names_are_recognised_in_every_spelling():
     assert [name for name in NAMES if not is_secret_key(name)] == []
 
 
 @pytest.mark.parametrize(
     "value", ["", "None", "null", "true", "False", "***", "<API_KEY>", "${DB_PASSWORD}", "$DB_PASSWORD", "[REDACTED]"]
 )
-def test_what_is_no_secret_under_a_secret_name_stays(value):
+def test_harmless_values_under_secret_names_are_unchanged(value):
     assert Masker().value("param", "password", value) == value
 
 
@@ -121,12 +121,12 @@ def test_what_is_no_secret_under_a_secret_name_stays(value):
         "password: str = Field(...)",
     ],
 )
-def test_what_only_resembles_a_secret_stays(text):
+def test_values_that_only_resemble_secrets_are_unchanged(text):
     assert masked(text) == text
 
 
 @given(st.text())
-def test_masking_twice_is_masking_once(text):
+def test_masking_is_idempotent(text):
     once = masked(text)
     assert masked(once) == once
 
@@ -140,7 +140,7 @@ def test_masking_never_fails_and_keeps_lines(text, form):
     assert shown.count("\n") == form.format(text).count("\n")
 
 
-def test_masking_a_long_text_takes_time_in_proportion_to_it():
+def test_masking_time_is_linear_in_the_text_length():
     for piece in (
         "token:",
         "http://a:",
@@ -171,7 +171,7 @@ def shown(tables) -> list[str]:
     return tables.params.column("value").to_pylist()
 
 
-def test_equal_secrets_have_equal_numbers_and_different_ones_others():
+def test_equal_secrets_share_a_number_and_different_ones_do_not():
     tables, keys = mask_tables(params("b", "a", "b", "‹masked 1›"))
     assert shown(tables) == ["‹masked 2›", "‹masked 3›", "‹masked 2›", "‹masked 1›"]
     assert keys == masked_keys(tables) == ("param password",)
@@ -179,23 +179,23 @@ def test_equal_secrets_have_equal_numbers_and_different_ones_others():
     assert shown(addresses) == ["mysql://a:‹masked 1›@h/1", "mysql://a:‹masked 2›@h/1", "mysql://a:‹masked 1›@h/2"]
 
 
-def test_tables_read_apart_have_the_same_numbers():
+def test_tables_read_separately_have_the_same_numbers():
     masker = Masker()
     assert shown(mask_tables(params("a", "b"), masker)[0]) == ["‹masked 1›", "‹masked 2›"]
     assert shown(mask_tables(params("c", "b"), masker)[0]) == ["‹masked 3›", "‹masked 2›"]
 
 
-def test_tables_without_a_secret_are_the_same_objects():
+def test_tables_without_secrets_are_returned_unchanged():
     tables = params("0.1", "0.2", key="lr")
     found, keys = mask_tables(tables)
     assert found.params is tables.params
     assert keys == ()
 
 
-def test_a_project_names_more_and_fewer(tmp_path, monkeypatch):
+def test_a_project_can_add_and_remove_secret_names(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text('[tool.qualia]\nmask = ["license_*"]\nnever_mask = ["token", "db_url"]\n')
     (tmp_path / "notebooks").mkdir()
-    monkeypatch.chdir(tmp_path / "notebooks")  # where a notebook runs
+    monkeypatch.chdir(tmp_path / "notebooks")  # the working directory of a notebook
     rules = find_settings().masking
     assert rules == MaskRules(("license_*",), ("token", "db_url"))
     masker = Masker(rules)
@@ -230,14 +230,14 @@ def root(tmp_path):
     return tmp_path / "mlruns"
 
 
-def test_a_filter_is_evaluated_on_what_is_stored(root):
+def test_filters_are_evaluated_on_the_stored_values(root):
     store = open_store(root)
     found = store.read_runs(Query(filter="params.password = 'hunter2'")).column("run_id").to_pylist()
     assert found == [RUN]
     assert "hunter2" not in repr(store.read(found).params.to_pylist())
 
 
-def test_a_snapshot_that_is_brought_up_to_date_goes_on_with_its_numbers(root, tmp_path):
+def test_an_updated_snapshot_continues_its_numbers(root, tmp_path):
     out = tmp_path / "out"
     snapshot(str(root), out)
 
@@ -255,7 +255,7 @@ def test_a_snapshot_that_is_brought_up_to_date_goes_on_with_its_numbers(root, tm
     assert passwords() == {**before, "c": before["b"], "d": "‹masked 3›"}
 
 
-def test_artifacts_are_found_where_a_masked_address_says(tmp_path):
+def test_artifacts_at_a_masked_address_are_found(tmp_path):
     root = tmp_path / "password=hunter2" / "mlruns"
     folder = write_run(root, RUN)
     (folder / "artifacts").mkdir()
@@ -269,7 +269,7 @@ def test_artifacts_are_found_where_a_masked_address_says(tmp_path):
     assert place.read_bytes("a.txt", 100).decode() == "token: ‹masked 1›\n"
 
 
-def test_a_file_that_was_cut_still_looks_cut_and_no_other_file_is_touched(tmp_path):
+def test_a_truncated_file_stays_truncated_and_other_files_are_unchanged(tmp_path):
     folder = tmp_path / RUN / "artifacts"
     folder.mkdir(parents=True)
     (folder / "a.txt").write_text("password: " + "x" * 500 + "\n" + "y" * 500)
@@ -283,13 +283,13 @@ def test_a_file_that_was_cut_still_looks_cut_and_no_other_file_is_touched(tmp_pa
     assert wide.decode("utf-16") == "password=‹masked 1›"
 
 
-def test_load_runs_masks_in_a_notebook_of_a_person_too(root):
+def test_load_runs_masks_in_any_notebook(root):
     runs = load_runs(str(root), [RUN, OTHER])
     assert "hunter2" not in repr(runs.tables.params.to_pylist())
     assert masked_keys(runs.tables) == ("param password",)
 
 
-def test_the_last_cell_names_what_is_masked(root):
+def test_the_last_cell_lists_what_is_masked(root):
     generator = NotebookGenerator(root)
     last = generator.plan(generator.select()).cells[-1].source
     assert "Masked, because they look like secrets: param password." in last
@@ -297,7 +297,7 @@ def test_the_last_cell_names_what_is_masked(root):
     assert "hunter2" not in repr(generator.plan(generator.select()))
 
 
-def test_show_secrets_shows_them_on_a_terminal_and_nowhere_else(root, tmp_path):
+def test_show_secrets_works_on_a_terminal_only(root, tmp_path):
     words = ("runs", "--tracking-uri", root, "--params", "password", "--show-secrets")
     elsewhere = run(QUALIA, *words, cwd=tmp_path)
     assert elsewhere.returncode == 2
@@ -317,7 +317,7 @@ def test_show_secrets_shows_them_on_a_terminal_and_nowhere_else(root, tmp_path):
     try:
         while piece := os.read(main, 4096):
             text += piece
-    except OSError:  # Linux says so that the other side is closed
+    except OSError:  # on Linux: the other end of the terminal is closed
         pass
     _, talk = process.communicate(timeout=60)
     os.close(main)

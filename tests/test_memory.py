@@ -1,4 +1,4 @@
-"""What very many runs take in memory: columns, and no Python objects for each of their params, metrics and points."""
+"""Memory for very many runs: columns, without Python objects per param, metric and point."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from qualia_lab.runs import Runs
 from qualia_lab.stores.open import open_store
 from tests.stores.empty import copy_empty_store
 
-# Bytes of Python objects and of numbers that one more run adds to the peak of a call: half as much again as was
-# measured. A dict of the run's twenty params alone would be 1,200.
+# Bytes of Python objects and numbers that each run adds to the peak of a call: 1.5 times what was measured. A dict of
+# the run's twenty params alone would take 1,200.
 ALLOWED = {
-    "findings": 5_300,  # the study is described for them
+    "findings": 5_300,  # includes describing the study
     "params_that_differ": 600,
     "plot.history": 620,
     "plot.timeline": 780,
@@ -35,7 +35,7 @@ def store(tmp_path_factory):
 
 
 def _peak(runs, name):
-    intervals._known.clear()  # or those of the few runs would be there already, and those of the many not
+    intervals._known.clear()  # else only the first measurement would fill the cache
     gc.collect()
     tracemalloc.start()
     try:
@@ -45,13 +45,13 @@ def _peak(runs, name):
         tracemalloc.stop()
 
 
-def test_no_call_makes_python_objects_for_every_value_of_every_run(store):
+def test_memory_use_does_not_grow_with_python_objects_per_value(store):
     from qualia_lab.selection import Query
 
     run_ids = store.read_runs(Query()).column("run_id").to_pylist()
     few, many = (store.read(run_ids[:count]) for count in (2_000, 4_500))
     for name in ALLOWED:
         _peak(Runs(store, few), name)
-    # Each time on new runs: those asked before hold their study.
+    # New runs each time: a study is cached in the runs.
     taken = {name: (_peak(Runs(store, many), name) - _peak(Runs(store, few), name)) / 2_500 for name in ALLOWED}
     assert {name: bytes_ for name, bytes_ in taken.items() if bytes_ > ALLOWED[name]} == {}

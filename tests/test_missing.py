@@ -1,4 +1,4 @@
-"""What a table lacks is a dash where people see it, and NaN is what a run logged."""
+"""Missing values are displayed as dashes, and NaN only if a run logged it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def cells_of(frame):
     return re.findall(r"<td>(.*?)</td>", with_dashes(frame)._repr_html_())
 
 
-def test_what_is_missing_is_a_dash_and_a_number_that_is_nan_stays_nan():
+def test_missing_values_are_dashes_and_nan_stays_nan():
     numbers = pd.arrays.FloatingArray(np.array([1.5, np.nan, 0.0, 2e-9]), np.array([False, False, True, False]))
     frame = pd.DataFrame(
         {
@@ -39,7 +39,7 @@ def test_what_is_missing_is_a_dash_and_a_number_that_is_nan_stays_nan():
 
 
 @pytest.mark.parametrize("rows", [0, 1, 60, 61, 5000])
-def test_a_table_of_any_length_is_shown_as_pandas_shows_it(rows):
+def test_tables_of_any_length_are_displayed_as_by_pandas(rows):
     frame = pd.DataFrame({"a": pd.array([None, 1.25] * rows, dtype="Float64")[:rows], "b": range(rows)})
     html = with_dashes(frame)._repr_html_()
     assert "&lt;NA&gt;" not in html
@@ -51,7 +51,7 @@ def test_a_table_of_any_length_is_shown_as_pandas_shows_it(rows):
 
 
 @pytest.mark.slow
-def test_tables_of_a_notebook_have_dashes_and_the_nan_of_a_run_that_diverged(tmp_path):
+def test_notebook_tables_show_dashes_and_the_nan_of_a_diverged_run(tmp_path):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     client = new_client(uri)
     experiment = client.create_experiment("few", artifact_location=tmp_path.as_uri())

@@ -1,4 +1,4 @@
-"""Names that are cut stay different, fit, and are cut no more than they have to be."""
+"""Shortened names stay distinct, fit, and are shortened as little as possible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qualia_lab.names import aside, display_width, distinct_names
 
 WIDTHS = st.integers(8, 64)
 NAMES = st.text(st.sampled_from("ab_-/ 01\n漢\u0301🐙…()"), max_size=90) | st.text(max_size=90)
-# Names as people give them: a long start that many share, something of their own, and an end that many share.
+# Typical names: a long shared prefix, a distinct part, and a shared suffix.
 LONG = st.builds(
     "{}{}{}".format,
     st.sampled_from(["", "benchmark-pointnet2-", "experiments/2026/resnet50_imagenet_" * 2, "実験" * 30]),
@@ -29,7 +29,7 @@ PAIRS = st.lists(st.tuples(NAMES | LONG, IDS), max_size=30)
 @example([("mlp", "0a"), ("mlp (0a)", "1"), ("mlp", "0b")], 60)
 @example([("a b", ""), ("a  b", ""), ("", ""), (" ", "")], 8)
 @example([("a…b", ""), ("a" * 30 + "b" * 30, ""), ("a" * 30 + "cb" * 15, "")], 8)
-def test_different_ones_stay_different_and_fit(pairs, width):
+def test_shortened_names_stay_distinct_and_fit(pairs, width):
     shown = distinct_names([name for name, _ in pairs], [own for _, own in pairs], width)
     assert len({*zip(pairs, shown, strict=True)}) == len({*pairs}) == len({*shown})
     for text in shown:
@@ -38,7 +38,7 @@ def test_different_ones_stay_different_and_fit(pairs, width):
 
 
 @given(PAIRS, WIDTHS, st.randoms())
-def test_what_a_name_becomes_does_not_depend_on_the_order(pairs, width, chance):
+def test_shortening_does_not_depend_on_the_order(pairs, width, chance):
     shown = dict(zip(pairs, distinct_names([name for name, _ in pairs], [own for _, own in pairs], width), strict=True))
     chance.shuffle(pairs)
     again = distinct_names([name for name, _ in pairs], [own for _, own in pairs], width)
@@ -46,32 +46,32 @@ def test_what_a_name_becomes_does_not_depend_on_the_order(pairs, width, chance):
 
 
 @given(st.lists(NAMES | LONG, max_size=30, unique_by=one_line), WIDTHS)
-def test_what_fits_stays_as_it_is_unless_something_else_is_shown_so(names, width):
+def test_names_that_fit_are_unchanged_unless_ambiguous(names, width):
     shown = distinct_names(names, width=width)
     cut = {text for name, text in zip(names, shown, strict=True) if text != one_line(name)}
     for name, text in zip(names, shown, strict=True):
         line = one_line(name)
         if display_width(line) <= width and text != line:
-            # Only where a cut name would have been the same.
+            # Only if a shortened name would have been equal.
             assert line.count("…") or line.endswith(")") or not line
     assert all("…" in text or text.endswith(")") for text in cut)
 
 
 @given(st.lists(LONG.filter(lambda name: display_width(name) > 30), min_size=1, max_size=20, unique=True))
-def test_a_cut_name_uses_the_room_there_is(names):
+def test_a_shortened_name_uses_the_available_width(names):
     for text in distinct_names(names, width=30):
-        assert display_width(text) >= 27  # two signs of two columns may not fit
+        assert display_width(text) >= 27  # a character two columns wide may not fit at each cut
 
 
 @given(st.text(st.sampled_from("ab1"), min_size=1, max_size=12), st.lists(OWN, min_size=2, max_size=9))
-def test_what_all_share_gives_way_before_what_is_their_own(end, own):
+def test_shared_parts_are_cut_before_distinct_ones(end, own):
     own = [f"{place}{text}" for place, text in enumerate(own)]
     names = [f"{'benchmark/pointnet2/' * 4}{one}-{end}" for one in own]
     for one, text in zip(own, distinct_names(names, width=30), strict=True):
         assert text.endswith(f"{one}-{end}")
 
 
-def test_the_end_that_all_share_gives_way_where_their_own_is_at_the_start():
+def test_a_shared_ending_is_cut_if_names_differ_at_the_start():
     names = [
         f"{kind}/artifacts/checkpoints/epoch_0119/weights.bin"
         for kind in ("teacher_model", "student_model", "teacher_mouse")
@@ -93,23 +93,23 @@ def test_the_end_that_all_share_gives_way_where_their_own_is_at_the_start():
         ([], [], 60, []),
     ],
 )
-def test_what_is_shown(names, ids, width, shown):
+def test_displayed_names(names, ids, width, shown):
     assert distinct_names(names, ids, width) == shown
 
 
-def test_columns_are_those_of_a_terminal():
+def test_widths_are_terminal_columns():
     for char, columns in (("a", 1), ("é", 1), ("漢", 2), ("🐙", 2), ("e\u0301", 1), ("…", 1)):
         assert display_width(char) == columns, unicodedata.name(char[0])
 
 
-def test_what_was_cut_before_is_not_cut_where_it_was():
+def test_an_already_shortened_name_is_not_cut_at_its_ellipsis():
     names = [f"benchmark-shapenet-{own}-lr_{lr}-2026-11-21" for own in ("kpconv_paper", "pointnet2") for lr in (1, 2)]
     again = distinct_names(distinct_names(names, width=32), width=24)
     assert len({*again}) == 4
     assert not any("……" in text for text in again)
 
 
-def test_nothing_stands_in_parentheses_within_parentheses():
+def test_parentheses_are_not_nested():
     assert aside("a and b") == aside("a and b", ends=True) == " (a and b)"
     assert aside("a (1) and b") == " — a (1) and b —"
     assert aside("a (1) and b", ends=True) == ": a (1) and b"

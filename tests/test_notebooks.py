@@ -1,4 +1,4 @@
-"""Every store gives a notebook whose every cell runs and that holds as much as the store; the hostile one too."""
+"""Notebooks on all stores, including the hostile one: all cells run, and the contents agree with the store."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ STORES = (
     "stock-quant/mlflow.db",
 )
 
-# What Chromium says of a page in an artifact that has a script, in the frame where none runs.
+# Chromium's message about a script in an HTML artifact, in a frame without scripts.
 REFUSED = (
     "Blocked script execution in 'about:srcdoc' because the document's frame is sandboxed "
     "and the 'allow-scripts' permission is not set."
 )
 
-# A person's own cell at the end: how much the notebook holds.
+# A user's cell at the end, which counts the contents.
 COUNT = "print(len(runs), runs.tables.params.num_rows, runs.tables.metrics.num_rows, len(runs.history()))"
 
 
 def executed(path: Path):
-    """The notebook at the path, valid and without an error among its outputs."""
+    """Read a notebook; it must be valid and have no error outputs."""
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     for cell in notebook.cells:
@@ -43,14 +43,14 @@ def executed(path: Path):
 
 
 def with_own_cell(path: Path, source: str) -> None:
-    """Put a cell at the end of a notebook that was not executed yet."""
+    """Append a cell to a notebook that was not executed yet."""
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell(source))
     nbformat.write(notebook, path)
 
 
 @pytest.mark.parametrize("place", STORES)
-def test_the_store_of_a_stranger_is_in_the_notebook_as_it_is_in_the_store(place, shared_data, tmp_path):
+def test_a_notebook_shows_the_values_of_a_public_store(place, shared_data, tmp_path):
     generator = NotebookGenerator(shared_data / "stores" / place)
     path = generator.create(output=tmp_path / "notebook.ipynb")
     with_own_cell(path, COUNT)
@@ -66,7 +66,7 @@ def test_the_store_of_a_stranger_is_in_the_notebook_as_it_is_in_the_store(place,
     assert len(shown) == min(len(run_ids), 25) + (len(run_ids) > 25)
 
 
-def test_a_hostile_store_gives_a_notebook_whose_cells_all_run(hostile_notebook, hostile_store):
+def test_all_cells_of_a_hostile_store_s_notebook_run(hostile_notebook, hostile_store):
     path, _ = hostile_notebook
     uri, canary = hostile_store
     notebook = executed(path)
@@ -81,8 +81,8 @@ def test_a_hostile_store_gives_a_notebook_whose_cells_all_run(hostile_notebook, 
     assert sum(line.startswith("# ") for line in headings) == 1
 
 
-def test_each_hostile_run_alone_gives_a_notebook_of_its_own(hostile_store, tmp_path):
-    """Not executed one by one: what differs between them are their strings, and none may reach a code cell."""
+def test_each_hostile_run_alone_gives_a_notebook(hostile_store, tmp_path):
+    """They are not executed one by one: they differ in strings only, which must not reach code cells."""
     uri, canary = hostile_store
     generator = NotebookGenerator(uri)
     runs = generator.store.read_runs(Query()).to_pylist()
@@ -95,31 +95,31 @@ def test_each_hostile_run_alone_gives_a_notebook_of_its_own(hostile_store, tmp_p
             if cell.kind == "code":
                 ast.parse(cell.source)
     own = {source for source in sources if not re.fullmatch(r"runs\.show\('[0-9a-f]{32}'\)", source)}
-    assert len(own) < 25  # the same few cells for all of them
+    assert len(own) < 25  # the same few cells for all
     assert list(canary.iterdir()) == []
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("width", [1280, 2560])
-def test_the_page_of_a_hostile_store_is_dead(hostile_notebook, open_offline, width):
+def test_the_page_of_a_hostile_store_has_no_active_content(hostile_notebook, open_offline, width):
     _, page = hostile_notebook
     opened = open_offline(page, width=width)
     opened.page.wait_for_timeout(1500)
     assert opened.pwned is None
     assert opened.page.url == page.as_uri()
     assert opened.requests == [page.as_uri()]
-    # All these runs began at once, so the chance of their ids decides whether the one with a page is among those shown.
+    # All runs started at the same time, so their random ids decide whether the one with a page is shown.
     assert set(opened.complaints) <= {REFUSED}
     assert opened.page.locator("h1").count() == 1
     assert opened.page.locator("table").count() > 25
     assert (
         opened.page.locator("script:not([type='application/json'])").count() == 3
-    )  # plotly, packed and unpacked, and what draws
+    )  # plotly, compressed and decompressed, and the drawing script
     widest = opened.page.evaluate("document.documentElement.scrollWidth")
     assert widest <= width
 
 
-def test_the_files_of_a_hostile_store_are_shown_and_dead(hostile_store, open_offline, tmp_path):
+def test_the_files_of_a_hostile_store_are_shown_without_active_content(hostile_store, open_offline, tmp_path):
     uri, canary = hostile_store
     generator = NotebookGenerator(uri)
     of_artifacts = "tags.`hostile.case_id` LIKE 'ART-%'"
@@ -129,7 +129,7 @@ def test_the_files_of_a_hostile_store_are_shown_and_dead(hostile_store, open_off
     opened = open_offline(page)
     opened.page.wait_for_timeout(1500)
     assert opened.page.locator("iframe").count() == 1  # the page among them
-    assert opened.complaints == [REFUSED]  # by the browser, to its script
+    assert opened.complaints == [REFUSED]  # the browser refused its script
     assert opened.pwned is None
     assert opened.page.url == page.as_uri()
     assert opened.requests == [page.as_uri()]

@@ -1,4 +1,4 @@
-"""What is installed: its dependencies are those that it imports, and its distributions hold all that it needs."""
+"""Packaging: dependencies match imports, and the distributions are complete."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "qualia_lab"
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-# Imported only where the MLflow at hand asks for it, whose own dependency it then is.
+# Imported only if the installed MLflow requires it as its own dependency.
 OF_MLFLOW = {"skops"}
-# What a distribution that is not installed here would bring.
+# Packages of distributions that are not installed here.
 NOT_INSTALLED = {"requests-auth-aws-sigv4": {"requests_auth_aws_sigv4"}}
 
 
 def normal(name: str) -> str:
-    """The name of a distribution as a package index compares it."""
+    """The normalised name of a distribution."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -47,7 +47,7 @@ def trees() -> list[ast.Module]:
 
 @cache
 def imported() -> set[str]:
-    """The top-level packages that are imported anywhere in the package, but for Python's own and ours."""
+    """The top-level third-party packages that are imported anywhere in the package."""
     names = set()
     for node in (node for tree in trees() for node in ast.walk(tree)):
         if isinstance(node, ast.Import):
@@ -66,7 +66,7 @@ def declared() -> dict[str, str]:
 
 @cache
 def packages_of(distribution: str) -> set[str]:
-    """The top-level packages that a distribution brings."""
+    """The top-level packages of a distribution."""
     if distribution in NOT_INSTALLED:
         return NOT_INSTALLED[distribution]
     found = metadata.distribution(distribution)
@@ -74,15 +74,15 @@ def packages_of(distribution: str) -> set[str]:
     return set(listed.split()) if listed else {path.parts[0].removesuffix(".py") for path in found.files or ()}
 
 
-def test_every_package_that_is_imported_is_declared():
+def test_every_imported_package_is_declared():
     assert len(imported()) > 20
     brought = {package for distribution in declared() for package in packages_of(distribution)}
     assert imported() - OF_MLFLOW - brought == set()
 
 
-def test_nothing_is_declared_that_is_not_used():
+def test_every_declared_package_is_used():
     unused = {distribution for distribution in declared() if not packages_of(distribution) & imported()}
-    # What is not imported is named by a text: plotly's file is read, and SQLAlchemy imports the drivers.
+    # Not imported by us: plotly's file is read, and SQLAlchemy imports the drivers.
     assert unused == {"plotly", "psycopg", "pymysql"}
     texts = {
         node.value.rpartition("+")[2]
@@ -97,7 +97,7 @@ def test_every_dependency_has_a_lower_bound():
     assert [one for one in declared().values() if ">=" not in one] == []
 
 
-def test_the_page_of_the_package_index_has_no_link_that_means_nothing_there():
+def test_the_package_index_page_has_no_relative_links():
     page = (CHECKOUT / PROJECT["readme"]).read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", page)
     assert [link for link in links if not "".join(link).startswith(("https://", "#"))] == []
@@ -120,7 +120,7 @@ def built(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_wheel_and_sdist_hold_everything_that_is_needed(built):
+def test_wheel_and_sdist_are_complete(built):
     [wheel], [sdist] = built.glob("*.whl"), built.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         in_wheel = set(archive.namelist())
@@ -141,8 +141,8 @@ def test_wheel_and_sdist_hold_everything_that_is_needed(built):
 
 
 @pytest.mark.slow
-def test_the_wheel_works_where_there_is_no_checkout(built, tmp_path):
-    """Installed alone into a new environment, which finds its dependencies in this one."""
+def test_the_wheel_works_without_a_checkout(built, tmp_path):
+    """Installed into a new environment, which uses the dependencies of this one."""
     [wheel] = built.glob("*.whl")
     folder = tmp_path / "environment"
     venv.create(folder, with_pip=False)

@@ -52,7 +52,7 @@ def sweep(uri, experiment, *configurations, epochs=3):
     return failed, {run.info.run_name: run for run in client.search_runs([experiment_id])}
 
 
-def test_it_really_learns(children, client):
+def test_the_models_learn(children, client):
     assert len(children) == 6
     for run in children:
         assert run.info.status == "FINISHED"
@@ -64,7 +64,7 @@ def test_it_really_learns(children, client):
     assert losses[-1] < losses[0]
 
 
-def test_the_sweep_holds_three_kinds_of_model_and_names_the_best(children, client):
+def test_the_sweep_has_three_kinds_of_model_and_reports_the_best(children, client):
     assert Counter(run.data.params["model"] for run in children) == {"sgd": 2, "mlp": 2, "gradient_boosting": 2}
     (parent,) = {run.data.tags["mlflow.parentRunId"] for run in children}
     best = max(children, key=lambda run: run.data.metrics["val_auc"])
@@ -83,7 +83,7 @@ def test_models_figures_and_data_are_logged(children, client, quick):
     assert len(list(quick[0].glob("mlruns/breast-cancer/**/MLmodel"))) == 6
 
 
-def test_it_speaks_of_its_own_things_only(quick):
+def test_only_its_own_warnings_are_shown(quick):
     _, done = quick
     assert done.stdout == ""
     assert "6/6 runs" in done.stderr
@@ -101,7 +101,7 @@ def test_the_same_seed_gives_the_same_metrics(tmp_path):
         assert first[name].data.metrics == second[name].data.metrics
 
 
-def test_a_run_that_fails_is_named_and_the_rest_goes_on(tmp_path):
+def test_a_failing_run_is_reported_and_the_rest_continues(tmp_path):
     copy_empty_store(tmp_path / "mlflow.db")
     wrong = Configuration("sgd", {"penalty": "no such penalty"})
     failed, runs = sweep(f"sqlite:///{tmp_path}/mlflow.db", "mixed", wrong, SWEEP[0], epochs=1)

@@ -1,4 +1,4 @@
-"""Curves as a person asks for them in a notebook."""
+"""Charts of metric histories, as used in a notebook."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def counted(demo_store):
     return store, Runs(store, store.read(ids))
 
 
-def test_a_history_is_read_once_however_many_charts_show_it(counted):
+def test_a_history_is_read_once_for_several_charts(counted):
     store, runs = counted
     runs.plot.history("val_loss")
     runs.plot.history("val_loss", columns=1, smooth=0.5)
@@ -41,21 +41,21 @@ def test_a_history_is_read_once_however_many_charts_show_it(counted):
     runs.history(["train_loss", "val_loss"])
     single = [keys for keys in store.asked if len(keys) == 1]
     assert single == [("val_loss",), ("train_loss",)]
-    so_far = len(store.asked)  # what diverged was read for the bands, and is known by now
+    so_far = len(store.asked)  # includes the histories read to find diverged runs
     runs.plot.bands("val_auc")
     assert store.asked[so_far:] == [("val_auc",)]
 
 
-def test_several_lacking_histories_are_read_in_one_go_and_come_in_their_order(counted):
+def test_missing_histories_are_read_in_one_query_in_order(counted):
     store, runs = counted
     both = runs._loaded.history(["val_loss", "val_auc"])
     assert store.asked == [("val_loss", "val_auc")]
     assert both.column("key").unique().to_pylist() == ["val_loss", "val_auc"]
     alone = [LastHistories(store).read(list(runs), [key]).to_pylist() for key in ("val_loss", "val_auc")]
-    assert repr(both.to_pylist()) == repr(alone[0] + alone[1])  # as text, because no NaN equals another
+    assert repr(both.to_pylist()) == repr(alone[0] + alone[1])  # compared as text, because NaN is not equal to itself
 
 
-def test_what_is_kept_is_bounded_and_the_oldest_goes_first(counted):
+def test_the_history_cache_is_bounded_and_evicts_the_oldest(counted):
     store, runs = counted
     ids = list(runs)
     size = {key: runs._loaded.history(key).nbytes for key in ("val_loss", "train_loss", "val_auc")}
@@ -69,7 +69,7 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes_first(counted):
     assert len(store.asked) == 6
 
 
-def test_past_twelve_runs_there_is_a_panel_per_configuration_unless_one_panel_is_asked_for(counted):
+def test_above_twelve_runs_each_configuration_has_a_panel_unless_columns_is_1(counted):
     _, runs = counted
     chart = runs.plot.history("val_loss")
     assert len(chart.panels) > 5
@@ -80,30 +80,30 @@ def test_past_twelve_runs_there_is_a_panel_per_configuration_unless_one_panel_is
     assert runs.plot.history("val_loss", log=True).panels[0].y.log
 
 
-def test_up_to_twelve_runs_are_lines_of_one_panel(demo_store, counted):
+def test_up_to_twelve_runs_share_one_panel(demo_store, counted):
     _, runs = counted
     few = load_runs(f"sqlite:///{demo_store}", list(runs)[:12])
     assert len(few.plot.history("val_loss").panels) == 1
     assert len(few.plot.history("val_loss", columns=3).panels) > 1
 
 
-def test_what_cannot_be_drawn_is_said_in_a_sentence(counted):
+def test_impossible_charts_give_a_message(counted):
     _, runs = counted
-    with pytest.raises(QualiaLabError, match="No run recorded epochs, over which val_loss"):
+    with pytest.raises(QualiaLabError, match="No run recorded epochs, the requested x axis for val_loss"):
         runs.plot.history("val_loss", by="epochs")
     for smooth in (1, -0.1):
-        with pytest.raises(QualiaLabError, match="is no smoothing"):
+        with pytest.raises(QualiaLabError, match="is out of range"):
             runs.plot.history("val_loss", smooth=smooth)
 
 
-def test_system_metrics_are_found_by_themselves(counted):
+def test_system_metrics_are_found_by_prefix(counted):
     _, runs = counted
     chart = runs.plot.system_metrics()
     assert {panel.title for panel in chart.panels} >= {"cpu utilization (%)", "gpu 0 utilization (%)"}
     assert len(runs.plot.system_metrics(["system/cpu_utilization_percentage"]).panels) == 1
 
 
-def test_a_history_that_streams_by_is_kept_where_it_is_small_and_is_the_same(counted):
+def test_a_streamed_history_is_cached_if_small_and_is_unchanged(counted):
     store, runs = counted
     ids = list(runs)
     whole = repr(runs._loaded.history("val_loss").to_pylist())

@@ -1,4 +1,4 @@
-"""What a person holds in a notebook: DataFrames that agree with MLflow's client, and cards that are only shown."""
+"""`Runs`: DataFrames agree with MLflow's client, and cards show text literally."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def run_named(runs, name):
     return next(row["run_id"] for row in rows if row["run_name"] == name)
 
 
-def test_params_are_numbers_where_all_are_and_else_the_text_that_was_logged(sample):
+def test_params_are_numbers_if_all_values_are_else_text(sample):
     runs, client = sample
     assert runs.params["depth"].dtype == "Int64"
     assert runs.params["lr"].dtype == "float64"
     assert sorted(runs.params["lr"].dropna()) == [0.001, 0.01, 0.1, 0.5, 100]
     logged = client.get_run(run_named(runs, "child 2")).data.params
     assert runs.params.loc["child 2", "lr"] == float(logged["lr"])
-    assert runs.params["number"].dropna().tolist() == ["1e400"]  # no number that a computer has
+    assert runs.params["number"].dropna().tolist() == ["1e400"]  # out of range for a float
 
 
-def test_metrics_are_the_latest_as_the_client_has_them(sample):
+def test_metrics_are_the_latest_values_of_the_mlflow_client(sample):
     runs, client = sample
     for run_id, label in zip(runs, runs.metrics.index, strict=True):
         theirs = client.get_run(run_id).data.metrics
@@ -45,7 +45,7 @@ def test_metrics_are_the_latest_as_the_client_has_them(sample):
         assert ours.drop(list(theirs)).isna().all()
 
 
-def test_history_is_every_point_by_run_and_step(sample):
+def test_history_has_every_point_sorted_by_run_and_step(sample):
     runs, client = sample
     run_id = run_named(runs, "child 1")
     history = runs.history("loss")
@@ -59,7 +59,7 @@ def test_history_is_every_point_by_run_and_step(sample):
     assert len(runs.history()) > len(history)
 
 
-def test_the_overview_has_a_row_per_run_and_the_columns_asked_for(sample):
+def test_the_overview_has_a_row_per_run_and_the_requested_columns(sample):
     runs, _ = sample
     overview = runs.overview(metrics=["loss"], params=["lr", "depth"])
     assert len(overview) == len(runs)
@@ -70,7 +70,7 @@ def test_the_overview_has_a_row_per_run_and_the_columns_asked_for(sample):
     assert overview.loc["empty", "duration (s)"] == 60.0
 
 
-def test_params_that_differ_leave_out_those_that_do_not(tmp_path):
+def test_params_that_differ_has_no_constant_params(tmp_path):
     client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = client.create_experiment("few", artifact_location=str(tmp_path))
     ids = []
@@ -85,13 +85,13 @@ def test_params_that_differ_leave_out_those_that_do_not(tmp_path):
     groups = runs.groups("accuracy")
     assert groups[["runs", "n"]].to_numpy().tolist() == [[3, 3]]
     assert groups["mean accuracy"][0] == pytest.approx(0.81)
-    assert runs.params.index.is_unique  # one name, three runs: the labels tell them apart
+    assert runs.params.index.is_unique  # three runs with the same name have distinct labels
     assert runs.study.objective.better == "higher"
     with pytest.raises(UnknownRun, match="the name of 3 runs"):
         runs.artifacts.list("same name")
 
 
-def test_a_card_shows_the_run_and_its_files_and_makes_nothing_of_their_text(sample):
+def test_a_run_card_shows_the_run_and_its_files_literally(sample):
     runs, _ = sample
     name = "naïve 'run' \"Ωμέγα\" 🐙 100%"
     card = runs.show(run_named(runs, name))
@@ -105,7 +105,7 @@ def test_a_card_shows_the_run_and_its_files_and_makes_nothing_of_their_text(samp
     assert "is not among the loaded runs" in repr(runs.show("nobody"))
 
 
-def test_a_folded_card_is_a_line_that_says_how_the_run_ended_and_holds_all_of_it(sample):
+def test_a_folded_card_shows_status_and_contains_the_full_card(sample):
     runs, _ = sample
     name = "naïve 'run' \"Ωμέγα\" 🐙 100%"
     opened, folded = runs.show(name)._repr_html_(), runs.show(name, folded=True)._repr_html_()
@@ -123,7 +123,7 @@ def test_artifacts_are_listed_with_their_sizes(sample):
     assert listed.to_numpy().tolist() == [["empty.txt", 0], ["notes/hello there.txt", 6]]
 
 
-def test_what_was_loaded_is_said(sample):
+def test_the_summary_says_what_was_loaded(sample):
     runs, _ = sample
     first, second = repr(runs).splitlines()[:2]
     assert first == f"{len(runs)} runs of 1 experiment: churn"

@@ -39,14 +39,14 @@ def sqlite(sqlite_sample):
 
 
 def same_number(value):
-    """A metric's value as any store could have kept it."""
+    """A metric's value with the precision of all stores."""
     if isinstance(value, float):
         return "NaN" if math.isnan(value) else max(-LARGEST, min(LARGEST, value)) + 0.0
     return value
 
 
 def content_of(uri: str) -> dict[str, list[tuple]]:
-    """Every table and the whole metric history, with names in the place of ids, in an order of their own."""
+    """All tables and the metric history, with names instead of ids, in a fixed order."""
     store = open_store(uri)
     try:
         runs = store.read_runs(Query(view="all"))
@@ -75,7 +75,7 @@ def content_of(uri: str) -> dict[str, list[tuple]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_tables_are_the_same(kind, request, sqlite):
+def test_tables_are_equal_on_every_store(kind, request, sqlite):
     ours, theirs = content_of(sqlite), content_of(uri_of(kind, request))
     assert sum(len(rows) for rows in ours.values()) > 350
     for name, rows in ours.items():
@@ -83,7 +83,7 @@ def test_the_tables_are_the_same(kind, request, sqlite):
 
 
 def notebook_of(uri: str) -> list[tuple[str, str]]:
-    """Kind and source of each cell, with names in the place of run ids and the URI taken out."""
+    """Kind and source of each cell, with names instead of run ids and without the URI."""
     generator = NotebookGenerator(uri)
     selection = generator.select(experiments=["churn"], order_by=["run_name ASC"])
     cells = build_notebook(generator.plan(selection))["cells"]
@@ -99,14 +99,14 @@ def notebook_of(uri: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_notebook_is_the_same_but_for_the_uri(kind, request, sqlite):
+def test_notebooks_are_equal_on_every_store_except_for_the_uri(kind, request, sqlite):
     ours = notebook_of(sqlite)
     assert len(ours) > 25
     assert notebook_of(uri_of(kind, request)) == ours
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_notebook_of_every_kind_runs(kind, request, tmp_path):
+def test_notebooks_of_every_store_run(kind, request, tmp_path):
     from .test_notebooks import executed
 
     uri = uri_of(kind, request)

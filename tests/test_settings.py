@@ -1,4 +1,4 @@
-"""What a project says in [tool.qualia], what flags and arguments say, and what of it holds for some runs."""
+"""Settings from [tool.qualia], flags and arguments, and their application to runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def written(folder, text):
     return folder
 
 
-def test_a_project_says_how_its_runs_are_to_be_looked_at(tmp_path):
+def test_project_settings_are_read(tmp_path):
     text = """
     [tool.qualia]
     metric = "val_auc:max"
@@ -60,11 +60,11 @@ def test_a_project_says_how_its_runs_are_to_be_looked_at(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[project]\nname = 'x'", "tool = 3", "[tool.other]\nmetric = 3"])
-def test_a_project_that_says_nothing_of_it_settles_nothing(tmp_path, text):
+def test_a_project_without_the_table_has_default_settings(tmp_path, text):
     assert read_settings(written(tmp_path, text)) == Settings()
 
 
-def test_a_folder_without_a_project_settles_nothing(tmp_path):
+def test_a_folder_without_a_project_has_default_settings(tmp_path):
     assert read_settings(tmp_path) == Settings()
 
 
@@ -92,12 +92,12 @@ def test_a_folder_without_a_project_settles_nothing(tmp_path):
         ("[tool.qualia", "pyproject.toml cannot be read"),
     ],
 )
-def test_what_cannot_be_is_named_with_what_to_write(tmp_path, text, said):
+def test_invalid_settings_are_reported_with_a_hint(tmp_path, text, said):
     with pytest.raises(SettingsError, match=said):
         read_settings(written(tmp_path, text))
 
 
-def test_what_is_said_becomes_settings():
+def test_arguments_become_settings():
     assert settings_from_arguments() == StudySettings()
     assert settings_from_arguments(
         metric="a:min", seeds=[], factors=["f"], labels=["l"], pool=True, smallest_difference=0.1
@@ -120,7 +120,7 @@ def test_what_is_said_becomes_settings():
         settings_from_arguments(baseline=["lr=0.1", "run7"])
 
 
-# Two configurations of three runs each, and a metric whose direction nothing tells.
+# Two configurations with three runs each, and a metric with unknown direction.
 CONFIGURED = [(f"run{place}", ("0.1", "0.2")[place // 3], str(place % 3)) for place in range(6)]
 TABLES = run_tables(
     runs=table_of(RUNS, [{"run_id": one, "experiment_id": "1", "status": "FINISHED"} for one, _, _ in CONFIGURED]),
@@ -148,7 +148,7 @@ def described(person=None, project=None):
     return fit_baseline(describe_study(TABLES, take_inventory(TABLES), settings), TABLES)
 
 
-def test_a_person_is_heard_before_the_project_and_the_project_before_names():
+def test_user_settings_override_project_settings_which_override_names():
     assert described().objective.key == "val_auc"
     project = StudySettings(metric="odd", better={"odd": "lower"}, seeds=("shuffle",), baseline={"lr": "0.2"})
     study = described(project=project)
@@ -159,11 +159,11 @@ def test_a_person_is_heard_before_the_project_and_the_project_before_names():
     assert (asked.seeds, asked.settings.baseline) == (("lr",), "run0")
 
 
-def test_what_the_project_says_and_these_runs_lack_is_said_and_the_rest_goes_on():
+def test_keys_of_the_project_that_no_run_has_are_noted():
     study = described(project=StudySettings(metric="f1", baseline={"lr": "7"}))
     assert (study.objective.key, study.settings.baseline) == ("val_auc", None)
     assert any("f1" in note and "[tool.qualia]" in note for note in study.notes)
-    assert "The baseline of [tool.qualia] is not here: No configuration has lr=7." in study.notes
+    assert "The baseline of [tool.qualia] is not among these runs: No configuration has lr=7." in study.notes
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,12 @@ def test_what_the_project_says_and_these_runs_lack_is_said_and_the_rest_goes_on(
         (StudySettings(baseline={"no": "7"}), NoRunMatches, "No configuration has no=7"),
     ],
 )
-def test_what_a_person_says_and_these_runs_lack_is_an_error(said, error, words):
+def test_keys_of_the_user_that_no_run_has_are_errors(said, error, words):
     with pytest.raises(error, match=words):
         described(said)
 
 
-def test_a_baseline_is_one_configuration_however_its_values_are_written():
+def test_a_baseline_matches_regardless_of_spelling():
     assert described(StudySettings(baseline={"lr": "1e-1"}, seeds=("shuffle",))).settings.baseline == {"lr": "1e-1"}
-    with pytest.raises(NoRunMatches, match=r"2 configurations have shuffle=1. Add the params that tell them apart"):
+    with pytest.raises(NoRunMatches, match=r"2 configurations have shuffle=1. Add params that distinguish them"):
         described(StudySettings(baseline={"shuffle": "1"}, seeds=(), factors=("shuffle",)))

@@ -1,4 +1,4 @@
-"""Ratios measured in turn in the same minutes: a notebook to what MLflow itself takes, findings to what reading takes."""
+"""Ratios of times measured alternately: a notebook relative to MLflow, findings relative to reading."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SEARCH = [
 
 @pytest.fixture(scope="module")
 def thousand_runs(tmp_path_factory) -> Path:
-    """A SQLite store of MLflow's own schema with a thousand runs, put in by SQL."""
+    """A SQLite store with MLflow's schema and a thousand runs, inserted by SQL."""
     path = tmp_path_factory.mktemp("speed") / "mlflow.db"
     experiment = int(new_client(f"sqlite:///{path}").create_experiment("sweep", artifact_location=str(path.parent)))
     source = random.Random(7)
@@ -62,7 +62,7 @@ def thousand_runs(tmp_path_factory) -> Path:
 
 
 def cpu_seconds(command: list[str], store: Path) -> float:
-    """User and system seconds of one process, and that it succeeded."""
+    """User and system seconds of a process, which must succeed."""
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store}"}
     process = subprocess.Popen(command, cwd=store.parent, env=environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
@@ -70,9 +70,9 @@ def cpu_seconds(command: list[str], store: Path) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def test_the_whole_command_takes_less_than_importing_mlflow_and_a_third_of_its_search(thousand_runs):
+def test_the_command_is_faster_than_importing_mlflow_and_a_third_of_its_search(thousand_runs):
     times = {"command": [], "import": [], "search": []}
-    for _ in range(4):  # the first turn warms the disk and the byte code, and does not count
+    for _ in range(4):  # the first round warms caches and is not counted
         for name, command in (("command", COMMAND), ("import", IMPORT), ("search", SEARCH)):
             times[name].append(cpu_seconds(command, thousand_runs))
     ours, importing, searching = (statistics.median(turns[1:]) for turns in times.values())
@@ -87,11 +87,11 @@ def test_the_whole_command_takes_less_than_importing_mlflow_and_a_third_of_its_s
     ("size", "most"),
     [
         (Size(3_000, params=10, metrics=4, steps=60), 2),
-        (Size(20_000, params=10, metrics=2, steps=10), 2.6),  # of short histories little is read
+        (Size(20_000, params=10, metrics=2, steps=10), 2.6),  # short histories: little is read
     ],
     ids=["long histories", "short histories"],
 )
-def test_findings_take_at_most_a_few_times_what_reading_tables_and_histories_takes(tmp_path, size, most):
+def test_findings_take_at_most_a_few_times_the_reading_time(tmp_path, size, most):
     path = tmp_path / "many.db"
     copy_empty_store(path)
     fill_sqlite(path, size)
@@ -101,7 +101,7 @@ def test_findings_take_at_most_a_few_times_what_reading_tables_and_histories_tak
                 database.execute(f"UPDATE {table} SET key = ? WHERE key = ?", (key, f"metric_{number}"))
     store = open_store(f"sqlite:///{path}")
     run_ids = store.read_runs(Query()).column("run_id").to_pylist()
-    _find(store, store.read(run_ids[:40]))  # imports do not count
+    _find(store, store.read(run_ids[:40]))  # imports are not counted
     ratios = []
     for _ in range(3):
         before = time.process_time()

@@ -1,4 +1,4 @@
-"""Statistics of configurations, as a person asks for them in a notebook, on a store that MLflow wrote."""
+"""Statistics of configurations, as used in a notebook, on a store written by MLflow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.stores.empty import new_client
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two configurations of four seeds by a param called `n`, one run of which failed before its first value."""
+    """Two configurations with four seeds each, by a param `n`; one run failed before its first value."""
     folder = tmp_path_factory.mktemp("statistics")
     client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment("seeds", artifact_location=folder.as_uri())
@@ -30,7 +30,7 @@ def runs(tmp_path_factory):
     return load_runs(selection.tracking_uri, selection.run_ids)
 
 
-def test_groups_count_the_run_that_failed_and_average_the_others(runs):
+def test_groups_count_failed_runs_and_average_the_others(runs):
     frame = runs.groups().set_index("n (param)")
     assert frame[["runs", "n"]].to_numpy().tolist() == [[4, 3], [4, 4]]
     latest = runs.metrics["val_auc"]
@@ -42,7 +42,7 @@ def test_groups_count_the_run_that_failed_and_average_the_others(runs):
     assert frame.index.tolist() == ["2", "1"]  # best first
 
 
-def test_another_statistic_is_read_from_the_history_and_named(runs):
+def test_other_statistics_are_computed_from_the_history_and_named(runs):
     history = runs.history("val_auc")
     best = history.groupby("run")["value"].max()
     found = runs.scores(statistic="best")
@@ -53,13 +53,13 @@ def test_another_statistic_is_read_from_the_history_and_named(runs):
     assert frame["highest"].max() == history[history["step"] == 1]["value"].max()
 
 
-def test_the_baseline_is_a_row_and_can_be_named_by_run_or_params(runs):
+def test_the_baseline_has_a_row_and_is_given_by_run_or_params(runs):
     frame = runs.compare_to_baseline()
     assert frame.iloc[0]["verdict"] == "baseline"
     assert frame.index.tolist() == ["n=1", "n=2"]
     assert frame.iloc[1][["n", "verdict"]].tolist() == [3, "better"]
-    assert frame.iloc[1]["test"] == "Welch's t (all pairs differ by the same amount)"
-    for baseline in ("n2 seed3", {"n": "2"}):  # also by the run that failed
+    assert frame.iloc[1]["test"] == "Welch's t (all pairs differ by the same)"
+    for baseline in ("n2 seed3", {"n": "2"}):  # also by the failed run
         assert runs.compare_to_baseline(baseline=baseline)["verdict"].to_dict() == {"n=2": "baseline", "n=1": "worse"}
     with pytest.raises(QualiaLabError, match="No configuration has n=3"):
         runs.compare_to_baseline(baseline={"n": "3"})
@@ -67,14 +67,14 @@ def test_the_baseline_is_a_row_and_can_be_named_by_run_or_params(runs):
         runs.compare_to_baseline(baseline="nobody")
 
 
-def test_without_seeds_every_run_is_a_configuration_of_its_own(runs):
+def test_without_seeds_every_run_is_a_configuration(runs):
     alone = runs.with_settings(seeds=[])
     assert len(alone.groups()) == 8
     assert set(alone.compare_to_baseline()["verdict"]) == {"baseline", "too few runs to tell"}
-    assert len(runs.groups()) == 2  # what was loaded stays as it was
+    assert len(runs.groups()) == 2  # the loaded runs are unchanged
 
 
-def test_a_table_for_a_paper_holds_the_means_of_the_groups(runs):
+def test_a_paper_table_has_the_means_of_the_groups(runs):
     found = runs.paper_table("val_auc")
     frame = runs.groups()
     for mean in frame["mean val_auc"]:
@@ -85,7 +85,7 @@ def test_a_table_for_a_paper_holds_the_means_of_the_groups(runs):
     assert read["val_auc n"].tolist() == [3, 4]
 
 
-def test_a_metric_that_no_run_has_is_named_with_what_was_meant_and_nothing_empty_is_shown(runs):
+def test_an_unknown_metric_is_an_error_with_a_suggestion(runs):
     for method in (
         *(runs.groups, runs.compare_to_baseline, runs.paper_table, runs.scores, runs.history, runs.history_summary),
         *(runs.plot.groups, runs.plot.history, runs.plot.bands, runs.plot.comparison, runs.plot.best_so_far),
@@ -108,7 +108,7 @@ def test_a_metric_that_no_run_has_is_named_with_what_was_meant_and_nothing_empty
             ask()
 
 
-def test_a_param_or_tag_that_no_run_has_is_named_too(runs):
+def test_an_unknown_param_or_tag_is_an_error_with_a_suggestion(runs):
     for ask in (
         lambda: runs.params["net.sead"],
         lambda: runs.plot.param("net.sead"),

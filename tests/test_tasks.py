@@ -1,4 +1,4 @@
-"""Experiments are different tasks: nothing is averaged, ranked or drawn across two of them unless a person says so."""
+"""Experiments are separate tasks: nothing is averaged, ranked or drawn across them unless they are pooled."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.marks import Points
 from qualia_lab.charts.paper_tables import PaperTables
-from qualia_lab.runs.said import Said
+from qualia_lab.runs.message import Message
 from tests.stores.empty import new_client
 
-# Of every experiment its metric, whether more is better, and by lr the values of its seeds.
+# Experiment → its metric, whether higher is better, and by lr the values of its seeds.
 WRITTEN = {
     "churn": ("val_auc", {"0.1": (0.80, 0.82, 0.81), "0.01": (0.70, 0.71, 0.73)}),
     "price": ("val_mse", {"0.1": (420.0, 423.0, 421.0), "0.01": (386.0, 383.0, 386.0)}),
@@ -45,7 +45,7 @@ def runs(uri):
     return load_runs(uri, NotebookGenerator(uri).select(order_by=["start_time ASC"]).run_ids)
 
 
-def test_every_task_has_its_own_objective_and_its_own_best(runs):
+def test_every_task_has_its_own_objective_and_best_run(runs):
     frame = runs.groups()
     assert frame[["experiment", "metric", "lr"]].to_numpy().tolist() == [
         ["churn", "val_auc", "0.1"], ["churn", "val_auc", "0.01"],
@@ -56,7 +56,7 @@ def test_every_task_has_its_own_objective_and_its_own_best(runs):
     assert runs.candidates()[["experiment", "metric"]].equals(frame[["experiment", "metric"]])
 
 
-def test_a_baseline_is_that_of_its_task(runs):
+def test_each_task_has_its_own_baseline(runs):
     frame = runs.compare_to_baseline(baseline={"lr": "0.1"})
     verdicts = frame.set_index(["experiment", frame.index])["verdict"].to_dict()
     assert verdicts[("churn", "lr=0.1")] == verdicts[("price", "lr=0.1")] == "baseline"
@@ -67,7 +67,7 @@ def test_a_baseline_is_that_of_its_task(runs):
     assert (named["verdict"] == "baseline").groupby(named["experiment"]).sum().to_dict() == {"churn": 1, "price": 1}
 
 
-def test_a_chart_has_panels_of_each_experiment_and_no_point_of_another(runs):
+def test_a_chart_has_separate_panels_per_experiment(runs):
     values = {name: {value for of in by_lr.values() for value in of} for name, (_, by_lr) in WRITTEN.items()}
     chart = runs.plot.groups()
     assert [panel.title for panel in chart.panels] == ["churn", "price"]
@@ -84,17 +84,17 @@ def test_a_chart_has_panels_of_each_experiment_and_no_point_of_another(runs):
         assert drawn.sentence.startswith("churn: ")
 
 
-def test_panels_that_share_their_names_leave_room_for_each_other(runs):
-    """Four metrics beside each other, with names of runs that take much of the width."""
+def test_stacked_panels_share_the_limit_of_named_lines(runs):
+    """Four metrics side by side, with long names of runs."""
     chart = runs.plot.comparison(["val_auc", "val_mse", "val_auc", "val_mse"])
     assert len(chart.panels) == 8
     assert chart.png().startswith(b"\x89PNG")
     layout = chart.plotly()["layout"]
     axes = [layout[f"yaxis{number}"].get("matches") for number in ("", 2, 3, 4, 5, 6, 7, 8)]
-    assert axes == [None, "y", "y", "y", None, "y5", "y5", "y5"]  # no experiment on the axis of another
+    assert axes == [None, "y", "y", "y", None, "y5", "y5", "y5"]  # experiments do not share axes
 
 
-def test_one_experiment_is_named_by_its_name_or_id(runs):
+def test_an_experiment_is_given_by_name_or_id(runs):
     alone = runs.plot.groups(experiment="price")
     assert "val_mse" in alone.title
     assert [panel.title for panel in alone.panels] == [""]
@@ -102,15 +102,15 @@ def test_one_experiment_is_named_by_its_name_or_id(runs):
     assert runs.plot.groups(experiment=by_id).sentence == alone.sentence
 
 
-def test_tables_of_relations_stand_experiment_by_experiment(runs):
+def test_tables_of_relations_are_grouped_by_experiment(runs):
     assert runs.relations.importance()["experiment"].tolist() == ["churn"] * 2 + ["price"] * 2
     assert runs.relations.best_so_far()["experiment"].value_counts().to_dict() == {"churn": 6, "price": 6}
-    assert isinstance(runs.plot.importance(), Said)
+    assert isinstance(runs.plot.importance(), Message)
     assert "churn: " in repr(runs.plot.importance())
     assert "price: " in repr(runs.plot.importance())
 
 
-def test_a_table_for_a_paper_is_one_for_each(runs):
+def test_each_experiment_has_its_own_paper_table(runs):
     table = runs.paper_table()
     assert isinstance(table, PaperTables)
     assert list(table.tables) == ["churn", "price"]
@@ -120,34 +120,34 @@ def test_a_table_for_a_paper_is_one_for_each(runs):
     assert "val_auc" not in runs.paper_table(experiment="price").csv
 
 
-def test_an_answer_is_given_for_each(runs):
+def test_each_experiment_has_its_own_answer(runs):
     frame = runs.answer()
     assert frame["against the best"].tolist() == ["leads", "told apart"] * 2
     assert frame["experiment"].tolist() == ["churn"] * 2 + ["price"] * 2
 
 
-def test_a_person_may_pool_them(runs):
+def test_experiments_can_be_pooled(runs):
     pooled = runs.with_settings(pool=True, primary_metric="val_auc")
     assert len(pooled.study.tasks) == 1
     assert "experiment" not in pooled.groups().columns
     assert pooled.groups()["runs"].tolist() == [6, 6]
 
 
-def test_the_overview_says_which_experiment_a_run_is_of(runs):
+def test_the_overview_has_an_experiment_column(runs):
     assert runs.overview()["experiment"].value_counts().to_dict() == {"churn": 6, "price": 6}
 
 
-def test_what_the_runs_are_about_names_each_task_and_the_line_that_pools_them(runs):
+def test_about_lists_the_tasks_and_how_to_pool_them(runs):
     said = repr(runs.about())
     assert "2 experiments are 2 tasks" in said
     assert "POOL = True" in said
-    assert "In churn: val_auc leads, by its name; more is better." in said
-    assert "In price: val_mse leads, by its name; less is better." in said
-    assert "--" not in said  # no flag of the command line
+    assert "In churn: val_auc is the objective, by its name; higher is better." in said
+    assert "In price: val_mse is the objective, by its name; lower is better." in said
+    assert "--" not in said  # no command-line flag
     assert "<td" in runs.about()._repr_html_()
 
 
-def test_an_experiment_without_a_metric_that_can_lead_does_not_stop_the_others(uri, tmp_path):
+def test_an_experiment_without_an_objective_does_not_stop_the_others(uri, tmp_path):
     copy = tmp_path / "mlflow.db"
     shutil.copy(uri.removeprefix("sqlite:///"), copy)
     client = MlflowClient(f"sqlite:///{copy}")
@@ -158,7 +158,7 @@ def test_an_experiment_without_a_metric_that_can_lead_does_not_stop_the_others(u
         client.set_terminated(run.info.run_id)
     three = load_runs(f"sqlite:///{copy}", NotebookGenerator(f"sqlite:///{copy}").select().run_ids)
     assert set(three.groups()["experiment"]) == {"churn", "price"}
-    assert "notes: No metric of these runs of notes can lead." in three.plot.groups().note
+    assert "notes: No metric of these runs of notes can be an objective." in three.plot.groups().note
     assert set(three.compare_to_baseline()["experiment"]) == {"churn", "price"}
     assert set(three.paper_table().tables) == {"churn", "price"}
     assert three.scores().isna().sum() == 2
@@ -171,7 +171,7 @@ def test_a_notebook_of_two_tasks_runs(uri, tmp_path):
         generator.create(template=template, output=tmp_path / f"{template}.ipynb", execute=True)
 
 
-def test_methods_stand_in_namespaces_that_list_them(runs):
+def test_namespaces_list_their_methods(runs):
     assert {"plot", "artifacts", "failures", "relations", "origins", "groups", "study"} <= set(dir(runs))
     assert not [name for name in dir(runs) if name.startswith("_")]
     for name in ("plot", "artifacts", "failures", "relations", "origins"):
@@ -182,7 +182,7 @@ def test_methods_stand_in_namespaces_that_list_them(runs):
         assert getattr(runs, name)._repr_html_().count("<li>") == len(listed)
 
 
-def test_another_look_reads_nothing_again(uri):
+def test_with_settings_reads_nothing_again(uri):
     runs = load_runs(uri, NotebookGenerator(uri).select().run_ids)
     before = runs.history("val_auc")
     other = runs.with_settings(statuses=["FINISHED", "RUNNING"])

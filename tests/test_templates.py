@@ -1,4 +1,4 @@
-"""The templates for choosing, debugging and reporting: each leads with its own, and runs on any store without an error."""
+"""The templates: each has its own first and last sections, and runs on any store without errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qualia_lab.notebook.template import read_template
 from .notebook.test_plan import sections_of
 from .test_notebooks import executed
 
-# What stands first behind the loading cells, and last before what is not shown.
+# The first section after the loading cells, and the last one before the list of sections left out.
 ENDS = {
     "select": ("candidates", "decision"),
     "debug": ("failures", "exploration"),
@@ -41,7 +41,7 @@ def runs(demo):
 
 
 @pytest.mark.parametrize("template", ENDS)
-def test_each_template_leads_with_its_own_and_ends_with_its_own(demo, template):
+def test_each_template_has_its_own_first_and_last_sections(demo, template):
     generator = NotebookGenerator(demo)
     plan = generator.plan(generator.select(experiments=["churn"]), template=template)
     sections = sections_of(plan)
@@ -53,7 +53,7 @@ def test_each_template_leads_with_its_own_and_ends_with_its_own(demo, template):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("template", ENDS)
-def test_a_notebook_of_each_template_runs_on_the_demo_and_its_page_reads_so(demo, template, tmp_path):
+def test_a_notebook_of_each_template_runs_on_the_demo(demo, template, tmp_path):
     generator = NotebookGenerator(demo)
     path = generator.create(experiments=["churn"], template=template, output=tmp_path / "n.ipynb", execute=True)
     notebook = executed(path)
@@ -61,19 +61,19 @@ def test_a_notebook_of_each_template_runs_on_the_demo_and_its_page_reads_so(demo
     page = generator.export(path).read_text()
     if template == "report":
         assert page.count('<details class="aside">') == 1
-        assert BeautifulSoup(page, "html.parser").select(".code > details[open]") == []  # no code stands open
+        assert BeautifulSoup(page, "html.parser").select(".code > details[open]") == []  # no code is expanded
     else:
         assert '<details class="aside">' not in page
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("template", ENDS)
-def test_a_notebook_of_each_template_runs_on_the_store_of_a_stranger(template, shared_data, tmp_path):
+def test_a_notebook_of_each_template_runs_on_a_public_store(template, shared_data, tmp_path):
     generator = NotebookGenerator(shared_data / "stores" / STRANGERS[template])
     executed(generator.create(template=template, output=tmp_path / "n.ipynb", execute=True))
 
 
-def test_no_section_of_a_template_is_left_out_without_a_reason(sqlite_sample):
+def test_sections_are_left_out_only_with_a_reason(sqlite_sample):
     generator = NotebookGenerator(sqlite_sample)
     selection = generator.select(limit=1)
     for template in ENDS:
@@ -84,7 +84,7 @@ def test_no_section_of_a_template_is_left_out_without_a_reason(sqlite_sample):
         assert all(reason for _, reason in plan.left_out)
 
 
-def test_tags_of_a_templates_cell_fold_the_code_of_its_section(demo, tmp_path):
+def test_tags_of_a_template_s_cell_fold_the_code_of_its_section(demo, tmp_path):
     mine = tmp_path / "mine.py"
     mine.write_text(
         '# %% section="setup" tags=["hide-cell"]\n\n# %% section="overview" tags=["hide-input"]\n\n# %%\n1 + 1\n'
@@ -100,7 +100,7 @@ def test_tags_of_a_templates_cell_fold_the_code_of_its_section(demo, tmp_path):
     assert "runs.overview" not in aside.text
 
 
-def test_a_run_in_trouble_is_named_with_what_is_wrong(runs):
+def test_troubled_lists_runs_with_their_problems(runs):
     trouble = runs.failures.troubled()["trouble"]
     assert trouble["mlp-large-batch-seed1"] == "failed"
     assert trouble["mlp-large-batch-seed0"] == "failed; no metric"
@@ -110,7 +110,7 @@ def test_a_run_in_trouble_is_named_with_what_is_wrong(runs):
     assert runs.failures.troubled()["error"].iloc[0].startswith("CUDA out of memory")
 
 
-def test_the_first_bad_step_is_the_one_that_the_client_has(runs, demo):
+def test_the_first_bad_step_equals_that_of_the_mlflow_client(runs, demo):
     client = MlflowClient(demo)
     run_id = runs.failures.troubled()["run_id"]["mlp-lr-too-high"]
     for key, step in runs.failures.first_bad_steps().set_index("metric")["not finite at"].items():
@@ -118,7 +118,7 @@ def test_the_first_bad_step_is_the_one_that_the_client_has(runs, demo):
         assert step == min(p.step for p in points if not abs(p.value) < 1.79e308), key
 
 
-def test_what_sets_failed_runs_apart_agrees_with_the_finding(runs):
+def test_what_sets_apart_agrees_with_the_finding(runs):
     apart = runs.failures.what_sets_apart()
     assert apart.index[0] == "param batch_size"
     assert apart["value"].iloc[0] == "= 4096"
@@ -135,7 +135,7 @@ def test_logs_of_failed_runs_come_first_and_end_with_the_error(runs):
     assert "last 3 of 6 lines" in log.title
 
 
-def test_where_no_run_is_in_trouble_each_part_says_so(demo):
+def test_without_problems_each_method_gives_a_message(demo):
     selection = NotebookGenerator(demo).select(where=["model=gbm"], status=["FINISHED"])
     well = load_runs(demo, selection.run_ids)
     assert repr(well.failures.troubled()).startswith(f"None of the {len(well)} runs failed")
@@ -145,7 +145,7 @@ def test_where_no_run_is_in_trouble_each_part_says_so(demo):
     assert "system metrics" in repr(well.failures.system_at_the_end())
 
 
-def test_lines_of_a_log_are_text_whatever_they_hold():
+def test_log_lines_are_shown_literally():
     bad = "<script>alert(1)</script> \x1b[2J $x$ \u202e"
     card = LogCard([LogTail(bad, "FAILED", bad, (bad,), 1, bad)], "one")
     html = card._repr_html_()
@@ -154,7 +154,7 @@ def test_lines_of_a_log_are_text_whatever_they_hold():
     assert "\u202e" not in html + repr(card)
 
 
-def test_candidates_are_the_groups_with_what_else_matters(runs):
+def test_candidates_extend_the_groups(runs):
     table, groups = runs.candidates(["val_loss"]), runs.groups("val_auc")
     assert table["mean val_auc"].dropna().tolist() == pytest.approx(groups["mean val_auc"].dropna().tolist())
     assert table["n"].tolist() == groups["n"].tolist()
@@ -167,7 +167,7 @@ def test_candidates_are_the_groups_with_what_else_matters(runs):
     assert runs.candidates(limit=2).attrs["showing"] == "2 of 9"
 
 
-def test_provenance_counts_runs_as_the_tags_say(runs):
+def test_provenance_counts_runs_by_tags(runs):
     facts = runs.origins.provenance({"experiments": ["churn"], "filter": "", "limit": 24, "picked": False})
     commits = runs.tags["mlflow.source.git.commit"].value_counts().to_dict()
     said = facts.loc[["git commit"]].set_index("value")["runs"].to_dict()

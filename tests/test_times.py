@@ -1,4 +1,4 @@
-"""A time that no run can have is unknown, in every kind of store, and `problems` says what was recorded."""
+"""Impossible times are unknown in every kind of store, and `problems` lists what was recorded."""
 
 import sqlite3
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from tests.stores.empty import new_client
 from .cli.command import QUALIA, run_here
 
 START = 1_790_000_000_000
-# By name of the run: start, end and status as they are recorded, and what is known of them.
+# Run name → start, end and status as recorded, and as read.
 RECORDED = {
     "plain": ((START, START + 90_000, "FINISHED"), (START, START + 90_000)),
     "without a start": ((0, START + 90_000, "FINISHED"), (None, START + 90_000)),
@@ -32,7 +32,7 @@ KNOWN = {name: known for name, (_, known) in RECORDED.items()}
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):
-    """A SQLite file whose runs have these times; each logged a metric."""
+    """A SQLite file with runs with these times, each with a metric."""
     folder = tmp_path_factory.mktemp("times")
     client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment("odd times", artifact_location=folder.as_uri())
@@ -76,7 +76,7 @@ def snapshot(database, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(database, tmp_path_factory):
-    """MLflow's own server over a copy of the database."""
+    """An MLflow server on a copy of the database."""
     from . import servers
     from .conftest import running
 
@@ -102,14 +102,14 @@ def times(table):
     return {row["run_name"]: (row["start_time"], row["end_time"]) for row in table.to_pylist()}
 
 
-def test_every_store_knows_the_same_times(uri):
+def test_every_store_gives_the_same_times(uri):
     store = open_store(uri)
     listed = store.read_runs(Query())
     assert times(listed) == KNOWN
     assert times(store.read(listed.column("run_id").to_pylist()).runs) == KNOWN
 
 
-def test_what_was_recorded_is_a_problem_of_the_run(uri):
+def test_impossible_times_are_problems_of_the_run(uri):
     store = open_store(uri)
     tables = store.read(store.read_runs(Query()).column("run_id").to_pylist())
     names = dict(zip(*(tables.runs.column(name).to_pylist() for name in ("run_id", "run_name")), strict=True))
@@ -131,18 +131,18 @@ def test_what_was_recorded_is_a_problem_of_the_run(uri):
     assert f"{START // 1000} was recorded" in said["in seconds", "start_time"]
 
 
-def test_durations_are_those_of_the_times_that_are_known(uri):
+def test_durations_are_computed_from_known_times(uri):
     store = open_store(uri)
     assert times(store.read_runs(Query(filter="duration IS NOT NULL"))).keys() == {"plain"}
     assert times(store.read_runs(Query(filter="duration > 3600"))) == {}
     assert next(iter(times(store.read_runs(Query(order_by=("duration ASC",)))))) == "plain"
 
 
-def test_the_last_activity_is_a_time_that_can_be(uri):
+def test_the_last_activity_is_a_possible_time(uri):
     assert open_store(uri).read_experiments().to_pylist()[0]["last_activity"] == START + 90_000
 
 
-def test_the_overview_measures_in_seconds_and_the_explorer_says_the_same(database):
+def test_overview_and_explorer_give_the_same_duration_in_seconds(database):
     explorer = ArtifactExplorer(f"sqlite:///{database}")
     frame = explorer.search_runs()
     runs = load_runs(f"sqlite:///{database}", list(frame.run_id))
@@ -157,14 +157,14 @@ def test_the_overview_measures_in_seconds_and_the_explorer_says_the_same(databas
     assert details.start_time == datetime.fromtimestamp(START / 1000, UTC)
 
 
-def test_the_listing_has_no_age_of_what_is_unknown(database):
+def test_the_listing_shows_no_age_for_unknown_times(database):
     listed = run_here(QUALIA, "runs", "--tracking-uri", f"sqlite:///{database}", cwd=database.parent).stdout
     assert "ends before its start" in listed
     assert "56 years" not in listed
     assert "-9.0 s" not in listed
 
 
-def test_a_hundred_thousand_plain_runs_are_looked_through_at_once():
+def test_checking_the_times_of_a_hundred_thousand_runs_is_fast():
     rows = [{"run_id": str(place), "status": "FINISHED", "start_time": START, "end_time": None} for place in range(9)]
     table = table_of(RUNS, rows)
     assert possible_runs(table) is table

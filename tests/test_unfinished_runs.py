@@ -1,4 +1,4 @@
-"""Runs that did not finish are in no mean, unless somebody says so; and what is left out is said wherever a mean is."""
+"""Unfinished runs are left out of means unless requested, and every mean is shown with what is left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qualia_lab import NotebookGenerator, QualiaLabError, load_runs
 from qualia_lab.charts.marks import Line, Points
 from tests.stores.empty import new_client
 
-# Of every configuration its runs: status and last val_auc.
+# Configuration → its runs: status and last val_auc.
 TRAINED = {
     "a": [("FINISHED", 0.8), ("FINISHED", 0.82), ("FINISHED", 0.84), ("FINISHED", math.nan), ("FAILED", 0.1), ("RUNNING", 0.3)],
     "b": [("FINISHED", 0.7), ("FINISHED", 0.71), ("FINISHED", 0.72), ("KILLED", 0.99)],
@@ -21,7 +21,7 @@ ALL = ["FINISHED", "FAILED", "KILLED", "RUNNING"]
 
 
 def write(folder, trained):
-    """A store of these configurations, by MLflow's client."""
+    """A store with these configurations, written by MLflow's client."""
     folder.mkdir(exist_ok=True)
     client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment("seeds", artifact_location=folder.as_uri())
@@ -56,7 +56,7 @@ def going(tmp_path_factory):
     return load(write(folder, {"a": [("RUNNING", 0.8), ("RUNNING", 0.9)], "b": [("FAILED", 0.6), ("RUNNING", 0.7)]}))
 
 
-def test_a_mean_is_of_runs_that_finished_and_the_table_says_why_the_others_are_not_in_it(runs):
+def test_means_use_finished_runs_and_the_table_says_why_others_are_left_out(runs):
     frame = runs.groups().set_index("net")
     assert frame["mean val_auc"].dropna().to_dict() == pytest.approx({"a": 0.82, "b": 0.71})
     assert frame[["runs", "n"]].loc[["a", "b", "c"]].to_numpy().tolist() == [[6, 3], [4, 3], [2, 0]]
@@ -64,10 +64,10 @@ def test_a_mean_is_of_runs_that_finished_and_the_table_says_why_the_others_are_n
         "a": "1 failed, 1 running, 1 without a finite value", "b": "1 killed", "c": "2 running",
     }  # fmt: skip
     assert "not finished" not in frame.columns
-    assert frame.loc["b", "best run"] == "b2"  # not the killed one, whose last value is higher
+    assert frame.loc["b", "best run"] == "b2"  # not the killed run, whose last value is higher
 
 
-def test_whoever_asks_for_other_statuses_gets_them_and_sees_that_they_did_not_finish(runs):
+def test_requested_statuses_count_and_are_marked_as_unfinished(runs):
     asked = runs.with_settings(statuses=["finished", "KILLED"])
     frame = asked.groups().set_index("net")
     assert frame.loc["b", "mean val_auc"] == pytest.approx((0.7 + 0.71 + 0.72 + 0.99) / 4)
@@ -77,7 +77,7 @@ def test_whoever_asks_for_other_statuses_gets_them_and_sees_that_they_did_not_fi
         runs.with_settings(statuses=["DONE"])
 
 
-def test_where_no_run_finished_all_count_and_that_is_said(going):
+def test_if_no_run_finished_all_count_and_are_marked(going):
     frame = going.groups().set_index("net")
     assert frame["mean val_auc"].to_dict() == pytest.approx({"a": 0.85, "b": 0.65})
     assert frame["not finished"].to_dict() == {"a": "2 running", "b": "1 failed, 1 running"}
@@ -89,14 +89,14 @@ def test_where_no_run_finished_all_count_and_that_is_said(going):
     assert going.with_settings(statuses=["FINISHED"]).groups()["n"].tolist() == [0, 0]
 
 
-def test_the_comparison_with_a_baseline_is_of_the_same_runs(runs):
+def test_baseline_comparisons_use_the_same_runs(runs):
     frame = runs.compare_to_baseline(baseline={"net": "a"})
     assert frame[["runs", "n"]].to_numpy().tolist() == [[6, 3], [4, 3], [2, 0]]
     assert frame.loc["net=b", "difference"] == pytest.approx(-0.11)
     assert frame["left out"].tolist() == ["1 failed, 1 running, 1 without a finite value", "1 killed", "2 running"]
 
 
-def test_charts_draw_only_what_counts_and_say_what_does_not(runs):
+def test_charts_show_only_counted_runs_and_note_the_others(runs):
     said = "In no mean: 1 failed, 1 killed, 3 running, 1 without a finite value."
     chart = runs.plot.groups()
     assert said in chart.note
@@ -110,7 +110,7 @@ def test_charts_draw_only_what_counts_and_say_what_does_not(runs):
     assert len(runs.with_settings(statuses=ALL).plot.bands().panels[0].marks) > len(bands.panels[0].marks)
 
 
-def test_panels_of_histories_hold_every_run_and_title_the_mean_of_those_that_finished(tmp_path):
+def test_history_panels_show_every_run_with_the_mean_of_finished_ones(tmp_path):
     three = {
         name: [*(run for run in runs if run[1] == run[1]), *[("FAILED", 0.2)] * 2] for name, runs in TRAINED.items()
     }
@@ -121,7 +121,7 @@ def test_panels_of_histories_hold_every_run_and_title_the_mean_of_those_that_fin
     assert "Not in their means: 11 runs that did not finish." in panels.note
 
 
-def test_the_table_for_a_paper_says_it_in_every_face(runs):
+def test_paper_tables_mark_unfinished_runs_in_every_format(runs):
     table = runs.paper_table()
     for text in (table.latex, table.markdown, table._repr_html_()):
         assert "In no mean: 1 failed, 1 killed, 3 running, 1 without a finite value." in text
@@ -130,13 +130,13 @@ def test_the_table_for_a_paper_says_it_in_every_face(runs):
         assert "0.95" not in text
 
 
-def test_candidates_are_chosen_by_runs_that_finished(runs):
+def test_candidates_are_ranked_by_finished_runs(runs):
     table = runs.candidates()
     assert table["best run"].tolist()[:2] == ["a2", "b2"]
     assert table["left out"].tolist() == ["1 failed, 1 running, 1 without a finite value", "1 killed", "2 running"]
 
 
-def test_findings_say_it_and_their_code_asks_the_same(runs):
+def test_findings_mention_unfinished_runs_and_their_code_agrees(runs):
     found = {one.rule: one for one in runs.find({})}
     assert "n = 3 of 6: 1 failed, 1 running, 1 without a finite value left out" in found["best_configuration"].sentence
     assert found["best_configuration"].code == "runs.answer()"
@@ -145,7 +145,7 @@ def test_findings_say_it_and_their_code_asks_the_same(runs):
     assert "net=c" in everything["best_configuration"].sentence
 
 
-def test_importance_asks_runs_that_finished(tmp_path):
+def test_importance_uses_finished_runs(tmp_path):
     runs = load(write(tmp_path, {"a": [("FINISHED", n / 100) for n in range(6)], "b": [("FAILED", 0.5)] * 6}))
     assert "no param varies among the 6 runs" in runs.relations.importance().attrs["refusal"]
     assert runs.with_settings(seeds=[], statuses=ALL).relations.importance().attrs["n"] == 12
@@ -153,7 +153,7 @@ def test_importance_asks_runs_that_finished(tmp_path):
     assert "In none of it: 1 failed." in drawn.with_settings(seeds=[]).plot.importance().note
 
 
-def test_the_cell_says_whose_runs_count_only_where_somebody_did(uri):
+def test_the_parameters_cell_has_statuses_only_if_they_were_given(uri):
     generator = NotebookGenerator(uri)
     parameters = {cell.key: cell.source for cell in generator.plan(generator.select()).cells}["parameters"]
     assert "STATUSES = None" in parameters.splitlines()

@@ -1,4 +1,4 @@
-"""What is secret in a tracking URI is parted from what may be shown, and found again in what others say."""
+"""Secrets in tracking URIs are separated from what may be shown, and found in other messages."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ from qualia_lab.stores.uri import split_uri, with_credentials
         ("file:///a/b%20c", "file:///a/b%20c"),
     ],
 )  # fmt: skip
-def test_the_safe_face_holds_no_secret(uri, safe):
+def test_the_safe_uri_has_no_secret(uri, safe):
     assert split_uri(uri).safe == safe
     assert split_uri(uri).full == uri
     assert "hidden" not in repr(split_uri(uri))
 
 
 @given(st.text("abcXYZ019@/:%!-", min_size=4, max_size=20))
-def test_no_password_is_in_the_safe_face_or_left_in_a_message(password):
+def test_no_password_is_in_the_safe_uri_or_a_message(password):
     uri = split_uri(f"postgresql://bob:{password}@db.example/mlflow")
     assert uri.safe == "postgresql://bob@db.example/mlflow"
     assert password not in uri.redact(f"connection to {uri.full} failed: wrong password {password!s}.")
 
 
-def test_a_secret_of_one_letter_leaves_the_words_alone():
+def test_a_secret_of_one_letter_does_not_mask_words():
     uri = split_uri("postgresql://u:p@host/db")
     assert uri.redact("postgresql: check host and port of postgresql://u:p@host/db") == (
         "postgresql: check host and port of postgresql://u@host/db"
     )
 
 
-def test_a_notebook_finds_the_password_again_in_the_environment(monkeypatch):
+def test_a_notebook_reads_the_password_from_the_environment(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://bob:hidden@db/mlflow")
     assert with_credentials("postgresql://bob@db/mlflow").full == "postgresql://bob:hidden@db/mlflow"
     assert with_credentials("postgresql://bob@other/mlflow").full == "postgresql://bob@other/mlflow"
 
 
-def test_the_tracking_uri_is_the_given_one_then_the_environment_then_what_lies_here(monkeypatch, tmp_path):
+def test_the_tracking_uri_is_an_argument_then_the_environment_then_local(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(StoreNotFound, match=r"no mlflow\.db and no mlruns"):
@@ -67,7 +67,7 @@ def test_the_tracking_uri_is_the_given_one_then_the_environment_then_what_lies_h
 
 
 @pytest.mark.parametrize("uri", ["ftp://host/x", "nosuchfolder", "sqlite:///nosuch.db", "snapshot:nosuch", "file:///nosuch"])  # fmt: skip
-def test_nothing_there_is_said_and_nothing_is_made(uri, monkeypatch, tmp_path):
+def test_a_missing_store_is_reported_and_not_created(uri, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StoreNotFound):
         open_store(uri).read_experiments()
@@ -79,13 +79,13 @@ def test_nothing_there_is_said_and_nothing_is_made(uri, monkeypatch, tmp_path):
     ["#/experiments/1", "/#/experiments/1", "/#/experiments/1/runs/abc?x=1", "/#", "#/compare-runs?runs=[%22a@b%22]"],
 )
 @pytest.mark.parametrize("server", ["http://host:5000", "https://host/mlflow", "http://bob:hidden@host:5000"])
-def test_the_address_in_a_browser_is_that_of_its_server(server, page):
+def test_the_browser_address_is_that_of_the_server(server, page):
     assert split_uri(server + page) == split_uri(server)
     assert open_store(server + page).uri == open_store(server).uri
 
 
 @pytest.mark.parametrize("uri", ["sqlite:/mlflow.db", "sqlite:mlflow.db"])
-def test_slashes_that_are_missing_are_named(uri):
+def test_missing_slashes_are_reported(uri):
     with pytest.raises(StoreNotFound, match="three slashes") as error:
         open_store(uri)
     assert "sqlite:///mlflow.db" in error.value.hint

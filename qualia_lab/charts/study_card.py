@@ -9,8 +9,8 @@ from qualia_lab.charts.descriptions import OF_EXPERIMENT, description_html, desc
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.names import distinct_names
-from qualia_lab.study.overruling import CELL
-from qualia_lab.study.sentences import FROM, levels_of, listed, sentences_of
+from qualia_lab.study.override_hints import CELL
+from qualia_lab.study.sentences import SOURCE_TEXT, levels_of, listed, sentences_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,14 +81,12 @@ class StudyCard:
         """Return a line per factor, with its levels and the factors that are tied to it."""
         factors = [factor for factor in self.study.factors if factor.role == "factor"]
         lines = []
-        for factor in factors[:_FACTORS]:
-            levels = levels_of(self.study, factor.name)
-            text = (
-                f"{factor.name}: {listed(levels, _LEVELS)}" if len(levels) <= _FACTORS else _span(factor.name, levels)
-            )
-            tied = [other.name for other in self.study.factors if other.tied_to == factor.name]
-            text += f" (from {FROM[factor.source]})" if factor.source == "person" else ""
-            lines.append(one_line(text + (f"; changes only together with {listed(tied)}" if tied else ""), _WIDTH))
+        for one in factors[:_FACTORS]:
+            levels = levels_of(self.study, one.name)
+            said = f"{one.name}: {listed(levels, _LEVELS)}" if len(levels) <= _FACTORS else _span(one.name, levels)
+            tied = [other.name for other in self.study.factors if other.tied_to == one.name]
+            said += f" (from {SOURCE_TEXT[one.source]})" if one.source == "person" else ""
+            lines.append(one_line(said + (f"; changes only together with {listed(tied)}" if tied else ""), _WIDTH))
         if len(factors) > _FACTORS:
             lines.append(f"and {len(factors) - _FACTORS:,} more")
         return lines

@@ -1,1 +1,1 @@
-"""Prompts: which store, which experiments, which runs, what name."""
+"""Interactive selection on a terminal: which store, which experiments, which runs, and the name of the notebook."""

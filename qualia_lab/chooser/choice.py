@@ -1,4 +1,4 @@
-"""What an answer to a list means: numbers, all of it, or text to narrow it by."""
+"""Parse an answer to a list: numbers, all items, or text to filter the list."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ _NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 
 
 def parse_choice(text: str, count: int, shown: int | None = None) -> tuple[int, ...] | str:
-    """The positions that an answer chooses in a list of `count` items: from 0, in the order named, each once.
+    """Parse which items of a list an answer chooses.
 
-    `1,3-5` are numbers from 1; `all` is every item. Anything else is text to narrow the list by, and is returned
-    without its leading `/`, which makes text of what looks like numbers.
+    `1,3-5` are numbers from 1; `all` is every item. Everything else is text to filter the list, as is any text after a
+    leading `/`, which is removed.
 
-    shown: how many of them, from the first, were shown so far; None for all.
+    Args:
+        text: the answer.
+        count: the number of items in the list.
+        shown: how many items, from the first, have been shown so far; None for all.
 
-    Raises SelectionError when a number is not in the list, or was not shown yet.
+    Returns:
+        Positions from 0, in the order given and without duplicates; or the text to filter by.
+
+    Raises:
+        SelectionError: a number is not in the list, or has not been shown yet.
     """
     answer = text.strip()
     if answer.startswith("/"):
@@ -35,7 +42,7 @@ def parse_choice(text: str, count: int, shown: int | None = None) -> tuple[int, 
 
 
 def narrow(text: str, items: Sequence[str]) -> tuple[int, ...]:
-    """The positions of the items that hold the text, whatever the case."""
+    """The positions of the items that contain the text, ignoring case."""
     wanted = text.casefold()
     return tuple(index for index, item in enumerate(items) if wanted in item.casefold())
 
@@ -46,18 +53,19 @@ def _positions(parts: Sequence[str], count: int, shown: int) -> tuple[int, ...]:
         first, last = (_read(text) for text in (part.partition("-")[0], part.rpartition("-")[2]))
         if not (1 <= first <= count and 1 <= last <= count):
             raise SelectionError(
-                f"{part[:40]} is not in the list.", f"It goes from 1 to {count}; /{part[:40]} is text."
+                f"{part[:40]} is not in the list.", f"It goes from 1 to {count}; /{part[:40]} searches for text."
             )
         if max(first, last) > shown:
             raise SelectionError(
-                f"{part} was not shown yet: the list was shown to {shown}.", "Type more to see further; all takes all."
+                f"{part} was not shown yet: the list was shown up to {shown}.",
+                "Type more for the next; all selects all.",
             )
         if first > last:
-            raise SelectionError(f"{part} runs backwards.", f"Write {last}-{first}, or /{part} to look for that text.")
+            raise SelectionError(f"{part} runs backwards.", f"Write {last}-{first}, or /{part} to search for it.")
         chosen.update(dict.fromkeys(range(first - 1, last)))
     return tuple(chosen)
 
 
 def _read(digits: str) -> int:
-    """The number; one too long for any list is never read in full, which Python refuses past 4,300 digits."""
+    """The number; long ones are not parsed, since Python refuses more than 4,300 digits."""
     return int(digits) if len(digits) < 10 else 10**9

@@ -1,4 +1,4 @@
-"""Lists to choose from: experiments and runs as rows, of which thirty at a time are shown."""
+"""Lists of experiments and of runs to choose from, shown thirty rows at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qualia_lab import console
-from qualia_lab.chooser.wording import age, duration, moment, number, status_sign
+from qualia_lab.chooser.formatting import age, duration, moment, number, status_sign
 from qualia_lab.choosing import query_of
 from qualia_lab.conditions_text import order_in_words
 from qualia_lab.console_table import Column
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 
 class Listing(Protocol):
-    """What `choose_from` shows: items in an order, each with the text it is found by."""
+    """A list for `choose_from`: items in an order, each with the text by which it is found."""
 
     texts: list[str]
     order: Sequence[int]
     can_sort: bool
 
     def show(self, positions: Sequence[int], first: int) -> None:
-        """Say these items as a table, numbered from `first` on."""
+        """Print these items as a table, numbered from `first`."""
         ...
 
     def sort(self) -> str:
-        """Change the order, and tell which it is now."""
+        """Change the order, and return a description of the new one."""
         ...
 
 
@@ -46,7 +46,7 @@ class ExperimentListing:
 
     def __init__(self, experiments: pa.Table) -> None:
         self._rows: list[dict[str, Any]] = experiments.to_pylist()
-        self.words = [_word_of(row, experiments) for row in self._rows]
+        self.words = [_unambiguous_name(row, experiments) for row in self._rows]
         for row in self._rows:
             row["name"] = row["name"] or f"experiment {row['experiment_id']}"
         self.ids = [row["experiment_id"] for row in self._rows]
@@ -56,7 +56,7 @@ class ExperimentListing:
         self.can_sort = False
 
     def show(self, positions: Sequence[int], first: int) -> None:
-        """Say these experiments as a table, numbered from `first` on."""
+        """Print these experiments as a table, numbered from `first`."""
         rows = (self._rows[position] for position in positions)
         console.table(
             [
@@ -73,14 +73,14 @@ class ExperimentListing:
         )
 
     def sort(self) -> str:
-        """They stay as they are."""
+        """Keep the order; experiments cannot be sorted."""
         return "in the order of the store"
 
 
 class RunListing:
-    """Runs with status, start, duration and main metrics; metrics are read for the shown ones only.
+    """Runs with status, start, duration and main metrics; metrics are read only for the runs that are shown.
 
-    by: the metric that they are sorted by, the best first; None for newest first.
+    `by` is the metric by which they are sorted, best first; None for newest first.
     """
 
     def __init__(self, store: TrackingStore, runs: pa.Table, experiment_names: dict[str, str]) -> None:
@@ -102,7 +102,7 @@ class RunListing:
         self.can_sort = True
 
     def show(self, positions: Sequence[int], first: int) -> None:
-        """Say these runs as a table, numbered from `first` on; every page has the metrics of the first one."""
+        """Print these runs as a table, numbered from `first`; all pages show the same metrics as the first one."""
         tables = self._store.read([self.ids[position] for position in positions])
         keys, values = self._keys or main_metrics(tables), metric_values(tables)
         self._keys = keys
@@ -124,19 +124,23 @@ class RunListing:
         console.table([*columns, *(Column(key, right=True) for key in keys)], rows, to_stderr=True)
 
     def sort(self) -> str:
-        """By the main metric, the best first; once more, newest first.
+        """Sort by the main metric, best first; if already sorted so, newest first.
 
-        Raises FilterError where nothing tells which way is better, and SelectionError where there is no metric.
+        Raises:
+            FilterError: it is not known which direction of the metric is better.
+            SelectionError: the runs have no metric.
         """
         if self.by is None:
             self._keys = self._keys or main_metrics(self._store.read(self.ids[:LOOKED_AT]))
             if not self._keys:
-                raise SelectionError("These runs have no metric to sort by.", "Take them in the order they are in.")
+                raise SelectionError("These runs have no metric to sort by.", "Keep the order of the list.")
             query = query_of(self._store, Conditions(by=self._keys[0]), read_settings().study)
-            asked = replace(query, experiment_ids=self._experiment_ids)
+            query = replace(query, experiment_ids=self._experiment_ids)
             places = {run_id: place for place, run_id in enumerate(self.ids)}
-            best_first = self._store.read_runs(asked).column("run_id").to_pylist()
-            self.order = [places[run_id] for run_id in best_first if run_id in places]  # a newer run is not listed
+            best_first = self._store.read_runs(query).column("run_id").to_pylist()
+            self.order = [
+                places[run_id] for run_id in best_first if run_id in places
+            ]  # without runs that started since
             self.by = self._keys[0]
         else:
             self.order, self.by = range(len(self.ids)), None
@@ -144,7 +148,7 @@ class RunListing:
 
 
 def main_metrics(tables: RunTables, count: int = 3) -> list[str]:
-    """The metrics to show first."""
+    """The keys of the metrics that are shown first."""
     from qualia_lab.inventory import take_inventory
     from qualia_lab.study.describe import describe_study
     from qualia_lab.study.ranking import rank_metrics
@@ -160,11 +164,11 @@ def metric_values(tables: RunTables) -> dict[tuple[str, str], float | None]:
     return {(run_id, key): value for run_id, key, value in zip(*columns, strict=True)}
 
 
-def _word_of(row: dict[str, Any], experiments: pa.Table) -> str:
-    """The word that means this experiment alone as `--experiment`: its name, or where that means another, its id."""
+def _unambiguous_name(row: dict[str, Any], experiments: pa.Table) -> str:
+    """The value of `--experiment` that means only this experiment: its name, or if that is ambiguous, its id."""
     words = [row["name"], f"name:{row['name']}"] if row["name"] else []
     for word in (*words, f"id:{row['experiment_id']}"):
         with suppress(SelectionError, UnknownExperiment):
-            if [one["experiment_id"] for one in match_experiments([word], experiments)] == [row["experiment_id"]]:
+            if [match["experiment_id"] for match in match_experiments([word], experiments)] == [row["experiment_id"]]:
                 return str(word)
     return str(row["experiment_id"])

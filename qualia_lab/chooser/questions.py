@@ -1,6 +1,6 @@
-"""The questions, in turn: which store, which experiments, which runs, what name, and whether to run it.
+"""The questions on a terminal: which store, experiments and runs, what name, and whether to execute.
 
-What is wrong is said and asked again; `back` asks the question before, `?` says what can be answered.
+After an invalid answer the question is repeated; `back` repeats the previous question, `?` lists the possible answers.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from qualia_lab.chooser.listing import Listing
     from qualia_lab.stores.protocol import TrackingStore
 
-SHOWN = 30  # rows of a list at a time: a terminal's height
+SHOWN = 30  # rows of a list shown at a time, to fit a terminal
 
-Help = tuple[tuple[str, str], ...]  # what can be answered, and what that does
+Help = tuple[tuple[str, str], ...]  # possible answers, with what each does
 
 _ALWAYS: Help = (
-    ("Enter", "what stands in brackets"),
-    ("back", "the question before"),
-    ("Ctrl-C", "ends the questions; nothing is written"),
+    ("Enter", "the default, in brackets"),
+    ("back", "the previous question"),
+    ("Ctrl-C", "quit; nothing is written"),
 )
 _STORE: Help = (
-    ("sqlite:///mlflow.db", "a SQLite file; its path alone will do"),
-    ("mlruns", "the path of a folder of files"),
+    ("sqlite:///mlflow.db", "a SQLite file; its path alone is enough"),
+    ("mlruns", "the path of a folder with a file store"),
     ("http://localhost:5000", "an MLflow server; also postgresql://…, mysql://…, snapshot:PATH"),
 )
 _LIST: Help = (
-    ("1,3-5", "these of the list"),
-    ("all", "all of the list, also what was not shown yet"),
-    ("text", "only what has this text; / alone is the whole list again, and /7 looks for the text 7"),
-    ("more", f"the next {SHOWN} of the list"),
+    ("1,3-5", "these items of the list"),
+    ("all", "all items of the list, including those not shown yet"),
+    ("text", "show only items with this text; / alone shows the whole list again, and /7 searches for the text 7"),
+    ("more", f"show the next {SHOWN} items"),
 )
-_SORT: Help = (("sort", "the best by the main metric first; once more, newest first"),)
+_SORT: Help = (("sort", "sort by the main metric, best first; again: newest first"),)
 
 
 class GoBack(Exception):
@@ -53,7 +53,7 @@ class GoBack(Exception):
 
 
 def ask_in_turn(questions: Sequence[Callable[[str], None]]) -> None:
-    """Ask each of the questions, which is told its number, `2/5`; `back` asks the one before it again."""
+    """Ask each of the questions, passing it its number, `2/5`; `back` repeats the previous one."""
     place = 0
     while place < len(questions):
         try:
@@ -69,28 +69,30 @@ def ask_in_turn(questions: Sequence[Callable[[str], None]]) -> None:
 
 
 def choose_tracking_uri(number: str) -> str:
-    """Ask which store; the answer is one that can be read and holds an experiment."""
+    """Ask for the store until the answer can be read and has an experiment."""
     console.say(f"{number}  Which tracking store?")
     try:
-        found, why = find_tracking_uri()
+        default, origin = find_tracking_uri()
     except StoreError:
-        found, why = "", ""
-    shown = split_uri(found).safe
+        default, origin = "", ""
+    shown = split_uri(default).safe
     question = (
-        f"     tracking URI or path, {why}" if found else "     tracking URI or path, for example sqlite:///mlflow.db"
+        f"     tracking URI or path, {origin}"
+        if default
+        else "     tracking URI or path, for example sqlite:///mlflow.db"
     )
     while True:
         answer = _answer_to(question, shown, _STORE)
-        # The default is shown without its secrets and used with them.
-        uri = found if answer == shown else answer
+        # The default is displayed without its secrets, but used with them.
+        uri = default if answer == shown else answer
         console.redact_secrets_of(uri)
         if not uri:
-            console.say("There is nothing here to take by itself: type where the runs are.")
+            console.say("There is no default here: type a tracking URI or path.")
             continue
         try:
             store = open_store(uri)
             with console.waiting(f"reading {store.uri}"):
-                _must_hold_experiments(store)
+                _check_has_experiments(store)
         except QualiaLabError as error:
             console.print_error(error)
         else:
@@ -98,7 +100,15 @@ def choose_tracking_uri(number: str) -> str:
 
 
 def choose_experiments(store: TrackingStore, number: str) -> tuple[ExperimentListing, tuple[int, ...]]:
-    """Ask which experiments: those of the store, and the positions of the chosen ones, of which one has a run."""
+    """Ask for experiments until at least one of them has a run.
+
+    Args:
+        store: the store.
+        number: the number of the question, `2/5`.
+
+    Returns:
+        The experiments of the store, and the positions of the chosen ones.
+    """
     with console.waiting(f"reading {store.uri}"):
         experiments = ExperimentListing(store.read_experiments())
     console.say(f"{number}  Which experiments?")
@@ -108,32 +118,39 @@ def choose_experiments(store: TrackingStore, number: str) -> tuple[ExperimentLis
         if store.read_runs(Query(experiment_ids=ids, limit=1)).num_rows:
             return experiments, chosen
         names = ", ".join(experiments.names[position] for position in chosen)
-        console.say(f"No run is in {for_terminal(names)}: choose another.")
+        console.say(f"There is no run in {for_terminal(names)}: choose others.")
 
 
-def choose_which(
-    store: TrackingStore, of: tuple[ExperimentListing, tuple[int, ...]], number: str, *, many: int
+def choose_run_conditions(
+    store: TrackingStore, from_experiments: tuple[ExperimentListing, tuple[int, ...]], number: str, *, limit: int
 ) -> Conditions:
-    """Ask which runs; where all are wanted, none of them is named.
+    """Ask for the runs.
 
-    of: what `choose_experiments` gave.  many: so many runs are taken without another question.
+    Args:
+        store: the store.
+        from_experiments: the result of `choose_experiments`.
+        number: the number of the question, `3/5`.
+        limit: ask for confirmation if more runs than this are chosen.
+
+    Returns:
+        Conditions that name the experiments if all of their runs are chosen, else the runs.
     """
-    experiments, chosen = of
+    experiments, chosen = from_experiments
     names = {experiments.ids[position]: experiments.names[position] for position in chosen}
     with console.waiting(f"reading {store.uri}"):
         table = store.read_runs(Query(experiment_ids=tuple(names)))
     runs = RunListing(store, table, names)
     console.say(f"{number}  Which runs? {counted(len(runs.ids), 'run')}, newest first")
-    wanted = choose_from(runs, default="all")
-    while len(wanted) > many and not _is_yes(f"     {counted(len(wanted), 'run')}, go on?", default=False):
-        wanted = choose_from(runs, default="all")
-    if len(wanted) == len(runs.ids):
+    positions = choose_from(runs, default="all")
+    while len(positions) > limit and not _is_yes(f"     {counted(len(positions), 'run')}, go on?", default=False):
+        positions = choose_from(runs, default="all")
+    if len(positions) == len(runs.ids):
         return Conditions(experiments=tuple(experiments.words[position] for position in chosen), by=runs.by)
-    return Conditions(run_ids=tuple(runs.ids[position] for position in wanted))
+    return Conditions(run_ids=tuple(runs.ids[position] for position in positions))
 
 
 def choose_name(output: Path, title: str, number: str) -> tuple[Path, str]:
-    """Ask for the notebook's file and title; a file that cannot be one is asked for again."""
+    """Ask for the notebook's file and title, until the file is possible."""
     console.say(f"{number}  What name?")
     while True:
         answer = Path(_answer_to("     file", str(output), (("notebooks/mine", "a path; .ipynb is added"),)))
@@ -145,13 +162,13 @@ def choose_name(output: Path, title: str, number: str) -> tuple[Path, str]:
             return path, _answer_to("     title", title, (("My own title", "any text"),))
 
 
-def choose_to_run(number: str) -> bool:
-    """Ask whether to run the notebook and to make a page of it; Enter is yes."""
+def choose_to_execute(number: str) -> bool:
+    """Ask whether to run the notebook and export it as HTML; the default is yes."""
     return _is_yes(f"{number}  Run it now and make a page?", default=True)
 
 
 def notebook_path(path: Path) -> Path:
-    """The path with `.ipynb` at its end. Raises OutputNotWritable for a folder, or for another kind of file."""
+    """The path with the suffix `.ipynb`. Raises OutputNotWritable for a folder or another kind of file."""
     if path.is_dir():
         raise OutputNotWritable(f"{path} is a folder.", f"Name a file in it, for example {path / 'runs.ipynb'}.")
     if path.suffix not in ("", ".ipynb"):
@@ -160,7 +177,7 @@ def notebook_path(path: Path) -> Path:
 
 
 def choose_from(listing: Listing, default: str) -> tuple[int, ...]:
-    """Show a list page by page and ask until the answer chooses items of it; text narrows it, `sort` sorts it."""
+    """Show a list page by page until the answer chooses items; text filters the list, and `sort` sorts it."""
     matching: Sequence[int] = listing.order
     shown = _show_page(listing, matching, 0)
     while True:
@@ -172,9 +189,9 @@ def choose_from(listing: Listing, default: str) -> tuple[int, ...]:
                 shown = _show_page(listing, matching, shown)
                 continue
             if answer.lower() == "sort" and listing.can_sort:
-                kept = set(matching)
+                listed = set(matching)
                 console.say(f"     {for_terminal(listing.sort())}")
-                matching = [position for position in listing.order if position in kept]
+                matching = [position for position in listing.order if position in listed]
                 shown = _show_page(listing, matching, 0)
                 continue
             choice = parse_choice(answer, len(matching), shown)
@@ -183,19 +200,19 @@ def choose_from(listing: Listing, default: str) -> tuple[int, ...]:
             continue
         if not isinstance(choice, str):
             return tuple(matching[index] for index in choice)
-        found = set(narrow(choice, listing.texts))
-        if found:
-            matching = [position for position in listing.order if position in found]
+        matches = set(narrow(choice, listing.texts))
+        if matches:
+            matching = [position for position in listing.order if position in matches]
             shown = _show_page(listing, matching, 0)
         else:
-            console.say(f"Nothing in the list has {for_terminal(choice)}.")
+            console.say(f"Nothing in the list contains {for_terminal(choice)}.")
 
 
 def _show_page(listing: Listing, matching: Sequence[int], begin: int) -> int:
-    """Show the next page of a list; how many of its items were shown by then."""
+    """Show the next page of a list; return how many of its items have been shown."""
     shown = min(begin + SHOWN, len(matching))
     if begin == shown:
-        console.say("     That was the whole list.")
+        console.say("     That is the whole list.")
         return shown
     listing.show(matching[begin:shown], begin + 1)
     if shown < len(matching):
@@ -203,12 +220,12 @@ def _show_page(listing: Listing, matching: Sequence[int], begin: int) -> int:
     return shown
 
 
-def _answer_to(question: str, default: str, can: Help) -> str:
-    """Ask for one line; `?` says what can be answered. Raises GoBack for `back`."""
+def _answer_to(question: str, default: str, answers: Help) -> str:
+    """Ask for one line; `?` lists the possible answers. Raises GoBack for `back`."""
     while True:
         answer = console.ask(question, default=default)
         if answer == "?":
-            lines = (*can, *_ALWAYS)
+            lines = (*answers, *_ALWAYS)
             width = max(len(word) for word, _ in lines)
             for word, what in lines:
                 console.say(f"       {word:{width}}  {what}")
@@ -219,7 +236,7 @@ def _answer_to(question: str, default: str, can: Help) -> str:
 
 
 def _is_yes(question: str, *, default: bool) -> bool:
-    """Ask yes or no. Raises GoBack for `back`."""
+    """Ask a yes-or-no question. Raises GoBack for `back`."""
     shown = "Y/n" if default else "y/N"
     while True:
         answer = _answer_to(question, shown, (("y", "yes"), ("n", "no"))).lower()
@@ -228,7 +245,7 @@ def _is_yes(question: str, *, default: bool) -> bool:
         console.say("Answer y or n.")
 
 
-def _must_hold_experiments(store: TrackingStore) -> None:
+def _check_has_experiments(store: TrackingStore) -> None:
     with store:
         if not find_experiments(store).num_rows:
-            raise EmptyStore(f"{store.uri} holds no experiment.", "Point at the store that your training logs to.")
+            raise EmptyStore(f"{store.uri} has no experiments.", "Use the store that your training logs to.")

@@ -1,1 +1,1 @@
-"""The command lines: parse, call, say."""
+"""The commands: parse the arguments, call the package, print the result."""

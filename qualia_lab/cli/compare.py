@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
 
-# What each word of --fail-unless lets pass.
-_PASSES = {"better": ("better",), "not-worse": ("better", "not told apart")}
+# The verdicts that each value of --fail-unless accepts.
+_ACCEPTED_VERDICTS = {"better": ("better",), "not-worse": ("better", "not told apart")}
 
 
 @click.command(
@@ -34,16 +34,16 @@ _PASSES = {"better": ("better",), "not-worse": ("better", "not told apart")}
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @options.tracking_uri
-@options.which_runs
+@options.selection_options
 @options.limit
-@options.how_to_look
+@options.study_options
 @click.option("--claimed", metavar="PARAM", help="What you believe to be the only difference: a param or a tag.")
 @click.option(
     "--fail-unless",
-    type=click.Choice(sorted(_PASSES)),
-    help="Exit with code 55 unless A is better, or unless it is better or cannot be told from B.",
+    type=click.Choice(sorted(_ACCEPTED_VERDICTS)),
+    help="Exit with code 55 unless A is better, or unless it is better than B or cannot be distinguished from it.",
 )
-@click.option("--json", "as_json", is_flag=True, help="All of it, as one JSON object for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object for programs.")
 @options.show_secrets
 @options.no_cache
 @options.debug
@@ -62,8 +62,8 @@ def command(
 ) -> None:
     """Compare two sides, A and B: each a run's id, a run's name, KEY=VALUE of a param or tag, or a filter.
 
-    The other flags say among which runs they are looked for. Whatever the answer is, the exit code is 0, unless
-    --fail-unless asks for another.
+    The other flags select the runs among which they are searched. The exit code is 0 whatever the result, unless
+    --fail-unless is given.
     """
     from qualia_lab.cli.output import plain_json
     from qualia_lab.masking.tables import masked_keys
@@ -73,24 +73,24 @@ def command(
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(replace(conditions, limit=limit), settings)
         runs = Runs(generator.store, generator.read(selection), generator.describe(selection, settings))
-        found = runs.compare(a, b, metric=settings.metric, claimed=claimed)
+        comparison = runs.compare(a, b, metric=settings.metric, claimed=claimed)
     if as_json:
-        console.show(json.dumps(plain_json(found.as_data()), allow_nan=False))
+        console.show(json.dumps(plain_json(comparison.as_data()), allow_nan=False))
     else:
-        for sentence in found.sentences:
+        for sentence in comparison.sentences:
             console.sentence(sentence)
-        options.say_named(selection)
+        options.print_excluded(selection)
     tables = generator.read(selection)
-    options.say_masked(masked_keys(tables))
-    options.say_unread(tables)
+    options.print_masked(masked_keys(tables))
+    options.print_unread(tables)
     if fail_unless is not None:
-        _fail(found, fail_unless)
+        _check_verdict(comparison, fail_unless)
 
 
-def _fail(found: SideComparison, fail_unless: str) -> None:
-    """Raise ForbiddenFinding where the verdict is none of those that pass."""
-    if found.verdict not in _PASSES[fail_unless]:
+def _check_verdict(comparison: SideComparison, fail_unless: str) -> None:
+    """Raise ForbiddenFinding unless --fail-unless accepts the verdict."""
+    if comparison.verdict not in _ACCEPTED_VERDICTS[fail_unless]:
         raise ForbiddenFinding(
-            f"--fail-unless {fail_unless}: by {found.metric}, A against B is: {found.verdict}.",
+            f"--fail-unless {fail_unless}: by {comparison.metric}, A compared with B is: {comparison.verdict}.",
             "Look at the runs, or repeat them with other seeds.",
         )

@@ -1,4 +1,4 @@
-"""`qualia execute`: run the cells of a notebook that is there."""
+"""`qualia execute`: run the cells of an existing notebook."""
 
 from __future__ import annotations
 
@@ -19,27 +19,32 @@ from qualia_lab.cli import options
     ),
 )
 @click.argument("notebook", type=click.Path(path_type=Path))
-@click.option("--tracking-uri", metavar="URI", help="Where its runs are now. Default: where the notebook says.")
+@click.option("--tracking-uri", metavar="URI", help="The tracking URI of its runs. Default: that in the notebook.")
 @options.timeout
 @options.to
 @options.no_cache
 @options.debug
 def command(notebook: Path, tracking_uri: str | None, timeout: float, formats: tuple[str, ...]) -> None:
-    """Run the cells of NOTEBOOK on its runs as they are now; the outputs go into the same file."""
-    from qualia_lab.cli.new import show_made
+    """Run the cells of NOTEBOOK with the current state of its runs; the outputs are written to the same file."""
+    from qualia_lab.cli.new import show_outputs
     from qualia_lab.generator import NotebookGenerator
 
     generator = NotebookGenerator(tracking_uri or tracking_uri_of(notebook))
     with console.progress("executing", "cells") as advance:
         generator.execute(notebook, formats=formats, timeout=timeout, on_cell=advance)
-    show_made(notebook, formats)
+    show_outputs(notebook, formats)
 
 
 def tracking_uri_of(notebook: Path) -> str:
-    """Where the notebook says that its runs are, with the password of MLFLOW_TRACKING_URI if that is the same place.
+    """The tracking URI in a notebook, with the password of MLFLOW_TRACKING_URI if that is the same store.
 
-    A relative path is meant from the notebook's folder, as for its cells.
-    Raises NotebookError when the file is no notebook, or says nothing of it.
+    A relative path is relative to the notebook's folder, as for its cells.
+
+    Args:
+        notebook: the path of a notebook.
+
+    Raises:
+        NotebookError: the file is not a notebook, or has no tracking URI.
     """
     from qualia_lab.errors import NotebookError
     from qualia_lab.notebook.parameters import read_parameters
@@ -48,7 +53,7 @@ def tracking_uri_of(notebook: Path) -> str:
     uri = read_parameters(notebook).get("TRACKING_URI")
     if not isinstance(uri, str):
         raise NotebookError(
-            f"{notebook} does not say where its runs are: it has no TRACKING_URI in a cell tagged parameters.",
+            f"{notebook} has no TRACKING_URI in a cell tagged parameters.",
             "Pass --tracking-uri, or run it with: jupyter execute",
         )
     return lasting_uri(with_credentials(uri).full, notebook.parent)

@@ -1,4 +1,4 @@
-"""`qualia experiments`: what is in a store."""
+"""`qualia experiments`: list the experiments of a store."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from qualia_lab.counts import counted
     ),
 )
 @options.tracking_uri
-@click.option("--deleted", is_flag=True, help="The deleted experiments instead of the active ones.")
+@click.option("--deleted", is_flag=True, help="List the deleted experiments instead of the active ones.")
 @options.data_format
 @options.show_secrets
 @options.debug
 def command(tracking_uri: str | None, deleted: bool, data_format: str | None, show_secrets: bool) -> None:
     """List the experiments of a store, with their runs and last activity."""
-    from qualia_lab.chooser.wording import age
+    from qualia_lab.chooser.formatting import age
     from qualia_lab.cli.output import show_csv, show_json
     from qualia_lab.settings import find_settings
     from qualia_lab.stores.open import find_tracking_uri, open_store

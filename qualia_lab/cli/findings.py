@@ -1,4 +1,4 @@
-"""`qualia findings`: what stands out among runs, for people, for programs, and for a job that is to fail on it."""
+"""`qualia findings`: what stands out among runs, for people, for programs, and for jobs that fail on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
 
-SHOWN = 10  # sentences that a person is shown without asking for more
+SHOWN = 10  # default number of findings printed
 _COLOURS: dict[Severity, console.Colour] = {"problem": "red", "warning": "yellow", "note": "grey"}
 
 
@@ -35,15 +35,15 @@ _COLOURS: dict[Severity, console.Colour] = {"problem": "red", "warning": "yellow
     ),
 )
 @options.tracking_uri
-@options.which_runs
-@options.how_to_look
+@options.selection_options
+@options.study_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help=f"Show N findings. Default: {SHOWN}.")
 @click.option(
     "--set",
     "sets",
     multiple=True,
     metavar="RULE.THRESHOLD=NUMBER",
-    help="A threshold of a rule, or RULE=off. Repeatable. Before that counts [tool.qualia.findings] of pyproject.toml.",
+    help="A threshold of a rule, or RULE=off. Repeatable. Overrides [tool.qualia.findings] in pyproject.toml.",
 )
 @click.option(
     "--fail-on",
@@ -67,7 +67,7 @@ def command(
     data_format: str | None,
     show_secrets: bool,
 ) -> None:
-    """Say what stands out among runs: which diverged, overfit, were not finished, used other data, and more."""
+    """Show what stands out among runs: which diverged, overfit, did not finish, used other data, and more."""
     from qualia_lab.analysis.findings import RULES
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
     from qualia_lab.masking.tables import masked_keys
@@ -75,7 +75,7 @@ def command(
     from qualia_lab.settings import read_settings
 
     thresholds = _merged(dict(read_settings().study.findings), parse_settings(sets))
-    chosen_thresholds(thresholds)  # before anything is read
+    chosen_thresholds(thresholds)  # validate before anything is read
     known = [*(rule.name for rule in RULES), "problem", "warning", "note"]
     for name in fail_on:
         if name not in known:
@@ -84,24 +84,24 @@ def command(
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(conditions, settings)
         tables = generator.read(selection)
-        found = Runs(generator.store, tables, generator.describe(selection, settings)).find(thresholds)
+        findings = Runs(generator.store, tables, generator.describe(selection, settings)).find(thresholds)
     if data_format:
-        _show_data(found, data_format)
+        _show_data(findings, data_format)
     else:
-        for finding in found[: limit or SHOWN]:
+        for finding in findings[: limit or SHOWN]:
             _show(finding)
         console.say(
-            f"showing {min(len(found), limit or SHOWN):,} of {counted(len(found), 'finding')} "
+            f"showing {min(len(findings), limit or SHOWN):,} of {counted(len(findings), 'finding')} "
             f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
         )
-    options.say_named(selection)
-    options.say_masked(masked_keys(tables))
-    options.say_unread(tables)
-    _fail(found, fail_on)
+    options.print_excluded(selection)
+    options.print_masked(masked_keys(tables))
+    options.print_unread(tables)
+    _check_forbidden(findings, fail_on)
 
 
 def _show(finding: Finding) -> None:
-    """A sentence behind the sign of its severity, and what to do next below it."""
+    """Print a finding after the sign of its severity, and below it what to do next."""
     from qualia_lab.analysis.findings.finding import SIGNS
 
     console.sentence(f"{finding.rule}: {finding.sentence}", SIGNS[finding.severity], _COLOURS[finding.severity], 2)
@@ -109,11 +109,11 @@ def _show(finding: Finding) -> None:
         console.sentence(f"next: {finding.next}", indent=4)
 
 
-def _show_data(found: Sequence[Finding], data_format: str) -> None:
+def _show_data(findings: Sequence[Finding], data_format: str) -> None:
     from qualia_lab.cli.output import show_csv, show_json
     from qualia_lab.runs.findings import COLUMNS, finding_rows
 
-    rows = finding_rows(found)
+    rows = finding_rows(findings)
     if data_format == "json":
         show_json(rows)
         return
@@ -125,24 +125,24 @@ def _show_data(found: Sequence[Finding], data_format: str) -> None:
     show_csv([name for name in COLUMNS if name != "numbers"], rows)
 
 
-def _fail(found: Sequence[Finding], fail_on: Sequence[str]) -> None:
-    """Raise ForbiddenFinding when a rule or severity that was named has found something."""
+def _check_forbidden(findings: Sequence[Finding], fail_on: Sequence[str]) -> None:
+    """Raise ForbiddenFinding if one of these rules or severities has a finding."""
     severities = {"problem": {"problem"}, "warning": {"problem", "warning"}, "note": {"problem", "warning", "note"}}
-    wrong = [
+    forbidden = [
         finding
-        for finding in found
+        for finding in findings
         if any(finding.rule == name or finding.severity in severities.get(name, ()) for name in fail_on)
     ]
-    if wrong:
-        rules = ", ".join(dict.fromkeys(finding.rule for finding in wrong))
+    if forbidden:
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in forbidden))
         raise ForbiddenFinding(
-            f"{counted(len(wrong), 'finding')} that --fail-on forbids: {rules}.",
+            f"{counted(len(forbidden), 'finding')} that --fail-on forbids: {rules}.",
             "Look at the runs, or set thresholds with --set.",
         )
 
 
 def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Both, threshold by threshold; the second counts."""
+    """Merge thresholds rule by rule; the second ones take precedence."""
     both = dict(first)
     for rule, settings in second.items():
         before = both.get(rule)

@@ -1,4 +1,4 @@
-"""`qualia`: the commands, each imported when it is called."""
+"""`qualia`: the group of commands; the module of a command is imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import click
 from qualia_lab import __version__, console
 from qualia_lab.cli import options
 
-# In the order in which a person meets them; each lives in the module of its name.
+# In the order of the help page; each is in the module of the same name.
 COMMANDS = ("new", "experiments", "runs", "study", "findings", "compare", "execute", "snapshot")
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules beside this one."""
+    """A group whose commands are modules of this package, imported on first use."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click calls it so
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's name
         """The names of the commands."""
         return list(COMMANDS)
 
@@ -32,9 +32,9 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings=options.SETTINGS,
     epilog=options.examples(
-        "qualia new                                 asks what it needs to know",
+        "qualia new                                 asks for what it needs",
         "qualia new --experiment churn --execute    asks nothing",
-        "qualia runs --experiment churn             what there is",
+        "qualia runs --experiment churn             lists the runs",
     ),
 )
 @click.version_option(__version__, prog_name="qualia")

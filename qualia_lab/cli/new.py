@@ -1,4 +1,4 @@
-"""`qualia new`, which is also `create-observation-notebook`: from a store to an executed notebook."""
+"""`qualia new`, also installed as `create-observation-notebook`: from a store to an executed notebook."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
-from qualia_lab.cli.asking import ask, choose_runs
+from qualia_lab.cli.prompts import ask, choose_runs
 from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
 
-# A notebook of more runs than this is slow to make and to read: a person is asked first.
-MANY = 200
+# A notebook of more runs than this is slow to make and to read: ask for confirmation first.
+CONFIRM_ABOVE = 200
 
 
 @click.command(
@@ -41,24 +41,26 @@ MANY = 200
     ),
 )
 @options.tracking_uri
-@options.which_runs
+@options.selection_options
 @options.limit
-@options.how_to_look
+@options.study_options
 @options.explain
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE",
               help="The notebook. Default: notebooks/EXPERIMENT_DATE.ipynb")  # fmt: skip
 @click.option("--title", help="The notebook's title.")
 @click.option("--template", metavar="NAME|FILE",
-              help="What the notebook says: observe, select, debug, report, aggregate, or a file of yours. Default: "
+              help="The template: observe, select, debug, report, aggregate, or a file of yours. Default: "
                    "observe, or aggregate with --engine.")  # fmt: skip
 @click.option("--engine", metavar="ENGINE",
-              help="Aggregate the runs of a snapshot, and read none: duckdb, spark, spark://…, sc://…")  # fmt: skip
+              help="Aggregate the runs of a snapshot, reading none: duckdb, spark, spark://…, sc://…")  # fmt: skip
 @click.option("--execute", is_flag=True, help="Run the notebook's cells.")
 @options.timeout
 @options.to
-@click.option("--dry-run", is_flag=True, help="Show the cells, and what is left out and why; write nothing.")
-@click.option("--force", is_flag=True, help="Replace an output that is already there.")
-@click.option("--yes", is_flag=True, help=f"Do not ask, not even past {MANY} runs; with no other flag: all runs.")
+@click.option("--dry-run", is_flag=True, help="Show the cells, and which sections are left out and why; write nothing.")
+@click.option("--force", is_flag=True, help="Replace an output that already exists.")
+@click.option(
+    "--yes", is_flag=True, help=f"Do not ask, not even above {CONFIRM_ABOVE} runs; without other flags: all runs."
+)
 @options.no_cache
 @options.debug
 def command(
@@ -81,68 +83,75 @@ def command(
 ) -> None:
     """Make a notebook that says what happened in some runs of an MLflow tracking store.
 
-    Without flags that say which runs, it asks. The store is only read. `create-observation-notebook` and `qualia new`
-    are the same.
+    Without flags that select runs, it asks. The store is only read. `create-observation-notebook` and `qualia new` are
+    the same.
     """
     from qualia_lab.cli.explanation import show_explanation
 
     conditions = replace(conditions, limit=limit)
-    asking = not (yes or conditions.restricts)
-    replacing = force or dry_run
+    ask_questions = not (yes or conditions.restricts)
+    may_replace = force or dry_run
     if output is not None:
         from qualia_lab.chooser.questions import notebook_path
 
         output = notebook_path(output)
-        replacing = _may_replace(output, formats, replace=replacing, ask=not yes)
+        may_replace = _may_replace(output, formats, replace=may_replace, ask=not yes)
 
-    explaining = show_explanation if explain else None
-    if asking:
-        runs_it = execute or bool(formats) or dry_run
-        asked = ask(
-            tracking_uri, conditions, settings, explaining, output=output, title=title, runs_it=runs_it, many=MANY
+    explain_with = show_explanation if explain else None
+    if ask_questions:
+        is_output_given = execute or bool(formats) or dry_run
+        answers = ask(
+            tracking_uri,
+            conditions,
+            settings,
+            explain_with,
+            output=output,
+            title=title,
+            is_output_given=is_output_given,
+            confirm_above=CONFIRM_ABOVE,
         )
-        generator, selection, output, title = asked.generator, asked.selection, asked.output, asked.title
-        formats = (*formats, "html") if asked.run_it else formats
-        replacing = _may_replace(output, formats, replace=replacing)
+        generator, selection, output, title = answers.generator, answers.selection, answers.output, answers.title
+        formats = (*formats, "html") if answers.execute else formats
+        may_replace = _may_replace(output, formats, replace=may_replace)
         _check_engine(engine, generator)
     else:
         generator = _open(tracking_uri)
         _check_engine(engine, generator)
-        selection = choose_runs(generator, conditions, settings, explaining)
+        selection = choose_runs(generator, conditions, settings, explain_with)
         if output is None:
             from qualia_lab.generator import default_output
 
             output = default_output(selection)
-            replacing = _may_replace(output, formats, replace=replacing, ask=not yes)
+            may_replace = _may_replace(output, formats, replace=may_replace, ask=not yes)
         if not (yes or dry_run or engine):
             _confirm_many(len(selection.run_ids))
     with console.waiting(f"reading {generator.tracking_uri}"):
         plan = generator.plan(selection, settings=settings, template=template, title=title, engine=engine)
     if engine is None:
-        options.say_unread(generator.read(selection))
+        options.print_unread(generator.read(selection))
     if dry_run:
         show_plan(plan, output)
         return
     executing = console.progress("executing", "cells") if execute or formats else nullcontext()
     with executing as advance:
         generator.make(
-            plan, output, force=replacing, execute=execute, formats=formats, timeout=timeout, on_cell=advance
+            plan, output, force=may_replace, execute=execute, formats=formats, timeout=timeout, on_cell=advance
         )
-    show_made(output, formats)
+    show_outputs(output, formats)
 
 
-def show_made(notebook: Path, formats: Sequence[str]) -> None:
-    """The files that were made, on stdout: bare paths for programs, with a word for a person; then what to do next."""
-    made = [(notebook, "the notebook")]
-    made += [(notebook.with_suffix(f".{fmt}"), "one file, works offline") for fmt in formats]
-    width = max(len(str(path)) for path, _ in made)
-    for path, what in made:
-        console.show(f"{path!s:{width}}    {what}" if sys.stdout.isatty() else str(path))
+def show_outputs(notebook: Path, formats: Sequence[str]) -> None:
+    """Print the paths of the files written, on stdout, with descriptions on a terminal; then what to do next."""
+    outputs = [(notebook, "the notebook")]
+    outputs += [(notebook.with_suffix(f".{fmt}"), "one file, works offline") for fmt in formats]
+    width = max(len(str(path)) for path, _ in outputs)
+    for path, description in outputs:
+        console.show(f"{path!s:{width}}    {description}" if sys.stdout.isatty() else str(path))
     console.say(f"next: {_next_step(notebook, formats)}")
 
 
 def _next_step(path: Path, formats: Sequence[str]) -> str:
-    """How to see the notebook, also where there is no JupyterLab."""
+    """How to open the notebook, also without JupyterLab."""
     from qualia_lab.escaping import for_shell
 
     notebook = for_shell(str(path))
@@ -155,7 +164,7 @@ def _next_step(path: Path, formats: Sequence[str]) -> str:
 
 
 def show_plan(plan: NotebookPlan, output: Path) -> None:
-    """What would be written: a line for each cell, then what is left out and why."""
+    """Print what would be written: a line per cell, then the sections that are left out, and why."""
     from qualia_lab.escaping import for_terminal
 
     console.show(f"{output}: {for_terminal(plan.title)}")
@@ -175,7 +184,7 @@ def show_plan(plan: NotebookPlan, output: Path) -> None:
 
 
 def _open(tracking_uri: str | None) -> NotebookGenerator:
-    """The store, with a word on where its URI came from and on what is in it."""
+    """Open the store, and print where its URI came from and what it holds."""
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.stores.open import find_tracking_uri
 
@@ -185,13 +194,13 @@ def _open(tracking_uri: str | None) -> NotebookGenerator:
         experiments = generator.read_experiments(counted=False)
         done(counted(experiments.num_rows, "experiment"))
         counts = experiments.column("run_count").to_pylist()
-        if None not in counts:  # counting those of a server takes as long as reading them
+        if None not in counts:  # a server does not count runs; counting takes as long as reading them
             done(counted(sum(counts), "run"))
     return generator
 
 
 def _check_engine(engine: str | None, generator: NotebookGenerator) -> None:
-    """Raise EngineError where the engine cannot aggregate this store."""
+    """Raise EngineError if the engine cannot aggregate this store."""
     if engine is not None:
         from qualia_lab.engines.open import check_engine
 
@@ -199,23 +208,23 @@ def _check_engine(engine: str | None, generator: NotebookGenerator) -> None:
 
 
 def _may_replace(output: Path, formats: Sequence[str], *, replace: bool, ask: bool = True) -> bool:
-    """Whether to replace what is there, asked before any work is done. Raises OutputExists, OutputNotWritable."""
+    """Whether to replace existing outputs; asked before any work is done. Raises OutputExists or OutputNotWritable."""
     from qualia_lab.generator import check_output
 
-    taken = [path for path in (output, *(output.with_suffix(f".{fmt}") for fmt in formats)) if path.exists()]
-    if taken and not replace and ask and console.is_interactive():
-        replace = console.confirm(
-            f"{' and '.join(map(str, taken))} is there already, with whatever was written in it. Replace it?"
-        )
-    for path in (output, *taken):
+    existing = [path for path in (output, *(output.with_suffix(f".{fmt}") for fmt in formats)) if path.exists()]
+    if existing and not replace and ask and console.is_interactive():
+        replace = console.confirm(f"{' and '.join(map(str, existing))} already exists, perhaps with edits. Replace it?")
+    for path in (output, *existing):
         check_output(path, force=replace)
     return replace
 
 
 def _confirm_many(count: int) -> None:
-    if count <= MANY or not console.is_interactive():
+    if count <= CONFIRM_ABOVE or not console.is_interactive():
         return
     if not console.confirm(f"{counted(count, 'run')}, go on?"):
         from qualia_lab.errors import NothingChosen
 
-        raise NothingChosen("Nothing was written.", "Take fewer runs with --top N --by METRIC, --limit N or --filter.")
+        raise NothingChosen(
+            "Nothing was written.", "Select fewer runs with --top N --by METRIC, --limit N or --filter."
+        )

@@ -1,4 +1,4 @@
-"""Flags that several commands share, declared once."""
+"""Flags that several commands share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 _CACHE = "QUALIA_LAB_CACHE"
 STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", "SCHEDULED")
 FORMATS = ("html",)
-SAID = 5  # runs and values that are named as missing before the rest is only counted
+MOST_LISTED = 5  # unreadable runs and values that are listed; the others are only counted
 
 
 def _debug(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -33,7 +33,7 @@ def _debug(_context: click.Context, _parameter: click.Parameter, wanted: bool) -
 
 
 def _no_cache(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    """For as long as the command runs, what QUALIA_LAB_CACHE=off says."""
+    """Set QUALIA_LAB_CACHE=off for the duration of the command."""
     before = os.environ.get(_CACHE)
     if wanted:
         os.environ[_CACHE] = "off"
@@ -41,9 +41,9 @@ def _no_cache(context: click.Context, _parameter: click.Parameter, wanted: bool)
 
 
 def _show_secrets(context: click.Context, _parameter: click.Parameter, wanted: bool) -> bool:
-    """What a person asked for stays on their screen."""
+    """Refuse to write secrets anywhere but to a terminal."""
     if wanted and not sys.stdout.isatty():
-        raise click.UsageError("--show-secrets shows them on a terminal only, and the output goes elsewhere.", context)
+        raise click.UsageError("--show-secrets works on a terminal only, and the output goes elsewhere.", context)
     return wanted
 
 
@@ -61,13 +61,13 @@ no_cache = click.option(
     is_flag=True,
     expose_value=False,
     callback=_no_cache,
-    help="Read histories from the server, also those kept on this machine; keep none.",
+    help="Read all histories from the server; neither use nor fill the cache on this machine.",
 )
 show_secrets = click.option(
     "--show-secrets",
     is_flag=True,
     callback=_show_secrets,
-    help="On a terminal: values as they are stored, also those that look like secrets.",
+    help="Show values that look like secrets as they are stored. Works on a terminal only.",
 )
 timeout = click.option(
     "--timeout",
@@ -82,23 +82,26 @@ to = click.option(
 )
 
 
-def which_runs(command: Command) -> Command:
-    """The flags that say which runs, as `conditions`: they mean the same on every command, and all must hold."""
+def selection_options(command: Command) -> Command:
+    """Add the flags that select runs, as the argument `conditions`; they have the same meaning in all commands.
+
+    All conditions must hold.
+    """
     names = ("experiments", "run_ids", "filter", "where", "since", "status", "order_by", "by", "top")
 
     @wraps(command)
-    def choosing(**words: Any) -> Any:
+    def with_conditions(**arguments: Any) -> Any:
         from qualia_lab.selection import Conditions
 
-        said = {name: words.pop(name) for name in names}
-        if words.pop("deleted"):
-            said["view"] = "deleted"
-        if said["top"] is not None and said["by"] is None:
+        conditions = {name: arguments.pop(name) for name in names}
+        if arguments.pop("deleted"):
+            conditions["view"] = "deleted"
+        if conditions["top"] is not None and conditions["by"] is None:
             raise click.UsageError("--top needs --by, the metric to rank the runs by.", click.get_current_context())
-        return command(conditions=Conditions.of(**said), **words)
+        return command(conditions=Conditions.of(**conditions), **arguments)
 
-    asking: Command = _with_options(
-        choosing,
+    decorated: Command = _with_options(
+        with_conditions,
         click.option(
             "--experiment",
             "experiments",
@@ -135,37 +138,38 @@ def which_runs(command: Command) -> Command:
         ),
         click.option("--by", metavar="METRIC[:max|min]", help="The metric to rank by, the best run first."),
         click.option("--top", type=click.IntRange(min=1), metavar="N", help="The N best runs by the metric of --by."),
-        click.option("--deleted", is_flag=True, help="Of the deleted runs instead of the active ones."),
+        click.option("--deleted", is_flag=True, help="Select deleted runs instead of active ones."),
     )
-    return asking
+    return decorated
 
 
-def _said_seeds(seeds: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The params of `--seeds`; none of them for `--seeds ''`, and None, to be inferred, where it is not there."""
+def _given_seeds(seeds: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The params of `--seeds`; () for `--seeds ''`; None, to infer them, if the flag is not given."""
     return tuple(filter(None, seeds)) if seeds else None
 
 
 limit = click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="The N newest runs, or the first by --by or --order-by."
+    "--limit", type=click.IntRange(min=1), metavar="N", help="The N newest runs, or the first N by --by or --order-by."
 )
 
 
-def how_to_look(command: Command) -> Command:
-    """The flags that say how to look at the runs, as `settings`: over [tool.qualia], which is over what is inferred.
+def study_options(command: Command) -> Command:
+    """Add the flags that say how to interpret runs, as the argument `settings`.
 
-    The primary metric is that of --metric, else that of --by.
+    They override [tool.qualia], which overrides what is inferred. The primary metric is that of --metric, else of --by.
     """
     names = ("metric", "seeds", "factors", "labels", "baseline", "pool", "smallest_difference")
 
     @wraps(command)
-    def looking(**words: Any) -> Any:
+    def with_settings(**arguments: Any) -> Any:
         from qualia_lab.settings import settings_from_arguments
 
-        said = {name: words.pop(name) for name in names}
-        return command(settings=settings_from_arguments(**said | {"seeds": _said_seeds(said["seeds"])}), **words)
+        values = {name: arguments.pop(name) for name in names}
+        study_settings = settings_from_arguments(**values | {"seeds": _given_seeds(values["seeds"])})
+        return command(settings=study_settings, **arguments)
 
-    asking: Command = _with_options(
-        looking,
+    decorated: Command = _with_options(
+        with_settings,
         click.option(
             "--metric", metavar="METRIC[:max|min]", help="The primary metric. Default: that of --by, else by name."
         ),
@@ -173,21 +177,21 @@ def how_to_look(command: Command) -> Command:
             "--seeds",
             multiple=True,
             metavar="PARAM",
-            help="A param that only repeats a run. Repeatable; '' for none. Default: seed, fold and the like.",
+            help="A param that differs only between repeats. Repeatable; '' for none. Default: seed, fold, …",
         ),
         click.option(
             "--factor",
             "factors",
             multiple=True,
             metavar="PARAM",
-            help="A param or tag that sets runs apart, whatever it looks like. Repeatable.",
+            help="A param or tag that distinguishes configurations, whatever it looks like. Repeatable.",
         ),
         click.option(
             "--label",
             "labels",
             multiple=True,
             metavar="PARAM",
-            help="A param or tag that is only a name, a place or a time. Repeatable.",
+            help="A param or tag that is only a name, a location or a time. Repeatable.",
         ),
         click.option(
             "--baseline",
@@ -195,19 +199,19 @@ def how_to_look(command: Command) -> Command:
             metavar="RUN|PARAM=VALUE",
             help="What the others are compared with: a run's id or name, or params. Repeatable for several params.",
         ),
-        click.option("--pool", is_flag=True, help="Compare runs across experiments: they are one task."),
+        click.option("--pool", is_flag=True, help="Treat all experiments as one task, and compare runs across them."),
         click.option(
             "--smallest-difference",
             type=click.FloatRange(min=0, min_open=True),
             metavar="NUMBER",
-            help="Of the primary metric, the smallest that matters. Default: a standard deviation between seeds.",
+            help="The smallest difference of the primary metric that matters. Default: one deviation between seeds.",
         ),
     )
-    return asking
+    return decorated
 
 
-def say_named(selection: Selection) -> None:
-    """How many of the runs that were named are not among those chosen, and why; and how the filter was read."""
+def print_excluded(selection: Selection) -> None:
+    """Print how many runs named by id are excluded, and why; and notes on how the filter was read."""
     from qualia_lab.choosing import describe_named_runs
 
     for note in selection.query.notes:
@@ -217,7 +221,7 @@ def say_named(selection: Selection) -> None:
 
 
 def open_generator(tracking_uri: str | None, *, show_secrets: bool = False) -> NotebookGenerator:
-    """The runs of a store, by default with what looks like a secret masked."""
+    """Open a store; values that look like secrets are masked by default."""
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.stores.open import find_tracking_uri, open_store
 
@@ -226,8 +230,8 @@ def open_generator(tracking_uri: str | None, *, show_secrets: bool = False) -> N
     return NotebookGenerator(store=open_store(find_tracking_uri(tracking_uri)[0], show_secrets=True))
 
 
-def say_masked(masked: Sequence[str]) -> None:
-    """Which names are masked in what was shown, and how to see them."""
+def print_masked(masked: Sequence[str]) -> None:
+    """Print which names were masked in the output, and how to show their values."""
     from qualia_lab.escaping import for_terminal
 
     if masked:
@@ -237,22 +241,22 @@ def say_masked(masked: Sequence[str]) -> None:
         console.say(f"masked, as they look like secrets: {shown}; qualia runs --show-secrets shows them on a terminal")
 
 
-def say_unread(tables: RunTables) -> None:
-    """Name the runs that are missing and what could not be read, so that nothing is gone without a word."""
+def print_unread(tables: RunTables) -> None:
+    """Print which runs are missing and what could not be read."""
     from qualia_lab.escaping import for_terminal
 
     lines = [f"run {row['run_id']} is missing: {row['reason']}" for row in tables.missing.to_pylist()]
     for row in tables.problems.to_pylist():
         of_run = "" if row["run_id"] is None else f"run {row['run_id']}: "
         lines.append(f"{of_run}{row['subject']}: {row['reason']}")
-    for line in lines[:SAID]:
+    for line in lines[:MOST_LISTED]:
         console.say(for_terminal(line))
-    if len(lines) > SAID:
-        console.say(f"and {len(lines) - SAID:,} more that could not be read.")
+    if len(lines) > MOST_LISTED:
+        console.say(f"and {len(lines) - MOST_LISTED:,} more that could not be read.")
 
 
 def _with_options(command: Any, *options: Callable[[Any], Any]) -> Any:
-    """The command with these options, in this order on its help page."""
+    """Add options to a command, in the order in which the help page lists them."""
     for option in reversed(options):
         command = option(command)
     return command
@@ -261,12 +265,12 @@ def _with_options(command: Any, *options: Callable[[Any], Any]) -> Any:
 explain = click.option(
     "--explain",
     is_flag=True,
-    help="Say which part of the question the store answers, and which part is evaluated here.",
+    help="Show which part of the query the store evaluates, and which part is evaluated here.",
 )
 
 
 def data_format(command: Command) -> Command:
-    """`--json` and `--csv`: the same on every listing."""
+    """Add `--json` and `--csv`, the same for all listings."""
     for name, words in (
         ("csv", "CSV for programs; text that a spreadsheet would run as a formula gets a leading '."),
         (
@@ -279,5 +283,5 @@ def data_format(command: Command) -> Command:
 
 
 def examples(*lines: str) -> str:
-    """Command lines for the end of a help page, each kept on its own line."""
+    """Command lines for the end of a help page, one per line."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,4 +1,4 @@
-"""Listings for programs: rows as JSON or CSV on stdout."""
+"""Output for programs: rows as JSON or CSV on stdout."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def show_json(rows: Sequence[dict[str, Any]]) -> None:
-    """A JSON array, a row a line, in ASCII; NaN and infinities as the strings "NaN", "Infinity" and "-Infinity"."""
+    """Print a JSON array in ASCII, a row per line; NaN and infinities become "NaN", "Infinity" and "-Infinity"."""
     lines = ",\n ".join(json.dumps(plain_json(row), allow_nan=False) for row in rows)
     console.show(f"[{lines}]")
 
 
 def show_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """CSV with a header; a missing value is empty, and text that a spreadsheet would run gets a leading `'`."""
+    """Print CSV with a header; missing values are empty, and text that starts a formula gets a leading `'`."""
     console.show(",".join(_cell(column) for column in columns))
     for row in rows:
         console.show(",".join(_cell(row.get(column)) for column in columns))
 
 
 def plain_json(value: Any) -> Any:
-    """The value as JSON can have it: NaN and infinities as text, tuples as lists."""
+    """The value in standard JSON types: NaN and infinities as text, tuples as lists."""
     if isinstance(value, dict):
         return {key: plain_json(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

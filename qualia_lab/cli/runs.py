@@ -1,4 +1,4 @@
-"""`qualia runs`: the runs of a store, as a table for people or rows for programs."""
+"""`qualia runs`: list the runs of a store, as a table for people or as rows for programs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Conditions
     from qualia_lab.tables import RunTables
 
-SHOWN = 50  # rows that a person is shown without asking for more
+SHOWN = 50  # default number of rows in a table
 
 
 def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys of `--metrics a,b --metrics c`: MLflow allows no comma in one."""
+    """The keys of `--metrics a,b --metrics c`; MLflow does not allow commas in keys."""
     return tuple(key.strip() for text in texts for key in text.split(",") if key.strip())
 
 
@@ -38,12 +38,12 @@ def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
     ),
 )
 @options.tracking_uri
-@options.which_runs
+@options.selection_options
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
 )
-@click.option("--metrics", multiple=True, callback=_keys, metavar="KEY,…", help="These metrics as columns.")
-@click.option("--params", multiple=True, callback=_keys, metavar="KEY,…", help="These params as columns.")
+@click.option("--metrics", multiple=True, callback=_keys, metavar="KEY,…", help="Show these metrics as columns.")
+@click.option("--params", multiple=True, callback=_keys, metavar="KEY,…", help="Show these params as columns.")
 @options.explain
 @options.data_format
 @options.show_secrets
@@ -60,18 +60,18 @@ def command(
     data_format: str | None,
     show_secrets: bool,
 ) -> None:
-    """List runs, the newest first: what they are, and their main metrics."""
+    """List runs, newest first, with their main metrics."""
     from qualia_lab.choosing import metrics_of_order
     from qualia_lab.cli.explanation import show_explanation
     from qualia_lab.masking.tables import masked_keys
 
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     rows = limit if limit is not None or data_format else SHOWN
-    # One more than is shown says whether there are more. What is explained, and runs that were named, are read whole.
-    asks_less = rows is not None and not conditions.run_ids and not explain
+    # Read one run more than is shown, to know whether there are more. With --explain and --run, read all.
+    is_limited = rows is not None and not conditions.run_ids and not explain
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(
-            replace(conditions, limit=rows + 1) if rows is not None and asks_less else conditions,
+            replace(conditions, limit=rows + 1) if rows is not None and is_limited else conditions,
             explain=show_explanation if explain else None,
         )
     with console.waiting(f"reading {generator.tracking_uri}"):
@@ -79,7 +79,7 @@ def command(
     if data_format == "json":
         from qualia_lab.cli.output import show_json
 
-        show_json(whole_rows(tables, metrics, params))
+        show_json(nested_rows(tables, metrics, params))
     elif data_format == "csv":
         from qualia_lab.cli.output import show_csv
 
@@ -87,28 +87,28 @@ def command(
     else:
         _show_table(tables, metrics, params, metrics_of_order(selection.query))
         count = len(selection.run_ids) - selection.missing
-        are_more = asks_less and rows is not None and count > rows
-        in_all = f"more than {rows:,} runs" if are_more else counted(count, "run")
-        console.say(f"showing {tables.runs.num_rows:,} of {in_all} in {generator.tracking_uri}")
-    options.say_named(selection)
+        has_more = is_limited and rows is not None and count > rows
+        total = f"more than {rows:,} runs" if has_more else counted(count, "run")
+        console.say(f"showing {tables.runs.num_rows:,} of {total} in {generator.tracking_uri}")
+    options.print_excluded(selection)
     shown = {"run name", "experiment name", *(f"param {key}" for key in params)}
-    options.say_masked([one for one in masked_keys(tables) if data_format or one in shown])
-    options.say_unread(tables)
+    options.print_masked([name for name in masked_keys(tables) if data_format or name in shown])
+    options.print_unread(tables)
 
 
-def whole_rows(tables: RunTables, metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any]]:
-    """A dict for each run with its `params`, `metrics` and `tags` as dicts; those asked for, else all."""
+def nested_rows(tables: RunTables, metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any]]:
+    """A dict per run with its `params`, `metrics` and `tags` as dicts, of the requested keys or, if none, of all."""
     names = dict(zip(*(tables.experiments.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True))
     rows = {
         row["run_id"]: {"experiment": names.get(row["experiment_id"])} | row | {"params": {}, "metrics": {}, "tags": {}}
         for row in tables.runs.to_pylist()
     }
-    wanted = {"params": set(params), "metrics": set(metrics), "tags": set()}
-    anything = not (params or metrics)
-    for kind, keys in wanted.items():
+    requested = {"params": set(params), "metrics": set(metrics), "tags": set()}
+    is_everything_requested = not (params or metrics)
+    for kind, keys in requested.items():
         columns = (getattr(tables, kind).column(name).to_pylist() for name in ("run_id", "key", "value"))
         for run_id, key, value in zip(*columns, strict=True):
-            if anything or key in keys:
+            if is_everything_requested or key in keys:
                 rows[run_id][kind][key] = value
     return list(rows.values())
 
@@ -116,10 +116,10 @@ def whole_rows(tables: RunTables, metrics: Sequence[str], params: Sequence[str])
 def flat_rows(
     tables: RunTables, metrics: Sequence[str], params: Sequence[str]
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """Columns and rows of one level: `params.lr`, `metrics.val_auc`, `tags.team`."""
+    """Columns and rows without nesting: `params.lr`, `metrics.val_auc`, `tags.team`."""
     flat: list[dict[str, Any]] = []
     columns: dict[str, set[str]] = {"params": set(), "metrics": set(), "tags": set()}
-    for row in whole_rows(tables, metrics, params):
+    for row in nested_rows(tables, metrics, params):
         keyed = {kind: row.pop(kind) for kind in columns}
         for kind, values in keyed.items():
             columns[kind] |= values.keys()
@@ -131,21 +131,21 @@ def flat_rows(
 
 
 def _show_table(tables: RunTables, metrics: Sequence[str], params: Sequence[str], ordered_by: Sequence[str]) -> None:
-    """ordered_by: metrics that the order is of, which stand before the others."""
+    """Print a table; metrics in `ordered_by` come before the others."""
+    from qualia_lab.chooser.formatting import age, duration, number, status_sign
     from qualia_lab.chooser.listing import main_metrics
-    from qualia_lab.chooser.wording import age, duration, number, status_sign
 
     keys = metrics or (() if params else main_metrics(tables))
     keys = tuple(dict.fromkeys((*ordered_by, *keys)))
-    whole = whole_rows(tables, (), ())
+    nested = nested_rows(tables, (), ())
     several = tables.experiments.num_rows > 1
     columns = [Column(""), Column("run", name=True), Column("run id", short=8)]
     columns += [Column("experiment")] if several else []
     columns += [Column("started", early=True), Column("took", right=True, early=True)]
-    columns += [Column(key, right=_all_numbers(row["params"].get(key) for row in whole)) for key in params]
+    columns += [Column(key, right=_all_numbers(row["params"].get(key) for row in nested)) for key in params]
     columns += [Column(key, right=True) for key in keys]
     rows = []
-    for row in whole:
+    for row in nested:
         cells = [status_sign(row["status"]), row["run_name"] or "", row["run_id"]]
         cells += [row["experiment"] or row["experiment_id"]] if several else []
         cells += [age(row["start_time"]), duration(row["start_time"], row["end_time"])]
@@ -155,7 +155,7 @@ def _show_table(tables: RunTables, metrics: Sequence[str], params: Sequence[str]
 
 
 def _all_numbers(values: Iterable[str | None]) -> bool:
-    """Whether every value that is there is a number."""
+    """Whether all values that are not missing are numbers."""
     try:
         return bool([float(value) for value in values if value is not None])
     except ValueError:

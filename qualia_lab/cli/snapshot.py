@@ -1,4 +1,4 @@
-"""`qualia snapshot`: the tables of a store as Parquet files, which are a store themselves."""
+"""`qualia snapshot`: write the tables of a store as Parquet files, which can be read as a store."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 )
 @click.argument("tracking_uri", metavar="URI")
 @click.argument("out", metavar="OUT")
-@options.which_runs
+@options.selection_options
 @options.limit
-@click.option("--artifacts", is_flag=True, help="Also the starts of artifacts, as far as previews need them.")
-@click.option("--again", is_flag=True, help="Read every run again, also those that look as they did.")
+@click.option("--artifacts", is_flag=True, help="Also store the beginnings of artifacts that previews need.")
+@click.option("--again", is_flag=True, help="Read every run again, also those that look unchanged.")
 @click.option("--force", is_flag=True, help="Replace a snapshot of another store, or of other runs.")
-@click.option("--json", "as_json", is_flag=True, help="What it holds and what was read, as JSON for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print what it holds and what was read, as JSON for programs.")
 @options.no_cache
 @options.debug
 def command(
@@ -51,9 +51,10 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write the runs of the store at URI to OUT, a folder or a URL that fsspec knows, as Parquet files.
+    """Write the runs of the store at URI to OUT, a folder or a URL that fsspec supports, as Parquet files.
 
-    Without flags everything there is, deleted runs too. Called again, it reads only runs that are new or have changed.
+    Without flags all runs are written, including deleted ones. A later call reads only runs that are new or have
+    changed.
     """
     from qualia_lab.settings import find_settings
     from qualia_lab.stores.open import open_store
@@ -64,7 +65,7 @@ def command(
     conditions = replace(conditions, limit=limit)
     choice = conditions.as_data()
     place = open_place(out.removeprefix("snapshot:"))
-    # Made absolute: what is written down has to mean the same store when it is read in another folder.
+    # Absolute, since the recorded URI has to mean the same store when it is read in another folder.
     store = open_store(lasting_uri(tracking_uri), rules=find_settings().masking)
     old = old_snapshot(place, store.uri, choice, force=force)
     with console.step(f"reading {store.uri}") as outcome:
@@ -79,8 +80,8 @@ def command(
     if as_json:
         console.show(json.dumps(_summary(uri, store.uri, update)))
     else:
-        _say(uri, update)
-    options.say_masked(update.masked)
+        _print_summary(uri, update)
+    options.print_masked(update.masked)
     for run_id, reason in list(update.missing.items())[:5]:
         console.say(f"run {run_id} was not read: {reason}")
     if len(update.missing) > 5:
@@ -88,7 +89,7 @@ def command(
 
 
 def _listed(store: TrackingStore, conditions: Conditions) -> pa.Table:
-    """The runs that these conditions mean to every command; without any, all there are."""
+    """The runs that meet the conditions, as in every command; without conditions, all runs."""
     from qualia_lab.choosing import query_of, read_matching
     from qualia_lab.selection import Query
     from qualia_lab.settings import read_settings
@@ -112,12 +113,12 @@ def _summary(uri: str, source: str, update: Update) -> dict[str, Any]:
     }
 
 
-def _say(uri: str, update: Update) -> None:
+def _print_summary(uri: str, update: Update) -> None:
 
     counts = update.counts
     console.say(
         f"{counted(counts['runs'], 'run')} of {counted(counts['experiments'], 'experiment')}, "
         f"{counted(counts['metric_history'], 'metric point')}: {update.size / 1e6:,.1f} MB"
     )
-    console.say(f"{update.read:,} read, {update.kept:,} kept as they were, {update.removed:,} taken out")
+    console.say(f"{update.read:,} read, {update.kept:,} unchanged, {update.removed:,} removed")
     console.say(f"next: qualia new --tracking-uri {shlex.quote(uri)}")

@@ -1,4 +1,4 @@
-"""`qualia study`: what runs are about: tasks, objective, factors, repeats, and what takes part in no comparison."""
+"""`qualia study`: tasks, objective, factors and repeats of runs, and which runs take part in no comparison."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from qualia_lab.study.settings import StudySettings
     from qualia_lab.study.study import Factor, Study
 
-SHOWN = 25  # params and tags in the table before the rest is only counted
-LEVELS = 6  # values of one of them
+SHOWN = 25  # params and tags in the table; the others are only counted
+LEVELS = 6  # values listed of a param or tag
 
 
 @click.command(
@@ -30,10 +30,10 @@ LEVELS = 6  # values of one of them
     ),
 )
 @options.tracking_uri
-@options.which_runs
+@options.selection_options
 @options.limit
-@options.how_to_look
-@click.option("--json", "as_json", is_flag=True, help="All of it, as one JSON object for programs.")
+@options.study_options
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object for programs.")
 @options.show_secrets
 @options.no_cache
 @options.debug
@@ -46,7 +46,7 @@ def command(
     as_json: bool,
     show_secrets: bool,
 ) -> None:
-    """Say what runs are about, and why: which metric leads, what sets runs apart, what only repeats them."""
+    """Show how runs are interpreted, and why: the objective, the factors, the seeds, and the runs left out."""
     from dataclasses import replace
 
     from qualia_lab.cli.output import plain_json
@@ -60,17 +60,17 @@ def command(
     tables = generator.read(selection)
     if as_json:
         console.show(json.dumps(plain_json(study_as_data(study, tables)), allow_nan=False))
-        options.say_masked(masked_keys(tables))
+        options.print_masked(masked_keys(tables))
         return
     names = dict(zip(*(tables.runs.column(name).to_pylist() for name in ("run_id", "run_name")), strict=True))
     show_study(study, {run_id: name or run_id for run_id, name in names.items()})
-    options.say_named(selection)
-    options.say_masked(masked_keys(tables))
-    options.say_unread(tables)
+    options.print_excluded(selection)
+    options.print_masked(masked_keys(tables))
+    options.print_unread(tables)
 
 
 def show_study(study: Study, names: dict[str, str]) -> None:
-    """The sentences under their headings, and a table of the params and tags that are more than constants."""
+    """Print the sentences under their headings, and a table of params and tags."""
     from qualia_lab.study.sentences import sentences_of
 
     for heading, lines in sentences_of(study, names):
@@ -78,7 +78,7 @@ def show_study(study: Study, names: dict[str, str]) -> None:
         for line in lines:
             console.sentence(line, indent=2)
     roles = ("factor", "tied", "seed", "label", "constant")
-    rows = sorted((*study.params, *study.tags), key=lambda one: roles.index(one.role))
+    rows = sorted((*study.params, *study.tags), key=lambda factor: roles.index(factor.role))
     if not rows:
         return
     console.show("Params and tags")
@@ -90,14 +90,20 @@ def show_study(study: Study, names: dict[str, str]) -> None:
             Column("values", right=True),
             Column("such as"),
         ],
-        [_row(one, study) for one in rows[:SHOWN]],
+        [_row(factor, study) for factor in rows[:SHOWN]],
     )
     if len(rows) > SHOWN:
         console.say(f"and {len(rows) - SHOWN:,} more; --json has them.")
 
 
-def _row(one: Factor, study: Study) -> tuple[str, ...]:
-    from qualia_lab.study.sentences import FROM, levels_of, listed
+def _row(setting: Factor, study: Study) -> tuple[str, ...]:
+    from qualia_lab.study.sentences import SOURCE_TEXT, levels_of, listed
 
-    role = f"goes with {one.tied_to}" if one.role == "tied" else one.role
-    return one.name, role, FROM[one.source], f"{one.values:,}", listed(levels_of(study, one.name), LEVELS)
+    role = f"goes with {setting.tied_to}" if setting.role == "tied" else setting.role
+    return (
+        setting.name,
+        role,
+        SOURCE_TEXT[setting.source],
+        f"{setting.values:,}",
+        listed(levels_of(study, setting.name), LEVELS),
+    )

@@ -1,4 +1,4 @@
-"""What a person holds in a notebook on aggregates: `aggregates = load_aggregates(TRACKING_URI, ENGINE)`."""
+"""`load_aggregates`: the object that cells of an aggregate notebook use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from qualia_lab.charts.chart import Chart
     from qualia_lab.engines.engine import Engine
 
-_MOST_VALUES = 12  # of a param; more numbers than that are drawn in ranges
+_MOST_VALUES = 12  # values of a param drawn one by one; a param with more numeric values is split into ranges
 
 
 def load_aggregates(
@@ -35,9 +35,26 @@ def load_aggregates(
     primary_metric: str | None = None,
     greater_is_better: bool | None = None,
 ) -> Aggregates:
-    """Open a snapshot for aggregates of its runs; see `open_engine`, which also says what it raises.
+    """Open a snapshot for aggregates over its runs, computed by DuckDB or Spark.
 
-    primary_metric: what methods without a metric mean.  greater_is_better: by default what its name says.
+    Args:
+        tracking_uri: the URI or path of a snapshot.
+        engine: `duckdb`, `spark`, `local[2]`, `spark://HOST:PORT` or `sc://HOST:PORT`.
+        experiments: names of experiments; () for all.
+        filter: a filter in the query language; "" for all runs.
+        run_ids: the ids of the runs; None for all.
+        primary_metric: the metric used by methods that are called without one.
+        greater_is_better: whether higher values of it are better; None decides by its name.
+
+    Returns:
+        The aggregates; close them after use, or use them in a `with` statement.
+
+    Raises:
+        QualiaLabError: the snapshot cannot be opened; see `open_engine`.
+
+    Example:
+        >>> aggregates = load_aggregates("snapshot:runs", primary_metric="val_auc")
+        >>> aggregates.top_runs(most=10, params=["lr"])
     """
     opened = open_engine(
         with_credentials(tracking_uri).full, engine, experiments=experiments, filter=filter, run_ids=run_ids
@@ -46,10 +63,10 @@ def load_aggregates(
 
 
 class Aggregates(Closing):
-    """Aggregates of the runs of a snapshot, as DataFrames and charts; `engine` gives them as Arrow tables.
+    """Aggregates over the runs of a snapshot, as DataFrames and charts; `engine` gives them as Arrow tables.
 
-    Nothing but aggregates comes here, however many runs and points there are. NaN and infinite values are counted
-    (`not_finite`), and take no part in any other number.
+    Only aggregates are transferred from the engine, however many runs and points there are. NaN and infinite values are
+    counted (`not_finite`) and ignored in all other numbers.
     """
 
     def __init__(
@@ -60,7 +77,7 @@ class Aggregates(Closing):
         self.greater_is_better = greater_is_better
 
     def close(self) -> None:
-        """Let go of the engine; the end of a `with` statement and of the notebook do it too."""
+        """Close the engine. The end of a `with` statement and of the notebook's kernel do this too."""
         self.engine.close()
 
     def __len__(self) -> int:
@@ -75,25 +92,34 @@ class Aggregates(Closing):
     # --- DataFrames -------------------------------------------------------------------------------------------------
 
     def experiments(self) -> pd.DataFrame:
-        """A row per experiment: how many runs, and the latest start or end of one of them."""
+        """A row per experiment: the number of runs, and the latest start or end of a run (`last_activity`, UTC)."""
         frame: pd.DataFrame = self.engine.experiments().to_pandas()
         frame["last_activity"] = datetimes(frame["last_activity"])
         return frame
 
     def statuses(self) -> pd.DataFrame:
-        """A row per status: how many runs, and when the first and the last of them started."""
+        """A row per status: the number of runs, and when the first and the last of them started (UTC)."""
         frame: pd.DataFrame = self.engine.statuses().to_pandas()
         for name in ("first_start", "last_start"):
             frame[name] = datetimes(frame[name])
         return frame.set_index("status").rename_axis(None)
 
     def params(self) -> pd.DataFrame:
-        """A row per param: how many runs have it, with how many different values."""
+        """A row per param: the number of runs that have it, and the number of its distinct values."""
         frame: pd.DataFrame = self.engine.params().to_pandas()
         return frame.set_index("key").rename_axis(None)
 
     def metrics(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
-        """A row per metric: runs, points, points that are not finite, and how the latest values of n runs spread."""
+        """A row per metric with the distribution of the latest values over runs.
+
+        Args:
+            keys: keys of metrics; None for all. Those that do not exist are ignored.
+
+        Returns:
+            The index is the key of the metric. `runs`: runs that have it; `points` and `not_finite`: logged points, and
+            how many of them are NaN or infinite; `n`: runs with a finite latest value, over which `lowest`, `q1`,
+            `median`, `q3`, `highest` and `mean` are computed; `last_step`: the highest step.
+        """
         frame: pd.DataFrame = self.engine.metrics().to_pandas().set_index("key").rename_axis(None)
         frame = frame[
             ["runs", "points", "not_finite", "n", "lowest", "q1", "median", "q3", "highest", "mean", "last_step"]
@@ -103,7 +129,23 @@ class Aggregates(Closing):
     def top_runs(
         self, metric: str | None = None, most: int = 20, *, statistic: str = "last", params: Sequence[str] = ()
     ) -> pd.DataFrame:
-        """The best runs by `last`, `first`, `lowest`, `highest` or `mean` of a metric, with these params of theirs."""
+        """The best runs by a metric.
+
+        Args:
+            metric: the key of a metric; None for the primary metric.
+            most: the most rows.
+            statistic: the value of a run: `last`, `first`, `lowest`, `highest` or `mean`.
+            params: params that become columns.
+
+        Returns:
+            A row per run, best first.
+
+        Raises:
+            FilterError: it is not known which direction of the metric is better.
+
+        Example:
+            >>> aggregates.top_runs("val_auc", 10, statistic="highest")
+        """
         metric = metric or self.primary_metric or ""
         table = self.engine.top_runs(metric, most, statistic=statistic, greater_is_better=self._better(metric))
         frame: pd.DataFrame = table.drop_columns(["experiment_id"]).to_pandas()
@@ -117,17 +159,37 @@ class Aggregates(Closing):
         return frame
 
     def best_so_far(self, metric: str | None = None) -> pd.DataFrame:
-        """The runs that were better than every one that started before them; `place` counts the runs that have it."""
+        """The runs that were better than all runs that started before them.
+
+        Args:
+            metric: the key of a metric; None for the primary metric.
+
+        Returns:
+            A row per improvement; the index `place` counts the runs with the metric, by their start.
+
+        Raises:
+            FilterError: it is not known which direction of the metric is better.
+        """
         metric = metric or self.primary_metric or ""
         table = self.engine.best_so_far(metric, greater_is_better=self._better(metric))
         frame: pd.DataFrame = table.to_pandas()
         frame["start_time"] = datetimes(frame["start_time"])
         return frame.set_index("place").rename_axis(None)
 
-    # --- Pictures ---------------------------------------------------------------------------------------------------
+    # --- Charts -----------------------------------------------------------------------------------------------------
 
     def plot_band(self, metric: str, *, by: str | None = None, buckets: int = 60, most: int = 4) -> Chart:
-        """A metric over its steps: median and middle half of the runs, by the most frequent values of a param."""
+        """A metric over its steps: the median and the middle half of the runs.
+
+        Args:
+            metric: the key of a metric.
+            by: a param, to draw a band for each of its most frequent values; None for one band of all runs.
+            buckets: the number of intervals into which the steps are divided.
+            most: the most bands.
+
+        Example:
+            >>> aggregates.plot_band("val_auc", by="optimizer")
+        """
         from qualia_lab.charts.metric_bands import metric_bands
 
         if by is None:
@@ -135,9 +197,13 @@ class Aggregates(Closing):
         return metric_bands(self.engine.bands_by_param(metric, by, most, buckets), metric, by)
 
     def plot_param(self, param: str, metric: str | None = None) -> Chart:
-        """How the latest values of a metric, by default the primary one, spread over the values of a param.
+        """The distribution of the latest values of a metric for each value of a param.
 
-        A param of many numbers is parted into ranges of as many runs each.
+        A param with more than 12 values is split into ranges with equal numbers of runs, if its values are numbers.
+
+        Args:
+            param: the name of a param.
+            metric: the key of a metric; None for the primary metric.
         """
         from qualia_lab.charts.param_spread import param_spread
 
@@ -147,7 +213,7 @@ class Aggregates(Closing):
         return param_spread(values.slice(0, _MOST_VALUES), ranges, param, metric, more=values.num_rows > _MOST_VALUES)
 
     def _better(self, metric: str) -> bool:
-        """Whether more is better. Raises FilterError where neither the notebook nor the metric's name says so."""
+        """Whether higher is better. Raises FilterError if neither the notebook nor the metric's name says so."""
         known = self.greater_is_better if metric == self.primary_metric else None
         by_name, _ = direction_of(metric, StudySettings())
         better = (None if by_name is None else by_name == "higher") if known is None else known

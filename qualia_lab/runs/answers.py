@@ -1,4 +1,4 @@
-"""Which configuration leads in a task, and what single factors do with the rest held, as tables."""
+"""Tables: which configuration of a task leads, and the effects of single factors with all others held constant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.over_problems import over_problems
 from qualia_lab.analysis.spread_compare import seed_spread
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.said import Said
+from qualia_lab.runs.message import Message
 from qualia_lab.runs.values import no_direction
 from qualia_lab.study.one_factor import one_factor_sets
 
@@ -27,101 +27,101 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
 
 
-def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
-    """A row per configuration of one task with a value; see `Runs.answer`."""
+def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Message:
+    """A row per configuration of one task that has a value; see `Runs.answer`."""
     import pandas as pd
 
     objective = task.objective
     if objective is not None and objective.better is None:
         return no_direction(objective.key)
-    found = _answers(loaded).get(task.experiment_id)
-    if found is None:
-        return Said("No configuration has a value of a metric that can lead.")
-    names = short_labels([group.configuration for group in found.groups])
-    repeated = [one.values for one in found.groups if len(one.scored) > 1]  # noqa: PD011  a tuple
+    answer = _answers(loaded).get(task.experiment_id)
+    if answer is None:
+        return Message("No configuration has a value of a metric that can be an objective.")
+    names = short_labels([group.configuration for group in answer.groups])
+    repeated = [one.values for one in answer.groups if len(one.scored) > 1]  # noqa: PD011  a tuple
     spread = seed_spread(repeated)
-    over = over_problems(found.groups, is_clear=bool(_clear_effects(loaded)[task.experiment_id]))
-    rows = [_answer_row(found, group) for group in found.groups]
-    values = [value for group in found.groups for value in group.values]  # noqa: PD011  a tuple
+    over = over_problems(answer.groups, is_clear=bool(_clear_effects(loaded)[task.experiment_id]))
+    rows = [_answer_row(answer, group) for group in answer.groups]
+    values = [value for group in answer.groups for value in group.values]  # noqa: PD011  a tuple
     rows[0] |= {
         "range of all": max(values) - min(values),
-        "deviation of repeats": found.spread,
+        "deviation of repeats": answer.spread,
         "of configurations at most": spread.most_between if spread else None,
     }
     rows[0] |= _over_row(over) if over is not None else {}
-    frame = pd.DataFrame(rows, pd.Index([one_line(names[group.run_ids[0]], 120) for group in found.groups]))
+    frame = pd.DataFrame(rows, pd.Index([one_line(names[group.run_ids[0]], 120) for group in answer.groups]))
     numeric = [name for name in frame.columns if name not in ("metric", "against the best")]
     return frame.astype(dict.fromkeys(numeric, "Float64")).astype({"n": "Int64", "of": "Int64", "n needed": "Int64"})
 
 
-def _answer_row(found: Answer, group: Group) -> dict[str, Any]:
-    """What is known of the best alone stands in its row."""
-    first = group is found.leader
-    mean, best = group.mean, found.leader.mean
+def _answer_row(answer: Answer, group: Group) -> dict[str, Any]:
+    """One row; statistics of the best configuration alone are only in its row."""
+    leads = group is answer.leader
+    mean, best = group.mean, answer.leader.mean
     return {
         "metric": one_line(group.metric, 60),
         "n": len(group.values),
         "mean": mean,
         "behind": abs(mean - best) if mean is not None and best is not None else None,
-        "against the best": _standing(found, group),
+        "against the best": _standing(answer, group),
         "deviation": _deviation(group),
         "range": max(group.values) - min(group.values) if len(group.values) > 1 else None,
-        "of": len(found.groups) if found.found is None else found.found.k if first else None,
-        "corrected": found.corrected if first else None,
-        "95 % low": found.interval[0] if first and found.interval else None,
-        "95 % high": found.interval[1] if first and found.interval else None,
-        "would show": found.detectable_difference if first else None,
-        "smallest that matters": found.smallest if first else None,
-        "n needed": found.needed_repeats if first else None,
+        "of": len(answer.groups) if answer.found is None else answer.found.k if leads else None,
+        "corrected": answer.corrected if leads else None,
+        "95 % low": answer.interval[0] if leads and answer.interval else None,
+        "95 % high": answer.interval[1] if leads and answer.interval else None,
+        "would show": answer.detectable_difference if leads else None,
+        "smallest that matters": answer.smallest if leads else None,
+        "n needed": answer.needed_repeats if leads else None,
     }
 
 
 def _over_row(over: OverProblems) -> dict[str, Any]:
-    """The two best means over problems that both were tried on, and in how many one is better."""
+    """The two best means over problems on which both were tried, and on how many of these one is better."""
     means = {f"mean over problems, {place}": mean for place, (_, mean) in enumerate(over.ways[:2], 1)}
     if over.pairs is None:
         return means
     return {**means, "one better in": max(over.pairs.above, over.pairs.below), "of problems": over.pairs.n}
 
 
-def _standing(found: Answer, group: Group) -> str:
-    if group is found.leader:
-        return "leads" if found.apart else "best mean"
-    if any(group is one for one in found.apart):
+def _standing(answer: Answer, group: Group) -> str:
+    if group is answer.leader:
+        return "leads" if answer.apart else "best mean"
+    if any(group is one for one in answer.apart):
         return "told apart"
-    return "not told apart" if any(group is one for one in found.level) else "ran once: too few to tell"
+    return "not told apart" if any(group is one for one in answer.level) else "ran once: too few to tell"
 
 
 def _deviation(group: Group) -> float | None:
-    """The standard deviation between its runs."""
+    """The standard deviation between the runs of the configuration."""
     from statistics import stdev
 
     return stdev(group.values) if len(group.values) > 1 else None
 
 
-def effects_table(loaded: Loaded, task: Task) -> pd.DataFrame | Said:
-    """A row per clear effect of one factor in one task, and per effect at one level of another; see `Runs.effects`."""
+def effects_table(loaded: Loaded, task: Task) -> pd.DataFrame | Message:
+    """A row per clear effect of a factor in one task, also at single levels of another factor; see `Runs.effects`."""
     import pandas as pd
 
-    rows = [_effect_row(one, "") for one in _clear_effects(loaded)[task.experiment_id]]
+    rows = [_effect_row(effect, "") for effect in _clear_effects(loaded)[task.experiment_id]]
     for crossing in _clear_crossings(loaded)[task.experiment_id]:
         for level, effect in (crossing.first, crossing.second):
             rows.append(
                 _effect_row(effect, f"{crossing.other}={level}" if level is not None else f"no {crossing.other}")
             )
     if not rows:
-        return Said("No factor has a clear effect with all others held.")
+        return Message("No factor has a clear effect with all others held constant.")
     return pd.DataFrame(rows).set_index("factor").convert_dtypes()
 
 
 def _answers(loaded: Loaded) -> Mapping[str, Answer]:
-    """The answers of all tasks, since what is told apart in one is corrected for all."""
+    """The answers of all tasks: the tests are corrected over all of them."""
     smallest = loaded.study.settings.smallest_difference
     return loaded.once("answers", lambda: answers_of(_groups(loaded), smallest))
 
 
 def _clear_effects(loaded: Loaded) -> Mapping[str, Sequence[Effect]]:
-    """The clear effects of all tasks, corrected for all."""
+    """The clear effects in all tasks, corrected over all of them."""
     groups = _groups(loaded)
     return loaded.once(
         "clear effects",
@@ -136,7 +136,7 @@ def _clear_effects(loaded: Loaded) -> Mapping[str, Sequence[Effect]]:
 
 
 def _clear_crossings(loaded: Loaded) -> Mapping[str, Sequence[Crossing]]:
-    """The pairs of factors that cross in all tasks, corrected for all."""
+    """The pairs of factors with crossing effects in all tasks, corrected over all of them."""
     groups = _groups(loaded)
     return loaded.once(
         "clear crossings",
@@ -151,20 +151,20 @@ def _clear_crossings(loaded: Loaded) -> Mapping[str, Sequence[Crossing]]:
 
 
 def _groups(loaded: Loaded) -> Mapping[str, list[Group]]:
-    """The configurations of every task with its objective."""
+    """The configurations of every task with its objective's values."""
     return {task.experiment_id: loaded.groups_of(task) for task in loaded.study.tasks}
 
 
-def _effect_row(one: Effect, where: str) -> Mapping[str, Any]:
+def _effect_row(effect: Effect, where: str) -> Mapping[str, Any]:
     return {
-        "factor": one_line(one.factor.factor, 60),
+        "factor": one_line(effect.factor.factor, 60),
         "where": one_line(where, 60),
-        "better": one_line(str(one.better), 60),
-        "worse": one_line(str(one.worse), 60),
-        "gain": one.gain,
-        "95 % low": one.low,
-        "95 % high": one.high,
-        "better in": one.wins,
-        "of": one.n,
-        "p": one.p,
+        "better": one_line(str(effect.better), 60),
+        "worse": one_line(str(effect.worse), 60),
+        "gain": effect.gain,
+        "95 % low": effect.low,
+        "95 % high": effect.high,
+        "better in": effect.wins,
+        "of": effect.n,
+        "p": effect.p,
     }

@@ -1,4 +1,4 @@
-"""The files of the runs: listed once, and read from their start."""
+"""The artifact files of the runs: listed once, and read from their start."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
     from qualia_lab.tables import RunTables
 
-# Runs past this place are not compared by their files: each may be a question to a server.
+# Artifacts are compared for at most this many runs: each run may cost a request to a server.
 RUNS_COMPARED = 200
 
 
 class ArtifactFiles:
-    """Where the artifacts of some runs are, and which there are; `places` and `listed` are of the first runs only."""
+    """Where the artifacts of runs are, and their files; `places` and `listed` cover the first runs only."""
 
     def __init__(self, store: TrackingStore, tables: RunTables) -> None:
         self._store = store
@@ -28,35 +28,35 @@ class ArtifactFiles:
 
     @cached_property
     def listed(self) -> dict[str, dict[str, ArtifactFile]]:
-        """Of each run, its files by their path; none where they cannot be listed."""
+        """Run id → path → file; empty for a run whose files cannot be listed."""
         listed = in_parallel(list_all, self.places.values())
         return {run_id: {file.path: file for file in files} for run_id, files in zip(self.places, listed, strict=True)}
 
     @cached_property
     def places(self) -> dict[str, ArtifactPlace]:
-        """Of each run, where they are."""
+        """Run id → where its artifacts are."""
         return {run_id: self.place(run_id) for run_id in self._tables.run_ids[:RUNS_COMPARED]}
 
     @cached_property
     def model_places(self) -> list[tuple[str, ArtifactPlace]]:
-        """(run id, place) of each logged model: MLflow 3 keeps them beside the runs' own folders."""
-        found: list[tuple[str, ArtifactPlace]] = []
+        """(run id, place) of each logged model: MLflow 3 stores models outside the artifact folders of runs."""
+        places: list[tuple[str, ArtifactPlace]] = []
         for row in self._tables.logged_models.to_pylist():
             place = self.places.get(row["run_id"])
             folder = on_this_machine(place) if place is not None else None
-            # Only in folders: a server has another way to ask for a model's files.
+            # Only for local folders: a server lists the files of a model by another endpoint.
             if folder is not None and row["model_id"]:
-                found.append(
+                places.append(
                     (row["run_id"], LocalPlace(row["model_id"], row["artifact_location"] or "", folder.beside))
                 )
-        return found
+        return places
 
     def place(self, run_id: str) -> ArtifactPlace:
         """Where the artifacts of one run are."""
         return self._store.artifact_place(run_id, self._uris.get(run_id) or "")
 
     def of_run(self, run_id: str) -> tuple[ArtifactPlace, list[ArtifactFile], tuple[str, ...]]:
-        """Where one run's artifacts are, which there are, and what a reader has to know; a failure becomes a note."""
+        """A run's place, its files, and notes for the reader; a failure to list them becomes a note."""
         place = self.place(run_id)
         try:
             files = list(place.list_files())
@@ -65,15 +65,15 @@ class ArtifactFiles:
         return place, files, (place.note,) if place.note else ()
 
     def paths(self, wanted: Callable[[str], bool]) -> dict[str, list[str]]:
-        """Path → the runs that have it, of the paths that are wanted; those of most runs first."""
-        found: dict[str, list[str]] = {}
+        """Path → ids of the runs that have it, for the paths that `wanted` accepts; the paths of most runs first."""
+        run_ids_of: dict[str, list[str]] = {}
         for run_id, files in self.listed.items():
             for path in filter(wanted, files):
-                found.setdefault(path, []).append(run_id)
-        return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+                run_ids_of.setdefault(path, []).append(run_id)
+        return dict(sorted(run_ids_of.items(), key=lambda item: (-len(item[1]), item[0])))
 
     def starts(self, files: Iterable[tuple[str, str]], limit: int) -> list[bytes | str]:
-        """The first bytes of each (run id, path), or the sentence that says why it cannot be read."""
+        """The first bytes of each (run id, path), or the message that says why it cannot be read."""
         return list(in_parallel(lambda file: read_start(self.places[file[0]], file[1], limit), files))
 
     @cached_property
@@ -82,7 +82,7 @@ class ArtifactFiles:
 
 
 def read_start(place: ArtifactPlace, path: str, limit: int) -> bytes | str:
-    """The first bytes of a file, or why it cannot be read."""
+    """The first bytes of a file, or the message that says why it cannot be read."""
     try:
         return place.read_bytes(path, limit)
     except QualiaLabError as error:
@@ -90,7 +90,7 @@ def read_start(place: ArtifactPlace, path: str, limit: int) -> bytes | str:
 
 
 def list_all(place: ArtifactPlace) -> list[ArtifactFile]:
-    """The files of a place; none where they cannot be listed."""
+    """The files of a place; empty if they cannot be listed."""
     try:
         return list(place.list_files())
     except QualiaLabError:

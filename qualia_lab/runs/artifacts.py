@@ -1,4 +1,4 @@
-"""`runs.artifacts`: the files of the runs, listed, compared and shown."""
+"""`runs.artifacts`: list, compare and show the files that the runs logged."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from qualia_lab.artifacts import HEAD_BYTES, decoded_text, preview_kind
 from qualia_lab.counts import counted
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
+from qualia_lab.runs.message import Message
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.runs.pictures import MOST_RUNS, gallery
-from qualia_lab.runs.said import Said
 from qualia_lab.study.known_keys import unknown_key
 
 if TYPE_CHECKING:
@@ -29,14 +29,17 @@ _READ_BYTES = 1_000_000
 _FILES_READ = 1_500
 _PATHS_LISTED = 100
 _PATHS_COMPARED = 4
-_NONE_SHARED = "No two runs have an artifact of the same path."
+_NONE_SHARED = "No two runs have an artifact at the same path."
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """Of one path in some runs, by the first megabyte of each file.
+    """Facts about one path in several runs, from the first megabyte of each file.
 
-    digests: of the different contents.  unread: the different reasons why a file cannot be read.  kind: what it is.
+    Attributes:
+        digests: the digests of the distinct contents.
+        unread: the distinct reasons why files cannot be read.
+        kind: the kind of the file.
     """
 
     digests: frozenset[bytes]
@@ -45,12 +48,26 @@ class _Facts:
 
 
 class Artifacts(Namespace):
-    """Files of one run, and of all runs beside each other."""
+    """List, compare and show the artifacts of the runs. At most 200 runs are compared."""
 
     name = "artifacts"
 
     def list(self, run: str) -> pd.DataFrame:
-        """The files of one run, by its id or name: path and size in bytes. Raises UnknownRun."""
+        """The files of one run, with path and size.
+
+        Args:
+            run: the id or name of a run.
+
+        Returns:
+            A row per file: `path` below the run's artifact root, and `size` in bytes. `attrs["notes"]` has notes on how
+            complete the list is.
+
+        Raises:
+            UnknownRun: the run is not loaded, or several runs have that name.
+
+        Example:
+            >>> runs.artifacts.list("gbm-03-seed2")
+        """
         import pandas as pd
 
         _, files, notes = self._loaded.files.of_run(self._loaded.run_id(run))
@@ -58,10 +75,16 @@ class Artifacts(Namespace):
         frame.attrs["notes"] = notes
         return frame
 
-    def that_differ(self) -> pd.DataFrame | Said:
-        """A row per path that two runs have and that is not the same in all: runs, versions, kind, sizes in bytes.
+    def that_differ(self) -> pd.DataFrame | Message:
+        """A row per path that at least two runs have and whose files are not the same in all of them.
 
-        `versions` counts different contents, by the first megabyte of each; empty where too many would be read.
+        Returns:
+            The index is the path. `runs`: how many runs have it. `versions`: the number of distinct contents, by the
+            first megabyte of each file; empty once 1,500 files have been read. `kind`: the kind of the file. `smallest`
+            and `largest`: sizes in bytes. At most 100 paths are shown.
+
+        Example:
+            >>> runs.artifacts.that_differ()
         """
         import pandas as pd
 
@@ -79,29 +102,47 @@ class Artifacts(Namespace):
             if row["versions"] != 1 or len(set(sizes)) > 1:
                 rows.append(row)
         if not rows:
-            return Said(f"None of the {len(paths):,} artifacts that two runs have differs." if paths else _NONE_SHARED)
+            return Message(
+                f"None of the {len(paths):,} artifacts that two runs have differ." if paths else _NONE_SHARED
+            )
         frame = pd.DataFrame(rows[:_PATHS_LISTED]).set_index("path").convert_dtypes()
         frame.index.name = f"showing {_PATHS_LISTED} of {len(rows):,}" if len(rows) > _PATHS_LISTED else None
         return frame
 
     def comparable(self, limit: int = _PATHS_COMPARED) -> Sequence[str]:
-        """Paths of JSON, YAML and tables that two runs have and `compare` finds something in."""
+        """Paths of JSON, YAML and table files that at least two runs have and in which `compare` finds differences.
+
+        Args:
+            limit: the most paths.
+        """
         endings = (".json", ".yaml", ".yml", ".csv", ".tsv")
         paths = self._loaded.files.paths(lambda path: path.lower().endswith(endings) and not _is_about_a_model(path))
-        found: list[str] = []
+        comparable_paths: list[str] = []
         for path, run_ids in [*paths.items()][: 5 * limit]:
-            if len(found) < limit and len(run_ids) > 1:
+            if len(comparable_paths) < limit and len(run_ids) > 1:
                 facts = self._facts(path, run_ids)
-                found += [path] if len(facts.digests) + len(facts.unread) > 1 else []
-        return found
+                comparable_paths += [path] if len(facts.digests) + len(facts.unread) > 1 else []
+        return comparable_paths
 
-    def compare(self, path: str, *, limit: int = 30) -> pd.DataFrame | Said:
-        """One artifact of every run that has it: a row for what is not the same in all, a column per run.
+    def compare(self, path: str, *, limit: int = 30) -> pd.DataFrame | Message:
+        """Compare one artifact across all runs that have it: a row per difference, a column per run.
 
-        JSON, YAML and MLmodel: a row per place, `train.lr` or `layers[2].size`. Tables, those of `mlflow.log_table`
-        among them: a row per cell. Text and everything else: which runs have the same one. The table's corner says how
-        much is not shown.
-        limit: of more runs the first ones are shown. Raises UnknownKey for a path that no run has.
+        JSON, YAML and MLmodel files have a row per differing value, such as `train.lr` or `layers[2].size`. Tables,
+        including those of `mlflow.log_table`, have a row per differing cell. For text and all other files the table
+        says which runs have the same content.
+
+        Args:
+            path: a path below the runs' artifact roots.
+            limit: the most columns; the first runs are shown.
+
+        Returns:
+            The name of the columns (the corner of the table) says how much is not shown.
+
+        Raises:
+            UnknownKey: no run has an artifact at that path.
+
+        Example:
+            >>> runs.artifacts.compare("config.yaml")
         """
         import pandas as pd
 
@@ -111,7 +152,7 @@ class Artifacts(Namespace):
         starts = self._read(path, paths[path])
         read = {run_id: start for run_id, start in starts.items() if isinstance(start, bytes)}
         if not read:
-            return Said(str(starts[paths[path][0]]))
+            return Message(str(starts[paths[path][0]]))
         kind = preview_kind(path, next(iter(read.values()))[:HEAD_BYTES])
         if kind not in ("json", "yaml", "model", "table"):
             return self._versions(read)
@@ -120,19 +161,30 @@ class Artifacts(Namespace):
             kind = "table"
         table = compare_tables(texts) if kind == "table" else compare_structures(texts, kind)
         if not table.rows:
-            return Said(f"{one_line(path, 100)} of {counted(len(texts), 'run')}: {table.note}.")
+            return Message(f"{one_line(path, 100)} of {counted(len(texts), 'run')}: {table.note}.")
         columns = {self._loaded.labels[run_id]: [*values] for run_id, values in [*table.cells.items()][:limit]}
         frame = pd.DataFrame(columns, index=pd.Index(table.rows))
-        said = [table.note] if table.note else []
-        said += [f"showing {limit} of {counted(len(table.cells), 'run')}"] if len(table.cells) > limit else []
-        frame.columns.name = one_line(f"{path} ({'; '.join(said)})" if said else path, 200)
+        notes = [table.note] if table.note else []
+        notes += [f"showing {limit} of {counted(len(table.cells), 'run')}"] if len(table.cells) > limit else []
+        frame.columns.name = one_line(f"{path} ({'; '.join(notes)})" if notes else path, 200)
         return frame
 
-    def difference(self, path: str, run_a: str, run_b: str) -> LineDifference | Said:
-        """One text or JSON artifact of two runs line by line: what the second has not, and what it has instead.
+    def difference(self, path: str, run_a: str, run_b: str) -> LineDifference | Message:
+        """A line-by-line diff of one text or JSON artifact between two runs. JSON is formatted with sorted keys first.
 
-        path: below the runs' artifact roots.  run_a, run_b: by id or name. JSON is written out with sorted keys first.
-        Raises UnknownRun.
+        Args:
+            path: a path below the runs' artifact roots.
+            run_a: the id or name of the first run.
+            run_b: the id or name of the second run.
+
+        Returns:
+            The diff, which displays as HTML in a notebook and as text elsewhere.
+
+        Raises:
+            UnknownRun: one of the runs is not loaded, or several runs have that name.
+
+        Example:
+            >>> runs.artifacts.difference("config.yaml", "gbm-03-seed2", "gbm-07-seed0")
         """
         from qualia_lab.charts.line_difference import line_difference
 
@@ -142,21 +194,28 @@ class Artifacts(Namespace):
             try:
                 texts.append(self._loaded.files.place(run_id).read_bytes(path, _READ_BYTES))
             except QualiaLabError as error:
-                return Said(str(error))
+                return Message(str(error))
         labels = self._loaded.labels
         return line_difference(path, (labels[ids[0]], texts[0]), (labels[ids[1]], texts[1]))
 
-    def images(self, picture: str | None = None, *, limit: int = MOST_RUNS) -> Gallery | Said:
-        """The same picture of the runs side by side; one logged step by step, over its steps.
+    def images(self, picture: str | None = None, *, limit: int = MOST_RUNS) -> Gallery | Message:
+        """The same image of several runs side by side; an image logged at several steps is shown over its steps.
 
-        picture: the path of an artifact, or the key of MLflow's `log_image`; by default up to four of those that most
-        runs have.  limit: of more runs the best of the objective are shown, or the first ones without it.
-        Raises UnknownKey for a picture that no run has.
+        Args:
+            picture: the path of an artifact, or the key used with MLflow's `log_image`; None for up to four of the
+                images that most runs have.
+            limit: the most runs; the best by the objective are shown, or the first ones if there is none.
+
+        Raises:
+            UnknownKey: no run has the image.
+
+        Example:
+            >>> runs.artifacts.images("confusion_matrix.png")
         """
         return gallery(self._loaded, picture, limit)
 
     def _versions(self, starts: Mapping[str, bytes]) -> pd.DataFrame:
-        """A row per run: the size of what was read, its lines where it is text, and who has the same."""
+        """A row per run: bytes that were read, lines, and the first run with the same content."""
         import pandas as pd
 
         labels = self._loaded.labels
@@ -170,7 +229,7 @@ class Artifacts(Namespace):
         return pd.DataFrame(rows, index=pd.Index([labels[run_id] for run_id in starts]))
 
     def _facts(self, path: str, run_ids: Sequence[str]) -> _Facts:
-        """What is asked of a path more than once; its files are read the first time."""
+        """The facts about a path, cached: its files are read on the first call only."""
         return self._loaded.once(("artifact", path), lambda: _facts_of(path, self._read(path, run_ids)))
 
     def _read(self, path: str, run_ids: Sequence[str]) -> dict[str, bytes | str]:
@@ -179,7 +238,7 @@ class Artifacts(Namespace):
 
 
 def _facts_of(path: str, starts: Mapping[str, bytes | str]) -> _Facts:
-    """The facts of a path from the start of each run's file, or why it cannot be read."""
+    """The facts about a path, from the start of each run's file or the reason why it cannot be read."""
     read = [start for start in starts.values() if isinstance(start, bytes)]
     return _Facts(
         frozenset(hashlib.sha256(start).digest() for start in read),
@@ -189,6 +248,6 @@ def _facts_of(path: str, starts: Mapping[str, bytes | str]) -> _Facts:
 
 
 def _is_about_a_model(path: str) -> bool:
-    """Whether MLflow wrote it beside a model: libraries have a table of their own, and examples are data."""
+    """Whether MLflow wrote the file with a model: libraries have their own table, and input examples are data."""
     name = path.rpartition("/")[2]
     return name in ("conda.yaml", "python_env.yaml", "input_example.json", "serving_input_example.json", "MLmodel")

@@ -1,4 +1,4 @@
-"""The configurations to choose from, best first, with what else matters for the choice."""
+"""Candidates: the configurations to choose from, best first, with the other facts that matter for the choice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def candidate_table(
     loaded: Loaded, metrics: Sequence[str], metric: str | None, statistic: str, limit: int
 ) -> pd.DataFrame:
-    """A row per configuration, at most `limit` of each task; see `Runs.candidates`."""
+    """A row per configuration, at most `limit` per task; see `Runs.candidates`."""
     import pandas as pd
 
     groups = best_first(loaded.groups(metric, statistic))

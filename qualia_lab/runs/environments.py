@@ -1,4 +1,4 @@
-"""Versions of Python and libraries that runs logged beside their models."""
+"""Versions of Python and libraries, from the environment files that runs logged with their models."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ _ENVIRONMENT_BYTES = 200_000
 
 
 def environments_of(files: ArtifactFiles) -> dict[str, dict[str, str]]:
-    """Run id → library → version, of the runs that say it."""
+    """Run id → library → version, for the runs that logged an environment file."""
     texts: dict[str, dict[str, str]] = {run_id: {} for run_id in files.places}
-    listed = [(run_id, files.places[run_id], list(found)) for run_id, found in files.listed.items()]
-    listed += [(run_id, place, [file.path for file in list_all(place)]) for run_id, place in files.model_places]
-    wanted = [(run_id, place, path) for run_id, place, paths in listed for path in filter(is_environment_file, paths)]
-    starts = in_parallel(lambda file: read_start(file[1], file[2], _ENVIRONMENT_BYTES), wanted)
-    for (run_id, place, path), start in zip(wanted, starts, strict=True):
+    paths_of = [(run_id, files.places[run_id], list(files_of_run)) for run_id, files_of_run in files.listed.items()]
+    paths_of += [(run_id, place, [file.path for file in list_all(place)]) for run_id, place in files.model_places]
+    environment_files = [
+        (run_id, place, path) for run_id, place, paths in paths_of for path in filter(is_environment_file, paths)
+    ]
+    starts = in_parallel(lambda file: read_start(file[1], file[2], _ENVIRONMENT_BYTES), environment_files)
+    for (run_id, place, path), start in zip(environment_files, starts, strict=True):
         if isinstance(start, bytes) and (read := decoded_text(start)) is not None:
             texts[run_id][f"{place.recorded_uri}/{path}"] = read[0]
-    stated = {run_id: environment(found) for run_id, found in texts.items()}
-    return {run_id: said for run_id, said in stated.items() if said}
+    environment_of = {run_id: environment(files_of_run) for run_id, files_of_run in texts.items()}
+    return {run_id: versions for run_id, versions in environment_of.items() if versions}
 
 
 def environments_of_some(store: TrackingStore, tables: RunTables, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The same of a few runs: nothing is asked of the others."""
-    some = {name: rows_with(getattr(tables, name), "run_id", run_ids) for name in ("runs", "logged_models")}
-    return environments_of(ArtifactFiles(store, replace(tables, **some)))
+    """As `environments_of`, for a few runs: the artifacts of the others are not listed."""
+    selected = {name: rows_with(getattr(tables, name), "run_id", run_ids) for name in ("runs", "logged_models")}
+    return environments_of(ArtifactFiles(store, replace(tables, **selected)))

@@ -1,4 +1,4 @@
-"""What the rules of findings look at, read from the store: histories once for all rules, batch by batch."""
+"""The input of the rules of findings: histories are read once for all rules, batch by batch."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MS_PER_S = 1000
 
 
 def take_evidence(loaded: Loaded, chosen: Mapping[str, Any], keys: tuple[str, ...] | None) -> Evidence:
-    """The evidence on these runs.
+    """Collect what the rules need from these runs.
 
     Args:
         loaded: the runs.
         chosen: thresholds by rule, as `chosen_thresholds` makes them.
-        keys: the metrics whose histories are read; None for all of the model.
+        keys: the metrics whose histories are read; None for all but system metrics.
     """
     limits = {
         name: getattr(chosen[rule], name)
@@ -46,7 +46,7 @@ def take_evidence(loaded: Loaded, chosen: Mapping[str, Any], keys: tuple[str, ..
     try:
         evidence = collected(loaded.store.read_metric_history)
     except StoreError as error:
-        # Of half the histories a rule would say what is not so: there are none, and that is said.
+        # Incomplete histories could make a rule claim something false: use none, and report the error.
         unread = error.message
         evidence = collected(lambda _ids, _keys: ())
     return replace(evidence, unread=unread.rstrip(".")) if unread else evidence

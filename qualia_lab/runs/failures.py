@@ -1,4 +1,4 @@
-"""`runs.failures`: how the runs ended, where metrics went bad, what sets failed runs apart, how their logs end."""
+"""`runs.failures`: how runs ended, when metrics went bad, what distinguishes failed runs, and how their logs end."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from qualia_lab.inventory import SYSTEM_METRICS
 from qualia_lab.runs.evidence import take_evidence
 from qualia_lab.runs.frames import datetimes
 from qualia_lab.runs.log_tails import tails_of
+from qualia_lab.runs.message import ASIDE, Message
 from qualia_lab.runs.namespace import Namespace
-from qualia_lab.runs.said import ASIDE, Said
 from qualia_lab.runs.troubles import bad_histories, last_steps, troubles, wrong_runs
 from qualia_lab.study.statuses import kind_of
 
@@ -32,40 +32,60 @@ _NAMED = 4
 
 
 class Failures(Namespace):
-    """Runs went wrong that failed or were killed; where none did, those whose metrics went bad."""
+    """How runs failed.
+
+    The runs in question are those that failed or were killed; if there are none, those with a metric that went bad: one
+    that became NaN or infinite, or a loss that diverged.
+    """
 
     name = "failures"
 
     def endings(self) -> pd.DataFrame:
-        """A row per status, failed runs first: how many, when they started, how long they took (s), and which."""
-        import pandas as pd
+        """A row per status, failed runs first, with counts, times and durations.
 
-        found = endings(self._loaded.tables)
-        starts = {name: datetimes(pd.Series([getattr(one, name) for one in found])) for name in ("first", "last")}
-        return pd.DataFrame(
-            {
-                "runs": [len(one.run_ids) for one in found],
-                **{f"{name} start (UTC)": at.dt.floor("s").dt.tz_localize(None).array for name, at in starts.items()},
-                "shortest (s)": [_rounded(min(one.seconds, default=None)) for one in found],
-                "median (s)": [_rounded(one.median_seconds) for one in found],
-                "longest (s)": [_rounded(max(one.seconds, default=None)) for one in found],
-                "without a metric": [one.without_metrics for one in found],
-                "which": [self._named(one.run_ids) for one in found],
-            },
-            index=pd.Index([one.status.lower() for one in found]),
-        )
-
-    def troubled(self) -> pd.DataFrame | Said:
-        """A row per run in trouble, failed ones first: what is wrong, when, how long, the last step, what it says.
-
-        Failed and killed runs; then those without an end, those whose metrics went bad, and finished ones that logged
-        no metric. `error` is what their tags say (`error`, `exception`, `traceback`, ...).
+        Returns:
+            The index is the status. `runs`: the number of runs; `first start (UTC)` and `last start (UTC)`; `shortest
+            (s)`, `median (s)` and `longest (s)`: durations in seconds; `without a metric`: how many runs logged none;
+            `which`: the labels of some of them.
         """
         import pandas as pd
 
-        found, tables = troubles(self._loaded), self._loaded.tables
-        if not found:
-            return Said(
+        groups = endings(self._loaded.tables)
+        starts = {name: datetimes(pd.Series([getattr(group, name) for group in groups])) for name in ("first", "last")}
+        return pd.DataFrame(
+            {
+                "runs": [len(group.run_ids) for group in groups],
+                **{f"{name} start (UTC)": at.dt.floor("s").dt.tz_localize(None).array for name, at in starts.items()},
+                "shortest (s)": [_rounded(min(group.seconds, default=None)) for group in groups],
+                "median (s)": [_rounded(group.median_seconds) for group in groups],
+                "longest (s)": [_rounded(max(group.seconds, default=None)) for group in groups],
+                "without a metric": [group.without_metrics for group in groups],
+                "which": [self._named(group.run_ids) for group in groups],
+            },
+            index=pd.Index([group.status.lower() for group in groups]),
+        )
+
+    def troubled(self) -> pd.DataFrame | Message:
+        """A row per run with a problem: failed, unfinished, with a metric that went bad, or without any metric.
+
+        Returns:
+            The index is the run's label; failed and killed runs come first, then unfinished ones, then those with a
+            metric that went bad, then finished ones without a metric.
+
+            - `trouble`: what is wrong.
+            - `start (UTC)`, and `took (s)`, the duration in seconds.
+            - `last step`: the highest step of a metric.
+            - `error`: what the tags of the run say (`error`, `exception`, `traceback`, ...).
+            - `run_id`.
+
+        Example:
+            >>> runs.failures.troubled()
+        """
+        import pandas as pd
+
+        trouble_of, tables = troubles(self._loaded), self._loaded.tables
+        if not trouble_of:
+            return Message(
                 f"{none_of(len(self._loaded), 'run')} failed, is unfinished or logged no metric, and no metric went "
                 "bad."
             )
@@ -73,29 +93,36 @@ class Failures(Namespace):
         rows = {row["run_id"]: row for row in tables.runs.to_pylist()}
         frame = pd.DataFrame(
             {
-                "trouble": list(found.values()),
-                "start (UTC)": [rows[run_id]["start_time"] for run_id in found],
-                "took (s)": [_seconds(rows[run_id]) for run_id in found],
-                "last step": pd.array([steps.get(run_id) for run_id in found], dtype="Int64"),
-                "error": [one_line(errors.get(run_id, ""), _SHOWN_ERROR) for run_id in found],
-                "run_id": list(found),
+                "trouble": list(trouble_of.values()),
+                "start (UTC)": [rows[run_id]["start_time"] for run_id in trouble_of],
+                "took (s)": [_seconds(rows[run_id]) for run_id in trouble_of],
+                "last step": pd.array([steps.get(run_id) for run_id in trouble_of], dtype="Int64"),
+                "error": [one_line(errors.get(run_id, ""), _SHOWN_ERROR) for run_id in trouble_of],
+                "run_id": list(trouble_of),
             },
-            index=pd.Index([self._loaded.labels[run_id] for run_id in found]),
+            index=pd.Index([self._loaded.labels[run_id] for run_id in trouble_of]),
         )
         frame["start (UTC)"] = datetimes(frame["start (UTC)"]).dt.floor("s").dt.tz_localize(None)
         return frame
 
-    def first_bad_steps(self) -> pd.DataFrame | Said:
-        """A row per history that went bad, by run, what went bad first on top: from which step on, and how.
+    def first_bad_steps(self) -> pd.DataFrame | Message:
+        """A row per metric history that went bad, by run, the earliest first: from which step on, and how.
 
-        `not finite at` is the first step with a NaN or infinite value, of so many `points`; `diverges from` the first
-        step from which on a loss diverges. `last finite` is the last value that is a number.
+        Returns:
+            The index is the run's label.
+
+            - `metric`: its key. `points`: logged points, of which `NaN` and `infinite` are not finite.
+            - `not finite at`: the first step with a NaN or infinite value. `diverges from`: the first step from which
+              on a loss diverges.
+            - `first`: the first value. `last finite`, `at step`: the last finite value and its step.
+
+            At most 40 rows; `attrs["showing"]` says how many of how many.
         """
         import pandas as pd
 
         bad = bad_histories(self._loaded)
         if not bad:
-            return Said(
+            return Message(
                 f"No metric of {counted(len(self._loaded), 'run')} became NaN or infinite, and no loss diverged."
             )
         rows = [
@@ -117,106 +144,147 @@ class Failures(Namespace):
         frame.attrs["showing"] = f"{len(rows)} of {len(bad)}"
         return frame
 
-    def what_sets_apart(self, runs: Sequence[str] | None = None, *, limit: int = 12) -> pd.DataFrame | Said:
-        """The values that runs that went wrong have more often than the others, the least explained by chance first.
+    def what_sets_apart(self, runs: Sequence[str] | None = None, *, limit: int = 12) -> pd.DataFrame | Message:
+        """Values that failed runs have more often than the others, those least likely by chance first.
 
-        runs: ids or names of the runs to look at; by default the failed ones, else those whose metrics went bad. They
-        are compared with the finished ones, parents aside.
-        Params, tags, code and data, and the day of the start (UTC), by values and by thresholds of numbers. `p` is
-        Fisher's exact test, one-sided; `p (corrected)` is Tarone's, for all of these that could have told something.
+        Considered are params, tags, code, data and the day of the start (UTC), by single values and by thresholds of
+        numbers. Parent runs are not considered.
+
+        Args:
+            runs: ids or names of the runs to explain; None for the failed ones, else those with a metric that went bad.
+                They are compared with the finished runs.
+            limit: the most rows.
+
+        Returns:
+            The index is the param, tag or fact.
+
+            - `value`: the value or threshold; `(none)` if it is missing.
+            - `of N that failed`, `of N that finished`: how many runs of each side have it.
+            - `p`: one-sided, by Fisher's exact test. `p (corrected)`: by Tarone's method, for all conditions that could
+              have been significant.
+
+        Raises:
+            UnknownRun: a run is not loaded, or several runs have that name.
+
+        Example:
+            >>> runs.failures.what_sets_apart()
         """
         import pandas as pd
 
         tables = self._loaded.tables
         wrong, what = wrong_runs(self._loaded, runs)
-        finished = [run_id for one in endings(tables) if one.status == "FINISHED" for run_id in one.run_ids]
+        finished = [run_id for trait in endings(tables) if trait.status == "FINISHED" for run_id in trait.run_ids]
         aside = {run_id for run_id, why in self._loaded.study.left_out.items() if kind_of(why) in ASIDE}
         others = [run_id for run_id in finished if run_id not in {*wrong, *aside}]
         if len(wrong) < 2 or not others:
-            return Said(
-                f"{counted(len(wrong), 'run')} {what}, beside {len(others)} that finished well: too few to tell what "
-                "sets them apart."
+            return Message(
+                f"{counted(len(wrong), 'run')} {what} and {len(others)} finished without problems: too few to "
+                "tell what distinguishes them."
             )
-        found = shared_values(tables, self._loaded.study, wrong, others)
-        if not found:
-            return Said(
+        traits = shared_values(tables, self._loaded.study, wrong, others)
+        if not traits:
+            return Message(
                 f"The {len(wrong)} runs that {what} share nothing that {counted(len(others), 'other')} had less."
             )
         rows = [
             {
-                "value": "(none)" if one.value is None else f"{SIGNS[one.relation]} {one_line(one.value, 80)}",
-                f"of {one.wrong} that {what}": one.wrong_with,
-                f"of {one.others} that finished": one.others_with,
-                "p": one.p,
-                "p (corrected)": one.corrected_p,
+                "value": "(none)" if trait.value is None else f"{SIGNS[trait.relation]} {one_line(trait.value, 80)}",
+                f"of {trait.wrong} that {what}": trait.wrong_with,
+                f"of {trait.others} that finished": trait.others_with,
+                "p": trait.p,
+                "p (corrected)": trait.corrected_p,
             }
-            for one in found[:limit]
+            for trait in traits[:limit]
         ]
         kinds = {"origin": "", "time": ""}
-        index = pd.Index([f"{kinds.get(one.kind, one.kind)} {one.key}".strip() for one in found[:limit]])
+        index = pd.Index([f"{kinds.get(trait.kind, trait.kind)} {trait.key}".strip() for trait in traits[:limit]])
         frame = pd.DataFrame(rows, index)
-        frame.attrs["showing"] = f"{len(rows)} of {len(found)}"
+        frame.attrs["showing"] = f"{len(rows)} of {len(traits)}"
         return frame
 
     def by_value(self) -> pd.DataFrame:
-        """A row per value, threshold or telling pair of them that two failed runs have: how often, and how surely.
+        """A row per value, threshold or pair of them that at least two failed runs share, within each experiment.
 
-        Within each experiment by itself. p: Fisher's exact test, one-sided; corrected: for as many conditions as could
-        have been significant (Tarone 1990).
+        Returns:
+            The index is the param, or two.
+
+            - `experiment`, if there are several. `value`: the value or threshold.
+            - `failed with it`, `failed`, `finished with it`, `finished`: numbers of runs.
+            - `p`: one-sided, by Fisher's exact test. `corrected p`: by Tarone (1990), for the number of conditions that
+              could have been significant.
         """
         import pandas as pd
 
         rows = [
             {
-                "param": " and ".join(term.param for term in one.terms),
+                "param": " and ".join(term.param for term in condition.terms),
                 "experiment": one_line(experiment, 60),
-                "value": " and ".join(f"{SIGNS[term.relation]} {one_line(term.value, 80)}" for term in one.terms),
-                "failed with it": one.failed_with,
-                "failed": one.failed_with + one.failed_without,
-                "finished with it": one.finished_with,
-                "finished": one.finished_with + one.finished_without,
-                "p": one.p,
-                "corrected p": one.corrected,
+                "value": " and ".join(f"{SIGNS[term.relation]} {one_line(term.value, 80)}" for term in condition.terms),
+                "failed with it": condition.failed_with,
+                "failed": condition.failed_with + condition.failed_without,
+                "finished with it": condition.finished_with,
+                "finished": condition.finished_with + condition.finished_without,
+                "p": condition.p,
+                "corrected p": condition.corrected,
             }
-            for experiment, one in values_of_failed(take_evidence(self._loaded, {}, ()))
+            for experiment, condition in values_of_failed(take_evidence(self._loaded, {}, ()))
         ]
         columns = ["value", "failed with it", "failed", "finished with it", "finished", "p", "corrected p"]
         several = ["experiment"] if len(self._loaded.study.tasks) > 1 else []
         return pd.DataFrame(rows, columns=["param", *several, *columns]).set_index("param")
 
-    def log_tails(self, runs: Sequence[str] | None = None, *, limit: int = 5, lines: int = 30) -> LogCard | Said:
-        """The last lines of logs among the artifacts, and what tags say of an error.
+    def log_tails(self, runs: Sequence[str] | None = None, *, limit: int = 5, lines: int = 30) -> LogCard | Message:
+        """The last lines of log files among the artifacts, and errors recorded in tags.
 
-        runs: ids or names; by default the first `limit` runs in trouble that have any, failed ones first.
         Logs are text files named `*.log`, `*.out`, `*.err`, `stdout`, `stderr`, `traceback`, `logs.txt` and the like.
+
+        Args:
+            runs: ids or names of runs; None for the first `limit` runs with a problem that have logs, failed ones
+                first.
+            limit: the most runs, if `runs` is None.
+            lines: the most lines per log.
+
+        Returns:
+            A card that displays as HTML in a notebook and as text elsewhere.
+
+        Raises:
+            UnknownRun: a run is not loaded, or several runs have that name.
+
+        Example:
+            >>> runs.failures.log_tails(["gbm-03-seed2"], lines=50)
         """
         from qualia_lab.charts.log_card import LogCard
 
-        asked_for = [*troubles(self._loaded)] if runs is None else [self._loaded.run_id(run) for run in runs]
-        if not asked_for:
-            return Said(
+        run_ids = [*troubles(self._loaded)] if runs is None else [self._loaded.run_id(run) for run in runs]
+        if not run_ids:
+            return Message(
                 f"{none_of(len(self._loaded), 'run')} is in trouble: name one, runs.failures.log_tails([RUN_IDS[0]])."
             )
         tails: list[LogTail] = []
-        asked = shown = 0
-        for run_id in asked_for:
-            if runs is None and (shown == limit or asked == 10 * limit):
+        searched = shown = 0
+        for run_id in run_ids:
+            if runs is None and (shown == limit or searched == 10 * limit):
                 break
-            found = tails_of(self._loaded, run_id, lines)
-            asked += 1
-            shown += bool(found)
-            tails += found
-        who = "these runs" if runs is not None else "the runs in trouble"
+            run_tails = tails_of(self._loaded, run_id, lines)
+            searched += 1
+            shown += bool(run_tails)
+            tails += run_tails
+        which_runs = "these runs" if runs is not None else "the runs in trouble"
         if not tails:
-            return Said(
-                f"None of {asked} of {who} has a file that is named like a log, or a tag that tells of an error."
+            return Message(
+                f"None of {searched} of {which_runs} has a file named like a log, or a tag that records an error."
             )
-        return LogCard(tails, f"How the logs of {shown} of {len(asked_for)} of {who} end.")
+        return LogCard(tails, f"How the logs of {shown} of {len(run_ids)} of {which_runs} end.")
 
-    def system_at_the_end(self, *, limit: int = 5) -> pd.DataFrame | Said:
-        """What MLflow's monitor measured last: a row per system metric, a column for each of the failed runs.
+    def system_at_the_end(self, *, limit: int = 5) -> pd.DataFrame | Message:
+        """The last system metrics that MLflow sampled in failed runs, compared with finished ones.
 
-        `finished, median` is the median of the last values of the finished runs, of so many of them as `n` says.
+        Args:
+            limit: the most runs.
+
+        Returns:
+            A row per system metric, without the prefix `system/`; a column per failed run. `finished, median` is the
+            median of the last values of the `n` finished runs that have the metric.
         """
         import pandas as pd
 
@@ -229,7 +297,7 @@ class Failures(Namespace):
         }
         shown = [run_id for run_id in wrong if any(run_id == of for of, _ in last)][:limit]
         if not shown:
-            return Said(f"{none_of(len(wrong), 'run')} in question has system metrics.")
+            return Message(f"{none_of(len(wrong), 'run')} in question has system metrics.")
         finished = {run_id for one in endings(tables) if one.status == "FINISHED" for run_id in one.run_ids}
         table: dict[str, dict[str, Any]] = {}
         for key in sorted({key for run_id, key in last if run_id in shown}):

@@ -1,4 +1,4 @@
-"""What stands out among the runs: as values and as data."""
+"""What stands out among the runs: findings as values and as a DataFrame."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ COLUMNS = (
 
 
 def find(loaded: Loaded, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """The findings, with these thresholds over those of the study's settings.
+    """Find what stands out; `thresholds` take precedence over those of the study's settings.
 
     Raises:
         QualiaLabError: there is no such rule or threshold.
     """
     chosen = chosen_thresholds({**loaded.study.settings.findings, **thresholds})
-    question = ("findings", repr(sorted(thresholds.items())))
-    return loaded.once(question, lambda: _find(loaded, chosen))
+    cache_key = ("findings", repr(sorted(thresholds.items())))
+    return loaded.once(cache_key, lambda: _find(loaded, chosen))
 
 
 def _find(loaded: Loaded, chosen: Mapping[str, Any]) -> tuple[Finding, ...]:
     evidence = take_evidence(loaded, chosen, None)
-    found = find_findings(evidence, chosen)
-    loaded.answers.setdefault("diverged", evidence.diverged)  # so that tables need not read the histories again
-    return found
+    findings = find_findings(evidence, chosen)
+    loaded.answers.setdefault("diverged", evidence.diverged)  # tables then do not read the histories again
+    return findings
 
 
 def finding_table(findings: Sequence[Finding]) -> pd.DataFrame:

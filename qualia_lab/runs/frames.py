@@ -1,4 +1,4 @@
-"""The runs as DataFrames: a row per run, a column per thing."""
+"""The runs as DataFrames with a row per run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from qualia_lab.charts.run_card import STATUS_SIGNS
 from qualia_lab.columns import filled, numbers_of, whole
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import is_number
+from qualia_lab.runs.message import ASIDE
 from qualia_lab.runs.per_task import free_name
-from qualia_lab.runs.said import ASIDE
 from qualia_lab.runs.values import all_values
 from qualia_lab.study.statuses import kind_of
 from qualia_lab.tables import by_key, rows_with
@@ -34,16 +34,16 @@ def wide(
     keys: Sequence[str] | None = None,
     convert: Callable[[pd.Series[Any]], pd.Series[Any]] | None = None,
     *,
-    apart: bool = False,
+    nullable: bool = False,
 ) -> pd.DataFrame:
-    """A tidy table as a row per run, in the runs' order, and a column for each of these keys (None: of all).
+    """Pivot a tidy table to a row per run, in the order of the runs, and a column per key.
 
     Args:
         loaded: the runs.
-        tidy: `run_id`, `key` and `value`.
-        keys: those that become columns.
-        convert: what becomes of a column; one is made after the other, so that no table of texts is ever whole.
-        apart: of numbers, a missing one is <NA> and not NaN, which is what a run may have logged.
+        tidy: a table with `run_id`, `key` and `value`.
+        keys: the keys that become columns; None for all.
+        convert: converts one column. Columns are made one by one, so that the texts of all are never in memory at once.
+        nullable: for numbers, mark a missing value as <NA>, to distinguish it from a NaN that the run logged.
     """
     import pandas as pd
 
@@ -53,7 +53,7 @@ def wide(
         if keys is None or key in keys:
             places = pc.index_in(run_ids, value_set=whole(rows.column("run_id")))
             taken = whole(rows.column("value")).take(places)
-            if apart and places.null_count:
+            if nullable and places.null_count:
                 numbers = numbers_of(filled(taken, np.nan))
                 columns[key] = pd.arrays.FloatingArray(numbers, places.is_null().to_numpy(zero_copy_only=False))
                 continue
@@ -65,7 +65,7 @@ def wide(
 
 
 def params(loaded: Loaded) -> pd.DataFrame:
-    """Params: numbers where every value is one, else text as it was logged."""
+    """Params: numbers if all values of the column are numbers, else text as it was logged."""
     return keyed(wide(loaded, loaded.tables.params, convert=numbers_if_all_are), "param")
 
 
@@ -80,31 +80,31 @@ def tags(loaded: Loaded) -> pd.DataFrame:
 
 
 def keyed(frame: pd.DataFrame, what: str) -> pd.DataFrame:
-    """The frame, which says what is meant where a column is asked for that is not there."""
+    """A DataFrame that suggests similar keys when a column that does not exist is accessed."""
     from qualia_lab.runs.keyed_frame import keyed_frame
 
     return keyed_frame(frame, what)
 
 
 def scores_of(loaded: Loaded, metric: str | None, statistic: str) -> pd.Series[float]:
-    """The value of a metric per run, by default of the objective of the run's task; NaN where it has no finite one."""
+    """The value of a metric per run, by default of the objective of the run's task; NaN if it has no finite value."""
     import pandas as pd
 
-    found = dict.fromkeys(loaded.tables.run_ids, float("nan"))
-    named = set()
+    score_of = dict.fromkeys(loaded.tables.run_ids, float("nan"))
+    keys = set()
     for task in loaded.study.tasks:
         if metric is None and task.objective is None and len(loaded.study.tasks) > 1:
             continue
         key = loaded.metric(metric, task)
-        named.add(key)
+        keys.add(key)
         values = all_values(loaded, key, statistic)
-        found |= {run_id: values[run_id] for run_id in task.run_ids if run_id in values}
-    name = named.pop() if len(named) == 1 else "objective"
-    return pd.Series(list(found.values()), pd.Index(list(loaded.labels.values())), name=name, dtype="float64")
+        score_of |= {run_id: values[run_id] for run_id in task.run_ids if run_id in values}
+    name = keys.pop() if len(keys) == 1 else "objective"
+    return pd.Series(list(score_of.values()), pd.Index(list(loaded.labels.values())), name=name, dtype="float64")
 
 
 def overview(loaded: Loaded, metrics: Sequence[str], params: Sequence[str]) -> pd.DataFrame:
-    """One row per run; what is the same in all rows, such as the experiment of one task, has no column."""
+    """One row per run; facts that are the same in all rows, such as a single experiment, have no column."""
     import pandas as pd
 
     tables, study = loaded.tables, loaded.study
@@ -113,7 +113,9 @@ def overview(loaded: Loaded, metrics: Sequence[str], params: Sequence[str]) -> p
     status = runs["status"].fillna("UNKNOWN")
     columns: dict[str, Any] = {"run": list(loaded.labels.values())}
     if len(study.tasks) > 1 or tables.experiments.num_rows > 1:
-        columns["experiment"] = [loaded.experiments.get(one) or one_line(one, 60) for one in runs["experiment_id"]]
+        columns["experiment"] = [
+            loaded.experiments.get(value) or one_line(value, 60) for value in runs["experiment_id"]
+        ]
     columns |= {
         "status": [f"{STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
         "start (UTC)": start.dt.floor("s").dt.tz_localize(None),
@@ -122,15 +124,15 @@ def overview(loaded: Loaded, metrics: Sequence[str], params: Sequence[str]) -> p
         "metrics": _per_run(loaded, tables.metrics),
     }
     if study.parents:
-        columns["parent"] = [loaded.labels.get(one, "") for one in runs["parent_run_id"]]
+        columns["parent"] = [loaded.labels.get(value, "") for value in runs["parent_run_id"]]
     if study.left_out:
         columns["left out"] = [study.left_out.get(run_id, "") for run_id in runs["run_id"]]
     frame = pd.DataFrame(columns).set_index("run").rename_axis(None)
-    chosen = (
-        (wide(loaded, tables.metrics, metrics, apart=True), metrics),
+    requested = (
+        (wide(loaded, tables.metrics, metrics, nullable=True), metrics),
         (_settings(loaded, params), params),
     )
-    for table, keys in chosen:
+    for table, keys in requested:
         for key in keys:
             frame[free_name(key, frame)] = table[key].array
     frame["run_id"] = runs["run_id"].to_numpy()
@@ -138,7 +140,7 @@ def overview(loaded: Loaded, metrics: Sequence[str], params: Sequence[str]) -> p
 
 
 def _settings(loaded: Loaded, names: Sequence[str]) -> pd.DataFrame:
-    """A column per param or tag, by the names that the study has for them."""
+    """A column per param or tag, named as in the study."""
     import pandas as pd
 
     columns = {}
@@ -149,19 +151,19 @@ def _settings(loaded: Loaded, names: Sequence[str]) -> pd.DataFrame:
 
 
 def params_that_differ(loaded: Loaded) -> pd.DataFrame:
-    """A row per run, a column per param that is not the same in all of them; a missing one is a difference.
+    """A row per run, a column per param that differs between runs; a missing value counts as a difference.
 
-    Parents whose children are there, and what another run continued, are no rivals and have no row.
+    Parents whose children are among the runs, and runs that another run continued, have no row.
     """
     import pandas as pd
 
-    found = wide(loaded, loaded.tables.params, convert=nullable_numbers)
-    found = found[[kind_of(loaded.study.left_out.get(run_id, "")) not in ASIDE for run_id in loaded.tables.run_ids]]
-    return pd.DataFrame(found[[key for key in found.columns if len(found[key].unique()) > 1]])
+    frame = wide(loaded, loaded.tables.params, convert=nullable_numbers)
+    frame = frame[[kind_of(loaded.study.left_out.get(run_id, "")) not in ASIDE for run_id in loaded.tables.run_ids]]
+    return pd.DataFrame(frame[[key for key in frame.columns if len(frame[key].unique()) > 1]])
 
 
 def history(loaded: Loaded, keys: str | Sequence[str] | None) -> pd.DataFrame:
-    """Every logged point of these metrics (None: of all), points of one run and key together, by step."""
+    """Every logged point of these metrics (None: all); points of the same run and key are adjacent, sorted by step."""
     frame: pd.DataFrame = loaded.history(keys).to_pandas()
     frame.insert(0, "run", frame["run_id"].map(dict(loaded.labels)))
     frame["timestamp"] = datetimes(frame["timestamp"])
@@ -169,8 +171,8 @@ def history(loaded: Loaded, keys: str | Sequence[str] | None) -> pd.DataFrame:
 
 
 def numbers_if_all_are(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The column as numbers when every value in it is one."""
-    texts = column.dropna().unique().tolist()  # equal ones are looked at once
+    """Convert the column to numbers if all its values are numbers."""
+    texts = column.dropna().unique().tolist()  # each distinct text is parsed once
     if not texts or not all(map(is_number, texts)):
         return column
     value_of = {text: float(text) for text in texts}
@@ -182,13 +184,13 @@ def numbers_if_all_are(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def nullable_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The same, and a missing number is <NA>."""
+    """As `numbers_if_all_are`, with missing numbers as <NA>."""
     numbers = numbers_if_all_are(column)
     return numbers.astype("Float64") if numbers.dtype == "float64" and numbers.isna().any() else numbers
 
 
 def datetimes(milliseconds: pd.Series[Any]) -> pd.Series[Any]:
-    """Milliseconds as datetimes of UTC; NaT for none, and past the times that a run can have."""
+    """Convert milliseconds to UTC datetimes; NaT if missing or outside the range of times that a run can have."""
     import pandas as pd
 
     in_calendar = milliseconds.where((milliseconds >= 0) & (milliseconds < LATEST_TIME))
@@ -202,7 +204,7 @@ def _per_run(loaded: Loaded, tidy: pa.Table) -> list[int]:
 
 
 def _durations(seconds: pd.Series[float]) -> dict[str, pd.Series[float]]:
-    """One column of durations, in the unit that suits half of them, which its name says."""
+    """One column of durations in the unit that suits their median; the column's name contains the unit."""
     median = seconds.median()
     unit, size = ("s", 1) if not median >= 120 else ("min", 60) if median < 7200 else ("h", 3600)
     return {f"duration ({unit})": (seconds / size).round(1).astype("Float64")}

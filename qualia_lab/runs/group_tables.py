@@ -1,4 +1,4 @@
-"""Configurations as tables: averaged over seeds, and each against a baseline."""
+"""Tables of configurations: averaged over seeds, and each compared with a baseline."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ _NUMBERS = ("difference", "95 % low", "95 % high", "P(A>B)", "effect", "p (Holm)
 
 
 class Headings(NamedTuple):
-    """What stands before and over the numbers of a table of configurations.
+    """The columns that a table of configurations has before and over its numbers.
 
-    mean: the name of the column of means; metric, experiment: whether columns say which.
+    Attributes:
+        mean: the name of the column of means.
+        metric: whether there is a column that names the metric.
+        experiment: whether there is a column that names the experiment.
     """
 
     mean: str
@@ -37,16 +40,16 @@ class Headings(NamedTuple):
     experiment: bool
 
     def of(self, group: Group, loaded: Loaded) -> dict[str, str]:
-        """The experiment and the metric of a row, where the rows are of several."""
+        """The cells that name the experiment and the metric of a row, if the rows are of several."""
         columns = {}
         if self.experiment:
-            task = next(one for one in loaded.study.tasks if one.experiment_id == group.experiment_id)
+            task = next(candidate for candidate in loaded.study.tasks if candidate.experiment_id == group.experiment_id)
             columns["experiment"] = loaded.called(task)
         return columns | ({"metric": one_line(group.metric, 60)} if self.metric else {})
 
 
 def headings(loaded: Loaded, metric: str | None, statistic: str) -> Headings:
-    """Those of a table of a metric, or of each task's objective."""
+    """The headings for a table of one metric, or of each task's objective."""
     tasks = loaded.study.tasks
     leading = {one.objective.key for one in tasks if one.objective}
     if metric is None and len(leading) != 1:
@@ -55,18 +58,21 @@ def headings(loaded: Loaded, metric: str | None, statistic: str) -> Headings:
 
 
 def mean_of(metric: str, statistic: str) -> str:
-    """The name of the column of means; the last value is what every table here means without a word."""
+    """The name of the column of means; the statistic is named unless it is the last value, the default everywhere."""
     return f"mean {metric}" if statistic == "last" else f"mean {statistic_label(statistic, metric)}"
 
 
 def best_first(groups: Iterable[Group]) -> list[Group]:
-    """Task by task, by the mean, best first; highest first where no direction is known, without a value last."""
+    """Sort configurations by task, then by mean, best first.
+
+    If no direction is known, the highest mean is first. Configurations without a value come last.
+    """
     places: dict[str, int] = {}
     return sorted(groups, key=lambda group: (places.setdefault(group.experiment_id, len(places)), *_place(group)))
 
 
 def group_table(loaded: Loaded, metric: str | None, statistic: str) -> pd.DataFrame:
-    """A row per configuration, best mean first; of several tasks one after the other."""
+    """A row per configuration, best mean first; tasks follow one another."""
     import pandas as pd
 
     head = headings(loaded, metric, statistic)
@@ -108,29 +114,29 @@ def baseline_table(loaded: Loaded, task: Task, metric: str | None, statistic: st
     head = headings(loaded, metric, statistic)
     differences = {one.group.run_ids[0]: one for one in table.differences}
     ordered = [differences[one.run_ids[0]] for one in best_first(one.group for one in table.differences)]
-    metric_said = {"metric": one_line(table.baseline.metric, 60)} if head.metric else {}
-    first = {**metric_said, **_n_and_mean(table.baseline, head.mean), "verdict": "baseline"}
+    metric_column = {"metric": one_line(table.baseline.metric, 60)} if head.metric else {}
+    first = {**metric_column, **_n_and_mean(table.baseline, head.mean), "verdict": "baseline"}
     rows = [
         {**first, **dict.fromkeys(_NUMBERS), **why_n(table.baseline, groups), "test": table.chosen},
-        *(metric_said | _difference_row(one, head.mean, groups) for one in ordered),
+        *(metric_column | _difference_row(one, head.mean, groups) for one in ordered),
     ]
-    told = [labels[group.run_ids[0]] for group in (table.baseline, *(one.group for one in ordered))]
-    return pd.DataFrame(rows, pd.Index(told)).convert_dtypes()
+    names = [labels[group.run_ids[0]] for group in (table.baseline, *(one.group for one in ordered))]
+    return pd.DataFrame(rows, pd.Index(names)).convert_dtypes()
 
 
 def wanted_baseline(loaded: Loaded, task: Task, baseline: Wanted) -> Wanted:
-    """What is to be the baseline of one task: by default what the study says; a run of another task is none here."""
-    asked = loaded.study.settings.baseline if baseline is None else baseline
-    if not isinstance(asked, str):
-        return asked
-    run_id = loaded.run_id(asked)
+    """The baseline requested for one task, by default that of the study; None if it is a run of another task."""
+    requested = loaded.study.settings.baseline if baseline is None else baseline
+    if not isinstance(requested, str):
+        return requested
+    run_id = loaded.run_id(requested)
     return run_id if run_id in task.run_ids or len(loaded.study.tasks) == 1 else None
 
 
 def why_n(group: Group, groups: Sequence[Group]) -> dict[str, str]:
-    """What explains n: which runs are not in it, and of these in it how many did not finish or stopped early.
+    """Columns that explain n: runs left out, and how many of those counted did not finish or stopped early.
 
-    The latter two where any group of the table has such runs.
+    The latter two columns only exist if any configuration of the table has such runs.
     """
     columns = {"left out": counts_text(group.left_out)}
     if any(one.unfinished for one in groups):
@@ -145,16 +151,16 @@ def _n_and_mean(group: Group, mean: str) -> dict[str, object]:
 
 
 def _factors(group: Group, keys: Sequence[str], columns: Mapping[str, object]) -> dict[str, str]:
-    """A column per factor that sets configurations apart; one with the name of a number says that it is a param.
+    """A column per distinguishing factor; its name gets ` (param)` if it clashes with another column.
 
-    Where no factor sets them apart, a word stands for the only one.
+    If there is only one configuration, a column without a name contains `all runs`.
     """
     values = dict(group.params)
     return {key if key not in columns else f"{key} (param)": values.get(key) or "" for key in keys} or {"": "all runs"}
 
 
 def _named_runs(loaded: Loaded, group: Group) -> dict[str, str | None]:
-    """The best run, or where no direction is known the lowest and the highest."""
+    """The best run; if no direction is known, the lowest and the highest."""
     runs = (
         {"lowest run": group.lowest_run, "highest run": group.highest_run}
         if group.greater_is_better is None
@@ -163,18 +169,18 @@ def _named_runs(loaded: Loaded, group: Group) -> dict[str, str | None]:
     return {name: None if run_id is None else loaded.labels[run_id] for name, run_id in runs.items()}
 
 
-def _difference_row(one: Difference, mean: str, groups: Sequence[Group]) -> dict[str, object]:
-    found = one.comparison
+def _difference_row(difference: Difference, mean: str, groups: Sequence[Group]) -> dict[str, object]:
+    comparison = difference.comparison
     numbers = (
-        *(found.difference, found.low, found.high, found.superiority),
-        *(found.effect, one.corrected_p, found.smallest),
+        *(comparison.difference, comparison.low, comparison.high, comparison.superiority),
+        *(comparison.effect, difference.corrected_p, comparison.smallest),
     )
     return {
-        **_n_and_mean(one.group, mean),
-        "verdict": one.verdict,
+        **_n_and_mean(difference.group, mean),
+        "verdict": difference.verdict,
         **dict(zip(_NUMBERS, numbers, strict=True)),
-        **why_n(one.group, groups),
-        "test": f"{found.test or 'none'} ({found.why})",
+        **why_n(difference.group, groups),
+        "test": f"{comparison.test or 'none'} ({comparison.why})",
     }
 
 

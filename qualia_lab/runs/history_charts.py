@@ -1,4 +1,4 @@
-"""Metric histories as charts: lines, small multiples, bands over seeds, and the machine's own."""
+"""Charts of metric histories: lines, small multiples, and bands over seeds."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.histories import choose_drawn, real
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.said import ASIDE, Said
-from qualia_lab.runs.values import aside_of
+from qualia_lab.runs.message import ASIDE, Message
+from qualia_lab.runs.values import excluded_counts
 from qualia_lab.study.statuses import FINISHED, kind_of, statuses_of
 
 if TYPE_CHECKING:
@@ -28,52 +28,54 @@ if TYPE_CHECKING:
     from qualia_lab.runs.loaded import Loaded
     from qualia_lab.study.study import Configuration, Task
 
-# Past so many runs lines on one another say little, and each run or configuration has a panel of its own.
+# With more runs than this, lines in one panel are unreadable, and each run or configuration gets its own panel.
 RUNS_IN_ONE_PANEL = 12
 
-# Lines of one chart; past so many none can be told from another, and the browser has to hold them all.
+# Most lines in one chart: more cannot be distinguished, and the browser has to hold all of them.
 RUNS_DRAWN = 1000
-# Configurations of which a band is computed; past so many none can be told from another, and all have to be read.
+# Most configurations with a band: more cannot be distinguished, and the histories of all would have to be read.
 CONFIGURATIONS_DRAWN = 60
 
 
 class Look(NamedTuple):
-    """How histories are drawn: see `Plots.history`."""
+    """Options for drawing histories; see `Plots.history`."""
 
     by: str
     smooth: float
     limit: int | None
     log: bool | None
     columns: int | None
-    charts: int = 1  # of so many experiments under one another, which share the NAMED lines
+    charts: int = 1  # number of experiments stacked in one figure, which share the NAMED lines
 
 
 NAMED = 20  # lines with a colour and a place in the legend
 
 
-def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart | Said:
-    """A metric over its steps: a line per run of the task, or panels of them."""
+def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart | Message:
+    """A metric over its steps: a line per run of the task, or one panel per run or configuration."""
     from qualia_lab.charts.history_panels import MAX_PANELS, history_panels
     from qualia_lab.charts.metric_history import metric_history
 
     if not 0 <= look.smooth < 1:
-        raise QualiaLabError(f"{look.smooth} is no smoothing.", "Give a number from 0, not at all, to under 1.")
+        raise QualiaLabError(
+            f"smooth={look.smooth} is out of range.", "Give a number from 0 (no smoothing) to under 1."
+        )
     run_ids = competing(loaded, task)
     if _nothing_to_draw(loaded, metric, run_ids):
-        return Said(f"{metric}: no run recorded it.")
+        return Message(f"{metric}: no run recorded it.")
     labels, better = loaded.labels_in(run_ids), loaded.better(metric)
-    alone = look.columns == 1 or (
+    in_one_panel = look.columns == 1 or (
         look.columns is None and (len(run_ids) <= RUNS_IN_ONE_PANEL or len(loaded.study.tasks) > 1)
     )
-    groups = None if alone else _panel_groups(loaded, task)
-    limit = look.limit if look.limit is not None else NAMED // look.charts if alone else MAX_PANELS
-    named = limit if groups is None else 0  # no means of the best runs alone
+    groups = None if in_one_panel else _panel_groups(loaded, task)
+    limit = look.limit if look.limit is not None else NAMED // look.charts if in_one_panel else MAX_PANELS
+    named = limit if groups is None else 0  # means of configurations must not be of their best runs only
     drawn = choose_drawn(
         run_ids, loaded.latest(metric, run_ids), named=named, most=max(RUNS_DRAWN, named), greater_is_better=better
     )
     history = _history_by(loaded, metric, look.by, drawn)
-    some = drawn if len(drawn) < len(run_ids) else None
-    if alone:
+    subset = drawn if len(drawn) < len(run_ids) else None
+    if in_one_panel:
         return metric_history(
             history,
             labels,
@@ -83,7 +85,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
             limit=limit,
             by=look.by,
             smooth=look.smooth,
-            drawn=some,
+            drawn=subset,
             order=loaded.tables.run_ids,
         )
     return history_panels(
@@ -97,63 +99,63 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
         columns=look.columns,
         by=look.by,
         smooth=look.smooth,
-        drawn=some,
+        drawn=subset,
         order=loaded.tables.run_ids,
     )
 
 
 def bands_chart(
     loaded: Loaded, task: Task, metric: str, look: Look, *, middle: Middle, spread: Spread | None
-) -> Chart | Said:
+) -> Chart | Message:
     """A metric over its steps, averaged over the runs of each configuration of the task."""
     from qualia_lab.analysis.seed_bands import seed_bands
     from qualia_lab.charts.seed_bands import MAX_NAMED, seed_bands_chart
 
     if _nothing_to_draw(loaded, metric, competing(loaded, task)):
-        return Said(f"{metric}: no run recorded it.")
+        return Message(f"{metric}: no run recorded it.")
     limit = MAX_NAMED if look.limit is None else look.limit
     study, status = loaded.study, statuses_of(loaded.tables)
-    everything = [one for each in study.in_task(task) if (one := each.without(loaded.left_out))]
-    configured = _best_configurations(loaded, everything, metric, limit)
-    run_ids = [run_id for one in configured for run_id in one.run_ids]
-    # Those of all runs are there already when another chart has shown them.
-    read = run_ids if len(configured) < len(everything) else competing(loaded, task)
+    configurations = [one for each in study.in_task(task) if (one := each.without(loaded.left_out))]
+    drawn = _best_configurations(loaded, configurations, metric, limit)
+    run_ids = [run_id for one in drawn for run_id in one.run_ids]
+    # The histories of all runs may be cached from another chart.
+    read = run_ids if len(drawn) < len(configurations) else competing(loaded, task)
     in_time = look.by in (STEP, RELATIVE, TIME)
     history = loaded.histories.stream(read, metric) if in_time else _history_by(loaded, metric, look.by, read)
     curves = align(history, run_ids, metric, look.by)
-    found = seed_bands(curves, [one.run_ids for one in configured], middle=middle, spread=spread)
+    bands = seed_bands(curves, [one.run_ids for one in drawn], middle=middle, spread=spread)
     return seed_bands_chart(
-        found,
-        configured,
+        bands,
+        drawn,
         loaded.tables.run_ids,
         greater_is_better=loaded.better(metric),
         log_y=look.log,
         limit=limit,
-        total=len(everything),
-        left_out=aside_of(loaded, task),
+        total=len(configurations),
+        left_out=excluded_counts(loaded, task),
         unfinished=[(status[run_id].lower(), 1) for run_id in run_ids if status[run_id] != FINISHED],
     )
 
 
 def competing(loaded: Loaded, task: Task) -> list[str]:
-    """The runs of a task that are drawn beside each other: no parents, no parts, none that another one continued."""
+    """The runs of a task that are drawn side by side: without parents, parts, and runs that another run continued."""
     left_out = loaded.study.left_out
     return [run_id for run_id in task.run_ids if kind_of(left_out.get(run_id, "")) not in ASIDE]
 
 
 def _nothing_to_draw(loaded: Loaded, metric: str, run_ids: Sequence[str]) -> bool:
-    """Whether this is one of several tasks, in which no run has a number of the metric that another has."""
+    """Whether there are several tasks and no run of these has a finite value of the metric."""
     return len(loaded.study.tasks) > 1 and not np.isfinite(real(loaded.latest(metric, run_ids))).any()
 
 
 def _history_by(loaded: Loaded, metric: str, by: str, run_ids: Sequence[str]) -> pa.Table:
-    """The history of a metric, and of the one that is its x. Raises QualiaLabError where no run has that one."""
+    """The history of a metric and of the metric on the x axis, if any. Raises QualiaLabError if no run has that one."""
     if by in (STEP, RELATIVE, TIME):
         return loaded.history(metric, run_ids)
     if by not in loaded.metric_keys:
         raise QualiaLabError(
-            f"No run recorded {one_line(by, 80)}, over which {one_line(metric, 80)} was to be drawn.",
-            f"by is {STEP}, {RELATIVE}, {TIME} or the name of a metric.",
+            f"No run recorded {one_line(by, 80)}, the requested x axis for {one_line(metric, 80)}.",
+            f"Set by to {STEP}, {RELATIVE}, {TIME} or the name of a metric.",
         )
     return loaded.history([metric, by], run_ids)
 
@@ -161,7 +163,7 @@ def _history_by(loaded: Loaded, metric: str, by: str, run_ids: Sequence[str]) ->
 def _best_configurations(
     loaded: Loaded, configured: Sequence[Configuration], metric: str, limit: int
 ) -> Sequence[Configuration]:
-    """Of very many configurations the best ones by the mean of the latest values, and an even choice of others."""
+    """The best configurations by the mean of the latest values and an even sample of the others, if there are many."""
     latest = dict(zip(loaded.tables.run_ids, real(loaded.latest(metric)).tolist(), strict=True))
     finite = [[latest[run_id] for run_id in one.run_ids if math.isfinite(latest[run_id])] for one in configured]
     means = np.array([fmean(values) if values else math.nan for values in finite])
@@ -176,20 +178,20 @@ def _best_configurations(
 
 
 def _panel_groups(loaded: Loaded, task: Task) -> list[RunGroup] | None:
-    """The configurations as panels, where two thirds as many hold all runs; else None, a panel per run."""
+    """One panel per configuration if there are at most two thirds as many as runs; else None, for a panel per run."""
     from qualia_lab.charts.history_panels import RunGroup
 
     left_out = loaded.left_out
-    there = set(competing(loaded, task))
-    configured = [one for one in loaded.study.in_task(task) if not there.isdisjoint(one.run_ids)]
-    if len(configured) < 2 or len(configured) * 3 > len(there) * 2:
+    run_ids = set(competing(loaded, task))
+    configured = [one for one in loaded.study.in_task(task) if not run_ids.isdisjoint(one.run_ids)]
+    if len(configured) < 2 or len(configured) * 3 > len(run_ids) * 2:
         return None
     names = short_labels(configured)
     return [
         RunGroup(
             names[one.run_ids[0]],
-            tuple(run_id for run_id in one.run_ids if run_id in there),
-            frozenset(run_id for run_id in one.run_ids if run_id in there and run_id in left_out),
+            tuple(run_id for run_id in one.run_ids if run_id in run_ids),
+            frozenset(run_id for run_id in one.run_ids if run_id in run_ids and run_id in left_out),
         )
         for one in configured
     ]

@@ -1,4 +1,4 @@
-"""What the rules of findings know of one metric's histories, as a table."""
+"""A table of the statistics of one metric's histories, as the rules of findings use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KeyedFrame: a DataFrame whose columns are keys of metrics, params or tags; one that is not there is named."""
+"""`KeyedFrame`: a DataFrame with keys of metrics, params or tags as columns, which suggests similar keys on errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class KeyedFrame(pd.DataFrame):
-    """A DataFrame that says what was meant by a column that is not there; what is made from it is a plain one."""
+    """A DataFrame whose KeyError for a missing column suggests similar keys; derived frames are plain DataFrames."""
 
     _metadata: ClassVar[list[str]] = ["_what"]
     _what: str
@@ -23,20 +23,20 @@ class KeyedFrame(pd.DataFrame):
         return pd.DataFrame
 
     def __getitem__(self, key: Any) -> Any:
-        """A column or rows, as in pandas. Raises UnknownKey, a KeyError too, for a key that no run has."""
-        wanted = [key] if isinstance(key, str) else key if isinstance(key, list) else []
-        for one in wanted:
-            if isinstance(one, str) and one not in self.columns:
-                raise unknown_key(one, list(self.columns), self._what)
+        """A column or rows, as in pandas. Raises UnknownKey, a subclass of KeyError, for a key that no run has."""
+        keys = [key] if isinstance(key, str) else key if isinstance(key, list) else []
+        for column in keys:
+            if isinstance(column, str) and column not in self.columns:
+                raise unknown_key(column, list(self.columns), self._what)
         return super().__getitem__(key)
 
 
 def keyed_frame(frame: pd.DataFrame, what: str) -> KeyedFrame:
-    """The frame with keys of this kind as its columns.
+    """Wrap a frame whose columns are keys.
 
     Args:
         frame: a row per run, a column per key.
-        what: `metric`, `param` or `tag`.
+        what: the kind of the keys: `metric`, `param` or `tag`.
     """
     keyed = KeyedFrame(frame)
     keyed._what = what

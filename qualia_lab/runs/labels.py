@@ -1,4 +1,4 @@
-"""What each run is called wherever it is shown."""
+"""The displayed name of each run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def labels_of(tables: RunTables) -> dict[str, str]:
-    """A label per run, no two alike: its name, with its id where another run has the same name or there is none."""
+    """A distinct label per run: its name, with its id if the name is empty or not unique."""
     run_ids = tables.run_ids
     names = [name or "" for name in tables.runs.column("run_name").to_pylist()]
     return dict(zip(run_ids, distinct_names(names, run_ids), strict=True))

@@ -1,4 +1,4 @@
-"""The metric histories that were read last, so that several charts of one metric ask the store once."""
+"""A cache of the metric histories that were read last, so that several charts of one metric read them once."""
 
 from __future__ import annotations
 
@@ -14,63 +14,63 @@ if TYPE_CHECKING:
 
     from qualia_lab.stores.protocol import TrackingStore
 
-# What all kept histories may take together: those of a hundred runs with ten metrics of a thousand steps and more.
+# Size of the cache: enough for more than a hundred runs with ten metrics of a thousand steps.
 MOST_BYTES = 80_000_000
-_MOST_RUNS = 10_000  # of a history that is kept while it streams by
+_MOST_RUNS = 10_000  # a stream over more runs than this is not cached
 
 
 class LastHistories:
-    """Histories by metric; the one that was asked for longest ago goes first when they take too much.
+    """A bounded cache of histories by metric; the least recently used ones are removed first.
 
-    Like the tables they are as they were when they were read: `load_runs` reads anew.
+    Like the tables, cached histories are not refreshed; `load_runs` reads everything again.
     """
 
     def __init__(self, store: TrackingStore, most_bytes: int = MOST_BYTES) -> None:
         self._store = store
         self._most_bytes = most_bytes
-        self._kept: dict[tuple[str, tuple[str, ...]], pa.Table] = {}
+        self._cache: dict[tuple[str, tuple[str, ...]], pa.Table] = {}
 
     def read(self, run_ids: Sequence[str], keys: Sequence[str] | None) -> pa.Table:
-        """The histories of these metrics (None: of all, which are not kept); what is lacking is read in one go."""
+        """The histories of these metrics (None: all, which are not cached); those not cached are read in one query."""
         runs = tuple(run_ids)
         if keys is None:
             return self._read(runs, None)
         wanted = list(dict.fromkeys(keys))
-        lacking = [key for key in wanted if (key, runs) not in self._kept]
-        found = {key: self._kept.pop((key, runs)) for key in wanted if key not in lacking}
-        if lacking:
-            table = self._read(runs, lacking)
-            alone = len(lacking) == 1
-            found |= {key: table if alone else table.filter(pc.equal(table["key"], key)) for key in lacking}
-        self._keep({(key, runs): found[key] for key in wanted})
-        return found[wanted[0]] if len(wanted) == 1 else pa.concat_tables(found[key] for key in wanted)
+        missing = [key for key in wanted if (key, runs) not in self._cache]
+        tables = {key: self._cache.pop((key, runs)) for key in wanted if key not in missing}
+        if missing:
+            table = self._read(runs, missing)
+            single = len(missing) == 1
+            tables |= {key: table if single else table.filter(pc.equal(table["key"], key)) for key in missing}
+        self._put({(key, runs): tables[key] for key in wanted})
+        return tables[wanted[0]] if len(wanted) == 1 else pa.concat_tables(tables[key] for key in wanted)
 
     def stream(self, run_ids: Sequence[str], key: str) -> Iterator[pa.RecordBatch]:
-        """The history of one metric, batch by batch; what is too much to be kept is never there as a whole.
+        """The history of one metric, batch by batch; if it is too large to cache, it is never in memory as a whole.
 
-        Of very many runs nothing is kept: that it is too much would be known only when it is there.
+        With very many runs nothing is cached, since the size would be known only after everything is in memory.
         """
         runs = tuple(run_ids)
-        if (key, runs) in self._kept:
+        if (key, runs) in self._cache:
             yield from self.read(runs, [key]).to_batches()
             return
-        seen: list[pa.RecordBatch] = []
+        batches: list[pa.RecordBatch] = []
         size = 0 if len(runs) <= _MOST_RUNS else self._most_bytes
         for batch in self._store.read_metric_history(runs, [key]):
             size += batch.nbytes
             if size <= self._most_bytes:
-                seen.append(batch)
+                batches.append(batch)
             else:
-                seen.clear()
+                batches.clear()
             yield batch
         if size <= self._most_bytes:
-            self._keep({(key, runs): pa.Table.from_batches(seen, schema.METRIC_HISTORY)})
+            self._put({(key, runs): pa.Table.from_batches(batches, schema.METRIC_HISTORY)})
 
     def _read(self, run_ids: Sequence[str], keys: Sequence[str] | None) -> pa.Table:
         batches = self._store.read_metric_history(run_ids, keys)
         return pa.Table.from_batches(batches, schema.METRIC_HISTORY)
 
-    def _keep(self, tables: dict[tuple[str, tuple[str, ...]], pa.Table]) -> None:
-        self._kept |= {name: table for name, table in tables.items() if table.nbytes <= self._most_bytes}
-        while sum(table.nbytes for table in self._kept.values()) > self._most_bytes:
-            del self._kept[next(iter(self._kept))]
+    def _put(self, tables: dict[tuple[str, tuple[str, ...]], pa.Table]) -> None:
+        self._cache |= {name: table for name, table in tables.items() if table.nbytes <= self._most_bytes}
+        while sum(table.nbytes for table in self._cache.values()) > self._most_bytes:
+            del self._cache[next(iter(self._cache))]

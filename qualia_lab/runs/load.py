@@ -1,4 +1,4 @@
-"""load_runs: from a tracking URI and run ids to `runs`, as the cells of a notebook use them."""
+"""`load_runs`: read runs by tracking URI and run ids, as the cells of a notebook do."""
 
 from __future__ import annotations
 
@@ -38,34 +38,43 @@ def load_runs(
     chosen_by: Mapping[str, Any] | None = None,
     skip_unknown: bool = False,
 ) -> Runs:
-    """Read runs, all at once; those that are missing or damaged are named in the result, and the rest is there.
+    """Read runs from a tracking store.
 
-    Everything but the URI and the ids says how to look at them, once for all methods; what is left out is inferred,
-    and `runs.about()` says what came of it.
+    Runs that are missing or damaged do not stop the others: `runs` lists them with the reason. The keyword arguments
+    set how the runs are interpreted by all methods. What is not given is inferred; `runs.about()` shows the result.
 
     Args:
-        tracking_uri: as in MLflow, or a path. Where it lacks a password, the one of MLFLOW_TRACKING_URI is used if that
-            is the same URI otherwise.
-        run_ids: the runs, in the order in which tables have them.
-        primary_metric: the metric that leads.
-        greater_is_better: whether more of it is better; None: by its name. Of several metrics, {metric: True or False}.
-        seeds: params that only repeat a configuration; [] says that none does.
-        statuses: whose runs count, such as ["FINISHED", "RUNNING"]; None: those that finished, or all where none did.
-        baseline: the id or name of a run of it, or the params that it alone has.
-        factors: params and tags that set configurations apart, whatever they look like.
+        tracking_uri: a tracking URI as in MLflow, or a path. If it has no password, that of MLFLOW_TRACKING_URI is
+            used, provided the URIs are otherwise equal.
+        run_ids: the ids of the runs, in the order of the rows of tables.
+        primary_metric: the key of the metric used as objective.
+        greater_is_better: whether higher values of the primary metric are better; None decides by its name. For several
+            metrics, a mapping `{metric: True or False}`.
+        seeds: params that differ only between repeats of a configuration; [] if there are none, None to infer them.
+        statuses: statuses of the runs that count, such as ["FINISHED", "RUNNING"]; None for finished runs, or all runs
+            if none finished.
+        baseline: the id or name of one of the baseline's runs, or params that only the baseline has.
+        factors: params and tags that distinguish configurations, whatever their values look like.
         labels: params and tags that only name runs.
-        pool: the experiments are one task, not different ones.
+        pool: treat all experiments as one task.
         smallest_difference: the smallest difference of the primary metric that matters.
-        findings: thresholds of rules, by the rule's name.
-        metric_roles: what metrics are whatever their names say, such as {"score_time": "cost"}.
-        chosen_by: the conditions by which these runs were chosen out of more: where a metric decided, it is said.
-        skip_unknown: a primary metric that no run has is passed over, and the result says so: in a notebook, it was
-            that of other runs where somebody has set RUN_IDS.
+        findings: thresholds by the name of the rule.
+        metric_roles: roles of metrics, overriding what their names suggest, such as {"score_time": "cost"}.
+        chosen_by: the conditions that selected these runs among others; if a metric decided, the results say so.
+        skip_unknown: ignore a primary metric that no run has, and list it in the result. Used in notebooks, where the
+            metric belongs to the original runs after RUN_IDS was changed.
+
+    Returns:
+        The runs, with their tables, comparisons, charts and findings.
 
     Raises:
-        SelectionError: `run_ids` is no list of texts.
+        SelectionError: `run_ids` is not a list of strings.
         StoreError: the store itself cannot be read.
         UnknownKey: no run has the primary metric.
+
+    Example:
+        >>> runs = load_runs("sqlite:///mlflow.db", run_ids, primary_metric="val_auc", seeds=["seed"])
+        >>> runs.answer()
     """
     store, tables = read_runs(tracking_uri, _checked(run_ids), find_settings().masking)
     unknown = []
@@ -94,7 +103,7 @@ def load_runs(
 
 
 def _checked(run_ids: Sequence[str]) -> list[str]:
-    """The run ids. Raises SelectionError when they are one text, as `papermill -p RUN_IDS …` writes it, or no texts."""
+    """The run ids as a list. Raises SelectionError for one string (`papermill -p RUN_IDS …`) or other types."""
     if isinstance(run_ids, str):
         raise SelectionError(
             f"The run ids are one text, {one_line(run_ids, 60)!r}, and not a list of texts.",

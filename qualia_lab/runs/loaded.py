@@ -1,4 +1,4 @@
-"""Loaded: some runs as they were read, the study of them, and the store for what is read later."""
+"""`Loaded`: runs as they were read, the study of them, and the store for what is read later."""
 
 from __future__ import annotations
 
@@ -39,11 +39,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """What every method of `runs` works on.
+    """The state that all methods of `runs` share.
 
-    labels: what each run is called, by run id, in the order of the runs.  histories: those that were read last.
-    answers: what was computed once, by its question; another study has its own.  passed_over: what a notebook names
-    and none of these runs has, `metric loss`, as `Runs.known_metrics` and `load_runs` found it.
+    Attributes:
+        store: the store, for what is read later.
+        tables: the tables of the runs.
+        study: how the runs are interpreted.
+        labels: the displayed name of each run, by run id, in the order of the runs.
+        histories: cache of the histories that were read last.
+        files: the artifacts of the runs.
+        answers: cache of computed results, by `once`; replaced when the study is.
+        passed_over: names in the notebook that none of these runs has, such as `metric loss`; filled by
+            `Runs.known_metrics`, `Runs.known_params` and `load_runs`.
     """
 
     store: TrackingStore
@@ -59,37 +66,37 @@ class Loaded:
         return len(self.tables.run_ids)
 
     def with_study(self, study: Study) -> Loaded:
-        """The same runs, looked at otherwise; nothing is read again."""
+        """The same runs under another study; nothing is read again."""
         return replace(self, study=study, answers={})
 
     def once(self, question: Hashable, compute: Callable[[], T]) -> T:
-        """The answer to a question, computed when it is asked for the first time."""
+        """Return the cached result for this key, computing it on the first call."""
         if question not in self.answers:
             self.answers[question] = compute()
         return cast("T", self.answers[question])
 
     @cached_property
     def metric_keys(self) -> frozenset[str]:
-        """Every metric that a run has."""
+        """The keys of all metrics that at least one run has."""
         return frozenset(pc.unique(self.tables.metrics.column("key")).to_pylist())
 
     @cached_property
     def experiments(self) -> Mapping[str, str]:
-        """What each experiment is called beside others, by its id; no two alike."""
+        """The displayed name of each experiment by its id; all names are distinct."""
         ids, names = (self.tables.experiments.column(name).to_pylist() for name in ("experiment_id", "name"))
         return dict(zip(ids, distinct_names([name or "" for name in names], ids), strict=True))
 
     def called(self, task: Task) -> str:
-        """What the experiment of a task is called beside others."""
+        """The displayed name of a task's experiment."""
         return self.experiments.get(task.experiment_id) or one_line(task.experiment, 60)
 
     @cached_property
     def settings(self) -> Mapping[str, Factor]:
-        """The params and the tags of the person's own, by the names that sentences have for them."""
-        return {one.name: one for one in (*self.study.params, *self.study.tags)}
+        """The params and the tags set by users, by the name that the study gives them."""
+        return {factor.name: factor for factor in (*self.study.params, *self.study.tags)}
 
     def known(self, names: Sequence[str], known: Container[str], what: str) -> list[str]:
-        """Those of these names that are known; the others are remembered as passed over."""
+        """Filter names, keeping those that are known; the others are recorded in `passed_over`."""
         self.passed_over.update({f"{what} {one_line(name, 100)}": None for name in names if name not in known})
         return [name for name in names if name in known]
 
@@ -99,46 +106,46 @@ class Loaded:
             check_key(key, self.metric_keys, "metric")
 
     def check_params(self, names: Sequence[str]) -> None:
-        """Raise UnknownKey for the first that is no param of a run, and no tag of the person's own."""
+        """Raise UnknownKey for the first name that is neither a param of a run nor a tag set by users."""
         for name in names:
             check_key(name, self.settings, "param")
 
     def setting(self, name: str) -> tuple[pa.Table, str]:
-        """The table of params or tags in which a param or tag stands, and its key there."""
-        one = self.settings[name]
-        return (self.tables.params if one.kind == "param" else self.tables.tags), one.key
+        """The table (params or tags) that holds a param or tag, and its key in that table."""
+        factor = self.settings[name]
+        return (self.tables.params if factor.kind == "param" else self.tables.tags), factor.key
 
     def metric(self, metric: str | None, task: Task) -> str:
-        """The metric that is meant in a task: by default its objective. Raises UnknownKey or NothingToCompare."""
+        """The metric key, by default the objective of the task. Raises UnknownKey or NothingToCompare."""
         if metric is not None:
             check_key(metric, self.metric_keys, "metric")
             return metric
         if task.objective is None:
             named = f"of {one_line(task.experiment, 60)} " if len(self.study.tasks) > 1 else ""
-            raise NothingToCompare(f"No metric of these runs {named}can lead.", "Name one that was logged.")
+            raise NothingToCompare(f"No metric of these runs {named}can be an objective.", "Name one that was logged.")
         return task.objective.key
 
     def better(self, metric: str) -> bool | None:
-        """Whether more of a metric is better; None where that is not known."""
+        """Whether higher values of a metric are better; None if unknown."""
         return self.study.greater_is_better(metric)
 
     def tasks(self, experiment: str | None = None) -> tuple[Task, ...]:
-        """All tasks, or the one of an experiment that is named by its name or id. Raises UnknownKey."""
+        """All tasks, or only that of the experiment with this name or id. Raises UnknownKey."""
         if experiment is None:
             return self.study.tasks
-        found = tuple(one for one in self.study.tasks if experiment in (one.experiment, one.experiment_id))
-        if not found:
+        tasks = tuple(one for one in self.study.tasks if experiment in (one.experiment, one.experiment_id))
+        if not tasks:
             raise unknown_key(experiment, [one.experiment for one in self.study.tasks], "experiment")
-        return found
+        return tasks
 
     @property
     def diverged(self) -> Mapping[str, str]:
-        """The runs whose training diverged, each with the word for it: they decide no mean and no winner."""
+        """The runs whose training diverged, each with its reason; they are left out of means and never the best."""
         return self.once("diverged", lambda: take_evidence(self, {}, None).diverged)
 
     @property
     def left_out(self) -> Mapping[str, str]:
-        """The runs that take part in no comparison, each with why: those of the study, and those that diverged."""
+        """The runs that take part in no comparison, each with its reason: by the study, or because they diverged."""
         return self.once("left out", lambda: {**self.diverged, **self.study.left_out})
 
     def counted(self, task: Task) -> tuple[str, ...]:
@@ -146,44 +153,48 @@ class Loaded:
         return tuple(run_id for run_id in task.run_ids if run_id not in self.left_out)
 
     def labels_in(self, run_ids: Sequence[str]) -> dict[str, str]:
-        """What these runs are called."""
+        """The labels of these runs."""
         return {run_id: self.labels[run_id] for run_id in run_ids}
 
     def groups(self, metric: str | None = None, statistic: str = "last") -> list[Group]:
-        """The configurations of all tasks with a metric over their runs, by default each task's objective.
+        """The configurations of all tasks with the values of a metric, by default each task's objective.
 
-        Raises UnknownKey for a metric that no run has, and NothingToCompare where there is nothing to compare.
+        Raises:
+            UnknownKey: no run has the metric.
+            NothingToCompare: there is no run, or no metric that can be an objective.
         """
         if not len(self):
-            raise NothingToCompare("No run was read, so there is nothing to compare.", "Choose runs that are there.")
+            raise NothingToCompare("No run was read, so there is nothing to compare.", "Choose runs that exist.")
         if metric is not None:
             self.check_metrics([metric])
         elif not any(task.objective for task in self.study.tasks):
-            raise NothingToCompare("None of these runs has a metric that can lead.", "Name one that was logged.")
+            raise NothingToCompare(
+                "None of these runs has a metric that can be an objective.", "Name one that was logged."
+            )
         return self.once(("groups", metric, statistic), lambda: self._groups(metric, statistic))
 
     def groups_of(self, task: Task, metric: str | None = None, statistic: str = "last") -> list[Group]:
-        """Those of one task."""
-        return [one for one in self.groups(metric, statistic) if one.experiment_id == task.experiment_id]
+        """The configurations of one task, as in `groups`."""
+        return [group for group in self.groups(metric, statistic) if group.experiment_id == task.experiment_id]
 
     def points(self, metrics: Sequence[str], statistic: str) -> pa.Table | None:
-        """The histories of metrics, read only when the statistic needs them."""
+        """The histories of metrics if the statistic needs them, else None."""
         return self.history(metrics) if needs_history(statistic) else None
 
     def history(self, keys: str | Sequence[str] | None, run_ids: Sequence[str] | None = None) -> pa.Table:
-        """Of these metrics (None: all) and runs (None: all); those that were read last are not read again."""
+        """The histories of metrics (None: all) of runs (None: all), from the cache where possible."""
         wanted = [keys] if isinstance(keys, str) else keys
         return self.histories.read(self.tables.run_ids if run_ids is None else run_ids, wanted)
 
     def latest(self, metric: str, run_ids: Sequence[str] | None = None) -> npt.NDArray[np.float64]:
-        """The latest value of a metric of each of these runs (None: of all), in their order; NaN where none is."""
+        """The latest value of a metric for each of these runs (None: all), in their order; NaN if a run has none."""
         metrics = rows_with(self.tables.metrics, "key", [metric])
         runs = self.tables.runs.column("run_id") if run_ids is None else column(list(run_ids), schema.STRING)
         places = pc.index_in(runs, value_set=whole(metrics.column("run_id")))
         return numbers_of(filled(whole(metrics.column("value")).take(whole(places)), np.nan))
 
     def run_id(self, run: str) -> str:
-        """The id of a run named by its id or name. Raises UnknownRun when it is not loaded, or the name is not one."""
+        """The id of a run given by id or name. Raises UnknownRun if it is not loaded or the name is ambiguous."""
         if run in self.labels:
             return run
         reasons = {row["run_id"]: row["reason"] for row in self.tables.missing.to_pylist()}
@@ -201,7 +212,7 @@ class Loaded:
         raise UnknownRun(f"{one_line(run, 80)} {what}.")
 
     def one(self, run_id: str) -> RunTables:
-        """The tables of one of the runs."""
+        """The tables restricted to one run."""
         tables = {}
         for name in schema.TABLES:
             table = getattr(self.tables, name)
@@ -218,5 +229,5 @@ class Loaded:
 
 
 def loaded_runs(store: TrackingStore, tables: RunTables, study: Study) -> Loaded:
-    """The runs of these tables, with nothing read beyond them yet."""
+    """Wrap the tables of runs; nothing else is read yet."""
     return Loaded(store, tables, study, labels_of(tables), LastHistories(store), ArtifactFiles(store, tables))

@@ -1,4 +1,4 @@
-"""What is missing in a table stands there as a dash; NaN is a value that somebody logged."""
+"""Show missing values in DataFrames as dashes, to distinguish them from a NaN that a run logged."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _DASH = "\N{EN DASH}"
 
 
 def show_missing_as_dashes() -> None:
-    """Show what DataFrames lack as a dash, in this notebook: <NA>, None, NaT. A NaN of a column of numbers stays NaN.
+    """Show missing values of DataFrames (<NA>, None, NaT) as a dash in this notebook.
 
-    In the tables of `runs`, a run without a metric has a dash, and one that logged NaN has NaN.
+    NaN in a numeric column stays NaN: in the tables of `runs`, a run without a metric has a dash, and a run that logged
+    NaN has NaN.
     """
     import pandas as pd
     from IPython import get_ipython
@@ -33,12 +34,12 @@ def _as_html(frame: pd.DataFrame) -> str | None:
 
 
 def with_dashes(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame as it is shown: texts where a column lacks something, numbers formatted as pandas does by itself."""
+    """The frame as displayed: columns with missing values become text, with numbers formatted as pandas does."""
     import pandas as pd
 
     most = pd.get_option("display.max_rows") or len(frame)
-    seen = range(len(frame)) if len(frame) <= most else [*range(most), *range(len(frame) - most, len(frame))]
-    columns = [_with_dashes(frame.iloc[:, place], list(seen)) for place in range(frame.shape[1])]
+    displayed = range(len(frame)) if len(frame) <= most else [*range(most), *range(len(frame) - most, len(frame))]
+    columns = [_with_dashes(frame.iloc[:, place], list(displayed)) for place in range(frame.shape[1])]
     shown = pd.concat(columns, axis="columns") if columns else frame
     shown.columns = frame.columns
     return shown
@@ -48,25 +49,25 @@ def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _with_dashes(column: pd.Series[Any], seen: list[int]) -> pd.Series[Any]:
-    """seen: the rows that are on the screen; of a long table the others are left as they are."""
+def _with_dashes(column: pd.Series[Any], displayed: list[int]) -> pd.Series[Any]:
+    """Replace missing values in the displayed rows; the other rows of a long table are left unchanged."""
     import numpy as np
     import pandas as pd
 
     if isinstance(column.dtype, np.dtype) and column.dtype.kind not in "OmM":
-        return column  # of plain numbers: NaN is one
+        return column  # plain numbers: a NaN was logged
     texts = column.astype(object).reset_index(drop=True)
-    there = texts.iloc[seen]
-    lacking = pd.Series([value is None or value is pd.NA or value is pd.NaT or _is_nan(value) for value in there])
-    if column.dtype.kind == "f":  # of Float64: what is missing is <NA>, and NaN was logged
-        lacking = pd.Series([value is pd.NA for value in there])
-    lacking.index = there.index
-    if not lacking.any():
+    values = texts.iloc[displayed]
+    missing = pd.Series([value is None or value is pd.NA or value is pd.NaT or _is_nan(value) for value in values])
+    if column.dtype.kind == "f":  # Float64: <NA> is missing, NaN was logged
+        missing = pd.Series([value is pd.NA for value in values])
+    missing.index = values.index
+    if not missing.any():
         return column
     if column.dtype.kind == "f":
-        numbers = there[~lacking].astype("float64")
+        numbers = values[~missing].astype("float64")
         if len(numbers):
             texts[numbers.index] = numbers.to_string(index=False, header=False).replace(" ", "").split("\n")
-    texts[lacking[lacking].index] = _DASH
+    texts[missing[missing].index] = _DASH
     texts.index = column.index
     return texts

@@ -1,4 +1,4 @@
-"""Namespace: methods of one kind over the loaded runs, to tab through: `runs.plot.`, `runs.artifacts.`."""
+"""`Namespace`: base class of `runs.plot`, `runs.artifacts` and others, which group the methods on loaded runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Namespace:
-    """Shown by itself it lists its methods, each with the first sentence of what it does."""
+    """A group of methods. Displayed by itself, it lists them, each with the first sentence of its docstring."""
 
     name: ClassVar[str]
 
@@ -23,29 +23,30 @@ class Namespace:
         return public_names(type(self))
 
     def __repr__(self) -> str:
-        told = self._told()
-        width = max(len(call) for call, _ in told)
-        return "\n".join(f"{call:{width}}  {what}" for call, what in told)
+        entries = self._entries()
+        width = max(len(call) for call, _ in entries)
+        return "\n".join(f"{call:{width}}  {summary}" for call, summary in entries)
 
     def _repr_html_(self) -> str:
-        items = (f"<li><code>{for_html(call)}</code> {for_html(what)}</li>" for call, what in self._told())
+        items = (f"<li><code>{for_html(call)}</code> {for_html(summary)}</li>" for call, summary in self._entries())
         return f"<ul>{''.join(items)}</ul>"
 
-    def _told(self) -> list[tuple[str, str]]:
-        return [(f"runs.{self.name}.{one}(…)", first_sentence(type(self), one)) for one in public_names(type(self))]
+    def _entries(self) -> list[tuple[str, str]]:
+        kind = type(self)
+        return [(f"runs.{self.name}.{method}(…)", first_sentence(kind, method)) for method in public_names(kind)]
 
 
 def public_names(kind: type) -> list[str]:
-    """The names of a class that are for a person."""
+    """The public methods that a class defines, sorted."""
     return sorted(name for name in vars(kind) if not name.startswith("_") and callable(getattr(kind, name)))
 
 
 def properties_and_methods(kind: type) -> list[str]:
-    """The names of a class that are for a person, what is read without a call among them."""
+    """The public properties and methods that a class defines, sorted."""
     return sorted(name for name in vars(kind) if not name.startswith("_"))
 
 
 def first_sentence(kind: type, name: str) -> str:
-    """What a method does, in the first sentence of its docstring."""
+    """The first sentence of a method's docstring."""
     text = inspect.getdoc(getattr(kind, name)) or ""
     return " ".join(text.partition("\n\n")[0].split()).partition(". ")[0]

@@ -1,4 +1,4 @@
-"""Tables for a paper, of each task one."""
+"""Tables for a paper, one per task."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def paper_table(
     experiment: str | None,
     statistic: str,
 ) -> PaperTable | PaperTables:
-    """The table of `Runs.paper_table`, or those of several tasks."""
+    """The table of `Runs.paper_table`, or a table per task if there are several."""
     from qualia_lab.charts.paper_tables import PaperTables
 
     keys = [metrics] if isinstance(metrics, str) else list(metrics or ())
     loaded.check_metrics(keys)
     loaded.check_params(params or ())
     if not len(loaded):
-        raise NothingToCompare("No run was read, so there is nothing to compare.", "Choose runs that are there.")
+        raise NothingToCompare("No run was read, so there is nothing to compare.", "Choose runs that exist.")
     tasks = loaded.tasks(experiment)
     if len(tasks) == 1:
         return _table(loaded, tasks[0], keys, params, statistic)
-    some = [task for task in tasks if keys or task.objective]
-    return PaperTables({task.experiment: _table(loaded, task, keys, params, statistic) for task in some})
+    with_metric = [task for task in tasks if keys or task.objective]
+    return PaperTables({task.experiment: _table(loaded, task, keys, params, statistic) for task in with_metric})
 
 
 def _table(

@@ -1,4 +1,4 @@
-"""What is computed within one task: of several experiments a block of rows, or a row of panels, each."""
+"""Compute a table or chart for each task: with several experiments, a block of rows or a row of panels each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qualia_lab.counts import counted
 from qualia_lab.errors import QualiaLabError, UnknownKey
-from qualia_lab.runs.said import Said, or_said
+from qualia_lab.runs.message import Message, or_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_TASKS = 6  # in one chart; a person names another
+MOST_TASKS = 6  # experiments in one chart; others are chosen by name
 
 
-def chart_per_task(loaded: Loaded, experiment: str | None, draw: Callable[[Task], Chart | Said]) -> Chart | Said:
-    """The chart of the one task, or those of several as panels under one another.
+def chart_per_task(loaded: Loaded, experiment: str | None, draw: Callable[[Task], Chart | Message]) -> Chart | Message:
+    """The chart of the only task, or the charts of several tasks as panels.
 
     Args:
         loaded: the runs.
-        experiment: one by its name or id; None for all.
-        draw: draws one task; a sentence where it cannot be drawn.
+        experiment: the name or id of one experiment; None for all.
+        draw: draws one task, or returns a message if it cannot be drawn.
 
     Raises:
         UnknownKey: there is no such experiment.
@@ -37,55 +37,57 @@ def chart_per_task(loaded: Loaded, experiment: str | None, draw: Callable[[Task]
 
     tasks = loaded.tasks(experiment)
     if not tasks:
-        return Said("No run was read.")
+        return Message("No run was read.")
     if len(tasks) == 1:
-        return or_said(lambda: draw(tasks[0]))
-    drawn = [(loaded.called(task), _or_why_not(draw, task)) for task in tasks[:MOST_TASKS]]
-    notes = [f"{name}: {made!r}" for name, made in drawn if isinstance(made, Said)]
+        return or_message(lambda: draw(tasks[0]))
+    results = [(loaded.called(task), _result_or_message(draw, task)) for task in tasks[:MOST_TASKS]]
+    notes = [f"{name}: {result!r}" for name, result in results if isinstance(result, Message)]
     if len(tasks) > MOST_TASKS:
         notes.append(f"Showing {MOST_TASKS} of {counted(len(tasks), 'experiment')}; experiment=NAME shows another.")
-    charts = [(name, made) for name, made in drawn if not isinstance(made, Said)]
-    return by_experiment(charts, notes) if charts else Said(" ".join(notes))
+    charts = [(name, result) for name, result in results if not isinstance(result, Message)]
+    return by_experiment(charts, notes) if charts else Message(" ".join(notes))
 
 
 def frame_per_task(
-    loaded: Loaded, experiment: str | None, make: Callable[[Task], pd.DataFrame | Said]
-) -> pd.DataFrame | Said:
-    """The table of the one task, or those of several under one another, with their experiment in the first column.
+    loaded: Loaded, experiment: str | None, make: Callable[[Task], pd.DataFrame | Message]
+) -> pd.DataFrame | Message:
+    """The table of the only task, or those of several tasks one below the other, with a first column `experiment`.
 
-    `attrs` of several tasks stand by experiment. Arguments as in `chart_per_task`.
+    For several tasks, `attrs` is a mapping by experiment. The arguments are those of `chart_per_task`.
     """
     import pandas as pd
 
     tasks = loaded.tasks(experiment)
     if not tasks:
-        return Said("No run was read.")
+        return Message("No run was read.")
     if len(tasks) == 1:
-        return or_said(lambda: make(tasks[0]))
-    made = {task: _or_why_not(make, task) for task in tasks}
-    frames = {task: one for task, one in made.items() if isinstance(one, pd.DataFrame)}
+        return or_message(lambda: make(tasks[0]))
+    results = {task: _result_or_message(make, task) for task in tasks}
+    frames = {task: result for task, result in results.items() if isinstance(result, pd.DataFrame)}
     if not frames:
-        return Said(" ".join(f"{loaded.called(task)}: {one!r}" for task, one in made.items()))
-    attrs: dict[Hashable, Any] = {task.experiment: dict(one.attrs) for task, one in frames.items()}
-    attrs |= {task.experiment: {"not shown": repr(one)} for task, one in made.items() if isinstance(one, Said)}
-    for task, one in frames.items():
-        one.attrs = {}
-        one.insert(0, free_name("experiment", one), loaded.called(task))
+        return Message(" ".join(f"{loaded.called(task)}: {result!r}" for task, result in results.items()))
+    attrs: dict[Hashable, Any] = {task.experiment: dict(result.attrs) for task, result in frames.items()}
+    attrs |= {
+        task.experiment: {"not shown": repr(result)} for task, result in results.items() if isinstance(result, Message)
+    }
+    for task, result in frames.items():
+        result.attrs = {}
+        result.insert(0, free_name("experiment", result), loaded.called(task))
     frame = pd.concat(frames.values())
     frame.attrs = dict(attrs)
     return frame
 
 
-def _or_why_not(make: Callable[[Task], T], task: Task) -> T | Said:
-    """What is made of one of several tasks; where nothing can be, that is said and the others go on."""
+def _result_or_message(make: Callable[[Task], T], task: Task) -> T | Message:
+    """What `make` returns for a task, or a message if it raises, so that the other tasks are still shown."""
     try:
         return make(task)
     except UnknownKey:
         raise
     except QualiaLabError as error:
-        return Said(str(error))
+        return Message(str(error))
 
 
 def free_name(name: str, frame: pd.DataFrame) -> str:
-    """A column's name, made another where a param or metric has it."""
+    """The name, with a space appended if a param or metric already has it as column."""
     return name if name not in frame.columns else f"{name} "

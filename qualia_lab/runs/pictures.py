@@ -1,4 +1,4 @@
-"""Pictures of several runs: which there are, and which are shown when there are many."""
+"""Images that several runs logged: find them, and choose which are shown when there are many."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from qualia_lab.analysis.histories import real
 from qualia_lab.analysis.image_names import logged_image
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.said import Said
+from qualia_lab.runs.message import Message
 from qualia_lab.study.known_keys import unknown_key
 
 if TYPE_CHECKING:
@@ -26,40 +26,40 @@ _WALLS = 4
 Images = dict[str, dict[str, list["LoggedImage"]]]
 
 
-def gallery(loaded: Loaded, picture: str | None, limit: int) -> Gallery | Said:
-    """The pictures of `Artifacts.images`."""
+def gallery(loaded: Loaded, picture: str | None, limit: int) -> Gallery | Message:
+    """The images of `Artifacts.images`."""
     from qualia_lab.charts.gallery import Gallery
 
-    found = _images(loaded)
+    images = _images(loaded)
     if picture is not None:
-        if picture not in found:
-            raise unknown_key(picture, list(found), "picture")
-        return Gallery([_wall(loaded, picture, found[picture], limit)])
-    ranked = sorted(found, key=lambda key: (-len(found[key]), key))
-    several = [key for key in ranked if len(found[key]) > 1 or len(loaded) == 1]
-    if not several:
-        return Said("No two runs have a picture of the same name." if found else "No run has a picture.")
-    walls = [_wall(loaded, key, found[key], limit) for key in several[:_WALLS]]
-    if len(several) > _WALLS:
-        rest = ", ".join(several[_WALLS:])
+        if picture not in images:
+            raise unknown_key(picture, list(images), "picture")
+        return Gallery([_wall(loaded, picture, images[picture], limit)])
+    ranked = sorted(images, key=lambda key: (-len(images[key]), key))
+    shared = [key for key in ranked if len(images[key]) > 1 or len(loaded) == 1]
+    if not shared:
+        return Message("No two runs have a picture of the same name." if images else "No run has a picture.")
+    walls = [_wall(loaded, key, images[key], limit) for key in shared[:_WALLS]]
+    if len(shared) > _WALLS:
+        rest = ", ".join(shared[_WALLS:])
         last = walls[-1]
-        more = f"showing {_WALLS} of {len(several)} pictures; runs.artifacts.images(...) shows the others: {rest}"
+        more = f"showing {_WALLS} of {len(shared)} pictures; runs.artifacts.images(...) shows the others: {rest}"
         walls[-1] = type(last)(last.title, last.runs, one_line("; ".join(filter(None, (last.note, more))), 400))
     return Gallery(walls)
 
 
 def _images(loaded: Loaded) -> Images:
-    """Key or path of each picture → run → what it has of it, by step and then by time."""
-    found: Images = {}
+    """Key or path of each image → run → its images, sorted by step and time."""
+    images_of: Images = {}
     for run_id, files in loaded.files.listed.items():
         for path in files:
             image = logged_image(path)
             if image is not None:
-                found.setdefault(image.key, {}).setdefault(run_id, []).append(image)
-    for by_run in found.values():
+                images_of.setdefault(image.key, {}).setdefault(run_id, []).append(image)
+    for by_run in images_of.values():
         for images in by_run.values():
             images.sort(key=lambda image: (image.step or 0, image.timestamp))
-    return found
+    return images_of
 
 
 def _wall(loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]], limit: int) -> PictureComparison:
@@ -68,7 +68,7 @@ def _wall(loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]],
 
     run_ids, order = _chosen(loaded, list(by_run), limit)
     steps = _spread(sorted({image.step for run_id in run_ids for image in by_run[run_id] if image.step is not None}))
-    # Of a step that was logged twice, the later one.
+    # If a step was logged twice, the later image is shown.
     wanted = [
         (run_id, image)
         for run_id in run_ids
@@ -87,7 +87,7 @@ def _wall(loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]],
 
 
 def _chosen(loaded: Loaded, run_ids: list[str], limit: int) -> tuple[list[str], str]:
-    """So many of the runs, and in which order they are; across several tasks none is called the best."""
+    """At most `limit` of the runs, and a description of their order; with several tasks none is called the best."""
     objective = loaded.study.objective if len(loaded.study.tasks) == 1 else None
     if len(run_ids) <= limit or objective is None or objective.greater_is_better is None:
         return run_ids[:limit], "the first ones"
@@ -98,7 +98,7 @@ def _chosen(loaded: Loaded, run_ids: list[str], limit: int) -> tuple[list[str], 
 
 
 def _spread(steps: list[int]) -> list[int]:
-    """At most five of the steps, the first and the last among them."""
+    """At most five of the steps, evenly spaced, with the first and the last."""
     if len(steps) <= _STEPS:
         return steps
     return [steps[round(index * (len(steps) - 1) / (_STEPS - 1))] for index in range(_STEPS)]

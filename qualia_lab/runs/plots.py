@@ -1,4 +1,4 @@
-"""`runs.plot`: charts of many runs, each drawn when it is asked for."""
+"""`runs.plot`: charts of the loaded runs, each computed when its method is called."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from qualia_lab.analysis.curves import STEP
 from qualia_lab.inventory import SYSTEM_METRICS
 from qualia_lab.runs import task_charts
 from qualia_lab.runs.history_charts import Look, bands_chart, history_chart
+from qualia_lab.runs.message import Message
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.runs.per_task import MOST_TASKS, chart_per_task
-from qualia_lab.runs.said import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,11 +21,19 @@ if TYPE_CHECKING:
 
 
 class Plots(Namespace):
-    """Charts. Experiments are different tasks: of several each has panels of its own, and nothing is compared across.
+    """Charts of the loaded runs.
 
-    metric: by default the objective of each experiment.  experiment: only this one, by its name or id.
-    statistic: which value of a metric counts: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
-    Whose runs count, what repeats a configuration and which way is better says the study: `runs.about()`.
+    Every experiment is a task of its own: with several, each gets its own panels, and nothing is compared across them.
+    Which runs count, which params are seeds and which direction of a metric is better is decided by the study; see
+    `runs.about()`.
+
+    Arguments that several methods share:
+
+    - `metric`: the key of a metric; by default the objective of each experiment.
+    - `experiment`: the name or id of one experiment; by default all of them.
+    - `statistic`: which value of a metric is used for a run: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+    All methods return a chart, which displays in a notebook, or a message that says why there is none.
     """
 
     name = "plot"
@@ -40,17 +48,29 @@ class Plots(Namespace):
         log: bool | None = None,
         columns: int | None = None,
         experiment: str | None = None,
-    ) -> Chart | Said:
-        """One metric over its steps: a line per run, and past 12 runs a panel per run, the others grey behind.
+    ) -> Chart | Message:
+        """A metric over its steps: a line per run, or above 12 runs a panel per run, with all other runs in grey.
 
-        Where runs repeat configurations, a panel holds the runs of one. Numbers are never computed from smoothed or
-        reduced values.
-        by: what x is. `step`; `relative`, the time since the run's first point; `time`, since the first of all; or a
-        metric such as `epoch`, whose value at the same step is taken.
-        smooth: from 0 to under 1, for the eye only; the values as recorded stay in sight, faint.
-        limit: so many runs are coloured (20, over all experiments), or so many panels drawn (24), the best first.
-        log: whether the y axis is logarithmic; None: when all values are positive and span two decades.
-        columns: panels side by side, by default 4, of configurations 3; 1 puts all runs into one panel.
+        If runs repeat configurations, a panel holds the runs of one configuration. Numbers in the chart are computed
+        from the recorded values, never from smoothed or downsampled ones.
+
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            by: the x axis: `step`; `relative`, the time since the run's first point; `time`, the time since the first
+                point of all runs; or the key of a metric such as `epoch`, whose value at the same step is used.
+            smooth: strength of the smoothing, from 0 (none) to under 1; the recorded values stay visible as faint
+                lines.
+            limit: how many of the best runs are coloured (by default 20 over all experiments), or how many panels are
+                drawn (by default 24).
+            log: whether the y axis is logarithmic; None if all values are positive and span at least two decades.
+            columns: panels per row; by default 4, or 3 for panels of configurations. 1 draws all runs in one panel.
+            experiment: the name or id of one experiment; None for all.
+
+        Raises:
+            UnknownKey: no run has the metric, or there is no such experiment.
+
+        Example:
+            >>> runs.plot.history("train_loss", by="epoch", smooth=0.6, log=True)
         """
         charts = min(len(self._loaded.tasks(experiment)), MOST_TASKS)
         look = Look(by, smooth, limit, log, columns, max(charts, 1))
@@ -66,13 +86,24 @@ class Plots(Namespace):
         limit: int | None = None,
         log: bool | None = None,
         experiment: str | None = None,
-    ) -> Chart | Said:
-        """One metric over its steps, averaged over the runs of each configuration, with n and their spread.
+    ) -> Chart | Message:
+        """A metric over its steps, averaged over the runs of each configuration, with their spread and n.
 
-        middle: `mean` or `median`.  spread: `interval` (95 %, of the mean, each point on its own) or `range` (lowest
-        and highest run); None: the interval where a configuration has five runs or more.
-        limit: so many configurations are coloured (7), the best by last value; the others are grey.
-        by, log: as in `history`.
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            by: the x axis, as in `history`.
+            middle: the line: `mean` or `median`.
+            spread: the band: `interval` (pointwise 95 % confidence interval of the mean) or `range` (lowest and highest
+                run); None for the interval if a configuration has five runs or more.
+            limit: how many of the best configurations by last value are coloured (by default 7); the others are grey.
+            log: whether the y axis is logarithmic; None if all values are positive and span at least two decades.
+            experiment: the name or id of one experiment; None for all.
+
+        Raises:
+            UnknownKey: no run has the metric, or there is no such experiment.
+
+        Example:
+            >>> runs.plot.bands("val_auc", middle="median", spread="range")
         """
         look = Look(by, 0.0, limit, log, None)
         return self._each(
@@ -83,24 +114,59 @@ class Plots(Namespace):
 
     def groups(
         self, metric: str | None = None, *, experiment: str | None = None, statistic: str = "last"
-    ) -> Chart | Said:
-        """The configurations of `runs.groups`: every run a point, the mean and its 95 % interval; 30 at most."""
+    ) -> Chart | Message:
+        """The configurations of `runs.groups`: each run as a point, with the mean and its 95 % interval; at most 30.
+
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Raises:
+            UnknownKey: no run has the metric, or there is no such experiment.
+
+        Example:
+            >>> runs.plot.groups("val_auc", statistic="best")
+        """
         return self._each(
             experiment, metric, lambda task, key: task_charts.group_chart(self._loaded, task, key, statistic)
         )
 
-    def comparison(self, metrics: str | Sequence[str], *, experiment: str | None = None) -> Chart | Said:
-        """The latest values of some metrics, run by run, best of the first metric first."""
+    def comparison(self, metrics: str | Sequence[str], *, experiment: str | None = None) -> Chart | Message:
+        """The latest values of some metrics for each run, sorted by the first metric, best first.
+
+        Args:
+            metrics: the key of a metric, or several.
+            experiment: the name or id of one experiment; None for all.
+
+        Raises:
+            UnknownKey: no run has one of the metrics, or there is no such experiment.
+
+        Example:
+            >>> runs.plot.comparison(["val_auc", "val_f1"])
+        """
         keys = [metrics] if isinstance(metrics, str) else list(metrics)
         self._loaded.check_metrics(keys)
         if not keys:
-            return Said("No metric is named that could be compared.")
+            return Message("No metric was named.")
         return chart_per_task(
             self._loaded, experiment, lambda task: task_charts.comparison_chart(self._loaded, task, keys)
         )
 
-    def param(self, param: str, metric: str | None = None, *, experiment: str | None = None) -> Chart | Said:
-        """The latest value of a metric against the values of a param."""
+    def param(self, param: str, metric: str | None = None, *, experiment: str | None = None) -> Chart | Message:
+        """The latest value of a metric against the values of a param.
+
+        Args:
+            param: the name of a param or tag.
+            metric: the key of a metric; None for the objective of each experiment.
+            experiment: the name or id of one experiment; None for all.
+
+        Raises:
+            UnknownKey: no run has the param or metric, or there is no such experiment.
+
+        Example:
+            >>> runs.plot.param("lr")
+        """
         self._loaded.check_params([param])
         return self._each(experiment, metric, lambda task, key: task_charts.param_chart(self._loaded, task, key, param))
 
@@ -111,8 +177,21 @@ class Plots(Namespace):
         *,
         experiment: str | None = None,
         statistic: str = "last",
-    ) -> Chart | Said:
-        """Each run a line through its params to the metric; by default through the params that vary."""
+    ) -> Chart | Message:
+        """Parallel coordinates: each run is a line through the values of its params to the metric.
+
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            params: the params that become axes, in this order; None for all params that vary.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Raises:
+            UnknownKey: no run has the metric or a param, or there is no such experiment.
+
+        Example:
+            >>> runs.plot.parallel(params=["lr", "depth"])
+        """
         self._loaded.check_params(params or ())
         return self._each(
             experiment, metric, lambda task, key: task_charts.parallel_chart(self._loaded, task, key, params, statistic)
@@ -120,8 +199,17 @@ class Plots(Namespace):
 
     def importance(
         self, metric: str | None = None, *, experiment: str | None = None, statistic: str = "last"
-    ) -> Chart | Said:
-        """The numbers of `runs.relations.importance` as bars; grey where they are no more than chance."""
+    ) -> Chart | Message:
+        """The numbers of `runs.relations.importance` as bars; grey where they are no larger than by chance.
+
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Raises:
+            UnknownKey: no run has the metric, or there is no such experiment.
+        """
         return self._each(
             experiment, metric, lambda task, key: task_charts.importance_chart(self._loaded, task, key, statistic)
         )
@@ -133,8 +221,21 @@ class Plots(Namespace):
         *,
         experiment: str | None = None,
         statistic: str = "last",
-    ) -> Chart | Said:
-        """The mean of a metric over two params, by default the two that matter most, in cells with their n."""
+    ) -> Chart | Message:
+        """A heat map of the mean of a metric over two params, with n in each cell.
+
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            params: the two params; None for the two most important ones.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Raises:
+            UnknownKey: no run has the metric or a param, or there is no such experiment.
+
+        Example:
+            >>> runs.plot.param_pair("val_auc", ("lr", "depth"))
+        """
         self._loaded.check_params(params or ())
         return self._each(
             experiment, metric, lambda task, key: task_charts.pair_chart(self._loaded, task, key, params, statistic)
@@ -147,10 +248,21 @@ class Plots(Namespace):
         *,
         experiment: str | None = None,
         statistic: str = "last",
-    ) -> Chart | Said:
-        """One metric against another, and the runs that no other beats in both.
+    ) -> Chart | Message:
+        """A scatter plot of two metrics, with the Pareto front: the runs that no other run beats in both.
 
-        metric_y: by default the one that pulls apart from metric_x the most; one of training data is nobody's aim.
+        Args:
+            metric_x: the key of a metric; None for the objective of each experiment.
+            metric_y: the key of a metric; None for the one with the strongest trade-off against metric_x, among
+                objectives and costs.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metrics is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Raises:
+            UnknownKey: no run has one of the metrics, or there is no such experiment.
+
+        Example:
+            >>> runs.plot.pareto("val_auc", "fit_seconds")
         """
         self._loaded.check_metrics([metric_y] if metric_y is not None else [])
         return self._each(
@@ -161,8 +273,17 @@ class Plots(Namespace):
 
     def best_so_far(
         self, metric: str | None = None, *, experiment: str | None = None, statistic: str = "last"
-    ) -> Chart | Said:
-        """The best value so far, over the runs by their start and over time."""
+    ) -> Chart | Message:
+        """The best value of a metric so far, over the runs in the order of their start, and over time.
+
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Raises:
+            UnknownKey: no run has the metric, or there is no such experiment.
+        """
         return self._each(
             experiment, metric, lambda task, key: task_charts.progress_chart(self._loaded, task, key, statistic)
         )
@@ -174,24 +295,42 @@ class Plots(Namespace):
         *,
         experiment: str | None = None,
         statistic: str = "last",
-    ) -> Chart | Said:
-        """The share of runs up to each value of a metric (ECDF); by: a param, a line for each of its values."""
+    ) -> Chart | Message:
+        """The cumulative distribution (ECDF) of a metric: the share of runs up to each value.
+
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            by: the name of a param or tag, to draw a line for each of its values; None for one line.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Raises:
+            UnknownKey: no run has the metric or param, or there is no such experiment.
+
+        Example:
+            >>> runs.plot.distribution("val_auc", by="optimizer")
+        """
         self._loaded.check_params([by] if by is not None else [])
         return self._each(
             experiment, metric, lambda task, key: task_charts.distribution_chart(self._loaded, task, key, by, statistic)
         )
 
     def timeline(self) -> Chart:
-        """When the runs ran, children under their parents, by status."""
+        """When each run ran, coloured by status, with child runs under their parents."""
         from qualia_lab.analysis.timeline import timeline
         from qualia_lab.charts.timeline import timeline_chart
 
         return timeline_chart(timeline(self._loaded.tables.runs), self._loaded.labels)
 
-    def system_metrics(self, metrics: Sequence[str] | None = None, *, limit: int = 12) -> Chart | Said:
-        """What MLflow sampled of the machine (`system/...`), a panel per metric, over the time since its first value.
+    def system_metrics(self, metrics: Sequence[str] | None = None, *, limit: int = 12) -> Chart | Message:
+        """The system metrics that MLflow sampled (`system/...`), a panel each, over the time since the first sample.
 
-        metrics: some of them, by default all, of which 24 are drawn.  limit: so many runs are coloured.
+        Args:
+            metrics: keys of system metrics; None for all. At most 24 are drawn.
+            limit: how many runs are coloured.
+
+        Raises:
+            UnknownKey: no run has one of the metrics.
         """
         from qualia_lab.charts.history_panels import MAX_PANELS
         from qualia_lab.charts.system_metrics import system_metrics_chart
@@ -200,11 +339,11 @@ class Plots(Namespace):
         recorded = sorted(key for key in self._loaded.metric_keys if key.startswith(SYSTEM_METRICS))
         keys = recorded if metrics is None else list(metrics)
         if not keys:
-            return Said("No run has system metrics.")
+            return Message("No run has system metrics.")
         history = self._loaded.history(keys[:MAX_PANELS])
         return system_metrics_chart(history, self._loaded.labels, keys, limit=limit)
 
     def _each(
-        self, experiment: str | None, metric: str | None, draw: Callable[[Task, str], Chart | Said]
-    ) -> Chart | Said:
+        self, experiment: str | None, metric: str | None, draw: Callable[[Task, str], Chart | Message]
+    ) -> Chart | Message:
         return chart_per_task(self._loaded, experiment, lambda task: draw(task, self._loaded.metric(metric, task)))

@@ -1,4 +1,4 @@
-"""Where the runs, and what is said of them here, come from."""
+"""Provenance of the runs and of the analysis: store, selection, times, versions, code and data."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def provenance_table(loaded: Loaded, chosen_by: Mapping[str, Any]) -> pd.DataFra
             rest = len(counts) - len(listed)
             rows.append((name, f"and {rest:,} more", sum(counts.values()) - sum(count for _, count in listed)))
         if without := len(entries) - sum(counts.values()):
-            rows.append((name, "not said", without))
+            rows.append((name, "not recorded", without))
     frame = pd.DataFrame([(what, one_line(value, _WIDTH), runs) for what, value, runs in rows])
     frame.columns = pd.Index(["what", "value", "runs"])
     frame["runs"] = frame["runs"].astype("Int64").astype(object).fillna("")
@@ -59,12 +59,12 @@ def provenance_table(loaded: Loaded, chosen_by: Mapping[str, Any]) -> pd.DataFra
 
 
 def _source(loaded: Loaded) -> str:
-    """The tracking URI without secrets; of a snapshot that stands for a store, the store's."""
+    """The tracking URI without secrets; for a snapshot that was read in place of a store, the store's."""
     return getattr(loaded.store, "source_uri", None) or loaded.store.uri
 
 
 def _chosen(chosen_by: Mapping[str, Any]) -> list[str]:
-    """The conditions, one a line."""
+    """The conditions, one per line."""
     if chosen_by.get("picked"):
         return ["picked one by one"]
     words = [f"{name.replace('_', ' ')}: {_joined(value)}" for name, value in chosen_by.items() if value]

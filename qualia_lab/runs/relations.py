@@ -1,13 +1,13 @@
-"""`runs.relations`: params against metrics, several metrics at once, and how the search went, as DataFrames."""
+"""`runs.relations`: relations between params and metrics, between metrics, and the progress of a search, as tables."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qualia_lab.runs.frames import datetimes
+from qualia_lab.runs.message import Message
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.runs.per_task import frame_per_task
-from qualia_lab.runs.said import Said
 from qualia_lab.runs.values import (
     directed,
     importances,
@@ -26,56 +26,120 @@ if TYPE_CHECKING:
 
 
 class Relations(Namespace):
-    """What goes with what, within each experiment by itself.
+    """Relations between params and metrics, within each experiment.
 
-    metric: by default the objective.  experiment: one by its name or id; by default all, one after the other.
-    statistic: which value of a metric counts: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+    Arguments that several methods share:
+
+    - `metric`: the key of a metric; by default the objective of each experiment.
+    - `experiment`: the name or id of one experiment; by default all, one after the other.
+    - `statistic`: which value of a metric is used for a run: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+    All methods return a DataFrame, or a message that says why there is none.
     """
 
     name = "relations"
 
     def importance(
         self, metric: str | None = None, *, experiment: str | None = None, statistic: str = "last"
-    ) -> pd.DataFrame | Said:
+    ) -> pd.DataFrame | Message:
         """How much each param that varies matters for a metric, most important first.
 
-        `forest`: the out-of-bag R² that a random forest loses when the param is shuffled, and its deviation `±`.
-        `PED-ANOVA`: the param's share in what sets the best runs apart (Watanabe et al. 2023), as Optuna shows it.
-        `rank correlation`: Spearman's rho, for numbers.  `n`: runs with the param and a finite metric.
-        `note` says when a number is not to be read: too few configurations, a forest that explains little, a param
-        that changes only together with another. `attrs` has R², n, the interaction of the top two, how many
-        configurations were asked, and of each param where the best ones lie: how many these are, and the lowest, the
-        middle and the highest of their values, or the best of a few values.
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Returns:
+            The index is the param.
+
+            - `forest`: the out-of-bag R² that a random forest loses when the param is shuffled; `±`: its standard
+              deviation.
+            - `PED-ANOVA`: the share of the param in what distinguishes the best runs (Watanabe et al. 2023), as in
+              Optuna.
+            - `rank correlation`: Spearman's rho, for numeric params.
+            - `n`: runs with the param and a finite metric.
+            - `note`: why a number should not be relied on: too few configurations, a forest that explains little, or a
+              param that changes only together with another one.
+
+            `attrs` has `out-of-bag R²`, `n`, `configurations` (how many were used), `interaction` (of the two most
+            important params), `refusal` (why there is no result) and `best`: by param, the number of the best runs with
+            the lowest, the middle and the highest of their values, or only the best value if the param has few.
+
+        Raises:
+            UnknownKey: no run has the metric, or there is no such experiment.
+
+        Example:
+            >>> runs.relations.importance("val_auc")[["forest", "note"]]
         """
         return frame_per_task(self._loaded, experiment, lambda task: self._importance(task, metric, statistic))
 
-    def correlations(self, metric: str | None = None, *, experiment: str | None = None) -> pd.DataFrame | Said:
-        """For each numeric param that varies: its rank correlation with a metric, and the n it rests on.
+    def correlations(self, metric: str | None = None, *, experiment: str | None = None) -> pd.DataFrame | Message:
+        """The rank correlation of each numeric param that varies with the latest value of a metric.
 
-        Spearman's rho (Spearman 1904), ties ranked by their mean. Where n is small it is left empty: too few to tell.
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            experiment: the name or id of one experiment; None for all.
+
+        Returns:
+            The index is the param. `n`: configurations; `rank correlation`: Spearman's rho (Spearman 1904) with ties
+            ranked by their mean, empty if n is too small; a last column without a name has notes.
+
+        Raises:
+            UnknownKey: no run has the metric, or there is no such experiment.
         """
         return frame_per_task(self._loaded, experiment, lambda task: self._correlations(task, metric))
 
     def trade_offs(
         self, metrics: Sequence[str], *, experiment: str | None = None, statistic: str = "last"
-    ) -> pd.DataFrame | Said:
-        """Pairs of metrics, those that pull apart first: what is better in one tends to be worse in the other.
+    ) -> pd.DataFrame | Message:
+        """Trade-offs between pairs of metrics, the strongest first: better in one tends to be worse in the other.
 
-        `n` counts configurations; `rank correlation` is Spearman's over their means, each metric turned so that more
-        is better; empty where n is small. Metrics of which it is not known whether more is better are left out:
-        `frame.attrs["left out"]`.
+        Args:
+            metrics: keys of metrics.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metrics is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Returns:
+            A row per pair.
+
+            - `metric`, `and`: the keys. `n`: configurations with both.
+            - `rank correlation`: Spearman's rho over their means, with signs changed so that higher is better in both;
+              empty if n is too small.
+            - `best`, `best in the other`: the labels of the best run in each of the two metrics.
+            - a last column without a name: `pull apart` if there is a trade-off, or a note.
+
+            `attrs["left out"]` lists the metrics of which it is not known which direction is better.
+
+        Raises:
+            UnknownKey: no run has one of the metrics, or there is no such experiment.
+
+        Example:
+            >>> runs.relations.trade_offs(["val_auc", "fit_seconds"])
         """
         self._loaded.check_metrics(metrics)
         return frame_per_task(self._loaded, experiment, lambda task: self._trade_offs(task, metrics, statistic))
 
     def pareto(
         self, metrics: str | Sequence[str] | None = None, *, experiment: str | None = None, statistic: str = "last"
-    ) -> pd.DataFrame | Said:
-        """The runs that no other run beats in all of these metrics, best of the first one first.
+    ) -> pd.DataFrame | Message:
+        """The Pareto front: the runs that no other run beats in all of some metrics, best of the first metric first.
 
-        metrics: one is taken together with the metric that it pulls apart from the most, as in `runs.plot.pareto`.
-        A run with a metric that is missing, NaN or infinite is not among them. Metrics of which it is not known
-        whether more is better are left out: `frame.attrs["left out"]`; `frame.attrs["n"]` is how many were compared.
+        Args:
+            metrics: keys of metrics. A single one, or None for the objective, is combined with the metric with the
+                strongest trade-off against it, as in `runs.plot.pareto`.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metrics is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Returns:
+            The index is the run's label, a column per metric. Runs without a finite value of all metrics are left out;
+            `attrs["n"]` is the number of runs that were compared. `attrs["left out"]` lists the metrics of which it is
+            not known which direction is better.
+
+        Raises:
+            UnknownKey: no run has one of the metrics, or there is no such experiment.
+
+        Example:
+            >>> runs.relations.pareto(["val_auc", "fit_seconds"])
         """
         if metrics is not None:
             self._loaded.check_metrics([metrics] if isinstance(metrics, str) else metrics)
@@ -83,36 +147,51 @@ class Relations(Namespace):
 
     def best_so_far(
         self, metric: str | None = None, *, experiment: str | None = None, statistic: str = "last"
-    ) -> pd.DataFrame | Said:
-        """The runs by their start, the metric, the best of it up to each, and whether that run improved it."""
+    ) -> pd.DataFrame | Message:
+        """The best value of a metric so far, for the runs in the order of their start.
+
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Returns:
+            A row per run: `place` (its number by start), `start` (UTC), the value of the metric, `best so far`, and
+            `improved`: whether the run was better than all before.
+
+        Raises:
+            UnknownKey: no run has the metric, or there is no such experiment.
+        """
         return frame_per_task(self._loaded, experiment, lambda task: self._best_so_far(task, metric, statistic))
 
     def _importance(self, task: Task, metric: str | None, statistic: str) -> pd.DataFrame:
         import pandas as pd
 
-        found = importances(self._loaded, task, self._loaded.metric(metric, task), statistic)
+        importance = importances(self._loaded, task, self._loaded.metric(metric, task), statistic)
         names = ["param", "forest", "±", "PED-ANOVA", "rank correlation", "n", "note"]
         rows = [
             (
                 *(row.param, row.forest, row.deviation, row.ped_anova, row.rho, row.n),
-                "; ".join(filter(None, (row.note, found.refusal if row.forest is not None or not row.note else ""))),
+                "; ".join(
+                    filter(None, (row.note, importance.refusal if row.forest is not None or not row.note else ""))
+                ),
             )
-            for row in found.params
+            for row in importance.params
         ]
         frame = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[1:5], "Float64")).set_index("param")
-        joint = found.interaction
+        joint = importance.interaction
         frame.attrs = {
-            "n": found.n,
-            "configurations": found.configurations,
-            "out-of-bag R²": found.r2,
-            "out-of-bag R² in %": None if found.r2 is None else 100 * found.r2,
-            "refusal": found.refusal,
-            "asked": found.sampled,
+            "n": importance.n,
+            "configurations": importance.configurations,
+            "out-of-bag R²": importance.r2,
+            "out-of-bag R² in %": None if importance.r2 is None else 100 * importance.r2,
+            "refusal": importance.refusal,
+            "asked": importance.sampled,
             "best": {
                 row.param: [row.best.value]
                 if row.best.value
                 else [row.best.count, row.best.low, row.best.middle, row.best.high]
-                for row in found.params
+                for row in importance.params
                 if row.best is not None
             },
             "interaction": joint and [joint.first, joint.second, joint.share],
@@ -124,10 +203,10 @@ class Relations(Namespace):
 
         from qualia_lab.analysis.relations import rank_correlations
 
-        found = rank_correlations(
+        correlations = rank_correlations(
             self._loaded.tables, self._loaded.study, self._loaded.metric(metric, task), task, self._loaded.diverged
         )
-        rows = [{"param": row.param, "n": row.n, "rank correlation": row.rho, "": row.note} for row in found]
+        rows = [{"param": row.param, "n": row.n, "rank correlation": row.rho, "": row.note} for row in correlations]
         frame = pd.DataFrame(rows, columns=["param", "n", "rank correlation", ""])
         return frame.astype({"rank correlation": "Float64"}).set_index("param")
 
@@ -151,14 +230,14 @@ class Relations(Namespace):
         frame.attrs["left out"] = unknown
         return frame
 
-    def _pareto(self, task: Task, metrics: str | Sequence[str] | None, statistic: str) -> pd.DataFrame | Said:
+    def _pareto(self, task: Task, metrics: str | Sequence[str] | None, statistic: str) -> pd.DataFrame | Message:
         import pandas as pd
 
         from qualia_lab.analysis.trade_offs import complete_runs, pareto_set
 
         if metrics is None or isinstance(metrics, str):
             pair = pair_of(self._loaded, task, self._loaded.metric(metrics, task), None, statistic)
-            if isinstance(pair, Said):
+            if isinstance(pair, Message):
                 return pair
             metrics = pair
         values, directions, unknown = directed(self._loaded, task, metrics, statistic)
@@ -173,7 +252,7 @@ class Relations(Namespace):
         frame.attrs = {"left out": unknown, "n": len(complete_runs(values))}
         return frame
 
-    def _best_so_far(self, task: Task, metric: str | None, statistic: str) -> pd.DataFrame | Said:
+    def _best_so_far(self, task: Task, metric: str | None, statistic: str) -> pd.DataFrame | Message:
         import pandas as pd
 
         from qualia_lab.analysis.progress import best_so_far
@@ -183,11 +262,11 @@ class Relations(Namespace):
         if better is None:
             return no_direction(key)
         values = values_of(self._loaded, task, key, statistic)
-        found = best_so_far(self._loaded.tables.runs, values, greater_is_better=better)
+        progress = best_so_far(self._loaded.tables.runs, values, greater_is_better=better)
         frame = pd.DataFrame(
-            [(one.place, one.start, one.value, one.best, one.improved) for one in found],
+            [(run.place, run.start, run.value, run.best, run.improved) for run in progress],
             columns=["place", "start", key, "best so far", "improved"],
-            index=pd.Index([self._loaded.labels[one.run_id] for one in found]),
+            index=pd.Index([self._loaded.labels[run.run_id] for run in progress]),
         )
         frame["start"] = datetimes(frame["start"])
         return frame

@@ -1,4 +1,4 @@
-"""Runs: some runs and everything that was read about them, as the cells of a notebook use them."""
+"""`Runs`: the loaded runs and everything that was read about them, as the cells of a notebook use them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from qualia_lab.runs.findings import find, finding_table
 from qualia_lab.runs.group_tables import baseline_table, group_table, wanted_baseline
 from qualia_lab.runs.history_summary import history_summary
 from qualia_lab.runs.loaded import loaded_runs
+from qualia_lab.runs.message import Message, or_message
 from qualia_lab.runs.namespace import properties_and_methods
 from qualia_lab.runs.origins import Origins
 from qualia_lab.runs.paper_tables import paper_table
 from qualia_lab.runs.per_task import frame_per_task
 from qualia_lab.runs.plots import Plots
 from qualia_lab.runs.relations import Relations
-from qualia_lab.runs.said import Said, or_said
 from qualia_lab.runs.study_settings import study_settings
 from qualia_lab.runs.summary import summary_html, summary_lines
 from qualia_lab.study.describe import describe_study
@@ -45,21 +45,40 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 
-_SIDE_READ = 3  # runs of a side whose libraries are looked up: each is several questions to a server
+_RUNS_READ_PER_SIDE = 3  # runs per side whose library versions are looked up: each costs several requests to a server
 
 
 class Runs:
-    """Some runs. `study` says how they are looked at, `with_settings` looks at them otherwise.
+    """The loaded runs, with their tables, comparisons, charts and findings.
 
-    More methods are in `runs.plot`, `runs.artifacts`, `runs.failures`, `runs.relations` and `runs.origins`.
-    Experiments are different tasks: nothing is averaged, ranked or compared across two of them, unless `pool` says so.
+    `study` says how the runs are interpreted (objectives, factors, seeds, which runs count); `with_settings` returns
+    the same runs under another interpretation. More methods are in `runs.plot`, `runs.artifacts`, `runs.failures`,
+    `runs.relations` and `runs.origins`. Every experiment is a task of its own: nothing is averaged, ranked or compared
+    across experiments, unless `pool=True` is set.
 
-    metric: in every method by default the objective, of each experiment its own.
-    statistic: which value of a metric counts: `last` (the latest), `best`, `min`, `max`, `first` or `at:STEP`.
+    Arguments that several methods share:
+
+    - `metric`: the key of a metric; by default the objective of each experiment.
+    - `statistic`: which value of a metric is used for a run: `last` (the latest), `best`, `min`, `max`, `first` or
+      `at:STEP`.
+    - `experiment`: the name or id of one experiment; by default all of them.
+
+    A method that has nothing to show returns a `Message`, which displays as a sentence that says why.
+
+    Example:
+        >>> runs = load_runs("sqlite:///mlflow.db", run_ids, primary_metric="val_auc")
+        >>> runs.groups()
+        >>> runs.plot.history("val_auc")
     """
 
     def __init__(self, store: TrackingStore, tables: RunTables, study: Study | None = None) -> None:
-        """study: None describes the runs with nothing said."""
+        """Wrap tables that were read from a store.
+
+        Args:
+            store: the store, for what is read later: histories and artifacts.
+            tables: the tables of the runs.
+            study: how the runs are interpreted; None infers everything from the tables.
+        """
         self._take(loaded_runs(store, tables, study or describe_study(tables, take_inventory(tables))))
 
     def _take(self, loaded: Loaded) -> None:
@@ -87,22 +106,22 @@ class Runs:
 
     @property
     def tables(self) -> RunTables:
-        """The tidy Arrow tables behind all of it."""
+        """The Arrow tables from which everything here is computed."""
         return self._loaded.tables
 
     @property
     def study(self) -> Study:
-        """What metrics, params, tags and runs are, and which runs may be compared."""
+        """The roles of metrics, params, tags and runs, and which runs may be compared."""
         return self._loaded.study
 
     @property
     def experiments(self) -> tuple[str, ...]:
-        """The names of the experiments, each a task of its own; one name of experiments that are pooled."""
-        return tuple(one.experiment for one in self.study.tasks)
+        """The names of the experiments, each a task of its own; a single name if the experiments are pooled."""
+        return tuple(task.experiment for task in self.study.tasks)
 
     @property
     def params(self) -> pd.DataFrame:
-        """A row per run, a column per param: numbers where every value is one, else text as it was logged."""
+        """A row per run, a column per param: numbers if all values are numbers, else text as it was logged."""
         return frames.params(self._loaded)
 
     @property
@@ -112,32 +131,64 @@ class Runs:
 
     @property
     def tags(self) -> pd.DataFrame:
-        """A row per run, a column per tag."""
+        """A row per run, a column per tag, as text."""
         return frames.tags(self._loaded)
 
     def known_metrics(self, keys: Sequence[str]) -> list[str]:
-        """Those of these metrics that a run has; `runs` says which of the others were passed over."""
+        """Filter metric keys, keeping those that at least one run has.
+
+        The keys that are dropped are listed where `runs` is displayed.
+
+        Args:
+            keys: keys of metrics.
+
+        Returns:
+            The keys that exist, in the given order.
+        """
         return self._loaded.known(keys, self._loaded.metric_keys, "metric")
 
     def known_params(self, names: Sequence[str]) -> list[str]:
-        """Those of these params and tags that a run has; `runs` says which of the others were passed over."""
+        """Filter names of params and tags, keeping those that at least one run has.
+
+        The names that are dropped are listed where `runs` is displayed.
+
+        Args:
+            names: names of params and tags.
+
+        Returns:
+            The names that exist, in the given order.
+        """
         return self._loaded.known(names, self._loaded.settings, "param or tag")
 
-    def with_settings(self, **said: Any) -> Runs:
-        """The same runs looked at otherwise; nothing is read again.
+    def with_settings(self, **changes: Any) -> Runs:
+        """The same runs under other settings; nothing is read again.
 
-        said: arguments of `load_runs` by their names, `seeds=["seed"]`, `statuses=["FINISHED"]`, `pool=True`.
-        Raises UnknownKey for a metric, param or tag that no run has.
+        Args:
+            **changes: arguments of `load_runs` by name, from `primary_metric` on; all other settings stay as they are.
+
+        Returns:
+            A new `Runs`; this one is not changed.
+
+        Raises:
+            UnknownKey: no run has the metric, param or tag that is named.
+            TypeError: an argument that `load_runs` does not have.
+
+        Example:
+            >>> runs.with_settings(seeds=["seed"], statuses=["FINISHED"]).groups()
+            >>> runs.with_settings(pool=True).answer()
         """
-        settings = study_settings(said, self.study.settings)
+        settings = study_settings(changes, self.study.settings)
         other = object.__new__(Runs)
         other._take(self._loaded.with_study(describe_study(self.tables, take_inventory(self.tables), settings)))
         return other
 
     def about(self) -> StudyCard:
-        """What these runs are about: tasks and objectives, factors, what repeats, what was left out of comparisons.
+        """A card of the study: tasks and objectives, factors and seeds, and the runs left out of comparisons.
 
-        Before these stands what people wrote about the experiments.
+        The descriptions that people wrote for the experiments come first.
+
+        Returns:
+            A card that displays as HTML in a notebook and as text elsewhere.
         """
         from qualia_lab.charts.descriptions import descriptions_by_owner
         from qualia_lab.charts.study_card import StudyCard
@@ -152,76 +203,187 @@ class Runs:
         return StudyCard(self.study, self._loaded.labels, of_name)
 
     def history(self, keys: str | Sequence[str] | None = None) -> pd.DataFrame:
-        """Every logged point of these metrics (None: of all): run, run_id, key, step, timestamp, value.
+        """Every logged point of some metrics.
 
-        Points of one run and key stand together, by step. Raises UnknownKey.
+        Args:
+            keys: the key of a metric, or several; None for all metrics.
+
+        Returns:
+            A row per point: `run` (label), `run_id`, `key`, `step`, `timestamp` (UTC datetime) and `value`. Points of
+            the same run and key are adjacent and sorted by step.
+
+        Raises:
+            UnknownKey: no run has the metric.
+
+        Example:
+            >>> runs.history("val_auc").groupby("run")["value"].max()
         """
         self._loaded.check_metrics([keys] if isinstance(keys, str) else keys or ())
         return frames.history(self._loaded, keys)
 
     def overview(self, *, metrics: Sequence[str] = (), params: Sequence[str] = ()) -> pd.DataFrame:
-        """One row per run: status, start, duration (its name says the unit), counts, these metrics and params.
+        """A row per run: status, start, duration, counts, and the chosen metrics and params.
 
-        Of children whose parent is there, `parent` names it; `left out` says why a run takes part in no comparison.
-        Raises UnknownKey.
+        Args:
+            metrics: keys of metrics that become columns, with the latest value.
+            params: names of params and tags that become columns.
+
+        Returns:
+            The columns `experiment` (if there are several), `status`, `start (UTC)`, `duration (s)`, `(min)` or `(h)`,
+            `params` and `metrics` (how many the run logged), `parent` (the label of the parent run, if some runs have
+            one), `left out` (why the run takes part in no comparison, if some runs do not), the chosen metrics and
+            params, and `run_id`. The index is the run's label.
+
+        Raises:
+            UnknownKey: no run has the metric, param or tag.
+
+        Example:
+            >>> runs.overview(metrics=["val_auc"], params=["lr"])
         """
         self._loaded.check_metrics(metrics)
         self._loaded.check_params(params)
         return frames.overview(self._loaded, metrics, params)
 
     def params_that_differ(self) -> pd.DataFrame:
-        """A row per run, a column per param that is not the same in all of them; a missing one is a difference."""
+        """A row per run, a column per param that differs between runs; a missing value counts as a difference."""
         return frames.params_that_differ(self._loaded)
 
     def compare_metrics(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
-        """A row per run, a column per metric: the latest values of these metrics, by default of all.
+        """A row per run, a column per metric: the latest values.
 
-        A run without the metric has <NA>, one that logged NaN has NaN. Raises UnknownKey.
+        Args:
+            keys: keys of metrics, in the order of the columns; None for all.
+
+        Returns:
+            Nullable floats: <NA> where the run does not have the metric, NaN where it logged NaN.
+
+        Raises:
+            UnknownKey: no run has the metric.
         """
         self._loaded.check_metrics(keys or ())
-        wide = frames.wide(self._loaded, self.tables.metrics, keys, apart=True)
+        wide = frames.wide(self._loaded, self.tables.metrics, keys, nullable=True)
         return wide[list(wide.columns if keys is None else dict.fromkeys(keys))]
 
     def scores(self, metric: str | None = None, *, statistic: str = "last") -> pd.Series[float]:
-        """The value of a metric per run, by default of the objective; NaN where a run has no finite one."""
+        """The value of one metric for each run.
+
+        Args:
+            metric: the key of a metric; None for the objective.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Returns:
+            A float per run label; NaN where the run has no finite value.
+
+        Raises:
+            UnknownKey: no run has the metric.
+            NothingToCompare: there is no objective and no metric was named.
+        """
         return frames.scores_of(self._loaded, metric, statistic)
 
-    def groups(self, metric: str | None = None, *, statistic: str = "last") -> pd.DataFrame | Said:
-        """Configurations, runs alike in every factor, and a metric over them, best mean first.
+    def groups(self, metric: str | None = None, *, statistic: str = "last") -> pd.DataFrame | Message:
+        """A row per configuration with statistics of a metric over its runs, best mean first.
 
-        `runs` counts all runs of a configuration, `n` the computations in the mean, copies once; `left out` says why
-        the others are not in it. Where runs count that did not finish, or stopped early, columns say how many of n
-        they are. IQM is the mean of the middle half.
-        The 95 % interval is of the mean: Student's t under 10 values, a bootstrap beyond; one value has none.
+        A configuration is a set of runs whose factors all have equal values; see `runs.about()`.
+
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Returns:
+            A column per factor, and:
+
+            - `experiment` and `metric`, if the rows are of several.
+            - `runs`: all runs of the configuration. `n`: the computations in the mean; copies of one computation count
+              once.
+            - `mean METRIC`, with `95 % low` and `95 % high`: the confidence interval of the mean, by Student's t below
+              10 values and by bootstrap from 10 on; empty for a single value.
+            - `median`, `IQM` (the mean of the middle half), `lowest` and `highest`.
+            - `best run`, or `lowest run` and `highest run` if it is not known which direction is better.
+            - `left out`: why the other runs are not in the mean. `not finished` and `stopped early`: how many of the n
+              did not finish, or stopped early, if any did.
+
+        Raises:
+            UnknownKey: no run has the metric.
+
+        Example:
+            >>> runs.groups("val_auc", statistic="best")
         """
-        return or_said(lambda: group_table(self._loaded, metric, statistic))
+        return or_message(lambda: group_table(self._loaded, metric, statistic))
 
-    def answer(self, *, experiment: str | None = None) -> pd.DataFrame | Said:
-        """Which configuration leads by the objective, by how much, and which rivals cannot be told from it.
+    def answer(self, *, experiment: str | None = None) -> pd.DataFrame | Message:
+        """Which configuration leads by the objective, by how much, and which rivals cannot be distinguished from it.
 
-        The best mean first; of configurations that ran more than once before those that ran once. `behind` is how far
-        a mean is from the best. In the first row: `corrected` is the mean without the gain of having been selected as
-        the best `of` so many, with its 95 % interval; `would show` is the difference that so many runs show in 80 % of
-        cases, `n needed` the runs that would show `smallest that matters`, by default a standard deviation between
-        runs.
+        Args:
+            experiment: the name or id of one experiment; None for all.
+
+        Returns:
+            A row per configuration, best mean first; those that ran more than once come before those that ran once. The
+            index names the configuration by the factors that distinguish it. In the unit of the metric unless noted:
+
+            - `metric`, `n` (runs) and `mean`. `behind`: the distance of the mean from the best.
+            - `against the best`: `leads` or `best mean` in the first row, else `told apart`, `not told apart` or `ran
+              once: too few to tell`.
+            - `deviation` (standard deviation) and `range` between the runs of the configuration.
+
+            Only in the first row:
+
+            - `of`: the number of configurations from which the best was selected.
+            - `corrected`, `95 % low`, `95 % high`: the mean without the bias of having been selected as the best, and
+              its confidence interval.
+            - `would show`: the smallest difference that this many runs detect with 80 % power.
+            - `smallest that matters`: the smallest relevant difference; by default one standard deviation between runs.
+            - `n needed`: the runs per configuration that would detect `smallest that matters`.
+            - `range of all`, `deviation of repeats`, `of configurations at most`: the range of all values, the standard
+              deviation between repeated runs, and an upper bound on that between configurations.
+
+        Raises:
+            UnknownKey: there is no such experiment.
+
+        Example:
+            >>> runs.answer()[["mean", "against the best"]]
         """
         return frame_per_task(self._loaded, experiment, lambda task: answer_table(self._loaded, task))
 
-    def effects(self, *, experiment: str | None = None) -> pd.DataFrame | Said:
-        """Levels of one factor that are clearly better than others where all other factors are the same.
+    def effects(self, *, experiment: str | None = None) -> pd.DataFrame | Message:
+        """Levels of one factor that are clearly better than others while all other factors are the same.
 
-        `gain` on average with its 95 % interval, `better in` so many `of` the settings of the others; `p` is of the
-        test that decides, for itself alone. `where`: what is better there and worse elsewhere, so that the two factors
-        are to be chosen together.
+        Args:
+            experiment: the name or id of one experiment; None for all.
+
+        Returns:
+            A row per effect; the index is the factor.
+
+            - `better` and `worse`: the two levels.
+            - `where`: empty, or the level of another factor at which the effect holds while it reverses at another
+              level, so that the two factors have to be chosen together.
+            - `gain`: the mean difference in the unit of the objective, with `95 % low` and `95 % high`.
+            - `better in`, `of`: in how many of how many settings of the other factors the level was better.
+            - `p`: of the test that decides, not corrected for the number of tests.
+
+        Raises:
+            UnknownKey: there is no such experiment.
         """
         return frame_per_task(self._loaded, experiment, lambda task: effects_table(self._loaded, task))
 
     def compare(self, a: str, b: str, *, metric: str | None = None, claimed: str | None = None) -> SideComparison:
-        """Two sides: is the comparison isolated, is there a difference, and what else differs.
+        """Compare two sides: is the comparison isolated, is there a difference, and what else differs.
 
-        a, b: each a run's id, else a run's name, else `KEY=VALUE` of a param or tag, else a filter.
-        claimed: the param or tag that is believed to be the only difference.
-        Raises NoRunMatches, SelectionError, and UnknownKey for a metric that no run has.
+        Args:
+            a: the first side: a run's id, else a run's name, else `KEY=VALUE` of a param or tag, else a filter.
+            b: the second side, in the same form.
+            metric: the key of a metric; None for the objective.
+            claimed: the param or tag that is believed to be the only difference.
+
+        Returns:
+            The comparison, which displays as HTML in a notebook and as text elsewhere.
+
+        Raises:
+            NoRunMatches: one of the sides has no run.
+            SelectionError: one of the sides cannot be read as any of these forms.
+            UnknownKey: no run has the metric.
+
+        Example:
+            >>> runs.compare("optimizer=adam", "optimizer=sgd", claimed="optimizer")
         """
         from qualia_lab.analysis.compare import compare_sides
         from qualia_lab.analysis.sides import read_side
@@ -229,7 +391,7 @@ class Runs:
         loaded = self._loaded
         loaded.check_metrics([metric] if metric is not None else [])
         sides = [read_side(self.tables, self.study, text, loaded.store.read_metric_history) for text in (a, b)]
-        some = [run_id for side in sides for run_id in side[:_SIDE_READ]]
+        run_ids = [run_id for side in sides for run_id in side[:_RUNS_READ_PER_SIDE]]
         return compare_sides(
             self.tables,
             self.study,
@@ -238,21 +400,35 @@ class Runs:
             metric,
             claimed,
             labels=(a, b),
-            environments=environments_of_some(loaded.store, self.tables, some),
+            environments=environments_of_some(loaded.store, self.tables, run_ids),
             without=loaded.diverged,
         )
 
     def candidates(
         self, metrics: Sequence[str] = (), metric: str | None = None, *, statistic: str = "last", limit: int = 20
-    ) -> pd.DataFrame | Said:
-        """A row per configuration, best mean first, of each experiment `limit`, with what else matters for a choice.
+    ) -> pd.DataFrame | Message:
+        """A row per configuration, best mean first, with the other facts that matter for choosing one.
 
-        `n`, `runs` and `left out` as in `groups`. metrics: others, of which the mean is shown. `took (s)` is the median
-        duration of the runs that count. `with model` says how many of the runs have a logged model or an MLmodel file,
-        and `model` what it is called. `run_id` is the best run of the configuration, the first one where no direction
-        is known. `attrs["showing"]` says how many of how many.
+        Args:
+            metrics: keys of other metrics whose mean is shown, as `mean KEY`.
+            metric: the key of the metric that ranks; None for the objective of each experiment.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+            limit: the most rows per experiment.
+
+        Returns:
+            The columns `n`, `runs`, `mean METRIC`, `95 % low`, `95 % high` and `left out` as in `groups`, and:
+
+            - `candidate`: the factors that distinguish the configuration.
+            - `took (s)`: the median duration of the runs that count, in seconds.
+            - `with model`: how many of the runs have a logged model or an MLmodel file. `model`: its name.
+            - `run_id`: the best run of the configuration; the first one if it is not known which direction is better.
+
+            `attrs["showing"]` says how many rows of how many are shown.
+
+        Raises:
+            UnknownKey: no run has one of the metrics.
         """
-        return or_said(lambda: candidate_table(self._loaded, metrics, metric, statistic, limit))
+        return or_message(lambda: candidate_table(self._loaded, metrics, metric, statistic, limit))
 
     def compare_to_baseline(
         self,
@@ -261,19 +437,37 @@ class Runs:
         baseline: str | Mapping[str, str] | None = None,
         experiment: str | None = None,
         statistic: str = "last",
-    ) -> pd.DataFrame | Said:
-        """Each configuration against the baseline, which is the first row: a verdict, how far apart, and how sure.
+    ) -> pd.DataFrame | Message:
+        """Each configuration against the baseline: a verdict, the difference, and how certain it is.
 
-        A row is named by the factors that tell the configurations apart; `groups` has all of them.
+        With fewer than three runs on a side nothing is called a difference.
 
-        baseline: the id or name of any of its runs, or params that it alone has, `{"lr": "0.1"}`. By default what was
-        said when the runs were loaded, else the configuration that was started first, of those with three runs or more
-        where there are any. `experiment`: only this one.
+        Args:
+            metric: the key of a metric; None for the objective of each experiment.
+            baseline: the id or name of any of its runs, or params that only it has, `{"lr": "0.1"}`. None for the
+                baseline that was given when the runs were loaded, else the configuration that was started first, among
+                those with three runs or more if there are any.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
 
-        `difference` is this configuration minus the baseline, with its 95 % interval; `P(A>B)` how often a run of it
-        has the higher value, ties half; `effect` Hedges' g, of pairs d_z; `p (Holm)` is corrected over all rows;
-        `would show` is the smallest difference that so many runs show in 80 % of cases. Under three runs on a side
-        nothing is called a difference. In the row of the baseline, `test` says why it is that one.
+        Returns:
+            A row per configuration, the baseline first; the index names only the factors that distinguish the
+            configurations (`groups` shows all of them).
+
+            - `runs`, `n`, `mean METRIC`, `left out`, `not finished` and `stopped early` as in `groups`.
+            - `verdict`: in words.
+            - `difference`: this configuration minus the baseline, with `95 % low` and `95 % high`.
+            - `P(A>B)`: how often a run of this configuration has the higher value, ties counting half.
+            - `effect`: Hedges' g; for paired runs d_z.
+            - `p (Holm)`: corrected over all rows.
+            - `would show`: the smallest difference that this many runs detect with 80 % power.
+            - `test`: the test that was used and why; in the row of the baseline, why it is the baseline.
+
+        Raises:
+            UnknownKey: no run has the metric, or there is no such experiment.
+
+        Example:
+            >>> runs.compare_to_baseline(baseline={"optimizer": "sgd"})
         """
         return frame_per_task(
             self._loaded,
@@ -290,26 +484,62 @@ class Runs:
         params: Sequence[str] | None = None,
         experiment: str | None = None,
         statistic: str = "last",
-    ) -> PaperTable | PaperTables | Said:
-        """Configurations and metrics as a table for a paper: mean ± half of the 95 % interval, with n.
+    ) -> PaperTable | PaperTables | Message:
+        """A table of configurations and metrics for a paper: mean ± half the width of the 95 % interval, with n.
 
-        metrics: by default the objective.  params: those that are columns, by default as few as tell the
-        configurations apart. The best mean is bold; underlined is what a comparison with it, corrected for their
-        number, cannot tell from it. `.latex` (booktabs), `.markdown` and `.csv` are texts; of several experiments one
-        table each.
+        The best mean is bold. Underlined means cannot be distinguished from it, by comparisons corrected for their
+        number.
+
+        Args:
+            metrics: keys of metrics; None for the objective.
+            params: params that become columns; None for the fewest that distinguish the configurations.
+            experiment: the name or id of one experiment; None for all.
+            statistic: which value of the metric is used: `last`, `best`, `min`, `max`, `first` or `at:STEP`.
+
+        Returns:
+            A table with the texts `.latex` (booktabs), `.markdown` and `.csv`; for several experiments, one table each.
+
+        Raises:
+            UnknownKey: no run has the metric or param, or there is no such experiment.
+
+        Example:
+            >>> print(runs.paper_table(["val_auc", "val_f1"]).latex)
         """
-        return or_said(lambda: paper_table(self._loaded, metrics, params, experiment, statistic))
+        return or_message(lambda: paper_table(self._loaded, metrics, params, experiment, statistic))
 
     def findings(self, **thresholds: Any) -> pd.DataFrame:
-        """What stands out, a row per finding, answers first: rule, kind, severity, sentence, what to do next, evidence.
+        """What stands out among the runs, a row per finding, the most important first.
 
-        thresholds: by a rule's name what it takes, `spikes={"deviations": 20}`; `plateau=False` leaves a rule out.
-        `code` is an expression over `runs` that recomputes the sentence's numbers, `section` the one that shows them.
+        Args:
+            **thresholds: by the name of a rule, its thresholds, `spikes={"deviations": 20}`; `plateau=False` disables a
+                rule.
+
+        Returns:
+            The columns `rule`, `kind`, `severity`, `sentence`, `next` (what to do next), `experiment`, `run_ids`,
+            `keys`, `steps`, `numbers` (dicts of `what`, `run_id` and `value`), `section` (the section of the notebook
+            that shows the numbers) and `code` (an expression over `runs` that recomputes them).
+
+        Raises:
+            QualiaLabError: there is no such rule or threshold.
+
+        Example:
+            >>> runs.findings(plateau=False)[["rule", "sentence"]]
         """
         return finding_table(self.find(thresholds))
 
     def show_findings(self, *, limit: int = 8, **thresholds: Any) -> FindingsCard:
-        """What stands out, as sentences: the first `limit` in full, the rest folded; thresholds as in `findings`."""
+        """What stands out among the runs, as sentences.
+
+        Args:
+            limit: how many findings are shown in full; the others are folded.
+            **thresholds: as in `findings`.
+
+        Returns:
+            A card that displays as HTML in a notebook and as text elsewhere.
+
+        Raises:
+            QualiaLabError: there is no such rule or threshold.
+        """
         from qualia_lab.charts.findings_card import FindingsCard
         from qualia_lab.sections import SECTIONS
 
@@ -317,36 +547,66 @@ class Runs:
         return FindingsCard(self.find(thresholds), titles, len(self), limit)
 
     def find(self, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
-        """The findings as values. Raises QualiaLabError for a rule or threshold that is not there."""
+        """The findings as values.
+
+        Args:
+            thresholds: thresholds by the name of a rule, as in `findings`.
+
+        Raises:
+            QualiaLabError: there is no such rule or threshold.
+        """
         return find(self._loaded, thresholds)
 
     def history_summary(self, metric: str) -> pd.DataFrame:
-        """A row per run that has the metric: how many points of which kind, first, last, best, spikes, and their steps.
+        """A row per run with statistics of the history of one metric: first, last, best, spikes, and their steps.
 
-        `best` is empty where the metric has no known direction. `bad_step` is the first step from which on every point
-        is bad, `reached_step` the first within noise of the best value; `start` and `tail` are the medians of the first
-        tenth and of the last twentieth of the points; `noise` is the standard deviation of a point around its
-        neighbours, by the MAD of the differences. `gain_at_the_end` is by how much the last eighth of the points is
-        better than the eighth before, of finished runs that count.
+        Args:
+            metric: the key of a metric.
+
+        Returns:
+            Values in the unit of the metric; the index is `run_id`.
+
+            - `run` (label), `experiment`, `points`, `not_finite` (how many are NaN or infinite), `odd_step` (the first
+              of them).
+            - `first`, `first_step`, `last`, `last_step`.
+            - `best`, `best_step`, `reached_step` (the first step within noise of the best value): empty if it is not
+              known which direction is better.
+            - `start`, `tail`: the medians of the first tenth and of the last twentieth of the points.
+            - `bad_step`: the first step from which on every point is bad.
+            - `noise`: the standard deviation of a point around its neighbours, by the MAD of the differences.
+            - `spikes`, `spike_step`, `spike_before`, `spike_value`, `spike_size`: how many spikes, and where the
+              largest is.
+            - `gain_at_the_end`: how much better the last eighth of the points is than the eighth before; only for
+              finished runs that take part in comparisons.
+
+        Raises:
+            UnknownKey: no run has the metric.
         """
         return history_summary(self._loaded, metric)
 
-    def show(self, run: str | None, *, folded: bool = False) -> RunCard | Said:
-        """One run in full, by its id or name: details, params, metrics, tags, datasets, models, artifacts.
+    def show(self, run: str | None, *, folded: bool = False) -> RunCard | Message:
+        """One run in full: details, params, metrics, tags, datasets, models and artifacts.
 
-        Of one that is not among these runs, or of None, it is said that there is nothing to show.
+        Args:
+            run: the id or name of a run. None, or a run that is not loaded, gives a message that there is nothing to
+                show.
+            folded: show only status, objective and duration until the reader expands the card.
 
-        folded: whether only its status, objective and duration are seen until somebody clicks on them.
+        Returns:
+            A card that displays as HTML in a notebook and as text elsewhere.
+
+        Example:
+            >>> runs.show("gbm-03-seed2")
         """
         from qualia_lab.charts.previews import read_previews
         from qualia_lab.charts.run_card import RunCard
 
         if run is None:
-            return Said("No run was chosen.")
+            return Message("No run was chosen.")
         try:
             run_id = self._loaded.run_id(run)
         except UnknownRun as error:
-            return Said(str(error))
+            return Message(str(error))
         place, files, notes = self._loaded.files.of_run(run_id)
         previews = tuple(read_previews(place, files))
         objective = self.study.task_of[run_id].objective

@@ -1,4 +1,4 @@
-"""What was loaded, in a few lines, and every run that is missing or damaged with its reason."""
+"""The text shown when `runs` is displayed: what was loaded, and which runs are missing or damaged, with reasons."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PROBLEMS_SHOWN = 20
 
 
 def summary_lines(loaded: Loaded) -> list[str]:
-    """The first line says how many runs of which experiments."""
+    """The lines of the summary; the first says how many runs of which experiments."""
     tables = loaded.tables
     names = tables.experiments.column("name").to_pylist()
     named = ", ".join(one_line(name or "", 60) for name in names[:_EXPERIMENTS_NAMED])
@@ -43,7 +43,7 @@ def summary_lines(loaded: Loaded) -> list[str]:
 
 
 def summary_html(loaded: Loaded) -> str:
-    """The same lines as HTML."""
+    """The summary as HTML."""
     first, *rest = summary_lines(loaded)
     items = "".join(f"<li>{for_html(line)}</li>" for line in rest)
     return f"<p><b>{for_html(first)}</b></p><ul>{items}</ul>"

@@ -1,4 +1,4 @@
-"""Charts of the runs of one task; `Plots` says what each shows."""
+"""Charts of the runs of one task; `Plots` documents what each shows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted
 from qualia_lab.runs.history_charts import competing
-from qualia_lab.runs.said import Said
-from qualia_lab.runs.values import aside_of, directed, importances, left_out_of, no_direction, pair_of, values_of
+from qualia_lab.runs.message import Message
+from qualia_lab.runs.values import directed, excluded_counts, importances, left_out_of, no_direction, pair_of, values_of
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def group_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Char
     return group_means(groups, loaded.labels, metric, statistic=statistic, greater_is_better=better)
 
 
-def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Chart | Said:
-    """Latest values run by run; parents are none of them."""
+def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Chart | Message:
+    """The latest values for each run, without parent runs."""
     from qualia_lab.charts.metric_comparison import metric_comparison
 
     directions = {key: loaded.better(key) for key in metrics}
@@ -39,30 +39,32 @@ def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Char
     )
 
 
-def param_chart(loaded: Loaded, task: Task, metric: str, param: str) -> Chart | Said:
-    """A metric over the values of a param, of the runs that take part in comparisons."""
+def param_chart(loaded: Loaded, task: Task, metric: str, param: str) -> Chart | Message:
+    """A metric over the values of a param, for the runs that take part in comparisons."""
     from qualia_lab.charts.param_distribution import param_distribution
 
     settings, key = loaded.setting(param)
     chart = param_distribution(
         settings, loaded.tables.metrics, _counted(loaded, task), key, metric, greater_is_better=loaded.better(metric)
     )
-    return _saying(chart, loaded, task)
+    return _with_note(chart, loaded, task)
 
 
 def parallel_chart(
     loaded: Loaded, task: Task, metric: str, params: Sequence[str] | None, statistic: str
-) -> Chart | Said:
-    """Each run a line through its params."""
+) -> Chart | Message:
+    """Parallel coordinates: each run is a line through the values of its params."""
     from qualia_lab.analysis.param_columns import varying_columns
     from qualia_lab.charts.parallel import parallel_axes
 
     values = values_of(loaded, task, metric, statistic)
     columns, _ = varying_columns(loaded.tables, loaded.study, list(values))
     if params is not None:
-        columns = sorted((one for one in columns if one.param in params), key=lambda one: params.index(one.param))
+        columns = sorted(
+            (column for column in columns if column.param in params), key=lambda column: params.index(column.param)
+        )
     if not columns:
-        return Said(f"No param varies among {counted(len(values), 'run')} with a finite {metric}.")
+        return Message(f"No param varies among {counted(len(values), 'run')} with a finite {metric}.")
     chart = parallel_axes(
         columns,
         values,
@@ -71,56 +73,60 @@ def parallel_chart(
         greater_is_better=loaded.better(metric),
         order=loaded.tables.run_ids,
     )
-    return _saying(chart, loaded, task)
+    return _with_note(chart, loaded, task)
 
 
-def importance_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Said:
-    """The three measures as bars."""
+def importance_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Message:
+    """The three measures of importance as bars."""
     from qualia_lab.charts.importance import importance_bars
 
-    found = importances(loaded, task, metric, statistic)
-    if all((row.forest, row.ped_anova, row.rho) == (None, None, None) for row in found.params):
-        return Said(found.refusal[0].upper() + found.refusal[1:] + ".")
-    return importance_bars(found, metric, left_out_of(loaded, task, values_of(loaded, task, metric, statistic)))
+    importance = importances(loaded, task, metric, statistic)
+    if all((row.forest, row.ped_anova, row.rho) == (None, None, None) for row in importance.params):
+        return Message(importance.refusal[0].upper() + importance.refusal[1:] + ".")
+    return importance_bars(importance, metric, left_out_of(loaded, task, values_of(loaded, task, metric, statistic)))
 
 
-def pair_chart(loaded: Loaded, task: Task, metric: str, params: tuple[str, str] | None, statistic: str) -> Chart | Said:
-    """Means in the cells of two params."""
+def pair_chart(
+    loaded: Loaded, task: Task, metric: str, params: tuple[str, str] | None, statistic: str
+) -> Chart | Message:
+    """A heat map of means over two params."""
     from qualia_lab.analysis.param_pairs import mean_in_cells
     from qualia_lab.charts.param_heat import param_heat
 
-    idle: list[str] = []
+    unimportant: list[str] = []
     if params is None:
-        found = importances(loaded, task, metric, statistic)
-        if found.refusal:
-            return Said(f"No two params can be said to matter most: {found.refusal}.")
-        apart = [row for row in found.params if "together with" not in row.note and "left out" not in row.note]
-        if len(apart) < 2:
-            return Said(f"No two params vary apart from each other among the runs with a finite {metric}.")
-        params = (apart[0].param, apart[1].param)
-        idle = [row.param for row in apart[:2] if "forest: no more than chance" in row.note]
+        importance = importances(loaded, task, metric, statistic)
+        if importance.refusal:
+            return Message(f"The two most important params cannot be determined: {importance.refusal}.")
+        separable = [row for row in importance.params if "together with" not in row.note and "left out" not in row.note]
+        if len(separable) < 2:
+            return Message(f"No two params vary independently among the runs with a finite {metric}.")
+        params = (separable[0].param, separable[1].param)
+        unimportant = [row.param for row in separable[:2] if "forest: no more than chance" in row.note]
     values = values_of(loaded, task, metric, statistic)
     cells = mean_in_cells(loaded.tables, loaded.study, values, params)
     if cells is None:
-        return Said(
-            f"{params[0]} and {params[1]} do not both vary among {counted(len(values), 'run')} with a finite {metric}."
+        return Message(
+            f"Not both of {params[0]} and {params[1]} vary among {counted(len(values), 'run')} with a finite {metric}."
         )
-    why = left_out_of(loaded, task, values)
-    return param_heat(cells, params, metric, greater_is_better=loaded.better(metric), left_out=why, idle=idle)
+    left_out = left_out_of(loaded, task, values)
+    return param_heat(
+        cells, params, metric, greater_is_better=loaded.better(metric), left_out=left_out, idle=unimportant
+    )
 
 
-def pareto_chart(loaded: Loaded, task: Task, first: str, second: str | None, statistic: str) -> Chart | Said:
-    """One metric against another."""
+def pareto_chart(loaded: Loaded, task: Task, first: str, second: str | None, statistic: str) -> Chart | Message:
+    """A scatter plot of two metrics with the Pareto front."""
     from qualia_lab.charts.pareto import pareto_front
 
     pair = pair_of(loaded, task, first, second, statistic)
-    if isinstance(pair, Said):
+    if isinstance(pair, Message):
         return pair
     values, directions, _ = directed(loaded, task, pair, statistic)
-    return _saying(pareto_front(values, _counted(loaded, task), directions, loaded.tables.run_ids), loaded, task)
+    return _with_note(pareto_front(values, _counted(loaded, task), directions, loaded.tables.run_ids), loaded, task)
 
 
-def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Said:
+def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Message:
     """The best value so far."""
     from qualia_lab.analysis.progress import best_so_far
     from qualia_lab.charts.best_so_far import best_so_far_chart
@@ -129,9 +135,9 @@ def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> C
     if better is None:
         return no_direction(metric)
     values = values_of(loaded, task, metric, statistic)
-    found = best_so_far(loaded.tables.runs, values, greater_is_better=better)
-    chart = best_so_far_chart(found, _counted(loaded, task), metric, greater_is_better=better)
-    return _saying(chart, loaded, task)
+    progress = best_so_far(loaded.tables.runs, values, greater_is_better=better)
+    chart = best_so_far_chart(progress, _counted(loaded, task), metric, greater_is_better=better)
+    return _with_note(chart, loaded, task)
 
 
 def distribution_chart(loaded: Loaded, task: Task, metric: str, by: str | None, statistic: str) -> Chart:
@@ -147,15 +153,15 @@ def distribution_chart(loaded: Loaded, task: Task, metric: str, by: str | None, 
     chart = distribution.distribution_chart(
         groups, metric, by=by or "", greater_is_better=loaded.better(metric), runs=len(loaded.counted(task))
     )
-    return _saying(chart, loaded, task)
+    return _with_note(chart, loaded, task)
 
 
 def _counted(loaded: Loaded, task: Task) -> dict[str, str]:
-    """What the runs that take part in comparisons are called."""
+    """The labels of the runs that take part in comparisons."""
     return loaded.labels_in(loaded.counted(task))
 
 
-def _saying(chart: Chart, loaded: Loaded, task: Task) -> Chart:
-    """The chart, which says how many runs take part in no comparison, and why."""
-    aside = counts_text(aside_of(loaded, task))
-    return replace(chart, note=f"{chart.note} Left out: {aside}.".strip()) if aside else chart
+def _with_note(chart: Chart, loaded: Loaded, task: Task) -> Chart:
+    """Add a note to a chart that says how many runs take part in no comparison, and why."""
+    excluded = counts_text(excluded_counts(loaded, task))
+    return replace(chart, note=f"{chart.note} Left out: {excluded}.".strip()) if excluded else chart

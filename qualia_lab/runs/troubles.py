@@ -1,4 +1,4 @@
-"""Which runs are in trouble, and why: failed, without an end, with a metric that went bad, or without any metric."""
+"""Runs with problems: failed, unfinished, with a metric that went bad, or without any metric."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ BadHistory = tuple[str, "History", bool]  # metric, its history, whether it dive
 
 
 def bad_histories(loaded: Loaded) -> list[BadHistory]:
-    """Every history that went bad, by run, the earliest first."""
+    """All metric histories that went bad, by run, the earliest first."""
     return loaded.once("bad histories", lambda: diverged.bad_histories(take_evidence(loaded, {}, None)))
 
 
 def troubles(loaded: Loaded) -> Mapping[str, str]:
-    """By run id what is wrong, in the order of how much that tells."""
-    found: dict[str, list[str]] = {}
+    """By run id a description of its problems, in this order: failed, unfinished, metrics that went bad, no metric."""
+    problems: dict[str, list[str]] = {}
     ended = endings(loaded.tables)
-    for one in ended:
-        if one.status in FAILED:
-            found |= {run_id: [one.status.lower()] for run_id in one.run_ids}
-    heard = _last_heard(loaded)
-    for one in ended:
-        if one.status in UNFINISHED:
-            for run_id in one.run_ids:
-                found.setdefault(run_id, []).append(one.status.lower() + _silence(heard.get(run_id)))
-    bad: dict[str, list[str]] = {}
+    for ending in ended:
+        if ending.status in FAILED:
+            problems |= {run_id: [ending.status.lower()] for run_id in ending.run_ids}
+    last_activity = _last_activity(loaded)
+    for ending in ended:
+        if ending.status in UNFINISHED:
+            for run_id in ending.run_ids:
+                problems.setdefault(run_id, []).append(ending.status.lower() + _silence_text(last_activity.get(run_id)))
+    bad_metrics: dict[str, list[str]] = {}
     for key, history, diverges in bad_histories(loaded):
-        bad.setdefault(history.run_id, []).append(_went(key, history, diverges=diverges))
-    for run_id, said in bad.items():
-        found.setdefault(run_id, []).append(said[0] + (f" and {len(said) - 1} more" if len(said) > 1 else ""))
+        bad_metrics.setdefault(history.run_id, []).append(_bad_text(key, history, diverges=diverges))
+    for run_id, texts in bad_metrics.items():
+        problems.setdefault(run_id, []).append(texts[0] + (f" and {len(texts) - 1} more" if len(texts) > 1 else ""))
     parents = set(loaded.tables.runs.column("parent_run_id").to_pylist())
     logged = set(loaded.tables.metrics.column("run_id").to_pylist())
     for run_id in loaded.tables.run_ids:
         if run_id not in logged and run_id not in parents:
-            found.setdefault(run_id, []).append("no metric")
-    return {run_id: "; ".join(said) for run_id, said in found.items()}
+            problems.setdefault(run_id, []).append("no metric")
+    return {run_id: "; ".join(texts) for run_id, texts in problems.items()}
 
 
-def wrong_runs(loaded: Loaded, named: Sequence[str] | None) -> tuple[list[str], str]:
-    """The runs in question, by default the failed ones, else those whose metrics went bad; and what they did."""
-    if named is not None:
-        return [loaded.run_id(run) for run in named], "were named"
+def wrong_runs(loaded: Loaded, runs_named: Sequence[str] | None) -> tuple[list[str], str]:
+    """The runs in question, by default the failed ones, else those with metrics that went bad; and what happened."""
+    if runs_named is not None:
+        return [loaded.run_id(run) for run in runs_named], "were named"
     failed = [run_id for one in endings(loaded.tables) if one.status in FAILED for run_id in one.run_ids]
     if failed:
         return failed, "failed"
@@ -62,7 +62,7 @@ def wrong_runs(loaded: Loaded, named: Sequence[str] | None) -> tuple[list[str], 
 
 
 def last_steps(loaded: Loaded) -> Mapping[str, int]:
-    """By run id the highest step of its metrics; the machine's own have a count of their own."""
+    """By run id the highest step of its metrics, without system metrics, which have step counts of their own."""
     metrics = loaded.tables.metrics
     steps: dict[str, int] = {}
     for run_id, key, step in zip(
@@ -73,24 +73,24 @@ def last_steps(loaded: Loaded) -> Mapping[str, int]:
     return steps
 
 
-def _last_heard(loaded: Loaded) -> dict[str, int]:
-    """When a run last gave a sign: its start, or its latest point."""
+def _last_activity(loaded: Loaded) -> dict[str, int]:
+    """By run id the time of its last sign of activity, in ms: its start, or its latest point."""
     tables = loaded.tables
-    heard = dict(zip(tables.run_ids, tables.runs.column("start_time").to_pylist(), strict=True))
+    latest = dict(zip(tables.run_ids, tables.runs.column("start_time").to_pylist(), strict=True))
     columns = (tables.metrics.column(name).to_pylist() for name in ("run_id", "timestamp"))
     for run_id, at in zip(*columns, strict=True):
-        heard[run_id] = max(heard.get(run_id) or 0, at or 0)
-    return {run_id: at for run_id, at in heard.items() if at}
+        latest[run_id] = max(latest.get(run_id) or 0, at or 0)
+    return {run_id: at for run_id, at in latest.items() if at}
 
 
-def _went(key: str, one: History, *, diverges: bool) -> str:
+def _bad_text(key: str, history: History, *, diverges: bool) -> str:
     how = "diverges from" if diverges else "not finite at"
-    return f"{one_line(key, 60)} {how} step {diverged.first_bad_step(one, diverges=diverges):,}"
+    return f"{one_line(key, 60)} {how} step {diverged.first_bad_step(history, diverges=diverges):,}"
 
 
-def _silence(heard: int | None) -> str:
-    """`, silent for 3.2 h`, counted from a moment in ms."""
-    minutes = (time.time() * 1000 - heard) / 60_000 if heard is not None else -1
+def _silence_text(last_activity: int | None) -> str:
+    """`, silent for 3.2 h`, from the time of the last activity in ms."""
+    minutes = (time.time() * 1000 - last_activity) / 60_000 if last_activity is not None else -1
     if minutes < 0:
         return ""
     return f", silent for {minutes:,.0f} min" if minutes < 120 else f", silent for {minutes / 60:,.1f} h"

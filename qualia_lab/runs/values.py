@@ -1,4 +1,4 @@
-"""The values that are compared within one task, and what is computed of them once for tables and charts."""
+"""Values that are compared within one task, and results computed from them once for tables and charts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.configuration_means import means_of
 from qualia_lab.analysis.scores import scores
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.said import Said
+from qualia_lab.runs.message import Message
 from qualia_lab.study.statuses import WITHOUT, kind_of
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from qualia_lab.runs.loaded import Loaded
     from qualia_lab.study.study import Task
 
-_PAIRED = 12  # metrics that are looked at for the one that pulls apart most
+_PAIRED = 12  # metrics considered as the second of a pair, for the strongest trade-off
 
 
 def all_values(loaded: Loaded, metric: str, statistic: str = "last") -> Mapping[str, float]:
-    """The finite values of a metric of all runs, by run id."""
+    """The finite values of a metric for all runs, by run id."""
 
     def compute() -> Scores:
         points = loaded.points([metric], statistic)
@@ -33,24 +33,24 @@ def all_values(loaded: Loaded, metric: str, statistic: str = "last") -> Mapping[
 
 
 def values_of(loaded: Loaded, task: Task, metric: str, statistic: str = "last") -> Mapping[str, float]:
-    """The finite values of a metric of the runs of a task that take part in comparisons, by run id."""
-    found = all_values(loaded, metric, statistic)
-    return {run_id: found[run_id] for run_id in loaded.counted(task) if run_id in found}
+    """The finite values of a metric for the runs of a task that take part in comparisons, by run id."""
+    all_runs = all_values(loaded, metric, statistic)
+    return {run_id: all_runs[run_id] for run_id in loaded.counted(task) if run_id in all_runs}
 
 
-def aside_of(loaded: Loaded, task: Task) -> list[tuple[str, int]]:
-    """How many runs of a task take part in no comparison, and why."""
+def excluded_counts(loaded: Loaded, task: Task) -> list[tuple[str, int]]:
+    """How many runs of a task take part in no comparison, by reason."""
     return list(Counter(kind_of(loaded.left_out[one]) for one in task.run_ids if one in loaded.left_out).items())
 
 
 def left_out_of(loaded: Loaded, task: Task, values: Mapping[str, float]) -> list[tuple[str, int]]:
-    """How many runs of a task are not among these values, and why."""
+    """How many runs of a task have no value here, by reason."""
     without = sum(run_id not in values for run_id in loaded.counted(task))
-    return [*aside_of(loaded, task), *([(WITHOUT, without)] if without else [])]
+    return [*excluded_counts(loaded, task), *([(WITHOUT, without)] if without else [])]
 
 
 def importances(loaded: Loaded, task: Task, metric: str, statistic: str) -> Importances:
-    """Computed once for each question: a table, its bars and the pair of the top two ask the same."""
+    """The importance of the params, computed once: the table, its bars and the pair of the top two params share it."""
     from qualia_lab.analysis.importance import param_importances
 
     return loaded.once(
@@ -66,19 +66,19 @@ def importances(loaded: Loaded, task: Task, metric: str, statistic: str) -> Impo
     )
 
 
-def no_direction(metric: str) -> Said:
-    """What is said where it has to be known whether more is better."""
+def no_direction(metric: str) -> Message:
+    """The message for a metric of which it is not known whether higher is better."""
     named = one_line(metric, 80)
-    return Said(
-        f"Whether more of {named} is better is not known. Set GREATER_IS_BETTER to True or False if it is the primary "
-        f"metric, else to {{{one_line(repr(metric), 80)}: True}}."
+    return Message(
+        f"It is not known whether higher values of {named} are better. Set GREATER_IS_BETTER to True or False if it is "
+        f"the primary metric, else to {{{one_line(repr(metric), 80)}: True}}."
     )
 
 
 def directed(
     loaded: Loaded, task: Task, metrics: Sequence[str], statistic: str
 ) -> tuple[dict[str, Mapping[str, float]], dict[str, bool], list[str]]:
-    """Values and direction of the metrics that have one, in their order, and those that have none."""
+    """Values and directions of the metrics whose direction is known, in their order, and the keys of the others."""
     known = {key: better for key in dict.fromkeys(metrics) if (better := loaded.better(key)) is not None}
     values = {key: values_of(loaded, task, key, statistic) for key in known}
     return values, known, [key for key in dict.fromkeys(metrics) if key not in known]
@@ -87,31 +87,31 @@ def directed(
 def means_over_configurations(
     loaded: Loaded, task: Task, values: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Mapping[str, float]]:
-    """By metric the mean of each configuration, by its first run: seeds are no independent runs."""
-    return {key: means_of(loaded.study, of, task, loaded.diverged) for key, of in values.items()}
+    """For each metric, the mean per configuration, by its first run: runs differing in the seed are not independent."""
+    return {key: means_of(loaded.study, by_run, task, loaded.diverged) for key, by_run in values.items()}
 
 
-def pair_of(loaded: Loaded, task: Task, first: str, second: str | None, statistic: str) -> tuple[str, str] | Said:
-    """Two metrics to weigh against each other, the second by default the one that pulls apart the most.
+def pair_of(loaded: Loaded, task: Task, first: str, second: str | None, statistic: str) -> tuple[str, str] | Message:
+    """Two metrics for a trade-off; the second is by default the one with the strongest trade-off against the first.
 
-    Only objectives are anybody's aim: one of training data or a part of a loss is weighed only when it is asked for.
+    By default only objectives and costs are considered: metrics of training data and parts of a loss have to be named.
     """
     from qualia_lab.analysis.trade_offs import trade_offs
 
-    aims = [first, second] if second else [first, *(one for one in _aims(loaded) if one != first)][:_PAIRED]
-    values, directions, unknown = directed(loaded, task, aims, statistic)
+    keys = [first, second] if second else [first, *(one for one in _default_metrics(loaded) if one != first)][:_PAIRED]
+    values, directions, unknown = directed(loaded, task, keys, statistic)
     for key in (first, second):
         if key in unknown:
             return no_direction(key or "")
     means = means_over_configurations(loaded, task, values)
     pairs = [pair for pair in trade_offs(means, directions) if first in (pair.first, pair.second)]
     if not pairs:
-        return Said(f"No run has {first} and {second or 'another metric with a known direction'}.")
+        return Message(f"No run has {first} and {second or 'another metric with a known direction'}.")
     return first, second or (pairs[0].second if pairs[0].first == first else pairs[0].first)
 
 
-def _aims(loaded: Loaded) -> list[str]:
-    """The metrics that people choose runs by: objectives, then what runs cost."""
+def _default_metrics(loaded: Loaded) -> list[str]:
+    """The metrics by which runs are usually chosen: objectives first, then costs."""
     from qualia_lab.inventory import take_inventory
     from qualia_lab.study.ranking import rank_metrics
 

@@ -1,4 +1,4 @@
-"""A study as plain data: what `qualia study --json` prints."""
+"""Convert a study to plain data, as printed by `qualia study --json`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 def study_as_data(study: Study, tables: RunTables) -> dict[str, Any]:
-    """The study as JSON has it.
+    """Convert a study to JSON types.
 
     Args:
-        study: of the runs of the tables.
-        tables: what was read; they hold the order of the runs.
+        study: the study.
+        tables: the tables it describes; they give the order of the runs.
 
     Returns:
         metrics, objective (of the only task, else None), tasks, params, tags, configurations (each with the values of
-        the factors that differ, its runs, and how many computations of them count), parents, copies, possible_copies,
+        the factors that differ, its runs, and how many of its computations count), parents, copies, possible_copies,
         left_out, short_runs, seeds, notes.
     """
     experiments = {one.experiment_id: one.experiment for one in study.tasks}
@@ -47,32 +47,44 @@ def study_as_data(study: Study, tables: RunTables) -> dict[str, Any]:
     }
 
 
-def _metric(one: Metric) -> dict[str, Any]:
+def _metric(metric: Metric) -> dict[str, Any]:
     return {
-        "key": one.key,
-        "role": one.role,
-        "better": one.better,
-        "from": one.source,
-        "split": one.split,
-        "family": one.family,
-        "twin": one.twin,
+        "key": metric.key,
+        "role": metric.role,
+        "better": metric.better,
+        "from": metric.source,
+        "split": metric.split,
+        "family": metric.family,
+        "twin": metric.twin,
     }
 
 
-def _objective(one: Objective | None) -> dict[str, Any] | None:
-    if one is None:
+def _objective(metric: Objective | None) -> dict[str, Any] | None:
+    if metric is None:
         return None
-    return {"key": one.key, "better": one.better, "from": one.source, "rivals": list(one.rivals)}
-
-
-def _factor(one: Factor) -> dict[str, Any]:
-    tied = {} if one.tied_to is None else {"tied_to": one.tied_to}
-    return {"key": one.key, "role": one.role, "from": one.source, "values": one.values, "runs": one.runs, **tied}
-
-
-def _configuration(one: Configuration, study: Study) -> dict[str, Any]:
     return {
-        "values": dict(one.params),
-        "runs": list(one.run_ids),
-        "computations": sum(run_id not in study.left_out for run_id in one.run_ids),
+        "key": metric.key,
+        "better": metric.better,
+        "from": metric.source,
+        "rivals": list(metric.rivals),
+    }
+
+
+def _factor(entry: Factor) -> dict[str, Any]:
+    tied = {} if entry.tied_to is None else {"tied_to": entry.tied_to}
+    return {
+        "key": entry.key,
+        "role": entry.role,
+        "from": entry.source,
+        "values": entry.values,
+        "runs": entry.runs,
+        **tied,
+    }
+
+
+def _configuration(configuration: Configuration, study: Study) -> dict[str, Any]:
+    return {
+        "values": dict(configuration.params),
+        "runs": list(configuration.run_ids),
+        "computations": sum(run_id not in study.left_out for run_id in configuration.run_ids),
     }

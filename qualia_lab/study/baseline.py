@@ -1,4 +1,4 @@
-"""The baseline that was said, against the runs: a person is told that it is not there, a project's rest goes on."""
+"""Check the baseline in the settings: if no run matches, an error for a user, and a note for a project."""
 
 from __future__ import annotations
 
@@ -18,45 +18,51 @@ if TYPE_CHECKING:
 
 
 def fit_baseline(study: Study, tables: RunTables) -> Study:
-    """The study, without a baseline of the project that is not among its configurations, and a note that says so.
+    """Remove a baseline of [tool.qualia] that is not among the configurations, and add a note about it.
 
-    Raises NoRunMatches where the person names one that is no run, or no configuration.
+    Args:
+        study: the study, with the baseline in its settings.
+        tables: the tables of the runs.
+
+    Raises:
+        NoRunMatches: a user named a baseline that is neither a run nor a configuration.
     """
     baseline = study.settings.baseline
     if baseline is None:
         return study
-    wrong = _wrong_baseline(baseline, study, tables)
-    if wrong is None:
+    error = _baseline_error(baseline, study, tables)
+    if error is None:
         return study
     if study.settings.source("baseline") == "person":
-        raise wrong
+        raise error
     return replace(
         study,
         settings=replace(study.settings, baseline=None),
-        notes=(*study.notes, f"The baseline of [tool.qualia] is not here: {wrong.message}"),
+        notes=(*study.notes, f"The baseline of [tool.qualia] is not among these runs: {error.message}"),
     )
 
 
-def _wrong_baseline(baseline: str | Mapping[str, str], study: Study, tables: RunTables) -> NoRunMatches | None:
-    """Why that is no baseline; None where it is one."""
+def _baseline_error(baseline: str | Mapping[str, str], study: Study, tables: RunTables) -> NoRunMatches | None:
+    """Why the baseline matches no run or configuration; None if it matches."""
     if isinstance(baseline, str):
         names = texts_of(tables.runs.column("run_name"))
         if baseline in tables.run_ids or names.count(baseline) == 1:
             return None
         why = "the name of several of these runs" if baseline in names else "neither the id nor the name of a run here"
         return NoRunMatches(
-            f"The baseline {one_line(baseline, 80)} is {why}.", "Name a run by its id, or give the params it alone has."
+            f"The baseline {one_line(baseline, 80)} is {why}.",
+            "Name a run by its id, or give params that only it has.",
         )
-    found = [one.experiment_id for one in study.configurations if _has(one, baseline)]
-    if found and len(set(found)) == len(found):
+    experiment_ids = [one.experiment_id for one in study.configurations if _has(one, baseline)]
+    if experiment_ids and len(set(experiment_ids)) == len(experiment_ids):
         return None
-    said = ", ".join(f"{one_line(key, 60)}={one_line(value, 60)}" for key, value in baseline.items())
-    if not found:
-        return NoRunMatches(f"No configuration has {said}.", "Name a run by its id, or give params that one has.")
-    return NoRunMatches(f"{len(found):,} configurations have {said}.", "Add the params that tell them apart.")
+    params = ", ".join(f"{one_line(key, 60)}={one_line(value, 60)}" for key, value in baseline.items())
+    if not experiment_ids:
+        return NoRunMatches(f"No configuration has {params}.", "Name a run by its id, or give params that one has.")
+    return NoRunMatches(f"{len(experiment_ids):,} configurations have {params}.", "Add params that distinguish them.")
 
 
 def _has(configuration: Configuration, params: Mapping[str, str]) -> bool:
-    """Whether the configuration has all of these, however their values are written."""
-    of_it = dict(configuration.settings) | {key: value for key, value in configuration.params if value is not None}
-    return all(key in of_it and canonical(of_it[key]) == canonical(value) for key, value in params.items())
+    """Whether the configuration has all of these params, regardless of how the values are written."""
+    values = dict(configuration.settings) | {key: value for key, value in configuration.params if value is not None}
+    return all(key in values and canonical(values[key]) == canonical(value) for key, value in params.items())

@@ -1,4 +1,4 @@
-"""Runs that stopped much earlier than the others of their task, though they finished."""
+"""Finished runs that stopped much earlier than the others of their task."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from qualia_lab.study.setting_columns import SettingColumn
     from qualia_lab.tables import RunTables
 
-MUCH_EARLIER = 0.5  # of the median of the last steps
-FEWEST = 3  # runs with steps
-# Of a number of these: a param of such a name says how long a run is to train.
+MUCH_EARLIER = 0.5  # as a share of the median of the last steps
+FEWEST = 3  # runs with steps that are needed
+# A numeric param with one of these words in its name is a training budget.
 _BUDGET = {"epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "iterations", "timesteps", "updates"} | {
     "round",
     "rounds",
@@ -32,12 +32,17 @@ _BUDGET = {"epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "it
 
 
 def last_steps(tables: RunTables, metric: str) -> npt.NDArray[np.float64]:
-    """Of every run the step of its latest value of a metric; 0 where it has none."""
+    """The step of the latest value of a metric for each run; 0 if a run has none.
+
+    Args:
+        tables: the tables of the runs.
+        metric: the key of the metric.
+    """
     rows = rows_with(tables.metrics, "key", [metric])
     owners = tables.owners_of(rows)
-    found = np.zeros(tables.runs.num_rows)
-    found[owners] = numbers_of(filled(rows.column("step"), 0))
-    return found
+    steps = np.zeros(tables.runs.num_rows)
+    steps[owners] = numbers_of(filled(rows.column("step"), 0))
+    return steps
 
 
 def find_short_runs(
@@ -46,22 +51,27 @@ def find_short_runs(
     places: npt.NDArray[np.int64],
     columns: Iterable[SettingColumn],
 ) -> list[ShortRun]:
-    """Runs whose last step of a metric is under half of the median, where no param of theirs says so.
+    """Find runs whose last step is less than half the median, unless a param explains it.
 
-    A param that says so is a number of epochs, steps or the like, after which the last steps agree: measured by it, the
-    run is no shorter than others.
-    last: of all runs, by `last_steps`.  places: the finished runs of one task.  columns: the factors.
+    A param explains it if it is a number of epochs, steps or the like, and the run is not shorter than others relative
+    to this number.
+
+    Args:
+        run_ids: the ids of all runs.
+        last: the last step of each run, by `last_steps`.
+        places: the indices of the finished runs of one task.
+        columns: the factors.
     """
     places = places[last[places] > 0]
     if len(places) < FEWEST:
         return []
     steps = last[places]
     short = _much_earlier(steps)
-    for one in columns:
+    for column in columns:
         if not short.any():
             break
-        if one.numeric and not _BUDGET.isdisjoint(words_of(one.key)):
-            short &= ~_explained(one, places, steps, len(last))
+        if column.numeric and not _BUDGET.isdisjoint(words_of(column.key)):
+            short &= ~_explained(column, places, steps, len(last))
     usual = round(float(np.median(steps)))
     return [
         ShortRun(run_ids[place], int(step), usual)
@@ -70,18 +80,18 @@ def find_short_runs(
 
 
 def _much_earlier(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = steps < MUCH_EARLIER * np.median(steps)
-    return found
+    is_short: npt.NDArray[np.bool_] = steps < MUCH_EARLIER * np.median(steps)
+    return is_short
 
 
 def _explained(
-    one: SettingColumn, places: npt.NDArray[np.int64], steps: npt.NDArray[np.float64], runs: int
+    column: SettingColumn, places: npt.NDArray[np.int64], steps: npt.NDArray[np.float64], runs: int
 ) -> npt.NDArray[np.bool_]:
-    """Of these runs, whether their last step, counted in this number, is not much earlier than that of the others."""
-    codes = one.dense(runs)[places]
-    budget = np.where(codes == MISSING, np.nan, one.numbers[codes])
+    """Which of these runs are not much shorter than the others, relative to the value of this param."""
+    codes = column.dense(runs)[places]
+    budget = np.where(codes == MISSING, np.nan, column.numbers[codes])
     known = np.isfinite(budget) & (budget > 0)
-    found = np.zeros(len(places), np.bool_)
+    explained = np.zeros(len(places), np.bool_)
     if known.any():
-        found[known] = ~_much_earlier((steps[known] + 1) / budget[known])
-    return found
+        explained[known] = ~_much_earlier((steps[known] + 1) / budget[known])
+    return explained

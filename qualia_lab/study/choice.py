@@ -1,4 +1,4 @@
-"""Whether runs were chosen by a metric: of a configuration then only its better runs may be here."""
+"""Detect whether runs were selected by a metric, so that only the better runs of a configuration may be included."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEY = re.compile(r"\s*(?:metrics?\.)?`?([^\s=<>!`]+)")
 
 
 def chosen_by_metric(chosen_by: Mapping[str, Any], keys: Collection[str]) -> str | None:
-    """The metric that decided which runs are here; None where none did.
+    """The metric by which the runs were selected; None if they were not selected by a metric.
 
     Args:
         chosen_by: the conditions as data: `by` or `order_by` with `top` or `limit`, `filter`, `where`.
@@ -34,5 +34,5 @@ def chosen_by_metric(chosen_by: Mapping[str, Any], keys: Collection[str]) -> str
 
 
 def _first_metric(texts: Sequence[str]) -> str | None:
-    found = next(filter(None, map(_METRIC.search, texts)), None)
-    return None if found is None else found[1] or found[2]
+    match = next(filter(None, map(_METRIC.search, texts)), None)
+    return None if match is None else match[1] or match[2]

@@ -1,4 +1,4 @@
-"""Configurations: runs of one task that are alike in everything that sets runs apart."""
+"""Configurations: groups of runs of one task that are equal in all factors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Settings:
-    """The settings of runs in some columns, equal pairs being one object: a hundred thousand runs share them."""
+    """The settings of runs in some columns; equal pairs share one object, for the memory of a hundred thousand runs."""
 
     def __init__(self, columns: Iterable[SettingColumn], runs: int) -> None:
         named = sorted(columns, key=lambda one: one.name)
@@ -31,10 +31,10 @@ class _Settings:
         self._pairs: list[list[Setting]] = [[(one.name, text) for text in one.texts] for one in named]
 
     def of(self, place: int) -> tuple[Setting, ...]:
-        """Those that the run has, by name."""
+        """The settings of one run, by name."""
         rows = slice(self._ends[place - 1] if place else 0, self._ends[place])
-        found = zip(self._columns[rows].tolist(), self._codes[rows].tolist(), strict=True)
-        return tuple(self._pairs[at][code] for at, code in found)
+        pairs = zip(self._columns[rows].tolist(), self._codes[rows].tolist(), strict=True)
+        return tuple(self._pairs[at][code] for at, code in pairs)
 
 
 def find_configurations(
@@ -44,49 +44,54 @@ def find_configurations(
     factors: Sequence[Factor],
     run_ids: Sequence[str],
 ) -> tuple[Configuration, ...]:
-    """The configurations of every task, in the order of their first run; equal values are spelled as they stand first.
+    """Find the configurations of every task, in the order of their first run; values are spelled as in that run.
 
-    places: of each task its runs that compete, in order.  factors: of each column what it is.
+    Args:
+        tasks: the tasks.
+        places: for each task, the indices of its competing runs, in order.
+        columns: the params and tags.
+        factors: the role of each column.
+        run_ids: the ids of all runs.
     """
     roles = dict(zip((one.name for one in factors), factors, strict=True))
-    of_role = {
+    columns_of = {
         role: [one for one in columns if roles[one.name].role in members]
         for role, members in (
-            ("apart", ("factor",)),
+            ("leading", ("factor",)),
             ("alike", ("factor", "tied")),
             ("settings", ("factor", "tied", "constant")),
             ("seeds", ("seed",)),
         )
     }
-    alike = fingerprints(of_role["alike"], len(run_ids))
-    settings, repeats = _Settings(of_role["settings"], len(run_ids)), _Settings(of_role["seeds"], len(run_ids))
-    differs = {one.name: _differs(one, places, len(run_ids)) for one in of_role["apart"]}
-    found: list[Configuration] = []
+    alike = fingerprints(columns_of["alike"], len(run_ids))
+    settings, repeats = _Settings(columns_of["settings"], len(run_ids)), _Settings(columns_of["seeds"], len(run_ids))
+    differs = {one.name: _differs(one, places, len(run_ids)) for one in columns_of["leading"]}
+    configurations: list[Configuration] = []
     shared: dict[tuple[Setting, ...], tuple[Setting, ...]] = {}
     for number, (task, runs) in enumerate(zip(tasks, places, strict=True)):
         members = _members(alike, runs)
         differing = sorted(name for name, in_task in differs.items() if in_task[number])
         missing: dict[str, tuple[str, None]] = {name: (name, None) for name in differing}
-        for of_one in members:
-            first = int(of_one[0])
-            of_first = settings.of(first)
-            pairs = {pair[0]: pair for pair in of_first}
-            found.append(
+        for members_of_one in members:
+            first = int(members_of_one[0])
+            first_settings = settings.of(first)
+            pairs = {pair[0]: pair for pair in first_settings}
+            configurations.append(
                 Configuration(
                     experiment_id=task.experiment_id,
                     params=tuple(pairs.get(name, missing[name]) for name in differing),
-                    settings=of_first,
-                    run_ids=tuple(run_ids[place] for place in of_one.tolist()),
+                    settings=first_settings,
+                    run_ids=tuple(run_ids[place] for place in members_of_one.tolist()),
                     repeats=tuple(
-                        shared.setdefault(one, one) for place in of_one.tolist() for one in [repeats.of(place)]
+                        shared.setdefault(one, one) for place in members_of_one.tolist() for one in [repeats.of(place)]
                     ),
                 )
             )
-    return tuple(found)
+    return tuple(configurations)
 
 
 def _members(alike: npt.NDArray[np.uint64], runs: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """The runs with equal bits together, in the order of the first of each."""
+    """Group runs with equal marks, in the order of the first run of each group."""
     if not len(runs):
         return []
     _, first, group = np.unique(alike[runs], return_index=True, return_inverse=True)
@@ -95,10 +100,10 @@ def _members(alike: npt.NDArray[np.uint64], runs: npt.NDArray[np.int64]) -> list
     return np.split(runs[order], ends)
 
 
-def _differs(one: SettingColumn, places: Sequence[npt.NDArray[np.int64]], runs: int) -> npt.NDArray[np.bool_]:
-    """Of each task, whether its runs are not alike in this column, a missing value being a value."""
-    tasks = np.repeat(np.arange(len(places)), [len(of_one) for of_one in places])
-    codes = one.dense(runs)[np.concatenate(places)] if len(places) else np.empty(0, np.int32)
-    values = np.unique(tasks * (len(one.first_rows) + 1) + codes + 1)
-    found: npt.NDArray[np.bool_] = np.bincount(values // (len(one.first_rows) + 1), minlength=len(places)) > 1
-    return found
+def _differs(column: SettingColumn, places: Sequence[npt.NDArray[np.int64]], runs: int) -> npt.NDArray[np.bool_]:
+    """For each task, whether its runs differ in this column; a missing value counts as a value."""
+    tasks = np.repeat(np.arange(len(places)), [len(runs_of_task) for runs_of_task in places])
+    codes = column.dense(runs)[np.concatenate(places)] if len(places) else np.empty(0, np.int32)
+    values = np.unique(tasks * (len(column.first_rows) + 1) + codes + 1)
+    differs: npt.NDArray[np.bool_] = np.bincount(values // (len(column.first_rows) + 1), minlength=len(places)) > 1
+    return differs

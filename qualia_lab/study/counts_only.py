@@ -1,4 +1,4 @@
-"""describe_counts: a study of runs that are not read, of which only names and counts are known."""
+"""`describe_counts`: a study of runs that are not read, from names and counts only."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.schema import TAGS
-from qualia_lab.study.asked_for import check_keys
-from qualia_lab.study.factor_names import name_says
+from qualia_lab.study.factor_names import role_by_name
 from qualia_lab.study.metrics import describe_metrics
 from qualia_lab.study.notes import direction_notes
 from qualia_lab.study.objective import Presence, choose_objective
+from qualia_lab.study.requested_keys import check_keys
 from qualia_lab.study.study import Factor, Study, Task
 from qualia_lab.tables import table_of
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 def describe_counts(inventory: Inventory, experiment_tags: pa.Table, settings: StudySettings) -> Study:
-    """What can be said of metrics and params by their names, counts and the experiments' tags: one task, no runs.
+    """Describe metrics and params by their names, their counts and the tags of experiments: one task, without runs.
 
     Args:
-        inventory: of the runs.
-        experiment_tags: of their experiments (schema.EXPERIMENT_TAGS).
-        settings: what overrules the rest.
+        inventory: the counts of the runs.
+        experiment_tags: the tags of their experiments (schema.EXPERIMENT_TAGS).
+        settings: settings that override what is inferred.
 
     Raises:
-        UnknownKey: a person names a metric or param that no run has.
+        UnknownKey: a user names a metric or param that no run has.
     """
     metrics = describe_metrics(inventory.metrics, settings, experiment_tags, table_of(TAGS, []))
     params = tuple(_described(one, inventory.run_count, settings) for one in inventory.params)
@@ -56,31 +56,31 @@ def describe_counts(inventory: Inventory, experiment_tags: pa.Table, settings: S
 
 @dataclass(frozen=True)
 class _Counted(Presence):
-    """Which metrics runs have, where only how many is known: any two metrics are taken to be of the same runs."""
+    """Which metrics runs have, if only counts are known: any two metrics are assumed to be of the same runs."""
 
     def runs_with_any(self, keys: Collection[str]) -> int:
-        """At least so many runs have any of these metrics."""
+        """A lower bound of the number of runs with any of these metrics."""
         return max((self.runs_with.get(key, 0) for key in keys), default=0)
 
 
-def _described(one: ParamCount, runs: int, settings: StudySettings) -> Factor:
-    role, source = _role(one, runs, settings)
-    return Factor(one.key, one.key, "param", role, source, one.values, one.numeric, one.runs)
+def _described(param: ParamCount, runs: int, settings: StudySettings) -> Factor:
+    role, source = _role(param, runs, settings)
+    return Factor(param.key, param.key, "param", role, source, param.values, param.numeric, param.runs)
 
 
-def _role(one: ParamCount, runs: int, settings: StudySettings) -> tuple[FactorRole, Source]:
-    """What a param is, by what was said, by its name, and by how many values it has."""
-    said: tuple[tuple[FactorRole, Collection[str] | None, str], ...] = (
+def _role(param: ParamCount, runs: int, settings: StudySettings) -> tuple[FactorRole, Source]:
+    """The role of a param, by the settings, by its name, and by its number of values."""
+    overrides: tuple[tuple[FactorRole, Collection[str] | None, str], ...] = (
         ("seed", settings.seeds, "seeds"),
         ("label", settings.labels, "labels"),
         ("factor", settings.factors, "factors"),
     )
-    for role, names, field in said:
-        if names is not None and one.key in names:
-            return role, settings.said_it(field)
-    by_name = name_says(one.key)
-    if settings.seeds is None and (by_name == "seed" or (by_name == "seed if whole" and one.numeric)):
+    for role, names, field in overrides:
+        if names is not None and param.key in names:
+            return role, settings.source_or_person(field)
+    by_name = role_by_name(param.key)
+    if settings.seeds is None and (by_name == "seed" or (by_name == "seed if whole" and param.numeric)):
         return "seed", "name"
     if by_name == "label":
         return "label", "name"
-    return ("constant" if one.values == 1 and one.runs == runs else "factor"), "data"
+    return ("constant" if param.values == 1 and param.runs == runs else "factor"), "data"

@@ -1,4 +1,4 @@
-"""describe_study: tables, inventory and settings become a Study; nothing is read and nothing is written."""
+"""`describe_study`: compute a Study from tables, inventory and settings, without side effects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from qualia_lab.study.asked_for import check_keys
 from qualia_lab.study.budgets import find_short_runs, last_steps
 from qualia_lab.study.choice import chosen_by_metric
 from qualia_lab.study.computations import find_copies
@@ -18,6 +17,7 @@ from qualia_lab.study.left_out import names_of, not_competing, not_counted
 from qualia_lab.study.metrics import describe_metrics
 from qualia_lab.study.notes import direction_notes
 from qualia_lab.study.parents import find_families
+from qualia_lab.study.requested_keys import check_keys
 from qualia_lab.study.setting_columns import param_columns, tag_columns
 from qualia_lab.study.settings import StudySettings
 from qualia_lab.study.statuses import FINISHED, statuses_of
@@ -35,16 +35,20 @@ if TYPE_CHECKING:
 
 
 def describe_study(tables: RunTables, inventory: Inventory, settings: StudySettings | None = None) -> Study:
-    """How to look at these runs: what their metrics, params, tags and the runs themselves are.
+    """Describe runs: the roles of their metrics, params and tags, their configurations, and which runs may be compared.
 
     Args:
-        tables: what was read of the runs.
+        tables: the tables of the runs.
         inventory: the counts of the same tables.
-        settings: what the person or the project says; it overrules what is inferred here.
+        settings: settings of the user and the project, which override what is inferred.
 
     Raises:
-        UnknownKey: a person names a metric, param or tag that no run has.
-        QualiaLabError: a status that there is not.
+        UnknownKey: a user names a metric, param or tag that no run has.
+        QualiaLabError: a status that does not exist.
+
+    Example:
+        >>> study = describe_study(tables, take_inventory(tables))
+        >>> study.objective.key
     """
     settings = settings or StudySettings()
     metrics = describe_metrics(inventory.metrics, settings, tables.experiment_tags, tables.tags)
@@ -54,11 +58,11 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     columns = [*params, *tag_columns(tables, [one.key for one in params])]
     names = names_of(tables)
 
-    families = find_families(tables, columns, _having(tables, objectives))
-    aside = not_competing(families, names)
+    families = find_families(tables, columns, _runs_with(tables, objectives))
+    not_rivals = not_competing(families, names)
     status = statuses_of(tables)
-    uncounted = not_counted(tables, status, aside, settings.statuses)
-    competing = _mask(tables, aside)
+    uncounted = not_counted(tables, status, not_rivals, settings.statuses)
+    competing = _mask(tables, not_rivals)
     experiments, task_of = number_tasks(tables, pool=settings.pool)
     tasks = describe_tasks(tables, metrics, settings, experiments=experiments, tasks=task_of, competing=competing)
 
@@ -69,10 +73,12 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     finished = competing & np.array([status[run] == FINISHED for run in tables.run_ids], np.bool_)
     copies = find_copies(tables, columns, factors, compared=compared, chosen=finished & counted, tasks=task_of)
     varying = [one for one, factor in zip(columns, factors, strict=True) if factor.role in ("factor", "tied")]
-    led = [(task.objective.key, runs) for task, runs in zip(tasks, places, strict=True) if task.objective]
-    steps = {key: last_steps(tables, key) for key in dict.fromkeys(key for key, _ in led)}
+    leading = [(task.objective.key, runs) for task, runs in zip(tasks, places, strict=True) if task.objective]
+    steps = {key: last_steps(tables, key) for key in dict.fromkeys(key for key, _ in leading)}
     short = [
-        one for key, runs in led for one in find_short_runs(tables.run_ids, steps[key], runs[finished[runs]], varying)
+        one
+        for key, runs in leading
+        for one in find_short_runs(tables.run_ids, steps[key], runs[finished[runs]], varying)
     ]
     return Study(
         settings=settings,
@@ -85,7 +91,7 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
         left_out={
             **{run: f"copy of {names[first]}" for run, first in copies.of.items()},
             **uncounted,
-            **aside,
+            **not_rivals,
         },
         parents=families.parents,
         copies=copies.of,
@@ -97,19 +103,19 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
 
 
 def _mask(tables: RunTables, without: Container[str]) -> npt.NDArray[np.bool_]:
-    """Of every run, whether it is none of these."""
+    """Whether each run is not among these."""
     return np.fromiter((run not in without for run in tables.run_ids), np.bool_, len(tables.run_ids))
 
 
-def _having(tables: RunTables, metrics: Iterable[str]) -> set[str]:
-    """The runs that have one of these metrics."""
+def _runs_with(tables: RunTables, metrics: Iterable[str]) -> set[str]:
+    """The ids of the runs that have at least one of these metrics."""
     return set(pc.unique(rows_with(tables.metrics, "key", metrics).column("run_id")).to_pylist())
 
 
 def _of_optuna(tables: RunTables) -> npt.NDArray[np.bool_]:
-    """Of every run, whether it has the tags that Optuna's callback writes."""
-    found = None
+    """Whether each run has the tags that Optuna's callback writes."""
+    run_ids = None
     for key in words()["sweeper"]["optuna"]:
-        having = set(rows_with(tables.tags, "key", [key]).column("run_id").to_pylist())
-        found = having if found is None else found & having
-    return ~_mask(tables, found or ())
+        tagged = set(rows_with(tables.tags, "key", [key]).column("run_id").to_pylist())
+        run_ids = tagged if run_ids is None else run_ids & tagged
+    return ~_mask(tables, run_ids or ())

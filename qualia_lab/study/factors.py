@@ -1,4 +1,4 @@
-"""The role of every param and tag: what sets configurations apart, what repeats them, what only names a run."""
+"""The role of every param and tag: does it distinguish configurations, repeat them, or only name runs?"""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ if TYPE_CHECKING:
     from qualia_lab.study.settings import Source, StudySettings
     from qualia_lab.study.study import FactorRole
 
-_SHARED = 0.9  # values are shared where there are at most so many different ones for each run
-_LONG = 120  # characters: a tag of such texts is a note
+_SHARED = 0.9  # values count as shared if the distinct values are at most this fraction of the runs
+_LONG = 120  # characters; a tag with a longer text is a note
 
 
 @dataclass(frozen=True)
 class Competitors:
-    """The runs that roles are judged over.
+    """The runs by which roles are inferred.
 
-    chosen: of all runs, whether they compete.  counted: whether their status counts, too.
-    tasks: of all runs the number of their task.
-    outcomes: keys of metrics that say how good a run is: a param or tag of that name is no setting.
-    of_optuna: of all runs, whether Optuna's callback wrote them.
+    Attributes:
+        chosen: whether each run competes.
+        counted: whether each run competes and its status counts.
+        tasks: the number of the task of each run.
+        outcomes: keys of metrics that say how good a run is; a param or tag of that name is not a setting.
+        of_optuna: whether each run was written by Optuna's callback.
     """
 
     chosen: npt.NDArray[np.bool_]
@@ -47,132 +49,138 @@ class Competitors:
 def describe_factors(
     columns: Sequence[SettingColumn], competitors: Competitors, settings: StudySettings
 ) -> tuple[Factor, ...]:
-    """The role of every column, params before tags, in their order.
+    """Infer the role of every column, params before tags, in their order.
 
-    What the person or the project said comes first, then what the name says, then the values: constant, of the form of
-    a label, else a factor. Factors that set the same runs apart are tied to one of them.
+    The settings take precedence, then the name, then the values: constant, values that look like a label, else a
+    factor. Factors that distinguish the same runs are tied to one of them.
+
+    Args:
+        columns: the params and tags.
+        competitors: the runs by which roles are inferred.
+        settings: settings that override what is inferred.
     """
-    roles = [_role(one, competitors, settings, None) for one in columns if one.kind == "param"]
+    roles = [_role(column, competitors, settings, None) for column in columns if column.kind == "param"]
     seeded = _seeded_settings(columns, roles, len(competitors.chosen))
-    roles += [_role(one, competitors, settings, seeded) for one in columns if one.kind == "tag"]
-    candidates = [one for one, (role, _) in zip(columns, roles, strict=True) if role == "factor"]
-    leads = tied_to(candidates, competitors.chosen, competitors.tasks, settings.factors)
+    roles += [_role(column, competitors, settings, seeded) for column in columns if column.kind == "tag"]
+    candidates = [column for column, (role, _) in zip(columns, roles, strict=True) if role == "factor"]
+    leader_of = tied_to(candidates, competitors.chosen, competitors.tasks, settings.factors)
     return tuple(
         Factor(
-            name=one.name,
-            key=one.key,
-            kind=one.kind,
-            role="tied" if one.name in leads else role,
+            name=column.name,
+            key=column.key,
+            kind=column.kind,
+            role="tied" if column.name in leader_of else role,
             source=source,
-            values=len(np.unique(one.among(competitors.chosen))) or len(one.first_rows),
-            numeric=one.numeric,
-            runs=len(one.places),
-            tied_to=leads.get(one.name),
+            values=len(np.unique(column.among(competitors.chosen))) or len(column.first_rows),
+            numeric=column.numeric,
+            runs=len(column.places),
+            tied_to=leader_of.get(column.name),
         )
-        for one, (role, source) in zip(columns, roles, strict=True)
+        for column, (role, source) in zip(columns, roles, strict=True)
     )
 
 
 def _seeded_settings(
     columns: Sequence[SettingColumn], roles: Sequence[tuple[FactorRole, Source]], runs: int
 ) -> Marks | None:
-    """Bits for every run, equal for runs with the same params, seeds among them; None where no param is a seed."""
-    params = [one for one, (role, _) in zip(columns, roles, strict=False) if role != "label"]
+    """Marks that are equal for runs with equal params, including seeds; None if no param is a seed."""
+    params = [column for column, (role, _) in zip(columns, roles, strict=False) if role != "label"]
     return fingerprints(params, runs) if any(role == "seed" for role, _ in roles) else None
 
 
 def _role(
-    one: SettingColumn, competitors: Competitors, settings: StudySettings, seeded: Marks | None
+    column: SettingColumn, competitors: Competitors, settings: StudySettings, seeded: Marks | None
 ) -> tuple[FactorRole, Source]:
     overruled: tuple[tuple[FactorRole, Collection[str] | None, str], ...] = (
         ("seed", settings.seeds, "seeds"),
         ("label", settings.labels, "labels"),
         ("factor", settings.factors, "factors"),
     )
-    for role, names, said in overruled:
-        if names is not None and (one.name in names or one.key in names):
-            return role, settings.said_it(said)
-    name_says = factor_names.name_says(one.key)
-    if settings.seeds is None and _is_seed(one, name_says):
+    for role, names, field in overruled:
+        if names is not None and (column.name in names or column.key in names):
+            return role, settings.source_or_person(field)
+    by_name = factor_names.role_by_name(column.key)
+    if settings.seeds is None and _is_seed(column, by_name):
         return "seed", "name"
-    if name_says == "label" or one.key in competitors.outcomes:
+    if by_name == "label" or column.key in competitors.outcomes:
         return "label", "name"
-    if one.kind == "tag" and _tag_is_label(one, competitors):
+    if column.kind == "tag" and _tag_is_label(column, competitors):
         return "label", "name"
-    if not _varies(one, competitors):
+    if not _varies(column, competitors):
         return "constant", "data"
-    if one.kind == "tag" and _was_added_later(one, competitors, seeded):
+    if column.kind == "tag" and _was_added_later(column, competitors, seeded):
         return "label", "data"
-    return ("label" if _looks_like_a_label(one, name_says, competitors) else "factor"), "data"
+    return ("label" if _looks_like_a_label(column, by_name, competitors) else "factor"), "data"
 
 
-def _is_seed(one: SettingColumn, name_says: str) -> bool:
-    if name_says == "seed if whole":
-        return one.numeric and all(float(text) % 1 == 0 for text in one.sample)
+def _is_seed(column: SettingColumn, by_name: str) -> bool:
+    if by_name == "seed if whole":
+        return column.numeric and all(float(text) % 1 == 0 for text in column.sample)
     truths = {canonical("True"), canonical("False")}
-    return name_says == "seed" and not all(canonical(text) in truths for text in one.sample)
+    return by_name == "seed" and not all(canonical(text) in truths for text in column.sample)
 
 
-def _tag_is_label(one: SettingColumn, competitors: Competitors) -> bool:
+def _tag_is_label(column: SettingColumn, competitors: Competitors) -> bool:
     return (
-        factor_names.of_a_sweeper(one.key)
-        or factor_names.tag_is_label(one.key)
-        or bool(competitors.of_optuna[one.places].all())
+        factor_names.is_sweeper_tag(column.key)
+        or factor_names.tag_is_label(column.key)
+        or bool(competitors.of_optuna[column.places].all())
     )
 
 
-def _varies(one: SettingColumn, competitors: Competitors) -> bool:
-    """Whether it is not alike in all competitors of some task, a missing one counting as a difference.
+def _varies(column: SettingColumn, competitors: Competitors) -> bool:
+    """Whether the competing runs of some task differ in this column; a missing value counts as a difference.
 
-    That a run which failed, or still runs, had not come to log it is none, unless no other run counts.
+    Runs that failed or are still running may not have logged it yet: their missing values do not count, unless no other
+    run counts.
     """
-    tasks = competitors.tasks[one.places]
-    there = competitors.chosen[one.places]
-    values = np.unique(tasks[there] * len(one.first_rows) + one.codes[there])
-    if len(values) > len(np.unique(tasks[there])):
+    tasks = competitors.tasks[column.places]
+    chosen = competitors.chosen[column.places]
+    values = np.unique(tasks[chosen] * len(column.first_rows) + column.codes[chosen])
+    if len(values) > len(np.unique(tasks[chosen])):
         return True
     counted = competitors.counted if competitors.counted.any() else competitors.chosen
     of_task = np.bincount(competitors.tasks[counted])
-    having = np.bincount(tasks[counted[one.places]], minlength=len(of_task))
-    return bool(((having > 0) & (having < of_task)).any())
+    runs_with_value = np.bincount(tasks[counted[column.places]], minlength=len(of_task))
+    return bool(((runs_with_value > 0) & (runs_with_value < of_task)).any())
 
 
-def _was_added_later(one: SettingColumn, competitors: Competitors, seeded: Marks | None) -> bool:
-    """Whether a tag is a name, a note, a result, or a mark on some runs, and none that sets runs apart by its values.
+def _was_added_later(column: SettingColumn, competitors: Competitors, seeded: Marks | None) -> bool:
+    """Whether a tag is a name, a note, a result or a mark on some runs, rather than a setting.
 
-    A mark, which is one value that other runs lack, may be either: it sets runs apart where a run that has it and one
-    that lacks it are alike in all params and in their seed.
+    A mark, a single value that other runs lack, may be either. It is a setting if a run that has it and one that lacks
+    it are equal in all params and in their seed.
     """
-    there = competitors.chosen[one.places]
-    codes = one.codes[there]
+    chosen = competitors.chosen[column.places]
+    codes = column.codes[chosen]
     values = len(np.unique(codes))
-    if factor_names.is_outcome(one.sample):
+    if factor_names.is_outcome(column.sample):
         return True
-    if values == len(codes) and not (factor_names.names_a_choice(one.key) and values > 1):
+    if values == len(codes) and not (factor_names.names_a_choice(column.key) and values > 1):
         return True
-    if any(len(text) > _LONG or "\n" in text for text in one.sample):
+    if any(len(text) > _LONG or "\n" in text for text in column.sample):
         return True
     if values > 1:
         return False
     marked = np.zeros(len(competitors.chosen), np.bool_)
-    marked[one.places[there]] = True
+    marked[column.places[chosen]] = True
     return seeded is None or not np.isin(seeded[marked], seeded[competitors.chosen & ~marked]).any()
 
 
-def _looks_like_a_label(one: SettingColumn, name_says: str, competitors: Competitors) -> bool:
-    """Whether values that differ name a run, its time or its place, and set no configuration apart."""
-    codes = one.among(competitors.chosen)
+def _looks_like_a_label(column: SettingColumn, by_name: str, competitors: Competitors) -> bool:
+    """Whether the values name a run, a time or a location, and do not distinguish configurations."""
+    codes = column.among(competitors.chosen)
     values = len(np.unique(codes))
-    if name_says == "numbered" and are_numbered(one.sample):
+    if by_name == "numbered" and are_numbered(column.sample):
         return True
     if values <= _SHARED * len(codes):
         return False
-    if name_says == "place":
-        return not are_of_a_hub(one.sample)
-    if not one.numeric and look_like_labels(one.sample):
-        return not (factor_names.names_a_choice(one.key) and are_known_files(one.sample))
+    if by_name == "place":
+        return not are_of_a_hub(column.sample)
+    if not column.numeric and look_like_labels(column.sample):
+        return not (factor_names.names_a_choice(column.key) and are_known_files(column.sample))
     if values == 1:
         return False
-    if name_says == "label unless shared" or (name_says == "name" and one.numeric):
+    if by_name == "label unless shared" or (by_name == "name" and column.numeric):
         return True
-    return 2 * one.own_names > len(one.places) and not factor_names.names_a_choice(one.key)
+    return 2 * column.own_names > len(column.places) and not factor_names.names_a_choice(column.key)

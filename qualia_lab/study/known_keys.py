@@ -1,4 +1,4 @@
-"""A metric, param, tag or experiment that is not there is named, with what might have been meant."""
+"""Errors for unknown metrics, params, tags and experiments, with a suggestion of a similar key."""
 
 from __future__ import annotations
 
@@ -16,21 +16,30 @@ _LISTED = 5
 
 
 def check_key(key: str, known: Collection[str], what: str) -> None:
-    """Raise UnknownKey unless the key is among these.
+    """Raise UnknownKey unless the key is known.
 
     Args:
-        key: what was asked for.
-        known: the keys that there are.
-        what: what it was taken for: `metric`, `param`, `tag`, `experiment`.
+        key: the requested key.
+        known: the keys that exist.
+        what: the kind of the key: `metric`, `param`, `tag` or `experiment`.
+
+    Raises:
+        UnknownKey: the key is not known.
     """
     if key not in known:
         raise unknown_key(key, known, what)
 
 
 def unknown_key(key: str, known: Collection[str], what: str) -> UnknownKey:
-    """`There is no metric val_auk. Did you mean val_auc?`, as an error to be raised."""
+    """The error to raise for an unknown key: `There is no metric val_auk. Did you mean val_auc?`.
+
+    Args:
+        key: the requested key.
+        known: the keys that exist.
+        what: the kind of the key: `metric`, `param`, `tag` or `experiment`.
+    """
     near = get_close_matches(key, known, n=1)
-    names = [one_line(one, 60) for one in sorted(known)[:_LISTED]]
+    names = [one_line(name, 60) for name in sorted(known)[:_LISTED]]
     if near:
         hint = f"Did you mean {one_line(near[0], 100)}?"
     elif not names:
@@ -42,14 +51,19 @@ def unknown_key(key: str, known: Collection[str], what: str) -> UnknownKey:
 
 
 class KeyedValues(dict[str, "Any"]):
-    """The params, metrics or tags of one run by key; a key that it has not is named, with what might have been meant.
+    """The params, metrics or tags of one run by key; for a missing key, the error suggests a similar one.
 
     Raises:
-        UnknownKey: for such a key; it is a KeyError too, and `get` gives None as of any dict.
+        UnknownKey: by indexing with a missing key; it is a KeyError too. `get` returns None, as for any dict.
     """
 
     def __init__(self, values: Mapping[str, Any], what: str) -> None:
-        """what: `param`, `metric` or `tag`."""
+        """Wrap the values of a run.
+
+        Args:
+            values: the values by key.
+            what: the kind of the keys: `param`, `metric` or `tag`.
+        """
         super().__init__(values)
         self._what = what
 

@@ -1,10 +1,17 @@
-"""The meaning of a metric's words: the last that carries one decides, and what stands around it may turn it."""
+"""The meaning of a metric's name: decided by the last word with a meaning, which other words may modify."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qualia_lab.study.metric_polarity import (
+    changed,
+    is_direction_unknown,
+    modified_by,
+    with_changes_last,
+    with_negations,
+)
 from qualia_lab.study.metric_qualifiers import (
     connected,
     is_difference,
@@ -14,7 +21,6 @@ from qualia_lab.study.metric_qualifiers import (
     without_units,
     without_weak,
 )
-from qualia_lab.study.metric_turns import changed, is_open, turned_by, with_changes_last, with_negations
 from qualia_lab.study.metric_words import Meaning, metric_words
 
 if TYPE_CHECKING:
@@ -31,10 +37,13 @@ _COST = Meaning("cost", "lower", (0.0, None))
 
 
 def meaning_of(tokens: Sequence[Token]) -> tuple[Meaning | None, int]:
-    """What a name without its splits means, None where that is not known; and how many words say only of what.
+    """The meaning of the words of a metric's name.
 
     Args:
-        tokens: the words of the name in their order, its splits taken out.
+        tokens: the words in their order, without those that name splits.
+
+    Returns:
+        The meaning, None if unknown; and how many of the words only say what is measured.
     """
     whole = [token for token in with_negations(with_changes_last(tokens)) if token.word.part != "dropped"]
     words, behind = connected(whole)
@@ -44,7 +53,7 @@ def meaning_of(tokens: Sequence[Token]) -> tuple[Meaning | None, int]:
         return Meaning("spread"), qualifiers
     words = without_units(without_weak(without_names_of_parts(words)))
     meaning = _head(without_times(words))
-    if meaning and is_open(meaning, words, behind):
+    if meaning and is_direction_unknown(meaning, words, behind):
         meaning = replace(meaning, better=None)
     return meaning, qualifiers
 
@@ -73,25 +82,25 @@ def _head(words: list[Token]) -> Meaning | None:
         return _alone(words)
     if words[place - 1].word.meaning is None:
         return _before_unknown(words, place)
-    found = _in_its_place(words, place - 1)
+    meaning = _in_its_place(words, place - 1)
     if ending in ("units", "spans") and words[place - 1].texts in (("size",), ("update",)):
         return _COST
-    if words[-1].word.words == ("score",) and found.role == "cost":
-        return replace(found, better=None)
-    indexed = words[-1].texts == ("index",) and (found.role == "cost" or found.loss)
-    if indexed or (ending == "shares" and found.role == "cost"):
+    if words[-1].word.words == ("score",) and meaning.role == "cost":
+        return replace(meaning, better=None)
+    indexed = words[-1].texts == ("index",) and (meaning.role == "cost" or meaning.loss)
+    if indexed or (ending == "shares" and meaning.role == "cost"):
         return _COUNT
-    return found
+    return meaning
 
 
 def _number(words: Sequence[Token]) -> int | None:
-    """Where a word stands that says that it is counted; `count` is that at the end only: `count_mae` is of counting."""
+    """The index of a word for a count; `count` is one at the end only: `count_mae` is an error of counting."""
     places = [place for place, token in enumerate(words) if token.word.part == "numbers"]
     return next((at for at in places if at == len(words) - 1 or words[at].texts not in (("count",), ("cnt",))), None)
 
 
 def _alone(words: Sequence[Token]) -> Meaning | None:
-    """What words mean that wait for one before them: a score, an error (`l1`, or `per`, of phonemes), a time."""
+    """The meaning of words that usually follow another: a score, an error (`l1`, or `per` for phonemes), a time."""
     if not words:
         return None
     if words[-1].word.words == ("score",):
@@ -102,17 +111,17 @@ def _alone(words: Sequence[Token]) -> Meaning | None:
 
 
 def _score(words: Sequence[Token]) -> Meaning | None:
-    """A score of what is not known, unless it is turned round."""
+    """A score of something unknown; None if negated."""
     return None if any(token.word.part in ("flips", "negations", "wrongs") for token in words) else _SCORE
 
 
 def _timed(words: Sequence[Token]) -> bool:
-    """Whether a unit is among the words; a single letter behind a word that is not known is none."""
+    """Whether one of the words is a unit; single letters after an unknown word do not count."""
     return any(token.word.part == "units" and len(token.texts[0]) > 1 for token in words)
 
 
 def _before_unknown(words: Sequence[Token], place: int) -> Meaning | None:
-    """The meaning where a word that is not known stands last, at `place - 1`, before units and measures."""
+    """The meaning if the word at `place - 1`, before units and measures, is unknown."""
     if place < len(words) and words[place].word.words == ("score",):
         return _score(words)
     timed = _timed(words[place:])
@@ -122,33 +131,33 @@ def _before_unknown(words: Sequence[Token], place: int) -> Meaning | None:
         if scored and scored.segment < words[place - 1].segment:
             return _SCORE
         return _COST if timed else None
-    found = _in_its_place(words, known)
+    meaning = _in_its_place(words, known)
     if words[known].segment < words[known + 1].segment:
-        return found  # `reward/walker`: a part of the path that says of what
-    if found.role == "cost":
-        return found if timed else replace(found, better=None)
-    everyday = found.plain and len(words[known].texts) == 1 and not (known and found.change)
-    return None if everyday or found.role == "spread" else found
+        return meaning  # `reward/walker`: a part of the path that says what is measured
+    if meaning.role == "cost":
+        return meaning if timed else replace(meaning, better=None)
+    everyday = meaning.plain and len(words[known].texts) == 1 and not (known and meaning.change)
+    return None if everyday or meaning.role == "spread" else meaning
 
 
 def _in_its_place(words: Sequence[Token], place: int) -> Meaning:
-    """The meaning of one word, with what stands before it."""
+    """The meaning of one word, modified by the words before it."""
     token, before = words[place], words[:place]
     meaning = token.word.meaning
     assert meaning is not None
     if meaning.change:
         return changed(meaning, before)
     if meaning.role == "objective" and meaning.better is None and before:
-        of = before[-1].word.meaning  # `hamming_distance`, whose own word tells no direction
+        of = before[-1].word.meaning  # `hamming_distance`, whose own word has no direction
         return of if of and of.better == "lower" and of.role == "objective" and not (of.plain or of.loss) else meaning
     if meaning.role == "objective" and meaning.loss and before and before[-1].role == "part":
         return _PART
-    for one in before:
-        if one.texts[-1] != "loss":
+    for other in before:
+        if other.texts[-1] != "loss":
             continue
         if meaning.role == "part":
             return _PART
         turned = token.texts in metric_words().as_losses
-        if meaning.role == "objective" and (one.segment == token.segment or turned):
+        if meaning.role == "objective" and (other.segment == token.segment or turned):
             return _LOSS if turned or meaning.better == "lower" else replace(meaning, better=None)
-    return turned_by(before, token, meaning)
+    return modified_by(before, token, meaning)

@@ -1,4 +1,4 @@
-"""What the name of a metric says: its role, its direction, its split, its family."""
+"""Read the name of a metric: its role, direction, split and family."""
 
 from __future__ import annotations
 
@@ -22,13 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MetricName:
-    """What a name says of its metric.
+    """What the name of a metric says.
 
-    known: whether a word of it has a meaning.  family: what it shares with metrics that measure the same on other data
-    or at other thresholds.  stem: the family with its numbers.  bounds: what the metric can be; None where that has no
-    end or is not known; a share may be logged in percent.  chance: its value where nothing was learned.  loss: what is
-    trained on.  partial: one side only, as recall.  qualifiers: how many words say of what it is (`f1_cats`), not what
-    it is.
+    Attributes:
+        role: the role of the metric.
+        better: the direction; None if unknown.
+        known: whether one of its words has a meaning.
+        split: the split of the data, "" if the name has none.
+        family: shared by metrics that measure the same on other data or at other thresholds.
+        stem: the family with its numbers.
+        bounds: the range of possible values; None if unbounded or unknown. A share may be logged in percent.
+        chance: the value of a model that learned nothing.
+        loss: whether it is used for training.
+        partial: whether it measures one side only, as recall.
+        qualifiers: how many words say what is measured (`f1_cats`), rather than what the metric is.
     """
 
     role: MetricRole
@@ -46,9 +53,16 @@ class MetricName:
 
 @lru_cache(maxsize=65536)
 def read_name(key: str) -> MetricName:
-    """What the words of a metric's key mean, by `metric_words.toml`.
+    """Read the key of a metric by the words of `metric_words.toml`.
 
-    Where the last word that carries a meaning cannot be told, the role is objective and no direction is claimed.
+    If no word has a known meaning, the role is objective, without a direction.
+
+    Args:
+        key: the key of a metric.
+
+    Example:
+        >>> read_name("val_auc").better
+        'higher'
     """
     if key.startswith(SYSTEM_METRICS):
         return MetricName("machine", None, known=True, split="", family=key, stem=key)
@@ -72,12 +86,13 @@ def read_name(key: str) -> MetricName:
 
 
 def _without_split(tokens: Sequence[Token], numbered: bool) -> tuple[Split, list[Token]]:
-    """The split that a name tells, and its other words.
+    """The split that a name contains, and its other words.
 
-    The last one counts (`cv_train_score`), but one fold stays a fold (`fold_3_val_acc`) where it is not of training.
+    The last split counts (`cv_train_score`), but a metric of a single fold (`fold_3_val_acc`) stays one unless it is of
+    training data.
     """
     edge = metric_words().edge
-    found: list[Split] = []
+    splits: list[Split] = []
     rest = []
     for place, token in enumerate(tokens):
         inside = 0 < place < len(tokens) - 1
@@ -85,18 +100,18 @@ def _without_split(tokens: Sequence[Token], numbered: bool) -> tuple[Split, list
             rest.append(token)
         elif token.word.split == "fold" and not numbered:
             if token.texts == ("fold",):
-                found.append("validation")
+                splits.append("validation")
             else:
                 rest.append(token)
         else:
-            found.append(token.word.split)
-    if "fold" in found:
-        return "training" if "training" in found else "fold", rest
-    return found[-1] if found else "", rest
+            splits.append(token.word.split)
+    if "fold" in splits:
+        return "training" if "training" in splits else "fold", rest
+    return splits[-1] if splits else "", rest
 
 
 def _family(tokens: Sequence[Token]) -> str:
-    """The words of a name but those that say how values were brought together and when they were logged."""
+    """The words of a name, without those about aggregation and the time of logging."""
     words = [token for token in tokens if token.word.part not in ("dropped", "times")]
     if len(words) > 1 and words[-1].word.words == ("score",) and words[-2].word.meaning:
         words = words[:-1]

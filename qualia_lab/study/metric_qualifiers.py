@@ -1,4 +1,4 @@
-"""The words of a metric's name that only say of what it is, when it was logged or against what."""
+"""Words of a metric's name that only say what is measured, when it was logged, or what it is compared with."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def is_qualifier(token: Token) -> bool:
-    """Whether a word says only of what the metric is."""
+    """Whether a word only says what is measured."""
     return token.word.part == "unknown" or (token.role == "part" and token.plain)
 
 
 def is_difference(words: Sequence[Token]) -> bool:
-    """Whether a name starts as `delta_` does."""
+    """Whether a name starts like `delta_`."""
     return len(words) > 1 and words[0].texts in (("delta",), ("diff",), ("difference",), ("gap",), ("change",))
 
 
 def without_names_of_parts(words: list[Token]) -> list[Token]:
-    """`ap_box` and `acc_class` without what they are of; where a loss is meant, that makes it a part."""
+    """`ap_box` and `acc_class` without the names of parts; for losses they are kept, and make it a part."""
     meanings = [token.word.meaning for token in words if token.word.meaning]
     lossy = any(meaning.loss for meaning in meanings)
     if lossy or all(meaning.role == "part" for meaning in meanings):
@@ -32,13 +32,13 @@ def without_names_of_parts(words: list[Token]) -> list[Token]:
 
 
 def without_weak(words: list[Token]) -> list[Token]:
-    """`loss/cifar` is a loss: a benchmark's name is a score only where nothing else is said."""
+    """Drop the names of benchmarks if another word has a meaning: `loss/cifar` is a loss."""
     strong = any(token.word.meaning and not (token.word.meaning.weak or token.plain) for token in words)
     return [token for token in words if not (strong and token.word.meaning and token.word.meaning.weak)]
 
 
 def without_units(words: list[Token]) -> list[Token]:
-    """`mae_horizon_3` and `acc_token` without what they are per; `return_norm`, which is normalised, without `norm`."""
+    """`mae_horizon_3` and `acc_token` without the unit; `return_norm`, which is normalised, without `norm`."""
     if len(words) > 1 and words[-1].role == "count":
         per = words[-1].texts in {(unit,) for unit in (*metric_words().each, "norm")}
         one_of_several = per or (words[-1].numbered and words[-1].plain)
@@ -49,17 +49,17 @@ def without_units(words: list[Token]) -> list[Token]:
 
 
 def connected(words: Sequence[Token]) -> tuple[list[Token], Sequence[Token]]:
-    """The words before and from a connector on (`loss per token`); at the end `per` is the phoneme error rate."""
+    """The words before a connector (`loss per token`), and the rest; a final `per` is the phoneme error rate."""
     for place, token in enumerate(words):
-        said = any(one.word.meaning or one.word.part in ("units", "spans", "measures") for one in words[:place])
-        if (said and token.word.part == "connectors") or (place and token.word.part == "comparators"):
+        known = any(other.word.meaning or other.word.part in ("units", "spans", "measures") for other in words[:place])
+        if (known and token.word.part == "connectors") or (place and token.word.part == "comparators"):
             last = place == len(words) - 1 and token.texts == ("per",)
             return list(words[: place + last]), words[place:]
     return list(words), ()
 
 
 def without_times(words: list[Token]) -> list[Token]:
-    """`loss_epoch` is a loss and `step_time` a time, but `epoch`, and `time/epoch`, say how far a run is."""
+    """Drop words for the time of logging: `loss_epoch` is a loss; but `epoch` and `time/epoch` are counts."""
     rest = [token for token in words if token.word.part != "times"]
     if not rest or len(rest) == len(words):
         return words

@@ -1,4 +1,4 @@
-"""What sweepers write into the tags of their runs about the direction of a metric."""
+"""The direction of metrics, from the tags that sweepers write."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _DIRECTION = re.compile(r"\b(MINIMIZE|MAXIMIZE)\b")
 
 
 def directions_of_sweeps(run_tags: pa.Table, objectives: Sequence[str]) -> dict[str, Better]:
-    """The direction of the metrics that Optuna's MLflow callback logged.
+    """The direction of the metrics logged by Optuna's MLflow callback.
 
-    It writes a tag `direction` and the value under the name `value`, or one that it was given; of several objectives a
-    list of directions and the names `value_0`, `value_1` (optuna_integration.mlflow.MLflowCallback). Which metric was
-    its own is not said: it is `value`, else the only one of the runs.
+    The callback writes a tag `direction` and logs the value as `value` or under a name given to it; with several
+    objectives, it writes a list of directions and logs `value_0`, `value_1` (optuna_integration.mlflow.MLflowCallback).
+    It does not record which metric is its own: `value` is assumed, else the only metric of the runs.
 
     Args:
-        run_tags: tags of runs.
+        run_tags: the tags of runs.
         objectives: the keys of metrics that may be objectives.
     """
     rows = run_tags.filter(pc.is_in(run_tags.column("key"), value_set=column(["direction", "directions"], STRING)))
-    said = {tuple(_DIRECTION.findall(text or "")) for text in pc.unique(rows.column("value")).to_pylist()} - {()}
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for directions in said:
+    recorded = {tuple(_DIRECTION.findall(text or "")) for text in pc.unique(rows.column("value")).to_pylist()} - {()}
+    directions_of: defaultdict[str, set[str]] = defaultdict(set)
+    for directions in recorded:
         if len(directions) == 1:
             own = ["value"] if "value" in objectives else list(objectives)
             if len(own) == 1:
-                found[own[0]].add(directions[0])
+                directions_of[own[0]].add(directions[0])
         for place, direction in enumerate(directions if len(directions) > 1 else ()):
-            found[f"value_{place}"].add(direction)
+            directions_of[f"value_{place}"].add(direction)
     better: dict[str, Better] = {"MINIMIZE": "lower", "MAXIMIZE": "higher"}
-    return {key: better[one.pop()] for key, one in found.items() if len(one) == 1 and key in objectives}
+    return {key: better[one.pop()] for key, one in directions_of.items() if len(one) == 1 and key in objectives}

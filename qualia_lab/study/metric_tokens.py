@@ -1,4 +1,4 @@
-"""The name of a metric cut into the words of `metric_words.toml`, without its decorations."""
+"""Split the name of a metric into the words of `metric_words.toml`, without decorations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qualia_lab.study.metric_words import Word, metric_words, stem
 if TYPE_CHECKING:
     from qualia_lab.study.settings import Better
 
-# `(B)`, `(M)`, also as MLflow keeps them without brackets, `(%)`, `/v1`, and the index of a data loader.
+# `(B)`, `(M)`, also without the brackets that MLflow drops, `(%)`, `/v1`, and the index of a data loader.
 _ENDS = re.compile(r"\([BMPO%]\)|(?<=[a-z0-9])[BMPO]$|\(%\)|/v\d+(?=/|$)|/?dataloader_idx_\d+")
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PIECE = re.compile(r"\d+(?:\.\d+)+|[^\W_]+|[/.:|]")
@@ -22,7 +22,7 @@ _JOINED = re.compile(
 # `1 - ssim`, `one_minus_error`; `-loss`.
 _ONE_MINUS = re.compile(r"^(?:1|one)[\s_]*(?:-|minus)[\s_]*(?=[a-z])", re.IGNORECASE)
 _MINUS = re.compile(r"^-\s?(?=[A-Za-z])")
-# `inaccuracy` and `non…` before a word that tells a direction.
+# `inaccuracy` and `non…` before a word with a direction.
 _NEGATED = re.compile(r"(?:un|in|im|dis|non|mis)(\w{5,})")
 _THOUSANDS = re.compile(r"\d+[kd]$")
 _UNKNOWN = Word((), "unknown")
@@ -32,7 +32,11 @@ _UNKNOWN = Word((), "unknown")
 class Token:
     """A piece of a name.
 
-    word: its entry.  texts: as written.  segment: which part of the path, counted from 0.  numbered: a number follows.
+    Attributes:
+        word: its entry in the word list.
+        texts: its words as written.
+        segment: the index of the part of the path.
+        numbered: whether a number follows.
     """
 
     word: Word
@@ -42,7 +46,7 @@ class Token:
 
     @property
     def role(self) -> str:
-        """The role of its meaning, "" where it has none."""
+        """The role of its meaning, "" if it has none."""
         return self.word.meaning.role if self.word.meaning else ""
 
     @property
@@ -52,13 +56,13 @@ class Token:
 
     @property
     def better(self) -> Better | None:
-        """The direction of an objective."""
+        """The direction, if it is an objective."""
         meaning = self.word.meaning
         return meaning.better if meaning and meaning.role == "objective" else None
 
 
 def tokens_of(key: str) -> tuple[tuple[Token, ...], tuple[str, ...]]:
-    """The pieces of a name in their order, the longest known words first, and the numbers that stood in it."""
+    """The pieces of a name in their order, preferring the longest known phrases, and the numbers in the name."""
     pieces, numbers = _pieces(key)
     words = metric_words()
     tokens: list[Token] = []
@@ -116,26 +120,26 @@ def _whole_pattern() -> re.Pattern[str]:
 
 
 def _known(text: str) -> tuple[tuple[str, ...], str]:
-    """A text as words that are known where it can be, and the number that was cut from it."""
+    """The text as known words if possible, and the number that was removed from it."""
     words = metric_words()
-    for one in (text, text.rstrip("0123456789"), _THOUSANDS.sub("", text), text.strip("0123456789")):
-        if one in words.known or stem(one) in words.stems:
-            return (one,), text.replace(one, "", 1)
+    for candidate in (text, text.rstrip("0123456789"), _THOUSANDS.sub("", text), text.strip("0123456789")):
+        if candidate in words.known or stem(candidate) in words.stems:
+            return (candidate,), text.replace(candidate, "", 1)
     text_alone = text.rstrip("0123456789")
     return _negated(text_alone) or _unjoined(text_alone) or (text,), ""
 
 
 def _negated(text: str) -> tuple[str, ...]:
-    """`inaccuracy` as `not accuracy`, where the rest tells a direction; else nothing."""
-    found = _NEGATED.fullmatch(text)
-    entry = metric_words().by_stems.get((stem(found[1]),)) if found else None
+    """`inaccuracy` as `not accuracy`, if the rest has a direction; else empty."""
+    match = _NEGATED.fullmatch(text)
+    entry = metric_words().by_stems.get((stem(match[1]),)) if match else None
     directed = entry and entry.meaning and entry.meaning.role == "objective" and entry.meaning.better
-    return ("not", found[1]) if found and directed else ()
+    return ("not", match[1]) if match and directed else ()
 
 
 def _unjoined(text: str) -> tuple[str, ...]:
-    """`valloss` and `kldloss` as two words where both are known, and before `loss` anything; else nothing."""
-    found = _JOINED.fullmatch(text)
-    parts = tuple(part for part in found.groups() if part) if found else ()
+    """`valloss` and `kldloss` as two words, if both are known, or if the second is `loss`; else empty."""
+    match = _JOINED.fullmatch(text)
+    parts = tuple(part for part in match.groups() if part) if match else ()
     known = [stem(part) in metric_words().stems for part in parts]
     return parts if len(parts) > 1 and (all(known) or stem(parts[-1]) == "loss") else ()

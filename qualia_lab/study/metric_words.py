@@ -1,4 +1,4 @@
-"""The words of `metric_words.toml`: what each one means in the name of a metric."""
+"""The words of `metric_words.toml`: the meaning of each in the name of a metric."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qualia_lab.study.settings import Better, MetricRole
     from qualia_lab.study.study import Split
 
-# What a word does in a name beside having a meaning; the keys of [grammar], and "split".
+# The function of a word in a name, if not a meaning: the keys of [grammar], and "split".
 Part = Literal[
     "meaning", "split", "dropped", "connectors", "limits", "settings", "times", "measures", "shares", "flips",
     "negations", "wrongs", "sides", "comparators", "numbers", "units", "spans",
@@ -29,7 +29,7 @@ _GRAMMAR: tuple[Part, ...] = (
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a word stands for; the fields are those of the data file."""
+    """The meaning of a word; the fields are documented in the data file."""
 
     role: MetricRole
     better: Better | None = None
@@ -45,7 +45,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Word:
-    """One entry: its words, what it does in a name, and its meaning or its split."""
+    """One entry: its words, its function in a name, and its meaning or split."""
 
     words: tuple[str, ...]
     part: Part
@@ -55,12 +55,18 @@ class Word:
 
 @dataclass(frozen=True)
 class Words:
-    """The whole file.
+    """The contents of the file.
 
-    by_words: every entry by its words.  by_stems: the same without plurals.  known, stems: all single words.
-    longest: how many words the longest entry has.
-    whole: spellings that capitals must not cut.  edge: split words that count at the ends of a name only.
-    as_losses: scores that are losses behind the word `loss`.  each: units that a metric is per, behind it.
+    Attributes:
+        by_words: all entries by their words.
+        by_stems: the same by the stems of the words.
+        known: all single words.
+        stems: the stems of all single words.
+        longest: the number of words of the longest entry.
+        whole: spellings that are not split at capital letters.
+        edge: words for splits that count only at the start or end of a name.
+        as_losses: scores that are losses after the word `loss`.
+        each: units that a metric is relative to, if they follow it.
     """
 
     by_words: Mapping[tuple[str, ...], Word]
@@ -75,7 +81,7 @@ class Words:
 
 
 def stem(word: str) -> str:
-    """A word without the ending of its plural; `loss` and `bias` have none."""
+    """A word without its plural ending; `loss` and `bias` have none."""
     if len(word) < 4 or word.endswith(("ss", "us", "is", "as")):
         return word
     for plural, singular in (("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("s", "")):
@@ -86,15 +92,12 @@ def stem(word: str) -> str:
 
 @cache
 def metric_words() -> Words:
-    """The words, read once.
-
-    Raises ValueError for a word that stands twice.
-    """
+    """The words, read once. Raises ValueError for a duplicate word."""
     table = tomllib.loads(files("qualia_lab.study").joinpath("metric_words.toml").read_text(encoding="utf-8"))
     by_words: dict[tuple[str, ...], Word] = {}
     for entry in _entries(table):
         if entry.words in by_words:
-            raise ValueError(f"metric_words.toml: {' '.join(entry.words)!r} stands twice")
+            raise ValueError(f"metric_words.toml: {' '.join(entry.words)!r} is a duplicate")
         by_words[entry.words] = entry
     grammar = table["grammar"]
     return Words(

@@ -1,4 +1,4 @@
-"""Every metric of some runs: its role, its direction, its split, its family, and who says so."""
+"""Describe the metrics of runs: role, direction, split and family, and the source of each."""
 
 from __future__ import annotations
 
@@ -20,22 +20,29 @@ if TYPE_CHECKING:
 
 PRIMARY_TAG = "mlflow.experiment.primaryMetric.name"
 GREATER_TAG = "mlflow.experiment.primaryMetric.greaterIsBetter"
-# Families of metrics that are the whole reward, whose terms stand under it in the path.
+# Families of metrics that are total rewards, whose terms are below it in the path.
 _REWARDS = ("reward", "episode reward")
 
 
 def direction_of(
     key: str, settings: StudySettings, experiment_tags: Sequence[tuple[str, str]] = ()
 ) -> tuple[Better | None, Source]:
-    """Which way one metric is better, and who says so: the person, the settings, the experiment's tags, its name.
+    """The direction of one metric and its source: the user, the settings, the tags of the experiment, or the name.
 
     Args:
-        key: the metric's.
-        settings: what overrules the rest.
-        experiment_tags: keys and values of the tags of its experiment, or of all of them.
+        key: the key of the metric.
+        settings: settings that override what is inferred.
+        experiment_tags: keys and values of the tags of its experiment, or of all experiments.
+
+    Returns:
+        "higher" or "lower", None if unknown; and the source.
+
+    Example:
+        >>> direction_of("val_auc", StudySettings())
+        ('higher', 'name')
     """
     if key in settings.better:
-        return settings.better[key], settings.said_it(f"better.{key}")
+        return settings.better[key], settings.source_or_person(f"better.{key}")
     tagged = _tagged_direction(key, experiment_tags)
     if tagged is not None:
         return tagged, "tag"
@@ -46,13 +53,13 @@ def direction_of(
 def describe_metrics(
     counts: Sequence[MetricCount], settings: StudySettings, experiment_tags: pa.Table, run_tags: pa.Table
 ) -> tuple[Metric, ...]:
-    """What each metric is, sorted by key.
+    """Describe each metric, sorted by key.
 
     Args:
-        counts: of the inventory, the machine's own metrics too.
-        settings: what overrules the rest.
-        experiment_tags: of the experiments.
-        run_tags: of the runs; sweepers write the direction there.
+        counts: the metrics of the inventory, including system metrics.
+        settings: settings that override what is inferred.
+        experiment_tags: the tags of the experiments.
+        run_tags: the tags of the runs, in which sweepers write directions.
     """
     tags = list(
         zip(experiment_tags.column("key").to_pylist(), experiment_tags.column("value").to_pylist(), strict=True)
@@ -66,7 +73,7 @@ def describe_metrics(
 def _described(
     key: str, settings: StudySettings, tags: Sequence[tuple[str, str]], swept: Mapping[str, Better]
 ) -> Metric:
-    """One metric, seen alone."""
+    """One metric, without regard to the others."""
     name = read_name(key)
     better, source = direction_of(key, settings, tags)
     if source in ("name", "unknown") and key in swept:
@@ -74,7 +81,7 @@ def _described(
     role: MetricRole = name.role
     if key in settings.metric_roles:
         role = settings.metric_roles[key]
-        source = source if key in settings.better else settings.said_it(f"metric_roles.{key}")
+        source = source if key in settings.better else settings.source_or_person(f"metric_roles.{key}")
         if role in ("spread", "count", "machine") and key not in settings.better:
             better = None
     elif source == "unknown" and name.known:
@@ -83,68 +90,68 @@ def _described(
 
 
 def _tagged_direction(key: str, tags: Sequence[tuple[str, str]]) -> Better | None:
-    """What MLflow's own tags of an experiment say of its primary metric; None where experiments disagree."""
-    said: set[Better] = set()
+    """The direction by MLflow's tags of an experiment for its primary metric; None if experiments disagree."""
+    directions: set[Better] = set()
     primary = False
     for name, value in tags:
         if name == PRIMARY_TAG:
             primary |= value == key
         elif name == GREATER_TAG and value.lower() in ("true", "false"):
-            said.add("higher" if value.lower() == "true" else "lower")
-    return said.pop() if primary and len(said) == 1 else None
+            directions.add("higher" if value.lower() == "true" else "lower")
+    return directions.pop() if primary and len(directions) == 1 else None
 
 
 def _with_parts(metrics: list[Metric], settings: StudySettings) -> list[Metric]:
-    """Losses with a word more (`loss_cls`), and rewards under a reward, are parts where the whole one is there.
+    """Give the role `part` to losses with another word (`loss_cls`) and rewards under a reward, if the total exists.
 
-    The whole loss has to be of the same split, as a sum is logged beside its terms.
+    The total loss has to be of the same split, since a sum is logged with its terms.
     """
-    whole = {one.split for one in metrics if one.role == "objective" and one.family == "loss"}
-    rewarded = any(one.role == "objective" and one.family in _REWARDS for one in metrics)
+    splits_of_totals = {one.split for one in metrics if one.role == "objective" and one.family == "loss"}
+    has_total_reward = any(one.role == "objective" and one.family in _REWARDS for one in metrics)
 
     def is_part(one: Metric) -> bool:
         if one.role != "objective" or one.key in settings.metric_roles:
             return False
         if "loss" in one.family.split() and one.family != "loss":
-            return read_name(one.key).loss and one.split in whole
-        return rewarded and "/" in one.key and one.family.startswith(tuple(f"{reward} " for reward in _REWARDS))
+            return read_name(one.key).loss and one.split in splits_of_totals
+        return has_total_reward and "/" in one.key and one.family.startswith(tuple(f"{reward} " for reward in _REWARDS))
 
     return [replace(one, role="part") if is_part(one) else one for one in metrics]
 
 
 def _with_twins(metrics: list[Metric], settings: StudySettings) -> tuple[Metric, ...]:
-    """The role `training` for those of training, or without a split, whose family is there on held-out data too.
+    """Give the role `training` to metrics of training data, or without a split, whose family exists on held-out data.
 
-    One without a split beside single folds is their mean, not their training.
+    A metric without a split next to those of single folds is their mean, and not of training data.
     """
     held_out: dict[str, list[Metric]] = {}
     for one in metrics:
         if one.role == "objective" and one.split in ("validation", "test", "fold"):
             held_out.setdefault(one.family, []).append(one)
     twins: dict[str, str] = {}
-    found = []
+    described = []
     for one in metrics:
         trained = one.split == "training" or (one.split == "" and one.key not in settings.metric_roles)
         if one.role in ("objective", "training") and trained and one.family in held_out:
-            others = [other for other in held_out[one.family] if one.split or other.split != "fold"]
-            if not others:
-                found.append(one)
+            candidates = [other for other in held_out[one.family] if one.split or other.split != "fold"]
+            if not candidates:
+                described.append(one)
                 continue
-            twin = min(others, key=partial(_distance, one))
+            twin = min(candidates, key=partial(_distance, one))
             twins.setdefault(twin.key, one.key)
-            if one.split == "training":  # before one without a split
+            if one.split == "training":  # preferred over one without a split
                 twins[twin.key] = min(
                     (twins[twin.key], one.key), key=lambda key: (read_name(key).split != "training", key)
                 )
             role: MetricRole = settings.metric_roles.get(one.key, "training")
-            found.append(replace(one, role=role, twin=twin.key))
+            described.append(replace(one, role=role, twin=twin.key))
         else:
-            found.append(one)
-    return tuple(replace(one, twin=twins.get(one.key, one.twin)) for one in found)
+            described.append(one)
+    return tuple(replace(one, twin=twins.get(one.key, one.twin)) for one in described)
 
 
 def _distance(training: Metric, held_out: Metric) -> tuple[bool, int, str]:
-    """How far a held-out metric is from one of training: other thresholds, then validation, test, a fold."""
+    """The sort key of held-out metrics for a training metric: same thresholds first, then validation, test, a fold."""
     splits = ("validation", "test", "fold")
     apart = read_name(training.key).stem != read_name(held_out.key).stem
     return apart, splits.index(held_out.split), held_out.key

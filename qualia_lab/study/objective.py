@@ -1,4 +1,4 @@
-"""Which metric leads in a task, and which others could."""
+"""Choose the objective of a task, and list the other metrics that could be."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from qualia_lab.study.settings import Better, Source, StudySettings
     from qualia_lab.study.study import Metric
 
-# XGBoost numbers its evaluation sets, stops early by the last, and is often given the training data first.
+# XGBoost numbers its evaluation sets and stops early by the last one; the first is often the training data.
 _EVALUATION_SET = re.compile(r"validation_(\d+)-")
 
 
@@ -30,8 +30,13 @@ _EVALUATION_SET = re.compile(r"validation_(\d+)-")
 class Presence:
     """Which metrics the runs of one task have.
 
-    runs_with: of each key, how many runs have a finite latest value.  steps: the last step of any.  varies: whether
-    not all are equal.  experiment_tags: of the task.  pairs: places in `keys` and of runs, one for each such value.
+    Attributes:
+        runs_with: by key, how many runs have a finite latest value.
+        steps: by key, the highest last step.
+        varies: by key, whether the values differ.
+        experiment_tags: keys and values of the tags of the experiment.
+        keys: all keys.
+        pairs: two arrays with an entry per finite value: the index of its key in `keys`, and of its run.
     """
 
     runs_with: Mapping[str, int]
@@ -54,8 +59,8 @@ def presence_of(metrics: pa.Table, experiment_tags: Sequence[tuple[str, str]] = 
     """Count the metrics of a task.
 
     Args:
-        metrics: latest values of its runs; those of runs that are no competitors were left out.
-        experiment_tags: keys and values of its experiment's tags.
+        metrics: the latest values of its runs, without runs that do not compete.
+        experiment_tags: keys and values of the tags of its experiment.
     """
     rows = metrics.filter(pc.is_finite(metrics.column("value")))
     if not rows.num_rows:
@@ -64,15 +69,15 @@ def presence_of(metrics: pa.Table, experiment_tags: Sequence[tuple[str, str]] = 
     names, codes = tuple(keys.dictionary.to_pylist()), numbers_of(keys.indices)
     runs = numbers_of(whole(rows.column("run_id")).dictionary_encode().indices)
     values, steps = numbers_of(rows.column("value")), numbers_of(rows.column("step"))
-    least, largest = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+    lowest, highest = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     last = np.zeros(len(names), np.int64)
-    np.minimum.at(least, codes, values)
-    np.maximum.at(largest, codes, values)
+    np.minimum.at(lowest, codes, values)
+    np.maximum.at(highest, codes, values)
     np.maximum.at(last, codes, steps)
     return Presence(
         runs_with=dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True)),
         steps=dict(zip(names, last.tolist(), strict=True)),
-        varies=dict(zip(names, (least < largest).tolist(), strict=True)),
+        varies=dict(zip(names, (lowest < highest).tolist(), strict=True)),
         experiment_tags=tuple(experiment_tags),
         keys=names,
         pairs=(codes, runs),
@@ -80,24 +85,25 @@ def presence_of(metrics: pa.Table, experiment_tags: Sequence[tuple[str, str]] = 
 
 
 def choose_objective(metrics: Sequence[Metric], settings: StudySettings, presence: Presence) -> Objective | None:
-    """The metric that leads in a task, None where none can.
+    """Choose the objective of a task; None if no metric can be.
 
-    The person's word, the settings', the experiment's tag; then by name: validation before training, a score before a
-    loss, what more runs have. A metric that was asked for and is not in this task is passed over.
+    The order of precedence is: the user, the project's settings, the tag of the experiment; then by name: validation
+    before training, scores before losses, and metrics of more runs first. A requested metric that this task does not
+    have is ignored.
 
     Args:
-        metrics: all that were described; those that no run of the task has take no part.
-        settings: what overrules the rest.
-        presence: what the runs of the task have.
+        metrics: all metrics; those that no run of the task has are ignored.
+        settings: settings that override what is inferred.
+        presence: the metrics that the runs of the task have.
     """
-    there = {one.key: one for one in metrics if presence.runs_with.get(one.key)}
-    ranked = _ranked(list(there.values()), presence)
-    chosen, source = _inferred(there, ranked, presence)
-    if settings.metric in there:
-        asked, said = there[settings.metric], settings.source("metric")
-        # A cell that repeats what was inferred says nothing new; one that was edited is the person's word.
-        if said != "unknown" or chosen is None or asked.key != chosen.key:
-            chosen, source = asked, settings.said_it("metric")
+    present = {one.key: one for one in metrics if presence.runs_with.get(one.key)}
+    ranked = _ranked(list(present.values()), presence)
+    chosen, source = _inferred(present, ranked, presence)
+    if settings.metric in present:
+        requested, origin = present[settings.metric], settings.source("metric")
+        # A notebook's cell contains the inferred metric; it counts as a user's choice only if it was changed.
+        if origin != "unknown" or chosen is None or requested.key != chosen.key:
+            chosen, source = requested, settings.source_or_person("metric")
     if chosen is None:
         return None
     rivals = tuple(one.key for one in ranked if one.key != chosen.key and one.role == "objective")
@@ -105,53 +111,53 @@ def choose_objective(metrics: Sequence[Metric], settings: StudySettings, presenc
 
 
 def _inferred(
-    there: Mapping[str, Metric], ranked: Sequence[Metric], presence: Presence
+    present: Mapping[str, Metric], ranked: Sequence[Metric], presence: Presence
 ) -> tuple[Metric | None, Source]:
-    """The metric that leads where nobody says which: the one that the experiment's tag names, else the first."""
+    """The objective if no setting names one: by the tag of the experiment, else the first of the ranked metrics."""
     for name, value in presence.experiment_tags:
-        if name == PRIMARY_TAG and value in there:
-            return there[value], "tag"
+        if name == PRIMARY_TAG and value in present:
+            return present[value], "tag"
     if not ranked:
         return None, "unknown"
     return ranked[0], "name" if read_name(ranked[0].key).known else ranked[0].source
 
 
 def _direction(chosen: Metric, settings: StudySettings, presence: Presence) -> Better | None:
-    """The direction of the metric in this task, whose experiment may say more than all experiments together do."""
+    """The direction of the metric in this task; the tags of its experiment alone may say more than those of all."""
     better, source = direction_of(chosen.key, settings, presence.experiment_tags)
     return better if source == "tag" else chosen.better
 
 
 def _ranked(metrics: Sequence[Metric], presence: Presence) -> list[Metric]:
-    """The metrics that may lead, the one that does first: objectives, else parts of a loss, else costs."""
+    """The metrics that may be the objective, best first: objectives, else parts of a loss, else costs."""
     for role in ("objective", "training", "part", "cost"):
-        of_role = [one for one in metrics if one.role == role and (role == "objective" or one.better is not None)]
-        if of_role:
-            return _by_rank(of_role, presence)
+        candidates = [one for one in metrics if one.role == role and (role == "objective" or one.better is not None)]
+        if candidates:
+            return _by_rank(candidates, presence)
     return []
 
 
 def _by_rank(metrics: Sequence[Metric], presence: Presence) -> list[Metric]:
-    """Metrics of one role, the one that leads first."""
-    runs = presence.runs_with_any([one.key for one in metrics])
+    """Sort metrics of one role, the best objective first."""
+    runs = presence.runs_with_any([metric.key for metric in metrics])
 
-    def rank(one: Metric) -> tuple[object, ...]:
-        name = read_name(one.key)
-        validates = one.split == "validation" and 2 * presence.runs_with[one.key] >= runs
+    def rank(metric: Metric) -> tuple[object, ...]:
+        name = read_name(metric.key)
+        validates = metric.split == "validation" and 2 * presence.runs_with[metric.key] >= runs
         return (
-            one.better is None,
-            not presence.varies.get(one.key, False),
-            (one.split == "training") + (one.split in ("", "training") and name.loss),
-            one.split == "fold",
+            metric.better is None,
+            not presence.varies.get(metric.key, False),
+            (metric.split == "training") + (metric.split in ("", "training") and name.loss),
+            metric.split == "fold",
             not validates,
-            one.role == "cost" and one.better != "higher",
+            metric.role == "cost" and metric.better != "higher",
             name.loss,
-            -presence.runs_with[one.key],
+            -presence.runs_with[metric.key],
             name.partial,
-            one.better != "higher",
+            metric.better != "higher",
             name.qualifiers,
-            -int(evaluated[1]) if (evaluated := _EVALUATION_SET.match(one.key)) else 0,
-            one.key,
+            -int(evaluated[1]) if (evaluated := _EVALUATION_SET.match(metric.key)) else 0,
+            metric.key,
         )
 
     return sorted(metrics, key=rank)

@@ -1,4 +1,4 @@
-"""Sets of configurations that differ in one factor, with the rest held."""
+"""Sets of configurations that differ in one factor only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Level = str | None
 
 @dataclass(frozen=True)
 class Context:
-    """What is held, as the settings of the other factors, and the configurations that differ, by level."""
+    """The values of the other factors (`rest`), and by level the configurations that have them."""
 
     rest: tuple[tuple[str, str | None], ...]
     configurations: Mapping[Level, Configuration]
@@ -26,9 +26,13 @@ class Context:
 
 @dataclass(frozen=True)
 class OneFactor:
-    """A factor, the others that always change with it, its levels, and where two of them or more can be compared.
+    """A factor and the contexts in which two or more of its levels can be compared.
 
-    levels: by how many contexts have them, then in the order of their first run; None where it is missing.
+    Attributes:
+        factor: the name of the factor.
+        tied: the factors that always change with it.
+        levels: sorted by the number of contexts that have them, then by their first run; None for a missing value.
+        contexts: the contexts, in the order of their first run.
     """
 
     factor: str
@@ -43,37 +47,41 @@ class OneFactor:
 
 
 def one_factor_sets(study: Study, task: Task) -> list[OneFactor]:
-    """For each factor that sets configurations of a task apart, the contexts where only it differs, if there are any.
+    """For each factor of a task, the contexts in which only it differs, if there are any.
 
-    Takes as long as the configurations have factors: no two configurations are compared with each other.
+    The time is linear in configurations times factors; configurations are not compared pairwise.
+
+    Args:
+        study: the study.
+        task: one of its tasks.
     """
-    told = list(study.in_task(task))
+    configurations = list(study.in_task(task))
     tied: dict[str, list[str]] = defaultdict(list)
     for factor in study.factors:
         if factor.tied_to is not None:
             tied[factor.tied_to].append(factor.name)
-    names = [name for name, _ in told[0].params] if told else []
-    values = [tuple(_value(text) for _, text in one.params) for one in told]
-    found = []
+    names = [name for name, _ in configurations[0].params] if configurations else []
+    values = [tuple(_value(text) for _, text in one.params) for one in configurations]
+    sets = []
     for place, name in enumerate(names):
         spelling: dict[Hashable, Level] = {}
         by_rest: dict[tuple[Hashable, ...], dict[Level, Configuration]] = defaultdict(dict)
-        for one, of_one in zip(told, values, strict=True):
-            level = spelling.setdefault(of_one[place], one.params[place][1])
-            by_rest[of_one[:place] + of_one[place + 1 :]].setdefault(level, one)
+        for one, values_of_one in zip(configurations, values, strict=True):
+            level = spelling.setdefault(values_of_one[place], one.params[place][1])
+            by_rest[values_of_one[:place] + values_of_one[place + 1 :]].setdefault(level, one)
         contexts = tuple(
             Context(tuple(pair for pair in next(iter(levels.values())).params if pair[0] != name), levels)
             for levels in by_rest.values()
             if len(levels) > 1
         )
         if contexts:
-            often: dict[Level, int] = defaultdict(int)
+            contexts_with: dict[Level, int] = defaultdict(int)
             for context in contexts:
                 for level in context.configurations:
-                    often[level] += 1
-            levels = tuple(sorted(often, key=lambda level: -often[level]))
-            found.append(OneFactor(name, tuple(tied[name]), levels, contexts))
-    return found
+                    contexts_with[level] += 1
+            levels = tuple(sorted(contexts_with, key=lambda level: -contexts_with[level]))
+            sets.append(OneFactor(name, tuple(tied[name]), levels, contexts))
+    return sets
 
 
 def _value(text: Level) -> Hashable:

@@ -1,4 +1,4 @@
-"""Families of runs: parents and their children, and trainings that went on in another run."""
+"""Relations between runs: parents and children, and trainings that were continued in another run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Families:
-    """parents: runs that only hold others, with these.  parts: of children that only measure their parent, that one.
+    """Relations between runs.
 
-    continued: of runs whose training went on in another one, that one.
+    Attributes:
+        parents: runs that only contain others → their children.
+        parts: children that only evaluate their parent → the parent.
+        continued: runs that were continued in another run → that run.
     """
 
     parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -29,11 +32,15 @@ class Families:
 
 
 def find_families(tables: RunTables, columns: Sequence[SettingColumn], with_objective: Collection[str]) -> Families:
-    """What runs are to each other.
+    """Find the relations between runs.
 
-    A parent whose children are there holds them and competes with none, unless it has an objective and none below it
-    has one: then it was trained, and they are parts of it.
-    with_objective: the runs that have a metric of this role.
+    A parent whose children are among the runs contains them and does not compete, unless it has an objective and none
+    of its descendants has: then it was trained itself, and its children are parts of it.
+
+    Args:
+        tables: the tables of the runs.
+        columns: the params and tags.
+        with_objective: the runs that have a metric with the role objective.
     """
     parents, parts = _parents_and_parts(tables, with_objective)
     return Families(parents, parts, find_continued(tables, columns))
@@ -46,26 +53,28 @@ def _parents_and_parts(
     if tables.runs.column("parent_run_id").null_count == len(run_ids):
         return {}, {}
     known = set(run_ids)
-    said = texts_of(tables.runs.column("parent_run_id"))
-    parent_of = {run: one for run, one in zip(run_ids, said, strict=True) if one in known and one != run}
-    _break_circles(parent_of)
+    recorded = texts_of(tables.runs.column("parent_run_id"))
+    parent_of = {
+        run: parent for run, parent in zip(run_ids, recorded, strict=True) if parent in known and parent != run
+    }
+    _break_cycles(parent_of)
     children: dict[str, list[str]] = defaultdict(list)
     for run, parent in parent_of.items():
         children[parent].append(run)
-    below: set[str] = set()  # parents of which some descendant has an objective
+    below: set[str] = set()  # parents with a descendant that has an objective
     for run in parent_of:
         if run in with_objective:
             above = parent_of.get(run)
             while above is not None and above not in below:
                 below.add(above)
                 above = parent_of.get(above)
-    trained = {one for one in children if one in with_objective and one not in below}
+    trained = {parent for parent in children if parent in with_objective and parent not in below}
     parts = {run: parent for run, parent in parent_of.items() if parent in trained}
-    return {one: tuple(runs) for one, runs in children.items() if one not in trained}, parts
+    return {parent: tuple(runs) for parent, runs in children.items() if parent not in trained}, parts
 
 
-def _break_circles(parent_of: dict[str, str]) -> None:
-    """Take out the parent of one run of each circle of parents, which only a damaged store has."""
+def _break_cycles(parent_of: dict[str, str]) -> None:
+    """Remove the parent of one run of each cycle; only damaged stores have cycles."""
     done: set[str] = set()
     for run in list(parent_of):
         passed: set[str] = set()

@@ -1,4 +1,4 @@
-"""The order in which metrics are shown: the objective first, what measures the machine last."""
+"""The order in which metrics are shown: objectives first, system metrics last."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ _SPLITS = ("validation", "test", "", "fold", "training")
 
 
 def rank_metrics(study: Study, inventory: Inventory) -> list[MetricCount]:
-    """The metrics of the model, those to look at first on top.
+    """Sort the metrics of the model, the most important first.
 
-    The objectives of the tasks, then metrics with a direction, by role, by how many runs have them, held-out data
-    before training, those with a curve before single values, then by name.
+    The order is: objectives of tasks, role, known direction, number of runs, held-out data before training, metrics
+    with a history before single values, name.
+
+    Args:
+        study: the study.
+        inventory: the inventory of the same runs.
     """
     leading = {one.objective.key: place for place, one in reversed(list(enumerate(study.tasks))) if one.objective}
 

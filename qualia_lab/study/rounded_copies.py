@@ -1,4 +1,4 @@
-"""Runs that are one computation, logged once with fewer decimals: what a library and its autologging both log."""
+"""Runs that are the same computation logged twice, once rounded, as by a library and by its autologging."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
     from qualia_lab.study.setting_columns import Marks
 
-_FEWEST_DECIMALS = 3  # with less, rounding makes many different values alike
+_FEWEST_DECIMALS = 3  # with fewer, rounding makes many different values equal
 _FEWEST_METRICS = 2
-_MOST_ALIKE = 50  # runs with one seed and one configuration; of more, only equal values are looked for
+_MOST_ALIKE = 50  # runs with the same seed and configuration; if there are more, rounding is not considered
 
 
 def rounded_copies(
     rows: pa.Table, alike: Marks, order: Sequence[int], among: npt.NDArray[np.bool_]
 ) -> Iterable[tuple[int, int]]:
-    """Pairs of a run and an earlier one of which it is a copy but for rounding, by place.
+    """Find pairs of a run and an earlier one that is equal except for rounding, by index.
 
-    In every metric that both have, two at least, one value has to be the other one, rounded to the three decimals or
-    more that it has, and one pair has to differ.
+    In all metrics that both have, at least two, one value has to be the other one rounded to its three or more
+    decimals, and in one metric they have to differ.
 
     Args:
         rows: run, metric and bits of the compared values, as numbers.
-        alike: equal numbers for runs with the same settings, seeds, code and data.
-        order: the places of the runs, the earliest first.
-        among: of all runs, whether they record a seed and are no copy yet.
+        alike: marks that are equal for runs with the same settings, seeds, code and data.
+        order: the indices of the runs, the earliest first.
+        among: whether each run records a seed and is not a copy yet.
     """
     sets: dict[int, list[int]] = defaultdict(list)
     for run in order:
@@ -46,21 +46,21 @@ def rounded_copies(
         return
     values = _values(rows, {run for runs in sets.values() for run in runs})
     for runs in sets.values():
-        firsts: list[int] = []
+        originals: list[int] = []
         for run in runs:
-            first = next((one for one in firsts if _is_rounded_copy(values[run], values[one])), None)
+            first = next((one for one in originals if _is_rounded_copy(values[run], values[one])), None)
             if first is None:
-                firsts.append(run)
+                originals.append(run)
             else:
                 yield run, first
 
 
 def _values(rows: pa.Table, wanted: set[int]) -> dict[int, dict[int, float]]:
     run, metric, bits = (numbers_of(rows.column(name)) for name in ("run", "metric", "bits"))
-    found: dict[int, dict[int, float]] = {one: {} for one in wanted}
+    values_of: dict[int, dict[int, float]] = {one: {} for one in wanted}
     for row in np.flatnonzero(np.isin(run, list(wanted))).tolist():
-        found[int(run[row])][int(metric[row])] = float(bits[row : row + 1].view(np.float64)[0])
-    return found
+        values_of[int(run[row])][int(metric[row])] = float(bits[row : row + 1].view(np.float64)[0])
+    return values_of
 
 
 def _is_rounded_copy(one: Mapping[int, float], other: Mapping[int, float]) -> bool:

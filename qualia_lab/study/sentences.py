@@ -1,4 +1,4 @@
-"""A study in plain sentences: what the runs are about, where each answer comes from, and how to overrule it."""
+"""Describe a study in sentences: how runs are interpreted, why, and how to override it."""
 
 from __future__ import annotations
 
@@ -7,50 +7,53 @@ from typing import TYPE_CHECKING
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 from qualia_lab.names import aside, distinct_names
-from qualia_lab.study.overruling import FLAGS
+from qualia_lab.study.override_hints import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from qualia_lab.study.overruling import Lines
+    from qualia_lab.study.override_hints import OverrideHints
     from qualia_lab.study.settings import Source
     from qualia_lab.study.study import Objective, Study
 
-NAMED = 6  # names of one kind before the rest is only counted
+NAMED = 6  # names listed in a sentence; the others are only counted
 
-FROM: Mapping[Source, str] = {
-    "person": "as was said",
+SOURCE_TEXT: Mapping[Source, str] = {
+    "person": "as specified",
     "settings": "by [tool.qualia]",
     "tag": "by a tag",
     "name": "by its name",
     "data": "by its values",
-    "unknown": "nothing says it",
+    "unknown": "of unknown origin",
 }
-_WAYS = {"higher": "more is better", "lower": "less is better"}
+_DIRECTION_TEXT = {"higher": "higher is better", "lower": "lower is better"}
 
 
 def sentences_of(
-    study: Study, names: Mapping[str, str], lines: Lines = FLAGS
+    study: Study, names: Mapping[str, str], hints: OverrideHints = FLAGS
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What there is to say of tasks, objectives, repeats, comparisons and directions: a heading and its sentences each.
+    """Describe tasks, objectives, repeats, comparisons and directions: a heading and its sentences each.
 
     Args:
-        study: of some runs.
-        names: of runs, by run id; a run without one is called by its id.
-        lines: how what is inferred can be overruled where this is read.
+        study: the study.
+        names: run id → name; a run without a name is called by its id.
+        hints: how to override what is inferred, by flags or in a notebook.
+
+    Returns:
+        Pairs of a heading and its sentences; headings without sentences are left out.
     """
     parts = (
-        ("Tasks", _tasks(study, lines)),
-        ("Objective", _objectives(study, lines)),
+        ("Tasks", _tasks(study, hints)),
+        ("Objective", _objectives(study, hints)),
         ("Repeats", _repeats(study)),
-        ("In no comparison", _left_out(study, names)),
-        ("To know", (*_unknown(study, lines), *_careful(study, names), *study.notes)),
+        ("Left out of comparisons", _left_out(study, names)),
+        ("Notes", (*_unknown(study, hints), *_short_runs(study, names), *study.notes)),
     )
-    return tuple((heading, said) for heading, found in parts if (said := tuple(found)))
+    return tuple((heading, lines) for heading, sentences in parts if (lines := tuple(sentences)))
 
 
 def levels_of(study: Study, name: str) -> tuple[str, ...]:
-    """The values of a factor, a constant, a tied one or a seed: numbers in their order, then texts."""
+    """The values of a factor, constant, tied factor or seed: numbers in their order, then texts."""
     values = {value for one in study.configurations for key, value in one.settings if key == name}
     values |= {value for one in study.configurations for key, value in one.params if key == name and value is not None}
     if not values:  # a seed
@@ -65,7 +68,7 @@ def listed(names: Iterable[str], most: int = NAMED) -> str:
     return f"{shown} and {len(all_names) - most:,} more" if len(all_names) > most else shown
 
 
-def _tasks(study: Study, lines: Lines) -> Iterator[str]:
+def _tasks(study: Study, hints: OverrideHints) -> Iterator[str]:
     tasks = study.tasks
     runs = [
         f"{one_line(one.experiment, 60) or 'all experiments'} ({counted(len(one.run_ids), 'run')})" for one in tasks
@@ -75,40 +78,40 @@ def _tasks(study: Study, lines: Lines) -> Iterator[str]:
     elif tasks:
         yield (
             f"{len(tasks):,} experiments are {len(tasks):,} tasks, and nothing is compared across them: "
-            f"{listed(runs)}. {lines.pool}"
+            f"{listed(runs)}. {hints.pool}"
         )
 
 
-def _objectives(study: Study, lines: Lines) -> Iterator[str]:
-    found: dict[Objective | None, list[str]] = {}
+def _objectives(study: Study, hints: OverrideHints) -> Iterator[str]:
+    experiments_of: dict[Objective | None, list[str]] = {}
     for task in study.tasks:
-        found.setdefault(task.objective, []).append(task.experiment)
-    for objective, experiments in found.items():
-        where = f"In {listed(experiments, 3)}: " if len(found) > 1 else ""
+        experiments_of.setdefault(task.objective, []).append(task.experiment)
+    for objective, experiments in experiments_of.items():
+        place = f"In {listed(experiments, 3)}: " if len(experiments_of) > 1 else ""
         if objective is None:
-            yield f"{where}no metric says how good a run is. {lines.name}"
+            yield f"{place}no metric can be the objective. {hints.name}"
             continue
         key = one_line(objective.key, 100)
-        way = _WAYS.get(objective.better or "", "which way is better is not known")
-        yield f"{where}{key} leads, {FROM[objective.source]}; {way}."
+        direction = _DIRECTION_TEXT.get(objective.better or "", "the direction is not known")
+        yield f"{place}{key} is the objective, {SOURCE_TEXT[objective.source]}; {direction}."
         if objective.rivals:
             first = one_line(objective.rivals[0], 100)
-            yield f"Others that could lead: {listed(objective.rivals)}. {lines.choose.format(key=first)}"
+            yield f"Other possible objectives: {listed(objective.rivals)}. {hints.choose.format(key=first)}"
 
 
 def _repeats(study: Study) -> Iterator[str]:
     if study.seeds:
-        yield f"{listed(study.seeds)} only {'repeats' if len(study.seeds) == 1 else 'repeat'} a configuration."
+        yield f"{listed(study.seeds)} only {'repeats' if len(study.seeds) == 1 else 'repeat'} configurations."
     counts = [len([one for one in each.run_ids if one not in study.copies]) for each in study.configurations]
     if counts:
-        said = counted(len(counts), "configuration")
+        configurations = counted(len(counts), "configuration")
         most = max(counts)
         if min(counts) == most:
-            yield f"{said} of {counted(most, 'run')}{'' if len(counts) == 1 else ' each'}."
+            yield f"{configurations} of {counted(most, 'run')}{'' if len(counts) == 1 else ' each'}."
         else:
             label = study.configurations[counts.index(most)].label
             repeated = sum(count > 1 for count in counts)
-            yield f"{said}, {repeated:,} of several runs; the most, {most:,}: {one_line(label, 100)}."
+            yield f"{configurations}, {repeated:,} of several runs; the most, {most:,}: {one_line(label, 100)}."
     if study.possible_copies:
         runs = sum(map(len, study.possible_copies))
         yield (
@@ -118,29 +121,29 @@ def _repeats(study: Study) -> Iterator[str]:
 
 
 def _left_out(study: Study, names: Mapping[str, str]) -> Iterator[str]:
-    """One sentence per reason; copies and runs that were continued are only counted."""
+    """One sentence per reason; reasons that name another run are combined."""
     by_reason: dict[str, list[str]] = {}
     for run_id, reason in study.left_out.items():
         kind = next((kind for kind in ("copy of", "part of", "continued in") if reason.startswith(kind)), reason)
         by_reason.setdefault(kind, []).append(names.get(run_id) or run_id)
-    said = {
-        "parent": "a parent whose children are there",
-        "part of": "an evaluation of the run above it",
+    reason_text = {
+        "parent": "a parent whose children are included",
+        "part of": "an evaluation of its parent run",
         "copy of": "the same computation as another run",
         "continued in": "continued by another run",
     }
     for kind, runs in by_reason.items():
-        yield f"{counted(len(runs), 'run')}: {said.get(kind, kind)}{aside(listed(runs), ends=True)}."
+        yield f"{counted(len(runs), 'run')}: {reason_text.get(kind, kind)}{aside(listed(runs), ends=True)}."
 
 
-def _unknown(study: Study, lines: Lines) -> Iterator[str]:
-    """The metrics that may lead or train whose direction nothing tells, and the line that says it."""
+def _unknown(study: Study, hints: OverrideHints) -> Iterator[str]:
+    """The metrics that may be objectives or of training and whose direction is unknown, and how to set it."""
     keys = [one.key for one in study.metrics if one.better is None and one.role in ("objective", "training")]
     if keys:
-        yield (f"Which way is better is not known of {listed(keys)}. {lines.unknown.format(key=one_line(keys[0], 60))}")
+        yield (f"The direction of {listed(keys)} is not known. {hints.unknown.format(key=one_line(keys[0], 60))}")
 
 
-def _careful(study: Study, names: Mapping[str, str]) -> Iterator[str]:
+def _short_runs(study: Study, names: Mapping[str, str]) -> Iterator[str]:
     """Runs that stopped much earlier than the others."""
     if study.short_runs:
         first = study.short_runs[0]

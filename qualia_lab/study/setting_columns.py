@@ -1,4 +1,4 @@
-"""Params and tags as columns of codes: equal numbers for values that are equal whatever their spelling."""
+"""Params and tags as columns of integer codes, equal for values that differ in spelling only."""
 
 from __future__ import annotations
 
@@ -26,17 +26,23 @@ if TYPE_CHECKING:
     Marks = npt.NDArray[np.uint64]
 
 MISSING = -1
-_SAMPLE, _SAMPLE_LENGTH = 200, 300  # of how many values the form is looked at, and how much of each
+_SAMPLE, _SAMPLE_LENGTH = 200, 300  # how many values are sampled to detect their form, and their length in characters
 
 
 @dataclass(frozen=True, eq=False)
 class SettingColumn:
-    """One param, or one tag of the person's own, over all runs.
+    """One param, or one tag set by users, over all runs.
 
-    name: its key; of a tag whose key is a param's too, `tags.KEY`.  places: the runs that have it, as places among all
-    runs, ascending.  codes: of these runs, a number from 0 on for each different value.  numeric: whether all values
-    are numbers.  sample: some of the different values, cut.  own_names: in how many runs it is the run's name or id.
-    first_rows: of each code the row of the table where it stands first.
+    Attributes:
+        name: its key; for a tag whose key is also that of a param, `tags.KEY`.
+        key: its key.
+        kind: param or tag.
+        places: the indices of the runs that have it, ascending.
+        codes: for these runs, a number from 0 for each distinct value.
+        numeric: whether all values are numbers.
+        sample: some of the distinct values, truncated.
+        own_names: in how many runs the value is the name or id of the run.
+        first_rows: for each code, the row of the table where it occurs first.
     """
 
     name: str
@@ -52,41 +58,43 @@ class SettingColumn:
 
     @cached_property
     def texts(self) -> list[str]:
-        """Of each code the first spelling of its value."""
-        found: list[str] = self._texts.take(column_of(self.first_rows, pa.int64())).to_pylist()
-        return found
+        """For each code, the first spelling of its value."""
+        texts: list[str] = self._texts.take(column_of(self.first_rows, pa.int64())).to_pylist()
+        return texts
 
     @cached_property
     def numbers(self) -> npt.NDArray[np.float64]:
-        """Of each code its number; only where all are numbers."""
+        """For each code, its number; only if all values are numbers."""
         return np.array([float(text) for text in self.texts])
 
     @cached_property
     def marks(self) -> Marks:
-        """Of each code 64 bits that look random, the same ones for the same place in the same column."""
+        """For each code 64 pseudo-random bits, the same for the same code of the same column."""
         named = hashlib.blake2b(f"{self.kind} {self.key}".encode("utf-8", "replace"), digest_size=8).digest()
         return _mixed(np.arange(len(self.first_rows), dtype=np.uint64) + np.frombuffer(named, np.uint64))
 
     def among(self, chosen: npt.NDArray[np.bool_]) -> Codes:
-        """The codes of those runs that are chosen and have it."""
+        """The codes of the chosen runs that have a value."""
         return self.codes[chosen[self.places]]
 
     def dense(self, runs: int) -> Codes:
-        """The code of every run, MISSING where it has none."""
-        found = np.full(runs, MISSING, np.int32)
-        found[self.places] = self.codes
-        return found
+        """The code of every run, MISSING if it has none."""
+        codes = np.full(runs, MISSING, np.int32)
+        codes[self.places] = self.codes
+        return codes
 
 
 def param_columns(tables: RunTables) -> list[SettingColumn]:
-    """The params, by key."""
+    """The params, sorted by key."""
     return list(_columns(tables, tables.params, "param", ()))
 
 
 def tag_columns(tables: RunTables, params: Sequence[str]) -> list[SettingColumn]:
-    """The tags of the person's own, by key: not those that MLflow sets for itself.
+    """The tags set by users, sorted by key, without those that MLflow sets itself.
 
-    params: the keys of the params; a tag with one of these is named `tags.KEY`.
+    Args:
+        tables: the tables of the runs.
+        params: the keys of the params; a tag with one of these keys is named `tags.KEY`.
     """
     keys = pc.unique(tables.tags.column("key"))
     own = [key for key in keys.to_pylist() if not key.startswith("mlflow.")]
@@ -95,19 +103,23 @@ def tag_columns(tables: RunTables, params: Sequence[str]) -> list[SettingColumn]
 
 
 def fingerprints(columns: Sequence[SettingColumn], runs: int) -> Marks:
-    """64 bits for every run: equal for runs with equal values in all of these columns, a missing one being a value.
+    """64 bits for every run, equal for runs with equal values in all columns; a missing value counts as a value.
 
-    The bits of all values are added up, so that a column can be taken out again (Zobrist 1970). Two different
-    settings among 100,000 get the same bits once in three thousand million studies.
+    The bits of all values are added up, so that a column can be removed again (Zobrist 1970). Two different settings
+    among 100,000 get the same bits once in three thousand million studies.
+
+    Args:
+        columns: the columns.
+        runs: the number of runs.
     """
-    found = np.zeros(runs, np.uint64)
-    for one in columns:
-        found[one.places] += one.marks[one.codes]
-    return found
+    marks = np.zeros(runs, np.uint64)
+    for column_of_setting in columns:
+        marks[column_of_setting.places] += column_of_setting.marks[column_of_setting.codes]
+    return marks
 
 
 def _mixed(numbers: Marks) -> Marks:
-    """SplitMix64's output function: the bits of a number, mixed (Steele, Lea and Flood 2014)."""
+    """SplitMix64's output function, which mixes the bits of a number (Steele, Lea and Flood 2014)."""
     numbers = numbers * np.uint64(0x9E3779B97F4A7C15)
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -123,9 +135,9 @@ def _columns(
     encoded = whole(table.column("key")).dictionary_encode()
     keys, key_of = encoded.dictionary.to_pylist(), numbers_of(encoded.indices)
     texts = whole(table.column("value"))
-    there = (owners >= 0) & numbers_of(filled(pc.cast(pc.is_valid(texts), pa.int8()), 0)).astype(np.bool_)
+    valid = (owners >= 0) & numbers_of(filled(pc.cast(pc.is_valid(texts), pa.int8()), 0)).astype(np.bool_)
     order = np.lexsort((owners, key_of))
-    order = order[there[order]]
+    order = order[valid[order]]
     ends = np.cumsum(np.bincount(key_of[order], minlength=len(keys)))
     for place in sorted(range(len(keys)), key=keys.__getitem__):
         rows = order[ends[place - 1] if place else 0 : ends[place]].astype(np.int64)
@@ -141,7 +153,7 @@ def _column(
     places: Codes,
     texts: pa.Array,
 ) -> SettingColumn:
-    """One column of the rows of one key, in the order of their runs; names: its name, key and kind."""
+    """One column from the rows of one key, in the order of their runs; `names` are its name, key and kind."""
     values = texts.take(column_of(rows, pa.int64()))
     encoded = values.dictionary_encode()
     spellings: list[str] = encoded.dictionary.to_pylist()

@@ -1,4 +1,4 @@
-"""StudySettings: what a person or the project says of how runs are to be looked at; it overrules what is inferred."""
+"""`StudySettings`: settings of the user or the project for the interpretation of runs, which override inference."""
 
 from __future__ import annotations
 
@@ -11,24 +11,33 @@ if TYPE_CHECKING:
 Better = Literal["higher", "lower"]
 MetricRole = Literal["objective", "training", "part", "cost", "spread", "count", "machine"]
 
-# Where an answer comes from: flags or the `parameters` cell, [tool.qualia], a tag, the name, the values themselves.
+# The source of a fact: flags or the `parameters` cell ("person"), [tool.qualia] ("settings"), a tag, the name, or the
+# values ("data").
 Source = Literal["person", "settings", "tag", "name", "data", "unknown"]
 
 
 @dataclass(frozen=True)
 class StudySettings:
-    """Everything that overrules the study; what is left out is inferred.
+    """Settings that override what a study infers; a default value leaves it to inference.
 
-    metric: the primary one.  better: of metrics, which way is better.  metric_roles: of metrics, what they are.
-    seeds: the params that only repeat a configuration; () says that none does, None that they are to be inferred.
-    factors, labels: params and tags that are that, whatever they look like.
-    baseline: the id or name of a run of it, or the params that it alone has.
-    statuses: whose runs count in a mean; None: those that finished, or all where none did.
-    pool: experiments are one task, not different ones.
-    smallest_difference: of the primary metric, the smallest one that matters; None: a standard deviation between seeds.
-    findings: thresholds of rules, by the rule's name.
-    chosen_by: the conditions by which the runs were chosen out of more, as data.
-    sources: of each of these fields that was said, by whom; of metrics by `better.KEY` and `metric_roles.KEY`.
+    Attributes:
+        metric: the primary metric.
+        better: metric → its direction.
+        metric_roles: metric → its role.
+        seeds: params that differ only between repeats of a configuration; () for none, None to infer them.
+        factors: params and tags that distinguish configurations, whatever their values look like.
+        labels: params and tags that only name runs.
+        baseline: the id or name of one of the baseline's runs, or params that only the baseline has.
+        statuses: statuses of the runs that count; None for finished runs, or all runs if none finished.
+        pool: treat all experiments as one task.
+        smallest_difference: the smallest difference of the primary metric that matters; None for one standard deviation
+            between seeds.
+        findings: thresholds by the name of the rule.
+        chosen_by: the conditions that selected the runs, as data.
+        sources: field → who set it; for metrics `better.KEY` and `metric_roles.KEY`.
+
+    Example:
+        >>> StudySettings(metric="val_auc", better={"val_auc": "higher"}, seeds=("seed",))
     """
 
     metric: str | None = None
@@ -46,43 +55,56 @@ class StudySettings:
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     def source(self, name: str) -> Source:
-        """Who said it; "unknown" where nobody did."""
+        """Who set this field; "unknown" if not recorded.
+
+        Args:
+            name: the name of a field, or `better.KEY` or `metric_roles.KEY`.
+        """
         return self.sources.get(name, "unknown")
 
-    def said_it(self, name: str) -> Source:
-        """Who set what is set; where no source is recorded, the person did."""
+    def source_or_person(self, name: str) -> Source:
+        """Who set this field; "person" if not recorded.
+
+        Args:
+            name: the name of a field, or `better.KEY` or `metric_roles.KEY`.
+        """
         return self.sources.get(name, "person")
 
 
 _MAPPINGS = ("better", "metric_roles", "findings")
-_UNSAID = StudySettings()
+_DEFAULTS = StudySettings()
 
 
-def said_by(source: Source, settings: StudySettings) -> StudySettings:
-    """The settings with `sources` filled: everything that is not the default was said by this one."""
+def with_source(source: Source, settings: StudySettings) -> StudySettings:
+    """Record this source in `sources` for every field that is not the default.
+
+    Args:
+        source: who set the fields.
+        settings: the settings.
+    """
     sources: dict[str, Source] = {}
-    for one in fields(StudySettings):
-        value = getattr(settings, one.name)
-        if one.name == "sources" or value == getattr(_UNSAID, one.name):
+    for setting in fields(StudySettings):
+        value = getattr(settings, setting.name)
+        if setting.name == "sources" or value == getattr(_DEFAULTS, setting.name):
             continue
-        sources[one.name] = source
-        if one.name in _MAPPINGS:
-            sources |= {f"{one.name}.{key}": source for key in value}
+        sources[setting.name] = source
+        if setting.name in _MAPPINGS:
+            sources |= {f"{setting.name}.{key}": source for key in value}
     return replace(settings, sources=sources)
 
 
 def merge_settings(person: StudySettings, project: StudySettings) -> StudySettings:
-    """What the person says, over what [tool.qualia] says; mappings are merged key by key.
+    """Merge settings; those of the user override those of [tool.qualia], and mappings are merged key by key.
 
     Args:
-        person: flags, arguments, or the `parameters` cell.
-        project: [tool.qualia] of the folder's pyproject.toml.
+        person: settings from flags, arguments, or the `parameters` cell.
+        project: settings from [tool.qualia] in the folder's pyproject.toml.
     """
-    above, below = said_by("person", person), said_by("settings", project)
+    above, below = with_source("person", person), with_source("settings", project)
     values: dict[str, Any] = {"sources": {**below.sources, **above.sources}}
-    for one in fields(StudySettings):
-        if one.name in _MAPPINGS:
-            values[one.name] = {**getattr(below, one.name), **getattr(above, one.name)}
-        elif one.name != "sources":
-            values[one.name] = getattr(above if one.name in above.sources else below, one.name)
+    for setting in fields(StudySettings):
+        if setting.name in _MAPPINGS:
+            values[setting.name] = {**getattr(below, setting.name), **getattr(above, setting.name)}
+        elif setting.name != "sources":
+            values[setting.name] = getattr(above if setting.name in above.sources else below, setting.name)
     return StudySettings(**values)

@@ -1,4 +1,4 @@
-"""How runs ended, and whose values count in means."""
+"""The statuses of runs, and which statuses count in means."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ _STATUSES = (FINISHED, *FAILED, *UNFINISHED)
 
 
 def statuses_of(tables: RunTables) -> dict[str, str]:
-    """FINISHED, FAILED, ... by run id; UNKNOWN where the store has no status."""
+    """FINISHED, FAILED, ... by run id; UNKNOWN if the store has no status.
+
+    Args:
+        tables: the tables of the runs.
+    """
     return {
         run_id: status or "UNKNOWN"
         for run_id, status in zip(tables.run_ids, texts_of(tables.runs.column("status")), strict=True)
@@ -32,11 +36,18 @@ def statuses_of(tables: RunTables) -> dict[str, str]:
 
 
 def counted_statuses(present: Iterable[str], statuses: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The statuses whose runs count in means: these, or those that finished; where none did, all that are present.
+    """The statuses whose runs count in means: the given ones, else finished runs, else all.
 
-    A run that did not finish has the last value that it came to, and no mean of it with others says what training
-    gives. Where no run finished, all are alike in that, and a look at what there is says more than an empty table.
-    Raises QualiaLabError for a word that is no status.
+    The last value of a run that did not finish is a value during training; averaged with others it does not tell what
+    training yields. If no run finished, this holds for all of them, and showing them is more useful than an empty
+    table.
+
+    Args:
+        present: the statuses of the runs.
+        statuses: the statuses to count; None to infer them.
+
+    Raises:
+        QualiaLabError: a status that does not exist.
     """
     present = dict.fromkeys(present)
     if statuses is None:
@@ -49,18 +60,31 @@ def counted_statuses(present: Iterable[str], statuses: Sequence[str] | None = No
 
 
 def left_out(status: dict[str, str], statuses: Sequence[str] | None = None) -> dict[str, str]:
-    """The status of every run that is in no mean, by run id; status: of all runs."""
+    """The runs whose status does not count, with their status.
+
+    Args:
+        status: run id → status, for all runs.
+        statuses: the statuses to count; None to infer them.
+    """
     counted = counted_statuses(status.values(), statuses)
     return {run_id: one for run_id, one in status.items() if one not in counted}
 
 
 def kind_of(reason: str) -> str:
-    """What runs that are left out are counted by: `copy` of `copy of NAME`, `continued` of `continued in NAME`."""
+    """The kind of a reason for leaving a run out: `copy` for `copy of NAME`, `continued` for `continued in NAME`.
+
+    Args:
+        reason: a reason, as in `Study.left_out`.
+    """
     return reason.partition(" of ")[0].partition(" in ")[0]
 
 
 def counts_text(counts: Iterable[tuple[str, int]]) -> str:
-    """`2 failed, 1 running, 3 copies`, in the order of endings."""
+    """Format counts as `2 failed, 1 running, 3 copies`, sorted by status.
+
+    Args:
+        counts: pairs of a word and a count; counts of equal words are added.
+    """
     total: dict[str, int] = {}
     for word, count in counts:
         total[word] = total.get(word, 0) + count
@@ -69,5 +93,5 @@ def counts_text(counts: Iterable[tuple[str, int]]) -> str:
 
 
 def place_of(status: str) -> tuple[int, str]:
-    """What statuses are sorted by: failed ones first, then those without an end, then the rest."""
+    """Sort key for statuses: failed ones first, then unfinished ones, then the others."""
     return (_ORDER.index(status) if status in _ORDER else len(_ORDER), status)

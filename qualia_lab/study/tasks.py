@@ -1,4 +1,4 @@
-"""The tasks: every experiment is one, unless the person pools them."""
+"""Tasks: every experiment is one, unless experiments are pooled."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ if TYPE_CHECKING:
 
 
 def number_tasks(tables: RunTables, *, pool: bool) -> tuple[list[tuple[str, str]], npt.NDArray[np.int64]]:
-    """Of each task the id and name of its experiment, in their order, and of every run the number of its task.
+    """The experiments with runs, as (id, name), and for every run the number of its task.
 
-    Experiments without a run are none.
+    Args:
+        tables: the tables of the runs.
+        pool: whether all experiments are one task.
     """
-    owners = texts_of(tables.runs.column("experiment_id"))
+    experiment_of_run = texts_of(tables.runs.column("experiment_id"))
     if pool:
-        return ([("", "")] if owners else []), np.zeros(len(owners), np.int64)
+        return ([("", "")] if experiment_of_run else []), np.zeros(len(experiment_of_run), np.int64)
     names = dict(zip(*(tables.experiments.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True))
-    present = dict.fromkeys(owners)
+    present = dict.fromkeys(experiment_of_run)
     ids = [one for one in names if one in present] + [one for one in present if one not in names]
     number = {one: place for place, one in enumerate(ids)}
-    found = np.fromiter((number[one] for one in owners), np.int64, len(owners))
-    return [(one or "", names.get(one) or one or "") for one in ids], found
+    task_of_run = np.fromiter((number[one] for one in experiment_of_run), np.int64, len(experiment_of_run))
+    return [(one or "", names.get(one) or one or "") for one in ids], task_of_run
 
 
 def describe_tasks(
@@ -47,7 +49,16 @@ def describe_tasks(
     tasks: npt.NDArray[np.int64],
     competing: npt.NDArray[np.bool_],
 ) -> tuple[Task, ...]:
-    """The tasks, each with its objective by the metrics of the runs that compete in it."""
+    """Describe the tasks, each with its objective, chosen by the metrics of the runs that compete in it.
+
+    Args:
+        tables: the tables of the runs.
+        metrics: the described metrics.
+        settings: settings that override what is inferred.
+        experiments: (id, name) of each task.
+        tasks: the number of the task of each run.
+        competing: whether each run competes.
+    """
     run_ids = np.array(tables.run_ids, object)
     owners = tables.owners_of(tables.metrics)
     of_rows = np.where(competing[owners], tasks[owners], -1)
@@ -56,10 +67,10 @@ def describe_tasks(
     tags: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in tables.experiment_tags.to_pylist():
         tags["" if settings.pool else row["experiment_id"]].append((row["key"], row["value"]))
-    found = []
+    described = []
     for number, (experiment_id, name) in enumerate(experiments):
         rows = order[starts[number] : starts[number + 1]]
         table = tables.metrics.take(column_of(rows.astype(np.int64), pa.int64()))
         objective = choose_objective(metrics, settings, presence_of(table, tags[experiment_id]))
-        found.append(Task(experiment_id, name, tuple(run_ids[tasks == number]), objective))
-    return tuple(found)
+        described.append(Task(experiment_id, name, tuple(run_ids[tasks == number]), objective))
+    return tuple(described)

@@ -1,4 +1,4 @@
-"""Which params and tags set the same runs apart, so that nothing can tell one from the other."""
+"""Find params and tags that distinguish the same runs, so that their effects cannot be separated."""
 
 from __future__ import annotations
 
@@ -22,42 +22,48 @@ def tied_to(
     columns: Sequence[SettingColumn],
     chosen: npt.NDArray[np.bool_],
     tasks: npt.NDArray[np.int64],
-    said: Collection[str],
+    named_factors: Collection[str],
 ) -> dict[str, str]:
-    """Of each column that changes only together with another one, the name of that one, which leads.
+    """Map each column that changes only together with another one to the name of that one, the leader.
 
-    Judged over configurations, within tasks: values are one to one. Columns that are different in every configuration
-    are one to one with each other whatever they mean, as in a random search: numbers of that kind have to be in the
-    same or in reversed order, and texts are tied to them only where all such numbers are.
-    Of tied columns one that the person calls a factor (`said`) leads, then one that names a problem such as a data set,
-    since its size or its number only goes along with it, a param before a tag, then the shortest name, then the first
-    in the alphabet; what the person calls a factor is tied to none.
+    Configurations are compared, within tasks: columns are tied if their values correspond one to one. Columns with a
+    different value in every configuration, as in a random search, correspond one to one whatever they mean: numeric
+    ones are only tied if they have the same or the reversed order, and texts are tied to them only if all of the
+    numeric ones are tied. The leader is a factor named in the settings, then a column that names a problem such as a
+    data set (its size or number only follows from it), a param before a tag, the shortest name, then the first by
+    alphabet. Factors named in the settings are never tied.
+
+    Args:
+        columns: the columns with the role factor.
+        chosen: whether each run competes.
+        tasks: the number of the task of each run.
+        named_factors: the factors named in the settings.
     """
-    rows = _one_run_of_each(columns, chosen, tasks)
-    parts = {one.name: _parts(one, rows, tasks) for one in columns}
+    rows = _first_runs(columns, chosen, tasks)
+    parts = {column.name: _parts(column, rows, tasks) for column in columns}
     orders: dict[bytes, set[bytes]] = {}
     for part in parts.values():
         if part.order:
-            orders.setdefault(part.apart, set()).add(part.order)
-    leads: dict[tuple[bytes, bytes], str] = {}
-    found: dict[str, str] = {}
-    for one in sorted(columns, key=lambda one: _rank(one, said)):
-        apart, order = parts[one.name]
-        several = len(orders.get(apart, ())) > 1
-        lead = leads.setdefault((apart, order if several else b""), one.name)
-        if lead != one.name and one.name not in said:
-            found[one.name] = lead
-    return found
+            orders.setdefault(part.partition, set()).add(part.order)
+    leaders: dict[tuple[bytes, bytes], str] = {}
+    leader_of: dict[str, str] = {}
+    for column in sorted(columns, key=lambda column: _rank(column, named_factors)):
+        partition, order = parts[column.name]
+        has_several_orders = len(orders.get(partition, ())) > 1
+        lead = leaders.setdefault((partition, order if has_several_orders else b""), column.name)
+        if lead != column.name and column.name not in named_factors:
+            leader_of[column.name] = lead
+    return leader_of
 
 
-def _rank(one: SettingColumn, said: Collection[str]) -> tuple[bool, bool, str, int, str]:
-    return one.name not in said, not names_a_problem(one.key), one.kind, len(one.name), one.name
+def _rank(column: SettingColumn, named_factors: Collection[str]) -> tuple[bool, bool, str, int, str]:
+    return column.name not in named_factors, not names_a_problem(column.key), column.kind, len(column.name), column.name
 
 
-def _one_run_of_each(
+def _first_runs(
     columns: Sequence[SettingColumn], chosen: npt.NDArray[np.bool_], tasks: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """The place of the first run of each configuration."""
+    """The index of the first run of each configuration."""
     alike = fingerprints(columns, len(chosen))
     places = np.flatnonzero(chosen)
     order = np.lexsort((places, alike[places], tasks[places]))
@@ -68,28 +74,30 @@ def _one_run_of_each(
 
 
 class _Parts(NamedTuple):
-    """apart: alike for columns that set the same configurations apart.  order: of numbers that are all different.
+    """Digests of how a column divides the configurations; the values of ten thousand params would not fit into memory.
 
-    Both are digests: of ten thousand params the values themselves would not fit into memory.
+    Attributes:
+        partition: equal for columns that distinguish the same configurations.
+        order: the order of the values, for numbers that are all different.
     """
 
-    apart: bytes
+    partition: bytes
     order: bytes
 
 
-def _parts(one: SettingColumn, rows: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64]) -> _Parts:
-    codes = one.dense(len(tasks))[rows].astype(np.int64)
-    there = codes != MISSING
-    within = tasks[rows] * (len(one.first_rows) + 1) + codes + 1
+def _parts(column: SettingColumn, rows: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64]) -> _Parts:
+    codes = column.dense(len(tasks))[rows].astype(np.int64)
+    present = codes != MISSING
+    within = tasks[rows] * (len(column.first_rows) + 1) + codes + 1
     _, first, place = np.unique(within, return_index=True, return_inverse=True)
-    apart = _digest(np.argsort(np.argsort(first))[place.ravel()])
-    if one.numeric and there.sum() > 1 and len(np.unique(within[there])) == there.sum():
-        return _Parts(apart, _order(one.numbers[codes[there]], tasks[rows][there]))
-    return _Parts(apart, b"")
+    partition = _digest(np.argsort(np.argsort(first))[place.ravel()])
+    if column.numeric and present.sum() > 1 and len(np.unique(within[present])) == present.sum():
+        return _Parts(partition, _order(column.numbers[codes[present]], tasks[rows][present]))
+    return _Parts(partition, b"")
 
 
 def _order(numbers: npt.NDArray[np.float64], tasks: npt.NDArray[np.int64]) -> bytes:
-    """The order of the numbers within each task, the same for the order turned round in all of them."""
+    """A digest of the order of the numbers within each task, the same if all orders are reversed."""
     return min(_digest(np.lexsort((signed, tasks))) for signed in (numbers, -numbers))
 
 

@@ -1,4 +1,4 @@
-"""What values look like: a place, a time, a digest."""
+"""Detect what values look like: locations, times, digests."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _OF_A_HUB = re.compile(r"([A-Za-z0-9][\w.-]*)/[\w.-]+")
 
 
 def look_like_labels(values: Sequence[str]) -> bool:
-    """Whether all values are paths, URLs, times, digests, files that runs write, or names that hold a time."""
+    """Whether all values are paths, URLs, times, digests, files written by runs, or names that contain a time."""
     return bool(values) and all(map(_is_label, values))
 
 
 def are_known_files(values: Sequence[str]) -> bool:
-    """Whether all values are files without a folder, none called after a run: weights to begin with, `yolov8n.pt`."""
+    """Whether all values are files without a folder and not named after a run: pretrained weights, `yolov8n.pt`."""
     written, runs = tuple(words()["label"]["written"]), words()["label"]["outputs"] | words()["label"]["states"]
     stems = [value.strip().rsplit(".", 1)[0] if value.strip().lower().endswith(written) else None for value in values]
     named = [stem for stem in stems if stem is not None]
@@ -38,14 +38,14 @@ def are_known_files(values: Sequence[str]) -> bool:
 
 
 def are_of_a_hub(values: Sequence[str]) -> bool:
-    """Whether all values are names like `meta-llama/Llama-3-8B`, or no paths at all."""
+    """Whether all values are names of a model hub such as `meta-llama/Llama-3-8B`, or not paths at all."""
     return all(
         _of_a_hub(value) or ("/" not in value and "\\" not in value and not _is_label(value)) for value in values
     )
 
 
 def are_numbered(values: Sequence[str]) -> bool:
-    """Whether values are one word with different numbers, or numbers alone: `cuda:0` and `cuda:1`."""
+    """Whether values are one word with different numbers, or only numbers: `cuda:0` and `cuda:1`."""
     words_before = {_NUMBER.sub("", value.strip()) for value in values}
     return len(words_before) == 1 < len(values) and words_before.isdisjoint(values)
 
@@ -61,11 +61,11 @@ def _is_label(value: str) -> bool:
 
 
 def _in_an_output(value: str) -> bool:
-    """Whether it is a relative path into a folder that runs write to: `results/run3`."""
+    """Whether it is a relative path into an output folder: `results/run3`."""
     first, sign, _ = value.replace("\\", "/").partition("/")
     return bool(sign) and " " not in value and first.lower() in words()["label"]["outputs"]
 
 
 def _of_a_hub(value: str) -> bool:
-    found = _OF_A_HUB.fullmatch(value)
-    return found is not None and not _in_an_output(value) and found[1].lower() not in ("models", "data", "weights")
+    match = _OF_A_HUB.fullmatch(value)
+    return match is not None and not _in_an_output(value) and match[1].lower() not in ("models", "data", "weights")

@@ -1,4 +1,4 @@
-"""canonical: the value that a text stands for, so that its spelling does not set runs apart."""
+"""`canonical`: the value that a text represents, so that spelling does not distinguish runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from qualia_lab.inventory import is_number
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-_LONGEST = 2000  # characters: a longer text is compared as it is written
-_DEEPEST = 50  # brackets inside each other
+_LONGEST = 2000  # characters; longer texts are compared as written
+_DEEPEST = 50  # levels of nested brackets
 _WORDS: dict[str, Hashable] = {
     "true": ("bool", True),
     "false": ("bool", False),
@@ -32,11 +32,19 @@ NONE: Hashable = _WORDS["none"]
 
 @lru_cache(maxsize=65_536)
 def canonical(text: str) -> Hashable:
-    """The value that a param's or a tag's text stands for: equal for two texts that differ in spelling only.
+    """The value that the text of a param or tag represents: equal for texts that differ in spelling only.
 
-    Numbers are exact decimals (`1e-3` is `0.001`, and 0.1 + 0.2 is not 0.3); `True` is `true`; `None`, `none` and
-    `null` are one value; lists, tuples and mappings are compared by what is in them, in JSON's or Python's spelling
-    (`[64,64]` is `[64, 64]` and `(64, 64)`). Every other text is itself, without spaces around it.
+    Numbers are exact decimals (`1e-3` equals `0.001`; 0.1 + 0.2 does not equal 0.3); `True` equals `true`; `None`,
+    `none` and `null` are equal; lists, tuples and mappings are compared by their contents, in the spelling of JSON or
+    Python (`[64,64]` equals `[64, 64]` and `(64, 64)`). All other texts represent themselves, without surrounding
+    spaces.
+
+    Args:
+        text: the text of a param or tag.
+
+    Example:
+        >>> canonical("1e-3") == canonical("0.001")
+        True
     """
     stripped = text.strip()
     if is_number(stripped):
@@ -51,19 +59,19 @@ def canonical(text: str) -> Hashable:
 def _number(text: str) -> Hashable:
     try:
         return Decimal(text)
-    except ArithmeticError:  # an exponent beyond those that Decimal has
+    except ArithmeticError:  # the exponent is out of range for Decimal
         return text
 
 
 def _structure(text: str) -> Hashable:
-    """What a text in brackets holds; where it is no literal, the text without spaces around brackets and commas."""
+    """The value of a text in brackets; if it is not a literal, the text without spaces around brackets and commas."""
     if _depth(text) <= _DEEPEST:
         try:
             return _hashable(json.loads(text, parse_float=Decimal, parse_int=Decimal))
         except (ValueError, ArithmeticError):
             pass
         try:
-            with warnings.catch_warnings():  # of a backslash that Python does not know
+            with warnings.catch_warnings():  # invalid escape sequences
                 warnings.simplefilter("ignore")
                 return _hashable(ast.literal_eval(text))
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -72,7 +80,7 @@ def _structure(text: str) -> Hashable:
 
 
 def _depth(text: str) -> int:
-    """At most how many brackets are open at once, those in quotes counted too."""
+    """The maximum depth of nested brackets, including those in quotes."""
     depth = deepest = 0
     for sign in text:
         if sign in _OPENING:
@@ -93,7 +101,7 @@ def _hashable(value: Any) -> Hashable:
     if isinstance(value, list | tuple):
         return ("list", *map(_hashable, value))
     if isinstance(value, dict):
-        return ("mapping", frozenset((_hashable(key), _hashable(one)) for key, one in value.items()))
+        return ("mapping", frozenset((_hashable(key), _hashable(item)) for key, item in value.items()))
     if isinstance(value, set):
         return ("set", frozenset(map(_hashable, value)))
     return value if isinstance(value, Decimal) else ("other", repr(value))

@@ -25,11 +25,11 @@ def a_study(**said):
 
 def test_a_study_card_lists_factors_and_their_levels():
     card = StudyCard(*a_study())
-    text = repr(card)
-    assert "val_acc leads, by its name; more is better." in text
-    assert "lr: 0, 1, 2" in text
-    assert "seed only repeats a configuration." in text
-    assert "6 configurations of 2 runs each." in text
+    said = repr(card)
+    assert "val_acc is the objective, by its name; higher is better." in said
+    assert "lr: 0, 1, 2" in said
+    assert "seed only repeats configurations." in said
+    assert "6 configurations of 2 runs each." in said
 
 
 def test_strings_of_a_store_are_escaped_in_a_study_card():
@@ -44,9 +44,9 @@ def test_strings_of_a_store_are_escaped_in_a_study_card():
 def test_an_unknown_direction_is_shown_with_the_setting_for_it():
     rows = [({"lr": str(n)}, {"frobnication": float(n)}) for n in range(4)]
     tables = runs_with(rows)
-    text = repr(StudyCard(study_of(tables), {run_id: run_id for run_id in tables.run_ids}))
-    assert "which way is better is not known" in text
-    assert "GREATER_IS_BETTER" in text
+    said = repr(StudyCard(study_of(tables), {run_id: run_id for run_id in tables.run_ids}))
+    assert "the direction is not known" in said
+    assert "GREATER_IS_BETTER" in said
 
 
 def a_finding(rule, kind, severity="note", **more):

@@ -10,7 +10,7 @@ import pytest
 from qualia_lab import schema
 from qualia_lab.charts.chart import Chart
 from qualia_lab.runs import Runs
-from qualia_lab.runs.said import Said
+from qualia_lab.runs.message import Message
 from qualia_lab.tables import run_tables, table_of
 
 from .sample import WithoutHistories, run_ids
@@ -73,7 +73,7 @@ def test_every_search_chart_is_drawn_or_gives_the_reason(count):
         if isinstance(chart, Chart):
             _, _, sentence = bundle(chart)
         else:
-            assert isinstance(chart, Said)
+            assert isinstance(chart, Message)
             assert count == 1 or (count == 12 and name in ("importance", "pair")), name
             sentence = repr(chart)
         assert "run" in sentence or "n = " in sentence, name

@@ -1,4 +1,4 @@
-"""Starts the command lines as a person does, in a folder of their own: in a process of their own, or in this one."""
+"""Run commands in a given folder, in a separate process or in this one."""
 
 import contextlib
 import io
@@ -17,8 +17,8 @@ from qualia_lab.scripts import create_observational_notebook
 
 CHECKOUT = Path(qualia_lab.__file__).parents[1]
 QUALIA = [sys.executable, "-c", "from qualia_lab.cli.main import main; main()"]
-# What a command says first where it has not said anything for a second: on a busy machine any may.
-FIRST_WORD = re.compile(r"\A(starting|reading [^\n]*|writing|executing) \.\.\.\n")
+# The line that a command prints if it takes more than a second, which may happen on a busy machine.
+WAITING_LINE = re.compile(r"\A(starting|reading [^\n]*|writing|executing) \.\.\.\n")
 CREATE = [sys.executable, "-m", "qualia_lab.scripts.create_observational_notebook"]
 
 
@@ -28,19 +28,19 @@ def environment(**more):
 
 
 def run(command, *args, cwd, timeout=120, **env):
-    """The finished process, with what it wrote as text but for its first word; nobody is at its keyboard."""
+    """Run a command in a separate process without a terminal; its output is text, without the line about waiting."""
     done = subprocess.run(
         [*command, *map(str, args)], cwd=cwd, env=environment(**env), capture_output=True, stdin=subprocess.DEVNULL,
         encoding="utf-8", timeout=timeout, check=False,
     )  # fmt: skip
-    done.stderr = FIRST_WORD.sub("", done.stderr)
+    done.stderr = WAITING_LINE.sub("", done.stderr)
     return done
 
 
 def run_here(command, *args, cwd, **env):
-    """What `run` gives, without the second that a process takes to import everything: for what needs none of its own.
+    """As `run`, but in this process, which saves the second for imports.
 
-    Streams, arguments, folder, environment and logging are those that the command has in a process of its own.
+    Streams, arguments, folder, environment and logging are as in a separate process.
     """
     main = {"-c": qualia.main, "-m": create_observational_notebook.main}[command[1]]
     args = list(map(str, args))
@@ -59,13 +59,13 @@ def run_here(command, *args, cwd, **env):
 
 
 def _written(stream):
-    """What was written to a stream, with the line ends that text of a process has."""
+    """The text written to a stream, with the line ends of a process's text output."""
     stream.seek(0)
     return stream.read()
 
 
 def tree(folder):
-    """Every file below a folder with its bytes and time of change."""
+    """Every file in a folder with its contents and modification time."""
     return {
         str(path.relative_to(folder)): (path.read_bytes() if path.is_file() else None, path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))

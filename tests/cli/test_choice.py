@@ -1,4 +1,4 @@
-"""What an answer to a list means."""
+"""Parsing of answers to a list."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ TEN = 10
         ("ALL", tuple(range(10))),
     ],
 )
-def test_numbers_ranges_all_and_whole_names_choose(answer, chosen):
+def test_numbers_ranges_and_all_select_items(answer, chosen):
     assert parse_choice(answer, TEN) == chosen
 
 
@@ -40,12 +40,12 @@ def test_numbers_ranges_all_and_whole_names_choose(answer, chosen):
         (",", ","),
     ],
 )
-def test_anything_else_is_text_to_narrow_by(answer, text):
+def test_other_text_filters_the_list(answer, text):
     assert parse_choice(answer, TEN) == text
 
 
 @pytest.mark.parametrize("answer", ["0", "11", "1,11", "5-11", "5-3", "9" * 6000])
-def test_a_number_that_is_not_there_is_refused_with_what_is(answer):
+def test_a_number_outside_the_list_is_refused_with_the_valid_range(answer):
     with pytest.raises(SelectionError) as refused:
         parse_choice(answer, TEN)
     assert refused.value.hint
@@ -53,13 +53,13 @@ def test_a_number_that_is_not_there_is_refused_with_what_is(answer):
 
 
 @given(st.lists(st.integers(1, 50), min_size=1), st.sampled_from([",", ", ", " ", " , "]))
-def test_every_number_is_its_own_item_in_the_order_it_was_named(numbers, between):
+def test_numbers_select_items_in_the_order_given(numbers, between):
     chosen = parse_choice(between.join(map(str, numbers)), 50)
     assert chosen == tuple(number - 1 for number in dict.fromkeys(numbers))
 
 
 @given(st.text() | st.text("0123456789,- "), st.integers(0, 20))
-def test_any_answer_is_positions_text_or_one_refusal(answer, count):
+def test_any_answer_gives_positions_or_text_or_a_selection_error(answer, count):
     try:
         choice = parse_choice(answer, count)
     except SelectionError:
@@ -70,7 +70,7 @@ def test_any_answer_is_positions_text_or_one_refusal(answer, count):
 
 
 @given(st.text(), st.lists(st.text(), max_size=8))
-def test_narrowing_keeps_order_and_only_what_has_the_text(text, items):
+def test_narrowing_keeps_the_order_and_only_matching_items(text, items):
     positions = narrow(text, items)
     assert list(positions) == sorted(positions)
     assert [items[position] for position in positions] == [item for item in items if text.casefold() in item.casefold()]

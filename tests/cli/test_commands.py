@@ -1,4 +1,4 @@
-"""The commands with flags: what they write, what they say, how they fail. MLflow's client is the oracle."""
+"""Commands with flags: their files, output and errors. MLflow's client is the oracle."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ def uri(sqlite_sample):
 
 
 @pytest.mark.parametrize("args", [(), *((name,) for name in COMMANDS)])
-def test_help_is_light_quick_and_has_examples(args, tmp_path):
+def test_help_imports_little_is_fast_and_has_examples(args, tmp_path):
     code = (
         "import sys, contextlib, resource\nfrom qualia_lab.cli.main import main\n"
         "with contextlib.suppress(SystemExit): main()\n"
@@ -55,7 +55,7 @@ def test_help_is_light_quick_and_has_examples(args, tmp_path):
     assert float(seconds) < 0.5
 
 
-def test_the_script_is_the_same_command(tmp_path):
+def test_the_script_runs_the_same_command(tmp_path):
     ours, qualia = run(CREATE, "--help", cwd=tmp_path).stdout, run(QUALIA, "new", "--help", cwd=tmp_path).stdout
     assert ours.splitlines()[1:] == qualia.splitlines()[1:]
     assert ours.startswith("Usage: create-observation-notebook [OPTIONS]")
@@ -63,7 +63,7 @@ def test_the_script_is_the_same_command(tmp_path):
         assert f"--{flag} " in ours
 
 
-def test_no_command_and_the_version(tmp_path):
+def test_calling_without_a_command_and_with_version(tmp_path):
     done = run(QUALIA, cwd=tmp_path)
     assert done.returncode == 2
     assert "Usage: qualia" in done.stderr
@@ -73,7 +73,7 @@ def test_no_command_and_the_version(tmp_path):
 # --- listings -----------------------------------------------------------------------------------------------------
 
 
-def test_experiments_are_those_of_mlflow(uri, sample_client, tmp_path):
+def test_experiments_equal_those_of_the_mlflow_client(uri, sample_client, tmp_path):
     rows = json.loads(run(QUALIA, "experiments", "--tracking-uri", uri, "--json", cwd=tmp_path).stdout)
     known = {row.experiment_id: row.name for row in sample_client.search_experiments()}
     assert {row["experiment_id"]: row["name"] for row in rows} == known
@@ -90,7 +90,7 @@ def test_experiments_are_those_of_mlflow(uri, sample_client, tmp_path):
     assert [row["name"] for row in deleted] == ["gone"]
 
 
-def test_runs_are_those_of_mlflow_with_every_value(uri, sample_client, tmp_path):
+def test_runs_and_values_equal_those_of_the_mlflow_client(uri, sample_client, tmp_path):
     done = run_here(QUALIA, "runs", "--tracking-uri", uri, "--experiment", "churn", "--json", cwd=tmp_path)
     rows = json.loads(done.stdout)
     experiment = sample_client.get_experiment_by_name("churn")
@@ -105,7 +105,7 @@ def test_runs_are_those_of_mlflow_with_every_value(uri, sample_client, tmp_path)
         } == pytest.approx(entry.data.metrics, nan_ok=True)
 
 
-def test_a_question_is_explained_on_stderr_and_answered_on_stdout(uri, tmp_path):
+def test_explain_writes_to_stderr_and_results_to_stdout(uri, tmp_path):
     flags = ["--where", "lr=0.1", "--order-by", "metrics.loss.min", "--explain"]
     done = run_here(QUALIA, "runs", "--tracking-uri", uri, *flags, "--json", cwd=tmp_path)
     rows = json.loads(done.stdout)
@@ -121,7 +121,7 @@ def test_a_question_is_explained_on_stderr_and_answered_on_stdout(uri, tmp_path)
     assert "the database" not in plan.stdout
 
 
-def test_csv_holds_every_value_once_and_no_formula(uri, sample_client, tmp_path):
+def test_csv_has_every_value_once_and_no_formula(uri, sample_client, tmp_path):
     done = run_here(QUALIA, "runs", "--tracking-uri", uri, "--experiment", "churn", "--csv", cwd=tmp_path)
     rows = {row["run_id"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
     for entry in sample_client.search_runs([sample_client.get_experiment_by_name("churn").experiment_id]):
@@ -133,7 +133,7 @@ def test_csv_holds_every_value_once_and_no_formula(uri, sample_client, tmp_path)
     assert not [value for row in rows.values() for value in row.values() if value.startswith(("=", "@", "\t"))]
 
 
-def test_a_table_says_how_many_there_are_and_shows_what_is_asked_for(uri, tmp_path):
+def test_a_table_shows_the_requested_columns_and_the_total_count(uri, tmp_path):
     done = run_here(
         QUALIA, "runs", "--tracking-uri", uri, "--limit", 2, "--params", "lr,depth", "--metrics", "loss", cwd=tmp_path
     )
@@ -151,7 +151,7 @@ def test_a_table_says_how_many_there_are_and_shows_what_is_asked_for(uri, tmp_pa
 # --- the notebook -------------------------------------------------------------------------------------------------
 
 
-def test_a_notebook_from_flags(uri, sqlite_sample, tmp_path):
+def test_flags_create_a_notebook(uri, sqlite_sample, tmp_path):
     before = tree(sqlite_sample.parent)
     done = run(
         CREATE, "--experiment", "churn", "--top", 2, "--by", "val/auc:max", cwd=tmp_path, MLFLOW_TRACKING_URI=uri
@@ -179,7 +179,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(uri, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_run_ids_since_and_status(uri, sample_client, tmp_path):
+def test_selection_by_run_ids_since_and_status(uri, sample_client, tmp_path):
     runs = sample_client.search_runs([sample_client.get_experiment_by_name("churn").experiment_id])
     wanted = [entry.info.run_id for entry in runs[3:5]]
     done = run_here(
@@ -194,7 +194,7 @@ def test_run_ids_since_and_status(uri, sample_client, tmp_path):
     assert done.returncode == 14
 
 
-def test_flags_never_ask_without_a_terminal(tmp_path, uri):
+def test_no_questions_are_asked_without_a_terminal(tmp_path, uri):
     done = run_here(CREATE, "--tracking-uri", uri, "--title", "x", cwd=tmp_path)
     assert done.returncode == 16
     assert "--experiment" in done.stderr
@@ -233,7 +233,9 @@ def empty_store(tmp_path_factory):
         (["--bogus"], 2, ["--bogus", "--help"]),
     ],
 )
-def test_bad_input_is_one_sentence_an_exit_code_and_nothing_written(args, code, words, uri, empty_store, tmp_path):
+def test_invalid_input_gives_one_sentence_and_an_exit_code_and_writes_nothing(
+    args, code, words, uri, empty_store, tmp_path
+):
     for name in ("file", "there.ipynb", "page.html"):
         (tmp_path / name).write_text("mine")
     before = tree(tmp_path)
@@ -248,14 +250,14 @@ def test_bad_input_is_one_sentence_an_exit_code_and_nothing_written(args, code, 
     assert tree(tmp_path) == before
 
 
-def test_force_replaces(uri, tmp_path):
+def test_force_replaces_an_existing_notebook(uri, tmp_path):
     (tmp_path / "there.ipynb").write_text("mine")
     done = run_here(CREATE, "--tracking-uri", uri, "--limit", 1, "--output", "there.ipynb", "--force", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     nbformat.validate(nbformat.read(tmp_path / "there.ipynb", 4))
 
 
-def test_debug_shows_where_without_the_secret(tmp_path):
+def test_debug_shows_a_traceback_without_secrets(tmp_path):
     done = run_here(CREATE, "--tracking-uri", "postgresql://ada:s3cr3t@127.0.0.1:1/x", "--yes", "--debug", cwd=tmp_path)
     assert done.returncode == 5
     assert "Traceback" in done.stderr
@@ -266,7 +268,7 @@ def test_debug_shows_where_without_the_secret(tmp_path):
 
 
 @pytest.mark.slow
-def test_executed_and_exported_in_one_command_and_again_later(uri, tmp_path):
+def test_a_notebook_is_executed_and_exported_in_one_command_and_again_later(uri, tmp_path):
     done = run_here(
         CREATE,
         "--tracking-uri",
@@ -292,7 +294,7 @@ def test_executed_and_exported_in_one_command_and_again_later(uri, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_failing_cell_is_shown_and_the_rest_is_saved(uri, tmp_path):
+def test_a_failing_cell_is_reported_and_the_other_outputs_are_saved(uri, tmp_path):
     (tmp_path / "mine.py").write_text("# %%\nprint('before')\n\n# %%\nraise RuntimeError('on purpose')\n")
     done = run_here(
         CREATE,
@@ -317,7 +319,7 @@ EMPTY_NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor":
 
 
 @pytest.mark.parametrize("content", [None, "not JSON", "[]", EMPTY_NOTEBOOK])
-def test_executing_what_is_no_notebook(content, tmp_path):
+def test_executing_a_file_that_is_not_a_notebook_is_an_error(content, tmp_path):
     if content is not None:
         (tmp_path / "n.ipynb").write_text(content)
     done = run_here(QUALIA, "execute", "n.ipynb", cwd=tmp_path)
@@ -331,7 +333,7 @@ def errors_in(path: Path):
     return [output for cell in notebook.cells for output in cell.get("outputs", ()) if output.output_type == "error"]
 
 
-def test_the_password_of_the_same_uri_is_taken_from_the_environment(tmp_path, monkeypatch):
+def test_the_password_for_the_same_uri_is_read_from_the_environment(tmp_path, monkeypatch):
     cell = nbformat.v4.new_code_cell("TRACKING_URI = 'postgresql://ada@db/x'", metadata={"tags": ["parameters"]})
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "n.ipynb")
     assert tracking_uri_of(tmp_path / "n.ipynb") == "postgresql://ada@db/x"

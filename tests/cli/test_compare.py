@@ -1,4 +1,4 @@
-"""`qualia compare`: its sides, its answer and its exit code."""
+"""`qualia compare`: sides, verdict and exit code."""
 
 import json
 
@@ -11,7 +11,7 @@ def compare(folder, *words):
     return run_here(QUALIA, "compare", *words, "--tracking-uri", folder, cwd=folder)
 
 
-def test_sentences_say_the_answer_and_what_else_differs(cases):
+def test_sentences_give_the_verdict_and_other_differences(cases):
     done = compare(cases / "confounded", "attention=full", "attention=none", "--claimed", "attention")
     assert done.returncode == 0, done.stderr
     answer, isolation = done.stdout.splitlines()
@@ -20,7 +20,7 @@ def test_sentences_say_the_answer_and_what_else_differs(cases):
     assert "batch_size (64 against 32)" in isolation
 
 
-def test_json_has_the_answer_for_programs(cases):
+def test_json_contains_the_verdict(cases):
     done = compare(cases / "factor_in_a_tag", "fingerprint=morgan", "fingerprint=maccs", "--json")
     found = json.loads(done.stdout)
     assert (found["verdict"], found["isolated"], found["paired"], found["pairs"]) == ("better", True, True, 6)
@@ -41,24 +41,24 @@ def test_json_has_the_answer_for_programs(cases):
         ("factor_in_a_tag", ("fingerprint=maccs", "fingerprint=morgan"), "not-worse", 55),
         ("level_rivals", ("model=a", "model=b"), "better", 55),
         ("level_rivals", ("model=a", "model=b"), "not-worse", 0),
-        ("two_tasks", ("a0", "a1"), "not-worse", 55),  # one run each tells nothing
+        ("two_tasks", ("a0", "a1"), "not-worse", 55),  # one run each: too few to tell
     ],
 )
-def test_a_job_fails_unless_the_answer_is_the_one_it_wants(store, sides, gate, code, cases):
+def test_fail_unless_sets_the_exit_code_by_the_verdict(store, sides, gate, code, cases):
     assert compare(cases / store, *sides).returncode == 0
     done = compare(cases / store, *sides, "--fail-unless", gate)
     assert done.returncode == code, done.stderr
     assert (f"--fail-unless {gate}: by " in done.stderr) == (code == 55)
 
 
-def test_different_experiments_are_different_tasks_unless_they_are_pooled(cases):
+def test_experiments_are_not_compared_unless_pooled(cases):
     assert "which are different tasks: no winner is named" in compare(cases / "two_tasks", "a0", "b0").stdout
     pooled = compare(cases / "two_tasks", "a0", "b0", "--pool")
     assert "different tasks" not in pooled.stdout
     assert "Too few runs to tell" in pooled.stdout
 
 
-def test_a_side_that_means_no_run_is_an_error(cases):
+def test_a_side_without_runs_is_an_error(cases):
     assert compare(cases / "two_tasks", "a0", "nobody").returncode == 10
     assert compare(cases / "two_tasks", "a0", "lr=77").returncode == 14
     assert compare(cases / "two_tasks", "a0", "b0", "--metric", "val_los").returncode == 17

@@ -1,4 +1,4 @@
-"""Rows for programs: what is read back is what was written."""
+"""JSON and CSV output can be read back unchanged."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ def printed(monkeypatch, show, *args):
 
 
 @given(rows=st.lists(st.fixed_dictionaries({"a": VALUES, 'b, "c"': VALUES}), max_size=5))
-def test_csv_holds_every_value_in_its_own_cell_and_no_formula(rows):
+def test_csv_has_one_value_per_cell_and_no_formula(rows):
     with pytest.MonkeyPatch.context() as monkeypatch:
         text = printed(monkeypatch, show_csv, ["a", 'b, "c"'], rows)
     header, *read = csv.reader(io.StringIO(text, newline=""))
@@ -40,7 +40,7 @@ def test_csv_holds_every_value_in_its_own_cell_and_no_formula(rows):
 
 
 @given(rows=st.lists(st.dictionaries(st.text(), VALUES | st.dictionaries(st.text(), st.floats())), max_size=5))
-def test_json_is_plain_ascii_json_for_any_value(rows):
+def test_json_is_valid_ascii_for_any_value(rows):
     def refuse(word):
         raise AssertionError(word)
 

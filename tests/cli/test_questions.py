@@ -1,4 +1,4 @@
-"""The questions, on a real terminal and a real store."""
+"""The interactive questions, on a real terminal and a real store."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ import pexpect
 import pytest
 
 from qualia_lab.chooser.listing import ExperimentListing
-from qualia_lab.cli.new import show_made
+from qualia_lab.cli.new import show_outputs
 from qualia_lab.schema import EXPERIMENT_LIST
 from qualia_lab.tables import table_of
 from tests.stores.empty import new_client
@@ -19,7 +19,7 @@ from .command import CREATE, environment
 
 @pytest.fixture
 def terminal(tmp_path):
-    """Starts the command on a terminal in an empty folder."""
+    """Start the command on a terminal in an empty folder."""
     started = []
 
     def start(*args, **env):
@@ -41,7 +41,7 @@ def answer(process, question, line):
 
 
 def finish(process):
-    """What was said to the end, and the exit code."""
+    """The remaining output, and the exit code."""
     process.expect(pexpect.EOF)
     process.close()
     return process.before, process.exitstatus
@@ -50,7 +50,7 @@ def finish(process):
 FILE, TITLE, LIST, RUN = "file [", "title [", "or ? for help [", "Run it now and make a page? [Y/n]: "
 
 
-def test_five_questions_and_their_defaults(terminal, sqlite_sample, tmp_path):
+def test_the_five_questions_have_defaults(terminal, sqlite_sample, tmp_path):
     process = terminal(MLFLOW_TRACKING_URI=f"sqlite:///{sqlite_sample}")
     answer(process, f"from MLFLOW_TRACKING_URI [sqlite:///{sqlite_sample}]: ", "")
     process.expect("2/5")
@@ -71,14 +71,14 @@ def test_five_questions_and_their_defaults(terminal, sqlite_sample, tmp_path):
     nbformat.validate(nbformat.read(path, 4))
 
 
-def test_wrong_answers_are_named_and_asked_again(terminal, sqlite_sample, tmp_path):
+def test_invalid_answers_are_reported_and_the_question_is_repeated(terminal, sqlite_sample, tmp_path):
     process = terminal()
     answer(process, "tracking URI or path", "")
-    answer(process, "type where the runs are", "nowhere.db")
+    answer(process, "type a tracking URI or path", "nowhere.db")
     answer(process, "There is nothing at", f"sqlite:///{sqlite_sample}")
     answer(process, LIST, "99")
     answer(process, "99 is not in the list.", "zebra")
-    answer(process, "Nothing in the list has zebra.", "prices")
+    answer(process, "Nothing in the list contains zebra.", "prices")
     process.expect("prices / Ωμέγα")
     answer(process, LIST, "1")
     process.expect("3/5.*2 runs")
@@ -95,7 +95,7 @@ def test_wrong_answers_are_named_and_asked_again(terminal, sqlite_sample, tmp_pa
     assert "My own title" in (tmp_path / "mine.ipynb").read_text()
 
 
-def test_text_narrows_and_all_is_all_that_is_left(terminal, sqlite_sample):
+def test_text_narrows_the_list_and_all_selects_what_is_left(terminal, sqlite_sample):
     process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}")
     answer(process, LIST, "churn")
     answer(process, LIST, "1")
@@ -112,7 +112,7 @@ def test_text_narrows_and_all_is_all_that_is_left(terminal, sqlite_sample):
     assert code == 0, said
 
 
-def test_an_existing_output_is_asked_about(terminal, sqlite_sample, tmp_path):
+def test_an_existing_output_is_replaced_only_after_confirmation(terminal, sqlite_sample, tmp_path):
     (tmp_path / "n.ipynb").write_text("mine")
     args = ("--tracking-uri", f"sqlite:///{sqlite_sample}", "--limit", 1, "--output", "n.ipynb")
     process = terminal(*args)
@@ -125,7 +125,7 @@ def test_an_existing_output_is_asked_about(terminal, sqlite_sample, tmp_path):
     assert (tmp_path / "n.ipynb").read_text() != "mine"
 
 
-def test_more_than_two_hundred_runs_are_asked_about_and_listed_thirty_at_a_time(terminal, many_runs, tmp_path):
+def test_more_than_two_hundred_runs_need_confirmation_and_are_listed_by_thirty(terminal, many_runs, tmp_path):
     process = terminal("--tracking-uri", many_runs, "--yes", "--dry-run")
     assert finish(process)[1] == 0
     process = terminal("--tracking-uri", many_runs, "--experiment", "many")
@@ -144,7 +144,7 @@ def test_more_than_two_hundred_runs_are_asked_about_and_listed_thirty_at_a_time(
     assert finish(process)[1] == 0
 
 
-def test_a_list_is_paged_and_sorted_and_takes_only_numbers_that_were_shown(terminal, many_runs, tmp_path):
+def test_a_list_is_paged_and_sorted_and_accepts_only_numbers_already_shown(terminal, many_runs, tmp_path):
     process = terminal("--tracking-uri", many_runs)
     answer(process, LIST, "many")
     answer(process, LIST, "1")
@@ -155,7 +155,7 @@ def test_a_list_is_paged_and_sorted_and_takes_only_numbers_that_were_shown(termi
     answer(process, "61 was not shown yet", "number 20")
     process.expect("1 .*number 209.*11 .*number 20 ")
     answer(process, LIST, "more")
-    answer(process, "That was the whole list.", "/")
+    answer(process, "That is the whole list.", "/")
     answer(process, LIST, "sort")
     process.expect("best val_auc first.* 1 .*number 140 .* 2 .*number 70 ")
     answer(process, LIST, "all")
@@ -172,11 +172,11 @@ def test_a_list_is_paged_and_sorted_and_takes_only_numbers_that_were_shown(termi
     assert "--experiment many --by val_auc" in title
 
 
-def test_back_asks_the_question_before_and_a_question_mark_says_what_can_be_answered(terminal, sqlite_sample):
+def test_back_repeats_the_previous_question_and_a_question_mark_lists_possible_answers(terminal, sqlite_sample):
     process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}")
     answer(process, LIST, "back")
     answer(process, "This is the first question.", "?")
-    process.expect("/ alone is the whole list again.*the question before")
+    process.expect("/ alone shows the whole list again.*the previous question")
     assert "sort" not in process.before
     answer(process, LIST, "churn")
     answer(process, LIST, "1")
@@ -205,7 +205,7 @@ def test_back_asks_the_question_before_and_a_question_mark_says_what_can_be_answ
 
 
 @pytest.mark.slow
-def test_at_the_end_the_notebook_is_run_and_a_page_is_made(terminal, sqlite_sample, tmp_path):
+def test_the_last_question_executes_and_exports_the_notebook(terminal, sqlite_sample, tmp_path):
     process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}", "--output", "n", MLFLOW_DISABLE_TELEMETRY="true")
     process.timeout = 120
     answer(process, LIST, "prices")
@@ -217,18 +217,18 @@ def test_at_the_end_the_notebook_is_run_and_a_page_is_made(terminal, sqlite_samp
     assert (tmp_path / "n.html").is_file()
 
 
-def test_without_jupyterlab_the_last_line_says_how_to_see_the_notebook(monkeypatch, capsys, tmp_path):
+def test_without_jupyterlab_the_last_line_says_how_to_open_the_notebook(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "jupyterlab", None)
-    show_made(Path("a b.ipynb"), ["html"])
-    show_made(Path("a.ipynb"), [])
+    show_outputs(Path("a b.ipynb"), ["html"])
+    show_outputs(Path("a.ipynb"), [])
     assert capsys.readouterr().err.splitlines() == [
         "next: open a b.html in a browser, or pip install jupyterlab, then jupyter lab 'a b.ipynb'",
         "next: pip install jupyterlab, then jupyter lab a.ipynb; or for a page: qualia execute a.ipynb --to html",
     ]
 
 
-def test_an_experiment_that_is_called_like_the_id_of_another_can_be_chosen():
+def test_an_experiment_named_like_the_id_of_another_can_be_chosen():
     experiments = [("1", "2"), ("2", "churn"), ("3", "2024"), ("4", "id:3"), ("5", None)]
     rows = [{"experiment_id": one, "name": name} for one, name in experiments]
     listing = ExperimentListing(table_of(EXPERIMENT_LIST, rows))
@@ -247,7 +247,7 @@ def many_runs(tmp_path_factory):
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
-def test_names_of_a_store_do_not_steer_the_terminal(terminal, tmp_path):
+def test_names_in_a_store_cannot_send_control_sequences_to_the_terminal(terminal, tmp_path):
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     client = new_client(uri)
     experiment = client.create_experiment("evil \x1b[2J\u202e name", artifact_location=(tmp_path / "a").as_uri())
@@ -261,13 +261,13 @@ def test_names_of_a_store_do_not_steer_the_terminal(terminal, tmp_path):
     said, code = finish(process)
     everything += said
     assert code == 0
-    everything = re.sub(r"\x1b\[[01]m", "", everything)  # the bold of our own headings
+    everything = re.sub(r"\x1b\[[01]m", "", everything)  # bold headings
     assert not [char for char in everything if char not in "\r\n\t" and not char.isprintable()]
     assert "[bold]run" in everything
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 16)])
-def test_leaving_in_the_middle_writes_nothing(key, code, terminal, sqlite_sample, tmp_path):
+def test_quitting_midway_writes_nothing(key, code, terminal, sqlite_sample, tmp_path):
     process = terminal("--tracking-uri", f"sqlite:///{sqlite_sample}")
     process.expect_exact(LIST)
     process.send(key)
@@ -277,7 +277,7 @@ def test_leaving_in_the_middle_writes_nothing(key, code, terminal, sqlite_sample
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_password_in_the_found_uri_is_used_and_not_shown(terminal):
+def test_a_password_in_the_default_uri_is_used_but_not_shown(terminal):
     process = terminal(MLFLOW_TRACKING_URI="postgresql://ada:s3cr3t@127.0.0.1:1/x")
     answer(process, "[postgresql://ada@127.0.0.1:1/x]: ", "")
     process.expect("error: ")

@@ -1,4 +1,4 @@
-"""`qualia snapshot` as a person types it, and every command on what it wrote."""
+"""`qualia snapshot` on the command line, and all commands on a snapshot."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from .command import CREATE, QUALIA, environment, run, run_here, tree
 
 @pytest.fixture(scope="module")
 def folder(sqlite_sample, tmp_path_factory):
-    """A folder with the sample as `mlflow.db`, a snapshot of it under a name with a space, and what was said."""
+    """A folder with the sample as `mlflow.db`, a snapshot of it with a space in its name, and the output."""
     folder = tmp_path_factory.mktemp("somewhere")
     (folder / "mlflow.db").symlink_to(sqlite_sample)
     return folder, run(QUALIA, "snapshot", "sqlite:///mlflow.db", "my runs", cwd=folder)
 
 
-def test_it_says_what_it_wrote_and_what_to_do_next(folder):
+def test_the_output_says_what_was_written_and_what_to_do_next(folder):
     folder, done = folder
     assert (done.returncode, done.stdout) == (0, "")
     lines = done.stderr.splitlines()
     assert lines[0] == f"reading sqlite:///{folder}/mlflow.db ... 15 runs"
     assert lines[1].startswith("writing  15/15 runs  ")
     assert lines[2].startswith("15 runs of 5 experiments, 267 metric points: ")
-    assert lines[3] == "15 read, 0 kept as they were, 0 taken out"
+    assert lines[3] == "15 read, 0 unchanged, 0 removed"
     assert lines[4] == f"next: qualia new --tracking-uri 'snapshot:{folder}/my runs'"
     words = shlex.split(lines[4].removeprefix("next: qualia "))
     assert run_here(QUALIA, *words, "--yes", "--dry-run", cwd=folder.parent).returncode == 0
 
 
-def test_a_second_call_says_how_much_it_read(folder):
+def test_a_second_call_reports_how_much_was_read(folder):
     folder, _ = folder
     done = run_here(QUALIA, "snapshot", "mlflow.db", "snapshot:my runs", "--json", cwd=folder)
     assert done.returncode == 0
@@ -58,7 +58,7 @@ def test_a_second_call_says_how_much_it_read(folder):
     ],
     ids=lambda words: " ".join(words[:2]),
 )
-def test_every_command_shows_what_it_shows_of_the_store(words, folder):
+def test_commands_show_the_same_for_a_snapshot_as_for_its_store(words, folder):
     folder, _ = folder
     theirs = run_here(QUALIA, *words, "--tracking-uri", "mlflow.db", cwd=folder)
     relative = run_here(QUALIA, *words, "--tracking-uri", "snapshot:my runs", cwd=folder)
@@ -71,7 +71,7 @@ def test_every_command_shows_what_it_shows_of_the_store(words, folder):
 
 
 @pytest.mark.slow
-def test_a_notebook_of_a_snapshot_is_executed_and_executed_again_elsewhere(folder, tmp_path):
+def test_a_notebook_on_a_snapshot_can_be_executed_again_elsewhere(folder, tmp_path):
     folder, _ = folder
     before = tree(folder / "my runs")
     words = ("--tracking-uri", "snapshot:my runs", "--experiment", "churn", "--output", tmp_path / "n.ipynb")
@@ -104,7 +104,7 @@ def test_a_notebook_of_a_snapshot_is_executed_and_executed_again_elsewhere(folde
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_is_said_and_nothing_is_made(words, code, said, folder):
+def test_invalid_arguments_are_reported_and_nothing_is_written(words, code, said, folder):
     folder, _ = folder
     before = tree(folder)
     done = run_here(QUALIA, "snapshot", *words, cwd=folder)
@@ -114,17 +114,17 @@ def test_what_cannot_be_is_said_and_nothing_is_made(words, code, said, folder):
     assert tree(folder) == before
 
 
-def test_a_query_holds_its_runs_alone(folder):
+def test_a_snapshot_of_a_query_contains_only_its_runs(folder):
     folder, _ = folder
     words = ("mlflow.db", "some", "--filter", "run_name LIKE 'child%'", "--order-by", "run_name", "--limit", "2")
     assert run_here(QUALIA, "snapshot", *words, cwd=folder).returncode == 0
-    assert "2 kept" in run_here(QUALIA, "snapshot", *words, cwd=folder).stderr
+    assert "2 unchanged" in run_here(QUALIA, "snapshot", *words, cwd=folder).stderr
     listed = run_here(QUALIA, "runs", "--tracking-uri", "snapshot:some", "--json", cwd=folder)
     assert {row["run_name"] for row in json.loads(listed.stdout)} == {"child 0", "child 1"}
     assert "some is of" in run_here(QUALIA, "snapshot", "snapshot:my runs", "some", cwd=folder).stderr
 
 
-def test_ctrl_c_leaves_the_old_one_whole(folder, tmp_path):
+def test_ctrl_c_leaves_the_previous_snapshot_intact(folder, tmp_path):
     folder, _ = folder
     out = tmp_path / "out"
     snapshot(f"sqlite:///{folder}/mlflow.db", out)
@@ -139,7 +139,7 @@ def test_ctrl_c_leaves_the_old_one_whole(folder, tmp_path):
     assert "15 read" in run_here(QUALIA, "snapshot", "mlflow.db", out, "--again", cwd=folder).stderr
 
 
-def test_a_terminal_shows_how_far_it_is(tmp_path):
+def test_progress_is_shown_on_a_terminal(tmp_path):
     uri = large_store(tmp_path / "large.db")
     at_once = "from qualia_lab import console; console.PROGRESS_DELAY = 0; from qualia_lab.cli.main import main; main()"
     child = pexpect.spawn(

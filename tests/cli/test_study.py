@@ -1,4 +1,4 @@
-"""`qualia study`, and the flags that say which runs and how to look at them, on small stores of known content."""
+"""`qualia study`, and the flags for selection and interpretation, on small stores with known contents."""
 
 import json
 
@@ -19,7 +19,7 @@ def roles(found):
     return {one["key"]: (one["role"], one["from"]) for one in found["params"]}
 
 
-def test_experiments_are_tasks_unless_the_person_pools_them(cases):
+def test_experiments_are_tasks_unless_pooled(cases):
     found = study(cases, "two_tasks")
     assert found["objective"] is None
     assert {one["experiment"]: one["objective"]["key"] for one in found["tasks"]} == {
@@ -32,7 +32,7 @@ def test_experiments_are_tasks_unless_the_person_pools_them(cases):
     assert "One task: all experiments (6 runs)." in said(cases, "two_tasks", "--pool")
 
 
-def test_what_is_said_overrules_what_is_inferred(cases):
+def test_flags_override_what_is_inferred(cases):
     assert roles(study(cases, "label_params"))["out_path"] == ("label", "name")
     flags = ("--factor", "out_path", "--label", "dim", "--seeds", "run")
     assert roles(study(cases, "label_params", *flags)) == {
@@ -45,7 +45,7 @@ def test_what_is_said_overrules_what_is_inferred(cases):
     assert (found["objective"]["better"], found["objective"]["from"]) == ("higher", "person")
 
 
-def test_a_project_says_what_metrics_are(cases, tmp_path):
+def test_project_settings_define_metrics(cases, tmp_path):
     (tmp_path / "pyproject.toml").write_text(
         '[tool.qualia]\nlabels = ["dim"]\n[tool.qualia.metrics]\nval_acc = { better = "lower" }\n'
     )
@@ -60,26 +60,26 @@ def test_a_project_says_what_metrics_are(cases, tmp_path):
     assert json.loads(over.stdout)["objective"]["better"] == "higher"
 
 
-def test_people_read_sentences_and_a_table(cases):
+def test_the_output_has_sentences_and_a_table(cases):
     text = said(cases, "a_sweep_and_its_parent")
     assert "One task: e (13 runs)." in text
-    assert "val_acc leads, by its name; more is better." in text
-    assert "1 run: a parent whose children are there (sweep)." in text
+    assert "val_acc is the objective, by its name; higher is better." in text
+    assert "1 run: a parent whose children are included (sweep)." in text
     assert "12 configurations of 1 run each." in text
     rows = [line.split() for line in text.splitlines()]
     assert ["depth", "factor", "by", "its", "values", "3", "2,", "3,", "4"] in rows
     copies = said(cases, "one_computation_nine_times")
-    assert "random_state only repeats a configuration." in copies
+    assert "random_state only repeats configurations." in copies
     assert "8 runs: the same computation as another run (" in copies
 
 
-def test_a_metric_whose_direction_nothing_tells_comes_with_the_line_to_set_it(cases, tmp_path):
+def test_a_metric_with_unknown_direction_is_listed_with_the_line_that_sets_it(cases, tmp_path):
     done = run_here(QUALIA, "study", "--tracking-uri", cases / "label_params", "--metric", "val_akk", cwd=tmp_path)
     assert done.returncode == 17
     assert "Did you mean val_acc?" in done.stderr
 
 
-def test_runs_that_are_named_and_excluded_are_said(cases):
+def test_excluded_runs_that_were_named_are_reported(cases):
     rows = json.loads(said(cases, "a_sweep_and_its_parent", "--json", command="runs"))
     named = [row["run_id"] for row in rows[:4]]
     flags = [word for run_id in [*named, "f" * 32] for word in ("--run", run_id)]
@@ -102,7 +102,7 @@ def test_runs_that_are_named_and_excluded_are_said(cases):
     assert sentence in made.stderr
 
 
-def test_findings_are_of_the_runs_that_the_flags_choose_and_say_their_kind(cases):
+def test_findings_are_computed_for_the_selected_runs_and_have_a_kind(cases):
     found = json.loads(said(cases, "interaction", "--metric", "val_acc", "--json", command="findings"))
     assert {one["kind"] for one in found} <= {"answer", "problem", "relation", "provenance", "not examined"}
     assert found[0]["kind"] == "answer"

@@ -21,7 +21,7 @@ from qualia_lab.sections import SECTIONS
 from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.selection import Conditions, Query, Selection
 from qualia_lab.study import StudySettings, describe_study
-from qualia_lab.study.settings import said_by
+from qualia_lab.study.settings import with_source
 from qualia_lab.tables import run_tables, table_of
 
 
@@ -55,7 +55,7 @@ def planned(tables, conditions=None, query=None, **settings):
         "sqlite:////tmp/a.db", tables.run_ids, conditions or Conditions(), query or Query(), ("churn",)
     )
     inventory = take_inventory(tables)
-    study = describe_study(tables, inventory, said_by("person", StudySettings(**settings)))
+    study = describe_study(tables, inventory, with_source("person", StudySettings(**settings)))
     return plan_notebook(
         read_template("observe"), selection, inventory, study, title="Churn", written="2026-11-23", command="qualia new"
     )

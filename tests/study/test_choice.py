@@ -1,4 +1,4 @@
-"""Which metric decided which runs are here, from the conditions that they were chosen by."""
+"""The metric by which runs were selected, from the conditions of the selection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEYS = {"val_auc", "loss"}
     ("conditions", "metric"),
     [
         ({}, None),
-        ({"by": "val_auc:max"}, None),  # an order leaves no run out
+        ({"by": "val_auc:max"}, None),  # an order does not exclude runs
         ({"by": "val_auc:max", "top": 12}, "val_auc"),
         ({"order_by": ["metrics.loss ASC"], "limit": 5}, "loss"),
         ({"order_by": ["start_time DESC"], "limit": 5}, None),
@@ -26,11 +26,11 @@ KEYS = {"val_auc", "loss"}
         ({"where": ["lr=0.1"], "experiments": ["metrics.x"]}, None),
     ],
 )
-def test_the_metric_that_decided(conditions, metric):
+def test_the_metric_by_which_runs_were_selected_is_detected(conditions, metric):
     assert chosen_by_metric(conditions, KEYS) == metric
 
 
-def test_means_of_runs_that_a_metric_chose_are_said_to_be_too_good():
+def test_means_of_runs_selected_by_a_metric_are_flagged_as_biased():
     runs = [
         Run(f"{model}-{seed}", {"model": model, "seed": seed}, {"val_auc": level + seed / 100})
         for model, level in (("a", 0.8), ("b", 0.7)) for seed in range(4)

@@ -1,4 +1,4 @@
-"""One computation that was logged more than once, and runs that may be that."""
+"""Computations that were logged more than once, and possible copies."""
 
 import random
 import time
@@ -34,27 +34,27 @@ def test_equal_params_with_a_seed_and_equal_results_are_one_computation():
     assert {names[run]: why for run, why in study.left_out.items()} == {"b": "copy of a", "c": "copy of a"}
 
 
-def test_without_a_seed_coarse_results_may_be_copies_and_long_ones_are():
+def test_without_a_seed_coarse_results_are_possible_copies_and_precise_ones_are_copies():
     assert copies(Run("a", {"lr": 1}, {"val_acc": 0.88}), Run("b", {"lr": 1}, {"val_acc": 0.88})) == ({}, [["a", "b"]])
     assert copies(Run("a", {"lr": 1}, {"val_acc": LONG}), Run("b", {"lr": 1}, {"val_acc": LONG})) == ({"b": "a"}, [])
 
 
-def test_a_seed_of_none_is_no_seed():
+def test_a_seed_of_none_does_not_count_as_a_seed():
     runs = [Run(name, {"random_state": None}, {"val_acc": 0.88}) for name in "ab"]
     assert copies(*runs) == ({}, [["a", "b"]])
 
 
-def test_a_history_of_several_steps_tells_as_much_as_digits():
+def test_a_history_of_several_steps_identifies_a_computation_like_many_digits():
     runs = [Run(name, {"lr": 1}, {"val_acc": [(0, 0.5), (1, 0.7), (2, 0.9)]}) for name in "ab"]
     assert copies(*runs) == ({"b": "a"}, [])
 
 
-def test_the_last_digit_counts():
+def test_a_difference_in_the_last_digit_counts():
     runs = [Run("a", {"seed": 1}, {"rmse": 6.307184078062235}), Run("b", {"seed": 1}, {"rmse": 6.307184078062236})]
     assert copies(*runs) == ({}, [])
 
 
-def test_a_metric_that_only_one_of_them_logged_does_not_part_them():
+def test_a_metric_logged_by_only_one_run_does_not_separate_copies():
     runs = [
         Run("a", {"seed": 1}, {"rmse": LONG, "mae": 1.0}),
         Run("b", {"seed": 1}, {"rmse": LONG}),
@@ -65,7 +65,7 @@ def test_a_metric_that_only_one_of_them_logged_does_not_part_them():
     assert copies(*runs) == ({"b": "a", "d": "c"}, [])
 
 
-def test_costs_and_what_measures_the_machine_are_not_compared():
+def test_costs_and_system_metrics_are_not_compared():
     runs = [
         Run(name, {"seed": 1}, {"val_acc": LONG, "train_time_s": place, "system/cpu": place, "epoch": place})
         for place, name in enumerate("ab")
@@ -97,7 +97,7 @@ def test_nan_equals_nan():
         {"status": "RUNNING"},
     ],
 )
-def test_what_was_computed_differently_is_no_copy(second):
+def test_runs_with_different_params_code_or_data_are_not_copies(second):
     first = {"params": {"lr": 1, "seed": 1}, "data": ("customers", "aaaa")}
     runs = [
         Run(name, **{"metrics": {"val_acc": LONG}, "tags": {"mlflow.source.git.commit": "a"}, **of})
@@ -108,12 +108,12 @@ def test_what_was_computed_differently_is_no_copy(second):
     assert found.get("b") is None
 
 
-def test_labels_do_not_part_copies():
+def test_labels_do_not_separate_copies():
     runs = [Run(name, {"seed": 1, "output_dir": f"/out/{name}"}, {"val_acc": LONG}, {"note": name}) for name in "ab"]
     assert copies(*runs) == ({"b": "a"}, [])
 
 
-def test_equal_runs_of_two_experiments_are_two_computations_unless_these_are_pooled():
+def test_equal_runs_of_two_experiments_are_copies_only_if_pooled():
     def runs(*names):
         return [Run(name, {"seed": 1}, {"val_acc": LONG}) for name in names]
 
@@ -121,7 +121,7 @@ def test_equal_runs_of_two_experiments_are_two_computations_unless_these_are_poo
     assert copies(*runs("a"), other=runs("b"), settings=StudySettings(pool=True)) == ({"b": "a"}, [])
 
 
-def test_the_run_that_started_first_is_the_one_that_counts_also_where_it_stands_last():
+def test_the_run_that_started_first_is_the_original_even_if_listed_last():
     store = PlantedStore({"e": [Run(name, {"seed": 1}, {"val_acc": LONG}) for name in "ab"]})
     tables = store.tables()
     turned = type(tables)(
@@ -132,7 +132,7 @@ def test_the_run_that_started_first_is_the_one_that_counts_also_where_it_stands_
     assert study.copies == {store.ids["b"]: store.ids["a"]}
 
 
-def test_ten_thousand_repetitions_take_a_moment():
+def test_ten_thousand_repetitions_are_fast():
     dice = random.Random(1)
     runs = [
         Run(f"r{place}", {"lr": 1}, {"val_acc": dice.random(), "val_f1": 1.0, **({"auc": 1.0} if place % 3 else {})})
@@ -148,7 +148,7 @@ def test_ten_thousand_repetitions_take_a_moment():
     assert study.copies == {store.ids["again"]: store.ids["r77"]}
 
 
-def test_a_run_that_was_logged_again_with_rounded_values_is_a_copy():
+def test_a_run_logged_again_with_rounded_values_is_a_copy():
     exact, rounded = {"AUC": 0.7576332570761469, "F1": 0.45908123}, {"AUC": 0.7576, "F1": 0.4591}
     runs = [
         Run("own", {"depth": 3, "random_state": 1}, exact),

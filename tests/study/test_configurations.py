@@ -1,4 +1,4 @@
-"""Runs that are alike in everything that sets runs apart, and the sets that differ in one factor."""
+"""Configurations: runs with equal factors, and sets of configurations that differ in one factor."""
 
 import itertools
 import random
@@ -34,11 +34,11 @@ def test_spelling_does_not_split_a_configuration():
         )
     )
     assert told(study) == {"lr=1e-3": ["r0", "r1"], "lr=0.01": ["r2"]}
-    # Equal values are spelled as where they stand first.
+    # Equal values are spelled as in their first occurrence.
     assert study.configurations[1].settings == (("k", "1"), ("layers", "[64,64]"), ("lr", "0.01"), ("on", "True"))
 
 
-def test_seeds_and_labels_do_not_split_one_and_tied_params_are_not_said_twice():
+def test_seeds_and_labels_do_not_split_a_configuration_and_tied_params_appear_once():
     study = study_of(
         runs_of(
             *(
@@ -54,20 +54,20 @@ def test_seeds_and_labels_do_not_split_one_and_tied_params_are_not_said_twice():
     assert first.settings == (("model", "a"), ("width", "8"))
 
 
-def test_a_missing_param_sets_a_configuration_apart():
+def test_a_missing_param_distinguishes_configurations():
     study = study_of(runs_of({"lr": 1}, {"lr": 1, "dropout": 0.1}, {"lr": 1}))
     assert told(study) == {"no params": ["r0", "r2"], "dropout=0.1": ["r1"]}
     assert study.configurations[0].params == (("dropout", None),)
 
 
-def test_a_tag_that_is_a_factor_splits_and_one_that_is_written_afterwards_does_not():
+def test_a_factor_tag_splits_configurations_and_a_tag_written_later_does_not():
     study = study_of(
         runs_of({"lr": 1}, {"lr": 1}, {"lr": 1}, {"lr": 1}, loss=["a", "a", "b", "b"], status=["ok", "ok", "bad", "ok"])
     )
     assert told(study) == {"loss=a": ["r0", "r1"], "loss=b": ["r2", "r3"]}
 
 
-def test_experiments_are_tasks_of_their_own_unless_they_are_pooled():
+def test_experiments_are_separate_tasks_unless_pooled():
     runs = {
         "a": [Run("a1", {"lr": 1}, {"val_loss": 19.0}), Run("a2", {"lr": 2}, {"val_loss": 20.0})],
         "b": [Run("b1", {"lr": 1}, {"val_loss": 570.0}), Run("b2", {"lr": 2}, {"val_loss": 580.0})],
@@ -85,7 +85,7 @@ def test_experiments_are_tasks_of_their_own_unless_they_are_pooled():
     assert [(one.label, len(one.run_ids)) for one in pooled.configurations] == [("lr=1", 2), ("lr=2", 2)]
 
 
-def test_only_what_differs_in_a_task_stands_in_its_configurations():
+def test_configurations_list_only_factors_that_differ_in_their_task():
     study = study_of(
         {
             "a": [Run("a1", {"lr": 1, "depth": 3}, {"loss": 1.0}), Run("a2", {"lr": 2, "depth": 3}, {"loss": 2.0})],
@@ -95,7 +95,7 @@ def test_only_what_differs_in_a_task_stands_in_its_configurations():
     assert [one.label for one in study.configurations] == ["lr=1", "lr=2", "depth=3", "depth=4"]
 
 
-def test_no_two_runs_of_one_configuration_differ_and_no_two_configurations_agree():
+def test_runs_of_a_configuration_are_equal_and_configurations_are_distinct():
     dice = random.Random(3)
     params = [{key: dice.choice("abc") for key in ("p", "q", "r") if dice.random() < 0.9} for _ in range(300)]
     study = study_of(runs_of(*params))
@@ -106,15 +106,15 @@ def test_no_two_runs_of_one_configuration_differ_and_no_two_configurations_agree
     assert sorted(run for one in study.configurations for run in one.run_ids) == sorted(of_run)
 
 
-def test_values_that_change_places_between_two_params_are_two_configurations():
-    """Names that end alike, and values that would add up to the same."""
+def test_swapping_the_values_of_two_params_gives_another_configuration():
+    """Names with equal endings, and values whose sums would be equal."""
     study = study_of(
         runs_of({"train_batch_size": 1, "valid_batch_size": 2}, {"train_batch_size": 2, "valid_batch_size": 1})
     )
     assert len(study.configurations) == 2
 
 
-def test_one_factor_sets_are_the_pairs_that_differ_in_one_factor_with_the_rest_held():
+def test_one_factor_sets_contain_configurations_that_differ_in_one_factor():
     grid = [{"lr": lr, "bs": bs, "seed": seed} for lr in (1, 2) for bs in (3, 4) for seed in (0, 1)]
     study = study_of(runs_of(*grid, {"lr": 9, "bs": 9, "seed": 0}))
     found = {one.factor: one for one in one_factor_sets(study, study.tasks[0])}
@@ -127,7 +127,7 @@ def test_one_factor_sets_are_the_pairs_that_differ_in_one_factor_with_the_rest_h
     assert [len(one.run_ids) for one in found["lr"].contexts[0].configurations.values()] == [2, 2]
 
 
-def test_a_factor_and_those_tied_to_it_count_as_one_and_a_missing_value_is_a_level():
+def test_tied_factors_count_as_one_and_a_missing_value_is_a_level():
     study = study_of(
         runs_of(
             *(
@@ -143,7 +143,7 @@ def test_a_factor_and_those_tied_to_it_count_as_one_and_a_missing_value_is_a_lev
     assert len(found["heads"].contexts) == 2
 
 
-def test_one_factor_sets_agree_with_a_comparison_of_each_pair():
+def test_one_factor_sets_agree_with_a_pairwise_comparison():
     dice = random.Random(5)
     params = [{key: dice.choice("abc") for key in "pqr"} for _ in range(40)]
     study = study_of(runs_of(*params))

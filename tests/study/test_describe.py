@@ -1,4 +1,4 @@
-"""The study of whole stores: families of runs, what is left out and why, budgets, notes, and its plain data."""
+"""Studies of whole stores: parents and children, runs left out, budgets, notes, and conversion to plain data."""
 
 import json
 import subprocess
@@ -53,27 +53,27 @@ def test_two_experiments_are_two_tasks(case):
     assert len(study["configurations"]) == 6
 
 
-def test_a_tag_sets_runs_apart(case):
+def test_a_tag_distinguishes_configurations(case):
     study = case("factor_in_a_tag")
     assert roles(study) == {"target": "factor", "seed": "seed", "fingerprint": "factor"}
     assert len(study["configurations"]) == 12
     assert study["copies"] == {}
 
 
-def test_labels_split_no_configuration_and_equal_unseeded_runs_may_be_copies(case):
+def test_labels_do_not_split_configurations_and_equal_unseeded_runs_are_possible_copies(case):
     study = case("label_params")
     assert roles(study) == {"dim": "factor", "out_path": "label", "run": "label"}
     assert sizes(study) == [({"dim": "16"}, 2, 2), ({"dim": "32"}, 1, 1)]
     assert [len(one) for one in study["possible_copies"]] == [2]
 
 
-def test_paths_hide_no_seeds(case):
+def test_paths_do_not_hide_seeds(case):
     study = case("paths_hide_seeds")
     assert sizes(study) == [({"attention": "full"}, 5, 5), ({"attention": "none"}, 5, 5)]
     assert study["seeds"] == ["seed"]
 
 
-def test_one_configuration_of_ten_runs(case):
+def test_ten_runs_form_one_configuration(case):
     assert sizes(case("one_configuration")) == [({}, 10, 10)]
 
 
@@ -85,7 +85,7 @@ def test_nine_copies_count_once(case):
     assert sizes(case("one_computation_nine_times")) == [({"depth": "1"}, 9, 1), ({"depth": "10"}, 6, 6)]
 
 
-def test_the_size_of_a_state_is_a_factor(case):
+def test_state_size_is_a_factor(case):
     study = case("state_is_no_seed")
     assert roles(study) == {"mamba_d_state": "factor", "lr": "factor"}
     assert len(study["configurations"]) == 6
@@ -97,7 +97,7 @@ def test_a_random_search_has_three_factors(case):
     assert [one["computations"] for one in study["configurations"]] == [1] * 40
 
 
-def test_a_sweep_s_parent_competes_with_none_of_its_twelve_runs(case):
+def test_the_parent_of_a_sweep_does_not_compete_with_its_runs(case):
     study = case("a_sweep_and_its_parent")
     assert study["parents"] == [f"{1:032x}"]
     assert len(study["configurations"]) == 12
@@ -105,13 +105,13 @@ def test_a_sweep_s_parent_competes_with_none_of_its_twelve_runs(case):
     assert study["left_out"] == {f"{1:032x}": "parent"}
 
 
-def test_what_changes_together_is_tied(case):
+def test_params_that_change_together_are_tied(case):
     study = case("confounded")
     assert roles(study) == {"attention": "factor", "batch_size": "tied", "seed": "seed"}
     assert sizes(study) == [({"attention": "full"}, 5, 5), ({"attention": "none"}, 5, 5)]
 
 
-def test_the_study_of_every_small_store_is_json(case, shared_data):
+def test_the_study_of_every_small_store_can_be_written_as_json(case, shared_data):
     names = [
         line.split("`")[1]
         for line in (shared_data / "cases" / "README.md").read_text().splitlines()
@@ -124,7 +124,7 @@ def test_the_study_of_every_small_store_is_json(case, shared_data):
         assert all(one["from"] in ("person", "settings", "tag", "name", "data", "unknown") for one in study["params"])
 
 
-def test_a_parent_makes_no_param_differ():
+def test_params_of_a_parent_do_not_count_as_differences():
     study, store = described(
         Run("sweep", {"lr": 5, "method": "grid"}, {"val_acc": 0.9}),
         *(Run(f"c{lr}", {"lr": lr, "depth": 3}, {"val_acc": lr / 10}, parent="sweep") for lr in (1, 2)),
@@ -134,13 +134,13 @@ def test_a_parent_makes_no_param_differ():
     assert [one.label for one in study.configurations] == ["lr=1", "lr=2"]
 
 
-def test_a_parent_whose_children_are_not_there_competes():
+def test_a_parent_without_its_children_competes():
     study, _ = described(Run("alone", {"lr": 1}, {"val_acc": 0.9}), Run("b", {"lr": 2}, {"val_acc": 0.8}))
     assert study.parents == {}
     assert len(study.configurations) == 2
 
 
-def test_in_nested_sweeps_only_the_innermost_runs_compete():
+def test_only_the_innermost_runs_of_nested_sweeps_compete():
     study, store = described(
         Run("all"),
         Run("inner", {"model": "a"}, parent="all"),
@@ -171,7 +171,7 @@ def test_children_that_only_evaluate_their_parent_are_parts_of_it():
     assert [one.label for one in study.configurations] == ["lr=1", "lr=2"]
 
 
-def test_what_a_failed_run_had_not_come_to_log_does_not_vary():
+def test_values_that_a_failed_run_did_not_log_are_not_differences():
     runs = [Run(f"r{seed}", {"lr": 1, "seed": seed, "classes": 10}, {"val_acc": seed / 10}) for seed in (1, 2)]
     study, _ = described(*runs, Run("failed", {"lr": 1, "seed": 3}, status="FAILED"))
     assert [(one.label, len(one.run_ids)) for one in study.configurations] == [("all runs", 3)]
@@ -179,7 +179,7 @@ def test_what_a_failed_run_had_not_come_to_log_does_not_vary():
     assert [(one.label, len(one.run_ids)) for one in study.configurations] == [("lr=1", 2), ("lr=9", 1)]
 
 
-def test_parents_in_a_circle_are_survived():
+def test_cyclic_parents_are_tolerated():
     store = PlantedStore(
         {
             "e": [
@@ -197,7 +197,7 @@ def test_parents_in_a_circle_are_survived():
 @pytest.mark.parametrize(
     "how", ["{id}", "{name}", "runs/{name}/checkpoints/last.ckpt", "mlruns/1/{id}/artifacts", "ckpts/{name}.pt"]
 )
-def test_a_run_that_another_one_goes_on_from_is_left_out(how):
+def test_a_run_continued_by_another_one_is_left_out(how):
     first = PlantedStore({"e": [Run("first")]}).ids["first"]
     value = how.format(id=first, name="first")
     study, store = described(
@@ -211,7 +211,7 @@ def test_a_run_that_another_one_goes_on_from_is_left_out(how):
     assert {one.name: one.role for one in study.params} == {"lr": "factor", "resume_from": "label"}
 
 
-def test_a_switch_says_that_a_checkpoint_s_run_is_continued():
+def test_a_resume_flag_marks_the_run_of_the_checkpoint_as_continued():
     def left(resume):
         study, store = described(
             Run("first", {"lr": 1}, {"val_acc": 0.5}),
@@ -223,13 +223,13 @@ def test_a_switch_says_that_a_checkpoint_s_run_is_continued():
     assert left(False) == {}
 
 
-def test_three_runs_that_name_each_other_in_a_circle_leave_one():
+def test_of_three_runs_that_name_each_other_cyclically_one_is_kept():
     ids = [f"{place:032x}" for place in (1, 2, 3)]
     study, _ = described(*(Run(f"r{place}", {"resume_from": ids[place - 1]}, {"val_acc": 0.5}) for place in range(3)))
     assert len(study.continued) == 2
 
 
-def test_a_tag_may_say_it_too_and_a_name_that_two_runs_have_says_nothing():
+def test_a_tag_can_name_the_continued_run_and_an_ambiguous_name_is_ignored():
     study, store = described(
         Run("a", {"lr": 1}, {"val_acc": 0.1}),
         Run("b", {"lr": 1}, {"val_acc": 0.2}, {"resumed_from": "a"}),
@@ -239,7 +239,7 @@ def test_a_tag_may_say_it_too_and_a_name_that_two_runs_have_says_nothing():
     assert left_out(study, store) == {"a": "continued in b"}
 
 
-def test_a_status_that_does_not_count_leaves_a_run_out_of_comparisons_and_not_of_its_configuration():
+def test_a_run_whose_status_does_not_count_stays_in_its_configuration():
     runs = [
         Run(name, {"lr": 1}, {"val_acc": place / 10}, status=status)
         for place, (name, status) in enumerate((("a", "FINISHED"), ("b", "FAILED"), ("c", "RUNNING"), ("d", "KILLED")))
@@ -255,7 +255,7 @@ def test_a_status_that_does_not_count_leaves_a_run_out_of_comparisons_and_not_of
         described(*runs, settings=StudySettings(statuses=("DONE",)))
 
 
-def test_what_optuna_gave_up_is_left_out():
+def test_trials_that_optuna_pruned_are_left_out():
     runs = [
         Run(
             f"t{place}",
@@ -280,7 +280,7 @@ def test_a_finished_run_that_stopped_much_earlier_is_marked():
     assert [(store.names[one.run_id], one.last_step, one.usual) for one in study.short_runs] == [("short", 29, 99)]
 
 
-def test_a_param_that_sets_the_budget_explains_it():
+def test_a_budget_param_explains_a_short_run():
     runs = [Run(f"r{lr}", {"lr": lr, "epochs": 100}, curve(100)) for lr in range(4)]
     explained, _ = described(*runs, Run("short", {"lr": 9, "epochs": 30}, curve(30)))
     assert explained.short_runs == ()
@@ -297,7 +297,7 @@ def test_a_failed_run_and_one_without_steps_are_not_short():
     assert study.short_runs == ()
 
 
-def test_a_flag_that_disagrees_with_the_name_is_noted():
+def test_a_flag_that_contradicts_the_name_is_noted():
     runs = [Run(f"r{lr}", {"lr": lr}, {"loss": lr}) for lr in (1.0, 2.0)]
     study, _ = described(*runs, settings=StudySettings(better={"loss": "higher"}))
     assert study.notes == ("GREATER_IS_BETTER says that more loss is better; its name says less.",)
@@ -307,7 +307,7 @@ def test_a_flag_that_disagrees_with_the_name_is_noted():
     assert described(*runs, settings=StudySettings(better={"loss": "lower"}))[0].notes == ()
 
 
-def test_a_metric_that_no_run_has_is_an_error_and_of_the_project_a_note():
+def test_an_unknown_metric_is_an_error_for_users_and_a_note_for_projects():
     runs = [Run(f"r{lr}", {"lr": lr}, {"val_auc": lr / 10}) for lr in (1, 2)]
     with pytest.raises(UnknownKey) as error:
         described(*runs, settings=StudySettings(metric="val_auk"))
@@ -317,7 +317,7 @@ def test_a_metric_that_no_run_has_is_an_error_and_of_the_project_a_note():
     assert study.notes == ("[tool.qualia] names the metric val_auk, which none of these runs has.",)
 
 
-def test_no_runs_and_runs_without_anything_are_described():
+def test_empty_tables_and_empty_runs_are_described():
     tables = run_tables()
     study = describe_study(tables, take_inventory(tables))
     assert (study.tasks, study.configurations, study.metrics) == ((), (), ())
@@ -327,7 +327,7 @@ def test_no_runs_and_runs_without_anything_are_described():
     assert study_as_data(study, PlantedStore({"e": [Run("a"), Run("b")]}).tables())["objective"] is None
 
 
-def test_the_data_of_a_study_has_the_fields_that_are_promised():
+def test_study_as_data_has_the_documented_fields():
     study, store = described(
         *(
             Run(f"r{lr}{seed}", {"lr": lr, "seed": seed}, {"val_acc": lr / 10 + seed / 100})
@@ -366,7 +366,7 @@ def test_the_data_of_a_study_has_the_fields_that_are_promised():
         *("stock-quant/mlruns", "torch-points3d/mlruns", "cr21-hpo/logs/mlruns"),
     ],
 )
-def test_every_run_of_a_stranger_s_store_is_in_one_configuration_or_left_out_of_all(shared_data, name):
+def test_every_run_of_a_public_store_is_in_one_configuration_or_left_out(shared_data, name):
     store = open_store(shared_data / "stores" / name)
     tables = store.read(store.read_runs(Query()).column("run_id").to_pylist())
     study = describe_study(tables, take_inventory(tables))
@@ -388,6 +388,6 @@ def test_a_hostile_store_is_described(hostile_store):
     assert not list(canary.iterdir())
 
 
-def test_the_package_is_imported_without_what_it_does_not_need_yet():
+def test_importing_the_package_does_not_import_heavy_modules():
     code = "import sys, qualia_lab.study as study; study.StudySettings; print(any(m in sys.modules for m in ('numpy', 'pyarrow')))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

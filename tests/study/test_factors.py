@@ -1,4 +1,4 @@
-"""What params and tags are: factors, seeds, labels, constants, and those that change only together."""
+"""Roles of params and tags: factors, seeds, labels, constants and tied ones."""
 
 import random
 import uuid
@@ -8,12 +8,12 @@ import pytest
 from qualia_lab.errors import UnknownKey
 from qualia_lab.inventory import take_inventory
 from qualia_lab.study import StudySettings, describe_study, merge_settings
-from qualia_lab.study.factor_names import name_says, tag_is_label, words
+from qualia_lab.study.factor_names import role_by_name, tag_is_label, words
 from tests.planted.store import PlantedStore, Run
 
 
 def study_of(runs, settings=None, **experiments):
-    """The study of runs as tuples of params and tags, each with a result of its own."""
+    """The study of runs given as tuples of params and tags, each with a distinct result."""
     named = {"e": runs, **experiments}
     planted = {
         experiment: [
@@ -108,18 +108,18 @@ NO_SEEDS = [
 
 
 @pytest.mark.parametrize("key", SEEDS)
-def test_a_name_of_a_seed_says_so(key):
-    assert name_says(key) == "seed"
+def test_names_of_seeds_are_recognised(key):
+    assert role_by_name(key) == "seed"
     assert of_params(*({key: value, "lr": lr} for lr in (1, 2) for value in range(3)))[key] == "seed"
 
 
 @pytest.mark.parametrize("key", NO_SEEDS)
-def test_what_only_looks_like_a_seed_is_a_factor(key):
-    assert name_says(key) != "seed"
+def test_names_that_only_resemble_seeds_are_factors(key):
+    assert role_by_name(key) != "seed"
     assert of_params(*({key: value, "depth": depth} for depth in (1, 2) for value in (3, 5, 9)))[key] == "factor"
 
 
-def test_a_split_is_a_seed_where_all_its_values_are_whole_numbers():
+def test_a_split_is_a_seed_if_all_values_are_integers():
     assert of_params(*({"split": value, "lr": lr} for value in range(3) for lr in (1, 2)))["split"] == "seed"
     assert (
         of_params(*({"split": value, "lr": lr} for value in ("random", "scaffold") for lr in (1, 2)))["split"]
@@ -128,7 +128,7 @@ def test_a_split_is_a_seed_where_all_its_values_are_whole_numbers():
     assert of_params(*({"split": value, "lr": lr} for value in (0.2, 0.5) for lr in (1, 2)))["split"] == "factor"
 
 
-def test_a_switch_of_seeding_is_a_factor():
+def test_a_seeding_flag_is_a_factor():
     assert of_params(*({"fix_seed": on, "lr": lr} for on in (True, False) for lr in (1, 2)))["fix_seed"] == "factor"
 
 
@@ -172,14 +172,14 @@ LABELS = [
 
 
 @pytest.mark.parametrize("key", LABELS)
-def test_a_name_of_a_label_says_so_also_where_values_repeat(key):
+def test_names_of_labels_are_recognised_even_if_values_repeat(key):
     assert of_params(*({key: value, "lr": lr} for value in ("a", "b") for lr in (1, 2)))[key] == "label"
 
 
 @pytest.mark.parametrize(
     "key", ["model", "model_name", "optimizer_name", "dataset_name", "model.name", "arch", "model_id"]
 )
-def test_words_that_are_all_different_are_a_factor(key):
+def test_distinct_words_are_a_factor(key):
     assert of_params(*({key: value} for value in ("resnet50", "vit", "mlp-mixer", "convnext")))[key] == "factor"
 
 
@@ -202,12 +202,12 @@ def test_words_that_are_all_different_are_a_factor(key):
         ["e-0", "e-1", "e-2"],
     ],
 )
-def test_the_form_of_values_makes_a_label_where_each_run_has_its_own(values):
-    """The last ones are the runs' own names."""
+def test_values_that_look_like_labels_are_labels_if_unique_per_run(values):
+    """The last values are the names of the runs."""
     assert of_params(*({"thing": value, "lr": place} for place, value in enumerate(values)))["thing"] == "label"
 
 
-def test_runs_that_are_named_after_their_model_leave_it_a_factor():
+def test_a_model_is_a_factor_even_if_runs_are_named_after_it():
     assert of_params(*({"model": f"e-{place}"} for place in range(3)))["model"] == "factor"
 
 
@@ -220,7 +220,7 @@ def test_runs_that_are_named_after_their_model_leave_it_a_factor():
         (["net_20260102_101112.pt", "net_20260102_111112.pt", "net_20260103_101112.pt"], "label"),
     ],
 )
-def test_a_model_that_is_a_file_of_known_weights_is_a_factor(values, role):
+def test_a_file_of_pretrained_weights_is_a_factor(values, role):
     assert of_params(*({"model": value} for value in values))["model"] == role
 
 
@@ -238,18 +238,18 @@ def test_a_model_that_is_a_file_of_known_weights_is_a_factor(values, role):
         ("weights", ["/pre/a.pt", "/pre/b.pt"]),
     ],
 )
-def test_what_several_runs_read_is_a_factor(key, values):
+def test_an_input_shared_by_runs_is_a_factor(key, values):
     assert of_params(*({key: value, "seed": seed} for value in values for seed in range(3)))[key] == "factor"
 
 
 @pytest.mark.parametrize("key", ["device", "gpu", "trainer.device"])
-def test_which_of_a_machine_s_devices_is_a_label_and_which_kind_a_factor(key):
+def test_a_device_number_is_a_label_and_a_device_type_a_factor(key):
     assert of_params(*({key: f"cuda:{number}", "lr": lr} for number in (0, 1) for lr in (1, 2)))[key] == "label"
     if "device" in key:
         assert of_params(*({key: kind, "lr": lr} for kind in ("cuda:0", "cpu") for lr in (1, 2)))[key] == "factor"
 
 
-def test_a_path_that_every_run_reads_alone_is_a_label_and_a_hub_s_name_is_not():
+def test_a_path_unique_per_run_is_a_label_and_a_hub_name_is_not():
     assert of_params(*({"data_path": f"/data/{place}.csv"} for place in range(3)))["data_path"] == "label"
     hub = of_params({"model_path": "meta-llama/Llama-3-8B"}, {"model_path": "mistralai/Mistral-7B"})
     assert hub["model_path"] == "factor"
@@ -257,27 +257,27 @@ def test_a_path_that_every_run_reads_alone_is_a_label_and_a_hub_s_name_is_not():
 
 
 @pytest.mark.parametrize("key", ["restart_period", "restore_best_weights", "n_restarts_optimizer", "lr_restart_epochs"])
-def test_restarts_of_a_schedule_say_nothing_of_another_run(key):
+def test_restarts_of_a_schedule_do_not_name_another_run(key):
     assert of_params(*({key: value, "lr": lr} for value in (5, 9) for lr in (1, 2)))[key] == "factor"
 
 
 @pytest.mark.parametrize(
     "key", ["resume", "resume_from", "resumed_from_run", "continue_from", "continuation_of", "restart_from"]
 )
-def test_what_names_the_run_before_is_a_label(key):
+def test_a_param_that_names_the_previous_run_is_a_label(key):
     assert of_params(*({key: value, "lr": lr} for value in ("a", "b") for lr in (1, 2)))[key] == "label"
 
 
-def test_a_param_of_the_name_of_a_result_is_a_label():
+def test_a_param_named_like_a_result_is_a_label():
     assert of_params(*({"val_acc": place, "lr": place % 2} for place in range(4)))["val_acc"] == "label"
 
 
-def test_a_constant_is_alike_in_every_run_whatever_its_spelling_and_one_that_some_runs_lack_varies():
+def test_a_constant_ignores_spelling_and_a_param_missing_in_some_runs_varies():
     roles = of_params({"a": "1e-3", "b": True, "c": 1}, {"a": "0.001", "b": "true"}, {"a": 0.001, "b": "True"})
     assert roles == {"a": "constant", "b": "constant", "c": "factor"}
 
 
-def test_a_param_that_differs_between_experiments_only_sets_nothing_apart():
+def test_a_param_that_differs_only_between_experiments_is_constant():
     runs = [({"lr": lr, "data": "a"}, {}) for lr in (1, 2)]
     study = study_of(runs, other=[({"lr": lr, "data": "b"}, {}) for lr in (1, 2)])
     assert {one.name: one.role for one in study.params} == {"lr": "factor", "data": "constant"}
@@ -300,7 +300,7 @@ def test_params_with_one_to_one_values_are_tied_to_the_shortest_name():
     }
 
 
-def test_a_random_search_ties_nothing_also_with_several_seeds_and_a_name_for_each():
+def test_a_random_search_has_no_tied_params():
     dice = random.Random(1)
     drawn = [{"lr": dice.random(), "dropout": dice.random(), "words": f"w{place}x"} for place in range(12)]
     for seeds in (1, 3):
@@ -322,7 +322,7 @@ def test_numbers_in_the_same_or_in_reversed_order_are_tied():
     }
 
 
-def test_ties_are_judged_within_each_experiment():
+def test_ties_are_detected_within_each_experiment():
     grid = [({"lr": lr, "dropout": dropout}, {}) for lr, dropout in ((0.1, 0.3), (0.5, 0.1), (0.2, 0.9))]
     assert {one.role for one in study_of(grid, other=grid).params} == {"factor"}
 
@@ -370,8 +370,8 @@ def test_a_tag_whose_values_repeat_is_a_factor():
         "run_id",
     ],
 )
-def test_tags_of_who_where_when_and_what_came_out_are_labels(key):
-    assert tag_is_label(key) or name_says(key) == "label"
+def test_tags_for_who_where_when_and_results_are_labels(key):
+    assert tag_is_label(key) or role_by_name(key) == "label"
     assert of_tags(*({key: value} for value in ("a", "b") for _ in range(3))) == {key: "label"}
 
 
@@ -380,7 +380,7 @@ def test_other_tags_may_be_factors(key):
     assert of_tags(*({key: value} for value in ("one", "two") for _ in range(3))) == {key: "factor"}
 
 
-def test_a_tag_that_is_written_after_the_results_is_a_label():
+def test_a_tag_written_after_the_results_is_a_label():
     assert of_tags({"stage": "Production"}, {"stage": "Staging"}, {"stage": "Staging"}, {}) == {"stage": "label"}
     assert of_tags({"figure3": "yes"}, {"figure3": "yes"}, {}, {}) == {"figure3": "label"}
     assert of_tags({"thought": "x " * 100}, {"thought": "x " * 100}, {"thought": "y " * 100}, {}) == {
@@ -389,7 +389,7 @@ def test_a_tag_that_is_written_after_the_results_is_a_label():
     assert of_tags({"val_acc": "0.9"}, {"val_acc": "0.9"}, {"val_acc": "0.8"}) == {"val_acc": "label"}
 
 
-def test_a_mark_on_some_runs_is_a_factor_where_equal_runs_lack_it_and_else_written_afterwards():
+def test_a_mark_is_a_factor_only_if_otherwise_equal_runs_lack_it():
     def mark(*places, seeds):
         runs = [
             ({"lr": 1, "seed": seed}, {"distilled": "yes"} if at in places else {}) for at, seed in enumerate(seeds)
@@ -400,7 +400,7 @@ def test_a_mark_on_some_runs_is_a_factor_where_equal_runs_lack_it_and_else_writt
     assert mark(0, 1, 2, seeds=(1, 2, 3, 4, 5, 6)) == {"distilled": "label"}
 
 
-def test_a_tag_whose_values_are_all_different_is_a_label():
+def test_a_tag_with_distinct_values_is_a_label():
     assert of_tags(*({"who": f"a{place}"} for place in range(4))) == {"who": "label"}
 
 
@@ -421,14 +421,14 @@ def test_tags_of_sweepers_are_labels():
     assert set(of_tags(*optuna).values()) == {"label"}
 
 
-def test_a_tag_of_the_name_of_a_param_has_a_name_of_its_own_and_is_tied_where_it_says_the_same():
+def test_a_tag_named_like_a_param_gets_a_prefix_and_is_tied_if_equal():
     study = study_of([({"model": m, "lr": lr}, {"model": m, "mlflow.user": "x"}) for m in "ab" for lr in (1, 2)])
     assert [(one.name, one.key, one.role, one.tied_to) for one in study.tags] == [
         ("tags.model", "model", "tied", "model")
     ]
 
 
-def test_what_is_said_overrules_what_is_inferred_and_says_so():
+def test_settings_override_what_is_inferred_and_record_their_source():
     runs = [({"seed": seed, "k": k, "model": m}, {}) for seed in (1, 2) for k in (1, 2) for m in "ab"]
     said = merge_settings(StudySettings(seeds=("k",), labels=("model",)), StudySettings())
     assert {one.name: (one.role, one.source) for one in study_of(runs, said).params} == {
@@ -443,7 +443,7 @@ def test_what_is_said_overrules_what_is_inferred_and_says_so():
     )
 
 
-def test_a_label_may_be_called_a_factor_and_leads_what_is_tied_to_it():
+def test_a_label_can_be_declared_a_factor_and_then_leads_its_ties():
     runs = [({"run": r, "a": r * 2, "seed": s}, {}) for r in (1, 2) for s in (1, 2)]
     study = study_of(runs, StudySettings(factors=("run",)))
     assert {one.name: (one.role, one.tied_to) for one in study.params if one.name != "seed"} == {
@@ -453,7 +453,7 @@ def test_a_label_may_be_called_a_factor_and_leads_what_is_tied_to_it():
 
 
 @pytest.mark.parametrize("field", ["seeds", "factors", "labels"])
-def test_a_key_that_no_run_has_is_an_error_with_what_was_meant_and_of_the_project_a_note(field):
+def test_an_unknown_key_is_an_error_with_a_suggestion_and_a_note_for_projects(field):
     runs = [({"batch_size": 1}, {}), ({"batch_size": 2}, {})]
     said = StudySettings(**{field: ("batchsize",)})
     with pytest.raises(UnknownKey) as error:
@@ -470,7 +470,7 @@ def test_hostile_names_and_values_have_a_role():
     assert roles["k"] == "factor"
 
 
-def test_the_words_are_plain_small_letters_in_lists():
+def test_the_word_lists_are_lower_case():
     for table in words().values():
         for key, known in table.items():
             assert known, key

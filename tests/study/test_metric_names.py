@@ -1,4 +1,4 @@
-"""What the names of metrics say, against names of real projects labelled by hand, and the words they are read by."""
+"""Reading of metric names, compared with hand-labelled names of real projects; and the word list."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HERE = Path(__file__).parent
 
 
 def labelled(path):
-    """Names, each with all answers that are right: higher, lower, none."""
+    """Names, each with all correct answers: higher, lower, none."""
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
     assert len({name for name, _ in rows}) == len(rows)
     return {name: set(right.split("/")) for name, right in rows}
 
 
 def verdict(names):
-    """How many names are right, which are the wrong way, and which claim an aim where there is none."""
+    """How many names are correct, which are reversed, and which are falsely read as objectives."""
     said = {name: read_name(name).better or "none" for name in names}
     right = sum(said[name] in names[name] for name in names)
     wrong = [
@@ -35,20 +35,20 @@ def verdict(names):
     return right / len(names), wrong, claimed
 
 
-def test_the_169_names_are_right_none_the_wrong_way_and_no_aim_is_claimed_where_there_is_none(shared_data):
+def test_the_169_known_names_are_read_correctly(shared_data):
     share, wrong, claimed = verdict(labelled(shared_data / "metric_names.tsv"))
     assert share >= 0.97
     assert (wrong, claimed) == ([], [])
 
 
 @pytest.mark.parametrize("file", ["metric_names_held_out.tsv", "metric_names_found.tsv"])
-def test_other_names_of_libraries_and_of_public_projects_are_right_too(file):
+def test_held_out_names_of_libraries_and_public_projects_are_read_correctly(file):
     share, wrong, claimed = verdict(labelled(HERE / file))
     assert share >= 0.95
     assert (wrong, claimed) == ([], [])
 
 
-def test_no_name_of_28_waves_is_read_the_wrong_way_and_hardly_any_claims_an_aim_where_there_is_none():
+def test_names_of_28_waves_are_never_reversed_and_rarely_false_objectives():
     names = labelled(HERE / "metric_names_waves.tsv")
     share, wrong, claimed = verdict(names)
     aimless = sum(right == {"none"} for right in names.values())
@@ -57,10 +57,10 @@ def test_no_name_of_28_waves_is_read_the_wrong_way_and_hardly_any_claims_an_aim_
     assert len(claimed) <= aimless / 80
 
 
-def test_every_scorer_of_scikit_learn_is_better_higher_and_every_loss_lower():
+def test_scikit_learn_scorers_are_better_higher_and_losses_lower():
     from sklearn import metrics
 
-    # Which of two likelihood ratios is good, and how much two labellings share, depends on nothing in the name.
+    # Whether a likelihood ratio, or the overlap of two labellings, should be high is not in the name.
     scorers = {name: read_name(name).better for name in metrics.get_scorer_names()}
     assert {name for name, better in scorers.items() if better != "higher"} == set()
     lower = ("_error", "_loss", "_deviance")
@@ -169,11 +169,11 @@ def test_the_last_word_with_a_meaning_decides(key, better):
         ("confusion_matrix_tp", "count"),
     ],
 )
-def test_a_name_says_what_kind_of_metric_it_is(key, role):
+def test_names_give_the_role_of_a_metric(key, role):
     assert read_name(key).role == role
 
 
-def test_a_name_without_a_known_word_claims_nothing():
+def test_a_name_without_known_words_has_no_direction():
     name = read_name("frobnicity")
     assert (name.role, name.better, name.known) == ("objective", None, False)
 
@@ -189,7 +189,7 @@ def test_a_name_without_a_known_word_claims_nothing():
         (["recall@5", "recall@10", "recall_at_10"], "recall"),
     ],
 )  # fmt: skip
-def test_the_same_on_other_data_and_at_other_thresholds_is_one_family(keys, family):
+def test_metrics_on_other_data_or_at_other_thresholds_share_a_family(keys, family):
     assert {key: read_name(key).family for key in keys} == dict.fromkeys(keys, family)
 
 
@@ -203,11 +203,11 @@ def test_the_same_on_other_data_and_at_other_thresholds_is_one_family(keys, fami
         ("", ["acc", "value_loss", "v_measure", "humaneval", "fit_time", "learning_rate", "episode_return"]),
     ],
 )  # fmt: skip
-def test_a_name_says_of_which_data_it_is(split, keys):
+def test_names_give_the_split_of_a_metric(split, keys):
     assert {key: read_name(key).split for key in keys} == dict.fromkeys(keys, split)
 
 
-def test_bounds_are_what_a_metric_can_be():
+def test_bounds_are_the_range_of_possible_values():
     assert read_name("val_acc").bounds == (0, 1)
     assert read_name("rmse").bounds == (0, None)
     assert read_name("neg_rmse").bounds == (None, 0)
@@ -217,7 +217,7 @@ def test_bounds_are_what_a_metric_can_be():
     assert read_name("frobnicity").bounds == (None, None)
 
 
-def test_the_file_of_words_holds_each_word_once_and_only_roles_and_directions_that_exist():
+def test_the_word_file_has_no_duplicates_and_only_valid_roles_and_directions():
     table = tomllib.loads(files("qualia_lab.study").joinpath("metric_words.toml").read_text(encoding="utf-8"))
     known = {field.name for field in fields(Meaning)} | {"about", "words"}
     for meaning in table["meaning"]:

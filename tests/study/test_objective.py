@@ -1,4 +1,4 @@
-"""Which metric leads, what the others are, and who overrules that."""
+"""The choice of the objective, the roles of other metrics, and how settings override them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNSAID = StudySettings()
 
 
 def study_of(metrics, settings=UNSAID, experiment_tags=(), run_tags=()):
-    """Metrics and objective of a task; metrics: of each key its values run by run, None where a run has none."""
+    """Metrics and objective of a task, from the values per key and run; None if a run has none."""
     rows = [
         {"run_id": str(run), "key": key, "value": value, "step": 0, "timestamp": 0}
         for key, values in metrics.items()
@@ -43,7 +43,7 @@ def study_of(metrics, settings=UNSAID, experiment_tags=(), run_tags=()):
 
 
 def leader(metrics, **more):
-    """The key of the objective; metrics as a list of keys vary and stand in both of two runs."""
+    """The key of the objective; metrics given as a list of keys vary over two runs."""
     if isinstance(metrics, list):
         metrics = dict.fromkeys(metrics, (1.0, 2.0))
     objective = study_of(metrics, **more)[1]
@@ -60,16 +60,16 @@ def right_profiles(path):
     return len(profiles), wrong
 
 
-def test_the_primary_metric_of_22_frameworks_is_right(shared_data):
+def test_the_primary_metric_of_22_frameworks_is_chosen(shared_data):
     assert right_profiles(shared_data / "metric_profiles.json") == (22, [])
 
 
 @pytest.mark.parametrize(("file", "count"), [("metric_profiles_held_out.json", 30), ("metric_profiles_found.json", 57)])
-def test_the_primary_metric_of_other_frameworks_is_right_too(file, count):
+def test_the_primary_metric_of_held_out_frameworks_is_chosen(file, count):
     assert right_profiles(HERE / file) == (count, [])
 
 
-def test_a_term_of_the_reward_is_a_part_where_the_whole_reward_is_there():
+def test_a_reward_term_is_a_part_if_the_total_reward_is_logged():
     described, objective = study_of(
         dict.fromkeys(("Train/mean_reward", "Episode_Reward/track_lin_vel", "Loss/surrogate"), (1.0, 2.0))
     )
@@ -78,16 +78,16 @@ def test_a_term_of_the_reward_is_a_part_where_the_whole_reward_is_there():
     assert study_of({"Episode_Reward/track_lin_vel": (1.0, 2.0)})[1].key == "Episode_Reward/track_lin_vel"
 
 
-def test_a_score_of_training_comes_before_a_loss_that_does_not_say_of_which_data_it_is():
+def test_a_training_score_is_preferred_to_a_loss_without_a_split():
     assert leader(["loss", "train_acc"]) == "train_acc"
     assert leader(["loss", "train_acc", "test_loss"]) == "test_loss"
 
 
-def test_in_a_tie_a_score_comes_before_an_error():
+def test_a_score_is_preferred_to_an_error_in_a_tie():
     assert leader(["val_hd95", "val_mean_dice"]) == "val_mean_dice"
 
 
-def test_the_person_then_the_settings_then_the_tag_then_the_name_say_which_metric_leads():
+def test_user_settings_tag_and_name_choose_the_objective_in_this_order():
     metrics = dict.fromkeys(("val_acc", "val_loss", "rmse", "seconds"), (1.0, 2.0))
     tags = [(PRIMARY, "rmse")]
     person, project = StudySettings(metric="seconds"), StudySettings(metric="val_loss")
@@ -102,67 +102,67 @@ def test_the_person_then_the_settings_then_the_tag_then_the_name_say_which_metri
         assert (objective.key, objective.source) == (key, source)
 
 
-def test_a_metric_that_was_asked_for_and_is_not_in_this_task_is_passed_over():
+def test_a_requested_metric_that_the_task_lacks_is_ignored():
     objective = study_of({"acc": (1.0, 2.0)}, merge_settings(StudySettings(metric="auc"), StudySettings()))[1]
     assert (objective.key, objective.source) == ("acc", "name")
     assert leader(["acc"], experiment_tags=[(PRIMARY, "auc")]) == "acc"
 
 
-def test_a_cell_that_repeats_what_was_inferred_is_no_word_of_the_person_and_one_that_was_edited_is():
+def test_only_an_edited_parameters_cell_counts_as_a_user_s_choice():
     metrics = {"acc": (1.0, 2.0), "loss": (1.0, 2.0)}
     assert study_of(metrics, StudySettings(metric="acc"))[1].source == "name"
     assert study_of(metrics, StudySettings(metric="acc"), [(PRIMARY, "acc")])[1].source == "tag"
     assert study_of(metrics, StudySettings(metric="loss"))[1].source == "person"
 
 
-def test_validation_comes_before_training_whatever_the_coverage():
+def test_validation_is_preferred_to_training_regardless_of_coverage():
     assert leader({"acc/train": (0.7, 0.8, 0.9, 0.9), "acc/val": (0.5, None, None, 0.6)}) == "acc/val"
 
 
-def test_validation_comes_before_test_where_half_of_the_runs_have_it():
+def test_validation_is_preferred_to_test_if_half_of_the_runs_have_it():
     test = (0.7, 0.8, 0.9, 0.9)
     assert leader({"test_acc": test, "val_acc": (0.5, None, None, 0.6)}) == "val_acc"
     assert leader({"test_acc": test, "val_acc": (0.5, None, None, None)}) == "test_acc"
     assert leader({"acc": (0.1, 0.2, 0.3, 0.4), "val_f1": (0.5, None, None, 0.6)}) == "val_f1"
 
 
-def test_a_score_comes_before_a_loss_and_then_what_more_runs_have():
+def test_scores_are_preferred_to_losses_then_metrics_of_more_runs():
     assert leader(["loss", "rmse"]) == "rmse"
     assert leader({"auc": (0.1, 0.2, None), "f1": (0.1, 0.2, 0.3)}) == "f1"
 
 
-def test_one_side_of_the_truth_and_one_class_come_after_the_whole():
+def test_partial_metrics_and_single_classes_come_last():
     assert leader(["accuracy_cats", "accuracy_dogs", "precision", "recall", "f1"]) == "f1"
     assert leader(["acc_cats", "accuracy"]) == "accuracy"
 
 
-def test_a_metric_that_never_varies_does_not_lead_where_another_does():
+def test_a_constant_metric_is_not_the_objective_if_another_varies():
     metrics = {"acc": (1.0, 1.0, 1.0), "f1": (0.8, 0.9, 0.7)}
     assert study_of(metrics)[1].key == "f1"
     assert leader({"acc": (1.0, 1.0)}) == "acc"
 
 
-def test_the_mean_over_folds_leads_and_not_one_fold():
+def test_the_mean_over_folds_is_preferred_to_a_single_fold():
     described, objective = study_of(dict.fromkeys(("fold_0_auc", "fold_1_auc", "mean_auc", "std_auc"), (0.1, 0.2)))
     assert objective.key == "mean_auc"
     assert objective.rivals == ("fold_0_auc", "fold_1_auc")
     assert described["mean_auc"].role == "objective"
 
 
-def test_costs_counts_spreads_and_parts_never_lead_while_an_objective_is_there():
+def test_costs_counts_spreads_and_parts_are_not_chosen_if_there_is_an_objective():
     others = ["train_duration_s", "tokens_per_second", "epoch", "acc_std", "loss/G", "system/gpu"]
     assert leader([*others, "loss"]) == "loss"
     assert leader([*others, "frobnicity"]) == "frobnicity"
 
 
-def test_where_there_are_only_costs_throughput_leads_and_where_there_are_only_counts_nothing_does():
+def test_throughput_is_chosen_among_costs_and_nothing_among_counts():
     assert leader(["peak_memory", "train_time", "tokens_per_second"]) == "tokens_per_second"
     assert leader(["peak_memory", "train_time"]) == "peak_memory"
     assert leader(["epoch", "lr", "system/cpu"]) is None
     assert leader({}) is None
 
 
-def test_a_metric_of_unknown_meaning_comes_after_those_with_a_direction_and_says_so():
+def test_a_metric_of_unknown_meaning_comes_after_those_with_a_direction():
     described, objective = study_of({"frobnicity": (1.0, 2.0), "train_loss": (1.0, 2.0)})
     assert objective.key == "train_loss"
     assert objective.rivals == ("frobnicity",)
@@ -171,15 +171,15 @@ def test_a_metric_of_unknown_meaning_comes_after_those_with_a_direction_and_says
     assert (alone.key, alone.better, alone.source) == ("frobnicity", None, "unknown")
 
 
-def test_values_that_are_not_finite_are_no_values():
+def test_non_finite_values_are_ignored():
     assert leader({"auc": (float("nan"), float("inf")), "loss": (1.0, 2.0)}) == "loss"
 
 
-def test_of_numbered_evaluation_sets_the_last_leads():
+def test_the_last_numbered_evaluation_set_is_chosen():
     assert leader(["validation_0-auc", "validation_1-auc"]) == "validation_1-auc"
 
 
-def test_training_metrics_have_their_twin_on_held_out_data():
+def test_training_metrics_are_paired_with_held_out_ones():
     described, _ = study_of(dict.fromkeys(("loss", "train_loss_step", "val_loss", "train_acc", "eval_f1"), (1.0, 2.0)))
     assert {key: (one.role, one.twin) for key, one in described.items()} == {
         "loss": ("training", "val_loss"),
@@ -190,13 +190,13 @@ def test_training_metrics_have_their_twin_on_held_out_data():
     }
 
 
-def test_a_twin_is_of_the_same_threshold_where_there_is_one():
+def test_a_twin_has_the_same_threshold_if_possible():
     described, _ = study_of(dict.fromkeys(("train/acc1", "train/acc5", "val/acc1", "val/acc5"), (1.0, 2.0)))
     assert described["train/acc5"].twin == "val/acc5"
     assert described["val/acc1"].twin == "train/acc1"
 
 
-def test_a_loss_with_a_word_more_is_a_part_where_the_whole_loss_is_there():
+def test_a_loss_with_an_extra_word_is_a_part_if_the_total_loss_is_logged():
     described, _ = study_of(dict.fromkeys(("total_loss", "loss_cls", "recon_loss", "val/recon_loss"), (1.0, 2.0)))
     assert [described[key].role for key in ("total_loss", "loss_cls", "recon_loss", "val/recon_loss")] == [
         "objective",
@@ -207,7 +207,7 @@ def test_a_loss_with_a_word_more_is_a_part_where_the_whole_loss_is_there():
 
 
 @pytest.mark.parametrize("source", ["person", "settings"])
-def test_directions_and_roles_that_were_set_win_and_say_by_whom(source):
+def test_given_directions_and_roles_take_precedence_and_record_their_source(source):
     said = StudySettings(
         better={"acc": "lower", "frobnicity": "higher"}, metric_roles={"elapsed": "objective", "f1": "count"}
     )
@@ -222,7 +222,7 @@ def test_directions_and_roles_that_were_set_win_and_say_by_whom(source):
     assert direction_of("acc", settings) == ("lower", source)
 
 
-def test_the_experiments_tag_gives_the_direction_of_its_metric_alone():
+def test_the_tag_of_an_experiment_gives_the_direction_of_its_primary_metric_only():
     tags = [(PRIMARY, "score"), (GREATER, "False")]
     assert direction_of("score", StudySettings(), tags) == ("lower", "tag")
     assert direction_of("accuracy", StudySettings(), tags) == ("higher", "name")
@@ -235,7 +235,7 @@ def test_the_experiments_tag_gives_the_direction_of_its_metric_alone():
 
 
 @pytest.mark.parametrize("text", ["MINIMIZE", "StudyDirection.MINIMIZE", "['MINIMIZE']"])
-def test_the_direction_of_an_optuna_study_is_that_of_the_metric_its_callback_logged(text):
+def test_the_direction_tag_of_optuna_applies_to_the_metric_its_callback_logged(text):
     tags = [
         ("direction", text),
         ("state", "COMPLETE"),
@@ -248,18 +248,18 @@ def test_the_direction_of_an_optuna_study_is_that_of_the_metric_its_callback_log
     assert study_of({"frobnicity": (1.0, 2.0)}, run_tags=tags)[0]["frobnicity"].better == "lower"
 
 
-def test_the_directions_of_several_objectives_belong_to_the_numbered_values():
+def test_directions_of_several_objectives_apply_to_the_numbered_values():
     described, _ = study_of(
         {"value_0": (1.0, 2.0), "value_1": (1.0, 2.0)}, run_tags=[("direction", "['MINIMIZE', 'MAXIMIZE']")]
     )
     assert [described[key].better for key in ("value_0", "value_1")] == ["lower", "higher"]
 
 
-def test_a_tag_of_the_persons_own_that_is_called_direction_says_nothing():
+def test_a_user_tag_named_direction_is_ignored():
     assert study_of({"frobnicity": (1.0, 2.0)}, run_tags=[("direction", "north")])[0]["frobnicity"].better is None
 
 
-def test_presence_counts_runs_that_have_any_of_some_metrics():
+def test_presence_counts_runs_with_any_of_several_metrics():
     rows = [("a", "x", 1.0), ("a", "y", 1.0), ("b", "y", 2.0), ("c", "z", 3.0), ("d", "x", float("nan"))]
     table = table_of(
         schema.METRICS,
@@ -272,7 +272,7 @@ def test_presence_counts_runs_that_have_any_of_some_metrics():
     assert [presence.runs_with_any(keys) for keys in (["x", "y"], ["x", "y", "z"], ["absent"], [])] == [2, 3, 0, 0]
 
 
-def test_a_hundred_thousand_runs_take_a_moment():
+def test_a_hundred_thousand_runs_are_fast():
     import pyarrow as pa
 
     runs, keys = 100_000, ("val_acc", "val_loss", "train_loss", "seconds")

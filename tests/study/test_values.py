@@ -1,4 +1,4 @@
-"""A value is what a text stands for; its spelling sets no runs apart."""
+"""The value that a text represents, regardless of spelling."""
 
 import time
 import warnings
@@ -32,7 +32,7 @@ from qualia_lab.study.values import NONE, canonical
         ("{1, 2}", "{2, 1}"),
     ],
 )
-def test_two_spellings_of_one_value_are_equal(one, other):
+def test_spellings_of_the_same_value_are_equal(one, other):
     assert canonical(one) == canonical(other)
     assert hash(canonical(one)) == hash(canonical(other))
 
@@ -54,11 +54,11 @@ def test_two_spellings_of_one_value_are_equal(one, other):
         ("[[1], 2]", "[1, [2]]"),
     ],
 )
-def test_two_values_stay_apart(one, other):
+def test_different_values_stay_different(one, other):
     assert canonical(one) != canonical(other)
 
 
-def test_none_is_known_whatever_its_spelling():
+def test_none_is_recognised_in_any_spelling():
     assert {canonical(text) for text in ("None", "none", "null", " NULL ")} == {NONE}
 
 
@@ -77,7 +77,7 @@ def test_none_is_known_whatever_its_spelling():
         *("['\\d']", "[1 is 2]", "(" * 49 + "1," + ")" * 49, "[" + "1," * 900 + "]"),
     ],
 )
-def test_any_text_is_a_value_at_once(text):
+def test_any_text_is_parsed_quickly(text):
     begin = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -89,7 +89,7 @@ def test_any_text_is_a_value_at_once(text):
 @hypothesis.given(
     strategies.text(max_size=200) | strategies.text("[](){},:'\"0123456789eE.-+ truefalsnN", max_size=200)
 )
-def test_a_text_equals_itself_with_spaces_around_it(text):
+def test_surrounding_spaces_are_ignored(text):
     assert canonical(text) == canonical(f" {text}\t")
 
 
@@ -102,7 +102,7 @@ def test_a_text_equals_itself_with_spaces_around_it(text):
         max_leaves=8,
     ).filter(lambda value: isinstance(value, list | dict))
 )
-def test_json_and_python_spell_the_same_value(value):
+def test_json_and_python_spellings_are_equal(value):
     import json
 
     assert canonical(json.dumps(value)) == canonical(repr(value))

@@ -1,4 +1,4 @@
-"""Sentences that stand where a table or a chart would."""
+"""`Message`: a sentence that is shown instead of a table or chart."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# What runs are that stand beside others and are no rivals of them, as `kind_of` says it.
+# Kinds of runs (see `kind_of`) that belong to other runs and do not compete with them.
 ASIDE = ("parent", "part", "continued")
 
 
-class Said:
-    """A sentence in the place of something that cannot be shown."""
+class Message:
+    """A sentence that is shown instead of a table or chart that cannot be made. Its length is 0."""
 
     def __init__(self, sentence: str) -> None:
         self._sentence = one_line(sentence, 300)
 
     def __len__(self) -> int:
-        return 0  # there is no row in it
+        return 0  # as a table without rows
 
     def __repr__(self) -> str:
         return self._sentence
 
 
-def or_said(make: Callable[[], T]) -> T | Said:
-    """What is made; where these runs hold nothing to make it of, the sentence that says so."""
+def or_message(make: Callable[[], T]) -> T | Message:
+    """Return what `make` returns, or the message of the NothingToCompare that it raises."""
     try:
         return make()
     except NothingToCompare as error:
-        return Said(str(error))
+        return Message(str(error))

@@ -1,4 +1,4 @@
-"""How counts, times, numbers and statuses are said to a person in a terminal."""
+"""Format ages, durations, numbers and statuses for a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNITS = (
 
 
 def age(time_ms: int | None, now_ms: int | None = None) -> str:
-    """How long ago a time in ms since 1970 was, in one unit; "" for none, and a time to come says so."""
+    """How long ago a time in ms since 1970 was, in one unit; "" for None; `in 2 h` for a time in the future."""
     if time_ms is None:
         return ""
     seconds = ((time.time_ns() // 1_000_000 if now_ms is None else now_ms) - time_ms) / 1000
@@ -29,7 +29,7 @@ def age(time_ms: int | None, now_ms: int | None = None) -> str:
 
 
 def duration(start_ms: int | None, end_ms: int | None) -> str:
-    """How long a run took; "" where it has no start or no end."""
+    """How long a run took; "" if it has no start or no end."""
     if start_ms is None or end_ms is None:
         return ""
     seconds = (end_ms - start_ms) / 1000
@@ -37,25 +37,25 @@ def duration(start_ms: int | None, end_ms: int | None) -> str:
 
 
 def moment(time_ms: int | None) -> str:
-    """A time in ms since 1970 as local date and minute; "" for none."""
+    """A time in ms since 1970 as local date and minute; "" for None."""
     return "" if time_ms is None else datetime.fromtimestamp(time_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def number(value: float | None) -> str:
-    """A metric in four significant digits; "" for none."""
+    """A metric value with four significant digits; "" for None."""
     return "" if value is None else f"{value:.4g}"
 
 
 def status_sign(status: str | None) -> str:
-    """✅ ❌ ⏳ where the terminal has them, else the status itself in small letters; "?" for none."""
+    """✅ ❌ ⏳ if the terminal can show them, else the status in lower case; "?" for None."""
     sign = _SIGNS.get(status or "")
     return sign if sign and can_show(sign) else (status or "?").lower()
 
 
 def _in_one_unit(seconds: float) -> str:
-    """`3 days`, `2 h`; "" below a minute."""
-    for one, many, length in _UNITS:
+    """`3 days`, `2 h`; "" for less than a minute."""
+    for singular, plural, length in _UNITS:
         count = int(seconds // length)
         if count:
-            return f"{count:,} {one if count == 1 else many}"
+            return f"{count:,} {singular if count == 1 else plural}"
     return ""

@@ -1,0 +1,124 @@
+"""Select the runs for `qualia new`: by flags, or by questions on a terminal if no flag selects any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab import console
+from qualia_lab.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.query.explanation import Explanation
+    from qualia_lab.selection import Conditions, Selection
+    from qualia_lab.study.settings import StudySettings
+
+
+def choose_runs(
+    generator: NotebookGenerator,
+    conditions: Conditions,
+    settings: StudySettings,
+    explain: Callable[[Explanation], object] | None,
+) -> Selection:
+    """Select the runs that meet the conditions, and print which they are."""
+    with console.waiting(f"reading {generator.tracking_uri}"):
+        selection = generator.choose(conditions, settings, explain=explain)
+    print_selection(selection)
+    return selection
+
+
+def print_selection(selection: Selection) -> None:
+    """Print `12 runs of churn, best val_auc first`, then how many runs named by id are excluded, and why."""
+    from qualia_lab.conditions_text import count_in_words, order_in_words
+
+    count = len(selection.run_ids) - selection.missing
+    order = (order_in_words(selection.conditions) or "picked one by one") if count > 1 else ""
+    console.say(", ".join(filter(None, (count_in_words(selection, count), order))))
+    options.print_excluded(selection)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to the questions; `execute`: whether to run the notebook and export it as HTML."""
+
+    generator: NotebookGenerator
+    selection: Selection
+    output: Path
+    title: str | None
+    execute: bool
+
+
+def ask(
+    tracking_uri: str | None,
+    conditions: Conditions,
+    settings: StudySettings,
+    explain: Callable[[Explanation], object] | None,
+    *,
+    output: Path | None,
+    title: str | None,
+    is_output_given: bool,
+    confirm_above: int,
+) -> Answers:
+    """Ask the questions that no flag has answered; an order given by a flag is kept.
+
+    Args:
+        tracking_uri: the store; None to ask for it.
+        conditions: the conditions given by flags.
+        settings: the settings of the study.
+        explain: called with the explanation of the query, if any.
+        output: the notebook's path; None to ask for it.
+        title: the notebook's title; None for the default.
+        is_output_given: whether flags say what to do with the notebook, so that this is not asked.
+        confirm_above: ask for confirmation if more runs than this are chosen.
+
+    Raises:
+        NothingChosen: there is no terminal.
+    """
+    from qualia_lab.errors import NothingChosen
+
+    if not console.is_interactive():
+        raise NothingChosen(
+            "There is no terminal to ask on, and no flag selects runs.",
+            "Pass one of --experiment, --run, --filter, --where, --since, --status, --limit, --top with --by; "
+            "--yes selects all.",
+        )
+    from qualia_lab.chooser import questions
+    from qualia_lab.conditions_text import default_title
+    from qualia_lab.generator import NotebookGenerator, default_output
+
+    answers: dict[str, Any] = {"output": output, "title": title, "execute": False}
+
+    def ask_store(number: str) -> None:
+        answers["generator"] = NotebookGenerator(questions.choose_tracking_uri(number))
+
+    def ask_experiments(number: str) -> None:
+        answers["experiments"] = questions.choose_experiments(answers["generator"].store, number)
+
+    def ask_runs(number: str) -> None:
+        chosen = questions.choose_run_conditions(
+            answers["generator"].store, answers["experiments"], number, limit=confirm_above
+        )
+        if conditions.by is not None or conditions.order_by:
+            chosen = replace(chosen, by=conditions.by, order_by=conditions.order_by)
+        answers["selection"] = choose_runs(answers["generator"], chosen, settings, explain)
+
+    def ask_name(number: str) -> None:
+        path, text = default_output(answers["selection"]), title or default_title(answers["selection"])
+        answers["output"], answers["title"] = questions.choose_name(path, text, number)
+
+    def ask_to_execute(number: str) -> None:
+        answers["execute"] = questions.choose_to_execute(number)
+
+    questions_to_ask = [ask_experiments, ask_runs]
+    if tracking_uri is None:
+        questions_to_ask.insert(0, ask_store)
+    else:
+        answers["generator"] = NotebookGenerator(tracking_uri)
+    questions_to_ask += [ask_name] if output is None else []
+    questions_to_ask += [] if is_output_given else [ask_to_execute]
+    questions.ask_in_turn(questions_to_ask)
+    return Answers(**{name: answers[name] for name in ("generator", "selection", "output", "title", "execute")})
