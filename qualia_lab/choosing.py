@@ -15,10 +15,10 @@ from qualia_lab.inventory import take_inventory
 from qualia_lab.query import keyed_fields, parse_filter, parse_order_by
 from qualia_lab.query.sugar import join_filters, parse_where, resolve_field, since_filter, status_filter, where_filter
 from qualia_lab.selection import Conditions, Query, Selection, match_experiments, split_metric
-from qualia_lab.stores.dotted_keys import with_whole_keys
-from qualia_lab.stores.keys import LOOKED_AT, read_keys
+from qualia_lab.stores.dotted_keys import quote_dotted_keys
+from qualia_lab.stores.keys import RUNS_SAMPLED, read_keys
 from qualia_lab.stores.protocol import find_experiments
-from qualia_lab.stores.uri import lasting_uri
+from qualia_lab.stores.uri import absolute_uri
 from qualia_lab.study.metrics import describe_metrics, direction_of
 from qualia_lab.study.settings import StudySettings
 
@@ -91,7 +91,7 @@ def query_of(
         order_by=_order(store, conditions, settings or StudySettings(), base_query),
         limit=conditions.at_most,
     )
-    return with_whole_keys(store, query)
+    return quote_dotted_keys(store, query)
 
 
 def choose_runs(
@@ -133,7 +133,7 @@ def choose_runs(
     view_experiments = find_experiments(store, experiments_of(query.view)) if experiments is None else experiments
     names = dict(zip(*(view_experiments.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True))
     return Selection(
-        tracking_uri=lasting_uri(store.uri),
+        tracking_uri=absolute_uri(store.uri),
         run_ids=(*found_ids, *missing),
         conditions=conditions,
         query=query,
@@ -281,7 +281,7 @@ def _direction(store: TrackingStore, metric: str, settings: StudySettings, base_
     """
     if metric in settings.better:
         return settings.better[metric]
-    runs = store.read_runs(replace(base_query, run_ids=(), filter="", order_by=(), limit=LOOKED_AT))
+    runs = store.read_runs(replace(base_query, run_ids=(), filter="", order_by=(), limit=RUNS_SAMPLED))
     run_of_experiment = dict(zip(*(runs.column(name).to_pylist() for name in ("experiment_id", "run_id")), strict=True))
     tables = store.read(list(run_of_experiment.values()))
     described = describe_metrics(take_inventory(tables).metrics, settings, tables.experiment_tags, tables.tags)

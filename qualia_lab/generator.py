@@ -477,7 +477,7 @@ class NotebookGenerator(Closing):
     @contextlib.contextmanager
     def _hand_over(self, selection: Selection, named: str) -> Iterator[dict[str, str]]:
         """Write a temporary snapshot for the kernel; yields its environment variables. named: the URI in the file."""
-        from qualia_lab.stores.snapshot.hand_over import handed_over
+        from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
         if selection.engine is not None or not selection.run_ids:
             yield {}  # an engine already has a snapshot; without runs the cells read the store
@@ -485,7 +485,7 @@ class NotebookGenerator(Closing):
         tables = self.read(selection)
         failed = [run_id for ending in endings(tables) if ending.status in FAILED for run_id in ending.run_ids]
         artifact_runs = (*selection.run_ids[:RUNS_SHOWN], *failed[:_FAILED_RUNS_HANDED_OVER], *selection.run_ids[-1:])
-        with handed_over(self.store, tables, named=named, artifacts_of=dict.fromkeys(artifact_runs)) as variables:
+        with hand_over_runs(self.store, tables, named=named, artifacts_of=dict.fromkeys(artifact_runs)) as variables:
             del tables
             self._read = None  # free the tables while the kernel runs
             yield variables

@@ -18,9 +18,9 @@ from qualia_lab.artifacts import decoded_text, list_artifacts, preview_kind
 from qualia_lab.charts.line_difference import line_difference
 from qualia_lab.charts.previews import read_previews
 from qualia_lab.errors import StoreError
+from qualia_lab.stores.artifact_places import MAX_DEPTH, MAX_FILES, _local_path, artifact_place
 from qualia_lab.stores.file.store import FileStore
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.places import DEEPEST, MOST_FILES, _local_path, artifact_place
 from qualia_lab.tables import table_of
 
 RUN = "d" * 32
@@ -340,18 +340,18 @@ def test_an_object_store_address_must_name_the_run():
 
 def test_many_files_and_deep_folders_are_truncated_with_a_note(folder):
     deep = folder
-    for level in range(DEEPEST + 3):
+    for level in range(MAX_DEPTH + 3):
         deep = deep / f"{level}"
         deep.mkdir()
         (deep / "file").touch()
     place = artifact_place(RUN, str(folder))
-    assert max(path.count("/") for path in names(place)) == DEEPEST - 1
+    assert max(path.count("/") for path in names(place)) == MAX_DEPTH - 1
     assert "only the first" in place.note
     many = folder / "many"
     many.mkdir()
-    for number in range(MOST_FILES + 5):
+    for number in range(MAX_FILES + 5):
         (many / f"{number:06}").touch()
-    assert len(names(artifact_place(RUN, str(folder)))) == MOST_FILES
+    assert len(names(artifact_place(RUN, str(folder)))) == MAX_FILES
 
 
 def test_only_the_first_bytes_of_a_large_file_are_read(folder):

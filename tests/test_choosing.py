@@ -28,7 +28,7 @@ from qualia_lab.errors import (
 )
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.snapshot.place import open_place
+from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.update import update_snapshot
 from qualia_lab.study.settings import StudySettings
 from tests import servers
@@ -131,7 +131,7 @@ def uris(sqlite_runs, tmp_path_factory):
             if kind == "snapshot":
                 source = open_store(f"sqlite:///{path}")
                 listed = source.read_runs(Query(view="all"))
-                update_snapshot(source, open_place(folder / "snapshot"), listed, old=None, choice={})
+                update_snapshot(source, open_location(folder / "snapshot"), listed, old=None, choice={})
                 source.close()
                 return f"snapshot:{folder / 'snapshot'}"
             if kind == "server":

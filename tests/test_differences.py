@@ -9,8 +9,8 @@ import pytest
 from qualia_lab import load_runs
 from qualia_lab.errors import UnknownKey, UnknownRun
 from qualia_lab.runs import Runs
+from qualia_lab.stores.artifact_places import LocalPlace
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.places import LocalPlace
 from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
 from tests.stores.empty import new_client
 

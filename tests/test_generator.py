@@ -100,7 +100,7 @@ def test_a_where_key_is_resolved_and_becomes_part_of_the_filter(generator, monke
     assert names(generator, filter=selection.query.filter) == ["churn 4", "churn 3", "churn 2"]
     with pytest.raises(FilterError, match=r"Did you mean params\.lr\?"):
         generator.select(where=["lrr=0.1"])
-    monkeypatch.setattr("qualia_lab.stores.keys.LOOKED_AT", 1)  # look up a key in older runs that the newest lack
+    monkeypatch.setattr("qualia_lab.stores.keys.RUNS_SAMPLED", 1)  # look up a key in older runs that the newest lack
     assert names(generator, where=["lr=0", "old_only=1"]) == ["churn-old 0"]
     assert names(generator, where=["old_metric>0"]) == ["churn-old 0"]
 

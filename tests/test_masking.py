@@ -19,9 +19,9 @@ from qualia_lab.masking.text import masked
 from qualia_lab.runs import load_runs
 from qualia_lab.selection import Query
 from qualia_lab.settings import find_settings
+from qualia_lab.stores.artifact_places import artifact_place
 from qualia_lab.stores.masked import MaskedPlace, mask_bytes
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.places import artifact_place
 from qualia_lab.tables import run_tables, table_of
 
 from .cli.command import QUALIA, environment, run

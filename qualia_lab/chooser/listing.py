@@ -14,7 +14,7 @@ from qualia_lab.console_table import Column
 from qualia_lab.errors import SelectionError, UnknownExperiment
 from qualia_lab.selection import Conditions, match_experiments
 from qualia_lab.settings import read_settings
-from qualia_lab.stores.keys import LOOKED_AT
+from qualia_lab.stores.keys import RUNS_SAMPLED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ class RunListing:
             SelectionError: the runs have no metric.
         """
         if self.by is None:
-            self._keys = self._keys or main_metrics(self._store.read(self.ids[:LOOKED_AT]))
+            self._keys = self._keys or main_metrics(self._store.read(self.ids[:RUNS_SAMPLED]))
             if not self._keys:
                 raise SelectionError("These runs have no metric to sort by.", "Keep the order of the list.")
             query = query_of(self._store, Conditions(by=self._keys[0]), read_settings().study)

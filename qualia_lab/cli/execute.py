@@ -48,7 +48,7 @@ def tracking_uri_of(notebook: Path) -> str:
     """
     from qualia_lab.errors import NotebookError
     from qualia_lab.notebook.parameters import read_parameters
-    from qualia_lab.stores.uri import lasting_uri, with_credentials
+    from qualia_lab.stores.uri import absolute_uri, with_credentials
 
     uri = read_parameters(notebook).get("TRACKING_URI")
     if not isinstance(uri, str):
@@ -56,4 +56,4 @@ def tracking_uri_of(notebook: Path) -> str:
             f"{notebook} has no TRACKING_URI in a cell tagged parameters.",
             "Pass --tracking-uri, or run it with: jupyter execute",
         )
-    return lasting_uri(with_credentials(uri).full, notebook.parent)
+    return absolute_uri(with_credentials(uri).full, notebook.parent)

@@ -58,15 +58,15 @@ def command(
     """
     from qualia_lab.settings import find_settings
     from qualia_lab.stores.open import open_store
-    from qualia_lab.stores.snapshot.place import open_place
+    from qualia_lab.stores.snapshot.location import open_location
     from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
-    from qualia_lab.stores.uri import lasting_uri
+    from qualia_lab.stores.uri import absolute_uri
 
     conditions = replace(conditions, limit=limit)
     choice = conditions.as_data()
-    place = open_place(out.removeprefix("snapshot:"))
+    place = open_location(out.removeprefix("snapshot:"))
     # Absolute, since the recorded URI has to mean the same store when it is read in another folder.
-    store = open_store(lasting_uri(tracking_uri), rules=find_settings().masking)
+    store = open_store(absolute_uri(tracking_uri), rules=find_settings().masking)
     old = old_snapshot(place, store.uri, choice, force=force)
     with console.step(f"reading {store.uri}") as outcome:
         listed = _listed(store, conditions)

@@ -57,12 +57,12 @@ def open_engine(
     from qualia_lab.columns import column
     from qualia_lab.engines.engine import Engine
     from qualia_lab.selection import Query, match_experiments
+    from qualia_lab.stores.snapshot.location import open_location
     from qualia_lab.stores.snapshot.manifest import read_manifest
-    from qualia_lab.stores.snapshot.place import open_place
     from qualia_lab.stores.snapshot.store import SnapshotStore
 
     where = str(snapshot).removeprefix("snapshot:").removeprefix("//")
-    place = open_place(where)
+    place = open_location(where)
     manifest = read_manifest(place)
     store = SnapshotStore(where)
     all_experiments = store.read_experiments()

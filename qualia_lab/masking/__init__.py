@@ -1,1 +1,1 @@
-"""Secrets that a store holds, and what stands in their place: by the name of a param or tag, and by their form."""
+"""Masking of secrets in a store, found by the name of a param or tag and by the form of the value."""

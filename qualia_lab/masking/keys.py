@@ -1,4 +1,4 @@
-"""Which names of params, tags and query parameters say that their value is a secret."""
+"""Decides from the name of a param, tag or query parameter whether its value is a secret."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-# One of these as the last word of a name is enough.
+# A name whose last word is one of these holds a secret.
 _SECRET_WORDS = frozenset((
     "password", "passwd", "passphrase", "passcode", "pwd", "secret", "credential", "authorization", "auth", "cookie",
     "dsn", "jwt", "apikey", "apitoken", "accesskey", "accesstoken", "authtoken", "bearertoken", "clientsecret",
     "githubtoken", "oauthtoken", "privatekey", "refreshtoken", "secretaccesskey", "secretkey", "sessiontoken",
 ))  # fmt: skip
-# As the end of a word written in one piece, such as `dbpassword`.
+# Endings of compound words such as `dbpassword`.
 _SECRET_ENDS = ("password", "passwd", "passphrase")
-# `token`, `key` and so on are ordinary words of machine learning (`pad_token`, `primary_key`): the word before decides.
+# `token`, `key` and so on are ordinary words in machine learning (`pad_token`, `primary_key`): the word before decides.
 _BEFORE = {
     "token": frozenset((
         "access", "account", "admin", "anthropic", "api", "app", "auth", "aws", "azure", "bearer", "bot", "clearml",
@@ -42,7 +42,7 @@ _BEFORE = {
     "url": frozenset(("webhook", "sas")),
     "uri": frozenset(("webhook", "sas")),
 }  # fmt: skip
-# A name may go on with where or how the secret is kept.
+# Words after the secret's name that describe how or where it is stored; they are ignored.
 _AFTER = frozenset((
     "b64", "base", "base64", "dev", "enc", "encrypted", "hash", "hashed", "id", "json", "md5", "old", "new", "pem",
     "plain", "plaintext", "prod", "production", "sha256", "staging", "test", "text", "txt", "value",
@@ -50,7 +50,7 @@ _AFTER = frozenset((
 _KEY_ONLY = frozenset(("id",))  # `access_key_id` is part of a pair of secrets, `client_secret_id` names one
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
-# Under some driver, proxy, cloud or login page these are secrets of a URI.
+# Query parameters that hold a secret for some driver, proxy, cloud or login page.
 _QUERY = re.compile(
     r"(?i)(.*(password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|credential|signature|sslkey|ssl_key|passfile)"
     r".*|(.*[._-])?(auth|authorization|bearer|code|jwt|key|pass|pat|sig|policy|key-pair-id))"
@@ -59,10 +59,13 @@ _QUERY = re.compile(
 
 @dataclass(frozen=True)
 class MaskRules:
-    """What a project says of names, over what they look like.
+    """A project's own rules on names, which override the built-in ones.
 
-    also: names that are masked.  never: names that are not, neither by name nor by form. Both may be globs such as
-    `license_*`; small and capital letters are the same.
+    Attributes:
+        also: additional names whose values are masked.
+        never: names whose values are never masked, neither by name nor by form.
+
+    Both may contain globs such as `license_*`, and ignore case.
     """
 
     also: tuple[str, ...] = ()
@@ -74,11 +77,12 @@ DEFAULT_RULES = MaskRules()
 
 @lru_cache(maxsize=20_000)
 def is_secret_key(key: str, rules: MaskRules = DEFAULT_RULES) -> bool:
-    """Whether the name of a param, tag or variable says that its value is a secret.
+    """Whether the name of a param, tag or variable means that its value is a secret.
 
     Args:
-        key: `db_password`, `config.api_key`, `GITHUB_TOKEN`, `clientSecret`; of a path the last part counts.
-        rules: what a project says of names.
+        key: the name, such as `db_password`, `config.api_key`, `GITHUB_TOKEN` or `clientSecret`; in a path, only the
+            last component counts.
+        rules: the project's own rules on names.
 
     Example:
         >>> [is_secret_key(key) for key in ("api_key", "auth/access_token", "pad_token", "num_key_value_heads")]
@@ -86,16 +90,16 @@ def is_secret_key(key: str, rules: MaskRules = DEFAULT_RULES) -> bool:
     """
     if is_never_masked(key, rules):
         return False
-    return _matches(key, rules.also) or _says_secret(key)
+    return _matches(key, rules.also) or _has_secret_word(key)
 
 
 def is_never_masked(key: str, rules: MaskRules) -> bool:
-    """Whether a project says that this name holds no secret whatever it looks like."""
+    """Whether the project's rules exempt this name from masking."""
     return _matches(key, rules.never)
 
 
 def is_secret_query_key(name: str) -> bool:
-    """Whether the query parameter of a URI carries a secret: `password`, `sig`, `X-Amz-Signature`, `key`, `code`."""
+    """Whether a query parameter of a URI holds a secret: `password`, `sig`, `X-Amz-Signature`, `key`, `code`."""
     return _QUERY.fullmatch(name) is not None
 
 
@@ -103,7 +107,7 @@ def _matches(key: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatchcase(key.lower(), glob.lower()) for glob in globs)
 
 
-def _says_secret(key: str) -> bool:
+def _has_secret_word(key: str) -> bool:
     last = re.split(r"[./\\: ]", key.strip())[-1]
     words = [word.lower() for word in _WORD.findall(last) if not word.isdigit()]
     if not words:

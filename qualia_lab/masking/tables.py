@@ -1,4 +1,4 @@
-"""Masks secrets in tables: equal secrets of one name get the same number, so that runs can still be compared."""
+"""Masks secrets in tables. Equal secrets of one name get the same number, so that runs can still be compared."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pyarrow.compute as pc
 
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules, is_never_masked, is_secret_key
-from qualia_lab.masking.text import MARK, MAY_HOLD, is_nothing, replace_secrets
+from qualia_lab.masking.text import MASK_PATTERN, MAY_HOLD, is_placeholder, replace_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qualia_lab.tables import RunTables
 
-# What holds values by names, and what the names are called.
+# The tables of keys and values, with the word for one of their keys.
 KEYED = {"params": "param", "tags": "tag", "experiment_tags": "experiment tag"}
-# Texts that are masked by their form alone, and what they are called.
+# Columns of text that are masked only by form, with a description of each.
 _TEXTS = {
     "experiments": {"name": "experiment name", "artifact_location": "artifact location"},
     "runs": {"run_name": "run name", "user_id": "user", "artifact_uri": "artifact URI"},
@@ -37,15 +37,15 @@ _TEXTS = {
 }
 
 
-# Names of what is an address, which says more with its host than without it.
-_ADDRESSES = re.compile(r"(?i)(ur[li]|dsn|webhook|conn(ection)?_?str(ing)?)s?\Z")
-_MARKED = "‹masked( [0-9]+)?›"
+# Names of addresses: of these only the secret part is masked, because the host is useful.
+_ADDRESS_NAME = re.compile(r"(?i)(ur[li]|dsn|webhook|conn(ection)?_?str(ing)?)s?\Z")
+_MASK_REGEX = "‹masked( [0-9]+)?›"
 
 
 class Masker:
-    """Masks values and texts, and remembers for each name which secret has which number.
+    """Masks values and texts with numbered masks, and remembers the number of each secret for each name.
 
-    The numbers say nothing of the secrets: they count them in the order in which they were met.
+    The numbers reveal nothing about the secrets: they count them in the order in which they were read.
     """
 
     def __init__(self, rules: MaskRules = DEFAULT_RULES) -> None:
@@ -54,46 +54,49 @@ class Masker:
         self._highest: dict[str, int] = {}
 
     def value(self, what: str, key: str, value: str) -> str:
-        """The value of a param or tag: all of it is masked by a secret name, else what has the form of a secret.
+        """The value of a param or tag, masked entirely if the name is that of a secret, else where it looks like one.
 
-        what: `param` or `tag`, whose names are numbered each for itself.
+        Args:
+            what: `param`, `tag` or `experiment tag`; their numbers are independent.
+            key: the name of the param or tag.
+            value: the stored value.
         """
         if is_never_masked(key, self.rules):
             return value
         scope = f"{what} {key}"
-        if is_secret_key(key, self.rules) and not is_nothing(value):
+        if is_secret_key(key, self.rules) and not is_placeholder(value):
             by_form = self.text(scope, value)
-            return by_form if _ADDRESSES.search(key) and _is_masked_address(by_form) else self._mask(scope, value)
+            return by_form if _ADDRESS_NAME.search(key) and _is_masked_address(by_form) else self._mask(scope, value)
         return self.text(scope, value)
 
     def text(self, scope: str, text: str) -> str:
-        """The text with what has the form of a secret masked."""
+        """The text with everything masked that has the form of a secret. `scope`: what is numbered together."""
         return replace_secrets(text, lambda secret: self._mask(scope, secret), self.rules)
 
     def remember(self, what: str, key: str, stored: str, shown: str) -> None:
-        """Go on with the numbers of an earlier time, of which one value is known as stored and as shown."""
-        met: list[str] = []
-        before = self._numbers, self._highest
+        """Continue an earlier numbering, given one value both as stored and as it was shown with masks."""
+        secrets: list[str] = []
+        saved = self._numbers, self._highest
         self._numbers, self._highest = {}, {}
         try:
             self.value(what, key, stored)
-            met = list(self._numbers.get(f"{what} {key}", {}))
+            secrets = list(self._numbers.get(f"{what} {key}", {}))
         finally:
-            self._numbers, self._highest = before
-        numbers = list(dict.fromkeys(int(mark[1]) for mark in MARK.finditer(shown) if mark[1]))
+            self._numbers, self._highest = saved
+        numbers = list(dict.fromkeys(int(mark[1]) for mark in MASK_PATTERN.finditer(shown) if mark[1]))
         scope = f"{what} {key}"
         self.reserve(scope, shown)
-        if len(met) == len(numbers):
-            for secret, number in zip(met, numbers, strict=True):
+        if len(secrets) == len(numbers):
+            for secret, number in zip(secrets, numbers, strict=True):
                 self._numbers.setdefault(scope, {}).setdefault(secret, number)
 
     def reserve(self, scope: str, shown: str) -> None:
-        """Give no new secret a number that stands in this text."""
-        for mark in MARK.finditer(shown):
+        """Never give a new secret of this scope a number that is used in this text."""
+        for mark in MASK_PATTERN.finditer(shown):
             self._highest[scope] = max(self._highest.get(scope, 0), int(mark[1] or 0))
 
     def _mask(self, scope: str, secret: str) -> str:
-        if MARK.fullmatch(secret):
+        if MASK_PATTERN.fullmatch(secret):
             return secret
         numbers = self._numbers.setdefault(scope, {})
         if secret not in numbers:
@@ -102,9 +105,14 @@ class Masker:
 
 
 def mask_tables(tables: RunTables, masker: Masker | None = None) -> tuple[RunTables, tuple[str, ...]]:
-    """The tables without the secrets that they hold, and what was masked: `param db_password`, `artifact URI`.
+    """Mask the secrets in tables.
 
-    masker: remembers numbers from one call to the next, so that tables read apart can be compared.
+    Args:
+        tables: the tables as they are stored.
+        masker: keeps the numbers from one call to the next, so that tables of several reads can be compared.
+
+    Returns:
+        The masked tables, and what was masked, such as `param db_password` or `artifact URI`.
     """
     masker = masker or Masker()
     changed: dict[str, pa.Table] = {}
@@ -112,83 +120,89 @@ def mask_tables(tables: RunTables, masker: Masker | None = None) -> tuple[RunTab
         changed[name] = mask_keyed(getattr(tables, name), what, masker)
     for name in _TEXTS:
         changed[name] = mask_texts(getattr(tables, name), name, masker)
-    found = replace(tables, **changed)
-    return found, masked_keys(found)
+    masked = replace(tables, **changed)
+    return masked, masked_keys(masked)
 
 
 def masked_keys(tables: RunTables) -> tuple[str, ...]:
-    """What is masked in these tables, by name: `param db_password`, `tag mlflow.source.name`, `artifact URI`."""
-    said: dict[str, None] = {}
+    """The names of what is masked in these tables: `param db_password`, `tag mlflow.source.name`, `artifact URI`."""
+    names: dict[str, None] = {}
     for name, what in KEYED.items():
         table = getattr(tables, name)
-        for key in sorted(pc.unique(table.filter(_holds(table.column("value"), _MARKED)).column("key")).to_pylist()):
-            said[f"{what} {key}"] = None
+        for key in sorted(
+            pc.unique(table.filter(_matches(table.column("value"), _MASK_REGEX)).column("key")).to_pylist()
+        ):
+            names[f"{what} {key}"] = None
     for name, columns in _TEXTS.items():
-        for place, what in columns.items():
-            if pc.any(_holds(getattr(tables, name).column(place), _MARKED)).as_py():
-                said[what] = None
-    return tuple(said)
+        for column_name, what in columns.items():
+            if pc.any(_matches(getattr(tables, name).column(column_name), _MASK_REGEX)).as_py():
+                names[what] = None
+    return tuple(names)
 
 
 def mask_keyed(table: pa.Table, what: str, masker: Masker) -> pa.Table:
-    """A tidy table of `key` and `value` with its secrets masked."""
+    """A table with columns `key` and `value`, with the secrets in its values masked."""
     keys = whole(table.column("key")).dictionary_encode()
-    named = np.array([is_secret_key(key, masker.rules) for key in keys.dictionary.to_pylist()], np.bool_)
+    is_secret = np.array([is_secret_key(key, masker.rules) for key in keys.dictionary.to_pylist()], np.bool_)
     values = whole(table.column("value"))
-    places = numbers_of(filled(keys.indices, -1))
-    by_name = np.append(named, False)[places] if len(places) else np.zeros(0, np.bool_)
-    looked_at = np.flatnonzero(by_name | _truths(_holds(values, MAY_HOLD)))
+    key_codes = numbers_of(filled(keys.indices, -1))
+    by_name = np.append(is_secret, False)[key_codes] if len(key_codes) else np.zeros(0, np.bool_)
+    candidates = np.flatnonzero(by_name | _as_mask(_matches(values, MAY_HOLD)))
     return _with_changes(
-        table, "value", looked_at, lambda row: masker.value(what, row["key"], row["value"]), masker, what
+        table, "value", candidates, lambda row: masker.value(what, row["key"], row["value"]), masker, what
     )
 
 
 def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
-    """A table with the secrets in its texts masked. name: that of the table."""
-    for place, what in _TEXTS[name].items():
-        if place not in table.column_names:
+    """A table with the secrets in its text columns masked. `name`: the name of the table."""
+    for column_name, what in _TEXTS[name].items():
+        if column_name not in table.column_names:
             continue
-        looked_at = np.flatnonzero(_truths(_holds(table.column(place), MAY_HOLD)))
+        candidates = np.flatnonzero(_as_mask(_matches(table.column(column_name), MAY_HOLD)))
         table = _with_changes(
             table,
-            place,
-            looked_at,
-            lambda row, at=place, as_=what: masker.text(as_, row[at]),
+            column_name,
+            candidates,
+            lambda row, at=column_name, as_=what: masker.text(as_, row[at]),
             masker,
             what,
         )
     return table
 
 
-def _holds(values: pa.Array | pa.ChunkedArray, pattern: str) -> pa.Array:
+def _matches(values: pa.Array | pa.ChunkedArray, pattern: str) -> pa.Array:
     return filled_false(pc.match_substring_regex(whole(values), pattern))
 
 
 def filled_false(values: pa.Array) -> pa.Array:
-    """Truth values with false in the place of null."""
+    """Boolean values with null replaced by false."""
     return pc.and_kleene(values, pc.is_valid(values)) if values.null_count else values
 
 
-def _truths(values: pa.Array) -> np.ndarray[Any, Any]:
+def _as_mask(values: pa.Array) -> np.ndarray[Any, Any]:
     return numbers_of(pc.cast(values, pa.int8())).astype(np.bool_)
 
 
 def _is_masked_address(text: str) -> bool:
-    return "://" in text and MARK.search(text) is not None and not any(char.isspace() for char in MARK.sub("", text))
+    return (
+        "://" in text
+        and MASK_PATTERN.search(text) is not None
+        and not any(char.isspace() for char in MASK_PATTERN.sub("", text))
+    )
 
 
 def _with_changes(  # noqa: PLR0917
     table: pa.Table, place: str, rows: np.ndarray[Any, Any], change: Any, masker: Masker, what: str
 ) -> pa.Table:
-    """The table with the texts of some rows changed; the same table where none is."""
+    """The table with a function applied to the texts of some rows; the same object if nothing changes."""
     if not len(rows):
         return table
-    looked_at = table.take(column_of(rows.astype(np.int64), pa.int64())).to_pylist()
-    texts = [row[place] for row in looked_at]
-    for row in looked_at:  # a store may hold what looks like a mask of ours: no secret is to be equal to it
-        if row[place] is not None and MARK.search(row[place]):
+    candidates = table.take(column_of(rows.astype(np.int64), pa.int64())).to_pylist()
+    texts = [row[place] for row in candidates]
+    for row in candidates:  # a store may contain texts that look like our masks: no secret may get the same number
+        if row[place] is not None and MASK_PATTERN.search(row[place]):
             masker.reserve(f"{what} {row['key']}" if place == "value" else what, row[place])
-    new = [None if text is None else change(row) for text, row in zip(texts, looked_at, strict=True)]
+    new = [None if text is None else change(row) for text, row in zip(texts, candidates, strict=True)]
     if new == texts:
         return table
     values = whole(table.column(place))
@@ -198,7 +212,7 @@ def _with_changes(  # noqa: PLR0917
     return table.set_column(table.column_names.index(place), table.schema.field(place), changed)
 
 
-def marked_rows(table: pa.Table) -> list[Mapping[str, Any]]:
-    """The rows of a tidy table whose value holds a mask."""
-    rows: list[Mapping[str, Any]] = table.filter(_holds(table.column("value"), _MARKED)).to_pylist()
+def masked_rows(table: pa.Table) -> list[Mapping[str, Any]]:
+    """The rows of a table with columns `key` and `value` whose value contains a mask."""
+    rows: list[Mapping[str, Any]] = table.filter(_matches(table.column("value"), _MASK_REGEX)).to_pylist()
     return rows

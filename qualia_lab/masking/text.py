@@ -1,4 +1,4 @@
-"""Secrets within a text, known by their form: addresses with passwords, presigned links, keys and tokens."""
+"""Finds secrets within a text by their form: URLs with passwords, presigned URLs, keys and tokens."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from qualia_lab.masking.keys import DEFAULT_RULES, is_secret_key, is_secret_quer
 if TYPE_CHECKING:
     from qualia_lab.masking.keys import MaskRules
 
-# What stands in the place of a secret; with a number where equal ones are to stay equal.
+# The replacement for a secret; numbered where equal secrets must remain recognizable as equal.
 MASK = "‹masked›"
-MARK = re.compile(r"‹masked(?: (\d{1,9}))?›")
+MASK_PATTERN = re.compile(r"‹masked(?: (\d{1,9}))?›")
 
 Mask = Callable[[str], str]
 
-# A text without any of these, in small or capital letters, holds no secret of a known form.
-_SIGNS = (
+# A text that contains none of these, ignoring case, holds no secret of a known form.
+_MARKERS = (
     *("://", "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "dsn", "jwt", "webhook", "conn"),
     *("bearer", "pat", "sig=", "code=", "policy=", "-----begin", "akia", "asia", "dckr_", "k_live", "aiza"),
     *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat", "xox", "xapp", "hf_", "sk-", "ya29", "eyj", "dapi", "npm_"),
     *("pypi-", "sg.", "hooks."),
 )
-# The same for Arrow.
-MAY_HOLD = "(?i)" + "|".join(map(re.escape, _SIGNS))
+# The same as a regular expression for Arrow.
+MAY_HOLD = "(?i)" + "|".join(map(re.escape, _MARKERS))
 
 _KEY_BLOCK = re.compile(
     r"-----BEGIN (?P<kind>[A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?)-----(?P<secret>.*?)(?:-----END (?P=kind)-----|\Z)",
     re.DOTALL,
 )
-# A whole value that is an address may hold anything in its password; within a text, quotes and brackets end it.
+# In a value that is a single URL, the password may contain any character; within a text, quotes and brackets end it.
 _ADDRESS = re.compile(r"\s*[A-Za-z][\w+.-]{0,40}://\S+\s*\Z")
 _LOGIN = r"(?P<before>\b(?P<scheme>[A-Za-z][\w+.-]{{0,40}})://)(?P<login>(?:(?!://)[^\s{ends}]){{1,4000}})@"
 _LOGIN_ALONE = re.compile(_LOGIN.format(ends=""))
@@ -63,12 +63,12 @@ _WORDS = "pass|pwd|secret|token|key|cred|auth|cookie|dsn|jwt|webhook|conn|pat"
 _NAMES = re.compile(f"(?i){_WORDS}")
 _REST_OF_NAME = r"(?P<name>[\w.-]{0,60}?(?:" + _WORDS + r")[\w.-]{0,40})"
 _NAME = r"(?<![\w.-])" + _REST_OF_NAME
-# `"password": "x"` as JSON, YAML and Python write it, also where quotes are escaped once more.
+# `"password": "x"` in JSON, YAML and Python, also with escaped quotes.
 _QUOTED = re.compile(
     r"(?i)(?P<before>" + _NAME + r"(?:\\*[\"'])?\s{0,5}(?:=>|[:=])\s{0,5}(?P<quote>\\*[\"']))"
     r"(?P<secret>(?:(?!(?P=quote))(?:\\.|[^\n\\])){1,8000})(?=(?P=quote))"
 )
-# A line that is a name and a value, as in YAML and .env files: the value goes on to the end of the line.
+# A line with a name and a value, as in YAML and .env files: the value extends to the end of the line.
 _LINE = re.compile(
     r"(?im)^(?P<before>[ \t]*(?:-[ \t]+|export[ \t]+)?"
     + _NAME
@@ -79,8 +79,8 @@ _PAIR = re.compile(
 )
 _FLAG = re.compile(r"(?i)(?P<before>(?<![\w-])--" + _REST_OF_NAME + r"\s{1,3})(?P<secret>(?!-)[^\s\"',;‹]{1,4000})")
 _ELEMENT = re.compile(r"(?i)(?P<before><" + _NAME + r">)(?P<secret>[^<>\n]{1,4000})(?=</)")
-# What is no secret whatever its name: nothing, a switch, a mask of others, a place where the secret is looked up.
-_NOTHING = re.compile(
+# Values that are never secrets: empty, a switch, another tool's mask, a reference to where the secret is looked up.
+_PLACEHOLDER = re.compile(
     r"(?i)\s*(none|null|nil|nan|n/?a|true|false|yes|no|on|off|unset|empty|undefined|\*+|x{3,12}|\.{3}|"
     r"\[?<?(redacted|masked|hidden|removed)>?\]?|<[a-z_ -]{1,40}>|\$\{\w{1,60}\}|(?-i:\$[A-Z][A-Z0-9_]{1,60})|"
     r"\{\{[^{}]{1,60}\}\})?[\"'\s,;]*"
@@ -92,10 +92,14 @@ _CODE = re.compile(
 
 
 def masked(text: str, rules: MaskRules = DEFAULT_RULES) -> str:
-    """The text with what has the form of a secret replaced by `‹masked›`; everything else as it is.
+    """The text with everything that has the form of a secret replaced by `‹masked›`.
 
-    Userinfo of addresses, secret query parameters and presigned signatures, private keys, tokens of known services,
-    bearer headers, and values that stand behind a secret name: `password=x`, `"api_key": "x"`, `--token x`.
+    Masked are: user and password in URLs, secret query parameters and presigned signatures, private keys, tokens of
+    known services, bearer headers, and values after a secret name, as in `password=x`, `"api_key": "x"`, `--token x`.
+
+    Args:
+        text: any text.
+        rules: the project's own rules on names.
 
     Example:
         >>> masked("postgresql://bob:hunter2@db/mlflow")
@@ -104,75 +108,81 @@ def masked(text: str, rules: MaskRules = DEFAULT_RULES) -> str:
     return replace_secrets(text, lambda _: MASK, rules)
 
 
-def is_nothing(value: str) -> bool:
-    """Whether a value is no secret under any name: empty, a switch, a mask, a placeholder."""
-    return _NOTHING.fullmatch(value) is not None
+def is_placeholder(value: str) -> bool:
+    """Whether a value is never a secret, whatever its name: empty, a switch, a mask, a placeholder."""
+    return _PLACEHOLDER.fullmatch(value) is not None
 
 
 def replace_secrets(text: str, mask: Mask, rules: MaskRules = DEFAULT_RULES) -> str:
-    """The text with each secret of a known form replaced by what `mask` gives for it."""
+    """The text with each secret of a known form replaced by the result of `mask` for it."""
     if not _may_hold(text):
         return text
-    text = _KEY_BLOCK.sub(lambda found: _put(found, mask), text)
+    text = _KEY_BLOCK.sub(lambda found: _mask_group(found, mask), text)
     lines = text.splitlines(keepends=True)
     return "".join(_in_line(line, mask, rules) if _may_hold(line) else line for line in lines)
 
 
 def _may_hold(text: str) -> bool:
-    small = text.lower()
-    return any(sign in small for sign in _SIGNS)
+    lowered = text.lower()
+    return any(marker in lowered for marker in _MARKERS)
 
 
 def _in_line(text: str, mask: Mask, rules: MaskRules) -> str:
-    def anything(found: re.Match[str]) -> str:
-        return _put(found, mask)
+    def mask_always(found: re.Match[str]) -> str:
+        return _mask_group(found, mask)
 
-    def named(found: re.Match[str]) -> str:
-        return _put(found, mask) if is_secret_key(found["name"], rules) else found[0]
+    def mask_by_name(found: re.Match[str]) -> str:
+        return _mask_group(found, mask) if is_secret_key(found["name"], rules) else found[0]
 
-    def queried(found: re.Match[str]) -> str:
-        return _put(found, mask) if is_secret_query_key(found["name"]) else found[0]
+    def mask_query_parameter(found: re.Match[str]) -> str:
+        return _mask_group(found, mask) if is_secret_query_key(found["name"]) else found[0]
 
-    def written(found: re.Match[str]) -> str:
-        return found[0] if _CODE.match(found["secret"]) else named(found)
+    def mask_unless_code(found: re.Match[str]) -> str:
+        return found[0] if _CODE.match(found["secret"]) else mask_by_name(found)
 
     if "://" in text:
         login = _LOGIN_ALONE if _ADDRESS.match(text) else _LOGIN_WITHIN
         text = login.sub(lambda found: _without_login(found, mask), text)
     if "=" in text:
-        text = _QUERY.sub(queried, text)
+        text = _QUERY.sub(mask_query_parameter, text)
     for form in (_WEBHOOK, _BEARER):
-        text = form.sub(anything, text)
+        text = form.sub(mask_always, text)
     text = _FORMS.sub(lambda found: mask(found[0]), text)
     if not _NAMES.search(text):
         return text
-    for form, put in ((_QUOTED, named), (_LINE, written), (_PAIR, written), (_FLAG, named), (_ELEMENT, named)):
-        text = form.sub(put, text)
+    for form, replacement in (
+        (_QUOTED, mask_by_name),
+        (_LINE, mask_unless_code),
+        (_PAIR, mask_unless_code),
+        (_FLAG, mask_by_name),
+        (_ELEMENT, mask_by_name),
+    ):
+        text = form.sub(replacement, text)
     return text
 
 
-def _put(found: re.Match[str], mask: Mask) -> str:
-    """The match with its group `secret` masked; what is masked already, or is nothing, stays."""
+def _mask_group(found: re.Match[str], mask: Mask) -> str:
+    """The matched text with its group `secret` masked, unless that is a mask or a placeholder already."""
     secret = found["secret"]
-    if is_nothing(secret) or MARK.search(secret):
+    if is_placeholder(secret) or MASK_PATTERN.search(secret):
         return found[0]
     at = found.start("secret") - found.start()
     return found[0][:at] + mask(secret) + found[0][at + len(secret) :]
 
 
 def _without_login(found: re.Match[str], mask: Mask) -> str:
-    """`scheme://user:‹masked›@` of a database; over HTTP all of it, since a token may stand as the user."""
+    """`scheme://user:‹masked›@` for databases; for HTTP the user is masked too, since it may be a token."""
     login = found["login"]
     user, colon, password = login.partition(":")
     if _NUMBERED_HOST.match(login):
         return found[0]
     if "/" in user or "?" in user or "#" in user or (colon and re.match(r"\d{1,5}([/?#]|$)", password)):
-        return found[0]  # that @ is further on, in the path
+        return found[0]  # this @ is in the path
     if not colon and re.search(r"[/?#]", login):
         return found[0]
-    over_http = found["scheme"].lower().removeprefix("git+") in ("http", "https")
-    if over_http:
-        return f"{found['before']}{mask(login)}@" if not MARK.search(login) else found[0]
-    if not password or MARK.fullmatch(password):
+    is_http = found["scheme"].lower().removeprefix("git+") in ("http", "https")
+    if is_http:
+        return f"{found['before']}{mask(login)}@" if not MASK_PATTERN.search(login) else found[0]
+    if not password or MASK_PATTERN.fullmatch(password):
         return found[0]
     return f"{found['before']}{user}:{mask(password)}@"

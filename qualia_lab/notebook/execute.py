@@ -40,7 +40,7 @@ def execute_notebook(
         data: the notebook to run; None for the content of the file.
         formats: the export formats; exports are written next to the notebook.
         timeout: maximum seconds per cell.
-        snapshot_variables: the environment variables of `handed_over`, by which `load_runs` finds the snapshot.
+        snapshot_variables: the environment variables of `hand_over_runs`, by which `load_runs` finds the snapshot.
         on_cell: called with (finished cells, total cells) at the start and after each cell, in another thread.
 
     Returns:

@@ -49,7 +49,7 @@ def kernel_environment(
 
     Args:
         environment: the environment of the command.
-        snapshot_variables: the variables of `handed_over`, which are added.
+        snapshot_variables: the variables of `hand_over_runs`, which are added.
         additional: names and globs that `kernel_environment` of [tool.qualia] allows. Values that look like secrets are
             never passed on.
 

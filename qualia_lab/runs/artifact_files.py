@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import QualiaLabError
+from qualia_lab.stores.artifact_places import LocalPlace, as_local_place
 from qualia_lab.stores.parallel import in_parallel
-from qualia_lab.stores.places import LocalPlace, on_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,7 +43,7 @@ class ArtifactFiles:
         places: list[tuple[str, ArtifactPlace]] = []
         for row in self._tables.logged_models.to_pylist():
             place = self.places.get(row["run_id"])
-            folder = on_this_machine(place) if place is not None else None
+            folder = as_local_place(place) if place is not None else None
             # Only for local folders: a server lists the files of a model by another endpoint.
             if folder is not None and row["model_id"]:
                 places.append(

@@ -1,4 +1,4 @@
-"""Metrics whose key ends like a statistic: `metrics.reward.mean` is the metric `reward.mean` where a run has it."""
+"""Metric keys that end like a statistic: `metrics.reward.mean` means the metric `reward.mean` where a run has it."""
 
 from __future__ import annotations
 
@@ -18,38 +18,46 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import TrackingStore
 
 
-def with_whole_keys(store: TrackingStore, query: Query) -> Query:
-    """The query as MLflow would read it: a key that a run has is that metric, and a statistic only where none has it.
+def quote_dotted_keys(store: TrackingStore, query: Query) -> Query:
+    """Quote the metric keys of a query that end like a statistic, so that it means what it means to MLflow.
 
-    A whole key is put into backticks, which no statistic is read from. Where a run has the metric before the dot too,
-    `notes` says how each is spelled. The store is asked for keys only where one ends like a statistic.
+    A key such as `reward.mean` is quoted in backticks, which rules out a statistic, if any run has a metric of that
+    name. If runs also have a metric `reward`, a note explains how to write each of them. The store is read only if a
+    key ends like a statistic.
+
+    Args:
+        store: the store, in which the keys are looked up.
+        query: the query.
+
+    Returns:
+        The query, with quoted keys and notes.
 
     Raises:
-        FilterError: where the filter or the order cannot be read.
+        FilterError: the filter or the order cannot be parsed.
     """
     texts = (query.filter, *query.order_by)
-    asked = {key: bare for text in texts for _, key, bare in _ends_like_a_statistic(text)}
-    if not asked:
+    bare_keys = {key: bare for text in texts for _, key, bare in _statistic_like_keys(text)}
+    if not bare_keys:
         return query
-    among = replace(query, filter="", order_by=(), limit=None)
-    there = read_keys(store, among, [*asked, *asked.values()])["metric"]
-    whole = asked.keys() & there
-    both = sorted(key for key in whole if asked[key] in there)
+    all_runs = replace(query, filter="", order_by=(), limit=None)
+    existing = read_keys(store, all_runs, [*bare_keys, *bare_keys.values()])["metric"]
+    existing_dotted = bare_keys.keys() & existing
+    ambiguous = sorted(key for key in existing_dotted if bare_keys[key] in existing)
     notes = [
         f"metrics.{key} is read as the metric of that name; for the {key.rpartition('.')[2]} of the history of "
-        f"{asked[key]} write metrics.`{asked[key]}`.{key.rpartition('.')[2]}."
-        for key in both
+        f"{bare_keys[key]} write metrics.`{bare_keys[key]}`.{key.rpartition('.')[2]}."
+        for key in ambiguous
     ]
     return replace(
         query,
-        filter=_quoted(query.filter, whole),
-        order_by=tuple(_quoted(text, whole) for text in query.order_by),
+        filter=_quote_keys(query.filter, existing_dotted),
+        order_by=tuple(_quote_keys(text, existing_dotted) for text in query.order_by),
         notes=(*query.notes, *notes),
     )
 
 
-def _ends_like_a_statistic(text: str) -> Iterator[tuple[Token, str, str]]:
-    """The paths of a text that name a metric and a statistic, each with its whole key and the key before the dot."""
+def _statistic_like_keys(text: str) -> Iterator[tuple[Token, str, str]]:
+    """Tokens that may name a metric and a statistic, each with its full key and the key before the last dot."""
     tokens = tokenize(text)
     for token, after in pairwise(tokens):
         prefix, _, key = token.text.partition(".")
@@ -60,9 +68,9 @@ def _ends_like_a_statistic(text: str) -> Iterator[tuple[Token, str, str]]:
             yield token, key, bare
 
 
-def _quoted(text: str, whole: Collection[str]) -> str:
-    """The text with these keys in backticks."""
-    for token, key, _ in reversed(list(_ends_like_a_statistic(text))):
-        if key in whole:
+def _quote_keys(text: str, existing_dotted: Collection[str]) -> str:
+    """The text with these keys quoted in backticks."""
+    for token, key, _ in reversed(list(_statistic_like_keys(text))):
+        if key in existing_dotted:
             text = f"{text[: token.position]}metrics.`{key}`{text[token.position + len(token.text) :]}"
     return text

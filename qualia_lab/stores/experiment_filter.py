@@ -1,4 +1,4 @@
-"""MLflow's filters of experiments: `name LIKE 'churn%' AND tags.team = 'growth'`."""
+"""Filters on experiments in MLflow's grammar: `name LIKE 'churn%' AND tags.team = 'growth'`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.stores.protocol import TrackingStore
 
-# What a filter of experiments names, and the attribute of a run that is compared in the same way.
+# The attributes of an experiment, each with the attribute of a run that is compared in the same way.
 _ATTRIBUTES = {
     "name": "run_name",
     "experiment_id": "run_id",
@@ -30,25 +30,33 @@ _TAG = re.compile(r"tags?\.", re.IGNORECASE)
 
 
 def matching_experiments(store: TrackingStore, experiments: pa.Table, text: str) -> pa.Table:
-    """The experiments (schema.EXPERIMENT_LIST) that a filter in MLflow's grammar of experiments leaves, in order.
+    """The experiments that match a filter, in their given order.
 
-    text: `name`, `experiment_id`, `creation_time`, `last_update_time` in ms or as a date, and `tags.KEY`; also OR, NOT
-    and parentheses, as in filters of runs. Raises FilterError.
+    Args:
+        store: the store, which is read for tags if the filter uses them.
+        experiments: schema.EXPERIMENT_LIST.
+        text: the filter on `name`, `experiment_id`, `creation_time`, `last_update_time` (in ms or as a date) and
+            `tags.KEY`, with AND, OR, NOT and parentheses as in filters on runs.
+
+    Raises:
+        FilterError: the filter cannot be parsed, or names a field that experiments do not have.
     """
-    condition = parse_filter(_of_runs(text))
+    condition = parse_filter(_as_run_filter(text))
     if condition is None:
         return experiments
     tags = []
     if keyed_fields(condition, ()):
         ids = experiments.column("experiment_id").to_pylist()
         tags = [{**row, "run_id": row["experiment_id"]} for row in store.read_experiment_tags(ids).to_pylist()]
-    rows = [{of_run: row[name] for name, of_run in _ATTRIBUTES.items()} for row in experiments.to_pylist()]
+    rows = [
+        {run_attribute: row[name] for name, run_attribute in _ATTRIBUTES.items()} for row in experiments.to_pylist()
+    ]
     tables = run_tables(runs=table_of(schema.RUNS, rows), tags=table_of(schema.TAGS, tags))
     return rows_with(experiments, "experiment_id", select_runs(condition, (), tables))
 
 
-def _of_runs(text: str) -> str:
-    """The filter as one of runs. Raises FilterError for a field that experiments do not have."""
+def _as_run_filter(text: str) -> str:
+    """The filter rewritten as a filter on runs. Raises FilterError for a field that experiments do not have."""
     for token in reversed(tokenize(text)):
         is_field = token.kind == "path" or (token.kind == "word" and token.text.lower() in _WORDS)
         if not is_field or _TAG.match(token.text):

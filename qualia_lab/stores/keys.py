@@ -1,4 +1,4 @@
-"""Which params, metrics and tags the runs of a store have, for who names one without saying which it is."""
+"""The keys of params, metrics and tags in a store, to resolve a key that is given without its kind."""
 
 from __future__ import annotations
 
@@ -16,37 +16,45 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Query
     from qualia_lab.stores.protocol import TrackingStore
 
-LOOKED_AT = 200  # runs; a key that none of the newest of them has is asked for by its name
+RUNS_SAMPLED = 200  # the newest runs; a key that none of them has is searched for by name
 
 
 def read_keys(store: TrackingStore, query: Query, wanted: Sequence[str]) -> dict[Kind, set[str]]:
-    """The keys of the newest runs of a query without a filter, and those of these that only older ones have.
+    """The keys of the newest runs that match a query, plus those of the wanted keys that only older runs have.
 
-    So a key is looked up at the cost of reading some runs, however many there are.
+    A key is thus resolved by reading a few runs, however many the store has.
+
+    Args:
+        store: the store.
+        query: the runs to look at; it must have no filter.
+        wanted: keys to search for in older runs if the newest ones lack them.
+
+    Returns:
+        The keys by kind: param, metric, tag.
     """
-    run_ids = store.read_runs(replace(query, limit=LOOKED_AT)).column("run_id").to_pylist()
+    run_ids = store.read_runs(replace(query, limit=RUNS_SAMPLED)).column("run_id").to_pylist()
     tables = store.read(run_ids)
-    found: dict[Kind, set[str]] = {
+    keys_by_kind: dict[Kind, set[str]] = {
         "param": set(tables.params.column("key").to_pylist()),
         "metric": set(tables.metrics.column("key").to_pylist()),
         "tag": set(tables.tags.column("key").to_pylist()),
     }
-    if len(run_ids) < LOOKED_AT:
-        return found
+    if len(run_ids) < RUNS_SAMPLED:
+        return keys_by_kind
     for key in wanted:
-        if any(key in keys for keys in found.values()):
+        if any(key in keys for keys in keys_by_kind.values()):
             continue
-        for kind, keys in found.items():
-            if _is_there(store, query, Field(kind, key)):
+        for kind, keys in keys_by_kind.items():
+            if _exists(store, query, Field(kind, key)):
                 keys.add(key)
-    return found
+    return keys_by_kind
 
 
-def _is_there(store: TrackingStore, query: Query, field: Field) -> bool:
-    # What a server can be sent, where there is such a thing; one of MLflow 2 does not know IS NULL.
-    has = Comparison(field, "IS NOT NULL") if field.kind == "metric" else Comparison(field, "LIKE", "%")
+def _exists(store: TrackingStore, query: Query, field: Field) -> bool:
+    # Conditions that a server can evaluate where possible; MLflow 2 has no IS NULL.
+    exists = Comparison(field, "IS NOT NULL") if field.kind == "metric" else Comparison(field, "LIKE", "%")
     try:
-        text = filter_text(has)
+        text = filter_text(exists)
     except FilterError:
         return False
     return bool(store.read_runs(replace(query, filter=text, limit=1)).num_rows)

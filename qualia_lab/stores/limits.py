@@ -1,4 +1,4 @@
-"""How much of an answer is taken before it counts as endless: far above any honest store, and a setting each."""
+"""Limits on what one query may read from a server: far above any real store, each overridable by a variable."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass, field
 
 from qualia_lab.errors import StoreUnreadable
 
-# Of each kind of entry, how many one question may bring, and in how many bytes. Runs and points become columns as they
-# come; the others are kept as they are and take several times their bytes.
-_MOST = {
+# The maximum number of entries and of bytes that one query may read, by kind of entry. Runs and points are converted to
+# columns as they arrive; the other kinds are held as JSON objects, which take several times their bytes in memory.
+_LIMITS = {
     "experiments": (200_000, 256 << 20),
     "runs": (1_000_000, 16 << 30),
     "models": (500_000, 1 << 30),
     "metrics": (10_000_000, 4 << 30),
     "files": (100_000, 64 << 20),
 }
-# Pages are as large as they are asked to be, or nearly: past the first ones, so many entries are on each at least.
-_FIRST_PAGES = 200
-_ENTRIES_PER_PAGE = 20
-_MOST_FOLDERS = 1_000
-# So many pages in a row may bring nothing new: a server may give an empty one, or runs may be logged meanwhile.
-PAGES_WITHOUT_NEWS = 3
+# Pages are nearly as large as requested: after the first ones, pages have at least this many entries on average.
+_PAGES_ALWAYS_ALLOWED = 200
+_MIN_ENTRIES_PER_PAGE = 20
+_MAX_FOLDERS = 1_000
+# This many pages in a row may bring nothing new: a page may be empty, or runs may be logged during the query.
+MAX_PAGES_WITHOUT_NEW = 3
 
 
 @dataclass
 class Budget:
-    """What one question may still bring, in all its parts; any thread may spend of it.
+    """The pages, entries and bytes that one query has read so far, checked against the limits. Thread-safe.
 
-    Args:
-        server: who is asked, without secrets.
+    Attributes:
+        server: the tracking URI without secrets, for messages.
         what: the kind of entries: experiments, runs, models, metrics, files.
     """
 
@@ -42,34 +42,34 @@ class Budget:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def spend(self, entries: int, size: int) -> None:
-        """Count a page of so many entries and bytes. Raises StoreUnreadable when that is past a limit."""
-        entries_limit, size_limit = _MOST[self.what]
+        """Count a page with this many entries and bytes. Raises StoreUnreadable when a limit is exceeded."""
+        entries_limit, size_limit = _LIMITS[self.what]
         with self._lock:
             self.pages += 1
             self.entries += entries
             self.size += size
             for unit, spent, limit in (
-                ("pages", self.pages, _setting("PAGES", _FIRST_PAGES + self.entries // _ENTRIES_PER_PAGE)),
+                ("pages", self.pages, _setting("PAGES", _PAGES_ALWAYS_ALLOWED + self.entries // _MIN_ENTRIES_PER_PAGE)),
                 ("entries", self.entries, _setting("ENTRIES", entries_limit)),
                 ("bytes", self.size, _setting("BYTES", size_limit)),
             ):
                 if spent > limit:
                     raise StoreUnreadable(
                         f"{self.server} gives {self.what} without end: stopped after {limit:,} {unit}.",
-                        f"If it does hold so much, ask for less, or set {_name(unit.upper())} to a higher number.",
+                        f"If it really holds that much, ask for less, or increase {_variable(unit.upper())}.",
                     )
 
 
-def most_folders() -> int:
-    """Of how many folders the artifacts of one run are listed."""
-    return _setting("FOLDERS", _MOST_FOLDERS)
+def max_folders() -> int:
+    """The maximum number of folders that are listed for the artifacts of one run."""
+    return _setting("FOLDERS", _MAX_FOLDERS)
 
 
-def _name(unit: str) -> str:
+def _variable(unit: str) -> str:
     return f"QUALIA_LAB_MOST_{unit}"
 
 
-def _setting(unit: str, otherwise: int) -> int:
-    """The number that the environment gives for this limit, where it gives one."""
-    given = os.environ.get(_name(unit), "").replace("_", "").replace(",", "").strip()
-    return int(given) if given.isascii() and given.isdecimal() and int(given) else otherwise
+def _setting(unit: str, default: int) -> int:
+    """The limit set by the environment variable of this unit, or the default."""
+    value = os.environ.get(_variable(unit), "").replace("_", "").replace(",", "").strip()
+    return int(value) if value.isascii() and value.isdecimal() and int(value) else default

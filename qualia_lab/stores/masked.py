@@ -1,4 +1,4 @@
-"""MaskedStore: a store whose secrets nobody reads: what it gives is masked, what it is asked is asked of the store."""
+"""MaskedStore: wraps a store and masks the secrets in everything that is read from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.closing import Closing
 from qualia_lab.masking.tables import KEYED, mask_keyed, mask_tables, mask_texts
-from qualia_lab.masking.text import MARK
+from qualia_lab.masking.text import MASK_PATTERN
 from qualia_lab.stores.protocol import find_experiments
 
 if TYPE_CHECKING:
@@ -22,16 +22,22 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
     from qualia_lab.tables import RunTables
 
-_LOOKED_AT = 4096  # bytes, in which a file that is no text has a control character
+_BYTES_INSPECTED = 4096  # a file with a control character in its first bytes is binary
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _UTF16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
 class MaskedStore(Closing):
-    """A TrackingStore over another one. Filters and orders are evaluated on what the store holds."""
+    """A TrackingStore that masks the secrets of another one. Filters and orders are evaluated on the stored values."""
 
     def __init__(self, store: TrackingStore, masker: Masker, *, tables: bool = True) -> None:
-        """tables: False where the store was written masked, so that only the texts of artifacts are left to mask."""
+        """Wrap a store.
+
+        Args:
+            store: the store with its secrets.
+            masker: masks, with consistent numbers over all reads.
+            tables: False for a store whose tables were written masked; only texts of artifacts are masked then.
+        """
         self.stored = store
         self.uri = store.uri
         self.masker = masker
@@ -40,7 +46,7 @@ class MaskedStore(Closing):
 
     @property
     def source_uri(self) -> str | None:
-        """Of a snapshot the tracking URI that it was made of."""
+        """The tracking URI of the store that a snapshot was taken from; None for other stores."""
         return getattr(self.stored, "source_uri", None)
 
     def read_experiments(self, view: View = "active") -> pa.Table:
@@ -48,7 +54,7 @@ class MaskedStore(Closing):
         return mask_texts(self.stored.read_experiments(view), "experiments", self.masker)
 
     def find_experiments(self, view: View = "active") -> pa.Table:
-        """See CountsByAsking."""
+        """See ListsWithoutCounts."""
         return mask_texts(find_experiments(self.stored, view), "experiments", self.masker)
 
     def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
@@ -79,7 +85,7 @@ class MaskedStore(Closing):
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """See TrackingStore."""
-        recorded = self._artifact_uris.get(run_id, artifact_uri) if MARK.search(artifact_uri) else artifact_uri
+        recorded = self._artifact_uris.get(run_id, artifact_uri) if MASK_PATTERN.search(artifact_uri) else artifact_uri
         return MaskedPlace(self.stored.artifact_place(run_id, recorded), self.masker)
 
     def close(self) -> None:
@@ -87,31 +93,32 @@ class MaskedStore(Closing):
         self.stored.close()
 
     def remember(self, shown: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        """Go on with the numbers of tables that were masked before: one run of each number is read again.
+        """Continue the numbering of tables that were masked earlier; one run for each masked value is read again.
 
-        shown: rows of params, tags and experiment tags whose values hold masks.
+        Args:
+            shown: masked rows of params, tags and experiment tags, by table.
         """
-        first: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+        first_rows: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         for name, rows in shown.items():
             for row in rows:
-                first.setdefault((name, row["key"], row["value"]), row)
+                first_rows.setdefault((name, row["key"], row["value"]), row)
                 self.masker.reserve(f"{KEYED[name]} {row['key']}", row["value"])
-        of_runs = {row["run_id"] for row in first.values() if "run_id" in row}
-        if not of_runs:
+        run_ids = {row["run_id"] for row in first_rows.values() if "run_id" in row}
+        if not run_ids:
             return
-        tables = self.stored.read(sorted(of_runs))
+        tables = self.stored.read(sorted(run_ids))
         stored = {
             (name, row["run_id"], row["key"]): row["value"]
             for name in ("params", "tags")
             for row in getattr(tables, name).to_pylist()
         }
-        for (name, key, value), row in first.items():
-            known = stored.get((name, row.get("run_id"), key))
-            if known is not None:
-                self.masker.remember(KEYED[name], key, known, value)
+        for (name, key, value), row in first_rows.items():
+            stored_value = stored.get((name, row.get("run_id"), key))
+            if stored_value is not None:
+                self.masker.remember(KEYED[name], key, stored_value, value)
 
     def _runs(self, runs: pa.Table) -> pa.Table:
-        """The runs masked, with where their artifacts are kept in mind where that is masked."""
+        """The runs, masked; artifact URIs that were masked are remembered for `artifact_place`."""
         shown = mask_texts(runs, "runs", self.masker)
         if shown is not runs:
             columns = (table.column("artifact_uri").to_pylist() for table in (runs, shown))
@@ -122,7 +129,7 @@ class MaskedStore(Closing):
 
 
 class MaskedPlace:
-    """The artifacts of a run, texts among them without what has the form of a secret."""
+    """The artifacts of a run, with secrets masked in text files."""
 
     def __init__(self, place: ArtifactPlace, masker: Masker) -> None:
         self.stored = place
@@ -133,26 +140,26 @@ class MaskedPlace:
     def list_files(self) -> Iterator[ArtifactFile]:
         """See ArtifactPlace."""
         yield from self.stored.list_files()
-        self.note = self._masker.text("artifact note", self.stored.note)  # known when files were listed
+        self.note = self._masker.text("artifact note", self.stored.note)  # complete once the files were listed
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         """See ArtifactPlace."""
         data = self.stored.read_bytes(path, limit)
         shown = mask_bytes(data, f"artifact {path}", self._masker)
-        # A file that is longer than what was read has to look so: the reader counts the bytes.
+        # Readers recognize a truncated file by its length, so the masked bytes are padded to the limit.
         return shown[:limit].ljust(limit) if len(data) >= limit else shown
 
 
 def mask_bytes(data: bytes, scope: str, masker: Masker) -> bytes:
-    """The start of a file with the secrets in it masked where it is text; of another file as it is."""
+    """The start of a file with its secrets masked; binary files are returned unchanged."""
     for mark, encoding in _UTF16:
         if data.startswith(mark):
             text = data[2 : len(data) // 2 * 2].decode(encoding, "surrogatepass" if len(data) % 2 == 0 else "ignore")
             shown = masker.text(scope, text)
             return data if shown == text else mark + shown.encode(encoding, "surrogatepass")
-    if _CONTROL.search(data, 0, _LOOKED_AT):
+    if _CONTROL.search(data, 0, _BYTES_INSPECTED):
         return data
-    # What is no UTF-8 comes back as the same bytes.
+    # Bytes that are not UTF-8 survive the round trip unchanged.
     text = data.decode("utf-8", "surrogateescape")
     shown = masker.text(scope, text)
     return data if shown == text else shown.encode("utf-8", "surrogateescape")

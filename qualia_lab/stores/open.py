@@ -1,4 +1,4 @@
-"""open_store: a tracking URI becomes a TrackingStore, and nothing is touched yet."""
+"""open_store: creates the TrackingStore for a tracking URI."""
 
 from __future__ import annotations
 
@@ -20,18 +20,28 @@ _SQLITE_MAGIC = b"SQLite format 3\0"
 def open_store(
     tracking_uri: str | Path | TrackingUri, *, show_secrets: bool = False, rules: MaskRules = DEFAULT_RULES
 ) -> TrackingStore:
-    """The store at a tracking URI or path, for reading only.
+    """Open a tracking store read-only.
 
-    What it holds and looks like a secret reaches nobody who reads it: `password=hunter2` is read as `‹masked 1›`, see
-    `qualia_lab.masking`. Filters are evaluated on what is stored.
+    Values that look like secrets are masked in everything that is read: `password=hunter2` becomes `‹masked 1›`, see
+    `qualia_lab.masking`. Filters are evaluated on the stored values. Servers and databases are contacted by the first
+    read, not by this call.
 
-    tracking_uri: `sqlite:///mlflow.db`, `postgresql://…`, `mysql://…`, `http(s)://…`, `databricks[://profile]`,
-    `snapshot:PATH`, `snapshot:URL` of what fsspec opens, or a path or `file:` URI to an `mlruns/` folder or a SQLite
-    file.
-    show_secrets: give values as they are stored.  rules: names that are masked besides, and names that never are.
+    Args:
+        tracking_uri: `sqlite:///mlflow.db`, `postgresql://…`, `mysql://…`, `http(s)://…`, `databricks[://profile]`,
+            `snapshot:PATH`, `snapshot:URL` with any URL that fsspec can open, or a path or `file:` URI of an `mlruns/`
+            folder or a SQLite file.
+        show_secrets: return values as they are stored, without masking.
+        rules: additional names to mask, and names never to mask.
 
-    Raises StoreNotFound when the scheme is unknown or a path does not exist. Servers and databases are asked
-    at the first read, not here.
+    Returns:
+        The store. Close it, or use it in a `with` statement.
+
+    Raises:
+        StoreNotFound: the scheme is unknown, or the path does not exist.
+
+    Example:
+        >>> with open_store("sqlite:///mlflow.db") as store:  # doctest: +SKIP
+        ...     experiments = store.read_experiments()
     """
     uri = tracking_uri if isinstance(tracking_uri, TrackingUri) else split_uri(str(tracking_uri))
     store = _open(uri)
@@ -71,7 +81,7 @@ def _open(uri: TrackingUri) -> TrackingStore:
 
 
 def _open_path(uri: TrackingUri) -> TrackingStore:
-    """A path is a SQLite file by its first bytes, or else an mlruns folder."""
+    """The store at a path: a SQLite file if its first bytes say so, else an mlruns folder."""
     from qualia_lab.stores.file.store import FileStore, path_of_uri
 
     path = path_of_uri(uri.full)
@@ -88,12 +98,19 @@ def _open_path(uri: TrackingUri) -> TrackingStore:
 
 
 def find_tracking_uri(given: str | None = None) -> tuple[str, str]:
-    """The tracking URI to use, and a few words on where it came from.
+    """The tracking URI to use, and a short description of where it came from.
 
-    In order: the one given, MLFLOW_TRACKING_URI, then what lies in the working directory (`mlflow.db`, `mlruns/`). One
-    that is given as it was shown gets the secrets of MLFLOW_TRACKING_URI where that is the same place.
+    In this order: the given URI, MLFLOW_TRACKING_URI, then `mlflow.db` or `mlruns/` in the working directory. A given
+    URI without secrets gets those of MLFLOW_TRACKING_URI where both name the same store.
 
-    Raises StoreNotFound when there is none of them.
+    Args:
+        given: the URI that the user named, if any.
+
+    Returns:
+        The tracking URI, with secrets, and its origin: "given", "from MLFLOW_TRACKING_URI" or "found in this folder".
+
+    Raises:
+        StoreNotFound: none of them exists.
     """
     if given:
         return with_credentials(given).full, "given"

@@ -1,4 +1,4 @@
-"""Runs whose experiment is not known belong to no task that can be told: they are missing, with the reason."""
+"""Runs whose experiment does not exist: they cannot be assigned to a task, so they are reported as missing."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 
 def in_known_experiments(tables: RunTables) -> RunTables:
-    """The tables of the runs whose experiment is among `experiments`; the others stand in `missing`."""
-    owners = whole(tables.runs.column("experiment_id"))
-    known = whole(tables.experiments.column("experiment_id"))
-    if pc.all(pc.is_in(owners, value_set=known.drop_null())).as_py() in (True, None):
+    """The tables without runs whose experiment is not in `experiments`; those runs are listed in `missing`."""
+    experiment_ids = whole(tables.runs.column("experiment_id"))
+    known_ids = whole(tables.experiments.column("experiment_id"))
+    if pc.all(pc.is_in(experiment_ids, value_set=known_ids.drop_null())).as_py() in (True, None):
         return tables
-    there = set(known.drop_null().to_pylist())
-    rows = zip(tables.run_ids, owners.to_pylist(), strict=True)
-    reasons = {run_id: _why(experiment_id) for run_id, experiment_id in rows if experiment_id not in there}
-    kept = [run_id for run_id in tables.run_ids if run_id not in reasons]
-    parts = {
-        field.name: rows_with(getattr(tables, field.name), "run_id", kept)
+    known_set = set(known_ids.drop_null().to_pylist())
+    rows = zip(tables.run_ids, experiment_ids.to_pylist(), strict=True)
+    reasons = {run_id: _reason(experiment_id) for run_id, experiment_id in rows if experiment_id not in known_set}
+    remaining = [run_id for run_id in tables.run_ids if run_id not in reasons]
+    filtered = {
+        field.name: rows_with(getattr(tables, field.name), "run_id", remaining)
         for field in fields(tables)
         if field.name not in ("experiments", "experiment_tags", "missing", "problems")
     }
     missing = table_of(schema.MISSING, [{"run_id": run_id, "reason": reason} for run_id, reason in reasons.items()])
-    others = pc.invert(pc.is_in(tables.problems.column("run_id"), value_set=column(list(reasons), schema.STRING)))
+    is_other = pc.invert(pc.is_in(tables.problems.column("run_id"), value_set=column(list(reasons), schema.STRING)))
     return replace(
         tables,
-        **parts,
+        **filtered,
         missing=pa.concat_tables([tables.missing, missing]),
-        problems=tables.problems.filter(others),
+        problems=tables.problems.filter(is_other),
     )
 
 
-def _why(experiment_id: str | None) -> str:
+def _reason(experiment_id: str | None) -> str:
     if experiment_id is None:
-        return "the store does not say in which experiment it is"
-    return f"the store has no experiment {one_line(experiment_id, 40)}, in which it is said to be"
+        return "the store does not say which experiment it belongs to"
+    return f"the store has no experiment {one_line(experiment_id, 40)}, which the run says it belongs to"

@@ -1,4 +1,4 @@
-"""Waiting for slow servers: a few questions at once, each for so long and no longer."""
+"""Concurrent calls to slow servers in daemon threads, with a limit and a timeout."""
 
 from __future__ import annotations
 
@@ -17,53 +17,58 @@ Result = TypeVar("Result")
 _thread = threading.local()
 
 
-class NobodyWaits(Exception):
-    """What this thread was to find out is not wanted any more."""
+class WorkCancelled(Exception):
+    """The result of this thread is no longer needed."""
 
 
-def in_parallel(ask: Callable[[Item], Result], items: Iterable[Item], limit: int = 8) -> Iterator[Result]:
-    """What `ask` returns for each item, in the order of the items; at most `limit` are asked or wait to be taken.
+def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], limit: int = 8) -> Iterator[Result]:
+    """Call a function for each item concurrently; the results are yielded in the order of the items.
 
-    The first exception is raised and nothing more is asked. After that, after Ctrl-C, or when nobody takes the rest,
-    what is still being asked ends at its next `pause`.
+    The first exception is raised, and no further calls are started. After that, after a Ctrl-C, or when the iterator is
+    closed, running calls end at their next `pause`.
+
+    Args:
+        function: called once for each item, each time in its own thread.
+        items: the arguments.
+        limit: the maximum number of calls that are running or whose results have not been consumed.
     """
-    waiting: deque[Future[Result]] = deque()
-    over = threading.Event()
+    pending: deque[Future[Result]] = deque()
+    stop = threading.Event()
     try:
         for item in items:
-            if len(waiting) == limit:
-                yield waiting.popleft().result()
-            waiting.append(_started(lambda item=item: ask(item), over))  # type: ignore[misc]  # binds the loop's variable
-        while waiting:
-            yield waiting.popleft().result()
+            if len(pending) == limit:
+                yield pending.popleft().result()
+            pending.append(_start(lambda item=item: function(item), stop))  # type: ignore[misc]  # binds the loop variable
+        while pending:
+            yield pending.popleft().result()
     finally:
-        over.set()
+        stop.set()
 
 
 def pause(seconds: float) -> None:
-    """Wait between two questions. Raises NobodyWaits in a thread of `in_parallel` that is not waited for any more."""
-    over = getattr(_thread, "over", None)
-    if over is None:
+    """Sleep. Raises WorkCancelled in a thread of `in_parallel` whose result is no longer needed."""
+    stop = getattr(_thread, "stop", None)
+    if stop is None:
         time.sleep(seconds)
-    elif over.wait(seconds):
-        raise NobodyWaits
+    elif stop.wait(seconds):
+        raise WorkCancelled
 
 
-def within(seconds: float, ask: Callable[[], Result]) -> Result:
-    """What `ask` returns. Raises TimeoutError after so many seconds; it is then left alone, not stopped."""
-    return _started(ask).result(seconds)
+def with_timeout(seconds: float, function: Callable[[], Result]) -> Result:
+    """The result of a function. Raises TimeoutError after this many seconds; the call itself is not stopped."""
+    return _start(function).result(seconds)
 
 
-def _started(ask: Callable[[], Result], over: threading.Event | None = None) -> Future[Result]:
-    """A thread of its own, which Ctrl-C and the end of the program do not wait for, as those of a pool would be."""
+def _start(function: Callable[[], Result], stop: threading.Event | None = None) -> Future[Result]:
+    """Run a function in a daemon thread, which unlike one of a pool delays neither Ctrl-C nor the program's end."""
     future: Future[Result] = Future()
 
-    def answer() -> None:
-        _thread.over = over
+    def run() -> None:
+        _thread.stop = stop
         try:
-            future.set_result(ask())
+            future.set_result(function())
         except BaseException as error:
             future.set_exception(error)
 
-    threading.Thread(target=answer, daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
     return future

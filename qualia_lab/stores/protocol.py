@@ -1,4 +1,4 @@
-"""TrackingStore: the few methods every kind of store has."""
+"""TrackingStore: the protocol that every kind of store implements."""
 
 from __future__ import annotations
 
@@ -14,85 +14,110 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Query, View
     from qualia_lab.tables import RunTables
 
-# The subject of the row in `problems` of runs whose histories could not be read.
+# The subject of the row in `problems` that reports metric histories which could not be read.
 UNREAD_HISTORIES = "metric histories"
 
 
 @dataclass(frozen=True)
 class ArtifactFile:
-    """A file of a run: its path below the run's artifact root with `/`, and its size in bytes where that is known."""
+    """A file of a run: its path below the run's artifact root, with `/`, and its size in bytes (None: unknown)."""
 
     path: str
     size: int | None
 
 
 class ArtifactPlace(Protocol):
-    """Where the artifacts of one run are, found by what exists and not only by what was recorded."""
+    """Where the artifacts of one run are: the recorded URI, or a folder in which they were found instead."""
 
     recorded_uri: str
-    note: str  # what a reader has to know ("found beside the store"), or ""
+    note: str  # a remark for the reader, such as "found beside the store"; "" for none
 
     def list_files(self) -> Iterator[ArtifactFile]:
-        """Every file, recursively, sorted by path; never follows a link out of the run's own folder."""
+        """Every file, recursively, sorted by path. Links out of the run's own folder are never followed."""
         ...
 
     def read_bytes(self, path: str, limit: int) -> bytes:
-        """The first `limit` bytes of one file. Raises StoreError when it may not or cannot be read."""
+        """The first `limit` bytes of one file. Raises StoreError if it cannot or must not be read."""
         ...
 
 
 class TrackingStore(Protocol):
     """A tracking store, opened for reading only: nothing in it is created, migrated, locked or changed.
 
-    Threads: every method but `close` may be called from several threads at once, on one store. An iterator that is
-    returned belongs to the thread that takes from it. One exception: where ADBC is installed (the extra `fast`), read a
-    SQLite file that another program is writing to from one thread at a time; SQLite's locks are of the whole process,
-    and ADBC's own SQLite lets go of them when it closes the file.
+    Threads: every method except `close` may be called from several threads at once on one store. A returned iterator
+    must be consumed by one thread. One exception: where ADBC is installed (the extra `fast`), read a SQLite file that
+    another program is writing to from one thread at a time, because SQLite's locks belong to the whole process and
+    ADBC's own copy of SQLite releases them when it closes the file.
 
-    Closing: `close`, or the end of a `with` statement, gives back connections. Call it when no question is being
-    answered. A store that is asked again afterwards connects anew.
+    Closing: `close`, or the end of a `with` statement, closes the connections. Call it when no read is in progress. A
+    later read opens new connections.
     """
 
     uri: str  # the tracking URI without secrets: safe to show and to write
 
     def read_experiments(self, view: View = "active") -> pa.Table:
-        """Experiments with run counts and last activity, latest activity first (schema.EXPERIMENT_LIST).
+        """Experiments with run counts and last activity, latest activity first.
 
-        run_count counts the runs of the same view; last_activity is the latest start or end of one of them, in ms.
+        Args:
+            view: active, deleted or all; applies to the experiments and to the runs that are counted.
+
+        Returns:
+            schema.EXPERIMENT_LIST. `last_activity` is the latest start or end of any counted run, in ms since 1970.
         """
         ...
 
     def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
-        """The tags of these experiments, also of those without runs (schema.EXPERIMENT_TAGS)."""
+        """The tags of these experiments, including experiments without runs (schema.EXPERIMENT_TAGS)."""
         ...
 
     def read_runs(self, query: Query) -> pa.Table:
-        """The runs that match, in the query's order, all of them unless it has a limit (schema.RUNS)."""
+        """The runs that match the query, in its order, up to its limit if it has one (schema.RUNS).
+
+        Raises:
+            FilterError: the filter or the order cannot be parsed.
+            StoreError: the store cannot be read.
+        """
         ...
 
     def explain(self, query: Query) -> Explanation:
-        """Which part of this the store answers and which part is evaluated here; it asks to say how many runs."""
+        """Which conditions the store evaluates and which are evaluated locally. The store is read for run counts."""
         ...
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
-        """Everything about these runs but histories and artifacts, runs in this order; missing ones are named."""
+        """Everything about these runs except histories and artifacts, in this order.
+
+        Args:
+            run_ids: the runs; duplicates are read once.
+
+        Returns:
+            The tables. Runs that the store does not have are listed in `missing`, each with a reason.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
         ...
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Every recorded point of these metrics (None: of all), batch by batch (schema.METRIC_HISTORY).
+        """Every recorded point of these metrics, in batches.
 
-        Points of one run and key stand together, ordered by step, timestamp, value.
+        Args:
+            run_ids: the runs.
+            keys: the metrics; None reads all of them.
+
+        Returns:
+            Batches of schema.METRIC_HISTORY. The points of one run and key are consecutive, ordered by step, timestamp
+            and value.
         """
         ...
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
-        """Where the artifacts of this run are; touches nothing until files are listed or read."""
+        """Where the artifacts of this run are; no I/O until files are listed or read."""
         ...
 
     def close(self) -> None:
-        """Give back connections; a second time nothing happens."""
+        """Close the connections. Calling it twice is harmless."""
         ...
 
     def __enter__(self) -> Self:
@@ -105,14 +130,14 @@ class TrackingStore(Protocol):
 
 
 @runtime_checkable
-class CountsByAsking(Protocol):
-    """A store that has to be asked about each experiment to say how many runs it has."""
+class ListsWithoutCounts(Protocol):
+    """A store that can list its experiments much faster without run counts."""
 
     def find_experiments(self, view: View = "active") -> pa.Table:
-        """The experiments as `read_experiments` gives them, with null in place of both numbers."""
+        """The experiments as `read_experiments` returns them, but with null `run_count` and `last_activity`."""
         ...
 
 
 def find_experiments(store: TrackingStore, view: View = "active") -> pa.Table:
-    """The experiments of a store, counted only where that costs next to nothing (schema.EXPERIMENT_LIST)."""
-    return store.find_experiments(view) if isinstance(store, CountsByAsking) else store.read_experiments(view)
+    """The experiments of a store, with run counts only where counting is cheap (schema.EXPERIMENT_LIST)."""
+    return store.find_experiments(view) if isinstance(store, ListsWithoutCounts) else store.read_experiments(view)

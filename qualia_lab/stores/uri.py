@@ -1,4 +1,4 @@
-"""Tracking URIs: parted at once into what may be shown and what is secret."""
+"""Tracking URIs, each split into a form that may be shown and the secrets in it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from urllib.parse import quote, unquote
 
 from qualia_lab.masking.keys import is_secret_query_key
 
-# `user:password` of an address in a text.
+# `user:password` in a URL within a text.
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*:[^@\s]*(?=@)")
-# `#/experiments/1/runs/…` and the slash before it.
+# The fragment of an address copied from MLflow's UI, `#/experiments/1/runs/…`, with the slash before it.
 _PAGE = re.compile(r"/?#(/.*)?\Z", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class TrackingUri:
-    """A tracking URI in two faces.
+    """A tracking URI with and without its secrets.
 
-    safe: without passwords, tokens and, for HTTP, without any user; the only face that is shown or written.
-    full: what connections are made with; never in a repr.
+    Attributes:
+        safe: without passwords and tokens, and for HTTP also without the user; only this form is shown or written.
+        full: the URI that connections are made with; not part of the repr.
+        secrets: the secrets in `full`, as they are written there.
     """
 
     safe: str
@@ -30,36 +32,44 @@ class TrackingUri:
 
     @property
     def scheme(self) -> str:
-        """`postgresql` of `postgresql+psycopg://host/db`; "" of a plain path."""
+        """`postgresql` for `postgresql+psycopg://host/db`; "" for a plain path."""
         scheme, separator, _ = self.full.partition(":")
         if not separator or len(scheme) == 1 or "/" in scheme:  # one letter is a Windows drive
             return ""
         return scheme.partition("+")[0].lower()
 
     def redact(self, text: str) -> str:
-        """The text with every secret of this URI, in any spelling of it, replaced by `***`."""
+        """The text with every secret of this URI, percent-encoded or not, replaced by `***`."""
         text = text.replace(self.full, self.safe) if self.secrets else text
-        spellings = {form for secret in self.secrets for form in (secret, unquote(secret), quote(secret, safe=""))}
+        spellings = {
+            spelling for secret in self.secrets for spelling in (secret, unquote(secret), quote(secret, safe=""))
+        }
         for spelling in sorted(spellings, key=len, reverse=True):
-            # Alone, a secret of a few letters is any word; it is one where a password stands.
-            alone = len(spelling) >= 4
-            text = text.replace(spelling, "***") if alone else text.replace(f":{spelling}@", ":***@")
+            # A secret of a few letters may be an ordinary word, so it is replaced only in the place of a password.
+            is_unambiguous = len(spelling) >= 4
+            text = text.replace(spelling, "***") if is_unambiguous else text.replace(f":{spelling}@", ":***@")
         return text
 
     def redact_answer(self, text: str) -> str:
-        """What a server says, also without the users and passwords in other addresses that it quotes."""
+        """A server's message, also without users and passwords in other URLs that it quotes."""
         return _USERINFO.sub("***", self.redact(text))
 
 
 def split_uri(uri: str) -> TrackingUri:
-    """Part a tracking URI; nothing is opened. Of an address out of a browser, the page within MLflow is cut off."""
+    """Split a tracking URI into its safe and its full form. Opens nothing.
+
+    An address copied from MLflow's UI in a browser is cut to the address of the server.
+
+    Args:
+        uri: the tracking URI or path.
+    """
     if uri.lower().startswith(("http://", "https://")):
         uri = _PAGE.sub("", uri)
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme.partition("+")[0].lower() in ("sqlite", "file", "snapshot"):
         return _without_secret_parameters(uri, uri, ())
     main, question, query = rest.partition("?")
-    # A password may hold an unescaped @ or /: what ends it is the last @ there is.
+    # A password may contain an unescaped @ or /: it ends at the last @.
     userinfo, at, host = main.rpartition("@")
     secrets: tuple[str, ...] = ()
     if at:
@@ -73,10 +83,12 @@ def split_uri(uri: str) -> TrackingUri:
     return _without_secret_parameters(f"{scheme}://{main}{question}{query}", uri, secrets)
 
 
-def lasting_uri(uri: str, folder: Path | None = None) -> str:
-    """The URI with a relative path made absolute, so that it means the same from every folder.
+def absolute_uri(uri: str, folder: Path | None = None) -> str:
+    """The URI with a relative path made absolute.
 
-    folder: the one from which it is meant; None for that of this process.
+    Args:
+        uri: the tracking URI or path.
+        folder: the folder that a relative path starts from; None for the working directory.
     """
     folder = Path.cwd() if folder is None else folder.absolute()
     if uri.startswith("sqlite:///") and not uri.startswith(("sqlite:////", "sqlite:///file:")):
@@ -89,19 +101,23 @@ def lasting_uri(uri: str, folder: Path | None = None) -> str:
 
 
 def with_credentials(shown: str) -> TrackingUri:
-    """A tracking URI as it was shown, with the secrets of MLFLOW_TRACKING_URI where that is the same place."""
+    """A tracking URI with its secrets restored from MLFLOW_TRACKING_URI, where both name the same store.
+
+    Args:
+        shown: the tracking URI without secrets, as it was shown or written.
+    """
     from_environment = split_uri(os.environ.get("MLFLOW_TRACKING_URI", ""))
     return from_environment if from_environment.safe == shown else split_uri(shown)
 
 
 def _without_secret_parameters(shown: str, uri: str, secrets: tuple[str, ...]) -> TrackingUri:
-    """The URI less the query parameters that name a secret."""
+    """The tracking URI, with the query parameters that hold a secret removed from its safe form."""
     main, _, query = shown.partition("?")
-    kept = []
+    remaining = []
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
         if not is_secret_query_key(unquote(name)):
-            kept.append(part)
+            remaining.append(part)
         elif value:
             secrets = (*secrets, value)
-    return TrackingUri(safe=main + ("?" + "&".join(kept) if kept else ""), full=uri, secrets=secrets)
+    return TrackingUri(safe=main + ("?" + "&".join(remaining) if remaining else ""), full=uri, secrets=secrets)

@@ -1,4 +1,4 @@
-"""What a store says, made into values that a table can hold: text, int64, float64."""
+"""Converts values from stores into values that a table can hold: text, int64, float64."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,19}\Z")
 _NUMBER = re.compile(r"(?i)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\Z|[+-]?(nan|inf|infinity)\Z")
 _INT64 = range(-(2**63), 2**63)
 
-# The numbers by which MLflow's files and messages mean these words.
+# The numbers that MLflow's files and messages use for these statuses.
 RUN_STATUSES = {"1": "RUNNING", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"}
 MODEL_STATUSES = {
     "1": "PENDING",
@@ -23,7 +23,7 @@ MODEL_STATUSES = {
 
 
 def text(value: Any) -> str | None:
-    """The value as text that UTF-8 can hold; null stays null. Raises ValueError for lists and mappings."""
+    """The value as text that UTF-8 can encode; None stays None. Raises ValueError for lists and mappings."""
     if value is None:
         return None
     if isinstance(value, (list, dict)):
@@ -33,12 +33,12 @@ def text(value: Any) -> str | None:
 
 
 def decoded(data: bytes) -> str:
-    """Bytes as UTF-8; those that are not stand there as hexadecimal escapes."""
+    """Bytes decoded as UTF-8, with invalid bytes as hexadecimal escapes."""
     return data.decode("utf-8", "backslashreplace")
 
 
 def integer(value: Any) -> int | None:
-    """The value as int64; null and empty text are null. Raises ValueError for anything but a whole number."""
+    """The value as int64; None and empty text become None. Raises ValueError for anything but an integer."""
     if value is None or value == "":
         return None
     if isinstance(value, str) and _INTEGER.match(value):
@@ -46,12 +46,12 @@ def integer(value: Any) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value not in _INT64:
-        raise ValueError("no whole number of 64 bits")
+        raise ValueError("not a 64-bit integer")
     return value
 
 
 def number(value: Any) -> float:
-    """The value as float64, NaN and infinity among them. Raises ValueError for anything but a number."""
+    """The value as float64, which may be NaN or infinite. Raises ValueError for anything but a number."""
     if isinstance(value, str) and _NUMBER.match(value):
         return float(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -59,10 +59,10 @@ def number(value: Any) -> float:
             return float(value)
         except OverflowError:
             return math.copysign(math.inf, value)
-    raise ValueError("no number")
+    raise ValueError("not a number")
 
 
 def status(value: Any, names: dict[str, str]) -> str | None:
-    """A status by its name, whether the store keeps the name or the number."""
+    """The name of a status, whether the store holds the name or the number."""
     word = text(value)
     return None if word is None else names.get(word, word)

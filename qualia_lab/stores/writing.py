@@ -1,4 +1,4 @@
-"""The one door through which the demo and the pipeline write to a store: MLflow's own client, made quiet."""
+"""Write access to a store for the demo and the pipeline, through MLflow's own client with its output silenced."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _SQLITE_MAGIC = b"SQLite format 3\0"
 
-# Only what a person did not set. The file store is refused by MLflow since 3.13 unless one insists: who asks for
-# runs to be written to a folder insists.
+# Set only where the user has not set them. MLflow refuses the file store since 3.13 unless MLFLOW_ALLOW_FILE_STORE is
+# set; a user who names a folder as the tracking URI wants it.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -36,20 +36,28 @@ _ENVIRONMENT = {
 
 
 def default_tracking_uri() -> str:
-    """Where new runs go when nobody says: MLFLOW_TRACKING_URI, else `mlflow.db` in the working directory."""
+    """The default tracking URI for new runs: MLFLOW_TRACKING_URI, else `mlflow.db` in the working directory."""
     return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
 
 
 def open_for_writing(tracking_uri: str) -> MlflowClient:
-    """MLflow's client for a store that may be created, and is migrated if it is older than this MLflow.
+    """Open a store for writing with MLflow's client; it is created or migrated to this version of MLflow if necessary.
 
-    Raises StoreUnreachable, StoreRefused, StoreUnreadable or StoreNotFound, within seconds.
+    Args:
+        tracking_uri: the tracking URI.
+
+    Returns:
+        MLflow's client.
+
+    Raises:
+        StoreUnreachable, StoreRefused, StoreUnreadable, StoreNotFound: within seconds, where MLflow retries longer.
+        StoreError: MLflow cannot write to the store.
     """
     uri = split_uri(tracking_uri)
-    _check(uri)
+    _check_access(uri)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    logging.disable(logging.WARNING)  # a migration sets levels of its own, and speaks a line for each step
+    logging.disable(logging.WARNING)  # a migration sets its own log levels and logs each step
     try:
         from mlflow import MlflowClient
 
@@ -59,7 +67,7 @@ def open_for_writing(tracking_uri: str) -> MlflowClient:
         raise StoreError(
             f"MLflow cannot write to {uri.safe}: {one_line(uri.redact(str(error)), 300)}",
             "Check the tracking URI, for example sqlite:///mlflow.db.",
-        ) from None  # MLflow's traceback may spell the password out
+        ) from None  # MLflow's traceback may contain the password
     finally:
         logging.disable(logging.NOTSET)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -69,25 +77,32 @@ def open_for_writing(tracking_uri: str) -> MlflowClient:
 def find_or_create_experiment(
     client: MlflowClient, tracking_uri: str, name: str, tags: Mapping[str, str] | None = None
 ) -> str:
-    """The id of the experiment of that name; `tags` are set on one that is created, never on one that was there.
+    """The id of the experiment with this name, which is created if it does not exist.
 
-    Raises StoreError when the experiment lies in the trash.
+    Args:
+        client: MLflow's client for the store.
+        tracking_uri: the tracking URI of the store.
+        name: the name of the experiment.
+        tags: tags for a new experiment; those of an existing one are left unchanged.
+
+    Raises:
+        StoreError: the experiment is deleted.
     """
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         return str(client.create_experiment(name, artifact_location=_artifacts_beside(tracking_uri, name), tags=tags))
-    if found.lifecycle_stage == "deleted":
+    if experiment.lifecycle_stage == "deleted":
         raise StoreError(
             f"The experiment {one_line(name)} is deleted, so no run can be added to it.",
             "Restore it (mlflow experiments restore) or pass another name with --experiment.",
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def _artifacts_beside(tracking_uri: str, name: str) -> str | None:
-    """The folder `mlruns/NAME` beside a SQLite file; elsewhere MLflow chooses.
+    """The folder `mlruns/NAME` next to a SQLite file; None for other stores, where MLflow's default is used.
 
-    MLflow's own choice is the working directory of whoever made the experiment.
+    For SQLite, MLflow's default would be the working directory of the process that creates the experiment.
     """
     database = _sqlite_path(tracking_uri)
     return str(database.parent / "mlruns" / for_filename(name, "experiment")) if database else None
@@ -98,8 +113,8 @@ def _sqlite_path(tracking_uri: str) -> Path | None:
     return Path(matched[1]).absolute() if matched else None
 
 
-def _check(uri: TrackingUri) -> None:
-    """Find out in seconds what MLflow would find out after minutes of trying again."""
+def _check_access(uri: TrackingUri) -> None:
+    """Raise within seconds where the store cannot be used; MLflow itself would retry for minutes."""
     database = _sqlite_path(uri.full)
     if database:
         _check_sqlite(database)
@@ -113,7 +128,7 @@ def _check(uri: TrackingUri) -> None:
         except (StoreUnreachable, StoreRefused, StoreNotFound):
             raise
         except StoreError:
-            pass  # a database without tables yet: MLflow makes them
+            pass  # a database without tables, which MLflow creates
 
 
 def _check_sqlite(database: Path) -> None:

@@ -13,7 +13,7 @@ import sys
 import pexpect
 import pytest
 
-from tests.stores.test_snapshot import KILLED, content, large_store, snapshot
+from tests.stores.test_snapshot import KILLED_COMMAND, content, large_store, snapshot
 
 from .command import CREATE, QUALIA, environment, run, run_here, tree
 
@@ -95,7 +95,7 @@ def test_a_notebook_on_a_snapshot_can_be_executed_again_elsewhere(folder, tmp_pa
         (["mlflow.db", "mlflow.db/below"], 32, "mlflow.db is a file"),
         (["mlflow.db", "/proc/nosuch"], 32, "Cannot write /proc/nosuch"),
         (["mlflow.db", "."], 31, "is not empty, and holds no snapshot"),
-        (["mlflow.db", "my runs", "--experiment", "churn"], 31, "was made of other runs: all there were"),
+        (["mlflow.db", "my runs", "--experiment", "churn"], 31, "was made with a different choice of runs: all runs"),
         (["mlflow.db", "out", "--experiment", "nosuch"], 12, "nosuch"),
         (["mlflow.db", "out", "--filter", "params.lr ="], 15, "params.lr ="),
         (["mlflow.db", "out", "--filter", "params.lr = 'no'"], 14, "None of the 13 runs matches"),
@@ -129,7 +129,7 @@ def test_ctrl_c_leaves_the_previous_snapshot_intact(folder, tmp_path):
     out = tmp_path / "out"
     snapshot(f"sqlite:///{folder}/mlflow.db", out)
     before = content(f"snapshot:{out}")
-    interrupted = KILLED.replace("os.kill(os.getpid(), 9)", f"os.kill(os.getpid(), {int(signal.SIGINT)})")
+    interrupted = KILLED_COMMAND.replace("os.kill(os.getpid(), 9)", f"os.kill(os.getpid(), {int(signal.SIGINT)})")
     for moment in (0, 5, 40, 100):
         words = [sys.executable, "-c", interrupted, "any", str(moment), f"sqlite:///{folder}/mlflow.db", out, "--again"]
         done = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)

@@ -8,7 +8,7 @@ import pytest
 
 from qualia_lab import Query, open_store
 from qualia_lab.engines.open import open_engine
-from qualia_lab.stores.snapshot.place import open_place
+from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.update import update_snapshot
 from tests.cli.command import QUALIA, run_here
 from tests.query.odd_runs import write_odd_runs
@@ -32,7 +32,7 @@ def odd_snapshot(made_once) -> str:
         for run_id in store.read_runs(Query(limit=2)).column("run_id").to_pylist():
             MlflowClient(uri).delete_run(run_id)
         all_runs = store.read_runs(Query(view="all"))
-        update_snapshot(store, open_place(folder / "snapshot"), all_runs, old=None, choice={})
+        update_snapshot(store, open_location(folder / "snapshot"), all_runs, old=None, choice={})
 
     return f"snapshot:{made_once('odd-snapshot', fill) / 'snapshot'}"
 

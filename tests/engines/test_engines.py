@@ -341,9 +341,9 @@ def test_mean_and_quartiles_of_huge_values_do_not_overflow(tmp_path):
             return [pa.RecordBatch.from_pylist(metrics, schema.METRIC_HISTORY)]
 
         def artifact_place(self, run_id, artifact_uri):
-            return NoPlace(artifact_uri, "")
+            return UnopenedPlace(artifact_uri, "")
 
-    from qualia_lab.stores.places import NoPlace
+    from qualia_lab.stores.artifact_places import UnopenedPlace
     from qualia_lab.stores.snapshot.store import write_snapshot
 
     write_snapshot(tmp_path, Store(), tables, source_uri="sqlite:///x.db")
@@ -406,7 +406,7 @@ def test_linked_and_missing_files_of_a_snapshot_are_reported(odd_snapshot, tmp_p
     for file in (copy / "parts").glob("*.parquet"):
         file.rename(tmp_path / file.name)
         file.symlink_to(tmp_path / file.name)
-    with pytest.raises(StoreUnreadable, match="is no file of its own"):
+    with pytest.raises(StoreUnreadable, match="is not a regular file"):
         open_engine(copy)
     for file in (copy / "parts").glob("*.parquet"):
         file.unlink()

@@ -1,4 +1,4 @@
-"""The counts of what the suites of promises try, as lines of JSON in the file that QUALIA_TEST_COUNTS names."""
+"""Records how many cases the promise tests try, as lines of JSON in the file named by QUALIA_TEST_COUNTS."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 
 @pytest.fixture(scope="session")
 def record_counts():
-    """A function that appends one line to that file; without the variable it does nothing.
+    """A function that appends one line to that file, or does nothing if the variable is not set.
 
-    Its arguments are the line: promise (its number in DESIGN), kind (what was tried, in a few words), tried, failed.
+    Its arguments are the fields of the line: promise (its number in DESIGN), kind (a short description of what was
+    tried), tried, failed.
     """
 
     def record(promise: int, kind: str, tried: int, failed: int) -> None:

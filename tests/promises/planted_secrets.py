@@ -1,4 +1,4 @@
-"""A store full of secrets: under names that say so, and of forms that are known, in params, tags, addresses and files."""
+"""Writes a store full of secrets, recognizable by name or by form, in params, tags, URIs and files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-# Names of params and tags whose value is a secret whatever it looks like.
+# Names of params and tags whose values are always secrets.
 NAMES = (
     "password", "db_password", "DB_PASSWORD", "user.password", "auth/password", "passwd", "PGPASSWORD", "pwd",
     "passphrase", "db_pass", "SMTP_PASS", "secret", "client_secret", "clientSecret", "aws_secret_access_key",
@@ -22,7 +22,7 @@ NAMES = (
     "webhook_url", "sas_url", "password_prod", "api_key_2", "password_hash", "api_keys", "secret_key_base",
 )  # fmt: skip
 
-# Texts that hold a secret by their form; `{}` is the secret. The first ones are whole addresses.
+# Texts that contain a secret `{}` in a known form. The first ones are complete URLs.
 FORMS = {
     "git": "https://ada:{}@git.example.org/team/repo.git",
     "git token": "https://{}@git.example.org/team/repo.git#subdirectory=x",
@@ -66,7 +66,7 @@ FORMS = {
     "pem": "-----BEGIN RSA PRIVATE KEY-----\nMIIE{}\nq\n-----END RSA PRIVATE KEY-----",
     "openssh": "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----",
 }
-# Secrets that are known alone, by how they begin.
+# Secrets that are recognized by their prefix.
 TOKENS = {
     "aws": ("AKIA", 16, str.upper), "aws temporary": ("ASIA", 16, str.upper), "github": ("ghp_", 36, str),
     "github app": ("ghs_", 36, str), "github fine": ("github_pat_", 60, str), "gitlab": ("glpat-", 20, str),
@@ -79,19 +79,19 @@ TOKENS = {
 
 @dataclass(frozen=True)
 class Planted:
-    """One secret: where it stands, and how it is written there."""
+    """One secret: where it is, and the text that contains it."""
 
     where: str
     secret: str
     text: str
 
     def spellings(self) -> set[str]:
-        """The secret as it may come out again."""
+        """The secret in all encodings in which it could leak."""
         return {self.secret, quote(self.secret, safe=""), base64.b64encode(self.secret.encode()).decode()}
 
 
 def unguessable(of: str, length: int = 24) -> str:
-    """Letters and digits that stand nowhere else."""
+    """A string of letters and digits that occurs nowhere else."""
     return "Q" + hashlib.sha512(of.encode()).hexdigest()[: length - 1]
 
 
@@ -114,7 +114,7 @@ def _of_forms(where: str) -> list[Planted]:
 
 
 def write_store(root: Path, runs: int = 8) -> list[Planted]:
-    """An mlruns folder with a planted secret in every place; what was planted."""
+    """Write an mlruns folder with a secret in every place; return the secrets."""
     planted: list[Planted] = []
     run_ids = [hashlib.md5(f"run {place}".encode(), usedforsecurity=False).hexdigest() for place in range(runs)]
     folders = [root / "1" / run_id for run_id in run_ids]
@@ -145,7 +145,7 @@ def write_store(root: Path, runs: int = 8) -> list[Planted]:
             put(folders[place % runs], kind, f"note_{place}", one)
     for key in ("mlflow.source.git.repoURL", "mlflow.source.name", "mlflow.note.content"):
         put(folders[0], "tags", key, Planted(key, unguessable(key), FORMS["git"].format(unguessable(key))))
-    # A folder of the run's own that is really there: its texts are shown.
+    # The run's own artifact folder exists, so its text files are shown.
     shown = folders[1] / "meta.yaml"
     shown.write_text(shown.read_text().partition("artifact_uri")[0] + f"artifact_uri: {folders[1] / 'artifacts'}\n")
     planted = [one for one in planted if one.secret != unguessable(f"uri {run_ids[1]}")]

@@ -44,7 +44,7 @@ _STILL = {"p", "pre", "small", "b", "i", "code", "ul", "li", "table", "thead", "
 
 @pytest.fixture(scope="module")
 def values(shared_data):
-    """Every text of the corpus, by its case; those that are repeated are made long."""
+    """Every text of the corpus, by its case; texts with a repeat count are expanded."""
     found = {}
     for case in json.loads((shared_data / "hostile.json").read_text(encoding="utf-8"))["cases"]:
         for name in ("value", "twin"):
@@ -62,7 +62,7 @@ def values(shared_data):
 
 def _is_one_literal(source: str, name: str, value: object) -> bool:
     tree = ast.parse(source)
-    line = TransformerManager().transform_cell(source)  # what the kernel makes of it: no magic, no shell
+    line = TransformerManager().transform_cell(source)  # as the kernel transforms it: no magics, no shell commands
     one = tree.body[0]
     return (
         len(tree.body) == 1
@@ -164,7 +164,9 @@ def artifact_markdown(text: str) -> bool:
 
 def artifact_json(text: str) -> bool:
     """In the JSON of an artifact, and as a broken one."""
-    return all(_is_still(json_preview("a.json", said, whole=True).html) for said in (json.dumps({text: text}), text))
+    return all(
+        _is_still(json_preview("a.json", encoded, whole=True).html) for encoded in (json.dumps({text: text}), text)
+    )
 
 
 def artifact_yaml(text: str) -> bool:
@@ -173,7 +175,7 @@ def artifact_yaml(text: str) -> bool:
 
 
 def artifact_page(text: str) -> bool:
-    """As the HTML of an artifact, in the frame: nothing in it acts or is fetched."""
+    """As the HTML of an artifact, in its frame: nothing in it is executed or fetched."""
     frame = _as_html(framed_page(text, 100)).find_all(True)
     inside = _as_html(frame[0]["srcdoc"])
     acting = ("script", "iframe", "object", "embed", "link", "base", "form", "input", "button", "video", "audio")
@@ -203,12 +205,12 @@ def findings_sentence(text: str) -> bool:
 
 
 def terminal_line(text: str) -> bool:
-    """On a terminal: one line without anything that steers it."""
+    """On a terminal: one line without control characters."""
     return not {unicodedata.category(char) for char in for_terminal(text)} & _INVISIBLE
 
 
 def terminal_lines(text: str) -> bool:
-    """On a terminal as it is: line breaks and tabs alone."""
+    """On a terminal, unshortened: only line breaks and tabs."""
     return not {unicodedata.category(char) for char in visible(text) if char not in "\n\t"} & _INVISIBLE
 
 
@@ -229,7 +231,7 @@ def csv_cell(text: str) -> bool:
 
 
 def _runs(cell: str) -> bool:
-    """Whether a spreadsheet that separates by comma, semicolon or tab would take up a formula."""
+    """Whether a spreadsheet that splits at commas, semicolons or tabs would execute a formula."""
     starts = re.split(r"[;\t\r\n]", cell)
     return any(re.match(r"\s*[=+\-@＝＋－＠]", one) and not _is_number(one) for one in starts)
 
@@ -244,12 +246,12 @@ def _is_number(text: str) -> bool:
 
 def json_value(text: str) -> bool:
     """As JSON: ASCII, and the same text again."""
-    said = json.dumps(plain_json({text: [text]}), allow_nan=False)
-    return said.isascii() and said.isprintable() and json.loads(said) == {text: [text]}
+    encoded = json.dumps(plain_json({text: [text]}), allow_nan=False)
+    return encoded.isascii() and encoded.isprintable() and json.loads(encoded) == {text: [text]}
 
 
 def file_name(text: str) -> bool:
-    """As the name of a file: one that every system has, in no other folder."""
+    """As the name of a file: valid on every system, and in the same folder."""
     name = for_filename(text)
     return (
         re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name) is not None
@@ -258,7 +260,7 @@ def file_name(text: str) -> bool:
 
 
 def file_name_again(text: str) -> bool:
-    """The same name each time."""
+    """The same file name each time."""
     return for_filename(for_filename(text)) == for_filename(text)
 
 
@@ -277,17 +279,17 @@ SINKS = {
 
 
 def around(text: str) -> tuple[str, ...]:
-    """The text alone, behind a word, and on a line of its own."""
+    """The text alone, after a word, and on its own line."""
     return text, f"x{text}", f"x\n{text}"
 
 
 @pytest.mark.parametrize("kind", SINKS)
-def test_no_value_is_more_than_text_in_its_sink(kind, values, record_counts):
-    tried = [(name, sink, said) for name, text in values.items() for sink in SINKS[kind] for said in around(text)]
-    failed = [(name, sink.__name__) for name, sink, said in tried if not sink(said)]
+def test_hostile_values_stay_text_in_every_sink(kind, values, record_counts):
+    tried = [(name, sink, encoded) for name, text in values.items() for sink in SINKS[kind] for encoded in around(text)]
+    failed = [(name, sink.__name__) for name, sink, encoded in tried if not sink(encoded)]
     record_counts(PROMISE, kind, len(tried), len(failed))
     assert failed == []
 
 
-def test_the_sinks_and_values_are_many(values):
+def test_there_are_many_sinks_and_values(values):
     assert len(values) * sum(map(len, SINKS.values())) * 3 >= 2000

@@ -1,4 +1,4 @@
-"""Promise 4: one fault does not stop the rest; and answers without end are given up. Every lie of tests.lying_server."""
+"""Promise 4: one fault does not affect the rest, and endless responses are given up. Tries all of tests.lying_server."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from qualia_lab.errors import StoreError, StoreUnreadable
 from qualia_lab.generator import NotebookGenerator
 from qualia_lab.runs import Runs
 from qualia_lab.selection import Conditions, Query
+from qualia_lab.stores.artifact_places import MAX_FILES
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.places import MOST_FILES
 from tests import lying_server
 from tests.lying_server import LIES, RUN_IDS, STRAY, lie, run, server_that, true_answer
 
-SECONDS = 10.0  # of a question; each of these answers at once
+SECONDS = 10.0  # for one request; all these servers respond at once
 LONGEST = 2 * SECONDS
 
 
 @pytest.fixture(autouse=True)
 def _small_limits(monkeypatch):
-    """The defaults are far above any store, and would only take longer to reach."""
+    """The default limits are far above any store, and would only take longer to reach."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS))
     monkeypatch.setenv("QUALIA_LAB_CACHE", "off")
     monkeypatch.setenv("QUALIA_LAB_MOST_ENTRIES", "5_000")
@@ -32,10 +32,10 @@ def _small_limits(monkeypatch):
 
 @dataclass
 class Seen:
-    """What a command would have of a server: the runs, what is named beside them, and what the sections say."""
+    """What a command gets from a server: the runs, missing runs and problems, findings and artifacts."""
 
     run_ids: list[str]
-    named: str
+    reported: str
     findings: str
     artifacts: str
     files: int
@@ -55,10 +55,10 @@ def look(answer) -> Seen:
             files, note = len(list(place.list_files())), place.note
         except StoreError as error:
             files, note = 0, error.message
-    named = [row["run_id"] + ": " + row["reason"] for row in tables.missing.to_pylist()]
-    named += [row["subject"] + ": " + row["reason"] for row in tables.problems.to_pylist()]
+    reported = [row["run_id"] + ": " + row["reason"] for row in tables.missing.to_pylist()]
+    reported += [row["subject"] + ": " + row["reason"] for row in tables.problems.to_pylist()]
     sentences = " ".join(one.sentence for one in found)
-    return Seen(list(tables.run_ids), " ".join(named), sentences, note, files, time.monotonic() - since)
+    return Seen(list(tables.run_ids), " ".join(reported), sentences, note, files, time.monotonic() - since)
 
 
 def begins(*starts: str) -> list[str]:
@@ -68,15 +68,15 @@ def begins(*starts: str) -> list[str]:
 ENDLESS = [name for name in LIES if "page" in name.partition(": ")[2] and "login page" not in name]
 
 
-def test_the_truth_is_read_whole():
+def test_a_correct_server_is_read_completely():
     seen = look(true_answer)
     assert sorted(seen.run_ids) == RUN_IDS
-    assert (seen.named, seen.artifacts, seen.files) == ("", "", 1)
+    assert (seen.reported, seen.artifacts, seen.files) == ("", "", 1)
     assert "Not examined: the metric histories" not in seen.findings
 
 
 @pytest.mark.parametrize("name", [one for one in ENDLESS if one.startswith(("experiments", "runs"))])
-def test_a_list_without_end_is_given_up_in_a_sentence(name, record_counts):
+def test_an_endless_list_raises_an_error(name, record_counts):
     since = time.monotonic()
     with pytest.raises(StoreUnreadable, match=r"stopped after [\d,]+ (pages|entries)") as error:
         look(LIES[name])
@@ -87,16 +87,16 @@ def test_a_list_without_end_is_given_up_in_a_sentence(name, record_counts):
 
 
 @pytest.mark.parametrize("name", [one for one in ENDLESS if one.startswith("models")])
-def test_models_without_end_cost_their_section(name, record_counts):
+def test_endless_models_are_reported_and_runs_are_read(name, record_counts):
     seen = look(LIES[name])
-    failed = sorted(seen.run_ids) != RUN_IDS or "logged models: " not in seen.named or seen.seconds > LONGEST
+    failed = sorted(seen.run_ids) != RUN_IDS or "logged models: " not in seen.reported or seen.seconds > LONGEST
     record_counts(promise=7, kind="endless answers", tried=1, failed=int(failed))
     assert not failed, seen
-    assert "stopped after" in seen.named
+    assert "stopped after" in seen.reported
 
 
 @pytest.mark.parametrize("name", [one for one in ENDLESS if one.startswith("histories")])
-def test_histories_without_end_cost_what_is_found_in_them(name, record_counts):
+def test_endless_histories_are_reported_and_runs_are_read(name, record_counts):
     seen = look(LIES[name])
     failed = sorted(seen.run_ids) != RUN_IDS or seen.seconds > LONGEST
     record_counts(promise=7, kind="endless answers", tried=1, failed=int(failed))
@@ -108,65 +108,65 @@ def test_histories_without_end_cost_what_is_found_in_them(name, record_counts):
 @pytest.mark.parametrize(
     "name", [*(one for one in ENDLESS if one.startswith("artifacts")), *begins("artifacts: folder")]
 )
-def test_artifacts_without_end_are_cut_and_said(name, record_counts):
+def test_endless_artifacts_are_truncated_with_a_note(name, record_counts):
     seen = look(LIES[name])
-    failed = sorted(seen.run_ids) != RUN_IDS or seen.files > MOST_FILES or seen.seconds > LONGEST
+    failed = sorted(seen.run_ids) != RUN_IDS or seen.files > MAX_FILES or seen.seconds > LONGEST
     record_counts(promise=7, kind="endless answers", tried=1, failed=int(failed))
     assert not failed, seen
     assert "stopped after" in seen.artifacts or "only the first" in seen.artifacts
 
 
-def test_a_folder_in_itself_is_listed_once():
+def test_a_folder_that_contains_itself_is_listed_once():
     assert look(LIES["artifacts: a folder in itself"]).files == 0
 
 
 @pytest.mark.parametrize(
-    ("name", "named"),
+    ("name", "reported"),
     [
         ("runs: one is null", ""),
         ("runs: one has no info", "the list of runs: 1 run came without an id"),
-        ("runs: one says no experiment", f"{STRAY}: the store does not say in which experiment it is"),
+        ("runs: one says no experiment", f"{STRAY}: the store does not say which experiment it belongs to"),
         ("runs: one is of an experiment that is not there", f"{STRAY}: the store has no experiment 99"),
         ("experiments: one has no id", ""),
     ],
 )
-def test_one_wrong_run_costs_itself_and_is_named(name, named, record_counts):
+def test_one_invalid_run_is_reported_and_the_others_are_read(name, reported, record_counts):
     seen = look(LIES[name])
-    failed = sorted(seen.run_ids) != RUN_IDS or named not in seen.named
+    failed = sorted(seen.run_ids) != RUN_IDS or reported not in seen.reported
     record_counts(promise=4, kind="one wrong run", tried=1, failed=int(failed))
     assert not failed, seen
-    assert "best_configuration" not in seen.named
+    assert "best_configuration" not in seen.reported
     assert "Not examined: the metric histories" not in seen.findings
 
 
 @pytest.mark.parametrize("name", ["models: no rights", "models: a login page", "models: cut off", "models: a redirect"])
-def test_models_that_cannot_be_read_cost_their_section(name, record_counts):
+def test_unreadable_models_are_reported_and_runs_are_read(name, record_counts):
     seen = look(LIES[name])
-    failed = sorted(seen.run_ids) != RUN_IDS or "logged models: http" not in seen.named
+    failed = sorted(seen.run_ids) != RUN_IDS or "logged models: http" not in seen.reported
     record_counts(promise=4, kind="one endpoint fails", tried=1, failed=int(failed))
     assert not failed, seen
     assert seen.files == 1
 
 
 @pytest.mark.parametrize("name", ["histories: no rights", "histories: a login page", "histories: cut off"])
-def test_histories_that_cannot_be_read_cost_what_is_found_in_them(name, record_counts):
+def test_unreadable_histories_are_reported_and_runs_are_read(name, record_counts):
     seen = look(LIES[name])
     failed = sorted(seen.run_ids) != RUN_IDS or "the metric histories, which could not be read" not in seen.findings
     record_counts(promise=4, kind="one endpoint fails", tried=1, failed=int(failed))
     assert not failed, seen
-    assert "val_auc" in seen.findings  # of the latest values
+    assert "val_auc" in seen.findings  # from the latest values
 
 
 @pytest.mark.parametrize("name", ["artifacts: no rights", "artifacts: a login page"])
-def test_artifacts_that_cannot_be_listed_cost_their_section(name, record_counts):
+def test_artifacts_that_cannot_be_listed_are_reported(name, record_counts):
     seen = look(LIES[name])
     failed = sorted(seen.run_ids) != RUN_IDS or not seen.artifacts
     record_counts(promise=4, kind="one endpoint fails", tried=1, failed=int(failed))
     assert not failed, seen
-    assert seen.named == ""
+    assert seen.reported == ""
 
 
-def test_a_notebook_is_executed_where_histories_and_models_cannot_be_read(tmp_path):
+def test_a_notebook_executes_without_histories_and_models(tmp_path):
     def answer(it):
         LIES["histories: cut off" if it.endpoint == "metrics/get-history" else "models: no rights"](it)
 
@@ -177,7 +177,7 @@ def test_a_notebook_is_executed_where_histories_and_models_cannot_be_read(tmp_pa
     assert "run-1" in text
 
 
-def test_an_answer_about_another_run_is_not_taken_for_the_one_asked_for():
+def test_a_response_with_another_run_is_rejected():
     def answer(it):
         if it.endpoint == "runs/search" and " IN (" in it.asked.get("filter", ""):
             it.say({"runs": [run(STRAY)]})
@@ -192,8 +192,8 @@ def test_an_answer_about_another_run_is_not_taken_for_the_one_asked_for():
     assert [row["reason"] for row in tables.missing.to_pylist()] == [f"the server gave another run, {STRAY}"] * 2
 
 
-def test_a_large_honest_store_is_read_whole(monkeypatch):
-    """The limits are those of a store a hundred times as large."""
+def test_a_large_correct_store_is_read_completely(monkeypatch):
+    """The default limits allow for a store a hundred times as large."""
     for name in ("ENTRIES", "PAGES", "FOLDERS"):
         monkeypatch.delenv(f"QUALIA_LAB_MOST_{name}")
     pages = 12
@@ -230,7 +230,7 @@ def test_credentials_do_not_follow_a_redirect_of_artifacts(path, ask):
         assert thief.questions == []
 
 
-def test_an_error_of_the_server_is_quoted_without_secrets():
+def test_server_errors_are_quoted_without_secrets():
     said = b"cannot reach postgresql://root:pa55word@db/mlflow for ada:hunter2 (Basic YWRhOmh1bnRlcjI=)"
     body = b'{"error_code": "INTERNAL_ERROR", "message": "' + said + b'"}'
     with server_that(lambda it: it.reply(body, 500)) as (_, uri), pytest.raises(StoreError) as error:
@@ -240,7 +240,7 @@ def test_an_error_of_the_server_is_quoted_without_secrets():
         assert secret not in str(error.value)
 
 
-def test_a_busy_server_s_wish_to_wait_is_said():
+def test_the_retry_after_of_a_busy_server_is_shown():
     with server_that(lying_server.FAULTS["too_many"]) as (_, uri), pytest.raises(StoreError) as error:
         open_store(uri).read_experiments()
     assert "asks to wait 120 s (Retry-After)" in error.value.message

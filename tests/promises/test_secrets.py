@@ -25,7 +25,7 @@ from qualia_lab.stores.uri import split_uri
 from .planted_secrets import FORMS, NAMES, unguessable, write_store
 
 PROMISE = "no secret is shown or written"
-# A person's own cell: the hand-over and the environment, as a cell of the executed notebook finds them.
+# A cell of the executed notebook that copies the temporary snapshot and prints the environment.
 LOOK = f"""
 import os, pathlib, shutil
 shutil.copytree(os.environ["{SNAPSHOT_VARIABLE}"], "handed over")
@@ -43,7 +43,7 @@ def planted(tmp_path_factory):
 
 
 def parquet_text(folder: Path) -> str:
-    """Everything that stands in the files of a snapshot, unpacked."""
+    """Everything in the files of a snapshot, decompressed."""
     parts = [path.read_bytes().decode("utf-8", "replace") for path in folder.rglob("*") if path.is_file()]
     tables = [pq.ParquetFile(path).read().to_pylist() for path in folder.rglob("*.parquet")]
     return "\n".join(parts) + json.dumps(tables, ensure_ascii=False)
@@ -51,7 +51,7 @@ def parquet_text(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def outputs(planted, tmp_path_factory):
-    """Name → all that was written or shown, by everything that writes or shows."""
+    """{name: text} of everything that is written or shown."""
     import contextlib
     import io
 
@@ -67,23 +67,23 @@ def outputs(planted, tmp_path_factory):
     found = {"notebook": path.read_text(), "page": generator.export(path).read_text()}
     found["hand-over to the kernel"] = parquet_text(folder / "handed over")
 
-    def said(name: str, *words: str) -> None:
-        out, talk = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(talk):
-            qualia.main([*words], standalone_mode=False)
-        found[name] = out.getvalue() + talk.getvalue()
+    def run_command(name: str, *arguments: str) -> None:
+        out, stderr = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(stderr):
+            qualia.main([*arguments], standalone_mode=False)
+        found[name] = out.getvalue() + stderr.getvalue()
 
     uri = ("--tracking-uri", str(root))
-    said("runs", "runs", *uri, "--params", ",".join(NAMES))
-    said("runs --json", "runs", *uri, "--json")
-    said("runs --csv", "runs", *uri, "--csv")
-    said("experiments --json", "experiments", *uri, "--json")
-    said("study", "study", *uri)
-    said("study --json", "study", *uri, "--json")
-    said("findings --json", "findings", *uri, "--json")
-    said("compare --json", "compare", "run 0", "run 1", *uri, "--json")
-    said("new --dry-run", "new", *uri, "--yes", "--dry-run", "--output", str(folder / "dry.ipynb"))
-    said("snapshot", "snapshot", str(root), str(folder / "snapshot"), "--artifacts")
+    run_command("runs", "runs", *uri, "--params", ",".join(NAMES))
+    run_command("runs --json", "runs", *uri, "--json")
+    run_command("runs --csv", "runs", *uri, "--csv")
+    run_command("experiments --json", "experiments", *uri, "--json")
+    run_command("study", "study", *uri)
+    run_command("study --json", "study", *uri, "--json")
+    run_command("findings --json", "findings", *uri, "--json")
+    run_command("compare --json", "compare", "run 0", "run 1", *uri, "--json")
+    run_command("new --dry-run", "new", *uri, "--yes", "--dry-run", "--output", str(folder / "dry.ipynb"))
+    run_command("snapshot", "snapshot", str(root), str(folder / "snapshot"), "--artifacts")
     found["snapshot files"] = parquet_text(folder / "snapshot")
     explorer = ArtifactExplorer(root)
     found["explorer"] = explorer.search_runs().to_csv() + repr([explorer.read_run(run) for run in selection.run_ids])
@@ -103,7 +103,7 @@ def test_no_secret_of_the_store_is_in_any_output(planted, outputs, record_counts
     assert leaks == []
 
 
-def test_what_was_planted_is_there_for_who_asks_for_it(planted):
+def test_secrets_are_shown_on_request(planted):
     root, secrets = planted
     store = open_store(root, show_secrets=True)
     run_ids = store.read_runs(Query()).column("run_id").to_pylist()
@@ -116,20 +116,20 @@ def test_what_was_planted_is_there_for_who_asks_for_it(planted):
     assert [one.where for one in secrets if one.secret not in text and one.secret not in files] == []
 
 
-def test_what_is_masked_is_named_and_how_to_see_it_is_said(outputs):
+def test_output_names_what_is_masked_and_how_to_show_it(outputs):
     for name in ("notebook", "runs --json", "findings --json", "snapshot"):
         assert "param DB_PASSWORD" in outputs[name].replace("&#95;", "_"), name
     assert "--show-secrets" in outputs["notebook"]
     assert "--show-secrets" in outputs["runs --json"]
 
 
-def test_the_texts_of_artifacts_are_on_the_page_without_their_secrets(outputs):
+def test_artifact_texts_are_exported_without_secrets(outputs):
     page = html.unescape(outputs["page"])
     assert '"max_tokens": 5' in page
     assert '"password": "‹masked 1›"' in page
 
 
-def test_what_stands_around_a_secret_is_still_said(outputs):
+def test_text_around_a_secret_is_kept(outputs):
     rows = json.loads(outputs["runs --json"].partition("\nmasked")[0].rpartition("]")[0] + "]")
     tags = {key: value for row in rows for key, value in row["tags"].items()}
     assert tags["mlflow.source.git.repoURL"] == "https://‹masked 1›@git.example.org/team/repo.git"
@@ -137,7 +137,7 @@ def test_what_stands_around_a_secret_is_still_said(outputs):
     assert "user: ada\npassword: ‹masked 1›\nmax_tokens: 512" in "\n".join(tags.values())
 
 
-# Of the connection
+# Tracking URIs
 
 CONNECTIONS = {
     **{f"userinfo {scheme}": f"{scheme}://ada:{{}}@h.example.org/x" for scheme in ("postgresql", "mysql", "http", "https")},
@@ -156,25 +156,25 @@ CONNECTIONS = {
 }  # fmt: skip
 
 
-def test_no_secret_of_the_connection_is_in_what_is_shown_of_it(record_counts):
+def test_no_secret_of_a_tracking_uri_is_shown(record_counts):
     leaks = []
     for name, form in CONNECTIONS.items():
         secret = unguessable(name)
         uri = split_uri(form.format(secret))
         assert secret in " ".join(uri.secrets)
-        said = (uri.safe, repr(uri), uri.redact(f"cannot reach {uri.full}: {' '.join(uri.secrets)}"))
-        leaks += [(name, text) for text in said if secret in text]
-        assert "h.example.org" in uri.safe  # it still says which server
+        run_command = (uri.safe, repr(uri), uri.redact(f"cannot reach {uri.full}: {' '.join(uri.secrets)}"))
+        leaks += [(name, text) for text in run_command if secret in text]
+        assert "h.example.org" in uri.safe  # the server is still recognizable
     record_counts(PROMISE, "connection", 3 * len(CONNECTIONS), len(leaks))
     assert leaks == []
 
 
-def test_ordinary_words_of_an_address_stay():
+def test_ordinary_words_in_a_uri_are_not_masked():
     for uri in ("postgresql://h/x?sslmode=require&connect_timeout=5", "mysql://h/x?charset=utf8mb4", "https://h/x?a=1"):
         assert split_uri(uri).safe == uri
 
 
-# Of the environment
+# The environment
 
 VARIABLES = (
     *NAMES, "DB_PASS", "GITHUB_PAT", "SLACK_WEBHOOK_URL", "DATABASE_URL", "MONGO_URI", "REDIS_URL", "AWS_PROFILE", "NPM_AUTH",
@@ -184,22 +184,22 @@ VARIABLES = (
 )  # fmt: skip
 
 
-def test_no_variable_that_a_kernel_does_not_need_reaches_it(record_counts):
+def test_the_kernel_gets_only_the_variables_that_it_needs(record_counts):
     planted = {name: unguessable(f"variable {name}") for name in VARIABLES}
-    # Also where a name is one that the kernel needs, and the value is none.
+    # Also if the name is one that the kernel needs, but the value is not.
     planted |= {
         "PYTHONPATH": FORMS["git"].format(unguessable("path")),
         "LC_ALL": FORMS["database"].format(unguessable("lc")),
     }
-    kept = kernel_environment({"PATH": "/bin", "HOME": "/home/ada", "LANG": "C.UTF-8", **planted}, {})
-    leaks = [name for name, value in planted.items() if value in kept.values()]
+    passed = kernel_environment({"PATH": "/bin", "HOME": "/home/ada", "LANG": "C.UTF-8", **planted}, {})
+    leaks = [name for name, value in planted.items() if value in passed.values()]
     record_counts(PROMISE, "environment", len(planted), len(leaks))
     assert leaks == []
-    assert {"PATH", "HOME", "LANG"} <= kept.keys()
+    assert {"PATH", "HOME", "LANG"} <= passed.keys()
 
 
-def test_a_project_allows_variables_and_never_one_of_the_form_of_a_secret():
+def test_allowed_variables_are_passed_unless_they_look_like_secrets():
     environment = {"DATA_FOLDER": "/data", "DATA_URL": FORMS["database"].format(unguessable("data")), "OTHER": "x"}
-    kept = kernel_environment(environment, {}, ["DATA_*"])
-    assert kept["DATA_FOLDER"] == "/data"
-    assert not {"DATA_URL", "OTHER"} & kept.keys()
+    passed = kernel_environment(environment, {}, ["DATA_*"])
+    assert passed["DATA_FOLDER"] == "/data"
+    assert not {"DATA_URL", "OTHER"} & passed.keys()

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.snapshot.place import open_place
+from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.update import update_snapshot
 from tests import servers
 from tests.conftest import running
@@ -67,7 +67,7 @@ def stores(odd, tmp_path_factory):
         uris = {"sqlite": odd.uri, "files": as_files(odd, folder)}
         source = open_store(odd.uri)
         all_runs = source.read_runs(Query(view="all"))
-        update_snapshot(source, open_place(folder / "snapshot"), all_runs, old=None, choice={})
+        update_snapshot(source, open_location(folder / "snapshot"), all_runs, old=None, choice={})
         source.close()
         uris["snapshot"] = f"snapshot:{folder / 'snapshot'}"
         for kind, server in DATABASES.items():

@@ -1,4 +1,4 @@
-"""new_client: MLflow's client on a new SQLite store, without the second or two that its migrations take."""
+"""new_client: MLflow's client for a new SQLite store, without the one or two seconds that migrations take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 
 def new_client(uri: str) -> MlflowClient:
-    """MLflow's client on the store at this URI; a SQLite file that is not there yet is made by `copy_empty_store`."""
+    """MLflow's client for the store at this URI; a missing SQLite file is created by `copy_empty_store`."""
     path = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not path.exists():
         copy_empty_store(path)
@@ -22,17 +22,17 @@ def new_client(uri: str) -> MlflowClient:
 
 
 def copy_empty_store(path: Path) -> None:
-    """Put a SQLite store without any experiment at this path.
+    """Create a SQLite store without any experiment at this path.
 
-    MLflow makes the experiment Default in the first store without experiments that it opens. So Default is written by
-    whoever opens the copy, with the artifact location that it has there.
+    MLflow creates the experiment Default when it opens a store without experiments, so Default gets the artifact
+    location of the copy.
     """
     shutil.copyfile(_migrated_store(), path)
 
 
 @cache
 def _migrated_store() -> Path:
-    """A SQLite file of MLflow's schema, from which Default was deleted; made once in each process."""
+    """A SQLite file with MLflow's schema, without the experiment Default; created once per process."""
     folder = Path(tempfile.mkdtemp(prefix="qualia-lab-empty-store-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "mlflow.db"

@@ -1,4 +1,4 @@
-"""What MLflow's own client says is in a store, in the shape of our tables."""
+"""MlflowOracle: the contents of a store as read by MLflow's own client, in the form of our tables."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ VIEWS = {"active": ViewType.ACTIVE_ONLY, "deleted": ViewType.DELETED_ONLY, "all"
 
 
 class MlflowOracle:
-    """Reads any store that MLflow's client can open. It may migrate what it opens: give it a copy, or a current one."""
+    """Reads any store that MLflow's client can open. MLflow may migrate it, so use a copy or a current schema."""
 
     def __init__(self, tracking_uri: str) -> None:
         self.client = mlflow.MlflowClient(tracking_uri)
 
     def experiments(self, view: str = "active") -> pa.Table:
-        """schema.EXPERIMENT_LIST, in no order that means anything."""
+        """schema.EXPERIMENT_LIST, in arbitrary order."""
         rows = []
         for experiment in self._search_experiments(view):
             infos = [run.info for run in self._search([experiment.experiment_id], view)]
@@ -45,14 +45,14 @@ class MlflowOracle:
         experiment_ids: Sequence[str] = (),
         filter_string: str = "",
     ) -> pa.Table:
-        """schema.RUNS in MLflow's order. Without ids: the active experiments, or every one when deleted runs count."""
+        """schema.RUNS in MLflow's order. Without ids: of active experiments, or of all if deleted runs are included."""
         ids = list(experiment_ids) or [
             experiment.experiment_id for experiment in self._search_experiments("active" if view == "active" else "all")
         ]
         return table_of(schema.RUNS, map(_run_row, self._search(ids, view, filter_string)))
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
-        """Everything about these runs; those that MLflow does not find are left out of every table."""
+        """Everything about these runs; runs that MLflow does not find are omitted."""
         found = [run for run in map(self._run, run_ids) if run]
         experiments = {run.info.experiment_id: self.client.get_experiment(run.info.experiment_id) for run in found}
         params, metrics, tags, datasets = [], [], [], []
@@ -81,7 +81,7 @@ class MlflowOracle:
         )
 
     def history(self, run_ids: Sequence[str], keys: Sequence[str] | None = None) -> pa.Table:
-        """schema.METRIC_HISTORY, one call for each run and key."""
+        """schema.METRIC_HISTORY, read with one call for each run and key."""
         return table_of(
             schema.METRIC_HISTORY,
             [
@@ -94,7 +94,7 @@ class MlflowOracle:
         )
 
     def _logged_models(self, runs) -> list[dict]:
-        """Models that a run made, or that it names among its outputs."""
+        """The models that a run created, or that are in its outputs."""
         if not runs:
             return []
         models = {model.model_id: model for model in self._search_models({run.info.experiment_id for run in runs})}
@@ -159,5 +159,5 @@ def _dataset_row(run_id, given) -> dict:
 def _model_row(run_id, model) -> dict:
     row = {"run_id": run_id, "status": str(model.status), "creation_time": model.creation_timestamp}
     row["last_updated_time"] = model.last_updated_timestamp
-    row["model_type"] = model.model_type or None  # a server says "" for none
+    row["model_type"] = model.model_type or None  # a server returns "" for none
     return row | {name: getattr(model, name) for name in schema.LOGGED_MODELS.names if name not in row}

@@ -1,4 +1,4 @@
-"""Databases as old versions of MLflow made them: by their DDL, with a few rows whose values are known."""
+"""Creates databases with the schemas of old versions of MLflow, with a few known rows."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ REVISIONS = {
     "3.0": "6953534de441",
 }
 
-# key, value, timestamp, step, is it NaN; the last of each key is the latest.
+# (key, value, timestamp, step, is NaN)
 POINTS = [
     ("loss", 3.0, 10, 0, False),
     ("loss", 1.0, 30, 2, False),
@@ -66,9 +66,9 @@ LATEST = {"loss": (1.0, 2, 30, False), "tie": (2.0, 1, 10, False), "gone": (0.0,
 
 
 def write_old_store(path: Path, version: str) -> None:
-    """A SQLite file with the schema of that version of MLflow: a parent run without a name, and its child.
+    """Create a SQLite file with the schema of this version of MLflow, with a parent run without a name and its child.
 
-    Up to 1.30.1 by its DDL, later ones by MLflow's own migrations as far as that version had them.
+    Schemas up to 1.30.1 are created by their DDL, later ones by MLflow's migrations up to that version.
     """
     with_nan = version != "1.0.0"
     by_migrations = not version.startswith("1.")

@@ -1,4 +1,4 @@
-"""write_sample: a rich tracking store, written through MLflow's own client, the same one every time but for the ids."""
+"""write_sample: fills a store with varied data through MLflow's own client; only ids differ between calls."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ODD_TEXT = 'it\'s "quoted" \\ back, 100% naïve Ωμέγα 🐙\n<b>second</b> l
 def write_sample(tracking_uri: str, artifacts: Path | None = None) -> None:
     """Fill the empty store at this tracking URI.
 
-    artifacts: a folder for the artifacts of stores that do not choose one themselves (a database).
+    artifacts: a folder for artifacts, for stores without a default (databases).
     """
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # MLflow may make ./mlruns
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # MLflow may create ./mlruns
         _Sample(new_client(tracking_uri), artifacts).write()
 
 
@@ -67,7 +67,7 @@ class _Sample:
         metrics: list[tuple[str, float, int]] = (),
         tags: dict[str, str] | None = None,
     ) -> str:
-        """A run; each metric point is (key, value, step), ten milliseconds after the one before."""
+        """Create a run. Each metric point is (key, value, step), ten milliseconds after the previous one."""
         run_id = self.client.create_run(experiment_id, start_time=start, run_name=name, tags=tags).info.run_id
         points = [Metric(key, value, start + 10 * place, step) for place, (key, value, step) in enumerate(metrics)]
         for first in range(0, len(points), 500):
@@ -78,7 +78,7 @@ class _Sample:
         return run_id
 
     def sweep(self, experiment_id: str) -> None:
-        """A parent and its children, with curves of 40 steps; two of them started in the same millisecond."""
+        """A parent run and its children, with histories of 40 steps; two of them started in the same millisecond."""
         parent = self.run(experiment_id, "sweep", START, params={"space": "lr x depth"}, tags={"stage": "sweep"})
         for place, (rate, depth) in enumerate([("0.1", "3"), ("0.01", "3"), ("1e-3", "7")]):
             self.run(
@@ -95,7 +95,7 @@ class _Sample:
             )
 
     def odd_runs(self, experiment_id: str) -> None:
-        """What a reader easily gets wrong: odd numbers, odd steps, odd texts, runs that did not finish."""
+        """Values that are easily read wrong: special numbers, steps and texts, and runs that did not finish."""
         self.run(
             experiment_id,
             "numbers",

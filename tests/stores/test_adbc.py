@@ -1,4 +1,4 @@
-"""Rows as Arrow through ADBC: the same tables as by cursor, whatever stands in a store, and the file left alone."""
+"""Reading through ADBC: the same tables as through a cursor, for any values, without changing the file."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ pytest.importorskip("adbc_driver_sqlite")
 
 @pytest.fixture
 def always_adbc(monkeypatch):
-    """Every read that can go through ADBC does, however small; these tests log to no store while they read one."""
+    """Use ADBC for every read, however small. That is safe here, because nothing is logged during the reads."""
     monkeypatch.setattr(sql_connection, "is_alone", lambda: True)
     monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
 
 
 @pytest.fixture
 def reads(always_adbc, monkeypatch):
-    """What ADBC was asked for and whether it could give it."""
-    asked = []
+    """A boolean for each read through ADBC: whether it returned a table."""
+    attempts = []
     take = BackgroundRead.result
 
-    def told(self):
+    def recording(self):
         table = take(self)
-        asked.append(table is not None)
+        attempts.append(table is not None)
         return table
 
-    monkeypatch.setattr(BackgroundRead, "result", told)
-    return asked
+    monkeypatch.setattr(BackgroundRead, "result", recording)
+    return attempts
 
 
 @pytest.mark.usefixtures("always_adbc")
@@ -64,7 +64,7 @@ class TestPostgresqlAsArrow(StoreContract):
 
 
 def everything(uri):
-    """All tables and histories of a store, comparable."""
+    """All tables and histories of a store, in comparable form."""
     store = open_store(uri)
     ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
     tables = store.read(ids)
@@ -85,7 +85,7 @@ def test_arrow_and_cursor_read_the_same_rows_in_the_same_order(sample, request, 
 
 @pytest.fixture
 def odd(tmp_path, sqlite_sample):
-    """A copy of the sample that one may change, and a run of it."""
+    """A copy of the sample that tests may change, and one of its runs."""
     path = tmp_path / "mlflow.db"
     shutil.copy(sqlite_sample, path)
     with closing(sqlite3.connect(path)) as database:
@@ -96,7 +96,7 @@ def odd(tmp_path, sqlite_sample):
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO params VALUES ('odd', CAST(x'61ff62' AS TEXT), :run)",  # no UTF-8
+        "INSERT INTO params VALUES ('odd', CAST(x'61ff62' AS TEXT), :run)",  # not UTF-8
         "INSERT INTO params VALUES ('odd', x'ff00', :run)",
         "INSERT INTO params VALUES ('it''s \" % \\ ; --', 'it''s', :run)",
         "INSERT INTO params VALUES ('nul' || char(0) || 'nul', char(0), :run)",
@@ -110,7 +110,7 @@ def odd(tmp_path, sqlite_sample):
         "UPDATE runs SET start_time = 1.5, name = NULL WHERE run_uuid = :run",
     ],
 )
-def test_odd_values_are_read_as_a_cursor_reads_them(statement, odd, monkeypatch, reads):
+def test_odd_values_are_read_through_arrow_as_through_a_cursor(statement, odd, monkeypatch, reads):
     path, run_id = odd
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(statement, {"run": run_id})
@@ -122,7 +122,7 @@ def test_odd_values_are_read_as_a_cursor_reads_them(statement, odd, monkeypatch,
 
 @pytest.mark.parametrize("sample", ["sqlite_sample", "postgresql_sample"])
 @pytest.mark.parametrize("key", ["x'); DROP TABLE params; --", "it's % \\' $1 :a {b} ?", "", "ü\u2028\U0001f600", "\\"])
-def test_a_key_is_data_and_never_sql(sample, key, request, reads):
+def test_a_key_is_never_interpreted_as_sql(sample, key, request, reads):
     uri = request.getfixturevalue(sample)
     uri = uri if isinstance(uri, str) else f"sqlite:///{uri}"
     before = everything(uri)
@@ -135,7 +135,7 @@ def test_a_key_is_data_and_never_sql(sample, key, request, reads):
     assert everything(uri) == before
 
 
-def test_the_file_is_as_it_was_and_nothing_is_beside_it(odd, reads):
+def test_a_sqlite_file_is_unchanged_and_no_file_is_created_beside_it(odd, reads):
     path, _ = odd
     before = path.read_bytes(), path.stat().st_mtime_ns
     everything(f"sqlite:///{path}")
@@ -144,7 +144,7 @@ def test_the_file_is_as_it_was_and_nothing_is_beside_it(odd, reads):
     assert [entry.name for entry in path.parent.iterdir()] == ["mlflow.db"]
 
 
-def test_neither_database_can_be_written_to(odd, postgresql_sample, always_adbc):
+def test_arrow_connections_are_read_only(odd, postgresql_sample, always_adbc):
     import sqlalchemy as sa
 
     from qualia_lab.stores.sql.connection import SqlDatabase
@@ -161,21 +161,21 @@ def test_neither_database_can_be_written_to(odd, postgresql_sample, always_adbc)
         database.close()
 
 
-def test_beside_mlflow_and_beside_a_log_in_use_sqlite_is_read_by_cursor(odd, monkeypatch):
+def test_sqlite_is_read_by_cursor_if_mlflow_is_loaded_or_a_wal_is_in_use(odd, monkeypatch):
     path, run_id = odd
-    asked = []
-    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: asked.append(1) or BackgroundRead.without_rows())
+    attempts = []
+    monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: attempts.append(1) or BackgroundRead.without_rows())
     monkeypatch.setattr(sql, "MANY_RUNS", dict.fromkeys(sql.MANY_RUNS, 1))
     monkeypatch.setitem(sys.modules, "mlflow", math)
     everything(f"sqlite:///{path}")
-    assert not asked
+    assert not attempts
     monkeypatch.setattr(sql_connection, "is_alone", lambda: True)
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute("INSERT INTO params VALUES ('new', '1', ?)", [run_id])
         writer.commit()
         everything(f"sqlite:///{path}")
-        assert not asked
+        assert not attempts
 
 
 def test_without_the_driver_everything_is_read_by_cursor(odd, postgresql_sample):
@@ -190,7 +190,7 @@ def test_without_the_driver_everything_is_read_by_cursor(odd, postgresql_sample)
     subprocess.run([sys.executable, "-c", code, f"sqlite:///{odd[0]}", postgresql_sample], check=True, env=os.environ)
 
 
-def test_a_database_that_does_not_answer_says_so_without_its_password(always_adbc):
+def test_an_unreachable_database_raises_an_error_without_its_password(always_adbc):
     from qualia_lab.errors import StoreError
 
     store = open_store("postgresql://ada:s3cret-word@127.0.0.1:1/none")
@@ -199,37 +199,37 @@ def test_a_database_that_does_not_answer_says_so_without_its_password(always_adb
     assert "s3cret" not in f"{raised.value} {raised.value.__cause__} {raised.value.__context__}"
 
 
-def test_more_points_than_are_read_whole_are_the_same_points_read_run_by_run(odd, monkeypatch, reads):
+def test_histories_read_in_parts_equal_histories_read_at_once(odd, monkeypatch, reads):
     from qualia_lab.stores.sql import history, store
 
     monkeypatch.setattr(store, "MANY_IDS", 1)
     opened = open_store(f"sqlite:///{odd[0]}")
     ids = opened.read_runs(Query(view="all")).column("run_id").to_pylist()
     whole = [repr(row) for batch in opened.read_metric_history(ids, ["loss"]) for row in batch.to_pylist()]
-    asked = len(reads)
+    before = len(reads)
     monkeypatch.setattr(history, "_MOST_WHOLE", 10)
     assert [repr(row) for batch in opened.read_metric_history(ids, ["loss"]) for row in batch.to_pylist()] == whole
     assert len(whole) > 10
-    assert len(reads) - asked > 1
+    assert len(reads) - before > 1
 
 
 @pytest.mark.parametrize("sample", ["sqlite_sample", "postgresql_sample"])
-def test_two_reads_go_on_at_once_and_no_more(sample, request, monkeypatch, always_adbc):
+def test_at_most_two_reads_run_concurrently(sample, request, monkeypatch, always_adbc):
     import sqlalchemy as sa
 
     rows = sql_adbc.ArrowSource._rows
     two, lock = threading.Barrier(2), threading.Lock()
-    underway = [0]
+    running = [0]
 
     def counted(self, *arguments):
         with lock:
-            underway.append(underway[-1] + 1)
-        two.wait(10)  # breaks where one goes on alone
+            running.append(running[-1] + 1)
+        two.wait(10)  # raises an error if only one read is running
         try:
             return rows(self, *arguments)
         finally:
             with lock:
-                underway.append(underway[-1] - 1)
+                running.append(running[-1] - 1)
 
     monkeypatch.setattr(sql_adbc.ArrowSource, "_rows", counted)
     uri = request.getfixturevalue(sample)
@@ -237,14 +237,14 @@ def test_two_reads_go_on_at_once_and_no_more(sample, request, monkeypatch, alway
     select = sa.text("SELECT run_uuid, key, value FROM tags ORDER BY run_uuid, key")
     with store.stored._database.connected() as database:
         reads = [database.begin_arrow(select, schema.TAGS, lambda table: table.slice(1)) for _ in range(4)]
-        tables = [one.result() for one in reads]
+        tables = [read.result() for read in reads]
     store.close()
-    assert max(underway) == 2
+    assert max(running) == 2
     assert all(table.num_rows and table.equals(tables[0]) for table in tables)
 
 
 @pytest.mark.parametrize("sample", ["sqlite_sample", "postgresql_sample"])
-def test_a_history_that_nobody_reads_to_its_end_is_read_no_further(sample, request, monkeypatch, reads):
+def test_a_history_that_is_not_consumed_is_not_read_to_its_end(sample, request, monkeypatch, reads):
     from qualia_lab.stores.sql import history
 
     monkeypatch.setattr(history, "_FIRST_RUNS", 1)
@@ -255,35 +255,35 @@ def test_a_history_that_nobody_reads_to_its_end_is_read_no_further(sample, reque
     reads.clear()
     stream = store.read_metric_history(ids)
     for _ in range(2):
-        next(stream)  # and nothing is under way then
-        underway = [thread for thread in threading.enumerate() if isinstance(thread, BackgroundRead)]
-        assert all(thread.done.is_set() for thread in underway)
+        next(stream)  # no read is running now
+        running = [thread for thread in threading.enumerate() if isinstance(thread, BackgroundRead)]
+        assert all(thread.done.is_set() for thread in running)
     stream.close()
     assert all(reads)
     assert len(reads) < len(ids) - 1
     store.close()
 
 
-def test_of_very_many_runs_tables_come_one_after_the_other_and_are_the_same(sqlite_sample, monkeypatch, reads):
+def test_tables_of_very_many_runs_are_read_sequentially_and_are_equal(sqlite_sample, monkeypatch, reads):
     uri = f"sqlite:///{sqlite_sample}"
-    side_by_side = everything(uri)
+    concurrent = everything(uri)
     monkeypatch.setattr(sql, "_MOST_CONCURRENT", 1)
-    begun = []
+    started = []
     begin = sql_connection.SqlConnection.begin_arrow
 
-    def told(self, select, columns, *then):
-        if then:  # else it is waited for at once
-            begun.append(columns)
+    def recording(self, select, columns, *then):
+        if then:  # without it, the caller waits for the result at once
+            started.append(columns)
         return begin(self, select, columns, *then)
 
-    monkeypatch.setattr(sql_connection.SqlConnection, "begin_arrow", told)
-    assert everything(uri) == side_by_side
-    assert set(map(str, begun)) == {str(schema.METRIC_HISTORY)}
+    monkeypatch.setattr(sql_connection.SqlConnection, "begin_arrow", recording)
+    assert everything(uri) == concurrent
+    assert set(map(str, started)) == {str(schema.METRIC_HISTORY)}
 
 
 @pytest.mark.usefixtures("always_adbc")
 @pytest.mark.parametrize("sample", ["sqlite_sample", "postgresql_sample"])
-def test_what_was_read_and_forgotten_is_kept_nowhere(sample, request):
+def test_memory_is_freed_after_the_results_are_deleted(sample, request):
     uri = request.getfixturevalue(sample)
     store = open_store(uri if isinstance(uri, str) else f"sqlite:///{uri}")
     ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()

@@ -1,4 +1,4 @@
-"""FileStore: MLflow's own folders, and everything that happens to folders."""
+"""FileStore: mlruns folders as MLflow writes them, and damaged or unusual ones."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.selection import Query
 from qualia_lab.stores.file import store as file_store
 from qualia_lab.stores.file.mlruns import _parsed_yaml, flat_yaml
-from qualia_lab.stores.file.points import in_form, latest_points, parse_files, parse_point
+from qualia_lab.stores.file.points import latest_points, normalized, parse_files, parse_point
 from qualia_lab.stores.file.store import FileStore, path_of_uri
 
 from .contract import StoreContract
 
-STRANGERS = {  # experiments and runs, counted by hand
+THIRD_PARTY_STORES = {  # experiments and runs, counted by hand
     "packt-hyperparameter-tuning/mlruns": (7, 19),
     "pycaret-tutorials/tutorials/mlruns": (2, 20),
     "promptchain-examples/mlruns": (4, 10),
@@ -53,7 +53,7 @@ def write(path: Path, content: str | bytes) -> Path:
 
 @pytest.fixture
 def small(tmp_path):
-    """A store of one experiment with two plain runs."""
+    """A store with one experiment and two simple runs."""
     root = tmp_path / "mlruns"
     write(root / "1" / "meta.yaml", "experiment_id: '1'\nname: first\nlifecycle_stage: active\n")
     for run_id, start in ((RUN, 1000), (OTHER, 2000)):
@@ -80,11 +80,11 @@ def digest(root: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-# Strangers' stores
+# Third-party stores
 
 
-@pytest.mark.parametrize("name", STRANGERS)
-def test_a_strangers_store_is_read_whole_and_stays_as_it_is(shared_data, name):
+@pytest.mark.parametrize("name", THIRD_PARTY_STORES)
+def test_a_third_party_store_is_read_completely_and_unchanged(shared_data, name):
     root = shared_data / "stores" / name
     before = digest(root)
     store = FileStore(root)
@@ -96,7 +96,7 @@ def test_a_strangers_store_is_read_whole_and_stays_as_it_is(shared_data, name):
         part: [path for run in runs for path in (run.parent / part).rglob("*") if path.is_file()]
         for part in ("params", "metrics", "tags")
     }
-    assert (experiments.num_rows, tables.runs.num_rows) == STRANGERS[name]
+    assert (experiments.num_rows, tables.runs.num_rows) == THIRD_PARTY_STORES[name]
     assert tables.runs.num_rows == len(runs)
     for part, found in files.items():
         assert getattr(tables, part).num_rows == len(found), part
@@ -105,7 +105,7 @@ def test_a_strangers_store_is_read_whole_and_stays_as_it_is(shared_data, name):
     assert digest(root) == before
 
 
-def test_what_is_in_the_trash_is_deleted(shared_data):
+def test_experiments_in_the_trash_are_deleted(shared_data):
     store = FileStore(shared_data / "stores/packt-hyperparameter-tuning/mlruns")
     assert store.read_experiments().num_rows == 2
     assert (
@@ -115,8 +115,8 @@ def test_what_is_in_the_trash_is_deleted(shared_data):
     assert store.read_runs(Query()).num_rows + store.read_runs(Query(view="deleted")).num_rows == 19
 
 
-def test_artifacts_of_a_strangers_store_are_found_beside_it(shared_data):
-    for name in STRANGERS:
+def test_artifacts_of_a_third_party_store_are_found_in_its_folder(shared_data):
+    for name in THIRD_PARTY_STORES:
         root = shared_data / "stores" / name
         store = FileStore(root)
         found = 0
@@ -135,7 +135,7 @@ def test_artifacts_of_a_strangers_store_are_found_beside_it(shared_data):
 # Damage
 
 
-def test_a_run_without_any_folder_is_a_run(small):
+def test_a_run_folder_with_only_meta_yaml_is_a_run(small):
     for part in ("params", "metrics", "tags"):
         shutil.rmtree(small / "1" / RUN / part)
     tables = FileStore(small).read([RUN])
@@ -143,7 +143,7 @@ def test_a_run_without_any_folder_is_a_run(small):
     assert tables.params.num_rows == tables.problems.num_rows == 0
 
 
-def test_folders_without_meta_yaml_are_an_experiment_and_a_run_all_the_same(small):
+def test_folders_without_meta_yaml_are_read_and_reported(small):
     (small / "1" / "meta.yaml").unlink()
     (small / "1" / RUN / "meta.yaml").unlink()
     store = FileStore(small)
@@ -161,7 +161,7 @@ def test_folders_without_meta_yaml_are_an_experiment_and_a_run_all_the_same(smal
     "damage",
     [b"", b"status: [", b"\0\0\0", b"- a\n- b\n", b"a: b: c", b"!!python/object/apply:os.system ['true']", b"\xff\xfe", b"x: " + b"[" * 100_000],
 )  # fmt: skip
-def test_a_damaged_meta_yaml_costs_only_itself(small, damage):
+def test_a_damaged_meta_yaml_affects_only_its_own_run(small, damage):
     write(small / "1" / RUN / "meta.yaml", damage)
     write(small / "1" / "meta.yaml", damage)
     store = FileStore(small)
@@ -172,7 +172,7 @@ def test_a_damaged_meta_yaml_costs_only_itself(small, damage):
     assert tables.problems.num_rows >= 1 or damage.startswith(b"!!")
 
 
-def test_a_wrong_field_is_named_and_null(small):
+def test_an_invalid_field_is_reported_and_null(small):
     write(
         small / "1" / RUN / "meta.yaml",
         "run_name: {a: 1}\nstatus: 99\nstart_time: soon\nend_time: 99999999999999999999\n",
@@ -183,7 +183,7 @@ def test_a_wrong_field_is_named_and_null(small):
     assert {f"{RUN}: run_name", f"{RUN}: start_time", f"{RUN}: end_time"} <= set(problems(tables))
 
 
-def test_text_is_not_guessed_to_be_something_else(small):
+def test_yaml_text_is_not_converted_to_other_types(small):
     write(small / "1" / RUN / "meta.yaml", 'run_name: 2026-11-01\nuser_id: yes\nartifact_uri: "\\u0000x"\n')
     row = FileStore(small).read([RUN]).runs.to_pylist()[0]
     assert (row["run_name"], row["user_id"]) == ("2026-11-01", "yes")
@@ -193,8 +193,8 @@ def test_text_is_not_guessed_to_be_something_else(small):
     ("content", "value", "is_problem"),
     [
         ("1 0.5 0\n2 0.25 1\n", 0.25, False),
-        ("1 0.5 0\n2 0.25 1\n3 0.", 0.25, True),  # half a number
-        ("1 0.5 0\n2 0.25 1", 0.25, False),  # the run has ended: nobody writes on
+        ("1 0.5 0\n2 0.25 1\n3 0.", 0.25, True),  # a truncated number
+        ("1 0.5 0\n2 0.25 1", 0.25, False),  # the run has ended, so the line is complete
         ("1 0.5 0\n2 0.25", 0.5, True),  # the step is missing
         ("1 0.5 0\n\n\n2 0.25 1\n", 0.25, False),
         ("1 0.5 0\n2 0.25 1\n2 0.25 1\n", 0.25, False),
@@ -211,7 +211,7 @@ def test_text_is_not_guessed_to_be_something_else(small):
         ("", None, True),
     ],
 )
-def test_lines_of_a_metric(small, content, value, is_problem):
+def test_valid_and_invalid_lines_of_a_metric_file(small, content, value, is_problem):
     write(small / "1" / RUN / "metrics" / "loss", content)
     tables = FileStore(small).read([RUN, OTHER])
     latest = {row["run_id"]: row["value"] for row in tables.metrics.to_pylist()}
@@ -220,7 +220,7 @@ def test_lines_of_a_metric(small, content, value, is_problem):
     assert (f"{RUN}: metric loss" in problems(tables)) == is_problem
 
 
-def test_params_and_tags_that_are_odd_files(small):
+def test_params_and_tags_in_odd_files(small):
     run = small / "1" / RUN
     write(run / "params" / "a" / "b" / "c", "nested")
     write(run / "params" / "bytes", b"caf\xe9")
@@ -253,12 +253,12 @@ def test_links_out_of_the_store_are_not_followed(small, tmp_path):
     assert {f"{RUN}: params", f"{'c' * 32}: run"} <= set(problems(tables))
 
 
-def test_a_link_to_a_store_is_that_store(small, tmp_path):
+def test_a_link_to_a_store_is_followed(small, tmp_path):
     (tmp_path / "link").symlink_to(small)
     assert FileStore(tmp_path / "link").read([RUN]).params.num_rows == 1
 
 
-def test_numbers_as_ids_and_foreign_ids(small):
+def test_numeric_ids_and_ids_of_other_experiments(small):
     write(small / "1" / "meta.yaml", "experiment_id: 1\nname: old\n")
     write(small / "1" / RUN / "meta.yaml", "experiment_id: 1\nname: ''\nstatus: 4\n")
     write(small / "1" / OTHER / "meta.yaml", "experiment_id: '77'\nrun_name: moved\n")
@@ -269,7 +269,7 @@ def test_numbers_as_ids_and_foreign_ids(small):
     assert list(problems(tables)) == [f"{OTHER}: experiment_id"]
 
 
-def test_other_folders_are_no_experiments_and_no_runs(small):
+def test_other_folders_are_neither_experiments_nor_runs(small):
     write(small / "models" / "registered" / "meta.yaml", "name: registered\n")
     write(small / "1" / "traces" / "tr-1" / "trace_info.yaml", "x: 1\n")
     write(small / "1" / "plots" / "a.png", "")
@@ -278,7 +278,7 @@ def test_other_folders_are_no_experiments_and_no_runs(small):
     assert store.read_experiments("all").column("run_count").to_pylist() == [2]
 
 
-def test_a_folder_that_is_no_store(tmp_path, small):
+def test_a_folder_that_is_not_a_store_raises_an_error(tmp_path, small):
     with pytest.raises(StoreUnreadable, match=r"Point at .*mlruns"):
         FileStore(small.parent).read_experiments()
     with pytest.raises(StoreNotFound):
@@ -305,16 +305,16 @@ def test_history_streams_in_batches(small):
     assert table.column("step").to_pylist()[2:] == list(range(1, steps + 1))
 
 
-def test_a_huge_file_is_read_in_pieces_and_says_the_same(small, monkeypatch):
+def test_a_huge_metric_file_read_in_chunks_gives_the_same_points(small, monkeypatch):
     write(small / "1" / RUN / "metrics" / "loss", "".join(f"{n} 1.5 {n}\n" for n in range(90_000)) + "9 half")
     whole = [list(FileStore(small).read_metric_history([RUN])), FileStore(small).read([RUN])]
-    monkeypatch.setattr(file_store, "_LARGEST_METRIC", 1000)
+    monkeypatch.setattr(file_store, "_MAX_METRIC_BYTES", 1000)
     pieces = [list(FileStore(small).read_metric_history([RUN])), FileStore(small).read([RUN])]
     assert whole == pieces
     assert list(problems(pieces[1])) == [f"{RUN}: metric loss"]
 
 
-def test_a_store_is_read_within_three_times_of_its_bytes(tmp_path):
+def test_reading_a_store_takes_at_most_three_times_as_long_as_reading_its_bytes(tmp_path):
     root = tmp_path / "mlruns"
     write(root / "0" / "meta.yaml", "artifact_location: mlflow-artifacts:/0\nexperiment_id: '0'\nname: big\n")
     points = "".join(f"{1_760_000_000_000 + step} {1 / (step + 3)} {step}\n" for step in range(50))
@@ -341,7 +341,7 @@ def test_a_store_is_read_within_three_times_of_its_bytes(tmp_path):
     def read_history():
         assert sum(batch.num_rows for batch in FileStore(root).read_metric_history(run_ids)) == 150_000
 
-    # In turn, and the best of each: what else runs on this machine comes and goes.
+    # Alternating, and the best of each, since other processes cause varying load.
     rounds = [tuple(map(seconds, (cat, read, read_history))) for _ in range(5)]
     plain, tables, history = (min(column) for column in zip(*rounds, strict=True))
     print(f"cat {plain:.3f} s, read {tables / plain:.1f} times that, histories {history / plain:.1f}")
@@ -349,7 +349,7 @@ def test_a_store_is_read_within_three_times_of_its_bytes(tmp_path):
     assert history < 3 * plain
 
 
-def test_reading_beside_a_writer_never_sees_half_a_number(small):
+def test_reading_during_writes_never_returns_a_truncated_number(small):
     path, done = small / "1" / RUN / "metrics" / "loss", threading.Event()
 
     def grow():
@@ -370,7 +370,7 @@ def test_reading_beside_a_writer_never_sees_half_a_number(small):
     assert values <= {0.5, 0.25, 0.123456}
 
 
-def test_a_store_that_may_not_be_written_is_read(small):
+def test_a_read_only_store_is_read(small):
     before = digest(small)
     for path in [*small.rglob("*"), small]:
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -412,25 +412,25 @@ def test_path_of_uri(uri, path):
         min_size=1,
     )
 )
-def test_flat_yaml_gives_back_what_yaml_wrote(values):
+def test_flat_yaml_round_trips_values_written_by_yaml(values):
     written = yaml.safe_dump(values)
     assert flat_yaml(written) == values
 
 
 @given(st.text())
-def test_flat_yaml_gives_a_mapping_or_says_that_it_is_none(text):
+def test_flat_yaml_returns_a_mapping_or_raises_value_error(text):
     with contextlib.suppress(ValueError):
         assert isinstance(flat_yaml(text), dict)
 
 
 @given(st.integers(0, 2**63 - 1), st.floats(), st.integers(-(2**63), 2**63 - 1))
-def test_a_point_is_read_as_mlflow_writes_it(timestamp, value, step):
+def test_parse_point_reads_points_written_by_mlflow(timestamp, value, step):
     point = parse_point(f"{timestamp} {value} {step}".encode())
     assert repr(point) == repr((step, timestamp, value))
 
 
 @given(st.binary())
-def test_no_line_raises(line):
+def test_parse_point_never_raises(line):
     parse_point(line)
 
 
@@ -453,7 +453,7 @@ def as_rows(points):
 
 
 @given(st.lists(FILES, max_size=6))
-def test_many_files_at_once_say_what_each_says_line_by_line(files):
+def test_parsing_many_files_at_once_equals_parsing_line_by_line(files):
     points = parse_files(files)
     latest = dict(latest_points(files, points))
     for place, (data, found) in enumerate(zip(files, as_rows(points), strict=True)):
@@ -468,9 +468,9 @@ def test_many_files_at_once_say_what_each_says_line_by_line(files):
 
 
 @given(FILES)
-def test_a_file_brought_into_form_is_in_form(data):
-    formed, _ = in_form([data])
-    assert in_form([formed]) == (formed, "")
+def test_normalizing_a_file_twice_changes_nothing(data):
+    normalized_file, _ = normalized([data])
+    assert normalized([normalized_file]) == (normalized_file, "")
 
 
 @given(
@@ -479,7 +479,7 @@ def test_a_file_brought_into_form_is_in_form(data):
         max_size=12,
     ).map("".join)
 )  # fmt: skip
-def test_plain_yaml_is_read_as_the_parser_reads_it(text):
+def test_plain_yaml_is_read_as_by_the_full_parser(text):
     def outcome(read):
         try:
             return read(text)
@@ -490,8 +490,8 @@ def test_plain_yaml_is_read_as_the_parser_reads_it(text):
 
 
 def test_a_last_line_without_a_line_break_counts_once_the_run_has_ended(small):
-    for run, said in ((RUN, "3"), (OTHER, "1")):
-        write(small / "1" / run / "meta.yaml", f"run_id: {run}\nstatus: {said}\nlifecycle_stage: active\n")
+    for run, status in ((RUN, "3"), (OTHER, "1")):
+        write(small / "1" / run / "meta.yaml", f"run_id: {run}\nstatus: {status}\nlifecycle_stage: active\n")
         write(small / "1" / run / "metrics" / "group" / "score", "1000 0.5 0\n2000 0.809 1")
     store = FileStore(small)
     tables = store.read([RUN, OTHER])

@@ -1,4 +1,4 @@
-"""What an executing command leaves its kernel, what `load_runs` makes of it, and what is left behind."""
+"""The temporary snapshot that a command passes to its kernel, how `load_runs` uses it, and its removal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from qualia_lab import load_runs
 from qualia_lab.errors import SelectionError, StoreNotFound
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.snapshot.hand_over import handed_over, read_runs, remove_left_behind
+from qualia_lab.stores.snapshot.hand_over import hand_over_runs, read_runs, remove_stale_snapshots
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def uri(sqlite_sample):
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
-    """A folder of our own for temporary files: nobody else's are looked at."""
+    """A private folder for temporary files, so that other processes' files are not involved."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -39,39 +39,39 @@ def ids(uri):
 
 @pytest.fixture
 def kernel(uri, ids, temporary, monkeypatch):
-    """The environment of a kernel that was handed the first two runs and one that is missing."""
+    """The environment of a kernel with a snapshot of the first two runs and one that is missing."""
     store = open_store(uri)
-    with handed_over(store, store.read([*ids[:2], "f" * 32]), named=uri, artifacts_of=()) as handed:
+    with hand_over_runs(store, store.read([*ids[:2], "f" * 32]), named=uri, artifacts_of=()) as handed:
         for name, value in handed.items():
             monkeypatch.setenv(name, value)
         yield
 
 
-def test_what_was_handed_over_is_read_from_there_with_what_was_missing(kernel, uri, ids):
+def test_handed_over_and_missing_runs_are_read_from_the_snapshot(kernel, uri, ids):
     store, tables = read_runs(uri, [ids[1], "f" * 32])
     assert store.uri.startswith("snapshot:")
     assert list(tables.run_ids) == [ids[1]]
     assert "snapshot" not in tables.missing.to_pylist()[0]["reason"]
 
 
-def test_the_store_is_asked_for_runs_that_were_not_handed_over(kernel, uri, ids):
+def test_other_runs_are_read_from_the_store(kernel, uri, ids):
     runs = load_runs(uri, ids[:4])
     assert list(runs) == ids[:4]
     assert "Missing" not in repr(runs)
     assert "Missing: run " + "e" * 32 in repr(load_runs(uri, [ids[0], "e" * 32]))
 
 
-def test_where_the_store_cannot_be_asked_it_is_said_that_they_were_not_handed_over(uri, ids, temporary, monkeypatch):
+def test_an_unreadable_store_raises_an_error_with_the_runs_not_handed_over(uri, ids, temporary, monkeypatch):
     store = open_store(uri)
     named = "sqlite:////nowhere/mlflow.db"
-    with handed_over(store, store.read(ids[:2]), named=named, artifacts_of=()) as handed:
+    with hand_over_runs(store, store.read(ids[:2]), named=named, artifacts_of=()) as handed:
         for name, value in handed.items():
             monkeypatch.setenv(name, value)
         assert len(load_runs(named, ids[:2])) == 2
-        assert len(load_runs(named, ids[:3])) == 3, "the store is asked where it is, not where it was"
+        assert len(load_runs(named, ids[:3])) == 3, "the store is read at its current URI, not at the named one"
     gone = open_store(uri)
     gone.uri = named
-    with handed_over(gone, store.read(ids[:2]), named=named, artifacts_of=()) as handed:
+    with hand_over_runs(gone, store.read(ids[:2]), named=named, artifacts_of=()) as handed:
         for name, value in handed.items():
             monkeypatch.setenv(name, value)
         with pytest.raises(StoreNotFound, match=rf"1 run of 3 was not handed over .*{ids[2]}.*cannot be") as error:
@@ -79,10 +79,10 @@ def test_where_the_store_cannot_be_asked_it_is_said_that_they_were_not_handed_ov
     assert "Run the cell in Jupyter" in error.value.hint
 
 
-def test_the_name_of_a_store_is_compared_without_its_secrets(uri, ids, temporary, monkeypatch):
+def test_tracking_uris_are_compared_without_secrets(uri, ids, temporary, monkeypatch):
     store = open_store(uri)
     named = "postgresql://ada:s3cr3t@db/x"
-    with handed_over(store, store.read(ids[:1]), named=named, artifacts_of=()) as handed:
+    with hand_over_runs(store, store.read(ids[:1]), named=named, artifacts_of=()) as handed:
         assert "s3cr3t" not in str(handed)
         for name, value in handed.items():
             monkeypatch.setenv(name, value)
@@ -90,37 +90,37 @@ def test_the_name_of_a_store_is_compared_without_its_secrets(uri, ids, temporary
 
 
 @pytest.mark.parametrize(
-    ("run_ids", "said"), [("abc", "one text, 'abc'"), ('["a"]', "one text"), ([3], "3 is no run id")]
+    ("run_ids", "message"), [("abc", "one text, 'abc'"), ('["a"]', "one text"), ([3], "3 is no run id")]
 )
-def test_run_ids_as_papermill_writes_them_by_dash_p_are_refused_in_a_sentence(uri, run_ids, said):
-    with pytest.raises(SelectionError, match=said):
+def test_run_ids_passed_by_papermill_as_text_raise_a_clear_error(uri, run_ids, message):
+    with pytest.raises(SelectionError, match=message):
         load_runs(uri, run_ids)
 
 
-# --- what is left behind ------------------------------------------------------------------------------------------
+# Stale snapshots
 
-HOLDS = """
+HOLDING_COMMAND = """
 import sys, tempfile, time
 tempfile.tempdir = sys.argv[2]
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.snapshot.hand_over import handed_over
+from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 from qualia_lab.interruptions import raise_on_sigterm
 raise_on_sigterm()
 store = open_store(sys.argv[1])
-with handed_over(store, store.read([]), named=sys.argv[1], artifacts_of=()):
+with hand_over_runs(store, store.read([]), named=sys.argv[1], artifacts_of=()):
     print("there", flush=True)
     time.sleep(60)
 """
 
 
 def holding(uri, temporary):
-    command = [sys.executable, "-c", HOLDS, uri, temporary]
+    command = [sys.executable, "-c", HOLDING_COMMAND, uri, temporary]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout.readline() == "there\n"
     return process
 
 
-def test_what_a_killed_command_left_is_removed_by_the_next_and_nothing_else(uri, temporary):
+def test_only_snapshots_of_killed_commands_are_removed(uri, temporary):
     with holding(uri, temporary) as living, holding(uri, temporary) as dying:
         try:
             assert len(list(temporary.iterdir())) == 2
@@ -130,7 +130,7 @@ def test_what_a_killed_command_left_is_removed_by_the_next_and_nothing_else(uri,
             for other in others:
                 other.mkdir()
                 (other / "a person's file").touch()
-            remove_left_behind()
+            remove_stale_snapshots()
             left = set(temporary.iterdir()) - set(others)
             assert len(left) == 1
             assert (left.pop() / "manifest.json").is_file()
@@ -142,7 +142,7 @@ def test_what_a_killed_command_left_is_removed_by_the_next_and_nothing_else(uri,
     assert set(temporary.iterdir()) == set(others), "SIGTERM cleans up"
 
 
-def test_a_folder_that_is_removed_before_it_is_locked_is_made_anew(uri, temporary, monkeypatch):
+def test_a_folder_removed_before_it_was_locked_is_created_again(uri, temporary, monkeypatch):
     from qualia_lab.stores.snapshot import hand_over
 
     lock, seen = hand_over._lock, []
@@ -156,7 +156,7 @@ def test_a_folder_that_is_removed_before_it_is_locked_is_made_anew(uri, temporar
 
     monkeypatch.setattr(hand_over, "_lock", removed_first)
     store = open_store(uri)
-    with handed_over(store, store.read([]), named=uri, artifacts_of=()) as handed:
+    with hand_over_runs(store, store.read([]), named=uri, artifacts_of=()) as handed:
         assert Path(handed[hand_over.SNAPSHOT_VARIABLE]) == seen[1]
         assert (seen[1] / "manifest.json").is_file()
     assert not list(temporary.iterdir())

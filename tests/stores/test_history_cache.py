@@ -1,4 +1,4 @@
-"""Histories of a real `mlflow server` past the cap of its bulk answers, and what is kept of them on this machine."""
+"""Histories of a real `mlflow server` above the limit of its bulk endpoint, and their cache on this machine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def points(run_id: str, steps: int) -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """Thirty runs of a thousand points and one of 26,000: more than an answer holds, of all and of one."""
+    """Thirty runs with a thousand points each and one with 26,000: both exceed the limit of one response."""
     from mlflow import MlflowClient
 
     folder = tmp_path_factory.mktemp("histories")
@@ -63,44 +63,44 @@ def server(tmp_path_factory):
                              " VALUES ('accuracy', 0.5, ?, ?, 0, 0)", (ENDED, run_id))  # fmt: skip
             database.execute(latest, ("accuracy", 0.5, ENDED, 0, run_id))
     with running(servers.mlflow_server(uri, folder)) as address:
-        MlflowClient(address).search_runs([str(experiment)], max_results=1)  # the first answer of all takes long
+        MlflowClient(address).search_runs([str(experiment)], max_results=1)  # the first response takes long
         yield address
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """Where histories are kept, empty."""
+    """The folder of the cache, empty."""
     monkeypatch.setenv("QUALIA_LAB_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "histories"
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """The addresses and parameters of the questions, as they go by."""
-    questions, ask = [], RestClient.ask_sized
+def requests(monkeypatch):
+    """The (path, query parameters) of every request for JSON, recorded as they are sent."""
+    recorded, send = [], RestClient.request_json_with_size
 
-    def spied(self, method, path, **more):
-        questions.append((path, list(more.get("parameters") or ())))
-        return ask(self, method, path, **more)
+    def recording(self, method, path, **more):
+        recorded.append((path, list(more.get("parameters") or ())))
+        return send(self, method, path, **more)
 
-    monkeypatch.setattr(RestClient, "ask_sized", spied)
-    return questions
+    monkeypatch.setattr(RestClient, "request_json_with_size", recording)
+    return recorded
 
 
 def history(store, run_ids, keys=None):
-    """All points in one order."""
+    """All points, sorted."""
     table = pa.Table.from_batches(store.read_metric_history(list(run_ids), keys), schema.METRIC_HISTORY)
     return table.sort_by([(name, "ascending") for name in ("run_id", "key", "step")])
 
 
-def about_metrics(questions):
-    return [parameters for path, parameters in questions if "/metrics/" in path]
+def metric_requests(requests):
+    return [parameters for path, parameters in requests if "/metrics/" in path]
 
 
-# Whole
+# Completeness
 
 
-def test_more_points_than_one_answer_holds_come_whole_and_as_mlflow_gives_them(server):
+def test_histories_above_the_bulk_limit_are_complete_and_match_mlflow(server):
     from mlflow import MlflowClient
 
     found = history(open_store(server), WANTED, ["loss"])
@@ -114,42 +114,42 @@ def test_more_points_than_one_answer_holds_come_whole_and_as_mlflow_gives_them(s
         ]
 
 
-def test_a_server_without_bulk_answers_gives_the_same(server, monkeypatch, asked):
+def test_a_server_without_the_bulk_endpoint_returns_the_same(server, monkeypatch, requests):
     whole = history(open_store(server), SOME, ["loss"])
     monkeypatch.setattr(http_history, "_BULK", "/ajax-api/2.0/mlflow/metrics/no-such-thing")
-    asked.clear()
+    requests.clear()
     assert history(open_store(server), SOME, ["loss"]).equals(whole)
-    assert any(path.endswith("/metrics/get-history") for path, _ in asked)
+    assert any(path.endswith("/metrics/get-history") for path, _ in requests)
 
 
-# Kept
+# Caching
 
 
-def test_histories_of_ended_runs_are_asked_for_once(server, folder, asked):
+def test_histories_of_ended_runs_are_requested_once(server, folder, requests):
     first = history(open_store(server), WANTED)
     assert first.num_rows == sum(WANTED.values()) + len(WANTED)
     assert len(list(folder.iterdir())) == len(WANTED)
-    asked.clear()
+    requests.clear()
     assert history(open_store(server), WANTED).equals(first)
     store = open_store(server)
     run_ids = store.read_runs(Query()).column("run_id").to_pylist()
     only = history(store, run_ids, ["accuracy", "no such metric"])
     assert only.num_rows == len(WANTED)
     assert set(only.column("key").to_pylist()) == {"accuracy"}
-    assert not about_metrics(asked)
+    assert not metric_requests(requests)
 
 
-def test_what_was_just_said_of_a_run_serves_one_reading_only(server, asked):
+def test_a_remembered_run_state_is_used_for_one_read_only(server, requests):
     store = open_store(server)
     run_ids = store.read_runs(Query(limit=3)).column("run_id").to_pylist()
-    asked.clear()
+    requests.clear()
     history(store, run_ids)
-    assert not [path for path, _ in asked if path.endswith("runs/search")]
+    assert not [path for path, _ in requests if path.endswith("runs/search")]
     history(store, run_ids)
-    assert [path for path, _ in asked if path.endswith("runs/search")]
+    assert [path for path, _ in requests if path.endswith("runs/search")]
 
 
-def test_a_run_that_changes_is_read_again_and_the_others_are_not(server, asked):
+def test_only_changed_runs_are_requested_again(server, requests):
     from mlflow import MlflowClient
 
     store = open_store(server)
@@ -157,17 +157,17 @@ def test_a_run_that_changes_is_read_again_and_the_others_are_not(server, asked):
     changed = "run03" + "0" * 26
     MlflowClient(server).log_metric(changed, "loss", 7.0, step=STEPS)
     for again in (store, open_store(server)):
-        asked.clear()
+        requests.clear()
         after = history(again, SOME)
         assert after.num_rows == before.num_rows + 1
         assert 7.0 in after.column("value").to_pylist()
         if again is store:
-            assert {value for one in about_metrics(asked) for name, value in one if name == "run_id"} == {changed}
+            assert {value for one in metric_requests(requests) for name, value in one if name == "run_id"} == {changed}
         else:
-            assert not about_metrics(asked)
+            assert not metric_requests(requests)
 
 
-def test_a_run_that_goes_on_or_has_just_ended_is_not_kept(server, folder):
+def test_running_and_just_ended_runs_are_not_cached(server, folder):
     from mlflow import MlflowClient
 
     client = MlflowClient(server)
@@ -179,7 +179,9 @@ def test_a_run_that_goes_on_or_has_just_ended_is_not_kept(server, folder):
     try:
         assert history(open_store(server), [going_on, just_ended]).num_rows == 2
         assert not folder.exists()
-        client.log_metric(just_ended, "loss", 2.0, step=0)  # a late one, which no answer of the server tells of
+        client.log_metric(
+            just_ended, "loss", 2.0, step=0
+        )  # a late point, which no other response of the server reveals
         assert history(open_store(server), [going_on, just_ended]).num_rows == 3
     finally:
         client.delete_run(going_on)
@@ -196,57 +198,57 @@ def test_a_run_that_goes_on_or_has_just_ended_is_not_kept(server, folder):
         lambda data: data + b"\0",
     ],
 )
-def test_a_damaged_file_is_read_again_from_the_server(server, folder, asked, damage):
+def test_a_damaged_cache_file_is_replaced_by_a_new_request(server, folder, requests, damage):
     run_id = "run05" + "0" * 26
     whole = history(open_store(server), [run_id])
-    (kept,) = folder.iterdir()
-    kept.write_bytes(damage(kept.read_bytes()))
-    asked.clear()
+    (cached,) = folder.iterdir()
+    cached.write_bytes(damage(cached.read_bytes()))
+    requests.clear()
     assert history(open_store(server), [run_id]).equals(whole)
-    assert about_metrics(asked)
-    asked.clear()
+    assert metric_requests(requests)
+    requests.clear()
     assert history(open_store(server), [run_id]).equals(whole)
-    assert not about_metrics(asked)
+    assert not metric_requests(requests)
 
 
-def test_what_was_kept_a_week_ago_is_read_again(server, folder, asked):
+def test_cache_entries_expire_after_a_week(server, folder, requests):
     history(open_store(server), ["run05" + "0" * 26])
-    (kept,) = folder.iterdir()
-    os.utime(kept, (time.time() - 8 * 86_400,) * 2)
-    asked.clear()
+    (cached,) = folder.iterdir()
+    os.utime(cached, (time.time() - 8 * 86_400,) * 2)
+    requests.clear()
     history(open_store(server), ["run05" + "0" * 26])
-    assert about_metrics(asked)
+    assert metric_requests(requests)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
-def test_nobody_else_may_look_at_what_is_kept_and_what_others_may_write_is_not_believed(server, folder, asked):
+def test_the_cache_is_private_and_a_world_writable_cache_is_ignored(server, folder, requests):
     history(open_store(server), ["run05" + "0" * 26])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
     folder.chmod(0o770)
-    asked.clear()
+    requests.clear()
     history(open_store(server), ["run05" + "0" * 26])
-    assert about_metrics(asked)
+    assert metric_requests(requests)
     assert len(list(folder.iterdir())) == 1
 
 
-def test_off_is_off(server, folder, monkeypatch):
+def test_the_cache_can_be_turned_off_by_the_environment(server, folder, monkeypatch):
     monkeypatch.setenv("QUALIA_LAB_CACHE", "off")
     assert history(open_store(server), ["run05" + "0" * 26]).num_rows == STEPS + 1
     assert not folder.exists()
 
 
-def test_the_flag_is_off_too_and_a_snapshot_keeps_what_it_read(server, folder, tmp_path):
-    kept = {"QUALIA_LAB_CACHE": str(folder.parent)}
+def test_the_cache_is_off_with_the_flag_and_a_snapshot_has_its_own_histories(server, folder, tmp_path):
+    cached = {"QUALIA_LAB_CACHE": str(folder.parent)}
     args = ("snapshot", server, "--filter", "run_id IN ('{}', '{}')".format(*SOME))
-    assert run_here(QUALIA, *args, "one", "--no-cache", cwd=tmp_path, **kept).returncode == 0
+    assert run_here(QUALIA, *args, "one", "--no-cache", cwd=tmp_path, **cached).returncode == 0
     assert not folder.exists()
-    assert run_here(QUALIA, *args, "two", cwd=tmp_path, **kept).returncode == 0
+    assert run_here(QUALIA, *args, "two", cwd=tmp_path, **cached).returncode == 0
     assert len(list(folder.iterdir())) == 2
     assert history(open_store(f"snapshot:{tmp_path / 'one'}"), SOME).equals(history(open_store(server), SOME[:2]))
 
 
-# The cache alone
+# The cache itself
 
 
 def table(run_id, count=100):
@@ -254,9 +256,9 @@ def table(run_id, count=100):
     return pa.table({**values, "value": [float(one) for one in os.urandom(count)]}, schema=schema.METRIC_HISTORY)
 
 
-def test_all_files_together_stay_under_the_limit_and_the_newest_stay(folder, monkeypatch):
-    monkeypatch.setattr(history_cache, "_MOST_BYTES", 60_000)
-    monkeypatch.setattr(history_cache, "_ROOM", 10_000)
+def test_the_cache_stays_below_its_size_limit_and_keeps_the_newest_files(folder, monkeypatch):
+    monkeypatch.setattr(history_cache, "_MAX_BYTES", 60_000)
+    monkeypatch.setattr(history_cache, "_RESERVED_BYTES", 10_000)
     cache = HistoryCache(folder, "store")
     for number in range(100):
         cache.write(f"run {number}", "mark", table(f"run {number}"))
@@ -264,13 +266,13 @@ def test_all_files_together_stay_under_the_limit_and_the_newest_stay(folder, mon
         newest = max(folder.iterdir(), key=lambda file: file.stat().st_mtime)
         os.utime(newest, (moment, moment))
         assert sum(file.stat().st_size for file in folder.iterdir()) <= 60_000
-    monkeypatch.setattr(history_cache, "_OLDEST_SECONDS", float("inf"))
+    monkeypatch.setattr(history_cache, "_MAX_AGE_SECONDS", float("inf"))
     left = [number for number in range(100) if cache.read(f"run {number}", "mark") is not None]
     assert left == list(range(100 - len(left), 100))
     assert len(left) > 10
 
 
-def test_what_a_killed_writer_left_goes_and_what_another_writes_now_stays(folder):
+def test_old_temporary_files_are_removed_and_recent_ones_are_kept(folder):
     folder.mkdir(mode=0o700, parents=True)
     left, now = folder / "a.tmp", folder / "b.tmp"
     left.touch()
@@ -280,34 +282,34 @@ def test_what_a_killed_writer_left_goes_and_what_another_writes_now_stays(folder
     assert (left.exists(), now.exists()) == (False, True)
 
 
-def test_another_store_run_or_answer_is_not_taken_for_this_one(folder):
-    kept = table("run")
-    HistoryCache(folder, "store").write("run", "mark", kept)
-    assert HistoryCache(folder, "store").read("run", "mark").equals(kept)
+def test_cache_entries_differ_by_store_run_and_fingerprint(folder):
+    cached = table("run")
+    HistoryCache(folder, "store").write("run", "mark", cached)
+    assert HistoryCache(folder, "store").read("run", "mark").equals(cached)
     assert HistoryCache(folder, "store").read("run", "another") is None
     assert HistoryCache(folder, "store").read("run 2", "mark") is None
     assert HistoryCache(folder, "elsewhere").read("run", "mark") is None
 
 
-def test_a_disk_that_takes_nothing_costs_nothing_but_time(tmp_path):
+def test_errors_of_the_disk_are_ignored(tmp_path):
     (tmp_path / "file").touch()
     cache = HistoryCache(tmp_path / "file" / "histories", "store")
     cache.write("run", "mark", table("run"))
     assert cache.read("run", "mark") is None
 
 
-def test_it_lies_where_programs_keep_what_they_can_do_without(monkeypatch, tmp_path):
+def test_the_cache_is_in_the_user_cache_folder_of_the_system(monkeypatch, tmp_path):
     monkeypatch.delenv("QUALIA_LAB_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert open_cache("store").folder == tmp_path / "qualia-lab" / "histories"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr("sys.platform", "linux")
     assert open_cache("store").folder == Path.home() / ".cache" / "qualia-lab" / "histories"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # to be ignored, says the specification
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # the specification says to ignore it
     assert open_cache("store").folder == Path.home() / ".cache" / "qualia-lab" / "histories"
 
 
-def test_no_secret_is_kept(server, folder):
+def test_no_secret_is_cached(server, folder):
     uri = server.replace("//", "//ada:hunter2@")
     history(open_store(uri), ["run05" + "0" * 26])
     assert "hunter2" not in split_uri(uri).safe
@@ -334,7 +336,7 @@ RUN = {
         ({}, []),
     ],
 )
-def test_a_fingerprint_is_of_everything_that_is_said_of_a_run(info, metrics):
+def test_a_fingerprint_changes_with_any_value_of_a_run(info, metrics):
     changed = {"info": RUN["info"] | info, "data": RUN["data"] if metrics is None else {"metrics": metrics}}
     assert fingerprint_of(RUN) == fingerprint_of({**RUN, "data": {"metrics": RUN["data"]["metrics"][::-1]}})
     assert fingerprint_of(changed) not in (None, fingerprint_of(RUN))
@@ -352,6 +354,6 @@ def test_a_fingerprint_is_of_everything_that_is_said_of_a_run(info, metrics):
         {"end_time": (time.time() + 3600) * 1000},
     ],
 )
-def test_a_run_that_may_still_grow_has_no_fingerprint(info):
+def test_a_run_that_may_still_change_has_no_fingerprint(info):
     assert fingerprint_of({**RUN, "info": RUN["info"] | info}) is None
     assert fingerprint_of({}) is None

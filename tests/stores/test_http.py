@@ -46,15 +46,15 @@ class TestHttpStore(StoreContract):
         return mlflow_server
 
 
-# The real server, further
+# A real server
 
 
-def test_filters_and_orders_mean_the_same_here_as_in_the_server(mlflow_server):
+def test_filters_and_orders_evaluated_locally_match_the_server(mlflow_server):
     store = open_store(mlflow_server)
     everything = store.read_runs(Query()).to_pylist()
     for query, expected in [
         (Query(filter="params.lr = '0.1'"), {"child 0"}),
-        (Query(filter="params.lr < 0.05"), {"child 1", "child 2"}),  # the server refuses numbers
+        (Query(filter="params.lr < 0.05"), {"child 1", "child 2"}),  # the server rejects numbers
         (Query(filter="status = 'FAILED' OR status = 'KILLED'"), {"failed", "killed"}),
         (Query(filter="metrics.loss > 1e29 AND run_name = 'failed'"), {"failed"}),
     ]:
@@ -65,23 +65,23 @@ def test_filters_and_orders_mean_the_same_here_as_in_the_server(mlflow_server):
     assert by_param.column("run_name").to_pylist() == ["running", "failed"] or by_param.num_rows == 2
 
 
-def test_a_history_beyond_the_cap_of_one_answer_is_whole(mlflow_server, monkeypatch):
+def test_a_history_above_the_limit_of_one_response_is_complete(mlflow_server, monkeypatch):
     store = open_store(mlflow_server)
     run_ids = store.read_runs(Query()).column("run_id").to_pylist()
     whole = [row for batch in store.read_metric_history(run_ids) for row in batch.to_pylist()]
-    for cap in (50, 20, 1):  # the server's own is 25,000; a smaller one is asked for and cuts just as silently
-        monkeypatch.setattr(http_history, "_MOST_POINTS", cap)
+    for cap in (50, 20, 1):  # the server's limit is 25,000; a smaller requested limit truncates just as silently
+        monkeypatch.setattr(http_history, "_MAX_POINTS", cap)
         cut = [row for batch in open_store(mlflow_server).read_metric_history(run_ids) for row in batch.to_pylist()]
         assert sorted(map(repr, cut)) == sorted(map(repr, whole))
 
 
-def test_small_pages_and_portions_give_the_same(mlflow_server, monkeypatch):
+def test_small_pages_and_batches_return_the_same(mlflow_server, monkeypatch):
     everything = open_store(mlflow_server).read_runs(Query(view="all"))
     for module, name in [
-        (http_store, "_PAGE"),
-        (http_store, "_EXPERIMENTS_PER_QUESTION"),
-        (http_store, "_RUNS_PER_QUESTION"),
-        (http_history, "_RUNS_PER_QUESTION"),
+        (http_store, "_PAGE_SIZE"),
+        (http_store, "_EXPERIMENTS_PER_REQUEST"),
+        (http_store, "_RUNS_PER_REQUEST"),
+        (http_history, "_RUNS_PER_REQUEST"),
     ]:
         monkeypatch.setattr(module, name, 2)
     store = open_store(mlflow_server)
@@ -92,7 +92,7 @@ def test_small_pages_and_portions_give_the_same(mlflow_server, monkeypatch):
     assert store.read_experiments("all").num_rows == 5
 
 
-# A server that misbehaves
+# Misbehaving servers
 
 
 @pytest.fixture(autouse=True)
@@ -123,18 +123,18 @@ silent = lying_server.silent(SECONDS * 20)
         (lambda it: it.reply(b"", 302, Location="https://sso.example.com/login?t=SECRET"), StoreUnreadable, "sends us to sso.example.com"),
         (lambda it: it.reply(b""), StoreUnreadable, "an empty answer"),
         (lambda it: it.reply(b"{}"), StoreUnreadable, "does not answer as MLflow"),
-        (lambda it: it.reply(b"[]"), StoreUnreadable, "no JSON object"),
-        (lambda it: it.reply(b'{"experiments": "x"}'), StoreUnreadable, "something else than a list"),
-        (lambda it: it.reply(b'{"experiments": [{"experim'), StoreUnreadable, "no JSON object"),
-        (lambda it: it.reply(b"[" * 100_000), StoreUnreadable, "no JSON object"),
-        (lambda it: it.reply(b"<html>SECRET</html>", Content_Type="text/html"), StoreUnreadable, "no JSON object"),
+        (lambda it: it.reply(b"[]"), StoreUnreadable, "not a JSON object"),
+        (lambda it: it.reply(b'{"experiments": "x"}'), StoreUnreadable, "something other than a list"),
+        (lambda it: it.reply(b'{"experiments": [{"experim'), StoreUnreadable, "not a JSON object"),
+        (lambda it: it.reply(b"[" * 100_000), StoreUnreadable, "not a JSON object"),
+        (lambda it: it.reply(b"<html>SECRET</html>", Content_Type="text/html"), StoreUnreadable, "not a JSON object"),
         (lambda it: it.reply(b"<html>SECRET</html>", 404), StoreError, "answers 404"),
         (lambda it: it.reply(b'{"error_code": "X", "message": "\\u001b[31mno"}', 500), StoreError, r"answers 500 to .*: \\u001b\[31mno"),
         (lambda it: it.reply(json.dumps(EXPERIMENTS | {"next_page_token": "same"}).encode()), StoreUnreadable, "stopped after 4 pages"),
         (lambda it: it.reply(b"\x1f\x8b no gzip", Content_Encoding="gzip"), StoreUnreachable, "damaged"),
     ],
 )  # fmt: skip
-def test_a_misbehaving_server_is_one_sentence_within_the_deadline(hurry, answer, error, words):
+def test_a_misbehaving_server_raises_one_error_within_the_deadline(hurry, answer, error, words):
     start = time.monotonic()
     with server_that(answer) as (_, uri), pytest.raises(error, match=words) as caught:
         HttpStore(split_uri(uri)).read_experiments()
@@ -148,7 +148,7 @@ def test_a_misbehaving_server_is_one_sentence_within_the_deadline(hurry, answer,
     ("answer", "words"),
     [(huge, "larger than 64 MB"), (bomb, "larger than 64 MB"), (many_values, "millions of empty values")],
 )
-def test_an_answer_that_would_fill_the_memory_is_given_up(answer, words):
+def test_a_response_that_would_exhaust_memory_is_rejected(answer, words):
     with server_that(answer) as (_, uri), pytest.raises(StoreUnreadable, match=words) as caught:
         HttpStore(split_uri(uri)).read_experiments()
     assert uri in caught.value.message
@@ -165,20 +165,20 @@ def test_an_answer_that_would_fill_the_memory_is_given_up(answer, words):
         ("http://user:hunter2@", StoreNotFound, "names no server"),
     ],
 )
-def test_an_address_where_nobody_is(hurry, uri, error, words):
+def test_an_unreachable_address_raises_an_error(hurry, uri, error, words):
     with pytest.raises(error, match=words) as caught:
         open_store(uri).read_experiments()
     assert "hunter2" not in str(caught.value)
 
 
-def test_tls_to_a_plain_port(hurry):
+def test_tls_to_a_port_without_tls_raises_an_error(hurry):
     with server_that(lambda it: it.reply(b"{}")) as (_, uri), pytest.raises(StoreUnreachable, match="TLS") as error:
         open_store(uri.replace("http:", "https:")).read_experiments()
     assert "does not speak TLS" in error.value.message
     assert "http://" in error.value.hint
 
 
-def test_a_certificate_that_nobody_trusts_is_named(hurry, tmp_path, monkeypatch):
+def test_an_untrusted_certificate_is_reported(hurry, tmp_path, monkeypatch):
     import ssl
     import subprocess
 
@@ -201,7 +201,7 @@ def silent_about_runs(it):
     it.reply(json.dumps(EXPERIMENTS).encode()) if "experiments" in it.path else silent(it)
 
 
-def test_a_busy_server_is_asked_again():
+def test_a_request_to_a_busy_server_is_retried():
     def answer(it):
         if "experiments" in it.path and len(it.server.questions) < 3:
             it.reply(b"", 503 if len(it.server.questions) == 1 else 429, Retry_After="0")
@@ -214,9 +214,12 @@ def test_a_busy_server_is_asked_again():
         assert len(server.questions) == 5
 
 
-def test_a_failure_that_is_not_of_mlflow_s_saying_is_asked_about_once_more():
-    """MLflow 3.17 imports a module at each search, and where that fails, a search beside it may see half of it."""
-    page, said = b"<!doctype html><h1>Internal Server Error</h1>", b'{"error_code": "INTERNAL_ERROR", "message": "no"}'
+def test_a_status_500_without_mlflow_error_is_retried_once():
+    """MLflow 3.17 imports a module in each search; if that fails, a concurrent search may see it half imported."""
+    page, mlflow_error = (
+        b"<!doctype html><h1>Internal Server Error</h1>",
+        b'{"error_code": "INTERNAL_ERROR", "message": "no"}',
+    )
 
     def once(it):
         if len(it.server.questions) == 1:
@@ -226,7 +229,7 @@ def test_a_failure_that_is_not_of_mlflow_s_saying_is_asked_about_once_more():
 
     with server_that(once) as (_, uri):
         assert open_store(uri).read_experiments().num_rows == 1
-    for body, questions in [(page, 2), (said, 1)]:
+    for body, questions in [(page, 2), (mlflow_error, 1)]:
         with server_that(lambda it, body=body: it.reply(body, 500)) as (server, uri):
             with pytest.raises(RequestRejected):
                 open_store(uri).read_experiments()
@@ -234,7 +237,7 @@ def test_a_failure_that_is_not_of_mlflow_s_saying_is_asked_about_once_more():
 
 
 @pytest.mark.parametrize(
-    ("asked_for", "at_least"),
+    ("retry_after", "at_least"),
     [
         (lambda: "1", 1.0),
         (lambda: formatdate(time.time() + 3, usegmt=True), 1.5),
@@ -243,13 +246,13 @@ def test_a_failure_that_is_not_of_mlflow_s_saying_is_asked_about_once_more():
         (lambda: "Mon, 99 Foo 20000 00:00:00 GMT", 0.2),
     ],
 )
-def test_a_busy_server_says_how_long_to_wait_in_seconds_or_by_a_date(asked_for, at_least):
+def test_retry_after_is_respected_in_seconds_or_as_a_date(retry_after, at_least):
     moments = []
 
     def answer(it):
         moments.append(time.monotonic())
         if len(moments) == 1:
-            it.reply(b"", 503, Retry_After=asked_for())
+            it.reply(b"", 503, Retry_After=retry_after())
         else:
             it.reply(json.dumps(EXPERIMENTS).encode() if "experiments" in it.path else b"{}")
 
@@ -262,7 +265,7 @@ def test_a_busy_server_says_how_long_to_wait_in_seconds_or_by_a_date(asked_for, 
 @pytest.mark.parametrize("answer", [silent, silent_about_runs, lambda it: it.reply(b"", 429, Retry_After=20)])
 @pytest.mark.parametrize("method", ["read_experiments()", "read_metric_history(['1' * 32, '2' * 32], ['loss', 'auc'])"])
 def test_ctrl_c_ends_a_read_within_two_seconds(answer, method):
-    """The last thread to wait is one of many that ask side by side."""
+    """Also when the main thread waits for several concurrent requests."""
     with server_that(answer) as (server, uri):
         code = f"from qualia_lab.stores.open import open_store\nlist(open_store({uri!r}).{method})"
         process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
@@ -272,14 +275,14 @@ def test_ctrl_c_ends_a_read_within_two_seconds(answer, method):
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         start = time.monotonic()
-        _, said = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=30)
     assert time.monotonic() - start < 2
-    assert "KeyboardInterrupt" in said
+    assert "KeyboardInterrupt" in stderr
     assert process.returncode in (1, 130, -signal.SIGINT)
 
 
-def test_after_ctrl_c_in_a_notebook_nothing_more_is_asked():
-    """There the process goes on, and so would threads that page through a large store."""
+def test_no_requests_are_sent_after_ctrl_c_in_a_notebook():
+    """In a notebook the process continues after a Ctrl-C, and so would threads that read page after page."""
     pages = iter(range(100_000))
 
     def answer(it):
@@ -296,12 +299,12 @@ def test_after_ctrl_c_in_a_notebook_nothing_more_is_asked():
         with pytest.raises(KeyboardInterrupt):
             list(reading)
         time.sleep(0.5)
-        asked = len(server.questions)
+        count = len(server.questions)
         time.sleep(0.5)
-        assert len(server.questions) == asked > 4
+        assert len(server.questions) == count > 4
 
 
-def test_odd_values_cost_only_themselves():
+def test_invalid_values_affect_only_themselves():
     run = {
         "info": {"run_id": "r1", "experiment_id": 1, "status": "FINISHED", "start_time": "1000", "end_time": "soon", "lifecycle_stage": "active"},
         "data": {
@@ -345,9 +348,9 @@ def no_credentials(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_without_the_package_that_signs_for_aws_a_request_says_how_to_install_it(monkeypatch, no_credentials):
+def test_aws_signing_without_its_package_raises_an_error_with_an_install_hint(monkeypatch, no_credentials):
     monkeypatch.setenv("MLFLOW_TRACKING_AWS_SIGV4", "true")
-    monkeypatch.setitem(sys.modules, "requests_auth_aws_sigv4", None)  # as if it were not there
+    monkeypatch.setitem(sys.modules, "requests_auth_aws_sigv4", None)  # as if it were not installed
     with pytest.raises(ExtraMissing, match="MLFLOW_TRACKING_AWS_SIGV4") as raised:
         open_store("http://127.0.0.1:9").read_experiments()
     assert raised.value.hint == "Install it: pip install 'qualia-lab[aws]'"
@@ -365,7 +368,7 @@ def test_without_the_package_that_signs_for_aws_a_request_says_how_to_install_it
         ("databricks", {"DATABRICKS_HOST": "https://db.example.com/", "DATABRICKS_TOKEN": "t"}, "Bearer t"),
     ],
 )  # fmt: skip
-def test_credentials_are_found_where_mlflow_finds_them(monkeypatch, no_credentials, uri, environment, expected):
+def test_credentials_are_read_from_the_same_sources_as_mlflow(monkeypatch, no_credentials, uri, environment, expected):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     access = find_access(split_uri(uri))
@@ -387,7 +390,7 @@ def test_credentials_in_files(no_credentials):
     assert find_access(split_uri("databricks://work")).headers == {"Authorization": "Bearer 2"}
 
 
-def test_headers_are_sent_and_secrets_are_not_said(monkeypatch, no_credentials):
+def test_headers_are_sent_and_secrets_are_not_shown(monkeypatch, no_credentials):
     monkeypatch.setenv("MLFLOW_WORKSPACE", "team")
     with server_that(lambda it: it.reply(b"", 401)) as (server, uri):
         with pytest.raises(StoreRefused, match="refused these credentials") as caught:
@@ -399,7 +402,7 @@ def test_headers_are_sent_and_secrets_are_not_said(monkeypatch, no_credentials):
     assert "ada" not in str(caught.value)
 
 
-def test_a_token_with_a_line_break_is_refused_without_showing_it(monkeypatch, no_credentials):
+def test_a_token_with_a_line_break_raises_an_error_without_the_token(monkeypatch, no_credentials):
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hun\nter2")
     with pytest.raises(StoreRefused) as caught:
         open_store("http://host")
@@ -416,10 +419,10 @@ def test_credentials_do_not_follow_a_redirect(no_credentials):
         assert thief.questions == []
 
 
-# A few at once
+# Concurrency
 
 
-def test_in_parallel_keeps_the_order_and_the_limit():
+def test_in_parallel_preserves_order_and_respects_the_limit():
     running, most, lock = 0, 0, threading.Lock()
 
     def ask(number):

@@ -1,4 +1,4 @@
-"""A Ctrl-C ends a large read within two seconds, whoever is at work at that moment; and a long read says that it reads."""
+"""A Ctrl-C ends a large read within two seconds, in Python as in a driver; long reads show progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pexpect
 import pytest
 
-# Reads without end, and says when it has begun; argument 2: through Arrow or by cursor, a table or a stream.
+# Reads in an endless loop, and prints when it has started. Arguments: the URI, arrow or cursor, long or rows.
 READER = """
 import sys
 from qualia_lab import Query, open_store, schema
@@ -48,7 +48,7 @@ except KeyboardInterrupt:
 
 
 def seconds_to_end(uri: str, way: str, what: str, begun: float = 0.7) -> float:
-    """How many seconds a Ctrl-C takes to end the reads, sent this long after the first began; the process then ends."""
+    """The seconds until a Ctrl-C, sent `begun` seconds after the start, has ended the reads."""
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, uri, way, what], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -61,9 +61,9 @@ def seconds_to_end(uri: str, way: str, what: str, begun: float = 0.7) -> float:
         reader.send_signal(signal.SIGINT)
         assert reader.stdout.readline() == "KeyboardInterrupt\n", reader.communicate()
         took = time.monotonic() - sent
-        _, said = reader.communicate(timeout=20)
-        # CPython ends itself by the signal where the interrupt passed through the `exec` of a text, as in an import.
-        assert (reader.returncode in (0, -signal.SIGINT), said) == (True, ""), reader.returncode
+        _, stderr = reader.communicate(timeout=20)
+        # CPython ends with the signal if the interrupt passed through `exec`, as in an import.
+        assert (reader.returncode in (0, -signal.SIGINT), stderr) == (True, ""), reader.returncode
         return took
     finally:
         reader.kill()
@@ -84,8 +84,8 @@ def large(sqlite_sample, tmp_path) -> str:
     return f"sqlite:///{path}"
 
 
-# MariaDB has no driver for Arrow, and SQLite's cannot be ended before its first row: all that is read through it has
-# one in a moment.
+# MariaDB has no ADBC driver. SQLite's cannot be cancelled before its first row, but all queries that are sent through it
+# return one quickly.
 @pytest.mark.parametrize(
     ("store", "way", "what"),
     [
@@ -100,14 +100,14 @@ def test_a_ctrl_c_ends_a_read_within_two_seconds(store, way, what, request):
 
 
 @pytest.mark.parametrize("store", ["large", "system_postgresql_sample"])
-def test_a_ctrl_c_is_heard_at_any_moment_of_an_arrow_read(store, request):
+def test_ctrl_c_interrupts_an_arrow_read_at_any_moment(store, request):
     uri = request.getfixturevalue(store)
     with ThreadPoolExecutor(2) as two_at_once:
         seconds = two_at_once.map(lambda n: seconds_to_end(uri, "arrow", "rows", n * 0.04), range(8))
         assert max(seconds) < 3
 
 
-def test_a_read_that_takes_longer_than_a_second_says_so_on_a_terminal():
+def test_a_read_longer_than_a_second_shows_progress_on_a_terminal():
     program = (
         "import time\n"
         "from qualia_lab import console\n"

@@ -1,4 +1,4 @@
-"""Snapshots: what is in them, what is read for them, and what is left when writing one is cut short."""
+"""Snapshots: their contents, which runs an update reads, and interrupted updates."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from qualia_lab import schema
 from qualia_lab.errors import EmptyStore, ExtraMissing, OutputExists, OutputNotWritable, StoreNotFound, StoreUnreadable
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.snapshot import grouping as snapshot_grouping
 from qualia_lab.stores.snapshot import history as snapshot_history
-from qualia_lab.stores.snapshot import portions as snapshot_portions
-from qualia_lab.stores.snapshot.place import SnapshotPlace, open_place
+from qualia_lab.stores.snapshot.location import SnapshotLocation, open_location
 from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
 from tests.servers import missing
 from tests.stores.empty import new_client
@@ -40,15 +40,15 @@ EVERYTHING = Query(view="all")
 
 
 def snapshot(uri, where, query=EVERYTHING, *, choice=None, force=False, **how):
-    """Bring a snapshot of all runs, or of a query's, up to date."""
+    """Create or update a snapshot of all runs, or of the runs of a query."""
     store = uri if not isinstance(uri, str) else open_store(uri)
-    place = open_place(where)
+    place = open_location(where)
     old = old_snapshot(place, store.uri, choice or {}, force=force)
     return update_snapshot(store, place, store.read_runs(query), old=old, choice=choice or {}, **how)
 
 
 def content(uri):
-    """Everything that a store gives, comparable; NaN equals NaN."""
+    """Everything in a store, in comparable form; NaN equals NaN."""
     store = open_store(uri)
     try:
         listed = store.read_runs(EVERYTHING)
@@ -66,8 +66,8 @@ def manifest_of(folder):
     return json.loads((folder / "manifest.json").read_text())
 
 
-class Counting:
-    """A store that writes down which runs were asked for."""
+class RecordingStore:
+    """A store that records which runs were read."""
 
     def __init__(self, uri):
         self._store = open_store(uri)
@@ -102,7 +102,7 @@ class TestSnapshotInAFolder(StoreContract):
 
 
 class TestSnapshotInMemory(TestSnapshotInAFolder):
-    """By fsspec, of folders, with artifacts, one run after the other."""
+    """Through fsspec, from an mlruns folder, with artifacts, in several updates."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -118,8 +118,8 @@ class TestSnapshotInMemory(TestSnapshotInAFolder):
 
 
 @pytest.fixture
-def grown(sqlite_sample, tmp_path):
-    """A store that tests may change, its client, and the folder for a snapshot of it."""
+def changing_store(sqlite_sample, tmp_path):
+    """A store that tests may change, its client, and the folder for its snapshot."""
     path = shutil.copy(sqlite_sample, tmp_path)
     shutil.copytree(sqlite_sample.parent / "artifacts", tmp_path / "artifacts")
     moved = (str(sqlite_sample.parent), str(tmp_path))
@@ -139,59 +139,59 @@ def add_runs(client, number, experiment="churn", prefix="new"):
     return found
 
 
-# Only what is new
+# Updates
 
 
-def test_after_ten_new_runs_only_those_are_read(grown):
-    uri, client, out = grown
+def test_an_update_reads_only_new_runs(changing_store):
+    uri, client, out = changing_store
     client.set_terminated(
         next(run for run in open_store(uri).read_runs(Query()).to_pylist() if run["run_name"] == "running")["run_id"]
     )
     snapshot(uri, out)
     new = add_runs(client, 10)
-    store = Counting(uri)
+    store = RecordingStore(uri)
     update = snapshot(store, out)
     assert sorted(store.read_runs_of) == sorted(store.histories_of) == sorted(new)
     assert (update.read, update.removed) == (10, 0)
     assert content(f"snapshot:{out}") == content(uri)
-    again = Counting(uri)
+    again = RecordingStore(uri)
     assert snapshot(again, out).read == 0
     assert again.read_runs_of == again.histories_of == []
 
 
-def test_a_run_that_was_running_is_read_until_it_has_ended(grown):
-    uri, client, out = grown
+def test_a_run_that_was_running_is_read_until_it_has_ended(changing_store):
+    uri, client, out = changing_store
     [running] = [run["run_id"] for run in open_store(uri).read_runs(Query(filter="status = 'RUNNING'")).to_pylist()]
     for _ in range(2):
         snapshot(uri, out)
         client.log_metric(running, "loss", 0.5, step=int(time.time()))
-        store = Counting(uri)
+        store = RecordingStore(uri)
         snapshot(store, out)
         assert store.read_runs_of == [running]
         assert content(f"snapshot:{out}") == content(uri)
     client.set_terminated(running)
     snapshot(uri, out)
-    store = Counting(uri)
+    store = RecordingStore(uri)
     snapshot(store, out)
     assert store.read_runs_of == []
 
 
-def test_what_the_list_of_runs_shows_is_noticed(grown):
-    uri, client, out = grown
+def test_changes_in_the_listed_columns_are_detected(changing_store):
+    uri, client, out = changing_store
     snapshot(uri, out)
     runs = {run["run_name"]: run["run_id"] for run in open_store(uri).read_runs(EVERYTHING).to_pylist()}
     client.delete_run(runs["failed"])
     client.restore_run(runs["deleted"])
     client.update_run(runs["empty"], name="not empty any more")
     client.rename_experiment(client.get_experiment_by_name("churn").experiment_id, "churn of customers")
-    store = Counting(uri)
+    store = RecordingStore(uri)
     snapshot(store, out)
     assert set(store.read_runs_of) == {runs[name] for name in ("failed", "deleted", "empty", "running")}
     assert content(f"snapshot:{out}") == content(uri)
 
 
-def test_what_it_does_not_show_of_an_ended_run_is_noticed_by_again(grown):
-    uri, client, out = grown
+def test_other_changes_of_ended_runs_are_read_only_with_again(changing_store):
+    uri, client, out = changing_store
     snapshot(uri, out)
     runs = {run["run_name"]: run["run_id"] for run in open_store(uri).read_runs(EVERYTHING).to_pylist()}
     client.set_tag(runs["failed"], "reviewed", "yes")
@@ -202,28 +202,28 @@ def test_what_it_does_not_show_of_an_ended_run_is_noticed_by_again(grown):
     assert content(f"snapshot:{out}") == content(uri)
 
 
-def test_runs_that_are_gone_are_taken_out(grown):
-    uri, _, out = grown
+def test_removed_runs_are_removed_from_the_snapshot(changing_store):
+    uri, _, out = changing_store
     snapshot(uri, out)
     gone = open_store(uri).read_runs(Query(filter="run_name LIKE 'child%'")).column("run_id").to_pylist()
     with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
         for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
             database.executemany(f"DELETE FROM {table} WHERE run_uuid = ?", [(run_id,) for run_id in gone])
-    store = Counting(uri)
+    store = RecordingStore(uri)
     assert snapshot(store, out).removed == 3
-    assert len(store.read_runs_of) == 1  # the one that is running
+    assert len(store.read_runs_of) == 1  # the running one
     assert content(f"snapshot:{out}") == content(uri)
 
 
-def test_many_calls_leave_few_files(grown, monkeypatch):
-    """Also where experiments are large enough for parts of their own, and then read alone."""
-    monkeypatch.setattr(snapshot_portions, "_SMALL_EXPERIMENT", 8)
-    uri, client, out = grown
+def test_many_updates_leave_few_files(changing_store, monkeypatch):
+    """Also if experiments are large enough for parts of their own, which can be read alone."""
+    monkeypatch.setattr(snapshot_grouping, "_SMALL_EXPERIMENT", 8)
+    uri, client, out = changing_store
     for call in range(22):
         add_runs(client, 1, ("churn", "prices / Ωμέγα")[call % 2], prefix=f"call {call}")
         if call == 20:
             client.set_experiment_tag(client.get_experiment_by_name("churn").experiment_id, "team", "retention")
-            add_runs(client, 1)  # the tags of an experiment come with a run of it
+            add_runs(client, 1)  # tags of an experiment are read together with its runs
         snapshot(uri, out)
     assert len(manifest_of(out)["parts"]) < 8
     assert content(f"snapshot:{out}") == content(uri)
@@ -232,25 +232,25 @@ def test_many_calls_leave_few_files(grown, monkeypatch):
     assert {f"parts/{path.name}" for path in (out / "parts").iterdir()} == files
 
 
-def test_artifacts_that_were_kept_stay_through_calls_without_them(grown, monkeypatch):
-    monkeypatch.setattr(snapshot_portions, "_PARTS_TOO_MANY", 0)
-    uri, client, out = grown
+def test_saved_artifacts_survive_updates_without_artifacts(changing_store, monkeypatch):
+    monkeypatch.setattr(snapshot_grouping, "_TOLERATED_EXTRA_PARTS", 0)
+    uri, client, out = changing_store
     snapshot(uri, out, artifacts=True)
     for _ in range(4):
         add_runs(client, 1)
         snapshot(uri, out)
-    assert len(manifest_of(out)["parts"]) == 2  # and one of the run that is running
+    assert len(manifest_of(out)["parts"]) == 2  # one of them for the running run
     store = open_store(f"snapshot:{out}")
     [run] = [run for run in store.read_runs(Query()).to_pylist() if run["run_name"].startswith("naïve")]
     (out.parent / "artifacts").rename(out.parent / "elsewhere")
     assert store.artifact_place(run["run_id"], run["artifact_uri"]).read_bytes("notes/hello there.txt", 5) == b"hello"
 
 
-# One experiment, one metric
+# Reading one experiment or one metric
 
 
 def large_store(path):
-    """A SQLite store of three experiments, one of them small, written past MLflow."""
+    """A SQLite store with three experiments, one of them small, written with SQL."""
     runs, metrics, steps = (60, 60, 3), 12, 80
     client = new_client(f"sqlite:///{path}")
     ids = [client.create_experiment(f"experiment {number}") for number in range(len(runs))]
@@ -289,11 +289,11 @@ def large_snapshot(large, tmp_path_factory):
     return out
 
 
-def test_one_experiment_is_read_from_its_own_files_alone(large_snapshot, monkeypatch):
+def test_one_experiment_is_read_only_from_its_own_files(large_snapshot, monkeypatch):
     store = open_store(f"snapshot:{large_snapshot}")
     opened = Counter()
-    really = SnapshotPlace.open
-    monkeypatch.setattr(SnapshotPlace, "open", lambda self, name: opened.update([name]) or really(self, name))
+    original = SnapshotLocation.open
+    monkeypatch.setattr(SnapshotLocation, "open", lambda self, name: opened.update([name]) or original(self, name))
     runs = store.read_runs(Query(filter="experiment.name = 'experiment 1'"))
     opened.clear()
     points = sum(batch.num_rows for batch in store.read_metric_history(runs.column("run_id").to_pylist()))
@@ -319,12 +319,12 @@ def test_one_metric_is_read_without_the_others(large_snapshot):
     metadata = max(
         (pq.ParquetFile(large_snapshot / file["file"]).metadata for file in histories), key=lambda one: one.num_rows
     )
-    assert metadata.num_row_groups > 1  # so that others can be passed over
+    assert metadata.num_row_groups > 1  # so that other metrics can be skipped
 
 
-@pytest.mark.parametrize("held", [7, 50, 1000])
-def test_histories_that_do_not_fit_are_written_in_several_files_and_read_whole(held, large, tmp_path, monkeypatch):
-    monkeypatch.setattr(snapshot_history, "_POINTS_HELD", held)
+@pytest.mark.parametrize("buffer_size", [7, 50, 1000])
+def test_histories_above_the_buffer_size_are_written_to_several_files(buffer_size, large, tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshot_history, "_MAX_BUFFERED_POINTS", buffer_size)
     query = Query(experiment_ids=("3",))
     snapshot(large, tmp_path / "out", query)
     ids = open_store(large).read_runs(query).column("run_id").to_pylist()
@@ -344,8 +344,8 @@ def test_histories_that_do_not_fit_are_written_in_several_files_and_read_whole(h
 # The manifest
 
 
-def test_the_manifest_says_what_is_there(grown):
-    uri, _, out = grown
+def test_the_manifest_lists_the_contents(changing_store):
+    uri, _, out = changing_store
     snapshot(uri, out)
     manifest = manifest_of(out)
     assert manifest["tracking_uri"] == uri
@@ -371,13 +371,13 @@ def test_no_password_is_written(postgresql_sample, tmp_path):
     assert "@" in manifest_of(tmp_path / "out")["tracking_uri"]
 
 
-# Cut short
+# Interrupted updates
 
 
-KILLED = """
+KILLED_COMMAND = """
 import os, sys
 from pathlib import Path
-from qualia_lab.stores.snapshot import place as snapshot_place
+from qualia_lab.stores.snapshot import location as snapshot_location
 from qualia_lab.cli.main import main
 what, moment, uri, out = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 left = [moment]
@@ -390,7 +390,7 @@ def counted(function):
         count()
         return function(*arguments, **named)
     return call
-for owner, name in ((snapshot_place.HashedFile, "write"), (Path, "replace"), (os, "fsync")):
+for owner, name in ((snapshot_location.HashedFile, "write"), (Path, "replace"), (os, "fsync")):
     if what in (name, "any"):
         setattr(owner, name, counted(getattr(owner, name)))
 sys.argv = ["qualia", "snapshot", uri, out, *sys.argv[5:]]
@@ -399,14 +399,16 @@ main()
 
 
 def killed_at(moment, uri, out, what="any"):
-    """`qualia snapshot`, killed by `kill -9` before its nth write, fsync or rename; whether it was."""
-    done = subprocess.run([sys.executable, "-c", KILLED, what, str(moment), uri, out], capture_output=True, check=False)
+    """Run `qualia snapshot`, killed by SIGKILL before its nth write, fsync or rename; whether it was killed."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_COMMAND, what, str(moment), uri, out], capture_output=True, check=False
+    )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
     return done.returncode != 0
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_the_old_one_is_whole_and_the_next_call_goes_on(large, tmp_path):
+def test_after_a_kill_at_any_moment_the_old_snapshot_is_intact_and_updatable(large, tmp_path):
     out = tmp_path / "out"
     snapshot(large, out, Query(experiment_ids=("3",)))
     before, after = content(f"snapshot:{out}"), content(large)
@@ -421,37 +423,37 @@ def test_killed_at_any_moment_the_old_one_is_whole_and_the_next_call_goes_on(lar
     assert content(f"snapshot:{out}") == after
 
 
-def test_a_first_call_that_was_killed_is_gone_on_with(large, tmp_path):
+def test_a_killed_first_call_is_continued_by_the_next(large, tmp_path):
     out = tmp_path / "out"
     assert killed_at(1, large, out, "replace")  # the first part is finished, the second is not
     with pytest.raises(StoreNotFound):
         open_store(f"snapshot:{out}")
     assert len(list((out / "parts").glob("*.json"))) == 1
-    store = Counting(large)
+    store = RecordingStore(large)
     snapshot(store, out)
     assert len(store.read_runs_of) == 63
     assert content(f"snapshot:{out}") == content(large)
     assert not list(out.glob("**/.*"))
 
 
-def test_killed_while_the_manifest_is_replaced_nothing_is_read_again(large, tmp_path):
+def test_a_kill_while_replacing_the_manifest_requires_no_new_reads(large, tmp_path):
     out = tmp_path / "out"
     assert killed_at(3, large, out, "replace")
-    store = Counting(large)
+    store = RecordingStore(large)
     snapshot(store, out)
     assert store.read_runs_of == []
     assert content(f"snapshot:{out}") == content(large)
     assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "parts"]
 
 
-def test_what_a_killed_call_has_finished_is_not_read_again(large, tmp_path):
-    class Cut(Counting):
+def test_parts_finished_by_an_interrupted_call_are_not_read_again(large, tmp_path):
+    class Cut(RecordingStore):
         def read(self, run_ids):
             if self.read_runs_of:
                 raise KeyboardInterrupt
             return super().read(run_ids)
 
-    first, second = Cut(large), Counting(large)
+    first, second = Cut(large), RecordingStore(large)
     with pytest.raises(KeyboardInterrupt):
         snapshot(first, tmp_path / "out")
     snapshot(second, tmp_path / "out")
@@ -461,17 +463,17 @@ def test_what_a_killed_call_has_finished_is_not_read_again(large, tmp_path):
     )
 
 
-def test_two_commands_do_not_write_at_once(large, tmp_path):
-    place = open_place(tmp_path / "out")
+def test_two_commands_cannot_write_concurrently(large, tmp_path):
+    place = open_location(tmp_path / "out")
     with place.writing(), pytest.raises(OutputNotWritable, match="Another command"):
         snapshot(large, tmp_path / "out")
     snapshot(large, tmp_path / "out")
 
 
-# What is not ours
+# Files of others
 
 
-def test_files_of_a_person_are_never_removed(large, tmp_path):
+def test_files_of_the_user_are_never_removed(large, tmp_path):
     (tmp_path / "out/parts").mkdir(parents=True)
     thesis = tmp_path / "out/parts/thesis.parquet"
     thesis.write_text("mine")
@@ -485,13 +487,13 @@ def test_files_of_a_person_are_never_removed(large, tmp_path):
     assert thesis.read_text() == (tmp_path / "out/README.md").read_text() == "mine"
 
 
-def test_a_snapshot_of_something_else_is_left_alone_unless_forced(large, grown):
-    uri, _, out = grown
+def test_a_different_snapshot_is_replaced_only_with_force(large, changing_store):
+    uri, _, out = changing_store
     snapshot(uri, out)
     before = content(f"snapshot:{out}")
     with pytest.raises(OutputExists, match=r"is of sqlite:///.*mlflow\.db"):
         snapshot(large, out)
-    with pytest.raises(OutputExists, match="all there were"):
+    with pytest.raises(OutputExists, match="a different choice of runs: all runs"):
         snapshot(uri, out, Query(limit=2), choice={"limit": 2})
     with pytest.raises(EmptyStore):
         snapshot(uri, out, Query(filter="params.no = '1'"))
@@ -503,7 +505,7 @@ def test_a_snapshot_of_something_else_is_left_alone_unless_forced(large, grown):
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"schema_version": 2}', '{"schema_version": 99}'])
-def test_a_manifest_that_is_none_is_said_and_can_be_replaced(damage, large, tmp_path):
+def test_an_invalid_manifest_raises_an_error_and_can_be_replaced(damage, large, tmp_path):
     snapshot(large, tmp_path / "out")
     (tmp_path / "out/manifest.json").write_text(damage)
     with pytest.raises(StoreUnreadable, match=r"damaged|of version 99"):
@@ -515,7 +517,7 @@ def test_a_manifest_that_is_none_is_said_and_can_be_replaced(damage, large, tmp_
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_lost_and_shortened_files_are_said_and_read_anew(lost, large, tmp_path):
+def test_missing_and_truncated_files_are_reported_and_read_again(lost, large, tmp_path):
     out = tmp_path / "out"
     snapshot(large, out)
     largest = max((out / "parts").iterdir(), key=lambda path: path.stat().st_size)
@@ -530,7 +532,7 @@ def test_lost_and_shortened_files_are_said_and_read_anew(lost, large, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "parts/../../secret", "parts/.secret"])
-def test_a_manifest_leads_nowhere_else(name, large_snapshot, tmp_path):
+def test_a_manifest_cannot_reference_files_outside_the_snapshot(name, large_snapshot, tmp_path):
     manifest = manifest_of(large_snapshot)
     manifest["tables"][0]["file"] = name
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
@@ -544,35 +546,35 @@ def test_a_link_in_a_snapshot_is_not_followed(large, tmp_path):
     file = out / manifest_of(out)["tables"][0]["file"]
     file.rename(tmp_path / "elsewhere.parquet")
     file.symlink_to(tmp_path / "elsewhere.parquet")
-    with pytest.raises(StoreUnreadable, match="is no file of its own"):
+    with pytest.raises(StoreUnreadable, match="is not a regular file"):
         open_store(f"snapshot:{out}").read_experiments()
 
 
-def test_a_file_in_the_way_and_a_strange_scheme_are_said(large, tmp_path):
+def test_a_file_as_location_and_an_unknown_scheme_raise_errors(large, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputNotWritable, match="file is a file"):
         snapshot(large, tmp_path / "file")
     with pytest.raises(OutputNotWritable, match="file is a file"):
         snapshot(large, tmp_path / "file" / "below")
     with pytest.raises(StoreNotFound, match="Protocol not known"):
-        open_place("nosuch://somewhere")
+        open_location("nosuch://somewhere")
     with pytest.raises(StoreNotFound, match="There is no snapshot"):
         open_store(f"snapshot:{tmp_path / 'file'}")
 
 
-def test_a_url_whose_package_is_missing_names_it_without_the_password(monkeypatch):
+def test_a_url_with_a_missing_package_raises_an_error_without_the_password(monkeypatch):
     monkeypatch.setitem(sys.modules, "paramiko", None)
     with pytest.raises(ExtraMissing, match="paramiko") as raised:
-        open_place("sftp://ana:s3cretpassword@localhost/x")
+        open_location("sftp://ana:s3cretpassword@localhost/x")
     assert "s3cretpassword" not in str(raised.value)
 
 
-def test_a_file_url_of_fsspec_is_the_folder_itself(large, tmp_path):
+def test_a_file_url_is_a_local_folder(large, tmp_path):
     snapshot(large, f"local://{tmp_path}/out")
     assert content(f"snapshot:{tmp_path / 'out'}") == content(f"snapshot:file://{tmp_path}/out") == content(large)
 
 
-def test_a_second_filesystem_holds_one_too(large):
+def test_a_snapshot_can_be_in_an_fsspec_filesystem(large):
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK) or memory.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev:
         missing("there is no second filesystem at /dev/shm")
@@ -583,25 +585,25 @@ def test_a_second_filesystem_holds_one_too(large):
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
 @pytest.mark.parametrize("mode", [0o555, 0o000])
-def test_a_folder_that_cannot_be_written_is_said_to_be_that_before_the_store_is_read(mode, tmp_path):
-    folder = Path(tempfile.mkdtemp())  # pytest's own may not be looked into by another user
+def test_an_unwritable_folder_raises_an_error_before_the_store_is_read(mode, tmp_path):
+    folder = Path(tempfile.mkdtemp())  # other users cannot read pytest's folders
     folder.chmod(0o755)
     target = folder / "locked"
     target.mkdir()
     target.chmod(mode)
     process = os.fork()
-    if process == 0:  # as somebody whom permissions stop
+    if process == 0:  # as a user other than root, to whom permissions apply
         if os.geteuid() == 0:
             os.setuid(65534)
-        said = 0
+        correct = 0
         for out in (target, target / "deeper"):
             try:
-                old_snapshot(open_place(out), "sqlite:///x.db", {}, force=False)
+                old_snapshot(open_location(out), "sqlite:///x.db", {}, force=False)
             except OutputNotWritable as error:
-                said += error.message.startswith("Cannot write") and "--output" not in error.hint
+                correct += error.message.startswith("Cannot write") and "--output" not in error.hint
             except BaseException:
                 os._exit(100)
-        os._exit(said)
+        os._exit(correct)
     _, status = os.waitpid(process, 0)
     target.chmod(0o755)
     shutil.rmtree(folder)

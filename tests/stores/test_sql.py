@@ -1,4 +1,4 @@
-"""SqlStore: the contract on every database, old schemas, odd cells, and a SQLite file left as it was."""
+"""SqlStore: the contract on every kind of database, and errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qualia_lab.errors import (
 )
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.sql import adbc, refusals, servers
+from qualia_lab.stores.sql import adbc, driver_errors, servers
 from qualia_lab.stores.sql import connection as connection_module
 from tests.fault_proxy import faulty
 from tests.servers import free_port
@@ -42,14 +42,14 @@ class DatabaseContract(StoreContract):
     def store_uri(cls, server_uri):
         return server_uri
 
-    def test_the_server_itself_refuses_to_write(self, store_uri):
+    def test_the_connection_is_read_only_on_the_server(self, store_uri):
         database = open_store(store_uri).stored._database
         with pytest.raises(StoreError, match=r"(?i)read.only"), database.connected() as connection:
             connection.sql.exec_driver_sql("DELETE FROM tags")
         database.close()
 
-    def test_a_statement_that_takes_too_long_is_given_up(self, store_uri, monkeypatch):
-        for module in (servers, refusals):
+    def test_a_slow_statement_times_out(self, store_uri, monkeypatch):
+        for module in (servers, driver_errors):
             monkeypatch.setattr(module, "SECONDS_OF_A_STATEMENT", 1)
         database = open_store(store_uri).stored._database
         endless = "SELECT count(*) FROM tags a, tags b, tags c, tags d, tags e, tags f, tags g, tags h"
@@ -57,11 +57,8 @@ class DatabaseContract(StoreContract):
             connection.sql.exec_driver_sql(endless)
         database.close()
 
-    def test_a_connection_that_is_ended_at_the_server_is_said_to_be_that(self, store_uri):
-        database, engine = (
-            open_store(store_uri).stored._database,
-            sa.create_engine(store_uri, isolation_level="AUTOCOMMIT"),
-        )
+    def test_a_connection_terminated_by_the_server_is_reported(self, store_uri):
+        database, engine = open_store(store_uri)._database, sa.create_engine(store_uri, isolation_level="AUTOCOMMIT")
         is_postgresql = engine.dialect.name == "postgresql"
         own = "SELECT pg_backend_pid()" if is_postgresql else "SELECT connection_id()"
         with pytest.raises(StoreUnreachable, match="closed the connection"), database.connected() as connection:
@@ -74,7 +71,7 @@ class DatabaseContract(StoreContract):
         database.close()
 
     @pytest.mark.parametrize("fault", ["silent", "reset", "close"])
-    def test_a_server_that_breaks_off_is_given_up_in_time(self, store_uri, fault, monkeypatch):
+    def test_a_connection_fault_raises_an_error_in_time(self, store_uri, fault, monkeypatch):
         for module in (servers, connection_module, adbc):
             monkeypatch.setattr(module, "SECONDS_OF_SILENCE", 1)
         url = sa.make_url(store_uri)
@@ -112,17 +109,17 @@ class DatabaseContract(StoreContract):
                 connection.execute(sa.delete(sa.table("metrics", sa.column("key"))).where(sa.column("key") == "long"))
             engine.dispose()
 
-    def test_a_database_that_is_not_there_is_not_found(self, store_uri):
-        url = sa.make_url(store_uri).set(database="nobody_made_this")
+    def test_a_missing_database_raises_store_not_found(self, store_uri):
+        url = sa.make_url(store_uri).set(database="no_such_database")
         assert isinstance(error_of(url), StoreNotFound)
 
-    def test_a_database_of_something_else_is_no_store(self, store_uri):
+    def test_a_database_without_mlflow_tables_is_not_a_store(self, store_uri):
         existing = "postgres" if store_uri.startswith("postgresql") else "mysql"
         error = error_of(sa.make_url(store_uri).set(database=existing))
         assert isinstance(error, StoreUnreadable)
         assert "no tables of MLflow" in error.message
 
-    def test_a_plain_scheme_takes_the_driver_that_is_there(self, store_uri):
+    def test_a_scheme_without_driver_uses_the_installed_driver(self, store_uri):
         scheme, _, rest = store_uri.partition("://")
         plain = scheme.partition("+")[0]
         for other in {"postgresql": ["postgresql", "postgres", "postgresql+psycopg2"]}.get(
@@ -168,27 +165,27 @@ class TestMariadb(DatabaseContract):
             engine.dispose()
 
 
-# What goes wrong, in one sentence and without a secret
+# Errors, without secrets
 
 
 def error_of(url: sa.URL | str) -> StoreError:
-    """What reading it raises, with nothing of a password in it or in its traceback."""
+    """The error that reading this URI raises, checked to contain no password, also in its traceback."""
     uri = url if isinstance(url, str) else url.render_as_string(hide_password=False)
     store = open_store(uri)
     with pytest.raises(StoreError) as caught:
         store.read_experiments()
     store.close()
-    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(store)
-    assert "s3cr" not in told
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(store)
+    assert "s3cr" not in shown
     return caught.value
 
 
 def test_an_unknown_role_or_a_wrong_password_of_postgresql_is_refused(system_postgresql_sample):
-    url = sa.make_url(system_postgresql_sample).set(username="nobody_of_that_name", password=PASSWORD)
+    url = sa.make_url(system_postgresql_sample).set(username="no_such_role", password=PASSWORD)
     assert isinstance(error_of(url), StoreRefused)
 
 
-def test_a_role_that_may_not_read_is_told_so(system_postgresql_sample):
+def test_a_role_without_read_permission_is_refused(system_postgresql_sample):
     engine = sa.create_engine(system_postgresql_sample, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql("DROP ROLE IF EXISTS qualia_test_reader")
@@ -204,7 +201,7 @@ def test_a_role_that_may_not_read_is_told_so(system_postgresql_sample):
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "no.such.host.invalid"])
-def test_where_nobody_answers_is_unreachable(scheme, host):
+def test_an_unreachable_host_raises_store_unreachable(scheme, host):
     host = host.format(port=free_port())
     error = error_of(f"{scheme}://user:s3cr%3At@{host}/mlflow")
     assert isinstance(error, StoreUnreachable)
@@ -212,14 +209,14 @@ def test_where_nobody_answers_is_unreachable(scheme, host):
 
 
 @pytest.mark.parametrize("uri", ["postgresql://u:s3cr:t@host:port/db", "mysql://u:s3cr@t@h:1:2/db"])
-def test_a_uri_that_cannot_be_understood_is_a_sentence(uri):
+def test_an_invalid_uri_raises_a_clear_error(uri):
     assert error_of(uri).hint
 
 
 @pytest.mark.parametrize(
     ("scheme", "module", "extra"), [("postgresql", "psycopg", "postgresql"), ("mysql", "pymysql", "mysql")]
 )
-def test_a_missing_driver_says_how_to_install_it(monkeypatch, scheme, module, extra):
+def test_a_missing_driver_raises_an_error_with_an_install_hint(monkeypatch, scheme, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ExtraMissing, match=f'pip install "qualia-lab.{extra}."') as caught:
         open_store(f"{scheme}://u:{PASSWORD}@127.0.0.1/db").read_experiments()
@@ -230,7 +227,7 @@ def test_a_missing_driver_says_how_to_install_it(monkeypatch, scheme, module, ex
     "options",
     ["sslmode=require", "sslmode=verify-ca&sslrootcert=/no/such/root.crt", "sslmode=nonsense"],
 )
-def test_tls_trouble_of_postgresql_is_named(system_postgresql_sample, options):
+def test_tls_errors_of_postgresql_are_reported(system_postgresql_sample, options):
     error = error_of(f"{system_postgresql_sample}?{options}")
     assert isinstance(error, StoreUnreachable)
     assert "secure connection (TLS)" in error.message
@@ -238,13 +235,13 @@ def test_tls_trouble_of_postgresql_is_named(system_postgresql_sample, options):
     assert "host and port" not in error.hint
 
 
-def test_a_certificate_of_mysql_that_is_not_there_is_named(mariadb_sample):
+def test_a_missing_certificate_for_mysql_is_reported(mariadb_sample):
     error = error_of(f"{mariadb_sample}?ssl_ca=/no/such/ca.pem")
     assert isinstance(error, StoreUnreachable)
     assert "secure connection (TLS)" in error.message
 
 
-def test_tables_in_another_schema_are_named_with_it(system_postgresql_sample):
+def test_tables_in_another_schema_are_reported_with_its_name(system_postgresql_sample):
     engine = sa.create_engine(system_postgresql_sample, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql("CREATE SCHEMA looked_in")

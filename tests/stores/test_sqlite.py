@@ -1,4 +1,4 @@
-"""A SQLite store is left as it was, whatever state it is in; what is wrong with it is said in a sentence."""
+"""SQLite stores are never changed by reading, whatever their state; errors, invalid cells and old schemas."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from .old_schemas import CHILD, LATEST, PARENT, POINTS, REVISIONS, write_old_sto
 
 
 def state(folder: Path) -> dict[str, tuple]:
-    """Every file's bytes and time, and the folder's own time: what a visitor could change."""
+    """Contents and modification time of every file, and the time of the folder: everything a reader could change."""
     files = {
         str(path.relative_to(folder)): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.endswith("-shm")  # shared memory: marks of who reads now
+        if path.is_file() and not path.name.endswith("-shm")  # shared memory with the locks of readers
     }
     names = sorted(path.name for path in folder.iterdir())
     return files | {".": (folder.stat().st_mtime_ns, names)}
 
 
 def read_everything(uri: str) -> tuple[int, int, int]:
-    """Numbers of runs, params and points that are there."""
+    """The numbers of runs, params and points."""
     store = open_store(uri)
     with contextlib.closing(store):
         store.read_experiments("all")
@@ -53,7 +53,7 @@ def read_everything(uri: str) -> tuple[int, int, int]:
 
 @pytest.fixture
 def folder(sqlite_sample, tmp_path) -> Path:
-    """A folder with nothing in it but a copy of the sample, an hour old."""
+    """A folder that contains only a copy of the sample, an hour old."""
     folder = tmp_path / "store"
     folder.mkdir()
     shutil.copy(sqlite_sample, folder / "mlflow.db")
@@ -72,7 +72,7 @@ def content(sqlite_sample):
 
 
 def in_wal_mode(database: Path) -> sqlite3.Connection:
-    """A writer who has the database open in WAL mode, with a param that is only in the log."""
+    """A writer that has the database open in WAL mode, with a param that is only in the log."""
     writer = sqlite3.connect(database)
     writer.execute("PRAGMA journal_mode = WAL")
     writer.execute("PRAGMA wal_autocheckpoint = 0")
@@ -81,16 +81,16 @@ def in_wal_mode(database: Path) -> sqlite3.Connection:
     return writer
 
 
-# Left as it was
+# Unchanged files
 
 
-def test_nothing_is_left_behind_and_nothing_changed(folder, database, content):
+def test_reading_changes_no_file_and_leaves_none_behind(folder, database, content):
     before = state(folder)
     assert read_everything(f"sqlite:///{database}") == content
     assert state(folder) == before
 
 
-def test_nor_beside_a_database_in_wal_mode_that_nobody_has_open(folder, database, content):
+def test_reading_an_unopened_wal_database_changes_nothing(folder, database, content):
     in_wal_mode(database).close()
     assert list(state(folder)) == ["mlflow.db", "."]
     before = state(folder)
@@ -99,7 +99,7 @@ def test_nor_beside_a_database_in_wal_mode_that_nobody_has_open(folder, database
     assert state(folder) == before
 
 
-def test_nor_beside_a_writer_whose_rows_are_still_in_the_log(folder, database, content):
+def test_reading_during_a_write_in_wal_mode_changes_nothing(folder, database, content):
     writer = in_wal_mode(database)
     before = state(folder)
     assert read_everything(f"sqlite:///{database}")[1] == content[1] + 1
@@ -107,7 +107,7 @@ def test_nor_beside_a_writer_whose_rows_are_still_in_the_log(folder, database, c
     writer.close()
 
 
-def test_nor_beside_a_log_whose_writer_is_gone(folder, database, tmp_path, content):
+def test_reading_a_wal_left_by_a_dead_writer_changes_nothing(folder, database, tmp_path, content):
     writer = in_wal_mode(database)
     crashed = tmp_path / "crashed"
     crashed.mkdir()
@@ -120,7 +120,7 @@ def test_nor_beside_a_log_whose_writer_is_gone(folder, database, tmp_path, conte
 
 
 @pytest.mark.parametrize("log", ["none", "wal", "journal"])
-def test_a_folder_that_cannot_be_written_to_is_read(folder, database, content, log, tmp_path):
+def test_a_database_in_a_read_only_folder_is_read(folder, database, content, log, tmp_path):
     expected = content[1]
     if log == "wal":
         writer = in_wal_mode(database)
@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_written_to_is_read(folder, database, content, l
         (crashed / "mlflow.db-shm").unlink()
         writer.close()
         folder, expected = crashed, expected + 1
-    if log == "journal":  # a transaction that was cut off while it was being written
+    if log == "journal":  # a transaction that was interrupted during the write
         writer = sqlite3.connect(database, isolation_level=None)
         writer.execute("PRAGMA cache_spill = 1")
         writer.execute("PRAGMA cache_size = 1")
@@ -147,14 +147,14 @@ def test_a_folder_that_cannot_be_written_to_is_read(folder, database, content, l
 
 
 def read_where_nothing_can_be_written(folder: Path) -> int:
-    """The number of params read by another program that sees this folder read-only."""
+    """The number of params read by another process, for which this folder is read-only."""
     program = (
         "import sys\n"
         "from tests.stores.test_sqlite import read_everything\n"
         "print(read_everything('sqlite:///' + sys.argv[1])[1])"
     )
     command = [sys.executable, "-c", program, str(folder / "mlflow.db")]
-    if os.geteuid() == 0:  # permissions do not stop root
+    if os.geteuid() == 0:  # permissions do not apply to root
         mount = f'mount --bind "{folder}" "{folder}" && mount -o remount,ro,bind "{folder}" && exec "$@"'
         command = ["unshare", "-m", "sh", "-c", mount, "sh", *command]
         if not shutil.which("unshare") or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
@@ -171,7 +171,7 @@ def read_where_nothing_can_be_written(folder: Path) -> int:
     return int(answer.stdout)
 
 
-def test_training_goes_on_while_a_history_is_being_read(database):
+def test_a_run_can_log_while_its_history_is_read(database):
     store = open_store(f"sqlite:///{database}")
     run_ids = store.read_runs(Query()).column("run_id").to_pylist()
     stream = store.read_metric_history(run_ids)
@@ -189,7 +189,7 @@ def test_a_connection_cannot_write(database):
         connection.sql.exec_driver_sql("DELETE FROM runs")
 
 
-# What is wrong with it
+# Locks and errors
 
 
 def error_of(path: Path | str) -> StoreError:
@@ -200,12 +200,12 @@ def error_of(path: Path | str) -> StoreError:
 
 
 def descriptors(database: Path) -> int:
-    """How many descriptors of this file the process has."""
+    """The number of descriptors of this file in this process."""
     links = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
     return sum(link.resolve() == database for link in links)
 
 
-def test_a_file_stays_open_between_questions_and_is_in_nobodys_way(folder, database):
+def test_the_file_stays_open_between_queries_without_blocking_others(folder, database):
     with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
         before = store.read_runs(Query(view="all")).num_rows
         opened = store.stored._database._idle[0]
@@ -218,17 +218,17 @@ def test_a_file_stays_open_between_questions_and_is_in_nobodys_way(folder, datab
             assert writer.execute("PRAGMA journal_mode = WAL").fetchall() == [("wal",)]
         assert store.read_runs(Query(view="deleted")).num_rows == before
         assert [path.name for path in folder.iterdir()] == ["mlflow.db"]
-        assert not store.stored._database._idle  # in that mode it would keep a writer from tidying up
-    assert descriptors(database) <= 1  # that by which its first bytes are read beside MLflow
+        assert not store.stored._database._idle  # in WAL mode, an open connection would prevent a writer's checkpoint
+    assert descriptors(database) <= 1  # the one for reading the first bytes while MLflow is loaded
 
 
-def test_a_file_that_was_replaced_or_upgraded_is_opened_again(folder, database, tmp_path):
+def test_a_replaced_or_upgraded_file_is_reopened(folder, database, tmp_path):
     with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
         tables = store.read(store.read_runs(Query(view="all")).column("run_id").to_pylist())
         assert tables.metrics.num_rows
         with contextlib.closing(sqlite3.connect(database)) as writer, writer:
             writer.execute("ALTER TABLE latest_metrics RENAME TO latest_metrics_of_before")
-        again = store.read(tables.runs.column("run_id").to_pylist())  # out of all points
+        again = store.read(tables.runs.column("run_id").to_pylist())  # computed from all points
         assert again.metrics.select(["run_id", "key", "step"]) == tables.metrics.select(["run_id", "key", "step"])
 
         write_old_store(tmp_path / "other.db", next(iter(REVISIONS)))
@@ -239,7 +239,7 @@ def test_a_file_that_was_replaced_or_upgraded_is_opened_again(folder, database, 
             store.read_experiments()
 
 
-def test_two_read_at_once_from_one_store(database, content):
+def test_two_threads_read_one_store_concurrently(database, content):
     with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
         run_ids = store.read_runs(Query(view="all")).column("run_id").to_pylist()
         first, second = store.read_metric_history(run_ids), store.read_metric_history(run_ids)
@@ -249,9 +249,9 @@ def test_two_read_at_once_from_one_store(database, content):
         assert len(store.stored._database._idle) == 1
 
 
-def test_a_lock_that_this_process_has_is_not_lost_by_opening_the_file_beside_it(database):
-    """The system forgets a process's locks on a file as soon as it closes any descriptor of it."""
-    assert not sqlite.is_alone()  # MLflow is here, and could be writing
+def test_opening_the_file_keeps_locks_of_this_process(database):
+    """The operating system releases a process's locks on a file as soon as it closes any descriptor of it."""
+    assert not sqlite.is_alone()  # MLflow is loaded, and could be writing
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as logging:
         logging.execute("BEGIN IMMEDIATE")
         with contextlib.closing(open_store(f"sqlite:///{database}")) as store:
@@ -261,14 +261,14 @@ def test_a_lock_that_this_process_has_is_not_lost_by_opening_the_file_beside_it(
         assert "database is locked" in other.stderr
 
 
-def test_a_missing_file_is_named_and_not_created(tmp_path):
+def test_a_missing_file_raises_an_error_and_is_not_created(tmp_path):
     error = error_of(tmp_path / "deep" / "no.db")
     assert isinstance(error, StoreNotFound)
     assert "no.db" in error.message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_store_is_unreadable_and_left_alone(tmp_path, database):
+def test_a_file_that_is_not_a_store_raises_an_error_and_is_unchanged(tmp_path, database):
     (tmp_path / "empty.db").touch()
     (tmp_path / "text.db").write_text("not a database, but long enough to be mistaken for one")
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE mine (x)").connection.close()
@@ -288,12 +288,12 @@ def test_what_is_no_store_is_unreadable_and_left_alone(tmp_path, database):
     assert state(tmp_path) == before
 
 
-def test_a_database_in_memory_is_not_found():
+def test_an_in_memory_database_raises_store_not_found():
     assert isinstance(error_of(":memory:"), StoreNotFound)
     assert isinstance(error_of(""), StoreNotFound)
 
 
-def test_a_lock_that_stays_is_a_sentence(database, monkeypatch):
+def test_a_persistent_lock_raises_an_error(database, monkeypatch):
     monkeypatch.setattr(sqlite, "_SECONDS_TO_WAIT_FOR_A_LOCK", 0.2)
     other = sqlite3.connect(database, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -303,7 +303,7 @@ def test_a_lock_that_stays_is_a_sentence(database, monkeypatch):
     assert "locked" in error.message
 
 
-def test_a_lock_that_goes_is_waited_for(database, content):
+def test_a_temporary_lock_is_waited_for(database, content):
     other = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
     release = threading.Timer(0.5, other.close)
@@ -315,7 +315,7 @@ def test_a_lock_that_goes_is_waited_for(database, content):
 @pytest.mark.parametrize(
     "name", ["with space.db", "a?b=c.db", "a#b.db", "100%.db", "%20.db", "naïve Ω🐙.db", "a&b'c;.db"]
 )
-def test_any_file_name(database, name, content, monkeypatch):
+def test_any_file_name_can_be_opened(database, name, content, monkeypatch):
     odd = database.parent / name
     database.rename(odd)
     assert read_everything(f"sqlite:///{odd}") == content
@@ -325,16 +325,16 @@ def test_any_file_name(database, name, content, monkeypatch):
     assert state(odd.parent)["."][1] == [name]
 
 
-def test_other_spellings_of_the_uri(database, content):
+def test_alternative_forms_of_a_sqlite_uri(database, content):
     assert read_everything(f"sqlite+pysqlite:///{database}?timeout=5") == content
     assert read_everything(f"sqlite:///{database.as_uri()}?mode=ro&uri=true") == content
     assert read_everything(f"sqlite:///file:{database}?mode=rwc&uri=true") == content
 
 
-# Odd cells
+# Invalid cells
 
 
-def test_odd_cells_are_named_and_the_run_stays(database):
+def test_invalid_cells_are_reported_and_the_run_is_read(database):
     store = open_store(f"sqlite:///{database}")
     run = {row["run_name"]: row["run_id"] for row in store.read_runs(Query()).to_pylist()}["child 0"]
     connection = sqlite3.connect(database)
@@ -388,7 +388,7 @@ def test_a_run_without_start_time_is_last(database):
 # Sizes
 
 
-def test_a_long_history_comes_in_bounded_batches(database):
+def test_a_long_history_is_read_in_bounded_batches(database):
     store = open_store(f"sqlite:///{database}")
     names = {row["run_name"]: row["run_id"] for row in store.read_runs(Query()).to_pylist()}
     long, wide = names["empty"], names["running"]
@@ -413,7 +413,7 @@ def test_a_long_history_comes_in_bounded_batches(database):
     assert steps == list(range(150_000))
 
 
-def test_many_runs_are_read_in_the_order_asked_for(database):
+def test_many_runs_are_read_in_the_requested_order(database):
     connection = sqlite3.connect(database)
     run_ids = [f"{number:032x}" for number in range(5_000)]
     connection.executemany(
@@ -469,7 +469,7 @@ def test_an_old_schema_is_read_and_not_upgraded(tmp_path, version):
 
 
 @pytest.mark.parametrize("experiment", ["99", "NULL"])
-def test_a_run_of_an_experiment_that_is_not_there_costs_itself_and_is_named(experiment, sqlite_sample, tmp_path):
+def test_a_run_of_a_missing_experiment_is_reported_as_missing(experiment, sqlite_sample, tmp_path):
     path = tmp_path / "mlflow.db"
     shutil.copy(sqlite_sample, path)
     before = open_store(f"sqlite:///{path}").read_runs(Query()).column("run_id").to_pylist()
@@ -477,7 +477,9 @@ def test_a_run_of_an_experiment_that_is_not_there_costs_itself_and_is_named(expe
         writing.execute(f"UPDATE runs SET experiment_id = {experiment} WHERE run_uuid = ?", (before[0],))
         writing.commit()
     reason = (
-        "the store has no experiment 99" if experiment == "99" else "the store does not say in which experiment it is"
+        "the store has no experiment 99"
+        if experiment == "99"
+        else "the store does not say which experiment it belongs to"
     )
     for command in (["runs", "--json"], ["findings"], ["study"]):
         done = run(QUALIA, *command, "--tracking-uri", f"sqlite:///{path}", cwd=tmp_path)

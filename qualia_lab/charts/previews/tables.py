@@ -12,7 +12,7 @@ from qualia_lab.charts.previews.preview import Preview, note, small
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html
 from qualia_lab.masking.keys import is_secret_key
-from qualia_lab.masking.text import MASK, is_nothing, masked
+from qualia_lab.masking.text import MASK, is_placeholder, masked
 from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _cut(text: str) -> str:
 
 def _masked_cell(name: str, cell: str) -> str:
     """Mask a cell that is a secret by the name of its column or by its form."""
-    return MASK if is_secret_key(name) and not is_nothing(cell) else masked(cell)
+    return MASK if is_secret_key(name) and not is_placeholder(cell) else masked(cell)
 
 
 def _cell(value: Any) -> str:

@@ -1,9 +1,9 @@
-"""The files of an mlruns folder: what one folder, one key's file, one meta.yaml says.
+"""Reads the files of an mlruns folder: folders, files of one key each, and meta.yaml.
 
-Nothing is followed out of the store, nothing but regular files is opened, and every read has a limit.
+Links out of the store are not followed, only regular files are opened, and every read has a size limit.
 """
 
-# Paths are plain strings here: a Path object per file takes longer than opening it.
+# Paths are plain strings: creating a Path object for each file takes longer than opening the file.
 # ruff: noqa: PTH114, PTH120
 
 from __future__ import annotations
@@ -22,74 +22,74 @@ if TYPE_CHECKING:
 
     Scalar = str | None
 
-# MLflow's longest value is a tag of 8,000 characters; the model description it keeps in a tag may be far longer.
-_LONGEST_VALUE = 4 << 20
-_FIRST_CHUNK = 64 << 10  # most files are far smaller, and a large buffer costs more than reading one
+# MLflow limits tags to 8,000 characters, but the model description that it stores in a tag may be far longer.
+_MAX_VALUE_BYTES = 4 << 20
+_FIRST_CHUNK = 64 << 10  # most files are far smaller, and allocating a large buffer costs more than reading one
 _CHUNK = 1 << 20
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_DEEPEST_KEY = 40
+_MAX_KEY_DEPTH = 40
 _NULLS = ("", "~", "null", "Null", "NULL")
-# `key: words`, `key: 'words'`, `key:`, `key: []`: nothing in it that means something else to YAML.
+# `key: words`, `key: 'words'`, `key:`, `key: []`, without characters that have a special meaning in YAML.
 _PLAIN_LINE = re.compile(
     r"([a-z_]+):(?: '([\w ./:=@+-]*)'| \[\]| ([A-Za-z0-9_/.](?:[\w./=@+-]|[ :](?=[\w./=@+-]))*))?", re.ASCII
 )
-_DEEPEST_YAML = 20  # the parser's time grows with the square of the depth
+_MAX_YAML_DEPTH = 20  # the parser's time grows with the square of the depth
 
 
 class Unreadable(Exception):
-    """Why a file of the store could not be read; the caller names it and goes on."""
+    """The reason why a file of the store could not be read; the caller reports it and continues."""
 
 
 class TooLarge(Unreadable):
-    """It is larger than was asked for."""
+    """The file is larger than the limit."""
 
 
 class Root:
-    """The folder of a store, and the guard of its border."""
+    """The root folder of a store; rejects links that lead out of it."""
 
     def __init__(self, path: Path) -> None:
         self.real = os.path.realpath(path)
 
-    def holds(self, path: str) -> bool:
-        """Whether the path, with every link on it resolved, is still in the store."""
+    def contains(self, path: str) -> bool:
+        """Whether the path is in the store after resolving all links."""
         return os.path.realpath(path).startswith(self.real.rstrip(os.sep) + os.sep)
 
     def check(self, path: str) -> None:
-        """Raises Unreadable when the path is a link that leads out of the store."""
-        if os.path.islink(path) and not self.holds(path):
+        """Raise Unreadable if the path is a link that leads out of the store."""
+        if os.path.islink(path) and not self.contains(path):
             raise Unreadable("it is a link that leads out of the store")
 
     def folders(self, path: str) -> dict[str, str]:
-        """The folders in a folder as {name: path}, sorted; none where it is missing. Raises Unreadable."""
+        """The subfolders of a folder as {name: path}, sorted; empty if it does not exist. Raises Unreadable."""
         return {entry.name: entry.path for entry in self._entries(path) if _is_folder(entry)}
 
     def files(self, path: str, prefix: str = "") -> Iterator[tuple[str, str]]:
-        """(key, path) of every file below a folder, a key being its path with `/`; none where the folder is missing.
+        """(key, path) of every file below a folder, where a key is the relative path; none if it does not exist.
 
-        A link to a folder counts as a file, which cannot be read and is so named. Raises Unreadable when the
-        folder itself may not be read.
+        A link to a folder is returned as a file, so that reading it fails and is reported. Raises Unreadable if the
+        folder itself cannot be read.
         """
         for entry in self._entries(path):
-            if prefix.count("/") < _DEEPEST_KEY and entry.is_dir(follow_symlinks=False):
+            if prefix.count("/") < _MAX_KEY_DEPTH and entry.is_dir(follow_symlinks=False):
                 yield from self.files(entry.path, f"{prefix}{entry.name}/")
             else:
                 yield prefix + entry.name, entry.path
 
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
-        """What is in a folder, sorted by name."""
+        """The entries of a folder, sorted by name."""
         self.check(os.path.dirname(path))
         self.check(path)
         try:
-            with os.scandir(path) as found:
-                return sorted(found, key=lambda entry: entry.name)
+            with os.scandir(path) as scanned:
+                return sorted(scanned, key=lambda entry: entry.name)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise Unreadable(_reason(error)) from error
 
-    def read(self, path: str, limit: int = _LONGEST_VALUE) -> bytes:
-        """A whole small file. Raises Unreadable; FileNotFoundError stays itself."""
+    def read(self, path: str, limit: int = _MAX_VALUE_BYTES) -> bytes:
+        """The contents of a small file. Raises Unreadable or FileNotFoundError."""
         chunks, size = [], 0
         for chunk in self.chunks(path):
             chunks.append(chunk)
@@ -99,18 +99,18 @@ class Root:
         return b"".join(chunks)
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        """A file, piece by piece, however large it is. Raises Unreadable; FileNotFoundError stays itself."""
+        """The contents of a file of any size, in chunks. Raises Unreadable or FileNotFoundError."""
         try:
             descriptor = self._open(path)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise Unreadable("it is no regular file")
-                wanted = _FIRST_CHUNK
-                while chunk := os.read(descriptor, wanted):
+                    raise Unreadable("it is not a regular file")
+                size_to_read = _FIRST_CHUNK
+                while chunk := os.read(descriptor, size_to_read):
                     yield chunk
-                    if len(chunk) < wanted:  # that was its end; half of all files are read by one call
+                    if len(chunk) < size_to_read:  # the end of the file; this saves a second call for most files
                         break
-                    wanted = _CHUNK
+                    size_to_read = _CHUNK
             finally:
                 os.close(descriptor)
         except FileNotFoundError:
@@ -119,7 +119,7 @@ class Root:
             raise Unreadable(_reason(error)) from error
 
     def _open(self, path: str) -> int:
-        """A descriptor for reading; a link is followed only within the store, a pipe never waited for."""
+        """A descriptor for reading. Links are followed only within the store, and opening a pipe does not block."""
         if _NO_FOLLOW:
             try:
                 return os.open(path, _FLAGS)
@@ -131,23 +131,29 @@ class Root:
 
 
 def read_meta(root: Root, path: str) -> dict[str, Scalar | dict[str, Scalar]]:
-    """A meta.yaml as {key: text}, and one level of mappings in it. Raises Unreadable."""
+    """A meta.yaml as {key: text}, with one level of nested mappings. Raises Unreadable."""
     try:
         meta = flat_yaml(decoded(root.read(path)))
     except FileNotFoundError as error:
         raise Unreadable("it is missing") from error
     except ValueError as error:
-        raise Unreadable("it is no valid YAML") from error
+        raise Unreadable("it is not valid YAML") from error
     if not meta:
         raise Unreadable("it is empty")
     return meta
 
 
 def flat_yaml(text: str) -> dict[str, Scalar | dict[str, Scalar]]:
-    """A YAML mapping and the mappings directly in it, every scalar as the text that it is written as, null as None.
+    """Parse a YAML mapping with one level of nested mappings; scalars stay text as written, null becomes None.
 
-    What MLflow writes is lines of plain words, read here in a tenth of the parser's time; anything else goes there.
-    Raises ValueError when it is no YAML.
+    Lines of plain scalars, as MLflow writes them, are parsed here in a tenth of the parser's time; any other YAML is
+    passed to the parser.
+
+    Args:
+        text: the YAML.
+
+    Raises:
+        ValueError: the text is not YAML.
     """
     top: dict[str, Scalar | dict[str, Scalar]] = {}
     for line in filter(None, text.split("\n")):
@@ -160,29 +166,31 @@ def flat_yaml(text: str) -> dict[str, Scalar | dict[str, Scalar]]:
 
 
 def _parsed_yaml(text: str) -> dict[str, Scalar | dict[str, Scalar]]:
-    """Any YAML, as `flat_yaml` gives it.
+    """Parse any YAML for `flat_yaml`. Raises ValueError if the text is not YAML.
 
-    Reads the parser's events: what builds objects from them can be made to exhaust memory by references, to overflow
-    the C stack by nesting, and guesses types (a run named `yes` or `2026-11-01`). Raises ValueError when it is no YAML.
+    This uses the parser's events instead of its objects: building objects can exhaust memory through aliases, can
+    overflow the C stack through nesting, and guesses types (of a run named `yes` or `2026-11-01`).
     """
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     top: dict[str, Scalar | dict[str, Scalar]] = {}
-    path: list[tuple[dict[str, Scalar] | None, list[str]]] = []  # open collections: what is kept of each, and its key
+    path: list[
+        tuple[dict[str, Scalar] | None, list[str]]
+    ] = []  # open collections: the mapping to fill (None: ignored) and the pending key
     try:
         for event in yaml.parse(text, Loader=loader):
             if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
                 inner: dict[str, Scalar] | None = None
                 if isinstance(event, yaml.MappingStartEvent) and len(path) < 2:
-                    inner = top if not path else {}  # type: ignore[assignment]  # the top is the one that nests
+                    inner = top if not path else {}  # type: ignore[assignment]  # only the top mapping is nested
                     if path:
                         _put(path[-1], inner)
                 elif path:
                     _put(path[-1], None)
                 path.append((inner, []))
-                if len(path) > _DEEPEST_YAML:
-                    raise ValueError("it is nested too deep")
+                if len(path) > _MAX_YAML_DEPTH:
+                    raise ValueError("it is nested too deeply")
             elif isinstance(event, yaml.CollectionEndEvent):
                 path.pop()
             elif isinstance(event, yaml.ScalarEvent) and path:
@@ -195,13 +203,13 @@ def _parsed_yaml(text: str) -> dict[str, Scalar | dict[str, Scalar]]:
     return top
 
 
-def _put(place: tuple[dict[str, Scalar] | None, list[str]], value: object) -> None:
-    """A scalar becomes a key of the open mapping, or the value of the key that waits."""
-    mapping, key = place
+def _put(collection: tuple[dict[str, Scalar] | None, list[str]], value: object) -> None:
+    """Add a scalar to the open mapping, as a key or as the value of the pending key."""
+    mapping, key = collection
     if mapping is None:
         return
     if key:
-        mapping[key.pop()] = value  # type: ignore[assignment]  # a mapping in the top one
+        mapping[key.pop()] = value  # type: ignore[assignment]  # a mapping nested in the top one
     else:
         key.append(str(value))
 

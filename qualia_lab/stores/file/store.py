@@ -1,6 +1,6 @@
-"""FileStore: an mlruns folder, read straight from its files; nothing in it is created or changed."""
+"""FileStore: reads an mlruns folder from its files, and creates or changes nothing in it."""
 
-# Paths are plain strings here: a Path object per file takes longer than opening it.
+# Paths are plain strings: creating a Path object for each file takes longer than opening the file.
 # ruff: noqa: PTH112, PTH118, PTH119
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from qualia_lab.closing import Closing
 from qualia_lab.columns import column, column_of
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.file.mlruns import Root, TooLarge, Unreadable, read_meta
-from qualia_lab.stores.file.points import ends_whole, in_form, latest_points, parse_files
+from qualia_lab.stores.file.points import has_complete_last_line, latest_points, normalized, parse_files
 from qualia_lab.stores.rows import Fields, Rows, latest_first
 from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, status, text
 from qualia_lab.tables import run_tables, table_of
@@ -46,14 +46,14 @@ _NOT_RUNS = {"tags", "datasets", "traces", "models"}
 _RUN_PARTS = ("params", "metrics", "tags")
 _ENDED = ("FINISHED", "FAILED", "KILLED")
 _BYTES_PER_BATCH = 4 << 20  # of metric files: some hundred thousand points
-_LARGEST_METRIC = 64 << 20
+_MAX_METRIC_BYTES = 64 << 20
 
 
 def path_of_uri(uri: str) -> Path:
-    """The path that a plain path or `file:` URI means: percent-encoding undone, a Windows drive kept."""
+    """The path named by a plain path or a `file:` URI, percent-decoded, with its Windows drive."""
     if uri[:5].lower() != "file:":
         return Path(uri)
-    # `file:C:\\x` and `file:relative` are no proper URIs, and MLflow writes them.
+    # MLflow also writes the invalid URIs `file:C:\\x` and `file:relative`.
     rest = uri[5:]
     path = unquote(urlsplit(uri).path) if rest.startswith("//") else unquote(rest)
     return Path(path[1:] if path.startswith("/") and _WINDOWS_PATH.match(path) else path)
@@ -61,21 +61,21 @@ def path_of_uri(uri: str) -> Path:
 
 @dataclass(frozen=True)
 class _Experiment:
-    """An experiment's folder; its meta.yaml is read when a row of it is wanted."""
+    """The folder of an experiment; its meta.yaml is read only when needed."""
 
     experiment_id: str
     path: str
     deleted: bool
 
     def lifecycle_stage(self, recorded: Any) -> str:
-        """What lies in the trash is deleted, whatever its files still say."""
+        """The lifecycle stage: deleted for anything in the trash, whatever its files say."""
         return "deleted" if self.deleted else text(recorded) or "active"
 
 
 class FileStore(Closing):
-    """A folder of experiments of runs, as MLflow's file store writes it: TrackingStore over plain files.
+    """A TrackingStore over the folder that MLflow's file store writes.
 
-    A folder without its meta.yaml is an experiment or a run all the same, and `problems` says so.
+    A folder of an experiment or run without its meta.yaml is read too, and reported in `problems`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +90,7 @@ class FileStore(Closing):
             row = self._experiment_row(experiment, Rows())
             if not _matches(view, row["lifecycle_stage"]):
                 continue
-            runs = [run for run in self._light_runs(experiment) if _matches(view, run["lifecycle_stage"])]
+            runs = [run for run in self._run_rows(experiment) if _matches(view, run["lifecycle_stage"])]
             times = [time for run in runs for time in (run["start_time"], run["end_time"]) if is_possible(time)]
             rows.append({**row, "run_count": len(runs), "last_activity": max(times, default=None)})
         rows.sort(key=lambda row: (latest_first(row["last_activity"]), row["experiment_id"]))
@@ -102,14 +102,14 @@ class FileStore(Closing):
         for experiment in self._experiments():
             if experiment.experiment_id in wanted:
                 self._read_experiment(experiment, rows)
-        return rows.built().experiment_tags
+        return rows.to_tables().experiment_tags
 
     def read_runs(self, query: Query) -> pa.Table:
         """The runs that match, in the query's order."""
         from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
-        rows, tables = self._asked(query, needed_tables(condition, orders))
+        rows, tables = self._candidates(query, needed_tables(condition, orders))
         by_id = {row["run_id"]: row for row in rows}
         matching = select_runs(condition, orders, tables, self.read_metric_history)[: query.limit]
         return possible_runs(table_of(schema.RUNS, [by_id[run_id] for run_id in matching]))
@@ -120,16 +120,16 @@ class FileStore(Closing):
         from qualia_lab.query.explanation import explain_tables
 
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
-        _, tables = self._asked(query, needed_tables(condition, orders))
+        _, tables = self._candidates(query, needed_tables(condition, orders))
         return explain_tables(query, "files", tables, self.read_metric_history)
 
-    def _asked(self, query: Query, needed: Collection[str]) -> tuple[list[Row], RunTables]:
-        """The light rows of the runs that the filter is asked of, and the tables that it needs."""
+    def _candidates(self, query: Query, needed: Collection[str]) -> tuple[list[Row], RunTables]:
+        """The runs in the query's view, experiments and ids, unfiltered, and the tables that the filter needs."""
         rows = [
             run
             for experiment in self._experiments()
-            if self._is_asked_for(experiment, query)
-            for run in self._light_runs(experiment)
+            if self._is_selected(experiment, query)
+            for run in self._run_rows(experiment)
             if _matches(query.view, run["lifecycle_stage"]) and (not query.run_ids or run["run_id"] in query.run_ids)
         ]
         if needed == {"runs"}:
@@ -137,7 +137,7 @@ class FileStore(Closing):
         return rows, self._read_as_recorded([row["run_id"] for row in rows])
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
-        """Everything about these runs but histories and artifacts; missing ones are named."""
+        """Everything about these runs except histories and artifacts; missing runs are listed."""
         return with_possible_times(self._read_as_recorded(run_ids))
 
     def _read_as_recorded(self, run_ids: Sequence[str]) -> RunTables:
@@ -157,19 +157,19 @@ class FileStore(Closing):
                 self._read_inputs(run_id, path, datasets[experiment.experiment_id], rows)
                 self._read_outputs(run_id, path, models, rows)
             else:
-                rows.missing(run_id, "the store has no folder of this run")
+                rows.add_missing(run_id, "the store has no folder of this run")
         metrics = (
             (run_id, key, file)
             for run_id, (_, path) in found.items()
             for key, file in self._files(run_id, path, "metrics", rows)
         )
         self._read_latest(metrics, rows)
-        return rows.built()
+        return rows.to_tables()
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Every recorded point of these metrics, batch by batch; lines that cannot be read are named by `read`."""
+        """Every recorded point of these metrics, in batches. Lines that cannot be read are reported by `read`."""
         wanted = None if keys is None else set(keys)
         ignored = Rows()
         files = (
@@ -184,24 +184,24 @@ class FileStore(Closing):
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """Where the artifacts of this run are: where they were recorded, or in the run's own folder."""
-        from qualia_lab.stores.places import artifact_place
+        from qualia_lab.stores.artifact_places import artifact_place
 
         return artifact_place(run_id, artifact_uri, beside=self.path)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
-    # Which folders are what.
+    # Finding folders
 
     def _experiments(self) -> list[_Experiment]:
-        """Every experiment, also the deleted ones."""
+        """Every experiment, including deleted ones."""
         if not self.path.is_dir():
             raise StoreNotFound(f"There is no folder {self.path}.", "Check the path; nothing was created.")
         try:
             active, trash = (self._root.folders(os.path.join(self._root.real, name)) for name in ("", ".trash"))
         except Unreadable as error:
             raise StoreUnreadable(
-                f"The folder {self.path} could not be read: {error}.", "Check who may read it."
+                f"The folder {self.path} could not be read: {error}.", "Check its permissions."
             ) from error
         candidates = [
             *(_Experiment(name, path, deleted=False) for name, path in active.items() if name not in _NOT_EXPERIMENTS),
@@ -223,26 +223,26 @@ class FileStore(Closing):
             )
         return found
 
-    def _without_copies(self, found: list[_Experiment]) -> list[_Experiment]:
-        """The experiments but for folders that are copies: their meta.yaml names another folder that is there.
+    def _without_copies(self, experiments: list[_Experiment]) -> list[_Experiment]:
+        """The experiments without copied folders, whose meta.yaml has the id of another existing folder.
 
-        MLflow passes over them too. One without its meta.yaml, or that was renamed, is an experiment all the same.
+        MLflow skips copies too. Folders that were renamed or have no meta.yaml are not copies.
         """
-        there = {experiment.experiment_id for experiment in found}
-        kept = []
-        for experiment in found:
+        existing = {experiment.experiment_id for experiment in experiments}
+        originals = []
+        for experiment in experiments:
             try:
                 data = self._root.read(os.path.join(experiment.path, "meta.yaml"))
             except (Unreadable, OSError):
                 data = b""
             recorded = _RECORDED_ID.search(data)
-            of = recorded[1].decode("utf-8", "replace") if recorded else experiment.experiment_id
-            if of == experiment.experiment_id or of not in there:
-                kept.append(experiment)
-        return kept
+            recorded_id = recorded[1].decode("utf-8", "replace") if recorded else experiment.experiment_id
+            if recorded_id == experiment.experiment_id or recorded_id not in existing:
+                originals.append(experiment)
+        return originals
 
     def _run_folders(self, experiment: _Experiment) -> dict[str, str]:
-        """The runs of an experiment as {run_id: path}: what has a meta.yaml, and what looks like a run without one."""
+        """The runs of an experiment as {run_id: path}: folders that have a meta.yaml or look like a run."""
         try:
             folders = self._root.folders(experiment.path)
         except Unreadable:
@@ -258,41 +258,41 @@ class FileStore(Closing):
         }
 
     def _find(self, run_ids: Iterable[str]) -> dict[str, tuple[_Experiment, str]]:
-        """Experiment and path of these runs, in this order, as far as they are there."""
+        """{run id: (experiment, path)} of those of these runs that exist, in this order."""
         everything = {
             run_id: (experiment, path)
-            for experiment in reversed(self._experiments())  # of a run that is there twice, the active one counts
+            for experiment in reversed(self._experiments())  # if a run exists twice, the active one counts
             for run_id, path in self._run_folders(experiment).items()
         }
         return {run_id: everything[run_id] for run_id in dict.fromkeys(run_ids) if run_id in everything}
 
-    def _is_asked_for(self, experiment: _Experiment, query: Query) -> bool:
+    def _is_selected(self, experiment: _Experiment, query: Query) -> bool:
         if query.experiment_ids:
             return experiment.experiment_id in query.experiment_ids
         # A deleted run may be in an active experiment.
         return query.view != "active" or self._experiment_row(experiment, Rows())["lifecycle_stage"] != "deleted"
 
-    # What a folder says.
+    # Reading folders
 
     def _meta(self, run_id: str | None, subject: str, path: str, rows: Rows) -> Row:
-        """The meta.yaml of a folder; where it cannot be read, none, and a problem."""
+        """The meta.yaml of a folder; if it cannot be read, that is reported and the result is empty."""
         try:
             self._root.check(path)
             return dict(read_meta(self._root, os.path.join(path, "meta.yaml")))
         except Unreadable as error:
-            rows.problem(run_id, subject, f"meta.yaml: {error}")
+            rows.add_problem(run_id, subject, f"meta.yaml: {error}")
             return {}
 
     def _files(self, run_id: str | None, path: str, part: str, rows: Rows) -> Iterator[tuple[str, str]]:
-        """(key, path) of the files of one part of a run; a problem where they cannot be listed."""
+        """(key, path) of the files in one subfolder of a run, such as params; a failure is reported."""
         try:
             for key, file in sorted(self._root.files(os.path.join(path, part))):
                 yield text(key) or "", file
         except Unreadable as error:
-            rows.problem(run_id, part, error)
+            rows.add_problem(run_id, part, error)
 
     def _values(self, run_id: str | None, path: str, part: str, rows: Rows) -> dict[str, str]:
-        """{key: value} of params or tags, one file each; those that cannot be read are problems."""
+        """{key: value} of params or tags, one file each; files that cannot be read are reported."""
         values = {}
         for key, file in self._files(run_id, path, part, rows):
             try:
@@ -300,11 +300,13 @@ class FileStore(Closing):
             except FileNotFoundError:
                 continue  # deleted since the folder was listed
             except Unreadable as error:
-                rows.problem(run_id, f"{part.removesuffix('s')} {key}", error)
+                rows.add_problem(run_id, f"{part.removesuffix('s')} {key}", error)
                 continue
             values[key] = decoded(data)
             if "\\x" in values[key] and not _is_utf8(data):
-                rows.problem(run_id, f"{part.removesuffix('s')} {key}", "it is not UTF-8; bytes stand as \\xNN")
+                rows.add_problem(
+                    run_id, f"{part.removesuffix('s')} {key}", "it is not UTF-8; invalid bytes are shown as \\xNN"
+                )
         return values
 
     def _experiment_row(self, experiment: _Experiment, rows: Rows) -> Row:
@@ -318,18 +320,18 @@ class FileStore(Closing):
             "last_update_time": meta.integer("last_update_time"),
         }
 
-    def _light_runs(self, experiment: _Experiment) -> Iterator[Row]:
-        """The rows of an experiment's runs, with no more files opened than they need."""
+    def _run_rows(self, experiment: _Experiment) -> Iterator[Row]:
+        """The rows of an experiment's runs, reading only the files that are needed for them."""
         rows = Rows()
         for run_id, path in self._run_folders(experiment).items():
             yield self._run_row(experiment, run_id, path, None, rows)
 
     def _run_row(self, experiment: _Experiment, run_id: str, path: str, tags: dict[str, str] | None, rows: Rows) -> Row:
-        """The row of one run; of its tags only the needed ones are read when they are not given."""
+        """The row of one run. `tags`: its tags if they have been read; None reads only the necessary ones."""
         meta = Fields(self._meta(run_id, "run", path, rows), rows, run_id)
         recorded = meta.text("experiment_id")
         if recorded not in (None, experiment.experiment_id):
-            rows.problem(
+            rows.add_problem(
                 run_id, "experiment_id", f"meta.yaml says {recorded}, the folder is {experiment.experiment_id}"
             )
         name = meta.text("run_name")
@@ -349,7 +351,7 @@ class FileStore(Closing):
         }
 
     def _tag(self, path: str, key: str, tags: dict[str, str] | None) -> str | None:
-        """One tag of a run, from those that were read, or else from its file."""
+        """One tag of a run, from its tags if they have been read, else from its file."""
         if tags is not None:
             return tags.get(key)
         folder = os.path.join(path, "tags")
@@ -361,27 +363,27 @@ class FileStore(Closing):
             return None
 
     def _read_run(self, experiment: _Experiment, run_id: str, path: str, rows: Rows) -> None:
-        """One run, its tags, params and latest metrics, into the rows."""
+        """Add a run with its tags and params to the rows."""
         tags = self._values(run_id, path, "tags", rows)
         rows.tables["runs"].append(self._run_row(experiment, run_id, path, tags, rows))
         rows.add_values("tags", {"run_id": run_id}, tags)
         rows.add_values("params", {"run_id": run_id}, self._values(run_id, path, "params", rows))
 
     def _read_latest(self, files: Iterable[_File], rows: Rows) -> None:
-        """The latest value of each of these metrics, into the rows."""
+        """Add the latest value of each of these metrics to the rows."""
         for series, contents, points in self._points(files, rows):
-            for place in np.flatnonzero(points.counts == 0).tolist():
-                if place not in points.problems:
-                    rows.problem(series[place][0], f"metric {series[place][1]}", "it has no value")
-            for place, (step, timestamp, value) in latest_points(contents, points):
-                run_id, key = series[place]
+            for index in np.flatnonzero(points.counts == 0).tolist():
+                if index not in points.problems:
+                    rows.add_problem(series[index][0], f"metric {series[index][1]}", "it has no value")
+            for index, (step, timestamp, value) in latest_points(contents, points):
+                run_id, key = series[index]
                 latest = {"run_id": run_id, "key": key, "value": value, "step": step, "timestamp": timestamp}
                 rows.tables["metrics"].append(latest)
 
     def _points(
         self, files: Iterable[_File], rows: Rows
     ) -> Iterator[tuple[list[tuple[str, str]], list[bytes], Points]]:
-        """Run and key, content, and points of metrics, a few megabytes at a time; what is wrong is a problem."""
+        """Batches of metric files of a few megabytes: their (run id, key), contents and points; errors are reported."""
         series: list[tuple[str, str]] = []
         contents: list[bytes] = []
         size = 0
@@ -389,10 +391,10 @@ class FileStore(Closing):
         for run_id, key, file in files:
             try:
                 data = self._read_metric(run_id, key, file, rows)
-                if ends_whole(data) and self._has_ended(run_id, file, ended):
+                if has_complete_last_line(data) and self._has_ended(run_id, file, ended):
                     data += b"\n"
             except (Unreadable, FileNotFoundError) as error:
-                rows.problem(run_id, f"metric {key}", error)
+                rows.add_problem(run_id, f"metric {key}", error)
                 continue
             series.append((run_id, key))
             contents.append(data)
@@ -404,7 +406,7 @@ class FileStore(Closing):
             yield series, contents, self._parsed(series, contents, rows)
 
     def _has_ended(self, run_id: str, file: str, known: dict[str, bool]) -> bool:
-        """Whether the run of a metric's file says that it has ended, so that nothing more is being written into it."""
+        """Whether the run of a metric file has ended, so that the file is no longer being written."""
         if run_id not in known:
             folder = f"{os.sep}{run_id}{os.sep}"
             path = file[: file.index(folder) + len(folder) - 1] if folder in file else ""
@@ -413,52 +415,52 @@ class FileStore(Closing):
         return known[run_id]
 
     def _read_metric(self, run_id: str, key: str, file: str, rows: Rows) -> bytes:
-        """What a metric's file holds; of a huge one only the points, so that no nonsense fills the memory."""
+        """The contents of a metric file; a huge one is normalized while it is read, so that memory stays bounded."""
         try:
-            return self._root.read(file, _LARGEST_METRIC)
+            return self._root.read(file, _MAX_METRIC_BYTES)
         except TooLarge:
-            data, problem = in_form(self._root.chunks(file))
+            data, problem = normalized(self._root.chunks(file))
             if problem:
-                rows.problem(run_id, f"metric {key}", problem)
+                rows.add_problem(run_id, f"metric {key}", problem)
             return data
 
     def _parsed(self, series: list[tuple[str, str]], contents: list[bytes], rows: Rows) -> Points:
         points = parse_files(contents)
-        for place, problem in points.problems.items():
-            run_id, key = series[place]
-            rows.problem(run_id, f"metric {key}", problem)
+        for index, problem in points.problems.items():
+            run_id, key = series[index]
+            rows.add_problem(run_id, f"metric {key}", problem)
         return points
 
     def _read_inputs(self, run_id: str, path: str, datasets: dict[str, Row], rows: Rows) -> None:
-        """The datasets of a run: inputs/ID/meta.yaml names a folder among its experiment's datasets."""
+        """Add the datasets of a run to the rows: inputs/ID/meta.yaml names a folder of its experiment's datasets."""
         for subject, folder in self._folders(run_id, os.path.join(path, "inputs"), rows).items():
             meta = self._meta(run_id, f"input {subject}", folder, rows)
             if meta.get("source_type") != "DATASET":
                 continue
             dataset = datasets.get(str(meta.get("source_id")))
             if dataset is None:
-                rows.problem(run_id, f"input {subject}", "its dataset is not in the store")
+                rows.add_problem(run_id, f"input {subject}", "its dataset is not in the store")
                 continue
             tags = meta.get("tags")
             context = tags.get("mlflow.data.context") if isinstance(tags, dict) else None
             rows.tables["datasets"].append({"run_id": run_id, **dataset, "context": text(context)})
 
     def _read_outputs(self, run_id: str, path: str, models: dict[str, Row], rows: Rows) -> None:
-        """The logged models of a run: those it made, and those that outputs/MODEL_ID names."""
-        named = self._folders(run_id, os.path.join(path, "outputs"), rows)
+        """Add the logged models of a run to the rows: those that it created, and those in outputs/MODEL_ID."""
+        outputs = self._folders(run_id, os.path.join(path, "outputs"), rows)
         for model_id, model in models.items():
-            if model["run_id"] == run_id or model_id in named:
+            if model["run_id"] == run_id or model_id in outputs:
                 rows.tables["logged_models"].append({**model, "run_id": run_id})
 
     def _read_experiment(self, experiment: _Experiment, rows: Rows) -> None:
-        """An experiment and its tags, into the rows."""
+        """Add an experiment and its tags to the rows."""
         rows.tables["experiments"].append(self._experiment_row(experiment, rows))
         experiment_id = text(experiment.experiment_id)
         tags = self._values(None, experiment.path, "tags", rows)
         rows.add_values("experiment_tags", {"experiment_id": experiment_id}, tags)
 
     def _models(self, experiment: _Experiment, rows: Rows) -> dict[str, Row]:
-        """The logged models of an experiment as {model_id: the columns they fill}; run_id is the run that made it."""
+        """The logged models of an experiment as {model_id: row}; run_id is the run that created the model."""
         found = {}
         for name, folder in self._folders(None, os.path.join(experiment.path, "models"), rows).items():
             meta = Fields(self._meta(None, f"logged model {name}", folder, rows), rows)
@@ -477,7 +479,7 @@ class FileStore(Closing):
         return found
 
     def _datasets(self, experiment: _Experiment, rows: Rows) -> dict[str, Row]:
-        """The datasets of an experiment as {id: the columns they fill}."""
+        """The datasets of an experiment as {id: row}."""
         columns = ("name", "digest", "source_type", "source", "schema", "profile")
         found = {}
         for name, folder in self._folders(None, os.path.join(experiment.path, "datasets"), rows).items():
@@ -486,11 +488,11 @@ class FileStore(Closing):
         return found
 
     def _folders(self, run_id: str | None, path: str, rows: Rows) -> dict[str, str]:
-        """The folders in a folder; a problem where they cannot be listed."""
+        """The subfolders of a folder as {name: path}; a failure is reported."""
         try:
             return self._root.folders(path)
         except Unreadable as error:
-            rows.problem(run_id, os.path.basename(path), error)
+            rows.add_problem(run_id, os.path.basename(path), error)
             return {}
 
 
@@ -507,9 +509,9 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _history(series: list[tuple[str, str]], points: Points) -> pa.RecordBatch:
-    places = column_of(np.repeat(np.arange(len(series), dtype=np.int32), points.counts), pa.int32())
+    codes = column_of(np.repeat(np.arange(len(series), dtype=np.int32), points.counts), pa.int32())
     run_ids, keys = (
-        pa.DictionaryArray.from_arrays(places, column(names, schema.STRING)).cast(schema.STRING)
+        pa.DictionaryArray.from_arrays(codes, column(names, schema.STRING)).cast(schema.STRING)
         for names in zip(*series, strict=True)
     )
     numbers = [

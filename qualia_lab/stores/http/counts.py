@@ -1,7 +1,7 @@
-"""How many runs each experiment of a server has, and its last activity: found by looking at few of them.
+"""Run count and last activity of each experiment of a server, without listing all runs.
 
-Servers do not count, and listing runs to count them takes a millisecond or three for each. The page token of MLflow's
-own server is the number of runs before the page, so it can be made here, and the last page is found by halves.
+Servers have no way to count runs, and listing them takes 1.4 to 3 ms per run. In MLflow's own server, the page token is
+the number of runs before the page, so tokens can be generated here and the last page is found by binary search.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from qualia_lab.stores.http.rest import RestClient
 
     Json = dict[str, Any]
-    # Of each experiment: the number of its runs, and the latest start or end of any, in ms.
+    # {experiment id: (number of runs, latest start or end of any of them in ms)}
     Counts = dict[str, tuple[int, int | None]]
 
 _SEARCH = f"{API}/runs/search"
 _NEWEST, _LAST_TO_END = "attributes.start_time DESC", "attributes.end_time DESC"
-_PAGE = 1000
-_SIDE_BY_SIDE = 8
-_RUN_SECONDS = 0.0025  # that a listing takes for each run: 1.4 to 3 ms with 20 params and 30 metrics
-_QUESTIONS = 12  # that it takes to count a thousand runs by halves
-_MOST_QUESTIONS = 120
-_GROUP = 4  # times as many runs are listed together: more questions are needed to find who has them
+_PAGE_SIZE = 1000
+_CONCURRENCY = 8
+_RUN_SECONDS = 0.0025  # for listing one run: 1.4 to 3 ms with 20 params and 30 metrics
+_BISECTION_REQUESTS = 12  # needed to count a thousand runs by binary search
+_MAX_BISECTION_REQUESTS = 120
+_GROUP_FACTOR = 4  # groups are listed up to this multiple of the break-even: splitting them costs more requests
 
 
-class _Unlike(Exception):
-    """The server does not answer as MLflow's own does."""
+class _UnexpectedAnswer(Exception):
+    """The server does not respond as MLflow's own does."""
 
 
 @dataclass(frozen=True)
@@ -50,74 +50,85 @@ class _Page:
     seconds: float
 
 
-def count_runs(client: RestClient, portions: Iterable[Sequence[str]], view_type: str) -> Counts:
-    """The counts of all these experiments; portions: those that are asked about together, side by side with others."""
-    waiting = list(portions)
-    if not waiting:
+def count_runs(client: RestClient, batches: Iterable[Sequence[str]], view_type: str) -> Counts:
+    """Count the runs of experiments.
+
+    Args:
+        client: sends the requests.
+        batches: experiment ids; each batch is requested together, several batches concurrently.
+        view_type: ACTIVE_ONLY, DELETED_ONLY or ALL, applied to the runs.
+
+    Returns:
+        {experiment id: (number of runs, latest start or end in ms)}.
+    """
+    batches = list(batches)
+    if not batches:
         return {}
-    counting = _Counting(client, view_type, min(len(waiting), _SIDE_BY_SIDE))
-    counting.look(waiting[0])
-    return {key: count for found in in_parallel(counting.of, waiting, _SIDE_BY_SIDE) for key, count in found.items()}
+    counter = _RunCounter(client, view_type, min(len(batches), _CONCURRENCY))
+    counter.probe(batches[0])
+    results = in_parallel(counter.count, batches, _CONCURRENCY)
+    return {experiment_id: count for counts in results for experiment_id, count in counts.items()}
 
 
-class _Counting:
-    def __init__(self, client: RestClient, view_type: str, side_by_side: int) -> None:
+class _RunCounter:
+    def __init__(self, client: RestClient, view_type: str, concurrency: int) -> None:
         self._client = client
         self._view_type = view_type
-        self._side_by_side = side_by_side
+        self._concurrency = concurrency
         self._seconds = 0.0
         self._is_mlflow = True
         self._budget = Budget(client.uri.safe, "runs")
 
-    def look(self, ids: Sequence[str]) -> None:
-        """One question while no other is asked: how long that takes, and whether the tokens are those of MLflow."""
+    def probe(self, ids: Sequence[str]) -> None:
+        """Measure a single request without concurrency, and check whether the page tokens are those of MLflow."""
         try:
             self._seconds = self._page(ids, 0, 1).seconds
-        except (_Unlike, RequestRejected, StoreUnreadable):
+        except (_UnexpectedAnswer, RequestRejected, StoreUnreadable):
             self._is_mlflow = False
 
-    def of(self, ids: Sequence[str]) -> Counts:
-        """The counts of some experiments, by listing where that is quicker or nothing else is understood."""
+    def count(self, ids: Sequence[str]) -> Counts:
+        """The counts of some experiments, by listing their runs where that is faster or the only way."""
         if self._is_mlflow:
             try:
                 return self._counted(ids)
-            except (_Unlike, RequestRejected, StoreUnreadable):
-                pass  # if listing them has the same trouble, that says so
+            except (_UnexpectedAnswer, RequestRejected, StoreUnreadable):
+                pass  # if listing fails in the same way, it raises the error
         return _by_experiment(ids, self._listed(ids))
 
     def _counted(self, ids: Sequence[str]) -> Counts:
         if len(ids) > 1:
-            # Most experiments are small, and a few are not: those are found by halves too.
-            if not self._page(ids, _GROUP * self._worth(self._seconds), 1).token:
+            # Most experiments are small; the few large ones are isolated by splitting the batch in half.
+            if not self._page(ids, _GROUP_FACTOR * self._break_even(self._seconds), 1).token:
                 return _by_experiment(ids, self._listed(ids))
             middle = len(ids) // 2
-            return self.of(ids[:middle]) | self.of(ids[middle:])
-        # What takes as long as two questions, at first: that may be all, and a folder is best read once.
-        few = min(max(int(2 * self._seconds / _RUN_SECONDS), 1), _PAGE)
+            return self.count(ids[:middle]) | self.count(ids[middle:])
+        # First as many runs as take the time of two requests: often these are all, and requests are slow over a folder.
+        few = min(max(int(2 * self._seconds / _RUN_SECONDS), 1), _PAGE_SIZE)
         first = self._page(ids, 0, few)
         if not first.token:
             return _by_experiment(ids, first.runs)
-        here = first.seconds / self._side_by_side - _RUN_SECONDS * len(first.runs)
-        many = max(self._worth(max(self._seconds, here)), few)
+        overhead = first.seconds / self._concurrency - _RUN_SECONDS * len(first.runs)
+        many = max(self._break_even(max(self._seconds, overhead)), few)
         if not self._page(ids, many, 1).token:
             rest = self._listed(ids, page_token=first.token, order_by=[_NEWEST])
             return _by_experiment(ids, [*first.runs, *rest])
         last = self._page(ids, 0, 1, _LAST_TO_END)
         moments = [last_moment(run)[1] for run in (*first.runs, *last.runs)]
-        count = self._by_halves(ids, many + 2, few)
+        count = self._bisect(ids, many + 2, few)
         return {ids[0]: (count, max((moment for moment in moments if moment is not None), default=None))}
 
-    def _worth(self, seconds: float) -> int:
-        """As many runs as are listed in the time of counting by halves.  seconds: that one question takes.
+    def _break_even(self, seconds: float) -> int:
+        """The number of runs that can be listed in the time of a binary search.
 
-        It may be far to the server, or that may read all runs at each question, as it does over a folder.
+        seconds: the time of one request, which is long if the server is far away, or reads all runs for each request,
+        as it does over a folder.
         """
-        return int(_QUESTIONS * seconds / _RUN_SECONDS)
+        return int(_BISECTION_REQUESTS * seconds / _RUN_SECONDS)
 
-    def _by_halves(self, ids: Sequence[str], low: int, few: int) -> int:
-        """The number of runs, which is `low` or more.  few: so many are listed rather than halved."""
+    def _bisect(self, ids: Sequence[str], low: int, few: int) -> int:
+        """The number of runs, which is at least `low`.  few: intervals of this size are listed instead of halved."""
         high: int | None = None
-        for _ in range(_MOST_QUESTIONS):  # not for ever, with a server that says this now and that then
+        for _ in range(_MAX_BISECTION_REQUESTS):  # bounded, in case the server contradicts itself
             if low == high:
                 return low
             at, size = low, 1
@@ -135,46 +146,49 @@ class _Counting:
                 return at + len(page.runs)
             else:
                 low, high = min(low, at), at
-        raise _Unlike
+        raise _UnexpectedAnswer
 
-    def _page(self, ids: Sequence[str], at: int, size: int, order: str = _NEWEST) -> _Page:
-        """The runs from this place on, and the token of the page after them.
+    def _page(self, ids: Sequence[str], offset: int, size: int, order: str = _NEWEST) -> _Page:
+        """A page of `size` runs from an offset, with the token of the next page.
 
-        Raises _Unlike unless both are as MLflow's own server would have them.
+        Raises _UnexpectedAnswer unless both are as MLflow's own server would return them.
         """
-        body = self._question(ids, size) | {"order_by": [order]}
-        if at:
-            body["page_token"] = _token(at)
+        body = self._parameters(ids, size) | {"order_by": [order]}
+        if offset:
+            body["page_token"] = _token(offset)
         since = time.monotonic()
-        answer = self._client.ask("POST", _SEARCH, body=body)
+        answer = self._client.request_json("POST", _SEARCH, body=body)
         seconds = time.monotonic() - since
         runs, token = answer.get("runs") or [], answer.get("next_page_token") or ""
         if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
-            raise _Unlike
+            raise _UnexpectedAnswer
         if any(str(info_of(run).get("experiment_id")) not in ids for run in runs) or len(runs) > size:
-            raise _Unlike
-        if token and (token != _token(at + size) or len(runs) != size):
-            raise _Unlike
+            raise _UnexpectedAnswer
+        if token and (token != _token(offset + size) or len(runs) != size):
+            raise _UnexpectedAnswer
         return _Page(runs, token, seconds)
 
     def _listed(self, ids: Sequence[str], **more: Any) -> Iterator[Json]:
-        question = self._question(ids, _PAGE) | more
-        return read_pages(self._client, "POST", _SEARCH, question, "runs", budget=self._budget)
+        parameters = self._parameters(ids, _PAGE_SIZE) | more
+        return read_pages(self._client, "POST", _SEARCH, parameters, "runs", budget=self._budget)
 
-    def _question(self, ids: Sequence[str], size: int) -> Json:
+    def _parameters(self, ids: Sequence[str], size: int) -> Json:
         return {"experiment_ids": list(ids), "run_view_type": self._view_type, "max_results": size}
 
 
 def _token(offset: int) -> str:
-    """The page token of MLflow's own server for what comes after so many runs."""
+    """The page token of MLflow's own server for the page that starts at this offset."""
     return b64encode(json.dumps({"offset": offset}).encode()).decode()
 
 
 def _by_experiment(ids: Sequence[str], runs: Iterable[Json]) -> Counts:
-    """The counts of these experiments, of which these are all runs."""
+    """The counts of these experiments, given all their runs."""
     counts: Counts = dict.fromkeys(ids, (0, None))
     for experiment_id, moment in map(last_moment, runs):
         if experiment_id in counts:
             count, last = counts[experiment_id]
-            counts[experiment_id] = (count + 1, max((one for one in (last, moment) if one is not None), default=None))
+            counts[experiment_id] = (
+                count + 1,
+                max((time for time in (last, moment) if time is not None), default=None),
+            )
     return counts

@@ -1,4 +1,4 @@
-"""Where a tracking server is and how to be let in: MLflow's own ways, read anew for every store."""
+"""Address and credentials of a tracking server, from the same sources as MLflow's client; read for every store."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ _HOW = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRA
 
 @dataclass(frozen=True)
 class Access:
-    """A server's address without secrets, and what a connection to it needs.
+    """The address of a server without secrets, and the headers, TLS settings and plugin for requests to it.
 
-    plugin: the name of MLflow's request_auth plugin that signs each request, `aws-sigv4`, or "".
+    Attributes:
+        base: scheme, host, port and path prefix.
+        headers: the headers of every request, including credentials.
+        verify: whether TLS certificates are verified.
+        ca_path: a file of trusted certificate authorities.
+        client_cert_path: a file with the client certificate.
+        plugin: the MLflow request_auth plugin that signs each request, `aws-sigv4`, or "".
     """
 
     base: str
@@ -34,15 +40,15 @@ class Access:
 
 
 def find_access(uri: TrackingUri) -> Access:
-    """How to reach the server of an `http(s)://` or `databricks` tracking URI.
+    """Address and credentials for the server of an `http(s)://` or `databricks` tracking URI.
 
-    Raises StoreNotFound when the URI names no server, StoreRefused when the credentials found cannot be sent.
+    Raises StoreNotFound if the URI names no server, StoreRefused if the credentials contain invalid characters.
     """
     if uri.full.partition(":")[0] == "databricks":
         base, headers = _databricks(uri)
     else:
         scheme, _, rest = uri.full.partition("://")
-        # A password may hold an unescaped @ or /: what ends it is the last @ there is.
+        # A password may contain an unescaped @ or /: it ends at the last @.
         userinfo, _, host = rest.partition("?")[0].rpartition("@")
         base, headers = f"{scheme}://{host}".rstrip("/"), _headers(userinfo)
     if not base.partition("://")[2]:
@@ -51,7 +57,7 @@ def find_access(uri: TrackingUri) -> Access:
     if workspace:
         headers["X-MLFLOW-WORKSPACE"] = workspace
     if not all(value.isascii() and value.isprintable() for value in headers.values()):
-        raise StoreRefused(f"The credentials for {uri.safe} hold a character that cannot be sent.", _HOW)
+        raise StoreRefused(f"The credentials for {uri.safe} contain a character that cannot be sent.", _HOW)
     return Access(
         base=base,
         headers=headers,
@@ -63,17 +69,17 @@ def find_access(uri: TrackingUri) -> Access:
 
 
 def _headers(userinfo: str) -> dict[str, str]:
-    """The Authorization header: of the URI, else user and password, else the token."""
+    """The Authorization header: from the URI, else from user and password, else from the token."""
     user, _, password = userinfo.partition(":")
     if userinfo:
         return _basic(unquote(user), unquote(password))
     from_file = _credentials_file()
-    name, word = (
+    user_name, user_password = (
         os.environ.get(variable) or from_file.get(variable.lower())
         for variable in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
     )
-    if name and word:
-        return _basic(name, word)
+    if user_name and user_password:
+        return _basic(user_name, user_password)
     token = _first_set("MLFLOW_TRACKING_TOKEN")
     return {"Authorization": f"Bearer {token}"} if token else {}
 
@@ -83,12 +89,12 @@ def _basic(user: str, password: str) -> dict[str, str]:
 
 
 def _credentials_file() -> dict[str, str]:
-    """The section [mlflow] of ~/.mlflow/credentials, empty where there is none."""
+    """The section [mlflow] of ~/.mlflow/credentials; empty if there is none."""
     return _section(Path("~/.mlflow/credentials").expanduser(), "mlflow")
 
 
 def _databricks(uri: TrackingUri) -> tuple[str, dict[str, str]]:
-    """Host and header from the environment or ~/.databrickscfg; what these do not say, MLflow is asked."""
+    """Host and header from the environment or ~/.databrickscfg, else from MLflow."""
     profile = uri.full.partition("://")[2].strip("/")
     host, token = os.environ.get("DATABRICKS_HOST"), os.environ.get("DATABRICKS_TOKEN")
     if profile or not (host and token):
@@ -96,12 +102,12 @@ def _databricks(uri: TrackingUri) -> tuple[str, dict[str, str]]:
         section = _section(file, profile or os.environ.get("DATABRICKS_CONFIG_PROFILE", "DEFAULT"))
         host, token = section.get("host"), section.get("token")
     if not (host and token):
-        host, token = _ask_mlflow(uri)
+        host, token = _databricks_from_mlflow(uri)
     host = host if "://" in host else f"https://{host}"
     return host.rstrip("/"), {"Authorization": f"Bearer {token}"}
 
 
-def _ask_mlflow(uri: TrackingUri) -> tuple[str, str]:
+def _databricks_from_mlflow(uri: TrackingUri) -> tuple[str, str]:
     hint = "Set DATABRICKS_HOST and DATABRICKS_TOKEN, or write a profile with host and token into ~/.databrickscfg."
     try:
         from mlflow.utils.databricks_utils import get_databricks_host_creds
@@ -115,7 +121,7 @@ def _ask_mlflow(uri: TrackingUri) -> tuple[str, str]:
 
 
 def _section(file: Path, name: str) -> dict[str, str]:
-    """One section of an ini file, empty where it or the file is missing or cannot be read."""
+    """One section of an INI file; empty if it is missing or the file cannot be read."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(file, encoding="utf-8")
@@ -125,6 +131,6 @@ def _section(file: Path, name: str) -> dict[str, str]:
 
 
 def _first_set(*variables: str) -> str | None:
-    """The first of these environment variables that is set to something other than false."""
+    """The value of the first of these environment variables that is set and not false."""
     values = (os.environ.get(variable, "").strip() for variable in variables)
     return next((value for value in values if value and value.lower() not in ("false", "0")), None)

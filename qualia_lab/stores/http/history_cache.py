@@ -1,7 +1,8 @@
-"""HistoryCache: metric histories of finished runs of servers, kept on this machine until the run changes.
+"""HistoryCache: a cache on this machine for the metric histories of ended runs on servers.
 
-One file for each run, named by a hash: a digest of what follows, then an Arrow file of the points, which also says by
-which answer of the server it was read. What is damaged, of another answer, or not ours alone, is not there.
+There is one file for each run, named by a hash. It holds a digest of the rest of the file, then an Arrow file with the
+points, whose metadata has the fingerprint of the run. Files that are damaged or have another fingerprint, and folders
+that other users have access to, are ignored.
 """
 
 from __future__ import annotations
@@ -26,38 +27,41 @@ if TYPE_CHECKING:
 
 _FORMAT = "1"
 _ENDED = ("FINISHED", "FAILED", "KILLED")
-# A client that logs in the background may still deliver points after it has said that its run ended.
+# A client that logs in the background may still send points after it has reported the end of its run.
 _SETTLED_MS = 10 * 60_000
-# Room is made before it is needed, so that the files of a process and what was there never take more together.
-_MOST_BYTES = 1 << 30
-_ROOM = 64 << 20
-# Even what looks as it did is read again after a week: no answer of a server tells of a point that somebody adds to a
-# run long ended, at a step before its latest.
-_OLDEST_SECONDS = 7 * 86_400
+# Files are evicted in advance, so that old files and those of this process never exceed _MAX_BYTES together.
+_MAX_BYTES = 1 << 30
+_RESERVED_BYTES = 64 << 20
+# Even an unchanged run is read again after a week: a server does not report a point that was added to an ended run at a
+# step before its latest one.
+_MAX_AGE_SECONDS = 7 * 86_400
 _DIGEST_BYTES = 32
 _FINGERPRINT = b"qualia_lab.fingerprint"
-_LEFT_OVER_SECONDS = 3600
-_encoded = json.JSONEncoder(sort_keys=True).encode  # made once: for each value it takes longer than the value
+_TEMPORARY_FILE_SECONDS = 3600
+_encoded = json.JSONEncoder(sort_keys=True).encode  # created once: creating it takes longer than encoding a value
 
 
 def open_cache(store: str) -> HistoryCache | None:
-    """The cache of the store of this name, which holds no secret; None where QUALIA_LAB_CACHE=off or there is no place.
+    """The cache for the store of this name, which must not contain secrets; None if QUALIA_LAB_CACHE=off.
 
-    The folder is that of QUALIA_LAB_CACHE, or `qualia-lab` in XDG_CACHE_HOME, or where this system keeps caches.
+    The folder is QUALIA_LAB_CACHE, or `qualia-lab` in XDG_CACHE_HOME or in the system's folder for caches; None is also
+    returned if there is no such folder.
     """
-    given = os.environ.get("QUALIA_LAB_CACHE", "")
-    if given.lower() in ("off", "0", "no", "false"):
+    setting = os.environ.get("QUALIA_LAB_CACHE", "")
+    if setting.lower() in ("off", "0", "no", "false"):
         return None
-    if given:
-        return HistoryCache(Path(given).absolute() / "histories", store)
+    if setting:
+        return HistoryCache(Path(setting).absolute() / "histories", store)
     home = _cache_home()
     return None if home is None else HistoryCache(home / "qualia-lab" / "histories", store)
 
 
 def fingerprint_of(run: Mapping[str, Any], now_ms: int | None = None) -> str | None:
-    """What a run's answer says, as a digest that differs when the run does; None while its history may still grow.
+    """A digest of a run that changes whenever the run does; None while its history may still grow.
 
-    run: MLflow's JSON of a run as a search gives it, with its latest metrics, params and tags.
+    Args:
+        run: MLflow's JSON of the run as a search returns it, with its latest metrics, params and tags.
+        now_ms: the current time in ms; None for the clock.
     """
     info, data = run.get("info"), run.get("data")
     if not isinstance(info, dict) or info.get("status") not in _ENDED:
@@ -68,59 +72,59 @@ def fingerprint_of(run: Mapping[str, Any], now_ms: int | None = None) -> str | N
         return None
     if not 0 < ended <= (int(time.time() * 1000) if now_ms is None else now_ms) - _SETTLED_MS:
         return None
-    said: dict[str, Any] = {"info": info}
+    content: dict[str, Any] = {"info": info}
     for name in ("metrics", "params", "tags"):
         items = data.get(name) if isinstance(data, dict) else None
-        said[name] = sorted(map(_encoded, items)) if isinstance(items, list) else []
-    return hashlib.sha256(_encoded(said).encode()).hexdigest()
+        content[name] = sorted(map(_encoded, items)) if isinstance(items, list) else []
+    return hashlib.sha256(_encoded(content).encode()).hexdigest()
 
 
 class HistoryCache:
-    """The histories of one store's runs. No method raises for what the disk does: without a cache all is as before."""
+    """The cached histories of one store's runs. Errors of the file system are ignored; they only cost cache hits."""
 
     def __init__(self, folder: Path, store: str) -> None:
         self.folder = folder
         self._store = store
-        self._room = 0  # bytes that may be written before room is made again
+        self._reserved = 0  # bytes that may be written before files must be evicted again
 
     def read(self, run_id: str, fingerprint: str) -> pa.Table | None:
-        """The whole history of a run (schema.METRIC_HISTORY), if it was read when the run was as it is now."""
+        """The history of a run (schema.METRIC_HISTORY), if it is cached with this fingerprint; else None."""
         path = self._path(run_id)
         try:
-            if not self._is_ours_alone() or path.stat().st_mtime < time.time() - _OLDEST_SECONDS:
+            if not self._is_private() or path.stat().st_mtime < time.time() - _MAX_AGE_SECONDS:
                 return None
             content = path.read_bytes()
             data = memoryview(content)[_DIGEST_BYTES:]
             if hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest() != content[:_DIGEST_BYTES]:
                 return None
-            kept = pa.ipc.open_file(pa.py_buffer(data), options=pa.ipc.IpcReadOptions(use_threads=False)).read_all()
-            if (kept.schema.metadata or {}).get(_FINGERPRINT) != fingerprint.encode():
+            table = pa.ipc.open_file(pa.py_buffer(data), options=pa.ipc.IpcReadOptions(use_threads=False)).read_all()
+            if (table.schema.metadata or {}).get(_FINGERPRINT) != fingerprint.encode():
                 return None
-            return kept.cast(schema.METRIC_HISTORY)
+            return table.cast(schema.METRIC_HISTORY)
         except (OSError, ValueError, pa.ArrowException):
             return None
 
     def write(self, run_id: str, fingerprint: str, points: pa.Table) -> None:
-        """Keep the whole history of a run."""
-        # In one piece, and each name once: read ten times faster than as it came.
-        marked = points.combine_chunks().replace_schema_metadata({_FINGERPRINT: fingerprint.encode()})
-        for place in range(2):
-            marked = marked.set_column(place, marked.column_names[place], marked.column(place).dictionary_encode())
+        """Cache the complete history of a run."""
+        # In one chunk and with dictionary-encoded names, it is read ten times faster.
+        encoded = points.combine_chunks().replace_schema_metadata({_FINGERPRINT: fingerprint.encode()})
+        for index in range(2):
+            encoded = encoded.set_column(index, encoded.column_names[index], encoded.column(index).dictionary_encode())
         sink = pa.BufferOutputStream()
         options = pa.ipc.IpcWriteOptions(compression="lz4" if pa.Codec.is_available("lz4") else None)
-        with pa.ipc.new_file(sink, marked.schema, options=options) as writer:
-            writer.write_table(marked)
+        with pa.ipc.new_file(sink, encoded.schema, options=options) as writer:
+            writer.write_table(encoded)
         data = sink.getvalue().to_pybytes()
-        if len(data) > _ROOM:
+        if len(data) > _RESERVED_BYTES:
             return
         with contextlib.suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self._is_ours_alone():
+            if not self._is_private():
                 return
-            if self._room < len(data):
-                self._make_room()
-            self._room -= len(data)
-            # Whole or not at all; not synced to the disk, which takes longer than asking again: the digest tells.
+            if self._reserved < len(data):
+                self._evict()
+            self._reserved -= len(data)
+            # Written atomically but not synced, which would take longer than a new request; the digest detects damage.
             descriptor, temporary = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
             try:
                 with os.fdopen(descriptor, "wb") as file:
@@ -131,38 +135,38 @@ class HistoryCache:
                     Path(temporary).unlink()
                 raise
 
-    def _make_room(self) -> None:
-        """Remove the files that were written longest ago until there is room again, and what killed writers left."""
+    def _evict(self) -> None:
+        """Remove the oldest files until there is enough space, and temporary files of writers that were killed."""
         with os.scandir(self.folder) as entries:
             files = [(entry.stat(follow_symlinks=False), entry) for entry in entries]
-        too_many = sum(file.st_size for file, _ in files) + _ROOM - _MOST_BYTES
-        for file, entry in sorted(files, key=lambda one: one[0].st_mtime):
-            left_over = entry.name.endswith(".tmp")
-            if left_over and file.st_mtime > time.time() - _LEFT_OVER_SECONDS:
+        excess = sum(file.st_size for file, _ in files) + _RESERVED_BYTES - _MAX_BYTES
+        for file, entry in sorted(files, key=lambda pair: pair[0].st_mtime):
+            is_temporary = entry.name.endswith(".tmp")
+            if is_temporary and file.st_mtime > time.time() - _TEMPORARY_FILE_SECONDS:
                 continue
-            if too_many > 0 or left_over:
+            if excess > 0 or is_temporary:
                 with contextlib.suppress(OSError):
-                    os.unlink(entry.path)  # noqa: PTH108 - an entry has a path of text
-                    too_many -= file.st_size
-        self._room = _ROOM
+                    os.unlink(entry.path)  # noqa: PTH108 - the path of an entry is a str
+                    excess -= file.st_size
+        self._reserved = _RESERVED_BYTES
 
     def _path(self, run_id: str) -> Path:
         name = json.dumps([_FORMAT, self._store, run_id])
         return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:40]}.arrow"
 
-    def _is_ours_alone(self) -> bool:
-        """Whether the folder is there, and nobody else can have put anything into it."""
-        there = self.folder.lstat()
-        if not stat.S_ISDIR(there.st_mode):
+    def _is_private(self) -> bool:
+        """Whether the folder exists, belongs to this user, and other users have no access to it."""
+        status = self.folder.lstat()
+        if not stat.S_ISDIR(status.st_mode):
             return False
-        return not hasattr(os, "getuid") or (there.st_uid == os.getuid() and not there.st_mode & 0o077)
+        return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
 
 
 def _cache_home() -> Path | None:
-    """Where programs keep what they can do without, or None."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(given):  # noqa: PTH117 - a relative one is to be ignored, says the specification
-        return Path(given)
+    """The system's folder for caches, or None."""
+    folder = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(folder):  # noqa: PTH117 - the specification says to ignore relative paths
+        return Path(folder)
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
         return Path(local) if local else None

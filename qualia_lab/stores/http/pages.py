@@ -1,4 +1,4 @@
-"""One question to a server, page after page: until it ends, brings nothing new, or brings more than any store holds."""
+"""Paged requests to a server, protected against endless pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import StoreUnreadable
 from qualia_lab.stores.http.rows import info_of, run_id_of
-from qualia_lab.stores.limits import PAGES_WITHOUT_NEWS, Budget
+from qualia_lab.stores.limits import MAX_PAGES_WITHOUT_NEW, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-# By which an entry is known to be another one. Points have none: a page of them is known as a whole.
+# How entries are recognized as new: by id, or for points, which have none, by a hash of the whole page.
 _IDS: dict[str, Callable[[list[Json]], list[Hashable]]] = {
     "experiments": lambda items: [_text(item.get("experiment_id")) for item in items],
     "runs": lambda items: [run_id_of(item) for item in items],
@@ -27,52 +27,58 @@ _IDS: dict[str, Callable[[list[Json]], list[Hashable]]] = {
 
 
 def read_pages(
-    client: RestClient, method: str, path: str, question: Mapping[str, Any], field: str, *, budget: Budget | None = None
+    client: RestClient,
+    method: str,
+    path: str,
+    parameters: Mapping[str, Any],
+    field: str,
+    *,
+    budget: Budget | None = None,
 ) -> Iterator[Json]:
-    """Every entry of every page of one question; an entry that is no object is left out.
+    """Every entry of every page of one query. Entries that are not JSON objects are skipped.
 
     Args:
-        client: who asks.
-        method: GET, or POST with the question as JSON.
-        path: of the endpoint.
-        question: without a page token.
-        field: under which the entries stand: experiments, runs, models, metrics, files.
-        budget: what the question may bring together with others; by default its own.
+        client: sends the requests.
+        method: GET, or POST with the parameters as JSON.
+        path: the endpoint.
+        parameters: the parameters, without a page token.
+        field: the name of the list of entries: experiments, runs, models, metrics, files.
+        budget: limits shared with other queries; None for limits of its own.
 
     Raises:
-        StoreUnreadable: a server that gives pages without new entries, or more than the budget.
-        StoreError: what `RestClient.ask` raises.
+        StoreUnreadable: the server returns pages without new entries, or more than the limits allow.
+        StoreError: see `RestClient.request_json`.
     """
     budget = budget or Budget(client.uri.safe, field)
     seen: set[int] = set()
-    token, pages, barren, waited = "", 0, 0, 0.0
+    token, pages, pages_without_new, seconds_waited = "", 0, 0, 0.0
     while True:
-        asked = {**question, "page_token": token} if token else question
+        request = {**parameters, "page_token": token} if token else parameters
         since = time.monotonic()
-        answer, size = client.ask_sized(
+        answer, size = client.request_json_with_size(
             method,
             path,
-            parameters=list(asked.items()) if method == "GET" else (),
-            body=None if method == "GET" else asked,
-            seconds=max(client.seconds - waited, 0.05),
+            parameters=list(request.items()) if method == "GET" else (),
+            body=None if method == "GET" else request,
+            seconds=max(client.seconds - seconds_waited, 0.05),
         )
-        waited += time.monotonic() - since
+        seconds_waited += time.monotonic() - since
         items = answer.get(field) or []
         if not isinstance(items, list):
-            raise StoreUnreadable(f"{client.uri.safe} gave something else than a list of {field}.", "Is it MLflow's?")
+            raise StoreUnreadable(f"{client.uri.safe} gave something other than a list of {field}.", "Is it MLflow's?")
         objects = [item for item in items if isinstance(item, dict)]
         pages += 1
         budget.spend(len(items), size)
         before = len(seen)
-        seen.update(hash(one) for one in _IDS[field](objects) if one)
-        barren, waited = (0, 0.0) if len(seen) > before else (barren + 1, waited)
+        seen.update(hash(entry_id) for entry_id in _IDS[field](objects) if entry_id)
+        pages_without_new, seconds_waited = (0, 0.0) if len(seen) > before else (pages_without_new + 1, seconds_waited)
         yield from objects
         token = answer.get("next_page_token") or ""
         if not token:
             return
-        if barren == PAGES_WITHOUT_NEWS or waited >= client.seconds:
+        if pages_without_new == MAX_PAGES_WITHOUT_NEW or seconds_waited >= client.seconds:
             raise StoreUnreadable(
-                f"{client.uri.safe} gives pages of {field} without end, and nothing new in them: "
+                f"{client.uri.safe} gives pages of {field} without end, with nothing new in them: "
                 f"stopped after {pages:,} pages.",
                 "Look at the server's log.",
             )

@@ -1,4 +1,4 @@
-"""RestClient: questions to a server over HTTP that end, with an answer or with a sentence."""
+"""RestClient: HTTP requests to a server, with retries and a deadline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from qualia_lab.errors import (
 )
 from qualia_lab.escaping import one_line
 from qualia_lab.stores.http.credentials import Access, find_access
-from qualia_lab.stores.parallel import pause, within
+from qualia_lab.stores.parallel import pause, with_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,18 +38,18 @@ _SECONDS = 30.0
 _ATTEMPTS = 5
 _FIRST_WAIT = 0.25
 _LARGEST_ANSWER = 64 << 20
-# Of metrics, which are the smallest that MLflow sends, so many bytes hold half as many of either.
+# Twice as many as an answer of that size holds of metrics, the smallest objects that MLflow sends.
 _MOST_OBJECTS, _MOST_VALUES = 2_000_000, 8_000_000
 _CHUNK = 64 << 10
 _TLS_HINT = (
     "Name the certificate authority in MLFLOW_TRACKING_SERVER_CERT_PATH; use http:// where the server has no TLS; "
     "MLFLOW_TRACKING_INSECURE_TLS=true trusts any certificate."
 )
-_TRY_AGAIN = (429, 502, 503, 504)
+_RETRIED_STATUSES = (429, 502, 503, 504)
 
 
 class RequestRejected(StoreError):
-    """The server understood the question and will not answer it: 400, 404, 500 and their like."""
+    """The server answered with an error status such as 400, 404 or 500."""
 
     def __init__(self, message: str, hint: str = "", *, status: int, error_code: str = "") -> None:
         super().__init__(message, hint)
@@ -57,8 +57,8 @@ class RequestRejected(StoreError):
         self.error_code = error_code
 
 
-class _NoAnswer(Exception):
-    """Nothing came back, or not all of it. `final`: asking again is of no use."""
+class _RequestFailed(Exception):
+    """There was no complete response. `final`: retrying would not help."""
 
     def __init__(self, reason: str, *, final: bool = False, hint: str = "") -> None:
         super().__init__(reason)
@@ -67,7 +67,7 @@ class _NoAnswer(Exception):
 
 
 @dataclass(frozen=True)
-class _Question:
+class _Request:
     method: str
     path: str
     parameters: Parameters
@@ -76,12 +76,12 @@ class _Question:
 
 
 class RestClient:
-    """One server, a pool of connections to it, and the patience that it is met with.
+    """A pool of connections to one server, with retries.
 
-    A question is asked again when the server is busy, the connection breaks, or (once) it fails without MLflow's saying
-    why, and given up after 30 seconds in all
-    (or MLFLOW_HTTP_REQUEST_TIMEOUT). Only questions that change nothing may be asked. Redirects are not followed: they
-    lead to login pages, and credentials would go with them.
+    A request is retried with back-off when the server is busy, when the connection breaks, or (once) after a status 500
+    without an error of MLflow's. It is given up after 30 seconds in total, or MLFLOW_HTTP_REQUEST_TIMEOUT. Only
+    requests that change nothing may be sent. Redirects are not followed: they lead to login pages, which would receive
+    the credentials.
     """
 
     def __init__(self, uri: TrackingUri) -> None:
@@ -90,18 +90,27 @@ class RestClient:
         self.seconds = _seconds()
         self._pool: urllib3.PoolManager | None = None
 
-    def ask(self, method: str, path: str, *, parameters: Parameters = (), body: Any = None) -> dict[str, Any]:
-        """The JSON object that the server answers with.
+    def request_json(self, method: str, path: str, *, parameters: Parameters = (), body: Any = None) -> dict[str, Any]:
+        """The JSON object that the server responds with.
 
-        Raises StoreUnreachable without an answer, StoreRefused when it wants other credentials, StoreUnreadable when
-        the answer is not JSON, RequestRejected when it says no.
+        Args:
+            method: GET or POST.
+            path: the path below the base address.
+            parameters: the query parameters.
+            body: sent as JSON; None for no body.
+
+        Raises:
+            StoreUnreachable: no response.
+            StoreRefused: the credentials are missing or refused.
+            StoreUnreadable: the response is not a JSON object, or is too large.
+            RequestRejected: an error status.
         """
-        return self.ask_sized(method, path, parameters=parameters, body=body)[0]
+        return self.request_json_with_size(method, path, parameters=parameters, body=body)[0]
 
-    def ask_sized(
+    def request_json_with_size(
         self, method: str, path: str, *, parameters: Parameters = (), body: Any = None, seconds: float | None = None
     ) -> tuple[dict[str, Any], int]:
-        """The JSON object that the server answers with, and the bytes it came in. Raises as `ask` does."""
+        """The JSON object that the server responds with, and its size in bytes. Raises as `request_json` does."""
         limit = _LARGEST_ANSWER
         data = self.fetch(method, path, parameters=parameters, body=body, limit=limit, whole=True, seconds=seconds)
         if data.count(b"{") + data.count(b"[") > _MOST_OBJECTS or data.count(b",") > _MOST_VALUES:
@@ -114,10 +123,10 @@ class RestClient:
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
-            what = "an empty answer" if not data.strip() else "something that is no JSON object"
+            what = "an empty answer" if not data.strip() else "something that is not a JSON object"
             raise StoreUnreadable(
                 f"{self.uri.safe} gave {what} where MLflow gives JSON.",
-                "Check that the address is that of an MLflow tracking server, and not of a page or a proxy before it.",
+                "Check that this is the address of an MLflow tracking server, not of a page or a proxy in front of it.",
             )
         return answer, len(data)
 
@@ -132,35 +141,35 @@ class RestClient:
         whole: bool = False,
         seconds: float | None = None,
     ) -> bytes:
-        """The first `limit` bytes of the answer; `whole`: more than that is an error. Raises as `ask` does."""
-        question = _Question(method, path, parameters, body, limit)
+        """The first `limit` bytes of a response; with `whole`, more is an error. Raises as `request_json` does."""
+        request = _Request(method, path, parameters, body, limit)
         deadline = time.monotonic() + min(seconds or self.seconds, self.seconds)
-        wait, hint = _FIRST_WAIT, "Check the address, and that the server runs."
+        backoff, hint = _FIRST_WAIT, "Check the address, and that the server runs."
         for attempt in range(1, _ATTEMPTS + 1):
-            pause(0)  # where a thread ends whose answer nobody waits for any more
+            pause(0)  # ends this thread if its result is no longer needed
             try:
-                status, headers, data = within(
+                status, headers, data = with_timeout(
                     max(deadline - time.monotonic(), 0.05),
-                    lambda: self._answer(question, deadline),
+                    lambda: self._send(request, deadline),
                 )
-            except _NoAnswer as error:
-                failure, final, rest = str(error), error.final, wait
+            except _RequestFailed as error:
+                failure, final, wait = str(error), error.final, backoff
                 hint = error.hint or hint
             except TimeoutError:
-                failure, final, rest = "it did not answer in time", True, wait
+                failure, final, wait = "it did not answer in time", True, backoff
             else:
-                # MLflow 3.17 fails so, now and then, at one of the questions that it is asked side by side.
-                is_accident = status == 500 and attempt == 1 and not _mlflow_error(data)[0]
-                if status not in _TRY_AGAIN and not is_accident:
+                # MLflow 3.17 occasionally fails like this on one of several concurrent requests.
+                is_spurious = status == 500 and attempt == 1 and not _mlflow_error(data)[0]
+                if status not in _RETRIED_STATUSES and not is_spurious:
                     return self._accepted(path, status, headers, data, limit if whole else None)
-                asked_for = _retry_after(headers)
-                failure, final = _busy(status, asked_for), False
-                rest = max(asked_for, wait)
-                hint = _when_to_try(asked_for) if status in (429, 503) else hint
-            if final or attempt == _ATTEMPTS or time.monotonic() + rest >= deadline:
+                retry_after = _retry_after(headers)
+                failure, final = _busy(status, retry_after), False
+                wait = max(retry_after, backoff)
+                hint = _when_to_try(retry_after) if status in (429, 503) else hint
+            if final or attempt == _ATTEMPTS or time.monotonic() + wait >= deadline:
                 break
-            pause(rest)
-            wait *= 2
+            pause(wait)
+            backoff *= 2
         raise StoreUnreachable(
             f"The tracking server {self.uri.safe} could not be reached: {failure}.",
             hint,
@@ -171,17 +180,17 @@ class RestClient:
         if self._pool is not None:
             self._pool.clear()
 
-    def _answer(self, question: _Question, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and up to limit + 1 bytes of one answer, unpacked as they come and never all at once."""
+    def _send(self, request: _Request, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and up to limit + 1 bytes of one response, decompressed in chunks as they arrive."""
         import urllib3
         from urllib3.exceptions import DecodeError, HTTPError, LocationValueError, NameResolutionError, SSLError
 
         seconds = max(deadline - time.monotonic(), 0.05)
         timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
         try:
-            url, headers, data = self._request(question)
+            url, headers, data = self._prepared(request)
             response = self._connections().request(
-                question.method,
+                request.method,
                 url,
                 body=data,
                 headers=headers,
@@ -191,59 +200,59 @@ class RestClient:
                 preload_content=False,
             )
             chunks, size = [], 0
-            while size <= question.limit and (chunk := response.read1(_CHUNK, decode_content=True)):
+            while size <= request.limit and (chunk := response.read1(_CHUNK, decode_content=True)):
                 chunks.append(chunk)
                 size += len(chunk)
                 if time.monotonic() > deadline:
-                    raise _NoAnswer("its answer was not complete in time", final=True)
-            if size > question.limit:
+                    raise _RequestFailed("its answer was not complete in time", final=True)
+            if size > request.limit:
                 response.close()
             response.release_conn()
             return response.status, response.headers, b"".join(chunks)
         except NameResolutionError:
-            raise _NoAnswer("there is no server of that name") from None
+            raise _RequestFailed("there is no server of that name") from None
         except SSLError as error:
-            raise _NoAnswer(_tls_trouble(str(error)), final=True, hint=_TLS_HINT) from None
+            raise _RequestFailed(_tls_trouble(str(error)), final=True, hint=_TLS_HINT) from None
         except DecodeError:
-            raise _NoAnswer("its answer is damaged", final=True) from None
+            raise _RequestFailed("its answer is damaged", final=True) from None
         except (LocationValueError, UnicodeError):
-            raise StoreNotFound(f"{self.uri.safe} is no address of a server.", "Use http://HOST:PORT.") from None
+            raise StoreNotFound(f"{self.uri.safe} is not the address of a server.", "Use http://HOST:PORT.") from None
         except urllib3.exceptions.NewConnectionError:
-            raise _NoAnswer("it accepts no connection") from None
+            raise _RequestFailed("it accepts no connection") from None
         except urllib3.exceptions.ConnectTimeoutError:
-            raise _NoAnswer("no connection could be made in time") from None
+            raise _RequestFailed("no connection could be made in time") from None
         except urllib3.exceptions.ReadTimeoutError:
-            raise _NoAnswer("it did not answer in time", final=True) from None
+            raise _RequestFailed("it did not answer in time", final=True) from None
         except (HTTPError, OSError):
-            raise _NoAnswer("the connection broke off") from None
+            raise _RequestFailed("the connection broke off") from None
 
     def _redacted(self, text: str) -> str:
-        """What the server says, without what it was sent to be let in."""
+        """A message of the server, without the credentials that were sent to it."""
         text = self.uri.redact_answer(text)
         for value in self.access.headers.values():
             secret = value.partition(" ")[2]
             decoded = _decoded(secret) if value.startswith("Basic ") else ""
-            for one in (secret, decoded, decoded.partition(":")[2]):
-                text = text.replace(one, "***") if len(one) >= 4 else text
+            for credential in (secret, decoded, decoded.partition(":")[2]):
+                text = text.replace(credential, "***") if len(credential) >= 4 else text
         return text
 
-    def _request(self, question: _Question) -> tuple[str, dict[str, str], bytes | None]:
-        """Address, headers and body of a request, signed by a plugin where one is named."""
+    def _prepared(self, request: _Request) -> tuple[str, dict[str, str], bytes | None]:
+        """URL, headers and body of a request, signed by the plugin if there is one."""
         from urllib.parse import urlencode
 
-        parameters = f"?{urlencode(question.parameters)}" if question.parameters else ""
-        url = self.access.base + question.path + parameters
+        parameters = f"?{urlencode(request.parameters)}" if request.parameters else ""
+        url = self.access.base + request.path + parameters
         headers = {"Accept-Encoding": "gzip", "User-Agent": "qualia-lab", **self.access.headers}
         data = None
-        if question.body is not None:
-            data = json.dumps(question.body).encode()
+        if request.body is not None:
+            data = json.dumps(request.body).encode()
             headers["Content-Type"] = "application/json"
         if self.access.plugin:
-            headers = self._signed(question.method, url, headers, data)
+            headers = self._signed(request.method, url, headers, data)
         return url, headers, data
 
     def _signed(self, method: str, url: str, headers: dict[str, str], data: bytes | None) -> dict[str, str]:
-        """The headers as one of MLflow's authentication plugins makes them, which are written for `requests`."""
+        """The headers signed by an authentication plugin of MLflow's, which expects a request of `requests`."""
         import requests
 
         if self.access.plugin == "aws-sigv4":
@@ -263,7 +272,7 @@ class RestClient:
         return {name: value if isinstance(value, str) else value.decode("latin-1") for name, value in signed.items()}
 
     def _connections(self) -> urllib3.PoolManager:
-        """The pool, made at the first question: through the environment's proxy where that names one."""
+        """The connection pool, created by the first request; it uses the environment's proxy if there is one."""
         if self._pool is None:
             import urllib3
 
@@ -282,8 +291,8 @@ class RestClient:
             self._pool = _through_proxy(self.access.base, options) or urllib3.PoolManager(**options)
         return self._pool
 
-    def _accepted(self, path: str, status: int, headers: Mapping[str, str], data: bytes, largest: int | None) -> bytes:
-        """The body of a good answer; every other one becomes an error that quotes no more than MLflow's own message."""
+    def _accepted(self, path: str, status: int, headers: Mapping[str, str], data: bytes, max_size: int | None) -> bytes:
+        """The body of a response with status 200. Other statuses raise an error that quotes only MLflow's message."""
         server = self.uri.safe
         if status in (401, 403, 407):
             raise StoreRefused(
@@ -306,15 +315,15 @@ class RestClient:
                 status=status,
                 error_code=code,
             )
-        if largest is not None and len(data) > largest:
+        if max_size is not None and len(data) > max_size:
             raise StoreUnreadable(
-                f"An answer of {server} is larger than {largest >> 20} MB.", "Ask for fewer runs, with --limit."
+                f"An answer of {server} is larger than {max_size >> 20} MB.", "Ask for fewer runs, with --limit."
             )
         return data
 
 
 def _decoded(basic: str) -> str:
-    """`user:password` of what a Basic header holds."""
+    """`user:password` from the value of a Basic Authorization header; "" if it cannot be decoded."""
     try:
         return base64.b64decode(basic).decode()
     except ValueError:
@@ -322,7 +331,7 @@ def _decoded(basic: str) -> str:
 
 
 def _busy(status: int, seconds: float) -> str:
-    """What a server that is busy answers, and how long it asks to wait."""
+    """The reason of a failure for the status of a busy server and the wait that it asks for."""
     words = {429: " (too many requests)", 503: " (not available)"}.get(status, "")
     return f"it answers {status}{words}" + (f" and asks to wait {seconds:,.0f} s (Retry-After)" if seconds >= 1 else "")
 
@@ -332,7 +341,7 @@ def _when_to_try(seconds: float) -> str:
 
 
 def _tls_trouble(words: str) -> str:
-    """What went wrong with TLS, of what OpenSSL says."""
+    """The reason of a TLS failure, from OpenSSL's message."""
     if "CERTIFICATE_VERIFY_FAILED" in words:
         reason = words.partition("verify failed: ")[2].partition(" (_ssl")[0] or "its issuer is not known"
         return f"its TLS certificate is not trusted ({one_line(reason, 80)})"
@@ -342,7 +351,7 @@ def _tls_trouble(words: str) -> str:
 
 
 def _seconds() -> float:
-    """How long a question may take, with all its attempts."""
+    """The total time for one request with all its retries, in seconds."""
     try:
         return max(float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "")), 0.1)
     except ValueError:
@@ -350,7 +359,7 @@ def _seconds() -> float:
 
 
 def _certificates() -> str | None:
-    """The certificates of certifi, which MLflow's own client uses; without it, the system's."""
+    """The path of certifi's certificates, which MLflow's client uses; None for those of the system."""
     try:
         import certifi
     except ImportError:
@@ -359,7 +368,7 @@ def _certificates() -> str | None:
 
 
 def _through_proxy(base: str, options: dict[str, Any]) -> urllib3.PoolManager | None:
-    """A pool through the proxy that the environment names for this address, or None."""
+    """A pool that uses the environment's proxy for this address; None if there is none."""
     from urllib.request import getproxies, proxy_bypass
 
     target = urlsplit(base)
@@ -376,7 +385,7 @@ def _through_proxy(base: str, options: dict[str, Any]) -> urllib3.PoolManager | 
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """The seconds that a server asks to wait, in so many words or by a date (RFC 9110, 10.2.3); 0 where it does not."""
+    """The wait in seconds that a Retry-After header asks for, as a number or a date (RFC 9110, 10.2.3); else 0."""
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
@@ -387,7 +396,7 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 
 def _mlflow_error(data: bytes) -> tuple[str, str]:
-    """Code and message of MLflow's error JSON, one short line; ("", "") of anything else."""
+    """Error code and message of MLflow's error JSON, each one short line; ("", "") for anything else."""
     try:
         answer = json.loads(data)
         return one_line(str(answer["error_code"]), 60), one_line(str(answer.get("message") or ""), 200)

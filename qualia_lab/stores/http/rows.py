@@ -1,4 +1,4 @@
-"""MLflow's JSON of experiments, runs and logged models, made into rows, whatever a server puts in place of a value."""
+"""Converts MLflow's JSON of experiments, runs and logged models into rows; invalid values are reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def info_of(item: Json) -> Json:
-    """The `info` of a run or logged model."""
+    """The `info` of a run or logged model; empty if it is not an object."""
     info = item.get("info")
     return info if isinstance(info, dict) else {}
 
@@ -27,19 +27,19 @@ def run_id_of(run: Json) -> str:
 
 
 def objects(holder: Any, *path: str) -> list[Json]:
-    """The objects of a list somewhere below, whatever is there instead."""
+    """The objects in the list at a path of nested keys; empty if there is no list."""
     for name in path:
         holder = holder.get(name) if isinstance(holder, dict) else None
     return [item for item in holder if isinstance(item, dict)] if isinstance(holder, list) else []
 
 
 def data_of(run: Json, name: str) -> list[Json]:
-    """The params, metrics or tags of a run as MLflow lists them."""
+    """The params, metrics or tags of a run, as MLflow's list of objects."""
     return objects(run, "data", name)
 
 
 def last_moment(run: Json) -> tuple[str, int | None]:
-    """The experiment of a run, and its latest start or end in ms."""
+    """The experiment id of a run, and its start or end, whichever is later, in ms."""
     moments = []
     for name in ("start_time", "end_time"):
         try:
@@ -51,10 +51,10 @@ def last_moment(run: Json) -> tuple[str, int | None]:
 
 
 def point_of(point: Json) -> Json | None:
-    """Step, timestamp and value of a metric; None when one of them is no number."""
+    """Step, timestamp and value of a metric; None if one of them is not a number."""
     try:
         return {
-            "step": integer(point.get("step")) or 0,  # MLflow's JSON leaves out zeros
+            "step": integer(point.get("step")) or 0,  # MLflow's JSON omits zeros
             "timestamp": integer(point.get("timestamp")) or 0,
             "value": number(point.get("value", 0.0)),
         }
@@ -63,13 +63,13 @@ def point_of(point: Json) -> Json | None:
 
 
 def _pairs(items: Iterable[Json], subject: str, run_id: str | None, rows: Rows) -> Mapping[str, str]:
-    """{key: value} of MLflow's lists of params and tags."""
+    """{key: value} for MLflow's lists of params and tags."""
     values = {}
     for item in items:
         try:
             values[text(item.get("key")) or ""] = text(item.get("value")) or ""
         except ValueError as error:
-            rows.problem(run_id, subject, error)
+            rows.add_problem(run_id, subject, error)
     return values
 
 
@@ -87,7 +87,7 @@ def experiment_row(experiment: Json, rows: Rows) -> Json:
 
 
 def add_experiment(experiment: Json, rows: Rows) -> None:
-    """An experiment and its tags, into the rows."""
+    """Add an experiment and its tags to the rows."""
     row = experiment_row(experiment, rows)
     rows.tables["experiments"].append(row)
     tags = _pairs(objects(experiment, "tags"), "experiment tag", None, rows)
@@ -95,7 +95,7 @@ def add_experiment(experiment: Json, rows: Rows) -> None:
 
 
 def add_run(run: Json, rows: Rows) -> None:
-    """One run, its tags, params, latest metrics and datasets, into the rows."""
+    """Add a run with its tags, params, latest metrics and datasets to the rows."""
     run_id = run_id_of(run)
     fields = Fields(info_of(run), rows, run_id)
     tags = _pairs(data_of(run, "tags"), "tag", run_id, rows)
@@ -118,26 +118,27 @@ def add_run(run: Json, rows: Rows) -> None:
     for metric in sorted(data_of(run, "metrics"), key=lambda metric: str(metric.get("key"))):
         key, point = text(str(metric.get("key"))), point_of(metric)
         if point is None:
-            rows.problem(run_id, f"metric {key}", "it is no number")
+            rows.add_problem(run_id, f"metric {key}", "it is not a number")
         else:
             rows.tables["metrics"].append({"run_id": run_id, "key": key, **point})
-    for given in objects(run, "inputs", "dataset_inputs"):
-        dataset = given.get("dataset")
-        of = Fields(dataset if isinstance(dataset, dict) else {}, rows, run_id)
-        columns = {name: of.text(name) for name in ("name", "digest", "source_type", "source", "schema", "profile")}
-        context = _pairs(objects(given, "tags"), "dataset", run_id, rows).get("mlflow.data.context")
+    names = ("name", "digest", "source_type", "source", "schema", "profile")
+    for dataset_input in objects(run, "inputs", "dataset_inputs"):
+        dataset = dataset_input.get("dataset")
+        dataset_fields = Fields(dataset if isinstance(dataset, dict) else {}, rows, run_id)
+        columns = {name: dataset_fields.text(name) for name in names}
+        context = _pairs(objects(dataset_input, "tags"), "dataset", run_id, rows).get("mlflow.data.context")
         rows.tables["datasets"].append({"run_id": run_id, **columns, "context": context})
 
 
 def add_models(run_ids: Iterable[str], outputs: Mapping[str, set[str]], models: Mapping[str, Json], rows: Rows) -> None:
-    """The logged models of these runs: those that each made, and those it names among its outputs."""
-    places = {model_id: place for place, model_id in enumerate(models)}
-    made: dict[str, set[str]] = defaultdict(set)
+    """Add the logged models of these runs: those that a run created, and those in its outputs."""
+    positions = {model_id: position for position, model_id in enumerate(models)}
+    created: dict[str, set[str]] = defaultdict(set)
     for model_id, model in models.items():
-        made[str(info_of(model).get("source_run_id"))].add(model_id)
+        created[str(info_of(model).get("source_run_id"))].add(model_id)
     for run_id in run_ids:
-        of_run = (made.get(run_id, set()) | outputs.get(run_id, set())) & models.keys()
-        for model_id in sorted(of_run, key=places.__getitem__):
+        model_ids = (created.get(run_id, set()) | outputs.get(run_id, set())) & models.keys()
+        for model_id in sorted(model_ids, key=positions.__getitem__):
             fields = Fields(info_of(models[model_id]), rows, run_id)
             rows.tables["logged_models"].append(
                 {

@@ -1,4 +1,4 @@
-"""The starts of artifacts in a snapshot: enough for every preview, and never a model's weights."""
+"""Artifacts in a snapshot: the first bytes of each file, enough for every preview but not for model weights."""
 
 from __future__ import annotations
 
@@ -10,35 +10,43 @@ import pyarrow as pa
 
 from qualia_lab import schema
 from qualia_lab.errors import QualiaLabError, StoreUnreadable
-from qualia_lab.stores.places import LocalPlace, on_this_machine
+from qualia_lab.stores.artifact_places import LocalPlace, as_local_place
 from qualia_lab.stores.protocol import ArtifactFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from qualia_lab.stores.protocol import ArtifactPlace
-    from qualia_lab.stores.snapshot.place import SnapshotPlace
+    from qualia_lab.stores.snapshot.location import SnapshotLocation
 
-KEPT_BYTES = 5_000_000
-KEPT_FILES = 200
+MAX_BYTES_PER_FILE = 5_000_000
+MAX_FILES_PER_RUN = 200
 
-# A row of a run alone says where its artifacts are (`beside`: "" is nowhere but as recorded) or what to know of them;
-# the others are a file each. `file` is the number under which its start is kept.
-KEPT_ARTIFACTS = pa.schema(
+# A row without a path is about the run: `beside` is the local folder in which its artifacts are searched ("": only
+# where they were recorded), `note` a remark. Every other row is one artifact, with the name of the `file` in the
+# snapshot that holds its first bytes.
+ARTIFACT_ROWS = pa.schema(
     [*schema.ARTIFACTS, ("file", schema.STRING), ("note", schema.STRING), ("beside", schema.STRING)]
 )
 
-_NUMBER = re.compile(r"parts/[0-9a-z-]+")
+_FILE_NAME = re.compile(r"parts/[0-9a-z-]+")
 
 
-def keep_artifacts(
-    run_id: str, place: ArtifactPlace, keep: Callable[[bytes], str], *, local: bool
+def save_artifacts(
+    run_id: str, place: ArtifactPlace, save: Callable[[bytes], str], *, local: bool
 ) -> Iterator[dict[str, Any]]:
-    """Rows of KEPT_ARTIFACTS for one run; what cannot be read is kept as a note.
+    """Save the artifacts of one run; files that cannot be read get a note instead.
 
-    keep: takes the start of a file and gives its number.  local: whether files on this machine are kept too.
+    Args:
+        run_id: the run.
+        place: where its artifacts are.
+        save: writes the start of a file and returns the name under which it was saved.
+        local: whether artifacts on this machine are saved too; otherwise their folder is recorded.
+
+    Returns:
+        Rows of ARTIFACT_ROWS.
     """
-    folder = on_this_machine(place)
+    folder = as_local_place(place)
     if folder is not None and not local:
         yield {"run_id": run_id, "beside": str(folder.beside or "")}
         return
@@ -48,30 +56,32 @@ def keep_artifacts(
         yield {"run_id": run_id, "note": str(error)}
         return
     yield {"run_id": run_id, "note": place.note}
-    for place_in_list, file in enumerate(files):
+    for index, file in enumerate(files):
         row: dict[str, Any] = {"run_id": run_id, "path": file.path, "size": file.size}
-        if place_in_list >= KEPT_FILES:
-            row["note"] = f"only the first {KEPT_FILES} files of a run were kept."
+        if index >= MAX_FILES_PER_RUN:
+            row["note"] = f"only the first {MAX_FILES_PER_RUN} files of a run were saved."
         else:
             try:
-                row["file"] = keep(place.read_bytes(file.path, KEPT_BYTES + 1))
+                row["file"] = save(place.read_bytes(file.path, MAX_BYTES_PER_FILE + 1))
             except QualiaLabError as error:
                 row["note"] = str(error)
         yield row
 
 
-def kept_place(snapshot: SnapshotPlace, run_id: str, recorded_uri: str, rows: list[dict[str, Any]]) -> ArtifactPlace:
-    """The artifacts of one run, of whose rows there is one at least."""
+def saved_artifact_place(
+    snapshot: SnapshotLocation, run_id: str, recorded_uri: str, rows: list[dict[str, Any]]
+) -> ArtifactPlace:
+    """The artifacts of one run, from its rows of ARTIFACT_ROWS; there must be at least one."""
     beside = rows[0]["beside"]
     if beside is not None:
         return LocalPlace(run_id, recorded_uri, Path(beside) if beside else None)
-    return _KeptArtifacts(snapshot, recorded_uri, rows)
+    return _SavedArtifacts(snapshot, recorded_uri, rows)
 
 
-class _KeptArtifacts:
-    """The artifacts of one run, as far as the snapshot kept them."""
+class _SavedArtifacts:
+    """The artifacts of one run that are saved in the snapshot."""
 
-    def __init__(self, snapshot: SnapshotPlace, recorded_uri: str, rows: list[dict[str, Any]]) -> None:
+    def __init__(self, snapshot: SnapshotLocation, recorded_uri: str, rows: list[dict[str, Any]]) -> None:
         self.recorded_uri = recorded_uri
         self.note = " ".join(row["note"] for row in rows if row["path"] is None and row["note"])
         self._snapshot = snapshot
@@ -84,11 +94,11 @@ class _KeptArtifacts:
     def read_bytes(self, path: str, limit: int) -> bytes:
         """See ArtifactPlace."""
         row = self._rows.get(path)
-        if row is None or row["file"] is None or not _NUMBER.fullmatch(row["file"]):
+        if row is None or row["file"] is None or not _FILE_NAME.fullmatch(row["file"]):
             raise StoreUnreadable(row["note"] or "" if row else f"There is no artifact {path}.", "")
         try:
             with self._snapshot.open(row["file"]) as file:
                 data: bytes = file.read(limit)
         except FileNotFoundError as error:
-            raise StoreUnreadable(f"The artifact {path} is not in the snapshot any more.", "Write it anew.") from error
+            raise StoreUnreadable(f"The artifact {path} is no longer in the snapshot.", "Write it anew.") from error
         return data

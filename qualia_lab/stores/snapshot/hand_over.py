@@ -1,7 +1,7 @@
-"""The hand-over: an executing command leaves its kernel the runs, as a temporary snapshot; `load_runs` takes them.
+"""Passes the runs that a command has read to the kernel that it starts, as a temporary snapshot for `load_runs`.
 
-The snapshot's folder is locked for as long as the command lives. What a killed command left behind is not, and is
-removed by the next one.
+The snapshot's folder is locked while the command runs. Folders of killed commands are no longer locked, and the next
+command removes them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from qualia_lab.errors import StoreError
 from qualia_lab.masking.tables import Masker
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.open import open_store
-from qualia_lab.stores.snapshot.place import open_place
+from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
-from qualia_lab.stores.uri import lasting_uri, split_uri, with_credentials
+from qualia_lab.stores.uri import absolute_uri, split_uri, with_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.tables import RunTables
 
-# Where the executing kernel finds the runs that the command has read already, and the tracking URI, without secrets,
-# by which the notebook names their store.
+# Environment variables of the kernel: the folder of the temporary snapshot, and the tracking URI, without secrets, by
+# which the notebook names the store.
 SNAPSHOT_VARIABLE = "QUALIA_LAB_SNAPSHOT"
 NAMED_VARIABLE = "QUALIA_LAB_SNAPSHOT_OF"
 
@@ -40,54 +40,66 @@ _FOLDER = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
 
 
 @contextlib.contextmanager
-def handed_over(
+def hand_over_runs(
     store: TrackingStore, tables: RunTables, *, named: str, artifacts_of: Iterable[str]
 ) -> Iterator[dict[str, str]]:
-    """A temporary snapshot of these runs for one kernel; yields the environment variables by which it is found.
+    """Write a temporary snapshot of these runs for one kernel, and remove it at the end of the `with` block.
 
     Args:
-        store: where the runs are.
-        tables: the runs.
+        store: the store of the runs.
+        tables: the tables of the runs.
         named: the tracking URI by which the notebook names the store.
-        artifacts_of: the runs whose artifacts go along, see `write_snapshot`.
+        artifacts_of: the runs whose artifacts are included, see `write_snapshot`.
+
+    Returns:
+        The environment variables with which the kernel finds the snapshot.
     """
-    remove_left_behind()
+    remove_stale_snapshots()
     with _locked_folder() as folder:
-        write_snapshot(folder, store, tables, source_uri=lasting_uri(store.uri), artifacts_of=artifacts_of)
-        del tables  # the kernel has them now: of very many runs once is enough in memory
+        write_snapshot(folder, store, tables, source_uri=absolute_uri(store.uri), artifacts_of=artifacts_of)
+        del tables  # free the memory: the kernel loads its own copy
         yield {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
 
 
 def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tuple[TrackingStore, RunTables]:
-    """The runs and the store that has them: the snapshot that was handed over, or the store at the URI.
+    """Read runs from the snapshot that was handed over to this kernel, or else from the store.
 
-    Where a run is asked for that was not handed over, the store is asked for all of them. What looks like a secret is
-    masked by these rules.
-    Raises StoreError: the store cannot be read; under an executing command it says which runs that is about.
+    If any of the runs was not handed over, all of them are read from the store. Secrets are masked.
+
+    Args:
+        tracking_uri: the tracking URI in the notebook.
+        run_ids: the runs.
+        rules: the project's own rules for masking.
+
+    Returns:
+        The store that was read, and the tables of the runs.
+
+    Raises:
+        StoreError: the store cannot be read. In a kernel with a snapshot, the message names the runs not in it.
     """
-    handed = _handed_over(tracking_uri)
-    if handed is None:
+    handed_over = _snapshot_from_environment(tracking_uri)
+    if handed_over is None:
         store = open_store(with_credentials(tracking_uri), rules=rules)
         return store, store.read(run_ids)
-    others = handed.unknown(run_ids)
+    others = handed_over.unknown(run_ids)
     if not others:
-        # Its tables were written masked; the texts of artifacts that lie on this machine are not.
-        return MaskedStore(handed, Masker(rules), tables=False), handed.read(run_ids)
+        # Its tables are masked already, but text artifacts on this machine are not.
+        return MaskedStore(handed_over, Masker(rules), tables=False), handed_over.read(run_ids)
     try:
-        store = open_store(with_credentials(handed.source_uri), rules=rules)
+        store = open_store(with_credentials(handed_over.source_uri), rules=rules)
         return store, store.read(run_ids)
     except StoreError as error:
-        few = ", ".join(others[:3]) + (f" and {len(others) - 3:,} more" if len(others) > 3 else "")
+        examples = ", ".join(others[:3]) + (f" and {len(others) - 3:,} more" if len(others) > 3 else "")
         verb = "was" if len(others) == 1 else "were"
         raise type(error)(
             f"{counted(len(others), 'run')} of {len(run_ids):,} {verb} not handed over "
-            f"to this execution ({few}), and the store cannot be read from its kernel: {error.message}",
+            f"to this execution ({examples}), and the store cannot be read from its kernel: {error.message}",
             "Run the cell in Jupyter, or name the runs in RUN_IDS of the cell tagged parameters.",
         ) from error
 
 
-def _handed_over(tracking_uri: str) -> SnapshotStore | None:
-    """The snapshot that was left for this kernel, if it is of the store at that URI."""
+def _snapshot_from_environment(tracking_uri: str) -> SnapshotStore | None:
+    """The snapshot that was handed over to this kernel, if it is of the store with this URI."""
     folder = os.environ.get(SNAPSHOT_VARIABLE)
     if not folder or os.environ.get(NAMED_VARIABLE) != split_uri(tracking_uri).safe:
         return None
@@ -96,8 +108,8 @@ def _handed_over(tracking_uri: str) -> SnapshotStore | None:
 
 @contextlib.contextmanager
 def _locked_folder() -> Iterator[Path]:
-    """A new temporary folder, locked until it is removed at the end."""
-    folder, lock = _make_locked()
+    """Create a temporary folder, which is locked until it is removed at the end of the `with` block."""
+    folder, lock = _create_locked_folder()
     try:
         yield folder
     finally:
@@ -106,20 +118,20 @@ def _locked_folder() -> Iterator[Path]:
             os.close(lock)
 
 
-def _make_locked() -> tuple[Path, int | None]:
+def _create_locked_folder() -> tuple[Path, int | None]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         try:
             lock = _lock(folder, wait=True)
-        except OSError:  # where a folder cannot be locked, nothing is taken for left behind either
+        except OSError:  # where folders cannot be locked, stale ones are not removed either
             return folder, None
         if lock is None or folder.is_dir():
             return folder, lock
-        os.close(lock)  # another command saw it before it was locked, and has removed it
+        os.close(lock)  # another command removed the folder before it was locked
 
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
-    """Lock a folder for this process, however it ends; None where the system has no such locks. Raises OSError."""
+    """Lock a folder until this process ends, however it ends; None if the system has no such locks. Raises OSError."""
     if os.name != "posix":
         return None
     import fcntl
@@ -133,8 +145,8 @@ def _lock(folder: Path, *, wait: bool) -> int | None:
     return descriptor
 
 
-def remove_left_behind() -> None:
-    """Remove the folders of commands of this user that were killed; nothing else, and none that is in use."""
+def remove_stale_snapshots() -> None:
+    """Remove the temporary snapshots of this user's commands that were killed, but none that is in use."""
     if os.name != "posix":
         return
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
@@ -145,7 +157,7 @@ def remove_left_behind() -> None:
             if lock is None:
                 continue
             try:
-                if not open_place(folder).holds_others():
+                if not open_location(folder).has_other_files():
                     shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)

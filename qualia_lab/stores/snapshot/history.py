@@ -1,4 +1,4 @@
-"""Metric histories in Parquet: sorted by metric, so that one is read without the others, in bounded memory."""
+"""Metric histories in Parquet, sorted by metric, so that one metric can be read alone; uses bounded memory."""
 
 from __future__ import annotations
 
@@ -16,47 +16,50 @@ from qualia_lab.columns import column
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-# What is held before it is written: some hundred megabytes at most.
-_POINTS_HELD = 1 << 20
-_BYTES_HELD = 256 << 20
-# Metrics of fewer points share a row group, so that a thousand short ones are not a thousand row groups.
+# The size of the buffer before it is written: some hundred megabytes at most.
+_MAX_BUFFERED_POINTS = 1 << 20
+_MAX_BUFFERED_BYTES = 256 << 20
+# Metrics with fewer points share row groups, so that a thousand short ones do not make a thousand row groups.
 _OWN_ROW_GROUP = 4096
 _ROW_GROUP = 1 << 16
 _LARGEST_ROW_GROUP = 1 << 18
 
 
 def write_history(batches: Iterable[pa.RecordBatch], write: Callable[[Iterable[pa.Table]], None]) -> None:
-    """Sort the points by metric and write them, file by file, each as its row groups.
+    """Sort points by metric and write them to one or more files.
 
-    batches: as `read_metric_history` gives them.  write: makes one file of these row groups.
-    No series (a metric of a run) is parted by others: one that is longer than what can be held has files of its own.
+    The points of a series (a metric of a run) stay consecutive: a series that exceeds the buffer has files of its own.
+
+    Args:
+        batches: the points, as `read_metric_history` returns them.
+        write: writes one file from its row groups.
     """
-    held: list[pa.RecordBatch] = []
-    going_on: tuple[str, str] | None = None  # the series whose first points stand in the last file
+    buffered: list[pa.RecordBatch] = []
+    unfinished: tuple[str, str] | None = None  # the series whose first points are in the last file
     points = size = 0
     for batch in batches:
-        held.append(batch)
+        buffered.append(batch)
         points += batch.num_rows
         size += batch.nbytes
-        if points < _POINTS_HELD and size < _BYTES_HELD:
+        if points < _MAX_BUFFERED_POINTS and size < _MAX_BUFFERED_BYTES:
             continue
-        table = pa.Table.from_batches(held, schema.METRIC_HISTORY)
-        table, going_on = _write_rest_of(going_on, table, write)
+        table = pa.Table.from_batches(buffered, schema.METRIC_HISTORY)
+        table, unfinished = _write_rest_of_series(unfinished, table, write)
         if table.num_rows:
             begin, last = _last_series(table)
             _write_sorted(table.slice(0, begin), write)
             table = table.slice(begin)
-            if table.num_rows > _POINTS_HELD // 2:
+            if table.num_rows > _MAX_BUFFERED_POINTS // 2:
                 write([table])
-                table, going_on = table.slice(0, 0), last
-        held, points, size = table.to_batches(), table.num_rows, table.nbytes
-    if held:
-        table, _ = _write_rest_of(going_on, pa.Table.from_batches(held, schema.METRIC_HISTORY), write)
+                table, unfinished = table.slice(0, 0), last
+        buffered, points, size = table.to_batches(), table.num_rows, table.nbytes
+    if buffered:
+        table, _ = _write_rest_of_series(unfinished, pa.Table.from_batches(buffered, schema.METRIC_HISTORY), write)
         _write_sorted(table, write)
 
 
 def read_history(file: Any, run_ids: pa.Array | None, keys: pa.Array | None) -> Iterator[pa.RecordBatch]:
-    """The points of these runs and metrics (None: of all), from row groups that can hold them."""
+    """The points of these runs and metrics (None: all), read only from row groups that can contain them."""
     with pq.ParquetFile(file) as parquet:
         groups = list(range(parquet.num_row_groups))
         if keys is not None:
@@ -72,10 +75,10 @@ def read_history(file: Any, run_ids: pa.Array | None, keys: pa.Array | None) -> 
                 yield pa.RecordBatch.from_arrays(chosen.columns, schema=schema.METRIC_HISTORY)
 
 
-def _write_rest_of(
+def _write_rest_of_series(
     series: tuple[str, str] | None, table: pa.Table, write: Callable[[Iterable[pa.Table]], None]
 ) -> tuple[pa.Table, tuple[str, str] | None]:
-    """Write the points at the start that belong to this series; what comes after them, and the series if it goes on."""
+    """Write the leading points if they belong to this series; return the rest, and the series if it may continue."""
     if series is None:
         return table, None
     others = np.flatnonzero(~_is_of(table, *series))
@@ -86,23 +89,23 @@ def _write_rest_of(
 
 
 def _last_series(table: pa.Table) -> tuple[int, tuple[str, str]]:
-    """Where the last series of a table begins, and which it is."""
+    """The first row of the last series of a table, and the series as (run id, key)."""
     run_id, key = (table.column(name)[-1].as_py() for name in ("run_id", "key"))
     others = np.flatnonzero(~_is_of(table, run_id, key))
     return (int(others[-1]) + 1 if len(others) else 0), (run_id, key)
 
 
 def _is_of(table: pa.Table, run_id: str, key: str) -> Any:
-    """Of each point whether it is one of this series."""
-    found = np.ones(table.num_rows, bool)
+    """A boolean for each point: whether it belongs to this series."""
+    is_in_series = np.ones(table.num_rows, bool)
     for name, value in (("run_id", run_id), ("key", key)):
         same = pc.is_in(table.column(name), value_set=column([value], schema.STRING))
-        found &= np.concatenate([_bits(chunk) for chunk in same.chunks])
-    return found
+        is_in_series &= np.concatenate([_bits(chunk) for chunk in same.chunks])
+    return is_in_series
 
 
 def _write_sorted(table: pa.Table, write: Callable[[Iterable[pa.Table]], None]) -> None:
-    """One file of these points, sorted by metric and else as they stand."""
+    """Write one file of these points, sorted by metric with a stable sort."""
     if not table.num_rows:
         return
     encoded = table.column("key").dictionary_encode().combine_chunks()
@@ -122,14 +125,14 @@ def _write_sorted(table: pa.Table, write: Callable[[Iterable[pa.Table]], None]) 
 
 
 def _row_groups(begins: list[int]) -> Iterator[tuple[int, int]]:
-    """Where row groups begin and end: metrics of many points alone, and short ones together."""
+    """(first row, end) of each row group: long metrics have their own, short ones share. `begins`: of each metric."""
     first = 0
     for begin, end in pairwise(begins):
-        alone = end - begin >= _OWN_ROW_GROUP
-        if first < begin and (alone or end - first > _ROW_GROUP):
+        is_long = end - begin >= _OWN_ROW_GROUP
+        if first < begin and (is_long or end - first > _ROW_GROUP):
             yield first, begin
             first = begin
-        if alone:
+        if is_long:
             for start in range(begin, end, _LARGEST_ROW_GROUP):
                 yield start, min(start + _LARGEST_ROW_GROUP, end)
             first = end
@@ -138,20 +141,20 @@ def _row_groups(begins: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def _may_hold(group: Any, keys: list[str]) -> bool:
-    """Whether a row group can hold one of these metrics, by what the file says of it."""
-    place = schema.METRIC_HISTORY.get_field_index("key")
-    statistics = group.column(place).statistics
+    """Whether a row group can contain one of these metrics, by its statistics."""
+    index = schema.METRIC_HISTORY.get_field_index("key")
+    statistics = group.column(index).statistics
     if statistics is None or not statistics.has_min_max:
         return True
     return any(statistics.min <= key <= statistics.max for key in keys)
 
 
 def _numbers(array: pa.Array, kind: type) -> Any:
-    """The numbers of an array without nulls; `to_numpy` would wake pandas."""
+    """The numbers of an array without nulls; `to_numpy` would import pandas."""
     return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
 
 
 def _bits(array: pa.Array) -> Any:
-    """The truth values of an array without nulls."""
+    """The booleans of an array without nulls."""
     bits = np.unpackbits(np.frombuffer(array.buffers()[1], np.uint8), bitorder="little")
     return bits[array.offset : array.offset + len(array)].astype(bool)

@@ -1,4 +1,4 @@
-"""The manifest of a snapshot: which files it is made of, and what is in each."""
+"""The manifest of a snapshot: the list of its files with their contents."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from qualia_lab.errors import StoreNotFound, StoreUnreadable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qualia_lab.stores.snapshot.place import SnapshotPlace
+    from qualia_lab.stores.snapshot.location import SnapshotLocation
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 2
 HISTORY = "metric_history"
 
-_ANEW = "Write it anew: qualia snapshot … --force."
+_HINT = "Write it anew: qualia snapshot … --force."
 _FILE_NAME = re.compile(r"parts/[0-9a-z-]+(\.parquet)?")
 _TABLE_NAME = re.compile(r"[a-z_]+")
 
 
 @dataclass(frozen=True)
 class File:
-    """One file. keys: the metrics that a history holds, None where they are too many to name."""
+    """One file. `keys`: the metrics in a history; None if there are too many to list."""
 
     table: str
     file: str
@@ -38,9 +38,15 @@ class File:
 
 @dataclass(frozen=True)
 class Part:
-    """Some runs and all that belongs to them, in files of their own that never change.
+    """The files of a batch of runs, which never change.
 
-    finished: whether all of them had ended.  artifacts: whether the starts of their artifacts are in it.
+    Attributes:
+        name: a unique name, with which its files begin.
+        experiments: the ids of the experiments of its runs.
+        runs: the number of runs.
+        finished: whether all of them had ended when they were read.
+        artifacts: whether their artifacts are saved.
+        files: its files.
     """
 
     name: str
@@ -51,17 +57,20 @@ class Part:
     files: tuple[File, ...]
 
     def of(self, table: str) -> list[File]:
-        """The files of one table, in the order in which they were written."""
+        """The files of one table, in the order they were written."""
         return [file for file in self.files if file.table == table]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """All of a snapshot. Between them the parts hold every run once.
+    """The contents of a snapshot. Each run is in exactly one part.
 
-    tracking_uri: the store, without secrets.  beside: the folder in which its artifacts are looked for when they are
-    not where they were recorded.  choice: the words by which the runs were chosen; {} means all there were, None that
-    it was written for one notebook.  tables: what belongs to no run.
+    Attributes:
+        tracking_uri: the store, without secrets.
+        beside: the folder in which artifacts are searched if they are not where they were recorded.
+        choice: the conditions by which the runs were chosen; {} means all runs, None a snapshot for one notebook.
+        tables: the files of tables that do not belong to runs.
+        parts: the parts, oldest first.
     """
 
     tracking_uri: str
@@ -71,78 +80,78 @@ class Manifest:
     parts: tuple[Part, ...]
 
     def files(self) -> Iterator[File]:
-        """Every file there is."""
+        """Every file of the snapshot."""
         yield from self.tables
         for part in self.parts:
             yield from part.files
 
     def counts(self) -> dict[str, int]:
-        """Rows by table."""
+        """The number of rows by table."""
         counts: dict[str, int] = {}
         for file in self.files():
             counts[file.table] = counts.get(file.table, 0) + file.rows
         return counts
 
     def to_json(self) -> bytes:
-        """The manifest as it is written."""
+        """The manifest as JSON."""
         head = {"schema_version": SCHEMA_VERSION, "written_by": f"qualia-lab {__version__}", "counts": self.counts()}
         return json.dumps(head | asdict(self), indent=1).encode()
 
 
-def read_manifest(place: SnapshotPlace) -> Manifest:
-    """The manifest of the snapshot there. Raises StoreNotFound where there is none, StoreUnreadable when it is odd."""
+def read_manifest(location: SnapshotLocation) -> Manifest:
+    """The manifest of a snapshot. Raises StoreNotFound if there is none, StoreUnreadable if it is damaged."""
     try:
-        data = place.read_bytes(MANIFEST)
+        data = location.read_bytes(MANIFEST)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StoreNotFound(
-            f"There is no snapshot in {place.shown}.", "Check the path; nothing was created."
+            f"There is no snapshot in {location.shown}.", "Check the path; nothing was created."
         ) from error
     try:
-        found = json.loads(data)
-        version = int(found["schema_version"])
+        fields = json.loads(data)
+        version = int(fields["schema_version"])
         if version == SCHEMA_VERSION:
             return Manifest(
-                tracking_uri=str(found["tracking_uri"]),
-                beside=None if found["beside"] is None else str(found["beside"]),
-                choice=None if found["choice"] is None else dict(found["choice"]),
-                tables=tuple(map(_file, found["tables"])),
-                parts=tuple(map(part_of_json, found["parts"])),
+                tracking_uri=str(fields["tracking_uri"]),
+                beside=None if fields["beside"] is None else str(fields["beside"]),
+                choice=None if fields["choice"] is None else dict(fields["choice"]),
+                tables=tuple(map(_file, fields["tables"])),
+                parts=tuple(map(part_from_json, fields["parts"])),
             )
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreUnreadable(f"The manifest of the snapshot in {place.shown} is damaged.", _ANEW) from error
+        raise StoreUnreadable(f"The manifest of the snapshot in {location.shown} is damaged.", _HINT) from error
     raise StoreUnreadable(
-        f"The snapshot in {place.shown} is of version {version}, and this program reads {SCHEMA_VERSION}.",
-        _ANEW,
+        f"The snapshot in {location.shown} has version {version}, and this program reads {SCHEMA_VERSION}.",
+        _HINT,
     )
 
 
 def part_to_json(part: Part, tracking_uri: str) -> bytes:
-    """What is left beside a finished part for a call that finds it before a manifest names it."""
+    """A description of a finished part, so that a later update finds it if no manifest lists it yet."""
     return json.dumps({"schema_version": SCHEMA_VERSION, "tracking_uri": tracking_uri, "part": asdict(part)}).encode()
 
 
-def part_of_json(found: dict[str, Any]) -> Part:
-    """A part. Raises ValueError, KeyError or TypeError when it is none."""
+def part_from_json(fields: dict[str, Any]) -> Part:
+    """A part from JSON. Raises ValueError, KeyError or TypeError if it is invalid."""
     return Part(
-        name=str(found["name"]),
-        experiments=tuple(map(str, found["experiments"])),
-        runs=int(found["runs"]),
-        finished=bool(found["finished"]),
-        artifacts=bool(found["artifacts"]),
-        files=tuple(map(_file, found["files"])),
+        name=str(fields["name"]),
+        experiments=tuple(map(str, fields["experiments"])),
+        runs=int(fields["runs"]),
+        finished=bool(fields["finished"]),
+        artifacts=bool(fields["artifacts"]),
+        files=tuple(map(_file, fields["files"])),
     )
 
 
-def _file(found: dict[str, Any]) -> File:
-    """A file; its name leads nowhere else, whoever wrote the manifest."""
-    if not _FILE_NAME.fullmatch(found["file"]) or not _TABLE_NAME.fullmatch(found["table"]):
-        raise ValueError(found["file"])
-    keys = found["keys"]
+def _file(fields: dict[str, Any]) -> File:
+    """A file from JSON. Names that point outside the snapshot are rejected, since a manifest is untrusted."""
+    if not _FILE_NAME.fullmatch(fields["file"]) or not _TABLE_NAME.fullmatch(fields["table"]):
+        raise ValueError(fields["file"])
+    keys = fields["keys"]
     return File(
-        table=found["table"],
-        file=found["file"],
-        rows=int(found["rows"]),
-        bytes=int(found["bytes"]),
-        sha256=str(found["sha256"]),
+        table=fields["table"],
+        file=fields["file"],
+        rows=int(fields["rows"]),
+        bytes=int(fields["bytes"]),
+        sha256=str(fields["sha256"]),
         keys=None if keys is None else tuple(map(str, keys)),
     )

@@ -1,4 +1,4 @@
-"""A snapshot: the tables of some runs as Parquet files, read without the store they came from."""
+"""SnapshotStore: reads the runs in a snapshot, which is a set of Parquet files, without the original store."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from qualia_lab.columns import column, filled, numbers_of
 from qualia_lab.errors import StoreError
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
+from qualia_lab.stores.artifact_places import UnopenedPlace, artifact_place, as_local_place
 from qualia_lab.stores.orphans import in_known_experiments
-from qualia_lab.stores.places import NoPlace, artifact_place, on_this_machine
 from qualia_lab.stores.protocol import UNREAD_HISTORIES
 from qualia_lab.stores.rows import latest_first
-from qualia_lab.stores.snapshot.artifacts import KEPT_ARTIFACTS, kept_place
+from qualia_lab.stores.snapshot.artifacts import ARTIFACT_ROWS, saved_artifact_place
+from qualia_lab.stores.snapshot.location import PARTS, open_location
 from qualia_lab.stores.snapshot.manifest import Manifest, Part, read_manifest
-from qualia_lab.stores.snapshot.parts import ARTIFACTS, PartWriter, chosen_rows, read_points, read_table, write_file
-from qualia_lab.stores.snapshot.place import PARTS, open_place
+from qualia_lab.stores.snapshot.parts import ARTIFACTS, PartWriter, read_points, read_table, rows_of_runs, write_file
 from qualia_lab.stores.snapshot.update import publish
 from qualia_lab.tables import RunTables, rows_with, run_tables, table_of
 from qualia_lab.times import is_possible, possible_runs, with_possible_times
@@ -36,58 +36,73 @@ if TYPE_CHECKING:
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace, TrackingStore
 
-# Of so many runs a notebook's snapshot says in which folder of this machine their artifacts are.
-_FOLDERS = 200
+# For this many runs, a snapshot for a notebook records the local folders of their artifacts.
+_RUNS_WITH_FOLDERS = 200
 
 
 def write_snapshot(
     folder: Path, store: TrackingStore, tables: RunTables, *, source_uri: str, artifacts_of: Iterable[str] = ()
 ) -> None:
-    """Write these runs, their whole metric histories and the artifacts of some of them, for one notebook.
+    """Write these runs, their complete metric histories and the artifacts of some of them, for one notebook.
 
-    source_uri: the tracking URI by which a notebook names the store.  artifacts_of: the runs whose artifacts are kept,
-    where they are not on this machine; those of any other are said to be left out. Histories are streamed, so memory
-    stays bounded. An artifact that cannot be read is kept as a note; histories that cannot be read are left out, all of
-    them, and `problems` says why.
+    Histories are streamed, so memory stays bounded. If they cannot be read, all are omitted and `problems` has the
+    reason. An artifact that cannot be read is replaced by a note.
+
+    Args:
+        folder: the folder to write to.
+        store: the store of the runs.
+        tables: the tables of the runs.
+        source_uri: the tracking URI of the store, for runs that are not in the snapshot.
+        artifacts_of: the runs whose artifacts are saved, if they are not on this machine. For other runs, the notebook
+            reports that artifacts are omitted.
     """
-    place = open_place(folder)
-    with place.writing():
-        writer = PartWriter(place, lasting=False)
+    location = open_location(folder)
+    with location.writing():
+        writer = PartWriter(location, durable=False)
         try:
             writer.add_history(store.read_metric_history(tables.run_ids))
         except StoreError as error:
-            writer = PartWriter(place, lasting=False)
+            writer = PartWriter(location, durable=False)
             row = {"run_id": None, "subject": UNREAD_HISTORIES, "reason": error.message}
             problems = pa.concat_tables([tables.problems, table_of(schema.PROBLEMS, [row])])
             tables = replace(tables, problems=problems)
         writer.add_tables(tables)
         uris = dict(zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True))
         wanted = dict.fromkeys(run_id for run_id in artifacts_of if run_id in uris)
-        places = {run: store.artifact_place(run, uris[run] or "") for run in wanted | dict.fromkeys([*uris][:_FOLDERS])}
-        # Where a folder on this machine is costs a row; what a server has is asked for.
-        kept = {run: found for run, found in places.items() if run in wanted or on_this_machine(found)}
-        writer.add_artifacts(kept, local=False)
-        own = tuple(
-            write_file(place, name, f"{PARTS}/{uuid4().hex}-0.parquet", [getattr(tables, name)], lasting=False)
+        candidates = wanted | dict.fromkeys([*uris][:_RUNS_WITH_FOLDERS])
+        places = {run_id: store.artifact_place(run_id, uris[run_id] or "") for run_id in candidates}
+        # A local folder costs only a row, but artifacts on a server cost requests.
+        selected = {run_id: place for run_id, place in places.items() if run_id in wanted or as_local_place(place)}
+        writer.add_artifacts(selected, local=False)
+        files = tuple(
+            write_file(location, name, f"{PARTS}/{uuid4().hex}-0.parquet", [getattr(tables, name)], durable=False)
             for name in ("experiments", "missing")
             if getattr(tables, name).num_rows
         )
         part = writer.finish(tracking_uri=source_uri)
-        publish(place, Manifest(tracking_uri=source_uri, beside=None, choice=None, tables=own, parts=(part,)))
+        publish(location, Manifest(tracking_uri=source_uri, beside=None, choice=None, tables=files, parts=(part,)))
 
 
 class SnapshotStore(Closing):
-    """A snapshot as a TrackingStore. Raises StoreNotFound or StoreUnreadable when there is none.
+    """A snapshot as a TrackingStore.
 
-    where: a folder, or a URL for fsspec.
+    Args:
+        where: a folder, or a URL for fsspec.
+
+    Raises:
+        StoreNotFound: there is no snapshot.
+        StoreUnreadable: its manifest is damaged or has another version.
+
+    Example:
+        >>> store = SnapshotStore("runs.snapshot")  # doctest: +SKIP
     """
 
     def __init__(self, where: str | Path) -> None:
-        self._place = open_place(where)
-        self._manifest = read_manifest(self._place)
-        self.uri = f"snapshot:{self._place.shown}"
+        self._location = open_location(where)
+        self._manifest = read_manifest(self._location)
+        self.uri = f"snapshot:{self._location.shown}"
         self.source_uri = self._manifest.tracking_uri
-        self._last_kept: tuple[str, pa.Table] | None = None
+        self._cached_artifacts: tuple[str, pa.Table] | None = None
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """See TrackingStore."""
@@ -95,11 +110,11 @@ class SnapshotStore(Closing):
         latest: dict[str, int] = {}
         runs = _of_view(self._runs, view)
         columns = (runs.column(name).to_pylist() for name in ("experiment_id", "start_time", "end_time"))
-        for experiment, *moments in zip(*columns, strict=True):
-            counts[experiment] = counts.get(experiment, 0) + 1
-            known = [moment for moment in (latest.get(experiment), *moments) if is_possible(moment)]
-            if known:
-                latest[experiment] = max(known)
+        for experiment_id, *times in zip(*columns, strict=True):
+            counts[experiment_id] = counts.get(experiment_id, 0) + 1
+            valid = [time for time in (latest.get(experiment_id), *times) if is_possible(time)]
+            if valid:
+                latest[experiment_id] = max(valid)
         rows = [
             {**row, "run_count": counts.get(row["experiment_id"], 0), "last_activity": latest.get(row["experiment_id"])}
             for row in _of_view(self._experiments, view).to_pylist()
@@ -114,17 +129,17 @@ class SnapshotStore(Closing):
     def read_runs(self, query: Query) -> pa.Table:
         """See TrackingStore."""
         condition, orders = parse_filter(query.filter), parse_order_by(query.order_by)
-        tables = self._asked(query, needed_tables(condition, orders))
+        tables = self._candidates(query, needed_tables(condition, orders))
         chosen = select_runs(condition, orders, tables, self.read_metric_history)
-        return possible_runs(in_order(tables.runs, "run_id", chosen[: query.limit]))
+        return possible_runs(rows_in_order(tables.runs, "run_id", chosen[: query.limit]))
 
     def explain(self, query: Query) -> Explanation:
         """See TrackingStore."""
         needed = needed_tables(parse_filter(query.filter), parse_order_by(query.order_by))
-        return explain_tables(query, "snapshot", self._asked(query, needed), self.read_metric_history)
+        return explain_tables(query, "snapshot", self._candidates(query, needed), self.read_metric_history)
 
-    def _asked(self, query: Query, needed: frozenset[str]) -> RunTables:
-        """The runs that the filter is asked of, with the tables that it needs."""
+    def _candidates(self, query: Query, needed: frozenset[str]) -> RunTables:
+        """The runs in the query's view, experiments and ids, unfiltered, with the tables that the filter needs."""
         runs = _of_view(self._runs, query.view)
         experiment_ids = list(query.experiment_ids)
         if query.view == "active" and not experiment_ids and not query.run_ids:
@@ -132,24 +147,24 @@ class SnapshotStore(Closing):
         if experiment_ids or (query.view == "active" and not query.run_ids):
             runs = rows_with(runs, "experiment_id", experiment_ids)
         if query.run_ids:
-            runs = chosen_rows(runs, column(list(query.run_ids), schema.STRING))
+            runs = rows_of_runs(runs, column(list(query.run_ids), schema.STRING))
         return run_tables(
             runs=runs, experiments=self._experiments, **self._tables(runs, needed - {"runs", "experiments"})
         )
 
     def unknown(self, run_ids: Sequence[str]) -> list[str]:
-        """Those of these runs that it does not have, and of which it does not say why they are missing either."""
-        missing = read_table(self._place, self._own_files("missing"), schema.MISSING)
+        """The runs among these that are neither in the snapshot nor recorded as missing."""
+        missing = read_table(self._location, self._snapshot_files("missing"), schema.MISSING)
         known = pa.chunked_array([*self._runs.column("run_id").chunks, *missing.column("run_id").chunks], schema.STRING)
-        asked = column(list(run_ids), schema.STRING)
-        others: list[str] = asked.filter(pc.invert(pc.is_in(asked, value_set=known))).to_pylist()
-        return others
+        requested = column(list(run_ids), schema.STRING)
+        unknown: list[str] = requested.filter(pc.invert(pc.is_in(requested, value_set=known))).to_pylist()
+        return unknown
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """See TrackingStore."""
-        runs = in_order(self._runs, "run_id", list(dict.fromkeys(run_ids)))
+        runs = rows_in_order(self._runs, "run_id", list(dict.fromkeys(run_ids)))
         found = set(runs.column("run_id").to_pylist())
-        recorded = read_table(self._place, self._own_files("missing"), schema.MISSING).to_pylist()
+        recorded = read_table(self._location, self._snapshot_files("missing"), schema.MISSING).to_pylist()
         reasons = {row["run_id"]: row["reason"] for row in recorded}
         missing = [
             {"run_id": run_id, "reason": reasons.get(run_id, "it is not in the snapshot")}
@@ -159,7 +174,7 @@ class SnapshotStore(Closing):
         names = set(schema.TABLES) - {"runs", "experiments", "missing"}
         tables = RunTables(
             runs=runs,
-            experiments=in_order(self._experiments, "experiment_id", _unique(runs, "experiment_id")),
+            experiments=rows_in_order(self._experiments, "experiment_id", _unique(runs, "experiment_id")),
             missing=table_of(schema.MISSING, missing),
             **self._tables(runs, names),
         )
@@ -174,39 +189,43 @@ class SnapshotStore(Closing):
         wanted = column(list(run_ids), schema.STRING)
         wanted_keys = None if keys is None else column(list(keys), schema.STRING)
         for part, runs in self._parts:
-            found = len(chosen_rows(runs, wanted))
-            if found:
-                yield from read_points(self._place, part, wanted if found < part.runs else None, wanted_keys)
+            count = len(rows_of_runs(runs, wanted))
+            if count:
+                yield from read_points(self._location, part, wanted if count < part.runs else None, wanted_keys)
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """See TrackingStore."""
         wanted = column([run_id], schema.STRING)
         for part, runs in self._parts:
-            if part.of(ARTIFACTS) and chosen_rows(runs, wanted).num_rows:
-                rows = chosen_rows(self._kept_artifacts(part), wanted).to_pylist()
+            if part.of(ARTIFACTS) and rows_of_runs(runs, wanted).num_rows:
+                rows = rows_of_runs(self._artifact_rows(part), wanted).to_pylist()
                 if rows:
-                    return kept_place(self._place, run_id, artifact_uri, rows)
+                    return saved_artifact_place(self._location, run_id, artifact_uri, rows)
         if self._manifest.choice is None:
-            return NoPlace(artifact_uri, "left out while the notebook was made; run this cell in Jupyter to see them")
+            return UnopenedPlace(
+                artifact_uri, "left out while the notebook was made; run this cell in Jupyter to see them"
+            )
         beside = self._manifest.beside
         if beside is None and artifact_uri.lower().startswith("mlflow-artifacts:"):
-            return NoPlace(artifact_uri, "they are at the tracking server; qualia snapshot --artifacts keeps them too")
+            return UnopenedPlace(
+                artifact_uri, "they are at the tracking server; qualia snapshot --artifacts keeps them too"
+            )
         return artifact_place(run_id, artifact_uri, beside=Path(beside) if beside else None)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
-    def _kept_artifacts(self, part: Part) -> pa.Table:
-        """What a part keeps of artifacts: runs are asked for one after the other, and mostly they are of one part."""
-        kept = self._last_kept
-        if kept is None or kept[0] != part.name:
-            kept = self._last_kept = part.name, read_table(self._place, part.of(ARTIFACTS), KEPT_ARTIFACTS)
-        return kept[1]  # not of `self`: another thread may have asked for another part
+    def _artifact_rows(self, part: Part) -> pa.Table:
+        """The rows of ARTIFACT_ROWS in a part; those of the last part are cached, as runs often share it."""
+        cached = self._cached_artifacts
+        if cached is None or cached[0] != part.name:
+            cached = self._cached_artifacts = part.name, read_table(self._location, part.of(ARTIFACTS), ARTIFACT_ROWS)
+        return cached[1]  # not from `self`, where another thread may have cached another part
 
     @cached_property
     def _parts(self) -> list[tuple[Part, pa.Table]]:
-        """The parts, each with its runs."""
-        return [(part, read_table(self._place, part.of("runs"), schema.RUNS)) for part in self._manifest.parts]
+        """Each part with its table of runs."""
+        return [(part, read_table(self._location, part.of("runs"), schema.RUNS)) for part in self._manifest.parts]
 
     @cached_property
     def _runs(self) -> pa.Table:
@@ -214,47 +233,47 @@ class SnapshotStore(Closing):
 
     @cached_property
     def _experiments(self) -> pa.Table:
-        return read_table(self._place, self._own_files("experiments"), schema.EXPERIMENTS)
+        return read_table(self._location, self._snapshot_files("experiments"), schema.EXPERIMENTS)
 
-    def _own_files(self, table: str) -> list[Any]:
+    def _snapshot_files(self, table: str) -> list[Any]:
         return [file for file in self._manifest.tables if file.table == table]
 
     def _tables(self, runs: pa.Table, names: Iterable[str]) -> dict[str, pa.Table]:
-        """Some of the tables of these runs, out of the parts that they are in."""
+        """The named tables of these runs, read from the parts that contain them."""
         run_ids = runs.column("run_id").to_pylist()
         wanted = column(run_ids, schema.STRING)
-        parts = [part for part, of_part in self._parts if chosen_rows(of_part, wanted).num_rows]
+        parts = [part for part, part_runs in self._parts if rows_of_runs(part_runs, wanted).num_rows]
         tables = {}
         for name in names:
             if name == "experiment_tags":
                 tables[name] = self._experiment_tags(parts, _unique(runs, "experiment_id"))
                 continue
             files = [file for part in parts for file in part.of(name)]
-            table = read_table(self._place, files, schema.TABLES[name])
-            tables[name] = in_order(table, "run_id", run_ids)
+            table = read_table(self._location, files, schema.TABLES[name])
+            tables[name] = rows_in_order(table, "run_id", run_ids)
             if name == "problems":
-                general = table.filter(pc.is_null(table.column("run_id"))).to_pylist()
-                once = {tuple(row.values()): row for row in general}
-                tables[name] = pa.concat_tables([table_of(schema.PROBLEMS, once.values()), tables[name]])
+                without_run = table.filter(pc.is_null(table.column("run_id"))).to_pylist()
+                distinct = {tuple(row.values()): row for row in without_run}
+                tables[name] = pa.concat_tables([table_of(schema.PROBLEMS, distinct.values()), tables[name]])
         return tables
 
     def _experiment_tags(self, parts: list[Part], experiment_ids: list[str]) -> pa.Table:
-        """The tags of these experiments, of each as the part says that was read last."""
-        last = {experiment: part for part in parts for experiment in part.experiments}
+        """The tags of these experiments, each from the last of these parts that has runs of it."""
+        last = {experiment_id: part for part in parts for experiment_id in part.experiments}
         tables = [table_of(schema.EXPERIMENT_TAGS, [])]
-        for experiment in experiment_ids:
-            files = last[experiment].of("experiment_tags") if experiment in last else []
-            table = read_table(self._place, files, schema.EXPERIMENT_TAGS)
-            tables.append(rows_with(table, "experiment_id", [experiment]))
+        for experiment_id in experiment_ids:
+            files = last[experiment_id].of("experiment_tags") if experiment_id in last else []
+            table = read_table(self._location, files, schema.EXPERIMENT_TAGS)
+            tables.append(rows_with(table, "experiment_id", [experiment_id]))
         return pa.concat_tables(tables)
 
 
-def in_order(table: pa.Table, by: str, ids: Sequence[str]) -> pa.Table:
-    """The rows of these ids, in their order and else as they stand."""
+def rows_in_order(table: pa.Table, by: str, ids: Sequence[str]) -> pa.Table:
+    """The rows with these ids, in the order of the ids; the order of rows with the same id is kept."""
     rank = pc.index_in(table.column(by), value_set=column(ids, schema.STRING))
-    places = numbers_of(filled(rank, -1))
-    if not len(places) or (places[0] >= 0 and (places[1:] >= places[:-1]).all()):
-        # As it stands, in one piece: the tables of a notebook's own snapshot are large, and are so already.
+    positions = numbers_of(filled(rank, -1))
+    if not len(positions) or (positions[0] >= 0 and (positions[1:] >= positions[:-1]).all()):
+        # Already in order, as are the large tables of a notebook's snapshot: no copy is made if there is one chunk.
         return table if all(column.num_chunks <= 1 for column in table.columns) else table.combine_chunks()
     ranked = table.append_column("rank", rank).filter(pc.is_valid(rank))
     return ranked.take(pc.sort_indices(ranked, sort_keys=[("rank", "ascending")])).drop_columns(["rank"])
@@ -265,5 +284,5 @@ def _of_view(table: pa.Table, view: View) -> pa.Table:
 
 
 def _unique(table: pa.Table, name: str) -> list[str]:
-    found: list[str] = pc.unique(table.column(name)).to_pylist()
-    return found
+    values: list[str] = pc.unique(table.column(name)).to_pylist()
+    return values

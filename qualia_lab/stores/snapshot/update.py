@@ -1,4 +1,4 @@
-"""update_snapshot: make a snapshot of a store, or bring one up to date by reading only what is new."""
+"""update_snapshot: creates a snapshot of a store, or updates one by reading only what has changed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import EmptyStore, OutputExists, StoreNotFound, StoreUnreadable
-from qualia_lab.masking.tables import KEYED, marked_rows, masked_keys
-from qualia_lab.masking.text import MARK, MASK
+from qualia_lab.masking.tables import KEYED, masked_keys, masked_rows
+from qualia_lab.masking.text import MASK, MASK_PATTERN
+from qualia_lab.stores.artifact_places import as_local_place
 from qualia_lab.stores.masked import MaskedStore
-from qualia_lab.stores.places import on_this_machine
 from qualia_lab.stores.protocol import find_experiments
-from qualia_lab.stores.snapshot.manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_of_json, read_manifest
+from qualia_lab.stores.snapshot.grouping import ENDED, batches_for_parts, compacted
+from qualia_lab.stores.snapshot.location import PARTS
+from qualia_lab.stores.snapshot.manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_from_json, read_manifest
 from qualia_lab.stores.snapshot.parts import MARKS, MARKS_SCHEMA, PartWriter, merge_parts, read_table, write_file
-from qualia_lab.stores.snapshot.place import PARTS
-from qualia_lab.stores.snapshot.portions import ENDED, compacted, portions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,16 +30,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.stores.protocol import TrackingStore
-    from qualia_lab.stores.snapshot.place import SnapshotPlace
+    from qualia_lab.stores.snapshot.location import SnapshotLocation
 
 
 @dataclass(frozen=True)
 class Update:
-    """What became of a snapshot.
+    """The result of an update.
 
-    counts: its rows by table.  size: its bytes.  read, kept, removed: of its runs how many were read now, stayed as
-    they were, and were taken out.  missing: runs that are listed and could not be read, each with why.
-    masked: what looked like a secret in what was read now.
+    Attributes:
+        counts: the number of rows by table.
+        size: the size of the snapshot in bytes.
+        read: the number of runs that were read.
+        kept: the number of runs that were reused unchanged.
+        removed: the number of runs that were removed.
+        missing: {run id: reason} for runs that are listed by the store but could not be read.
+        masked: the names of what was masked in the runs that were read, such as `param db_password`.
     """
 
     counts: dict[str, int]
@@ -57,20 +62,30 @@ _COUNTED = (
 )
 
 
-def old_snapshot(place: SnapshotPlace, tracking_uri: str, choice: dict[str, Any], *, force: bool) -> Manifest | None:
-    """What is to be brought up to date there, None where nothing is; the store need not have been read yet.
+def old_snapshot(
+    location: SnapshotLocation, tracking_uri: str, choice: dict[str, Any], *, force: bool
+) -> Manifest | None:
+    """The existing snapshot that an update starts from; None if there is none. The store is not read.
 
-    choice: words for which runs, {} for all there are; they have to be those of the last time.
-    force: also take the place of a snapshot of another store or other runs, and of one that cannot be read.
-    Raises OutputExists when something else is there, and OutputNotWritable, StoreUnreadable or StoreUnreachable.
+    Args:
+        location: where the snapshot is or will be.
+        tracking_uri: the store, without secrets.
+        choice: the conditions by which the runs are chosen, {} for all runs.
+        force: also replace a snapshot of another store or with other conditions, or one that cannot be read.
+
+    Raises:
+        OutputExists: the location has other files, or a snapshot of another store or with other conditions.
+        OutputNotWritable: nothing can be written there.
+        StoreUnreadable: the existing snapshot is damaged.
+        StoreUnreachable: the location cannot be read.
     """
-    place.check_writable()
+    location.check_writable()
     try:
-        old = read_manifest(place)
+        old = read_manifest(location)
     except StoreNotFound:
-        if place.holds_others():
+        if location.has_other_files():
             raise OutputExists(
-                f"{place.shown} is not empty, and holds no snapshot.", "Choose a folder of its own for the snapshot."
+                f"{location.shown} is not empty, and holds no snapshot.", "Choose an empty folder for the snapshot."
             ) from None
         return None
     except StoreUnreadable:
@@ -79,17 +94,20 @@ def old_snapshot(place: SnapshotPlace, tracking_uri: str, choice: dict[str, Any]
         raise
     if force:
         return old
-    hint = "Choose another place, or pass --force to make it this one."
+    hint = "Choose another location, or pass --force to replace it."
     if old.tracking_uri != tracking_uri:
-        raise OutputExists(f"The snapshot in {place.shown} is of {old.tracking_uri}.", hint)
+        raise OutputExists(f"The snapshot in {location.shown} is of {old.tracking_uri}.", hint)
     if old.choice != choice:
-        raise OutputExists(f"The snapshot in {place.shown} was made of other runs: {_said(old.choice)}.", hint)
+        raise OutputExists(
+            f"The snapshot in {location.shown} was made with a different choice of runs: {_choice_text(old.choice)}.",
+            hint,
+        )
     return old
 
 
 def update_snapshot(
     store: TrackingStore,
-    place: SnapshotPlace,
+    location: SnapshotLocation,
     listed: pa.Table,
     *,
     old: Manifest | None,
@@ -98,144 +116,158 @@ def update_snapshot(
     again: bool = False,
     on_runs: Callable[[int, int], None] | None = None,
 ) -> Update:
-    """Make the snapshot hold these runs of the store, and every experiment of theirs.
+    """Create or update a snapshot, so that it holds these runs of the store and their experiments.
 
-    A run is read when it is not there yet, when it had not ended by the last time, or when the store lists it
-    differently: its name, status, start, end, user, lifecycle stage, artifact URI, parent or experiment. A run that is
-    not listed any more is taken out. Until the manifest is replaced, which is the last thing but for removing what it
-    does not name, the snapshot is the old one; parts that were finished by a call that was killed are used.
+    A run is read if it is new, if it had not ended at the last update, or if the store lists it differently: its name,
+    status, start, end, user, lifecycle stage, artifact URI, parent or experiment. A run that is no longer listed is
+    removed. The snapshot is the old one until the manifest is replaced; after that, files that are no longer used are
+    removed. Parts that were finished by an update that was killed are reused.
 
-    listed: the runs, as `read_runs` gives them.  old, choice: see `old_snapshot`.  artifacts: keep the starts of
-    artifacts.  again: read every run.  on_runs: called with (runs read, runs to read).
-    Raises EmptyStore, OutputNotWritable, or what reading the store raises.
+    Args:
+        store: the store.
+        location: where the snapshot is or will be.
+        listed: the runs, as `read_runs` returns them.
+        old: the existing snapshot, see `old_snapshot`.
+        choice: the conditions by which the runs were chosen, {} for all runs.
+        artifacts: save the first bytes of artifacts too.
+        again: read every run, also unchanged ones.
+        on_runs: called with (runs read, runs to read) to report progress.
+
+    Raises:
+        EmptyStore: `listed` is empty.
+        OutputNotWritable: the snapshot cannot be written, or another command is writing it.
+        StoreError: the store cannot be read.
     """
     if not listed.num_rows:
         raise EmptyStore(f"There are no such runs in {store.uri}.", "List them with: qualia runs")
     wanted = {row["run_id"]: row for row in listed.to_pylist()}
-    marks = {run_id: _mark(row) for run_id, row in wanted.items()}
-    with place.writing():
-        there = _parts_there(place, old, store.uri)
-        known = _known_marks(place, there)
-        keeps = {} if again else _keeps([part for part in there if part.name in known], known, marks, artifacts)
-        kept = {run_id for run_ids in keeps.values() for run_id in run_ids}
-        reader = _Reader(store, place, wanted, marks, artifacts=artifacts)
-        to_read = [run_id for run_id in wanted if run_id not in kept]
+    digests = {run_id: _digest(row) for run_id, row in wanted.items()}
+    with location.writing():
+        existing = _complete_parts(location, old, store.uri)
+        old_digests = _read_digests(location, existing)
+        readable = [part for part in existing if part.name in old_digests]
+        reusable = {} if again else _reusable_runs(readable, old_digests, digests, artifacts)
+        reused = {run_id for run_ids in reusable.values() for run_id in run_ids}
+        reader = _Reader(store, location, wanted, digests, artifacts=artifacts)
+        to_read = [run_id for run_id in wanted if run_id not in reused]
         if to_read and isinstance(store, MaskedStore):
-            store.remember(_masked_before(place, [part for part in there if keeps.get(part.name)]))
+            store.remember(_masked_rows_by_table(location, [part for part in existing if reusable.get(part.name)]))
         reader.read(to_read, on_runs or (lambda _done, _all: None))
         parts = []
         runs_of = dict(reader.runs_of)
-        for part in there:
-            if run_ids := keeps.get(part.name):
-                whole = len(run_ids) == part.runs
-                parts.append(part if whole else merge_parts(place, [part], run_ids, tracking_uri=store.uri))
+        for part in existing:
+            if run_ids := reusable.get(part.name):
+                is_complete = len(run_ids) == part.runs
+                parts.append(part if is_complete else merge_parts(location, [part], run_ids, tracking_uri=store.uri))
                 runs_of[parts[-1].name] = run_ids
         manifest = Manifest(
             tracking_uri=store.uri,
             beside=_beside(store),
             choice=choice,
-            tables=_own_tables(store, place, wanted, everything=not choice),
-            parts=tuple(compacted(place, [*parts, *reader.parts], runs_of, wanted, tracking_uri=store.uri)),
+            tables=_write_experiments(store, location, wanted, everything=not choice),
+            parts=tuple(compacted(location, [*parts, *reader.parts], runs_of, wanted, tracking_uri=store.uri)),
         )
-        were_there = {part.name for part in old.parts} if old is not None else set()
-        gone = {run_id for name in were_there for run_id in known.get(name, ())} - wanted.keys()
-        publish(place, manifest)
+        old_names = {part.name for part in old.parts} if old is not None else set()
+        removed = {run_id for name in old_names for run_id in old_digests.get(name, ())} - wanted.keys()
+        publish(location, manifest)
     counts = manifest.counts()
     return Update(
         counts={name: counts.get(name, 0) for name in _COUNTED},
         size=sum(file.bytes for file in manifest.files()),
         read=sum(part.runs for part in reader.parts),
-        kept=len(kept),
-        removed=len(gone),
+        kept=len(reused),
+        removed=len(removed),
         missing=reader.missing,
         masked=tuple(reader.masked),
     )
 
 
-def publish(place: SnapshotPlace, manifest: Manifest) -> None:
-    """Make the manifest the one that counts, and remove what it does not name."""
-    place.replace(MANIFEST, manifest.to_json())
-    place.remove_all_but({file.file for file in manifest.files()})
+def publish(location: SnapshotLocation, manifest: Manifest) -> None:
+    """Replace the manifest, and remove the files that it does not list."""
+    location.replace(MANIFEST, manifest.to_json())
+    location.remove_all_but({file.file for file in manifest.files()})
 
 
-def _said(choice: dict[str, Any] | None) -> str:
+def _choice_text(choice: dict[str, Any] | None) -> str:
     if choice is None:
         return "those of one notebook"
-    return ", ".join(f"{name} {value}" for name, value in choice.items()) or "all there were"
+    return ", ".join(f"{name} {value}" for name, value in choice.items()) or "all runs"
 
 
-def _mark(row: dict[str, Any]) -> str:
-    """What a run looks like in a listing, in short."""
-    # The number of a mask counts what was met before; the same run has another one in another listing.
-    return hashlib.sha256(MARK.sub(MASK, json.dumps(row, sort_keys=True, ensure_ascii=False)).encode()).hexdigest()[:32]
+def _digest(row: dict[str, Any]) -> str:
+    """A digest of a run as the store lists it."""
+    # Numbers of masks are removed: they depend on what was masked before, and differ between listings.
+    return hashlib.sha256(
+        MASK_PATTERN.sub(MASK, json.dumps(row, sort_keys=True, ensure_ascii=False)).encode()
+    ).hexdigest()[:32]
 
 
-def _parts_there(place: SnapshotPlace, old: Manifest | None, tracking_uri: str) -> list[Part]:
-    """The parts of this store whose files are all there in full length, older ones first.
+def _complete_parts(location: SnapshotLocation, old: Manifest | None, tracking_uri: str) -> list[Part]:
+    """The parts of this store all of whose files exist in full length, oldest first.
 
-    Also those that a call has finished that never came to its manifest.
+    This includes parts that were finished by an update that was killed before it wrote its manifest.
     """
-    sizes = place.sizes()
+    sizes = location.sizes()
     parts = list(old.parts) if old is not None and old.tracking_uri == tracking_uri else []
     for name in sorted(sizes):
         if name.endswith(".json"):
-            part = _left_part(place, name, tracking_uri)
-            if part is not None and part.name not in {one.name for one in parts}:
+            part = _unpublished_part(location, name, tracking_uri)
+            if part is not None and part.name not in {other.name for other in parts}:
                 parts.append(part)
     return [part for part in parts if all(sizes.get(file.file) == file.bytes for file in part.files)]
 
 
-def _left_part(place: SnapshotPlace, name: str, tracking_uri: str) -> Part | None:
+def _unpublished_part(location: SnapshotLocation, name: str, tracking_uri: str) -> Part | None:
     try:
-        found = json.loads(place.read_bytes(name))
-        if (found["schema_version"], found["tracking_uri"]) == (SCHEMA_VERSION, tracking_uri):
-            return part_of_json(found["part"])
+        content = json.loads(location.read_bytes(name))
+        if (content["schema_version"], content["tracking_uri"]) == (SCHEMA_VERSION, tracking_uri):
+            return part_from_json(content["part"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
 
 
-def _known_marks(place: SnapshotPlace, parts: list[Part]) -> dict[str, dict[str, str]]:
-    """{name of a part: {run id: what it looked like}}, of the parts that can be read."""
-    known = {}
+def _read_digests(location: SnapshotLocation, parts: list[Part]) -> dict[str, dict[str, str]]:
+    """{name of a part: {run id: digest}} for the parts that can be read."""
+    digests = {}
     for part in parts:
-        with suppress(StoreUnreadable):  # a damaged part is read anew
-            columns = read_table(place, part.of(MARKS), MARKS_SCHEMA).to_pydict()
-            known[part.name] = dict(zip(columns["run_id"], columns["mark"], strict=True))
-    return known
+        with suppress(StoreUnreadable):  # the runs of a damaged part are read again
+            columns = read_table(location, part.of(MARKS), MARKS_SCHEMA).to_pydict()
+            digests[part.name] = dict(zip(columns["run_id"], columns["mark"], strict=True))
+    return digests
 
 
-def _keeps(
-    parts: list[Part], known: dict[str, dict[str, str]], marks: dict[str, str], artifacts: bool
+def _reusable_runs(
+    parts: list[Part], old_digests: dict[str, dict[str, str]], digests: dict[str, str], artifacts: bool
 ) -> dict[str, list[str]]:
-    """The runs of each part, by its name, that had ended and are as the store lists them, each of them once."""
-    keeps: dict[str, list[str]] = {}
-    taken: set[str] = set()
-    for part in reversed(parts):  # of a run that is there twice, the younger one counts
+    """{name of a part: runs} that had ended and have not changed since; each run occurs once."""
+    reusable: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for part in reversed(parts):  # if a run is in two parts, the newer one counts
         if part.finished and (part.artifacts or not artifacts):
-            same = [run_id for run_id, mark in known[part.name].items() if marks.get(run_id) == mark]
-            keeps[part.name] = [run_id for run_id in same if run_id not in taken]
-            taken.update(same)
-    return keeps
+            same = [run_id for run_id, digest in old_digests[part.name].items() if digests.get(run_id) == digest]
+            reusable[part.name] = [run_id for run_id in same if run_id not in seen]
+            seen.update(same)
+    return reusable
 
 
-def _masked_before(place: SnapshotPlace, parts: list[Part]) -> dict[str, list[Mapping[str, Any]]]:
-    """The rows of these parts whose values are masked, by table: what is read now goes on with their numbers."""
+def _masked_rows_by_table(location: SnapshotLocation, parts: list[Part]) -> dict[str, list[Mapping[str, Any]]]:
+    """The rows of these parts whose values are masked; new runs continue their numbering."""
     return {
-        name: [row for part in parts for row in marked_rows(read_table(place, part.of(name), schema.TABLES[name]))]
+        name: [row for part in parts for row in masked_rows(read_table(location, part.of(name), schema.TABLES[name]))]
         for name in KEYED
     }
 
 
 class _Reader:
-    """Reads runs of a store into parts of their own."""
+    """Reads runs from a store into new parts."""
 
     def __init__(
         self,
         store: TrackingStore,
-        place: SnapshotPlace,
+        location: SnapshotLocation,
         rows: dict[str, dict[str, Any]],
-        marks: dict[str, str],
+        digests: dict[str, str],
         *,
         artifacts: bool,
     ) -> None:
@@ -244,18 +276,18 @@ class _Reader:
         self.missing: dict[str, str] = {}
         self.masked: dict[str, None] = {}
         self._store = store
-        self._place = place
+        self._location = location
         self._rows = rows
-        self._marks = marks
+        self._digests = digests
         self._artifacts = artifacts
 
     def read(self, run_ids: list[str], on_runs: Callable[[int, int], None]) -> None:
-        """Read these runs, part by part; `on_runs` is called with (runs read, runs to read)."""
+        """Read these runs, one part at a time. `on_runs`: called with (runs read, runs to read)."""
         done = 0
-        for portion in portions(run_ids, self._rows):
+        for batch in batches_for_parts(run_ids, self._rows):
             on_runs(done, len(run_ids))
-            self._read_part(portion, lambda more, done=done: on_runs(done + more, len(run_ids)))  # type: ignore[misc]
-            done += len(portion)
+            self._read_part(batch, lambda more, done=done: on_runs(done + more, len(run_ids)))  # type: ignore[misc]
+            done += len(batch)
         if done:
             on_runs(done, done)
 
@@ -265,8 +297,8 @@ class _Reader:
         self.masked |= dict.fromkeys(masked_keys(tables))
         if not tables.run_ids:
             return
-        writer = PartWriter(self._place, lasting=True)
-        writer.add_tables(tables, self._marks)
+        writer = PartWriter(self._location, durable=True)
+        writer.add_tables(tables, self._digests)
         writer.add_history(_counted(self._store.read_metric_history(tables.run_ids), on_runs))
         if self._artifacts:
             uris = zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True)
@@ -279,7 +311,7 @@ class _Reader:
 
 
 def _counted(batches: Iterable[pa.RecordBatch], on_runs: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
-    """The batches; `on_runs` is called with the number of runs that were met in them."""
+    """The batches; `on_runs` is called with the number of runs that have occurred in them so far."""
     seen: set[str] = set()
     for batch in batches:
         yield batch
@@ -287,20 +319,20 @@ def _counted(batches: Iterable[pa.RecordBatch], on_runs: Callable[[int], None]) 
         on_runs(len(seen))
 
 
-def _own_tables(
-    store: TrackingStore, place: SnapshotPlace, runs: dict[str, Any], *, everything: bool
+def _write_experiments(
+    store: TrackingStore, location: SnapshotLocation, runs: dict[str, Any], *, everything: bool
 ) -> tuple[Any, ...]:
-    """The experiments: all of them, or those of the runs."""
+    """Write the table of experiments: all of them, or only those of the runs."""
     table = find_experiments(store, "all").select(schema.EXPERIMENTS.names)
     if not everything:
         ids = column(sorted({row["experiment_id"] for row in runs.values()}), schema.STRING)
         table = table.filter(pc.is_in(table.column("experiment_id"), value_set=ids))
     if not table.num_rows:
         return ()
-    return (write_file(place, "experiments", f"{PARTS}/{uuid4().hex}-0.parquet", [table]),)
+    return (write_file(location, "experiments", f"{PARTS}/{uuid4().hex}-0.parquet", [table]),)
 
 
 def _beside(store: TrackingStore) -> str | None:
-    """Where a store on this machine looks for artifacts that are not where they were recorded."""
-    anywhere = on_this_machine(store.artifact_place("", ""))
-    return str(anywhere.beside) if anywhere is not None and anywhere.beside is not None else None
+    """The folder in which a store on this machine searches for artifacts that are not where they were recorded."""
+    place = as_local_place(store.artifact_place("", ""))
+    return str(place.beside) if place is not None and place.beside is not None else None

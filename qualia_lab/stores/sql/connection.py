@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.sql.background_read import BackgroundRead
-from qualia_lab.stores.sql.refusals import is_interrupted, translated
+from qualia_lab.stores.sql.driver_errors import is_interrupted, to_store_error
 from qualia_lab.stores.sql.rows import gc_paused
 from qualia_lab.stores.sql.servers import SECONDS_OF_SILENCE, SECONDS_TO_CONNECT, engine_of, given_up_after, settings_of
 from qualia_lab.stores.sql.sqlite import is_alone, open_sqlite, sqlite_path
-from qualia_lab.stores.sql.tables import columns_there, schemas_with_tables
+from qualia_lab.stores.sql.tables import existing_columns, schemas_with_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,7 +170,7 @@ class SqlDatabase:
                 raise KeyboardInterrupt from None
             if not isinstance(error, (sa.exc.SQLAlchemyError, OSError, *self._errors_of_drivers())):
                 raise
-            raise translated(error, self.uri) from None
+            raise to_store_error(error, self.uri) from None
 
     def close(self) -> None:
         """Close the connections."""
@@ -253,7 +253,7 @@ def _text_or_bytes(data: bytes) -> str | bytes:
 
 
 def _tables_of_mlflow(connection: sa.Connection, uri: TrackingUri) -> frozenset[str]:
-    has = columns_there(connection)
+    has = existing_columns(connection)
     if not {"experiments", "runs"} <= has:
         for name in schemas_with_tables(connection):
             raise StoreUnreadable(

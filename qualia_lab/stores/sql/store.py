@@ -110,7 +110,7 @@ class SqlStore(Closing):
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """Where the artifacts of this run are; no I/O until files are listed or read."""
-        from qualia_lab.stores.places import artifact_place
+        from qualia_lab.stores.artifact_places import artifact_place
 
         path = sqlite_path(self._full_uri) if self._full_uri.startswith("sqlite") else None
         return artifact_place(run_id, artifact_uri, beside=path.parent if path else None)

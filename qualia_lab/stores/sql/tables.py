@@ -115,7 +115,7 @@ def metric_value(table: sa.TableClause, has: frozenset[str]) -> Column:
     return sa.case((table.c.is_nan == sa.true(), sa.null()), else_=table.c.value)
 
 
-def columns_there(connection: sa.Connection) -> frozenset[str]:
+def existing_columns(connection: sa.Connection) -> frozenset[str]:
     """The tables of MLflow that the database has, and their columns as `table.column`."""
     if connection.dialect.name == "sqlite":
         query = (

@@ -1,4 +1,4 @@
-"""While others write: what is read is whole, nothing of the store changes by it, and no writer waits for a reader."""
+"""Reading during writes: reads are complete, do not change the store, and never block a writer."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from qualia_lab.stores.sql.background_read import BackgroundRead
 from tests import servers
 from tests.conftest import filled
 
-# Writes and commits without a pause until stdin ends; a lock that is held at that moment is an error.
+# Writes and commits continuously until stdin ends; it records an error if a lock is held.
 WRITER = """
 import json, sys, threading, time
 import sqlalchemy as sa
-uri, patience = sys.argv[1], float(sys.argv[2])
+uri, timeout = sys.argv[1], float(sys.argv[2])
 kind = uri.partition(":")[0].partition("+")[0]
-engine = sa.create_engine(uri, connect_args={"timeout": patience} if kind == "sqlite" else {})
+engine = sa.create_engine(uri, connect_args={"timeout": timeout} if kind == "sqlite" else {})
 ended = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
 commits, errors, longest = 0, [], 0.0
@@ -62,17 +62,17 @@ print(json.dumps({"commits": commits, "errors": errors[:3], "failed": len(errors
 
 
 @contextlib.contextmanager
-def writer(uri: str, patience: float = 0.0):
-    """A process that writes all the while; gives a function that ends it and tells what it met."""
+def writer(uri: str, timeout: float = 0.0):
+    """A process that writes continuously; yields a function that ends it and returns its statistics."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, uri, str(patience)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, uri, str(timeout)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
 
     def end() -> dict:
-        said, _ = process.communicate(timeout=30)
-        return json.loads(said)
+        output, _ = process.communicate(timeout=30)
+        return json.loads(output)
 
     try:
         yield end
@@ -82,7 +82,7 @@ def writer(uri: str, patience: float = 0.0):
 
 
 def read_for(seconds: float, uri: str) -> None:
-    """Read everything again and again, at least three times, a history left open in between."""
+    """Read everything repeatedly, at least three times, with an open history stream in between."""
     deadline = time.monotonic() + seconds
     for count in itertools.count(1):
         store = open_store(uri)
@@ -93,7 +93,7 @@ def read_for(seconds: float, uri: str) -> None:
         tables = store.read(ids)
         assert tables.runs.num_rows == len(ids)
         assert not tables.problems.num_rows
-        time.sleep(0.05)  # the stream is open, and nobody reads on
+        time.sleep(0.05)  # the stream stays open without being read
         assert first.num_rows + sum(batch.num_rows for batch in stream) > 0
         store.close()
         if count >= 3 and time.monotonic() > deadline:
@@ -102,7 +102,7 @@ def read_for(seconds: float, uri: str) -> None:
 
 @pytest.fixture(params=["arrow", "cursor"])
 def way(request, monkeypatch):
-    """Rows come through ADBC however few they are, or never."""
+    """Read everything through ADBC, or nothing."""
     if request.param == "arrow":
         pytest.importorskip("adbc_driver_sqlite")
         monkeypatch.setattr(sql_connection, "is_alone", lambda: True)  # the writer is another process
@@ -111,8 +111,8 @@ def way(request, monkeypatch):
         monkeypatch.setattr(sql_adbc.ArrowSource, "begin", lambda *_: BackgroundRead.without_rows())
 
 
-def larger(path: Path) -> None:
-    """A history that is too long to be fetched whole."""
+def add_long_history(path: Path) -> None:
+    """Add a history that is too long to be fetched at once."""
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         [run] = database.execute("SELECT run_uuid FROM runs ORDER BY start_time DESC LIMIT 1").fetchone()
         database.executemany(
@@ -123,40 +123,40 @@ def larger(path: Path) -> None:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_nobody_who_writes_to_a_sqlite_file_waits_for_a_reader(mode, sqlite_sample, tmp_path):
+def test_sqlite_writers_never_wait_for_a_reader(mode, sqlite_sample, tmp_path):
     path = tmp_path / "mlflow.db"
     shutil.copy(sqlite_sample, path)
-    larger(path)
+    add_long_history(path)
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute(f"PRAGMA journal_mode = {mode}")
-    # Without a log there is one lock for all, so a writer waits as Python's sqlite3 and MLflow do unless told not to.
-    patience = 0.0 if mode == "wal" else 5.0
-    with writer(f"sqlite:///{path}", patience) as end:
+    # Without WAL there is a single lock, so the writer waits for it, as sqlite3 and MLflow do by default.
+    timeout = 0.0 if mode == "wal" else 5.0
+    with writer(f"sqlite:///{path}", timeout) as end:
         read_for(1, f"sqlite:///{path}")
-        met = end()
-    assert met["failed"] == 0, met
-    assert met["commits"] > 20
-    assert met["longest"] < 3
+        statistics = end()
+    assert statistics["failed"] == 0, statistics
+    assert statistics["commits"] > 20
+    assert statistics["longest"] < 3
 
 
 @pytest.fixture(scope="module", params=["system_postgresql", "mariadb"])
 def written_to(request, tmp_path_factory):
-    """The URI of a database on a server with a sample of its own, since others read the one that all share."""
+    """The URI of a database on a server with its own sample, since the shared one must not be written to."""
     with filled(getattr(servers, request.param)(), tmp_path_factory) as uri:
         yield uri
 
 
 @pytest.mark.usefixtures("way")
-def test_nobody_who_writes_to_a_server_waits_for_a_reader(written_to):
+def test_writers_on_a_database_server_never_wait_for_a_reader(written_to):
     with writer(written_to) as end:
         read_for(1, written_to)
-        met = end()
-    assert met["failed"] == 0, met
-    assert met["commits"] > 20
+        statistics = end()
+    assert statistics["failed"] == 0, statistics
+    assert statistics["commits"] > 20
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_a_stream_that_waits_for_its_reader_holds_no_lock_that_a_writer_meets(mode, sqlite_sample, tmp_path):
+def test_a_suspended_stream_holds_no_lock_that_blocks_a_writer(mode, sqlite_sample, tmp_path):
     path = tmp_path / "mlflow.db"
     shutil.copy(sqlite_sample, path)
     with contextlib.closing(sqlite3.connect(path)) as database:
@@ -166,14 +166,14 @@ def test_a_stream_that_waits_for_its_reader_holds_no_lock_that_a_writer_meets(mo
     next(stream)
     with writer(f"sqlite:///{path}", 0.0) as end:
         time.sleep(0.5)
-        met = end()
-    assert met["failed"] == 0, met
-    assert met["commits"] > 20
+        statistics = end()
+    assert statistics["failed"] == 0, statistics
+    assert statistics["commits"] > 20
     stream.close()
 
 
-def test_the_bytes_are_those_that_the_writer_wrote(sqlite_sample, tmp_path):
-    """A database in WAL mode whose log grows while it is read: database and log only ever gain what the writer adds."""
+def test_reading_in_wal_mode_changes_neither_database_nor_log(sqlite_sample, tmp_path):
+    """In WAL mode, database and log change only by what the writer adds."""
     path = tmp_path / "mlflow.db"
     shutil.copy(sqlite_sample, path)
     with contextlib.closing(sqlite3.connect(path)) as database:

@@ -1,6 +1,6 @@
-"""Stores that strangers committed: as much is read as is in them, and they stay as they are.
+"""Stores from public repositories: everything in them is read, and they are not changed.
 
-Counted here with nothing but the files and sqlite3; where MLflow's own client can open a copy, it has to agree.
+The expected numbers are counted in the files and with sqlite3; values are compared with MLflow's client on a copy.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def place(request, shared_data):
 
 @pytest.fixture(scope="module")
 def found(place):
-    """What open_store reads of it, of every lifecycle stage, and the digest of the files before and after."""
+    """Everything that open_store reads, in every lifecycle stage, and the digests of the files before and after."""
     before = digest(place)
     store = open_store(place)
     try:
@@ -62,7 +62,7 @@ def found(place):
 
 
 def digest(place):
-    """Names, sizes, times and bytes of a store, and the names beside a database."""
+    """A digest of the names, times and contents of all files of a store, or in the folder of a database."""
     files = sorted(place.rglob("*")) if place.is_dir() else [place, *sorted(place.parent.iterdir())]
     total = hashlib.sha256()
     for file in files:
@@ -72,7 +72,7 @@ def digest(place):
 
 
 def counted_in_files(folder):
-    """Rows by kind, straight from the files of an mlruns folder."""
+    """The numbers of rows by kind, counted in the files of an mlruns folder."""
     counts = Counter()
     experiments = [
         candidate
@@ -97,7 +97,7 @@ def counted_in_files(folder):
 
 
 def counted_in_database(path):
-    """Rows by kind, straight from the tables of a SQLite file."""
+    """The numbers of rows by kind, counted in the tables of a SQLite file."""
     tables = {kind: kind for kind in ("experiments", "runs", "params", "tags")}
     tables |= {"metrics": "latest_metrics", "points": "metrics"}
     with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as database:
@@ -106,10 +106,10 @@ def counted_in_database(path):
         )
 
 
-def test_as_much_is_read_as_is_there(place, found):
+def test_everything_in_the_store_is_read(place, found):
     read, _, _ = found
     tables = read["tables"]
-    there = counted_in_files(place) if place.is_dir() else counted_in_database(place)
+    expected = counted_in_files(place) if place.is_dir() else counted_in_database(place)
     assert {
         "experiments": len(read["experiments"]),
         "runs": tables.runs.num_rows,
@@ -117,37 +117,37 @@ def test_as_much_is_read_as_is_there(place, found):
         "metrics": tables.metrics.num_rows,
         "tags": tables.tags.num_rows,
         "points": len(read["points"]),
-    } == {kind: there[kind] for kind in ("experiments", "runs", "params", "metrics", "tags", "points")}
+    } == {kind: expected[kind] for kind in ("experiments", "runs", "params", "metrics", "tags", "points")}
     assert tables.run_ids == tuple(read["listed"])
     assert tables.missing.num_rows == 0
-    assert sum(experiment["run_count"] for experiment in read["experiments"]) == there["runs"]
+    assert sum(experiment["run_count"] for experiment in read["experiments"]) == expected["runs"]
 
 
-def test_no_byte_and_no_time_of_it_has_changed(found):
+def test_no_file_content_or_time_is_changed(found):
     _, before, after = found
     assert before == after
 
 
-def test_values_that_cannot_be_read_are_named(found):
+def test_unreadable_values_are_reported_with_subject_and_reason(found):
     tables = found[0]["tables"]
     for problem in tables.problems.to_pylist():
         assert problem["subject"]
         assert problem["reason"]
 
 
-def test_mlflow_agrees_about_a_copy(place, found, tmp_path, monkeypatch):
+def test_values_match_mlflow_on_a_copy(place, found, tmp_path, monkeypatch):
     read, _, _ = found
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     copy = tmp_path / place.name
     if place.is_dir():
         shutil.copytree(place, copy)
         for run in [folder for folder in copy.rglob("*") if re.fullmatch("[0-9a-f]{32}", folder.name)]:
-            for part in (*PARTS, "artifacts"):  # git dropped them where they were empty
+            for part in (*PARTS, "artifacts"):  # git does not store empty folders
                 (run / part).mkdir(exist_ok=True)
         client = MlflowClient(copy.as_uri())
     else:
         shutil.copy(place, copy)
-        client = MlflowClient(f"sqlite:///{copy}")  # migrates it: the copy
+        client = MlflowClient(f"sqlite:///{copy}")  # MLflow migrates the copy
     ours = rows_by_run(read)
     experiments = client.search_experiments(view_type=ViewType.ALL)
     assert {experiment["name"] for experiment in read["experiments"]} >= {found.name for found in experiments}
@@ -162,7 +162,7 @@ def test_mlflow_agrees_about_a_copy(place, found, tmp_path, monkeypatch):
         assert mine["runs"]["end_time"] == info.end_time
         assert mine["runs"]["experiment_id"] == info.experiment_id
         assert mine["params"] == run.data.params
-        # MLflow adds the name of a run as a tag to what is in the store.
+        # MLflow adds the name of a run as a tag.
         assert mine["tags"].items() <= run.data.tags.items()
         assert run.data.tags.keys() - mine["tags"].keys() <= {"mlflow.runName"}
         assert repr(sorted(mine["metrics"].items())) == repr(sorted(run.data.metrics.items()))
@@ -188,7 +188,7 @@ def rows_by_run(read):
 
 
 def test_a_snapshot_gives_the_same_notebook(place, tmp_path):
-    """But for the tracking URI and the folder it is in; the artifacts are found as they are from the store."""
+    """Except for the tracking URI and the folder; artifacts are found as from the original store."""
     snapshot(str(place), tmp_path / "a snapshot")
     ours, theirs = open_store(place), open_store(f"snapshot:{tmp_path / 'a snapshot'}")
     written, moved = (notebook_of(store) for store in (ours, theirs))
@@ -201,7 +201,7 @@ def test_a_snapshot_gives_the_same_notebook(place, tmp_path):
 
 
 def notebook_of(store):
-    """Kind and source of each cell, without what names the store."""
+    """Type and source of each cell, without the tracking URI."""
     generator = NotebookGenerator(store=store)
     cells = build_notebook(generator.plan(generator.select()))["cells"]
     named = re.compile(r"(?m)^TRACKING_URI = .*$| from `` .*? ``| --tracking-uri ('[^']*'|\S+)")
@@ -209,7 +209,7 @@ def notebook_of(store):
 
 
 def artifacts_of(store, run):
-    """Path, size and first bytes of the artifacts of a run, and what is said of their place."""
-    kept = store.artifact_place(run["run_id"], run["artifact_uri"] or "")
-    files = list(kept.list_files())
-    return [(file, kept.read_bytes(file.path, 100)) for file in files], kept.note
+    """Path, size and first bytes of the artifacts of a run, and the note on their place."""
+    artifacts = store.artifact_place(run["run_id"], run["artifact_uri"] or "")
+    files = list(artifacts.list_files())
+    return [(file, artifacts.read_bytes(file.path, 100)) for file in files], artifacts.note

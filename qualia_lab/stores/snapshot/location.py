@@ -1,4 +1,4 @@
-"""Where a snapshot lies: a folder, or whatever fsspec opens by its URL."""
+"""The location of a snapshot: a local folder, or a URL that fsspec can open."""
 
 from __future__ import annotations
 
@@ -22,18 +22,23 @@ from qualia_lab.stores.uri import TrackingUri, split_uri
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# All files of a snapshot but its manifest are in here.
+# The folder for all files of a snapshot except its manifest.
 PARTS = "parts"
 
-# The names that snapshots give, also to what a killed command leaves behind: no other file is ever removed.
-_OURS = re.compile(r"[0-9a-f]{32}(-\d+)?(\.parquet|\.json)?|\.[0-9a-f]{32}\.json\.\w+\.tmp")
-_OURS_ABOVE = re.compile(r"parts|manifest\.json|\.manifest\.json\.\w+\.tmp")
+# File names that this package generates, including those left by a killed command. No other file is ever removed.
+_FILE_IN_PARTS = re.compile(r"[0-9a-f]{32}(-\d+)?(\.parquet|\.json)?|\.[0-9a-f]{32}\.json\.\w+\.tmp")
+_FILE_IN_ROOT = re.compile(r"parts|manifest\.json|\.manifest\.json\.\w+\.tmp")
 
 
-def open_place(where: str | Path) -> SnapshotPlace:
-    """The place that a path, a `file:` URI or an fsspec URL such as `s3://bucket/folder` means; nothing is touched.
+def open_location(where: str | Path) -> SnapshotLocation:
+    """The location named by a path, a `file:` URI or an fsspec URL such as `s3://bucket/folder`. No I/O.
 
-    Raises ExtraMissing without fsspec or its part for that scheme, and StoreNotFound for a scheme it does not know.
+    Args:
+        where: the path or URL.
+
+    Raises:
+        ExtraMissing: fsspec, or the package that it needs for this scheme, is not installed.
+        StoreNotFound: fsspec does not know the scheme.
     """
     text = str(where)
     scheme, separator, _ = text.partition("://")
@@ -55,27 +60,37 @@ def open_place(where: str | Path) -> SnapshotPlace:
         ) from None
     except Exception as error:
         raise StoreNotFound(
-            f"There is no way to {uri.safe}: {one_line(uri.redact(str(error)), 200)}.",
+            f"{uri.safe} cannot be opened: {one_line(uri.redact(str(error)), 200)}.",
             "OUT is a folder, or a URL that fsspec knows, such as s3://bucket/folder.",
         ) from None
     if "file" in (filesystem.protocol, *filesystem.protocol):
         return _in_folder(Path(root))
-    return SnapshotPlace(uri, root.rstrip("/"), remote=filesystem)
+    return SnapshotLocation(uri, root.rstrip("/"), remote=filesystem)
 
 
-def _in_folder(folder: Path) -> SnapshotPlace:
+def _in_folder(folder: Path) -> SnapshotLocation:
     folder = folder.absolute()
-    return SnapshotPlace(TrackingUri(str(folder), str(folder)), folder.as_posix(), folder=folder)
+    return SnapshotLocation(TrackingUri(str(folder), str(folder)), folder.as_posix(), folder=folder)
 
 
-class SnapshotPlace:
-    """The files of one snapshot, by names relative to it.
+class SnapshotLocation:
+    """Reads and writes the files of one snapshot, by names relative to its root.
 
-    shown: the place without secrets.  Reading raises FileNotFoundError or StoreUnreachable; writing OutputNotWritable.
+    Reading raises FileNotFoundError or StoreUnreachable, writing OutputNotWritable.
+
+    Attributes:
+        shown: the location without secrets.
     """
 
     def __init__(self, uri: TrackingUri, root: str, *, folder: Path | None = None, remote: Any = None) -> None:
-        """root: the place as its filesystem names it, that of this machine (`folder`) or fsspec's (`remote`)."""
+        """Prepare access; no I/O.
+
+        Args:
+            uri: the location with and without its secrets.
+            root: the path within its filesystem.
+            folder: the folder, for a location on this machine.
+            remote: the fsspec filesystem, for any other location.
+        """
         self.shown = uri.safe
         self._filesystem = fs.LocalFileSystem() if remote is None else fs.PyFileSystem(fs.FSSpecHandler(remote))
         self._root = root
@@ -84,7 +99,7 @@ class SnapshotPlace:
         self._redact = uri.redact
 
     def address(self) -> tuple[str, Any]:
-        """What stands before the names of its files for other programs, and fsspec's filesystem where it is a URL."""
+        """The root under which other programs find the files, and the fsspec filesystem (None for a local folder)."""
         if self._remote is None:
             return self._root, None
         return self._remote.unstrip_protocol(self._root), self._remote
@@ -96,23 +111,26 @@ class SnapshotPlace:
         return data
 
     def open(self, name: str) -> Any:
-        """One file for reading at any place of it, as Arrow wants it.
+        """Open one file for reading with random access, as Arrow needs it.
 
-        Somebody else's snapshot leads to no other file of this machine, and to nothing that would be waited for.
+        Only regular files are opened: an untrusted snapshot may contain links to other files, or pipes that block.
         """
         with self._reading():
             if self._folder is not None and not stat.S_ISREG((self._folder / name).lstat().st_mode):
                 raise StoreUnreadable(
-                    f"{name} of the snapshot in {self.shown} is no file of its own.", "Copy it whole."
+                    f"{name} of the snapshot in {self.shown} is not a regular file.", "Copy the whole snapshot."
                 )
             return self._filesystem.open_input_file(f"{self._root}/{name}")
 
     def sizes(self) -> dict[str, int]:
-        """{name: bytes} of the files of PARTS; empty when there is no such place."""
-        return {f"{PARTS}/{one.base_name}": one.size for one in self._entries(PARTS) if _OURS.fullmatch(one.base_name)}
+        """{name: size in bytes} of the files in PARTS; empty if the location does not exist."""
+        entries = self._entries(PARTS)
+        return {
+            f"{PARTS}/{entry.base_name}": entry.size for entry in entries if _FILE_IN_PARTS.fullmatch(entry.base_name)
+        }
 
     def check_writable(self) -> None:
-        """Raise OutputNotWritable when nothing can be written there, before any work is done; make nothing."""
+        """Raise OutputNotWritable if the location is not writable, before any work is done. Creates nothing."""
         with self._writing():
             if self._folder is None:
                 self._filesystem.get_file_info(self._root)
@@ -121,34 +139,34 @@ class SnapshotPlace:
             if reason is not None:
                 raise OutputNotWritable(f"Cannot write {self.shown}: {reason}.", "Choose another place.")
 
-    def holds_others(self) -> bool:
-        """Whether something is there that no snapshot has made. Raises OutputNotWritable when it is a file."""
+    def has_other_files(self) -> bool:
+        """Whether there are files that are not a snapshot's. Raises OutputNotWritable if the location is a file."""
         with self._reading():
-            found = self._filesystem.get_file_info(self._root)
-        if found.type == fs.FileType.File:
+            info = self._filesystem.get_file_info(self._root)
+        if info.type == fs.FileType.File:
             raise self._not_writable(FileExistsError("it is a file"))
-        return not all(_OURS_ABOVE.fullmatch(one.base_name) for one in self._entries("")) or not all(
-            _OURS.fullmatch(one.base_name) for one in self._entries(PARTS)
+        return not all(_FILE_IN_ROOT.fullmatch(entry.base_name) for entry in self._entries("")) or not all(
+            _FILE_IN_PARTS.fullmatch(entry.base_name) for entry in self._entries(PARTS)
         )
 
     def _entries(self, folder: str) -> list[Any]:
-        """What stands in a folder of the place; nothing when it is not there."""
+        """The entries of a folder of the location; none if it does not exist."""
         if self._remote is not None:
             self._remote.invalidate_cache()
         with self._reading():
             selector = fs.FileSelector(f"{self._root}/{folder}".rstrip("/"), allow_not_found=True)
-            found: list[Any] = self._filesystem.get_file_info(selector)
-        return found
+            entries: list[Any] = self._filesystem.get_file_info(selector)
+        return entries
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Make the place, and keep other commands on this machine from writing to it meanwhile."""
+        """Create the location, and lock it against other commands on this machine."""
         with self._writing():
             self._filesystem.create_dir(f"{self._root}/{PARTS}")
         if self._folder is None:
             yield
             return
-        # The lock is the system's: it goes with the process, however that ends.
+        # The operating system releases the lock when the process ends, however it ends.
         descriptor = os.open(self._folder / PARTS, os.O_RDONLY) if os.name == "posix" else None
         try:
             if descriptor is not None:
@@ -159,8 +177,8 @@ class SnapshotPlace:
                 os.close(descriptor)
 
     @contextlib.contextmanager
-    def create(self, name: str, *, lasting: bool = True) -> Iterator[HashedFile]:
-        """A new file; when this ends it is whole, and with `lasting` also after a power cut."""
+    def create(self, name: str, *, durable: bool = True) -> Iterator[HashedFile]:
+        """Write a new file, which is complete after the `with` block, and synced to disk if `durable`."""
         with self._writing():
             stream = self._filesystem.open_output_stream(f"{self._root}/{name}")
             file = HashedFile(stream)
@@ -168,13 +186,13 @@ class SnapshotPlace:
                 yield file
             finally:
                 stream.close()
-            if lasting and self._folder is not None:
+            if durable and self._folder is not None:
                 _sync(self._folder / name)
 
     def replace(self, name: str, data: bytes) -> None:
-        """Put a file in the place of an older one: a reader sees the one or the other.
+        """Replace a file atomically: a reader sees the old one or the new one.
 
-        Where there are no folders but only objects, one request does that.
+        In an object store, a single request is atomic.
         """
         if self._folder is not None:
             write_atomically(self._folder / name, data)
@@ -183,9 +201,9 @@ class SnapshotPlace:
             self._remote.pipe_file(f"{self._root}/{name}", data)
 
     def remove_all_but(self, names: set[str]) -> None:
-        """Remove the files of snapshots that are not among these, as far as that can be done."""
-        above = [one.base_name for one in self._entries("") if one.base_name.endswith(".tmp")]
-        for name in (*self.sizes(), *filter(_OURS_ABOVE.fullmatch, above)):
+        """Remove all files of snapshots except these; errors are ignored."""
+        temporary = [entry.base_name for entry in self._entries("") if entry.base_name.endswith(".tmp")]
+        for name in (*self.sizes(), *filter(_FILE_IN_ROOT.fullmatch, temporary)):
             if name not in names:
                 with contextlib.suppress(Exception):
                     self._filesystem.delete_file(f"{self._root}/{name}")
@@ -198,7 +216,8 @@ class SnapshotPlace:
             raise
         except Exception as error:
             raise StoreUnreachable(
-                f"The snapshot in {self.shown} cannot be read: {self._reason(error)}.", "Check the place, and who may."
+                f"The snapshot in {self.shown} cannot be read: {self._reason(error)}.",
+                "Check the location and its permissions.",
             ) from None
 
     @contextlib.contextmanager
@@ -208,44 +227,44 @@ class SnapshotPlace:
         except (OSError, pa.ArrowException) as error:
             raise self._not_writable(error) from None
         except Exception as error:
-            # Object stores have errors of their own, which are none of ours only when they come from their package.
+            # Clients of object stores raise their own exceptions; those of this package or of Python are bugs.
             if type(error).__module__.partition(".")[0] in ("qualia_lab", "builtins"):
                 raise
             raise self._not_writable(error) from None
 
     def _not_writable(self, error: Exception) -> OutputNotWritable:
-        return OutputNotWritable(f"Cannot write {self.shown}: {self._reason(error)}.", "Choose another place.")
+        return OutputNotWritable(f"Cannot write {self.shown}: {self._reason(error)}.", "Choose another location.")
 
     def _reason(self, error: Exception) -> str:
-        # Arrow's text names its function, the file and the number; the system's own words are enough.
-        known = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
-        return one_line(self._redact(known or str(error) or type(error).__name__), 200).rstrip(".")
+        # Arrow's message contains internals such as function names; the system's message for the errno is enough.
+        system_message = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else None
+        return one_line(self._redact(system_message or str(error) or type(error).__name__), 200).rstrip(".")
 
 
 class HashedFile:
-    """A file being written, of which size and SHA-256 are known in the end."""
+    """A file being written, whose size and SHA-256 are computed on the way."""
 
     closed = False
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._sum = hashlib.sha256()
+        self._hash = hashlib.sha256()
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """Write what comes next."""
+        """Append data."""
         self._stream.write(data)
-        self._sum.update(data)
+        self._hash.update(data)
         self.size += len(data)
         return len(data)
 
     def flush(self) -> None:
-        """Nothing waits in here."""
+        """Do nothing: there is no buffer."""
 
     @property
     def sha256(self) -> str:
-        """The sum of what was written so far."""
-        return self._sum.hexdigest()
+        """The hexadecimal SHA-256 of the data written so far."""
+        return self._hash.hexdigest()
 
 
 def _lock(descriptor: int, shown: str) -> None:
