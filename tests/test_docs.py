@@ -329,7 +329,7 @@ def slugs(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/threat_model.md"])
 def test_files_named_in_developer_pages_exist(page):
     text = (CHECKOUT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z_]\w*/[\w/.]*|\w+\.(?:py|toml))`", text)) - {"shared/data"}

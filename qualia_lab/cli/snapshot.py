@@ -56,6 +56,7 @@ def command(
     Without flags all runs are written, including deleted ones. A later call reads only runs that are new or have
     changed.
     """
+    from qualia_lab.query.secret_values import masked_conditions
     from qualia_lab.settings import find_settings
     from qualia_lab.stores.open import open_store
     from qualia_lab.stores.snapshot.location import open_location
@@ -63,10 +64,11 @@ def command(
     from qualia_lab.stores.uri import absolute_uri
 
     conditions = replace(conditions, limit=limit)
-    choice = conditions.as_data()
+    rules = find_settings().masking
+    choice = masked_conditions(conditions, rules).as_data()  # the manifest records it
     place = open_location(out.removeprefix("snapshot:"))
     # Absolute, since the recorded URI has to mean the same store when it is read in another folder.
-    store = open_store(absolute_uri(tracking_uri), rules=find_settings().masking)
+    store = open_store(absolute_uri(tracking_uri), rules=rules)
     old = old_snapshot(place, store.uri, choice, force=force)
     with console.step(f"reading {store.uri}") as outcome:
         listed = _listed(store, conditions)

@@ -14,6 +14,8 @@ from qualia_lab.engines import statements
 from qualia_lab.errors import EngineError
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import Inventory, MetricCount, ParamCount
+from qualia_lab.masking.keys import is_secret_key
+from qualia_lab.masking.tables import KEYED, mask_keyed, mask_texts
 from qualia_lab.stores.snapshot.manifest import HISTORY
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.engines.connection import Connection
     from qualia_lab.engines.statements import Statement
+    from qualia_lab.masking.tables import Masker
     from qualia_lab.stores.snapshot.manifest import File, Manifest
 
 _IDS = pa.schema({"run_id": schema.STRING})
@@ -30,7 +33,8 @@ class Engine(Closing):
     """Aggregates over selected runs of a snapshot; use `open_engine` to create one.
 
     Each method returns a small Arrow table and leaves the rows of the snapshot where they are. A metric that no run has
-    gives a table without rows. All times are int64 milliseconds since 1970 in UTC.
+    gives a table without rows. All times are int64 milliseconds since 1970 in UTC. Secrets are masked in every table,
+    since the snapshot may have been written unmasked.
 
     Example:
         >>> from qualia_lab import open_engine
@@ -44,6 +48,7 @@ class Engine(Closing):
         connection: Connection,
         manifest: Manifest,
         root: str,
+        masker: Masker,
         *,
         experiment_ids: Sequence[str],
         run_ids: pa.Array | None,
@@ -54,12 +59,14 @@ class Engine(Closing):
             connection: the open engine.
             manifest: the manifest of the snapshot.
             root: the path or URL that the manifest's file names are relative to.
+            masker: masks the secrets of the snapshot.
             experiment_ids: select the active runs of these experiments.
             run_ids: select exactly these runs instead; None for the condition above.
         """
         self.name = connection.name
         self._connection = connection
         self._root = root
+        self._masker = masker
         self._histories = [file for part in manifest.parts for file in part.of(HISTORY)]
         self._history_views: dict[tuple[str, ...], str] = {}
         files = {"experiments": [file for file in manifest.tables if file.table == "experiments"]}
@@ -87,7 +94,7 @@ class Engine(Closing):
             `experiment_id`, `name`, `runs` (count) and `last_activity` (the latest start or end of a run, ms); the
             latest activity first.
         """
-        return self._query(statements.EXPERIMENTS)
+        return mask_texts(self._query(statements.EXPERIMENTS), "experiments", self._masker)
 
     def statuses(self) -> pa.Table:
         """The statuses of the selected runs.
@@ -155,9 +162,8 @@ class Engine(Closing):
             raise EngineError(
                 f"No statistic is called {one_line(statistic, 40)}.", f"Use {', '.join(statements.STATISTICS)}."
             )
-        return self._query(
-            statements.top_runs(statistic, greater_is_better=greater_is_better), metric=metric, most=most
-        )
+        statement = statements.top_runs(statistic, greater_is_better=greater_is_better)
+        return mask_texts(self._query(statement, metric=metric, most=most), "runs", self._masker)
 
     def params_of(self, run_ids: Sequence[str]) -> pa.Table:
         """The params of a few runs.
@@ -170,7 +176,7 @@ class Engine(Closing):
         """
         table = pa.Table.from_arrays([column(list(run_ids), schema.STRING)], schema=_IDS)
         self._names["requested"] = self._connection.add_table("requested", table)
-        return self._query(statements.PARAMS_OF)
+        return mask_keyed(self._query(statements.PARAMS_OF), KEYED["params"], self._masker)
 
     def param_values(self, metric: str, param: str, most: int = 12) -> pa.Table:
         """The distribution of the latest values of a metric for each of the most frequent values of a param.
@@ -184,21 +190,23 @@ class Engine(Closing):
             `value`; `runs` (how many have the metric and the value); `n` (those with a finite metric), `lowest`, `q1`,
             `median`, `q3`, `highest` and `mean`. The most frequent value first.
         """
-        return self._query(statements.PARAM_VALUES, metric=metric, param=param, most=most)
+        return self._mask_values(self._query(statements.PARAM_VALUES, metric=metric, param=param, most=most), param)
 
     def param_ranges(self, metric: str, param: str, ranges: int = 10) -> pa.Table:
         """The distribution of the latest values of a metric for ranges of a numeric param, with equally many runs each.
 
         Args:
             metric: the key of the metric.
-            param: the key of the param; values that are not numbers are ignored.
+            param: the key of the param; values that are not numbers are ignored, and all values if the
+                name marks a secret.
             ranges: the number of ranges.
 
         Returns:
             `place` (from 1), `first_param` and `last_param` (the ends of the range), `runs`, and `n`, `lowest`, `q1`,
             `median`, `q3`, `highest` and `mean`. In the order of the ranges.
         """
-        return self._query(statements.PARAM_RANGES, metric=metric, param=param, ranges=ranges)
+        table = self._query(statements.PARAM_RANGES, metric=metric, param=param, ranges=ranges)
+        return table.slice(0, 0) if is_secret_key(param, self._masker.rules) else table
 
     def band(self, metric: str, buckets: int = 60) -> pa.Table:
         """The distribution over runs of a metric along its steps, in buckets of equally many steps.
@@ -227,7 +235,8 @@ class Engine(Closing):
         Returns:
             `value`, `runs` (how many have it), and the columns of `band`. The most frequent value first.
         """
-        return self._query(statements.BANDS_BY_PARAM, metric=metric, param=param, most=most, buckets=buckets)
+        table = self._query(statements.BANDS_BY_PARAM, metric=metric, param=param, most=most, buckets=buckets)
+        return self._mask_values(table, param)
 
     def best_so_far(self, metric: str, *, greater_is_better: bool = True) -> pa.Table:
         """The runs that were better than all runs that started before them, by the latest value of a metric.
@@ -240,7 +249,8 @@ class Engine(Closing):
             `place` (rank by start among the runs with the metric, from 1), `run_id`, `run_name`, `start_time` (ms) and
             `value`. In the order of their starts.
         """
-        return self._query(statements.best_so_far(greater_is_better=greater_is_better), metric=metric)
+        statement = statements.best_so_far(greater_is_better=greater_is_better)
+        return mask_texts(self._query(statement, metric=metric), "runs", self._masker)
 
     def run_of_each_experiment(self) -> list[str]:
         """The id of one run of each experiment, sorted."""
@@ -288,6 +298,11 @@ class Engine(Closing):
         }
         names["if_chosen"] = "" if self._all_selected else statements.IF_CHOSEN.format(**names)
         return self._connection.query(statement.sql.format(**names), arguments, statement.columns)
+
+    def _mask_values(self, table: pa.Table, param: str) -> pa.Table:
+        """Mask the secrets in a table of values of one param."""
+        keyed = table.append_column(pa.field("key", schema.STRING), column([param] * table.num_rows, schema.STRING))
+        return mask_keyed(keyed, KEYED["params"], self._masker).drop_columns("key")
 
     def _history(self, metric: str | None) -> str:
         """A view over all history files, or over those that may contain the metric."""

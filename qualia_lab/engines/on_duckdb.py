@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # The memory limit of DuckDB; beyond it, DuckDB spills to a temporary folder.
 MEMORY = "1GB"
 
+# In a path these match any characters; in brackets they match themselves.
+_GLOB_CHARACTER = re.compile(r"[*?\[]")
 _ARGUMENT = re.compile(r"(?<!:):([a-z_]+)")
 
 
@@ -53,7 +55,7 @@ class DuckDB:
             from qualia_lab.tables import table_of
 
             return self.add_table(name, table_of(columns, []))
-        literals = ", ".join(_literal(file) for file in files)
+        literals = ", ".join(_literal(_GLOB_CHARACTER.sub(r"[\g<0>]", file)) for file in files)
         return self.add_view(name, f"SELECT {', '.join(columns.names)} FROM read_parquet([{literals}])")
 
     def add_table(self, name: str, table: pa.Table) -> str:

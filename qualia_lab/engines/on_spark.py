@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _KINDS = {pa.string(): "STRING", pa.int64(): "BIGINT", pa.float64(): "DOUBLE"}
 # The URL schemes of object stores that Hadoop spells differently.
 _SCHEMES = {"s3": "s3a", "gcs": "gs"}
+_GLOB_CHARACTER = re.compile(r"[\\*?\[\]{}]")
 
 
 class Spark:
@@ -168,9 +170,15 @@ def _has_java() -> bool:
 
 
 def _address(file: str) -> str:
-    """The path or URL of a file with the scheme that Hadoop uses."""
+    """The path or URL of a file with the scheme that Hadoop uses.
+
+    Hadoop's paths are not percent-encoded: `%20` would be three characters of a name. Glob characters are escaped.
+    """
     scheme, separator, rest = file.partition("://")
-    return f"{_SCHEMES.get(scheme, scheme)}://{rest}" if separator else Path(file).as_uri()
+    if not separator:
+        scheme, rest = "file", "/" + file.lstrip("/")
+    rest = _GLOB_CHARACTER.sub(r"\\\g<0>", rest)
+    return f"{_SCHEMES.get(scheme, scheme)}://{rest}"
 
 
 def _failure(error: Exception) -> EngineError:

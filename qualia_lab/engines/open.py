@@ -28,6 +28,8 @@ def open_engine(
 ) -> Engine:
     """Open a snapshot for aggregates over its runs, computed by DuckDB in this process or by Apache Spark.
 
+    Secrets are masked as `open_store` does, with the rules of [tool.qualia].
+
     Args:
         snapshot: `snapshot:PATH`, `snapshot:URL`, or the path itself.
         engine: `duckdb`; `spark` for the active session or, if there is none, a new one in this process; a master
@@ -56,7 +58,10 @@ def open_engine(
     from qualia_lab import schema
     from qualia_lab.columns import column
     from qualia_lab.engines.engine import Engine
+    from qualia_lab.masking.tables import Masker
     from qualia_lab.selection import Query, match_experiments
+    from qualia_lab.settings import find_settings
+    from qualia_lab.stores.masked import MaskedStore
     from qualia_lab.stores.snapshot.location import open_location
     from qualia_lab.stores.snapshot.manifest import read_manifest
     from qualia_lab.stores.snapshot.store import SnapshotStore
@@ -64,7 +69,8 @@ def open_engine(
     where = str(snapshot).removeprefix("snapshot:").removeprefix("//")
     place = open_location(where)
     manifest = read_manifest(place)
-    store = SnapshotStore(where)
+    masker = Masker(find_settings().masking)
+    store = MaskedStore(SnapshotStore(where), masker)
     all_experiments = store.read_experiments()
     experiment_ids = [row["experiment_id"] for row in match_experiments(experiments, all_experiments)]
     if not experiments:
@@ -79,7 +85,8 @@ def open_engine(
     if filesystem is None:
         for file in manifest.files():  # refuse links to other local files: the manifest is not trusted
             place.open(file.file).close()
-    return Engine(_connect(engine, filesystem), manifest, root, experiment_ids=experiment_ids, run_ids=requested)
+    connection = _connect(engine, filesystem)
+    return Engine(connection, manifest, root, masker, experiment_ids=experiment_ids, run_ids=requested)
 
 
 def check_engine(engine: str, tracking_uri: str = "snapshot:") -> None:

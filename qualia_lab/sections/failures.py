@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qualia_lab.counts import counted
+from qualia_lab.counts import counted, none_of
 from qualia_lab.sections.reasons import no_run
 from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, markdown
 from qualia_lab.study.statuses import FAILED, UNFINISHED
@@ -23,12 +23,12 @@ def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
 def _counts_sentence(context: SectionContext) -> str:
     """Return the counts in words: `2 of 24 runs failed or were killed, and 1 has no end yet.`."""
     counts = dict(context.inventory.statuses)
-    runs = counted(context.inventory.run_count, "run")
+    count = context.inventory.run_count
     failed = sum(counts.get(status, 0) for status in FAILED)
     unfinished = sum(counts.get(status, 0) for status in UNFINISHED)
-    text = f"{failed:,} of {runs} failed or {'was' if failed == 1 else 'were'} killed"
+    text = f"{failed:,} of {counted(count, 'run')} failed or {'was' if failed == 1 else 'were'} killed"
     if not failed:
-        text = f"None of {runs} failed or was killed"
+        text = f"{none_of(count, 'run')} failed or was killed"
     return f"{text}, and {unfinished or 'none':} {'have' if unfinished > 1 else 'has'} no end yet."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qualia_lab import __version__
 from qualia_lab.conditions_text import choice_in_words, is_repeatable
 from qualia_lab.escaping import code_span, for_markdown
+from qualia_lab.masking.text import MASK
 from qualia_lab.sections.section import PlannedCell, Section, SectionContext, markdown
 
 
@@ -17,6 +18,8 @@ def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
         f"{for_markdown(choice_in_words(selection, context.inventory.run_count))}.",
         f"Run all cells to read the same runs again. To select runs anew{prompt_note}: {code_span(context.command)}",
     ]
+    if selection.masked:
+        lines.append(f"{code_span(MASK)} replaces a value that looks like a secret: enter the value there.")
     return (markdown("title", "\n\n".join(lines)),)
 
 

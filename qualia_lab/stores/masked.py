@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.closing import Closing
 from qualia_lab.masking.tables import KEYED, mask_keyed, mask_tables, mask_texts
 from qualia_lab.masking.text import MASK_PATTERN
+from qualia_lab.query.explanation import Explanation
+from qualia_lab.query.secret_values import masked_filter
 from qualia_lab.stores.protocol import find_experiments
 
 if TYPE_CHECKING:
@@ -17,11 +19,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.masking.tables import Masker
-    from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
     from qualia_lab.tables import RunTables
 
+_NO_SQL = "-- not shown, since it holds a value that looks like a secret"
 _BYTES_INSPECTED = 4096  # a file with a control character in its first bytes is binary
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _UTF16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
@@ -67,8 +69,12 @@ class MaskedStore(Closing):
         return self._runs(self.stored.read_runs(query))
 
     def explain(self, query: Query) -> Explanation:
-        """See TrackingStore."""
-        return self.stored.explain(query)
+        """See TrackingStore. The values of secrets that the query compares with are masked in it."""
+        found, rules = self.stored.explain(query), self.masker.rules
+        if masked_filter(query.filter, rules) == query.filter:
+            return found
+        parts = tuple(replace(part, text=masked_filter(part.text, rules)) for part in found.parts)
+        return Explanation(parts, _NO_SQL if found.sql else "")
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """See TrackingStore."""

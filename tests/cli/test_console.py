@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qualia_lab import console
+from tests.test_docs import screen
 
 EVIL = "\x1b[31mred\x1b[0m \x07 \u202egnp.exe \x9b2J\nerror: forged"
 
@@ -116,6 +117,19 @@ def test_no_colour_is_used_when_disabled():
     assert "\x1b[1;31m!\x1b[0m s" in on_terminal(body, env={"NO_COLOR": "", "TERM": "xterm"})[1]
     assert "\x1b" not in on_terminal(body, env={"NO_COLOR": "1", "TERM": "xterm"})[1]
     assert run(body).stdout == "! s\n"
+
+
+def test_what_is_said_while_something_is_waited_for_stands_on_a_line_of_its_own():
+    body = (
+        "import time\nconsole.QUIET_SECONDS = 0.01\nwith console.waiting('reading x'):\n"
+        "    while not console._elapsed_shown.is_set(): time.sleep(0.01)\n"
+        "    console.say('explained')"
+    )
+    code, written = on_terminal(body)
+    assert code == 0
+    assert "\rreading x … 0 s" in written
+    assert "\r\x1b[Kexplained\r\n" in written
+    assert screen(written).strip() == "explained"
 
 
 SECRET = "s3cr3t/p@ss"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -17,6 +18,9 @@ from qualia_lab import Query, open_store
 from qualia_lab.engines.engine import Engine
 from qualia_lab.engines.open import open_engine
 from qualia_lab.errors import EngineError, StoreUnreadable
+from qualia_lab.stores.snapshot.location import open_location
+from qualia_lab.stores.snapshot.update import update_snapshot
+from tests.promises.planted_secrets import write_store
 
 METRIC, PARAM = "k", "K"
 BUCKETS = 3
@@ -413,3 +417,31 @@ def test_linked_and_missing_files_of_a_snapshot_are_reported(odd_snapshot, tmp_p
     with pytest.raises(EngineError, match="DuckDB failed"):
         engine.band(METRIC)
     engine.close()
+
+
+def test_the_folder_of_a_snapshot_may_have_any_name(odd_snapshot, duckdb, tmp_path):
+    for name in ("axb", "a*b", "a?b", "50%20 [a] {b,c} #1"):  # the first would be read with the two that follow it
+        folder = shutil.copytree(odd_snapshot.removeprefix("snapshot:"), tmp_path / name)
+        with open_engine(folder) as engine:
+            assert engine.run_count == duckdb.run_count, name
+
+
+def test_a_snapshot_that_was_written_with_its_secrets_is_asked_without_them(tmp_path):
+    root = tmp_path / "mlruns"
+    secrets = write_store(root)
+    store = open_store(root, show_secrets=True)
+    listed = store.read_runs(Query(view="all"))
+    update_snapshot(store, open_location(tmp_path / "snapshot"), listed, old=None, choice={})
+    with open_engine(tmp_path / "snapshot") as engine:
+        keys = engine.params().column("key").to_pylist()
+        said = [engine.experiments(), engine.params_of(listed.column("run_id").to_pylist())]
+        said += [engine.top_runs("val_auc", 50), engine.best_so_far("val_auc")]
+        for key in (one for one in keys if one != "lr"):
+            said += [engine.param_values("val_auc", key), engine.param_ranges("val_auc", key)]
+        said += [engine.bands_by_param("val_auc", key) for key in ("password", "note_0")]
+        text = json.dumps([table.to_pylist() for table in said], ensure_ascii=False)
+        assert engine.param_values("val_auc", "lr").num_rows == 8
+    assert "‹masked 1›" in text
+    planted = [one for one in secrets if one.where.startswith("params")]
+    assert len(planted) > 100
+    assert [one.where for one in planted if any(spelling in text for spelling in one.spellings())] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import nbformat
 import pytest
 
@@ -50,3 +52,12 @@ def test_a_notebook_has_the_same_outputs_with_spark_and_duckdb(executed, odd_sna
     assert over_spark == over_duckdb
     sources = [[cell.source for cell in nbformat.read(item, 4).cells[2:]] for item in (executed, path)]
     assert [item.replace(spark, "duckdb") for item in sources[1]] == sources[0]
+
+
+@pytest.mark.slow
+def test_spark_reads_a_snapshot_in_a_folder_of_any_name(odd_snapshot, duckdb, spark, tmp_path):
+    for name in ("my runs", "50%20 [a] {b,c} #1", "a*b"):
+        folder = shutil.copytree(odd_snapshot.removeprefix("snapshot:"), tmp_path / name)
+        engine = open_engine(folder, "spark")
+        assert engine.run_count == duckdb.run_count, name
+        engine.close()

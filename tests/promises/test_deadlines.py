@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -31,6 +32,7 @@ FIRST_MESSAGE = 2.0
 SPARE = 2.0  # seconds for our own work
 START = 6.0  # seconds for a command to start, with all imports
 ENDPOINTS = ("experiments/search", "runs/search", "logged-models/search", "artifacts/list", "metrics/get-history")
+BREAKS = int(os.environ.get("QUALIA_TEST_BREAKS", "8"))  # at a random byte of an answer; `make soak`: more
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +188,22 @@ def test_a_server_that_stops_responding_raises_an_error():
             with pytest.raises(StoreUnreachable):
                 store.read_experiments()
             assert time.monotonic() - since < 2 * (REQUEST + SPARE)
+
+
+def test_a_connection_that_breaks_at_any_byte_ends_in_time(record_counts):
+    chance = random.Random(7)
+    faults = ("silent", "reset", "close", "drip")
+    modes = [(faults[turn % len(faults)], chance.randrange(6000)) for turn in range(BREAKS)]
+
+    def seconds(mode: tuple[str, int]) -> float:
+        fault, after = mode
+        with server_that(true_answer) as (server, _), faulty(("127.0.0.1", server.server_port), fault, after) as proxy:
+            since = time.monotonic()
+            read_all(f"http://127.0.0.1:{proxy.port}")  # what is no StoreError is raised
+            return time.monotonic() - since
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(seconds, modes))
+    late = [(mode, took) for mode, took in zip(modes, taken, strict=True) if took > 2 * (3 * REQUEST + SPARE)]
+    record_counts(promise=7, kind="connections that break at any byte", tried=len(modes), failed=len(late))
+    assert not late

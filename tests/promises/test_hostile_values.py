@@ -10,6 +10,8 @@ import ast
 import csv
 import io
 import json
+import os
+import random
 import re
 import unicodedata
 
@@ -36,7 +38,9 @@ from qualia_lab.notebook.clean import TAGS, clean_html
 from qualia_lab.notebook.export import script_json
 from qualia_lab.sections.literal import assignment
 
-PROMISE = "no string of a store is executed"
+PROMISE = 2
+# How many values are made of pieces of the corpus: `make soak` sets more.
+MADE = int(os.environ.get("QUALIA_TEST_VALUES", "10"))
 _RENDERER = mistune.create_markdown(escape=False, plugins=["table", "url", "strikethrough", "footnotes", "math"])
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _STILL = {"p", "pre", "small", "b", "i", "code", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "br"}
@@ -278,6 +282,31 @@ SINKS = {
 }
 
 
+ODD = (
+    "",
+    "\n",
+    "\r\n",
+    "`",
+    "'",
+    '"',
+    "\\",
+    "<",
+    ">",
+    "&",
+    "|",
+    "=",
+    "\t",
+    "\0",
+    "\x1b[",
+    "\u202e",
+    "\u2028",
+    "$",
+    "]]>",
+    "%",
+    "#",
+)
+
+
 def around(text: str) -> tuple[str, ...]:
     """The text alone, after a word, and on its own line."""
     return text, f"x{text}", f"x\n{text}"
@@ -291,5 +320,25 @@ def test_hostile_values_stay_text_in_every_sink(kind, values, record_counts):
     assert failed == []
 
 
-def test_there_are_many_sinks_and_values(values):
+@pytest.mark.parametrize("kind", SINKS)
+def test_no_value_made_of_hostile_pieces_is_more_than_text_in_its_sink(kind, values, record_counts):
+    chance = random.Random(f"{kind} {MADE}")
+    made = [made_of_pieces(chance, list(values.values())) for _ in range(MADE)]
+    tried = [(text, sink) for text in made for sink in SINKS[kind]]
+    failed = [(text, sink.__name__) for text, sink in tried if not sink(text)]
+    record_counts(PROMISE, f"{kind}, values made of hostile pieces", len(tried), len(failed))
+    assert failed == []
+
+
+def made_of_pieces(chance: random.Random, texts: list[str]) -> str:
+    """Pieces of some of these texts, one after the other, with odd characters between."""
+    pieces = []
+    for _ in range(chance.randint(1, 5)):
+        text = chance.choice(texts)
+        start = chance.randrange(len(text) + 1)
+        pieces += [text[start : start + chance.choice((1, 8, 60))], chance.choice(ODD)]
+    return "".join(pieces)
+
+
+def test_the_sinks_and_values_are_many(values):
     assert len(values) * sum(map(len, SINKS.values())) * 3 >= 2000

@@ -24,7 +24,7 @@ from qualia_lab.stores.uri import split_uri
 
 from .planted_secrets import FORMS, NAMES, unguessable, write_store
 
-PROMISE = "no secret is shown or written"
+PROMISE = 3
 # A cell of the executed notebook that copies the temporary snapshot and prints the environment.
 LOOK = f"""
 import os, pathlib, shutil
@@ -98,7 +98,7 @@ def test_no_secret_of_the_store_is_in_any_output(planted, outputs, record_counts
         for one in secrets
         if any(spelling in text for spelling in one.spellings())
     ]
-    record_counts(PROMISE, "store", len(secrets) * len(outputs), len(leaks))
+    record_counts(PROMISE, "secrets of a store in outputs", len(secrets) * len(outputs), len(leaks))
     assert len(outputs) >= 14
     assert leaks == []
 
@@ -165,7 +165,7 @@ def test_no_secret_of_a_tracking_uri_is_shown(record_counts):
         run_command = (uri.safe, repr(uri), uri.redact(f"cannot reach {uri.full}: {' '.join(uri.secrets)}"))
         leaks += [(name, text) for text in run_command if secret in text]
         assert "h.example.org" in uri.safe  # the server is still recognizable
-    record_counts(PROMISE, "connection", 3 * len(CONNECTIONS), len(leaks))
+    record_counts(PROMISE, "secrets of a connection", 3 * len(CONNECTIONS), len(leaks))
     assert leaks == []
 
 
@@ -193,7 +193,7 @@ def test_the_kernel_gets_only_the_variables_that_it_needs(record_counts):
     }
     passed = kernel_environment({"PATH": "/bin", "HOME": "/home/ada", "LANG": "C.UTF-8", **planted}, {})
     leaks = [name for name, value in planted.items() if value in passed.values()]
-    record_counts(PROMISE, "environment", len(planted), len(leaks))
+    record_counts(PROMISE, "variables of a kernel", len(planted), len(leaks))
     assert leaks == []
     assert {"PATH", "HOME", "LANG"} <= passed.keys()
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _MAX_LINE_BYTES = 4096
 _MAX_BLOCK_BYTES = 1 << 30  # of CSV that Arrow parses at once
 _POINT = re.compile(
-    rb"\s*([+-]?[0-9]{1,19})\s+"
+    rb"\s*([+-]?0*[0-9]{1,19})\s+"
     rb"([+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf|infinity))"
-    rb"(?:\s+([+-]?[0-9]{1,19})(?:\s.*)?)?\s*\Z",
+    rb"(?:\s+([+-]?0*[0-9]{1,19})(?:\s.*)?)?\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
 # The characters in numbers written by Python: for a file of only these, in three columns, both parsers agree.

@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import EmptyStore, OutputExists, StoreNotFound, StoreUnreadable
+from qualia_lab.masking.keys import DEFAULT_RULES
 from qualia_lab.masking.tables import KEYED, masked_keys, masked_rows
 from qualia_lab.masking.text import MASK, MASK_PATTERN
+from qualia_lab.query.secret_values import masked_filter, masked_where
 from qualia_lab.stores.artifact_places import as_local_place
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.protocol import find_experiments
@@ -191,7 +193,12 @@ def publish(location: SnapshotLocation, manifest: Manifest) -> None:
 def _choice_text(choice: dict[str, Any] | None) -> str:
     if choice is None:
         return "those of one notebook"
-    return ", ".join(f"{name} {value}" for name, value in choice.items()) or "all runs"
+    shown = dict(choice)
+    if "filter" in choice:  # as it was typed, where an earlier version wrote it
+        shown["filter"] = masked_filter(str(choice["filter"]), DEFAULT_RULES)
+    if isinstance(choice.get("where"), list):
+        shown["where"] = [masked_where(str(one), DEFAULT_RULES) for one in choice["where"]]
+    return ", ".join(f"{name} {value}" for name, value in shown.items()) or "all runs"
 
 
 def _digest(row: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""What a release has besides the package: its list of components."""

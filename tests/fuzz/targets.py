@@ -1,0 +1,364 @@
+"""What is fuzzed: one function for each parser, which takes bytes and raises where it finds a fault.
+
+What a parser may raise is what its caller catches; anything else is a fault, and so is an answer that contradicts
+itself. `SEEDS` are inputs to begin with, among them all that once showed a fault.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from bs4 import BeautifulSoup
+
+from qualia_lab import schema
+from qualia_lab.charts.previews import read_previews
+from qualia_lab.errors import FilterError, QualiaLabError, StoreUnreadable, TemplateError
+from qualia_lab.masking.keys import DEFAULT_RULES
+from qualia_lab.notebook.template import parse_percent, read_template
+from qualia_lab.query import parse_filter, parse_order_by, select_runs
+from qualia_lab.query.secret_values import masked_filter
+from qualia_lab.query.write import filter_text
+from qualia_lab.selection import Query
+from qualia_lab.stores.file.mlruns import _parsed_yaml, flat_yaml
+from qualia_lab.stores.file.points import normalized, parse_files
+from qualia_lab.stores.file.store import FileStore
+from qualia_lab.stores.http.store import HttpStore
+from qualia_lab.stores.protocol import ArtifactFile
+from qualia_lab.stores.snapshot.location import open_location
+from qualia_lab.stores.snapshot.manifest import SCHEMA_VERSION, read_manifest
+from qualia_lab.stores.uri import split_uri
+from qualia_lab.study.metric_names import read_name
+from qualia_lab.study.metrics import direction_of
+from qualia_lab.study.settings import StudySettings
+from qualia_lab.tables import run_tables, table_of
+from tests.lying_server import EXPERIMENT, RUN_IDS, RUNS, model, points
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_RUN_ID = "a" * 32
+_CONTROL = "b" * 32
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function of bytes that raises at a fault, inputs to begin with, and words that its language is made of."""
+
+    run: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+    words: tuple[bytes, ...] = ()
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+# The filter language
+
+_TABLES = run_tables(
+    runs=table_of(schema.RUNS, [{"run_id": _RUN_ID, "experiment_id": "1", "status": "FINISHED", "start_time": 5}]),
+    experiments=table_of(schema.EXPERIMENTS, [{"experiment_id": "1", "name": "one"}]),
+    params=table_of(schema.PARAMS, [{"run_id": _RUN_ID, "key": "lr", "value": "0.1"}]),
+    metrics=table_of(schema.METRICS, [{"run_id": _RUN_ID, "key": "auc", "value": 0.5, "step": 1, "timestamp": 5}]),
+)
+
+
+def filter_language(data: bytes) -> None:
+    """A filter is read or refused with a place in it; what was read is written as a filter that reads the same."""
+    text = _text(data)
+    with contextlib.suppress(FilterError):
+        parse_order_by([text])
+    masked_filter(text, DEFAULT_RULES)
+    try:
+        condition = parse_filter(text)
+    except FilterError as error:
+        assert 0 <= error.position <= len(error.text)
+        return
+    select_runs(condition, (), _TABLES, lambda *_: iter(()))
+    if condition is not None:
+        with contextlib.suppress(FilterError):  # a text that no quotes hold
+            assert parse_filter(filter_text(condition)) == condition
+
+
+# Files of mlruns
+
+
+def meta_yaml(data: bytes) -> None:
+    """A meta.yaml is a mapping of texts or no YAML; the quick way and PyYAML's events say the same."""
+    text = _text(data)
+    try:
+        quick = flat_yaml(text)
+    except ValueError:
+        return
+    for value in quick.values():
+        inner = value.values() if isinstance(value, dict) else [value]
+        assert all(one is None or isinstance(one, str) for one in inner)
+    if "\r" not in text:  # which a file of MLflow's has only where Windows wrote it, and then YAML reads it
+        assert quick == _parsed_yaml(text)
+
+
+def metric_lines(data: bytes) -> None:
+    """A file of a metric gives its points in order, the same by itself and beside another one, and form keeps them."""
+    other = b"1000 0.5 0\n1001 0.6 1\n"
+    alone, beside = parse_files([data]), parse_files([other, data])
+    assert beside.counts.tolist() == [2, *alone.counts.tolist()]
+    assert beside.values[:2].tolist() == [0.5, 0.6]
+    assert beside.steps[2:].tolist() == alone.steps.tolist()
+    assert list(alone.steps) == sorted(alone.steps)
+    formed, _ = normalized([data])
+    again, halves = parse_files([formed]), normalized([data[: len(data) // 2], data[len(data) // 2 :]])
+    assert again.steps.tolist() == alone.steps.tolist()
+    assert repr(again.values.tolist()) == repr(alone.values.tolist())
+    assert halves[0] == formed
+
+
+_META = b"run_id: %s\nexperiment_id: '1'\nrun_name: r\nstatus: 3\nstart_time: 10\nend_time: 20\n"
+
+
+def mlruns_folder(data: bytes) -> None:
+    """One file of a run is anything: the run beside it is read as if it were not there."""
+    place, data = (data[0] if data else 0), data[1:]
+    name = ("meta.yaml", "metrics/auc", "params/lr", "tags/mlflow.parentRunId", "tags/mlflow.note.content")[place % 5]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for run_id in (_RUN_ID, _CONTROL):
+            for file, text in (("meta.yaml", _META % run_id.encode()), ("metrics/auc", b"1000 0.5 0\n")):
+                path = root / "1" / run_id / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(text)
+        (root / "1" / "meta.yaml").write_bytes(b"experiment_id: '1'\nname: one\nlifecycle_stage: active\n")
+        odd = root / "1" / _RUN_ID / name
+        odd.parent.mkdir(parents=True, exist_ok=True)
+        odd.write_bytes(data)
+        store = FileStore(root)
+        assert _CONTROL in store.read_runs(Query(view="all")).column("run_id").to_pylist()
+        tables = store.read([_RUN_ID, _CONTROL])
+        metrics = {row["run_id"]: row["value"] for row in tables.metrics.to_pylist()}
+        assert metrics[_CONTROL] == 0.5
+        list(store.read_metric_history([_RUN_ID, _CONTROL]))
+
+
+# Answers of a server
+
+_TRUE: dict[str, Any] = {
+    "experiments/search": {"experiments": [EXPERIMENT]},
+    "runs/search": {"runs": RUNS},
+    "runs/get": {"run": RUNS[0]},
+    "logged-models/search": {"models": [model("1", RUN_IDS[0])]},
+    "metrics/get-history": {"metrics": points("val_auc")},
+    "metrics/get-history-bulk-interval": {"metrics": [{**one, "run_id": RUN_IDS[0]} for one in points("val_auc")]},
+    "artifacts/list": {"files": [{"path": "notes.txt", "file_size": "5"}, {"path": "f", "is_dir": True}]},
+}
+_ENDPOINTS = tuple(_TRUE)
+
+
+def server_answers(data: bytes) -> None:
+    """One endpoint answers anything: what is read of the others is read, or the error is one of ours."""
+    odd, data = _ENDPOINTS[(data[0] if data else 0) % len(_ENDPOINTS)], data[1:]
+
+    def fetch(method: str, path: str, **_: Any) -> bytes:
+        endpoint = "/".join(urlsplit(path).path.strip("/").split("/")[-2:])
+        if path == "/version":
+            return b"3.17.2"
+        return data if endpoint == odd else json.dumps(_TRUE.get(endpoint, {})).encode()
+
+    store = HttpStore(split_uri("http://127.0.0.1:9"))
+    store._client.fetch = fetch
+    asked: list[Callable[[], object]] = [
+        store.find_experiments,
+        lambda: store.read_runs(Query()),
+        lambda: store.read_runs(Query(filter="params.lr = '0.1'", run_ids=(RUN_IDS[0],))),
+        lambda: store.read(RUN_IDS),
+        lambda: list(store.read_metric_history(RUN_IDS)),
+        lambda: list(itertools.islice(store.artifact_place(RUN_IDS[0], "mlflow-artifacts:/1").list_files(), 50)),
+    ]
+    for ask in asked:
+        with contextlib.suppress(QualiaLabError):
+            ask()
+
+
+# Templates, manifests
+
+
+def template(data: bytes) -> None:
+    """A template in the percent format is cells, or refused."""
+    with contextlib.suppress(TemplateError):
+        for cell in parse_percent(_text(data)):
+            assert cell.section is None or isinstance(cell.section, str)
+
+
+def notebook_template(data: bytes) -> None:
+    """A template that is a notebook is cells, or refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.ipynb"
+        path.write_bytes(data)
+        with contextlib.suppress(TemplateError):
+            for cell in read_template(str(path)).cells:
+                assert isinstance(cell.source, str)
+                assert cell.section is None or isinstance(cell.section, str)
+                assert all(isinstance(tag, str) for tag in cell.tags)
+
+
+_FILE = {"table": "runs", "file": "parts/0a-1.parquet", "rows": 1, "bytes": 5, "sha256": "0", "keys": None}
+_PART = {"name": "0a", "experiments": ["1"], "runs": 1, "finished": True, "artifacts": False, "files": [_FILE]}
+_MANIFEST = {
+    "schema_version": SCHEMA_VERSION,
+    "tracking_uri": "sqlite:///x.db",
+    "beside": None,
+    "choice": {},
+    "tables": [_FILE],
+    "parts": [_PART],
+}
+
+
+def manifest(data: bytes) -> None:
+    """A manifest names files of its own folder, or is refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "manifest.json").write_bytes(data)
+        with contextlib.suppress(StoreUnreadable):
+            for file in read_manifest(open_location(folder)).files():
+                assert (Path(folder) / file.file).parent == Path(folder) / "parts"
+                assert ".." not in file.file
+
+
+# Previews of artifacts
+
+_NAMES = (
+    *("a.json", "a.csv", "a.tsv", "a.parquet", "a.yaml", "a.md", "a.html", "a.txt", "MLmodel", "a.png", "a.svg"),
+    *("a.plotly.json", "a.vl.json", "a.jpg", "a.gif", "a.webp", "a.table.json"),
+)
+# What a parser raises of a file that it cannot read.
+_READING = {"Error", "ArrowInvalid", "ArrowNotImplementedError", "OSError", "ValueError", "JSONDecodeError"}
+_ACTS = re.compile(r"(?i)javascript:|^\s*data:text/html")
+
+
+class _Place:
+    """The artifacts of a run: one file."""
+
+    recorded_uri, note = "file:///nowhere", ""
+
+    def __init__(self, path: str, data: bytes) -> None:
+        self.file, self.data = ArtifactFile(path, len(data)), data
+
+    def list_files(self) -> Iterator[ArtifactFile]:
+        yield self.file
+
+    def read_bytes(self, path: str, limit: int) -> bytes:
+        return self.data[:limit]
+
+
+def preview(data: bytes) -> None:
+    """An artifact is shown or said not to be; whichever, nothing in it acts."""
+    name, data = _NAMES[(data[0] if data else 0) % len(_NAMES)], data[1:]
+    place = _Place(name, data)
+    for shown in read_previews(place, [place.file]):
+        failed = re.search(r"cannot be shown: (\w+)", shown.html)
+        assert failed is None or failed[1] in _READING, failed[0]
+        for element in BeautifulSoup(shown.html, "html.parser").find_all(True):
+            assert element.name not in ("script", "object", "embed", "form", "link", "base"), element.name
+            for attribute, value in element.attrs.items():
+                assert not attribute.lower().startswith("on"), attribute
+                assert attribute == "srcdoc" or not _ACTS.search(str(value)), value
+
+
+def metric_name(data: bytes) -> None:
+    """Any key has a meaning, and the same one each time."""
+    key = _text(data)
+    assert read_name(key) == read_name(key)
+    assert direction_of(key, StudySettings())[0] in ("higher", "lower", None)
+
+
+TARGETS = {
+    "filter language": Target(
+        filter_language,
+        (
+            b"metrics.auc > 0.5 AND params.lr = '0.1'",
+            b"NOT (tags.`a b` LIKE '%x_' OR status IN ('FAILED', 'KILLED'))",
+            b"start_time > 7 days ago AND metrics.loss.min BETWEEN 1 AND 2e3",
+            b"created >= '2026-11-01' AND params.password IS NOT NULL",
+            b"metrics.`loss`.at(100) < -1e308",
+            b"attributes.run_name ILIKE \"it's\" AND dataset.name != 'x'",
+        ),
+        tuple(b"AND OR NOT IN LIKE ILIKE BETWEEN IS NULL ( ) , ' \" ` . = != <= metrics. params. tags. ago days 1e999"
+              b" start_time .at( .min \\ \xff \xe2\x80\xae \x00".split(b" ")),
+    ),
+    "meta.yaml of mlruns": Target(
+        meta_yaml,
+        (
+            _META % _RUN_ID.encode(),
+            b"artifact_location: file:///C:/x\nexperiment_id: '1'\nlifecycle_stage: active\nname: 'a: b'\n",
+            b"tags: []\ntags:\n- key: a\n  value: b\n",
+            b"a: {b: c}\nd: &x [1]\ne: *x\n",
+        ),
+        (b": ", b"- ", b"'", b'"', b"\n", b"null", b"~", b"&a", b"*a", b"{", b"[", b"#", b"|", b"!!python/object:os.system", b"\t", b"---\n", b"\xef\xbb\xbf"),
+    ),
+    "metric lines of mlruns": Target(
+        metric_lines,
+        (b"1000 0.5 0\n1001 0.6 1\n", b"1000 nan 2\n999 inf 1\n1000 -0.0 2", b"1 1e400 3\n\n5 0,5 1\n", b"9 .5\n10 5. 2 x\r\n", b"10 05 09223372036854775807\n1 6 1\n"),
+        (b"nan", b"-inf", b"1e308", b"\n", b" ", b"\r", b"\x00", b"9223372036854775807", b"-9223372036854775808", b"\xff"),
+    ),
+    "a file of a run of mlruns": Target(
+        mlruns_folder,
+        (b"\x00" + _META % _RUN_ID.encode(), b"\x011000 0.5 0\n", b"\x020.1", b"\x03" + _RUN_ID.encode(), b"\x04# text"),
+        (b"status: 9", b"start_time: 99999999999999999999", b"run_id:", b"\n", b"deleted", b"lifecycle_stage: deleted\n", b"\xff"),
+    ),
+    "answers of a server": Target(
+        server_answers,
+        tuple(bytes([place]) + json.dumps(answer).encode() for place, answer in enumerate(_TRUE.values())),
+        (b"null", b"[]", b"{}", b"7", b'"x"', b"NaN", b"1e999", b'"next_page_token": "t",', b'"info":', b"\\ud800", b"true",
+         b"99999999999999999999999", b'"key":', b'"is_dir": true', b'"../x"', b'"/etc"'),
+    ),
+    "templates": Target(
+        template,
+        (
+            b'# ---\n# jupyter: x\n# ---\n# %% [markdown]\n# # A\n\n# %% section="title" tags=["a"]\n\n# %%\nx = 1\n',
+            b'# %% [raw] a="b"\n#%% title section = {"a": 1}\n',
+        ),
+        (b"# %%", b"# ---\n", b"[markdown]", b'section="', b"tags=[", b"]", b"=", b"\n", b'"', b"NaN", b"\\ud800"),
+    ),
+    "templates that are notebooks": Target(
+        notebook_template,
+        (b'{"cells": [{"cell_type": "code", "source": ["a", "b"], "metadata": {"section": "title", "tags": ["x"]}}]}',),
+        (b"null", b"[]", b"{}", b"7", b'"cells":', b'"tags":', b'"section": 7', b'"source": [7]', b"["),
+    ),
+    "manifests of snapshots": Target(
+        manifest,
+        (json.dumps(_MANIFEST).encode(),),
+        (b"null", b"[]", b"{}", b"7", b'"parts/../../x"', b"1e999", b"NaN", b'"keys": 5', b"\\ud800", b"[" * 50),
+    ),
+    "previews of artifacts": Target(
+        preview,
+        (
+            b'\x00{"a": [1, null, {"password": "x"}], "b": "<script>"}',
+            b"\x01a,b\n1,2\n3,=cmd\n",
+            b"\x02a\tb\n1\t2\n",
+            b"\x04a: 1\nb: [x, y]\n",
+            b"\x05# T\n\n| a | b |\n|---|---|\n| 1 | <b> |\n\n```\nx\n```\n[l](javascript:x)\n",
+            b"\x06<h1>x</h1><script>1</script><img src=x onerror=y>",
+            b"\x08flavors:\n  python_function:\n    loader_module: x\nsignature:\n  inputs: '[{\"name\": \"a\", \"type\": \"long\"}]'\n",
+            b"\x09\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00",
+            b"\x0a<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>",
+            b'\x0b{"data": [{"type": "scatter", "x": [1, 2], "y": [3, "a"]}, {"type": "heatmap", "z": [[1, 2], [3]]}], "layout": {"title": {"text": "t"}}}',
+            b'\x0c{"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "mark": "line", "data": {"values": [{"a": 1, "b": 2}]}, "encoding": {"x": {"field": "a"}, "y": {"field": "b"}}}',
+            b'\x10{"columns": ["a", "b"], "data": [[1, {"type": "image"}], [null, "x"]]}',
+            b"\x0dGIF89a\x01\x00\x01\x00\x80\x00\x00",
+            b"\x0d\xff\xd8\xff\xe0\x00\x10JFIF\x00",
+            b"\x03PAR1\x15\x04\x15\x08PAR1",
+        ),
+        (b"null", b"[]", b"{}", b'"', b",", b"\n", b"<script>", b"\x00", b"NaN", b"1e999", b'"type": 7', b'"data":', b'"layout": []',
+         b'"encoding":', b'"mark": {}', b"|", b"```", b"&a", b"*a", b"- ", b"\\ud800", b"[" * 200),
+    ),
+    "names of metrics": Target(
+        metric_name,
+        (b"val_auc", b"train/loss_epoch.min", b"eval/Recall@10", b"f1-score (macro) 5", "准确率".encode(), b"top5_acc_2nd"),
+        (b"_", b"/", b".", b"@", b"val", b"loss", b"\xc2\xb2", b"%", b" ", b"K", b"10", b"A"),
+    ),
+}  # fmt: skip

@@ -1,0 +1,94 @@
+"""`python -m tests.soak`: the suites of the promises with larger numbers, fuzzing, and docs/reliability.md of it all.
+
+By default it takes some hours. Every number may be smaller, and the page says which they were:
+
+    python -m tests.soak --seconds 30 --values 200 --kills 20 --examples 300 --breaks 40 --fuzz 10
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+from benchmarks.record import this_machine
+from tests.soak.page import Record, as_json, page, summed
+
+CHECKOUT = Path(__file__).parents[2]
+PAGE = CHECKOUT / "docs/reliability.md"
+SUITES = ("tests/promises", "tests/soak", "tests/fuzz")
+# Each number: the flag, what it is on the page, the variable by which the tests know it, and how large it is by default.
+NUMBERS = {
+    "seconds": ("seconds against each store that is written meanwhile", "QUALIA_TEST_SECONDS", 1200),
+    "values": ("values made of hostile pieces", "QUALIA_TEST_VALUES", 10_000),
+    "kills": ("interruptions at a random moment", "QUALIA_TEST_KILLS", 1000),
+    "breaks": ("connections that break at any byte", "QUALIA_TEST_BREAKS", 400),
+    "examples": ("examples of Hypothesis for each parser", "QUALIA_TEST_EXAMPLES", 5000),
+    "fuzz": ("seconds of fuzzing for each parser", "", 300),
+}
+_OUTCOME = re.compile(r"(\d+) (passed|failed|skipped|error)")
+
+
+def main() -> None:
+    """Parse, run, write; the exit code says whether anything failed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, (what, _, default) in NUMBERS.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{what}; {default:,} by default")
+    parser.add_argument("--suites", nargs="*", default=SUITES, help="only these files or folders of tests")
+    parser.add_argument("--output", type=Path, default=PAGE, help="the page; the counts stand beside it as JSON")
+    asked = parser.parse_args()
+    chosen = {name: getattr(asked, name) for name in NUMBERS}
+    since = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="qualia-soak-") as folder:
+        counts = Path(folder) / "counts.jsonl"
+        variables = {variable: str(chosen[name]) for name, (_, variable, _) in NUMBERS.items() if variable}
+        env = {**os.environ, **variables, "QUALIA_TEST_COUNTS": str(counts)}
+        outcomes = _run_suites(asked.suites, env)
+        if chosen["fuzz"]:
+            _run(["-m", "tests.fuzz", "--seconds", str(chosen["fuzz"]), "--faults", "faults"], env)
+        lines = counts.read_text(encoding="utf-8").splitlines() if counts.exists() else []
+    record = Record(
+        date=datetime.now().astimezone().date().isoformat(),
+        machine=this_machine(),
+        settings={what: chosen[name] for name, (what, _, _) in NUMBERS.items()},
+        minutes=round((time.monotonic() - since) / 60),
+        tests=outcomes,
+        counts=summed(lines),
+    )
+    asked.output.with_suffix(".json").write_text(as_json(record), encoding="utf-8")
+    asked.output.write_text(page(record), encoding="utf-8")
+    print(f"wrote {asked.output.name}: {sum(one.tried for one in record.counts):,} tried, {record.failed:,} failed")
+    sys.exit(record.failed > 0)
+
+
+def _run_suites(suites: list[str], env: dict[str, str]) -> dict[str, int]:
+    """Run them, on the terminal; how many tests passed, failed and were skipped."""
+    command = ["-m", "pytest", *suites, "-q", "-o", "timeout=0", "--numprocesses", "2", "--dist", "loadfile"]
+    said = _run(command, env)
+    outcomes = {outcome: int(count) for count, outcome in _OUTCOME.findall(said.splitlines()[-1])}
+    return {"passed": 0, "failed": 0} | outcomes
+
+
+def _run(command: list[str], env: dict[str, str]) -> str:
+    """What it says, which is shown too."""
+    said = []
+    with subprocess.Popen(
+        [sys.executable, *command], cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            said.append(line)
+    return "".join(said)
+
+
+if __name__ == "__main__":
+    main()
