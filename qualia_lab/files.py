@@ -8,12 +8,13 @@ import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from qualia_lab.errors import OutputNotWritable
 from qualia_lab.interruptions import defer_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 def write_atomically(path: Path, data: bytes) -> Path:
@@ -29,26 +30,62 @@ def write_atomically(path: Path, data: bytes) -> Path:
 def write_files_atomically(files: Mapping[Path, bytes]) -> None:
     """Write several files as `write_atomically` writes one: after an interruption all are old, or all are new.
 
-    Only SIGKILL or a power failure between two renames can leave a mixture. Raises OutputNotWritable; the old files are
-    then unchanged, unless the system refused a rename.
+    If a rename is refused, those before it are undone; only SIGKILL or a power failure between two renames can leave a
+    mixture. Raises OutputNotWritable; the old files are then unchanged, unless undoing was refused too, as it says.
     """
     written: list[tuple[Path, Path, Path]] = []
+    kept: dict[Path, Path | None] = {}
     try:
         for path, data in files.items():
             written.append((path, *_write_beside(path, data)))
+        for path, _, target in written[:-1]:
+            kept[target] = _keep_beside(path, target)
         with defer_signals():
-            while written:
-                path, temporary, target = written[0]
+            for place, (path, temporary, target) in enumerate(written):
                 try:
                     temporary.replace(target)
                 except OSError as error:
-                    raise _not_writable(path, error) from error
-                del written[0]
-                _sync_folder(target.parent)
+                    raise _taken_back(_not_writable(path, error), written[:place], kept) from error
+            for folder in {target.parent for _, _, target in written}:
+                _sync_folder(folder)
     finally:
-        for _, temporary, _ in written:
+        for left in (*(temporary for _, temporary, _ in written), *filter(None, kept.values())):
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                left.unlink()
+
+
+def _keep_beside(path: Path, target: Path) -> Path | None:
+    """Another name for the file that is there, or a copy where a file has one name only; None where none is there."""
+    if not target.exists():
+        return None
+    other = target.with_name(f".{target.name[:40]}.{uuid4().hex[:8]}.tmp")
+    try:
+        os.link(target, other)
+    except OSError:
+        try:
+            return _write_beside(target, target.read_bytes())[0]
+        except OSError as error:
+            raise _not_writable(path, error) from error
+    return other
+
+
+def _taken_back(
+    error: OutputNotWritable, replaced: Sequence[tuple[Path, Path, Path]], kept: Mapping[Path, Path | None]
+) -> OutputNotWritable:
+    """Put back the files that were replaced; the error, which names those that could not be."""
+    new = []
+    for path, _, target in replaced:
+        old = kept[target]
+        try:
+            if old is None:
+                target.unlink()
+            else:
+                old.replace(target)
+        except OSError:
+            new.append(str(path))
+    if new:
+        error.message = f"{error.message.removesuffix('.')}; {' and '.join(new)} is new already."
+    return error
 
 
 def _write_beside(path: Path, data: bytes) -> tuple[Path, Path]:

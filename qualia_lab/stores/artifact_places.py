@@ -210,6 +210,8 @@ class LocalPlace:
                     status = entry.stat()
                     if stat.S_ISREG(status.st_mode):
                         yield ArtifactFile(text(path) or "", status.st_size)
+                    else:
+                        self._remark(f"{_shown(path)} is no regular file and is not opened")
                 else:
                     self._remark(f"{_shown(path)} is a link out of the run's own folder and is not followed")
             except OSError:

@@ -12,6 +12,7 @@ import pytest
 
 from qualia_lab import load_runs
 from qualia_lab.errors import SelectionError, StoreNotFound
+from qualia_lab.masking.keys import MaskRules
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.hand_over import hand_over_runs, read_runs, remove_stale_snapshots
 
@@ -48,7 +49,7 @@ def kernel(uri, ids, temporary, monkeypatch):
 
 
 def test_handed_over_and_missing_runs_are_read_from_the_snapshot(kernel, uri, ids):
-    store, tables = read_runs(uri, [ids[1], "f" * 32])
+    store, tables = read_runs(uri, [ids[1], "f" * 32], MaskRules())
     assert store.uri.startswith("snapshot:")
     assert list(tables.run_ids) == [ids[1]]
     assert "snapshot" not in tables.missing.to_pylist()[0]["reason"]

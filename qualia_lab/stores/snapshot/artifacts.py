@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,14 @@ from qualia_lab import schema
 from qualia_lab.errors import QualiaLabError, StoreUnreadable
 from qualia_lab.stores.artifact_places import LocalPlace, as_local_place
 from qualia_lab.stores.protocol import ArtifactFile
+from qualia_lab.stores.snapshot.manifest import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from qualia_lab.stores.protocol import ArtifactPlace
     from qualia_lab.stores.snapshot.location import SnapshotLocation
+    from qualia_lab.stores.snapshot.manifest import File
 
 MAX_BYTES_PER_FILE = 5_000_000
 MAX_FILES_PER_RUN = 200
@@ -28,8 +29,6 @@ MAX_FILES_PER_RUN = 200
 ARTIFACT_ROWS = pa.schema(
     [*schema.ARTIFACTS, ("file", schema.STRING), ("note", schema.STRING), ("beside", schema.STRING)]
 )
-
-_FILE_NAME = re.compile(r"parts/[0-9a-z-]+")
 
 
 def save_artifacts(
@@ -69,22 +68,25 @@ def save_artifacts(
 
 
 def saved_artifact_place(
-    snapshot: SnapshotLocation, run_id: str, recorded_uri: str, rows: list[dict[str, Any]]
+    snapshot: SnapshotLocation, run_id: str, recorded_uri: str, rows: list[dict[str, Any]], files: Sequence[File]
 ) -> ArtifactPlace:
-    """The artifacts of one run, from its rows of ARTIFACT_ROWS; there must be at least one."""
+    """The artifacts of one run, from its rows of ARTIFACT_ROWS, at least one, and the files that hold their starts."""
     beside = rows[0]["beside"]
     if beside is not None:
         return LocalPlace(run_id, recorded_uri, Path(beside) if beside else None)
-    return _SavedArtifacts(snapshot, recorded_uri, rows)
+    return _SavedArtifacts(snapshot, recorded_uri, rows, files)
 
 
 class _SavedArtifacts:
     """The artifacts of one run that are saved in the snapshot."""
 
-    def __init__(self, snapshot: SnapshotLocation, recorded_uri: str, rows: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, snapshot: SnapshotLocation, recorded_uri: str, rows: list[dict[str, Any]], files: Sequence[File]
+    ) -> None:
         self.recorded_uri = recorded_uri
         self.note = " ".join(row["note"] for row in rows if row["path"] is None and row["note"])
         self._snapshot = snapshot
+        self._starts = {file.file: file for file in files}
         self._rows = {row["path"]: row for row in rows if row["path"] is not None}
 
     def list_files(self) -> Iterator[ArtifactFile]:
@@ -94,11 +96,10 @@ class _SavedArtifacts:
     def read_bytes(self, path: str, limit: int) -> bytes:
         """See ArtifactPlace."""
         row = self._rows.get(path)
-        if row is None or row["file"] is None or not _FILE_NAME.fullmatch(row["file"]):
+        start = self._starts.get(row["file"]) if row else None
+        if start is None:
             raise StoreUnreadable(row["note"] or "" if row else f"There is no artifact {path}.", "")
         try:
-            with self._snapshot.open(row["file"]) as file:
-                data: bytes = file.read(limit)
+            return read_file(self._snapshot, start)[:limit]
         except FileNotFoundError as error:
             raise StoreUnreadable(f"The artifact {path} is no longer in the snapshot.", "Write it anew.") from error
-        return data

@@ -60,7 +60,7 @@ def write_history(batches: Iterable[pa.RecordBatch], write: Callable[[Iterable[p
 
 def read_history(file: Any, run_ids: pa.Array | None, keys: pa.Array | None) -> Iterator[pa.RecordBatch]:
     """The points of these runs and metrics (None: all), read only from row groups that can contain them."""
-    with pq.ParquetFile(file) as parquet:
+    with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
         groups = list(range(parquet.num_row_groups))
         if keys is not None:
             names = keys.to_pylist()

@@ -167,7 +167,8 @@ class SnapshotLocation:
             yield
             return
         # The operating system releases the lock when the process ends, however it ends.
-        descriptor = os.open(self._folder / PARTS, os.O_RDONLY) if os.name == "posix" else None
+        with self._writing():
+            descriptor = os.open(self._folder / PARTS, os.O_RDONLY) if os.name == "posix" else None
         try:
             if descriptor is not None:
                 _lock(descriptor, self.shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -114,14 +115,30 @@ def read_manifest(location: SnapshotLocation) -> Manifest:
                 tracking_uri=str(fields["tracking_uri"]),
                 beside=None if fields["beside"] is None else str(fields["beside"]),
                 choice=None if fields["choice"] is None else dict(fields["choice"]),
-                tables=tuple(map(_file, fields["tables"])),
-                parts=tuple(map(part_from_json, fields["parts"])),
+                tables=tuple(map(_file, _list(fields["tables"]))),
+                parts=tuple(map(part_from_json, _list(fields["parts"]))),
             )
     except (ValueError, KeyError, TypeError) as error:
         raise StoreUnreadable(f"The manifest of the snapshot in {location.shown} is damaged.", _HINT) from error
     raise StoreUnreadable(
         f"The snapshot in {location.shown} has version {version}, and this program reads {SCHEMA_VERSION}.",
         _HINT,
+    )
+
+
+def read_file(location: SnapshotLocation, file: File) -> bytes:
+    """Read a file and verify its size and SHA-256. Raises StoreUnreadable if it was changed, and FileNotFoundError."""
+    data = location.read_bytes(file.file)
+    if len(data) != file.bytes or hashlib.sha256(data).hexdigest() != file.sha256:
+        raise changed_file_error(location, file)
+    return data
+
+
+def changed_file_error(location: SnapshotLocation, file: File) -> StoreUnreadable:
+    """The error for a file that was changed after it was written."""
+    return StoreUnreadable(
+        f"{file.file} of the snapshot in {location.shown} cannot be read: it was changed since it was written.",
+        "Write it anew: qualia snapshot … --again.",
     )
 
 
@@ -138,8 +155,14 @@ def part_from_json(fields: dict[str, Any]) -> Part:
         runs=int(fields["runs"]),
         finished=bool(fields["finished"]),
         artifacts=bool(fields["artifacts"]),
-        files=tuple(map(_file, fields["files"])),
+        files=tuple(map(_file, _list(fields["files"]))),
     )
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
 
 
 def _file(fields: dict[str, Any]) -> File:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.snapshot.artifacts import ARTIFACT_ROWS, save_artifacts
 from qualia_lab.stores.snapshot.history import read_history, write_history
 from qualia_lab.stores.snapshot.location import PARTS
-from qualia_lab.stores.snapshot.manifest import HISTORY, File, Part, part_to_json
+from qualia_lab.stores.snapshot.manifest import HISTORY, File, Part, changed_file_error, part_to_json, read_file
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MARKS = "marks"
 MARKS_SCHEMA = pa.schema([("run_id", schema.STRING), ("mark", schema.STRING)])
 
 ARTIFACTS = "artifacts"
-_ARTIFACT_STARTS = "artifact_starts"
+ARTIFACT_STARTS = "artifact_starts"
 
 # The tables of a part, by name; `experiments` and `missing` belong to the snapshot as a whole.
 TABLES: dict[str, pa.Schema] = {
@@ -40,6 +40,9 @@ TABLES: dict[str, pa.Schema] = {
     ARTIFACTS: ARTIFACT_ROWS,
     MARKS: MARKS_SCHEMA,
 }
+
+# Histories in files up to this many bytes are verified by their SHA-256, also when only one metric is read.
+_MAX_BYTES_VERIFIED_WHOLE = 1 << 20
 
 # A file with more metrics than this does not list them in the manifest.
 _MAX_KEYS_LISTED = 1000
@@ -94,7 +97,7 @@ class PartWriter:
     def add_saved_artifacts(self, parts: Sequence[Part], names: set[str]) -> None:
         """Reference the files of artifacts that other parts have saved already, by file name."""
         self._artifacts = all(part.artifacts for part in parts)
-        self._files += [file for part in parts for file in part.of(_ARTIFACT_STARTS) if file.file in names]
+        self._files += [file for part in parts for file in part.of(ARTIFACT_STARTS) if file.file in names]
 
     def finish(self, *, tracking_uri: str, finished: bool = True) -> Part:
         """Complete the part."""
@@ -107,7 +110,7 @@ class PartWriter:
         name = f"{PARTS}/{uuid4().hex}"
         with self._location.create(name, durable=self._durable) as file:
             file.write(data)
-        self._files.append(File(_ARTIFACT_STARTS, name, 1, file.size, file.sha256))
+        self._files.append(File(ARTIFACT_STARTS, name, 1, file.size, file.sha256))
         return name
 
     def _write(self, table: str, groups: Iterable[pa.Table]) -> None:
@@ -128,7 +131,9 @@ def write_file(
             if writer is None:
                 dictionaries = ["run_id", "key"] if columns is not None else True
                 sink = pa.PythonFile(file, mode="w")
-                writer = pq.ParquetWriter(sink, group.schema, compression="zstd", use_dictionary=dictionaries)
+                writer = pq.ParquetWriter(
+                    sink, group.schema, compression="zstd", use_dictionary=dictionaries, write_page_checksum=True
+                )
             writer.write_table(group, row_group_size=max(group.num_rows, 1))
             rows += group.num_rows
             if columns is not None and len(keys) <= _MAX_KEYS_LISTED:
@@ -147,8 +152,8 @@ def read_table(location: SnapshotLocation, files: Iterable[File], columns: pa.Sc
 
 
 def _read_file(location: SnapshotLocation, file: File, columns: pa.Schema) -> pa.Table:
-    with translate_read_errors(location, file), location.open(file.file) as opened:
-        table = pq.ParquetFile(opened).read()
+    with translate_read_errors(location, file):
+        table = pq.ParquetFile(pa.BufferReader(read_file(location, file))).read()
         if not table.schema.equals(columns) or table.num_rows != file.rows:
             raise ValueError("columns or rows differ from the manifest")
     return table
@@ -161,8 +166,18 @@ def read_points(
     wanted = None if keys is None else set(keys.to_pylist())
     for file in part.of(HISTORY):
         if wanted is None or file.keys is None or wanted.intersection(file.keys):
-            with translate_read_errors(location, file), location.open(file.file) as opened:
+            with translate_read_errors(location, file), _opened_history(location, file) as opened:
                 yield from read_history(opened, run_ids, keys)
+
+
+def _opened_history(location: SnapshotLocation, file: File) -> Any:
+    """Open a file of histories for reading. Large files are read in part; their pages have checksums."""
+    if file.bytes <= _MAX_BYTES_VERIFIED_WHOLE:
+        return pa.BufferReader(read_file(location, file))
+    opened = location.open(file.file)
+    if opened.size() != file.bytes:
+        raise changed_file_error(location, file)
+    return opened
 
 
 @contextmanager

@@ -24,7 +24,15 @@ from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.snapshot.artifacts import ARTIFACT_ROWS, saved_artifact_place
 from qualia_lab.stores.snapshot.location import PARTS, open_location
 from qualia_lab.stores.snapshot.manifest import Manifest, Part, read_manifest
-from qualia_lab.stores.snapshot.parts import ARTIFACTS, PartWriter, read_points, read_table, rows_of_runs, write_file
+from qualia_lab.stores.snapshot.parts import (
+    ARTIFACT_STARTS,
+    ARTIFACTS,
+    PartWriter,
+    read_points,
+    read_table,
+    rows_of_runs,
+    write_file,
+)
 from qualia_lab.stores.snapshot.update import publish
 from qualia_lab.tables import RunTables, rows_with, run_tables, table_of
 from qualia_lab.times import is_possible, possible_runs, with_possible_times
@@ -200,7 +208,7 @@ class SnapshotStore(Closing):
             if part.of(ARTIFACTS) and rows_of_runs(runs, wanted).num_rows:
                 rows = rows_of_runs(self._artifact_rows(part), wanted).to_pylist()
                 if rows:
-                    return saved_artifact_place(self._location, run_id, artifact_uri, rows)
+                    return saved_artifact_place(self._location, run_id, artifact_uri, rows, part.of(ARTIFACT_STARTS))
         if self._manifest.choice is None:
             return UnopenedPlace(
                 artifact_uri, "left out while the notebook was made; run this cell in Jupyter to see them"

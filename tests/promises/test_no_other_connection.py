@@ -1,0 +1,219 @@
+"""Promise 8: nobody is asked but the tracking server and its artifact store; MLflow's telemetry is off.
+
+Python tells of every address that is connected to or looked up, in this process and in the kernel, which is watched by
+a `sitecustomize` of the tests. Pages in a browser are in tests/test_export.py and tests/test_framing.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from qualia_lab.generator import NotebookGenerator
+from qualia_lab.notebook.kernel_environment import kernel_environment
+from tests.cli.command import CHECKOUT, environment
+from tests.lying_server import RUN_IDS, server_that, true_answer
+
+from .small_store import write_small_store
+
+# Every connection and every name that is looked up, a line each.
+WATCH = """
+import os, sys
+_log = os.open({log!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def _watch(event, arguments):
+    if event in ("socket.connect", "socket.sendto"):
+        address = arguments[1]
+        if isinstance(address, tuple):
+            os.write(_log, f"{{address[0]}}:{{address[1]}}\\n".encode())
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        os.write(_log, f"{{arguments[0]!s}}:{{arguments[1] if len(arguments) > 1 else 0}}\\n".encode())
+    elif event == "subprocess.Popen":
+        names = ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+        given = arguments[3] if arguments[3] is not None else os.environ
+        off = [str(given.get(name, "")) for name in names]
+        os.write(_log, f"child {{os.path.basename(str(arguments[0]))}} {{' '.join(off)}}\\n".encode())
+sys.addaudithook(_watch)
+"""
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """Runs a command line in a watched process, with its kernel watched too; gives what they connected to."""
+    log, place = tmp_path / "connections", tmp_path / "site"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
+
+    def run(*words, **more):
+        env = environment(PYTHONPATH=f"{place}{os.pathsep}{CHECKOUT}", QUALIA_LAB_CACHE="off", **more)
+        # As a person has it: what the tests themselves set is not what turns telemetry off.
+        for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "CI"):
+            env.pop(name, None)
+        done = subprocess.run(
+            [sys.executable, "-c", "from qualia_lab.cli.main import main; main()", *map(str, words)],
+            cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return lines
+
+    return run
+
+
+def is_own(line: str) -> bool:
+    """Whether it is one of the kernel's own channels, between it and the command that started it."""
+    return line.partition(":")[0] in ("127.0.0.1", "localhost")
+
+
+def strangers(lines: list[str], allowed: str = "") -> list[str]:
+    """The addresses that are neither on this machine's loopback nor the store's."""
+    return [line for line in lines if not line.startswith("child") and not is_own(line) and line != allowed]
+
+
+COMMANDS = (
+    ("experiments",), ("runs", "--json"), ("runs", "--csv"), ("study",), ("findings",),
+    ("compare", "RUN1", "RUN2"),
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_store_on_this_machine_is_read_without_any_connection(watched, tmp_path, record_counts):
+    run_ids = write_small_store(tmp_path / "mlruns")
+    everyone = []
+    for words in COMMANDS[:3]:
+        lines = watched(*words, "--tracking-uri", tmp_path / "mlruns")
+        everyone += [line for line in lines if not line.startswith("child")]
+    lines = watched("compare", run_ids[0], run_ids[1], "--tracking-uri", tmp_path / "mlruns")
+    everyone += [line for line in lines if not line.startswith("child")]
+    record_counts(promise=8, kind="commands on a local store", tried=4, failed=len(everyone))
+    assert everyone == []
+
+
+@pytest.mark.slow
+def test_a_notebook_is_executed_without_any_connection_and_telemetry_is_off(watched, tmp_path, record_counts):
+    """With artifacts of every kind that names another host."""
+    run_ids = write_small_store(tmp_path / "mlruns", 2)
+    for run_id in run_ids:
+        folder = tmp_path / "mlruns" / "1" / run_id / "artifacts"
+        for name, text in BEACONS.items():
+            (folder / name).write_text(text)
+    words = ("new", "--tracking-uri", tmp_path / "mlruns", "--yes", "--to", "html", "--output", tmp_path / "n.ipynb")
+    lines = watched(*words)
+    found = strangers(lines)
+    kernels = [line for line in lines if line.startswith("child") and "python" in line]
+    record_counts(promise=8, kind="an executed notebook", tried=1, failed=len(found))
+    assert found == []
+    assert kernels, lines
+    assert {tuple(line.split()[2:]) for line in kernels} == {("true", "true")}, kernels
+    assert (tmp_path / "n.html").is_file()
+
+
+@pytest.mark.slow
+def test_of_a_server_nobody_else_is_asked(watched, tmp_path, record_counts):
+    with server_that(true_answer) as (server, uri):
+        allowed = urlsplit(uri).netloc
+        found = []
+        lines = watched("new", "--tracking-uri", uri, "--yes", "--execute", "--output", tmp_path / "n.ipynb")
+        found += strangers(lines, allowed)
+        ports = {line for line in lines if line.endswith(f":{server.server_port}")}
+        asked = {path.partition("?")[0] for path, _, _ in server.questions}
+    record_counts(promise=8, kind="commands on a server", tried=1, failed=len(found))
+    assert found == []
+    assert ports
+    assert any("artifact" in path for path in asked)
+
+
+def test_a_record_that_names_another_server_is_not_asked_there(tmp_path, record_counts):
+    """The addresses of artifacts, datasets and sources are texts of the store."""
+    with server_that(true_answer) as (thief, elsewhere):
+        run_ids = write_small_store(tmp_path / "mlruns", 12)
+        addresses = (
+            f"{elsewhere}/RUN/artifacts", f"ftp://127.0.0.1:{thief.server_port}/RUN/artifacts",
+            f"mlflow-artifacts://127.0.0.1:{thief.server_port}/1/RUN/artifacts", f"hdfs://127.0.0.1:{thief.server_port}/RUN",
+            f"sftp://127.0.0.1:{thief.server_port}/RUN", f"//127.0.0.1:{thief.server_port}/RUN/artifacts",
+            f"dbfs://127.0.0.1:{thief.server_port}/RUN", f"runs:/{RUN_IDS[0]}/x", f"models://127.0.0.1:{thief.server_port}/RUN",
+            f"file://127.0.0.1:{thief.server_port}/RUN/artifacts", f"http:\\\\127.0.0.1:{thief.server_port}\\RUN",
+            f"HTTP://127.0.0.1:{thief.server_port}/RUN",
+        )  # fmt: skip
+        for run_id, address in zip(run_ids, addresses, strict=True):
+            meta = tmp_path / "mlruns" / "1" / run_id / "meta.yaml"
+            text = meta.read_text().partition("artifact_uri")[0]
+            meta.write_text(text + f"artifact_uri: '{address.replace('RUN', run_id)}'\n")
+        with NotebookGenerator(tmp_path / "mlruns") as generator:
+            tables = generator.store.read(run_ids)
+            for run_id, address in zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True):
+                place = generator.store.artifact_place(run_id, address)
+                list(place.list_files())
+    record_counts(promise=8, kind="records that name a server", tried=len(addresses), failed=len(thief.questions))
+    assert thief.questions == []
+
+
+def test_telemetry_is_off_in_every_environment_of_a_kernel():
+    for given in ({}, {"MLFLOW_DISABLE_TELEMETRY": "false", "DO_NOT_TRACK": "0"}):
+        made = kernel_environment(given, {}, ["MLFLOW_*", "DO_NOT_*"])
+        assert (made["MLFLOW_DISABLE_TELEMETRY"], made["DO_NOT_TRACK"]) == ("true", "true")
+
+
+# What a browser, a parser or a renderer would fetch; the name is one that nobody has.
+_HOST = "beacon.invalid"
+BEACONS = {
+    "page.html": f"<img src=http://{_HOST}/a><script src=//{_HOST}/b></script><link rel=stylesheet href=http://{_HOST}/c>",
+    "notes.md": f"![x](http://{_HOST}/d) <img src='http://{_HOST}/e'> [x](http://{_HOST}/f)",
+    "drawing.svg": f"<svg xmlns='http://www.w3.org/2000/svg'><image href='http://{_HOST}/g'/></svg>",
+    "plot.json": json.dumps(
+        {"data": [{"type": "scatter", "x": [1], "y": [1], "xsrc": f"http://{_HOST}/h"}],
+         "layout": {"images": [{"source": f"http://{_HOST}/i"}], "template": f"http://{_HOST}/j"}}
+    ),
+    "vega.json": json.dumps(
+        {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "data": {"url": f"http://{_HOST}/k"}, "mark": "bar",
+         "encoding": {"x": {"field": "a"}}}
+    ),
+    "conf.yaml": f"a: !!python/object/apply:urllib.request.urlopen ['http://{_HOST}/l']\n",
+    "doc.xml": f"<!DOCTYPE a [<!ENTITY x SYSTEM 'http://{_HOST}/m'>]><a>&x;</a>",
+    "table.csv": f'a,b\n=WEBSERVICE("http://{_HOST}/n"),1\n',
+    "schema.json": json.dumps({"$ref": f"http://{_HOST}/o", "$schema": f"http://{_HOST}/p"}),
+}  # fmt: skip
+
+
+def test_the_watch_sees_a_connection_that_is_made(watched, tmp_path):
+    """Else nothing is found where nothing is looked at."""
+    log = tmp_path / "connections"
+    code = "import socket\ntry: socket.create_connection(('beacon.invalid', 80), timeout=1)\nexcept OSError: pass"
+    subprocess.run([sys.executable, "-c", code], env=environment(PYTHONPATH=str(tmp_path / "site")), check=True)
+    assert "beacon.invalid:80" in log.read_text()
+    assert strangers(log.read_text().splitlines()) == ["beacon.invalid:80"]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_page_asks_nobody_in_a_browser_that_has_a_network(chromium, tmp_path, record_counts):
+    """The browser sends every request to a proxy of ours, which writes it down; the page is opened from a file."""
+    run_ids = write_small_store(tmp_path / "mlruns", 2)
+    for run_id in run_ids:
+        folder: Path = tmp_path / "mlruns" / "1" / run_id / "artifacts"
+        for name, text in BEACONS.items():
+            (folder / name).write_text(text)
+    with NotebookGenerator(tmp_path / "mlruns") as generator:
+        path = generator.create(output=tmp_path / "n.ipynb", execute=True)
+        page = generator.export(path)
+    assert _HOST in page.read_text(), "the texts that name it are shown"
+    with server_that(lambda it: it.reply(b"", 404)) as (proxy, address):
+        context = chromium.new_context(proxy={"server": address, "bypass": "<-loopback>"})
+        opened = context.new_page()
+        requests = []
+        opened.on("request", lambda request: requests.append(request.url))
+        opened.goto(page.as_uri())
+        for one in opened.locator("details").all():
+            one.evaluate("one => { one.open = true }")
+        opened.wait_for_timeout(500)
+        asked = [url for url in requests if not url.startswith(("file:", "data:", "about:", "blob:"))]
+        context.close()
+        found = asked + [path for path, _, _ in proxy.questions if _HOST in path]
+    record_counts(promise=8, kind="requests of a page", tried=len(BEACONS), failed=len(found))
+    assert found == []
