@@ -27,7 +27,7 @@ import click
 from qualia_lab.console_table import Column, lay_out, wrap
 from qualia_lab.errors import FilterError, NothingChosen, QualiaLabError
 from qualia_lab.escaping import for_terminal, visible
-from qualia_lab.interruptions import Terminated, raise_on_sigterm
+from qualia_lab.interruptions import Terminated, ignore_sigterm, raise_on_sigterm
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ _elapsed_shown = threading.Event()  # set while the line of `waiting` is on the 
 
 def run(command: Callable[[], object]) -> NoReturn:
     """Run a command and exit; an exception becomes an error message, a hint and an exit code."""
-    raise_on_sigterm()
     for stream in (sys.stdout, sys.stderr):
         # Characters that the encoding lacks are written as escapes instead of raising an error.
         if hasattr(stream, "reconfigure"):
@@ -336,6 +335,18 @@ def can_show(text: str) -> bool:
 
 
 def _exit_code_of(command: Callable[[], object]) -> int:
+    """Run the command; SIGTERM ends it with 143 at any moment, and is ignored once its exit code is known."""
+    try:
+        raise_on_sigterm()
+        code = _run_and_report(command)
+        ignore_sigterm()
+    except Terminated:
+        say("\nterminated")
+        return 143
+    return code
+
+
+def _run_and_report(command: Callable[[], object]) -> int:
     try:
         command()
         sys.stdout.flush()
@@ -353,9 +364,6 @@ def _exit_code_of(command: Callable[[], object]) -> int:
     except (KeyboardInterrupt, click.Abort):
         say("\ninterrupted")
         return 130
-    except Terminated:
-        say("\nterminated")
-        return 143
     except BrokenPipeError:
         # The reader has closed the pipe (`| head`). Python would raise again when it flushes stdout at exit.
         with suppress(OSError):

@@ -26,6 +26,12 @@ def raise_on_sigterm() -> None:
         signal.signal(signal.SIGTERM, _terminate)
 
 
+def ignore_sigterm() -> None:
+    """Ignore SIGTERM if `raise_on_sigterm` handles it: the process is about to exit with its own code."""
+    if signal.getsignal(signal.SIGTERM) is _terminate:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def _terminate(*_: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated

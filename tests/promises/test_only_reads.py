@@ -23,7 +23,7 @@ from qualia_lab.errors import QualiaLabError
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from tests.cli.command import QUALIA, run_here
-from tests.stores.recording_proxy import relayed
+from tests.stores.recording_proxy import recording_proxy
 from tests.stores.test_sqlite import state
 
 from .small_store import write_small_store
@@ -160,13 +160,13 @@ READING = {
 
 @pytest.mark.slow
 def test_a_server_is_asked_only_what_reads(mlflow_server, out, record_counts):
-    with relayed(mlflow_server) as relay:
-        done = look_at(relay.uri, out)
-    others = {end for end in relay.ends if end not in READING and not end.startswith("artifacts/")}
-    record_counts(promise=1, kind="questions to a server", tried=sum(relay.ends.values()), failed=len(others))
+    with recording_proxy(mlflow_server) as proxy:
+        done = look_at(proxy.uri, out)
+    others = {end for end in proxy.endpoints if end not in READING and not end.startswith("artifacts/")}
+    record_counts(promise=1, kind="questions to a server", tried=sum(proxy.endpoints.values()), failed=len(others))
     assert done
     assert others == set()
-    assert sum(relay.ends.values()) > 20
+    assert sum(proxy.endpoints.values()) > 20
 
 
 MISSING = (

@@ -15,7 +15,7 @@ import pytest
 
 from qualia_lab import Query, open_store
 from qualia_lab.errors import StoreUnreachable
-from tests.stores.test_beside_writers import writer
+from tests.stores.test_concurrent_writers import writer
 
 SECONDS = float(os.environ.get("QUALIA_TEST_SECONDS", "1"))
 RUN = "c" * 32

@@ -160,7 +160,7 @@ def test_a_response_that_would_exhaust_memory_is_rejected(answer, words):
     [
         ("http://127.0.0.1:1", StoreUnreachable, "accepts no connection"),
         ("http://no-such-host.invalid:5000", StoreUnreachable, "no server of that name"),
-        ("http://127.0.0.1:99999", StoreNotFound, "no address"),
+        ("http://127.0.0.1:99999", StoreNotFound, "not the address"),
         ("http://", StoreNotFound, "names no server"),
         ("http://user:hunter2@", StoreNotFound, "names no server"),
     ],

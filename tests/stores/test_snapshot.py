@@ -508,7 +508,7 @@ def test_a_different_snapshot_is_replaced_only_with_force(large, changing_store)
 def test_an_invalid_manifest_raises_an_error_and_can_be_replaced(damage, large, tmp_path):
     snapshot(large, tmp_path / "out")
     (tmp_path / "out/manifest.json").write_text(damage)
-    with pytest.raises(StoreUnreadable, match=r"damaged|of version 99"):
+    with pytest.raises(StoreUnreadable, match=r"damaged|has version 99"):
         open_store(f"snapshot:{tmp_path / 'out'}")
     with pytest.raises(StoreUnreadable, match="--force"):
         snapshot(large, tmp_path / "out")

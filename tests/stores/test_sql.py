@@ -58,7 +58,10 @@ class DatabaseContract(StoreContract):
         database.close()
 
     def test_a_connection_terminated_by_the_server_is_reported(self, store_uri):
-        database, engine = open_store(store_uri).stored._database, sa.create_engine(store_uri, isolation_level="AUTOCOMMIT")
+        database, engine = (
+            open_store(store_uri).stored._database,
+            sa.create_engine(store_uri, isolation_level="AUTOCOMMIT"),
+        )
         is_postgresql = engine.dialect.name == "postgresql"
         own = "SELECT pg_backend_pid()" if is_postgresql else "SELECT connection_id()"
         with pytest.raises(StoreUnreachable, match="closed the connection"), database.connected() as connection:
