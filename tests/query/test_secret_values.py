@@ -110,7 +110,7 @@ def test_a_manifest_does_not_hold_the_secret_that_its_runs_were_chosen_by(store,
     )
     done = run_here(QUALIA, "snapshot", str(store), str(tmp_path / "s"), *words, cwd=tmp_path)
     assert done.returncode != 0
-    assert "was made of other runs" in done.stderr
+    assert "was made with a different choice of runs" in done.stderr
     assert SECRET not in done.stderr
 
 
