@@ -6,7 +6,9 @@ import ast
 import shutil
 
 import nbformat
+import pandas as pd
 import pytest
+from IPython.display import display
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from nbformat.v4 import new_code_cell, new_notebook
@@ -57,7 +59,7 @@ def shown(value):
 
 def run_cells(plan, run_ids):
     """Run the code cells as papermill does, with RUN_IDS set after the parameters cell; return {key: output}."""
-    names, outputs = {}, {}
+    names, outputs = {"display": display}, {}
     for cell in plan.cells:
         if cell.kind != "code":
             continue
@@ -72,6 +74,15 @@ def run_cells(plan, run_ids):
     return outputs
 
 
+@pytest.fixture
+def pandas_options():
+    """The display options, which the setup cell changes, are restored at the end."""
+    names = ("max_columns", "max_rows", "min_rows", "precision", "max_colwidth", "html.use_mathjax")
+    with pd.option_context(*(item for name in names for item in (f"display.{name}", pd.get_option(f"display.{name}")))):
+        yield
+
+
+@pytest.mark.usefixtures("pandas_options")
 @pytest.mark.parametrize("template", sorted(set(template_names()) - {"aggregate"}))
 def test_every_cell_of_every_template_works_with_other_run_ids(template, store, capsys):
     uri, ids = store
