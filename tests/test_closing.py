@@ -13,7 +13,7 @@ from qualia_lab.stores.snapshot.store import write_snapshot
 
 def connections(thing) -> int:
     """The number of open connections to the SQLite file between two queries."""
-    return len(thing.store._database._idle)
+    return len(thing.store.stored._database._idle)
 
 
 @pytest.mark.parametrize("kind", [ArtifactExplorer, NotebookGenerator])

@@ -58,7 +58,7 @@ def test_the_baseline_has_a_row_and_is_given_by_run_or_params(runs):
     assert frame.iloc[0]["verdict"] == "baseline"
     assert frame.index.tolist() == ["n=1", "n=2"]
     assert frame.iloc[1][["n", "verdict"]].tolist() == [3, "better"]
-    assert frame.iloc[1]["test"] == "Welch's t (all pairs differ by the same)"
+    assert frame.iloc[1]["test"] == "Welch's t (all pairs differ by the same amount)"
     for baseline in ("n2 seed3", {"n": "2"}):  # also by the failed run
         assert runs.compare_to_baseline(baseline=baseline)["verdict"].to_dict() == {"n=2": "baseline", "n=1": "worse"}
     with pytest.raises(QualiaLabError, match="No configuration has n=3"):
