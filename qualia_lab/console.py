@@ -27,7 +27,7 @@ import click
 from qualia_lab.console_table import Column, lay_out, wrap
 from qualia_lab.errors import FilterError, NothingChosen, QualiaLabError
 from qualia_lab.escaping import for_terminal, visible
-from qualia_lab.interruptions import Terminated, ignore_sigterm, raise_on_sigterm
+from qualia_lab.interruptions import Terminated, raise_on_sigterm, restore_sigterm
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
 if TYPE_CHECKING:
@@ -335,14 +335,15 @@ def can_show(text: str) -> bool:
 
 
 def _exit_code_of(command: Callable[[], object]) -> int:
-    """Run the command; SIGTERM ends it with 143 at any moment, and is ignored once its exit code is known."""
+    """Run the command; SIGTERM ends it with 143, and has its default effect once the exit code is known."""
     try:
         raise_on_sigterm()
         code = _run_and_report(command)
-        ignore_sigterm()
+        restore_sigterm()
     except Terminated:
         say("\nterminated")
-        return 143
+        code = 143
+        restore_sigterm()
     return code
 
 

@@ -26,15 +26,19 @@ def raise_on_sigterm() -> None:
         signal.signal(signal.SIGTERM, _terminate)
 
 
-def ignore_sigterm() -> None:
-    """Ignore SIGTERM if `raise_on_sigterm` handles it: the process is about to exit with its own code."""
-    if signal.getsignal(signal.SIGTERM) is _terminate:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def restore_sigterm() -> None:
+    """Give SIGTERM its default effect again if `raise_on_sigterm` changed it: child processes inherit what is ignored."""
+    if signal.getsignal(signal.SIGTERM) in (_terminate, _ignore):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _terminate(*_: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _ignore)
     raise Terminated
+
+
+def _ignore(*_: Any) -> None:
+    """Handle a second SIGTERM; unlike SIG_IGN, this is not inherited by child processes."""
 
 
 @contextlib.contextmanager

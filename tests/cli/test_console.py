@@ -225,3 +225,9 @@ def test_cleaned_text_is_printable(text):
         for char in cleaned
         if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
     ]
+
+
+def test_sigterm_has_its_default_effect_after_a_command():
+    code = "import signal\nfrom qualia_lab import console\nprint(console._exit_code_of(lambda: None), signal.getsignal(signal.SIGTERM).name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "0 SIG_DFL\n"

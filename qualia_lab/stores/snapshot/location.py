@@ -106,6 +106,9 @@ class SnapshotLocation:
 
     def read_bytes(self, name: str) -> bytes:
         """All of one file."""
+        if self._remote is not None:  # open files of some filesystems, such as `memory:`, share their position
+            with self._reading():
+                return bytes(self._remote.cat_file(f"{self._root}/{name}"))
         with self.open(name) as file:
             data: bytes = file.read()
         return data
