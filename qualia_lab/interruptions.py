@@ -27,7 +27,7 @@ def raise_on_sigterm() -> None:
 
 
 def restore_sigterm() -> None:
-    """Give SIGTERM its default effect again if `raise_on_sigterm` changed it: child processes inherit what is ignored."""
+    """Restore the default effect of SIGTERM after `raise_on_sigterm`: child processes inherit an ignored signal."""
     if signal.getsignal(signal.SIGTERM) in (_terminate, _ignore):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
