@@ -411,10 +411,10 @@ class NotebookGenerator(Closing):
             ExecutionFailed: a cell failed; the outputs so far are saved.
             ExportFailed: the export failed.
         """
-        from qualia_lab.notebook.execute import execute_notebook
-
         if not (execute or formats):
             return self.write(plan, output, force=force)
+        from qualia_lab.notebook.execute import execute_notebook
+
         path = output or default_output(plan.selection)
         for file in (path, *(path.with_suffix(f".{fmt}") for fmt in formats)):
             check_output(file, force=force)

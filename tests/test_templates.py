@@ -168,10 +168,12 @@ def test_candidates_extend_the_groups(runs):
 
 
 def test_provenance_counts_runs_by_tags(runs):
-    facts = runs.origins.provenance({"experiments": ["churn"], "filter": "", "limit": 24, "picked": False})
+    facts = runs.origins.provenance({"experiments": ["churn"], "filter": "", "limit": 24})
     commits = runs.tags["mlflow.source.git.commit"].value_counts().to_dict()
     said = facts.loc[["git commit"]].set_index("value")["runs"].to_dict()
     assert said == commits
     assert facts.loc["dataset (training)", "runs"].tolist() == [23, 1]
     assert facts.loc["chosen by", "value"].tolist() == ["experiments: churn", "limit: 24"]
     assert facts.loc["store", "value"].startswith("sqlite:///")
+    picked = runs.origins.provenance({"run_ids": runs.tables.run_ids[:2]})
+    assert picked.loc["chosen by", "value"] == "picked one by one"

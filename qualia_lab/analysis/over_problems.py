@@ -26,7 +26,6 @@ class OverProblems:
     Attributes:
         problems: the factors that name the problem.
         levels: the number of problems.
-        is_clear: whether a factor has a clearly best level over the problems.
         ways: the settings of the other factors that were tried on most problems, best first: one of their
             configurations, and the mean over the problems that all of them share.
         pairs: the first of `ways` against the second over these problems; None where there is only one.
@@ -34,19 +33,17 @@ class OverProblems:
 
     problems: tuple[str, ...]
     levels: int
-    is_clear: bool
     ways: tuple[tuple[Group, float], ...]
     pairs: PairedComparison | None
 
 
-def over_problems(groups: Sequence[Group], *, is_clear: bool) -> OverProblems | None:
+def over_problems(groups: Sequence[Group]) -> OverProblems | None:
     """Compare the settings of a task over its problems.
 
     Only the settings that were tried on most problems are compared; those tried on fewer are left out.
 
     Args:
         groups: the configurations of the task that have the objective, with a known direction.
-        is_clear: whether a factor has a clearly best level, see `effects.clear_effects`.
 
     Returns:
         The comparison; None where no factor names the problem, or where there is only one problem.
@@ -79,7 +76,7 @@ def over_problems(groups: Sequence[Group], *, is_clear: bool) -> OverProblems | 
         pairs = compare_over_contexts(
             [(known_mean(first[problem]), known_mean(second[problem])) for problem in sorted(shared, key=str)]
         )
-    return OverProblems(problems, len(levels), is_clear, tuple(ways), pairs)
+    return OverProblems(problems, len(levels), tuple(ways), pairs)
 
 
 def _values(group: Group, problems: Sequence[str], *, inside: bool) -> _Values:

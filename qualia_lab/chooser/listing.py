@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qualia_lab import console
@@ -45,8 +44,8 @@ class ExperimentListing:
     """Experiments with their run counts and last activity."""
 
     def __init__(self, experiments: pa.Table) -> None:
+        self._experiments = experiments
         self._rows: list[dict[str, Any]] = experiments.to_pylist()
-        self.words = [_unambiguous_name(row, experiments) for row in self._rows]
         for row in self._rows:
             row["name"] = row["name"] or f"experiment {row['experiment_id']}"
         self.ids = [row["experiment_id"] for row in self._rows]
@@ -72,6 +71,10 @@ class ExperimentListing:
             to_stderr=True,
         )
 
+    def word(self, position: int) -> str:
+        """What selects this experiment alone: its name, `name:NAME` or `id:ID`."""
+        return _unambiguous_name(self._rows[position], self._experiments)
+
     def sort(self) -> str:
         """Keep the order; experiments cannot be sorted."""
         return "in the order of the store"
@@ -83,10 +86,13 @@ class RunListing:
     `by` is the metric by which they are sorted, best first; None for newest first.
     """
 
-    def __init__(self, store: TrackingStore, runs: pa.Table, experiment_names: dict[str, str]) -> None:
+    def __init__(
+        self, store: TrackingStore, runs: pa.Table, experiment_names: dict[str, str], words: tuple[str, ...]
+    ) -> None:
+        """experiment_names: by id.  words: what selects each of these experiments alone."""
         self._store = store
+        self._words = words
         self._rows: list[dict[str, Any]] = runs.to_pylist()
-        self._experiment_ids = tuple(experiment_names)
         self._several = len(experiment_names) > 1
         self._keys: list[str] = []
         self.by: str | None = None
@@ -134,8 +140,8 @@ class RunListing:
             self._keys = self._keys or main_metrics(self._store.read(self.ids[:RUNS_SAMPLED]))
             if not self._keys:
                 raise SelectionError("These runs have no metric to sort by.", "Keep the order of the list.")
-            query = query_of(self._store, Conditions(by=self._keys[0]), read_settings().study)
-            query = replace(query, experiment_ids=self._experiment_ids)
+            conditions = Conditions(experiments=self._words, by=self._keys[0])
+            query = query_of(self._store, conditions, read_settings().study)
             places = {run_id: place for place, run_id in enumerate(self.ids)}
             best_first = self._store.read_runs(query).column("run_id").to_pylist()
             self.order = [

@@ -139,13 +139,14 @@ def choose_run_conditions(
     names = {experiments.ids[position]: experiments.names[position] for position in chosen}
     with console.waiting(f"reading {store.uri}"):
         table = store.read_runs(Query(experiment_ids=tuple(names)))
-    runs = RunListing(store, table, names)
+    words = tuple(experiments.word(position) for position in chosen)
+    runs = RunListing(store, table, names, words)
     console.say(f"{number}  Which runs? {counted(len(runs.ids), 'run')}, newest first")
     positions = choose_from(runs, default="all")
     while len(positions) > limit and not _is_yes(f"     {counted(len(positions), 'run')}, go on?", default=False):
         positions = choose_from(runs, default="all")
     if len(positions) == len(runs.ids):
-        return Conditions(experiments=tuple(experiments.words[position] for position in chosen), by=runs.by)
+        return Conditions(experiments=words, by=runs.by)
     return Conditions(run_ids=tuple(runs.ids[position] for position in positions))
 
 

@@ -40,7 +40,7 @@ def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Message:
     names = short_labels([group.configuration for group in answer.groups])
     repeated = [one.values for one in answer.groups if len(one.scored) > 1]  # noqa: PD011  a tuple
     spread = seed_spread(repeated)
-    over = over_problems(answer.groups, is_clear=bool(_clear_effects(loaded)[task.experiment_id]))
+    over = over_problems(answer.groups)
     rows = [_answer_row(answer, group) for group in answer.groups]
     values = [value for group in answer.groups for value in group.values]  # noqa: PD011  a tuple
     rows[0] |= {
@@ -103,8 +103,9 @@ def effects_table(loaded: Loaded, task: Task) -> pd.DataFrame | Message:
     """A row per clear effect of a factor in one task, also at single levels of another factor; see `Runs.effects`."""
     import pandas as pd
 
-    rows = [_effect_row(effect, "") for effect in _clear_effects(loaded)[task.experiment_id]]
-    for crossing in _clear_crossings(loaded)[task.experiment_id]:
+    effects, crossings = _clear(loaded)
+    rows = [_effect_row(effect, "") for effect in effects[task.experiment_id]]
+    for crossing in crossings[task.experiment_id]:
         for level, effect in (crossing.first, crossing.second):
             rows.append(
                 _effect_row(effect, f"{crossing.other}={level}" if level is not None else f"no {crossing.other}")
@@ -120,34 +121,18 @@ def _answers(loaded: Loaded) -> Mapping[str, Answer]:
     return loaded.once("answers", lambda: answers_of(_groups(loaded), smallest))
 
 
-def _clear_effects(loaded: Loaded) -> Mapping[str, Sequence[Effect]]:
-    """The clear effects in all tasks, corrected over all of them."""
-    groups = _groups(loaded)
-    return loaded.once(
-        "clear effects",
-        lambda: clear_effects(
-            {
-                task.experiment_id: candidate_effects(one_factor_sets(loaded.study, task), groups[task.experiment_id])
-                for task in loaded.study.tasks
-            },
-            ALPHA,
-        ),
-    )
+def _clear(loaded: Loaded) -> tuple[Mapping[str, Sequence[Effect]], Mapping[str, Sequence[Crossing]]]:
+    """The clear effects and the crossing effects in all tasks, corrected over all of them."""
 
+    def compute() -> tuple[Mapping[str, Sequence[Effect]], Mapping[str, Sequence[Crossing]]]:
+        groups = _groups(loaded)
+        sets = {task.experiment_id: one_factor_sets(loaded.study, task) for task in loaded.study.tasks}
+        return (
+            clear_effects({key: candidate_effects(of_task, groups[key]) for key, of_task in sets.items()}, ALPHA),
+            clear_crossings({key: candidate_crossings(of_task, groups[key]) for key, of_task in sets.items()}, ALPHA),
+        )
 
-def _clear_crossings(loaded: Loaded) -> Mapping[str, Sequence[Crossing]]:
-    """The pairs of factors with crossing effects in all tasks, corrected over all of them."""
-    groups = _groups(loaded)
-    return loaded.once(
-        "clear crossings",
-        lambda: clear_crossings(
-            {
-                task.experiment_id: candidate_crossings(one_factor_sets(loaded.study, task), groups[task.experiment_id])
-                for task in loaded.study.tasks
-            },
-            ALPHA,
-        ),
-    )
+    return loaded.once("clear effects", compute)
 
 
 def _groups(loaded: Loaded) -> Mapping[str, list[Group]]:

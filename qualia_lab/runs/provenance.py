@@ -65,7 +65,7 @@ def _source(loaded: Loaded) -> str:
 
 def _chosen(chosen_by: Mapping[str, Any]) -> list[str]:
     """The conditions, one per line."""
-    if chosen_by.get("picked"):
+    if chosen_by.get("run_ids"):
         return ["picked one by one"]
     words = [f"{name.replace('_', ' ')}: {_joined(value)}" for name, value in chosen_by.items() if value]
     return words or ["all runs"]

@@ -41,10 +41,10 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:  # noqa: 
     for task in evidence.study.tasks:
         answer = evidence.answers.get(task.experiment_id)
         if answer is not None and not _is_single_run(evidence, answer):
-            over = over_problems(answer.groups, is_clear=bool(evidence.clear_effects(ALPHA)[task.experiment_id]))
+            over = over_problems(answer.groups)
             if over is None or all_equal(answer):
                 findings.append(_answer_finding(evidence, task, answer))
-            elif not over.is_clear:
+            elif not evidence.clear_effects(ALPHA)[task.experiment_id]:
                 findings.append(_finding_over_problems(evidence, task, answer, over))
     return findings
 

@@ -72,7 +72,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 f'.groupby("run_id")["timestamp"].max()).loc[{expressions.run_ids(evidence, run_ids[:MOST_NAMED])}, '
                 '["status", "start_time", "last_point"]]'
             ),
-            next="If they are over, set their status, or delete them: until then means exclude them.",
+            next="Set the status of runs that have ended, or delete them; until then means and comparisons leave them out.",
         )
     ]
 
