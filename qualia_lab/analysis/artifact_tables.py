@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.logged_tables import cell_text, read_logged_table
 from qualia_lab.analysis.structured_text import differing_names, flat, parse_json, parse_yaml
+from qualia_lab.masking.text import masked_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,14 +80,22 @@ def compare_tables(texts: Mapping[str, str]) -> ArtifactTable:
             broken += 1
     shapes = {(tuple(header), len(rows)) for header, rows in tables.values()}
     entries: dict[str, dict[str, str]] = {}
-    first_cells = _shared_first_cells([rows for _, rows in tables.values()])
+    columns: dict[str, str] = {}  # of each entry
+    first_cells = _shared_first_cells(list(tables.values()))
     for run_id, (header, rows) in tables.items():
-        entries[run_id] = {
-            f"row {number}{first_cells.get(number, '')}, {name}": cell
-            for number, row in enumerate(rows, 1)
-            for name, cell in zip(header, row, strict=False)
-        }
-    table = _add_remark(_table(entries, TABLE_ROWS), f"{broken} cannot be read" if broken else "")
+        entries[run_id] = {}
+        for number, row in enumerate(rows, 1):
+            for name, cell in zip(header, row, strict=False):
+                entry = f"row {number}{first_cells.get(number, '')}, {name}"
+                entries[run_id][entry] = cell
+                columns[entry] = name
+    table = _table(entries, TABLE_ROWS)
+    # Masked after the comparison, so that different secrets differ.
+    shown = {
+        run_id: tuple(masked_value(columns[row], cell) for row, cell in zip(table.rows, cells, strict=True))
+        for run_id, cells in table.cells.items()
+    }
+    table = _add_remark(replace(table, cells=shown), f"{broken} cannot be read" if broken else "")
     return _add_remark(table, "the tables are of different shapes" if len(shapes) > 1 else "")
 
 
@@ -117,13 +126,14 @@ def read_table(text: str) -> tuple[list[str], list[list[str]]]:
     return (rows[0], rows[1:]) if rows else ([], [])
 
 
-def _shared_first_cells(tables: list[list[list[str]]]) -> dict[int, str]:
+def _shared_first_cells(tables: list[tuple[list[str], list[list[str]]]]) -> dict[int, str]:
     """Map a row number to ` (first cell)` where all tables have the same non-numeric first cell in that row."""
     labels = {}
-    for number, rows in enumerate(zip(*tables, strict=False), 1):
+    column = tables[0][0][0] if tables and tables[0][0] else ""
+    for number, rows in enumerate(zip(*(rows for _, rows in tables), strict=False), 1):
         cells = {row[0] for row in rows if row}
         if len(cells) == 1 and not (name := cells.pop()).replace(".", "").lstrip("-").isdigit() and name:
-            labels[number] = f" ({name[:40]})"
+            labels[number] = f" ({masked_value(column, name)[:40]})"
     return labels
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
-from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules, is_never_masked, is_secret_key
-from qualia_lab.masking.text import MASK_PATTERN, MAY_HOLD, is_placeholder, replace_secrets
+from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules, is_secret_key
+from qualia_lab.masking.text import MASK_PATTERN, MAY_HOLD, mask_value, replace_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,11 +36,6 @@ _TEXTS = {
 }
 
 
-# Names of addresses: of these only the secret part is masked, because the host is useful.
-_ADDRESS_NAME = re.compile(r"(?i)(ur[li]|dsn|webhook|conn(ection)?_?str(ing)?)s?\Z")
-_MASK_REGEX = "‹masked( [0-9]+)?›"
-
-
 class Masker:
     """Masks values and texts with numbered masks, and remembers the number of each secret for each name.
 
@@ -61,13 +55,7 @@ class Masker:
             key: the name of the param or tag.
             value: the stored value.
         """
-        if is_never_masked(key, self.rules):
-            return value
-        scope = f"{what} {key}"
-        if is_secret_key(key, self.rules) and not is_placeholder(value):
-            by_form = self.text(scope, value)
-            return by_form if _ADDRESS_NAME.search(key) and _is_masked_address(by_form) else self._mask(scope, value)
-        return self.text(scope, value)
+        return mask_value(key, value, lambda secret: self._mask(f"{what} {key}", secret), self.rules)
 
     def text(self, scope: str, text: str) -> str:
         """The text with everything masked that has the form of a secret. `scope`: what is numbered together."""
@@ -75,14 +63,9 @@ class Masker:
 
     def remember(self, what: str, key: str, stored: str, shown: str) -> None:
         """Continue an earlier numbering, given one value both as stored and as it was shown with masks."""
-        secrets: list[str] = []
-        saved = self._numbers, self._highest
-        self._numbers, self._highest = {}, {}
-        try:
-            self.value(what, key, stored)
-            secrets = list(self._numbers.get(f"{what} {key}", {}))
-        finally:
-            self._numbers, self._highest = saved
+        probe = Masker(self.rules)
+        probe.value(what, key, stored)
+        secrets = list(probe._numbers.get(f"{what} {key}", {}))
         numbers = list(dict.fromkeys(int(mark[1]) for mark in MASK_PATTERN.finditer(shown) if mark[1]))
         scope = f"{what} {key}"
         self.reserve(scope, shown)
@@ -130,12 +113,12 @@ def masked_keys(tables: RunTables) -> tuple[str, ...]:
     for name, what in KEYED.items():
         table = getattr(tables, name)
         for key in sorted(
-            pc.unique(table.filter(_matches(table.column("value"), _MASK_REGEX)).column("key")).to_pylist()
+            pc.unique(table.filter(_matches(table.column("value"), MASK_PATTERN.pattern)).column("key")).to_pylist()
         ):
             names[f"{what} {key}"] = None
     for name, columns in _TEXTS.items():
         for column_name, what in columns.items():
-            if pc.any(_matches(getattr(tables, name).column(column_name), _MASK_REGEX)).as_py():
+            if pc.any(_matches(getattr(tables, name).column(column_name), MASK_PATTERN.pattern)).as_py():
                 names[what] = None
     return tuple(names)
 
@@ -171,24 +154,11 @@ def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
 
 
 def _matches(values: pa.Array | pa.ChunkedArray, pattern: str) -> pa.Array:
-    return filled_false(pc.match_substring_regex(whole(values), pattern))
-
-
-def filled_false(values: pa.Array) -> pa.Array:
-    """Boolean values with null replaced by false."""
-    return pc.and_kleene(values, pc.is_valid(values)) if values.null_count else values
+    return pc.match_substring_regex(whole(values), pattern)
 
 
 def _as_mask(values: pa.Array) -> np.ndarray[Any, Any]:
-    return numbers_of(pc.cast(values, pa.int8())).astype(np.bool_)
-
-
-def _is_masked_address(text: str) -> bool:
-    return (
-        "://" in text
-        and MASK_PATTERN.search(text) is not None
-        and not any(char.isspace() for char in MASK_PATTERN.sub("", text))
-    )
+    return numbers_of(filled(pc.cast(values, pa.int8()), 0)).astype(np.bool_)
 
 
 def _with_changes(  # noqa: PLR0917
@@ -197,7 +167,8 @@ def _with_changes(  # noqa: PLR0917
     """The table with a function applied to the texts of some rows; the same object if nothing changes."""
     if not len(rows):
         return table
-    candidates = table.take(column_of(rows.astype(np.int64), pa.int64())).to_pylist()
+    needed = table.select(["key", "value"] if place == "value" else [place])
+    candidates = needed.take(column_of(rows.astype(np.int64), pa.int64())).to_pylist()
     texts = [row[place] for row in candidates]
     for row in candidates:  # a store may contain texts that look like our masks: no secret may get the same number
         if row[place] is not None and MASK_PATTERN.search(row[place]):
@@ -214,5 +185,5 @@ def _with_changes(  # noqa: PLR0917
 
 def masked_rows(table: pa.Table) -> list[Mapping[str, Any]]:
     """The rows of a table with columns `key` and `value` whose value contains a mask."""
-    rows: list[Mapping[str, Any]] = table.filter(_matches(table.column("value"), _MASK_REGEX)).to_pylist()
+    rows: list[Mapping[str, Any]] = table.filter(_matches(table.column("value"), MASK_PATTERN.pattern)).to_pylist()
     return rows

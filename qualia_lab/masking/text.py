@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qualia_lab.masking.keys import DEFAULT_RULES, is_secret_key, is_secret_query_key
+from qualia_lab.masking.keys import DEFAULT_RULES, is_never_masked, is_secret_key, is_secret_query_key
 
 if TYPE_CHECKING:
     from qualia_lab.masking.keys import MaskRules
@@ -22,7 +22,7 @@ _MARKERS = (
     *("://", "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "dsn", "jwt", "webhook", "conn"),
     *("bearer", "pat", "sig=", "code=", "policy=", "-----begin", "akia", "asia", "dckr_", "k_live", "aiza"),
     *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat", "xox", "xapp", "hf_", "sk-", "ya29", "eyj", "dapi", "npm_"),
-    *("pypi-", "sg.", "hooks."),
+    *("pypi-", "sg.", "hooks.", "‹masked"),
 )
 # The same as a regular expression for Arrow.
 MAY_HOLD = "(?i)" + "|".join(map(re.escape, _MARKERS))
@@ -85,6 +85,8 @@ _PLACEHOLDER = re.compile(
     r"\[?<?(redacted|masked|hidden|removed)>?\]?|<[a-z_ -]{1,40}>|\$\{\w{1,60}\}|(?-i:\$[A-Z][A-Z0-9_]{1,60})|"
     r"\{\{[^{}]{1,60}\}\})?[\"'\s,;]*"
 )
+# Names of addresses: of these only the secret part is masked, because the host is useful.
+_ADDRESS_NAME = re.compile(r"(?i)(ur[li]|dsn|webhook|conn(ection)?_?str(ing)?)s?\Z")
 _CODE = re.compile(
     r"\s*(?:[A-Za-z_][\w.]*\s?[\[(]|(?:os|self|args|cfg|config|settings|opt|opts|secrets)\.|"
     r"(?:str|bytes|int|SecretStr)\s*(?:[=,)]|$)|(?:None|null|True|False|true|false)\b)"
@@ -108,6 +110,30 @@ def masked(text: str, rules: MaskRules = DEFAULT_RULES) -> str:
     return replace_secrets(text, lambda _: MASK, rules)
 
 
+def masked_value(key: str, value: str, rules: MaskRules = DEFAULT_RULES) -> str:
+    """The value of a name with its secret replaced by `‹masked›`, see `mask_value`."""
+    return mask_value(key, value, lambda _: MASK, rules)
+
+
+def mask_value(key: str, value: str, mask: Mask, rules: MaskRules) -> str:
+    """Mask the value of a name: entirely if the name is that of a secret, else where it looks like one.
+
+    Of an address under a secret name, such as `db_url`, only the secret part is masked.
+
+    Args:
+        key: the name of a param, tag, column or the like.
+        value: the value.
+        mask: returns the replacement for a secret.
+        rules: the project's own rules on names.
+    """
+    if is_never_masked(key, rules):
+        return value
+    by_form = replace_secrets(value, mask, rules)
+    if not is_secret_key(key, rules) or is_placeholder(value):
+        return by_form
+    return by_form if _ADDRESS_NAME.search(key) and _is_masked_address(by_form) else mask(value)
+
+
 def is_placeholder(value: str) -> bool:
     """Whether a value is never a secret, whatever its name: empty, a switch, a mask, a placeholder."""
     return _PLACEHOLDER.fullmatch(value) is not None
@@ -120,6 +146,14 @@ def replace_secrets(text: str, mask: Mask, rules: MaskRules = DEFAULT_RULES) -> 
     text = _KEY_BLOCK.sub(lambda found: _mask_group(found, mask), text)
     lines = text.splitlines(keepends=True)
     return "".join(_in_line(line, mask, rules) if _may_hold(line) else line for line in lines)
+
+
+def _is_masked_address(text: str) -> bool:
+    return (
+        "://" in text
+        and MASK_PATTERN.search(text) is not None
+        and not any(char.isspace() for char in MASK_PATTERN.sub("", text))
+    )
 
 
 def _may_hold(text: str) -> bool:

@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import FilterError
-from qualia_lab.masking.keys import is_never_masked, is_secret_key
-from qualia_lab.masking.text import MASK, is_placeholder, masked
+from qualia_lab.masking.text import MASK, masked, masked_value
 from qualia_lab.query.conditions import Comparison, Not
 from qualia_lab.query.parse import parse_filter
 from qualia_lab.query.sugar import parse_where
@@ -38,7 +37,12 @@ def masked_filter(text: str, rules: MaskRules) -> str:
     if condition is None:
         return text
     shown = _masked_condition(condition, rules)
-    return text if shown == condition else filter_text(shown)
+    if shown == condition:
+        return text
+    try:
+        return filter_text(shown)
+    except FilterError:  # another text in the filter cannot be quoted
+        return MASK
 
 
 def masked_where(text: str, rules: MaskRules) -> str:
@@ -47,7 +51,7 @@ def masked_where(text: str, rules: MaskRules) -> str:
         asked = parse_where(text)
     except FilterError:
         return masked(text, rules)
-    value = _masked_text(asked.field.key if asked.field else asked.key, asked.value, rules)
+    value = masked_value(asked.field.key if asked.field else asked.key, asked.value, rules)
     return text if value == asked.value else text[: asked.position] + value
 
 
@@ -78,13 +82,5 @@ def _masked_value(field: Field, value: Value, rules: MaskRules) -> Value:
 
 def _masked_scalar(field: Field, value: Scalar, rules: MaskRules) -> Scalar:
     key = field.key if field.kind in ("param", "tag") else ""
-    shown = _masked_text(key, str(value), rules)
+    shown = masked_value(key, str(value), rules)
     return value if shown == str(value) else shown
-
-
-def _masked_text(key: str, value: str, rules: MaskRules) -> str:
-    if is_never_masked(key, rules):
-        return value
-    if is_secret_key(key, rules) and not is_placeholder(value):
-        return MASK
-    return masked(value, rules)

@@ -177,6 +177,15 @@ def test_tables_are_compared_cell_by_cell():
     assert "different shapes" in compare_tables({"a": "x,y\n1,2\n", "b": "x,y\n1,2\n3,4\n"}).note
 
 
+def test_columns_of_secrets_are_masked_where_tables_are_compared():
+    table = compare_tables({"a": "password,f1\nhunter2,0.5\n", "b": "password,f1\nswordfish,0.5\n"})
+    assert table.rows == ("row 1, password",)
+    assert {*table.cells.values()} == {("‹masked›",)}
+    shared = compare_tables({"a": "password,f1\nhunter2,0.5\n", "b": "password,f1\nhunter2,0.6\n"})
+    assert "hunter2" not in str(shared)
+    assert shared.cells == {"a": ("0.5",), "b": ("0.6",)}
+
+
 def test_key_and_step_are_parsed_from_logged_image_names():
     for sign in "+%":
         path = f"images/val~samples{sign}step{sign}12{sign}timestamp{sign}1700{sign}0a-1"

@@ -347,3 +347,10 @@ def test_reading_the_size_never_fails_for_any_bytes(data, mime):
     wide, tall = picture_size(starts[mime] + data, mime)
     assert wide >= 0
     assert tall >= 0
+
+
+def test_a_long_secret_in_a_table_is_masked_before_it_is_cut():
+    token = "eyJ" + "a" * 200 + ".eyJ" + "b" * 200 + ".c"
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"note": [token]}), sink)
+    assert "eyJaaa" not in shown(t__parquet=sink.getvalue())["t.parquet"]

@@ -10,6 +10,7 @@ import pytest
 from qualia_lab import NotebookGenerator
 from qualia_lab.errors import NoRunMatches
 from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules
+from qualia_lab.query import parse_filter
 from qualia_lab.query.secret_values import masked_filter, masked_where
 from tests.cli.command import QUALIA, run_here
 
@@ -123,3 +124,9 @@ def test_what_is_said_of_a_filter_does_not_hold_the_secret(store, tmp_path):
     assert done.returncode == 0
     assert SECRET not in done.stdout + done.stderr
     assert "params.password = '‹masked›'" in done.stderr
+
+
+def test_a_filter_whose_other_texts_cannot_be_quoted_is_masked_whole():
+    text = "params.password = 'hunter2' AND tags.note = 'it''s \"a\"'"
+    assert parse_filter(text) is not None
+    assert masked_filter(text, DEFAULT_RULES) == "‹masked›"

@@ -72,7 +72,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
                 f'.groupby("run_id")["timestamp"].max()).loc[{expressions.run_ids(evidence, run_ids[:MOST_NAMED])}, '
                 '["status", "start_time", "last_point"]]'
             ),
-            next="Set the status of runs that have ended, or delete them; until then means and comparisons leave them out.",
+            next="Set the status of runs that have ended, or delete them: until then, no mean or comparison uses them.",
         )
     ]
 

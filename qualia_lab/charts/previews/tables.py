@@ -11,8 +11,7 @@ from qualia_lab.analysis.logged_tables import cell_text, read_logged_table
 from qualia_lab.charts.previews.preview import Preview, note, small
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html
-from qualia_lab.masking.keys import is_secret_key
-from qualia_lab.masking.text import MASK, is_placeholder, masked
+from qualia_lab.masking.text import masked_value
 from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 _ROWS = 10
 _COLUMNS = 20
 _CELL = 100  # characters
+_INSPECTED = 10_000  # characters of a cell in which secrets are searched
 _TYPE_ROWS = 1000  # rows from which the type of a column is inferred
 _PARQUET_BYTES = 5_000_000
 _UNPACKED_BYTES = 64_000_000
@@ -99,7 +99,7 @@ def _html(head: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str
     for row in rows:
         count += 1
         named = zip(head, row[:_COLUMNS], strict=False)
-        parts += ["<tr>", *(f"<td>{for_html(_cut(_masked_cell(name, cell)))}</td>" for name, cell in named), "</tr>"]
+        parts += ["<tr>", *(f"<td>{for_html(_cut(masked_value(name, cell)))}</td>" for name, cell in named), "</tr>"]
     parts.append("</tbody></table>")
     limits = [f"the first {count} rows"] if count == _ROWS else []
     limits += [f"the first {_COLUMNS} columns"] if len(head) > _COLUMNS else []
@@ -110,15 +110,10 @@ def _cut(text: str) -> str:
     return text if len(text) <= _CELL else f"{text[:_CELL]}…"
 
 
-def _masked_cell(name: str, cell: str) -> str:
-    """Mask a cell that is a secret by the name of its column or by its form."""
-    return MASK if is_secret_key(name) and not is_placeholder(cell) else masked(cell)
-
-
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "" if value is None else str(value)[: _CELL + 1]
+    return "" if value is None else str(value)[:_INSPECTED]  # cut to _CELL only after masking
 
 
 def _type(column: Sequence[str]) -> str:
