@@ -172,22 +172,24 @@ def shown(tables) -> list[str]:
 
 
 def test_equal_secrets_share_a_number_and_different_ones_do_not():
-    tables, keys = mask_tables(params("b", "a", "b", "‹masked 1›"))
+    tables = mask_tables(params("b", "a", "b", "‹masked 1›"), Masker())
+    keys = masked_keys(tables)
     assert shown(tables) == ["‹masked 2›", "‹masked 3›", "‹masked 2›", "‹masked 1›"]
     assert keys == masked_keys(tables) == ("param password",)
-    addresses, _ = mask_tables(params("mysql://a:x@h/1", "mysql://a:y@h/1", "mysql://a:x@h/2", key="db_url"))
+    addresses = mask_tables(params("mysql://a:x@h/1", "mysql://a:y@h/1", "mysql://a:x@h/2", key="db_url"), Masker())
     assert shown(addresses) == ["mysql://a:‹masked 1›@h/1", "mysql://a:‹masked 2›@h/1", "mysql://a:‹masked 1›@h/2"]
 
 
 def test_tables_read_separately_have_the_same_numbers():
     masker = Masker()
-    assert shown(mask_tables(params("a", "b"), masker)[0]) == ["‹masked 1›", "‹masked 2›"]
-    assert shown(mask_tables(params("c", "b"), masker)[0]) == ["‹masked 3›", "‹masked 2›"]
+    assert shown(mask_tables(params("a", "b"), masker)) == ["‹masked 1›", "‹masked 2›"]
+    assert shown(mask_tables(params("c", "b"), masker)) == ["‹masked 3›", "‹masked 2›"]
 
 
 def test_tables_without_secrets_are_returned_unchanged():
     tables = params("0.1", "0.2", key="lr")
-    found, keys = mask_tables(tables)
+    found = mask_tables(tables, Masker())
+    keys = masked_keys(found)
     assert found.params is tables.params
     assert keys == ()
 

@@ -87,7 +87,7 @@ class Masker:
         return f"‹masked {numbers[secret]}›"
 
 
-def mask_tables(tables: RunTables, masker: Masker | None = None) -> tuple[RunTables, tuple[str, ...]]:
+def mask_tables(tables: RunTables, masker: Masker) -> RunTables:
     """Mask the secrets in tables.
 
     Args:
@@ -95,16 +95,14 @@ def mask_tables(tables: RunTables, masker: Masker | None = None) -> tuple[RunTab
         masker: keeps the numbers from one call to the next, so that tables of several reads can be compared.
 
     Returns:
-        The masked tables, and what was masked, such as `param db_password` or `artifact URI`.
+        The masked tables; `masked_keys` lists what was masked in them.
     """
-    masker = masker or Masker()
     changed: dict[str, pa.Table] = {}
     for name, what in KEYED.items():
         changed[name] = mask_keyed(getattr(tables, name), what, masker)
     for name in _TEXTS:
         changed[name] = mask_texts(getattr(tables, name), name, masker)
-    masked = replace(tables, **changed)
-    return masked, masked_keys(masked)
+    return replace(tables, **changed)
 
 
 def masked_keys(tables: RunTables) -> tuple[str, ...]:

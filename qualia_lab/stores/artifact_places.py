@@ -211,7 +211,7 @@ class LocalPlace:
                     if stat.S_ISREG(status.st_mode):
                         yield ArtifactFile(text(path) or "", status.st_size)
                     else:
-                        self._remark(f"{_shown(path)} is no regular file and is not opened")
+                        self._remark(f"{_shown(path)} is not a regular file and is not opened")
                 else:
                     self._remark(f"{_shown(path)} is a link out of the run's own folder and is not followed")
             except OSError:

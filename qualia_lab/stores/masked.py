@@ -38,7 +38,7 @@ class MaskedStore(Closing):
         Args:
             store: the store with its secrets.
             masker: masks, with consistent numbers over all reads.
-            tables: False for a store whose tables were written masked; only texts of artifacts are masked then.
+            tables: False if the tables were written masked: `read` then returns them as they are.
         """
         self.stored = store
         self.uri = store.uri
@@ -81,7 +81,9 @@ class MaskedStore(Closing):
         tables = self.stored.read(run_ids)
         if not self._tables:
             return tables
-        return replace(mask_tables(tables, self.masker)[0], runs=self._runs(tables.runs))
+        shown = mask_tables(tables, self.masker)
+        self._remember_artifact_uris(tables.runs, shown.runs)
+        return shown
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
@@ -124,14 +126,18 @@ class MaskedStore(Closing):
                 self.masker.remember(KEYED[name], key, stored_value, value)
 
     def _runs(self, runs: pa.Table) -> pa.Table:
-        """The runs, masked; artifact URIs that were masked are remembered for `artifact_place`."""
+        """The runs, masked."""
         shown = mask_texts(runs, "runs", self.masker)
+        self._remember_artifact_uris(runs, shown)
+        return shown
+
+    def _remember_artifact_uris(self, runs: pa.Table, shown: pa.Table) -> None:
+        """Remember the artifact URIs that were masked, for `artifact_place`."""
         if shown is not runs:
             columns = (table.column("artifact_uri").to_pylist() for table in (runs, shown))
             for run_id, stored, masked in zip(runs.column("run_id").to_pylist(), *columns, strict=True):
                 if stored != masked:
                     self._artifact_uris[run_id] = stored
-        return shown
 
 
 class MaskedPlace:

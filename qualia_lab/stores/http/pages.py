@@ -69,13 +69,13 @@ def read_pages(
         objects = [item for item in items if isinstance(item, dict)]
         pages += 1
         budget.spend(len(items), size)
-        before = len(seen)
-        seen.update(hash(entry_id) for entry_id in _IDS[field](objects) if entry_id)
-        pages_without_new, seconds_waited = (0, 0.0) if len(seen) > before else (pages_without_new + 1, seconds_waited)
         yield from objects
         token = answer.get("next_page_token") or ""
         if not token:
             return
+        before = len(seen)
+        seen.update(hash(entry_id) for entry_id in _IDS[field](objects) if entry_id)
+        pages_without_new, seconds_waited = (0, 0.0) if len(seen) > before else (pages_without_new + 1, seconds_waited)
         if pages_without_new == MAX_PAGES_WITHOUT_NEW or seconds_waited >= client.seconds:
             raise StoreUnreadable(
                 f"{client.uri.safe} gives pages of {field} without end, with nothing new in them: "

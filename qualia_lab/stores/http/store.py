@@ -238,7 +238,7 @@ class HttpStore(Closing):
         """For 60 s after artifacts could not be listed, raise StoreUnreachable at once instead of sending a request."""
         when, error = self._artifacts_unreachable
         if error is not None and time.monotonic() - when < FRESH_SECONDS:
-            raise error
+            raise StoreUnreachable(error.message, error.hint)  # a new one: a traceback grows each time it is raised
         try:
             yield
         except StoreUnreachable as unreachable:

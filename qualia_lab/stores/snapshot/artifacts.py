@@ -14,7 +14,7 @@ from qualia_lab.stores.protocol import ArtifactFile
 from qualia_lab.stores.snapshot.manifest import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from qualia_lab.stores.protocol import ArtifactPlace
     from qualia_lab.stores.snapshot.location import SnapshotLocation
@@ -68,7 +68,7 @@ def save_artifacts(
 
 
 def saved_artifact_place(
-    snapshot: SnapshotLocation, run_id: str, recorded_uri: str, rows: list[dict[str, Any]], files: Sequence[File]
+    snapshot: SnapshotLocation, run_id: str, recorded_uri: str, rows: list[dict[str, Any]], files: Mapping[str, File]
 ) -> ArtifactPlace:
     """The artifacts of one run, from its rows of ARTIFACT_ROWS, at least one, and the files that hold their starts."""
     beside = rows[0]["beside"]
@@ -81,12 +81,12 @@ class _SavedArtifacts:
     """The artifacts of one run that are saved in the snapshot."""
 
     def __init__(
-        self, snapshot: SnapshotLocation, recorded_uri: str, rows: list[dict[str, Any]], files: Sequence[File]
+        self, snapshot: SnapshotLocation, recorded_uri: str, rows: list[dict[str, Any]], files: Mapping[str, File]
     ) -> None:
         self.recorded_uri = recorded_uri
         self.note = " ".join(row["note"] for row in rows if row["path"] is None and row["note"])
         self._snapshot = snapshot
-        self._starts = {file.file: file for file in files}
+        self._starts = files
         self._rows = {row["path"]: row for row in rows if row["path"] is not None}
 
     def list_files(self) -> Iterator[ArtifactFile]:

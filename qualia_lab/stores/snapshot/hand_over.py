@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted
-from qualia_lab.errors import StoreError
+from qualia_lab.errors import QualiaLabError, StoreError
 from qualia_lab.masking.tables import Masker
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.open import open_store
@@ -91,11 +91,12 @@ def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tu
     except StoreError as error:
         examples = ", ".join(others[:3]) + (f" and {len(others) - 3:,} more" if len(others) > 3 else "")
         verb = "was" if len(others) == 1 else "were"
-        raise type(error)(
+        error.message = (
             f"{counted(len(others), 'run')} of {len(run_ids):,} {verb} not handed over "
-            f"to this execution ({examples}), and the store cannot be read from its kernel: {error.message}",
-            "Run the cell in Jupyter, or name the runs in RUN_IDS of the cell tagged parameters.",
-        ) from error
+            f"to this execution ({examples}), and the store cannot be read from its kernel: {error.message}"
+        )
+        error.hint = "Run the cell in Jupyter, or name the runs in RUN_IDS of the cell tagged parameters."
+        raise
 
 
 def _snapshot_from_environment(tracking_uri: str) -> SnapshotStore | None:
@@ -150,7 +151,7 @@ def remove_stale_snapshots() -> None:
     if os.name != "posix":
         return
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, QualiaLabError):
             if not _FOLDER.fullmatch(folder.name) or folder.lstat().st_uid != os.getuid():
                 continue
             lock = _lock(folder, wait=False)

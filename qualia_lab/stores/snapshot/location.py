@@ -140,7 +140,7 @@ class SnapshotLocation:
                 return
             reason = why_not_writable(self._folder / PARTS / "part")
             if reason is not None:
-                raise OutputNotWritable(f"Cannot write {self.shown}: {reason}.", "Choose another place.")
+                raise self._not_writable(OSError(reason))
 
     def has_other_files(self) -> bool:
         """Whether there are files that are not a snapshot's. Raises OutputNotWritable if the location is a file."""

@@ -23,7 +23,7 @@ from qualia_lab.stores.protocol import UNREAD_HISTORIES
 from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.snapshot.artifacts import ARTIFACT_ROWS, saved_artifact_place
 from qualia_lab.stores.snapshot.location import PARTS, open_location
-from qualia_lab.stores.snapshot.manifest import Manifest, Part, read_manifest
+from qualia_lab.stores.snapshot.manifest import File, Manifest, Part, read_manifest
 from qualia_lab.stores.snapshot.parts import (
     ARTIFACT_STARTS,
     ARTIFACTS,
@@ -110,7 +110,7 @@ class SnapshotStore(Closing):
         self._manifest = read_manifest(self._location)
         self.uri = f"snapshot:{self._location.shown}"
         self.source_uri = self._manifest.tracking_uri
-        self._cached_artifacts: tuple[str, pa.Table] | None = None
+        self._cached_artifacts: tuple[str, pa.Table, dict[str, File]] | None = None
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """See TrackingStore."""
@@ -160,22 +160,23 @@ class SnapshotStore(Closing):
             runs=runs, experiments=self._experiments, **self._tables(runs, needed - {"runs", "experiments"})
         )
 
+    @cached_property
+    def _missing_reasons(self) -> dict[str, str]:
+        """Why runs that were asked for are not in the snapshot, by run id."""
+        rows = read_table(self._location, self._snapshot_files("missing"), schema.MISSING).to_pylist()
+        return {row["run_id"]: row["reason"] for row in rows}
+
     def unknown(self, run_ids: Sequence[str]) -> list[str]:
         """The runs among these that are neither in the snapshot nor recorded as missing."""
-        missing = read_table(self._location, self._snapshot_files("missing"), schema.MISSING)
-        known = pa.chunked_array([*self._runs.column("run_id").chunks, *missing.column("run_id").chunks], schema.STRING)
-        requested = column(list(run_ids), schema.STRING)
-        unknown: list[str] = requested.filter(pc.invert(pc.is_in(requested, value_set=known))).to_pylist()
-        return unknown
+        known = {*self._runs.column("run_id").to_pylist(), *self._missing_reasons}
+        return [run_id for run_id in run_ids if run_id not in known]
 
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """See TrackingStore."""
         runs = rows_in_order(self._runs, "run_id", list(dict.fromkeys(run_ids)))
         found = set(runs.column("run_id").to_pylist())
-        recorded = read_table(self._location, self._snapshot_files("missing"), schema.MISSING).to_pylist()
-        reasons = {row["run_id"]: row["reason"] for row in recorded}
         missing = [
-            {"run_id": run_id, "reason": reasons.get(run_id, "it is not in the snapshot")}
+            {"run_id": run_id, "reason": self._missing_reasons.get(run_id, "it is not in the snapshot")}
             for run_id in dict.fromkeys(run_ids)
             if run_id not in found
         ]
@@ -206,9 +207,10 @@ class SnapshotStore(Closing):
         wanted = column([run_id], schema.STRING)
         for part, runs in self._parts:
             if part.of(ARTIFACTS) and rows_of_runs(runs, wanted).num_rows:
-                rows = rows_of_runs(self._artifact_rows(part), wanted).to_pylist()
+                table, files = self._saved_artifacts(part)
+                rows = rows_of_runs(table, wanted).to_pylist()
                 if rows:
-                    return saved_artifact_place(self._location, run_id, artifact_uri, rows, part.of(ARTIFACT_STARTS))
+                    return saved_artifact_place(self._location, run_id, artifact_uri, rows, files)
         if self._manifest.choice is None:
             return UnopenedPlace(
                 artifact_uri, "left out while the notebook was made; run this cell in Jupyter to see them"
@@ -223,12 +225,16 @@ class SnapshotStore(Closing):
     def close(self) -> None:
         """Nothing to close."""
 
-    def _artifact_rows(self, part: Part) -> pa.Table:
-        """The rows of ARTIFACT_ROWS in a part; those of the last part are cached, as runs often share it."""
+    def _saved_artifacts(self, part: Part) -> tuple[pa.Table, dict[str, File]]:
+        """The ARTIFACT_ROWS of a part, and its files that hold their starts, by name.
+
+        Those of the last part are cached, as runs often share it.
+        """
         cached = self._cached_artifacts
         if cached is None or cached[0] != part.name:
-            cached = self._cached_artifacts = part.name, read_table(self._location, part.of(ARTIFACTS), ARTIFACT_ROWS)
-        return cached[1]  # not from `self`, where another thread may have cached another part
+            table = read_table(self._location, part.of(ARTIFACTS), ARTIFACT_ROWS)
+            cached = self._cached_artifacts = part.name, table, {file.file: file for file in part.of(ARTIFACT_STARTS)}
+        return cached[1:]  # not from `self`, where another thread may have cached another part
 
     @cached_property
     def _parts(self) -> list[tuple[Part, pa.Table]]:

@@ -92,7 +92,7 @@ class BackgroundRead(Thread):
     def _wait(self) -> None:
         while not self.done.wait(_SECONDS_BETWEEN_CHECKS):
             if self.give_up_at is not None and time.monotonic() > self.give_up_at:
-                raise TimeoutError
+                raise TimeoutError("timed out")
 
     def cancel(self) -> None:
         """Ask the read to end; returns at once."""

@@ -62,7 +62,7 @@ def to_store_error(error: Exception, uri: TrackingUri) -> StoreError:
             "Check sslmode, sslrootcert, sslcert and sslkey of the URI (with MySQL ssl_ca, ssl_cert, ssl_key), and "
             "that the server has TLS.",
         )
-    if codes & _TOO_SLOW or isinstance(cause, TimeoutError):
+    if codes & _TOO_SLOW:
         return StoreUnreachable(
             f"{uri.safe} took more than {SECONDS_OF_A_STATEMENT} s to answer.",
             "Ask for fewer runs, or try again later.",

@@ -115,7 +115,7 @@ def given_up_after(seconds: float, connection: Any) -> Iterator[None]:
         yield
     except Exception:
         if fired.is_set():
-            raise TimeoutError from None
+            raise TimeoutError("timed out") from None
         raise
     finally:
         timer.cancel()
