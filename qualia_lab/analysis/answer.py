@@ -41,7 +41,7 @@ class Answer:
         found: the result of `best_of` over the compared configurations; None where too few ran more than once.
         apart: the rivals that differ from the leader.
         level: the compared rivals that cannot be told apart from the leader.
-        single_runs: the configurations that ran once, which cannot be compared.
+        single_runs: the configurations other than the leader that ran once, which cannot be compared.
         interval: the 95 % interval of the leader's true mean, corrected for selection and clipped to the bounds of the
             metric; None where there are too few repeats to estimate the spread.
         corrected: the leader's mean corrected for selection (winner's curse); None where nothing was selected, or where
@@ -109,8 +109,9 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
     spread = _pooled_spread(scored)
     degrees = _degrees(compared)
     if not compared or (len(scored) > 1 and not _are_comparable(degrees, compared)):
-        return Answer(tuple(scored), scored[0], None, (), (), tuple(scored[1:]), None, None, spread, None)
-    alone = [group for group in scored if len(group.values) < FEWEST_REPEATS]
+        alone = tuple(group for group in scored[1:] if len(group.values) < FEWEST_REPEATS)
+        return Answer(tuple(scored), scored[0], None, (), (), alone, None, None, spread, None)
+    alone = tuple(group for group in scored if len(group.values) < FEWEST_REPEATS)
     found = best_of(
         [group.values for group in compared],
         greater_is_better=better,
@@ -136,7 +137,7 @@ def answer_of(groups: Sequence[Group], smallest: float | None = None) -> Answer 
         found=found,
         apart=tuple(group for place, group in enumerate(compared) if place in places_apart),
         level=tuple(group for place, group in enumerate(compared) if place and place not in places_apart),
-        single_runs=tuple(alone),
+        single_runs=alone,
         interval=clip_interval(*interval, limits) if interval else None,
         corrected=None
         if found.corrected is None or is_uninformative
@@ -160,7 +161,7 @@ def answers_of(of_tasks: Mapping[str, Sequence[Group]], smallest: float | None =
         The answers by the same key; tasks without an answer are left out.
     """
     answers = {key: answer for key, groups in of_tasks.items() if (answer := answer_of(groups, smallest)) is not None}
-    tested = {key: answer.found for key, answer in answers.items() if answer.found is not None and answer.found.k > 1}
+    tested = {key: answer.found for key, answer in answers.items() if answer.found is not None and answer.found.tested}
     if len(tested) < 2:
         return answers
     ps = [min((rival.p for rival in best.apart), default=1.0) for best in tested.values()]

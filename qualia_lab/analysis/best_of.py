@@ -29,6 +29,7 @@ _RIVAL_ALPHA = 0.005  # p below which a configuration is no rival when the inter
 _HYBRID = 0.005  # probability that the true mean lies outside the range searched for the corrected mean
 
 How = Literal["blocks", "pooled", "own", "alike", "none"]
+_UNTESTED: tuple[How, ...] = ("alike", "none")  # no spread to test with
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class BestOf:
     k: int
     how: How
 
+    @property
+    def tested(self) -> bool:
+        """Whether the leader was tested against another configuration."""
+        return self.k > 1 and self.how not in _UNTESTED
+
 
 def best_of(
     groups: Sequence[Sequence[float]],
@@ -108,7 +114,7 @@ def best_of(
     leader, mean = places[first], float(scale * means[first])
     others = tuple(place for row, place in enumerate(places) if row != first)
     known = _spread_method(means, counts, squares)
-    if known in ("alike", "none"):
+    if known in _UNTESTED:
         return BestOf(leader, mean, None, None, None, others, (), k, known)
     blocks = block_values([repeats[place] for place in places], samples) if repeats is not None and k > 1 else None
     if blocks is not None and has_block_effect(blocks):

@@ -14,6 +14,8 @@ from qualia_lab.analysis.monotone import monotone_relations
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from qualia_lab.analysis.histories import Numbers
 
 FEWEST_LEVELS = 3
@@ -67,15 +69,10 @@ def edge_of(levels: Sequence[float], objective: Sequence[float], *, greater_is_b
     """
     sign = 1.0 if greater_is_better else -1.0
     x, y = np.asarray(levels, np.float64), sign * np.asarray(objective, np.float64)
-    distinct, level_of = np.unique(x, return_inverse=True)
-    if len(y) < _FEWEST_VALUES or len(distinct) < FEWEST_LEVELS:
+    level_of = _level_of_each(x)
+    if level_of is None:
         return None
-    if len(distinct) > _MOST_LEVELS:
-        level_of = (np.searchsorted(np.sort(x), x, "left") * _PARTS) // len(x)
-        level_of = np.unique(level_of, return_inverse=True)[1]
     count = int(level_of.max()) + 1
-    if count < FEWEST_LEVELS:
-        return None
     sizes = np.bincount(level_of)
     unit = unit_of(y)
     y = y / unit
@@ -97,12 +94,28 @@ def edge_of(levels: Sequence[float], objective: Sequence[float], *, greater_is_b
         t, degrees = _slope_at_end(level_of.astype(float), y, is_last=is_last)
     return Edge(
         end="highest" if is_last else "lowest",
-        level=float(distinct[-1] if is_last else distinct[0]),
+        level=float(x.max() if is_last else x.min()),
         levels=count,
         step=unit * step,
         trend_p=relation[0].p,
         step_p=_upper_tail_p(t, degrees),
     )
+
+
+def is_testable(levels: Sequence[float]) -> bool:
+    """Whether there are enough values and levels to look for an end; `levels` as in `edge_of`."""
+    return _level_of_each(np.asarray(levels, np.float64)) is not None
+
+
+def _level_of_each(x: Numbers) -> NDArray[np.int64] | None:
+    """The place of each value among the compared levels, in ascending order; None with too few values or levels."""
+    distinct, level_of = np.unique(x, return_inverse=True)
+    if len(x) < _FEWEST_VALUES or len(distinct) < FEWEST_LEVELS:
+        return None
+    if len(distinct) > _MOST_LEVELS:
+        level_of = (np.searchsorted(np.sort(x), x, "left") * _PARTS) // len(x)
+        level_of = np.unique(level_of, return_inverse=True)[1]
+    return level_of if level_of.max() + 1 >= FEWEST_LEVELS else None
 
 
 def _slope_at_end(place: Numbers, y: Numbers, *, is_last: bool) -> tuple[float, int]:

@@ -170,6 +170,11 @@ def single_conditions(
     return sorted(conditions.values(), key=lambda of_param: (of_param.p, of_param.terms[0].param, len(of_param.rows)))
 
 
+def is_testable(columns: Mapping[str, Sequence[str | None]], failed: Sequence[bool] | Flags) -> bool:
+    """Whether any condition can be tested; arguments as in `failure_conditions`."""
+    return bool(_conditions_of_all(columns, np.asarray(failed, dtype=np.bool_)))
+
+
 def _conditions_of_all(columns: Mapping[str, Sequence[str | None]], mask: Flags) -> list[_ParamConditions]:
     """The conditions of all params; none where all runs failed or none did."""
     if not mask.any() or mask.all():

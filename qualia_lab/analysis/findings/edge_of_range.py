@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.edge import edge_of
+from qualia_lab.analysis.edge import edge_of, is_testable
 from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
 from qualia_lab.analysis.intervals import mean_of
@@ -30,7 +30,7 @@ class Thresholds:
     """Thresholds of the rule.
 
     Attributes:
-        alpha: Significance level, corrected for the numeric factors of the task and for the number of tasks.
+        alpha: Significance level, corrected for the tested factors of the task and for the tested tasks.
     """
 
     alpha: float = 0.005
@@ -51,14 +51,20 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         numeric = [one.name for one in evidence.study.factors if one.role == "factor" and one.numeric]
         varying = [name for name, _ in groups[0].params if name in numeric]
         positions = {name: position for position, (name, _) in enumerate(groups[0].params)}
-        of_task = []
+        tested = []
         for name in varying:
             of_level = _by_level(groups, positions[name])
-            edge = _edge(groups, of_level)
-            if edge is not None and edge.p * len(varying) < thresholds.alpha and not _is_the_end(list(of_level), edge):
-                of_task.append((edge.p * len(varying), task, name, of_level, edge))
+            levels, values = _levels_and_values(groups, of_level)
+            if is_testable(levels):
+                edge = edge_of(levels, values, greater_is_better=groups[0].greater_is_better)
+                tested.append((name, of_level, edge))
+        of_task = [
+            (edge.p * len(tested), task, name, of_level, edge)
+            for name, of_level, edge in tested
+            if edge is not None and edge.p * len(tested) < thresholds.alpha and not _is_the_end(list(of_level), edge)
+        ]
         candidates += of_task
-        if varying:
+        if tested:
             ps.append(min((p for p, *_ in of_task), default=1.0))
     limit = limit_over_tasks(ps, thresholds.alpha)
     return [
@@ -76,9 +82,8 @@ def _by_level(groups: Sequence[Group], position: int) -> dict[float, list[Group]
     return dict(sorted(by_level.items()))
 
 
-def _edge(groups: Sequence[Group], of_level: dict[float, list[Group]]) -> Edge | None:
-    greater_is_better = groups[0].greater_is_better
-    assert greater_is_better is not None
+def _levels_and_values(groups: Sequence[Group], of_level: dict[float, list[Group]]) -> tuple[list[float], list[float]]:
+    """The level and mean of each configuration, or of each run where no other factor varies."""
     only_factor = all(len(at) == 1 for at in of_level.values()) and len(groups[0].params) == 1
     pairs = [
         (level, value)
@@ -87,7 +92,7 @@ def _edge(groups: Sequence[Group], of_level: dict[float, list[Group]]) -> Edge |
         for value in (group.values if only_factor else (group.mean,))
         if value is not None
     ]
-    return edge_of([level for level, _ in pairs], [value for _, value in pairs], greater_is_better=greater_is_better)
+    return [level for level, _ in pairs], [value for _, value in pairs]
 
 
 def _is_the_end(levels: Sequence[float], edge: Edge) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.failure_conditions import failure_conditions, single_conditions
+from qualia_lab.analysis.failure_conditions import failure_conditions, is_testable, single_conditions
 from qualia_lab.analysis.findings import expressions
 from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, listed
 from qualia_lab.analysis.over_tasks import limit_over_tasks
@@ -60,7 +60,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     candidates = [
         (ended, failure_conditions(ended.columns, ended.failed, thresholds.alpha))
         for ended in _ended_runs_by_task(evidence.tables, evidence.study, evidence.status)
-        if sum(ended.failed) >= thresholds.fewest
+        if sum(ended.failed) >= thresholds.fewest and is_testable(ended.columns, ended.failed)
     ]
     ps = [min((one.corrected for one in conditions), default=1.0) for _, conditions in candidates]
     limit = limit_over_tasks(ps, thresholds.alpha)

@@ -60,7 +60,8 @@ class _Relations:
         configurations: Number of configurations with the objective.
         numeric: Relations with numeric params.
         texts: Relations with text params.
-        kinds: 2 if both numbers and texts were tested: each kind is corrected by itself and gets half of alpha.
+        kinds: 2 if both numbers and texts were tested: each kind is corrected by itself and gets half of alpha; 0 if no
+            param could be tested.
     """
 
     columns: Mapping[str, ParamColumn]
@@ -94,7 +95,9 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     for task in evidence.study.tasks:
         columns, means = _units(evidence, task)
         if task.objective is not None and len(means) >= max(FEWEST, thresholds.configurations) and columns:
-            tested.append((task, _relations(columns, means, thresholds)))
+            relations = _relations(columns, means, thresholds)
+            if relations.kinds:
+                tested.append((task, relations))
     limit = limit_over_tasks([relations.smallest_p for _, relations in tested], thresholds.alpha)
     findings = []
     for task, relations in tested:
@@ -134,14 +137,14 @@ def _named_by_matters(evidence: Evidence, task: Task) -> set[str]:
 def _relations(columns: Sequence[ParamColumn], means: Numbers, thresholds: Thresholds) -> _Relations:
     """The relations with numeric params, and with text params while there are too few configurations for a forest."""
     numbers = {one.param: one for one in columns if not one.choices}
-    few = len(means) < FEWEST_CONFIGURATIONS
     numeric = monotone_relations({key: _value_ranks(one) for key, one in numbers.items()}, means.tolist())
+    texts = _texts(columns, means) if len(means) < FEWEST_CONFIGURATIONS else []
     return _Relations(
         numbers,
         len(means),
         [one for one in numeric if abs(one.rho) >= thresholds.rho],
-        _texts(columns, means, thresholds) if few else [],
-        2 if few and 0 < len(numbers) < len(columns) else 1,
+        [one for one in texts if one.explained >= thresholds.explained],
+        bool(numeric) + bool(texts),
     )
 
 
@@ -161,14 +164,14 @@ def _grouped(relations: _Relations, limit: float, named: Collection[str]) -> lis
     return [one for one in strongest if one.relation.param not in named]
 
 
-def _texts(columns: Sequence[ParamColumn], means: Numbers, thresholds: Thresholds) -> list[CategoryRelation]:
+def _texts(columns: Sequence[ParamColumn], means: Numbers) -> list[CategoryRelation]:
     """The relations with text params that are not tied to another param."""
     texts = {
         column.param: [column.choices[int(value)] if value == value else None for value in column.values.tolist()]  # noqa: PLR0124 - NaN
         for column in columns
         if column.choices and not column.tied_to
     }
-    return [column for column in category_relations(texts, means.tolist()) if column.explained >= thresholds.explained]
+    return category_relations(texts, means.tolist())
 
 
 def _value_ranks(column: ParamColumn) -> list[float | None]:

@@ -36,28 +36,45 @@ class Thresholds:
     most: int = 2
 
 
+@dataclass(frozen=True)
+class _TestedPair:
+    """The objective and another metric over the configurations of a task.
+
+    Attributes:
+        pair: Their relation.
+        values: The means of both by configuration, by metric.
+        greater_is_better: The direction of both, by metric.
+    """
+
+    pair: TradeOff
+    values: Mapping[str, Mapping[str, float]]
+    greater_is_better: Mapping[str, bool]
+
+
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """The objective of each task compared with other objectives and costs, most opposed first.
 
     Spearman's rank correlation (Spearman 1904) of the means of configurations, with signs set so that more is better;
     under independence normal with a standard deviation of 1 / sqrt(n - 1) (Kendall 1948), one-sided, corrected for the
-    number of metrics (Bonferroni) and of tasks (see `limit_over_tasks`). One metric per family is tested; a spread, a
-    count, a component of a loss or a training metric is not an aim.
+    number of tested metrics (Bonferroni) and of tasks (see `limit_over_tasks`). One metric per family is tested; a
+    spread, a count, a component of a loss or a training metric is not an aim.
     """
-    opposed = {}
+    tested = {}
     means: dict[str, Mapping[str, float]] = {}  # means over all tasks, by metric
     compared = _compared_metrics(evidence)
     for task, others in compared.items():
         assert task.objective is not None
         wanted = [key for key in (task.objective.key, *others) if key not in means]
         means |= configuration_means(evidence.tables, evidence.study, wanted, without=evidence.diverged)
-        opposed[task] = _opposed(evidence, task, others, means, thresholds)
-    ps = [min((pair.p for pair, _ in pairs), default=1.0) * len(compared[task]) for task, pairs in opposed.items()]
+        pairs = _tested_pairs(evidence, task, others, means)
+        if pairs:
+            tested[task] = pairs
+    ps = [min((one.pair.p * len(pairs) for one in pairs if one.pair.opposed), default=1.0) for pairs in tested.values()]
     limit = limit_over_tasks(ps, thresholds.alpha)
     findings = []
-    for task, pairs in opposed.items():
-        significant = [one for one in pairs if one[0].p * len(compared[task]) <= limit]
-        findings += [_finding(evidence, task, *one) for one in significant[: int(thresholds.most)]]
+    for task, pairs in tested.items():
+        significant = [one for one in pairs if one.pair.opposed and one.pair.p * len(pairs) <= limit]
+        findings += [_finding(evidence, task, one) for one in significant[: int(thresholds.most)]]
     return findings
 
 
@@ -98,30 +115,27 @@ def _other_metrics(aims: Iterable[Metric], objective: Metric) -> dict[str, bool]
     return directions
 
 
-def _opposed(
-    evidence: Evidence,
-    task: Task,
-    others: Mapping[str, bool],
-    means: Mapping[str, Mapping[str, float]],
-    thresholds: Thresholds,
-) -> list[tuple[TradeOff, list[str]]]:
-    """The opposed pairs of a task, each with the Pareto-optimal configurations, by their first runs."""
+def _tested_pairs(
+    evidence: Evidence, task: Task, others: Mapping[str, bool], means: Mapping[str, Mapping[str, float]]
+) -> list[_TestedPair]:
+    """The objective of a task with each other metric that enough of its configurations have, most opposed first."""
     assert task.objective is not None
     key, better = task.objective.key, task.objective.better == "higher"
     units = [group.run_ids[0] for group in evidence.groups[task.experiment_id]]
     values = {name: {unit: means[name][unit] for unit in units if unit in means[name]} for name in (key, *others)}
-    opposed = []
+    tested = []
     for other, direction in others.items():
         pair_values, pair_directions = {key: values[key], other: values[other]}, {key: better, other: direction}
-        opposed += [
-            (pair, pareto_set(pair_values, pair_directions))
+        tested += [
+            _TestedPair(pair, pair_values, pair_directions)
             for pair in trade_offs(pair_values, pair_directions)
-            if pair.opposed and pair.p * len(others) <= thresholds.alpha
+            if pair.rho is not None
         ]
-    return sorted(opposed, key=lambda row: row[0].rho or 0.0)
+    return sorted(tested, key=lambda one: one.pair.rho or 0.0)
 
 
-def _finding(evidence: Evidence, task: Task, pair: TradeOff, best: list[str]) -> Finding:
+def _finding(evidence: Evidence, task: Task, tested: _TestedPair) -> Finding:
+    pair, best = tested.pair, pareto_set(tested.values, tested.greater_is_better)
     assert pair.rho is not None
     pareto_optimal = set(best)
     groups = [group for group in evidence.groups[task.experiment_id] if group.run_ids[0] in pareto_optimal]
