@@ -251,7 +251,7 @@ def _effects(
 ) -> Iterator[Effect]:
     """Test every two levels of a factor over all contexts, or over those with a given level of another factor.
 
-    `known` holds the groups by their first run.
+    `by_first_run` holds the groups with values.
     """
     contexts = [context for context in factor_set.contexts if condition is None or condition in context.rest]
     cells = [
@@ -341,11 +341,12 @@ def _by_repeats(difference: float, pairs: Sequence[Pair], *, agree: bool) -> tup
     degrees = sum(len(group.values) - 1 for group in cells)
     if degrees < _FEWEST_DEGREES:
         return None
-    unit = max(group.squares[0] for group in cells)
-    of_cells = [(own / unit, *rest) for own, *rest in (group.squares for group in cells)]
+    scaled = [group.squares for group in cells if any(group.values)]  # values that are all zero have no scale
+    unit = max((own for own, *_ in scaled), default=1.0)
+    of_cells = [(own / unit, *rest) for own, *rest in scaled]
     variance = sum(own * own * squares for own, _, squares in of_cells) / degrees
     error = math.sqrt(variance * sum(1 / len(group.values) for group in cells)) / len(pairs)
-    if error <= 1e-12 * max(own * largest for own, largest, _ in of_cells):
+    if error <= 1e-12 * max((own * largest for own, largest, _ in of_cells), default=0.0):
         return None
     reach = unit * t_quantile(degrees) * error
     p = float(2 * stdtr(degrees, -abs(difference / unit) / error)) if agree else 1.0

@@ -89,7 +89,9 @@ def _standing(answer: Answer, group: Group) -> str:
         return "leads" if answer.apart else "best mean"
     if any(group is one for one in answer.apart):
         return "told apart"
-    return "not told apart" if any(group is one for one in answer.level) else "ran once: too few to tell"
+    if any(group is one for one in answer.level):
+        return "not told apart"
+    return "ran once: too few to tell" if len(group.values) == 1 else "too few repeats to tell"
 
 
 def _deviation(group: Group) -> float | None:

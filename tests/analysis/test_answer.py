@@ -8,6 +8,7 @@ import re
 import pytest
 
 from qualia_lab.analysis.answer import answer_of
+from qualia_lab.analysis.effects import candidate_effects
 from qualia_lab.analysis.findings import (
     best_alone,
     best_configuration,
@@ -21,8 +22,12 @@ from qualia_lab.analysis.findings import (
     unknown_direction,
 )
 from qualia_lab.analysis.findings.naming import configuration_names
-from qualia_lab.study import StudySettings
-from tests.planted.store import Run
+from qualia_lab.inventory import take_inventory
+from qualia_lab.runs import Runs
+from qualia_lab.selection import Query
+from qualia_lab.stores.open import open_store
+from qualia_lab.study import StudySettings, describe_study
+from tests.planted.store import PlantedStore, Run
 
 from .study_samples import evidence_of, groups_of
 
@@ -107,6 +112,18 @@ def test_configurations_of_two_runs_are_compared_only_if_others_give_the_spread(
     assert "Both ran more than once, too few times to tell" in one(best_configuration, runs)[0].sentence
     many = repeated({name: 0.9 - place / 10 for place, name in enumerate("abcdef")}, 2)
     assert one(best_configuration, many)[0].sentence.startswith("model=a leads")
+
+
+def test_only_configurations_with_one_value_are_said_to_have_run_once(tmp_path):
+    values = {"a": (0.76, 0.75), "b": (0.62, 0.61), "c": (0.5,)}  # too few repeats to compare
+    runs = [Run(f"{m}{s}", {"m": m, "seed": s}, {"val_auc": v}) for m, of in values.items() for s, v in enumerate(of)]
+    [answer] = evidence_of(runs).answers.values()
+    assert answer.found is None
+    assert [group.values for group in answer.single_runs] == [(0.5,)]
+    store = open_store(PlantedStore({"e": runs}).write(tmp_path / "mlruns"))
+    tables = store.read(store.read_runs(Query()).column("run_id").to_pylist())
+    table = Runs(store, tables, describe_study(tables, take_inventory(tables), StudySettings())).answer()
+    assert table["against the best"].tolist() == ["best mean", "too few repeats to tell", "ran once: too few to tell"]
 
 
 def test_single_runs_are_reported_as_possible_luck_and_ties_are_named():
@@ -229,6 +246,28 @@ def crossing():
             {"val_acc": 0.7 + 0.2 * ((lr == 0.001) == (size == 32)) + dice.gauss(0, 0.005)})
         for lr in (0.001, 0.01) for size in (32, 256) for s in range(5)
     ]  # fmt: skip
+
+
+def test_an_effect_of_tiny_values_is_as_clear_as_of_large_ones_beside_zeros():
+    values = {
+        ("a", 1): (0.0, 0.0, 0.0),
+        ("a", 2): (0.3, 0.1, 0.2),
+        ("b", 1): (0.8, 0.9, 1.0),
+        ("b", 2): (0.9, 0.8, 0.7),
+    }
+
+    def p_at(scale):
+        runs = [
+            Run(f"{m}{d}-{s}", {"m": m, "depth": d, "seed": s}, {"val_acc": scale * v})
+            for (m, d), of in values.items()
+            for s, v in enumerate(of)
+        ]
+        evidence = evidence_of(runs)
+        [(key, sets)] = evidence.one_factor.items()
+        return {one.factor.factor: one.p for one in candidate_effects(sets, evidence.groups[key])}
+
+    assert p_at(1)["m"] < 0.001
+    assert p_at(1e-180) == pytest.approx(p_at(1))
 
 
 def test_an_interaction_is_no_main_effect_and_both_leaders_are_named_in_full():
@@ -374,7 +413,7 @@ def test_untested_and_inconclusive_comparisons_are_listed():
         "the best configuration is not distinguishable from 3 of the other 3"
     ]
     once = [Run(f"r{i}", {"lr": i, "depth": i % 2}, {"val_acc": i / 10}) for i in range(4)]
-    assert unexamined(best_configuration, once) == ["which configuration is best: too few ran more than once"]
+    assert unexamined(best_configuration, once) == ["which configuration is best: too few repeats"]
     [reason] = unexamined(factor_effect, once)
     assert reason.startswith("depth and lr with all else being equal: too few")
     assert not unexamined(best_configuration, repeated({"a": 0.9, "b": 0.8}, 5))

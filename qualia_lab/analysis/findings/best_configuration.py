@@ -121,7 +121,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa
             continue
         where = evidence.prefix(task)
         if answer.found is None:
-            reasons.append(f"{where}which configuration is best: too few ran more than once")
+            reasons.append(f"{where}which configuration is best: too few repeats")
         elif answer.level or answer.single_runs:
             level = len(answer.level) + len(answer.single_runs)
             reasons.append(
