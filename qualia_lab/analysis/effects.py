@@ -12,13 +12,15 @@ import numpy as np
 
 from qualia_lab.analysis.intervals import t_quantile
 from qualia_lab.analysis.over_tasks import limit_over_tasks
-from qualia_lab.analysis.paired_factor import FEWEST, PairedComparison, compare_over_contexts, count_contexts
+from qualia_lab.analysis.paired_factor import FEWEST, compare_over_contexts, count_contexts
 from qualia_lab.analysis.problem_factors import problem_factors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from qualia_lab.analysis.groups import Group
+    from qualia_lab.analysis.histories import Numbers
+    from qualia_lab.analysis.paired_factor import PairedComparison
     from qualia_lab.study.one_factor import Level, OneFactor
 
 ALPHA = 0.01  # how often any effect in a store is called clear where nothing differs
@@ -95,12 +97,13 @@ def candidate_effects(sets: Sequence[OneFactor], groups: Sequence[Group]) -> lis
     """
     by_first_run = _by_first_run(groups)
     problems = problem_factors(groups)
-    return [
-        effect
+    contrasts = [
+        contrast
         for factor_set in sets
         if problems.isdisjoint(factor_set.names)
-        for effect in _effects(factor_set, by_first_run)
+        for contrast in _Cells(factor_set, by_first_run).contrasts()
     ]
+    return [effect for effect in _effects(contrasts) if effect is not None]
 
 
 def clear_effects(of_tasks: Mapping[str, Sequence[Effect]], alpha: float) -> dict[str, list[Effect]]:
@@ -148,7 +151,9 @@ def _clear(effects: Sequence[Effect], alpha: float) -> list[Effect]:
 def testable_factors(sets: Sequence[OneFactor], groups: Sequence[Group]) -> set[str]:
     """The factors with at least two levels that can be compared; arguments as in `candidate_effects`."""
     by_first_run = _by_first_run(groups)
-    return {factor_set.factor for factor_set in sets if next(_effects(factor_set, by_first_run), None) is not None}
+    return {
+        factor_set.factor for factor_set in sets if any(map(_is_testable, _Cells(factor_set, by_first_run).contrasts()))
+    }
 
 
 @dataclass(frozen=True)
@@ -184,16 +189,9 @@ def candidate_crossings(sets: Sequence[OneFactor], groups: Sequence[Group]) -> C
     for factor_set in sets:
         if not problems.isdisjoint(factor_set.names):
             continue
-        others = dict.fromkeys(name for context in factor_set.contexts for name, _ in context.rest)
-        for other in others:
-            effects_at = {
-                level: _effects(factor_set, by_first_run, condition=(other, level))
-                for level in _levels_of(factor_set, other)
-            }
-            by_levels_at = {
-                level: {frozenset((effect.better, effect.worse)): effect for effect in effects}
-                for level, effects in effects_at.items()
-            }
+        cells = _Cells(factor_set, by_first_run)
+        for other in cells.others:
+            by_levels_at = _effects_at(cells, other)
             for first, second in combinations(by_levels_at, 2):
                 for pair in by_levels_at[first].keys() & by_levels_at[second].keys():
                     tests += 1
@@ -231,14 +229,14 @@ def clear_crossings(of_tasks: Mapping[str, CandidateCrossings], alpha: float) ->
     return clear
 
 
-def _levels_of(factor_set: OneFactor, other: str) -> list[Level]:
-    """The levels of another factor that are compared, those with the most contexts first."""
-    context_count: dict[Level, int] = defaultdict(int)
-    for context in factor_set.contexts:
-        for name, level in context.rest:
-            if name == other:
-                context_count[level] += 1
-    return sorted(context_count, key=lambda level: -context_count[level])[:MOST_LEVELS]
+def _effects_at(cells: _Cells, other: str) -> dict[Level, dict[frozenset[Level], Effect]]:
+    """The effects of a factor at each level of another factor, by the two compared levels."""
+    contrasts = [(level, contrast) for level in cells.levels_of(other) for contrast in cells.contrasts((other, level))]
+    by_levels_at: dict[Level, dict[frozenset[Level], Effect]] = {level: {} for level, _ in contrasts}
+    for (level, _), effect in zip(contrasts, _effects([contrast for _, contrast in contrasts]), strict=True):
+        if effect is not None:
+            by_levels_at[level][frozenset((effect.better, effect.worse))] = effect
+    return by_levels_at
 
 
 def _by_first_run(groups: Sequence[Group]) -> dict[str, Group]:
@@ -246,62 +244,125 @@ def _by_first_run(groups: Sequence[Group]) -> dict[str, Group]:
     return {group.run_ids[0]: group for group in groups if group.values}
 
 
-def _effects(
-    factor_set: OneFactor, by_first_run: Mapping[str, Group], condition: tuple[str, Level] | None = None
-) -> Iterator[Effect]:
-    """Test every two levels of a factor over all contexts, or over those with a given level of another factor.
+@dataclass(frozen=True)
+class _Contrast:
+    """Level a and level b of a factor, with their configurations in each context that has both."""
 
-    `by_first_run` holds the groups with values.
-    """
-    contexts = [context for context in factor_set.contexts if condition is None or condition in context.rest]
-    cells = [
-        {
-            level: by_first_run[configuration.run_ids[0]]
-            for level, configuration in context.configurations.items()
-            if configuration.run_ids[0] in by_first_run
+    factor: OneFactor
+    a: Level
+    b: Level
+    pairs: tuple[Pair, ...]
+
+
+class _Cells:
+    """The configurations of a factor's levels in each context, and the contexts with each level of another factor."""
+
+    def __init__(self, factor_set: OneFactor, by_first_run: Mapping[str, Group]) -> None:
+        self._factor = factor_set
+        contexts = [context.configurations for context in factor_set.contexts]
+        self._by_level = {
+            level: [by_first_run.get(of[level].run_ids[0]) if level in of else None for of in contexts]
+            for level in factor_set.levels[:MOST_LEVELS]
         }
-        for context in contexts
+        self._places: dict[str, dict[Level, list[int]]] = {}
+        for place, context in enumerate(factor_set.contexts):
+            for name, level in context.rest:
+                self._places.setdefault(name, {}).setdefault(level, []).append(place)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The other factors."""
+        return tuple(self._places)
+
+    def levels_of(self, other: str) -> list[Level]:
+        """The levels of another factor that are compared, those with the most contexts first."""
+        of_level = self._places[other]
+        return sorted(of_level, key=lambda level: -len(of_level[level]))[:MOST_LEVELS]
+
+    def contrasts(self, at: tuple[str, Level] | None = None) -> Iterator[_Contrast]:
+        """Every two levels of the factor, over all contexts if two or more have both, or over those `at` a level."""
+        by_level = self._by_level
+        if at is not None:
+            places = self._places[at[0]][at[1]]
+            by_level = {level: [groups[place] for place in places] for level, groups in by_level.items()}
+        for a, b in combinations(by_level, 2):
+            pairs = tuple(
+                (first, second)
+                for first, second in zip(by_level[a], by_level[b], strict=True)
+                if first is not None and second is not None
+            )
+            if len(pairs) >= (2 if at is None else 1):
+                yield _Contrast(self._factor, a, b, pairs)
+
+
+def _effects(contrasts: Sequence[_Contrast]) -> list[Effect | None]:
+    """Test each contrast of a task; None where there is too little data."""
+    effects: list[Effect | None] = [None] * len(contrasts)
+    places_by_size: dict[int, list[int]] = defaultdict(list)
+    for place, contrast in enumerate(contrasts):
+        if contrast.pairs[0][0].greater_is_better is not None:
+            places_by_size[len(contrast.pairs)].append(place)
+    for places in places_by_size.values():
+        for place, effect in zip(places, _effects_of_size([contrasts[place] for place in places]), strict=True):
+            effects[place] = effect
+    return effects
+
+
+def _effects_of_size(contrasts: Sequence[_Contrast]) -> list[Effect | None]:
+    """Test contrasts that have equally many contexts."""
+    n = len(contrasts[0].pairs)
+    sign = 1.0 if contrasts[0].pairs[0][0].greater_is_better else -1.0
+    means = [known_mean(group) for contrast in contrasts for pair in contrast.pairs for group in pair]
+    a, b = np.moveaxis(sign * np.array(means, np.float64).reshape(len(contrasts), n, 2), 2, 0)
+    if n < FEWEST:
+        return _effects_by_repeats(contrasts, a, b)
+    return [
+        _effect(contrast, comparison.difference, comparison.above, comparison.below, _by_contexts(comparison, contrast))
+        for contrast, comparison in zip(contrasts, compare_over_contexts(a, b), strict=True)
     ]
-    for a, b in combinations(factor_set.levels[:MOST_LEVELS], 2):
-        pairs = tuple((cell[a], cell[b]) for cell in cells if a in cell and b in cell)
-        effect = _effect(factor_set, a, b, pairs, fewest=1 if condition else 2) if pairs else None
-        if effect is not None:
-            yield effect
 
 
-def _effect(factor_set: OneFactor, a: Level, b: Level, pairs: tuple[Pair, ...], *, fewest: int) -> Effect | None:
-    """Test level a against level b; None where there is too little data."""
-    if len(pairs) < fewest or pairs[0][0].greater_is_better is None:
-        return None
-    sign = 1.0 if pairs[0][0].greater_is_better else -1.0
-    means = [(sign * known_mean(first), sign * known_mean(second)) for first, second in pairs]
-    low: float | None
-    high: float | None
-    if len(pairs) < FEWEST:
-        difference, above, below = count_contexts(*np.array(means, dtype=np.float64).T)
-        by_repeats = _by_repeats(difference, pairs, agree=max(above, below) == len(pairs))
-        if by_repeats is None:
-            return None
-        p, low, high = by_repeats
-    else:
-        comparison = compare_over_contexts(means)
-        assert comparison is not None
-        difference, above, below = comparison.difference, comparison.above, comparison.below
-        p, low, high = _by_contexts(comparison, pairs)
+def _effects_by_repeats(contrasts: Sequence[_Contrast], a: Numbers, b: Numbers) -> list[Effect | None]:
+    """Test contrasts with the same few contexts by the spread of repeats."""
+    counts = zip(*(column.tolist() for column in count_contexts(a, b)), strict=True)
+    effects: list[Effect | None] = []
+    for contrast, (difference, above, below) in zip(contrasts, counts, strict=True):
+        tested = _by_repeats(difference, contrast.pairs, agree=max(above, below) == len(contrast.pairs))
+        effects.append(_effect(contrast, difference, above, below, tested) if tested is not None else None)
+    return effects
+
+
+def _is_testable(contrast: _Contrast) -> bool:
+    """Whether there are enough contexts or repeats to test it."""
+    if contrast.pairs[0][0].greater_is_better is None:
+        return False
+    return len(contrast.pairs) >= FEWEST or _error_of_repeats(contrast.pairs) is not None
+
+
+def _effect(
+    contrast: _Contrast,
+    difference: float,
+    above: int,
+    below: int,
+    tested: tuple[float, float | None, float | None],
+) -> Effect:
+    """The effect with the better level first, given the p value and the 95 % interval of level a minus level b."""
+    p, low, high = tested
+    factor, a, b, pairs = contrast.factor, contrast.a, contrast.b, contrast.pairs
     if difference >= 0:
-        return Effect(factor_set, a, b, pairs, difference, low, high, above, p)
+        return Effect(factor, a, b, pairs, difference, low, high, above, p)
     swapped = tuple((second, first) for first, second in pairs)
     if low is not None and high is not None:
         low, high = -high, -low
-    return Effect(factor_set, b, a, swapped, -difference, low, high, below, p)
+    return Effect(factor, b, a, swapped, -difference, low, high, below, p)
 
 
-def _by_contexts(comparison: PairedComparison, pairs: Sequence[Pair]) -> tuple[float, float | None, float | None]:
+def _by_contexts(comparison: PairedComparison, contrast: _Contrast) -> tuple[float, float | None, float | None]:
     """The p value and the 95 % interval where there are enough contexts to decide."""
     p, low, high = comparison.p, comparison.low, comparison.high
     if comparison.t_p is not None and max(comparison.above, comparison.below) == comparison.n:
         p = comparison.t_p  # with few contexts that all agree the sign test cannot be significant
-        by_ratio = _ratio_p(pairs)
+        by_ratio = _ratio_p(contrast.pairs)
         if by_ratio is not None:
             p = min(1.0, 2 * min(p, by_ratio))
             low, high = (low, high) if low is not None and high is not None and low * high > 0 else (None, None)
@@ -320,8 +381,9 @@ def _ratio_p(pairs: Sequence[Pair]) -> float | None:
     levels = [first + second for first, second in means]
     if min(min(one) for one in means) <= 0 or max(levels) < _OTHER_SCALES * min(levels):
         return None
-    comparison = compare_over_contexts([(math.log(first), math.log(second)) for first, second in means])
-    return None if comparison is None else comparison.t_p
+    a, b = np.log(np.array(means, np.float64)).T[:, None, :]
+    [comparison] = compare_over_contexts(a, b)
+    return comparison.t_p
 
 
 def _by_repeats(difference: float, pairs: Sequence[Pair], *, agree: bool) -> tuple[float, float, float] | None:
@@ -337,6 +399,21 @@ def _by_repeats(difference: float, pairs: Sequence[Pair], *, agree: bool) -> tup
     """
     from scipy.special import stdtr
 
+    known = _error_of_repeats(pairs)
+    if known is None:
+        return None
+    unit, error, degrees = known
+    reach = unit * t_quantile(degrees) * error
+    p = float(2 * stdtr(degrees, -abs(difference / unit) / error)) if agree else 1.0
+    return p, difference - reach, difference + reach
+
+
+def _error_of_repeats(pairs: Sequence[Pair]) -> tuple[float, float, int] | None:
+    """The standard error of the mean difference by the pooled spread of repeats; None where that cannot be estimated.
+
+    Returns:
+        A unit, the error in it, and the degrees of freedom.
+    """
     cells = [group for pair in pairs for group in pair]
     degrees = sum(len(group.values) - 1 for group in cells)
     if degrees < _FEWEST_DEGREES:
@@ -348,9 +425,7 @@ def _by_repeats(difference: float, pairs: Sequence[Pair], *, agree: bool) -> tup
     error = math.sqrt(variance * sum(1 / len(group.values) for group in cells)) / len(pairs)
     if error <= 1e-12 * max((own * largest for own, largest, _ in of_cells), default=0.0):
         return None
-    reach = unit * t_quantile(degrees) * error
-    p = float(2 * stdtr(degrees, -abs(difference / unit) / error)) if agree else 1.0
-    return p, difference - reach, difference + reach
+    return unit, error, degrees
 
 
 def known_mean(group: Group) -> float:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from qualia_lab.analysis.effects import known_mean
 from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_contexts
 from qualia_lab.analysis.problem_factors import problem_factors
@@ -73,9 +75,9 @@ def over_problems(groups: Sequence[Group]) -> OverProblems | None:
     pairs = None
     if len(ways) > 1:
         first, second = (by_setting[_values(group, problems, inside=False)] for group, _ in ways[:2])
-        pairs = compare_over_contexts(
-            [(known_mean(first[problem]), known_mean(second[problem])) for problem in sorted(shared, key=str)]
-        )
+        in_order = sorted(shared, key=str)
+        a, b = ([known_mean(by_problem[problem]) for problem in in_order] for by_problem in (first, second))
+        [pairs] = compare_over_contexts(np.array([a]), np.array([b]))
     return OverProblems(problems, len(levels), tuple(ways), pairs)
 
 
