@@ -10,6 +10,7 @@ import numpy as np
 
 from qualia_lab.analysis.blocks import block_ranges, block_values, has_block_effect, pair_ps
 from qualia_lab.analysis.intervals import t_quantile, unit_of
+from qualia_lab.analysis.moments import moments_of
 from qualia_lab.analysis.studentized import largest_quantile, range_p
 
 if TYPE_CHECKING:
@@ -105,11 +106,7 @@ def best_of(
     unit = unit_of(np.concatenate([np.asarray(groups[place], dtype=np.float64) for place in places]))
     scale = unit if greater_is_better else -unit
     samples = [np.asarray(groups[place], dtype=np.float64) / scale for place in places]
-    means, counts = (
-        np.array([float(sample.mean()) for sample in samples]),
-        np.array([len(sample) for sample in samples]),
-    )
-    squares = np.array([float(sample.var()) for sample in samples]) * counts
+    means, counts, squares = moments_of(samples)
     first, k = int(means.argmax()), len(places)
     leader, mean = places[first], float(scale * means[first])
     others = tuple(place for row, place in enumerate(places) if row != first)

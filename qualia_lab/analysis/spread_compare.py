@@ -123,7 +123,11 @@ def collapsed_seeds(
     rows_of: dict[Hashable, list[int]] = {}
     for row, configuration in enumerate(configurations):
         rows_of.setdefault(configuration, []).append(row)
-    repeated = [np.array(rows) for rows in rows_of.values() if len(rows) >= _FEWEST_SEEDS]
+    of_size: dict[int, list[list[int]]] = {}
+    for of_configuration in rows_of.values():
+        if len(of_configuration) >= _FEWEST_SEEDS:
+            of_size.setdefault(len(of_configuration), []).append(of_configuration)
+    repeated = [np.array(of_equal_size) for of_equal_size in of_size.values()]  # shape (configurations, seeds)
     differences = [_differences(worse[rows]) for rows in repeated]
     if sum(map(len, differences)) < _FEWEST_DIFFERENCES:
         return []
@@ -134,7 +138,8 @@ def collapsed_seeds(
     for rows in repeated:
         others = _medians_of_others(worse[rows])
         deviations = (worse[rows] - others) / spread
-        deviations_of |= dict(zip(rows.tolist(), zip(deviations.tolist(), others.tolist(), strict=True), strict=True))
+        columns = (column.ravel().tolist() for column in (rows, deviations, others))
+        deviations_of |= {row: (deviation, middle) for row, deviation, middle in zip(*columns, strict=True)}
     occurrences: Counter[Hashable] = Counter(seeds[row] for row in deviations_of)
     good_occurrences: Counter[Hashable] = Counter(
         seeds[row] for row, (deviations_of_run, _) in deviations_of.items() if deviations_of_run <= _COLLAPSED
@@ -149,19 +154,20 @@ def collapsed_seeds(
 
 
 def _differences(values: Numbers) -> Numbers:
-    """The absolute differences of all pairs of values; for many values, of a fixed number of their quantiles."""
-    if len(values) > _MOST_IN_PAIRS:
-        values = np.sort(values)[np.linspace(0, len(values) - 1, _MOST_IN_PAIRS).astype(np.int64)]
-    return np.asarray(np.abs(values[:, None] - values)[np.triu_indices(len(values), 1)])
+    """The absolute differences of all pairs of values in each row; for many values, of some of their quantiles."""
+    n = values.shape[1]
+    if n > _MOST_IN_PAIRS:
+        values = np.sort(values, axis=1)[:, np.linspace(0, n - 1, _MOST_IN_PAIRS).astype(np.int64)]
+    first, second = np.triu_indices(values.shape[1], 1)
+    return np.asarray(np.abs(values[:, first] - values[:, second])).ravel()
 
 
 def _medians_of_others(values: Numbers) -> Numbers:
-    """For each of at least three values, the median of the others."""
-    order = np.argsort(values, kind="stable")
-    ordered, rank = values[order], np.empty(len(values), np.int64)
-    rank[order] = np.arange(len(values))
-    remaining = len(values) - 1
+    """For each of at least three values in a row, the median of the others in the row."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered, rank = np.take_along_axis(values, order, axis=1), np.argsort(order, axis=1)
+    remaining = values.shape[1] - 1
     # Middle ranks among the others, which shift by one after the value that is left out.
     low, high = (remaining - 1) // 2, remaining // 2
-    middle = ordered[low + (rank <= low)], ordered[high + (rank <= high)]
-    return np.asarray((middle[0] + middle[1]) / 2)
+    below, above = (np.take_along_axis(ordered, place + (rank <= place), axis=1) for place in (low, high))
+    return np.asarray((below + above) / 2)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, joined_clauses, number
 from qualia_lab.analysis.findings.naming import configuration_names
-from qualia_lab.analysis.intervals import unit_of
+from qualia_lab.analysis.moments import pooled_deviation
 from qualia_lab.analysis.spread_compare import collapsed_seeds
 from qualia_lab.counts import counted
 from qualia_lab.names import aside
@@ -95,24 +92,18 @@ def _spread_of_others(groups: Sequence[Group], collapsed: Sequence[_Collapsed]) 
     A median is not enough: three repeats may be close together by chance.
     """
     excluded = {one.run_id for one in collapsed}
-    values_by_group = [
-        np.array([value for run, value in zip(group.scored, group.values, strict=True) if run not in excluded])
-        for group in groups
-    ]
-    degrees = sum(len(values) - 1 for values in values_by_group if len(values))
-    if degrees < _FEWEST_DEGREES:
-        return 0.0
-    unit = unit_of(np.concatenate(values_by_group))
-    squares = sum(
-        float(((values / unit - (values / unit).mean()) ** 2).sum()) for values in values_by_group if len(values) > 1
+    spread, degrees = pooled_deviation(
+        [
+            [value for run, value in zip(group.scored, group.values, strict=True) if run not in excluded]
+            for group in groups
+        ]
     )
-    return unit * math.sqrt(squares / degrees)
+    return spread if degrees >= _FEWEST_DEGREES else 0.0
 
 
 def _seeds(group: Group) -> list[tuple[Setting, ...] | str]:
     """The seeds of each scored run; for a run without any, its id, which equals no other."""
-    seeds = dict(zip(group.run_ids, group.configuration.repeats, strict=True))
-    return [seeds[run_id] or run_id for run_id in group.scored]
+    return [seeds or run_id for seeds, run_id in zip(group.repeats, group.scored, strict=True)]
 
 
 def _finding(evidence: Evidence, task: Task, collapsed: list[_Collapsed]) -> Finding:
