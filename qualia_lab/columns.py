@@ -53,10 +53,15 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 def whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """A column as one contiguous array; unlike `combine_chunks`, a column of one chunk is not copied."""
-    if isinstance(values, pa.ChunkedArray):
-        return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
-    return values
+    """A column as one contiguous array.
+
+    Unlike `combine_chunks`, it neither copies a column of one chunk nor imports pandas for a column without chunks.
+    """
+    if not isinstance(values, pa.ChunkedArray):
+        return values
+    if values.num_chunks == 1:
+        return values.chunk(0)
+    return values.combine_chunks() if values.num_chunks else pa.nulls(0, values.type)
 
 
 def numbers_of(values: pa.Array | pa.ChunkedArray) -> np.ndarray:

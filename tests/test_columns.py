@@ -34,6 +34,9 @@ def test_a_value_of_another_type_is_refused(values, kind):
 def test_pandas_is_not_imported():
     code = (
         "import sys; from qualia_lab.tables import table_of; from qualia_lab.schema import METRICS\n"
-        "table_of(METRICS, [{'run_id': 'a', 'value': 0.5, 'step': 3}, {'key': 'é'}]); assert 'pandas' not in sys.modules"
+        "table_of(METRICS, [{'run_id': 'a', 'value': 0.5, 'step': 3}, {'key': 'é'}])\n"
+        "import pyarrow; from qualia_lab.columns import texts_of\n"
+        "assert texts_of(pyarrow.chunked_array([], pyarrow.string())) == []\n"
+        "assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

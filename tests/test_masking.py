@@ -194,6 +194,18 @@ def test_tables_without_secrets_are_returned_unchanged():
     assert keys == ()
 
 
+@pytest.mark.parametrize("rows", [5, 3_000], ids=["few rows", "many rows"])
+@pytest.mark.parametrize("distinct", [3, 20, 3_000], ids=["few values", "some values", "distinct values"])
+def test_a_table_is_masked_as_its_values_one_by_one(rows, distinct):
+    texts = [None, "--token abcdefgh", "see mysql://a:hunter2@host/db", *(f"{'layer ' * 100}{n}" for n in range(3_000))]
+    values = [texts[row % distinct] for row in range(rows)]
+    masker = Masker()
+    expected = [value and masker.value("param", "note", value) for value in values]
+    assert expected != values
+    masked_tables = mask_tables(params(*values, key="note"), Masker())
+    assert masked_tables.params.column("value").to_pylist() == expected
+
+
 def test_a_project_can_add_and_remove_secret_names(tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text('[tool.qualia]\nmask = ["license_*"]\nnever_mask = ["token", "db_url"]\n')
     (tmp_path / "notebooks").mkdir()

@@ -11,13 +11,16 @@ import pyarrow.compute as pc
 
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules, is_secret_key
-from qualia_lab.masking.text import MASK_PATTERN, MAY_HOLD, mask_value, replace_secrets
+from qualia_lab.masking.text import MASK_PATTERN, MAY_HOLD, mask_value, may_hold_secret, replace_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qualia_lab.tables import RunTables
 
+# Arrow compiles a pattern at each call, in which time Python searches about this many bytes.
+_FEW_BYTES = 8_000
+_SAMPLE = 400
 # The tables of keys and values, with the word for one of their keys.
 KEYED = {"params": "param", "tags": "tag", "experiment_tags": "experiment tag"}
 # Columns of text that are masked only by form, with a description of each.
@@ -123,12 +126,12 @@ def masked_keys(tables: RunTables) -> tuple[str, ...]:
 
 def mask_keyed(table: pa.Table, what: str, masker: Masker) -> pa.Table:
     """A table with columns `key` and `value`, with the secrets in its values masked."""
+    if not table.num_rows:
+        return table
     keys = whole(table.column("key")).dictionary_encode()
     is_secret = np.array([is_secret_key(key, masker.rules) for key in keys.dictionary.to_pylist()], np.bool_)
-    values = whole(table.column("value"))
-    key_codes = numbers_of(filled(keys.indices, -1))
-    by_name = np.append(is_secret, False)[key_codes] if len(key_codes) else np.zeros(0, np.bool_)
-    candidates = np.flatnonzero(by_name | _as_mask(_matches(values, MAY_HOLD)))
+    by_name = np.append(is_secret, False)[numbers_of(filled(keys.indices, -1))]
+    candidates = np.flatnonzero(by_name | _may_hold_secrets(table.column("value")))
     return _with_changes(
         table, "value", candidates, lambda row: masker.value(what, row["key"], row["value"]), masker, what
     )
@@ -139,7 +142,7 @@ def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
     for column_name, what in _TEXTS[name].items():
         if column_name not in table.column_names:
             continue
-        candidates = np.flatnonzero(_as_mask(_matches(table.column(column_name), MAY_HOLD)))
+        candidates = np.flatnonzero(_may_hold_secrets(table.column(column_name)))
         table = _with_changes(
             table,
             column_name,
@@ -149,6 +152,31 @@ def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
             what,
         )
     return table
+
+
+def _may_hold_secrets(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """Which texts may hold a secret of a known form."""
+    if values.nbytes <= _FEW_BYTES or not _repeats(values):
+        return _search(whole(values))
+    encoded = whole(values).dictionary_encode()
+    found: np.ndarray[Any, Any] = np.append(_search(encoded.dictionary), False)[numbers_of(filled(encoded.indices, -1))]
+    return found
+
+
+def _search(values: pa.Array) -> np.ndarray[Any, Any]:
+    """The same without regard to repeated texts."""
+    if values.nbytes > _FEW_BYTES:
+        return _as_mask(_matches(values, MAY_HOLD))
+    texts = [text or "" for text in values.to_pylist()]
+    if not may_hold_secret("\n".join(texts)):
+        return np.zeros(len(texts), np.bool_)
+    return np.array([may_hold_secret(text) for text in texts], np.bool_)
+
+
+def _repeats(values: pa.ChunkedArray) -> bool:
+    """Whether few of the texts are distinct, judged by a sample: finding these takes less time than a search of all."""
+    sample = values.take(column_of(np.linspace(0, len(values) - 1, _SAMPLE, dtype=np.int64), pa.int64()))
+    return len(pc.unique(sample)) <= _SAMPLE // 4
 
 
 def _matches(values: pa.Array | pa.ChunkedArray, pattern: str) -> pa.Array:

@@ -141,11 +141,17 @@ def is_placeholder(value: str) -> bool:
 
 def replace_secrets(text: str, mask: Mask, rules: MaskRules = DEFAULT_RULES) -> str:
     """The text with each secret of a known form replaced by the result of `mask` for it."""
-    if not _may_hold(text):
+    if not may_hold_secret(text):
         return text
     text = _KEY_BLOCK.sub(lambda found: _mask_group(found, mask), text)
     lines = text.splitlines(keepends=True)
-    return "".join(_in_line(line, mask, rules) if _may_hold(line) else line for line in lines)
+    return "".join(_in_line(line, mask, rules) if may_hold_secret(line) else line for line in lines)
+
+
+def may_hold_secret(text: str) -> bool:
+    """Whether a text contains something that every secret of a known form contains; if not, it holds none."""
+    lowered = text.lower()
+    return any(marker in lowered for marker in _MARKERS)
 
 
 def _is_masked_address(text: str) -> bool:
@@ -154,11 +160,6 @@ def _is_masked_address(text: str) -> bool:
         and MASK_PATTERN.search(text) is not None
         and not any(char.isspace() for char in MASK_PATTERN.sub("", text))
     )
-
-
-def _may_hold(text: str) -> bool:
-    lowered = text.lower()
-    return any(marker in lowered for marker in _MARKERS)
 
 
 def _in_line(text: str, mask: Mask, rules: MaskRules) -> str:
