@@ -139,9 +139,11 @@ def mask_keyed(table: pa.Table, what: str, masker: Masker) -> pa.Table:
 
 def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
     """A table with the secrets in its text columns masked. `name`: the name of the table."""
-    for column_name, what in _TEXTS[name].items():
-        if column_name not in table.column_names:
-            continue
+    names = table.column_names
+    texts = {column_name: what for column_name, what in _TEXTS[name].items() if column_name in names}
+    if _hold_no_secret([table.column(column_name) for column_name in texts]):
+        return table
+    for column_name, what in texts.items():
         candidates = np.flatnonzero(_may_hold_secrets(table.column(column_name)))
         table = _with_changes(
             table,
@@ -152,6 +154,13 @@ def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
             what,
         )
     return table
+
+
+def _hold_no_secret(columns: list[pa.ChunkedArray]) -> bool:
+    """Whether columns of a few bytes hold no secret: they are searched together, which is faster than one by one."""
+    return sum(values.nbytes for values in columns) <= _FEW_BYTES and not may_hold_secret(
+        "\n".join(text for values in columns for text in values.to_pylist() if text)
+    )
 
 
 def _may_hold_secrets(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
@@ -167,10 +176,7 @@ def _search(values: pa.Array) -> np.ndarray[Any, Any]:
     """The same without regard to repeated texts."""
     if values.nbytes > _FEW_BYTES:
         return _as_mask(_matches(values, MAY_HOLD))
-    texts = [text or "" for text in values.to_pylist()]
-    if not may_hold_secret("\n".join(texts)):
-        return np.zeros(len(texts), np.bool_)
-    return np.array([may_hold_secret(text) for text in texts], np.bool_)
+    return np.array([text is not None and may_hold_secret(text) for text in values.to_pylist()], np.bool_)
 
 
 def _repeats(values: pa.ChunkedArray) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from qualia_lab.masking.keys import DEFAULT_RULES, is_never_masked, is_secret_key, is_secret_query_key
@@ -24,8 +26,13 @@ _MARKERS = (
     *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat", "xox", "xapp", "hf_", "sk-", "ya29", "eyj", "dapi", "npm_"),
     *("pypi-", "sg.", "hooks.", "‹masked"),
 )
-# The same as a regular expression for Arrow.
-MAY_HOLD = "(?i)" + "|".join(map(re.escape, _MARKERS))
+# The same as a pattern. They are grouped by the first character, since Python tries one alternative after the other.
+_MARKER = "|".join(
+    f"{re.escape(first)}(?:{'|'.join(re.escape(marker[1:]) for marker in markers)})"
+    for first, markers in groupby(sorted(_MARKERS), key=itemgetter(0))
+)
+_FIND_MARKER = re.compile(_MARKER).search
+MAY_HOLD = f"(?i){_MARKER}"  # for Arrow
 
 _KEY_BLOCK = re.compile(
     r"-----BEGIN (?P<kind>[A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?)-----(?P<secret>.*?)(?:-----END (?P=kind)-----|\Z)",
@@ -150,8 +157,7 @@ def replace_secrets(text: str, mask: Mask, rules: MaskRules = DEFAULT_RULES) -> 
 
 def may_hold_secret(text: str) -> bool:
     """Whether a text contains something that every secret of a known form contains; if not, it holds none."""
-    lowered = text.lower()
-    return any(marker in lowered for marker in _MARKERS)
+    return _FIND_MARKER(text.lower()) is not None
 
 
 def _is_masked_address(text: str) -> bool:
