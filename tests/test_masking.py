@@ -125,6 +125,17 @@ def test_values_that_only_resemble_secrets_are_unchanged(text):
     assert masked(text) == text
 
 
+def test_every_secret_parameter_of_an_address_is_masked():
+    names = """
+    password passwd pwd secret token api_key api-key apikey access_key credential signature sslkey ssl_key passfile auth
+    authorization bearer code jwt key pass pat sig policy Key-Pair-Id X-Amz-Signature sign.signature2 oauth.code
+    """.split()  # noqa: SIM905
+    addresses = [f"https://h.example.org/x?{name}=abcdefgh" for name in names]
+    assert [masked(address) for address in addresses] == [f"https://h.example.org/x?{name}=‹masked›" for name in names]
+    tables = mask_tables(params(*addresses * 20, key="link"), Masker())
+    assert all("‹masked 1›" in value for value in shown(tables))
+
+
 @given(st.text())
 def test_masking_is_idempotent(text):
     once = masked(text)

@@ -19,12 +19,12 @@ MASK_PATTERN = re.compile(r"‹masked(?: (\d{1,9}))?›")
 
 Mask = Callable[[str], str]
 
-# A text that contains none of these, ignoring case, holds no secret of a known form.
+# A text that contains none of these, ignoring case, holds no secret of a known form, except for a login in a URL.
 _MARKERS = (
-    *("://", "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "dsn", "jwt", "webhook", "conn"),
-    *("bearer", "pat", "sig=", "code=", "policy=", "-----begin", "akia", "asia", "dckr_", "k_live", "aiza"),
+    *("pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "dsn", "jwt", "webhook", "conn"),
+    *("bearer", "pat", "sig=", "signature", "code=", "policy=", "-----begin", "akia", "asia", "dckr_", "k_live"),
     *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat", "xox", "xapp", "hf_", "sk-", "ya29", "eyj", "dapi", "npm_"),
-    *("pypi-", "sg.", "hooks.", "‹masked"),
+    *("aiza", "pypi-", "sg.", "hooks.", "‹masked"),
 )
 # The same as a pattern. They are grouped by the first character, since Python tries one alternative after the other.
 _MARKER = "|".join(
@@ -32,7 +32,7 @@ _MARKER = "|".join(
     for first, markers in groupby(sorted(_MARKERS), key=itemgetter(0))
 )
 _FIND_MARKER = re.compile(_MARKER).search
-MAY_HOLD = f"(?i){_MARKER}"  # for Arrow
+MAY_HOLD = rf"(?i){_MARKER}|://\S*@"  # for Arrow
 
 _KEY_BLOCK = re.compile(
     r"-----BEGIN (?P<kind>[A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?)-----(?P<secret>.*?)(?:-----END (?P=kind)-----|\Z)",
@@ -157,7 +157,8 @@ def replace_secrets(text: str, mask: Mask, rules: MaskRules = DEFAULT_RULES) -> 
 
 def may_hold_secret(text: str) -> bool:
     """Whether a text contains something that every secret of a known form contains; if not, it holds none."""
-    return _FIND_MARKER(text.lower()) is not None
+    scheme = text.find("://")
+    return (scheme >= 0 and "@" in text[scheme:]) or _FIND_MARKER(text.lower()) is not None
 
 
 def _is_masked_address(text: str) -> bool:
