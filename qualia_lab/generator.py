@@ -335,6 +335,7 @@ class NotebookGenerator(Closing):
             TemplateError: the template does not exist or is invalid.
             StoreError: the store cannot be read.
             EngineError: the store is not a snapshot, or the engine failed.
+            ExtraMissing: the package of the engine is not installed.
             SelectionError: the settings do not fit the runs, see `describe`.
         """
         kind = read_template(template or ("observe" if engine is None else "aggregate"))

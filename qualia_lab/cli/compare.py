@@ -66,7 +66,6 @@ def command(
     --fail-unless is given.
     """
     from qualia_lab.cli.output import plain_json
-    from qualia_lab.masking.tables import masked_keys
     from qualia_lab.runs import Runs
 
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
@@ -79,10 +78,7 @@ def command(
     else:
         for sentence in comparison.sentences:
             console.sentence(sentence)
-        options.print_excluded(selection)
-    tables = generator.read(selection)
-    options.print_masked(masked_keys(tables))
-    options.print_unread(tables)
+    options.print_notes(selection, generator.read(selection))
     if fail_unless is not None:
         _check_verdict(comparison, fail_unless)
 

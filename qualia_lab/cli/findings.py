@@ -70,7 +70,6 @@ def command(
     """Show what stands out among runs: which diverged, overfit, did not finish, used other data, and more."""
     from qualia_lab.analysis.findings import RULES
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
-    from qualia_lab.masking.tables import masked_keys
     from qualia_lab.runs import Runs
     from qualia_lab.settings import read_settings
 
@@ -94,9 +93,7 @@ def command(
             f"showing {min(len(findings), limit or SHOWN):,} of {counted(len(findings), 'finding')} "
             f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
         )
-    options.print_excluded(selection)
-    options.print_masked(masked_keys(tables))
-    options.print_unread(tables)
+    options.print_notes(selection, tables)
     _check_forbidden(findings, fail_on)
 
 

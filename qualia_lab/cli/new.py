@@ -14,7 +14,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
-from qualia_lab.cli.prompts import ask, choose_runs
+from qualia_lab.cli.prompts import ask, check_engine, choose_runs
 from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
 
@@ -88,6 +88,7 @@ def command(
     """
     from qualia_lab.cli.explanation import show_explanation
 
+    check_engine(engine)
     conditions = replace(conditions, limit=limit)
     ask_questions = not (yes or conditions.restricts)
     may_replace = force or dry_run
@@ -105,6 +106,7 @@ def command(
             conditions,
             settings,
             explain_with,
+            engine=engine,
             output=output,
             title=title,
             is_output_given=is_output_given,
@@ -113,10 +115,9 @@ def command(
         generator, selection, output, title = answers.generator, answers.selection, answers.output, answers.title
         formats = (*formats, "html") if answers.execute else formats
         may_replace = _may_replace(output, formats, replace=may_replace)
-        _check_engine(engine, generator)
     else:
         generator = _open(tracking_uri)
-        _check_engine(engine, generator)
+        check_engine(engine, generator.tracking_uri)
         selection = choose_runs(generator, conditions, settings, explain_with)
         if output is None:
             from qualia_lab.generator import default_output
@@ -197,14 +198,6 @@ def _open(tracking_uri: str | None) -> NotebookGenerator:
         if None not in counts:  # a server does not count runs; counting takes as long as reading them
             done(counted(sum(counts), "run"))
     return generator
-
-
-def _check_engine(engine: str | None, generator: NotebookGenerator) -> None:
-    """Raise EngineError if the engine cannot aggregate this store."""
-    if engine is not None:
-        from qualia_lab.engines.open import check_engine
-
-        check_engine(engine, generator.tracking_uri)
 
 
 def _may_replace(output: Path, formats: Sequence[str], *, replace: bool, ask: bool = True) -> bool:

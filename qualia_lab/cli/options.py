@@ -210,6 +210,21 @@ def study_options(command: Command) -> Command:
     return decorated
 
 
+def print_notes(selection: Selection, tables: RunTables, shown: Callable[[str], bool] | None = None) -> None:
+    """Print what the output does not show: excluded runs, masked values and what could not be read.
+
+    Args:
+        selection: the selected runs.
+        tables: the tables that the output was made from.
+        shown: whether the output shows what has a name in `masked_keys`; None if it shows everything.
+    """
+    from qualia_lab.masking.tables import masked_keys
+
+    print_excluded(selection)
+    print_masked(list(filter(shown, masked_keys(tables))))
+    print_unread(tables)
+
+
 def print_excluded(selection: Selection) -> None:
     """Print how many runs named by id are excluded, and why; and notes on how the filter was read."""
     from qualia_lab.choosing import describe_named_runs

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from qualia_lab.study.settings import StudySettings
 
 
+def check_engine(engine: str | None, tracking_uri: str = "snapshot:") -> None:
+    """Raise an error if an engine is named that cannot aggregate this store, see `engines.open.check_engine`."""
+    if engine is not None:
+        from qualia_lab.engines import open as engines
+
+        engines.check_engine(engine, tracking_uri)
+
+
 def choose_runs(
     generator: NotebookGenerator,
     conditions: Conditions,
@@ -58,6 +66,7 @@ def ask(
     settings: StudySettings,
     explain: Callable[[Explanation], object] | None,
     *,
+    engine: str | None,
     output: Path | None,
     title: str | None,
     is_output_given: bool,
@@ -70,6 +79,7 @@ def ask(
         conditions: the conditions given by flags.
         settings: the settings of the study.
         explain: called with the explanation of the query, if any.
+        engine: the engine that has to aggregate the store, if any.
         output: the notebook's path; None to ask for it.
         title: the notebook's title; None for the default.
         is_output_given: whether flags say what to do with the notebook, so that this is not asked.
@@ -77,6 +87,7 @@ def ask(
 
     Raises:
         NothingChosen: there is no terminal.
+        EngineError: the engine cannot aggregate the store.
     """
     from qualia_lab.errors import NothingChosen
 
@@ -92,8 +103,12 @@ def ask(
 
     answers: dict[str, Any] = {"output": output, "title": title, "execute": False}
 
+    def open_store(uri: str) -> None:
+        answers["generator"] = NotebookGenerator(uri)
+        check_engine(engine, answers["generator"].tracking_uri)
+
     def ask_store(number: str) -> None:
-        answers["generator"] = NotebookGenerator(questions.choose_tracking_uri(number))
+        open_store(questions.choose_tracking_uri(number))
 
     def ask_experiments(number: str) -> None:
         answers["experiments"] = questions.choose_experiments(answers["generator"].store, number)
@@ -117,7 +132,7 @@ def ask(
     if tracking_uri is None:
         questions_to_ask.insert(0, ask_store)
     else:
-        answers["generator"] = NotebookGenerator(tracking_uri)
+        open_store(tracking_uri)
     questions_to_ask += [ask_name] if output is None else []
     questions_to_ask += [] if is_output_given else [ask_to_execute]
     questions.ask_in_turn(questions_to_ask)

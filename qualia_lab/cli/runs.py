@@ -63,7 +63,6 @@ def command(
     """List runs, newest first, with their main metrics."""
     from qualia_lab.choosing import metrics_of_order
     from qualia_lab.cli.explanation import show_explanation
-    from qualia_lab.masking.tables import masked_keys
 
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     rows = limit if limit is not None or data_format else SHOWN
@@ -90,10 +89,8 @@ def command(
         has_more = is_limited and rows is not None and count > rows
         total = f"more than {rows:,} runs" if has_more else counted(count, "run")
         console.say(f"showing {tables.runs.num_rows:,} of {total} in {generator.tracking_uri}")
-    options.print_excluded(selection)
-    shown = {"run name", "experiment name", *(f"param {key}" for key in params)}
-    options.print_masked([name for name in masked_keys(tables) if data_format or name in shown])
-    options.print_unread(tables)
+    columns = {"run name", "experiment name", *(f"param {key}" for key in params)}
+    options.print_notes(selection, tables, None if data_format else columns.__contains__)
 
 
 def nested_rows(tables: RunTables, metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any]]:

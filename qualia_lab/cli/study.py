@@ -50,7 +50,6 @@ def command(
     from dataclasses import replace
 
     from qualia_lab.cli.output import plain_json
-    from qualia_lab.masking.tables import masked_keys
     from qualia_lab.study.as_data import study_as_data
 
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
@@ -60,13 +59,10 @@ def command(
     tables = generator.read(selection)
     if as_json:
         console.show(json.dumps(plain_json(study_as_data(study, tables)), allow_nan=False))
-        options.print_masked(masked_keys(tables))
-        return
-    names = dict(zip(*(tables.runs.column(name).to_pylist() for name in ("run_id", "run_name")), strict=True))
-    show_study(study, {run_id: name or run_id for run_id, name in names.items()})
-    options.print_excluded(selection)
-    options.print_masked(masked_keys(tables))
-    options.print_unread(tables)
+    else:
+        names = dict(zip(*(tables.runs.column(name).to_pylist() for name in ("run_id", "run_name")), strict=True))
+        show_study(study, {run_id: name or run_id for run_id, name in names.items()})
+    options.print_notes(selection, tables)
 
 
 def show_study(study: Study, names: dict[str, str]) -> None:

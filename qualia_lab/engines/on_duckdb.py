@@ -6,7 +6,7 @@ import re
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.errors import EngineError, ExtraMissing
+from qualia_lab.errors import EngineError
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -28,13 +28,8 @@ class DuckDB:
     name = "DuckDB"
 
     def __init__(self, filesystem: Any = None) -> None:
-        try:
-            import duckdb
-        except ImportError as error:
-            raise ExtraMissing(
-                "Aggregating with DuckDB needs the package duckdb, which is not installed.",
-                "Install it: pip install 'qualia-lab[engine]'",
-            ) from error
+        import duckdb
+
         self._spill = tempfile.TemporaryDirectory(prefix="qualia-")
         self._connection = duckdb.connect(
             ":memory:",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.errors import EngineError
+from qualia_lab.errors import EngineError, ExtraMissing
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -90,7 +91,16 @@ def open_engine(
 
 
 def check_engine(engine: str, tracking_uri: str = "snapshot:") -> None:
-    """Raise EngineError if the engine is unknown, its address holds a secret, or the store is not a snapshot."""
+    """Raise an error if the engine cannot aggregate this store; nothing is opened.
+
+    Args:
+        engine: the engine, as for `open_engine`.
+        tracking_uri: the tracking URI of the store, if it is already known.
+
+    Raises:
+        EngineError: the engine is unknown, its address holds a secret, or the store is not a snapshot.
+        ExtraMissing: the package of the engine is not installed.
+    """
     if engine != "duckdb" and not _MASTER.fullmatch(engine):
         raise EngineError(
             f"No engine is called {one_line(engine, 80)}.",
@@ -100,6 +110,12 @@ def check_engine(engine: str, tracking_uri: str = "snapshot:") -> None:
         raise EngineError(
             "The engine's address holds a secret, which would be written to the notebook.",
             "Set SPARK_CONNECT_AUTHENTICATE_TOKEN instead.",
+        )
+    name, package, extra = ("DuckDB", "duckdb", "engine") if engine == "duckdb" else ("Spark", "pyspark", "spark")
+    if find_spec(package) is None:
+        raise ExtraMissing(
+            f"Aggregating with {name} needs the package {package}, which is not installed.",
+            f"Install it: pip install 'qualia-lab[{extra}]'",
         )
     if not tracking_uri.startswith("snapshot:"):
         raise EngineError(

@@ -341,3 +341,31 @@ def test_the_password_for_the_same_uri_is_read_from_the_environment(tmp_path, mo
     assert tracking_uri_of(tmp_path / "n.ipynb") == "postgresql://ada:s3cr3t@db/x"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ada:s3cr3t@other/x")
     assert tracking_uri_of(tmp_path / "n.ipynb") == "postgresql://ada@db/x"
+
+
+@pytest.fixture(scope="module")
+def runs_to_note(tmp_path_factory):
+    """Arguments that select two runs with a secret, a failed run that is excluded and a run that does not exist."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('notes') / 'mlflow.db'}"
+    client = new_client(uri)
+    experiment = client.create_experiment("churn")
+    ids = [client.create_run(experiment, run_name=name).info.run_id for name in ("a", "b", "failed")]
+    for number, run_id in enumerate(ids):
+        client.log_param(run_id, "db_password", "hunter2")
+        client.log_metric(run_id, "val_auc", number)
+        client.set_terminated(run_id, "FAILED" if run_id == ids[2] else "FINISHED")
+    return ["--tracking-uri", uri, "--status", "FINISHED", *(f"--run={run_id}" for run_id in (*ids, "0" * 32))]
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+@pytest.mark.parametrize(
+    "command", [("runs", "--params=db_password"), ("study",), ("compare", "a", "b"), ("findings",)]
+)
+def test_every_listing_notes_what_is_excluded_masked_and_missing(command, flags, runs_to_note, tmp_path):
+    done = run_here(QUALIA, *command, *flags, *runs_to_note, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 of the 4 runs named is excluded by the other conditions" in done.stderr
+    assert "masked, as they look like secrets: param db_password" in done.stderr
+    assert f"run {'0' * 32} is missing: it is not in the store" in done.stderr
+    if flags:
+        json.loads(done.stdout)

@@ -14,7 +14,7 @@ from qualia_lab.schema import EXPERIMENT_LIST
 from qualia_lab.tables import table_of
 from tests.stores.empty import new_client
 
-from .command import CREATE, environment
+from .command import CREATE, environment, run_here
 
 
 @pytest.fixture
@@ -233,6 +233,23 @@ def test_an_experiment_named_like_the_id_of_another_can_be_chosen():
     rows = [{"experiment_id": one, "name": name} for one, name in experiments]
     listing = ExperimentListing(table_of(EXPERIMENT_LIST, rows))
     assert list(map(listing.word, range(5))) == ["name:2", "churn", "2024", "id:3", "id:5"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"), [("oracle", "No engine is called oracle"), ("duckdb", "An engine reads a snapshot")]
+)
+def test_an_engine_that_cannot_aggregate_the_store_is_refused_before_the_questions(
+    engine, message, terminal, sqlite_sample
+):
+    said, code = finish(terminal("--tracking-uri", f"sqlite:///{sqlite_sample}", "--engine", engine))
+    assert message in said
+    assert (code, "Which experiments?" in said) == (60, False)
+
+
+def test_an_engine_that_is_not_installed_is_refused_before_the_questions(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    done = run_here(CREATE, "--engine", "duckdb", cwd=tmp_path)
+    assert "pip install 'qualia-lab[engine]'" in done.stderr
 
 
 @pytest.fixture(scope="module")
