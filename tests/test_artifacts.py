@@ -521,7 +521,7 @@ def test_binary_data_is_not_recognised_as_text():
 def test_texts_in_all_encodings_are_shown_and_compared(folder, encoding):
     (folder / "train.log").write_bytes(LINES.encode(encoding))
     place = artifact_place(RUN, str(folder))
-    (shown,) = [one for one in read_previews(place, list(place.list_files())) if one.path == "train.log"]
+    (shown,) = [one for one in read_previews(place, list(place.list_files())) if one.title == "train.log"]
     assert "naïve café – 10 °C" in shown.html
     assert "\ufffd" not in shown.html
     assert ("Windows-1252" in shown.html) == (encoding == "cp1252")

@@ -16,7 +16,7 @@ from qualia_lab.generator import NotebookGenerator
 from qualia_lab.masking.keys import MaskRules, is_secret_key
 from qualia_lab.masking.tables import Masker, mask_tables, masked_keys
 from qualia_lab.masking.text import masked
-from qualia_lab.runs import load_runs
+from qualia_lab.runs import Runs, load_runs
 from qualia_lab.selection import Query
 from qualia_lab.settings import find_settings
 from qualia_lab.stores.artifact_places import artifact_place
@@ -306,6 +306,26 @@ def test_a_truncated_file_stays_truncated_and_other_files_are_unchanged(tmp_path
     assert mask_bytes(b"caf\xe9 password=abc", "a", Masker()) == b"caf\xe9 password=" + "‹masked 1›".encode()
     wide = mask_bytes(b"\xff\xfe" + "password=abc".encode("utf-16-le"), "a", Masker())
     assert wide.decode("utf-16") == "password=‹masked 1›"
+
+
+@pytest.mark.parametrize(
+    ("show_secrets", "rules", "hidden"),
+    [
+        (False, MaskRules(), ["hunter2"]),
+        (False, MaskRules(also=("licence",), never=("password",)), ["A-17"]),
+        (True, MaskRules(), []),
+    ],
+)
+def test_tables_in_artifacts_are_masked_by_the_rules_of_the_store(show_secrets, rules, hidden, tmp_path):
+    for run_id, number in ((RUN, "1"), (OTHER, "2")):
+        folder = write_run(tmp_path / "mlruns", run_id) / "artifacts"
+        folder.mkdir()
+        (folder / "t.csv").write_text(f"password,licence\nhunter2 {number},A-17 {number}\n")
+    generator = NotebookGenerator(store=open_store(tmp_path / "mlruns", show_secrets=show_secrets, rules=rules))
+    selection = generator.select()
+    runs = Runs(generator.store, generator.read(selection), generator.describe(selection))
+    for shown in (runs.show(RUN)._repr_html_(), repr(runs.artifacts.compare("t.csv"))):
+        assert [secret for secret in ("hunter2", "A-17") if secret not in shown] == hidden
 
 
 def test_load_runs_masks_in_any_notebook(root):

@@ -191,3 +191,15 @@ def test_with_settings_reads_nothing_again(uri):
     assert other.tables is runs.tables
     assert other.study.settings.statuses == ("FINISHED", "RUNNING")
     assert runs.study.settings.statuses is None
+
+
+def test_experiments_with_the_same_beginning_have_distinct_names_in_messages(uri, tmp_path):
+    copy = tmp_path / "mlflow.db"
+    shutil.copy(uri.removeprefix("sqlite:///"), copy)
+    client = MlflowClient(f"sqlite:///{copy}")
+    for end in ("first", "second"):
+        client.set_terminated(client.create_run(client.create_experiment("benchmark " * 8 + end)).info.run_id)
+    runs = load_runs(f"sqlite:///{copy}", NotebookGenerator(f"sqlite:///{copy}").select().run_ids)
+    message, line = runs.plot.groups().note, repr(runs).splitlines()[0]
+    assert all(f"{end} can be an objective" in message for end in ("first", "second"))
+    assert all(end in line for end in ("first", "second"))

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.logged_tables import cell_text, read_logged_table
 from qualia_lab.analysis.structured_text import differing_names, flat, parse_json, parse_yaml
+from qualia_lab.masking.keys import DEFAULT_RULES
 from qualia_lab.masking.text import masked_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qualia_lab.artifacts import Kind
+    from qualia_lab.masking.keys import MaskRules
 
 ROWS = 40  # rows of a comparison of structures
 TABLE_ROWS = 16  # rows of a comparison of tables
@@ -61,13 +63,14 @@ def compare_structures(texts: Mapping[str, str], kind: Kind) -> ArtifactTable:
     return _add_remark(table, f"{broken} cannot be read" if broken else "")
 
 
-def compare_tables(texts: Mapping[str, str]) -> ArtifactTable:
+def compare_tables(texts: Mapping[str, str], rules: MaskRules = DEFAULT_RULES) -> ArtifactTable:
     """Compare tables cell by cell.
 
     A row is named by its number, from 1, and by its first cell where that is the same in all runs.
 
     Args:
         texts: the text of each run's table as `read_table` takes it, by run id.
+        rules: masks the values of secrets.
 
     Returns:
         The cells that are not the same in all runs.
@@ -81,7 +84,7 @@ def compare_tables(texts: Mapping[str, str]) -> ArtifactTable:
     shapes = {(tuple(header), len(rows)) for header, rows in tables.values()}
     entries: dict[str, dict[str, str]] = {}
     columns: dict[str, str] = {}  # of each entry
-    first_cells = _shared_first_cells(list(tables.values()))
+    first_cells = _shared_first_cells(list(tables.values()), rules)
     for run_id, (header, rows) in tables.items():
         entries[run_id] = {}
         for number, row in enumerate(rows, 1):
@@ -92,7 +95,7 @@ def compare_tables(texts: Mapping[str, str]) -> ArtifactTable:
     table = _table(entries, TABLE_ROWS)
     # Masked after the comparison, so that different secrets differ.
     shown = {
-        run_id: tuple(masked_value(columns[row], cell) for row, cell in zip(table.rows, cells, strict=True))
+        run_id: tuple(masked_value(columns[row], cell, rules) for row, cell in zip(table.rows, cells, strict=True))
         for run_id, cells in table.cells.items()
     }
     table = _add_remark(replace(table, cells=shown), f"{broken} cannot be read" if broken else "")
@@ -126,14 +129,14 @@ def read_table(text: str) -> tuple[list[str], list[list[str]]]:
     return (rows[0], rows[1:]) if rows else ([], [])
 
 
-def _shared_first_cells(tables: list[tuple[list[str], list[list[str]]]]) -> dict[int, str]:
+def _shared_first_cells(tables: list[tuple[list[str], list[list[str]]]], rules: MaskRules) -> dict[int, str]:
     """Map a row number to ` (first cell)` where all tables have the same non-numeric first cell in that row."""
     labels = {}
     column = tables[0][0][0] if tables and tables[0][0] else ""
     for number, rows in enumerate(zip(*(rows for _, rows in tables), strict=False), 1):
         cells = {row[0] for row in rows if row}
         if len(cells) == 1 and not (name := cells.pop()).replace(".", "").lstrip("-").isdigit() and name:
-            labels[number] = f" ({masked_value(column, name)[:40]})"
+            labels[number] = f" ({masked_value(column, name, rules)[:40]})"
     return labels
 
 

@@ -72,7 +72,7 @@ class RunCard:
         parts += [f"<p><small>{for_html(note)}</small></p>" for note in self.notes]
         for preview in self.previews:
             remark = f" <small>{for_html(preview.remark)}</small>" if preview.remark else ""
-            title = f"<p><b>{for_html(preview.path)}</b>{remark}</p>" if preview.path else ""
+            title = f"<p><b>{for_html(preview.title)}</b>{remark}</p>" if preview.title else ""
             parts.append(title + preview.html)
         # Everything is inside the fold, including pictures: data URIs are shown in untrusted notebooks, too.
         opened = "" if self.folded else " open"

@@ -73,6 +73,7 @@ class MaskRules:
 
 
 DEFAULT_RULES = MaskRules()
+NO_MASKING = MaskRules(never=("*",))
 
 
 @lru_cache(maxsize=20_000)

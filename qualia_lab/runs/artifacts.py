@@ -159,7 +159,8 @@ class Artifacts(Namespace):
         texts = {run_id: (decoded_text(start) or ("",))[0] for run_id, start in read.items()}
         if kind == "json" and all(map(is_logged_table, texts.values())):
             kind = "table"
-        table = compare_tables(texts) if kind == "table" else compare_structures(texts, kind)
+        rules = self._loaded.mask_rules
+        table = compare_tables(texts, rules) if kind == "table" else compare_structures(texts, kind)
         if not table.rows:
             return Message(f"{one_line(path, 100)} of {counted(len(texts), 'run')}: {table.note}.")
         columns = {self._loaded.labels[run_id]: [*values] for run_id, values in [*table.cells.items()][:limit]}

@@ -215,10 +215,11 @@ class Failures(Namespace):
         """
         import pandas as pd
 
+        called = {task.experiment: self._loaded.called(task) for task in self._loaded.study.tasks}
         rows = [
             {
                 "param": " and ".join(term.param for term in condition.terms),
-                "experiment": one_line(experiment, 60),
+                "experiment": called[experiment],
                 "value": " and ".join(f"{SIGNS[term.relation]} {one_line(term.value, 80)}" for term in condition.terms),
                 "failed with it": condition.failed_with,
                 "failed": condition.failed_with + condition.failed_without,

@@ -20,6 +20,7 @@ from qualia_lab.runs.artifact_files import ArtifactFiles
 from qualia_lab.runs.evidence import take_evidence
 from qualia_lab.runs.labels import labels_of
 from qualia_lab.runs.last_histories import LastHistories
+from qualia_lab.stores.masked import rules_of
 from qualia_lab.study.known_keys import check_key, unknown_key
 from qualia_lab.tables import rows_with
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.analysis.groups import Group
+    from qualia_lab.masking.keys import MaskRules
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.study.study import Factor, Study, Task
     from qualia_lab.tables import RunTables
@@ -74,6 +76,11 @@ class Loaded:
         if question not in self.answers:
             self.answers[question] = compute()
         return cast("T", self.answers[question])
+
+    @property
+    def mask_rules(self) -> MaskRules:
+        """The rules by which secrets in the artifacts are masked, as in all that is read from the store."""
+        return rules_of(self.store)
 
     @cached_property
     def metric_keys(self) -> frozenset[str]:
@@ -121,7 +128,7 @@ class Loaded:
             check_key(metric, self.metric_keys, "metric")
             return metric
         if task.objective is None:
-            named = f"of {one_line(task.experiment, 60)} " if len(self.study.tasks) > 1 else ""
+            named = f"of {self.called(task)} " if len(self.study.tasks) > 1 else ""
             raise NothingToCompare(f"No metric of these runs {named}can be an objective.", "Name one that was logged.")
         return task.objective.key
 

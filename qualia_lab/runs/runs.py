@@ -608,7 +608,7 @@ class Runs:
         except UnknownRun as error:
             return Message(str(error))
         place, files, notes = self._loaded.files.of_run(run_id)
-        previews = tuple(read_previews(place, files))
+        previews = tuple(read_previews(place, files, self._loaded.mask_rules))
         objective = self.study.task_of[run_id].objective
         return RunCard(
             *(self._loaded.labels[run_id], self._loaded.one(run_id), files, notes, previews),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -21,8 +22,7 @@ _PROBLEMS_SHOWN = 20
 def summary_lines(loaded: Loaded) -> list[str]:
     """The lines of the summary; the first says how many runs of which experiments."""
     tables = loaded.tables
-    names = tables.experiments.column("name").to_pylist()
-    named = ", ".join(one_line(name or "", 60) for name in names[:_EXPERIMENTS_NAMED])
+    named = ", ".join(islice(loaded.experiments.values(), _EXPERIMENTS_NAMED))
     lines = [f"{counted(len(loaded), 'run')} of {counted(tables.experiments.num_rows, 'experiment')}: {named}"]
     lines.append(
         f"{counted(_distinct(tables.params), 'param')}, {counted(_distinct(tables.metrics), 'metric')}, "

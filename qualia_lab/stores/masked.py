@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.closing import Closing
+from qualia_lab.masking.keys import NO_MASKING
 from qualia_lab.masking.tables import KEYED, mask_keyed, mask_tables, mask_texts
 from qualia_lab.masking.text import MASK_PATTERN
 from qualia_lab.query.explanation import Explanation
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.masking.keys import MaskRules
     from qualia_lab.masking.tables import Masker
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
@@ -138,6 +140,11 @@ class MaskedStore(Closing):
             for run_id, stored, masked in zip(runs.column("run_id").to_pylist(), *columns, strict=True):
                 if stored != masked:
                     self._artifact_uris[run_id] = stored
+
+
+def rules_of(store: TrackingStore) -> MaskRules:
+    """The rules by which what is read from this store is masked."""
+    return store.masker.rules if isinstance(store, MaskedStore) else NO_MASKING
 
 
 class MaskedPlace:

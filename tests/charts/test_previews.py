@@ -50,7 +50,7 @@ class Place:
 def shown(**files) -> dict[str, str]:
     """Path → HTML of the previews; `__` in a name is a dot, and `___` a slash."""
     place = Place({name.replace("___", "/").replace("__", "."): data for name, data in files.items()})
-    return {preview.path: preview.html for preview in read_previews(place, list(place.list_files()))}
+    return {preview.title: preview.html for preview in read_previews(place, list(place.list_files()))}
 
 
 class _ActiveContent(HTMLParser):
@@ -172,7 +172,7 @@ def test_the_last_step_of_a_picture_is_shown_and_its_small_copies_are_not():
     names = [f"images/a+step+{step}+timestamp+1+u{step}" for step in (0, 2, 10)]
     place = Place({f"{name}{end}": PIXEL for name in names for end in (".png", "+compressed.webp")})
     (preview,) = read_previews(place, list(place.list_files()))
-    assert preview.path == "a, step 10"
+    assert preview.title == "a, step 10"
     assert preview.remark == "the last of 3"
     assert base64.b64encode(PIXEL).decode() in preview.html
 

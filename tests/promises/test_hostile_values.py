@@ -168,14 +168,12 @@ def artifact_markdown(text: str) -> bool:
 
 def artifact_json(text: str) -> bool:
     """In the JSON of an artifact, and as a broken one."""
-    return all(
-        _is_still(json_preview("a.json", encoded, whole=True).html) for encoded in (json.dumps({text: text}), text)
-    )
+    return all(_is_still(json_preview(encoded, whole=True).html) for encoded in (json.dumps({text: text}), text))
 
 
 def artifact_yaml(text: str) -> bool:
     """As the YAML of an artifact."""
-    return _is_still(yaml_preview("a.yaml", text, whole=True).html)
+    return _is_still(yaml_preview(text, whole=True).html)
 
 
 def artifact_page(text: str) -> bool:

@@ -17,11 +17,13 @@ from qualia_lab.charts.previews.preview import Preview, note, small
 from qualia_lab.charts.previews.tables import logged_table_preview, parquet_preview, table_preview
 from qualia_lab.charts.previews.texts import json_preview, text_html, yaml_preview
 from qualia_lab.errors import QualiaLabError
+from qualia_lab.masking.keys import DEFAULT_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from qualia_lab.artifacts import Kind
+    from qualia_lab.masking.keys import MaskRules
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace
 
 __all__ = ["Preview", "read_previews"]
@@ -33,34 +35,37 @@ _TEXT_BYTES = 1_000_000
 _BYTES = 4_000_000
 
 
-def read_previews(place: ArtifactPlace, files: Sequence[ArtifactFile]) -> Iterator[Preview]:
+def read_previews(
+    place: ArtifactPlace, files: Sequence[ArtifactFile], rules: MaskRules = DEFAULT_RULES
+) -> Iterator[Preview]:
     """Yield the previews of the first files that can be previewed; a file that cannot be read yields the reason.
 
     Args:
         place: where the artifacts are read from.
         files: all files of the run.
+        rules: masks the values of secrets in tables.
     """
     shown = size = figures = 0
     candidates = list(_candidates(files))
     for index, (file, title, remark) in enumerate(candidates):
         if shown == _PREVIEWS:
-            yield Preview("", small(f"showing {_PREVIEWS} previews; {len(candidates) - index:,} more files"))
+            yield note(f"showing {_PREVIEWS} previews; {len(candidates) - index:,} more files")
             return
         try:
-            preview = _preview(place, file, title, files, draw=figures < _FIGURES)
+            preview = _preview(place, file, title, files, draw=figures < _FIGURES, rules=rules)
         except QualiaLabError as error:
-            preview = note(file.path, str(error))
+            preview = note(str(error))
         except Exception as error:
             # A file may make a parser fail in any way; the other files are still shown.
-            preview = note(file.path, f"cannot be shown: {type(error).__name__}")
+            preview = note(f"cannot be shown: {type(error).__name__}")
         if preview is None:
             continue
         if size + len(preview.html) > _BYTES:
-            preview = note(file.path, "not shown: the previews of this run have reached their size limit")
+            preview = note("not shown: the previews of this run have reached their size limit")
         shown += 1
         figures += preview.figure
         size += len(preview.html)
-        yield replace(preview, path=title, remark=remark)
+        yield replace(preview, title=title, remark=remark)
 
 
 def _candidates(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile, str, str]]:
@@ -88,7 +93,7 @@ def _candidates(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile, s
 
 
 def _preview(
-    place: ArtifactPlace, file: ArtifactFile, title: str, files: Sequence[ArtifactFile], *, draw: bool
+    place: ArtifactPlace, file: ArtifactFile, title: str, files: Sequence[ArtifactFile], *, draw: bool, rules: MaskRules
 ) -> Preview | None:
     """Return the preview of one file, or None for a kind that has no preview."""
     head = place.read_bytes(file.path, HEAD_BYTES)
@@ -98,7 +103,7 @@ def _preview(
     if kind in ("audio", "video"):
         return media_preview(place, file, kind)
     if kind == "parquet":
-        return parquet_preview(place, file)
+        return parquet_preview(place, file, rules)
     if kind not in ("text", "markdown", "json", "yaml", "model", "table", "html"):
         return None
     limit = FIGURE_BYTES if kind == "json" else _TEXT_BYTES
@@ -106,30 +111,37 @@ def _preview(
     whole = len(data) <= limit
     decoded = decoded_text(data[:limit])
     if decoded is None:
-        return note(file.path, "it starts as text, but the rest is not text")
+        return note("it starts as text, but the rest is not text")
     text, remark = decoded
     if not text.strip():
-        return note(file.path, "empty")
-    shown = _text_preview(kind, file, text, files, whole=whole, draw=draw)
+        return note("empty")
+    shown = _text_preview(kind, file, text, files, whole=whole, draw=draw, rules=rules)
     return replace(shown, html=shown.html + small(remark)) if remark else shown
 
 
 def _text_preview(
-    kind: Kind, file: ArtifactFile, text: str, files: Sequence[ArtifactFile], *, whole: bool, draw: bool
+    kind: Kind,
+    file: ArtifactFile,
+    text: str,
+    files: Sequence[ArtifactFile],
+    *,
+    whole: bool,
+    draw: bool,
+    rules: MaskRules,
 ) -> Preview:
     """Return the preview of a text file of this kind; `whole` says whether `text` is the whole file."""
     if kind == "json":
         return (
-            figure_preview(file.path, text, whole=whole, draw=draw)
-            or logged_table_preview(file.path, text, whole=whole)
-            or json_preview(file.path, text, whole=whole)
+            figure_preview(text, whole=whole, draw=draw, rules=rules)
+            or logged_table_preview(text, whole=whole, rules=rules)
+            or json_preview(text, whole=whole)
         )
     if kind == "yaml":
-        return yaml_preview(file.path, text, whole=whole)
+        return yaml_preview(text, whole=whole)
     if kind == "model":
         return model_preview(file.path, text, files)
     if kind == "table":
-        return table_preview(file.path, text, whole=whole)
+        return table_preview(text, whole=whole, rules=rules)
     if kind == "html":
-        return page_preview(file.path, text, whole=whole)
-    return Preview(file.path, markdown_html(text) if kind == "markdown" else text_html(text))
+        return page_preview(text, whole=whole)
+    return Preview(markdown_html(text) if kind == "markdown" else text_html(text))

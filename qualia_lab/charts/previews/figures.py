@@ -14,18 +14,19 @@ from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
     from qualia_lab.charts.chart import Chart
+    from qualia_lab.masking.keys import MaskRules
 
 FIGURE_BYTES = 3_000_000
 
 
-def figure_preview(path: str, text: str, *, whole: bool, draw: bool) -> Preview | None:
+def figure_preview(text: str, *, whole: bool, draw: bool, rules: MaskRules) -> Preview | None:
     """Return the figure as a picture; None if the JSON is not a figure.
 
     Args:
-        path: the path of the artifact.
         text: the JSON text.
         whole: whether `text` is the whole file.
         draw: whether to draw the figure; otherwise it is only described.
+        rules: masks the values of secrets in the data.
 
     Raises:
         ValueError: the data of the figure are inconsistent.
@@ -37,24 +38,25 @@ def figure_preview(path: str, text: str, *, whole: bool, draw: bool) -> Preview 
     except ValueError:
         return None
     if isinstance(content.get("data"), list) and isinstance(content.get("layout", {}), dict) and _traces(content):
-        return _plotly(path, content, draw=draw)
+        return _plotly(content, draw=draw)
     schema = content.get("$schema")
     if isinstance(schema, str) and "vega" in schema:
         figure = read_vega(content)
-        table = rows_html(figure.columns, figure.rows, f"{counted(figure.count, 'row')} of data") if figure.rows else ""
+        shape = f"{counted(figure.count, 'row')} of data"
+        table = rows_html(figure.columns, figure.rows, shape, rules) if figure.rows else ""
         chart = figure.chart if draw else None
         description = f"a Vega figure: {figure.sentence}; {'drawn from its data' if chart else 'not drawn here'}"
-        return Preview(path, _chart_html(chart) + small(description) + table, figure=chart is not None)
+        return Preview(_chart_html(chart) + small(description) + table, figure=chart is not None)
     return None
 
 
-def _plotly(path: str, content: dict[str, Any], *, draw: bool) -> Preview:
+def _plotly(content: dict[str, Any], *, draw: bool) -> Preview:
     traces = _traces(content)
     kinds = ", ".join(sorted({str(trace.get("type") or "scatter")[:30] for trace in traces}))
     chart = plotly_chart(traces, content.get("layout") or {}) if draw else None
     if chart is None:
-        return Preview(path, small(f"a plotly figure of {len(traces):,} traces ({kinds}), not drawn here"))
-    return Preview(path, _chart_html(chart) + small(f"a plotly figure ({kinds}), drawn from its data"), figure=True)
+        return Preview(small(f"a plotly figure of {len(traces):,} traces ({kinds}), not drawn here"))
+    return Preview(_chart_html(chart) + small(f"a plotly figure ({kinds}), drawn from its data"), figure=True)
 
 
 def _chart_html(chart: Chart | None) -> str:

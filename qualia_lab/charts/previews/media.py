@@ -14,4 +14,4 @@ if TYPE_CHECKING:
 def media_preview(place: ArtifactPlace, file: ArtifactFile, kind: str) -> Preview:
     """Return the kind and the location of the file; the URI is plain text, without secrets and not clickable."""
     root = re.sub(r"//[^/]*@", "//", re.split(r"[?#]", place.recorded_uri)[0]).rstrip("/")
-    return note(file.path, f"{kind}, not embedded; it is at {root[:300]}/{file.path}")
+    return note(f"{kind}, not embedded; it is at {root[:300]}/{file.path}")

@@ -23,9 +23,9 @@ def model_preview(path: str, text: str, files: Sequence[ArtifactFile]) -> Previe
     try:
         content = parse_yaml(text)
     except ValueError as error:
-        return Preview(path, first_lines(text) + small(f"{error}; shown as text"))
+        return Preview(first_lines(text) + small(f"{error}; shown as text"))
     if not isinstance(content, dict):
-        return Preview(path, first_lines(text))
+        return Preview(first_lines(text))
     folder = path[: -len("MLmodel")]
     folder_files = [file for file in files if file.path.startswith(folder)]
     rows = [
@@ -35,7 +35,7 @@ def model_preview(path: str, text: str, files: Sequence[ArtifactFile]) -> Previe
     body = "".join(
         f"<tr><th {_CELL}>{for_html(name)}</th><td {_CELL}>{for_html(value)}</td></tr>" for name, value in rows
     )
-    return Preview(path, f"<table><tbody>{body}</tbody></table>" + small("the model was not loaded"))
+    return Preview(f"<table><tbody>{body}</tbody></table>" + small("the model was not loaded"))
 
 
 def _rows(content: dict[str, Any]) -> Iterator[tuple[str, str]]:

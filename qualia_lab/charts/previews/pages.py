@@ -14,16 +14,16 @@ _INVISIBLE = frozenset(("script", "style", "template", "title", "noscript", "svg
 _BLOCKS = frozenset(("p", "div", "br", "tr", "li", "table", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "section", "ul"))
 
 
-def page_preview(path: str, text: str, *, whole: bool) -> Preview:
+def page_preview(text: str, *, whole: bool) -> Preview:
     """Return the page in an iframe with its text folded below; only the text if the page is large."""
     text_content = page_text(text)
     text_html = first_lines(text_content) if text_content.strip() else small("a page without text")
     remark = "its scripts do not run here; open the artifact itself to run them" if "<script" in text.lower() else ""
     if not whole or len(text) > _FRAMED_BYTES:
-        return Preview(path, text_html + small("; ".join(filter(None, ("a large page, shown as text", remark)))))
+        return Preview(text_html + small("; ".join(filter(None, ("a large page, shown as text", remark)))))
     folded_text = f"<details><summary>as text</summary>{text_html}</details>"
     height = min(max(30 * len(text_content.splitlines()) + 50, _LOWEST), _HIGHEST)
-    return Preview(path, framed_page(text, height) + folded_text + (small(remark) if remark else ""))
+    return Preview(framed_page(text, height) + folded_text + (small(remark) if remark else ""))
 
 
 def page_text(text: str) -> str:

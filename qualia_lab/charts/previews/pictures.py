@@ -27,7 +27,7 @@ _TYPES = {
 def picture_preview(place: ArtifactPlace, file: ArtifactFile, title: str) -> Preview:
     """Return the picture, or the reason why it is not shown. Raises StoreError if it cannot be read."""
     shown = picture_html(place.read_bytes(file.path, PICTURE_BYTES + 1), alt=title)
-    return Preview(file.path, f"<p>{shown}</p>") if shown.startswith("<img") else note(file.path, shown)
+    return Preview(f"<p>{shown}</p>") if shown.startswith("<img") else note(shown)
 
 
 def picture_html(data: bytes, *, alt: str, width: int | None = None) -> str:

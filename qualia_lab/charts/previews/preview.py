@@ -15,21 +15,21 @@ class Preview:
     """One artifact as HTML, with every string escaped and pictures embedded.
 
     Attributes:
-        path: the path of the artifact, shown as the title.
         html: the preview.
-        remark: a text shown beside the path.
         figure: whether a figure was drawn for it.
+        title: the path of the artifact, or the key of a logged image.
+        remark: a text shown beside the title.
     """
 
-    path: str
     html: str
-    remark: str = ""
     figure: bool = False
+    title: str = ""
+    remark: str = ""
 
 
-def note(path: str, sentence: str) -> Preview:
+def note(sentence: str) -> Preview:
     """Return a preview with only a sentence, for an artifact that is not shown."""
-    return Preview(path, small(sentence))
+    return Preview(small(sentence))
 
 
 def small(sentence: str) -> str:

@@ -17,6 +17,7 @@ from qualia_lab.names import distinct_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from qualia_lab.masking.keys import MaskRules
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace
 
 _ROWS = 10
@@ -31,7 +32,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
 
 
-def table_preview(path: str, text: str, *, whole: bool) -> Preview:
+def table_preview(text: str, *, whole: bool, rules: MaskRules) -> Preview:
     """Return a preview of comma-, tab- or semicolon-separated values; the last row is dropped unless `whole`.
 
     Raises csv.Error.
@@ -45,10 +46,10 @@ def table_preview(path: str, text: str, *, whole: bool) -> Preview:
     columns = list(zip(*(row + [""] * (len(head) - len(row)) for row in body), strict=False)) if body else []
     types = [_type(column) for column in columns] if columns else [""] * len(head)
     rows_in_all = counted(len(body), "row") if whole else f"more than {counted(len(body), 'row')}"
-    return Preview(path, _html(head, types, body[:_ROWS], f"{rows_in_all}, {counted(len(head), 'column')}"))
+    return Preview(_html(head, types, body[:_ROWS], f"{rows_in_all}, {counted(len(head), 'column')}", rules))
 
 
-def logged_table_preview(path: str, text: str, *, whole: bool) -> Preview | None:
+def logged_table_preview(text: str, *, whole: bool, rules: MaskRules) -> Preview | None:
     """Return a preview of a table of `mlflow.log_table`, with pictures as their names; None for other JSON."""
     table = read_logged_table(text)
     if table is None or (whole and not table.is_complete):
@@ -56,17 +57,17 @@ def logged_table_preview(path: str, text: str, *, whole: bool) -> Preview | None
     texts = [[cell_text(value) for value in row] for row in table.rows[:_TYPE_ROWS]]
     types = [_type(column) for column in zip(*texts, strict=True)] if texts else [""] * len(table.columns)
     rows = counted(len(table.rows), "row") if table.is_complete else f"more than {counted(len(table.rows), 'row')}"
-    return Preview(path, _html(table.columns, types, texts[:_ROWS], f"{rows}, {counted(len(types), 'column')}"))
+    return Preview(_html(table.columns, types, texts[:_ROWS], f"{rows}, {counted(len(types), 'column')}", rules))
 
 
-def parquet_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
+def parquet_preview(place: ArtifactPlace, file: ArtifactFile, rules: MaskRules) -> Preview:
     """Return a preview of a Parquet file of at most 5 MB, 64 MB uncompressed. Raises StoreError on read errors."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     data = place.read_bytes(file.path, _PARQUET_BYTES + 1)
     if len(data) > _PARQUET_BYTES:
-        return note(file.path, "a Parquet file of over 5 MB, too large to show")
+        return note("a Parquet file of over 5 MB, too large to show")
     try:
         parquet = pq.ParquetFile(io.BytesIO(data))
         metadata, schema = parquet.metadata, parquet.schema_arrow
@@ -74,20 +75,22 @@ def parquet_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview:
         unpacked = metadata.row_group(0).total_byte_size if metadata.num_row_groups else 0
         types = [str(field.type) for field in schema]
         if not 0 <= unpacked <= _UNPACKED_BYTES or not metadata.num_row_groups:
-            return Preview(file.path, _html(schema.names, types, [], shape))
+            return Preview(_html(schema.names, types, [], shape, rules))
         batch = next(parquet.iter_batches(_ROWS, row_groups=[0], columns=schema.names[:_COLUMNS]))
         rows = [[_cell(value) for value in row.values()] for row in batch.slice(0, _ROWS).to_pylist()]
     except (pa.ArrowException, OSError, StopIteration):
-        return note(file.path, "it cannot be read as Parquet")
-    return Preview(file.path, _html(schema.names, types, rows, shape))
+        return note("it cannot be read as Parquet")
+    return Preview(_html(schema.names, types, rows, shape, rules))
 
 
-def rows_html(head: Sequence[str], rows: Sequence[Sequence[Any]], shape: str) -> str:
+def rows_html(head: Sequence[str], rows: Sequence[Sequence[Any]], shape: str, rules: MaskRules) -> str:
     """Render rows of values below their column names."""
-    return _html(head, [""] * len(head), [[_cell(value) for value in row] for row in rows[:_ROWS]], shape)
+    return _html(head, [""] * len(head), [[_cell(value) for value in row] for row in rows[:_ROWS]], shape, rules)
 
 
-def _html(head: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str]], shape: str) -> str:
+def _html(
+    head: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str]], shape: str, rules: MaskRules
+) -> str:
     names = zip(distinct_names(head[:_COLUMNS], width=_CELL), types, strict=False)
     parts = ["<table><thead><tr>"]
     parts += [
@@ -98,8 +101,8 @@ def _html(head: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[str
     count = 0
     for row in rows:
         count += 1
-        named = zip(head, row[:_COLUMNS], strict=False)
-        parts += ["<tr>", *(f"<td>{for_html(_cut(masked_value(name, cell)))}</td>" for name, cell in named), "</tr>"]
+        cells = (masked_value(name, cell, rules) for name, cell in zip(head, row[:_COLUMNS], strict=False))
+        parts += ["<tr>", *(f"<td>{for_html(_cut(cell))}</td>" for cell in cells), "</tr>"]
     parts.append("</tbody></table>")
     limits = [f"the first {count} rows"] if count == _ROWS else []
     limits += [f"the first {_COLUMNS} columns"] if len(head) > _COLUMNS else []

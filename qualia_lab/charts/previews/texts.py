@@ -19,24 +19,24 @@ def text_html(text: str) -> str:
     return first_lines(text) + "<p><small>the last lines:</small></p>" + first_lines("\n".join(lines[-_LOG_END:]))
 
 
-def json_preview(path: str, text: str, *, whole: bool) -> Preview:
+def json_preview(text: str, *, whole: bool) -> Preview:
     """Return indented JSON; incomplete or invalid JSON is shown as text."""
     if not whole:
-        return Preview(path, first_lines(text[:100_000]) + small("only the start of the file was read"))
+        return Preview(first_lines(text[:100_000]) + small("only the start of the file was read"))
     try:
-        return Preview(path, first_lines(json.dumps(parse_json(text), indent=2, ensure_ascii=False)))
+        return Preview(first_lines(json.dumps(parse_json(text), indent=2, ensure_ascii=False)))
     except (ValueError, RecursionError) as error:
-        return Preview(path, first_lines(text) + small(f"{_reason(error)}; shown as text"))
+        return Preview(first_lines(text) + small(f"{_reason(error)}; shown as text"))
 
 
-def yaml_preview(path: str, text: str, *, whole: bool) -> Preview:
+def yaml_preview(text: str, *, whole: bool) -> Preview:
     """Return YAML as it is written, with a remark if it is invalid."""
     if whole and len(text) <= _YAML_BYTES:
         try:
             parse_yaml(text)
         except ValueError as error:
-            return Preview(path, first_lines(text) + small(f"{_reason(error)}; shown as text"))
-    return Preview(path, first_lines(text))
+            return Preview(first_lines(text) + small(f"{_reason(error)}; shown as text"))
+    return Preview(first_lines(text))
 
 
 def _reason(error: Exception) -> str:
