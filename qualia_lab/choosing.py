@@ -329,8 +329,8 @@ def _raise_no_runs(store: TrackingStore, query: Query) -> None:
         existing = len(_existing_runs(store, query, ()))
         requested = len(query.run_ids)
         if not existing:
-            names = ", ".join(one_line(run_id, 40) for run_id in query.run_ids[:3])
-            raise UnknownRun(f"No run is called {names} in {store.uri}.", "List them with: qualia runs")
+            ids = " or ".join(one_line(run_id, 40) for run_id in query.run_ids[:3])
+            raise UnknownRun(f"No run has the id {ids} in {store.uri}.", "List them with: qualia runs")
         selection = Selection(
             "", (), Conditions(run_ids=query.run_ids), excluded=existing, missing=requested - existing
         )

@@ -159,6 +159,33 @@ def folder_of(path: Path) -> Iterator[None]:
         raise
 
 
+def lock_folder(folder: Path, *, wait: bool) -> int | None:
+    """Lock a folder against other processes of this package, until the descriptor is closed or the process ends.
+
+    Args:
+        folder: an existing folder.
+        wait: whether to wait for another process to release its lock.
+
+    Returns:
+        The descriptor; None if the operating system has no such locks.
+
+    Raises:
+        BlockingIOError: another process has locked the folder, and `wait` is False.
+        OSError: the folder cannot be opened, or its file system does not support locks.
+    """
+    if os.name != "posix":
+        return None
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def _not_writable(path: Path, error: OSError) -> OutputNotWritable:
     return OutputNotWritable(
         f"Cannot write {path}: {error.strerror or error}.", "Choose another path, or check the permissions there."

@@ -354,6 +354,31 @@ def test_many_files_and_deep_folders_are_truncated_with_a_note(folder):
     assert len(names(artifact_place(RUN, str(folder)))) == MAX_FILES
 
 
+class HalfReadable:
+    """A server that does not list some folders; the reason names the folder, or is the same for several."""
+
+    def list_artifacts(self, _run_id, path):
+        if path:
+            raise StoreError(f"{path} is locked." if path in ("a", "b") else "No rights.", "")
+        return iter([{"path": folder, "is_dir": True} for folder in ("a", "b", "c", "d")])
+
+
+def test_the_note_on_a_servers_artifacts_has_every_reason_once():
+    place = artifact_place(RUN, "mlflow-artifacts:/1", http=HalfReadable())
+    for _ in range(2):
+        assert names(place) == []
+        assert place.note == "a is locked.; b is locked.; No rights."
+
+
+def test_of_many_remarks_on_artifacts_the_last_are_only_counted(folder):
+    for number in range(13):
+        (folder / f"link {number:02}").symlink_to("/etc")
+    place = artifact_place(RUN, str(folder))
+    names(place)
+    assert place.note.count("not followed") == 10
+    assert place.note.endswith("; and 3 more such remarks")
+
+
 def test_only_the_first_bytes_of_a_large_file_are_read(folder):
     with (folder / "sparse").open("wb") as file:
         file.truncate(2 << 30)

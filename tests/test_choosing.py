@@ -319,7 +319,7 @@ def test_an_unknown_id_is_missing_and_an_excluded_one_is_not(store, sqlite_runs)
         chosen(store, run_ids=[ids[0], ids[2]], status=["FAILED"])
     with pytest.raises(NoRunMatches, match=r"1 of the 2 runs named is excluded .*, and the store does not have 1"):
         chosen(store, run_ids=[ids[0], "f" * 32], status=["FAILED"])
-    with pytest.raises(UnknownRun, match="No run is called 0123"):
+    with pytest.raises(UnknownRun, match="No run has the id 0123 in "):
         chosen(store, run_ids=["0123"], status=["FAILED"])
 
 

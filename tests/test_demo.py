@@ -230,9 +230,9 @@ def test_an_existing_experiment_keeps_its_tags_and_runs(tmp_path):
 
 
 def test_a_file_store_is_written_despite_mlflow_s_warning(tmp_path):
-    done = create_demo_runs("5", "--tracking-uri", str(tmp_path / "mlruns"), cwd=tmp_path)
+    done = create_demo_runs("5", "--tracking-uri", tmp_path / "mlruns", "--experiment", "two  spaces", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"--tracking-uri {tmp_path}/mlruns --experiment churn" in done.stderr
+    assert f"--tracking-uri {tmp_path}/mlruns --experiment $'two\\x20\\x20spaces'" in done.stderr
     assert len(list(tmp_path.glob("mlruns/*/*/artifacts/config.json"))) == 5
 
 

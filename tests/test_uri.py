@@ -46,6 +46,18 @@ def test_a_secret_of_one_letter_does_not_mask_words():
     )
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("no route to https://t0ken@proxy:8080/x", "no route to https://***@proxy:8080/x"),
+        ("see mysql://ada:pa/ss@db/x and http://bob:w0rd@h", "see mysql://ada:***@db/x and http://***@h"),
+        ("GET http://proxy:8080/files/a@2x.png failed", "GET http://proxy:8080/files/a@2x.png failed"),
+    ],
+)
+def test_logins_in_an_answer_are_masked_and_other_addresses_are_not(message, shown):
+    assert split_uri("http://server").redact_answer(message) == shown
+
+
 def test_a_notebook_reads_the_password_from_the_environment(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://bob:hidden@db/mlflow")
     assert with_credentials("postgresql://bob@db/mlflow").full == "postgresql://bob:hidden@db/mlflow"

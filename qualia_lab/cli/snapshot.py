@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +82,8 @@ def command(
         console.show(json.dumps(_summary(uri, store.uri, update)))
     else:
         _print_summary(uri, update)
+    if place.note:
+        console.say(place.note)
     options.print_masked(update.masked)
     for run_id, reason in list(update.missing.items())[:5]:
         console.say(f"run {run_id} was not read: {reason}")
@@ -116,6 +117,7 @@ def _summary(uri: str, source: str, update: Update) -> dict[str, Any]:
 
 
 def _print_summary(uri: str, update: Update) -> None:
+    from qualia_lab.escaping import for_shell
 
     counts = update.counts
     console.say(
@@ -123,4 +125,4 @@ def _print_summary(uri: str, update: Update) -> None:
         f"{counted(counts['metric_history'], 'metric point')}: {update.size / 1e6:,.1f} MB"
     )
     console.say(f"{update.read:,} read, {update.kept:,} unchanged, {update.removed:,} removed")
-    console.say(f"next: qualia new --tracking-uri {shlex.quote(uri)}")
+    console.say(f"next: qualia new --tracking-uri {for_shell(uri)}")

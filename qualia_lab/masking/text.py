@@ -146,6 +146,12 @@ def is_placeholder(value: str) -> bool:
     return _PLACEHOLDER.fullmatch(value) is not None
 
 
+def mask_logins(text: str, mask: Mask) -> str:
+    """The text with the password, and for HTTP also the user, in each URL replaced by the result of `mask`."""
+    login = _LOGIN_ALONE if _ADDRESS.match(text) else _LOGIN_WITHIN
+    return login.sub(lambda found: _without_login(found, mask), text)
+
+
 def replace_secrets(text: str, mask: Mask, rules: MaskRules = DEFAULT_RULES) -> str:
     """The text with each secret of a known form replaced by the result of `mask` for it."""
     if not may_hold_secret(text):
@@ -183,8 +189,7 @@ def _in_line(text: str, mask: Mask, rules: MaskRules) -> str:
         return found[0] if _CODE.match(found["secret"]) else mask_by_name(found)
 
     if "://" in text:
-        login = _LOGIN_ALONE if _ADDRESS.match(text) else _LOGIN_WITHIN
-        text = login.sub(lambda found: _without_login(found, mask), text)
+        text = mask_logins(text, mask)
     if "=" in text:
         text = _QUERY.sub(mask_query_parameter, text)
     for form in (_WEBHOOK, _BEARER):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import shlex
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.errors import QualiaLabError
-from qualia_lab.escaping import one_line
+from qualia_lab.escaping import for_shell, one_line
 from qualia_lab.stores.uri import split_uri
 from qualia_lab.stores.writing import default_tracking_uri, find_or_create_experiment, open_for_writing
 
@@ -118,8 +117,8 @@ def train_pipeline(
             advance=advance,
         )
     console.say(f"runs in experiment {one_line(experiment)} of {uri.safe}")
-    where = f" --tracking-uri {shlex.quote(uri.safe)}" if tracking_uri else ""
-    console.say(f"next: create-observation-notebook{where} --experiment {shlex.quote(experiment)}")
+    where = f" --tracking-uri {for_shell(uri.safe)}" if tracking_uri else ""
+    console.say(f"next: create-observation-notebook{where} --experiment {for_shell(experiment)}")
     for reason in failed:
         console.say(reason)
     if failed:

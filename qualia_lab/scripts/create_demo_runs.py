@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.errors import StoreError
-from qualia_lab.escaping import one_line
+from qualia_lab.escaping import for_shell, one_line
 from qualia_lab.scripts.demo_artifacts import dataset_text, run_files, sweep_files
 from qualia_lab.scripts.demo_story import DemoRun, generate_story
 from qualia_lab.stores.uri import split_uri
@@ -64,8 +63,8 @@ def create_demo_runs(count: int, tracking_uri: str | None, experiment: str, seed
                 "Make their folder writable, or pass another --experiment or --tracking-uri.",
             ) from error
     console.say(f"{count} runs in experiment {one_line(experiment)} of {uri.safe}")
-    where = f" --tracking-uri {shlex.quote(uri.safe)}" if tracking_uri else ""
-    console.say(f"next: create-observation-notebook{where} --experiment {shlex.quote(experiment)}")
+    where = f" --tracking-uri {for_shell(uri.safe)}" if tracking_uri else ""
+    console.say(f"next: create-observation-notebook{where} --experiment {for_shell(experiment)}")
 
 
 def write_story(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.stores.protocol import ArtifactPlace
 
+_REMARKS = 10  # that a note lists
 MAX_DEPTH = 8
 MAX_FILES = 10_000
 _TIMEOUT_SECONDS = 10.0
@@ -100,18 +101,34 @@ class UnopenedPlace:
         raise StoreError(f"The artifact {text(path)} was not read: {self.note}.", "")
 
 
-class LocalPlace:
+class _Listing:
+    """A run's artifacts that are listed, with a note of remarks on the listing."""
+
+    def __init__(self, run_id: str, recorded_uri: str) -> None:
+        self.recorded_uri = recorded_uri
+        self.note = ""  # complete once the files were listed
+        self._run_id = run_id
+        self._remarks: dict[str, None] = {}
+
+    def _remark(self, remark: str) -> None:
+        """Add a remark to the note, once; of many remarks the last ones are only counted."""
+        self._remarks[remark] = None
+        more = len(self._remarks) - _REMARKS
+        self.note = "; ".join([*islice(self._remarks, _REMARKS), *([f"and {more:,} more such remarks"] * (more > 0))])
+
+
+class LocalPlace(_Listing):
     """A run's own folder on this machine: the recorded one, or else one that was found next to the store."""
 
     def __init__(self, run_id: str, recorded_uri: str, beside: Path | None) -> None:
-        self.recorded_uri = recorded_uri
-        self.note = ""  # set when files are listed
-        self._run_id = run_id
+        super().__init__(run_id, recorded_uri)
         self.beside = beside
 
     def list_files(self) -> Iterator[ArtifactFile]:
         """Every file of the run's folder, sorted by path; links out of it are skipped and mentioned in the note."""
-        root, self.note = self._found
+        root, remark = self._found
+        if remark:
+            self._remark(remark)
         if root is not None:
             files = list(islice(self._files(root, "", MAX_DEPTH), MAX_FILES + 1))
             if len(files) > MAX_FILES:
@@ -133,10 +150,6 @@ class LocalPlace:
             except ValueError:
                 reason = "its name is not valid"
         raise StoreError(f"The artifact {text(path)} was not read: {reason}.", "")
-
-    def _remark(self, remark: str) -> None:
-        if remark not in self.note:
-            self.note = f"{self.note}; {remark}" if self.note else remark
 
     @cached_property
     def _found(self) -> tuple[str | None, str]:
@@ -218,13 +231,8 @@ class LocalPlace:
                 self._remark(f"{_shown(path)} could not be read")
 
 
-class _RemotePlace:
+class _RemotePlace(_Listing):
     """Artifacts on a server, whose folders are listed with one request each."""
-
-    def __init__(self, run_id: str, recorded_uri: str) -> None:
-        self.recorded_uri = recorded_uri
-        self.note = ""
-        self._run_id = run_id
 
     def list_files(self) -> Iterator[ArtifactFile]:
         """Every file, recursively, sorted by path. Raises StoreError if the root folder cannot be listed.
@@ -238,7 +246,7 @@ class _RemotePlace:
         while folders and len(files) <= MAX_FILES:
             if listed == limit or time.monotonic() - since > _TIMEOUT_SECONDS:
                 why = f"{limit:,} folders" if listed == limit else f"{_TIMEOUT_SECONDS:.0f} seconds without a new file"
-                self.note = f"stopped after {why}: {_counted_files(len(files))} found until then"
+                self._remark(f"stopped after {why}: {_counted_files(len(files))} found until then")
                 break
             folder = folders.pop(0)
             listed += 1
@@ -248,7 +256,7 @@ class _RemotePlace:
                         if path not in files:
                             files[path], since = ArtifactFile(path, size), time.monotonic()
                     elif path.count("/") + 1 >= MAX_DEPTH:
-                        self.note = _TRUNCATED
+                        self._remark(_TRUNCATED)
                     elif path not in seen:
                         seen.add(path)
                         folders.append(path)
@@ -257,11 +265,11 @@ class _RemotePlace:
             except StoreError as error:
                 if not files and not folder and not folders:
                     raise
-                self.note = error.message
+                self._remark(error.message)
                 if isinstance(error, StoreUnreachable):  # the next request would also wait for its timeout
                     break
         if len(files) > MAX_FILES:
-            self.note = _TRUNCATED
+            self._remark(_TRUNCATED)
         yield from sorted(islice(files.values(), MAX_FILES), key=lambda file: file.path)
 
     def _listed(self, folder: str) -> Iterator[tuple[str, bool, int | None]]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from qualia_lab.masking.keys import is_secret_query_key
+from qualia_lab.masking.text import mask_logins
 
-# `user:password` in a URL within a text.
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*:[^@\s]*(?=@)")
 # The fragment of an address copied from MLflow's UI, `#/experiments/1/runs/…`, with the slash before it.
 _PAGE = re.compile(r"/?#(/.*)?\Z", re.DOTALL)
 
@@ -51,8 +50,8 @@ class TrackingUri:
         return text
 
     def redact_answer(self, text: str) -> str:
-        """A server's message, also without users and passwords in other URLs that it quotes."""
-        return _USERINFO.sub("***", self.redact(text))
+        """A server's message, also without the logins in other URLs that it quotes, see `mask_logins`."""
+        return mask_logins(self.redact(text), lambda _: "***")
 
 
 def split_uri(uri: str) -> TrackingUri:

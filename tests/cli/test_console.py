@@ -59,8 +59,8 @@ def test_data_goes_to_stdout_and_messages_to_stderr():
 
 
 def test_an_error_prints_two_lines_and_exits_with_the_code_of_its_class():
-    done = run("raise errors.UnknownRun('No run is called x.', 'List them.')")
-    assert done.stderr == "error: No run is called x.\nhint: List them.\n"
+    done = run("raise errors.UnknownRun('No run has the id x.', 'List them.')")
+    assert done.stderr == "error: No run has the id x.\nhint: List them.\n"
     assert done.returncode == 13
     assert done.stdout == ""
 

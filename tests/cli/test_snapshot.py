@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import re
@@ -150,3 +152,23 @@ def test_progress_is_shown_on_a_terminal(tmp_path):
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (errno.ENOLCK, 0, "does not support locks: let no other command write to it"),
+        (errno.EBADF, 0, "does not support locks"),  # a network file system, where a lock needs a writable file
+        (errno.EWOULDBLOCK, 32, "Another command is writing to "),
+        (errno.EIO, 32, "Input/output error"),
+    ],
+)
+def test_without_a_lock_the_true_reason_is_printed(number, code, said, sqlite_sample, tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)  # as file systems without locks answer
+    done = run_here(QUALIA, "snapshot", sqlite_sample, "kept", cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert (tmp_path / "kept" / "manifest.json").exists() == (code == 0)

@@ -139,6 +139,15 @@ def test_one_invalid_run_is_reported_and_the_others_are_read(name, reported, rec
     assert "Not examined: the metric histories" not in seen.findings
 
 
+def test_a_run_without_an_id_is_counted_once_also_after_another_search():
+    with server_that(LIES["runs: one has no info"]) as (_, uri):
+        generator = NotebookGenerator(uri)
+        selection = generator.choose(Conditions())
+        generator.store.explain(selection.query)
+        reasons = generator.read(selection).problems.column("reason").to_pylist()
+    assert reasons == ["1 run came without an id and cannot be shown"]
+
+
 @pytest.mark.parametrize("name", ["models: no rights", "models: a login page", "models: cut off", "models: a redirect"])
 def test_unreadable_models_are_reported_and_runs_are_read(name, record_counts):
     seen = look(LIES[name])

@@ -39,22 +39,25 @@ class SearchPage:
     Attributes:
         tables: the tables of RunTables that belong to runs, and `outputs` (run_id, model_id). The rows of a run are
             consecutive.
+        without_id: the number of runs without an id, which are in no table.
     """
 
     tables: Mapping[str, pa.Table]
+    without_id: int = 0
 
     @classmethod
-    def from_json(cls, runs: Iterable[Json]) -> SearchPage:
+    def from_json(cls, runs: Sequence[Json]) -> SearchPage:
         """A page from MLflow's JSON of runs; of duplicates, the last one counts."""
         rows, outputs = Rows(), []
-        for run_id, run in {run_id_of(run): run for run in runs}.items():
+        with_id = [run for run in runs if run_id_of(run)]
+        for run_id, run in {run_id_of(run): run for run in with_id}.items():
             add_run(run, rows)
             model_ids = dict.fromkeys(
                 str(output.get("model_id")) for output in objects(run, "outputs", "model_outputs")
             )
             outputs += [{"run_id": run_id, "model_id": model_id} for model_id in model_ids]
         tables = {name: table_of(schema.TABLES[name], rows.tables[name]) for name in _RUN_TABLES}
-        return cls({**tables, "outputs": table_of(_OUTPUTS, outputs)})
+        return cls({**tables, "outputs": table_of(_OUTPUTS, outputs)}, len(runs) - len(with_id))
 
     @property
     def run_ids(self) -> list[str]:
@@ -76,7 +79,7 @@ class SearchPage:
         if wanted == self.run_ids:
             return self
         order = column(wanted, schema.STRING)
-        return SearchPage({name: _by_run(table, order) for name, table in self.tables.items()})
+        return replace(self, tables={name: _by_run(table, order) for name, table in self.tables.items()})
 
     def to_run_tables(self, rows: Rows) -> RunTables:
         """RunTables of these runs, with the other tables (experiments, models, missing runs) from the rows."""
@@ -95,7 +98,8 @@ def merge_pages(pages: Sequence[SearchPage]) -> SearchPage:
         distinct.append(page.for_runs(new))
     if not distinct:
         return SearchPage.from_json(())
-    return SearchPage({name: pa.concat_tables([page.tables[name] for page in distinct]) for name in distinct[0].tables})
+    tables = {name: pa.concat_tables([page.tables[name] for page in distinct]) for name in distinct[0].tables}
+    return SearchPage(tables, sum(page.without_id for page in pages))
 
 
 class SearchResultCache:

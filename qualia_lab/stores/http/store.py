@@ -91,7 +91,7 @@ class HttpStore(Closing):
         self._recent_pages = SearchResultCache()
         self._recent_experiments: tuple[float, dict[str, Json]] = (-FRESH_SECONDS, {})
         self._artifacts_unreachable: tuple[float, StoreUnreachable | None] = (0.0, None)
-        self._without_id = 0  # runs of the last search that had no id
+        self._without_id = 0  # the number of runs without an id in the last search, for the read that follows
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """Experiments with run counts and last activity, latest activity first."""
@@ -127,9 +127,9 @@ class HttpStore(Closing):
         if query.limit == 0:
             return table_of(schema.RUNS, [])
         since = time.monotonic()
-        self._without_id = 0
         result = self._search_query(query, condition, orders)
         page = merge_pages(result.pages)
+        self._without_id = page.without_id
         tables = page.to_run_tables(result.experiments)
         matching = select_runs(result.condition, orders, tables, self.read_metric_history)[: query.limit]
         self._recent_pages.store(result.pages, matching, since)
@@ -313,10 +313,8 @@ class HttpStore(Closing):
         return [page for pages in in_parallel(search, batches, 4) for page in pages]
 
     def _to_page(self, runs: list[Json]) -> SearchPage:
-        with_id = [run for run in runs if run_id_of(run)]
-        self._without_id += len(runs) - len(with_id)
-        self._histories.remember(with_id)
-        return SearchPage.from_json(with_id)
+        self._histories.remember([run for run in runs if run_id_of(run)])
+        return SearchPage.from_json(runs)
 
     def _find_pages(self, run_ids: Sequence[str], experiment_ids: list[str]) -> tuple[list[SearchPage], dict[str, str]]:
         """The runs with these ids, in any order, and the reasons why others are missing."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted
 from qualia_lab.errors import QualiaLabError, StoreError
+from qualia_lab.files import lock_folder
 from qualia_lab.masking.tables import Masker
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.open import open_store
@@ -123,27 +124,12 @@ def _create_locked_folder() -> tuple[Path, int | None]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         try:
-            lock = _lock(folder, wait=True)
+            lock = lock_folder(folder, wait=True)
         except OSError:  # where folders cannot be locked, stale ones are not removed either
             return folder, None
         if lock is None or folder.is_dir():
             return folder, lock
         os.close(lock)  # another command removed the folder before it was locked
-
-
-def _lock(folder: Path, *, wait: bool) -> int | None:
-    """Lock a folder until this process ends, however it ends; None if the system has no such locks. Raises OSError."""
-    if os.name != "posix":
-        return None
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def remove_stale_snapshots() -> None:
@@ -154,7 +140,7 @@ def remove_stale_snapshots() -> None:
         with contextlib.suppress(OSError, QualiaLabError):
             if not _FOLDER.fullmatch(folder.name) or folder.lstat().st_uid != os.getuid():
                 continue
-            lock = _lock(folder, wait=False)
+            lock = lock_folder(folder, wait=False)
             if lock is None:
                 continue
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -15,7 +16,7 @@ from pyarrow import fs
 
 from qualia_lab.errors import ExtraMissing, OutputNotWritable, StoreNotFound, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
-from qualia_lab.files import why_not_writable, write_atomically
+from qualia_lab.files import lock_folder, why_not_writable, write_atomically
 from qualia_lab.stores.file.store import path_of_uri
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
@@ -28,6 +29,10 @@ PARTS = "parts"
 # File names that this package generates, including those left by a killed command. No other file is ever removed.
 _FILE_IN_PARTS = re.compile(r"[0-9a-f]{32}(-\d+)?(\.parquet|\.json)?|\.[0-9a-f]{32}\.json\.\w+\.tmp")
 _FILE_IN_ROOT = re.compile(r"parts|manifest\.json|\.manifest\.json\.\w+\.tmp")
+
+
+# The errors of flock on a file system without locks, such as some network file systems.
+_NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENOLCK, errno.EBADF)
 
 
 def open_location(where: str | Path) -> SnapshotLocation:
@@ -80,6 +85,7 @@ class SnapshotLocation:
 
     Attributes:
         shown: the location without secrets.
+        note: a remark for the user, once it is written to; "" for none.
     """
 
     def __init__(self, uri: TrackingUri, root: str, *, folder: Path | None = None, remote: Any = None) -> None:
@@ -92,6 +98,7 @@ class SnapshotLocation:
             remote: the fsspec filesystem, for any other location.
         """
         self.shown = uri.safe
+        self.note = ""
         self._filesystem = fs.LocalFileSystem() if remote is None else fs.PyFileSystem(fs.FSSpecHandler(remote))
         self._root = root
         self._folder = folder
@@ -163,22 +170,33 @@ class SnapshotLocation:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Create the location, and lock it against other commands on this machine."""
+        """Create the location, and lock it against other commands on this machine, where locks are supported."""
         with self._writing():
             self._filesystem.create_dir(f"{self._root}/{PARTS}")
         if self._folder is None:
             yield
             return
-        # The operating system releases the lock when the process ends, however it ends.
-        with self._writing():
-            descriptor = os.open(self._folder / PARTS, os.O_RDONLY) if os.name == "posix" else None
+        lock = self._lock((self._folder / PARTS).resolve())
         try:
-            if descriptor is not None:
-                _lock(descriptor, self.shown)
             yield
         finally:
-            if descriptor is not None:
-                os.close(descriptor)
+            if lock is not None:
+                os.close(lock)
+
+    def _lock(self, folder: Path) -> int | None:
+        """Lock the folder; without locks return None and set the note. Raises OutputNotWritable."""
+        try:
+            return lock_folder(folder, wait=False)
+        except BlockingIOError:
+            raise OutputNotWritable(f"Another command is writing to {self.shown}.", "Wait for it to end.") from None
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                self.note = (
+                    f"The file system of {self.shown} does not support locks: "
+                    "let no other command write to it at the same time."
+                )
+                return None
+            raise self._not_writable(error) from error
 
     @contextlib.contextmanager
     def create(self, name: str, *, durable: bool = True) -> Iterator[HashedFile]:
@@ -269,15 +287,6 @@ class HashedFile:
     def sha256(self) -> str:
         """The hexadecimal SHA-256 of the data written so far."""
         return self._hash.hexdigest()
-
-
-def _lock(descriptor: int, shown: str) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise OutputNotWritable(f"Another command is writing to {shown}.", "Wait for it to end.") from error
 
 
 def _sync(path: Path) -> None:
