@@ -78,11 +78,8 @@ def describe_effect_of_opening(tracking_uri: str) -> str | None:
         return "MLflow does not know this kind of store"
     from qualia_lab.stores.sql.store import SqlStore
 
-    store = SqlStore(uri)
-    try:
+    with SqlStore(uri) as store:
         revision, empty = store.read_schema_revision(), not store.read_experiments("all").num_rows
-    finally:
-        store.close()
     newest = _newest_revision()
     if revision != newest:
         current = revision or "an unknown one"

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 import traceback
-import unicodedata
 import warnings
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -28,6 +27,7 @@ from qualia_lab.console_table import Column, lay_out, wrap
 from qualia_lab.errors import FilterError, NothingChosen, QualiaLabError
 from qualia_lab.escaping import for_terminal, visible
 from qualia_lab.interruptions import Terminated, raise_on_sigterm, restore_sigterm
+from qualia_lab.names import display_width
 from qualia_lab.stores.uri import TrackingUri, split_uri
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def print_error(error: QualiaLabError) -> None:
             _one_line_in_place(error.text[error.position :]),
         )
         say(f"  {before}{after}")
-        say(f"  {' ' * _width(before)}^")
+        say(f"  {' ' * display_width(before)}^")
     if error.hint:
         _say_labelled("hint:", "1;36", error.hint)
 
@@ -422,10 +422,3 @@ def _terminal_width(stream: TextIO) -> int | None:
 def _one_line_in_place(text: str) -> str:
     """The text on one line, with every character at its original position."""
     return visible(re.sub(r"\s", " ", text))
-
-
-def _width(text: str) -> int:
-    """The width of the text in terminal columns."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )

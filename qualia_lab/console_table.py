@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.names import display_width
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,8 +58,8 @@ def lay_out(
     Returns:
         The lines of the headings, the lines of the rows, and the titles of the columns that were dropped.
     """
-    width_of = [max((_width(row[index]) for row in rows), default=0) for index in range(len(columns))]
-    natural = [max(width, _width(column.title)) for width, column in zip(width_of, columns, strict=True)]
+    width_of = [max((display_width(row[index]) for row in rows), default=0) for index in range(len(columns))]
+    natural = [max(width, display_width(column.title)) for width, column in zip(width_of, columns, strict=True)]
     shown = list(range(len(columns)))
     widths = dict(enumerate(natural))
     if width_limit is not None:
@@ -89,7 +91,7 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     lines = [" " * (len(text) - len(text.lstrip(" "))) + first]
     for word in words:
         longer = f"{lines[-1]} {word}"
-        if _width(longer) <= width:
+        if display_width(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(f"{indent}{word}")
@@ -130,7 +132,7 @@ def _widen(widths: dict[int, int], columns: Sequence[Column], natural: Sequence[
 
 def _cell(column: Column, text: str, width: int) -> list[str]:
     """The lines of a cell: names wrap, ids are truncated, other texts end in `…`."""
-    if _width(text) <= width:
+    if display_width(text) <= width:
         return [text]
     if column.name:
         return _wrapped(text, width)
@@ -141,10 +143,10 @@ def _wrapped(text: str, width: int) -> list[str]:
     """Wrap a name after spaces and `_ - . / :`; a word is split only if it is longer than a line."""
     lines = [""]
     for part in _WORDS.split(text):
-        if _width((lines[-1] + part).rstrip()) > width and lines[-1]:
+        if display_width((lines[-1] + part).rstrip()) > width and lines[-1]:
             lines.append("")
         rest = part
-        while _width(rest.rstrip()) > width:
+        while display_width(rest.rstrip()) > width:
             first = _cut(rest, width) or rest[0]
             lines[-1:] = [first, ""]
             rest = rest[len(first) :]
@@ -158,7 +160,7 @@ def _lines(cells: Sequence[Sequence[str]], columns: Sequence[Column], widths: di
     for number in range(max(map(len, cells), default=0)):
         texts = [cell[number] if number < len(cell) else "" for cell in cells]
         padded = [
-            " " * (width - _width(text)) + text if column.right else text + " " * (width - _width(text))
+            " " * (width - display_width(text)) + text if column.right else text + " " * (width - display_width(text))
             for text, column, width in zip(texts, columns, widths.values(), strict=True)
         ]
         lines.append((" " * _GAP).join(padded).rstrip())
@@ -167,13 +169,6 @@ def _lines(cells: Sequence[Sequence[str]], columns: Sequence[Column], widths: di
 
 def _cut(text: str, width: int) -> str:
     """The longest prefix of the text that fits."""
-    while _width(text) > width:
+    while display_width(text) > width:
         text = text[: max(0, min(len(text) - 1, width))]
     return text
-
-
-def _width(text: str) -> int:
-    """The width of the text in terminal columns."""
-    from rich.cells import cell_len
-
-    return cell_len(text)

@@ -13,9 +13,8 @@ from qualia_lab.escaping import one_line
 from qualia_lab.query import Comparison, Field
 from qualia_lab.query.write import filter_text
 from qualia_lab.selection import Conditions, Query
-from qualia_lab.settings import find_settings, read_settings
+from qualia_lab.settings import open_given_store, read_settings
 from qualia_lab.stores.experiment_filter import matching_experiments
-from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.study.known_keys import KeyedValues
 
 if TYPE_CHECKING:
@@ -106,8 +105,7 @@ class ArtifactExplorer(Closing):
             StoreNotFound: there is no store at this place.
             SettingsError: [tool.qualia] in pyproject.toml is invalid.
         """
-        given = str(tracking_uri) if tracking_uri is not None else None
-        self.store = open_store(find_tracking_uri(given)[0], show_secrets=show_secrets, rules=find_settings().masking)
+        self.store = open_given_store(tracking_uri, show_secrets=show_secrets)
         self.tracking_uri = self.store.uri
 
     def close(self) -> None:

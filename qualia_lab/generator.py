@@ -22,8 +22,7 @@ from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
 from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.selection import Conditions, Selection
-from qualia_lab.settings import find_settings, read_settings, settings_from_arguments
-from qualia_lab.stores.open import find_tracking_uri, open_store
+from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.uri import with_credentials
 from qualia_lab.study.baseline import fit_baseline
@@ -83,11 +82,8 @@ class NotebookGenerator(Closing):
             StoreNotFound: there is no store at this place.
             SettingsError: [tool.qualia] in pyproject.toml is invalid.
         """
-        if store is None:
-            given = str(tracking_uri) if tracking_uri is not None else None
-            store = open_store(find_tracking_uri(given)[0], rules=find_settings().masking)
-        self.store = store
-        self.tracking_uri = store.uri
+        self.store = store or open_given_store(tracking_uri)
+        self.tracking_uri = self.store.uri
         self._read: tuple[tuple[str, ...], RunTables] | None = None
         self._experiments: dict[View, pa.Table] = {}
 
@@ -415,9 +411,10 @@ class NotebookGenerator(Closing):
         if not (execute or formats):
             return self.write(plan, output, force=force)
         from qualia_lab.notebook.execute import execute_notebook
+        from qualia_lab.notebook.export import page_paths
 
         path = output or default_output(plan.selection)
-        for file in (path, *(path.with_suffix(f".{fmt}") for fmt in formats)):
+        for file in (path, *page_paths(path, formats).values()):
             check_output(file, force=force)
         data = notebook_bytes(build_notebook(plan))
         with self._hand_over(plan.selection, plan.selection.tracking_uri) as variables:
@@ -456,9 +453,10 @@ class NotebookGenerator(Closing):
             ExportFailed: the export failed.
         """
         from qualia_lab.notebook.execute import execute_notebook
+        from qualia_lab.notebook.export import page_paths
         from qualia_lab.notebook.parameters import read_parameters, run_ids_of
 
-        for file in (path, *(path.with_suffix(f".{fmt}") for fmt in formats)):
+        for file in (path, *page_paths(path, formats).values()):
             check_writable(file)
         if plan is not None:
             selection, named = plan.selection, plan.selection.tracking_uri
@@ -504,9 +502,9 @@ class NotebookGenerator(Closing):
         Raises:
             ExportFailed: the notebook cannot be converted.
         """
-        from qualia_lab.notebook.export import export_notebook
+        from qualia_lab.notebook.export import export_notebook, page_paths
 
-        return export_notebook(path, fmt, path.with_suffix(f".{fmt}"))
+        return export_notebook(path, fmt, page_paths(path, [fmt])[fmt])
 
     def read_experiments(self, view: View = "active", *, counted: bool = True) -> pa.Table:
         """Read the experiments of the store; the result is cached.
@@ -529,18 +527,15 @@ class NotebookGenerator(Closing):
         from qualia_lab.engines.open import check_engine, open_engine
 
         check_engine(engine, self.tracking_uri)
-        opened = open_engine(
+        with open_engine(
             with_credentials(selection.tracking_uri).full,
             engine,
             experiments=selection.experiments,
             filter=selection.query.filter,
             run_ids=selection.run_ids if selection.needs_ids else None,
-        )
-        try:
+        ) as opened:
             inventory = opened.take_inventory(selection.run_ids)
             return inventory, self.store.read(opened.run_of_each_experiment()).experiment_tags
-        finally:
-            opened.close()
 
 
 def default_output(selection: Selection) -> Path:

@@ -13,10 +13,13 @@ from qualia_lab.errors import SelectionError, SettingsError
 from qualia_lab.escaping import one_line
 from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules
 from qualia_lab.selection import split_metric
+from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.study.settings import Better, MetricRole, StudySettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from qualia_lab.stores.protocol import TrackingStore
 
 FILE = "pyproject.toml"
 _TABLES = ("templates", "metrics", "findings")
@@ -127,7 +130,7 @@ def read_settings(folder: Path | None = None) -> Settings:
 def find_settings(folder: Path | None = None) -> Settings:
     """Read the settings of the nearest folder with a [tool.qualia]: this one or one of its parents.
 
-    A notebook runs in a subfolder of the project. Raises SettingsError.
+    A notebook runs in a subfolder of the project. Default settings if there is none. Raises SettingsError.
     """
     start = (folder or Path()).absolute()
     for candidate in (start, *start.parents):
@@ -135,6 +138,22 @@ def find_settings(folder: Path | None = None) -> Settings:
         if settings != Settings():
             return settings
     return Settings()
+
+
+def open_given_store(tracking_uri: str | Path | None, *, show_secrets: bool = False) -> TrackingStore:
+    """Open the store that a user names, with the project's rules for masking.
+
+    Args:
+        tracking_uri: as for `open_store`; None for MLFLOW_TRACKING_URI or, if that is not set, mlflow.db or mlruns in
+            the current folder.
+        show_secrets: return values as they are stored, without masking.
+
+    Raises:
+        StoreNotFound: there is no store at this place.
+        SettingsError: [tool.qualia] in pyproject.toml is invalid.
+    """
+    uri, _ = find_tracking_uri(None if tracking_uri is None else str(tracking_uri))
+    return open_store(uri, show_secrets=show_secrets, rules=find_settings().masking)
 
 
 def _study(path: Path, table: dict[str, Any]) -> StudySettings:

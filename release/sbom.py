@@ -57,24 +57,19 @@ def bill_of_materials(root: str = ROOT, extras: tuple[str, ...] = ()) -> dict[st
 def _closure(root: str, extras: tuple[str, ...]) -> dict[str, tuple[Distribution, set[str]]]:
     """{name: (distribution, names of those it needs directly)}; a requirement that is not installed is of an extra."""
     found: dict[str, tuple[Distribution, set[str]]] = {}
-    asked: dict[str, set[str]] = {canonicalize_name(root): set(extras)}
-    waiting = [(canonicalize_name(root), frozenset(extras))]
+    seen: set[tuple[str, str]] = set()
+    waiting = [(canonicalize_name(root), extra) for extra in ("", *extras)]
     while waiting:
-        name, wanted = waiting.pop()
+        name, extra = waiting.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
         one, needs = found.setdefault(name, (distribution(name), set()))
-        for text in one.requires or ():
-            requirement = Requirement(text)
-            environments = [{"extra": extra} for extra in ("", *wanted)]
-            if requirement.marker and not any(map(requirement.marker.evaluate, environments)):
-                continue
+        for requirement in map(Requirement, one.requires or ()):
             other = canonicalize_name(requirement.name)
-            if not _is_installed(other):
-                continue
-            needs.add(other)
-            known = asked.get(other)
-            if known is None or not requirement.extras <= known:
-                asked[other] = (known or set()) | requirement.extras
-                waiting.append((other, frozenset(asked[other])))
+            if (requirement.marker is None or requirement.marker.evaluate({"extra": extra})) and _is_installed(other):
+                needs.add(other)
+                waiting += [(other, its_extra) for its_extra in ("", *requirement.extras)]
     return found
 
 

@@ -130,7 +130,7 @@ def test_artifact_folders_are_compared_in_a_kernel_without_the_store(store, tmp_
     assert there.artifacts.comparable() == ["config.json", "scores.csv"]
 
 
-def test_each_file_is_read_once_for_that_differ_and_comparable(runs, monkeypatch):
+def test_each_file_is_read_once_for_that_differ_and_comparable_in_every_study(runs, monkeypatch):
     read = []
     real = LocalPlace.read_bytes
     monkeypatch.setattr(
@@ -139,4 +139,6 @@ def test_each_file_is_read_once_for_that_differ_and_comparable(runs, monkeypatch
     assert "config.json" in runs.artifacts.that_differ().index
     assert read.count("config.json") == 3
     assert runs.artifacts.comparable() == ["config.json", "scores.csv"]
+    assert read.count("config.json") == 3
+    assert runs.with_settings(seeds=[]).artifacts.comparable() == ["config.json", "scores.csv"]
     assert read.count("config.json") == 3

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab.analysis.differing_labels import differing_labels
 from qualia_lab.columns import texts_of
+from qualia_lab.counts import and_more
 from qualia_lab.errors import FilterError, NoRunMatches, SelectionError
 from qualia_lab.escaping import one_line
 from qualia_lab.study.values import canonical
@@ -53,8 +54,7 @@ class Differs:
     def shown(self, values: tuple[str, ...]) -> str:
         """The values of a side on one line; commits abbreviated."""
         cut = [short_commit(value) if self.what == "commit" else one_line(value, 40) for value in values]
-        more = f" and {len(cut) - _SHOWN:,} more" if len(cut) > _SHOWN else ""
-        return ", ".join(cut[:_SHOWN]) + more if cut else "none"
+        return and_more(cut, _SHOWN) or "none"
 
 
 def short_commit(commit: str) -> str:

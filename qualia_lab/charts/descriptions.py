@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.origins import NOTE
-from qualia_lab.charts.previews.markdown import markdown_html
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ def descriptions_by_owner(tags: pa.Table, owner: str) -> dict[str, str]:
 
 def description_html(text: str, whole: str) -> str:
     """Render the first lines as HTML; `whole` is the expression that returns the full text."""
+    from qualia_lab.charts.previews.markdown import markdown_html
+
     return markdown_html(text, max_lines=_LINES, whole=whole)
 
 

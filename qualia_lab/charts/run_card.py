@@ -14,6 +14,7 @@ from qualia_lab.charts.descriptions import OF_RUN, description_html, description
 from qualia_lab.charts.sizes import size_text
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
+from qualia_lab.study.statuses import status_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 _FILES_LISTED = 50
 _VALUE_WIDTH = 400
 _FOLDED_ABOVE = 40
-
-# Characters available in the fonts of any browser.
-STATUS_SIGNS = {"FINISHED": "✓", "FAILED": "✗", "KILLED": "✗", "RUNNING": "…", "SCHEDULED": "…"}
 
 _CELL = 'style="text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"'
 
@@ -87,7 +85,7 @@ class RunCard:
         metric = self.primary_metric
         value = f"{metric} {_text(latest[metric])}" if metric in latest else ""
         took = _duration(run["start_time"], run["end_time"])
-        return " · ".join(filter(None, (f"{STATUS_SIGNS.get(status, '?')} {status.lower()}", value, took)))
+        return " · ".join(filter(None, (status_text(status), value, took)))
 
     def _blocks(self) -> Iterable[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
         """Yield title, column names and rows of every non-empty table."""

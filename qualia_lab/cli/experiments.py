@@ -27,11 +27,9 @@ def command(tracking_uri: str | None, deleted: bool, data_format: str | None, sh
     """List the experiments of a store, with their runs and last activity."""
     from qualia_lab.chooser.formatting import age
     from qualia_lab.cli.output import show_csv, show_json
-    from qualia_lab.settings import find_settings
-    from qualia_lab.stores.open import find_tracking_uri, open_store
+    from qualia_lab.settings import open_given_store
 
-    uri, _ = find_tracking_uri(tracking_uri)
-    store = open_store(uri, show_secrets=show_secrets, rules=find_settings().masking)
+    store = open_given_store(tracking_uri, show_secrets=show_secrets)
     with store, console.waiting(f"reading {store.uri}"):
         table = store.read_experiments("deleted" if deleted else "active")
     rows = table.to_pylist()

@@ -143,8 +143,10 @@ def command(
 
 def show_outputs(notebook: Path, formats: Sequence[str]) -> None:
     """Print the paths of the files written, on stdout, with descriptions on a terminal; then what to do next."""
+    from qualia_lab.notebook.export import page_paths
+
     outputs = [(notebook, "the notebook")]
-    outputs += [(notebook.with_suffix(f".{fmt}"), "one file, works offline") for fmt in formats]
+    outputs += [(page, "one file, works offline") for page in page_paths(notebook, formats).values()]
     width = max(len(str(path)) for path, _ in outputs)
     for path, description in outputs:
         console.show(f"{path!s:{width}}    {description}" if sys.stdout.isatty() else str(path))
@@ -154,12 +156,13 @@ def show_outputs(notebook: Path, formats: Sequence[str]) -> None:
 def _next_step(path: Path, formats: Sequence[str]) -> str:
     """How to open the notebook, also without JupyterLab."""
     from qualia_lab.escaping import for_shell
+    from qualia_lab.notebook.export import page_paths
 
     notebook = for_shell(str(path))
     if find_spec("jupyterlab") is not None or shutil.which("jupyter-lab") is not None:
         return f"jupyter lab {notebook}"
     if "html" in formats:
-        page = path.with_suffix(".html")
+        page = page_paths(path, formats)["html"]
         return f"open {page} in a browser, or pip install jupyterlab, then jupyter lab {notebook}"
     return f"pip install jupyterlab, then jupyter lab {notebook}; or for a page: qualia execute {notebook} --to html"
 
@@ -203,8 +206,9 @@ def _open(tracking_uri: str | None) -> NotebookGenerator:
 def _may_replace(output: Path, formats: Sequence[str], *, replace: bool, ask: bool = True) -> bool:
     """Whether to replace existing outputs; asked before any work is done. Raises OutputExists or OutputNotWritable."""
     from qualia_lab.generator import check_output
+    from qualia_lab.notebook.export import page_paths
 
-    existing = [path for path in (output, *(output.with_suffix(f".{fmt}") for fmt in formats)) if path.exists()]
+    existing = [path for path in (output, *page_paths(output, formats).values()) if path.exists()]
     if existing and not replace and ask and console.is_interactive():
         replace = console.confirm(f"{' and '.join(map(str, existing))} already exists, perhaps with edits. Replace it?")
     for path in (output, *existing):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from qualia_lab import console
+from qualia_lab.counts import and_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -238,11 +239,9 @@ def print_excluded(selection: Selection) -> None:
 def open_generator(tracking_uri: str | None, *, show_secrets: bool = False) -> NotebookGenerator:
     """Open a store; values that look like secrets are masked by default."""
     from qualia_lab.generator import NotebookGenerator
-    from qualia_lab.stores.open import find_tracking_uri, open_store
+    from qualia_lab.settings import open_given_store
 
-    if not show_secrets:
-        return NotebookGenerator(tracking_uri)
-    return NotebookGenerator(store=open_store(find_tracking_uri(tracking_uri)[0], show_secrets=True))
+    return NotebookGenerator(store=open_given_store(tracking_uri, show_secrets=show_secrets))
 
 
 def print_masked(masked: Sequence[str]) -> None:
@@ -250,10 +249,8 @@ def print_masked(masked: Sequence[str]) -> None:
     from qualia_lab.escaping import for_terminal
 
     if masked:
-        shown = ", ".join(map(for_terminal, masked[:10])) + (
-            f" and {len(masked) - 10} more" if len(masked) > 10 else ""
-        )
-        console.say(f"masked, as they look like secrets: {shown}; qualia runs --show-secrets shows them on a terminal")
+        names = and_more(list(map(for_terminal, masked)), 10)
+        console.say(f"masked, as they look like secrets: {names}; qualia runs --show-secrets shows them on a terminal")
 
 
 def print_unread(tables: RunTables) -> None:

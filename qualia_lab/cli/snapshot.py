@@ -67,16 +67,15 @@ def command(
     choice = masked_conditions(conditions, rules).as_data()  # the manifest records it
     place = open_location(out.removeprefix("snapshot:"))
     # Absolute, since the recorded URI has to mean the same store when it is read in another folder.
-    store = open_store(absolute_uri(tracking_uri), rules=rules)
-    old = old_snapshot(place, store.uri, choice, force=force)
-    with console.step(f"reading {store.uri}") as outcome:
-        listed = _listed(store, conditions)
-        outcome(counted(listed.num_rows, "run"))
-    with console.progress("writing", "runs") as on_runs:
-        update = update_snapshot(
-            store, place, listed, old=old, choice=choice, artifacts=artifacts, again=again, on_runs=on_runs
-        )
-    store.close()
+    with open_store(absolute_uri(tracking_uri), rules=rules) as store:
+        old = old_snapshot(place, store.uri, choice, force=force)
+        with console.step(f"reading {store.uri}") as outcome:
+            listed = _listed(store, conditions)
+            outcome(counted(listed.num_rows, "run"))
+        with console.progress("writing", "runs") as on_runs:
+            update = update_snapshot(
+                store, place, listed, old=old, choice=choice, artifacts=artifacts, again=again, on_runs=on_runs
+            )
     uri = f"snapshot:{place.shown}"
     if as_json:
         console.show(json.dumps(_summary(uri, store.uri, update)))

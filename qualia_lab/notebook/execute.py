@@ -9,7 +9,7 @@ from qualia_lab.errors import ExecutionFailed, ExportFailed, KernelNotStarted, N
 from qualia_lab.escaping import one_line
 from qualia_lab.files import check_writable, folder_of, write_files_atomically
 from qualia_lab.notebook.build import notebook_bytes
-from qualia_lab.notebook.export import check_format, page_bytes
+from qualia_lab.notebook.export import check_format, page_bytes, page_paths
 from qualia_lab.notebook.kernel import run_cells
 from qualia_lab.notebook.kernel_environment import kernel_environment
 from qualia_lab.settings import find_settings
@@ -55,7 +55,7 @@ def execute_notebook(
     """
     for fmt in formats:
         check_format(fmt)
-    pages = {fmt: path.with_suffix(f".{fmt}") for fmt in formats}
+    pages = page_paths(path, formats)
     for target in (path, *pages.values()):
         check_writable(target)
     before = path.read_bytes() if path.is_file() else None

@@ -19,7 +19,7 @@ from qualia_lab.files import write_atomically
 from qualia_lab.notebook.clean import clean_html
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FORMATS = ("html",)
 
@@ -51,6 +51,11 @@ def export_notebook(notebook: Path, fmt: str, output: Path) -> Path:
         message = f"{notebook} cannot be read as a notebook: {one_line(str(error), 200)}"
         raise ExportFailed(message, "Generate it again, or open and save it in Jupyter.") from error
     return export_html(node, output, title=node.metadata.get("title") or notebook.stem)
+
+
+def page_paths(notebook: Path, formats: Sequence[str]) -> dict[str, Path]:
+    """The path of each export of a notebook, by format: next to the notebook, with the same name."""
+    return {fmt: notebook.with_suffix(f".{fmt}") for fmt in formats}
 
 
 def check_format(fmt: str) -> None:

@@ -1,4 +1,4 @@
-"""Run the cells of a notebook in a kernel without secrets or store access, which is shut down at the end."""
+"""Run the cells of a notebook in a kernel that has only the given environment and is shut down at the end."""
 
 from __future__ import annotations
 

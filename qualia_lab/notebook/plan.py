@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from qualia_lab.counts import and_more
 from qualia_lab.errors import TemplateError
 from qualia_lab.escaping import for_markdown
 from qualia_lab.sections import SECTIONS
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from qualia_lab.sections.section import Section
     from qualia_lab.selection import Selection
     from qualia_lab.study.study import Study
+
+
+_NAMED = 20  # names that the last cell lists of those that are not shown
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,10 @@ def _not_shown(context: SectionContext, left_out: list[tuple[str, str]], masked:
     ):
         rest = sorted(set(all_names) - set(drawn))
         if rest:
-            names = ", ".join(for_markdown(key) for key in rest[:20]) + (", …" if len(rest) > 20 else "")
+            names = and_more(list(map(for_markdown, rest)), _NAMED)
             lines.append(f"- {what}: showing {len(drawn)} of {len(drawn) + len(rest)}. Not drawn: {names}.")
     if masked:
-        names = ", ".join(for_markdown(one) for one in masked[:20]) + (", …" if len(masked) > 20 else "")
+        names = and_more(list(map(for_markdown, masked)), _NAMED)
         lines.append(
             f"- Masked, because they look like secrets: {names}. Equal numbers stand for equal values. In a terminal, "
             "`qualia runs --show-secrets` shows them; `never_mask` in `[tool.qualia]` lists names that are not secret."

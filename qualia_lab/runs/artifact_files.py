@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from qualia_lab.artifacts import HEAD_BYTES, preview_kind
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.stores.artifact_places import LocalPlace, as_local_place
 from qualia_lab.stores.parallel import in_parallel
@@ -17,6 +20,22 @@ if TYPE_CHECKING:
 
 # Artifacts are compared for at most this many runs: each run may cost a request to a server.
 RUNS_COMPARED = 200
+READ_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class PathFacts:
+    """Facts about one path in several runs, from the first megabyte of each file.
+
+    Attributes:
+        digests: the digests of the distinct contents.
+        unread: the distinct reasons why files cannot be read.
+        kind: the kind of the file.
+    """
+
+    digests: frozenset[bytes]
+    unread: frozenset[str]
+    kind: str
 
 
 class ArtifactFiles:
@@ -25,6 +44,7 @@ class ArtifactFiles:
     def __init__(self, store: TrackingStore, tables: RunTables) -> None:
         self._store = store
         self._tables = tables
+        self._facts: dict[str, PathFacts] = {}
 
     @cached_property
     def listed(self) -> dict[str, dict[str, ArtifactFile]]:
@@ -75,6 +95,23 @@ class ArtifactFiles:
     def starts(self, files: Iterable[tuple[str, str]], limit: int) -> list[bytes | str]:
         """The first bytes of each (run id, path), or the message that says why it cannot be read."""
         return list(in_parallel(lambda file: read_start(self.places[file[0]], file[1], limit), files))
+
+    def starts_of(self, path: str) -> dict[str, bytes | str]:
+        """The first megabyte of a path in each run that has it, or the message that says why it cannot be read."""
+        run_ids = [run_id for run_id, files in self.listed.items() if path in files]
+        return dict(zip(run_ids, self.starts([(run_id, path) for run_id in run_ids], READ_BYTES), strict=True))
+
+    def facts(self, path: str) -> PathFacts:
+        """The facts about a path; its files are read on the first call only."""
+        if path not in self._facts:
+            starts = self.starts_of(path).values()
+            read = [start for start in starts if isinstance(start, bytes)]
+            self._facts[path] = PathFacts(
+                frozenset(hashlib.sha256(start).digest() for start in read),
+                frozenset(start for start in starts if isinstance(start, str)),
+                preview_kind(path, read[0][:HEAD_BYTES]) if read else "not readable",
+            )
+        return self._facts[path]
 
     @cached_property
     def _uris(self) -> dict[str, str | None]:

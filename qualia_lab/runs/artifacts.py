@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.artifact_tables import compare_structures, compare_tables
@@ -12,6 +11,7 @@ from qualia_lab.artifacts import HEAD_BYTES, decoded_text, preview_kind
 from qualia_lab.counts import counted
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
+from qualia_lab.runs.artifact_files import READ_BYTES
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.runs.pictures import MOST_RUNS, gallery
@@ -25,26 +25,10 @@ if TYPE_CHECKING:
     from qualia_lab.charts.gallery import Gallery
     from qualia_lab.charts.line_difference import LineDifference
 
-_READ_BYTES = 1_000_000
 _FILES_READ = 1_500
 _PATHS_LISTED = 100
 _PATHS_COMPARED = 4
 _NONE_SHARED = "No two runs have an artifact at the same path."
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """Facts about one path in several runs, from the first megabyte of each file.
-
-    Attributes:
-        digests: the digests of the distinct contents.
-        unread: the distinct reasons why files cannot be read.
-        kind: the kind of the file.
-    """
-
-    digests: frozenset[bytes]
-    unread: frozenset[str]
-    kind: str
 
 
 class Artifacts(Namespace):
@@ -96,7 +80,7 @@ class Artifacts(Namespace):
             row: dict[str, object] = {"path": path, "runs": len(run_ids), "versions": None, "kind": ""}
             if len(run_ids) <= left:
                 left -= len(run_ids)
-                facts = self._facts(path, run_ids)
+                facts = self._loaded.files.facts(path)
                 row |= {"versions": len(facts.digests), "kind": facts.kind}
             row |= {"smallest": min(sizes, default=None), "largest": max(sizes, default=None)}
             if row["versions"] != 1 or len(set(sizes)) > 1:
@@ -120,7 +104,7 @@ class Artifacts(Namespace):
         comparable_paths: list[str] = []
         for path, run_ids in [*paths.items()][: 5 * limit]:
             if len(comparable_paths) < limit and len(run_ids) > 1:
-                facts = self._facts(path, run_ids)
+                facts = self._loaded.files.facts(path)
                 comparable_paths += [path] if len(facts.digests) + len(facts.unread) > 1 else []
         return comparable_paths
 
@@ -149,7 +133,7 @@ class Artifacts(Namespace):
         paths = self._loaded.files.paths(lambda _: True)
         if path not in paths:
             raise unknown_key(path, [*paths], "artifact")
-        starts = self._read(path, paths[path])
+        starts = self._loaded.files.starts_of(path)
         read = {run_id: start for run_id, start in starts.items() if isinstance(start, bytes)}
         if not read:
             return Message(str(starts[paths[path][0]]))
@@ -193,7 +177,7 @@ class Artifacts(Namespace):
         texts = []
         for run_id in ids:
             try:
-                texts.append(self._loaded.files.place(run_id).read_bytes(path, _READ_BYTES))
+                texts.append(self._loaded.files.place(run_id).read_bytes(path, READ_BYTES))
             except QualiaLabError as error:
                 return Message(str(error))
         labels = self._loaded.labels
@@ -228,24 +212,6 @@ class Artifacts(Namespace):
             first.setdefault(digest, run_id)
             rows.append({"lines": start.count(b"\n"), "bytes": len(start), "the same as": same})
         return pd.DataFrame(rows, index=pd.Index([labels[run_id] for run_id in starts]))
-
-    def _facts(self, path: str, run_ids: Sequence[str]) -> _Facts:
-        """The facts about a path, cached: its files are read on the first call only."""
-        return self._loaded.once(("artifact", path), lambda: _facts_of(path, self._read(path, run_ids)))
-
-    def _read(self, path: str, run_ids: Sequence[str]) -> dict[str, bytes | str]:
-        starts = self._loaded.files.starts([(run_id, path) for run_id in run_ids], _READ_BYTES)
-        return dict(zip(run_ids, starts, strict=True))
-
-
-def _facts_of(path: str, starts: Mapping[str, bytes | str]) -> _Facts:
-    """The facts about a path, from the start of each run's file or the reason why it cannot be read."""
-    read = [start for start in starts.values() if isinstance(start, bytes)]
-    return _Facts(
-        frozenset(hashlib.sha256(start).digest() for start in read),
-        frozenset(start for start in starts.values() if isinstance(start, str)),
-        preview_kind(path, read[0][:HEAD_BYTES]) if read else "not readable",
-    )
 
 
 def _is_about_a_model(path: str) -> bool:

@@ -8,7 +8,7 @@ from qualia_lab.analysis.endings import endings, error_tags
 from qualia_lab.analysis.findings.diverged import first_bad_step
 from qualia_lab.analysis.findings.failed_apart import SIGNS, values_of_failed
 from qualia_lab.analysis.shared_values import shared_values
-from qualia_lab.counts import counted, none_of
+from qualia_lab.counts import and_more, counted, none_of
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS
 from qualia_lab.runs.evidence import take_evidence
@@ -311,8 +311,7 @@ class Failures(Namespace):
         return pd.DataFrame(table).T.convert_dtypes()
 
     def _named(self, run_ids: Sequence[str]) -> str:
-        names = ", ".join(self._loaded.labels[run_id] for run_id in run_ids[:_NAMED])
-        return names + (f" and {len(run_ids) - _NAMED:,} more" if len(run_ids) > _NAMED else "")
+        return and_more([self._loaded.labels[run_id] for run_id in run_ids], _NAMED)
 
 
 def _seconds(row: dict[str, Any]) -> float | None:

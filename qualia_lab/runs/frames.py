@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from qualia_lab.charts.run_card import STATUS_SIGNS
 from qualia_lab.columns import filled, numbers_of, whole
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import is_number
 from qualia_lab.runs.message import ASIDE
 from qualia_lab.runs.per_task import free_name
 from qualia_lab.runs.values import all_values
-from qualia_lab.study.statuses import kind_of
+from qualia_lab.study.statuses import kind_of, status_text
 from qualia_lab.tables import by_key, rows_with
 from qualia_lab.times import LATEST_TIME
 
@@ -117,7 +116,7 @@ def overview(loaded: Loaded, metrics: Sequence[str], params: Sequence[str]) -> p
             loaded.experiments.get(value) or one_line(value, 60) for value in runs["experiment_id"]
         ]
     columns |= {
-        "status": [f"{STATUS_SIGNS.get(word, '?')} {word.lower()}" for word in status],
+        "status": list(map(status_text, status)),
         "start (UTC)": start.dt.floor("s").dt.tz_localize(None),
         **_durations((end - start).dt.total_seconds()),
         "params": _per_run(loaded, tables.params),

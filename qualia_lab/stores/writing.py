@@ -120,11 +120,8 @@ def _check_access(uri: TrackingUri) -> None:
         _check_sqlite(database)
     elif uri.scheme not in ("", "file", "sqlite"):
         try:
-            store = open_store(uri)
-            try:
+            with open_store(uri) as store:
                 find_experiments(store)
-            finally:
-                store.close()
         except (StoreUnreachable, StoreRefused, StoreNotFound):
             raise
         except StoreError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.counts import counted
+from qualia_lab.counts import and_more, counted
 from qualia_lab.escaping import one_line
 from qualia_lab.names import aside, distinct_names
 from qualia_lab.study.override_hints import FLAGS
@@ -63,9 +63,7 @@ def levels_of(study: Study, name: str) -> tuple[str, ...]:
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:
     """`a, b and 3 more`, each name on one line."""
-    all_names = distinct_names(list(names), width=100)
-    shown = ", ".join(all_names[:most])
-    return f"{shown} and {len(all_names) - most:,} more" if len(all_names) > most else shown
+    return and_more(distinct_names(list(names), width=100), most)
 
 
 def _tasks(study: Study, hints: OverrideHints) -> Iterator[str]:

@@ -17,6 +17,8 @@ FINISHED = "FINISHED"
 WITHOUT = "without a finite value"
 FAILED = ("FAILED", "KILLED")
 UNFINISHED = ("RUNNING", "SCHEDULED")
+# Characters available in the fonts of any browser.
+_SIGNS = {"FINISHED": "✓", "FAILED": "✗", "KILLED": "✗", "RUNNING": "…", "SCHEDULED": "…"}
 
 _SEVERAL = {"copy": "copies", "parent": "parents"}
 _ORDER = (*FAILED, *UNFINISHED)
@@ -33,6 +35,11 @@ def statuses_of(tables: RunTables) -> dict[str, str]:
         run_id: status or "UNKNOWN"
         for run_id, status in zip(tables.run_ids, texts_of(tables.runs.column("status")), strict=True)
     }
+
+
+def status_text(status: str) -> str:
+    """A status with its sign: `✓ finished`."""
+    return f"{_SIGNS.get(status, '?')} {status.lower()}"
 
 
 def counted_statuses(present: Iterable[str], statuses: Sequence[str] | None = None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qualia_lab.counts import counted
+from qualia_lab.counts import and_more, counted
 from qualia_lab.errors import QualiaLabError, StoreError
 from qualia_lab.files import lock_folder
 from qualia_lab.masking.tables import Masker
@@ -90,11 +90,10 @@ def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tu
         store = open_store(with_credentials(handed_over.source_uri), rules=rules)
         return store, store.read(run_ids)
     except StoreError as error:
-        examples = ", ".join(others[:3]) + (f" and {len(others) - 3:,} more" if len(others) > 3 else "")
         verb = "was" if len(others) == 1 else "were"
         error.message = (
             f"{counted(len(others), 'run')} of {len(run_ids):,} {verb} not handed over "
-            f"to this execution ({examples}), and the store cannot be read from its kernel: {error.message}"
+            f"to this execution ({and_more(others, 3)}), and the store cannot be read from its kernel: {error.message}"
         )
         error.hint = "Run the cell in Jupyter, or name the runs in RUN_IDS of the cell tagged parameters."
         raise
