@@ -98,7 +98,10 @@ def sqlite_sample(made_once) -> Path:
 
 @pytest.fixture(scope="session")
 def sample_client(sqlite_sample, tmp_path_factory):
-    """MLflow's client on a copy of the sample's SQLite file, which may be changed."""
+    """MLflow's client on a copy of the sample's SQLite file, since the client may change what it opens.
+
+    All tests of a process share the copy, and only read it.
+    """
     from mlflow import MlflowClient
 
     copy = shutil.copy(sqlite_sample, tmp_path_factory.mktemp("oracle") / "mlflow.db")

@@ -175,7 +175,7 @@ def points(key: str, first_step: int = 0, count: int = 10) -> list[dict[str, Any
 
 
 def lie(endpoint: str, answer: Answer) -> Answer:
-    """The truth, but for this endpoint; of `runs/*` all that begins so."""
+    """This answer at this endpoint, and the truth at all others."""
 
     def answers(it: Handler) -> None:
         (answer if it.endpoint == endpoint else true_answer)(it)

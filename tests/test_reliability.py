@@ -9,6 +9,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.soak.page import PROMISES, Count, Record, as_json, page, read, summed
 
 CHECKOUT = Path(__file__).parents[1]
@@ -53,3 +55,23 @@ def test_the_long_run_can_be_asked_what_it_does():
         done = subprocess.run([sys.executable, "-m", module, "--help"], cwd=CHECKOUT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert f"python -m {module}" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "code", "has_page", "words"),
+    [
+        ("def test_one(): pass\ndef test_two(): assert False\n", 1, True, "- tests: 1 passed, 1 failed"),
+        ("", 1, False, "the tests ended with exit code 5, not after all of it"),
+    ],
+    ids=["a failed test", "no test"],
+)
+def test_the_long_run_fails_with_its_tests_and_without_them(source, code, has_page, words, tmp_path):
+    (tmp_path / "test_some.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.soak", "--fuzz", "0", "--suites", tmp_path / "test_some.py", "--output", tmp_path / "page.md"],
+        cwd=CHECKOUT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "page.md").exists() == has_page
+    assert words in ((tmp_path / "page.md").read_text() if has_page else done.stderr)

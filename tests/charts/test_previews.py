@@ -336,17 +336,21 @@ def test_the_picture_size_is_the_one_that_a_decoder_reports(kind):
     assert picture_size(written.getvalue(), f"image/{kind.lower()}") == (123, 45)
 
 
-@given(st.binary(max_size=80), st.sampled_from(["image/png", "image/jpeg", "image/gif", "image/webp"]))
-def test_reading_the_size_never_fails_for_any_bytes(data, mime):
+@given(
+    st.binary(max_size=80), st.sampled_from(["image/png", "image/jpeg", "image/gif", "image/webp"]), st.integers(0, 90)
+)
+def test_the_size_is_read_of_any_bytes_and_of_a_part_is_no_larger(data, mime, end):
     starts = {
         "image/png": b"\x89PNG\r\n\x1a\n",
         "image/jpeg": b"\xff\xd8\xff",
         "image/gif": b"GIF89a",
         "image/webp": b"RIFF",
     }
-    wide, tall = picture_size(starts[mime] + data, mime)
-    assert wide >= 0
-    assert tall >= 0
+    whole = starts[mime] + data
+    wide, tall = picture_size(whole, mime)
+    part = picture_size(whole[:end], mime)
+    assert part[0] <= wide
+    assert part[1] <= tall
 
 
 def test_a_long_secret_in_a_table_is_masked_before_it_is_cut():

@@ -11,6 +11,7 @@ reaches; without it by Hypothesis. A fault's input is written to the folder of -
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.util
 import json
 import os
@@ -75,7 +76,7 @@ def _fuzz(name: str, seconds: int, faults: Path) -> int:
 
 def _fuzz_here(name: str, seconds: int, faults: Path) -> None:
     if importlib.util.find_spec("atheris") is None:
-        _with_hypothesis(name, seconds)
+        fuzz_with_hypothesis(name, seconds, faults)
         return
     import atheris
 
@@ -96,7 +97,7 @@ def _fuzz_here(name: str, seconds: int, faults: Path) -> None:
         atheris.Fuzz()
 
 
-def _with_hypothesis(name: str, seconds: int) -> None:
+def fuzz_with_hypothesis(name: str, seconds: int, faults: Path) -> None:
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -104,19 +105,23 @@ def _with_hypothesis(name: str, seconds: int) -> None:
     from tests.fuzz.targets import TARGETS
     from tests.fuzz.test_targets import CHECKS
 
-    tried, until = 0, time.monotonic() + seconds
+    tried, until, last = 0, time.monotonic() + seconds, b""
 
     # Small batches: an example that stopped when the time is up would look flaky to Hypothesis.
     @settings(max_examples=50, deadline=None, database=None, suppress_health_check=CHECKS)
     @given(st.data())
     def some(data: st.DataObject) -> None:
-        nonlocal tried
+        nonlocal tried, last
         tried += 1
-        TARGETS[name].run(data.draw(inputs(TARGETS[name])))
+        last = data.draw(inputs(TARGETS[name]))
+        TARGETS[name].run(last)
 
     try:
         while time.monotonic() < until:
             some()
+    except BaseException:  # of a fault's inputs Hypothesis tries the smallest last
+        (faults / f"crash-{hashlib.sha256(last).hexdigest()[:16]}").write_bytes(last)
+        raise
     finally:
         print(f"Done {tried} runs")
 

@@ -1,7 +1,7 @@
 """What is fuzzed: one function for each parser, which takes bytes and raises where it finds a fault.
 
 What a parser may raise is what its caller catches; anything else is a fault, and so is an answer that contradicts
-itself. `SEEDS` are inputs to begin with, among them all that once showed a fault.
+itself. The seeds of a target are inputs to begin with; those that once showed a fault are added to them.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.__main__ import fuzz_with_hypothesis
 from tests.fuzz.inputs import inputs
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import TARGETS, Target
 
 EXAMPLES = int(os.environ.get("QUALIA_TEST_EXAMPLES", "150"))
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
@@ -32,3 +33,16 @@ def test_a_parser_takes_whatever_it_is_given(name):
         TARGETS[name].run(data.draw(inputs(TARGETS[name])))
 
     tried()
+
+
+def test_the_input_of_a_fault_is_written_to_a_file(tmp_path, monkeypatch):
+    def refuse(data):
+        if b"<" in data:
+            raise ValueError(data)
+
+    monkeypatch.setitem(TARGETS, "faulty", Target(refuse, (b"a seed", b"<b>")))
+    with pytest.raises(ValueError, match="<"):
+        fuzz_with_hypothesis("faulty", 20, tmp_path)
+    [written] = tmp_path.iterdir()
+    with pytest.raises(ValueError, match="<"):
+        refuse(written.read_bytes())

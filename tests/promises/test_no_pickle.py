@@ -156,7 +156,10 @@ LOADERS = ("joblib", "cloudpickle", "dill", "torch", "h5py", "keras", "tensorflo
 
 @pytest.fixture(scope="module")
 def mined(tmp_path_factory):
-    """A store of two runs with every payload under names of every kind; the folder of the canaries; how many files."""
+    """A store with as many runs as payloads, its folder of canaries, and how many files are in it.
+
+    In each folder every name stands for another payload in each run, so for each payload in one of the runs.
+    """
     root, canary = tmp_path_factory.mktemp("store") / "mlruns", tmp_path_factory.mktemp("canary")
     found = list(payloads(canary).values())
     runs = len(found)
@@ -165,7 +168,6 @@ def mined(tmp_path_factory):
     for number in range(1, runs + 1):
         for folder in FOLDERS:
             for place, name in enumerate(NAMES):
-                # Each payload under each name, in one of the runs.
                 path = root / "1" / run_id_of(number) / "artifacts" / folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(found[(place + number) % len(found)])

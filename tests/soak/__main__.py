@@ -1,5 +1,7 @@
 """`python -m tests.soak`: the suites of the promises with larger numbers, fuzzing, and docs/reliability.md of it all.
 
+The exit code is 1 if anything failed. No page is written if tests could not be run, or fuzzing could not.
+
 By default it takes some hours. Every number may be smaller, and the page says which they were:
 
     python -m tests.soak --seconds 30 --values 200 --kills 20 --examples 300 --breaks 40 --fuzz 10
@@ -36,7 +38,7 @@ _OUTCOME = re.compile(r"(\d+) (passed|failed|skipped|error)")
 
 
 def main() -> None:
-    """Parse, run, write; the exit code says whether anything failed."""
+    """Parse, run, write."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -52,16 +54,19 @@ def main() -> None:
         variables = {variable: str(chosen[name]) for name, (_, variable, _) in NUMBERS.items() if variable}
         env = {**os.environ, **variables, "QUALIA_TEST_COUNTS": str(counts)}
         outcomes = _run_suites(asked.suites, env)
+        code = 0
         if chosen["fuzz"]:
-            _run(["-m", "tests.fuzz", "--seconds", str(chosen["fuzz"]), "--faults", "faults"], env)
+            code, _ = _run(["-m", "tests.fuzz", "--seconds", str(chosen["fuzz"]), "--faults", "faults"], env)
         lines = counts.read_text(encoding="utf-8").splitlines() if counts.exists() else []
+    counted = summed(lines)
+    _expect_ended("fuzzing", code, any(one.failed for one in counted))
     record = Record(
         date=datetime.now().astimezone().date().isoformat(),
         machine=this_machine(),
         settings={what: chosen[name] for name, (what, _, _) in NUMBERS.items()},
         minutes=round((time.monotonic() - since) / 60),
         tests=outcomes,
-        counts=summed(lines),
+        counts=counted,
     )
     asked.output.with_suffix(".json").write_text(as_json(record), encoding="utf-8")
     asked.output.write_text(page(record), encoding="utf-8")
@@ -72,22 +77,29 @@ def main() -> None:
 def _run_suites(suites: list[str], env: dict[str, str]) -> dict[str, int]:
     """Run them, on the terminal; how many tests passed, failed and were skipped."""
     command = ["-m", "pytest", *suites, "-q", "-o", "timeout=0", "--numprocesses", "2", "--dist", "loadfile"]
-    said = _run(command, env)
-    outcomes = {outcome: int(count) for count, outcome in _OUTCOME.findall(said.splitlines()[-1])}
+    code, last = _run(command, env)
+    outcomes = {outcome: int(count) for count, outcome in _OUTCOME.findall(last)}
+    _expect_ended("the tests", code, bool(outcomes.keys() & {"failed", "error"}))
     return {"passed": 0, "failed": 0} | outcomes
 
 
-def _run(command: list[str], env: dict[str, str]) -> str:
-    """What it says, which is shown too."""
-    said = []
+def _expect_ended(what: str, code: int, has_failures: bool) -> None:
+    """End with a message unless the exit code is 0, or 1 with failures that were counted."""
+    if code != 0 and not (code == 1 and has_failures):
+        sys.exit(f"{what} ended with exit code {code}, not after all of it: no page was written")
+
+
+def _run(command: list[str], env: dict[str, str]) -> tuple[int, str]:
+    """The exit code and the last line of a command of Python, whose output is shown."""
+    last = ""
     with subprocess.Popen(
         [sys.executable, *command], cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout
         for line in process.stdout:
             print(line, end="", flush=True)
-            said.append(line)
-    return "".join(said)
+            last = line
+    return process.returncode, last
 
 
 if __name__ == "__main__":

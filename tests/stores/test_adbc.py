@@ -22,8 +22,6 @@ from qualia_lab.stores.sql.background_read import BackgroundRead
 
 from .contract import StoreContract
 
-pytest.importorskip("adbc_driver_sqlite")
-
 
 @pytest.fixture
 def always_adbc(monkeypatch):
