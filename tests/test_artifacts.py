@@ -23,6 +23,8 @@ from qualia_lab.stores.file.store import FileStore
 from qualia_lab.stores.open import open_store
 from qualia_lab.tables import table_of
 
+from .stores.mlruns import write_experiment, write_run
+
 RUN = "d" * 32
 OTHER = "e" * 32
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
@@ -557,14 +559,11 @@ def test_texts_in_all_encodings_are_shown_and_compared(folder, encoding):
 # Other recorded values that lead to a file
 
 
-def mlruns_with(tmp_path, meta="", run_meta="", run_id=RUN):
-    folder = tmp_path / "mlruns" / "1" / run_id
-    folder.mkdir(parents=True)
-    (folder.parent / "meta.yaml").write_text(f"experiment_id: '1'\nname: first\nlifecycle_stage: active\n{meta}")
-    (folder / "meta.yaml").write_text(
-        f"run_id: {run_id}\nexperiment_id: '1'\nrun_name: x\nstatus: 3\nstart_time: 1\nend_time: 2\n{run_meta}"
-    )
-    return tmp_path / "mlruns"
+def mlruns_with(tmp_path, run_id=RUN, of_experiment=None, **of_run):
+    """A store of one run, with these fields in meta.yaml."""
+    experiment = write_experiment(tmp_path / "mlruns", **(of_experiment or {}))
+    write_run(experiment, run_id, **of_run)
+    return experiment.parent
 
 
 def listed(store, run_id=RUN):
@@ -585,7 +584,7 @@ def leads(tmp_path):
 
 def test_the_artifact_location_of_an_experiment_cannot_open_other_folders(tmp_path):
     for place, lead in enumerate(leads(tmp_path)):
-        root = mlruns_with(tmp_path / f"{place}", meta=f"artifact_location: '{lead}'\n")
+        root = mlruns_with(tmp_path / f"{place}", of_experiment={"artifact_location": lead})
         found, opened = listed(open_store(root))
         assert found == [], lead
         with pytest.raises(StoreError):
@@ -594,7 +593,7 @@ def test_the_artifact_location_of_an_experiment_cannot_open_other_folders(tmp_pa
 
 def test_the_artifact_uri_of_a_run_cannot_open_other_folders(tmp_path):
     for place, lead in enumerate(leads(tmp_path)):
-        found, _ = listed(open_store(mlruns_with(tmp_path / f"{place}", run_meta=f"artifact_uri: '{lead}'\n")))
+        found, _ = listed(open_store(mlruns_with(tmp_path / f"{place}", artifact_uri=lead)))
         assert found == [], lead
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from qualia_lab.choosing import metrics_of_order
@@ -24,6 +23,7 @@ from qualia_lab.escaping import for_shell, one_line
 from qualia_lab.selection import Conditions, Query, Selection
 from qualia_lab.settings import settings_from_arguments
 from qualia_lab.stores.open import find_tracking_uri
+from tests.stores.empty import new_client
 
 HOSTILE = 'it\'s "$(touch gone)" `id` & \\ | ;*'
 EXPERIMENTS = ["churn", "-rf", HOSTILE]
@@ -33,7 +33,7 @@ EXPERIMENTS = ["churn", "-rf", HOSTILE]
 def uri(tmp_path_factory):
     """Three experiments of six runs each; the folder has a quote, a space and a dollar sign in its name."""
     folder = tmp_path_factory.mktemp("it's $HOME")
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     for experiment in EXPERIMENTS:
         experiment_id = client.create_experiment(experiment, artifact_location=folder.as_uri())
         for number in range(6):

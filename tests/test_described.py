@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from mlflow import MlflowClient
 from PIL import Image
 
 from qualia_lab import load_runs
+from tests.stores.empty import new_client
 
 NOTE = """\
 # Second try
@@ -33,7 +33,7 @@ def store(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("described")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    client = MlflowClient(uri)
+    client = new_client(uri)
     tags = {"mlflow.note.content": "What is tried *here*: <b>all</b>", "team": "vision"}
     experiment = client.create_experiment("noted", artifact_location=(folder / "artifacts").as_uri(), tags=tags)
     first, second = (client.create_run(experiment, run_name=f"run{number}").info.run_id for number in range(2))

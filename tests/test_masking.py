@@ -26,6 +26,7 @@ from qualia_lab.tables import run_tables, table_of
 
 from .cli.command import QUALIA, environment, run
 from .promises.planted_secrets import NAMES
+from .stores.mlruns import write_experiment, write_run
 from .stores.test_snapshot import snapshot
 
 ORDINARY = """
@@ -235,23 +236,16 @@ def test_a_project_can_add_and_remove_secret_names(tmp_path, monkeypatch):
 RUN, OTHER = "a" * 32, "b" * 32
 
 
-def write_run(root, run_id, **params):
-    folder = root / "1" / run_id
-    (folder / "params").mkdir(parents=True, exist_ok=True)
-    (root / "1" / "meta.yaml").write_text("experiment_id: '1'\nname: first\nlifecycle_stage: active\n")
-    (folder / "meta.yaml").write_text(
-        f"run_id: {run_id}\nexperiment_id: '1'\nrun_name: {run_id[:3]}\nstatus: 3\nstart_time: 1\nend_time: 2\n"
-        f"artifact_uri: {folder / 'artifacts'}\n"
-    )
-    for key, value in params.items():
-        (folder / "params" / key).write_text(value)
-    return folder
+def add_run(root, run_id, **params):
+    experiment = write_experiment(root)
+    artifacts = str(experiment / run_id / "artifacts")
+    return write_run(experiment, run_id, params=params, run_name=run_id[:3], artifact_uri=artifacts)
 
 
 @pytest.fixture
 def root(tmp_path):
     for run_id, word in ((RUN, "hunter2"), (OTHER, "correct horse")):
-        write_run(tmp_path / "mlruns", run_id, password=word, lr="0.1")
+        add_run(tmp_path / "mlruns", run_id, password=word, lr="0.1")
     return tmp_path / "mlruns"
 
 
@@ -274,15 +268,15 @@ def test_an_updated_snapshot_continues_its_numbers(root, tmp_path):
 
     before = passwords()
     assert sorted(before.values()) == ["‹masked 1›", "‹masked 2›"]
-    write_run(root, "c" * 32, password="correct horse")
-    write_run(root, "d" * 32, password="another")
+    add_run(root, "c" * 32, password="correct horse")
+    add_run(root, "d" * 32, password="another")
     snapshot(str(root), out)
     assert passwords() == {**before, "c": before["b"], "d": "‹masked 3›"}
 
 
 def test_artifacts_at_a_masked_address_are_found(tmp_path):
     root = tmp_path / "password=hunter2" / "mlruns"
-    folder = write_run(root, RUN)
+    folder = add_run(root, RUN)
     (folder / "artifacts").mkdir()
     (folder / "artifacts" / "a.txt").write_text("token: abcdef\n")
     store = open_store(root)

@@ -12,6 +12,7 @@ from qualia_lab.stores.open import open_store
 from qualia_lab.tables import table_of
 from qualia_lab.times import possible_runs
 from tests.stores.empty import new_client
+from tests.stores.mlruns import write_experiment, write_run
 
 from .cli.command import QUALIA, run_here
 
@@ -51,20 +52,18 @@ def database(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The same as an mlruns folder."""
-    root = tmp_path_factory.mktemp("times") / "mlruns"
-    (root / "1").mkdir(parents=True)
-    (root / "1" / "meta.yaml").write_text("experiment_id: '1'\nname: odd times\nlifecycle_stage: active\n")
+    experiment = write_experiment(tmp_path_factory.mktemp("times") / "mlruns", name="odd times")
     for place, (name, ((start, end, status), _)) in enumerate(RECORDED.items()):
-        path = root / "1" / f"{place:032x}"
-        (path / "metrics").mkdir(parents=True)
-        number = {"RUNNING": 1, "FINISHED": 3, "FAILED": 4}[status]
-        ended = "null" if end is None else end
-        (path / "meta.yaml").write_text(
-            f"run_id: {place:032x}\nexperiment_id: '1'\nrun_name: {name}\nstatus: {number}\n"
-            f"start_time: {start}\nend_time: {ended}\nlifecycle_stage: active\n"
+        write_run(
+            experiment,
+            f"{place:032x}",
+            metrics={"loss": [(START // 1000 if name == "in seconds" else START, 0.5, 1)]},
+            run_name=name,
+            status={"RUNNING": 1, "FINISHED": 3, "FAILED": 4}[status],
+            start_time=start,
+            end_time=end,
         )
-        (path / "metrics" / "loss").write_text(f"{START // 1000 if name == 'in seconds' else START} 0.5 1\n")
-    return root
+    return experiment.parent
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ import sys
 import pexpect
 import pytest
 
-from tests.stores.test_snapshot import KILLED_COMMAND, content, large_store, snapshot
+from tests.stores.content import content
+from tests.stores.test_snapshot import KILLED_COMMAND, large_store, snapshot
 
 from .command import CREATE, QUALIA, environment, run, run_here, tree
 

@@ -40,6 +40,7 @@ from qualia_lab.study.metrics import direction_of
 from qualia_lab.study.settings import StudySettings
 from qualia_lab.tables import run_tables, table_of
 from tests.lying_server import EXPERIMENT, RUN_IDS, RUNS, model, points
+from tests.stores.mlruns import write, write_experiment, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,15 +130,10 @@ def mlruns_folder(data: bytes) -> None:
     name = ("meta.yaml", "metrics/auc", "params/lr", "tags/mlflow.parentRunId", "tags/mlflow.note.content")[place % 5]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
+        experiment = write_experiment(root)
         for run_id in (_RUN_ID, _CONTROL):
-            for file, text in (("meta.yaml", _META % run_id.encode()), ("metrics/auc", b"1000 0.5 0\n")):
-                path = root / "1" / run_id / file
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(text)
-        (root / "1" / "meta.yaml").write_bytes(b"experiment_id: '1'\nname: one\nlifecycle_stage: active\n")
-        odd = root / "1" / _RUN_ID / name
-        odd.parent.mkdir(parents=True, exist_ok=True)
-        odd.write_bytes(data)
+            write_run(experiment, run_id, metrics={"auc": [(1000, 0.5, 0)]})
+        write(experiment / _RUN_ID / name, data)
         store = FileStore(root)
         assert _CONTROL in store.read_runs(Query(view="all")).column("run_id").to_pylist()
         tables = store.read([_RUN_ID, _CONTROL])

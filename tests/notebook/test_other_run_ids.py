@@ -9,13 +9,13 @@ import nbformat
 import pandas as pd
 import pytest
 from IPython.display import display
-from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from nbformat.v4 import new_code_cell, new_notebook
 
 from qualia_lab import NotebookGenerator
 from qualia_lab.errors import NotebookError, OutputExists
 from qualia_lab.notebook.template import template_names
+from tests.stores.empty import new_client
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def store(tmp_path_factory):
     """Experiments: `churn` with params, tags and curves, `prices` with others, `bare` without any; and their run ids."""
     folder = tmp_path_factory.mktemp("other run ids")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    client = MlflowClient(uri)
+    client = new_client(uri)
     ids = {}
     for name, count in (("churn", 28), ("prices", 3), ("bare", 2)):
         experiment = client.create_experiment(name, artifact_location=(folder / "artifacts").as_uri())

@@ -49,16 +49,15 @@ def some_runs(count: int, *, params=True, metrics=True, name="churn", text="x"):
     )
 
 
-def planned(tables, conditions=None, query=None, **settings):
-    """The plan of the runs, with settings of the user."""
+def planned(tables, conditions=None, query=None, *, template=None, title="Churn", experiments=("churn",), **settings):
+    """The plan of the runs, with settings of the user; by default with the template `observe`."""
     selection = Selection(
-        "sqlite:////tmp/a.db", tables.run_ids, conditions or Conditions(), query or Query(), ("churn",)
+        "sqlite:////tmp/a.db", tables.run_ids, conditions or Conditions(), query or Query(), experiments
     )
     inventory = take_inventory(tables)
     study = describe_study(tables, inventory, with_source("person", StudySettings(**settings)))
-    return plan_notebook(
-        read_template("observe"), selection, inventory, study, title="Churn", written="2026-11-23", command="qualia new"
-    )
+    template = template or read_template("observe")
+    return plan_notebook(template, selection, inventory, study, title=title, written="2026-11-23", command="qualia new")
 
 
 def parameters_of(plan):
@@ -118,14 +117,8 @@ def test_the_bytes_of_a_notebook_are_reproducible():
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_strings_of_a_store_are_only_in_the_parameters_cell(name, text):
     tables = some_runs(2, name=name, text=text)
-    selection = Selection(
-        "sqlite:///a.db", tables.run_ids, Conditions((name,), filter=f"params.kind = {text!r}"), experiments=(name,)
-    )
-    inventory = take_inventory(tables)
-    study = describe_study(tables, inventory)
-    plan = plan_notebook(
-        read_template("observe"), selection, inventory, study, title=name, written="2026-11-23", command="qualia new"
-    )
+    conditions = Conditions((name,), filter=f"params.kind = {text!r}")
+    plan = planned(tables, conditions, title=name, experiments=(name,))
     harmless = planned(some_runs(2))
     by_key = {cell.key: cell.source for cell in harmless.cells if cell.kind == "code"}
     for cell in plan.cells:
@@ -162,15 +155,7 @@ def test_a_run_with_an_invalid_id_has_no_cell_of_its_own():
 def test_a_template_with_wrong_sections_is_rejected(text, message):
     tables = some_runs(1)
     with pytest.raises(TemplateError, match=message):
-        plan_notebook(
-            Template("mine", parse_percent(text)),
-            Selection("sqlite:///a.db", tables.run_ids),
-            take_inventory(tables),
-            describe_study(tables, take_inventory(tables)),
-            title="t",
-            written="2026-11-23",
-            command="qualia new",
-        )
+        planned(tables, template=Template("mine", parse_percent(text)))
 
 
 def test_every_section_is_registered_under_its_name():
@@ -327,15 +312,7 @@ def test_experiments_with_different_objectives_have_no_common_primary_metric():
         metrics=table_of(METRICS, metrics),
     )
     assert parameters_of(planned(two))["PRIMARY_METRIC"] is None
-    candidates = plan_notebook(
-        read_template("select"),
-        Selection("sqlite:////tmp/a.db", two.run_ids),
-        take_inventory(two),
-        describe_study(two, take_inventory(two)),
-        title="t",
-        written="2026-11-23",
-        command="qualia new",
-    )
+    candidates = planned(two, template=read_template("select"))
     headings = {cell.key: cell.source for cell in candidates.cells}
     assert "candidates of different experiments are not compared" in headings["candidates:heading"]
     assert headings["decision"].startswith("# The run you choose")
@@ -343,12 +320,7 @@ def test_experiments_with_different_objectives_have_no_common_primary_metric():
 
 def test_raw_cells_of_a_template_are_copied():
     template = Template("mine", parse_percent("# %% [raw]\n# a: 1\n\n# %%\nx = 1\n"))
-    tables = some_runs(2)
-    inventory = take_inventory(tables)
-    study = describe_study(tables, inventory)
-    selection = Selection("sqlite:////tmp/a.db", tables.run_ids)
-    plan = plan_notebook(template, selection, inventory, study, title="x", written="2026-11-23", command="qualia new")
-    notebook = nbformat.from_dict(build_notebook(plan))
+    notebook = nbformat.from_dict(build_notebook(planned(some_runs(2), template=template)))
     nbformat.validate(notebook)
     assert [(cell.cell_type, "".join(cell.source)) for cell in notebook.cells[:2]] == [
         ("raw", "a: 1"),

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from qualia_lab import schema
 from qualia_lab.tables import run_tables, table_of
+from tests.stores.mlruns import write_experiment, write_run
 
 START = 1_760_000_000_000
 STATUSES = {"RUNNING": 1, "FINISHED": 3, "FAILED": 4, "KILLED": 5}
@@ -100,34 +101,26 @@ class PlantedStore:
     def write(self, root: Path) -> str:
         """Write the store as an `mlruns` folder and return its path."""
         for number, (experiment, runs) in enumerate(self.experiments.items(), 1):
-            folder = root / str(number)
-            folder.mkdir(parents=True)
-            (folder / "meta.yaml").write_text(
-                f"artifact_location: file:///nowhere/{number}\nexperiment_id: '{number}'\nlifecycle_stage: active\n"
-                f"name: {experiment}\n"
-            )
+            folder = write_experiment(root, number, experiment, artifact_location=f"file:///nowhere/{number}")
             for run in runs:
-                self._write_run(folder, number, run)
+                run_id, start = self.ids[run.name], self._start(run)
+                write_run(
+                    folder,
+                    run_id,
+                    params={key: str(value) for key, value in run.params.items()},
+                    metrics={
+                        key: [(time, value, step) for step, value, time in points]
+                        for key, points in self.points(run).items()
+                    },
+                    tags={key: str(value) for key, value in self._tags(run).items()},
+                    artifact_uri=f"file:///nowhere/{number}/{run_id}/artifacts",
+                    run_name=run.name,
+                    status=STATUSES[run.status],
+                    start_time=start,
+                    end_time=None if run.status == "RUNNING" else start + 1000 * run.seconds,
+                    user_id="someone",
+                )
         return str(root)
-
-    def _write_run(self, folder: Path, number: int, run: Run) -> None:
-        run_id, start = self.ids[run.name], self._start(run)
-        where = folder / run_id
-        for part in ("params", "metrics", "tags", "artifacts"):
-            (where / part).mkdir(parents=True)
-        end = "null" if run.status == "RUNNING" else start + 1000 * run.seconds
-        (where / "meta.yaml").write_text(
-            f"artifact_uri: file:///nowhere/{number}/{run_id}/artifacts\nend_time: {end}\nentry_point_name: ''\n"
-            f"experiment_id: '{number}'\nlifecycle_stage: active\nrun_id: {run_id}\nrun_uuid: {run_id}\n"
-            f"run_name: {run.name}\nsource_name: ''\nsource_type: 4\nsource_version: ''\nstart_time: {start}\n"
-            f"status: {STATUSES[run.status]}\ntags: []\nuser_id: someone\n"
-        )
-        files = [("params", run.params), ("tags", self._tags(run))]
-        for part, values in files:
-            for key, value in values.items():
-                _put(where / part / key, str(value))
-        for key, points in self.points(run).items():
-            _put(where / "metrics" / key, "".join(f"{time} {value} {step}\n" for step, value, time in points))
 
     def _tags(self, run: Run) -> dict:
         tags = {"mlflow.runName": run.name, **run.tags}
@@ -136,8 +129,3 @@ class PlantedStore:
 
     def _start(self, run: Run) -> int:
         return START + 3_600_000 * int(self.ids[run.name], 16)
-
-
-def _put(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

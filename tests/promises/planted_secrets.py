@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.stores.mlruns import write, write_experiment, write_run
+
 # Names of params and tags whose values are always secrets.
 NAMES = (
     "password", "db_password", "DB_PASSWORD", "user.password", "auth/password", "passwd", "PGPASSWORD", "pwd",
@@ -117,25 +119,29 @@ def write_store(root: Path, runs: int = 8) -> list[Planted]:
     """Write an mlruns folder with a secret in every place; return the secrets."""
     planted: list[Planted] = []
     run_ids = [hashlib.md5(f"run {place}".encode(), usedforsecurity=False).hexdigest() for place in range(runs)]
-    folders = [root / "1" / run_id for run_id in run_ids]
+    experiment = write_experiment(root, name="planted")
+    folders = [experiment / run_id for run_id in run_ids]
 
     def put(folder: Path, kind: str, key: str, one: Planted) -> None:
-        path = folder / kind / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(one.text, encoding="utf-8")
+        write(folder / kind / key, one.text)
         planted.append(one)
 
-    write(root / "1" / "meta.yaml", "experiment_id: '1'\nname: planted\nlifecycle_stage: active\n")
-    for place, (run_id, folder) in enumerate(zip(run_ids, folders, strict=True)):
+    for place, run_id in enumerate(run_ids):
         address = Planted("artifact_uri", unguessable(f"uri {run_id}"), "")
-        planted.append(address)
-        write(
-            folder / "meta.yaml",
-            f"run_id: {run_id}\nexperiment_id: '1'\nrun_name: run {place}\nstatus: 3\nstart_time: {1000 + place}\n"
-            f"end_time: {2000 + place}\nartifact_uri: s3://ada:{address.secret}@bucket/{run_id}/artifacts\n",
+        # The run's own artifact folder exists, so its text files are shown.
+        shown = str(folders[1] / "artifacts")
+        if place != 1:
+            planted.append(address)
+        write_run(
+            experiment,
+            run_id,
+            params={"lr": str(10.0**-place)},
+            metrics={"val_auc": [(1000 + step, 0.5 + 0.01 * step * place, step) for step in range(5)]},
+            run_name=f"run {place}",
+            start_time=1000 + place,
+            end_time=2000 + place,
+            artifact_uri=shown if place == 1 else f"s3://ada:{address.secret}@bucket/{run_id}/artifacts",
         )
-        write(folder / "params" / "lr", str(10.0**-place))
-        write(folder / "metrics" / "val_auc", "".join(f"{1000 + i} {0.5 + 0.01 * i * place} {i}\n" for i in range(5)))
     for place, name in enumerate(NAMES):
         for kind in ("params", "tags"):
             secret = unguessable(f"{kind} {name}")
@@ -145,16 +151,11 @@ def write_store(root: Path, runs: int = 8) -> list[Planted]:
             put(folders[place % runs], kind, f"note_{place}", one)
     for key in ("mlflow.source.git.repoURL", "mlflow.source.name", "mlflow.note.content"):
         put(folders[0], "tags", key, Planted(key, unguessable(key), FORMS["git"].format(unguessable(key))))
-    # The run's own artifact folder exists, so its text files are shown.
-    shown = folders[1] / "meta.yaml"
-    shown.write_text(shown.read_text().partition("artifact_uri")[0] + f"artifact_uri: {folders[1] / 'artifacts'}\n")
-    planted = [one for one in planted if one.secret != unguessable(f"uri {run_ids[1]}")]
     files = folders[1] / "artifacts"
-    for place, one in enumerate(_of_forms("artifact")):
-        name = ("train.log", "conf.yaml", "notes.md", "a.txt")[place % 4]
-        with write(files / name, "", append=True).open("a", encoding="utf-8") as file:
-            file.write(one.text + "\n")
-        planted.append(one)
+    in_texts = _of_forms("artifact")
+    for place, name in enumerate(("train.log", "conf.yaml", "notes.md", "a.txt")):
+        write(files / name, "".join(one.text + "\n" for one in in_texts[place::4]))
+    planted += in_texts
     for name, secret in (("config.json", "json file"), ("table.csv", "csv file"), ("page.html", "html file")):
         one = Planted(name, unguessable(secret), "")
         address = FORMS["database"].format(one.secret)
@@ -166,10 +167,3 @@ def write_store(root: Path, runs: int = 8) -> list[Planted]:
         write(files / name, texts[name])
         planted.append(one)
     return planted
-
-
-def write(path: Path, text: str, *, append: bool = False) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not (append and path.exists()):
-        path.write_text(text, encoding="utf-8")
-    return path

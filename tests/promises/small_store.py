@@ -1,12 +1,13 @@
-"""An mlruns folder of a few runs, whose every value says of which run and key it is."""
+"""An mlruns folder of a few runs, whose every value says of which run and key it is, and commands on a store."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .planted_secrets import write
+from tests.stores.mlruns import write, write_experiment, write_run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 STEPS = 5
@@ -24,17 +25,24 @@ def value_of(number: int, step: int = STEPS - 1) -> float:
 
 def write_small_store(root: Path, runs: int = 3) -> list[str]:
     """Write the store; the ids of its runs, the oldest first. Each has an artifacts folder with one file."""
-    write(root / "1" / "meta.yaml", "experiment_id: '1'\nname: small\nlifecycle_stage: active\n")
+    experiment = write_experiment(root, name="small")
     for number in range(1, runs + 1):
-        folder = root / "1" / run_id_of(number)
         start = 1_760_000_000_000 + 60_000 * number
-        write(
-            folder / "meta.yaml",
-            f"run_id: {run_id_of(number)}\nexperiment_id: '1'\nrun_name: run {number}\nstatus: 3\n"
-            f"start_time: {start}\nend_time: {start + 30_000}\nartifact_uri: {folder / 'artifacts'}\n",
+        artifacts = experiment / run_id_of(number) / "artifacts"
+        write_run(
+            experiment,
+            run_id_of(number),
+            params={"lr": f"0.{number:04}"},
+            metrics={"val_auc": [(start + step, value_of(number, step), step) for step in range(STEPS)]},
+            run_name=f"run {number}",
+            start_time=start,
+            end_time=start + 30_000,
+            artifact_uri=str(artifacts),
         )
-        write(folder / "params" / "lr", f"0.{number:04}")
-        points = (f"{start + step} {value_of(number, step)} {step}\n" for step in range(STEPS))
-        write(folder / "metrics" / "val_auc", "".join(points))
-        write(folder / "artifacts" / "notes.txt", f"notes of run {number}\n")
+        write(artifacts / "notes.txt", f"notes of run {number}\n")
     return [run_id_of(number) for number in range(1, runs + 1)]
+
+
+def words_of(template: Sequence[str], store: object, out: Path) -> list[str]:
+    """The words of a command, with STORE and OUT replaced by a store and the folder for results."""
+    return [word.replace("STORE", str(store)).replace("OUT", str(out)) for word in template]

@@ -26,12 +26,11 @@ from qualia_lab.cli import new as cli_new  # noqa: F401 - imported before the ca
 from qualia_lab.errors import OutputNotWritable
 from qualia_lab.files import write_files_atomically
 from qualia_lab.notebook import execute
-from qualia_lab.selection import Query
-from qualia_lab.stores.open import open_store
 from tests.cli.command import CHECKOUT, QUALIA, environment, run_here
+from tests.stores.content import content
 
 from .faulty_os import ERRORS, Disk
-from .small_store import write_small_store
+from .small_store import words_of, write_small_store
 
 # How often a command is cut short at a random moment: `make soak` sets more.
 KILLS = int(os.environ.get("QUALIA_TEST_KILLS", "24"))
@@ -171,7 +170,7 @@ COMMANDS = {
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_call_of_a_command_may_fail(name, store, out, record_counts):
-    words = [word.replace("STORE", str(store)).replace("OUT", str(out)) for word in COMMANDS[name]]
+    words = words_of(COMMANDS[name], store, out)
     made = run_here(QUALIA, *COMMANDS["new"][:2], store, "--yes", "--output", out / "n.ipynb", cwd=out)
     assert made.returncode == 0, made.stderr
     notebook = (out / "n.ipynb").read_text()
@@ -205,15 +204,6 @@ def test_every_call_of_a_command_may_fail(name, store, out, record_counts):
     assert not wrong, wrong
 
 
-def values_of(folder: Path) -> list[tuple]:
-    """The runs, params and points of a snapshot."""
-    found = open_store(f"snapshot:{folder}")
-    run_ids = sorted(found.read_runs(Query(view="all")).column("run_id").to_pylist())
-    tables = found.read(run_ids)
-    points = [tuple(row.values()) for batch in found.read_metric_history(run_ids) for row in batch.to_pylist()]
-    return [*run_ids, *(tuple(row.values()) for row in tables.params.to_pylist()), *sorted(points)]
-
-
 @pytest.fixture(scope="module")
 def two_snapshots(store, tmp_path_factory):
     """A snapshot of two runs, and what is in it and in one of all runs."""
@@ -221,7 +211,7 @@ def two_snapshots(store, tmp_path_factory):
     for name, more in (("old", ("--limit", "2")), ("new", ())):
         done = run_here(QUALIA, "snapshot", store, folder / name, "--artifacts", *more, cwd=folder)
         assert done.returncode == 0, done.stderr
-    return folder / "old", values_of(folder / "old"), values_of(folder / "new")
+    return folder / "old", content(f"snapshot:{folder / 'old'}"), content(f"snapshot:{folder / 'new'}")
 
 
 def test_every_call_of_a_snapshot_may_fail(store, two_snapshots, out, record_counts):
@@ -238,7 +228,7 @@ def test_every_call_of_a_snapshot_may_fail(store, two_snapshots, out, record_cou
     tried, wrong = 0, []
     for where, done in every_call(out, take, reset, ERRORS[:1]):
         tried += 1
-        found = values_of(place)
+        found = content(f"snapshot:{place}")
         whole = found == after if done.returncode == 0 else found in (before, after) and is_one_sentence(done)
         if not whole or leftovers(out):
             wrong.append((where, done.returncode, done.stderr, len(found), leftovers(out)))
@@ -272,7 +262,7 @@ def test_a_disk_that_is_full_after_so_many_bytes(store, two_snapshots, out, reco
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
             tried += 1
-            found = {"snapshot": values_of(place), "new": (out / "n.ipynb").read_bytes()}[words[0]]
+            found = {"snapshot": content(f"snapshot:{place}"), "new": (out / "n.ipynb").read_bytes()}[words[0]]
             old_one = {"snapshot": before, "new": b"old"}[words[0]]
             if done.returncode:
                 whole = found == old_one and is_one_sentence(done)
@@ -375,7 +365,7 @@ class Pages:
         self.notebook = (out / "n.ipynb").read_bytes().replace(b'"cells": [', b'"cells":  [')
 
     def words(self, template) -> list[str]:
-        return [word.replace("STORE", str(self.store)).replace("OUT", str(self.out)) for word in template]
+        return words_of(template, self.store, self.out)
 
     def reset(self) -> None:
         shutil.rmtree(self.out)
@@ -390,7 +380,7 @@ class Pages:
         found = []
         if not (self.out / "n.html").read_bytes().rstrip().endswith(b"</html>"):
             found.append("half a page")
-        if values_of(self.out / "kept") not in self.snapshots:
+        if content(f"snapshot:{self.out / 'kept'}") not in self.snapshots:
             found.append("neither the old snapshot nor the new one")
         if code != -signal.SIGKILL and leftovers(self.out):
             found.append(f"left behind: {leftovers(self.out)}")

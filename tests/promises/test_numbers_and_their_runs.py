@@ -21,8 +21,7 @@ from qualia_lab.runs import Runs
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from tests.cli.command import QUALIA, run_here
-
-from .planted_secrets import write
+from tests.stores.mlruns import write_experiment, write_run
 
 KEYS = ("val_auc", "loss", "train/f1")
 STEPS = 7
@@ -51,25 +50,26 @@ class Made:
         chance = random.Random(seed)
         self.numbers: dict[str, int] = {}
         self.deleted: set[str] = set()
-        write(root / "1" / "meta.yaml", "experiment_id: '1'\nname: first\nlifecycle_stage: active\n")
-        write(root / "2" / "meta.yaml", "experiment_id: '2'\nname: second\nlifecycle_stage: active\n")
+        experiments = [write_experiment(root, 1, "first"), write_experiment(root, 2, "second")]
         starts = chance.sample(range(1, 10 * count), count)
         for number in range(1, count + 1):
             run_id = f"{chance.getrandbits(128):032x}"
-            folder = root / str(1 + number % 2) / run_id
             stage = "deleted" if number % 7 == 0 else "active"
             start = 1_760_000_000_000 + starts[number - 1] * 1000
-            write(
-                folder / "meta.yaml",
-                f"run_id: {run_id}\nexperiment_id: '{1 + number % 2}'\nrun_name: '{NAMES[number % len(NAMES)]}'\n"
-                f"status: 3\nstart_time: {start}\nend_time: {start + 500}\nlifecycle_stage: {stage}\n",
+            write_run(
+                experiments[number % 2],
+                run_id,
+                params={"lr": repr(value(number, "loss", 99)), "seed": str(number % 3)},
+                metrics={
+                    key: [(start + step, value(number, key, step), step) for step in range(STEPS)]
+                    for key in KEYS
+                    if (number + KEYS.index(key)) % 5  # some run has no such metric
+                },
+                run_name=NAMES[number % len(NAMES)],
+                start_time=start,
+                end_time=start + 500,
+                lifecycle_stage=stage,
             )
-            for key in KEYS:
-                if (number + KEYS.index(key)) % 5:  # some run has no such metric
-                    points = [f"{start + step} {value(number, key, step)!r} {step}\n" for step in range(STEPS)]
-                    write(folder / "metrics" / key, "".join(points))
-            write(folder / "params" / "lr", repr(value(number, "loss", 99)))
-            write(folder / "params" / "seed", str(number % 3))
             if stage == "deleted":
                 self.deleted.add(run_id)
             else:

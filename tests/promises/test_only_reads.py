@@ -27,7 +27,7 @@ from tests.cli.command import QUALIA, run_here
 from tests.stores.recording_proxy import recording_proxy
 from tests.stores.test_sqlite import state
 
-from .small_store import write_small_store
+from .small_store import words_of, write_small_store
 
 COMMANDS = (
     ("experiments",), ("experiments", "--json"), ("runs",), ("runs", "--json"), ("runs", "--csv"), ("runs", "--deleted"),
@@ -42,7 +42,7 @@ def look_at(uri: str, out: Path) -> int:
     with closing(open_store(uri)) as store:
         run_ids = store.read_runs(Query()).column("run_id").to_pylist()
     commands = [
-        *((*(word.replace("OUT", str(out)) for word in words), "--tracking-uri", uri) for words in COMMANDS),
+        *((*words_of(words, uri, out), "--tracking-uri", uri) for words in COMMANDS),
         ("snapshot", uri, out / "kept", "--force"),
         ("compare", run_ids[0], run_ids[1], "--tracking-uri", uri),
     ]

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from qualia_lab import ArtifactExplorer, NotebookGenerator
-from qualia_lab.cli.main import qualia
 from qualia_lab.notebook.kernel_environment import kernel_environment
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.hand_over import SNAPSHOT_VARIABLE
 from qualia_lab.stores.uri import split_uri
+from tests.cli.command import QUALIA, run_here
 
 from .planted_secrets import FORMS, NAMES, unguessable, write_store
 
@@ -52,9 +52,6 @@ def parquet_text(folder: Path) -> str:
 @pytest.fixture(scope="module")
 def outputs(planted, tmp_path_factory):
     """{name: text} of everything that is written or shown."""
-    import contextlib
-    import io
-
     root, _ = planted
     folder = tmp_path_factory.mktemp("out")
     generator = NotebookGenerator(root)
@@ -68,10 +65,9 @@ def outputs(planted, tmp_path_factory):
     found["hand-over to the kernel"] = parquet_text(folder / "handed over")
 
     def run_command(name: str, *arguments: str) -> None:
-        out, stderr = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(stderr):
-            qualia.main([*arguments], standalone_mode=False)
-        found[name] = out.getvalue() + stderr.getvalue()
+        done = run_here(QUALIA, *arguments, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        found[name] = done.stdout + done.stderr
 
     uri = ("--tracking-uri", str(root))
     run_command("runs", "runs", *uri, "--params", ",".join(NAMES))
@@ -162,8 +158,8 @@ def test_no_secret_of_a_tracking_uri_is_shown(record_counts):
         secret = unguessable(name)
         uri = split_uri(form.format(secret))
         assert secret in " ".join(uri.secrets)
-        run_command = (uri.safe, repr(uri), uri.redact(f"cannot reach {uri.full}: {' '.join(uri.secrets)}"))
-        leaks += [(name, text) for text in run_command if secret in text]
+        shown = (uri.safe, repr(uri), uri.redact(f"cannot reach {uri.full}: {' '.join(uri.secrets)}"))
+        leaks += [(name, text) for text in shown if secret in text]
         assert "h.example.org" in uri.safe  # the server is still recognizable
     record_counts(PROMISE, "secrets of a connection", 3 * len(CONNECTIONS), len(leaks))
     assert leaks == []

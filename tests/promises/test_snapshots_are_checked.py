@@ -12,26 +12,15 @@ from pathlib import Path
 import pytest
 
 from qualia_lab.errors import OutputNotWritable, QualiaLabError
-from qualia_lab.selection import Query
-from qualia_lab.stores.open import open_store
 from tests.cli.command import CHECKOUT, QUALIA, environment, run_here
+from tests.stores.content import content
 
-from .small_store import write_small_store
+from .small_store import words_of, write_small_store
 
 
-def everything(folder: Path) -> list[str]:
+def everything(folder: Path) -> dict[str, list[str]]:
     """All that a snapshot gives, artifacts too."""
-    store = open_store(f"snapshot:{folder}")
-    run_ids = sorted(store.read_runs(Query(view="all")).column("run_id").to_pylist())
-    tables = store.read(run_ids)
-    found = [repr(row) for row in store.read_experiments("all").to_pylist()]
-    for name in ("runs", "params", "metrics", "tags", "experiments", "missing", "problems"):
-        found += sorted(repr(row) for row in getattr(tables, name).to_pylist())
-    found += sorted(repr(row) for batch in store.read_metric_history(run_ids) for row in batch.to_pylist())
-    for run_id in run_ids:
-        place = store.artifact_place(run_id, "")
-        found += [repr((file, place.read_bytes(file.path, 1000))) for file in place.list_files()]
-    return found
+    return content(f"snapshot:{folder}", artifacts=True)
 
 
 def kept(root: Path, folder: Path) -> Path:
@@ -73,7 +62,7 @@ DAMAGES = {
 }
 
 
-def said_or_same(folder: Path, before: list[str]) -> str:
+def said_or_same(folder: Path, before: dict[str, list[str]]) -> str:
     """ "" where a sentence was said or all is as it was, else what is wrong."""
     try:
         found = everything(folder)
@@ -198,7 +187,7 @@ def test_a_damaged_snapshot_is_read_anew(true, tmp_path):
 def test_two_commands_at_once_leave_one_whole_result(words, true, tmp_path, record_counts):
     first, _, before = true
     root = first.parent / "mlruns"
-    command = [*QUALIA, *(word.replace("STORE", str(root)).replace("OUT", str(tmp_path)) for word in words)]
+    command = [*QUALIA, *words_of(words, root, tmp_path)]
     both = [
         subprocess.Popen(
             command, cwd=CHECKOUT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -13,6 +13,7 @@ from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules
 from qualia_lab.query import parse_filter
 from qualia_lab.query.secret_values import masked_filter, masked_where
 from tests.cli.command import QUALIA, run_here
+from tests.stores.mlruns import write_experiment, write_run
 
 SECRET = "hunter2"
 
@@ -58,17 +59,11 @@ def test_the_value_of_a_secret_is_masked_in_where():
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A store of two runs that differ in their password."""
-    root = tmp_path_factory.mktemp("passwords") / "mlruns"
+    experiment = write_experiment(tmp_path_factory.mktemp("passwords") / "mlruns")
     for number, password in enumerate((SECRET, "other"), 1):
-        run_id = f"{number}" * 32
-        folder = root / "1" / run_id
-        for kind, key, value in (("params", "password", password), ("metrics", "auc", f"1000 0.{number} 0\n")):
-            (folder / kind).mkdir(parents=True)
-            (folder / kind / key).write_text(value)
-        about = f"run_id: {run_id}\nexperiment_id: '1'\nrun_name: r{number}\nstatus: 3\nstart_time: 10\nend_time: 20\n"
-        (folder / "meta.yaml").write_text(about)
-    (root / "1" / "meta.yaml").write_text("experiment_id: '1'\nname: one\nlifecycle_stage: active\n")
-    return root
+        points = [(1000, number / 10, 0)]
+        write_run(experiment, f"{number}" * 32, params={"password": password}, metrics={"auc": points})
+    return experiment.parent
 
 
 @pytest.mark.parametrize("words", [{"filter": "params.password = 'hunter2'"}, {"where": ["password=hunter2"]}])

@@ -15,6 +15,7 @@ import pytest
 
 from qualia_lab import Query, open_store
 from qualia_lab.errors import StoreUnreachable
+from tests.stores.mlruns import write_experiment, write_run
 from tests.stores.test_concurrent_writers import writer
 
 SECONDS = float(os.environ.get("QUALIA_TEST_SECONDS", "1"))
@@ -87,10 +88,8 @@ def test_a_sqlite_file_being_written_is_read_whole_and_keeps_nobody_waiting(
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS * 3 + 120)
 def test_an_mlruns_folder_being_written_is_read_without_half_numbers(tmp_path, record_counts):
-    folder = tmp_path / "mlruns" / "1" / RUN
-    (folder / "metrics").mkdir(parents=True)
-    (folder.parent / "meta.yaml").write_text("experiment_id: '1'\nname: one\nlifecycle_stage: active\n")
-    (folder / "meta.yaml").write_text(f"run_id: {RUN}\nexperiment_id: '1'\nrun_name: r\nstatus: 1\nstart_time: 10\n")
+    folder = write_run(write_experiment(tmp_path / "mlruns"), RUN, status=1, end_time=None)
+    (folder / "metrics").mkdir()
     file, until, reads, wrong, before = folder / "metrics" / "live", time.monotonic() + SECONDS, 0, [], 0
     command = [sys.executable, "-c", FILE_WRITER, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -28,6 +28,7 @@ from qualia_lab.stores.file.points import latest_points, normalized, parse_files
 from qualia_lab.stores.file.store import FileStore, path_of_uri
 
 from .contract import StoreContract
+from .mlruns import write, write_experiment, write_run
 
 THIRD_PARTY_STORES = {  # experiments and runs, counted by hand
     "packt-hyperparameter-tuning/mlruns": (7, 19),
@@ -45,27 +46,22 @@ class TestFileStore(StoreContract):
         return str(mlruns_sample)
 
 
-def write(path: Path, content: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
 @pytest.fixture
 def small(tmp_path):
     """A store with one experiment and two simple runs."""
-    root = tmp_path / "mlruns"
-    write(root / "1" / "meta.yaml", "experiment_id: '1'\nname: first\nlifecycle_stage: active\n")
+    experiment = write_experiment(tmp_path / "mlruns")
     for run_id, start in ((RUN, 1000), (OTHER, 2000)):
-        run = root / "1" / run_id
-        write(
-            run / "meta.yaml",
-            f"run_id: {run_id}\nexperiment_id: '1'\nrun_name: r{start}\nstatus: 3\nstart_time: {start}\n",
+        write_run(
+            experiment,
+            run_id,
+            params={"lr": "0.1"},
+            metrics={"loss": [(1000, 0.5, 0), (1001, 0.25, 1)]},
+            tags={"mlflow.user": "ada"},
+            run_name=f"r{start}",
+            start_time=start,
+            end_time=None,
         )
-        write(run / "params" / "lr", "0.1")
-        write(run / "metrics" / "loss", "1000 0.5 0\n1001 0.25 1\n")
-        write(run / "tags" / "mlflow.user", "ada")
-    return root
+    return experiment.parent
 
 
 def problems(tables) -> dict[str, str]:

@@ -23,7 +23,6 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
-from qualia_lab import schema
 from qualia_lab.errors import EmptyStore, ExtraMissing, OutputExists, OutputNotWritable, StoreNotFound, StoreUnreadable
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
@@ -34,6 +33,7 @@ from qualia_lab.stores.snapshot.update import old_snapshot, update_snapshot
 from tests.servers import missing
 from tests.stores.empty import new_client
 
+from .content import content
 from .contract import StoreContract
 
 EVERYTHING = Query(view="all")
@@ -45,21 +45,6 @@ def snapshot(uri, where, query=EVERYTHING, *, choice=None, force=False, **how):
     place = open_location(where)
     old = old_snapshot(place, store.uri, choice or {}, force=force)
     return update_snapshot(store, place, store.read_runs(query), old=old, choice=choice or {}, **how)
-
-
-def content(uri):
-    """Everything in a store, in comparable form; NaN equals NaN."""
-    store = open_store(uri)
-    try:
-        listed = store.read_runs(EVERYTHING)
-        tables = store.read(listed.column("run_id").to_pylist())
-        points = [row for batch in store.read_metric_history(tables.run_ids) for row in batch.to_pylist()]
-        found = {name: getattr(tables, name).to_pylist() for name in schema.TABLES}
-        found |= {"listed": listed.to_pylist(), "experiment list": store.read_experiments("all").to_pylist()}
-    finally:
-        store.close()
-    found["points"] = points
-    return {name: sorted(map(repr, rows)) for name, rows in found.items()}
 
 
 def manifest_of(folder):
