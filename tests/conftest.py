@@ -119,13 +119,13 @@ def mlruns_sample(made_once) -> Path:
 @pytest.fixture(scope="session")
 def demo_store(made_once) -> Path:
     """The SQLite file that `create-demo-runs` creates by default. Copy it before writing to it."""
-    from .cli.command import environment
+    from .cli.command import DEMO, run_here
     from .stores.empty import copy_empty_store
 
     def fill(folder):
         copy_empty_store(folder / "mlflow.db")
-        command = [sys.executable, "-m", "qualia_lab.scripts.create_demo_runs"]
-        subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
+        done = run_here(DEMO, cwd=folder)
+        assert done.returncode == 0, done.stderr
 
     return made_once("demo", fill) / "mlflow.db"
 

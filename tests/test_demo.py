@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 import time
@@ -19,21 +18,11 @@ from qualia_lab.scripts.demo_artifacts import run_files
 from qualia_lab.scripts.demo_story import DAY, generate_story
 from qualia_lab.stores.writing import find_or_create_experiment, open_for_writing
 
+from .cli.command import DEMO, run_here
+from .cli.command import run as run_process
 from .stores.empty import copy_empty_store
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def create_demo_runs(*arguments, cwd, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "qualia_lab.scripts.create_demo_runs", *arguments],
-        cwd=cwd,
-        env={name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | environment,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +30,7 @@ def demo(tmp_path_factory):
     """The store that the command creates by default in an empty folder."""
     folder = tmp_path_factory.mktemp("demo")
     before = int(time.time() * 1000)
-    done = create_demo_runs(cwd=folder, PYTHONHASHSEED="1")
+    done = run_process(DEMO, cwd=folder, PYTHONHASHSEED="1")
     assert done.returncode == 0, done.stderr
     return folder, done, before
 
@@ -218,19 +207,19 @@ def test_an_existing_experiment_keeps_its_tags_and_runs(tmp_path):
     tags = {"mlflow.experiment.primaryMetric.name": "loss"}
     experiment_id = client.create_experiment("ours", artifact_location=str(tmp_path / "artifacts"), tags=tags)
     mine = client.create_run(experiment_id).info.run_id
-    done = create_demo_runs("5", "--experiment", "ours", cwd=tmp_path, MLFLOW_TRACKING_URI=uri)
+    done = run_here(DEMO, "5", "--experiment", "ours", cwd=tmp_path, MLFLOW_TRACKING_URI=uri)
     assert done.returncode == 0, done.stderr
     assert client.get_experiment(experiment_id).tags["mlflow.experiment.primaryMetric.name"] == "loss"
     assert len(client.search_runs([experiment_id])) == 6
     client.delete_experiment(experiment_id)
-    done = create_demo_runs("5", "--experiment", "ours", cwd=tmp_path, MLFLOW_TRACKING_URI=uri)
+    done = run_here(DEMO, "5", "--experiment", "ours", cwd=tmp_path, MLFLOW_TRACKING_URI=uri)
     assert done.returncode == 3
     assert "deleted" in done.stderr
     assert client.get_run(mine).info.status == "RUNNING"
 
 
 def test_a_file_store_is_written_despite_mlflow_s_warning(tmp_path):
-    done = create_demo_runs("5", "--tracking-uri", tmp_path / "mlruns", "--experiment", "two  spaces", cwd=tmp_path)
+    done = run_here(DEMO, "5", "--tracking-uri", str(tmp_path / "mlruns"), "--experiment", "two  spaces", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"--tracking-uri {tmp_path}/mlruns --experiment $'two\\x20\\x20spaces'" in done.stderr
     assert len(list(tmp_path.glob("mlruns/*/*/artifacts/config.json"))) == 5
@@ -249,7 +238,7 @@ def test_a_file_store_is_written_despite_mlflow_s_warning(tmp_path):
 def test_an_invalid_uri_is_reported_quickly_in_one_sentence(tmp_path, uri, exit_code, said):
     (tmp_path / "notes.txt").write_text("just notes, no database")
     before = time.monotonic()
-    done = create_demo_runs("1", "--tracking-uri", uri, cwd=tmp_path)
+    done = run_here(DEMO, "1", "--tracking-uri", uri, cwd=tmp_path)
     assert done.returncode == exit_code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr

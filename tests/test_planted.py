@@ -1,8 +1,12 @@
-"""Findings on hundreds of small synthetic stores with known truth."""
+"""Findings on hundreds of small synthetic stores with known truth.
+
+QUALIA_TEST_STORES is how many of each shape; there are twenty times as many of noise.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 from functools import cache
 
@@ -16,7 +20,7 @@ from .planted.run_rules import find
 from .planted.store import PlantedStore
 
 SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *typical_stores.SHAPES, *logging_conventions.SHAPES, *rare_rules.SHAPES)
-STORES_PER_SHAPE = 4
+STORES_PER_SHAPE = int(os.environ.get("QUALIA_TEST_STORES", "2"))
 
 
 @cache
@@ -43,7 +47,7 @@ def test_planted_facts_are_found_without_false_findings():
 
 def test_noise_yields_claims_in_at_most_one_store_of_twenty():
     claims = []
-    stores = 100
+    stores = 20 * STORES_PER_SHAPE
     for seed in range(stores):
         claimed = [one for one in find(sweeps.noise(seed).store) if is_claim(one)]
         claims += [(seed, one.rule, one.sentence) for one in claimed[:1]]
@@ -52,8 +56,8 @@ def test_noise_yields_claims_in_at_most_one_store_of_twenty():
 
 
 def test_several_experiments_of_noise_yield_claims_in_at_most_one_store_of_twenty():
-    """At a rate of one in twenty, 95 % of such tests of 80 stores have 7 or fewer (binomial)."""
-    stores = 40
+    """At most as many as 95 % of such tests have at a rate of one in twenty (binomial)."""
+    stores = 10 * STORES_PER_SHAPE
     claimed = [
         (shape.__name__, seed)
         for shape in (logging_conventions.experiments_of_equal_models, logging_conventions.experiments_of_noise)
@@ -81,7 +85,7 @@ def test_the_command_finds_the_same_in_the_same_runs_on_disk(shape, tmp_path):
     assert of_command == {(one.rule, one.kind, frozenset(one.run_ids)) for one in find(planted.store)}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(STORES_PER_SHAPE))
 def test_findings_do_not_depend_on_the_order_of_histories(seed):
     """Databases and servers return the histories of runs in various orders."""
     for shape in SHAPES:

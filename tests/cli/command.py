@@ -13,13 +13,15 @@ from unittest.mock import patch
 import qualia_lab
 from qualia_lab import console
 from qualia_lab.cli import main as qualia
-from qualia_lab.scripts import create_observational_notebook
+from qualia_lab.scripts import create_demo_runs, create_observational_notebook
 
 CHECKOUT = Path(qualia_lab.__file__).parents[1]
 QUALIA = [sys.executable, "-c", "from qualia_lab.cli.main import main; main()"]
 # The line that a command prints if it takes more than a second, which may happen on a busy machine.
 WAITING_LINE = re.compile(r"\A(starting|reading [^\n]*|writing|executing) \.\.\.\n")
 CREATE = [sys.executable, "-m", "qualia_lab.scripts.create_observational_notebook"]
+DEMO = [sys.executable, "-m", "qualia_lab.scripts.create_demo_runs"]
+_MAINS = {QUALIA[-1]: qualia.main, CREATE[-1]: create_observational_notebook.main, DEMO[-1]: create_demo_runs.main}
 
 
 def environment(**more):
@@ -42,7 +44,6 @@ def run_here(command, *args, cwd, **env):
 
     Streams, arguments, folder, environment and logging are as in a separate process.
     """
-    main = {"-c": qualia.main, "-m": create_observational_notebook.main}[command[1]]
     args = list(map(str, args))
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     with contextlib.ExitStack() as stack:
@@ -52,7 +53,7 @@ def run_here(command, *args, cwd, **env):
         stack.enter_context(patch.multiple(console, _uris=[], _debug=False))
         stack.enter_context(patch.object(logging.root, "handlers", []))
         try:
-            main()
+            _MAINS[command[-1]]()
         except SystemExit as end:
             code = end.code
     return subprocess.CompletedProcess([*command, *args], code, _written(out), _written(err))

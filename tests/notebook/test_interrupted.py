@@ -13,6 +13,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from tests.counting import record_count
+
 EXECUTE = """
 import os, sys, threading, time
 from pathlib import Path
@@ -127,10 +129,11 @@ def test_an_interruption_leaves_only_the_old_notebook_and_page(store_and_noteboo
     uri, path = store_and_notebook
     before = cell_that(path, "1" if stage == "exporting" else "import time; time.sleep(600)")
     code, stderr = execute_interrupted(uri, path, stage, number)
-    assert (code, stderr.splitlines()) == (
-        (130, ["", "interrupted"]) if number == signal.SIGINT else (143, ["", "terminated"])
-    )
-    assert files_of(path) == before
+    expected = (130, ["", "interrupted"]) if number == signal.SIGINT else (143, ["", "terminated"])
+    after = files_of(path)
+    record_count(5, "executions interrupted", 1, int((code, stderr.splitlines()) != expected or after != before))
+    assert (code, stderr.splitlines()) == expected
+    assert after == before
 
 
 @pytest.mark.slow

@@ -94,6 +94,7 @@ def test_no_secret_of_the_store_is_in_any_output(planted, outputs, record_counts
         for one in secrets
         if any(spelling in text for spelling in one.spellings())
     ]
+    record_counts(PROMISE, "secrets planted in a store", len(secrets), len({where for where, _ in leaks}))
     record_counts(PROMISE, "secrets of a store in outputs", len(secrets) * len(outputs), len(leaks))
     assert len(outputs) >= 14
     assert leaks == []

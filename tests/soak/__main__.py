@@ -24,12 +24,13 @@ from tests.soak.page import Record, as_json, page, summed
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs/reliability.md"
-SUITES = ("tests/promises", "tests/soak", "tests/fuzz")
+SUITES = ("tests/promises", "tests/soak", "tests/fuzz", "tests/notebook/test_interrupted.py", "tests/test_planted.py")
 # Each number: the flag, what it is on the page, the variable by which the tests know it, and how large it is by default.
 NUMBERS = {
     "seconds": ("seconds against each store that is written meanwhile", "QUALIA_TEST_SECONDS", 1200),
     "values": ("values made of hostile pieces", "QUALIA_TEST_VALUES", 10_000),
     "kills": ("interruptions at a random moment", "QUALIA_TEST_KILLS", 1000),
+    "stores": ("stores of each shape with planted facts", "QUALIA_TEST_STORES", 10),
     "breaks": ("connections that break at any byte", "QUALIA_TEST_BREAKS", 400),
     "examples": ("examples of Hypothesis for each parser", "QUALIA_TEST_EXAMPLES", 5000),
     "fuzz": ("seconds of fuzzing for each parser", "", 300),

@@ -22,6 +22,18 @@ PROMISES = {
     9: "No pickle and no model is loaded, and no artifact outside the places of the store",
 }
 
+# What a long run has to try at least: the kinds of it, by their promise and how they begin.
+_LIES = ((4, "one wrong run"), (7, "endless"))
+LEAST = (
+    ("hostile values in sinks", 2000, ((2, ""),)),
+    ("secrets", 250, ((3, "secrets planted"), (3, "secrets of a connection"), (3, "variables of a kernel"))),
+    ("odd artifacts", 80, ((4, "odd artifacts"),)),
+    ("failures to write", 500, ((5, "calls of"), (5, "files past"))),
+    ("interruptions", 300, ((5, "interrupted"), (5, "killed"), (5, "executions interrupted"))),
+    ("faults of a server", 120, (*_LIES, (4, "one endpoint"), (7, "faults of"), (7, "connections that break"))),
+    ("of these endless or lying", 20, _LIES),
+)
+
 _HEAD = (
     "# Reliability",
     "",
@@ -94,6 +106,9 @@ def page(record: Record) -> str:
     lines += [f"- {value}" for value in record.machine.values()]
     lines += [f"- {', '.join(f'{value:,} {name}' for name, value in record.settings.items())}"]
     lines += [f"- tests: {', '.join(f'{count:,} {outcome}' for outcome, count in record.tests.items())}", ""]
+    lines += ["| to be tried at least | times | tried |", "|---|---:|---:|"]
+    lines += [f"| {what} | {least:,} | {_tried(record, kinds):,} |" for what, least, kinds in LEAST]
+    lines += [""]
     for promise, title in PROMISES.items():
         lines += [f"## {promise}. {title}", ""]
         counts = [one for one in record.counts if one.promise == promise]
@@ -107,6 +122,15 @@ def page(record: Record) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def _tried(record: Record, kinds: tuple[tuple[int, str], ...]) -> int:
+    """How often these kinds were tried."""
+    return sum(
+        one.tried
+        for one in record.counts
+        if any(one.promise == promise and one.kind.startswith(begin) for promise, begin in kinds)
+    )
 
 
 def _failed(count: int) -> str:
