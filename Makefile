@@ -50,7 +50,8 @@ demo/mlflow.db: | $(VENV)/.run
 	@$(BIN)/create-demo-runs --tracking-uri $(DEMO_URI)
 
 test: $(VENV)/.dev $(MLFLOW2)/.run browser
-	@QUALIA_TEST_MLFLOW2_PYTHON="$(abspath $(MLFLOW2))/bin/python" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@QUALIA_TEST_MLFLOW2_PYTHON="$(abspath $(MLFLOW2))/bin/python" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile \
+	  --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

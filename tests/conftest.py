@@ -41,6 +41,21 @@ for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
     os.environ.pop(name, None)
 
 
+# The files of tests that take longest, by CPU seconds, the longest first.
+LONGEST = (
+    *("test_docs.py", "test_notebooks.py", "test_snapshot.py", "test_interrupted.py", "test_files_are_whole.py"),
+    *("test_sqlite.py", "test_planted.py", "test_export.py", "test_aggregate_notebook.py", "test_engines.py"),
+    *("test_no_other_connection.py", "test_only_reads.py", "test_generator.py", "test_mlflow2.py", "test_deadlines.py"),
+    *("test_demo.py", "test_execute.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first: with `--dist loadfile`, a long one at the end would keep one worker busy alone."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 @contextlib.contextmanager
 def running(server):
     """Run a server, and skip or fail the test if it is not available."""

@@ -35,6 +35,7 @@ from qualia_lab.sections import SECTIONS
 
 from .browser import find_chromium
 from .servers import missing
+from .stores.empty import copy_empty_store
 
 CHECKOUT = Path(__file__).parents[1]
 GUIDE_INDEX = CHECKOUT / "docs/observational_notebooks.md"
@@ -181,6 +182,7 @@ def test_the_package_index_page_shows_the_actual_output(demo_store, tmp_path):
 
 @pytest.mark.slow
 def test_the_quick_start_shows_the_actual_output(tmp_path):
+    copy_empty_store(tmp_path / "mlflow.db")  # which takes MLflow seconds; tests/test_demo.py begins without any
     run_document(QUICK_START, None, tmp_path)
 
 

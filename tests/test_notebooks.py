@@ -12,12 +12,14 @@ import pytest
 from qualia_lab import NotebookGenerator, Query
 from qualia_lab.notebook.parameters import read_parameters
 
-STORES = (
-    "packt-hyperparameter-tuning/mlruns",
+from .notebook.cells import run_cells
+
+# A folder and a database, of which notebooks are executed; of the others the cells are run without a kernel.
+EXECUTED = ("packt-hyperparameter-tuning/mlruns", "omegaml/mlflow.sqlite")
+OTHERS = (
     "promptchain-examples/mlruns",
     "pycaret-tutorials/tutorials/mlruns",
     "stock-quant/mlruns",
-    "omegaml/mlflow.sqlite",
     "stock-quant/mlflow.db",
 )
 
@@ -43,7 +45,7 @@ def with_own_cell(path: Path, source: str) -> None:
     nbformat.write(notebook, path)
 
 
-@pytest.mark.parametrize("place", STORES)
+@pytest.mark.parametrize("place", EXECUTED)
 def test_a_notebook_shows_the_values_of_a_public_store(place, shared_data, tmp_path):
     generator = NotebookGenerator(shared_data / "stores" / place)
     path = generator.create(output=tmp_path / "notebook.ipynb")
@@ -52,12 +54,35 @@ def test_a_notebook_shows_the_values_of_a_public_store(place, shared_data, tmp_p
     notebook = executed(path)
     run_ids = generator.store.read_runs(Query()).column("run_id").to_pylist()
     assert sorted(read_parameters(path)["RUN_IDS"]) == sorted(run_ids)
+    assert notebook.cells[-1].outputs[0].text.split() == [str(number) for number in counts_of(generator, run_ids)]
+    shown = [cell for cell in notebook.cells if cell.source.startswith("runs.show(") and cell.outputs]
+    assert len(shown) == cells_of_runs(run_ids)
+
+
+@pytest.mark.parametrize("place", OTHERS)
+def test_the_cells_of_a_notebook_show_the_values_of_a_public_store(place, shared_data, capsys):
+    generator = NotebookGenerator(shared_data / "stores" / place)
+    run_ids = generator.store.read_runs(Query()).column("run_id").to_pylist()
+    names = {}
+    outputs = run_cells(generator.plan(generator.select()), names=names)
+    assert sorted(names["RUN_IDS"]) == sorted(run_ids)
+    runs = names["runs"]
+    counted = [len(runs), runs.tables.params.num_rows, runs.tables.metrics.num_rows, len(runs.history())]
+    assert counted == counts_of(generator, run_ids)
+    assert sum(bool(output) for key, output in outputs.items() if key.startswith("run:")) == cells_of_runs(run_ids)
+    assert capsys.readouterr().err == ""
+
+
+def counts_of(generator, run_ids) -> list[int]:
+    """How many runs, params, metrics and points the store has."""
     tables = generator.store.read(run_ids)
     points = sum(batch.num_rows for batch in generator.store.read_metric_history(run_ids))
-    counted = [len(run_ids), tables.params.num_rows, tables.metrics.num_rows, points]
-    assert notebook.cells[-1].outputs[0].text.split() == [str(number) for number in counted]
-    shown = [cell for cell in notebook.cells if cell.source.startswith("runs.show(") and cell.outputs]
-    assert len(shown) == min(len(run_ids), 25) + (len(run_ids) > 25)
+    return [len(run_ids), tables.params.num_rows, tables.metrics.num_rows, points]
+
+
+def cells_of_runs(run_ids) -> int:
+    """How many cells show a run: of many runs the first ones, and one cell for the others."""
+    return min(len(run_ids), 25) + (len(run_ids) > 25)
 
 
 def test_all_cells_of_a_hostile_store_s_notebook_run(hostile_notebook, hostile_store):

@@ -13,6 +13,7 @@ from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.export import render_page
 from qualia_lab.notebook.template import read_template
 
+from .notebook.cells import run_cells
 from .notebook.test_plan import sections_of
 from .test_notebooks import executed
 
@@ -66,11 +67,12 @@ def test_a_notebook_of_each_template_runs_on_the_demo(demo, template, tmp_path):
         assert '<details class="aside">' not in page
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("template", ENDS)
-def test_a_notebook_of_each_template_runs_on_a_public_store(template, shared_data, tmp_path):
+def test_the_cells_of_each_template_run_on_a_public_store(template, shared_data, capsys):
     generator = NotebookGenerator(shared_data / "stores" / STRANGERS[template])
-    executed(generator.create(template=template, output=tmp_path / "n.ipynb", execute=True))
+    plan = generator.plan(generator.select(), template=template)
+    assert sum(map(bool, run_cells(plan).values())) > 5
+    assert capsys.readouterr().err == ""
 
 
 def test_sections_are_left_out_only_with_a_reason(sqlite_sample):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import shutil
 
 import nbformat
-import pandas as pd
 import pytest
-from IPython.display import display
 from mlflow.entities import Metric, Param
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -16,6 +13,8 @@ from qualia_lab import NotebookGenerator
 from qualia_lab.errors import NotebookError, OutputExists
 from qualia_lab.notebook.template import template_names
 from tests.stores.empty import new_client
+
+from .cells import run_cells
 
 
 @pytest.fixture(scope="module")
@@ -49,40 +48,6 @@ def store(tmp_path_factory):
     return uri, ids
 
 
-def shown(value):
-    """Return what a notebook would show for a value."""
-    for method in ("_repr_mimebundle_", "_repr_html_"):
-        if hasattr(value, method):
-            return str(getattr(value, method)())
-    return repr(value)
-
-
-def run_cells(plan, run_ids):
-    """Run the code cells as papermill does, with RUN_IDS set after the parameters cell; return {key: output}."""
-    names, outputs = {"display": display}, {}
-    for cell in plan.cells:
-        if cell.kind != "code":
-            continue
-        tree = ast.parse(cell.source)
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        exec(compile(tree, cell.key, "exec"), names)
-        outputs[cell.key] = (
-            "" if last is None else shown(eval(compile(ast.Expression(last.value), cell.key, "eval"), names))
-        )
-        if "parameters" in cell.tags:
-            names["RUN_IDS"] = run_ids
-    return outputs
-
-
-@pytest.fixture
-def pandas_options():
-    """The display options, which the setup cell changes, are restored at the end."""
-    names = ("max_columns", "max_rows", "min_rows", "precision", "max_colwidth", "html.use_mathjax")
-    with pd.option_context(*(item for name in names for item in (f"display.{name}", pd.get_option(f"display.{name}")))):
-        yield
-
-
-@pytest.mark.usefixtures("pandas_options")
 @pytest.mark.parametrize("template", sorted(set(template_names()) - {"aggregate"}))
 def test_every_cell_of_every_template_works_with_other_run_ids(template, store, capsys):
     uri, ids = store

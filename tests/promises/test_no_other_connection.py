@@ -22,6 +22,7 @@ from qualia_lab.generator import NotebookGenerator
 from qualia_lab.notebook.kernel_environment import kernel_environment
 from tests.cli.command import CHECKOUT, environment
 from tests.lying_server import RUN_IDS, server_that, true_answer
+from tests.stores.mlruns import write
 
 from .small_store import write_small_store
 
@@ -61,28 +62,27 @@ for name, words in json.loads(sys.argv.pop(1)).items():
 """
 
 
-@pytest.fixture
-def watched(tmp_path):
-    """Runs {name: words} in a watched process, and a kernel too; gives {name: what was connected to}."""
-    log, place = tmp_path / "connections", tmp_path / "site"
-    place.mkdir()
-    (place / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
+def watched_environment(folder: Path) -> dict[str, str]:
+    """The environment of a process whose connections are written to a file in this folder."""
+    write(folder / "site" / "sitecustomize.py", WATCH.format(log=str(folder / "connections")))
+    env = environment(PYTHONPATH=f"{folder / 'site'}{os.pathsep}{CHECKOUT}", QUALIA_LAB_CACHE="off")
+    # As a person has it: what the tests themselves set is not what turns telemetry off.
+    return {
+        name: value for name, value in env.items() if name not in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "CI")
+    }
 
-    def run(commands):
-        env = environment(PYTHONPATH=f"{place}{os.pathsep}{CHECKOUT}", QUALIA_LAB_CACHE="off")
-        # As a person has it: what the tests themselves set is not what turns telemetry off.
-        for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "CI"):
-            env.pop(name, None)
-        done = subprocess.run(
-            [sys.executable, "-c", EACH, json.dumps({name: [*map(str, words)] for name, words in commands.items()})],
-            cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        beginning, *parts = re.split(r"^command (.*)\n", log.read_text(), flags=re.MULTILINE)
-        assert strangers(beginning.splitlines()) == [], "while modules are imported"
-        return {name: lines.splitlines() for name, lines in zip(parts[::2], parts[1::2], strict=True)}
 
-    return run
+def watch(commands: dict[str, tuple], folder: Path) -> dict[str, list[str]]:
+    """Run {name: words} in a watched process, with kernels that are watched too; {name: what was connected to}."""
+    done = subprocess.run(
+        [sys.executable, "-c", EACH, json.dumps({name: [*map(str, words)] for name, words in commands.items()})],
+        cwd=folder, env=watched_environment(folder), capture_output=True, text=True, timeout=200,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    beginning, *parts = re.split(r"^command (.*)\n", (folder / "connections").read_text(), flags=re.MULTILINE)
+    assert strangers(beginning.splitlines()) == [], "while modules are imported"
+    return {name: lines.splitlines() for name, lines in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def strangers(lines: list[str], allowed: str | None = None) -> list[str]:
@@ -112,40 +112,44 @@ def test_every_command_is_watched(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_store_on_this_machine_is_read_without_any_connection(watched, tmp_path, record_counts):
+def test_a_store_on_this_machine_is_read_without_any_connection(tmp_path, record_counts):
     run_ids = write_small_store(tmp_path / "mlruns")
     commands = commands_on(tmp_path / "mlruns", run_ids, tmp_path)
-    found = {name: strangers(lines) for name, lines in watched(commands).items()}
+    found = {name: strangers(lines) for name, lines in watch(commands, tmp_path).items()}
     asking = {name: lines for name, lines in found.items() if lines}
     record_counts(promise=8, kind="commands on a local store", tried=len(found), failed=len(asking))
     assert asking == {}
 
 
-@pytest.mark.slow
-def test_a_notebook_is_executed_without_any_connection_and_telemetry_is_off(watched, tmp_path, record_counts):
-    """With artifacts of every kind that names another host."""
-    run_ids = write_small_store(tmp_path / "mlruns", 2)
-    for run_id in run_ids:
-        folder = tmp_path / "mlruns" / "1" / run_id / "artifacts"
+@pytest.fixture(scope="module")
+def naming_others(tmp_path_factory):
+    """The page of an executed notebook with artifacts of every kind that names another host, and what was connected to."""
+    folder = tmp_path_factory.mktemp("others")
+    for run_id in write_small_store(folder / "mlruns", 2):
         for name, text in BEACONS.items():
-            (folder / name).write_text(text)
-    words = ("new", "--tracking-uri", tmp_path / "mlruns", "--yes", "--to", "html", "--output", tmp_path / "n.ipynb")
-    lines = watched({"new": words})["new"]
+            write(folder / "mlruns" / "1" / run_id / "artifacts" / name, text)
+    words = ("new", "--tracking-uri", folder / "mlruns", "--yes", "--to", "html", "--output", folder / "n.ipynb")
+    return folder / "n.html", watch({"new": words}, folder)["new"]
+
+
+@pytest.mark.slow
+def test_a_notebook_is_executed_without_any_connection_and_telemetry_is_off(naming_others, record_counts):
+    page, lines = naming_others
     found = strangers(lines)
     kernels = [line for line in lines if line.startswith("child") and "python" in line]
     record_counts(promise=8, kind="an executed notebook", tried=1, failed=len(found))
     assert found == []
     assert kernels, lines
     assert {tuple(line.split()[2:]) for line in kernels} == {("true", "true")}, kernels
-    assert (tmp_path / "n.html").is_file()
+    assert page.is_file()
 
 
 @pytest.mark.slow
-def test_of_a_server_nobody_else_is_asked(watched, tmp_path, record_counts):
+def test_of_a_server_nobody_else_is_asked(tmp_path, record_counts):
     with server_that(true_answer) as (server, uri):
         executed = ("new", "--tracking-uri", uri, "--yes", "--execute", "--output", tmp_path / "n.ipynb")
         commands = commands_on(uri, RUN_IDS, tmp_path) | {"new --execute": executed}
-        allowed, found = urlsplit(uri).netloc, watched(commands)
+        allowed, found = urlsplit(uri).netloc, watch(commands, tmp_path)
         asked = {path.partition("?")[0] for path, _, _ in server.questions}
     asking = {name: strangers(lines, allowed) for name, lines in found.items() if strangers(lines, allowed)}
     record_counts(promise=8, kind="commands on a server", tried=len(found), failed=len(asking))
@@ -206,27 +210,20 @@ BEACONS = {
 }  # fmt: skip
 
 
-def test_the_watch_sees_a_connection_that_is_made(watched, tmp_path):
+def test_the_watch_sees_a_connection_that_is_made(tmp_path):
     """Else nothing is found where nothing is looked at."""
-    log = tmp_path / "connections"
     code = "import socket\ntry: socket.create_connection(('beacon.invalid', 80), timeout=1)\nexcept OSError: pass"
-    subprocess.run([sys.executable, "-c", code], env=environment(PYTHONPATH=str(tmp_path / "site")), check=True)
-    assert "beacon.invalid:80" in log.read_text()
-    assert strangers(log.read_text().splitlines()) == ["beacon.invalid:80"]
+    subprocess.run([sys.executable, "-c", code], env=watched_environment(tmp_path), check=True)
+    lines = (tmp_path / "connections").read_text().splitlines()
+    assert "beacon.invalid:80" in lines
+    assert strangers(lines) == ["beacon.invalid:80"]
 
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_a_page_asks_nobody_in_a_browser_that_has_a_network(chromium, tmp_path, record_counts):
+def test_a_page_asks_nobody_in_a_browser_that_has_a_network(chromium, naming_others, record_counts):
     """The browser sends every request to a proxy of ours, which writes it down; the page is opened from a file."""
-    run_ids = write_small_store(tmp_path / "mlruns", 2)
-    for run_id in run_ids:
-        folder: Path = tmp_path / "mlruns" / "1" / run_id / "artifacts"
-        for name, text in BEACONS.items():
-            (folder / name).write_text(text)
-    with NotebookGenerator(tmp_path / "mlruns") as generator:
-        path = generator.create(output=tmp_path / "n.ipynb", execute=True)
-        page = generator.export(path)
+    page, _ = naming_others
     assert _HOST in page.read_text(), "the texts that name it are shown"
     with server_that(lambda it: it.reply(b"", 404)) as (proxy, address):
         context = chromium.new_context(proxy={"server": address, "bypass": "<-loopback>"})

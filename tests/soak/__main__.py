@@ -77,7 +77,8 @@ def main() -> None:
 
 def _run_suites(suites: list[str], env: dict[str, str]) -> dict[str, int]:
     """Run them, on the terminal; how many tests passed, failed and were skipped."""
-    command = ["-m", "pytest", *suites, "-q", "-o", "timeout=0", "--numprocesses", "2", "--dist", "loadfile"]
+    in_files = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    command = ["-m", "pytest", *suites, "-q", "-o", "timeout=0", *in_files]
     code, last = _run(command, env)
     outcomes = {outcome: int(count) for count, outcome in _OUTCOME.findall(last)}
     _expect_ended("the tests", code, bool(outcomes.keys() & {"failed", "error"}))

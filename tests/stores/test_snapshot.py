@@ -234,9 +234,13 @@ def test_saved_artifacts_survive_updates_without_artifacts(changing_store, monke
 # Reading one experiment or one metric
 
 
+# Metrics of each run of the large store, and points of each metric.
+LARGE_METRICS, LARGE_STEPS = 12, 20
+
+
 def large_store(path):
     """A SQLite store with three experiments, one of them small, written with SQL."""
-    runs, metrics, steps = (60, 60, 3), 12, 80
+    runs, metrics, steps = (60, 60, 3), LARGE_METRICS, LARGE_STEPS
     client = new_client(f"sqlite:///{path}")
     ids = [client.create_experiment(f"experiment {number}") for number in range(len(runs))]
     numbers = random.Random(7)
@@ -268,6 +272,12 @@ def large(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def all_of_large(large):
+    """The content of the large store."""
+    return content(large)
+
+
+@pytest.fixture(scope="module")
 def large_snapshot(large, tmp_path_factory):
     out = tmp_path_factory.mktemp("large") / "snapshot"
     snapshot(large, out)
@@ -282,7 +292,7 @@ def test_one_experiment_is_read_only_from_its_own_files(large_snapshot, monkeypa
     runs = store.read_runs(Query(filter="experiment.name = 'experiment 1'"))
     opened.clear()
     points = sum(batch.num_rows for batch in store.read_metric_history(runs.column("run_id").to_pylist()))
-    assert points == 60 * 12 * 80
+    assert points == 60 * LARGE_METRICS * LARGE_STEPS
     [part] = [part for part in manifest_of(large_snapshot)["parts"] if part["experiments"] == ["2"]]
     assert set(opened) <= {file["file"] for file in part["files"]}
 
@@ -290,7 +300,7 @@ def test_one_experiment_is_read_only_from_its_own_files(large_snapshot, monkeypa
 def test_one_metric_is_read_without_the_others(large_snapshot):
     store = open_store(f"snapshot:{large_snapshot}")
     run_ids = store.read_runs(EVERYTHING).column("run_id").to_pylist()
-    assert sum(batch.num_rows for batch in store.read_metric_history(run_ids, ["m7"])) == 123 * 80
+    assert sum(batch.num_rows for batch in store.read_metric_history(run_ids, ["m7"])) == 123 * LARGE_STEPS
     histories = [
         file
         for part in manifest_of(large_snapshot)["parts"]
@@ -393,10 +403,10 @@ def killed_at(moment, uri, out, what="any"):
 
 
 @pytest.mark.slow
-def test_after_a_kill_at_any_moment_the_old_snapshot_is_intact_and_updatable(large, tmp_path):
+def test_after_a_kill_at_any_moment_the_old_snapshot_is_intact_and_updatable(large, all_of_large, tmp_path):
     out = tmp_path / "out"
     snapshot(large, out, Query(experiment_ids=("3",)))
-    before, after = content(f"snapshot:{out}"), content(large)
+    before, after = content(f"snapshot:{out}"), all_of_large
     moment = times = 0
     while killed_at(moment, large, out):
         now = content(f"snapshot:{out}")
@@ -408,7 +418,7 @@ def test_after_a_kill_at_any_moment_the_old_snapshot_is_intact_and_updatable(lar
     assert content(f"snapshot:{out}") == after
 
 
-def test_a_killed_first_call_is_continued_by_the_next(large, tmp_path):
+def test_a_killed_first_call_is_continued_by_the_next(large, all_of_large, tmp_path):
     out = tmp_path / "out"
     assert killed_at(1, large, out, "replace")  # the first part is finished, the second is not
     with pytest.raises(StoreNotFound):
@@ -417,17 +427,17 @@ def test_a_killed_first_call_is_continued_by_the_next(large, tmp_path):
     store = RecordingStore(large)
     snapshot(store, out)
     assert len(store.read_runs_of) == 63
-    assert content(f"snapshot:{out}") == content(large)
+    assert content(f"snapshot:{out}") == all_of_large
     assert not list(out.glob("**/.*"))
 
 
-def test_a_kill_while_replacing_the_manifest_requires_no_new_reads(large, tmp_path):
+def test_a_kill_while_replacing_the_manifest_requires_no_new_reads(large, all_of_large, tmp_path):
     out = tmp_path / "out"
     assert killed_at(3, large, out, "replace")
     store = RecordingStore(large)
     snapshot(store, out)
     assert store.read_runs_of == []
-    assert content(f"snapshot:{out}") == content(large)
+    assert content(f"snapshot:{out}") == all_of_large
     assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "parts"]
 
 
@@ -472,7 +482,7 @@ def test_files_of_the_user_are_never_removed(large, tmp_path):
     assert thesis.read_text() == (tmp_path / "out/README.md").read_text() == "mine"
 
 
-def test_a_different_snapshot_is_replaced_only_with_force(large, changing_store):
+def test_a_different_snapshot_is_replaced_only_with_force(large, all_of_large, changing_store):
     uri, _, out = changing_store
     snapshot(uri, out)
     before = content(f"snapshot:{out}")
@@ -486,11 +496,11 @@ def test_a_different_snapshot_is_replaced_only_with_force(large, changing_store)
     snapshot(uri, out, Query(limit=2), choice={"limit": 2}, force=True)
     assert manifest_of(out)["counts"]["runs"] == 2
     snapshot(large, out, force=True)
-    assert content(f"snapshot:{out}") == content(large)
+    assert content(f"snapshot:{out}") == all_of_large
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"schema_version": 2}', '{"schema_version": 99}'])
-def test_an_invalid_manifest_raises_an_error_and_can_be_replaced(damage, large, tmp_path):
+def test_an_invalid_manifest_raises_an_error_and_can_be_replaced(damage, large, all_of_large, tmp_path):
     snapshot(large, tmp_path / "out")
     (tmp_path / "out/manifest.json").write_text(damage)
     with pytest.raises(StoreUnreadable, match=r"damaged|has version 99"):
@@ -498,11 +508,11 @@ def test_an_invalid_manifest_raises_an_error_and_can_be_replaced(damage, large, 
     with pytest.raises(StoreUnreadable, match="--force"):
         snapshot(large, tmp_path / "out")
     snapshot(large, tmp_path / "out", force=True)
-    assert content(f"snapshot:{tmp_path / 'out'}") == content(large)
+    assert content(f"snapshot:{tmp_path / 'out'}") == all_of_large
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_missing_and_truncated_files_are_reported_and_read_again(lost, large, tmp_path):
+def test_missing_and_truncated_files_are_reported_and_read_again(lost, large, all_of_large, tmp_path):
     out = tmp_path / "out"
     snapshot(large, out)
     largest = max((out / "parts").iterdir(), key=lambda path: path.stat().st_size)
@@ -513,7 +523,7 @@ def test_missing_and_truncated_files_are_reported_and_read_again(lost, large, tm
     with pytest.raises(StoreUnreadable, match="is gone" if lost else "cannot be read"):
         content(f"snapshot:{out}")
     snapshot(large, out)
-    assert content(f"snapshot:{out}") == content(large)
+    assert content(f"snapshot:{out}") == all_of_large
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "parts/../../secret", "parts/.secret"])
@@ -554,18 +564,18 @@ def test_a_url_with_a_missing_package_raises_an_error_without_the_password(monke
     assert "s3cretpassword" not in str(raised.value)
 
 
-def test_a_file_url_is_a_local_folder(large, tmp_path):
+def test_a_file_url_is_a_local_folder(large, all_of_large, tmp_path):
     snapshot(large, f"local://{tmp_path}/out")
-    assert content(f"snapshot:{tmp_path / 'out'}") == content(f"snapshot:file://{tmp_path}/out") == content(large)
+    assert content(f"snapshot:{tmp_path / 'out'}") == content(f"snapshot:file://{tmp_path}/out") == all_of_large
 
 
-def test_a_snapshot_can_be_in_an_fsspec_filesystem(large):
+def test_a_snapshot_can_be_in_an_fsspec_filesystem(large, all_of_large):
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK) or memory.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev:
         missing("there is no second filesystem at /dev/shm")
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         snapshot(large, f"{folder}/out")
-        assert content(f"snapshot:{folder}/out") == content(large)
+        assert content(f"snapshot:{folder}/out") == all_of_large
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")

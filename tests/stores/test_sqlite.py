@@ -23,7 +23,7 @@ from qualia_lab.errors import StoreError, StoreNotFound, StoreUnreachable, Store
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.sql import sqlite
-from tests.cli.command import QUALIA, run
+from tests.cli.command import QUALIA, run_here
 from tests.conftest import missing
 
 from .old_schemas import CHILD, LATEST, PARENT, POINTS, REVISIONS, write_old_store
@@ -482,12 +482,12 @@ def test_a_run_of_a_missing_experiment_is_reported_as_missing(experiment, sqlite
         else "the store does not say which experiment it belongs to"
     )
     for command in (["runs", "--json"], ["findings"], ["study"]):
-        done = run(QUALIA, *command, "--tracking-uri", f"sqlite:///{path}", cwd=tmp_path)
+        done = run_here(QUALIA, *command, "--tracking-uri", f"sqlite:///{path}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert f"run {before[0]} is missing: {reason}" in done.stderr
         if "--json" in command:
             assert {row["run_id"] for row in json.loads(done.stdout)} == set(before[1:])
-    snapshot = run(QUALIA, "snapshot", f"sqlite:///{path}", tmp_path / "kept", cwd=tmp_path)
+    snapshot = run_here(QUALIA, "snapshot", f"sqlite:///{path}", tmp_path / "kept", cwd=tmp_path)
     assert snapshot.returncode == 0, snapshot.stderr
     assert f"run {before[0]} was not read: " in snapshot.stderr
     tables = open_store(f"snapshot:{tmp_path / 'kept'}").read(before)
