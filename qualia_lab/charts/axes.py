@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.charts.marks import Axis
+from qualia_lab.charts.ticks import round_ticks
 from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
@@ -69,20 +70,7 @@ def compact_axis(axis: Axis, max_ticks: int = 4) -> Axis:
         return replace(axis, ticks=axis.ticks[::stride])
     if axis.log or not 0 < high - low < _LARGEST:
         return axis
-    raw_step = (high - low) / max_ticks
-    magnitude = 10.0 ** math.floor(math.log10(raw_step))
-    step = next((magnitude * factor for factor in (1, 2, 2.5, 5) if magnitude * factor >= raw_step), magnitude * 10)
-    first, last = math.ceil(low / step), math.floor(high / step)
-    ticks = [number * step for number in range(first, min(last, first + max_ticks) + 1)]
-    return replace(axis, ticks=tuple((tick, short_text(tick)) for tick in ticks))
-
-
-def short_text(value: float) -> str:
-    """Format a round number in few characters: `0.25`, `500`, `20k`, `1.5M`."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if size <= abs(value) < size * 1000 and (letter != "k" or abs(value) >= 1e4):
-            return f"{value / size:.4g}{letter}"
-    return f"{value:.6g}"
+    return replace(axis, ticks=tuple(round_ticks(axis.limits, max_ticks)))
 
 
 def edge(value: float, axis: Axis, *, greater_is_better: bool | None) -> float:

@@ -1,4 +1,4 @@
-"""Chart: a frozen description of a figure, rendered as plotly JSON, PNG or text."""
+"""Chart: a frozen description of a figure, rendered as plotly JSON, SVG or text."""
 
 from __future__ import annotations
 
@@ -44,11 +44,20 @@ class Chart:
 
         return plotly_figure(self)
 
-    def png(self) -> bytes:
-        """Return the figure as a PNG image of the same size in pixels, drawn by matplotlib."""
-        from qualia_lab.charts.png import draw_png
+    def svg(self) -> str:
+        """Return the figure as an SVG document, the same text each time; it has no script, style or reference."""
+        from qualia_lab.charts.svg import draw_svg
 
-        return draw_png(self)
+        return draw_svg(self)
+
+    def _repr_html_(self) -> str:
+        """Return the SVG as an image: unlike inline SVG, every front end shows it, also in untrusted notebooks."""
+        from qualia_lab.charts.layout import WIDTH, compute_layout
+        from qualia_lab.escaping import for_html
+
+        data = base64.b64encode(self.svg().encode()).decode()
+        alt, height = for_html(repr(self)), compute_layout(self).height
+        return f'<img alt="{alt}" width="{WIDTH}" height="{height}" src="data:image/svg+xml;base64,{data}">'
 
     def __repr__(self) -> str:
         from qualia_lab.escaping import one_line
@@ -63,6 +72,6 @@ class Chart:
         """Return all representations; the front end picks the richest one that it supports."""
         return {
             PLOTLY_MIME: self.plotly(),
-            "image/png": base64.b64encode(self.png()).decode(),
+            "text/html": self._repr_html_(),
             "text/plain": repr(self),
         }

@@ -1,40 +1,39 @@
-"""The layout of a chart in pixels, shared by the plotly and the PNG renderer."""
+"""The layout of a chart in pixels, shared by the plotly and the SVG renderer."""
 
 from __future__ import annotations
 
 import math
-import textwrap
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qualia_lab.charts.marks import Bars, Heat, Line, Points
+from qualia_lab.charts.text_width import text_width, wrap_text
+from qualia_lab.charts.ticks import TICK_LINE, Tick, across_ticks, upright_ticks
 from qualia_lab.escaping import one_line
 from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from qualia_lab.charts.chart import Chart
-    from qualia_lab.charts.marks import Axis, Panel
+    from qualia_lab.charts.clipping import Box
 
 WIDTH = 960
 EDGE = 16  # margin at the border
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 16, 12, 11
-NOTE_LINE = 16  # line height of the note
-LEGEND_LINE = 20
+TITLE_LINE, NOTE_LINE, LEGEND_LINE, PANEL_TITLE_LINE = 22, 16, 20, 16  # line heights
 BETWEEN_PANELS = 28
-PANEL_TITLE = 24
-_TICK_LINE = 26  # height of the tick labels below a row of panels
-_AXIS_LABEL = 20
+AXIS_LABEL = 20
 COLOUR_BAR = 14  # width of the colour bar, which takes the place of the legend
 
-LONGEST_TITLE, LONGEST_LABEL, LONGEST_ENTRY = 96, 60, 40  # characters
+LONGEST_TITLE, LONGEST_LABEL, LONGEST_ENTRY = 200, 60, 40  # characters
+_TITLE_LINES = PANEL_TITLE_LINES = 2
+_CHAR = text_width("n", 1)  # of a typical character, in font sizes
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Image size and margins in pixels, the positions of the panels, and the texts cut to the available width."""
+    """Image size and margins in pixels, the positions of the panels, and the texts cut to the available space."""
 
     width: int
     height: int
@@ -42,42 +41,67 @@ class Layout:
     right: int
     top: int
     bottom: int
-    title: str
-    note: tuple[str, ...]
-    x_labels: tuple[str, ...]  # one for each panel, cut to its width
+    title: tuple[str, ...]  # lines
+    note: tuple[str, ...]  # lines
+    panel_titles: tuple[tuple[str, ...], ...]  # lines of each panel
+    x_labels: tuple[str, ...]  # of each panel
+    y_labels: tuple[str, ...]
+    x_ticks: tuple[tuple[Tick, ...], ...]
+    y_ticks: tuple[tuple[Tick, ...], ...]
     legend_texts: Mapping[str, str]  # mark label → legend text
     # (start, end) of each panel as fractions of the width and height between the margins; y from the bottom.
     x_spans: tuple[tuple[float, float], ...]
     y_spans: tuple[tuple[float, float], ...]
 
+    def box(self, index: int) -> Box:
+        """Return left, top, right and bottom of a panel in whole pixels."""
+        inner_width, inner_height = self.width - self.left - self.right, self.height - self.top - self.bottom
+        (start, end), (low, high) = self.x_spans[index], self.y_spans[index]
+        return (
+            round(self.left + start * inner_width),
+            round(self.top + (1 - high) * inner_height),
+            round(self.left + end * inner_width),
+            round(self.top + (1 - low) * inner_height),
+        )
+
 
 def compute_layout(chart: Chart) -> Layout:
-    """Compute the layout of a chart, with labels cut as both renderers show them."""
+    """Compute the layout of a chart, with texts cut as both renderers show them."""
     legend_texts = _legend_texts(chart)
     shown_texts = [legend_texts[mark.label] for mark in legend_marks(chart)]
     columns = chart.columns or len(chart.panels)
     rows = math.ceil(len(chart.panels) / columns)
-    left_panels = chart.panels[::columns]  # the panels at the left edge
-    left = EDGE + max(map(ticks_width, left_panels)) + 10 + (24 if any(panel.y.label for panel in left_panels) else 0)
-    right = EDGE + (round(max(text_width(text, SMALL_SIZE) for text in shown_texts)) + 52 if shown_texts else 4)
+    title = _cut_lines(one_line(chart.title, LONGEST_TITLE), TITLE_SIZE, WIDTH - 2 * EDGE, _TITLE_LINES, bold=True)
+    note = tuple(wrap_text(one_line(chart.note), SMALL_SIZE, WIDTH - 2 * EDGE))
+
+    # The widths of tick labels on y axes decide the widths of the panels; their number follows from the heights.
+    y_widths = [_ticks_width(upright_ticks(panel.y, 250)) + (24 if panel.y.label else 0) for panel in chart.panels]
+    left = EDGE + max(y_widths[::columns]) + 10
+    right = EDGE + (round(max(text_width(text, SMALL_SIZE) for text in shown_texts)) + 52 if shown_texts else 14)
     if any(isinstance(mark, Heat) for panel in chart.panels for mark in panel.marks):
         right = max(right, EDGE + COLOUR_BAR + 96)
-    note = tuple(textwrap.wrap(one_line(chart.note), 140))
-    has_titles = any(panel.title for panel in chart.panels)
-    top = EDGE + 30 + NOTE_LINE * len(note) + 8 + (PANEL_TITLE if has_titles else 0)
-    bottom = 58
-    height = max(chart.height + NOTE_LINE * len(note), top + bottom + LEGEND_LINE * len(shown_texts))
-    column_gap = BETWEEN_PANELS
-    if not chart.shared_y:
-        column_gap += max(ticks_width(panel) + (24 if panel.y.label else 0) for panel in chart.panels)
-    row_gap = _TICK_LINE + (PANEL_TITLE if has_titles else 0)
-    if any(panel.x.label for panel in chart.panels[:-columns]):
-        row_gap += _AXIS_LABEL
+    column_gap = BETWEEN_PANELS + (0 if chart.shared_y else max(y_widths))
     x_spans = tuple(
         _part_span(index % columns, columns, column_gap / (WIDTH - left - right)) for index in range(len(chart.panels))
     )
-    narrowest = min((high - low for low, high in x_spans), default=1.0) * (WIDTH - left - right)
-    max_label_chars = min(LONGEST_LABEL, int((narrowest + column_gap) / text_width("n", TEXT_SIZE)))
+    panel_width = min((high - low for low, high in x_spans), default=1.0) * (WIDTH - left - right)
+
+    x_ticks = tuple(across_ticks(panel.x, panel_width) for panel in chart.panels)
+    tick_heights = 12 + TICK_LINE * max((len(tick.lines) for ticks in x_ticks for tick in ticks), default=1)
+    panel_titles = _panel_titles([panel.title for panel in chart.panels], panel_width + column_gap / 2)
+    title_height = PANEL_TITLE_LINE * max(map(len, panel_titles)) + 8 if any(panel_titles) else 0
+    row_gap = (
+        tick_heights + title_height + (AXIS_LABEL if any(panel.x.label for panel in chart.panels[:-columns]) else 0)
+    )
+    top = EDGE + TITLE_LINE * len(title) + 8 + NOTE_LINE * len(note) + 8 + title_height
+    bottom = tick_heights + (AXIS_LABEL if any(panel.x.label for panel in chart.panels) else 0) + 12
+    needed_for_rows = top + bottom + rows * 60 + (rows - 1) * row_gap
+    height = max(chart.height + NOTE_LINE * len(note), top + bottom + LEGEND_LINE * len(shown_texts), needed_for_rows)
+    y_spans = tuple(
+        _part_span(rows - 1 - index // columns, rows, row_gap / (height - top - bottom))
+        for index in range(len(chart.panels))
+    )
+    panel_height = min((high - low for low, high in y_spans), default=1.0) * (height - top - bottom)
     return Layout(
         width=WIDTH,
         height=height,
@@ -85,15 +109,16 @@ def compute_layout(chart: Chart) -> Layout:
         right=right,
         top=top,
         bottom=bottom,
-        title=one_line(chart.title, LONGEST_TITLE),
+        title=title,
         note=note,
+        panel_titles=panel_titles,
+        x_labels=_cut_labels([panel.x.label for panel in chart.panels], panel_width + column_gap / 2),
+        y_labels=_cut_labels([panel.y.label for panel in chart.panels], panel_height + row_gap / 2),
+        x_ticks=x_ticks,
+        y_ticks=tuple(upright_ticks(panel.y, panel_height) for panel in chart.panels),
         legend_texts=legend_texts,
-        x_labels=tuple(distinct_names([panel.x.label for panel in chart.panels], width=max_label_chars)),
         x_spans=x_spans,
-        y_spans=tuple(
-            _part_span(rows - 1 - index // columns, rows, row_gap / (height - top - bottom))
-            for index in range(len(chart.panels))
-        ),
+        y_spans=y_spans,
     )
 
 
@@ -104,9 +129,33 @@ def _part_span(index: int, count: int, gap: float) -> tuple[float, float]:
     return start, start + size
 
 
-def ticks_width(panel: Panel) -> int:
-    """Return the width in pixels of the tick labels of a panel's y axis."""
-    return round(max((text_width(text, SMALL_SIZE) for text in tick_texts(panel.y)), default=38))
+def _cut_lines(text: str, size: float, width: float, most: int, *, bold: bool = False) -> tuple[str, ...]:
+    """Return a text in at most `most` lines; what does not fit is replaced by `…`."""
+    lines = wrap_text(text, size, width, bold=bold)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], lines[most - 1][:-1] + "…"]
+    return tuple(lines)
+
+
+def _cut_labels(labels: Sequence[str], length: float) -> tuple[str, ...]:
+    """Return the labels of axes cut to a length in pixels, so that different ones stay different."""
+    chars = min(LONGEST_LABEL, int(length / (TEXT_SIZE * _CHAR)))
+    return tuple(
+        short if label else "" for short, label in zip(distinct_names(labels, width=chars), labels, strict=True)
+    )
+
+
+def _panel_titles(titles: Sequence[str], width: float) -> tuple[tuple[str, ...], ...]:
+    """Return the titles of panels in lines of at most `width` pixels, so that different ones stay different."""
+    if not any(titles):
+        return ((),) * len(titles)
+    if any(len(wrap_text(one_line(title), TEXT_SIZE, width)) > PANEL_TITLE_LINES for title in titles):
+        titles = distinct_names(titles, width=max(8, int(PANEL_TITLE_LINES * 0.8 * width / (TEXT_SIZE * _CHAR))))
+    return tuple(tuple(wrap_text(one_line(title), TEXT_SIZE, width)) for title in titles)
+
+
+def _ticks_width(ticks: Sequence[Tick]) -> int:
+    return round(max((text_width(line, SMALL_SIZE) for tick in ticks for line in tick.lines), default=8))
 
 
 def shows_y_ticks(chart: Chart, index: int) -> bool:
@@ -122,13 +171,8 @@ def legend_marks(chart: Chart) -> list[Line | Points | Bars]:
 
 
 def label_text(text: str) -> str:
-    """Return the label of an axis, a panel or a point on one line, cut to 60 characters."""
+    """Return the label of a point or a colour bar on one line, cut to 60 characters."""
     return one_line(text, LONGEST_LABEL)
-
-
-def tick_texts(axis: Axis) -> list[str]:
-    """Return the tick labels of an axis, cut so that different ones stay different."""
-    return distinct_names([text for _, text in axis.ticks], width=LONGEST_LABEL)
 
 
 def _legend_texts(chart: Chart) -> dict[str, str]:
@@ -136,8 +180,3 @@ def _legend_texts(chart: Chart) -> dict[str, str]:
     marks = (mark for panel in chart.panels for mark in panel.marks if isinstance(mark, Line | Points | Bars))
     labels = list(dict.fromkeys(mark.label for mark in marks))
     return dict(zip(labels, distinct_names(labels, width=LONGEST_ENTRY), strict=True))
-
-
-def text_width(text: str, size: float) -> float:
-    """Estimate the width of a text in pixels; East Asian characters are twice as wide."""
-    return sum(size * (1.0 if unicodedata.east_asian_width(char) in "WF" else 0.58) for char in text)

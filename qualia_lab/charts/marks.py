@@ -1,4 +1,7 @@
-"""The elements of a chart as frozen values: marks, axes and panels."""
+"""The elements of a chart as frozen values: marks, axes and panels.
+
+A mark that stands for runs names them in `runs`: their ids, separated by spaces. A page highlights a run by them.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ class Line:
     width: float = 1.8
     hover: bool = True
     in_legend: bool = True
+    runs: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Points:
     size: float = 8
     opacity: float = 1.0
     in_legend: bool = True
+    runs: tuple[str, ...] = ()  # of each point
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Box:
     q3: float
     high: float
     colour: str
+    runs: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Band:
     high: Numbers
     colour: str
     opacity: float = 0.18
+    runs: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ class Bars:
         thickness: the thickness of a bar, in units of the axis that `at` is on.
         label: the text in the legend.
         texts: the hover text of each bar.
+        runs: the runs of each bar.
     """
 
     at: Numbers
@@ -90,6 +98,7 @@ class Bars:
     thickness: float = 0.7
     label: str = ""
     texts: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
 from qualia_lab.charts.layout import (
     COLOUR_BAR,
     EDGE,
-    PANEL_TITLE,
+    PANEL_TITLE_LINE,
     SMALL_SIZE,
     TEXT_SIZE,
     TITLE_SIZE,
     compute_layout,
     label_text,
     shows_y_ticks,
-    tick_texts,
 )
 from qualia_lab.charts.marks import Band, Bars, Box, Heat, Line, Texts
 
@@ -27,11 +26,12 @@ if TYPE_CHECKING:
     from qualia_lab.charts.chart import Chart
     from qualia_lab.charts.layout import Layout
     from qualia_lab.charts.marks import Axis, Mark, Numbers
+    from qualia_lab.charts.ticks import Tick
 
 FONT = "DejaVu Sans, Verdana, Helvetica Neue, Arial, sans-serif"
 # By default, plotly.js 4 offers to send a figure to Plotly's server.
 _CONFIG = {"displaylogo": False, "showTips": False, "showSendToCloud": False, "plotlyServerURL": ""}
-_ENCODED_FROM = 64  # arrays of this length or more are base64-encoded
+_ENCODED_FROM = 8  # arrays of this length or more are base64-encoded
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
 
 
@@ -48,7 +48,7 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         "hovermode": "closest",
         "hoverlabel": {"namelength": -1},
         "title": {
-            "text": plotly_text(layout.title),
+            "text": "<br>".join(map(plotly_text, layout.title)),
             "font": {"size": TITLE_SIZE, "color": INK, "weight": 700},
             "x": EDGE / layout.width,
             "xanchor": "left",
@@ -63,13 +63,14 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
             "bgcolor": "rgba(0,0,0,0)",
         },
         "showlegend": True,
-        "annotations": [_note(layout, titled=any(panel.title for panel in chart.panels))] if layout.note else [],
+        "annotations": [_note(layout)] if layout.note else [],
     }
     data = []
     in_legend: set[str] = set()
     for index, panel in enumerate(chart.panels):
         axis_suffix = "" if index == 0 else str(index + 1)
-        x, y = _axis(panel.x, layout.x_labels[index]), _axis(panel.y, label_text(panel.y.label))
+        x = _axis(panel.x, layout.x_labels[index], layout.x_ticks[index])
+        y = _axis(panel.y, layout.y_labels[index], layout.y_ticks[index])
         plotly_layout[f"xaxis{axis_suffix}"] = x | {"domain": list(layout.x_spans[index]), "anchor": f"y{axis_suffix}"}
         plotly_layout[f"yaxis{axis_suffix}"] = y | {"domain": list(layout.y_spans[index]), "anchor": f"x{axis_suffix}"}
         if not shows_y_ticks(chart, index):
@@ -77,8 +78,8 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         first_with_axis = next(place for place, other in enumerate(chart.panels) if other.y == panel.y)
         if index != first_with_axis and chart.shared_y:
             plotly_layout[f"yaxis{axis_suffix}"]["matches"] = "y" if first_with_axis == 0 else f"y{first_with_axis + 1}"
-        if panel.title:
-            plotly_layout["annotations"].append(_panel_title(panel.title, axis_suffix))
+        if layout.panel_titles[index]:
+            plotly_layout["annotations"].append(_panel_title(layout.panel_titles[index], axis_suffix))
         for mark in panel.marks:
             trace = _trace(mark, layout) | {"xaxis": f"x{axis_suffix}", "yaxis": f"y{axis_suffix}"}
             if trace.get("showlegend"):
@@ -275,9 +276,10 @@ def _rgba(colour: str, opacity: float) -> str:
     return f"rgba({red},{green},{blue},{opacity:g})"
 
 
-def _panel_title(title: str, number: str) -> dict[str, Any]:
+def _panel_title(lines: tuple[str, ...], number: str) -> dict[str, Any]:
     return {
-        "text": plotly_text(label_text(title)),
+        "text": "<br>".join(map(plotly_text, lines)),
+        "align": "left",
         "xref": f"x{number} domain",
         "yref": f"y{number} domain",
         "x": 0,
@@ -289,7 +291,7 @@ def _panel_title(title: str, number: str) -> dict[str, Any]:
     }
 
 
-def _axis(axis: Axis, label: str) -> dict[str, Any]:
+def _axis(axis: Axis, label: str, ticks: tuple[Tick, ...]) -> dict[str, Any]:
     low, high = axis.limits
     plotly_axis: dict[str, Any] = {
         "title": {
@@ -308,15 +310,16 @@ def _axis(axis: Axis, label: str) -> dict[str, Any]:
     if axis.ticks:
         plotly_axis |= {
             "tickmode": "array",
-            "tickvals": [position for position, _ in axis.ticks],
-            "ticktext": [plotly_text(text) for text in tick_texts(axis)],
+            "tickvals": [tick.position for tick in ticks],
+            "ticktext": ["<br>".join(map(plotly_text, tick.lines)) for tick in ticks],
         }
     else:
         plotly_axis |= {"nticks": 7, "exponentformat": "e"}
     return plotly_axis
 
 
-def _note(layout: Layout, *, titled: bool) -> dict[str, Any]:
+def _note(layout: Layout) -> dict[str, Any]:
+    panel_title = PANEL_TITLE_LINE * max(map(len, layout.panel_titles)) + 8 if any(layout.panel_titles) else 0
     return {
         "text": "<br>".join(plotly_text(line) for line in layout.note),
         "xref": "paper",
@@ -324,7 +327,7 @@ def _note(layout: Layout, *, titled: bool) -> dict[str, Any]:
         "x": 0,
         "y": 1,
         "xshift": EDGE - layout.left,
-        "yshift": 8 + (PANEL_TITLE if titled else 0),
+        "yshift": 8 + panel_title,
         "xanchor": "left",
         "yanchor": "bottom",
         "align": "left",

@@ -216,7 +216,7 @@ def test_plotly_and_vega_figures_are_redrawn_from_their_data():
     assert vega.chart.panels[0].marks[0].y.tolist() == [1.0, 0.5]
     assert read_vega({"mark": "line", "data": {"url": "https://example.org"}, "encoding": {}}).chart is None
     page = shown(f__json=json.dumps({"data": [{"y": [1, 3, 2]}], "layout": layout}))["f.json"]
-    assert "data:image/png;base64," in page
+    assert "data:image/svg+xml;base64," in page
     assert "example.org" not in page
 
 

@@ -112,7 +112,7 @@ from qualia_lab import ArtifactExplorer, NotebookGenerator, load_runs, open_stor
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.selection import Query
 import qualia_lab.charts.previews, qualia_lab.runs.pictures, numpy, pandas, pyarrow.parquet, matplotlib.pyplot
-import qualia_lab.charts.png, yaml, sklearn, scipy.stats
+import qualia_lab.charts.svg, yaml, sklearn, scipy.stats
 
 fired, seen = [], []
 def hook(event, arguments):

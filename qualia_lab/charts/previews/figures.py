@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.structured_text import parse_json
-from qualia_lab.charts.previews.pictures import picture_tag
 from qualia_lab.charts.previews.plotly_figure import plotly_chart
 from qualia_lab.charts.previews.preview import Preview, small
 from qualia_lab.charts.previews.tables import rows_html
@@ -60,7 +59,7 @@ def _plotly(content: dict[str, Any], *, draw: bool) -> Preview:
 
 
 def _chart_html(chart: Chart | None) -> str:
-    return f"<p>{picture_tag(chart.png(), 'image/png', alt=chart.sentence)}</p>" if chart else ""
+    return f"<p>{chart._repr_html_()}</p>" if chart else ""
 
 
 def _traces(content: dict[str, Any]) -> list[dict[str, Any]]:

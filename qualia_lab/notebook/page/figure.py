@@ -1,0 +1,90 @@
+"""Turn the drawing of a chart into HTML that fills any width: texts keep their size, and panels flow.
+
+The plot area of a panel is an `<svg>` of its own, whose size is set by figure.css; everything in it is placed by
+percentages of that area, and the texts around it by pixels from its edges. Lines and bands keep their coordinates in
+an inner `<svg>` that is stretched. Where a panel is too narrow, container queries leave out numbers of its x axis,
+move long names of rows above their rows, or let it scroll.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from qualia_lab.charts.svg_text import element, xml_text
+from qualia_lab.notebook.page.drawing import read_drawing
+from qualia_lab.notebook.page.frame import Frame
+from qualia_lab.notebook.page.panel import panel_html
+
+if TYPE_CHECKING:
+    from qualia_lab.notebook.page.drawing import Node
+
+_SWATCH_WIDTH = 28
+
+
+def chart_html(svg: str, number: int) -> str:
+    """Return a chart as a `<figure>`; every text in it is escaped, and it has no script, style sheet or reference.
+
+    Args:
+        svg: the drawing, as `Chart.svg` writes it; it may come from an untrusted file.
+        number: the number of the chart on the page, for its id.
+
+    Raises:
+        ValueError: the drawing is not one that `Chart.svg` writes.
+    """
+    drawing = read_drawing(svg)
+    sentence = "".join(node.text for node in drawing.children if node.tag == "title")
+    title = drawing.attributes.get("data-title", "")
+    note = " ".join(node.text for node in drawing.of_class("chart-note"))
+    caption = element("span", xml_text(title) or " ", class_="chart-title")
+    if note:
+        caption += element("span", xml_text(note), class_="chart-note")
+    frames = _frames(drawing)
+    panels = "".join(
+        panel_html(frame, sentence if not place else frame.title or title) for place, frame in enumerate(frames)
+    )
+    columns = max((sum(frame.top == other.top for other in frames) for frame in frames), default=1)
+    least = max((frame.least_width for frame in frames), default=0)
+    return element(
+        "figure",
+        element("figcaption", caption)
+        + _legend(drawing)
+        + element("div", panels, class_="panels", style=f"--columns:{columns};--least:{max(280, least):.0f}px"),
+        class_="chart",
+        id=f"chart-{number:d}",
+        data_title=title,
+    )
+
+
+def _frames(drawing: Node) -> list[Frame]:
+    """Return the panels; one without tick labels or axis label has those of the panel that it shares the axis with."""
+    frames = [Frame(panel) for panel in drawing.of_class("panel")]
+    for before, frame in pairwise(frames):
+        frame.take_y_axis(before)
+    for after, frame in pairwise(frames[::-1]):
+        frame.take_x_label(after)
+    return frames
+
+
+def _legend(drawing: Node) -> str:
+    """Return the legend: a button for each entry that stands for runs."""
+    entries = []
+    for entry in (entry for legend in drawing.of_class("legend") for entry in legend.of_class("entry")):
+        swatch, text = entry.children[0], entry.children[-1]
+        left, middle = text.number("x") - 34, text.number("y") - 4
+        moved = {
+            name: str(round(float(value) - (left if "x" in name else middle - 6), 1))
+            if name in ("x", "y", "x1", "y1", "x2", "y2", "cx", "cy")
+            else value
+            for name, value in swatch.attributes.items()
+        }
+        drawn = element(
+            "svg", element(swatch.tag, **moved), class_="swatch", width=_SWATCH_WIDTH, height=12, aria_hidden="true"
+        )
+        content = drawn + xml_text(text.text)
+        runs = entry.attributes.get("data-runs", "")
+        if runs:
+            entries.append(element("button", content, type="button", class_="entry", data_runs=runs))
+        else:
+            entries.append(element("span", content, class_="entry"))
+    return element("div", "".join(entries), class_="legend") if entries else ""
