@@ -17,7 +17,7 @@ import qualia_lab
 ROOT = Path(__file__).resolve().parents[1]
 
 HEAVY = {
-    "IPython", "bleach", "duckdb", "matplotlib", "mlflow", "nbclient", "nbconvert", "nbformat", "numpy", "pandas", "plotly",
+    "IPython", "duckdb", "jinja2", "matplotlib", "mistune", "mlflow", "nbclient", "nbformat", "nh3", "numpy", "pandas", "plotly",
     "pyarrow", "pyspark", "rich", "scipy", "sklearn", "sqlalchemy",
 }  # fmt: skip
 # Layers exchange Arrow tables; reading the file of a notebook needs no library.

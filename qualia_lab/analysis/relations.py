@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.configuration_means import configuration_means
+from qualia_lab.analysis.monotone import ranks
 from qualia_lab.analysis.param_columns import varying_columns
 
 if TYPE_CHECKING:
@@ -78,6 +79,4 @@ def _spearman(x: list[float], y: list[float]) -> float | None:
     """Spearman's rho; None where either side is constant."""
     if len(set(x)) < 2 or len(set(y)) < 2:
         return None
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(x, y).statistic)
+    return float(np.corrcoef(ranks(np.array(x)), ranks(np.array(y)))[0, 1])

@@ -5,8 +5,13 @@ from __future__ import annotations
 import html
 import re
 import secrets
+from functools import cache
+from typing import TYPE_CHECKING
 
 from qualia_lab.framing import FRAME, reframed_page
+
+if TYPE_CHECKING:
+    from nh3 import Cleaner
 
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 TAGS = frozenset((
@@ -21,7 +26,12 @@ STYLES = frozenset((
     "display", "flex-wrap", "gap", "width", "min-width", "max-width", "margin-left", "padding-left", "border-bottom",
     "display", "flex-wrap", "gap", "align-items",
 ))  # fmt: skip
-_UNSHOWN = re.compile(r"(?is)<(script|style|template|title)\b.*?(</\1\s*>|\Z)")
+# Elements that are removed with their text.
+_UNSHOWN = frozenset(("script", "style", "template", "title"))
+_ATTRIBUTES = frozenset((
+    *("class", "title", "style", "id", "href", "src", "alt", "width", "height"),
+    *("colspan", "rowspan", "span", "scope", "start", "open"),
+))  # fmt: skip
 _DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
 _LINK = re.compile(r"(?i)(https?://|mailto:|#)[^\x00-\x20]*|[^\x00-\x20:\\/][^\x00-\x20:\\]*")
 _TAG = re.compile(r"""(<(?:[^<>"']|"[^"]*"|'[^']*')*>)""")
@@ -34,20 +44,29 @@ def clean_html(text: object) -> str:
     Links may point to http, https, mailto or relative URLs; images are data URIs. Iframes of artifacts in the exact
     form that `framed_page` writes are kept, and their content is sandboxed again.
     """
-    from bleach import Cleaner
-    from bleach.css_sanitizer import CSSSanitizer
-
-    cleaner = Cleaner(
-        tags=TAGS,
-        attributes=_is_harmless,
-        protocols=("http", "https", "mailto", "data"),
-        strip=True,
-        css_sanitizer=CSSSanitizer(allowed_css_properties=STYLES, allowed_svg_properties=()),
-    )
     source = text.decode() if isinstance(text, bytes) else str(text)
-    source, frames = _without_frames(source)
-    # Only bleach decides what is safe; removing these elements just keeps their text out of the page.
-    return _with_frames(str(cleaner.clean(_UNSHOWN.sub("", source))), frames)
+    source, frames = _without_frames(visible_markup(source))
+    return with_tokens(_cleaner().clean(source), frames)
+
+
+def visible_markup(text: str) -> str:
+    """Return the text without characters that no HTML may contain: unpaired surrogates, and NUL."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+@cache
+def _cleaner() -> Cleaner:
+    from nh3 import Cleaner
+
+    return Cleaner(
+        tags=set(TAGS),
+        clean_content_tags=set(_UNSHOWN),
+        attributes={"*": set(_ATTRIBUTES)},
+        attribute_filter=_harmless,
+        url_schemes={"http", "https", "mailto", "data"},
+        filter_style_properties=set(STYLES),
+        link_rel=None,  # the page sends no referrer at all
+    )
 
 
 def _without_frames(source: str) -> tuple[str, dict[str, str]]:
@@ -62,18 +81,28 @@ def _without_frames(source: str) -> tuple[str, dict[str, str]]:
     return FRAME.sub(token_for, source), frames
 
 
-def _with_frames(cleaned: str, frames: dict[str, str]) -> str:
-    """Replace tokens in text by their iframes; tokens inside tags are left as they are.
+def with_tokens(cleaned: str, replacements: dict[str, str]) -> str:
+    """Replace tokens in the text of sanitized HTML by other HTML; tokens inside tags are left as they are.
 
-    In the output of bleach, every `<` in text is escaped and every attribute is quoted, so tags are found exactly.
+    In the output of `clean_html`, every `<` in text is escaped and every attribute is quoted, so tags are found
+    exactly.
+
+    Args:
+        cleaned: the output of `clean_html`.
+        replacements: HTML by token; a token consists of letters and digits, and occurs in no other text.
     """
-    if not frames:
+    if not replacements:
         return cleaned
-    tokens = re.compile("|".join(frames))
+    tokens = re.compile("|".join(replacements))
     return "".join(
-        part if part.startswith("<") else tokens.sub(lambda token: frames[token[0]], part)
+        part if part.startswith("<") else tokens.sub(lambda token: replacements[token[0]], part)
         for part in _TAG.split(cleaned)
     )
+
+
+def _harmless(tag: str, name: str, value: str) -> str | None:
+    """Return the value of an attribute that an element may keep, else None."""
+    return value if _is_harmless(tag, name, value) else None
 
 
 def _is_harmless(tag: str, name: str, value: str) -> bool:

@@ -9,6 +9,7 @@ from qualia_lab.errors import ExecutionFailed, ExportFailed, KernelNotStarted, N
 from qualia_lab.escaping import one_line
 from qualia_lab.files import check_writable, folder_of, write_files_atomically
 from qualia_lab.notebook.build import notebook_bytes
+from qualia_lab.notebook.deferred_grammars import deferred_grammars
 from qualia_lab.notebook.export import check_format, page_bytes, page_paths
 from qualia_lab.notebook.kernel import run_cells
 from qualia_lab.notebook.kernel_environment import kernel_environment
@@ -86,7 +87,8 @@ def execute_notebook(
 
 
 def _read(path: Path, data: bytes | None) -> Any:
-    import nbformat
+    with deferred_grammars():
+        import nbformat
 
     if data is None:
         raise NotebookError(f"There is no notebook at {path}.", "Check the path.")

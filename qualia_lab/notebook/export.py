@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import html
 import json
 import re
 from functools import cache
@@ -17,6 +18,7 @@ from qualia_lab.errors import ExportFailed
 from qualia_lab.escaping import one_line
 from qualia_lab.files import write_atomically
 from qualia_lab.notebook.clean import clean_html
+from qualia_lab.notebook.rich_text import code_html, markdown_html, terminal_html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,25 +86,22 @@ def page_bytes(notebook: Mapping[str, Any], *, title: str) -> bytes:
 
 def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
     """Return the HTML page of a notebook node as a string."""
-    import nbformat
-    from nbconvert.exporters.html import HTMLExporter
-    from traitlets.config import Config
+    from jinja2 import Environment
 
-    config = Config()
-    config.NbConvertBase.display_data_priority = _MIME_PRIORITY
-    exporter = HTMLExporter(
-        config=config, raw_template=_resource("page.html.j2"), exclude_anchor_links=True, embed_images=False
-    )
-    for name, function in (
-        ("clean_html", clean_html),
-        ("image_pixels", image_pixels),
-        ("image_base64", image_base64),
-        ("script_json", script_json),
-    ):
-        exporter.register_filter(name, function)
-    node = nbformat.from_dict(notebook)
+    environment = Environment(autoescape=False)  # noqa: S701  every value passes through a filter of its own
+    environment.filters |= {
+        "escape_html": html.escape,
+        "clean_html": clean_html,
+        "markdown2html": markdown_html,
+        "highlight_code": code_html,
+        "ansi2html": terminal_html,
+        "filter_data_type": _shown_type,
+        "image_pixels": image_pixels,
+        "image_base64": image_base64,
+        "script_json": script_json,
+    }
     with_charts = any(
-        PLOTLY_MIME in output.get("data", {}) for cell in node.cells for output in cell.get("outputs", ())
+        PLOTLY_MIME in output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", ())
     )
     resources = {
         "page_title": one_line(title),
@@ -110,9 +109,14 @@ def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
         "policy": _policy(with_charts=with_charts),
         "page_scripts": _SCRIPTS_PLACEHOLDER,
     }
-    page, _ = exporter.from_notebook_node(node, resources)
-    before, _, after = str(page).rpartition(_SCRIPTS_PLACEHOLDER)
+    page = environment.from_string(_resource("page.html.j2")).render(nb=notebook, resources=resources)
+    before, _, after = page.rpartition(_SCRIPTS_PLACEHOLDER)
     return before + (_scripts() if with_charts else "") + after
+
+
+def _shown_type(data: Mapping[str, Any]) -> list[str]:
+    """Return the MIME type of an output that is shown, in a list; [] if there is none."""
+    return [mime for mime in _MIME_PRIORITY if mime in data][:1]
 
 
 # The metadata of an output are untrusted, too: they are validated before they are used in an attribute.

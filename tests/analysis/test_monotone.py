@@ -9,11 +9,21 @@ import pytest
 from scipy import stats
 
 from qualia_lab.analysis.monotone import category_relations, monotone_relations, ranks
+from qualia_lab.analysis.relations import correlate
 
 
 def test_ranks_match_scipy():
     values = np.random.default_rng(0).integers(0, 6, 30).astype(float)
     assert ranks(values).tolist() == stats.rankdata(values).tolist()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_correlations_are_those_of_scipy(seed):
+    generator = np.random.default_rng(seed)
+    x = generator.integers(0, 8, 40) * 10.0 ** generator.integers(-3, 4)
+    y = x + generator.normal(size=40).round(seed % 4)
+    found = correlate("lr", list(zip(x.tolist(), y.tolist(), strict=True)))
+    assert found.rho == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
 
 
 def test_p_is_exact_for_few_configurations_with_ties():
