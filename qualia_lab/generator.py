@@ -395,7 +395,7 @@ class NotebookGenerator(Closing):
             output: the path; by default `notebooks/<experiment>_<date>.ipynb`.
             force: replace existing files.
             execute: run the cells; implied by `formats`.
-            formats: the formats of the exports, such as `html`.
+            formats: the formats of the exports: `html`, `pdf`, `md`, `py`.
             timeout: the maximum number of seconds for each cell.
             on_cell: called with (cells done, number of cells) from another thread.
 
@@ -439,7 +439,7 @@ class NotebookGenerator(Closing):
         Args:
             path: the notebook.
             plan: the plan that it was written from; by default the runs are those in its `parameters` cell.
-            formats: the formats of the exports, such as `html`.
+            formats: the formats of the exports: `html`, `pdf`, `md`, `py`.
             timeout: the maximum number of seconds for each cell.
             on_cell: called with (cells done, number of cells) from another thread.
 
@@ -489,12 +489,14 @@ class NotebookGenerator(Closing):
             self._read = None  # free the tables while the kernel runs
             yield variables
 
-    def export(self, path: Path, fmt: str = "html") -> Path:
+    def export(self, path: Path, fmt: str = "html", *, code: bool = True, brief: bool = False) -> Path:
         """Export an executed notebook to a file next to it.
 
         Args:
             path: the notebook.
-            fmt: the format, such as `html`.
+            fmt: the format: `html`, `pdf`, `md` or `py`.
+            code: whether the source of code cells is shown.
+            brief: whether only headline, findings and one chart are shown, in Markdown.
 
         Returns:
             The path of the export.
@@ -502,9 +504,10 @@ class NotebookGenerator(Closing):
         Raises:
             ExportFailed: the notebook cannot be converted.
         """
-        from qualia_lab.notebook.export import export_notebook, page_paths
+        from qualia_lab.notebook.export import export_notebook
+        from qualia_lab.notebook.formats.format import Options
 
-        return export_notebook(path, fmt, page_paths(path, [fmt])[fmt])
+        return export_notebook(path, (fmt,), options=Options(code=code, brief=brief))[0]
 
     def read_experiments(self, view: View = "active", *, counted: bool = True) -> pa.Table:
         """Read the experiments of the store; the result is cached.

@@ -153,7 +153,7 @@ def test_no_string_is_executed_in_any_position(shared_data, tmp_path, open_offli
     export_html(notebook(), path, title="x")
     opened = open_offline(path)
     for value in hostile_values(shared_data):
-        export_notebook(written(everywhere(value), tmp_path / "page.ipynb"), "html", path)
+        export_notebook(written(everywhere(value), tmp_path / "page.ipynb"), ["html"], output=path)
         opened.requests.clear()
         opened.page.reload()
         found = opened.page.evaluate(WHAT_IS_THERE)
@@ -245,12 +245,10 @@ def test_cleaning_keeps_only_harmless_elements_and_attributes(text):
             assert "position" not in str(value) or name != "style"
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(PIECES, max_size=14).map("".join))
-def test_cleaned_html_is_read_as_it_was_written(text):
-    """What is parsed differently the second time could become an element that was checked as text."""
-    cleaned = clean_html(text)
-    assert clean_html(cleaned) == cleaned
+def test_cleaned_html_has_no_element_in_which_text_is_read_differently():
+    """Then every `<` of a text stays escaped, however a browser repairs the nesting of the elements."""
+    raw = {"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes", "noscript", "plaintext"}
+    assert not TAGS & (raw | {"svg", "math", "template", "select", "foreignobject", "annotation-xml"})
 
 
 def test_cleaning_keeps_what_a_report_needs():
@@ -317,13 +315,14 @@ def test_exports_are_reproducible_and_leave_no_other_files(tmp_path):
 
 
 def test_export_errors_name_the_file(tmp_path):
-    with pytest.raises(ExportFailed, match=r"'pdf'.*Formats: html"):
-        export_notebook(tmp_path / "a.ipynb", "pdf", tmp_path / "a.pdf")
+    with pytest.raises(ExportFailed, match=r"'docx'.*Formats: html, pdf, md, py"):
+        export_notebook(tmp_path / "a.ipynb", ["html", "docx"])
     with pytest.raises(ExportFailed, match=r"a\.ipynb cannot be read"):
-        export_notebook(tmp_path / "a.ipynb", "html", tmp_path / "a.html")
-    (tmp_path / "b.ipynb").write_text("{")
-    with pytest.raises(ExportFailed, match=r"b\.ipynb cannot be read"):
-        export_notebook(tmp_path / "b.ipynb", "html", tmp_path / "b.html")
+        export_notebook(tmp_path / "a.ipynb", ["html"])
+    for text in ("{", "[]", "{}", '{"nbformat": 4, "cells": 3}', '{"nbformat": 4, "cells": [{"cell_type": "code"}]}'):
+        (tmp_path / "b.ipynb").write_text(text)
+        with pytest.raises(ExportFailed, match=r"b\.ipynb cannot be read"):
+            export_notebook(tmp_path / "b.ipynb", ["html"])
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputNotWritable):
         export_html(notebook(), tmp_path / "folder", title="x")

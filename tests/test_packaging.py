@@ -35,7 +35,7 @@ OF_MLFLOW = {"skops"}
 # Installed by `make fuzz` where it can be, and imported only there.
 OF_FUZZING = {"atheris"}
 # Packages of distributions that are not installed here.
-NOT_INSTALLED = {"requests-auth-aws-sigv4": {"requests_auth_aws_sigv4"}}
+NOT_INSTALLED = {"requests-auth-aws-sigv4": {"requests_auth_aws_sigv4"}, "weasyprint": {"weasyprint"}}
 
 
 def normal(name: str) -> str:

@@ -15,20 +15,22 @@ from qualia_lab.cli import options
     context_settings=options.SETTINGS,
     epilog=options.examples(
         "qualia execute notebooks/churn_2026-11-23.ipynb",
-        "qualia execute notebooks/churn_2026-11-23.ipynb --to html --timeout 60",
+        "qualia execute notebooks/churn_2026-11-23.ipynb --to html,pdf --timeout 60",
     ),
 )
 @click.argument("notebook", type=click.Path(path_type=Path))
 @click.option("--tracking-uri", metavar="URI", help="The tracking URI of its runs. Default: that in the notebook.")
 @options.timeout
-@options.to
+@options.to("Also export, after executing")
 @options.no_cache
 @options.debug
 def command(notebook: Path, tracking_uri: str | None, timeout: float, formats: tuple[str, ...]) -> None:
     """Run the cells of NOTEBOOK with the current state of its runs; the outputs are written to the same file."""
-    from qualia_lab.cli.new import show_outputs
+    from qualia_lab.cli.outputs import show_outputs
     from qualia_lab.generator import NotebookGenerator
+    from qualia_lab.notebook.export import check_formats
 
+    check_formats(formats)
     generator = NotebookGenerator(tracking_uri or tracking_uri_of(notebook))
     with console.progress("executing", "cells") as advance:
         generator.execute(notebook, formats=formats, timeout=timeout, on_cell=advance)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +11,7 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
+from qualia_lab.cli.outputs import show_outputs
 from qualia_lab.cli.prompts import ask, check_engine, choose_runs
 from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
@@ -55,7 +53,7 @@ CONFIRM_ABOVE = 200
               help="Aggregate the runs of a snapshot, reading none: duckdb, spark, spark://…, sc://…")  # fmt: skip
 @click.option("--execute", is_flag=True, help="Run the notebook's cells.")
 @options.timeout
-@options.to
+@options.to("Also export, after executing")
 @click.option("--dry-run", is_flag=True, help="Show the cells, and which sections are left out and why; write nothing.")
 @click.option("--force", is_flag=True, help="Replace an output that already exists.")
 @click.option(
@@ -89,6 +87,10 @@ def command(
     from qualia_lab.cli.explanation import show_explanation
 
     check_engine(engine)
+    if formats:
+        from qualia_lab.notebook.export import check_formats
+
+        check_formats(formats)
     conditions = replace(conditions, limit=limit)
     ask_questions = not (yes or conditions.restricts)
     may_replace = force or dry_run
@@ -139,32 +141,6 @@ def command(
             plan, output, force=may_replace, execute=execute, formats=formats, timeout=timeout, on_cell=advance
         )
     show_outputs(output, formats)
-
-
-def show_outputs(notebook: Path, formats: Sequence[str]) -> None:
-    """Print the paths of the files written, on stdout, with descriptions on a terminal; then what to do next."""
-    from qualia_lab.notebook.export import page_paths
-
-    outputs = [(notebook, "the notebook")]
-    outputs += [(page, "one file, works offline") for page in page_paths(notebook, formats).values()]
-    width = max(len(str(path)) for path, _ in outputs)
-    for path, description in outputs:
-        console.show(f"{path!s:{width}}    {description}" if sys.stdout.isatty() else str(path))
-    console.say(f"next: {_next_step(notebook, formats)}")
-
-
-def _next_step(path: Path, formats: Sequence[str]) -> str:
-    """How to open the notebook, also without JupyterLab."""
-    from qualia_lab.escaping import for_shell
-    from qualia_lab.notebook.export import page_paths
-
-    notebook = for_shell(str(path))
-    if find_spec("jupyterlab") is not None or shutil.which("jupyter-lab") is not None:
-        return f"jupyter lab {notebook}"
-    if "html" in formats:
-        page = page_paths(path, formats)["html"]
-        return f"open {page} in a browser, or pip install jupyterlab, then jupyter lab {notebook}"
-    return f"pip install jupyterlab, then jupyter lab {notebook}; or for a page: qualia execute {notebook} --to html"
 
 
 def show_plan(plan: NotebookPlan, output: Path) -> None:

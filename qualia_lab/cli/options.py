@@ -24,7 +24,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 _CACHE = "QUALIA_LAB_CACHE"
 STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", "SCHEDULED")
-FORMATS = ("html",)
+FORMATS = ("html", "pdf", "md", "py")
 MOST_LISTED = 5  # unreadable runs and values that are listed; the others are only counted
 
 
@@ -78,9 +78,27 @@ timeout = click.option(
     metavar="SECONDS",
     help="Time limit of one cell.",
 )
-to = click.option(
-    "--to", "formats", multiple=True, type=click.Choice(FORMATS), help="Also export; executes first. Repeatable."
-)
+
+
+def to(help_text: str, *, required: bool = False) -> Callable[[Command], Command]:
+    """The option `--to`: formats of exports, separated by commas or given several times."""
+    return click.option(
+        "--to",
+        "formats",
+        multiple=True,
+        required=required,
+        metavar="FORMAT[,FORMAT]",
+        callback=_formats,
+        help=f"{help_text}: {', '.join(FORMATS)}.",
+    )
+
+
+def _formats(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    formats = tuple(dict.fromkeys(one.strip() for value in values for one in value.split(",") if one.strip()))
+    unknown = [one for one in formats if one not in FORMATS]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(FORMATS)}.")
+    return formats
 
 
 def selection_options(command: Command) -> Command:

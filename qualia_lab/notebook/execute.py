@@ -1,4 +1,4 @@
-"""Execute a notebook: run its cells, then replace its file and its exported pages together."""
+"""Execute a notebook: run its cells, then replace its file and its exports together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from qualia_lab.escaping import one_line
 from qualia_lab.files import check_writable, folder_of, write_files_atomically
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.deferred_grammars import deferred_grammars
-from qualia_lab.notebook.export import check_format, page_bytes, page_paths
+from qualia_lab.notebook.export import check_formats, exported_files, page_paths
+from qualia_lab.notebook.formats.pictures import remove_old_pictures
 from qualia_lab.notebook.kernel import run_cells
 from qualia_lab.notebook.kernel_environment import kernel_environment
 from qualia_lab.settings import find_settings
@@ -52,12 +53,12 @@ def execute_notebook(
         OutputNotWritable: a file cannot be written; raised before any cell is run if possible.
         ExecutionFailed: a cell raised an exception, timed out or killed the kernel.
         KernelNotStarted: no cell was run, and nothing was written.
-        ExportFailed: an export failed; the notebook was written.
+        ExportFailed: an export failed, the others and the notebook were written; or, before any cell is run, a format
+            cannot be made here.
     """
-    for fmt in formats:
-        check_format(fmt)
-    pages = page_paths(path, formats)
-    for target in (path, *pages.values()):
+    check_formats(formats)
+    exports = page_paths(path, formats)
+    for target in (path, *exports.values()):
         check_writable(target)
     before = path.read_bytes() if path.is_file() else None
     notebook = _read(path, before if data is None else data)
@@ -73,14 +74,14 @@ def execute_notebook(
     for cell in notebook.cells:
         _truncate_outputs(cell)
     files = {path: notebook_bytes(notebook)}
-    try:
-        files |= {
-            page: page_bytes(notebook, title=notebook.metadata.get("title") or path.stem) for page in pages.values()
-        }
-    except ExportFailed as error:
-        failure = failure or error
+    for fmt, target in exports.items():
+        try:
+            files |= exported_files(notebook, fmt, target)
+        except ExportFailed as error:
+            failure = failure or error
     _check_unchanged(path, before)
     write_files_atomically(files)
+    remove_old_pictures(files)
     if failure is not None:
         raise failure
     return path

@@ -9,7 +9,7 @@ import pexpect
 import pytest
 
 from qualia_lab.chooser.listing import ExperimentListing
-from qualia_lab.cli.new import show_outputs
+from qualia_lab.cli.outputs import show_outputs
 from qualia_lab.schema import EXPERIMENT_LIST
 from qualia_lab.tables import table_of
 from tests.stores.empty import new_client

@@ -38,7 +38,7 @@ def then_interrupt(function):
 if stage == "handing over":
     hand_over.write_snapshot = then_interrupt(hand_over.write_snapshot)
 elif stage == "exporting":
-    execute.page_bytes = then_interrupt(execute.page_bytes)
+    execute.exported_files = then_interrupt(execute.exported_files)
 elif stage == "replacing":
     replace = Path.replace
     Path.replace = lambda old, new: (replace(old, new), Path(new) == path and interrupt())

@@ -26,6 +26,7 @@ from qualia_lab.cli import new as cli_new  # noqa: F401 - imported before the ca
 from qualia_lab.errors import OutputNotWritable
 from qualia_lab.files import write_files_atomically
 from qualia_lab.notebook import execute
+from qualia_lab.notebook.export import render_page
 from tests.cli.command import CHECKOUT, QUALIA, environment, run_here
 from tests.stores.content import content
 
@@ -152,10 +153,9 @@ def test_every_call_of_the_writer_may_fail(there, out, record_counts):
 @pytest.fixture
 def quick(monkeypatch):
     """What comes before the writing takes no time: no kernel, and the page is made once."""
-    page = functools.cache(lambda: execute_page(nbformat.v4.new_notebook(cells=[]), title="a page"))
-    execute_page = execute.page_bytes
+    page = functools.cache(lambda: render_page(nbformat.v4.new_notebook(cells=[]), title="a page").encode())
     monkeypatch.setattr(execute, "run_cells", lambda *_, **__: None)
-    monkeypatch.setattr(execute, "page_bytes", lambda *_, **__: page())
+    monkeypatch.setattr(execute, "exported_files", lambda _, fmt, target: {target: page()})
 
 
 COMMANDS = {
@@ -288,12 +288,13 @@ for module in pkgutil.walk_packages(qualia_lab.__path__, "qualia_lab."):
     if module.name.split(".")[1] in ("cli", "generator", "notebook", "sections", "stores", "study"):
         importlib.import_module(module.name)
 from qualia_lab.notebook import execute
+from qualia_lab.notebook.export import render_page
 from tests.cli.command import QUALIA, run_here
 from tests.promises.faulty_os import Disk
 
 execute.run_cells = lambda *_, **__: None
-page = execute.page_bytes({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, title="a page")
-execute.page_bytes = lambda *_, **__: page
+page = render_page({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, title="a page").encode()
+execute.exported_files = lambda _, fmt, target: {target: page}
 
 def started(words):
     child = os.fork()

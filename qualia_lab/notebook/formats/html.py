@@ -1,0 +1,28 @@
+"""HTML: the page, a single file that works offline and runs no scripts from the notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.notebook.formats.format import Format, title_of
+from qualia_lab.notebook.formats.without_code import without_code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from qualia_lab.notebook.formats.format import Options
+
+
+def page_of(notebook: Mapping[str, Any], target: Path, options: Options) -> str:
+    """Return the page of a notebook."""
+    from qualia_lab.notebook.export import render_page
+
+    return render_page(notebook if options.code else without_code(notebook), title=title_of(notebook, target))
+
+
+def _files(notebook: Mapping[str, Any], target: Path, options: Options) -> dict[Path, bytes]:
+    return {target: page_of(notebook, target, options).encode("utf-8", "replace")}
+
+
+FORMAT = Format("html", "one file, works offline", _files)

@@ -1,0 +1,67 @@
+"""PDF: the page as a browser prints it, without TeX and without a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.errors import ExportFailed
+from qualia_lab.notebook.formats import browser
+from qualia_lab.notebook.formats.format import Format
+from qualia_lab.notebook.formats.html import page_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from qualia_lab.notebook.formats.format import Options
+
+# Page numbers; the page's own style for print does the rest.
+_PAGES = """<style>
+@page { size: A4; margin: 14mm 12mm 16mm; @bottom-right { content: counter(page) " / " counter(pages);
+  font: 8pt sans-serif; color: #5f6368; } }
+</style>
+</head>"""
+
+
+def _files(notebook: Mapping[str, Any], target: Path, options: Options) -> dict[Path, bytes]:
+    page = page_of(notebook, target, options).replace("</head>", _PAGES, 1)
+    found = browser.find_browser()
+    return {target: browser.print_page(found, page) if found else _print_by_weasyprint(page)}
+
+
+def _print_by_weasyprint(page: str) -> bytes:
+    from weasyprint import HTML, default_url_fetcher
+
+    def only_embedded(url: str, *args: Any, **kwargs: Any) -> Any:
+        if not url.startswith("data:"):
+            raise ValueError(f"{url} is not part of the page")
+        return default_url_fetcher(url, *args, **kwargs)
+
+    try:
+        return bytes(HTML(string=page, url_fetcher=only_embedded).write_pdf())
+    except Exception as error:
+        raise ExportFailed(
+            f"WeasyPrint could not make the PDF: {error}", "Install Chromium, or use --to html."
+        ) from error
+
+
+def _check() -> None:
+    """Raise ExportFailed if nothing on this machine makes a PDF."""
+    if not made_by():
+        raise ExportFailed(
+            "Nothing on this machine makes a PDF.", "Install Chromium or Chrome, or run: pip install 'qualia-lab[pdf]'"
+        )
+
+
+def made_by() -> str:
+    """Return the name of the program that makes the PDF, "" if there is none."""
+    if browser.find_browser() is not None:
+        return "Chromium"
+    try:
+        import weasyprint  # noqa: F401
+    except (ImportError, OSError):  # OSError: it is installed, and its library pango is not
+        return ""
+    return "WeasyPrint"
+
+
+FORMAT = Format("pdf", "for print", _files, _check, made_by)

@@ -1,0 +1,23 @@
+"""A notebook for readers: without the source of code cells, and without the cells that only prepare them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.notebook.cell_keys import section_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Sections that show nothing but code, and how to change it.
+_ONLY_CODE = frozenset(("setup", "configuration", "exploration"))
+
+
+def without_code(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a notebook whose code cells have outputs only; the notebook itself is not changed."""
+    cells = [
+        {**cell, "source": ""} if cell["cell_type"] == "code" else cell
+        for cell in notebook["cells"]
+        if section_of(cell) not in _ONLY_CODE and (cell["cell_type"] != "code" or cell.get("outputs"))
+    ]
+    return {**notebook, "cells": cells}
