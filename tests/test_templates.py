@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.charts.log_card import LogCard, LogTail
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
-from qualia_lab.notebook.export import render_page
+from qualia_lab.notebook.page.render import render_page
 from qualia_lab.notebook.template import read_template
 
 from .notebook.cells import run_cells

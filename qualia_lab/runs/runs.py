@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import UnknownRun
 from qualia_lab.inventory import take_inventory
+from qualia_lab.notebook.page.run_data import RUNS_MIME
 from qualia_lab.runs import frames
 from qualia_lab.runs.answers import answer_table, effects_table
 from qualia_lab.runs.artifacts import Artifacts
@@ -19,6 +20,7 @@ from qualia_lab.runs.loaded import loaded_runs
 from qualia_lab.runs.message import Message, or_message
 from qualia_lab.runs.namespace import properties_and_methods
 from qualia_lab.runs.origins import Origins
+from qualia_lab.runs.page_data import page_data
 from qualia_lab.runs.paper_tables import paper_table
 from qualia_lab.runs.per_task import frame_per_task
 from qualia_lab.runs.plots import Plots
@@ -103,6 +105,10 @@ class Runs:
 
     def _repr_html_(self) -> str:
         return summary_html(self._loaded)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002
+        """Add the runs as data to what is displayed, for the exported page; notebooks do not show it."""
+        return {RUNS_MIME: page_data(self._loaded)}
 
     @property
     def tables(self) -> RunTables:

@@ -26,7 +26,7 @@ from qualia_lab.cli import new as cli_new  # noqa: F401 - imported before the ca
 from qualia_lab.errors import OutputNotWritable
 from qualia_lab.files import write_files_atomically
 from qualia_lab.notebook import execute
-from qualia_lab.notebook.export import render_page
+from qualia_lab.notebook.page.render import render_page
 from tests.cli.command import CHECKOUT, QUALIA, environment, run_here
 from tests.stores.content import content
 
@@ -288,7 +288,7 @@ for module in pkgutil.walk_packages(qualia_lab.__path__, "qualia_lab."):
     if module.name.split(".")[1] in ("cli", "generator", "notebook", "sections", "stores", "study"):
         importlib.import_module(module.name)
 from qualia_lab.notebook import execute
-from qualia_lab.notebook.export import render_page
+from qualia_lab.notebook.page.render import render_page
 from tests.cli.command import QUALIA, run_here
 from tests.promises.faulty_os import Disk
 

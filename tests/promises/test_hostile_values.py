@@ -35,7 +35,7 @@ from qualia_lab.escaping import (
 )
 from qualia_lab.framing import framed_page
 from qualia_lab.notebook.clean import TAGS, clean_html
-from qualia_lab.notebook.export import script_json
+from qualia_lab.notebook.page.outputs import script_json
 from qualia_lab.sections.literal import assignment
 
 PROMISE = 2

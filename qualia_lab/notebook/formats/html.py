@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def page_of(notebook: Mapping[str, Any], target: Path, options: Options) -> str:
     """Return the page of a notebook."""
-    from qualia_lab.notebook.export import render_page
+    from qualia_lab.notebook.page.render import render_page
 
     return render_page(notebook if options.code else without_code(notebook), title=title_of(notebook, target))
 

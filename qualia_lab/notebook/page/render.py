@@ -1,0 +1,140 @@
+"""The HTML page of a notebook: the answer first, contents beside it, and how it was made at the end."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from functools import cache
+from importlib.resources import files
+from itertools import count
+from string import Template
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qualia_lab.escaping import for_html, one_line
+from qualia_lab.notebook.clean import clean_html
+from qualia_lab.notebook.page.outputs import output_html, rendered_html, script_json
+from qualia_lab.notebook.page.run_data import embedded_runs
+from qualia_lab.notebook.page.sections import HOW_IT_WAS_MADE, cell_key, page_sections
+from qualia_lab.notebook.rich_text import code_html, markdown_html
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from qualia_lab.notebook.page.sections import PageSection
+
+# One script of several files, in this order; the last one starts it.
+_SCRIPTS = (
+    *("runs", "like", "filter", "where", "choice", "bar", "tables", "nearest", "charts", "pictures", "contents"),
+    "start",
+)
+_STYLES = ("base", "tables", "charts", "bar", "print")
+_HEADING = re.compile(r"<h([1-3])\b[^>]*>(.*?)</h\1>", re.DOTALL)
+_RUN_KEY = re.compile(r"run:([A-Za-z0-9_-]{1,64})")
+_HOW = "how-this-was-made"
+
+
+class _Rendered(NamedTuple):
+    """A section as HTML, and its heading as plain text, "" if it has none."""
+
+    anchor: str
+    heading: str
+    html: str
+
+
+def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
+    """Return the HTML page of a notebook.
+
+    Args:
+        notebook: a notebook of nbformat 4; its content is not trusted.
+        title: the title of the document.
+
+    Returns:
+        A page that makes no request, and in which only the script of this package runs.
+    """
+    cells = [cell for cell in notebook.get("cells") or () if cell.get("cell_type") in ("markdown", "code")]
+    numbers = count(1)
+    first: list[_Rendered] = []
+    last: list[_Rendered] = []
+    for section in page_sections(cells):
+        at_the_end = section.name in HOW_IT_WAS_MADE
+        rendered = _section(section, numbers, open_code=at_the_end)
+        (last if at_the_end else first).append(rendered)
+    if last:
+        made = '<section id="how-this-was-made" class="made"><h2>How this was made</h2>{}</section>'
+        first.append(_Rendered(_HOW, "How this was made", made.format("".join(one.html for one in last))))
+    runs = embedded_runs(cells)
+    script = _script()
+    return Template(_resource("page.html")).substitute(
+        policy=f"default-src 'none'; script-src '{_digest(script)}'; style-src 'unsafe-inline'; img-src data:; "
+        "font-src data:; base-uri 'none'; form-action 'none'",
+        title=for_html(one_line(title)),
+        style="\n".join(_resource(f"style/{name}.css") for name in _STYLES),
+        contents=_contents(first),
+        start=html.escape(next((one.anchor for one in first if one.anchor == "headline"), "main")),
+        main="\n".join(one.html for one in first),
+        bar=_resource("bar.html") if runs else "",
+        data=f'<script type="application/json">{script_json(runs)}</script>' if runs else "",
+        script=script,
+    )
+
+
+def _contents(sections: list[_Rendered]) -> str:
+    items = "".join(
+        f'<li><a href="#{one.anchor}">{for_html(one.heading)}</a></li>'
+        for one in sections
+        if one.anchor and one.heading and one.anchor != "title"
+    )
+    return Template(_resource("contents.html")).substitute(items=items) if items else ""
+
+
+def _section(section: PageSection, numbers: Iterator[int], *, open_code: bool) -> _Rendered:
+    body = "\n".join(_cell(cell, numbers, open_code=open_code) for cell in section.cells)
+    heading = _HEADING.search(body)
+    text = one_line(html.unescape(re.sub(r"<[^>]*>", "", heading[2]))) if heading else ""
+    if heading and section.anchor and section.anchor != "title":
+        link = f' <a class="anchor" href="#{section.anchor}" aria-label="Link to {for_html(text)}">#</a>'
+        end = heading.end(2)
+        body = body[:end] + link + body[end:]
+    anchor = f' id="{section.anchor}"' if section.anchor else ""
+    # A finding may refer to its section by name, also if that is where the page begins.
+    also = f'<span id="{section.name}"></span>' if section.name and section.name != section.anchor else ""
+    return _Rendered(section.anchor, text, f"<section{anchor}>{also}{body}</section>")
+
+
+def _cell(cell: Mapping[str, Any], numbers: Iterator[int], *, open_code: bool) -> str:
+    source = cell.get("source") or ""
+    source = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    if cell.get("cell_type") == "markdown":
+        return f'<div class="cell rendered">{rendered_html(markdown_html(source), numbers)}</div>'
+    outputs = cell.get("outputs")
+    shown = "\n".join(output_html(one, numbers) for one in outputs or () if isinstance(one, dict))
+    run = _RUN_KEY.fullmatch(cell_key(cell))
+    attributes = f' class="cell run" data-runs="{run[1]}"' if run else ' class="cell"'
+    return f"<div{attributes}>{_code(source, open_code=open_code, outputs=shown)}</div>"
+
+
+def _code(source: str, *, open_code: bool, outputs: str) -> str:
+    """Return outputs with the source that made them: below in a fold, or above them where sources are the subject."""
+    if not source.strip():
+        return outputs
+    highlighted = clean_html(code_html(source))
+    if open_code:
+        return highlighted + outputs
+    return f'{outputs}<details class="code"><summary>code</summary>{highlighted}</details>'
+
+
+@cache
+def _script() -> str:
+    parts = "\n".join(_resource(f"script/{name}.js") for name in _SCRIPTS)
+    return f'(() => {{\n"use strict";\n{parts}}})();\n'
+
+
+def _digest(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+@cache
+def _resource(name: str) -> str:
+    return files("qualia_lab.notebook.page").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,8 @@
+document.documentElement.classList.add("js");
+indexElements();
+startTables();
+startChoice();
+startBar();
+startCharts();
+startPictures();
+startContents();

@@ -1,0 +1,82 @@
+// Tables: sorted by a click on a header, numbers to the right, and quiet bars behind the primary metric.
+const MISSING = new Set(["", "–", "NaN", "<NA>", "None", "NaT", "nan"]);
+const AMOUNT = /^[✓✗…]?\s*([+\-−]?(?:\d{1,3}(?:[,\u202f]\d{3})+|\d+)?(?:\.\d+)?(?:e[+-]?\d+)?|[+-]?inf)(?:\s*±.*|\s*(?:%|[a-zµ]{1,3}|B|kB|KB|MB|GB))?$/i;
+
+function amount(text) {
+  const match = AMOUNT.exec(text);
+  if (!match || !/\d|inf/.test(match[1])) return null;
+  const plain = match[1].replace(/[,\u202f]/g, "").replace("−", "-").replace(/inf$/i, "Infinity");
+  return Number(plain);
+}
+
+const textOfCell = (cell) => cell?.textContent.trim() ?? "";
+
+function isNumeric(cells) {
+  const said = cells.map(textOfCell).filter((text) => !MISSING.has(text));
+  return said.length > 0 && said.every((text) => amount(text) !== null);
+}
+
+function headersOf(table) {
+  const rows = table.tHead?.rows ?? [];
+  // pandas writes the name of the index in a second row, whose other cells are empty.
+  if (rows.length > 1 && [...rows[1].cells].slice(1).some((cell) => textOfCell(cell))) return [];
+  const cells = [...(rows[0]?.cells ?? [])];
+  return cells.some((cell) => cell.colSpan > 1) ? [] : cells;
+}
+
+function sortBy(table, place, header, numeric) {
+  const ascending = header.getAttribute("aria-sort") === "descending" || !header.hasAttribute("aria-sort");
+  for (const other of headersOf(table)) other.removeAttribute("aria-sort");
+  header.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+  const body = table.tBodies[0];
+  const keyed = [...body.rows].map((row) => {
+    const text = textOfCell(row.cells[place]);
+    return { row, key: MISSING.has(text) ? null : numeric ? amount(text) : text };
+  });
+  const order = new Intl.Collator(undefined, { numeric: true }).compare;
+  keyed.sort((a, b) => {
+    if (a.key === null || b.key === null) return (a.key === null) - (b.key === null);
+    const before = numeric ? a.key - b.key : order(a.key, b.key);
+    return (Number.isNaN(before) ? 0 : before) * (ascending ? 1 : -1);
+  });
+  body.append(...keyed.map((one) => one.row));
+}
+
+function prepareTable(table) {
+  const body = table.tBodies[0];
+  const headers = headersOf(table);
+  if (!body || !headers.length) return;
+  const rows = [...body.rows];
+  headers.forEach((header, place) => {
+    const cells = rows.map((row) => row.cells[place]).filter(Boolean);
+    const numeric = isNumeric(cells);
+    if (numeric) [header, ...cells].forEach((cell) => cell.classList.add("n"));
+    if (rows.length < 2) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...header.childNodes);
+    if (!button.textContent.trim()) button.setAttribute("aria-label", "sort by name");
+    header.append(button);
+    header.classList.add("sortable");
+    button.addEventListener("click", () => sortBy(table, place, header, numeric));
+    if (numeric && data.objectives.includes(button.textContent.trim())) drawBars(rows, cells);
+  });
+}
+
+// From the lowest value of the column, whose bar is short, to the highest.
+function drawBars(rows, cells) {
+  if (!rows.some((row) => row.dataset.runs)) return;
+  const values = cells.map((cell) => amount(textOfCell(cell))).map((value) => (Number.isFinite(value) ? value : null));
+  const finite = values.filter((value) => value !== null);
+  const [low, high] = [Math.min(...finite), Math.max(...finite)];
+  if (!(high > low)) return;
+  cells.forEach((cell, place) => {
+    if (values[place] === null) return;
+    cell.classList.add("amount");
+    cell.style.setProperty("--part", `${(8 + (92 * (values[place] - low)) / (high - low)).toFixed(1)}%`);
+  });
+}
+
+function startTables() {
+  main.querySelectorAll(".box table").forEach(prepareTable);
+}
