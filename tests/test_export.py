@@ -1,7 +1,9 @@
 """The exported page in a real Chromium: complete, with charts, without requests or code execution."""
 
 import base64
+import hashlib
 import json
+import re
 import stat
 import time
 
@@ -15,7 +17,8 @@ from nbformat import v4
 from qualia_lab.charts import metric_comparison, metric_history
 from qualia_lab.errors import ExportFailed, OutputNotWritable
 from qualia_lab.notebook.clean import HEADINGS, TAGS, clean_html
-from qualia_lab.notebook.export import export_html, export_notebook, image_base64, image_pixels, script_json
+from qualia_lab.notebook.export import export_html, export_notebook
+from qualia_lab.notebook.page.outputs import image_base64, image_pixels, script_json
 
 from .charts.sample import curves, labels, metrics
 
@@ -63,25 +66,24 @@ def report(tmp_path_factory):
 def test_the_page_shows_tables_and_charts_without_a_network(report, open_offline, width):
     opened = open_offline(report, width=width)
     page = opened.page
-    page.locator(".plot .main-svg .scatterlayer .js-line").first.wait_for(state="attached")
-    for chart in page.locator("figure.chart").all():
-        chart.scroll_into_view_if_needed()
-    page.locator(".chart .plot:not([hidden]) .points path").nth(1).wait_for(state="attached")
-    assert page.locator("figure.chart img:visible").count() == 0  # the interactive chart replaced the image
+    assert page.locator("figure.chart .panel svg.plot:visible").count() == 2
+    assert page.locator("figure.chart img").count() == 0  # charts are part of the page
+    assert page.locator("figure.chart path.line").count() == 3
     assert page.title() == "Churn <report>"
     assert page.locator("table:visible").count() == 2
     assert page.locator("h1").inner_text() == "Churn"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "only the wide table scrolls"
     assert page.locator(".error").inner_text() == "E: <v>"
-    assert not page.locator("details").nth(1).get_attribute("open")  # a long cell is folded
+    assert page.locator("details.code[open]").count() == 0  # sources are folded
     assert opened.requests == [report.as_uri()]
     assert opened.complaints == []
 
 
 @pytest.mark.browser
-def test_images_are_shown_without_scripts(report, open_offline):
+def test_charts_are_shown_without_scripts(report, open_offline):
     page = open_offline(report, scripts=False).page
-    assert page.locator("figure.chart img:visible").count() == 2
+    assert page.locator("figure.chart .panel svg.plot:visible").count() == 2
+    assert page.locator("table:visible").count() == 2
 
 
 @pytest.mark.browser
@@ -89,13 +91,11 @@ def test_names_in_a_chart_are_shown_literally(tmp_path, open_offline):
     names = ["_a", "<b>x</b> &lt; &amp;", "$x^2$ $y$", "<a href='https://x.example'>go</a>", "%{y}", "<br>"]
     named = {f"r{index:03}": name for index, name in enumerate(names)}
     node = notebook(v4.new_code_cell("x", outputs=[figure(metric_history(curves(6, 5), named, "<i>loss</i>"))]))
-    node.cells.append(v4.new_code_cell("x", outputs=[figure(metric_history(curves(6, 5), named, "val_loss"))]))
     path = export_html(node, tmp_path / "names.html", title="names")
     opened = open_offline(path)
-    opened.page.wait_for_selector(".legendtext")
-    assert opened.page.locator(".legendtext").all_text_contents() == names
-    assert opened.page.locator(".gtitle").first.text_content() == "<i>loss</i> over steps"
-    assert opened.page.locator(".plot a:not(.modebar-btn)").count() == 0
+    assert opened.page.locator(".legend .entry").all_text_contents() == names
+    assert opened.page.locator(".chart-title").text_content().startswith("<i>loss</i> over steps")
+    assert opened.page.locator("figure a").count() == 0
     assert opened.complaints == []
 
 
@@ -171,11 +171,11 @@ WHAT_IS_THERE = """() => {
   const all = [...document.querySelectorAll("main *")];
   return {
     pwned: document.documentElement.getAttribute("data-pwned"),
-    scripts: document.querySelectorAll("script").length,
+    scripts: document.querySelectorAll("script").length - 1, // the page's own
     actors: document.querySelectorAll("iframe:not([sandbox='']), form, base, object, embed, svg, math, main meta, main link").length,
     handlers: all.filter((one) => one.getAttributeNames().some((name) => name.startsWith("on"))).length,
     links: [...document.querySelectorAll("main a")].map((link) => link.protocol),
-    end: document.querySelector("body > main > section:last-child").innerText,
+    end: [...document.querySelectorAll("main .cell")].at(-1).innerText,
   };
 }"""
 
@@ -186,9 +186,8 @@ def test_the_content_security_policy_protects_without_cleaning(report, tmp_path,
         <img src="http://127.0.0.1:9/x.png" onerror="document.documentElement.setAttribute('data-pwned', 2)">
         <form action="http://127.0.0.1:9/"></form><link rel="stylesheet" href="http://127.0.0.1:9/x.css">"""
     path = tmp_path / "page.html"
-    path.write_text(report.read_text(encoding="utf-8").replace("<main>", f"<main>{acting}"), encoding="utf-8")
+    path.write_text(report.read_text(encoding="utf-8").replace('<main id="main">', f'<main id="main">{acting}'), encoding="utf-8")
     opened = open_offline(path)
-    opened.page.wait_for_selector(".main-svg")
     opened.page.evaluate("document.forms[0].submit()")
     assert opened.pwned is None
     assert opened.page.url == path.as_uri()
@@ -196,25 +195,18 @@ def test_the_content_security_policy_protects_without_cleaning(report, tmp_path,
 
 
 @pytest.mark.browser
-def test_no_string_is_executed_in_a_plotly_figure(shared_data, tmp_path, open_offline):
-    """A user's own figure is not escaped: plotly and the page's policy have to protect."""
+def test_a_plotly_figure_of_a_user_is_its_text_and_a_note(shared_data, tmp_path, open_offline):
+    """plotly is not part of the page, so no string of a figure is drawn."""
     outputs = []
     for value in hostile_values(shared_data):
-        trace = {"y": [1, 2], "name": value, "text": [value, value], "mode": "text"}
-        figure = {"data": [trace], "layout": {"title": {"text": value}, "showlegend": True, "height": 150}}
+        figure = {"data": [{"y": [1, 2], "name": value}], "layout": {"title": {"text": value}}}
         outputs.append(output({"application/vnd.plotly.v1+json": figure, "text/plain": value}))
     path = export_html(notebook(v4.new_code_cell("x", outputs=outputs)), tmp_path / "page.html", title="x")
     opened = open_offline(path)
-    for chart in opened.page.locator("figure.chart").all():
-        chart.scroll_into_view_if_needed()
-        chart.locator(".main-svg").first.wait_for()
     assert opened.pwned is None
     assert opened.requests == [path.as_uri()]
     assert opened.page.url == path.as_uri()
-    opened.page.locator(".plot").last.hover()
-    buttons = opened.page.locator(".modebar-btn").evaluate_all("all => all.map((one) => one.dataset.title)")
-    assert any("Zoom" in title for title in buttons)
-    assert not [title for title in buttons if "loud" in title or "hare" in title], "nothing is sent anywhere"
+    assert opened.page.locator("p.note:has-text('plotly')").count() == len(outputs)
 
 
 def written(node, path):
@@ -296,12 +288,17 @@ def test_json_in_a_script_element_reads_back_and_cannot_end_it(text):
     assert "<" not in written_json
 
 
-def test_a_page_without_charts_has_no_script(tmp_path):
+def test_only_the_script_of_the_page_may_run(tmp_path):
     path = export_html(notebook(v4.new_markdown_cell("# x")), tmp_path / "a.html", title="x")
     text = path.read_text(encoding="utf-8")
-    assert "<script" not in text
-    assert "script-src 'none'" in text
-    assert len(text) < 20_000
+    [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="(.*?)"', text)[1]
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe-eval" not in policy
+    assert policy.count("unsafe-inline") == policy.count("style-src 'unsafe-inline'") == 1
+    assert len(text) < 90_000
 
 
 def test_exports_are_reproducible_and_leave_no_other_files(tmp_path):

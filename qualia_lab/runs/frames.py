@@ -123,9 +123,9 @@ def overview(loaded: Loaded, metrics: Sequence[str], params: Sequence[str]) -> p
         "metrics": _per_run(loaded, tables.metrics),
     }
     if study.parents:
-        columns["parent"] = [loaded.labels.get(value, "") for value in runs["parent_run_id"]]
+        columns["parent"] = [loaded.labels.get(value) for value in runs["parent_run_id"]]
     if study.left_out:
-        columns["left out"] = [study.left_out.get(run_id, "") for run_id in runs["run_id"]]
+        columns["left out"] = [study.left_out.get(run_id) for run_id in runs["run_id"]]
     frame = pd.DataFrame(columns).set_index("run").rename_axis(None)
     requested = (
         (wide(loaded, tables.metrics, metrics, nullable=True), metrics),

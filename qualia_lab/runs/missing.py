@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.runs.frame_html import DASH, frame_html
+
 if TYPE_CHECKING:
     import pandas as pd
-
-_DASH = "\N{EN DASH}"
 
 
 def show_missing_as_dashes() -> None:
@@ -29,6 +29,8 @@ def show_missing_as_dashes() -> None:
 
 
 def _as_html(frame: pd.DataFrame) -> str | None:
+    if frame.index.nlevels == frame.columns.nlevels == 1:
+        return frame_html(frame)
     html: str | None = getattr(with_dashes(frame), "_repr_html_")()  # noqa: B009 - the stubs of pandas do not know it
     return html
 
@@ -68,6 +70,6 @@ def _with_dashes(column: pd.Series[Any], displayed: list[int]) -> pd.Series[Any]
         numbers = values[~missing].astype("float64")
         if len(numbers):
             texts[numbers.index] = numbers.to_string(index=False, header=False).replace(" ", "").split("\n")
-    texts[missing[missing].index] = _DASH
+    texts[missing[missing].index] = DASH
     texts.index = column.index
     return texts

@@ -108,17 +108,21 @@ class Filter {
       const written = token.text.slice(prefix.length + 1);
       const kind = KINDS[prefix.replaceAll("`", "").toLowerCase()];
       if (!kind || !written) throw new FilterError(`This page has no ${token.text}.`);
-      const dotted = this.current.kind === "word" && this.current.text[0] === "." && this.current.at === token.at + token.text.length;
-      if (kind === "metric" && (dotted || /\.(min|max|mean|first|at)$/.test(unquoted(written) === written ? written : ""))) {
-        throw new FilterError("This page has the last value of each metric only.");
-      }
-      return fieldOf(kind, kind === "metric" ? this.lastOf(written) : unquoted(written));
+      return kind === "metric" ? metric(this.lastOf(token, written)) : fieldOf(kind, unquoted(written));
     }
     if (token.kind === "word" || token.kind === "quoted") return attribute(unquoted(token.text).toLowerCase());
     this.index -= 1;
     return this.fail("a field such as metrics.loss, params.lr or status");
   }
-  lastOf(written) { return unquoted(written) === written ? written.replace(/\.last$/, "") : unquoted(written); }
+  // The key of a metric whose last value is meant; the page has no other statistic.
+  lastOf(token, written) {
+    const key = unquoted(written);
+    const next = this.current;
+    const follows = next.kind === "word" && next.text[0] === "." && next.at === token.at + token.text.length;
+    const statistic = follows ? this.advance().text : key === written ? (/\.(min|max|mean|first|at|last)$/.exec(key)?.[0] ?? "") : "";
+    if (statistic && statistic !== ".last") throw new FilterError("This page has the last value of each metric only.");
+    return follows ? key : key.slice(0, key.length - statistic.length);
+  }
   comparison() {
     const field = this.field();
     const holds = this.operator(field);

@@ -35,7 +35,9 @@ function resolved(key) {
 function matchingRuns(text) {
   if (!/[=<>]|\s(i?like|between)\s|\sin\s*\(|\sis\s+(not\s+)?null\b/i.test(text)) {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    return runs.filter((run) => words.every((word) => textOf(run).includes(word)));
+    // Any digit is in some run id, so ids are searched for longer words only.
+    const isIn = (run, word) => textOf(run).includes(word) || (word.length >= 6 && run.id.includes(word));
+    return runs.filter((run) => words.every((word) => isIn(run, word)));
   }
   let condition;
   try {
@@ -55,7 +57,7 @@ function matchingRuns(text) {
 const texts = new Map();
 function textOf(run) {
   if (!texts.has(run.id)) {
-    const parts = [run.label, run.name, run.id, run.experiment, run.status, run.user];
+    const parts = [run.label, run.name, run.experiment, run.status, run.user];
     for (const table of [run.params, run.tags]) parts.push(...Object.entries(table).flat());
     texts.set(run.id, parts.join("\n").toLowerCase());
   }
