@@ -7,6 +7,8 @@ import pytest
 from qualia_lab import NotebookGenerator, load_runs
 from qualia_lab.study.as_data import study_as_data
 
+from .headline_checked import faults_of
+
 
 class Case:
     """One case: its study as `qualia study --json` prints it, its findings, and the names of its runs."""
@@ -18,6 +20,7 @@ class Case:
         names = self.runs.tables.runs.column("run_name").to_pylist()
         self.names = dict(zip(self.runs.tables.run_ids, names, strict=True))
         self.findings = self.runs.find({})
+        self.headline = self.runs.headline().headline
 
     def only(self, rule):
         """The only finding of a rule."""
@@ -50,6 +53,52 @@ def case(cases, request):
     return Case(str(cases / request.function.__name__.removeprefix("test_")))
 
 
+# The first words of the headline of each case: who leads, or that nobody does.
+HEADLINES = {
+    "two_tasks": "In predict_b: b0 (lr=1) has the best val_loss, 570; next is b1 (lr=0.1) with 580. All 3",
+    "factor_in_a_tag": "fingerprint=morgan has a better mcc, all else being equal, than maccs in 6 of 6 targets",
+    "duration_leads": "r5 (d=5) has the best mse, 0.1; next is r4 (d=4) with 0.2. All 3 configurations ran once, so",
+    "label_params": "dim=32 has the best val_acc, 0.92; next is dim=16 with 0.88 (n = 2). Too few configurations",
+    "paths_hide_seeds": "attention=full leads: mean val_acc 0.9019 (n = 5), better by 0.2061 than attention=none",
+    "one_configuration": "There is one configuration: its mean val_acc is 0.8986 (n = 10, 95 % 0.8915 to 0.9073).",
+    "equal_to_the_last_digit": "rmse is 6.307 in the only run that has it, so there is nothing to compare it with.",
+    "one_computation_nine_times": "depth=1 has the best f1_test, 1; next is depth=10 with 0.98 (n = 6). Too few",
+    "long_names": "RetrievalPipeline_HybridRetrie…se_bm25_large_latest_20260305 (k=5) has the best acc, 1; next is",
+    "training_logged_more_often": "r5 (lr=5) has the best acc/val, 55; next is r4 (lr=4) with 54. All 6",
+    "state_is_no_seed": "s128-2 (mamba_d_state=128, lr=2) has the best val_acc, 0.822; next is s128-1",
+    "a_count_leads": "No configuration leads: acc is 0.5 in all 18.",
+    "spread_is_no_score": "c19 (C=19) has the best mean_test_f1, 0.88; next is c18 (C=18) with 0.86. All 20",
+    "random_search": "t12 (dropout=0.4521) has the best val_acc, 0.9064; next is t3 (dropout=0.3195) with 0.9026.",
+    "interaction": "batch_size=32, lr=0.001 has the best mean val_acc, 0.9013 (n = 5), but cannot be told apart from "
+    "batch_size=256, lr=0.01; it is better than the other 2 by 0.2009 or more.",
+    "healthy_gan": "g0 (z=32) has the best fid, 40; next is g1 (z=64) with 41. All 5 configurations ran once",
+    "edge_of_the_range": "lr=0.01 leads: mean val_acc 0.8406 (n = 5), better by 0.08152 than the next, lr=0.001",
+    "confounded": "attention=full leads: mean val_acc 0.8988 (n = 5), better by 0.09618 than attention=none",
+    "level_rivals": "No configuration leads: the 6 configurations cannot be told apart by val_acc, best mean 0.9133",
+    "a_sweep_and_its_parent": "trial3 (lr=0.0001, depth=2) has the best val_acc, 0.846; next is trial2",
+    "a_metric_called_min": "c (lr=2) has the best reward.mean, 2; next is b (lr=1) with 1. All 3 configurations",
+    "no_line_break_at_the_end": "LB_Score is 0.809 in the only run that has it, so there is nothing to compare",
+}
+NEXT = {
+    "edge_of_the_range": "Try lr beyond 0.01, such as 0.1.",
+    "confounded": "Run attention=none again with batch_size=64 and the same commit, so that only attention differs.",
+    "two_tasks": "Before choosing, run 3 seeds of each of b0 (lr=1) and b1 (lr=0.1) (in predict_b).",
+}
+TROUBLE = {
+    "long_names": "Of 6 runs, 3 failed.",
+    "confounded": "Several settings change together, so it cannot be said which of them makes the difference.",
+}
+
+
+@pytest.mark.parametrize("name", HEADLINES)
+def test_the_headline_of_each_case_is_true(cases, name):
+    case = Case(str(cases / name))
+    assert case.headline.lead[0].startswith(HEADLINES[name])
+    assert case.headline.trouble == TROUBLE.get(name, "")
+    assert case.headline.next == NEXT.get(name, case.headline.next)
+    assert faults_of(case.headline, case.findings, case.runs.tables, case.runs.study) == []
+
+
 def test_two_tasks(case):
     assert case.study["objective"] is None
     assert {finding["experiment"] for finding in case.study["tasks"]} == {"predict_a", "predict_b"}
@@ -57,6 +106,7 @@ def test_two_tasks(case):
     assert case.runs_of(answers["predict_a"]) == {"a0"} and "19" in answers["predict_a"].sentence
     assert case.runs_of(answers["predict_b"]) == {"b0"} and "570" in answers["predict_b"].sentence
     assert "300" not in case.text()
+    assert [text.split()[1] for text in case.headline.lead] == ["predict_b:", "predict_a:"]
 
 
 def test_factor_in_a_tag(case):

@@ -186,7 +186,9 @@ def test_the_content_security_policy_protects_without_cleaning(report, tmp_path,
         <img src="http://127.0.0.1:9/x.png" onerror="document.documentElement.setAttribute('data-pwned', 2)">
         <form action="http://127.0.0.1:9/"></form><link rel="stylesheet" href="http://127.0.0.1:9/x.css">"""
     path = tmp_path / "page.html"
-    path.write_text(report.read_text(encoding="utf-8").replace('<main id="main">', f'<main id="main">{acting}'), encoding="utf-8")
+    path.write_text(
+        report.read_text(encoding="utf-8").replace('<main id="main">', f'<main id="main">{acting}'), encoding="utf-8"
+    )
     opened = open_offline(path)
     opened.page.evaluate("document.forms[0].submit()")
     assert opened.pwned is None

@@ -308,8 +308,11 @@ def test_the_command_prints_the_same_findings_and_fails_on_forbidden_ones(known,
     uri, *_ = known
     done = run_here(QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert [row["sentence"] for row in json.loads(done.stdout)] == [one.sentence for one in first_findings]
-    assert json.loads(done.stdout)[0]["run_ids"] == list(first_findings[0].run_ids)
+    printed = json.loads(done.stdout)
+    assert [row["sentence"] for row in printed["findings"]] == [one.sentence for one in first_findings]
+    assert printed["findings"][0]["run_ids"] == list(first_findings[0].run_ids)
+    assert printed["headline"]["run_ids"] == list(first_findings[0].run_ids)
+    assert printed["headline"]["sentences"] == repr(known[2].headline()).splitlines()
 
     (tmp_path / "pyproject.toml").write_text(
         '[tool.qualia]\nmetric = "val_loss:min"\n[tool.qualia.findings]\ndiverged = false\nmatters.r2 = 0.999\n'
@@ -328,6 +331,7 @@ def test_the_command_prints_the_same_findings_and_fails_on_forbidden_ones(known,
     done = run_here(QUALIA, *args, cwd=tmp_path)
     assert done.returncode == ForbiddenFinding.exit_code
     assert "1 finding that --fail-on forbids: overfitting." in done.stderr
+    assert "val_loss" in done.stdout.splitlines()[0]  # the headline
     assert re.search(r"^· best_configuration: .*val_loss", done.stdout, re.MULTILINE)
     assert not re.search(r"^. diverged: ", done.stdout, re.MULTILINE)
     done = run_here(

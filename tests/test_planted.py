@@ -16,7 +16,7 @@ from scipy.stats import binom
 from .cli.command import QUALIA, run_here
 from .planted import curves, logging_conventions, rare_rules, sweeps, typical_stores
 from .planted.facts import judge
-from .planted.run_rules import find
+from .planted.run_rules import find, headline_and_faults
 from .planted.store import PlantedStore
 
 SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *typical_stores.SHAPES, *logging_conventions.SHAPES, *rare_rules.SHAPES)
@@ -43,6 +43,18 @@ def test_planted_facts_are_found_without_false_findings():
     print("\n".join([*missed, *false]))
     assert len(missed) <= 0.1 * facts, missed
     assert len(false) <= stores / 50, false
+
+
+def test_headlines_say_only_what_the_findings_show():
+    faults = []
+    for shape in SHAPES:
+        for seed in range(STORES_PER_SHAPE):
+            planted, findings = planted_and_found(shape, seed)
+            headline, wrong = headline_and_faults(planted.store, findings)
+            said = " ".join(headline.sentences)
+            wrong += [f"{word!r} in: {said}" for word in planted.never if word in " ".join(headline.lead)]
+            faults += [f"{planted.shape} {seed}: {fault}" for fault in wrong]
+    assert not faults, "\n".join(faults)
 
 
 def test_noise_yields_claims_in_at_most_one_store_of_twenty():
@@ -81,7 +93,9 @@ def test_the_command_finds_the_same_in_the_same_runs_on_disk(shape, tmp_path):
     planted = shape(7)
     uri = planted.store.write(tmp_path / "mlruns")
     process = run_here(QUALIA, "findings", "--tracking-uri", uri, "--json", cwd=tmp_path)
-    of_command = {(one["rule"], one["kind"], frozenset(one["run_ids"])) for one in json.loads(process.stdout)}
+    of_command = {
+        (one["rule"], one["kind"], frozenset(one["run_ids"])) for one in json.loads(process.stdout)["findings"]
+    }
     assert of_command == {(one.rule, one.kind, frozenset(one.run_ids)) for one in find(planted.store)}
 
 

@@ -17,13 +17,16 @@ from .notebook.cells import run_cells
 from .notebook.test_plan import sections_of
 from .test_notebooks import executed
 
-# The first section after the loading cells, and the last one before the list of sections left out.
+# The first section after the findings, and the last one before the list of sections left out.
 ENDS = {
-    "select": ("candidates", "decision"),
+    "observe": ("study", "exploration"),
+    "select": ("candidates", "exploration"),
     "debug": ("failures", "exploration"),
-    "report": ("provenance", "appendix"),
+    "report": ("study", "appendix"),
 }
+FOLDED = ("setup", "parameters", "client", "loading")
 STRANGERS = {
+    "observe": "cr21-hpo/logs/mlruns",
     "select": "pycaret-tutorials/tutorials/mlruns",
     "debug": "promptchain-examples/mlruns",
     "report": "stock-quant/mlruns",
@@ -42,14 +45,16 @@ def runs(demo):
 
 
 @pytest.mark.parametrize("template", ENDS)
-def test_each_template_has_its_own_first_and_last_sections(demo, template):
+def test_each_template_starts_with_the_answer_and_has_its_own_first_and_last_sections(demo, template):
     generator = NotebookGenerator(demo)
     plan = generator.plan(generator.select(experiments=["churn"]), template=template)
     sections = sections_of(plan)
     first, last = ENDS[template]
-    assert sections[sections.index("loading") + 1] == first
+    after_loading = sections.index("loading") + 1
+    assert sections[after_loading : after_loading + 3] == ["headline", "findings", first]
     assert sections[-2:] == [last, "not_shown"]
-    assert sections.index(first) < sections.index("findings")
+    cells = {cell["metadata"]["qualia_lab"]["key"]: cell for cell in build_notebook(plan)["cells"]}
+    assert all(cells[key]["metadata"]["jupyter"] == {"source_hidden": True} for key in FOLDED)
 
 
 @pytest.mark.slow

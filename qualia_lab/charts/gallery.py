@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qualia_lab.charts.previews.pictures import picture_html
+from qualia_lab.charts.previews.pictures import picture_html, picture_width
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
 
@@ -61,17 +61,12 @@ class Gallery:
         return "".join(parts)
 
 
-def _width(count: int) -> int:
-    """Return the width of each picture in pixels: the fewer pictures, the wider."""
-    return 420 if count <= 2 else 255 if count <= 12 else 170
-
-
 def _side_by_side(comparison: PictureComparison, budget: int) -> tuple[str, int, int]:
     """Render the pictures in wrapping rows, each below the label of its run."""
     parts, omitted = ['<div style="display:flex;flex-wrap:wrap;gap:16px;align-items:flex-end">'], 0
     for label, row in comparison.runs:
         for gallery_picture in row:
-            page, size = _picture(gallery_picture, label, budget, _width(len(comparison.runs)))
+            page, size = _picture(gallery_picture, label, budget, picture_width(len(comparison.runs)))
             omitted += page is None
             budget -= size
             if page is not None:
@@ -82,7 +77,7 @@ def _side_by_side(comparison: PictureComparison, budget: int) -> tuple[str, int,
 def _by_step(comparison: PictureComparison, budget: int) -> tuple[str, int, int]:
     """Render a table with a row per run and a column per step."""
     steps = sorted({picture.step for _, row in comparison.runs for picture in row if picture.step is not None})
-    width = _width(len(steps) * len(comparison.runs))
+    width = picture_width(len(steps) * len(comparison.runs))
     head = "".join(f"<th>step {step:,}</th>" for step in steps)
     parts, omitted = [f"<table><thead><tr><th></th>{head}</tr></thead><tbody>"], 0
     for label, row in comparison.runs:

@@ -37,8 +37,11 @@ def group_means(
     *,
     statistic: str = "last",
     greater_is_better: bool | None = None,
+    limit: int = MAX_GROUPS,
+    ranked: Mapping[str, str] | None = None,
+    width: int = _NAME_WIDTH,
 ) -> Chart:
-    """Draw a row per configuration, best mean first; of more than 30, the first 30, as the note says.
+    """Draw a row per configuration, best mean first; of more than `limit` the first ones, as the note says.
 
     Args:
         groups: the configurations with the values of their runs.
@@ -46,11 +49,16 @@ def group_means(
         metric: the name of the metric.
         statistic: the statistic of the metric's history that the values are.
         greater_is_better: the direction of the metric; None if it is not known, then the highest mean comes first.
+        limit: the most rows.
+        ranked: the name of each group, by its first run, if the groups are sorted already; None to sort and name them.
+        width: the characters of a name beside its row.
     """
-    scored = sorted((group for group in groups if group.values), key=lambda group: _sort_key(group, greater_is_better))
-    shown = scored[:MAX_GROUPS]
-    names = short_labels([group.configuration for group in groups])
-    cut_names = distinct_names([names[group.run_ids[0]] for group in shown], width=_NAME_WIDTH)
+    scored = [group for group in groups if group.values]
+    if ranked is None:
+        scored.sort(key=lambda group: _sort_key(group, greater_is_better))
+    names = short_labels([group.configuration for group in groups]) if ranked is None else ranked
+    shown = scored[:limit]
+    cut_names = distinct_names([names[group.run_ids[0]] for group in shown], width=width)
     ticks = [f"{head} ({_n(group)})" for head, group in zip(cut_names, shown, strict=True)]
     label = statistic_label(statistic, metric)
     direction_words = direction(greater_is_better)
@@ -59,7 +67,7 @@ def group_means(
     return Chart(
         title=f"{label} of {counted(len(shown), 'configuration')}: runs, mean and 95 % interval",
         panels=(Panel(x_axis, category_axis("", ticks, downwards=True), _marks(shown, names, labels, x_axis.limits)),),
-        sentence=_sentence(shown, names, label, direction_words),
+        sentence=_sentence(shown, names, label, _order_text(shown, direction_words, ranked=ranked is not None)),
         note=_note(groups, scored, shown, cut_off),
         height=max(180, 130 + _ROW_HEIGHT * len(shown)),
     )
@@ -181,7 +189,14 @@ def exclusion_notes(left_out: Iterable[tuple[str, int]], unfinished: Iterable[tu
     return notes
 
 
-def _sentence(shown: Sequence[Group], names: Mapping[str, str], label: str, direction_words: str) -> str:
+def _order_text(shown: Sequence[Group], direction_words: str, *, ranked: bool) -> str:
+    """Say how the rows are sorted; groups that are ranked may have those that ran once at the end."""
+    order = "best mean first" if direction_words else "highest mean first"
+    mixed = ranked and len({len(group.values) > 1 for group in shown}) > 1
+    return f"{order}, those that ran once after the others" if mixed else order
+
+
+def _sentence(shown: Sequence[Group], names: Mapping[str, str], label: str, order: str) -> str:
     """Describe the chart in words."""
     if not shown:
         return f"{label}: no configuration has a finite value."
@@ -189,6 +204,5 @@ def _sentence(shown: Sequence[Group], names: Mapping[str, str], label: str, dire
     first_text = f"{names[first.run_ids[0]]} {_mean(first)} ({_n(first)})"
     if first is last:
         return f"{label} of 1 configuration: {first_text}."
-    order = "best mean first" if direction_words else "highest mean first"
     last_text = f"{names[last.run_ids[0]]} {_mean(last)} ({_n(last)})"
     return f"{label} of {len(shown)} configurations, {order}: {first_text} to {last_text}."

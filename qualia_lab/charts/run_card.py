@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from qualia_lab.analysis.image_names import display_titles, without_small_copies
 from qualia_lab.analysis.origins import NOTE
 from qualia_lab.charts.descriptions import OF_RUN, description_html, description_lines, descriptions_by_owner
+from qualia_lab.charts.previews.pictures import picture_width
 from qualia_lab.charts.sizes import size_text
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
@@ -68,10 +69,8 @@ class RunCard:
         parts += [_block(title, header, rows) for title, header, rows in self._blocks()]
         parts.append("</div>")
         parts += [f"<p><small>{for_html(note)}</small></p>" for note in self.notes]
-        for preview in self.previews:
-            remark = f" <small>{for_html(preview.remark)}</small>" if preview.remark else ""
-            title = f"<p><b>{for_html(preview.title)}</b>{remark}</p>" if preview.title else ""
-            parts.append(title + preview.html)
+        parts.append(_pictures([preview for preview in self.previews if preview.picture]))
+        parts += [_preview_title(one, "p") + one.html for one in self.previews if not one.picture]
         # Everything is inside the fold, including pictures: data URIs are shown in untrusted notebooks, too.
         opened = "" if self.folded else " open"
         summary_html = f"<b>{for_html(self.label)}</b> · {for_html(self.summary())}"
@@ -135,6 +134,21 @@ class RunCard:
             *([("lifecycle stage", run["lifecycle_stage"])] if run["lifecycle_stage"] != "active" else []),
             ("artifacts at", _text(run["artifact_uri"])),
         ]
+
+
+def _pictures(previews: Sequence[Preview]) -> str:
+    """Render pictures side by side, in rows that wrap, none wider than its share."""
+    if not previews:
+        return ""
+    style = f"max-width:{picture_width(len(previews))}px;overflow-wrap:anywhere"
+    shown = "".join(f'<div style="{style}">{_preview_title(one, "div")}{one.html}</div>' for one in previews)
+    return f'<div style="display:flex;flex-wrap:wrap;gap:16px;align-items:flex-end">{shown}</div>'
+
+
+def _preview_title(preview: Preview, tag: str) -> str:
+    """Render the path of a preview and the remark on it."""
+    remark = f" <small>{for_html(preview.remark)}</small>" if preview.remark else ""
+    return f"<{tag}><b>{for_html(preview.title)}</b>{remark}</{tag}>" if preview.title else ""
 
 
 def _block(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.findings.finding import Finding, Severity
+    from qualia_lab.analysis.headline import Headline
     from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
 
@@ -83,10 +84,14 @@ def command(
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(conditions, settings)
         tables = generator.read(selection)
-        findings = Runs(generator.store, tables, generator.describe(selection, settings)).find(thresholds)
+        runs = Runs(generator.store, tables, generator.describe(selection, settings))
+        findings, headline = runs.find(thresholds), runs.headline(**thresholds).headline
     if data_format:
-        _show_data(findings, data_format)
+        _show_data(findings, headline, data_format)
     else:
+        for sentence in headline.sentences:
+            console.sentence(sentence)
+        console.show("")
         for finding in findings[: limit or SHOWN]:
             _show(finding)
         console.say(
@@ -106,13 +111,14 @@ def _show(finding: Finding) -> None:
         console.sentence(f"next: {finding.next}", indent=4)
 
 
-def _show_data(findings: Sequence[Finding], data_format: str) -> None:
-    from qualia_lab.cli.output import show_csv, show_json
-    from qualia_lab.runs.findings import COLUMNS, finding_rows
+def _show_data(findings: Sequence[Finding], headline: Headline, data_format: str) -> None:
+    """Print an object with the headline and the findings as JSON, or the findings alone as CSV."""
+    from qualia_lab.cli.output import show_csv, show_json_object
+    from qualia_lab.runs.findings import COLUMNS, finding_rows, headline_row
 
     rows = finding_rows(findings)
     if data_format == "json":
-        show_json(rows)
+        show_json_object("findings", rows, headline=headline_row(headline))
         return
     for row in rows:
         row["run_ids"] = " ".join(row["run_ids"])

@@ -34,7 +34,7 @@ def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Message:
     objective = task.objective
     if objective is not None and objective.better is None:
         return no_direction(objective.key)
-    answer = _answers(loaded).get(task.experiment_id)
+    answer = answers(loaded).get(task.experiment_id)
     if answer is None:
         return Message("No configuration has a value of a metric that can be an objective.")
     names = short_labels([group.configuration for group in answer.groups])
@@ -117,7 +117,7 @@ def effects_table(loaded: Loaded, task: Task) -> pd.DataFrame | Message:
     return pd.DataFrame(rows).set_index("factor").convert_dtypes()
 
 
-def _answers(loaded: Loaded) -> Mapping[str, Answer]:
+def answers(loaded: Loaded) -> Mapping[str, Answer]:
     """The answers of all tasks: the tests are corrected over all of them."""
     smallest = loaded.study.settings.smallest_difference
     return loaded.once("answers", lambda: answers_of(_groups(loaded), smallest))

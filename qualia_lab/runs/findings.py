@@ -1,4 +1,4 @@
-"""What stands out among the runs: findings as values and as a DataFrame."""
+"""What stands out among the runs: findings as values and as a DataFrame, and the headline that summarises them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.findings import find_findings
 from qualia_lab.analysis.findings.settings import chosen_thresholds
+from qualia_lab.analysis.headline import headline_of
+from qualia_lab.runs.answers import answers
 from qualia_lab.runs.evidence import take_evidence
+from qualia_lab.study.statuses import statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-    from qualia_lab.analysis.findings.finding import Finding
+    from qualia_lab.analysis.findings.finding import Finding, Number
+    from qualia_lab.analysis.headline import Headline
     from qualia_lab.runs.loaded import Loaded
 
 COLUMNS = (
@@ -36,8 +40,20 @@ def find(loaded: Loaded, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
 def _find(loaded: Loaded, chosen: Mapping[str, Any]) -> tuple[Finding, ...]:
     evidence = take_evidence(loaded, chosen, None)
     findings = find_findings(evidence, chosen)
-    loaded.answers.setdefault("diverged", evidence.diverged)  # tables then do not read the histories again
+    # Tables, charts and the headline then do not read the histories and compare the configurations again.
+    loaded.answers.setdefault("diverged", evidence.diverged)
+    loaded.answers.setdefault("answers", evidence.answers)
     return findings
+
+
+def headline(loaded: Loaded, thresholds: Mapping[str, Any]) -> Headline:
+    """The headline of these findings.
+
+    Raises:
+        QualiaLabError: there is no such rule or threshold.
+    """
+    findings = find(loaded, thresholds)
+    return headline_of(loaded.study, findings, answers(loaded), loaded.labels, statuses_of(loaded.tables))
 
 
 def finding_table(findings: Sequence[Finding]) -> pd.DataFrame:
@@ -52,7 +68,23 @@ def finding_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     return [
         {
             **{name: getattr(finding, name) for name in COLUMNS},
-            "numbers": [{"what": n.what, "run_id": n.run_id, "value": n.value} for n in finding.numbers],
+            "numbers": _number_rows(finding.numbers),
         }
         for finding in findings
     ]
+
+
+def headline_row(headline: Headline) -> dict[str, Any]:
+    """The headline as a dict: its sentences, the next step, the leading runs, and the numbers."""
+    return {
+        "sentences": list(headline.sentences),
+        "lead": list(headline.lead),
+        "trouble": headline.trouble,
+        "next": headline.next,
+        "run_ids": list(headline.run_ids),
+        "numbers": _number_rows(headline.numbers),
+    }
+
+
+def _number_rows(numbers: Sequence[Number]) -> list[dict[str, Any]]:
+    return [{"what": one.what, "run_id": one.run_id, "value": one.value} for one in numbers]

@@ -109,7 +109,9 @@ def number_texts(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
         return [_own_digits(value) for value in values.tolist()]
     for decimals in range(_DECIMALS + 1):
         if not finite.size or (np.abs(np.round(finite, decimals) - finite) <= _PRECISION * size).all():
-            return [f"{value:.{decimals}f}" if math.isfinite(value) else _own_digits(value) for value in values.tolist()]
+            return [
+                f"{value:.{decimals}f}" if math.isfinite(value) else _own_digits(value) for value in values.tolist()
+            ]
     return [_own_digits(value) for value in values.tolist()]
 
 

@@ -22,13 +22,16 @@ T = TypeVar("T")
 MOST_TASKS = 6  # experiments in one chart; others are chosen by name
 
 
-def chart_per_task(loaded: Loaded, experiment: str | None, draw: Callable[[Task], Chart | Message]) -> Chart | Message:
+def chart_per_task(
+    loaded: Loaded, experiment: str | None, draw: Callable[[Task], Chart | Message], *, largest: int | None = None
+) -> Chart | Message:
     """The chart of the only task, or the charts of several tasks as panels.
 
     Args:
         loaded: the runs.
         experiment: the name or id of one experiment; None for all.
         draw: draws one task, or returns a message if it cannot be drawn.
+        largest: draw only this many tasks, those with most runs; None for the first 6.
 
     Raises:
         UnknownKey: there is no such experiment.
@@ -40,10 +43,12 @@ def chart_per_task(loaded: Loaded, experiment: str | None, draw: Callable[[Task]
         return Message("No run was read.")
     if len(tasks) == 1:
         return or_message(lambda: draw(tasks[0]))
-    results = [(loaded.called(task), _result_or_message(draw, task)) for task in tasks[:MOST_TASKS]]
+    most = MOST_TASKS if largest is None else largest
+    chosen = tasks[:most] if largest is None else sorted(tasks, key=lambda task: -len(task.run_ids))[:most]
+    results = [(loaded.called(task), _result_or_message(draw, task)) for task in chosen]
     notes = [f"{name}: {result!r}" for name, result in results if isinstance(result, Message)]
-    if len(tasks) > MOST_TASKS:
-        notes.append(f"Showing {MOST_TASKS} of {counted(len(tasks), 'experiment')}; experiment=NAME shows another.")
+    if len(tasks) > most:
+        notes.append(f"Showing {most} of {counted(len(tasks), 'experiment')}; experiment=NAME shows another.")
     charts = [(name, result) for name, result in results if not isinstance(result, Message)]
     return by_experiment(charts, notes) if charts else Message(" ".join(notes))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.curves import STEP
+from qualia_lab.analysis.headline import MOST_TASKS as HEADLINE_TASKS
 from qualia_lab.inventory import SYSTEM_METRICS
 from qualia_lab.runs import task_charts
 from qualia_lab.runs.history_charts import Look, bands_chart, history_chart
@@ -130,6 +131,21 @@ class Plots(Namespace):
         """
         return self._each(
             experiment, metric, lambda task, key: task_charts.group_chart(self._loaded, task, key, statistic)
+        )
+
+    def answer(self, *, experiment: str | None = None) -> Chart | Message:
+        """The configurations of `runs.answer` with their runs, mean and interval; beside it the curves of the first.
+
+        At most 12 configurations and, of several experiments, the three with most runs.
+
+        Args:
+            experiment: the name or id of one experiment; None for all.
+
+        Raises:
+            UnknownKey: there is no such experiment.
+        """
+        return chart_per_task(
+            self._loaded, experiment, lambda task: task_charts.answer_chart(self._loaded, task), largest=HEADLINE_TASKS
         )
 
     def comparison(self, metrics: str | Sequence[str], *, experiment: str | None = None) -> Chart | Message:

@@ -13,7 +13,7 @@ from qualia_lab.runs.artifacts import Artifacts
 from qualia_lab.runs.candidates import candidate_table
 from qualia_lab.runs.environments import environments_of_some
 from qualia_lab.runs.failures import Failures
-from qualia_lab.runs.findings import find, finding_table
+from qualia_lab.runs.findings import find, finding_table, headline
 from qualia_lab.runs.group_tables import baseline_table, group_table, wanted_baseline
 from qualia_lab.runs.history_summary import history_summary
 from qualia_lab.runs.loaded import loaded_runs
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.compare import SideComparison
     from qualia_lab.analysis.findings.finding import Finding
     from qualia_lab.charts.findings_card import FindingsCard
+    from qualia_lab.charts.headline_card import HeadlineCard
     from qualia_lab.charts.paper_table import PaperTable
     from qualia_lab.charts.paper_tables import PaperTables
     from qualia_lab.charts.run_card import RunCard
@@ -551,6 +552,25 @@ class Runs:
 
         titles = {name: section.title for name, section in SECTIONS.items()}
         return FindingsCard(self.find(thresholds), titles, len(self), limit)
+
+    def headline(self, **thresholds: Any) -> HeadlineCard:
+        """The findings in a few sentences: who leads, what went wrong, and what to do next.
+
+        Args:
+            **thresholds: as in `findings`.
+
+        Returns:
+            A card that displays as HTML in a notebook and as text elsewhere; `.headline` has its parts.
+
+        Raises:
+            QualiaLabError: there is no such rule or threshold.
+
+        Example:
+            >>> print(runs.headline())
+        """
+        from qualia_lab.charts.headline_card import HeadlineCard
+
+        return HeadlineCard(headline(self._loaded, thresholds))
 
     def find(self, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
         """The findings as values.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.findings.finding import listed
 from qualia_lab.counts import counted
+from qualia_lab.runs.answers import answers
 from qualia_lab.runs.history_charts import competing
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.values import directed, excluded_counts, importances, left_out_of, no_direction, pair_of, values_of
@@ -26,6 +28,23 @@ def group_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Char
     better = loaded.better(metric)
     groups = loaded.groups_of(task, metric, statistic)
     return group_means(groups, loaded.labels, metric, statistic=statistic, greater_is_better=better)
+
+
+def answer_chart(loaded: Loaded, task: Task) -> Chart | Message:
+    """The configurations in the order of the answer, and the curves of the first ones."""
+    from qualia_lab.analysis.over_problems import over_problems
+    from qualia_lab.charts import answer as drawing
+
+    answer = answers(loaded).get(task.experiment_id)
+    if answer is None:
+        if task.objective is not None and task.objective.better is None:
+            return no_direction(task.objective.key)
+        return Message("No configuration has a value of a metric that can be an objective.")
+    over = over_problems(answer.groups)
+    if over is not None:
+        return Message(f"Not drawn: the levels of {listed(over.problems)} are problems, not rivals.")
+    history = loaded.history(answer.leader.metric, drawing.curve_runs(answer))
+    return drawing.answer_chart(answer, loaded.labels, history, loaded.tables.run_ids)
 
 
 def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Chart | Message:

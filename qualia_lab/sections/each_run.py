@@ -6,8 +6,6 @@ from qualia_lab.sections.literal import literal
 from qualia_lab.sections.reasons import no_run
 from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, markdown
 
-_OPEN = 3  # runs shown unfolded
-
 
 def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
     shown, count = context.shown_runs, context.inventory.run_count
@@ -16,9 +14,8 @@ def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
         heading += f" Showing {len(shown):,} of {count:,} runs, in the order of `RUN_IDS`."
     cells = [markdown("each_run:heading", heading)]
     # The cell has the id, not an index into RUN_IDS, so it shows the same run however the list changes.
-    # After the first few, runs are folded to one line: a page of 25 unfolded runs is too long to scroll through.
-    cells += [code(f"run:{run_id}", f"runs.show({literal(run_id)})") for run_id in shown[:_OPEN]]
-    cells += [code(f"run:{run_id}", f"runs.show({literal(run_id)}, folded=True)") for run_id in shown[_OPEN:]]
+    # Folded to one line: a page of 25 unfolded runs is too long to scroll through.
+    cells += [code(f"run:{run_id}", f"runs.show({literal(run_id)}, folded=True)") for run_id in shown]
     if len(shown) < count:
         cells.append(
             code("each_run:any", "# Any other run, by its id or name.\nruns.show(RUN_IDS[-1] if RUN_IDS else None)")

@@ -8,11 +8,11 @@
 
 # %% [markdown] section="title"
 
-# %% section="aggregate_setup"
+# %% section="aggregate_setup" tags=["hide-input"]
 
-# %% section="aggregate_configuration"
+# %% section="aggregate_configuration" tags=["hide-input"]
 
-# %% section="aggregate_loading"
+# %% section="aggregate_loading" tags=["hide-input"]
 
 # %% section="aggregate_overview"
 

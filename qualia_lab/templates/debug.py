@@ -8,11 +8,15 @@
 
 # %% [markdown] section="title"
 
-# %% section="setup"
+# %% section="setup" tags=["hide-input"]
 
-# %% section="configuration"
+# %% section="configuration" tags=["hide-input"]
 
-# %% section="loading"
+# %% section="loading" tags=["hide-input"]
+
+# %% section="headline"
+
+# %% section="findings"
 
 # %% section="failures"
 
@@ -23,8 +27,6 @@
 # %% section="log_tails"
 
 # %% section="system_at_the_end"
-
-# %% section="findings"
 
 # %% section="study"
 
@@ -40,16 +42,16 @@
 
 # %% section="metrics"
 
-# %% section="origins"
-
-# %% section="environments"
-
-# %% section="artifacts"
-
 # %% section="groups"
 
 # %% section="relations"
 
+# %% section="origins"
+
+# %% section="environments"
+
 # %% section="each_run"
+
+# %% section="artifacts"
 
 # %% section="exploration"

@@ -8,11 +8,13 @@
 
 # %% [markdown] section="title"
 
-# %% section="setup"
+# %% section="setup" tags=["hide-input"]
 
-# %% section="configuration"
+# %% section="configuration" tags=["hide-input"]
 
-# %% section="loading"
+# %% section="loading" tags=["hide-input"]
+
+# %% section="headline"
 
 # %% section="findings"
 
@@ -20,21 +22,19 @@
 
 # %% section="overview"
 
-# %% section="each_run"
-
-# %% section="params"
-
-# %% section="metrics"
-
 # %% section="groups"
 
 # %% section="baseline"
 
 # %% section="paper_table"
 
+# %% section="metrics"
+
 # %% section="curves"
 
 # %% section="bands"
+
+# %% section="params"
 
 # %% section="relations"
 
@@ -51,6 +51,8 @@
 # %% section="origins"
 
 # %% section="environments"
+
+# %% section="each_run"
 
 # %% section="artifacts"
 

@@ -16,7 +16,7 @@
 
 # %% section="loading" tags=["hide-cell"]
 
-# %% section="provenance" tags=["hide-input"]
+# %% section="headline" tags=["hide-input"]
 
 # %% section="findings" tags=["hide-input"]
 
@@ -43,5 +43,7 @@
 # %% section="origins" tags=["hide-input"]
 
 # %% section="environments" tags=["hide-input"]
+
+# %% section="provenance" tags=["hide-input"]
 
 # %% section="appendix" tags=["hide-input"]

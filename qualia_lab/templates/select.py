@@ -8,11 +8,15 @@
 
 # %% [markdown] section="title"
 
-# %% section="setup"
+# %% section="setup" tags=["hide-input"]
 
-# %% section="configuration"
+# %% section="configuration" tags=["hide-input"]
 
-# %% section="loading"
+# %% section="loading" tags=["hide-input"]
+
+# %% section="headline"
+
+# %% section="findings"
 
 # %% section="candidates"
 
@@ -20,15 +24,9 @@
 
 # %% section="trade_offs"
 
-# %% section="findings"
-
 # %% section="study"
 
-# %% section="params"
-
-# %% section="origins"
-
-# %% section="environments"
+# %% section="overview"
 
 # %% section="curves"
 
@@ -36,16 +34,20 @@
 
 # %% section="metrics"
 
+# %% section="params"
+
 # %% section="relations"
 
 # %% section="importance"
 
-# %% section="artifacts"
+# %% section="origins"
 
-# %% section="overview"
+# %% section="environments"
 
 # %% section="each_run"
 
-# %% section="exploration"
+# %% section="artifacts"
 
 # %% section="decision"
+
+# %% section="exploration"

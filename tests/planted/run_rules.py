@@ -5,8 +5,10 @@ from __future__ import annotations
 from qualia_lab.analysis.findings import find_findings
 from qualia_lab.analysis.findings.evidence import collect_evidence
 from qualia_lab.analysis.findings.settings import chosen_thresholds
+from qualia_lab.analysis.headline import Headline, headline_of
 from qualia_lab.inventory import take_inventory
 from qualia_lab.study import StudySettings, describe_study
+from tests.headline_checked import faults_of
 
 from .store import START, PlantedStore
 
@@ -23,3 +25,10 @@ def evidence_of(store: PlantedStore, settings: StudySettings | None = None, *, t
 def find(store: PlantedStore, settings: StudySettings | None = None, read_history=None):
     """The findings of all rules; read_history replaces that of the store."""
     return find_findings(evidence_of(store, settings, read_history=read_history), chosen_thresholds({}))
+
+
+def headline_and_faults(store: PlantedStore, findings) -> tuple[Headline, list[str]]:
+    """The headline of these findings on a store, and what is wrong with it."""
+    evidence = evidence_of(store)
+    headline = headline_of(evidence.study, findings, evidence.answers, evidence.labels, evidence.status)
+    return headline, faults_of(headline, findings, evidence.tables, evidence.study)

@@ -90,7 +90,7 @@ def mentioned_groups(answer: Answer) -> list[Group]:
     repeated = [group for group in answer.groups if len(group.values) > 1 and answer.found is None]
     return [
         *answer.groups[:2],
-        *_better_single_runs(answer)[:1],
+        *better_single_runs(answer)[:1],
         *answer.level[: MOST_NAMED + 1],
         *answer.apart[:1],
         *ties,
@@ -160,7 +160,7 @@ def _unrepeated(writer: SentenceWriter, answer: Answer) -> AnswerText:
                 "Both" if len(repeated) == others + 1 == 2 else f"{len(repeated):,} of {others + 1:,} configurations"
             )
             luck = f"{which} ran more than once, too few times to tell whether that is luck"
-        luck += _widest_range_clause(writer, repeated, _difference(leader, second))
+        luck += _widest_range_clause(writer, repeated, difference(leader, second))
     next_step = (
         f"Before choosing, run {_SEEDS} seeds of each of {writer.first_two(ties if len(ties) > 1 else answer.groups)}."
     )
@@ -194,7 +194,7 @@ def _identical_repeats(writer: SentenceWriter, answer: Answer) -> AnswerText:
 def _clear_leader(writer: SentenceWriter, answer: Answer) -> AnswerText:
     """The sentence for a leader that is distinguishable from all configurations it was compared with."""
     leader, second = answer.leader, answer.groups[1]
-    by = f"better by {writer.number('difference', _difference(leader, second))} than"
+    by = f"better by {writer.number('difference', difference(leader, second))} than"
     rivals, others = f"{writer.name(second)}, {writer.value(second)}", "the other"
     if len(answer.apart) == 1:
         comparison = f"{by} {rivals}, which is more than luck"
@@ -208,7 +208,7 @@ def _clear_leader(writer: SentenceWriter, answer: Answer) -> AnswerText:
         f"{comparison}{_single_runs_clause(writer, answer)}."
     )
     next_step = f"Take {writer.name(leader)}: no more runs are needed to tell it apart from {others}."
-    better = _better_single_runs(answer)
+    better = better_single_runs(answer)
     if better:
         next_step = f"Before choosing, run {_SEEDS} seeds of {writer.name(better[0])}."
     return AnswerText(sentence, next_step, leader.scored)
@@ -218,7 +218,7 @@ def _several_leaders(writer: SentenceWriter, answer: Answer) -> AnswerText:
     """The sentence for a leader that is distinguishable from some rivals only."""
     lead = [answer.leader, *answer.level]
     nearest, several = answer.apart[0], len(answer.apart) > 1
-    gap = writer.number("difference", _difference(answer.leader, nearest))
+    gap = writer.number("difference", difference(answer.leader, nearest))
     rivals = f"the other {len(answer.apart):,}, the nearest {writer.name(nearest)}" if several else writer.name(nearest)
     beyond = f"by {gap}{' or more' if several else ''} and by more than luck, than {rivals}"
     if len(lead) <= MOST_NAMED:
@@ -316,21 +316,31 @@ def _single_runs_clause(writer: SentenceWriter, answer: Answer) -> str:
     if not answer.single_runs:
         return ""
     clause = f"; {counted(len(answer.single_runs), 'configuration')} ran once, too few to tell"
-    better = _better_single_runs(answer)
+    better = better_single_runs(answer)
     if not better:
         return clause
     which = "with a better value" if len(better) == 1 else f"the best of {len(better):,} with a better value"
     return f"{clause}, {which} {writer.name(better[0])}, {writer.value(better[0])}"
 
 
-def _better_single_runs(answer: Answer) -> list[Group]:
-    """The configurations that ran once and have a better value than the mean of the leader, best first."""
+def better_single_runs(answer: Answer) -> list[Group]:
+    """The configurations that ran once and have a better value than the mean of the leader, best first.
+
+    Args:
+        answer: the comparison of the configurations of one task.
+    """
     sign = 1.0 if answer.leader.greater_is_better else -1.0
     assert answer.leader.mean is not None
     return [group for group in answer.single_runs if sign * group.values[0] > sign * answer.leader.mean]
 
 
-def _difference(a: Group, b: Group) -> float:
+def difference(a: Group, b: Group) -> float:
+    """The distance between the means of two configurations that have a value.
+
+    Args:
+        a: a configuration.
+        b: another one.
+    """
     assert a.mean is not None
     assert b.mean is not None
     return abs(a.mean - b.mean)

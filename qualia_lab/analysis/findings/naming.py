@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 160  # maximum characters of a list of three or more names
 _WIDEST = 40  # characters of a value
+_BRIEF = 60  # characters of a brief name
 _LONG_NUMBER = 7  # characters up to which a number is not rounded
 
 
@@ -87,6 +88,28 @@ def _common_run_name(configuration: Configuration, run_names: Mapping[str, str])
     """The common name of all runs of a configuration; "" if they have several."""
     names = {run_names.get(run_id, "") for run_id in configuration.run_ids}
     return one_line(names.pop(), _WIDEST) if len(names) == 1 else ""
+
+
+def brief_names(configurations: Sequence[Configuration]) -> dict[str, str]:
+    """Name all configurations of one task by the fewest factors that distinguish them, with rounded values.
+
+    Args:
+        configurations: The configurations.
+
+    Returns:
+        The name of each configuration, by the id of its first run; no two are equal.
+    """
+    keys = distinguishing_params(configurations)
+    values = [dict(configuration.params) for configuration in configurations]
+    names = dict(zip(keys, distinct_names(keys, width=_WIDEST), strict=True))
+    short = {key: short_values(value for of in values if (value := of.get(key)) is not None) for key in keys}
+    shown = [
+        ", ".join(f"{names[key]}={short[key][value]}" for key in keys if (value := of.get(key)) is not None)
+        or (f"no {', '.join(names.values())}" if keys else "all runs")
+        for of in values
+    ]
+    cut = distinct_names(shown, [configuration.run_ids[0] for configuration in configurations], width=_BRIEF)
+    return {configuration.run_ids[0]: name for configuration, name in zip(configurations, cut, strict=True)}
 
 
 def short_values(values: Iterable[str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ _TYPES = {
 def picture_preview(place: ArtifactPlace, file: ArtifactFile, title: str) -> Preview:
     """Return the picture, or the reason why it is not shown. Raises StoreError if it cannot be read."""
     shown = picture_html(place.read_bytes(file.path, PICTURE_BYTES + 1), alt=title)
-    return Preview(f"<p>{shown}</p>") if shown.startswith("<img") else note(shown)
+    return Preview(shown, picture=True) if shown.startswith("<img") else note(shown)
 
 
 def picture_html(data: bytes, *, alt: str, width: int | None = None) -> str:
@@ -49,6 +49,11 @@ def picture_html(data: bytes, *, alt: str, width: int | None = None) -> str:
     if len(data) > PICTURE_BYTES:
         return f"a picture of over {PICTURE_BYTES / 1e6:.1f} MB, too large to show"
     return picture_tag(data, mime, alt=alt, width=width)
+
+
+def picture_width(count: int) -> int:
+    """Return the width in pixels of each of several pictures side by side: the fewer, the wider."""
+    return 420 if count <= 2 else 255 if count <= 12 else 170
 
 
 def picture_tag(data: bytes, mime: str, *, alt: str, width: int | None = None) -> str:

@@ -19,12 +19,14 @@ class Preview:
         figure: whether a figure was drawn for it.
         title: the path of the artifact, or the key of a logged image.
         remark: a text shown beside the title.
+        picture: whether `html` is a single picture, which can stand beside others.
     """
 
     html: str
     figure: bool = False
     title: str = ""
     remark: str = ""
+    picture: bool = False
 
 
 def note(sentence: str) -> Preview:

@@ -1,0 +1,105 @@
+"""Chart of an answer: the configurations with their runs, the leading ones first, beside the curves of these."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.curves import STEP, align, as_drawn
+from qualia_lab.analysis.findings.naming import brief_names
+from qualia_lab.charts.chart import Chart
+from qualia_lab.charts.colours import run_styles
+from qualia_lab.charts.group_means import group_means
+from qualia_lab.charts.marks import Panel, Points
+from qualia_lab.charts.metric_history import history_axis, robust_axis, run_marks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from qualia_lab.analysis.answer import Answer
+    from qualia_lab.analysis.curves import Curves
+    from qualia_lab.charts.marks import Dash, Mark
+
+MAX_GROUPS = 12
+_LEADING = 3  # configurations whose runs are drawn as curves
+_MOST_CURVES = 10  # for each of them
+_NAME_WIDTH = 28  # characters of the name of a configuration, beside the second panel
+
+
+def curve_runs(answer: Answer) -> list[str]:
+    """Return the runs whose curves are drawn: at most ten of each of the first three configurations.
+
+    Args:
+        answer: the comparison of the configurations of a task.
+    """
+    return [run_id for group in answer.groups[:_LEADING] for run_id in group.scored[:_MOST_CURVES]]
+
+
+def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, order: Sequence[str]) -> Chart:
+    """Draw at most 12 configurations in the order of the answer, and the curves of the first three.
+
+    Args:
+        answer: the comparison of the configurations of a task.
+        labels: the label of each run, by run id.
+        history: the history of the objective in the `curve_runs`.
+        order: all runs of the notebook, which determine the colours; a configuration has that of its first run.
+    """
+    metric, better = answer.leader.metric, answer.leader.greater_is_better
+    leading = answer.groups[:_LEADING]
+    styles = run_styles([group.run_ids[0] for group in leading], order)
+    colours = {run_id: styles[group.run_ids[0]][0] for group in leading for run_id in group.scored}
+    curves = _curve_panel(align(history, curve_runs(answer), metric, STEP), labels, colours, greater_is_better=better)
+    names = brief_names([group.configuration for group in answer.groups])
+    if all(len(group.run_ids) == 1 for group in answer.groups):
+        names = {group.run_ids[0]: labels[group.run_ids[0]] for group in answer.groups}
+    means = group_means(
+        answer.groups,
+        labels,
+        metric,
+        greater_is_better=better,
+        limit=MAX_GROUPS,
+        ranked=names,
+        width=_NAME_WIDTH,
+    )
+    # Over the means of the first configurations, in the colours of their curves.
+    coloured = Points(
+        np.array([group.mean for group in leading], dtype=np.float64),
+        np.arange(len(leading), dtype=np.float64),
+        tuple(colours[group.scored[0]] for group in leading),
+        size=9,
+    )
+    panel = replace(means.panels[0], marks=(*means.panels[0].marks, coloured))
+    if curves is None:
+        return replace(means, panels=(panel,))
+    first = f"the first {len(leading)}" if len(leading) < len(answer.groups) else "these"
+    drawn, runs = len(curve_runs(answer)), sum(len(group.scored) for group in leading)
+    limited = f"Curves: {drawn} of {runs:,} runs." if drawn < runs else ""
+    return Chart(
+        title=f"{metric}: configurations with their runs, mean and 95 % interval, and the curves of {first}",
+        panels=(panel, curves),
+        sentence=means.sentence,
+        note=" ".join(filter(None, (means.note, limited))),
+        height=max(240, means.height),
+        columns=2,
+        shared_y=False,
+    )
+
+
+def _curve_panel(
+    curves: Curves, labels: Mapping[str, str], colours: Mapping[str, str], *, greater_is_better: bool | None
+) -> Panel | None:
+    """Draw curves, each in the colour of its configuration; None if no run has more than one point."""
+    history = as_drawn(curves)
+    lines = [series for series in history.series if len(series.x) > 1]
+    if not lines:
+        return None
+    y_axis, _ = robust_axis(history.key, [series.y for series in lines], log=None)
+    marks: list[Mark] = []
+    for series in reversed(lines):  # the best is drawn last, on top
+        style: tuple[str, Dash] = (colours[series.run_id], "solid")
+        marks += run_marks(series, labels[series.run_id], style, y_axis, greater_is_better, in_legend=False)
+    return Panel(history_axis(history), y_axis, tuple(marks), title="")
