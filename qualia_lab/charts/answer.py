@@ -14,6 +14,7 @@ from qualia_lab.charts.colours import run_styles
 from qualia_lab.charts.group_means import group_means
 from qualia_lab.charts.marks import Panel, Points
 from qualia_lab.charts.metric_history import history_axis, robust_axis, run_marks
+from qualia_lab.charts.ticks import round_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MAX_GROUPS = 12
 _LEADING = 3  # configurations whose runs are drawn as curves
 _MOST_CURVES = 10  # for each of them
+_TICKS = 5
 _NAME_WIDTH = 28  # characters of the name of a configuration, beside the second panel
 
 
@@ -71,8 +73,11 @@ def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, o
         np.arange(len(leading), dtype=np.float64),
         tuple(colours[group.scored[0]] for group in leading),
         size=9,
+        runs=tuple(" ".join(group.scored) for group in leading),
     )
-    panel = replace(means.panels[0], marks=(*means.panels[0].marks, coloured))
+    [panel] = means.panels
+    ticks = panel.x.ticks or tuple(round_ticks(panel.x.limits, _TICKS))
+    panel = replace(panel, marks=(*panel.marks, coloured), x=replace(panel.x, ticks=ticks))
     if curves is None:
         return replace(means, panels=(panel,))
     first = f"the first {len(leading)}" if len(leading) < len(answer.groups) else "these"

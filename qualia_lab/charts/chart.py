@@ -28,6 +28,7 @@ class Chart:
         height: in pixels; increased if the legend needs more.
         columns: panels per row; 0 for all panels in one row.
         shared_y: whether the panels of a row share the y axis of its first panel and have no tick labels of their own.
+        width: in pixels, where the front end does not choose it.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Chart:
     height: int = 420
     columns: int = 0
     shared_y: bool = True
+    width: int = 960
 
     def plotly(self) -> dict[str, Any]:
         """Return the figure as plotly JSON, made of plain Python values."""
@@ -52,12 +54,12 @@ class Chart:
 
     def _repr_html_(self) -> str:
         """Return the SVG as an image: unlike inline SVG, every front end shows it, also in untrusted notebooks."""
-        from qualia_lab.charts.layout import WIDTH, compute_layout
+        from qualia_lab.charts.layout import compute_layout
         from qualia_lab.escaping import for_html
 
         data = base64.b64encode(self.svg().encode()).decode()
         alt, height = for_html(repr(self)), compute_layout(self).height
-        return f'<img alt="{alt}" width="{WIDTH}" height="{height}" src="data:image/svg+xml;base64,{data}">'
+        return f'<img alt="{alt}" width="{self.width}" height="{height}" src="data:image/svg+xml;base64,{data}">'
 
     def __repr__(self) -> str:
         from qualia_lab.escaping import one_line

@@ -1,8 +1,8 @@
-"""Findings as HTML and text: the first ones in full, each with its next step, the others folded."""
+"""Findings as HTML and text: the first ones as cards with their next step and a small chart, the others folded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import SIGNS
@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from qualia_lab.analysis.findings.finding import Finding
+    from qualia_lab.charts.chart import Chart
 
 SHOWN = 8  # findings in full, about one screen
 
 _COLOURS = {"problem": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}
 _WIDTH = 700  # characters of a sentence
+_UNFOLDED = 260  # of these are shown before the fold
+_CARD = "display:flex;flex-wrap:wrap;gap:4px 24px;align-items:flex-start;border-bottom:1px solid #d0d7de"
+_SAID = "min-width:280px;max-width:560px"
 # Singular and plural of each kind of finding in the summary; findings of the kind "not examined" are not counted.
 _WORDS = {
     "answer": ("answer",),
@@ -36,12 +40,14 @@ class FindingsCard:
         sections: the titles of sections by name.
         runs: the number of runs that were examined.
         limit: how many findings are shown in full; those of the kind "not examined" are always folded.
+        charts: small charts of the evidence, by the position of a finding in `findings`.
     """
 
     findings: Sequence[Finding]
     sections: Mapping[str, str]
     runs: int
     limit: int = SHOWN
+    charts: Mapping[int, Chart] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         first, rest = self._split()
@@ -56,10 +62,13 @@ class FindingsCard:
 
     def _repr_html_(self) -> str:
         first, rest = self._split()
+        charts = {id(self.findings[place]): chart for place, chart in self.charts.items()}
+        cards = "".join(self._card(finding, charts.get(id(finding))) for finding in first)
         folded = ""
         if rest:
-            folded = f"<details><summary>{len(rest):,} more</summary>{self._list(rest)}</details>"
-        return f"<p>{for_html(self._summary())}</p>{self._list(first)}{folded}"
+            more = "".join(self._card(finding, None) for finding in rest)
+            folded = f"<details><summary>{len(rest):,} more</summary>{more}</details>"
+        return f"<p>{for_html(self._summary())}</p>{cards}{folded}"
 
     def _split(self) -> tuple[list[Finding], list[Finding]]:
         """Return the findings shown in full and those that are folded."""
@@ -74,26 +83,40 @@ class FindingsCard:
         kinds = ", ".join(counted(n, *_WORDS[kind]) for kind, n in counts.items() if n)
         return f"What stands out among {runs}: {kinds}." if kinds else f"Nothing stands out among {runs}."
 
-    def _list(self, findings: Sequence[Finding]) -> str:
-        return "".join(map(self._item, findings))
-
-    def _item(self, finding: Finding) -> str:
+    def _card(self, finding: Finding, chart: Chart | None) -> str:
+        """Render a finding: its sentence, next step, section and code, and beside these its chart."""
         mark = (
             f'<b style="color:{_COLOURS[finding.severity]}">{SIGNS[finding.severity]} '
             f"{for_html(finding.rule.replace('_', ' '))}</b>"
         )
-        what_next = f"<br><b>Next:</b> {for_html(one_line(finding.next, _WIDTH))}" if finding.next else ""
-        return (
-            f"<p>{mark}: {for_html(one_line(finding.sentence, _WIDTH))}{what_next}<br>"
-            f'<small style="opacity:.75">{self._where_html(finding)}</small></p>'
-        )
+        said, rest = _split_long(one_line(finding.sentence, _WIDTH))
+        parts = [f"<p>{mark}: {for_html(said)}{'…' if rest else ''}"]
+        if finding.next:
+            parts.append(f"<br><b>Next:</b> {for_html(one_line(finding.next, _WIDTH))}")
+        parts.append("</p>")
+        if title := self.sections.get(finding.section):
+            parts.append(f'<small>see <a href="#{for_html(finding.section)}">{for_html(title)}</a></small>')
+        folded = [f"<p>…{for_html(rest)}</p>"] if rest else []
+        if finding.code:
+            folded.append(f'<code style="overflow-wrap:anywhere;white-space:pre-wrap">{for_html(finding.code)}</code>')
+        if folded:
+            summary = "more, and how to recompute it" if rest and finding.code else "more" if rest else "recompute"
+            parts.append(f"<details><summary><small>{summary}</small></summary>{''.join(folded)}</details>")
+        drawn = chart._repr_html_() if chart is not None else ""
+        text = f'<div class="said" style="{_SAID}">{"".join(parts)}</div>'
+        return f'<div class="finding {finding.severity}" style="{_CARD}">{text}{drawn}</div>'
 
     def _where(self, finding: Finding) -> str:
         title = self.sections.get(finding.section)
         return "; ".join(filter(None, (f"see {title}" if title else "", finding.code)))
 
-    def _where_html(self, finding: Finding) -> str:
-        title = self.sections.get(finding.section)
-        see = f"see {for_html(title)}" if title else ""
-        code = f'<code style="overflow-wrap:anywhere">{for_html(finding.code)}</code>' if finding.code else ""
-        return " · ".join(filter(None, (see, code)))
+
+def _split_long(sentence: str) -> tuple[str, str]:
+    """Split a long text after a sentence, or after an item of a list, so that the first part fits on a card."""
+    if len(sentence) <= _UNFOLDED * 5 // 4:  # what little remains is not worth a fold
+        return sentence, ""
+    for end in (". ", "; ", ", "):
+        place = sentence.rfind(end, _UNFOLDED // 2, _UNFOLDED)
+        if place > 0:
+            return sentence[: place + 1], sentence[place + 1 :]
+    return sentence, ""

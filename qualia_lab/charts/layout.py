@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from qualia_lab.charts.chart import Chart
     from qualia_lab.charts.clipping import Box
 
-WIDTH = 960
 EDGE = 16  # margin at the border
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 16, 12, 11
 TITLE_LINE, NOTE_LINE, LEGEND_LINE, PANEL_TITLE_LINE = 22, 16, 20, 16  # line heights
@@ -71,8 +70,10 @@ def compute_layout(chart: Chart) -> Layout:
     shown_texts = [legend_texts[mark.label] for mark in legend_marks(chart)]
     columns = chart.columns or len(chart.panels)
     rows = math.ceil(len(chart.panels) / columns)
-    title = _cut_lines(one_line(chart.title, LONGEST_TITLE), TITLE_SIZE, WIDTH - 2 * EDGE, _TITLE_LINES, bold=True)
-    note = tuple(wrap_text(one_line(chart.note), SMALL_SIZE, WIDTH - 2 * EDGE))
+    title = _cut_lines(
+        one_line(chart.title, LONGEST_TITLE), TITLE_SIZE, chart.width - 2 * EDGE, _TITLE_LINES, bold=True
+    )
+    note = tuple(wrap_text(one_line(chart.note), SMALL_SIZE, chart.width - 2 * EDGE))
 
     # The widths of tick labels on y axes decide the widths of the panels; their number follows from the heights.
     y_widths = [_ticks_width(upright_ticks(panel.y, 250)) + (24 if panel.y.label else 0) for panel in chart.panels]
@@ -80,11 +81,13 @@ def compute_layout(chart: Chart) -> Layout:
     right = EDGE + (round(max(text_width(text, SMALL_SIZE) for text in shown_texts)) + 52 if shown_texts else 14)
     if any(isinstance(mark, Heat) for panel in chart.panels for mark in panel.marks):
         right = max(right, EDGE + COLOUR_BAR + 96)
-    column_gap = BETWEEN_PANELS + (0 if chart.shared_y else max(y_widths))
+    inner_widths = [0 if chart.shared_y else width for place, width in enumerate(y_widths) if place % columns]
+    column_gap = BETWEEN_PANELS + max(inner_widths, default=0)
     x_spans = tuple(
-        _part_span(index % columns, columns, column_gap / (WIDTH - left - right)) for index in range(len(chart.panels))
+        _part_span(index % columns, columns, column_gap / (chart.width - left - right))
+        for index in range(len(chart.panels))
     )
-    panel_width = min((high - low for low, high in x_spans), default=1.0) * (WIDTH - left - right)
+    panel_width = min((high - low for low, high in x_spans), default=1.0) * (chart.width - left - right)
 
     x_ticks = tuple(across_ticks(panel.x, panel_width) for panel in chart.panels)
     tick_heights = 12 + TICK_LINE * max((len(tick.lines) for ticks in x_ticks for tick in ticks), default=1)
@@ -103,7 +106,7 @@ def compute_layout(chart: Chart) -> Layout:
     )
     panel_height = min((high - low for low, high in y_spans), default=1.0) * (height - top - bottom)
     return Layout(
-        width=WIDTH,
+        width=chart.width,
         height=height,
         left=left,
         right=right,

@@ -181,22 +181,34 @@ def run_marks(
     marks: list[Mark] = []
     if len(series.x) > 1:
         if smoothed is not None:
-            marks.append(Line(series.x, series.y, faint(colour), width=1, hover=False))
+            marks.append(Line(series.x, series.y, faint(colour), width=1, hover=False, runs=series.run_id))
         line = smoothed or series
-        marks.append(Line(line.x, line.y, colour, label=name, dash=dash, in_legend=in_legend))
+        marks.append(Line(line.x, line.y, colour, label=name, dash=dash, in_legend=in_legend, runs=series.run_id))
         isolated = _isolated(series.y) & (series.y >= y_axis.limits[0]) & (series.y <= y_axis.limits[1])
         if isolated.any():
-            marks.append(Points(series.x[isolated], series.y[isolated], (colour,), size=5))
+            runs = (series.run_id,) * int(isolated.sum())
+            marks.append(Points(series.x[isolated], series.y[isolated], (colour,), size=5, runs=runs))
     elif np.isfinite(series.y).all():
         clipped = np.clip(series.y, *y_axis.limits)  # an outlier is drawn at the edge; its text has the true value
         text = f"{name}: {number_text(series.y[0])} at {series.x[0]:g}"
-        marks.append(Points(series.x, clipped, (colour,), label=name, texts=(text,), in_legend=in_legend))
+        runs = (series.run_id,)
+        marks.append(Points(series.x, clipped, (colour,), label=name, texts=(text,), in_legend=in_legend, runs=runs))
     if series.odd:
         texts = tuple(f"{name}: {value} at {x:g}" for x, value in zip(series.odd_x, series.odd_y, strict=True))
         heights = np.array([edge(value, y_axis, greater_is_better=greater_is_better) for value in series.odd_y])
         label = "" if marks else name
         marks.append(
-            Points(series.odd_x, heights, (colour,), label=label, texts=texts, symbol="x", size=9, in_legend=in_legend)
+            Points(
+                series.odd_x,
+                heights,
+                (colour,),
+                label=label,
+                texts=texts,
+                symbol="x",
+                size=9,
+                in_legend=in_legend,
+                runs=(series.run_id,) * len(texts),
+            )
         )
     return marks
 

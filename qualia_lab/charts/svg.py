@@ -45,7 +45,7 @@ _TO_TICKS = 8  # pixels between the axes and their tick labels
 
 
 def draw_svg(chart: Chart) -> str:
-    """Return the chart as an SVG document of 960 pixels in width; the same chart gives the same text."""
+    """Return the chart as an SVG document; the same chart gives the same text."""
     layout = compute_layout(chart)
     parts = [
         element("title", xml_text(chart.sentence) or "chart"),

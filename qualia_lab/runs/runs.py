@@ -13,6 +13,7 @@ from qualia_lab.runs.artifacts import Artifacts
 from qualia_lab.runs.candidates import candidate_table
 from qualia_lab.runs.environments import environments_of_some
 from qualia_lab.runs.failures import Failures
+from qualia_lab.runs.finding_charts import finding_charts
 from qualia_lab.runs.findings import find, finding_table, headline
 from qualia_lab.runs.group_tables import baseline_table, group_table, wanted_baseline
 from qualia_lab.runs.history_summary import history_summary
@@ -535,10 +536,10 @@ class Runs:
         return finding_table(self.find(thresholds))
 
     def show_findings(self, *, limit: int = 8, **thresholds: Any) -> FindingsCard:
-        """What stands out among the runs, as sentences.
+        """What stands out among the runs, as sentences, each with a small chart of its evidence if there is one.
 
         Args:
-            limit: how many findings are shown in full; the others are folded.
+            limit: how many findings are shown in full, with their charts; the others are folded.
             **thresholds: as in `findings`.
 
         Returns:
@@ -551,7 +552,8 @@ class Runs:
         from qualia_lab.sections import SECTIONS
 
         titles = {name: section.title for name, section in SECTIONS.items()}
-        return FindingsCard(self.find(thresholds), titles, len(self), limit)
+        findings = self.find(thresholds)
+        return FindingsCard(findings, titles, len(self), limit, finding_charts(self._loaded, findings[:limit]))
 
     def headline(self, **thresholds: Any) -> HeadlineCard:
         """The findings in a few sentences: who leads, what went wrong, and what to do next.
