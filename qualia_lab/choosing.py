@@ -347,7 +347,8 @@ def _raise_no_runs(store: TrackingStore, query: Query) -> None:
     if not total and query.view == "deleted":
         raise NoRunMatches("There are no deleted runs.", "Omit --deleted to list active runs.")
     if not total:
-        raise NoRunMatches("That experiment has no runs.", "List experiments with: qualia experiments")
+        these = "That experiment has" if len(query.experiment_ids) == 1 else "Those experiments have"
+        raise NoRunMatches(f"{these} no runs.", "List experiments with: qualia experiments")
     unknown = describe_unknown_keys(store, query)
     raise NoRunMatches(
         f"{none_of(total, 'run')} matches {one_line(_shown_filter(store, query), 200)}."

@@ -323,6 +323,18 @@ def test_an_unknown_id_is_missing_and_an_excluded_one_is_not(store, sqlite_runs)
         chosen(store, run_ids=["0123"], status=["FAILED"])
 
 
+def test_experiments_without_runs_are_counted_in_the_message(tmp_path):
+    client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    for name in ("empty", "emptier"):
+        client.create_experiment(name)
+    client.create_run(client.create_experiment("full"))
+    with open_store(f"sqlite:///{tmp_path / 'mlflow.db'}") as store:
+        with pytest.raises(NoRunMatches, match=r"^That experiment has no runs"):
+            chosen(store, experiments=["empty"])
+        with pytest.raises(NoRunMatches, match=r"^Those experiments have no runs"):
+            chosen(store, experiments=["empt*"])
+
+
 def test_a_deleted_run_is_found_by_id_unless_only_active_runs_are_requested(store, sqlite_runs):
     _, ids, _ = sqlite_runs
     deleted = ids[3]

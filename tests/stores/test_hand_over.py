@@ -146,7 +146,7 @@ def test_only_snapshots_of_killed_commands_are_removed(uri, temporary):
 def test_a_folder_removed_before_it_was_locked_is_created_again(uri, temporary, monkeypatch):
     from qualia_lab.stores.snapshot import hand_over
 
-    lock, seen = hand_over._lock, []
+    lock, seen = hand_over.lock_folder, []
 
     def removed_first(folder, *, wait):
         seen.append(folder)
@@ -155,7 +155,7 @@ def test_a_folder_removed_before_it_was_locked_is_created_again(uri, temporary, 
             folder.rmdir()
         return descriptor
 
-    monkeypatch.setattr(hand_over, "_lock", removed_first)
+    monkeypatch.setattr(hand_over, "lock_folder", removed_first)
     store = open_store(uri)
     with hand_over_runs(store, store.read([]), named=uri, artifacts_of=()) as handed:
         assert Path(handed[hand_over.SNAPSHOT_VARIABLE]) == seen[1]
