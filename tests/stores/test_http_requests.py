@@ -170,7 +170,7 @@ def test_a_run_on_two_pages_is_merged():
 
     def page(*run_ids):
         return SearchPage.from_json(
-            {"info": {"run_id": id_}, "data": {"params": [{"key": "a", "value": id_}]}} for id_ in run_ids
+            [{"info": {"run_id": id_}, "data": {"params": [{"key": "a", "value": id_}]}} for id_ in run_ids]
         )
 
     both = merge_pages([page("a", "b"), page("b", "c"), page("a")])
