@@ -46,6 +46,7 @@ def best_so_far_chart(
         f"{names[entry.run_id]}: {number_text(entry.value)}, best so far {number_text(entry.best)}"
         for entry in (progress[place] for place in drawn_places)
     )
+    runs = tuple(progress[place].run_id for place in drawn_places)
     run_numbers = np.array([entry.place for entry in progress], np.float64)
     unit, since = unit_and_origin([entry.start for entry in progress])
     times = (
@@ -58,7 +59,10 @@ def best_so_far_chart(
         Panel(
             Axis(axis.label, axis.limits, ticks=axis.ticks),
             y_axis,
-            (*_steps(x, best), Points(x[drawn_places], values[drawn_places], colours or (REST,), texts=texts, size=7)),
+            (
+                *_steps(x, best),
+                Points(x[drawn_places], values[drawn_places], colours or (REST,), texts=texts, size=7, runs=runs),
+            ),
         )
         for axis, x in (
             (_whole_axis("run, by start", len(progress)), run_numbers),

@@ -11,7 +11,7 @@ from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.scores import statistic_label
 from qualia_lab.charts.axes import category_axis, direction, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import DATA, GRID, INK
+from qualia_lab.charts.colours import DATA, GRID, INK, QUIET, REST, run_styles
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.counts import counted
 from qualia_lab.names import distinct_names
@@ -40,6 +40,7 @@ def group_means(
     limit: int = MAX_GROUPS,
     ranked: Mapping[str, str] | None = None,
     width: int = _NAME_WIDTH,
+    order: Sequence[str] = (),
 ) -> Chart:
     """Draw a row per configuration, best mean first; of more than `limit` the first ones, as the note says.
 
@@ -52,6 +53,8 @@ def group_means(
         limit: the most rows.
         ranked: the name of each group, by its first run, if the groups are sorted already; None to sort and name them.
         width: the characters of a name beside its row.
+        order: the runs of the notebook, the leading ones first; a configuration has the colour of its first run (see
+            colours.run_styles), and one that does not lead is grey. () for one colour.
     """
     scored = [group for group in groups if group.values]
     if ranked is None:
@@ -62,11 +65,19 @@ def group_means(
     ticks = [f"{head} ({_n(group)})" for head, group in zip(cut_names, shown, strict=True)]
     label = statistic_label(statistic, metric)
     direction_words = direction(greater_is_better)
+    firsts = [group.run_ids[0] for group in shown]
+    colours = [DATA] * len(shown)
+    if order:
+        colours = [QUIET if colour == REST else colour for colour, _ in run_styles(firsts, order).values()]
     axis_values, cut_off = _axis_values(shown)
     x_axis = fit_axis(f"{label} ({direction_words})" if direction_words else label, axis_values, log=False)
     return Chart(
         title=f"{label} of {counted(len(shown), 'configuration')}: runs, mean and 95 % interval",
-        panels=(Panel(x_axis, category_axis("", ticks, downwards=True), _marks(shown, names, labels, x_axis.limits)),),
+        panels=(
+            Panel(
+                x_axis, category_axis("", ticks, downwards=True), _marks(shown, names, labels, x_axis.limits, colours)
+            ),
+        ),
         sentence=_sentence(shown, names, label, _order_text(shown, direction_words, ranked=ranked is not None)),
         note=_note(groups, scored, shown, cut_off),
         height=max(180, 130 + _ROW_HEIGHT * len(shown)),
@@ -95,7 +106,11 @@ def _sort_key(group: Group, greater_is_better: bool | None) -> float:
 
 
 def _marks(
-    shown: Sequence[Group], names: Mapping[str, str], labels: Mapping[str, str], limits: tuple[float, float]
+    shown: Sequence[Group],
+    names: Mapping[str, str],
+    labels: Mapping[str, str],
+    limits: tuple[float, float],
+    colours: Sequence[str],
 ) -> tuple[Mark, ...]:
     if not shown:
         return ()
@@ -107,11 +122,21 @@ def _marks(
         if one.interval
     ]
     if intervals:
-        x, y = _segments(intervals)
-        marks.append(Line(x, y, DATA, label="95 % interval", width=3, hover=False))
+        marks += [
+            Line(
+                np.array([low, high]),
+                np.array([row, row], np.float64),
+                colours[row],
+                label="95 % interval",
+                width=3,
+                hover=False,
+                runs=" ".join(shown[row].run_ids),
+            )
+            for low, high, row in reversed(intervals)
+        ]
     for crowded in (False, True):
         points = [
-            (value, row, f"{labels[run_id]}: {number_text(value)}")
+            (value, row, f"{labels[run_id]}: {number_text(value)}", run_id)
             for row, group in enumerate(shown)
             if (len(group.values) > _PALE_FROM) is crowded
             for run_id, value in zip(group.scored, group.values, strict=True)
@@ -119,18 +144,21 @@ def _marks(
         if points:
             marks.append(
                 Points(
-                    np.array([value for value, _, _ in points], dtype=np.float64),
-                    np.array([row + _RUN_OFFSET for _, row, _ in points], dtype=np.float64),
+                    np.array([value for value, *_ in points], dtype=np.float64),
+                    np.array([row + _RUN_OFFSET for _, row, *_ in points], dtype=np.float64),
                     (INK,),
                     label="one run",
-                    texts=tuple(text for _, _, text in points),
+                    texts=tuple(text for *_, text, _ in points),
                     size=6,
                     opacity=0.25 if crowded else 0.55,
+                    runs=tuple(run_id for *_, run_id in points),
                 )
             )
     means = np.array([group.mean for group in shown], dtype=np.float64)
     texts = tuple(f"{names[group.run_ids[0]]}: mean {_mean(group)} ({_n(group)})" for group in shown)
-    marks.append(Points(means, np.arange(len(shown), dtype=np.float64), (DATA,), label="mean", texts=texts, size=9))
+    runs = tuple(" ".join(group.run_ids) for group in shown)
+    at = np.arange(len(shown), dtype=np.float64)
+    marks.append(Points(means, at, tuple(colours), label="mean", texts=texts, size=9, runs=runs))
     return tuple(marks)
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from qualia_lab.analysis.curves import STEP, align, as_drawn
 from qualia_lab.charts.axes import compact_axis, direction, distinct_labels, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import run_styles
+from qualia_lab.charts.colours import GREY, QUIET, run_styles
 from qualia_lab.charts.marks import Panel
 from qualia_lab.charts.metric_history import (
-    background_line,
+    background_lines,
     history_axis,
     history_note,
     history_sentence,
@@ -24,6 +24,7 @@ from qualia_lab.charts.metric_history import (
     subset_note,
     x_axis_text,
 )
+from qualia_lab.charts.simplify import joined
 from qualia_lab.counts import counted
 from qualia_lab.names import distinct_names
 
@@ -44,7 +45,7 @@ _TITLE_ROW_WIDTH = 112  # characters of all titles in a row together
 _MIN_NAME_WIDTH = 12  # characters reserved for the name in a title
 _LINE_POINTS = 400  # per run in its own panel
 _PANEL_RUNS = 12  # per configuration; with more, the lines cannot be distinguished
-_GREY_RUNS, _GREY_POINTS = 40, 40  # behind each panel; in 24 panels they are a third of a megabyte
+_GREY_RUNS, _GREY_POINTS = 24, 60  # behind each panel; in 24 panels they are a third of a megabyte
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,14 @@ def history_panels(
         by: the x axis: `step`, `relative`, `time` or another metric (see analysis.curves).
         smooth: strength of the smoothing, from 0 (none) to below 1; the recorded values stay visible, faint.
         drawn: the runs of a sample, if there are too many runs; the note says so.
-        order: all runs of the notebook, which determine the colours; () for those of `labels`.
+        order: the runs of the notebook, the leading ones first, which are coloured (see colours.run_styles); () to
+            colour the first panels.
     """
     requested = list(labels) if drawn is None else list(drawn)
     curves = align(history, requested, key, by)
     histories = as_drawn(curves)
     recorded = {series.run_id: series for series in histories.series}
-    names, order = distinct_labels(labels), order or list(labels)
+    names = distinct_labels(labels)
     per_run = groups is None
     requested_groups = [RunGroup(names[run_id], (run_id,)) for run_id in requested] if groups is None else list(groups)
     present = _ranked(
@@ -115,20 +117,22 @@ def history_panels(
     y_axis, outlier_note = robust_axis(key, [series.y for series in histories.series], log=log_y)
     y_axis = compact_axis(y_axis, 4)
     behind = [histories.series[index] for index in _even_indices(len(histories.series), _GREY_RUNS)]
-    grey = background_line(behind, points=_GREY_POINTS) if len(histories.series) > 1 else None
+    grey = joined(background_lines(behind, y_axis, points=_GREY_POINTS)) if len(histories.series) > 1 else None
     titles = _titles(shown, lines, _TITLE_ROW_WIDTH // columns)
     panels, max_runs, uncounted_runs = [], 0, 0
     for index, group in enumerate(shown):
         members = [lines[run_id] for run_id in group.run_ids if run_id in lines]
         drawn_series = [members[position] for position in _even_indices(len(members), _PANEL_RUNS)]
         max_runs = max(max_runs, len(members))
-        styles = run_styles([series.run_id for series in drawn_series], order)
+        styles = run_styles(
+            [series.run_id for series in drawn_series], order or [" ".join(one.run_ids) for one in shown]
+        )
         marks: list[Mark] = [grey] if grey else []
         for series in drawn_series:
             marks += run_marks(
                 series,
                 names[series.run_id],
-                styles[series.run_id],
+                (QUIET, "solid") if styles[series.run_id] == GREY else styles[series.run_id],
                 y_axis,
                 greater_is_better,
                 smoothed=smoothed.get(series.run_id),

@@ -43,7 +43,7 @@ class Layout:
     title: tuple[str, ...]  # lines
     note: tuple[str, ...]  # lines
     panel_titles: tuple[tuple[str, ...], ...]  # lines of each panel
-    x_labels: tuple[str, ...]  # of each panel
+    x_labels: tuple[tuple[str, ...], ...]  # lines of each panel
     y_labels: tuple[str, ...]
     x_ticks: tuple[tuple[Tick, ...], ...]
     y_ticks: tuple[tuple[Tick, ...], ...]
@@ -91,13 +91,13 @@ def compute_layout(chart: Chart) -> Layout:
 
     x_ticks = tuple(across_ticks(panel.x, panel_width) for panel in chart.panels)
     tick_heights = 12 + TICK_LINE * max((len(tick.lines) for ticks in x_ticks for tick in ticks), default=1)
-    panel_titles = _panel_titles([panel.title for panel in chart.panels], panel_width + column_gap / 2)
+    beside = panel_width + column_gap / 2
+    panel_titles = _in_lines([panel.title for panel in chart.panels], beside)
+    x_labels = _in_lines([panel.x.label for panel in chart.panels], beside)
     title_height = PANEL_TITLE_LINE * max(map(len, panel_titles)) + 8 if any(panel_titles) else 0
-    row_gap = (
-        tick_heights + title_height + (AXIS_LABEL if any(panel.x.label for panel in chart.panels[:-columns]) else 0)
-    )
+    row_gap = tick_heights + title_height + _label_height(x_labels[:-columns])
     top = EDGE + TITLE_LINE * len(title) + 8 + NOTE_LINE * len(note) + 8 + title_height
-    bottom = tick_heights + (AXIS_LABEL if any(panel.x.label for panel in chart.panels) else 0) + 12
+    bottom = tick_heights + _label_height(x_labels) + 12
     needed_for_rows = top + bottom + rows * 60 + (rows - 1) * row_gap
     height = max(chart.height + NOTE_LINE * len(note), top + bottom + LEGEND_LINE * len(shown_texts), needed_for_rows)
     y_spans = tuple(
@@ -115,7 +115,7 @@ def compute_layout(chart: Chart) -> Layout:
         title=title,
         note=note,
         panel_titles=panel_titles,
-        x_labels=_cut_labels([panel.x.label for panel in chart.panels], panel_width + column_gap / 2),
+        x_labels=x_labels,
         y_labels=_cut_labels([panel.y.label for panel in chart.panels], panel_height + row_gap / 2),
         x_ticks=x_ticks,
         y_ticks=tuple(upright_ticks(panel.y, panel_height) for panel in chart.panels),
@@ -148,8 +148,14 @@ def _cut_labels(labels: Sequence[str], length: float) -> tuple[str, ...]:
     )
 
 
-def _panel_titles(titles: Sequence[str], width: float) -> tuple[tuple[str, ...], ...]:
-    """Return the titles of panels in lines of at most `width` pixels, so that different ones stay different."""
+def _label_height(labels: Sequence[tuple[str, ...]]) -> int:
+    """Return the space that labels of x axes need below the tick labels."""
+    lines = max(map(len, labels), default=0)
+    return AXIS_LABEL + PANEL_TITLE_LINE * (lines - 1) if lines else 0
+
+
+def _in_lines(titles: Sequence[str], width: float) -> tuple[tuple[str, ...], ...]:
+    """Return texts of panels in one or two lines of at most `width` pixels, so that different ones stay different."""
     if not any(titles):
         return ((),) * len(titles)
     if any(len(wrap_text(one_line(title), TEXT_SIZE, width)) > PANEL_TITLE_LINES for title in titles):

@@ -10,7 +10,7 @@ import numpy as np
 from qualia_lab.analysis.distributions import latest_values
 from qualia_lab.charts.axes import category_axis, distinct_labels, edge, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import GRID, REST, run_styles
+from qualia_lab.charts.colours import GRID, QUIET, chosen_styles
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.counts import counted
 from qualia_lab.names import aside
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 MAX_ROWS = 30
 _BEST_ROWS = 20  # best runs, if not all fit; the other rows are the worst runs
 MAX_PANELS = 4
-MAX_COLOURS = 20
 _ROW_HEIGHT = 22
 
 
@@ -45,7 +44,8 @@ def metric_comparison(
         keys: the metrics, at least one; rows are sorted by the first, best first, or highest first if its direction is
             not known.
         greater_is_better: the direction of each metric; None or absent if it is not known.
-        order: all runs of the notebook, which determine the colours; () for those of `labels`.
+        order: the runs of the notebook, the leading ones first, which are coloured (see colours.run_styles); () to
+            colour the first rows.
 
     Raises:
         ValueError: `keys` is empty.
@@ -62,8 +62,7 @@ def metric_comparison(
     names = distinct_labels(labels)
     hidden = len(ordered) - MAX_ROWS
     y_axis = category_axis("", [names[row] if row else f"… {hidden} more" for row in rows], downwards=True)
-    styles = run_styles(ordered[:MAX_COLOURS], order or list(labels))
-    colours = {run_id: colour for run_id, (colour, _) in styles.items()}
+    colours = {run_id: colour for run_id, (colour, _) in chosen_styles(ordered, order).items()}
     panels = []
     for key in keys:
         shown = np.array([values[key].get(row, math.nan) for row in rows if row])
@@ -126,10 +125,11 @@ def _dots(
                         ]
                     ),
                     np.array([float(index) for index, _ in matching]),
-                    tuple(colours.get(row, REST if symbol == "circle" else "#4D4D4D") for _, row in matching),
+                    tuple(colours.get(row, QUIET) for _, row in matching),
                     texts=tuple(f"{names[row]}: {number_text(values[row])}" for _, row in matching),
                     symbol=symbol,  # type: ignore[arg-type]
                     size=10,
+                    runs=tuple(row for _, row in matching),
                 )
             )
     return tuple(marks)

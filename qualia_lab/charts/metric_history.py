@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.curves import STEP, TIME, align, as_drawn, usual_range
-from qualia_lab.analysis.histories import History, rank, reduce_points
+from qualia_lab.analysis.histories import History, rank
 from qualia_lab.charts.axes import direction, distinct_labels, edge, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import REST, faint, run_styles
+from qualia_lab.charts.colours import LEADING, REST, chosen_styles, faint
 from qualia_lab.charts.marks import Line, Panel, Points
+from qualia_lab.charts.simplify import simplify
 from qualia_lab.counts import counted
 from qualia_lab.names import aside
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from qualia_lab.charts.marks import Axis, Dash, Mark, Numbers
 
 _REST_POINTS = 100  # per run that is drawn grey
+_REST_TOLERANCE = 0.004  # of the y axis; about a pixel
 _NO_NUMBERS: Numbers = np.array([], dtype=np.float64)
 
 
@@ -39,7 +41,7 @@ def metric_history(
     *,
     greater_is_better: bool | None = None,
     log_y: bool | None = None,
-    limit: int = 20,
+    limit: int = LEADING,
     drawn: Sequence[str] | None = None,
     by: str = STEP,
     smooth: float = 0.0,
@@ -53,28 +55,28 @@ def metric_history(
         key: the metric.
         greater_is_better: the direction of the metric; None if it is not known.
         log_y: whether the y axis is logarithmic; None for logarithmic if the values are positive and span two decades.
-        limit: how many of the best runs are coloured and named; the others are grey.
+        limit: how many of the leading runs are coloured and named; the others are grey.
         drawn: the runs of a sample, if there are too many runs; the note says so.
         by: the x axis: `step`, `relative`, `time` or another metric (see analysis.curves).
         smooth: strength of the smoothing, from 0 (none) to below 1; the recorded values stay visible, faint.
-        order: all runs of the notebook, which determine the colours; () for those of `labels`.
+        order: the runs of the notebook, the leading ones first, which are coloured (see colours.run_styles); () to
+            colour the best by this metric.
     """
     requested = list(labels) if drawn is None else list(drawn)
     curves = align(history, requested, key, by)
     histories = as_drawn(curves)
     ranked = rank(histories, greater_is_better=greater_is_better)
-    highlighted, background = ranked[:limit], ranked[limit:]
-    names, styles = (
-        distinct_labels(labels),
-        run_styles([series.run_id for series in highlighted], order or list(labels)),
-    )
+    styles = chosen_styles([series.run_id for series in ranked], order, limit)
+    highlighted = [series for series in ranked if series.run_id in styles]
+    background = [series for series in ranked if series.run_id not in styles]
+    names = distinct_labels(labels)
     smoothed = {series.run_id: series for series in as_drawn(curves, smoothed=smooth).series} if smooth else {}
 
     x_axis = history_axis(histories)
     y_axis, outlier_note = robust_axis(key, [series.y for series in ranked], log=log_y)
     marks: list[Mark] = []
     if background:
-        marks.append(background_line(background, label=counted(len(background), "other run")))
+        marks += background_lines(background, y_axis, label=counted(len(background), "other run"))
     for series in reversed(highlighted):  # the best is drawn last, on top, and so comes first in the legend
         marks += run_marks(
             series,
@@ -94,7 +96,7 @@ def metric_history(
                 (
                     subset_note(len(requested), len(labels)),
                     outlier_note,
-                    _note(histories, len(requested), len(highlighted), smooth, greater_is_better=greater_is_better),
+                    _note(histories, len(requested), len(highlighted), smooth, chosen_by(order, greater_is_better)),
                 ),
             )
         ),
@@ -228,14 +230,19 @@ def _isolated(y: Numbers) -> npt.NDArray[np.bool_]:
     return finite & ~padded[:-2] & ~padded[2:]
 
 
-def background_line(histories: Sequence[Series], *, label: str = "", points: int = _REST_POINTS) -> Line:
-    """Return runs that are not highlighted as one line with gaps, each reduced to at most `points` points."""
-    x, y = [], []
+def background_lines(
+    histories: Sequence[Series], y_axis: Axis, *, label: str = "", points: int = _REST_POINTS
+) -> list[Line]:
+    """Return runs that are not highlighted as grey lines of few points, close to the data as the axis shows them."""
+    lines = []
+    low, high = (math.log10(limit) for limit in y_axis.limits) if y_axis.log else y_axis.limits
     for series in histories:
-        indices = reduce_points(series.y, points)
-        x += [series.x[indices], np.array([np.nan])]
-        y += [series.y[indices], np.array([np.nan])]
-    return Line(concatenated(x), concatenated(y), REST, label=label, width=0.8, hover=False)
+        with np.errstate(all="ignore"):
+            shown = np.log10(np.where(series.y > 0, series.y, np.nan)) if y_axis.log else series.y
+        x, y = simplify(series.x, shown, (high - low) * _REST_TOLERANCE, points)
+        y = 10**y if y_axis.log else y
+        lines.append(Line(x, y, REST, label=label, width=0.8, hover=False, runs=series.run_id))
+    return lines
 
 
 def subset_note(drawn: int, total: int) -> str:
@@ -245,21 +252,22 @@ def subset_note(drawn: int, total: int) -> str:
     return f"Drawn: {drawn:,} of {total:,} runs, the best by latest value and an even sample of the others."
 
 
-def _note(history: History, requested: int, highlighted: int, smooth: float, *, greater_is_better: bool | None) -> str:
+def _note(history: History, requested: int, highlighted: int, smooth: float, criterion: str) -> str:
     """Say what is not shown, and why."""
     notes = []
     count = len(history.series)
     if highlighted < count:
-        criterion = chosen_by(greater_is_better)
-        notes.append(f"Coloured: {highlighted} of {count} runs, by {criterion}; the others are grey.")
+        notes.append(f"Coloured: {highlighted} of {count} runs, {criterion}; the others are grey.")
     return " ".join([*notes, history_note(history, requested, smooth)]).strip()
 
 
-def chosen_by(greater_is_better: bool | None) -> str:
+def chosen_by(order: Sequence[str], greater_is_better: bool | None) -> str:
     """Say how the highlighted runs were chosen."""
+    if order:
+        return "the same in all charts"
     if greater_is_better is None:
         return "first in order"
-    return f"best last value ({direction(greater_is_better)})"
+    return f"by best last value ({direction(greater_is_better)})"
 
 
 def history_note(history: History, requested: int, smooth: float) -> str:

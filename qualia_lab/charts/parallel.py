@@ -9,7 +9,7 @@ import numpy as np
 
 from qualia_lab.charts.axes import distinct_labels, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import DATA, INK, QUIET, REST, run_styles
+from qualia_lab.charts.colours import DATA, INK, QUIET, REST, chosen_styles
 from qualia_lab.charts.marks import Axis, Line, Panel, Points, Texts
 from qualia_lab.counts import counted
 from qualia_lab.names import distinct_names
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from qualia_lab.charts.marks import Mark, Numbers
 
 MAX_AXES = 7  # for params; the metric has one more
-MAX_NAMED = 12  # runs with individual colours
-MAX_DRAWN = 1000  # other runs
+MAX_NAMED = 12  # runs, of which the leading ones have individual colours
+MAX_DRAWN = 300  # other runs
 _COLOURED_ENDS = 10  # how many best and how many worst runs are coloured if there are more
 _MAX_TEXTS = 8  # values that are all labelled on an axis
 _LABEL_WIDTH = 14  # characters of such a label
@@ -42,7 +42,8 @@ def parallel_axes(
 ) -> Chart:
     """Draw each run as a line over the axes of the params and the metric, each scaled from its lowest to highest value.
 
-    Up to 12 runs have individual colours; of more, the ten best and the ten worst are coloured, the others grey.
+    Of up to 12 runs, the leading ones have their colours; of more, the ten best and the ten worst are coloured. The
+    others are grey.
 
     Args:
         columns: the params, with a value per run in the order of `values`.
@@ -50,7 +51,8 @@ def parallel_axes(
         labels: the label of each run, by run id, in the order of the notebook.
         metric: the name of the metric.
         greater_is_better: the direction of the metric; None if it is not known.
-        order: all runs of the notebook, which determine the colours; () for those of `labels`.
+        order: the runs of the notebook, the leading ones first, which are coloured (see colours.run_styles); () to
+            colour the best runs.
     """
     shown = columns[:MAX_AXES]
     run_ids = list(values)
@@ -63,7 +65,7 @@ def parallel_axes(
     ticks = tuple((float(index), name) for index, name in enumerate(cut_names))
     marks: list[Mark] = [
         *(Line(np.array([index, index]), np.array([0.0, 1.0]), QUIET, width=1, hover=False) for index in x),
-        *_lines(heights, run_ids, y, names, order or list(labels), greater_is_better=greater_is_better),
+        *_lines(heights, run_ids, y, names, order, greater_is_better=greater_is_better),
         *_scales(shown, y),
     ]
     any_missing = any(np.isnan(column.values).any() for column in shown)
@@ -106,12 +108,15 @@ def _lines(
     marks: list[Mark] = []
     texts = [f"{names[run_id]}: {number_text(value)}" for run_id, value in zip(run_ids, y, strict=True)]
     if len(run_ids) <= MAX_NAMED:
-        styles = run_styles(run_ids, order)
-        for index in reversed(ranked):
-            colour, dash = styles[run_ids[index]]
+        styles = chosen_styles([run_ids[index] for index in ranked], order)
+        others = counted(len(run_ids) - len(styles), "other run")
+        worst_first = ranked[::-1]
+        for index in sorted(worst_first, key=lambda place: run_ids[place] in styles):  # the grey ones are below
+            colour, dash = styles.get(run_ids[index], (REST, "solid"))
+            label = names[run_ids[index]] if run_ids[index] in styles else others
             marks += [
-                replace(_line(heights[[index]], colour, names[run_ids[index]], width=1.8), dash=dash),
-                _dots(heights, [index], texts, colour),
+                replace(_line(heights[index], colour, label, run_ids[index], width=1.8), dash=dash),
+                _dots(heights, [index], texts, colour, run_ids),
             ]
         return marks
     end_count = min(_COLOURED_ENDS, len(run_ids) // 4)
@@ -126,22 +131,21 @@ def _lines(
         label = f"{len(chosen)} {word}"
         if word == "between" and rest_count > len(chosen):
             label = f"{len(chosen):,} of {rest_count:,} between"
-        marks += [_line(heights[chosen], colour, label, width=width), _dots(heights, chosen, texts, colour)]
+        marks += [_line(heights[index], colour, label, run_ids[index], width=width) for index in chosen]
+        marks.append(_dots(heights, chosen, texts, colour, run_ids))
     return marks
 
 
-def _line(heights: Numbers, colour: str, label: str, *, width: float) -> Line:
-    """Return several runs as one line with gaps between them."""
-    count = heights.shape[1]
-    x = np.tile(np.append(np.arange(count, dtype=np.float64), np.nan), len(heights))
-    y = np.column_stack([heights, np.full(len(heights), np.nan)]).ravel()
-    return Line(x, y, colour, label=label, width=width, hover=False)
+def _line(heights: Numbers, colour: str, label: str, run_id: str, *, width: float) -> Line:
+    x = np.arange(len(heights), dtype=np.float64)
+    return Line(x, heights, colour, label=label, width=width, hover=False, runs=run_id)
 
 
-def _dots(heights: Numbers, chosen: Sequence[int], texts: Sequence[str], colour: str) -> Points:
+def _dots(heights: Numbers, chosen: Sequence[int], texts: Sequence[str], colour: str, run_ids: Sequence[str]) -> Points:
     """Return a point on the metric axis for each run, with its name as hover text."""
     x = np.full(len(chosen), heights.shape[1] - 1.0)
-    return Points(x, heights[chosen, -1], (colour,), texts=tuple(texts[index] for index in chosen), size=5)
+    shown, runs = (tuple(of[index] for index in chosen) for of in (texts, run_ids))
+    return Points(x, heights[chosen, -1], (colour,), texts=shown, size=5, runs=runs)
 
 
 def _scales(columns: Sequence[ParamColumn], y: Numbers) -> list[Texts]:

@@ -92,7 +92,9 @@ def _scatter(pairs: Pairs, names: Mapping[str, str], param: str, y_axis: Axis) -
         f"{names[pairs.run_ids[index]]}: {number_text(pairs.metric[index])} at {pairs.params[index]}"
         for index in chosen
     )
-    points = Points(x[chosen], y[chosen], (DATA,), texts=texts, opacity=_opacity(len(chosen)))
+    points = Points(
+        x[chosen], y[chosen], (DATA,), texts=texts, opacity=_opacity(len(chosen)), runs=_runs(pairs.run_ids, chosen)
+    )
     return Panel(fit_axis(param, x), y_axis, (points,))
 
 
@@ -107,7 +109,9 @@ def _groups(groups: Sequence[Group], names: Mapping[str, str], param: str, y_axi
         if len(group.run_ids) >= _BOX_FROM:
             whisker = 1.5 * (high - low)
             inside = [value for value in group.metric if low - whisker <= value <= high + whisker]
-            marks.append(Box(float(position), min(inside), low, median, high, max(inside), FILL))
+            marks.append(
+                Box(float(position), min(inside), low, median, high, max(inside), FILL, " ".join(group.run_ids))
+            )
         else:
             ends = np.array([position - 0.25, position + 0.25])
             marks.append(Line(ends, np.array([median, median]), INK, width=1.5, hover=False))
@@ -116,7 +120,8 @@ def _groups(groups: Sequence[Group], names: Mapping[str, str], param: str, y_axi
         texts = tuple(f"{names[group.run_ids[index]]}: {number_text(group.metric[index])}" for index in chosen)
         x = position + _jitter(len(chosen))
         y = np.array(group.metric)[chosen]
-        marks.append(Points(x, y, (DATA,), texts=texts, opacity=_opacity(len(x)), size=7))
+        runs = _runs(group.run_ids, chosen)
+        marks.append(Points(x, y, (DATA,), texts=texts, opacity=_opacity(len(x)), size=7, runs=runs))
     return Panel(category_axis(param, ticks, min_slots=5), y_axis, tuple(marks))
 
 
@@ -125,6 +130,10 @@ def _jitter(count: int) -> Numbers:
     if count < 3:
         return np.zeros(count)
     return np.array([(index * 0.6180339887 % 1 - 0.5) * 2 * _SPREAD for index in range(count)])
+
+
+def _runs(run_ids: Sequence[str], chosen: Sequence[int]) -> tuple[str, ...]:
+    return tuple(run_ids[index] for index in chosen)
 
 
 def _opacity(count: int) -> float:

@@ -8,7 +8,6 @@ import numpy as np
 
 from qualia_lab.charts.axes import category_axis, direction, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import INK
 from qualia_lab.charts.marks import Heat, Panel, Texts
 from qualia_lab.counts import counted
 from qualia_lab.names import distinct_names
@@ -79,7 +78,10 @@ def _numbers(cells: Cells) -> list[Texts]:
     means = cells.means[rows, columns]
     middle = (means.min() + means.max()) / 2 if len(means) else 0.0
     labels = []
-    for chosen, colour in ((means <= middle, "#FFFFFF"), (means > middle, INK)):
+    for chosen, colour in (
+        (means <= middle, "#FFFFFF"),
+        (means > middle, "#000000"),
+    ):  # cells keep their colours in the dark
         texts = tuple(
             f"{number_text(mean)} (n={count})"
             for mean, count in zip(means[chosen], cells.counts[rows, columns][chosen], strict=True)

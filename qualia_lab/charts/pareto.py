@@ -9,7 +9,7 @@ import numpy as np
 from qualia_lab.analysis.trade_offs import complete_runs, pareto_set, trade_offs
 from qualia_lab.charts.axes import direction, distinct_labels, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import QUIET, REST, run_styles
+from qualia_lab.charts.colours import GREY, QUIET, REST, run_styles
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.charts.sampling import sample_by_value, sample_note
 from qualia_lab.counts import counted
@@ -34,14 +34,16 @@ def pareto_front(
         values: the finite values of two metrics: {metric: {run id: value}}.
         labels: the label of each run, by run id, in the order of the notebook.
         greater_is_better: the direction of each metric.
-        order: all runs of the notebook, which determine the colours; () for those of `labels`.
+        order: the runs of the notebook, the leading ones first, which are coloured (see colours.run_styles); () to
+            colour the first runs of the front.
     """
     x_key, y_key = values
     run_ids = complete_runs(values)
     front = sorted(pareto_set(values, greater_is_better), key=lambda run_id: values[x_key][run_id])
     names = distinct_labels(labels)
     named = front[:: max(1, -(-len(front) // MAX_NAMED))]
-    styles = run_styles(named, order or list(labels))
+    styles = run_styles(named, order or named)
+    colours = {run_id: QUIET if style == GREY else style[0] for run_id, style in styles.items()}
 
     def points(of: list[str], colour: str, label: str = "", size: float = 8) -> Points:
         texts = tuple(
@@ -49,7 +51,7 @@ def pareto_front(
             for run_id in of
         )
         x, y = (np.array([values[key][run_id] for run_id in of], np.float64) for key in (x_key, y_key))
-        return Points(x, y, (colour,), label=label, texts=texts, size=size)
+        return Points(x, y, (colour,), label=label, texts=texts, size=size, runs=tuple(of))
 
     dominated = [run_id for run_id in run_ids if run_id not in set(front)]
     unnamed = [run_id for run_id in front if run_id not in styles]
@@ -60,7 +62,7 @@ def pareto_front(
     marks.append(_steps(front, values, greater_is_better))
     if unnamed:
         marks.append(points(unnamed, QUIET, f"{len(unnamed)} more not dominated", 10))
-    marks += [points([run_id], styles[run_id][0], names[run_id], 11) for run_id in reversed(named)]
+    marks += [points([run_id], colours[run_id], names[run_id], 11) for run_id in reversed(named)]
     axes = []
     for key in (x_key, y_key):
         numbers = np.array([values[key][run_id] for run_id in run_ids], np.float64)

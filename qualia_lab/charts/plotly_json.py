@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +22,11 @@ from qualia_lab.charts.layout import (
     shows_y_ticks,
 )
 from qualia_lab.charts.marks import Band, Bars, Box, Heat, Line, Texts
+from qualia_lab.charts.simplify import joined
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from qualia_lab.charts.chart import Chart
     from qualia_lab.charts.layout import Layout
     from qualia_lab.charts.marks import Axis, Mark, Numbers
@@ -70,7 +74,7 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
     for index, panel in enumerate(chart.panels):
         axis_suffix = "" if index == 0 else str(index + 1)
         x = _axis(panel.x, layout.x_labels[index], layout.x_ticks[index])
-        y = _axis(panel.y, layout.y_labels[index], layout.y_ticks[index])
+        y = _axis(panel.y, (layout.y_labels[index],), layout.y_ticks[index])
         plotly_layout[f"xaxis{axis_suffix}"] = x | {"domain": list(layout.x_spans[index]), "anchor": f"y{axis_suffix}"}
         plotly_layout[f"yaxis{axis_suffix}"] = y | {"domain": list(layout.y_spans[index]), "anchor": f"x{axis_suffix}"}
         if not shows_y_ticks(chart, index):
@@ -80,7 +84,7 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
             plotly_layout[f"yaxis{axis_suffix}"]["matches"] = "y" if first_with_axis == 0 else f"y{first_with_axis + 1}"
         if layout.panel_titles[index]:
             plotly_layout["annotations"].append(_panel_title(layout.panel_titles[index], axis_suffix))
-        for mark in panel.marks:
+        for mark in _fewer(panel.marks):
             trace = _trace(mark, layout) | {"xaxis": f"x{axis_suffix}", "yaxis": f"y{axis_suffix}"}
             if trace.get("showlegend"):
                 # A name is in the legend once; clicking it hides its marks in every panel.
@@ -113,6 +117,22 @@ def _number(value: float) -> float | int | None:
     if not math.isfinite(value):
         return None
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def _fewer(marks: Sequence[Mark]) -> Iterator[Mark]:
+    """Yield the marks, neighbouring lines of one style without hover texts as one: each trace costs plotly time."""
+    for _, group in groupby(enumerate(marks), key=_style_of):
+        same = [mark for _, mark in group]
+        lines = [mark for mark in same if isinstance(mark, Line)]
+        yield joined(lines) if len(lines) > 1 else same[0]
+
+
+def _style_of(numbered: tuple[int, Mark]) -> tuple[object, ...]:
+    """Return what neighbouring lines have to share to be drawn as one; unique for other marks."""
+    place, mark = numbered
+    if not isinstance(mark, Line) or mark.hover:
+        return (place,)
+    return mark.colour, mark.dash, mark.width, mark.label, mark.in_legend
 
 
 def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
@@ -291,11 +311,11 @@ def _panel_title(lines: tuple[str, ...], number: str) -> dict[str, Any]:
     }
 
 
-def _axis(axis: Axis, label: str, ticks: tuple[Tick, ...]) -> dict[str, Any]:
+def _axis(axis: Axis, label: tuple[str, ...], ticks: tuple[Tick, ...]) -> dict[str, Any]:
     low, high = axis.limits
     plotly_axis: dict[str, Any] = {
         "title": {
-            "text": plotly_text(label),
+            "text": "<br>".join(map(plotly_text, label)),
             "font": {"size": TEXT_SIZE, "color": INK},
             "standoff": 6,
         },

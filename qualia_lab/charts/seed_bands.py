@@ -9,12 +9,12 @@ import numpy as np
 
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.seed_bands import FEWEST_FOR_INTERVAL
-from qualia_lab.charts.axes import direction, number_text
+from qualia_lab.charts.axes import number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import REST, run_styles
+from qualia_lab.charts.colours import LEADING, REST, chosen_styles
 from qualia_lab.charts.group_means import exclusion_notes
 from qualia_lab.charts.marks import Band, Line, Panel, Points, Texts
-from qualia_lab.charts.metric_history import concatenated, history_axis, robust_axis, x_axis_text
+from qualia_lab.charts.metric_history import chosen_by, concatenated, history_axis, robust_axis, x_axis_text
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from qualia_lab.charts.marks import Mark
     from qualia_lab.study.study import Configuration
 
-MAX_NAMED = 7
 _MAX_DROPS = 2  # positions at which a band is labelled with its new n
 
 
@@ -35,7 +34,7 @@ def seed_bands_chart(
     *,
     greater_is_better: bool | None = None,
     log_y: bool | None = None,
-    limit: int = MAX_NAMED,
+    limit: int = LEADING,
     total: int | None = None,
     left_out: Sequence[tuple[str, int]] = (),
     unfinished: Sequence[tuple[str, int]] = (),
@@ -47,7 +46,8 @@ def seed_bands_chart(
     Args:
         bands: the bands of the configurations.
         configurations: the configurations that the bands were computed from.
-        order: all runs of the notebook, which determine the colours; a configuration has that of its first run.
+        order: the runs of the notebook, the leading ones first, which are coloured (see colours.run_styles); () to
+            colour the best configurations by this metric. A configuration has the colour of its first run.
         greater_is_better: the direction of the metric; None if it is not known.
         log_y: whether the y axis is logarithmic; None for automatic.
         limit: how many of the best configurations are coloured; the lines of the others are grey.
@@ -56,9 +56,13 @@ def seed_bands_chart(
         unfinished: (reason, number of runs) pairs of the unfinished runs that are in a configuration.
     """
     ranked = _ranked(bands.bands, greater_is_better)
-    highlighted, background = ranked[:limit], ranked[limit:]
-    first_runs = [configurations[band.place].run_ids[0] for band in highlighted]
-    styles = run_styles(first_runs, order)
+    runs = {band.place: " ".join(configurations[band.place].run_ids) for band in ranked}
+    by_run = chosen_styles([configurations[band.place].run_ids[0] for band in ranked], order, limit)
+    styles = {
+        band.place: by_run[first] for band in ranked if (first := configurations[band.place].run_ids[0]) in by_run
+    }
+    highlighted = [band for band in ranked if band.place in styles]
+    background = [band for band in ranked if band.place not in styles]
     y_values = [concatenated((band.middle, band.low, band.high)) for band in highlighted] + [
         band.middle for band in background
     ]
@@ -66,34 +70,41 @@ def seed_bands_chart(
     names = list(short_labels(configurations).values())
     x_axis = history_axis(bands, concatenated([band.x for band in ranked]))
     marks: list[Mark] = []
-    if background:
-        gap = np.array([np.nan])
-        x, y = (
-            concatenated([np.append(band.x, gap) for band in background]),
-            concatenated([np.append(band.middle, gap) for band in background]),
-        )
-        label = counted(len(background), "other configuration")
-        marks.append(Line(x, y, REST, label=label, width=0.8, hover=False))
+    label = counted(len(background), "other configuration")
+    marks += [
+        Line(band.x, band.middle, REST, label=label, width=0.8, hover=False, runs=runs[band.place])
+        for band in reversed(background)
+    ]
     lowest_y = y_axis.limits[0]
     marks += [
-        Band(band.x, np.maximum(band.low, lowest_y) if y_axis.log else band.low, band.high, styles[run_id][0])
-        for band, run_id in zip(reversed(highlighted), reversed(first_runs), strict=True)
+        Band(
+            band.x,
+            np.maximum(band.low, lowest_y) if y_axis.log else band.low,
+            band.high,
+            styles[band.place][0],
+            runs=runs[band.place],
+        )
+        for band in reversed(highlighted)
         if len(band.x) > 1
     ]
-    for band, run_id in zip(reversed(highlighted), reversed(first_runs), strict=True):
-        colour, dash = styles[run_id]
+    for band in reversed(highlighted):
+        colour, dash = styles[band.place]
+        own = runs[band.place]
         label = f"{names[band.place]} ({_n_text(band)})"
         if len(band.x) > 1:
-            marks.append(Line(band.x, band.middle, colour, label=label, dash=dash))
+            marks.append(Line(band.x, band.middle, colour, label=label, dash=dash, runs=own))
         else:
-            marks.append(Points(band.x, np.clip(band.middle, *y_axis.limits), (colour,), label=label))
+            marks.append(
+                Points(band.x, np.clip(band.middle, *y_axis.limits), (colour,), label=label, runs=(own,) * len(band.x))
+            )
             if len(band.x) and np.isfinite(band.low[0]):
-                marks.append(Line(np.repeat(band.x, 2), np.array([band.low[0], band.high[0]]), colour, hover=False))
-    for band, run_id in zip(highlighted, first_runs, strict=True):
+                ends = np.array([band.low[0], band.high[0]])
+                marks.append(Line(np.repeat(band.x, 2), ends, colour, hover=False, runs=own))
+    for band in highlighted:
         drops = [place for place in _drops(band) if lowest_y <= band.middle[place] <= y_axis.limits[1]]
         if drops:
             texts = tuple(f"n={band.n[place]}" for place in drops)
-            marks.append(Texts(band.x[drops], band.middle[drops], texts, styles[run_id][0]))
+            marks.append(Texts(band.x[drops], band.middle[drops], texts, styles[band.place][0]))
     return Chart(
         title=f"{bands.key} over {x_axis_text(bands)}, averaged over seeds"
         if bands.middle == "mean"
@@ -106,7 +117,7 @@ def seed_bands_chart(
                 (
                     _sample_note(len(configurations), total),
                     *exclusion_notes(left_out, unfinished),
-                    _note(bands, configurations, highlighted, greater_is_better),
+                    _note(bands, configurations, highlighted, chosen_by(order, greater_is_better)),
                     outlier_note,
                 ),
             )
@@ -164,7 +175,7 @@ def _note(
     bands: SeedBands,
     configurations: Sequence[Configuration],
     highlighted: Sequence[SeedBand],
-    greater_is_better: bool | None,
+    criterion: str,
 ) -> str:
     """Say what the line and the band are, and what is not in them."""
     if bands.spread == "range":
@@ -186,9 +197,7 @@ def _note(
         values_text = counted(not_finite, "value")
         notes.append(f"Left out of all averages: {values_text} NaN or infinite.")
     if len(highlighted) < len(bands.bands):
-        direction_words = direction(greater_is_better)
-        criterion = f"best last value ({direction_words})" if direction_words else "first in order"
-        notes.append(f"Coloured: {len(highlighted)} of {counted(len(bands.bands), 'configuration')}, by {criterion}.")
+        notes.append(f"Coloured: {len(highlighted)} of {counted(len(bands.bands), 'configuration')}, {criterion}.")
     if all(one.recorded < 2 for one in bands.bands):
         notes.append("No configuration has two runs, so there is no band.")
     if without_metric := sum(len(one.run_ids) for one in configurations) - sum(one.recorded for one in bands.bands):

@@ -155,7 +155,7 @@ def _panel(chart: Chart, index: int, layout: Layout) -> str:
 
 def _scale_text(axis: Axis) -> str:
     low, high = axis.limits
-    return f"{low:.17g} {high:.17g} {'log' if axis.log else 'linear'} {label_text(axis.label)}".rstrip()
+    return f"{low:.17g} {high:.17g} {'log' if axis.log else 'linear'} {one_line(axis.label, LONGEST_TITLE)}".rstrip()
 
 
 def _titles(lines: tuple[str, ...], box: Box) -> list[str]:
@@ -171,10 +171,10 @@ def _axis_labels(chart: Chart, index: int, layout: Layout, box: Box) -> list[str
     left, top, right, bottom = box
     style: dict[str, str | float] = {"font_size": TEXT_SIZE, "fill": INK, "text_anchor": "middle"}
     labels = []
-    if layout.x_labels[index]:
-        lines = max((len(tick.lines) for tick in layout.x_ticks[index]), default=1)
-        y = bottom + 4 + TICK_LINE * lines + AXIS_LABEL
-        labels.append(text_element(layout.x_labels[index], (left + right) / 2, y, class_="x-label", **style))
+    ticks = max((len(tick.lines) for tick in layout.x_ticks[index]), default=1)
+    for row, line in enumerate(layout.x_labels[index]):
+        y = bottom + 4 + TICK_LINE * ticks + AXIS_LABEL + PANEL_TITLE_LINE * row
+        labels.append(text_element(line, (left + right) / 2, y, class_="x-label", **style))
     if layout.y_labels[index] and shows_y_ticks(chart, index):
         widths = (text_width(line, TICK_SIZE) for tick in layout.y_ticks[index] for line in tick.lines)
         x, y = left - _TO_TICKS - round(max(widths, default=0)) - 10, (top + bottom) / 2

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qualia_lab.charts.marks import Axis, Mark, Numbers, Panel
 
 DASHES = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
+_NO_OUTLINE = 5  # size of points that are too small for a white outline
 _BOX_WIDTH = 0.5  # in units of the x axis
 _TEXT_OFFSETS = {"left": 5, "center": 0, "right": -5}
 _ANCHORS = {"left": "", "center": "middle", "right": "end"}
@@ -139,12 +140,14 @@ def _points(mark: Points, scale: PanelScale) -> str:
         else:
             arm = number(mark.size * 0.4)
             cross = element("path", d=f"M-{arm} -{arm}L{arm} {arm}M-{arm} {arm}L{arm} -{arm}", stroke=colour)
-            parts.append(element("svg", title + cross, **common, x=x[place], y=y[place]))
+            parts.append(element("svg", title + cross, **common, x=x[place], y=y[place], overflow="visible"))
     if not parts:
         return ""
-    outline: dict[str, str | float] = {"stroke": "#FFFFFF", "stroke_width": 0.8}
-    if mark.symbol == "x":
-        outline = {"stroke_width": 2, "overflow": "visible"}
+    outline: dict[str, str | float] = {}
+    if mark.symbol == "circle" and mark.size > _NO_OUTLINE:
+        outline = {"stroke": "#FFFFFF", "stroke_width": 0.8}
+    elif mark.symbol == "x":
+        outline = {"stroke_width": 2}
     opacity = f"{mark.opacity:g}" if mark.opacity < 1 else ""
     return element("g", "".join(parts), class_="points", opacity=opacity, **outline)
 

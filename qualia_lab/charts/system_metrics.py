@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.curves import RELATIVE, align, as_drawn
 from qualia_lab.charts.axes import compact_axis, distinct_labels, fit_axis
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import run_styles
+from qualia_lab.charts.colours import LEADING, chosen_styles
 from qualia_lab.charts.history_panels import MAX_PANELS, ROW_HEIGHT
 from qualia_lab.charts.marks import Panel
-from qualia_lab.charts.metric_history import background_line, concatenated, history_axis, run_marks
+from qualia_lab.charts.metric_history import background_lines, concatenated, history_axis, run_marks
 from qualia_lab.counts import counted
 from qualia_lab.inventory import SYSTEM_METRICS
 
@@ -43,7 +43,13 @@ _LINE_POINTS, _GREY_POINTS = 300, 60
 
 
 def system_metrics_chart(
-    history: pa.Table, labels: Mapping[str, str], keys: Sequence[str], *, by: str = RELATIVE, limit: int = 12
+    history: pa.Table,
+    labels: Mapping[str, str],
+    keys: Sequence[str],
+    *,
+    by: str = RELATIVE,
+    limit: int = LEADING,
+    order: Sequence[str] = (),
 ) -> Chart:
     """Draw a panel per metric, over the time since the first value of the run.
 
@@ -52,15 +58,18 @@ def system_metrics_chart(
         labels: the label of each run, by run id, in the order of the notebook.
         keys: the metrics, `system/...`; the first 24 are drawn.
         by: the x axis (see analysis.curves).
-        limit: how many runs, from the first on, are coloured and named; the others are grey.
+        limit: how many runs are coloured and named; the others are grey.
+        order: the runs of the notebook, the leading ones first, which are coloured (see colours.run_styles); () to
+            colour the first runs.
     """
-    shown = list(keys)[:MAX_PANELS]
-    names, order = distinct_labels(labels), list(labels)
-    histories = [as_drawn(align(history, order, key, by), most_points=_LINE_POINTS) for key in shown]
+    names = distinct_labels(labels)
+    every = (as_drawn(align(history, list(labels), key, by), most_points=_LINE_POINTS) for key in keys[:MAX_PANELS])
+    histories = [histories_of_key for histories_of_key in every if histories_of_key.series]
+    shown = [histories_of_key.key for histories_of_key in histories]
     with_any = {series.run_id for histories_of_key in histories for series in histories_of_key.series}
-    recorded = [run_id for run_id in order if run_id in with_any]
-    highlighted = recorded[:limit]
-    styles = run_styles(highlighted, order)
+    recorded = [run_id for run_id in labels if run_id in with_any]
+    styles = chosen_styles(recorded, order, limit)
+    highlighted = list(styles)
     points = sum(series.recorded for histories_of_key in histories for series in histories_of_key.series)
     not_finite = sum(series.odd for histories_of_key in histories for series in histories_of_key.series)
     panels = []
@@ -72,11 +81,8 @@ def system_metrics_chart(
         background = [series for series in histories_of_key.series if series.run_id not in styles]
         marks: list[Mark] = []
         if background:
-            marks.append(
-                background_line(
-                    background, label=counted(len(recorded) - len(highlighted), "other run"), points=_GREY_POINTS
-                )
-            )
+            label = counted(len(recorded) - len(highlighted), "other run")
+            marks += background_lines(background, y_axis, label=label, points=_GREY_POINTS)
         for series in reversed(histories_of_key.series):
             if series.run_id in styles:
                 marks += run_marks(series, names[series.run_id], styles[series.run_id], y_axis, None)
@@ -89,7 +95,7 @@ def system_metrics_chart(
         panels=tuple(panels) or (empty,),
         sentence=f"System metrics of {counted(len(recorded), 'run')}: {counted(len(shown), 'metric')}, "
         f"{counted(points, 'recorded value')}.",
-        note=" ".join(_notes(len(shown), len(keys), (len(recorded), len(order), len(highlighted)), not_finite)),
+        note=" ".join(_notes(len(shown), len(keys), (len(recorded), len(labels), len(highlighted)), not_finite)),
         height=130 + max((ROW_HEIGHT + 30) * max(rows, 1), 22 * (len(highlighted) + 1)),
         columns=columns,
         shared_y=False,
@@ -114,7 +120,7 @@ def _notes(shown: int, metrics: int, runs: tuple[int, int, int], not_finite: int
     if recorded < total:
         notes.append(f"{recorded} of {total} runs recorded any.")
     if highlighted < recorded:
-        notes.append(f"Coloured: the first {highlighted} of {recorded} runs; the others are grey.")
+        notes.append(f"Coloured: {highlighted} of {recorded} runs; the others are grey.")
     if not_finite:
         notes.append(f"Crosses at the edge: {counted(not_finite, 'value')} NaN or infinite.")
     return notes

@@ -17,6 +17,7 @@ _ADVANCES = {
 }  # fmt: skip
 _ADVANCE = {char: advance / 100 for advance, chars in _ADVANCES.items() for char in chars}
 _OTHER = 0.8  # Greek, Cyrillic, accented letters: most are narrower
+_BREAKS = "_/.-=,:"  # a long word may be broken after these
 _BOLD = 1.12  # DejaVu Sans Bold
 
 
@@ -32,7 +33,7 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
 
 
 def wrap_text(text: str, size: float, width: float, *, bold: bool = False) -> list[str]:
-    """Break a text into lines of at most `width` pixels, at spaces, or within a word that is wider than a line."""
+    """Break a text into lines of at most `width` pixels: at spaces, or in longer words after `_`, `/` and so on."""
     lines = [""]
     for word in text.split():
         joined = f"{lines[-1]} {word}".strip()
@@ -49,7 +50,10 @@ def _pieces(word: str, size: float, width: float, *, bold: bool) -> list[str]:
     pieces = [""]
     for char in word:
         if pieces[-1] and text_width(pieces[-1] + char, size, bold=bold) > width:
-            pieces.append("")
+            end = max(pieces[-1].rfind(mark) for mark in _BREAKS) + 1
+            # A piece shorter than half a line would look worse than a break within a name.
+            end = end if end * 2 > len(pieces[-1]) else len(pieces[-1])
+            pieces[-1:] = [pieces[-1][:end], pieces[-1][end:]]
         pieces[-1] += char
     return pieces
 

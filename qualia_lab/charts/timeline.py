@@ -57,8 +57,10 @@ def timeline_chart(spans: Sequence[Span], labels: Mapping[str, str]) -> Chart:
         y = np.array([rows[index] for index in drawn_places], np.float64)
         colour = _COLOURS.get(status, QUIET)
         texts = tuple(_text(spans[index], names) for index in drawn_places)
-        marks.append(Bars(y, end, (colour,), base=start, thickness=0.62, label=status.lower(), texts=texts))
-        marks.append(Points(start, y, (colour,), size=5, texts=texts))
+        runs = tuple(spans[index].run_id for index in drawn_places)
+        marks.append(Points(start, y, (colour,), size=5, texts=texts, runs=runs))
+        label = status.lower()
+        marks.append(Bars(y, end, (colour,), base=start, thickness=0.62, label=label, texts=texts, runs=runs))
     count = max(rows, default=0) + 1
     if packed:
         step = max(1, -(-count // 8))

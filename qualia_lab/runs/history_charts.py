@@ -45,14 +45,11 @@ class Look(NamedTuple):
     limit: int | None
     log: bool | None
     columns: int | None
-    charts: int = 1  # number of experiments stacked in one figure, which share the NAMED lines
-
-
-NAMED = 20  # lines with a colour and a place in the legend
 
 
 def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart | Message:
     """A metric over its steps: a line per run of the task, or one panel per run or configuration."""
+    from qualia_lab.charts.colours import LEADING
     from qualia_lab.charts.history_panels import MAX_PANELS, history_panels
     from qualia_lab.charts.metric_history import metric_history
 
@@ -68,7 +65,9 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
         look.columns is None and (len(run_ids) <= RUNS_IN_ONE_PANEL or len(loaded.study.tasks) > 1)
     )
     groups = None if in_one_panel else _panel_groups(loaded, task)
-    limit = look.limit if look.limit is not None else NAMED // look.charts if in_one_panel else MAX_PANELS
+    limit = look.limit if look.limit is not None else LEADING if in_one_panel else MAX_PANELS
+    # A number of lines that the user asked for is of the best by this metric.
+    order = loaded.colour_order(task) if look.limit is None or not in_one_panel else ()
     named = limit if groups is None else 0  # means of configurations must not be of their best runs only
     drawn = choose_drawn(
         run_ids, loaded.latest(metric, run_ids), named=named, most=max(RUNS_DRAWN, named), greater_is_better=better
@@ -86,7 +85,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
             by=look.by,
             smooth=look.smooth,
             drawn=subset,
-            order=loaded.tables.run_ids,
+            order=order,
         )
     return history_panels(
         history,
@@ -100,7 +99,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
         by=look.by,
         smooth=look.smooth,
         drawn=subset,
-        order=loaded.tables.run_ids,
+        order=order,
     )
 
 
@@ -109,11 +108,12 @@ def bands_chart(
 ) -> Chart | Message:
     """A metric over its steps, averaged over the runs of each configuration of the task."""
     from qualia_lab.analysis.seed_bands import seed_bands
-    from qualia_lab.charts.seed_bands import MAX_NAMED, seed_bands_chart
+    from qualia_lab.charts.colours import LEADING
+    from qualia_lab.charts.seed_bands import seed_bands_chart
 
     if _nothing_to_draw(loaded, metric, competing(loaded, task)):
         return Message(f"{metric}: no run recorded it.")
-    limit = MAX_NAMED if look.limit is None else look.limit
+    limit = LEADING if look.limit is None else look.limit
     study, status = loaded.study, statuses_of(loaded.tables)
     configurations = [one for each in study.in_task(task) if (one := each.without(loaded.left_out))]
     drawn = _best_configurations(loaded, configurations, metric, limit)
@@ -127,7 +127,7 @@ def bands_chart(
     return seed_bands_chart(
         bands,
         drawn,
-        loaded.tables.run_ids,
+        loaded.colour_order(task) if look.limit is None else (),
         greater_is_better=loaded.better(metric),
         log_y=look.log,
         limit=limit,

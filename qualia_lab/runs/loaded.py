@@ -20,6 +20,7 @@ from qualia_lab.runs.artifact_files import ArtifactFiles
 from qualia_lab.runs.evidence import take_evidence
 from qualia_lab.runs.labels import labels_of
 from qualia_lab.runs.last_histories import LastHistories
+from qualia_lab.runs.leading import leading_first
 from qualia_lab.stores.masked import rules_of
 from qualia_lab.study.known_keys import check_key, unknown_key
 from qualia_lab.tables import rows_with
@@ -158,6 +159,13 @@ class Loaded:
     def counted(self, task: Task) -> tuple[str, ...]:
         """The runs of a task that take part in comparisons."""
         return tuple(run_id for run_id in task.run_ids if run_id not in self.left_out)
+
+    def colour_order(self, task: Task) -> list[str]:
+        """The runs of a task in the order that decides their colours, the leading ones by its objective first.
+
+        An entry is a run, or the runs of a configuration, separated by spaces, if configurations are repeated.
+        """
+        return self.once(("colour order", task.experiment_id), lambda: leading_first(self, task))
 
     def labels_in(self, run_ids: Sequence[str]) -> dict[str, str]:
         """The labels of these runs."""

@@ -11,7 +11,7 @@ from qualia_lab.runs import task_charts
 from qualia_lab.runs.history_charts import Look, bands_chart, history_chart
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.namespace import Namespace
-from qualia_lab.runs.per_task import MOST_TASKS, chart_per_task
+from qualia_lab.runs.per_task import chart_per_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,8 +61,8 @@ class Plots(Namespace):
                 point of all runs; or the key of a metric such as `epoch`, whose value at the same step is used.
             smooth: strength of the smoothing, from 0 (none) to under 1; the recorded values stay visible as faint
                 lines.
-            limit: how many of the best runs are coloured (by default 20 over all experiments), or how many panels are
-                drawn (by default 24).
+            limit: how many of the best runs by this metric are coloured (by default the leading 7, the same in all
+                charts), or how many panels are drawn (by default 24).
             log: whether the y axis is logarithmic; None if all values are positive and span at least two decades.
             columns: panels per row; by default 4, or 3 for panels of configurations. 1 draws all runs in one panel.
             experiment: the name or id of one experiment; None for all.
@@ -73,8 +73,7 @@ class Plots(Namespace):
         Example:
             >>> runs.plot.history("train_loss", by="epoch", smooth=0.6, log=True)
         """
-        charts = min(len(self._loaded.tasks(experiment)), MOST_TASKS)
-        look = Look(by, smooth, limit, log, columns, max(charts, 1))
+        look = Look(by, smooth, limit, log, columns)
         return self._each(experiment, metric, lambda task, key: history_chart(self._loaded, task, key, look))
 
     def bands(
@@ -96,7 +95,8 @@ class Plots(Namespace):
             middle: the line: `mean` or `median`.
             spread: the band: `interval` (pointwise 95 % confidence interval of the mean) or `range` (lowest and highest
                 run); None for the interval if a configuration has five runs or more.
-            limit: how many of the best configurations by last value are coloured (by default 7); the others are grey.
+            limit: how many of the best configurations by last value are coloured (by default the leading 7, the same
+                in all charts); the others are grey.
             log: whether the y axis is logarithmic; None if all values are positive and span at least two decades.
             experiment: the name or id of one experiment; None for all.
 
@@ -338,7 +338,7 @@ class Plots(Namespace):
 
         return timeline_chart(timeline(self._loaded.tables.runs), self._loaded.labels)
 
-    def system_metrics(self, metrics: Sequence[str] | None = None, *, limit: int = 12) -> Chart | Message:
+    def system_metrics(self, metrics: Sequence[str] | None = None, *, limit: int = 7) -> Chart | Message:
         """The system metrics that MLflow sampled (`system/...`), a panel each, over the time since the first sample.
 
         Args:
@@ -357,7 +357,12 @@ class Plots(Namespace):
         if not keys:
             return Message("No run has system metrics.")
         history = self._loaded.history(keys[:MAX_PANELS])
-        return system_metrics_chart(history, self._loaded.labels, keys, limit=limit)
+        return system_metrics_chart(history, self._loaded.labels, keys, limit=limit, order=self._order())
+
+    def _order(self) -> list[str]:
+        """The runs in the order that decides their colours: of the only experiment, or as they were loaded."""
+        tasks = self._loaded.study.tasks
+        return self._loaded.colour_order(tasks[0]) if len(tasks) == 1 else []
 
     def _each(
         self, experiment: str | None, metric: str | None, draw: Callable[[Task, str], Chart | Message]

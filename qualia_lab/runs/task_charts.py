@@ -27,7 +27,8 @@ def group_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Char
 
     better = loaded.better(metric)
     groups = loaded.groups_of(task, metric, statistic)
-    return group_means(groups, loaded.labels, metric, statistic=statistic, greater_is_better=better)
+    order = loaded.colour_order(task)
+    return group_means(groups, loaded.labels, metric, statistic=statistic, greater_is_better=better, order=order)
 
 
 def answer_chart(loaded: Loaded, task: Task) -> Chart | Message:
@@ -54,7 +55,7 @@ def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Char
     directions = {key: loaded.better(key) for key in metrics}
     labels = loaded.labels_in(competing(loaded, task))
     return metric_comparison(
-        loaded.tables.metrics, labels, metrics, greater_is_better=directions, order=loaded.tables.run_ids
+        loaded.tables.metrics, labels, metrics, greater_is_better=directions, order=loaded.colour_order(task)
     )
 
 
@@ -90,7 +91,7 @@ def parallel_chart(
         _counted(loaded, task),
         metric,
         greater_is_better=loaded.better(metric),
-        order=loaded.tables.run_ids,
+        order=loaded.colour_order(task),
     )
     return _with_note(chart, loaded, task)
 
@@ -142,7 +143,7 @@ def pareto_chart(loaded: Loaded, task: Task, first: str, second: str | None, sta
     if isinstance(pair, Message):
         return pair
     values, directions, _ = directed(loaded, task, pair, statistic)
-    return _with_note(pareto_front(values, _counted(loaded, task), directions, loaded.tables.run_ids), loaded, task)
+    return _with_note(pareto_front(values, _counted(loaded, task), directions, loaded.colour_order(task)), loaded, task)
 
 
 def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> Chart | Message:

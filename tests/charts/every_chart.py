@@ -63,14 +63,15 @@ def every_chart() -> dict[str, Chart]:
         "r003": "日本語の実験名前 😀",
     }
     table = history(
-        {"r000": [1.0, math.nan, 3.0, 4.0, 1e300], "r001": [math.nan], "r002": [2.5], "r003": [1.0, 2.0, 1e-3]}
+        {"r000": [1.0, math.nan, 3.0, 4.0, 1e300], "r001": [math.nan], "r002": [2.5], "r003": [1.0, 2.0, 1e-3]},
+        "val_" + "very_long_" * 9 + "loss",
     )
     charts["history_odd"] = metric_history(table, odd, "val_" + "very_long_" * 9 + "loss", greater_is_better=True)
     charts["history_log"] = metric_history(
-        history({"r000": [1e4, 10.0, 1e-3], "r001": [1e3, 1.0, 0.1]}), labels(2), "loss"
+        history({"r000": [1e4, 10.0, 1e-3], "r001": [1e3, 1.0, 0.1]}, "loss"), labels(2), "loss"
     )
     charts["history_offset"] = metric_history(
-        history({"r000": [1e9 + 0.1, 1e9 + 0.2, 1e9 + 0.15]}), labels(1), "epoch_time"
+        history({"r000": [1e9 + 0.1, 1e9 + 0.2, 1e9 + 0.15]}, "epoch_time"), labels(1), "epoch_time"
     )
     tables, table = _configurations()
     configured = study_of(tables).configurations

@@ -13,9 +13,11 @@ import pytest
 
 from qualia_lab.charts import metric_comparison, metric_history, param_distribution
 from qualia_lab.charts.chart import PLOTLY_MIME, Chart
-from qualia_lab.charts.colours import STYLES, run_styles
-from qualia_lab.charts.layout import BETWEEN_PANELS, TEXT_SIZE, compute_layout, text_width
+from qualia_lab.charts.colours import PALETTE, QUIET, REST, STYLES, chosen_styles, run_styles
+from qualia_lab.charts.layout import BETWEEN_PANELS, TEXT_SIZE, compute_layout
 from qualia_lab.charts.marks import Axis, Band, Bars, Heat, Line, Panel, Points, Texts
+from qualia_lab.charts.simplify import simplify
+from qualia_lab.charts.text_width import text_width
 
 from .sample import curves, history, labels, metrics, params, run_ids
 
@@ -69,13 +71,14 @@ def numbers(array):
 def test_a_history_for_any_number_of_runs(count):
     figure, _, sentence = bundle(metric_history(curves(count, 30), labels(count), "val_loss", greater_is_better=False))
     named = [trace["name"] for trace in figure["data"] if trace["showlegend"]]
-    assert len(named) == min(count, 20) + (count > 20)
+    assert len(named) == min(count, 7) + (count > 7)
     assert f"{count} run" in sentence
     assert "Best last value" in sentence
     if count == 200:
-        assert named[0] == "180 other runs"
+        assert named[0] == "193 other runs"
         assert named[-1] == "churn-r000"  # drawn last, first in the legend
-        assert "20 of 200 runs" in sentence
+        assert "7 of 200 runs" in sentence
+        assert len(figure["data"]) == 8  # plotly has all grey lines in one trace
 
 
 def test_non_finite_values_are_gaps_and_crosses_and_are_counted():
@@ -153,23 +156,36 @@ def test_equal_names_are_distinguished_by_run_ids():
     assert {trace["name"] for trace in figure["data"]} == {"same (r000)", "same (r001)"}
 
 
-def test_a_run_has_one_colour_in_all_charts():
+def test_a_leading_run_has_one_colour_in_all_charts_and_the_others_are_grey():
     values = {run_id: index / 12 for index, run_id in enumerate(run_ids(12))}
-    lines = metric_history(curves(12, 5), labels(12), "val_loss", greater_is_better=False).panels[0].marks
-    by_line = {mark.label: mark.colour for mark in lines if isinstance(mark, Line)}
-    points = metric_comparison(metrics(values), labels(12), ["val_auc"]).panels[0].marks
+    order = run_ids(12)[::-1]
+    lines = metric_history(curves(12, 5), labels(12), "val_loss", greater_is_better=False, order=order).panels[0].marks
+    by_line = {mark.runs: mark.colour for mark in lines if isinstance(mark, Line)}
+    points = metric_comparison(metrics(values), labels(12), ["val_auc"], order=order).panels[0].marks
     (dots,) = [mark for mark in points if isinstance(mark, Points)]
-    by_dot = {text.partition(":")[0]: colour for text, colour in zip(dots.texts, dots.colours, strict=True)}
-    assert by_line == by_dot
-    assert len({mark.colour + mark.dash for mark in lines}) == 12
+    by_dot = dict(zip(dots.runs, dots.colours, strict=True))
+    assert [by_line[run_id] for run_id in order[:7]] == [by_dot[run_id] for run_id in order[:7]] == list(PALETTE)
+    assert {by_line[run_id] for run_id in order[7:]} == {REST}
+    assert {by_dot[run_id] for run_id in order[7:]} == {QUIET}
 
 
-def test_runs_of_a_chart_have_different_styles():
-    order = run_ids(200)
-    shown = [order[position] for position in (0, len(STYLES), 3, 2 * len(STYLES), 3 + len(STYLES))]
-    styles = run_styles(shown, order)
-    assert len(set(styles.values())) == len(shown)
-    assert styles[order[0]] == STYLES[0]
+def test_runs_of_a_configuration_share_a_colour_and_differ_in_their_dashes():
+    styles = run_styles(["a", "b", "c", "x"], ["a b", "c"])
+    assert styles == {"a": STYLES[0], "b": STYLES[7], "c": STYLES[1], "x": (REST, "solid")}
+    assert chosen_styles(["x", "y"], ["a b", "c"]) == {"x": STYLES[0], "y": STYLES[1]}  # none of them leads
+    asked = run_styles([f"r{index}" for index in range(20)], [f"r{index}" for index in range(20)], 20)
+    assert len(set(asked.values())) == 20
+
+
+def test_a_background_line_is_close_to_the_data_with_few_points():
+    x = np.arange(2000.0)
+    y = np.exp(-x / 20)  # falls within the first hundredth
+    y[700:705] = np.nan
+    few_x, few_y = simplify(x, y, 0.01, 100)
+    assert len(few_x) < 40
+    drawn = np.isfinite(few_y)
+    assert np.abs(np.interp(x, few_x[drawn], few_y[drawn]) - np.where(np.isnan(y), 0, y)).max() < 0.02
+    assert np.isnan(few_y).sum() == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 12, 30, 200])
@@ -317,7 +333,10 @@ def test_labels_that_do_not_fit_are_cut_so_that_different_ones_stay_different():
     layout = compute_layout(chart)
     assert len({*layout.x_labels}) == 2
     panel = (layout.x_spans[0][1] - layout.x_spans[0][0]) * (layout.width - layout.left - layout.right)
-    assert all(text_width(label, TEXT_SIZE) < panel + BETWEEN_PANELS for label in layout.x_labels)
+    assert all(
+        text_width(label, TEXT_SIZE) < panel + BETWEEN_PANELS
+        for label in [line for lines in layout.x_labels for line in lines]
+    )
     values = {f"r00{place}": f"configs/segmentation/{own}/with_normals.yaml" for place, own in enumerate("abc")}
     scores = metrics(dict.fromkeys(values, 0.5))
     ticks = [

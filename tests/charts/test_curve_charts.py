@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from qualia_lab import schema
@@ -40,7 +41,7 @@ def seeded(configurations_, seeds, values):
 def bands_chart(tables, table, **options):
     configured = study_of(tables).configurations
     bands = seed_bands(align(table, tables.run_ids, "val_loss"), [one.run_ids for one in configured])
-    return seed_bands_chart(bands, configured, tables.run_ids, **options)
+    return seed_bands_chart(bands, configured, [" ".join(one.run_ids) for one in configured], **options)
 
 
 @pytest.mark.parametrize("count", [1, 13, 200])
@@ -54,7 +55,7 @@ def test_up_to_24_panels_one_per_run_best_first(count):
     assert len(behind) == (count > 1)
     text = repr(chart)
     assert ("Showing 24 of 200 runs" in text) == (count == 200)
-    assert ("40 of 200 runs, evenly sampled" in text) == (count == 200)
+    assert ("24 of 200 runs, evenly sampled" in text) == (count == 200)
 
 
 def test_a_panel_per_configuration_has_the_mean_with_n_and_the_colours_of_its_runs():
@@ -64,7 +65,7 @@ def test_a_panel_per_configuration_has_the_mean_with_n_and_the_colours_of_its_ru
     figure, _, sentence = bundle(chart)
     assert [panel.title for panel in chart.panels] == ["lr=0.2 · 0.5", "lr=0.1 · 3 (n=2)"]
     lines = [mark for mark in chart.panels[1].marks if isinstance(mark, Line) and mark.label]
-    order = run_ids(5)
+    order = ["r002 r003", "r000 r001", "r004"]
     assert {line.label: (line.colour, line.dash) for line in lines} == {
         f"churn-{run_id}": run_styles([run_id], order)[run_id] for run_id in ("r000", "r001")
     }
@@ -161,9 +162,7 @@ def test_bands_of_odd_values_and_single_points_are_drawn():
 def test_a_configuration_has_the_colour_of_its_first_run():
     tables, table = seeded(3, 2, lambda lr, seed: [1.0, lr + seed])
     lines = [mark for mark in bands_chart(tables, table).panels[0].marks if isinstance(mark, Line)]
-    assert {line.label: (line.colour, line.dash) for line in lines} == {
-        f"lr={lr} (n=2)": STYLES[2 * lr] for lr in range(3)
-    }
+    assert {line.label: (line.colour, line.dash) for line in lines} == {f"lr={lr} (n=2)": STYLES[lr] for lr in range(3)}
 
 
 def test_the_unit_of_a_system_metric_is_taken_from_its_name():
@@ -178,9 +177,8 @@ def test_the_unit_of_a_system_metric_is_taken_from_its_name():
 @pytest.mark.parametrize("count", [1, 12, 200])
 def test_system_metrics_for_any_number_of_runs(count):
     keys = [f"system/gpu_{index}_utilization_percentage" for index in range(30)]
-    table = history(
-        {run_id: [(step, 10_000 * step, 50.0 + step) for step in range(5)] for run_id in run_ids(count)}, keys[0]
-    )
+    points = {run_id: [(step, 10_000 * step, 50.0 + step) for step in range(5)] for run_id in run_ids(count)}
+    table = pa.concat_tables([history(points, key) for key in keys])
     chart = system_metrics_chart(table, labels(count), keys)
     figure, _, sentence = bundle(chart)
     assert len(chart.panels) == 24
@@ -188,8 +186,8 @@ def test_system_metrics_for_any_number_of_runs(count):
     assert chart.panels[0].x.label == "time since first value (s)"
     assert "Showing 24 of 30 system metrics" in sentence
     named = [trace["name"] for trace in figure["data"] if trace["showlegend"]]
-    assert len(named) == min(count, 12) + (count > 12)
-    assert ("188 other runs" in named) == (count == 200)
+    assert len(named) == min(count, 7) + (count > 7)
+    assert ("193 other runs" in named) == (count == 200)
 
 
 def test_charts_of_many_runs_stay_below_half_a_megabyte():

@@ -148,7 +148,7 @@ def test_parallel_axes_of_many_runs_highlight_the_ten_best_and_the_ten_worst():
     labels = [
         mark.label for mark in searched(200, ["FINISHED"]).plot.parallel().panels[0].marks if getattr(mark, "label", "")
     ]
-    assert labels == ["158 between", "10 worst", "10 best"]
+    assert list(dict.fromkeys(labels)) == ["158 between", "10 worst", "10 best"]
 
 
 def test_search_charts_of_very_many_runs_draw_an_even_sample_and_all_improvements():

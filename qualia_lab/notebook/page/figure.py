@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from qualia_lab.notebook.page.drawing import Node
 
 _SWATCH_WIDTH = 28
+_PANEL, _SMALL_PANEL = 280, 168  # least widths of panels in pixels
+_SMALL_FROM = 3  # panels per row: small ones, of which a phone shows two beside each other
 
 
 def chart_html(svg: str, number: int) -> str:
@@ -40,16 +42,20 @@ def chart_html(svg: str, number: int) -> str:
     if note:
         caption += element("span", xml_text(note), class_="chart-note")
     frames = _frames(drawing)
+    if len(frames) > 1 and all(frame.y_label in title for frame in frames):
+        for frame in frames:
+            frame.y_label = ""  # the title says it
     panels = "".join(
         panel_html(frame, sentence if not place else frame.title or title) for place, frame in enumerate(frames)
     )
     columns = max((sum(frame.top == other.top for other in frames) for frame in frames), default=1)
-    least = max((frame.least_width for frame in frames), default=0)
+    small = columns >= _SMALL_FROM and not any(frame.is_named("y-ticks") for frame in frames)
+    least = max(_SMALL_PANEL if small else _PANEL, *(frame.least_width for frame in frames), 0)
     return element(
         "figure",
         element("figcaption", caption)
         + _legend(drawing)
-        + element("div", panels, class_="panels", style=f"--columns:{columns};--least:{max(280, least):.0f}px"),
+        + element("div", panels, class_="panels", style=f"--columns:{columns};--least:{least:.0f}px"),
         class_="chart",
         id=f"chart-{number:d}",
         data_title=title,

@@ -32,9 +32,8 @@ class Frame:
             raise ValueError("a panel without an area")
         self.attributes = panel.attributes
         self.title = panel.attributes.get("data-title", "")
-        self.x_label, self.y_label = (
-            "".join(node.text for node in panel.of_class(name)) for name in ("x-label", "y-label")
-        )
+        self.x_label = " ".join(panel.attributes["data-x"].split(" ")[3:]) if panel.of_class("x-label") else ""
+        self.y_label = "".join(node.text for node in panel.of_class("y-label"))
         self._y_from = self
         self.parts = {
             name: part
@@ -97,7 +96,8 @@ class Frame:
         groups.append([node for node in self.texts("marks") if "label" in node.classes])
         least = max((self._least(row) for texts in groups for row in _rows(texts)), default=0)
         _, right, _, left = self.margins
-        return least + right + (left if least else 0)
+        names = self.names_width + 24 if self.is_named("y-ticks") else 0  # they may stand above their rows
+        return max(least + left + right if least else 0, names)
 
     def _least(self, texts: Sequence[Node]) -> float:
         """Return the width of the plot area at which texts in a row do not overlap."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _STEP = 80  # pixels; thresholds of container queries in figure.css are multiples of it
 _WIDEST_QUERY = 1600
 _LONG_NAMES = 0.4  # of the width of a panel; longer names of rows move above their rows
+_NARROWEST = 200  # pixels; no panel is narrower
+_LEFT_BELOW_NAMES = 8  # left margin in pixels if the names stand above their rows, as in figure.css
 _ACROSS = ("x", "x1", "x2", "cx")
 _UPRIGHT = ("y", "y1", "y2", "cy")
 
@@ -31,7 +33,6 @@ def panel_html(frame: Frame, words: str) -> str:
         words: what it shows, for readers who do not see it.
     """
     top, right, bottom, left = frame.margins
-    threshold = _threshold(frame.names_width / _LONG_NAMES) if frame.is_named("y-ticks") else 0
     size = (
         f"--top:{top:.0f}px;--right:{right:.0f}px;--bottom:{bottom:.0f}px;--left:{left:.0f}px;"
         f"--height:{frame.height:.0f}px;--narrowest:{frame.least_width:.0f}px"
@@ -46,7 +47,7 @@ def panel_html(frame: Frame, words: str) -> str:
             "".join(_marks(frame)),
             _colour_bar(frame),
         )),
-        class_=f"plot above-{threshold}" if threshold > 200 else "plot",
+        class_=f"plot above-{threshold}" if (threshold := _names_above(frame)) else "plot",
         role="img",
         aria_label=one_line(words),
         style=size,
@@ -93,6 +94,7 @@ def _from_widths(frame: Frame, texts: Sequence[Node]) -> list[int]:
     Narrower panels have every second number, then every fourth, and so on.
     """
     _, right, _, left = frame.margins
+    above = _names_above(frame)
     order = sorted(range(len(texts)), key=lambda place: texts[place].number("x"))
     widths = [0] * len(texts)
     stride = 1
@@ -103,9 +105,16 @@ def _from_widths(frame: Frame, texts: Sequence[Node]) -> list[int]:
             text_space = reach(texts[one])[1] + reach(texts[other])[0] + BETWEEN_TEXTS
             needed = max(needed, text_space / share if share > 0 else math.inf)
         for place in order[stride :: 2 * stride]:
-            widths[place] = _threshold(needed + left + right)
+            fits_below_names = needed + right < (1 - _LONG_NAMES) * above
+            widths[place] = _threshold(needed + right + (_LEFT_BELOW_NAMES if fits_below_names else left))
         stride *= 2
     return widths
+
+
+def _names_above(frame: Frame) -> int:
+    """Return the width of the panel below which the names of its rows stand above them; 0 for always beside them."""
+    threshold = _threshold(frame.names_width / _LONG_NAMES) if frame.is_named("y-ticks") else 0
+    return threshold if threshold > _NARROWEST else 0
 
 
 def _threshold(width: float) -> int:
