@@ -35,6 +35,14 @@ def chart_html(svg: str, number: int) -> str:
         ValueError: the drawing is not one that `Chart.svg` writes.
     """
     drawing = read_drawing(svg)
+    try:
+        return _figure(drawing, number)
+    except LookupError as error:  # allowed elements, but not where they have to be
+        raise ValueError("not structured as the drawing of a chart") from error
+
+
+def _figure(drawing: Node, number: int) -> str:
+    """Return the figure; raises LookupError for a part that is not there."""
     sentence = "".join(node.text for node in drawing.children if node.tag == "title")
     title = drawing.attributes.get("data-title", "")
     note = " ".join(node.text for node in drawing.of_class("chart-note"))

@@ -1,0 +1,206 @@
+"""Charts on the page: nothing foreign gets through, every mark does, and no text overlaps at any width."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qualia_lab.notebook.page.drawing import read_drawing
+from qualia_lab.notebook.page.figure import chart_html
+from tests.charts.every_chart import every_chart
+
+GOOD = every_chart()["bands"].svg()
+CSS = files("qualia_lab.notebook.page").joinpath("figure.css").read_text(encoding="utf-8")
+TAGS = {
+    *("figure", "figcaption", "span", "div", "button"),
+    *("svg", "g", "title", "text", "path", "line", "rect", "circle"),
+}
+ALERT = "<script>alert(1)</script>"
+
+
+class Elements(HTMLParser):
+    """The tags and attributes of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.attributes = [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+def with_root(content="", attributes=""):
+    """A drawing with content and attributes of its own at the end of the root."""
+    return GOOD.replace("<svg ", f"<svg {attributes} ", 1).removesuffix("</svg>") + content + "</svg>"
+
+
+HOSTILE = {
+    "script": with_root(ALERT),
+    "script in a group": GOOD.replace('<g class="grid"', f'<g class="grid">{ALERT}</g><g class="grid"', 1),
+    "foreignObject": with_root("<foreignObject><p>x</p></foreignObject>"),
+    "image": with_root('<image href="http://evil.example/x.png"/>'),
+    "use": with_root('<use href="#a"/>'),
+    "link": with_root('<a href="javascript:alert(1)"><text>x</text></a>'),
+    "style element": with_root("<style>* { fill: url(http://evil.example) }</style>"),
+    "animation": with_root('<animate attributeName="href" values="javascript:alert(1)"/>'),
+    "set": with_root('<set attributeName="onclick" to="alert(1)"/>'),
+    "iframe": with_root('<iframe src="data:text/html,x"/>'),
+    "handler on the root": with_root(attributes='onload="alert(1)"'),
+    "handler on a mark": GOOD.replace('<path class="line"', '<path onclick="alert(1)" class="line"', 1),
+    "handler in capitals": with_root(attributes='ONLOAD="alert(1)"'),
+    "style attribute": with_root(attributes='style="background:url(http://evil.example)"'),
+    "id": with_root(attributes='id="run-data"'),
+    "href": GOOD.replace('<path class="line"', '<path href="javascript:alert(1)" class="line"', 1),
+    "fill by url": re.sub('fill="#[0-9A-F]{6}"', 'fill="url(http://evil.example)"', GOOD, count=1),
+    "stroke by url": re.sub('stroke="#[0-9A-F]{6}"', 'stroke="url(#x)"', GOOD, count=1),
+    "class that the page uses": GOOD.replace('class="legend"', 'class="chosen"', 1),
+    "path with letters": GOOD.replace(' d="M', ' d="javascript:M', 1),
+    "number with an expression": GOOD.replace(' x="16"', ' x="calc(1px)"', 1),
+    "number with a line break": GOOD.replace(' x="16"', ' x="16&#10;"', 1),
+    "huge number": GOOD.replace(' x="16"', ' x="99999999999"', 1),
+    "transform": GOOD.replace("rotate(-90 ", "scale(9999 ", 1),
+    "run ids with quotes": re.sub('data-runs="[^"]*"', "data-runs='a\"b'", GOOD, count=1),
+    "doctype": f"<!DOCTYPE svg>{GOOD}",
+    "entities": f'<!DOCTYPE svg [<!ENTITY a "{"x" * 99}"><!ENTITY b "&a;&a;&a;">]>{GOOD.replace("val_loss", "&b;")}',
+    "external entity": f'<!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]>{GOOD.replace("val_loss", "&a;")}',
+    "stylesheet instruction": f'<?xml-stylesheet href="http://evil.example/x.css"?>{GOOD}',
+    "declaration": f'<?xml version="1.0" encoding="utf-7"?>{GOOD}',
+    "comment": with_root("<!-- --><!-- -->"),
+    "cdata": with_root("<text><![CDATA[<script>]]></text>"),
+    "deep": with_root("<g>" * 5000 + "</g>" * 5000),
+    "many": with_root("<g/>" * 200_000),
+    "not closed": GOOD[:-10],
+    "empty": "",
+    "html": f"<html><body>{ALERT}</body></html>",
+    "another svg": '<svg xmlns="http://www.w3.org/2000/svg"><text>x</text></svg>',
+    "another namespace": GOOD.replace("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml", 1),
+    "prefix": GOOD.replace("<svg ", '<svg xmlns:h="http://www.w3.org/1999/xhtml" ', 1),
+    "panel without an area": re.sub('data-box="[^"]*"', 'data-box="0 0 0 0"', GOOD),
+    "panel without a box": re.sub(' data-box="[^"]*"', "", GOOD),
+    "panel without axes": re.sub(' data-x="[^"]*"', "", GOOD),
+    "legend entry without text": re.sub('(<g class="entry"[^>]*>).*?</g>', r"\1</g>", GOOD),
+    "surrogate": GOOD.replace("val_loss", "\ud800"),
+}
+
+
+@pytest.mark.parametrize("what", list(HOSTILE))
+def test_what_charts_do_not_write_is_refused(what):
+    assert HOSTILE[what] != GOOD
+    with pytest.raises(ValueError, match=r"."):
+        chart_html(HOSTILE[what], 1)
+
+
+def test_texts_are_shown_as_text():
+    hostile = "&lt;img src=x onerror=alert(1)&gt;&quot;&apos;$`"
+    page = chart_html(GOOD.replace("val_loss", hostile).replace("optimizer", hostile), 1)
+    elements = Elements(page)
+    assert set(elements.tags) <= TAGS
+    assert not [name for name, _ in elements.attributes if name.startswith("on") or name == "src"]
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+@given(st.data())
+def test_a_drawing_changed_anywhere_is_refused_or_stays_harmless(data):
+    place = data.draw(st.integers(0, len(GOOD)))
+    inserted = data.draw(
+        st.sampled_from(
+            ["<", ">", '"', "'", "&", "/", ALERT, "<g>", "</g>", ' onload="x"', "\x00", "]]>", "é", " ", "-"]
+        )
+        | st.text(max_size=8)
+    )
+    changed = GOOD[:place] + inserted + GOOD[place + data.draw(st.integers(0, 30)) :]
+    try:
+        page = chart_html(changed, 1)
+    except ValueError:
+        return
+    elements = Elements(page)
+    assert set(elements.tags) <= TAGS
+    for name, value in elements.attributes:
+        assert not name.startswith("on")
+        assert name not in ("href", "src", "xlink:href")
+        assert name != "style" or re.fullmatch(r"(--[a-z]+:[\d.-]+(px)?;?)+", value)
+
+
+@pytest.mark.parametrize("name", list(every_chart()))
+def test_every_mark_and_text_of_every_chart_is_on_the_page(name):
+    svg = every_chart()[name].svg()
+    page = chart_html(svg, 3)
+    assert page == chart_html(svg, 3)
+    assert page.startswith('<figure class="chart" id="chart-3" data-title="')
+    drawing = read_drawing(svg)
+    for tag in ("path", "circle"):
+        assert page.count(f"<{tag} ") == sum(node.tag == tag for node in drawing.every())
+    runs = [node.attributes["data-runs"] for node in drawing.every() if "data-runs" in node.attributes]
+    assert sorted(re.findall(r'data-runs="([^"]*)"', page)) == sorted(runs)
+    assert set(Elements(page).tags) <= TAGS
+    assert page.count('role="img"') == sum("panel" in node.classes for node in drawing.children)
+    assert "nan" not in re.sub(r">[^<]*<", "", page).split()
+
+
+OVERLAPS = """() => {
+  const texts = [...document.querySelectorAll('text, figcaption span, .entry, .panel-title, .x-label')];
+  const shown = texts.map(text => [text, text.getBoundingClientRect()]).filter(([, box]) => box.width && box.height);
+  const described = text => text.textContent.slice(0, 40);
+  const faults = [];
+  for (const [text, box] of shown) {
+    // In a panel that scrolls, texts may be outside of what is seen, but not outside of what can be scrolled to.
+    const around = text.closest('.panel') || text.closest('figure') || text.closest('svg');
+    const frame = around.getBoundingClientRect();
+    const right = frame.left + Math.max(frame.width, around.scrollWidth || 0);
+    const below = frame.top + Math.max(frame.height, around.scrollHeight || 0);
+    if (box.left < frame.left - 1 || box.right > right + 1 || box.top < frame.top - 1 || box.bottom > below + 1)
+      faults.push(`outside: ${described(text)} ${[box.left, box.right, frame.left, right].map(Math.round)}`);
+  }
+  const byTop = shown.sort((one, other) => one[1].top - other[1].top);
+  byTop.forEach(([text, box], place) => {
+    for (let next = place + 1; next < byTop.length && byTop[next][1].top < box.bottom - 2; next++) {
+      const [other, otherBox] = byTop[next];
+      if (text.closest('.panel') !== other.closest('.panel') && text.closest('.panel')) continue;
+      if (Math.min(box.right, otherBox.right) - Math.max(box.left, otherBox.left) > 1
+          && Math.min(box.bottom, otherBox.bottom) - Math.max(box.top, otherBox.top) > 3
+          && !text.contains(other) && !other.contains(text))
+        faults.push(`over each other: ${described(text)} | ${described(other)}`);
+    }
+  });
+  return faults;
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280, 2560])
+def test_no_text_of_any_chart_overlaps_another_or_is_cut(width, tmp_path, open_offline):
+    style = f"{CSS} body {{ margin: 12px; font-family: DejaVu Sans, sans-serif; }}"
+    figures = "".join(chart_html(chart.svg(), number) for number, chart in enumerate(every_chart().values()))
+    page = tmp_path / "charts.html"
+    page.write_text(
+        f"<!DOCTYPE html><meta charset=utf-8><style>{style}</style><body>{figures}</body>", encoding="utf-8"
+    )
+    opened = open_offline(page, width=width)
+    assert opened.page.evaluate("document.querySelectorAll('text').length") > 600
+    assert opened.page.evaluate(OVERLAPS) == []
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.complaints == []
+    narrowest = opened.page.evaluate(
+        "Math.min(...[...document.querySelectorAll('.plot')].map(plot => plot.getBoundingClientRect().width))"
+    )
+    assert narrowest > 60
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_no_text_of_any_drawing_overlaps_another_or_is_cut(tmp_path, open_offline):
+    faults = {}
+    page = tmp_path / "drawing.html"
+    for name, chart in every_chart().items():
+        page.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{chart.svg()}</body>", encoding="utf-8")
+        faults[name] = open_offline(page).page.evaluate(OVERLAPS)
+    assert {name: found for name, found in faults.items() if found} == {}
