@@ -1,7 +1,7 @@
-"""Runs under MLflow 2, in an environment of its own: writes a store, or tells as JSON what its client finds in one.
+"""Runs under MLflow 2, in an environment of its own: writes a store, or tells as JSON what its client finds in each.
 
-python mlflow2_store.py write TRACKING_URI
-python mlflow2_store.py read TRACKING_URI
+python mlflow2_store.py write TRACKING_URI ...
+python mlflow2_store.py read TRACKING_URI ...
 """
 
 from __future__ import annotations
@@ -99,13 +99,16 @@ def _files(client: mlflow.MlflowClient, run_id: str, path: str) -> list[list[obj
 
 def main() -> None:
     """Write or read, as the command line says."""
-    verb, tracking_uri = sys.argv[1:]
-    mlflow.set_tracking_uri(tracking_uri)
-    client = mlflow.MlflowClient()
-    if verb == "write":
-        write(client)
-    else:
-        json.dump(read(client), sys.stdout)
+    verb, *tracking_uris = sys.argv[1:]
+    found = {}
+    for tracking_uri in tracking_uris:
+        mlflow.set_tracking_uri(tracking_uri)
+        client = mlflow.MlflowClient()
+        if verb == "write":
+            write(client)
+        else:
+            found[tracking_uri] = read(client)
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -40,8 +40,7 @@ def run_script(python2: str, *arguments: str, cwd: Path) -> str:
 def folder(python2: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `mlflow.db` and `files/`, both written by MLflow 2."""
     folder = tmp_path_factory.mktemp("mlflow2")
-    run_script(python2, "write", "sqlite:///mlflow.db", cwd=folder)
-    run_script(python2, "write", "files", cwd=folder)
+    run_script(python2, "write", "sqlite:///mlflow.db", "files", cwd=folder)
     return folder
 
 
@@ -76,11 +75,12 @@ def server(python2: str, folder: Path):
             stop(running)
 
 
-@pytest.fixture(params=["sqlite", "files", "server"])
-def uri(request: pytest.FixtureRequest, folder: Path) -> str:
-    if request.param == "server":
-        return request.getfixturevalue("server")
-    return f"sqlite:///{folder}/mlflow.db" if request.param == "sqlite" else str(folder / "files")
+@pytest.fixture(scope="module")
+def read_by_mlflow2(python2: str, folder: Path, server: str) -> dict[str, tuple[str, dict]]:
+    """By kind of store: its URI, and what MLflow 2's client reads."""
+    uris = {"sqlite": f"sqlite:///{folder}/mlflow.db", "files": str(folder / "files"), "server": server}
+    read = json.loads(run_script(python2, "read", *uris.values(), cwd=folder))
+    return {kind: (uri, read[uri]) for kind, uri in uris.items()}
 
 
 def rows(table, *columns: str) -> list[tuple]:
@@ -91,8 +91,9 @@ def of_run(table, run_id: str, *columns: str) -> list[tuple]:
     return [row for owner, *row in rows(table, "run_id", *columns) if owner == run_id]
 
 
-def test_a_store_of_mlflow_2_is_read_as_its_own_client_reads_it(python2, folder, uri):
-    expected = json.loads(run_script(python2, "read", uri, cwd=folder))
+@pytest.mark.parametrize("kind", ["sqlite", "files", "server"])
+def test_a_store_of_mlflow_2_is_read_as_its_own_client_reads_it(kind, read_by_mlflow2):
+    uri, expected = read_by_mlflow2[kind]
     assert expected["mlflow"].startswith("2.22.")
     store = open_store(uri)
 

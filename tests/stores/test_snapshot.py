@@ -235,7 +235,7 @@ def test_saved_artifacts_survive_updates_without_artifacts(changing_store, monke
 
 
 # Metrics of each run of the large store, and points of each metric.
-LARGE_METRICS, LARGE_STEPS = 12, 20
+LARGE_METRICS, LARGE_STEPS = 12, 80
 
 
 def large_store(path):
