@@ -1,6 +1,11 @@
-"""A store with unusual values, created once for all tests of the query language."""
+"""A store with unusual values, created once for all tests of the query language.
+
+QUALIA_TEST_QUERIES is how many filters are made up in each of these tests; `make soak` sets more.
+"""
 
 from __future__ import annotations
+
+import os
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +17,10 @@ from mlflow import MlflowClient
 from tests.query.odd_runs import write_odd_runs
 from tests.stores.mlflow_oracle import MlflowOracle
 
-settings.register_profile("meaning", deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+QUERIES = int(os.environ.get("QUALIA_TEST_QUERIES", "100"))
+settings.register_profile(
+    "meaning", deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, max_examples=QUERIES
+)
 
 
 class Odd:

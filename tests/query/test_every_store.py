@@ -17,6 +17,7 @@ from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.update import update_snapshot
 from tests import servers
 from tests.conftest import running
+from tests.query.conftest import QUERIES
 from tests.query.odd_runs import (
     EXTENDED_FILTERS,
     EXTENDED_ORDERS,
@@ -84,10 +85,11 @@ def stores(odd, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "count"), [("files", 30), ("snapshot", 60), ("postgresql", 60), ("mariadb", 60), ("server", 60)]
+    ("kind", "part"), [("files", 0.2), ("snapshot", 0.4), ("postgresql", 0.4), ("mariadb", 0.4), ("server", 0.4)]
 )
-def test_every_store_returns_the_same_runs_in_the_same_order(kind, count, stores):
-    results = set()
+def test_every_store_returns_the_same_runs_in_the_same_order(kind, part, stores):
+    """With a part of the filters only, since every store is asked for every filter."""
+    results, count = set(), int(part * QUERIES)
 
     @settings(settings.get_profile("meaning"), max_examples=count)
     @given(EXTENDED_FILTERS | MLFLOW_FILTERS, EXTENDED_ORDERS)

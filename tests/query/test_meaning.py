@@ -18,6 +18,7 @@ from qualia_lab.stores.sql.query import select_matching
 from qualia_lab.tables import run_tables, table_of
 from tests import servers
 from tests.conftest import running
+from tests.query.conftest import QUERIES
 from tests.query.odd_runs import EXTENDED_FILTERS, EXTENDED_ORDERS, MLFLOW_FILTERS, MLFLOW_ORDERS, TABLES, copy_rows
 
 
@@ -43,7 +44,7 @@ def test_mlflow_filters_match_what_mlflow_returns(odd):
     """MLflow's client, evaluation on tables and SQL return the same runs in order for filters of MLflow's grammar."""
     has, seen, results = columns_of(odd.engine), set(), set()
 
-    @settings(settings.get_profile("meaning"), max_examples=300)
+    @settings(settings.get_profile("meaning"))
     @given(MLFLOW_FILTERS, MLFLOW_ORDERS)
     def compare(text, order_by):
         expected = odd.search(text, order_by)
@@ -53,8 +54,8 @@ def test_mlflow_filters_match_what_mlflow_returns(odd):
         results.add(tuple(expected))
 
     compare()
-    assert len(seen) > 200
-    assert len(results) > 50
+    assert len(seen) > QUERIES * 2 / 3
+    assert len(results) > QUERIES / 6
 
 
 def test_run_id_filters_match_what_mlflow_returns(odd):
@@ -76,7 +77,7 @@ def test_the_filter_sent_to_a_server_excludes_no_matching_run(odd):
     """The filter that is sent, then the rest evaluated locally, give the same runs as the whole condition."""
     sent_filters = set()
 
-    @settings(settings.get_profile("meaning"), max_examples=300)
+    @settings(settings.get_profile("meaning"))
     @given(EXTENDED_FILTERS | MLFLOW_FILTERS, EXTENDED_ORDERS)
     def compare(text, order_by):
         sent, rest = to_mlflow(parse_filter(text))
@@ -92,11 +93,11 @@ def test_the_filter_sent_to_a_server_excludes_no_matching_run(odd):
         sent_filters.add(sent)
 
     compare()
-    assert len(sent_filters) > 50
+    assert len(sent_filters) > QUERIES / 5
 
 
 def test_the_filter_sent_to_a_server_parses_to_the_same_conditions():
-    @settings(settings.get_profile("meaning"), max_examples=200)
+    @settings(settings.get_profile("meaning"))
     @given(MLFLOW_FILTERS)
     def compare(text):
         sent, _ = to_mlflow(parse_filter(text))
@@ -113,7 +114,7 @@ def test_the_filter_sent_to_a_server_parses_to_the_same_conditions():
 def test_extended_filters_match_in_sqlite_and_in_memory(odd):
     has = columns_of(odd.engine)
 
-    @settings(settings.get_profile("meaning"), max_examples=300)
+    @settings(settings.get_profile("meaning"))
     @given(EXTENDED_FILTERS, EXTENDED_ORDERS)
     def compare(text, order_by):
         query = Query(filter=text, order_by=tuple(order_by))
@@ -130,7 +131,7 @@ def test_filters_match_in_other_databases_and_in_memory(server, odd):
             copy_rows(odd.engine, engine, TABLES)
             has = columns_of(engine)
 
-            @settings(settings.get_profile("meaning"), max_examples=150)
+            @settings(settings.get_profile("meaning"))
             @given(MLFLOW_FILTERS | EXTENDED_FILTERS, EXTENDED_ORDERS)
             def compare(text, order_by):
                 query = Query(filter=text, order_by=tuple(order_by))

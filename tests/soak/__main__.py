@@ -4,7 +4,7 @@ The exit code is 1 if anything failed. No page is written if tests could not be 
 
 By default it takes some hours. Every number may be smaller, and the page says which they were:
 
-    python -m tests.soak --seconds 30 --values 200 --kills 20 --examples 300 --breaks 40 --fuzz 10
+    python -m tests.soak --seconds 30 --values 200 --kills 20 --stores 2 --queries 100 --examples 300 --breaks 40 --fuzz 10
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ from tests.soak.page import Record, as_json, page, summed
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs/reliability.md"
-SUITES = ("tests/promises", "tests/soak", "tests/fuzz", "tests/notebook/test_interrupted.py", "tests/test_planted.py")
+SUITES = (
+    *("tests/promises", "tests/soak", "tests/fuzz", "tests/query", "tests/notebook/test_interrupted.py"),
+    "tests/test_planted.py",
+)
 # Each number: the flag, what it is on the page, the variable by which the tests know it, and how large it is by default.
 NUMBERS = {
     "seconds": ("seconds against each store that is written meanwhile", "QUALIA_TEST_SECONDS", 1200),
     "values": ("values made of hostile pieces", "QUALIA_TEST_VALUES", 10_000),
     "kills": ("interruptions at a random moment", "QUALIA_TEST_KILLS", 1000),
     "stores": ("stores of each shape with planted facts", "QUALIA_TEST_STORES", 10),
+    "queries": ("filters of runs for each comparison", "QUALIA_TEST_QUERIES", 1000),
     "breaks": ("connections that break at any byte", "QUALIA_TEST_BREAKS", 400),
     "examples": ("examples of Hypothesis for each parser", "QUALIA_TEST_EXAMPLES", 5000),
     "fuzz": ("seconds of fuzzing for each parser", "", 300),
