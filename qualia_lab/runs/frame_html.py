@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 ALL_ROWS = 1_000
 DASH = "\N{EN DASH}"
 _DECIMALS = 6
-_PRECISION = 5e-5  # relative error of a shown number: four digits that matter
-_RANGE = 1e4  # between the smallest and the largest; beyond it, equal decimals would be mostly zeros
+_DIGITS = 4  # of the largest number of a column
+_PRECISION, _EXACT = 5e-4, 1e-12  # relative error of a shown number
+_RANGE = 1e3  # between the smallest and the largest; beyond it, equal decimals would be mostly zeros
 _TITLE = 500  # characters of a text that is too long for its cell, shown when the pointer is on it
 
 
@@ -42,10 +43,10 @@ def frame_html(frame: pd.DataFrame) -> str:
         f"<tr><th{place}>{for_html(name)}</th>{''.join(_cell(texts[row], width) for texts in cells)}</tr>"
         for row, name in enumerate(names)
     )
-    return (
-        f'<div style="max-width:100%;max-height:640px;overflow:auto"><table class="dataframe">{_caption(frame, rows, columns)}'
-        f"<thead><tr><th>{corner}</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    table = f"{_caption(frame, rows, columns)}<thead><tr><th>{corner}</th>{head}</tr></thead><tbody>{body}</tbody>"
+    # In notebooks, a long table scrolls in its own box.
+    box = "max-width:100%;max-height:640px;overflow:auto"
+    return f'<div style="{box}"><table class="dataframe">{table}</table></div>'
 
 
 def _shown_rows(frame: pd.DataFrame) -> list[int]:
@@ -79,8 +80,8 @@ def _cell(text: str, width: int) -> str:
 def column_texts(column: pd.Series[Any]) -> list[str]:
     """Return the values of a column as texts.
 
-    Floats have the fewest decimals at which each keeps four digits that matter, or an exponent where that is not
-    enough.
+    Floats have the fewest decimals at which the largest has four digits and no other one loses what matters, or an
+    exponent where that is not enough.
     """
     import pandas as pd
 
@@ -105,13 +106,19 @@ def number_texts(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
     """Return numbers with the same number of decimals, or each with its own digits if they differ too much."""
     finite = values[np.isfinite(values) & (values != 0)]
     size = np.abs(finite)
-    if finite.size and (size.max() >= 1e9 or size.max() >= _RANGE * size.min()):
+    most = float(size.max()) if finite.size else 1.0
+    wide = finite.size > 0 and most >= _RANGE * size.min()
+    if most >= 1e9:
         return [_own_digits(value) for value in values.tolist()]
+    needed = _DIGITS - 1 - math.floor(math.log10(most))
     for decimals in range(_DECIMALS + 1):
-        if not finite.size or (np.abs(np.round(finite, decimals) - finite) <= _PRECISION * size).all():
+        exact = decimals < needed or wide
+        if (np.abs(np.round(finite, decimals) - finite) <= (_EXACT if exact else _PRECISION) * size).all():
             return [
                 f"{value:.{decimals}f}" if math.isfinite(value) else _own_digits(value) for value in values.tolist()
             ]
+        if wide and decimals >= 2:
+            break
     return [_own_digits(value) for value in values.tolist()]
 
 

@@ -133,16 +133,16 @@ def wanted_baseline(loaded: Loaded, task: Task, baseline: Wanted) -> Wanted:
     return run_id if run_id in task.run_ids or len(loaded.study.tasks) == 1 else None
 
 
-def why_n(group: Group, groups: Sequence[Group]) -> dict[str, str]:
+def why_n(group: Group, groups: Sequence[Group]) -> dict[str, str | None]:
     """Columns that explain n: runs left out, and how many of those counted did not finish or stopped early.
 
     The latter two columns only exist if any configuration of the table has such runs.
     """
-    columns = {"left out": counts_text(group.left_out)}
+    columns: dict[str, str | None] = {"left out": counts_text(group.left_out) or None}
     if any(one.unfinished for one in groups):
-        columns["not finished"] = counts_text(group.unfinished)
+        columns["not finished"] = counts_text(group.unfinished) or None
     if any(one.short for one in groups):
-        columns["stopped early"] = str(group.short or "")
+        columns["stopped early"] = str(group.short) if group.short else None
     return columns
 
 
@@ -150,13 +150,13 @@ def _n_and_mean(group: Group, mean: str) -> dict[str, object]:
     return {"runs": len(group.run_ids), "n": len(group.values), mean: group.mean}
 
 
-def _factors(group: Group, keys: Sequence[str], columns: Mapping[str, object]) -> dict[str, str]:
+def _factors(group: Group, keys: Sequence[str], columns: Mapping[str, object]) -> dict[str, str | None]:
     """A column per distinguishing factor; its name gets ` (param)` if it clashes with another column.
 
     If there is only one configuration, a column without a name contains `all runs`.
     """
     values = dict(group.params)
-    return {key if key not in columns else f"{key} (param)": values.get(key) or "" for key in keys} or {"": "all runs"}
+    return {key if key not in columns else f"{key} (param)": values.get(key) for key in keys} or {"": "all runs"}
 
 
 def _named_runs(loaded: Loaded, group: Group) -> dict[str, str | None]:

@@ -29,7 +29,7 @@ _SCRIPTS = (
     *("runs", "like", "filter", "where", "choice", "bar", "tables", "nearest", "charts", "pictures", "contents"),
     "start",
 )
-_STYLES = ("base", "tables", "charts", "bar", "print")
+_STYLES = ("style/base", "style/tables", "figure", "style/charts", "style/bar", "style/print")
 _HEADING = re.compile(r"<h([1-3])\b[^>]*>(.*?)</h\1>", re.DOTALL)
 _RUN_KEY = re.compile(r"run:([A-Za-z0-9_-]{1,64})")
 _HOW = "how-this-was-made"
@@ -70,7 +70,7 @@ def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
         policy=f"default-src 'none'; script-src '{_digest(script)}'; style-src 'unsafe-inline'; img-src data:; "
         "font-src data:; base-uri 'none'; form-action 'none'",
         title=for_html(one_line(title)),
-        style="\n".join(_resource(f"style/{name}.css") for name in _STYLES),
+        style=_style(),
         contents=_contents(first),
         start=html.escape(next((one.anchor for one in first if one.anchor == "headline"), "main")),
         main="\n".join(one.html for one in first),
@@ -123,6 +123,11 @@ def _code(source: str, *, open_code: bool, outputs: str) -> str:
     if open_code:
         return highlighted + outputs
     return f'{outputs}<details class="code"><summary>code</summary>{highlighted}</details>'
+
+
+@cache
+def _style() -> str:
+    return "\n".join(_resource(f"{name}.css") for name in _STYLES)
 
 
 @cache

@@ -11,8 +11,9 @@ function labelOf(mark) {
 
 function describe(panel, found) {
   const [first] = found;
-  const x = scaleOf(panel.dataset.x);
-  const y = scaleOf(panel.dataset.y);
+  const plot = panel.querySelector(".plot");
+  const x = scaleOf(plot.dataset.x);
+  const y = scaleOf(plot.dataset.y);
   const said = first.mark.dataset.hover ?? "";
   if (!first.part || !x || !y) {
     const label = labelOf(first.mark);
@@ -21,7 +22,8 @@ function describe(panel, found) {
   const valueOf = ({ part, rect }) => valueAt(y, 1 - part[1], rect.height);
   const lines = found.filter((one) => one.part);
   const shown = lines.length <= ALL_VALUES ? [...lines].sort((a, b) => a.part[1] - b.part[1]) : [first];
-  const head = `${x.label || "x"} ${valueAt(x, first.part[0], first.rect.width)}`;
+  const name = x.label || panel.querySelector(".x-label")?.textContent || "x";
+  const head = `${name} ${valueAt(x, first.part[0], first.rect.width)}`;
   return [[head, y.label], ...shown.map((one) => [labelOf(one.mark) || y.label, valueOf(one), one.mark, one === first])];
 }
 
@@ -103,6 +105,14 @@ function startCharts() {
     if (event.target === enlarged) enlarged.close();
     else chooseOnClick(event);
   });
+  // A panel that is too wide for the screen scrolls, also by the keyboard.
+  const sizes = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  main.querySelectorAll(".panel").forEach((panel) => sizes.observe(panel));
   let frame = 0;
   document.addEventListener("pointermove", (event) => {
     cancelAnimationFrame(frame);

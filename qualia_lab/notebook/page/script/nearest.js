@@ -19,6 +19,7 @@ function valueAt(scale, part, pixels) {
 
 function digitsFor(value, resolution) {
   if (!Number.isFinite(value)) return String(value);
+  if (resolution < 1 && Math.abs(value - Math.round(value)) < resolution) return String(Math.round(value));
   const places = resolution > 0 ? Math.max(0, Math.ceil(-Math.log10(resolution))) : 3;
   if (Math.abs(value) >= 1e7 || places > 7) {
     const digits = Math.max(1, Math.ceil(Math.log10(Math.abs(value) / resolution || 1)) + 1);
@@ -27,30 +28,31 @@ function digitsFor(value, resolution) {
   return value.toFixed(places);
 }
 
-// The lines of a panel as parts of the plot (0 to 1, from its top left corner).
+// The lines of a panel as parts of the plot (0 to 1, from its top left corner); without those that have no name.
 function drawingOf(panel) {
-  if (!drawings.has(panel)) drawings.set(panel, [...panel.querySelectorAll("path.line")].map(lineOf));
+  if (!drawings.has(panel)) {
+    const named = [...panel.querySelectorAll("path.line")].filter((path) => path.dataset.runs || path.dataset.label);
+    drawings.set(panel, named.map(lineOf));
+  }
   return drawings.get(panel);
 }
 
 function lineOf(path) {
-  const plot = path.ownerSVGElement;
-  const [left, top, width, height] = plot.getAttribute("viewBox").split(/[ ,]+/).map(Number);
+  const [left, top, width, height] = path.ownerSVGElement.getAttribute("viewBox").split(/[ ,]+/).map(Number);
   const numbers = path.getAttribute("d").match(/-?\d+(?:\.\d+)?/g) ?? [];
   const points = [];
   for (let place = 0; place + 1 < numbers.length; place += 2) {
     points.push([(Number(numbers[place]) - left) / width, (Number(numbers[place + 1]) - top) / height]);
   }
-  return { path, plot, points };
+  return { path, points };
 }
 
 // Of each visible line, the point nearest in x; sorted by the distance to the pointer.
 function nearestPoints(panel, x, y) {
   const found = [];
-  let rect = null;
-  for (const { path, plot, points } of drawingOf(panel)) {
+  const rect = panel.querySelector(".plot").getBoundingClientRect();
+  for (const { path, points } of drawingOf(panel)) {
     if (!isShown(path) || !points.length) continue;
-    rect ??= plot.getBoundingClientRect();
     const part = (x - rect.left) / rect.width;
     let best = points[0];
     for (const point of points) if (Math.abs(point[0] - part) < Math.abs(best[0] - part)) best = point;
