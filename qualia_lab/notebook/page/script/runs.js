@@ -30,7 +30,12 @@ function standsFor(element, ids) {
 
 // Marks and legend entries say their runs; rows of tables are recognized by label, configuration or run id.
 function indexElements() {
-  for (const element of main.querySelectorAll("[data-runs]")) standsFor(element, element.dataset.runs.split(" "));
+  for (const element of main.querySelectorAll("[data-runs]")) {
+    const ids = element.dataset.runs.split(" ");
+    // An entry of a legend such as `mean` stands for all runs, so that it chooses none.
+    if (element.matches(".entry") && !isOneConfiguration(ids)) element.removeAttribute("data-runs");
+    else standsFor(element, ids);
+  }
   for (const table of main.querySelectorAll("table")) {
     const headers = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
     const factors = data.configurations.filter((one) => Object.keys(one.params).length
@@ -44,6 +49,10 @@ function indexElements() {
       }
     }
   }
+}
+
+function isOneConfiguration(ids) {
+  return ids.length === 1 || data.configurations.some((one) => ids.every((id) => one.runs.includes(id)));
 }
 
 function runsOfRow(row) {
