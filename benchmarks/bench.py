@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import subprocess
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Measured
 
-KINDS = ("sqlite", "snapshot", "postgresql", "folder", "server")
+KINDS = ("sqlite", "snapshot", "postgresql", "folder", "server", "pages")
 _JOBS = ("wide", "history", "metric", "experiments", "top")
 _SEARCH = (
     "import sys, mlflow; mlflow.set_tracking_uri(sys.argv[1]);"
@@ -27,6 +28,10 @@ _SEARCH = (
 )
 _QUALIA = (sys.executable, "-c", "from qualia_lab.cli.main import main; main()")
 _NEW = (sys.executable, "-m", "qualia_lab.scripts.create_observational_notebook")
+_DEMO = (sys.executable, "-m", "qualia_lab.scripts.create_demo_runs")
+_IMPORT = (sys.executable, "-W", "ignore", "-c", "import pandas, mlflow")
+# The pages that are made: the demo's 24 runs, and stores of these numbers of runs.
+_PAGES = {"page_demo": None, "page_120": 120, "page_1000": 1_000}
 
 
 class Bench:
@@ -77,7 +82,30 @@ class Bench:
                     f"`mlflow server` over SQLite: {size}",
                     [*self.reading_jobs(uris), *self.create_command(server)],
                 )
+        if "pages" in self.kinds and name == "small":
+            self.pages(name)
         sqlite.unlink(missing_ok=True)
+
+    def pages(self, name: str) -> None:
+        """Executed notebooks with their pages, compared with importing what a notebook of one's own begins with."""
+        rows: list[Row] = []
+        for job, runs in _PAGES.items():
+            if self.jobs is not None and job not in self.jobs:
+                continue
+            store = self.folder / f"{job}.db"
+            uri, notebook = f"sqlite:///{store}", self.folder / f"{job}.ipynb"
+            if runs is None:
+                subprocess.run([*_DEMO, "--tracking-uri", uri], check=True, capture_output=True, cwd=self.folder)
+            else:
+                _in_child_process(fill_sqlite, store, Size(runs, params=10, metrics=10))
+            experiment = "churn" if runs is None else "sweep *"
+            new = (*_NEW, "--tracking-uri", uri, "--experiment", experiment, "--force", "--yes", "--to", "html")
+            made = self.command(job, {"ours": (*new, "--output", str(notebook)), "import": _IMPORT})
+            files = {"notebook": notebook, "page": notebook.with_suffix(".html")}
+            made[0].measured[0].sizes |= {what: path.stat().st_size for what, path in files.items()}
+            rows += made
+            store.unlink()
+        self.table("pages", name, "Notebook and page: executed, and exported as HTML", rows)
 
     def database(self, kind: str, name: str, title: str, uri: str) -> None:
         """A database: compared with MLflow's client, where that takes minutes at most, and with the raw driver."""
@@ -136,7 +164,7 @@ class Bench:
         yield from self.command("runs", {"ours": runs})
         yield from self.command("filtered", {"ours": filtered})
 
-    def command(self, job: str, commands: dict[str, tuple[str, ...]], turns: int | None = None) -> Iterable[Row]:
+    def command(self, job: str, commands: dict[str, tuple[str, ...]], turns: int | None = None) -> list[Row]:
         """One row of the run times of complete commands."""
         return self.row(job, lambda _: measure_commands(commands, self.folder, turns or self.turns))
 

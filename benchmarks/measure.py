@@ -35,6 +35,7 @@ class Measured:
     peak: int = 0
     rows: int = 0
     digest: str = ""
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes of the files that a command wrote
 
     @property
     def wall(self) -> float:

@@ -25,6 +25,9 @@ JOBS = {
     "executed": "the complete command with `--execute`",
     "taken": "`qualia snapshot`, the first time",
     "again": "`qualia snapshot`, again",
+    "page_demo": "page of the demo, 24 runs",
+    "page_120": "page of 120 runs",
+    "page_1000": "page of 1,000 runs",
 }
 
 _READERS = {
@@ -32,6 +35,7 @@ _READERS = {
     "raw": "the raw driver",
     "bytes": "the bytes alone",
     "store": "the store itself",
+    "import": "`import pandas, mlflow`",
 }
 
 _HEAD = (
@@ -75,6 +79,8 @@ def _table(table: Table) -> list[str]:
     readers = [name for name in _READERS if any(row.of(name) for row in table.rows)]
     headings = ["job", "qualia_lab", *(head for name in readers for head in (_READERS[name], "ratio"))]
     headings += ["CPU seconds", "peak MB"]
+    files = list(dict.fromkeys(name for row in table.rows for one in row.measured for name in one.sizes))
+    headings += [f"{name}, MB" for name in files]
     lines = [
         f"## {table.title}",
         "",
@@ -86,11 +92,11 @@ def _table(table: Table) -> list[str]:
         f"| {' | '.join(headings)} |",
         f"|---|{'---:|' * (len(headings) - 1)}",
     ]
-    lines += [f"| {' | '.join(_cells(row, readers))} |" for row in table.rows]
+    lines += [f"| {' | '.join(_cells(row, readers, files))} |" for row in table.rows]
     return lines
 
 
-def _cells(row: Row, readers: Sequence[str]) -> list[str]:
+def _cells(row: Row, readers: Sequence[str], files: Sequence[str]) -> list[str]:
     ours = row.of("ours")
     assert ours
     cells = [JOBS[row.job], _seconds(ours.wall)]
@@ -100,7 +106,7 @@ def _cells(row: Row, readers: Sequence[str]) -> list[str]:
     results = [ours, *(row.of(name) for name in readers)]
     cells.append(", ".join(_seconds(result.cpu) if result else "–" for result in results))
     cells.append(", ".join(f"{result.peak / 1e6:.0f}" if result else "–" for result in results))
-    return cells
+    return [*cells, *(f"{ours.sizes[name] / 1e6:.2f}" if name in ours.sizes else "" for name in files)]
 
 
 def _seconds(seconds: float) -> str:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from benchmarks.record import Row, Table
 
 _TIMES = {"wide": 30, "history": 100, "metric": 100, "experiments": 300, "top": 10}
+# Of a page: CPU as a multiple of importing pandas and mlflow, megabytes of the notebook, megabytes of the page.
+_PAGES = {"page_demo": (3.5, 1.4, 2.0), "page_120": (5.0, None, 3.5)}
 _DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
@@ -52,6 +54,22 @@ def _targets(tables: Sequence[Table]) -> Iterator[Target]:
     yield from _at_most("100,000 runs, every point streamed, peak memory", rows.get("stream"), "peak", 500)
     for job in ("screen", "runs"):
         yield from _at_most(f"100,000 runs, {job}, seconds", rows.get(job), "wall", 1.5)
+    yield from _of_pages([row for table in tables if table.kind == "pages" for row in table.rows])
+
+
+def _of_pages(rows: Sequence[Row]) -> Iterator[Target]:
+    for row in rows:
+        ours, importing = row.of("ours"), row.of("import")
+        if row.job not in _PAGES or not ours or not importing:
+            continue
+        times, *megabytes = _PAGES[row.job]
+        ratio, name = ours.cpu / importing.cpu, row.job.replace("_", " of ")
+        limit = f"at most {times:g}× that of `import pandas, mlflow`"
+        yield Target(f"{name}, CPU", limit, f"{ratio:.1f}×", ratio <= times)
+        for what, most in zip(("notebook", "page"), megabytes, strict=True):
+            size = ours.sizes.get(what, 0) / 1e6
+            if most is not None and size:
+                yield Target(f"{name}, size of the {what}", f"at most {most:g} MB", f"{size:.2f} MB", size <= most)
 
 
 def _ratios(tables: Iterable[Table], reader: str, kinds: Collection[str], job: str) -> list[tuple[float, str]]:

@@ -42,6 +42,19 @@ def test_promises_are_checked_against_the_measurements():
     assert target.met
 
 
+def test_pages_are_compared_with_an_import_and_their_sizes_are_limited():
+    ours = Measured("ours", [9.0, 9.0], [9.0, 8.0], sizes={"notebook": 1_500_000, "page": 1_900_000})
+    row = record.Row("page_demo", [ours, Measured("import", [2.0, 2.0], [2.0, 2.0])])
+    table = record.Table("pages", "small", "Notebook and page", [row])
+    assert [(one.name, one.worst, one.met) for one in check_targets([table])] == [
+        ("page of demo, CPU", "4.0×", False),
+        ("page of demo, size of the notebook", "1.50 MB", False),
+        ("page of demo, size of the page", "1.90 MB", True),
+    ]
+    assert "| page of the demo, 24 runs |" in page([table])
+    assert page([table]).rstrip().endswith("| 1.50 | 1.90 |")
+
+
 @pytest.mark.slow
 def test_the_benchmark_compares_equal_reads_and_writes_its_page(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--runs", "20", "--turns", "1", "--output", str(tmp_path / "p.md")]

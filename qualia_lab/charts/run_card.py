@@ -28,7 +28,9 @@ _FILES_LISTED = 50
 _VALUE_WIDTH = 400
 _FOLDED_ABOVE = 40
 
-_CELL = 'style="text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere"'
+# JupyterLab aligns cells at their right, so that a style of the table alone would have no effect on them.
+_CELL = 'style="text-align:left"'
+_CELL_OF_LINES = 'style="text-align:left;vertical-align:top;white-space:pre-wrap"'
 
 
 @dataclass(frozen=True)
@@ -154,12 +156,15 @@ def _preview_title(preview: Preview, tag: str) -> str:
 def _block(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Render a foldable table, folded at first if it is long."""
     head = "".join(f"<th {_CELL}>{for_html(name)}</th>" for name in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td {_CELL}>{for_html(_cut(cell))}</td>" for cell in row) + "</tr>" for row in rows
-    )
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     opened = " open" if len(rows) <= _FOLDED_ABOVE else ""
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    table = f'<table style="overflow-wrap:anywhere"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return f"<details{opened}><summary>{for_html(title)}</summary>{table}</details>"
+
+
+def _cell(text: str) -> str:
+    style = _CELL_OF_LINES if "\n" in text or "  " in text else _CELL
+    return f"<td {style}>{for_html(_cut(text))}</td>"
 
 
 def _cut(text: str) -> str:

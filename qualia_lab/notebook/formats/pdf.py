@@ -30,15 +30,11 @@ def _files(notebook: Mapping[str, Any], target: Path, options: Options) -> dict[
 
 
 def _print_by_weasyprint(page: str) -> bytes:
-    from weasyprint import HTML, default_url_fetcher
-
-    def only_embedded(url: str, *args: Any, **kwargs: Any) -> Any:
-        if not url.startswith("data:"):
-            raise ValueError(f"{url} is not part of the page")
-        return default_url_fetcher(url, *args, **kwargs)
+    """Return the page as PDF; nothing but its own `data:` URIs is loaded."""
+    from weasyprint import HTML, URLFetcher
 
     try:
-        return bytes(HTML(string=page, url_fetcher=only_embedded).write_pdf())
+        return bytes(HTML(string=page, url_fetcher=URLFetcher(allowed_protocols={"data"})).write_pdf())
     except Exception as error:
         raise ExportFailed(
             f"WeasyPrint could not make the PDF: {error}", "Install Chromium, or use --to html."
