@@ -22,6 +22,13 @@ _PAGES = """<style>
 </style>
 </head>"""
 
+# WeasyPrint does not know that what is folded is not shown; only the answer is unfolded for print.
+_FOLDS = """<style>
+details:not([open]) > :not(summary) { display: none; }
+#headline details:not(.code) > :not(summary) { display: block; }
+</style>
+</head>"""
+
 
 def _files(notebook: Mapping[str, Any], target: Path, options: Options) -> dict[Path, bytes]:
     page = page_of(notebook, target, options).replace("</head>", _PAGES, 1)
@@ -33,6 +40,7 @@ def _print_by_weasyprint(page: str) -> bytes:
     """Return the page as PDF; nothing but its own `data:` URIs is loaded."""
     from weasyprint import HTML, URLFetcher
 
+    page = page.replace("</head>", _FOLDS, 1)
     try:
         return bytes(HTML(string=page, url_fetcher=URLFetcher(allowed_protocols={"data"})).write_pdf())
     except Exception as error:
