@@ -307,7 +307,9 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, to_stderr
         say("\n".join(wrap(message, width or len(message))))
 
 
-def sentence(text: str, mark: str = "", colour: Colour | None = None, indent: int = 0) -> None:
+def sentence(
+    text: str, mark: str = "", colour: Colour | None = None, indent: int = 0, *, is_message: bool = False
+) -> None:
     """Write a sentence to stdout, after an optional mark; on a terminal it is wrapped and the mark is coloured.
 
     Args:
@@ -315,14 +317,16 @@ def sentence(text: str, mark: str = "", colour: Colour | None = None, indent: in
         mark: a sign or a word at the start of the first line.
         colour: the colour of the mark, if colours are enabled.
         indent: the number of spaces before each line without a mark.
+        is_message: write to stderr instead.
     """
+    stream = sys.stderr if is_message else sys.stdout
     margin = " " * indent
     prefix = f"{mark} " if mark else margin
-    content, width = _clean(for_terminal(text)), _terminal_width(sys.stdout)
+    content, width = _clean(for_terminal(text)), _terminal_width(stream)
     lines = [prefix + content] if width is None else wrap(prefix + content, width, margin)
-    if mark and colour is not None and _coloured(sys.stdout):
+    if mark and colour is not None and _coloured(stream):
         lines[0] = _paint(mark, _COLOURS[colour]) + lines[0][len(mark) :]
-    _write(sys.stdout, "\n".join(lines))
+    _write(stream, "\n".join(lines))
 
 
 def can_show(text: str) -> bool:

@@ -298,9 +298,12 @@ def test_the_frame_lists_all_findings(known, first_findings):
 
 def test_the_card_folds_findings_beyond_its_limit(known):
     card = known[2].show_findings(limit=3)
-    first, folded = card._repr_html_().split("<details>")
-    assert first.count("<p><b") == 3
-    assert folded.count("<p><b") == len(card.findings) - 3
+    more = len(card.findings) - 3
+    first, folded = card._repr_html_().split(f"<details><summary>{more} more</summary>")
+    assert first.count('<div class="finding ') == 3
+    assert folded.count('<div class="finding ') == more
+    assert first.count('width="320" height="160" src="data:image/svg+xml;base64,') == len(card.charts) > 0
+    assert "<img" not in folded
     assert f"and {len(card.findings) - 3} more: runs.findings()" in repr(card)
 
 

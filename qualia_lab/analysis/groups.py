@@ -13,6 +13,7 @@ import numpy as np
 from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartile_mean, mean_interval, mean_of, unit_of
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
+from qualia_lab.names import display_width, distinct_names
 from qualia_lab.study.factor_names import is_fold
 from qualia_lab.study.statuses import FINISHED, WITHOUT, kind_of, statuses_of
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from qualia_lab.study import Configuration, Study
     from qualia_lab.study.study import Setting
     from qualia_lab.tables import RunTables
+
+_SHORT_ID = 12  # columns for the start of a run id behind a label
 
 
 @dataclass(frozen=True)
@@ -244,15 +247,19 @@ def short_labels(configurations: Sequence[Configuration]) -> dict[str, str]:
         configurations: the configurations to label.
 
     Returns:
-        The label by the first run of each configuration.
+        The label by the first run of each configuration; no two are equal.
     """
     keys = distinguishing_params(configurations)
-    labels = {}
+    labels: dict[str, str] = {}
     for configuration in configurations:
         params = dict(configuration.params)
         settings = [f"{key}={params[key]}" for key in keys if params.get(key) is not None]
         labels[configuration.run_ids[0]] = ", ".join(settings) or (f"no {', '.join(keys)}" if keys else "all runs")
-    return labels
+    if len(set(labels.values())) == len(labels):
+        return labels
+    # A value may contain `, key=value` itself, as in `a="1, b=2"`.
+    width = max(map(display_width, labels.values())) + _SHORT_ID
+    return dict(zip(labels, distinct_names(list(labels.values()), list(labels), width), strict=True))
 
 
 def _separation(

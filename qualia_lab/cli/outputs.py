@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 def show_outputs(notebook: Path, formats: Sequence[str]) -> None:
     """Print the paths of a notebook and its exports on stdout; then its headline and what to do next, as messages."""
-    from qualia_lab.escaping import for_terminal
     from qualia_lab.notebook.export import page_paths
     from qualia_lab.notebook.headline import read_headline
 
     show_exports([notebook, *page_paths(notebook, formats).values()], ["", *formats])
     for sentence in read_headline(notebook):
-        console.say(for_terminal(sentence))
+        console.sentence(sentence, is_message=True)
     console.say(f"next: {_next_step(notebook, formats)}")
 
 

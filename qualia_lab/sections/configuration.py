@@ -11,19 +11,23 @@ from qualia_lab.sections.section import PlannedCell, Section, SectionContext, co
 if TYPE_CHECKING:
     from qualia_lab.sections.literal import Literal
 
+# Folded, so that the answer is near the top of the notebook.
 _HEADING = """\
 ## Configuration
 
-The input of the cells below: change it and run them again. `METRICS`, `CURVES` and `PARAMS` are those that are drawn.
-The other lines say how to interpret the runs; with `None` and `[]` it is inferred from the runs, see
-*What these runs are about*:
+<details><summary>The input of the cells below: change it and run them again.</summary>
+
+`METRICS`, `CURVES` and `PARAMS` are those that are drawn. The other lines say how to interpret the runs; with `None`
+and `[]` it is inferred from the runs, see *What these runs are about*:
 
 - `PRIMARY_METRIC` ranks the runs, `GREATER_IS_BETTER` is its direction, or that of several metrics:
   `{"val_loss": False}`
 - `SEEDS` are params that only repeat a configuration, `FACTORS` distinguish configurations, `LABELS` only name runs
 - `STATUSES` are those of the runs that count, `BASELINE` is what the others are compared with: the id of a run, or
   `{"param": "value"}`
-- `POOL = True` treats all experiments as one task, so that their runs are compared with each other"""
+- `POOL = True` treats all experiments as one task, so that their runs are compared with each other
+
+</details>"""
 
 _CLIENT = """\
 # MLflow's client, created on first use, and only if that changes nothing in the store.

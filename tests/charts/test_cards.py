@@ -7,7 +7,9 @@ import pickle
 import pytest
 
 from qualia_lab.analysis.findings.finding import Finding
+from qualia_lab.analysis.headline import Headline
 from qualia_lab.charts.findings_card import FindingsCard
+from qualia_lab.charts.headline_card import HeadlineCard
 from qualia_lab.charts.study_card import StudyCard
 from qualia_lab.errors import UnknownKey
 from qualia_lab.runs import Runs
@@ -64,10 +66,31 @@ def test_findings_have_a_next_step_and_those_not_examined_are_folded():
     assert text.splitlines()[0] == "What stands out among 7 runs: 1 answer, 1 problem."
     assert "    Next: Run more." in text
     assert "and 1 more: runs.findings()" in text
-    assert page.index("<details>") < page.index("not examined")
+    assert page.index("<summary>1 more</summary>") < page.index("not examined")
+    assert '<a href="#groups">Configurations averaged</a>' in page
+    assert "<summary><small>recompute</small></summary><code" in page
     assert "<script" not in page
     assert "\u202e" not in text + page
     assert repr(FindingsCard(found[2:], {}, 2)).splitlines()[0] == "Nothing stands out among 2 runs."
+
+
+def test_the_end_of_a_long_sentence_is_folded_on_its_card():
+    clauses = "; ".join(f"mlp-{n:02}-seed0 from step {n} on (val_loss 0.3 → 0.7, {HOSTILE})" for n in range(9))
+    page = FindingsCard([Finding("overfitting", "problem", "warning", f"9 of 24 runs overfit: {clauses}.")], {}, 24)
+    shown, folded = page._repr_html_().split("<details>")
+    assert "mlp-00-seed0" in shown and "mlp-08-seed0" not in shown and len(shown) < 900
+    assert folded.startswith("<summary><small>more</small></summary><p>… mlp-")
+    assert "<script" not in shown + folded
+
+
+def test_strings_of_a_store_are_escaped_in_a_headline():
+    card = HeadlineCard(
+        Headline((f"In {HOSTILE}: lr=1 leads.",), f"Of 2 runs, 1 failed. {HOSTILE}", f"Take {HOSTILE}.")
+    )
+    page, text = card._repr_html_(), repr(card)
+    assert len(text.splitlines()) == 3 and text.splitlines()[2].startswith("Next: Take")
+    assert "&lt;script&gt;" in page and "<script" not in page
+    assert "\u202e" not in page + text and "$x$" not in page
 
 
 def test_a_wrong_column_raises_a_helpful_error_and_derived_frames_are_plain_dataframes():

@@ -75,6 +75,13 @@ def test_labels_have_only_the_params_that_distinguish_configurations():
     assert list(lacking.values()) == ["no lr", "lr=1"]
 
 
+def test_labels_differ_where_a_value_contains_another_setting():
+    rows = [({"a": "1, b=2", "c": "1"}, {}), ({"a": "1", "b": "2", "c": "1"}, {}), ({"a": "1", "c": "1"}, {})]
+    labels = list(short_labels(configurations(rows)).values())
+    assert len(set(labels)) == 3
+    assert all(label.startswith("a=1") for label in labels)
+
+
 def test_labels_prefer_params_with_words_to_params_with_numbers():
     rows = [({"lr": str(lr), "net": net, "part": str(lr)}, {}) for lr, net in ((1, "a"), (2, "a"), (3, "b"))]
     labels = short_labels(configurations(rows))

@@ -12,6 +12,7 @@ import pytest
 
 from qualia_lab.cli.execute import tracking_uri_of
 from qualia_lab.cli.main import COMMANDS
+from qualia_lab.notebook.headline import read_headline
 from tests.stores.empty import new_client
 
 from .command import CREATE, QUALIA, run, run_here, tree
@@ -291,6 +292,16 @@ def test_a_notebook_is_executed_and_exported_in_one_command_and_again_later(uri,
     assert again.returncode == 0, again.stderr
     assert again.stdout == "n.ipynb\n"
     assert not errors_in(tmp_path / "n.ipynb")
+    # The headline of the notebook, and how to open it, are messages.
+    headline = read_headline(tmp_path / "n.ipynb")
+    assert headline and again.stderr.splitlines()[-1 - len(headline) : -1] == headline
+
+
+@pytest.mark.parametrize("content", [None, "not JSON", "[]", '{"cells": [{}]}', '{"cells": []}'])
+def test_a_notebook_without_a_headline_has_none(content, tmp_path):
+    if content is not None:
+        (tmp_path / "n.ipynb").write_text(content)
+    assert read_headline(tmp_path / "n.ipynb") == []
 
 
 @pytest.mark.slow

@@ -74,9 +74,9 @@ def sections_of(plan) -> list[str]:
 def test_many_runs_get_every_section_in_the_designed_order():
     plan = planned(some_runs(6))
     assert sections_of(plan) == [
-        *("title", "setup", "configuration", "parameters", "client", "loading", "findings", "study", "overview"),
-        *("each_run", "run", "params", "metrics", "groups", "baseline", "paper_table", "curves"),
-        *("bands", "relations", "progress", "timeline", "artifacts", "exploration", "not_shown"),
+        *("title", "setup", "configuration", "parameters", "client", "loading", "headline", "findings", "study"),
+        *("overview", "groups", "baseline", "paper_table", "metrics", "curves", "bands", "params", "relations"),
+        *("progress", "timeline", "each_run", "run", "artifacts", "exploration", "not_shown"),
     ]
     left_out = dict(plan.left_out)
     assert left_out["Code, environment and data"] == "no run has recorded its code or data"
@@ -103,7 +103,7 @@ def test_only_the_first_runs_have_cells_of_their_own():
     plan = planned(some_runs(RUNS_SHOWN + 3))
     shown = [cell for cell in plan.cells if cell.key.startswith("run:")]
     assert len(shown) == RUNS_SHOWN
-    assert ["folded=True" in cell.source for cell in shown] == [False] * 3 + [True] * (RUNS_SHOWN - 3)
+    assert all(cell.source.endswith(", folded=True)") for cell in shown)
     heading = next(cell.source for cell in plan.cells if cell.key == "each_run:heading")
     assert f"Showing {RUNS_SHOWN} of {RUNS_SHOWN + 3} runs" in heading
 
