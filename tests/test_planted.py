@@ -21,6 +21,7 @@ from .planted.store import PlantedStore
 
 SHAPES = (*sweeps.SHAPES, *curves.SHAPES, *typical_stores.SHAPES, *logging_conventions.SHAPES, *rare_rules.SHAPES)
 STORES_PER_SHAPE = int(os.environ.get("QUALIA_TEST_STORES", "2"))
+NOT_SEEN = 10_000  # the first seed of stores that were not looked at when the rules and bars were made
 
 
 @cache
@@ -68,12 +69,12 @@ def test_noise_yields_claims_in_at_most_one_store_of_twenty():
 
 
 def test_several_experiments_of_noise_yield_claims_in_at_most_one_store_of_twenty():
-    """At most as many as 95 % of such tests have at a rate of one in twenty (binomial)."""
+    """The bar depends on the rate and the number of stores alone: at that rate 95 % of such tests are within it."""
     stores = 10 * STORES_PER_SHAPE
     claimed = [
         (shape.__name__, seed)
         for shape in (logging_conventions.experiments_of_equal_models, logging_conventions.experiments_of_noise)
-        for seed in range(stores)
+        for seed in range(NOT_SEEN, NOT_SEEN + stores)
         if any(map(is_claim, find(shape(seed))))
     ]
     assert len(claimed) <= binom.ppf(0.95, 2 * stores, 1 / 20), claimed

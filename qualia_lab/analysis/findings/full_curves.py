@@ -131,9 +131,10 @@ def _curves(evidence: Evidence, wanted: set[tuple[str, str]]) -> dict[tuple[str,
         for row in np.flatnonzero(of_runs[series.run] & of_keys[series.key]).tolist()
         if (pair := (evidence.run_ids[series.run[row]], evidence.keys[series.key[row]])) in wanted
     }
+    has_odd = (series.nan + series.infinite > 0).tolist()
     curves = {}
     for row, steps, values in evidence.point_cache.slices(series.points, pairs):
-        finite = np.isfinite(values)
+        finite = np.isfinite(values) if has_odd[row] else slice(None)
         curves[pairs[row]] = Curve(steps[finite].astype(np.float64), values[finite])
     return curves | _read(evidence, wanted - curves.keys())
 

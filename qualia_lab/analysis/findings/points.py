@@ -65,14 +65,17 @@ class PointCache:
         Yields:
             The row, its steps and its values.
         """
-        ends = np.cumsum(counts)
-        sizes = np.cumsum([len(values) for _, values in self._parts])
-        for row in rows if self._parts else ():
-            begin, end = int(ends[row] - counts[row]), int(ends[row])
-            part = int(np.searchsorted(sizes, begin, side="right"))
-            before = int(sizes[part - 1]) if part else 0
+        if not self._parts:
+            return
+        wanted = np.fromiter(rows, np.int64)
+        part_ends = np.cumsum([len(values) for _, values in self._parts])
+        begins = (np.cumsum(counts) - counts)[wanted]
+        parts = np.searchsorted(part_ends, begins, side="right")
+        begins -= np.r_[0, part_ends][parts]
+        places = (column.tolist() for column in (wanted, parts, begins, begins + counts[wanted]))
+        for row, part, begin, end in zip(*places, strict=True):
             steps, values = self._parts[part]
-            yield row, steps[begin - before : end - before], values[begin - before : end - before]
+            yield row, steps[begin:end], values[begin:end]
 
 
 def begins_of(points: Points) -> Integers:
