@@ -406,6 +406,15 @@ def test_a_choice_among_100_runs_in_24_panels_takes_less_than_100_ms(tmp_path, o
     assert sorted(times)[2] < 100, times
 
 
+def test_links_to_sections_that_were_left_out_are_text(tmp_path):
+    said = '<p>see <a href="#overview">Overview</a>, <a href="#gone">Gone</a>; &lt;a href="#gone"</p>'
+    cells = [markdown("overview:heading", "## Overview"), cell("overview", "x", {"text/html": said})]
+    text = export_html(v4.new_notebook(cells=cells), tmp_path / "page.html", title="x").read_text(encoding="utf-8")
+    assert '<a href="#overview">Overview</a>' in text.replace(' rel="noopener noreferrer"', "")
+    assert '<a href="#gone"' not in text
+    assert 'Gone</a>; &lt;a href="#gone"' in text.replace("&quot;", '"')
+
+
 def test_cells_of_one_section_are_together_and_those_of_users_stay_where_they_are():
     def at(key):
         return {"metadata": {"qualia_lab": {"key": key}} if key else {}}

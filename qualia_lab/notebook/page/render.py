@@ -31,6 +31,9 @@ _SCRIPTS = (
 )
 _STYLES = ("style/base", "style/tables", "figure", "style/charts", "style/bar", "style/print")
 _HEADING = re.compile(r"<h([1-3])\b[^>]*>(.*?)</h\1>", re.DOTALL)
+# In sanitized HTML every `<` of a text is escaped, so that these are the tags of elements.
+_ID = re.compile(r'<[^<>]* id="([^"]*)"')
+_INNER_LINK = re.compile(r'<a href="#([^"]*)"')
 _RUN_KEY = re.compile(r"run:([A-Za-z0-9_-]{1,64})")
 _HOW = "how-this-was-made"
 
@@ -73,11 +76,21 @@ def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
         style=_style(),
         contents=_contents(first),
         start=html.escape(next((one.anchor for one in first if one.anchor == "headline"), "main")),
-        main="\n".join(one.html for one in first),
+        main=_without_dead_links("\n".join(one.html for one in first)),
         bar=_resource("bar.html") if runs else "",
         data=f'<script type="application/json">{script_json(runs)}</script>' if runs else "",
         script=script,
     )
+
+
+def _without_dead_links(page: str) -> str:
+    """Return the page with links to its own sections only: a finding may refer to a section that was left out."""
+    ids = set(_ID.findall(page))
+
+    def kept(link: re.Match[str]) -> str:
+        return link[0] if html.unescape(link[1]) in ids else "<a"
+
+    return _INNER_LINK.sub(kept, page)
 
 
 def _contents(sections: list[_Rendered]) -> str:

@@ -40,7 +40,7 @@ function openFoldOfTarget() {
 }
 
 function openFindings() {
-  const opened = [...main.querySelectorAll("#headline details:not(.code):not([open])")];
+  const opened = [...main.querySelectorAll(":is(#headline, #findings) details:not(.code, [open])")];
   opened.forEach((fold) => (fold.open = true));
   addEventListener("afterprint", () => opened.forEach((fold) => (fold.open = false)), { once: true });
 }
