@@ -35,7 +35,7 @@ class Series:
         odd_y: the values at odd_x: NaN, inf or -inf.
         recorded: how many points the store holds.
         odd: how many of them are not finite.
-        last: the last finite value as it was recorded; NaN where there is none.
+        last: the last value as it was recorded; NaN where it is not finite.
     """
 
     run_id: str
@@ -163,5 +163,6 @@ def take_series(run_id: str, x: Numbers, values: Numbers, most_points: int, *, r
     marked = odd[~inner]
     if len(marked) > _MOST_ODD:
         marked = marked[np.linspace(0, len(marked) - 1, _MOST_ODD).astype(np.int64)]
-    last = float((values if raw is None else raw)[finite][-1]) if finite.any() else float("nan")
+    recorded = values if raw is None else raw
+    last = float(recorded[-1]) if len(recorded) and np.isfinite(recorded[-1]) else float("nan")
     return Series(run_id, x[drawn], y[drawn], x[marked], values[marked], len(values), len(odd), last)

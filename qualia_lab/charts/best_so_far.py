@@ -12,6 +12,7 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, REST
 from qualia_lab.charts.marks import Axis, Line, Panel, Points
 from qualia_lab.charts.sampling import sample_by_value, sample_note
+from qualia_lab.charts.unfinished import mark_unfinished
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ _UNITS = (("days", 86_400_000, 172_800_000), ("hours", 3_600_000, 7_200_000), ("
 
 
 def best_so_far_chart(
-    progress: Sequence[Progress], labels: Mapping[str, str], metric: str, *, greater_is_better: bool
+    progress: Sequence[Progress],
+    labels: Mapping[str, str],
+    metric: str,
+    *,
+    greater_is_better: bool,
+    unfinished: Mapping[str, str] | None = None,
 ) -> Chart:
     """Draw every run as a point and the best value so far as a step line, by run number and by start time.
 
@@ -34,6 +40,7 @@ def best_so_far_chart(
         labels: the label of each run, by run id.
         metric: the name of the metric.
         greater_is_better: the direction of the metric.
+        unfinished: the status of each run that did not finish, by run id; these are drawn as rings.
     """
     names = distinct_labels(labels)
     values = np.array([entry.value for entry in progress], np.float64)
@@ -61,7 +68,10 @@ def best_so_far_chart(
             y_axis,
             (
                 *_steps(x, best),
-                Points(x[drawn_places], values[drawn_places], colours or (REST,), texts=texts, size=7, runs=runs),
+                *mark_unfinished(
+                    Points(x[drawn_places], values[drawn_places], colours or (REST,), texts=texts, size=7, runs=runs),
+                    unfinished or {},
+                ),
             ),
         )
         for axis, x in (

@@ -34,14 +34,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Points:
-    """Unconnected points; `texts` are their hover texts, if given."""
+    """Unconnected points; `texts` are their hover texts, if given. A ring is a run that did not finish."""
 
     x: Numbers
     y: Numbers
     colours: tuple[str, ...]  # one per point, or one for all
     label: str = ""
     texts: tuple[str, ...] = ()
-    symbol: Literal["circle", "x"] = "circle"
+    symbol: Literal["circle", "x", "ring"] = "circle"
     size: float = 8
     opacity: float = 1.0
     in_legend: bool = True

@@ -12,6 +12,7 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, FILL, INK
 from qualia_lab.charts.marks import Box, Line, Panel, Points
 from qualia_lab.charts.sampling import MAX_POINTS, sample_by_value, sample_note
+from qualia_lab.charts.unfinished import mark_unfinished
 from qualia_lab.counts import counted
 from qualia_lab.names import distinct_names
 
@@ -37,6 +38,7 @@ def param_distribution(
     metric: str,
     *,
     greater_is_better: bool | None = None,
+    unfinished: Mapping[str, str] | None = None,
 ) -> Chart:
     """Draw the latest value of a metric against a param.
 
@@ -50,6 +52,7 @@ def param_distribution(
         param: the param; treated as numeric if all of its values are numbers.
         metric: the metric.
         greater_is_better: the direction of the metric; None if it is not known.
+        unfinished: the status of each run that did not finish, by run id; these are drawn as rings.
     """
     pairs = pair_up(params, metrics, list(labels), param, metric)
     names = distinct_labels(labels)
@@ -59,7 +62,7 @@ def param_distribution(
     ]
     groups: tuple[Group, ...] = ()
     if pairs.numbers is not None and len(set(pairs.numbers)) > _MAX_NUMBERS:
-        panel = _scatter(pairs, names, param, y_axis)
+        panel = _scatter(pairs, names, param, y_axis, unfinished or {})
         drawn_count, total = min(MAX_POINTS, len(pairs.run_ids)), len(pairs.run_ids)
     else:
         groups = group_by_param(pairs)
@@ -67,7 +70,7 @@ def param_distribution(
             largest = sorted(groups, key=lambda group: -len(group.run_ids))[:_MAX_GROUPS]
             notes.append(f"Showing the {_MAX_GROUPS} most frequent of {len(groups)} values.")
             groups = tuple(group for group in groups if group in largest)
-        panel = _groups(groups, names, param, y_axis)
+        panel = _groups(groups, names, param, y_axis, unfinished or {})
         drawn_count = sum(min(len(group.run_ids), MAX_POINTS // len(groups)) for group in groups)
         total = sum(len(group.run_ids) for group in groups)
     notes += filter(
@@ -84,7 +87,7 @@ def param_distribution(
     )
 
 
-def _scatter(pairs: Pairs, names: Mapping[str, str], param: str, y_axis: Axis) -> Panel:
+def _scatter(pairs: Pairs, names: Mapping[str, str], param: str, y_axis: Axis, unfinished: Mapping[str, str]) -> Panel:
     x = np.array(pairs.numbers, dtype=np.float64)
     y = np.array(pairs.metric)
     chosen = sample_by_value(pairs.metric)
@@ -95,10 +98,12 @@ def _scatter(pairs: Pairs, names: Mapping[str, str], param: str, y_axis: Axis) -
     points = Points(
         x[chosen], y[chosen], (DATA,), texts=texts, opacity=_opacity(len(chosen)), runs=_runs(pairs.run_ids, chosen)
     )
-    return Panel(fit_axis(param, x), y_axis, (points,))
+    return Panel(fit_axis(param, x), y_axis, tuple(mark_unfinished(points, unfinished)))
 
 
-def _groups(groups: Sequence[Group], names: Mapping[str, str], param: str, y_axis: Axis) -> Panel:
+def _groups(
+    groups: Sequence[Group], names: Mapping[str, str], param: str, y_axis: Axis, unfinished: Mapping[str, str]
+) -> Panel:
     """Return a panel with a column of points per group, jittered so that equal values are visible."""
     max_width = max(8, 96 // max(1, len(groups)))
     cut_names = distinct_names([group.value for group in groups], width=max_width)
@@ -121,7 +126,8 @@ def _groups(groups: Sequence[Group], names: Mapping[str, str], param: str, y_axi
         x = position + _jitter(len(chosen))
         y = np.array(group.metric)[chosen]
         runs = _runs(group.run_ids, chosen)
-        marks.append(Points(x, y, (DATA,), texts=texts, opacity=_opacity(len(x)), size=7, runs=runs))
+        points = Points(x, y, (DATA,), texts=texts, opacity=_opacity(len(x)), size=7, runs=runs)
+        marks += mark_unfinished(points, unfinished)
     return Panel(category_axis(param, ticks, min_slots=5), y_axis, tuple(marks))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from qualia_lab.analysis.trade_offs import complete_runs, pareto_set, trade_offs
 from qualia_lab.charts.axes import direction, distinct_labels, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import GREY, QUIET, REST, run_styles
+from qualia_lab.charts.colours import QUIET, REST, chosen_styles
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.charts.sampling import sample_by_value, sample_note
 from qualia_lab.counts import counted
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from qualia_lab.charts.marks import Mark
 
-MAX_NAMED = 16
-
 
 def pareto_front(
     values: Mapping[str, Mapping[str, float]],
@@ -28,7 +26,9 @@ def pareto_front(
     greater_is_better: Mapping[str, bool],
     order: Sequence[str] = (),
 ) -> Chart:
-    """Draw the first metric along x and the second along y; runs of the Pareto set are named and joined by steps.
+    """Draw the first metric along x and the second along y; steps join the runs of the Pareto set.
+
+    The leading ones of these runs are coloured and named.
 
     Args:
         values: the finite values of two metrics: {metric: {run id: value}}.
@@ -41,9 +41,7 @@ def pareto_front(
     run_ids = complete_runs(values)
     front = sorted(pareto_set(values, greater_is_better), key=lambda run_id: values[x_key][run_id])
     names = distinct_labels(labels)
-    named = front[:: max(1, -(-len(front) // MAX_NAMED))]
-    styles = run_styles(named, order or named)
-    colours = {run_id: QUIET if style == GREY else style[0] for run_id, style in styles.items()}
+    styles = chosen_styles(front, order)
 
     def points(of: list[str], colour: str, label: str = "", size: float = 8) -> Points:
         texts = tuple(
@@ -62,7 +60,7 @@ def pareto_front(
     marks.append(_steps(front, values, greater_is_better))
     if unnamed:
         marks.append(points(unnamed, QUIET, f"{len(unnamed)} more not dominated", 10))
-    marks += [points([run_id], colours[run_id], names[run_id], 11) for run_id in reversed(named)]
+    marks += [points([run_id], colour, names[run_id], 11) for run_id, (colour, _) in reversed(styles.items())]
     axes = []
     for key in (x_key, y_key):
         numbers = np.array([values[key][run_id] for run_id in run_ids], np.float64)

@@ -182,12 +182,12 @@ def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
             trace["hoverinfo"] = "skip"
         return trace
     colours = mark.colours if len(mark.colours) > 1 else mark.colours[0]
-    outline = {"color": "#FFFFFF", "width": 0.8} if mark.symbol == "circle" else {"width": 0}
+    outline = {"circle": {"color": "#FFFFFF", "width": 0.8}, "ring": {"width": 1.8}}.get(mark.symbol, {"width": 0})
     trace |= {
         "mode": "markers",
         "marker": {
             "color": colours,
-            "symbol": mark.symbol,
+            "symbol": "circle-open" if mark.symbol == "ring" else mark.symbol,
             "size": mark.size,
             "opacity": mark.opacity,
             "line": outline,

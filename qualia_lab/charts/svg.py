@@ -120,7 +120,10 @@ def _swatch(mark: Line | Points | Bars, left: float, y: float) -> str:
         )
     if isinstance(mark, Bars):
         return element("rect", x=left + 9, y=y - 5, width=10, height=10, fill=mark.colours[0])
-    return element("circle", cx=left + 14, cy=y, r=min(mark.size, 10) / 2, fill=mark.colours[0])
+    radius, colour = min(mark.size, 10) / 2, mark.colours[0]
+    if mark.symbol == "ring":
+        return element("circle", cx=left + 14, cy=y, r=radius, fill="#FFFFFF", stroke=colour, stroke_width=1.8)
+    return element("circle", cx=left + 14, cy=y, r=radius, fill=colour)
 
 
 def _panel(chart: Chart, index: int, layout: Layout) -> str:

@@ -137,6 +137,11 @@ def _points(mark: Points, scale: PanelScale) -> str:
         }
         if mark.symbol == "circle":
             parts.append(element("circle", title, **common, cx=x[place], cy=y[place], r=mark.size / 2, fill=colour))
+        elif mark.symbol == "ring":
+            radius = mark.size / 2 - 0.5
+            parts.append(
+                element("circle", title, **common, cx=x[place], cy=y[place], r=radius, fill="#FFFFFF", stroke=colour)
+            )
         else:
             arm = number(mark.size * 0.4)
             cross = element("path", d=f"M-{arm} -{arm}L{arm} {arm}M-{arm} {arm}L{arm} -{arm}", stroke=colour)
@@ -146,6 +151,8 @@ def _points(mark: Points, scale: PanelScale) -> str:
     outline: dict[str, str | float] = {}
     if mark.symbol == "circle" and mark.size > _NO_OUTLINE:
         outline = {"stroke": "#FFFFFF", "stroke_width": 0.8}
+    elif mark.symbol == "ring":
+        outline = {"stroke_width": 1.8}
     elif mark.symbol == "x":
         outline = {"stroke_width": 2}
     opacity = f"{mark.opacity:g}" if mark.opacity < 1 else ""

@@ -32,7 +32,7 @@ _ATTRIBUTES = frozenset((
     *("class", "title", "style", "id", "href", "src", "alt", "width", "height"),
     *("colspan", "rowspan", "span", "scope", "start", "open"),
 ))  # fmt: skip
-_DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
+_DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")
 _LINK = re.compile(r"(?i)(https?://|mailto:|#)[^\x00-\x20]*|[^\x00-\x20:\\/][^\x00-\x20:\\]*")
 _TAG = re.compile(r"""(<(?:[^<>"']|"[^"]*"|'[^']*')*>)""")
 _COUNT = re.compile(r"\d{1,5}")

@@ -42,15 +42,22 @@ def chart_per_task(
     if not tasks:
         return Message("No run was read.")
     if len(tasks) == 1:
-        return or_message(lambda: draw(tasks[0]))
+        return or_message(lambda: _unless_empty(draw(tasks[0])))
     most = MOST_TASKS if largest is None else largest
     chosen = tasks[:most] if largest is None else sorted(tasks, key=lambda task: -len(task.run_ids))[:most]
-    results = [(loaded.called(task), _result_or_message(draw, task)) for task in chosen]
+    results = [(loaded.called(task), _unless_empty(_result_or_message(draw, task))) for task in chosen]
     notes = [f"{name}: {result!r}" for name, result in results if isinstance(result, Message)]
     if len(tasks) > most:
         notes.append(f"Showing {most} of {counted(len(tasks), 'experiment')}; experiment=NAME shows another.")
     charts = [(name, result) for name, result in results if not isinstance(result, Message)]
     return by_experiment(charts, notes) if charts else Message(" ".join(notes))
+
+
+def _unless_empty(chart: Chart | Message) -> Chart | Message:
+    """The chart, or its sentence as a message if nothing is drawn in it."""
+    if isinstance(chart, Message) or any(panel.marks for panel in chart.panels):
+        return chart
+    return Message(repr(chart))
 
 
 def frame_per_task(

@@ -11,7 +11,7 @@ from qualia_lab.runs.answers import answers
 from qualia_lab.runs.history_charts import competing
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.values import directed, excluded_counts, importances, left_out_of, no_direction, pair_of, values_of
-from qualia_lab.study.statuses import counts_text
+from qualia_lab.study.statuses import FINISHED, counts_text, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,13 @@ def param_chart(loaded: Loaded, task: Task, metric: str, param: str) -> Chart | 
 
     settings, key = loaded.setting(param)
     chart = param_distribution(
-        settings, loaded.tables.metrics, _counted(loaded, task), key, metric, greater_is_better=loaded.better(metric)
+        settings,
+        loaded.tables.metrics,
+        _counted(loaded, task),
+        key,
+        metric,
+        greater_is_better=loaded.better(metric),
+        unfinished=_unfinished(loaded),
     )
     return _with_note(chart, loaded, task)
 
@@ -156,7 +162,9 @@ def progress_chart(loaded: Loaded, task: Task, metric: str, statistic: str) -> C
         return no_direction(metric)
     values = values_of(loaded, task, metric, statistic)
     progress = best_so_far(loaded.tables.runs, values, greater_is_better=better)
-    chart = best_so_far_chart(progress, _counted(loaded, task), metric, greater_is_better=better)
+    chart = best_so_far_chart(
+        progress, _counted(loaded, task), metric, greater_is_better=better, unfinished=_unfinished(loaded)
+    )
     return _with_note(chart, loaded, task)
 
 
@@ -179,6 +187,11 @@ def distribution_chart(loaded: Loaded, task: Task, metric: str, by: str | None, 
 def _counted(loaded: Loaded, task: Task) -> dict[str, str]:
     """The labels of the runs that take part in comparisons."""
     return loaded.labels_in(loaded.counted(task))
+
+
+def _unfinished(loaded: Loaded) -> dict[str, str]:
+    """The status of each run that did not finish."""
+    return {run_id: status for run_id, status in statuses_of(loaded.tables).items() if status != FINISHED}
 
 
 def _with_note(chart: Chart, loaded: Loaded, task: Task) -> Chart:

@@ -83,8 +83,12 @@ class SectionContext:
 
     @cached_property
     def drawn_curves(self) -> tuple[str, ...]:
-        """The metrics whose history is drawn, in the same order: those logged at more than one step."""
-        return self._drawn([metric.key for metric in self._ranked_metrics if metric.stepped])
+        """The metrics whose history is drawn, in the same order: those logged at more than one step.
+
+        Counters such as `epoch` and schedules such as `lr` are left out, unless there is nothing else.
+        """
+        stepped = [metric.key for metric in self._ranked_metrics if metric.stepped]
+        return self._drawn([key for key in stepped if self.study.metric[key].role != "count"] or stepped)
 
     def _drawn(self, ranked: list[str]) -> tuple[str, ...]:
         """Return the first of these metrics; two places are reserved for training data if there are many objectives."""

@@ -85,7 +85,9 @@ def every_chart() -> dict[str, Chart]:
     ]
     charts["panels_groups"] = history_panels(table, long, "val_loss", groups, greater_is_better=True)
     bands = seed_bands(align(table, tables.run_ids, "val_loss"), [one.run_ids for one in configured])
-    charts["bands"] = seed_bands_chart(bands, configured, tables.run_ids, greater_is_better=True)
+    charts["bands"] = seed_bands_chart(
+        bands, configured, [" ".join(one.run_ids) for one in configured], greater_is_better=True
+    )
     for place, scores in enumerate(
         (tables, runs_with([({"lr": str(k), "s": str(s)}, {"auc": k + s / 9}) for k in range(30) for s in range(3)]))
     ):
@@ -124,6 +126,8 @@ def every_chart() -> dict[str, Chart]:
         "lr",
         "val_auc",
     )
+    far = {run_id: str(1e9 + n) for n, run_id in enumerate(run_ids(60))}
+    charts["param_far"] = param_distribution(params(far), scores, labels(60), "lr", "val_auc")
     for count in (10, 200):
         runs = searched(
             count, ["FINISHED", "FINISHED", "FAILED", "RUNNING", "FINISHED"] if count == 10 else ["FINISHED"]

@@ -9,11 +9,13 @@ import pytest
 
 from qualia_lab import schema
 from qualia_lab.charts.chart import Chart
+from qualia_lab.charts.colours import PALETTE, QUIET
+from qualia_lab.charts.marks import Points
 from qualia_lab.runs import Runs
 from qualia_lab.runs.message import Message
 from qualia_lab.tables import run_tables, table_of
 
-from .sample import WithoutHistories, run_ids
+from .sample import WithoutHistories, run_ids, runs_with
 from .test_charts import bundle
 
 STATUSES = ("FINISHED", "FAILED", "RUNNING", "KILLED", None)
@@ -108,13 +110,15 @@ def test_no_value_of_a_metric_without_a_direction_is_called_best():
     assert runs.relations.pareto(["val_auc", "latency_ms", "foo"]).attrs["left out"] == ["foo"]
 
 
-def test_the_pareto_chart_names_the_runs_of_the_table():
+def test_the_pareto_chart_has_the_runs_of_the_table_and_names_the_leading_ones():
     runs = searched(40, ["FINISHED"])
     frame = runs.relations.pareto(["val_auc", "latency_ms"])
-    named = {
-        mark.label for mark in runs.plot.pareto("val_auc", "latency_ms").panels[0].marks if getattr(mark, "label", "")
-    }
-    assert set(frame.index) == {label for label in named if "dominated" not in label}
+    marks = [mark for mark in runs.plot.pareto("val_auc", "latency_ms").panels[0].marks if isinstance(mark, Points)]
+    on_front = [mark for mark in marks if not mark.label.endswith(" dominated") or "not" in mark.label]
+    assert set(frame.index) == {text.rpartition(": ")[0] for mark in on_front for text in mark.texts}
+    named = [mark.label for mark in on_front if "dominated" not in mark.label]
+    assert 0 < len(named) <= 7
+    assert set(named) <= set(frame.index)
     assert frame["val_auc"].is_monotonic_decreasing
     assert runs.relations.pareto("val_auc").index.tolist() == frame.index.tolist()
     assert runs.relations.trade_offs(["val_auc", "latency_ms", "foo"])["n"].tolist() == [36]
@@ -170,3 +174,25 @@ def test_search_charts_of_very_many_runs_draw_an_even_sample_and_all_improvement
     best_at = dict(zip(found["place"], found["best so far"], strict=True))
     reached = dict(zip(line.x, line.y, strict=True))  # the upper end of each step
     assert all(best_at[place] == best for place, best in reached.items())
+
+
+def test_a_leading_configuration_has_its_colour_in_every_chart():
+    rows = [
+        ({"lr": str(k), "seed": str(seed)}, {"val_auc": (7 * k % 9) / 10 + seed / 99})
+        for k in range(9)
+        for seed in (0, 1)
+    ]
+    runs = Runs(WithoutHistories(), runs_with(rows))
+    (*_, means) = runs.plot.groups().panels[0].marks
+    assert means.colours == (*PALETTE, QUIET, QUIET)  # best first
+    of_run = {
+        run_id: colour for entry, colour in zip(means.runs, means.colours, strict=True) for run_id in entry.split(" ")
+    }
+    (dots,) = [mark for mark in runs.plot.comparison("val_auc").panels[0].marks if isinstance(mark, Points)]
+    assert dict(zip(dots.runs, dots.colours, strict=True)) == of_run
+
+
+def test_a_chart_in_which_nothing_is_drawn_is_a_message():
+    runs = Runs(WithoutHistories(), runs_with([({"lr": "1"}, {"val_auc": 0.5}), ({"lr": "2"}, {"val_auc": 0.6})]))
+    assert isinstance(runs.plot.history("val_auc"), Message)
+    assert "no run recorded it" in repr(runs.plot.history("val_auc"))

@@ -20,6 +20,7 @@ from qualia_lab.charts.colours import INK
 from qualia_lab.charts.marks import Axis, Band, Bars, Box, Heat, Line, Panel, Points, Texts
 from qualia_lab.charts.metric_history import metric_history
 from qualia_lab.charts.ticks import round_ticks
+from qualia_lab.charts.unfinished import mark_unfinished
 
 from .every_chart import every_chart
 from .sample import curves, labels
@@ -219,6 +220,17 @@ def test_ticks_are_inside_the_limits_and_their_labels_differ(low, span, most):
     assert len({text for _, text in ticks}) == len(ticks)
     if low + span > low and len(ticks) > 1:
         assert all(low - span * 1e-9 <= tick <= low + span * (1 + 1e-9) for tick, _ in ticks)
+
+
+def test_runs_that_did_not_finish_are_rings_with_their_status():
+    points = Points(np.arange(1.0, 4.0), np.arange(3.0), (INK,), texts=("a: 0", "b: 1", "c: 2"), runs=("a", "b", "c"))
+    marks = mark_unfinished(points, {"b": "FAILED", "x": "RUNNING"})
+    root = root_of(marks)
+    (ring,) = found(found(root, "marks")[0], "ring")
+    assert (ring.get("data-runs"), ring.find(f"{SVG}title").text) == ("b", "b: 1 (failed)")
+    assert [one.get("data-runs") for one in found(root, "circle")] == ["a", "c"]
+    assert "not finished" in [text.text for text in root.iter(f"{SVG}text")]
+    assert mark_unfinished(points, {}) == [points]
 
 
 def test_a_chart_of_twenty_lines_is_drawn_in_milliseconds():
