@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import SIGNS
+from qualia_lab.charts.evidence import WIDTH
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_html, one_line
 
@@ -19,9 +20,10 @@ SHOWN = 8  # findings in full, about one screen
 
 _COLOURS = {"problem": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}
 _WIDTH = 700  # characters of a sentence
-_UNFOLDED = 260  # of these are shown before the fold
-_CARD = "display:flex;flex-wrap:wrap;gap:4px 24px;align-items:flex-start;border-bottom:1px solid #d0d7de"
-_SAID = "min-width:280px;max-width:560px"
+_UNFOLDED = 180  # of these are shown before the fold
+# Cards stand side by side, in as many columns as fit.
+_CARDS = "display:flex;flex-wrap:wrap;gap:16px 24px;align-items:flex-start"
+_CARD = f"width:{WIDTH}px;max-width:100%;border-top:1px solid #d0d7de"
 # Singular and plural of each kind of finding in the summary; findings of the kind "not examined" are not counted.
 _WORDS = {
     "answer": ("answer",),
@@ -63,10 +65,10 @@ class FindingsCard:
     def _repr_html_(self) -> str:
         first, rest = self._split()
         charts = {id(self.findings[place]): chart for place, chart in self.charts.items()}
-        cards = "".join(self._card(finding, charts.get(id(finding))) for finding in first)
+        cards = _side_by_side([self._card(finding, charts.get(id(finding))) for finding in first])
         folded = ""
         if rest:
-            more = "".join(self._card(finding, None) for finding in rest)
+            more = _side_by_side([self._card(finding, None) for finding in rest])
             folded = f"<details><summary>{len(rest):,} more</summary>{more}</details>"
         return f"<p>{for_html(self._summary())}</p>{cards}{folded}"
 
@@ -84,7 +86,7 @@ class FindingsCard:
         return f"What stands out among {runs}: {kinds}." if kinds else f"Nothing stands out among {runs}."
 
     def _card(self, finding: Finding, chart: Chart | None) -> str:
-        """Render a finding: its sentence, next step, section and code, and beside these its chart."""
+        """Render a finding: its sentence, next step, section and code, and below these its chart."""
         mark = (
             f'<b style="color:{_COLOURS[finding.severity]}">{SIGNS[finding.severity]} '
             f"{for_html(finding.rule.replace('_', ' '))}</b>"
@@ -103,12 +105,15 @@ class FindingsCard:
             summary = "more, and how to recompute it" if rest and finding.code else "more" if rest else "recompute"
             parts.append(f"<details><summary><small>{summary}</small></summary>{''.join(folded)}</details>")
         drawn = chart._repr_html_() if chart is not None else ""
-        text = f'<div class="said" style="{_SAID}">{"".join(parts)}</div>'
-        return f'<div class="finding {finding.severity}" style="{_CARD}">{text}{drawn}</div>'
+        return f'<div class="finding finding-{finding.severity}" style="{_CARD}">{"".join(parts)}{drawn}</div>'
 
     def _where(self, finding: Finding) -> str:
         title = self.sections.get(finding.section)
         return "; ".join(filter(None, (f"see {title}" if title else "", finding.code)))
+
+
+def _side_by_side(cards: Sequence[str]) -> str:
+    return f'<div class="findings" style="{_CARDS}">{"".join(cards)}</div>'
 
 
 def _split_long(sentence: str) -> tuple[str, str]:

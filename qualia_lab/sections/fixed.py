@@ -45,9 +45,7 @@ show_missing_as_dashes()  # in tables: a dash is a missing value, NaN is a logge
         "findings",
         "Findings",
         """\
-What the rules found in these runs: first the best configurations, then the problems, each with the next step and the
-code that recomputes its numbers. `runs.show_findings(spikes={"deviations": 20}, plateau=False)` sets thresholds;
-`runs.findings()` returns the same as data.""",
+`runs.show_findings(spikes={"deviations": 20}, plateau=False)` sets thresholds, `runs.findings()` returns data.""",
         {"": "runs.show_findings()"},
         no_run,
     ),
