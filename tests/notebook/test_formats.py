@@ -28,6 +28,7 @@ from qualia_lab.notebook.formats.pictures import Pictures, is_drawing
 from qualia_lab.notebook.formats.py import compiling, script_of
 from qualia_lab.notebook.template import parse_percent
 from tests.browser import find_chromium
+from tests.cli.command import CREATE, QUALIA, run, run_here
 from tests.servers import missing
 from tests.test_export import PIXEL, everywhere, hostile_values, notebook, output, written
 
@@ -123,6 +124,52 @@ def test_the_generator_exports_a_notebook(path):
     assert "diverged" in exported.read_text("utf-8")
 
 
+def test_the_command_exports_several_formats_at_once(path):
+    done = run_here(QUALIA, "export", path, "--to", "md,py", "--to", "html", cwd=path.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(path.with_suffix(suffix)) for suffix in (".md", ".py", ".html")]
+    for words, code, said in (
+        (["--to", "docx"], 2, "not one of html, pdf, md, py"),
+        ([], 2, "--to"),
+        (["--to", "md,py", "--output", "x"], 2, "one format"),
+        (["--to", "py", "--no-code"], 34, "without code"),
+        (["--to", "html", "--brief"], 34, "Only Markdown"),
+    ):
+        done = run_here(QUALIA, "export", path, *words, cwd=path.parent)
+        assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+
+
+@pytest.mark.slow
+def test_a_new_notebook_is_written_with_its_exports(demo_store, tmp_path):
+    words = (
+        "--tracking-uri",
+        f"sqlite:///{demo_store}",
+        "--experiment",
+        "churn",
+        "--top",
+        "3",
+        "--by",
+        "val_auc",
+        "--yes",
+    )
+    done = run(CREATE, *words, "--to", "html,md,py", "--output", "n.ipynb", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["n.ipynb", "n.html", "n.md", "n.py"]
+    text = (tmp_path / "n.md").read_text("utf-8")
+    page = BeautifulSoup(render(text), "html.parser")
+    titles = {heading.text for heading in page.find_all("h2")}
+    assert {"Findings", "Overview", "Metrics side by side"} <= titles
+    columns = [
+        cell.text for cell in BeautifulSoup((tmp_path / "n.html").read_text("utf-8"), "html.parser").find_all("th")
+    ]
+    assert {" ".join(name.split()) for name in columns} - {
+        " ".join(th.text.split()) for th in page.find_all(["th", "td"])
+    } == set()
+    pictures = [image["src"] for image in page.find_all("img")]
+    assert [one for one in pictures if one.endswith(".svg")]
+    assert {one.name for one in (tmp_path / "n_files").iterdir()} == {Path(one).name for one in pictures}
+
+
 # --- Markdown ----------------------------------------------------------------------------------------------------
 
 
@@ -173,7 +220,7 @@ def test_html_becomes_markdown_of_the_same_meaning():
     for html, text in {
         "<h2>a_b</h2><p>x <b>y</b> <em> z </em>w</p>": "## a&#95;b\n\nx **y**  *z* w",
         "<p>- x</p><p>1. y</p><p>=</p>": "&#45; x\n\n&#49;. y\n\n&#61;",
-        "<p>a<br>b</p>": "a\\\nb",
+        "<p>a<br>b<br>- c<br>==</p>": "a\\\nb\\\n&#45; c\\\n&#61;=",
         "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>": "- a\n  - b\n- c",
         "<ol><li>a</li><li>b</li></ol>": "1. a\n2. b",
         "<details open><summary>a <b>b</b></summary><p>c</p></details>": "<details open>\n<summary>a b</summary>\n\nc\n\n</details>",

@@ -49,18 +49,15 @@ def fenced(text: str, language: str = "") -> str:
 def _blocks(element: Element, pictures: Pictures) -> Iterator[str]:
     """Yield the blocks of an element; the inline content between two of them is a paragraph."""
     inline: list[Element | str] = []
-    for child in [*element.children, Element("hr")]:
-        if isinstance(child, Element) and (child.tag in _BLOCKS or child.below(*_BLOCKS)):
-            paragraph = _paragraph(inline, pictures)
-            if paragraph:
-                yield paragraph
-            inline = []
-            if child is not None and child.tag in _BLOCKS:
-                yield from _block(child, pictures)
-            else:
-                yield from _blocks(child, pictures)
-        else:
+    for child in [*element.children, Element("hr")]:  # a rule is not shown: it ends the last paragraph
+        if isinstance(child, str) or not (child.tag in _BLOCKS or child.below(*_BLOCKS)):
             inline.append(child)
+            continue
+        paragraph = _paragraph(inline, pictures)
+        if paragraph:
+            yield paragraph
+        inline = []
+        yield from _block(child, pictures) if child.tag in _BLOCKS else _blocks(child, pictures)
 
 
 def _block(element: Element, pictures: Pictures) -> Iterator[str]:
@@ -87,12 +84,9 @@ def _block(element: Element, pictures: Pictures) -> Iterator[str]:
 
 
 def _paragraph(children: list[Element | str], pictures: Pictures) -> str:
-    text = _inline(children, pictures, lines="\\\n")
-    return (
-        _BLOCK_START.sub(lambda start: f"&#{ord(start[0][0])};{start[0][1:]}", text, count=1)
-        if (_BLOCK_START.match(text))
-        else text
-    )
+    """Return inline content as a paragraph, of which no line begins as a list, a heading or a rule would."""
+    lines = _inline(children, pictures, lines="\n").split("\n")
+    return "\\\n".join(f"&#{ord(line[0])};{line[1:]}" if _BLOCK_START.match(line) else line for line in lines)
 
 
 def _item(bullet: str, item: Element, pictures: Pictures) -> str:
