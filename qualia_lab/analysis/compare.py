@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,16 +12,17 @@ from qualia_lab.analysis.compare_sentences import sentences_of
 from qualia_lab.analysis.differing_labels import is_called
 from qualia_lab.analysis.power import ALPHA
 from qualia_lab.analysis.scores import scores
-from qualia_lab.analysis.sides import Differs, as_json, differing, settings_of
+from qualia_lab.analysis.sides import as_json, differing, settings_of
 from qualia_lab.analysis.two_samples import Comparison, compare_pairs, compare_samples, spreads
 from qualia_lab.errors import SelectionError
 from qualia_lab.escaping import for_html, one_line
-from qualia_lab.study.statuses import WITHOUT, kind_of
+from qualia_lab.study.statuses import runs_with_value
 from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from qualia_lab.analysis.differs import Differs
     from qualia_lab.study import Study
     from qualia_lab.study.study import Task
     from qualia_lab.tables import RunTables
@@ -210,13 +211,8 @@ def _metric(study: Study, tasks: Sequence[Task], metric: str | None) -> tuple[st
 
 def _side(uncounted: Mapping[str, str], run_ids: Sequence[str], label: str, values: Mapping[str, float]) -> Side:
     """One side with the values of its runs that count."""
-    scored = tuple(run for run in run_ids if run in values and run not in uncounted)
-    reasons = Counter(
-        kind_of(uncounted[run]) if run in uncounted else WITHOUT
-        for run in run_ids
-        if run in uncounted or run not in values
-    )
-    return Side(label, tuple(run_ids), scored, tuple(values[run] for run in scored), tuple(reasons.items()))
+    scored, reasons = runs_with_value(run_ids, values, uncounted)
+    return Side(label, tuple(run_ids), scored, tuple(values[run] for run in scored), reasons)
 
 
 def _contexts(study: Study, a: Sequence[str], b: Sequence[str]) -> dict[str, _Context]:

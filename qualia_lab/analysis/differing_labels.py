@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.differs import Differs
 from qualia_lab.columns import texts_of
 from qualia_lab.study.factor_names import made_with
 from qualia_lab.tables import rows_with
@@ -19,25 +19,9 @@ if TYPE_CHECKING:
 _CUT_COMMIT = 6  # digits from which a commit may be an abbreviation of another
 
 
-@dataclass(frozen=True)
-class DifferingLabel:
-    """A label that differs between two sides.
-
-    Attributes:
-        what: the kind of thing that it names.
-        key: the name of the param or tag.
-        a, b: its values on each side; () where a side has none.
-    """
-
-    what: Literal["param", "tag", "commit", "data", "library"]
-    key: str
-    a: tuple[str, ...]
-    b: tuple[str, ...]
-
-
 def differing_labels(
     tables: RunTables, study: Study, a: Sequence[str], b: Sequence[str], also: str | None = None
-) -> Iterator[DifferingLabel]:
+) -> Iterator[Differs]:
     """Yield the labels for commit, data or library where each side has a single value and the values differ.
 
     A param or tag given as `also` is compared whatever it is. For the path of data only the last part is compared,
@@ -63,9 +47,9 @@ def differing_labels(
         values_a, values_b = (tuple(dict.fromkeys(texts[run] or "" for run in side if run in texts)) for side in (a, b))
         if is_requested:
             if set(values_a) != set(values_b):
-                yield DifferingLabel(candidate.kind, candidate.name, values_a, values_b)
+                yield Differs(candidate.kind, candidate.name, values_a, values_b)
         elif what and len(values_a) == len(values_b) == 1 and not _is_same(what, values_a[0], values_b[0]):
-            yield DifferingLabel("data" if what == "place of data" else what, candidate.name, values_a, values_b)
+            yield Differs("data" if what == "place of data" else what, candidate.name, values_a, values_b)
 
 
 def is_called(factor: Factor, name: str) -> bool:

@@ -15,7 +15,7 @@ from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
 from qualia_lab.names import display_width, distinct_names
 from qualia_lab.study.factor_names import is_fold
-from qualia_lab.study.statuses import FINISHED, WITHOUT, kind_of, statuses_of
+from qualia_lab.study.statuses import FINISHED, runs_with_value, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -185,12 +185,7 @@ def _take_group(
     short: set[str],
 ) -> Group:
     """One configuration with the scores of its runs."""
-    scored = tuple(run_id for run_id in configuration.run_ids if run_id in found.values and run_id not in uncounted)
-    reasons = Counter(
-        kind_of(uncounted[run_id]) if run_id in uncounted else WITHOUT
-        for run_id in configuration.run_ids
-        if run_id in uncounted or run_id not in found.values
-    )
+    scored, left_out = runs_with_value(configuration.run_ids, found.values, uncounted)
     unfinished = Counter(status[run_id].lower() for run_id in scored if status[run_id] != FINISHED)
     values = tuple(found.values[run_id] for run_id in scored)
     return Group(
@@ -200,7 +195,7 @@ def _take_group(
         values=values,
         mean=mean_of(values) if values else None,
         greater_is_better=greater_is_better,
-        left_out=tuple(reasons.items()),
+        left_out=left_out,
         unfinished=tuple(unfinished.items()),
         short=sum(run_id in short for run_id in scored),
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab.analysis.differing_labels import differing_labels
+from qualia_lab.analysis.differs import Differs
 from qualia_lab.columns import texts_of
-from qualia_lab.counts import and_more
 from qualia_lab.errors import FilterError, NoRunMatches, SelectionError
 from qualia_lab.escaping import one_line
 from qualia_lab.study.values import canonical
@@ -24,42 +23,8 @@ if TYPE_CHECKING:
     from qualia_lab.study import Study
     from qualia_lab.tables import RunTables
 
-What = Literal["param", "tag", "commit", "data", "library"]
-
 COMMIT = "mlflow.source.git.commit"
-_COMMIT_SHOWN = 8  # digits
-_SHOWN = 6  # values listed for a side or a key
-
-
-@dataclass(frozen=True)
-class Differs:
-    """Something that differs between the two sides.
-
-    Attributes:
-        what: the kind of thing.
-        key: its name.
-        a, b: its values on each side; () where a side has none.
-    """
-
-    what: What
-    key: str
-    a: tuple[str, ...]
-    b: tuple[str, ...]
-
-    @property
-    def named(self) -> str:
-        """Its name in a sentence."""
-        return "commit" if self.what == "commit" else one_line(self.key, 60)
-
-    def shown(self, values: tuple[str, ...]) -> str:
-        """The values of a side on one line; commits abbreviated."""
-        cut = [short_commit(value) if self.what == "commit" else one_line(value, 40) for value in values]
-        return and_more(cut, _SHOWN) or "none"
-
-
-def short_commit(commit: str) -> str:
-    """A commit, abbreviated as git does."""
-    return one_line(commit[:_COMMIT_SHOWN])
+_SHOWN = 6  # values or runs listed
 
 
 def read_side(tables: RunTables, study: Study, text: str, read_history: ReadHistory | None = None) -> tuple[str, ...]:
@@ -210,7 +175,7 @@ def differing(
         differences.append(Differs("commit", COMMIT, *sides))
     differences += _data(tables, a, b)
     differences += [
-        Differs(one.what, one.key, one.a, one.b)
+        one
         for one in differing_labels(tables, study, a, b, also)
         if one.what != "commit" or not any(other.what == "commit" for other in differences)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from qualia_lab.columns import texts_of
@@ -9,7 +10,7 @@ from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from qualia_lab.tables import RunTables
 
@@ -84,6 +85,25 @@ def kind_of(reason: str) -> str:
         reason: a reason, as in `Study.left_out`.
     """
     return reason.partition(" of ")[0].partition(" in ")[0]
+
+
+def runs_with_value(
+    run_ids: Sequence[str], values: Container[str], uncounted: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
+    """The runs that count and have a value, and how many of the others do not for each kind of reason.
+
+    Args:
+        run_ids: the runs.
+        values: the runs that have a value.
+        uncounted: the reason for each run that does not count.
+
+    Returns:
+        The runs in order, and pairs of a kind of reason and a count.
+    """
+    scored = tuple(run_id for run_id in run_ids if run_id in values and run_id not in uncounted)
+    others = (run_id for run_id in run_ids if run_id in uncounted or run_id not in values)
+    reasons = Counter(kind_of(uncounted[run_id]) if run_id in uncounted else WITHOUT for run_id in others)
+    return scored, tuple(reasons.items())
 
 
 def counts_text(counts: Iterable[tuple[str, int]]) -> str:

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.differs import short_commit
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
-from qualia_lab.analysis.sides import COMMIT, short_commit
+from qualia_lab.analysis.sides import COMMIT
 from qualia_lab.columns import texts_of
 from qualia_lab.escaping import one_line
 from qualia_lab.tables import rows_with

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from qualia_lab.analysis.answer import Answer
+    from qualia_lab.analysis.differs import Differs
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.groups import Group
-    from qualia_lab.analysis.sides import Differs
     from qualia_lab.study.study import Study, Task
 
 _MOST_RIVALS = 50  # rivals compared with the leader one by one, best first

@@ -6,9 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.analysis.differs import short_commit
 from qualia_lab.analysis.findings.coinciding_factor import coinciding_factor
 from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, listed
-from qualia_lab.analysis.sides import COMMIT, short_commit
+from qualia_lab.analysis.sides import COMMIT
 from qualia_lab.by_run import ByRun
 from qualia_lab.counts import counted
 from qualia_lab.names import aside
