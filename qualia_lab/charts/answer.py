@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from qualia_lab.analysis.curves import STEP, align, as_drawn
 from qualia_lab.analysis.findings.naming import brief_names
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import run_styles
 from qualia_lab.charts.group_means import group_means
-from qualia_lab.charts.marks import Panel, Points
+from qualia_lab.charts.marks import Panel
 from qualia_lab.charts.metric_history import history_axis, robust_axis, run_marks
 from qualia_lab.charts.ticks import round_ticks
 
@@ -23,7 +21,8 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.answer import Answer
     from qualia_lab.analysis.curves import Curves
-    from qualia_lab.charts.marks import Dash, Mark
+    from qualia_lab.charts.colours import Style
+    from qualia_lab.charts.marks import Mark
 
 MAX_GROUPS = 12
 _LEADING = 3  # configurations whose runs are drawn as curves
@@ -48,13 +47,12 @@ def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, o
         answer: the comparison of the configurations of a task.
         labels: the label of each run, by run id.
         history: the history of the objective in the `curve_runs`.
-        order: all runs of the notebook, which determine the colours; a configuration has that of its first run.
+        order: the runs of the task, the leading ones first, which decides the colours (see colours.run_styles).
     """
     metric, better = answer.leader.metric, answer.leader.greater_is_better
     leading = answer.groups[:_LEADING]
-    styles = run_styles([group.run_ids[0] for group in leading], order)
-    colours = {run_id: styles[group.run_ids[0]][0] for group in leading for run_id in group.scored}
-    curves = _curve_panel(align(history, curve_runs(answer), metric, STEP), labels, colours, greater_is_better=better)
+    styles = run_styles(curve_runs(answer), order)
+    curves = _curve_panel(align(history, list(styles), metric, STEP), labels, styles, greater_is_better=better)
     names = brief_names([group.configuration for group in answer.groups])
     if all(len(group.run_ids) == 1 for group in answer.groups):
         names = {group.run_ids[0]: labels[group.run_ids[0]] for group in answer.groups}
@@ -66,25 +64,17 @@ def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, o
         limit=MAX_GROUPS,
         ranked=names,
         width=_NAME_WIDTH,
-    )
-    # Over the means of the first configurations, in the colours of their curves.
-    coloured = Points(
-        np.array([group.mean for group in leading], dtype=np.float64),
-        np.arange(len(leading), dtype=np.float64),
-        tuple(colours[group.scored[0]] for group in leading),
-        size=9,
-        runs=tuple(" ".join(group.scored) for group in leading),
+        order=order,
     )
     [panel] = means.panels
-    ticks = panel.x.ticks or tuple(round_ticks(panel.x.limits, _TICKS))
-    panel = replace(panel, marks=(*panel.marks, coloured), x=replace(panel.x, ticks=ticks))
+    panel = replace(panel, x=replace(panel.x, ticks=panel.x.ticks or tuple(round_ticks(panel.x.limits, _TICKS))))
     if curves is None:
         return replace(means, panels=(panel,))
     first = f"the first {len(leading)}" if len(leading) < len(answer.groups) else "these"
     drawn, runs = len(curve_runs(answer)), sum(len(group.scored) for group in leading)
     limited = f"Curves: {drawn} of {runs:,} runs." if drawn < runs else ""
     return Chart(
-        title=f"{metric}: configurations with their runs, mean and 95 % interval, and the curves of {first}",
+        title=f"{metric} by configuration, and the curves of {first}",
         panels=(panel, curves),
         sentence=means.sentence,
         note=" ".join(filter(None, (means.note, limited))),
@@ -95,9 +85,9 @@ def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, o
 
 
 def _curve_panel(
-    curves: Curves, labels: Mapping[str, str], colours: Mapping[str, str], *, greater_is_better: bool | None
+    curves: Curves, labels: Mapping[str, str], styles: Mapping[str, Style], *, greater_is_better: bool | None
 ) -> Panel | None:
-    """Draw curves, each in the colour of its configuration; None if no run has more than one point."""
+    """Draw curves in the colours of their configurations; None if no run has more than one point."""
     history = as_drawn(curves)
     lines = [series for series in history.series if len(series.x) > 1]
     if not lines:
@@ -105,6 +95,6 @@ def _curve_panel(
     y_axis, _ = robust_axis(history.key, [series.y for series in lines], log=None)
     marks: list[Mark] = []
     for series in reversed(lines):  # the best is drawn last, on top
-        style: tuple[str, Dash] = (colours[series.run_id], "solid")
+        style = styles[series.run_id]
         marks += run_marks(series, labels[series.run_id], style, y_axis, greater_is_better, in_legend=False)
     return Panel(history_axis(history), y_axis, tuple(marks), title="")

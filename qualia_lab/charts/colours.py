@@ -24,6 +24,7 @@ QUIET = "#6E7781"  # notes and tick labels
 GRID = "#E6E8EB"
 REST = "#C9CED6"  # runs that are not highlighted
 DATA = "#0072B2"  # points that do not stand for a particular run
+FINDING = "#D1242F"  # runs that a finding is about, in its small chart
 FILL = "#DCEAF4"  # boxes behind such points
 GREY: Style = (REST, "solid")
 HEAT = "Cividis"  # Nunez, Anderton and Renslow (2018): even in lightness, colour-blind safe, as in heat_colours.py

@@ -10,7 +10,7 @@ import numpy as np
 from qualia_lab.analysis.curves import STEP, align, as_drawn
 from qualia_lab.charts.axes import category_axis, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import DATA, PALETTE, QUIET, REST
+from qualia_lab.charts.colours import DATA, FINDING, QUIET, REST
 from qualia_lab.charts.marks import Axis, Bars, Line, Panel, Points
 from qualia_lab.charts.metric_history import history_axis, robust_axis, run_marks
 from qualia_lab.charts.ticks import round_ticks
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from qualia_lab.charts.marks import Mark
 
 WIDTH, HEIGHT = 320, 160  # pixels
+_ROW = 28  # pixels for a level, with its name above its runs where a page is narrow
 MOST_CURVES = 3  # runs of a finding that are drawn in colour
 MOST_OTHERS = 12  # other runs behind them
 MOST_LEVELS = 5
 _TICKS = 4
 _NAME_WIDTH = 22  # characters
-_STAND_OUT = PALETTE[1]  # what the finding is about
 
 
 def curves_evidence(
@@ -69,15 +69,14 @@ def curves_evidence(
     marks: list[Mark] = [
         Line(series.x, series.y, REST, width=0.8, hover=False, runs=series.run_id) for series in behind
     ]
-    colours = dict(zip(named, (_STAND_OUT, DATA, PALETTE[2]), strict=False))
     marks += [
-        Line(series.x, series.y, colours[series.run_id], dash="dash", hover=False, runs=series.run_id)
+        Line(series.x, series.y, FINDING, dash="dash", hover=False, runs=series.run_id)
         for series in second
         if len(series.x) > 1
     ]
     for run_id in reversed(named):
         series, label = lines[run_id], labels[run_id]
-        marks += run_marks(series, label, (colours[run_id], "solid"), y_axis, greater_is_better, in_legend=False)
+        marks += run_marks(series, label, (FINDING, "solid"), y_axis, greater_is_better, in_legend=False)
         step = steps[run_id]
         if step is None:
             continue
@@ -85,7 +84,7 @@ def curves_evidence(
         if np.isfinite(series.y[place]):
             text = f"{label}: {number_text(series.y[place])} at {series.x[place]:g}"
             height = float(np.clip(series.y[place], *y_axis.limits))
-            marks.append(_points([(float(series.x[place]), height, run_id)], (colours[run_id],), (text,), size=9))
+            marks.append(_points([(float(series.x[place]), height, run_id)], (FINDING,), (text,), size=9))
     marked = f", marked at step {steps[named[0]]:,}" if steps[named[0]] is not None else ""
     before = f" before {counted(len(behind), 'other run')}" if behind else ""
     sentence = f"{key} of {labels[named[0]]}{marked}{before}."
@@ -120,7 +119,7 @@ def levels_evidence(
     marks: list[Mark] = [
         _points(
             points,
-            tuple(_STAND_OUT if run_id in stand_out else DATA for *_, run_id in points),
+            tuple(FINDING if run_id in stand_out else DATA for *_, run_id in points),
             tuple(f"{labels[run_id]}: {number_text(x)}" for x, _, run_id in points),
             opacity=0.6,
         )
@@ -133,7 +132,8 @@ def levels_evidence(
     first, last = shown[0][0], shown[-1][0]
     span = first if first == last else f"{first} to {last}"
     sentence = f"{key} of {counted(len(points), 'run')} by row: {span}; lines are means."
-    return _small(Panel(axis, category_axis("", ticks, downwards=True), tuple(marks)), sentence)
+    chart = _small(Panel(axis, category_axis("", ticks, downwards=True), tuple(marks)), sentence)
+    return replace(chart, height=max(HEIGHT, 76 + _ROW * len(shown)))
 
 
 def pairs_evidence(
@@ -159,7 +159,7 @@ def pairs_evidence(
     x, y = np.array([points[run_id] for run_id in order], np.float64).T
     marks = _points(
         [(*points[run_id], run_id) for run_id in order],
-        tuple(_STAND_OUT if run_id in stand_out else DATA if not stand_out else REST for run_id in order),
+        tuple(FINDING if run_id in stand_out else DATA if not stand_out else REST for run_id in order),
         tuple(
             f"{labels[run_id]}: {number_text(points[run_id][0])}, {number_text(points[run_id][1])}" for run_id in order
         ),
@@ -180,7 +180,9 @@ def shares_evidence(shares: Sequence[tuple[str, int, int]], what: str) -> Chart:
     texts = tuple(f"{name}: {part:,} of {whole:,}" for name, part, whole in shares)
     names = distinct_names([name for name, *_ in shares], width=_NAME_WIDTH)
     ticks = [f"{name} ({part:,} of {whole:,})" for name, (_, part, whole) in zip(names, shares, strict=True)]
-    bars = Bars(np.arange(len(shares), dtype=np.float64), ends, (_STAND_OUT, DATA)[: len(shares)], texts=texts)
+    bars = Bars(
+        np.arange(len(shares), dtype=np.float64), ends, (FINDING, DATA)[: len(shares)], thickness=0.3, texts=texts
+    )
     panel = Panel(Axis(f"{what}, %", (0, 100)), category_axis("", ticks, downwards=True), (bars,))
     return _small(panel, f"{what}: {'; '.join(texts)}.")
 

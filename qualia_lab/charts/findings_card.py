@@ -21,6 +21,10 @@ SHOWN = 8  # findings in full, about one screen
 _COLOURS = {"problem": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}
 _WIDTH = 700  # characters of a sentence
 _UNFOLDED = 180  # of these are shown before the fold
+_MORE = (
+    '<code>runs.show_findings(spikes={"deviations": 20}, plateau=False)</code> sets thresholds, '
+    "<code>runs.findings()</code> returns data."
+)
 # Cards stand side by side, in as many columns as fit.
 _CARDS = "display:flex;flex-wrap:wrap;gap:16px 24px;align-items:flex-start"
 _CARD = f"width:{WIDTH}px;max-width:100%;border-top:1px solid #d0d7de"
@@ -70,7 +74,7 @@ class FindingsCard:
         if rest:
             more = _side_by_side([self._card(finding, None) for finding in rest])
             folded = f"<details><summary>{len(rest):,} more</summary>{more}</details>"
-        return f"<p>{for_html(self._summary())}</p>{cards}{folded}"
+        return f"<p>{for_html(self._summary())}</p>{cards}{folded}<p><small>{_MORE}</small></p>"
 
     def _split(self) -> tuple[list[Finding], list[Finding]]:
         """Return the findings shown in full and those that are folded."""

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.histories import real
+from qualia_lab.runs.answers import answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,9 @@ def leading_first(loaded: Loaded, task: Task) -> list[str]:
     groups = [group for group in loaded.groups_of(task, task.objective.key) if group.values]
     scored = sum(len(group.scored) for group in groups)
     if len(groups) > 1 and len(groups) * 3 <= scored * 2:
-        entries = [" ".join(group.run_ids) for group in sorted(groups, key=lambda group: _mean_key(group, sign))]
+        answer = answers(loaded).get(task.experiment_id)
+        ranked = answer.groups if answer else sorted(groups, key=lambda group: _mean_key(group, sign))
+        entries = [" ".join(group.run_ids) for group in ranked]
     else:
         counted = loaded.counted(task)
         values = dict(zip(counted, real(loaded.latest(task.objective.key, counted)).tolist(), strict=True))

@@ -45,7 +45,7 @@ def answer_chart(loaded: Loaded, task: Task) -> Chart | Message:
     if over is not None:
         return Message(f"Not drawn: the levels of {listed(over.problems)} are problems, not rivals.")
     history = loaded.history(answer.leader.metric, drawing.curve_runs(answer))
-    return drawing.answer_chart(answer, loaded.labels, history, loaded.tables.run_ids)
+    return drawing.answer_chart(answer, loaded.labels, history, loaded.colour_order(task))
 
 
 def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Chart | Message:

@@ -44,8 +44,7 @@ show_missing_as_dashes()  # in tables: a dash is a missing value, NaN is a logge
     fixed_section(
         "findings",
         "Findings",
-        """\
-`runs.show_findings(spikes={"deviations": 20}, plateau=False)` sets thresholds, `runs.findings()` returns data.""",
+        "",
         {"": "runs.show_findings()"},
         no_run,
     ),

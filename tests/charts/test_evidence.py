@@ -60,7 +60,8 @@ def test_charts_of_planted_findings_show_their_runs(shape):
             assert finding.rule not in DRAWN_RULES, finding
             continue
         drawn.add(finding.rule)
-        assert (chart.width, chart.height, len(chart.panels)) == (320, 160, 1)
+        assert (chart.width, len(chart.panels)) == (320, 1)
+        assert 160 <= chart.height <= 220
         assert chart.sentence.endswith(".")
         [panel] = chart.panels
         assert panel.marks
