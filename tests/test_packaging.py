@@ -91,7 +91,7 @@ def test_every_package_that_tests_import_is_declared():
 
 def test_every_declared_package_is_used():
     unused = {distribution for distribution in declared() if not packages_of(distribution) & imported()}
-    # Not imported by us: plotly's file is read, and SQLAlchemy imports the drivers.
+    # Not imported by us: plotly draws charts in JupyterLab, and SQLAlchemy imports the drivers.
     assert unused == {"plotly", "psycopg", "pymysql"}
     texts = {
         node.value.rpartition("+")[2]

@@ -65,11 +65,11 @@ def test_a_notebook_of_each_template_runs_on_the_demo(demo, template, tmp_path):
     notebook = executed(path)
     assert sum(bool(cell.outputs) for cell in notebook.cells if cell.cell_type == "code") > 12
     page = generator.export(path).read_text()
-    if template == "report":
-        assert page.count('<details class="aside">') == 1
-        assert BeautifulSoup(page, "html.parser").select(".code > details[open]") == []  # no code is expanded
-    else:
-        assert '<details class="aside">' not in page
+    read = BeautifulSoup(page, "html.parser")
+    assert read.select("details.code[open]") == []  # no code is expanded
+    assert read.select("main > section")[-1]["id"] == "how-this-was-made"
+    assert "import pandas" in read.select("#how-this-was-made #setup")[0].text
+    assert len(read.select("main > section#headline")) == 1
 
 
 @pytest.mark.parametrize("template", ENDS)
@@ -101,10 +101,9 @@ def test_tags_of_a_template_s_cell_fold_the_code_of_its_section(demo, tmp_path):
     folded = {cell["id"]: cell["metadata"].get("jupyter") for cell in notebook["cells"] if cell["cell_type"] == "code"}
     assert list(folded.values()) == [{"source_hidden": True}, {"source_hidden": True}, None]
     page = render_page(nbformat.reads(notebook_bytes(notebook).decode(), as_version=4), title="t")
-    assert len(BeautifulSoup(page, "html.parser").select(".code > details[open]")) == 1
-    [aside] = BeautifulSoup(page, "html.parser").select("details.aside")
-    assert "import pandas" in aside.text
-    assert "runs.overview" not in aside.text
+    [made] = BeautifulSoup(page, "html.parser").select("#how-this-was-made")
+    assert "import pandas" in made.text
+    assert "runs.overview" not in made.text
 
 
 def test_troubled_lists_runs_with_their_problems(runs):

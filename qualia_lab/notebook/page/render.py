@@ -61,7 +61,7 @@ def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
     first: list[_Rendered] = []
     last: list[_Rendered] = []
     for section in page_sections(cells):
-        at_the_end = section.name in HOW_IT_WAS_MADE
+        at_the_end = section.name in HOW_IT_WAS_MADE or all(map(_is_hidden, section.cells))
         rendered = _section(section, numbers, open_code=at_the_end)
         (last if at_the_end else first).append(rendered)
     if last:
@@ -125,7 +125,17 @@ def _cell(cell: Mapping[str, Any], numbers: Iterator[int], *, open_code: bool) -
     shown = "\n".join(output_html(one, numbers) for one in outputs or () if isinstance(one, dict))
     run = _RUN_KEY.fullmatch(cell_key(cell))
     attributes = f' class="cell run" data-runs="{run[1]}"' if run else ' class="cell"'
-    return f"<div{attributes}>{_code(source, open_code=open_code, outputs=shown)}</div>"
+    html_of_cell = f"<div{attributes}>{_code(source, open_code=open_code, outputs=shown)}</div>"
+    if _is_hidden(cell) and not open_code:
+        return f'<details class="aside"><summary>how this was made</summary>{html_of_cell}</details>'
+    return html_of_cell
+
+
+def _is_hidden(cell: Mapping[str, Any]) -> bool:
+    """Return whether a cell has the tag by which Jupyter Book hides a cell."""
+    metadata = cell.get("metadata")
+    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    return isinstance(tags, list) and "hide-cell" in tags
 
 
 def _code(source: str, *, open_code: bool, outputs: str) -> str:
