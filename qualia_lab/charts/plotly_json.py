@@ -107,7 +107,7 @@ def encoded(numbers: Numbers) -> list[float | int | None] | dict[str, str]:
     with np.errstate(all="ignore"):
         finite = np.abs(numbers[np.isfinite(numbers)])
         if np.array_equal(numbers, np.floor(numbers)) and finite.size and finite.max() < 2**31:
-            dtype = "i4"  # steps
+            dtype = "i1" if finite.max() < 2**7 else "i2" if finite.max() < 2**15 else "i4"  # steps
         elif not finite.size or (finite.max() < 1e38 and finite[finite > 0].min(initial=1) > 1e-37):
             dtype = "f4"
     return {"dtype": dtype, "bdata": base64.b64encode(numbers.astype(f"<{dtype}").tobytes()).decode()}

@@ -42,7 +42,9 @@ def simplify(x: Numbers, y: Numbers, tolerance: float, most: int) -> tuple[Numbe
 def joined(lines: Sequence[Line]) -> Line:
     """Return lines of one style as a single line with gaps, which stands for none of the runs."""
     gap = np.array([np.nan])
-    x, y = (np.concatenate([part for line in lines for part in (getattr(line, axis), gap)]) for axis in ("x", "y"))
+    # A gap of y suffices: x stays whole numbers where it is one, which take less space.
+    x = np.concatenate([part for line in lines for part in (line.x, line.x[-1:])])
+    y = np.concatenate([part for line in lines for part in (line.y, gap[: len(line.x)])])
     return replace(lines[0], x=x, y=y, runs="")
 
 

@@ -1,7 +1,8 @@
 """Render a chart as SVG from its marks: one static drawing for notebooks, pages and print.
 
-All coordinates are absolute pixels, and nothing in the drawing is a style sheet, a script or a reference. Classes and
-`data-` attributes say what each element is; `qualia_lab.notebook.page.figure` reads them to make the drawing fluid.
+All coordinates are absolute pixels, and nothing in the drawing is a style sheet, a script or a reference to a file.
+Classes and `data-` attributes say what each element is; `qualia_lab.notebook.page.figure` reads them to make the
+drawing fluid.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from qualia_lab.charts.layout import (
     shows_y_ticks,
 )
 from qualia_lab.charts.marks import Bars, Heat, Line, Points
+from qualia_lab.charts.repeated_lines import RepeatedLines
 from qualia_lab.charts.svg_marks import DASHES, PanelScale, draw_mark
 from qualia_lab.charts.svg_text import element, number, run_ids, text_element, xml_text
 from qualia_lab.charts.text_width import text_width
@@ -52,7 +54,7 @@ def draw_svg(chart: Chart) -> str:
         element("rect", class_="background", width=layout.width, height=layout.height, fill="#FFFFFF"),
         *_heading(layout),
         _legend(chart, layout),
-        *(_panel(chart, index, layout) for index in range(len(chart.panels))),
+        *_panels(chart, layout),
     ]
     return element(
         "svg",
@@ -126,11 +128,22 @@ def _swatch(mark: Line | Points | Bars, left: float, y: float) -> str:
     return element("circle", cx=left + 14, cy=y, r=radius, fill=colour)
 
 
-def _panel(chart: Chart, index: int, layout: Layout) -> str:
+def _panels(chart: Chart, layout: Layout) -> list[str]:
+    """Return the panels; a line that several of them have is drawn once and then referred to."""
+    lines = RepeatedLines(chart.panels)
+    return [_panel(chart, index, layout, lines) for index in range(len(chart.panels))]
+
+
+def _panel(chart: Chart, index: int, layout: Layout, lines: RepeatedLines) -> str:
     """Return a panel: its frame, and its marks."""
     panel, box = chart.panels[index], layout.box(index)
     scale = PanelScale(panel, box)
-    marks = "".join(draw_mark(mark, scale, layout.legend_texts) for mark in panel.marks)
+    marks = "".join(
+        lines.draw(mark, scale, layout.legend_texts)
+        if isinstance(mark, Line)
+        else draw_mark(mark, scale, layout.legend_texts)
+        for mark in panel.marks
+    )
     bars = "".join(_colour_bar(mark, box) for mark in panel.marks if isinstance(mark, Heat))
     if not marks and not panel.x.label and not panel.y.label:
         return ""  # a blank place in a row

@@ -36,6 +36,13 @@ class PanelScale:
         self.box = box
         self._x, self._y = panel.x, panel.y
 
+    @property
+    def size_and_limits(self) -> tuple[object, ...]:
+        """What two panels share if a line looks the same in both."""
+        left, top, right, bottom = self.box
+        axes = ((axis.limits, axis.log) for axis in (self._x, self._y))
+        return (round(right - left, 3), round(bottom - top, 3), *axes)
+
     def x(self, values: Numbers | Sequence[float]) -> Numbers:
         """Return the pixels of values on the x axis."""
         return positions_in(self._x, values, self.box[0], self.box[2] - self.box[0])

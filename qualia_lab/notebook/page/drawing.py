@@ -45,11 +45,13 @@ _VALUES = {
         ("data-x data-y", rf"{_REAL} {_REAL} (?:linear|log)(?: [^\n]{{0,200}})?"),
         ("data-label data-title", r"[^\n]{0,400}"),
         ("font-family", re.escape(FONT)),
+        ("id", r"line-\d{1,3}"),
+        ("href", r"#line-\d{1,3}"),  # to a line of the same drawing
         ("xmlns", r"http://www\.w3\.org/2000/svg"),
     )
     for name in names.split()
 }
-_TAGS = frozenset(("svg", "g", "title", "text", "path", "line", "rect", "circle"))
+_TAGS = frozenset(("svg", "g", "title", "text", "path", "line", "rect", "circle", "use"))
 
 
 @dataclass

@@ -35,6 +35,10 @@ def chart_html(svg: str, number: int) -> str:
         ValueError: the drawing is not one that `Chart.svg` writes.
     """
     drawing = read_drawing(svg)
+    for node in drawing.every():
+        for name, mark in (("id", ""), ("href", "#")):
+            if name in node.attributes:  # unique on the page
+                node.attributes[name] = f"{mark}chart-{number:d}-{node.attributes[name].removeprefix(mark)}"
     try:
         return _figure(drawing, number)
     except LookupError as error:  # allowed elements, but not where they have to be

@@ -146,14 +146,21 @@ def _marks(frame: Frame) -> Iterator[str]:
         if node.tag == "path":
             paths.append(element("path", **_kept(node)))
             continue
+        if node.tag == "use":  # a line of another panel, in the area of that panel
+            yield _stretched(frame, paths)
+            paths = []
+            link = element("use", class_="line", href=node.attributes["href"])
+            yield _stretched(frame, [link], (node.number("x"), node.number("y")))
+            continue
         yield _stretched(frame, paths)
         paths = []
         yield _placed(frame, node)
     yield _stretched(frame, paths)
 
 
-def _stretched(frame: Frame, paths: Sequence[str]) -> str:
-    area = f"{number(frame.left)} {number(frame.top)} {number(frame.width)} {number(frame.height)}"
+def _stretched(frame: Frame, paths: Sequence[str], moved: tuple[float, float] = (0, 0)) -> str:
+    left, top = frame.left - moved[0], frame.top - moved[1]
+    area = f"{number(left)} {number(top)} {number(frame.width)} {number(frame.height)}"
     return element("svg", "".join(paths), class_="lines", viewBox=area, preserveAspectRatio="none") if paths else ""
 
 
