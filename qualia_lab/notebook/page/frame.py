@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qualia_lab.notebook.page.drawing import Node
 
 BETWEEN_TEXTS = 8  # pixels between two texts
+_NARROW = 200  # pixels; about the least width of a plot area, at which texts reach farthest beyond it
 _TICK_SIZE = 11
 
 
@@ -110,10 +111,11 @@ class Frame:
         return least
 
     def _overhang(self, node: Node) -> tuple[float, float]:
-        """Return by how much a text below the plot area reaches beyond its left and right edge."""
+        """Return by how much a text below the plot area reaches beyond its left and right edge, if it is narrow."""
         before, after = reach(node)
-        at = node.number("x") - self.left
-        return before - at, after - (self.width - at)
+        narrow = min(self.width, _NARROW)
+        at = narrow * (node.number("x") - self.left) / self.width
+        return before - at, after - (narrow - at)
 
 
 def shown_width(node: Node) -> float:
