@@ -12,6 +12,7 @@ from qualia_lab.runs.history_charts import competing
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.values import directed, excluded_counts, importances, left_out_of, no_direction, pair_of, values_of
 from qualia_lab.study.statuses import FINISHED, counts_text, statuses_of
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,11 +50,16 @@ def answer_chart(loaded: Loaded, task: Task) -> Chart | Message:
 
 
 def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Chart | Message:
-    """The latest values for each run, without parent runs."""
+    """The latest values for each run, without parent runs; a panel for each metric that one of them recorded."""
     from qualia_lab.charts.metric_comparison import metric_comparison
 
-    directions = {key: loaded.better(key) for key in metrics}
     labels = loaded.labels_in(competing(loaded, task))
+    own = rows_with(rows_with(loaded.tables.metrics, "run_id", list(labels)), "key", list(metrics))
+    recorded = set(own.column("key").to_pylist())
+    metrics = [key for key in metrics if key in recorded]
+    if not metrics:
+        return Message("No run recorded any of these metrics.")
+    directions = {key: loaded.better(key) for key in metrics}
     return metric_comparison(
         loaded.tables.metrics, labels, metrics, greater_is_better=directions, order=loaded.colour_order(task)
     )
