@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from nbformat import v4
 
 from qualia_lab.charts import metric_comparison, metric_history
+from qualia_lab.charts.chart import Chart
+from qualia_lab.charts.marks import Axis, Panel
 from qualia_lab.errors import ExportFailed, OutputNotWritable
 from qualia_lab.notebook.clean import HEADINGS, TAGS, clean_html
 from qualia_lab.notebook.export import export_html, export_notebook
@@ -273,6 +275,10 @@ def test_external_links_lose_their_target():
         assert "href" not in clean_html(f'<a href="{target}">x</a>')
         assert "src" not in clean_html(f'<img src="{target}">')
     assert "src" not in clean_html("<img src=data:image/svg+xml;base64,AAAA>")
+    foreign = base64.b64encode(b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>').decode()
+    assert "src" not in clean_html(f'<img src="data:image/svg+xml;base64,{foreign}">')
+    picture = Chart("t", (Panel(Axis("x", (0, 1)), Axis("y", (0, 1)), ()),), "s")._repr_html_()
+    assert picture.partition("src=")[2] in clean_html(picture)  # the drawing of a chart is kept
 
 
 def test_metadata_of_images_reaches_no_attribute_unchecked():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 import secrets
@@ -9,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from qualia_lab.framing import FRAME, reframed_page
+from qualia_lab.notebook.page.drawing import read_drawing
 
 if TYPE_CHECKING:
     from nh3 import Cleaner
@@ -32,7 +34,8 @@ _ATTRIBUTES = frozenset((
     *("class", "title", "style", "id", "href", "src", "alt", "width", "height"),
     *("colspan", "rowspan", "span", "scope", "start", "open"),
 ))  # fmt: skip
-_DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")
+_DATA_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
+_SVG = "data:image/svg+xml;base64,"
 _LINK = re.compile(r"(?i)(https?://|mailto:|#)[^\x00-\x20]*|[^\x00-\x20:\\/][^\x00-\x20:\\]*")
 _TAG = re.compile(r"""(<(?:[^<>"']|"[^"]*"|'[^']*')*>)""")
 _COUNT = re.compile(r"\d{1,5}")
@@ -105,6 +108,15 @@ def _harmless(tag: str, name: str, value: str) -> str | None:
     return value if _is_harmless(tag, name, value) else None
 
 
+def _is_drawing(source: str) -> bool:
+    """Return whether the source of an image is the SVG of a chart, and nothing else."""
+    encoded = source.removeprefix(_SVG)
+    try:
+        return encoded != source and bool(read_drawing(base64.b64decode(encoded, validate=True).decode()))
+    except ValueError:
+        return False
+
+
 def _is_harmless(tag: str, name: str, value: str) -> bool:
     """Return whether an element may keep this attribute."""
     if name in ("class", "title", "style"):
@@ -115,7 +127,7 @@ def _is_harmless(tag: str, name: str, value: str) -> bool:
         return name == "href" and bool(_LINK.fullmatch(html.unescape(value).strip()))
     if tag == "img":
         if name == "src":
-            return bool(_DATA_IMAGE.fullmatch(value))
+            return bool(_DATA_IMAGE.fullmatch(value)) or _is_drawing(value)
         return name == "alt" or (name in ("width", "height") and bool(_COUNT.fullmatch(value)))
     if tag in ("td", "th", "col", "colgroup"):
         return name in ("colspan", "rowspan", "span", "scope")
