@@ -325,7 +325,8 @@ def test_the_page_is_dark_for_readers_who_prefer_it(opened):
 def test_print_keeps_every_column_and_opens_the_findings(path, open_offline, overview):
     opened = open_offline(path, width=700)  # an A4 page without its margins, in CSS pixels
     page = opened.page
-    page.emulate_media(media="print")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
     right = page.locator("#overview thead th").evaluate_all(
         "all => all.map((one) => one.getBoundingClientRect().right)"
     )
