@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.charts.chart import PLOTLY_MIME
 from qualia_lab.escaping import for_markdown
-from qualia_lab.notebook.cell_keys import section_of
 from qualia_lab.notebook.clean import clean_html
 from qualia_lab.notebook.formats.format import Format
 from qualia_lab.notebook.formats.html_to_markdown import fenced, markdown_of
 from qualia_lab.notebook.formats.pictures import Pictures
 from qualia_lab.notebook.formats.without_code import without_code
+from qualia_lab.notebook.page.outputs import CHART_IMAGE
+from qualia_lab.notebook.page.sections import section_name
 from qualia_lab.notebook.rich_text import markdown_html, plain_terminal_text
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
 
 # The first of these MIME types that an output has is shown.
 _MIMES = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain")
-# A chart in a notebook, on its own or inside other HTML.
-_DRAWING = re.compile(
-    r'<img alt="(?P<alt>[^"<>]*)" width="\d{1,4}" height="\d{1,5}" '
-    r'src="(?P<address>data:image/svg\+xml;base64,[A-Za-z0-9+/=]+)">'
-)
 _BRIEF_SECTIONS = frozenset(("headline", "findings"))
 
 
@@ -48,9 +44,9 @@ def _files(notebook: Mapping[str, Any], target: Path, options: Options) -> dict[
 def _brief(cells: Sequence[Mapping[str, Any]], pictures: Pictures) -> Iterator[str]:
     """Yield the title, the headline and the findings; and a chart, unless one of them has one."""
     for cell in cells:
-        if section_of(cell) == "title":
+        if section_name(cell) == "title":
             yield next(iter(_cell(cell, pictures)), "").partition("\n\n")[0]
-        elif section_of(cell) in _BRIEF_SECTIONS:
+        elif section_name(cell) in _BRIEF_SECTIONS:
             yield from _cell(cell, pictures)
     for cell in cells:
         for output in cell.get("outputs", ()):
@@ -94,10 +90,11 @@ def _markdown(source: str, pictures: Pictures) -> str:
 
     def token_for(image: re.Match[str]) -> str:
         token = f"drawing{secrets.token_hex(16)}"  # unpredictable, so the text cannot contain it already
-        drawings[token] = _picture(html.unescape(image["alt"]), image["address"], pictures)
+        address = f"data:image/svg+xml;base64,{image[4]}"
+        drawings[token] = _picture(html.unescape(image[1]), address, pictures)
         return token
 
-    text = markdown_of(clean_html(_DRAWING.sub(token_for, source)), pictures)
+    text = markdown_of(clean_html(CHART_IMAGE.sub(token_for, source)), pictures)
     return re.sub("|".join(drawings), lambda token: drawings[token[0]], text) if drawings else text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.notebook.cell_keys import section_of
+from qualia_lab.notebook.page.sections import section_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,6 @@ def without_code(notebook: Mapping[str, Any]) -> dict[str, Any]:
     cells = [
         {**cell, "source": ""} if cell["cell_type"] == "code" else cell
         for cell in notebook["cells"]
-        if section_of(cell) not in _ONLY_CODE and (cell["cell_type"] != "code" or cell.get("outputs"))
+        if section_name(cell) not in _ONLY_CODE and (cell["cell_type"] != "code" or cell.get("outputs"))
     ]
     return {**notebook, "cells": cells}

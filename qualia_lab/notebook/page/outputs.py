@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The first of these MIME types that an output has is shown. Scripts, widgets and LaTeX are not.
 _MIMES = ("text/html", "text/markdown", "image/png", "image/jpeg", "image/svg+xml", "text/plain")
 # Exactly the image that stands for a chart in a notebook, on its own or inside other HTML.
-_CHART = re.compile(
+CHART_IMAGE = re.compile(
     r'<img alt="([^"<>]*)" width="(\d{1,4})" height="(\d{1,5})" src="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)">'
 )
 
@@ -79,7 +79,7 @@ def rendered_html(text: str, numbers: Iterator[int]) -> str:
         charts[token] = _chart(image, numbers)
         return token
 
-    return with_tokens(clean_html(_CHART.sub(token_for, text)), charts)
+    return with_tokens(clean_html(CHART_IMAGE.sub(token_for, text)), charts)
 
 
 def _chart(image: re.Match[str], numbers: Iterator[int]) -> str:
