@@ -66,7 +66,7 @@ def round_ticks(limits: tuple[float, float], max_ticks: int) -> list[tuple[float
     if not step:
         return [(low, f"{low:.6g}")]
     first, last = math.ceil(low / step), math.floor(high / step)
-    ticks = [number * step for number in range(first, min(last, first + max_ticks) + 1)]
+    ticks = list(dict.fromkeys(number * step for number in range(first, min(last, first + max_ticks) + 1)))
     texts = [short_text(tick) for tick in ticks]
     if len(set(texts)) < len(texts):  # far from zero, more digits are needed
         decimals = max(0, -math.floor(math.log10(step)) + 1)

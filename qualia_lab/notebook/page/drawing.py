@@ -133,6 +133,8 @@ class _Reader:
             allowed = _VALUES.get(name)
             if allowed is None or not allowed.fullmatch(value):
                 raise ValueError(f"an attribute that charts do not have: {name[:40]}={value[:40]!r}")
+        if ("id" in attributes and tag != "path") or ("href" in attributes) != (tag == "use"):
+            raise ValueError("a reference that charts do not have")  # only to lines, so that none multiplies others
         node = Node(tag, attributes)
         node.anchor = attributes.get("text-anchor", self._open[-1].anchor if self._open else "")
         if self._open:
