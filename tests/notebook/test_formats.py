@@ -16,6 +16,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat import v4
 
+from qualia_lab.charts import metric_comparison
 from qualia_lab.cli.options import FORMATS as NAMED
 from qualia_lab.errors import ExportFailed, OutputNotWritable
 from qualia_lab.generator import NotebookGenerator
@@ -28,6 +29,7 @@ from qualia_lab.notebook.formats.pictures import Pictures, is_drawing
 from qualia_lab.notebook.formats.py import compiling, script_of
 from qualia_lab.notebook.template import parse_percent
 from tests.browser import find_chromium
+from tests.charts.sample import labels, metrics
 from tests.cli.command import CREATE, QUALIA, run, run_here
 from tests.servers import missing
 from tests.test_export import PIXEL, everywhere, hostile_values, notebook, output, written
@@ -387,6 +389,19 @@ def test_only_data_of_the_page_is_fetched_by_weasyprint(path):
     """A page that refers to other places, which the sanitizer would not let through, is printed without them."""
     pytest.importorskip("weasyprint", exc_type=ImportError)
     assert pdf._print_by_weasyprint('<img src="http://127.0.0.1:9/x.png"><p>a</p>').startswith(b"%PDF")
+
+
+def test_weasyprint_gets_the_drawings_of_the_notebook():
+    value = metric_comparison(metrics({"r000": 0.1, "r001": 0.9}), labels(2), ["val_auc"])
+    node = notebook(
+        v4.new_code_cell("x", outputs=[output(value._repr_mimebundle_()), output({"text/html": "<p>a</p>"})])
+    )
+    node.cells.append(v4.new_code_cell("y", outputs=[output(value._repr_mimebundle_())]))
+    page = FORMATS["html"].files(node, Path("a.html"), Options())[Path("a.html")].decode()
+    assert page.count('<figure class="chart" id=') == 2
+    shown = pdf.with_drawings(page, node)
+    assert '<figure class="chart"' not in shown
+    assert shown.count(value._repr_mimebundle_()["text/html"]) == 2
 
 
 def test_an_environment_can_name_the_browser(tmp_path, monkeypatch):

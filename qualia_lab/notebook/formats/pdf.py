@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import ExportFailed
 from qualia_lab.notebook.formats import browser
 from qualia_lab.notebook.formats.format import Format
 from qualia_lab.notebook.formats.html import page_of
+from qualia_lab.notebook.page.outputs import CHART_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +24,11 @@ _PAGES = """<style>
 </style>
 </head>"""
 
+_FIGURE = re.compile(r'<figure class="chart" id="chart-(\d+)".*?</figure>', re.DOTALL)
 # WeasyPrint does not know that what is folded is not shown; only the answer is unfolded for print.
 _FOLDS = """<style>
 details:not([open]) > :not(summary) { display: none; }
+img { max-width: 100%; height: auto; }
 #headline details:not(.code) > :not(summary) { display: block; }
 </style>
 </head>"""
@@ -33,7 +37,28 @@ details:not([open]) > :not(summary) { display: none; }
 def _files(notebook: Mapping[str, Any], target: Path, options: Options) -> dict[Path, bytes]:
     page = page_of(notebook, target, options).replace("</head>", _PAGES, 1)
     found = browser.find_browser()
-    return {target: browser.print_page(found, page) if found else _print_by_weasyprint(page)}
+    if found:
+        return {target: browser.print_page(found, page)}
+    return {target: _print_by_weasyprint(with_drawings(page, notebook))}
+
+
+def with_drawings(page: str, notebook: Mapping[str, Any]) -> str:
+    """Return the page with the drawings of the notebook instead of charts that fill any width.
+
+    WeasyPrint shows these wrongly: it does not resolve percentages of a drawing in another one.
+    """
+    sources = [
+        str(output.get("data", {}).get("text/html", ""))
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", ())
+    ]
+    drawings = [image[0] for source in sources for image in CHART_IMAGE.finditer(source)]
+
+    def drawing(figure: re.Match[str]) -> str:
+        number = int(figure[1])  # charts are numbered in the order of the notebook, from 1
+        return f"<p>{drawings[number - 1]}</p>" if number <= len(drawings) else ""
+
+    return _FIGURE.sub(drawing, page)
 
 
 def _print_by_weasyprint(page: str) -> bytes:
