@@ -15,10 +15,11 @@ from qualia_lab.notebook.page.figure import chart_html
 from tests.charts.every_chart import every_chart
 
 GOOD = every_chart()["bands"].svg()
+WITH_REFERENCES = every_chart()["panels_7"].svg()  # to lines that several panels have
 CSS = files("qualia_lab.notebook.page").joinpath("figure.css").read_text(encoding="utf-8")
 TAGS = {
     *("figure", "figcaption", "span", "div", "button"),
-    *("svg", "g", "title", "text", "path", "line", "rect", "circle"),
+    *("svg", "g", "title", "text", "path", "line", "rect", "circle", "use"),
 }
 ALERT = "<script>alert(1)</script>"
 
@@ -112,14 +113,15 @@ def test_texts_are_shown_as_text():
 
 @given(st.data())
 def test_a_drawing_changed_anywhere_is_refused_or_stays_harmless(data):
-    place = data.draw(st.integers(0, len(GOOD)))
+    good = data.draw(st.sampled_from([GOOD, WITH_REFERENCES]))
+    place = data.draw(st.integers(0, len(good)))
     inserted = data.draw(
         st.sampled_from(
             ["<", ">", '"', "'", "&", "/", ALERT, "<g>", "</g>", ' onload="x"', "\x00", "]]>", "é", " ", "-"]
         )
         | st.text(max_size=8)
     )
-    changed = GOOD[:place] + inserted + GOOD[place + data.draw(st.integers(0, 30)) :]
+    changed = good[:place] + inserted + good[place + data.draw(st.integers(0, 30)) :]
     try:
         page = chart_html(changed, 1)
     except ValueError:
@@ -128,7 +130,8 @@ def test_a_drawing_changed_anywhere_is_refused_or_stays_harmless(data):
     assert set(elements.tags) <= TAGS
     for name, value in elements.attributes:
         assert not name.startswith("on")
-        assert name not in ("href", "src", "xlink:href")
+        assert name not in ("src", "xlink:href")
+        assert name != "href" or re.fullmatch(r"#chart-1-line-\d+", value)
         assert name != "style" or re.fullmatch(r"(--[a-z]+:[\d.-]+(px)?;?)+", value)
 
 
@@ -139,11 +142,14 @@ def test_every_mark_and_text_of_every_chart_is_on_the_page(name):
     assert page == chart_html(svg, 3)
     assert page.startswith('<figure class="chart" id="chart-3" data-title="')
     drawing = read_drawing(svg)
-    for tag in ("path", "circle"):
+    for tag in ("path", "circle", "use"):
         assert page.count(f"<{tag} ") == sum(node.tag == tag for node in drawing.every())
     runs = [node.attributes["data-runs"] for node in drawing.every() if "data-runs" in node.attributes]
     assert sorted(re.findall(r'data-runs="([^"]*)"', page)) == sorted(runs)
     assert set(Elements(page).tags) <= TAGS
+    ids = re.findall(r' id="(chart-3-line-\d+)"', page)
+    assert len(set(ids)) == len(ids)
+    assert set(re.findall(r' href="#([^"]*)"', page)) <= set(ids)
     assert page.count('role="img"') == sum("panel" in node.classes for node in drawing.children)
     assert "nan" not in re.sub(r">[^<]*<", "", page).split()
 
