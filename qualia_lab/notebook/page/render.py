@@ -107,7 +107,8 @@ def _section(section: PageSection, numbers: Iterator[int], *, open_code: bool) -
     heading = _HEADING.search(body)
     text = one_line(html.unescape(re.sub(r"<[^>]*>", "", heading[2]))) if heading else ""
     if heading and section.anchor and section.anchor != "title":
-        link = f' <a class="anchor" href="#{section.anchor}" aria-label="Link to {for_html(text)}">#</a>'
+        # Not part of the name of the heading, and not a stop of Tab: the contents have the same link.
+        link = f'<a class="anchor" href="#{section.anchor}" tabindex="-1" aria-hidden="true"></a>'
         end = heading.end(2)
         body = body[:end] + link + body[end:]
     anchor = f' id="{section.anchor}"' if section.anchor else ""
