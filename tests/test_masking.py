@@ -312,7 +312,7 @@ def test_a_truncated_file_stays_truncated_and_other_files_are_unchanged(tmp_path
 )
 def test_tables_in_artifacts_are_masked_by_the_rules_of_the_store(show_secrets, rules, hidden, tmp_path):
     for run_id, number in ((RUN, "1"), (OTHER, "2")):
-        folder = write_run(tmp_path / "mlruns", run_id) / "artifacts"
+        folder = add_run(tmp_path / "mlruns", run_id) / "artifacts"
         folder.mkdir()
         (folder / "t.csv").write_text(f"password,licence\nhunter2 {number},A-17 {number}\n")
     generator = NotebookGenerator(store=open_store(tmp_path / "mlruns", show_secrets=show_secrets, rules=rules))

@@ -159,8 +159,14 @@ def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
 def _hold_no_secret(columns: list[pa.ChunkedArray]) -> bool:
     """Whether columns of a few bytes hold no secret: they are searched together, which is faster than one by one."""
     return sum(values.nbytes for values in columns) <= _FEW_BYTES and not may_hold_secret(
-        "\n".join(text for values in columns for text in values.to_pylist() if text)
+        "\n".join(_all_text(chunk) for values in columns for chunk in values.chunks)
     )
+
+
+def _all_text(values: pa.Array) -> str:
+    """All texts of a column, one after the other: what any of them contains, and what stands over their borders."""
+    _, _, data = values.buffers()
+    return data.to_pybytes().decode() if data is not None else ""
 
 
 def _may_hold_secrets(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:

@@ -98,9 +98,9 @@ def open_sqlite(path: Path) -> Iterator[ReadingConnection]:
 
 def _write_version(path: Path) -> int:
     """The file's write version, after checking that it is a SQLite database."""
-    if not path.exists():
-        raise StoreNotFound(f"There is no file {path}.", "Check the path; nothing was created.")
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  called for every query, and pathlib takes longer
+        if not path.exists():
+            raise StoreNotFound(f"There is no file {path}.", "Check the path; nothing was created.")
         raise StoreUnreadable(f"{path} is no file.", "Point at the SQLite database itself, for example mlflow.db.")
     try:
         head = _head(path)
@@ -140,7 +140,7 @@ def _head(path: Path) -> bytes:
 
 def _size(path: Path, suffix: str) -> int | None:
     try:
-        return path.with_name(path.name + suffix).stat().st_size
+        return os.stat(f"{path}{suffix}").st_size  # noqa: PTH116  called for every query, and pathlib takes longer
     except OSError:
         return None
 
