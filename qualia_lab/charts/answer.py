@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.curves import STEP, align, as_drawn
-from qualia_lab.analysis.findings.naming import brief_names
+from qualia_lab.analysis.findings.naming import brief_names, narrow_names
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import run_styles
 from qualia_lab.charts.group_means import group_means
 from qualia_lab.charts.marks import Panel
 from qualia_lab.charts.metric_history import history_axis, robust_axis, run_marks
 from qualia_lab.charts.ticks import round_ticks
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from qualia_lab.charts.colours import Style
     from qualia_lab.charts.marks import Mark
 
-MAX_GROUPS = 12
+MAX_GROUPS = 8
 _LEADING = 3  # configurations whose runs are drawn as curves
 _MOST_CURVES = 10  # for each of them
 _TICKS = 5
@@ -41,7 +42,7 @@ def curve_runs(answer: Answer) -> list[str]:
 
 
 def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, order: Sequence[str]) -> Chart:
-    """Draw at most 12 configurations in the order of the answer, and the curves of the first three.
+    """Draw at most eight configurations in the order of the answer, and the curves of the first three.
 
     Args:
         answer: the comparison of the configurations of a task.
@@ -53,9 +54,11 @@ def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, o
     leading = answer.groups[:_LEADING]
     styles = run_styles(curve_runs(answer), order)
     curves = _curve_panel(align(history, list(styles), metric, STEP), labels, styles, greater_is_better=better)
-    names = brief_names([group.configuration for group in answer.groups])
+    configurations = [group.configuration for group in answer.groups]
+    names, beside = brief_names(configurations), narrow_names(configurations, _NAME_WIDTH)
     if all(len(group.run_ids) == 1 for group in answer.groups):
         names = {group.run_ids[0]: labels[group.run_ids[0]] for group in answer.groups}
+        beside = dict(zip(names, distinct_names(list(names.values()), width=_NAME_WIDTH), strict=True)), ""
     means = group_means(
         answer.groups,
         labels,
@@ -63,7 +66,7 @@ def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, o
         greater_is_better=better,
         limit=MAX_GROUPS,
         ranked=names,
-        width=_NAME_WIDTH,
+        beside=beside,
         order=order,
     )
     [panel] = means.panels

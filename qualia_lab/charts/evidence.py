@@ -30,7 +30,7 @@ MOST_CURVES = 3  # runs of a finding that are drawn in colour
 MOST_OTHERS = 12  # other runs behind them
 MOST_LEVELS = 5
 _TICKS = 4
-_NAME_WIDTH = 22  # characters
+NAME_WIDTH = 22  # characters
 
 
 def curves_evidence(
@@ -114,7 +114,7 @@ def levels_evidence(
     if not shown:
         return None
     points = [(value, float(row), run_id) for row, (_, values) in enumerate(shown) for run_id, value in values.items()]
-    names = distinct_names([name for name, _ in shown], width=_NAME_WIDTH)
+    names = distinct_names([name for name, _ in shown], width=NAME_WIDTH)
     ticks = [f"{name} (n={len(values)})" for name, (_, values) in zip(names, shown, strict=True)]
     marks: list[Mark] = [
         _points(
@@ -178,7 +178,7 @@ def shares_evidence(shares: Sequence[tuple[str, int, int]], what: str) -> Chart:
     """
     ends = np.array([100 * part / whole for _, part, whole in shares], np.float64)
     texts = tuple(f"{name}: {part:,} of {whole:,}" for name, part, whole in shares)
-    names = distinct_names([name for name, *_ in shares], width=_NAME_WIDTH)
+    names = distinct_names([name for name, *_ in shares], width=NAME_WIDTH)
     ticks = [f"{name} ({part:,} of {whole:,})" for name, (_, part, whole) in zip(names, shares, strict=True)]
     bars = Bars(
         np.arange(len(shares), dtype=np.float64), ends, (FINDING, DATA)[: len(shares)], thickness=0.3, texts=texts

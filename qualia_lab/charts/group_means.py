@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qualia_lab.analysis.findings.naming import narrow_names
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.scores import statistic_label
 from qualia_lab.charts.axes import category_axis, direction, fit_axis, number_text
@@ -14,7 +15,6 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, GRID, INK, QUIET, REST, run_styles
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.counts import counted
-from qualia_lab.names import distinct_names
 from qualia_lab.study.statuses import counts_text
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def group_means(
     greater_is_better: bool | None = None,
     limit: int = MAX_GROUPS,
     ranked: Mapping[str, str] | None = None,
-    width: int = _NAME_WIDTH,
+    beside: tuple[Mapping[str, str], str] | None = None,
     order: Sequence[str] = (),
 ) -> Chart:
     """Draw a row per configuration, best mean first; of more than `limit` the first ones, as the note says.
@@ -52,17 +52,18 @@ def group_means(
         greater_is_better: the direction of the metric; None if it is not known, then the highest mean comes first.
         limit: the most rows.
         ranked: the name of each group, by its first run, if the groups are sorted already; None to sort and name them.
-        width: the characters of a name beside its row.
+        beside: the names beside the rows, by the first run of each group, and a sentence about them for the note; None
+            for the fewest factors that distinguish the groups.
         order: the runs of the notebook, the leading ones first; a configuration has the colour of its first run (see
             colours.run_styles), and one that does not lead is grey. () for one colour.
     """
     scored = [group for group in groups if group.values]
     if ranked is None:
         scored.sort(key=lambda group: _sort_key(group, greater_is_better))
-    names = short_labels([group.configuration for group in groups]) if ranked is None else ranked
+    names = short_labels([group.configuration for group in scored]) if ranked is None else ranked
     shown = scored[:limit]
-    cut_names = distinct_names([names[group.run_ids[0]] for group in shown], width=width)
-    ticks = [f"{head} ({_n(group)})" for head, group in zip(cut_names, shown, strict=True)]
+    beside_names, about_names = beside or narrow_names([group.configuration for group in scored], _NAME_WIDTH)
+    ticks = [f"{beside_names[group.run_ids[0]]} ({_n(group)})" for group in shown]
     label = statistic_label(statistic, metric)
     direction_words = direction(greater_is_better)
     firsts = [group.run_ids[0] for group in shown]
@@ -79,7 +80,7 @@ def group_means(
             ),
         ),
         sentence=_sentence(shown, names, label, _order_text(shown, direction_words, ranked=ranked is not None)),
-        note=_note(groups, scored, shown, cut_off),
+        note=" ".join(filter(None, (about_names, _note(groups, scored, shown, cut_off)))),
         height=max(180, 130 + _ROW_HEIGHT * len(shown)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -176,7 +177,7 @@ def _cut(text: str) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return "NaN" if math.isnan(value) else f"{value:.6g}"
     return "" if value is None else str(value)
 
 

@@ -91,23 +91,27 @@ def _heading(layout: Layout) -> list[str]:
 def _legend(chart: Chart, layout: Layout) -> str:
     """Return the legend right of the panels: an entry for each label, with all runs that are drawn under it."""
     runs: dict[str, list[str]] = {}
+    colours: dict[str, set[str]] = {}
     for panel in chart.panels:
         for mark in panel.marks:
             if isinstance(mark, Line):
                 runs.setdefault(mark.label, []).append(mark.runs)
+                colours.setdefault(mark.label, set()).add(mark.colour)
             elif isinstance(mark, Points | Bars):
                 runs.setdefault(mark.label, []).extend(mark.runs)
+                colours.setdefault(mark.label, set()).update(mark.colours)
     left = layout.width - layout.right + 12
     entries = []
     for row, mark in enumerate(legend_marks(chart)):
         y = layout.top + 8 + LEGEND_LINE * row
         text = text_element(layout.legend_texts[mark.label], left + 34, y + 4)
-        swatch = _swatch(mark, left, y)
+        # An entry for marks of several colours, such as the means of configurations, has the colour of none of them.
+        swatch = _swatch(mark, left, y, colours[mark.label].pop() if len(colours[mark.label]) == 1 else QUIET)
         entries.append(element("g", swatch + text, class_="entry", data_runs=run_ids(runs[mark.label])))
     return element("g", "".join(entries), class_="legend", font_size=SMALL_SIZE, fill=INK) if entries else ""
 
 
-def _swatch(mark: Line | Points | Bars, left: float, y: float) -> str:
+def _swatch(mark: Line | Points | Bars, left: float, y: float, colour: str) -> str:
     if isinstance(mark, Line):
         dashes = DASHES[mark.dash]
         return element(
@@ -116,13 +120,13 @@ def _swatch(mark: Line | Points | Bars, left: float, y: float) -> str:
             y1=y,
             x2=left + 28,
             y2=y,
-            stroke=mark.colour,
+            stroke=colour,
             stroke_width=mark.width,
             stroke_dasharray=dashes,
         )
     if isinstance(mark, Bars):
-        return element("rect", x=left + 9, y=y - 5, width=10, height=10, fill=mark.colours[0])
-    radius, colour = min(mark.size, 10) / 2, mark.colours[0]
+        return element("rect", x=left + 9, y=y - 5, width=10, height=10, fill=colour)
+    radius = min(mark.size, 10) / 2
     if mark.symbol == "ring":
         return element("circle", cx=left + 14, cy=y, r=radius, fill="#FFFFFF", stroke=colour, stroke_width=1.8)
     return element("circle", cx=left + 14, cy=y, r=radius, fill=colour)

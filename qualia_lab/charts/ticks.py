@@ -56,13 +56,17 @@ def positions_in(axis: Axis, values: Numbers | Sequence[float], start: float, le
 
 
 def round_ticks(limits: tuple[float, float], max_ticks: int) -> list[tuple[float, str]]:
-    """Return about `max_ticks` ticks at round numbers; their labels differ."""
+    """Return about `max_ticks` ticks at round numbers, at least two, as one is no scale; their labels differ."""
     low, high = sorted(limits)
     if not 0 < high - low < _LARGEST:
         return [(low, f"{low:.6g}")]
     raw_step = (high - low) / max_ticks
     magnitude = 10.0 ** math.floor(math.log10(raw_step))
-    step = next((magnitude * factor for factor in (1, 2, 2.5, 5) if magnitude * factor >= raw_step), magnitude * 10)
+    steps = [magnitude * factor for factor in (0.5, 1, 2, 2.5, 5, 10)]
+    wide_enough = next((place for place, step in enumerate(steps) if step >= raw_step), len(steps) - 1)
+    step = next(
+        (step for step in reversed(steps[: wide_enough + 1]) if step and high // step > math.ceil(low / step)), steps[0]
+    )
     if not step:
         return [(low, f"{low:.6g}")]
     first, last = math.ceil(low / step), math.floor(high / step)
@@ -94,7 +98,7 @@ def across_ticks(axis: Axis, length: float) -> tuple[Tick, ...]:
         axis: the axis.
         length: in pixels.
     """
-    ticks = list(axis.ticks) or round_ticks(axis.limits, max(2, min(9, int(length / 75))))
+    ticks = list(axis.ticks) or round_ticks(axis.limits, max(3, min(9, int(length / 75))))
     texts = _cut(ticks)
     places = positions_in(axis, [position for position, _ in ticks], 0, length)
     spacing = float(np.abs(np.diff(places)).min(initial=length))

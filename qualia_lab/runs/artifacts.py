@@ -147,7 +147,10 @@ class Artifacts(Namespace):
         table = compare_tables(texts, rules) if kind == "table" else compare_structures(texts, kind)
         if not table.rows:
             return Message(f"{one_line(path, 100)} of {counted(len(texts), 'run')}: {table.note}.")
-        columns = {self._loaded.labels[run_id]: [*values] for run_id, values in [*table.cells.items()][:limit]}
+        columns = {
+            self._loaded.labels[run_id]: [None if value == "" else value for value in values]
+            for run_id, values in [*table.cells.items()][:limit]
+        }
         frame = pd.DataFrame(columns, index=pd.Index(table.rows))
         notes = [table.note] if table.note else []
         notes += [f"showing {limit} of {counted(len(table.cells), 'run')}"] if len(table.cells) > limit else []

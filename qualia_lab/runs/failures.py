@@ -20,7 +20,7 @@ from qualia_lab.runs.troubles import bad_histories, last_steps, troubles, wrong_
 from qualia_lab.study.statuses import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
@@ -56,9 +56,9 @@ class Failures(Namespace):
             {
                 "runs": [len(group.run_ids) for group in groups],
                 **{f"{name} start (UTC)": at.dt.floor("s").dt.tz_localize(None).array for name, at in starts.items()},
-                "shortest (s)": [_rounded(min(group.seconds, default=None)) for group in groups],
-                "median (s)": [_rounded(group.median_seconds) for group in groups],
-                "longest (s)": [_rounded(max(group.seconds, default=None)) for group in groups],
+                "shortest (s)": _nullable(min(group.seconds, default=None) for group in groups),
+                "median (s)": _nullable(group.median_seconds for group in groups),
+                "longest (s)": _nullable(max(group.seconds, default=None) for group in groups),
                 "without a metric": [group.without_metrics for group in groups],
                 "which": [self._named(group.run_ids) for group in groups],
             },
@@ -95,7 +95,7 @@ class Failures(Namespace):
             {
                 "trouble": list(trouble_of.values()),
                 "start (UTC)": [rows[run_id]["start_time"] for run_id in trouble_of],
-                "took (s)": [_seconds(rows[run_id]) for run_id in trouble_of],
+                "took (s)": _nullable(_seconds(rows[run_id]) for run_id in trouble_of),
                 "last step": pd.array([steps.get(run_id) for run_id in trouble_of], dtype="Int64"),
                 "error": [one_line(errors.get(run_id, ""), _SHOWN_ERROR) for run_id in trouble_of],
                 "run_id": list(trouble_of),
@@ -317,6 +317,13 @@ class Failures(Namespace):
 def _seconds(row: dict[str, Any]) -> float | None:
     start, end = row["start_time"], row["end_time"]
     return None if start is None or end is None else _rounded((end - start) / 1000)
+
+
+def _nullable(durations: Iterable[float | None]) -> pd.api.extensions.ExtensionArray:
+    """A column of durations, in which one that is not known is missing, which is different from a NaN."""
+    import pandas as pd
+
+    return pd.array([_rounded(seconds) for seconds in durations], dtype="Float64")
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings.naming import brief_names
+from qualia_lab.analysis.findings.naming import narrow_names
 from qualia_lab.analysis.histories import real
 from qualia_lab.charts import evidence as small
 from qualia_lab.errors import StoreError
@@ -91,7 +91,7 @@ def _groups(loaded: Loaded, finding: Finding, task: Task, *, only_named: bool = 
         return None
     named = set(finding.run_ids)
     groups = [group for group in answer.groups if not only_named or not named.isdisjoint(group.run_ids)]
-    names = brief_names([group.configuration for group in groups])
+    names, _ = narrow_names([group.configuration for group in groups], small.NAME_WIDTH)
     return small.levels_evidence(
         [(names[group.run_ids[0]], _values(group)) for group in groups],
         answer.leader.metric,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from qualia_lab.analysis.curves import RELATIVE, STEP, TIME, align
-from qualia_lab.analysis.groups import short_labels
+from qualia_lab.analysis.findings.naming import narrow_names
 from qualia_lab.analysis.histories import choose_drawn, real
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
@@ -64,7 +65,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
     in_one_panel = look.columns == 1 or (
         look.columns is None and (len(run_ids) <= RUNS_IN_ONE_PANEL or len(loaded.study.tasks) > 1)
     )
-    groups = None if in_one_panel else _panel_groups(loaded, task)
+    groups, about_names = (None, "") if in_one_panel else _panel_groups(loaded, task)
     limit = look.limit if look.limit is not None else LEADING if in_one_panel else MAX_PANELS
     # A number of lines that the user asked for is of the best by this metric.
     order = loaded.colour_order(task) if look.limit is None or not in_one_panel else ()
@@ -87,7 +88,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
             drawn=subset,
             order=order,
         )
-    return history_panels(
+    chart = history_panels(
         history,
         labels,
         metric,
@@ -101,6 +102,7 @@ def history_chart(loaded: Loaded, task: Task, metric: str, look: Look) -> Chart 
         drawn=subset,
         order=order,
     )
+    return replace(chart, note=" ".join(filter(None, (about_names, chart.note))))
 
 
 def bands_chart(
@@ -177,17 +179,20 @@ def _best_configurations(
     return [configured[int(place)] for place in places]
 
 
-def _panel_groups(loaded: Loaded, task: Task) -> list[RunGroup] | None:
-    """One panel per configuration if there are at most two thirds as many as runs; else None, for a panel per run."""
-    from qualia_lab.charts.history_panels import RunGroup
+def _panel_groups(loaded: Loaded, task: Task) -> tuple[list[RunGroup] | None, str]:
+    """One panel per configuration if there are at most two thirds as many as runs; else None, for a panel per run.
+
+    The text is a sentence about the titles of the panels, or "".
+    """
+    from qualia_lab.charts.history_panels import GROUP_NAME_WIDTH, RunGroup
 
     left_out = loaded.left_out
     run_ids = set(competing(loaded, task))
     configured = [one for one in loaded.study.in_task(task) if not run_ids.isdisjoint(one.run_ids)]
     if len(configured) < 2 or len(configured) * 3 > len(run_ids) * 2:
-        return None
-    names = short_labels(configured)
-    return [
+        return None, ""
+    names, about_names = narrow_names(configured, GROUP_NAME_WIDTH)
+    groups = [
         RunGroup(
             names[one.run_ids[0]],
             tuple(run_id for run_id in one.run_ids if run_id in run_ids),
@@ -195,3 +200,4 @@ def _panel_groups(loaded: Loaded, task: Task) -> list[RunGroup] | None:
         )
         for one in configured
     ]
+    return groups, about_names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.counts import counted
 from qualia_lab.runs.frames import datetimes
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.namespace import Namespace
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from qualia_lab.analysis.relations import Relation
+    from qualia_lab.analysis.trade_offs import TradeOff
     from qualia_lab.study.study import Task
 
 
@@ -105,7 +108,7 @@ class Relations(Namespace):
             - `metric`, `and`: the keys. `n`: configurations with both.
             - `rank correlation`: Spearman's rho over their means, with signs changed so that higher is better in both;
               empty if n is too small.
-            - `best`, `best in the other`: the labels of the best run in each of the two metrics.
+            - `best`, `best in the other`: the best configuration in each of the two metrics; a run, if it ran once.
             - a last column without a name: `pull apart` if there is a trade-off, or a note.
 
             `attrs["left out"]` lists the metrics of which it is not known which direction is better.
@@ -198,32 +201,45 @@ class Relations(Namespace):
         }
         return frame
 
-    def _correlations(self, task: Task, metric: str | None) -> pd.DataFrame:
+    def _correlations(self, task: Task, metric: str | None) -> pd.DataFrame | Message:
         import pandas as pd
 
-        from qualia_lab.analysis.relations import rank_correlations
+        from qualia_lab.analysis.relations import FEWEST_RUNS, rank_correlations
 
         correlations = rank_correlations(
             self._loaded.tables, self._loaded.study, self._loaded.metric(metric, task), task, self._loaded.diverged
         )
         rows = [{"param": row.param, "n": row.n, "rank correlation": row.rho, "": row.note} for row in correlations]
+        if correlations and all(row.n < FEWEST_RUNS for row in correlations):
+            return _too_few("params", correlations)
         frame = pd.DataFrame(rows, columns=["param", "n", "rank correlation", ""])
         return frame.astype({"rank correlation": "Float64"}).set_index("param")
 
-    def _trade_offs(self, task: Task, metrics: Sequence[str], statistic: str) -> pd.DataFrame:
+    def _trade_offs(self, task: Task, metrics: Sequence[str], statistic: str) -> pd.DataFrame | Message:
         import pandas as pd
 
+        from qualia_lab.analysis.findings.naming import brief_names
+        from qualia_lab.analysis.relations import FEWEST_RUNS
         from qualia_lab.analysis.trade_offs import trade_offs
 
         values, directions, unknown = directed(self._loaded, task, metrics, statistic)
-        labels = self._loaded.labels
+        pairs = trade_offs(means_over_configurations(self._loaded, task, values), directions)
+        if pairs and all(pair.n < FEWEST_RUNS for pair in pairs):
+            return _too_few("pairs of metrics", pairs)
+        configurations = self._loaded.study.in_task(task)
+        named = brief_names(configurations)
+        # The best is a mean over the runs of a configuration, of which only one may be called by its own name.
+        labels = {
+            one.run_ids[0]: named[one.run_ids[0]] if len(one.run_ids) > 1 else self._loaded.labels[one.run_ids[0]]
+            for one in configurations
+        }
         rows = [
             (
                 *(pair.first, pair.second, pair.n, pair.rho),
                 *(labels[run_id] for run_id in (pair.best_first, pair.best_second)),
                 "pull apart" if pair.opposed else pair.note,
             )
-            for pair in trade_offs(means_over_configurations(self._loaded, task, values), directions)
+            for pair in pairs
         ]
         frame = pd.DataFrame(rows, columns=["metric", "and", "n", "rank correlation", "best", "best in the other", ""])
         frame = frame.astype({"rank correlation": "Float64"})
@@ -270,3 +286,12 @@ class Relations(Namespace):
         )
         frame["start"] = datetimes(frame["start"])
         return frame
+
+
+def _too_few(what: str, relations: Sequence[Relation | TradeOff]) -> Message:
+    """The message instead of a table in which every row says that there are too few configurations."""
+    from qualia_lab.analysis.relations import FEWEST_RUNS
+
+    most = max(relation.n for relation in relations)
+    found = f"{counted(most, 'configuration')} with a value"
+    return Message(f"No rank correlation of {what}: {found}, and at least {FEWEST_RUNS} are needed to tell.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import listed
 from qualia_lab.counts import counted
+from qualia_lab.escaping import one_line
 from qualia_lab.runs.answers import answers
 from qualia_lab.runs.history_charts import competing
 from qualia_lab.runs.message import Message
@@ -67,18 +68,25 @@ def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Char
 
 def param_chart(loaded: Loaded, task: Task, metric: str, param: str) -> Chart | Message:
     """A metric over the values of a param, for the runs that take part in comparisons."""
+    from qualia_lab.analysis.distributions import pair_up
     from qualia_lab.charts.param_distribution import param_distribution
 
     settings, key = loaded.setting(param)
+    runs = _counted(loaded, task)
+    values = set(pair_up(settings, loaded.tables.metrics, list(runs), key, metric).params)
+    if len(values) == 1:
+        (value,) = values
+        return Message(
+            f"{one_line(param, 80)} is {one_line(value, 80)} in every run that is compared and has it: nothing to draw."
+        )
     chart = param_distribution(
-        settings,
-        loaded.tables.metrics,
-        _counted(loaded, task),
-        key,
-        metric,
-        greater_is_better=loaded.better(metric),
-        unfinished=_unfinished(loaded),
-    )
+        settings, loaded.tables.metrics, runs, key, metric,
+        greater_is_better=loaded.better(metric), unfinished=_unfinished(loaded),
+    )  # fmt: skip
+    tied = [name for name, factor in loaded.settings.items() if factor.tied_to == param]
+    if tied:
+        together = one_line(", ".join(tied), 120)
+        chart = replace(chart, note=f"{chart.note} Changes only together with {together}.".strip())
     return _with_note(chart, loaded, task)
 
 

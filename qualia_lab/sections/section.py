@@ -25,7 +25,7 @@ METRICS_DRAWN = 6
 PARAMS_DRAWN = 6
 _TRAINING_DRAWN = 2  # metrics of training data that are always drawn
 
-_DRAWN = ("factor", "tied", "seed")  # roles, in this order
+_DRAWN = ("factor", "seed")  # roles, in this order; a tied param would be drawn as the one that it is tied to
 
 # Only run ids of this form are written into cells, so that an id cannot contain code.
 PLAIN_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -106,7 +106,7 @@ class SectionContext:
 
     @cached_property
     def drawn_params(self) -> tuple[str, ...]:
-        """The params and tags with several values that are drawn: factors, then tied ones, then seeds; no labels."""
+        """The params and tags with several values that are drawn: factors, then seeds; no labels."""
         ranked = sorted(
             (one for one in (*self.study.params, *self.study.tags) if one.role in _DRAWN and one.values > 1),
             key=lambda one: (_DRAWN.index(one.role), -one.runs, one.values, one.name),

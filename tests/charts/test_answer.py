@@ -44,7 +44,7 @@ def test_leading_configurations_come_first_and_their_runs_are_curves():
     assert len(set(means.colours[:3])) == 3
 
 
-def test_at_most_twelve_configurations_and_three_experiments_are_drawn():
+def test_at_most_eight_configurations_and_three_experiments_are_drawn():
     store = PlantedStore(
         {
             f"experiment {n}": [Run(f"{n}-{k}", {"lr": k}, {"val_acc": 0.5 + k / 100}) for k in range(14 - n)]
@@ -53,7 +53,7 @@ def test_at_most_twelve_configurations_and_three_experiments_are_drawn():
     )
     chart = runs_of(store).plot.answer()
     assert [panel.title for panel in chart.panels] == ["experiment 0", "experiment 1", "experiment 2"]
-    assert [len(panel.y.ticks) for panel in chart.panels] == [12, 12, 12]
+    assert [len(panel.y.ticks) for panel in chart.panels] == [8, 8, 8]
     assert "Showing 3 of 5 experiments" in chart.note
     assert "Showing the first 12 of 14 configurations" in chart.note
 

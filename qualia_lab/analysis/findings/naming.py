@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 160  # maximum characters of a list of three or more names
 _WIDEST = 40  # characters of a value
+_ABSENT = "\N{EN DASH}"
 _BRIEF = 60  # characters of a brief name
 _LONG_NUMBER = 7  # characters up to which a number is not rounded
 
@@ -110,6 +111,32 @@ def brief_names(configurations: Sequence[Configuration]) -> dict[str, str]:
     ]
     cut = distinct_names(shown, [configuration.run_ids[0] for configuration in configurations], width=_BRIEF)
     return {configuration.run_ids[0]: name for configuration, name in zip(configurations, cut, strict=True)}
+
+
+def narrow_names(configurations: Sequence[Configuration], width: int) -> tuple[dict[str, str], str]:
+    """Name all configurations of one task in a narrow place: by values alone if names with their factors do not fit.
+
+    Args:
+        configurations: The configurations.
+        width: The characters that there are for a name.
+
+    Returns:
+        The name of each configuration, by the id of its first run, no two equal; and a sentence that says which factors
+        the values are of, "" if the names say it.
+    """
+    named = brief_names(configurations)
+    if all(len(name) <= width for name in named.values()):
+        return named, ""
+    keys = distinguishing_params(configurations)
+    values = [dict(configuration.params) for configuration in configurations]
+    short = {key: short_values(value for of in values if (value := of.get(key)) is not None) for key in keys}
+    # A value that is not there keeps its place, except at the end.
+    shown = [
+        " · ".join(short[key].get(of.get(key) or "", _ABSENT) for key in keys).rstrip(f" ·{_ABSENT}") or _ABSENT
+        for of in values
+    ]
+    cut = distinct_names(shown, list(named), width=width)
+    return dict(zip(named, cut, strict=True)), f"Names are values of {', '.join(keys)}."
 
 
 def short_values(values: Iterable[str]) -> dict[str, str]:

@@ -54,7 +54,8 @@ def _figure(drawing: Node, number: int) -> str:
     if note:
         caption += element("span", xml_text(note), class_="chart-note")
     frames = _frames(drawing)
-    if len(frames) > 1 and all(frame.y_label in title for frame in frames):
+    labels = {frame.y_label for frame in frames}
+    if len(frames) > 1 and len(labels) == 1 and labels.pop() in title:
         for frame in frames:
             frame.y_label = ""  # the title says it
     panels = "".join(

@@ -34,6 +34,7 @@ _HEADING = re.compile(r"<h([1-3])\b[^>]*>(.*?)</h\1>", re.DOTALL)
 # In sanitized HTML every `<` of a text is escaped, so that these are the tags of elements.
 _ID = re.compile(r'<[^<>]* id="([^"]*)"')
 _INNER_LINK = re.compile(r'<a href="#([^"]*)"')
+_SEE = re.compile(r'<small>see <a href="#([^"]*)"[^<>]*>[^<>]*</a></small>')  # as in charts/findings_card.py
 _RUN_KEY = re.compile(r"run:([A-Za-z0-9_-]{1,64})")
 _HOW = "how-this-was-made"
 
@@ -87,10 +88,11 @@ def _without_dead_links(page: str) -> str:
     """Return the page with links to its own sections only: a finding may refer to a section that was left out."""
     ids = set(_ID.findall(page))
 
-    def kept(link: re.Match[str]) -> str:
-        return link[0] if html.unescape(link[1]) in ids else "<a"
+    def exists(link: re.Match[str]) -> bool:
+        return html.unescape(link[1]) in ids
 
-    return _INNER_LINK.sub(kept, page)
+    page = _SEE.sub(lambda link: link[0] if exists(link) else "", page)
+    return _INNER_LINK.sub(lambda link: link[0] if exists(link) else "<a", page)
 
 
 def _contents(sections: list[_Rendered]) -> str:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 # Keys of cells that belong to a section of another name.
 _PART_OF = {"run": "each_run", "parameters": "configuration", "client": "configuration"}
 # What stands at the end of the page: a reader of the results does not need it first.
-HOW_IT_WAS_MADE = frozenset(("setup", "configuration", "loading"))
+HOW_IT_WAS_MADE = frozenset(
+    ("setup", "configuration", "loading", "aggregate_setup", "aggregate_configuration", "aggregate_loading")
+)
 _KEY = re.compile(r"([A-Za-z][\w-]{0,63})(?::.*)?", re.ASCII | re.DOTALL)
 
 
