@@ -147,7 +147,7 @@ def test_without_problems_each_method_gives_a_message(demo):
     assert repr(well.failures.troubled()).startswith(f"None of the {len(well)} runs failed")
     assert repr(well.failures.first_bad_steps()).startswith("No metric of 7 runs")
     assert "too few to tell" in repr(well.failures.what_sets_apart())
-    assert "is in trouble" in repr(well.failures.log_tails())
+    assert "has a problem" in repr(well.failures.log_tails())
     assert "system metrics" in repr(well.failures.system_at_the_end())
 
 

@@ -30,7 +30,7 @@ MOST_CURVES = 3  # runs of a finding that are drawn in colour
 MOST_OTHERS = 12  # other runs behind them
 MOST_LEVELS = 5
 _TICKS = 4
-NAME_WIDTH = 22  # characters
+NAME_WIDTH = 28  # characters
 
 
 def curves_evidence(

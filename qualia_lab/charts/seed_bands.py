@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.groups import short_labels
+from qualia_lab.analysis.findings.naming import narrow_names
 from qualia_lab.analysis.seed_bands import FEWEST_FOR_INTERVAL
 from qualia_lab.charts.axes import number_text
 from qualia_lab.charts.chart import Chart
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Configuration
 
 _MAX_DROPS = 2  # positions at which a band is labelled with its new n
+_NAME_WIDTH = 32  # characters of the name of a configuration, beside its n in the legend
 
 
 def seed_bands_chart(
@@ -67,7 +68,8 @@ def seed_bands_chart(
         band.middle for band in background
     ]
     y_axis, outlier_note = robust_axis(bands.key, y_values, log=log_y)
-    names = list(short_labels(configurations).values())
+    own_names, about_names = narrow_names(configurations, _NAME_WIDTH)
+    names = list(own_names.values())
     x_axis = history_axis(bands, concatenated([band.x for band in ranked]))
     marks: list[Mark] = []
     label = counted(len(background), "other configuration")
@@ -115,6 +117,7 @@ def seed_bands_chart(
             filter(
                 None,
                 (
+                    about_names,
                     _sample_note(len(configurations), total),
                     *exclusion_notes(left_out, unfinished),
                     _note(bands, configurations, highlighted, chosen_by(order, greater_is_better)),

@@ -259,7 +259,7 @@ class Failures(Namespace):
         run_ids = [*troubles(self._loaded)] if runs is None else [self._loaded.run_id(run) for run in runs]
         if not run_ids:
             return Message(
-                f"{none_of(len(self._loaded), 'run')} is in trouble: name one, runs.failures.log_tails([RUN_IDS[0]])."
+                f"{none_of(len(self._loaded), 'run')} has a problem: name one, runs.failures.log_tails([RUN_IDS[0]])."
             )
         tails: list[LogTail] = []
         searched = shown = 0
@@ -270,12 +270,12 @@ class Failures(Namespace):
             searched += 1
             shown += bool(run_tails)
             tails += run_tails
-        which_runs = "these runs" if runs is not None else "the runs in trouble"
+        which_runs = "these runs" if runs is not None else "the runs with problems"
         if not tails:
             return Message(
                 f"None of {searched} of {which_runs} has a file named like a log, or a tag that records an error."
             )
-        return LogCard(tails, f"How the logs of {shown} of {len(run_ids)} of {which_runs} end.")
+        return LogCard(tails, f"The last lines of the logs of {shown} of {which_runs}, which are {len(run_ids)}.")
 
     def system_at_the_end(self, *, limit: int = 5) -> pd.DataFrame | Message:
         """The last system metrics that MLflow sampled in failed runs, compared with finished ones.

@@ -136,7 +136,7 @@ class Plots(Namespace):
     def answer(self, *, experiment: str | None = None) -> Chart | Message:
         """The configurations of `runs.answer` with their runs, mean and interval; beside it the curves of the first.
 
-        At most 12 configurations and, of several experiments, the three with most runs.
+        At most eight configurations and, of several experiments, the three with most runs.
 
         Args:
             experiment: the name or id of one experiment; None for all.

@@ -218,7 +218,7 @@ class Relations(Namespace):
     def _trade_offs(self, task: Task, metrics: Sequence[str], statistic: str) -> pd.DataFrame | Message:
         import pandas as pd
 
-        from qualia_lab.analysis.findings.naming import brief_names
+        from qualia_lab.analysis.groups import short_labels
         from qualia_lab.analysis.relations import FEWEST_RUNS
         from qualia_lab.analysis.trade_offs import trade_offs
 
@@ -227,7 +227,7 @@ class Relations(Namespace):
         if pairs and all(pair.n < FEWEST_RUNS for pair in pairs):
             return _too_few("pairs of metrics", pairs)
         configurations = self._loaded.study.in_task(task)
-        named = brief_names(configurations)
+        named = short_labels(configurations)
         # The best is a mean over the runs of a configuration, of which only one may be called by its own name.
         labels = {
             one.run_ids[0]: named[one.run_ids[0]] if len(one.run_ids) > 1 else self._loaded.labels[one.run_ids[0]]

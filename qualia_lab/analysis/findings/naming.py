@@ -132,7 +132,7 @@ def narrow_names(configurations: Sequence[Configuration], width: int) -> tuple[d
     short = {key: short_values(value for of in values if (value := of.get(key)) is not None) for key in keys}
     # A value that is not there keeps its place, except at the end.
     shown = [
-        " · ".join(short[key].get(of.get(key) or "", _ABSENT) for key in keys).rstrip(f" ·{_ABSENT}") or _ABSENT
+        ", ".join(short[key].get(of.get(key) or "", _ABSENT) for key in keys).rstrip(f" ,{_ABSENT}") or _ABSENT
         for of in values
     ]
     cut = distinct_names(shown, list(named), width=width)
