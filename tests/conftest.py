@@ -57,6 +57,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
+@pytest.fixture(autouse=True)
+def forget_the_store_of_mlflow():
+    """MLflow keeps the store that a test sets for the whole process, also in the environment."""
+    yield
+    if "mlflow" in sys.modules:
+        sys.modules["mlflow"].set_tracking_uri(None)
+
+
 @contextlib.contextmanager
 def running(server):
     """Run a server, and skip or fail the test if it is not available."""

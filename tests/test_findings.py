@@ -312,10 +312,9 @@ def test_the_command_prints_the_same_findings_and_fails_on_forbidden_ones(known,
     done = run_here(QUALIA, "findings", "--tracking-uri", uri, "--experiment", "truth", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
-    assert [row["sentence"] for row in printed["findings"]] == [one.sentence for one in first_findings]
-    assert printed["findings"][0]["run_ids"] == list(first_findings[0].run_ids)
-    assert printed["headline"]["run_ids"] == list(first_findings[0].run_ids)
-    assert printed["headline"]["sentences"] == repr(known[2].headline()).splitlines()
+    assert [row["sentence"] for row in printed] == [one.sentence for one in first_findings]
+    assert printed[0]["run_ids"] == list(first_findings[0].run_ids)
+    assert set(repr(known[2].headline()).splitlines()) <= set(done.stderr.splitlines())
 
     (tmp_path / "pyproject.toml").write_text(
         '[tool.qualia]\nmetric = "val_loss:min"\n[tool.qualia.findings]\ndiverged = false\nmatters.r2 = 0.999\n'

@@ -94,9 +94,7 @@ def test_the_command_finds_the_same_in_the_same_runs_on_disk(shape, tmp_path):
     planted = shape(7)
     uri = planted.store.write(tmp_path / "mlruns")
     process = run_here(QUALIA, "findings", "--tracking-uri", uri, "--json", cwd=tmp_path)
-    of_command = {
-        (one["rule"], one["kind"], frozenset(one["run_ids"])) for one in json.loads(process.stdout)["findings"]
-    }
+    of_command = {(one["rule"], one["kind"], frozenset(one["run_ids"])) for one in json.loads(process.stdout)}
     assert of_command == {(one.rule, one.kind, frozenset(one.run_ids)) for one in find(planted.store)}
 
 

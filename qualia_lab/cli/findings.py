@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.analysis.findings.finding import Finding, Severity
-    from qualia_lab.analysis.headline import Headline
     from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
 
@@ -86,11 +85,11 @@ def command(
         tables = generator.read(selection)
         runs = Runs(generator.store, tables, generator.describe(selection, settings))
         findings, headline = runs.find(thresholds), runs.headline(**thresholds).headline
+    for sentence in headline.sentences:
+        console.sentence(sentence, is_message=data_format is not None)
     if data_format:
-        _show_data(findings, headline, data_format)
+        _show_data(findings, data_format)
     else:
-        for sentence in headline.sentences:
-            console.sentence(sentence)
         console.show("")
         for finding in findings[: limit or SHOWN]:
             _show(finding)
@@ -111,14 +110,14 @@ def _show(finding: Finding) -> None:
         console.sentence(f"next: {finding.next}", indent=4)
 
 
-def _show_data(findings: Sequence[Finding], headline: Headline, data_format: str) -> None:
-    """Print an object with the headline and the findings as JSON, or the findings alone as CSV."""
-    from qualia_lab.cli.output import show_csv, show_json_object
-    from qualia_lab.runs.findings import COLUMNS, finding_rows, headline_row
+def _show_data(findings: Sequence[Finding], data_format: str) -> None:
+    """Print the findings as JSON or CSV."""
+    from qualia_lab.cli.output import show_csv, show_json
+    from qualia_lab.runs.findings import COLUMNS, finding_rows
 
     rows = finding_rows(findings)
     if data_format == "json":
-        show_json_object("findings", rows, headline=headline_row(headline))
+        show_json(rows)
         return
     for row in rows:
         row["run_ids"] = " ".join(row["run_ids"])

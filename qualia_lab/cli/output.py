@@ -15,18 +15,8 @@ if TYPE_CHECKING:
 
 def show_json(rows: Sequence[dict[str, Any]]) -> None:
     """Print a JSON array in ASCII, a row per line; NaN and infinities become "NaN", "Infinity" and "-Infinity"."""
-    console.show(_json_array(rows))
-
-
-def show_json_object(name: str, rows: Sequence[dict[str, Any]], **others: dict[str, Any]) -> None:
-    """Print a JSON object like `show_json`: the other values first, then the rows under their name."""
-    parts = [f"{json.dumps(key)}: {json.dumps(plain_json(value), allow_nan=False)}" for key, value in others.items()]
-    console.show("{" + ",\n ".join([*parts, f"{json.dumps(name)}: {_json_array(rows)}"]) + "}")
-
-
-def _json_array(rows: Sequence[dict[str, Any]]) -> str:
     lines = ",\n ".join(json.dumps(plain_json(row), allow_nan=False) for row in rows)
-    return f"[{lines}]"
+    console.show(f"[{lines}]")
 
 
 def show_csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from qualia_lab.analysis.findings.finding import Finding, Number
+    from qualia_lab.analysis.findings.finding import Finding
     from qualia_lab.analysis.headline import Headline
     from qualia_lab.runs.loaded import Loaded
 
@@ -68,23 +68,7 @@ def finding_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     return [
         {
             **{name: getattr(finding, name) for name in COLUMNS},
-            "numbers": _number_rows(finding.numbers),
+            "numbers": [{"what": one.what, "run_id": one.run_id, "value": one.value} for one in finding.numbers],
         }
         for finding in findings
     ]
-
-
-def headline_row(headline: Headline) -> dict[str, Any]:
-    """The headline as a dict: its sentences, the next step, the leading runs, and the numbers."""
-    return {
-        "sentences": list(headline.sentences),
-        "lead": list(headline.lead),
-        "trouble": headline.trouble,
-        "next": headline.next,
-        "run_ids": list(headline.run_ids),
-        "numbers": _number_rows(headline.numbers),
-    }
-
-
-def _number_rows(numbers: Sequence[Number]) -> list[dict[str, Any]]:
-    return [{"what": one.what, "run_id": one.run_id, "value": one.value} for one in numbers]

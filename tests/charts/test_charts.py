@@ -101,7 +101,7 @@ def test_non_finite_values_are_gaps_and_crosses_and_are_counted():
 def test_long_lines_are_encoded_and_reduced_and_the_note_says_so():
     chart = metric_history(curves(2, 5000), labels(2), "val_loss")
     figure, _, sentence = bundle(chart)
-    assert figure["data"][0]["x"]["dtype"] == "i4"
+    assert figure["data"][0]["x"]["dtype"] == "i2"
     assert figure["data"][0]["y"]["dtype"] == "f4"
     assert len(numbers(figure["data"][0]["y"])) <= 1000
     assert numbers(figure["data"][0]["x"])[-1] == 4999

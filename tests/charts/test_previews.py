@@ -324,7 +324,7 @@ def test_a_small_file_with_too_many_pixels_is_not_shown(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_a_picture_with_few_pixels_is_shown(name):
     place = Place({name: SMALL[name]})
-    assert next(read_previews(place, list(place.list_files()))).html.startswith("<p><img src=")
+    assert next(read_previews(place, list(place.list_files()))).html.startswith("<img src=")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])

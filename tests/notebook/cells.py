@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from IPython.display import display
 
+from qualia_lab.notebook.page.run_data import RUNS_MIME
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -51,7 +53,6 @@ def run_cells(
 
 def shown(value: Any) -> str:
     """What a notebook would show for a value."""
-    for method in ("_repr_mimebundle_", "_repr_html_"):
-        if hasattr(value, method):
-            return str(getattr(value, method)())
-    return repr(value)
+    if hasattr(value, "_repr_mimebundle_"):  # without the data that only the page reads
+        return str({mime: data for mime, data in value._repr_mimebundle_().items() if mime != RUNS_MIME})
+    return str(value._repr_html_()) if hasattr(value, "_repr_html_") else repr(value)

@@ -244,7 +244,7 @@ def test_server_errors_are_quoted_without_secrets():
     body = b'{"error_code": "INTERNAL_ERROR", "message": "' + said + b'"}'
     with server_that(lambda it: it.reply(body, 500)) as (_, uri), pytest.raises(StoreError) as error:
         open_store(uri.replace("//", "//ada:hunter2@")).read_experiments()
-    assert "cannot reach postgresql://***@db/mlflow" in error.value.message
+    assert "cannot reach postgresql://root:***@db/mlflow" in error.value.message
     for secret in ("pa55word", "hunter2", "YWRhOmh1bnRlcjI"):
         assert secret not in str(error.value)
 
