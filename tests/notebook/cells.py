@@ -53,6 +53,7 @@ def run_cells(
 
 def shown(value: Any) -> str:
     """What a notebook would show for a value."""
-    if hasattr(value, "_repr_mimebundle_"):  # without the data that only the page reads
-        return str({mime: data for mime, data in value._repr_mimebundle_().items() if mime != RUNS_MIME})
+    bundle = value._repr_mimebundle_() if hasattr(value, "_repr_mimebundle_") else {}
+    if set(bundle) - {RUNS_MIME}:  # data that only the page reads
+        return str(bundle)
     return str(value._repr_html_()) if hasattr(value, "_repr_html_") else repr(value)
