@@ -26,19 +26,27 @@ def leading_first(loaded: Loaded, task: Task) -> list[str]:
     if task.objective is None:
         return list(task.run_ids)
     sign = 1 if loaded.better(task.objective.key) is False else -1
-    groups = [group for group in loaded.groups_of(task, task.objective.key) if group.values]
-    scored = sum(len(group.scored) for group in groups)
-    if len(groups) > 1 and len(groups) * 3 <= scored * 2:
+    counted = loaded.counted(task)
+    values = dict(zip(counted, real(loaded.latest(task.objective.key, counted)).tolist(), strict=True))
+    scored = {run_id for run_id, value in values.items() if math.isfinite(value)}
+    if _are_repeated(loaded, task, scored):
+        groups = [group for group in loaded.groups_of(task, task.objective.key) if group.values]
         answer = answers(loaded).get(task.experiment_id)
         ranked = answer.groups if answer else sorted(groups, key=lambda group: _mean_key(group, sign))
         entries = [" ".join(group.run_ids) for group in ranked]
     else:
-        counted = loaded.counted(task)
-        values = dict(zip(counted, real(loaded.latest(task.objective.key, counted)).tolist(), strict=True))
-        entries = sorted(
-            (run_id for run_id in counted if math.isfinite(values[run_id])), key=lambda run_id: sign * values[run_id]
-        )
+        entries = sorted((run_id for run_id in counted if run_id in scored), key=lambda run_id: sign * values[run_id])
     return [*entries, *_without(entries, task.run_ids)]
+
+
+def _are_repeated(loaded: Loaded, task: Task, scored: set[str]) -> bool:
+    """Whether there are several configurations of these runs, and at most two thirds as many as runs."""
+    configurations = sum(
+        not scored.isdisjoint(one.run_ids)
+        for one in loaded.study.configurations
+        if one.experiment_id == task.experiment_id
+    )
+    return configurations > 1 and configurations * 3 <= len(scored) * 2
 
 
 def _mean_key(group: Group, sign: int) -> float:

@@ -55,7 +55,7 @@ def test_at_most_eight_configurations_and_three_experiments_are_drawn():
     assert [panel.title for panel in chart.panels] == ["experiment 0", "experiment 1", "experiment 2"]
     assert [len(panel.y.ticks) for panel in chart.panels] == [8, 8, 8]
     assert "Showing 3 of 5 experiments" in chart.note
-    assert "Showing the first 12 of 14 configurations" in chart.note
+    assert "Showing the first 8 of 14 configurations" in chart.note
 
 
 def test_a_run_has_its_own_name_where_nothing_is_repeated():
