@@ -73,8 +73,9 @@ def describe_lead(answer: Answer | None, findings: Sequence[Finding], labels: Ma
 def _names(answer: Answer, labels: Mapping[str, str]) -> dict[str, str]:
     """A name per configuration: the factors that distinguish it, and the name of its run if all have only one."""
     names = brief_names([group.configuration for group in answer.groups])
-    if len(answer.groups) > 1 and all(len(group.run_ids) == 1 for group in answer.groups):
-        return {run_id: f"{labels[run_id]}{aside(name)}" for run_id, name in names.items()}
+    if len(answer.groups) > 1 and all(len(group.scored) == 1 for group in answer.groups):
+        firsts = [(group.run_ids[0], labels[group.scored[0]]) for group in answer.groups]
+        return {run_id: f"{label}{aside(names[run_id])}" for run_id, label in firsts}
     return names
 
 

@@ -56,8 +56,8 @@ def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, o
     curves = _curve_panel(align(history, list(styles), metric, STEP), labels, styles, greater_is_better=better)
     configurations = [group.configuration for group in answer.groups]
     names, beside = brief_names(configurations), narrow_names(configurations, _NAME_WIDTH)
-    if all(len(group.run_ids) == 1 for group in answer.groups):
-        names = {group.run_ids[0]: labels[group.run_ids[0]] for group in answer.groups}
+    if all(len(group.scored) == 1 for group in answer.groups):
+        names = {group.run_ids[0]: labels[group.scored[0]] for group in answer.groups}
         beside = dict(zip(names, distinct_names(list(names.values()), width=_NAME_WIDTH), strict=True)), ""
     means = group_means(
         answer.groups,

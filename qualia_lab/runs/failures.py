@@ -270,12 +270,12 @@ class Failures(Namespace):
             searched += 1
             shown += bool(run_tails)
             tails += run_tails
-        which_runs = "these runs" if runs is not None else "the runs with problems"
+        which_runs = f"these {len(run_ids)} runs" if runs is not None else f"{len(run_ids)} runs with problems"
         if not tails:
             return Message(
                 f"None of {searched} of {which_runs} has a file named like a log, or a tag that records an error."
             )
-        return LogCard(tails, f"The last lines of the logs of {shown} of {which_runs}, which are {len(run_ids)}.")
+        return LogCard(tails, f"The last lines of the logs of {shown} of {which_runs}.")
 
     def system_at_the_end(self, *, limit: int = 5) -> pd.DataFrame | Message:
         """The last system metrics that MLflow sampled in failed runs, compared with finished ones.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from qualia_lab.errors import NothingToCompare
-from qualia_lab.escaping import one_line
+from qualia_lab.escaping import for_html, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,9 @@ class Message:
 
     def __repr__(self) -> str:
         return self._sentence
+
+    def _repr_html_(self) -> str:
+        return f"<p>{for_html(self._sentence)}</p>"
 
 
 def or_message(make: Callable[[], T]) -> T | Message:

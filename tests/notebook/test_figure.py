@@ -6,10 +6,14 @@ import re
 from html.parser import HTMLParser
 from importlib.resources import files
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qualia_lab.charts.by_experiment import by_experiment
+from qualia_lab.charts.chart import Chart
+from qualia_lab.charts.marks import Axis, Line, Panel
 from qualia_lab.notebook.page.drawing import read_drawing
 from qualia_lab.notebook.page.figure import chart_html
 from tests.charts.every_chart import every_chart
@@ -213,3 +217,14 @@ def test_no_text_of_any_drawing_overlaps_another_or_is_cut(tmp_path, open_offlin
         page.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{chart.svg()}</body>", encoding="utf-8")
         faults[name] = open_offline(page).page.evaluate(OVERLAPS)
     assert {name: found for name, found in faults.items() if found} == {}
+
+
+def test_panels_of_the_next_experiment_begin_a_row():
+    def chart(title, panels):
+        axis = Axis("x", (0.0, 1.0))
+        line = Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "#0072B2")
+        return Chart(title, tuple(Panel(axis, axis, (line,), f"{title}{index}") for index in range(panels)), "words")
+
+    page = chart_html(by_experiment([("a", chart("a", 1)), ("b", chart("b", 2))]).svg(), 1)
+    order = re.findall(r'<div class="panel">|<div></div>', page)
+    assert order == ['<div class="panel">', "<div></div>", '<div class="panel">', '<div class="panel">']

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LONGEST = 160  # maximum characters of a list of three or more names
 _WIDEST = 40  # characters of a value
 _ABSENT = "\N{EN DASH}"
+_ABSENT_FROM = 2  # where a half of the values is absent, names of values are mostly dashes
 _BRIEF = 60  # characters of a brief name
 _LONG_NUMBER = 7  # characters up to which a number is not rounded
 
@@ -129,6 +130,8 @@ def narrow_names(configurations: Sequence[Configuration], width: int) -> tuple[d
         return named, ""
     keys = distinguishing_params(configurations)
     values = [dict(configuration.params) for configuration in configurations]
+    if sum(of.get(key) is None for of in values for key in keys) > len(values) * len(keys) / _ABSENT_FROM:
+        return dict(zip(named, distinct_names(list(named.values()), list(named), width=width), strict=True)), ""
     short = {key: short_values(value for of in values if (value := of.get(key)) is not None) for key in keys}
     # A value that is not there keeps its place, except at the end.
     shown = [

@@ -8,6 +8,7 @@ move long names of rows above their rows, or let it scroll.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -58,10 +59,14 @@ def _figure(drawing: Node, number: int) -> str:
     if len(frames) > 1 and len(labels) == 1 and labels.pop() in title:
         for frame in frames:
             frame.y_label = ""  # the title says it
-    panels = "".join(
-        panel_html(frame, sentence if not place else frame.title or title) for place, frame in enumerate(frames)
-    )
-    columns = max((sum(frame.top == other.top for other in frames) for frame in frames), default=1)
+    in_row = Counter(frame.top for frame in frames)
+    columns = max(in_row.values(), default=1)
+    panels = ""
+    for place, frame in enumerate(frames):
+        panels += panel_html(frame, sentence if not place else frame.title or title)
+        if place + 1 < len(frames) and frames[place + 1].top != frame.top:
+            # The next panel begins a row, as that of another experiment.
+            panels += "<div></div>" * (columns - in_row[frame.top])
     small = columns >= _SMALL_FROM and not any(frame.is_named("y-ticks") for frame in frames)
     least = max(_SMALL_PANEL if small else _PANEL, *(frame.least_width for frame in frames), 0)
     return element(
