@@ -65,12 +65,17 @@ def round_ticks(limits: tuple[float, float], max_ticks: int) -> list[tuple[float
     steps = [magnitude * factor for factor in (0.5, 1, 2, 2.5, 5, 10)]
     wide_enough = next((place for place, step in enumerate(steps) if step >= raw_step), len(steps) - 1)
     step = next(
-        (step for step in reversed(steps[: wide_enough + 1]) if step and high // step > math.ceil(low / step)), steps[0]
+        (step for step in reversed(steps[: wide_enough + 1]) if step and high // step > math.ceil(low / step)),
+        steps[wide_enough],
     )
     if not step:
         return [(low, f"{low:.6g}")]
     first, last = math.ceil(low / step), math.floor(high / step)
-    ticks = list(dict.fromkeys(number * step for number in range(first, min(last, first + max_ticks) + 1)))
+    numbers = range(first, min(last, first + max_ticks + 2) + 1)
+    # Far from zero, a multiple of the step may be rounded to a number outside.
+    margin = (high - low) * 1e-9
+    inside = [number * step for number in numbers if low - margin <= number * step <= high + margin]
+    ticks = list(dict.fromkeys(inside)) or [low]
     texts = [short_text(tick) for tick in ticks]
     if len(set(texts)) < len(texts):  # far from zero, more digits are needed
         decimals = max(0, -math.floor(math.log10(step)) + 1)
