@@ -37,9 +37,11 @@ def write_files_atomically(files: Mapping[Path, bytes]) -> None:
     kept: dict[Path, Path | None] = {}
     try:
         for path, data in files.items():
-            written.append((path, *_write_beside(path, data)))
+            with defer_signals():  # a file that was made is always known to what removes it
+                written.append((path, *_write_beside(path, data)))
         for path, _, target in written[:-1]:
-            kept[target] = _keep_beside(path, target)
+            with defer_signals():
+                kept[target] = _keep_beside(path, target)
         with defer_signals():
             for place, (path, temporary, target) in enumerate(written):
                 try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.counts import and_more, counted
 from qualia_lab.errors import QualiaLabError, StoreError
 from qualia_lab.files import lock_folder
+from qualia_lab.interruptions import defer_signals
 from qualia_lab.masking.tables import Masker
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.open import open_store
@@ -110,11 +111,15 @@ def _snapshot_from_environment(tracking_uri: str) -> SnapshotStore | None:
 @contextlib.contextmanager
 def _locked_folder() -> Iterator[Path]:
     """Create a temporary folder, which is locked until it is removed at the end of the `with` block."""
-    folder, lock = _create_locked_folder()
+    folder: Path | None = None
+    lock: int | None = None
     try:
+        with defer_signals():  # a folder that was made is always removed
+            folder, lock = _create_locked_folder()
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
 
