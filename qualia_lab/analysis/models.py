@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.structured_text import parse_json
 
 if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
@@ -38,7 +39,7 @@ def model_folders(paths: list[str]) -> tuple[str, ...]:
 def _artifact_paths(text: str | None) -> list[str]:
     """The artifact paths in the tag; none where it is damaged."""
     try:
-        entries = json.loads(text or "[]")
+        entries = parse_json(text or "[]")
     except ValueError:
         return []
     if not isinstance(entries, list):

@@ -28,6 +28,6 @@ def read_headline(notebook: Path) -> list[str]:
             for output in cell.get("outputs", ())
             if "text/plain" in output.get("data", {})
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # edited by hand: the files are written anyway
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # edited by hand
         return []
     return [line for text in texts[:1] for line in "".join(text).splitlines() if line.strip()]

@@ -38,7 +38,7 @@ def read_parameters(path: Path) -> dict[str, Any]:
         sources = ["".join(cell["source"]) for cell in cells if _TAGS & set(cell["metadata"].get("tags", ()))]
     except FileNotFoundError as error:
         raise NotebookError(f"There is no notebook at {path}.", "Check the path.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NotebookError(f"{path} is not a notebook.", "Open it in Jupyter to see what is wrong.") from error
     values: dict[str, Any] = {}
     unread: dict[str, str] = {}

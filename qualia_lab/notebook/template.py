@@ -149,7 +149,7 @@ def _ipynb_cells(text: str, path: Path) -> tuple[TemplateCell, ...]:
             )
             for cell in cells
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TemplateError(
             f"The template {path} is not a notebook of nbformat 4.", "Open and save it in Jupyter."
         ) from error

@@ -156,7 +156,10 @@ def test_models_are_found_in_tables_tags_and_files():
     history = '[{"artifact_path": "model"}, {"artifact_path": "second"}, 3, {"artifact_path": 4}]'
     tables = tables_of(
         [(i, "FINISHED", 0, 1) for i in "abcd"],
-        tags=[("b", "mlflow.log-model.history", history), ("c", "mlflow.log-model.history", "{damaged")],
+        tags=[
+            (run_id, "mlflow.log-model.history", text)
+            for run_id, text in (("b", history), ("c", "{damaged"), ("d", "[" * 100_000))
+        ],
         models=[("a", "gbm")],
     )
     assert named_models(tables) == {"a": ("gbm",), "b": ("model", "second")}

@@ -357,3 +357,9 @@ def test_a_fingerprint_changes_with_any_value_of_a_run(info, metrics):
 def test_a_run_that_may_still_change_has_no_fingerprint(info):
     assert fingerprint_of({**RUN, "info": RUN["info"] | info}) is None
     assert fingerprint_of({}) is None
+
+
+@pytest.mark.parametrize("end", [1e999, float("nan"), "soon", None, [], {}])
+def test_a_run_whose_end_is_no_time_is_not_cached(end):
+    """JSON of a server may hold numbers that no integer can be."""
+    assert fingerprint_of({"info": {"status": "FINISHED", "end_time": end}, "data": {}}) is None

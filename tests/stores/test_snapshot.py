@@ -499,7 +499,9 @@ def test_a_different_snapshot_is_replaced_only_with_force(large, all_of_large, c
     assert content(f"snapshot:{out}") == all_of_large
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"schema_version": 2}', '{"schema_version": 99}'])
+@pytest.mark.parametrize("damage", [
+    "{", "[]", '{"schema_version": 2}', '{"schema_version": 99}', '{"schema_version": 1e999}', "[" * 100_000,
+])  # fmt: skip
 def test_an_invalid_manifest_raises_an_error_and_can_be_replaced(damage, large, all_of_large, tmp_path):
     snapshot(large, tmp_path / "out")
     (tmp_path / "out/manifest.json").write_text(damage)

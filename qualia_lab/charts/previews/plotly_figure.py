@@ -79,7 +79,7 @@ def _heat(trace: dict[str, Any], x_label: str, y_label: str) -> Panel | None:
     if isinstance(rows, dict):
         flat, shape = (
             _values(rows),
-            [int(part) for part in str(rows.get("shape", "")).split(",") if part.strip().isdigit()],
+            [int(part) for part in str(rows.get("shape", "")).split(",") if part.strip().isdecimal()],
         )
         if len(shape) != 2 or shape[0] * shape[1] != len(flat):
             return None

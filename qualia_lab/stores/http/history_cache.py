@@ -68,7 +68,7 @@ def fingerprint_of(run: Mapping[str, Any], now_ms: int | None = None) -> str | N
         return None
     try:
         ended = int(info["end_time"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     if not 0 < ended <= (int(time.time() * 1000) if now_ms is None else now_ms) - _SETTLED_MS:
         return None

@@ -118,7 +118,7 @@ def read_manifest(location: SnapshotLocation) -> Manifest:
                 tables=tuple(map(_file, _list(fields["tables"]))),
                 parts=tuple(map(part_from_json, _list(fields["parts"]))),
             )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreUnreadable(f"The manifest of the snapshot in {location.shown} is damaged.", _HINT) from error
     raise StoreUnreadable(
         f"The snapshot in {location.shown} has version {version}, and this program reads {SCHEMA_VERSION}.",

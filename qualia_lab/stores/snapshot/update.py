@@ -229,7 +229,7 @@ def _unpublished_part(location: SnapshotLocation, name: str, tracking_uri: str) 
         content = json.loads(location.read_bytes(name))
         if (content["schema_version"], content["tracking_uri"]) == (SCHEMA_VERSION, tracking_uri):
             return part_from_json(content["part"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         pass
     return None
 
