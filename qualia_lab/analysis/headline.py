@@ -71,7 +71,9 @@ def headline_of(
     study: Study,
     findings: Sequence[Finding],
     answers: Mapping[str, Answer],
+    *,
     labels: Mapping[str, str],
+    run_names: Mapping[str, str],
     status: Mapping[str, str],
 ) -> Headline:
     """Summarise findings; nothing is computed that a finding or an answer does not contain, except counts of runs.
@@ -80,7 +82,8 @@ def headline_of(
         study: the study of the runs.
         findings: the findings, sorted as `find_findings` sorts them.
         answers: the comparison of the configurations of each task, by experiment id.
-        labels: the name of each run, by its id.
+        labels: a distinct name of each run, by its id.
+        run_names: the name of each run as it was logged, by its id.
         status: the status of each run, by its id.
 
     Returns:
@@ -90,7 +93,7 @@ def headline_of(
     told: list[tuple[Task, LeadText]] = []
     for task in sorted(study.tasks, key=lambda task: -len(task.run_ids)):
         of_task = [one for one in findings if one.experiment == (task.experiment if several else "")]
-        lead = describe_lead(answers.get(task.experiment_id), of_task, labels)
+        lead = describe_lead(answers.get(task.experiment_id), of_task, labels, run_names)
         if lead is not None:
             told.append((task, lead))
     shown = told[:MOST_TASKS]

@@ -46,13 +46,16 @@ class LeadText:
     is_decided: bool = False
 
 
-def describe_lead(answer: Answer | None, findings: Sequence[Finding], labels: Mapping[str, str]) -> LeadText | None:
+def describe_lead(
+    answer: Answer | None, findings: Sequence[Finding], labels: Mapping[str, str], run_names: Mapping[str, str]
+) -> LeadText | None:
     """Describe the answer for one task in a sentence or two.
 
     Args:
         answer: the comparison of the configurations of the task.
         findings: the findings on the task.
-        labels: the name of each run, by its id.
+        labels: a distinct name of each run, by its id.
+        run_names: the name of each run as it was logged, by its id.
 
     Returns:
         The text; None if no finding answers for this task.
@@ -63,16 +66,16 @@ def describe_lead(answer: Answer | None, findings: Sequence[Finding], labels: Ma
     if finding.rule == "factor_effect" or (over_problems(answer.groups) is not None and not all_equal(answer)):
         sentence = finding.sentence.partition(": ")[2] if finding.experiment else finding.sentence
         return LeadText(sentence, finding.next, finding.run_ids, finding.numbers)
-    writer = SentenceWriter(answer.leader.metric, _names(answer, labels))
+    writer = SentenceWriter(answer.leader.metric, _names(answer, labels, run_names))
     sentence = _sentence(writer, answer)
     advice = describe_answer(SentenceWriter(writer.metric, writer.names), answer).next
     is_decided = bool(answer.apart) and not answer.level and not better_single_runs(answer)
     return LeadText(sentence, advice, finding.run_ids, tuple(writer.numbers), is_decided)
 
 
-def _names(answer: Answer, labels: Mapping[str, str]) -> dict[str, str]:
-    """A name per configuration: the factors that distinguish it, and the name of its run if all have only one."""
-    names = brief_names([group.configuration for group in answer.groups])
+def _names(answer: Answer, labels: Mapping[str, str], run_names: Mapping[str, str]) -> dict[str, str]:
+    """A name per configuration: what distinguishes it, and the name of its run if all have only one."""
+    names = brief_names([group.configuration for group in answer.groups], run_names)
     if len(answer.groups) > 1 and all(len(group.scored) == 1 for group in answer.groups):
         firsts = [(group.run_ids[0], labels[group.scored[0]]) for group in answer.groups]
         return {run_id: f"{label}{aside(names[run_id])}" for run_id, label in firsts}

@@ -41,7 +41,13 @@ def curve_runs(answer: Answer) -> list[str]:
     return [run_id for group in answer.groups[:_LEADING] for run_id in group.scored[:_MOST_CURVES]]
 
 
-def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, order: Sequence[str]) -> Chart:
+def answer_chart(
+    answer: Answer,
+    labels: Mapping[str, str],
+    history: pa.Table,
+    order: Sequence[str],
+    run_names: Mapping[str, str] | None = None,
+) -> Chart:
     """Draw at most eight configurations in the order of the answer, and the curves of the first three.
 
     Args:
@@ -49,13 +55,15 @@ def answer_chart(answer: Answer, labels: Mapping[str, str], history: pa.Table, o
         labels: the label of each run, by run id.
         history: the history of the objective in the `curve_runs`.
         order: the runs of the task, the leading ones first, which decides the colours (see colours.run_styles).
+        run_names: the name of each run as it was logged, for configurations that have no factor in common.
     """
     metric, better = answer.leader.metric, answer.leader.greater_is_better
     leading = answer.groups[:_LEADING]
     styles = run_styles(curve_runs(answer), order)
     curves = _curve_panel(align(history, list(styles), metric, STEP), labels, styles, greater_is_better=better)
     configurations = [group.configuration for group in answer.groups]
-    names, beside = brief_names(configurations), narrow_names(configurations, _NAME_WIDTH)
+    names = brief_names(configurations, run_names)
+    beside = narrow_names(configurations, _NAME_WIDTH, run_names)
     if all(len(group.scored) == 1 for group in answer.groups):
         names = {group.run_ids[0]: labels[group.scored[0]] for group in answer.groups}
         beside = dict(zip(names, distinct_names(list(names.values()), width=_NAME_WIDTH), strict=True)), ""

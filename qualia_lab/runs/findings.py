@@ -9,6 +9,7 @@ from qualia_lab.analysis.findings.settings import chosen_thresholds
 from qualia_lab.analysis.headline import headline_of
 from qualia_lab.runs.answers import answers
 from qualia_lab.runs.evidence import take_evidence
+from qualia_lab.study.left_out import names_of
 from qualia_lab.study.statuses import statuses_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def headline(loaded: Loaded, thresholds: Mapping[str, Any]) -> Headline:
         QualiaLabError: there is no such rule or threshold.
     """
     findings = find(loaded, thresholds)
-    return headline_of(loaded.study, findings, answers(loaded), loaded.labels, statuses_of(loaded.tables))
+    names, statuses = names_of(loaded.tables), statuses_of(loaded.tables)
+    return headline_of(loaded.study, findings, answers(loaded), labels=loaded.labels, run_names=names, status=statuses)
 
 
 def finding_table(findings: Sequence[Finding]) -> pd.DataFrame:

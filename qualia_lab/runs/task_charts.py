@@ -12,6 +12,7 @@ from qualia_lab.runs.answers import answers
 from qualia_lab.runs.history_charts import competing
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.values import directed, excluded_counts, importances, left_out_of, no_direction, pair_of, values_of
+from qualia_lab.study.left_out import names_of
 from qualia_lab.study.statuses import FINISHED, counts_text, statuses_of
 from qualia_lab.tables import rows_with
 
@@ -47,7 +48,8 @@ def answer_chart(loaded: Loaded, task: Task) -> Chart | Message:
     if over is not None:
         return Message(f"Not drawn: the levels of {listed(over.problems)} are problems, not rivals.")
     history = loaded.history(answer.leader.metric, drawing.curve_runs(answer))
-    return drawing.answer_chart(answer, loaded.labels, history, loaded.colour_order(task))
+    order, names = loaded.colour_order(task), names_of(loaded.tables)
+    return drawing.answer_chart(answer, loaded.labels, history, order, names)
 
 
 def comparison_chart(loaded: Loaded, task: Task, metrics: Sequence[str]) -> Chart | Message:

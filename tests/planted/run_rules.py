@@ -8,6 +8,7 @@ from qualia_lab.analysis.findings.settings import chosen_thresholds
 from qualia_lab.analysis.headline import Headline, headline_of
 from qualia_lab.inventory import take_inventory
 from qualia_lab.study import StudySettings, describe_study
+from qualia_lab.study.left_out import names_of
 from tests.headline_checked import faults_of
 
 from .store import START, PlantedStore
@@ -30,5 +31,8 @@ def find(store: PlantedStore, settings: StudySettings | None = None, read_histor
 def headline_and_faults(store: PlantedStore, findings) -> tuple[Headline, list[str]]:
     """The headline of these findings on a store, and what is wrong with it."""
     evidence = evidence_of(store)
-    headline = headline_of(evidence.study, findings, evidence.answers, evidence.labels, evidence.status)
+    names = names_of(evidence.tables)
+    headline = headline_of(
+        evidence.study, findings, evidence.answers, labels=evidence.labels, run_names=names, status=evidence.status
+    )
     return headline, faults_of(headline, findings, evidence.tables, evidence.study)

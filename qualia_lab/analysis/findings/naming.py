@@ -63,12 +63,22 @@ def configuration_names(
         brief = [", ".join(_own_settings(keys, factors, configuration)) for configuration in values]
         names = brief if all(brief) and len(set(brief)) == len(brief) else names
         runs = [_common_run_name(configuration, run_names or {}) for configuration in configurations]
-        if all(runs) and len(set(runs)) == len(runs) and not set(keys).intersection(*map(_factors_set, values)):
-            # They have no factor in common, like models of several libraries, so their run names are more informative.
+        if len(set(runs)) == len(runs) and _tell_more(runs, keys, values):
             names = [f"{run} ({', '.join(name.split(', ')[:2])}, …)" for run, name in zip(runs, names, strict=True)]
         else:
             names = [f"{name}, …{f' ({run})' if run else ''}" for run, name in zip(runs, names, strict=True)]
     return {configuration.run_ids[0]: name for configuration, name in zip(configurations, names, strict=True)}
+
+
+def _tell_more(runs: Sequence[str], keys: Iterable[str], values: Sequence[Mapping[str, str | None]]) -> bool:
+    """Whether run names tell more than factors: the configurations have none in common, as models of several libraries.
+
+    Args:
+        runs: The common run name of each configuration, "" if it has none.
+        keys: The factors that would be named.
+        values: The factors of each configuration.
+    """
+    return all(runs) and not set(keys).intersection(*map(_factors_set, values))
 
 
 def _own_settings(keys: Sequence[str], factors: Sequence[str], values: Mapping[str, str | None]) -> list[str]:
@@ -92,11 +102,15 @@ def _common_run_name(configuration: Configuration, run_names: Mapping[str, str])
     return one_line(names.pop(), _WIDEST) if len(names) == 1 else ""
 
 
-def brief_names(configurations: Sequence[Configuration]) -> dict[str, str]:
+def brief_names(configurations: Sequence[Configuration], run_names: Mapping[str, str] | None = None) -> dict[str, str]:
     """Name all configurations of one task by the fewest factors that distinguish them, with rounded values.
+
+    Configurations that have none of these factors in common are called by their run names; equal ones have the factors
+    in brackets.
 
     Args:
         configurations: The configurations.
+        run_names: The name of each run, by its id.
 
     Returns:
         The name of each configuration, by the id of its first run; no two are equal.
@@ -110,22 +124,28 @@ def brief_names(configurations: Sequence[Configuration]) -> dict[str, str]:
         or (f"no {', '.join(names.values())}" if keys else "all runs")
         for of in values
     ]
+    runs = [_common_run_name(configuration, run_names or {}) for configuration in configurations]
+    if _tell_more(runs, keys, values):
+        shown = [f"{run} ({name})" if runs.count(run) > 1 else run for run, name in zip(runs, shown, strict=True)]
     cut = distinct_names(shown, [configuration.run_ids[0] for configuration in configurations], width=_BRIEF)
     return {configuration.run_ids[0]: name for configuration, name in zip(configurations, cut, strict=True)}
 
 
-def narrow_names(configurations: Sequence[Configuration], width: int) -> tuple[dict[str, str], str]:
+def narrow_names(
+    configurations: Sequence[Configuration], width: int, run_names: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], str]:
     """Name all configurations of one task in a narrow place: by values alone if names with their factors do not fit.
 
     Args:
         configurations: The configurations.
         width: The characters that there are for a name.
+        run_names: The name of each run, by its id.
 
     Returns:
         The name of each configuration, by the id of its first run, no two equal; and a sentence that says which factors
         the values are of, "" if the names say it.
     """
-    named = brief_names(configurations)
+    named = brief_names(configurations, run_names)
     if all(len(name) <= width for name in named.values()):
         return named, ""
     keys = distinguishing_params(configurations)
