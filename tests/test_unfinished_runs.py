@@ -116,7 +116,7 @@ def test_history_panels_show_every_run_with_the_mean_of_finished_ones(tmp_path):
     }
     panels = load(write(tmp_path, three)).plot.history("val_auc")
     assert [panel.title for panel in panels.panels] == [
-        "net=a · 0.82 (n=3 of 7)", "net=b · 0.71 (n=3 of 6)", "net=c · NaN (n=0 of 4)",
+        "net=a · 0.82 (n=3 of 7)", "net=b · 0.71 (n=3 of 6)", "net=c (n=0 of 4)",
     ]  # fmt: skip
     assert "Not in their means: 11 runs that did not finish." in panels.note
 

@@ -96,21 +96,22 @@ def headline_of(
         lead = describe_lead(answers.get(task.experiment_id), of_task, labels, run_names)
         if lead is not None:
             told.append((task, lead))
-    shown = told[:MOST_TASKS]
-    sentences = [_prefix(task, several=several) + lead.sentence for task, lead in shown]
+        if len(told) == MOST_TASKS:
+            break
+    sentences = [_prefix(task, several=several) + lead.sentence for task, lead in told]
     if not told:
         sentences = [_nothing_leads(study, findings, answers, status)]
-    elif rest := len(study.tasks) - len(shown):
+    elif rest := len(study.tasks) - len(told):
         sentences.append(f"{counted(rest, 'more experiment')} {'is' if rest == 1 else 'are'} not summarised here.")
-    caveat = _first_of(_CAVEATS, findings, [task.experiment if several else "" for task, _ in shown])
+    caveat = _first_of(_CAVEATS, findings, [task.experiment if several else "" for task, _ in told])
     return Headline(
         lead=tuple(sentences),
         trouble=" ".join(
             filter(None, (_troubles(study, findings, status), _caveat(caveat), _selection(study, answers)))
         ),
         next=_next_step(told, findings, caveat, several=several),
-        run_ids=tuple(run_id for _, lead in shown for run_id in lead.run_ids),
-        numbers=tuple(number for _, lead in shown for number in lead.numbers),
+        run_ids=tuple(run_id for _, lead in told for run_id in lead.run_ids),
+        numbers=tuple(number for _, lead in told for number in lead.numbers),
     )
 
 

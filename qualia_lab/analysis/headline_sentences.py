@@ -142,10 +142,13 @@ def _luck_unknown(writer: SentenceWriter, answer: Answer) -> str:
     if len(ties) == 1:
         second = answer.groups[1]
         first += f"; next is {writer.name(second)} with {_value(writer, second)}"
+    repeated = sum(len(group.values) > 1 for group in answer.groups)
     if answer.found is not None:
         why = "All repeats of a configuration gave the same value"
-    elif all(len(group.values) == 1 for group in answer.groups):
+    elif not repeated:
         why = f"All {len(answer.groups):,} configurations ran once"
+    elif repeated == len(answer.groups):
+        why = "There are too few repeats"
     else:
         why = "Too few configurations ran more than once"
     return f"{first}. {why}, so it is unknown how much of that is luck."

@@ -224,7 +224,7 @@ def _counted_series(group: RunGroup, lines: Mapping[str, Series]) -> list[Series
 def _ending(runs: Sequence[Series], line_count: int) -> str:
     """Format the mean last value of these runs, and how many of the lines in the panel it includes."""
     last = _mean_last(runs)
-    text = f" · {'NaN' if math.isnan(last) else number_text(last)}"
+    text = f" · {'NaN' if math.isnan(last) else number_text(last)}" if runs else ""
     if line_count > 1:
         n = sum(1 for one in runs if np.isfinite(one.last))
         text += f" (n={n})" if n == line_count else f" (n={n} of {line_count})"

@@ -51,7 +51,7 @@ class Spark:
                     self._session = active or _start(SparkSession.builder, where)
         except ImportError as error:
             raise ExtraMissing(
-                "Aggregating with Spark needs the package pyspark, which is not installed.",
+                f"Aggregating with Spark needs a package that is not installed: {one_line(str(error), 200)}.",
                 "Install it: pip install 'qualia-lab[spark]'",
             ) from error
         # The session may belong to the user: the prefix avoids collisions with other views.

@@ -159,14 +159,8 @@ def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
 def _hold_no_secret(columns: list[pa.ChunkedArray]) -> bool:
     """Whether columns of a few bytes hold no secret: they are searched together, which is faster than one by one."""
     return sum(values.nbytes for values in columns) <= _FEW_BYTES and not may_hold_secret(
-        "\n".join(_all_text(chunk) for values in columns for chunk in values.chunks)
+        "\n".join(text for values in columns for text in values.to_pylist() if text)
     )
-
-
-def _all_text(values: pa.Array) -> str:
-    """All texts of a column, one after the other: what any of them contains, and what stands over their borders."""
-    _, _, data = values.buffers()
-    return data.to_pybytes().decode() if data is not None else ""
 
 
 def _may_hold_secrets(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
@@ -187,8 +181,9 @@ def _search(values: pa.Array) -> np.ndarray[Any, Any]:
 
 def _repeats(values: pa.ChunkedArray) -> bool:
     """Whether few of the texts are distinct, judged by a sample: finding these takes less time than a search of all."""
-    sample = values.take(column_of(np.linspace(0, len(values) - 1, _SAMPLE, dtype=np.int64), pa.int64()))
-    return len(pc.unique(sample)) <= _SAMPLE // 4
+    size = min(_SAMPLE, len(values))
+    sample = values.take(column_of(np.linspace(0, len(values) - 1, size, dtype=np.int64), pa.int64()))
+    return len(pc.unique(sample)) <= size // 4
 
 
 def _matches(values: pa.Array | pa.ChunkedArray, pattern: str) -> pa.Array:

@@ -270,7 +270,8 @@ class Failures(Namespace):
             searched += 1
             shown += bool(run_tails)
             tails += run_tails
-        which_runs = f"these {len(run_ids)} runs" if runs is not None else f"{len(run_ids)} runs with problems"
+        which_runs = counted(len(run_ids), "run")
+        which_runs = f"these {which_runs}" if runs is not None else f"{which_runs} with problems"
         if not tails:
             return Message(
                 f"None of {searched} of {which_runs} has a file named like a log, or a tag that records an error."
@@ -316,7 +317,7 @@ class Failures(Namespace):
 
 def _seconds(row: dict[str, Any]) -> float | None:
     start, end = row["start_time"], row["end_time"]
-    return None if start is None or end is None else _rounded((end - start) / 1000)
+    return None if start is None or end is None else (end - start) / 1000
 
 
 def _nullable(durations: Iterable[float | None]) -> pd.api.extensions.ExtensionArray:

@@ -15,9 +15,10 @@ from qualia_lab.errors import StoreError
 from qualia_lab.inventory import is_number
 from qualia_lab.runs.answers import answers
 from qualia_lab.runs.history_charts import competing
+from qualia_lab.study.values import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from qualia_lab.analysis.findings.finding import Finding
     from qualia_lab.analysis.groups import Group
@@ -176,10 +177,15 @@ def _latest(loaded: Loaded, key: str, run_ids: Sequence[str]) -> dict[str, float
 
 
 def _settings(loaded: Loaded, name: str) -> Mapping[str, str]:
-    """The value of a param or tag by run id."""
+    """The value of a param or tag by run id; of equal values such as `0.1` and `1e-1`, the first spelling."""
     table, key = loaded.setting(name)
     rows = zip(*(table.column(column).to_pylist() for column in ("run_id", "key", "value")), strict=True)
-    return {run_id: value for run_id, one, value in rows if one == key}
+    spelling: dict[Hashable, str] = {}
+    return {
+        run_id: spelling.setdefault(canonical(value), value)
+        for run_id, one, value in rows
+        if one == key and value is not None
+    }
 
 
 _CHARTS: dict[str, Callable[[Loaded, Finding, Task], Chart | None]] = {

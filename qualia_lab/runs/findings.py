@@ -42,8 +42,8 @@ def _find(loaded: Loaded, chosen: Mapping[str, Any]) -> tuple[Finding, ...]:
     evidence = take_evidence(loaded, chosen, None)
     findings = find_findings(evidence, chosen)
     # Tables, charts and the headline then do not read the histories and compare the configurations again.
-    loaded.answers.setdefault("diverged", evidence.diverged)
-    loaded.answers.setdefault("answers", evidence.answers)
+    if loaded.answers.setdefault("diverged", evidence.diverged) == evidence.diverged:
+        loaded.answers.setdefault("answers", evidence.answers)
     return findings
 
 

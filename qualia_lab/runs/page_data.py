@@ -54,8 +54,8 @@ def _best(loaded: Loaded, limit: int) -> list[str]:
     rank: dict[str, int] = {}
     for task in loaded.study.tasks:
         rank |= {run_id: place for place, run_id in enumerate(_ranked(loaded, task))}
-    best = sorted(loaded.tables.run_ids, key=lambda run_id: rank.get(run_id, len(loaded)))[:limit]
-    return [run_id for run_id in loaded.tables.run_ids if run_id in frozenset(best)]
+    best = frozenset(sorted(loaded.tables.run_ids, key=lambda run_id: rank.get(run_id, len(loaded)))[:limit])
+    return [run_id for run_id in loaded.tables.run_ids if run_id in best]
 
 
 def _ranked(loaded: Loaded, task: Task) -> list[str]:

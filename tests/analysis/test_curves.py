@@ -114,7 +114,7 @@ def test_downsampling_keeps_ends_and_extremes_and_counts_non_finite_values(value
     if finite.any():
         assert np.nanmax(series.y) == numbers[finite].max()
         assert np.nanmin(series.y) == numbers[finite].min()
-        assert series.last == numbers[finite][-1] or (math.isnan(series.last) and not np.isfinite(numbers[-1]))
+    assert series.last == numbers[-1] if finite[-1] else math.isnan(series.last)
     if not finite.all():
         odd = np.flatnonzero(~finite)
         assert {series.odd_x[0], series.odd_x[-1]} == {odd[0], odd[-1]}
