@@ -130,5 +130,5 @@ def _is_harmless(tag: str, name: str, value: str) -> bool:
             return bool(_DATA_IMAGE.fullmatch(value)) or _is_drawing(value)
         return name == "alt" or (name in ("width", "height") and bool(_COUNT.fullmatch(value)))
     if tag in ("td", "th", "col", "colgroup"):
-        return name in ("colspan", "rowspan", "span", "scope")
+        return name == "scope" or (name in ("colspan", "rowspan", "span") and bool(_COUNT.fullmatch(value)))
     return (tag, name) in (("ol", "start"), ("details", "open"))

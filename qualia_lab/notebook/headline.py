@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from qualia_lab.notebook.build import NAMESPACE
+from qualia_lab.errors import ExportFailed
+from qualia_lab.notebook.page.sections import cell_key
+from qualia_lab.notebook.read import read_notebook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +21,14 @@ def read_headline(notebook: Path) -> list[str]:
         notebook: the file of the notebook.
     """
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        texts = [
-            output["data"]["text/plain"]
-            for cell in cells
-            if cell["metadata"].get(NAMESPACE, {}).get("key") == KEY
-            for output in cell.get("outputs", ())
-            if "text/plain" in output.get("data", {})
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # edited by hand
+        cells = read_notebook(notebook)["cells"]
+    except ExportFailed:  # edited by hand
         return []
-    return [line for text in texts[:1] for line in "".join(text).splitlines() if line.strip()]
+    texts = [
+        output["data"]["text/plain"]
+        for cell in cells
+        if cell_key(cell) == KEY
+        for output in cell.get("outputs", ())
+        if "text/plain" in output.get("data", {})
+    ]
+    return [line for text in texts[:1] for line in text.splitlines() if line.strip()]

@@ -182,6 +182,9 @@ def test_more_clicks_add_and_a_grey_run_gets_a_colour(opened):
     assert "rgb(201, 206, 214)" not in strokes
     page.locator(".chips button", has_text="run-3").click()
     assert on(page)["#overview tr"] == {IDS[4]}
+    row(page, "run-3").click()
+    strokes = page.locator(".panel path.on").evaluate_all("all => all.map((one) => getComputedStyle(one).stroke)")
+    assert len(set(strokes)) == 2, "the one that stayed has the first colour now"
 
 
 @pytest.mark.browser

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.notebook.formats.format import Format, title_of
-from qualia_lab.notebook.formats.without_code import without_code
+from qualia_lab.notebook.formats.without_code import shown_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ def page_of(notebook: Mapping[str, Any], target: Path, options: Options) -> str:
     """Return the page of a notebook."""
     from qualia_lab.notebook.page.render import render_page
 
-    return render_page(notebook if options.code else without_code(notebook), title=title_of(notebook, target))
+    return render_page(shown_part(notebook, options), title=title_of(notebook, target))
 
 
 def _files(notebook: Mapping[str, Any], target: Path, options: Options) -> dict[Path, bytes]:

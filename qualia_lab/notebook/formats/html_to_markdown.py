@@ -126,7 +126,8 @@ def _grid(rows: list[Element], pictures: Pictures) -> list[list[str]]:
             while (place, column) in grid:
                 column += 1
             width, height = (_span(cell.attributes.get(name)) for name in ("colspan", "rowspan"))
-            grid |= {(y, x): "" for y in range(place, place + height) for x in range(column, column + width)}
+            below = min(place + height, len(rows))
+            grid |= {(y, x): "" for y in range(place, below) for x in range(column, column + width)}
             grid[place, column] = _inline(cell.children, pictures, lines="<br>")
             column += width
     width = max((x for _, x in grid), default=-1) + 1

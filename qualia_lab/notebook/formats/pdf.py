@@ -9,6 +9,7 @@ from qualia_lab.errors import ExportFailed
 from qualia_lab.notebook.formats import browser
 from qualia_lab.notebook.formats.format import Format
 from qualia_lab.notebook.formats.html import page_of
+from qualia_lab.notebook.formats.without_code import shown_part
 from qualia_lab.notebook.page.outputs import CHART_IMAGE
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _files(notebook: Mapping[str, Any], target: Path, options: Options) -> dict[
     found = browser.find_browser()
     if found:
         return {target: browser.print_page(found, page)}
-    return {target: _print_by_weasyprint(with_drawings(page, notebook))}
+    return {target: _print_by_weasyprint(with_drawings(page, shown_part(notebook, options)))}
 
 
 def with_drawings(page: str, notebook: Mapping[str, Any]) -> str:

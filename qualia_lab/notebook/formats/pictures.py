@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import re
 from typing import TYPE_CHECKING
@@ -52,7 +51,7 @@ class Pictures:
             return ""
         try:
             data = base64.b64decode(match[2])
-        except (binascii.Error, ValueError):
+        except ValueError:
             return ""
         if not data or (suffix == "svg" and not is_drawing(data)):
             return ""
@@ -80,8 +79,9 @@ def is_drawing(svg: bytes) -> bool:
     if b"<!" in svg or b"<?" in svg.removeprefix(b'<?xml version="1.0" encoding="UTF-8"?>'):  # no entities, no styles
         return False
     try:
-        elements = list(ET.fromstring(svg).iter())  # noqa: S314  without a doctype there are no entities
-    except ET.ParseError:
+        # As UTF-8, in which it was searched above. Without a doctype there are no entities.
+        elements = list(ET.fromstring(svg.decode()).iter())  # noqa: S314
+    except (ET.ParseError, UnicodeDecodeError):
         return False
     return all(
         str(element.tag).removeprefix(_NAMESPACE) in _ELEMENTS

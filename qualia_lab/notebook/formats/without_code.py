@@ -9,8 +9,17 @@ from qualia_lab.notebook.page.sections import section_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qualia_lab.notebook.formats.format import Options
+
 # Sections that show nothing but code, and how to change it.
-_ONLY_CODE = frozenset(("setup", "configuration", "exploration"))
+_ONLY_CODE = frozenset(
+    prefix + name for prefix in ("", "aggregate_") for name in ("setup", "configuration", "exploration")
+)
+
+
+def shown_part(notebook: Mapping[str, Any], options: Options) -> Mapping[str, Any]:
+    """Return the notebook as an export shows it: whole, or without code."""
+    return notebook if options.code else without_code(notebook)
 
 
 def without_code(notebook: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -73,12 +74,12 @@ class Frame:
         """Return the y coordinate of a tick label, which may be from the panel that this one shares the axis with."""
         return self._y_from.y(value)
 
-    @property
+    @cached_property
     def names_width(self) -> float:
         """The width of the tick labels of the y axis."""
         return max((shown_width(node) for node in self.texts("y-ticks")), default=0)
 
-    @property
+    @cached_property
     def margins(self) -> tuple[float, float, float, float]:
         """The space for the texts around the plot area: top, right, bottom, left."""
         x_ends = [self._overhang(node) for node in self.texts("x-ticks")]
@@ -90,7 +91,7 @@ class Frame:
         below = max((node.number("y") - self.top - self.height for node in self.texts("x-ticks")), default=0)
         return 8, max(12, right + 2), below + 8, left + 2
 
-    @property
+    @cached_property
     def least_width(self) -> float:
         """The width of the panel at which no name or label in it overlaps another one."""
         groups = [self.texts("x-ticks")] if self.is_named("x-ticks") else []

@@ -84,8 +84,9 @@ def rendered_html(text: str, numbers: Iterator[int]) -> str:
 
 def _chart(image: re.Match[str], numbers: Iterator[int]) -> str:
     alt, width, height, packed = image.groups()
+    number = next(numbers)  # each image has one, also if it is no chart
     try:
-        return chart_html(base64.b64decode(packed, validate=True).decode("utf-8"), next(numbers))
+        return chart_html(base64.b64decode(packed, validate=True).decode("utf-8"), number)
     except ValueError:
         label = html.escape(html.unescape(alt))
         return f'<img alt="{label}" width="{width}" height="{height}" src="data:image/svg+xml;base64,{packed}">'

@@ -6,13 +6,15 @@ let hiding = false;
 
 function choose(ids) {
   const before = new Set(chosen);
+  const coloursBefore = coloursOfChosen();
   chosen.clear();
   ids.forEach((id) => chosen.add(id));
+  const colours = coloursOfChosen();
   const changed = new Set();
   for (const id of [...before, ...chosen]) {
-    if (before.has(id) !== chosen.has(id)) elementsOf.get(id)?.forEach((element) => changed.add(element));
+    const isChanged = before.has(id) !== chosen.has(id) || coloursBefore.get(id) !== colours.get(id);
+    if (isChanged) elementsOf.get(id)?.forEach((element) => changed.add(element));
   }
-  const colours = coloursOfChosen();
   for (const element of changed) {
     const id = runsOf.get(element).find((one) => chosen.has(one));
     element.classList.toggle("on", id !== undefined);
