@@ -28,7 +28,7 @@ def make_picture(page: Path, picture: Path) -> None:
         opened.goto(page.absolute().as_uri())
         heading = opened.get_by_role("heading", name="Findings", exact=True)
         heading.evaluate("heading => window.scrollTo(0, heading.getBoundingClientRect().top + window.scrollY - 24)")
-        opened.wait_for_timeout(1000)  # fonts, and charts, which are drawn when they are seen
+        opened.evaluate("document.fonts.ready")
         picture.parent.mkdir(parents=True, exist_ok=True)
         opened.screenshot(path=picture)
         headings = opened.locator("h2").all_inner_texts()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.page import PROMISES, Count, Record, as_json, page, read, summed
+from tests.soak.page import LEAST, PROMISES, Count, Record, as_json, page, read, summed, tried
 
 CHECKOUT = Path(__file__).parents[1]
 STORED = CHECKOUT / "docs/reliability.json"
@@ -22,6 +22,8 @@ def test_the_page_is_what_the_generator_makes_of_the_counts():
     assert page(record) == (CHECKOUT / "docs/reliability.md").read_text(encoding="utf-8")
     assert as_json(record) == STORED.read_text(encoding="utf-8")
     assert sum(one.tried for one in record.counts) > 10_000
+    assert [what for what, least, kinds in LEAST if tried(record, kinds) < least] == []
+    assert record.failed == 0
 
 
 def test_what_was_counted_names_nothing_of_the_machine_but_its_kind():

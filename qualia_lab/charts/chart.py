@@ -55,11 +55,13 @@ class Chart:
     def _repr_html_(self) -> str:
         """Return the SVG as an image: unlike inline SVG, every front end shows it, also in untrusted notebooks."""
         from qualia_lab.charts.layout import compute_layout
+        from qualia_lab.charts.svg import draw_svg
         from qualia_lab.escaping import for_html
 
-        data = base64.b64encode(self.svg().encode()).decode()
-        alt, height = for_html(repr(self)), compute_layout(self).height
-        return f'<img alt="{alt}" width="{self.width}" height="{height}" src="data:image/svg+xml;base64,{data}">'
+        layout = compute_layout(self)
+        data = base64.b64encode(draw_svg(self, layout).encode()).decode()
+        alt = for_html(repr(self))
+        return f'<img alt="{alt}" width="{self.width}" height="{layout.height}" src="data:image/svg+xml;base64,{data}">'
 
     def __repr__(self) -> str:
         from qualia_lab.escaping import one_line

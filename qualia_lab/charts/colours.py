@@ -60,11 +60,13 @@ def chosen_styles(ranked: Sequence[str], order: Sequence[str], limit: int = LEAD
         order: as in `run_styles`; () for none.
         limit: how many are coloured.
     """
-    for one_order in (order, ranked):
-        styles = run_styles(ranked, one_order, limit)
-        if coloured := {run_id: style for run_id, style in styles.items() if style != GREY}:
-            return coloured
-    return {}
+    styles = run_styles(ranked, order_used(ranked, order, limit) or ranked, limit)
+    return {run_id: style for run_id, style in styles.items() if style != GREY}
+
+
+def order_used(ranked: Sequence[str], order: Sequence[str], limit: int = LEADING) -> Sequence[str]:
+    """Return the order of the notebook if one of its leading runs is in the chart, else (); see `chosen_styles`."""
+    return order if any(style != GREY for style in run_styles(ranked, order, limit).values()) else ()
 
 
 def faint(colour: str) -> str:

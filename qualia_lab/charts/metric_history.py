@@ -13,7 +13,7 @@ from qualia_lab.analysis.curves import STEP, TIME, align, as_drawn, usual_range
 from qualia_lab.analysis.histories import History, rank
 from qualia_lab.charts.axes import direction, distinct_labels, edge, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import LEADING, REST, chosen_styles, faint
+from qualia_lab.charts.colours import LEADING, REST, chosen_styles, faint, order_used
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.charts.simplify import simplify
 from qualia_lab.counts import counted
@@ -66,6 +66,7 @@ def metric_history(
     curves = align(history, requested, key, by)
     histories = as_drawn(curves)
     ranked = rank(histories, greater_is_better=greater_is_better)
+    order = order_used([series.run_id for series in ranked], order, limit)
     styles = chosen_styles([series.run_id for series in ranked], order, limit)
     highlighted = [series for series in ranked if series.run_id in styles]
     background = [series for series in ranked if series.run_id not in styles]

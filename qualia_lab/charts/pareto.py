@@ -12,7 +12,7 @@ from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import QUIET, REST, chosen_styles
 from qualia_lab.charts.marks import Line, Panel, Points
 from qualia_lab.charts.sampling import sample_by_value, sample_note
-from qualia_lab.counts import counted
+from qualia_lab.counts import and_more, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,7 +104,7 @@ def _correlation(values: Mapping[str, Mapping[str, float]], greater_is_better: M
 def _sentence(front: list[str], names: Mapping[str, str], keys: tuple[str, str], n: int) -> str:
     if not n:
         return f"{keys[1]} against {keys[0]}: no run has both."
-    shown = ", ".join(names[run_id] for run_id in front[:5]) + (f" and {len(front) - 5} more" if len(front) > 5 else "")
+    shown = and_more([names[run_id] for run_id in front], 5)
     if len(front) == 1:
         return f"{keys[1]} against {keys[0]}, n = {n}: {shown} is the best run in both."
     return f"{keys[1]} against {keys[0]}, n = {n}: no run beats {shown} in both."

@@ -11,7 +11,7 @@ from qualia_lab.analysis.findings.naming import narrow_names
 from qualia_lab.analysis.seed_bands import FEWEST_FOR_INTERVAL
 from qualia_lab.charts.axes import number_text
 from qualia_lab.charts.chart import Chart
-from qualia_lab.charts.colours import LEADING, REST, chosen_styles
+from qualia_lab.charts.colours import LEADING, REST, chosen_styles, order_used
 from qualia_lab.charts.group_means import exclusion_notes
 from qualia_lab.charts.marks import Band, Line, Panel, Points, Texts
 from qualia_lab.charts.metric_history import chosen_by, concatenated, history_axis, robust_axis, x_axis_text
@@ -58,7 +58,9 @@ def seed_bands_chart(
     """
     ranked = _ranked(bands.bands, greater_is_better)
     runs = {band.place: " ".join(configurations[band.place].run_ids) for band in ranked}
-    by_run = chosen_styles([configurations[band.place].run_ids[0] for band in ranked], order, limit)
+    first_runs = [configurations[band.place].run_ids[0] for band in ranked]
+    order = order_used(first_runs, order, limit)
+    by_run = chosen_styles(first_runs, order, limit)
     styles = {
         band.place: by_run[first] for band in ranked if (first := configurations[band.place].run_ids[0]) in by_run
     }

@@ -46,9 +46,9 @@ FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-ser
 _TO_TICKS = 8  # pixels between the axes and their tick labels
 
 
-def draw_svg(chart: Chart) -> str:
-    """Return the chart as an SVG document; the same chart gives the same text."""
-    layout = compute_layout(chart)
+def draw_svg(chart: Chart, layout: Layout | None = None) -> str:
+    """Return the chart as an SVG document; the same chart gives the same text. `layout`: its layout, if it is known."""
+    layout = layout or compute_layout(chart)
     parts = [
         element("title", xml_text(chart.sentence) or "chart"),
         element("rect", class_="background", width=layout.width, height=layout.height, fill="#FFFFFF"),

@@ -27,16 +27,21 @@ if TYPE_CHECKING:
     from qualia_lab.study.study import Task
 
 
+def answer_or_message(loaded: Loaded, task: Task) -> Answer | Message:
+    """The answer of one task, or why there is none."""
+    if task.objective is not None and task.objective.better is None:
+        return no_direction(task.objective.key)
+    answer = answers(loaded).get(task.experiment_id)
+    return answer or Message("No configuration has a value of a metric that can be an objective.")
+
+
 def answer_table(loaded: Loaded, task: Task) -> pd.DataFrame | Message:
     """A row per configuration of one task that has a value; see `Runs.answer`."""
     import pandas as pd
 
-    objective = task.objective
-    if objective is not None and objective.better is None:
-        return no_direction(objective.key)
-    answer = answers(loaded).get(task.experiment_id)
-    if answer is None:
-        return Message("No configuration has a value of a metric that can be an objective.")
+    answer = answer_or_message(loaded, task)
+    if isinstance(answer, Message):
+        return answer
     names = short_labels([group.configuration for group in answer.groups])
     repeated = [one.values for one in answer.groups if len(one.scored) > 1]  # noqa: PD011  a tuple
     spread = seed_spread(repeated)

@@ -14,6 +14,7 @@ from qualia_lab.analysis.findings.naming import narrow_names
 from qualia_lab.analysis.histories import choose_drawn, real
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
+from qualia_lab.runs.leading import are_repeated
 from qualia_lab.runs.message import ASIDE, Message
 from qualia_lab.runs.values import excluded_counts
 from qualia_lab.study.statuses import FINISHED, kind_of, statuses_of
@@ -189,7 +190,7 @@ def _panel_groups(loaded: Loaded, task: Task) -> tuple[list[RunGroup] | None, st
     left_out = loaded.left_out
     run_ids = set(competing(loaded, task))
     configured = [one for one in loaded.study.in_task(task) if not run_ids.isdisjoint(one.run_ids)]
-    if len(configured) < 2 or len(configured) * 3 > len(run_ids) * 2:
+    if not are_repeated(len(configured), len(run_ids)):
         return None, ""
     names, about_names = narrow_names(configured, GROUP_NAME_WIDTH)
     groups = [

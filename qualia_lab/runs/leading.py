@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
+from statistics import fmean
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.histories import real
 from qualia_lab.runs.answers import answers
+from qualia_lab.runs.values import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,31 +26,24 @@ def leading_first(loaded: Loaded, task: Task) -> list[str]:
     if task.objective is None:
         return list(task.run_ids)
     sign = 1 if loaded.better(task.objective.key) is False else -1
-    counted = loaded.counted(task)
-    values = dict(zip(counted, real(loaded.latest(task.objective.key, counted)).tolist(), strict=True))
-    scored = {run_id for run_id, value in values.items() if math.isfinite(value)}
-    if _are_repeated(loaded, task, scored):
-        groups = [group for group in loaded.groups_of(task, task.objective.key) if group.values]
+    values = values_of(loaded, task, task.objective.key)
+    configurations = sum(not values.keys().isdisjoint(one.run_ids) for one in loaded.study.in_task(task))
+    if are_repeated(configurations, len(values)):
         answer = answers(loaded).get(task.experiment_id)
-        ranked = answer.groups if answer else sorted(groups, key=lambda group: _mean_key(group, sign))
-        entries = [" ".join(group.run_ids) for group in ranked]
+        groups = answer.groups if answer else _by_mean(loaded, task, sign)
+        entries = [" ".join(group.run_ids) for group in groups]
     else:
-        entries = sorted((run_id for run_id in counted if run_id in scored), key=lambda run_id: sign * values[run_id])
+        entries = sorted(values, key=lambda run_id: sign * values[run_id])
     return [*entries, *_without(entries, task.run_ids)]
 
 
-def _are_repeated(loaded: Loaded, task: Task, scored: set[str]) -> bool:
-    """Whether there are several configurations of these runs, and at most two thirds as many as runs."""
-    configurations = sum(
-        not scored.isdisjoint(one.run_ids)
-        for one in loaded.study.configurations
-        if one.experiment_id == task.experiment_id
-    )
-    return configurations > 1 and configurations * 3 <= len(scored) * 2
+def are_repeated(configurations: int, runs: int) -> bool:
+    """Whether there are several configurations, and at most two thirds as many as runs."""
+    return configurations > 1 and configurations * 3 <= runs * 2
 
 
-def _mean_key(group: Group, sign: int) -> float:
-    return sign * (group.mean if group.mean is not None else math.inf)
+def _by_mean(loaded: Loaded, task: Task, sign: int) -> list[Group]:
+    return sorted((one for one in loaded.groups_of(task) if one.values), key=lambda group: sign * fmean(group.values))
 
 
 def _without(entries: Sequence[str], run_ids: Sequence[str]) -> list[str]:

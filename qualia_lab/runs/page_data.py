@@ -102,7 +102,7 @@ def _configurations(loaded: Loaded, run_ids: frozenset[str]) -> list[dict[str, A
     """Return the configurations of these runs, named as in tables and charts."""
     configurations = []
     for task in loaded.study.tasks:
-        own = [one for one in loaded.study.configurations if one.experiment_id == task.experiment_id]
+        own = loaded.study.in_task(task)
         names = short_labels(own)
         configurations += [
             {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.findings.finding import listed
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
-from qualia_lab.runs.answers import answers
+from qualia_lab.runs.answers import answer_or_message
 from qualia_lab.runs.history_charts import competing
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.values import directed, excluded_counts, importances, left_out_of, no_direction, pair_of, values_of
@@ -39,11 +39,9 @@ def answer_chart(loaded: Loaded, task: Task) -> Chart | Message:
     from qualia_lab.analysis.over_problems import over_problems
     from qualia_lab.charts import answer as drawing
 
-    answer = answers(loaded).get(task.experiment_id)
-    if answer is None:
-        if task.objective is not None and task.objective.better is None:
-            return no_direction(task.objective.key)
-        return Message("No configuration has a value of a metric that can be an objective.")
+    answer = answer_or_message(loaded, task)
+    if isinstance(answer, Message):
+        return answer
     over = over_problems(answer.groups)
     if over is not None:
         return Message(f"Not drawn: the levels of {listed(over.problems)} are problems, not rivals.")

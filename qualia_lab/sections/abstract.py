@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qualia_lab.counts import counted
+from qualia_lab.counts import and_more, counted
 from qualia_lab.escaping import for_markdown
 from qualia_lab.sections.reasons import no_run
 from qualia_lab.sections.section import PlannedCell, Section, SectionContext, markdown
@@ -45,8 +45,7 @@ def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
 
 
 def _name_list(keys: list[str]) -> str:
-    shown = ", ".join(for_markdown(key) for key in keys[:_MAX_NAMES])
-    return shown + (f" and {len(keys) - _MAX_NAMES:,} more" if len(keys) > _MAX_NAMES else "")
+    return and_more([for_markdown(key) for key in keys], _MAX_NAMES)
 
 
 SECTION = Section("abstract", "Summary", _cells, no_run)

@@ -107,7 +107,7 @@ def page(record: Record) -> str:
     lines += [f"- {', '.join(f'{value:,} {name}' for name, value in record.settings.items())}"]
     lines += [f"- tests: {', '.join(f'{count:,} {outcome}' for outcome, count in record.tests.items())}", ""]
     lines += ["| to be tried at least | times | tried |", "|---|---:|---:|"]
-    lines += [f"| {what} | {least:,} | {_tried(record, kinds):,} |" for what, least, kinds in LEAST]
+    lines += [f"| {what} | {least:,} | {tried(record, kinds):,} |" for what, least, kinds in LEAST]
     lines += [""]
     for promise, title in PROMISES.items():
         lines += [f"## {promise}. {title}", ""]
@@ -124,7 +124,7 @@ def page(record: Record) -> str:
     return "\n".join(lines)
 
 
-def _tried(record: Record, kinds: tuple[tuple[int, str], ...]) -> int:
+def tried(record: Record, kinds: tuple[tuple[int, str], ...]) -> int:
     """How often these kinds were tried."""
     return sum(
         one.tried

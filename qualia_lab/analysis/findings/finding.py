@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from qualia_lab.counts import counted
+from qualia_lab.counts import and_more, counted
 from qualia_lab.names import distinct_names
 from qualia_lab.study.statuses import counts_text
 
@@ -125,7 +125,7 @@ def listed(names: Iterable[str], most: int = MOST_NAMED) -> str:
 def joined(words: Sequence[str], most: int = MOST_NAMED) -> str:
     """`a, b and c`; past `most`, the number of further words."""
     if len(words) > most:
-        return f"{', '.join(words[:most])} and {len(words) - most:,} more"
+        return and_more(words, most)
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
 

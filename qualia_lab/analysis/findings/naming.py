@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _LONGEST = 160  # maximum characters of a list of three or more names
 _WIDEST = 40  # characters of a value
 _ABSENT = "\N{EN DASH}"
-_ABSENT_FROM = 2  # where a half of the values is absent, names of values are mostly dashes
 _BRIEF = 60  # characters of a brief name
 _LONG_NUMBER = 7  # characters up to which a number is not rounded
 
@@ -115,17 +114,14 @@ def brief_names(configurations: Sequence[Configuration], run_names: Mapping[str,
     Returns:
         The name of each configuration, by the id of its first run; no two are equal.
     """
-    keys = distinguishing_params(configurations)
-    values = [dict(configuration.params) for configuration in configurations]
-    names = dict(zip(keys, distinct_names(keys, width=_WIDEST), strict=True))
-    short = {key: short_values(value for of in values if (value := of.get(key)) is not None) for key in keys}
+    keys, names, rows = _short_settings(configurations)
     shown = [
-        ", ".join(f"{names[key]}={short[key][value]}" for key in keys if (value := of.get(key)) is not None)
-        or (f"no {', '.join(names.values())}" if keys else "all runs")
-        for of in values
+        ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True) if value is not None)
+        or (f"no {', '.join(names)}" if keys else "all runs")
+        for row in rows
     ]
     runs = [_common_run_name(configuration, run_names or {}) for configuration in configurations]
-    if _tell_more(runs, keys, values):
+    if _tell_more(runs, keys, [dict(configuration.params) for configuration in configurations]):
         shown = [f"{run} ({name})" if runs.count(run) > 1 else run for run, name in zip(runs, shown, strict=True)]
     cut = distinct_names(shown, [configuration.run_ids[0] for configuration in configurations], width=_BRIEF)
     return {configuration.run_ids[0]: name for configuration, name in zip(configurations, cut, strict=True)}
@@ -148,18 +144,27 @@ def narrow_names(
     named = brief_names(configurations, run_names)
     if all(len(name) <= width for name in named.values()):
         return named, ""
-    keys = distinguishing_params(configurations)
-    values = [dict(configuration.params) for configuration in configurations]
-    if sum(of.get(key) is None for of in values for key in keys) > len(values) * len(keys) / _ABSENT_FROM:
+    _, keys, rows = _short_settings(configurations)
+    if 2 * sum(value is None for row in rows for value in row) > len(rows) * len(keys):  # mostly dashes
         return dict(zip(named, distinct_names(list(named.values()), list(named), width=width), strict=True)), ""
-    short = {key: short_values(value for of in values if (value := of.get(key)) is not None) for key in keys}
     # A value that is not there keeps its place, except at the end.
     shown = [
-        ", ".join(short[key].get(of.get(key) or "", _ABSENT) for key in keys).rstrip(f" ,{_ABSENT}") or _ABSENT
-        for of in values
+        ", ".join(_ABSENT if value is None else value for value in row).rstrip(f" ,{_ABSENT}") or _ABSENT
+        for row in rows
     ]
     cut = distinct_names(shown, list(named), width=width)
     return dict(zip(named, cut, strict=True)), f"Names are values of {', '.join(keys)}."
+
+
+def _short_settings(
+    configurations: Sequence[Configuration],
+) -> tuple[Sequence[str], list[str], list[list[str | None]]]:
+    """The factors that distinguish configurations, their short names, and each configuration's short values of them."""
+    keys = distinguishing_params(configurations)
+    values = [dict(configuration.params) for configuration in configurations]
+    short = {key: short_values(value for of in values if (value := of.get(key)) is not None) for key in keys}
+    rows = [[None if (value := of.get(key)) is None else short[key][value] for key in keys] for of in values]
+    return keys, distinct_names(keys, width=_WIDEST), rows
 
 
 def short_values(values: Iterable[str]) -> dict[str, str]:
