@@ -10,6 +10,7 @@ import pytest
 
 from qualia_lab.chooser.listing import ExperimentListing
 from qualia_lab.cli.outputs import show_outputs
+from qualia_lab.errors import ExtraMissing
 from qualia_lab.schema import EXPERIMENT_LIST
 from qualia_lab.tables import table_of
 from tests.stores.empty import new_client
@@ -250,6 +251,7 @@ def test_an_engine_that_is_not_installed_is_refused_before_the_questions(monkeyp
     monkeypatch.setitem(sys.modules, "duckdb", None)
     done = run_here(CREATE, "--engine", "duckdb", cwd=tmp_path)
     assert "pip install 'qualia-lab[engine]'" in done.stderr
+    assert done.returncode == ExtraMissing.exit_code
 
 
 @pytest.fixture(scope="module")

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+from qualia_lab.notebook.template import template_names
 from tests.browser import find_chromium
+from tests.cli.command import QUALIA
 from tests.looks.pictures import picture_page, picture_pdf
 from tests.looks.stores import demo_store
 
-TEMPLATES = ("observe", "select", "debug", "report", "aggregate")
+TEMPLATES = tuple(template_names())
 COUNTS = (1, 2, 12, 120, 1000)
 WIDTHS = (390, 1280, 2560)
 SCHEMES = ("light", "dark")
-_QUALIA = [sys.executable, "-c", "from qualia_lab.cli.main import main; main()"]
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def _make_page(uri: str, out: Path, name: str, template: str, *, pdf: bool, agai
 
 
 def _run(*arguments: object) -> None:
-    subprocess.run([*_QUALIA, *map(str, arguments)], check=False)
+    subprocess.run([*QUALIA, *map(str, arguments)], check=False)
 
 
 def _picture(pages: list[Path], folder: Path, widths: list[int], schemes: list[str]) -> None:

@@ -90,7 +90,7 @@ def read_table(text):
 
 def test_the_command_line_knows_every_format():
     assert tuple(FORMATS) == NAMED
-    assert {fmt.description for fmt in FORMATS.values()} and all(fmt.name == name for name, fmt in FORMATS.items())
+    assert all(fmt.name == name and fmt.description for name, fmt in FORMATS.items())
 
 
 def test_exports_are_written_together_or_not_at_all(path, monkeypatch):

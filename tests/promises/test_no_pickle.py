@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from tests.cli.command import CHECKOUT, environment
+from tests.stores.mlruns import write
 
 from .small_store import run_id_of, write_small_store
 
@@ -169,8 +170,7 @@ def mined(tmp_path_factory):
         for folder in FOLDERS:
             for place, name in enumerate(NAMES):
                 path = root / "1" / run_id_of(number) / "artifacts" / folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(found[(place + number) % len(found)])
+                write(path, found[(place + number) % len(found)])
     return root, canary
 
 
