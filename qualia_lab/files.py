@@ -188,6 +188,19 @@ def lock_folder(folder: Path, *, wait: bool) -> int | None:
     return descriptor
 
 
+@contextlib.contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Lock a folder against other processes of this package for the `with` block, where that is possible."""
+    lock = None
+    with contextlib.suppress(OSError):
+        lock = lock_folder(Path(os.path.realpath(folder)), wait=True)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def _not_writable(path: Path, error: OSError) -> OutputNotWritable:
     return OutputNotWritable(
         f"Cannot write {path}: {error.strerror or error}.", "Choose another path, or check the permissions there."

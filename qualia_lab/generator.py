@@ -28,7 +28,7 @@ from qualia_lab.stores.uri import with_credentials
 from qualia_lab.study.baseline import fit_baseline
 from qualia_lab.study.counts_only import describe_counts
 from qualia_lab.study.describe import describe_study
-from qualia_lab.study.settings import StudySettings, merge_settings
+from qualia_lab.study.settings import StudySettings, merge_settings, settings_as_data
 from qualia_lab.study.statuses import FAILED
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.inventory import Inventory
+    from qualia_lab.notebook.execute import Edit
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
@@ -314,6 +315,7 @@ class NotebookGenerator(Closing):
         template: str | None = None,
         title: str | None = None,
         engine: str | None = None,
+        written: str | None = None,
     ) -> NotebookPlan:
         """Read the selected runs and plan all cells of the notebook; nothing is written.
 
@@ -323,6 +325,7 @@ class NotebookGenerator(Closing):
             template: the name or path of a template; by default `observe`, or `aggregate` with an engine.
             title: the title; by default the names of the experiments and the number of runs.
             engine: aggregate the runs with this engine (see `open_engine`); then only names and counts are read.
+            written: the ISO date in the title; by default that of today.
 
         Returns:
             The plan, for `write` and `make`.
@@ -343,17 +346,25 @@ class NotebookGenerator(Closing):
             inventory, experiment_tags = self._count_by_engine(selection, engine)
             merged = replace(_merged(selection, settings), baseline=None)
             study = describe_counts(inventory, experiment_tags, merged)
+        date = written or datetime.now().astimezone().date().isoformat()
+        given = {
+            "template": template,
+            "title": None if title == default_title(selection) else title,
+            "settings": settings_as_data(settings or StudySettings()),
+            "date": date,
+        }
         return plan_notebook(
             kind,
             selection,
             inventory,
             study,
             title=title or default_title(selection),
-            written=datetime.now().astimezone().date().isoformat(),
+            written=date,
             command=notebook_command(
                 selection, settings or StudySettings(), template=template, title=title, engine=engine
             ),
             masked=() if engine is not None else masked_keys(self.read(selection)),
+            given={name: value for name, value in given.items() if value},
         )
 
     def write(self, plan: NotebookPlan, output: Path | None = None, *, force: bool = False) -> Path:
@@ -410,16 +421,22 @@ class NotebookGenerator(Closing):
         """
         if not (execute or formats):
             return self.write(plan, output, force=force)
-        from qualia_lab.notebook.execute import execute_notebook
+        from qualia_lab.notebook.execute import Edit, execute_notebook
         from qualia_lab.notebook.export import page_paths
 
         path = output or default_output(plan.selection)
         for file in (path, *page_paths(path, formats).values()):
             check_output(file, force=force)
         data = notebook_bytes(build_notebook(plan))
-        with self._hand_over(plan.selection, plan.selection.tracking_uri) as variables:
+        with self._hand_over(plan.selection, plan.selection.tracking_uri) as (variables, data_digest):
             return execute_notebook(
-                path, data=data, formats=formats, timeout=timeout, snapshot_variables=variables, on_cell=on_cell
+                path,
+                edit=Edit(data),
+                formats=formats,
+                timeout=timeout,
+                snapshot_variables=variables,
+                data_digest=data_digest,
+                on_cell=on_cell,
             )
 
     def execute(
@@ -430,6 +447,7 @@ class NotebookGenerator(Closing):
         formats: Sequence[str] = (),
         timeout: float = 600,
         on_cell: Callable[[int, int], None] | None = None,
+        edit: Edit | None = None,
     ) -> Path:
         """Execute a notebook in a kernel that gets the runs as a temporary snapshot and needs no credentials.
 
@@ -442,6 +460,7 @@ class NotebookGenerator(Closing):
             formats: the formats of the exports: `html`, `pdf`, `md`, `py`.
             timeout: the maximum number of seconds for each cell.
             on_cell: called with (cells done, number of cells) from another thread.
+            edit: what replaces the content of the file, as a refresh does; by default it is executed as it is.
 
         Returns:
             The path of the notebook.
@@ -468,26 +487,36 @@ class NotebookGenerator(Closing):
                 run_ids_of(path, parameters),
                 engine=engine if isinstance(engine, str) else None,
             )
-        with self._hand_over(selection, named) as variables:
+        with self._hand_over(selection, named) as (variables, data_digest):
             return execute_notebook(
-                path, formats=formats, timeout=timeout, snapshot_variables=variables, on_cell=on_cell
+                path,
+                edit=edit,
+                formats=formats,
+                timeout=timeout,
+                snapshot_variables=variables,
+                data_digest=data_digest,
+                on_cell=on_cell,
             )
 
     @contextlib.contextmanager
-    def _hand_over(self, selection: Selection, named: str) -> Iterator[dict[str, str]]:
-        """Write a temporary snapshot for the kernel; yields its environment variables. named: the URI in the file."""
+    def _hand_over(self, selection: Selection, named: str) -> Iterator[tuple[dict[str, str], str]]:
+        """Write a temporary snapshot for the kernel; yields its environment variables and a digest of the data.
+
+        named: the URI in the file.
+        """
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
         if selection.engine is not None or not selection.run_ids:
-            yield {}  # an engine already has a snapshot; without runs the cells read the store
+            yield {}, ""  # an engine already has a snapshot; without runs the cells read the store
             return
         tables = self.read(selection)
+        data_digest = tables.digest()
         failed = [run_id for ending in endings(tables) if ending.status in FAILED for run_id in ending.run_ids]
         artifact_runs = (*selection.run_ids[:RUNS_SHOWN], *failed[:_FAILED_RUNS_HANDED_OVER], *selection.run_ids[-1:])
         with hand_over_runs(self.store, tables, named=named, artifacts_of=dict.fromkeys(artifact_runs)) as variables:
             del tables
             self._read = None  # free the tables while the kernel runs
-            yield variables
+            yield variables, data_digest
 
     def export(self, path: Path, fmt: str = "html", *, code: bool = True, brief: bool = False) -> Path:
         """Export an executed notebook to a file next to it.

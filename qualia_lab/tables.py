@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -58,10 +60,34 @@ class RunTables:
         """The ids of the runs that were read, in the requested order."""
         return tuple(self.runs.column("run_id").to_pylist())
 
+    def digest(self) -> str:
+        """A digest of all tables, by which a change of the data is recognized."""
+        hashed = _Hash()
+        for field in fields(self):
+            table = getattr(self, field.name).combine_chunks()
+            with pa.ipc.new_stream(pa.PythonFile(hashed, "w"), table.schema) as stream:
+                stream.write_table(table)
+        return hashed.sha256.hexdigest()[:16]
+
     def owners_of(self, table: pa.Table) -> np.ndarray[Any, Any]:
         """For each row of a table with `run_id`, the index of its run in `runs`; -1 for other runs."""
         indices = pc.index_in(whole(table.column("run_id")), value_set=whole(self.runs.column("run_id")))
         return numbers_of(filled(indices, -1))
+
+
+class _Hash(io.RawIOBase):
+    """A file that is only hashed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sha256 = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        return len(data)
 
 
 def run_tables(**tables: pa.Table) -> RunTables:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.findings.finding import SIGNS
 from qualia_lab.charts.evidence import WIDTH
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.findings.finding import Finding
     from qualia_lab.charts.chart import Chart
+
+# The MIME type of findings as data, with which two notebooks are compared.
+FINDINGS_MIME = "application/vnd.qualia-lab.findings+json"
 
 SHOWN = 8  # findings in full, about one screen
 
@@ -75,6 +78,22 @@ class FindingsCard:
             more = _side_by_side([self._card(finding, None) for finding in rest])
             folded = f"<details><summary>{len(rest):,} more</summary>{more}</details>"
         return f"<p>{for_html(self._summary())}</p>{cards}{folded}<p><small>{_MORE}</small></p>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002
+        """Add the findings as data to what is displayed; notebooks do not show them."""
+        return {
+            FINDINGS_MIME: [
+                {
+                    "rule": finding.rule,
+                    "severity": finding.severity,
+                    "experiment": finding.experiment,
+                    "keys": list(finding.keys),
+                    "sentence": one_line(finding.sentence, _WIDTH),
+                }
+                for finding in self.findings
+                if finding.kind != "not examined"
+            ]
+        }
 
     def _split(self) -> tuple[list[Finding], list[Finding]]:
         """Return the findings shown in full and those that are folded."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qualia_lab.escaping import for_html, one_line
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.headline import Headline
+
+# The MIME type of a headline as data, with which two notebooks are compared.
+HEADLINE_MIME = "application/vnd.qualia-lab.headline+json"
 
 _WIDTH = 700  # characters of a sentence
 
@@ -30,3 +33,8 @@ class HeadlineCard:
         if self.headline.next:
             parts.append(f"<p><b>Next:</b> {for_html(one_line(self.headline.next, _WIDTH))}</p>")
         return "".join(parts)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002
+        """Add the headline as data to what is displayed; notebooks do not show it."""
+        lead = [one_line(sentence, _WIDTH) for sentence in self.headline.lead]
+        return {HEADLINE_MIME: {"lead": lead, "run_ids": list(self.headline.run_ids)}}

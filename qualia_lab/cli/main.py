@@ -10,7 +10,19 @@ from qualia_lab import __version__, console
 from qualia_lab.cli import options
 
 # In the order of the help page; each is in the module of the same name.
-COMMANDS = ("new", "experiments", "runs", "study", "findings", "compare", "execute", "export", "snapshot")
+COMMANDS = (
+    "new",
+    "experiments",
+    "runs",
+    "study",
+    "findings",
+    "compare",
+    "execute",
+    "refresh",
+    "changes",
+    "export",
+    "snapshot",
+)
 
 
 class LazyGroup(click.Group):

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def show_outputs(notebook: Path, formats: Sequence[str]) -> None:
+def show_outputs(notebook: Path, formats: Sequence[str], *, headline: bool = True) -> None:
     """Print the paths of a notebook and its exports on stdout; then its headline and what to do next, as messages."""
     from qualia_lab.notebook.export import page_paths
     from qualia_lab.notebook.headline import read_headline
 
     show_exports([notebook, *page_paths(notebook, formats).values()], ["", *formats])
-    for sentence in read_headline(notebook):
+    for sentence in read_headline(notebook) if headline else ():
         console.sentence(sentence, is_message=True)
     console.say(f"next: {_next_step(notebook, formats)}")
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import re
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab import __version__
+from qualia_lab.notebook.generated import NAMESPACE, Generated, digest, generated_as_metadata
 
 if TYPE_CHECKING:
     from qualia_lab.notebook.plan import NotebookPlan
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
 # Tags of Jupyter Book that fold the source of a cell, or the whole cell. JupyterLab uses `source_hidden` instead.
 HIDDEN = frozenset({"hide-input", "hide-cell"})
-
-# The key of our metadata in cells and in the notebook.
-NAMESPACE = "qualia_lab"
 
 
 def build_notebook(plan: NotebookPlan) -> dict[str, Any]:
@@ -31,12 +27,10 @@ def build_notebook(plan: NotebookPlan) -> dict[str, Any]:
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
             "language_info": {"name": "python", "version": platform.python_version(), "file_extension": ".py"},
             "title": plan.title,
-            # The generated sources, with which a refresh compares the edits of the user.
-            NAMESPACE: {
-                "version": __version__,
-                "template": plan.template,
-                "base": {cell.key: cell.source for cell in plan.cells},
-            },
+            # With the generated sources, with which a refresh compares the edits of the user.
+            NAMESPACE: generated_as_metadata(
+                Generated(template=plan.template, base={cell.key: cell.source for cell in plan.cells}, given=plan.given)
+            ),
         },
         "nbformat": 4,
         "nbformat_minor": 5,
@@ -50,15 +44,10 @@ def notebook_bytes(notebook: dict[str, Any]) -> bytes:
     )
 
 
-def digest(source: str) -> str:
-    """Return a hash by which an edited cell source is recognized."""
-    return hashlib.sha256(source.encode("utf-8", "backslashreplace")).hexdigest()[:16]
-
-
 def _cell(planned: PlannedCell, ids: set[str]) -> dict[str, Any]:
     cell: dict[str, Any] = {
         "cell_type": planned.kind,
-        "id": _cell_id(planned.key, ids),
+        "id": cell_id(planned.key, ids),
         "metadata": {NAMESPACE: {"key": planned.key, "digest": digest(planned.source)}},
         "source": planned.source.splitlines(keepends=True),
     }
@@ -71,10 +60,10 @@ def _cell(planned: PlannedCell, ids: set[str]) -> dict[str, Any]:
     return cell
 
 
-def _cell_id(key: str, ids: set[str]) -> str:
-    """Return a unique cell id that is valid in nbformat, equal to the key if possible."""
-    cell_id = re.sub(r"[^A-Za-z0-9_-]+", "-", key)[:64] or "cell"
-    if cell_id in ids:
-        cell_id = f"{cell_id[:47]}-{digest(key)}"
-    ids.add(cell_id)
-    return cell_id
+def cell_id(key: str, ids: set[str]) -> str:
+    """Return a unique cell id that is valid in nbformat, equal to the key if possible, and add it to `ids`."""
+    found = re.sub(r"[^A-Za-z0-9_-]+", "-", key)[:64] or "cell"
+    if found in ids:
+        found = f"{found[:47]}-{digest(key)}"
+    ids.add(found)
+    return found

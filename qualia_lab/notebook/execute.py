@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import ExecutionFailed, ExportFailed, KernelNotStarted, NotebookError
 from qualia_lab.escaping import one_line
-from qualia_lab.files import check_writable, folder_of, write_files_atomically
+from qualia_lab.files import check_writable, folder_of, locked_folder, write_files_atomically
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.deferred_grammars import deferred_grammars
 from qualia_lab.notebook.export import check_formats, exported_files, page_paths
 from qualia_lab.notebook.formats.pictures import remove_old_pictures
+from qualia_lab.notebook.generated import record_execution
 from qualia_lab.notebook.kernel import run_cells
 from qualia_lab.notebook.kernel_environment import kernel_environment
+from qualia_lab.notebook.parameters import parameters_of, run_ids_of
+from qualia_lab.notebook.results import results_as_data, results_of
 from qualia_lab.settings import find_settings
 
 if TYPE_CHECKING:
@@ -23,13 +28,29 @@ if TYPE_CHECKING:
 _OUTPUT_CHARACTERS = 1_000_000
 
 
+@dataclass(frozen=True)
+class Edit:
+    """A notebook that replaces the content of a file when its cells have run.
+
+    Attributes:
+        data: the notebook to run.
+        before: the content of the file that it was made from; None for what is there when it starts.
+        finish: called with the notebook after its cells ran, to change it; returns further files to write with it.
+    """
+
+    data: bytes
+    before: bytes | None = None
+    finish: Callable[[dict[str, Any]], Mapping[Path, bytes]] | None = None
+
+
 def execute_notebook(
     path: Path,
     *,
-    data: bytes | None = None,
+    edit: Edit | None = None,
     formats: Sequence[str] = (),
     timeout: float = 600,
     snapshot_variables: Mapping[str, str] | None = None,
+    data_digest: str = "",
     on_cell: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Run every code cell of a notebook, and write the notebook with its outputs and its exports.
@@ -39,10 +60,11 @@ def execute_notebook(
 
     Args:
         path: the file of the notebook.
-        data: the notebook to run; None for the content of the file.
+        edit: what is run instead of the content of the file.
         formats: the export formats; exports are written next to the notebook.
         timeout: maximum seconds per cell.
         snapshot_variables: the environment variables of `hand_over_runs`, by which `load_runs` finds the snapshot.
+        data_digest: a digest of the data of the runs, which a generated notebook records.
         on_cell: called with (finished cells, total cells) at the start and after each cell, in another thread.
 
     Returns:
@@ -61,7 +83,9 @@ def execute_notebook(
     for target in (path, *exports.values()):
         check_writable(target)
     before = path.read_bytes() if path.is_file() else None
-    notebook = _read(path, before if data is None else data)
+    if edit is not None and edit.before is not None:
+        before = edit.before
+    notebook = _read(path, before if edit is None else edit.data)
     failure: ExecutionFailed | ExportFailed | None = None
     try:
         environment = kernel_environment(os.environ, snapshot_variables or {}, find_settings().kernel_environment)
@@ -73,14 +97,18 @@ def execute_notebook(
         failure = error
     for cell in notebook.cells:
         _truncate_outputs(cell)
-    files = {path: notebook_bytes(notebook)}
+    files = dict(edit.finish(notebook)) if edit is not None and edit.finish is not None else {}
+    if failure is None:
+        _record(notebook, path, formats, data_digest)
+    files[path] = notebook_bytes(notebook)
     for fmt, target in exports.items():
         try:
             files |= exported_files(notebook, fmt, target)
         except ExportFailed as error:
             failure = failure or error
-    _check_unchanged(path, before)
-    write_files_atomically(files)
+    with locked_folder(path.parent):  # another process checks and writes before or after this one
+        check_unchanged(path, before)
+        write_files_atomically(files)
     remove_old_pictures(files)
     if failure is not None:
         raise failure
@@ -101,7 +129,18 @@ def _read(path: Path, data: bytes | None) -> Any:
         ) from error
 
 
-def _check_unchanged(path: Path, before: bytes | None) -> None:
+def _record(notebook: Any, path: Path, formats: Sequence[str], data_digest: str) -> None:
+    """Record in a generated notebook when its cells ran, on which data, and what they said."""
+    try:
+        run_ids = run_ids_of(path, parameters_of(notebook["cells"], path))
+    except NotebookError:  # a person's parameters cell may contain anything
+        run_ids = ()
+    written = datetime.now().astimezone().isoformat(timespec="seconds")
+    results = results_as_data(results_of(notebook["cells"], run_ids, when=written))
+    record_execution(notebook, exports=formats, written=written, data=data_digest, results=results)
+
+
+def check_unchanged(path: Path, before: bytes | None) -> None:
     """Raise NotebookError if the file was modified since it was read, since it may contain new edits."""
     if (path.read_bytes() if path.is_file() else None) != before:
         raise NotebookError(

@@ -10,7 +10,7 @@ from qualia_lab.errors import NotebookError
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _TAGS = {"parameters", "injected-parameters"}
@@ -35,11 +35,24 @@ def read_parameters(path: Path) -> dict[str, Any]:
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        sources = ["".join(cell["source"]) for cell in cells if _TAGS & set(cell["metadata"].get("tags", ()))]
+        return parameters_of(cells, path)
     except FileNotFoundError as error:
         raise NotebookError(f"There is no notebook at {path}.", "Check the path.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NotebookError(f"{path} is not a notebook.", "Open it in Jupyter to see what is wrong.") from error
+
+
+def parameters_of(cells: Iterable[Mapping[str, Any]], path: Path) -> dict[str, Any]:
+    """Return the literals in the parameters cells of a notebook, see `read_parameters`.
+
+    Args:
+        cells: the cells of the notebook.
+        path: its file, for messages.
+
+    Raises:
+        NotebookError: TRACKING_URI, RUN_IDS or ENGINE is not set to a literal.
+    """
+    sources = ["".join(cell["source"]) for cell in cells if _TAGS & set(cell["metadata"].get("tags", ()))]
     values: dict[str, Any] = {}
     unread: dict[str, str] = {}
     for source in sources:

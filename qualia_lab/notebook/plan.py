@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from qualia_lab.counts import and_more
 from qualia_lab.errors import TemplateError
@@ -12,7 +12,7 @@ from qualia_lab.sections import SECTIONS
 from qualia_lab.sections.section import PlannedCell, SectionContext, markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from qualia_lab.inventory import Inventory
     from qualia_lab.notebook.template import Template
@@ -35,6 +35,7 @@ class NotebookPlan:
         study: the interpretation of the runs.
         cells: the cells.
         left_out: (section title, reason) pairs.
+        given: what was given besides the conditions, for a refresh: `template`, `title` and `settings`, if they were.
     """
 
     title: str
@@ -43,6 +44,7 @@ class NotebookPlan:
     study: Study
     cells: tuple[PlannedCell, ...]
     left_out: tuple[tuple[str, str], ...]
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plan_notebook(
@@ -55,6 +57,7 @@ def plan_notebook(
     written: str,
     command: str,
     masked: Sequence[str] = (),
+    given: Mapping[str, Any] | None = None,
 ) -> NotebookPlan:
     """Plan every cell of a notebook. The result is deterministic.
 
@@ -67,6 +70,7 @@ def plan_notebook(
         written: the ISO date in the title cell.
         command: the command line that recreates the notebook.
         masked: the names of masked values in these runs, see `masked_keys`.
+        given: what was given besides the conditions, see `NotebookPlan`.
 
     Raises:
         TemplateError: the template names an unknown section, names one twice, or one that needs other data.
@@ -97,7 +101,7 @@ def plan_notebook(
         else:
             left_out.append((section.title, reason))
     cells.append(_not_shown(context, left_out, masked))
-    return NotebookPlan(title, template.name, selection, study, tuple(cells), tuple(left_out))
+    return NotebookPlan(title, template.name, selection, study, tuple(cells), tuple(left_out), given or {})
 
 
 def _check_data_source(section: Section, context: SectionContext) -> None:

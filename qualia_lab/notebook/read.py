@@ -28,7 +28,24 @@ def read_notebook(path: Path) -> dict[str, Any]:
         ExportFailed: the file cannot be read, or is not a notebook.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return parse_notebook(data, path)
+
+
+def parse_notebook(data: bytes, path: Path) -> dict[str, Any]:
+    """Parse the content of the file of a notebook, see `read_notebook`.
+
+    Args:
+        data: the content of the file; it is not trusted.
+        path: the file, for messages.
+
+    Raises:
+        ExportFailed: it is not a notebook.
+    """
+    try:
+        text = data.decode("utf-8")
         notebook = json.loads(text)
         if notebook["nbformat"] != 4:
             with deferred_grammars():
@@ -37,9 +54,13 @@ def read_notebook(path: Path) -> dict[str, Any]:
         metadata = notebook.get("metadata")
         cells = [_cell(cell) for cell in notebook["cells"] if cell["cell_type"] in _KINDS]
     except Exception as error:
-        message = f"{path} cannot be read as a notebook: {one_line(str(error) or type(error).__name__, 200)}"
-        raise ExportFailed(message, "Generate it again, or open and save it in Jupyter.") from error
+        raise _unreadable(path, error) from error
     return {**notebook, "metadata": metadata if isinstance(metadata, dict) else {}, "cells": cells}
+
+
+def _unreadable(path: Path, error: Exception) -> ExportFailed:
+    message = f"{path} cannot be read as a notebook: {one_line(str(error) or type(error).__name__, 200)}"
+    return ExportFailed(message, "Generate it again, or open and save it in Jupyter.")
 
 
 def _cell(cell: dict[str, Any]) -> dict[str, Any]:

@@ -73,6 +73,17 @@ class StudySettings:
 
 _MAPPINGS = ("better", "metric_roles", "findings")
 _DEFAULTS = StudySettings()
+_NOT_SET = ("chosen_by", "sources")  # what a user does not set
+# The types in JSON of the settings whose default has another type.
+_TYPES_OF: Mapping[str, type | tuple[type, ...]] = {
+    "metric": str,
+    "seeds": list,
+    "factors": list,
+    "labels": list,
+    "baseline": (str, dict),
+    "statuses": list,
+    "smallest_difference": (int, float),
+}
 
 
 def with_source(source: Source, settings: StudySettings) -> StudySettings:
@@ -107,4 +118,29 @@ def merge_settings(person: StudySettings, project: StudySettings) -> StudySettin
             values[setting.name] = {**getattr(below, setting.name), **getattr(above, setting.name)}
         elif setting.name != "sources":
             values[setting.name] = getattr(above if setting.name in above.sources else below, setting.name)
+    return StudySettings(**values)
+
+
+def settings_as_data(settings: StudySettings) -> dict[str, Any]:
+    """Return what a user set as a JSON-compatible dict; `settings_from_data` restores it.
+
+    Args:
+        settings: the settings; their sources and the conditions that selected the runs are left out.
+    """
+    values = {one.name: getattr(settings, one.name) for one in fields(StudySettings) if one.name not in _NOT_SET}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value != getattr(_DEFAULTS, name)
+    }
+
+
+def settings_from_data(data: Mapping[str, Any]) -> StudySettings:
+    """Return the settings in a dict of `settings_as_data`; names and types that no setting has are left out."""
+    known = {one.name: getattr(_DEFAULTS, one.name) for one in fields(StudySettings) if one.name not in _NOT_SET}
+    values: dict[str, Any] = {
+        name: tuple(map(str, value)) if isinstance(value, list) else value
+        for name, value in data.items()
+        if name in known and isinstance(value, _TYPES_OF.get(name, type(known[name])))
+    }
     return StudySettings(**values)

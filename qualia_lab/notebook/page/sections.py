@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.notebook.build import NAMESPACE
+from qualia_lab.notebook.generated import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

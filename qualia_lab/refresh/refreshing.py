@@ -1,0 +1,273 @@
+"""Refresh a notebook: select, describe and generate again, merge with the edits of the user, execute and export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.analysis.changes import Changes, RunResult, compare_results
+from qualia_lab.files import check_writable
+from qualia_lab.generator import NotebookGenerator
+from qualia_lab.notebook.build import build_notebook, notebook_bytes
+from qualia_lab.notebook.changes_cell import PREFIX, changes_cell, changes_text, earlier_cells, number_of
+from qualia_lab.notebook.execute import Edit
+from qualia_lab.notebook.export import page_paths
+from qualia_lab.notebook.generated import (
+    NAMESPACE,
+    Generated,
+    digest,
+    digest_of_sources,
+    generated_as_metadata,
+    read_generated,
+)
+from qualia_lab.notebook.merge import Merged, merge_cells
+from qualia_lab.notebook.page.sections import cell_key, section_name
+from qualia_lab.notebook.parameters import parameters_of, run_ids_of
+from qualia_lab.notebook.results import read_results, results_of
+from qualia_lab.notebook.undo import remove_old_steps, undo_step
+from qualia_lab.refresh.opened import open_notebook
+from qualia_lab.study.left_out import names_of
+from qualia_lab.study.statuses import statuses_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from qualia_lab.analysis.changes import Results
+    from qualia_lab.notebook.plan import NotebookPlan
+    from qualia_lab.refresh.opened import OpenedNotebook
+    from qualia_lab.selection import Selection
+
+# What changed stands after the first of these sections that the notebook has.
+_BEFORE_CHANGES = ("headline", "findings", "title")
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh did.
+
+    Attributes:
+        path: the notebook.
+        is_changed: whether files were written or, with a dry run, would be.
+        changes: what changed in the runs and in what the notebook says.
+        merged: what happened to the cells.
+        formats: the exports that were made.
+        notes: sentences on what could not be repeated as it was.
+    """
+
+    path: Path
+    is_changed: bool
+    changes: Changes = field(default_factory=Changes)
+    merged: Merged = field(default_factory=lambda: Merged((), {}))
+    formats: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def refresh_notebook(
+    path: Path,
+    *,
+    tracking_uri: str | None = None,
+    template: str | None = None,
+    formats: Sequence[str] = (),
+    timeout: float = 600,
+    restore: bool = False,
+    dry_run: bool = False,
+    on_reading: Callable[[str], object] | None = None,
+    on_cell: Callable[[int, int], None] | None = None,
+) -> Refreshed:
+    """Bring a notebook up to date with its store, and keep everything that the user wrote in it.
+
+    The runs are selected as they were before: new ones may match, and runs that were picked stay. If neither the runs
+    nor the notebook changed since it was executed, nothing is written. Otherwise the notebook, its exports and a copy
+    of them for `undo` are written together, after all cells ran.
+
+    Args:
+        path: the file of the notebook.
+        tracking_uri: the tracking URI of its runs; None for that in the notebook.
+        template: another template; None for that of the notebook.
+        formats: exports to make besides those that were made before.
+        timeout: the maximum number of seconds for each cell.
+        restore: whether generated cells that the user deleted come back.
+        dry_run: whether to write and execute nothing.
+        on_reading: called with the tracking URI before the store is read.
+        on_cell: called with (cells done, number of cells) from another thread.
+
+    Returns:
+        What was done. With `dry_run`, `changes` is about runs alone.
+
+    Raises:
+        NotebookError: the file is not a notebook of this package, was changed meanwhile, or has invalid parameters.
+        StoreError: the store cannot be read.
+        SelectionError: the conditions select no run.
+        TemplateError: the template does not exist or is invalid.
+        ExecutionFailed: a cell failed; the notebook is written with the outputs so far, and can be undone.
+        ExportFailed: an export failed.
+    """
+    opened = open_notebook(path)
+    exports = tuple(dict.fromkeys((*opened.generated.exports, *formats)))
+    for file in (path, *page_paths(path, exports).values()):
+        check_writable(file)
+    conditions, notes = opened.conditions()
+    settings = opened.settings()
+    engine = opened.parameters.get("ENGINE")
+    with NotebookGenerator(tracking_uri or opened.tracking_uri) as generator:
+        if on_reading is not None:
+            on_reading(generator.tracking_uri)
+        selection = generator.choose(conditions, settings)
+        if tracking_uri is None:  # the notebook may name the store by a relative path
+            selection = replace(selection, tracking_uri=opened.named_uri)
+        selection = replace(selection, engine=engine if isinstance(engine, str) else None)
+
+        def planned(date: object) -> NotebookPlan:
+            title = opened.generated.given.get("title")
+            return generator.plan(
+                selection,
+                settings=settings,
+                template=template or opened.template,
+                title=title if isinstance(title, str) else None,
+                engine=selection.engine,
+                written=date if isinstance(date, str) else None,
+            )
+
+        unchanged = _merge(opened, planned(opened.generated.given.get("date")), restore=restore, changes=False)
+        if _is_same(opened, unchanged, exports, generator, selection):
+            return Refreshed(path, is_changed=False, merged=unchanged, formats=exports, notes=notes)
+        plan = planned(None)
+        refresh = _Refresh(opened, plan, _merge(opened, plan, restore=restore, changes=True))
+        if dry_run:
+            changes = compare_results(refresh.before, _runs_alone(generator, selection, refresh.before))
+            return Refreshed(path, True, changes, refresh.merged, exports, notes)
+        try:
+            generator.execute(
+                path,
+                plan,
+                formats=exports,
+                timeout=timeout,
+                on_cell=on_cell,
+                edit=Edit(refresh.data(exports), opened.data, refresh.finish),
+            )
+        finally:
+            remove_old_steps(path)
+        return Refreshed(path, True, refresh.changes, refresh.merged, exports, notes)
+
+
+class _Refresh:
+    """A refresh while its cells run: they have to run before it is known what the notebook says now.
+
+    Attributes:
+        merged: the merged cells, with one that will say what changed.
+        before: what the notebook said before.
+        changes: what changed; known when the cells have run.
+    """
+
+    def __init__(self, opened: OpenedNotebook, plan: NotebookPlan, merged: Merged) -> None:
+        self.merged = merged
+        self.before = read_results(opened.notebook, opened.run_ids)
+        self.changes = Changes()
+        self._opened, self._plan = opened, plan
+
+    def data(self, exports: Sequence[str]) -> bytes:
+        """Return the notebook to execute."""
+        notebook = self._opened.notebook
+        generated = Generated(
+            template=self._plan.template,
+            base=self.merged.base,
+            given=self._plan.given,
+            deleted=self.merged.deleted,
+            exports=tuple(exports),
+        )
+        metadata = {**notebook["metadata"], "title": self._plan.title, NAMESPACE: generated_as_metadata(generated)}
+        minor = max(5, int(notebook.get("nbformat_minor", 5)))
+        return notebook_bytes(
+            {**notebook, "cells": list(self.merged.cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": minor}
+        )
+
+    def finish(self, notebook: dict[str, Any]) -> dict[Path, bytes]:
+        """Say in the notebook what changed; return the files that keep what was there before."""
+        path = self._opened.path
+        run_ids = run_ids_of(path, parameters_of(notebook["cells"], path))
+        self.changes = compare_results(self.before, results_of(notebook["cells"], run_ids, when=""))
+        generated = read_generated(notebook) or Generated()
+        key = f"{PREFIX}{_next_number(self._opened.generated)}"
+        base = {name: source for name, source in generated.base.items() if name != key}
+        if self.changes.is_empty:
+            self.merged = replace(self.merged, added=tuple(name for name in self.merged.added if name != key))
+            notebook["cells"] = [cell for cell in notebook["cells"] if cell_key(cell) != key]
+        else:
+            base[key] = changes_text(self.changes)
+            for cell in notebook["cells"]:
+                if cell_key(cell) == key:
+                    cell["source"] = base[key]
+                    cell["metadata"][NAMESPACE]["digest"] = digest(base[key])
+        notebook["metadata"][NAMESPACE] = generated_as_metadata(replace(generated, base=base))
+        files = [path, *page_paths(path, self._opened.generated.exports).values()]
+        return undo_step(
+            path, {path: self._opened.data, **{one: one.read_bytes() for one in files[1:] if one.is_file()}}
+        )
+
+
+def _merge(opened: OpenedNotebook, plan: NotebookPlan, *, restore: bool, changes: bool) -> Merged:
+    """Merge the planned cells into a notebook.
+
+    Args:
+        opened: the notebook.
+        plan: the plan of the new cells.
+        restore: whether cells that the user deleted come back.
+        changes: whether a cell is added that will say what changed, and earlier ones are folded.
+    """
+    new = [_as_text(cell) for cell in build_notebook(plan)["cells"]]
+    edited = [
+        cell_key(cell)
+        for cell in opened.notebook["cells"]
+        if cell["source"] != opened.generated.base.get(cell_key(cell))
+    ]
+    base = {key: source for key, source in opened.generated.base.items() if key not in edited}
+    further = earlier_cells(base, folded=changes)
+    if changes:
+        further = [changes_cell(_next_number(opened.generated), "## What changed"), *further]
+    names = [section_name(cell) for cell in new]
+    last = next((name for name in _BEFORE_CHANGES if name in names), names[0])
+    place = len(names) - names[::-1].index(last)
+    return merge_cells(
+        opened.notebook["cells"],
+        [*new[:place], *further, *new[place:]],
+        opened.generated.base,
+        deleted=opened.generated.deleted,
+        restore=restore,
+    )
+
+
+def _is_same(
+    opened: OpenedNotebook, merged: Merged, exports: Sequence[str], generator: NotebookGenerator, selection: Selection
+) -> bool:
+    """Whether neither the runs nor the notebook changed since its cells ran, so that nothing has to be done."""
+    generated, cells = opened.generated, opened.notebook["cells"]
+    has_run = all(cell.get("execution_count") for cell in cells if cell["cell_type"] == "code" and cell["source"])
+    return (
+        list(merged.cells) == cells
+        and has_run
+        and selection.engine is None  # an engine aggregates what may have changed
+        and generated.sources == digest_of_sources(opened.notebook)
+        and set(exports) == set(generated.exports)
+        and all(page.is_file() for page in page_paths(opened.path, exports).values())
+        and generated.data == generator.read(selection).digest()
+    )
+
+
+def _runs_alone(generator: NotebookGenerator, selection: Selection, before: Results) -> Results:
+    """Return what is known of the selected runs without executing the notebook."""
+    if selection.engine is not None:
+        return replace(before, runs={run_id: RunResult(run_id[:8]) for run_id in selection.run_ids}, lead=None)
+    tables = generator.read(selection)
+    names, statuses = names_of(tables), statuses_of(tables)
+    runs = {run_id: RunResult(names[run_id], statuses[run_id]) for run_id in tables.run_ids}
+    return replace(before, runs=runs, lead=None, findings=None)
+
+
+def _next_number(generated: Generated) -> int:
+    """Return the number of the next refresh, from 1."""
+    return max(map(number_of, (*generated.base, *generated.deleted)), default=0) + 1
+
+
+def _as_text(cell: dict[str, Any]) -> dict[str, Any]:
+    return {**cell, "source": "".join(cell["source"])}
