@@ -61,8 +61,8 @@ def say_changes(changes: Changes, *, dry_run: bool = False, to_stdout: bool = Fa
         dry_run: whether the cells did not run, so that only runs were compared.
         to_stdout: whether the sentences are the output of the command, and not messages.
     """
-    for line in _run_lines(changes):
-        console.sentence(line, is_message=not to_stdout)
+    for sentence in _run_lines(changes):
+        console.sentence(sentence, is_message=not to_stdout)
     if dry_run:
         console.say("Findings and the headline are compared when the cells have run.")
         return

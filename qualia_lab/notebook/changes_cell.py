@@ -29,7 +29,7 @@ def changes_text(changes: Changes) -> str:
         changes: what changed.
     """
     lines = [f"- {line}" for line in (*_runs(changes), *_lead(changes), *_findings(changes))]
-    since = for_markdown(changes.since[:10])
+    since = for_markdown(changes.since[:16].replace("T", " "))
     title = f"## What changed since {since}" if since else "## What changed"
     return f"{title}\n\n" + "\n".join(lines or ["- Nothing that the notebook says."])
 

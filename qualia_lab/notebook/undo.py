@@ -55,8 +55,9 @@ def undo_step(notebook: Path, contents: Mapping[Path, bytes]) -> dict[Path, byte
 
 
 def remove_old_steps(notebook: Path) -> None:
-    """Remove all steps of a notebook but the last ones."""
-    for _, path in _steps(notebook)[:-MOST_STEPS]:
+    """Remove all steps of a notebook but the last ones, and all that were undone but the last ones."""
+    undone = sorted(_folder(notebook).glob("undone-*.ipynb"), key=lambda path: path.stat().st_mtime)
+    for path in [*(path for _, path in _steps(notebook)[:-MOST_STEPS]), *undone[:-MOST_STEPS]]:
         with contextlib.suppress(OSError):
             path.unlink()
 
@@ -81,7 +82,7 @@ def undo(notebook: Path, exports: Iterable[Path]) -> Undone:
             contents = _contents(step, [notebook, *exports])
             # A refresh that was killed before it replaced the notebook has left the content that is there.
             if notebook in contents and contents[notebook] != present:
-                kept = _folder(notebook) / "undone.ipynb"
+                kept = _folder(notebook) / f"undone-{step.stem}.ipynb"
                 write_files_atomically({kept: present, **contents})
                 step.unlink()
                 return Undone(list(contents), kept, len(_steps(notebook)))

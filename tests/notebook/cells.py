@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from IPython.display import display
 
+from qualia_lab.charts.findings_card import FINDINGS_MIME
+from qualia_lab.charts.headline_card import HEADLINE_MIME
 from qualia_lab.notebook.page.run_data import RUNS_MIME
 
 if TYPE_CHECKING:
@@ -54,6 +56,6 @@ def run_cells(
 def shown(value: Any) -> str:
     """What a notebook would show for a value."""
     bundle = value._repr_mimebundle_() if hasattr(value, "_repr_mimebundle_") else {}
-    if set(bundle) - {RUNS_MIME}:  # data that only the page reads
+    if set(bundle) - {RUNS_MIME, FINDINGS_MIME, HEADLINE_MIME}:  # data that nobody sees
         return str(bundle)
     return str(value._repr_html_()) if hasattr(value, "_repr_html_") else repr(value)

@@ -13,7 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from qualia_lab.errors import ExecutionFailed, KernelNotStarted, NotebookError, OutputNotWritable
-from qualia_lab.notebook.execute import execute_notebook
+from qualia_lab.notebook.execute import Edit, execute_notebook
 from qualia_lab.notebook.kernel_environment import kernel_environment
 from qualia_lab.stores.snapshot.hand_over import NAMED_VARIABLE, SNAPSHOT_VARIABLE
 
@@ -130,7 +130,7 @@ def test_the_error_for_a_missing_kernel_lists_the_installed_ones(tmp_path, from_
     nbformat.write(notebook, path)
     before = path.read_bytes()
     with pytest.raises(KernelNotStarted, match=r"requests the kernel julia-1\.9, which is not installed") as error:
-        execute_notebook(path, data=None if from_file else before)
+        execute_notebook(path, edit=None if from_file else Edit(before))
     assert "Installed: python3" in error.value.hint
     assert "ipykernel" not in str(error.value)
     assert path.read_bytes() == before
@@ -147,7 +147,7 @@ def test_a_notebook_saved_during_execution_is_not_overwritten(tmp_path):
 def test_a_notebook_is_run_in_a_folder_that_did_not_exist(tmp_path):
     there = notebook_of(tmp_path / "n.ipynb", "import os; print(os.getcwd())")
     path = tmp_path / "new" / "folder" / "n.ipynb"
-    execute_notebook(path, data=there.read_bytes())
+    execute_notebook(path, edit=Edit(there.read_bytes()))
     assert outputs_of(path)[0].strip() == str(path.parent)
 
 
@@ -156,7 +156,7 @@ def test_a_folder_that_was_made_goes_again_when_nothing_was_written(tmp_path):
     notebook = nbformat.read(notebook_of(tmp_path / "n.ipynb", "1"), as_version=4)
     notebook.metadata["kernelspec"] = {"name": "no-such-kernel", "display_name": "None", "language": "python"}
     with pytest.raises(KernelNotStarted):
-        execute_notebook(path, data=nbformat.writes(notebook).encode())
+        execute_notebook(path, edit=Edit(nbformat.writes(notebook).encode()))
     assert not (tmp_path / "new").exists()
 
 
