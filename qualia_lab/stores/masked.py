@@ -98,6 +98,10 @@ class MaskedStore(Closing):
         recorded = self._artifact_uris.get(run_id, artifact_uri) if MASK_PATTERN.search(artifact_uri) else artifact_uri
         return MaskedPlace(self.stored.artifact_place(run_id, recorded), self.masker)
 
+    def change_token(self, experiment_ids: Sequence[str] = ()) -> str:
+        """See TrackingStore."""
+        return self.stored.change_token(experiment_ids)
+
     def close(self) -> None:
         """See TrackingStore."""
         self.stored.close()

@@ -116,6 +116,24 @@ class TrackingStore(Protocol):
         """Where the artifacts of this run are; no I/O until files are listed or read."""
         ...
 
+    def change_token(self, experiment_ids: Sequence[str] = ()) -> str:
+        """A text that differs after something in these experiments was written; asking costs little.
+
+        It may differ although nothing was written to these experiments. PostgreSQL may tell of a write ten seconds
+        late. Two writes do not show: in a folder of files, a new value of an existing tag of a run that has ended; on a
+        server, a change or deletion of a run that has ended, unless it is one of the last few that started or ended.
+
+        Args:
+            experiment_ids: the experiments; () for all. A database or a snapshot is asked as a whole.
+
+        Returns:
+            The token, to be compared with an earlier one of the same kind of store.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        ...
+
     def close(self) -> None:
         """Close the connections. Calling it twice is harmless."""
         ...

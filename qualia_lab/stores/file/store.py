@@ -19,6 +19,7 @@ from qualia_lab import schema
 from qualia_lab.closing import Closing
 from qualia_lab.columns import column, column_of
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
+from qualia_lab.stores.file.changes import ENDED, FolderChanges
 from qualia_lab.stores.file.mlruns import Root, TooLarge, Unreadable, read_meta
 from qualia_lab.stores.file.points import has_complete_last_line, latest_points, normalized, parse_files
 from qualia_lab.stores.rows import Fields, Rows, latest_first
@@ -44,7 +45,6 @@ _WINDOWS_PATH = re.compile(r"/?[A-Za-z]:[\\/]")
 _NOT_EXPERIMENTS = {"models"}  # the model registry
 _NOT_RUNS = {"tags", "datasets", "traces", "models"}
 _RUN_PARTS = ("params", "metrics", "tags")
-_ENDED = ("FINISHED", "FAILED", "KILLED")
 _BYTES_PER_BATCH = 4 << 20  # of metric files: some hundred thousand points
 _MAX_METRIC_BYTES = 64 << 20
 
@@ -82,6 +82,7 @@ class FileStore(Closing):
         self.path = path.absolute()
         self.uri = self.path.as_uri()
         self._root = Root(self.path)
+        self._changes = FolderChanges(self._root)
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """Experiments with run counts and last activity, latest activity first."""
@@ -187,6 +188,12 @@ class FileStore(Closing):
         from qualia_lab.stores.artifact_places import artifact_place
 
         return artifact_place(run_id, artifact_uri, beside=self.path)
+
+    def change_token(self, experiment_ids: Sequence[str] = ()) -> str:
+        """See TrackingStore."""
+        experiments = [one for one in self._experiments() if one.experiment_id in experiment_ids or not experiment_ids]
+        runs = [path for experiment in experiments for path in self._run_folders(experiment).values()]
+        return self._changes.token([experiment.path for experiment in experiments], runs)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -411,7 +418,7 @@ class FileStore(Closing):
             folder = f"{os.sep}{run_id}{os.sep}"
             path = file[: file.index(folder) + len(folder) - 1] if folder in file else ""
             meta = Fields(self._meta(run_id, "run", path, Rows()) if path else {}, Rows(), run_id)
-            known[run_id] = status(meta.text("status"), RUN_STATUSES) in _ENDED
+            known[run_id] = status(meta.text("status"), RUN_STATUSES) in ENDED
         return known[run_id]
 
     def _read_metric(self, run_id: str, key: str, file: str, rows: Rows) -> bytes:

@@ -14,6 +14,7 @@ from qualia_lab.closing import Closing
 from qualia_lab.counts import counted
 from qualia_lab.errors import StoreError, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
+from qualia_lab.stores.change_tokens import token_of
 from qualia_lab.stores.http.counts import count_runs
 from qualia_lab.stores.http.history import API, Histories, batches_of
 from qualia_lab.stores.http.history_cache import open_cache
@@ -49,6 +50,14 @@ _PAGE_SIZE = 1000
 _MODELS_PER_PAGE = 100
 _EXPERIMENTS_PER_REQUEST = 100
 _RUNS_PER_REQUEST = 100
+
+# What tells whether runs changed: the filter, the order and the number of runs to read.
+_HAS_NOT_ENDED = " AND ".join(f"attributes.status != '{status}'" for status in ("FINISHED", "FAILED", "KILLED"))
+_QUESTIONS_OF_CHANGE: tuple[tuple[str, str, int | None], ...] = (
+    (_HAS_NOT_ENDED, "attributes.start_time DESC", None),
+    ("", "attributes.start_time DESC", 5),
+    ("", "attributes.end_time DESC", 5),
+)
 
 
 @dataclass(frozen=True)
@@ -245,6 +254,21 @@ class HttpStore(Closing):
             self._artifacts_unreachable = (time.monotonic(), unreachable)
             raise
 
+    def change_token(self, experiment_ids: Sequence[str] = ()) -> str:
+        """See TrackingStore. Of the runs it reads those that have not ended, and the last few to start and to end."""
+        listed = self._experiments("active")
+        questions = [
+            (batch, condition, order, limit)
+            for batch in batches_of(list(experiment_ids or listed), _EXPERIMENTS_PER_REQUEST)
+            for condition, order, limit in _QUESTIONS_OF_CHANGE
+        ]
+
+        def ask(question: tuple[list[str], str, str, int | None]) -> list[Json]:
+            batch, condition, order, limit = question
+            return list(self._search(batch, "active", condition, [order], limit=limit))
+
+        return token_of(_in_any_order(list(listed.values())), *map(_in_any_order, in_parallel(ask, questions, 4)))
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -403,6 +427,13 @@ class HttpStore(Closing):
 def _concurrent_batches(experiment_ids: list[str]) -> Iterator[list[str]]:
     """Small batches, because the pages of one search can only be requested one after the other."""
     return batches_of(experiment_ids, max(1, min(_EXPERIMENTS_PER_REQUEST, len(experiment_ids) // 8)))
+
+
+def _in_any_order(value: object) -> str:
+    """JSON in which the order of lists does not matter, as a server may list params and metrics in any order."""
+    if isinstance(value, dict):
+        return repr(sorted((str(key), _in_any_order(one)) for key, one in value.items()))
+    return repr(sorted(map(_in_any_order, value))) if isinstance(value, list) else repr(value)
 
 
 def _is_in_query(run: Json, query: Query) -> bool:

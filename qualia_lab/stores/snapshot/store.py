@@ -18,6 +18,7 @@ from qualia_lab.errors import StoreError
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
 from qualia_lab.stores.artifact_places import UnopenedPlace, artifact_place, as_local_place
+from qualia_lab.stores.change_tokens import token_of
 from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.protocol import UNREAD_HISTORIES
 from qualia_lab.stores.rows import latest_first
@@ -221,6 +222,10 @@ class SnapshotStore(Closing):
                 artifact_uri, "they are at the tracking server; qualia snapshot --artifacts keeps them too"
             )
         return artifact_place(run_id, artifact_uri, beside=Path(beside) if beside else None)
+
+    def change_token(self, experiment_ids: Sequence[str] = ()) -> str:  # noqa: ARG002  a snapshot has one manifest
+        """See TrackingStore. What this object reads is the snapshot as it was opened."""
+        return token_of(read_manifest(self._location))
 
     def close(self) -> None:
         """Nothing to close."""

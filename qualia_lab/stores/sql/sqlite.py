@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
 from qualia_lab.errors import StoreError, StoreNotFound, StoreUnreadable
+from qualia_lab.stores.change_tokens import file_facts, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MAGIC = b"SQLite format 3\0"
+_HEAD_BYTES = 28  # up to the counter of changes, at 24
 _WAL_MODE = 2  # of the byte at 18: the file's "write version"
 _SECONDS_TO_WAIT_FOR_A_LOCK = 5.0
 _STEPS_PER_SIGNAL_CHECK = 200_000  # virtual machine instructions of SQLite: some milliseconds
@@ -96,6 +98,20 @@ def open_sqlite(path: Path) -> Iterator[ReadingConnection]:
         yield connection
 
 
+def sqlite_token(path: Path) -> str:
+    """A token that differs after the file or its log was written to; neither is opened by SQLite, and none is locked.
+
+    Without a log, each transaction counts up in the head of the file. With one, it appends to the log or begins it
+    again, which shows in its size and its time.
+
+    Raises StoreNotFound and StoreUnreadable.
+    """
+    write_version = _write_version(path)
+    facts, log = file_facts(path), file_facts(f"{path}-wal")
+    times = [one[2] / 1e9 for one in (facts, log) if one is not None and write_version == _WAL_MODE]
+    return token_of(_head(path), facts, log, last_write=max(times, default=None))
+
+
 def _write_version(path: Path) -> int:
     """The file's write version, after checking that it is a SQLite database."""
     if not os.path.isfile(path):  # noqa: PTH113  called for every query, and pathlib takes longer
@@ -130,12 +146,12 @@ def _head(path: Path) -> bytes:
     """The file's first bytes, read without losing a lock on the file."""
     if is_alone() or not hasattr(os, "pread"):
         with path.open("rb") as file:
-            return file.read(20)
+            return file.read(_HEAD_BYTES)
     there = path.stat()
     key = there.st_dev, there.st_ino
     if key not in _HEADS:
         _HEADS[key] = os.open(path, os.O_RDONLY)
-    return os.pread(_HEADS[key], 20, 0)
+    return os.pread(_HEADS[key], _HEAD_BYTES, 0)
 
 
 def _size(path: Path, suffix: str) -> int | None:

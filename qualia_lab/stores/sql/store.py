@@ -13,12 +13,13 @@ from qualia_lab.closing import Closing
 from qualia_lab.columns import column
 from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.rows import latest_first
+from qualia_lab.stores.sql.changes import server_token
 from qualia_lab.stores.sql.connection import SqlDatabase
 from qualia_lab.stores.sql.history import History
 from qualia_lab.stores.sql.query import select_matching
 from qualia_lab.stores.sql.reading import MANY_IDS, Reading, are_many, run_count
 from qualia_lab.stores.sql.rows import arrow_table, ignore
-from qualia_lab.stores.sql.sqlite import sqlite_path
+from qualia_lab.stores.sql.sqlite import sqlite_path, sqlite_token
 from qualia_lab.stores.sql.tables import (
     alembic_version,
     experiment_columns,
@@ -114,6 +115,14 @@ class SqlStore(Closing):
 
         path = sqlite_path(self._full_uri) if self._full_uri.startswith("sqlite") else None
         return artifact_place(run_id, artifact_uri, beside=path.parent if path else None)
+
+    def change_token(self, experiment_ids: Sequence[str] = ()) -> str:  # noqa: ARG002  a database is asked as a whole
+        """See TrackingStore."""
+        path = sqlite_path(self._full_uri) if self._full_uri.startswith("sqlite") else None
+        if path is not None:
+            return sqlite_token(path)
+        with self._database.connected() as database:
+            return server_token(database)
 
     def read_schema_revision(self) -> str | None:
         """The schema revision that MLflow recorded; None where there is none."""
