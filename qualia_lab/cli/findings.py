@@ -13,13 +13,14 @@ from qualia_lab.counts import counted
 from qualia_lab.errors import ForbiddenFinding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from qualia_lab.analysis.findings.finding import Finding, Severity
     from qualia_lab.selection import Conditions
     from qualia_lab.study.settings import StudySettings
 
 SHOWN = 10  # default number of findings printed
+_SEVERITIES = {"problem": {"problem"}, "warning": {"problem", "warning"}, "note": {"problem", "warning", "note"}}
 _COLOURS: dict[Severity, console.Colour] = {"problem": "red", "warning": "yellow", "note": "grey"}
 
 
@@ -68,17 +69,13 @@ def command(
     show_secrets: bool,
 ) -> None:
     """Show what stands out among runs: which diverged, overfit, did not finish, used other data, and more."""
-    from qualia_lab.analysis.findings import RULES
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
     from qualia_lab.runs import Runs
     from qualia_lab.settings import read_settings
 
     thresholds = _merged(dict(read_settings().study.findings), parse_settings(sets))
     chosen_thresholds(thresholds)  # validate before anything is read
-    known = [*(rule.name for rule in RULES), "problem", "warning", "note"]
-    for name in fail_on:
-        if name not in known:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint="--fail-on")
+    check_rules(fail_on)
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(conditions, settings)
@@ -98,7 +95,7 @@ def command(
             f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
         )
     options.print_notes(selection, tables)
-    _check_forbidden(findings, fail_on)
+    refuse(forbidden(findings, fail_on))
 
 
 def _show(finding: Finding) -> None:
@@ -127,19 +124,37 @@ def _show_data(findings: Sequence[Finding], data_format: str) -> None:
     show_csv([name for name in COLUMNS if name != "numbers"], rows)
 
 
-def _check_forbidden(findings: Sequence[Finding], fail_on: Sequence[str]) -> None:
-    """Raise ForbiddenFinding if one of these rules or severities has a finding."""
-    severities = {"problem": {"problem"}, "warning": {"problem", "warning"}, "note": {"problem", "warning", "note"}}
-    forbidden = [
+def check_rules(fail_on: Sequence[str]) -> None:
+    """Raise BadParameter for a value of --fail-on that is no rule and no severity."""
+    from qualia_lab.analysis.findings import RULES
+
+    known = [*(rule.name for rule in RULES), *_SEVERITIES]
+    for name in fail_on:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint="--fail-on")
+
+
+def rules_needed(fail_on: Sequence[str]) -> tuple[str, ...] | None:
+    """The rules that have to be asked for --fail-on; None for all."""
+    return None if any(name in _SEVERITIES for name in fail_on) else tuple(fail_on)
+
+
+def forbidden(findings: Iterable[Finding], fail_on: Sequence[str]) -> tuple[Finding, ...]:
+    """The findings of these rules, or at least as severe as one of these severities."""
+    return tuple(
         finding
         for finding in findings
-        if any(finding.rule == name or finding.severity in severities.get(name, ()) for name in fail_on)
-    ]
-    if forbidden:
-        rules = ", ".join(dict.fromkeys(finding.rule for finding in forbidden))
+        if any(finding.rule == name or finding.severity in _SEVERITIES.get(name, ()) for name in fail_on)
+    )
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """Raise ForbiddenFinding if there are findings that --fail-on forbids."""
+    if findings:
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
         raise ForbiddenFinding(
-            f"{counted(len(forbidden), 'finding')} that --fail-on forbids: {rules}.",
-            "Look at the runs, or set thresholds with --set.",
+            f"{counted(len(findings), 'finding')} that --fail-on forbids: {rules}.",
+            "Look at the runs, or set the thresholds of the rules: qualia findings --set, or [tool.qualia.findings].",
         )
 
 

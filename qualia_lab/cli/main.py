@@ -19,6 +19,7 @@ COMMANDS = (
     "compare",
     "execute",
     "refresh",
+    "watch",
     "changes",
     "export",
     "snapshot",

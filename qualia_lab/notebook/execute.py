@@ -13,6 +13,7 @@ from qualia_lab.files import check_writable, folder_of, locked_folder, write_fil
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.deferred_grammars import deferred_grammars
 from qualia_lab.notebook.export import check_formats, exported_files, page_paths
+from qualia_lab.notebook.formats.format import EVERYTHING
 from qualia_lab.notebook.formats.pictures import remove_old_pictures
 from qualia_lab.notebook.generated import record_execution
 from qualia_lab.notebook.kernel import run_cells
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from qualia_lab.notebook.formats.format import Options
+
 _OUTPUT_CHARACTERS = 1_000_000
 
 
@@ -36,11 +39,13 @@ class Edit:
         data: the notebook to run.
         before: the content of the file that it was made from; None for what is there when it starts.
         finish: called with the notebook after its cells ran, to change it; returns further files to write with it.
+        options: what its exports contain.
     """
 
     data: bytes
     before: bytes | None = None
     finish: Callable[[dict[str, Any]], Mapping[Path, bytes]] | None = None
+    options: Options = EVERYTHING
 
 
 def execute_notebook(
@@ -103,7 +108,7 @@ def execute_notebook(
     files[path] = notebook_bytes(notebook)
     for fmt, target in exports.items():
         try:
-            files |= exported_files(notebook, fmt, target)
+            files |= exported_files(notebook, fmt, target, EVERYTHING if edit is None else edit.options)
         except ExportFailed as error:
             failure = failure or error
     with locked_folder(path.parent):  # another process checks and writes before or after this one

@@ -12,6 +12,7 @@ from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.changes_cell import PREFIX, changes_cell, changes_text, earlier_cells, number_of
 from qualia_lab.notebook.execute import Edit
 from qualia_lab.notebook.export import page_paths
+from qualia_lab.notebook.formats.format import EVERYTHING
 from qualia_lab.notebook.generated import (
     NAMESPACE,
     Generated,
@@ -30,13 +31,15 @@ from qualia_lab.study.left_out import names_of
 from qualia_lab.study.statuses import statuses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from qualia_lab.analysis.changes import Results
+    from qualia_lab.notebook.formats.format import Options
     from qualia_lab.notebook.plan import NotebookPlan
     from qualia_lab.refresh.opened import OpenedNotebook
     from qualia_lab.selection import Selection
+    from qualia_lab.study.study import Study
 
 # What changed stands after the first of these sections that the notebook has.
 _BEFORE_CHANGES = ("headline", "findings", "title")
@@ -74,6 +77,9 @@ def refresh_notebook(
     dry_run: bool = False,
     on_reading: Callable[[str], object] | None = None,
     on_cell: Callable[[int, int], None] | None = None,
+    on_read: Callable[[NotebookGenerator, Selection, Study], object] | None = None,
+    options: Options = EVERYTHING,
+    kept: Mapping[Path, bytes] | None = None,
 ) -> Refreshed:
     """Bring a notebook up to date with its store, and keep everything that the user wrote in it.
 
@@ -91,6 +97,9 @@ def refresh_notebook(
         dry_run: whether to write and execute nothing.
         on_reading: called with the tracking URI before the store is read.
         on_cell: called with (cells done, number of cells) from another thread.
+        on_read: called with what was read, before cells run; not with an engine, which reads no runs.
+        options: what the exports contain.
+        kept: what `undo` gives back; None for the files as they are now, {} to keep none.
 
     Returns:
         What was done. With `dry_run`, `changes` is about runs alone.
@@ -129,11 +138,14 @@ def refresh_notebook(
                 written=date if isinstance(date, str) else None,
             )
 
-        unchanged = _merge(opened, planned(opened.generated.given.get("date")), restore=restore, changes=False)
+        as_before = planned(opened.generated.given.get("date"))
+        if on_read is not None and selection.engine is None:
+            on_read(generator, selection, as_before.study)
+        unchanged = _merge(opened, as_before, restore=restore, changes=False)
         if _is_same(opened, unchanged, exports, generator, selection):
             return Refreshed(path, is_changed=False, merged=unchanged, formats=exports, notes=notes)
         plan = planned(None)
-        refresh = _Refresh(opened, plan, _merge(opened, plan, restore=restore, changes=True))
+        refresh = _Refresh(opened, plan, _merge(opened, plan, restore=restore, changes=True), kept)
         if dry_run:
             changes = compare_results(refresh.before, _runs_alone(generator, selection, refresh.before))
             return Refreshed(path, True, changes, refresh.merged, exports, notes)
@@ -144,7 +156,7 @@ def refresh_notebook(
                 formats=exports,
                 timeout=timeout,
                 on_cell=on_cell,
-                edit=Edit(refresh.data(exports), opened.data, refresh.finish),
+                edit=Edit(refresh.data(exports), opened.data, refresh.finish, options),
             )
         finally:
             remove_old_steps(path)
@@ -160,11 +172,13 @@ class _Refresh:
         changes: what changed; known when the cells have run.
     """
 
-    def __init__(self, opened: OpenedNotebook, plan: NotebookPlan, merged: Merged) -> None:
+    def __init__(
+        self, opened: OpenedNotebook, plan: NotebookPlan, merged: Merged, kept: Mapping[Path, bytes] | None
+    ) -> None:
         self.merged = merged
         self.before = read_results(opened.notebook, opened.run_ids)
         self.changes = Changes()
-        self._opened, self._plan = opened, plan
+        self._opened, self._plan, self._kept = opened, plan, kept
 
     def data(self, exports: Sequence[str]) -> bytes:
         """Return the notebook to execute."""
@@ -200,10 +214,14 @@ class _Refresh:
                     cell["source"] = base[key]
                     cell["metadata"][NAMESPACE]["digest"] = digest(base[key])
         notebook["metadata"][NAMESPACE] = generated_as_metadata(replace(generated, base=base))
-        files = [path, *page_paths(path, self._opened.generated.exports).values()]
-        return undo_step(
-            path, {path: self._opened.data, **{one: one.read_bytes() for one in files[1:] if one.is_file()}}
-        )
+        kept = files_of(self._opened) if self._kept is None else self._kept
+        return undo_step(path, kept) if kept else {}
+
+
+def files_of(opened: OpenedNotebook) -> dict[Path, bytes]:
+    """Return the content of a notebook and its exports, to be given back by `undo`."""
+    exports = page_paths(opened.path, opened.generated.exports).values()
+    return {opened.path: opened.data, **{path: path.read_bytes() for path in exports if path.is_file()}}
 
 
 def _merge(opened: OpenedNotebook, plan: NotebookPlan, *, restore: bool, changes: bool) -> Merged:

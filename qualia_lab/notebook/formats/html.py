@@ -14,15 +14,22 @@ if TYPE_CHECKING:
     from qualia_lab.notebook.formats.format import Options
 
 
-def page_of(notebook: Mapping[str, Any], target: Path, options: Options) -> str:
-    """Return the page of a notebook."""
+def page_of(notebook: Mapping[str, Any], target: Path, options: Options, *, reload: float | None = None) -> str:
+    """Return the page of a notebook.
+
+    Args:
+        notebook: the notebook.
+        target: the path of the export.
+        options: what the page contains.
+        reload: after how many seconds it opens itself again; None for a page that stays.
+    """
     from qualia_lab.notebook.page.render import render_page
 
-    return render_page(shown_part(notebook, options), title=title_of(notebook, target))
+    return render_page(shown_part(notebook, options), title=title_of(notebook, target), reload=reload)
 
 
 def _files(notebook: Mapping[str, Any], target: Path, options: Options) -> dict[Path, bytes]:
-    return {target: page_of(notebook, target, options).encode("utf-8", "replace")}
+    return {target: page_of(notebook, target, options, reload=options.reload).encode("utf-8", "replace")}
 
 
 FORMAT = Format("html", "one file, works offline", _files)

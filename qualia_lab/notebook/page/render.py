@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
     from qualia_lab.notebook.page.sections import PageSection
 
-# One script of several files, in this order; the last one starts it.
+# One script of several files, in this order; the last one starts it. A page of a watch has `reload` after it.
 _SCRIPTS = (
     *("runs", "like", "filter", "where", "choice", "bar", "tables", "nearest", "charts", "pictures", "contents"),
     "start",
 )
+TIMER = b'<meta name="reload"'  # in the head of a page that opens itself again; content is sanitized and has none
 _STYLES = ("style/base", "style/tables", "figure", "style/charts", "style/bar", "style/print")
 _HEADING = re.compile(r"<h([1-3])\b[^>]*>(.*?)</h\1>", re.DOTALL)
 # In sanitized HTML every `<` of a text is escaped, so that these are the tags of elements.
@@ -47,12 +48,13 @@ class _Rendered(NamedTuple):
     html: str
 
 
-def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
+def render_page(notebook: Mapping[str, Any], *, title: str, reload: float | None = None) -> str:
     """Return the HTML page of a notebook.
 
     Args:
         notebook: a notebook of nbformat 4; its content is not trusted.
         title: the title of the document.
+        reload: after how many seconds the page opens itself again, with the reader's choices; None for never.
 
     Returns:
         A page that makes no request, and in which only the script of this package runs.
@@ -69,7 +71,7 @@ def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
         made = '<section id="how-this-was-made" class="made"><h2>How this was made</h2>{}</section>'
         first.append(_Rendered(_HOW, "How this was made", made.format("".join(one.html for one in last))))
     runs = embedded_runs(cells)
-    script = _script()
+    script = _script() if reload is None else _script(("reload",))
     return Template(_resource("page.html")).substitute(
         policy=f"default-src 'none'; script-src '{_digest(script)}'; style-src 'unsafe-inline'; img-src data:; "
         "font-src data:; base-uri 'none'; form-action 'none'",
@@ -80,6 +82,7 @@ def render_page(notebook: Mapping[str, Any], *, title: str) -> str:
         main=_without_dead_links("\n".join(one.html for one in first)),
         bar=_resource("bar.html") if runs else "",
         data=f'<script type="application/json">{script_json(runs)}</script>' if runs else "",
+        reload="" if reload is None else f'{TIMER.decode()} content="{reload:g}">',
         script=script,
     )
 
@@ -157,8 +160,8 @@ def _style() -> str:
 
 
 @cache
-def _script() -> str:
-    parts = "\n".join(_resource(f"script/{name}.js") for name in _SCRIPTS)
+def _script(further: tuple[str, ...] = ()) -> str:
+    parts = "\n".join(_resource(f"script/{name}.js") for name in (*_SCRIPTS, *further))
     return f'(() => {{\n"use strict";\n{parts}}})();\n'
 
 
