@@ -110,7 +110,7 @@ def first_events(seen: SeenRuns) -> tuple[RunEvent, ...]:
     counts = Counter(seen.statuses.values())
     text = f"{counted(len(seen.statuses), 'run')}: {counts_text((one.lower(), n) for one, n in counts.items())}"
     nothing = SeenRuns()
-    return (RunEvent("runs", text), *_best_events(nothing, seen), *_trouble_events(nothing, seen))
+    return (RunEvent("runs", text), *_trouble_events(nothing, seen), *_best_events(nothing, seen))
 
 
 def events_between(before: SeenRuns, after: SeenRuns) -> tuple[RunEvent, ...]:
@@ -123,7 +123,7 @@ def events_between(before: SeenRuns, after: SeenRuns) -> tuple[RunEvent, ...]:
         before: the runs at the earlier look.
         after: the runs at the later look.
     """
-    return (*_status_events(before, after), *_best_events(before, after), *_trouble_events(before, after))
+    return (*_status_events(before, after), *_trouble_events(before, after), *_best_events(before, after))
 
 
 def _status_events(before: SeenRuns, after: SeenRuns) -> Iterator[RunEvent]:

@@ -130,19 +130,30 @@ def _notebook(
         raise click.UsageError("Name a NOTEBOOK, or select runs, for example with --experiment NAME.", context)
     from qualia_lab.chooser.questions import notebook_path
     from qualia_lab.cli.prompts import choose_runs
-    from qualia_lab.generator import NotebookGenerator, check_output, default_output
-    from qualia_lab.notebook.export import page_paths
+    from qualia_lab.generator import NotebookGenerator, default_output
     from qualia_lab.stores.open import find_tracking_uri
 
+    if output is not None:
+        output = _new(notebook_path(output))
     with NotebookGenerator(find_tracking_uri(tracking_uri)[0]) as generator:
         selection = choose_runs(generator, conditions, settings, None)
-        path = default_output(selection) if output is None else notebook_path(output)
-        for file in (path, *page_paths(path, ["html"]).values()):
-            check_output(file, force=False)
+        path = output or _new(default_output(selection))
         with console.waiting(f"reading {generator.tracking_uri}"):
             plan = generator.plan(selection, settings=settings)
         with console.progress("executing", "cells") as advance:
             return generator.make(plan, path, formats=("html",), timeout=timeout, on_cell=advance)
+
+
+def _new(path: Path) -> Path:
+    """Return the path of a notebook to make. Raises OutputExists or OutputNotWritable."""
+    from qualia_lab.errors import OutputExists
+    from qualia_lab.files import check_writable
+
+    for file in (path, path.with_suffix(".html")):
+        check_writable(file)
+        if file.exists():
+            raise OutputExists(f"{file} already exists.", f"Watch it: qualia watch {path}, or name another --output.")
+    return path
 
 
 def _show(event: RunEvent | WatchEvent) -> None:

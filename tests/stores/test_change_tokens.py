@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -168,7 +167,8 @@ def test_a_change_in_the_same_moment_as_the_last_one_is_not_missed():
 
 
 def test_asking_opens_no_connection_that_stays_and_leaves_no_file(sqlite_sample, tmp_path):
-    path = shutil.copy(sqlite_sample, tmp_path / "mlflow.db")
+    path = tmp_path / "mlflow.db"
+    shutil.copy(sqlite_sample, path)
     script = (
         "import os, sys; from qualia_lab import open_store\n"
         "store = open_store(sys.argv[1]); store.change_token(); before = os.listdir('/proc/self/fd')\n"
@@ -179,4 +179,4 @@ def test_asking_opens_no_connection_that_stays_and_leaves_no_file(sqlite_sample,
         [sys.executable, "-c", script, f"sqlite:///{path}"], capture_output=True, text=True, check=True
     )
     assert done.stdout == "0\n"
-    assert os.listdir(tmp_path) == ["mlflow.db"]
+    assert list(tmp_path.iterdir()) == [path]
