@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ENDED = ("FINISHED", "FAILED", "KILLED")
 
 _FOLDERS = ("metrics", "params", "tags", "inputs", "outputs")
+_FOLDERS_OF_ENDED = ("", "metrics", "params", "tags")  # few, as there may be very many runs
 
 
 class FolderChanges:
@@ -46,7 +47,7 @@ class FolderChanges:
             known = self._ended.get(folder)
             ended[folder] = known if known is not None and known[0] == meta else (meta, self._has_ended(folder))
             facts.append((folder, meta))
-            facts += self._of(folder, _FOLDERS) if ended[folder][1] else self._with_files(folder, _FOLDERS)
+            facts += self._of(folder, _FOLDERS_OF_ENDED) if ended[folder][1] else self._with_files(folder, _FOLDERS)
         self._ended = ended
         last = max((fact[2] / 1e9 for _, fact in facts if fact is not None), default=None)
         return token_of(facts, last_write=last)
