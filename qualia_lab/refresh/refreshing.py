@@ -129,11 +129,11 @@ def refresh_notebook(
                 written=date if isinstance(date, str) else None,
             )
 
-        unchanged = _merge(opened, planned(opened.generated.given.get("date")), restore=restore, changes=False)
+        unchanged = merge_plan(opened, planned(opened.generated.given.get("date")), restore=restore, changes=False)
         if _is_same(opened, unchanged, exports, generator, selection):
             return Refreshed(path, is_changed=False, merged=unchanged, formats=exports, notes=notes)
         plan = planned(None)
-        refresh = _Refresh(opened, plan, _merge(opened, plan, restore=restore, changes=True))
+        refresh = Refreshing(opened, plan, merge_plan(opened, plan, restore=restore, changes=True))
         if dry_run:
             changes = compare_results(refresh.before, _runs_alone(generator, selection, refresh.before))
             return Refreshed(path, True, changes, refresh.merged, exports, notes)
@@ -151,7 +151,7 @@ def refresh_notebook(
         return Refreshed(path, True, refresh.changes, refresh.merged, exports, notes)
 
 
-class _Refresh:
+class Refreshing:
     """A refresh while its cells run: they have to run before it is known what the notebook says now.
 
     Attributes:
@@ -161,6 +161,7 @@ class _Refresh:
     """
 
     def __init__(self, opened: OpenedNotebook, plan: NotebookPlan, merged: Merged) -> None:
+        """Take a notebook, the plan of its new cells, and both merged with a cell for what changed."""
         self.merged = merged
         self.before = read_results(opened.notebook, opened.run_ids)
         self.changes = Changes()
@@ -206,7 +207,7 @@ class _Refresh:
         )
 
 
-def _merge(opened: OpenedNotebook, plan: NotebookPlan, *, restore: bool, changes: bool) -> Merged:
+def merge_plan(opened: OpenedNotebook, plan: NotebookPlan, *, restore: bool, changes: bool) -> Merged:
     """Merge the planned cells into a notebook.
 
     Args:
