@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,15 @@ from qualia_lab.study.statuses import statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from qualia_lab.analysis.changes import Results
     from qualia_lab.notebook.plan import NotebookPlan
     from qualia_lab.refresh.opened import OpenedNotebook
     from qualia_lab.selection import Selection
+
+    OnCell = Callable[[int, int], None]
 
 # What changed stands after the first of these sections that the notebook has.
 _BEFORE_CHANGES = ("headline", "findings", "title")
@@ -72,8 +76,8 @@ def refresh_notebook(
     timeout: float = 600,
     restore: bool = False,
     dry_run: bool = False,
-    on_reading: Callable[[str], object] | None = None,
-    on_cell: Callable[[int, int], None] | None = None,
+    reading: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    executing: Callable[[], AbstractContextManager[OnCell | None]] = nullcontext,
 ) -> Refreshed:
     """Bring a notebook up to date with its store, and keep everything that the user wrote in it.
 
@@ -89,8 +93,9 @@ def refresh_notebook(
         timeout: the maximum number of seconds for each cell.
         restore: whether generated cells that the user deleted come back.
         dry_run: whether to write and execute nothing.
-        on_reading: called with the tracking URI before the store is read.
-        on_cell: called with (cells done, number of cells) from another thread.
+        reading: called with the tracking URI; entered while the store is read and the cells are generated.
+        executing: entered while the cells run; may give a function that is called with (cells done, number of cells)
+            from another thread.
 
     Returns:
         What was done. With `dry_run`, `changes` is about runs alone.
@@ -111,44 +116,39 @@ def refresh_notebook(
     settings = opened.settings()
     engine = opened.parameters.get("ENGINE")
     with NotebookGenerator(tracking_uri or opened.tracking_uri) as generator:
-        if on_reading is not None:
-            on_reading(generator.tracking_uri)
-        selection = generator.choose(conditions, settings)
-        if tracking_uri is None:  # the notebook may name the store by a relative path
-            selection = replace(selection, tracking_uri=opened.named_uri)
-        selection = replace(selection, engine=engine if isinstance(engine, str) else None)
+        with reading(generator.tracking_uri):
+            selection = generator.choose(conditions, settings)
+            if tracking_uri is None:  # the notebook may name the store by a relative path
+                selection = replace(selection, tracking_uri=opened.named_uri)
+            selection = replace(selection, engine=engine if isinstance(engine, str) else None)
 
-        def planned(date: object) -> NotebookPlan:
-            title = opened.generated.given.get("title")
-            return generator.plan(
-                selection,
-                settings=settings,
-                template=template or opened.template,
-                title=title if isinstance(title, str) else None,
-                engine=selection.engine,
-                written=date if isinstance(date, str) else None,
-            )
+            def planned(date: object) -> NotebookPlan:
+                title = opened.generated.given.get("title")
+                return generator.plan(
+                    selection,
+                    settings=settings,
+                    template=template or opened.template,
+                    title=title if isinstance(title, str) else None,
+                    engine=selection.engine,
+                    written=date if isinstance(date, str) else None,
+                )
 
-        unchanged = merge_plan(opened, planned(opened.generated.given.get("date")), restore=restore, changes=False)
-        if _is_same(opened, unchanged, exports, generator, selection):
-            return Refreshed(path, is_changed=False, merged=unchanged, formats=exports, notes=notes)
-        plan = planned(None)
-        refresh = Refreshing(opened, plan, merge_plan(opened, plan, restore=restore, changes=True))
-        if dry_run:
-            changes = compare_results(refresh.before, _runs_alone(generator, selection, refresh.before))
-            return Refreshed(path, True, changes, refresh.merged, exports, notes)
+            as_before = planned(opened.generated.given.get("date"))
+            unchanged = merge_plan(opened, as_before, restore=restore, changes=False)
+            if _is_same(opened, unchanged, exports, generator, selection):
+                return Refreshed(path, is_changed=False, merged=unchanged, formats=exports, notes=notes)
+            plan = planned(None)
+            refreshing = Refreshing(opened, plan, merge_plan(opened, plan, restore=restore, changes=True))
+            if dry_run:
+                changes = compare_results(refreshing.before, _runs_alone(generator, selection, refreshing.before))
+                return Refreshed(path, True, changes, refreshing.merged, exports, notes)
         try:
-            generator.execute(
-                path,
-                plan,
-                formats=exports,
-                timeout=timeout,
-                on_cell=on_cell,
-                edit=Edit(refresh.data(exports), opened.data, refresh.finish),
-            )
+            with executing() as on_cell:
+                edit = Edit(refreshing.data(exports), opened.data, refreshing.finish)
+                generator.execute(path, plan, formats=exports, timeout=timeout, on_cell=on_cell, edit=edit)
         finally:
             remove_old_steps(path)
-        return Refreshed(path, True, refresh.changes, refresh.merged, exports, notes)
+        return Refreshed(path, True, refreshing.changes, refreshing.merged, exports, notes)
 
 
 class Refreshing:
