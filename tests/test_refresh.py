@@ -296,6 +296,19 @@ def test_a_notebook_of_the_first_version_is_brought_to_this_one(place):
     assert result.merged.keys("offered") == ()
 
 
+def test_a_removed_record_is_said(place):
+    path = new(place)
+    notebook = json.loads(path.read_text())
+    del notebook["metadata"][NAMESPACE]
+    path.write_text(json.dumps(notebook))
+    assert would_be(path, template="fast.py").notes == (
+        (
+            "A tool removed the record of what was generated: cells that you edited stay, and the template is observe "
+            "unless --template names another."
+        ),
+    )
+
+
 def test_a_relative_store_is_found_from_any_folder(place, monkeypatch):
     path = new(place)
     set_value(path, f"TRACKING_URI = {source_of(path, 'parameters').split()[2]}", "TRACKING_URI = 'mlruns'")

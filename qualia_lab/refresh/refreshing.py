@@ -113,6 +113,7 @@ def refresh_notebook(
     for file in (path, *page_paths(path, exports).values()):
         check_writable(file)
     conditions, notes = opened.conditions()
+    notes = (*opened.notes, *notes)
     settings = opened.settings()
     engine = opened.parameters.get("ENGINE")
     with NotebookGenerator(tracking_uri or opened.tracking_uri) as generator:
