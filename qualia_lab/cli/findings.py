@@ -11,6 +11,7 @@ from qualia_lab import console
 from qualia_lab.cli import options
 from qualia_lab.counts import counted
 from qualia_lab.errors import ForbiddenFinding
+from qualia_lab.escaping import for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,14 +69,14 @@ def command(
     show_secrets: bool,
 ) -> None:
     """Show what stands out among runs: which diverged, overfit, did not finish, used other data, and more."""
-    from qualia_lab.analysis.findings import RULES
+    from qualia_lab.analysis.findings import all_rules, rule_faults
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
     from qualia_lab.runs import Runs
     from qualia_lab.settings import read_settings
 
     thresholds = _merged(dict(read_settings().study.findings), parse_settings(sets))
     chosen_thresholds(thresholds)  # validate before anything is read
-    known = [*(rule.name for rule in RULES), "problem", "warning", "note"]
+    known = [*(rule.name for rule in all_rules()), "problem", "warning", "note"]
     for name in fail_on:
         if name not in known:
             raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint="--fail-on")
@@ -98,6 +99,8 @@ def command(
             f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
         )
     options.print_notes(selection, tables)
+    for fault in rule_faults():
+        console.say(for_terminal(str(fault)))
     _check_forbidden(findings, fail_on)
 
 

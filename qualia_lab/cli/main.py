@@ -22,6 +22,7 @@ COMMANDS = (
     "changes",
     "export",
     "snapshot",
+    "templates",
 )
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qualia_lab.errors import TemplateError
-from qualia_lab.notebook.template import TemplateCell, parse_percent, read_template, template_names
+from qualia_lab.notebook.template import read_template, template_names
+from qualia_lab.notebook.template_cells import TemplateCell, parse_percent
 from qualia_lab.sections import SECTIONS
 
 BUILT_IN = Path(__file__).parents[2] / "qualia_lab" / "templates"
