@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from qualia_lab.analysis.findings.evidence import Evidence, History
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule
-from qualia_lab.charts.previews.preview import Preview, first_lines, note
+from qualia_lab.charts.previews.preview import Preview, first_lines, note, small
 from qualia_lab.escaping import for_html, for_markdown
 from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, fixed_section, markdown
 from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace
+from qualia_lab.study.study import Study
+from qualia_lab.tables import RunTables
 
 __all__ = [
     "ArtifactFile",
@@ -24,8 +26,10 @@ __all__ = [
     "PlannedCell",
     "Preview",
     "Rule",
+    "RunTables",
     "Section",
     "SectionContext",
+    "Study",
     "code",
     "first_lines",
     "fixed_section",
@@ -33,4 +37,5 @@ __all__ = [
     "for_markdown",
     "markdown",
     "note",
+    "small",
 ]
