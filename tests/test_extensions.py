@@ -201,7 +201,7 @@ def test_a_broken_template_of_a_package_is_an_error(site, name, message):
 def test_broken_templates_are_listed_with_the_reason(site, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     listed, errors = list_templates()
-    assert [(one.name, one.place, text) for one, text in listed][-1] == ("text", "lab-rules 1.5", "Good text")
+    assert [(one.name, one.origin, text) for one, text in listed][-1] == ("text", "lab-rules 1.5", "Good text")
     assert sorted(error.partition(" of ")[0] for error in errors) == [
         "The template no_file", "The template no_text", "The template not a name",
         "The template observe", "The template text",
@@ -266,7 +266,13 @@ def test_the_commands_name_broken_packages_and_go_on(site, demo_store, tmp_path)
     done = run_here(QUALIA, "templates", cwd=tmp_path)
     assert done.returncode == 0
     assert "text       lab-rules 1.5  Good text" in done.stdout
-    assert "error: The template no_text of lab-rules 1.5 is a text" in done.stderr
+    for fault in (
+        "The template no_text of lab-rules 1.5 is a text",
+        "The section overview of lab-rules 1.5 is left out, because qualia-lab has a section of that name.",
+        "The rule no_numbers of lab-rules 1.5 has thresholds that are a dict",
+        "The preview png of lab-rules 1.5 is left out, because qualia-lab has a preview of that name.",
+    ):
+        assert f"error: {fault}" in done.stderr
     where = ("--tracking-uri", f"sqlite:///{demo_store}", "--experiment", "churn")
     done = run_here(QUALIA, "findings", *where, "--fail-on", "good_rule", "--limit", "30", cwd=tmp_path)
     assert done.returncode == 55

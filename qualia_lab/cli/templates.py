@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +10,6 @@ from qualia_lab import console
 from qualia_lab.cli import options
 from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
-
-if TYPE_CHECKING:
-    from qualia_lab.notebook.template import TemplateFile
 
 
 @click.group(
@@ -34,14 +30,18 @@ def command(context: click.Context, *, data_format: str | None) -> None:
     """List the templates: built-in ones, those of the project, and those that installed packages add.
 
     Those of the project are the names in [tool.qualia.templates] of pyproject.toml and the files in
-    notebooks/templates.
+    notebooks/templates. Sections, rules and previews of installed packages that cannot be used are named, too.
     """
     if context.invoked_subcommand is not None:
         return
+    from qualia_lab.analysis.findings import rule_faults
+    from qualia_lab.charts.previews.added import preview_faults
     from qualia_lab.notebook.template import list_templates
+    from qualia_lab.sections.added import section_faults
 
     templates, errors = list_templates()
-    rows = [{"template": one.name, "from": _origin(one), "description": text} for one, text in templates]
+    errors += map(str, (*section_faults(), *rule_faults(), *preview_faults()))
+    rows = [{"template": one.name, "from": one.origin, "description": text} for one, text in templates]
     if data_format:
         from qualia_lab.cli.output import show_csv, show_json
 
@@ -52,10 +52,6 @@ def command(context: click.Context, *, data_format: str | None) -> None:
         console.say(f"{counted(len(rows), 'template')}; a copy to change: qualia templates copy NAME FILE")
     for error in errors:
         console.sentence(error, "error:", "red", is_message=True)
-
-
-def _origin(template: TemplateFile) -> str:
-    return template.origin if template.origin == "built in" else template.place
 
 
 @command.command("copy", context_settings=options.SETTINGS)

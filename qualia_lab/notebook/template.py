@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from qualia_lab.entry_points import Added, Fault, Kind, added_names, load_added, load_all, raised, type_name
 from qualia_lab.errors import TemplateError
@@ -20,8 +20,6 @@ BUILT_IN = ("observe", "select", "debug", "report", "aggregate")
 FOLDER = Path("notebooks/templates")
 _SUFFIXES = (".py", ".ipynb")
 _BUILT_IN_FOLDER = Path(__file__).parent.parent / "templates"
-
-Origin = Literal["built in", "project", "package"]
 
 
 @dataclass(frozen=True)
@@ -47,22 +45,21 @@ class TemplateFile:
 
     Attributes:
         name: the name of the template.
-        origin: where it comes from.
-        place: its file, or the package that adds it.
+        origin: where it comes from: `built in`, its path in the project, or the package that adds it.
+        file: its file, for messages.
         text: the content of the file.
         suffix: `.py` or `.ipynb`, the format of the text.
     """
 
     name: str
-    origin: Origin
-    place: str
+    origin: str
+    file: str
     text: str
     suffix: str
 
     def parse(self) -> Template:
         """Return the template. Raises TemplateError with the line or the cell that is wrong."""
-        place = f"{self.name} of {self.place}" if self.origin == "package" else self.place
-        cells = (parse_notebook if self.suffix == ".ipynb" else parse_percent)(self.text, place)
+        cells = (parse_notebook if self.suffix == ".ipynb" else parse_percent)(self.text, self.file)
         for cell in cells:
             _check_code_is_kept(cell)
         return Template(self.name, cells)
@@ -99,14 +96,14 @@ def read_template_file(name: str) -> TemplateFile:
     """
     project = _project_templates()
     if name in project:
-        return _read(name, "project", project[name])
+        return _read(name, project[name])
     if name.endswith(_SUFFIXES) or "/" in name:
         path = Path(name)
         if not path.is_file():
             raise TemplateError(f"There is no template at {path}.", "Give the path of a .py or .ipynb file.")
-        return _read(path.stem, "project", path)
+        return _read(path.stem, path)
     if name in BUILT_IN:
-        return replace(_read(name, "built in", _BUILT_IN_FOLDER / f"{name}.py"), place="qualia-lab")
+        return replace(_read(name, _BUILT_IN_FOLDER / f"{name}.py"), origin="built in")
     added = load_added(_KIND, name)
     if isinstance(added, Fault):
         raise TemplateError(added.message, added.hint)
@@ -148,12 +145,12 @@ def _project_templates() -> dict[str, Path]:
     return in_folder | dict(read_settings().templates)
 
 
-def _read(name: str, origin: Origin, path: Path) -> TemplateFile:
+def _read(name: str, path: Path) -> TemplateFile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"The template {path} cannot be read: {error}.", "Give the path of a text file.") from error
-    return TemplateFile(name, origin, str(path), text, path.suffix)
+    return TemplateFile(name, str(path), str(path), text, path.suffix)
 
 
 def _why_no_template(_: str, value: Any) -> str | None:
@@ -168,14 +165,14 @@ _KIND = Kind("qualia_lab.templates", "template", frozenset(BUILT_IN), _why_no_te
 def _of_package(added: Added) -> TemplateFile:
     """Read a template of a package, which is a text in the percent format, or a file in the package."""
     if isinstance(added.value, str):
-        return TemplateFile(added.name, "package", added.package, added.value, ".py")
+        return TemplateFile(added.name, added.package, f"{added.name} of {added.package}", added.value, ".py")
     try:
         text = added.value.read_text(encoding="utf-8")
     except Exception as error:
         fault = raised(_KIND, added, error)
         raise TemplateError(fault.message, fault.hint) from error
     suffix = Path(str(getattr(added.value, "name", ""))).suffix
-    return TemplateFile(added.name, "package", added.package, text, suffix)
+    return TemplateFile(added.name, added.package, str(added.value), text, suffix)
 
 
 def _check_code_is_kept(cell: TemplateCell) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from qualia_lab.entry_points import Added, Fault, Kind, added_names, load_added, raised, returned, type_name
+from qualia_lab.entry_points import Added, Fault, Kind, added_names, load_added, load_all, raised, returned, type_name
 from qualia_lab.errors import TemplateError
 from qualia_lab.sections import SECTIONS
 from qualia_lab.sections.section import CellKind, DataSource, PlannedCell, Section, SectionContext
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def section_names() -> tuple[str, ...]:
     """Return the names of all sections; nothing is imported for it."""
-    return (*SECTIONS, *added_names(KIND))
+    return (*SECTIONS, *added_names(_KIND))
 
 
 def find_section(name: str) -> Section | None:
@@ -32,7 +32,7 @@ def find_section(name: str) -> Section | None:
     """
     if name in SECTIONS:
         return SECTIONS[name]
-    added = load_added(KIND, name)
+    added = load_added(_KIND, name)
     if isinstance(added, Fault):
         raise _error(added)
     if added is None:
@@ -43,6 +43,11 @@ def find_section(name: str) -> Section | None:
         cells=partial(_checked, added, section.cells, _why_no_cells),
         skip_reason=partial(_checked, added, section.skip_reason, _why_no_reason),
     )
+
+
+def section_faults() -> tuple[Fault, ...]:
+    """Return the faults of the sections that packages add and that cannot be used; all of them are imported."""
+    return load_all(_KIND)[1]
 
 
 def section_titles(names: Iterable[str]) -> dict[str, str]:
@@ -66,7 +71,9 @@ def _why_no_section(name: str, value: Any) -> str | None:
     return None if value.data_source in sources else f"has a data_source that is none of {', '.join(sources)}"
 
 
-KIND = Kind("qualia_lab.sections", "section", frozenset(SECTIONS), _why_no_section)
+# Keys of our cells that begin with another name than that of their section; no section has these names.
+_KEYS = ("client", "not_shown", "parameters", "run")
+_KIND = Kind("qualia_lab.sections", "section", frozenset((*SECTIONS, *_KEYS)), _why_no_section)
 
 
 def _checked(
@@ -79,10 +86,10 @@ def _checked(
     try:
         result = function(context)
     except Exception as error:
-        raise _error(raised(KIND, added, error)) from error
+        raise _error(raised(_KIND, added, error)) from error
     reason = why_wrong(added.name, result)
     if reason is not None:
-        raise _error(returned(KIND, added, reason))
+        raise _error(returned(_KIND, added, reason))
     return result
 
 

@@ -95,7 +95,7 @@ def test_the_project_goes_before_built_in_templates_and_a_script_before_a_notebo
     (tmp_path / "reports.py").write_text("# %%\n1 + 1\n")
     (tmp_path / "pyproject.toml").write_text('[tool.qualia.templates]\nnamed = "reports.py"\ngone = "gone.py"\n')
     listed, errors = list_templates()
-    assert [(one.name, one.place, text) for one, text in listed if one.place != "qualia-lab"] == [
+    assert [(one.name, one.origin, text) for one, text in listed if one.origin != "built in"] == [
         ("observe", "notebooks/templates/observe.py", "observe.py"),
         ("mine", "notebooks/templates/mine.py", "mine.py"),
         ("named", "reports.py", ""),

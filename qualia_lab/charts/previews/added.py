@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.artifacts import HEAD_BYTES, preview_kind
 from qualia_lab.charts.previews.preview import Preview
-from qualia_lab.entry_points import Added, Fault, Kind, load_added, raised, returned, type_name
+from qualia_lab.entry_points import Added, Fault, Kind, load_added, load_all, raised, returned, type_name
 
 if TYPE_CHECKING:
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace
@@ -22,7 +22,12 @@ def _why_no_function(_: str, value: Any) -> str | None:
     return None if callable(value) else f"is {type_name(value)}, not a function"
 
 
-KIND = Kind("qualia_lab.previews", "preview", _BUILT_IN, _why_no_function, names=r"[a-z0-9]\w{0,31}")
+_KIND = Kind("qualia_lab.previews", "preview", _BUILT_IN, _why_no_function, names=r"[a-z0-9]\w{0,31}")
+
+
+def preview_faults() -> tuple[Fault, ...]:
+    """Return the faults of the previews that packages add and that cannot be used; all of them are imported."""
+    return load_all(_KIND)[1]
 
 
 def added_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview | Fault | None:
@@ -36,7 +41,7 @@ def added_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview | Fault |
         The preview, why it could not be made, or None if there is no function or it has no preview of this file.
     """
     suffix = PurePosixPath(file.path).suffix.lower().removeprefix(".")
-    added = load_added(KIND, suffix)
+    added = load_added(_KIND, suffix)
     if not isinstance(added, Added):
         return added
     if preview_kind(file.path, place.read_bytes(file.path, HEAD_BYTES)) == "pickle":
@@ -44,7 +49,7 @@ def added_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview | Fault |
     try:
         preview = added.value(place, file)
     except Exception as error:
-        return raised(KIND, added, error)
+        return raised(_KIND, added, error)
     if preview is None or (isinstance(preview, Preview) and isinstance(preview.html, str)):
         return preview
-    return returned(KIND, added, f"returned {type_name(preview)}, not a Preview")
+    return returned(_KIND, added, f"returned {type_name(preview)}, not a Preview")
