@@ -82,6 +82,8 @@ def dat(place, file):
         return None
     if text == "raise":
         raise KeyError(text)
+    if text.startswith("<i"):
+        return Preview(text)
     return text if text == "a str" else Preview(first_lines("from the package: " + text))
 """
 FAULTY_SECTIONS = {
@@ -250,7 +252,7 @@ def test_thresholds_of_a_rule_of_a_package_are_set_as_those_of_ours(site, eviden
 def test_a_preview_of_a_package_shows_its_files_and_a_broken_one_costs_nothing(site):
     pickled = b"\x80\x04\x95"
     files = {"a.dat": "<b>", "b.dat": "none", "c.dat": "raise", "d.dat": "a str", "e.dat": pickled, "f.pkl": pickled}
-    place = Place(files | {"g.bad": "text"})
+    place = Place(files | {"g.bad": "text", "h.dat": "<i onclick='x()'>i</i><script>x()</script> $x$"})
     html = {one.title: one.html for one in read_previews(place, list(place.list_files()))}
     assert html["a.dat"] == "<pre>from the package: &lt;b&gt;</pre>"
     assert html["b.dat"] == "<pre>none</pre>"
@@ -259,7 +261,8 @@ def test_a_preview_of_a_package_shows_its_files_and_a_broken_one_costs_nothing(s
     assert "returned a str, not a Preview." in html["d.dat"]
     assert "The preview bad of lab-rules 1.5 is a dict, not a function." in html["g.bad"]
     assert html["g.bad"].startswith("<pre>text</pre>")
-    assert html.keys() == files.keys() - {"e.dat", "f.pkl"} | {"g.bad"}
+    assert html["h.dat"] == "<i>i</i> &#36;x&#36;"
+    assert html.keys() == files.keys() - {"e.dat", "f.pkl"} | {"g.bad", "h.dat"}
 
 
 def test_the_commands_name_broken_packages_and_go_on(site, demo_store, tmp_path):

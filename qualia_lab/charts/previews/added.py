@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.artifacts import HEAD_BYTES, preview_kind
 from qualia_lab.charts.previews.preview import Preview
 from qualia_lab.entry_points import Added, Fault, Kind, load_added, load_all, raised, returned, type_name
+from qualia_lab.framing import sanitized_page
 
 if TYPE_CHECKING:
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace
@@ -50,6 +52,13 @@ def added_preview(place: ArtifactPlace, file: ArtifactFile) -> Preview | Fault |
         preview = added.value(place, file)
     except Exception as error:
         return raised(_KIND, added, error)
-    if preview is None or (isinstance(preview, Preview) and isinstance(preview.html, str)):
-        return preview
+    if preview is None:
+        return None
+    if isinstance(preview, Preview) and isinstance(preview.html, str):
+        return replace(preview, html=_without_scripts(preview.html))
     return returned(_KIND, added, f"returned {type_name(preview)}, not a Preview")
+
+
+def _without_scripts(html: str) -> str:
+    """HTML without scripts, links and whatever loads something: the function may have forgotten to escape a text."""
+    return sanitized_page(html).replace("$", "&#36;").replace("`", "&#96;")  # which MathJax would read as formulas
