@@ -27,7 +27,7 @@ import pytest
 
 from qualia_lab import NotebookGenerator, Query, errors
 from qualia_lab.cli.main import COMMANDS
-from qualia_lab.notebook.template import read_template
+from qualia_lab.notebook.template import BUILT_IN, read_template
 from qualia_lab.query import parse_filter
 from qualia_lab.query.write import filter_text
 from qualia_lab.scripts.create_demo_runs import create_demo_runs
@@ -45,7 +45,14 @@ QUERY_LANGUAGE = CHECKOUT / "docs/query_language.md"
 QUICK_START = CHECKOUT / "docs/quick_start_observational_notebooks.md"
 README = CHECKOUT / "README.md"
 PACKAGE_INDEX = CHECKOUT / "docs/package_index.md"
-PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "notebooks/README.md"])
+PAGES = sorted(
+    [
+        *CHECKOUT.glob("*.md"),
+        *CHECKOUT.glob("docs/**/*.md"),
+        *CHECKOUT.glob("examples/*/*.md"),
+        CHECKOUT / "notebooks/README.md",
+    ]
+)
 PICTURE = CHECKOUT / "docs/images/notebook.png"
 
 # The folder that is shown in the documents.
@@ -55,11 +62,15 @@ _SET_BY_OTHERS = ("MLFLOW_", "PYTHONPATH", "COLUMNS", "LINES")
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def environment():
-    """The environment of a user who installed the package and set nothing."""
+def environment(folder=None):
+    """The environment of a user who installed the package and set nothing; pip installs into a subfolder, offline."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_OTHERS)}
+    installed = {"PIP_TARGET": f"{folder}/installed"} if folder else {}
     return clean | {
-        "PYTHONPATH": str(CHECKOUT),  # this checkout, whichever is installed
+        "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *installed.values()]),  # this checkout, whichever is installed
+        **installed,
+        **dict.fromkeys(("PIP_NO_INDEX", "PIP_NO_DEPS", "PIP_DISABLE_PIP_VERSION_CHECK"), "1"),
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip's word for no isolation
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "TERM": "xterm",
         "NO_COLOR": "1",
@@ -116,7 +127,13 @@ def at_a_terminal(command, answers, folder):
     """The final contents of a terminal with 110 columns, and the exit code."""
     log = io.StringIO()
     child = pexpect.spawn(
-        "bash", ["-c", command], cwd=folder, env=environment(), dimensions=(50, 110), encoding="utf-8", timeout=120
+        "bash",
+        ["-c", command],
+        cwd=folder,
+        env=environment(folder),
+        dimensions=(50, 110),
+        encoding="utf-8",
+        timeout=120,
     )
     child.logfile_read = log
     for answer in answers:
@@ -189,7 +206,19 @@ def test_the_quick_start_shows_the_actual_output(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
 def test_guide_pages_show_the_actual_output(page, demo_store, tmp_path):
-    run_document(page, demo_store, tmp_path)
+    folder = run_document(page, demo_store, tmp_path)
+    if page.stem == "extending":
+        shown = (folder / "notebooks/week.html").read_text(encoding="utf-8")
+        assert "lines mention an error or a warning" in shown
+        assert 'id="slowest"' in shown
+        assert re.search('slow runs</b>.*?<a href="#slowest">Slowest runs</a>', shown, re.DOTALL)
+
+
+def test_the_files_of_the_page_about_packages_are_those_of_the_example():
+    page = (CHECKOUT / "docs/guide/extending.md").read_text(encoding="utf-8")
+    shown = {file: text for _, file, text in BLOCK.findall(page) if file.startswith("qualia_example/")}
+    files = (path for path in (CHECKOUT / "examples/qualia_example").rglob("*.*") if path.suffix in (".py", ".toml"))
+    assert shown == {str(path.relative_to(CHECKOUT / "examples")): path.read_text(encoding="utf-8") for path in files}
 
 
 def guide():
@@ -256,6 +285,8 @@ def test_documented_shorthands_expand_to_the_documented_filters(generator):
 def commands():
     """Every command by its name on the command line."""
     found = {f"qualia {name}": importlib.import_module(f"qualia_lab.cli.{name}").command for name in COMMANDS}
+    groups = {name: one for name, one in found.items() if isinstance(one, click.Group)}
+    found |= {f"{name} {part}": one for name, group in groups.items() for part, one in group.commands.items()}
     pipeline = importlib.import_module("qualia_lab.pipeline.train_pipeline")
     [trains] = [value for value in vars(pipeline).values() if isinstance(value, click.Command)]
     return found | {
@@ -282,16 +313,12 @@ def test_every_flag_is_in_the_guide(name):
     assert [flag for flag in flags if f"`{flag}" not in text] == []
 
 
-# In the order of the guide.
-TEMPLATES = ("observe", "select", "debug", "report", "aggregate")
-
-
 def test_every_template_is_in_the_help_and_the_guide():
     [option] = [param for param in commands()["qualia new"].params if "--template" in param.opts]
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$", guide(), re.MULTILINE)
     built_in = {path.stem for path in (CHECKOUT / "qualia_lab" / "templates").glob("*.py")}
-    assert set(TEMPLATES) == built_in
-    assert [name for name in rows if name in built_in] == list(TEMPLATES)
+    assert set(BUILT_IN) == built_in
+    assert [name for name in rows if name in built_in] == list(BUILT_IN)
     assert all(name in option.help for name in built_in)
 
 
@@ -299,7 +326,7 @@ def test_every_section_is_in_the_guide_in_notebook_order():
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", guide(), re.MULTILINE)
     # Rules of findings are in a table of the same form, and one has the name of a section.
     described = [(name, title) for name, title in rows if name in SECTIONS and title == SECTIONS[name].title]
-    cells = [cell for template in TEMPLATES for cell in read_template(template).cells]
+    cells = [cell for template in BUILT_IN for cell in read_template(template).cells]
     named = dict.fromkeys(cell.section for cell in cells if cell.section)
     assert described == [(name, SECTIONS[name].title) for name in named]
 

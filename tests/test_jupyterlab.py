@@ -13,8 +13,12 @@ import nbformat
 import pytest
 
 from qualia_lab import NotebookGenerator
+from qualia_lab.notebook.undo import undo
+from qualia_lab.refresh.refreshing import refresh_notebook
 
+from .promises.small_store import run_id_of, write_small_store
 from .servers import free_port
+from .test_refresh import TEMPLATE, write_new_run
 
 TOKEN = "for-this-test"
 
@@ -97,3 +101,61 @@ def test_a_notebook_of_a_hostile_store_runs_no_script_in_jupyterlab(lab, page, h
     assert page.evaluate("document.documentElement.getAttribute('data-pwned')") is None
     assert page.url.startswith(url)
     assert elsewhere == []
+
+
+def test_a_notebook_edited_in_jupyterlab_is_refreshed_and_undone(lab, page, tmp_path):
+    """Generate, edit in the browser, save, add runs, refresh, edit again, refresh, undo."""
+    url, folder = lab
+    write_small_store(tmp_path / "mlruns")
+    (tmp_path / "fast.py").write_text(TEMPLATE)
+    path = folder / "refreshed.ipynb"
+    with NotebookGenerator(tmp_path / "mlruns") as generator:
+        plan = generator.plan(generator.select(by="val_auc:max", top=2), template=str(tmp_path / "fast.py"))
+        generator.write(plan, path)
+    opened(page, url, path.name)
+    page.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget", timeout=60_000)
+    type_in_new_cell(page, "print('first note')")
+    commands(page, "notebook:copy-cell", "notebook:paste-cell-below", "notebook:move-cell-up", "docmanager:save")
+    page.screenshot(path="/tmp/jl.png")
+    wait_until(lambda: path.read_text().count("first note") == 2)
+
+    write_new_run(tmp_path / "mlruns", 4, 0.9)
+    refreshed = refresh_notebook(path)
+    assert refreshed.changes.came == {run_id_of(4): "run 4"}
+    assert refreshed.merged.own == 2
+    assert path.read_text().count("print('first note')") == 2
+    page.evaluate("void window.jupyterapp.commands.execute('docmanager:reload')")  # which waits for an answer
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    page.wait_for_selector("text=What changed since", timeout=60_000)
+    type_in_new_cell(page, "print('second note')")
+    commands(page, "docmanager:save")
+    wait_until(lambda: "second note" in path.read_text())
+    edited = path.read_bytes()
+
+    write_new_run(tmp_path / "mlruns", 5, 0.95)
+    refresh_notebook(path)
+    sources = ["".join(cell.source) for cell in nbformat.read(path, 4).cells]
+    assert sources.count("print('first note')") == 2
+    assert sources.count("print('second note')") == 1
+    assert undo(path, ()).left == 1
+    assert path.read_bytes() == edited
+
+
+def type_in_new_cell(page, source):
+    """Insert a cell below the active one by the menu's command, and type into it."""
+    commands(page, "notebook:insert-cell-below", "notebook:enter-edit-mode")
+    page.keyboard.type(source)
+    commands(page, "notebook:enter-command-mode")
+
+
+def commands(page, *names):
+    for name in names:
+        page.evaluate(f"window.jupyterapp.commands.execute('{name}')")
+
+
+def wait_until(is_so):
+    for _ in range(100):
+        if is_so():
+            return
+        time.sleep(0.1)
+    pytest.fail("the notebook was not saved")

@@ -11,6 +11,7 @@ from qualia_lab import console
 from qualia_lab.cli import options
 from qualia_lab.counts import counted
 from qualia_lab.errors import ForbiddenFinding
+from qualia_lab.escaping import for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,6 +70,7 @@ def command(
     show_secrets: bool,
 ) -> None:
     """Show what stands out among runs: which diverged, overfit, did not finish, used other data, and more."""
+    from qualia_lab.analysis.findings import rule_faults
     from qualia_lab.analysis.findings.settings import chosen_thresholds, parse_settings
     from qualia_lab.runs import Runs
     from qualia_lab.settings import read_settings
@@ -95,6 +97,8 @@ def command(
             f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
         )
     options.print_notes(selection, tables)
+    for fault in rule_faults():
+        console.say(for_terminal(str(fault)))
     refuse(forbidden(findings, fail_on))
 
 
@@ -126,9 +130,9 @@ def _show_data(findings: Sequence[Finding], data_format: str) -> None:
 
 def check_rules(fail_on: Sequence[str]) -> None:
     """Raise BadParameter for a value of --fail-on that is no rule and no severity."""
-    from qualia_lab.analysis.findings import RULES
+    from qualia_lab.analysis.findings import all_rules
 
-    known = [*(rule.name for rule in RULES), *_SEVERITIES]
+    known = [*(rule.name for rule in all_rules()), *_SEVERITIES]
     for name in fail_on:
         if name not in known:
             raise click.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint="--fail-on")

@@ -23,6 +23,7 @@ COMMANDS = (
     "changes",
     "export",
     "snapshot",
+    "templates",
 )
 
 

@@ -90,8 +90,13 @@ def command(
 def _refresh(path: Path, tracking_uri: str | None, **arguments: Any) -> Refreshed:
     from qualia_lab.refresh.refreshing import refresh_notebook
 
-    with console.progress(f"refreshing {path.name}", "cells") as advance:
-        return refresh_notebook(path, tracking_uri=tracking_uri, on_cell=advance, **arguments)
+    return refresh_notebook(
+        path,
+        tracking_uri=tracking_uri,
+        reading=lambda uri: console.waiting(f"reading {uri}"),
+        executing=lambda: console.progress(f"executing {path.name}", "cells"),
+        **arguments,
+    )
 
 
 def _refresh_all(folder: Path, refreshed: Callable[[Path], Refreshed], *, is_json: bool, dry_run: bool) -> None:
@@ -113,7 +118,7 @@ def _refresh_all(folder: Path, refreshed: Callable[[Path], Refreshed], *, is_jso
     console.say(f"{counted(len(results), 'notebook')} refreshed, {len(failed):,} failed")
     if failed:
         raise NotebookError(
-            f"{counted(len(failed), 'notebook')} of {len(paths):,} could not be refreshed, as said above."
+            f"{len(failed):,} of {counted(len(paths), 'notebook')} could not be refreshed, as said above."
         )
 
 

@@ -78,7 +78,8 @@ def merge_cells(
         The merged cells.
     """
     generated = {_key(cell): cell for cell in new}
-    owners = _owners(local, generated, base)
+    known = {key: source for key, source in base.items() if key not in deleted}
+    owners = _owners(local, generated, known)
     key_at = {place: key for key, place in owners.items()}
     offers = {offer_of(cell): cell for place, cell in enumerate(local) if place not in key_at and is_offer(cell)}
     gone = () if restore else [key for key in dict.fromkeys((*deleted, *base)) if key not in owners]
@@ -165,8 +166,10 @@ def _resolve(key: str, local: str, new: Cell, base: str | None, recorded: object
         return _Resolved(local, wanted, "same")
     if base is None and recorded == digest(local):
         base = local  # the sources were removed, but the cell is as it was generated
-    if base is None:
+    if base is None and wanted.strip():
         return _Resolved(local, "", "offered")  # what was generated is unknown, so nothing can be merged
+    if base is None:
+        return _Resolved(local, wanted, "kept")
     if is_same_text(base, wanted, is_code=False):
         is_kept = not (is_same_type and is_same_text(local, base, is_code=is_code))
         return _Resolved(local, wanted, "kept" if is_kept else "same")
@@ -226,7 +229,8 @@ def _owners(local: Sequence[Cell], generated: Mapping[str, Cell], base: Mapping[
             owners[key] = place
             taken.add(place)
     for key in dict.fromkeys((*base, *generated)):
-        found = None if key in owners else _unmarked(key, local, base.get(key), taken)
+        # Only if no cell has our metadata did a tool remove it; else a cell of equal source is a copy of the person's.
+        found = None if key in owners else _unmarked(key, local, None if by_key else base.get(key), taken)
         if found is not None:
             owners[key] = found
             taken.add(found)

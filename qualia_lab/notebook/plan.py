@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.counts import and_more
 from qualia_lab.errors import TemplateError
-from qualia_lab.escaping import for_markdown
-from qualia_lab.sections import SECTIONS
+from qualia_lab.escaping import for_markdown, one_line
+from qualia_lab.sections.added import find_section, section_names
 from qualia_lab.sections.section import PlannedCell, SectionContext, markdown
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.inventory import Inventory
     from qualia_lab.notebook.template import Template
+    from qualia_lab.notebook.template_cells import TemplateCell
     from qualia_lab.sections.section import Section
     from qualia_lab.selection import Selection
     from qualia_lab.study.study import Study
@@ -73,7 +75,7 @@ def plan_notebook(
         given: what was given besides the conditions, see `NotebookPlan`.
 
     Raises:
-        TemplateError: the template names an unknown section, names one twice, or one that needs other data.
+        TemplateError: the template names an unknown section, names one twice, or one that needs other data or fails.
     """
     context = SectionContext(title, written, command, selection, inventory, study)
     cells: list[PlannedCell] = []
@@ -83,15 +85,12 @@ def plan_notebook(
         if cell.section is None:
             cells.append(PlannedCell(f"{template.name}:{index}", cell.kind, cell.source, cell.tags))
             continue
-        section = SECTIONS.get(cell.section)
+        section = find_section(cell.section)
         if section is None:
-            raise TemplateError(
-                f"The template {template.name} names the section {cell.section}, which does not exist.",
-                f"Available sections: {', '.join(SECTIONS)}.",
-            )
+            raise _unknown_section(cell)
         if cell.section in named:
             raise TemplateError(
-                f"The template {template.name} names the section {cell.section} twice.", "Name each section once."
+                f"{cell.where}: the template names the section {cell.section} twice.", "Name each section once."
             )
         _check_data_source(section, context)
         named.add(cell.section)
@@ -102,6 +101,16 @@ def plan_notebook(
             left_out.append((section.title, reason))
     cells.append(_not_shown(context, left_out, masked))
     return NotebookPlan(title, template.name, selection, study, tuple(cells), tuple(left_out), given or {})
+
+
+def _unknown_section(cell: TemplateCell) -> TemplateError:
+    """Return the error for a cell that names no section: where it is, and what may be meant."""
+    name, names = cell.section or "", section_names()
+    similar = get_close_matches(name, names, n=1)
+    return TemplateError(
+        f"{cell.where}: the template names the section {one_line(name, 60)}, which does not exist.",
+        f"Did you mean {similar[0]}?" if similar else f"Available sections: {', '.join(names)}.",
+    )
 
 
 def _check_data_source(section: Section, context: SectionContext) -> None:

@@ -1,35 +1,25 @@
-"""Templates: notebooks as `py:percent` or `.ipynb` files whose cells may name a section.
-
-The percent format of jupytext is parsed here, because importing jupytext takes longer than making the whole notebook.
-"""
+"""Templates by name or path: built in, of the project, or added by an installed package."""
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from qualia_lab.entry_points import Added, Fault, Kind, added_names, load_added, load_all, raised, type_name
 from qualia_lab.errors import TemplateError
+from qualia_lab.escaping import one_line
+from qualia_lab.notebook.page.sections import HOW_IT_WAS_MADE
+from qualia_lab.notebook.template_cells import TemplateCell, parse_notebook, parse_percent
 from qualia_lab.settings import read_settings
 
-_BUILT_IN = Path(__file__).parent.parent / "templates"
-_CELL = re.compile(r"^# ?%%+(?P<rest>.*)$")
-_KIND = re.compile(r"\[(?P<kind>\w+)\]")
-_KINDS: dict[str, Literal["code", "markdown", "raw"]] = {"markdown": "markdown", "md": "markdown", "raw": "raw"}
-_OPTION = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*=\s*")
-
-
-@dataclass(frozen=True)
-class TemplateCell:
-    """A cell of a template. If it names a section, it is replaced by the cells of the section."""
-
-    kind: Literal["code", "markdown", "raw"]
-    source: str
-    section: str | None = None
-    tags: tuple[str, ...] = ()
+# In the order of the guide.
+BUILT_IN = ("observe", "select", "debug", "report", "aggregate")
+# The folder of a project whose files are templates, by their names; the first of these suffixes wins.
+FOLDER = Path("notebooks/templates")
+_SUFFIXES = (".py", ".ipynb")
+_BUILT_IN_FOLDER = Path(__file__).parent.parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -39,117 +29,161 @@ class Template:
     name: str
     cells: tuple[TemplateCell, ...]
 
+    @property
+    def description(self) -> str:
+        """The first line of text in a Markdown cell, without the marks of a heading; "" if there is none.
+
+        jupytext keeps it in every format, and a cell that names a section may have it, since the section replaces it.
+        """
+        lines = (line for cell in self.cells if cell.kind == "markdown" for line in cell.source.splitlines())
+        return next(filter(None, (one_line(line).lstrip("#").strip() for line in lines)), "")
+
+
+@dataclass(frozen=True)
+class TemplateFile:
+    """The text of a template.
+
+    Attributes:
+        name: the name of the template.
+        origin: where it comes from: `built in`, its path in the project, or the package that adds it.
+        file: its file, for messages.
+        text: the content of the file.
+        suffix: `.py` or `.ipynb`, the format of the text.
+    """
+
+    name: str
+    origin: str
+    file: str
+    text: str
+    suffix: str
+
+    def parse(self) -> Template:
+        """Return the template. Raises TemplateError with the line or the cell that is wrong."""
+        cells = (parse_notebook if self.suffix == ".ipynb" else parse_percent)(self.text, self.file)
+        for cell in cells:
+            _check_code_is_kept(cell)
+        return Template(self.name, cells)
+
 
 def read_template(name: str) -> Template:
     """Read a template by name or path.
 
     Args:
-        name: a path ending in `.py` or `.ipynb`, a name in `[tool.qualia.templates]` of the pyproject.toml in the
-            current folder, or the name of a built-in template.
+        name: a path ending in `.py` or `.ipynb`; a name in `[tool.qualia.templates]` of the pyproject.toml in the
+            current folder; or the name of a file in `notebooks/templates`, of a built-in template, or of one that an
+            installed package adds. The first of these that exists is used.
+
+    Returns:
+        The template.
 
     Raises:
         TemplateError: there is no such template, or it cannot be read.
     """
-    path = _find(name)
+    return read_template_file(name).parse()
+
+
+def read_template_file(name: str) -> TemplateFile:
+    """Read the file of a template by name or path, as `read_template` does, without parsing it.
+
+    Args:
+        name: the name or path.
+
+    Returns:
+        The text of the template, and where it comes from.
+
+    Raises:
+        TemplateError: there is no such template, or it cannot be read.
+    """
+    project = _project_templates()
+    if name in project:
+        return _read(name, project[name])
+    if name.endswith(_SUFFIXES) or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise TemplateError(f"There is no template at {path}.", "Give the path of a .py or .ipynb file.")
+        return _read(path.stem, path)
+    if name in BUILT_IN:
+        return replace(_read(name, _BUILT_IN_FOLDER / f"{name}.py"), origin="built in")
+    added = load_added(_KIND, name)
+    if isinstance(added, Fault):
+        raise TemplateError(added.message, added.hint)
+    if added is not None:
+        return _of_package(added)
+    names = template_names()
+    similar = get_close_matches(name, names, n=1)
+    hint = f"Did you mean {similar[0]}?" if similar else f"Available templates: {', '.join(names)}; or give a file."
+    raise TemplateError(f"There is no template {one_line(name, 60)}.", hint)
+
+
+def template_names() -> list[str]:
+    """Return the template names that `read_template` accepts in the current folder; no package is imported."""
+    return sorted({*BUILT_IN, *_project_templates(), *added_names(_KIND)})
+
+
+def list_templates() -> tuple[list[tuple[TemplateFile, str]], list[str]]:
+    """List the templates that have a name in the current folder: built-in ones, the project's, those of packages.
+
+    Returns:
+        Each template with its description, and a message for each that cannot be used.
+    """
+    listed: list[tuple[TemplateFile, str]] = []
+    errors: dict[str, None] = {}
+    for name in dict.fromkeys((*BUILT_IN, *sorted(_project_templates()), *added_names(_KIND))):
+        try:
+            file = read_template_file(name)
+            listed.append((file, file.parse().description))
+        except TemplateError as error:
+            errors[str(error)] = None
+    _, faults = load_all(_KIND)  # also of those that have no name of their own
+    return listed, list(errors | dict.fromkeys(map(str, faults)))
+
+
+def _project_templates() -> dict[str, Path]:
+    """The templates of the project by name: those of [tool.qualia.templates], then the files in its folder."""
+    paths = sorted((path for path in FOLDER.glob("*") if path.suffix in _SUFFIXES), key=lambda path: path.suffix)
+    in_folder = {path.stem: path for path in paths}  # .ipynb before .py, so that .py replaces it
+    return in_folder | dict(read_settings().templates)
+
+
+def _read(name: str, path: Path) -> TemplateFile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"The template {path} cannot be read: {error}.", "Give the path of a text file.") from error
-    cells = _ipynb_cells(text, path) if path.suffix == ".ipynb" else parse_percent(text)
-    return Template(path.stem, cells)
+    return TemplateFile(name, str(path), str(path), text, path.suffix)
 
 
-def template_names() -> list[str]:
-    """Return the template names that `read_template` accepts in the current folder."""
-    return sorted({path.stem for path in _BUILT_IN.glob("*.py")} | read_settings().templates.keys())
+def _why_no_template(_: str, value: Any) -> str | None:
+    if isinstance(value, str):
+        return None if "%%" in value else "is a text without a line that begins with `# %%`"
+    return None if hasattr(value, "read_text") else f"is {type_name(value)}, not a path or a text"
 
 
-def _find(name: str) -> Path:
-    project = read_settings().templates
-    if name in project:
-        return project[name]
-    if name.endswith((".py", ".ipynb")) or "/" in name:
-        path = Path(name)
-        if not path.is_file():
-            raise TemplateError(f"There is no template at {path}.", "Give the path of a .py or .ipynb file.")
-        return path
-    built_in = _BUILT_IN / f"{name}.py"
-    if name.isidentifier() and built_in.is_file():
-        return built_in
-    names = template_names()
-    similar = get_close_matches(name, names, n=1)
-    hint = (
-        f"Did you mean {similar[0]}?"
-        if similar
-        else f"Available templates: {', '.join(names)}; or give the path of a file."
-    )
-    raise TemplateError(f"There is no template {name}.", hint)
+_KIND = Kind("qualia_lab.templates", "template", frozenset(BUILT_IN), _why_no_template)
 
 
-def parse_percent(text: str) -> tuple[TemplateCell, ...]:
-    """Parse the cells of a `py:percent` text; a header between `# ---` lines is skipped.
-
-    Raises TemplateError if the options of a cell are not `name=JSON`.
-    """
-    lines = text.splitlines()
-    if lines and lines[0].rstrip() == "# ---":
-        end = next((index for index, line in enumerate(lines[1:], 1) if line.rstrip() == "# ---"), 0)
-        lines = lines[end + 1 :]
-    cells: list[TemplateCell] = []
-    heading, body = "", []
-    for line in [*lines, "# %%"]:
-        start = _CELL.match(line)
-        if start is None:
-            body.append(line)
-            continue
-        if heading or any(body):
-            cells.append(_cell(heading, body))
-        heading, body = start["rest"] or " ", []
-    return tuple(cells)
-
-
-def _cell(heading: str, body: list[str]) -> TemplateCell:
-    match = _KIND.search(heading.partition("=")[0])
-    kind = _KINDS.get(match["kind"], "code") if match else "code"
-    first = _OPTION.search(heading)
-    options = _options(heading[first.start() :] if first else "", heading)
-    source = "\n".join(body).strip("\n")
-    if kind != "code":
-        source = "\n".join(re.sub(r"^# ?", "", line) for line in source.splitlines())
-    section, tags = options.get("section"), options.get("tags", [])
-    if not isinstance(section, str | None) or not isinstance(tags, list):
-        raise TemplateError(f"In the template: `{heading.strip()}`.", 'Write section="name" and tags=["name"].')
-    return TemplateCell(kind, source, section, tuple(map(str, tags)))
-
-
-def _options(text: str, heading: str) -> dict[str, Any]:
-    """Parse options such as `section="title" tags=["a"]`, whose values are JSON."""
-    options: dict[str, Any] = {}
-    decoder, position = json.JSONDecoder(), 0
-    while match := _OPTION.match(text, position):
-        try:
-            options[match["name"]], position = decoder.raw_decode(text, match.end())
-        except ValueError as error:
-            raise TemplateError(
-                f"In the template, the options of `{heading.strip()}` are not name=JSON.", 'Write section="name".'
-            ) from error
-    return options
-
-
-def _ipynb_cells(text: str, path: Path) -> tuple[TemplateCell, ...]:
-    """Return the cells of a notebook; `section` is a key in the metadata of a cell."""
+def _of_package(added: Added) -> TemplateFile:
+    """Read a template of a package, which is a text in the percent format, or a file in the package."""
+    if isinstance(added.value, str):
+        return TemplateFile(added.name, added.package, f"{added.name} of {added.package}", added.value, ".py")
     try:
-        cells = json.loads(text)["cells"]
-        return tuple(
-            TemplateCell(
-                _KINDS.get(cell["cell_type"], "code"),
-                "".join(cell["source"]),
-                cell["metadata"].get("section"),
-                tuple(cell["metadata"].get("tags", ())),
-            )
-            for cell in cells
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        text = added.value.read_text(encoding="utf-8")
+    except Exception as error:
+        fault = raised(_KIND, added, error)
+        raise TemplateError(fault.message, fault.hint) from error
+    suffix = Path(str(getattr(added.value, "name", ""))).suffix
+    return TemplateFile(added.name, added.package, str(added.value), text, suffix)
+
+
+def _check_code_is_kept(cell: TemplateCell) -> None:
+    """Raise TemplateError for code that a notebook would not contain, because a section takes the place of its cell.
+
+    The sections that prepare the notebook may have some, which loads runs where the template itself is run.
+    """
+    if cell.section is None or cell.kind != "code" or cell.section in HOW_IT_WAS_MADE:
+        return
+    if any(line.strip() and not line.lstrip().startswith("#") for line in cell.source.splitlines()):
         raise TemplateError(
-            f"The template {path} is not a notebook of nbformat 4.", "Open and save it in Jupyter."
-        ) from error
+            f"{cell.where}: the cell of the section {one_line(cell.section, 60)} has code, which would be lost.",
+            "Put the code into a cell of its own, after another line `# %%`; comments may stay.",
+        )

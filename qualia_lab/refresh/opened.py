@@ -80,6 +80,18 @@ class OpenedNotebook:
         base = self.generated.base.get(PARAMETERS)
         return {} if base is None else changed_values(base, self.parameters)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is unknown."""
+        if self.generated.base:
+            return ()
+        return (
+            (
+                "A tool removed the record of what was generated: cells that you edited stay, and the template is "
+                "observe unless --template names another."
+            ),
+        )
+
     def conditions(self) -> tuple[Conditions, tuple[str, ...]]:
         """Return the conditions that select the runs, and notes on those that cannot be repeated.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from qualia_lab.study.statuses import statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from qualia_lab.analysis.changes import Results
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from qualia_lab.refresh.opened import OpenedNotebook
     from qualia_lab.selection import Selection
     from qualia_lab.study.study import Study
+
+    OnCell = Callable[[int, int], None]
 
 # What changed stands after the first of these sections that the notebook has.
 _BEFORE_CHANGES = ("headline", "findings", "title")
@@ -75,8 +79,8 @@ def refresh_notebook(
     timeout: float = 600,
     restore: bool = False,
     dry_run: bool = False,
-    on_reading: Callable[[str], object] | None = None,
-    on_cell: Callable[[int, int], None] | None = None,
+    reading: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    executing: Callable[[], AbstractContextManager[OnCell | None]] = nullcontext,
     on_read: Callable[[NotebookGenerator, Selection, Study], object] | None = None,
     options: Options = EVERYTHING,
     kept: Mapping[Path, bytes] | None = None,
@@ -95,8 +99,9 @@ def refresh_notebook(
         timeout: the maximum number of seconds for each cell.
         restore: whether generated cells that the user deleted come back.
         dry_run: whether to write and execute nothing.
-        on_reading: called with the tracking URI before the store is read.
-        on_cell: called with (cells done, number of cells) from another thread.
+        reading: called with the tracking URI; entered while the store is read and the cells are generated.
+        executing: entered while the cells run; may give a function that is called with (cells done, number of cells)
+            from another thread.
         on_read: called with what was read, before cells run; not with an engine, which reads no runs.
         options: what the exports contain.
         kept: what `undo` gives back; None for the files as they are now, {} to keep none.
@@ -117,53 +122,48 @@ def refresh_notebook(
     for file in (path, *page_paths(path, exports).values()):
         check_writable(file)
     conditions, notes = opened.conditions()
+    notes = (*opened.notes, *notes)
     settings = opened.settings()
     engine = opened.parameters.get("ENGINE")
     with NotebookGenerator(tracking_uri or opened.tracking_uri) as generator:
-        if on_reading is not None:
-            on_reading(generator.tracking_uri)
-        selection = generator.choose(conditions, settings)
-        if tracking_uri is None:  # the notebook may name the store by a relative path
-            selection = replace(selection, tracking_uri=opened.named_uri)
-        selection = replace(selection, engine=engine if isinstance(engine, str) else None)
+        with reading(generator.tracking_uri):
+            selection = generator.choose(conditions, settings)
+            if tracking_uri is None:  # the notebook may name the store by a relative path
+                selection = replace(selection, tracking_uri=opened.named_uri)
+            selection = replace(selection, engine=engine if isinstance(engine, str) else None)
 
-        def planned(date: object) -> NotebookPlan:
-            title = opened.generated.given.get("title")
-            return generator.plan(
-                selection,
-                settings=settings,
-                template=template or opened.template,
-                title=title if isinstance(title, str) else None,
-                engine=selection.engine,
-                written=date if isinstance(date, str) else None,
-            )
+            def planned(date: object) -> NotebookPlan:
+                title = opened.generated.given.get("title")
+                return generator.plan(
+                    selection,
+                    settings=settings,
+                    template=template or opened.template,
+                    title=title if isinstance(title, str) else None,
+                    engine=selection.engine,
+                    written=date if isinstance(date, str) else None,
+                )
 
-        as_before = planned(opened.generated.given.get("date"))
-        if on_read is not None and selection.engine is None:
-            on_read(generator, selection, as_before.study)
-        unchanged = _merge(opened, as_before, restore=restore, changes=False)
-        if _is_same(opened, unchanged, exports, generator, selection):
-            return Refreshed(path, is_changed=False, merged=unchanged, formats=exports, notes=notes)
-        plan = planned(None)
-        refresh = _Refresh(opened, plan, _merge(opened, plan, restore=restore, changes=True), kept)
-        if dry_run:
-            changes = compare_results(refresh.before, _runs_alone(generator, selection, refresh.before))
-            return Refreshed(path, True, changes, refresh.merged, exports, notes)
+            as_before = planned(opened.generated.given.get("date"))
+            if on_read is not None and selection.engine is None:
+                on_read(generator, selection, as_before.study)
+            unchanged = merge_plan(opened, as_before, restore=restore, changes=False)
+            if _is_same(opened, unchanged, exports, generator, selection):
+                return Refreshed(path, is_changed=False, merged=unchanged, formats=exports, notes=notes)
+            plan = planned(None)
+            refreshing = Refreshing(opened, plan, merge_plan(opened, plan, restore=restore, changes=True), kept)
+            if dry_run:
+                changes = compare_results(refreshing.before, _runs_alone(generator, selection, refreshing.before))
+                return Refreshed(path, True, changes, refreshing.merged, exports, notes)
         try:
-            generator.execute(
-                path,
-                plan,
-                formats=exports,
-                timeout=timeout,
-                on_cell=on_cell,
-                edit=Edit(refresh.data(exports), opened.data, refresh.finish, options),
-            )
+            with executing() as on_cell:
+                edit = Edit(refreshing.data(exports), opened.data, refreshing.finish, options)
+                generator.execute(path, plan, formats=exports, timeout=timeout, on_cell=on_cell, edit=edit)
         finally:
             remove_old_steps(path)
-        return Refreshed(path, True, refresh.changes, refresh.merged, exports, notes)
+        return Refreshed(path, True, refreshing.changes, refreshing.merged, exports, notes)
 
 
-class _Refresh:
+class Refreshing:
     """A refresh while its cells run: they have to run before it is known what the notebook says now.
 
     Attributes:
@@ -173,8 +173,16 @@ class _Refresh:
     """
 
     def __init__(
-        self, opened: OpenedNotebook, plan: NotebookPlan, merged: Merged, kept: Mapping[Path, bytes] | None
+        self, opened: OpenedNotebook, plan: NotebookPlan, merged: Merged, kept: Mapping[Path, bytes] | None = None
     ) -> None:
+        """Take a notebook, the plan of its new cells, and both merged with a cell for what changed.
+
+        Args:
+            opened: the notebook.
+            plan: the plan.
+            merged: both, merged.
+            kept: what `undo` gives back; None for the files as they are, {} to keep none.
+        """
         self.merged = merged
         self.before = read_results(opened.notebook, opened.run_ids)
         self.changes = Changes()
@@ -224,7 +232,7 @@ def files_of(opened: OpenedNotebook) -> dict[Path, bytes]:
     return {opened.path: opened.data, **{path: path.read_bytes() for path in exports if path.is_file()}}
 
 
-def _merge(opened: OpenedNotebook, plan: NotebookPlan, *, restore: bool, changes: bool) -> Merged:
+def merge_plan(opened: OpenedNotebook, plan: NotebookPlan, *, restore: bool, changes: bool) -> Merged:
     """Merge the planned cells into a notebook.
 
     Args:

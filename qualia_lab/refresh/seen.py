@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.findings import RULES
+from qualia_lab.analysis.findings import all_rules
 from qualia_lab.analysis.run_events import TROUBLES, SeenRuns, SeenTask
 from qualia_lab.analysis.scores import scores
 from qualia_lab.runs import Runs
@@ -35,7 +35,7 @@ def look_at(
         What is seen, and the findings of these rules and of those that events are made of.
     """
     wanted = None if rules is None else {*rules, *TROUBLES}
-    off = {rule.name: False for rule in RULES if wanted is not None and rule.name not in wanted}
+    off = {rule.name: False for rule in all_rules() if wanted is not None and rule.name not in wanted}
     findings = Runs(store, tables, study).find(off)
     statuses = statuses_of(tables)
     troubles = {

@@ -549,10 +549,10 @@ class Runs:
             QualiaLabError: there is no such rule or threshold.
         """
         from qualia_lab.charts.findings_card import FindingsCard
-        from qualia_lab.sections import SECTIONS
+        from qualia_lab.sections.added import section_titles
 
-        titles = {name: section.title for name, section in SECTIONS.items()}
         findings = self.find(thresholds)
+        titles = section_titles({finding.section for finding in findings})
         return FindingsCard(findings, titles, len(self), limit, finding_charts(self._loaded, findings[:limit]))
 
     def headline(self, **thresholds: Any) -> HeadlineCard:

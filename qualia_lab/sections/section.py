@@ -25,6 +25,9 @@ METRICS_DRAWN = 6
 PARAMS_DRAWN = 6
 _TRAINING_DRAWN = 2  # metrics of training data that are always drawn
 
+CellKind = Literal["code", "markdown", "raw"]
+DataSource = Literal["runs", "engine", "both"]
+
 _DRAWN = ("factor", "seed")  # roles, in this order; a tied param would be drawn as the one that it is tied to
 
 # Only run ids of this form are written into cells, so that an id cannot contain code.
@@ -36,7 +39,7 @@ class PlannedCell:
     """A cell to be built. `key` identifies it permanently, whatever its source and position."""
 
     key: str
-    kind: Literal["code", "markdown", "raw"]
+    kind: CellKind
     source: str
     tags: tuple[str, ...] = ()
 
@@ -151,7 +154,7 @@ class Section:
     title: str
     cells: Callable[[SectionContext], tuple[PlannedCell, ...]]
     skip_reason: Callable[[SectionContext], str | None] = lambda _: None
-    data_source: Literal["runs", "engine", "both"] = "runs"
+    data_source: DataSource = "runs"
 
 
 def markdown(key: str, source: str) -> PlannedCell:
@@ -171,7 +174,7 @@ def fixed_section(
     cells: dict[str, str],
     skip_reason: Callable[[SectionContext], str | None] = lambda _: None,
     *,
-    data_source: Literal["runs", "engine", "both"] = "runs",
+    data_source: DataSource = "runs",
 ) -> Section:
     """Return a section that is the same in every notebook: a heading, a text, and code cells.
 

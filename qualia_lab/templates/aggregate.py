@@ -7,6 +7,7 @@
 # ---
 
 # %% [markdown] section="title"
+# Runs too many to read, aggregated by an engine.
 
 # %% section="aggregate_setup" tags=["hide-input"]
 

@@ -7,6 +7,7 @@
 # ---
 
 # %% [markdown] section="title"
+# Failed against successful runs.
 
 # %% section="setup" tags=["hide-input"]
 

@@ -7,6 +7,7 @@
 # ---
 
 # %% [markdown] section="title"
+# After training: what is best, what differs, and why.
 
 # %% section="setup" tags=["hide-input"]
 

@@ -7,6 +7,7 @@
 # ---
 
 # %% [markdown] section="title"
+# A record for others.
 
 # %% [markdown] section="abstract"
 

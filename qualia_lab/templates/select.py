@@ -7,6 +7,7 @@
 # ---
 
 # %% [markdown] section="title"
+# To choose a model among candidates.
 
 # %% section="setup" tags=["hide-input"]
 

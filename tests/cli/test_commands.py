@@ -46,13 +46,14 @@ def test_help_imports_little_is_fast_and_has_examples(args, tmp_path):
         "import sys, contextlib, resource\nfrom qualia_lab.cli.main import main\n"
         "with contextlib.suppress(SystemExit): main()\n"
         "used = resource.getrusage(resource.RUSAGE_SELF)\n"
-        "print(used.ru_utime + used.ru_stime, *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+        "print(used.ru_utime + used.ru_stime, *sys.modules, file=sys.stderr)"
     )
     done = run([sys.executable, "-c", code], *args, "--help", cwd=tmp_path)
     seconds, *modules = done.stderr.split()
     assert "Examples:\n" in done.stdout
     assert "Usage: qualia" in done.stdout
-    assert not HEAVY & set(modules)
+    assert not HEAVY & {name.partition(".")[0] for name in modules}
+    assert not {"importlib.metadata", "qualia_lab.entry_points"} & set(modules)  # other packages are not looked at
     assert float(seconds) < 0.5
 
 
@@ -69,6 +70,35 @@ def test_calling_without_a_command_and_with_version(tmp_path):
     assert done.returncode == 2
     assert "Usage: qualia" in done.stderr
     assert run(QUALIA, "--version", cwd=tmp_path).stdout.startswith("qualia, version ")
+
+
+# --- templates ----------------------------------------------------------------------------------------------------
+
+
+def test_a_template_is_copied_and_never_replaces_a_file_unasked(tmp_path):
+    done = run_here(QUALIA, "templates", "copy", "observe", "notebooks/templates/mine", cwd=tmp_path)
+    assert done.stdout == "notebooks/templates/mine.py\n"
+    assert "next: change it, then qualia new --template notebooks/templates/mine.py" in done.stderr
+    file = tmp_path / "notebooks/templates/mine.py"
+    file.write_text(file.read_text() + "\n# %%\n1 + 1\n")
+    changed = file.read_text()
+    done = run_here(QUALIA, "templates", "copy", "debug", file, cwd=tmp_path)
+    assert (done.returncode, file.read_text()) == (31, changed)
+    assert "--force" in done.stderr
+    done = run_here(QUALIA, "templates", "copy", "mine", "other.ipynb", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "the template mine is a .py file, and other.ipynb is not named like one" in done.stderr
+    assert run_here(QUALIA, "templates", "copy", "no", "other", cwd=tmp_path).returncode == 20
+    assert not list(tmp_path.glob("other*"))
+    assert run_here(QUALIA, "templates", "copy", "mine", "other", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "other.py").read_text() == changed
+    assert run_here(QUALIA, "templates", "copy", "debug", file, "--force", cwd=tmp_path).returncode == 0
+    rows = json.loads(run_here(QUALIA, "templates", "--json", cwd=tmp_path).stdout)
+    assert rows[0] | rows[-1] == {
+        "template": "mine",
+        "from": "notebooks/templates/mine.py",
+        "description": "Failed against successful runs.",
+    }
 
 
 # --- listings -----------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from qualia_lab import schema
 from qualia_lab.charts.previews import read_previews
 from qualia_lab.errors import FilterError, QualiaLabError, StoreUnreadable, TemplateError
 from qualia_lab.masking.keys import DEFAULT_RULES
-from qualia_lab.notebook.template import parse_percent, read_template
+from qualia_lab.notebook.template import read_template
+from qualia_lab.notebook.template_cells import parse_percent
 from qualia_lab.query import parse_filter, parse_order_by, select_runs
 from qualia_lab.query.secret_values import masked_filter
 from qualia_lab.query.write import filter_text

@@ -27,7 +27,7 @@ from qualia_lab.notebook.formats.format import Options
 from qualia_lab.notebook.formats.html_to_markdown import markdown_of
 from qualia_lab.notebook.formats.pictures import Pictures, is_drawing
 from qualia_lab.notebook.formats.py import compiling, script_of
-from qualia_lab.notebook.template import parse_percent
+from qualia_lab.notebook.template_cells import parse_percent
 from tests.browser import find_chromium
 from tests.charts.sample import labels, metrics
 from tests.cli.command import CREATE, QUALIA, run, run_here

@@ -15,7 +15,8 @@ from qualia_lab.errors import TemplateError
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.plan import plan_notebook
-from qualia_lab.notebook.template import Template, parse_percent, read_template
+from qualia_lab.notebook.template import Template, read_template
+from qualia_lab.notebook.template_cells import parse_percent
 from qualia_lab.schema import EXPERIMENTS, METRICS, PARAMS, RUNS
 from qualia_lab.sections import SECTIONS
 from qualia_lab.sections.section import RUNS_SHOWN

@@ -9,12 +9,15 @@ import jupytext
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nbclient import NotebookClient
 
 from qualia_lab.errors import TemplateError
-from qualia_lab.notebook.template import TemplateCell, parse_percent, read_template, template_names
+from qualia_lab.notebook.copied_template import copied_template
+from qualia_lab.notebook.template import BUILT_IN, list_templates, read_template, read_template_file, template_names
+from qualia_lab.notebook.template_cells import TemplateCell, parse_notebook, parse_percent
 from qualia_lab.sections import SECTIONS
 
-BUILT_IN = Path(__file__).parents[2] / "qualia_lab" / "templates"
+BUILT_IN_FOLDER = Path(__file__).parents[2] / "qualia_lab" / "templates"
 
 # Cell lines that the percent format does not change: no markers, magics or leading comments.
 LINES = st.lists(st.sampled_from(["x = 1", "", "    y = [", "print('# %% no cell')", "z = {}"]), min_size=1, max_size=6)
@@ -51,7 +54,7 @@ def test_a_percent_text_has_the_same_cells_as_in_jupytext(cells):
     assert ours == as_jupytext_reads(text)
 
 
-@pytest.mark.parametrize("path", sorted(BUILT_IN.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BUILT_IN_FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_built_in_templates_name_existing_sections(path):
     cells = read_template(path.stem).cells
     assert [(c.kind, c.source, c.section, c.tags) for c in cells] == as_jupytext_reads(path.read_text())
@@ -79,6 +82,109 @@ def test_the_error_for_an_unknown_template_has_a_suggestion(name, message, tmp_p
     with pytest.raises(TemplateError) as error:
         read_template(name)
     assert message in str(error.value)
+
+
+def test_the_project_goes_before_built_in_templates_and_a_script_before_a_notebook(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "notebooks" / "templates"
+    folder.mkdir(parents=True)
+    for name in ("observe.py", "mine.py", "named.py", "no_template.txt"):
+        (folder / name).write_text(f"# %% [markdown]\n# ## {name}\n")
+    for name in ("mine.ipynb", "other.ipynb"):
+        (folder / name).write_text('{"cells": [{"cell_type": "markdown", "metadata": {}, "source": ["a note\\n"]}]}')
+    (tmp_path / "reports.py").write_text("# %%\n1 + 1\n")
+    (tmp_path / "pyproject.toml").write_text('[tool.qualia.templates]\nnamed = "reports.py"\ngone = "gone.py"\n')
+    listed, errors = list_templates()
+    assert [(one.name, one.origin, text) for one, text in listed if one.origin != "built in"] == [
+        ("observe", "notebooks/templates/observe.py", "observe.py"),
+        ("mine", "notebooks/templates/mine.py", "mine.py"),
+        ("named", "reports.py", ""),
+        ("other", "notebooks/templates/other.ipynb", "a note"),
+    ]
+    assert [one.name for one, _ in listed][:5] == list(BUILT_IN)
+    assert ["gone.py cannot be read" in error for error in errors] == [True]
+    assert read_template("mine").cells[0].source == "## mine.py"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        (
+            "a.py",
+            "# ---\n# x: 1\n# ---\n\n# %%\nx = 1\n\n# %% section=title\n",
+            "a.py:8: the options of `section=title`",
+        ),
+        ("a.py", "x = 1\n# %% tags=3\n", "a.py:2: the section of a cell is not a text, or its tags are not a list."),
+        ("a.py", '# %%\n\n# %% section="curves"\n# text\nx = 1\n', "a.py:3: the cell of the section curves has code"),
+        ("a.ipynb", [{}, {"section": ["title"]}], "a.ipynb, cell 2: the section of a cell is not a text"),
+        ("a.ipynb", [{"section": "curves"}, {}], "a.ipynb, cell 1: the cell of the section curves has code"),
+    ],
+)
+def test_errors_name_the_file_and_the_line_or_the_cell(file, text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if isinstance(text, list):
+        cells = [{"cell_type": "code", "source": ["x = 1"], "metadata": metadata} for metadata in text]
+        text = json.dumps({"cells": cells, "nbformat": 4})
+    (tmp_path / file).write_text(text)
+    with pytest.raises(TemplateError) as error:
+        read_template(file)
+    assert error.value.message.startswith(message)
+    assert error.value.hint
+
+
+def test_a_copy_is_the_same_template_with_a_comment_in_each_cell_of_a_section(tmp_path):
+    for name in BUILT_IN:
+        path = tmp_path / f"{name}.py"
+        path.write_text(copied_template(read_template_file(name)))
+        copy, original = read_template(str(path)), read_template(name)
+        assert [(cell.kind, cell.section, cell.tags) for cell in copy.cells] == [
+            (cell.kind, cell.section, cell.tags) for cell in original.cells
+        ]
+        assert copy.description == original.description != ""
+        assert all(cell.source for cell in copy.cells)
+    assert read_template(str(tmp_path / "observe.py")).cells[4].source == "# Section headline: In short"
+
+
+def test_a_copy_keeps_the_cells_of_a_person(tmp_path):
+    text = 'x = 1\n\n# %% section="nothing"\n\n# %% [markdown] section="title"\n\n# %% tags=["a"]\n# mine\ny = 2\n'
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    assert copied_template(read_template_file(str(path))) == text.replace(
+        'section="nothing"\n', 'section="nothing"\n# Section nothing\n'
+    ).replace('section="title"\n', 'section="title"\n# Section title: Title\n')
+    cells = [{"cell_type": "code", "metadata": {"section": "curves"}, "source": []}]
+    cells += [{"cell_type": "code", "metadata": {"mine": 1}, "source": ["y = 2"], "outputs": []}]
+    path = tmp_path / "mine.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": {"mine": 2}, "nbformat": 4}))
+    copied = json.loads(copied_template(read_template_file(str(path))))
+    cells[0]["source"] = ["# Section curves: Metric histories"]
+    assert copied == {"cells": cells, "metadata": {"mine": 2}, "nbformat": 4}
+
+
+@pytest.mark.slow
+def test_templates_survive_jupytext_and_run_as_they_are(demo_store, tmp_path):
+    """One kernel runs the cells of all built-in templates, of their copies, and of a template that loads some runs."""
+    own = f"""\
+# %% section="loading"
+from qualia_lab import NotebookGenerator, load_runs
+selection = NotebookGenerator("sqlite:///{demo_store}").select(limit=2)
+runs = load_runs(selection.tracking_uri, selection.run_ids)
+
+# %% section="curves"
+# Section curves: Metric histories
+
+# %% tags=["mine"]
+assert len(runs.metrics) == 2
+"""
+    (tmp_path / "own.py").write_text(own)
+    files = [read_template_file(name) for name in (*BUILT_IN, str(tmp_path / "own.py"))]
+    run = jupytext.reads("", fmt="py:percent")
+    for text in (*(file.text for file in files), *map(copied_template, files)):
+        notebook = jupytext.reads(jupytext.writes(jupytext.reads(text, fmt="py:percent"), fmt="ipynb"), fmt="ipynb")
+        assert parse_percent(jupytext.writes(notebook, fmt="py:percent")) == parse_percent(text)
+        assert parse_notebook(jupytext.writes(notebook, fmt="ipynb")) == parse_percent(text)
+        run.cells += notebook.cells
+    NotebookClient(run, kernel_name="python3").execute()
 
 
 @pytest.mark.parametrize("text", ["# %% section=title\n", "# %% section=3\n", '# %% tags="one"\n'])

@@ -60,6 +60,7 @@ def look_at(uri: str, out: Path) -> int:
             runs.show(run_ids[0])._repr_html_,
             runs.artifacts.that_differ,
             lambda: generator.plan(generator.select()),
+            explorer.store.change_token,
         )
         for method in methods:
             method()

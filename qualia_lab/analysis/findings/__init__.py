@@ -43,14 +43,17 @@ from qualia_lab.analysis.findings import (
     unfinished,
     unknown_direction,
 )
+from qualia_lab.analysis.findings.added import apply_added, kind_of_rules
 from qualia_lab.analysis.findings.finding import KINDS, SEVERITIES, Finding, Rule
 from qualia_lab.analysis.findings.not_examined import not_examined
+from qualia_lab.entry_points import load_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
     from qualia_lab.analysis.findings.evidence import Evidence
+    from qualia_lab.entry_points import Fault
 
 # The order within a severity: wrong numbers, unfair comparisons, results, remarks.
 RULES: tuple[Rule, ...] = tuple(
@@ -96,6 +99,7 @@ RULES: tuple[Rule, ...] = tuple(
     )
 )
 
+_ADDED = kind_of_rules(rule.name for rule in RULES)
 
 # A finding of the rule on the left is dropped if findings of the rules on the right name all of its runs.
 COVERED_BY = {
@@ -106,6 +110,16 @@ COVERED_BY = {
 
 # The same, if findings of the rules on the right name all of its params and metrics.
 NAMED_BY = {"monotone": ("factor_effect",)}
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Return the rules of this package, and those that installed packages add."""
+    return (*RULES, *(added.value for added in load_all(_ADDED)[0]))
+
+
+def rule_faults() -> tuple[Fault, ...]:
+    """Return the faults of rules that installed packages add and that cannot be used."""
+    return load_all(_ADDED)[1]
 
 
 def find_findings(evidence: Evidence, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
@@ -126,7 +140,9 @@ def find_findings(evidence: Evidence, thresholds: Mapping[str, Any]) -> tuple[Fi
     for rule in RULES:
         if rule.name in thresholds:
             findings += rule.find(evidence, thresholds[rule.name])
-    findings += not_examined(evidence, [rule for rule in RULES if rule.name in thresholds], thresholds)
+    of_packages, reasons = apply_added(_ADDED, evidence, thresholds)
+    findings += of_packages
+    findings += not_examined(evidence, [rule for rule in RULES if rule.name in thresholds], thresholds, reasons)
 
     def is_covered(finding: Finding) -> bool:
         covered_runs = {

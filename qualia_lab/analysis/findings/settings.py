@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.analysis.findings import RULES
+from qualia_lab.analysis.findings import all_rules, rule_faults
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.escaping import one_line
 
@@ -28,11 +28,16 @@ def chosen_thresholds(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         QualiaLabError: If a name is unknown or a value is not a number.
     """
-    rules = {rule.name: rule for rule in RULES}
+    rules = {rule.name: rule for rule in all_rules()}
     chosen = {name: rule.thresholds for name, rule in rules.items()}
     for name, settings in given.items():
         if name not in rules:
-            raise _unknown("rule", name, rules)
+            unusable = next((fault for fault in rule_faults() if fault.name == name), None)
+            if unusable is None:
+                raise _unknown("rule", name, rules)
+            if settings is False:
+                continue
+            raise QualiaLabError(unusable.message, unusable.hint)
         if settings is False:
             del chosen[name]
         elif settings is not True:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.image_names import LoggedImage, logged_image, without_small_copies
 from qualia_lab.artifacts import HEAD_BYTES, decoded_text, preview_kind
+from qualia_lab.charts.previews.added import added_preview
 from qualia_lab.charts.previews.figures import FIGURE_BYTES, figure_preview
 from qualia_lab.charts.previews.markdown import markdown_html
 from qualia_lab.charts.previews.media import media_preview
@@ -52,7 +53,7 @@ def read_previews(
             yield note(f"showing {_PREVIEWS} previews; {len(candidates) - index:,} more files")
             return
         try:
-            preview = _preview(place, file, title, files, draw=figures < _FIGURES, rules=rules)
+            preview = _first_preview(place, file, title, files, draw=figures < _FIGURES, rules=rules)
         except QualiaLabError as error:
             preview = note(str(error))
         except Exception as error:
@@ -90,6 +91,20 @@ def _candidates(files: Sequence[ArtifactFile]) -> Iterator[tuple[ArtifactFile, s
                 yield file, image.title, f"the last of {len(logged):,}" if len(logged) > 1 else ""
         elif file.path.endswith("/MLmodel") or not file.path.startswith(models):
             yield file, file.path, ""
+
+
+def _first_preview(
+    place: ArtifactPlace, file: ArtifactFile, title: str, files: Sequence[ArtifactFile], *, draw: bool, rules: MaskRules
+) -> Preview | None:
+    """Return the preview that an installed package adds for such files, else ours, with the reason if theirs failed."""
+    added = added_preview(place, file)
+    if isinstance(added, Preview):
+        return added
+    preview = _preview(place, file, title, files, draw=draw, rules=rules)
+    if added is None:
+        return preview
+    reason = small(str(added))
+    return Preview(reason) if preview is None else replace(preview, html=preview.html + reason, picture=False)
 
 
 def _preview(
