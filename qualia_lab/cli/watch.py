@@ -100,11 +100,7 @@ def command(
     try:
         found = watch_notebook(path, watching, _show_json if is_json else _show, tracking_uri)
     finally:
-        page = path.with_suffix(".html")
-        if is_json:
-            console.show(json.dumps({"kind": "ended", "notebook": str(path), "page": str(page)}))
-        else:
-            console.show(f"{path}\n{page}")
+        _show_files(path, is_json=is_json)
     refuse(found)
 
 
@@ -154,6 +150,15 @@ def _new(path: Path) -> Path:
         if file.exists():
             raise OutputExists(f"{file} already exists.", f"Watch it: qualia watch {path}, or name another --output.")
     return path
+
+
+def _show_files(path: Path, *, is_json: bool) -> None:
+    """Print where the notebook and its page are, as far as there are any."""
+    files = {name: str(one) for name, one in (("notebook", path), ("page", path.with_suffix(".html"))) if one.is_file()}
+    if is_json:
+        console.show(json.dumps({"kind": "ended", **files}))
+    elif files:
+        console.show("\n".join(files.values()))
 
 
 def _show(event: RunEvent | WatchEvent) -> None:

@@ -126,6 +126,7 @@ class _Watch:
         self._tracking_uri = tracking_uri
         self._kept = before  # what `undo` gives back, until it is written
         self._seen: SeenRuns | None = None
+        self._looked_at = ""  # the digest of the tables at the last look
         self._experiment_ids: tuple[str, ...] = ()
         self._token: str | None = None  # None: refresh at the next poll
         self._polled = self._read = time.monotonic()
@@ -213,6 +214,10 @@ class _Watch:
     def _look(self, generator: NotebookGenerator, selection: Selection, study: Study) -> None:
         """Tell what happened to the runs since the last look; called before the cells run."""
         tables = generator.read(selection)
+        digest = tables.digest()
+        if digest == self._looked_at:  # so that no history has to be read
+            return
+        self._looked_at = digest
         seen, findings = look_at(generator.store, tables, study, self._watching.rules)
         events = first_events(seen) if self._seen is None else events_between(self._seen, seen)
         self._seen = seen

@@ -89,6 +89,7 @@ def test_wrong_usage_is_one_sentence_and_nothing_is_written(folder, arguments, s
     done = run_here(QUALIA, "watch", *arguments, "--tracking-uri", "sqlite:///mlflow.db", cwd=folder)
     assert done.returncode not in (0, 70)
     assert said in done.stderr
+    assert "missing.ipynb" not in done.stdout
     assert (folder / "live.html").read_bytes() == before
 
 

@@ -103,13 +103,15 @@ def commands_on(uri, run_ids, out: Path) -> dict[str, tuple]:
         "snapshot": ("snapshot", uri, out / "kept", "--artifacts"),
         "new": ("new", "--yes", "--output", out / "plain.ipynb", *store),
         "export": ("export", out / "plain.ipynb", "--to", "html,md,py"),
+        "changes": ("changes", out / "kept", out / "kept"),
+        "templates": ("templates",),
     }
 
 
 def test_every_command_is_watched(tmp_path):
-    """`execute` is watched as `new --execute`: both run a kernel in the same way."""
+    """`execute`, `refresh` and `watch` are watched as `new --execute`: all run a kernel in the same way."""
     watched = {words[0] for words in commands_on("mlruns", RUN_IDS, tmp_path).values()}
-    assert watched == set(main.COMMANDS) - {"execute"}
+    assert watched == set(main.COMMANDS) - {"execute", "refresh", "watch"}
 
 
 @pytest.mark.slow
