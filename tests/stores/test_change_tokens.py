@@ -180,3 +180,15 @@ def test_asking_opens_no_connection_that_stays_and_leaves_no_file(sqlite_sample,
     )
     assert done.stdout == "0\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_asking_costs_less_than_a_tenth_of_listing_the_runs(sqlite_sample):
+    def cpu_of(ask):
+        since = time.process_time()
+        for _ in range(50):
+            ask()
+        return time.process_time() - since
+
+    with open_store(f"sqlite:///{sqlite_sample}") as store:
+        pairs = [(cpu_of(store.change_token), cpu_of(lambda: store.read_runs(Query()))) for _ in range(4)]
+    assert min(asking for asking, _ in pairs[1:]) < min(listing for _, listing in pairs[1:]) / 10, pairs
