@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Literal
 
 from qualia_lab.analysis.run_events import RunEvent, events_between, first_events
 from qualia_lab.counts import counted
-from qualia_lab.errors import ExecutionFailed, KernelNotStarted, QualiaLabError, StoreError
+from qualia_lab.errors import ExecutionFailed, KernelNotStarted, NotebookError, QualiaLabError, StoreError
 from qualia_lab.notebook.export import export_notebook
 from qualia_lab.notebook.formats.format import Options
-from qualia_lab.notebook.page.render import TIMER
+from qualia_lab.notebook.page.render import seconds_to_reload
 from qualia_lab.refresh.opened import open_notebook
 from qualia_lab.refresh.refreshing import files_of, refresh_notebook
 from qualia_lab.refresh.seen import look_at
@@ -85,9 +85,15 @@ def watch_notebook(
         The findings that ended it; none if no run is running any more.
 
     Raises:
+        NotebookError: an engine aggregates the runs of the notebook.
         QualiaLabError: the first refresh is not possible. Later ones that fail are told, and tried again.
     """
     opened = open_notebook(path)
+    if opened.parameters.get("ENGINE") is not None:
+        raise NotebookError(
+            f"{path} aggregates its runs with an engine and reads none of them, so nothing can be said of them.",
+            "After an update of the snapshot: qualia refresh NOTEBOOK.",
+        )
     with open_given_store(tracking_uri or opened.tracking_uri) as store:
         watch = _Watch(path, watching, tell, store=store, tracking_uri=tracking_uri, before=files_of(opened))
         del opened
@@ -98,7 +104,7 @@ def watch_notebook(
                 watch.wait()
                 watch.poll()
         finally:
-            watch.show_page(reload=None)
+            watch.show_page(reload=0.0)
         return watch.found
 
 
@@ -129,16 +135,16 @@ class _Watch:
         self._looked_at = ""  # the digest of the tables at the last look
         self._experiment_ids: tuple[str, ...] = ()
         self._token: str | None = None  # None: refresh at the next poll
-        self._polled = self._read = time.monotonic()
+        self._polled = self._read = monotonic()
         self._trouble = ""  # what was told last of what does not work
 
     def wait(self) -> None:
         """Wait until the store may be asked again."""
-        time.sleep(max(0.0, self._polled + self._watching.every - time.monotonic()))
+        sleep(max(0.0, self._polled + self._watching.every - monotonic()))
 
     def poll(self) -> None:
         """Ask the store whether it was written to, and refresh if it was."""
-        self._polled = time.monotonic()
+        self._polled = monotonic()
         try:
             token = self._ask()
         except StoreError as error:
@@ -146,7 +152,7 @@ class _Watch:
             return
         if self._trouble and self._token is not None:
             self._tell_works_again()
-        if token != self._token or time.monotonic() - self._read > SECONDS_BETWEEN_READS:
+        if token != self._token or monotonic() - self._read > SECONDS_BETWEEN_READS:
             self.refresh(token)
 
     def _ask(self) -> str:
@@ -195,19 +201,20 @@ class _Watch:
             if is_changed:
                 self._kept = {}
                 self._tell(WatchEvent("refreshed", _refreshed(result)))
-        self._read = time.monotonic()
+        self._read = monotonic()
         # After a change there may be more: values that were logged after they were read, and before the status was.
         is_finished = self._watching.until_finished and self._seen is not None and not self._seen.unfinished
         self.has_ended = bool(self.found) or (is_finished and (not is_changed or self._is_as_it_was()))
 
-    def show_page(self, *, reload: float | None) -> None:
-        """Write the page of the notebook as it is, with a timer or without.
+    def show_page(self, *, reload: float) -> None:
+        """Write the page of the notebook as it is, with a timer or without, unless it is so already.
 
         Args:
-            reload: after how many seconds the page opens itself again; None for never.
+            reload: after how many seconds the page opens itself again; 0 for never, if it did until now.
         """
         page = self._path.with_suffix(".html")
-        if page.is_file() and (TIMER in page.read_bytes()) != (reload is not None):
+        now = seconds_to_reload(page.read_bytes()) if page.is_file() else None
+        if now != reload and (reload or now is not None):
             with suppress(QualiaLabError):  # which the next refresh tells
                 export_notebook(self._path, _PAGE, options=Options(reload=reload))
 

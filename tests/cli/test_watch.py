@@ -16,7 +16,7 @@ import pytest
 
 from qualia_lab import NotebookGenerator
 from qualia_lab.errors import NotebookError
-from qualia_lab.notebook.page.render import TIMER
+from qualia_lab.notebook.page.render import seconds_to_reload
 from qualia_lab.notebook.undo import undo
 from qualia_lab.refresh import watching
 from tests.cli.command import QUALIA, environment, run_here
@@ -62,7 +62,7 @@ def test_it_ends_at_once_on_a_finding_and_says_where_the_notebook_is(folder):
     assert done.stdout.splitlines()[-2:] == ["live.ipynb", "live.html"]
     assert "that --fail-on forbids: diverged" in done.stderr
     assert (folder / "live.ipynb").read_bytes() == before  # nothing had changed, so no cell ran
-    assert TIMER not in (folder / "live.html").read_bytes()
+    assert seconds_to_reload((folder / "live.html").read_bytes()) == 0
 
 
 def test_until_finished_ends_when_no_run_is_running_and_each_event_is_a_line_of_json(folder):
@@ -93,6 +93,14 @@ def test_wrong_usage_is_one_sentence_and_nothing_is_written(folder, arguments, s
     assert (folder / "live.html").read_bytes() == before
 
 
+def test_a_notebook_of_an_engine_is_refused(folder):
+    path = folder / "live.ipynb"
+    path.write_text(path.read_text().replace("RUN_IDS = [", "ENGINE = 'duckdb'\\nRUN_IDS = ["))
+    done = run_here(QUALIA, "watch", "live.ipynb", cwd=folder)
+    assert done.returncode == 30
+    assert "aggregates its runs with an engine" in done.stderr
+
+
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_ends_it_cleanly(folder, sign, code):
     command = [*QUALIA, "watch", "live.ipynb", "--every", "1"]
@@ -102,14 +110,14 @@ def test_an_interruption_ends_it_cleanly(folder, sign, code):
     ) as process:
         process.stdout.readline()
         until = time.monotonic() + 60
-        while TIMER not in (folder / "live.html").read_bytes():
+        while seconds_to_reload((folder / "live.html").read_bytes()) != 1:
             assert time.monotonic() < until
             time.sleep(0.1)
         process.send_signal(sign)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == code
     assert out.splitlines()[-2:] == ["live.ipynb", "live.html"]
-    assert TIMER not in (folder / "live.html").read_bytes()
+    assert seconds_to_reload((folder / "live.html").read_bytes()) == 0
     with pytest.raises(ProcessLookupError):  # no kernel is left
         os.killpg(process.pid, 0)
 
@@ -128,9 +136,9 @@ def watched(folder, monkeypatch, steps):
             raise Ended
         step()
 
-    monkeypatch.setattr(watching.time, "sleep", pause)
+    monkeypatch.setattr(watching, "sleep", pause)
     with pytest.raises(Ended):
-        watching.watch_notebook(folder / "live.ipynb", watching.Watching(every=0.0), events.append)
+        watching.watch_notebook(folder / "live.ipynb", watching.Watching(every=1.0), events.append)
     return [(event.kind, event.sentence) for event in events]
 
 
@@ -187,7 +195,7 @@ def test_a_cell_that_fails_is_said_and_the_watch_goes_on_and_one_undo_takes_all_
     assert events[4][1] == "third is new and finished"
     assert events[5][1] == "third: val_auc 0.9, new best of 3 finished runs compared"
     assert "too many" in events[6][1]
-    assert TIMER not in path.with_suffix(".html").read_bytes()
+    assert seconds_to_reload(path.with_suffix(".html").read_bytes()) == 0
     undo(path, [path.with_suffix(".html")])
     assert path.read_bytes() == before
     with pytest.raises(NotebookError, match="nothing to undo"):

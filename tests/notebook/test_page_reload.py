@@ -8,7 +8,7 @@ import pytest
 from nbformat import v4
 
 from qualia_lab.files import write_atomically
-from qualia_lab.notebook.page.render import TIMER, render_page
+from qualia_lab.notebook.page.render import render_page, seconds_to_reload
 from qualia_lab.notebook.page.run_data import RUNS_MIME
 from qualia_lab.runs.frame_html import frame_html
 from tests.notebook.test_page import DATA, IDS, NAMES, cell, chart, curves, markdown, overview, row  # noqa: F401
@@ -16,7 +16,7 @@ from tests.notebook.test_page import DATA, IDS, NAMES, cell, chart, curves, mark
 LINES = "\n\n".join(f"Line {index}." for index in range(40))
 
 
-def page(overview, data=DATA, before=""):  # noqa: F811  the fixture of that name
+def page(overview, data=DATA, before="", reload=1):  # noqa: F811  the fixture of that name
     cells = [
         markdown("title", f"# churn\n\n{before}"),
         cell("loading", "runs", {"text/html": "<p>6 runs</p>", RUNS_MIME: data}),
@@ -28,7 +28,7 @@ def page(overview, data=DATA, before=""):  # noqa: F811  the fixture of that nam
         markdown("curves:heading", f"## Curves\n\n{LINES}"),
         cell("curves", "draw", chart(curves("loss over steps", "loss"))),
     ]  # fmt: skip
-    return render_page(v4.new_notebook(cells=cells), title="churn", reload=1).encode()
+    return render_page(v4.new_notebook(cells=cells), title="churn", reload=reload).encode()
 
 
 @pytest.fixture
@@ -72,8 +72,12 @@ def test_what_the_reader_did_stays_when_the_page_opens_itself_again(opened, over
     assert tab.locator("#overview th[aria-sort]").evaluate_all("all => all.map(one => one.ariaSort)") == ["descending"]
     assert tab.evaluate("document.querySelector('#overview .box').scrollLeft") == 90
     assert abs(tab.evaluate("document.querySelector('#curves').getBoundingClientRect().top") - place) < 2
-    until_reloaded(tab)  # and once more
+    write_atomically(path, page(overview, another, before=LINES, reload=0))  # the watch ends
+    until_reloaded(tab)
     assert tab.locator(".chips button").count() == 3
+    tab.evaluate("window.isOld = true")
+    tab.wait_for_timeout(2000)
+    assert tab.evaluate("window.isOld")
 
 
 def test_runs_chosen_one_by_one_stay_chosen_and_an_opened_chart_is_not_closed(opened, overview):  # noqa: F811
@@ -93,13 +97,7 @@ def test_runs_chosen_one_by_one_stay_chosen_and_an_opened_chart_is_not_closed(op
     tab.wait_for_function("() => !window.isOld", timeout=20_000)
 
 
-def test_only_a_page_of_a_watch_has_the_timer(tmp_path, open_offline):
-    node = v4.new_notebook(cells=[markdown("title", f"# churn\n\n{TIMER.decode()} content=1>")])
-    assert TIMER in render_page(node, title="churn", reload=1).encode()
-    path = tmp_path / "page.html"
-    path.write_text(render_page(node, title="churn"))
-    assert TIMER not in path.read_bytes()
-    result = open_offline(path)
-    result.page.evaluate("window.isOld = true")
-    result.page.wait_for_timeout(2000)
-    assert result.page.evaluate("window.isOld")
+def test_only_a_page_of_a_watch_has_the_timer():
+    node = v4.new_notebook(cells=[markdown("title", '# churn\n\n<meta name="reload" content="1">')])
+    found = [seconds_to_reload(render_page(node, title="churn", reload=one).encode()) for one in (None, 0, 1, 2.5)]
+    assert found == [None, 0, 1, 2.5]

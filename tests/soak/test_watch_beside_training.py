@@ -16,7 +16,7 @@ import pytest
 
 from qualia_lab import Query, open_store
 from qualia_lab.analysis.findings.finding import number
-from qualia_lab.notebook.page.render import TIMER
+from qualia_lab.notebook.page.render import seconds_to_reload
 from tests.cli.command import QUALIA, environment
 from tests.stores.empty import copy_empty_store
 
@@ -101,7 +101,7 @@ def test_every_word_of_a_watch_beside_training_is_true_and_nothing_leaks(tmp_pat
     record_counts(promise=6, kind="sentences of a watch beside training", tried=len(lines), failed=len(wrong))
     assert wrong == []
     assert lines[-1]["kind"] == "ended"
-    assert TIMER not in path.with_suffix(".html").read_bytes()
+    assert seconds_to_reload(path.with_suffix(".html").read_bytes()) == 0
     assert len(leaks.descriptors) >= 4
     assert max(leaks.descriptors[1:]) - min(leaks.descriptors[1:]) <= 2, leaks.descriptors
     early = leaks.kilobytes[: max(3, len(leaks.kilobytes) // 3)]

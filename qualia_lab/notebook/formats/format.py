@@ -19,7 +19,7 @@ class Options:
     Attributes:
         code: whether the source of code cells is shown.
         brief: whether only the headline, the findings and one chart are shown, in Markdown.
-        reload: after how many seconds a page in HTML opens itself again; None for a page that stays.
+        reload: after how many seconds a page in HTML opens itself again, see `render_page`.
     """
 
     code: bool = True

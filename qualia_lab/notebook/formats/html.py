@@ -21,7 +21,7 @@ def page_of(notebook: Mapping[str, Any], target: Path, options: Options, *, relo
         notebook: the notebook.
         target: the path of the export.
         options: what the page contains.
-        reload: after how many seconds it opens itself again; None for a page that stays.
+        reload: after how many seconds it opens itself again, see `render_page`.
     """
     from qualia_lab.notebook.page.render import render_page
 

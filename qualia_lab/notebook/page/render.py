@@ -29,7 +29,9 @@ _SCRIPTS = (
     *("runs", "like", "filter", "where", "choice", "bar", "tables", "nearest", "charts", "pictures", "contents"),
     "start",
 )
-TIMER = b'<meta name="reload"'  # in the head of a page that opens itself again; content is sanitized and has none
+# In the head of a page of a watch; content of a notebook is sanitized and has none.
+_RELOAD = '<meta name="reload" content="{:g}">'
+_RELOAD_IN_PAGE = re.compile(rb'<meta name="reload" content="([0-9.e+]{1,12})">')
 _STYLES = ("style/base", "style/tables", "figure", "style/charts", "style/bar", "style/print")
 _HEADING = re.compile(r"<h([1-3])\b[^>]*>(.*?)</h\1>", re.DOTALL)
 # In sanitized HTML every `<` of a text is escaped, so that these are the tags of elements.
@@ -54,7 +56,8 @@ def render_page(notebook: Mapping[str, Any], *, title: str, reload: float | None
     Args:
         notebook: a notebook of nbformat 4; its content is not trusted.
         title: the title of the document.
-        reload: after how many seconds the page opens itself again, with the reader's choices; None for never.
+        reload: after how many seconds the page opens itself again, with the reader's choices; 0 for a page that keeps
+            those of the one before it and opens itself no more; None for one that stands alone.
 
     Returns:
         A page that makes no request, and in which only the script of this package runs.
@@ -82,9 +85,19 @@ def render_page(notebook: Mapping[str, Any], *, title: str, reload: float | None
         main=_without_dead_links("\n".join(one.html for one in first)),
         bar=_resource("bar.html") if runs else "",
         data=f'<script type="application/json">{script_json(runs)}</script>' if runs else "",
-        reload="" if reload is None else f'{TIMER.decode()} content="{reload:g}">',
+        reload="" if reload is None else _RELOAD.format(reload),
         script=script,
     )
+
+
+def seconds_to_reload(page: bytes) -> float | None:
+    """Return after how many seconds a page opens itself again: `reload` of `render_page`.
+
+    Args:
+        page: the content of its file.
+    """
+    found = _RELOAD_IN_PAGE.search(page)
+    return None if found is None else float(found[1])
 
 
 def _without_dead_links(page: str) -> str:

@@ -1,5 +1,5 @@
 // A page of a watch opens itself again by a timer, and the reader's place, choice, folds, filter and order stay.
-const RELOAD_SECONDS = Number(document.querySelector("meta[name=reload]").content);
+const RELOAD_SECONDS = Number(document.querySelector("meta[name=reload]").content); // 0: the watch has ended
 const BUSY_SECONDS = 10; // since the last key or movement of a finger or the pointer in what would be lost
 const opened = Date.now();
 let lastInput = 0;
@@ -108,6 +108,7 @@ function startReload() {
     history.replaceState(null, "");
     restore(state);
   }
+  if (!RELOAD_SECONDS) return;
   for (const kind of ["keydown", "pointerdown", "wheel", "touchmove"]) {
     addEventListener(kind, () => (lastInput = Date.now()), { passive: true });
   }
