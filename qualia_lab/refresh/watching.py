@@ -189,6 +189,7 @@ class _Watch:
             return
         except ExecutionFailed as error:
             self._kept, self._token = {}, token
+            self._tell_works_again()
             self._tell(WatchEvent("cell_failed", error.message))
         except QualiaLabError as error:
             if is_first:
@@ -202,9 +203,10 @@ class _Watch:
                 self._kept = {}
                 self._tell(WatchEvent("refreshed", _refreshed(result)))
         self._read = monotonic()
-        # After a change there may be more: values that were logged after they were read, and before the status was.
         is_finished = self._watching.until_finished and self._seen is not None and not self._seen.unfinished
-        self.has_ended = bool(self.found) or (is_finished and (not is_changed or self._is_as_it_was()))
+        if is_finished and is_changed:  # values may have been logged after they were read, and before the status was
+            self._token = None
+        self.has_ended = bool(self.found) or (is_finished and not is_changed)
 
     def show_page(self, *, reload: float) -> None:
         """Write the page of the notebook as it is, with a timer or without, unless it is so already.
@@ -224,8 +226,8 @@ class _Watch:
         digest = tables.digest()
         if digest == self._looked_at:  # so that no history has to be read
             return
-        self._looked_at = digest
         seen, findings = look_at(generator.store, tables, study, self._watching.rules)
+        self._looked_at = digest
         events = first_events(seen) if self._seen is None else events_between(self._seen, seen)
         self._seen = seen
         conditions = selection.conditions
@@ -234,12 +236,6 @@ class _Watch:
         self.found = self._watching.forbidden(findings)
         for event in events:
             self._tell(event)
-
-    def _is_as_it_was(self) -> bool:
-        """Whether the store was not written to since the notebook was refreshed."""
-        with suppress(StoreError):
-            return self._token is not None and self._token == self._ask()
-        return False
 
     def _tell_trouble(self, kind: Literal["store_gone", "not_refreshed"], error: QualiaLabError) -> None:
         if error.message != self._trouble:
