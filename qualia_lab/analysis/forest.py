@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     Singles = NDArray[np.float32]
 
-TREES = 100
+TREES = 100  # at most
+_ADDED = 15  # trees that are added before R² is compared with what it was
+_SETTLED = 0.005
 REPEATS = 10  # permutations of a param; their mean is its importance
 _PARTIAL = 60  # configurations over which an interaction is averaged
 _SEED = 0
@@ -58,11 +60,12 @@ class Forest:
 
 
 def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Forest:
-    """Fit a random forest of 100 trees to configurations and evaluate it out of bag.
+    """Fit a random forest to configurations and evaluate it out of bag.
 
     Random forest, out-of-bag R², and permutation importance measured out of bag: Breiman (2001), "Random forests"; mean
     and standard deviation over 10 permutations. Importances on the rows that the trees were fitted to would credit pure
-    noise. The result is deterministic.
+    noise. Trees are added until the out-of-bag R² does not change by more than 0.005, at most 100: a strong relation
+    needs a third of them, noise all. The result is deterministic.
 
     Args:
         x: the params, shape (configurations, params).
@@ -75,15 +78,19 @@ def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Fores
     rows, count = x.shape
     as_float32 = x.astype(np.float32)
     votes, seen = np.zeros(rows), np.zeros(rows)
-    out_of_bag = []
+    out_of_bag: list[_OutOfBag] = []
+    r2 = -math.inf
     for tree, is_unseen in _grow_trees(as_float32, y):
         unseen = np.flatnonzero(is_unseen)
         predicted = tree.predict(as_float32[unseen])[:, 0]
         votes[unseen] += predicted
         seen[unseen] += 1
         out_of_bag.append(_OutOfBag(tree, unseen, predicted))
-    known = seen > 0
-    r2 = _r_squared(y[known], votes[known] / seen[known])
+        if len(out_of_bag) % _ADDED == 0 or len(out_of_bag) == TREES:
+            known = seen > 0
+            before, r2 = r2, _r_squared(y[known], votes[known] / seen[known])
+            if abs(r2 - before) <= _SETTLED and known.all():
+                break
     trees = tuple(one.tree for one in out_of_bag)
     if r2 < least_r2:
         return Forest(trees, r2, (), ())
@@ -117,7 +124,7 @@ def _shuffled_votes(x: Singles, trees: list[_OutOfBag], shuffled: list[NDArray[n
         The sums for each column, shape (repeats, configurations).
     """
     levels = [np.unique(column, return_inverse=True) for column in x.T]
-    few = [column for column, (values, _) in enumerate(levels) if len(values) < REPEATS]
+    few = [column for column, (values, _) in enumerate(levels) if len(values) <= REPEATS]
     votes = dict(zip(few, _votes_by_value(x, trees, [(column, levels[column][0]) for column in few]), strict=True))
     in_order = np.arange(len(x))
     return [
