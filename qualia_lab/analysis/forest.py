@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TREES = 100  # at most
 _ADDED = 15  # trees that are added before R² is compared with what it was
-_SETTLED = 0.005
+_SETTLED = 0.01
 REPEATS = 10  # permutations of a param; their mean is its importance
 _PARTIAL = 60  # configurations over which an interaction is averaged
 _SEED = 0
@@ -64,7 +64,7 @@ def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Fores
 
     Random forest, out-of-bag R², and permutation importance measured out of bag: Breiman (2001), "Random forests"; mean
     and standard deviation over 10 permutations. Importances on the rows that the trees were fitted to would credit pure
-    noise. Trees are added until the out-of-bag R² does not change by more than 0.005, at most 100: a strong relation
+    noise. Trees are added until the out-of-bag R² does not change by more than 0.01, at most 100: a strong relation
     needs a third of them, noise all. The result is deterministic.
 
     Args:

@@ -68,7 +68,8 @@ def _range_table(k: int, degrees: float) -> tuple[Numbers, Numbers]:
 
     spreads, weights = spread_nodes(degrees)
     if degrees >= _SMOOTH:  # nearly normal, so the trapezoidal rule needs few nodes
-        spreads, weights = spreads[::4], weights[::4] / weights[::4].sum()
+        step = 8 if degrees >= 4 * _SMOOTH else 4
+        spreads, weights = spreads[::step], weights[::step] / weights[::step].sum()
     spreads, weights = spreads[weights > 1e-16], weights[weights > 1e-16]
     at = np.linspace(ndtri(_NEVER ** (1 / k)), -ndtri(_NEVER / k), _LARGEST_NODES)  # where the largest mean lies
     density = np.exp(-(at**2) / 2) / math.sqrt(2 * math.pi) * (at[1] - at[0])
