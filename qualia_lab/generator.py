@@ -504,6 +504,8 @@ class NotebookGenerator(Closing):
 
         named: the URI in the file.
         """
+        import pyarrow as pa
+
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
         if selection.engine is not None or not selection.run_ids:
@@ -516,6 +518,7 @@ class NotebookGenerator(Closing):
         with hand_over_runs(self.store, tables, named=named, artifacts_of=dict.fromkeys(artifact_runs)) as variables:
             del tables
             self._read = None  # free the tables while the kernel runs
+            pa.default_memory_pool().release_unused()
             yield variables, data_digest
 
     def export(self, path: Path, fmt: str = "html", *, code: bool = True, brief: bool = False) -> Path:

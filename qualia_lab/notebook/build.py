@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import platform
 import re
@@ -39,9 +40,13 @@ def build_notebook(plan: NotebookPlan) -> dict[str, Any]:
 
 def notebook_bytes(notebook: dict[str, Any]) -> bytes:
     """Serialize a notebook as Jupyter does: JSON indented by one space, a string per source line, a final newline."""
-    return (json.dumps(notebook, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode(
-        "utf-8", "backslashreplace"
-    )
+    # Piece by piece: `json.dumps` would hold each of millions of numbers of charts as a string.
+    serialized = io.BytesIO()
+    with io.TextIOWrapper(serialized, "utf-8", "backslashreplace", newline="\n") as text:
+        text.writelines(json.JSONEncoder(ensure_ascii=False, indent=1, allow_nan=False).iterencode(notebook))
+        text.write("\n")
+        text.flush()
+        return serialized.getvalue()
 
 
 def _cell(planned: PlannedCell, ids: set[str]) -> dict[str, Any]:
