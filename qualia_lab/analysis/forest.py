@@ -64,8 +64,8 @@ def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Fores
 
     Random forest, out-of-bag R², and permutation importance measured out of bag: Breiman (2001), "Random forests"; mean
     and standard deviation over 10 permutations. Importances on the rows that the trees were fitted to would credit pure
-    noise. Trees are added until the out-of-bag R² does not change by more than 0.01, at most 100: a strong relation
-    needs a third of them, noise all. The result is deterministic.
+    noise. Trees are added 15 at a time until that changes the out-of-bag R² by no more than 0.01, at most 100. The
+    result is deterministic.
 
     Args:
         x: the params, shape (configurations, params).
