@@ -120,9 +120,9 @@ class SnapshotStore(Closing):
         columns = (runs.column(name).to_pylist() for name in ("experiment_id", "start_time", "end_time"))
         for experiment_id, *times in zip(*columns, strict=True):
             counts[experiment_id] = counts.get(experiment_id, 0) + 1
-            valid = [time for time in (latest.get(experiment_id), *times) if is_possible(time)]
-            if valid:
-                latest[experiment_id] = max(valid)
+            for time in times:
+                if time is not None and time > latest.get(experiment_id, 0) and is_possible(time):
+                    latest[experiment_id] = time
         rows = [
             {**row, "run_count": counts.get(row["experiment_id"], 0), "last_activity": latest.get(row["experiment_id"])}
             for row in _of_view(self._experiments, view).to_pylist()
