@@ -22,6 +22,8 @@ COMMANDS = (
     "changes",
     "export",
     "snapshot",
+    "bundle",
+    "verify",
     "templates",
 )
 

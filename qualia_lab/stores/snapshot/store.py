@@ -47,9 +47,17 @@ if TYPE_CHECKING:
 # For this many runs, a snapshot for a notebook records the local folders of their artifacts.
 _RUNS_WITH_FOLDERS = 200
 
+_NOT_SAVED = "the artifacts of this run were not saved with the notebook"
+
 
 def write_snapshot(
-    folder: Path, store: TrackingStore, tables: RunTables, *, source_uri: str, artifacts_of: Iterable[str] = ()
+    folder: Path,
+    store: TrackingStore,
+    tables: RunTables,
+    *,
+    source_uri: str,
+    artifacts_of: Iterable[str] = (),
+    standalone: bool = False,
 ) -> None:
     """Write these runs, their complete metric histories and the artifacts of some of them, for one notebook.
 
@@ -63,6 +71,7 @@ def write_snapshot(
         source_uri: the tracking URI of the store, for runs that are not in the snapshot.
         artifacts_of: the runs whose artifacts are saved, if they are not on this machine. For other runs, the notebook
             reports that artifacts are omitted.
+        standalone: for a reader on another machine: artifacts on this machine are saved too, and no folder is recorded.
     """
     location = open_location(folder)
     with location.writing():
@@ -80,8 +89,16 @@ def write_snapshot(
         candidates = wanted | dict.fromkeys([*uris][:_RUNS_WITH_FOLDERS])
         places = {run_id: store.artifact_place(run_id, uris[run_id] or "") for run_id in candidates}
         # A local folder costs only a row, but artifacts on a server cost requests.
-        selected = {run_id: place for run_id, place in places.items() if run_id in wanted or as_local_place(place)}
-        writer.add_artifacts(selected, local=False)
+        selected = {
+            run_id: place
+            for run_id, place in places.items()
+            if run_id in wanted or (as_local_place(place) and not standalone)
+        }
+        if standalone:
+            selected = {
+                run_id: selected.get(run_id) or UnopenedPlace(uri or "", _NOT_SAVED) for run_id, uri in uris.items()
+            }
+        writer.add_artifacts(selected, local=standalone)
         files = tuple(
             write_file(location, name, f"{PARTS}/{uuid4().hex}-0.parquet", [getattr(tables, name)], durable=False)
             for name in ("experiments", "missing")

@@ -1,0 +1,223 @@
+"""Write a bundle: a notebook, executed on a snapshot of exactly what it uses, its page, a manifest and a README."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.bundle.manifest import (
+    DATA,
+    MANIFEST,
+    MAX_BYTES,
+    MAX_FILES,
+    README,
+    BundledFile,
+    BundleManifest,
+    versions_here,
+)
+from qualia_lab.bundle.notebook import notebook_for_bundle
+from qualia_lab.bundle.outputs import DifferentCell, different_cells
+from qualia_lab.bundle.place import check_place, put_bundle
+from qualia_lab.bundle.readme import readme_text
+from qualia_lab.bundle.run import run_in_bundle
+from qualia_lab.counts import counted
+from qualia_lab.errors import NotebookError
+from qualia_lab.escaping import for_filename
+from qualia_lab.masking.tables import masked_keys
+from qualia_lab.notebook.artifact_runs import runs_with_artifacts
+from qualia_lab.notebook.build import notebook_bytes
+from qualia_lab.notebook.export import export_notebook
+from qualia_lab.notebook.parameters import read_parameters, run_ids_of
+from qualia_lab.notebook.read import read_notebook
+from qualia_lab.settings import find_settings, open_given_store
+from qualia_lab.stores.snapshot.artifacts import READ_FILES_VARIABLE
+from qualia_lab.stores.snapshot.fixed_names import fix_names
+from qualia_lab.stores.snapshot.store import write_snapshot
+from qualia_lab.stores.uri import split_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qualia_lab.stores.snapshot.manifest import Manifest
+    from qualia_lab.tables import RunTables
+
+_NAMES_THE_STORE = "client"  # the key of a generated cell, whose output is the tracking URI
+
+
+@dataclass(frozen=True)
+class WrittenBundle:
+    """A bundle that was written.
+
+    Attributes:
+        path: the folder or the zip file.
+        manifest: what it holds.
+        bytes: the size of its files.
+        changed: the cells whose outputs differ from those in the notebook that it was made from.
+    """
+
+    path: Path
+    manifest: BundleManifest
+    bytes: int
+    changed: tuple[DifferentCell, ...]
+
+
+def write_bundle(
+    notebook: Path,
+    output: Path | None = None,
+    *,
+    tracking_uri: str,
+    force: bool = False,
+    timeout: float = 600,
+    on_cell: Callable[[int, int], None] | None = None,
+) -> WrittenBundle:
+    """Write a bundle of a notebook. The same notebook and store give the same bytes.
+
+    The runs are read anew, and the cells are executed on them without store and network, so that all outputs in the
+    bundle follow from the data in it. The notebook itself is not changed.
+
+    Args:
+        notebook: the file of the notebook.
+        output: the folder, or the file ending in .zip; by default a zip file beside the notebook.
+        tracking_uri: the tracking URI of the store, as `open_store` takes it.
+        force: replace an existing file, or a folder that is a bundle.
+        timeout: maximum seconds per cell.
+        on_cell: called with (finished cells, total cells), in another thread.
+
+    Returns:
+        The bundle that was written.
+
+    Raises:
+        NotebookError: the notebook has no run ids, uses an engine, holds a secret, or its data are too large.
+        OutputExists: there is something at the output, and `force` is False.
+        OutputNotWritable: the output cannot be written.
+        StoreError: the store cannot be read.
+        ExecutionFailed: a cell failed on the data of the bundle; nothing was written.
+    """
+    target = output or notebook.with_suffix(".zip")
+    check_place(target, force=force)
+    parameters = read_parameters(notebook)
+    run_ids = _run_ids(notebook, parameters)
+    content = notebook_for_bundle(notebook, find_settings().masking)
+    name = for_filename(notebook.stem)
+    named = split_uri(str(parameters.get("TRACKING_URI", tracking_uri))).safe
+    with tempfile.TemporaryDirectory(prefix="qualia-lab-bundle-") as temporary, open_given_store(tracking_uri) as store:
+        folder, log = Path(temporary) / name, Path(temporary) / "read"
+        folder.mkdir()
+        log.touch()
+        tables = store.read(run_ids)
+        shown = dict.fromkeys([*runs_with_artifacts(tables), *_named_runs(content, tables)])
+        write_snapshot(folder / DATA, store, tables, source_uri=named, artifacts_of=shown, standalone=True)
+        copy = folder / f"{name}.ipynb"
+        failure = run_in_bundle(
+            copy,
+            notebook_bytes(content),
+            timeout=timeout,
+            on_cell=on_cell,
+            variables={READ_FILES_VARIABLE: str(log)},
+        )
+        if failure is not None:
+            failure.hint = (
+                "No bundle was written: its cells have qualia-lab and the data of the notebook's runs, but no other "
+                "files, no store and no network."
+            )
+            raise failure
+        data = fix_names(folder / DATA, set(log.read_text(encoding="ascii").split()))
+        [page] = export_notebook(copy, ["html"])
+        manifest = BundleManifest(
+            notebook=copy.name,
+            page=page.name,
+            tracking_uri=named,
+            chosen_by=_plain(parameters.get("CHOSEN_BY")),
+            run_ids=run_ids,
+            latest_time=_latest_time(tables),
+            rows=data.counts(),
+            masked=tuple(masked_keys(tables)),
+            versions=versions_here(),
+            files=(),
+        )
+        (folder / README).write_text(readme_text(manifest), encoding="utf-8", newline="\n")
+        manifest = manifest_of_files(folder, manifest, data)
+        _check_size(notebook, manifest)
+        (folder / MANIFEST).write_bytes(manifest.to_json())
+        changed = _changed(read_notebook(notebook), read_notebook(copy))
+        put_bundle(folder, target)
+    return WrittenBundle(target, manifest, sum(file.bytes for file in manifest.files), changed)
+
+
+def manifest_of_files(folder: Path, manifest: BundleManifest, data: Manifest) -> BundleManifest:
+    """The manifest with all files that are in the folder.
+
+    Args:
+        folder: the folder of the bundle.
+        manifest: the other fields.
+        data: the manifest of the snapshot, which says which table a file holds.
+    """
+    table_of = {f"{DATA}/{file.file}": file.table for file in data.files()}
+    files = []
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name != MANIFEST:
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            files.append(BundledFile(name, path.stat().st_size, sha256, table_of.get(name)))
+    return replace(manifest, files=tuple(sorted(files, key=lambda file: file.file)))
+
+
+def _changed(before: dict[str, Any], bundled: dict[str, Any]) -> tuple[DifferentCell, ...]:
+    """The cells that had outputs and have other ones now, besides the cell that names the store."""
+    had = [number for number, cell in enumerate(before["cells"], start=1) if cell.get("outputs")]
+    return tuple(
+        cell for cell in different_cells(before, bundled) if cell.number in had and cell.key != _NAMES_THE_STORE
+    )
+
+
+def _run_ids(notebook: Path, parameters: dict[str, Any]) -> tuple[str, ...]:
+    """The runs of the notebook. Raises NotebookError if there are none, or if an engine reads them."""
+    if parameters.get("ENGINE") is not None:
+        raise NotebookError(
+            f"{notebook} aggregates a whole snapshot with an engine, and a bundle holds the runs of a notebook.",
+            "Give the snapshot away together with the notebook.",
+        )
+    run_ids = run_ids_of(notebook, parameters)
+    if not run_ids:
+        raise NotebookError(
+            f"{notebook} has no RUN_IDS in a cell tagged parameters, so its data are not known.",
+            "Make a notebook with: qualia new",
+        )
+    return run_ids
+
+
+def _named_runs(notebook: dict[str, Any], tables: RunTables) -> list[str]:
+    """The runs whose ids are in the cells, besides the cell of RUN_IDS: these cells may show artifacts of them."""
+    sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    words = {word for source in sources if "RUN_IDS =" not in source for word in re.findall(r"[\w-]+", source)}
+    return [run_id for run_id in tables.run_ids if run_id in words]
+
+
+def _latest_time(tables: RunTables) -> int | None:
+    columns = (tables.runs.column(name).to_pylist() for name in ("start_time", "end_time"))
+    return max((time for column in columns for time in column if time is not None), default=None)
+
+
+def _plain(conditions: object) -> dict[str, Any]:
+    """The conditions in the notebook as JSON; {} if it has none."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(conditions, allow_nan=False))
+    except (TypeError, ValueError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _check_size(notebook: Path, manifest: BundleManifest) -> None:
+    size = sum(file.bytes for file in manifest.files)
+    if size > MAX_BYTES or len(manifest.files) >= MAX_FILES:
+        raise NotebookError(
+            f"A bundle of {notebook} would have {counted(len(manifest.files), 'file')} and {size / 1e6:,.0f} MB; "
+            f"it can have {MAX_FILES:,} files and {MAX_BYTES / 1e6:,.0f} MB.",
+            "Choose fewer runs.",
+        )
