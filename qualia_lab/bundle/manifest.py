@@ -54,6 +54,7 @@ class BundleManifest:
         chosen_by: the conditions by which the runs were chosen, as in the notebook.
         run_ids: the runs, in the order of the notebook.
         latest_time: the latest start or end of a run, in milliseconds since 1970; None where none is known.
+        as_of: the time in ms up to which unfinished runs last; None if all runs had ended.
         rows: the number of rows by table.
         masked: the names of what was masked, such as `param db_password`.
         versions: {name: version} of Python, of the platform and of the packages that compute figures.
@@ -66,6 +67,7 @@ class BundleManifest:
     chosen_by: dict[str, Any]
     run_ids: tuple[str, ...]
     latest_time: int | None
+    as_of: int | None
     rows: dict[str, int]
     masked: tuple[str, ...]
     versions: dict[str, str]
@@ -103,7 +105,8 @@ def manifest_from_json(data: bytes) -> BundleManifest:
             tracking_uri=_of(str, fields["tracking_uri"]),
             chosen_by=_of(dict, fields["chosen_by"]),
             run_ids=tuple(_of(str, run_id) for run_id in _of(list, fields["run_ids"])),
-            latest_time=None if fields["latest_time"] is None else _of(int, fields["latest_time"]),
+            latest_time=_time(fields["latest_time"]),
+            as_of=_time(fields["as_of"]),
             rows={_of(str, name): _of(int, rows) for name, rows in _of(dict, fields["rows"]).items()},
             masked=tuple(_of(str, name) for name in _of(list, fields["masked"])),
             versions={_of(str, name): _of(str, text) for name, text in _of(dict, fields["versions"]).items()},
@@ -149,6 +152,11 @@ def _of(kind: type[Any], value: Any) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"not of type {kind.__name__}")
     return value
+
+
+def _time(value: Any) -> int | None:
+    time: int | None = None if value is None else _of(int, value)
+    return time
 
 
 def _name(value: Any) -> str:

@@ -60,7 +60,7 @@ def put_bundle(folder: Path, target: Path) -> None:
             new = Path(temporary) / "new"
             if is_zip(target):
                 with new.open("xb") as file:
-                    write_zip(file, folder, _names(folder), top=target.stem)
+                    write_zip(file, folder, _names(folder), top=folder.name)
                     file.flush()
                     os.fsync(file.fileno())
             else:

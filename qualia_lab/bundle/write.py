@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,12 +38,17 @@ from qualia_lab.notebook.read import read_notebook
 from qualia_lab.settings import find_settings, open_given_store
 from qualia_lab.stores.snapshot.artifacts import READ_FILES_VARIABLE
 from qualia_lab.stores.snapshot.fixed_names import fix_names
+from qualia_lab.stores.snapshot.grouping import ENDED
 from qualia_lab.stores.snapshot.store import write_snapshot
 from qualia_lab.stores.uri import split_uri
+from qualia_lab.times import is_possible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pyarrow as pa
+
+    from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.stores.snapshot.manifest import Manifest
     from qualia_lab.tables import RunTables
 
@@ -111,7 +117,8 @@ def write_bundle(
         log.touch()
         tables = store.read(run_ids)
         shown = dict.fromkeys([*runs_with_artifacts(tables), *_named_runs(content, tables)])
-        write_snapshot(folder / DATA, store, tables, source_uri=named, artifacts_of=shown, standalone=True)
+        as_of = _as_of(notebook, store, tables)
+        write_snapshot(folder / DATA, store, tables, source_uri=named, artifacts_of=shown, standalone=True, as_of=as_of)
         copy = folder / f"{name}.ipynb"
         failure = run_in_bundle(
             copy,
@@ -126,7 +133,7 @@ def write_bundle(
                 "files, no store and no network."
             )
             raise failure
-        data = fix_names(folder / DATA, set(log.read_text(encoding="ascii").split()))
+        data = fix_names(folder / DATA, _bytes_read(log))
         [page] = export_notebook(copy, ["html"])
         manifest = BundleManifest(
             notebook=copy.name,
@@ -134,7 +141,8 @@ def write_bundle(
             tracking_uri=named,
             chosen_by=_plain(parameters.get("CHOSEN_BY")),
             run_ids=run_ids,
-            latest_time=_latest_time(tables),
+            latest_time=_latest(tables.runs, "start_time", "end_time"),
+            as_of=as_of,
             rows=data.counts(),
             masked=tuple(masked_keys(tables)),
             versions=versions_here(),
@@ -147,6 +155,15 @@ def write_bundle(
         changed = _changed(read_notebook(notebook), read_notebook(copy))
         put_bundle(folder, target)
     return WrittenBundle(target, manifest, sum(file.bytes for file in manifest.files), changed)
+
+
+def _bytes_read(log: Path) -> dict[str, int]:
+    """The most bytes that were read of each file, from the file of READ_FILES_VARIABLE."""
+    most: dict[str, int] = {}
+    for line in log.read_text(encoding="ascii").splitlines():
+        name, _, limit = line.partition(" ")
+        most[name] = max(most.get(name, 0), int(limit))
+    return most
 
 
 def manifest_of_files(folder: Path, manifest: BundleManifest, data: Manifest) -> BundleManifest:
@@ -199,9 +216,23 @@ def _named_runs(notebook: dict[str, Any], tables: RunTables) -> list[str]:
     return [run_id for run_id in tables.run_ids if run_id in words]
 
 
-def _latest_time(tables: RunTables) -> int | None:
-    columns = (tables.runs.column(name).to_pylist() for name in ("start_time", "end_time"))
-    return max((time for column in columns for time in column if time is not None), default=None)
+def _as_of(notebook: Path, store: TrackingStore, tables: RunTables) -> int | None:
+    """The time up to which unfinished runs last: when the notebook was saved, or that of the latest value if later.
+
+    Not the present time, so that the same notebook and store give the same bytes. None if all runs have ended.
+    """
+    if set(tables.runs.column("status").to_pylist()) <= set(ENDED):
+        return None
+    copied: int | None = getattr(store, "as_of", None)
+    latest = (_latest(tables.runs, "start_time", "end_time"), _latest(tables.metrics, "timestamp"))
+    now = time.time() * 1000  # a time after it is wrong
+    return copied or max(notebook.stat().st_mtime_ns // 1_000_000, *(one for one in latest if one and one <= now))
+
+
+def _latest(table: pa.Table, *names: str) -> int | None:
+    """The latest time in these columns."""
+    times = (one for name in names for one in table.column(name).to_pylist() if is_possible(one))
+    return max(times, default=None)
 
 
 def _plain(conditions: object) -> dict[str, Any]:

@@ -49,22 +49,23 @@ def command(bundle: Path, execute: bool, as_json: bool, timeout: float) -> None:
     else:
         _show(bundle, found)
     if not found.holds:
-        differ = [
-            *([counted(len(found.files), "file")] * bool(found.files)),
-            *([counted(len(found.cells), "cell")] * bool(found.cells)),
-        ]
         raise BundleDiffers(
-            f"{bundle} does not hold: {' and '.join(differ) or 'a cell'} {'differs' if _is_one(found) else 'differ'}.",
-            "Install the recorded versions, or ask for another copy." if found.versions else "Ask for another copy.",
+            f"{bundle} is not as recorded: {_counts(found)}.",
+            "Install the recorded versions and verify it again." if found.versions else "Ask for another copy.",
         )
 
 
-def _is_one(found: Verification) -> bool:
-    return len(found.files) + len(found.cells) <= 1
+def _counts(found: Verification) -> str:
+    """What differs, as in `1 file and 2 cells`; at least a cell failed."""
+    counts = [(len(found.files), "file"), (len(found.cells), "cell")]
+    differ = " and ".join(counted(number, what) for number, what in counts if number)
+    if not differ:
+        return "a cell fails"
+    return f"{differ} {'differs' if sum(number for number, _ in counts) == 1 else 'differ'}"
 
 
 def _show(bundle: Path, found: Verification) -> None:
-    """Print what differs, one line each, and what was compared."""
+    """Print what differs, and what was compared."""
     for file in found.files[:_MOST_LISTED]:
         name = file.file or str(bundle)
         console.show(f"{name}: {file.state}" + (f" ({file.what})" if file.what else ""))
@@ -75,11 +76,11 @@ def _show(bundle: Path, found: Verification) -> None:
         console.show(f"  {cell.what}\n    recorded  {cell.recorded}\n    here      {cell.here}")
     for what, number in (("file", len(found.files)), ("cell", len(found.cells))):
         if number > _MOST_LISTED:
-            console.show(f"and {counted(number - _MOST_LISTED, f'more {what}')} that {'differ' if number else ''}")
+            console.show(f"and {counted(number - _MOST_LISTED, f'more {what}')}; --json names all")
     if found.versions:
-        console.say("other versions than recorded, by which figures may differ:")
+        console.say("These versions are not the recorded ones, so figures and the page may differ:")
         for name, (recorded, here) in found.versions.items():
-            console.say(f"  {name} {here or 'is not installed'}, recorded: {recorded or 'none'}")
+            console.say(f"  {name}: {recorded or 'none'} recorded, {here or 'none'} here")
     if found.holds:
         ran = "; running the notebook on its data gives the same outputs" if found.executed else ""
         console.show(f"{bundle} holds: {counted(found.compared, 'file')} as recorded{ran}")

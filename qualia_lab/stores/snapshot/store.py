@@ -58,6 +58,7 @@ def write_snapshot(
     source_uri: str,
     artifacts_of: Iterable[str] = (),
     standalone: bool = False,
+    as_of: int | None = None,
 ) -> None:
     """Write these runs, their complete metric histories and the artifacts of some of them, for one notebook.
 
@@ -72,6 +73,7 @@ def write_snapshot(
         artifacts_of: the runs whose artifacts are saved, if they are not on this machine. For other runs, the notebook
             reports that artifacts are omitted.
         standalone: for a reader on another machine: artifacts on this machine are saved too, and no folder is recorded.
+        as_of: the time in ms up to which unfinished runs last; None for that of the store, if it is a copy.
     """
     location = open_location(folder)
     with location.writing():
@@ -105,7 +107,15 @@ def write_snapshot(
             if getattr(tables, name).num_rows
         )
         part = writer.finish(tracking_uri=source_uri)
-        publish(location, Manifest(tracking_uri=source_uri, beside=None, choice=None, tables=files, parts=(part,)))
+        manifest = Manifest(
+            tracking_uri=source_uri,
+            beside=None,
+            choice=None,
+            tables=files,
+            parts=(part,),
+            as_of=getattr(store, "as_of", None) if as_of is None else as_of,
+        )
+        publish(location, manifest)
 
 
 class SnapshotStore(Closing):
@@ -127,6 +137,7 @@ class SnapshotStore(Closing):
         self._manifest = read_manifest(self._location)
         self.uri = f"snapshot:{self._location.shown}"
         self.source_uri = self._manifest.tracking_uri
+        self.as_of = self._manifest.as_of
         self._cached_artifacts: tuple[str, pa.Table, dict[str, File]] | None = None
 
     def read_experiments(self, view: View = "active") -> pa.Table:
