@@ -14,7 +14,8 @@ from qualia_lab.notebook.page.sections import cell_key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SECONDS = r"[\d.]+ (?:ns|[uµμ]s|ms|s|min|h)"
+# Repetitions are bounded, since outputs may hold megabytes of digits or base64.
+_SECONDS = r"\b[\d.]{1,20} (?:ns|[uµμ]s|ms|s|min|h)"
 # What may differ between executions of the same code on the same data, with its replacement. Besides, the numbers
 # `In [1]` are not compared, nor how the text of one stream is split into pieces.
 LEGITIMATE_DIFFERENCES = (
@@ -25,7 +26,7 @@ LEGITIMATE_DIFFERENCES = (
     ("files of cells in warnings and tracebacks", re.compile(r"\bipykernel_\d+[/\\]\d+\.py\b"), "cell.py"),
     (
         "folders of Python files in warnings and tracebacks",
-        re.compile(r"(?<![\w./\\])(?:/|[A-Za-z]:\\)[^\s'\"<>]*[/\\](?=[\w.-]+\.py(?::\d|\"?, line \d))"),
+        re.compile(r"(?<![\w./\\])(?:/|[A-Za-z]:\\)[^\s'\"<>]{0,300}[/\\](?=[\w.-]{1,200}\.py(?::\d|\"?, line \d))"),
         "",
     ),
 )

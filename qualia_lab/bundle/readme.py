@@ -24,9 +24,8 @@ _TEXT = """\
 {manifest}
     which runs, which versions, and the SHA-256 of each file.
 
-To run the notebook again, in this folder:
+To run the notebook again, with qualia-lab {version} installed, in this folder:
 
-    pip install "qualia-lab=={version}"
     qualia execute {notebook}
 
 or open it in Jupyter and run all cells. Neither the store nor the network is needed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from qualia_lab.bundle.manifest import (
 from qualia_lab.bundle.notebook import KERNEL
 from qualia_lab.bundle.outputs import DifferentCell, different_cells
 from qualia_lab.bundle.run import run_in_bundle
-from qualia_lab.errors import BundleUnreadable, ExportFailed
+from qualia_lab.errors import BundleUnreadable, KernelNotStarted, NotebookError
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.export import export_notebook
 from qualia_lab.notebook.read import read_notebook
@@ -108,8 +109,13 @@ def verify_bundle(
         cells: list[DifferentCell] = []
         runs = execute and manifest is not None and not wrong
         if runs and manifest is not None:
-            wrong = _compare_page(copy, manifest)
-            failure, cells = _compare_outputs(copy / manifest.notebook, timeout=timeout, on_cell=on_cell)
+            try:
+                wrong = _compare_page(copy, manifest)
+                failure, cells = _compare_outputs(copy / manifest.notebook, timeout=timeout, on_cell=on_cell)
+            except KernelNotStarted:
+                raise
+            except NotebookError as error:  # a notebook that nobody could open, with the right hash
+                wrong = [WrongFile(manifest.notebook, "differs", _without_folder(error.message, copy))]
         return Verification(
             files=tuple(wrong),
             executed=runs,
@@ -148,13 +154,15 @@ def _compare_files(files: BundleFiles, copy: Path) -> tuple[BundleManifest | Non
     return manifest, wrong
 
 
+def _without_folder(message: str, folder: Path) -> str:
+    """A message that names the file of a temporary copy, without the folder and the full stop."""
+    return message.replace(f"{folder}{os.sep}", "").rstrip(".")
+
+
 def _compare_page(copy: Path, manifest: BundleManifest) -> list[WrongFile]:
     """Make the page of the recorded notebook again, and compare it with the recorded one."""
     again = copy.with_name("page.html")
-    try:
-        export_notebook(copy / manifest.notebook, ["html"], output=again)
-    except ExportFailed as error:
-        return [WrongFile(manifest.notebook, "differs", error.message)]
+    export_notebook(copy / manifest.notebook, ["html"], output=again)
     if again.read_bytes() == (copy / manifest.page).read_bytes():
         return []
     return [WrongFile(manifest.page, "differs", f"it is not the page of {manifest.notebook}")]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.bundle.data import write_data
 from qualia_lab.bundle.manifest import (
     DATA,
     MANIFEST,
@@ -19,7 +17,6 @@ from qualia_lab.bundle.manifest import (
     README,
     BundledFile,
     BundleManifest,
-    versions_here,
 )
 from qualia_lab.bundle.notebook import notebook_for_bundle
 from qualia_lab.bundle.outputs import DifferentCell, different_cells
@@ -29,29 +26,22 @@ from qualia_lab.bundle.run import run_in_bundle
 from qualia_lab.counts import counted
 from qualia_lab.errors import NotebookError
 from qualia_lab.escaping import for_filename
-from qualia_lab.masking.tables import masked_keys
-from qualia_lab.notebook.artifact_runs import runs_with_artifacts
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.export import export_notebook
-from qualia_lab.notebook.parameters import read_parameters, run_ids_of
 from qualia_lab.notebook.read import read_notebook
 from qualia_lab.settings import find_settings, open_given_store
 from qualia_lab.stores.snapshot.artifacts import READ_FILES_VARIABLE
 from qualia_lab.stores.snapshot.fixed_names import fix_names
-from qualia_lab.stores.snapshot.grouping import ENDED
-from qualia_lab.stores.snapshot.store import write_snapshot
-from qualia_lab.stores.uri import split_uri
-from qualia_lab.times import is_possible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pyarrow as pa
-
-    from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.stores.snapshot.manifest import Manifest
-    from qualia_lab.tables import RunTables
 
+_NOT_WRITTEN = (
+    "No bundle was written: its cells have qualia-lab and the data of the notebook's runs, but no other "
+    "files, no store and no network."
+)
 _NAMES_THE_STORE = "client"  # the key of a generated cell, whose output is the tracking URI
 
 
@@ -101,53 +91,28 @@ def write_bundle(
         NotebookError: the notebook has no run ids, uses an engine, holds a secret, or its data are too large.
         OutputExists: there is something at the output, and `force` is False.
         OutputNotWritable: the output cannot be written.
+        UnknownRun: the store has none of the runs.
         StoreError: the store cannot be read.
         ExecutionFailed: a cell failed on the data of the bundle; nothing was written.
     """
     target = output or notebook.with_suffix(".zip")
     check_place(target, force=force)
-    parameters = read_parameters(notebook)
-    run_ids = _run_ids(notebook, parameters)
     content = notebook_for_bundle(notebook, find_settings().masking)
     name = for_filename(notebook.stem)
-    named = split_uri(str(parameters.get("TRACKING_URI", tracking_uri))).safe
-    with tempfile.TemporaryDirectory(prefix="qualia-lab-bundle-") as temporary, open_given_store(tracking_uri) as store:
+    with tempfile.TemporaryDirectory(prefix="qualia-lab-bundle-") as temporary:
         folder, log = Path(temporary) / name, Path(temporary) / "read"
         folder.mkdir()
-        log.touch()
-        tables = store.read(run_ids)
-        shown = dict.fromkeys([*runs_with_artifacts(tables), *_named_runs(content, tables)])
-        as_of = _as_of(notebook, store, tables)
-        write_snapshot(folder / DATA, store, tables, source_uri=named, artifacts_of=shown, standalone=True, as_of=as_of)
-        copy = folder / f"{name}.ipynb"
-        failure = run_in_bundle(
-            copy,
-            notebook_bytes(content),
-            timeout=timeout,
-            on_cell=on_cell,
-            variables={READ_FILES_VARIABLE: str(log)},
-        )
+        with open_given_store(tracking_uri) as store:
+            manifest = write_data(folder, notebook, content, store)
+        copy = folder / manifest.notebook
+        variables = {READ_FILES_VARIABLE: str(log)}
+        failure = run_in_bundle(copy, notebook_bytes(content), timeout=timeout, on_cell=on_cell, variables=variables)
         if failure is not None:
-            failure.hint = (
-                "No bundle was written: its cells have qualia-lab and the data of the notebook's runs, but no other "
-                "files, no store and no network."
-            )
+            failure.hint = _NOT_WRITTEN
             raise failure
         data = fix_names(folder / DATA, _bytes_read(log))
-        [page] = export_notebook(copy, ["html"])
-        manifest = BundleManifest(
-            notebook=copy.name,
-            page=page.name,
-            tracking_uri=named,
-            chosen_by=_plain(parameters.get("CHOSEN_BY")),
-            run_ids=run_ids,
-            latest_time=_latest(tables.runs, "start_time", "end_time"),
-            as_of=as_of,
-            rows=data.counts(),
-            masked=tuple(masked_keys(tables)),
-            versions=versions_here(),
-            files=(),
-        )
+        export_notebook(copy, ["html"])
+        manifest = replace(manifest, rows=data.counts())
         (folder / README).write_text(readme_text(manifest), encoding="utf-8", newline="\n")
         manifest = manifest_of_files(folder, manifest, data)
         _check_size(notebook, manifest)
@@ -155,15 +120,6 @@ def write_bundle(
         changed = _changed(read_notebook(notebook), read_notebook(copy))
         put_bundle(folder, target)
     return WrittenBundle(target, manifest, sum(file.bytes for file in manifest.files), changed)
-
-
-def _bytes_read(log: Path) -> dict[str, int]:
-    """The most bytes that were read of each file, from the file of READ_FILES_VARIABLE."""
-    most: dict[str, int] = {}
-    for line in log.read_text(encoding="ascii").splitlines():
-        name, _, limit = line.partition(" ")
-        most[name] = max(most.get(name, 0), int(limit))
-    return most
 
 
 def manifest_of_files(folder: Path, manifest: BundleManifest, data: Manifest) -> BundleManifest:
@@ -185,63 +141,21 @@ def manifest_of_files(folder: Path, manifest: BundleManifest, data: Manifest) ->
     return replace(manifest, files=tuple(sorted(files, key=lambda file: file.file)))
 
 
+def _bytes_read(log: Path) -> dict[str, int]:
+    """The most bytes that were read of each file, from the file of READ_FILES_VARIABLE."""
+    most: dict[str, int] = {}
+    for line in log.read_text(encoding="ascii").splitlines() if log.exists() else ():
+        name, _, limit = line.partition(" ")
+        most[name] = max(most.get(name, 0), int(limit))
+    return most
+
+
 def _changed(before: dict[str, Any], bundled: dict[str, Any]) -> tuple[DifferentCell, ...]:
     """The cells that had outputs and have other ones now, besides the cell that names the store."""
     had = [number for number, cell in enumerate(before["cells"], start=1) if cell.get("outputs")]
     return tuple(
         cell for cell in different_cells(before, bundled) if cell.number in had and cell.key != _NAMES_THE_STORE
     )
-
-
-def _run_ids(notebook: Path, parameters: dict[str, Any]) -> tuple[str, ...]:
-    """The runs of the notebook. Raises NotebookError if there are none, or if an engine reads them."""
-    if parameters.get("ENGINE") is not None:
-        raise NotebookError(
-            f"{notebook} aggregates a whole snapshot with an engine, and a bundle holds the runs of a notebook.",
-            "Give the snapshot away together with the notebook.",
-        )
-    run_ids = run_ids_of(notebook, parameters)
-    if not run_ids:
-        raise NotebookError(
-            f"{notebook} has no RUN_IDS in a cell tagged parameters, so its data are not known.",
-            "Make a notebook with: qualia new",
-        )
-    return run_ids
-
-
-def _named_runs(notebook: dict[str, Any], tables: RunTables) -> list[str]:
-    """The runs whose ids are in the cells, besides the cell of RUN_IDS: these cells may show artifacts of them."""
-    sources = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    words = {word for source in sources if "RUN_IDS =" not in source for word in re.findall(r"[\w-]+", source)}
-    return [run_id for run_id in tables.run_ids if run_id in words]
-
-
-def _as_of(notebook: Path, store: TrackingStore, tables: RunTables) -> int | None:
-    """The time up to which unfinished runs last: when the notebook was saved, or that of the latest value if later.
-
-    Not the present time, so that the same notebook and store give the same bytes. None if all runs have ended.
-    """
-    if set(tables.runs.column("status").to_pylist()) <= set(ENDED):
-        return None
-    copied: int | None = getattr(store, "as_of", None)
-    latest = (_latest(tables.runs, "start_time", "end_time"), _latest(tables.metrics, "timestamp"))
-    now = time.time() * 1000  # a time after it is wrong
-    return copied or max(notebook.stat().st_mtime_ns // 1_000_000, *(one for one in latest if one and one <= now))
-
-
-def _latest(table: pa.Table, *names: str) -> int | None:
-    """The latest time in these columns."""
-    times = (one for name in names for one in table.column(name).to_pylist() if is_possible(one))
-    return max(times, default=None)
-
-
-def _plain(conditions: object) -> dict[str, Any]:
-    """The conditions in the notebook as JSON; {} if it has none."""
-    try:
-        plain: dict[str, Any] = json.loads(json.dumps(conditions, allow_nan=False))
-    except (TypeError, ValueError):
-        return {}
-    return plain if isinstance(plain, dict) else {}
 
 
 def _check_size(notebook: Path, manifest: BundleManifest) -> None:
