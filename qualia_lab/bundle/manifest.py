@@ -24,7 +24,7 @@ MAX_BYTES = 2_000_000_000  # of all files together; larger zip files would need 
 MAX_MANIFEST_BYTES = 50_000_000
 
 # Packages whose version may change a figure.
-_PACKAGES = ("numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "mlflow", "mlflow-skinny", "matplotlib", "plotly")
+_PACKAGES = ("numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "mlflow", "mlflow-skinny", "matplotlib")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_DEPTH = 4
