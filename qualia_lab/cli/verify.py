@@ -83,7 +83,7 @@ def _show(bundle: Path, found: Verification) -> None:
             console.say(f"  {name}: {recorded or 'none'} recorded, {here or 'none'} here")
     if found.holds:
         ran = "; running the notebook on its data gives the same outputs" if found.executed else ""
-        console.show(f"{bundle} holds: {counted(found.compared, 'file')} as recorded{ran}")
+        console.show(f"{bundle} is as recorded: {counted(found.compared, 'file')}{ran}")
         if not found.executed:
             console.say("The notebook was not executed, so it is not known whether its figures follow from its data.")
     elif not found.executed:

@@ -8,6 +8,7 @@ import random
 import shutil
 import stat
 import struct
+import tempfile
 import zipfile
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -22,9 +23,10 @@ from qualia_lab import schema
 from qualia_lab.bundle.manifest import DATA, MANIFEST, is_safe_name, manifest_from_json
 from qualia_lab.bundle.notebook import with_data_uri
 from qualia_lab.bundle.outputs import different_cells
+from qualia_lab.bundle.place import put_bundle
 from qualia_lab.bundle.verify import verify_bundle
 from qualia_lab.bundle.write import manifest_of_files
-from qualia_lab.errors import BundleUnreadable, NotebookError
+from qualia_lab.errors import BundleUnreadable, NotebookError, OutputNotWritable
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.manifest import read_manifest
@@ -237,8 +239,6 @@ def holds(content):
 
 @contextmanager
 def in_file(content):
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         yield write(Path(folder) / "bundle.zip", content)
 
@@ -264,11 +264,33 @@ def test_a_changed_figure_with_corrected_hashes_is_found_by_execution(copy):
 
 
 def test_the_same_notebook_and_data_give_the_same_bytes(made, tmp_path):
-    from qualia_lab.bundle.place import put_bundle
-
     path, folder, _, _ = made
     put_bundle(folder, tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["place", "place.zip"])
+def test_a_bundle_is_put_in_its_place_whole_or_not_at_all(made, name, tmp_path, monkeypatch):
+    place = tmp_path / name
+    put_bundle(made[1], place)
+    before = tree(tmp_path)
+    real, moves = {"rename": Path.rename, "replace": Path.replace}, []
+
+    def refused(kind):
+        def move(path, target):
+            if path.name == "new":
+                moves.append(target)
+                raise OSError(28, "No space left on device")
+            return real[kind](path, target)
+
+        return move
+
+    for kind in real:
+        monkeypatch.setattr(Path, kind, refused(kind))
+    with pytest.raises(OutputNotWritable, match="No space left"):
+        put_bundle(made[1], place)
+    assert moves == [place]
+    assert tree(tmp_path) == before
 
 
 def test_only_a_bundle_is_replaced_and_only_when_asked(made, tmp_path):

@@ -77,6 +77,14 @@ def test_only_what_was_read_of_artifacts_is_kept(root, tmp_path):
         assert other.note == "the artifacts of this run were not saved with the notebook"
 
 
+def test_provenance_does_not_say_that_a_snapshot_was_read_from_the_store_now(root, tmp_path):
+    uri = f"snapshot:{standalone(root, tmp_path / 'data')}"
+    table, moved = (load_runs(one, [RUNNING]).origins.provenance({}) for one in (str(root), uri))
+    assert "read" in table.index
+    assert "read" not in moved.index
+    assert moved.loc["store", "value"] == "mine"
+
+
 def test_unfinished_runs_last_until_the_time_of_the_data(root, tmp_path):
     uri = f"snapshot:{standalone(root, tmp_path / 'data')}"
     assert "running, silent for 3.0 h" in load_runs(uri, [RUNNING]).failures.troubled().to_string()
