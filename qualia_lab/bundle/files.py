@@ -24,7 +24,7 @@ _HINT = "Ask for another copy of the bundle."
 _END = struct.Struct("<4s4H2LH")
 _ENTRY_BYTES = 1200  # the largest entry of the directory, with a path of a bundle
 _ZIP64 = b"PK\x06\x07"
-_ENCRYPTED = 0x1
+_UTF8_NAME = 0x800  # the only flag of an entry that `write_zip` sets
 
 
 class BundleFiles(Protocol):
@@ -137,13 +137,13 @@ class _Zip:
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if top != self._top or not is_safe_name(top) or not is_safe_name(name) or name in self._entries:
                 raise _unreadable(path, f"it has a file with the name {one_line(entry.orig_filename, 80)}")
-            if kind not in (0, stat.S_IFREG) or entry.flag_bits & _ENCRYPTED:
+            if kind not in (0, stat.S_IFREG) or entry.flag_bits & ~_UTF8_NAME:
                 raise _unreadable(path, f"{one_line(name, 80)} in it is no ordinary file")
             if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
                 raise _unreadable(
                     path,
                     "it was not written by qualia bundle, which does not compress",
-                    "Unpack it, verify the folder.",
+                    "Unpack it, and verify the folder.",
                 )
             self._entries[name] = entry
         self.names: Mapping[str, int] = {name: entry.file_size for name, entry in self._entries.items()}

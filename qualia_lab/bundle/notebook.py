@@ -26,7 +26,7 @@ DATA_URI = f"snapshot:{DATA}"
 # A kernel that has qualia-lab, under the name that every installation of Jupyter knows.
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # The metadata that a notebook keeps. Others may hold local paths and credentials, as papermill's do.
-_KEPT = ("kernelspec", "language_info", "title", NAMESPACE)
+_KEPT = ("language_info", "title", NAMESPACE)
 
 
 def notebook_for_bundle(path: Path, rules: MaskRules) -> dict[str, Any]:

@@ -11,20 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from qualia_lab.bundle.manifest import FORMAT, MANIFEST, MAX_MANIFEST_BYTES
+from qualia_lab.bundle.manifest import FORMAT, MANIFEST
 from qualia_lab.errors import OutputExists, OutputNotWritable
 from qualia_lab.files import check_writable, umask
 from qualia_lab.interruptions import defer_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_ZIP = ".zip"
-
-
-def is_zip(path: Path) -> bool:
-    """Whether a bundle at this path is a zip file, by its name."""
-    return path.suffix.lower() == _ZIP
 
 
 def check_place(target: Path, *, force: bool) -> None:
@@ -34,7 +27,7 @@ def check_place(target: Path, *, force: bool) -> None:
         target: the folder or the zip file.
         force: replace a file, or a folder that is a bundle.
     """
-    check_writable(target / MANIFEST if not is_zip(target) else target)
+    check_writable(target / MANIFEST if not _is_zip(target) else target)
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not force:
@@ -56,9 +49,11 @@ def put_bundle(folder: Path, target: Path) -> None:
     target = Path(os.path.realpath(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name[:40]}.") as temporary:
+        with tempfile.TemporaryDirectory(
+            dir=target.parent, prefix=f".{target.name[:40]}.", ignore_cleanup_errors=True
+        ) as temporary:
             new = Path(temporary) / "new"
-            if is_zip(target):
+            if _is_zip(target):
                 with new.open("xb") as file:
                     write_zip(file, folder, _names(folder), top=folder.name)
                     file.flush()
@@ -107,7 +102,11 @@ def _replace(new: Path, target: Path, old: Path) -> None:
         raise
 
 
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
+
+
 def _is_bundle(folder: Path) -> bool:
     with suppress(OSError), (folder / MANIFEST).open("rb") as file:
-        return f'"format": "{FORMAT}"'.encode() in file.read(MAX_MANIFEST_BYTES)[:1000]
+        return f'"format": "{FORMAT}"'.encode() in file.read(1000)
     return False

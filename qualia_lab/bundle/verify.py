@@ -116,6 +116,7 @@ def verify_bundle(
                 raise
             except NotebookError as error:  # a notebook that nobody could open, with the right hash
                 wrong = [WrongFile(manifest.notebook, "differs", _without_folder(error.message, copy))]
+                runs = False
         return Verification(
             files=tuple(wrong),
             executed=runs,

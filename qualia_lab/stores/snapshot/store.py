@@ -38,7 +38,7 @@ from qualia_lab.tables import RunTables, rows_with, run_tables, table_of
 from qualia_lab.times import is_possible, possible_runs, with_possible_times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
@@ -87,20 +87,10 @@ def write_snapshot(
             tables = replace(tables, problems=problems)
         writer.add_tables(tables)
         uris = dict(zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True))
-        wanted = dict.fromkeys(run_id for run_id in artifacts_of if run_id in uris)
-        candidates = wanted | dict.fromkeys([*uris][:_RUNS_WITH_FOLDERS])
-        places = {run_id: store.artifact_place(run_id, uris[run_id] or "") for run_id in candidates}
-        # A local folder costs only a row, but artifacts on a server cost requests.
-        selected = {
-            run_id: place
-            for run_id, place in places.items()
-            if run_id in wanted or (as_local_place(place) and not standalone)
-        }
-        if standalone:
-            selected = {
-                run_id: selected.get(run_id) or UnopenedPlace(uri or "", _NOT_SAVED) for run_id, uri in uris.items()
-            }
-        writer.add_artifacts(selected, local=standalone)
+        wanted = [run_id for run_id in dict.fromkeys(artifacts_of) if run_id in uris]
+        places = {run_id: store.artifact_place(run_id, uris[run_id] or "") for run_id in wanted}
+        others = _places_not_opened(uris) if standalone else _local_places(store, uris)
+        writer.add_artifacts({**others, **places}, local=standalone)
         files = tuple(
             write_file(location, name, f"{PARTS}/{uuid4().hex}-0.parquet", [getattr(tables, name)], durable=False)
             for name in ("experiments", "missing")
@@ -116,6 +106,18 @@ def write_snapshot(
             as_of=getattr(store, "as_of", None) if as_of is None else as_of,
         )
         publish(location, manifest)
+
+
+def _places_not_opened(uris: Mapping[str, str | None]) -> dict[str, ArtifactPlace]:
+    """A place for each run that only says that its artifacts were not saved."""
+    return {run_id: UnopenedPlace(uri or "", _NOT_SAVED) for run_id, uri in uris.items()}
+
+
+def _local_places(store: TrackingStore, uris: Mapping[str, str | None]) -> dict[str, ArtifactPlace]:
+    """The places on this machine of the first runs: they cost only a row, but artifacts on a server cost requests."""
+    first = [*uris.items()][:_RUNS_WITH_FOLDERS]
+    places = {run_id: store.artifact_place(run_id, uri or "") for run_id, uri in first}
+    return {run_id: place for run_id, place in places.items() if as_local_place(place)}
 
 
 class SnapshotStore(Closing):
