@@ -54,7 +54,7 @@ def notebook_for_bundle(path: Path, rules: MaskRules) -> dict[str, Any]:
         # Otherwise nbformat would give random ids to cells without one.
         cells = [{"id": f"cell-{number}"} | cell for number, cell in enumerate(cells, start=1)]
     bundled = {**notebook, "metadata": metadata | {"kernelspec": KERNEL}, "cells": cells}
-    _check_secrets(path, bundled, rules)
+    _check_secrets(path, bundled, base, rules)
     return bundled
 
 
@@ -96,17 +96,24 @@ def with_data_uri(source: str) -> str:
     return b"".join(lines).decode("utf-8", "surrogatepass")
 
 
-def _check_secrets(path: Path, notebook: dict[str, Any], rules: MaskRules) -> None:
-    """Raise NotebookError for the first cell that contains what looks like a secret: people will get the bundle."""
+def _check_secrets(path: Path, notebook: dict[str, Any], base: dict[str, Any], rules: MaskRules) -> None:
+    """Raise NotebookError for the first cell in which a person wrote what looks like a secret: others will see it.
+
+    Generated lines hold masked values only, and sentences about secrets, which look like one.
+    """
+    generated = {line for source in base.values() if isinstance(source, str) for line in source.splitlines()}
     for number, cell in enumerate(notebook["cells"], start=1):
-        for what, text in (("Cell", cell["source"]), ("The metadata of cell", _text(cell["metadata"]))):
+        own = "\n".join(line for line in cell["source"].splitlines() if line not in generated)
+        for what, text in (("Cell", own), ("The metadata of cell", _metadata_text(cell))):
             if masked(text, rules) != text:
                 raise _secret(f"{what} {number} of {path}")
-    if masked(_text(notebook["metadata"]), rules) != _text(notebook["metadata"]):
+    if masked(_metadata_text(notebook), rules) != _metadata_text(notebook):
         raise _secret(f"The metadata of {path}")
 
 
-def _text(metadata: dict[str, Any]) -> str:
+def _metadata_text(holder: dict[str, Any]) -> str:
+    """The metadata of a cell or notebook as text, besides those of this package."""
+    metadata = {name: value for name, value in holder["metadata"].items() if name != NAMESPACE}
     return json.dumps(metadata, indent=1, ensure_ascii=False)
 
 

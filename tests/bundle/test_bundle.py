@@ -19,14 +19,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from qualia_lab import schema
+from qualia_lab import NotebookGenerator, schema
 from qualia_lab.bundle.manifest import DATA, MANIFEST, is_safe_name, manifest_from_json
-from qualia_lab.bundle.notebook import with_data_uri
+from qualia_lab.bundle.notebook import notebook_for_bundle, with_data_uri
 from qualia_lab.bundle.outputs import different_cells
 from qualia_lab.bundle.place import put_bundle
 from qualia_lab.bundle.verify import verify_bundle
 from qualia_lab.bundle.write import manifest_of_files
 from qualia_lab.errors import BundleUnreadable, NotebookError, OutputNotWritable
+from qualia_lab.masking.keys import DEFAULT_RULES
+from qualia_lab.notebook.build import digest
+from qualia_lab.notebook.read import read_notebook
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.manifest import read_manifest
@@ -316,6 +319,23 @@ def test_what_cannot_be_a_bundle_is_said(sources, words, tmp_path):
     assert done.returncode == NotebookError.exit_code
     assert words in done.stderr
     assert not (tmp_path / "n.zip").exists()
+
+
+def test_a_generated_notebook_of_masked_runs_holds_no_secret_until_one_is_typed(tmp_path):
+    write_store(tmp_path / "mlruns")
+    path = NotebookGenerator(tmp_path / "mlruns").create(output=tmp_path / "n.ipynb")
+    before, bundled = read_notebook(path), notebook_for_bundle(path, DEFAULT_RULES)
+    assert any("look like secrets: param password" in cell["source"] for cell in bundled["cells"])
+    changed = [cell for cell, old in zip(bundled["cells"], before["cells"], strict=True) if cell != old]
+    assert [cell["source"].partition("\n")[0] for cell in changed] == ["TRACKING_URI = 'snapshot:data'"]
+    own = [cell["metadata"]["qualia_lab"] for cell in bundled["cells"]]
+    assert {one["key"]: one["digest"] for one in own} == {  # still known as generated
+        key: digest(source) for key, source in bundled["metadata"]["qualia_lab"]["base"].items()
+    }
+    before["cells"][-1]["source"] += "\napi_key = 'hunter2'"
+    path.write_text(json.dumps(before), encoding="utf-8")
+    with pytest.raises(NotebookError, match=f"Cell {len(own)} of"):
+        notebook_for_bundle(path, DEFAULT_RULES)
 
 
 def hostile(fill, **options):
