@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.bundle.manifest import DATA
 from qualia_lab.errors import NotebookError
 from qualia_lab.masking.text import masked
-from qualia_lab.notebook.build import NAMESPACE, digest
+from qualia_lab.notebook.generated import NAMESPACE, Generated, digest, generated_as_metadata, read_generated
 from qualia_lab.notebook.page.sections import cell_key
 from qualia_lab.notebook.parameters import PARAMETER_TAGS
 from qualia_lab.notebook.read import read_notebook
@@ -44,12 +44,13 @@ def notebook_for_bundle(path: Path, rules: MaskRules) -> dict[str, Any]:
     """
     notebook = read_notebook(path)
     metadata = {name: value for name, value in notebook["metadata"].items() if name in _KEPT}
-    own = metadata.get(NAMESPACE)
-    base: dict[str, Any] = {}  # the generated sources, by key
-    if isinstance(own, dict) and isinstance(own.get("base"), dict):
-        base |= own["base"]
-        metadata[NAMESPACE] = {**own, "base": base}
+    generated = read_generated(notebook)
+    base = dict(generated.base) if generated else {}  # the generated sources, by key
     cells = [_cell(cell, base) for cell in notebook["cells"]]
+    if generated:
+        # What is recorded of the last execution is not of this one, and the same notebook gives the same bytes.
+        record = Generated(generated.version, generated.template, base, generated.given, generated.deleted)
+        metadata[NAMESPACE] = generated_as_metadata(record)
     if notebook.get("nbformat_minor", 0) >= 5:
         # Otherwise nbformat would give random ids to cells without one.
         cells = [{"id": f"cell-{number}"} | cell for number, cell in enumerate(cells, start=1)]
@@ -58,7 +59,7 @@ def notebook_for_bundle(path: Path, rules: MaskRules) -> dict[str, Any]:
     return bundled
 
 
-def _cell(cell: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+def _cell(cell: dict[str, Any], base: dict[str, str]) -> dict[str, Any]:
     """The cell without outputs. If it sets TRACKING_URI, it and the source it was generated with read the data."""
     cell = {**cell, "metadata": {name: value for name, value in cell["metadata"].items() if name != "papermill"}}
     if cell["cell_type"] != "code":
@@ -71,7 +72,7 @@ def _cell(cell: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     was_edited = not isinstance(generated, dict) or generated.get("digest") != digest(cell["source"])
     cell["source"] = with_data_uri(cell["source"])
     key = cell_key(cell)
-    if isinstance(base.get(key), str):
+    if key in base:
         base[key] = with_data_uri(base[key])
     if not was_edited:
         cell["metadata"][NAMESPACE] = {**generated, "digest": digest(cell["source"])}
@@ -96,12 +97,12 @@ def with_data_uri(source: str) -> str:
     return b"".join(lines).decode("utf-8", "surrogatepass")
 
 
-def _check_secrets(path: Path, notebook: dict[str, Any], base: dict[str, Any], rules: MaskRules) -> None:
+def _check_secrets(path: Path, notebook: dict[str, Any], base: dict[str, str], rules: MaskRules) -> None:
     """Raise NotebookError for the first cell in which a person wrote what looks like a secret: others will see it.
 
     Generated lines hold masked values only, and sentences about secrets, which look like one.
     """
-    generated = {line for source in base.values() if isinstance(source, str) for line in source.splitlines()}
+    generated = {line for source in base.values() for line in source.splitlines()}
     for number, cell in enumerate(notebook["cells"], start=1):
         own = "\n".join(line for line in cell["source"].splitlines() if line not in generated)
         for what, text in (("Cell", own), ("The metadata of cell", _metadata_text(cell))):

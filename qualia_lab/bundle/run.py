@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import ExecutionFailed, KernelNotStarted
-from qualia_lab.notebook.execute import execute_notebook
+from qualia_lab.notebook.execute import Edit, execute_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +39,14 @@ def run_in_bundle(
     """
     environment = {"PYTHONSTARTUP": str(_NO_NETWORK), **(variables or {})}
     try:
-        execute_notebook(notebook, data=data, timeout=timeout, snapshot_variables=environment, on_cell=on_cell)
+        execute_notebook(
+            notebook,
+            edit=Edit(data),
+            timeout=timeout,
+            snapshot_variables=environment,
+            on_cell=on_cell,
+            record=False,
+        )
     except KernelNotStarted:
         raise
     except ExecutionFailed as error:

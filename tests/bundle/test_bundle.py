@@ -28,7 +28,7 @@ from qualia_lab.bundle.verify import verify_bundle
 from qualia_lab.bundle.write import manifest_of_files
 from qualia_lab.errors import BundleUnreadable, NotebookError, OutputNotWritable
 from qualia_lab.masking.keys import DEFAULT_RULES
-from qualia_lab.notebook.build import digest
+from qualia_lab.notebook.generated import digest, read_generated
 from qualia_lab.notebook.read import read_notebook
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.location import open_location
@@ -330,7 +330,7 @@ def test_a_generated_notebook_of_masked_runs_holds_no_secret_until_one_is_typed(
     assert [cell["source"].partition("\n")[0] for cell in changed] == ["TRACKING_URI = 'snapshot:data'"]
     own = [cell["metadata"]["qualia_lab"] for cell in bundled["cells"]]
     assert {one["key"]: one["digest"] for one in own} == {  # still known as generated
-        key: digest(source) for key, source in bundled["metadata"]["qualia_lab"]["base"].items()
+        key: digest(source) for key, source in read_generated(bundled).base.items()
     }
     before["cells"][-1]["source"] += "\napi_key = 'hunter2'"
     path.write_text(json.dumps(before), encoding="utf-8")
