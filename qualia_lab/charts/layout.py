@@ -27,6 +27,7 @@ COLOUR_BAR = 14  # width of the colour bar, which takes the place of the legend
 
 LONGEST_TITLE, LONGEST_LABEL, LONGEST_ENTRY = 200, 60, 40  # characters
 _TITLE_LINES = PANEL_TITLE_LINES = 2
+_ROUNDING = 1e-6  # of spans that would be equal in exact arithmetic
 _CHAR = text_width("n", 1)  # of a typical character, in font sizes
 
 
@@ -53,14 +54,15 @@ class Layout:
     y_spans: tuple[tuple[float, float], ...]
 
     def box(self, index: int) -> Box:
-        """Return left, top, right and bottom of a panel in whole pixels."""
+        """Return left, top, right and bottom of a panel in whole pixels; panels of equal spans have equal sizes."""
         inner_width, inner_height = self.width - self.left - self.right, self.height - self.top - self.bottom
         (start, end), (low, high) = self.x_spans[index], self.y_spans[index]
+        left, top = round(self.left + start * inner_width), round(self.top + (1 - high) * inner_height)
         return (
-            round(self.left + start * inner_width),
-            round(self.top + (1 - high) * inner_height),
-            round(self.left + end * inner_width),
-            round(self.top + (1 - low) * inner_height),
+            left,
+            top,
+            left + math.floor((end - start) * inner_width + _ROUNDING),
+            top + math.floor((high - low) * inner_height + _ROUNDING),
         )
 
 

@@ -35,6 +35,16 @@ if TYPE_CHECKING:
 FONT = "DejaVu Sans, Verdana, Helvetica Neue, Arial, sans-serif"
 # By default, plotly.js 4 offers to send a figure to Plotly's server.
 _CONFIG = {"displaylogo": False, "showTips": False, "showSendToCloud": False, "plotlyServerURL": ""}
+_EVERY_AXIS = {
+    "title": {"font": {"size": TEXT_SIZE, "color": INK}, "standoff": 6},
+    "gridcolor": GRID,
+    "gridwidth": 1,
+    "zeroline": False,
+    "showline": False,
+    "ticks": "",
+    "nticks": 7,
+    "exponentformat": "e",
+}
 _ENCODED_FROM = 8  # arrays of this length or more are base64-encoded
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
 
@@ -67,6 +77,8 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
             "bgcolor": "rgba(0,0,0,0)",
         },
         "showlegend": True,
+        # What all axes have in common is written once.
+        "template": {"layout": {"xaxis": _EVERY_AXIS, "yaxis": _EVERY_AXIS}},
         "annotations": [_note(layout)] if layout.note else [],
     }
     data = []
@@ -171,7 +183,6 @@ def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
         trace |= {
             "mode": "lines",
             "line": {"color": mark.colour, "dash": mark.dash, "width": mark.width},
-            "connectgaps": False,
         }
         if mark.hover:
             # Names are taken from the trace and the axes; in a template, a `%{…}` in them would be evaluated.
@@ -314,18 +325,9 @@ def _panel_title(lines: tuple[str, ...], number: str) -> dict[str, Any]:
 def _axis(axis: Axis, label: tuple[str, ...], ticks: tuple[Tick, ...]) -> dict[str, Any]:
     low, high = axis.limits
     plotly_axis: dict[str, Any] = {
-        "title": {
-            "text": "<br>".join(map(plotly_text, label)),
-            "font": {"size": TEXT_SIZE, "color": INK},
-            "standoff": 6,
-        },
+        "title": {"text": "<br>".join(map(plotly_text, label))},
         "type": "log" if axis.log else "linear",
         "range": [math.log10(low), math.log10(high)] if axis.log else [low, high],
-        "gridcolor": GRID,
-        "gridwidth": 1,
-        "zeroline": False,
-        "showline": False,
-        "ticks": "",
     }
     if axis.ticks:
         plotly_axis |= {
@@ -333,8 +335,6 @@ def _axis(axis: Axis, label: tuple[str, ...], ticks: tuple[Tick, ...]) -> dict[s
             "tickvals": [tick.position for tick in ticks],
             "ticktext": ["<br>".join(map(plotly_text, tick.lines)) for tick in ticks],
         }
-    else:
-        plotly_axis |= {"nticks": 7, "exponentformat": "e"}
     return plotly_axis
 
 

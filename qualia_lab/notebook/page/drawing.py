@@ -39,7 +39,7 @@ _VALUES = {
         ("overflow", "visible"),
         ("transform", rf"rotate\(-90 {_NUMBER} {_NUMBER}\)"),
         ("viewBox data-box", rf"{_NUMBER} {_NUMBER} {_NUMBER} {_NUMBER}"),
-        ("d", r"[MLZ0-9 .-]*"),
+        ("d", r"[MLlZ0-9 .-]*"),
         ("class", rf"(?:{_WORDS})(?: (?:{_WORDS}))*"),
         ("data-runs", _RUNS),
         ("data-x data-y", rf"{_REAL} {_REAL} (?:linear|log)(?: [^\n]{{0,200}})?"),
