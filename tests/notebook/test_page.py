@@ -277,6 +277,60 @@ def test_a_chart_is_enlarged_and_closed(opened):
 
 
 @pytest.mark.browser
+def visible_numbers(panel):
+    shown = panel.locator(".x-ticks text").evaluate_all(
+        "all => all.filter(one => getComputedStyle(one).display !== 'none').map(one => one.textContent)"
+    )
+    return [float(text) for text in shown]
+
+
+def test_a_range_of_x_is_dragged_and_all_panels_of_the_chart_follow(opened):
+    page = opened.page
+    first = page.locator("figure.chart").first
+    panel = first.locator(".panel").first
+    before = visible_numbers(panel)
+    panel.scroll_into_view_if_needed()
+    box = panel.locator(".plot").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.2 * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.3 * box["width"], middle)
+    page.mouse.move(box["x"] + 0.6 * box["width"], middle)
+    assert page.locator(".shade").count() == 1
+    page.mouse.up()
+    assert page.locator(".shade, tr.on").count() == 0  # the end of a drag chooses nothing
+    low, high, *_ = panel.locator(".plot").get_attribute("data-x").split()
+    assert (float(low), float(high)) == pytest.approx((2, 6), abs=0.1)
+    assert visible_numbers(panel)[0] >= 2 > before[0]
+    assert visible_numbers(panel)[-1] <= 6.1 < before[-1]
+    points = first.locator(".panel").nth(1)
+    assert visible_numbers(points) == visible_numbers(panel)  # of the same x axis
+    assert points.locator(".point").evaluate_all("all => all.map(one => parseFloat(one.getAttribute('cx')))")[0] > 70
+    page.mouse.move(box["x"] + 0.5 * box["width"], middle)
+    page.wait_for_selector(".tooltip:not([hidden])")
+    assert page.locator(".tooltip div").first.inner_text().startswith("step 4")
+    page.keyboard.press("Escape")
+    assert visible_numbers(panel) == before
+
+
+def test_a_range_of_x_is_chosen_by_keys_and_print_shows_all(opened):
+    page = opened.page
+    first = page.locator("figure.chart").first
+    panel = first.locator(".panel").first
+    whole = panel.locator(".plot").get_attribute("data-x")
+    first.locator(".zoom").focus()
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowRight")
+    low, high, *_ = panel.locator(".plot").get_attribute("data-x").split()
+    assert (float(low), float(high)) == pytest.approx((3.75, 8.75))
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert panel.locator(".plot").get_attribute("data-x") == whole
+    page.keyboard.press("Enter")
+    assert panel.locator(".plot").get_attribute("data-x") != whole
+    panel.dblclick()
+    assert panel.locator(".plot").get_attribute("data-x") == whole
+
+
 def test_contents_follow_the_reader_and_links_go_back_and_forward(opened):
     page = opened.page
     contents = page.get_by_role("navigation", name="Contents")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 # One script of several files, in this order; the last one starts it.
 _SCRIPTS = (
-    *("runs", "like", "filter", "where", "choice", "bar", "tables", "nearest", "charts", "pictures", "contents"),
+    *("runs", "like", "filter", "where", "choice", "bar", "tables", "nearest", "charts", "zoom", "pictures"),
+    "contents",
     "start",
 )
 _STYLES = ("style/base", "style/tables", "figure", "style/charts", "style/bar", "style/print")
