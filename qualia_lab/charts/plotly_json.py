@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
+from qualia_lab.charts.end_labels import LEADER
 from qualia_lab.charts.layout import (
     COLOUR_BAR,
     EDGE,
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from qualia_lab.charts.chart import Chart
+    from qualia_lab.charts.end_labels import EndLabel
     from qualia_lab.charts.layout import Layout
-    from qualia_lab.charts.marks import Axis, Mark, Numbers
+    from qualia_lab.charts.marks import Axis, Mark, Numbers, Panel
     from qualia_lab.charts.ticks import Tick
 
 FONT = "DejaVu Sans, Verdana, Helvetica Neue, Arial, sans-serif"
@@ -79,7 +81,10 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         "showlegend": True,
         # What all axes have in common is written once.
         "template": {"layout": {"xaxis": _EVERY_AXIS, "yaxis": _EVERY_AXIS}},
-        "annotations": [_note(layout)] if layout.note else [],
+        "annotations": [
+            *([_note(layout)] if layout.note else []),
+            *(_end_label(one, layout, chart.panels[0]) for one in layout.end_labels),
+        ],
     }
     data = []
     in_legend: set[str] = set()
@@ -177,7 +182,7 @@ def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
         "x": encoded(mark.x),
         "y": encoded(mark.y),
         "name": plotly_text(layout.legend_texts[mark.label]),
-        "showlegend": bool(mark.label) and mark.in_legend,
+        "showlegend": bool(mark.label) and mark.in_legend and not layout.end_labels,
     }
     if isinstance(mark, Line):
         trace |= {
@@ -319,6 +324,26 @@ def _panel_title(lines: tuple[str, ...], number: str) -> dict[str, Any]:
         "yanchor": "bottom",
         "showarrow": False,
         "font": {"size": TEXT_SIZE, "color": INK},
+    }
+
+
+def _end_label(label: EndLabel, layout: Layout, panel: Panel) -> dict[str, Any]:
+    """Return the name of a line as an annotation at its end, which moves with it when the reader zooms."""
+    last = np.flatnonzero(np.isfinite(label.line.x) & np.isfinite(label.line.y))[-1]
+    x, y = float(label.line.x[last]), float(label.line.y[last])
+    inner = layout.width - layout.left - layout.right
+    return {
+        "text": plotly_text(layout.legend_texts[label.line.label]),
+        "x": math.log10(x) if panel.x.log else x,
+        "y": math.log10(y) if panel.y.log else y,
+        "ax": LEADER + (1 - label.x) * inner,
+        "ay": label.at - label.y,
+        "xanchor": "left",
+        "showarrow": True,
+        "arrowhead": 0,
+        "arrowwidth": 1,
+        "arrowcolor": label.line.colour,
+        "font": {"size": SMALL_SIZE, "color": INK},
     }
 
 

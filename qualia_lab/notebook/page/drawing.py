@@ -21,7 +21,8 @@ _RUNS = r"[A-Za-z0-9_-]{1,64}(?: [A-Za-z0-9_-]{1,64})*"
 _REAL = r"-?\d[\d.]{0,24}(?:e[+-]\d{1,3})?"
 _WORDS = (
     "qualia-chart background chart-title chart-note legend entry panel panel-title x-label y-label grid x-ticks "
-    "y-ticks names marks line band points point circle ring x bars bar box-plot box cells cell labels label colour-bar"
+    "y-ticks names marks line band points point circle ring x bars bar box-plot box cells cell labels label colour-bar "
+    "end-labels end-label"
 ).replace(" ", "|")
 
 # The values that an attribute may have, wherever it stands.
