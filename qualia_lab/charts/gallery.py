@@ -18,7 +18,7 @@ _REDUCED = "pictures have about as many pixels as are shown here; runs.show(RUN)
 
 @dataclass(frozen=True)
 class GalleryPicture:
-    """One picture of a run: its bytes, or the reason why it is missing; and its step, if it was logged at one."""
+    """One picture of a run: its bytes, or the reason why it is missing; and its step, or place in an order, if any."""
 
     step: int | None
     picture: bytes | str
@@ -26,11 +26,19 @@ class GalleryPicture:
 
 @dataclass(frozen=True)
 class PictureComparison:
-    """One picture across several runs: a title, (run label, pictures) pairs, and a note on what is left out."""
+    """One picture across several runs.
+
+    Attributes:
+        title: the key or path of the picture.
+        runs: (run label, pictures) pairs.
+        note: what is left out.
+        unit: what the steps of the pictures count: `step`, or `picture` if the number is from the path.
+    """
 
     title: str
     runs: Sequence[tuple[str, Sequence[GalleryPicture]]]
     note: str
+    unit: str = "step"
 
 
 @dataclass(frozen=True)
@@ -109,13 +117,13 @@ def _by_step(comparison: PictureComparison, pictures: _Pictures) -> str:
     """Render a table with a row per run and a column per step."""
     steps = sorted({picture.step for _, row in comparison.runs for picture in row if picture.step is not None})
     width = picture_width(len(steps) * len(comparison.runs))
-    head = "".join(f"<th>step {step:,}</th>" for step in steps)
+    head = "".join(f"<th>{comparison.unit} {step:,}</th>" for step in steps)
     parts = [f"<table><thead><tr><th></th>{head}</tr></thead><tbody>"]
     for label, row in comparison.runs:
         by_step = {picture.step: picture for picture in row}
         parts.append(f"<tr><th>{for_html(label)}</th>")
         for step in steps:
-            page = pictures.html(by_step[step], f"{label}, step {step}", width) if step in by_step else ""
+            page = pictures.html(by_step[step], f"{label}, {comparison.unit} {step}", width) if step in by_step else ""
             parts.append(f"<td>{page or ''}</td>")
         parts.append("</tr>")
     return "".join([*parts, "</tbody></table>"])

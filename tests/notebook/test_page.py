@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from nbformat import v4
+from PIL import Image
 
 from qualia_lab.charts.chart import Chart
+from qualia_lab.charts.gallery import Gallery, GalleryPicture, PictureComparison
 from qualia_lab.charts.marks import Axis, Line, Panel, Points
 from qualia_lab.notebook.export import export_html
 from qualia_lab.notebook.page.run_data import RUNS_MIME
@@ -329,6 +331,23 @@ def test_a_range_of_x_is_chosen_by_keys_and_print_shows_all(opened):
     assert panel.locator(".plot").get_attribute("data-x") != whole
     panel.dblclick()
     assert panel.locator(".plot").get_attribute("data-x") == whole
+
+
+def test_pictures_in_an_order_have_a_slider(tmp_path, open_offline):
+    written = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(written, "PNG")
+    row = [GalleryPicture(number, written.getvalue()) for number in (1, 2, 10)]
+    gallery = Gallery([PictureComparison("samples/*.png", [("a", row), ("b", row)], "", "picture")])
+    node = v4.new_notebook(cells=[cell("artifacts:images", "draw", {"text/html": gallery._repr_html_()})])
+    page = open_offline(export_html(node, tmp_path / "page.html", title="t")).page
+    slider = page.locator(".steps input")
+    assert page.locator("td img:visible").count() == 6
+    slider.focus()
+    for shown in ("picture 10", "picture 2", "picture 1"):
+        page.keyboard.press("ArrowLeft")
+        assert page.locator(".steps").inner_text().split() == shown.split()
+        assert [text.lower() for text in page.locator("thead th:visible").all_inner_texts() if text] == [shown]
+        assert page.locator("td img:visible").count() == 2
 
 
 def test_contents_follow_the_reader_and_links_go_back_and_forward(opened):
