@@ -162,6 +162,16 @@ def test_every_mark_and_text_of_every_chart_is_on_the_page(name):
     assert "nan" not in re.sub(r">[^<]*<", "", page).split()
 
 
+def test_a_line_of_several_panels_has_its_colour_where_it_is_referred_to():
+    """So that the colours of a dark page reach it there."""
+    page = chart_html(WITH_REFERENCES, 1)
+    repeated = re.findall(r'<g stroke="(#[0-9A-F]{6})"><path id="(chart-1-line-\d+)" ([^>]*)', page)
+    colours = {anchor: colour for colour, anchor, attributes in repeated if " stroke=" not in f" {attributes}"}
+    uses = re.findall(r'<use class="line" href="#([^"]*)" stroke="([^"]*)"', page)
+    assert uses
+    assert all(colours[anchor] == colour for anchor, colour in uses)
+
+
 OVERLAPS = """() => {
   const texts = [...document.querySelectorAll('text, figcaption span, .entry, .panel-title, .x-label')];
   // A legend that names at the ends of lines stand for is there, but not to be seen.

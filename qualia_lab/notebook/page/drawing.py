@@ -66,6 +66,11 @@ class Node:
     anchor: str = ""  # of a text: `middle`, `end` or "", from its group
 
     @property
+    def is_repeated(self) -> bool:
+        """Whether other panels refer to this line."""
+        return "id" in self.attributes
+
+    @property
     def classes(self) -> list[str]:
         """The classes of the element."""
         return self.attributes.get("class", "").split()

@@ -38,7 +38,10 @@ def chart_html(svg: str, number: int) -> str:
         ValueError: the drawing is not one that `Chart.svg` writes.
     """
     drawing = read_drawing(svg)
+    strokes = {node.attributes["id"]: node.attributes.get("stroke", "") for node in drawing.every() if node.is_repeated}
     for node in drawing.every():
+        if node.tag == "use":
+            node.attributes["stroke"] = strokes.get(node.attributes["href"].removeprefix("#"), "")
         for name, mark in (("id", ""), ("href", "#")):
             if name in node.attributes:  # unique on the page
                 node.attributes[name] = f"{mark}chart-{number:d}-{node.attributes[name].removeprefix(mark)}"

@@ -145,18 +145,25 @@ def _marks(frame: Frame) -> Iterator[str]:
     paths: list[str] = []
     for node in frame.parts["marks"].children if "marks" in frame.parts else ():
         if node.tag == "path":
-            paths.append(element("path", **_kept(node)))
+            paths.append(_repeated(node) if node.is_repeated else element("path", **_kept(node)))
             continue
         if node.tag == "use":  # a line of another panel, in the area of that panel
             yield _stretched(frame, paths)
             paths = []
-            link = element("use", class_="line", href=node.attributes["href"])
+            link = element("use", class_="line", href=node.attributes["href"], stroke=node.attributes["stroke"])
             yield _stretched(frame, [link], (node.number("x"), node.number("y")))
             continue
         yield _stretched(frame, paths)
         paths = []
         yield _placed(frame, node)
     yield _stretched(frame, paths)
+
+
+def _repeated(node: Node) -> str:
+    """Return a line that has its colour from around it: rules of style sheets do not reach where it is referred to."""
+    attributes = _kept(node)
+    path = element("path", **{**attributes, "stroke": "", "vector_effect": "non-scaling-stroke"})
+    return element("g", path, stroke=attributes.get("stroke", ""))
 
 
 def _stretched(frame: Frame, paths: Sequence[str], moved: tuple[float, float] = (0, 0)) -> str:

@@ -17,7 +17,7 @@ function firstPlots(chart) {
 
 function numberPlots(chart) {
   const plots = [...chart.querySelectorAll(".plot")];
-  return plots.filter((plot) => !plot.querySelector(".x-ticks.names, .bar, .cell, .box-plot") && scaleOf(plot.dataset.x));
+  return plots.filter((plot) => !plot.querySelector(".names, .bar, .cell, .box-plot") && scaleOf(plot.dataset.x));
 }
 
 // The part of an axis (0 to 1) as a value, and back.
