@@ -49,8 +49,7 @@ def end_labels(panel: Panel, marks: Sequence[Line | Points | Bars], height: floa
         height: of the panel, in pixels.
     """
     named = [mark for mark in marks if isinstance(mark, Line) and mark.colour != REST]
-    others = [mark for mark in marks if not (isinstance(mark, Line))]
-    if len(named) < 2 or others:
+    if len(named) < 2 or not all(isinstance(mark, Line) for mark in marks):
         return ()
     ends = []
     for line in named:

@@ -58,33 +58,33 @@ class Gallery:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        parts = []
-        pictures = _Pictures()
+        parts, left = [], _CHARACTERS
         for comparison in self.comparisons:
             parts.append(f"<p><b>{for_html(comparison.title)}</b></p>")
             stepped = any(gallery_picture.step is not None for _, row in comparison.runs for gallery_picture in row)
-            pictures.reduced = pictures.omitted = 0
+            pictures = _Pictures(left)
             parts.append((_by_step if stepped else _side_by_side)(comparison, pictures))
-            notes = [comparison.note] if comparison.note else []
-            notes += [f"{counted(pictures.omitted, 'picture')} not shown: the gallery is limited to 4 MB"] * bool(
-                pictures.omitted
-            )
-            notes += [_REDUCED] if pictures.reduced else []
+            left = pictures.left
+            notes = filter(None, (comparison.note, *pictures.notes()))
             parts += [f"<p><small>{for_html(note)}</small></p>" for note in notes]
         return "".join(parts)
 
 
 class _Pictures:
-    """Renders pictures within the limit of the gallery.
+    """Renders the pictures of a comparison, as long as they fit into the gallery, and counts what is not as logged.
 
-    Attributes:
-        omitted: how many were left out because of the limit.
-        reduced: how many have fewer pixels than their file.
+    Args:
+        left: how many characters are left for pictures in the gallery.
     """
 
-    def __init__(self) -> None:
-        self.omitted = self.reduced = 0
-        self._left = _CHARACTERS
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self._omitted = self._reduced = 0
+
+    def notes(self) -> list[str]:
+        """Return what readers have to know about the pictures."""
+        omitted = f"{counted(self._omitted, 'picture')} not shown: the gallery is limited to 4 MB"
+        return [*([omitted] if self._omitted else []), *([_REDUCED] if self._reduced else [])]
 
     def html(self, gallery_picture: GalleryPicture, alt: str, width: int) -> str | None:
         """Return a picture, or the reason why it is missing; None if it exceeds the limit."""
@@ -93,11 +93,11 @@ class _Pictures:
         if isinstance(data, str) or reason:
             return f"<small>{for_html(reason)}</small>"
         page, is_reduced = small_picture_html(data, alt=alt, width=width)
-        if len(page) > self._left:
-            self.omitted += 1
+        if len(page) > self.left:
+            self._omitted += 1
             return None
-        self._left -= len(page)
-        self.reduced += is_reduced
+        self.left -= len(page)
+        self._reduced += is_reduced
         return page
 
 
