@@ -83,6 +83,21 @@ def texts_of(values: pa.Array | pa.ChunkedArray) -> list[Any]:
     return [texts[code] for code in numbers_of(filled(encoded.indices, -1)).tolist()]
 
 
+def text_bytes(values: pa.Array | pa.ChunkedArray) -> tuple[memoryview, np.ndarray]:
+    """The bytes of all texts of a column, one after the other in UTF-8, and for each row where its text ends in them.
+
+    A missing text counts as an empty one.
+    """
+    texts = whole(values)
+    if texts.type != pa.string():  # with other offsets, or none
+        texts = texts.cast(pa.string())
+    if not len(texts):
+        return memoryview(b""), np.array([], np.int32)
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
+    return memoryview(data or b"")[ends[0] : ends[-1]], ends[1:] - ends[0]
+
+
 def column_of(numbers: np.ndarray, kind: pa.DataType) -> pa.Array:
     """A NumPy array as an Arrow array of the given type, without conversion."""
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])

@@ -20,7 +20,9 @@ QualiaLabError                    1
 │   ├── OutputNotWritable        32
 │   ├── ExecutionFailed          33   a cell raised, hung or killed the kernel
 │   │   └── KernelNotStarted     33   no cell ran
-│   └── ExportFailed             34
+│   ├── ExportFailed             34
+│   └── BundleUnreadable         35   it is not a bundle, or it cannot be read safely
+├── BundleDiffers                 1   a file or a figure of a bundle is not as recorded
 ├── NothingToCompare              1   the runs lack the data for a computation
 ├── ExtraMissing                 50   an optional dependency is not installed
 ├── ForbiddenFinding             55   a finding that `--fail-on` names exists
@@ -184,6 +186,16 @@ class ExportFailed(NotebookError):
     """The notebook could not be converted to the other format."""
 
     exit_code = 34
+
+
+class BundleUnreadable(NotebookError):
+    """A file or folder is not a bundle, or it cannot be read safely."""
+
+    exit_code = 35
+
+
+class BundleDiffers(QualiaLabError):
+    """A file of a bundle is not as recorded, or a figure does not follow from its data."""
 
 
 class NothingToCompare(QualiaLabError):

@@ -97,7 +97,7 @@ def _write_beside(path: Path, data: bytes) -> tuple[Path, Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise IsADirectoryError(None, "it is a folder")
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~umask()
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".tmp")
     except OSError as error:
         raise _not_writable(path, error) from error
@@ -207,7 +207,7 @@ def _not_writable(path: Path, error: OSError) -> OutputNotWritable:
     )
 
 
-def _umask() -> int:
+def umask() -> int:
     """The umask of this process; it can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)

@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qualia_lab.analysis.endings import endings
 from qualia_lab.choosing import choose_runs, experiments_of, query_of, view_of
 from qualia_lab.closing import Closing
 from qualia_lab.conditions_text import default_title, notebook_command
@@ -17,10 +16,10 @@ from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_atomically
 from qualia_lab.inventory import take_inventory
 from qualia_lab.masking.tables import masked_keys
+from qualia_lab.notebook.artifact_runs import runs_with_artifacts
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
-from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
 from qualia_lab.stores.protocol import find_experiments
@@ -29,7 +28,6 @@ from qualia_lab.study.baseline import fit_baseline
 from qualia_lab.study.counts_only import describe_counts
 from qualia_lab.study.describe import describe_study
 from qualia_lab.study.settings import StudySettings, merge_settings, settings_as_data
-from qualia_lab.study.statuses import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,10 +41,6 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.study.study import Study
     from qualia_lab.tables import RunTables
-
-
-# The artifacts of this many failed runs are always handed to the kernel, because their logs show the cause.
-_FAILED_RUNS_HANDED_OVER = 10
 
 
 class NotebookGenerator(Closing):
@@ -504,6 +498,8 @@ class NotebookGenerator(Closing):
 
         named: the URI in the file.
         """
+        import pyarrow as pa
+
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
         if selection.engine is not None or not selection.run_ids:
@@ -511,11 +507,10 @@ class NotebookGenerator(Closing):
             return
         tables = self.read(selection)
         data_digest = tables.digest()
-        failed = [run_id for ending in endings(tables) if ending.status in FAILED for run_id in ending.run_ids]
-        artifact_runs = (*selection.run_ids[:RUNS_SHOWN], *failed[:_FAILED_RUNS_HANDED_OVER], *selection.run_ids[-1:])
-        with hand_over_runs(self.store, tables, named=named, artifacts_of=dict.fromkeys(artifact_runs)) as variables:
+        with hand_over_runs(self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables)) as variables:
             del tables
             self._read = None  # free the tables while the kernel runs
+            pa.default_memory_pool().release_unused()
             yield variables, data_digest
 
     def export(self, path: Path, fmt: str = "html", *, code: bool = True, brief: bool = False) -> Path:

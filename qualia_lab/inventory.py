@@ -103,7 +103,7 @@ def take_inventory(tables: RunTables) -> Inventory:
 
 def _count_params(params: pa.Table) -> tuple[ParamCount, ...]:
     counts = []
-    for key, rows in by_key(params):
+    for key, rows in by_key(params.select(["key", "value"])):
         values = pc.unique(rows.column("value")).to_pylist()
         counts.append(ParamCount(key, rows.num_rows, len(values), all(map(is_number, values))))
     return tuple(counts)
@@ -111,7 +111,7 @@ def _count_params(params: pa.Table) -> tuple[ParamCount, ...]:
 
 def _count_metrics(metrics: pa.Table) -> tuple[MetricCount, ...]:
     counts = []
-    for key, rows in by_key(metrics):
+    for key, rows in by_key(metrics.select(["key", "value", "step"])):
         bits = whole(rows.column("value")).view(pa.int64())  # as integers, because NaN is not equal to NaN
         steps = pc.min_max(rows.column("step")).as_py()
         last, stepped = steps["max"] or 0, bool(steps["min"] or steps["max"])

@@ -7,15 +7,17 @@ import pty
 import subprocess
 import time
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qualia_lab import schema
 from qualia_lab.generator import NotebookGenerator
+from qualia_lab.masking.candidates import candidate_rows
 from qualia_lab.masking.keys import MaskRules, is_secret_key
 from qualia_lab.masking.tables import Masker, mask_tables, masked_keys
-from qualia_lab.masking.text import masked
+from qualia_lab.masking.text import MARKERS, masked, may_hold_secret
 from qualia_lab.runs import Runs, load_runs
 from qualia_lab.selection import Query
 from qualia_lab.settings import find_settings
@@ -216,6 +218,45 @@ def test_a_table_is_masked_as_its_values_one_by_one(rows, distinct):
     assert expected != values
     masked_tables = mask_tables(params(*values, key="note"), Masker())
     assert masked_tables.params.column("value").to_pylist() == expected
+
+
+# What becomes an ASCII character in lower case: the capitals, the sign of kelvin, and the capital i with a dot.
+SPELLINGS = {
+    low: [char for char in map(chr, range(0x110000)) if low in char.lower()] for low in map(chr, range(ord("a"), 123))
+}
+
+
+@pytest.mark.parametrize("others", [0, 100], ids=["few texts", "many texts"])
+def test_each_text_with_a_marker_of_a_secret_is_a_candidate_in_every_spelling(others):
+    spelled = {
+        marker[:place] + char + marker[place + 1 :]
+        for marker in MARKERS
+        for place, low in enumerate(marker)
+        for char in (low, *SPELLINGS.get(low, ()))
+    }
+    texts = [f"a{text}b" for text in sorted(spelled)] + [f"x{marker.upper()}" for marker in MARKERS]
+    texts = [text for text in [*texts, "://a@b", "http://é/@"] if may_hold_secret(text)]
+    columns = [pa.chunked_array([[None, "", *["é run"] * others, text, "lr"]]) for text in texts]
+    for text, values in zip(texts, columns, strict=True):
+        [rows] = candidate_rows([values])
+        assert rows.tolist() == [2 + others], text
+    assert [rows.tolist() for rows in candidate_rows(columns)] == [[2 + others]] * len(texts)
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_a_marker_is_found_at_every_place_of_long_texts(shift):
+    texts = ["." * (2**16 - shift) + "token", "." * (2**16 - 5) + "@token", "run", *["."] * 2**17, "key"]
+    columns = [pa.chunked_array([texts]), pa.chunked_array([["run"] * 60 + ["key"]])]
+    assert [rows.tolist() for rows in candidate_rows(columns)] == [[0, 1, len(texts) - 1], [60]]
+
+
+@given(st.lists(st.lists(st.none() | st.text("ab0/:@.é‹", max_size=3) | st.sampled_from(MARKERS), max_size=8)))
+def test_texts_that_are_no_candidates_hold_no_secret(columns):
+    many = ["run"] * 60
+    chunked = [pa.chunked_array([texts[:5], many, texts[5:]], pa.string()).slice(1) for texts in columns]
+    for values, rows in zip(chunked, candidate_rows(chunked), strict=True):
+        others = set(range(len(values))) - set(rows.tolist())
+        assert not any(may_hold_secret(values[row].as_py() or "") for row in others)
 
 
 def test_a_project_can_add_and_remove_secret_names(tmp_path, monkeypatch):

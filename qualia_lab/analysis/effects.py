@@ -18,6 +18,8 @@ from qualia_lab.analysis.problem_factors import problem_factors
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.analysis.paired_factor import PairedComparison
@@ -103,7 +105,7 @@ def candidate_effects(sets: Sequence[OneFactor], groups: Sequence[Group]) -> lis
         if problems.isdisjoint(factor_set.names)
         for contrast in _Cells(factor_set, by_first_run).contrasts()
     ]
-    return [effect for effect in _effects(contrasts) if effect is not None]
+    return [tested.effect() for tested in _test(contrasts) if tested is not None]
 
 
 def clear_effects(of_tasks: Mapping[str, Sequence[Effect]], alpha: float) -> dict[str, list[Effect]]:
@@ -191,13 +193,13 @@ def candidate_crossings(sets: Sequence[OneFactor], groups: Sequence[Group]) -> C
             continue
         cells = _Cells(factor_set, by_first_run)
         for other in cells.others:
-            by_levels_at = _effects_at(cells, other)
-            for first, second in combinations(by_levels_at, 2):
-                for pair in by_levels_at[first].keys() & by_levels_at[second].keys():
+            tested_at = _test_at_levels(cells, other)
+            for first, second in combinations(tested_at, 2):
+                for pair in tested_at[first].keys() & tested_at[second].keys():
                     tests += 1
-                    both = by_levels_at[first][pair], by_levels_at[second][pair]
-                    if both[0].better != both[1].better:
-                        crossings.append(Crossing(other, (first, both[0]), (second, both[1])))
+                    one, opposite = tested_at[first][pair], tested_at[second][pair]
+                    if one.is_a_better != opposite.is_a_better:
+                        crossings.append(Crossing(other, (first, one.effect()), (second, opposite.effect())))
     return CandidateCrossings(tests, tuple(crossings))
 
 
@@ -229,14 +231,14 @@ def clear_crossings(of_tasks: Mapping[str, CandidateCrossings], alpha: float) ->
     return clear
 
 
-def _effects_at(cells: _Cells, other: str) -> dict[Level, dict[frozenset[Level], Effect]]:
-    """The effects of a factor at each level of another factor, by the two compared levels."""
+def _test_at_levels(cells: _Cells, other: str) -> dict[Level, dict[tuple[Level, Level], _Tested]]:
+    """The tested contrasts of a factor at each level of another factor, by the two compared levels."""
     contrasts = [(level, contrast) for level in cells.levels_of(other) for contrast in cells.contrasts((other, level))]
-    by_levels_at: dict[Level, dict[frozenset[Level], Effect]] = {level: {} for level, _ in contrasts}
-    for (level, _), effect in zip(contrasts, _effects([contrast for _, contrast in contrasts]), strict=True):
-        if effect is not None:
-            by_levels_at[level][frozenset((effect.better, effect.worse))] = effect
-    return by_levels_at
+    tested_at: dict[Level, dict[tuple[Level, Level], _Tested]] = {level: {} for level, _ in contrasts}
+    for (level, contrast), tested in zip(contrasts, _test([contrast for _, contrast in contrasts]), strict=True):
+        if tested is not None:
+            tested_at[level][contrast.a, contrast.b] = tested
+    return tested_at
 
 
 def _by_first_run(groups: Sequence[Group]) -> dict[str, Group]:
@@ -244,14 +246,81 @@ def _by_first_run(groups: Sequence[Group]) -> dict[str, Group]:
     return {group.run_ids[0]: group for group in groups if group.values}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Contrast:
-    """Level a and level b of a factor, with their configurations in each context that has both."""
+    """Level a and level b of a factor, over the contexts that have both.
+
+    Attributes:
+        factor: the factor.
+        a, b: the levels.
+        groups: the configurations of each level in all contexts; None where a context lacks the level.
+        places: the contexts that have both levels.
+        means: the mean of each level in each of these contexts, shape (2, contexts).
+    """
 
     factor: OneFactor
     a: Level
     b: Level
-    pairs: tuple[Pair, ...]
+    groups: tuple[list[Group | None], list[Group | None]]
+    places: NDArray[np.intp]
+    means: Numbers
+
+    @property
+    def n(self) -> int:
+        """The number of contexts."""
+        return len(self.places)
+
+    @property
+    def greater_is_better(self) -> bool | None:
+        """The direction of the metric."""
+        return self.pairs_at(self.places[:1])[0][0].greater_is_better
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The configurations of level a and level b in each context."""
+        return self.pairs_at(self.places)
+
+    def pairs_at(self, places: NDArray[np.intp]) -> tuple[Pair, ...]:
+        """The configurations of level a and level b in some of the contexts."""
+        first, second = self.groups
+        return tuple((one, other) for at in places.tolist() if (one := first[at]) and (other := second[at]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """A contrast with the mean difference of level a and level b, and its test.
+
+    Attributes:
+        contrast: the contrast.
+        difference: by how much level a is better on average.
+        above, below: in how many contexts level a is better, and worse.
+        p: the p value.
+        low, high: the 95 % interval of the difference; None where it cannot be estimated.
+    """
+
+    contrast: _Contrast
+    difference: float
+    above: int
+    below: int
+    p: float
+    low: float | None
+    high: float | None
+
+    @property
+    def is_a_better(self) -> bool:
+        """Whether level a is better on average."""
+        return self.difference >= 0
+
+    def effect(self) -> Effect:
+        """The same with the better level first."""
+        factor, a, b, pairs = self.contrast.factor, self.contrast.a, self.contrast.b, self.contrast.pairs
+        low, high = self.low, self.high
+        if self.is_a_better:
+            return Effect(factor, a, b, pairs, self.difference, low, high, self.above, self.p)
+        swapped = tuple((second, first) for first, second in pairs)
+        if low is not None and high is not None:
+            low, high = -high, -low
+        return Effect(factor, b, a, swapped, -self.difference, low, high, self.below, self.p)
 
 
 class _Cells:
@@ -263,6 +332,10 @@ class _Cells:
         self._by_level = {
             level: [by_first_run.get(of[level].run_ids[0]) if level in of else None for of in contexts]
             for level in factor_set.levels[:MOST_LEVELS]
+        }
+        self._means = {
+            level: np.array([math.nan if group is None else known_mean(group) for group in groups], np.float64)
+            for level, groups in self._by_level.items()
         }
         self._places: dict[str, dict[Level, list[int]]] = {}
         for place, context in enumerate(factor_set.contexts):
@@ -281,80 +354,55 @@ class _Cells:
 
     def contrasts(self, at: tuple[str, Level] | None = None) -> Iterator[_Contrast]:
         """Every two levels of the factor, over all contexts if two or more have both, or over those `at` a level."""
-        by_level = self._by_level
-        if at is not None:
-            places = self._places[at[0]][at[1]]
-            by_level = {level: [groups[place] for place in places] for level, groups in by_level.items()}
-        for a, b in combinations(by_level, 2):
-            pairs = tuple(
-                (first, second)
-                for first, second in zip(by_level[a], by_level[b], strict=True)
-                if first is not None and second is not None
-            )
-            if len(pairs) >= (2 if at is None else 1):
-                yield _Contrast(self._factor, a, b, pairs)
+        among = np.arange(len(self._factor.contexts)) if at is None else np.array(self._places[at[0]][at[1]])
+        for a, b in combinations(self._by_level, 2):
+            means = np.stack((self._means[a][among], self._means[b][among]))
+            has_both = ~np.isnan(means).any(axis=0)
+            if has_both.sum() >= (2 if at is None else 1):
+                groups = self._by_level[a], self._by_level[b]
+                yield _Contrast(self._factor, a, b, groups, among[has_both], means[:, has_both])
 
 
-def _effects(contrasts: Sequence[_Contrast]) -> list[Effect | None]:
+def _test(contrasts: Sequence[_Contrast]) -> list[_Tested | None]:
     """Test each contrast of a task; None where there is too little data."""
-    effects: list[Effect | None] = [None] * len(contrasts)
+    results: list[_Tested | None] = [None] * len(contrasts)
     places_by_size: dict[int, list[int]] = defaultdict(list)
     for place, contrast in enumerate(contrasts):
-        if contrast.pairs[0][0].greater_is_better is not None:
-            places_by_size[len(contrast.pairs)].append(place)
+        if contrast.greater_is_better is not None:
+            places_by_size[contrast.n].append(place)
     for places in places_by_size.values():
-        for place, effect in zip(places, _effects_of_size([contrasts[place] for place in places]), strict=True):
-            effects[place] = effect
-    return effects
+        for place, tested in zip(places, _test_of_size([contrasts[place] for place in places]), strict=True):
+            results[place] = tested
+    return results
 
 
-def _effects_of_size(contrasts: Sequence[_Contrast]) -> list[Effect | None]:
+def _test_of_size(contrasts: Sequence[_Contrast]) -> list[_Tested | None]:
     """Test contrasts that have equally many contexts."""
-    n = len(contrasts[0].pairs)
-    sign = 1.0 if contrasts[0].pairs[0][0].greater_is_better else -1.0
-    means = [known_mean(group) for contrast in contrasts for pair in contrast.pairs for group in pair]
-    a, b = np.moveaxis(sign * np.array(means, np.float64).reshape(len(contrasts), n, 2), 2, 0)
-    if n < FEWEST:
-        return _effects_by_repeats(contrasts, a, b)
+    sign = 1.0 if contrasts[0].greater_is_better else -1.0
+    a, b = np.moveaxis(sign * np.stack([contrast.means for contrast in contrasts]), 1, 0)
+    if contrasts[0].n < FEWEST:
+        return _test_by_repeats(contrasts, a, b)
     return [
-        _effect(contrast, comparison.difference, comparison.above, comparison.below, _by_contexts(comparison, contrast))
-        for contrast, comparison in zip(contrasts, compare_over_contexts(a, b), strict=True)
+        _Tested(contrast, one.difference, one.above, one.below, *_by_contexts(one, contrast))
+        for contrast, one in zip(contrasts, compare_over_contexts(a, b), strict=True)
     ]
 
 
-def _effects_by_repeats(contrasts: Sequence[_Contrast], a: Numbers, b: Numbers) -> list[Effect | None]:
+def _test_by_repeats(contrasts: Sequence[_Contrast], a: Numbers, b: Numbers) -> list[_Tested | None]:
     """Test contrasts with the same few contexts by the spread of repeats."""
     counts = zip(*(column.tolist() for column in count_contexts(a, b)), strict=True)
-    effects: list[Effect | None] = []
+    results: list[_Tested | None] = []
     for contrast, (difference, above, below) in zip(contrasts, counts, strict=True):
-        tested = _by_repeats(difference, contrast.pairs, agree=max(above, below) == len(contrast.pairs))
-        effects.append(_effect(contrast, difference, above, below, tested) if tested is not None else None)
-    return effects
+        tested = _by_repeats(difference, contrast.pairs, agree=max(above, below) == contrast.n)
+        results.append(_Tested(contrast, difference, above, below, *tested) if tested is not None else None)
+    return results
 
 
 def _is_testable(contrast: _Contrast) -> bool:
     """Whether there are enough contexts or repeats to test it."""
-    if contrast.pairs[0][0].greater_is_better is None:
+    if contrast.greater_is_better is None:
         return False
-    return len(contrast.pairs) >= FEWEST or _error_of_repeats(contrast.pairs) is not None
-
-
-def _effect(
-    contrast: _Contrast,
-    difference: float,
-    above: int,
-    below: int,
-    tested: tuple[float, float | None, float | None],
-) -> Effect:
-    """The effect with the better level first, given the p value and the 95 % interval of level a minus level b."""
-    p, low, high = tested
-    factor, a, b, pairs = contrast.factor, contrast.a, contrast.b, contrast.pairs
-    if difference >= 0:
-        return Effect(factor, a, b, pairs, difference, low, high, above, p)
-    swapped = tuple((second, first) for first, second in pairs)
-    if low is not None and high is not None:
-        low, high = -high, -low
-    return Effect(factor, b, a, swapped, -difference, low, high, below, p)
+    return contrast.n >= FEWEST or _error_of_repeats(contrast.pairs) is not None
 
 
 def _by_contexts(comparison: PairedComparison, contrast: _Contrast) -> tuple[float, float | None, float | None]:
@@ -362,7 +410,7 @@ def _by_contexts(comparison: PairedComparison, contrast: _Contrast) -> tuple[flo
     p, low, high = comparison.p, comparison.low, comparison.high
     if comparison.t_p is not None and max(comparison.above, comparison.below) == comparison.n:
         p = comparison.t_p  # with few contexts that all agree the sign test cannot be significant
-        by_ratio = _ratio_p(contrast.pairs)
+        by_ratio = _ratio_p(contrast.means)
         if by_ratio is not None:
             p = min(1.0, 2 * min(p, by_ratio))
             low, high = (low, high) if low is not None and high is not None and low * high > 0 else (None, None)
@@ -371,17 +419,16 @@ def _by_contexts(comparison: PairedComparison, contrast: _Contrast) -> tuple[flo
     return p, low, high
 
 
-def _ratio_p(pairs: Sequence[Pair]) -> float | None:
+def _ratio_p(means: Numbers) -> float | None:
     """The p value of the ratios of means where contexts are on different scales, such as data sets in other units.
 
     There a gain is proportional to the level, and the context with the largest scale alone would dominate the mean
     difference. None where the scales are similar.
     """
-    means = [(known_mean(first), known_mean(second)) for first, second in pairs]
-    levels = [first + second for first, second in means]
-    if min(min(one) for one in means) <= 0 or max(levels) < _OTHER_SCALES * min(levels):
+    levels = means.sum(axis=0)
+    if means.min() <= 0 or levels.max() < _OTHER_SCALES * levels.min():
         return None
-    a, b = np.log(np.array(means, np.float64)).T[:, None, :]
+    a, b = np.log(means)[:, None, :]
     [comparison] = compare_over_contexts(a, b)
     return comparison.t_p
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.histories import Numbers
 
-TREES = 100
+    Singles = NDArray[np.float32]
+
+TREES = 100  # at most
+_ADDED = 15  # trees that are added before R² is compared with what it was
+_SETTLED = 0.01
 REPEATS = 10  # permutations of a param; their mean is its importance
 _PARTIAL = 60  # configurations over which an interaction is averaged
 _SEED = 0
@@ -56,11 +60,12 @@ class Forest:
 
 
 def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Forest:
-    """Fit a random forest of 100 trees to configurations and evaluate it out of bag.
+    """Fit a random forest to configurations and evaluate it out of bag.
 
     Random forest, out-of-bag R², and permutation importance measured out of bag: Breiman (2001), "Random forests"; mean
     and standard deviation over 10 permutations. Importances on the rows that the trees were fitted to would credit pure
-    noise. The result is deterministic.
+    noise. Trees are added 15 at a time until that changes the out-of-bag R² by no more than 0.01, at most 100. The
+    result is deterministic.
 
     Args:
         x: the params, shape (configurations, params).
@@ -72,64 +77,122 @@ def grow_forest(x: Numbers, y: Numbers, *, least_r2: float = -math.inf) -> Fores
     """
     rows, count = x.shape
     as_float32 = x.astype(np.float32)
-    grown = list(_grow_trees(as_float32, y))
     votes, seen = np.zeros(rows), np.zeros(rows)
-    out_of_bag = []
-    for tree, is_unseen in grown:
+    out_of_bag: list[_OutOfBag] = []
+    r2 = -math.inf
+    for tree, is_unseen in _grow_trees(as_float32, y):
         unseen = np.flatnonzero(is_unseen)
         predicted = tree.predict(as_float32[unseen])[:, 0]
         votes[unseen] += predicted
         seen[unseen] += 1
-        out_of_bag.append((tree, unseen, predicted))
-    known = seen > 0
-    r2 = _r_squared(y[known], votes[known] / seen[known])
-    trees = tuple(tree for tree, _ in grown)
+        out_of_bag.append(_OutOfBag(tree, unseen, predicted))
+        if len(out_of_bag) % _ADDED == 0 or len(out_of_bag) == TREES:
+            known = seen > 0
+            before, r2 = r2, _r_squared(y[known], votes[known] / seen[known])
+            if abs(r2 - before) <= _SETTLED and known.all():
+                break
+    trees = tuple(one.tree for one in out_of_bag)
     if r2 < least_r2:
         return Forest(trees, r2, (), ())
     in_order = np.tile(np.arange(rows), (REPEATS, 1))
     shuffled = [np.random.default_rng((_SEED, column)).permuted(in_order, axis=1) for column in range(count)]
-    levels = [np.unique(as_float32[:, column], return_inverse=True) for column in range(count)]
-    changed = np.zeros((count, REPEATS, rows))
-    for tree, unseen, predicted in out_of_bag:
-        changed[:, :, unseen] += predicted
-        for column in np.unique(tree.feature[tree.feature >= 0]):
-            values, level = levels[column]
-            if len(values) < REPEATS:  # it is faster to predict each value once for each row
-                of_level = _predict_with(tree, as_float32[unseen], column, np.repeat(values, len(unseen)))
-                trial = of_level[level[shuffled[column][:, unseen]], np.arange(len(unseen))]
-            else:
-                drawn = as_float32[shuffled[column][:, unseen].ravel(), column]
-                trial = _predict_with(tree, as_float32[unseen], column, drawn)
-            changed[column][:, unseen] += trial - predicted
-    falls = [[r2 - _r_squared(y[known], repeat[known] / seen[known]) for repeat in column] for column in changed]
+    falls = [
+        [r2 - _r_squared(y[known], repeat[known] / seen[known]) for repeat in column]
+        for column in _shuffled_votes(as_float32, out_of_bag, shuffled)
+    ]
     return Forest(trees, r2, tuple(map(_mean, falls)), tuple(float(np.std(fall, ddof=1)) for fall in falls))
 
 
-def _predict_with(tree: Any, rows: NDArray[np.float32], column: int, values: NDArray[np.float32]) -> Numbers:
-    """The predictions for rows with other values of a column, shape (times, rows), from `times` values for each row."""
-    trial = np.tile(rows, (len(values) // len(rows), 1))
-    trial[:, column] = values
-    predicted: Numbers = tree.predict(trial)[:, 0].reshape(-1, len(rows))
-    return predicted
+@dataclass(frozen=True)
+class _OutOfBag:
+    """A tree with its out-of-bag rows and its predictions for them."""
+
+    tree: Any
+    unseen: NDArray[np.intp]
+    predicted: Numbers
 
 
-def _grow_trees(x: NDArray[np.float32], y: Numbers) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
+def _shuffled_votes(x: Singles, trees: list[_OutOfBag], shuffled: list[NDArray[np.intp]]) -> list[Numbers]:
+    """For each column, the sum of the out-of-bag predictions for each row when the column is shuffled.
+
+    Args:
+        x: the params, shape (configurations, params).
+        trees: the trees.
+        shuffled: for each column, the row from which its value is taken, shape (repeats, configurations).
+
+    Returns:
+        The sums for each column, shape (repeats, configurations).
+    """
+    levels = [np.unique(column, return_inverse=True) for column in x.T]
+    few = [column for column, (values, _) in enumerate(levels) if len(values) <= REPEATS]
+    votes = dict(zip(few, _votes_by_value(x, trees, [(column, levels[column][0]) for column in few]), strict=True))
+    in_order = np.arange(len(x))
+    return [
+        votes[column][levels[column][1][draw], in_order] if column in votes else _votes_by_draw(x, trees, column, draw)
+        for column, draw in enumerate(shuffled)
+    ]
+
+
+def _votes_by_value(x: Singles, trees: list[_OutOfBag], of_columns: list[tuple[int, Singles]]) -> list[Numbers]:
+    """The sum of the out-of-bag predictions for each row with each value of a column in its place.
+
+    Rows that become equal are predicted once: of a grid, hardly more rows than it has.
+
+    Args:
+        x: the params, shape (configurations, params).
+        trees: the trees.
+        of_columns: columns with their distinct values.
+
+    Returns:
+        The sums for each of these columns, shape (values, configurations).
+    """
+    if not of_columns:
+        return []
+    trials = np.concatenate([np.tile(x, (len(values), 1)) for _, values in of_columns])
+    begin = 0
+    for column, values in of_columns:
+        end = begin + len(values) * len(x)
+        trials[begin:end, column] = np.repeat(values, len(x))
+        begin = end
+    different, place = np.unique(trials, axis=0, return_inverse=True)
+    places = place.reshape(-1, len(x))
+    sums = np.zeros(places.shape)
+    for one in trees:
+        sums[:, one.unseen] += one.tree.predict(different)[:, 0][places[:, one.unseen]]
+    return np.split(sums, np.cumsum([len(values) for _, values in of_columns])[:-1])
+
+
+def _votes_by_draw(x: Singles, trees: list[_OutOfBag], column: int, draw: NDArray[np.intp]) -> Numbers:
+    """The sum of the out-of-bag predictions for each row with the drawn values of a column, shape (repeats, rows)."""
+    sums = np.zeros(draw.shape)
+    for one in trees:
+        if column not in one.tree.feature:
+            sums[:, one.unseen] += one.predicted
+            continue
+        trial = np.tile(x[one.unseen], (len(draw), 1))
+        trial[:, column] = x[draw[:, one.unseen].ravel(), column]
+        sums[:, one.unseen] += one.tree.predict(trial)[:, 0].reshape(len(draw), -1)
+    return sums
+
+
+def _grow_trees(x: Singles, y: Numbers) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
     """The trees of scikit-learn's RandomForestRegressor, each with a mask of its out-of-bag rows.
 
     They are fitted one by one, because the regressor's own validation of every tree takes as long as fitting a tree to
-    a few hundred rows.
+    a few hundred rows. One generator is seeded again for each tree: creating one takes as long as fitting a small tree.
     """
     from sklearn import config_context
     from sklearn.tree import DecisionTreeRegressor
 
-    drawer = np.random.RandomState(_SEED)
-    with config_context(skip_parameter_validation=True):
-        for _ in range(TREES):
-            seed = drawer.randint(np.iinfo(np.int32).max)
-            drawn = np.random.RandomState(seed).randint(0, len(x), len(x), dtype=np.int32)
+    seeds, drawer = np.random.RandomState(_SEED), np.random.RandomState(_SEED)
+    regressor = DecisionTreeRegressor(random_state=drawer)
+    with config_context(skip_parameter_validation=True, assume_finite=True):
+        for seed in seeds.randint(np.iinfo(np.int32).max, size=TREES).tolist():
+            drawer.seed(seed)
+            drawn = drawer.randint(0, len(x), len(x), dtype=np.int32)
             times = np.bincount(drawn, minlength=len(x)).astype(np.float64)
-            tree = DecisionTreeRegressor(random_state=seed)
-            yield tree.fit(x, y, sample_weight=times, check_input=False).tree_, times == 0
+            drawer.seed(seed)
+            yield regressor.fit(x, y, sample_weight=times, check_input=False).tree_, times == 0
 
 
 def interaction(model: Predictor, x: Numbers, first: int, second: int) -> float:

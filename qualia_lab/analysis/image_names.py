@@ -18,6 +18,8 @@ _LOGGED = re.compile(
 )
 # Images in the cells of MlflowClient.log_table, each with a thumbnail of the same name.
 _IN_TABLE = re.compile(r"(table_images/.+)\.webp", re.DOTALL)
+# A path whose last number may be the place of a picture in an order: `samples/epoch_012.png`.
+_NUMBERED = re.compile(r"(.*?)(\d{1,9})(\D*\.\w+)", re.DOTALL)
 _TITLE = 120  # characters
 _ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
@@ -54,6 +56,15 @@ def logged_image(path: str) -> LoggedImage | None:
         key = key.replace("~", "/").replace("#", "/")
         return None if thumbnail else LoggedImage(key, path, int(step), int(timestamp), own)
     return LoggedImage(path, path, None) if path.lower().endswith(_ENDINGS) else None
+
+
+def numbered_image(image: LoggedImage) -> LoggedImage | None:
+    """The image as one of an order, with the last number of its path as its step: `samples/epoch_*.png`, 12.
+
+    None for an image that was logged at a step, and for a path without a number.
+    """
+    match = _NUMBERED.fullmatch(image.path) if image.step is None else None
+    return LoggedImage(f"{match[1]}*{match[3]}", image.path, int(match[2])) if match else None
 
 
 def without_small_copies(paths: Collection[str]) -> list[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _LEAST_P = 1e-12
 _KNOTS = 240
+_NEVER = 1e-15  # a probability that makes no difference
+_LARGEST_NODES = 64  # quadrature nodes over the largest mean
 _CHUNK = 12  # ranges computed at once: each takes thousands of nodes
 _FARTHEST = 1e4
 _SMOOTH = 60  # degrees of freedom from which fewer quadrature nodes are enough
@@ -62,13 +64,14 @@ def largest_quantile(k: int, degrees: float, probability: float = 0.975) -> floa
 @lru_cache(maxsize=64)
 def _range_table(k: int, degrees: float) -> tuple[Numbers, Numbers]:
     """The table behind `range_p`: log1p of the ranges, and the logarithms of their p values."""
-    from scipy.special import ndtr
+    from scipy.special import ndtr, ndtri
 
     spreads, weights = spread_nodes(degrees)
     if degrees >= _SMOOTH:  # nearly normal, so the trapezoidal rule needs few nodes
-        spreads, weights = spreads[::4], weights[::4] / weights[::4].sum()
+        step = 8 if degrees >= 4 * _SMOOTH else 4
+        spreads, weights = spreads[::step], weights[::step] / weights[::step].sum()
     spreads, weights = spreads[weights > 1e-16], weights[weights > 1e-16]
-    at = np.linspace(-8.0, 8.0 + math.log10(k), 128)
+    at = np.linspace(ndtri(_NEVER ** (1 / k)), -ndtri(_NEVER / k), _LARGEST_NODES)  # where the largest mean lies
     density = np.exp(-(at**2) / 2) / math.sqrt(2 * math.pi) * (at[1] - at[0])
     knots = np.linspace(0, math.log1p(_FARTHEST), _KNOTS)
     logs = np.full(_KNOTS, math.log(_LEAST_P))

@@ -29,6 +29,7 @@ class Chart:
         columns: panels per row; 0 for all panels in one row.
         shared_y: whether the panels of a row share the y axis of its first panel and have no tick labels of their own.
         width: in pixels, where the front end does not choose it.
+        names_at_ends: whether lines of its only panel are named at their ends, if no two names overlap there.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Chart:
     columns: int = 0
     shared_y: bool = True
     width: int = 960
+    names_at_ends: bool = False
 
     def plotly(self) -> dict[str, Any]:
         """Return the figure as plotly JSON, made of plain Python values."""

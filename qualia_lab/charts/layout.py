@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.charts.end_labels import EndLabel, end_labels
 from qualia_lab.charts.marks import Bars, Heat, Line, Points
 from qualia_lab.charts.text_width import text_width, wrap_text
 from qualia_lab.charts.ticks import TICK_LINE, Tick, across_ticks, upright_ticks
@@ -27,6 +28,7 @@ COLOUR_BAR = 14  # width of the colour bar, which takes the place of the legend
 
 LONGEST_TITLE, LONGEST_LABEL, LONGEST_ENTRY = 200, 60, 40  # characters
 _TITLE_LINES = PANEL_TITLE_LINES = 2
+_ROUNDING = 1e-6  # of spans that would be equal in exact arithmetic
 _CHAR = text_width("n", 1)  # of a typical character, in font sizes
 
 
@@ -48,19 +50,21 @@ class Layout:
     x_ticks: tuple[tuple[Tick, ...], ...]
     y_ticks: tuple[tuple[Tick, ...], ...]
     legend_texts: Mapping[str, str]  # mark label → legend text
+    end_labels: tuple[EndLabel, ...]  # instead of a legend
     # (start, end) of each panel as fractions of the width and height between the margins; y from the bottom.
     x_spans: tuple[tuple[float, float], ...]
     y_spans: tuple[tuple[float, float], ...]
 
     def box(self, index: int) -> Box:
-        """Return left, top, right and bottom of a panel in whole pixels."""
+        """Return left, top, right and bottom of a panel in whole pixels; panels of equal spans have equal sizes."""
         inner_width, inner_height = self.width - self.left - self.right, self.height - self.top - self.bottom
         (start, end), (low, high) = self.x_spans[index], self.y_spans[index]
+        left, top = round(self.left + start * inner_width), round(self.top + (1 - high) * inner_height)
         return (
-            round(self.left + start * inner_width),
-            round(self.top + (1 - high) * inner_height),
-            round(self.left + end * inner_width),
-            round(self.top + (1 - low) * inner_height),
+            left,
+            top,
+            left + math.floor((end - start) * inner_width + _ROUNDING),
+            top + math.floor((high - low) * inner_height + _ROUNDING),
         )
 
 
@@ -99,7 +103,10 @@ def compute_layout(chart: Chart) -> Layout:
     top = EDGE + TITLE_LINE * len(title) + 8 + NOTE_LINE * len(note) + 8 + title_height
     bottom = tick_heights + _label_height(x_labels) + 12
     needed_for_rows = top + bottom + rows * 60 + (rows - 1) * row_gap
-    height = max(chart.height + NOTE_LINE * len(note), top + bottom + LEGEND_LINE * len(shown_texts), needed_for_rows)
+    height = max(chart.height + NOTE_LINE * len(note), needed_for_rows)
+    names = end_labels(chart.panels[0], legend_marks(chart), height - top - bottom) if chart.names_at_ends else ()
+    if not names:
+        height = max(height, top + bottom + LEGEND_LINE * len(shown_texts))
     y_spans = tuple(
         _part_span(rows - 1 - index // columns, rows, row_gap / (height - top - bottom))
         for index in range(len(chart.panels))
@@ -120,6 +127,7 @@ def compute_layout(chart: Chart) -> Layout:
         x_ticks=x_ticks,
         y_ticks=tuple(upright_ticks(panel.y, panel_height) for panel in chart.panels),
         legend_texts=legend_texts,
+        end_labels=names,
         x_spans=x_spans,
         y_spans=y_spans,
     )

@@ -49,6 +49,7 @@ def metric_bands(table: pa.Table, metric: str, param: str = "") -> Chart:
                 tuple(marks),
             ),
         ),
+        names_at_ends=True,
         sentence=_sentence(groups, metric),
         note=_note(rows, grouped=bool(param)),
     )

@@ -90,6 +90,7 @@ def metric_history(
     return Chart(
         title=f"{key} over {x_axis_text(histories)}",
         panels=(Panel(x_axis, y_axis, tuple(marks)),),
+        names_at_ends=True,
         sentence=history_sentence(histories, ranked, names, greater_is_better=greater_is_better),
         note=" ".join(
             filter(

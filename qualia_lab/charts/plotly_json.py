@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
+from qualia_lab.charts.end_labels import LEADER
 from qualia_lab.charts.layout import (
     COLOUR_BAR,
     EDGE,
@@ -28,13 +29,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from qualia_lab.charts.chart import Chart
+    from qualia_lab.charts.end_labels import EndLabel
     from qualia_lab.charts.layout import Layout
-    from qualia_lab.charts.marks import Axis, Mark, Numbers
+    from qualia_lab.charts.marks import Axis, Mark, Numbers, Panel
     from qualia_lab.charts.ticks import Tick
 
 FONT = "DejaVu Sans, Verdana, Helvetica Neue, Arial, sans-serif"
 # By default, plotly.js 4 offers to send a figure to Plotly's server.
 _CONFIG = {"displaylogo": False, "showTips": False, "showSendToCloud": False, "plotlyServerURL": ""}
+_EVERY_AXIS = {
+    "title": {"font": {"size": TEXT_SIZE, "color": INK}, "standoff": 6},
+    "gridcolor": GRID,
+    "gridwidth": 1,
+    "zeroline": False,
+    "showline": False,
+    "ticks": "",
+    "nticks": 7,
+    "exponentformat": "e",
+}
 _ENCODED_FROM = 8  # arrays of this length or more are base64-encoded
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"})
 
@@ -67,7 +79,12 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
             "bgcolor": "rgba(0,0,0,0)",
         },
         "showlegend": True,
-        "annotations": [_note(layout)] if layout.note else [],
+        # What all axes have in common is written once.
+        "template": {"layout": {"xaxis": _EVERY_AXIS, "yaxis": _EVERY_AXIS}},
+        "annotations": [
+            *([_note(layout)] if layout.note else []),
+            *(_end_label(one, layout, chart.panels[0]) for one in layout.end_labels),
+        ],
     }
     data = []
     in_legend: set[str] = set()
@@ -165,13 +182,12 @@ def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
         "x": encoded(mark.x),
         "y": encoded(mark.y),
         "name": plotly_text(layout.legend_texts[mark.label]),
-        "showlegend": bool(mark.label) and mark.in_legend,
+        "showlegend": bool(mark.label) and mark.in_legend and not layout.end_labels,
     }
     if isinstance(mark, Line):
         trace |= {
             "mode": "lines",
             "line": {"color": mark.colour, "dash": mark.dash, "width": mark.width},
-            "connectgaps": False,
         }
         if mark.hover:
             # Names are taken from the trace and the axes; in a template, a `%{…}` in them would be evaluated.
@@ -311,21 +327,32 @@ def _panel_title(lines: tuple[str, ...], number: str) -> dict[str, Any]:
     }
 
 
+def _end_label(label: EndLabel, layout: Layout, panel: Panel) -> dict[str, Any]:
+    """Return the name of a line as an annotation at its end, which moves with it when the reader zooms."""
+    last = np.flatnonzero(np.isfinite(label.line.x) & np.isfinite(label.line.y))[-1]
+    x, y = float(label.line.x[last]), float(label.line.y[last])
+    inner = layout.width - layout.left - layout.right
+    return {
+        "text": plotly_text(layout.legend_texts[label.line.label]),
+        "x": math.log10(x) if panel.x.log else x,
+        "y": math.log10(y) if panel.y.log else y,
+        "ax": LEADER + (1 - label.x) * inner,
+        "ay": label.at - label.y,
+        "xanchor": "left",
+        "showarrow": True,
+        "arrowhead": 0,
+        "arrowwidth": 1,
+        "arrowcolor": label.line.colour,
+        "font": {"size": SMALL_SIZE, "color": INK},
+    }
+
+
 def _axis(axis: Axis, label: tuple[str, ...], ticks: tuple[Tick, ...]) -> dict[str, Any]:
     low, high = axis.limits
     plotly_axis: dict[str, Any] = {
-        "title": {
-            "text": "<br>".join(map(plotly_text, label)),
-            "font": {"size": TEXT_SIZE, "color": INK},
-            "standoff": 6,
-        },
+        "title": {"text": "<br>".join(map(plotly_text, label))},
         "type": "log" if axis.log else "linear",
         "range": [math.log10(low), math.log10(high)] if axis.log else [low, high],
-        "gridcolor": GRID,
-        "gridwidth": 1,
-        "zeroline": False,
-        "showline": False,
-        "ticks": "",
     }
     if axis.ticks:
         plotly_axis |= {
@@ -333,8 +360,6 @@ def _axis(axis: Axis, label: tuple[str, ...], ticks: tuple[Tick, ...]) -> dict[s
             "tickvals": [tick.position for tick in ticks],
             "ticktext": ["<br>".join(map(plotly_text, tick.lines)) for tick in ticks],
         }
-    else:
-        plotly_axis |= {"nticks": 7, "exponentformat": "e"}
     return plotly_axis
 
 

@@ -29,9 +29,20 @@ _FILES_LISTED = 50
 _VALUE_WIDTH = 400
 _FOLDED_ABOVE = 40
 
-# JupyterLab aligns cells at their right, so that a style of the table alone would have no effect on them.
-_CELL = 'style="text-align:left"'
-_CELL_OF_LINES = 'style="text-align:left;vertical-align:top;white-space:pre-wrap"'
+# JupyterLab aligns cells at their right, which the style of a table does not change, and removes `<style>` from
+# notebooks that nobody has trusted. So each cell of text has its style, in few characters; cells of numbers have none.
+_TEXT_CELL = " style=text-align:left"
+_CELL_OF_LINES = ' style="text-align:left;vertical-align:top;white-space:pre-wrap"'
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A table of a run: its title, the names of its columns, and its rows; columns of numbers are the last ones."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    number_columns: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,16 +71,16 @@ class RunCard:
         lines = [self.label, self.summary()]
         if note := self._note():
             lines += ["", "Description", *(f"  {line}" for line in description_lines(note, OF_RUN))]
-        for title, header, rows in self._blocks():
-            lines += ["", f"{title} ({', '.join(header)})"]
-            lines += ["  " + "  ".join(one_line(cell, 100) for cell in row) for row in rows]
+        for block in self._blocks():
+            lines += ["", f"{block.title} ({', '.join(block.header)})"]
+            lines += ["  " + "  ".join(one_line(cell, 100) for cell in row) for row in block.rows]
         return "\n".join(one_line(line, 200) if not line.startswith("  ") else line for line in lines)
 
     def _repr_html_(self) -> str:
         note = self._note()
         parts = [f"<p><b>Description</b></p>{description_html(note, OF_RUN)}"] if note else []
         parts += ['<div style="display:flex;flex-wrap:wrap;gap:0 28px">']
-        parts += [_block(title, header, rows) for title, header, rows in self._blocks()]
+        parts += map(_block_html, self._blocks())
         parts.append("</div>")
         parts += [f"<p><small>{for_html(note)}</small></p>" for note in self.notes]
         parts.append(_pictures([preview for preview in self.previews if preview.picture]))
@@ -89,27 +100,27 @@ class RunCard:
         took = _duration(run["start_time"], run["end_time"])
         return " · ".join(filter(None, (status_text(status), value, took)))
 
-    def _blocks(self) -> Iterable[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-        """Yield title, column names and rows of every non-empty table."""
+    def _blocks(self) -> Iterable[_Block]:
+        """Yield every non-empty table."""
         tables = self.tables
-        yield "Details", ("field", "value"), self._details()
+        yield _Block("Details", ("field", "value"), self._details())
         tags = tables.tags.filter(pc.not_equal(tables.tags.column("key"), NOTE)) if self._note() else tables.tags
-        for title, table, columns in (
-            ("Params", tables.params, ("key", "value")),
-            ("Metrics", tables.metrics, ("key", "value", "step")),
-            ("Tags", tags, ("key", "value")),
-            ("Datasets", tables.datasets, ("name", "digest", "context", "source_type")),
-            ("Logged models", tables.logged_models, ("name", "model_id", "model_type", "status")),
-            ("Not readable", tables.problems, ("subject", "reason")),
+        for title, table, columns, number_columns in (
+            ("Params", tables.params, ("key", "value"), 0),
+            ("Metrics", tables.metrics, ("key", "value", "step"), 2),
+            ("Tags", tags, ("key", "value"), 0),
+            ("Datasets", tables.datasets, ("name", "digest", "context", "source_type"), 0),
+            ("Logged models", tables.logged_models, ("name", "model_id", "model_type", "status"), 0),
+            ("Not readable", tables.problems, ("subject", "reason"), 0),
         ):
             if table.num_rows:
                 rows = sorted(tuple(_text(row[column]) for column in columns) for row in table.to_pylist())
                 header = tuple(column.replace("_", " ") for column in columns)
-                yield f"{title} ({table.num_rows})", header, rows
+                yield _Block(f"{title} ({table.num_rows})", header, rows, number_columns)
         if self.files:
             yield self._artifacts()
 
-    def _artifacts(self) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    def _artifacts(self) -> _Block:
         """Return the files; MLflow's small copies of pictures are only counted."""
         size_of = {file.path: size_text(file.size) for file in self.files}
         paths = without_small_copies(size_of)
@@ -117,7 +128,8 @@ class RunCard:
         count_text = f"showing {len(shown)} of {len(paths):,}" if len(paths) > len(shown) else str(len(paths))
         hidden = len(size_of) - len(paths)
         count_text += f", and {counted(hidden, 'small copy', 'small copies')} of pictures" if hidden else ""
-        return f"Artifacts ({count_text})", ("path", "size"), [(title, size_of[path]) for path, title in shown]
+        rows = [(title, size_of[path]) for path, title in shown]
+        return _Block(f"Artifacts ({count_text})", ("path", "size"), rows, number_columns=1)
 
     def _note(self) -> str:
         """Return the description of the run, or ""."""
@@ -154,18 +166,24 @@ def _preview_title(preview: Preview, tag: str) -> str:
     return f"<{tag}><b>{for_html(preview.title)}</b>{remark}</{tag}>" if preview.title else ""
 
 
-def _block(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _block_html(block: _Block) -> str:
     """Render a foldable table, folded at first if it is long."""
-    head = "".join(f"<th {_CELL}>{for_html(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    opened = " open" if len(rows) <= _FOLDED_ABOVE else ""
+    texts = len(block.header) - block.number_columns
+    head = "".join(
+        f"<th{_TEXT_CELL if place < texts else ''}>{for_html(name)}</th>" for place, name in enumerate(block.header)
+    )
+    body = "".join(
+        f"<tr>{''.join(_cell(text, is_number=place >= texts) for place, text in enumerate(row))}</tr>"
+        for row in block.rows
+    )
+    opened = " open" if len(block.rows) <= _FOLDED_ABOVE else ""
     table = f'<table style="overflow-wrap:anywhere"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f"<details{opened}><summary>{for_html(title)}</summary>{table}</details>"
+    return f"<details{opened}><summary>{for_html(block.title)}</summary>{table}</details>"
 
 
-def _cell(text: str) -> str:
-    style = _CELL_OF_LINES if "\n" in text or "  " in text else _CELL
-    return f"<td {style}>{for_html(_cut(text))}</td>"
+def _cell(text: str, *, is_number: bool) -> str:
+    style = "" if is_number else _CELL_OF_LINES if "\n" in text or "  " in text else _TEXT_CELL
+    return f"<td{style}>{for_html(_cut(text))}</td>"
 
 
 def _cut(text: str) -> str:

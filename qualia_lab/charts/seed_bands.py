@@ -114,6 +114,7 @@ def seed_bands_chart(
         if bands.middle == "mean"
         else f"{bands.key} over {x_axis_text(bands)}, median over seeds",
         panels=(Panel(x_axis, y_axis, tuple(marks)),),
+        names_at_ends=True,
         sentence=_sentence(bands, ranked, names, greater_is_better),
         note=" ".join(
             filter(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.charts.colours import GRID, INK, QUIET
+from qualia_lab.charts.end_labels import LEADER, TO_NAME
 from qualia_lab.charts.heat_colours import heat_colour
 from qualia_lab.charts.layout import (
     AXIS_LABEL,
@@ -90,6 +91,8 @@ def _heading(layout: Layout) -> list[str]:
 
 def _legend(chart: Chart, layout: Layout) -> str:
     """Return the legend right of the panels: an entry for each label, with all runs that are drawn under it."""
+    if layout.end_labels:
+        return ""
     runs: dict[str, list[str]] = {}
     colours: dict[str, set[str]] = {}
     for panel in chart.panels:
@@ -162,6 +165,7 @@ def _panel(chart: Chart, index: int, layout: Layout, lines: RepeatedLines) -> st
                 _x_ticks(panel, index, layout, box),
                 _y_ticks(panel, index, layout, box) if shows_y_ticks(chart, index) else "",
                 element("g", marks, class_="marks"),
+                _end_labels(layout, box),
                 bars,
             )
         ),
@@ -245,6 +249,19 @@ def _ticks(texts: list[str], name: str, anchor: str, *, named: bool) -> str:
     class_name = f"{name} names" if named else name
     style: dict[str, str | float] = {"font_size": TICK_SIZE, "fill": QUIET, "text_anchor": anchor}
     return element("g", "".join(texts), class_=class_name, **style) if texts else ""
+
+
+def _end_labels(layout: Layout, box: Box) -> str:
+    """Return the names of lines right of the axes, each with a line from the end of its line to the name."""
+    left, top, right, _ = box
+    names = []
+    for one in layout.end_labels:
+        end, at, colour = top + one.y, top + one.at, one.line.colour
+        to_edge = element("line", x1=left + one.x * (right - left), y1=end, x2=right, y2=end, stroke=colour)
+        to_name = element("line", x1=right, y1=end, x2=right + LEADER, y2=at, stroke=colour)
+        text = text_element(layout.legend_texts[one.line.label], right + TO_NAME, at, dy=4)
+        names.append(element("g", to_edge + to_name + text, class_="end-label", data_runs=run_ids([one.line.runs])))
+    return element("g", "".join(names), class_="end-labels", font_size=SMALL_SIZE, fill=INK) if names else ""
 
 
 def _colour_bar(mark: Heat, box: Box) -> str:

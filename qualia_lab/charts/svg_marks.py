@@ -107,15 +107,18 @@ def _line(mark: Line, scale: PanelScale, names: Mapping[str, str]) -> str:
 
 
 def _path(x: Numbers, y: Numbers, *, closed: bool = False) -> str:
-    """Return the path of a line with gaps, such as `M1 2L3 4 5 6`; a point by itself is a line of length 0."""
+    """Return the path of a line with gaps, such as `M1 2l2 2 2-3`; a point by itself is a line of length 0.
+
+    After the first point of a stretch each is written as its distance from the one before, which takes a third less.
+    """
     parts = []
     for stretch in stretches(x, y):
         points = np.rint(np.column_stack((x[stretch], y[stretch])) * 10).astype(np.int64)
         points = points[np.r_[True, (points[1:] != points[:-1]).any(axis=1)]]
-        first_x, first_y, *others = map(
-            tenths, (points if len(points) > 1 else np.repeat(points, 2, axis=0)).ravel().tolist()
-        )
-        parts.append(f"M{first_x} {first_y}L{' '.join(others)}{'Z' if closed else ''}")
+        first_x, first_y = map(tenths, points[0].tolist())
+        steps = np.diff(points if len(points) > 1 else np.repeat(points, 2, axis=0), axis=0)
+        moves = " ".join(map(tenths, steps.ravel().tolist())).replace(" -", "-")
+        parts.append(f"M{first_x} {first_y}l{moves}{'Z' if closed else ''}")
     return "".join(parts)
 
 

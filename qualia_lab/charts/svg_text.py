@@ -48,8 +48,8 @@ def number(value: float) -> str:
 
 @cache
 def tenths(count: int) -> str:
-    """Return tenths of a pixel as a coordinate; cached, because the points of lines are many."""
-    return number(count / 10)
+    """Return tenths of a pixel as a coordinate, such as `-.5`; cached, because the points of lines are many."""
+    return number(count / 10).replace("0.", ".") if -10 < count < 10 else number(count / 10)
 
 
 def run_ids(runs: Iterable[str]) -> str:

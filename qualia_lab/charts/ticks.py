@@ -21,6 +21,7 @@ TICK_LINE = 14  # line height of a label
 LONGEST_TICK = 48  # characters
 _MAX_LINES = 3
 _BETWEEN = 10  # pixels between two labels
+_LEAST_BETWEEN = 4
 _LARGEST = 1e300
 
 
@@ -110,10 +111,11 @@ def across_ticks(axis: Axis, length: float) -> tuple[Tick, ...]:
     if not is_named(axis):
         widest = max((text_width(text, TICK_SIZE) for text in texts), default=0)
         stride = max(1, math.ceil((widest + _BETWEEN) / spacing)) if spacing > 0 else len(ticks)
-        return tuple(
-            Tick(position, (text,) if text else ())
-            for (position, _), text in list(zip(ticks, texts, strict=True))[::stride]
-        )
+        shown = list(zip(ticks, texts, strict=True))
+        # A single number is no scale: then the first and the last one, if these fit.
+        fits = len(shown) > 1 and abs(float(places[-1] - places[0])) >= widest + _LEAST_BETWEEN
+        shown = [shown[0], shown[-1]] if stride >= len(shown) and fits else shown[::stride]
+        return tuple(Tick(position, (text,) if text else ()) for (position, _), text in shown)
     width = max(spacing - _BETWEEN, 3 * TICK_SIZE)
     if any(len(wrap_text(text, TICK_SIZE, width)) > _MAX_LINES for text in texts):
         texts = distinct_names(texts, width=max(8, int(_MAX_LINES * 0.8 * width / text_width("n", TICK_SIZE))))

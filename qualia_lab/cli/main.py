@@ -23,6 +23,8 @@ COMMANDS = (
     "changes",
     "export",
     "snapshot",
+    "bundle",
+    "verify",
     "templates",
 )
 

@@ -10,17 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
+from qualia_lab.masking.candidates import candidate_rows
 from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules, is_secret_key
 from qualia_lab.masking.text import MASK_PATTERN, MAY_HOLD, mask_value, may_hold_secret, replace_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qualia_lab.masking.candidates import Rows
     from qualia_lab.tables import RunTables
 
 # Arrow compiles a pattern at each call, in which time Python searches about this many bytes.
 _FEW_BYTES = 8_000
-_SAMPLE = 400
 # The tables of keys and values, with the word for one of their keys.
 KEYED = {"params": "param", "tags": "tag", "experiment_tags": "experiment tag"}
 # Columns of text that are masked only by form, with a description of each.
@@ -131,24 +132,33 @@ def mask_keyed(table: pa.Table, what: str, masker: Masker) -> pa.Table:
     keys = whole(table.column("key")).dictionary_encode()
     is_secret = np.array([is_secret_key(key, masker.rules) for key in keys.dictionary.to_pylist()], np.bool_)
     by_name = np.append(is_secret, False)[numbers_of(filled(keys.indices, -1))]
-    candidates = np.flatnonzero(by_name | _may_hold_secrets(table.column("value")))
+    values = table.column("value")
+    [candidates] = candidate_rows([values])
+    by_name[_may_hold_secrets(values, candidates)] = True
     return _with_changes(
-        table, "value", candidates, lambda row: masker.value(what, row["key"], row["value"]), masker, what
+        table,
+        "value",
+        np.flatnonzero(by_name),
+        lambda row: masker.value(what, row["key"], row["value"]),
+        masker,
+        what,
     )
 
 
 def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
     """A table with the secrets in its text columns masked. `name`: the name of the table."""
+    if not table.num_rows:
+        return table
     names = table.column_names
     texts = {column_name: what for column_name, what in _TEXTS[name].items() if column_name in names}
-    if _hold_no_secret([table.column(column_name) for column_name in texts]):
-        return table
-    for column_name, what in texts.items():
-        candidates = np.flatnonzero(_may_hold_secrets(table.column(column_name)))
+    candidates = candidate_rows([table.column(column_name) for column_name in texts])
+    for (column_name, what), rows in zip(texts.items(), candidates, strict=True):
+        if not len(rows):
+            continue
         table = _with_changes(
             table,
             column_name,
-            candidates,
+            _may_hold_secrets(table.column(column_name), rows),
             lambda row, at=column_name, as_=what: masker.text(as_, row[at]),
             masker,
             what,
@@ -156,34 +166,17 @@ def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
     return table
 
 
-def _hold_no_secret(columns: list[pa.ChunkedArray]) -> bool:
-    """Whether columns of a few bytes hold no secret: they are searched together, which is faster than one by one."""
-    return sum(values.nbytes for values in columns) <= _FEW_BYTES and not may_hold_secret(
-        "\n".join(text for values in columns for text in values.to_pylist() if text)
-    )
-
-
-def _may_hold_secrets(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """Which texts may hold a secret of a known form."""
-    if values.nbytes <= _FEW_BYTES or not _repeats(values):
-        return _search(whole(values))
-    encoded = whole(values).dictionary_encode()
-    found: np.ndarray[Any, Any] = np.append(_search(encoded.dictionary), False)[numbers_of(filled(encoded.indices, -1))]
-    return found
-
-
-def _search(values: pa.Array) -> np.ndarray[Any, Any]:
-    """The same without regard to repeated texts."""
-    if values.nbytes > _FEW_BYTES:
-        return _as_mask(_matches(values, MAY_HOLD))
-    return np.array([text is not None and may_hold_secret(text) for text in values.to_pylist()], np.bool_)
-
-
-def _repeats(values: pa.ChunkedArray) -> bool:
-    """Whether few of the texts are distinct, judged by a sample: finding these takes less time than a search of all."""
-    size = min(_SAMPLE, len(values))
-    sample = values.take(column_of(np.linspace(0, len(values) - 1, size, dtype=np.int64), pa.int64()))
-    return len(pc.unique(sample)) <= size // 4
+def _may_hold_secrets(values: pa.ChunkedArray, rows: Rows) -> Rows:
+    """Which of these rows hold a text that contains something of a secret of a known form."""
+    if not len(rows):
+        return rows
+    texts = values.take(column_of(rows, pa.int64()))
+    if texts.nbytes <= _FEW_BYTES:
+        return rows[[text is not None and may_hold_secret(text) for text in texts.to_pylist()]]
+    encoded = whole(texts).dictionary_encode()
+    found = np.append(_as_mask(_matches(encoded.dictionary, MAY_HOLD)), False)
+    remaining: Rows = rows[found[numbers_of(filled(encoded.indices, -1))]]
+    return remaining
 
 
 def _matches(values: pa.Array | pa.ChunkedArray, pattern: str) -> pa.Array:
@@ -195,13 +188,13 @@ def _as_mask(values: pa.Array) -> np.ndarray[Any, Any]:
 
 
 def _with_changes(  # noqa: PLR0917
-    table: pa.Table, place: str, rows: np.ndarray[Any, Any], change: Any, masker: Masker, what: str
+    table: pa.Table, place: str, rows: Rows, change: Any, masker: Masker, what: str
 ) -> pa.Table:
     """The table with a function applied to the texts of some rows; the same object if nothing changes."""
     if not len(rows):
         return table
     needed = table.select(["key", "value"] if place == "value" else [place])
-    candidates = needed.take(column_of(rows.astype(np.int64), pa.int64())).to_pylist()
+    candidates = needed.take(column_of(rows, pa.int64())).to_pylist()
     texts = [row[place] for row in candidates]
     for row in candidates:  # a store may contain texts that look like our masks: no secret may get the same number
         if row[place] is not None and MASK_PATTERN.search(row[place]):

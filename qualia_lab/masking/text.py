@@ -20,7 +20,7 @@ MASK_PATTERN = re.compile(r"‹masked(?: (\d{1,9}))?›")
 Mask = Callable[[str], str]
 
 # A text that contains none of these, ignoring case, holds no secret of a known form, except for a login in a URL.
-_MARKERS = (
+MARKERS = (
     *("pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "dsn", "jwt", "webhook", "conn"),
     *("bearer", "pat", "sig=", "signature", "code=", "policy=", "-----begin", "akia", "asia", "dckr_", "k_live"),
     *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat", "xox", "xapp", "hf_", "sk-", "ya29", "eyj", "dapi", "npm_"),
@@ -29,7 +29,7 @@ _MARKERS = (
 # The same as a pattern. They are grouped by the first character, since Python tries one alternative after the other.
 _MARKER = "|".join(
     f"{re.escape(first)}(?:{'|'.join(re.escape(marker[1:]) for marker in markers)})"
-    for first, markers in groupby(sorted(_MARKERS), key=itemgetter(0))
+    for first, markers in groupby(sorted(MARKERS), key=itemgetter(0))
 )
 _FIND_MARKER = re.compile(_MARKER).search
 MAY_HOLD = rf"(?i){_MARKER}|://\S*@"  # for Arrow

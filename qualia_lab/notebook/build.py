@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import platform
 import re
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.notebook.generated import NAMESPACE, Generated, digest, generated_as_metadata
@@ -38,10 +40,38 @@ def build_notebook(plan: NotebookPlan) -> dict[str, Any]:
 
 
 def notebook_bytes(notebook: dict[str, Any]) -> bytes:
-    """Serialize a notebook as Jupyter does: JSON indented by one space, a string per source line, a final newline."""
-    return (json.dumps(notebook, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode(
-        "utf-8", "backslashreplace"
-    )
+    """Serialize a notebook as Jupyter does: JSON indented by one space, a string per source line, a final newline.
+
+    Figures of plotly and other JSON of outputs are on one line each: nobody reads or compares their lines, and the
+    indentation would be a tenth of the file.
+    """
+    token = secrets.token_hex(16)  # unpredictable, so the notebook cannot contain it already
+    on_one_line: dict[str, Any] = {}  # what a token stands for, by the JSON of the token
+
+    def with_tokens(output: dict[str, Any]) -> dict[str, Any]:
+        data = dict(output["data"])
+        for mime, value in data.items():
+            if mime.endswith("json") and isinstance(value, dict | list):
+                data[mime] = f"{token}-{len(on_one_line)}"
+                on_one_line[json.dumps(data[mime])] = value
+        return output | {"data": data}
+
+    cells = [
+        cell | {"outputs": [with_tokens(one) if isinstance(one.get("data"), dict) else one for one in cell["outputs"]]}
+        if cell.get("outputs")
+        else cell
+        for cell in notebook["cells"]
+    ]
+    # Piece by piece: `json.dumps` would hold each of millions of numbers of charts as a string.
+    pieces = json.JSONEncoder(ensure_ascii=False, indent=1, allow_nan=False).iterencode(notebook | {"cells": cells})
+    compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    serialized = io.BytesIO()
+    with io.TextIOWrapper(serialized, "utf-8", "backslashreplace", newline="\n") as text:
+        for piece in pieces:
+            text.write(compact.encode(on_one_line[piece]) if piece in on_one_line else piece)
+        text.write("\n")
+        text.flush()
+        return serialized.getvalue()
 
 
 def _cell(planned: PlannedCell, ids: set[str]) -> dict[str, Any]:

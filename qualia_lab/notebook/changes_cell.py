@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.counts import and_more, counted
+from qualia_lab.analysis.changes_sentences import describe_results, describe_runs
 from qualia_lab.escaping import for_markdown
 from qualia_lab.notebook.generated import NAMESPACE, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from qualia_lab.analysis.changes import Changes, FindingResult
+    from qualia_lab.analysis.changes import Changes
+    from qualia_lab.analysis.changes_sentences import Line
 
 PREFIX = "changes:"  # of the keys of these cells, before the number of the refresh
 
 _KEPT = 3  # earlier ones that stay, folded
-_NAMED = 8  # runs that are named
-_SHOWN = 12  # findings that are quoted
 _HEADING = re.compile(r"## (?P<title>[^\n]*)\n\n(?P<text>.*)", re.DOTALL)
 
 
@@ -28,10 +27,10 @@ def changes_text(changes: Changes) -> str:
     Args:
         changes: what changed.
     """
-    lines = [f"- {line}" for line in (*_runs(changes), *_lead(changes), *_findings(changes))]
+    lines = map(_bullet, (*describe_runs(changes), *describe_results(changes)))
     since = for_markdown(changes.since[:16].replace("T", " "))
     title = f"## What changed since {since}" if since else "## What changed"
-    return f"{title}\n\n" + "\n".join(lines or ["- Nothing that the notebook says."])
+    return f"{title}\n\n" + "\n".join(lines)
 
 
 def fold(source: str) -> str:
@@ -76,52 +75,7 @@ def number_of(key: str) -> int:
     return int(number) if f"{prefix}:" == PREFIX and number.isdecimal() and len(number) < 9 else 0
 
 
-def _runs(changes: Changes) -> list[str]:
-    lines = []
-    for runs, words in ((changes.came, "new"), (changes.went, "no longer selected")):
-        if runs:
-            lines.append(f"**{counted(len(runs), 'run')} {words}**: {_names(list(runs.values()))}")
-    moved: dict[tuple[str, str], list[str]] = {}
-    for label, before, after in changes.statuses.values():
-        moved.setdefault((before, after), []).append(label)
-    for (before, after), labels in moved.items():
-        lines.append(f"**{counted(len(labels), 'run')}** {before} before, now {after}: {_names(labels)}")
-    if changes.values:
-        lines.append(
-            f"**{counted(len(changes.values), 'run')} with new values**: {_names(list(changes.values.values()))}"
-        )
-    return lines
-
-
-def _names(labels: Sequence[str]) -> str:
-    return and_more([for_markdown(label) for label in labels], _NAMED)
-
-
-def _lead(changes: Changes) -> list[str]:
-    if changes.lead is None:
-        return ["Who leads was not compared: one of the two notebooks has no headline."]
-    before, after = (for_markdown(" ".join(sentences)) for sentences in changes.lead)
-    if before == after:
-        return [f"**The headline is the same**: {after}"]
-    return [f"**The headline now**: {after}", f"**The headline then**: {before}"]
-
-
-def _findings(changes: Changes) -> list[str]:
-    if not changes.findings_known:
-        return ["Findings were not compared: one of the two notebooks has none."]
-    counts = [
-        (len(changes.new), "new"), (len(changes.gone), "gone"), (len(changes.changed), "changed"),
-        (changes.same, "the same"),
-    ]  # fmt: skip
-    lines = ["**Findings**: " + (", ".join(f"{count:,} {word}" for count, word in counts if count) or "none")]
-    quoted = [f"  - new: {_sentence(one)}" for one in changes.new]
-    quoted += [f"  - gone: {_sentence(one)}" for one in changes.gone]
-    quoted += [f"  - changed: {_sentence(now)} Before: {_sentence(then)}" for then, now in changes.changed]
-    if len(quoted) > _SHOWN:
-        quoted = [*quoted[:_SHOWN], f"  - and {len(quoted) - _SHOWN:,} more"]
-    return ["\n".join([*lines, *quoted])]
-
-
-def _sentence(finding: FindingResult) -> str:
-    place = f"{for_markdown(finding.experiment)}: " if finding.experiment else ""
-    return place + for_markdown(finding.sentence)
+def _bullet(line: Line) -> str:
+    """A line as an item of a Markdown list, with what was said before below it."""
+    item = f"- **{for_markdown(line.label)}**: {for_markdown(line.text)}"
+    return f"{item}\n  - before: {for_markdown(line.before)}" if line.before else item

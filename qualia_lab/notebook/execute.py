@@ -57,6 +57,7 @@ def execute_notebook(
     snapshot_variables: Mapping[str, str] | None = None,
     data_digest: str = "",
     on_cell: Callable[[int, int], None] | None = None,
+    record: bool = True,
 ) -> Path:
     """Run every code cell of a notebook, and write the notebook with its outputs and its exports.
 
@@ -71,6 +72,7 @@ def execute_notebook(
         snapshot_variables: the environment variables of `hand_over_runs`, by which `load_runs` finds the snapshot.
         data_digest: a digest of the data of the runs, which a generated notebook records.
         on_cell: called with (finished cells, total cells) at the start and after each cell, in another thread.
+        record: whether a generated notebook records when its cells ran, and what they said.
 
     Returns:
         The path of the notebook.
@@ -103,7 +105,7 @@ def execute_notebook(
     for cell in notebook.cells:
         _truncate_outputs(cell)
     files = dict(edit.finish(notebook)) if edit is not None and edit.finish is not None else {}
-    if failure is None:
+    if record and failure is None:
         _record(notebook, path, formats, data_digest)
     files[path] = notebook_bytes(notebook)
     for fmt, target in exports.items():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-_TAGS = {"parameters", "injected-parameters"}
+PARAMETER_TAGS = frozenset({"parameters", "injected-parameters"})
 
 # The values that a command has to know before it runs the cells.
 _REQUIRED = ("TRACKING_URI", "RUN_IDS", "ENGINE")
@@ -52,7 +52,7 @@ def parameters_of(cells: Iterable[Mapping[str, Any]], path: Path) -> dict[str, A
     Raises:
         NotebookError: TRACKING_URI, RUN_IDS or ENGINE is not set to a literal.
     """
-    sources = ["".join(cell["source"]) for cell in cells if _TAGS & set(cell["metadata"].get("tags", ()))]
+    sources = ["".join(cell["source"]) for cell in cells if PARAMETER_TAGS & set(cell["metadata"].get("tags", ()))]
     values: dict[str, Any] = {}
     unread: dict[str, str] = {}
     for source in sources:

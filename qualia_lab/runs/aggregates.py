@@ -18,10 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    import pyarrow as pa
 
     from qualia_lab.charts.chart import Chart
     from qualia_lab.engines.engine import Engine
 
+# Columns of the engine's tables, as readers see them; those of times are milliseconds.
+_TIMES = {
+    "last_activity": "last activity (UTC)",
+    "first_start": "first start (UTC)",
+    "last_start": "last start (UTC)",
+    "start_time": "start (UTC)",
+}
+_NAMES = _TIMES | {"run_name": "run", "run_id": "run id"}
 _MOST_VALUES = 12  # values of a param drawn one by one; a param with more numeric values is split into ranges
 
 
@@ -92,22 +101,16 @@ class Aggregates(Closing):
     # --- DataFrames -------------------------------------------------------------------------------------------------
 
     def experiments(self) -> pd.DataFrame:
-        """A row per experiment: the number of runs, and the latest start or end of a run (`last_activity`, UTC)."""
-        frame: pd.DataFrame = self.engine.experiments().to_pandas()
-        frame["last_activity"] = datetimes(frame["last_activity"])
-        return frame
+        """A row per experiment: the number of runs, and the latest start or end of a run."""
+        return _frame(self.engine.experiments())
 
     def statuses(self) -> pd.DataFrame:
-        """A row per status: the number of runs, and when the first and the last of them started (UTC)."""
-        frame: pd.DataFrame = self.engine.statuses().to_pandas()
-        for name in ("first_start", "last_start"):
-            frame[name] = datetimes(frame[name])
-        return frame.set_index("status").rename_axis(None)
+        """A row per status: the number of runs, and when the first and the last of them started."""
+        return _frame(self.engine.statuses()).set_index("status").rename_axis(None)
 
     def params(self) -> pd.DataFrame:
         """A row per param: the number of runs that have it, and the number of its distinct values."""
-        frame: pd.DataFrame = self.engine.params().to_pandas()
-        return frame.set_index("key").rename_axis(None)
+        return _frame(self.engine.params()).set_index("key").rename_axis(None)
 
     def metrics(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
         """A row per metric with the distribution of the latest values over runs.
@@ -116,13 +119,13 @@ class Aggregates(Closing):
             keys: keys of metrics; None for all. Those that do not exist are ignored.
 
         Returns:
-            The index is the key of the metric. `runs`: runs that have it; `points` and `not_finite`: logged points, and
+            The index is the key of the metric. `runs`: runs that have it; `points` and `not finite`: logged points, and
             how many of them are NaN or infinite; `n`: runs with a finite latest value, over which `lowest`, `q1`,
-            `median`, `q3`, `highest` and `mean` are computed; `last_step`: the highest step.
+            `median`, `q3`, `highest` and `mean` are computed; `last step`: the highest step.
         """
-        frame: pd.DataFrame = self.engine.metrics().to_pandas().set_index("key").rename_axis(None)
+        frame = _frame(self.engine.metrics()).set_index("key").rename_axis(None)
         frame = frame[
-            ["runs", "points", "not_finite", "n", "lowest", "q1", "median", "q3", "highest", "mean", "last_step"]
+            ["runs", "points", "not finite", "n", "lowest", "q1", "median", "q3", "highest", "mean", "last step"]
         ]
         return frame if keys is None else frame.loc[[key for key in keys if key in frame.index]]
 
@@ -148,14 +151,13 @@ class Aggregates(Closing):
         """
         metric = metric or self.primary_metric or ""
         table = self.engine.top_runs(metric, most, statistic=statistic, greater_is_better=self._better(metric))
-        frame: pd.DataFrame = table.drop_columns(["experiment_id"]).to_pandas()
-        frame["start_time"] = datetimes(frame["start_time"])
+        frame = _frame(table.drop_columns(["experiment_id"]))
         if params and len(frame):
-            logged = self.engine.params_of(frame["run_id"].tolist()).to_pandas()
-            wide = logged.pivot(index="run_id", columns="key", values="value").reindex(frame["run_id"])  # noqa: PD010
+            logged = self.engine.params_of(frame["run id"].tolist()).to_pandas()
+            wide = logged.pivot(index="run_id", columns="key", values="value").reindex(frame["run id"])  # noqa: PD010
             for key in params:
                 frame[key if key not in frame else f"{key} "] = wide[key].array if key in wide else None
-        frame["run_id"] = frame.pop("run_id")
+        frame["run id"] = frame.pop("run id")
         return frame
 
     def best_so_far(self, metric: str | None = None) -> pd.DataFrame:
@@ -172,9 +174,7 @@ class Aggregates(Closing):
         """
         metric = metric or self.primary_metric or ""
         table = self.engine.best_so_far(metric, greater_is_better=self._better(metric))
-        frame: pd.DataFrame = table.to_pandas()
-        frame["start_time"] = datetimes(frame["start_time"])
-        return frame.set_index("place").rename_axis(None)
+        return _frame(table).set_index("place").rename_axis(None)
 
     # --- Charts -----------------------------------------------------------------------------------------------------
 
@@ -224,3 +224,11 @@ class Aggregates(Closing):
                 text=metric,
             )
         return better
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table of the engine with the names of columns in words, and times to the second."""
+    frame: pd.DataFrame = table.to_pandas()
+    for name in _TIMES.keys() & set(frame.columns):
+        frame[name] = datetimes(frame[name]).dt.floor("s").dt.tz_localize(None)
+    return frame.rename(columns={name: _NAMES.get(name, name.replace("_", " ")) for name in frame.columns})

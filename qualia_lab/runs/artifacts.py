@@ -189,9 +189,11 @@ class Artifacts(Namespace):
     def images(self, picture: str | None = None, *, limit: int = MOST_RUNS) -> Gallery | Message:
         """The same image of several runs side by side; an image logged at several steps is shown over its steps.
 
+        Images whose paths differ only in their last number, such as `samples/epoch_01.png`, are shown in that order.
+
         Args:
-            picture: the path of an artifact, or the key used with MLflow's `log_image`; None for up to four of the
-                images that most runs have.
+            picture: the path of an artifact, the key used with MLflow's `log_image`, or a path with `*` for the last
+                number (`samples/epoch_*.png`); None for up to four of the images that most runs have.
             limit: the most runs; the best by the objective are shown, or the first ones if there is none.
 
         Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
     ReadHistory = Callable[[Sequence[str], Sequence[str]], Iterable[pa.RecordBatch]]
 
-_MS_PER_S = 1000
-
 
 def take_evidence(loaded: Loaded, chosen: Mapping[str, Any], keys: tuple[str, ...] | None) -> Evidence:
     """Collect what the rules need from these runs.
@@ -36,12 +33,13 @@ def take_evidence(loaded: Loaded, chosen: Mapping[str, Any], keys: tuple[str, ..
         for rule, name in (("diverged", "growth"), ("spikes", "deviations"))
         if rule in chosen
     }
-    now = int(time.time() * _MS_PER_S)
     problems = rows_with(loaded.tables.problems, "subject", [UNREAD_HISTORIES]).column("reason").to_pylist()
     unread = next(iter(problems), "")
 
     def collected(read: ReadHistory) -> Evidence:
-        return collect_evidence(loaded.tables, loaded.study, loaded.labels, read, now=now, keys=keys, limits=limits)
+        return collect_evidence(
+            loaded.tables, loaded.study, loaded.labels, read, now=loaded.now, keys=keys, limits=limits
+        )
 
     try:
         evidence = collected(loaded.store.read_metric_history)

@@ -297,6 +297,8 @@ class Failures(Namespace):
             for row in tables.metrics.to_pylist()
             if row["key"].startswith(SYSTEM_METRICS) and row["value"] is not None
         }
+        if not wrong:
+            return Message("No run failed, and no metric went bad.")
         shown = [run_id for run_id in wrong if any(run_id == of for of, _ in last)][:limit]
         if not shown:
             return Message(f"{none_of(len(wrong), 'run')} in question has system metrics.")

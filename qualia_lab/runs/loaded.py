@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -77,6 +78,12 @@ class Loaded:
         if question not in self.answers:
             self.answers[question] = compute()
         return cast("T", self.answers[question])
+
+    @property
+    def now(self) -> int:
+        """The time in ms up to which unfinished runs last: now, unless the data are a copy as of an earlier time."""
+        as_of: int | None = getattr(self.store, "as_of", None)
+        return int(time.time() * 1000) if as_of is None else as_of
 
     @property
     def mask_rules(self) -> MaskRules:

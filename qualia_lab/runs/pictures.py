@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qualia_lab.analysis.histories import real
-from qualia_lab.analysis.image_names import logged_image
+from qualia_lab.analysis.image_names import logged_image, numbered_image
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.message import Message
 from qualia_lab.study.known_keys import unknown_key
@@ -31,20 +32,25 @@ def gallery(loaded: Loaded, picture: str | None, limit: int) -> Gallery | Messag
     from qualia_lab.charts.gallery import Gallery
 
     images = _images(loaded)
+    ordered = _ordered(images)
     if picture is not None:
-        if picture not in images:
-            raise unknown_key(picture, list(images), "picture")
-        return Gallery([_wall(loaded, picture, images[picture], limit)])
+        if picture not in images and picture not in ordered:
+            raise unknown_key(picture, [*images, *ordered], "picture")
+        if picture in images:
+            return Gallery([_wall(loaded, picture, images[picture], limit)])
+        return Gallery([_wall(loaded, picture, ordered[picture], limit, "picture")])
+    in_order = {image.path for by_run in ordered.values() for found in by_run.values() for image in found}
+    images = {key: by_run for key, by_run in images.items() if key not in in_order} | ordered
     ranked = sorted(images, key=lambda key: (-len(images[key]), key))
     shared = [key for key in ranked if len(images[key]) > 1 or len(loaded) == 1]
     if not shared:
         return Message("No two runs have a picture of the same name." if images else "No run has a picture.")
-    walls = [_wall(loaded, key, images[key], limit) for key in shared[:_WALLS]]
+    walls = [_wall(loaded, key, images[key], limit, "picture" if key in ordered else "step") for key in shared[:_WALLS]]
     if len(shared) > _WALLS:
         rest = ", ".join(shared[_WALLS:])
         last = walls[-1]
         more = f"showing {_WALLS} of {len(shared)} pictures; runs.artifacts.images(...) shows the others: {rest}"
-        walls[-1] = type(last)(last.title, last.runs, one_line("; ".join(filter(None, (last.note, more))), 400))
+        walls[-1] = replace(last, note=one_line("; ".join(filter(None, (last.note, more))), 400))
     return Gallery(walls)
 
 
@@ -62,7 +68,30 @@ def _images(loaded: Loaded) -> Images:
     return images_of
 
 
-def _wall(loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]], limit: int) -> PictureComparison:
+def _ordered(images: Images) -> Images:
+    """Images whose paths differ in their last number only, of which a run has several, by pattern, run and number."""
+    found: Images = {}
+    for by_run in images.values():
+        for run_id, logged in by_run.items():
+            for image in logged:
+                if (one := numbered_image(image)) is not None:
+                    found.setdefault(one.key, {}).setdefault(run_id, []).append(one)
+    ordered = {
+        key: by_run
+        for key, by_run in found.items()
+        if max(map(len, by_run.values())) > 1
+        and all(len({image.step for image in logged}) == len(logged) for logged in by_run.values())
+    }
+    for by_run in ordered.values():
+        for logged in by_run.values():
+            logged.sort(key=lambda image: image.step or 0)
+    return ordered
+
+
+def _wall(
+    loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]], limit: int, unit: str = "step"
+) -> PictureComparison:
+    """The pictures of a key; `unit` is what their numbers count."""
     from qualia_lab.charts.gallery import GalleryPicture, PictureComparison
     from qualia_lab.charts.previews.pictures import PICTURE_BYTES
 
@@ -82,8 +111,9 @@ def _wall(loaded: Loaded, key: str, by_run: Mapping[str, Sequence[LoggedImage]],
         rows[run_id].append(GalleryPicture(image.step, picture))
     notes = [f"showing {len(run_ids)} of {len(by_run):,} runs, {order}"] if len(run_ids) < len(by_run) else []
     every = {image.step for images in by_run.values() for image in images if image.step is not None}
-    notes += [f"showing {len(steps)} of {len(every):,} steps"] if len(steps) < len(every) else []
-    return PictureComparison(key, [(loaded.labels[run_id], shown) for run_id, shown in rows.items()], "; ".join(notes))
+    notes += [f"showing {len(steps)} of {len(every):,} {unit}s"] if len(steps) < len(every) else []
+    labelled = [(loaded.labels[run_id], shown) for run_id, shown in rows.items()]
+    return PictureComparison(key, labelled, "; ".join(notes), unit)
 
 
 def _chosen(loaded: Loaded, run_ids: list[str], limit: int) -> tuple[list[str], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections import Counter
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from qualia_lab.analysis.endings import endings
 from qualia_lab.analysis.origins import origins
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.frames import datetimes
+from qualia_lab.stores.snapshot.hand_over import SNAPSHOT_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +42,9 @@ def provenance_table(loaded: Loaded, chosen_by: Mapping[str, Any]) -> pd.DataFra
     if len(starts):
         rows.append(("first start", f"{starts.min():%Y-%m-%d %H:%M} UTC", None))
         rows.append(("last start", f"{starts.max():%Y-%m-%d %H:%M} UTC", None))
-    rows.append(("read", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", None))
+    # A snapshot was read from its store earlier, unless it was handed over to this kernel.
+    if getattr(loaded.store, "source_uri", None) is None or SNAPSHOT_VARIABLE in os.environ:
+        rows.append(("read", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", None))
     rows += [(name, value, None) for name, value in _versions()]
     entries = origins(tables)
     for name in sorted({name for entry in entries.values() for name in entry}):

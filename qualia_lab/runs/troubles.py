@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.endings import endings
@@ -37,7 +36,9 @@ def troubles(loaded: Loaded) -> Mapping[str, str]:
     for ending in ended:
         if ending.status in UNFINISHED:
             for run_id in ending.run_ids:
-                problems.setdefault(run_id, []).append(ending.status.lower() + _silence_text(last_activity.get(run_id)))
+                problems.setdefault(run_id, []).append(
+                    ending.status.lower() + _silence_text(last_activity.get(run_id), loaded.now)
+                )
     bad_metrics: dict[str, list[str]] = {}
     for key, history, diverges in bad_histories(loaded):
         bad_metrics.setdefault(history.run_id, []).append(_bad_text(key, history, diverges=diverges))
@@ -88,9 +89,9 @@ def _bad_text(key: str, history: History, *, diverges: bool) -> str:
     return f"{one_line(key, 60)} {how} step {diverged.first_bad_step(history, diverges=diverges):,}"
 
 
-def _silence_text(last_activity: int | None) -> str:
-    """`, silent for 3.2 h`, from the time of the last activity in ms."""
-    minutes = (time.time() * 1000 - last_activity) / 60_000 if last_activity is not None else -1
+def _silence_text(last_activity: int | None, now: int) -> str:
+    """`, silent for 3.2 h`, from the times of the last activity and of now in ms."""
+    minutes = (now - last_activity) / 60_000 if last_activity is not None else -1
     if minutes < 0:
         return ""
     return f", silent for {minutes:,.0f} min" if minutes < 120 else f", silent for {minutes / 60:,.1f} h"

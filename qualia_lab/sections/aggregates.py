@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 _SETUP = """\
 import pandas as pd
-from qualia_lab import load_aggregates
+from qualia_lab import load_aggregates, show_missing_as_dashes
 
 pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.min_rows", 30, "display.precision", 4)
-pd.set_option("display.max_colwidth", 80, "display.html.use_mathjax", False)"""
+pd.set_option("display.max_colwidth", 80, "display.html.use_mathjax", False)
+show_missing_as_dashes()  # in tables: a dash is a missing value, NaN is a logged NaN"""
 
 _CONFIGURATION = """\
 ## Configuration
@@ -54,7 +55,7 @@ def parameters(context: SectionContext) -> dict[str, Literal]:
         "GREATER_IS_BETTER": objective.greater_is_better if objective else None,
         "METRICS": list(context.drawn_metrics),
         "CURVES": list(context.drawn_curves),
-        "PARAMS": list(context.drawn_params),
+        "PARAMS": [*_drawn_params(context)],
     }
 
 
@@ -70,7 +71,12 @@ def _no_direction(context: SectionContext) -> str | None:
 
 
 def _no_params(context: SectionContext) -> str | None:
-    return no_objective(context) or (None if context.drawn_params else "no param has two values")
+    return no_objective(context) or (None if _drawn_params(context) else "no param has two values to compare")
+
+
+def _drawn_params(context: SectionContext) -> list[str]:
+    """Return the params that are drawn, without those that only repeat configurations."""
+    return [name for name in context.drawn_params if name not in context.study.seeds]
 
 
 SECTIONS = (
@@ -94,7 +100,7 @@ SECTIONS = (
         "aggregate_metrics",
         "Metrics",
         "The distribution of the latest values. `runs` have the metric, `n` of them with a finite latest value; "
-        "`points` were logged, `not_finite` of them NaN or infinite.",
+        "`points` were logged, `not finite` of them NaN or infinite.",
         {"": "aggregates.metrics(METRICS)"},
         no_metric,
         data_source="engine",

@@ -53,6 +53,11 @@ class MaskedStore(Closing):
         """The tracking URI of the store that a snapshot was taken from; None for other stores."""
         return getattr(self.stored, "source_uri", None)
 
+    @property
+    def as_of(self) -> int | None:
+        """The time in ms up to which unfinished runs last, if the store is a copy as of that time."""
+        return getattr(self.stored, "as_of", None)
+
     def read_experiments(self, view: View = "active") -> pa.Table:
         """See TrackingStore."""
         return mask_texts(self.stored.read_experiments(view), "experiments", self.masker)

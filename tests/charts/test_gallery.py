@@ -56,6 +56,25 @@ def test_a_picture_logged_at_several_steps_is_a_table_of_runs_and_steps(store):
     assert base64.b64encode(logged).decode() in pictures(page)
 
 
+def test_pictures_numbered_in_their_paths_are_in_that_order(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = new_client(uri)
+    experiment = client.create_experiment("ordered", artifact_location=(tmp_path / "artifacts").as_uri())
+    ids = [client.create_run(experiment, run_name=f"run-{index}").info.run_id for index in range(2)]
+    for run_id in ids:
+        for number in (1, 2, 10):
+            client.log_image(run_id, np.full((4, 4, 3), number, np.uint8), artifact_file=f"samples/epoch_{number}.png")
+        client.log_image(run_id, np.zeros((4, 4, 3), np.uint8), artifact_file="cm2.png")
+    artifacts = load_runs(uri, ids).artifacts
+    assert [one.title for one in artifacts.images().comparisons] == ["cm2.png", "samples/epoch_*.png"]
+    page = artifacts.images("samples/epoch_*.png")._repr_html_()
+    assert re.findall(r"<th>(picture \d+)</th>", page) == ["picture 1", "picture 2", "picture 10"]
+    assert len(pictures(page)) == 6
+    assert len(pictures(artifacts.images("samples/epoch_2.png")._repr_html_())) == 2
+    with pytest.raises(KeyError, match="There is no picture"):
+        artifacts.images("cm*.png")
+
+
 def test_the_best_of_many_runs_are_shown_and_their_names_are_escaped(store):
     uri, ids = store
     gallery = load_runs(uri, ids).artifacts.images("plots/<b>.png")

@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 
 from qualia_lab.charts.previews import read_previews
+from qualia_lab.charts.previews.fewer_bytes import for_width, without_loss
 from qualia_lab.charts.previews.markdown import markdown_html
 from qualia_lab.charts.previews.pages import page_text
 from qualia_lab.charts.previews.plotly_figure import plotly_chart
@@ -329,11 +331,56 @@ def test_a_picture_with_few_pixels_is_shown(name):
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
 def test_the_picture_size_is_the_one_that_a_decoder_reports(kind):
-    from PIL import Image
-
     written = io.BytesIO()
     Image.new("RGB", (123, 45)).save(written, kind)
     assert picture_size(written.getvalue(), f"image/{kind.lower()}") == (123, 45)
+
+
+def picture(size, mode="RGB", **options):
+    """A PNG like a plot: shades and text."""
+    image = Image.linear_gradient("L").resize(size)
+    ImageDraw.Draw(image).multiline_text((3, 3), "val_auc 0.93\n" * 18, fill=0)
+    written = io.BytesIO()
+    image.convert(mode).save(written, "PNG", **options)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
+def test_a_picture_is_stored_with_the_same_pixels_in_fewer_bytes(mode):
+    data = picture((400, 300), mode)
+    stored = without_loss(data)
+    assert len(stored) < len(data)
+    with Image.open(io.BytesIO(data)) as logged, Image.open(io.BytesIO(stored)) as shown:
+        assert shown.format == "WEBP"
+        assert shown.convert("RGBA").tobytes() == logged.convert("RGBA").tobytes()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        picture((400, 300), icc_profile=b"a profile"),
+        picture((400, 300), save_all=True, append_images=[Image.new("RGB", (400, 300))]),
+        picture((400, 300))[:-40],
+        picture((20_000, 40)),
+        PIXEL,
+        b"\xff\xd8\xff" + bytes(5_000),
+    ],
+    ids=["colour profile", "animated", "cut", "too long for WebP", "tiny", "another format"],
+)
+def test_a_picture_that_would_not_stay_the_same_is_stored_as_it_is(data):
+    assert without_loss(data) == data
+    assert for_width(data, 4) == (data, False)
+
+
+def test_a_wide_picture_is_stored_with_twice_the_pixels_that_are_shown():
+    photo = Image.effect_noise((1200, 900), 60)
+    written = io.BytesIO()
+    photo.save(written, "PNG")
+    stored, is_reduced = for_width(written.getvalue(), 170)
+    assert is_reduced
+    assert Image.open(io.BytesIO(stored)).size == (340, 255)
+    assert len(stored) * 10 < len(written.getvalue())
+    assert for_width(picture((400, 300)), 255) == (without_loss(picture((400, 300))), False)
 
 
 @given(

@@ -46,9 +46,9 @@ def box_of(root):
 
 
 def path_points(path):
-    """The points of a path by stretch."""
+    """The points of a path by stretch; after the first, each is written as the distance from the one before."""
     return [
-        np.array(re.findall(r"[-\d.]+", stretch), float).reshape(-1, 2)
+        np.array(re.findall(r"-?[\d.]+", stretch), float).reshape(-1, 2).cumsum(axis=0)
         for stretch in path.get("d").replace("Z", "").split("M")[1:]
     ]
 

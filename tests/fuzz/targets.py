@@ -7,10 +7,12 @@ itself. The seeds of a target are inputs to begin with; those that once showed a
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import json
 import re
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,10 @@ from urllib.parse import urlsplit
 from bs4 import BeautifulSoup
 
 from qualia_lab import schema
+from qualia_lab.bundle.files import copy_file, open_bundle
+from qualia_lab.bundle.manifest import BundledFile, BundleManifest, is_safe_name, manifest_from_json
 from qualia_lab.charts.previews import read_previews
-from qualia_lab.errors import FilterError, QualiaLabError, StoreUnreadable, TemplateError
+from qualia_lab.errors import BundleUnreadable, FilterError, QualiaLabError, StoreUnreadable, TemplateError
 from qualia_lab.masking.keys import DEFAULT_RULES
 from qualia_lab.notebook.template import read_template
 from qualia_lab.notebook.template_cells import parse_percent
@@ -226,6 +230,52 @@ def manifest(data: bytes) -> None:
                 assert ".." not in file.file
 
 
+# Bundles
+
+_BUNDLE = BundleManifest(
+    notebook="n.ipynb",
+    page="n.html",
+    tracking_uri="mlruns",
+    chosen_by={"experiments": ["a"]},
+    run_ids=(_RUN_ID,),
+    latest_time=1,
+    as_of=None,
+    rows={"runs": 1},
+    masked=("param token",),
+    versions={"Python": "3"},
+    files=(BundledFile("data/parts/a.parquet", 1, "0" * 64, "runs"), BundledFile("n.ipynb", 2, "1" * 64)),
+)
+
+
+def bundle_manifest(data: bytes) -> None:
+    """A manifest names files below its own folder and can be written again, or is refused."""
+    with contextlib.suppress(BundleUnreadable):
+        found = manifest_from_json(data)
+        assert all(is_safe_name(name) for name in (found.notebook, found.page, *(file.file for file in found.files)))
+        assert manifest_from_json(found.to_json()) == found
+
+
+def bundle_zip(data: bytes) -> None:
+    """A zip file has small files of safe names, each of which can be copied or is found damaged, or is refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bundle.zip"
+        path.write_bytes(data)
+        with contextlib.suppress(BundleUnreadable), open_bundle(path) as files:
+            assert sum(files.names.values()) <= len(data)
+            for name in files.names:
+                assert is_safe_name(name)
+                copy_file(files, name, Path(folder) / "copy")
+
+
+def _zip(*names: str) -> bytes:
+    """A zip file with a small file of each name."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return file.getvalue()
+
+
 # Previews of artifacts
 
 _NAMES = (
@@ -330,6 +380,16 @@ TARGETS = {
         manifest,
         (json.dumps(_MANIFEST).encode(),),
         (b"null", b"[]", b"{}", b"7", b'"parts/../../x"', b"1e999", b"NaN", b'"keys": 5', b"\\ud800", b"[" * 50),
+    ),
+    "manifests of bundles": Target(
+        bundle_manifest,
+        (_BUNDLE.to_json(),),
+        (b"null", b"[]", b"{}", b"7", b'"../x"', b"1e999", b"NaN", b'"table": 5', b"\\ud800", b"[" * 50, b"true"),
+    ),
+    "zip files of bundles": Target(
+        bundle_zip,
+        (_zip("b/manifest.json", "b/x"), _zip("b/manifest.json", "b/../x"), _zip()),
+        (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x07", b"\xff" * 4, b"\x00" * 8, b"../", b"\x80", b"\x08"),
     ),
     "previews of artifacts": Target(
         preview,

@@ -19,6 +19,7 @@ from qualia_lab.notebook.page.figure import chart_html
 from tests.charts.every_chart import every_chart
 
 GOOD = every_chart()["bands"].svg()
+WITH_LEGEND = next(svg for svg in (chart.svg() for chart in every_chart().values()) if 'class="entry"' in svg)
 WITH_REFERENCES = every_chart()["panels_7"].svg()  # to lines that several panels have
 CSS = files("qualia_lab.notebook.page").joinpath("figure.css").read_text(encoding="utf-8")
 TAGS = {
@@ -66,7 +67,7 @@ HOSTILE = {
     "href": GOOD.replace('<path class="line"', '<path href="javascript:alert(1)" class="line"', 1),
     "fill by url": re.sub('fill="#[0-9A-F]{6}"', 'fill="url(http://evil.example)"', GOOD, count=1),
     "stroke by url": re.sub('stroke="#[0-9A-F]{6}"', 'stroke="url(#x)"', GOOD, count=1),
-    "class that the page uses": GOOD.replace('class="legend"', 'class="chosen"', 1),
+    "class that the page uses": GOOD.replace('class="grid"', 'class="chosen"', 1),
     "path with letters": GOOD.replace(' d="M', ' d="javascript:M', 1),
     "number with an expression": GOOD.replace(' x="16"', ' x="calc(1px)"', 1),
     "number with a line break": GOOD.replace(' x="16"', ' x="16&#10;"', 1),
@@ -94,7 +95,8 @@ HOSTILE = {
     "panel without an area": re.sub('data-box="[^"]*"', 'data-box="0 0 0 0"', GOOD),
     "panel without a box": re.sub(' data-box="[^"]*"', "", GOOD),
     "panel without axes": re.sub(' data-x="[^"]*"', "", GOOD),
-    "legend entry without text": re.sub('(<g class="entry"[^>]*>).*?</g>', r"\1</g>", GOOD),
+    "legend entry without text": re.sub('(<g class="entry"[^>]*>).*?</g>', r"\1</g>", WITH_LEGEND),
+    "end label without text": re.sub('(<g class="end-label"[^>]*>).*?</g>', r"\1</g>", GOOD),
     "surrogate": GOOD.replace("val_loss", "\ud800"),
 }
 
@@ -144,11 +146,13 @@ def test_every_mark_and_text_of_every_chart_is_on_the_page(name):
     svg = every_chart()[name].svg()
     page = chart_html(svg, 3)
     assert page == chart_html(svg, 3)
-    assert page.startswith('<figure class="chart" id="chart-3" data-title="')
     drawing = read_drawing(svg)
+    ends = [node for node in drawing.every() if "end-label" in node.classes]
+    assert page.startswith(f'<figure class="chart{" ends" if ends else ""}" id="chart-3" data-title="')
     for tag in ("path", "circle", "use"):
         assert page.count(f"<{tag} ") == sum(node.tag == tag for node in drawing.every())
     runs = [node.attributes["data-runs"] for node in drawing.every() if "data-runs" in node.attributes]
+    runs += [node.attributes["data-runs"] for node in ends if "data-runs" in node.attributes]  # in the legend, too
     assert sorted(re.findall(r'data-runs="([^"]*)"', page)) == sorted(runs)
     assert set(Elements(page).tags) <= TAGS
     ids = re.findall(r' id="(chart-3-line-\d+)"', page)
@@ -158,9 +162,22 @@ def test_every_mark_and_text_of_every_chart_is_on_the_page(name):
     assert "nan" not in re.sub(r">[^<]*<", "", page).split()
 
 
+def test_a_line_of_several_panels_has_its_colour_where_it_is_referred_to():
+    """So that the colours of a dark page reach it there."""
+    page = chart_html(WITH_REFERENCES, 1)
+    repeated = re.findall(r'<g stroke="(#[0-9A-F]{6})"><path id="(chart-1-line-\d+)" ([^>]*)', page)
+    colours = {anchor: colour for colour, anchor, attributes in repeated if " stroke=" not in f" {attributes}"}
+    uses = re.findall(r'<use class="line" href="#([^"]*)" stroke="([^"]*)"', page)
+    assert uses
+    assert all(colours[anchor] == colour for anchor, colour in uses)
+
+
 OVERLAPS = """() => {
   const texts = [...document.querySelectorAll('text, figcaption span, .entry, .panel-title, .x-label')];
-  const shown = texts.map(text => [text, text.getBoundingClientRect()]).filter(([, box]) => box.width && box.height);
+  // A legend that names at the ends of lines stand for is there, but not to be seen.
+  const hidden = text => text.closest('.legend') && getComputedStyle(text.closest('.legend')).clipPath !== 'none';
+  const shown = texts.filter(text => !hidden(text)).map(text => [text, text.getBoundingClientRect()])
+    .filter(([, box]) => box.width && box.height);
   const described = text => text.textContent.slice(0, 40);
   const faults = [];
   for (const [text, box] of shown) {

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from nbformat import v4
+from PIL import Image
 
 from qualia_lab.charts.chart import Chart
+from qualia_lab.charts.gallery import Gallery, GalleryPicture, PictureComparison
 from qualia_lab.charts.marks import Axis, Line, Panel, Points
 from qualia_lab.notebook.export import export_html
 from qualia_lab.notebook.page.run_data import RUNS_MIME
@@ -277,6 +279,77 @@ def test_a_chart_is_enlarged_and_closed(opened):
 
 
 @pytest.mark.browser
+def visible_numbers(panel):
+    shown = panel.locator(".x-ticks text").evaluate_all(
+        "all => all.filter(one => getComputedStyle(one).display !== 'none').map(one => one.textContent)"
+    )
+    return [float(text) for text in shown]
+
+
+def test_a_range_of_x_is_dragged_and_all_panels_of_the_chart_follow(opened):
+    page = opened.page
+    first = page.locator("figure.chart").first
+    panel = first.locator(".panel").first
+    before = visible_numbers(panel)
+    panel.scroll_into_view_if_needed()
+    box = panel.locator(".plot").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.2 * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.3 * box["width"], middle)
+    page.mouse.move(box["x"] + 0.6 * box["width"], middle)
+    assert page.locator(".shade").count() == 1
+    page.mouse.up()
+    assert page.locator(".shade, tr.on").count() == 0  # the end of a drag chooses nothing
+    low, high, *_ = panel.locator(".plot").get_attribute("data-x").split()
+    assert (float(low), float(high)) == pytest.approx((2, 6), abs=0.1)
+    assert visible_numbers(panel)[0] >= 2 > before[0]
+    assert visible_numbers(panel)[-1] <= 6.1 < before[-1]
+    points = first.locator(".panel").nth(1)
+    assert visible_numbers(points) == visible_numbers(panel)  # of the same x axis
+    assert points.locator(".point").evaluate_all("all => all.map(one => parseFloat(one.getAttribute('cx')))")[0] > 70
+    page.mouse.move(box["x"] + 0.5 * box["width"], middle)
+    page.wait_for_selector(".tooltip:not([hidden])")
+    assert page.locator(".tooltip div").first.inner_text().startswith("step 4")
+    page.keyboard.press("Escape")
+    assert visible_numbers(panel) == before
+
+
+def test_a_range_of_x_is_chosen_by_keys_and_print_shows_all(opened):
+    page = opened.page
+    first = page.locator("figure.chart").first
+    panel = first.locator(".panel").first
+    whole = panel.locator(".plot").get_attribute("data-x")
+    first.locator(".zoom").focus()
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowRight")
+    low, high, *_ = panel.locator(".plot").get_attribute("data-x").split()
+    assert (float(low), float(high)) == pytest.approx((3.75, 8.75))
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert panel.locator(".plot").get_attribute("data-x") == whole
+    page.keyboard.press("Enter")
+    assert panel.locator(".plot").get_attribute("data-x") != whole
+    panel.dblclick()
+    assert panel.locator(".plot").get_attribute("data-x") == whole
+
+
+def test_pictures_in_an_order_have_a_slider(tmp_path, open_offline):
+    written = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(written, "PNG")
+    row = [GalleryPicture(number, written.getvalue()) for number in (1, 2, 10)]
+    gallery = Gallery([PictureComparison("samples/*.png", [("a", row), ("b", row)], "", "picture")])
+    node = v4.new_notebook(cells=[cell("artifacts:images", "draw", {"text/html": gallery._repr_html_()})])
+    page = open_offline(export_html(node, tmp_path / "page.html", title="t")).page
+    slider = page.locator(".steps input")
+    assert page.locator("td img:visible").count() == 6
+    slider.focus()
+    for shown in ("picture 10", "picture 2", "picture 1"):
+        page.keyboard.press("ArrowLeft")
+        assert page.locator(".steps").inner_text().split() == shown.split()
+        assert [text.lower() for text in page.locator("thead th:visible").all_inner_texts() if text] == [shown]
+        assert page.locator("td img:visible").count() == 2
+
+
 def test_contents_follow_the_reader_and_links_go_back_and_forward(opened):
     page = opened.page
     contents = page.get_by_role("navigation", name="Contents")

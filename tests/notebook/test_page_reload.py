@@ -56,6 +56,9 @@ def test_what_the_reader_did_stays_when_the_page_opens_itself_again(opened, over
     header = tab.locator("#overview th", has_text="val_auc").get_by_role("button")
     header.click()
     header.click()
+    tab.locator("#curves .zoom").first.focus()
+    tab.keyboard.press("+")
+    shown = tab.evaluate("document.querySelector('#curves .plot').dataset.x")
     tab.evaluate("document.querySelector('#overview .box').scrollLeft = 90")
     tab.evaluate("document.querySelector('#curves').scrollIntoView(); scrollBy(0, 300)")
     place = tab.evaluate("document.querySelector('#curves').getBoundingClientRect().top")
@@ -71,6 +74,8 @@ def test_what_the_reader_did_stays_when_the_page_opens_itself_again(opened, over
     assert tab.locator("details[open] > summary").all_inner_texts() == ["more"]
     assert tab.locator("#overview th[aria-sort]").evaluate_all("all => all.map(one => one.ariaSort)") == ["descending"]
     assert tab.evaluate("document.querySelector('#overview .box').scrollLeft") == 90
+    assert shown != "0 10 linear step"
+    assert tab.evaluate("document.querySelector('#curves .plot').dataset.x") == shown
     assert abs(tab.evaluate("document.querySelector('#curves').getBoundingClientRect().top") - place) < 2
     write_atomically(path, page(overview, another, before=LINES, reload=0))  # the watch ends
     until_reloaded(tab)

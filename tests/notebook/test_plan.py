@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from dataclasses import replace
 
 import nbformat
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qualia_lab.charts.chart import PLOTLY_MIME
 from qualia_lab.errors import TemplateError
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
@@ -113,6 +115,19 @@ def test_the_bytes_of_a_notebook_are_reproducible():
     assert notebook_bytes(build_notebook(planned(some_runs(4)))) == notebook_bytes(
         build_notebook(planned(some_runs(4)))
     )
+
+
+def test_figures_of_outputs_are_on_one_line_and_read_back_as_they_are():
+    notebook = build_notebook(planned(some_runs(4)))
+    figure = {"data": [{"x": [1, None, 0.5], "name": 'a "b" \\ ü'}], "layout": {}}
+    cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    cell["outputs"] = [
+        {"output_type": "stream", "name": "stdout", "text": "a\n"},
+        {"output_type": "display_data", "metadata": {}, "data": {PLOTLY_MIME: figure, "text/plain": ["a", "b"]}},
+    ]
+    data = notebook_bytes(notebook).decode()
+    assert json.loads(data) == notebook
+    assert f'"{PLOTLY_MIME}": {json.dumps(figure, ensure_ascii=False, separators=(",", ":"))},\n' in data
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

@@ -18,7 +18,6 @@ from qualia_lab.analysis.findings.naming import configuration_names
 from qualia_lab.analysis.over_problems import over_problems
 from qualia_lab.analysis.problem_factors import problem_factors
 from qualia_lab.escaping import one_line
-from qualia_lab.study.left_out import names_of
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.answer import Answer
@@ -56,7 +55,7 @@ def _is_single_run(evidence: Evidence, answer: Answer) -> bool:
 
 def _answer_finding(evidence: Evidence, task: Task, answer: Answer) -> Finding:
     writer = SentenceWriter(
-        answer.leader.metric, configuration_names(evidence.study, mentioned_groups(answer), names_of(evidence.tables))
+        answer.leader.metric, configuration_names(evidence.study, mentioned_groups(answer), evidence.own_names)
     )
     return _finding(evidence, task, writer, describe_answer(writer, answer))
 
@@ -88,7 +87,7 @@ def _selection_warning(evidence: Evidence) -> str:
 def _finding_over_problems(evidence: Evidence, task: Task, answer: Answer, over: OverProblems) -> Finding:
     """The finding for configurations tried on several data sets or tasks, if none is clearly better over all."""
     names = configuration_names(
-        evidence.study, [group for group, _ in over.ways], names_of(evidence.tables), without=over.problems
+        evidence.study, [group for group, _ in over.ways], evidence.own_names, without=over.problems
     )
     writer = SentenceWriter(answer.leader.metric, names)
     problems = listed(over.problems)

@@ -17,6 +17,7 @@ from qualia_lab.analysis.scores import scores
 from qualia_lab.by_run import ByRun
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
+from qualia_lab.study.left_out import names_of
 from qualia_lab.study.one_factor import one_factor_sets
 from qualia_lab.study.ranking import rank_metrics
 from qualia_lab.study.statuses import statuses_of
@@ -126,6 +127,11 @@ class Evidence:
     def run_ids(self) -> tuple[str, ...]:
         """The ids of the runs, in order."""
         return self.tables.run_ids
+
+    @cached_property
+    def own_names(self) -> Mapping[str, str]:
+        """The name of each run as it was logged, else the start of its id; `labels` are shortened and distinct."""
+        return names_of(self.tables)
 
     @cached_property
     def positions(self) -> dict[str, int]:

@@ -13,10 +13,11 @@ from qualia_lab.study.values import NONE, canonical
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study import Configuration
+    from qualia_lab.study.study import Setting
 
 _ORIGIN = (
     "git commit",
@@ -44,7 +45,8 @@ def same_seed_different_scores(evidence: Evidence) -> Iterator[list[str]]:
     """Yield runs of one configuration with equal seed, code and data and equal length, but different scores."""
     study = evidence.study
     excluded = {*study.left_out, *evidence.diverged, *(one.run_id for one in study.short_runs)}
-    candidates = [same for one in study.configurations for same in _runs_by_seed(one, excluded)]
+    seeds_of = {repeat: _seeds(repeat) for repeat in {one for of in study.configurations for one in of.repeats}}
+    candidates = [same for one in study.configurations for same in _runs_by_seed(one, excluded, seeds_of)]
     origin_of = origins(evidence.tables) if candidates else {}
     for run_ids in candidates:
         by_origin: dict[object, list[str]] = defaultdict(list)
@@ -56,15 +58,21 @@ def same_seed_different_scores(evidence: Evidence) -> Iterator[list[str]]:
                 yield same
 
 
-def _runs_by_seed(configuration: Configuration, excluded: set[str]) -> Iterator[list[str]]:
-    """Yield the included runs of a configuration with equal seeds; a fold on its own is not a seed."""
-    if len(configuration.run_ids) < 2:
-        return
-    by_seed: dict[object, list[str]] = defaultdict(list)
+def _seeds(repeat: tuple[Setting, ...]) -> tuple[object, ...]:
+    """The seeds of a run in one spelling, sorted; () without any: a fold on its own is not a seed."""
+    values = [(name, canonical(value)) for name, value in repeat]
+    has_seed = any(not is_fold(name) and value != NONE for name, value in values)
+    return tuple(sorted(values, key=str)) if has_seed else ()
+
+
+def _runs_by_seed(
+    configuration: Configuration, excluded: set[str], seeds_of: Mapping[tuple[Setting, ...], tuple[object, ...]]
+) -> Iterator[list[str]]:
+    """Yield the included runs of a configuration with equal seeds."""
+    by_seed: dict[tuple[object, ...], list[str]] = defaultdict(list)
     for run_id, repeat in zip(configuration.run_ids, configuration.repeats, strict=True):
-        values = [(name, canonical(value)) for name, value in repeat]
-        if run_id not in excluded and any(not is_fold(name) and value != NONE for name, value in values):
-            by_seed[tuple(sorted(values, key=str))].append(run_id)
+        if seeds_of[repeat] and run_id not in excluded:
+            by_seed[seeds_of[repeat]].append(run_id)
     yield from (one for one in by_seed.values() if len(one) > 1)
 
 

@@ -21,7 +21,8 @@ _RUNS = r"[A-Za-z0-9_-]{1,64}(?: [A-Za-z0-9_-]{1,64})*"
 _REAL = r"-?\d[\d.]{0,24}(?:e[+-]\d{1,3})?"
 _WORDS = (
     "qualia-chart background chart-title chart-note legend entry panel panel-title x-label y-label grid x-ticks "
-    "y-ticks names marks line band points point circle ring x bars bar box-plot box cells cell labels label colour-bar"
+    "y-ticks names marks line band points point circle ring x bars bar box-plot box cells cell labels label colour-bar "
+    "end-labels end-label"
 ).replace(" ", "|")
 
 # The values that an attribute may have, wherever it stands.
@@ -39,7 +40,7 @@ _VALUES = {
         ("overflow", "visible"),
         ("transform", rf"rotate\(-90 {_NUMBER} {_NUMBER}\)"),
         ("viewBox data-box", rf"{_NUMBER} {_NUMBER} {_NUMBER} {_NUMBER}"),
-        ("d", r"[MLZ0-9 .-]*"),
+        ("d", r"[MLlZ0-9 .-]*"),
         ("class", rf"(?:{_WORDS})(?: (?:{_WORDS}))*"),
         ("data-runs", _RUNS),
         ("data-x data-y", rf"{_REAL} {_REAL} (?:linear|log)(?: [^\n]{{0,200}})?"),
@@ -63,6 +64,11 @@ class Node:
     children: list[Node] = field(default_factory=list)
     text: str = ""
     anchor: str = ""  # of a text: `middle`, `end` or "", from its group
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether other panels refer to this line."""
+        return "id" in self.attributes
 
     @property
     def classes(self) -> list[str]:

@@ -12,12 +12,14 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from qualia_lab.charts.svg_text import element, xml_text
+from qualia_lab.charts.svg_text import element, number, xml_text
 from qualia_lab.notebook.page.drawing import read_drawing
 from qualia_lab.notebook.page.frame import Frame
 from qualia_lab.notebook.page.panel import panel_html
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qualia_lab.notebook.page.drawing import Node
 
 _SWATCH_WIDTH = 28
@@ -36,7 +38,10 @@ def chart_html(svg: str, number: int) -> str:
         ValueError: the drawing is not one that `Chart.svg` writes.
     """
     drawing = read_drawing(svg)
+    strokes = {node.attributes["id"]: node.attributes.get("stroke", "") for node in drawing.every() if node.is_repeated}
     for node in drawing.every():
+        if node.tag == "use":
+            node.attributes["stroke"] = strokes.get(node.attributes["href"].removeprefix("#"), "")
         for name, mark in (("id", ""), ("href", "#")):
             if name in node.attributes:  # unique on the page
                 node.attributes[name] = f"{mark}chart-{number:d}-{node.attributes[name].removeprefix(mark)}"
@@ -72,9 +77,9 @@ def _figure(drawing: Node, number: int) -> str:
     return element(
         "figure",
         element("figcaption", caption)
-        + _legend(drawing)
+        + _legend(drawing, frames)
         + element("div", panels, class_="panels", style=f"--columns:{columns};--least:{least:.0f}px"),
-        class_="chart",
+        class_="chart ends" if any("end-labels" in frame.parts for frame in frames) else "chart",
         id=f"chart-{number:d}",
         data_title=title,
     )
@@ -90,17 +95,26 @@ def _frames(drawing: Node) -> list[Frame]:
     return frames
 
 
-def _legend(drawing: Node) -> str:
-    """Return the legend: a button for each entry that stands for runs."""
+def _legend(drawing: Node, frames: Sequence[Frame]) -> str:
+    """Return the legend: a button for each entry that stands for runs.
+
+    Names at the ends of lines are in it, too: a panel may be too narrow for them, and the keyboard reaches buttons.
+    """
     entries = []
-    for entry in (entry for legend in drawing.of_class("legend") for entry in legend.of_class("entry")):
+    shown = [entry for legend in drawing.of_class("legend") for entry in legend.of_class("entry")]
+    shown += [label for frame in frames if "end-labels" in frame.parts for label in frame.parts["end-labels"].children]
+    for entry in shown:
         swatch, text = entry.children[0], entry.children[-1]
+        attributes = swatch.attributes
+        if "end-label" in entry.classes:
+            x, y = text.number("x"), number(text.number("y") - 4)
+            attributes = attributes | {"x1": number(x - 34), "x2": number(x - 6), "y1": y, "y2": y}
         left, middle = text.number("x") - 34, text.number("y") - 4
         moved = {
             name: str(round(float(value) - (left if "x" in name else middle - 6), 1))
             if name in ("x", "y", "x1", "y1", "x2", "y2", "cx", "cy")
             else value
-            for name, value in swatch.attributes.items()
+            for name, value in attributes.items()
         }
         drawn = element(
             "svg", element(swatch.tag, **moved), class_="swatch", width=_SWATCH_WIDTH, height=12, aria_hidden="true"

@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from qualia_lab.charts.end_labels import TO_NAME
 from qualia_lab.charts.text_width import text_width
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Frame:
         self._y_from = self
         self.parts = {
             name: part
-            for name in ("grid", "x-ticks", "y-ticks", "marks", "colour-bar")
+            for name in ("grid", "x-ticks", "y-ticks", "marks", "end-labels", "colour-bar")
             for part in panel.of_class(name)
         }
 
@@ -86,6 +87,8 @@ class Frame:
         right = max((after for _, after in x_ends), default=0)
         if "colour-bar" in self.parts:
             right = 110
+        if "end-labels" in self.parts:
+            right = TO_NAME + max(shown_width(node) for node in self.texts("end-labels"))
         label = 22 if self.y_label else 0
         left = max(self.names_width + 10 + label, max((before for before, _ in x_ends), default=0))
         below = max((node.number("y") - self.top - self.height for node in self.texts("x-ticks")), default=0)

@@ -45,6 +45,7 @@ def panel_html(frame: Frame, words: str) -> str:
             _y_ticks(frame),
             _y_label(frame, left),
             "".join(_marks(frame)),
+            _end_labels(frame),
             _colour_bar(frame),
         )),
         class_=f"plot above-{threshold}" if (threshold := _names_above(frame)) else "plot",
@@ -144,18 +145,25 @@ def _marks(frame: Frame) -> Iterator[str]:
     paths: list[str] = []
     for node in frame.parts["marks"].children if "marks" in frame.parts else ():
         if node.tag == "path":
-            paths.append(element("path", **_kept(node)))
+            paths.append(_repeated(node) if node.is_repeated else element("path", **_kept(node)))
             continue
         if node.tag == "use":  # a line of another panel, in the area of that panel
             yield _stretched(frame, paths)
             paths = []
-            link = element("use", class_="line", href=node.attributes["href"])
+            link = element("use", class_="line", href=node.attributes["href"], stroke=node.attributes["stroke"])
             yield _stretched(frame, [link], (node.number("x"), node.number("y")))
             continue
         yield _stretched(frame, paths)
         paths = []
         yield _placed(frame, node)
     yield _stretched(frame, paths)
+
+
+def _repeated(node: Node) -> str:
+    """Return a line that has its colour from around it: rules of style sheets do not reach where it is referred to."""
+    attributes = _kept(node)
+    path = element("path", **{**attributes, "stroke": "", "vector_effect": "non-scaling-stroke"})
+    return element("g", path, stroke=attributes.get("stroke", ""))
 
 
 def _stretched(frame: Frame, paths: Sequence[str], moved: tuple[float, float] = (0, 0)) -> str:
@@ -185,6 +193,24 @@ def _placed(frame: Frame, node: Node) -> str:
 def _kept(node: Node) -> dict[str, str]:
     """Return the checked attributes of a node as arguments of `element`."""
     return {"class_" if name == "class" else name.replace("-", "_"): value for name, value in node.attributes.items()}
+
+
+def _end_labels(frame: Frame) -> str:
+    """Return the names of lines right of the plot area: pixels across, percentages upright."""
+    if "end-labels" not in frame.parts:
+        return ""
+    group, right = frame.parts["end-labels"], frame.left + frame.width
+    names = []
+    for label in group.children:
+        to_edge, to_name, text = label.children
+        line = _kept(to_name) | {"x1": "0", "x2": number(to_name.number("x2") - right)}
+        line |= {name: frame.y(to_name.number(name)) for name in ("y1", "y2")}
+        name = element(
+            "text", xml_text(text.text), x=text.number("x") - right, y=frame.y(text.number("y")), dy=text.number("dy")
+        )
+        beside = element("svg", element("line", **line) + name, x="100%", overflow="visible")
+        names.append(element("g", _placed(frame, to_edge) + beside, **_kept(label)))
+    return element("g", "".join(names), **_kept(group))
 
 
 def _colour_bar(frame: Frame) -> str:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 # One script of several files, in this order; the last one starts it. A page of a watch has `reload` after it.
 _SCRIPTS = (
-    *("runs", "like", "filter", "where", "choice", "bar", "tables", "nearest", "charts", "pictures", "contents"),
+    *("runs", "like", "filter", "where", "choice", "bar", "tables", "nearest", "charts", "zoom", "pictures"),
+    "contents",
     "start",
 )
 # In the head of a page of a watch; content of a notebook is sanitized and has none.

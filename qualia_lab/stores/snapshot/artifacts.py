@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
 MAX_BYTES_PER_FILE = 5_000_000
 MAX_FILES_PER_RUN = 200
 
+# An environment variable with the path of a file to which a line for each reading is appended, of the file in the
+# snapshot and the number of bytes, by which a command knows what the cells of a notebook read.
+READ_FILES_VARIABLE = "QUALIA_LAB_READ_FILES"
+
 # A row without a path is about the run: `beside` is the local folder in which its artifacts are searched ("": only
 # where they were recorded), `note` a remark. Every other row is one artifact, with the name of the `file` in the
-# snapshot that holds its first bytes.
+# snapshot that holds its first bytes. Its note says why there is no file, or that more bytes cannot be read.
 ARTIFACT_ROWS = pa.schema(
     [*schema.ARTIFACTS, ("file", schema.STRING), ("note", schema.STRING), ("beside", schema.STRING)]
 )
@@ -100,6 +105,12 @@ class _SavedArtifacts:
         if start is None:
             raise StoreUnreadable(row["note"] or "" if row else f"There is no artifact {path}.", "")
         try:
-            return read_file(self._snapshot, start)[:limit]
+            data = read_file(self._snapshot, start)
         except FileNotFoundError as error:
             raise StoreUnreadable(f"The artifact {path} is no longer in the snapshot.", "Write it anew.") from error
+        if log := os.environ.get(READ_FILES_VARIABLE):
+            with Path(log).open("a", encoding="ascii") as file:
+                file.write(f"{start.file} {limit}\n")
+        if row and row["note"] and limit > len(data):
+            raise StoreUnreadable(row["note"], "")
+        return data[:limit]

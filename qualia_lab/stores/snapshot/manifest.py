@@ -72,6 +72,7 @@ class Manifest:
         choice: the conditions by which the runs were chosen; {} means all runs, None a snapshot for one notebook.
         tables: the files of tables that do not belong to runs.
         parts: the parts, oldest first.
+        as_of: the time in ms up to which unfinished runs last; None for the time at which the snapshot is read.
     """
 
     tracking_uri: str
@@ -79,6 +80,7 @@ class Manifest:
     choice: dict[str, Any] | None
     tables: tuple[File, ...]
     parts: tuple[Part, ...]
+    as_of: int | None = None
 
     def files(self) -> Iterator[File]:
         """Every file of the snapshot."""
@@ -117,6 +119,7 @@ def read_manifest(location: SnapshotLocation) -> Manifest:
                 choice=None if fields["choice"] is None else dict(fields["choice"]),
                 tables=tuple(map(_file, _list(fields["tables"]))),
                 parts=tuple(map(part_from_json, _list(fields["parts"]))),
+                as_of=None if fields.get("as_of") is None else int(fields["as_of"]),
             )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreUnreadable(f"The manifest of the snapshot in {location.shown} is damaged.", _HINT) from error

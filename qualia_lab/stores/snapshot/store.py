@@ -39,7 +39,7 @@ from qualia_lab.tables import RunTables, rows_with, run_tables, table_of
 from qualia_lab.times import is_possible, possible_runs, with_possible_times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
@@ -48,9 +48,18 @@ if TYPE_CHECKING:
 # For this many runs, a snapshot for a notebook records the local folders of their artifacts.
 _RUNS_WITH_FOLDERS = 200
 
+_NOT_SAVED = "the artifacts of this run were not saved with the notebook"
+
 
 def write_snapshot(
-    folder: Path, store: TrackingStore, tables: RunTables, *, source_uri: str, artifacts_of: Iterable[str] = ()
+    folder: Path,
+    store: TrackingStore,
+    tables: RunTables,
+    *,
+    source_uri: str,
+    artifacts_of: Iterable[str] = (),
+    standalone: bool = False,
+    as_of: int | None = None,
 ) -> None:
     """Write these runs, their complete metric histories and the artifacts of some of them, for one notebook.
 
@@ -64,6 +73,8 @@ def write_snapshot(
         source_uri: the tracking URI of the store, for runs that are not in the snapshot.
         artifacts_of: the runs whose artifacts are saved, if they are not on this machine. For other runs, the notebook
             reports that artifacts are omitted.
+        standalone: for a reader on another machine: artifacts on this machine are saved too, and no folder is recorded.
+        as_of: the time in ms up to which unfinished runs last; None for that of the store, if it is a copy.
     """
     location = open_location(folder)
     with location.writing():
@@ -77,19 +88,37 @@ def write_snapshot(
             tables = replace(tables, problems=problems)
         writer.add_tables(tables)
         uris = dict(zip(tables.run_ids, tables.runs.column("artifact_uri").to_pylist(), strict=True))
-        wanted = dict.fromkeys(run_id for run_id in artifacts_of if run_id in uris)
-        candidates = wanted | dict.fromkeys([*uris][:_RUNS_WITH_FOLDERS])
-        places = {run_id: store.artifact_place(run_id, uris[run_id] or "") for run_id in candidates}
-        # A local folder costs only a row, but artifacts on a server cost requests.
-        selected = {run_id: place for run_id, place in places.items() if run_id in wanted or as_local_place(place)}
-        writer.add_artifacts(selected, local=False)
+        wanted = [run_id for run_id in dict.fromkeys(artifacts_of) if run_id in uris]
+        places = {run_id: store.artifact_place(run_id, uris[run_id] or "") for run_id in wanted}
+        others = _places_not_opened(uris) if standalone else _local_places(store, uris)
+        writer.add_artifacts({**others, **places}, local=standalone)
         files = tuple(
             write_file(location, name, f"{PARTS}/{uuid4().hex}-0.parquet", [getattr(tables, name)], durable=False)
             for name in ("experiments", "missing")
             if getattr(tables, name).num_rows
         )
         part = writer.finish(tracking_uri=source_uri)
-        publish(location, Manifest(tracking_uri=source_uri, beside=None, choice=None, tables=files, parts=(part,)))
+        manifest = Manifest(
+            tracking_uri=source_uri,
+            beside=None,
+            choice=None,
+            tables=files,
+            parts=(part,),
+            as_of=getattr(store, "as_of", None) if as_of is None else as_of,
+        )
+        publish(location, manifest)
+
+
+def _places_not_opened(uris: Mapping[str, str | None]) -> dict[str, ArtifactPlace]:
+    """A place for each run that only says that its artifacts were not saved."""
+    return {run_id: UnopenedPlace(uri or "", _NOT_SAVED) for run_id, uri in uris.items()}
+
+
+def _local_places(store: TrackingStore, uris: Mapping[str, str | None]) -> dict[str, ArtifactPlace]:
+    """The places on this machine of the first runs: they cost only a row, but artifacts on a server cost requests."""
+    first = [*uris.items()][:_RUNS_WITH_FOLDERS]
+    places = {run_id: store.artifact_place(run_id, uri or "") for run_id, uri in first}
+    return {run_id: place for run_id, place in places.items() if as_local_place(place)}
 
 
 class SnapshotStore(Closing):
@@ -111,6 +140,7 @@ class SnapshotStore(Closing):
         self._manifest = read_manifest(self._location)
         self.uri = f"snapshot:{self._location.shown}"
         self.source_uri = self._manifest.tracking_uri
+        self.as_of = self._manifest.as_of
         self._cached_artifacts: tuple[str, pa.Table, dict[str, File]] | None = None
 
     def read_experiments(self, view: View = "active") -> pa.Table:
@@ -121,9 +151,9 @@ class SnapshotStore(Closing):
         columns = (runs.column(name).to_pylist() for name in ("experiment_id", "start_time", "end_time"))
         for experiment_id, *times in zip(*columns, strict=True):
             counts[experiment_id] = counts.get(experiment_id, 0) + 1
-            valid = [time for time in (latest.get(experiment_id), *times) if is_possible(time)]
-            if valid:
-                latest[experiment_id] = max(valid)
+            for time in times:
+                if time is not None and time > latest.get(experiment_id, 0) and is_possible(time):
+                    latest[experiment_id] = time
         rows = [
             {**row, "run_count": counts.get(row["experiment_id"], 0), "last_activity": latest.get(row["experiment_id"])}
             for row in _of_view(self._experiments, view).to_pylist()

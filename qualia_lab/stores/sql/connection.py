@@ -17,9 +17,10 @@ from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.sql.background_read import BackgroundRead
 from qualia_lab.stores.sql.driver_errors import is_interrupted, to_store_error
 from qualia_lab.stores.sql.rows import gc_paused
-from qualia_lab.stores.sql.servers import SECONDS_OF_SILENCE, SECONDS_TO_CONNECT, engine_of, given_up_after, settings_of
+from qualia_lab.stores.sql.servers import SECONDS_OF_SILENCE, SECONDS_TO_CONNECT, engine_of, settings_of
 from qualia_lab.stores.sql.sqlite import is_alone, open_sqlite, sqlite_path
 from qualia_lab.stores.sql.tables import existing_columns, schemas_with_tables
+from qualia_lab.stores.sql.time_limit import given_up_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from qualia_lab.errors import ExtraMissing, StoreNotFound
+from qualia_lab.stores.sql.time_limit import given_up_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
     from qualia_lab.stores.uri import TrackingUri
@@ -93,32 +89,6 @@ def _make_read_only(connection: DBAPIConnection, dialect: str) -> None:
         cursor.execute(statement)
     cursor.close()
     connection.commit()
-
-
-@contextmanager
-def given_up_after(seconds: float, connection: Any) -> Iterator[None]:
-    """Cut the connection when the block takes longer: PostgreSQL's client has no time limit for a silent server.
-
-    Raises TimeoutError when it was cut.
-    """
-    fired = threading.Event()
-
-    def cut() -> None:
-        fired.set()
-        with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as its:
-            its.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except Exception:
-        if fired.is_set():
-            raise TimeoutError("timed out") from None
-        raise
-    finally:
-        timer.cancel()
 
 
 def _skip_initialization(connection: sa.Connection) -> None:

@@ -57,6 +57,8 @@ class SqlStore(Closing):
         """Experiments with run counts and last activity, latest activity first (schema.EXPERIMENT_LIST)."""
         with self._database.connected() as database:
             rows = database.fetch(_experiments_select(view, database.has))
+            if any(time is not None and not _is_in_range(time) for row in rows for time in row[-2:]):
+                rows = database.fetch(_experiments_select(view, database.has, in_range=True))
         # Sorted in Python: there are few, and the first call of an Arrow function takes longer than this.
         times = ([time for time in row[-2:] if isinstance(time, (int, float))] for row in rows)
         listed = [(*row[:-2], max(some, default=None)) for row, some in zip(rows, times, strict=True)]
@@ -137,14 +139,23 @@ class SqlStore(Closing):
         self._database.close()
 
 
+def _is_in_range(time: object) -> bool:
+    """Whether a time is a number after 1970 and before the latest possible time."""
+    return isinstance(time, (int, float)) and 0 < time < LATEST_TIME
+
+
 @lru_cache(maxsize=16)
-def _experiments_select(view: View, has: frozenset[str]) -> sa.Select[Any]:
-    """Experiments with their number of runs and the latest start and end of any."""
+def _experiments_select(view: View, has: frozenset[str], *, in_range: bool = False) -> sa.Select[Any]:
+    """Experiments with their number of runs and the latest start and end of any.
+
+    `in_range`: disregard times that `_is_in_range` rejects, which takes longer. In SQLite a text or bytes among the
+    times counts as the latest.
+    """
     activity = sa.select(
         runs.c.experiment_id,
         sa.func.count().label("run_count"),
         *(
-            sa.func.max(sa.case((time.between(1, LATEST_TIME - 1), time))).label(name)
+            sa.func.max(sa.case((time.between(1, LATEST_TIME - 1), time)) if in_range else time).label(name)
             for name, time in (("started", runs.c.start_time), ("ended", runs.c.end_time))
         ),
     ).group_by(runs.c.experiment_id)

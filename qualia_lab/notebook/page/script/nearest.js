@@ -39,10 +39,13 @@ function drawingOf(panel) {
 
 function lineOf(path) {
   const [left, top, width, height] = path.ownerSVGElement.getAttribute("viewBox").split(/[ ,]+/).map(Number);
-  const numbers = path.getAttribute("d").match(/-?\d+(?:\.\d+)?/g) ?? [];
   const points = [];
-  for (let place = 0; place + 1 < numbers.length; place += 2) {
-    points.push([(Number(numbers[place]) - left) / width, (Number(numbers[place + 1]) - top) / height]);
+  let [x, y, fromLast] = [0, 0, false];
+  for (const [, command, across, down] of path.getAttribute("d").matchAll(/([MLl]?)(-?[\d.]+) ?(-?[\d.]+)/g)) {
+    if (command) fromLast = command === "l";
+    x = Number(across) + (fromLast ? x : 0);
+    y = Number(down) + (fromLast ? y : 0);
+    points.push([(x - left) / width, (y - top) / height]);
   }
   return { path, points };
 }

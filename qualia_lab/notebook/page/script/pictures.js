@@ -1,19 +1,20 @@
-// Pictures that were logged at several steps: one step of all runs at a time, chosen by a slider and its arrow keys.
+// Pictures of several steps, or in the order of the numbers in their paths: one step of all runs at a time, chosen by a
+// slider and its arrow keys.
 function startPictures() {
   for (const table of main.querySelectorAll("table")) {
     const headers = [...(table.tHead?.rows[0]?.cells ?? [])].slice(1);
-    const steps = headers.map((cell) => /^step ([\d,]+)$/.exec(cell.textContent.trim())?.[1]);
-    if (steps.length < 2 || steps.some((step) => !step) || !table.querySelector("td img")) continue;
-    addSlider(table, steps);
+    const found = headers.map((cell) => /^(step|picture) (-?[\d,]+)$/.exec(cell.textContent.trim()));
+    if (found.length < 2 || !found.every(Boolean) || !table.querySelector("td img")) continue;
+    addSlider(table, found[0][1], found.map(([, , step]) => step));
   }
 }
 
-function addSlider(table, steps) {
+function addSlider(table, unit, steps) {
   const label = document.createElement("label");
   const slider = Object.assign(document.createElement("input"), { type: "range", min: "0", max: String(steps.length) });
   const said = document.createElement("output");
   label.className = "steps";
-  label.append("step ", slider, said);
+  label.append(`${unit} `, slider, said);
   table.before(label);
   slider.value = String(steps.length);
   const show = () => {

@@ -19,6 +19,8 @@ const folds = () => keysOf(document.querySelectorAll("body > :is(main, aside) de
   (fold) => fold.querySelector("summary")?.textContent.trim() ?? "");
 const orders = () => keysOf(main.querySelectorAll(".box table"), (table) => headersOf(table).map(textOfCell).join());
 const sliders = () => keysOf(main.querySelectorAll("label.steps input"), () => "");
+const curves = () => keysOf([...main.querySelectorAll("figure.chart")].flatMap(firstPlots),
+  (plot) => `${plot.closest("figure").dataset.title ?? ""}|${scaleOf(wholeAxis(plot)).label}`);
 const boxes = () => keysOf(document.querySelectorAll("main .box, main .panel, main pre"), (box) => box.className);
 
 // The section at the top of the window and how far it is above it, so that new lines before it do not move the text.
@@ -42,7 +44,10 @@ function stateOfReader() {
     isFound: Boolean(text.trim()) && isWhatIsFound(text),
     folds: folds().map(([key, fold]) => [key, fold.open]),
     sorted: sorted.filter(Boolean),
-    steps: sliders().filter(([, slider]) => slider.value !== slider.max).map(([key, slider]) => [key, slider.value]),
+    steps: sliders().filter(([, slider]) => slider.value !== slider.max).map(([key, slider]) => [key, stepOf(slider)]),
+    ranges: curves().filter(([, plot]) => ranges.has(plot)).map(([key, plot]) => {
+      return [key, ranges.get(plot).map((part) => valueOfPart(scaleOf(wholeAxis(plot)), part))];
+    }),
     boxes: boxes().filter(([, box]) => box.scrollLeft || box.scrollTop)
       .map(([key, box]) => [key, box.scrollLeft, box.scrollTop]),
     place: placeOfReader(),
@@ -58,6 +63,17 @@ function isWhatIsFound(text) {
   } catch (error) {
     if (!(error instanceof FilterError)) throw error;
     return false;
+  }
+}
+
+const stepOf = (slider) => slider.parentElement.querySelector("output").textContent;
+
+// There may be more steps than before; without this one, all are shown.
+function showStep(slider, step) {
+  for (let place = 0; place <= Number(slider.max); place += 1) {
+    slider.value = String(place);
+    slider.dispatchEvent(new Event("input"));
+    if (stepOf(slider) === step) return;
   }
 }
 
@@ -77,10 +93,11 @@ function restore(state) {
     }
   }
   const slider = new Map(sliders());
-  for (const [key, value] of state.steps) {
-    if (!slider.has(key)) continue;
-    slider.get(key).value = value;
-    slider.get(key).dispatchEvent(new Event("input"));
+  for (const [key, step] of state.steps) if (slider.has(key)) showStep(slider.get(key), step);
+  const curve = new Map(curves());
+  for (const [key, values] of state.ranges) {
+    const plot = curve.get(key);
+    if (plot) zoom(plot, ...values.map((value) => partOfValue(scaleOf(wholeAxis(plot)), value)));
   }
   const box = new Map(boxes());
   for (const [key, left, top] of state.boxes) box.get(key)?.scrollTo(left, top);

@@ -4,5 +4,6 @@ startTables();
 startChoice();
 startBar();
 startCharts();
+startZoom();
 startPictures();
 startContents();

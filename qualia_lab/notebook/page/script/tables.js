@@ -77,6 +77,41 @@ function drawBars(rows, cells) {
   });
 }
 
+// The characters that the columns need so that no word in them breaks; print chooses the size of the text by them.
+const LONGEST_WORD = 12; // longer ones, such as ids, break
+const BETWEEN_COLUMNS = 1.5;
+const MOST_CHARACTERS = 188; // beside each other on A4 in text of 4.5pt
+
+function measureWords(table) {
+  const longest = [];
+  for (const row of table.rows) {
+    [...row.cells].forEach((cell, place) => {
+      const words = textOfCell(cell).split(/[\s/]+|(?<=[-_])/).map((word) => word.length);
+      longest[place] = Math.max(longest[place] ?? 1, ...words);
+    });
+  }
+  const needed = longest.reduce((sum, length) => sum + Math.min(length, LONGEST_WORD) + BETWEEN_COLUMNS, 0);
+  if (needed > MOST_CHARACTERS) return;
+  table.style.setProperty("--characters", needed.toFixed(1));
+  for (const row of table.rows) {
+    [...row.cells].forEach((cell, place) => cell.classList.toggle("words", longest[place] <= LONGEST_WORD));
+  }
+}
+
+// A header such as `batch_size` may break after `_`, which browsers do not do by themselves.
+function breakAfterUnderscores(header) {
+  const texts = document.createTreeWalker(header, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const end = texts.currentNode.data.indexOf("_") + 1;
+    if (!end || end === texts.currentNode.length) continue;
+    texts.currentNode.splitText(end).before(document.createElement("wbr"));
+  }
+}
+
 function startTables() {
-  main.querySelectorAll(".box table").forEach(prepareTable);
+  for (const table of main.querySelectorAll(".box table")) {
+    table.querySelectorAll("thead th").forEach(breakAfterUnderscores);
+    measureWords(table);
+    prepareTable(table);
+  }
 }

@@ -1,0 +1,1 @@
+"""Bundles: a notebook with its page and a snapshot of the data that it uses, in one folder or zip file."""
