@@ -115,8 +115,9 @@ def test_a_notebook_edited_in_jupyterlab_is_refreshed_and_undone(lab, page, tmp_
     opened(page, url, path.name)
     page.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget", timeout=60_000)
     type_in_new_cell(page, "print('first note')")
-    commands(page, "notebook:copy-cell", "notebook:paste-cell-below", "notebook:move-cell-up", "docmanager:save")
-    page.screenshot(path="/tmp/jl.png")
+    page.keyboard.press("c")
+    page.keyboard.press("v")
+    save(page)
     wait_until(lambda: path.read_text().count("first note") == 2)
 
     write_new_run(tmp_path / "mlruns", 4, 0.9)
@@ -124,11 +125,11 @@ def test_a_notebook_edited_in_jupyterlab_is_refreshed_and_undone(lab, page, tmp_
     assert refreshed.changes.came == {run_id_of(4): "run 4"}
     assert refreshed.merged.own == 2
     assert path.read_text().count("print('first note')") == 2
-    page.evaluate("void window.jupyterapp.commands.execute('docmanager:reload')")  # which waits for an answer
-    page.locator(".jp-Dialog .jp-mod-accept").click()
-    page.wait_for_selector("text=What changed since", timeout=60_000)
+    page.evaluate("window.jupyterapp.shell.currentWidget.context.revert()")  # as File > Reload from Disk does
+    model = "JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON())"
+    page.wait_for_function(f"{model}.includes('## What changed')", timeout=60_000)
     type_in_new_cell(page, "print('second note')")
-    commands(page, "docmanager:save")
+    save(page)
     wait_until(lambda: "second note" in path.read_text())
     edited = path.read_bytes()
 
@@ -142,15 +143,17 @@ def test_a_notebook_edited_in_jupyterlab_is_refreshed_and_undone(lab, page, tmp_
 
 
 def type_in_new_cell(page, source):
-    """Insert a cell below the active one by the menu's command, and type into it."""
-    commands(page, "notebook:insert-cell-below", "notebook:enter-edit-mode")
+    """Click the first cell, insert one below it by the keyboard, and type into it."""
+    page.locator(".jp-Notebook .jp-Cell").first.click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
     page.keyboard.type(source)
-    commands(page, "notebook:enter-command-mode")
+    page.keyboard.press("Escape")
 
 
-def commands(page, *names):
-    for name in names:
-        page.evaluate(f"window.jupyterapp.commands.execute('{name}')")
+def save(page):
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
 
 
 def wait_until(is_so):

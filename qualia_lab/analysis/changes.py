@@ -109,14 +109,16 @@ def compare_results(before: Results, after: Results) -> Changes:
         before: the earlier results.
         after: the later results.
     """
+    came = {run_id: run.label for run_id, run in after.runs.items() if run_id not in before.runs}
+    went = {run_id: run.label for run_id, run in before.runs.items() if run_id not in after.runs}
     in_both = [run_id for run_id in after.runs if run_id in before.runs]
     pairs = {run_id: (before.runs[run_id], after.runs[run_id]) for run_id in in_both}
     new, gone, changed, same = _compare_findings(before.findings or (), after.findings or ())
     findings_known = before.findings is not None and after.findings is not None
     return Changes(
         since=before.when,
-        came={run_id: run.label for run_id, run in after.runs.items() if run_id not in before.runs},
-        went={run_id: run.label for run_id, run in before.runs.items() if run_id not in after.runs},
+        came=_apart_from(went, came),
+        went=_apart_from(came, went),
         statuses={
             run_id: (now.label, then.status, now.status)
             for run_id, (then, now) in pairs.items()
@@ -134,6 +136,12 @@ def compare_results(before: Results, after: Results) -> Changes:
         changed=changed if findings_known else (),
         same=same if findings_known else 0,
     )
+
+
+def _apart_from(others: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels of runs, with the start of the id of those that have the label of another run."""
+    taken = set(others.values())
+    return {run_id: f"{label} ({run_id[:8]})" if label in taken else label for run_id, label in labels.items()}
 
 
 def _compare_findings(

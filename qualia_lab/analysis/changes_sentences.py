@@ -48,35 +48,36 @@ def describe_runs(changes: Changes) -> list[Line]:
     return lines
 
 
-def describe_results(changes: Changes) -> list[Line]:
-    """Describe who leads then and now, and the findings that are new, gone or changed."""
-    return [_lead(changes), *_findings(changes)]
-
-
-def _names(labels: Iterable[str]) -> str:
-    return and_more([one_line(label, 60) for label in labels], _NAMED)
-
-
-def _lead(changes: Changes) -> Line:
+def describe_lead(changes: Changes) -> Line:
+    """Say who leads now, and who led before."""
     if changes.lead is None:
         return Line("Headline", "not compared, because one of the two has none.")
     then, now = (" ".join(sentences) for sentences in changes.lead)
     return Line("Headline as before", now) if then == now else Line("Headline now", now, then)
 
 
-def _findings(changes: Changes) -> list[Line]:
+def count_findings(changes: Changes) -> Line:
+    """Say how many findings are new, gone, changed and as before."""
     if not changes.findings_known:
-        return [Line("Findings", "not compared, because one of the two has none.")]
-    lines = [Line("New finding", _sentence(one)) for one in changes.new]
-    lines += [Line("Finding that is gone", _sentence(one)) for one in changes.gone]
-    lines += [Line("Finding that changed", _sentence(now), _sentence(then)) for then, now in changes.changed]
+        return Line("Findings", "not compared, because one of the two has none.")
     counts = (
         (len(changes.new), "new"), (len(changes.gone), "gone"), (len(changes.changed), "changed"),
         (changes.same, "as before"),
     )  # fmt: skip
-    summary = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "none, then and now"
-    hidden = f"; the first {_SHOWN} that differ are quoted" if len(lines) > _SHOWN else ""
-    return [Line("Findings", f"{summary}{hidden}."), *lines[:_SHOWN]]
+    return Line("Findings", (", ".join(f"{count:,} {word}" for count, word in counts if count) or "none") + ".")
+
+
+def describe_findings(changes: Changes) -> list[Line]:
+    """Quote the findings that are new, gone or changed; of many, the first ones."""
+    lines = [Line("New finding", _sentence(one)) for one in changes.new]
+    lines += [Line("Finding that is gone", _sentence(one)) for one in changes.gone]
+    lines += [Line("Finding that changed", _sentence(now), _sentence(then)) for then, now in changes.changed]
+    hidden = len(lines) - _SHOWN
+    return lines if hidden <= 0 else [*lines[:_SHOWN], Line("Not quoted", f"{counted(hidden, 'more finding')}.")]
+
+
+def _names(labels: Iterable[str]) -> str:
+    return and_more([one_line(label, 60) for label in labels], _NAMED)
 
 
 def _sentence(finding: FindingResult) -> str:

@@ -11,9 +11,12 @@ import click
 
 from qualia_lab import console
 from qualia_lab.cli import options
+from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.changes import Changes
+
+_WIDTH = 300  # characters of a sentence; --json has all of it
 
 
 @click.command(
@@ -54,13 +57,15 @@ def say_changes(changes: Changes, *, dry_run: bool = False, to_stdout: bool = Fa
         dry_run: whether the cells did not run, so that only runs were compared.
         to_stdout: whether the sentences are the output of the command, and not messages.
     """
-    from qualia_lab.analysis.changes_sentences import describe_results, describe_runs
+    from qualia_lab.analysis.changes_sentences import count_findings, describe_findings, describe_lead, describe_runs
 
-    lines = [*describe_runs(changes), *(() if dry_run else describe_results(changes))]
+    lines = describe_runs(changes)
+    if not dry_run:
+        lines += [describe_lead(changes), count_findings(changes), *describe_findings(changes)]
     for line in lines:
-        console.sentence(f"{line.label}: {line.text}", is_message=not to_stdout)
+        console.sentence(f"{line.label}: {one_line(line.text, _WIDTH)}", is_message=not to_stdout)
         if line.before:
-            console.sentence(f"before: {line.before}", indent=4, is_message=not to_stdout)
+            console.sentence(f"before: {one_line(line.before, _WIDTH)}", indent=4, is_message=not to_stdout)
     if dry_run:
         console.say("Findings and the headline are compared when the cells have run.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.analysis.changes_sentences import describe_results, describe_runs
+from qualia_lab.analysis.changes_sentences import count_findings, describe_findings, describe_lead, describe_runs
 from qualia_lab.escaping import for_markdown
 from qualia_lab.notebook.generated import NAMESPACE, digest
 
@@ -27,10 +27,15 @@ def changes_text(changes: Changes) -> str:
     Args:
         changes: what changed.
     """
-    lines = map(_bullet, (*describe_runs(changes), *describe_results(changes)))
+    lines = list(map(_bullet, (*describe_runs(changes), describe_lead(changes))))
+    summary, quoted = count_findings(changes), describe_findings(changes)
     since = for_markdown(changes.since[:16].replace("T", " "))
     title = f"## What changed since {since}" if since else "## What changed"
-    return f"{title}\n\n" + "\n".join(lines)
+    if not quoted:
+        return f"{title}\n\n" + "\n".join([*lines, _bullet(summary)])
+    folded = "\n".join(map(_bullet, quoted))
+    fold = f"<details><summary>{summary.label}: {summary.text}</summary>\n\n{folded}\n\n</details>"
+    return f"{title}\n\n" + "\n".join(lines) + f"\n\n{fold}"
 
 
 def fold(source: str) -> str:

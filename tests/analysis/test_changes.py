@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qualia_lab.analysis.changes import FindingResult, Results, RunResult, compare_results
-from qualia_lab.analysis.changes_sentences import describe_results, describe_runs
+from qualia_lab.analysis.changes_sentences import count_findings, describe_findings, describe_lead, describe_runs
 from qualia_lab.notebook.changes_cell import changes_text, fold
 
 findings = st.builds(
@@ -52,6 +52,20 @@ def test_nothing_changed_between_equal_results(same):
     assert describe_runs(changes) == []
 
 
+def test_a_new_run_with_the_name_of_one_that_went_is_told_apart():
+    changes = compare_results(Results(runs={"a" * 32: RunResult("run")}), Results(runs={"b" * 32: RunResult("run")}))
+    assert (list(changes.came.values()), list(changes.went.values())) == (["run (bbbbbbbb)"], ["run (aaaaaaaa)"])
+
+
+def test_many_findings_are_quoted_in_part_and_counted():
+    many = tuple(FindingResult(f"rule{n}", "problem", "", (), f"{n} <b>runs</b>.") for n in range(20))
+    text = changes_text(compare_results(Results(lead=(), findings=()), Results(lead=(), findings=many)))
+    assert "<details><summary>Findings: 20 new.</summary>" in text
+    assert text.count("New finding") == 12
+    assert "8 more findings" in text
+    assert "<b>" not in text
+
+
 def test_an_unknown_status_is_no_change():
     before = Results(runs={"a": RunResult("one", "", ""), "b": RunResult("two", "RUNNING", "1")})
     after = Results(runs={"a": RunResult("one", "FINISHED", "1"), "b": RunResult("two", "FINISHED", "2")})
@@ -64,8 +78,10 @@ def test_an_unknown_status_is_no_change():
 
 
 def test_what_was_not_compared_is_said():
-    lines = describe_results(compare_results(Results(), Results(lead=(), findings=())))
+    changes = compare_results(Results(), Results(lead=(), findings=()))
+    lines = [describe_lead(changes), count_findings(changes)]
     assert [line.text for line in lines] == ["not compared, because one of the two has none."] * 2
+    assert describe_findings(changes) == []
 
 
 def test_strings_of_a_store_are_escaped_in_the_notebook_and_a_cell_is_folded_once():

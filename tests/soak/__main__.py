@@ -26,13 +26,15 @@ CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs/reliability.md"
 SUITES = (
     *("tests/promises", "tests/soak", "tests/fuzz", "tests/query", "tests/notebook/test_interrupted.py"),
-    "tests/test_planted.py",
+    *("tests/notebook/test_merge.py", "tests/notebook/test_refresh_interrupted.py", "tests/test_planted.py"),
 )
 # Each number: the flag, what it is on the page, the variable by which the tests know it, and how large it is by default.
 NUMBERS = {
     "seconds": ("seconds against each store that is written meanwhile", "QUALIA_TEST_SECONDS", 1200),
     "values": ("values made of hostile pieces", "QUALIA_TEST_VALUES", 10_000),
     "kills": ("interruptions at a random moment", "QUALIA_TEST_KILLS", 1000),
+    "refreshes": ("refreshes cut short at a random moment", "QUALIA_TEST_REFRESH_KILLS", 200),
+    "sequences": ("sequences of edits, saves by tools, refreshes and undos", "QUALIA_TEST_SEQUENCES", 10_000),
     "stores": ("stores of each shape with planted facts", "QUALIA_TEST_STORES", 10),
     "queries": ("filters of runs for each comparison", "QUALIA_TEST_QUERIES", 1000),
     "breaks": ("connections that break at any byte", "QUALIA_TEST_BREAKS", 400),
