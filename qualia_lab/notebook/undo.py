@@ -19,6 +19,7 @@ MOST_STEPS = 10
 
 _FOLDER = ".qualia"
 _STEP = re.compile(r"(\d{1,9})\.zip")
+_UNDONE = re.compile(r"undone-(\d{1,9})\.ipynb")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of members, so that equal content gives equal bytes
 
 
@@ -48,7 +49,7 @@ def undo_step(notebook: Path, contents: Mapping[Path, bytes]) -> dict[Path, byte
         for path, content in contents.items():
             archive.writestr(zipfile.ZipInfo(path.name, _EPOCH), content, zipfile.ZIP_DEFLATED)
     folder = _folder(notebook)
-    number = max((number for number, _ in _steps(notebook)), default=0) + 1
+    number = max(_numbers(notebook, _STEP), default=0) + 1
     files = {folder / f"{number}.zip": data.getvalue()}
     ignored = folder.parent / ".gitignore"  # copies of notebooks do not belong in a repository
     return files if ignored.exists() else {**files, ignored: b"*\n"}
@@ -56,10 +57,11 @@ def undo_step(notebook: Path, contents: Mapping[Path, bytes]) -> dict[Path, byte
 
 def remove_old_steps(notebook: Path) -> None:
     """Remove all steps of a notebook but the last ones, and all that were undone but the last ones."""
-    undone = sorted(_folder(notebook).glob("undone-*.ipynb"), key=lambda path: path.stat().st_mtime)
-    for path in [*(path for _, path in _steps(notebook)[:-MOST_STEPS]), *undone[:-MOST_STEPS]]:
-        with contextlib.suppress(OSError):
-            path.unlink()
+    for pattern in (_STEP, _UNDONE):
+        paths = _numbers(notebook, pattern)
+        for number in sorted(paths)[:-MOST_STEPS]:
+            with contextlib.suppress(OSError):
+                paths[number].unlink()
 
 
 def undo(notebook: Path, exports: Iterable[Path]) -> Undone:
@@ -78,14 +80,16 @@ def undo(notebook: Path, exports: Iterable[Path]) -> Undone:
     """
     with locked_folder(notebook.parent):
         present = notebook.read_bytes() if notebook.is_file() else b""
-        for _, step in reversed(_steps(notebook)):
+        steps = _numbers(notebook, _STEP)
+        for number in sorted(steps, reverse=True):
+            step = steps.pop(number)
             contents = _contents(step, [notebook, *exports])
             # A refresh that was killed before it replaced the notebook has left the content that is there.
             if notebook in contents and contents[notebook] != present:
-                kept = _folder(notebook) / f"undone-{step.stem}.ipynb"
+                kept = _folder(notebook) / f"undone-{max(_numbers(notebook, _UNDONE), default=0) + 1}.ipynb"
                 write_files_atomically({kept: present, **contents})
                 step.unlink()
-                return Undone(list(contents), kept, len(_steps(notebook)))
+                return Undone(list(contents), kept, len(steps))
             step.unlink()
     raise NotebookError(
         f"There is nothing to undo for {notebook}.",
@@ -103,11 +107,10 @@ def _contents(step: Path, expected: Iterable[Path]) -> dict[Path, bytes]:
         raise NotebookError(f"{step} is damaged: {error}.", "Remove it, and undo the step before it.") from error
 
 
-def _steps(notebook: Path) -> list[tuple[int, Path]]:
-    """Return the steps of a notebook, oldest first."""
-    folder = _folder(notebook)
-    found = [(match, path) for path in folder.glob("*.zip") if (match := _STEP.fullmatch(path.name))]
-    return sorted((int(match[1]), path) for match, path in found)
+def _numbers(notebook: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+    """Return the files of a notebook whose names match, by the number in the name."""
+    found = [(pattern.fullmatch(path.name), path) for path in _folder(notebook).glob("*")]
+    return {int(match[1]): path for match, path in found if match}
 
 
 def _folder(notebook: Path) -> Path:
