@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 
+from qualia_lab import __version__
 from qualia_lab.errors import NoRunMatches, NotebookError, TemplateError
 from qualia_lab.notebook.build import NAMESPACE
 from qualia_lab.notebook.generated import read_generated
@@ -294,6 +295,7 @@ def test_a_notebook_of_the_first_version_is_brought_to_this_one(place):
     result = would_be(path)
     assert result.changes.came == {run_id_of(4): "run 4"}
     assert result.merged.keys("offered") == ()
+    assert result.notes == (f"It was made by qualia-lab 0.0.9: its generated cells become those of {__version__}.",)
 
 
 def test_a_removed_record_is_said(place):

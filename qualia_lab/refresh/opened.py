@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab import __version__
 from qualia_lab.errors import NotebookError, QualiaLabError
 from qualia_lab.escaping import one_line
 from qualia_lab.masking.text import MASK
@@ -82,15 +83,15 @@ class OpenedNotebook:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on what is unknown."""
-        if self.generated.base:
+        """Sentences on another version that made the notebook, and on what is unknown."""
+        version = self.generated.version
+        if not self.generated.base:
+            removed = "A tool removed the record of what was generated: cells that you edited stay"
+            return (f"{removed}, and the template is observe unless --template names another.",)
+        if version == __version__:
             return ()
-        return (
-            (
-                "A tool removed the record of what was generated: cells that you edited stay, and the template is "
-                "observe unless --template names another."
-            ),
-        )
+        made = f"qualia-lab {one_line(version, 20)}" if version else "another version of qualia-lab"
+        return (f"It was made by {made}: its generated cells become those of {__version__}.",)
 
     def conditions(self) -> tuple[Conditions, tuple[str, ...]]:
         """Return the conditions that select the runs, and notes on those that cannot be repeated.
