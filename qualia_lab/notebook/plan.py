@@ -81,10 +81,14 @@ def plan_notebook(
     cells: list[PlannedCell] = []
     left_out: list[tuple[str, str]] = []
     named: set[str] = set()
-    for index, cell in enumerate(template.cells):
+    own_key, own = template.name, 0
+    for cell in template.cells:
         if cell.section is None:
-            cells.append(PlannedCell(f"{template.name}:{index}", cell.kind, cell.source, cell.tags))
+            # By the section before it, so that a refresh recognises it when cells were added elsewhere in the template.
+            cells.append(PlannedCell(f"{own_key}:{own}", cell.kind, cell.source, cell.tags))
+            own += 1
             continue
+        own_key, own = f"{template.name}:{cell.section}", 0
         section = find_section(cell.section)
         if section is None:
             raise _unknown_section(cell)

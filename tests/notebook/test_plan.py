@@ -342,3 +342,14 @@ def test_raw_cells_of_a_template_are_copied():
         ("raw", "a: 1"),
         ("code", "x = 1"),
     ]
+
+
+def test_cells_of_a_template_keep_their_keys_when_cells_are_added_elsewhere():
+    text = '# %% section="title"\n# %%\n"one"\n# %% section="overview"\n# %%\n"two"\n'
+    more = text.replace('"one"\n', '"one"\n# %%\n"new"\n')
+    keys = [
+        {cell.source: cell.key for cell in planned(some_runs(2), template=Template("own", parse_percent(one))).cells}
+        for one in (text, more)
+    ]
+    assert keys[0]['"two"'] == keys[1]['"two"'] == "own:overview:0"
+    assert keys[1]['"new"'] == "own:title:1"
