@@ -32,6 +32,12 @@ hypothesis.settings.load_profile("here")
 # A shell that starts the tests in the background makes them and their children ignore SIGINT, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Most of the time of the tests goes into syncing and removing small files, so they are made in memory if there is room.
+_IN_MEMORY = "/dev/shm"
+if "TMPDIR" not in os.environ and os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free > 8 << 30:
+    os.environ["TMPDIR"] = _IN_MEMORY
+    tempfile.tempdir = None  # it is chosen again
+
 os.environ.update(servers.QUIET)
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow's client is the oracle for file stores, too
 # The cache of server responses: not in the user's home, and empty at the start.

@@ -80,7 +80,7 @@ def is_same_text(one: str, other: str, *, is_code: bool) -> bool:
         return False
     try:
         return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other)) and _comments(one) == _comments(other)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
         return False
 
 

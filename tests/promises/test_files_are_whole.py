@@ -155,7 +155,7 @@ def quick(monkeypatch):
     """What comes before the writing takes no time: no kernel, and the page is made once."""
     page = functools.cache(lambda: render_page(nbformat.v4.new_notebook(cells=[]), title="a page").encode())
     monkeypatch.setattr(execute, "run_cells", lambda *_, **__: None)
-    monkeypatch.setattr(execute, "exported_files", lambda _, fmt, target: {target: page()})
+    monkeypatch.setattr(execute, "exported_files", lambda _notebook, _fmt, target, *_options: {target: page()})
 
 
 COMMANDS = {
@@ -294,7 +294,7 @@ from tests.promises.faulty_os import Disk
 
 execute.run_cells = lambda *_, **__: None
 page = render_page({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, title="a page").encode()
-execute.exported_files = lambda _, fmt, target: {target: page}
+execute.exported_files = lambda _notebook, _fmt, target, *_options: {target: page}
 
 def started(words):
     child = os.fork()
