@@ -58,6 +58,11 @@ class ByRun(Mapping[str, dict[str, Any]]):
             values = [None if code < 0 else self._texts[code].as_py() for code in values]
         return {self._names[key]: value for key, value in zip(self._keys[rows].tolist(), values, strict=True)}
 
+    def without(self) -> list[str]:
+        """The runs without values."""
+        counts = np.diff(self._ends, prepend=0)
+        return [run_id for run_id, count in zip(self._positions, counts.tolist(), strict=True) if not count]
+
     def how_many(self, run_id: str) -> int:
         """The number of values of the run."""
         rows = self._rows(run_id)

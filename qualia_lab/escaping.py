@@ -49,7 +49,9 @@ def visible(text: str) -> str:
 
 def one_line(text: str, width: int | None = None) -> str:
     """Visible text with all white space collapsed to single spaces, truncated to `width` characters with `…`."""
-    folded = visible(_SPACES.sub(" ", text)).strip()
+    # The only printable white space is a space.
+    plain = text.isprintable() and "  " not in text
+    folded = (text if plain else visible(_SPACES.sub(" ", text))).strip()
     return folded if width is None or len(folded) <= width else folded[: width - 1] + "…"
 
 

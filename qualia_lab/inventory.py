@@ -85,7 +85,9 @@ def is_number(text: str | None) -> bool:
 
 def take_inventory(tables: RunTables) -> Inventory:
     """Count the content of the tables. Params and metrics are sorted by key."""
-    statuses = Counter(status or "UNKNOWN" for status in tables.runs.column("status").to_pylist())
+    statuses: Counter[str] = Counter()
+    for one in pc.value_counts(tables.runs.column("status")).to_pylist():
+        statuses[one["values"] or "UNKNOWN"] += one["counts"]
     return Inventory(
         run_ids=tables.run_ids,
         missing=tables.missing.num_rows,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -86,13 +87,19 @@ def aside(text: str, *, ends: bool = False) -> str:
 
 def _shorten_all(pairs: Sequence[Pair], width: int) -> dict[Pair, str]:
     """The text for each pair: equal texts are replaced by the next strategy until all are distinct."""
-    short = _short_ids({id_ for _, id_ in pairs})
-    lines = {(name, id_): one_line(name) or short[id_] for name, id_ in pairs}
-    shared_by_all = _shared([line for line in lines.values() if display_width(line) > width], width)
-    shown = {pair: _cut(line, width, shared_by_all) for pair, line in lines.items()}
-    strategy_of = dict.fromkeys(pairs, 0)
+    lines = {pair: one_line(pair[0]) for pair in pairs}
+    short: dict[str, str] = {}  # computed where an id is shown
+    if "" in lines.values():
+        short = _short_ids({id_ for _, id_ in pairs})
+        lines = {pair: line or short[pair[1]] for pair, line in lines.items()}
+    # No character takes more than two columns.
+    wide = {pair: line for pair, line in lines.items() if 2 * len(line) > width and display_width(line) > width}
+    shared_by_all = _shared(wide.values(), width)
+    shown = lines | {pair: _cut(line, width, shared_by_all) for pair, line in wide.items()}
+    strategy_of: Counter[Pair] = Counter()
     numbers: dict[Pair, int] = {}
     while groups := _groups_of_equal(shown):
+        short = short or _short_ids({id_ for _, id_ in pairs})
         numbers = numbers or {pair: number for number, pair in enumerate(sorted(pairs), 1)}
         for group in groups:
             # Two texts with numbers are never equal, so at least one of the group advances to the next strategy.
@@ -203,6 +210,8 @@ def _short_ids(ids: Iterable[str]) -> dict[str, str]:
 
 def _groups_of_equal(shown: Mapping[Key, str]) -> list[list[Key]]:
     """Groups of keys with equal text."""
+    if len(set(shown.values())) == len(shown):
+        return []
     by_text: dict[str, list[Key]] = {}
     for key, text in shown.items():
         by_text.setdefault(text, []).append(key)

@@ -256,6 +256,7 @@ class _Contrast:
         groups: the configurations of each level in all contexts; None where a context lacks the level.
         places: the contexts that have both levels.
         means: the mean of each level in each of these contexts, shape (2, contexts).
+        repeats: the numbers of `_repeats_of` for the same, shape (2, contexts, 4).
     """
 
     factor: OneFactor
@@ -264,6 +265,7 @@ class _Contrast:
     groups: tuple[list[Group | None], list[Group | None]]
     places: NDArray[np.intp]
     means: Numbers
+    repeats: Numbers
 
     @property
     def n(self) -> int:
@@ -333,10 +335,10 @@ class _Cells:
             level: [by_first_run.get(of[level].run_ids[0]) if level in of else None for of in contexts]
             for level in factor_set.levels[:MOST_LEVELS]
         }
-        self._means = {
-            level: np.array([math.nan if group is None else known_mean(group) for group in groups], np.float64)
-            for level, groups in self._by_level.items()
-        }
+        self._means = np.array(
+            [[math.nan if group is None else known_mean(group) for group in of] for of in self._by_level.values()]
+        )
+        self._repeats = np.array([[_repeats_of(group) for group in of] for of in self._by_level.values()])
         self._places: dict[str, dict[Level, list[int]]] = {}
         for place, context in enumerate(factor_set.contexts):
             for name, level in context.rest:
@@ -355,12 +357,18 @@ class _Cells:
     def contrasts(self, at: tuple[str, Level] | None = None) -> Iterator[_Contrast]:
         """Every two levels of the factor, over all contexts if two or more have both, or over those `at` a level."""
         among = np.arange(len(self._factor.contexts)) if at is None else np.array(self._places[at[0]][at[1]])
-        for a, b in combinations(self._by_level, 2):
-            means = np.stack((self._means[a][among], self._means[b][among]))
-            has_both = ~np.isnan(means).any(axis=0)
-            if has_both.sum() >= (2 if at is None else 1):
-                groups = self._by_level[a], self._by_level[b]
-                yield _Contrast(self._factor, a, b, groups, among[has_both], means[:, has_both])
+        means, repeats = self._means[:, among], self._repeats[:, among]
+        has_value = ~np.isnan(means)
+        complete = has_value.all(axis=1).tolist()
+        for (one, a), (other, b) in combinations(enumerate(self._by_level), 2):
+            of, groups = [one, other], (self._by_level[a], self._by_level[b])
+            if complete[one] and complete[other]:
+                places, of_means, of_repeats = among, means[of], repeats[of]
+            else:
+                has_both = has_value[one] & has_value[other]
+                places, of_means, of_repeats = among[has_both], means[of][:, has_both], repeats[of][:, has_both]
+            if len(places) >= (2 if at is None else 1):
+                yield _Contrast(self._factor, a, b, groups, places, of_means, of_repeats)
 
 
 def _test(contrasts: Sequence[_Contrast]) -> list[_Tested | None]:
@@ -382,35 +390,51 @@ def _test_of_size(contrasts: Sequence[_Contrast]) -> list[_Tested | None]:
     a, b = np.moveaxis(sign * np.stack([contrast.means for contrast in contrasts]), 1, 0)
     if contrasts[0].n < FEWEST:
         return _test_by_repeats(contrasts, a, b)
+    compared = zip(contrasts, compare_over_contexts(a, b), _ratio_ps(contrasts), strict=True)
     return [
-        _Tested(contrast, one.difference, one.above, one.below, *_by_contexts(one, contrast))
-        for contrast, one in zip(contrasts, compare_over_contexts(a, b), strict=True)
+        _Tested(contrast, one.difference, one.above, one.below, *_by_contexts(one, ratio_p))
+        for contrast, one, ratio_p in compared
     ]
 
 
 def _test_by_repeats(contrasts: Sequence[_Contrast], a: Numbers, b: Numbers) -> list[_Tested | None]:
-    """Test contrasts with the same few contexts by the spread of repeats."""
-    counts = zip(*(column.tolist() for column in count_contexts(a, b)), strict=True)
-    results: list[_Tested | None] = []
-    for contrast, (difference, above, below) in zip(contrasts, counts, strict=True):
-        tested = _by_repeats(difference, contrast.pairs, agree=max(above, below) == contrast.n)
-        results.append(_Tested(contrast, difference, above, below, *tested) if tested is not None else None)
-    return results
+    """Test contrasts with equally few contexts by the pooled spread of repeats; None where it cannot be estimated.
+
+    Student's t test (1908) for a contrast of cell means.
+    """
+    from scipy.special import stdtr
+
+    difference, above, below = count_contexts(a, b)
+    unit, error, degrees = _errors_of_repeats(contrasts)
+    known = np.flatnonzero(~np.isnan(error))
+    reach = np.full(len(contrasts), math.nan)
+    reach[known] = [
+        one * t_quantile(of) * width
+        for one, of, width in zip(unit[known].tolist(), degrees[known].tolist(), error[known].tolist(), strict=True)
+    ]
+    # Where a level is better in one context and worse in another, the mean says little.
+    p = np.ones(len(contrasts))
+    agree = known[np.maximum(above, below)[known] == contrasts[0].n]
+    p[agree] = 2 * stdtr(degrees[agree], -np.abs(difference[agree] / unit[agree]) / error[agree])
+    columns = (difference, above, below, p, difference - reach, difference + reach)
+    rows = zip(
+        contrasts, np.isnan(error).tolist(), zip(*(column.tolist() for column in columns), strict=True), strict=True
+    )
+    return [None if is_unknown else _Tested(contrast, *row) for contrast, is_unknown, row in rows]
 
 
 def _is_testable(contrast: _Contrast) -> bool:
     """Whether there are enough contexts or repeats to test it."""
     if contrast.greater_is_better is None:
         return False
-    return contrast.n >= FEWEST or _error_of_repeats(contrast.pairs) is not None
+    return contrast.n >= FEWEST or not math.isnan(_errors_of_repeats([contrast])[1][0])
 
 
-def _by_contexts(comparison: PairedComparison, contrast: _Contrast) -> tuple[float, float | None, float | None]:
-    """The p value and the 95 % interval where there are enough contexts to decide."""
+def _by_contexts(comparison: PairedComparison, by_ratio: float | None) -> tuple[float, float | None, float | None]:
+    """The p value and the 95 % interval where there are enough contexts to decide; `by_ratio` is that of _ratio_ps."""
     p, low, high = comparison.p, comparison.low, comparison.high
     if comparison.t_p is not None and max(comparison.above, comparison.below) == comparison.n:
         p = comparison.t_p  # with few contexts that all agree the sign test cannot be significant
-        by_ratio = _ratio_p(contrast.means)
         if by_ratio is not None:
             p = min(1.0, 2 * min(p, by_ratio))
             low, high = (low, high) if low is not None and high is not None and low * high > 0 else (None, None)
@@ -419,60 +443,64 @@ def _by_contexts(comparison: PairedComparison, contrast: _Contrast) -> tuple[flo
     return p, low, high
 
 
-def _ratio_p(means: Numbers) -> float | None:
+def _ratio_ps(contrasts: Sequence[_Contrast]) -> list[float | None]:
     """The p value of the ratios of means where contexts are on different scales, such as data sets in other units.
 
     There a gain is proportional to the level, and the context with the largest scale alone would dominate the mean
     difference. None where the scales are similar.
-    """
-    levels = means.sum(axis=0)
-    if means.min() <= 0 or levels.max() < _OTHER_SCALES * levels.min():
-        return None
-    a, b = np.log(means)[:, None, :]
-    [comparison] = compare_over_contexts(a, b)
-    return comparison.t_p
-
-
-def _by_repeats(difference: float, pairs: Sequence[Pair], *, agree: bool) -> tuple[float, float, float] | None:
-    """The p value and the 95 % interval of the mean difference over these contexts, by the pooled spread of repeats.
-
-    Student's t test (1908) for a contrast of cell means. Where a level is better in one context and worse in another,
-    the mean says little, so p is 1. None where there are too few repeats to estimate the spread.
 
     Args:
-        difference: the mean difference.
-        pairs: the two levels in each context.
-        agree: whether the same level is better in every context.
+        contrasts: contrasts with equally many contexts.
     """
-    from scipy.special import stdtr
+    means = np.stack([contrast.means for contrast in contrasts])
+    levels = means.sum(axis=1)
+    is_positive = means.min(axis=(1, 2)) > 0
+    other_scales = np.flatnonzero(is_positive & (levels.max(axis=1) >= _OTHER_SCALES * levels.min(axis=1)))
+    ps: list[float | None] = [None] * len(contrasts)
+    if len(other_scales):
+        a, b = np.moveaxis(np.log(means[other_scales]), 1, 0)
+        for place, compared in zip(other_scales.tolist(), compare_over_contexts(a, b), strict=True):
+            ps[place] = compared.t_p
+    return ps
 
-    known = _error_of_repeats(pairs)
-    if known is None:
-        return None
-    unit, error, degrees = known
-    reach = unit * t_quantile(degrees) * error
-    p = float(2 * stdtr(degrees, -abs(difference / unit) / error)) if agree else 1.0
-    return p, difference - reach, difference + reach
 
+def _errors_of_repeats(contrasts: Sequence[_Contrast]) -> tuple[Numbers, Numbers, Numbers]:
+    """The standard error of each mean difference by the pooled spread of repeats.
 
-def _error_of_repeats(pairs: Sequence[Pair]) -> tuple[float, float, int] | None:
-    """The standard error of the mean difference by the pooled spread of repeats; None where that cannot be estimated.
+    Args:
+        contrasts: contrasts with equally many contexts.
 
     Returns:
-        A unit, the error in it, and the degrees of freedom.
+        A unit, the error in it, NaN where it cannot be estimated, and the degrees of freedom, each of shape
+        (contrasts,).
     """
-    cells = [group for pair in pairs for group in pair]
-    degrees = sum(len(group.values) - 1 for group in cells)
-    if degrees < _FEWEST_DEGREES:
-        return None
-    scaled = [group.squares for group in cells if any(group.values)]  # values that are all zero have no scale
-    unit = max((own for own, *_ in scaled), default=1.0)
-    of_cells = [(own / unit, *rest) for own, *rest in scaled]
-    variance = sum(own * own * squares for own, _, squares in of_cells) / degrees
-    error = math.sqrt(variance * sum(1 / len(group.values) for group in cells)) / len(pairs)
-    if error <= 1e-12 * max((own * largest for own, largest, _ in of_cells), default=0.0):
-        return None
-    return unit, error, degrees
+    repeats = np.stack([contrast.repeats for contrast in contrasts])
+    counts, own, largest, squares = np.moveaxis(repeats.swapaxes(1, 2).reshape(len(contrasts), -1, 4), 2, 0)
+    degrees = (counts - 1).sum(axis=1)
+    unit = own.max(axis=1)
+    unit[unit == 0] = 1.0  # values that are all zero have no scale
+    own = own / unit[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = _summed(own * own * squares) / degrees
+        error = np.sqrt(variance * _summed(1 / counts)) / contrasts[0].n
+    is_known = (degrees >= _FEWEST_DEGREES) & (error > 1e-12 * (own * largest).max(axis=1))
+    return unit, np.where(is_known, error, math.nan), degrees
+
+
+def _summed(columns: Numbers) -> Numbers:
+    """The sum of the columns, one after another, so that it does not depend on how many rows there are."""
+    total: Numbers = np.add.accumulate(columns, axis=1)[:, -1]
+    return total
+
+
+def _repeats_of(group: Group | None) -> tuple[float, float, float, float]:
+    """The number of values, their scale, and their largest value and squared deviations in it (see `Group.squares`).
+
+    The scale of values that are all zero is 0.
+    """
+    if group is None:
+        return math.nan, math.nan, math.nan, math.nan
+    return len(group.values), *(group.squares if any(group.values) else (0.0, 0.0, 0.0))
 
 
 def known_mean(group: Group) -> float:

@@ -78,6 +78,8 @@ class Group:
     @property
     def repeats(self) -> tuple[tuple[Setting, ...], ...]:
         """The seeds of each run in `scored`."""
+        if len(self.scored) == len(self.configuration.run_ids):
+            return self.configuration.repeats
         of_run = dict(zip(self.configuration.run_ids, self.configuration.repeats, strict=True))
         return tuple(of_run[run_id] for run_id in self.scored)
 
@@ -186,8 +188,8 @@ def _take_group(
 ) -> Group:
     """One configuration with the scores of its runs."""
     scored, left_out = runs_with_value(configuration.run_ids, found.values, uncounted)
-    unfinished = Counter(status[run_id].lower() for run_id in scored if status[run_id] != FINISHED)
-    values = tuple(found.values[run_id] for run_id in scored)
+    others = [status[run_id].lower() for run_id in scored if status[run_id] != FINISHED]
+    values = tuple([found.values[run_id] for run_id in scored])
     return Group(
         configuration=configuration,
         metric=found.metric,
@@ -196,8 +198,8 @@ def _take_group(
         mean=mean_of(values) if values else None,
         greater_is_better=greater_is_better,
         left_out=left_out,
-        unfinished=tuple(unfinished.items()),
-        short=sum(run_id in short for run_id in scored),
+        unfinished=tuple(Counter(others).items()) if others else (),
+        short=len(short.intersection(scored)) if short else 0,
     )
 
 

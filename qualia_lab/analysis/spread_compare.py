@@ -134,11 +134,13 @@ def collapsed_seeds(
     spread = float(np.median(np.concatenate(differences))) / (0.674490 * math.sqrt(2))
     if not spread > 0:
         return []
+    others_of = [_medians_of_others(worse[rows]) for rows in repeated]
+    all_deviations = [(worse[rows] - others) / spread for rows, others in zip(repeated, others_of, strict=True)]
+    if not any((deviations > _COLLAPSED).any() for deviations in all_deviations):
+        return []
     deviations_of: dict[int, tuple[float, float]] = {}
-    for rows in repeated:
-        others = _medians_of_others(worse[rows])
-        deviations = (worse[rows] - others) / spread
-        columns = (column.ravel().tolist() for column in (rows, deviations, others))
+    for of_size_columns in zip(repeated, all_deviations, others_of, strict=True):
+        columns = (column.ravel().tolist() for column in of_size_columns)
         deviations_of |= {row: (deviation, middle) for row, deviation, middle in zip(*columns, strict=True)}
     occurrences: Counter[Hashable] = Counter(seeds[row] for row in deviations_of)
     good_occurrences: Counter[Hashable] = Counter(
@@ -158,8 +160,8 @@ def _differences(values: Numbers) -> Numbers:
     n = values.shape[1]
     if n > _MOST_IN_PAIRS:
         values = np.sort(values, axis=1)[:, np.linspace(0, n - 1, _MOST_IN_PAIRS).astype(np.int64)]
-    first, second = np.triu_indices(values.shape[1], 1)
-    return np.asarray(np.abs(values[:, first] - values[:, second])).ravel()
+    # Slices are a tenth of the time of two columns of indices for all pairs.
+    return np.concatenate([np.abs(values[:, at + 1 :] - values[:, at, None]).ravel() for at in range(values.shape[1])])
 
 
 def _medians_of_others(values: Numbers) -> Numbers:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class _Settings:
-    """The settings of runs in some columns; equal pairs share one object, for the memory of a hundred thousand runs."""
+    """The settings of runs in some columns; equal ones share one object, for the memory of a hundred thousand runs."""
 
     def __init__(self, columns: Iterable[SettingColumn], runs: int) -> None:
-        named = sorted(columns, key=lambda one: one.name)
+        self._named = named = sorted(columns, key=lambda one: one.name)
         places = np.concatenate([one.places for one in named] or [np.empty(0, np.int32)])
         order = np.argsort(places, kind="stable")
         self._columns = np.repeat(np.arange(len(named), dtype=np.int32), [len(one.places) for one in named])[order]
@@ -35,6 +35,16 @@ class _Settings:
         rows = slice(self._ends[place - 1] if place else 0, self._ends[place])
         pairs = zip(self._columns[rows].tolist(), self._codes[rows].tolist(), strict=True)
         return tuple(self._pairs[at][code] for at, code in pairs)
+
+    def of_all(self) -> list[tuple[Setting, ...]]:
+        """The settings of every run, by name."""
+        kinds = np.zeros(len(self._ends), np.int64)
+        for one in self._named:
+            kinds = kinds * (len(one.first_rows) + 1) + one.dense(len(kinds)) + 1
+            kinds = np.unique(kinds, return_inverse=True)[1].ravel()  # from 0 without gaps, so that they stay small
+        _, first, kinds = np.unique(kinds, return_index=True, return_inverse=True)
+        distinct = [self.of(place) for place in first.tolist()]
+        return [distinct[kind] for kind in kinds.ravel().tolist()]
 
 
 def find_configurations(
@@ -64,27 +74,25 @@ def find_configurations(
         )
     }
     alike = fingerprints(columns_of["alike"], len(run_ids))
-    settings, repeats = _Settings(columns_of["settings"], len(run_ids)), _Settings(columns_of["seeds"], len(run_ids))
+    settings = _Settings(columns_of["settings"], len(run_ids))
+    repeats = _Settings(columns_of["seeds"], len(run_ids)).of_all()
     differs = {one.name: _differs(one, places, len(run_ids)) for one in columns_of["leading"]}
     configurations: list[Configuration] = []
-    shared: dict[tuple[Setting, ...], tuple[Setting, ...]] = {}
     for number, (task, runs) in enumerate(zip(tasks, places, strict=True)):
         members = _members(alike, runs)
         differing = sorted(name for name, in_task in differs.items() if in_task[number])
         missing: dict[str, tuple[str, None]] = {name: (name, None) for name in differing}
-        for members_of_one in members:
-            first = int(members_of_one[0])
-            first_settings = settings.of(first)
+        for of_one in members:
+            places_of_one = of_one.tolist()
+            first_settings = settings.of(places_of_one[0])
             pairs = {pair[0]: pair for pair in first_settings}
             configurations.append(
                 Configuration(
                     experiment_id=task.experiment_id,
                     params=tuple(pairs.get(name, missing[name]) for name in differing),
                     settings=first_settings,
-                    run_ids=tuple(run_ids[place] for place in members_of_one.tolist()),
-                    repeats=tuple(
-                        shared.setdefault(one, one) for place in members_of_one.tolist() for one in [repeats.of(place)]
-                    ),
+                    run_ids=tuple([run_ids[place] for place in places_of_one]),
+                    repeats=tuple([repeats[place] for place in places_of_one]),
                 )
             )
     return tuple(configurations)

@@ -100,7 +100,9 @@ def runs_with_value(
     Returns:
         The runs in order, and pairs of a kind of reason and a count.
     """
-    scored = tuple(run_id for run_id in run_ids if run_id in values and run_id not in uncounted)
+    scored = tuple([run_id for run_id in run_ids if run_id in values and run_id not in uncounted])
+    if len(scored) == len(run_ids):
+        return scored, ()
     others = (run_id for run_id in run_ids if run_id in uncounted or run_id not in values)
     reasons = Counter(kind_of(uncounted[run_id]) if run_id in uncounted else WITHOUT for run_id in others)
     return scored, tuple(reasons.items())

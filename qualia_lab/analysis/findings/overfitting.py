@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,7 +122,9 @@ def _turn(evidence: Evidence, of: tuple[str, str, str], share: float, limits: Th
 
 def _improves(cost: npt.NDArray[np.float64]) -> bool:
     """Whether a curve ends better than it began by four standard deviations of its noise, and near its best."""
-    begin, end = _median(cost[:3]), _median(cost[-3:])
+    begin, end = median(cost[:3].tolist()), median(cost[-3:].tolist())
+    if not begin > end:
+        return False
     half = cost[len(cost) // 2 :]
     steps = half[1:] - half[:-1]
     noise = MAD_TO_SD * _median(np.abs(steps - _median(steps))) / np.sqrt(2)

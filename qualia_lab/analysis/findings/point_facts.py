@@ -103,11 +103,13 @@ def jump_facts(histories: Points, begins: Integers, sign: Numbers, gain: Numbers
     differences = values[1:] - values[:-1]
     inside = (history[1:] == history[:-1]) & np.isfinite(differences)
     at, jumps, owner = np.flatnonzero(inside) + 1, differences[inside], history[1:][inside]
-    middle, counts = medians(jumps, owner, series)
-    spread, _ = medians(np.abs(jumps - middle[owner]), owner, series)
+    middle, spread, counts = _spread(jumps, owner, series)
     scale = MAD_TO_SD * np.where(counts >= _FEWEST, spread, np.nan)
     later = at >= (begins + np.diff(np.r_[begins, len(values)]) // 2)[owner]
-    noises = _noise(jumps, owner, series), _noise(jumps[later], owner[later], series)
+    noises = (
+        _noise(np.abs(jumps), owner, spread, counts),
+        _noise(np.abs(jumps[later]), owner[later], *_spread(jumps[later], owner[later], series)[1:]),
+    )
     size = np.abs(jumps - middle[owner]) / scale[owner]
     worse = jumps * sign[at]
     large = (worse > 0) & (size >= deviations) & np.isfinite(size) & (worse >= gain[owner] / 4)
@@ -135,14 +137,18 @@ def jump_facts(histories: Points, begins: Integers, sign: Numbers, gain: Numbers
     }
 
 
-def _noise(jumps: Numbers, owner: Integers, series: int) -> Numbers:
+def _spread(jumps: Numbers, owner: Integers, series: int) -> tuple[Numbers, Numbers, Integers]:
+    """The median of each history's differences, their MAD, and their number."""
+    middle, counts = medians(jumps, owner, series)
+    return middle, medians(np.abs(jumps - middle[owner]), owner, series)[0], counts
+
+
+def _noise(sizes: Numbers, owner: Integers, spread: Numbers, counts: Integers) -> Numbers:
     """The standard deviation of each history's differences, by their MAD; NaN if there are fewer than three.
 
     If the MAD is 0 because rounding leaves most values unchanged, the mean absolute difference is used instead.
     """
-    middle, counts = medians(jumps, owner, series)
-    spread, _ = medians(np.abs(jumps - middle[owner]), owner, series)
-    mean = np.bincount(owner, np.abs(jumps), series) / counts
+    mean = np.bincount(owner, sizes, len(counts)) / counts
     return np.where(counts >= _FEWEST, np.where(spread > 0, MAD_TO_SD * spread, MEAN_TO_SD * mean), np.nan)
 
 
@@ -234,7 +240,10 @@ def medians(values: Numbers, owner: Integers, series: int) -> tuple[Numbers, Int
     # Histories of equal length share a matrix: runs of a sweep mostly log the same number of points.
     for size in np.unique(counts[counts > 0]).tolist():
         alike = np.flatnonzero(counts == size)
-        rows = values[begins[alike][:, None] + np.arange(size)]
+        if len(alike) * size == len(values):
+            rows = values.reshape(-1, size).copy()
+        else:
+            rows = values[begins[alike][:, None] + np.arange(size)]
         rows.partition((size - 1) // 2 if size % 2 else (size // 2 - 1, size // 2), axis=1)
         low, high = rows[:, (size - 1) // 2], rows[:, size // 2]
         # A single middle value is not averaged with itself: the sum of two of the largest doubles would be infinite.

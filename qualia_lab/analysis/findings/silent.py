@@ -35,11 +35,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     study = evidence.study
     without = [
         run_id
-        for run_id in evidence.run_ids
-        if evidence.status[run_id] == FINISHED
-        and not evidence.metrics.how_many(run_id)
-        and run_id not in study.parents
-        and run_id not in study.continued
+        for run_id in evidence.metrics.without()
+        if evidence.status[run_id] == FINISHED and run_id not in study.parents and run_id not in study.continued
     ]
     if not without:
         return []

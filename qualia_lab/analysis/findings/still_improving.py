@@ -72,7 +72,6 @@ def _block_curves(evidence: Evidence, key: str, own: Collection[int]) -> BlockCu
 
 def _task_finding(evidence: Evidence, task: Task, limits: Thresholds) -> Finding | None:
     study = evidence.study
-    own = {evidence.positions[run_id] for run_id in task.run_ids if _is_included(evidence, run_id)}
     ranked = (study.metric[count.key] for count in evidence.ranked if count.stepped)
     own_key = task.objective.key if task.objective else None
     tested = [
@@ -82,6 +81,7 @@ def _task_finding(evidence: Evidence, task: Task, limits: Thresholds) -> Finding
         and metric.better is not None
         and (metric.split != "training" or metric.key == own_key)
     ][:_MOST_METRICS]
+    own = [evidence.positions[run_id] for run_id in task.run_ids if _is_included(evidence, run_id)] if tested else []
     for key in tested:
         curves = _block_curves(evidence, key, own)
         better = _improved(curves)
