@@ -32,6 +32,8 @@ _OTHER_SCALES = 3.0  # ratio of the largest to the smallest context mean from wh
 _ONE_WAY = 0.8  # share of the contexts that have to agree, or the mean over them misleads
 
 Pair = tuple["Group", "Group"]  # the configurations of level A and level B in one context
+_Known = tuple["Group | None", tuple[float, ...]]
+_NONE: _Known = (None, (math.nan,) * 5)
 
 
 @dataclass(frozen=True)
@@ -241,9 +243,13 @@ def _test_at_levels(cells: _Cells, other: str) -> dict[Level, dict[tuple[Level, 
     return tested_at
 
 
-def _by_first_run(groups: Sequence[Group]) -> dict[str, Group]:
-    """The groups with values, by their first run."""
-    return {group.run_ids[0]: group for group in groups if group.values}
+def _by_first_run(groups: Sequence[Group]) -> dict[str, _Known]:
+    """The groups with values, each with its mean and the numbers of `_repeats_of`, by their first run."""
+    known = [group for group in groups if group.values]
+    return {
+        group.run_ids[0]: (group, (known_mean(group), *repeats))
+        for group, repeats in zip(known, _repeats_of(known).tolist(), strict=True)
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,17 +334,16 @@ class _Tested:
 class _Cells:
     """The configurations of a factor's levels in each context, and the contexts with each level of another factor."""
 
-    def __init__(self, factor_set: OneFactor, by_first_run: Mapping[str, Group]) -> None:
+    def __init__(self, factor_set: OneFactor, by_first_run: Mapping[str, _Known]) -> None:
         self._factor = factor_set
         contexts = [context.configurations for context in factor_set.contexts]
-        self._by_level = {
-            level: [by_first_run.get(of[level].run_ids[0]) if level in of else None for of in contexts]
+        found = {
+            level: [by_first_run.get(of[level].run_ids[0], _NONE) if level in of else _NONE for of in contexts]
             for level in factor_set.levels[:MOST_LEVELS]
         }
-        self._means = np.array(
-            [[math.nan if group is None else known_mean(group) for group in of] for of in self._by_level.values()]
-        )
-        self._repeats = np.array([[_repeats_of(group) for group in of] for of in self._by_level.values()])
+        self._by_level = {level: [group for group, _ in of_level] for level, of_level in found.items()}
+        numbers = np.array([[own for _, own in of_level] for of_level in found.values()])
+        self._means, self._repeats = numbers[..., 0], numbers[..., 1:]
         self._places: dict[str, dict[Level, list[int]]] = {}
         for place, context in enumerate(factor_set.contexts):
             for name, level in context.rest:
@@ -493,14 +498,30 @@ def _summed(columns: Numbers) -> Numbers:
     return total
 
 
-def _repeats_of(group: Group | None) -> tuple[float, float, float, float]:
-    """The number of values, their scale, and their largest value and squared deviations in it (see `Group.squares`).
+def _repeats_of(groups: Sequence[Group]) -> Numbers:
+    """For each group, the number of its values, their scale, and the largest and the sum of squared deviations in it.
 
-    The scale of values that are all zero is 0.
+    The scale is a power of two near the largest absolute value, so that squares stay within the range of doubles; that
+    of values that are all zero is 0.
+
+    Args:
+        groups: groups with values.
+
+    Returns:
+        An array of shape (groups, 4).
     """
-    if group is None:
-        return math.nan, math.nan, math.nan, math.nan
-    return len(group.values), *(group.squares if any(group.values) else (0.0, 0.0, 0.0))
+    counts = np.array([len(group.values) for group in groups], np.int64)
+    repeats = np.empty((len(groups), 4))
+    for size in np.unique(counts).tolist():
+        places = np.flatnonzero(counts == size)
+        values = np.array([groups[place].values for place in places.tolist()], np.float64)
+        largest = np.abs(values).max(axis=1)
+        scale = np.ldexp(1.0, np.maximum(-1000, np.frexp(largest)[1] - 1))
+        scaled = values / scale[:, None]
+        squares = ((scaled - scaled.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+        columns = (counts[places], np.where(largest > 0, scale, 0.0), np.abs(scaled).max(axis=1), squares)
+        repeats[places] = np.column_stack(columns)
+    return repeats
 
 
 def known_mean(group: Group) -> float:

@@ -8,9 +8,7 @@ from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartile_mean, mean_interval, mean_of, unit_of
+from qualia_lab.analysis.intervals import BOOTSTRAP_FROM, Interval, interquartile_mean, mean_interval, mean_of
 from qualia_lab.analysis.scores import scores
 from qualia_lab.inventory import is_number
 from qualia_lab.names import display_width, distinct_names
@@ -100,17 +98,6 @@ class Group:
         if len(self.values) >= BOOTSTRAP_FROM:  # the bootstrap resamples within folds
             strata = [tuple(setting for setting in repeat if is_fold(setting[0])) for repeat in self.repeats]
         return mean_interval(self.values, strata)
-
-    @cached_property
-    def squares(self) -> tuple[float, float, float]:
-        """The scale of the values, and the largest value and the sum of squared deviations in units of it.
-
-        The scale is a power of two near the largest absolute value, so that squares stay within the range of doubles.
-        """
-        values = np.asarray(self.values, np.float64)
-        unit = unit_of(values)
-        scaled = values / unit
-        return unit, float(np.abs(scaled).max()), float(((scaled - scaled.mean()) ** 2).sum())
 
     @property
     def half_width(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import compress
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -91,15 +92,14 @@ def scores(
             "Set GREATER_IS_BETTER, or ask for the statistic min or max.",
         )
     if statistic == "last":
-        known = _latest(tables, metric)
-    elif history is None:
+        return _latest(tables, metric)
+    if history is None:
         raise ValueError(f"the statistic {statistic} needs the history")
+    if statistic == "best":
+        statistic_of = "max" if greater_is_better else "min"
     else:
-        if statistic == "best":
-            statistic_of = "max" if greater_is_better else "min"
-        else:
-            statistic_of = "at" if step is not None else statistic
-        known = _from_history(history, tables.run_ids, metric, statistic_of, step)
+        statistic_of = "at" if step is not None else statistic
+    known = _from_history(history, tables.run_ids, metric, statistic_of, step)
     values = {run_id: known[run_id] for run_id in tables.run_ids if run_id in known and isfinite(known[run_id])}
     if len(values) == len(tables.run_ids):
         return Scores(metric, statistic, values)
@@ -129,13 +129,23 @@ def _step_of(statistic: str) -> int | None:
     )
 
 
-def _latest(tables: RunTables, metric: str) -> dict[str, float]:
-    """The last value of a metric by run id."""
+def _latest(tables: RunTables, metric: str) -> Scores:
+    """The last value of a metric in each run."""
     import pyarrow.compute as pc
 
     rows = tables.metrics.filter(pc.equal(tables.metrics["key"], metric))
     values = real(rows["value"].fill_null(np.nan).to_numpy().astype(np.float64))
-    return dict(zip(rows["run_id"].to_pylist(), values.tolist(), strict=True))
+    owners = tables.owners_of(rows)
+    latest, is_known = np.full(len(tables.run_ids), np.nan), np.zeros(len(tables.run_ids), np.bool_)
+    latest[owners[owners >= 0]] = values[owners >= 0]
+    is_known[owners[owners >= 0]] = True
+
+    def run_ids(chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+        return tables.run_ids if chosen.all() else tuple(compress(tables.run_ids, chosen.tolist()))
+
+    finite = np.isfinite(latest)
+    by_run = dict(zip(run_ids(finite), latest[finite].tolist(), strict=True))
+    return Scores(metric, "last", by_run, run_ids(is_known & ~finite), run_ids(~is_known))
 
 
 def _from_history(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _FEWEST_DEGREES = 6  # degrees of freedom within configurations that a statement about spreads needs
 _COLLAPSED = 8.0  # standard deviations between seeds
+_TO_SD = 0.674490 * math.sqrt(2)  # the median of differences of two normal values, in their standard deviations
 _FEWEST_SEEDS = 3
 _FEWEST_DIFFERENCES = 6  # differences between two seeds of one configuration that a robust spread needs
 _MOST_IN_PAIRS = 300  # values of one configuration of which all pairs are formed
@@ -128,16 +129,19 @@ def collapsed_seeds(
         if len(of_configuration) >= _FEWEST_SEEDS:
             of_size.setdefault(len(of_configuration), []).append(of_configuration)
     repeated = [np.array(of_equal_size) for of_equal_size in of_size.values()]  # shape (configurations, seeds)
+    others_of = [_medians_of_others(worse[rows]) for rows in repeated]
+    farthest = max(
+        (float((worse[rows] - others).max()) for rows, others in zip(repeated, others_of, strict=True)), default=0.0
+    )
+    if not farthest > 0 or _mostly_farther_apart([worse[rows] for rows in repeated], farthest * _TO_SD / _COLLAPSED):
+        return []
     differences = [_differences(worse[rows]) for rows in repeated]
     if sum(map(len, differences)) < _FEWEST_DIFFERENCES:
         return []
-    spread = float(np.median(np.concatenate(differences))) / (0.674490 * math.sqrt(2))
+    spread = float(np.median(np.concatenate(differences))) / _TO_SD
     if not spread > 0:
         return []
-    others_of = [_medians_of_others(worse[rows]) for rows in repeated]
     all_deviations = [(worse[rows] - others) / spread for rows, others in zip(repeated, others_of, strict=True)]
-    if not any((deviations > _COLLAPSED).any() for deviations in all_deviations):
-        return []
     deviations_of: dict[int, tuple[float, float]] = {}
     for of_size_columns in zip(repeated, all_deviations, others_of, strict=True):
         columns = (column.ravel().tolist() for column in of_size_columns)
@@ -155,11 +159,29 @@ def collapsed_seeds(
     return sorted(collapsed, key=lambda one: one.row)
 
 
+def _mostly_farther_apart(samples: Sequence[Numbers], distance: float) -> bool:
+    """Whether more than half of the differences of `_differences` are larger, counted without computing them."""
+    total, near = 0, 0
+    for values in samples:
+        ordered = np.sort(_paired(values), axis=1)
+        places = np.arange(ordered.shape[1])
+        total += len(ordered) * len(places) * (len(places) - 1) // 2
+        for row in ordered:  # the margin is for the rounding of differences of values up to about 1
+            near += int((np.searchsorted(row, row + (1.001 * distance + 1e-12), side="right") - 1 - places).sum())
+    return 2 * near < total
+
+
+def _paired(values: Numbers) -> Numbers:
+    """The values of each row whose differences are formed: all, or some of the quantiles of many."""
+    n = values.shape[1]
+    if n <= _MOST_IN_PAIRS:
+        return values
+    return np.asarray(np.sort(values, axis=1)[:, np.linspace(0, n - 1, _MOST_IN_PAIRS).astype(np.int64)])
+
+
 def _differences(values: Numbers) -> Numbers:
     """The absolute differences of all pairs of values in each row; for many values, of some of their quantiles."""
-    n = values.shape[1]
-    if n > _MOST_IN_PAIRS:
-        values = np.sort(values, axis=1)[:, np.linspace(0, n - 1, _MOST_IN_PAIRS).astype(np.int64)]
+    values = _paired(values)
     # Slices are a tenth of the time of two columns of indices for all pairs.
     return np.concatenate([np.abs(values[:, at + 1 :] - values[:, at, None]).ravel() for at in range(values.shape[1])])
 

@@ -104,7 +104,7 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
 
 def _mask(tables: RunTables, without: Container[str]) -> npt.NDArray[np.bool_]:
     """Whether each run is not among these."""
-    return np.fromiter((run not in without for run in tables.run_ids), np.bool_, len(tables.run_ids))
+    return np.array([run not in without for run in tables.run_ids], np.bool_)
 
 
 def _runs_with(tables: RunTables, metrics: Iterable[str]) -> set[str]:

@@ -87,9 +87,8 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
         numbers += [Number("bound of 95 %", effect.high)] if effect.high is not None else []
     tied = f" (with {listed(first.factor.tied, _NAMED)})" if first.factor.tied else ""
     best = shown[0] if first.better is None else f"{name}={shown[0]}"
-    compared = dict.fromkeys(
-        run_id for effect in effects for pair in effect.pairs for group in pair for run_id in group.scored
-    )
+    groups = {group.run_ids[0]: group for effect in effects for pair in effect.pairs for group in pair}
+    compared = dict.fromkeys(run_id for group in groups.values() for run_id in group.scored)
     return Finding(
         "factor_effect",
         "answer",

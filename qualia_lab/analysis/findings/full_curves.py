@@ -126,10 +126,12 @@ def _curves(evidence: Evidence, wanted: set[tuple[str, str]]) -> dict[tuple[str,
     runs, keys = {run_id for run_id, _ in wanted}, {key for _, key in wanted}
     of_runs = np.array([run_id in runs for run_id in evidence.run_ids], np.bool_)
     of_keys = np.array([key in keys for key in evidence.keys], np.bool_)
+    rows = np.flatnonzero(of_runs[series.run] & of_keys[series.key])
+    of_rows = (rows.tolist(), series.run[rows].tolist(), series.key[rows].tolist())
     pairs = {
         row: pair
-        for row in np.flatnonzero(of_runs[series.run] & of_keys[series.key]).tolist()
-        if (pair := (evidence.run_ids[series.run[row]], evidence.keys[series.key[row]])) in wanted
+        for row, run, key in zip(*of_rows, strict=True)
+        if (pair := (evidence.run_ids[run], evidence.keys[key])) in wanted
     }
     has_odd = (series.nan + series.infinite > 0).tolist()
     curves = {}

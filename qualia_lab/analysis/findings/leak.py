@@ -59,11 +59,13 @@ def _runs_with_both(
     evidence: Evidence, task: Task, trained: Mapping[str, float], held: Mapping[str, float]
 ) -> tuple[str, ...]:
     """The runs of a task that are included in comparisons and have both metrics."""
-    excluded = evidence.study.left_out
+    left_out, diverged = evidence.study.left_out, evidence.diverged
     return tuple(
-        run_id
-        for run_id in task.run_ids
-        if run_id in trained and run_id in held and run_id not in excluded and run_id not in evidence.diverged
+        [
+            run_id
+            for run_id in task.run_ids
+            if run_id in trained and run_id in held and run_id not in left_out and run_id not in diverged
+        ]
     )
 
 

@@ -73,11 +73,13 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 def _waves(evidence: Evidence, limits: Thresholds) -> dict[str, tuple[float, float]]:
     """The oscillating runs, each with the lowest and highest value of its last two thirds."""
     curves = lead_block_curves(evidence)
-    series = evidence.series
+    series, run_ids, keys = evidence.series, evidence.run_ids, evidence.keys
+    of_rows = (series.run[curves.rows].tolist(), series.key[curves.rows].tolist(), curves.sign.tolist())
+    read = evidence.full_curves.curves
     ranges = {}
-    for row, sign in zip(curves.rows.tolist(), curves.sign.tolist(), strict=True):
-        run_id, key = evidence.run_ids[series.run[row]], evidence.keys[series.key[row]]
-        curve = evidence.full_curves.curves.get((run_id, key))
+    for run, position, sign in zip(*of_rows, strict=True):
+        run_id = run_ids[run]
+        curve = read.get((run_id, keys[position]))
         if curve is None or run_id in evidence.diverged:
             continue
         wave = oscillates(curve.values)

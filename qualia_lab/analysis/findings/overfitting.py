@@ -109,9 +109,11 @@ def _turn(evidence: Evidence, of: tuple[str, str, str], share: float, limits: Th
         return None
     sign = -1.0 if evidence.study.greater_is_better(held_out) else 1.0
     best = int((sign * held.values).argmin())
+    if len(held.values) - best - 1 < limits.fewest_points:
+        return None
     after = trained.steps >= held.steps[best]
     before = np.flatnonzero(trained.steps <= held.steps[best])
-    if not len(before) or len(held.values) - best - 1 < limits.fewest_points or after.sum() <= limits.fewest_points:
+    if not len(before) or after.sum() <= limits.fewest_points:
         return None
     if not _improves(sign * trained.values[after]) or trend_p(sign * held.values[best:]) >= limits.alpha:
         return None

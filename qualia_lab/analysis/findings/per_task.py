@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from qualia_lab.counts import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Collection, Iterator
 
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.study.study import Task
 
 
-def runs_by_task(evidence: Evidence, wanted: Container[str]) -> Iterator[tuple[Task, list[str]]]:
+def runs_by_task(evidence: Evidence, wanted: Collection[str]) -> Iterator[tuple[Task, list[str]]]:
     """Yield each task that has some of these runs, with those runs in the order of the task."""
-    for task in evidence.study.tasks:
+    for task in evidence.study.tasks if wanted else ():
         run_ids = [run_id for run_id in task.run_ids if run_id in wanted]
         if run_ids:
             yield task, run_ids
