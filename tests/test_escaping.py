@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 import unicodedata
 
 import mistune
@@ -111,3 +112,10 @@ def test_latex_text_has_only_our_own_commands(text):
 )
 def test_csv_cells_that_a_spreadsheet_would_evaluate_are_escaped(text, cell):
     assert for_csv(text) == cell
+
+
+def test_the_only_printable_white_space_is_a_space():
+    """`one_line` leaves printable texts without two spaces in a row as they are."""
+    printable = (chr(code) for code in range(sys.maxunicode + 1) if chr(code).isprintable())
+    assert [char for char in printable if re.match(r"\s", char)] == [" "]
+    assert one_line(" a  b ") == "a b"

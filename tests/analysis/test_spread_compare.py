@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -70,3 +72,18 @@ def test_bad_seeds_and_noisy_seeds_are_not_reported_as_collapsed():
     claims = [bool(collapsed_seeds(*runs(generator, 4, 3), "higher")) for _ in range(500)]
     assert np.mean(claims) <= 0.01
     assert collapsed_seeds([0.8, 0.81, 0.1], ["a"] * 3, [0, 1, 2], "higher") == []
+
+
+def test_collapsed_seeds_are_those_that_all_differences_give():
+    generator = np.random.default_rng(8)
+    found = []
+    for distance in np.linspace(3, 14, 60):
+        values, configurations, seeds = runs(generator, 6, 5)
+        values[7] = np.median(values[5:7] + values[8:10]) - distance * 0.01
+        rows = -np.reshape(values, (6, 5))
+        spread = np.median([abs(a - b) for row in rows for a, b in combinations(row, 2)]) / 0.674490 / np.sqrt(2)
+        others = np.array([[np.median(np.delete(row, at)) for at in range(5)] for row in rows])
+        expected = np.flatnonzero((rows - others).ravel() / spread > 8).tolist()
+        assert [one.row for one in collapsed_seeds(values, configurations, seeds, "higher")] == expected
+        found.append(bool(expected))
+    assert 10 < sum(found) < 50
