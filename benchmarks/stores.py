@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 EXPERIMENTS = 10
@@ -78,9 +79,9 @@ def make_schema(uri: str, artifacts: Path) -> list[int]:
     return [int(line) for line in result.stdout.split()]
 
 
-def fill_sqlite(path: Path, size: Size) -> None:
-    """Create a SQLite store of this size."""
-    ids = make_schema(f"sqlite:///{path}", path.parent / "artifacts")
+def fill_sqlite(path: Path, size: Size, experiments: Sequence[int] = ()) -> None:
+    """Fill a SQLite store, in these experiments if it has some; otherwise MLflow creates its schema and experiments."""
+    ids = list(experiments) or make_schema(f"sqlite:///{path}", path.parent / "artifacts")
     with closing(sqlite3.connect(path)) as database:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1000000", "temp_store = MEMORY"):
             database.execute(f"PRAGMA {pragma}")

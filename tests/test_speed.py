@@ -6,7 +6,6 @@ import json
 import os
 import random
 import sqlite3
-import statistics
 import subprocess
 import sys
 import time
@@ -16,15 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stores import Size, fill_sqlite
+from benchmarks.stores import EXPERIMENTS, Size, fill_sqlite
 from qualia_lab.inventory import take_inventory
 from qualia_lab.runs import Runs
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.study import StudySettings, describe_study
-from tests.stores.empty import copy_empty_store, new_client
+from tests.stores.empty import new_client
 
 RUNS, PARAMS, METRICS = 1000, 20, 30
+MOST = 2  # times the time that reading takes
 
 COMMAND = [
     *(sys.executable, "-m", "qualia_lab.scripts.create_observational_notebook"),
@@ -72,10 +72,10 @@ def cpu_seconds(command: list[str], store: Path) -> float:
 
 def test_the_command_is_faster_than_importing_mlflow_and_a_third_of_its_search(thousand_runs):
     times = {"command": [], "import": [], "search": []}
-    for _ in range(4):  # the first round warms caches and is not counted
+    for _ in range(3):  # the first round warms caches and is not counted
         for name, command in (("command", COMMAND), ("import", IMPORT), ("search", SEARCH)):
             times[name].append(cpu_seconds(command, thousand_runs))
-    ours, importing, searching = (statistics.median(turns[1:]) for turns in times.values())
+    ours, importing, searching = (min(turns[1:]) for turns in times.values())
     (notebook,) = (thousand_runs.parent / "notebooks").glob("*.ipynb")
     assert len(json.loads(notebook.read_text())["cells"]) > 30
     print(f"whole command {ours:.2f} s, import mlflow {importing:.2f} s, with search_runs {searching:.2f} s of CPU")
@@ -84,17 +84,17 @@ def test_the_command_is_faster_than_importing_mlflow_and_a_third_of_its_search(t
 
 
 @pytest.mark.parametrize(
-    ("size", "most"),
+    "size",
     [
-        (Size(3_000, params=10, metrics=4, steps=60), 2),
-        (Size(20_000, params=10, metrics=2, steps=10), 2.6),  # short histories: little is read
+        Size(2_000, params=10, metrics=4, steps=60),
+        Size(20_000, params=10, metrics=2, steps=10),  # little is read
     ],
     ids=["long histories", "short histories"],
 )
-def test_findings_take_at_most_a_few_times_the_reading_time(tmp_path, size, most):
+def test_findings_take_at_most_twice_the_reading_time(tmp_path, size):
     path = tmp_path / "many.db"
-    copy_empty_store(path)
-    fill_sqlite(path, size)
+    client = new_client(f"sqlite:///{path}")
+    fill_sqlite(path, size, [int(client.create_experiment(f"sweep {number}")) for number in range(EXPERIMENTS)])
     with closing(sqlite3.connect(path)) as database, database:
         for number, key in enumerate(("val_loss", "train_loss", "val_acc", "epoch_time")):
             for table in ("metrics", "latest_metrics"):
@@ -103,7 +103,7 @@ def test_findings_take_at_most_a_few_times_the_reading_time(tmp_path, size, most
     run_ids = store.read_runs(Query()).column("run_id").to_pylist()
     _find(store, store.read(run_ids[:40]))  # imports are not counted
     ratios = []
-    for _ in range(3):
+    while len(ratios) < 3 and min(ratios, default=MOST) >= MOST:  # other processes may disturb a measurement
         before = time.process_time()
         tables = store.read(run_ids)
         keys = sorted(set(tables.metrics.column("key").to_pylist()))
@@ -114,7 +114,7 @@ def test_findings_take_at_most_a_few_times_the_reading_time(tmp_path, size, most
         ratios.append((time.process_time() - before) / reading)
         assert points == size.points
     print(f"findings by reading: {', '.join(f'{ratio:.2f}' for ratio in ratios)} of CPU")
-    assert min(ratios) < most
+    assert min(ratios) < MOST
 
 
 def _find(store, tables):
