@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
-from qualia_lab.columns import text_bytes
+from qualia_lab.columns import text_bytes, text_ends, whole
 from qualia_lab.masking.text import MARKERS, may_hold_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-    import pyarrow as pa
 
     Rows = npt.NDArray[np.int64]
 
@@ -68,20 +68,26 @@ def candidate_rows(columns: Sequence[pa.ChunkedArray]) -> list[Rows]:
     """
     if sum(map(len, columns)) <= _FEW and not may_hold_secret(_joined(columns)):
         return [_NO_ROWS] * len(columns)
-    texts = [text_bytes(values) for values in columns]
-    places = _find_pieces(b"".join(data for data, _ in texts))
+    texts = [_strings(values) for values in columns]
+    parts = [text_bytes(strings) for strings in texts]
+    places = _find_pieces(b"".join(parts))
     if not len(places):
         return [_NO_ROWS] * len(columns)
     rows, start = [], 0
-    for data, ends in texts:
-        first, last = np.searchsorted(places, (start, start + len(data)))
-        rows.append(np.unique(np.searchsorted(ends, places[first:last] - start, side="right")))
-        start += len(data)
+    for strings, part in zip(texts, parts, strict=True):
+        first, last = np.searchsorted(places, (start, start + len(part)))
+        rows.append(np.unique(np.searchsorted(text_ends(strings), places[first:last] - start, side="right")))
+        start += len(part)
     return rows
 
 
 def _joined(columns: Sequence[pa.ChunkedArray]) -> str:
-    return "\n".join(text for values in columns for text in values.to_pylist() if text)
+    return "\n".join([text for values in columns for text in values.to_pylist() if text])
+
+
+def _strings(values: pa.ChunkedArray) -> pa.StringArray:
+    texts = whole(values)
+    return texts if isinstance(texts, pa.StringArray) else texts.cast(pa.string())  # from other offsets, or none
 
 
 def _find_pieces(data: bytes) -> Rows:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.sql.background_read import BackgroundRead
 from qualia_lab.stores.sql.driver_errors import is_interrupted, to_store_error
-from qualia_lab.stores.sql.rows import gc_paused
+from qualia_lab.stores.sql.rows import GcPaused
 from qualia_lab.stores.sql.servers import SECONDS_OF_SILENCE, SECONDS_TO_CONNECT, engine_of, settings_of
 from qualia_lab.stores.sql.sqlite import is_alone, open_sqlite, sqlite_path
 from qualia_lab.stores.sql.tables import existing_columns, schemas_with_tables
@@ -64,7 +64,7 @@ class SqlConnection:
         return self._fetch(select)
 
     def _fetch(self, select: sa.Executable) -> Rows:
-        with gc_paused(), self._not_for_ever():
+        with GcPaused(), self._not_for_ever():
             result = self.sql.execute(select)
             rows = cast("Rows", result.cursor.fetchall())  # half the time of SQLAlchemy's rows
             result.close()
@@ -107,7 +107,7 @@ class SqlConnection:
         result.close()  # not after a Ctrl-C: the connection is closed then, and its cursor with it
 
     def _some(self, result: sa.CursorResult[Any]) -> Rows:
-        with gc_paused(), self._not_for_ever():
+        with GcPaused(), self._not_for_ever():
             return [tuple(row) for row in result.fetchmany(_ROWS_OF_A_STREAM)]
 
     def _not_for_ever(self) -> AbstractContextManager[None]:
