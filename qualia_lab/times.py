@@ -19,7 +19,7 @@ from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
@@ -34,13 +34,28 @@ OPEN = ("RUNNING", "SCHEDULED")
 LATEST_TIME = 4_102_444_800_000  # 2100-01-01, in ms
 SECONDS = 1_000_000_000, 4_102_444_799  # 2001 to 2099 in seconds; in milliseconds, some weeks of 1970
 _NONE = -(2**63)
-_FEW = 200  # runs
+FEW = 200  # runs, for which `are_usual` takes less time than `possible_runs`
 _TIMESTAMPS = "timestamps of metrics"
 
 
 def is_possible(milliseconds: int | None) -> bool:
     """Whether a time can be the start or the end of a run."""
     return milliseconds is not None and 0 < milliseconds < LATEST_TIME and not SECONDS[0] <= milliseconds <= SECONDS[1]
+
+
+def are_usual(runs: Iterable[tuple[object, object, object]]) -> bool:
+    """Whether the statuses, starts and ends of these runs are such that `possible_runs` changes nothing.
+
+    False also if a value has an unexpected type, so that the rows of a database can be passed.
+    """
+    for status, start, end in runs:
+        if type(start) is not int or not SECONDS[1] < start < LATEST_TIME:
+            return False
+        if end is not None and (
+            type(end) is not int or not start <= end < LATEST_TIME or type(status) is not str or status in OPEN
+        ):
+            return False
+    return True
 
 
 def possible_runs(runs: pa.Table) -> pa.Table:
@@ -62,7 +77,9 @@ def with_possible_times(tables: RunTables) -> RunTables:
 
 def _checked(runs: pa.Table) -> tuple[pa.Table, list[pa.Table]]:
     """The runs with valid times, and tables of problems for the invalid ones."""
-    if runs.num_rows <= _FEW and _few_are_usual(runs):
+    if runs.num_rows <= FEW and are_usual(
+        zip(*(runs.column(name).to_pylist() for name in ("status", "start_time", "end_time")), strict=True)
+    ):
         return runs, []
     start, end = (numbers_of(filled(runs.column(name), _NONE)) for name in ("start_time", "end_time"))
     if _are_usual(start, end) and not (_are_open(runs) & (end != _NONE)).any():
@@ -115,17 +132,6 @@ def _in_seconds(tables: RunTables) -> pa.Table | None:
         first.pop(run_id, None)
     affected = list(reversed(first))
     return _table(affected, _TIMESTAMPS, [_why_seconds(first[run_id]) for run_id in affected]) if first else None
-
-
-def _few_are_usual(runs: pa.Table) -> bool:
-    """Whether all times are valid, in less time for few runs than `_are_usual` and `_are_open`."""
-    columns = (runs.column(name).to_pylist() for name in ("start_time", "end_time", "status"))
-    return all(
-        start is not None
-        and SECONDS[1] < start < LATEST_TIME
-        and (end is None or (start <= end < LATEST_TIME and status not in OPEN))
-        for start, end, status in zip(*columns, strict=True)
-    )
 
 
 def _are_usual(start: Numbers, end: Numbers) -> bool:

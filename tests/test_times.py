@@ -2,6 +2,7 @@
 
 import sqlite3
 from datetime import UTC, datetime
+from itertools import product
 
 import pytest
 
@@ -10,7 +11,7 @@ from qualia_lab.schema import RUNS
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
 from qualia_lab.tables import table_of
-from qualia_lab.times import possible_runs
+from qualia_lab.times import FEW, LATEST_TIME, SECONDS, are_usual, possible_runs
 from tests.stores.empty import new_client
 from tests.stores.mlruns import write_experiment, write_run
 
@@ -141,6 +142,18 @@ def test_the_last_activity_is_a_possible_time(uri):
     assert open_store(uri).read_experiments().to_pylist()[0]["last_activity"] == START + 90_000
 
 
+@pytest.mark.parametrize("end", ["soon", b"soon"])
+def test_a_text_among_the_times_does_not_hide_the_last_activity(end, tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = new_client(uri)
+    for name in ("text", "plain"):
+        client.create_run("0", start_time=START, run_name=name)
+    with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+        connection.execute("UPDATE runs SET end_time = ? WHERE name = 'text'", (end,))
+        connection.execute("UPDATE runs SET end_time = ? WHERE name = 'plain'", (START + 90_000,))
+    assert open_store(uri).read_experiments().column("last_activity").to_pylist() == [START + 90_000]
+
+
 def test_overview_and_explorer_give_the_same_duration_in_seconds(database):
     explorer = ArtifactExplorer(f"sqlite:///{database}")
     frame = explorer.search_runs()
@@ -167,3 +180,14 @@ def test_checking_the_times_of_a_hundred_thousand_runs_is_fast():
     rows = [{"run_id": str(place), "status": "FINISHED", "start_time": START, "end_time": None} for place in range(9)]
     table = table_of(RUNS, rows)
     assert possible_runs(table) is table
+
+
+def test_few_runs_are_checked_by_the_same_rules_as_many():
+    recorded = [None, -1, 0, *SECONDS, SECONDS[1] + 1, START, START + 1, LATEST_TIME - 1, LATEST_TIME]
+    for status, start, end in product(["RUNNING", "FINISHED", None], recorded, recorded):
+        row = {"run_id": "r", "status": status, "start_time": start, "end_time": end}
+        many = table_of(RUNS, [row] * (FEW + 1))
+        known = start is not None and not (end is not None and status is None)  # only `possible_runs` takes these
+        assert are_usual([(status, start, end)]) == (known and possible_runs(many) is many), row
+    assert not are_usual([("FINISHED", float(START), None)])
+    assert not are_usual([(b"RUNNING", START, START + 1)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -27,7 +29,7 @@ from qualia_lab.stores.sql.tables import (
     runs,
 )
 from qualia_lab.tables import RunTables, run_tables
-from qualia_lab.times import LATEST_TIME, possible_runs, with_possible_times
+from qualia_lab.times import FEW, LATEST_TIME, are_usual, possible_runs, with_possible_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     Column = sa.ColumnElement[Any]
 
 _FEW_KEYS = 3
+_TIMES_OF = itemgetter(*map(schema.RUNS.get_field_index, ("status", "start_time", "end_time")))
 
 # With a LIMIT, databases keep the ORDER BY of a subquery.
 _ALL = 2**62
@@ -57,11 +60,11 @@ class SqlStore(Closing):
         """Experiments with run counts and last activity, latest activity first (schema.EXPERIMENT_LIST)."""
         with self._database.connected() as database:
             rows = database.fetch(_experiments_select(view, database.has))
-            if any(time is not None and not _is_in_range(time) for row in rows for time in row[-2:]):
+            listed = [(*row[:-2], _later(*row[-2:])) for row in rows]
+            if not all(_is_in_range(row[-1]) for row in listed):
                 rows = database.fetch(_experiments_select(view, database.has, in_range=True))
+                listed = [(*row[:-2], _later(*row[-2:])) for row in rows]
         # Sorted in Python: there are few, and the first call of an Arrow function takes longer than this.
-        times = ([time for time in row[-2:] if isinstance(time, (int, float))] for row in rows)
-        listed = [(*row[:-2], max(some, default=None)) for row, some in zip(rows, times, strict=True)]
         listed.sort(key=lambda row: latest_first(row[-1]))
         return arrow_table(schema.EXPERIMENT_LIST, listed, ignore)
 
@@ -79,7 +82,10 @@ class SqlStore(Closing):
                 table = database.fetch_arrow(select.limit(_ALL), schema.RUNS)
                 if table is not None:
                     return possible_runs(table)
-            return possible_runs(arrow_table(schema.RUNS, database.fetch(select), ignore))
+            rows = database.fetch(select)
+            table = arrow_table(schema.RUNS, rows, ignore)
+            # The rows are checked in less time than the columns.
+            return table if len(rows) <= FEW and are_usual(map(_TIMES_OF, rows)) else possible_runs(table)
 
     def explain(self, query: Query) -> Explanation:
         """See TrackingStore; the database evaluates the whole query."""
@@ -139,17 +145,25 @@ class SqlStore(Closing):
         self._database.close()
 
 
-def _is_in_range(time: object) -> bool:
-    """Whether a time is a number after 1970 and before the latest possible time."""
-    return isinstance(time, (int, float)) and 0 < time < LATEST_TIME
+def _later(started: object, ended: object) -> float | None:
+    """The later one; None without any, and infinity if one is no number, as a text or bytes in SQLite."""
+    if type(started) is int and type(ended) is int:
+        return max(started, ended)
+    times = [time for time in (started, ended) if time is not None]
+    return max((time if isinstance(time, (int, float)) else math.inf for time in times), default=None)
+
+
+def _is_in_range(time: float | None) -> bool:
+    """Whether the latest of some times is null, or after 1970 and before the latest possible time."""
+    return time is None or 0 < time < LATEST_TIME
 
 
 @lru_cache(maxsize=16)
 def _experiments_select(view: View, has: frozenset[str], *, in_range: bool = False) -> sa.Select[Any]:
     """Experiments with their number of runs and the latest start and end of any.
 
-    `in_range`: disregard times that `_is_in_range` rejects, which takes longer. In SQLite a text or bytes among the
-    times counts as the latest.
+    `in_range`: disregard times outside the range of `_is_in_range`, which takes longer. In SQLite a text or bytes among
+    the times counts as the latest.
     """
     activity = sa.select(
         runs.c.experiment_id,
