@@ -10,23 +10,31 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 _INTERVAL = 0.5  # seconds between two looks at the clock, while there is anything to watch
 
 
 @dataclass(eq=False)
 class _Limit:
-    """When a connection is cut, and whether it was."""
+    """When a connection is cut, and whether it was. In force within its block."""
 
     connection: Any
     end: float
     is_cut: bool = False
+
+    def __enter__(self) -> None:
+        _WATCHER.start(self)
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        _WATCHER.end(self)
+        if self.is_cut and isinstance(error, Exception):
+            raise TimeoutError("timed out") from None
 
     def cut(self) -> None:
         self.is_cut = True
@@ -69,8 +77,7 @@ class _Watcher:
 _WATCHER = _Watcher()
 
 
-@contextmanager
-def given_up_after(seconds: float, connection: Any) -> Iterator[None]:
+def given_up_after(seconds: float, connection: Any) -> AbstractContextManager[None]:
     """Cut the connection if the block takes longer, or up to half a second later.
 
     Args:
@@ -80,13 +87,4 @@ def given_up_after(seconds: float, connection: Any) -> Iterator[None]:
     Raises:
         TimeoutError: it was cut.
     """
-    limit = _Limit(connection, time.monotonic() + seconds)
-    _WATCHER.start(limit)
-    try:
-        yield
-    except Exception:
-        if limit.is_cut:
-            raise TimeoutError("timed out") from None
-        raise
-    finally:
-        _WATCHER.end(limit)
+    return _Limit(connection, time.monotonic() + seconds)
