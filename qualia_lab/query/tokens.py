@@ -8,6 +8,7 @@ comment and `val/acc` is a division; in a filter none of this is so.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from qualia_lab.errors import FilterError
@@ -51,7 +52,8 @@ class Token(NamedTuple):
         return self.text.upper() if self.kind == "word" else ""
 
 
-def tokenize(text: str) -> list[Token]:
+@lru_cache(maxsize=64)  # a filter is often repeated, and this is most of the time of parsing it
+def tokenize(text: str) -> tuple[Token, ...]:
     """The tokens of a text, followed by an `end` token. Raises FilterError at a character that begins no token."""
     tokens, position = [], 0
     if invalid := re.search(r"[\x00\ud800-\udfff]", text):
@@ -64,7 +66,7 @@ def tokenize(text: str) -> list[Token]:
         if match.lastgroup != "space":
             tokens.append(Token(match.lastgroup or "", match.group(), position))
         position = match.end()
-    return [*tokens, Token("end", "", len(text))]
+    return (*tokens, Token("end", "", len(text)))
 
 
 def _character_error(text: str, position: int) -> FilterError:

@@ -68,8 +68,8 @@ def select_matching(query: Query, *, dialect_name: str, has: frozenset[str], onl
 
     Active runs without experiments or run ids are those of active experiments. Raises FilterError.
     """
-    # Parsed each time: ages are relative to now.
-    condition, orders = parse_filter(query.filter), tuple(parse_order_by(query.order_by))
+    # The filter is parsed each time: ages are relative to now.
+    condition, orders = parse_filter(query.filter), _parsed_orders(tuple(query.order_by))
     chosen = replace(query, filter="", order_by=())
     asked = _Asked(chosen, condition, orders, dialect_name, has, only_ids)
     return _built(asked) if query.run_ids else _built_once(asked)
@@ -116,6 +116,7 @@ def _ordered(select: sa.Select[Any], keys: Sequence[SortKey]) -> sa.Select[Any]:
 
 # Building a statement takes as long as running a small one, and so does SQLAlchemy's cache lookup.
 _built_once = lru_cache(maxsize=64)(_built)
+_parsed_orders = lru_cache(maxsize=64)(parse_order_by)
 
 
 def _chosen(query: Query, compiler: _Compiler) -> list[Truth]:
