@@ -416,7 +416,7 @@ class NotebookGenerator(Closing):
         if not (execute or formats):
             return self.write(plan, output, force=force)
         from qualia_lab.notebook.execute import Edit, execute_notebook
-        from qualia_lab.notebook.export import page_paths
+        from qualia_lab.notebook.export_paths import page_paths
 
         path = output or default_output(plan.selection)
         for file in (path, *page_paths(path, formats).values()):
@@ -466,7 +466,7 @@ class NotebookGenerator(Closing):
             ExportFailed: the export failed.
         """
         from qualia_lab.notebook.execute import execute_notebook
-        from qualia_lab.notebook.export import page_paths
+        from qualia_lab.notebook.export_paths import page_paths
         from qualia_lab.notebook.parameters import read_parameters, run_ids_of
 
         for file in (path, *page_paths(path, formats).values()):

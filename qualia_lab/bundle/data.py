@@ -12,7 +12,7 @@ from qualia_lab.bundle.manifest import DATA, BundleManifest, versions_here
 from qualia_lab.errors import NotebookError, UnknownRun
 from qualia_lab.masking.tables import masked_keys
 from qualia_lab.notebook.artifact_runs import runs_with_artifacts
-from qualia_lab.notebook.export import page_paths
+from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.parameters import read_parameters, run_ids_of
 from qualia_lab.stores.snapshot.grouping import ENDED
 from qualia_lab.stores.snapshot.store import write_snapshot

@@ -182,7 +182,7 @@ def _open(tracking_uri: str | None) -> NotebookGenerator:
 def _may_replace(output: Path, formats: Sequence[str], *, replace: bool, ask: bool = True) -> bool:
     """Whether to replace existing outputs; asked before any work is done. Raises OutputExists or OutputNotWritable."""
     from qualia_lab.generator import check_output
-    from qualia_lab.notebook.export import page_paths
+    from qualia_lab.notebook.export_paths import page_paths
 
     existing = [path for path in (output, *page_paths(output, formats).values()) if path.exists()]
     if existing and not replace and ask and console.is_interactive():

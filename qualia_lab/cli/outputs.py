@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from qualia_lab import console
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from qualia_lab.notebook.formats.format import Format
 
 
 def show_outputs(notebook: Path, formats: Sequence[str], *, headline: bool = True) -> None:
     """Print the paths of a notebook and its exports on stdout; then its headline and what to do next, as messages."""
-    from qualia_lab.notebook.export import page_paths
+    from qualia_lab.notebook.export_paths import page_paths
     from qualia_lab.notebook.headline import read_headline
 
     show_exports([notebook, *page_paths(notebook, formats).values()], ["", *formats])
@@ -32,14 +34,17 @@ def show_exports(paths: Sequence[Path], formats: Sequence[str]) -> None:
         paths: the files that were written.
         formats: the format of each; "" for the notebook.
     """
-    from qualia_lab.notebook.formats import FORMATS
+    known: Mapping[str, Format] = {}
+    if any(formats):  # what makes exports takes a while to import
+        from qualia_lab.notebook import formats as writers
 
+        known = writers.FORMATS
     width = max(len(str(path)) for path in paths)
     for path, fmt in zip(paths, formats, strict=True):
-        description = FORMATS[fmt].description if fmt else "the notebook"
+        description = known[fmt].description if fmt else "the notebook"
         console.show(f"{path!s:{width}}    {description}" if sys.stdout.isatty() else str(path))
     for path, fmt in zip(paths, formats, strict=True):
-        maker = FORMATS[fmt].made_by() if fmt else ""
+        maker = known[fmt].made_by() if fmt else ""
         if maker:
             console.say(f"{path} was made by {maker}.")
 
@@ -47,7 +52,7 @@ def show_exports(paths: Sequence[Path], formats: Sequence[str]) -> None:
 def _next_step(path: Path, formats: Sequence[str]) -> str:
     """How to open the notebook, also without JupyterLab."""
     from qualia_lab.escaping import for_shell
-    from qualia_lab.notebook.export import page_paths
+    from qualia_lab.notebook.export_paths import page_paths
 
     notebook = for_shell(str(path))
     if find_spec("jupyterlab") is not None or shutil.which("jupyter-lab") is not None:

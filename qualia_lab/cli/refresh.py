@@ -201,7 +201,7 @@ def _show_json(results: Sequence[Refreshed]) -> None:
 
 def _undo(notebook: Path) -> None:
     from qualia_lab.cli.options import FORMATS
-    from qualia_lab.notebook.export import page_paths
+    from qualia_lab.notebook.export_paths import page_paths
     from qualia_lab.notebook.undo import undo
 
     undone = undo(notebook, page_paths(notebook, FORMATS).values())

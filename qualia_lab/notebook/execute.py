@@ -12,7 +12,8 @@ from qualia_lab.escaping import one_line
 from qualia_lab.files import check_writable, folder_of, locked_folder, write_files_atomically
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.deferred_grammars import deferred_grammars
-from qualia_lab.notebook.export import check_formats, exported_files, page_paths
+from qualia_lab.notebook.export import check_formats, exported_files
+from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.formats.format import EVERYTHING
 from qualia_lab.notebook.formats.pictures import remove_old_pictures
 from qualia_lab.notebook.generated import record_execution

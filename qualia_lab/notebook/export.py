@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.errors import ExportFailed
 from qualia_lab.escaping import one_line
 from qualia_lab.files import check_writable, write_atomically, write_files_atomically
+from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.formats import FORMATS
 from qualia_lab.notebook.formats.format import EVERYTHING
 from qualia_lab.notebook.formats.pictures import remove_old_pictures
@@ -84,11 +85,6 @@ def exported_files(
     except Exception as error:
         message = f"The notebook could not be exported as {fmt}: {one_line(str(error) or type(error).__name__, 200)}"
         raise ExportFailed(message, "The notebook itself is not affected.") from error
-
-
-def page_paths(notebook: Path, formats: Sequence[str]) -> dict[str, Path]:
-    """The path of each export of a notebook, by format: next to the notebook, with the same name."""
-    return {fmt: notebook.with_suffix(f".{fmt}") for fmt in formats}
 
 
 def export_html(notebook: Mapping[str, Any], output: Path, *, title: str) -> Path:

@@ -12,7 +12,7 @@ from qualia_lab.generator import NotebookGenerator
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.changes_cell import PREFIX, changes_cell, changes_text, earlier_cells, number_of
 from qualia_lab.notebook.execute import Edit
-from qualia_lab.notebook.export import page_paths
+from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.formats.format import EVERYTHING
 from qualia_lab.notebook.generated import (
     NAMESPACE,
