@@ -45,9 +45,9 @@ def param_spread(values: pa.Table, ranges: pa.Table | None, param: str, metric: 
         else:
             rows.sort(key=lambda row: str(row["value"]))
         names = [str(row["value"]) for row in rows]
-    max_width = max(8, 96 // max(1, len(rows)))
-    cut_names = distinct_names(names, width=max_width)
-    ticks = [f"{head} (n={row['n']:,})" for head, row in zip(cut_names, rows, strict=True)]
+    # A range is two numbers, in two lines if they do not fit beside each other; a piece of one says nothing.
+    heads = names if in_ranges else distinct_names(names, width=max(8, 96 // max(1, len(rows))))
+    ticks = [f"{head} (n={row['n']:,})" for head, row in zip(heads, rows, strict=True)]
     drawn = [(place, row) for place, row in enumerate(rows) if row["n"]]
     extremes = np.array([row[name] for _, row in drawn for name in ("lowest", "highest")], dtype=np.float64)
     return Chart(

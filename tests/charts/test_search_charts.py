@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from qualia_lab import schema
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import PALETTE, QUIET
 from qualia_lab.charts.marks import Points
+from qualia_lab.charts.param_spread import param_spread
+from qualia_lab.charts.ticks import across_ticks
 from qualia_lab.runs import Runs
 from qualia_lab.runs.message import Message
 from qualia_lab.tables import run_tables, table_of
@@ -196,3 +199,14 @@ def test_a_chart_in_which_nothing_is_drawn_is_a_message():
     runs = Runs(WithoutHistories(), runs_with([({"lr": "1"}, {"val_auc": 0.5}), ({"lr": "2"}, {"val_auc": 0.6})]))
     assert isinstance(runs.plot.history("val_auc"), Message)
     assert "no run recorded it" in repr(runs.plot.history("val_auc"))
+
+
+def test_the_names_of_ranges_are_whole():
+    """A piece of a number, as in `0.00…0005`, says nothing."""
+    row = {"runs": 5, "n": 5, "lowest": 0.1, "q1": 0.2, "median": 0.3, "q3": 0.4, "highest": 0.5}
+    edges = [(place / 10_000, (place + 4) / 10_000) for place in range(1, 41, 4)]
+    ranges = pa.Table.from_pylist([{"first_param": low, "last_param": high, **row} for low, high in edges])
+    values = pa.Table.from_pylist([{"value": "0.0001", **row}])
+    (panel,) = param_spread(values, ranges, "lr", "val_auc", more=True).panels
+    shown = [" ".join(tick.lines) for tick in across_ticks(panel.x, 850)]
+    assert shown == [f"{low:.4g} … {high:.4g} (n=5)" for low, high in edges]
