@@ -106,6 +106,9 @@ def path(tmp_path_factory, overview):
             cell("setup", "import pandas"),
             markdown("loading:heading", "## Data loading"),
             cell("loading", "runs", {"text/html": "<p>6 runs</p>", RUNS_MIME: DATA}),
+            markdown(
+                "changes:1", "## What changed\n\n<details><summary>Findings: 1 new.</summary>\n\n- one\n\n</details>"
+            ),
             markdown("findings:heading", "## Findings"),
             cell("findings", "runs.show_findings()", {"text/html": "<details><summary>more</summary>hidden</details>"}),
             markdown("overview:heading", "## Overview"),
@@ -354,7 +357,15 @@ def test_contents_follow_the_reader_and_links_go_back_and_forward(opened):
     page = opened.page
     contents = page.get_by_role("navigation", name="Contents")
     titles = contents.get_by_role("link").all_inner_texts()
-    assert titles == ["Findings", "Overview", "Configurations", "Curves", "Each run", "How this was made"]
+    assert titles == [
+        "What changed",
+        "Findings",
+        "Overview",
+        "Configurations",
+        "Curves",
+        "Each run",
+        "How this was made",
+    ]
     contents.get_by_role("link", name="Curves").click()
     page.wait_for_function("document.querySelector('nav a[aria-current]')?.textContent === 'Curves'")
     assert page.evaluate("location.hash") == "#curves"
@@ -413,9 +424,36 @@ def test_print_keeps_every_column_and_opens_the_findings(path, open_offline, ove
     assert not page.locator(".choice").is_visible()
     assert not page.get_by_role("navigation").is_visible()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("#headline details:not(.code)").get_attribute("open") is not None
+    for section in ("#headline", "#changes"):
+        assert page.locator(f"{section} details:not(.code)").get_attribute("open") is not None
     assert page.locator(".cell.run details[open]").count() == 0
-    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+
+
+@pytest.mark.browser
+def test_long_parts_of_a_page_are_printed_without_losing_headers_or_leaving_pages_empty(path, open_offline):
+    from pypdf import PdfReader
+
+    page = open_offline(path).page
+    page.emulate_media(media="print")
+    style = "(one, name) => getComputedStyle(one)[name]"
+    figure = page.locator("figure.chart").first
+    assert figure.evaluate(style, "breakInside") == "avoid"
+    figure.evaluate("(one) => one.querySelector('.panels').append(...Array.from({length: 22}, "
+                    "() => one.querySelector('.panel').cloneNode(true)))")  # fmt: skip
+    assert figure.evaluate(style, "breakInside") == "auto", "more panels than a page has may be divided"
+    figure.evaluate("(one) => one.remove()")
+    code = page.locator(".made .highlight pre").first
+    assert code.evaluate(style, "columnCount") == "auto"
+    code.evaluate("(one) => one.append(...Array.from({length: 300}, () => document.createElement('span')))")
+    assert code.evaluate(style, "columnCount") == "3", "hundreds of ids"
+    page.locator("#groups tbody").evaluate(
+        "(one) => { for (let copy = 0; copy < 150; copy++) one.insertRow().insertCell().textContent = 'copied' }"
+    )
+    page.locator("#groups thead button").first.evaluate("(one) => one.textContent = 'repeated'")
+    texts = [printed.extract_text() for printed in PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages]
+    with_rows = [text for text in texts if "copied" in text]
+    assert len(with_rows) > 2
+    assert not [text for text in with_rows if "repeated" not in text], "each page of a table has its header"
 
 
 @pytest.mark.browser

@@ -40,7 +40,7 @@ function openFoldOfTarget() {
 }
 
 function openFindings() {
-  const opened = [...main.querySelectorAll(":is(#headline, #findings) details:not(.code, [open])")];
+  const opened = [...main.querySelectorAll(":is(#headline, #changes, #findings) details:not(.code, [open])")];
   opened.forEach((fold) => (fold.open = true));
   addEventListener("afterprint", () => opened.forEach((fold) => (fold.open = false)), { once: true });
 }
