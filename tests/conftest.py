@@ -49,7 +49,8 @@ for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
 
 # The files of tests that take longest, by CPU seconds, the longest first.
 LONGEST = (
-    *("test_docs.py", "test_notebooks.py", "test_snapshot.py", "test_mlflow2.py", "test_files_are_whole.py"),
+    *("test_docs.py", "test_speed.py", "test_memory.py", "test_packaging.py", "test_spark.py", "test_curve_budget.py"),
+    *("test_notebooks.py", "test_snapshot.py", "test_mlflow2.py", "test_files_are_whole.py", "test_watch.py"),
     *("test_interrupted.py", "test_planted.py", "test_pipeline.py", "test_concurrent_writers.py", "test_export.py"),
     *("test_aggregate_notebook.py", "test_engines.py", "test_adbc.py", "test_templates.py", "test_only_reads.py"),
     *("test_no_other_connection.py", "test_meaning.py", "test_every_store.py", "test_generator.py", "test_sqlite.py"),
