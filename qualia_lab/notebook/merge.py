@@ -267,9 +267,13 @@ def _with_source(cell: Cell, source: str, own: Mapping[str, str]) -> Cell:
 
 
 def _without_our_metadata(cell: Cell) -> Cell:
+    """The cell as one of the person's: without our metadata, and without the id by which it would be recognised."""
     if NAMESPACE not in cell["metadata"]:
         return cell
-    return {**cell, "metadata": {name: value for name, value in cell["metadata"].items() if name != NAMESPACE}}
+    own = {**cell, "metadata": {name: value for name, value in cell["metadata"].items() if name != NAMESPACE}}
+    if own.get("id") == cell_id(_key(cell), set()):
+        del own["id"]
+    return own
 
 
 def _own(cell: Cell) -> Mapping[str, Any]:

@@ -210,7 +210,7 @@ class Refreshing:
         run_ids = run_ids_of(path, parameters_of(notebook["cells"], path))
         self.changes = compare_results(self.before, results_of(notebook["cells"], run_ids, when=""))
         generated = read_generated(notebook) or Generated()
-        key = f"{PREFIX}{_next_number(self._opened.generated)}"
+        key = f"{PREFIX}{_next_number(self._opened)}"
         base = {name: source for name, source in generated.base.items() if name != key}
         if self.changes.is_empty:
             self.merged = replace(self.merged, added=tuple(name for name in self.merged.added if name != key))
@@ -250,7 +250,7 @@ def merge_plan(opened: OpenedNotebook, plan: NotebookPlan, *, restore: bool, cha
     base = {key: source for key, source in opened.generated.base.items() if key not in edited}
     further = earlier_cells(base, folded=changes)
     if changes:
-        further = [changes_cell(_next_number(opened.generated), "## What changed"), *further]
+        further = [changes_cell(_next_number(opened), "## What changed"), *further]
     names = [section_name(cell) for cell in new]
     last = next((name for name in _BEFORE_CHANGES if name in names), names[0])
     place = len(names) - names[::-1].index(last)
@@ -290,9 +290,10 @@ def _runs_alone(generator: NotebookGenerator, selection: Selection, before: Resu
     return replace(before, runs=runs, lead=None, findings=None)
 
 
-def _next_number(generated: Generated) -> int:
-    """Return the number of the next refresh, from 1."""
-    return max(map(number_of, (*generated.base, *generated.deleted)), default=0) + 1
+def _next_number(opened: OpenedNotebook) -> int:
+    """Return the number of the next refresh, from 1; the record of earlier ones may have been removed."""
+    keys = (*opened.generated.base, *opened.generated.deleted, *map(cell_key, opened.notebook["cells"]))
+    return max(map(number_of, keys), default=0) + 1
 
 
 def _as_text(cell: dict[str, Any]) -> dict[str, Any]:

@@ -411,6 +411,16 @@ def test_a_cell_of_a_run_that_is_gone_goes_unless_it_was_edited(made):
     assert texts.index("runs.show('c', folded=True)") > texts.index("runs.headline()")
 
 
+def test_an_edited_cell_of_a_run_that_went_is_the_person_s_also_when_the_run_is_back(made):
+    set_source(made, "run:a", "runs.show('a')  # mine")
+    refresh(made.path, plan_of(1, ("b",)))
+    refresh(made.path, plan_of(1, ("a", "b")))
+    texts = list(sources(made).values())
+    assert texts.count("runs.show('a')  # mine") == 1
+    assert texts.count("runs.show('a', folded=True)") == 1
+    assert not any("A new version of the cell above" in text for text in texts)
+
+
 def test_a_new_cell_comes_after_what_the_person_wrote_below_its_predecessor(made):
     def note(cells: list[dict[str, Any]]) -> None:
         place = next(place for place, cell in enumerate(cells) if cell_key(cell) == "run:a")
