@@ -506,7 +506,7 @@ class NotebookGenerator(Closing):
             yield {}, ""  # an engine already has a snapshot; without runs the cells read the store
             return
         tables = self.read(selection)
-        data_digest = tables.digest()
+        data_digest = tables.digest
         with hand_over_runs(self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables)) as variables:
             del tables
             self._read = None  # free the tables while the kernel runs

@@ -60,6 +60,7 @@ class RunTables:
         """The ids of the runs that were read, in the requested order."""
         return tuple(self.runs.column("run_id").to_pylist())
 
+    @cached_property
     def digest(self) -> str:
         """A digest of all tables, by which a change of the data is recognized."""
         hashed = _Hash()

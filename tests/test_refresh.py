@@ -11,8 +11,7 @@ import pytest
 from qualia_lab import __version__
 from qualia_lab.errors import NoRunMatches, NotebookError, TemplateError
 from qualia_lab.notebook.build import NAMESPACE
-from qualia_lab.notebook.generated import read_generated
-from qualia_lab.notebook.page.sections import cell_key
+from qualia_lab.notebook.generated import cell_key, read_generated
 from qualia_lab.refresh.opened import open_notebook
 from qualia_lab.refresh.refreshing import refresh_notebook
 from tests.cli.command import QUALIA, run_here

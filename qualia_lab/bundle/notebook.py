@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.bundle.manifest import DATA
 from qualia_lab.errors import NotebookError
 from qualia_lab.masking.text import masked
-from qualia_lab.notebook.generated import NAMESPACE, Generated, digest, generated_as_metadata, read_generated
-from qualia_lab.notebook.page.sections import cell_key
+from qualia_lab.notebook.generated import NAMESPACE, Generated, cell_key, digest, generated_as_metadata, read_generated
 from qualia_lab.notebook.parameters import PARAMETER_TAGS
 from qualia_lab.notebook.read import read_notebook
 from qualia_lab.sections.literal import literal

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.escaping import one_line
-from qualia_lab.notebook.page.sections import cell_key
+from qualia_lab.notebook.generated import cell_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -37,10 +37,10 @@ def command(old: Path, new: Path, is_json: bool) -> None:
     Each is an executed notebook, or the folder of a snapshot.
     """
     from qualia_lab.analysis.changes import compare_results
-    from qualia_lab.refresh.said import said_by
+    from qualia_lab.refresh.results import results_in
 
     with console.waiting(f"comparing {old.name} and {new.name}"):
-        changes = compare_results(said_by(old), said_by(new))
+        changes = compare_results(results_in(old), results_in(new))
     if is_json:
         console.show(json.dumps(changes_as_data(changes), allow_nan=False, indent=1))
     elif changes.is_empty:

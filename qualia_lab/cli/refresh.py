@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +176,7 @@ def _cell_lines(merged: Merged) -> list[str]:
 def _show_json(results: Sequence[Refreshed]) -> None:
     """Print a JSON array with an object for each notebook."""
     from qualia_lab.cli.changes import changes_as_data
+    from qualia_lab.cli.output import show_json
 
     rows = [
         {
@@ -196,15 +196,14 @@ def _show_json(results: Sequence[Refreshed]) -> None:
         }
         for result in results
     ]
-    console.show(json.dumps(rows, allow_nan=False, indent=1))
+    show_json(rows)
 
 
 def _undo(notebook: Path) -> None:
-    from qualia_lab.cli.options import FORMATS
     from qualia_lab.notebook.export_paths import page_paths
     from qualia_lab.notebook.undo import undo
 
-    undone = undo(notebook, page_paths(notebook, FORMATS).values())
+    undone = undo(notebook, page_paths(notebook, options.FORMATS).values())
     for path in undone.files:
         console.show(str(path))
     console.say(f"given back as before the last refresh; what was there until now is in {undone.kept}")

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.notebook.build import cell_id
-from qualia_lab.notebook.generated import NAMESPACE, digest
+from qualia_lab.notebook.generated import cell_key, digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +23,7 @@ def with_unique_ids(cells: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], ..
     ids: set[str] = set()
     given: dict[int, str] = {}
     for place, cell in enumerate(cells):
-        own = cell["metadata"].get(NAMESPACE)
-        key = own.get("key") if isinstance(own, dict) else None
-        if isinstance(key, str):
+        if key := cell_key(cell):
             given[place] = cell_id(key, ids)
     for place, cell in enumerate(cells):
         if place not in given:

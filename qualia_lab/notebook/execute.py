@@ -16,17 +16,17 @@ from qualia_lab.notebook.export import check_formats, exported_files
 from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.formats.format import EVERYTHING
 from qualia_lab.notebook.formats.pictures import remove_old_pictures
-from qualia_lab.notebook.generated import record_execution
 from qualia_lab.notebook.kernel import run_cells
 from qualia_lab.notebook.kernel_environment import kernel_environment
-from qualia_lab.notebook.parameters import parameters_of, run_ids_of
-from qualia_lab.notebook.results import results_as_data, results_of
+from qualia_lab.notebook.parameters import run_ids_in
+from qualia_lab.notebook.results import record_execution, results_of
 from qualia_lab.settings import find_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from qualia_lab.analysis.changes import Results
     from qualia_lab.notebook.formats.format import Options
 
 _OUTPUT_CHARACTERS = 1_000_000
@@ -39,13 +39,14 @@ class Edit:
     Attributes:
         data: the notebook to run.
         before: the content of the file that it was made from; None for what is there when it starts.
-        finish: called with the notebook after its cells ran, to change it; returns further files to write with it.
+        finish: called with the notebook after its cells ran, to change it, and with what its outputs say; returns
+            further files to write with it.
         options: what its exports contain.
     """
 
     data: bytes
     before: bytes | None = None
-    finish: Callable[[dict[str, Any]], Mapping[Path, bytes]] | None = None
+    finish: Callable[[dict[str, Any], Results], Mapping[Path, bytes]] | None = None
     options: Options = EVERYTHING
 
 
@@ -105,9 +106,10 @@ def execute_notebook(
         failure = error
     for cell in notebook.cells:
         _truncate_outputs(cell)
-    files = dict(edit.finish(notebook)) if edit is not None and edit.finish is not None else {}
+    results = _results(notebook, path)
+    files = dict(edit.finish(notebook, results)) if edit is not None and edit.finish is not None else {}
     if record and failure is None:
-        _record(notebook, path, formats, data_digest)
+        record_execution(notebook, exports=formats, data=data_digest, results=results)
     files[path] = notebook_bytes(notebook)
     for fmt, target in exports.items():
         try:
@@ -137,15 +139,13 @@ def _read(path: Path, data: bytes | None) -> Any:
         ) from error
 
 
-def _record(notebook: Any, path: Path, formats: Sequence[str], data_digest: str) -> None:
-    """Record in a generated notebook when its cells ran, on which data, and what they said."""
+def _results(notebook: Any, path: Path) -> Results:
+    """Return what the outputs of a notebook say now."""
     try:
-        run_ids = run_ids_of(path, parameters_of(notebook["cells"], path))
+        run_ids = run_ids_in(notebook["cells"], path)
     except NotebookError:  # a person's parameters cell may contain anything
         run_ids = ()
-    written = datetime.now().astimezone().isoformat(timespec="seconds")
-    results = results_as_data(results_of(notebook["cells"], run_ids, when=written))
-    record_execution(notebook, exports=formats, written=written, data=data_digest, results=results)
+    return results_of(notebook["cells"], run_ids, when=datetime.now().astimezone().isoformat(timespec="seconds"))
 
 
 def check_unchanged(path: Path, before: bytes | None) -> None:

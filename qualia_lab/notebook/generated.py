@@ -6,13 +6,13 @@ import base64
 import hashlib
 import json
 import zlib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 # The key of our metadata in cells and in the notebook.
 NAMESPACE = "qualia_lab"
@@ -54,6 +54,19 @@ def digest(source: str) -> str:
     return hashlib.sha256(source.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
+def own_metadata(cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return our metadata of a cell, or an empty dict; the metadata may be anything."""
+    metadata = cell.get("metadata")
+    own = metadata.get(NAMESPACE) if isinstance(metadata, dict) else None
+    return own if isinstance(own, dict) else {}
+
+
+def cell_key(cell: Mapping[str, Any]) -> str:
+    """Return the key of a generated cell, or ""; the metadata may be anything."""
+    key = own_metadata(cell).get("key")
+    return key if isinstance(key, str) else ""
+
+
 _READABLE = ("version", "template")
 _TYPES = {"base": dict, "given": dict, "results": dict, "deleted": list, "exports": list}
 
@@ -89,28 +102,6 @@ def read_generated(notebook: Mapping[str, Any]) -> Generated | None:
             known[one.name] = tuple(filter(_is_text, value)) if isinstance(value, list) else value
     known["base"] = {key: text for key, text in known.get("base", {}).items() if _is_text(text)}
     return Generated(**known)
-
-
-def record_execution(
-    notebook: dict[str, Any], *, exports: Iterable[str], written: str, data: str, results: Mapping[str, Any]
-) -> None:
-    """Record in a generated notebook that its cells ran; do nothing for another notebook.
-
-    Args:
-        notebook: a notebook of nbformat 4, which is modified.
-        exports: the formats of the exports that are made.
-        written: when it was, in ISO format.
-        data: a digest of the data of the runs.
-        results: what the notebook says.
-    """
-    before = read_generated(notebook)
-    if before is None:
-        return
-    formats = tuple(dict.fromkeys((*before.exports, *exports)))
-    after = replace(
-        before, exports=formats, written=written, data=data, results=results, sources=digest_of_sources(notebook)
-    )
-    notebook["metadata"][NAMESPACE] = generated_as_metadata(after)
 
 
 def digest_of_sources(notebook: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.errors import ExportFailed
-from qualia_lab.notebook.page.sections import cell_key
+from qualia_lab.notebook.generated import cell_key
 from qualia_lab.notebook.read import read_notebook
 
 if TYPE_CHECKING:

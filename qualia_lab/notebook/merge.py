@@ -7,13 +7,13 @@ the generated one, and the others are the person's.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from qualia_lab.notebook.build import cell_id
 from qualia_lab.notebook.cell_ids import with_unique_ids
-from qualia_lab.notebook.generated import NAMESPACE, digest
+from qualia_lab.notebook.cell_owners import Cell, is_of_type, owners_of
+from qualia_lab.notebook.generated import NAMESPACE, cell_key, digest, own_metadata
 from qualia_lab.notebook.merge_parameters import merge_parameters
 from qualia_lab.notebook.merge_text import is_same_text, merge_lines, parses
 from qualia_lab.notebook.offers import is_offer, is_taken, offer_of, offered_cell, offered_source
@@ -21,7 +21,6 @@ from qualia_lab.notebook.offers import is_offer, is_taken, offer_of, offered_cel
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-Cell = dict[str, Any]
 Outcome = Literal["same", "replaced", "kept", "merged", "offered"]
 
 PARAMETERS = "parameters"  # the key of the cell that is merged value by value
@@ -77,9 +76,9 @@ def merge_cells(
     Returns:
         The merged cells.
     """
-    generated = {_key(cell): cell for cell in new}
+    generated = {cell_key(cell): cell for cell in new}
     known = {key: source for key, source in base.items() if key not in deleted}
-    owners = _owners(local, generated, known)
+    owners = owners_of(local, generated, known)
     key_at = {place: key for key, place in owners.items()}
     offers = {offer_of(cell): cell for place, cell in enumerate(local) if place not in key_at and is_offer(cell)}
     gone = () if restore else [key for key in dict.fromkeys((*deleted, *base)) if key not in owners]
@@ -138,12 +137,12 @@ def _add_own(result: _Result, cell: Cell, offers: Mapping[str, Cell], owners: Ma
 
 def _add_generated(result: _Result, cell: Cell, new: Cell, base: str | None, offer: Cell | None) -> None:
     """Add a generated cell as it is from now on, and the offer of a new source beside it."""
-    key = _key(new)
+    key = cell_key(new)
     local = offered_source(cell) if is_taken(cell) else cell["source"]
-    own = _own(cell)
+    own = own_metadata(cell)
     if offer is None and own.get("offered") == digest(new["source"]):
         base = new["source"]  # it was offered, and the person removed the offer: what is there now is decided
-    resolved = _resolve(key, local, new, base, own.get("digest"), is_same_type=_is_type_of(cell, new))
+    resolved = _resolve(key, local, new, base, own.get("digest"), is_same_type=is_of_type(cell, new))
     result.outcomes[key] = resolved.outcome
     result.base[key] = resolved.base
     metadata = {"key": key, "digest": digest(resolved.base)}
@@ -189,9 +188,9 @@ def _add_former(result: _Result, key: str, cell: Cell, base: str | None) -> None
     """Leave out a cell that is generated no longer, unless the person edited it: then it is the person's."""
     is_code = cell["cell_type"] == "code"
     unedited = (
-        _own(cell).get("digest") == digest(cell["source"])
+        own_metadata(cell).get("digest") == digest(cell["source"])
         if base is None
-        else (is_same_text(cell["source"], base, is_code=is_code))
+        else is_same_text(cell["source"], base, is_code=is_code)
     )
     if unedited:
         result.removed.append(key)
@@ -204,56 +203,12 @@ def _add_former(result: _Result, key: str, cell: Cell, base: str | None) -> None
 def _insert(cells: list[Cell], added: Sequence[Cell], order: Sequence[str]) -> None:
     """Insert new cells, each after the nearest one that precedes it in `order`, and after what the person has there."""
     for new in added:
-        places = {_key(cell): place for place, cell in enumerate(cells) if _key(cell)}
-        before = order[: order.index(_key(new))]
+        places = {cell_key(cell): place for place, cell in enumerate(cells) if cell_key(cell)}
+        before = order[: order.index(cell_key(new))]
         place = next((places[key] + 1 for key in reversed(before) if key in places), 0)
-        while place and place < len(cells) and not _key(cells[place]):
+        while place and place < len(cells) and not cell_key(cells[place]):
             place += 1
         cells.insert(place, new)
-
-
-def _owners(local: Sequence[Cell], generated: Mapping[str, Cell], base: Mapping[str, str]) -> dict[str, int]:
-    """Return the index of the generated cell of each key: by its metadata, else by its id, else by its source."""
-    by_key: defaultdict[str, list[int]] = defaultdict(list)
-    for place, cell in enumerate(local):
-        if key := _key(cell):
-            by_key[key].append(place)
-    owners = {
-        key: next((place for place in places if local[place].get("id") == cell_id(key, set())), places[0])
-        for key, places in by_key.items()
-    }
-    taken = {place for places in by_key.values() for place in places}
-    for place, cell in enumerate(local):  # an offer that the person turned into a cell of the right type
-        key = offer_of(cell)
-        if is_taken(cell) and key in generated and key not in owners and _is_type_of(cell, generated[key]):
-            owners[key] = place
-            taken.add(place)
-    for key in dict.fromkeys((*base, *generated)):
-        # Only if no cell has our metadata did a tool remove it; else a cell of equal source is a copy of the person's.
-        found = None if key in owners else _unmarked(key, local, None if by_key else base.get(key), taken)
-        if found is not None:
-            owners[key] = found
-            taken.add(found)
-    return owners
-
-
-def _unmarked(key: str, local: Sequence[Cell], base: str | None, taken: Collection[int]) -> int | None:
-    """Return the index of the cell of a key whose metadata was removed: the one with its id, or with its source."""
-    free = [place for place, cell in enumerate(local) if place not in taken and not is_offer(cell)]
-    wanted = cell_id(key, set())
-    for place in free:
-        if local[place].get("id") == wanted:
-            return place
-    if not base:
-        return None
-    return next(
-        (
-            place
-            for place in free
-            if is_same_text(local[place]["source"], base, is_code=local[place]["cell_type"] == "code")
-        ),
-        None,
-    )
 
 
 def _with_source(cell: Cell, source: str, own: Mapping[str, str]) -> Cell:
@@ -271,24 +226,10 @@ def _without_our_metadata(cell: Cell) -> Cell:
     if NAMESPACE not in cell["metadata"]:
         return cell
     own = {**cell, "metadata": {name: value for name, value in cell["metadata"].items() if name != NAMESPACE}}
-    if own.get("id") == cell_id(_key(cell), set()):
+    if own.get("id") == cell_id(cell_key(cell), set()):
         del own["id"]
     return own
 
 
-def _own(cell: Cell) -> Mapping[str, Any]:
-    own = cell["metadata"].get(NAMESPACE)
-    return own if isinstance(own, dict) else {}
-
-
-def _key(cell: Cell) -> str:
-    key = _own(cell).get("key")
-    return key if isinstance(key, str) else ""
-
-
-def _is_type_of(cell: Cell, new: Cell) -> bool:
-    return bool(cell["cell_type"] == new["cell_type"])
-
-
 def _is_edited(cell: Cell) -> bool:
-    return bool(_own(cell).get("digest") != digest(cell["source"]))
+    return bool(own_metadata(cell).get("digest") != digest(cell["source"]))

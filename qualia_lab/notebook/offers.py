@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.notebook.generated import NAMESPACE, digest
+from qualia_lab.notebook.generated import NAMESPACE, digest, own_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +37,7 @@ def offered_cell(key: str, new: Mapping[str, Any], before: Mapping[str, Any] | N
 
 def offer_of(cell: Mapping[str, Any]) -> str:
     """Return the key of the cell of which this one offers a new version, or ""."""
-    own = cell["metadata"].get(NAMESPACE)
-    key = own.get("offer") if isinstance(own, dict) else None
+    key = own_metadata(cell).get("offer")
     return key if isinstance(key, str) else ""
 
 

@@ -94,6 +94,19 @@ def run_ids_of(path: Path, parameters: dict[str, Any]) -> tuple[str, ...]:
     return tuple(run_ids)
 
 
+def run_ids_in(cells: Iterable[Mapping[str, Any]], path: Path) -> tuple[str, ...]:
+    """Return the run ids in the parameters cells of a notebook, or ().
+
+    Args:
+        cells: the cells of the notebook.
+        path: its file, for messages.
+
+    Raises:
+        NotebookError: the parameters are invalid.
+    """
+    return run_ids_of(path, parameters_of(cells, path))
+
+
 _EXAMPLES = {"TRACKING_URI": "'sqlite:////data/mlflow.db'", "RUN_IDS": "['ID', 'ID']", "ENGINE": "'duckdb'"}
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.changes import FindingResult, Results, RunResult
 from qualia_lab.charts.findings_card import FINDINGS_MIME
 from qualia_lab.charts.headline_card import HEADLINE_MIME
-from qualia_lab.notebook.generated import digest, read_generated
-from qualia_lab.notebook.page.run_data import embedded_runs
+from qualia_lab.notebook.generated import (
+    NAMESPACE,
+    digest,
+    digest_of_sources,
+    generated_as_metadata,
+    read_generated,
+)
+from qualia_lab.notebook.page.run_data import embedded_runs, last_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,9 +53,32 @@ def results_of(cells: Iterable[Mapping[str, Any]], run_ids: Sequence[str], *, wh
     data = embedded_runs(cells)
     known = {one["id"]: one for one in (data["runs"] if data else ())}
     runs = {run_id: _run_result(run_id, known.get(run_id)) for run_id in run_ids}
-    lead = _last_output(cells, HEADLINE_MIME)
-    findings = _last_output(cells, FINDINGS_MIME)
+    lead = last_output(cells, HEADLINE_MIME, dict)
+    findings = last_output(cells, FINDINGS_MIME, list)
     return Results(when, runs, _sentences(lead), _findings(findings))
+
+
+def record_execution(notebook: dict[str, Any], *, exports: Iterable[str], data: str, results: Results) -> None:
+    """Record in a generated notebook that its cells ran; do nothing for another notebook.
+
+    Args:
+        notebook: a notebook of nbformat 4, which is modified.
+        exports: the formats of the exports that are made.
+        data: a digest of the data of the runs.
+        results: what the outputs say.
+    """
+    before = read_generated(notebook)
+    if before is None:
+        return
+    after = replace(
+        before,
+        exports=tuple(dict.fromkeys((*before.exports, *exports))),
+        written=results.when,
+        data=data,
+        results=results_as_data(results),
+        sources=digest_of_sources(notebook),
+    )
+    notebook["metadata"][NAMESPACE] = generated_as_metadata(after)
 
 
 def results_as_data(results: Results) -> dict[str, Any]:
@@ -78,18 +107,6 @@ def _run_result(run_id: str, run: Mapping[str, Any] | None) -> RunResult:
         return RunResult(run_id[:8])
     metrics = json.dumps(run["metrics"], sort_keys=True)
     return RunResult(run["label"] or run_id[:8], run["status"], digest(metrics)[:8])
-
-
-def _last_output(cells: Iterable[Mapping[str, Any]], mime: str) -> Any:
-    """Return the last output of this type, or None."""
-    found = None
-    for cell in cells:
-        outputs = cell.get("outputs")
-        for output in outputs if isinstance(outputs, list) else ():
-            data = output.get("data") if isinstance(output, dict) else None
-            if isinstance(data, dict) and mime in data:
-                found = data[mime]
-    return found
 
 
 def _sentences(headline: object) -> tuple[str, ...] | None:

@@ -10,10 +10,9 @@ from qualia_lab import __version__
 from qualia_lab.errors import NotebookError, QualiaLabError
 from qualia_lab.escaping import one_line
 from qualia_lab.masking.text import MASK
-from qualia_lab.notebook.generated import Generated, read_generated
+from qualia_lab.notebook.generated import Generated, cell_key, read_generated
 from qualia_lab.notebook.merge import PARAMETERS
 from qualia_lab.notebook.merge_parameters import changed_values
-from qualia_lab.notebook.page.sections import cell_key
 from qualia_lab.notebook.parameters import parameters_of, run_ids_of
 from qualia_lab.notebook.read import parse_notebook
 from qualia_lab.runs.study_settings import ARGUMENTS, study_settings
@@ -148,7 +147,7 @@ def open_notebook(path: Path) -> OpenedNotebook:
         if "id" not in cell and isinstance(cell["metadata"].get("id"), str):  # Colab moves it there
             cell["id"] = cell["metadata"]["id"]
     generated = read_generated(notebook)
-    if generated is None and not any(map(cell_key, notebook["cells"])):
+    if not _is_ours(notebook):
         raise NotebookError(
             f"{path} was not made by qualia-lab, or a tool removed the metadata of its cells and of the notebook.",
             "Make a notebook with qualia new; qualia execute runs the cells of any notebook.",
@@ -165,4 +164,9 @@ def is_generated(path: Path) -> bool:
         notebook = parse_notebook(path.read_bytes(), path)
     except (OSError, QualiaLabError):
         return False
+    return _is_ours(notebook)
+
+
+def _is_ours(notebook: Mapping[str, Any]) -> bool:
+    """Whether a notebook has our metadata, or one of its cells does."""
     return read_generated(notebook) is not None or any(map(cell_key, notebook["cells"]))

@@ -17,15 +17,15 @@ from qualia_lab.notebook.formats.format import EVERYTHING
 from qualia_lab.notebook.generated import (
     NAMESPACE,
     Generated,
+    cell_key,
     digest,
     digest_of_sources,
     generated_as_metadata,
     read_generated,
 )
 from qualia_lab.notebook.merge import Merged, merge_cells
-from qualia_lab.notebook.page.sections import cell_key, section_name
-from qualia_lab.notebook.parameters import parameters_of, run_ids_of
-from qualia_lab.notebook.results import read_results, results_of
+from qualia_lab.notebook.page.sections import section_name
+from qualia_lab.notebook.results import read_results
 from qualia_lab.notebook.undo import remove_old_steps, undo_step
 from qualia_lab.refresh.opened import open_notebook
 from qualia_lab.study.left_out import names_of
@@ -204,11 +204,14 @@ class Refreshing:
             {**notebook, "cells": list(self.merged.cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": minor}
         )
 
-    def finish(self, notebook: dict[str, Any]) -> dict[Path, bytes]:
-        """Say in the notebook what changed; return the files that keep what was there before."""
-        path = self._opened.path
-        run_ids = run_ids_of(path, parameters_of(notebook["cells"], path))
-        self.changes = compare_results(self.before, results_of(notebook["cells"], run_ids, when=""))
+    def finish(self, notebook: dict[str, Any], results: Results) -> dict[Path, bytes]:
+        """Say in the notebook what changed; return the files that keep what was there before.
+
+        Args:
+            notebook: the notebook after its cells ran, which is modified.
+            results: what its outputs say.
+        """
+        self.changes = compare_results(self.before, results)
         generated = read_generated(notebook) or Generated()
         key = f"{PREFIX}{_next_number(self._opened)}"
         base = {name: source for name, source in generated.base.items() if name != key}
@@ -223,7 +226,7 @@ class Refreshing:
                     cell["metadata"][NAMESPACE]["digest"] = digest(base[key])
         notebook["metadata"][NAMESPACE] = generated_as_metadata(replace(generated, base=base))
         kept = files_of(self._opened) if self._kept is None else self._kept
-        return undo_step(path, kept) if kept else {}
+        return undo_step(self._opened.path, kept) if kept else {}
 
 
 def files_of(opened: OpenedNotebook) -> dict[Path, bytes]:
@@ -276,7 +279,7 @@ def _is_same(
         and generated.sources == digest_of_sources(opened.notebook)
         and set(exports) == set(generated.exports)
         and all(page.is_file() for page in page_paths(opened.path, exports).values())
-        and generated.data == generator.read(selection).digest()
+        and generated.data == generator.read(selection).digest
     )
 
 

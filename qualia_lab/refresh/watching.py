@@ -223,7 +223,7 @@ class _Watch:
     def _look(self, generator: NotebookGenerator, selection: Selection, study: Study) -> None:
         """Tell what happened to the runs since the last look; called before the cells run."""
         tables = generator.read(selection)
-        digest = tables.digest()
+        digest = tables.digest
         if digest == self._looked_at:  # so that no history has to be read
             return
         seen, findings = look_at(generator.store, tables, study, self._watching.rules)

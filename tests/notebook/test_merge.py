@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from qualia_lab.files import write_files_atomically
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
-from qualia_lab.notebook.generated import NAMESPACE, generated_as_metadata, read_generated
+from qualia_lab.notebook.generated import NAMESPACE, cell_key, generated_as_metadata, read_generated
 from qualia_lab.notebook.merge import merge_cells
-from qualia_lab.notebook.page.sections import cell_key
+from qualia_lab.notebook.parameters import run_ids_in
 from qualia_lab.notebook.plan import NotebookPlan
+from qualia_lab.notebook.results import results_of
 from qualia_lab.notebook.undo import undo
 from qualia_lab.refresh.opened import open_notebook
 from qualia_lab.refresh.refreshing import Refreshing, merge_plan
@@ -64,7 +65,7 @@ def refresh(path: Path, plan: NotebookPlan) -> None:
     opened = open_notebook(path)
     refreshing = Refreshing(opened, plan, merge_plan(opened, plan, restore=False, changes=True))
     notebook = json.loads(refreshing.data(()))
-    files = refreshing.finish(notebook)
+    files = refreshing.finish(notebook, results_of(notebook["cells"], run_ids_in(notebook["cells"], path), when=""))
     write_files_atomically({**files, path: notebook_bytes(notebook)})
 
 

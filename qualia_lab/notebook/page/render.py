@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.notebook.clean import clean_html
+from qualia_lab.notebook.generated import cell_key
 from qualia_lab.notebook.page.outputs import output_html, rendered_html, script_json
 from qualia_lab.notebook.page.run_data import embedded_runs
-from qualia_lab.notebook.page.sections import HOW_IT_WAS_MADE, cell_key, page_sections
+from qualia_lab.notebook.page.sections import HOW_IT_WAS_MADE, page_sections
 from qualia_lab.notebook.rich_text import code_html, markdown_html
 
 if TYPE_CHECKING:

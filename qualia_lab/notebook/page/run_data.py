@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 # The MIME type of the runs as data, in the output of the loading cell.
 RUNS_MIME = "application/vnd.qualia-lab.runs+json"
+
+Found = TypeVar("Found")
 
 _TEXTS = ("id", "label", "name", "experiment", "experiment_id", "status", "user", "parent")
 _TIMES = ("start", "end", "seconds")
@@ -17,13 +19,7 @@ _SETTINGS = ("params", "tags")
 
 def embedded_runs(cells: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return the data of the last loaded runs in these cells in its known form, or None if there is none."""
-    found = None
-    for cell in cells:
-        outputs = cell.get("outputs")
-        for output in outputs if isinstance(outputs, list) else ():
-            data = output.get("data") if isinstance(output, dict) else None
-            if isinstance(data, dict) and isinstance(data.get(RUNS_MIME), dict):
-                found = data[RUNS_MIME]
+    found = last_output(cells, RUNS_MIME, dict)
     if found is None:
         return None
     runs = [_run(one) for one in _items(found.get("runs")) if isinstance(one.get("id"), str)]
@@ -43,6 +39,24 @@ def embedded_runs(cells: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
         "of": of if isinstance(of, int) else len(runs),
         "objectives": [one for one in found.get("objectives") or () if isinstance(one, str)],
     }
+
+
+def last_output(cells: Iterable[Mapping[str, Any]], mime: str, kind: type[Found]) -> Found | None:
+    """Return the last output of a MIME type in cells, whose content is not trusted.
+
+    Args:
+        cells: cells of a notebook.
+        mime: the MIME type.
+        kind: the type that its value has to have; others are ignored.
+    """
+    found = None
+    for cell in cells:
+        outputs = cell.get("outputs")
+        for output in outputs if isinstance(outputs, list) else ():
+            data = output.get("data") if isinstance(output, dict) else None
+            if isinstance(data, dict) and isinstance(data.get(mime), kind):
+                found = data[mime]
+    return found
 
 
 def _run(one: Mapping[str, Any]) -> dict[str, Any]:

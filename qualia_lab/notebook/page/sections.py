@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.notebook.generated import NAMESPACE
+from qualia_lab.notebook.generated import cell_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,14 +58,6 @@ def section_name(cell: Mapping[str, Any]) -> str:
     key = cell_key(cell)
     match = _KEY.fullmatch(key)
     return _PART_OF.get(match[1], match[1]) if match else ""
-
-
-def cell_key(cell: Mapping[str, Any]) -> str:
-    """Return the key of a generated cell, or ""; the metadata may be anything."""
-    metadata = cell.get("metadata")
-    own = metadata.get(NAMESPACE) if isinstance(metadata, dict) else None
-    key = own.get("key") if isinstance(own, dict) else None
-    return key if isinstance(key, str) else ""
 
 
 def _anchor(name: str, anchors: set[str]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.charts.findings_card import FindingsCard
 from qualia_lab.generator import NotebookGenerator
-from qualia_lab.notebook.parameters import parameters_of, run_ids_of
+from qualia_lab.notebook.parameters import run_ids_in
 from qualia_lab.notebook.read import read_notebook
 from qualia_lab.notebook.results import read_results, results_of
 from qualia_lab.runs import Runs
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.changes import Results
 
 
-def said_by(path: Path) -> Results:
+def results_in(path: Path) -> Results:
     """Return what is said of the runs of a notebook or a snapshot.
 
     Args:
@@ -32,12 +32,12 @@ def said_by(path: Path) -> Results:
         StoreError: the snapshot cannot be read.
     """
     if path.is_dir():
-        return _found_in(path)
+        return _results_in_snapshot(path)
     notebook = read_notebook(path)
-    return read_results(notebook, run_ids_of(path, parameters_of(notebook["cells"], path)))
+    return read_results(notebook, run_ids_in(notebook["cells"], path))
 
 
-def _found_in(folder: Path) -> Results:
+def _results_in_snapshot(folder: Path) -> Results:
     with NotebookGenerator(f"snapshot:{folder}") as generator:
         selection = generator.choose(Conditions())
         runs = Runs(generator.store, generator.read(selection), generator.describe(selection))
