@@ -12,11 +12,15 @@ from qualia_lab.sections.section import PlannedCell, Section, SectionContext, ma
 def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
     selection = context.selection
     prompt_note = "" if is_repeatable(selection.conditions) else ", which prompts for the runs"
+    again = (
+        "Run all cells to read the same runs again. `qualia refresh` with the name of this file takes up new runs and "
+        f"keeps what you wrote. To select runs anew{prompt_note}: {code_span(context.command)}"
+    )
     lines = [
         f"# {for_markdown(context.title)}",
         f"Written on {context.written} by qualia-lab {__version__} from {code_span(selection.tracking_uri)}.",
         f"{for_markdown(choice_in_words(selection, context.inventory.run_count))}.",
-        f"Run all cells to read the same runs again. To select runs anew{prompt_note}: {code_span(context.command)}",
+        again,
     ]
     if selection.masked:
         lines.append(f"{code_span(MASK)} replaces a value that looks like a secret: enter the value there.")
