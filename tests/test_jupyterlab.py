@@ -122,7 +122,7 @@ def test_a_notebook_edited_in_jupyterlab_is_refreshed_and_undone(lab, page, tmp_
 
     write_new_run(tmp_path / "mlruns", 4, 0.9)
     refreshed = refresh_notebook(path)
-    assert refreshed.changes.came == {run_id_of(4): "run 4"}
+    assert refreshed.changes.new_runs == {run_id_of(4): "run 4"}
     assert refreshed.merged.own == 2
     assert path.read_text().count("print('first note')") == 2
     page.evaluate("window.jupyterapp.shell.currentWidget.context.revert()")  # as File > Reload from Disk does

@@ -195,7 +195,7 @@ def test_picked_runs_stay(place):
     path = new(place, "--run", run_id_of(2), "--run", run_id_of(1))
     write_new_run(place / "mlruns", 4, 0.9)
     result = would_be(path)
-    assert (result.changes.came, result.changes.went) == ({}, {})
+    assert (result.changes.new_runs, result.changes.gone_runs) == ({}, {})
 
 
 def test_all_runs_of_an_experiment_take_up_new_ones_and_drop_deleted_ones(place):
@@ -203,8 +203,8 @@ def test_all_runs_of_an_experiment_take_up_new_ones_and_drop_deleted_ones(place)
     write_new_run(place / "mlruns", 4, 0.9)
     shutil.rmtree(place / "mlruns/1" / run_id_of(1))
     result = would_be(path)
-    assert result.changes.came == {run_id_of(4): "run 4"}
-    assert list(result.changes.went) == [run_id_of(1)]
+    assert result.changes.new_runs == {run_id_of(4): "run 4"}
+    assert list(result.changes.gone_runs) == [run_id_of(1)]
 
 
 def test_run_ids_that_the_user_changed_win_over_the_conditions(place):
@@ -224,7 +224,7 @@ def test_run_ids_that_the_user_changed_win_over_the_conditions(place):
 def test_conditions_that_the_user_changed_are_used(place):
     path = new(place, "--experiment", "small")
     set_value(path, "CHOSEN_BY = {'experiments': ['small']}", "CHOSEN_BY = {'where': ['val_auc>0.52']}")
-    assert would_be(path).changes.went == {run_id_of(1): run_id_of(1)[:8]}
+    assert would_be(path).changes.gone_runs == {run_id_of(1): run_id_of(1)[:8]}
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_a_condition_with_a_masked_secret_keeps_the_runs(place):
     set_value(path, "{'experiments': ['small']}", "{'filter': \"params.api_key = '‹masked›'\"}")
     write_new_run(place / "mlruns", 4, 0.9)
     result = would_be(path)
-    assert result.changes.came == {}
+    assert result.changes.new_runs == {}
     assert result.notes == ("The runs were chosen by a value that is masked here, so they stay the same.",)
 
 
@@ -292,7 +292,7 @@ def test_a_notebook_of_the_first_version_is_brought_to_this_one(place):
     path.write_text(json.dumps(notebook))
     write_new_run(place / "mlruns", 4, 0.9)
     result = would_be(path)
-    assert result.changes.came == {run_id_of(4): "run 4"}
+    assert result.changes.new_runs == {run_id_of(4): "run 4"}
     assert result.merged.keys("offered") == ()
     assert result.notes == (f"It was made by qualia-lab 0.0.9: its generated cells become those of {__version__}.",)
 

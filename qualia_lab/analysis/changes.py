@@ -1,4 +1,4 @@
-"""Compare what was said about runs at two times: runs that came and went, the leader, and findings."""
+"""Compare what was said about runs at two times: new and gone runs, the leader, and findings."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Changes:
 
     Attributes:
         since: when the earlier results were made, in ISO format; "" if unknown.
-        came: labels of the runs that are new, by their ids.
-        went: labels of the runs that are no longer among them.
+        new_runs: labels of the runs that are new, by their ids.
+        gone_runs: labels of the runs that are no longer among them.
         statuses: the runs whose status changed: id → (label, earlier status, later status).
         values: labels of the runs in both with other values of metrics.
         lead: (sentences before, sentences after); None if one of them is unknown.
@@ -80,8 +80,8 @@ class Changes:
     """
 
     since: str = ""
-    came: Mapping[str, str] = field(default_factory=dict)
-    went: Mapping[str, str] = field(default_factory=dict)
+    new_runs: Mapping[str, str] = field(default_factory=dict)
+    gone_runs: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     lead: tuple[tuple[str, ...], tuple[str, ...]] | None = None
@@ -95,7 +95,7 @@ class Changes:
     def is_empty(self) -> bool:
         """Whether nothing that was compared changed."""
         return not (
-            self.came or self.went or self.statuses or self.values or self.new or self.gone or self.changed
+            self.new_runs or self.gone_runs or self.statuses or self.values or self.new or self.gone or self.changed
         ) and (self.lead is None or self.lead[0] == self.lead[1])
 
 
@@ -109,16 +109,16 @@ def compare_results(before: Results, after: Results) -> Changes:
         before: the earlier results.
         after: the later results.
     """
-    came = {run_id: run.label for run_id, run in after.runs.items() if run_id not in before.runs}
-    went = {run_id: run.label for run_id, run in before.runs.items() if run_id not in after.runs}
+    new_runs = {run_id: run.label for run_id, run in after.runs.items() if run_id not in before.runs}
+    gone_runs = {run_id: run.label for run_id, run in before.runs.items() if run_id not in after.runs}
     in_both = [run_id for run_id in after.runs if run_id in before.runs]
     pairs = {run_id: (before.runs[run_id], after.runs[run_id]) for run_id in in_both}
     new, gone, changed, same = _compare_findings(before.findings or (), after.findings or ())
     findings_known = before.findings is not None and after.findings is not None
     return Changes(
         since=before.when,
-        came=_apart_from(went, came),
-        went=_apart_from(came, went),
+        new_runs=_apart_from(gone_runs, new_runs),
+        gone_runs=_apart_from(new_runs, gone_runs),
         statuses={
             run_id: (now.label, then.status, now.status)
             for run_id, (then, now) in pairs.items()

@@ -34,7 +34,7 @@ def describe_runs(changes: Changes) -> list[Line]:
     """Describe the runs that are new, that are gone, and that have another status or other values."""
     lines = [
         Line(f"{counted(len(runs), 'run')} {words}", _names(runs.values()))
-        for runs, words in ((changes.came, "new"), (changes.went, "no longer selected"))
+        for runs, words in ((changes.new_runs, "new"), (changes.gone_runs, "no longer selected"))
         if runs
     ]
     moved: dict[tuple[str, str], list[str]] = {}

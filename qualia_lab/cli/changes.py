@@ -32,7 +32,7 @@ _WIDTH = 300  # characters of a sentence; --json has all of it
 @click.option("--json", "is_json", is_flag=True, help="Print what changed as JSON, for programs.")
 @options.debug
 def command(old: Path, new: Path, is_json: bool) -> None:
-    """Say what changed from OLD to NEW: runs that came and went, who leads, findings that are new, gone or changed.
+    """Say what changed from OLD to NEW: new and gone runs, who leads, findings that are new, gone or changed.
 
     Each is an executed notebook, or the folder of a snapshot.
     """
@@ -76,8 +76,8 @@ def changes_as_data(changes: Changes) -> dict[str, Any]:
     return {
         "since": changes.since,
         "runs": {
-            "new": dict(changes.came),
-            "gone": dict(changes.went),
+            "new": dict(changes.new_runs),
+            "gone": dict(changes.gone_runs),
             "status": {run: {"before": then, "now": now} for run, (_, then, now) in changes.statuses.items()},
             "new_values": dict(changes.values),
         },

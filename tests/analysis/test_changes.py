@@ -32,8 +32,8 @@ results = st.builds(
 @given(results, results)
 def test_every_run_and_finding_is_counted_once(before, after):
     changes = compare_results(before, after)
-    assert set(changes.came) == set(after.runs) - set(before.runs)
-    assert set(changes.went) == set(before.runs) - set(after.runs)
+    assert set(changes.new_runs) == set(after.runs) - set(before.runs)
+    assert set(changes.gone_runs) == set(before.runs) - set(after.runs)
     if changes.findings_known:
         assert changes.same + len(changes.changed) + len(changes.new) == len(after.findings)
         assert changes.same + len(changes.changed) + len(changes.gone) == len(before.findings)
@@ -54,7 +54,10 @@ def test_nothing_changed_between_equal_results(same):
 
 def test_a_new_run_with_the_name_of_one_that_went_is_told_apart():
     changes = compare_results(Results(runs={"a" * 32: RunResult("run")}), Results(runs={"b" * 32: RunResult("run")}))
-    assert (list(changes.came.values()), list(changes.went.values())) == (["run (bbbbbbbb)"], ["run (aaaaaaaa)"])
+    assert (list(changes.new_runs.values()), list(changes.gone_runs.values())) == (
+        ["run (bbbbbbbb)"],
+        ["run (aaaaaaaa)"],
+    )
 
 
 def test_many_findings_are_quoted_in_part_and_counted():
