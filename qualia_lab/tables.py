@@ -50,10 +50,7 @@ class RunTables:
     problems: pa.Table
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            table, expected = getattr(self, field.name), schema.TABLES[field.name]
-            if not table.schema.equals(expected):
-                raise TypeError(f"table {field.name}: expected {expected}, not {table.schema}")
+        check_schemas(self, schema.TABLES)
 
     @cached_property
     def run_ids(self) -> tuple[str, ...]:
@@ -74,6 +71,14 @@ class RunTables:
         """For each row of a table with `run_id`, the index of its run in `runs`; -1 for other runs."""
         indices = pc.index_in(whole(table.column("run_id")), value_set=whole(self.runs.column("run_id")))
         return numbers_of(filled(indices, -1))
+
+
+def check_schemas(bundle: Any, expected: Mapping[str, pa.Schema]) -> None:
+    """Check the columns of a frozen bundle of tables; raises TypeError for others."""
+    for name, columns in expected.items():
+        table = getattr(bundle, name)
+        if not table.schema.equals(columns):
+            raise TypeError(f"table {name}: expected {columns}, not {table.schema}")
 
 
 class _Hash(io.RawIOBase):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.genai_tables import EvaluationTables, ModelTables, TracePart, TraceQuery, TraceTables
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.tables import RunTables
@@ -144,6 +145,62 @@ class TrackingStore(Protocol):
 
     def __exit__(self, *raised: object) -> None:
         """Close the store."""
+        ...
+
+
+@runtime_checkable
+class ReadsGenAI(Protocol):
+    """A store that can hold logged models, registered models, traces and evaluation datasets.
+
+    As with runs: set-based, bounded by what is asked for, nothing is written, and what cannot be read is listed in
+    `problems` while the rest is returned. A store whose schema has no such tables returns empty ones.
+    """
+
+    def read_models(self, *, experiment_ids: Sequence[str] = (), run_ids: Sequence[str] = ()) -> ModelTables:
+        """Logged models with what was logged for them, and versions of registered models.
+
+        Args:
+            experiment_ids: the models of these experiments.
+            run_ids: the models that these runs created or list as outputs. Models of either are returned; with neither
+                argument, all of the store.
+
+        Returns:
+            The models that were not deleted, and the versions that were registered from one of these models or from a
+            run of these experiments or of `run_ids`; all versions with neither argument. A registry elsewhere than in
+            this store is not contacted.
+        """
+        ...
+
+    def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:
+        """The traces that match, without spans.
+
+        Args:
+            query: which traces.
+            parts: the tables to read, None for all; the others are empty. `traces` is always read.
+
+        Raises:
+            FilterError: the filter or the order cannot be parsed.
+            StoreError: the store cannot be read.
+        """
+        ...
+
+    def read_spans(self, trace_ids: Sequence[str], *, content: bool = True) -> Iterator[pa.RecordBatch]:
+        """The spans of these traces, in batches (schema.SPANS): by trace in this order, then by start and id.
+
+        Spans of older traces are in the artifact `traces.json` of the trace, and are read from there.
+
+        Args:
+            trace_ids: the traces; those that do not exist or whose spans cannot be read yield nothing.
+            content: False leaves inputs, outputs, attributes and events null, which is much faster for many traces.
+        """
+        ...
+
+    def count_traces(self, experiment_ids: Sequence[str] = ()) -> dict[str, int]:
+        """The number of traces of each of these experiments that has any, () for all experiments."""
+        ...
+
+    def read_evaluation_datasets(self, experiment_ids: Sequence[str] = ()) -> EvaluationTables:
+        """The evaluation datasets that these experiments use, with their records; () for all of the store."""
         ...
 
 

@@ -1,0 +1,129 @@
+"""ModelTables, TraceTables, EvaluationTables: what an MLflow 3 store holds beside runs, as bundles of tidy tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from qualia_lab import schema
+from qualia_lab.tables import check_schemas, table_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# The tables of TraceTables that a reader can ask for.
+TracePart = Literal["traces", "tags", "metadata", "links", "assessments"]
+
+
+@dataclass(frozen=True)
+class TraceQuery:
+    """A search for traces in a store; all given conditions must hold.
+
+    Attributes:
+        experiment_ids: the experiments to search; () for all active ones.
+        run_ids: traces that were made in one of these runs or are linked to one; () for no condition.
+        trace_ids: only these traces; () for no condition.
+        filter: a filter of the query language for traces; "" for no condition.
+        order_by: sort keys such as `duration DESC`; () for the latest request first.
+        limit: the maximum number of traces; None for all of them.
+    """
+
+    experiment_ids: tuple[str, ...] = ()
+    run_ids: tuple[str, ...] = ()
+    trace_ids: tuple[str, ...] = ()
+    filter: str = ""
+    order_by: tuple[str, ...] = ()
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelTables:
+    """Logged models and versions of registered models, with the columns of `qualia_lab.schema`.
+
+    Attributes:
+        models: one row for each logged model that was not deleted (schema.MODELS), by creation time and id.
+        outputs: the runs that list a model as an output, with its step (schema.MODEL_OUTPUTS).
+        params: the params of models (schema.MODEL_PARAMS).
+        tags: the tags of models (schema.MODEL_TAGS).
+        metrics: every point that was logged for a model (schema.MODEL_METRICS), by model, key, dataset, step, time.
+        versions: the versions of registered models, by name and version (schema.MODEL_VERSIONS).
+        version_tags: their tags (schema.MODEL_VERSION_TAGS).
+        aliases: the aliases of registered models (schema.MODEL_ALIASES).
+        problems: what could not be read, with the reason (schema.UNREAD).
+    """
+
+    models: pa.Table
+    outputs: pa.Table
+    params: pa.Table
+    tags: pa.Table
+    metrics: pa.Table
+    versions: pa.Table
+    version_tags: pa.Table
+    aliases: pa.Table
+    problems: pa.Table
+
+    def __post_init__(self) -> None:
+        check_schemas(self, schema.MODEL_TABLES)
+
+
+@dataclass(frozen=True)
+class TraceTables:
+    """Traces without their spans, with the columns of `qualia_lab.schema`.
+
+    Attributes:
+        traces: one row for each trace, in the order of the query (schema.TRACES).
+        tags: the tags of traces (schema.TRACE_TAGS).
+        metadata: the request metadata of traces (schema.TRACE_METADATA).
+        links: the runs that traces are linked to (schema.TRACE_LINKS).
+        assessments: feedback and expectations, by trace, creation time and id (schema.ASSESSMENTS).
+        problems: what could not be read, with the reason (schema.UNREAD).
+    """
+
+    traces: pa.Table
+    tags: pa.Table
+    metadata: pa.Table
+    links: pa.Table
+    assessments: pa.Table
+    problems: pa.Table
+
+    def __post_init__(self) -> None:
+        check_schemas(self, schema.TRACE_TABLES)
+
+
+@dataclass(frozen=True)
+class EvaluationTables:
+    """Evaluation datasets with their records, with the columns of `qualia_lab.schema`.
+
+    Attributes:
+        datasets: one row for each dataset, by name (schema.EVALUATION_DATASETS).
+        records: their records, by dataset, creation time and id (schema.EVALUATION_RECORDS).
+        uses: which experiments use a dataset (schema.EVALUATION_DATASET_USES).
+        problems: what could not be read, with the reason (schema.UNREAD).
+    """
+
+    datasets: pa.Table
+    records: pa.Table
+    uses: pa.Table
+    problems: pa.Table
+
+    def __post_init__(self) -> None:
+        check_schemas(self, schema.EVALUATION_TABLES)
+
+
+def model_tables(**tables: pa.Table) -> ModelTables:
+    """ModelTables from some of its tables; the others are empty."""
+    return ModelTables(**_with_empty(schema.MODEL_TABLES, tables))
+
+
+def trace_tables(**tables: pa.Table) -> TraceTables:
+    """TraceTables from some of its tables; the others are empty."""
+    return TraceTables(**_with_empty(schema.TRACE_TABLES, tables))
+
+
+def evaluation_tables(**tables: pa.Table) -> EvaluationTables:
+    """EvaluationTables from some of its tables; the others are empty."""
+    return EvaluationTables(**_with_empty(schema.EVALUATION_TABLES, tables))
+
+
+def _with_empty(schemas: dict[str, pa.Schema], tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    return {name: tables[name] if name in tables else table_of(columns, ()) for name, columns in schemas.items()}
