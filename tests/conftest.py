@@ -162,6 +162,21 @@ def demo_store(made_once) -> Path:
 
 
 @pytest.fixture(scope="session")
+def genai_demo(made_once) -> Path:
+    """The SQLite file of `create-demo-runs --genai`. Copy it before writing to it."""
+    from .cli.command import DEMO, run_here
+    from .stores.empty import copy_empty_store
+
+    def fill(folder):
+        copy_empty_store(folder / "mlflow.db")
+        done = run_here(DEMO, "--genai", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        (folder / "output.txt").write_text(done.stderr)
+
+    return made_once("genai-demo", fill) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
 def cases(shared_data, made_once) -> Path:
     """The folder of small stores, each for one case that was once reported wrongly."""
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from qualia_lab import console
-from qualia_lab.errors import StoreError
+from qualia_lab.errors import QualiaLabError, StoreError
 from qualia_lab.escaping import for_shell, one_line
 from qualia_lab.scripts.demo_artifacts import dataset_text, run_files, sweep_files
 from qualia_lab.scripts.demo_story import DemoRun, generate_story
+from qualia_lab.scripts.genai_story import VERSIONS, generate_genai_story
+from qualia_lab.scripts.genai_writing import write_genai_story
 from qualia_lab.stores.uri import split_uri
 from qualia_lab.stores.writing import default_tracking_uri, find_or_create_experiment, open_for_writing
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
+_RUNS = 24
 _EXPERIMENT_TAGS = {
     "mlflow.experiment.primaryMetric.name": "val_auc",
     "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
@@ -35,36 +38,52 @@ _EXPERIMENT_TAGS = {
 Examples:
   create-demo-runs
   create-demo-runs 100 --seed 7 --tracking-uri sqlite:///demo.db
-  create-demo-runs 5 --tracking-uri http://127.0.0.1:5000 --experiment try-out""",
+  create-demo-runs 5 --tracking-uri http://127.0.0.1:5000 --experiment try-out
+  create-demo-runs --genai --tracking-uri sqlite:///demo.db""",
 )
-@click.argument("count", metavar="[N]", type=click.IntRange(min=1), default=24)
+@click.argument("count", metavar="[N]", type=click.IntRange(min=1), required=False)
+@click.option("--genai", is_flag=True, help="Write an assistant's evaluations and traces instead; needs MLflow 3.5.")
 @click.option("--tracking-uri", help="Where to write.  [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]")
-@click.option("--experiment", default="churn", show_default=True, help="Experiment to add the runs to.")
+@click.option("--experiment", help="Experiment to add the runs to.  [default: churn; with --genai: docs-assistant]")
 @click.option("--seed", default=0, show_default=True, help="Random seed; the same seed gives the same runs.")
 @click.option("--debug", is_flag=True, help="Show where an error came from.")
-def create_demo_runs(count: int, tracking_uri: str | None, experiment: str, seed: int, debug: bool) -> None:
+def create_demo_runs(
+    *, count: int | None, genai: bool, tracking_uri: str | None, experiment: str | None, seed: int, debug: bool
+) -> None:
     """Write N realistic runs (24 by default) of a team that tunes two kinds of model.
 
     They have params, learning curves, seeds, tags, a dataset and artifacts. Some are nested, some failed, one
-    diverges to NaN, one is still running. This command writes to the store, and creates it if it does not exist.
+    diverges to NaN, one is still running. With --genai: an assistant that answers questions from documentation, six
+    versions of it evaluated on the same questions by judges and humans, logged and registered models, and the traces
+    of its use. This command writes to the store, and creates it if it does not exist.
     """
     if debug:
         console.debug()
+    if genai and count is not None:
+        raise QualiaLabError(f"--genai writes one story, not {count} runs.", "Omit the number, or --genai.")
     uri = split_uri(tracking_uri or default_tracking_uri())
+    experiment = experiment or ("docs-assistant" if genai else "churn")
     with console.step(f"opening {uri.safe}"):
         client = open_for_writing(uri.full)
-        experiment_id = find_or_create_experiment(client, uri.full, experiment, _EXPERIMENT_TAGS)
-    with console.progress(f"writing to {one_line(experiment)}", "runs") as advance:
+        experiment_id = find_or_create_experiment(client, uri.full, experiment, {} if genai else _EXPERIMENT_TAGS)
+    with console.progress(f"writing to {one_line(experiment)}", "traces" if genai else "runs") as advance:
         try:
-            write_story(client, experiment_id, generate_story(count, seed), advance=advance)
+            if genai:
+                answers = generate_genai_story(seed)
+                write_genai_story(client, uri.full, experiment_id, answers, advance=advance)
+                written = f"{len(answers)} traces, {len(VERSIONS)} evaluation runs and {len(VERSIONS)} models"
+            else:
+                runs = write_story(client, experiment_id, generate_story(count or _RUNS, seed), advance=advance)
+                written = f"{len(runs)} runs"
         except OSError as error:
             raise StoreError(
                 f"The artifacts of {one_line(experiment)} cannot be written: {one_line(str(error), 300)}",
                 "Make their folder writable, or pass another --experiment or --tracking-uri.",
             ) from error
-    console.say(f"{count} runs in experiment {one_line(experiment)} of {uri.safe}")
+    console.say(f"{written} in experiment {one_line(experiment)} of {uri.safe}")
     where = f" --tracking-uri {for_shell(uri.safe)}" if tracking_uri else ""
-    console.say(f"next: create-observation-notebook{where} --experiment {for_shell(experiment)}")
+    template = " --template evaluate" if genai else ""
+    console.say(f"next: create-observation-notebook{where} --experiment {for_shell(experiment)}{template}")
 
 
 def write_story(
