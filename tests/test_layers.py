@@ -79,6 +79,7 @@ def test_every_command_is_installed_with_its_module(command, home):
         "qualia_lab.scripts.create_observational_notebook",
         "qualia_lab.scripts.create_demo_runs",
         "qualia_lab.pipeline.train_pipeline",
+        "qualia_lab.pipeline.evaluate_pipeline",
     ],
 )
 def test_every_script_runs_as_a_module_and_shows_help_quickly(module):
