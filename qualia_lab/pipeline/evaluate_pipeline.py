@@ -189,7 +189,6 @@ def search_function(method: Method, documents: Sequence[Document]) -> Callable[[
     vectorizer = TfidfVectorizer(ngram_range=ranges, sublinear_tf=True, **options)
     matrix = vectorizer.fit_transform([document.text for document in documents])
 
-    @mlflow.trace(span_type=SpanType.RETRIEVER)
     def find_documents(question: str) -> list[dict[str, Any]]:
         scores: np.ndarray[Any, Any] = (matrix @ vectorizer.transform([question]).T).toarray()[:, 0]
         best = scores.argsort(kind="stable")[::-1][: method.results]
@@ -197,11 +196,13 @@ def search_function(method: Method, documents: Sequence[Document]) -> Callable[[
             {"page_content": documents[place].text, "metadata": {"doc_uri": documents[place].module}} for place in best
         ]
 
-    @mlflow.trace(span_type=SpanType.CHAIN)
-    def answer(question: str) -> list[str]:
-        return [found["metadata"]["doc_uri"] for found in find_documents(question)]
+    traced: Callable[[str], list[dict[str, Any]]] = mlflow.trace(find_documents, span_type=SpanType.RETRIEVER)
 
-    return answer
+    def answer(question: str) -> list[str]:
+        return [found["metadata"]["doc_uri"] for found in traced(question)]
+
+    whole: Callable[[str], list[str]] = mlflow.trace(answer, span_type=SpanType.CHAIN)
+    return whole
 
 
 def _scorers() -> list[Any]:
@@ -209,16 +210,14 @@ def _scorers() -> list[Any]:
     from mlflow.entities import Feedback
     from mlflow.genai.scorers import scorer
 
-    @scorer
     def found(outputs: list[str], expectations: dict[str, Any]) -> Feedback:
         right = expectations["module"] in outputs
         return Feedback(value=right, rationale="" if right else f"Expected {expectations['module']}.")
 
-    @scorer
     def reciprocal_rank(outputs: list[str], expectations: dict[str, Any]) -> float:
         return 1 / (outputs.index(expectations["module"]) + 1) if expectations["module"] in outputs else 0.0
 
-    return [found, reciprocal_rank]
+    return [scorer(found), scorer(reciprocal_rank)]
 
 
 @contextlib.contextmanager
