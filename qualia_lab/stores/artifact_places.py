@@ -36,8 +36,8 @@ MAX_DEPTH = 8
 MAX_FILES = 10_000
 _TIMEOUT_SECONDS = 10.0
 _LARGEST_DOWNLOAD = 20_000_000
-# The id of a run or a logged model: 32 hexadecimal digits, as MLflow generates them, or a UUID with hyphens.
-_RUN_ID = re.compile(r"(m-)?[0-9a-f]{32}\Z|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+# The id of a run, a logged model or a trace: 32 hexadecimal digits, as MLflow generates them, or a UUID with hyphens.
+_RUN_ID = re.compile(r"((m|tr)-)?[0-9a-f]{32}\Z|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 # Folders next to a store in which the runs' folders are searched, by MLflow's names for them.
 _FOLDERS_BESIDE = ("mlruns", "mlartifacts", "artifacts", ".trash")
 _PARTS_BEFORE = 6  # path components before the run's id that are tried: the experiment's folder and its parents
