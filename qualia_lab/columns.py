@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # By the ids of Arrow's types, which are compared in less time than the types.
-_PYTHON_TYPES: dict[int, type] = {pa.string().id: str, pa.int64().id: int, pa.float64().id: float}
+_PYTHON_TYPES: dict[int, type] = {
+    pa.string().id: str,
+    pa.int64().id: int,
+    pa.float64().id: float,
+    pa.bool_().id: bool,
+}
 _ACCEPTED_TYPES: dict[type, set[type]] = {
     str: {str, type(None)},
     int: {int, type(None)},
     float: {float, int, type(None)},
+    bool: {bool, type(None)},
 }
 
 
@@ -28,8 +34,8 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Convert values to an Arrow array.
 
     Args:
-        values: str, int or float; None becomes null.
-        kind: string, int64 or float64.
+        values: str, int, float or bool; None becomes null.
+        kind: string, int64, float64 or bool.
 
     Returns:
         The array.
@@ -54,6 +60,9 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         values = [python_type() if value is None else value for value in values]
     if python_type is str:
         return _text(values, nulls)
+    if python_type is bool:
+        bits = np.packbits(np.array(values, np.bool_), bitorder="little")
+        return pa.Array.from_buffers(kind, len(values), [nulls, pa.py_buffer(bits)])
     numbers = np.array(values, np.int64 if python_type is int else np.float64)
     return pa.Array.from_buffers(kind, len(values), [nulls, pa.py_buffer(numbers)])
 

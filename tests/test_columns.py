@@ -15,9 +15,15 @@ from qualia_lab.columns import column
 TEXTS = st.lists(st.none() | st.text())
 WHOLES = st.lists(st.none() | st.integers(-(2**63), 2**63 - 1))
 FLOATS = st.lists(st.none() | st.floats(allow_nan=False))
+TRUTHS = st.lists(st.none() | st.booleans())
 
 
-@given(st.tuples(TEXTS, st.just(pa.string())) | st.tuples(WHOLES, st.just(pa.int64())) | st.tuples(FLOATS, st.just(pa.float64())))  # fmt: skip
+@given(
+    st.tuples(TEXTS, st.just(pa.string()))
+    | st.tuples(WHOLES, st.just(pa.int64()))
+    | st.tuples(FLOATS, st.just(pa.float64()))
+    | st.tuples(TRUTHS, st.just(pa.bool_()))
+)
 def test_a_column_equals_the_array_that_pyarrow_builds(case):
     values, kind = case
     ours = column(values, kind)
@@ -25,7 +31,9 @@ def test_a_column_equals_the_array_that_pyarrow_builds(case):
     assert ours.equals(pa.array(values, kind))
 
 
-@pytest.mark.parametrize(("values", "kind"), [(["a", 1], pa.string()), ([1.5], pa.int64()), (["x"], pa.float64())])
+@pytest.mark.parametrize(
+    ("values", "kind"), [(["a", 1], pa.string()), ([1.5], pa.int64()), (["x"], pa.float64()), ([1], pa.bool_())]
+)
 def test_a_value_of_another_type_is_refused(values, kind):
     with pytest.raises(TypeError):
         column(values, kind)
