@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from qualia_lab.stores.change_tokens import token_of
+from qualia_lab.stores.sql.genai_tables import GENAI_NAMES
 from qualia_lab.stores.sql.tables import NAMES
 
 if TYPE_CHECKING:
@@ -54,5 +55,5 @@ def server_token(database: SqlConnection) -> str:
 
 
 def _with_names(query: str) -> sa.TextClause:
-    names: sa.BindParameter[Any] = sa.bindparam("names", NAMES, expanding=True)
+    names: sa.BindParameter[Any] = sa.bindparam("names", (*NAMES, *GENAI_NAMES), expanding=True)
     return sa.text(query).bindparams(names)

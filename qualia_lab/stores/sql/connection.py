@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.stores.sql.background_read import BackgroundRead
 from qualia_lab.stores.sql.driver_errors import is_interrupted, to_store_error
+from qualia_lab.stores.sql.genai_tables import GENAI_NAMES
 from qualia_lab.stores.sql.rows import GcPaused
 from qualia_lab.stores.sql.servers import SECONDS_OF_SILENCE, SECONDS_TO_CONNECT, engine_of, settings_of
 from qualia_lab.stores.sql.sqlite import is_alone, open_sqlite, sqlite_path
@@ -52,6 +53,14 @@ class SqlConnection:
     sql: sa.Connection
     has: frozenset[str]  # names of tables, and of columns as `table.column`
     arrow: ArrowSource | None = None  # reads many rows faster, where ADBC is available
+    genai: list[frozenset[str]] = field(default_factory=list)  # what `has_genai` found, kept with the database
+
+    @property
+    def has_genai(self) -> frozenset[str]:
+        """As `has`, of the tables of models, traces and evaluation datasets; looked up when it is first needed."""
+        if not self.genai:
+            self.genai.append(existing_columns(self.sql, GENAI_NAMES))
+        return self.genai[0]
 
     def fetch(self, select: sa.Executable) -> Rows:
         """All rows. Text that is not valid UTF-8 is returned as bytes."""
@@ -130,6 +139,7 @@ class _OpenFile:
     sql: sa.Connection
     has: frozenset[str]
     close: Any
+    genai: list[frozenset[str]] = field(default_factory=list)
 
     @classmethod
     def at(cls, uri: TrackingUri) -> _OpenFile:
@@ -155,6 +165,7 @@ class SqlDatabase:
     uri: TrackingUri
     _idle: list[_OpenFile] = field(default_factory=list)  # at most one, between two queries
     _has: frozenset[str] | None = None  # of a database server
+    _genai: list[frozenset[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         weakref.finalize(self, _close_all, self._idle)
@@ -166,7 +177,7 @@ class SqlDatabase:
             with self._file() if self.uri.scheme == "sqlite" else self._server() as connection:
                 yield connection
         except Exception as error:
-            self._has = None  # the schema may have changed
+            self._has, self._genai = None, []  # the schema may have changed
             if is_interrupted(error):
                 raise KeyboardInterrupt from None
             if not isinstance(error, (sa.exc.SQLAlchemyError, OSError, *self._errors_of_drivers())):
@@ -195,7 +206,7 @@ class SqlDatabase:
             if has is None:
                 has = self._has = _tables_of_mlflow(connection, self.uri)
             arrow = self._arrow_server if connection.dialect.name == "postgresql" else None
-            yield SqlConnection(connection, has, arrow)
+            yield SqlConnection(connection, has, arrow, self._genai)
 
     @contextmanager
     def _file(self) -> Iterator[SqlConnection]:
@@ -211,7 +222,7 @@ class SqlDatabase:
         with ExitStack() as closing_it:
             closing_it.callback(opened.close)
             with self._arrow_of_file(opened.file) as arrow:
-                yield SqlConnection(opened.sql, opened.has, arrow)
+                yield SqlConnection(opened.sql, opened.has, arrow, opened.genai)
             opened.file.text_factory = str
             if opened.file.stays and not self._idle:
                 self._idle.append(opened)

@@ -45,7 +45,7 @@ _MOST_CONCURRENT = 20_000
 # From this many on, a condition on their ids takes longer than reading rows that were not asked for.
 MANY_IDS = 100
 
-_MODEL_STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
+MODEL_STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
 
 
 class Reading:
@@ -271,7 +271,7 @@ def _of_logged_models() -> tuple[sa.Select[Any], sa.Select[Any]]:
         text_id(model.experiment_id),
         model.name,
         model.model_type,
-        sa.case(_MODEL_STATUSES, value=model.status),
+        sa.case(MODEL_STATUSES, value=model.status),
         model.artifact_location,
         model.creation_timestamp_ms,
         model.last_updated_timestamp_ms,

@@ -34,6 +34,7 @@ from qualia_lab.times import FEW, LATEST_TIME, are_usual, possible_runs, with_po
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from qualia_lab.genai_tables import EvaluationTables, ModelTables, TracePart, TraceQuery, TraceTables
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace
@@ -116,6 +117,41 @@ class SqlStore(Closing):
             by_run = metric_keys is not None and (len(metric_keys) > _FEW_KEYS or len(wanted) * 30 < in_all)
             are_most = database.reads_arrow and len(wanted) >= MANY_IDS and len(wanted) * 2 >= in_all
             yield from History(database, metric_keys, by_run).read(wanted, are_most=are_most)
+
+    def read_models(self, *, experiment_ids: Sequence[str] = (), run_ids: Sequence[str] = ()) -> ModelTables:
+        """See ReadsGenAI."""
+        from qualia_lab.stores.sql.models import read_models
+
+        with self._database.connected() as database:
+            return read_models(database, experiment_ids, run_ids)
+
+    def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:
+        """See ReadsGenAI."""
+        from qualia_lab.stores.sql.traces import read_traces
+
+        with self._database.connected() as database:
+            return read_traces(database, query, parts)
+
+    def read_spans(self, trace_ids: Sequence[str], *, content: bool = True) -> Iterator[pa.RecordBatch]:
+        """See ReadsGenAI."""
+        from qualia_lab.stores.sql.spans import read_spans
+
+        with self._database.connected() as database:
+            yield from read_spans(database, trace_ids, self.artifact_place, content=content)
+
+    def count_traces(self, experiment_ids: Sequence[str] = ()) -> dict[str, int]:
+        """See ReadsGenAI."""
+        from qualia_lab.stores.sql.traces import count_traces
+
+        with self._database.connected() as database:
+            return count_traces(database, experiment_ids)
+
+    def read_evaluation_datasets(self, experiment_ids: Sequence[str] = ()) -> EvaluationTables:
+        """See ReadsGenAI."""
+        from qualia_lab.stores.sql.evaluation import read_evaluation_datasets
+
+        with self._database.connected() as database:
+            return read_evaluation_datasets(database, experiment_ids)
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """Where the artifacts of this run are; no I/O until files are listed or read."""

@@ -12,33 +12,34 @@ import sqlalchemy as sa
 Column = sa.ColumnElement[Any]
 
 
-def _table(name: str, columns: str) -> sa.TableClause:
+def table_with(name: str, columns: str) -> sa.TableClause:
+    """A table of this name with these columns, given as words."""
     return sa.table(name, *(sa.column(column) for column in columns.split()))
 
 
-experiments = _table(
+experiments = table_with(
     "experiments", "experiment_id name artifact_location lifecycle_stage creation_time last_update_time workspace"
 )
-experiment_tags = _table("experiment_tags", "key value experiment_id")
-runs = _table(
+experiment_tags = table_with("experiment_tags", "key value experiment_id")
+runs = table_with(
     "runs", "run_uuid name user_id status start_time end_time lifecycle_stage artifact_uri experiment_id deleted_time"
 )
-params = _table("params", "key value run_uuid")
-tags = _table("tags", "key value run_uuid")
-metrics = _table("metrics", "key value timestamp run_uuid step is_nan")
-latest_metrics = _table("latest_metrics", "key value timestamp step is_nan run_uuid")
-datasets = _table(
+params = table_with("params", "key value run_uuid")
+tags = table_with("tags", "key value run_uuid")
+metrics = table_with("metrics", "key value timestamp run_uuid step is_nan")
+latest_metrics = table_with("latest_metrics", "key value timestamp step is_nan run_uuid")
+datasets = table_with(
     "datasets",
     "dataset_uuid experiment_id name digest dataset_source_type dataset_source dataset_schema dataset_profile",
 )
-inputs = _table("inputs", "input_uuid source_type source_id destination_type destination_id step")
-input_tags = _table("input_tags", "input_uuid name value")
-logged_models = _table(
+inputs = table_with("inputs", "input_uuid source_type source_id destination_type destination_id step")
+input_tags = table_with("input_tags", "input_uuid name value")
+logged_models = table_with(
     "logged_models",
     "model_id experiment_id name artifact_location creation_timestamp_ms last_updated_timestamp_ms status "
-    "lifecycle_stage model_type source_run_id",
+    "lifecycle_stage model_type source_run_id status_message",
 )
-alembic_version = _table("alembic_version", "version_num")
+alembic_version = table_with("alembic_version", "version_num")
 
 # All tables that are read.
 NAMES = tuple(
@@ -115,8 +116,8 @@ def metric_value(table: sa.TableClause, has: frozenset[str]) -> Column:
     return sa.case((table.c.is_nan == sa.true(), sa.null()), else_=table.c.value)
 
 
-def existing_columns(connection: sa.Connection) -> frozenset[str]:
-    """The tables of MLflow that the database has, and their columns as `table.column`."""
+def existing_columns(connection: sa.Connection, of: tuple[str, ...] = NAMES) -> frozenset[str]:
+    """Which of these tables of MLflow the database has, and their columns as `table.column`."""
     if connection.dialect.name == "sqlite":
         query = (
             "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c"
@@ -136,7 +137,7 @@ def existing_columns(connection: sa.Connection) -> frozenset[str]:
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_name IN :names"  # noqa: S608 - constants
             f" AND table_schema = {schema.get(connection.dialect.name, 'DATABASE()')}"
         )
-    names: sa.BindParameter[Any] = sa.bindparam("names", NAMES, expanding=True)
+    names: sa.BindParameter[Any] = sa.bindparam("names", of, expanding=True)
     rows = connection.execute(sa.text(query).bindparams(names)).fetchall()
     return frozenset({table for table, _ in rows} | {f"{table}.{column}" for table, column in rows})
 

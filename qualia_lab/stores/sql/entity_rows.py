@@ -1,0 +1,122 @@
+"""The rows of models, traces or datasets in one of MLflow's tables: whole tables where most of them are wanted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from qualia_lab import schema
+from qualia_lab.columns import filled, numbers_of, whole
+from qualia_lab.stores.sql.reading import are_many
+from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, in_order
+from qualia_lab.tables import table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.stores.sql.connection import SqlConnection
+
+    Column = sa.ColumnElement[Any]
+    Truth = sa.ColumnElement[bool]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entities are read: by id, and how their rows in other tables are found.
+
+    Attributes:
+        ids: their ids, in the order of the result.
+        are_most: whether the database has hardly any others, so that whole tables are read.
+        chosen: a subquery of exactly these ids; None if there is no shorter way than to list them.
+    """
+
+    ids: list[str]
+    are_most: bool = False
+    chosen: sa.Select[Any] | None = None
+
+
+@dataclass
+class EntityRows:
+    """Reads tables of one database, and collects what could not be read as it stands."""
+
+    database: SqlConnection
+    problems: list[dict[str, str | None]] = field(default_factory=list)
+
+    def all_of(self, columns: pa.Schema, select: sa.Executable, count: int) -> pa.Table:
+        """The rows of a statement.  count: how many entities there may be, which decides how rows are fetched."""
+        if are_many(self.database, count):
+            table = self.database.fetch_arrow(select, columns)
+            if table is not None:
+                return table
+        rows = self.database.fetch(select)
+
+        def unread(place: int, name: str, reason: str) -> None:
+            self.problems.append({"subject": f"{name} of {rows[place][0]!s}", "reason": reason})
+
+        return arrow_table(columns, rows, unread)
+
+    def of(
+        self, columns: pa.Schema, select: sa.Select[Any], owner: Column, wanted: Wanted, then: Sequence[str]
+    ) -> pa.Table:
+        """The rows of these entities in the order of their ids, then by the columns `then`.
+
+        Args:
+            columns: the result's columns; the first is the id of the entity.
+            select: all rows of the table.
+            owner: the column of the table with the id of the entity.
+            wanted: which entities.
+            then: the names of further columns to sort by.
+        """
+        count = len(wanted.ids)
+        if wanted.are_most:
+            tables = [self.all_of(columns, select, count)]
+        elif count > IDS_PER_QUERY and wanted.chosen is not None:
+            tables = [self.all_of(columns, select.where(owner.in_(wanted.chosen)), count)]
+        else:
+            batches = batched(wanted.ids, IDS_PER_QUERY)
+            tables = [self.all_of(columns, select.where(owner.in_(some)), count) for some in batches]
+        table = pa.concat_tables([table_of(columns, []), *tables])
+        return in_order(table, columns.names[0], wanted.ids, then)
+
+    def problem_table(self) -> pa.Table:
+        """What could not be read (schema.UNREAD)."""
+        return table_of(schema.UNREAD, self.problems)
+
+
+def whole_number(value: Column) -> Column:
+    """A smaller integer or a truth value as a 64-bit integer, as every reader of rows expects it."""
+    return sa.cast(value, sa.BigInteger)
+
+
+def truth(value: Column) -> Column:
+    """A truth value as 0 or 1."""
+    return whole_number(sa.case((value == sa.true(), 1), else_=0))
+
+
+def no_text() -> Column:
+    """A column of a schema that lacks it."""
+    return sa.cast(sa.null(), sa.String(1))
+
+
+def with_nulls(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The table with null for each NaN in these columns: what was not recorded, where NaN itself is never stored."""
+    for name in names:
+        numbers = numbers_of(filled(table.column(name), math.nan))
+        missing = np.isnan(numbers)
+        if missing.any():
+            place, valid = table.schema.get_field_index(name), pa.py_buffer(np.packbits(~missing, bitorder="little"))
+            array = pa.Array.from_buffers(schema.FLOAT, len(numbers), [valid, pa.py_buffer(numbers)])
+            table = table.set_column(place, name, array)
+    return table
+
+
+def value_by_id(rows: pa.Table, ids: pa.Array) -> pa.Array:
+    """For each id the value of its row, null without one.  rows: id and value."""
+    places = pc.index_in(ids, value_set=whole(rows.column(0)))
+    return rows.column(1).take(places)

@@ -1,0 +1,220 @@
+"""Traces of a database with their tags, metadata, links and assessments (TraceTables)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from qualia_lab import schema
+from qualia_lab.columns import column, column_of, filled, numbers_of, whole
+from qualia_lab.genai_tables import TraceTables, trace_tables
+from qualia_lab.stores.sql.entity_rows import EntityRows, Wanted, truth, with_nulls
+from qualia_lab.stores.sql.genai_tables import assessments, associations, trace_info, trace_metadata, trace_tags
+from qualia_lab.stores.sql.reading import MANY_IDS
+from qualia_lab.stores.sql.rows import IDS_PER_QUERY, batched, in_order
+from qualia_lab.stores.sql.tables import experiments, text_id
+from qualia_lab.stores.sql.trace_columns import COSTS, TraceColumns
+from qualia_lab.stores.trace_files import parsed
+from qualia_lab.stores.values import text
+from qualia_lab.tables import table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qualia_lab.genai_tables import TracePart, TraceQuery
+    from qualia_lab.stores.sql.connection import SqlConnection
+
+    Truth = sa.ColumnElement[bool]
+
+_ALL_PARTS: tuple[TracePart, ...] = ("traces", "tags", "metadata", "links", "assessments")
+_IS_LINK = sa.and_(associations.c.source_type == "trace", associations.c.destination_type == "run")
+_STORED_ASSESSMENTS = pa.schema(
+    [pa.field(one.name, schema.INT) if one.name == "valid" else one for one in schema.ASSESSMENTS]
+)
+
+
+def read_traces(database: SqlConnection, query: TraceQuery, parts: Sequence[TracePart] | None) -> TraceTables:
+    """See ReadsGenAI.read_traces; the filter and the order of the query are not applied."""
+    if "trace_info" not in database.has_genai:
+        return trace_tables()
+    return _TraceReading(database, query).tables(_ALL_PARTS if parts is None else parts)
+
+
+def count_traces(database: SqlConnection, experiment_ids: Sequence[str] = ()) -> dict[str, int]:
+    """See ReadsGenAI.count_traces."""
+    if "trace_info" not in database.has_genai:
+        return {}
+    experiment = trace_info.c.experiment_id
+    select = sa.select(text_id(experiment), sa.func.count()).group_by(experiment).order_by(experiment)
+    if experiment_ids:
+        select = select.where(experiment.in_(_numbers(experiment_ids)))
+    return {str(name): int(count) for name, count in database.fetch(select)}
+
+
+class _TraceReading:
+    """One `read_traces`: the traces first, then what other tables hold about them."""
+
+    def __init__(self, database: SqlConnection, query: TraceQuery) -> None:
+        self.database = database
+        self.has = database.has_genai
+        self.query = query
+        self.rows = EntityRows(database)
+        self.columns = TraceColumns(self.has)
+
+    def tables(self, parts: Sequence[TracePart]) -> TraceTables:
+        """The traces in the order of the query, and these of their tables."""
+        stored = with_nulls(self.traces(), COSTS)
+        wanted = self.wanted(stored.column("trace_id").to_pylist())
+        metadata = self.keyed(trace_metadata, wanted, None if "metadata" in parts else self.columns.of_metadata)
+        tags = self.keyed(trace_tags, wanted, None if "tags" in parts else self.columns.of_tags)
+        tables = {"traces": self.columns.traces(stored, metadata, tags)}
+        if "metadata" in parts:
+            tables["metadata"] = self.with_more(metadata, self.columns.promoted_metadata(stored), wanted)
+        if "tags" in parts:
+            tables["tags"] = self.with_more(tags, self.columns.promoted_tags(stored), wanted)
+        if "links" in parts:
+            tables["links"] = self.links(tables["traces"], wanted)
+        if "assessments" in parts:
+            tables["assessments"] = self.assessments(wanted)
+        return trace_tables(**tables, problems=self.rows.problem_table())
+
+    def traces(self) -> pa.Table:
+        """The rows of the table of traces that match, the latest first."""
+        select, limit = sa.select(*self.columns.selected), self.query.limit
+        if not self.query.trace_ids:
+            newest = select.where(*self.scope(by_time=limit is not None)).order_by(*self.latest_first).limit(limit)
+            few = limit is not None and limit < MANY_IDS
+            return self.rows.all_of(self.columns.stored, newest, 0 if few else min(self.count, limit or self.count))
+        found = [
+            self.rows.all_of(self.columns.stored, select.where(*self.scope(), trace_info.c.request_id.in_(some)), 0)
+            for some in batched(list(dict.fromkeys(self.query.trace_ids)), IDS_PER_QUERY)
+        ]
+        table = pa.concat_tables(found)
+        ids = column(sorted(table.column("trace_id").to_pylist()), schema.STRING)
+        by_id = numbers_of(pc.index_in(table.column("trace_id"), value_set=ids))
+        latest = np.lexsort([by_id, -numbers_of(filled(table.column("request_time"), 0))])
+        return table.take(column_of(latest, schema.INT)).slice(0, limit)
+
+    @cached_property
+    def count(self) -> int:
+        """The number of traces in the database."""
+        [(count,)] = self.database.fetch(sa.select(sa.func.count()).select_from(trace_info))
+        return int(count)
+
+    @cached_property
+    def latest_first(self) -> tuple[sa.ColumnElement[Any], ...]:
+        trace_id = trace_info.c.request_id
+        in_order = sa.collate(trace_id, "C") if self.database.sql.dialect.name == "postgresql" else trace_id
+        return trace_info.c.timestamp_ms.desc(), in_order
+
+    def scope(self, *, by_time: bool = False) -> list[Truth]:
+        """The conditions of the query on the table of traces, without its list of traces.
+
+        by_time: make SQLite find the latest traces of several experiments by time, not by experiment.
+        """
+        trace_id = trace_info.c.request_id
+        experiment: sa.ColumnElement[Any] = trace_info.c.experiment_id
+        if by_time and len(self.query.experiment_ids) != 1 and self.database.sql.dialect.name == "sqlite":
+            experiment = experiment.op("+")(sa.literal_column("0"))
+        active = sa.select(experiments.c.experiment_id).where(experiments.c.lifecycle_stage == "active")
+        searched = _numbers(self.query.experiment_ids) if self.query.experiment_ids else active
+        conditions: list[Truth] = [experiment.in_(searched)]
+        if self.query.run_ids:
+            run_ids, made = list(dict.fromkeys(self.query.run_ids)), trace_metadata.c
+            in_run: list[Truth] = [
+                trace_id.in_(sa.select(made.request_id).where(made.key == "mlflow.sourceRun", made.value.in_(run_ids)))
+            ]
+            if "entity_associations" in self.has:
+                linked = sa.select(associations.c.source_id).where(_IS_LINK, associations.c.destination_id.in_(run_ids))
+                in_run.append(trace_id.in_(linked))
+            conditions.append(sa.or_(*in_run))
+        return conditions
+
+    def wanted(self, ids: list[str]) -> Wanted:
+        """How the rows of these traces are found in other tables."""
+        if len(ids) < MANY_IDS:
+            return Wanted(ids)
+        are_exact = self.query.limit is None and not self.query.trace_ids
+        chosen = sa.select(trace_info.c.request_id).where(*self.scope()) if are_exact else None
+        return Wanted(ids, are_most=len(ids) * 2 >= self.count, chosen=chosen)
+
+    def keyed(self, table: sa.TableClause, wanted: Wanted, only: Sequence[str] | None) -> pa.Table:
+        """The rows of a table of keys and values, by key, without those that MLflow keeps as columns.
+
+        only: the keys that are needed; None for all.
+        """
+        if table.name not in self.has or not wanted.ids or only == ():
+            return table_of(schema.TRACE_TAGS, [])
+        select = sa.select(table.c.request_id, table.c.key, table.c.value)
+        if only is not None:
+            select = select.where(table.c.key.in_(only))
+        elif self.columns.promoted:
+            select = select.where(table.c.key.not_in(self.columns.promoted))
+        return self.rows.of(schema.TRACE_TAGS, select, table.c.request_id, wanted, ("key",))
+
+    def with_more(self, table: pa.Table, more: list[pa.Table], wanted: Wanted) -> pa.Table:
+        """The table with further keys and values, in its order."""
+        more = [one for one in more if one.num_rows]
+        return in_order(pa.concat_tables([table, *more]), "trace_id", wanted.ids, ("key",)) if more else table
+
+    def links(self, traces: pa.Table, wanted: Wanted) -> pa.Table:
+        """The runs that the traces are linked to, except for their source run."""
+        if "entity_associations" not in self.has or not wanted.ids:
+            return table_of(schema.TRACE_LINKS, [])
+        select = sa.select(associations.c.source_id, associations.c.destination_id).where(_IS_LINK)
+        links = self.rows.of(schema.TRACE_LINKS, select, associations.c.source_id, wanted, ("run_id",))
+        if not links.num_rows:
+            return links
+        places = pc.index_in(links.column("trace_id"), value_set=whole(traces.column("trace_id")))
+        is_other = pc.not_equal(links.column("run_id"), traces.column("run_id").take(places))
+        return links.filter(pc.fill_null(is_other, column([True], pa.bool_())[0]))
+
+    def assessments(self, wanted: Wanted) -> pa.Table:
+        """Everything that was said about the traces."""
+        if "assessments" not in self.has or not wanted.ids:
+            return table_of(schema.ASSESSMENTS, [])
+        one = assessments.c
+        select = sa.select(
+            one.trace_id,
+            one.assessment_id,
+            one.name,
+            one.assessment_type,
+            sa.func.nullif(one.value, "null"),
+            one.error,
+            one.rationale,
+            one.source_type,
+            one.source_id,
+            one.run_id,
+            one.span_id,
+            one.overrides,
+            truth(one.valid),
+            one.assessment_metadata,
+            one.created_timestamp,
+            one.last_updated_timestamp,
+        )
+        then = ("creation_time", "assessment_id")
+        table = self.rows.of(_STORED_ASSESSMENTS, select, one.trace_id, wanted, then)
+        valid = table.column("valid").cast(pa.bool_())
+        table = table.set_column(table.schema.get_field_index("valid"), "valid", valid)
+        errors = table.column("error")
+        if errors.null_count < len(errors):
+            messages = column([_message(error) for error in errors.to_pylist()], schema.STRING)
+            table = table.set_column(table.schema.get_field_index("error"), "error", messages)
+        return table.cast(schema.ASSESSMENTS)
+
+
+def _message(error: str | None) -> str | None:
+    """The message of an error that MLflow stores as JSON; its code if it has none."""
+    said = parsed(error)
+    if not isinstance(said, dict):
+        return error
+    return text(str(said.get("error_message") or said.get("error_code") or "unknown"))
+
+
+def _numbers(experiment_ids: Sequence[str]) -> list[int]:
+    return [int(one) for one in dict.fromkeys(experiment_ids) if one.lstrip("-").isdigit()]
