@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-Kind = Literal["attribute", "param", "metric", "tag", "dataset"]
+Kind = Literal[
+    "attribute",
+    "param",
+    "metric",
+    "tag",
+    "dataset",
+    # Of traces only, see query.trace_fields.
+    "metadata",
+    "span",
+    "span_attribute",
+    "feedback",
+    "expectation",
+    "issue",
+]
 
 TEXT_ATTRIBUTES = (
     "run_id",
@@ -62,7 +75,8 @@ class Comparison:
 
     Attributes:
         field: the left side.
-        operator: one of = != < <= > >= LIKE, NOT LIKE, ILIKE, NOT ILIKE, IN, NOT IN, IS NULL, IS NOT NULL.
+        operator: one of = != < <= > >= LIKE, NOT LIKE, ILIKE, NOT ILIKE, IN, NOT IN, IS NULL, IS NOT NULL; for traces
+            also RLIKE and NOT RLIKE.
         value: text is compared as text, a number as a number. A number compared with a param or tag matches only
             values that are written as a number. A tuple for IN and NOT IN; None for IS NULL and IS NOT NULL.
     """
@@ -143,15 +157,16 @@ def is_numeric(value: Value) -> bool:
 
 
 def _fields(condition: Condition | None, orders: Sequence[Order]) -> Iterator[Field]:
-    yield from (comparison.field for comparison in _comparisons(condition))
+    yield from (comparison.field for comparison in comparisons(condition))
     yield from (order.field for order in orders)
 
 
-def _comparisons(condition: Condition | None) -> Iterator[Comparison]:
+def comparisons(condition: Condition | None) -> Iterator[Comparison]:
+    """Every comparison of a condition."""
     if isinstance(condition, Comparison):
         yield condition
     elif isinstance(condition, Not):
-        yield from _comparisons(condition.part)
+        yield from comparisons(condition.part)
     elif condition is not None:
         for part in condition.parts:
-            yield from _comparisons(part)
+            yield from comparisons(part)

@@ -191,17 +191,23 @@ def predicate(comparison: Comparison) -> Callable[[Any], bool]:
         return lambda _: True
     operand: Any = comparison.value
     negated, _, like = comparison.operator.rpartition(" ")
-    if like in ("LIKE", "ILIKE"):
-        matches = _like(operand, fold=like == "ILIKE")
+    if like in ("LIKE", "ILIKE", "RLIKE"):
+        matches = _rlike(operand) if like == "RLIKE" else _like(operand, fold=like == "ILIKE")
         return (lambda value: not matches(value)) if negated else matches
     compare = _COMPARE[comparison.operator]
-    if is_numeric(operand) and comparison.field.kind in ("param", "tag"):
+    if is_numeric(operand) and comparison.field.kind in ("param", "tag", "metadata", "span_attribute"):
         return lambda text: _NUMBER.fullmatch(text) is not None and compare(_number(text), operand)
     return lambda value: compare(value, operand)
 
 
 def _number(text: str) -> float:
     return min(max(float(text), -LARGEST), LARGEST)
+
+
+def _rlike(pattern: str) -> Callable[[str], bool]:
+    """RLIKE as in MLflow on SQLite: a regular expression of Python that occurs somewhere in the text."""
+    search = re.compile(pattern).search
+    return lambda text: search(text) is not None
 
 
 def _like(pattern: str, *, fold: bool) -> Callable[[str], bool]:
