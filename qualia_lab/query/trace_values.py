@@ -53,7 +53,7 @@ class Traces:
 
     def ids_of(self, mask: Mask) -> list[str]:
         """The ids of these traces, in the order of the tables."""
-        ids: list[str] = self.ids.filter(_as_arrow(mask)).to_pylist()
+        ids: list[str] = self.ids.filter(as_arrow(mask)).to_pylist()
         return ids
 
     def having(self, trace_ids: pa.Array | pa.ChunkedArray, rows: Mask) -> Mask:
@@ -61,6 +61,12 @@ class Traces:
         owners = numbers_of(filled(pc.index_in(whole(trace_ids), value_set=self.ids), -1))[rows]
         mask = np.zeros(self.count, np.bool_)
         mask[owners[owners >= 0]] = True
+        return mask
+
+    def among(self, trace_ids: Sequence[pa.Array]) -> Mask:
+        """The traces whose id is in one of these arrays."""
+        is_in = pc.is_in(self.ids, value_set=whole(pa.chunked_array(trace_ids, pa.string())))
+        mask: Mask = numbers_of(pc.cast(is_in, pa.int8())).astype(np.bool_)
         return mask
 
     def matching(self, comparison: Comparison) -> Mask:
@@ -110,7 +116,7 @@ class Traces:
         of_session = matches & text_rows(rows.column("metadata"), lambda text: _OF_SESSION in text)
         if of_session.any():
             sessions = whole(self.tables.traces.column("session_id"))
-            named = sessions.filter(_as_arrow(self.having(rows.column("trace_id"), of_session))).drop_null()
+            named = sessions.filter(as_arrow(self.having(rows.column("trace_id"), of_session))).drop_null()
             is_in = pc.is_in(sessions, value_set=named)
             mask |= numbers_of(pc.cast(is_in, pa.int8())).astype(np.bool_) & _is_valid(sessions)
         return mask
@@ -268,5 +274,6 @@ def _is_valid(values: pa.Array) -> Mask:
     return numbers_of(pc.cast(pc.is_valid(values), pa.int8())).astype(np.bool_)
 
 
-def _as_arrow(mask: Mask) -> pa.Array:
+def as_arrow(mask: Mask) -> pa.Array:
+    """A mask as an Arrow array."""
     return pc.cast(column_of(mask.astype(np.int8), pa.int8()), pa.bool_())

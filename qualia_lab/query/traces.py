@@ -9,7 +9,7 @@ import numpy as np
 from qualia_lab.query.conditions import And, Comparison, Condition, Field, Not, Or, Order, comparisons, conjuncts
 from qualia_lab.query.trace_fields import CONTENT, RUN, TraceField
 from qualia_lab.query.trace_parser import parse_trace_filter, parse_trace_order
-from qualia_lab.query.trace_values import Traces, span_rows
+from qualia_lab.query.trace_values import Traces, as_arrow, span_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -142,13 +142,13 @@ def _read_groups(
     """For each group which of the remaining traces have a span of which it is true."""
     if read_spans is None:
         raise TypeError("conditions on spans need read_spans")
-    found: dict[Condition, Mask] = {group: np.zeros(traces.count, np.bool_) for group in groups}
+    found: dict[And, list[pa.Array]] = {group: [] for group in groups}
     fields = [comparison.field for group in found for comparison in comparisons(group)]
     content = any(field == CONTENT or field.kind == "span_attribute" for field in fields)
     for batch in read_spans(traces.ids_of(remaining), content=content):
-        for group in found:
-            found[group] |= traces.having(batch.column("trace_id"), span_rows(group, batch))
-    return found
+        for group, trace_ids in found.items():
+            trace_ids.append(batch.column("trace_id").filter(as_arrow(span_rows(group, batch))).unique())
+    return {group: traces.among(trace_ids) for group, trace_ids in found.items()}
 
 
 def _is_of_span(field: Field) -> bool:
