@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from qualia_lab import schema
 from qualia_lab.stores.values import integer, text
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 Value = TypeVar("Value")
+
+
+class Reports(Protocol):
+    """Collects what could not be read; implemented by Rows and GenAIRows."""
+
+    def add_problem(self, of: str | None, subject: str, reason: object, /) -> None:
+        """Report a part `subject` of a run or of something else; None where it belongs to nothing."""
+        ...
 
 
 @dataclass
@@ -45,8 +53,8 @@ class Fields:
     """Typed access to named values of a file or response; a value of another type is reported and becomes None."""
 
     values: Mapping[str, Any]
-    rows: Rows
-    run_id: str | None = None
+    rows: Reports
+    of: str | None = None  # the id of the run, or what else they belong to
 
     def text(self, name: str) -> str | None:
         """The value as text; None where it is missing."""
@@ -60,7 +68,7 @@ class Fields:
         try:
             return kind(self.values.get(name))
         except ValueError as error:
-            self.rows.add_problem(self.run_id, name, error)
+            self.rows.add_problem(self.of, name, error)
             return None
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 TRACE_FILE = "traces.json"
-_LARGEST_FILE = 100_000_000  # bytes; a part of a file is no JSON
+LARGEST_FILE = 100_000_000  # bytes; a part of a file is no JSON
 _HEXADECIMAL = re.compile(r"(0x)?([0-9a-f]{16})\Z")
 _STATUSES = {"0": "UNSET", "1": "OK", "2": "ERROR"}  # the numbers of OpenTelemetry
 _INPUTS, _OUTPUTS, _TYPE = "mlflow.spanInputs", "mlflow.spanOutputs", "mlflow.spanType"
@@ -38,10 +38,10 @@ def spans_at(place: ArtifactPlace, trace_id: str, *, content: bool) -> list[Row]
         content: see ReadsGenAI.read_spans.
     """
     try:
-        data = place.read_bytes(TRACE_FILE, _LARGEST_FILE + 1)
+        data = place.read_bytes(TRACE_FILE, LARGEST_FILE + 1)
     except StoreError:
         return []
-    return spans_in_file(data, trace_id, content=content) if len(data) <= _LARGEST_FILE else []
+    return spans_in_file(data, trace_id, content=content) if len(data) <= LARGEST_FILE else []
 
 
 def spans_in_file(data: bytes, trace_id: str, *, content: bool) -> list[Row]:

@@ -85,7 +85,7 @@ def normalized(chunks: Iterable[bytes]) -> tuple[bytes, str]:
     """The points of one file in MLflow's current format, and what is wrong with the file ("" if nothing is)."""
     points = []
     bad, first_bad = 0, 0
-    for line_number, line in enumerate(_lines(chunks), start=1):
+    for line_number, line in enumerate(lines_of(chunks), start=1):
         point = None if line is None else parse_point(line)
         if point is not None:
             step, timestamp, value = point
@@ -126,7 +126,7 @@ def _looks_plain(data: bytes) -> bool:
 
 
 def _latest(data: bytes) -> Point:
-    return max(point for line in _lines([data]) if line is not None and (point := parse_point(line)) is not None)
+    return max(point for line in lines_of([data]) if line is not None and (point := parse_point(line)) is not None)
 
 
 def _table(files: list[bytes]) -> pa.Table | None:
@@ -163,7 +163,7 @@ def _are_in_order(file_index: np.ndarray, steps: np.ndarray, timestamps: np.ndar
     return bool(in_order.all())
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
+def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
     """The lines of a file of any size; None for a line that is too long, or a last line without a line break.
 
     A line without a line break may be incomplete, and half a number looks like a number. A caller that knows that the

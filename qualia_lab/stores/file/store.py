@@ -19,17 +19,21 @@ from qualia_lab import schema
 from qualia_lab.closing import Closing
 from qualia_lab.columns import column, column_of
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
+from qualia_lab.genai_tables import evaluation_tables
 from qualia_lab.stores.file.changes import ENDED, FolderChanges
 from qualia_lab.stores.file.mlruns import Root, TooLarge, Unreadable, read_meta
+from qualia_lab.stores.file.models import FolderModels, model_row
 from qualia_lab.stores.file.points import has_complete_last_line, latest_points, normalized, parse_files
+from qualia_lab.stores.file.traces import FolderTraces
 from qualia_lab.stores.rows import Fields, Rows, latest_first
-from qualia_lab.stores.values import MODEL_STATUSES, RUN_STATUSES, decoded, status, text
+from qualia_lab.stores.values import RUN_STATUSES, decoded, status, text
 from qualia_lab.tables import run_tables, table_of
 from qualia_lab.times import is_possible, possible_runs, with_possible_times
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from qualia_lab.genai_tables import EvaluationTables, ModelTables, TracePart, TraceQuery, TraceTables
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.file.points import Points
@@ -83,6 +87,8 @@ class FileStore(Closing):
         self.uri = self.path.as_uri()
         self._root = Root(self.path)
         self._changes = FolderChanges(self._root)
+        self._traces = FolderTraces(self._root, self.path)
+        self._all_models = FolderModels(self._root)
 
     def read_experiments(self, view: View = "active") -> pa.Table:
         """Experiments with run counts and last activity, latest activity first."""
@@ -194,6 +200,49 @@ class FileStore(Closing):
         experiments = [one for one in self._experiments() if one.experiment_id in experiment_ids or not experiment_ids]
         runs = [path for experiment in experiments for path in self._run_folders(experiment).values()]
         return self._changes.token([experiment.path for experiment in experiments], runs)
+
+    # ReadsGenAI
+
+    def read_models(self, *, experiment_ids: Sequence[str] = (), run_ids: Sequence[str] = ()) -> ModelTables:
+        """Logged models with what was logged for them, and versions of registered models."""
+        experiments = {experiment.experiment_id: experiment for experiment in self._experiments()}
+        runs_of = {one.experiment_id: self._run_folders(one) for one in experiments.values()}
+        of_experiments = {run_id for experiment_id in experiment_ids for run_id in runs_of.get(experiment_id, ())}
+        return self._all_models.read(
+            {experiment_id: experiment.path for experiment_id, experiment in experiments.items()},
+            {run_id: path for folders in runs_of.values() for run_id, path in folders.items()},
+            set(experiment_ids) if experiment_ids or run_ids else None,
+            {*run_ids, *of_experiments},
+        )
+
+    def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:
+        """The traces that match, without spans."""
+        return self._traces.read(query, parts, self._trace_folders(query.experiment_ids))
+
+    def read_spans(self, trace_ids: Sequence[str], *, content: bool = True) -> Iterator[pa.RecordBatch]:
+        """The spans of these traces, in batches."""
+        experiments = {experiment.experiment_id: experiment.path for experiment in self._experiments()}
+        return self._traces.spans(trace_ids, experiments, content=content)
+
+    def count_traces(self, experiment_ids: Sequence[str] = ()) -> dict[str, int]:
+        """The number of traces of each of these experiments that has any, () for all experiments."""
+        return self._traces.count(self._trace_folders(experiment_ids))
+
+    def read_evaluation_datasets(self, experiment_ids: Sequence[str] = ()) -> EvaluationTables:  # noqa: ARG002
+        """No datasets: MLflow keeps them in databases only."""
+        return evaluation_tables()
+
+    def _trace_folders(self, experiment_ids: Sequence[str]) -> dict[str, str]:
+        """The folders of these experiments by id, () for all active ones."""
+        return {
+            experiment.experiment_id: experiment.path
+            for experiment in self._experiments()
+            if (
+                experiment.experiment_id in experiment_ids
+                if experiment_ids
+                else self._experiment_row(experiment, Rows())["lifecycle_stage"] != "deleted"
+            )
+        }
 
     def close(self) -> None:
         """Nothing to close."""
@@ -470,19 +519,9 @@ class FileStore(Closing):
         """The logged models of an experiment as {model_id: row}; run_id is the run that created the model."""
         found = {}
         for name, folder in self._folders(None, os.path.join(experiment.path, "models"), rows).items():
-            meta = Fields(self._meta(None, f"logged model {name}", folder, rows), rows)
-            if meta.text("lifecycle_stage") != "deleted":
-                found[name] = {
-                    "run_id": meta.text("source_run_id"),
-                    "model_id": text(name),
-                    "experiment_id": text(experiment.experiment_id),
-                    "name": meta.text("name"),
-                    "model_type": meta.text("model_type"),
-                    "status": status(meta.text("status"), MODEL_STATUSES),
-                    "artifact_location": meta.text("artifact_location"),
-                    "creation_time": meta.integer("creation_timestamp"),
-                    "last_updated_time": meta.integer("last_updated_timestamp"),
-                }
+            meta = self._meta(None, f"logged model {name}", folder, rows)
+            if meta.get("lifecycle_stage") != "deleted":
+                found[name] = model_row(name, experiment.experiment_id, meta, rows, None)
         return found
 
     def _datasets(self, experiment: _Experiment, rows: Rows) -> dict[str, Row]:
