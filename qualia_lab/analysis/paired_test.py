@@ -105,7 +105,8 @@ def sign_flip_p(differences: Numbers) -> float:
     if n == 0:
         return 1.0
     moved = moved / float(np.abs(moved).max())
-    observed = abs(float(moved.sum())) * (1 - 1e-12)  # sums of the same terms in another order count as equal
+    total = float(moved.sum())
+    observed = abs(total) * (1 - 1e-12)  # sums of the same terms in another order count as equal
     if n >= _NORMAL_FROM:
         return float(2 * ndtr(-observed / math.sqrt(float((moved**2).sum()))))
     if n <= _ENUMERATED:
@@ -114,8 +115,9 @@ def sign_flip_p(differences: Numbers) -> float:
     generator = np.random.default_rng(_SEED)
     reached, rows = 0, max(1, _AT_ONCE // n)
     for begin in range(0, _FLIPS, rows):
-        signs = generator.integers(0, 2, (min(rows, _FLIPS - begin), n), dtype=np.int8)
-        reached += int((np.abs((2.0 * signs - 1) @ moved) >= observed).sum())
+        drawn = min(rows, _FLIPS - begin)
+        bits = np.unpackbits(np.frombuffer(generator.bytes(drawn * -(-n // 8)), np.uint8).reshape(drawn, -1), axis=1)
+        reached += int((np.abs(2 * (bits[:, :n].astype(np.float64) @ moved) - total) >= observed).sum())
     return (reached + 1) / (_FLIPS + 1)
 
 
