@@ -154,6 +154,7 @@ def evaluate_methods(
                 scorers=_scorers(),
                 model_id=model.model_id,
             )
+            mlflow.flush_trace_async_logging()
         run_ids.append(str(run.info.run_id))
         if advance:
             advance(place + 1, len(methods))
