@@ -143,6 +143,18 @@ def sqlite_sample(made_once) -> Path:
 
 
 @pytest.fixture(scope="session")
+def genai_sample(made_once) -> Path:
+    """A folder with `mlflow.db`, filled by `fill_genai`, and the ids of what it holds in `ids.json`."""
+    from .genai_stores import fill_genai
+
+    def fill(folder):
+        filled = fill_genai(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+        (folder / "ids.json").write_text(json.dumps(vars(filled)))
+
+    return made_once("genai", fill)
+
+
+@pytest.fixture(scope="session")
 def sample_client(sqlite_sample, tmp_path_factory):
     """MLflow's client on a copy of the sample's SQLite file, since the client may change what it opens.
 

@@ -446,7 +446,7 @@ class _Filling:
         import mlflow.genai.datasets as datasets
 
         ids = list(self.filled.experiments.values())
-        made = datasets.create_dataset(name="questions", experiment_id=ids[:1], tags={"kind": "small"})
+        made = datasets.create_dataset(name="questions", experiment_id=ids, tags={"kind": "small"})
         records = [
             {
                 "inputs": {"question": f"What is {number} + {number}?"},
@@ -464,7 +464,6 @@ class _Filling:
         )
         made.merge_records(records)
         self.filled.datasets["questions"] = made.dataset_id
-        datasets.add_dataset_to_experiments(made.dataset_id, ids[1:])
         self.filled.datasets["empty"] = datasets.create_dataset(name="empty", experiment_id=ids[1:]).dataset_id
 
     def issue(self) -> None:
