@@ -174,6 +174,41 @@ class GenAIContract:
         assert ids_of(genai_store.read_traces(TraceQuery(trace_ids=(*reversed(some), "tr-0")), ())) == some
         assert ids_of(genai_store.read_traces(TraceQuery(trace_ids=tuple(some), limit=2), ())) == some[:2]
 
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            "status = 'ERROR'",
+            "status != 'OK'",
+            "tags.slice = 'even'",
+            "trace.name = 'answer' AND trace.execution_time_ms > 600",
+            "metadata.`mlflow.trace.user` = 'ada'",
+            "feedback.correctness = 'true'",
+            "span.type = 'TOOL' AND span.status = 'ERROR'",
+            "span.name LIKE 'level%'",
+            "tags.slice = 'nowhere'",
+        ],
+    )
+    def test_filters_match_mlflow(self, genai_store, oracle, condition):
+        if not self.in_database and condition.startswith("span"):
+            pytest.skip("MLflow cannot filter the spans of files")
+        expected = oracle.matching(condition)
+        assert len(expected) < len(oracle.infos)
+        found = genai_store.read_traces(TraceQuery(filter=condition))
+        assert ids_of(found) == expected
+        whole = genai_store.read_traces(TraceQuery(trace_ids=tuple(expected or ["none"])))
+        for name in PARTS:
+            assert getattr(found, name).equals(getattr(whole, name)), name
+        assert ids_of(genai_store.read_traces(TraceQuery(filter=condition, limit=2))) == expected[:2]
+
+    def test_an_order_and_a_limit(self, genai_store, read):
+        found = genai_store.read_traces(TraceQuery(order_by=("duration DESC",), limit=3))
+        durations = [row["duration"] or -1 for row in read.traces.to_pylist()]
+        assert found.traces.column("duration").to_pylist() == sorted(durations, reverse=True)[:3]
+        ids = ids_of(found)
+        assert [ids.index(one) for one in found.tags.column("trace_id").to_pylist()] == sorted(
+            ids.index(one) for one in found.tags.column("trace_id").to_pylist()
+        )
+
     def test_counts(self, genai_store, oracle):
         counts = {}
         for info in oracle.infos:

@@ -128,8 +128,15 @@ class GenAIOracle:
     @cached_property
     def infos(self) -> list[Any]:
         """The traces of all active experiments, the latest first."""
-        active = [one.experiment_id for one in self.client.search_experiments()]
-        return [trace.info for trace in self._search(active)]
+        return [trace.info for trace in self._search(self._active)]
+
+    @cached_property
+    def _active(self) -> list[str]:
+        return [one.experiment_id for one in self.client.search_experiments()]
+
+    def matching(self, condition: str) -> list[str]:
+        """The ids of the traces that match a filter of MLflow, the latest first."""
+        return [trace.info.trace_id for trace in self._search(self._active, filter_string=condition)]
 
     def _search(self, experiment_ids: Sequence[str], **more: Any) -> list[Any]:
         return _pages(

@@ -43,7 +43,7 @@ _LOCATION = "mlflow.artifactLocation"
 
 
 def read_spans(
-    database: SqlConnection, trace_ids: Sequence[str], place_of: PlaceOf, *, content: bool
+    database: SqlConnection, place_of: PlaceOf, trace_ids: Sequence[str], *, content: bool
 ) -> Iterator[pa.RecordBatch]:
     """See ReadsGenAI.read_spans.  place_of: where the artifacts of a trace are, by its id and recorded address."""
     wanted = list(dict.fromkeys(trace_ids))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -127,17 +127,19 @@ class SqlStore(Closing):
 
     def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:
         """See ReadsGenAI."""
+        from qualia_lab.stores.sql.spans import read_spans
         from qualia_lab.stores.sql.traces import read_traces
 
         with self._database.connected() as database:
-            return read_traces(database, query, parts)
+            spans_of = partial(read_spans, database, self.artifact_place)
+            return read_traces(database, query, parts, spans_of)
 
     def read_spans(self, trace_ids: Sequence[str], *, content: bool = True) -> Iterator[pa.RecordBatch]:
         """See ReadsGenAI."""
         from qualia_lab.stores.sql.spans import read_spans
 
         with self._database.connected() as database:
-            yield from read_spans(database, trace_ids, self.artifact_place, content=content)
+            yield from read_spans(database, self.artifact_place, trace_ids, content=content)
 
     def count_traces(self, experiment_ids: Sequence[str] = ()) -> dict[str, int]:
         """See ReadsGenAI."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from qualia_lab.genai_tables import TraceTables, trace_tables
 from qualia_lab.stores.sql.entity_rows import EntityRows, Wanted, truth, with_nulls
 from qualia_lab.stores.sql.genai_tables import assessments, associations, trace_info, trace_metadata, trace_tags
 from qualia_lab.stores.sql.reading import MANY_IDS
-from qualia_lab.stores.sql.rows import IDS_PER_QUERY, batched, in_order
+from qualia_lab.stores.sql.rows import in_order
 from qualia_lab.stores.sql.tables import experiments, text_id
 from qualia_lab.stores.sql.trace_columns import COSTS, TraceColumns
 from qualia_lab.stores.trace_files import parsed
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qualia_lab.genai_tables import TracePart, TraceQuery
+    from qualia_lab.query.traces import ReadSpans
     from qualia_lab.stores.sql.connection import SqlConnection
 
     Truth = sa.ColumnElement[bool]
@@ -38,11 +40,31 @@ _STORED_ASSESSMENTS = pa.schema(
 )
 
 
-def read_traces(database: SqlConnection, query: TraceQuery, parts: Sequence[TracePart] | None) -> TraceTables:
-    """See ReadsGenAI.read_traces; the filter and the order of the query are not applied."""
-    if "trace_info" not in database.has_genai:
-        return trace_tables()
-    return _TraceReading(database, query).tables(_ALL_PARTS if parts is None else parts)
+def read_traces(
+    database: SqlConnection, query: TraceQuery, parts: Sequence[TracePart] | None, read_spans: ReadSpans
+) -> TraceTables:
+    """See ReadsGenAI.read_traces.  read_spans: reads spans of the same database, for conditions on them."""
+    asked = _ALL_PARTS if parts is None else parts
+    if not query.filter and not query.order_by:
+        return _TraceReading(database, query).tables(asked)
+    from qualia_lab.query.traces import (
+        needed_parts,
+        parse_trace_filter,
+        parse_trace_order,
+        select_traces,
+    )
+
+    condition, orders = parse_trace_filter(query.filter), parse_trace_order(query.order_by)
+    everything = replace(query, filter="", order_by=(), limit=None)
+    searched = _TraceReading(database, everything).tables(tuple(needed_parts(condition, orders)))
+    ids = select_traces(condition, orders, searched, read_spans)[: query.limit]
+    if not ids:
+        return trace_tables(problems=searched.problems)
+    found = _TraceReading(database, replace(everything, trace_ids=tuple(ids))).tables(asked)
+    return TraceTables(
+        problems=found.problems,
+        **{name: in_order(getattr(found, name), "trace_id", ids, ()) for name in _ALL_PARTS},
+    )
 
 
 def count_traces(database: SqlConnection, experiment_ids: Sequence[str] = ()) -> dict[str, int]:
@@ -85,20 +107,23 @@ class _TraceReading:
 
     def traces(self) -> pa.Table:
         """The rows of the table of traces that match, the latest first."""
-        select, limit = sa.select(*self.columns.selected), self.query.limit
-        if not self.query.trace_ids:
+        if "trace_info" not in self.has:
+            return table_of(self.columns.stored, [])
+        select, limit, ids = (
+            sa.select(*self.columns.selected),
+            self.query.limit,
+            list(dict.fromkeys(self.query.trace_ids)),
+        )
+        if not ids:
             newest = select.where(*self.scope(by_time=limit is not None)).order_by(*self.latest_first).limit(limit)
             few = limit is not None and limit < MANY_IDS
             return self.rows.all_of(self.columns.stored, newest, 0 if few else min(self.count, limit or self.count))
-        found = [
-            self.rows.all_of(self.columns.stored, select.where(*self.scope(), trace_info.c.request_id.in_(some)), 0)
-            for some in batched(list(dict.fromkeys(self.query.trace_ids)), IDS_PER_QUERY)
-        ]
-        table = pa.concat_tables(found)
-        ids = column(sorted(table.column("trace_id").to_pylist()), schema.STRING)
-        by_id = numbers_of(pc.index_in(table.column("trace_id"), value_set=ids))
-        latest = np.lexsort([by_id, -numbers_of(filled(table.column("request_time"), 0))])
-        return table.take(column_of(latest, schema.INT)).slice(0, limit)
+        wanted = self.wanted(ids)
+        found = self.rows.of(self.columns.stored, select.where(*self.scope()), trace_info.c.request_id, wanted, ())
+        by_id = column(sorted(found.column("trace_id").to_pylist()), schema.STRING)
+        places = numbers_of(pc.index_in(found.column("trace_id"), value_set=by_id))
+        latest = np.lexsort([places, -numbers_of(filled(found.column("request_time"), 0))])
+        return found.take(column_of(latest, schema.INT)).slice(0, limit)
 
     @cached_property
     def count(self) -> int:
