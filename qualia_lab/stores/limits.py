@@ -8,14 +8,21 @@ from dataclasses import dataclass, field
 
 from qualia_lab.errors import StoreUnreadable
 
-# The maximum number of entries and of bytes that one query may read, by kind of entry. Runs and points are converted to
-# columns as they arrive; the other kinds are held as JSON objects, which take several times their bytes in memory.
+# The maximum number of entries and of bytes that one query may read, by kind of entry. Runs, traces, spans and points
+# are converted to columns as they arrive; the other kinds are held as JSON objects, which take several times their
+# bytes in memory.
 _LIMITS = {
     "experiments": (200_000, 256 << 20),
     "runs": (1_000_000, 16 << 30),
     "models": (500_000, 1 << 30),
     "metrics": (10_000_000, 4 << 30),
     "files": (100_000, 64 << 20),
+    "traces": (1_000_000, 16 << 30),
+    "spans": (20_000_000, 64 << 30),
+    "model_versions": (500_000, 1 << 30),
+    "registered_models": (200_000, 1 << 30),
+    "datasets": (100_000, 256 << 20),
+    "records": (1_000_000, 4 << 30),
 }
 # Pages are nearly as large as requested: after the first ones, pages have at least this many entries on average.
 _PAGES_ALWAYS_ALLOWED = 200
@@ -31,7 +38,7 @@ class Budget:
 
     Attributes:
         server: the tracking URI without secrets, for messages.
-        what: the kind of entries: experiments, runs, models, metrics, files.
+        what: the kind of entries: experiments, runs, models, metrics, files, traces, ...
     """
 
     server: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,11 @@ _IDS: dict[str, Callable[[list[Json]], list[Hashable]]] = {
     "models": lambda items: [_text(info_of(item).get("model_id")) for item in items],
     "files": lambda items: [_text(item.get("path")) for item in items],
     "metrics": lambda items: [hash(repr(items))] if items else [],
+    "traces": lambda items: [_text(item.get("trace_id") or item.get("request_id")) for item in items],
+    "model_versions": lambda items: [f"{item.get('version')} {item.get('name')}" for item in items],
+    "registered_models": lambda items: [_text(item.get("name")) for item in items],
+    "datasets": lambda items: [_text(item.get("dataset_id")) for item in items],
+    "records": lambda items: [_text(item.get("dataset_record_id")) for item in items],
 }
 
 
@@ -42,7 +48,7 @@ def read_pages(
         method: GET, or POST with the parameters as JSON.
         path: the endpoint.
         parameters: the parameters, without a page token.
-        field: the name of the list of entries: experiments, runs, models, metrics, files.
+        field: the name of the list of entries, a key of `_IDS`.
         budget: limits shared with other queries; None for limits of its own.
 
     Raises:
@@ -58,12 +64,12 @@ def read_pages(
         answer, size = client.request_json_with_size(
             method,
             path,
-            parameters=list(request.items()) if method == "GET" else (),
+            parameters=_in_address(request) if method == "GET" else (),
             body=None if method == "GET" else request,
             seconds=max(client.seconds - seconds_waited, 0.05),
         )
         seconds_waited += time.monotonic() - since
-        items = answer.get(field) or []
+        items = _items(answer.get(field))
         if not isinstance(items, list):
             raise StoreUnreadable(f"{client.uri.safe} gave something other than a list of {field}.", "Is it MLflow's?")
         objects = [item for item in items if isinstance(item, dict)]
@@ -82,6 +88,23 @@ def read_pages(
                 f"stopped after {pages:,} pages.",
                 "Look at the server's log.",
             )
+
+
+def _in_address(parameters: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Parameters for an address, in which a list is one parameter for each of its items."""
+    return [
+        (name, one) for name, value in parameters.items() for one in (value if isinstance(value, list) else [value])
+    ]
+
+
+def _items(given: Any) -> Any:
+    """The entries of a page; MLflow gives the records of a dataset as a list in a text of JSON."""
+    if not isinstance(given, str):
+        return given or []
+    try:
+        return json.loads(given)
+    except (ValueError, RecursionError):
+        return given
 
 
 def _text(value: Any) -> str:

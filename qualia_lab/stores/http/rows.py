@@ -12,6 +12,8 @@ from qualia_lab.times import is_possible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from qualia_lab.stores.rows import Reports, Row
+
     Json = dict[str, Any]
 
 
@@ -62,14 +64,14 @@ def point_of(point: Json) -> Json | None:
         return None
 
 
-def _pairs(items: Iterable[Json], subject: str, run_id: str | None, rows: Rows) -> Mapping[str, str]:
+def pairs(items: Iterable[Json], subject: str, of: str | None, rows: Reports) -> Mapping[str, str]:
     """{key: value} for MLflow's lists of params and tags."""
     values = {}
     for item in items:
         try:
             values[text(item.get("key")) or ""] = text(item.get("value")) or ""
         except ValueError as error:
-            rows.add_problem(run_id, subject, error)
+            rows.add_problem(of, subject, error)
     return values
 
 
@@ -90,7 +92,7 @@ def add_experiment(experiment: Json, rows: Rows) -> None:
     """Add an experiment and its tags to the rows."""
     row = experiment_row(experiment, rows)
     rows.tables["experiments"].append(row)
-    tags = _pairs(objects(experiment, "tags"), "experiment tag", None, rows)
+    tags = pairs(objects(experiment, "tags"), "experiment tag", None, rows)
     rows.add_values("experiment_tags", {"experiment_id": row["experiment_id"]}, tags)
 
 
@@ -98,7 +100,7 @@ def add_run(run: Json, rows: Rows) -> None:
     """Add a run with its tags, params, latest metrics and datasets to the rows."""
     run_id = run_id_of(run)
     fields = Fields(info_of(run), rows, run_id)
-    tags = _pairs(data_of(run, "tags"), "tag", run_id, rows)
+    tags = pairs(data_of(run, "tags"), "tag", run_id, rows)
     rows.tables["runs"].append(
         {
             "run_id": run_id,
@@ -114,7 +116,7 @@ def add_run(run: Json, rows: Rows) -> None:
         }
     )
     rows.add_values("tags", {"run_id": run_id}, tags)
-    rows.add_values("params", {"run_id": run_id}, _pairs(data_of(run, "params"), "param", run_id, rows))
+    rows.add_values("params", {"run_id": run_id}, pairs(data_of(run, "params"), "param", run_id, rows))
     for metric in sorted(data_of(run, "metrics"), key=lambda metric: str(metric.get("key"))):
         key, point = text(str(metric.get("key"))), point_of(metric)
         if point is None:
@@ -126,8 +128,25 @@ def add_run(run: Json, rows: Rows) -> None:
         dataset = dataset_input.get("dataset")
         dataset_fields = Fields(dataset if isinstance(dataset, dict) else {}, rows, run_id)
         columns = {name: dataset_fields.text(name) for name in names}
-        context = _pairs(objects(dataset_input, "tags"), "dataset", run_id, rows).get("mlflow.data.context")
+        context = pairs(objects(dataset_input, "tags"), "dataset", run_id, rows).get("mlflow.data.context")
         rows.tables["datasets"].append({"run_id": run_id, **columns, "context": context})
+
+
+def model_row(info: Json, rows: Reports, of: str | None) -> Row:
+    """A logged model as a row of schema.MODELS; `of`: what values that cannot be read belong to, in the report."""
+    fields = Fields(info, rows, of)
+    return {
+        "model_id": fields.text("model_id"),
+        "experiment_id": fields.text("experiment_id"),
+        "run_id": fields.text("source_run_id") or None,
+        "name": fields.text("name"),
+        "model_type": fields.text("model_type") or None,
+        "status": status(fields.text("status"), MODEL_STATUSES),
+        "status_message": fields.text("status_message") or None,
+        "artifact_location": fields.text("artifact_uri"),
+        "creation_time": fields.integer("creation_timestamp_ms"),
+        "last_updated_time": fields.integer("last_updated_timestamp_ms"),
+    }
 
 
 def add_models(run_ids: Iterable[str], outputs: Mapping[str, set[str]], models: Mapping[str, Json], rows: Rows) -> None:
@@ -139,17 +158,6 @@ def add_models(run_ids: Iterable[str], outputs: Mapping[str, set[str]], models: 
     for run_id in run_ids:
         model_ids = (created.get(run_id, set()) | outputs.get(run_id, set())) & models.keys()
         for model_id in sorted(model_ids, key=positions.__getitem__):
-            fields = Fields(info_of(models[model_id]), rows, run_id)
             rows.tables["logged_models"].append(
-                {
-                    "run_id": run_id,
-                    "model_id": model_id,
-                    "experiment_id": fields.text("experiment_id"),
-                    "name": fields.text("name"),
-                    "model_type": fields.text("model_type") or None,
-                    "status": status(fields.text("status"), MODEL_STATUSES),
-                    "artifact_location": fields.text("artifact_uri"),
-                    "creation_time": fields.integer("creation_timestamp_ms"),
-                    "last_updated_time": fields.integer("last_updated_timestamp_ms"),
-                }
+                {**model_row(info_of(models[model_id]), rows, run_id), "run_id": run_id, "model_id": model_id}
             )

@@ -16,12 +16,17 @@ from qualia_lab.errors import StoreError, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
 from qualia_lab.stores.change_tokens import token_of
 from qualia_lab.stores.http.counts import count_runs
+from qualia_lab.stores.http.endpoints import is_absent
+from qualia_lab.stores.http.evaluation import read_evaluation_datasets
 from qualia_lab.stores.http.history import API, Histories, batches_of
 from qualia_lab.stores.http.history_cache import open_cache
+from qualia_lab.stores.http.models import ServerModels, search_models
 from qualia_lab.stores.http.pages import read_pages
 from qualia_lab.stores.http.rest import RequestRejected, RestClient
 from qualia_lab.stores.http.rows import add_experiment, add_models, experiment_row, info_of, run_id_of
 from qualia_lab.stores.http.search_page import FRESH_SECONDS, SearchPage, SearchResultCache, merge_pages
+from qualia_lab.stores.http.spans import ServerSpans
+from qualia_lab.stores.http.traces import ServerTraces
 from qualia_lab.stores.limits import Budget
 from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.parallel import in_parallel
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.genai_tables import EvaluationTables, ModelTables, TracePart, TraceQuery, TraceTables
     from qualia_lab.query import Condition, Order
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
@@ -47,7 +53,6 @@ if TYPE_CHECKING:
 _VIEWS = {"active": "ACTIVE_ONLY", "deleted": "DELETED_ONLY", "all": "ALL"}
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}\Z")
 _PAGE_SIZE = 1000
-_MODELS_PER_PAGE = 100
 _EXPERIMENTS_PER_REQUEST = 100
 _RUNS_PER_REQUEST = 100
 
@@ -97,6 +102,8 @@ class HttpStore(Closing):
             find=lambda run_ids, take: self._find(run_ids, list(self._experiments("all")), take),
             in_bulk=not self._is_databricks,
         )
+        self._traces = ServerTraces(self._client)
+        self._spans = ServerSpans(self._client)
         self._recent_pages = SearchResultCache()
         self._recent_experiments: tuple[float, dict[str, Json]] = (-FRESH_SECONDS, {})
         self._artifacts_unreachable: tuple[float, StoreUnreachable | None] = (0.0, None)
@@ -408,20 +415,72 @@ class HttpStore(Closing):
 
     def _models(self, experiment_ids: list[str], rows: Rows) -> dict[str, Json]:
         """The logged models of these experiments as {id: MLflow's JSON}; servers before MLflow 3 have none."""
-
-        def search(batch: list[str]) -> list[Json]:
-            body = {"experiment_ids": batch, "max_results": _MODELS_PER_PAGE}
-            models = read_pages(self._client, "POST", f"{API}/logged-models/search", body, "models", budget=budget)
-            return [{"info": info_of(model)} for model in models if info_of(model).get("model_id")]
-
-        budget = Budget(self.uri, "models")
         try:
-            models = [model for batch in in_parallel(search, batches_of(experiment_ids, 10), 4) for model in batch]
+            return {
+                str(info_of(model)["model_id"]): {"info": info_of(model)}
+                for model in search_models(self._client, experiment_ids)
+            }
         except StoreError as error:  # also permissions, limits and timeouts: the runs can be read without their models
-            if not isinstance(error, RequestRejected) or error.status not in (404, 405, 501):
+            if not is_absent(error):
                 rows.add_problem(None, "logged models", error.message)
             return {}
-        return {str(info_of(model).get("model_id")): model for model in models}
+
+    # ReadsGenAI
+
+    def read_models(self, *, experiment_ids: Sequence[str] = (), run_ids: Sequence[str] = ()) -> ModelTables:
+        """Logged models with what was logged for them, and versions of registered models.
+
+        A server lists the outputs of a run with the run only: they are read of the runs of the models' experiments, and
+        of those that logged a metric of a model.
+        """
+        everything = not experiment_ids and not run_ids
+        wanted = list(self._experiments("all")) if everything else list(dict.fromkeys(experiment_ids))
+        return ServerModels(self._client, self._all_runs, self._runs_by_id).read(
+            wanted, list(dict.fromkeys(run_ids)), everything=everything
+        )
+
+    def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:
+        """The traces that match, without spans. Links to runs are read for at most 50 runs, see `problems`."""
+        experiment_ids = list(query.experiment_ids or self._experiments("active"))
+
+        def runs(limit: int) -> list[str]:
+            return [run_id_of(run) for run in self._search(experiment_ids, "all", limit=limit)]
+
+        return self._traces.read(query, parts, experiment_ids, runs, self.read_spans)
+
+    def read_spans(self, trace_ids: Sequence[str], *, content: bool = True) -> Iterator[pa.RecordBatch]:
+        """The spans of these traces, in batches."""
+        yield from self._spans.read(trace_ids, content=content)
+
+    def count_traces(self, experiment_ids: Sequence[str] = ()) -> dict[str, int]:
+        """The number of traces of each of these experiments that has any, () for all experiments."""
+        return self._traces.count(_concurrent_batches(list(experiment_ids or self._experiments("all"))))
+
+    def read_evaluation_datasets(self, experiment_ids: Sequence[str] = ()) -> EvaluationTables:
+        """The evaluation datasets that these experiments use, with their records; () for all of the server."""
+        return read_evaluation_datasets(self._client, experiment_ids)
+
+    def _all_runs(self, experiment_ids: Sequence[str]) -> list[Json]:
+        """The runs of these experiments, of which only ids, experiments and outputs are kept."""
+        budget = Budget(self.uri, "runs")
+
+        def search(batch: list[str]) -> list[Json]:
+            return [_outline(run) for run in self._search(batch, "all", budget=budget)]
+
+        batches = _concurrent_batches(list(experiment_ids))
+        return [run for runs in in_parallel(search, batches, 4) for run in runs]
+
+    def _runs_by_id(self, run_ids: Sequence[str]) -> list[Json]:
+        """The runs with these ids, as far as they exist, of which the same is kept."""
+        found: list[Json] = []
+        self._find(run_ids, list(self._experiments("all")), lambda runs: found.extend(map(_outline, runs)))
+        return found
+
+
+def _outline(run: Json) -> Json:
+    """The id, the experiment and the outputs of a run."""
+    info = {"run_id": run_id_of(run), "experiment_id": info_of(run).get("experiment_id")}
+    return {"info": info, "outputs": run.get("outputs")}
 
 
 def _concurrent_batches(experiment_ids: list[str]) -> Iterator[list[str]]:
