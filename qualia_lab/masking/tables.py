@@ -11,11 +11,12 @@ import pyarrow.compute as pc
 
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 from qualia_lab.masking.candidates import candidate_rows
+from qualia_lab.masking.json_text import mask_json
 from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules, is_secret_key
 from qualia_lab.masking.text import MASK_PATTERN, MAY_HOLD, mask_value, may_hold_secret, replace_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from qualia_lab.masking.candidates import Rows
     from qualia_lab.tables import RunTables
@@ -64,6 +65,10 @@ class Masker:
     def text(self, scope: str, text: str) -> str:
         """The text with everything masked that has the form of a secret. `scope`: what is numbered together."""
         return replace_secrets(text, lambda secret: self._mask(scope, secret), self.rules)
+
+    def json(self, scope: str, text: str) -> str:
+        """The same for text that may be JSON, which stays JSON."""
+        return mask_json(text, lambda secret: self._mask(scope, secret), self.rules)
 
     def remember(self, what: str, key: str, stored: str, shown: str) -> None:
         """Continue an earlier numbering, given one value both as stored and as it was shown with masks."""
@@ -147,10 +152,25 @@ def mask_keyed(table: pa.Table, what: str, masker: Masker) -> pa.Table:
 
 def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
     """A table with the secrets in its text columns masked. `name`: the name of the table; it may lack columns."""
+    return mask_columns(table, _TEXTS[name], masker)
+
+
+def mask_columns(
+    table: pa.Table, whats: Mapping[str, str], masker: Masker, change: Callable[[str, str], str] | None = None
+) -> pa.Table:
+    """A table with the secrets in some of its columns masked.
+
+    Args:
+        table: the table; it may lack columns.
+        whats: for each column what its masks are numbered together with.
+        masker: masks, with consistent numbers over all tables.
+        change: a method of the masker, called with what is numbered together and a text; None for `Masker.text`.
+    """
     if not table.num_rows:
         return table
+    change = change or masker.text
     place_of = table.schema.get_field_index  # in less time than the list of all names; -1 without such a column
-    texts = {column_name: what for column_name, what in _TEXTS[name].items() if place_of(column_name) >= 0}
+    texts = {column_name: what for column_name, what in whats.items() if place_of(column_name) >= 0}
     candidates = candidate_rows([table.column(column_name) for column_name in texts])
     for (column_name, what), rows in zip(texts.items(), candidates, strict=True):
         if not len(rows):
@@ -159,7 +179,7 @@ def mask_texts(table: pa.Table, name: str, masker: Masker) -> pa.Table:
             table,
             column_name,
             _may_hold_secrets(table.column(column_name), rows),
-            lambda row, at=column_name, as_=what: masker.text(as_, row[at]),
+            lambda row, at=column_name, as_=what: change(as_, row[at]),
             masker,
             what,
         )
@@ -193,12 +213,13 @@ def _with_changes(  # noqa: PLR0917
     """The table with a function applied to the texts of some rows; the same object if nothing changes."""
     if not len(rows):
         return table
-    needed = table.select(["key", "value"] if place == "value" else [place])
+    is_keyed = place == "value" and table.schema.get_field_index("key") >= 0
+    needed = table.select(["key", "value"] if is_keyed else [place])
     candidates = needed.take(column_of(rows, pa.int64())).to_pylist()
     texts = [row[place] for row in candidates]
     for row in candidates:  # a store may contain texts that look like our masks: no secret may get the same number
         if row[place] is not None and MASK_PATTERN.search(row[place]):
-            masker.reserve(f"{what} {row['key']}" if place == "value" else what, row[place])
+            masker.reserve(f"{what} {row['key']}" if is_keyed else what, row[place])
     new = [None if text is None else change(row) for text, row in zip(texts, candidates, strict=True)]
     if new == texts:
         return table

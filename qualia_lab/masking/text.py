@@ -66,6 +66,8 @@ _BEARER = re.compile(
     r"(?i)(?P<before>\b(?:bearer|authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:basic|token))\s{1,3})"
     r"(?P<secret>[\w.~+/=-]{8,8000})"
 )
+# A line break or a tab as JSON writes it; its letter is no part of the word that follows.
+_ESCAPED_BREAK = re.compile(r"(\\+[nrt])")
 _WORDS = "pass|pwd|secret|token|key|cred|auth|cookie|dsn|jwt|webhook|conn|pat"
 _NAMES = re.compile(f"(?i){_WORDS}")
 _REST_OF_NAME = r"(?P<name>[\w.-]{0,60}?(?:" + _WORDS + r")[\w.-]{0,40})"
@@ -158,7 +160,11 @@ def replace_secrets(text: str, mask: Mask, rules: MaskRules = DEFAULT_RULES) -> 
         return text
     text = _KEY_BLOCK.sub(lambda found: _mask_group(found, mask), text)
     lines = text.splitlines(keepends=True)
-    return "".join(_in_line(line, mask, rules) if may_hold_secret(line) else line for line in lines)
+    text = "".join(_in_line(line, mask, rules) if may_hold_secret(line) else line for line in lines)
+    if "\\" not in text:
+        return text
+    parts = _ESCAPED_BREAK.split(text)
+    return "".join(_in_line(part, mask, rules) if may_hold_secret(part) else part for part in parts)
 
 
 def may_hold_secret(text: str) -> bool:

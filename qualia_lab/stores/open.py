@@ -48,9 +48,9 @@ def open_store(
     if show_secrets:
         return store
     from qualia_lab.masking.tables import Masker
-    from qualia_lab.stores.masked import MaskedStore
+    from qualia_lab.stores.masked_genai import mask_store
 
-    return MaskedStore(store, Masker(rules))
+    return mask_store(store, Masker(rules))
 
 
 def _open(uri: TrackingUri) -> TrackingStore:

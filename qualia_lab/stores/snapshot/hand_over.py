@@ -19,7 +19,7 @@ from qualia_lab.errors import QualiaLabError, StoreError
 from qualia_lab.files import lock_folder
 from qualia_lab.interruptions import defer_signals
 from qualia_lab.masking.tables import Masker
-from qualia_lab.stores.masked import MaskedStore
+from qualia_lab.stores.masked_genai import mask_store
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
@@ -86,7 +86,7 @@ def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tu
     others = handed_over.unknown(run_ids)
     if not others:
         # Its tables are masked already, but text artifacts on this machine are not.
-        return MaskedStore(handed_over, Masker(rules), tables=False), handed_over.read(run_ids)
+        return mask_store(handed_over, Masker(rules), tables=False), handed_over.read(run_ids)
     try:
         store = open_store(with_credentials(handed_over.source_uri), rules=rules)
         return store, store.read(run_ids)
