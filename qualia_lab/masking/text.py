@@ -70,6 +70,8 @@ _BEARER = re.compile(
 _ESCAPED_BREAK = re.compile(r"(\\+[nrt])")
 _WORDS = "pass|pwd|secret|token|key|cred|auth|cookie|dsn|jwt|webhook|conn|pat"
 _NAMES = re.compile(f"(?i){_WORDS}")
+# What every name before a value ends with. It is found in a tenth of the time, and most texts lack it.
+_ASSIGNED = re.compile(rf"(?i)(?:{_WORDS})[\w.-]{{0,40}}(?:\\*[\"'])?\s{{0,5}}[:=]")
 _REST_OF_NAME = r"(?P<name>[\w.-]{0,60}?(?:" + _WORDS + r")[\w.-]{0,40})"
 _NAME = r"(?<![\w.-])" + _REST_OF_NAME
 # `"password": "x"` in JSON, YAML and Python, also with escaped quotes.
@@ -203,14 +205,11 @@ def _in_line(text: str, mask: Mask, rules: MaskRules) -> str:
     text = _FORMS.sub(lambda found: mask(found[0]), text)
     if not _NAMES.search(text):
         return text
-    for form, replacement in (
-        (_QUOTED, mask_by_name),
-        (_LINE, mask_unless_code),
-        (_PAIR, mask_unless_code),
-        (_FLAG, mask_by_name),
-        (_ELEMENT, mask_by_name),
-    ):
-        text = form.sub(replacement, text)
+    if (":" in text or "=" in text) and _ASSIGNED.search(text):
+        for form, replacement in ((_QUOTED, mask_by_name), (_LINE, mask_unless_code), (_PAIR, mask_unless_code)):
+            text = form.sub(replacement, text)
+    for form in (_FLAG, _ELEMENT):
+        text = form.sub(mask_by_name, text)
     return text
 
 
