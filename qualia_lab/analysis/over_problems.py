@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.effects import known_mean
+from qualia_lab.analysis.contrasts import known_mean
 from qualia_lab.analysis.paired_factor import PairedComparison, compare_over_contexts
 from qualia_lab.analysis.problem_factors import problem_factors
 
@@ -77,7 +77,7 @@ def over_problems(groups: Sequence[Group]) -> OverProblems | None:
         first, second = (by_setting[_values(group, problems, inside=False)] for group, _ in ways[:2])
         in_order = sorted(shared, key=str)
         a, b = ([known_mean(by_problem[problem]) for problem in in_order] for by_problem in (first, second))
-        [pairs] = compare_over_contexts(np.array([a]), np.array([b]))
+        pairs = compare_over_contexts(np.array(a), np.array(b))
     return OverProblems(problems, len(levels), tuple(ways), pairs)
 
 

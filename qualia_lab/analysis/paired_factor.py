@@ -47,8 +47,40 @@ class PairedComparison:
     p: float
 
 
-def compare_over_contexts(a: Numbers, b: Numbers) -> list[PairedComparison]:
-    """Compare two levels over contexts; several comparisons with equally many contexts at once, which is faster.
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """Several comparisons with equally many contexts: `PairedComparison` with an array, NaN for None, per number."""
+
+    n: int
+    difference: Numbers
+    low: Numbers
+    high: Numbers
+    above: Counts
+    below: Counts
+    sign_p: Numbers
+    t_p: Numbers
+    p: Numbers
+
+
+def compare_over_contexts(a: Numbers, b: Numbers) -> PairedComparison:
+    """Compare two levels over contexts; see `compare_all`.
+
+    Args:
+        a: the mean of level A in each context, finite, shape (contexts,).
+        b: the mean of level B in the same contexts.
+
+    Returns:
+        The comparison.
+    """
+    compared = compare_all(a[None, :], b[None, :])
+    one = {name: getattr(compared, name)[0].item() for name in Comparisons.__dataclass_fields__ if name != "n"}
+    return PairedComparison(
+        compared.n, **one | {name: None for name in ("low", "high", "t_p") if math.isnan(one[name])}
+    )
+
+
+def compare_all(a: Numbers, b: Numbers) -> Comparisons:
+    """Compare two levels over contexts, several times at once, which is faster.
 
     The paired t test (Student 1908) decides where no difference is an outlier (MAD, Hampel 1974; cut-off of Iglewicz
     and Hoaglin 1993), otherwise the exact sign test (Arbuthnot 1710; Conover 1999, 3.4), which needs six contexts for p
@@ -73,32 +105,17 @@ def compare_over_contexts(a: Numbers, b: Numbers) -> list[PairedComparison]:
         error = differences.std(axis=1, ddof=1) / math.sqrt(n) if n > 1 else np.zeros(len(differences))
         t_p = 2 * stdtr(n - 1, -np.abs(difference / error))
     reach = t_quantile(n - 1) * error if n > 1 else error
-    by_t = spreads & ~_has_outlier(differences)
-    columns = (difference, difference - reach, difference + reach, above, below, sign_p, t_p, spreads, by_t)
-    return [
-        PairedComparison(
-            n,
-            mean,
-            low if has_spread else None,
-            high if has_spread else None,
-            higher,
-            lower,
-            p_of_signs,
-            p_of_t if has_spread else None,
-            p_of_t if has_no_outlier else p_of_signs,
-        )
-        for mean, low, high, higher, lower, p_of_signs, p_of_t, has_spread, has_no_outlier in zip(
-            *(column.tolist() for column in columns), strict=True
-        )
-    ]
+    p = np.where(spreads & ~_has_outlier(differences), t_p, sign_p)
+    low, high, t_p = (np.where(spreads, column, math.nan) for column in (difference - reach, difference + reach, t_p))
+    return Comparisons(n, difference, low, high, above, below, sign_p, t_p, p)
 
 
 def count_contexts(a: Numbers, b: Numbers) -> tuple[Numbers, Counts, Counts]:
     """Count in how many contexts each level is better; differences within rounding error count for neither.
 
     Args:
-        a: as in `compare_over_contexts`.
-        b: as in `compare_over_contexts`.
+        a: as in `compare_all`.
+        b: as in `compare_all`.
 
     Returns:
         For each comparison, the mean of A minus B, the number of contexts with A above B, and the number with A below

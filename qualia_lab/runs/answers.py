@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.answer import answers_of
+from qualia_lab.analysis.contrasts import cells_of
 from qualia_lab.analysis.effects import ALPHA, candidate_crossings, candidate_effects, clear_crossings, clear_effects
 from qualia_lab.analysis.groups import short_labels
 from qualia_lab.analysis.over_problems import over_problems
@@ -133,10 +134,13 @@ def _clear(loaded: Loaded) -> tuple[Mapping[str, Sequence[Effect]], Mapping[str,
 
     def compute() -> tuple[Mapping[str, Sequence[Effect]], Mapping[str, Sequence[Crossing]]]:
         groups = _groups(loaded)
-        sets = {task.experiment_id: one_factor_sets(loaded.study, task) for task in loaded.study.tasks}
+        cells = {
+            task.experiment_id: cells_of(one_factor_sets(loaded.study, task), groups[task.experiment_id])
+            for task in loaded.study.tasks
+        }
         return (
-            clear_effects({key: candidate_effects(of_task, groups[key]) for key, of_task in sets.items()}, ALPHA),
-            clear_crossings({key: candidate_crossings(of_task, groups[key]) for key, of_task in sets.items()}, ALPHA),
+            clear_effects({key: candidate_effects(of_task) for key, of_task in cells.items()}, ALPHA),
+            clear_crossings({key: candidate_crossings(of_task) for key, of_task in cells.items()}, ALPHA),
         )
 
     return loaded.once("clear effects", compute)

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from qualia_lab.analysis.answer import answer_of
+from qualia_lab.analysis.contrasts import cells_of
 from qualia_lab.analysis.effects import candidate_effects
 from qualia_lab.analysis.findings import (
     best_alone,
@@ -264,7 +265,7 @@ def test_an_effect_of_tiny_values_is_as_clear_as_of_large_ones_beside_zeros():
         ]
         evidence = evidence_of(runs)
         [(key, sets)] = evidence.one_factor.items()
-        return {one.factor.factor: one.p for one in candidate_effects(sets, evidence.groups[key])}
+        return {one.factor.factor: one.p for one in candidate_effects(cells_of(sets, evidence.groups[key]))}
 
     assert p_at(1)["m"] < 0.001
     assert p_at(1e-180) == pytest.approx(p_at(1))

@@ -63,9 +63,10 @@ def test_an_effect_clear_in_one_experiment_is_not_clear_among_eight():
 
 def test_a_crossing_clear_in_one_experiment_is_not_clear_among_eight():
     crossing = Crossing("depth", ("1", effect(0.002)), ("2", effect(0.002, "0.01", "0.1")))
-    one = {"0": CandidateCrossings(2, (crossing,))}
+    one = {"0": CandidateCrossings(2, np.array([crossing.p]), [crossing].__getitem__)}
     assert clear_crossings(one, 0.01) == {"0": [crossing]}
-    assert not any(clear_crossings({**one, **{str(n): CandidateCrossings(2, ()) for n in range(1, 8)}}, 0.01).values())
+    level = {str(n): CandidateCrossings(2, np.zeros(0), [].__getitem__) for n in range(1, 8)}
+    assert not any(clear_crossings({**one, **level}, 0.01).values())
 
 
 def test_needed_repeats_depend_on_the_number_of_experiments():

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qualia_lab.analysis.paired_factor import compare_over_contexts, sign_test
+from qualia_lab.analysis.paired_factor import compare_all, compare_over_contexts, sign_test
 
 
 def compare(pairs):
     """The comparison of two levels, given their means in each context."""
     a, b = np.array(pairs, dtype=np.float64).T
-    [found] = compare_over_contexts(a[None, :], b[None, :])
-    return found
+    return compare_over_contexts(a, b)
 
 
 def test_a_level_worse_in_sixteen_of_eighteen_contexts_is_lower():
@@ -42,9 +41,12 @@ def test_comparisons_made_at_once_equal_those_made_alone():
     a[3, 2] = 9.0  # an outlier
     a[4] = b[4] + 0.5  # no spread
     a[5] = b[5]
-    together = compare_over_contexts(a, b)
-    assert together == [compare(list(zip(*pair, strict=True))) for pair in zip(a, b, strict=True)]
-    assert (together[3].p, together[4].t_p, together[5].p) == (together[3].sign_p, None, 1.0)
+    together = compare_all(a, b)
+    alone = [compare_over_contexts(*pair) for pair in zip(a, b, strict=True)]
+    for name in ("difference", "low", "high", "above", "below", "sign_p", "t_p", "p"):
+        expected = [np.nan if getattr(one, name) is None else getattr(one, name) for one in alone]
+        np.testing.assert_array_equal(getattr(together, name), expected)
+    assert (alone[3].p, alone[4].t_p, alone[5].p) == (alone[3].sign_p, None, 1.0)
 
 
 @pytest.mark.parametrize("n", [5, 6, 12, 40])
@@ -52,8 +54,8 @@ def test_the_error_rate_for_equal_levels_is_5_percent_even_with_heavy_tails(n):
     generator = np.random.default_rng(n)
     for draw in (generator.normal, lambda size: generator.standard_t(2, size)):
         differences = draw(size=(1500, n))
-        found = compare_over_contexts(differences, np.zeros_like(differences))
-        assert np.mean([one.p < 0.05 for one in found]) <= 0.065
+        found = compare_all(differences, np.zeros_like(differences))
+        assert np.mean(found.p < 0.05) <= 0.065
 
 
 def test_ties_count_for_neither_level_and_constant_differences_have_no_t():

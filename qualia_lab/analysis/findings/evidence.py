@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from qualia_lab.analysis.answer import Answer
+    from qualia_lab.analysis.contrasts import Cells
     from qualia_lab.analysis.effects import CandidateCrossings, Crossing, Effect
     from qualia_lab.analysis.findings.full_curves import FullCurves
     from qualia_lab.analysis.findings.series import SeriesFacts
@@ -236,12 +237,19 @@ class Evidence:
         """The sets of configurations that differ in one factor only, for each task, by experiment id."""
         return {task.experiment_id: one_factor_sets(self.study, task) for task in self.study.tasks}
 
+    @cached_property
+    def cells(self) -> Mapping[str, tuple[Cells, ...]]:
+        """The levels of each factor in each context, for each task, by experiment id."""
+        from qualia_lab.analysis.contrasts import cells_of
+
+        return {key: cells_of(sets, self.groups[key]) for key, sets in self.one_factor.items()}
+
     def clear_effects(self, alpha: float) -> Mapping[str, list[Effect]]:
         """The factor levels that are clearly better than others, for each task, by experiment id."""
         from qualia_lab.analysis.effects import candidate_effects, clear_effects
 
         def of_tasks() -> dict[str, list[Effect]]:
-            return {key: candidate_effects(sets, self.groups[key]) for key, sets in self.one_factor.items()}
+            return {key: candidate_effects(cells) for key, cells in self.cells.items()}
 
         effects = self.cached("effects", of_tasks)
         return self.cached(("clear effects", alpha), lambda: clear_effects(effects, alpha))
@@ -251,7 +259,7 @@ class Evidence:
         from qualia_lab.analysis.effects import candidate_crossings, clear_crossings
 
         def of_tasks() -> dict[str, CandidateCrossings]:
-            return {key: candidate_crossings(sets, self.groups[key]) for key, sets in self.one_factor.items()}
+            return {key: candidate_crossings(cells) for key, cells in self.cells.items()}
 
         crossings = self.cached("crossings", of_tasks)
         return self.cached(("clear crossings", alpha), lambda: clear_crossings(crossings, alpha))

@@ -107,10 +107,9 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
 
 def _contexts(effect: Effect) -> str:
     """A noun for the contexts of the comparison: `targets`, or `settings of width and activation`."""
+    columns = zip(*(first.params for first, _ in effect.pairs), strict=True)  # a column of settings for each factor
     varying = [
-        name
-        for name in dict.fromkeys(name for pair in effect.pairs for name, _ in pair[0].params)
-        if name != effect.factor.factor and len({dict(pair[0].params).get(name) for pair in effect.pairs}) > 1
+        column[0][0] for column in columns if column[0][0] != effect.factor.factor and len(frozenset(column)) > 1
     ]
     if len(varying) == 1 and names_a_problem(varying[0]) and varying[0].isalpha():
         return varying[0] if varying[0].endswith(("s", "data")) else f"{varying[0]}s"
@@ -138,7 +137,7 @@ def unexamined(evidence: Evidence, thresholds: Thresholds) -> list[str]:  # noqa
     for task in evidence.study.tasks:
         groups = [one for one in evidence.groups.get(task.experiment_id, ()) if one.values]
         names = [name for name, _ in groups[0].params if not names_a_problem(name)] if len(groups) > 1 else []
-        compared = testable_factors(evidence.one_factor[task.experiment_id], groups)
+        compared = testable_factors(evidence.cells[task.experiment_id])
         untested = [one_line(name, 40) for name in names if name not in compared]
         if untested and len(names) > 1:
             reasons.append(
