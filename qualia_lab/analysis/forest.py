@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from qualia_lab.analysis.distinct_rows import number_rows
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
@@ -125,7 +127,7 @@ def _shuffled_votes(x: Singles, trees: list[_OutOfBag], shuffled: list[NDArray[n
     """
     levels = [np.unique(column, return_inverse=True) for column in x.T]
     few = [column for column, (values, _) in enumerate(levels) if len(values) <= REPEATS]
-    votes = dict(zip(few, _votes_by_value(x, trees, [(column, levels[column][0]) for column in few]), strict=True))
+    votes = dict(zip(few, _votes_by_value(x, trees, levels, few), strict=True))
     in_order = np.arange(len(x))
     return [
         votes[column][levels[column][1][draw], in_order] if column in votes else _votes_by_draw(x, trees, column, draw)
@@ -133,7 +135,9 @@ def _shuffled_votes(x: Singles, trees: list[_OutOfBag], shuffled: list[NDArray[n
     ]
 
 
-def _votes_by_value(x: Singles, trees: list[_OutOfBag], of_columns: list[tuple[int, Singles]]) -> list[Numbers]:
+def _votes_by_value(
+    x: Singles, trees: list[_OutOfBag], levels: list[tuple[Singles, NDArray[np.intp]]], few: list[int]
+) -> list[Numbers]:
     """The sum of the out-of-bag predictions for each row with each value of a column in its place.
 
     Rows that become equal are predicted once: of a grid, hardly more rows than it has.
@@ -141,25 +145,25 @@ def _votes_by_value(x: Singles, trees: list[_OutOfBag], of_columns: list[tuple[i
     Args:
         x: the params, shape (configurations, params).
         trees: the trees.
-        of_columns: columns with their distinct values.
+        levels: for each column, its distinct values, and the place of the value of each row among these.
+        few: the columns.
 
     Returns:
         The sums for each of these columns, shape (values, configurations).
     """
-    if not of_columns:
+    if not few:
         return []
-    trials = np.concatenate([np.tile(x, (len(values), 1)) for _, values in of_columns])
-    begin = 0
-    for column, values in of_columns:
-        end = begin + len(values) * len(x)
-        trials[begin:end, column] = np.repeat(values, len(x))
-        begin = end
-    different, place = np.unique(trials, axis=0, return_inverse=True)
+    sizes = [len(levels[column][0]) for column in few]
+    codes = np.tile(np.column_stack([code for _, code in levels]), (sum(sizes), 1))
+    for column, size, begin in zip(few, sizes, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True):
+        codes[begin * len(x) : (begin + size) * len(x), column] = np.repeat(np.arange(size), len(x))
+    _, first, place = np.unique(number_rows(codes.T), return_index=True, return_inverse=True)
+    different = np.column_stack([values[code] for (values, _), code in zip(levels, codes[first].T, strict=True)])
     places = place.reshape(-1, len(x))
     sums = np.zeros(places.shape)
     for one in trees:
         sums[:, one.unseen] += one.tree.predict(different)[:, 0][places[:, one.unseen]]
-    return np.split(sums, np.cumsum([len(values) for _, values in of_columns])[:-1])
+    return np.split(sums, np.cumsum(sizes)[:-1])
 
 
 def _votes_by_draw(x: Singles, trees: list[_OutOfBag], column: int, draw: NDArray[np.intp]) -> Numbers:

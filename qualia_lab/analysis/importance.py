@@ -10,6 +10,7 @@ import numpy as np
 
 from qualia_lab.analysis.best_range import best_range
 from qualia_lab.analysis.configuration_means import means_of
+from qualia_lab.analysis.distinct_rows import number_rows
 from qualia_lab.analysis.forest import Forest, grow_forest, interaction
 from qualia_lab.analysis.param_columns import FactorColumns, ParamColumn, factor_columns
 from qualia_lab.analysis.param_importance import (
@@ -182,9 +183,8 @@ def _merge_equal(columns: list[ParamColumn], y: Numbers) -> tuple[list[ParamColu
     """Merge configurations that are equal in all columns, with the mean of their y."""
     if not columns:
         return columns, y
-    _, first, place = np.unique(
-        np.column_stack([column.filled for column in columns]), axis=0, return_index=True, return_inverse=True
-    )
+    numbers = number_rows(np.unique(column.filled, return_inverse=True)[1] for column in columns)
+    _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
     means = np.bincount(place.ravel(), weights=y) / np.bincount(place.ravel())
     order = np.argsort(first)
     return [replace(column, values=column.values[first[order]]) for column in columns], means[order]
