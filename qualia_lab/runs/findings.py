@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.analysis.findings import find_findings
 from qualia_lab.analysis.findings.settings import chosen_thresholds
 from qualia_lab.analysis.headline import headline_of
+from qualia_lab.collection import collection_paused
 from qualia_lab.runs.answers import answers
 from qualia_lab.runs.evidence import take_evidence
 from qualia_lab.study.left_out import names_of
@@ -38,6 +39,7 @@ def find(loaded: Loaded, thresholds: Mapping[str, Any]) -> tuple[Finding, ...]:
     return loaded.once(cache_key, lambda: _find(loaded, chosen))
 
 
+@collection_paused()
 def _find(loaded: Loaded, chosen: Mapping[str, Any]) -> tuple[Finding, ...]:
     evidence = take_evidence(loaded, chosen, None)
     findings = find_findings(evidence, chosen)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
+from qualia_lab.collection import collection_paused
 from qualia_lab.study.budgets import find_short_runs, last_steps
 from qualia_lab.study.choice import chosen_by_metric
 from qualia_lab.study.computations import find_copies
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 
+@collection_paused()
 def describe_study(tables: RunTables, inventory: Inventory, settings: StudySettings | None = None) -> Study:
     """Describe runs: the roles of their metrics, params and tags, their configurations, and which runs may be compared.
 
