@@ -104,7 +104,9 @@ def compute_layout(chart: Chart) -> Layout:
     bottom = tick_heights + _label_height(x_labels) + 12
     needed_for_rows = top + bottom + rows * 60 + (rows - 1) * row_gap
     height = max(chart.height + NOTE_LINE * len(note), needed_for_rows)
-    names = end_labels(chart.panels[0], legend_marks(chart), height - top - bottom) if chart.names_at_ends else ()
+    names: tuple[EndLabel, ...] = ()
+    if chart.names_at_ends:
+        names = end_labels(chart.panels[0], legend_marks(chart), height - top - bottom, left, legend_texts)
     if not names:
         height = max(height, top + bottom + LEGEND_LINE * len(shown_texts))
     y_spans = tuple(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.paper_table import Entry, PaperNumbers
 
 _ARROWS = {True: "↑", False: "↓", None: ""}
+_MISSING = "\N{EN DASH}"  # as in other tables
+_LATEX_MISSING = "--"
 _LATEX_ARROWS = {True: r" $\uparrow$", False: r" $\downarrow$", None: ""}
 
 
@@ -40,7 +42,7 @@ class PaperTable:
         ]
         lines = [f"% {line}" for line in self._notes()]
         lines += [rf"\begin{{tabular}}{{{shape}}}", r"\toprule", " & ".join(header) + r" \\", r"\midrule"]
-        lines += [" & ".join(row) + r" \\" for row in self._rows(for_latex, _latex_entry)]
+        lines += [" & ".join(row) + r" \\" for row in self._rows(for_latex, _latex_entry, _LATEX_MISSING)]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
     @property
@@ -94,12 +96,14 @@ class PaperTable:
             for metric, direction in zip(self.numbers.metrics, self.numbers.directions, strict=True)
         ]
 
-    def _rows(self, escape: Callable[[str], str], show: Callable[[Entry, int], str]) -> list[list[str]]:
+    def _rows(
+        self, escape: Callable[[str], str], show: Callable[[Entry, int], str], missing: str = _MISSING
+    ) -> list[list[str]]:
         """Return the cells of each row: params, n of the first metric, metrics."""
         rows = []
         for row in self.numbers.rows:
             n = len(row.entries[0].group.values)
-            params = [escape(value or "") for value in row.params or ("all runs",)]
+            params = [missing if value is None else escape(value) for value in row.params or ("all runs",)]
             rows.append([*params, str(n), *(show(entry, n) for entry in row.entries)])
         return rows
 
@@ -135,7 +139,7 @@ def _own_n(entry: Entry, n: int) -> str:
 
 def _latex_entry(entry: Entry, n: int) -> str:
     if entry.text is None:
-        return "--"
+        return _LATEX_MISSING
     text = entry.text
     shown = text.mean if text.half_width is None else rf"{text.mean} \pm {text.half_width}"
     if text.exponent:
@@ -146,7 +150,7 @@ def _latex_entry(entry: Entry, n: int) -> str:
 
 def _plain(entry: Entry) -> str:
     if entry.text is None:
-        return "-"
+        return _MISSING
     text = entry.text
     shown = text.mean if text.half_width is None else f"{text.mean} ± {text.half_width}"
     return f"({shown})e{text.exponent}" if text.exponent else shown

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.distributions import group_by_param, pair_up
+from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.charts.axes import category_axis, direction, distinct_labels, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, FILL, INK
@@ -106,7 +107,8 @@ def _groups(
 ) -> Panel:
     """Return a panel with a column of points per group, jittered so that equal values are visible."""
     max_width = max(8, 96 // max(1, len(groups)))
-    cut_names = distinct_names([group.value for group in groups], width=max_width)
+    short = short_values(group.value for group in groups)
+    cut_names = distinct_names([short[group.value] for group in groups], width=max_width)
     ticks = [f"{head} (n={len(group.run_ids)})" for head, group in zip(cut_names, groups, strict=True)]
     marks: list[Mark] = []
     for position, group in enumerate(groups):
@@ -128,7 +130,7 @@ def _groups(
         runs = _runs(group.run_ids, chosen)
         points = Points(x, y, (DATA,), texts=texts, opacity=_opacity(len(x)), size=7, runs=runs)
         marks += mark_unfinished(points, unfinished)
-    return Panel(category_axis(param, ticks, min_slots=5), y_axis, tuple(marks))
+    return Panel(category_axis(param, ticks, min_slots=4), y_axis, tuple(marks))
 
 
 def _jitter(count: int) -> Numbers:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qualia_lab.analysis.findings.naming import short_values
 from qualia_lab.charts.axes import category_axis, fit_axis, number_text
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.colours import DATA, FILL, INK
@@ -44,7 +45,8 @@ def param_spread(values: pa.Table, ranges: pa.Table | None, param: str, metric: 
             rows.sort(key=lambda row: float(row["value"]))
         else:
             rows.sort(key=lambda row: str(row["value"]))
-        names = [str(row["value"]) for row in rows]
+        short = short_values(str(row["value"]) for row in rows)
+        names = [short[str(row["value"])] for row in rows]
     # A range is two numbers, in two lines if they do not fit beside each other; a piece of one says nothing.
     heads = names if in_ranges else distinct_names(names, width=max(8, 96 // max(1, len(rows))))
     ticks = [f"{head} (n={row['n']:,})" for head, row in zip(heads, rows, strict=True)]
@@ -54,7 +56,7 @@ def param_spread(values: pa.Table, ranges: pa.Table | None, param: str, metric: 
         title=f"{metric} by {param}",
         panels=(
             Panel(
-                category_axis(param, ticks, min_slots=5),
+                category_axis(param, ticks, min_slots=4),
                 fit_axis(metric, extremes),
                 tuple(mark for one in drawn for mark in _marks(*one)),
             ),

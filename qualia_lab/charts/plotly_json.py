@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qualia_lab.charts.colours import GRID, HEAT, INK, QUIET
-from qualia_lab.charts.end_labels import LEADER
+from qualia_lab.charts.end_labels import BESIDE, LEADER
 from qualia_lab.charts.layout import (
     COLOUR_BAR,
     EDGE,
@@ -336,7 +336,7 @@ def _end_label(label: EndLabel, layout: Layout, panel: Panel) -> dict[str, Any]:
         "text": plotly_text(layout.legend_texts[label.line.label]),
         "x": math.log10(x) if panel.x.log else x,
         "y": math.log10(y) if panel.y.log else y,
-        "ax": LEADER + (1 - label.x) * inner,
+        "ax": BESIDE if label.inside else LEADER + (1 - label.x) * inner,
         "ay": label.at - label.y,
         "xanchor": "left",
         "showarrow": True,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qualia_lab.charts.colours import GRID, INK, QUIET
-from qualia_lab.charts.end_labels import LEADER, TO_NAME
+from qualia_lab.charts.end_labels import BESIDE, LEADER, TO_NAME
 from qualia_lab.charts.heat_colours import heat_colour
 from qualia_lab.charts.layout import (
     AXIS_LABEL,
@@ -252,15 +252,20 @@ def _ticks(texts: list[str], name: str, anchor: str, *, named: bool) -> str:
 
 
 def _end_labels(layout: Layout, box: Box) -> str:
-    """Return the names of lines right of the axes, each with a line from the end of its line to the name."""
+    """Return the names of lines: right of the axes, with a line to the name, or right of an end that is early."""
     left, top, right, _ = box
     names = []
     for one in layout.end_labels:
         end, at, colour = top + one.y, top + one.at, one.line.colour
-        to_edge = element("line", x1=left + one.x * (right - left), y1=end, x2=right, y2=end, stroke=colour)
-        to_name = element("line", x1=right, y1=end, x2=right + LEADER, y2=at, stroke=colour)
-        text = text_element(layout.legend_texts[one.line.label], right + TO_NAME, at, dy=4)
-        names.append(element("g", to_edge + to_name + text, class_="end-label", data_runs=run_ids([one.line.runs])))
+        x = left + one.x * (right - left)
+        lines = element("line", x1=x, y1=end, x2=x if one.inside else right, y2=end, stroke=colour)
+        if not one.inside:
+            lines += element("line", x1=right, y1=end, x2=right + LEADER, y2=at, stroke=colour)
+        name = layout.legend_texts[one.line.label]
+        text = (
+            text_element(name, x, at, dx=BESIDE, dy=4) if one.inside else text_element(name, right + TO_NAME, at, dy=4)
+        )
+        names.append(element("g", lines + text, class_="end-label", data_runs=run_ids([one.line.runs])))
     return element("g", "".join(names), class_="end-labels", font_size=SMALL_SIZE, fill=INK) if names else ""
 
 

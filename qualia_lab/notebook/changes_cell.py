@@ -10,7 +10,7 @@ from qualia_lab.escaping import for_markdown
 from qualia_lab.notebook.generated import NAMESPACE, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from qualia_lab.analysis.changes import Changes
     from qualia_lab.analysis.changes_sentences import Line
@@ -21,21 +21,27 @@ _KEPT = 3  # earlier ones that stay, folded
 _HEADING = re.compile(r"## (?P<title>[^\n]*)\n\n(?P<text>.*)", re.DOTALL)
 
 
-def changes_text(changes: Changes) -> str:
+def changes_text(changes: Changes, earlier: Iterable[str] = ()) -> str:
     """Return what changed as Markdown; strings of a store in it are escaped.
 
     Args:
         changes: what changed.
+        earlier: cells of what changed before, of which none gets the same title: the time has seconds then.
     """
     lines = list(map(_bullet, (*describe_runs(changes), describe_lead(changes))))
     summary, quoted = count_findings(changes), describe_findings(changes)
-    since = for_markdown(changes.since[:16].replace("T", " "))
-    title = f"## What changed since {since}" if since else "## What changed"
+    title = _title(changes.since[:16])
+    if any(title.removeprefix("## ") in source for source in earlier):
+        title = _title(changes.since[:19])
     if not quoted:
         return f"{title}\n\n" + "\n".join([*lines, _bullet(summary)])
     folded = "\n".join(map(_bullet, quoted))
     fold = f"<details><summary>{summary.label}: {summary.text}</summary>\n\n{folded}\n\n</details>"
     return f"{title}\n\n" + "\n".join(lines) + f"\n\n{fold}"
+
+
+def _title(since: str) -> str:
+    return f"## What changed since {for_markdown(since.replace('T', ' '))}" if since else "## What changed"
 
 
 def fold(source: str) -> str:

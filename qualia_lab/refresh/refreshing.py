@@ -219,7 +219,7 @@ class Refreshing:
             self.merged = replace(self.merged, added=tuple(name for name in self.merged.added if name != key))
             notebook["cells"] = [cell for cell in notebook["cells"] if cell_key(cell) != key]
         else:
-            base[key] = changes_text(self.changes)
+            base[key] = changes_text(self.changes, [base[name] for name in base if number_of(name)])
             for cell in notebook["cells"]:
                 if cell_key(cell) == key:
                     cell["source"] = base[key]

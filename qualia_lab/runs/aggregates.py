@@ -10,6 +10,7 @@ from qualia_lab.engines.open import open_engine
 from qualia_lab.errors import FilterError
 from qualia_lab.escaping import for_html, one_line
 from qualia_lab.runs.frames import datetimes
+from qualia_lab.runs.message import Message
 from qualia_lab.stores.uri import with_credentials
 from qualia_lab.study.metrics import direction_of
 from qualia_lab.study.settings import StudySettings
@@ -196,7 +197,7 @@ class Aggregates(Closing):
             return metric_bands(self.engine.band(metric, buckets), metric)
         return metric_bands(self.engine.bands_by_param(metric, by, most, buckets), metric, by)
 
-    def plot_param(self, param: str, metric: str | None = None) -> Chart:
+    def plot_param(self, param: str, metric: str | None = None) -> Chart | Message:
         """The distribution of the latest values of a metric for each value of a param.
 
         A param with more than 12 values is split into ranges with equal numbers of runs, if its values are numbers.
@@ -204,11 +205,18 @@ class Aggregates(Closing):
         Args:
             param: the name of a param.
             metric: the key of a metric; None for the primary metric.
+
+        Returns:
+            A chart, or a message if all runs with the metric have the same value of the param.
         """
         from qualia_lab.charts.param_spread import param_spread
 
         metric = metric or self.primary_metric or ""
         values = self.engine.param_values(metric, param, _MOST_VALUES + 1)
+        drawn = [row for row in values.to_pylist() if row["n"]]
+        if len(drawn) == 1:
+            named, value, of = (one_line(text, 80) for text in (param, drawn[0]["value"], metric))
+            return Message(f"{named} is {value} in every run that has it and a finite value of {of}: nothing to draw.")
         ranges = self.engine.param_ranges(metric, param) if values.num_rows > _MOST_VALUES else None
         return param_spread(values.slice(0, _MOST_VALUES), ranges, param, metric, more=values.num_rows > _MOST_VALUES)
 

@@ -18,8 +18,9 @@ def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
     cells += [code(f"run:{run_id}", f"runs.show({literal(run_id)}, folded=True)") for run_id in shown]
     if len(shown) < count:
         cells.append(
-            code("each_run:any", "# Any other run, by its id or name.\nruns.show(RUN_IDS[-1] if RUN_IDS else None)")
+            markdown("each_run:other", "Any other run is shown by its id or name; here the last one of `RUN_IDS`.")
         )
+        cells.append(code("each_run:any", "runs.show(RUN_IDS[-1] if RUN_IDS else None, folded=True)"))
     return tuple(cells)
 
 

@@ -95,3 +95,10 @@ def test_strings_of_a_store_are_escaped_in_the_notebook_and_a_cell_is_folded_onc
     folded = fold(text)
     assert folded.startswith("<details><summary>What changed since 2026-11-28 10:00</summary>\n\n- **1 run new**")
     assert fold(folded) == folded
+
+
+def test_a_title_has_seconds_if_an_earlier_one_has_the_same_minute():
+    changes = compare_results(Results(when="2026-11-28T10:00:07+00:00"), Results(runs={"a": RunResult("a")}))
+    same, other = ("## What changed since 2026-11-28 10:00", "## What changed since 2026-11-28 09:59")
+    assert changes_text(changes, [f"{other}\n\ntext"]).startswith(f"{same}\n")
+    assert changes_text(changes, [fold(f"{same}\n\ntext")]).startswith(f"{same}:07\n")

@@ -96,6 +96,17 @@ def test_the_best_thirty_configurations_are_shown_with_a_note():
     assert "Showing 30 of 40 configurations." in found.markdown
 
 
+def test_a_param_that_a_configuration_does_not_have_is_a_dash():
+    rows = [({"lr": "1", **({"depth": "3"} if place else {}), "seed": str(n)}, {"auc": 1.0 + place + n / 9})
+            for place in range(2) for n in range(3)]  # fmt: skip
+    found = table(rows)
+    assert found.numbers.params == ("depth",)
+    assert "<tr><td>–</td><td>3</td>" in found._repr_html_()
+    assert "| – | 3 |" in found.markdown
+    assert "-- & 3 &" in found.latex
+    assert "\r\n,3," in found.csv.replace("\n", "\r\n")  # the CSV stays as it is read: empty
+
+
 def test_each_metric_shows_its_n_where_it_differs():
     rows = several((0, 3), (1, 3))
     rows[0][1]["loss"] = math.nan

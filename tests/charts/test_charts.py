@@ -236,6 +236,17 @@ def test_few_values_are_groups_with_n_and_a_box_from_five_runs_on():
     assert "adam: 3 (n=3); sgd: 4.5 (n=6)" in sentence
 
 
+def test_long_numbers_below_groups_are_rounded_as_in_tables_and_stay_different():
+    values = metrics({run_id: float(index) for index, run_id in enumerate(run_ids(9))})
+    for logged, shown in (
+        (("0.016666666666666666", "0.5", "2"), ["0.01667", "0.5", "2"]),
+        (("0.016666666666666666", "0.016666666666666667", "2"), ["0.016666666666666666", "0.016666666666666667", "2"]),
+    ):
+        chosen = {run_id: logged[index % 3] for index, run_id in enumerate(run_ids(9))}
+        figure, *_ = bundle(param_distribution(params(chosen), values, labels(9), "lr", "val_auc"))
+        assert [text.split("<br>")[0].removesuffix(" (n=3)") for text in figure["layout"]["xaxis"]["ticktext"]] == shown
+
+
 def test_only_the_largest_of_many_groups_are_shown_and_the_note_says_so():
     chosen = {run_id: f"<v{index // 2}>" for index, run_id in enumerate(run_ids(60))}
     values = metrics(dict.fromkeys(chosen, 1.0))

@@ -7,14 +7,17 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from qualia_lab import NotebookGenerator, load_aggregates
+from qualia_lab import NotebookGenerator, Query, load_aggregates, open_store
 from qualia_lab.errors import EngineError, FilterError, TemplateError, UnknownKey
 from qualia_lab.notebook.build import build_notebook
 from qualia_lab.notebook.parameters import read_parameters
 from qualia_lab.notebook.template import read_template, template_names
 from qualia_lab.sections import SECTIONS
 from qualia_lab.settings import settings_from_arguments
+from qualia_lab.stores.snapshot.location import open_location
+from qualia_lab.stores.snapshot.update import update_snapshot
 from tests.cli.command import QUALIA, run_here
+from tests.planted.store import PlantedStore, Run
 
 from .notebooks import outputs_of
 
@@ -99,6 +102,17 @@ def test_an_engine_on_another_store_is_refused_with_a_hint_to_create_a_snapshot(
     assert result.returncode == 60
     assert "Make one: qualia snapshot" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_param_with_one_value_is_a_sentence(tmp_path):
+    runs = [Run(f"r{place}", {"epochs": 30}, {"acc": 0.5 + place / 10}) for place in range(3)]
+    runs.append(Run("failed", {"epochs": 99}, {}))
+    store = open_store(PlantedStore({"e": runs}).write(tmp_path / "mlruns"))
+    update_snapshot(store, open_location(tmp_path / "snapshot"), store.read_runs(Query()), old=None, choice={})
+    with load_aggregates(f"snapshot:{tmp_path / 'snapshot'}", primary_metric="acc") as aggregates:
+        assert repr(aggregates.plot_param("epochs")) == (
+            "epochs is 30 in every run that has it and a finite value of acc: nothing to draw."
+        )
 
 
 def test_charts_of_aggregates_have_plotly_svg_and_text(odd_snapshot):

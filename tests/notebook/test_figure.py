@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qualia_lab.charts.axes import category_axis
 from qualia_lab.charts.by_experiment import by_experiment
 from qualia_lab.charts.chart import Chart
 from qualia_lab.charts.marks import Axis, Line, Panel
@@ -234,6 +235,18 @@ def test_no_text_of_any_drawing_overlaps_another_or_is_cut(tmp_path, open_offlin
         page.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{chart.svg()}</body>", encoding="utf-8")
         faults[name] = open_offline(page).page.evaluate(OVERLAPS)
     assert {name: found for name, found in faults.items() if found} == {}
+
+
+def test_a_panel_with_names_on_its_x_axis_is_not_stretched_beyond_their_places():
+    def widest(count):
+        axis = category_axis("model", [f"m{place}" for place in range(count)], min_slots=4)
+        line = Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "#0072B2")
+        page = chart_html(Chart("title", (Panel(axis, Axis("y", (0, 1)), (line,)),), "words").svg(), 1)
+        return float(re.search(r'class="panel" style="--widest:(\d+)px"', page)[1])
+
+    assert widest(2) == widest(4) < 1000 < widest(6) < widest(12)
+    assert "max-width: var(--widest, none)" in CSS
+    assert "--widest" not in chart_html(GOOD, 1)
 
 
 def test_panels_of_the_next_experiment_begin_a_row():

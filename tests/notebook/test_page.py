@@ -450,10 +450,19 @@ def test_long_parts_of_a_page_are_printed_without_losing_headers_or_leaving_page
         "(one) => { for (let copy = 0; copy < 150; copy++) one.insertRow().insertCell().textContent = 'copied' }"
     )
     page.locator("#groups thead button").first.evaluate("(one) => one.textContent = 'repeated'")
+    page.locator("main").evaluate(
+        """(one) => { for (let part = 0; part < 30; part++) one.insertAdjacentHTML('beforeend', `<section>
+        <div class="cell rendered"><h2>Heading</h2><p>said-${part}.</p></div>
+        <div class="cell"><div class="box"><figure class="chart" style="height: 300px">chart-${part}.</figure></div></div>
+        <p style="margin-bottom: ${part * 37 % 500}px">after</p></section>`) }"""
+    )
     texts = [printed.extract_text() for printed in PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages]
     with_rows = [text for text in texts if "copied" in text]
     assert len(with_rows) > 2
     assert not [text for text in with_rows if "repeated" not in text], "each page of a table has its header"
+    for part in range(30):
+        [shown] = [text for text in texts if f"chart-{part}." in text]
+        assert f"said-{part}." in shown, "a heading and its text are on the page of their chart"
 
 
 @pytest.mark.browser

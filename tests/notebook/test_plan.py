@@ -109,6 +109,9 @@ def test_only_the_first_runs_have_cells_of_their_own():
     assert all(cell.source.endswith(", folded=True)") for cell in shown)
     heading = next(cell.source for cell in plan.cells if cell.key == "each_run:heading")
     assert f"Showing {RUNS_SHOWN} of {RUNS_SHOWN + 3} runs" in heading
+    *_, said, example = [cell.source for cell in plan.cells if cell.key.startswith("each_run:")]
+    assert said == "Any other run is shown by its id or name; here the last one of `RUN_IDS`."
+    assert example == "runs.show(RUN_IDS[-1] if RUN_IDS else None, folded=True)"
 
 
 def test_the_bytes_of_a_notebook_are_reproducible():

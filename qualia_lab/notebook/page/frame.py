@@ -88,7 +88,14 @@ class Frame:
         if "colour-bar" in self.parts:
             right = 110
         if "end-labels" in self.parts:
-            right = TO_NAME + max(shown_width(node) for node in self.texts("end-labels"))
+            right = max(
+                (
+                    TO_NAME + shown_width(label.children[-1])
+                    for label in self.parts["end-labels"].children
+                    if len(label.children) > 2
+                ),
+                default=right,
+            )
         label = 22 if self.y_label else 0
         left = max(self.names_width + 10 + label, max((before for before, _ in x_ends), default=0))
         below = max((node.number("y") - self.top - self.height for node in self.texts("x-ticks")), default=0)

@@ -20,6 +20,7 @@ _STEP = 80  # pixels; thresholds of container queries in figure.css are multiple
 _WIDEST_QUERY = 1600
 _LONG_NAMES = 0.4  # of the width of a panel; longer names of rows move above their rows
 _NARROWEST = 200  # pixels; no panel is narrower
+_WIDEST_PLACE = 180  # pixels of a name on the x axis: two box plots are not as wide as a page
 _LEFT_BELOW_NAMES = 8  # left margin in pixels if the names stand above their rows, as in figure.css
 _ACROSS = ("x", "x1", "x2", "cx")
 _UPRIGHT = ("y", "y1", "y2", "cy")
@@ -56,7 +57,17 @@ def panel_html(frame: Frame, words: str) -> str:
     )  # fmt: skip
     title = element("div", xml_text(frame.title), class_="panel-title") if frame.title else ""
     label = element("div", xml_text(frame.x_label), class_="x-label") if frame.x_label else ""
-    return element("div", title + plot + label, class_="panel")
+    widest = f"--widest:{width:.0f}px" if (width := _widest(frame)) else ""
+    return element("div", title + plot + label, class_="panel", style=widest)
+
+
+def _widest(frame: Frame) -> float:
+    """Return the width of a panel with names on its x axis, beyond which it is not stretched; 0 for none."""
+    if not frame.is_named("x-ticks"):
+        return 0
+    low, high = map(float, frame.attributes["data-x"].split(" ")[:2])
+    _, right, _, left = frame.margins
+    return left + right + max(1, abs(high - low)) * _WIDEST_PLACE
 
 
 def _grid(frame: Frame) -> str:
@@ -196,20 +207,28 @@ def _kept(node: Node) -> dict[str, str]:
 
 
 def _end_labels(frame: Frame) -> str:
-    """Return the names of lines right of the plot area: pixels across, percentages upright."""
+    """Return the names of lines: right of the plot area, or beside an end that is early."""
     if "end-labels" not in frame.parts:
         return ""
     group, right = frame.parts["end-labels"], frame.left + frame.width
     names = []
     for label in group.children:
-        to_edge, to_name, text = label.children
-        line = _kept(to_name) | {"x1": "0", "x2": number(to_name.number("x2") - right)}
-        line |= {name: frame.y(to_name.number(name)) for name in ("y1", "y2")}
-        name = element(
-            "text", xml_text(text.text), x=text.number("x") - right, y=frame.y(text.number("y")), dy=text.number("dy")
-        )
-        beside = element("svg", element("line", **line) + name, x="100%", overflow="visible")
-        names.append(element("g", _placed(frame, to_edge) + beside, **_kept(label)))
+        to_edge, *to_names, text = label.children
+        if to_names:
+            line = _kept(to_names[0]) | {"x1": "0", "x2": number(to_names[0].number("x2") - right)}
+            line |= {name: frame.y(to_names[0].number(name)) for name in ("y1", "y2")}
+            name = element(
+                "text",
+                xml_text(text.text),
+                x=text.number("x") - right,
+                y=frame.y(text.number("y")),
+                dy=text.number("dy"),
+            )
+            shown = _placed(frame, to_edge)
+            shown += element("svg", element("line", **line) + name, x="100%", overflow="visible")
+        else:
+            shown = _placed(frame, text)
+        names.append(element("g", shown, **_kept(label)))
     return element("g", "".join(names), **_kept(group))
 
 
