@@ -109,7 +109,8 @@ def _side_by_side(comparison: PictureComparison, pictures: _Pictures) -> str:
         for gallery_picture in row:
             page = pictures.html(gallery_picture, label, width)
             if page is not None:
-                parts.append(f"<div>{for_html(label)}<br>{page}</div>")
+                style = f"max-width:{width}px;overflow-wrap:anywhere"
+                parts.append(f'<div style="{style}">{for_html(label)}<br>{page}</div>')
     return "".join([*parts, "</div>"])
 
 

@@ -442,6 +442,18 @@ def test_long_parts_of_a_page_are_printed_without_losing_headers_or_leaving_page
                     "() => one.querySelector('.panel').cloneNode(true)))")  # fmt: skip
     assert figure.evaluate(style, "breakInside") == "auto", "more panels than a page has may be divided"
     figure.evaluate("(one) => one.remove()")
+    page.set_viewport_size({"width": 703, "height": 1000})  # an A4 page without its margins, in CSS pixels
+    written = io.BytesIO()
+    Image.new("RGB", (400, 300)).save(written, "PNG")
+    for count, in_row in ((8, 3), (2, 2)):
+        one = (f"run {'long ' * 20}", (GalleryPicture(None, written.getvalue()),))
+        gallery = Gallery([PictureComparison("plots/a.png", [one] * count, "")])
+        ends = page.locator("main").evaluate(
+            """(one, html) => { one.insertAdjacentHTML('beforeend', html); const row = one.lastElementChild;
+            const ends = [...row.children].map((two) => two.getBoundingClientRect().bottom); row.remove(); return ends }""",
+            gallery._repr_html_(),
+        )
+        assert sum(abs(end - ends[0]) < 2 for end in ends) == in_row
     code = page.locator(".made .highlight pre").first
     assert code.evaluate(style, "columnCount") == "auto"
     code.evaluate("(one) => one.append(...Array.from({length: 300}, () => document.createElement('span')))")
