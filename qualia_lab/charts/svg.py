@@ -258,7 +258,8 @@ def _end_labels(layout: Layout, box: Box) -> str:
     for one in layout.end_labels:
         end, at, colour = top + one.y, top + one.at, one.line.colour
         x = left + one.x * (right - left)
-        lines = element("line", x1=x, y1=end, x2=x if one.inside else right, y2=end, stroke=colour)
+        edge, dashes = x if one.inside else right, DASHES[one.line.dash]
+        lines = element("line", x1=x, y1=end, x2=edge, y2=end, stroke=colour, stroke_dasharray=dashes)
         if not one.inside:
             lines += element("line", x1=right, y1=end, x2=right + LEADER, y2=at, stroke=colour)
         name = layout.legend_texts[one.line.label]

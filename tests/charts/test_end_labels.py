@@ -107,3 +107,9 @@ def test_names_are_in_the_drawing_the_figure_and_the_page_and_grey_lines_have_no
     page = chart_html(svg, 1)
     assert page.count('class="end-label"') == 2
     assert page.count("<button") == 2  # for the keyboard, and for narrow screens
+    dashed = Chart(
+        "title", (panel([0.2, 0.8], Line(X, X / 15, COLOURS[3], "run-2", dash="dot")),), "sentence", names_at_ends=True
+    )
+    swatches = re.findall(r'class="swatch"[^>]*><line ([^>]*)/>', chart_html(dashed.svg(), 1))
+    assert ["stroke-dasharray" in one for one in swatches] == [False, True, False]
+    assert all('stroke-width="1.8"' in one for one in swatches)

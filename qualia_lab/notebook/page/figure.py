@@ -108,7 +108,8 @@ def _legend(drawing: Node, frames: Sequence[Frame]) -> str:
         attributes = swatch.attributes
         if "end-label" in entry.classes:
             x, y = text.number("x"), number(text.number("y") - 4)
-            attributes = attributes | {"x1": number(x - 34), "x2": number(x - 6), "y1": y, "y2": y}
+            ends = {"x1": number(x - 34), "x2": number(x - 6), "y1": y, "y2": y}
+            attributes = attributes | ends | {"stroke-width": "1.8"}
         left, middle = text.number("x") - 34, text.number("y") - 4
         moved = {
             name: str(round(float(value) - (left if "x" in name else middle - 6), 1))
