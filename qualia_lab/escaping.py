@@ -7,6 +7,8 @@ import re
 import shlex
 import unicodedata
 
+DASH = "\N{EN DASH}"  # stands for a missing value in tables and names
+
 _SPACES = re.compile(r"\s+")
 # Characters with a meaning inside a Markdown line, including the starts of bare URLs.
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~$&@^]|:(?=/)|(?<=www)\.", re.IGNORECASE)

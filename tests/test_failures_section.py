@@ -12,9 +12,9 @@ from qualia_lab.sections.failures import SECTION
 @pytest.mark.parametrize(
     ("statuses", "said"),
     [
-        ({"FINISHED": 1}, "No run failed or was killed, and none has no end yet."),
-        ({"FINISHED": 3}, "None of the 3 runs failed or was killed, and none has no end yet."),
-        ({"FAILED": 1}, "1 of 1 run failed or was killed, and none has no end yet."),
+        ({"FINISHED": 1}, "No run failed or was killed, and none is unfinished."),
+        ({"FINISHED": 3}, "None of the 3 runs failed or was killed, and none is unfinished."),
+        ({"FAILED": 1}, "1 of 1 run failed or was killed, and none is unfinished."),
         ({"FAILED": 2, "RUNNING": 2}, "2 of 4 runs failed or were killed, and 2 have no end yet."),
     ],
 )

@@ -71,10 +71,8 @@ def _note(rows: list[dict[str, float]], *, grouped: bool) -> str:
     counts = [int(row["n"]) for row in rows]
     low, high = min(counts), max(counts)
     per_value = " of each value" if grouped else ""
-    n = f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
-    note = (
-        f"Line: median of the runs{per_value}; band: the interquartile range (25 % to 75 %). {n} runs at each position"
-    )
+    n = f"n = {counted(low, 'run')}" if low == high else f"n = {low:,} to {counted(high, 'run')}"
+    note = f"Line: median of the runs{per_value}; band: the interquartile range (25 % to 75 %). {n} at each position"
     not_finite = sum(int(row["not_finite"]) for row in rows)
     points = sum(int(row["points"]) for row in rows)
     note += f", {counted(points, 'point')} in all."

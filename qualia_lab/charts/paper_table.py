@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.scores import statistic_label
 from qualia_lab.charts.group_means import mean_notes
-from qualia_lab.escaping import for_csv, for_html, for_latex, for_markdown, one_line
+from qualia_lab.escaping import DASH, for_csv, for_html, for_latex, for_markdown, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.paper_table import Entry, PaperNumbers
 
 _ARROWS = {True: "↑", False: "↓", None: ""}
-_MISSING = "\N{EN DASH}"  # as in other tables
 _LATEX_MISSING = "--"
 _LATEX_ARROWS = {True: r" $\uparrow$", False: r" $\downarrow$", None: ""}
 
@@ -97,7 +96,7 @@ class PaperTable:
         ]
 
     def _rows(
-        self, escape: Callable[[str], str], show: Callable[[Entry, int], str], missing: str = _MISSING
+        self, escape: Callable[[str], str], show: Callable[[Entry, int], str], missing: str = DASH
     ) -> list[list[str]]:
         """Return the cells of each row: params, n of the first metric, metrics."""
         rows = []
@@ -150,7 +149,7 @@ def _latex_entry(entry: Entry, n: int) -> str:
 
 def _plain(entry: Entry) -> str:
     if entry.text is None:
-        return _MISSING
+        return DASH
     text = entry.text
     shown = text.mean if text.half_width is None else f"{text.mean} ± {text.half_width}"
     return f"({shown})e{text.exponent}" if text.exponent else shown

@@ -15,7 +15,7 @@ from qualia_lab.charts.descriptions import OF_RUN, description_html, description
 from qualia_lab.charts.previews.pictures import picture_width
 from qualia_lab.charts.sizes import size_text
 from qualia_lab.counts import counted
-from qualia_lab.escaping import for_html, one_line
+from qualia_lab.escaping import DASH, for_html, one_line
 from qualia_lab.study.statuses import status_text
 
 if TYPE_CHECKING:
@@ -114,7 +114,10 @@ class RunCard:
             ("Not readable", tables.problems, ("subject", "reason"), 0),
         ):
             if table.num_rows:
-                rows = sorted(tuple(_text(row[column]) for column in columns) for row in table.to_pylist())
+                rows = sorted(
+                    tuple(DASH if row[column] is None else _text(row[column]) for column in columns)
+                    for row in table.to_pylist()
+                )
                 header = tuple(column.replace("_", " ") for column in columns)
                 yield _Block(f"{title} ({table.num_rows})", header, rows, number_columns)
         if self.files:
@@ -142,12 +145,12 @@ class RunCard:
             ("run id", run["run_id"]),
             ("experiment", f"{names[0] if names else ''} ({run['experiment_id']})"),
             ("status", _text(run["status"]).lower() or "unknown"),
-            ("start", _time_text(run["start_time"])),
-            ("end", _time_text(run["end_time"])),
-            ("duration", _duration(run["start_time"], run["end_time"])),
+            ("start", _time_text(run["start_time"]) or DASH),
+            ("end", _time_text(run["end_time"]) or DASH),
+            ("duration", _duration(run["start_time"], run["end_time"]) or DASH),
             *((name, run[key]) for name, key in (("user", "user_id"), ("parent run", "parent_run_id")) if run[key]),
             *([("lifecycle stage", run["lifecycle_stage"])] if run["lifecycle_stage"] != "active" else []),
-            ("artifacts at", _text(run["artifact_uri"])),
+            ("artifacts at", _text(run["artifact_uri"]) or DASH),
         ]
 
 

@@ -120,7 +120,7 @@ class Artifacts(Namespace):
             limit: the most columns; the first runs are shown.
 
         Returns:
-            The name of the columns (the corner of the table) says how much is not shown.
+            The name of the columns, which is above the table, has the path and says how much is not shown.
 
         Raises:
             UnknownKey: no run has an artifact at that path.

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qualia_lab.escaping import for_html, one_line
+from qualia_lab.escaping import DASH, for_html, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ALL_ROWS = 1_000
-DASH = "\N{EN DASH}"
 _DECIMALS = 6
 _DIGITS = 4  # of the largest number of a column
 _PRECISION, _EXACT = 5e-4, 1e-12  # relative error of a shown number
@@ -62,7 +61,8 @@ def _shown_rows(frame: pd.DataFrame) -> list[int]:
 
 
 def _caption(frame: pd.DataFrame, rows: list[int], columns: int) -> str:
-    notes = []
+    """What the table is of, which is the name of its columns, and how much of it is not shown."""
+    notes = [] if frame.columns.name is None else [for_html(one_line(str(frame.columns.name), _TITLE))]
     if len(rows) < len(frame):
         which = "the first " if rows[-1] == len(rows) - 1 else "the first and last "
         notes.append(f"showing {which}{len(rows):,} of {len(frame):,} rows")

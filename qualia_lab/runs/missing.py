@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from qualia_lab.runs.frame_html import DASH, frame_html
+from qualia_lab.escaping import DASH
+from qualia_lab.runs.frame_html import frame_html
 
 if TYPE_CHECKING:
     import pandas as pd

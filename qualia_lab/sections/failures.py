@@ -29,7 +29,9 @@ def _counts_sentence(context: SectionContext) -> str:
     text = f"{failed:,} of {counted(count, 'run')} failed or {'was' if failed == 1 else 'were'} killed"
     if not failed:
         text = f"{none_of(count, 'run')} failed or was killed"
-    return f"{text}, and {unfinished or 'none':} {'have' if unfinished > 1 else 'has'} no end yet."
+    if not unfinished:
+        return f"{text}, and none is unfinished."
+    return f"{text}, and {unfinished:,} {'have' if unfinished > 1 else 'has'} no end yet."
 
 
 SECTION = Section("failures", "Failed against successful", _cells, no_run)

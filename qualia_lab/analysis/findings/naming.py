@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.findings.finding import MOST_NAMED, number
 from qualia_lab.analysis.groups import distinguishing_params
-from qualia_lab.escaping import one_line
+from qualia_lab.escaping import DASH, one_line
 from qualia_lab.inventory import is_number
 from qualia_lab.names import distinct_names
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _LONGEST = 160  # maximum characters of a list of three or more names
 _WIDEST = 40  # characters of a value
-_ABSENT = "\N{EN DASH}"
 _BRIEF = 60  # characters of a brief name
 _LONG_NUMBER = 7  # characters up to which a number is not rounded
 
@@ -148,10 +147,7 @@ def narrow_names(
     if 2 * sum(value is None for row in rows for value in row) > len(rows) * len(keys):  # mostly dashes
         return dict(zip(named, distinct_names(list(named.values()), list(named), width=width), strict=True)), ""
     # A value that is not there keeps its place, except at the end.
-    shown = [
-        ", ".join(_ABSENT if value is None else value for value in row).rstrip(f" ,{_ABSENT}") or _ABSENT
-        for row in rows
-    ]
+    shown = [", ".join(DASH if value is None else value for value in row).rstrip(f" ,{DASH}") or DASH for row in rows]
     cut = distinct_names(shown, list(named), width=width)
     return dict(zip(named, cut, strict=True)), f"Names are values of {', '.join(keys)}."
 
