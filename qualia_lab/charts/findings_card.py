@@ -21,7 +21,8 @@ FINDINGS_MIME = "application/vnd.qualia-lab.findings+json"
 
 SHOWN = 8  # findings in full, about one screen
 
-_COLOURS = {"problem": "#b3261e", "warning": "#8a5a00", "note": "#5f6368"}
+# Between light and dark: a contrast of 4.5 on white, and of 4 on the dark paper of JupyterLab.
+_COLOURS = {"problem": "#db3a2f", "warning": "#a06800", "note": "#717780"}
 _WIDTH = 700  # characters of a sentence
 _UNFOLDED = 180  # of these are shown before the fold
 _MORE = (

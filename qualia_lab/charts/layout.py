@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qualia_lab.charts.colours import QUIET
 from qualia_lab.charts.end_labels import EndLabel, end_labels
 from qualia_lab.charts.marks import Bars, Heat, Line, Points
 from qualia_lab.charts.text_width import text_width, wrap_text
@@ -187,6 +188,21 @@ def legend_marks(chart: Chart) -> list[Line | Points | Bars]:
     marks = [mark for panel in chart.panels for mark in panel.marks if isinstance(mark, Line | Points | Bars)]
     named = [mark for mark in reversed(marks) if mark.label and (isinstance(mark, Bars) or mark.in_legend)]
     return list({mark.label: mark for mark in named}.values())
+
+
+def colours_of(mark: Line | Points | Bars) -> set[str]:
+    """Return the colours of a mark."""
+    return {mark.colour} if isinstance(mark, Line) else set(mark.colours)
+
+
+def legend_colours(chart: Chart) -> dict[str, str]:
+    """Return the colour of each legend entry by its label; grey for marks of several colours, such as means."""
+    colours: dict[str, set[str]] = {}
+    for panel in chart.panels:
+        for mark in panel.marks:
+            if isinstance(mark, Line | Points | Bars):
+                colours.setdefault(mark.label, set()).update(colours_of(mark))
+    return {label: found.pop() if len(found) == 1 else QUIET for label, found in colours.items()}
 
 
 def label_text(text: str) -> str:

@@ -18,15 +18,17 @@ from qualia_lab.charts.layout import (
     SMALL_SIZE,
     TEXT_SIZE,
     TITLE_SIZE,
+    colours_of,
     compute_layout,
     label_text,
+    legend_colours,
     shows_y_ticks,
 )
-from qualia_lab.charts.marks import Band, Bars, Box, Heat, Line, Texts
+from qualia_lab.charts.marks import Band, Bars, Box, Heat, Line, Points, Texts
 from qualia_lab.charts.simplify import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from qualia_lab.charts.chart import Chart
     from qualia_lab.charts.end_labels import EndLabel
@@ -88,6 +90,7 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
     }
     data = []
     in_legend: set[str] = set()
+    colours = legend_colours(chart)
     for index, panel in enumerate(chart.panels):
         axis_suffix = "" if index == 0 else str(index + 1)
         x = _axis(panel.x, layout.x_labels[index], layout.x_ticks[index])
@@ -103,9 +106,13 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
             plotly_layout["annotations"].append(_panel_title(layout.panel_titles[index], axis_suffix))
         for mark in _fewer(panel.marks):
             trace = _trace(mark, layout) | {"xaxis": f"x{axis_suffix}", "yaxis": f"y{axis_suffix}"}
-            if trace.get("showlegend"):
+            if isinstance(mark, Line | Points | Bars) and trace["showlegend"]:
                 # A name is in the legend once; clicking it hides its marks in every panel.
-                trace |= {"legendgroup": trace["name"], "showlegend": trace["name"] not in in_legend}
+                trace |= {"legendgroup": trace["name"], "showlegend": False}
+                if trace["name"] not in in_legend and colours_of(mark) == {colours[mark.label]}:
+                    trace["showlegend"] = True
+                elif trace["name"] not in in_legend:
+                    data.append(_legend_entry(trace, colours[mark.label]))
                 in_legend.add(trace["name"])
             data.append(trace)
     return {"data": data, "layout": plotly_layout, "config": _CONFIG}
@@ -213,6 +220,14 @@ def _trace(mark: Mark, layout: Layout) -> dict[str, Any]:
     if mark.texts:
         trace |= {"hovertext": [plotly_text(label_text(text)) for text in mark.texts], "hoverinfo": "text"}
     return trace
+
+
+def _legend_entry(trace: Mapping[str, Any], colour: str) -> dict[str, Any]:
+    """Return a trace without points, which is in the legend for traces of several colours."""
+    kept = ("type", "mode", "name", "legendgroup", "xaxis", "yaxis", "orientation")
+    entry = {name: trace[name] for name in kept if name in trace}
+    entry |= {name: trace[name] | {"color": colour} for name in ("line", "marker") if name in trace}
+    return entry | {"x": [None], "y": [None], "hoverinfo": "skip", "showlegend": True}
 
 
 def _band(mark: Band) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from qualia_lab.charts.layout import (
     TITLE_SIZE,
     compute_layout,
     label_text,
+    legend_colours,
     legend_marks,
     shows_y_ticks,
 )
@@ -94,22 +95,19 @@ def _legend(chart: Chart, layout: Layout) -> str:
     if layout.end_labels:
         return ""
     runs: dict[str, list[str]] = {}
-    colours: dict[str, set[str]] = {}
+    colours = legend_colours(chart)
     for panel in chart.panels:
         for mark in panel.marks:
             if isinstance(mark, Line):
                 runs.setdefault(mark.label, []).append(mark.runs)
-                colours.setdefault(mark.label, set()).add(mark.colour)
             elif isinstance(mark, Points | Bars):
                 runs.setdefault(mark.label, []).extend(mark.runs)
-                colours.setdefault(mark.label, set()).update(mark.colours)
     left = layout.width - layout.right + 12
     entries = []
     for row, mark in enumerate(legend_marks(chart)):
         y = layout.top + 8 + LEGEND_LINE * row
         text = text_element(layout.legend_texts[mark.label], left + 34, y + 4)
-        # An entry for marks of several colours, such as the means of configurations, has the colour of none of them.
-        swatch = _swatch(mark, left, y, colours[mark.label].pop() if len(colours[mark.label]) == 1 else QUIET)
+        swatch = _swatch(mark, left, y, colours[mark.label])
         entries.append(element("g", swatch + text, class_="entry", data_runs=run_ids(runs[mark.label])))
     return element("g", "".join(entries), class_="legend", font_size=SMALL_SIZE, fill=INK) if entries else ""
 

@@ -17,6 +17,7 @@ _DECIMALS = 6
 _DIGITS = 4  # of the largest number of a column
 _PRECISION, _EXACT = 5e-4, 1e-12  # relative error of a shown number
 _RANGE = 1e3  # between the smallest and the largest; beyond it, equal decimals would be mostly zeros
+_ONE_LINE = 40  # characters up to which a text is not broken
 _TITLE = 500  # characters of a text that is too long for its cell, shown when the pointer is on it
 
 
@@ -39,13 +40,13 @@ def frame_html(frame: pd.DataFrame) -> str:
     head = "".join(f"<th>{for_html(one_line(str(name)))}</th>" for name in frame.columns[:columns])
     corner = "" if frame.index.name is None else for_html(one_line(str(frame.index.name)))
     body = "".join(
-        f"<tr><th{place}>{for_html(name)}</th>{''.join(_cell(texts[row], width) for texts in cells)}</tr>"
+        f"<tr><th{place}{_lines(name)}>{for_html(name)}</th>{''.join(_cell(texts[row], width) for texts in cells)}</tr>"
         for row, name in enumerate(names)
     )
     table = f"{_caption(frame, rows, columns)}<thead><tr><th>{corner}</th>{head}</tr></thead><tbody>{body}</tbody>"
-    # In notebooks, a long table scrolls in its own box.
+    # In notebooks, a long table scrolls in its own box, and what is short is on one line.
     box = "max-width:100%;max-height:640px;overflow:auto"
-    return f'<div style="{box}"><table class="dataframe">{table}</table></div>'
+    return f'<div style="{box}"><table class="dataframe" style="white-space:nowrap">{table}</table></div>'
 
 
 def _shown_rows(frame: pd.DataFrame) -> list[int]:
@@ -73,8 +74,12 @@ def _caption(frame: pd.DataFrame, rows: list[int], columns: int) -> str:
 
 def _cell(text: str, width: int) -> str:
     if len(text) <= width:
-        return f"<td>{for_html(text)}</td>"
-    return f'<td title="{for_html(one_line(text, _TITLE))}">{for_html(one_line(text, width))}</td>'
+        return f"<td{_lines(text)}>{for_html(text)}</td>"
+    return f'<td{_lines(text)} title="{for_html(one_line(text, _TITLE))}">{for_html(one_line(text, width))}</td>'
+
+
+def _lines(text: str) -> str:
+    return ' style="white-space:normal"' if len(text) > _ONE_LINE else ""
 
 
 def column_texts(column: pd.Series[Any]) -> list[str]:

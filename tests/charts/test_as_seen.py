@@ -111,6 +111,13 @@ def test_legend_entries_of_several_colours_have_the_colour_of_none():
     assert {"mean", "95 % interval"} <= swatches.keys()
     assert swatches["mean"] == swatches["95 % interval"]
     assert swatches["mean"] == QUIET
+    traces = sweep().plot.groups().plotly()["data"]
+    entries = {trace["name"]: trace for trace in traces if trace["showlegend"]}
+    assert entries["mean"]["marker"]["color"] == entries["95 % interval"]["line"]["color"] == QUIET
+    for name in ("mean", "95 % interval"):  # clicking the entry hides the marks
+        entry = entries[name]
+        assert sum(one.get("legendgroup") == entry["legendgroup"] for one in traces) > 1
+        assert [one for one in traces if one["name"] == name and one["showlegend"]] == [entry]
 
 
 def test_a_duration_that_is_not_known_is_missing_and_not_a_nan():
