@@ -39,7 +39,8 @@ def param_spread(values: pa.Table, ranges: pa.Table | None, param: str, metric: 
     in_ranges = ranges is not None and all(is_number(row["value"]) for row in rows) and ranges.num_rows > 1
     if in_ranges and ranges is not None:
         rows = ranges.to_pylist()
-        names = [f"{number_text(row['first_param'])} … {number_text(row['last_param'])}" for row in rows]
+        ends = [(number_text(row["first_param"]), number_text(row["last_param"])) for row in rows]
+        names = [first if first == last else f"{first} … {last}" for first, last in ends]
     else:
         if all(is_number(row["value"]) for row in rows):
             rows.sort(key=lambda row: float(row["value"]))

@@ -97,7 +97,9 @@ class Failures(Namespace):
                 "start (UTC)": [rows[run_id]["start_time"] for run_id in trouble_of],
                 "took (s)": _nullable(_seconds(rows[run_id]) for run_id in trouble_of),
                 "last step": pd.array([steps.get(run_id) for run_id in trouble_of], dtype="Int64"),
-                "error": [one_line(errors.get(run_id, ""), _SHOWN_ERROR) for run_id in trouble_of],
+                "error": [
+                    one_line(errors[run_id], _SHOWN_ERROR) if run_id in errors else None for run_id in trouble_of
+                ],
                 "run_id": list(trouble_of),
             },
             index=pd.Index([self._loaded.labels[run_id] for run_id in trouble_of]),

@@ -63,7 +63,7 @@ def _shown_rows(frame: pd.DataFrame) -> list[int]:
 
 def _caption(frame: pd.DataFrame, rows: list[int], columns: int) -> str:
     """What the table is of, which is the name of its columns, and how much of it is not shown."""
-    notes = [] if frame.columns.name is None else [for_html(one_line(str(frame.columns.name), _TITLE))]
+    notes = [] if frame.columns.name is None else [f"<b>{for_html(one_line(str(frame.columns.name), _TITLE))}</b>"]
     if len(rows) < len(frame):
         which = "the first " if rows[-1] == len(rows) - 1 else "the first and last "
         notes.append(f"showing {which}{len(rows):,} of {len(frame):,} rows")

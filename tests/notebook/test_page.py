@@ -245,6 +245,11 @@ def test_tables_are_sorted_by_a_click_or_a_key_with_missing_values_last(opened):
     assert names.all_inner_texts() == ["run-0", "run-1", "run-2", "run-3", "run-4", "run-5"]
     header.get_by_role("button").press("Enter")
     assert header.get_attribute("aria-sort") == "descending"
+    ends = page.locator("#overview tr > .n").evaluate_all(
+        """all => all.map((one) => { const range = document.createRange(); range.selectNodeContents(one.firstElementChild ?? one);
+        return [one.cellIndex, Math.round(range.getBoundingClientRect().right)] })"""
+    )
+    assert len(set(map(tuple, ends))) == len({column for column, _ in ends}) > 1, "headers end where their numbers end"
     assert names.all_inner_texts() == ["run-3", "run-2", "run-1", "run-0", "run-4", "run-5"]
     cells = page.locator("#overview tbody tr").first.locator("td")
     assert cells.nth(1).evaluate("(cell) => getComputedStyle(cell).textAlign") == "right"
@@ -421,6 +426,9 @@ def test_print_keeps_every_column_and_opens_the_findings(path, open_offline, ove
     assert max(right) <= 701
     widths = page.locator("#overview tbody td").evaluate_all("all => all.map((one) => one.clientWidth)")
     assert min(widths) > 0
+    arrows = """all => all.flatMap((one) => ['::before', '::after'].map((part) => getComputedStyle(one, part))
+      .filter((part) => part.content !== 'none' && part.display !== 'none'))"""
+    assert page.locator("thead button").evaluate_all(arrows) == []
     assert not page.locator(".choice").is_visible()
     assert not page.get_by_role("navigation").is_visible()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
