@@ -14,7 +14,8 @@ from qualia_lab.conditions_text import default_title, notebook_command
 from qualia_lab.errors import OutputExists
 from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_atomically
-from qualia_lab.inventory import take_inventory
+from qualia_lab.genai_tables import TraceQuery
+from qualia_lab.inventory import GenAICount, count_genai, take_inventory
 from qualia_lab.masking.tables import masked_keys
 from qualia_lab.notebook.artifact_runs import runs_with_artifacts
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
@@ -22,7 +23,7 @@ from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
 from qualia_lab.notebook.template import read_template
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
-from qualia_lab.stores.protocol import find_experiments
+from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
 from qualia_lab.stores.uri import with_credentials
 from qualia_lab.study.baseline import fit_baseline
 from qualia_lab.study.counts_only import describe_counts
@@ -333,7 +334,7 @@ class NotebookGenerator(Closing):
         """
         kind = read_template(template or ("observe" if engine is None else "aggregate"))
         if engine is None:
-            inventory = take_inventory(self.read(selection))
+            inventory = replace(take_inventory(self.read(selection)), genai=self._count_genai(selection))
             study = self.describe(selection, settings, inventory=inventory)
         else:
             selection = replace(selection, engine=engine)
@@ -492,6 +493,13 @@ class NotebookGenerator(Closing):
                 on_cell=on_cell,
             )
 
+    def _count_genai(self, selection: Selection) -> GenAICount:
+        """Count the models and traces of the selected runs."""
+        if not isinstance(self.store, ReadsGenAI) or not selection.run_ids:
+            return GenAICount()
+        traces = self.store.read_traces(TraceQuery(run_ids=selection.run_ids), ("traces", "links", "assessments"))
+        return count_genai(self.store.read_models(run_ids=selection.run_ids), traces)
+
     @contextlib.contextmanager
     def _hand_over(self, selection: Selection, named: str) -> Iterator[tuple[dict[str, str], str]]:
         """Write a temporary snapshot for the kernel; yields its environment variables and a digest of the data.
@@ -500,6 +508,7 @@ class NotebookGenerator(Closing):
         """
         import pyarrow as pa
 
+        from qualia_lab.stores.snapshot.genai import GenAIChoice
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
         if selection.engine is not None or not selection.run_ids:
@@ -507,7 +516,10 @@ class NotebookGenerator(Closing):
             return
         tables = self.read(selection)
         data_digest = tables.digest
-        with hand_over_runs(self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables)) as variables:
+        genai = GenAIChoice(run_ids=selection.run_ids, traces=TraceQuery(run_ids=selection.run_ids))
+        with hand_over_runs(
+            self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables), genai=genai
+        ) as variables:
             del tables
             self._read = None  # free the tables while the kernel runs
             pa.default_memory_pool().release_unused()

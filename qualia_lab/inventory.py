@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from qualia_lab.columns import whole
-from qualia_lab.tables import by_key
+from qualia_lab.tables import by_key, rows_with
 
 if TYPE_CHECKING:
+    from qualia_lab.genai_tables import ModelTables, TraceTables
     from qualia_lab.tables import RunTables
 
 _DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
@@ -44,6 +45,20 @@ class MetricCount:
 
 
 @dataclass(frozen=True)
+class GenAICount:
+    """What the runs have of MLflow 3: logged models and versions of registered models, traces and their assessments.
+
+    `evaluated_runs` is the number of runs with feedback on their traces.
+    """
+
+    models: int = 0
+    versions: int = 0
+    traces: int = 0
+    assessments: int = 0
+    evaluated_runs: int = 0
+
+
+@dataclass(frozen=True)
 class Inventory:
     """Names and counts of what was read about a set of runs; the input for planning a notebook.
 
@@ -61,6 +76,7 @@ class Inventory:
     datasets: int
     logged_models: int
     children: int
+    genai: GenAICount = GenAICount()
 
     @property
     def run_count(self) -> int:
@@ -100,6 +116,23 @@ def take_inventory(tables: RunTables) -> Inventory:
         datasets=tables.datasets.num_rows,
         logged_models=tables.logged_models.num_rows,
         children=tables.runs.num_rows - tables.runs.column("parent_run_id").null_count,
+    )
+
+
+def count_genai(models: ModelTables, traces: TraceTables) -> GenAICount:
+    """Count the models and traces of some runs. Of the traces, the links and assessments are needed too."""
+    with_feedback = rows_with(traces.assessments, "kind", ["feedback"])
+    judged = with_feedback.column("trace_id")
+    run_ids = [
+        table.filter(pc.is_in(table.column("trace_id"), value_set=whole(judged))).column("run_id").drop_null()
+        for table in (traces.traces, traces.links)
+    ]
+    return GenAICount(
+        models=models.models.num_rows,
+        versions=models.versions.num_rows,
+        traces=traces.traces.num_rows,
+        assessments=traces.assessments.num_rows,
+        evaluated_runs=len({run_id for column in run_ids for run_id in pc.unique(column).to_pylist()}),
     )
 
 

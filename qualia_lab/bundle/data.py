@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.bundle.manifest import DATA, BundleManifest, versions_here
 from qualia_lab.errors import NotebookError, UnknownRun
+from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.masking.tables import masked_keys
 from qualia_lab.notebook.artifact_runs import runs_with_artifacts
 from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.parameters import read_parameters, run_ids_of
+from qualia_lab.stores.snapshot.genai import GenAIChoice
 from qualia_lab.stores.snapshot.grouping import ENDED
 from qualia_lab.stores.snapshot.store import write_snapshot
 from qualia_lab.stores.uri import split_uri
@@ -56,6 +58,7 @@ def write_data(folder: Path, notebook: Path, content: dict[str, Any], store: Tra
         tables,
         source_uri=named,
         artifacts_of=[*runs_with_artifacts(tables), *_named_runs(content, tables)],
+        genai=GenAIChoice(run_ids=tables.run_ids, traces=TraceQuery(run_ids=tables.run_ids)),
         standalone=True,
         as_of=as_of,
     )

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from qualia_lab.selection import Conditions
     from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.stores.snapshot.genai import GenAIChoice
     from qualia_lab.stores.snapshot.update import Update
+
+# What the summary names only if there is any.
+_SAID_IF_ANY = (("model_versions", "model version"), ("traces", "trace"))
 
 
 @click.command(
@@ -74,7 +78,15 @@ def command(
             outcome(counted(listed.num_rows, "run"))
         with console.progress("writing", "runs") as on_runs:
             update = update_snapshot(
-                store, place, listed, old=old, choice=choice, artifacts=artifacts, again=again, on_runs=on_runs
+                store,
+                place,
+                listed,
+                old=old,
+                choice=choice,
+                artifacts=artifacts,
+                genai=_genai_choice(conditions, listed),
+                again=again,
+                on_runs=on_runs,
             )
     uri = f"snapshot:{place.shown}"
     if as_json:
@@ -101,6 +113,21 @@ def _listed(store: TrackingStore, conditions: Conditions) -> pa.Table:
     return read_matching(store, query_of(store, conditions, read_settings().study))
 
 
+def _genai_choice(conditions: Conditions, listed: pa.Table) -> GenAIChoice:
+    """The models and traces of all runs, of whole experiments, or of the chosen runs."""
+    from qualia_lab.genai_tables import TraceQuery
+    from qualia_lab.stores.snapshot.genai import GenAIChoice
+
+    chosen = conditions.as_data().keys()
+    if not chosen:
+        return GenAIChoice(traces=TraceQuery())
+    if chosen == {"experiments"}:
+        experiment_ids = tuple(dict.fromkeys(listed.column("experiment_id").to_pylist()))
+        return GenAIChoice(experiment_ids, traces=TraceQuery(experiment_ids))
+    run_ids = tuple(listed.column("run_id").to_pylist())
+    return GenAIChoice(run_ids=run_ids, traces=TraceQuery(run_ids=run_ids))
+
+
 def _summary(uri: str, source: str, update: Update) -> dict[str, Any]:
     return {
         "snapshot": uri,
@@ -121,7 +148,9 @@ def _print_summary(uri: str, update: Update) -> None:
     counts = update.counts
     console.say(
         f"{counted(counts['runs'], 'run')} of {counted(counts['experiments'], 'experiment')}, "
-        f"{counted(counts['metric_history'], 'metric point')}: {update.size / 1e6:,.1f} MB"
+        f"{counted(counts['metric_history'], 'metric point')}"
+        + "".join(f", {counted(counts[name], one)}" for name, one in _SAID_IF_ANY if counts[name])
+        + f": {update.size / 1e6:,.1f} MB"
     )
     console.say(f"{update.read:,} read, {update.kept:,} unchanged, {update.removed:,} removed")
     console.say(f"next: qualia new --tracking-uri {for_shell(uri)}")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.masking.keys import MaskRules
     from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.stores.snapshot.genai import GenAIChoice
     from qualia_lab.tables import RunTables
 
 # Environment variables of the kernel: the folder of the temporary snapshot, and the tracking URI, without secrets, by
@@ -43,7 +44,12 @@ _FOLDER = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
 
 @contextlib.contextmanager
 def hand_over_runs(
-    store: TrackingStore, tables: RunTables, *, named: str, artifacts_of: Iterable[str]
+    store: TrackingStore,
+    tables: RunTables,
+    *,
+    named: str,
+    artifacts_of: Iterable[str],
+    genai: GenAIChoice | None = None,
 ) -> Iterator[dict[str, str]]:
     """Write a temporary snapshot of these runs for one kernel, and remove it at the end of the `with` block.
 
@@ -52,13 +58,16 @@ def hand_over_runs(
         tables: the tables of the runs.
         named: the tracking URI by which the notebook names the store.
         artifacts_of: the runs whose artifacts are included, see `write_snapshot`.
+        genai: the models and traces that are included.
 
     Returns:
         The environment variables with which the kernel finds the snapshot.
     """
     remove_stale_snapshots()
     with _locked_folder() as folder:
-        write_snapshot(folder, store, tables, source_uri=absolute_uri(store.uri), artifacts_of=artifacts_of)
+        write_snapshot(
+            folder, store, tables, source_uri=absolute_uri(store.uri), artifacts_of=artifacts_of, genai=genai
+        )
         del tables  # free the memory: the kernel loads its own copy
         yield {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
 

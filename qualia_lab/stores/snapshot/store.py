@@ -23,6 +23,7 @@ from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.protocol import UNREAD_HISTORIES
 from qualia_lab.stores.rows import latest_first
 from qualia_lab.stores.snapshot.artifacts import ARTIFACT_ROWS, saved_artifact_place
+from qualia_lab.stores.snapshot.genai import write_genai
 from qualia_lab.stores.snapshot.location import PARTS, open_location
 from qualia_lab.stores.snapshot.manifest import File, Manifest, Part, read_manifest
 from qualia_lab.stores.snapshot.parts import (
@@ -41,9 +42,12 @@ from qualia_lab.times import is_possible, possible_runs, with_possible_times
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from qualia_lab.genai_tables import EvaluationTables, ModelTables, TracePart, TraceQuery, TraceTables
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactPlace, TrackingStore
+    from qualia_lab.stores.snapshot.genai import GenAIChoice
+    from qualia_lab.stores.snapshot.genai_reading import SnapshotGenAI
 
 # For this many runs, a snapshot for a notebook records the local folders of their artifacts.
 _RUNS_WITH_FOLDERS = 200
@@ -58,6 +62,7 @@ def write_snapshot(
     *,
     source_uri: str,
     artifacts_of: Iterable[str] = (),
+    genai: GenAIChoice | None = None,
     standalone: bool = False,
     as_of: int | None = None,
 ) -> None:
@@ -73,6 +78,7 @@ def write_snapshot(
         source_uri: the tracking URI of the store, for runs that are not in the snapshot.
         artifacts_of: the runs whose artifacts are saved, if they are not on this machine. For other runs, the notebook
             reports that artifacts are omitted.
+        genai: which models, traces and evaluation datasets are saved; None for none.
         standalone: for a reader on another machine: artifacts on this machine are saved too, and no folder is recorded.
         as_of: the time in ms up to which unfinished runs last; None for that of the store, if it is a copy.
     """
@@ -97,6 +103,8 @@ def write_snapshot(
             for name in ("experiments", "missing")
             if getattr(tables, name).num_rows
         )
+        if genai is not None:
+            files += write_genai(location, store, genai, durable=False)
         part = writer.finish(tracking_uri=source_uri)
         manifest = Manifest(
             tracking_uri=source_uri,
@@ -256,6 +264,35 @@ class SnapshotStore(Closing):
     def change_token(self, experiment_ids: Sequence[str] = ()) -> str:  # noqa: ARG002  a snapshot has one manifest
         """See TrackingStore. What this object reads is the snapshot as it was opened."""
         return token_of(read_manifest(self._location))
+
+    def read_models(self, *, experiment_ids: Sequence[str] = (), run_ids: Sequence[str] = ()) -> ModelTables:
+        """See ReadsGenAI."""
+        runs = rows_with(self._runs, "experiment_id", experiment_ids).column("run_id").to_pylist()
+        return self.genai.read_models(experiment_ids, run_ids, runs)
+
+    def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:
+        """See ReadsGenAI."""
+        active = _of_view(self._experiments, "active").column("experiment_id").to_pylist()
+        return self.genai.read_traces(query, parts, active)
+
+    def read_spans(self, trace_ids: Sequence[str], *, content: bool = True) -> Iterator[pa.RecordBatch]:
+        """See ReadsGenAI."""
+        return self.genai.read_spans(trace_ids, content=content)
+
+    def count_traces(self, experiment_ids: Sequence[str] = ()) -> dict[str, int]:
+        """See ReadsGenAI."""
+        return self.genai.count_traces(experiment_ids)
+
+    def read_evaluation_datasets(self, experiment_ids: Sequence[str] = ()) -> EvaluationTables:
+        """See ReadsGenAI."""
+        return self.genai.read_evaluation_datasets(experiment_ids)
+
+    @cached_property
+    def genai(self) -> SnapshotGenAI:
+        """The models, traces and evaluation datasets in the snapshot."""
+        from qualia_lab.stores.snapshot.genai_reading import SnapshotGenAI
+
+        return SnapshotGenAI(self._location, self._manifest)
 
     def close(self) -> None:
         """Nothing to close."""

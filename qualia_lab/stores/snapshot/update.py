@@ -21,6 +21,7 @@ from qualia_lab.query.secret_values import masked_filter, masked_where
 from qualia_lab.stores.artifact_places import as_local_place
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.protocol import find_experiments
+from qualia_lab.stores.snapshot.genai import write_genai
 from qualia_lab.stores.snapshot.grouping import ENDED, batches_for_parts, compacted
 from qualia_lab.stores.snapshot.location import PARTS
 from qualia_lab.stores.snapshot.manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_from_json, read_manifest
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.stores.snapshot.genai import GenAIChoice
     from qualia_lab.stores.snapshot.location import SnapshotLocation
 
 
@@ -58,10 +60,20 @@ class Update:
     masked: tuple[str, ...]
 
 
-_COUNTED = (
-    *("experiments", "runs", "params", "metrics", "metric_history", "tags", "datasets", "logged_models"),
-    "artifact_starts",
-)
+# What `Update.counts` counts, and in which table.
+_COUNTED = {
+    **{
+        name: name
+        for name in (
+            *("experiments", "runs", "params", "metrics", "metric_history", "tags", "datasets", "logged_models"),
+            "artifact_starts",
+        )
+    },
+    "traces": "trace_traces",
+    "assessments": "trace_assessments",
+    "spans": "spans",
+    "model_versions": "model_versions",
+}
 
 
 def old_snapshot(
@@ -115,6 +127,7 @@ def update_snapshot(
     old: Manifest | None,
     choice: dict[str, Any],
     artifacts: bool = False,
+    genai: GenAIChoice | None = None,
     again: bool = False,
     on_runs: Callable[[int, int], None] | None = None,
 ) -> Update:
@@ -132,6 +145,7 @@ def update_snapshot(
         old: the existing snapshot, see `old_snapshot`.
         choice: the conditions by which the runs were chosen, {} for all runs.
         artifacts: save the first bytes of artifacts too.
+        genai: which models, traces and evaluation datasets are saved; None for none.
         again: read every run, also unchanged ones.
         on_runs: called with (runs read, runs to read) to report progress.
 
@@ -166,7 +180,10 @@ def update_snapshot(
             tracking_uri=store.uri,
             beside=_beside(store),
             choice=choice,
-            tables=_write_experiments(store, location, wanted, everything=not choice),
+            tables=(
+                *_write_experiments(store, location, wanted, everything=not choice),
+                *(() if genai is None else write_genai(location, store, genai, old=None if again else old)),
+            ),
             parts=tuple(compacted(location, [*parts, *reader.parts], runs_of, wanted, tracking_uri=store.uri)),
         )
         old_names = {part.name for part in old.parts} if old is not None else set()
@@ -174,7 +191,7 @@ def update_snapshot(
         publish(location, manifest)
     counts = manifest.counts()
     return Update(
-        counts={name: counts.get(name, 0) for name in _COUNTED},
+        counts={name: counts.get(table, 0) for name, table in _COUNTED.items()},
         size=sum(file.bytes for file in manifest.files()),
         read=sum(part.runs for part in reader.parts),
         kept=len(reused),
