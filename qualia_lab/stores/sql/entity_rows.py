@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,6 @@ import sqlalchemy as sa
 
 from qualia_lab import schema
 from qualia_lab.columns import filled, numbers_of, whole
-from qualia_lab.stores.sql.reading import are_many
 from qualia_lab.stores.sql.rows import IDS_PER_QUERY, arrow_table, batched, in_order
 from qualia_lab.tables import table_of
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Column = sa.ColumnElement[Any]
     Truth = sa.ColumnElement[bool]
 
+# From this many entities on, reading their rows through ADBC takes less time than its threads and connections.
+MANY = 1_000
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -33,7 +36,7 @@ class Wanted:
     Attributes:
         ids: their ids, in the order of the result.
         are_most: whether the database has hardly any others, so that whole tables are read.
-        chosen: a subquery of exactly these ids; None if there is no shorter way than to list them.
+        chosen: a subquery of these ids and few others; None if there is no shorter way than to list them.
     """
 
     ids: list[str]
@@ -48,13 +51,20 @@ class EntityRows:
     database: SqlConnection
     problems: list[dict[str, str | None]] = field(default_factory=list)
 
-    def all_of(self, columns: pa.Schema, select: sa.Executable, count: int) -> pa.Table:
-        """The rows of a statement.  count: how many entities there may be, which decides how rows are fetched."""
-        if are_many(self.database, count):
-            table = self.database.fetch_arrow(select, columns)
+    def all_of(self, columns: pa.Schema, select: sa.Select[Any], count: int, **values: Any) -> pa.Table:
+        """The rows of a statement.
+
+        Args:
+            columns: the result's columns.
+            select: the statement; where it is always the same object, SQLAlchemy translates it once.
+            count: how many entities there may be, which decides how rows are fetched.
+            values: the values of the statement's parameters.
+        """
+        if count >= MANY and self.database.reads_arrow:
+            table = self.database.fetch_arrow(select.params(values), columns)
             if table is not None:
                 return table
-        rows = self.database.fetch(select)
+        rows = self.database.fetch(select, values)
 
         def unread(place: int, name: str, reason: str) -> None:
             self.problems.append({"subject": f"{name} of {rows[place][0]!s}", "reason": reason})
@@ -62,7 +72,13 @@ class EntityRows:
         return arrow_table(columns, rows, unread)
 
     def of(
-        self, columns: pa.Schema, select: sa.Select[Any], owner: Column, wanted: Wanted, then: Sequence[str]
+        self,
+        columns: pa.Schema,
+        select: sa.Select[Any],
+        owner: Column,
+        wanted: Wanted,
+        then: Sequence[str],
+        **values: Any,
     ) -> pa.Table:
         """The rows of these entities in the order of their ids, then by the columns `then`.
 
@@ -72,21 +88,30 @@ class EntityRows:
             owner: the column of the table with the id of the entity.
             wanted: which entities.
             then: the names of further columns to sort by.
+            values: see `all_of`.
         """
         count = len(wanted.ids)
         if wanted.are_most:
-            tables = [self.all_of(columns, select, count)]
-        elif count > IDS_PER_QUERY and wanted.chosen is not None:
-            tables = [self.all_of(columns, select.where(owner.in_(wanted.chosen)), count)]
+            tables = [self.all_of(columns, select, count, **values)]
+        elif count >= MANY and wanted.chosen is not None:
+            tables = [self.all_of(columns, select.where(owner.in_(wanted.chosen)), count, **values)]
         else:
-            batches = batched(wanted.ids, IDS_PER_QUERY)
-            tables = [self.all_of(columns, select.where(owner.in_(some)), count) for some in batches]
-        table = pa.concat_tables([table_of(columns, []), *tables])
+            among = _among(select, owner)
+            tables = [
+                self.all_of(columns, among, count, **values, ids=some) for some in batched(wanted.ids, IDS_PER_QUERY)
+            ]
+        table = pa.concat_tables(tables) if tables else table_of(columns, [])
         return in_order(table, columns.names[0], wanted.ids, then)
 
     def problem_table(self) -> pa.Table:
         """What could not be read (schema.UNREAD)."""
         return table_of(schema.UNREAD, self.problems)
+
+
+@lru_cache(maxsize=64)
+def _among(select: sa.Select[Any], owner: Column) -> sa.Select[Any]:
+    """The statement with a parameter `ids` for the owners of rows."""
+    return select.where(owner.in_(sa.bindparam("ids", type_=sa.String(), expanding=True)))
 
 
 def whole_number(value: Column) -> Column:

@@ -5,7 +5,7 @@ MLflow's client shows such columns as metadata and tags all the same, and so do 
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from qualia_lab import schema
 from qualia_lab.columns import column, whole
 from qualia_lab.stores.sql.entity_rows import value_by_id
-from qualia_lab.stores.sql.genai_tables import trace_info
+from qualia_lab.stores.sql.genai_tables import trace_info, trace_metadata
 from qualia_lab.stores.sql.tables import text_id
 from qualia_lab.stores.trace_files import parsed
 from qualia_lab.stores.values import integer, number
@@ -64,6 +64,18 @@ class TraceColumns:
         }
         return [renamed[name] if name in renamed else self._column(name) for name in self.stored.names]
 
+    @cached_property
+    def at_once(self) -> list[sa.ColumnElement[Any]]:
+        """As `selected`, with previews and further columns from metadata, which is faster for a few traces."""
+        columns = dict(zip(self.stored.names, self.selected, strict=True))
+        columns |= {name: sa.func.coalesce(columns[name], _of_metadata(key)) for name, key in _PREVIEWS.items()}
+        return [*columns.values(), *map(_of_metadata, _METADATA.values())]
+
+    @cached_property
+    def stored_at_once(self) -> pa.Schema:
+        """The columns of `at_once`."""
+        return pa.schema([*self.stored, *((name, schema.STRING) for name in _METADATA)])
+
     def _column(self, name: str) -> sa.ColumnElement[Any]:
         if f"trace_info.{name}" in self.has:
             return trace_info.c[name]
@@ -78,10 +90,10 @@ class TraceColumns:
         """The keys of tags and metadata that this schema keeps as columns, whatever rows are left of them."""
         return (_NAME, _SESSION, _USAGE, _COST) if self.in_columns else ()
 
-    @property
-    def of_metadata(self) -> tuple[str, ...]:
-        """The keys of metadata that the columns of schema.TRACES need."""
-        return (*_METADATA.values(), *_PREVIEWS.values(), *(() if self.in_columns else (_SESSION, _USAGE, _COST)))
+    def of_metadata(self, stored: pa.Table) -> tuple[str, ...]:
+        """The keys of metadata that the columns of schema.TRACES need for these traces."""
+        previews = (key for name, key in _PREVIEWS.items() if stored.column(name).null_count)
+        return (*_METADATA.values(), *previews, *(() if self.in_columns else (_SESSION, _USAGE, _COST)))
 
     @property
     def of_tags(self) -> tuple[str, ...]:
@@ -96,9 +108,11 @@ class TraceColumns:
             return value_by_id(rows_with(rows, "key", [key]).select(["trace_id", "value"]), ids)
 
         columns = {name: stored.column(name) for name in stored.schema.names}
-        columns |= {name: looked_up(metadata, key) for name, key in _METADATA.items()}
+        for name, key in _METADATA.items():
+            if name not in columns:
+                columns[name] = looked_up(metadata, key)
         for name, key in _PREVIEWS.items():
-            if columns[name].null_count:
+            if columns[name].null_count and metadata.num_rows:
                 columns[name] = pc.coalesce(columns[name], looked_up(metadata, key))
         if not self.in_columns:
             columns |= {"name": looked_up(tags, _NAME), "session_id": looked_up(metadata, _SESSION)}
@@ -120,6 +134,19 @@ class TraceColumns:
             _keyed(stored, _USAGE, _as_json(stored, (*_TOKENS, *_FURTHER_TOKENS))),
             _keyed(stored, _COST, _as_json(stored, COSTS)),
         ]
+
+
+@cache
+def trace_columns(has: frozenset[str]) -> TraceColumns:
+    """The columns in a database with these tables; built once, since that takes as long as reading a few traces."""
+    return TraceColumns(has)
+
+
+def _of_metadata(key: str) -> sa.ColumnElement[Any]:
+    """The value of one key of metadata of the outer query's trace."""
+    row = trace_metadata.c.request_id == trace_info.c.request_id
+    value = sa.select(trace_metadata.c.value).where(row, trace_metadata.c.key == key)
+    return value.correlate(trace_info).scalar_subquery()
 
 
 def _kind(name: str) -> pa.DataType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +14,11 @@ import sqlalchemy as sa
 from qualia_lab import schema
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 from qualia_lab.genai_tables import TraceTables, trace_tables
-from qualia_lab.stores.sql.entity_rows import EntityRows, Wanted, truth, with_nulls
+from qualia_lab.stores.sql.entity_rows import MANY, EntityRows, Wanted, truth, with_nulls
 from qualia_lab.stores.sql.genai_tables import assessments, associations, trace_info, trace_metadata, trace_tags
-from qualia_lab.stores.sql.reading import MANY_IDS
 from qualia_lab.stores.sql.rows import in_order
 from qualia_lab.stores.sql.tables import experiments, text_id
-from qualia_lab.stores.sql.trace_columns import COSTS, TraceColumns
+from qualia_lab.stores.sql.trace_columns import COSTS, trace_columns
 from qualia_lab.stores.trace_files import parsed
 from qualia_lab.stores.values import text
 from qualia_lab.tables import table_of
@@ -86,13 +85,15 @@ class _TraceReading:
         self.has = database.has_genai
         self.query = query
         self.rows = EntityRows(database)
-        self.columns = TraceColumns(self.has)
+        self.columns = trace_columns(self.has)
 
     def tables(self, parts: Sequence[TracePart]) -> TraceTables:
         """The traces in the order of the query, and these of their tables."""
-        stored = with_nulls(self.traces(), COSTS)
-        wanted = self.wanted(stored.column("trace_id").to_pylist())
-        metadata = self.keyed(trace_metadata, wanted, None if "metadata" in parts else self.columns.of_metadata)
+        at_once = self.columns.in_columns and "metadata" not in parts and self.are_few
+        stored = with_nulls(self.traces(at_once=at_once), COSTS)
+        wanted = self.wanted(stored)
+        of_metadata = () if at_once else None if "metadata" in parts else self.columns.of_metadata(stored)
+        metadata = self.keyed(trace_metadata, wanted, of_metadata)
         tags = self.keyed(trace_tags, wanted, None if "tags" in parts else self.columns.of_tags)
         tables = {"traces": self.columns.traces(stored, metadata, tags)}
         if "metadata" in parts:
@@ -105,25 +106,49 @@ class _TraceReading:
             tables["assessments"] = self.assessments(wanted)
         return trace_tables(**tables, problems=self.rows.problem_table())
 
-    def traces(self) -> pa.Table:
-        """The rows of the table of traces that match, the latest first."""
+    @property
+    def are_few(self) -> bool:
+        """Whether a page of traces is asked for, and not most of them."""
+        limit = len(self.query.trace_ids) or self.query.limit
+        return limit is not None and limit < MANY
+
+    def traces(self, *, at_once: bool) -> pa.Table:
+        """The rows of the table of traces that match, the latest first.  at_once: with values of metadata."""
+        columns = self.columns.stored_at_once if at_once else self.columns.stored
         if "trace_info" not in self.has:
-            return table_of(self.columns.stored, [])
-        select, limit, ids = (
-            sa.select(*self.columns.selected),
-            self.query.limit,
-            list(dict.fromkeys(self.query.trace_ids)),
-        )
+            return table_of(columns, [])
+        limit, ids = self.query.limit, list(dict.fromkeys(self.query.trace_ids))
         if not ids:
-            newest = select.where(*self.scope(by_time=limit is not None)).order_by(*self.latest_first).limit(limit)
-            few = limit is not None and limit < MANY_IDS
-            return self.rows.all_of(self.columns.stored, newest, 0 if few else min(self.count, limit or self.count))
-        wanted = self.wanted(ids)
-        found = self.rows.of(self.columns.stored, select.where(*self.scope()), trace_info.c.request_id, wanted, ())
+            select, values = self.matching(at_once=at_once, limited=limit is not None), dict(self.values)
+            if limit is not None:
+                values["limit"] = limit
+            count = limit if limit is not None and self.are_few else min(self.count, limit or self.count)
+            return self.rows.all_of(columns, select, count, **values)
+        select = self.matching(at_once=at_once, limited=False)
+        wanted = Wanted(ids, are_most=len(ids) >= MANY and len(ids) * 2 >= self.count)
+        found = self.rows.of(columns, select, trace_info.c.request_id, wanted, (), **self.values)
         by_id = column(sorted(found.column("trace_id").to_pylist()), schema.STRING)
         places = numbers_of(pc.index_in(found.column("trace_id"), value_set=by_id))
         latest = np.lexsort([places, -numbers_of(filled(found.column("request_time"), 0))])
         return found.take(column_of(latest, schema.INT)).slice(0, limit)
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The values of the parameters of the query's conditions."""
+        values: dict[str, Any] = {}
+        if self.query.experiment_ids:
+            values["experiments"] = _numbers(self.query.experiment_ids)
+        if self.query.run_ids:
+            values["runs"] = list(dict.fromkeys(self.query.run_ids))
+        return values
+
+    def matching(self, *, at_once: bool, limited: bool) -> sa.Select[Any]:
+        """The traces in the experiments and runs of the query."""
+        dialect = self.database.sql.dialect.name
+        # SQLite would find the latest traces of several experiments by experiment, not by time.
+        by_time = limited and len(self.query.experiment_ids) != 1 and dialect == "sqlite"
+        selected = self.columns.at_once if at_once else self.columns.selected
+        return _matching(self.has, dialect, frozenset(self.values), by_time, limited, *selected)
 
     @cached_property
     def count(self) -> int:
@@ -131,55 +156,27 @@ class _TraceReading:
         [(count,)] = self.database.fetch(sa.select(sa.func.count()).select_from(trace_info))
         return int(count)
 
-    @cached_property
-    def latest_first(self) -> tuple[sa.ColumnElement[Any], ...]:
-        trace_id = trace_info.c.request_id
-        in_order = sa.collate(trace_id, "C") if self.database.sql.dialect.name == "postgresql" else trace_id
-        return trace_info.c.timestamp_ms.desc(), in_order
-
-    def scope(self, *, by_time: bool = False) -> list[Truth]:
-        """The conditions of the query on the table of traces, without its list of traces.
-
-        by_time: make SQLite find the latest traces of several experiments by time, not by experiment.
-        """
-        trace_id = trace_info.c.request_id
-        experiment: sa.ColumnElement[Any] = trace_info.c.experiment_id
-        if by_time and len(self.query.experiment_ids) != 1 and self.database.sql.dialect.name == "sqlite":
-            experiment = experiment.op("+")(sa.literal_column("0"))
-        active = sa.select(experiments.c.experiment_id).where(experiments.c.lifecycle_stage == "active")
-        searched = _numbers(self.query.experiment_ids) if self.query.experiment_ids else active
-        conditions: list[Truth] = [experiment.in_(searched)]
-        if self.query.run_ids:
-            run_ids, made = list(dict.fromkeys(self.query.run_ids)), trace_metadata.c
-            in_run: list[Truth] = [
-                trace_id.in_(sa.select(made.request_id).where(made.key == "mlflow.sourceRun", made.value.in_(run_ids)))
-            ]
-            if "entity_associations" in self.has:
-                linked = sa.select(associations.c.source_id).where(_IS_LINK, associations.c.destination_id.in_(run_ids))
-                in_run.append(trace_id.in_(linked))
-            conditions.append(sa.or_(*in_run))
-        return conditions
-
-    def wanted(self, ids: list[str]) -> Wanted:
+    def wanted(self, stored: pa.Table) -> Wanted:
         """How the rows of these traces are found in other tables."""
-        if len(ids) < MANY_IDS:
+        ids: list[str] = stored.column("trace_id").to_pylist()
+        if len(ids) < MANY:
             return Wanted(ids)
-        are_exact = self.query.limit is None and not self.query.trace_ids
-        chosen = sa.select(trace_info.c.request_id).where(*self.scope()) if are_exact else None
-        return Wanted(ids, are_most=len(ids) * 2 >= self.count, chosen=chosen)
+        are_most = len(ids) * 2 >= self.count
+        if are_most or self.query.trace_ids:
+            return Wanted(ids, are_most=are_most)
+        # Not a subquery with the limit: a trace that is written meanwhile would push out another.
+        oldest = trace_info.c.timestamp_ms >= int(numbers_of(filled(stored.column("request_time"), 0)).min())
+        chosen = sa.select(trace_info.c.request_id).where(*_conditions(self.has, frozenset(self.values)), oldest)
+        return Wanted(ids, chosen=chosen.params(self.values))
 
-    def keyed(self, table: sa.TableClause, wanted: Wanted, only: Sequence[str] | None) -> pa.Table:
+    def keyed(self, table: sa.TableClause, wanted: Wanted, only: tuple[str, ...] | None) -> pa.Table:
         """The rows of a table of keys and values, by key, without those that MLflow keeps as columns.
 
         only: the keys that are needed; None for all.
         """
         if table.name not in self.has or not wanted.ids or only == ():
             return table_of(schema.TRACE_TAGS, [])
-        select = sa.select(table.c.request_id, table.c.key, table.c.value)
-        if only is not None:
-            select = select.where(table.c.key.in_(only))
-        elif self.columns.promoted:
-            select = select.where(table.c.key.not_in(self.columns.promoted))
+        select = _keyed(table, only, self.columns.promoted)
         return self.rows.of(schema.TRACE_TAGS, select, table.c.request_id, wanted, ("key",))
 
     def with_more(self, table: pa.Table, more: list[pa.Table], wanted: Wanted) -> pa.Table:
@@ -203,25 +200,7 @@ class _TraceReading:
         """Everything that was said about the traces."""
         if "assessments" not in self.has or not wanted.ids:
             return table_of(schema.ASSESSMENTS, [])
-        one = assessments.c
-        select = sa.select(
-            one.trace_id,
-            one.assessment_id,
-            one.name,
-            one.assessment_type,
-            sa.func.nullif(one.value, "null"),
-            one.error,
-            one.rationale,
-            one.source_type,
-            one.source_id,
-            one.run_id,
-            one.span_id,
-            one.overrides,
-            truth(one.valid),
-            one.assessment_metadata,
-            one.created_timestamp,
-            one.last_updated_timestamp,
-        )
+        select, one = _assessments(), assessments.c
         then = ("creation_time", "assessment_id")
         table = self.rows.of(_STORED_ASSESSMENTS, select, one.trace_id, wanted, then)
         valid = table.column("valid").cast(pa.bool_())
@@ -231,6 +210,85 @@ class _TraceReading:
             messages = column([_message(error) for error in errors.to_pylist()], schema.STRING)
             table = table.set_column(table.schema.get_field_index("error"), "error", messages)
         return table.cast(schema.ASSESSMENTS)
+
+
+# Constant statements are built once: building one takes as long as reading a few traces.
+
+
+def _conditions(has: frozenset[str], given: frozenset[str], *, by_time: bool = False) -> list[Truth]:
+    """Conditions on the table of traces.
+
+    Args:
+        has: the tables of the database.
+        given: which of the parameters `experiments` and `runs` there are; all active experiments without the first.
+        by_time: whether traces shall not be found by their experiment.
+    """
+    trace_id, made = trace_info.c.request_id, trace_metadata.c
+    experiment: sa.ColumnElement[Any] = trace_info.c.experiment_id
+    if by_time:
+        experiment = experiment.op("+")(sa.literal_column("0"))
+    active = sa.select(experiments.c.experiment_id).where(experiments.c.lifecycle_stage == "active")
+    listed = sa.bindparam("experiments", type_=sa.BigInteger(), expanding=True)
+    conditions: list[Truth] = [experiment.in_(listed if "experiments" in given else active)]
+    if "runs" in given:
+        runs = sa.bindparam("runs", type_=sa.String(), expanding=True)
+        in_run: list[Truth] = [
+            trace_id.in_(sa.select(made.request_id).where(made.key == "mlflow.sourceRun", made.value.in_(runs)))
+        ]
+        if "entity_associations" in has:
+            linked = sa.select(associations.c.source_id).where(_IS_LINK, associations.c.destination_id.in_(runs))
+            in_run.append(trace_id.in_(linked))
+        conditions.append(sa.or_(*in_run))
+    return conditions
+
+
+@lru_cache(maxsize=32)
+def _matching(
+    has: frozenset[str],
+    dialect: str,
+    given: frozenset[str],
+    by_time: bool,
+    limited: bool,
+    *selected: sa.ColumnElement[Any],
+) -> sa.Select[Any]:
+    """These columns of the traces that match, the latest first; `limited`: with the parameter `limit`."""
+    trace_id = trace_info.c.request_id
+    by_id = sa.collate(trace_id, "C") if dialect == "postgresql" else trace_id
+    select = sa.select(*selected).where(*_conditions(has, given, by_time=by_time))
+    select = select.order_by(trace_info.c.timestamp_ms.desc(), by_id)
+    return select.limit(sa.bindparam("limit", type_=sa.BigInteger())) if limited else select
+
+
+@cache
+def _assessments() -> sa.Select[Any]:
+    one = assessments.c
+    return sa.select(
+        one.trace_id,
+        one.assessment_id,
+        one.name,
+        one.assessment_type,
+        sa.func.nullif(one.value, "null"),
+        one.error,
+        one.rationale,
+        one.source_type,
+        one.source_id,
+        one.run_id,
+        one.span_id,
+        one.overrides,
+        truth(one.valid),
+        one.assessment_metadata,
+        one.created_timestamp,
+        one.last_updated_timestamp,
+    )
+
+
+@cache
+def _keyed(table: sa.TableClause, only: tuple[str, ...] | None, but: tuple[str, ...]) -> sa.Select[Any]:
+    """Keys and values.  only: these keys; None for all but those in `but`."""
+    select = sa.select(table.c.request_id, table.c.key, table.c.value)
+    if only is not None:
+        return select.where(table.c.key.in_(only))
+    return select.where(table.c.key.not_in(but)) if but else select
 
 
 def _message(error: str | None) -> str | None:
