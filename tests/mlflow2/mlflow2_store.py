@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 import sys
+from unittest.mock import MagicMock
 
 import mlflow
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, SpanEvent, ViewType
+from mlflow.tracing.processor.mlflow import MlflowSpanProcessor
 
 START = 1_760_000_000_000
 GAPS = (math.nan, math.inf, -math.inf)
@@ -47,11 +49,29 @@ def write(client: mlflow.MlflowClient) -> None:
         client.log_inputs(run, [DatasetInput(customers, [InputTag("mlflow.data.context", "training")])])
         client.set_terminated(run, "FAILED" if number == 4 else "FINISHED", end_time=begun + 50_000)
     client.create_run(churn, start_time=START + 900_000, run_name="still running")
+    write_traces(client, churn)
     gone = client.create_run(churn, start_time=START + 1_000_000, run_name="deleted").info.run_id
     client.delete_run(gone)
     old = client.create_experiment("old attempts")
     client.create_run(old, start_time=START - 1_000_000)
     client.delete_experiment(old)
+
+
+def write_traces(client: mlflow.MlflowClient, experiment_id: str) -> None:
+    """Traces with a question longer than a preview, an error, and one that has not ended."""
+    # MLflow 2.22 does not set what the processors of a later OpenTelemetry have.
+    MlflowSpanProcessor._shutdown, MlflowSpanProcessor._metrics = False, MagicMock()
+    for number, status in enumerate(("OK", "ERROR", "OK")):
+        question = {"question": f"größer? {number}" + " and so on" * 60 * (number == 2)}
+        root = client.start_trace(
+            "answer", "CHAIN", inputs=question, tags={"slice": f"s{number}"}, experiment_id=experiment_id
+        )
+        call = client.start_span("call", root.request_id, root.span_id, "TOOL", inputs={"n": number})
+        if status == "ERROR":
+            call.add_event(SpanEvent.from_exception(ValueError("<b>no</b>")))
+        client.end_span(root.request_id, call.span_id, outputs=[number, None], status=status)
+        client.end_trace(root.request_id, outputs=f"{number}", status=status)
+    client.start_trace("waiting", experiment_id=experiment_id)
 
 
 def read(client: mlflow.MlflowClient) -> dict[str, object]:
@@ -86,6 +106,32 @@ def read(client: mlflow.MlflowClient) -> dict[str, object]:
                 "artifacts": sorted(_files(client, run.info.run_id, "")),
             }
             for run in runs
+        },
+        "traces": {
+            trace.info.request_id: {
+                "experiment_id": trace.info.experiment_id,
+                "request_time": trace.info.timestamp_ms,
+                "duration": trace.info.execution_time_ms,
+                "state": trace.info.status.value,
+                "tags": trace.info.tags,
+                "metadata": trace.info.request_metadata,
+                "spans": sorted(
+                    [
+                        span.span_id.removeprefix("0x"),
+                        span.parent_id and span.parent_id.removeprefix("0x"),
+                        span.name,
+                        span.span_type,
+                        span.status.status_code.value,
+                        span.start_time_ns,
+                        span.end_time_ns,
+                        span.inputs,
+                        span.outputs,
+                        [event.name for event in span.events],
+                    ]
+                    for span in trace.data.spans
+                ),
+            }
+            for trace in client.search_traces([e.experiment_id for e in experiments])
         },
     }
 

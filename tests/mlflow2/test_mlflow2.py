@@ -11,9 +11,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from qualia_lab import Query, open_store
+from qualia_lab import Query, open_store, schema
+from qualia_lab.genai_tables import TraceQuery
 from tests.conftest import missing
 from tests.servers import free_port, stop
 
@@ -89,6 +91,43 @@ def rows(table, *columns: str) -> list[tuple]:
 
 def of_run(table, run_id: str, *columns: str) -> list[tuple]:
     return [row for owner, *row in rows(table, "run_id", *columns) if owner == run_id]
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_traces_of_mlflow_2_are_read_as_its_own_client_reads_them(kind, read_by_mlflow2):
+    uri, expected = read_by_mlflow2[kind]
+    store = open_store(uri).stored
+    read = store.read_traces(TraceQuery())
+    traces = {row["trace_id"]: row for row in read.traces.to_pylist()}
+    expected_traces = expected["traces"]
+    assert {row["state"] for row in traces.values()} == {"OK", "ERROR", "IN_PROGRESS"}
+    assert read.problems.num_rows == 0
+    # MLflow's client leaves out a trace without spans, as one that has not ended.
+    assert {one for one, row in traces.items() if row["state"] != "IN_PROGRESS"} == {
+        one for one, row in expected_traces.items() if row["state"] != "IN_PROGRESS"
+    }
+    spans = pa.Table.from_batches(store.read_spans(list(traces)), schema=schema.SPANS).to_pylist()
+    for trace_id, wanted in expected_traces.items():
+        row = traces[trace_id]
+        for name in ("experiment_id", "request_time", "duration", "state"):
+            assert row[name] == wanted[name]
+        for name in ("tags", "metadata"):
+            kept = getattr(read, name).to_pylist()
+            assert {one["key"]: one["value"] for one in kept if one["trace_id"] == trace_id} == wanted[name]
+        assert row["name"] == wanted["tags"]["mlflow.traceName"]
+        assert row["request_preview"] == wanted["metadata"]["mlflow.traceInputs"]
+        names = ("span_id", "parent_id", "name", "type", "status", "start_ns", "end_ns")
+        found = [
+            [
+                *(span[name] for name in names),
+                *(None if span[name] is None else json.loads(span[name]) for name in ("inputs", "outputs")),
+                [event["name"] for event in json.loads(span["events"] or "[]")],
+            ]
+            for span in spans
+            if span["trace_id"] == trace_id
+        ]
+        assert sorted(found) == wanted["spans"]
+    assert len(spans) == 6
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "files", "server"])
