@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.columns import column
@@ -45,3 +46,10 @@ def table_of_tuples(columns: pa.Schema, rows: list[tuple[Any, ...]]) -> pa.Table
     return pa.Table.from_arrays(
         [column(list(given), field.type) for given, field in zip(values, columns, strict=True)], schema=columns
     )
+
+
+def order_of_points(point: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The sort key of the points of a model: by key, dataset (none last), step and time; NaN is the largest value."""
+    _, run_id, key, value, step, timestamp, dataset, digest = point
+    of_dataset = (dataset is None, dataset or "", digest or "")
+    return key or "", of_dataset, step, timestamp, math.isnan(value), value, run_id or ""

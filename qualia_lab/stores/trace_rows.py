@@ -25,8 +25,9 @@ SOURCE_RUN = "mlflow.sourceRun"
 TRACE_NAME = "mlflow.traceName"
 _TOKENS, _COST = "mlflow.trace.tokenUsage", "mlflow.trace.cost"
 _SESSION, _USER, _MODEL = "mlflow.trace.session", "mlflow.trace.user", "mlflow.modelId"
+_INPUTS, _OUTPUTS = "mlflow.traceInputs", "mlflow.traceOutputs"  # of MLflow 2, which had no previews
 # The metadata that columns of `traces` are taken from; the tag is TRACE_NAME.
-METADATA_OF_ROWS = (SOURCE_RUN, _SESSION, _USER, _MODEL, _TOKENS, _COST)
+METADATA_OF_ROWS = (SOURCE_RUN, _SESSION, _USER, _MODEL, _TOKENS, _COST, _INPUTS, _OUTPUTS)
 
 _STATES = {"TRACE_STATUS_UNSPECIFIED": "STATE_UNSPECIFIED"}
 _SOURCE_TYPES = {"AI_JUDGE": "LLM_JUDGE"}
@@ -58,9 +59,9 @@ def add_trace(info: Json, tags: Mapping[str, str], metadata: Mapping[str, str], 
             read.state(),
             read.request_time(),
             read.duration(),
-            read.value("request_preview", text),
-            read.value("response_preview", text),
-            read.value("client_request_id", text),
+            read.value("request_preview", text) or metadata.get(_INPUTS),
+            read.value("response_preview", text) or metadata.get(_OUTPUTS),
+            read.value("client_request_id", text) or None,
             metadata.get(_SESSION),
             metadata.get(_USER),
             metadata.get(_MODEL),
@@ -104,7 +105,7 @@ def _assessment(trace_id: str, assessment: Json, rows: GenAIRows) -> tuple[Any, 
         assessment_id or None,
         read.value("assessment_name", text),
         kind,
-        read.value("value", lambda _: _json_value(content)),
+        read.value("value", lambda _: json_text(content) if kind == "issue" else _json_value(content)),
         read.value("error", lambda _: _error(content.get("error") or assessment.get("error"))),
         read.value("rationale", text) or None,
         _SOURCE_TYPES.get(source_type or "", source_type),
@@ -126,7 +127,7 @@ def _json_value(content: Json) -> str | None:
         written = text(serialized.get("value")) or ""
         json.loads(written)
         return written
-    value = content.get("issue_name", content.get("value"))
+    value = content.get("value")
     return None if value is None else json_text(value)
 
 

@@ -1,20 +1,20 @@
 """Reads the logged models of an mlruns folder, EXPERIMENT/models/MODEL_ID, and its registry, models/NAME/version-N."""
 
 # Paths are plain strings: creating a Path object for each file takes longer than opening the file.
-# ruff: noqa: PTH118
+# ruff: noqa: PTH112, PTH118
 
 from __future__ import annotations
 
-import math
 import os
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab import schema
 from qualia_lab.genai_tables import ModelTables
 from qualia_lab.stores.file.mlruns import Unreadable, read_meta
 from qualia_lab.stores.file.points import has_complete_last_line, lines_of, parse_point
-from qualia_lab.stores.genai_rows import GenAIRows
+from qualia_lab.stores.genai_rows import GenAIRows, order_of_points
 from qualia_lab.stores.model_sources import model_id_of
 from qualia_lab.stores.rows import Fields
 from qualia_lab.stores.values import MODEL_STATUSES, decoded, integer, status, text
@@ -70,6 +70,7 @@ class FolderModels:
         runs: Mapping[str, str],
         wanted: Collection[str] | None,
         wanted_runs: Collection[str],
+        version_runs: Collection[str],
     ) -> ModelTables:
         """Logged models and versions.
 
@@ -77,27 +78,29 @@ class FolderModels:
             experiments: the folders of all experiments, by id.
             runs: the folders of all runs, by id.
             wanted: the experiments whose models to read; None for all of the store.
-            wanted_runs: also the models that these runs created or list as outputs, and the versions of these runs.
+            wanted_runs: also the models that these runs created or list as outputs.
+            version_runs: beside the versions of these models, those of these runs.
         """
         rows = GenAIRows(schema.MODEL_TABLES)
         outputs = [row for run_id, path in runs.items() for row in self._outputs(run_id, path, rows)]
         listed = {model_id for run_id, model_id, _ in outputs if run_id in wanted_runs}
-        found = []
+        found, strays = [], defaultdict(list)
         for experiment_id, path in experiments.items():
             is_wanted = wanted is None or experiment_id in wanted
-            if not is_wanted and not wanted_runs:
-                continue
             for model_id, folder in self._folders(f"models of experiment {experiment_id}", path, "models", rows):
-                row = self._model(model_id, experiment_id, folder, rows)
-                if row is not None and (is_wanted or model_id in listed or row["run_id"] in wanted_runs):
-                    found.append((row, folder))
+                if is_stray(folder):
+                    strays[model_id].append(folder)
+                elif is_wanted or wanted_runs:
+                    row = self._model(model_id, experiment_id, folder, rows)
+                    if row is not None and (is_wanted or model_id in listed or row["run_id"] in wanted_runs):
+                        found.append((row, folder))
         found.sort(key=lambda item: (item[0]["creation_time"] or 0, item[0]["model_id"]))
         for row, folder in found:
             rows.tables["models"].append(tuple(row.values()))
-            self._add_content(row, folder, rows)
+            self._add_content(row, folder, strays[row["model_id"]], rows)
         model_ids = {row["model_id"] for row, _ in found}
         rows.tables["outputs"] += [row for row in outputs if row[1] in model_ids]
-        self._add_versions(None if wanted is None else (model_ids, wanted_runs), rows)
+        self._add_versions(None if wanted is None else (model_ids, version_runs), rows)
         return ModelTables(**rows.to_tables())
 
     # Logged models
@@ -110,32 +113,40 @@ class FolderModels:
             return None
         return model_row(model_id, experiment_id, meta, rows, of)
 
-    def _add_content(self, model: Row, folder: str, rows: GenAIRows) -> None:
-        """Add the params, tags and metrics of a model."""
+    def _add_content(self, model: Row, folder: str, strays: Iterable[str], rows: GenAIRows) -> None:
+        """Add the params, tags and metrics of a model; see `is_stray`."""
         model_id = model["model_id"]
         of = f"logged model {model_id}"
         for part in ("params", "tags"):
             rows.add_values(part, (model_id,), self._values(of, folder, part, rows))
-        points: list[tuple[Any, ...]] = []
-        for key, file in self._files(of, folder, "metrics", rows):
-            try:
-                data = self._root.read(file, _LARGEST_METRIC)
-            except (Unreadable, FileNotFoundError) as error:
-                rows.add_problem(of, f"metric {key}", error)
-                continue
-            # Half a number looks like a number, so the last line counts only if it is complete or nobody writes it.
-            if model["status"] in ("READY", "FAILED") and has_complete_last_line(data):
-                data += b"\n"
-            bad = 0
-            for line in lines_of([data]):
-                point = None if line is None else _point(model_id, key, line)
-                if point is not None:
-                    points.append(point)
-                elif line is None or line.strip():
-                    bad += 1
-            if bad:
-                rows.add_problem(of, f"metric {key}", f"{bad} of its lines could not be read")
-        rows.tables["metrics"] += sorted(points, key=_order_of_points)
+        is_complete = model["status"] in ("READY", "FAILED")
+        points = [
+            (model_id, *point)
+            for place in (folder, *strays)
+            for key, file in self._files(of, place, "metrics", rows)
+            for point in self._points(of, key, file, rows, is_complete=is_complete)
+        ]
+        rows.tables["metrics"] += sorted(points, key=order_of_points)
+
+    def _points(self, of: str, key: str, file: str, rows: GenAIRows, *, is_complete: bool) -> Iterator[tuple[Any, ...]]:
+        """The points of one file, without the model; lines that cannot be read are reported."""
+        try:
+            data = self._root.read(file, _LARGEST_METRIC)
+        except (Unreadable, FileNotFoundError) as error:
+            rows.add_problem(of, f"metric {key}", error)
+            return
+        # Half a number looks like a number, so the last line counts only if it is complete or nobody writes it.
+        if is_complete and has_complete_last_line(data):
+            data += b"\n"
+        bad = 0
+        for line in lines_of([data]):
+            point = None if line is None else _point(key, line)
+            if point is not None:
+                yield point
+            elif line is None or line.strip():
+                bad += 1
+        if bad:
+            rows.add_problem(of, f"metric {key}", f"{bad} of its lines could not be read")
 
     def _outputs(self, run_id: str, path: str, rows: GenAIRows) -> Iterator[tuple[str, str, int | None]]:
         """(run id, model id, step) of the models that a run lists as outputs."""
@@ -147,7 +158,7 @@ class FolderModels:
     # The registry
 
     def _add_versions(self, of: tuple[Collection[str], Collection[str]] | None, rows: GenAIRows) -> None:
-        """Add the versions of registered models, and aliases.
+        """Add the versions of registered models, and the aliases of those models.
 
         Args:
             of: only the versions of these models or these runs; None for all.
@@ -156,7 +167,7 @@ class FolderModels:
         for name, folder in self._folders("registered models", self._root.real, "models", rows):
             if _IS_PROMPT in self._values("", folder, "tags", GenAIRows(schema.MODEL_TABLES)):
                 continue
-            numbers = set()
+            is_used = False
             versions = [
                 (int(match[1]), path)
                 for version, path in self._folders(f"registered model {name}", folder, "", rows)
@@ -165,11 +176,12 @@ class FolderModels:
             for number, path in sorted(versions):
                 row = self._version(name, number, path, rows)
                 if row is not None and (of is None or row[3] in of[0] or row[2] in of[1]):
-                    numbers.add(number)
+                    is_used = True
                     rows.tables["versions"].append(row)
                     about = f"version {number} of {name}"
                     rows.add_values("version_tags", (text(name), number), self._values(about, path, "tags", rows))
-            self._add_aliases(name, folder, None if of is None else numbers, rows)
+            if is_used or of is None:
+                self._add_aliases(name, folder, rows)
 
     def _version(self, name: str, number: int, folder: str, rows: GenAIRows) -> tuple[Any, ...] | None:
         """A row of schema.MODEL_VERSIONS; None if the version was deleted or cannot be read."""
@@ -194,17 +206,14 @@ class FolderModels:
             fields.integer("last_updated_timestamp"),
         )
 
-    def _add_aliases(self, name: str, folder: str, numbers: Collection[int] | None, rows: GenAIRows) -> None:
-        """Add the aliases of a registered model; `numbers`: only of these versions, None for all."""
+    def _add_aliases(self, name: str, folder: str, rows: GenAIRows) -> None:
+        """Add the aliases of a registered model."""
         of = f"registered model {name}"
         for alias, version in sorted(self._values(of, folder, "aliases", rows).items()):
             try:
-                number = integer(version.strip())
+                rows.tables["aliases"].append((text(name), alias, integer(version.strip())))
             except ValueError as error:
                 rows.add_problem(of, f"alias {alias}", error)
-                continue
-            if numbers is None or number in numbers:
-                rows.tables["aliases"].append((text(name), alias, number))
 
     # Folders and files
 
@@ -247,7 +256,15 @@ class FolderModels:
         return values
 
 
-def _point(model_id: str, key: str, line: bytes) -> tuple[Any, ...] | None:
+def is_stray(folder: str) -> bool:
+    """Whether a folder of a model holds only metrics: those that runs of another experiment logged for the model.
+
+    MLflow writes them into the experiment of the run, and does not find them again.
+    """
+    return not os.path.lexists(os.path.join(folder, "meta.yaml")) and os.path.isdir(os.path.join(folder, "metrics"))
+
+
+def _point(key: str, line: bytes) -> tuple[Any, ...] | None:
     """The point in a line `timestamp value step run_id [dataset digest]`; None for any other line."""
     point = parse_point(line)
     words = decoded(line.rstrip()).split(" ", 4)
@@ -257,10 +274,4 @@ def _point(model_id: str, key: str, line: bytes) -> tuple[Any, ...] | None:
     dataset, _, digest = words[4].rpartition(" ") if len(words) == 5 else ("", "", "")
     if len(words) == 5 and not dataset:
         return None
-    return model_id, words[3], key, value, step, timestamp, dataset or None, digest or None
-
-
-def _order_of_points(point: tuple[Any, ...]) -> tuple[Any, ...]:
-    """By key, dataset, step, time; NaN is the largest value."""
-    _, run_id, key, value, step, timestamp, dataset, digest = point
-    return key, dataset or "", digest or "", step, timestamp, math.isnan(value), value, run_id
+    return words[3], key, value, step, timestamp, dataset or None, digest or None

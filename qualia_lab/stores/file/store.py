@@ -22,7 +22,7 @@ from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.genai_tables import evaluation_tables
 from qualia_lab.stores.file.changes import ENDED, FolderChanges
 from qualia_lab.stores.file.mlruns import Root, TooLarge, Unreadable, read_meta
-from qualia_lab.stores.file.models import FolderModels, model_row
+from qualia_lab.stores.file.models import FolderModels, is_stray, model_row
 from qualia_lab.stores.file.points import has_complete_last_line, latest_points, normalized, parse_files
 from qualia_lab.stores.file.traces import FolderTraces
 from qualia_lab.stores.rows import Fields, Rows, latest_first
@@ -212,6 +212,7 @@ class FileStore(Closing):
             {experiment_id: experiment.path for experiment_id, experiment in experiments.items()},
             {run_id: path for folders in runs_of.values() for run_id, path in folders.items()},
             set(experiment_ids) if experiment_ids or run_ids else None,
+            set(run_ids),
             {*run_ids, *of_experiments},
         )
 
@@ -519,6 +520,8 @@ class FileStore(Closing):
         """The logged models of an experiment as {model_id: row}; run_id is the run that created the model."""
         found = {}
         for name, folder in self._folders(None, os.path.join(experiment.path, "models"), rows).items():
+            if is_stray(folder):
+                continue
             meta = self._meta(None, f"logged model {name}", folder, rows)
             if meta.get("lifecycle_stage") != "deleted":
                 found[name] = model_row(name, experiment.experiment_id, meta, rows, None)

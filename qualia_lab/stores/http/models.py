@@ -6,10 +6,12 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from qualia_lab import schema
 from qualia_lab.errors import StoreError
 from qualia_lab.genai_tables import ModelTables
-from qualia_lab.stores.genai_rows import GenAIRows
+from qualia_lab.stores.genai_rows import GenAIRows, order_of_points
 from qualia_lab.stores.http.endpoints import API2, is_absent
 from qualia_lab.stores.http.history import batches_of
 from qualia_lab.stores.http.pages import read_pages
@@ -23,6 +25,8 @@ from qualia_lab.stores.values import integer, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    import pyarrow as pa
 
     from qualia_lab.stores.http.rest import RestClient
 
@@ -56,6 +60,7 @@ class ServerModels:
         client: RestClient,
         runs_of: Callable[[Sequence[str]], list[Json]],
         find_runs: Callable[[Sequence[str]], list[Json]],
+        history: Callable[[Sequence[str], Sequence[str]], Iterator[pa.RecordBatch]],
     ) -> None:
         """Remember how to ask.
 
@@ -63,10 +68,12 @@ class ServerModels:
             client: sends the requests.
             runs_of: gives the runs of some experiments as MLflow's JSON, also deleted ones.
             find_runs: gives the runs with these ids, as far as they exist.
+            history: gives the histories of these metrics of these runs.
         """
         self._client = client
         self._runs_of = runs_of
         self._find_runs = find_runs
+        self._history = history
 
     def read(self, experiment_ids: Sequence[str], run_ids: Sequence[str], *, everything: bool) -> ModelTables:
         """Logged models and versions.
@@ -93,6 +100,7 @@ class ServerModels:
         wanted |= self._by_id([model_id for model_id in listed if model_id not in models], rows)
         for model in sorted(wanted.values(), key=_order_of_models):
             _add_model(model, rows)
+        self._restore_nans(rows)
         if wanted:
             runs |= self._runs_with_outputs(wanted.values(), runs)
         for run_id in sorted(runs):
@@ -112,6 +120,26 @@ class ServerModels:
             if not is_absent(error):
                 rows.add_problem(None, "logged models", error.message)
             return {}
+
+    def _restore_nans(self, rows: GenAIRows) -> None:
+        """Make NaN of the points that a database stores as 0 for a model; only the histories of the runs tell."""
+        zeros = [point for point in rows.tables["metrics"] if point[3] == 0 and point[1]]
+        if not zeros:
+            return
+        run_ids, keys = (sorted({point[place] for point in zeros}) for place in (1, 2))
+        try:
+            nans = {
+                (row["run_id"], row["key"], row["step"], row["timestamp"])
+                for batch in self._history(run_ids, keys)
+                for row in batch.filter(pc.is_nan(batch.column("value"))).to_pylist()
+            }
+        except StoreError as error:
+            rows.add_problem(None, "metrics of logged models", f"values of 0 may be NaN: {error.message}")
+            return
+        rows.tables["metrics"] = [
+            (*point[:3], math.nan, *point[4:]) if point[3] == 0 and (*point[1:3], *point[4:6]) in nans else point
+            for point in rows.tables["metrics"]
+        ]
 
     def _by_id(self, model_ids: Sequence[str], rows: GenAIRows) -> dict[str, Json]:
         """The logged models with these ids, as far as they exist."""
@@ -146,7 +174,7 @@ class ServerModels:
     def _add_versions(
         self, of: tuple[Collection[str], Collection[str]] | None, experiment_ids: Sequence[str], rows: GenAIRows
     ) -> None:
-        """Add the versions of registered models, and aliases.
+        """Add the versions of registered models, and the aliases of those models.
 
         Args:
             of: only the versions of these models, of these runs or of runs of these experiments; None for all.
@@ -166,17 +194,15 @@ class ServerModels:
         for version in sorted(versions, key=_order_of_versions):
             row, tags = _version(version, rows)
             if of is None or row[3] in of[0] or row[2] in of[1]:
-                kept.add(row[:2])
+                kept.add(row[0])
                 rows.tables["versions"].append(row)
                 rows.add_values("version_tags", row[:2], tags)
         for model in models:
             name = text(str(model.get("name")))
-            for alias in objects(model, "aliases"):
+            for alias in objects(model, "aliases") if name in kept else ():
                 fields = Fields(alias, rows, f"alias of {name}")
-                number = fields.integer("version")
-                if (name, number) in kept:
-                    rows.tables["aliases"].append((name, fields.text("alias"), number))
-        rows.tables["aliases"].sort()
+                rows.tables["aliases"].append((name, fields.text("alias"), fields.integer("version")))
+        rows.tables["aliases"].sort(key=lambda alias: (alias[0], alias[1] or ""))
 
     def _registry(self, endpoint: str, field: str) -> Iterator[Json]:
         return read_pages(self._client, "GET", f"{API2}/{endpoint}", {"max_results": _PER_PAGE}, field)
@@ -208,7 +234,7 @@ def _add_model(model: Json, rows: GenAIRows) -> None:
         dataset, digest = fields.text("dataset_name") or None, fields.text("dataset_digest") or None
         key, run_id = fields.text("key"), fields.text("run_id") or None
         points.append((model_id, run_id, key, point["value"], point["step"], point["timestamp"], dataset, digest))
-    rows.tables["metrics"] += sorted(points, key=_order_of_points)
+    rows.tables["metrics"] += sorted(points, key=order_of_points)
 
 
 def _version(version: Json, rows: GenAIRows) -> tuple[tuple[Any, ...], dict[str, str]]:
@@ -242,9 +268,3 @@ def _order_of_models(model: Json) -> tuple[int, str]:
 def _order_of_versions(version: Json) -> tuple[str, int]:
     number = str(version.get("version"))
     return str(version.get("name")), int(number) if number.isdecimal() and len(number) < 19 else 0
-
-
-def _order_of_points(point: tuple[Any, ...]) -> tuple[Any, ...]:
-    """By key, dataset, step, time; NaN is the largest value."""
-    _, run_id, key, value, step, timestamp, dataset, digest = point
-    return key or "", dataset or "", digest or "", step, timestamp, math.isnan(value), value, run_id or ""

@@ -435,7 +435,7 @@ class HttpStore(Closing):
         """
         everything = not experiment_ids and not run_ids
         wanted = list(self._experiments("all")) if everything else list(dict.fromkeys(experiment_ids))
-        return ServerModels(self._client, self._all_runs, self._runs_by_id).read(
+        return ServerModels(self._client, self._all_runs, self._runs_by_id, self.read_metric_history).read(
             wanted, list(dict.fromkeys(run_ids)), everything=everything
         )
 
