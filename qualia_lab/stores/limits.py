@@ -48,11 +48,17 @@ class Budget:
     size: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def spend(self, entries: int, size: int) -> None:
-        """Count a page with this many entries and bytes. Raises StoreUnreadable when a limit is exceeded."""
+    def spend(self, entries: int, size: int, pages: int = 1) -> None:
+        """Count a page with this many entries and bytes. Raises StoreUnreadable when a limit is exceeded.
+
+        Args:
+            entries: the number of entries.
+            size: their bytes.
+            pages: 0 where the number of answers is known before, as of one for each trace.
+        """
         entries_limit, size_limit = _LIMITS[self.what]
         with self._lock:
-            self.pages += 1
+            self.pages += pages
             self.entries += entries
             self.size += size
             for unit, spent, limit in (

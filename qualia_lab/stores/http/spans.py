@@ -79,7 +79,7 @@ class ServerSpans:
             info = trace.get("trace_info")
             trace_id = trace_id_of(info if isinstance(info, dict) else {})
             found[trace_id] = _rows(objects(trace, "spans"), trace_id, content=content)
-        budget.spend(sum(map(len, found.values())), size)
+        budget.spend(sum(map(len, found.values())), size, pages=0)
         return found
 
     def _file(self, trace_id: str, budget: Budget, *, content: bool) -> Rows:
@@ -96,7 +96,7 @@ class ServerSpans:
             if len(data) > _LARGEST_FILE:
                 return []
             rows = spans_in_file(data, trace_id, content=content)
-            budget.spend(len(rows), len(data))
+            budget.spend(len(rows), len(data), pages=0)
             return rows
         return []
 

@@ -174,6 +174,22 @@ class ServerTraces:
                 # Before MLflow had links.
                 yield from self._search(batch, f"request_metadata.`mlflow.sourceRun` = '{run_id}'", budget=budget)
 
+    def _linked(self, run_id: str, experiment_ids: Sequence[str], budget: Budget) -> list[Json]:
+        """The traces that are linked to a run and were not made in it; also its own if the server cannot tell."""
+        source = "request_metadata.`mlflow.sourceRun`"
+        conditions = [f"attributes.run_id = '{run_id}' AND {source} {other}" for other in (f"!= '{run_id}'", "IS NULL")]
+        try:
+            return [
+                info
+                for batch in batches_of(list(experiment_ids), _EXPERIMENTS_PER_REQUEST)
+                for condition in conditions
+                for info in self._search(batch, condition, budget=budget)
+            ]
+        except RequestRejected as error:
+            if error.status != 400:
+                raise
+            return list(self._of_run(run_id, experiment_ids, budget))
+
     def _add_links(
         self,
         experiment_ids: Sequence[str],
@@ -194,7 +210,7 @@ class ServerTraces:
         budget = Budget(self._client.uri.safe, "traces")
 
         def search(run_id: str) -> list[str]:
-            return [trace_id_of(info) for info in self._of_run(run_id, experiment_ids, budget)]
+            return [trace_id_of(info) for info in self._linked(run_id, experiment_ids, budget)]
 
         for run_id, trace_ids in zip(others, in_parallel(search, others, _CONCURRENCY), strict=True):
             for trace_id in trace_ids:
