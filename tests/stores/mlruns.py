@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -65,4 +66,41 @@ def write_run(
             write(folder / kind / key, text)
     for key, points in (metrics or {}).items():
         write(folder / "metrics" / key, "".join(f"{timestamp} {value} {step}\n" for timestamp, value, step in points))
+    return folder
+
+
+def write_trace(
+    experiment: Path,
+    trace_id: str,
+    info: Mapping[str, Any],
+    *,
+    tags: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    assessments: Iterable[Mapping[str, Any]] = (),
+    spans: Iterable[Mapping[str, Any]] = (),
+) -> Path:
+    """Write the files of a trace.
+
+    Args:
+        experiment: the folder of its experiment.
+        trace_id: its id.
+        info: the content of trace_info.yaml.
+        tags: the text of each, beside the address of its artifacts.
+        metadata: the text of each.
+        assessments: the content of the file of each.
+        spans: the content of traces.json.
+
+    Returns:
+        The folder of the trace.
+    """
+    folder = experiment / "traces" / trace_id
+    write(folder / "trace_info.yaml", yaml.safe_dump(dict(info), allow_unicode=True))
+    tags = {"mlflow.artifactLocation": str(folder / "artifacts")} | dict(tags or {})
+    for kind, texts in (("tags", tags), ("request_metadata", metadata)):
+        for key, text in (texts or {}).items():
+            write(folder / kind / key, text)
+    for assessment in assessments:
+        content = yaml.safe_dump({"trace_id": trace_id} | dict(assessment), allow_unicode=True)
+        write(folder / "assessments" / f"{assessment['assessment_id']}.yaml", content)
+    write(folder / "artifacts" / "traces.json", json.dumps({"spans": list(spans)}))
     return folder

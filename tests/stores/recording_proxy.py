@@ -52,15 +52,20 @@ def recording_proxy(
     server: str,
     change_request: Callable[[dict], dict] = unchanged,
     change_response: Callable[[dict, dict], dict | None] | None = None,
+    absent: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[RecordingProxy]:
     """A local server that forwards each request.
 
     change_request: changes the JSON body of a request before it is forwarded.
     change_response: returns the response for (JSON body, response of the server); None makes it a status 400.
+    absent: whether the server has no endpoint at a path, and answers as MLflow's does then.
     """
     target = urlsplit(server).netloc
 
     def forward(it: Handler) -> None:
+        if absent(it.path):
+            it.reply(b"<!doctype html><title>404 Not Found</title>", 404, Content_Type="text/html")
+            return
         request = _json(it.body)
         connection = http.client.HTTPConnection(target, timeout=60)
         headers = {"Content-Type": "application/json"} if it.body else {}
