@@ -121,8 +121,9 @@ class TrackingStore(Protocol):
         """A text that differs after something in these experiments was written; asking costs little.
 
         It may differ although nothing was written to these experiments. PostgreSQL may tell of a write ten seconds
-        late. Two writes do not show: in a folder of files, a new value of a metric or tag that a run had when it ended;
-        on a server, a change or deletion of a run that has ended, unless it is one of the last few to start or to end.
+        late. Some writes do not show: in a folder of files, a new
+        value of a metric, tag or assessment that a run or trace had when it ended; on a server, a change or deletion of
+        a run that has ended or of a trace, unless it is one of the last few, and of models and the registry.
 
         Args:
             experiment_ids: the experiments; () for all. A database or a snapshot is asked as a whole.

@@ -11,6 +11,8 @@ import time
 
 import pytest
 import sqlalchemy as sa
+from mlflow.entities import TraceInfo, TraceLocation, TraceState
+from mlflow.tracing.client import TracingClient
 
 from qualia_lab.errors import StoreNotFound
 from qualia_lab.selection import Query
@@ -20,7 +22,7 @@ from qualia_lab.stores.sql import changes
 from tests import servers
 from tests.conftest import running
 from tests.stores.empty import copy_empty_store, new_client
-from tests.stores.mlruns import write, write_experiment, write_run
+from tests.stores.mlruns import write, write_experiment, write_run, write_trace
 from tests.stores.test_snapshot import snapshot
 
 RUN = "a" * 32
@@ -122,7 +124,15 @@ def test_an_mlflow_server(tmp_path, monkeypatch):
             ("the end of a run", lambda: client.set_terminated(run, "FAILED")),
             ("a tag of a run that has just ended", lambda: client.set_tag(run, "team", "three")),
             ("the deletion of a run that has just ended", lambda: client.delete_run(run)),
+            ("a trace", lambda: TracingClient(uri).start_trace(trace)),
+            ("a tag of a trace", lambda: client.set_trace_tag(trace.trace_id, "team", "one")),
         ]
+        trace = TraceInfo(
+            trace_id="tr-" + "5" * 32,
+            trace_location=TraceLocation.from_experiment_id(experiment),
+            request_time=1000,
+            state=TraceState.OK,
+        )
         with open_store(uri) as store:
             check(store, writes, monkeypatch)
 
@@ -148,6 +158,11 @@ def test_a_folder_of_files(tmp_path, monkeypatch):
         ("the end of the run", lambda: write_run(experiment, RUN, status=3)),
         ("the removal of a run", lambda: shutil.rmtree(ended)),
         ("a tag of the experiment", lambda: write(experiment / "tags" / "team", "one")),
+        ("a trace", lambda: write_trace(experiment, "tr-1", {"trace_id": "tr-1", "state": "OK"}, tags={"a": "1"})),
+        ("a tag of a trace", lambda: write(experiment / "traces" / "tr-1" / "tags" / "b", "2")),
+        ("an assessment", lambda: write(experiment / "traces" / "tr-1" / "assessments" / "a-1.yaml", "")),
+        ("a metric of a model", lambda: write(experiment / "models" / "m-1" / "metrics" / "acc", "1 2 3\n")),
+        ("an alias", lambda: write(root / "models" / "net" / "aliases" / "champion", "1")),
     ]
     with open_store(root) as store:
         check(store, writes, monkeypatch)

@@ -41,6 +41,8 @@ class FolderChanges:
         for folder in experiments:
             facts += self._with_files(folder, ("tags", "datasets", "models"))
             facts += self._of(folder, ("", "meta.yaml"))
+            facts += self._of_traces(folder)
+        facts += self._with_files(self._root.real, ("models",))  # the registry
         ended = {}
         for folder in runs:
             meta = file_facts(os.path.join(folder, "meta.yaml"))
@@ -64,6 +66,17 @@ class FolderChanges:
         for name in names:
             path = os.path.join(folder, name)
             yield path, file_facts(path)
+
+    def _of_traces(self, folder: str) -> Iterator[tuple[str, Facts]]:
+        """The facts of the traces of an experiment, whose values are each written once."""
+        traces = os.path.join(folder, "traces")
+        yield traces, file_facts(traces)
+        try:
+            folders = self._root.folders(traces)
+        except Unreadable:
+            return
+        for path in folders.values():
+            yield from self._of(path, ("trace_info.yaml", "tags", "assessments"))
 
     def _with_files(self, folder: str, names: Iterable[str]) -> Iterator[tuple[str, Facts]]:
         """The facts of subfolders and of all files in them."""

@@ -57,6 +57,7 @@ _EXPERIMENTS_PER_REQUEST = 100
 _RUNS_PER_REQUEST = 100
 
 # What tells whether runs changed: the filter, the order and the number of runs to read.
+_TRACES_LOOKED_AT = 5
 _HAS_NOT_ENDED = " AND ".join(f"attributes.status != '{status}'" for status in ("FINISHED", "FAILED", "KILLED"))
 _QUESTIONS_OF_CHANGE: tuple[tuple[str, str, int | None], ...] = (
     (_HAS_NOT_ENDED, "attributes.start_time DESC", None),
@@ -262,7 +263,7 @@ class HttpStore(Closing):
             raise
 
     def change_token(self, experiment_ids: Sequence[str] = ()) -> str:
-        """See TrackingStore. Of the runs it reads those that have not ended, and the last few to start and to end."""
+        """See TrackingStore. It reads the runs that have not ended, the last few to start and to end, and the last traces."""
         listed = self._experiments("active")
         questions = [
             (batch, condition, order, limit)
@@ -274,7 +275,12 @@ class HttpStore(Closing):
             batch, condition, order, limit = question
             return list(self._search(batch, "active", condition, [order], limit=limit))
 
-        return token_of(_in_any_order(list(listed.values())), *map(_in_any_order, in_parallel(ask, questions, 4)))
+        traced = [
+            self._traces.latest(batch, _TRACES_LOOKED_AT)
+            for batch in batches_of(list(experiment_ids or listed), _EXPERIMENTS_PER_REQUEST)
+        ]
+        answers = [list(listed.values()), *in_parallel(ask, questions, 4), traced]
+        return token_of(*map(_in_any_order, answers))
 
     def close(self) -> None:
         """Close the connections."""

@@ -90,6 +90,15 @@ class ServerTraces:
             tables = _with_links(tables, links, rows)
         return in_order(tables, chosen_ids(query, tables, read_spans), wanted)
 
+    def latest(self, experiment_ids: Sequence[str], limit: int) -> list[Json]:
+        """The last traces of some experiments as MLflow's JSON; none if the server has no traces."""
+        try:
+            return list(self._search(experiment_ids, "", order=_LATEST_FIRST, limit=limit))
+        except RequestRejected as error:
+            if not is_absent(error):
+                raise
+            return []
+
     def count(self, batches: Iterable[list[str]]) -> dict[str, int]:
         """The number of traces of each of these experiments that has any; each batch is requested together."""
 
