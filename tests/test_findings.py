@@ -19,6 +19,7 @@ from qualia_lab.analysis.findings.settings import threshold_names
 from qualia_lab.errors import ForbiddenFinding, QualiaLabError
 from qualia_lab.sections import SECTIONS
 
+from .analysis import planted_genai
 from .cli.command import QUALIA, run_here
 from .known_truth import SD, write_known_truth
 from .planted import curves, rare_rules, sweeps, typical_stores
@@ -130,7 +131,7 @@ def test_covered_findings_are_not_repeated(known, first_findings):
 
 
 def test_every_rule_fires_and_its_code_recomputes_every_number(known, first_findings, second, planted):
-    fired = {one.rule for one in (*first_findings, *second[2])} | {
+    fired = {one.rule for one in (*first_findings, *second[2], *planted_genai.every_rule())} | {
         one.rule for _, findings in planted for one in findings
     }
     assert fired >= {rule.name for rule in RULES} - {"constant_params"}
@@ -383,7 +384,8 @@ def test_the_guide_lists_condition_thresholds_and_source_of_every_rule(first_fin
     assert described.keys() == {rule.name for rule in RULES}
 
     kinds = {(name, kind) for name, kind, *_ in rows}
-    stated = [one for findings in (first_findings, second[2], *(them for _, them in planted)) for one in findings]
+    of_runs = (first_findings, second[2], *(them for _, them in planted))
+    stated = [one for findings in (*of_runs, planted_genai.every_rule()) for one in findings]
     assert {(one.rule, one.kind) for one in stated if one.rule != "not_examined"} == {
         (name, kind) for name, kind in kinds if kind != "not examined"
     }

@@ -121,7 +121,8 @@ def _show_data(findings: Sequence[Finding], data_format: str) -> None:
         show_json(rows)
         return
     for row in rows:
-        row["run_ids"] = " ".join(row["run_ids"])
+        for name in ("run_ids", "trace_ids"):
+            row[name] = " ".join(row[name])
         row["steps"] = " ".join(map(str, row["steps"]))
         row["keys"] = json.dumps(row["keys"])
         del row["numbers"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("rule", "kind", "severity", "sentence", "next", "experiment", "run_ids", "keys", "steps", "numbers"),
-    *("section", "code"),
+    *("section", "code", "trace_ids"),
 )
 
 

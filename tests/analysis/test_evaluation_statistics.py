@@ -57,7 +57,8 @@ def test_random_and_normal_sign_flips_agree_with_the_t_test():
         differences = np.random.default_rng(n).normal(2 / math.sqrt(n), 1, n)
         assert sign_flip_p(differences) == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, rel=0.25)
     assert sign_flip_p(np.zeros(5)) == 1.0
-    assert sign_flip_p(np.full(40, 1e300)) == pytest.approx(1e-4)
+    assert 2 / 2**40 <= sign_flip_p(np.full(40, 1e300)) < 1e-8
+    assert sign_flip_p(np.full(14, 1e-300)) == pytest.approx(2 / 2**14, rel=2)
 
 
 def test_numbers_get_the_mean_difference_with_an_interval():

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.groups import Group
     from qualia_lab.analysis.importance import Importances
     from qualia_lab.analysis.param_columns import FactorColumns
+    from qualia_lab.genai_tables import EvaluationTables, ModelTables, TraceTables
     from qualia_lab.inventory import MetricCount
     from qualia_lab.study import Study
     from qualia_lab.study.one_factor import OneFactor
@@ -103,6 +104,10 @@ class Evidence:
         now: Time of the analysis in ms; used only by the rule `unfinished`.
         point_cache: The points of the histories, if there are few enough to be cached.
         unread: Why the histories could not be read; "" if they were.
+        models: Logged models and versions of registered models; None if they were not read.
+        traces: Traces with their assessments; None if they were not read.
+        evaluation_datasets: Evaluation datasets with their records; None if they were not read.
+        read_spans: Reads the spans of some traces (schema.SPANS) with their inputs; None if they cannot be read.
     """
 
     tables: RunTables
@@ -113,6 +118,10 @@ class Evidence:
     now: int
     point_cache: PointCache
     unread: str = ""
+    models: ModelTables | None = None
+    traces: TraceTables | None = None
+    evaluation_datasets: EvaluationTables | None = None
+    read_spans: Callable[[Sequence[str]], Iterable[pa.RecordBatch]] | None = None
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ class Finding:
         code: A Python expression over `runs` whose value contains the numbers.
         next: What to do next, as plain text like the sentence.
         experiment: Name of the experiment; "" if there is only one, or if the finding is about all of them.
+        trace_ids: The traces that it can be traced to, the most telling first; empty if it is not about traces.
     """
 
     rule: str
@@ -71,6 +72,7 @@ class Finding:
     code: str = ""
     next: str = ""
     experiment: str = ""
+    trace_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
