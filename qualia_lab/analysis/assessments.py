@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab.analysis.structured_text import parse_json
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HUMAN = "HUMAN"
+
+_COLUMNS = [
+    *("trace_id", "name", "value", "error", "rationale", "source_type", "source_id", "run_id", "assessment_id"),
+    *("valid", "overrides", "creation_time", "last_updated_time"),
+]
+_SHORT = 100  # characters of a value that is parsed once for all assessments: most are true, false or a number
 
 AssessmentKind = Literal["feedback", "expectation"]
 
@@ -85,15 +92,15 @@ def first_opinions(table: pa.Table) -> list[Assessment]:
 
 def _rows(table: pa.Table, kind: AssessmentKind) -> Iterable[dict[str, Any]]:
     """The rows of one kind that name their trace and what is judged."""
-    return (row for row in rows_with(table, "kind", [kind]).to_pylist() if row["trace_id"] and row["name"])
+    rows = rows_with(table, "kind", [kind]).select(_COLUMNS).to_pylist()
+    return (row for row in rows if row["trace_id"] and row["name"])
 
 
 def _latest(rows: Iterable[dict[str, Any]]) -> list[Assessment]:
     """The latest row of each source for a trace, a name and a run."""
-    latest: dict[tuple[str, ...], tuple[tuple[int, str], dict[str, Any]]] = {}
+    latest: dict[tuple[str | None, ...], tuple[tuple[int, str], dict[str, Any]]] = {}
     for row in rows:
-        names = ("trace_id", "name", "source_type", "source_id", "run_id")
-        place = tuple(row[name] or "" for name in names)
+        place = (row["trace_id"], row["name"], row["source_type"], row["source_id"] or "", row["run_id"] or "")
         order = (row["last_updated_time"] or row["creation_time"] or 0, row["assessment_id"] or "")
         if place not in latest or order >= latest[place][0]:
             latest[place] = (order, row)
@@ -104,7 +111,7 @@ def _assessment(row: dict[str, Any]) -> Assessment:
     return Assessment(
         row["trace_id"],
         row["name"],
-        _value(row["value"]),
+        _short_value(row["value"]) if len(row["value"] or "") <= _SHORT else _value(row["value"]),
         row["error"] or "",
         row["rationale"] or "",
         row["source_type"] or "",
@@ -113,6 +120,11 @@ def _assessment(row: dict[str, Any]) -> Assessment:
         row["assessment_id"] or "",
         row.get("replaced_by_other", False),
     )
+
+
+@lru_cache(maxsize=4096)
+def _short_value(text: str | None) -> Any:
+    return _value(text)
 
 
 def _value(text: str | None) -> Any:

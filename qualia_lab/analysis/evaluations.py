@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 SCORER_TRACE_TAG = "mlflow.trace.sourceScorer"
 OWN_TAGS = "mlflow."
 
+_COLUMNS = [
+    *("trace_id", "run_id", "state", "duration", "request_preview", "response_preview", "client_request_id"),
+    *("total_tokens", "total_cost"),
+]
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -117,7 +122,7 @@ def evaluations_of(
     for one in assessments_that_count(tables.assessments):
         feedback[one.trace_id].append(one)
     runs_of: dict[str, dict[str, None]] = defaultdict(dict)
-    traces = {row["trace_id"]: row for row in tables.traces.to_pylist()}
+    traces = {row["trace_id"]: row for row in tables.traces.select(_COLUMNS).to_pylist()}
     for trace_id, trace in traces.items():
         if trace["run_id"]:
             runs_of[trace["run_id"]][trace_id] = None
@@ -126,12 +131,12 @@ def evaluations_of(
             runs_of[link["run_id"]][link["trace_id"]] = None
     records = {} if datasets is None else record_of_inputs(datasets.records)
     evaluations = []
-    for run_id in sorted(runs_of):
+    for run_id in sorted(run_id for run_id, ids in runs_of.items() if any(trace_id in feedback for trace_id in ids)):
         rows = [
             _row(
                 traces[trace_id],
                 run_id,
-                feedback[trace_id],
+                feedback.get(trace_id, ()),
                 tags[trace_id],
                 inputs=(inputs or {}).get(trace_id),
                 records=records,

@@ -71,7 +71,7 @@ def _failures(tables: TraceTables, errors: Sequence[ErrorKind]) -> Iterator[tupl
             yield trace_id, f"{one_line(kind.span_name, _WIDTH)} failed{message}{others}"
     if not errors:
         names = set()
-        for row in tables.traces.to_pylist():
+        for row in tables.traces.select(["trace_id", "name", "state"]).to_pylist():
             if row["state"] == FAILED and row["name"] not in names:
                 names.add(row["name"])
                 yield row["trace_id"], f"{one_line(row['name'] or 'it', _WIDTH)} failed"

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
 
 
+_COLUMNS = ["trace_id", "experiment_id", "run_id", "model_id", "state", "request_time"]
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """Thresholds of the rule.
@@ -44,7 +47,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     if evidence.traces is None:
         return []
     of_experiment: dict[str, list[dict[str, Any]]] = {}
-    for trace in evidence.traces.traces.to_pylist():
+    for trace in evidence.traces.traces.select(_COLUMNS).to_pylist():
         if is_possible(trace["request_time"]) and (trace["state"] or "") not in UNFINISHED:
             of_experiment.setdefault(trace["experiment_id"] or "", []).append(trace)
     onsets = []

@@ -34,6 +34,8 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     if evidence.traces is None:
         return []
     expected = assessments_that_count(evidence.traces.assessments, "expectation")
+    if not expected:
+        return []
     judged = {one.trace_id for one in assessments_that_count(evidence.traces.assessments) if not one.error}
     with_any = dict.fromkeys(one.trace_id for one in expected)
     without = tuple(trace_id for trace_id in with_any if trace_id not in judged)

@@ -103,7 +103,8 @@ def _used(evidence: Evidence) -> Iterator[_Tested]:
     assert evidence.traces is not None
     judged = {row.row_id for one in evaluations(evidence) for row in one.rows}
     of_model: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for trace in evidence.traces.traces.to_pylist():
+    columns = ["trace_id", "experiment_id", "model_id", "state", "request_time", *QUANTITIES]
+    for trace in evidence.traces.traces.select(columns).to_pylist():
         is_finished = (trace["state"] or "") not in (FAILED, *UNFINISHED)
         if trace["model_id"] and is_finished and trace["trace_id"] not in judged:
             models = of_model.setdefault(trace["experiment_id"] or "", {})
