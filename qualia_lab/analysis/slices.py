@@ -67,7 +67,7 @@ def compare_slices(comparison: VersionComparison, alpha: float = ALPHA) -> tuple
     tested = [one for one in tested if one[2].test.n >= FEWEST_PAIRS]
     corrected = holm([compared.test.p for _, _, compared, _ in tested])
     slices = [
-        Slice(tag, value, with_verdict(compared, p, alpha), overall)
+        Slice(tag, value, with_verdict(compared, p, len(tested), alpha), overall)
         for (tag, value, compared, overall), p in zip(tested, corrected, strict=True)
     ]
     return tuple(sorted(slices, key=lambda one: one.compared.test.p or 0.0))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from qualia_lab.analysis.evaluations import scorers_of
-from qualia_lab.analysis.paired_test import FEWEST_PAIRS, PairedTest, paired_test
+from qualia_lab.analysis.paired_test import PairedTest, paired_test
 from qualia_lab.analysis.row_pairs import pair_rows
 from qualia_lab.analysis.two_samples import holm
 
@@ -145,12 +145,13 @@ def compare_versions(
     rows = pair_rows(first, second)
     names = sorted({*first.scorer_names, *second.scorer_names})
     compared = [compare_scorer(known[name], rows.pairs) for name in names]
-    corrected = holm([one.test.p for one in compared])
+    ps = [one.test.p for one in compared]
+    tests = sum(p is not None for p in ps)
     return VersionComparison(
         first.run_id,
         second.run_id,
         rows,
-        tuple(with_verdict(one, p) for one, p in zip(compared, corrected, strict=True)),
+        tuple(with_verdict(one, p, tests) for one, p in zip(compared, holm(ps), strict=True)),
     )
 
 
@@ -183,12 +184,16 @@ def compare_scorer(scorer: Scorer, pairs: Sequence[RowPair]) -> ScorerComparison
     )
 
 
-def with_verdict(compared: ScorerComparison, corrected: float | None, alpha: float = ALPHA) -> ScorerComparison:
+def with_verdict(
+    compared: ScorerComparison, corrected: float | None, tests: int, alpha: float = ALPHA
+) -> ScorerComparison:
     """The comparison with a corrected p value and what follows from it.
 
     Args:
         compared: the comparison.
         corrected: the p value, corrected over the family of tests; None without a test.
+        tests: the number of tests in the family: the pairs are too few where even if all of them differed in the same
+            direction, the corrected p value, 2 / 2^n times this, would be above alpha.
         alpha: the significance level.
     """
     difference = compared.test.difference
@@ -198,7 +203,7 @@ def with_verdict(compared: ScorerComparison, corrected: float | None, alpha: flo
     elif corrected <= alpha:
         words: dict[bool | None, Verdict] = {True: "better", False: "worse"}
         verdict = words.get(compared.scorer.better(difference), "higher" if difference > 0 else "lower")
-    elif compared.test.n < FEWEST_PAIRS:
+    elif 2.0 ** (1 - compared.test.n) * tests > alpha:
         verdict = "too few pairs to tell"
     return replace(compared, corrected=corrected, verdict=verdict)
 

@@ -198,7 +198,7 @@ def test_telling_traces_say_why_they_were_chosen():
     spans = spans_of([span("t3", "search", status="ERROR", status_message="no index")])
     found = {one.trace_id: one.reasons for one in telling_traces(traces_of(rows, judged), error_kinds(spans))}
     assert found["t3"] == ("search failed: no index",)
-    assert found["t19"] == ("slowest: 19 s",)
+    assert found["t19"] == ("the slowest: 19 s",)
     assert found["t7"] == ("correctness: false",)
     assert found["t9"] == ("judge and human disagree on correctness",)
     assert len(telling_traces(traces_of(rows, judged), most=2)) == 2

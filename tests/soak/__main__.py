@@ -27,6 +27,7 @@ PAGE = CHECKOUT / "docs/reliability.md"
 SUITES = (
     *("tests/promises", "tests/soak", "tests/fuzz", "tests/query", "tests/notebook/test_interrupted.py"),
     *("tests/notebook/test_merge.py", "tests/notebook/test_refresh_interrupted.py", "tests/test_planted.py"),
+    *("tests/analysis/test_evaluations.py", "tests/analysis/test_genai_findings.py"),
 )
 # Each number: the flag, what it is on the page, the variable by which the tests know it, and how large it is by default.
 NUMBERS = {
@@ -36,6 +37,7 @@ NUMBERS = {
     "refreshes": ("refreshes cut short at a random moment", "QUALIA_TEST_REFRESH_KILLS", 200),
     "sequences": ("sequences of edits, saves by tools, refreshes and undos", "QUALIA_TEST_SEQUENCES", 10_000),
     "stores": ("stores of each shape with planted facts", "QUALIA_TEST_STORES", 10),
+    "datasets": ("evaluations of versions that do not differ", "QUALIA_TEST_DATASETS", 2000),
     "queries": ("filters of runs for each comparison", "QUALIA_TEST_QUERIES", 1000),
     "breaks": ("connections that break at any byte", "QUALIA_TEST_BREAKS", 400),
     "examples": ("examples of Hypothesis for each parser", "QUALIA_TEST_EXAMPLES", 5000),
