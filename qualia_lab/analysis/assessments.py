@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HUMAN = "HUMAN"
+_FORMER_TYPES = {"AI_JUDGE": "LLM_JUDGE"}  # as MLflow 2 wrote it
 
 _COLUMNS = [
     *("trace_id", "name", "value", "error", "rationale", "source_type", "source_id", "run_id", "assessment_id"),
@@ -114,7 +115,7 @@ def _assessment(row: dict[str, Any]) -> Assessment:
         _short_value(row["value"]) if len(row["value"] or "") <= _SHORT else _value(row["value"]),
         row["error"] or "",
         row["rationale"] or "",
-        row["source_type"] or "",
+        _FORMER_TYPES.get(row["source_type"], row["source_type"] or ""),
         row["source_id"] or "",
         row["run_id"] or "",
         row["assessment_id"] or "",

@@ -61,6 +61,7 @@ class EvaluationRow:
         outputs: the response, as far as it is known.
         judgements: what each scorer says of it, by name.
         tags: the tags of the user and of the dataset record, for slices.
+        failed: whether the trace has the state ERROR.
         duration: in ms; None if unknown or unfinished.
         total_tokens: None if unknown.
         total_cost: in USD; None if unknown.
@@ -72,6 +73,7 @@ class EvaluationRow:
     outputs: str = ""
     judgements: Mapping[str, Judgement] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    failed: bool = False
     duration: float | None = None
     total_tokens: float | None = None
     total_cost: float | None = None
@@ -205,6 +207,7 @@ def _row(
         trace["response_preview"] or "",
         {name: judgement_of(by_name[name]) for name in sorted(by_name)},
         {**of_record, **{key: value for key, value in tags.items() if not key.startswith(OWN_TAGS)}},
+        trace["state"] == "ERROR",
         None if trace["state"] == "IN_PROGRESS" else trace["duration"],
         trace["total_tokens"],
         trace["total_cost"],

@@ -73,5 +73,5 @@ def span_columns(spans: pa.Table) -> SpanColumns:
 
 
 def _times(times: pa.ChunkedArray) -> Rows:
-    values: Rows = numbers_of(whole(pc.fill_null(times, _NONE))).astype(np.int64)
+    values: Rows = numbers_of(filled(whole(times), _NONE)).astype(np.int64)
     return values

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from qualia_lab.analysis.span_columns import span_columns
 from qualia_lab.analysis.structured_text import parse_json
+from qualia_lab.columns import column_of
 from qualia_lab.escaping import one_line
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _ERROR = "ERROR"
 _WIDTH = 200  # characters of a kind of message
@@ -67,7 +66,7 @@ def error_kinds(table: pa.Table) -> tuple[ErrorKind, ...]:
     began[parents[parents >= 0]] = False
     rows = np.flatnonzero(began)
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for row in table.take(rows).to_pylist():
+    for row in table.take(column_of(rows, pa.int64())).to_pylist():
         message = error_message(row)
         found.setdefault((row["name"] or "", message_kind(message)), []).append((row["trace_id"] or "", message))
     kinds = [

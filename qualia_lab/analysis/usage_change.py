@@ -53,7 +53,7 @@ def paired_usage(pairs: Sequence[RowPair], quantity: Quantity) -> UsageChange | 
     """Compare the same inputs: the mean difference of the logarithms, tested by sign flips (Fisher 1935).
 
     Args:
-        pairs: the paired rows; those without a positive value on both sides are left out.
+        pairs: the paired rows; those that failed or have no positive value on a side are left out.
         quantity: the quantity.
 
     Returns:
@@ -109,5 +109,5 @@ def unpaired_usage(first: Numbers, second: Numbers, quantity: Quantity) -> Usage
 
 
 def _mean_log(rows: Sequence[EvaluationRow], quantity: Quantity) -> float | None:
-    values = [value for row in rows if (value := getattr(row, quantity)) is not None and value > 0]
+    values = [value for row in rows if not row.failed and (value := getattr(row, quantity)) is not None and value > 0]
     return sum(map(math.log, values)) / len(values) if values else None
