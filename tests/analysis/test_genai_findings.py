@@ -51,7 +51,7 @@ def test_slower_and_dearer_versions_are_found_on_the_same_inputs():
     one = found(evaluated(2, slower=1.5), rules=("usage_regression",))["usage_regression"]
     numbers = {each.what: each.value for each in one.numbers}
     assert numbers["low"] < 1.5 < numbers["high"]
-    assert "over the same 80 inputs" in one.sentence
+    assert re.search(r"over the same 7\d inputs \(ratio ", one.sentence)  # without those that failed
     assert found(evaluated(2, slower=1.1), rules=("usage_regression",)) == {}
 
 
