@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import dataclasses
 import fcntl
 import json
 import os
@@ -116,19 +115,6 @@ def made_once(tmp_path_factory):
         return folder
 
     return made
-
-
-@pytest.fixture(scope="session")
-def genai_sqlite(made_once) -> Path:
-    """A folder with a SQLite store that `fill_genai` filled, mlflow.db, and the ids in ids.json. Read-only."""
-
-    def fill(folder: Path) -> None:
-        from .genai_stores import fill_genai
-
-        filled = fill_genai(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
-        (folder / "ids.json").write_text(json.dumps(dataclasses.asdict(filled)))
-
-    return made_once("genai-sqlite", fill)
 
 
 @pytest.fixture(scope="session")

@@ -26,11 +26,11 @@ from tests.query.trace_oracle import TraceOracle
 
 
 @pytest.fixture(scope="module")
-def traced(genai_sqlite, tmp_path_factory):
+def traced(genai_sample, tmp_path_factory):
     """A copy of the store, to which an assessment of a session, an issue and a linked prompt are added."""
     path = tmp_path_factory.mktemp("traced") / "mlflow.db"
-    shutil.copyfile(genai_sqlite / "mlflow.db", path)
-    ids = json.loads((genai_sqlite / "ids.json").read_text())
+    shutil.copyfile(genai_sample / "mlflow.db", path)
+    ids = json.loads((genai_sample / "ids.json").read_text())
     of_session = {"mlflow.trace.session": "session 1"}
     linked = json.dumps([{"name": "greeting", "version": "1"}])
     with _traced_to(f"sqlite:///{path}"):
