@@ -9,7 +9,15 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted, none_of
-from qualia_lab.errors import EmptyStore, FilterError, NoRunMatches, SelectionError, UnknownExperiment, UnknownRun
+from qualia_lab.errors import (
+    EmptyStore,
+    FilterError,
+    NoRunMatches,
+    SelectionError,
+    StoreError,
+    UnknownExperiment,
+    UnknownRun,
+)
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import take_inventory
 from qualia_lab.query import keyed_fields, parse_filter, parse_order_by
@@ -19,7 +27,7 @@ from qualia_lab.selection import Conditions, Query, Selection, match_experiments
 from qualia_lab.stores.dotted_keys import quote_dotted_keys
 from qualia_lab.stores.keys import RUNS_SAMPLED, read_keys
 from qualia_lab.stores.masked import MaskedStore
-from qualia_lab.stores.protocol import find_experiments
+from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
 from qualia_lab.stores.uri import absolute_uri
 from qualia_lab.study.metrics import describe_metrics, direction_of
 from qualia_lab.study.settings import StudySettings
@@ -320,7 +328,27 @@ def _raise_if_empty(store: TrackingStore, experiments: pa.Table) -> None:
     """Raise EmptyStore if the run counts show that there are no runs."""
     counts = experiments.column("run_count").to_pylist()
     if None not in counts and not any(counts):
-        raise EmptyStore(f"There are no runs in {store.uri}.", "Log some with MLflow, or try create-demo-runs.")
+        raise _no_runs(store)
+
+
+def _no_runs(store: TrackingStore) -> EmptyStore:
+    """The error for a store without runs."""
+    there, hint = _beside_runs(store)
+    if not there:
+        return EmptyStore(f"There are no runs in {store.uri}.", "Log some with MLflow, or try create-demo-runs.")
+    return EmptyStore(f"There are no runs in {store.uri}, but {there}.", hint)
+
+
+def _beside_runs(store: TrackingStore, experiment_ids: Sequence[str] = ()) -> tuple[str, str]:
+    """What these experiments hold beside runs, and which commands list it; "" for nothing."""
+    found: dict[str, int] = {}
+    if isinstance(store, ReadsGenAI):
+        with suppress(StoreError):
+            found["trace"] = sum(store.count_traces(experiment_ids).values())
+            found["model"] = store.read_models(experiment_ids=experiment_ids).models.num_rows
+    found = {word: number for word, number in found.items() if number}
+    there = " and ".join(counted(number, word) for word, number in found.items())
+    return there, f"List them with: {' and '.join(f'qualia {word}s' for word in found)}" if found else ""
 
 
 def _raise_no_runs(store: TrackingStore, query: Query) -> None:
@@ -348,7 +376,9 @@ def _raise_no_runs(store: TrackingStore, query: Query) -> None:
         raise NoRunMatches("There are no deleted runs.", "Omit --deleted to list active runs.")
     if not total:
         these = "That experiment has" if len(query.experiment_ids) == 1 else "Those experiments have"
-        raise NoRunMatches(f"{these} no runs.", "List experiments with: qualia experiments")
+        there, hint = _beside_runs(store, query.experiment_ids)
+        but = f", but {there}" if there else ""
+        raise NoRunMatches(f"{these} no runs{but}.", hint or "List experiments with: qualia experiments")
     unknown = describe_unknown_keys(store, query)
     raise NoRunMatches(
         f"{none_of(total, 'run')} matches {one_line(_shown_filter(store, query), 200)}."

@@ -13,7 +13,8 @@ QualiaLabError                    1
 │   ├── NoRunMatches             14
 │   ├── FilterError              15   a filter or an order is invalid
 │   ├── NothingChosen            16   too few flags, and no terminal to ask on
-│   └── UnknownKey               17   no run has that metric, param or tag
+│   ├── UnknownKey               17   no run has that metric, param or tag
+│   └── NoTraceMatches           18   there are no such traces or models
 ├── TemplateError                20
 ├── NotebookError                30
 │   ├── OutputExists             31
@@ -146,6 +147,12 @@ class UnknownKey(SelectionError, KeyError):
     """No run has a metric, param or tag with that name; also a KeyError, as for any mapping."""
 
     exit_code = 17
+
+
+class NoTraceMatches(SelectionError):
+    """There are no such traces, or no such models."""
+
+    exit_code = 18
 
 
 class TemplateError(QualiaLabError):

@@ -14,6 +14,8 @@ COMMANDS = (
     "new",
     "experiments",
     "runs",
+    "models",
+    "traces",
     "study",
     "findings",
     "compare",

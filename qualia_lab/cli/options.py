@@ -15,6 +15,8 @@ from qualia_lab.counts import and_more
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pyarrow as pa
+
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.selection import Selection
     from qualia_lab.tables import RunTables
@@ -101,6 +103,29 @@ def _formats(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     return formats
 
 
+experiments = click.option(
+    "--experiment",
+    "experiments",
+    multiple=True,
+    metavar="NAME",
+    help="Name, id or glob ('churn*'). Repeatable.",
+)
+run_ids = click.option("--run", "run_ids", multiple=True, metavar="RUN_ID", help="Only this run. Repeatable.")
+
+
+def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys of `--metrics a,b --metrics c`; MLflow does not allow commas in keys."""
+    return tuple(key.strip() for text in texts for key in text.split(",") if key.strip())
+
+
+metric_keys = click.option(
+    "--metrics", multiple=True, callback=_keys, metavar="KEY,…", help="Show these metrics as columns."
+)
+param_keys = click.option(
+    "--params", multiple=True, callback=_keys, metavar="KEY,…", help="Show these params as columns."
+)
+
+
 def selection_options(command: Command) -> Command:
     """Add the flags that select runs, as the argument `conditions`; they have the same meaning in all commands.
 
@@ -121,14 +146,8 @@ def selection_options(command: Command) -> Command:
 
     decorated: Command = _with_options(
         with_conditions,
-        click.option(
-            "--experiment",
-            "experiments",
-            multiple=True,
-            metavar="NAME",
-            help="Name, id or glob ('churn*'). Repeatable.",
-        ),
-        click.option("--run", "run_ids", multiple=True, metavar="RUN_ID", help="Only this run. Repeatable."),
+        experiments,
+        run_ids,
         click.option(
             "--filter",
             default="",
@@ -262,23 +281,35 @@ def open_generator(tracking_uri: str | None, *, show_secrets: bool = False) -> N
     return NotebookGenerator(store=open_given_store(tracking_uri, show_secrets=show_secrets))
 
 
-def print_masked(masked: Sequence[str]) -> None:
-    """Print which names were masked in the output, and how to show their values."""
+def print_masked(masked: Sequence[str], command: str = "runs") -> None:
+    """Print which names were masked in the output, and which command shows their values."""
     from qualia_lab.escaping import for_terminal
 
     if masked:
         names = and_more(list(map(for_terminal, masked)), 10)
-        console.say(f"masked, as they look like secrets: {names}; qualia runs --show-secrets shows them on a terminal")
+        console.say(
+            f"masked, as they look like secrets: {names}; qualia {command} --show-secrets shows them on a terminal"
+        )
 
 
 def print_unread(tables: RunTables) -> None:
     """Print which runs are missing and what could not be read."""
-    from qualia_lab.escaping import for_terminal
-
     lines = [f"run {row['run_id']} is missing: {row['reason']}" for row in tables.missing.to_pylist()]
     for row in tables.problems.to_pylist():
         of_run = "" if row["run_id"] is None else f"run {row['run_id']}: "
         lines.append(f"{of_run}{row['subject']}: {row['reason']}")
+    _print_lines(lines)
+
+
+def print_problems(problems: pa.Table) -> None:
+    """Print what could not be read of models or traces (schema.UNREAD)."""
+    _print_lines([f"{row['subject']}: {row['reason']}" for row in problems.to_pylist()])
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    """Print the first lines, and how many others there are."""
+    from qualia_lab.escaping import for_terminal
+
     for line in lines[:MOST_LISTED]:
         console.say(for_terminal(line))
     if len(lines) > MOST_LISTED:

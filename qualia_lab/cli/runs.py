@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 SHOWN = 50  # default number of rows in a table
 
 
-def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys of `--metrics a,b --metrics c`; MLflow does not allow commas in keys."""
-    return tuple(key.strip() for text in texts for key in text.split(",") if key.strip())
-
-
 @click.command(
     "runs",
     context_settings=options.SETTINGS,
@@ -42,8 +37,8 @@ def _keys(_context: click.Context, _parameter: click.Parameter, texts: tuple[str
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
 )
-@click.option("--metrics", multiple=True, callback=_keys, metavar="KEY,…", help="Show these metrics as columns.")
-@click.option("--params", multiple=True, callback=_keys, metavar="KEY,…", help="Show these params as columns.")
+@options.metric_keys
+@options.param_keys
 @options.explain
 @options.data_format
 @options.show_secrets

@@ -130,6 +130,18 @@ def masked_keys(tables: RunTables) -> tuple[str, ...]:
     return tuple(names)
 
 
+def masked_columns(tables: Mapping[str, pa.Table]) -> tuple[str, ...]:
+    """The columns of these tables, by a name for each, that hold a mask, and the keys in tables of keys and values."""
+    names: dict[str, None] = {}
+    for name, table in tables.items():
+        for field in table.schema:
+            if field.type == pa.string() and pc.any(_matches(table.column(field.name), MASK_PATTERN.pattern)).as_py():
+                keyed = field.name == "value" and table.schema.get_field_index("key") >= 0
+                keys = sorted({row["key"] for row in masked_rows(table)}) if keyed else [field.name]
+                names |= dict.fromkeys(f"{name} {key}" for key in keys)
+    return tuple(names)
+
+
 def mask_keyed(table: pa.Table, what: str, masker: Masker) -> pa.Table:
     """A table with columns `key` and `value`, with the secrets in its values masked."""
     if not table.num_rows:

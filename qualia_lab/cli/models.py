@@ -1,0 +1,93 @@
+"""`qualia models`: list logged models with their metrics, and what they are registered as."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from qualia_lab import console
+from qualia_lab.cli import options
+from qualia_lab.counts import counted
+
+if TYPE_CHECKING:
+    from qualia_lab.cli.genai import GenAIStore
+    from qualia_lab.genai_tables import ModelTables
+
+SHOWN = 20  # default number of rows in a table
+
+
+@click.command(
+    "models",
+    context_settings=options.SETTINGS,
+    epilog=options.examples(
+        "qualia models --experiment churn",
+        "qualia models --run RUN_ID --metrics val_auc",
+        "qualia models --experiment 'churn*' --csv > models.csv",
+    ),
+)
+@options.tracking_uri
+@options.experiments
+@options.run_ids
+@options.metric_keys
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
+)
+@options.data_format
+@options.show_secrets
+@options.no_cache
+@options.debug
+def command(
+    *,
+    tracking_uri: str | None,
+    experiments: tuple[str, ...],
+    run_ids: tuple[str, ...],
+    metrics: tuple[str, ...],
+    limit: int | None,
+    data_format: str | None,
+    show_secrets: bool,
+) -> None:
+    """List the logged models and the versions of registered models, the latest first."""
+    from qualia_lab.cli import model_rows
+    from qualia_lab.cli.genai import experiments_named, open_genai
+    from qualia_lab.cli.output import show_csv, show_json
+    from qualia_lab.masking.tables import masked_columns
+
+    with open_genai(tracking_uri, show_secrets=show_secrets) as store:
+        with console.waiting(f"reading {store.uri}"):
+            experiment_ids, names = experiments_named(store, experiments)
+            tables = store.read_models(experiment_ids=experiment_ids, run_ids=run_ids)
+        rows = model_rows.nested_rows(tables, names)
+        if not rows:
+            _raise_no_models(store, named=bool(experiment_ids or run_ids))
+        shown = rows[: limit if limit is not None or data_format else SHOWN]
+        if data_format == "json":
+            show_json(shown)
+        elif data_format == "csv":
+            show_csv(*model_rows.flat_rows(shown))
+        else:
+            columns, cells, left_out = model_rows.table_of(rows, len(shown), metrics)
+            console.table(columns, cells)
+            console.say(f"{_count(tables, len(shown), len(rows))} in {store.uri}")
+            if left_out:
+                console.say(f"{counted(left_out, 'more metric')}: --metrics KEY shows one as a column, --json all.")
+        masked = masked_columns({name: table for name, table in vars(tables).items() if name != "problems"})
+        options.print_masked(masked, "models")
+        options.print_problems(tables.problems)
+
+
+def _count(tables: ModelTables, shown: int, rows: int) -> str:
+    """`showing 8 of 8: 6 models, 4 versions of registered models (2 without a logged model)`."""
+    models, versions = tables.models.num_rows, tables.versions.num_rows
+    without = f" ({rows - models:,} without a logged model)" if rows > models else ""
+    registered = f", {counted(versions, 'version')} of registered models{without}" if versions else ""
+    return f"showing {shown:,} of {rows:,}: {counted(models, 'model')}{registered}"
+
+
+def _raise_no_models(store: GenAIStore, *, named: bool) -> None:
+    """Raise an error that says where there are none."""
+    from qualia_lab.errors import EmptyStore, NoTraceMatches
+
+    if named:
+        raise NoTraceMatches("These experiments and runs have no models.", "List all of them with: qualia models")
+    raise EmptyStore(f"There are no models in {store.uri}.", "List its runs with: qualia runs")

@@ -1,0 +1,203 @@
+"""`qualia traces`: list the traces of a store, as a table for people or as rows for programs, and show single ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qualia_lab import console
+from qualia_lab.cli import options
+from qualia_lab.counts import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qualia_lab.cli.genai import GenAIStore
+    from qualia_lab.genai_tables import TraceQuery, TraceTables
+
+SHOWN = 20  # default number of rows in a table
+
+
+@click.command(
+    "traces",
+    context_settings=options.SETTINGS,
+    epilog=options.examples(
+        "qualia traces --experiment support",
+        "qualia traces --filter \"status = 'ERROR' AND execution_time > 2 s\"",
+        "qualia traces --filter 'feedback.correctness = false' --order-by 'execution_time DESC'",
+        "qualia traces --trace tr-0123456789abcdef0123456789abcdef",
+        "qualia traces --run RUN_ID --csv --no-content > traces.csv",
+    ),
+)
+@options.tracking_uri
+@options.experiments
+@options.run_ids
+@click.option("--trace", "trace_ids", multiple=True, metavar="TRACE_ID", help="Show this trace whole. Repeatable.")
+@click.option(
+    "--filter",
+    "filter_",
+    default="",
+    metavar="FILTER",
+    help="MLflow's filter for traces: \"status = 'ERROR' AND execution_time > 2 s\".",
+)
+@click.option(
+    "--order-by", multiple=True, metavar="FIELD", help="'execution_time DESC'. Repeatable. Default: latest first."
+)
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
+)
+@click.option(
+    "--no-content",
+    is_flag=True,
+    help="Leave out what people and models wrote: previews, inputs, outputs, messages, rationales, expected answers.",
+)
+@options.data_format
+@options.show_secrets
+@options.no_cache
+@options.debug
+def command(
+    *,
+    tracking_uri: str | None,
+    experiments: tuple[str, ...],
+    run_ids: tuple[str, ...],
+    trace_ids: tuple[str, ...],
+    filter_: str,
+    order_by: tuple[str, ...],
+    limit: int | None,
+    no_content: bool,
+    data_format: str | None,
+    show_secrets: bool,
+) -> None:
+    """List traces, the latest first, with their assessments; or show single ones with their spans."""
+    from qualia_lab.cli import trace_rows
+    from qualia_lab.cli.genai import experiments_named, open_genai
+    from qualia_lab.cli.output import show_csv, show_json
+    from qualia_lab.genai_tables import TraceQuery
+    from qualia_lab.query.traces import parse_trace_filter, parse_trace_order
+
+    parse_trace_filter(filter_)
+    parse_trace_order(order_by)
+    with open_genai(tracking_uri, show_secrets=show_secrets) as store:
+        rows = limit if limit is not None or data_format or trace_ids else SHOWN
+        with console.waiting(f"reading {store.uri}"):
+            experiment_ids, names = experiments_named(store, experiments)
+            # One trace more than is shown tells whether there are more.
+            query = TraceQuery(experiment_ids, run_ids, trace_ids, filter_, order_by, rows and rows + 1)
+            tables = store.read_traces(query)
+            if not tables.traces.num_rows:
+                _raise_no_traces(store, query)
+            has_more = rows is not None and tables.traces.num_rows > rows
+            tables = _first(tables, rows)
+        content = not no_content
+        if data_format == "csv":
+            show_csv(*trace_rows.flat_rows(tables, names, content=content))
+        elif trace_ids or data_format == "json":
+            traces = trace_rows.nested_rows(tables, names, content=content)
+            spans = _spans(store, tables, content=content) if trace_ids else {}
+            if data_format == "json":
+                show_json([row | ({"spans": spans.get(row["trace_id"], [])} if trace_ids else {}) for row in traces])
+            else:
+                _show_traces(traces, spans, content=content)
+        else:
+            columns, cells, left_out = trace_rows.table_of(tables, names, content=content)
+            console.table(columns, cells)
+            console.say(_count(store, query, tables, has_more=has_more))
+            if left_out:
+                console.say(f"{counted(left_out, 'assessment')} of other names: --json shows them.")
+        _print_notes(tables, trace_ids, content=content)
+
+
+def _show_traces(traces: list[dict[str, Any]], spans: Mapping[str, list[dict[str, Any]]], *, content: bool) -> None:
+    from qualia_lab.cli.trace_tree import show_trace
+
+    for place, trace in enumerate(traces):
+        if place:
+            console.show("")
+        show_trace(trace, spans.get(trace["trace_id"], ()), content=content)
+
+
+def _spans(store: GenAIStore, tables: TraceTables, *, content: bool) -> dict[str, list[dict[str, Any]]]:
+    """The spans of these traces as dicts, by trace."""
+    spans: dict[str, list[dict[str, Any]]] = {}
+    with console.waiting(f"reading spans from {store.uri}"):
+        for batch in store.read_spans(tables.traces.column("trace_id").to_pylist(), content=content):
+            for row in batch.to_pylist():
+                if not content:
+                    row["status_message"] = None
+                spans.setdefault(row["trace_id"], []).append(row)
+    return spans
+
+
+def _first(tables: TraceTables, rows: int | None) -> TraceTables:
+    """The first rows of the traces, and what the other tables hold of them."""
+    from qualia_lab.genai_tables import trace_tables
+    from qualia_lab.tables import rows_with
+
+    if rows is None or tables.traces.num_rows <= rows:
+        return tables
+    traces = tables.traces.slice(0, rows)
+    ids = traces.column("trace_id").to_pylist()
+    others = {
+        name: rows_with(getattr(tables, name), "trace_id", ids) for name in ("tags", "metadata", "links", "assessments")
+    }
+    return trace_tables(traces=traces, problems=tables.problems, **others)
+
+
+def _count(store: GenAIStore, query: TraceQuery, tables: TraceTables, *, has_more: bool) -> str:
+    """`showing 20 of 216 traces in …, 9 of them with errors; qualia traces --trace … shows one whole`."""
+    shown = tables.traces.num_rows
+    states = tables.traces.column("state").to_pylist()
+    failed = states.count("ERROR")
+    if not has_more:
+        total = counted(shown, "trace")
+    elif query.filter or query.run_ids:
+        total = f"more than {counted(shown, 'trace')}"
+    else:
+        total = counted(sum(store.count_traces(query.experiment_ids).values()), "trace")
+    errors = f", {failed:,} of them with {'an error' if failed == 1 else 'errors'}" if failed else ""
+    failed_ids = [
+        trace_id
+        for trace_id, state in zip(tables.traces.column("trace_id").to_pylist(), states, strict=True)
+        if state == "ERROR"
+    ]
+    example = (failed_ids or tables.traces.column("trace_id").to_pylist())[0]
+    return f"showing {shown:,} of {total} in {store.uri}{errors}; one with its spans: qualia traces --trace {example}"
+
+
+def _raise_no_traces(store: GenAIStore, query: TraceQuery) -> None:
+    """Raise an error that explains why no trace was found."""
+    from qualia_lab.errors import EmptyStore, NoTraceMatches
+    from qualia_lab.escaping import one_line
+
+    if query.trace_ids:
+        ids = " or ".join(one_line(trace_id, 40) for trace_id in query.trace_ids[:3])
+        raise NoTraceMatches(f"No trace has the id {ids} in {store.uri}.", "List them with: qualia traces")
+    total = sum(store.count_traces().values())
+    if not total:
+        raise EmptyStore(f"There are no traces in {store.uri}.", "List its runs with: qualia runs")
+    these = sum(store.count_traces(query.experiment_ids).values()) if query.experiment_ids else total
+    if not these:
+        raise NoTraceMatches("These experiments have no traces.", "List experiments with: qualia experiments")
+    conditions = [one_line(query.filter, 200)] if query.filter.strip() else []
+    conditions += [f"run {' or '.join(one_line(run_id, 40) for run_id in query.run_ids[:3])}"] if query.run_ids else []
+    raise NoTraceMatches(
+        f"None of the {counted(these, 'trace')} matches {' and '.join(conditions)}.",
+        "Relax the filter, or list the traces with: qualia traces",
+    )
+
+
+def _print_notes(tables: TraceTables, trace_ids: tuple[str, ...], *, content: bool) -> None:
+    """Print what the output does not show: content left out, masked values, what could not be read."""
+    from qualia_lab.masking.tables import masked_columns
+
+    if not content:
+        console.say(
+            "left out by --no-content: previews, inputs, outputs, messages, rationales and texts of assessments"
+        )
+    missing = len(set(trace_ids)) - tables.traces.num_rows
+    if missing > 0:
+        console.say(f"The store does not have {missing:,} of the traces named.")
+    masked = masked_columns({name: table for name, table in vars(tables).items() if name != "problems"})
+    options.print_masked(masked, "traces")
+    options.print_problems(tables.problems)
