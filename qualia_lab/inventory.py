@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 _DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+
+# The artifact in which `mlflow.evaluate` of 2.x logs its rows, and the tag of MLflow that names logged tables.
+EVALUATION_TABLE = "eval_results_table.json"
+_LOGGED_TABLES = "mlflow.loggedArtifacts"
 
 # The prefix of MLflow's system metrics (CPU, GPU, memory), which say nothing about the model.
 SYSTEM_METRICS = "system/"
@@ -76,6 +81,7 @@ class Inventory:
     datasets: int
     logged_models: int
     children: int
+    evaluation_tables: int = 0
     genai: GenAICount = GenAICount()
 
     @property
@@ -116,7 +122,22 @@ def take_inventory(tables: RunTables) -> Inventory:
         datasets=tables.datasets.num_rows,
         logged_models=tables.logged_models.num_rows,
         children=tables.runs.num_rows - tables.runs.column("parent_run_id").null_count,
+        evaluation_tables=len(runs_with_evaluation_table(tables.tags)),
     )
+
+
+def runs_with_evaluation_table(tags: pa.Table) -> list[str]:
+    """The runs whose tags say that `mlflow.evaluate` logged its table of rows."""
+    run_ids = []
+    for row in rows_with(tags, "key", [_LOGGED_TABLES]).to_pylist():
+        try:
+            listed = json.loads(row["value"] or "")
+        except (ValueError, RecursionError):
+            continue
+        paths = [one.get("path") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        if EVALUATION_TABLE in paths:
+            run_ids.append(row["run_id"])
+    return run_ids
 
 
 def count_genai(models: ModelTables, traces: TraceTables) -> GenAICount:

@@ -182,7 +182,8 @@ def genai_demo(made_once) -> Path:
 
     def fill(folder):
         copy_empty_store(folder / "mlflow.db")
-        done = run_here(DEMO, "--genai", cwd=folder)
+        # An absolute URI: in this process MLflow keeps its connections to a relative one, whatever the folder.
+        done = run_here(DEMO, "--genai", "--tracking-uri", f"sqlite:///{folder / 'mlflow.db'}", cwd=folder)
         assert done.returncode == 0, done.stderr
         (folder / "output.txt").write_text(done.stderr)
 

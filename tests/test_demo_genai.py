@@ -86,8 +86,9 @@ def test_spans_lie_within_their_trace():
 
 def test_the_output_says_what_was_written_and_what_to_do_next(genai_demo):
     said = (genai_demo.parent / "output.txt").read_text()
-    assert "480 traces, 6 evaluation runs and 6 models in experiment docs-assistant of sqlite:" in said
-    assert "next: create-observation-notebook --experiment docs-assistant --template evaluate" in said
+    assert "480 traces, 6 evaluation runs and 6 models in experiment docs-assistant of sqlite:///" in said
+    where = f"--tracking-uri sqlite:///{genai_demo}"
+    assert f"next: create-observation-notebook {where} --experiment docs-assistant --template evaluate" in said
 
 
 def test_the_traces_of_each_evaluation_belong_to_its_run(client, experiment_id, traces):

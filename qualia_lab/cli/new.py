@@ -47,8 +47,8 @@ CONFIRM_ABOVE = 200
               help="The notebook. Default: notebooks/EXPERIMENT_DATE.ipynb")  # fmt: skip
 @click.option("--title", help="The notebook's title.")
 @click.option("--template", metavar="NAME|FILE",
-              help="The template: observe, select, debug, report, aggregate, or a file of yours; `qualia templates` "
-                   "lists all. Default: observe, or aggregate with --engine.")  # fmt: skip
+              help="The template: observe, select, debug, report, evaluate, aggregate, or a file of yours; "
+                   "`qualia templates` lists all. Default: observe, or aggregate with --engine.")  # fmt: skip
 @click.option("--engine", metavar="ENGINE",
               help="Aggregate the runs of a snapshot, reading none: duckdb, spark, spark://…, sc://…")  # fmt: skip
 @click.option("--execute", is_flag=True, help="Run the notebook's cells.")

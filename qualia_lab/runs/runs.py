@@ -12,6 +12,7 @@ from qualia_lab.runs.answers import answer_table, effects_table
 from qualia_lab.runs.artifacts import Artifacts
 from qualia_lab.runs.candidates import candidate_table
 from qualia_lab.runs.environments import environments_of_some
+from qualia_lab.runs.evaluations import Evaluations
 from qualia_lab.runs.failures import Failures
 from qualia_lab.runs.finding_charts import finding_charts
 from qualia_lab.runs.findings import find, finding_table, headline
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 
+_NAMESPACES = ("plot", "artifacts", "failures", "relations", "origins", "evaluations")
+
 _RUNS_READ_PER_SIDE = 3  # runs per side whose library versions are looked up: each costs several requests to a server
 
 
@@ -57,8 +60,8 @@ class Runs:
 
     `study` says how the runs are interpreted (objectives, factors, seeds, which runs count); `with_settings` returns
     the same runs under another interpretation. More methods are in `runs.plot`, `runs.artifacts`, `runs.failures`,
-    `runs.relations` and `runs.origins`. Every experiment is a task of its own: nothing is averaged, ranked or compared
-    across experiments, unless `pool=True` is set.
+    `runs.relations`, `runs.origins` and `runs.evaluations`. Every experiment is a task of its own: nothing is averaged,
+    ranked or compared across experiments, unless `pool=True` is set.
 
     Arguments that several methods share:
 
@@ -92,6 +95,7 @@ class Runs:
         self.failures = Failures(loaded)
         self.relations = Relations(loaded)
         self.origins = Origins(loaded)
+        self.evaluations = Evaluations(loaded)
 
     def __len__(self) -> int:
         return len(self._loaded)
@@ -100,7 +104,7 @@ class Runs:
         return iter(self.tables.run_ids)
 
     def __dir__(self) -> list[str]:
-        return sorted(["plot", "artifacts", "failures", "relations", "origins", *properties_and_methods(Runs)])
+        return sorted([*_NAMESPACES, *properties_and_methods(Runs)])
 
     def __repr__(self) -> str:
         return "\n".join(summary_lines(self._loaded))

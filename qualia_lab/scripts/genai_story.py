@@ -24,6 +24,7 @@ _BROKEN_SINCE = 4 * DAY
 _HUMAN_ANSWERS = 30
 _DOCUMENTS_FOUND = 3
 _LONGEST_ANSWER = 60  # tokens
+_SHARED_DIFFICULTY = 0.7  # how often a version finds a question as hard as the others do
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ class Answer:
 
 
 MODELS = (
-    Model("small", (0.52, 0.66), 0.7, 0.0002),
+    Model("small", (0.45, 0.60), 0.7, 0.0002),
     Model("medium", (0.66, 0.84), 1.5, 0.0010),
-    Model("large", (0.74, 0.90), 3.2, 0.0060),
+    Model("large", (0.80, 0.94), 3.2, 0.0060),
 )
 VERSIONS = tuple(Version(prompt, model) for model in MODELS for prompt in (1, 2))
 
@@ -117,10 +118,12 @@ def generate_genai_story(seed: int = 0) -> list[Answer]:
     """Generate all requests: first the evaluation of each version, then those in use, by time."""
     rng = random.Random(seed)  # noqa: S311 - not for secrets
     answers = []
+    difficulty = [rng.random() for _ in QUESTIONS]
     for index, version in enumerate(VERSIONS):
         begin = -DAY + index * 20 * MINUTE
         for place, question in enumerate(QUESTIONS):
-            right = rng.random() < _chance_of_right(version, question)
+            luck = difficulty[place] if rng.random() < _SHARED_DIFFICULTY else rng.random()
+            right = luck < _chance_of_right(version, question)
             steps = _steps(rng, question, version, right=right, error=_rare_error(rng, version))
             judged = _judgements(rng, question, steps, right=right, by_human=index in IN_USE and place < _HUMAN_ANSWERS)
             answers.append(Answer(question, index, True, begin + place * 4 * _SECOND, steps, judged))
@@ -147,8 +150,9 @@ def _in_use(rng: random.Random) -> list[Answer]:
 
 def _chance_of_right(version: Version, question: Question) -> float:
     """The second prompt asks for quotes, and prices are in a table that cannot be quoted."""
-    chance = version.model.right[version.prompt - 1]
-    return chance - 0.45 if version.prompt == 2 and question.topic == "prices" else chance
+    if question.topic == "prices":
+        return 0.9 if version.prompt == 1 else 0.1
+    return version.model.right[version.prompt - 1]
 
 
 def _rare_error(rng: random.Random, version: Version) -> str:

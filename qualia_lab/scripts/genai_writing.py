@@ -87,12 +87,12 @@ def _as_default(tracking_uri: str) -> Iterator[None]:
     """Set MLflow's default store, which it uses for models and datasets whatever the client."""
     import mlflow
 
-    before = mlflow.get_tracking_uri()
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
     mlflow.set_tracking_uri(tracking_uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # which also sets the environment of this process
 
 
 def _tracing_client(tracking_uri: str) -> TracingClient:

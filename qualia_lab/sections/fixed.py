@@ -5,11 +5,13 @@ from __future__ import annotations
 from qualia_lab.sections.reasons import (
     no_baseline,
     no_environments,
+    no_evaluation,
     no_failures_to_compare,
     no_groups,
     no_metric,
     no_origins,
     no_run,
+    no_second_evaluation,
     no_second_run,
     no_steps,
     no_system_metrics,
@@ -121,6 +123,50 @@ for metric in CURVES[:1]:
     display(runs.plot.bands(metric))"""
         },
         lambda context: no_groups(context) or no_steps(context),
+    ),
+    fixed_section(
+        "evaluations",
+        "Evaluated versions",
+        """\
+Means over the rows of each version, and differences over the rows with equal inputs.
+`runs.evaluations.compare(against=RUN)` compares with another version; `GREATER_IS_BETTER = {SCORER: True}` in the
+parameters cell says what is better where it is unknown.""",
+        {
+            "": "runs.evaluations.answer()",
+            "scores": "runs.evaluations.scores()",
+            "chart": "runs.evaluations.chart()",
+            "compared": "runs.evaluations.compare()",
+        },
+        no_evaluation,
+    ),
+    fixed_section(
+        "evaluation_rows",
+        "Rows on which the versions differ",
+        "The version that leads, and the next one: what got worse comes first. Other versions and scorers:\n"
+        "`runs.evaluations.changed_rows(RUN, OTHER, SCORER)`.",
+        {"": "runs.evaluations.changed_rows()"},
+        no_second_evaluation,
+    ),
+    fixed_section(
+        "evaluation_slices",
+        "Slices of the rows",
+        "The same two versions on the rows with one value of a tag.",
+        {"": "runs.evaluations.slices()"},
+        no_second_evaluation,
+    ),
+    fixed_section(
+        "judges",
+        "Judges against humans",
+        "On the traces that both judged.",
+        {"": "runs.evaluations.judges()"},
+        no_evaluation,
+    ),
+    fixed_section(
+        "evaluation_costs",
+        "What each version costs",
+        "Per row of the evaluation; times are those of the finished traces.",
+        {"": "runs.evaluations.costs()"},
+        no_evaluation,
     ),
     fixed_section(
         "timeline",

@@ -85,3 +85,15 @@ def no_failures_to_compare(context: SectionContext) -> str | None:
     if not failed and not context.inventory.model_metrics:
         return "no run failed, and none has a metric that could have gone bad"
     return None
+
+
+def no_evaluation(context: SectionContext) -> str | None:
+    """For sections on evaluations."""
+    evaluated = context.inventory.genai.evaluated_runs or context.inventory.evaluation_tables
+    return None if evaluated else "no run was evaluated: none has traces with feedback, or a table of mlflow.evaluate"
+
+
+def no_second_evaluation(context: SectionContext) -> str | None:
+    """For sections that compare evaluated versions."""
+    evaluated = context.inventory.genai.evaluated_runs + context.inventory.evaluation_tables
+    return no_evaluation(context) or ("only one run was evaluated" if evaluated < 2 else None)

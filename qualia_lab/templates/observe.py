@@ -23,6 +23,16 @@
 
 # %% section="overview"
 
+# %% section="evaluations"
+
+# %% section="evaluation_rows"
+
+# %% section="evaluation_slices"
+
+# %% section="judges"
+
+# %% section="evaluation_costs"
+
 # %% section="groups"
 
 # %% section="baseline"

@@ -1,0 +1,111 @@
+"""Which evaluated version leads by the main scorer, and from which others it can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qualia_lab.analysis.row_pairs import pair_rows
+from qualia_lab.analysis.two_samples import holm
+from qualia_lab.analysis.version_comparison import ScorerComparison, compare_scorer, with_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qualia_lab.analysis.evaluations import Evaluation
+    from qualia_lab.analysis.scorers import Scorer
+
+
+@dataclass(frozen=True)
+class VersionScore:
+    """The mean of a version by one scorer over its own n rows with a value."""
+
+    run_id: str
+    mean: float
+    n: int
+
+
+@dataclass(frozen=True)
+class LeadingVersion:
+    """The versions by the main scorer.
+
+    Attributes:
+        scorer: the scorer: the one with a known direction that judged most versions, then most rows, and tells most
+            values apart.
+        ranked: the versions with a value, the best mean first.
+        told_apart: the runs that the leader is better than, tested on the paired rows and corrected for all of them and
+            all scorers, as in `compare_with_reference`.
+    """
+
+    scorer: Scorer
+    ranked: tuple[VersionScore, ...]
+    told_apart: tuple[str, ...]
+
+
+def leading_version(evaluations: Sequence[Evaluation], scorers: Mapping[str, Scorer]) -> LeadingVersion | None:
+    """Rank the versions by the main scorer.
+
+    The leader is the best of k by the same rows that it is tested on, so that its lead is biased upwards; that others
+    are worse is corrected for their number, not for the choice of the leader.
+
+    Args:
+        evaluations: the evaluations.
+        scorers: their scorers.
+
+    Returns:
+        The versions; None if no scorer has a known direction and a value.
+    """
+    found: tuple[tuple[bool, int, int], Scorer, list[VersionScore]] | None = None
+    for scorer in scorers.values():
+        if scorer.greater_is_better is None:
+            continue
+        scores = [score for one in evaluations if (score := _score(one, scorer)) is not None]
+        means = {score.mean for score in scores}
+        # A scorer that says the same of all versions ranks none.
+        rank = (len(means) > 1, len(scores), sum(score.n for score in scores))
+        if scores and (found is None or rank > found[0]):
+            sign = -1 if scorer.greater_is_better else 1
+            found = rank, scorer, sorted(scores, key=lambda score: (sign * score.mean, score.run_id))
+    if found is None:
+        return None
+    _, scorer, ranked = found
+    by_run = {one.run_id: one for one in evaluations}
+    compared = compare_with_reference(by_run[ranked[0].run_id], evaluations, scorers)
+    worse = tuple(run_id for run_id, one in compared if one.scorer == scorer and one.verdict == "worse")
+    return LeadingVersion(scorer, tuple(ranked), worse)
+
+
+def compare_with_reference(
+    reference: Evaluation, evaluations: Sequence[Evaluation], scorers: Mapping[str, Scorer]
+) -> list[tuple[str, ScorerComparison]]:
+    """Compare every other version with one, by every scorer that judged either; p is corrected over all of them.
+
+    Args:
+        reference: the version to compare with.
+        evaluations: all versions.
+        scorers: the scorers.
+
+    Returns:
+        (run id, comparison: the version minus the reference) pairs, by scorer, then in the order of the versions.
+    """
+    others = [one for one in evaluations if one.run_id != reference.run_id]
+    pairs = {one.run_id: pair_rows(reference, one).pairs for one in others}
+    found = [
+        (one.run_id, compare_scorer(scorer, pairs[one.run_id]))
+        for name, scorer in scorers.items()
+        for one in others
+        if name in {*one.scorer_names, *reference.scorer_names}
+    ]
+    corrected = holm([one.test.p for _, one in found])
+    return [(run_id, with_verdict(one, p)) for (run_id, one), p in zip(found, corrected, strict=True)]
+
+
+def _score(evaluation: Evaluation, scorer: Scorer) -> VersionScore | None:
+    values = [
+        number
+        for row in evaluation.rows
+        if scorer.name in row.judgements and (number := row.judgements[scorer.name].number(scorer)) is not None
+    ]
+    return VersionScore(evaluation.run_id, float(np.mean(values)), len(values)) if values else None

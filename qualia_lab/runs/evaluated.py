@@ -1,0 +1,80 @@
+"""What was evaluated in the loaded runs: traces with assessments, and the tables that `mlflow.evaluate` logged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qualia_lab.analysis.evaluation_artifact import evaluation_of_table
+from qualia_lab.analysis.evaluations import Evaluation, evaluations_of, scorers_of
+from qualia_lab.analysis.logged_tables import read_logged_table
+from qualia_lab.errors import QualiaLabError
+from qualia_lab.genai_tables import TraceQuery, trace_tables
+from qualia_lab.inventory import EVALUATION_TABLE, runs_with_evaluation_table
+from qualia_lab.runs.artifact_files import READ_BYTES
+from qualia_lab.stores.protocol import ReadsGenAI
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qualia_lab.analysis.scorers import Scorer
+    from qualia_lab.genai_tables import TraceTables
+    from qualia_lab.runs.loaded import Loaded
+
+_CUT_PREVIEW = 1_000
+
+
+def traces_of_runs(loaded: Loaded) -> TraceTables:
+    """The traces of the loaded runs with everything but their spans; empty if the store has none."""
+    return loaded.once("traces", lambda: _read_traces(loaded))
+
+
+def evaluations_in(loaded: Loaded) -> tuple[Evaluation, ...]:
+    """The evaluations of the loaded runs, in the order of the runs."""
+    return loaded.once("evaluations", lambda: _evaluations(loaded))
+
+
+def scorers_in(loaded: Loaded) -> Mapping[str, Scorer]:
+    """The scorers of all evaluations, described by all their values; directions that the user set count."""
+    better = {key: one == "higher" for key, one in loaded.study.settings.better.items()}
+    return loaded.once("scorers", lambda: scorers_of(evaluations_in(loaded), better))
+
+
+def _read_traces(loaded: Loaded) -> TraceTables:
+    if not isinstance(loaded.store, ReadsGenAI) or not len(loaded):
+        return trace_tables()
+    return loaded.store.read_traces(TraceQuery(run_ids=loaded.tables.run_ids))
+
+
+def _evaluations(loaded: Loaded) -> tuple[Evaluation, ...]:
+    traces, store = traces_of_runs(loaded), loaded.store
+    found: dict[str, Evaluation] = {}
+    if isinstance(store, ReadsGenAI) and traces.assessments.num_rows:
+        experiments = loaded.tables.experiments.column("experiment_id").to_pylist()
+        datasets = store.read_evaluation_datasets(experiments)
+        found = {one.run_id: one for one in evaluations_of(traces, _cut_inputs(store, traces), datasets)}
+    for run_id in runs_with_evaluation_table(loaded.tables.tags):
+        if run_id not in found and (evaluation := _evaluation_in_artifact(loaded, run_id)) is not None:
+            found[run_id] = evaluation
+    return tuple(found[run_id] for run_id in loaded.tables.run_ids if run_id in found)
+
+
+def _cut_inputs(store: ReadsGenAI, traces: TraceTables) -> dict[str, str]:
+    """The inputs of the root spans of traces whose preview is cut."""
+    columns = (traces.traces.column(name).to_pylist() for name in ("trace_id", "request_preview"))
+    cut = [trace_id for trace_id, preview in zip(*columns, strict=True) if len(preview or "") >= _CUT_PREVIEW]
+    inputs: dict[str, str] = {}
+    for batch in store.read_spans(cut) if cut else ():
+        for span in batch.select(["trace_id", "parent_id", "inputs"]).to_pylist():
+            if span["parent_id"] is None and span["inputs"]:
+                inputs.setdefault(span["trace_id"], span["inputs"])
+    return inputs
+
+
+def _evaluation_in_artifact(loaded: Loaded, run_id: str) -> Evaluation | None:
+    """The evaluation in the table that a run logged; None if it cannot be read whole."""
+    try:
+        data = loaded.files.place(run_id).read_bytes(EVALUATION_TABLE, READ_BYTES)
+    except (OSError, QualiaLabError):
+        return None
+    table = read_logged_table(data.decode("utf-8", "replace"))
+    return evaluation_of_table(run_id, table) if table is not None and table.is_complete else None
