@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from qualia_lab.analysis.baseline import FEWEST_RUNS
 from qualia_lab.analysis.best_of import ALPHA, best_of
 from qualia_lab.analysis.bounds import bounds_of, clip_interval
 from qualia_lab.analysis.intervals import mean_of
-from qualia_lab.analysis.moments import pooled_deviation
+from qualia_lab.analysis.moments import joined, pooled_deviation
 from qualia_lab.analysis.over_tasks import limit_over_tasks
 from qualia_lab.analysis.selected_power import detectable_among, needed_among
 from qualia_lab.study.metric_names import read_name
@@ -203,6 +205,7 @@ def _rank(group: Group, *, better: bool) -> float:
 
 def _pooled_spread(groups: Sequence[Group]) -> float | None:
     """The standard deviation between repeats, pooled over configurations; None where it is within rounding error."""
-    spread, _ = pooled_deviation([group.values for group in groups])
-    largest = max((abs(value) for group in groups if len(group.values) > 1 for value in group.values), default=0.0)
+    repeated = [group.values for group in groups if len(group.values) > 1]
+    spread, _ = pooled_deviation(repeated)
+    largest = float(np.abs(joined(repeated)[0]).max(initial=0.0))
     return spread if spread > 1e-12 * largest else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from qualia_lab.analysis.blocks import block_ranges, block_values, has_block_effect, pair_ps
 from qualia_lab.analysis.intervals import t_quantile, unit_of
-from qualia_lab.analysis.moments import moments_of
+from qualia_lab.analysis.moments import joined, moments_of
 from qualia_lab.analysis.studentized import largest_quantile, range_p
 
 if TYPE_CHECKING:
@@ -103,17 +103,21 @@ def best_of(
     places = [place for place, values in enumerate(groups) if len(values)]
     if not places:
         return None
-    unit = unit_of(np.concatenate([np.asarray(groups[place], dtype=np.float64) for place in places]))
+    values, sizes = joined([groups[place] for place in places])
+    unit = unit_of(values)
     scale = unit if greater_is_better else -unit
-    samples = [np.asarray(groups[place], dtype=np.float64) / scale for place in places]
-    means, counts, squares = moments_of(samples)
+    values, counts = values / scale, sizes.astype(np.float64)
+    means, squares = moments_of(values, sizes)
     first, k = int(means.argmax()), len(places)
     leader, mean = places[first], float(scale * means[first])
     others = tuple(place for row, place in enumerate(places) if row != first)
     known = _spread_method(means, counts, squares)
     if known in _UNTESTED:
         return BestOf(leader, mean, None, None, None, others, (), k, known)
-    blocks = block_values([repeats[place] for place in places], samples) if repeats is not None and k > 1 else None
+    blocks = None
+    if repeats is not None and k > 1:
+        samples = np.split(values, np.cumsum(sizes)[:-1])
+        blocks = block_values([repeats[place] for place in places], samples)
     if blocks is not None and has_block_effect(blocks):
         known = "blocks"
         ranges, degrees = block_ranges(blocks, first)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qualia_lab.analysis.intervals import t_quantile
+from qualia_lab.analysis.moments import joined, rows_by_size
 from qualia_lab.analysis.paired_factor import FEWEST, compare_all, count_contexts
 from qualia_lab.analysis.problem_factors import problem_factors
 
@@ -323,11 +324,9 @@ def _repeats_of(groups: Sequence[Group]) -> Numbers:
     Returns:
         An array of shape (groups, 4).
     """
-    counts = np.array([len(group.values) for group in groups], np.int64)
+    all_values, counts = joined([group.values for group in groups])
     repeats = np.empty((len(groups), 4))
-    for size in np.unique(counts).tolist():
-        places = np.flatnonzero(counts == size)
-        values = np.array([groups[place].values for place in places.tolist()], np.float64)
+    for places, values in rows_by_size(all_values, counts):
         largest = np.abs(values).max(axis=1)
         scale = np.ldexp(1.0, np.maximum(-1000, np.frexp(largest)[1] - 1))
         scaled = values / scale[:, None]

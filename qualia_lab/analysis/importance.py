@@ -95,8 +95,6 @@ def param_importances(
     *,
     greater_is_better: bool | None = None,
     task: Task | None = None,
-    columns: FactorColumns | None = None,
-    in_full: bool = True,
 ) -> Importances:
     """Compute how much each varying factor matters for a metric.
 
@@ -113,20 +111,44 @@ def param_importances(
         metric: the key of the metric, for the messages.
         greater_is_better: the direction of the metric; None where it is unknown.
         task: the task whose configurations are used; None takes those of all tasks.
-        columns: the factors, where they have been computed already.
+
+    Returns:
+        The importances, most important factor first.
+    """
+    n = sum(
+        run_id not in study.left_out and (task is None or study.task_of[run_id].experiment_id == task.experiment_id)
+        for run_id in values
+    )
+    return importances_of_means(
+        factor_columns(tables, study), means_of(study, values, task), n, metric, greater_is_better=greater_is_better
+    )
+
+
+def importances_of_means(
+    columns: FactorColumns,
+    means: Mapping[str, float],
+    n: int,
+    metric: str,
+    *,
+    greater_is_better: bool | None = None,
+    in_full: bool = True,
+) -> Importances:
+    """The same as `param_importances`, from the means of the configurations.
+
+    Args:
+        columns: the factors of the runs.
+        means: the mean of each configuration, by its first run.
+        n: the number of runs behind the means.
+        metric: the key of the metric, for messages.
+        greater_is_better: the direction of the metric; None where it is unknown.
         in_full: False skips what no finding reads: PED-ANOVA, the interaction, and the importances of a forest that
             explains too little.
 
     Returns:
         The importances, most important factor first.
     """
-    means = means_of(study, values, task)
-    n = sum(
-        run_id not in study.left_out and (task is None or study.task_of[run_id].experiment_id == task.experiment_id)
-        for run_id in values
-    )
     first_runs = drawn_units(list(means))
-    all_columns, left_out = (columns or factor_columns(tables, study)).varying(first_runs)
+    all_columns, left_out = columns.varying(first_runs)
     varying, y = _merge_equal(all_columns, np.array([means[unit] for unit in first_runs], np.float64))
     used = sorted(
         sorted(varying, key=lambda column: -column.present.size)[:MOST_PARAMS], key=lambda column: column.param

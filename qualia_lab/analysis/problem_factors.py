@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from qualia_lab.study.factor_names import names_a_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from qualia_lab.analysis.groups import Group
     from qualia_lab.study import Study
 
 
-def problem_factors(groups: Iterable[Group]) -> frozenset[str]:
+def problem_factors(groups: Sequence[Group]) -> frozenset[str]:
     """The factors that say on which data set, task or similar problem each configuration was tried.
 
     They are recognised by name. Where problems recur, factors with a single value for each problem, such as its number
@@ -26,10 +26,10 @@ def problem_factors(groups: Iterable[Group]) -> frozenset[str]:
     Returns:
         The names of the factors.
     """
-    rows = [group.params for group in groups]
-    named = [place for place, (name, _) in enumerate(rows[0]) if names_a_problem(name)] if rows else []
+    named = [place for place, (name, _) in enumerate(groups[0].params) if names_a_problem(name)] if groups else []
     if not named:
         return frozenset()
+    rows = [group.params for group in groups]
     problems = [tuple(row[place][1] for place in named) for row in rows]
     counts = Counter(problems)
     factors = {rows[0][place][0] for place in named}
@@ -42,7 +42,7 @@ def problem_factors(groups: Iterable[Group]) -> frozenset[str]:
     return frozenset(factors)
 
 
-def problems_and_tied(groups: Iterable[Group], study: Study) -> frozenset[str]:
+def problems_and_tied(groups: Sequence[Group], study: Study) -> frozenset[str]:
     """The factors of `problem_factors`, and those that the study found to be tied to them."""
     factors = problem_factors(groups)
     return factors | {factor.name for factor in study.factors if factor.tied_to in factors}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qualia_lab.analysis.intervals import unit_of
+from qualia_lab.analysis.moments import joined, rows_by_size
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -68,12 +69,15 @@ def seed_spread(groups: Sequence[Sequence[float]]) -> SeedSpread | None:
     """
     from scipy.special import fdtri
 
-    samples = [np.asarray(values, np.float64) for values in groups if len(values)]
-    k, total = len(samples), sum(map(len, samples))
+    values, counts = joined([of_group for of_group in groups if len(of_group)])
+    k, total = len(counts), len(values)
     if k < 2 or total - k < _FEWEST_DEGREES:
         return None
-    counts, means = np.array([len(sample) for sample in samples]), np.array([sample.mean() for sample in samples])
-    within = sum(float(((sample - sample.mean()) ** 2).sum()) for sample in samples) / (total - k)
+    means, squares = np.empty(k), np.empty(k)
+    for places, rows in rows_by_size(values, counts):
+        means[places] = rows.mean(axis=1)
+        squares[places] = ((rows - means[places][:, None]) ** 2).sum(axis=1)
+    within = sum(squares.tolist()) / (total - k)
     between = float((counts * (means - counts @ means / total) ** 2).sum()) / (k - 1)
     if not within > 0:
         return None

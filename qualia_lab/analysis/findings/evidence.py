@@ -214,7 +214,7 @@ class Evidence:
         Only the MOST_TASKS tasks with the most configurations: fitting a forest for hundreds of tasks would take
         minutes.
         """
-        from qualia_lab.analysis.importance import param_importances
+        from qualia_lab.analysis.importance import importances_of_means
 
         tasks = [task for task in self.study.tasks if task.objective is not None]
         tasks = sorted(tasks, key=lambda task: -len(self.groups[task.experiment_id]))[:MOST_TASKS]
@@ -222,14 +222,12 @@ class Evidence:
         for task in tasks:
             assert task.objective is not None
             groups = self.groups[task.experiment_id]
-            by_task[task.experiment_id] = param_importances(
-                self.tables,
-                self.study,
-                {run_id: value for group in groups for run_id, value in zip(group.scored, group.values, strict=True)},
+            by_task[task.experiment_id] = importances_of_means(
+                self.factor_columns,
+                {group.run_ids[0]: group.mean for group in groups if group.mean is not None},
+                sum(len(group.values) for group in groups),
                 task.objective.key,
                 greater_is_better=task.objective.greater_is_better,
-                task=task,
-                columns=self.factor_columns,
                 in_full=False,
             )
         return by_task
