@@ -117,7 +117,7 @@ def take_inventory(tables: RunTables) -> Inventory:
         experiments=tuple(tables.experiments.column("name").to_pylist()),
         statuses=tuple(statuses.most_common()),
         params=_count_params(tables.params),
-        metrics=_count_metrics(tables.metrics),
+        metrics=count_metrics(tables.metrics),
         tags=tuple(sorted(pc.unique(tables.tags.column("key")).to_pylist())),
         datasets=tables.datasets.num_rows,
         logged_models=tables.logged_models.num_rows,
@@ -165,7 +165,8 @@ def _count_params(params: pa.Table) -> tuple[ParamCount, ...]:
     return tuple(counts)
 
 
-def _count_metrics(metrics: pa.Table) -> tuple[MetricCount, ...]:
+def count_metrics(metrics: pa.Table) -> tuple[MetricCount, ...]:
+    """Count each metric of the table of latest values, sorted by key."""
     counts = []
     for key, rows in by_key(metrics.select(["key", "value", "step"])):
         bits = whole(rows.column("value")).view(pa.int64())  # as integers, because NaN is not equal to NaN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 FEW_VALUES = 6  # up to this many distinct numbers are taken as choices from a list
 _SHARE, _FEWEST = 0.2, 5  # share and minimum number of the configurations that count as the best
 _NARROW = 0.5  # share of the range: 8 uniform draws all lie in such a part once in 28 times
+_EXACT = 8  # values of either side up to which the rank sum test is exact
 _ALPHA = 0.01  # limit of p for the best of few values against the rest, times their number
 
 
@@ -69,15 +71,33 @@ def best_range(column: ParamColumn, losses: Numbers) -> BestRange | None:
 
 def _best_value(column: ParamColumn, values: Numbers, losses: Numbers, distinct: Numbers) -> BestRange | None:
     """The value of the factor with the best mean; None where it is not significantly better than the rest."""
-    from scipy.stats import mannwhitneyu
-
     losses = losses / unit_of(losses)
     means = [losses[values == number].mean() for number in distinct]
     best = distinct[int(np.argmin(means))]
     has_best = values == best
-    p = mannwhitneyu(losses[has_best], losses[~has_best], alternative="less").pvalue
-    if not p * len(distinct) < _ALPHA:
+    if not _rank_sum_p(losses[has_best], losses[~has_best]) * len(distinct) < _ALPHA:
         return None
     text = column.choices[int(best)] if column.choices else f"{best:.12g}"
     at_end = not column.choices and best in (distinct[0], distinct[-1])
     return BestRange(int(has_best.sum()), value=text, at_end=bool(at_end))
+
+
+def _rank_sum_p(low: Numbers, high: Numbers) -> float:
+    """The one-sided p value of the rank sum test that the first values are lower.
+
+    The normal approximation with corrections for ties and continuity; for few values without ties, scipy's exact p.
+    scipy takes ten times as long for the approximation.
+    """
+    from scipy.special import ndtr
+    from scipy.stats import mannwhitneyu
+
+    n, m = len(low), len(high)
+    total = n + m
+    _, place, counts = np.unique(np.concatenate([low, high]), return_inverse=True, return_counts=True)
+    if min(n, m) <= _EXACT and len(counts) == total:
+        return float(mannwhitneyu(low, high, alternative="less").pvalue)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    u = float(ranks[:n].sum()) - n * (n + 1) / 2
+    ties = float((counts**3 - counts).sum())
+    deviation = math.sqrt(n * m / 12 * (total + 1 - ties / (total * (total - 1))))
+    return float(ndtr((u - n * m / 2 + 0.5) / deviation)) if deviation > 0 else 1.0

@@ -161,7 +161,7 @@ def main_metrics(tables: RunTables, count: int = 3) -> list[str]:
 
     inventory = take_inventory(tables)
     study = describe_study(tables, inventory, read_settings().study)
-    return [metric.key for metric in rank_metrics(study, inventory)[:count]]
+    return [metric.key for metric in rank_metrics(study, inventory.model_metrics)[:count]]
 
 
 def metric_values(tables: RunTables) -> dict[tuple[str, str], float | None]:

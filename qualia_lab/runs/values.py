@@ -115,5 +115,5 @@ def _default_metrics(loaded: Loaded) -> list[str]:
     from qualia_lab.inventory import take_inventory
     from qualia_lab.study.ranking import rank_metrics
 
-    ranked = loaded.once("ranked", lambda: rank_metrics(loaded.study, take_inventory(loaded.tables)))
+    ranked = loaded.once("ranked", lambda: rank_metrics(loaded.study, take_inventory(loaded.tables).model_metrics))
     return [one.key for one in ranked if loaded.study.metric[one.key].role in ("objective", "cost")]

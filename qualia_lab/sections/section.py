@@ -105,7 +105,7 @@ class SectionContext:
 
     @cached_property
     def _ranked_metrics(self) -> list[MetricCount]:
-        return rank_metrics(self.study, self.inventory)
+        return rank_metrics(self.study, self.inventory.model_metrics)
 
     @cached_property
     def drawn_params(self) -> tuple[str, ...]:

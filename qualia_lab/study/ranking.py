@@ -5,22 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qualia_lab.inventory import Inventory, MetricCount
+    from collections.abc import Iterable
+
+    from qualia_lab.inventory import MetricCount
     from qualia_lab.study.study import Study
 
 _ROLES = ("objective", "training", "part", "cost", "spread", "count", "machine")
 _SPLITS = ("validation", "test", "", "fold", "training")
 
 
-def rank_metrics(study: Study, inventory: Inventory) -> list[MetricCount]:
-    """Sort the metrics of the model, the most important first.
+def rank_metrics(study: Study, metrics: Iterable[MetricCount]) -> list[MetricCount]:
+    """Sort metrics of the model, the most important first.
 
     The order is: objectives of tasks, role, known direction, number of runs, held-out data before training, metrics
     with a history before single values, name.
 
     Args:
         study: the study.
-        inventory: the inventory of the same runs.
+        metrics: the metrics of the model, from the inventory of the same runs.
     """
     leading = {one.objective.key: place for place, one in reversed(list(enumerate(study.tasks))) if one.objective}
 
@@ -36,4 +38,4 @@ def rank_metrics(study: Study, inventory: Inventory) -> list[MetricCount]:
             count.key,
         )
 
-    return sorted(inventory.model_metrics, key=rank)
+    return sorted(metrics, key=rank)

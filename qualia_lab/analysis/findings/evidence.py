@@ -16,7 +16,7 @@ from qualia_lab.analysis.groups import group_runs
 from qualia_lab.analysis.scores import scores
 from qualia_lab.by_run import ByRun
 from qualia_lab.escaping import one_line
-from qualia_lab.inventory import SYSTEM_METRICS, Inventory, take_inventory
+from qualia_lab.inventory import SYSTEM_METRICS, count_metrics
 from qualia_lab.study.left_out import names_of
 from qualia_lab.study.one_factor import one_factor_sets
 from qualia_lab.study.ranking import rank_metrics
@@ -127,11 +127,6 @@ class Evidence:
     def keys(self) -> tuple[str, ...]:
         """The metrics of the model, without those of the system, sorted."""
         return model_keys(self.tables)
-
-    @cached_property
-    def inventory(self) -> Inventory:
-        """Names and counts of params, tags and metrics."""
-        return take_inventory(self.tables)
 
     @cached_property
     def run_ids(self) -> tuple[str, ...]:
@@ -298,7 +293,7 @@ class Evidence:
     @cached_property
     def ranked(self) -> Sequence[MetricCount]:
         """The metrics of the model, most relevant first."""
-        return rank_metrics(self.study, self.inventory)
+        return rank_metrics(self.study, count_metrics(rows_with(self.tables.metrics, "key", self.keys)))
 
     @cached_property
     def lead_curves(self) -> Mapping[str, str]:
