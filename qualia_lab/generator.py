@@ -17,10 +17,6 @@ from qualia_lab.files import check_writable, write_atomically
 from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.inventory import GenAICount, count_genai, take_inventory
 from qualia_lab.masking.tables import masked_keys
-from qualia_lab.notebook.artifact_runs import runs_with_artifacts
-from qualia_lab.notebook.build import build_notebook, notebook_bytes
-from qualia_lab.notebook.plan import NotebookPlan, plan_notebook
-from qualia_lab.notebook.template import read_template
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
 from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
@@ -37,6 +33,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.inventory import Inventory
     from qualia_lab.notebook.execute import Edit
+    from qualia_lab.notebook.plan import NotebookPlan
     from qualia_lab.query.explanation import Explanation
     from qualia_lab.selection import View
     from qualia_lab.stores.protocol import TrackingStore
@@ -332,6 +329,9 @@ class NotebookGenerator(Closing):
             ExtraMissing: the package of the engine is not installed.
             SelectionError: the settings do not fit the runs, see `describe`.
         """
+        from qualia_lab.notebook.plan import plan_notebook
+        from qualia_lab.notebook.template import read_template
+
         kind = read_template(template or ("observe" if engine is None else "aggregate"))
         if engine is None:
             inventory = replace(take_inventory(self.read(selection)), genai=self._count_genai(selection))
@@ -377,6 +377,8 @@ class NotebookGenerator(Closing):
             OutputExists: the file exists and `force` is False.
             OutputNotWritable: the file cannot be written.
         """
+        from qualia_lab.notebook.build import build_notebook, notebook_bytes
+
         path = output or default_output(plan.selection)
         check_output(path, force=force)
         return write_atomically(path, notebook_bytes(build_notebook(plan)))
@@ -416,6 +418,7 @@ class NotebookGenerator(Closing):
         """
         if not (execute or formats):
             return self.write(plan, output, force=force)
+        from qualia_lab.notebook.build import build_notebook, notebook_bytes
         from qualia_lab.notebook.execute import Edit, execute_notebook
         from qualia_lab.notebook.export_paths import page_paths
 
@@ -508,6 +511,7 @@ class NotebookGenerator(Closing):
         """
         import pyarrow as pa
 
+        from qualia_lab.notebook.artifact_runs import runs_with_artifacts
         from qualia_lab.stores.snapshot.genai import GenAIChoice
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 

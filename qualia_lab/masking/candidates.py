@@ -76,7 +76,8 @@ def candidate_rows(columns: Sequence[pa.ChunkedArray]) -> list[Rows]:
     rows, start = [], 0
     for strings, part in zip(texts, parts, strict=True):
         first, last = np.searchsorted(places, (start, start + len(part)))
-        rows.append(np.unique(np.searchsorted(text_ends(strings), places[first:last] - start, side="right")))
+        found = np.searchsorted(text_ends(strings), places[first:last] - start, side="right")
+        rows.append(found[np.diff(found, prepend=-1) > 0])  # each once; np.unique would import numpy.ma
         start += len(part)
     return rows
 
