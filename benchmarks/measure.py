@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 TURNS = 6  # repetitions; the first warms caches and is excluded if there are others
 _SLOW = 5.0  # seconds; if MLflow's client takes longer, it has only one turn
-_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_FILE_STORE": "true"}
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_FILE_STORE": "true",
+    "PYTHONDONTWRITEBYTECODE": "",  # as installed: otherwise each turn of a command compiles this package again
+}
 
 
 class DifferentResults(Exception):
