@@ -1,8 +1,13 @@
-"""The page of the demo in a real Chromium: what its first screen shows, and what all of its charts have."""
+"""The page and the notebook of the demo: what the first screen shows, what charts have, what needs no script."""
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from collections import Counter
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -16,6 +21,9 @@ NAMES_COVER = """() => [...document.querySelectorAll('.box')].flatMap((box) => {
 })"""
 CUT = """() => [...document.querySelectorAll('tbody th, thead th')]
   .filter((cell) => cell.clientWidth && cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent)"""
+
+
+IMAGE = re.compile(r"data:image/(svg\+xml|webp|png|gif|jpeg);base64,([A-Za-z0-9+/=]+)")
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +83,47 @@ def test_names_in_tables_are_whole_and_leave_place_for_values(page_of_demo, open
     assert page.evaluate(CUT) == []
     assert page.evaluate(NAMES_COVER) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+class Tags(HTMLParser):
+    """The tags of an output, with their attributes."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+@pytest.mark.slow
+def test_the_notebook_shows_all_where_neither_scripts_nor_styles_are(page_of_demo):
+    """As on GitHub, which removes both, and in VS Code, which shows `text/html` if it cannot draw what comes first."""
+    notebook = json.loads(page_of_demo.with_suffix(".ipynb").read_text())
+    shown = [output["data"] for cell in notebook["cells"] for output in cell.get("outputs", ()) if "data" in output]
+    charts = 0
+    for data in shown:
+        assert "text/plain" in data
+        assert not {"application/javascript", "image/svg+xml", "text/latex"} & data.keys()
+        if data.keys() - {"text/plain"}:
+            assert "text/html" in data
+        tags = Tags("".join(data.get("text/html", ""))).tags
+        assert not {tag for tag, _ in tags} & {"script", "style", "svg", "link", "object", "iframe", "form", "button"}
+        for _, attributes in tags:
+            assert not [name for name in attributes if name.startswith("on")]
+        images = [attributes for tag, attributes in tags if tag == "img"]
+        matched = [IMAGE.fullmatch(image["src"]) for image in images]
+        assert all(matched)
+        assert all(image["alt"] for image in images)
+        drawn = [(image, one[2]) for image, one in zip(images, matched, strict=True) if one[1] == "svg+xml"]
+        for image, packed in drawn:  # its size is in attributes, and nothing in it is fetched or run
+            assert int(image["width"]) > 0
+            assert int(image["height"]) > 0
+            parts = {node.tag.rpartition("}")[2] for node in ET.fromstring(base64.b64decode(packed)).iter()}
+            assert not parts & {"script", "style", "foreignObject", "image", "a"}
+        charts += len(drawn)
+        if "application/vnd.plotly.v1+json" in data:
+            assert len(drawn) == 1
+    assert charts > 15

@@ -38,6 +38,8 @@ def panel_html(frame: Frame, words: str) -> str:
         f"--top:{top:.0f}px;--right:{right:.0f}px;--bottom:{bottom:.0f}px;--left:{left:.0f}px;"
         f"--height:{frame.height:.0f}px;--narrowest:{frame.least_width:.0f}px"
     )
+    if frame.is_named("x-ticks"):
+        size += f";--needed:{max(1, frame.least_width):.0f}"  # without a unit, so that print.css can divide by it
     plot = element(
         "svg",
         "".join((
