@@ -10,6 +10,8 @@ import numpy as np
 from qualia_lab.escaping import DASH, for_html, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 ALL_ROWS = 1_000
@@ -17,7 +19,8 @@ _DECIMALS = 6
 _DIGITS = 4  # of the largest number of a column
 _PRECISION, _EXACT = 5e-4, 1e-12  # relative error of a shown number
 _RANGE = 1e3  # between the smallest and the largest; beyond it, equal decimals would be mostly zeros
-_ONE_LINE = 40  # characters up to which a text is not broken
+_ONE_LINE = 40  # characters up to which a text is not broken into lines
+_BREAKS = " -/"  # characters after which it could be
 _TITLE = 500  # characters of a text that is too long for its cell, shown when the pointer is on it
 
 
@@ -37,16 +40,21 @@ def frame_html(frame: pd.DataFrame) -> str:
     place = ' class="place"' if numbered else ""
     shown = frame.iloc[rows]
     cells = [column_texts(shown.iloc[:, index]) for index in range(columns)]
-    head = "".join(f"<th>{for_html(one_line(str(name)))}</th>" for name in frame.columns[:columns])
+    head = "".join(
+        _header(for_html(one_line(str(name))), texts)
+        for name, texts in zip(frame.columns[:columns], cells, strict=True)
+    )
     corner = "" if frame.index.name is None else for_html(one_line(str(frame.index.name)))
     body = "".join(
-        f"<tr><th{place}{_lines(name)}>{for_html(name)}</th>{''.join(_cell(texts[row], width) for texts in cells)}</tr>"
+        f"<tr><th{place}>{for_html(name)}</th>{''.join(_cell(texts[row], width) for texts in cells)}</tr>"
         for row, name in enumerate(names)
     )
-    table = f"{_caption(frame, rows, columns)}<thead><tr><th>{corner}</th>{head}</tr></thead><tbody>{body}</tbody>"
-    # In notebooks, a long table scrolls in its own box, and what is short is on one line.
+    table = (
+        f"{_caption(frame, rows, columns)}<thead><tr>{_header(corner, names)}{head}</tr></thead><tbody>{body}</tbody>"
+    )
+    # In notebooks, a long table scrolls in its own box.
     box = "max-width:100%;max-height:640px;overflow:auto"
-    return f'<div style="{box}"><table class="dataframe" style="white-space:nowrap">{table}</table></div>'
+    return f'<div style="{box}"><table class="dataframe">{table}</table></div>'
 
 
 def _shown_rows(frame: pd.DataFrame) -> list[int]:
@@ -74,12 +82,15 @@ def _caption(frame: pd.DataFrame, rows: list[int], columns: int) -> str:
 
 def _cell(text: str, width: int) -> str:
     if len(text) <= width:
-        return f"<td{_lines(text)}>{for_html(text)}</td>"
-    return f'<td{_lines(text)} title="{for_html(one_line(text, _TITLE))}">{for_html(one_line(text, width))}</td>'
+        return f"<td>{for_html(text)}</td>"
+    return f'<td title="{for_html(one_line(text, _TITLE))}">{for_html(one_line(text, width))}</td>'
 
 
-def _lines(text: str) -> str:
-    return ' style="white-space:normal"' if len(text) > _ONE_LINE else ""
+def _header(name: str, texts: Sequence[str]) -> str:
+    """Return a header as wide as the texts below it, which a notebook would else break into lines."""
+    longest = max((len(text) for text in texts if any(char in text for char in _BREAKS)), default=0)
+    width = f' style="min-width:{min(longest, _ONE_LINE)}ch"' if longest else ""
+    return f"<th{width}>{name}</th>"
 
 
 def column_texts(column: pd.Series[Any]) -> list[str]:
