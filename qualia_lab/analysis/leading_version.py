@@ -98,8 +98,9 @@ def compare_with_reference(
         for one in others
         if name in {*one.scorer_names, *reference.scorer_names}
     ]
-    corrected = holm([one.test.p for _, one in found])
-    return [(run_id, with_verdict(one, p)) for (run_id, one), p in zip(found, corrected, strict=True)]
+    ps = [one.test.p for _, one in found]
+    tests = sum(p is not None for p in ps)
+    return [(run_id, with_verdict(one, p, tests)) for (run_id, one), p in zip(found, holm(ps), strict=True)]
 
 
 def _score(evaluation: Evaluation, scorer: Scorer) -> VersionScore | None:

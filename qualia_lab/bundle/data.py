@@ -15,8 +15,8 @@ from qualia_lab.masking.tables import masked_keys
 from qualia_lab.notebook.artifact_runs import runs_with_artifacts
 from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.parameters import read_parameters, run_ids_of
+from qualia_lab.stores.ended import ENDED
 from qualia_lab.stores.snapshot.genai import GenAIChoice
-from qualia_lab.stores.snapshot.grouping import ENDED
 from qualia_lab.stores.snapshot.store import write_snapshot
 from qualia_lab.stores.uri import split_uri
 from qualia_lab.times import is_possible

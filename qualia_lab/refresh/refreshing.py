@@ -28,6 +28,7 @@ from qualia_lab.notebook.page.sections import section_name
 from qualia_lab.notebook.results import read_results
 from qualia_lab.notebook.undo import remove_old_steps, undo_step
 from qualia_lab.refresh.opened import open_notebook
+from qualia_lab.settings import open_given_store
 from qualia_lab.study.left_out import names_of
 from qualia_lab.study.statuses import statuses_of
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from qualia_lab.notebook.plan import NotebookPlan
     from qualia_lab.refresh.opened import OpenedNotebook
     from qualia_lab.selection import Selection
+    from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.study.study import Study
 
     OnCell = Callable[[int, int], None]
@@ -84,6 +86,7 @@ def refresh_notebook(
     on_read: Callable[[NotebookGenerator, Selection, Study], object] | None = None,
     options: Options = EVERYTHING,
     kept: Mapping[Path, bytes] | None = None,
+    opening: Callable[[str], TrackingStore] = open_given_store,
 ) -> Refreshed:
     """Bring a notebook up to date with its store, and keep everything that the user wrote in it.
 
@@ -105,6 +108,7 @@ def refresh_notebook(
         on_read: called with what was read, before cells run; not with an engine, which reads no runs.
         options: what the exports contain.
         kept: what `undo` gives back; None for the files as they are now, {} to keep none.
+        opening: opens the store with this tracking URI, to be read once and closed.
 
     Returns:
         What was done. With `dry_run`, `changes` is about runs alone.
@@ -125,7 +129,7 @@ def refresh_notebook(
     notes = (*opened.notes, *notes)
     settings = opened.settings()
     engine = opened.parameters.get("ENGINE")
-    with NotebookGenerator(tracking_uri or opened.tracking_uri) as generator:
+    with NotebookGenerator(store=opening(tracking_uri or opened.tracking_uri)) as generator:
         with reading(generator.tracking_uri):
             selection = generator.choose(conditions, settings)
             if tracking_uri is None:  # the notebook may name the store by a relative path

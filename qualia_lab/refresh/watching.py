@@ -17,6 +17,7 @@ from qualia_lab.refresh.opened import open_notebook
 from qualia_lab.refresh.refreshing import files_of, refresh_notebook
 from qualia_lab.refresh.seen import look_at
 from qualia_lab.settings import open_given_store
+from qualia_lab.stores.snapshot.ended_histories import keep_ended_histories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from qualia_lab.refresh.refreshing import Refreshed
     from qualia_lab.selection import Selection
     from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.stores.snapshot.ended_histories import EndedHistories
     from qualia_lab.study.study import Study
 
 # Some stores do not tell of every write, see TrackingStore.change_token.
@@ -94,8 +96,16 @@ def watch_notebook(
             f"{path} aggregates its runs with an engine and reads none of them, so nothing can be said of them.",
             "After an update of the snapshot: qualia refresh NOTEBOOK.",
         )
-    with open_given_store(tracking_uri or opened.tracking_uri) as store:
-        watch = _Watch(path, watching, tell, store=store, tracking_uri=tracking_uri, before=files_of(opened))
+    with open_given_store(tracking_uri or opened.tracking_uri) as store, keep_ended_histories() as histories:
+        watch = _Watch(
+            path,
+            watching,
+            tell,
+            store=store,
+            histories=histories,
+            tracking_uri=tracking_uri,
+            before=files_of(opened),
+        )
         del opened
         try:
             watch.refresh(store.change_token(), is_first=True)
@@ -123,19 +133,20 @@ class _Watch:
         tell: Callable[[RunEvent | WatchEvent], object],
         *,
         store: TrackingStore,
+        histories: EndedHistories,
         tracking_uri: str | None,
         before: Mapping[Path, bytes],
     ) -> None:
         self.has_ended = False
         self.found: tuple[Finding, ...] = ()
         self._path, self._watching, self._tell, self._store = path, watching, tell, store
-        self._tracking_uri = tracking_uri
+        self._tracking_uri, self._histories = tracking_uri, histories
         self._kept = before  # what `undo` gives back, until it is written
         self._seen: SeenRuns | None = None
         self._looked_at = ""  # the digest of the tables at the last look
         self._experiment_ids: tuple[str, ...] = ()
         self._token: str | None = None  # None: refresh at the next poll
-        self._polled = self._read = monotonic()
+        self._polled = self._read = self._read_whole = monotonic()
         self._trouble = ""  # what was told last of what does not work
 
     def wait(self) -> None:
@@ -172,6 +183,9 @@ class _Watch:
         """
         self._token = None
         is_changed = False
+        if monotonic() - self._read_whole > SECONDS_BETWEEN_READS:
+            self._histories.forget()
+            self._read_whole = monotonic()
         try:
             result = refresh_notebook(
                 self._path,
@@ -181,6 +195,7 @@ class _Watch:
                 on_read=self._look,
                 options=Options(reload=self._watching.every),
                 kept=self._kept,
+                opening=lambda uri: self._histories.of(open_given_store(uri)),
             )
         except KernelNotStarted as error:
             if is_first:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -16,30 +17,36 @@ import pytest
 
 from qualia_lab import NotebookGenerator
 from qualia_lab.errors import NotebookError
+from qualia_lab.notebook.formats.format import Options
 from qualia_lab.notebook.page.render import seconds_to_reload
 from qualia_lab.notebook.undo import undo
 from qualia_lab.refresh import watching
+from qualia_lab.refresh.refreshing import refresh_notebook
+from qualia_lab.stores.sql.store import SqlStore
 from tests.cli.command import QUALIA, environment, run_here
 from tests.stores.empty import new_client
 
+LONG_AGO = 1_770_000_000_000
 
-def log_run(client, experiment, name, auc, status="FINISHED", losses=(1.0, 0.5, 0.3)):
-    run = client.create_run(experiment, run_name=name).info.run_id
+
+def log_run(client, experiment, name, auc, status="FINISHED", losses=(1.0, 0.5, 0.3), start=None):
+    run = client.create_run(experiment, start_time=start, run_name=name).info.run_id
     client.log_metric(run, "val_auc", auc, step=1)
     for step, loss in enumerate(losses):
         client.log_metric(run, "train_loss", loss, step=step)
     if status != "RUNNING":
-        client.set_terminated(run, status)
+        client.set_terminated(run, status, end_time=start and start + 30_000)
     return run
 
 
 def fill(folder):
-    """Write a store of three runs, and their notebook, which is up to date."""
+    """Write a store of three runs that ended long ago, and their notebook, which is up to date."""
     client = new_client(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.create_experiment("churn", artifact_location=(folder / "artifacts").as_uri())
-    log_run(client, experiment, "first", 0.7)
-    log_run(client, experiment, "second", 0.8)
-    log_run(client, experiment, "lost", 0.6, losses=(1.0, 0.5, 0.4, float("nan"), float("nan")))
+    log_run(client, experiment, "first", 0.7, start=LONG_AGO)
+    log_run(client, experiment, "second", 0.8, start=LONG_AGO + 60_000)
+    diverged = (1.0, 0.5, 0.4, float("nan"), float("nan"))
+    log_run(client, experiment, "lost", 0.6, losses=diverged, start=LONG_AGO + 120_000)
     with NotebookGenerator(f"sqlite:///{folder / 'mlflow.db'}") as generator:
         plan = generator.plan(generator.select(experiments=["churn"]))
         generator.make(plan, folder / "live.ipynb", formats=["html"])
@@ -173,6 +180,7 @@ def test_a_store_that_is_gone_for_a_while_and_writes_that_do_not_matter(tmp_path
 
 
 def test_a_cell_that_fails_is_said_and_the_watch_goes_on_and_one_undo_takes_all_back(tmp_path, monkeypatch):
+    """Histories of ended runs are read once, and what it writes is what a refresh would write."""
     fill(tmp_path)
     path = tmp_path / "live.ipynb"
     notebook = json.loads(path.read_text())
@@ -184,12 +192,27 @@ def test_a_cell_that_fails_is_said_and_the_watch_goes_on_and_one_undo_takes_all_
     before = path.read_bytes()
     client = new_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("churn").experiment_id
-    run = []
-    events = watched(
-        tmp_path,
-        monkeypatch,
-        [lambda: run.append(log_run(client, experiment, "third", 0.9)), lambda: client.delete_run(run[0])],
-    )
+    run, read, at_last = [], [], {}
+
+    def recorded(self, run_ids, keys=None, original=SqlStore.read_metric_history):
+        read.append(sorted(client.get_run(run_id).info.run_name for run_id in run_ids))
+        return original(self, run_ids, keys)
+
+    def train():
+        read.clear()
+        run.append(log_run(client, experiment, "third", 0.9))
+        (lost,) = client.search_runs([experiment], "attributes.run_name = 'lost'")
+        client.log_metric(lost.info.run_id, "val_auc", 0.61, step=7)
+
+    def delete():
+        client.delete_run(run[0])
+        at_last.update({file: file.read_bytes() for file in (path, path.with_suffix(".html"))})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlStore, "read_metric_history", recorded)
+        events = watched(tmp_path, patch, [train, delete])
+    assert read == [["lost"], ["third"], ["third"]]
+    by_watch = cells_and_page(path)
     kinds = [kind for kind, _ in events]
     assert kinds[3:] == ["refreshed", "ended", "best", "cell_failed", "gone", "leads", "refreshed"]
     assert events[4][1] == "third is new and finished"
@@ -200,3 +223,13 @@ def test_a_cell_that_fails_is_said_and_the_watch_goes_on_and_one_undo_takes_all_
     assert path.read_bytes() == before
     with pytest.raises(NotebookError, match="nothing to undo"):
         undo(path, [])
+    for file, data in at_last.items():
+        file.write_bytes(data)
+    refresh_notebook(path, options=Options(reload=0.0))
+    assert cells_and_page(path) == by_watch
+
+
+def cells_and_page(path):
+    """The cells of a notebook and its page, without times of day."""
+    texts = (json.dumps(json.loads(path.read_text())["cells"]), path.with_suffix(".html").read_text())
+    return [re.sub(r"[0-9-]{10}T[0-9:.]{8,15}(Z|[+-][0-9:]{5})?", "", text) for text in texts]

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from qualia_lab.stores.change_tokens import file_facts, token_of
+from qualia_lab.stores.ended import ENDED
 from qualia_lab.stores.file.mlruns import Root, Unreadable, read_meta
 from qualia_lab.stores.values import RUN_STATUSES, status, text
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     Facts = tuple[int, int, int] | None
 
-ENDED = ("FINISHED", "FAILED", "KILLED")
 
 _FOLDERS = ("metrics", "params", "tags", "inputs", "outputs")
 _FOLDERS_OF_ENDED = ("", "metrics", "params", "tags")  # few, as there may be very many runs

@@ -20,7 +20,8 @@ from qualia_lab.closing import Closing
 from qualia_lab.columns import column, column_of
 from qualia_lab.errors import StoreNotFound, StoreUnreadable
 from qualia_lab.genai_tables import evaluation_tables
-from qualia_lab.stores.file.changes import ENDED, FolderChanges
+from qualia_lab.stores.ended import ENDED
+from qualia_lab.stores.file.changes import FolderChanges
 from qualia_lab.stores.file.mlruns import Root, TooLarge, Unreadable, read_meta
 from qualia_lab.stores.file.models import FolderModels, is_stray, model_row
 from qualia_lab.stores.file.points import has_complete_last_line, latest_points, normalized, parse_files

@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from qualia_lab import schema
+from qualia_lab.stores.ended import has_settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FORMAT = "1"
-_ENDED = ("FINISHED", "FAILED", "KILLED")
-# A client that logs in the background may still send points after it has reported the end of its run.
-_SETTLED_MS = 10 * 60_000
 # Files are evicted in advance, so that old files and those of this process never exceed _MAX_BYTES together.
 _MAX_BYTES = 1 << 30
 _RESERVED_BYTES = 64 << 20
@@ -64,13 +62,12 @@ def fingerprint_of(run: Mapping[str, Any], now_ms: int | None = None) -> str | N
         now_ms: the current time in ms; None for the clock.
     """
     info, data = run.get("info"), run.get("data")
-    if not isinstance(info, dict) or info.get("status") not in _ENDED:
+    if not isinstance(info, dict):
         return None
     try:
-        ended = int(info["end_time"])
+        if not has_settled(info.get("status"), int(info["end_time"]), now_ms):
+            return None
     except (KeyError, TypeError, ValueError, OverflowError):
-        return None
-    if not 0 < ended <= (int(time.time() * 1000) if now_ms is None else now_ms) - _SETTLED_MS:
         return None
     content: dict[str, Any] = {"info": info}
     for name in ("metrics", "params", "tags"):

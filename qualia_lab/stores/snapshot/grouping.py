@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.stores.ended import ENDED
 from qualia_lab.stores.snapshot.parts import merge_parts
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from qualia_lab.stores.snapshot.location import SnapshotLocation
     from qualia_lab.stores.snapshot.manifest import Part
 
-ENDED = ("FINISHED", "FAILED", "KILLED")
 RUNS_PER_PART = 1000
 # A part is some ten files, so experiments with fewer runs than this share parts; larger ones never do.
 _SMALL_EXPERIMENT = 50

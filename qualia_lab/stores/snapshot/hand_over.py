@@ -64,7 +64,7 @@ def hand_over_runs(
         The environment variables with which the kernel finds the snapshot.
     """
     remove_stale_snapshots()
-    with _locked_folder() as folder:
+    with temporary_folder() as folder:
         write_snapshot(
             folder, store, tables, source_uri=absolute_uri(store.uri), artifacts_of=artifacts_of, genai=genai
         )
@@ -118,8 +118,11 @@ def _snapshot_from_environment(tracking_uri: str) -> SnapshotStore | None:
 
 
 @contextlib.contextmanager
-def _locked_folder() -> Iterator[Path]:
-    """Create a temporary folder, which is locked until it is removed at the end of the `with` block."""
+def temporary_folder() -> Iterator[Path]:
+    """Create a temporary folder, which is locked until it is removed at the end of the `with` block.
+
+    If the command is killed, the next `hand_over_runs` removes it, unless it has other files than those of a snapshot.
+    """
     folder: Path | None = None
     lock: int | None = None
     try:

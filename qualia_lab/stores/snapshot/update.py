@@ -19,10 +19,11 @@ from qualia_lab.masking.tables import KEYED, masked_keys, masked_rows
 from qualia_lab.masking.text import MASK, MASK_PATTERN
 from qualia_lab.query.secret_values import masked_filter, masked_where
 from qualia_lab.stores.artifact_places import as_local_place
+from qualia_lab.stores.ended import ENDED
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.protocol import find_experiments
 from qualia_lab.stores.snapshot.genai import write_genai
-from qualia_lab.stores.snapshot.grouping import ENDED, batches_for_parts, compacted
+from qualia_lab.stores.snapshot.grouping import batches_for_parts, compacted
 from qualia_lab.stores.snapshot.location import PARTS
 from qualia_lab.stores.snapshot.manifest import MANIFEST, SCHEMA_VERSION, Manifest, Part, part_from_json, read_manifest
 from qualia_lab.stores.snapshot.parts import MARKS, MARKS_SCHEMA, PartWriter, merge_parts, read_table, write_file
