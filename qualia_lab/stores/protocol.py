@@ -122,9 +122,9 @@ class TrackingStore(Protocol):
 
         It may differ although nothing was written to these experiments. PostgreSQL may tell of a write ten seconds
         late; a server shows only what happens to runs that have not ended at once, and the rest at the fourth question.
-        Some writes do not show: in a folder of files, a new value of a metric, tag or assessment that a run or trace had
-        when it ended; on a server, a change or deletion of a run that has ended or of a trace, unless it is one of the
-        last few, and of models and the registry.
+        Some writes do not show: in a folder of files, a new value of a metric, tag or assessment that a run or trace
+        had when it ended; on a server, a change or deletion of a run that has ended or of a trace, unless it is one of
+        the last few, and of models and the registry.
 
         Args:
             experiment_ids: the experiments; () for all. A database or a snapshot is asked as a whole.

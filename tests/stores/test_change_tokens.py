@@ -17,6 +17,7 @@ from mlflow.tracing.client import TracingClient
 from qualia_lab.errors import StoreNotFound
 from qualia_lab.selection import Query
 from qualia_lab.stores import change_tokens
+from qualia_lab.stores.http.rest import RestClient
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.sql import changes
 from tests import servers
@@ -121,6 +122,7 @@ def test_an_mlflow_server(tmp_path, monkeypatch):
             ("a tag", lambda: client.set_tag(run, "team", "one")),
             ("another value of the tag", lambda: client.set_tag(run, "team", "two")),
             ("another run", lambda: client.create_run(experiment)),
+            ("a run that begins and ends", lambda: client.set_terminated(client.create_run(experiment).info.run_id)),
             ("the end of a run", lambda: client.set_terminated(run, "FAILED")),
             ("a tag of a run that has just ended", lambda: client.set_tag(run, "team", "three")),
             ("the deletion of a run that has just ended", lambda: client.delete_run(run)),
@@ -135,6 +137,18 @@ def test_an_mlflow_server(tmp_path, monkeypatch):
         )
         with open_store(uri) as store:
             check(store, writes, monkeypatch)
+            asked = []
+
+            def counted(self, *args, original=RestClient.fetch, **kwargs):
+                asked[-1] += 1
+                return original(self, *args, **kwargs)
+
+            monkeypatch.setattr(RestClient, "fetch", counted)
+            for _ in range(8):
+                asked.append(0)
+                store.change_token()
+            assert sorted(asked) == [1] * 6 + [4] * 2, "at rest, most questions are one request"
+            assert asked[:4] == asked[4:]
 
 
 def test_a_folder_of_files(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from qualia_lab.closing import Closing
 from qualia_lab.counts import counted
 from qualia_lab.errors import StoreError, StoreUnreachable, StoreUnreadable
 from qualia_lab.escaping import one_line
-from qualia_lab.stores.change_tokens import token_of
+from qualia_lab.stores.http.changes import Changes
 from qualia_lab.stores.http.counts import count_runs
 from qualia_lab.stores.http.endpoints import is_absent
 from qualia_lab.stores.http.evaluation import read_evaluation_datasets
@@ -56,15 +56,6 @@ _PAGE_SIZE = 1000
 _EXPERIMENTS_PER_REQUEST = 100
 _RUNS_PER_REQUEST = 100
 
-# What tells whether runs changed: the filter, the order and the number of runs to read.
-_TRACES_LOOKED_AT = 5
-_HAS_NOT_ENDED = " AND ".join(f"attributes.status != '{status}'" for status in ("FINISHED", "FAILED", "KILLED"))
-_QUESTIONS_OF_CHANGE: tuple[tuple[str, str, int | None], ...] = (
-    (_HAS_NOT_ENDED, "attributes.start_time DESC", None),
-    ("", "attributes.start_time DESC", 5),
-    ("", "attributes.end_time DESC", 5),
-)
-
 
 @dataclass(frozen=True)
 class _SearchResult:
@@ -105,6 +96,11 @@ class HttpStore(Closing):
         )
         self._traces = ServerTraces(self._client)
         self._spans = ServerSpans(self._client)
+        self._changes = Changes(
+            lambda: self._experiments("active"),
+            lambda ids, question: self._search(ids, "active", question[0], [question[1]], limit=question[2]),
+            self._traces.latest,
+        )
         self._recent_pages = SearchResultCache()
         self._recent_experiments: tuple[float, dict[str, Json]] = (-FRESH_SECONDS, {})
         self._artifacts_unreachable: tuple[float, StoreUnreachable | None] = (0.0, None)
@@ -263,24 +259,8 @@ class HttpStore(Closing):
             raise
 
     def change_token(self, experiment_ids: Sequence[str] = ()) -> str:
-        """See TrackingStore. It reads the runs that have not ended, the last few to start and to end, and the last traces."""
-        listed = self._experiments("active")
-        questions = [
-            (batch, condition, order, limit)
-            for batch in batches_of(list(experiment_ids or listed), _EXPERIMENTS_PER_REQUEST)
-            for condition, order, limit in _QUESTIONS_OF_CHANGE
-        ]
-
-        def ask(question: tuple[list[str], str, str, int | None]) -> list[Json]:
-            batch, condition, order, limit = question
-            return list(self._search(batch, "active", condition, [order], limit=limit))
-
-        traced = [
-            self._traces.latest(batch, _TRACES_LOOKED_AT)
-            for batch in batches_of(list(experiment_ids or listed), _EXPERIMENTS_PER_REQUEST)
-        ]
-        answers = [list(listed.values()), *in_parallel(ask, questions, 4), traced]
-        return token_of(*map(_in_any_order, answers))
+        """See TrackingStore. Most times it reads only the runs that have not ended."""
+        return self._changes.token(experiment_ids)
 
     def close(self) -> None:
         """Close the connections."""
@@ -492,13 +472,6 @@ def _outline(run: Json) -> Json:
 def _concurrent_batches(experiment_ids: list[str]) -> Iterator[list[str]]:
     """Small batches, because the pages of one search can only be requested one after the other."""
     return batches_of(experiment_ids, max(1, min(_EXPERIMENTS_PER_REQUEST, len(experiment_ids) // 8)))
-
-
-def _in_any_order(value: object) -> str:
-    """JSON in which the order of lists does not matter, as a server may list params and metrics in any order."""
-    if isinstance(value, dict):
-        return repr(sorted((str(key), _in_any_order(one)) for key, one in value.items()))
-    return repr(sorted(map(_in_any_order, value))) if isinstance(value, list) else repr(value)
 
 
 def _is_in_query(run: Json, query: Query) -> bool:
