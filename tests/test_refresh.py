@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
-from qualia_lab import __version__
+from qualia_lab import NotebookGenerator, __version__
 from qualia_lab.errors import NoRunMatches, NotebookError, TemplateError
 from qualia_lab.notebook.build import NAMESPACE
-from qualia_lab.notebook.generated import cell_key, read_generated
+from qualia_lab.notebook.generated import cell_key, generated_as_metadata, read_generated
 from qualia_lab.refresh.opened import open_notebook
 from qualia_lab.refresh.refreshing import refresh_notebook
 from tests.cli.command import QUALIA, run_here
 from tests.promises.small_store import run_id_of, write_small_store
 from tests.stores.mlruns import write, write_run
+from tests.stores.test_snapshot import snapshot
 
 TEMPLATE = """\
 # %% [markdown] section="title"
@@ -363,3 +365,47 @@ def test_a_folder_is_refreshed_and_one_fault_does_not_stop_the_rest(place):
     assert "CHOSEN_BY in the parameters cell of a.ipynb is invalid" in done.stderr
     assert "1 run new: run 4" in done.stderr
     assert "1 of 2 notebooks could not be refreshed" in done.stderr
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """The dates that plans were made with; a list that grows."""
+    dates = []
+
+    def recorded(self, *args, original=NotebookGenerator.plan, **options):
+        dates.append(options.get("written"))
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(NotebookGenerator, "plan", recorded)
+    return dates
+
+
+def test_a_notebook_of_today_is_planned_once_and_an_older_one_gets_the_date_of_today(place, planned):
+    path = new(place)
+    today = read_generated(json.loads(path.read_text())).given["date"]
+    planned.clear()
+    refresh_notebook(path, dry_run=True)
+    assert planned == [today]
+    planned.clear()
+    notebook = json.loads(path.read_text())
+    generated = read_generated(notebook)
+    notebook["metadata"][NAMESPACE] = generated_as_metadata(
+        replace(generated, given={**generated.given, "date": "2026-01-02"})
+    )
+    path.write_text(json.dumps(notebook))
+    merged = refresh_notebook(path, dry_run=True).merged
+    assert planned == ["2026-01-02", None]
+    assert f"Written on {today}" in merged.cells[0]["source"]
+
+
+def test_a_notebook_of_an_engine_says_that_its_cells_run_each_time_and_claims_no_new_runs(place, planned):
+    snapshot("mlruns", place / "snap")
+    with NotebookGenerator(f"snapshot:{place / 'snap'}") as generator:
+        plan = generator.plan(generator.select(experiments=["1"]), engine="duckdb")
+        path = generator.write(plan, place / "n.ipynb")
+    planned.clear()
+    refreshed = refresh_notebook(path, dry_run=True)
+    assert planned == [None]
+    assert refreshed.is_changed
+    assert refreshed.changes.is_empty
+    assert refreshed.notes == ("An engine does not tell whether its runs changed, so its cells run each time.",)

@@ -82,8 +82,8 @@ def _run_ids(notebook: Path, parameters: dict[str, Any]) -> tuple[str, ...]:
     """The runs of the notebook. Raises NotebookError if there are none, or if an engine reads them."""
     if parameters.get("ENGINE") is not None:
         raise NotebookError(
-            f"{notebook} aggregates a whole snapshot with an engine, and a bundle holds the runs of a notebook.",
-            "Give the snapshot away together with the notebook.",
+            f"{notebook} aggregates a snapshot with an engine, and a bundle holds the runs that a notebook reads.",
+            "Give away the notebook together with its snapshot, which is what it reads.",
         )
     run_ids = run_ids_of(notebook, parameters)
     if not run_ids:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.changes import Changes, RunResult, compare_results
@@ -134,7 +135,9 @@ def refresh_notebook(
             selection = generator.choose(conditions, settings)
             if tracking_uri is None:  # the notebook may name the store by a relative path
                 selection = replace(selection, tracking_uri=opened.named_uri)
-            selection = replace(selection, engine=engine if isinstance(engine, str) else None)
+            if isinstance(engine, str):
+                selection = replace(selection, engine=engine)
+                notes = (*notes, "An engine does not tell whether its runs changed, so its cells run each time.")
 
             def planned(date: object) -> NotebookPlan:
                 title = opened.generated.given.get("title")
@@ -147,13 +150,15 @@ def refresh_notebook(
                     written=date if isinstance(date, str) else None,
                 )
 
-            as_before = planned(opened.generated.given.get("date"))
+            # With the date of before, to see whether anything else changed; an engine computes, and is asked once.
+            plan = planned(opened.generated.given.get("date") if selection.engine is None else None)
             if on_read is not None and selection.engine is None:
-                on_read(generator, selection, as_before.study)
-            unchanged = merge_plan(opened, as_before, restore=restore, changes=False)
+                on_read(generator, selection, plan.study)
+            unchanged = merge_plan(opened, plan, restore=restore, changes=False)
             if _is_same(opened, unchanged, exports, generator, selection):
                 return Refreshed(path, is_changed=False, merged=unchanged, formats=exports, notes=notes)
-            plan = planned(None)
+            if plan.given["date"] != datetime.now().astimezone().date().isoformat():
+                plan = planned(None)
             refreshing = Refreshing(opened, plan, merge_plan(opened, plan, restore=restore, changes=True), kept)
             if dry_run:
                 changes = compare_results(refreshing.before, _runs_alone(generator, selection, refreshing.before))
@@ -289,8 +294,9 @@ def _is_same(
 
 def _runs_alone(generator: NotebookGenerator, selection: Selection, before: Results) -> Results:
     """Return what is known of the selected runs without executing the notebook."""
-    if selection.engine is not None:
-        return replace(before, runs={run_id: RunResult(run_id[:8]) for run_id in selection.run_ids}, lead=None)
+    if selection.engine is not None:  # the notebook names its runs only if they were picked or limited
+        ids = selection.run_ids if before.runs else ()
+        return replace(before, runs={run_id: RunResult(run_id[:8]) for run_id in ids}, lead=None)
     tables = generator.read(selection)
     names, statuses = names_of(tables), statuses_of(tables)
     runs = {run_id: RunResult(names[run_id], statuses[run_id]) for run_id in tables.run_ids}

@@ -93,8 +93,8 @@ def watch_notebook(
     opened = open_notebook(path)
     if opened.parameters.get("ENGINE") is not None:
         raise NotebookError(
-            f"{path} aggregates its runs with an engine and reads none of them, so nothing can be said of them.",
-            "After an update of the snapshot: qualia refresh NOTEBOOK.",
+            f"{path} aggregates its runs with an engine, and a watch tells of single runs, which it does not read.",
+            f"When its snapshot was updated: qualia refresh {path}",
         )
     with open_given_store(tracking_uri or opened.tracking_uri) as store, keep_ended_histories() as histories:
         watch = _Watch(
