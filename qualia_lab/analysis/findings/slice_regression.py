@@ -26,7 +26,7 @@ class Thresholds:
         alpha: Significance level, corrected over versions, slices and scorers.
     """
 
-    alpha: float = 0.01
+    alpha: float = 0.05
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:

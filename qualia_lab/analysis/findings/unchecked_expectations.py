@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from qualia_lab.analysis.assessments import assessments_that_count
 from qualia_lab.analysis.findings.finding import Finding, Number, Rule, listed
 from qualia_lab.analysis.findings.judged import MOST_IDS
+from qualia_lab.analysis.trace_summary import FAILED
 from qualia_lab.counts import counted
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from qualia_lab.analysis.findings.evidence import Evidence
@@ -27,13 +29,16 @@ class Thresholds:
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """At most one finding: the traces that have expectations and no valid feedback.
+    """At most one finding: the traces that did not fail, have expectations and no valid feedback.
 
     Of a trace with feedback nothing is said: which expectation a judge used is not recorded.
     """
     if evidence.traces is None:
         return []
-    expected = assessments_that_count(evidence.traces.assessments, "expectation")
+    failed = set(rows_with(evidence.traces.traces, "state", [FAILED]).column("trace_id").to_pylist())
+    expected = [
+        one for one in assessments_that_count(evidence.traces.assessments, "expectation") if one.trace_id not in failed
+    ]
     if not expected:
         return []
     judged = {one.trace_id for one in assessments_that_count(evidence.traces.assessments) if not one.error}
@@ -62,7 +67,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
 
 RULE = Rule(
     "unchecked_expectations",
-    "traces have expectations and no valid feedback of anybody",
+    "traces that did not fail have expectations and no valid feedback of anybody",
     "",
     Thresholds(),
     find,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qualia_lab.analysis.findings.finding import Finding, Number, Rule, number
+from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, joined, joined_clauses, number
 from qualia_lab.analysis.findings.judged import (
     MOST_IDS,
     evaluations,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.histories import Numbers
     from qualia_lab.analysis.usage_change import Quantity, UsageChange
 
-_WORDS = {"duration": "takes", "total_cost": "costs", "total_tokens": "uses"}
-_UNITS = {"duration": "time", "total_cost": "cost", "total_tokens": "tokens"}
+_WORDS = {"duration": "time", "total_cost": "cost", "total_tokens": "tokens"}
+_UNITS = {"duration": "s", "total_cost": "USD", "total_tokens": "tokens"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class _Tested:
-    """A change between two versions, with their names and traces."""
+    """A change between two versions, with their names, the runs and traces to name, and the corrected p value."""
 
     experiment_id: str
     first: str
@@ -61,12 +61,14 @@ class _Tested:
     run_ids: tuple[str, ...]
     trace_ids: tuple[str, ...]
     change: UsageChange
+    corrected: float = 1.0
 
 
 def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
-    """One finding per version and quantity: latency, cost or tokens that grew by a good part.
+    """One finding per experiment for evaluations and one for models in use: latency, cost or tokens that grew by much.
 
-    Evaluations are compared over the same inputs, the traces of models outside of evaluations as two samples.
+    Evaluations are compared over the same inputs, the traces of models outside of evaluations as two samples. Tokens
+    are named only where the cost is not.
     """
     if evidence.traces is None:
         return []
@@ -75,11 +77,14 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
         for one in (*_evaluated(evidence), *_used(evidence))
         if min(one.change.n_first, one.change.n_second) >= thresholds.fewest
     ]
-    return [
-        _finding(evidence, one, p)
-        for one, p in zip(tested, holm([one.change.p for one in tested]), strict=True)
-        if p is not None and p <= thresholds.alpha and one.change.ratio >= thresholds.ratio
-    ]
+    grown: dict[tuple[str, bool], dict[tuple[str, str], list[_Tested]]] = {}
+    for one, p in zip(tested, holm([one.change.p for one in tested]), strict=True):
+        if p is not None and p <= thresholds.alpha and one.change.ratio >= thresholds.ratio:
+            versions = grown.setdefault((one.experiment_id, one.change.paired), {})
+            of_pair = versions.setdefault((one.first, one.second), [])
+            if one.change.quantity != "total_tokens" or all(each.change.quantity != "total_cost" for each in of_pair):
+                of_pair.append(replace(one, corrected=p))
+    return [_finding(evidence, list(versions.values())) for versions in grown.values()]
 
 
 def _evaluated(evidence: Evidence) -> Iterator[_Tested]:
@@ -120,59 +125,71 @@ def _used(evidence: Evidence) -> Iterator[_Tested]:
             if change is not None:
                 order = np.argsort(-np.nan_to_num(after), kind="stable")[:MOST_IDS]
                 ids = tuple(str(models[began[-1]][row]["trace_id"]) for row in order.tolist())
-                yield _Tested(experiment_id, f"model {first}", f"model {second}", (), ids, change)
+                yield _Tested(experiment_id, first, second, (), ids, change)
 
 
 def _values(traces: list[dict[str, Any]], quantity: Quantity) -> Numbers:
     return np.array([np.nan if trace[quantity] is None else trace[quantity] for trace in traces], np.float64)
 
 
-def _finding(evidence: Evidence, tested: _Tested, p: float) -> Finding:
-    prefix, experiment = experiment_of(evidence, tested.experiment_id)
-    change = tested.change
-    scale = 1000 if change.quantity == "duration" else 1
-    shown = [f"{number(value / scale)}{_unit(change.quantity)}" for value in (change.second, change.first)]
-    where = (
-        f"the same {counted(change.n_first, 'input')}"
-        if change.paired
-        else (f"{change.n_second:,} against {counted(change.n_first, 'trace')}")
-    )
-    interval = "" if change.low is None or change.high is None else f", 95 % {change.low:.2f} to {change.high:.2f}"
-    second = one_line(tested.second, 60)
+def _finding(evidence: Evidence, versions: list[list[_Tested]]) -> Finding:
+    """One finding about versions that grew, each with its quantities."""
+    every = [one for of_pair in versions for one in of_pair]
+    prefix, experiment = experiment_of(evidence, every[0].experiment_id)
+    is_paired = every[0].change.paired
+    numbers = [each for of_pair in versions[:MOST_NAMED] for one in of_pair for each in _numbers(one)]
+    p = max(one.corrected for one in every)
+    subject = "Over the same inputs" if is_paired else "Models in use"
+    takes = f"{counted(len(versions), 'version')} {'takes' if len(versions) == 1 else 'take'} more than the one before"
+    slower = any(one.change.quantity == "duration" for one in every)
     return Finding(
         "usage_regression",
         "problem",
         "warning",
-        f"{prefix}{second[0].upper() + second[1:] if not prefix and second.startswith('model ') else second} "
-        f"{_WORDS[change.quantity]} {change.ratio:.2f} times the {_UNITS[change.quantity]} of "
-        f"{one_line(tested.first, 60)}: {shown[0]} instead of {shown[1]} in the geometric mean over {where} "
-        f"(ratio {change.ratio:.2f}{interval}, p = {p:.2g} after correction).",
-        tested.run_ids,
-        (change.quantity,),
-        numbers=(
-            Number("ratio", change.ratio),
-            *(
-                ()
-                if change.low is None or change.high is None
-                else (Number("low", change.low), Number("high", change.high))
-            ),
-            Number("second", change.second / scale),
-            Number("first", change.first / scale),
-            Number("traces of the second", change.n_second),
-            Number("traces of the first", change.n_first),
-            Number("corrected p", p),
-        ),
-        section="evaluations" if change.paired else "traces",
-        next="Look at the slowest traces; the load of a service at that time can also be the cause."
-        if change.quantity == "duration"
-        else "Compare the spans and prompts of a few inputs in both versions.",
+        f"{prefix}{subject if not prefix else subject[0].lower() + subject[1:]}{', ' if is_paired else ': '}{takes}: "
+        f"{joined_clauses([_clause(of_pair) for of_pair in versions])} (p = {p:.2g} or less after correction).",
+        tuple(dict.fromkeys(run_id for one in every for run_id in one.run_ids)),
+        tuple(dict.fromkeys(one.change.quantity for one in every)),
+        numbers=(*numbers, Number("corrected p", p), Number("versions", len(versions))),
+        section="evaluations" if is_paired else "traces",
+        next="Weigh it against the quality, and compare the spans of a few inputs in both versions"
+        + ("; the load of a service at that time can also make it slow." if slower else "."),
         experiment=experiment,
-        trace_ids=tested.trace_ids,
+        trace_ids=tuple(dict.fromkeys(trace_id for one in every for trace_id in one.trace_ids))[:MOST_IDS],
     )
 
 
-def _unit(quantity: Quantity) -> str:
-    return {"duration": " s", "total_cost": " USD", "total_tokens": " tokens"}[quantity]
+def _clause(of_pair: list[_Tested]) -> str:
+    """`B takes 1.5 times the time (3 s instead of 2 s, 95 % 1.4 to 1.6) of A, n = 40`."""
+    parts = []
+    for one in of_pair:
+        change = one.change
+        after, before = (
+            f"{number(value / _scale(change))} {_UNITS[change.quantity]}" for value in (change.second, change.first)
+        )
+        interval = "" if change.low is None or change.high is None else f", 95 % {change.low:.2f} to {change.high:.2f}"
+        parts.append(f"{change.ratio:.2f} times the {_WORDS[change.quantity]} ({after} instead of {before}{interval})")
+    first, second = of_pair[0].change.n_first, of_pair[0].change.n_second
+    n = f"n = {second:,}" if of_pair[0].change.paired else f"n = {second:,} against {first:,}"
+    return f"{one_line(of_pair[0].second, 60)} takes {joined(parts)} of {one_line(of_pair[0].first, 60)}, {n}"
+
+
+def _numbers(one: _Tested) -> list[Number]:
+    change = one.change
+    ends = [] if change.low is None or change.high is None else [Number("low", change.low), Number("high", change.high)]
+    return [
+        Number("ratio", change.ratio),
+        *ends,
+        Number("second", change.second / _scale(change)),
+        Number("first", change.first / _scale(change)),
+        Number("traces of the second", change.n_second),
+        Number("traces of the first", change.n_first),
+    ]
+
+
+def _scale(change: UsageChange) -> int:
+    """By what a value is divided to be shown in its unit."""
+    return 1000 if change.quantity == "duration" else 1
 
 
 RULE = Rule(
