@@ -32,11 +32,13 @@ class Missing:
         missing: pairs whose rows the scorer did not judge.
         failed: pairs whose judgements all failed or were undecided.
         no_number: pairs whose values are no numbers.
+        partly_failed: pairs that have a value although some of their judgements failed; they take part.
     """
 
     missing: int = 0
     failed: int = 0
     no_number: int = 0
+    partly_failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class ScorerComparison:
         test: the paired test over the pairs with a value on both sides, second minus first.
         keys: the keys of these pairs, in order.
         first_values, second_values: their values as numbers.
-        first_lacks, second_lacks: the pairs without a value, counted for each side.
+        first_lacks, second_lacks: the pairs without a value or with failed judgements, counted for each side.
         corrected: the p value corrected over the scorers (Holm 1979); None without a test.
         verdict: what it says of the second version: better or worse; higher or lower where the direction is unknown.
     """
@@ -160,7 +162,7 @@ def compare_scorer(scorer: Scorer, pairs: Sequence[RowPair]) -> ScorerComparison
     sides: tuple[list[float | None], list[float | None]] = ([], [])
     lacks: list[Missing] = []
     for place in (0, 1):
-        counts = {"missing": 0, "failed": 0, "no_number": 0}
+        counts = {"missing": 0, "failed": 0, "no_number": 0, "partly_failed": 0}
         for pair in pairs:
             number, why = _value(scorer, pair.second if place else pair.first)
             sides[place].append(number)
@@ -239,11 +241,11 @@ def changed_rows(comparison: VersionComparison, name: str) -> tuple[ChangedRow, 
 
 
 def _value(scorer: Scorer, rows: Sequence[EvaluationRow]) -> tuple[float | None, str]:
-    """The mean of the values of rows with one key, or why there is none: a field of Missing."""
+    """The mean of the values of rows with one key, and what it or they lack: a field of Missing, "" for nothing."""
     judgements = [row.judgements[scorer.name] for row in rows if scorer.name in row.judgements]
     numbers = [number for one in judgements if (number := one.number(scorer)) is not None]
     if numbers:
-        return sum(numbers) / len(numbers), ""
+        return sum(numbers) / len(numbers), "partly_failed" if any(one.error for one in judgements) else ""
     if not judgements:
         return None, "missing"
     return None, "no_number" if any(one.values for one in judgements) else "failed"

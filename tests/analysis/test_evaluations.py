@@ -163,6 +163,15 @@ def test_missing_and_failed_judgements_are_counted_and_in_no_mean():
     assert scorer.verdict == "not told apart"
 
 
+def test_a_row_with_one_of_two_judges_failed_has_a_value_and_is_counted():
+    rows = [trace(f"{run}{i}", run, request_preview=f"question {i}") for run in "ab" for i in range(3)]
+    judged = [feedback(row["trace_id"], "correctness", True, source_id="x") for row in rows]
+    judged.append(feedback("b1", "correctness", None, error="rate limit", source_id="y", assessment_id="y"))
+    first, second = evaluations_of(traces_of(rows, judged))
+    [scorer] = compare_versions(first, second).scorers
+    assert (scorer.test.n, scorer.second_lacks.partly_failed, scorer.second_lacks.failed) == (3, 1, 0)
+
+
 def test_p_values_are_corrected_over_the_scorers():
     rows = [trace(f"{run}{i}", run, request_preview=f"question {i}") for run in "ab" for i in range(30)]
     judged = [
