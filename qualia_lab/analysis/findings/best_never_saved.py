@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from qualia_lab import schema
 from qualia_lab.analysis.findings.finding import MOST_NAMED, Finding, Number, Rule, joined_clauses, number
 from qualia_lab.analysis.findings.per_task import count_text, runs_by_task
 from qualia_lab.analysis.model_checkpoints import checkpoint_steps, saved_steps
-from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.model_checkpoints import SavedSteps
     from qualia_lab.study.study import Task
@@ -48,28 +46,40 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
             or evidence.study.metric[key].split == "training"
         ):
             continue
-        lost = [
-            one
+        facts = {
+            history.run_id: history
             for history in evidence.histories_of(key, run_ids)
             if history.points >= thresholds.fewest_points and history.best_step not in saved[history.run_id]
-            for one in _read(evidence, history.run_id, key, saved[history.run_id])
+        }
+        lost = [
+            one
+            for one in _read(evidence, key, {run_id: saved[run_id] for run_id in facts})
             if one.saved_value is not None
-            and abs(one.best_value - one.saved_value) > thresholds.margin * history.gain
-            and abs(one.best_value - one.saved_value) > thresholds.noises * history.noise
+            and abs(one.best_value - one.saved_value) > thresholds.margin * facts[one.run_id].gain
+            and abs(one.best_value - one.saved_value) > thresholds.noises * facts[one.run_id].noise
         ]
         if lost:
             findings.append(_finding(evidence, task, key, lost))
     return findings
 
 
-def _read(evidence: Evidence, run_id: str, key: str, saved: tuple[int, ...]) -> list[SavedSteps]:
-    """The saved steps of one run against its history, which is read again in full."""
-    points = rows_with(
-        pa.Table.from_batches(list(evidence.read_history([run_id], [key])), schema.METRIC_HISTORY), "key", [key]
-    )
-    columns = points.column("step").to_pylist(), points.column("value").to_pylist()
-    found = saved_steps(run_id, key, columns, saved, greater_is_better=bool(evidence.study.greater_is_better(key)))
-    return [] if found is None else [found]
+def _read(evidence: Evidence, key: str, saved: Mapping[str, tuple[int, ...]]) -> list[SavedSteps]:
+    """The saved steps of runs against their histories, which are read again in full, all at once."""
+    points: dict[str, tuple[list[int], list[float]]] = {}
+    for batch in evidence.read_history(list(saved), [key]) if saved else ():
+        columns = (batch.column(name).to_pylist() for name in ("run_id", "key", "step", "value"))
+        for run_id, of_key, step, value in zip(*columns, strict=True):
+            if of_key == key:
+                steps, values = points.setdefault(run_id, ([], []))
+                steps.append(step)
+                values.append(value)
+    greater = bool(evidence.study.greater_is_better(key))
+    found = [
+        saved_steps(run_id, key, points[run_id], saved[run_id], greater_is_better=greater)
+        for run_id in saved
+        if run_id in points
+    ]
+    return [one for one in found if one is not None]
 
 
 def _finding(evidence: Evidence, task: Task, key: str, lost: list[SavedSteps]) -> Finding:
