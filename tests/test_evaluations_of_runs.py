@@ -106,7 +106,9 @@ def test_the_planted_slice_is_found(evaluations):
     slices = evaluations.slices()
     row = slices[slices["scorer"] == "correctness"].loc["topic = prices"]
     assert row["difference"] < -0.5 and row["verdict"] == "worse"
-    assert set(slices["verdict"]) == {"worse", "not told apart"}, "and nothing else is claimed"
+    others = set(slices[slices["verdict"] != "worse"]["verdict"])
+    assert (slices["verdict"] == "worse").sum() == 1, "nothing else is claimed"
+    assert others <= {"not told apart", "too few pairs to tell"}
 
 
 def test_judges_and_costs(evaluations, story):

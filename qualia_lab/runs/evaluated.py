@@ -1,4 +1,4 @@
-"""What was evaluated in the loaded runs: traces with assessments, and the tables that `mlflow.evaluate` logged."""
+"""What the loaded runs have of MLflow 3: models, traces and evaluations, and the tables of `mlflow.evaluate`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qualia_lab.analysis.evaluation_artifact import evaluation_of_table
 from qualia_lab.analysis.evaluations import Evaluation, evaluations_of, scorers_of
 from qualia_lab.analysis.logged_tables import read_logged_table
 from qualia_lab.errors import QualiaLabError
-from qualia_lab.genai_tables import TraceQuery, trace_tables
+from qualia_lab.genai_tables import TraceQuery, model_tables, trace_tables
 from qualia_lab.inventory import EVALUATION_TABLE, runs_with_evaluation_table
 from qualia_lab.runs.artifact_files import READ_BYTES
 from qualia_lab.stores.protocol import ReadsGenAI
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qualia_lab.analysis.scorers import Scorer
-    from qualia_lab.genai_tables import TraceTables
+    from qualia_lab.genai_tables import ModelTables, TraceTables
     from qualia_lab.runs.loaded import Loaded
 
 _CUT_PREVIEW = 1_000
@@ -26,6 +26,11 @@ _CUT_PREVIEW = 1_000
 def traces_of_runs(loaded: Loaded) -> TraceTables:
     """The traces of the loaded runs with everything but their spans; empty if the store has none."""
     return loaded.once("traces", lambda: _read_traces(loaded))
+
+
+def models_of_runs(loaded: Loaded) -> ModelTables:
+    """The models that the loaded runs created or list, with what was registered; empty if the store has none."""
+    return loaded.once("models", lambda: _read_models(loaded))
 
 
 def evaluations_in(loaded: Loaded) -> tuple[Evaluation, ...]:
@@ -43,6 +48,12 @@ def _read_traces(loaded: Loaded) -> TraceTables:
     if not isinstance(loaded.store, ReadsGenAI) or not len(loaded):
         return trace_tables()
     return loaded.store.read_traces(TraceQuery(run_ids=loaded.tables.run_ids))
+
+
+def _read_models(loaded: Loaded) -> ModelTables:
+    if not isinstance(loaded.store, ReadsGenAI) or not len(loaded):
+        return model_tables()
+    return loaded.store.read_models(run_ids=loaded.tables.run_ids)
 
 
 def _evaluations(loaded: Loaded) -> tuple[Evaluation, ...]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.findings.evidence import Evidence, collect_evidence
 from qualia_lab.errors import StoreError
-from qualia_lab.stores.protocol import UNREAD_HISTORIES
+from qualia_lab.runs.evaluated import models_of_runs, traces_of_runs
+from qualia_lab.stores.protocol import UNREAD_HISTORIES, ReadsGenAI
 from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
@@ -47,4 +48,21 @@ def take_evidence(loaded: Loaded, chosen: Mapping[str, Any], keys: tuple[str, ..
         # Incomplete histories could make a rule claim something false: use none, and report the error.
         unread = error.message
         evidence = collected(lambda _ids, _keys: ())
-    return replace(evidence, unread=unread.rstrip(".")) if unread else evidence
+    return replace(evidence, unread=unread.rstrip("."), **_of_mlflow_3(loaded))
+
+
+def _of_mlflow_3(loaded: Loaded) -> dict[str, Any]:
+    """The models, traces and evaluation datasets of the runs, as far as there are any and they can be read."""
+    store = loaded.store
+    if not isinstance(store, ReadsGenAI):
+        return {}
+    try:
+        models, traces = models_of_runs(loaded), traces_of_runs(loaded)
+        found: dict[str, Any] = {"models": models if models.models.num_rows + models.versions.num_rows else None}
+        if traces.traces.num_rows:
+            experiments = loaded.tables.experiments.column("experiment_id").to_pylist()
+            datasets = store.read_evaluation_datasets(experiments)
+            found |= {"traces": traces, "evaluation_datasets": datasets, "read_spans": store.read_spans}
+    except StoreError:
+        return {}
+    return found

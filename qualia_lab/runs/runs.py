@@ -20,6 +20,7 @@ from qualia_lab.runs.group_tables import baseline_table, group_table, wanted_bas
 from qualia_lab.runs.history_summary import history_summary
 from qualia_lab.runs.loaded import loaded_runs
 from qualia_lab.runs.message import Message, or_message
+from qualia_lab.runs.models import Models
 from qualia_lab.runs.namespace import properties_and_methods
 from qualia_lab.runs.origins import Origins
 from qualia_lab.runs.page_data import page_data
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 
-_NAMESPACES = ("plot", "artifacts", "failures", "relations", "origins", "evaluations")
+_NAMESPACES = ("plot", "artifacts", "failures", "relations", "origins", "evaluations", "models")
 
 _RUNS_READ_PER_SIDE = 3  # runs per side whose library versions are looked up: each costs several requests to a server
 
@@ -60,8 +61,8 @@ class Runs:
 
     `study` says how the runs are interpreted (objectives, factors, seeds, which runs count); `with_settings` returns
     the same runs under another interpretation. More methods are in `runs.plot`, `runs.artifacts`, `runs.failures`,
-    `runs.relations`, `runs.origins` and `runs.evaluations`. Every experiment is a task of its own: nothing is averaged,
-    ranked or compared across experiments, unless `pool=True` is set.
+    `runs.relations`, `runs.origins`, `runs.evaluations` and `runs.models`. Every experiment is a task of its own:
+    nothing is averaged, ranked or compared across experiments, unless `pool=True` is set.
 
     Arguments that several methods share:
 
@@ -96,6 +97,7 @@ class Runs:
         self.relations = Relations(loaded)
         self.origins = Origins(loaded)
         self.evaluations = Evaluations(loaded)
+        self.models = Models(loaded)
 
     def __len__(self) -> int:
         return len(self._loaded)

@@ -9,6 +9,7 @@ from qualia_lab.sections.reasons import (
     no_failures_to_compare,
     no_groups,
     no_metric,
+    no_models,
     no_origins,
     no_run,
     no_second_evaluation,
@@ -167,6 +168,19 @@ parameters cell says what is better where it is unknown.""",
         "Per row of the evaluation; times are those of the finished traces.",
         {"": "runs.evaluations.costs()"},
         no_evaluation,
+    ),
+    fixed_section(
+        "models",
+        "Models",
+        """\
+Logged models by their own metrics, whether the best point of a training was saved, and where the registry points.""",
+        {
+            "": "runs.models.best()",
+            "saved": "runs.models.saved()",
+            "registered": "runs.models.registered()",
+            "table": "runs.models.table()",
+        },
+        no_models,
     ),
     fixed_section(
         "timeline",

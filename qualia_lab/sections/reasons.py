@@ -97,3 +97,9 @@ def no_second_evaluation(context: SectionContext) -> str | None:
     """For sections that compare evaluated versions."""
     evaluated = context.inventory.genai.evaluated_runs + context.inventory.evaluation_tables
     return no_evaluation(context) or ("only one run was evaluated" if evaluated < 2 else None)
+
+
+def no_models(context: SectionContext) -> str | None:
+    """For sections on logged and registered models."""
+    genai = context.inventory.genai
+    return None if genai.models or genai.versions else "no run has a logged model of MLflow 3 or a registered version"

@@ -25,6 +25,8 @@
 
 # %% section="evaluation_costs"
 
+# %% section="models"
+
 # %% section="findings"
 
 # %% section="study"

@@ -63,6 +63,8 @@
 
 # %% section="environments"
 
+# %% section="models"
+
 # %% section="each_run"
 
 # %% section="artifacts"

@@ -45,6 +45,8 @@
 
 # %% section="environments"
 
+# %% section="models"
+
 # %% section="each_run"
 
 # %% section="artifacts"

@@ -37,13 +37,13 @@ def files(folder, table):
 
 
 @pytest.fixture(scope="module")
-def ids(genai_sqlite):
-    return json.loads((genai_sqlite / "ids.json").read_text())
+def ids(genai_sample):
+    return json.loads((genai_sample / "ids.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def store(genai_sqlite):
-    with SqlStore(split_uri(f"sqlite:///{genai_sqlite / 'mlflow.db'}")) as opened:
+def store(genai_sample):
+    with SqlStore(split_uri(f"sqlite:///{genai_sample / 'mlflow.db'}")) as opened:
         yield opened
 
 
@@ -120,8 +120,8 @@ def test_counts_and_evaluation_datasets(snapshot, store, ids):
         same(snapshot.read_evaluation_datasets([experiment_id]), store.read_evaluation_datasets([experiment_id]))
 
 
-def test_an_update_reads_the_spans_of_new_and_unfinished_traces_only(genai_sqlite, tmp_path):
-    shutil.copy(genai_sqlite / "mlflow.db", tmp_path / "mlflow.db")
+def test_an_update_reads_the_spans_of_new_and_unfinished_traces_only(genai_sample, tmp_path):
+    shutil.copy(genai_sample / "mlflow.db", tmp_path / "mlflow.db")
     with SqlStore(split_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")) as store:
         asked = []
         read_spans = store.read_spans
