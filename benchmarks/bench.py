@@ -6,21 +6,24 @@ import multiprocessing
 import shutil
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import measure, measure_commands
 from benchmarks.record import Row, Table
 from benchmarks.stores import Size, fill_folder, fill_postgresql, fill_sqlite
+from benchmarks.traces import TraceSize, fill_traces_in_postgresql, fill_traces_in_sqlite
 from tests.servers import ServerMissing, embedded_postgresql, mlflow_server, system_postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from benchmarks.measure import Measured
 
-KINDS = ("sqlite", "snapshot", "postgresql", "folder", "server", "pages")
+KINDS = ("sqlite", "snapshot", "postgresql", "folder", "server", "pages", "traces", "traces_postgresql")
+_RUNS = 1_000  # of the small stores; fewer in a quick trial
+_TRACES = 100_000
 _JOBS = ("wide", "history", "metric", "experiments", "top")
 _SEARCH = (
     "import sys, mlflow; mlflow.set_tracking_uri(sys.argv[1]);"
@@ -62,11 +65,7 @@ class Bench:
         if "snapshot" in self.kinds:
             self.snapshot(name, size, uri)
         if "postgresql" in self.kinds and name != "most":
-            with ExitStack() as stack:
-                try:
-                    server = stack.enter_context(embedded_postgresql())
-                except ServerMissing:
-                    server = stack.enter_context(system_postgresql())
+            with _postgresql() as server:
                 _in_child_process(fill_postgresql, server, size, self.folder / "artifacts")
                 self.database("postgresql", name, f"PostgreSQL: {size}", server)
         if "folder" in self.kinds and name == "small":
@@ -84,7 +83,28 @@ class Bench:
                 )
         if "pages" in self.kinds and name == "small":
             self.pages(name)
+        if name == "small":
+            self.traces(name, TraceSize(_TRACES if size.runs >= _RUNS else size.runs))
         sqlite.unlink(missing_ok=True)
+
+    def traces(self, name: str, size: TraceSize) -> None:
+        """Stores of traces: compared with MLflow's client for as many as it reads in some seconds."""
+        if "traces" in self.kinds:
+            path = self.folder / "traces.db"
+            _in_child_process(fill_traces_in_sqlite, path, size)
+            self.table("traces", name, f"SQLite: {size}", self.trace_jobs(f"sqlite:///{path}"))
+            path.unlink()
+        if "traces_postgresql" in self.kinds:
+            with _postgresql() as server:
+                _in_child_process(fill_traces_in_postgresql, server, size, self.folder / "artifacts of traces")
+                self.table("traces_postgresql", name, f"PostgreSQL: {size}", self.trace_jobs(server))
+
+    def trace_jobs(self, uri: str) -> Iterable[Row]:
+        """The jobs on traces."""
+        for job in ("first_traces", "some_traces", "all_traces"):
+            readers = ("ours",) if job == "all_traces" else ("ours", "client")
+            uris = dict.fromkeys(readers, uri)
+            yield from self.row(job, lambda job, uris=uris: measure(job, uris, self.turns))
 
     def pages(self, name: str) -> None:
         """Executed notebooks with their pages, compared with importing what a notebook of one's own begins with."""
@@ -182,6 +202,17 @@ class Bench:
         """Build one table and save it."""
         print(title, flush=True)
         self.save(Table(kind, size, title, list(rows)))
+
+
+@contextmanager
+def _postgresql() -> Iterator[str]:
+    """The URI of an empty database on the embedded PostgreSQL, or on that of this machine."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(embedded_postgresql())
+        except ServerMissing:
+            server = stack.enter_context(system_postgresql())
+        yield server
 
 
 def _in_child_process(fill: Callable[..., None], *arguments: object) -> None:

@@ -28,6 +28,9 @@ JOBS = {
     "page_demo": "page of the demo, 24 runs",
     "page_120": "page of 120 runs",
     "page_1000": "page of 1,000 runs",
+    "first_traces": "the latest 100 traces with their assessments",
+    "some_traces": "the latest 5,000 traces with their assessments",
+    "all_traces": "all traces with their assessments",
 }
 
 _READERS = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,8 @@ METRIC = "metric_1"
 FILTER = "params.param_0 = '3'"
 TOP = 50
 RUNS_OF_HISTORY = 100
+TRACES_OF_A_SCREEN = 100
+SOME_TRACES = 5_000
 
 
 class Ours:
@@ -65,6 +69,34 @@ class Ours:
 
         query = Query(filter=FILTER, order_by=(f"metrics.{METRIC} DESC",), limit=TOP)
         return self._opened(lambda store: store.read_runs(query).select(["run_id"]))
+
+    def first_traces(self) -> Any:
+        """The latest traces, with what was said about them."""
+        return self._traces(TRACES_OF_A_SCREEN)
+
+    def some_traces(self) -> Any:
+        """As many traces as MLflow's client reads in some seconds."""
+        return self._traces(SOME_TRACES)
+
+    def all_traces(self) -> Any:
+        """All traces, with what was said about them."""
+        return self._traces(None)
+
+    def _traces(self, limit: int | None) -> Any:
+        from qualia_lab.genai_tables import TraceQuery
+
+        # The command masks secrets; MLflow's client does not, and so neither of the two does here.
+        store = getattr(self.store, "stored", self.store)
+        return store.read_traces(TraceQuery(limit=limit), ("traces", "assessments"))
+
+    def as_table(self, job: str, result: Any) -> pa.Table:
+        """Convert traces to a table with the number of their assessments; this is not part of the measurement."""
+        if not job.endswith("_traces"):
+            return result
+        counts = Counter(result.assessments.column("trace_id").to_pylist())
+        traces = result.traces.select(["trace_id", "state", "duration", "request_preview", "total_tokens"])
+        numbers = [counts[trace_id] for trace_id in traces.column("trace_id").to_pylist()]
+        return traces.append_column("assessments", pa.array(numbers, pa.int64()))
 
     def _opened(self, read: Callable[[Any], pa.Table]) -> pa.Table:
         return read(self.store)
@@ -121,8 +153,33 @@ class Client:
         order = [f"metrics.{METRIC} DESC"]
         return self.client.search_runs(self._experiments(), FILTER, order_by=order, max_results=TOP)
 
+    def first_traces(self) -> Any:
+        """See Ours."""
+        return self._traces(TRACES_OF_A_SCREEN)
+
+    def some_traces(self) -> Any:
+        """See Ours."""
+        return self._traces(SOME_TRACES)
+
+    def _traces(self, limit: int) -> Any:
+        """The latest traces, page by page."""
+        traces: list[Any] = []
+        token, ids = None, self._experiments()
+        while len(traces) < limit:
+            page = self.client.search_traces(
+                locations=ids, max_results=min(500, limit - len(traces)), include_spans=False, page_token=token
+            )
+            traces += page
+            token = page.token
+            if not token:
+                break
+        return traces
+
     def as_table(self, job: str, result: Any) -> pa.Table:
         """Convert a result to the table that Ours returns; this is not part of the measurement."""
+        if job.endswith("_traces"):
+            names = ["trace_id", "state", "duration", "request_preview", "total_tokens", "assessments"]
+            return pa.Table.from_pylist([dict(zip(names, _of_trace(trace.info), strict=True)) for trace in result])
         if job == "wide":
             frame = result.drop(columns=["artifact_uri"])
             for name in ("start_time", "end_time"):
@@ -163,6 +220,11 @@ class Client:
 
     def _points(self, run: Any, key: str) -> Any:
         return self.client.get_metric_history(run.info.run_id, key)
+
+
+def _of_trace(info: Any) -> tuple[Any, ...]:
+    tokens = json.loads(info.trace_metadata.get("mlflow.trace.tokenUsage", "{}")).get("total_tokens")
+    return info.trace_id, info.state.value, info.execution_duration, info.request_preview, tokens, len(info.assessments)
 
 
 _VALUE = "CASE WHEN is_nan THEN NULL ELSE value END"

@@ -47,4 +47,4 @@ def digest(table: pa.Table, sort: bool = True) -> str:
 
 
 def _sorts(name: str) -> bool:
-    return name in ("run_id", "key", "step", "timestamp", "value", "experiment_id")
+    return name in ("run_id", "trace_id", "key", "step", "timestamp", "value", "experiment_id")
