@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 # From this many entities on, reading their rows through ADBC takes less time than its threads and connections.
 MANY = 1_000
 
+_JSON_DIALECTS = ("sqlite", "postgresql")
+_IDS_IN_JSON = 10_000
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -36,12 +40,10 @@ class Wanted:
     Attributes:
         ids: their ids, in the order of the result.
         are_most: whether the database has hardly any others, so that whole tables are read.
-        chosen: a subquery of these ids and few others; None if there is no shorter way than to list them.
     """
 
     ids: list[str]
     are_most: bool = False
-    chosen: sa.Select[Any] | None = None
 
 
 @dataclass
@@ -93,12 +95,12 @@ class EntityRows:
         count = len(wanted.ids)
         if wanted.are_most:
             tables = [self.all_of(columns, select, count, **values)]
-        elif count >= MANY and wanted.chosen is not None:
-            tables = [self.all_of(columns, select.where(owner.in_(wanted.chosen)), count, **values)]
         else:
-            among = _among(select, owner)
+            dialect = self.database.sql.dialect.name
+            among, is_json = _among(select, owner, dialect), dialect in _JSON_DIALECTS
             tables = [
-                self.all_of(columns, among, count, **values, ids=some) for some in batched(wanted.ids, IDS_PER_QUERY)
+                self.all_of(columns, among, count, **values, ids=json.dumps(some) if is_json else some)
+                for some in batched(wanted.ids, _IDS_IN_JSON if is_json else IDS_PER_QUERY)
             ]
         table = pa.concat_tables(tables) if tables else table_of(columns, [])
         return in_order(table, columns.names[0], wanted.ids, then)
@@ -109,9 +111,15 @@ class EntityRows:
 
 
 @lru_cache(maxsize=64)
-def _among(select: sa.Select[Any], owner: Column) -> sa.Select[Any]:
-    """The statement with a parameter `ids` for the owners of rows."""
-    return select.where(owner.in_(sa.bindparam("ids", type_=sa.String(), expanding=True)))
+def _among(select: sa.Select[Any], owner: Column, dialect: str) -> sa.Select[Any]:
+    """The statement with a parameter `ids` for the owners of rows: one value where databases can take JSON apart."""
+    if dialect not in _JSON_DIALECTS:
+        return select.where(owner.in_(sa.bindparam("ids", type_=sa.String(), expanding=True)))
+    ids = sa.bindparam("ids", type_=sa.String())
+    if dialect == "sqlite":
+        return select.where(owner.in_(sa.select(sa.func.json_each(ids).table_valued("value").c.value)))
+    elements = sa.func.json_array_elements_text(sa.cast(ids, sa.JSON)).column_valued("element")
+    return select.where(owner == sa.any_(sa.func.array(sa.select(elements).scalar_subquery())))
 
 
 def whole_number(value: Column) -> Column:

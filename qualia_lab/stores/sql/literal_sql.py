@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Literal = Callable[[str], str]
 
 # Text that is safe inside quotes as it is.
-_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @lru_cache(maxsize=32)

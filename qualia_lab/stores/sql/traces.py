@@ -108,9 +108,9 @@ class _TraceReading:
 
     @property
     def are_few(self) -> bool:
-        """Whether a page of traces is asked for, and not most of them."""
+        """Whether a page of traces is asked for, or a small part of all of them."""
         limit = len(self.query.trace_ids) or self.query.limit
-        return limit is not None and limit < MANY
+        return limit is not None and (limit < MANY or limit * 8 < self.count)
 
     def traces(self, *, at_once: bool) -> pa.Table:
         """The rows of the table of traces that match, the latest first.  at_once: with values of metadata."""
@@ -122,7 +122,7 @@ class _TraceReading:
             select, values = self.matching(at_once=at_once, limited=limit is not None), dict(self.values)
             if limit is not None:
                 values["limit"] = limit
-            count = limit if limit is not None and self.are_few else min(self.count, limit or self.count)
+            count = limit if limit is not None and limit < MANY else min(self.count, limit or self.count)
             return self.rows.all_of(columns, select, count, **values)
         select = self.matching(at_once=at_once, limited=False)
         wanted = Wanted(ids, are_most=len(ids) >= MANY and len(ids) * 2 >= self.count)
@@ -161,13 +161,7 @@ class _TraceReading:
         ids: list[str] = stored.column("trace_id").to_pylist()
         if len(ids) < MANY:
             return Wanted(ids)
-        are_most = len(ids) * 2 >= self.count
-        if are_most or self.query.trace_ids:
-            return Wanted(ids, are_most=are_most)
-        # Not a subquery with the limit: a trace that is written meanwhile would push out another.
-        oldest = trace_info.c.timestamp_ms >= int(numbers_of(filled(stored.column("request_time"), 0)).min())
-        chosen = sa.select(trace_info.c.request_id).where(*_conditions(self.has, frozenset(self.values)), oldest)
-        return Wanted(ids, chosen=chosen.params(self.values))
+        return Wanted(ids, are_most=len(ids) * 2 >= self.count)
 
     def keyed(self, table: sa.TableClause, wanted: Wanted, only: tuple[str, ...] | None) -> pa.Table:
         """The rows of a table of keys and values, by key, without those that MLflow keeps as columns.
