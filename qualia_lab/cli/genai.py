@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeGuard
 
+    from qualia_lab.console_table import Column
     from qualia_lab.stores.protocol import ReadsGenAI, TrackingStore
 
     class GenAIStore(TrackingStore, ReadsGenAI):
@@ -38,6 +39,12 @@ def experiments_named(store: TrackingStore, names: Sequence[str]) -> tuple[tuple
     chosen = match_experiments(names, table) if names else ()
     ids, titles = (table.column(column).to_pylist() for column in ("experiment_id", "name"))
     return tuple(row["experiment_id"] for row in chosen), dict(zip(ids, titles, strict=True))
+
+
+def without_empty(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> tuple[list[Column], list[list[str]]]:
+    """A table without the columns in which no row has anything, except for those that are never dropped."""
+    kept = [place for place, column in enumerate(columns) if column.stays or any(row[place] for row in cells)]
+    return [columns[place] for place in kept], [[row[place] for place in kept] for row in cells]
 
 
 def _reads_genai(store: TrackingStore) -> TypeGuard[GenAIStore]:

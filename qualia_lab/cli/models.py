@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """List the logged models and the versions of registered models, the latest first."""
     from qualia_lab.cli import model_rows
-    from qualia_lab.cli.genai import experiments_named, open_genai
+    from qualia_lab.cli.genai import experiments_named, open_genai, without_empty
     from qualia_lab.cli.output import show_csv, show_json
     from qualia_lab.masking.tables import masked_columns
 
@@ -67,7 +67,7 @@ def command(
             show_csv(*model_rows.flat_rows(shown))
         else:
             columns, cells, left_out = model_rows.table_of(rows, len(shown), metrics)
-            console.table(columns, cells)
+            console.table(*without_empty(columns, cells))
             console.say(f"{_count(tables, len(shown), len(rows))} in {store.uri}")
             if left_out:
                 console.say(f"{counted(left_out, 'more metric')}: --metrics KEY shows one as a column, --json all.")

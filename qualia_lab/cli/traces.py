@@ -71,7 +71,7 @@ def command(
 ) -> None:
     """List traces, the latest first, with their assessments; or show single ones with their spans."""
     from qualia_lab.cli import trace_rows
-    from qualia_lab.cli.genai import experiments_named, open_genai
+    from qualia_lab.cli.genai import experiments_named, open_genai, without_empty
     from qualia_lab.cli.output import show_csv, show_json
     from qualia_lab.genai_tables import TraceQuery
     from qualia_lab.query.traces import parse_trace_filter, parse_trace_order
@@ -101,7 +101,7 @@ def command(
                 _show_traces(traces, spans, content=content)
         else:
             columns, cells, left_out = trace_rows.table_of(tables, names, content=content)
-            console.table(columns, cells)
+            console.table(*without_empty(columns, cells))
             console.say(_count(store, query, tables, has_more=has_more))
             if left_out:
                 console.say(f"{counted(left_out, 'assessment')} of other names: --json shows them.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import mlflow
 import pyarrow as pa
@@ -300,3 +302,22 @@ def _with_all_columns(table: pa.Table, columns: pa.Schema) -> pa.Table:
         ],
         schema=columns,
     )
+
+
+def test_the_filters_of_the_page_are_filters_and_find_what_they_say(traced):
+    page = (Path(__file__).parents[2] / "docs" / "query_language.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Traces\n")[2].partition("\n## ")[0]
+    table = section.partition("| filter for traces |")[2].partition("\n\n")[0]
+    filters = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert len(filters) > 10
+    for text in filters:
+        selected(traced, text)
+    fields = section.partition("| field |")[2].partition("\n\n")[0]
+    names = [
+        name for row in re.findall(r"^\| (`.+?) \|", fields, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)
+    ]
+    assert len(names) > 25
+    for name in names:
+        assert parse_trace_filter(
+            f"{name} IS NOT NULL" if "text" not in name and "content" not in name else f"{name} LIKE '%'"
+        )
