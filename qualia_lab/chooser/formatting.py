@@ -37,8 +37,13 @@ def duration(start_ms: int | None, end_ms: int | None) -> str:
 
 
 def moment(time_ms: int | None) -> str:
-    """A time in ms since 1970 as local date and minute; "" for None."""
-    return "" if time_ms is None else datetime.fromtimestamp(time_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
+    """A time in ms since 1970 as local date and minute, or as it is where no calendar reaches; "" for None."""
+    if time_ms is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(time_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ms} ms since 1970"
 
 
 def number(value: float | None) -> str:

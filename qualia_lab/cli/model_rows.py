@@ -37,12 +37,14 @@ def nested_rows(tables: ModelTables, names: Mapping[str, str]) -> list[dict[str,
             rows[row["model_id"]]["outputs"].append({"run_id": row["run_id"], "step": row["step"]})
     for kind in ("params", "tags"):
         for row in getattr(tables, kind).to_pylist():
-            rows[row["model_id"]][kind][row["key"]] = row["value"]
+            if row["model_id"] in rows:
+                rows[row["model_id"]][kind][row["key"]] = row["value"]
     latest: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in tables.metrics.to_pylist():  # by step and time, so the last one stays
         latest[row["model_id"], row["key"], row["dataset_name"], row["dataset_digest"]] = row
     for row in latest.values():
-        rows[row.pop("model_id")]["metrics"].append(row)
+        if row["model_id"] in rows:
+            rows[row["model_id"]]["metrics"].append({name: value for name, value in row.items() if name != "model_id"})
     others = []
     for version in _versions(tables):
         if version["model_id"] in rows:

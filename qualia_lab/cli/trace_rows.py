@@ -40,11 +40,14 @@ def nested_rows(tables: TraceTables, names: Mapping[str, str], *, content: bool 
     for kind in ("tags", "metadata"):
         columns = (getattr(tables, kind).column(name).to_pylist() for name in ("trace_id", "key", "value"))
         for trace_id, key, value in zip(*columns, strict=True):
-            rows[trace_id][kind][key] = value
+            if trace_id in rows:
+                rows[trace_id][kind][key] = value
     for row in tables.links.to_pylist():
-        rows[row["trace_id"]]["linked_runs"].append(row["run_id"])
+        if row["trace_id"] in rows:
+            rows[row["trace_id"]]["linked_runs"].append(row["run_id"])
     for row in tables.assessments.to_pylist():
-        rows[row.pop("trace_id")]["assessments"].append(row | {"value": json_value(row["value"])})
+        if (trace_id := row.pop("trace_id")) in rows:
+            rows[trace_id]["assessments"].append(row | {"value": json_value(row["value"])})
     return list(rows.values()) if content else [_without_content(row) for row in rows.values()]
 
 

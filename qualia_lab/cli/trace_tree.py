@@ -86,10 +86,10 @@ def _show_span(span: Mapping[str, Any], margin: str, *, content: bool) -> None:
 def _show_assessment(each: Mapping[str, Any]) -> None:
     from_whom = " ".join(filter(None, (each["source_type"], each["source_id"])))
     value = f"failed: {each['error']}" if each["error"] else _plain(each["value"])
-    replaced = " · replaced" if each["valid"] is False else ""
+    replaced = "replaced" if each["valid"] is False else ""
     name = one_line(each["name"] or "", _NAME)
-    text = f"{each['kind']} {name} = {one_line(value, _TEXT)} · {one_line(from_whom, _NAME)}{replaced}"
-    console.sentence(text, indent=2)
+    words = (f"{each['kind']} {name} = {one_line(value, _TEXT)}", one_line(from_whom, _NAME), replaced)
+    console.sentence(" · ".join(filter(None, words)), indent=2)
     if each.get("rationale"):
         _show_text("because", each["rationale"], "    ")
 

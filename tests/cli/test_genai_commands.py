@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import shutil
 import sqlite3
 import unicodedata
 from contextlib import closing
 
+import pyarrow as pa
 import pytest
 from mlflow import MlflowClient
 
+from qualia_lab import schema
+from qualia_lab.cli import model_rows, trace_rows
+from qualia_lab.cli.trace_tree import show_trace
+from qualia_lab.genai_tables import model_tables, trace_tables
 from qualia_lab.stores import open as opening
 from tests.cli.command import QUALIA, run_here
 from tests.stores.empty import copy_empty_store
@@ -243,3 +249,37 @@ def test_hostile_strings_reach_no_terminal(store, ids, tmp_path):
     for command in ("traces", "models"):
         cells = [cell for row in csv.reader(io.StringIO(qualia(command, "--csv", cwd=tmp_path).stdout)) for cell in row]
         assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+
+
+@pytest.mark.parametrize("content", [True, False])
+def test_odd_rows_of_a_store_are_shown(content, capsys):
+    """Spans in a circle, without ids and times, an endless time, rows of traces and models that are not there."""
+    empty = dict.fromkeys(schema.SPANS.names)
+    ids = (("a", "b"), ("b", "a"), (None, None), ("a", "a"), ("c", "a"))
+    spans = [empty | {"span_id": own, "parent_id": parent, "inputs": "{"} for own, parent in ids]
+    traces = [{"trace_id": "t"}, {"trace_id": "u", "request_time": 2**62, "duration": -5, "total_cost": math.nan}]
+    judged = [{"trace_id": "t", "kind": "feedback", "value": "[1"}, {"trace_id": "gone", "kind": "feedback"}]
+    tables = trace_tables(
+        traces=pa.Table.from_pylist(traces, schema=schema.TRACES),
+        tags=pa.Table.from_pylist([{"trace_id": "gone", "key": "a"}], schema=schema.TRACE_TAGS),
+        links=pa.Table.from_pylist([{"trace_id": "gone", "run_id": "a"}], schema=schema.TRACE_LINKS),
+        assessments=pa.Table.from_pylist(judged, schema=schema.ASSESSMENTS),
+    )
+    rows = trace_rows.nested_rows(tables, {}, content=content)
+    assert (
+        [row["trace_id"] for row in rows]
+        == ["t", "u"]
+        == [row["trace_id"] for row in trace_rows.flat_rows(tables, {}, content=content)[1]]
+    )
+    assert len(trace_rows.table_of(tables, {}, content=content)[1]) == 2
+    for row in rows:
+        show_trace(row, spans, content=content)
+    shown = capsys.readouterr().out
+    assert shown.count("not ended") == 10 and f"{2**62} ms since 1970" in shown
+    models = model_tables(
+        models=pa.Table.from_pylist([{"model_id": "m"}], schema=schema.MODELS),
+        params=pa.Table.from_pylist([{"model_id": "gone", "key": "a"}], schema=schema.MODEL_PARAMS),
+        metrics=pa.Table.from_pylist([{"model_id": "gone", "key": "a"}], schema=schema.MODEL_METRICS),
+    )
+    [model] = model_rows.nested_rows(models, {})
+    assert model["params"] == {} and model["metrics"] == []
