@@ -38,4 +38,4 @@ def plain_json(value: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
-    return for_csv("" if value is None else str(plain_json(value)))
+    return "" if value is None else for_csv(str(plain_json(value)))

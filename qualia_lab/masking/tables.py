@@ -232,7 +232,13 @@ def _with_changes(  # noqa: PLR0917
     for row in candidates:  # a store may contain texts that look like our masks: no secret may get the same number
         if row[place] is not None and MASK_PATTERN.search(row[place]):
             masker.reserve(f"{what} {row['key']}" if is_keyed else what, row[place])
-    new = [None if text is None else change(row) for text, row in zip(texts, candidates, strict=True)]
+    shown: dict[tuple[str | None, str | None], str | None] = {(None, None): None}  # by key and text: many repeat
+    new = []
+    for text, row in zip(texts, candidates, strict=True):
+        same = (row["key"] if is_keyed and text is not None else None, text)
+        if same not in shown:
+            shown[same] = change(row)
+        new.append(shown[same])
     if new == texts:
         return table
     values = whole(table.column(place))
