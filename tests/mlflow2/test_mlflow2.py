@@ -93,7 +93,7 @@ def of_run(table, run_id: str, *columns: str) -> list[tuple]:
     return [row for owner, *row in rows(table, "run_id", *columns) if owner == run_id]
 
 
-@pytest.mark.parametrize("kind", ["sqlite"])
+@pytest.mark.parametrize("kind", ["sqlite", "files", "server"])
 def test_traces_of_mlflow_2_are_read_as_its_own_client_reads_them(kind, read_by_mlflow2):
     uri, expected = read_by_mlflow2[kind]
     store = open_store(uri).stored
