@@ -74,6 +74,25 @@ def test_links_of_many_runs_are_not_read_and_that_is_said(genai_server, monkeypa
     assert stored(genai_server).read_traces(TraceQuery(), ("tags",)).problems.num_rows == 0
 
 
+def test_the_server_evaluates_states_and_times(genai_server):
+    with recording_proxy(genai_server) as proxy:
+        store = stored(proxy.uri)
+        whole = store.read_traces(TraceQuery(), ()).traces.to_pylist()
+        failed = [row for row in whole if row["state"] == "ERROR"]
+        time = failed[0]["request_time"]
+        later = [row["trace_id"] for row in whole if row["request_time"] >= time]
+        last = f"request_time >= {time} AND tags.slice = 'odd'"
+        for text, limit, expected, given in (
+            ("status = 'ERROR'", None, [row["trace_id"] for row in failed], len(failed)),
+            (f"request_time >= {time}", 2, later[:2], 2),
+            (last, 1, [failed[0]["trace_id"]], len(later)),
+            ("status = 'ERROR' OR tags.slice = 'nowhere'", None, [row["trace_id"] for row in failed], len(whole)),
+        ):
+            proxy.requests.clear()
+            assert ids_of(store.read_traces(TraceQuery(filter=text, limit=limit), ())) == expected
+            assert sum(len(answer.get("traces", ())) for _, _, answer in proxy.requests) == given, text
+
+
 # Older servers
 
 

@@ -6,22 +6,19 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from qualia_lab import schema
 from qualia_lab.counts import counted
 from qualia_lab.genai_tables import TraceTables, trace_tables
 from qualia_lab.stores.genai_rows import GenAIRows
 from qualia_lab.stores.http.endpoints import API2, API3, is_absent
 from qualia_lab.stores.http.history import batches_of
-from qualia_lab.stores.http.pages import read_pages
 from qualia_lab.stores.http.rest import RequestRejected
 from qualia_lab.stores.http.rows import objects
+from qualia_lab.stores.http.trace_pages import merged, pages_of, with_links
 from qualia_lab.stores.limits import Budget
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.trace_choice import ALL_PARTS, chosen_ids, in_order, parts_to_choose
-from qualia_lab.stores.trace_rows import add_assessments, add_trace, experiment_of, trace_id_of
-from qualia_lab.stores.values import text
+from qualia_lab.stores.trace_rows import experiment_of, trace_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,6 +36,7 @@ _CONCURRENCY = 4
 _MOST_LINKING_RUNS = 50
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}\Z")
 _LATEST_FIRST = "timestamp_ms DESC"
+_STATES, _ORDERED = ("OK", "ERROR", "IN_PROGRESS"), ("<", "<=", ">", ">=")
 NO_TRACES = "the server has no endpoint for them: MLflow before 2.14 stores none"
 
 
@@ -83,11 +81,11 @@ class ServerTraces:
             if query.experiment_ids or query.run_ids or query.trace_ids:
                 rows.add_problem(None, "traces", NO_TRACES)
             return trace_tables(problems=rows.to_tables()["problems"])
-        tables = _merged(pages)
+        tables = merged(pages)
         if "links" in needed and tables.traces.num_rows:
             if not query.run_ids or "links" in wanted:
                 self._add_links(experiment_ids, runs, links, rows)
-            tables = _with_links(tables, links, rows)
+            tables = with_links(tables, links, rows)
         return in_order(tables, chosen_ids(query, tables, read_spans), wanted)
 
     def latest(self, experiment_ids: Sequence[str], limit: int) -> list[Json]:
@@ -139,13 +137,14 @@ class ServerTraces:
     def _of_experiments(
         self, query: TraceQuery, experiment_ids: Sequence[str], parts: frozenset[TracePart]
     ) -> list[TraceTables]:
-        """Pages of the traces of some experiments; the latest ones if that is all that is asked for."""
-        limit = None if query.filter or query.order_by else query.limit
+        """Pages of the traces of some experiments, at least those that match, or the latest of these."""
+        condition, is_whole = _sent(query.filter)
+        limit = query.limit if is_whole and not query.order_by else None
         budget = Budget(self._client.uri.safe, "traces")
 
         def search(batch: list[str]) -> list[TraceTables]:
             order = _LATEST_FIRST if limit is not None else ""
-            return _pages(self._search(batch, "", order=order, limit=limit, budget=budget), parts)
+            return pages_of(self._search(batch, condition, order=order, limit=limit, budget=budget), parts)
 
         size = max(1, min(_EXPERIMENTS_PER_REQUEST, len(experiment_ids) // 8 if limit is None else len(experiment_ids)))
         batches = batches_of(list(experiment_ids), size)
@@ -162,7 +161,7 @@ class ServerTraces:
         budget = Budget(self._client.uri.safe, "traces")
 
         def search(run_id: str) -> list[TraceTables]:
-            return _pages(self._of_run(run_id, experiment_ids, budget), parts)
+            return pages_of(self._of_run(run_id, experiment_ids, budget), parts)
 
         valid = [run_id for run_id in dict.fromkeys(run_ids) if _ID.match(run_id)]
         found = list(in_parallel(search, valid, _CONCURRENCY))
@@ -236,7 +235,7 @@ class ServerTraces:
             infos = [
                 info for info in self._infos(batch) if experiment_ids is None or experiment_of(info) in experiment_ids
             ]
-            return _pages(infos, parts)
+            return pages_of(infos, parts)
 
         return [page for pages in in_parallel(read, batches, _CONCURRENCY) for page in pages]
 
@@ -299,70 +298,20 @@ class ServerTraces:
         yield from islice(read_pages(self._client, "GET", f"{API2}/traces", old, "traces", budget=budget), limit)
 
 
-def _pages(infos: Iterable[Json], parts: frozenset[TracePart]) -> list[TraceTables]:
-    """The tables of these traces in pages, each converted to columns before the next is requested."""
-    remaining = iter(infos)
-    return [_tables(page, parts) for page in iter(lambda: list(islice(remaining, _PAGE_SIZE)), [])]
+def _sent(text: str) -> tuple[str, bool]:
+    """The part of a filter on which this program and all versions of MLflow agree, and whether that is all of it."""
+    if not text:
+        return "", True
+    from qualia_lab.query.conditions import Comparison, conjuncts
+    from qualia_lab.query.traces import parse_trace_filter
 
-
-def _tables(infos: Iterable[Json], parts: frozenset[TracePart]) -> TraceTables:
-    rows = GenAIRows(schema.TRACE_TABLES)
-    for info in infos:
-        trace_id = trace_id_of(info)
-        if not trace_id:
-            rows.add_problem(None, "the list of traces", "one came without an id")
+    parts = conjuncts(parse_trace_filter(text))
+    sent = []
+    for part in parts:
+        if not isinstance(part, Comparison) or part.field.kind != "attribute":
             continue
-        tags = _texts(info.get("tags"), trace_id, rows)
-        metadata = _texts(info.get("trace_metadata", info.get("request_metadata")), trace_id, rows)
-        add_trace(info, tags, metadata, rows)
-        if "tags" in parts:
-            rows.add_values("tags", (trace_id,), tags)
-        if "metadata" in parts:
-            rows.add_values("metadata", (trace_id,), metadata)
-        if "assessments" in parts:
-            add_assessments(trace_id, objects(info, "assessments"), rows)
-    return TraceTables(**rows.to_tables())
-
-
-def _texts(given: Any, trace_id: str, rows: GenAIRows) -> dict[str, str]:
-    """{key: value} of tags or metadata, which are an object in MLflow 3 and a list of keys and values in MLflow 2."""
-    items = given.items() if isinstance(given, dict) else ((one.get("key"), one.get("value")) for one in _list(given))
-    values = {}
-    for key, value in items:
-        try:
-            values[text(key) or ""] = text(value) or ""
-        except ValueError as error:
-            rows.add_problem(f"trace {trace_id}", f"value of {key}", error)
-    return values
-
-
-def _list(given: Any) -> list[Json]:
-    return [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
-
-
-def _merged(pages: Sequence[TraceTables]) -> TraceTables:
-    """All pages in one. A trace can be on two pages, as traces may be added during a search; the first one counts."""
-    seen: set[str] = set()
-    distinct = []
-    for page in pages:
-        new = [trace_id for trace_id in page.traces.column("trace_id").to_pylist() if trace_id not in seen]
-        new = list(dict.fromkeys(new))
-        seen.update(new)
-        distinct.append(page if len(new) == page.traces.num_rows else in_order(page, new, ALL_PARTS))
-    if not distinct:
-        return trace_tables()
-    return TraceTables(
-        **{name: pa.concat_tables([getattr(page, name) for page in distinct]) for name in schema.TRACE_TABLES}
-    )
-
-
-def _with_links(tables: TraceTables, links: dict[str, dict[str, None]], rows: GenAIRows) -> TraceTables:
-    """The tables with links to the runs other than the source run, and with the problems of these rows."""
-    source = zip(*(tables.traces.column(name).to_pylist() for name in ("trace_id", "run_id")), strict=True)
-    for trace_id, source_run in source:
-        linked = (run_id for run_id in links.get(trace_id, ()) if run_id != source_run)
-        rows.tables["links"] += [(trace_id, run_id) for run_id in sorted(linked)]
-    added = rows.to_tables()
-    own = {name: getattr(tables, name) for name in schema.TRACE_TABLES}
-    problems = pa.concat_tables([tables.problems, added["problems"]])
-    return TraceTables(**{**own, "links": added["links"], "problems": problems})
+        if part.field.key == "state" and part.operator == "=" and part.value in _STATES:
+            sent.append(f"attributes.status = '{part.value}'")
+        elif part.field.key == "request_time" and part.operator in _ORDERED and type(part.value) is int:
+            sent.append(f"attributes.timestamp_ms {part.operator} {part.value}")
+    return " AND ".join(sent), len(sent) == len(parts)
