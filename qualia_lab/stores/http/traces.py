@@ -12,6 +12,7 @@ from qualia_lab.genai_tables import TraceTables, trace_tables
 from qualia_lab.stores.genai_rows import GenAIRows
 from qualia_lab.stores.http.endpoints import API2, API3, is_absent
 from qualia_lab.stores.http.history import batches_of
+from qualia_lab.stores.http.pages import read_pages
 from qualia_lab.stores.http.rest import RequestRejected
 from qualia_lab.stores.http.rows import objects
 from qualia_lab.stores.http.trace_pages import merged, pages_of, with_links
