@@ -9,9 +9,18 @@ import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import measure, measure_commands
+from benchmarks.measure import measure, measure_commands, measure_findings
 from benchmarks.record import Row, Table
-from benchmarks.stores import Size, fill_folder, fill_postgresql, fill_sqlite
+from benchmarks.stores import (
+    EXPERIMENTS,
+    Size,
+    fill_folder,
+    fill_postgresql,
+    fill_sqlite,
+    make_grid,
+    make_schema,
+    name_metrics,
+)
 from benchmarks.traces import TraceSize, fill_traces_in_postgresql, fill_traces_in_sqlite
 from tests.servers import ServerMissing, embedded_postgresql, mlflow_server, system_postgresql
 
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Measured
 
-KINDS = ("sqlite", "snapshot", "postgresql", "folder", "server", "pages", "traces", "traces_postgresql")
+KINDS = ("sqlite", "snapshot", "postgresql", "folder", "server", "pages", "traces", "traces_postgresql", "findings")
 _RUNS = 1_000  # of the small stores; fewer in a quick trial
 _TRACES = 100_000
 _JOBS = ("wide", "history", "metric", "experiments", "top")
@@ -35,6 +44,13 @@ _DEMO = (sys.executable, "-m", "qualia_lab.scripts.create_demo_runs")
 _IMPORT = (sys.executable, "-W", "ignore", "-c", "import pandas, mlflow")
 # The pages that are made: the demo's 24 runs, and stores of these numbers of runs.
 _PAGES = {"page_demo": None, "page_120": 120, "page_1000": 1_000}
+# Stores whose findings are made: the number of experiments, and the numbers of values of the params of a grid.
+_FINDINGS: dict[str, tuple[int, tuple[int, ...]]] = {
+    "findings_one": (1, ()),
+    "findings_ten": (EXPERIMENTS, ()),
+    "findings_grids": (EXPERIMENTS, (5, 4, 5, 2)),
+    "findings_large_grids": (EXPERIMENTS, (8, 6, 5, 4)),
+}
 
 
 class Bench:
@@ -85,6 +101,8 @@ class Bench:
             self.pages(name)
         if name == "small":
             self.traces(name, TraceSize(_TRACES if size.runs >= _RUNS else size.runs))
+        if "findings" in self.kinds and name == "many":
+            self.findings(name, Size(size.runs, params=10, metrics=2, steps=10))
         sqlite.unlink(missing_ok=True)
 
     def traces(self, name: str, size: TraceSize) -> None:
@@ -105,6 +123,20 @@ class Bench:
             readers = ("ours",) if job == "all_traces" else ("ours", "client")
             uris = dict.fromkeys(readers, uri)
             yield from self.row(job, lambda job, uris=uris: measure(job, uris, self.turns))
+
+    def findings(self, name: str, size: Size) -> None:
+        """Findings compared with reading what they use, in experiments of several shapes."""
+        rows: list[Row] = []
+        for job, (experiments, levels) in _FINDINGS.items():
+            store = self.folder / f"{job}.db"
+            ids = make_schema(f"sqlite:///{store}", self.folder / "artifacts")[:experiments]
+            _in_child_process(fill_sqlite, store, size, ids)
+            name_metrics(store, ("val_loss", "train_loss"))
+            if levels:
+                make_grid(store, levels)
+            rows += self.row(job, lambda _, store=store: measure_findings(f"sqlite:///{store}", self.turns))
+            store.unlink()
+        self.table("findings", name, f"Findings, compared with reading: {size}", rows)
 
     def pages(self, name: str) -> None:
         """Executed notebooks with their pages, compared with importing what a notebook of one's own begins with."""

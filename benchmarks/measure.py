@@ -127,5 +127,16 @@ def measure_commands(commands: dict[str, Sequence[str]], folder: Path, turns: in
     return list(measured.values())
 
 
+def measure_findings(uri: str, turns: int = TURNS) -> list[Measured]:
+    """Measure findings and reading what they use, alternately in one process, whose imports are not counted."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.findings", uri, str(turns)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **_ENVIRONMENT})
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return [
+        Measured(name, [line[name]["wall"] for line in lines], [line[name]["cpu"] for line in lines], lines[-1]["peak"])
+        for name in ("ours", "reading")
+    ]
+
+
 def _bytes(used: resource.struct_rusage) -> int:
     return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)

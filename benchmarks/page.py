@@ -31,6 +31,10 @@ JOBS = {
     "first_traces": "the latest 100 traces with their assessments",
     "some_traces": "the latest 5,000 traces with their assessments",
     "all_traces": "all traces with their assessments",
+    "findings_one": "findings in one experiment",
+    "findings_ten": "findings in ten experiments",
+    "findings_grids": "findings in ten grids of 200 configurations",
+    "findings_large_grids": "findings in ten grids of 960 configurations",
 }
 
 _READERS = {
@@ -39,6 +43,7 @@ _READERS = {
     "bytes": "the bytes alone",
     "store": "the store itself",
     "import": "`import pandas, mlflow`",
+    "reading": "reading tables and histories",
 }
 
 _HEAD = (

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.measure import Measured
 
 _PACKAGES = ("mlflow", "sqlalchemy", "pyarrow", "adbc-driver-manager", "psycopg")
-_ORDER = ("sqlite", "postgresql", "server", "folder", "snapshot", "pages", "traces", "traces_postgresql")
+_ORDER = ("sqlite", "postgresql", "server", "folder", "snapshot", "pages", "traces", "traces_postgresql", "findings")
 _SIZES = ("small", "many", "most")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sqlite3
@@ -103,6 +104,45 @@ def fill_sqlite(path: Path, size: Size, experiments: Sequence[int] = ()) -> None
             database.execute(sql)
         database.commit()
         database.execute("PRAGMA journal_mode = DELETE")
+
+
+def make_grid(path: Path, levels: Sequence[int]) -> None:
+    """Turn each experiment of a store of `fill_sqlite` into a grid of settings, repeated with seeds.
+
+    Args:
+        path: the SQLite file.
+        levels: the number of values of each varying param; the next param becomes the seed, the others are constant.
+    """
+    index = (
+        f"(SELECT (start_time - {STARTED}) / 1000 / {EXPERIMENTS} FROM runs r WHERE r.run_uuid = {{table}}.run_uuid)"
+    )
+    strides = [math.prod(levels[:place]) for place in range(len(levels) + 1)]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE params SET value = 'same'")
+        for place, (level, stride) in enumerate(zip([*levels, sys.maxsize], strides, strict=True)):
+            database.execute(
+                f"UPDATE params SET value = CAST({index.format(table='params')} / {stride} % {level} AS TEXT)"
+                " WHERE key = ?",
+                [f"param_{place}"],
+            )
+        database.execute("UPDATE params SET key = 'seed' WHERE key = ?", [f"param_{len(levels)}"])
+        for table in ("metrics", "latest_metrics"):
+            # Values are 0.1 for each step of a param, noise of 0.1 at most, and a curve.
+            terms = [
+                f"{index.format(table=table)} / {stride} % {level}"
+                for level, stride in zip(levels, strides, strict=False)
+            ]
+            database.execute(
+                f"UPDATE {table} SET value = 0.1 * (value + {' + '.join(terms)}) + 1.0 / (1 + step) WHERE is_nan = 0"
+            )
+
+
+def name_metrics(path: Path, names: Sequence[str]) -> None:
+    """Give the metrics of a store of `fill_sqlite` these names, by which their meaning is known."""
+    with closing(sqlite3.connect(path)) as database, database:
+        for number, key in enumerate(names):
+            for table in ("metrics", "latest_metrics"):
+                database.execute(f"UPDATE {table} SET key = ? WHERE key = ?", (key, f"metric_{number}"))
 
 
 def fill_postgresql(uri: str, size: Size, artifacts: Path) -> None:

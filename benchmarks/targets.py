@@ -61,6 +61,14 @@ def _targets(tables: Sequence[Table]) -> Iterator[Target]:
     yield from _at_most("100,000 runs, every point streamed, peak memory", rows.get("stream"), "peak", 500)
     for job in ("screen", "runs"):
         yield from _at_most(f"100,000 runs, {job}, seconds", rows.get(job), "wall", 1.5)
+    found = [table for table in tables if table.kind == "findings"]
+    ratios = [
+        (reading.cpu / ours.cpu, row.job.replace("_", " "))
+        for table in found
+        for row in table.rows
+        if (ours := row.of("ours")) and (reading := row.of("reading"))
+    ]
+    yield from _at_least("findings of 20,000 runs, CPU, against reading what they use", ratios, 1 / 2)
     yield from _of_pages([row for table in tables if table.kind == "pages" for row in table.rows])
 
 

@@ -24,12 +24,12 @@ def main(reader_name: str, job: str, uri: str) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
         result = getattr(reader, job)()
         print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}), flush=True)
-    peak = _peak()
+    peak = peak_memory()
     table = reader.as_table(job, result) if hasattr(reader, "as_table") else result
     print(json.dumps({"peak": peak, "rows": table.num_rows, "digest": digest(table, sort=job != "top")}), flush=True)
 
 
-def _peak() -> int:
+def peak_memory() -> int:
     """The peak memory in bytes. On Linux, rusage would include the peak of the parent process."""
     status = Path("/proc/self/status")
     if status.exists():

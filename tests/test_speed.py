@@ -8,19 +8,14 @@ import random
 import sqlite3
 import subprocess
 import sys
-import time
 import uuid
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from benchmarks.stores import EXPERIMENTS, Size, fill_sqlite
-from qualia_lab.inventory import take_inventory
-from qualia_lab.runs import Runs
-from qualia_lab.selection import Query
-from qualia_lab.stores.open import open_store
-from qualia_lab.study import StudySettings, describe_study
+from benchmarks.findings import turns_of
+from benchmarks.stores import EXPERIMENTS, Size, fill_sqlite, name_metrics
 from tests.stores.empty import new_client
 
 RUNS, PARAMS, METRICS = 1000, 20, 30
@@ -95,28 +90,13 @@ def test_findings_take_at_most_twice_the_reading_time(tmp_path, size):
     path = tmp_path / "many.db"
     client = new_client(f"sqlite:///{path}")
     fill_sqlite(path, size, [int(client.create_experiment(f"sweep {number}")) for number in range(EXPERIMENTS)])
-    with closing(sqlite3.connect(path)) as database, database:
-        for number, key in enumerate(("val_loss", "train_loss", "val_acc", "epoch_time")):
-            for table in ("metrics", "latest_metrics"):
-                database.execute(f"UPDATE {table} SET key = ? WHERE key = ?", (key, f"metric_{number}"))
-    store = open_store(f"sqlite:///{path}")
-    run_ids = store.read_runs(Query()).column("run_id").to_pylist()
-    _find(store, store.read(run_ids[:40]))  # imports are not counted
+    name_metrics(path, ("val_loss", "train_loss", "val_acc", "epoch_time"))
     ratios = []
-    while len(ratios) < 3 and min(ratios, default=MOST) >= MOST:  # other processes may disturb a measurement
-        before = time.process_time()
-        tables = store.read(run_ids)
-        keys = sorted(set(tables.metrics.column("key").to_pylist()))
-        points = sum(batch.num_rows for batch in store.read_metric_history(run_ids, keys))
-        reading = time.process_time() - before
-        before = time.process_time()
-        assert _find(store, tables)
-        ratios.append((time.process_time() - before) / reading)
+    for reading, finding, points, findings in turns_of(f"sqlite:///{path}"):
+        assert findings
         assert points == size.points
+        ratios.append(finding["cpu"] / reading["cpu"])
+        if min(ratios) < MOST or len(ratios) == 3:  # other processes may disturb a measurement
+            break
     print(f"findings by reading: {', '.join(f'{ratio:.2f}' for ratio in ratios)} of CPU")
     assert min(ratios) < MOST
-
-
-def _find(store, tables):
-    study = describe_study(tables, take_inventory(tables), StudySettings())
-    return Runs(store, tables, study).find({})
