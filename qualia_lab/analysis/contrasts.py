@@ -242,7 +242,8 @@ def _by_repeats(a: Numbers, b: Numbers, repeats: Numbers) -> _Columns:
     known = np.flatnonzero(is_known)
     reach = np.full(len(a), math.nan)
     quantiles = {of: t_quantile(of) for of in set(degrees[known].tolist())}
-    reach[known] = unit[known] * np.array([quantiles[of] for of in degrees[known].tolist()]) * error[known]
+    with np.errstate(over="ignore"):
+        reach[known] = unit[known] * np.array([quantiles[of] for of in degrees[known].tolist()]) * error[known]
     # Where a level is better in one context and worse in another, the mean says little.
     p = np.ones(len(a))
     agree = known[np.maximum(above, below)[known] == a.shape[1]]
@@ -257,9 +258,9 @@ def _by_contexts(compared: Comparisons, by_ratio: Numbers) -> _Columns:
     p = np.where(all_agree, compared.t_p, compared.p)
     has_ratio = all_agree & ~np.isnan(by_ratio)
     p[has_ratio] = np.minimum(1.0, 2 * np.minimum(p, by_ratio)[has_ratio])
-    is_unclear = has_ratio & ~(compared.low * compared.high > 0)
+    is_unclear = has_ratio & ~(np.sign(compared.low) * np.sign(compared.high) > 0)
     low, high = (np.where(is_unclear, math.nan, bound) for bound in (compared.low, compared.high))
-    p[~all_agree & ((compared.above - compared.below) * compared.difference < 0)] = 1.0  # contradicts the mean
+    p[~all_agree & ((compared.above - compared.below) * np.sign(compared.difference) < 0)] = 1.0  # contradicts the mean
     is_tested = np.ones(len(p), np.bool_)
     return is_tested, compared.difference, compared.above, compared.below, p, low, high
 
