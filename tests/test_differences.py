@@ -76,6 +76,7 @@ def test_differing_artifacts_are_listed_and_compared(runs):
     assert config.loc["optimizer.lr"].tolist() == ["0.1", "1.1", "2.1"]
     assert "same" not in config.index
     two = runs.artifacts.compare("config.json", limit=2)
+    assert '<th style="min-width:' in frame_html(runs.artifacts.that_differ())
     assert "<caption><b>config.json (showing 2 of 3 runs)</b></caption>" in frame_html(two)
     scores = runs.artifacts.compare("scores.csv")
     assert scores.loc["row 2 (dog), f1"].tolist() == ["0.7", "0.7", "0.8"]

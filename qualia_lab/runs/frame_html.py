@@ -20,6 +20,7 @@ _DIGITS = 4  # of the largest number of a column
 _PRECISION, _EXACT = 5e-4, 1e-12  # relative error of a shown number
 _RANGE = 1e3  # between the smallest and the largest; beyond it, equal decimals would be mostly zeros
 _ONE_LINE = 40  # characters up to which a text is not broken into lines
+_EM = 0.62  # of a character; JupyterLab removes `ch` from notebooks that are not trusted
 _BREAKS = " -/"  # characters after which it could be
 _TITLE = 500  # characters of a text that is too long for its cell, shown when the pointer is on it
 
@@ -89,7 +90,7 @@ def _cell(text: str, width: int) -> str:
 def _header(name: str, texts: Sequence[str]) -> str:
     """Return a header as wide as the texts below it, which a notebook would else break into lines."""
     longest = max((len(text) for text in texts if any(char in text for char in _BREAKS)), default=0)
-    width = f' style="min-width:{min(longest, _ONE_LINE)}ch"' if longest else ""
+    width = f' style="min-width:{_EM * min(longest, _ONE_LINE):.3g}em"' if longest else ""
     return f"<th{width}>{name}</th>"
 
 
