@@ -161,5 +161,5 @@ def _markdown_entry(entry: Entry, n: int) -> str:
 
 
 def _html_entry(entry: Entry, n: int) -> str:
-    shown = _plain(entry)
+    shown = _plain(entry).replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")  # on one line, also on paper
     return (f"<b>{shown}</b>" if entry.best else f"<u>{shown}</u>" if entry.level else shown) + _own_n(entry, n)
