@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from qualia_lab.notebook.template_cells import is_heading
+from qualia_lab.notebook.percent_text import begins_of_cells
 from qualia_lab.sections.added import section_titles
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def _comment(cell: TemplateCell, title: str) -> str:
 def _with_lines(text: str, comments: Sequence[str]) -> str:
     """Add these lines to a percent text, each below the heading of its cell; "" adds none."""
     lines = text.splitlines()
-    headings = [place for place, line in enumerate(lines) if is_heading(line)]
-    below = dict(zip(reversed(headings), reversed(comments), strict=False))  # text before the first heading has none
+    below = dict(
+        zip(reversed(begins_of_cells(lines)), reversed(comments), strict=False)
+    )  # text before the first heading has none
     return "".join(f"{line}\n{below[place]}\n" if below.get(place) else f"{line}\n" for place, line in enumerate(lines))

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.errors import TemplateError
 from qualia_lab.escaping import one_line
+from qualia_lab.notebook.percent_text import HEADING, begins_of_cells, code_of, text_of, without_marks
 
 if TYPE_CHECKING:
     from qualia_lab.sections.section import CellKind
 
-_CELL = re.compile(r"^# ?%%+(?P<rest>.*)$")
 _KIND = re.compile(r"\[(?P<kind>\w+)\]")
 _KINDS: dict[str, CellKind] = {"markdown": "markdown", "md": "markdown", "raw": "raw"}
 _OPTION = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*=\s*")
@@ -41,13 +42,8 @@ class TemplateCell:
     where: str = field(default="template", compare=False)
 
 
-def is_heading(line: str) -> bool:
-    """Whether a line of a `py:percent` text begins a cell."""
-    return _CELL.match(line) is not None
-
-
 def parse_percent(text: str, file: str = "template") -> tuple[TemplateCell, ...]:
-    """Parse the cells of a `py:percent` text; a header between `# ---` lines is skipped.
+    """Parse the cells of a `py:percent` text; a first line `#!`, and a header between `# ---` lines, are skipped.
 
     Args:
         text: the text.
@@ -60,19 +56,17 @@ def parse_percent(text: str, file: str = "template") -> tuple[TemplateCell, ...]
         TemplateError: the options of a cell are not `name=JSON`.
     """
     lines = text.splitlines()
-    first = 1
-    if lines and lines[0].rstrip() == "# ---":
-        first += next((index for index, line in enumerate(lines[1:], 1) if line.rstrip() == "# ---"), 0) + 1
+    first = 2 if text.startswith("#!") else 1
+    if lines[first - 1 :] and lines[first - 1].rstrip() == "# ---":
+        first += next((index for index, line in enumerate(lines[first:], 1) if line.rstrip() == "# ---"), 0) + 1
+    lines = lines[first - 1 :]
     cells: list[TemplateCell] = []
-    heading, body, where = "", [], f"{file}:{first}"
-    for number, line in enumerate([*lines[first - 1 :], "# %%"], first):
-        start = _CELL.match(line)
-        if start is None:
-            body.append(line)
-            continue
+    begins = begins_of_cells(lines)
+    for begin, end in pairwise([*([0] if begins[:1] != [0] else ()), *begins, len(lines)]):
+        heading = HEADING.match(lines[begin]) if begin in begins else None
+        body = lines[begin + 1 if heading else begin : end]
         if heading or any(body):
-            cells.append(_percent_cell(heading, body, where))
-        heading, body, where = start["rest"] or " ", [], f"{file}:{number}"
+            cells.append(_percent_cell(heading["rest"] if heading else "", body, f"{file}:{first + begin}"))
     return tuple(cells)
 
 
@@ -108,9 +102,14 @@ def _percent_cell(heading: str, body: list[str], where: str) -> TemplateCell:
     kind = _KINDS.get(match["kind"], "code") if match else "code"
     first = _OPTION.search(heading)
     options = _options(heading[first.start() :] if first else "", heading, where)
-    source = "\n".join(body).strip("\n")
+    language = options.get("language")
     if kind != "code":
-        source = "\n".join(re.sub(r"^# ?", "", line) for line in source.splitlines())
+        lines = text_of(body)
+    elif isinstance(language, str):  # a cell magic such as %%bash, with its lines in comments
+        lines = [f"%%{language} {options.get('magic_args', '')}".rstrip(), *without_marks(body)]
+    else:
+        lines = code_of(body)
+    source = "\n".join(lines).strip("\n")
     return _checked_cell(kind, source, options.get("section"), options.get("tags", []), where)
 
 

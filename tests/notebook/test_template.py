@@ -7,9 +7,10 @@ from pathlib import Path
 
 import jupytext
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbclient import NotebookClient
+from nbformat import v4
 
 from qualia_lab.errors import TemplateError
 from qualia_lab.notebook.copied_template import copied_template
@@ -50,6 +51,63 @@ def as_jupytext_reads(text: str) -> list[tuple]:
 @given(CELLS)
 def test_a_percent_text_has_the_same_cells_as_in_jupytext(cells):
     text = percent(cells)
+    ours = [(cell.kind, cell.source.strip("\n"), cell.section, cell.tags) for cell in parse_percent(text)]
+    assert ours == as_jupytext_reads(text)
+
+
+QUOTED_AND_MAGIC = {
+    "a text in quotes": '# %% [markdown]\n"""\n# A heading\n\nA "text", and more.\n"""\n\n# %%\nx = 1\n',
+    "a text in other quotes, on one line": "# %% [markdown] section=\"title\"\nr'''$\\alpha$'''\n",
+    "a raw text in quotes": '# %% [raw]\n"""\n---\ntitle: mine\n---\n"""\n',
+    "a text in comments that begins with quotes": '# %% [markdown]\n# """\n# three quotes\n',
+    "a code cell with quotes": '# %%\n"""A docstring\n# %% that is no cell\n# %matplotlib inline\n"""\ny = "# %%"\n',
+    "quotes that are no quotes": '# %%\n# it\'s\nx = \'a"""\' # """\n\n# %%\n# %cd ..\n',
+    "magics": "# %%\n# %matplotlib inline\nif x:\n    # %timeit x\n    # !ls -l\n    y = 1\n# files = !ls\n# ?print\n",
+    "a magic of several lines": "# %%\n# !pip install \\\n#   --quiet \\\n#   jupytext\n# a comment\n",
+    "a magic in a comment": "# %%\n# # %load_ext dotenv\n# %time x = 1  # noescape\n# 5 % of x\n# %\n",
+    "magics that were not made comments": "# %%\n%matplotlib inline\n!ls\n",
+    "a cell magic": "# %%\n# %%time\nx = 1\n\n# %%time\ny = 2\n",
+    "a script that can be executed": "#!/usr/bin/env python\n# %%\nx = 1\n",
+    "another language": '# %% language="bash"\n# ls # files\n#\n# pwd\n\n# %% magic_args="-s 1" language="perl"\n# print\n',
+}
+
+
+@pytest.mark.parametrize("text", QUOTED_AND_MAGIC.values(), ids=QUOTED_AND_MAGIC.keys())
+def test_quoted_texts_and_magics_are_as_in_jupytext(text):
+    ours = [(cell.kind, cell.source.strip("\n"), cell.section, cell.tags) for cell in parse_percent(text)]
+    assert ours == as_jupytext_reads(text)
+
+
+def test_comments_that_are_prose_are_not_taken_for_commands():
+    """jupytext makes code of these, as of magics, which would be a syntax error."""
+    text = "# %%\n# copy the ids of the runs\n# Why?\nx = 1\n"
+    assert parse_percent(text)[0].source == "# copy the ids of the runs\n# Why?\nx = 1"
+
+
+MAGICS = [
+    "%matplotlib inline",
+    "%%time",
+    "!ls -l",
+    "?print",
+    "a = %who_ls",
+    "a = !ls",
+    "# %load x",
+    "#",
+    '"""',
+    "x = 1",
+]
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.sampled_from(["code", "markdown"]), st.lists(st.sampled_from(MAGICS), min_size=1))),
+    st.sampled_from([{}, {"cell_markers": '"""'}]),
+)
+def test_what_jupytext_writes_is_read_as_jupytext_reads_it(cells, options):
+    new = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell}
+    notebook = v4.new_notebook(cells=[new[kind]("\n".join(lines)) for kind, lines in cells])
+    notebook.metadata["jupytext"] = options
+    text = jupytext.writes(notebook, fmt="py:percent")
     ours = [(cell.kind, cell.source.strip("\n"), cell.section, cell.tags) for cell in parse_percent(text)]
     assert ours == as_jupytext_reads(text)
 
