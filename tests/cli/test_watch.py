@@ -112,19 +112,23 @@ def test_a_notebook_of_an_engine_is_refused(folder):
 def test_an_interruption_ends_it_cleanly(folder, sign, code):
     command = [*QUALIA, "watch", "live.ipynb", "--every", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    temporary = folder / "temporary"
+    temporary.mkdir()
     with subprocess.Popen(
-        command, cwd=folder, env=environment(), text=True, start_new_session=True, **pipes
+        command, cwd=folder, env=environment(TMPDIR=str(temporary)), text=True, start_new_session=True, **pipes
     ) as process:
         process.stdout.readline()
         until = time.monotonic() + 60
         while seconds_to_reload((folder / "live.html").read_bytes()) != 1:
             assert time.monotonic() < until
             time.sleep(0.1)
+        assert list(temporary.rglob("*.parquet"))  # histories of ended runs
         process.send_signal(sign)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == code
     assert out.splitlines()[-2:] == ["live.ipynb", "live.html"]
     assert seconds_to_reload((folder / "live.html").read_bytes()) == 0
+    assert list(temporary.iterdir()) == []
     with pytest.raises(ProcessLookupError):  # no kernel is left
         os.killpg(process.pid, 0)
 
