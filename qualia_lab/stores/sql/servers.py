@@ -103,7 +103,7 @@ def settings_of(dialect: str) -> list[str]:
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
             f"SET statement_timeout = '{seconds}s'",
             "SET client_encoding = 'UTF8'",
-            # Compiling a statement that looks expensive took seconds and saved none. PostgreSQL 10 has no such setting.
+            # Compiling a statement that looks expensive took seconds and saved none; PostgreSQL 10 cannot.
             "SELECT set_config('jit', 'off', false) WHERE current_setting('jit', true) IS NOT NULL",
         ],
         "mysql": ["SET SESSION TRANSACTION READ ONLY", f"SET SESSION max_execution_time = {seconds * 1000}"],

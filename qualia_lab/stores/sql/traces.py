@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +14,18 @@ import sqlalchemy as sa
 from qualia_lab import schema
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 from qualia_lab.genai_tables import TraceTables, trace_tables
-from qualia_lab.stores.sql.entity_rows import MANY, EntityRows, Wanted, truth, with_nulls
+from qualia_lab.stores.sql.entity_rows import MANY, EntityRows, Wanted, with_nulls
 from qualia_lab.stores.sql.genai_tables import assessments, associations, trace_info, trace_metadata, trace_tags
 from qualia_lab.stores.sql.rows import in_order
-from qualia_lab.stores.sql.tables import experiments, text_id
+from qualia_lab.stores.sql.tables import text_id
 from qualia_lab.stores.sql.trace_columns import COSTS, trace_columns
+from qualia_lab.stores.sql.trace_statements import (
+    IS_LINK,
+    STORED_ASSESSMENTS,
+    assessments_of_traces,
+    keys_and_values,
+    matching,
+)
 from qualia_lab.stores.trace_files import parsed
 from qualia_lab.stores.values import text
 from qualia_lab.tables import table_of
@@ -33,10 +40,6 @@ if TYPE_CHECKING:
     Truth = sa.ColumnElement[bool]
 
 _ALL_PARTS: tuple[TracePart, ...] = ("traces", "tags", "metadata", "links", "assessments")
-_IS_LINK = sa.and_(associations.c.source_type == "trace", associations.c.destination_type == "run")
-_STORED_ASSESSMENTS = pa.schema(
-    [pa.field(one.name, schema.INT) if one.name == "valid" else one for one in schema.ASSESSMENTS]
-)
 
 
 def read_traces(
@@ -148,7 +151,7 @@ class _TraceReading:
         # SQLite would find the latest traces of several experiments by experiment, not by time.
         by_time = limited and len(self.query.experiment_ids) != 1 and dialect == "sqlite"
         selected = self.columns.at_once if at_once else self.columns.selected
-        return _matching(self.has, dialect, frozenset(self.values), by_time, limited, *selected)
+        return matching(self.has, dialect, frozenset(self.values), by_time, limited, *selected)
 
     @cached_property
     def count(self) -> int:
@@ -170,7 +173,7 @@ class _TraceReading:
         """
         if table.name not in self.has or not wanted.ids or only == ():
             return table_of(schema.TRACE_TAGS, [])
-        select = _keyed(table, only, self.columns.promoted)
+        select = keys_and_values(table, only, self.columns.promoted)
         return self.rows.of(schema.TRACE_TAGS, select, table.c.request_id, wanted, ("key",))
 
     def with_more(self, table: pa.Table, more: list[pa.Table], wanted: Wanted) -> pa.Table:
@@ -182,7 +185,7 @@ class _TraceReading:
         """The runs that the traces are linked to, except for their source run."""
         if "entity_associations" not in self.has or not wanted.ids:
             return table_of(schema.TRACE_LINKS, [])
-        select = sa.select(associations.c.source_id, associations.c.destination_id).where(_IS_LINK)
+        select = sa.select(associations.c.source_id, associations.c.destination_id).where(IS_LINK)
         links = self.rows.of(schema.TRACE_LINKS, select, associations.c.source_id, wanted, ("run_id",))
         if not links.num_rows:
             return links
@@ -194,9 +197,9 @@ class _TraceReading:
         """Everything that was said about the traces."""
         if "assessments" not in self.has or not wanted.ids:
             return table_of(schema.ASSESSMENTS, [])
-        select, one = _assessments(), assessments.c
+        select, one = assessments_of_traces(), assessments.c
         then = ("creation_time", "assessment_id")
-        table = self.rows.of(_STORED_ASSESSMENTS, select, one.trace_id, wanted, then)
+        table = self.rows.of(STORED_ASSESSMENTS, select, one.trace_id, wanted, then)
         valid = table.column("valid").cast(pa.bool_())
         table = table.set_column(table.schema.get_field_index("valid"), "valid", valid)
         errors = table.column("error")
@@ -204,85 +207,6 @@ class _TraceReading:
             messages = column([_message(error) for error in errors.to_pylist()], schema.STRING)
             table = table.set_column(table.schema.get_field_index("error"), "error", messages)
         return table.cast(schema.ASSESSMENTS)
-
-
-# Constant statements are built once: building one takes as long as reading a few traces.
-
-
-def _conditions(has: frozenset[str], given: frozenset[str], *, by_time: bool = False) -> list[Truth]:
-    """Conditions on the table of traces.
-
-    Args:
-        has: the tables of the database.
-        given: which of the parameters `experiments` and `runs` there are; all active experiments without the first.
-        by_time: whether traces shall not be found by their experiment.
-    """
-    trace_id, made = trace_info.c.request_id, trace_metadata.c
-    experiment: sa.ColumnElement[Any] = trace_info.c.experiment_id
-    if by_time:
-        experiment = experiment.op("+")(sa.literal_column("0"))
-    active = sa.select(experiments.c.experiment_id).where(experiments.c.lifecycle_stage == "active")
-    listed = sa.bindparam("experiments", type_=sa.BigInteger(), expanding=True)
-    conditions: list[Truth] = [experiment.in_(listed if "experiments" in given else active)]
-    if "runs" in given:
-        runs = sa.bindparam("runs", type_=sa.String(), expanding=True)
-        in_run: list[Truth] = [
-            trace_id.in_(sa.select(made.request_id).where(made.key == "mlflow.sourceRun", made.value.in_(runs)))
-        ]
-        if "entity_associations" in has:
-            linked = sa.select(associations.c.source_id).where(_IS_LINK, associations.c.destination_id.in_(runs))
-            in_run.append(trace_id.in_(linked))
-        conditions.append(sa.or_(*in_run))
-    return conditions
-
-
-@lru_cache(maxsize=32)
-def _matching(
-    has: frozenset[str],
-    dialect: str,
-    given: frozenset[str],
-    by_time: bool,
-    limited: bool,
-    *selected: sa.ColumnElement[Any],
-) -> sa.Select[Any]:
-    """These columns of the traces that match, the latest first; `limited`: with the parameter `limit`."""
-    trace_id = trace_info.c.request_id
-    by_id = sa.collate(trace_id, "C") if dialect == "postgresql" else trace_id
-    select = sa.select(*selected).where(*_conditions(has, given, by_time=by_time))
-    select = select.order_by(trace_info.c.timestamp_ms.desc(), by_id)
-    return select.limit(sa.bindparam("limit", type_=sa.BigInteger())) if limited else select
-
-
-@cache
-def _assessments() -> sa.Select[Any]:
-    one = assessments.c
-    return sa.select(
-        one.trace_id,
-        one.assessment_id,
-        one.name,
-        one.assessment_type,
-        sa.func.nullif(one.value, "null"),
-        one.error,
-        one.rationale,
-        one.source_type,
-        one.source_id,
-        one.run_id,
-        one.span_id,
-        one.overrides,
-        truth(one.valid),
-        one.assessment_metadata,
-        one.created_timestamp,
-        one.last_updated_timestamp,
-    )
-
-
-@cache
-def _keyed(table: sa.TableClause, only: tuple[str, ...] | None, but: tuple[str, ...]) -> sa.Select[Any]:
-    """Keys and values.  only: these keys; None for all but those in `but`."""
-    select = sa.select(table.c.request_id, table.c.key, table.c.value)
-    if only is not None:
-        return select.where(table.c.key.in_(only))
-    return select.where(table.c.key.not_in(but)) if but else select
 
 
 def _message(error: str | None) -> str | None:
