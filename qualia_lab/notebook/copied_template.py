@@ -51,7 +51,6 @@ def _comment(cell: TemplateCell, title: str) -> str:
 def _with_lines(text: str, comments: Sequence[str]) -> str:
     """Add these lines to a percent text, each below the heading of its cell; "" adds none."""
     lines = text.splitlines()
-    below = dict(
-        zip(reversed(begins_of_cells(lines)), reversed(comments), strict=False)
-    )  # text before the first heading has none
+    # Text before the first heading has none.
+    below = dict(zip(reversed(begins_of_cells(lines)), reversed(comments), strict=False))
     return "".join(f"{line}\n{below[place]}\n" if below.get(place) else f"{line}\n" for place, line in enumerate(lines))

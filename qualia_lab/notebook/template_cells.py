@@ -63,7 +63,7 @@ def parse_percent(text: str, file: str = "template") -> tuple[TemplateCell, ...]
     cells: list[TemplateCell] = []
     begins = begins_of_cells(lines)
     for begin, end in pairwise([*([0] if begins[:1] != [0] else ()), *begins, len(lines)]):
-        heading = HEADING.match(lines[begin]) if begin in begins else None
+        heading = HEADING.match(lines[begin]) if lines else None
         body = lines[begin + 1 if heading else begin : end]
         if heading or any(body):
             cells.append(_percent_cell(heading["rest"] if heading else "", body, f"{file}:{first + begin}"))
