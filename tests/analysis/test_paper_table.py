@@ -102,6 +102,7 @@ def test_a_param_that_a_configuration_does_not_have_is_a_dash():
     found = table(rows)
     assert found.numbers.params == ("depth",)
     assert "<tr><td>–</td><td>3</td>" in found._repr_html_()
+    assert "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}" in found._repr_html_()  # a mean is on one line
     assert "| – | 3 |" in found.markdown
     assert "-- & 3 &" in found.latex
     assert "\r\n,3," in found.csv.replace("\n", "\r\n")  # the CSV stays as it is read: empty

@@ -79,23 +79,26 @@ function drawBars(rows, cells) {
 }
 
 // The characters that the columns need so that no word in them breaks; print chooses the size of the text by them.
-const LONGEST_WORD = 12; // longer ones, such as ids, break
+const LONGEST_WORD = 12; // longer ones, such as ids, break, but no mean with its interval does
 const BETWEEN_COLUMNS = 1.5;
+const BOLD = 3; // characters that a mean with its interval is wider in bold
 const MOST_CHARACTERS = 188; // beside each other on A4 in text of 4.5pt
 
 function measureWords(table) {
   const longest = [];
+  const most = Array(table.rows[0]?.cells.length ?? 0).fill(LONGEST_WORD);
   for (const row of table.rows) {
     [...row.cells].forEach((cell, place) => {
-      const words = textOfCell(cell).split(/[\s/]+|(?<=[-_])/).map((word) => word.length);
+      if (cell.textContent.includes("±")) most[place] = Infinity;
+      const words = textOfCell(cell).split(/[ \t\n/]+|(?<=[-_])/).map((word) => word.length + (word.includes("±") ? BOLD : 0));
       longest[place] = Math.max(longest[place] ?? 1, ...words);
     });
   }
-  const needed = longest.reduce((sum, length) => sum + Math.min(length, LONGEST_WORD) + BETWEEN_COLUMNS, 0);
+  const needed = longest.reduce((sum, length, place) => sum + Math.min(length, most[place]) + BETWEEN_COLUMNS, 0);
   if (needed > MOST_CHARACTERS) return;
   table.style.setProperty("--characters", needed.toFixed(1));
   for (const row of table.rows) {
-    [...row.cells].forEach((cell, place) => cell.classList.toggle("words", longest[place] <= LONGEST_WORD));
+    [...row.cells].forEach((cell, place) => cell.classList.toggle("words", longest[place] <= most[place]));
   }
 }
 
