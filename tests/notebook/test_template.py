@@ -159,7 +159,7 @@ def test_the_project_goes_before_built_in_templates_and_a_script_before_a_notebo
         ("named", "reports.py", ""),
         ("other", "notebooks/templates/other.ipynb", "a note"),
     ]
-    assert [one.name for one, _ in listed][:5] == list(BUILT_IN)
+    assert [one.name for one, _ in listed][: len(BUILT_IN)] == list(BUILT_IN)
     assert ["gone.py cannot be read" in error for error in errors] == [True]
     assert read_template("mine").cells[0].source == "## mine.py"
 
