@@ -48,7 +48,7 @@ def leading_version(evaluations: Sequence[Evaluation], scorers: Mapping[str, Sco
     """Rank the versions by the main scorer.
 
     The leader is the best of k by the same rows that it is tested on, so that its lead is biased upwards; that others
-    are worse is corrected for their number, not for the choice of the leader.
+    are worse is corrected for all pairs of versions.
 
     Args:
         evaluations: the evaluations.
@@ -72,13 +72,13 @@ def leading_version(evaluations: Sequence[Evaluation], scorers: Mapping[str, Sco
         return None
     _, scorer, ranked = found
     by_run = {one.run_id: one for one in evaluations}
-    compared = compare_with_reference(by_run[ranked[0].run_id], evaluations, scorers)
+    compared = compare_with_reference(by_run[ranked[0].run_id], evaluations, scorers, is_leader=True)
     worse = tuple(run_id for run_id, one in compared if one.scorer == scorer and one.verdict == "worse")
     return LeadingVersion(scorer, tuple(ranked), worse)
 
 
 def compare_with_reference(
-    reference: Evaluation, evaluations: Sequence[Evaluation], scorers: Mapping[str, Scorer]
+    reference: Evaluation, evaluations: Sequence[Evaluation], scorers: Mapping[str, Scorer], *, is_leader: bool = False
 ) -> list[tuple[str, ScorerComparison]]:
     """Compare every other version with one, by every scorer that judged either; p is corrected over all of them.
 
@@ -86,6 +86,7 @@ def compare_with_reference(
         reference: the version to compare with.
         evaluations: all versions.
         scorers: the scorers.
+        is_leader: whether it is compared because it is best by these rows: p is then corrected for all pairs.
 
     Returns:
         (run id, comparison: the version minus the reference) pairs, by scorer, then in the order of the versions.
@@ -100,7 +101,11 @@ def compare_with_reference(
     ]
     ps = [one.test.p for _, one in found]
     tests = sum(p is not None for p in ps)
-    return [(run_id, with_verdict(one, p, tests)) for (run_id, one), p in zip(found, holm(ps), strict=True)]
+    if is_leader:  # each version could have been it: all pairs of versions are the family, with p of at most 1
+        tests = tests * len(evaluations) // 2
+        ps += [1.0] * (tests - len(ps))
+    corrected = holm(ps)[: len(found)]
+    return [(run_id, with_verdict(one, p, tests)) for (run_id, one), p in zip(found, corrected, strict=True)]
 
 
 def _score(evaluation: Evaluation, scorer: Scorer) -> VersionScore | None:

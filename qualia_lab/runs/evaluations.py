@@ -99,7 +99,7 @@ class Evaluations(Namespace):
             - `wins`, `losses`, `ties`: rows on which the version is better, worse, equal; higher or lower if it is
               unknown what is better.
             - `p (Holm)`: exact McNemar test of true or false, sign-flip test of numbers; corrected for all rows of the
-              table.
+              table, and for all pairs of versions if `against` is not given, since these rows decide who leads.
             - `verdict`: what it says of the version.
 
             `attrs["against"]` names the version that the others are compared with.
@@ -257,10 +257,13 @@ class Evaluations(Namespace):
         evaluations = evaluations_in(self._loaded)
         if len(evaluations) < 2:
             raise NothingToCompare(_ONE if evaluations else _NONE)
-        reference = self._evaluation(against if against is not None else self._leading().ranked[0].run_id)
-        key = ("evaluations against", reference.run_id)
+        is_leader = against is None
+        reference = self._evaluation(self._leading().ranked[0].run_id if against is None else against)
+        key = ("evaluations against", reference.run_id, is_leader)
         scorers = scorers_in(self._loaded)
-        return reference.run_id, self._loaded.once(key, lambda: compare_with_reference(reference, evaluations, scorers))
+        return reference.run_id, self._loaded.once(
+            key, lambda: compare_with_reference(reference, evaluations, scorers, is_leader=is_leader)
+        )
 
     def _compared(self, against: str | None) -> pd.DataFrame:
         import pandas as pd

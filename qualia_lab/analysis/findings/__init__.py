@@ -9,6 +9,7 @@ from qualia_lab.analysis.findings import (
     best_configuration,
     best_never_saved,
     best_not_last,
+    best_version,
     carries_over,
     champion_not_best,
     cheaper,
@@ -100,6 +101,7 @@ RULES: tuple[Rule, ...] = tuple(
         unequal_budgets,
         seed_collapse,
         best_alone,
+        best_version,
         best_configuration,
         factor_effect,
         improved_within_noise,
@@ -123,6 +125,8 @@ _ADDED = kind_of_rules(rule.name for rule in RULES)
 
 # A finding of the rule on the left is dropped if findings of the rules on the right name all of its runs.
 COVERED_BY = {
+    "improved_within_noise": ("best_version",),
+    "best_configuration": ("best_version",),
     "failed": ("failed_apart",),
     "other_code": ("confounded", "best_alone"),
     "other_data": ("confounded", "best_alone"),
