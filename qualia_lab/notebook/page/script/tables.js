@@ -51,7 +51,6 @@ function prepareTable(table) {
     const cells = rows.map((row) => row.cells[place]).filter(Boolean);
     const numeric = isNumeric(cells);
     if (numeric) [header, ...cells].forEach((cell) => cell.classList.add("n"));
-    if (rows.length < 2 && !header.textContent.trim()) header.setAttribute("aria-label", "name");
     if (rows.length < 2) return;
     const button = document.createElement("button");
     button.type = "button";
