@@ -53,10 +53,13 @@ class MetricCount:
 class GenAICount:
     """What the runs have of MLflow 3: logged models and versions of registered models, traces and their assessments.
 
-    `evaluated_runs` is the number of runs with feedback on their traces.
+    `scored_models` have metrics of their own, `checkpoints` were saved at a step after the first, and `evaluated_runs`
+    is the number of runs with feedback on their traces.
     """
 
     models: int = 0
+    scored_models: int = 0
+    checkpoints: int = 0
     versions: int = 0
     traces: int = 0
     assessments: int = 0
@@ -150,6 +153,8 @@ def count_genai(models: ModelTables, traces: TraceTables) -> GenAICount:
     ]
     return GenAICount(
         models=models.models.num_rows,
+        scored_models=len(pc.unique(models.metrics.column("model_id"))),
+        checkpoints=pc.sum(pc.greater(models.outputs.column("step"), 0)).as_py() or 0,
         versions=models.versions.num_rows,
         traces=traces.traces.num_rows,
         assessments=traces.assessments.num_rows,

@@ -100,6 +100,10 @@ def no_second_evaluation(context: SectionContext) -> str | None:
 
 
 def no_models(context: SectionContext) -> str | None:
-    """For sections on logged and registered models."""
+    """For sections that compare logged models or say where registered ones point."""
     genai = context.inventory.genai
-    return None if genai.models or genai.versions else "no run has a logged model of MLflow 3 or a registered version"
+    if genai.scored_models or genai.checkpoints or genai.versions:
+        return None
+    if genai.models:
+        return "no logged model has metrics of its own or was saved at a step, and none is registered"
+    return "no run has a logged model of MLflow 3 or a registered version"

@@ -20,7 +20,7 @@ from .genai_samples import START, feedback, models_of, span, spans_of, trace, tr
 RULES = (
     *("errors_began", "slice_regression", "usage_regression", "best_never_saved", "champion_not_best"),
     *("judge_always_same", "repeated_tool_calls", "unchecked_expectations", "improved_within_noise"),
-    "span_type_dominates",
+    *("span_type_dominates", "best_version"),
 )
 HOUR = 3_600_000
 

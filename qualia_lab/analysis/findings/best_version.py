@@ -13,6 +13,7 @@ from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
+    from qualia_lab.analysis.evaluations import Evaluation
     from qualia_lab.analysis.findings.evidence import Evidence
     from qualia_lab.analysis.leading_version import LeadingVersion
 
@@ -45,13 +46,19 @@ def leading_versions(evidence: Evidence) -> dict[str, LeadingVersion]:
 
 
 def _leading_versions(evidence: Evidence) -> dict[str, LeadingVersion]:
+    if evidence.traces is None:
+        return {}
+    columns = (evidence.traces.traces.column(name).to_pylist() for name in ("trace_id", "experiment_id"))
+    experiment_of_trace = dict(zip(*columns, strict=True))
+    by_experiment: dict[str, list[Evaluation]] = {}
+    for one in evaluations(evidence):
+        by_experiment.setdefault(experiment_of_trace[one.rows[0].row_id] or "", []).append(one)
     better = {key: direction == "higher" for key, direction in evidence.study.settings.better.items()}
     found = {}
-    for task in evidence.study.tasks:
-        of_task = [one for one in evaluations(evidence) if one.run_id in task.run_ids]
-        leading = leading_version(of_task, scorers_of(of_task, better)) if of_task else None
+    for experiment_id, versions in sorted(by_experiment.items()):
+        leading = leading_version(versions, scorers_of(versions, better))
         if leading is not None:
-            found[task.experiment_id] = leading
+            found[experiment_id] = leading
     return found
 
 
@@ -75,6 +82,7 @@ def _finding(evidence: Evidence, experiment_id: str, leading: LeadingVersion) ->
         for one in (first, second)
         for what, value in (("mean", one.mean), ("rows", one.n))
     ]
+    numbers.append(Number("versions", len(run_ids)))
     return Finding(
         "best_version",
         "answer",
