@@ -18,6 +18,7 @@ _MODULES = {
     "Selection": "qualia_lab.selection",
     "load_aggregates": "qualia_lab.runs.aggregates",
     "load_runs": "qualia_lab.runs",
+    "load_traces": "qualia_lab.runs.load_traces",
     "mlflow_client": "qualia_lab.client",
     "open_engine": "qualia_lab.engines.open",
     "open_store": "qualia_lab.stores.open",
@@ -32,6 +33,7 @@ __all__ = [
     "Selection",
     "load_aggregates",
     "load_runs",
+    "load_traces",
     "mlflow_client",
     "open_engine",
     "open_store",
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.runs import load_runs
     from qualia_lab.runs.aggregates import load_aggregates
+    from qualia_lab.runs.load_traces import load_traces
     from qualia_lab.runs.missing import show_missing_as_dashes
     from qualia_lab.selection import Query, Selection
     from qualia_lab.stores.open import open_store

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab import schema
+from qualia_lab.errors import SelectionError
+from qualia_lab.escaping import one_line
 from qualia_lab.tables import check_schemas, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
 # The tables of TraceTables that a reader can ask for.
@@ -34,6 +38,47 @@ class TraceQuery:
     filter: str = ""
     order_by: tuple[str, ...] = ()
     limit: int | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """The query as a JSON-compatible dict without defaults; `TraceQuery.of` restores it."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value not in ((), "", None)
+        }
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> TraceQuery:
+        """The query of a dict such as `{"experiment_ids": ["1"], "filter": "status = 'ERROR'", "limit": 1000}`.
+
+        Raises:
+            SelectionError: a key does not exist, or its value has another type.
+        """
+        values: dict[str, Any] = {}
+        defaults = {field.name: field.default for field in fields(cls)}
+        for name, value in data.items():
+            if name not in defaults:
+                raise SelectionError(
+                    f"{one_line(str(name), 60)} is no condition for traces.", f"There are {', '.join(defaults)}."
+                )
+            if defaults[name] == () and isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+                values[name] = tuple(value)
+            elif (name == "filter" and isinstance(value, str)) or (name == "limit" and _is_limit(value)):
+                values[name] = value
+            else:
+                raise SelectionError(
+                    f"{name} of the traces is {one_line(repr(value), 60)}.", f"Write {_EXAMPLES.get(name, _LIST)}."
+                )
+        return cls(**values)
+
+
+_LIST = "a list of texts"
+_EXAMPLES = {"filter": "a filter as one text", "limit": "a whole number from 1, or None for all"}
+
+
+def _is_limit(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,24 @@ def parse_json(text: str) -> Any:
         raise ValueError("it is no valid JSON") from error
 
 
+def text_of_json(text: str) -> str:
+    """The text that a JSON text, or a JSON mapping with one text, says; other values as JSON, other texts as they are.
+
+    Args:
+        text: the JSON, or any text.
+    """
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return text
+    if isinstance(value, dict) and len(value) == 1:
+        [value] = value.values()
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return text
+
+
 def parse_yaml(text: str) -> Any:
     """The content of a YAML text: mappings, lists, and every scalar as the string that it is written as.
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.charts.trace_text import dollars
 from qualia_lab.cli.output import plain_json
 from qualia_lab.console_table import Column
 from qualia_lab.escaping import one_line
@@ -147,11 +148,6 @@ def took(milliseconds: float | None) -> str:
     if milliseconds is None:
         return ""
     return f"{round(milliseconds, 3):,.3g} ms" if abs(milliseconds) < 999.5 else duration(0, round(milliseconds))
-
-
-def dollars(cost: float | None) -> str:
-    """A cost in USD with three significant digits; "" for None."""
-    return "" if cost is None else f"${cost:,.2f}" if cost >= 1 else f"${cost:.3g}"
 
 
 def json_value(text: str | None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from qualia_lab.analysis.assessments import first_opinions
 from qualia_lab.analysis.judges import judges_against_humans
 from qualia_lab.analysis.leading_version import compare_with_reference, leading_version
 from qualia_lab.analysis.slices import compare_slices
-from qualia_lab.analysis.structured_text import parse_json
+from qualia_lab.analysis.structured_text import text_of_json
 from qualia_lab.analysis.trace_summary import latency_of
 from qualia_lab.analysis.version_comparison import changed_rows, compare_versions
 from qualia_lab.charts.version_differences import Difference, version_differences
@@ -384,11 +383,5 @@ def _sentence(leading: LeadingVersion, labels: Any) -> str:
 
 
 def _text(value: str) -> str:
-    """An input or output as one line: the text in a JSON text or in a mapping with one text."""
-    try:
-        parsed = parse_json(value)
-    except ValueError:
-        parsed = value
-    if isinstance(parsed, dict) and len(parsed) == 1:
-        [parsed] = parsed.values()
-    return one_line(parsed if isinstance(parsed, str) else json.dumps(parsed, ensure_ascii=False), _SHOWN)
+    """An input or output as one line."""
+    return one_line(text_of_json(value), _SHOWN)

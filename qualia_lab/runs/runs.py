@@ -30,6 +30,8 @@ from qualia_lab.runs.plots import Plots
 from qualia_lab.runs.relations import Relations
 from qualia_lab.runs.study_settings import study_settings
 from qualia_lab.runs.summary import summary_html, summary_lines
+from qualia_lab.runs.trace_source import source_of_runs
+from qualia_lab.runs.traces import Traces
 from qualia_lab.study.describe import describe_study
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 
-_NAMESPACES = ("plot", "artifacts", "failures", "relations", "origins", "evaluations", "models")
+_NAMESPACES = ("plot", "artifacts", "failures", "relations", "origins", "evaluations", "models", "traces")
 
 _RUNS_READ_PER_SIDE = 3  # runs per side whose library versions are looked up: each costs several requests to a server
 
@@ -61,8 +63,8 @@ class Runs:
 
     `study` says how the runs are interpreted (objectives, factors, seeds, which runs count); `with_settings` returns
     the same runs under another interpretation. More methods are in `runs.plot`, `runs.artifacts`, `runs.failures`,
-    `runs.relations`, `runs.origins`, `runs.evaluations` and `runs.models`. Every experiment is a task of its own:
-    nothing is averaged, ranked or compared across experiments, unless `pool=True` is set.
+    `runs.relations`, `runs.origins`, `runs.evaluations`, `runs.models` and `runs.traces`. Every experiment is a task of
+    its own: nothing is averaged, ranked or compared across experiments, unless `pool=True` is set.
 
     Arguments that several methods share:
 
@@ -98,6 +100,7 @@ class Runs:
         self.origins = Origins(loaded)
         self.evaluations = Evaluations(loaded)
         self.models = Models(loaded)
+        self.traces = Traces(source_of_runs(loaded))
 
     def __len__(self) -> int:
         return len(self._loaded)

@@ -19,7 +19,7 @@ from qualia_lab.stores.snapshot.parts import read_table, write_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from qualia_lab.genai_tables import TraceQuery
+    from qualia_lab.genai_tables import TraceQuery, TraceTables
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.stores.snapshot.location import SnapshotLocation
     from qualia_lab.stores.snapshot.manifest import File, Manifest
@@ -50,6 +50,7 @@ class GenAIChoice:
         traces: which traces are saved; None for none.
         spans_of: the traces whose spans are saved with their content; None for all that are saved.
         bare_spans_of: the traces whose spans are saved without content.
+        trace_tables: the traces, if they were read already.
     """
 
     experiment_ids: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class GenAIChoice:
     traces: TraceQuery | None = None
     spans_of: tuple[str, ...] | None = None
     bare_spans_of: tuple[str, ...] = ()
+    trace_tables: TraceTables | None = None
 
 
 def write_genai(
@@ -89,7 +91,7 @@ def write_genai(
         tables |= {f"evaluation_{name}": getattr(evaluation, name) for name in schema.EVALUATION_TABLES}
     spans: tuple[File, ...] = ()
     if choice.traces is not None:
-        traces = store.read_traces(choice.traces)
+        traces = choice.trace_tables or store.read_traces(choice.traces)
         tables |= {f"trace_{name}": getattr(traces, name) for name in schema.TRACE_TABLES}
         spans = _write_spans(location, store, choice, traces.traces, old=old, durable=durable)
     files = [

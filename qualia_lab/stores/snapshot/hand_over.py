@@ -7,6 +7,7 @@ command removes them.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -28,15 +29,17 @@ from qualia_lab.stores.uri import absolute_uri, split_uri, with_credentials
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from qualia_lab.genai_tables import TraceQuery
     from qualia_lab.masking.keys import MaskRules
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.stores.snapshot.genai import GenAIChoice
     from qualia_lab.tables import RunTables
 
-# Environment variables of the kernel: the folder of the temporary snapshot, and the tracking URI, without secrets, by
-# which the notebook names the store.
+# Environment variables of the kernel: the folder of the temporary snapshot, the tracking URI, without secrets, by
+# which the notebook names the store, and the query whose traces the snapshot holds, if it is one of traces.
 SNAPSHOT_VARIABLE = "QUALIA_LAB_SNAPSHOT"
 NAMED_VARIABLE = "QUALIA_LAB_SNAPSHOT_OF"
+TRACES_VARIABLE = "QUALIA_LAB_SNAPSHOT_TRACES"
 
 _PREFIX = "qualia-lab-runs-"
 _FOLDER = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
@@ -69,7 +72,10 @@ def hand_over_runs(
             folder, store, tables, source_uri=absolute_uri(store.uri), artifacts_of=artifacts_of, genai=genai
         )
         del tables  # free the memory: the kernel loads its own copy
-        yield {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
+        variables = {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
+        if genai is not None and genai.traces is not None and not genai.run_ids:
+            variables[TRACES_VARIABLE] = _as_text(genai.traces)
+        yield variables
 
 
 def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tuple[TrackingStore, RunTables]:
@@ -107,6 +113,32 @@ def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tu
         )
         error.hint = "Run the cell in Jupyter, or name the runs in RUN_IDS of the cell tagged parameters."
         raise
+
+
+def find_traces(tracking_uri: str, query: TraceQuery, rules: MaskRules) -> tuple[TrackingStore, bool]:
+    """The snapshot that was handed over to this kernel if it holds the traces of this query, or else the store.
+
+    Args:
+        tracking_uri: the tracking URI in the notebook.
+        query: the query.
+        rules: the project's own rules for masking.
+
+    Returns:
+        The store, in which secrets are masked, and whether it is a snapshot with exactly these traces.
+
+    Raises:
+        StoreError: there is no such store.
+    """
+    handed_over = _snapshot_from_environment(tracking_uri)
+    if handed_over is None:
+        return open_store(with_credentials(tracking_uri), rules=rules), False
+    if os.environ.get(TRACES_VARIABLE) == _as_text(query):
+        return mask_store(handed_over, Masker(rules), tables=False), True
+    return open_store(with_credentials(handed_over.source_uri), rules=rules), False
+
+
+def _as_text(query: TraceQuery) -> str:
+    return json.dumps(query.as_data(), sort_keys=True)
 
 
 def _snapshot_from_environment(tracking_uri: str) -> SnapshotStore | None:

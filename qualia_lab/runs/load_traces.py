@@ -1,0 +1,54 @@
+"""`load_traces`: read traces by tracking URI and conditions, as the cells of a notebook do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.errors import SelectionError
+from qualia_lab.escaping import one_line
+from qualia_lab.genai_tables import TraceQuery
+from qualia_lab.runs.trace_source import TraceSource
+from qualia_lab.runs.traces import Traces
+from qualia_lab.settings import find_settings
+from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
+from qualia_lab.stores.snapshot.hand_over import find_traces
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qualia_lab.genai_tables import TraceTables
+
+
+def load_traces(tracking_uri: str, query: Mapping[str, Any] | None = None) -> Traces:
+    """Read traces from a tracking store, with or without runs.
+
+    Args:
+        tracking_uri: a tracking URI as in MLflow, or a path; as for `load_runs`.
+        query: the conditions, all of which must hold: `experiment_ids`, `run_ids`, `trace_ids`, `filter` (of the query
+            language for traces), `order_by`, `limit`. Without `order_by`, the latest request is first.
+
+    Returns:
+        The traces, with tables, charts and cards. Spans are read when they are needed.
+
+    Raises:
+        SelectionError: `query` has an unknown key or a value of another type, or the store cannot hold traces.
+        FilterError: the filter or the order is invalid.
+        StoreError: the store cannot be read.
+
+    Example:
+        >>> traces = load_traces("sqlite:///mlflow.db", {"experiment_ids": ["1"], "filter": "status = 'ERROR'"})
+        >>> traces.errors()
+    """
+    wanted = TraceQuery.of(query or {})
+    store, is_handed_over = find_traces(tracking_uri, wanted, find_settings().masking)
+    if not isinstance(store, ReadsGenAI):
+        raise SelectionError(f"{one_line(store.uri, 100)} holds no traces.", "Name another tracking URI.")
+    rows = find_experiments(store, "all")
+    names = dict(zip(*(rows.column(name).to_pylist() for name in ("experiment_id", "name")), strict=True))
+    reads = store
+
+    def read() -> TraceTables:
+        asked = TraceQuery(experiment_ids=tuple(reads.count_traces())) if is_handed_over else wanted
+        return reads.read_traces(asked, ("traces", "assessments"))
+
+    return Traces(TraceSource(reads, read, names, is_handed_over=is_handed_over))

@@ -1,0 +1,377 @@
+"""`Traces`: how many failed and why, what took long, tokens and cost, and the traces that tell most."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from qualia_lab.analysis.telling_traces import telling_traces
+from qualia_lab.analysis.trace_errors import error_kinds
+from qualia_lab.analysis.trace_summary import FAILED, finished_durations, summarise_traces
+from qualia_lab.charts.trace_card import TraceCard, TraceCards
+from qualia_lab.charts.trace_times import latency_chart, traces_over_time
+from qualia_lab.charts.waterfall import waterfall
+from qualia_lab.counts import and_more, counted
+from qualia_lab.errors import NoTraceMatches
+from qualia_lab.escaping import for_html, one_line
+from qualia_lab.genai_tables import TraceQuery
+from qualia_lab.runs import trace_frames
+from qualia_lab.runs.message import Message
+from qualia_lab.runs.namespace import public_names
+from qualia_lab.tables import rows_with
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from qualia_lab.analysis.telling_traces import TellingTrace
+    from qualia_lab.analysis.trace_errors import ErrorKind
+    from qualia_lab.analysis.trace_summary import TraceSummary
+    from qualia_lab.charts.chart import Chart
+    from qualia_lab.genai_tables import TraceTables
+    from qualia_lab.runs.trace_source import TraceSource
+
+_NONE = "There are no traces."
+_NO_SPANS = "No spans of these traces are in the store."
+_NAMED = 3
+_NOT_HANDED_OVER = (
+    "Its spans were not handed over to this execution, or without inputs and outputs: run the cell in Jupyter to see "
+    "them."
+)
+
+
+class Traces:
+    """Traces of experiments or of runs, as tables, charts and cards.
+
+    Statistics of spans are over the 20,000 latest traces; inputs and outputs are read of 200: failed, slow, low scored
+    and late ones. Each result says over how many it is. A method that has nothing to show returns a `Message`.
+
+    Example:
+        >>> traces = load_traces("sqlite:///mlflow.db", {"experiment_ids": ["1"], "filter": "status = 'ERROR'"})
+        >>> traces.errors()
+    """
+
+    def __init__(self, source: TraceSource) -> None:
+        """Wrap traces; `load_traces` and `runs.traces` do it."""
+        self._source = source
+        self._known: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.tables.traces)
+
+    def __dir__(self) -> list[str]:
+        return [*public_names(type(self)), "tables"]
+
+    def __repr__(self) -> str:
+        return "\n".join(self._sentences())
+
+    def _repr_html_(self) -> str:
+        first, *others = self._sentences()
+        return f"<p><b>{for_html(first)}</b></p>" + "".join(f"<p>{for_html(one)}</p>" for one in others)
+
+    @property
+    def tables(self) -> TraceTables:
+        """The Arrow tables of the traces and their assessments."""
+        return self._source.tables
+
+    def summary(self) -> pd.DataFrame | Message:
+        """How many traces there are, how many failed, how long they took, and what they used.
+
+        Returns:
+            A row per experiment.
+
+            - `traces`, `failed`, `unfinished`: numbers of traces.
+            - `median (s)`, `p95 (s)`, `longest (s)`: of the finished ones, failed ones included; `timed` is their
+              number if it is another.
+            - `tokens`, `USD`: sums over the traces that record them; `with tokens`, `with cost` are their numbers if
+              they are others.
+            - `first (UTC)`, `last (UTC)`: the times of requests.
+        """
+        return trace_frames.summary(self.tables, self._source.experiments) if len(self) else Message(_NONE)
+
+    def errors(self, limit: int = 20) -> pd.DataFrame | Message:
+        """The errors by the span in which they began and the kind of their message, those of most traces first.
+
+        Args:
+            limit: the most rows.
+
+        Returns:
+            The index is the name of the span.
+
+            - `message`: without what differs between messages, such as numbers and quoted texts.
+            - `traces`: how many have such an error. `spans`: how many spans failed with it.
+            - `last (UTC)`: the time of the latest of these traces. `example`: one message. `trace_id`: its trace.
+
+            `attrs["showing"]` says how many kinds, and of how many traces spans were read.
+        """
+        if not len(self):
+            return Message(_NONE)
+        if not (kinds := self._kinds()):
+            failed = sum(state == FAILED for state in self.tables.traces.column("state").to_pylist())
+            if failed:
+                return Message(f"{counted(failed, 'trace')} failed, but no span of the {self._over()} says where.")
+            return Message(f"No trace failed, and no span of the {self._over()}.")
+        return trace_frames.errors(
+            kinds[:limit], self.tables, f"{min(limit, len(kinds))} of {len(kinds)}", self._over()
+        )
+
+    def examples(self, limit: int = 12) -> pd.DataFrame | Message:
+        """The traces that tell most: failures of each kind, the slowest, the lowest scored, where judges disagree.
+
+        Args:
+            limit: the most rows.
+
+        Returns:
+            The index is the trace id.
+
+            - `why`: the reasons. `name`, `state`, `took (s)`, `tokens`, `requested (UTC)`.
+            - `request`, `response`: their starts.
+        """
+        if not len(self):
+            return Message(_NONE)
+        telling = self._telling(limit)
+        if not telling:
+            return Message("No trace failed, took longer than others, or was judged lower than others.")
+        rows = self._rows([one.trace_id for one in telling])
+        return trace_frames.traces(rows, {one.trace_id: "; ".join(one.reasons) for one in telling})
+
+    def show_examples(self, limit: int = 3) -> TraceCards | Message:
+        """The first traces of `examples` as trees of spans with inputs and outputs, folded but for the first.
+
+        Args:
+            limit: the most traces.
+        """
+        telling = self._telling(12)[:limit] if len(self) else ()
+        if not telling:
+            return Message("There is no trace that failed, took long or was judged low.")
+        return TraceCards(
+            [
+                replace(self.show(one.trace_id), reasons=one.reasons, folded=place > 0)
+                for place, one in enumerate(telling)
+            ]
+        )
+
+    def slowest(self, limit: int = 10) -> pd.DataFrame | Message:
+        """The finished traces that took longest.
+
+        Args:
+            limit: the most rows.
+
+        Returns:
+            Columns as in `examples`, without `why`.
+        """
+        durations = finished_durations(self.tables.traces)
+        if not np.isfinite(durations).any():
+            return Message("No trace has finished with a duration.")
+        order = np.argsort(-np.nan_to_num(durations, nan=-1.0), kind="stable")
+        rows = [int(row) for row in order[:limit] if np.isfinite(durations[row])]
+        frame = trace_frames.traces(self.tables.traces.take(rows), None)
+        frame.attrs["showing"] = f"{len(rows)} of {int(np.isfinite(durations).sum())}"
+        return frame
+
+    def by_model(self) -> pd.DataFrame | Message:
+        """Tokens and cost by the language model that spans name, the most expensive first.
+
+        Returns:
+            The index is the model.
+
+            - `calls`: spans; a span below another one that records the same call is not counted. `traces`.
+            - `input tokens`, `output tokens`, `USD`: sums. `calls without cost`, if there are any.
+
+            `attrs["showing"]` says of how many traces spans were read.
+        """
+        frame = trace_frames.by_model(self._source.latest_spans, self._over())
+        return Message("No span of these traces names a model with tokens or a cost.") if frame is None else frame
+
+    def time_by_type(self) -> pd.DataFrame | Message:
+        """The time that spans of each type took themselves, without their children.
+
+        Returns:
+            The index is the type.
+
+            - `spans`; `time (s)`: the sum. `share`: of the time of all spans.
+            - `untimed`: spans without an end, if there are any.
+
+            `attrs["showing"]` says of how many traces spans were read.
+        """
+        spans = self._source.latest_spans
+        return trace_frames.time_by_type(spans, self._over()) if spans.num_rows else Message(_NO_SPANS)
+
+    def repeated_calls(self, fewest: int = 3, limit: int = 20) -> pd.DataFrame | Message:
+        """Tools that a trace calls again with the same input: retries and loops.
+
+        Args:
+            fewest: the smallest number of equal calls in a trace.
+            limit: the most rows.
+
+        Returns:
+            The index is the trace id.
+
+            - `tool`, `calls`, `failed`; `is`: retry if all calls but at most one failed, else loop.
+            - `input`: its start.
+
+            `attrs["showing"]` says how many of how many, and in how many traces inputs were read.
+        """
+        spans = self._source.whole_spans
+        read = len(pc.unique(spans.column("trace_id")))
+        frame = trace_frames.repeated_calls(spans, fewest, limit, f"{read:,} of {counted(len(self), 'trace')}")
+        if frame is None:
+            return Message(
+                f"No tool is called {fewest} times with the same input in the {counted(read, 'trace')} whose inputs "
+                "were read."
+            )
+        return frame
+
+    def table(self, filter: str = "", *, order_by: Sequence[str] = (), limit: int = 50) -> pd.DataFrame | Message:  # noqa: A002
+        """The traces that match a filter, the latest first.
+
+        Args:
+            filter: a filter of the query language for traces: `status = 'ERROR' AND execution_time > 2000`.
+            order_by: sort keys such as `execution_time DESC`.
+            limit: the most rows.
+
+        Returns:
+            Columns as in `examples`, without `why`. `attrs["showing"]` says how many of how many.
+
+        Raises:
+            FilterError: the filter or the order is invalid.
+        """
+        found = self._source.matching(TraceQuery(filter=filter, order_by=tuple(order_by)))
+        if not found.traces.num_rows:
+            return Message(f"None of the {counted(len(self), 'trace')} matches." if len(self) else _NONE)
+        frame = trace_frames.traces(found.traces.slice(0, limit), None)
+        frame.attrs["showing"] = f"{len(frame)} of {found.traces.num_rows}"
+        return frame
+
+    def show(self, trace_id: str) -> TraceCard:
+        """One trace in full: its spans as a tree with inputs and outputs, and its assessments.
+
+        Args:
+            trace_id: its id.
+
+        Returns:
+            The trace, displayed as HTML or text.
+
+        Raises:
+            NoTraceMatches: it is not among these traces.
+        """
+        tables, spans = self._of(trace_id), self._source.spans_of(trace_id)
+        trace = tables.traces.to_pylist()[0]
+        has_content = trace_id in self._source.chosen.whole or not self._source.is_handed_over
+        return TraceCard(
+            trace,
+            self._source.experiments.get(trace["experiment_id"] or "", ""),
+            {row["key"]: row["value"] or "" for row in tables.tags.to_pylist() if not row["key"].startswith("mlflow.")},
+            spans.to_pylist(),
+            tables.assessments.to_pylist(),
+            note="" if has_content else _NOT_HANDED_OVER,
+        )
+
+    def plot_over_time(self) -> Chart | Message:
+        """The number of traces over time, and how many of them failed."""
+        summary = self._summary()
+        return traces_over_time(summary) if summary.periods else Message("No trace has a known time.")
+
+    def plot_latency(self) -> Chart | Message:
+        """How long traces took: over time as median and 95th percentile, and as a distribution."""
+        summary = self._summary()
+        if summary.latency is None:
+            return Message("No trace has finished with a duration.")
+        durations = finished_durations(self.tables.traces)
+        failed = np.array([state == FAILED for state in self.tables.traces.column("state").to_pylist()], np.bool_)
+        known = np.isfinite(durations)
+        return latency_chart(summary, {"finished": durations[known & ~failed], "failed": durations[known & failed]})
+
+    def plot_waterfall(self, trace_id: str | None = None) -> Chart | Message:
+        """The spans of one trace as bars from start to end.
+
+        Args:
+            trace_id: its id; by default that of the slowest trace.
+
+        Raises:
+            NoTraceMatches: it is not among these traces.
+        """
+        if trace_id is None:
+            durations = np.nan_to_num(finished_durations(self.tables.traces), nan=-1.0)
+            if not len(durations) or durations.max() < 0:
+                return Message("No trace has finished with a duration.")
+            trace_id = str(self.tables.traces.column("trace_id")[int(durations.argmax())].as_py())
+        name = self._of(trace_id).traces.column("name").to_pylist()[0]
+        spans = self._source.spans_of(trace_id).to_pylist()
+        timed = [span for span in spans if None not in (span["start_ns"], span["end_ns"])]
+        if not any(span["end_ns"] >= span["start_ns"] for span in timed):
+            return Message(_NOT_HANDED_OVER if self._source.is_handed_over else "No span of the trace has a duration.")
+        return waterfall(f"{name or 'trace'} {trace_id}", spans)
+
+    def _sentences(self) -> list[str]:
+        """The traces in words, and what could not be read."""
+        summary, names = self._summary(), self._source.experiments
+        if not len(self):
+            return [_NONE]
+        ids = pc.unique(self.tables.traces.column("experiment_id")).to_pylist()
+        of = and_more([one_line(names.get(one or "", one or ""), 60) for one in ids], _NAMED)
+        sentence = f"{counted(summary.traces, 'trace')} of {of}, {summary.failed:,} of them failed"
+        sentence += f", {summary.unfinished:,} not finished." if summary.unfinished else "."
+        sentences = [sentence]
+        latest, whole = len(self._source.chosen.latest), len(self._source.chosen.whole)
+        if len(self) > latest:
+            sentences.append(f"Statistics of spans are over the latest {latest:,} traces.")
+        if len(self) > whole:
+            sentences.append(
+                f"Inputs and outputs of spans are read of {whole:,} traces: telling ones, the latest that failed, the "
+                "slowest, and the latest."
+            )
+        problems = self.tables.problems
+        sentences += [
+            f"Not read: {one_line(row['subject'] or '', 80)}: {one_line(row['reason'] or '', 200)}"
+            for row in problems.slice(0, 5).to_pylist()
+        ]
+        if problems.num_rows > 5:
+            sentences.append(f"Not read: showing 5 of {problems.num_rows:,}.")
+        return sentences
+
+    def _summary(self) -> TraceSummary:
+        if "summary" not in self._known:
+            self._known["summary"] = summarise_traces(self.tables.traces)
+        found: TraceSummary = self._known["summary"]
+        return found
+
+    def _kinds(self) -> tuple[ErrorKind, ...]:
+        """The kinds of errors; of each, the traces whose inputs were read come first."""
+        if "kinds" not in self._known:
+            whole = set(self._source.chosen.whole)
+            self._known["kinds"] = tuple(
+                replace(kind, trace_ids=tuple(sorted(kind.trace_ids, key=lambda trace_id: trace_id not in whole)))
+                for kind in error_kinds(self._source.latest_spans)
+            )
+        found: tuple[ErrorKind, ...] = self._known["kinds"]
+        return found
+
+    def _telling(self, limit: int) -> tuple[TellingTrace, ...]:
+        return telling_traces(self.tables, self._kinds(), most=limit)
+
+    def _of(self, trace_id: str) -> TraceTables:
+        """The tables of one trace. Raises NoTraceMatches."""
+        tables = self._source.of([trace_id])
+        if not tables.traces.num_rows:
+            raise NoTraceMatches(
+                f"No trace of these has the id {one_line(trace_id, 60)}.", "traces.table() lists the ids."
+            )
+        return tables
+
+    def _rows(self, trace_ids: Sequence[str]) -> Any:
+        """The rows of these traces, in this order."""
+        found = {row["trace_id"]: row for row in rows_with(self.tables.traces, "trace_id", trace_ids).to_pylist()}
+        from qualia_lab import schema
+        from qualia_lab.tables import table_of
+
+        return table_of(schema.TRACES, [found[trace_id] for trace_id in trace_ids])
+
+    def _over(self) -> str:
+        """The traces whose spans statistics are over."""
+        latest = len(self._source.chosen.latest)
+        return counted(latest, "trace") if latest == len(self) else f"latest {latest:,} of {len(self):,} traces"
