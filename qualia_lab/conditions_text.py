@@ -20,8 +20,9 @@ _MAX_RUN_IDS = 12
 
 
 def default_title(selection: Selection) -> str:
-    """The default title of a notebook, such as `churn: 12 runs`."""
-    return f"{listed(selection.experiments, 3)}: {counted(len(selection.run_ids), 'run')}"
+    """The default title of a notebook, such as `churn: 12 runs` or `support: traces`."""
+    what = counted(len(selection.run_ids), "run") if selection.traces is None else "traces"
+    return f"{listed(selection.experiments, 3)}: {what}"
 
 
 def choice_in_words(selection: Selection, count: int) -> str:
@@ -29,27 +30,28 @@ def choice_in_words(selection: Selection, count: int) -> str:
 
     Args:
         selection: the selection; its conditions are quoted as they were given.
-        count: the number of runs.
+        count: the number of runs, or of traces if it is a selection of traces.
 
     Returns:
         Plain text.
     """
-    conditions = selection.conditions
+    conditions, traces = selection.conditions, selection.traces
     words = [count_in_words(selection, count, 5)]
     if conditions.status:
         words.append(" or ".join(conditions.status))
     if conditions.since:
-        words.append(f"started since {one_line(conditions.since, 60)}")
+        words.append(f"{'started' if traces is None else 'requested'} since {one_line(conditions.since, 60)}")
     if conditions.where:
         words.append(f"with {' and '.join(one_line(comparison, 100) for comparison in conditions.where)}")
     if conditions.filter.strip():
         words.append(f"where {one_line(conditions.filter, 300)}")
     if conditions.run_ids:
-        words.append("picked one by one")
+        words.append("picked one by one" if traces is None else f"of {counted(len(conditions.run_ids), 'run')}")
     if count > 1 and (order := order_in_words(conditions)):
-        words.append(order)
-    if conditions.at_most is not None:
-        words.append(f"at most {conditions.at_most:,}")
+        words.append(order if traces is None else order.replace("newest", "latest"))
+    at_most = conditions.at_most if traces is None else traces.limit
+    if at_most is not None and (traces is None or count >= at_most):
+        words.append(f"at most {at_most:,}")
     return ", ".join(words)
 
 
@@ -58,13 +60,14 @@ def count_in_words(selection: Selection, count: int, named: int = 3) -> str:
 
     Args:
         selection: the selection, for the names of the experiments.
-        count: the number of runs.
+        count: the number of runs or traces.
         named: the maximum number of experiments to name.
 
     Returns:
         Plain text.
     """
-    runs = counted(count, "deleted run" if selection.conditions.view == "deleted" else "run")
+    word = "run" if selection.traces is None else "trace"
+    runs = counted(count, "deleted run" if selection.conditions.view == "deleted" else word)
     return runs + (f" of {listed(selection.experiments, named)}" if selection.experiments else "")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from qualia_lab import schema
 from qualia_lab.errors import SelectionError
 from qualia_lab.escaping import one_line
-from qualia_lab.tables import check_schemas, table_of
+from qualia_lab.tables import check_schemas, digest_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,6 +133,11 @@ class TraceTables:
 
     def __post_init__(self) -> None:
         check_schemas(self, schema.TRACE_TABLES)
+
+    @property
+    def digest(self) -> str:
+        """A digest of all tables, by which a change of the data is recognized."""
+        return digest_of(getattr(self, field.name) for field in fields(self))
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qualia_lab.choosing import choose_runs, experiments_of, query_of, view_of
+from qualia_lab.choosing_traces import selection_of_traces, trace_query_of
 from qualia_lab.closing import Closing
 from qualia_lab.conditions_text import default_title, notebook_command
-from qualia_lab.errors import OutputExists
+from qualia_lab.errors import OutputExists, SelectionError
 from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_atomically
-from qualia_lab.genai_tables import TraceQuery
+from qualia_lab.genai_tables import TraceQuery, model_tables
 from qualia_lab.inventory import GenAICount, count_genai, take_inventory
-from qualia_lab.masking.tables import masked_keys
+from qualia_lab.masking.tables import masked_columns, masked_keys
+from qualia_lab.schema import EXPERIMENT_TAGS, EXPERIMENTS
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
 from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
@@ -25,12 +27,14 @@ from qualia_lab.study.baseline import fit_baseline
 from qualia_lab.study.counts_only import describe_counts
 from qualia_lab.study.describe import describe_study
 from qualia_lab.study.settings import StudySettings, merge_settings, settings_as_data
+from qualia_lab.tables import rows_with, run_tables, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
+    from qualia_lab.genai_tables import TraceTables
     from qualia_lab.inventory import Inventory
     from qualia_lab.notebook.execute import Edit
     from qualia_lab.notebook.plan import NotebookPlan
@@ -78,6 +82,7 @@ class NotebookGenerator(Closing):
         self.store = store or open_given_store(tracking_uri)
         self.tracking_uri = self.store.uri
         self._read: tuple[tuple[str, ...], RunTables] | None = None
+        self._read_traces: tuple[TraceQuery, TraceTables] | None = None
         self._experiments: dict[View, pa.Table] = {}
 
     def close(self) -> None:
@@ -261,6 +266,50 @@ class NotebookGenerator(Closing):
             explain(self.store.explain(query))
         return choose_runs(self.store, conditions, query, experiments=experiments)
 
+    def choose_traces(self, conditions: Conditions, query: TraceQuery | None = None) -> Selection:
+        """Select traces, for a template of traces; they are read with their assessments.
+
+        Args:
+            conditions: the conditions, with a filter and an order of the query language for traces.
+            query: the query, if it is not that of the conditions.
+
+        Returns:
+            The selection, without runs.
+
+        Raises:
+            SelectionError: a condition is about runs, the filter compares with a secret, or the store holds no traces.
+            UnknownExperiment: no experiment matches a name.
+            NoTraceMatches: no trace matches.
+            EmptyStore: the store has no traces.
+            FilterError: the filter, the order or the time is invalid.
+            StoreError: the store cannot be read.
+        """
+        query = query or trace_query_of(self.store, conditions, self.read_experiments(counted=False))
+        traces = self.read_traces(query).traces
+        return selection_of_traces(self.store, conditions, query, traces, self.read_experiments("all", counted=False))
+
+    def read_traces(self, query: TraceQuery) -> TraceTables:
+        """Read traces without their spans; the result is cached until others are read.
+
+        Args:
+            query: which traces.
+
+        Raises:
+            SelectionError: the store cannot hold traces.
+            StoreError: the store cannot be read.
+        """
+        if not isinstance(self.store, ReadsGenAI):
+            raise SelectionError(f"{self.store.uri} holds no traces.", "Name another tracking URI.")
+        if self._read_traces is None or self._read_traces[0] != query:
+            self._read_traces = (query, self.store.read_traces(query))
+        return self._read_traces[1]
+
+    def digest_of(self, selection: Selection) -> str:
+        """A digest of the data of the selected runs or traces, by which a change is recognized."""
+        if selection.traces is not None:
+            return self.read_traces(selection.traces).digest
+        return self.read(selection).digest
+
     def read(self, selection: Selection) -> RunTables:
         """Read the selected runs; the result is cached until another selection is read.
 
@@ -332,13 +381,20 @@ class NotebookGenerator(Closing):
         from qualia_lab.notebook.plan import plan_notebook
         from qualia_lab.notebook.template import read_template
 
-        kind = read_template(template or ("observe" if engine is None else "aggregate"))
-        if engine is None:
+        default = "observe" if engine is None else "aggregate"
+        kind = read_template(template or (default if selection.traces is None else "traces"))
+        if selection.traces is not None:
+            inventory = self._count_traces(selection.traces)
+            study = describe_counts(inventory, table_of(EXPERIMENT_TAGS, ()), StudySettings())
+            masked = masked_columns({"traces": self.read_traces(selection.traces).traces})
+        elif engine is None:
+            masked = masked_keys(self.read(selection))
             inventory = replace(take_inventory(self.read(selection)), genai=self._count_genai(selection))
             study = self.describe(selection, settings, inventory=inventory)
         else:
             selection = replace(selection, engine=engine)
             inventory, experiment_tags = self._count_by_engine(selection, engine)
+            masked = ()
             merged = replace(_merged(selection, settings), baseline=None)
             study = describe_counts(inventory, experiment_tags, merged)
         date = written or datetime.now().astimezone().date().isoformat()
@@ -358,7 +414,7 @@ class NotebookGenerator(Closing):
             command=notebook_command(
                 selection, settings or StudySettings(), template=template, title=title, engine=engine
             ),
-            masked=() if engine is not None else masked_keys(self.read(selection)),
+            masked=masked,
             given={name: value for name, value in given.items() if value},
         )
 
@@ -480,10 +536,12 @@ class NotebookGenerator(Closing):
         else:
             parameters = read_parameters(path)
             engine, named = parameters.get("ENGINE"), str(parameters.get("TRACKING_URI", self.tracking_uri))
+            traces = parameters.get("TRACES")
             selection = Selection(
                 self.tracking_uri,
                 run_ids_of(path, parameters),
                 engine=engine if isinstance(engine, str) else None,
+                traces=TraceQuery.of(traces) if isinstance(traces, dict) else None,
             )
         with self._hand_over(selection, named) as (variables, data_digest):
             return execute_notebook(
@@ -515,6 +573,10 @@ class NotebookGenerator(Closing):
         from qualia_lab.stores.snapshot.genai import GenAIChoice
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
+        if selection.traces is not None:
+            with self._hand_over_traces(selection.traces, named) as variables:
+                yield variables, self.read_traces(selection.traces).digest
+            return
         if selection.engine is not None or not selection.run_ids:
             yield {}, ""  # an engine already has a snapshot; without runs the cells read the store
             return
@@ -528,6 +590,27 @@ class NotebookGenerator(Closing):
             self._read = None  # free the tables while the kernel runs
             pa.default_memory_pool().release_unused()
             yield variables, data_digest
+
+    @contextlib.contextmanager
+    def _hand_over_traces(self, query: TraceQuery, named: str) -> Iterator[dict[str, str]]:
+        """Write a temporary snapshot of traces for the kernel; yields its environment variables.
+
+        Of the spans it holds those that the cells read, with inputs and outputs of a few.
+        """
+        from qualia_lab.analysis.spans_read import spans_read
+        from qualia_lab.stores.snapshot.genai import GenAIChoice
+        from qualia_lab.stores.snapshot.hand_over import hand_over_runs
+
+        tables = self.read_traces(query)
+        chosen = spans_read(tables)
+        choice = GenAIChoice(
+            traces=query, spans_of=chosen.whole, bare_spans_of=chosen.bare, trace_tables=tables, only_traces=True
+        )
+        ids = tables.traces.column("experiment_id").drop_null().unique().to_pylist()
+        experiments = rows_with(self.read_experiments("all", counted=False), "experiment_id", ids)
+        runs = run_tables(experiments=experiments.select(EXPERIMENTS.names))
+        with hand_over_runs(self.store, runs, named=named, artifacts_of=(), genai=choice) as variables:
+            yield variables
 
     def export(self, path: Path, fmt: str = "html", *, code: bool = True, brief: bool = False) -> Path:
         """Export an executed notebook to a file next to it.
@@ -564,6 +647,11 @@ class NotebookGenerator(Closing):
             cached = self.store.read_experiments(view) if counted else find_experiments(self.store, view)
             self._experiments[view] = cached
         return cached
+
+    def _count_traces(self, query: TraceQuery) -> Inventory:
+        """Count traces without their runs."""
+        tables = self.read_traces(query)
+        return replace(take_inventory(run_tables()), genai=count_genai(model_tables(), tables))
 
     def _count_by_engine(self, selection: Selection, engine: str) -> tuple[Inventory, pa.Table]:
         """Count with an engine, without reading the runs: the inventory, and the tags of the experiments."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.genai_tables import TraceQuery
+
 View = Literal["active", "deleted", "all"]
 
 
@@ -128,6 +130,7 @@ class Selection:
         engine: the engine that aggregates the runs; None if the runs are read.
         excluded: the number of requested runs that other conditions exclude.
         missing: the number of requested runs that the store does not have.
+        traces: which traces are shown instead of runs; None for runs.
         masked: whether the conditions compare with a secret that is masked here, so that they cannot be executed again.
 
     Example:
@@ -146,6 +149,7 @@ class Selection:
     excluded: int = 0
     missing: int = 0
     masked: bool = False
+    traces: TraceQuery | None = None
 
     @property
     def picked(self) -> bool:

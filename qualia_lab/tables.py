@@ -60,12 +60,7 @@ class RunTables:
     @cached_property
     def digest(self) -> str:
         """A digest of all tables, by which a change of the data is recognized."""
-        hashed = _Hash()
-        for field in fields(self):
-            table = getattr(self, field.name).combine_chunks()
-            with pa.ipc.new_stream(pa.PythonFile(hashed, "w"), table.schema) as stream:
-                stream.write_table(table)
-        return hashed.sha256.hexdigest()[:16]
+        return digest_of(getattr(self, field.name) for field in fields(self))
 
     def owners_of(self, table: pa.Table) -> np.ndarray[Any, Any]:
         """For each row of a table with `run_id`, the index of its run in `runs`; -1 for other runs."""
@@ -79,6 +74,16 @@ def check_schemas(bundle: Any, expected: Mapping[str, pa.Schema]) -> None:
         table = getattr(bundle, name)
         if not table.schema.equals(columns):
             raise TypeError(f"table {name}: expected {columns}, not {table.schema}")
+
+
+def digest_of(tables: Iterable[pa.Table]) -> str:
+    """A digest of the content of tables."""
+    hashed = _Hash()
+    for table in tables:
+        whole_table = table.combine_chunks()
+        with pa.ipc.new_stream(pa.PythonFile(hashed, "w"), whole_table.schema) as stream:
+            stream.write_table(whole_table)
+    return hashed.sha256.hexdigest()[:16]
 
 
 class _Hash(io.RawIOBase):

@@ -79,11 +79,16 @@ def write_data(folder: Path, notebook: Path, content: dict[str, Any], store: Tra
 
 
 def _run_ids(notebook: Path, parameters: dict[str, Any]) -> tuple[str, ...]:
-    """The runs of the notebook. Raises NotebookError if there are none, or if an engine reads them."""
+    """The runs of the notebook. Raises NotebookError if there are none, or if it reads aggregates or traces."""
     if parameters.get("ENGINE") is not None:
         raise NotebookError(
             f"{notebook} aggregates a snapshot with an engine, and a bundle holds the runs that a notebook reads.",
             "Give away the notebook together with its snapshot, which is what it reads.",
+        )
+    if isinstance(parameters.get("TRACES"), dict):
+        raise NotebookError(
+            f"{notebook} is about traces, and a bundle holds the runs that a notebook reads.",
+            f"Give away its page: qualia export {notebook} --to html",
         )
     run_ids = run_ids_of(notebook, parameters)
     if not run_ids:

@@ -12,7 +12,7 @@ import click
 from qualia_lab import console
 from qualia_lab.cli import options
 from qualia_lab.cli.outputs import show_outputs
-from qualia_lab.cli.prompts import ask, check_engine, choose_runs
+from qualia_lab.cli.prompts import ask, check_engine, check_traces_alone, choose_runs, choose_traces
 from qualia_lab.console_table import Column
 from qualia_lab.counts import counted
 
@@ -36,6 +36,7 @@ CONFIRM_ABOVE = 200
         "create-observation-notebook --experiment churn --top 12 --by val_auc --execute --to html",
         "create-observation-notebook --run 1f0c… --run 77ab… --output notebooks/two.ipynb",
         "create-observation-notebook --experiment 'churn*' --status FAILED --since '7 days ago' --dry-run",
+        "create-observation-notebook --template traces --experiment support --since 7d --to html",
     ),
 )
 @options.tracking_uri
@@ -47,7 +48,7 @@ CONFIRM_ABOVE = 200
               help="The notebook. Default: notebooks/EXPERIMENT_DATE.ipynb")  # fmt: skip
 @click.option("--title", help="The notebook's title.")
 @click.option("--template", metavar="NAME|FILE",
-              help="The template: observe, select, debug, report, evaluate, aggregate, or a file of yours; "
+              help="The template: observe, select, debug, report, evaluate, traces, aggregate, or a file of yours; "
                    "`qualia templates` lists all. Default: observe, or aggregate with --engine.")  # fmt: skip
 @click.option("--engine", metavar="ENGINE",
               help="Aggregate the runs of a snapshot, reading none: duckdb, spark, spark://…, sc://…")  # fmt: skip
@@ -92,7 +93,10 @@ def command(
 
         check_formats(formats)
     conditions = replace(conditions, limit=limit)
-    ask_questions = not (yes or conditions.restricts)
+    of_traces = template is not None and _is_of_traces(template)
+    if of_traces:
+        check_traces_alone(settings, engine=engine, explain=explain)
+    ask_questions = not (yes or of_traces or conditions.restricts)
     may_replace = force or dry_run
     if output is not None:
         from qualia_lab.chooser.questions import notebook_path
@@ -120,17 +124,23 @@ def command(
     else:
         generator = _open(tracking_uri)
         check_engine(engine, generator.tracking_uri)
-        selection = choose_runs(generator, conditions, settings, explain_with)
+        selection = (
+            choose_traces(generator, conditions)
+            if of_traces
+            else choose_runs(generator, conditions, settings, explain_with)
+        )
         if output is None:
             from qualia_lab.generator import default_output
 
             output = default_output(selection)
             may_replace = _may_replace(output, formats, replace=may_replace, ask=not yes)
-        if not (yes or dry_run or engine):
+        if not (yes or dry_run or engine or of_traces):
             _confirm_many(len(selection.run_ids))
     with console.waiting(f"reading {generator.tracking_uri}"):
         plan = generator.plan(selection, settings=settings, template=template, title=title, engine=engine)
-    if engine is None:
+    if selection.traces is not None:
+        options.print_problems(generator.read_traces(selection.traces).problems)
+    elif engine is None:
         options.print_unread(generator.read(selection))
     if dry_run:
         show_plan(plan, output)
@@ -148,9 +158,8 @@ def show_plan(plan: NotebookPlan, output: Path) -> None:
     from qualia_lab.escaping import for_terminal
 
     console.show(f"{output}: {for_terminal(plan.title)}")
-    console.show(
-        f"template {plan.template}, {counted(len(plan.selection.run_ids), 'run')}, {counted(len(plan.cells), 'cell')}"
-    )
+    runs = f"{counted(len(plan.selection.run_ids), 'run')}, " if plan.selection.traces is None else ""
+    console.show(f"template {plan.template}, {runs}{counted(len(plan.cells), 'cell')}")
     console.table(
         [Column("", right=True), Column("cell"), Column("key"), Column("begins")],
         [
@@ -161,6 +170,13 @@ def show_plan(plan: NotebookPlan, output: Path) -> None:
     for section, reason in plan.left_out:
         console.show(f"left out: {for_terminal(section)}: {for_terminal(reason)}")
     console.say("Nothing was written.")
+
+
+def _is_of_traces(template: str) -> bool:
+    from qualia_lab.notebook.plan import is_of_traces
+    from qualia_lab.notebook.template import read_template
+
+    return is_of_traces(read_template(template))
 
 
 def _open(tracking_uri: str | None) -> NotebookGenerator:

@@ -39,6 +39,33 @@ def choose_runs(
     return selection
 
 
+def choose_traces(generator: NotebookGenerator, conditions: Conditions) -> Selection:
+    """Select the traces that meet the conditions, and print which they are."""
+    from qualia_lab.conditions_text import choice_in_words
+    from qualia_lab.genai_tables import TraceQuery
+
+    with console.waiting(f"reading {generator.tracking_uri}"):
+        selection = generator.choose_traces(conditions)
+        count = generator.read_traces(selection.traces or TraceQuery()).traces.num_rows
+    console.say(choice_in_words(selection, count))
+    return selection
+
+
+def check_traces_alone(settings: StudySettings, *, engine: str | None, explain: bool) -> None:
+    """Raise an error for flags that a template of traces has no use for."""
+    from qualia_lab.errors import SelectionError
+    from qualia_lab.study.settings import settings_as_data
+
+    given = [f"--{name.replace('_', '-')}" for name in settings_as_data(settings)]
+    given += [flag for flag, is_given in (("--engine", engine is not None), ("--explain", explain)) if is_given]
+    if given:
+        verb = "is" if len(given) == 1 else "are"
+        raise SelectionError(
+            f"{' and '.join(given)} {verb} about runs, and this template is about traces.",
+            "Leave out what is about runs, or use another template.",
+        )
+
+
 def print_selection(selection: Selection) -> None:
     """Print `12 runs of churn, best val_auc first`, then how many runs named by id are excluded, and why."""
     from qualia_lab.conditions_text import count_in_words, order_in_words

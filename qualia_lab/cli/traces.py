@@ -70,6 +70,7 @@ def command(
     show_secrets: bool,
 ) -> None:
     """List traces, the latest first, with their assessments; or show single ones with their spans."""
+    from qualia_lab.choosing_traces import raise_no_traces
     from qualia_lab.cli import trace_rows
     from qualia_lab.cli.genai import experiments_named, open_genai, without_empty
     from qualia_lab.cli.output import show_csv, show_json
@@ -86,7 +87,7 @@ def command(
             query = TraceQuery(experiment_ids, run_ids, trace_ids, filter_, order_by, rows and rows + 1)
             tables = store.read_traces(query)
             if not tables.traces.num_rows:
-                _raise_no_traces(store, query)
+                raise_no_traces(store, query)
             has_more = rows is not None and tables.traces.num_rows > rows
             tables = _first(tables, rows)
         content = not no_content
@@ -163,28 +164,6 @@ def _count(store: GenAIStore, query: TraceQuery, tables: TraceTables, *, has_mor
     ]
     example = (failed_ids or tables.traces.column("trace_id").to_pylist())[0]
     return f"showing {shown:,} of {total} in {store.uri}{errors}; one with its spans: qualia traces --trace {example}"
-
-
-def _raise_no_traces(store: GenAIStore, query: TraceQuery) -> None:
-    """Raise an error that explains why no trace was found."""
-    from qualia_lab.errors import EmptyStore, NoTraceMatches
-    from qualia_lab.escaping import one_line
-
-    if query.trace_ids:
-        ids = " or ".join(one_line(trace_id, 40) for trace_id in query.trace_ids[:3])
-        raise NoTraceMatches(f"No trace has the id {ids} in {store.uri}.", "List them with: qualia traces")
-    total = sum(store.count_traces().values())
-    if not total:
-        raise EmptyStore(f"There are no traces in {store.uri}.", "List its runs with: qualia runs")
-    these = sum(store.count_traces(query.experiment_ids).values()) if query.experiment_ids else total
-    if not these:
-        raise NoTraceMatches("These experiments have no traces.", "List experiments with: qualia experiments")
-    conditions = [one_line(query.filter, 200)] if query.filter.strip() else []
-    conditions += [f"run {' or '.join(one_line(run_id, 40) for run_id in query.run_ids[:3])}"] if query.run_ids else []
-    raise NoTraceMatches(
-        f"None of the {counted(these, 'trace')} matches {' and '.join(conditions)}.",
-        "Relax the filter, or list the traces with: qualia traces",
-    )
 
 
 def _print_notes(tables: TraceTables, trace_ids: tuple[str, ...], *, content: bool) -> None:

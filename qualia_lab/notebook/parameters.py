@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PARAMETER_TAGS = frozenset({"parameters", "injected-parameters"})
 
 # The values that a command has to know before it runs the cells.
-_REQUIRED = ("TRACKING_URI", "RUN_IDS", "ENGINE")
+_REQUIRED = ("TRACKING_URI", "RUN_IDS", "ENGINE", "TRACES")
 
 
 def read_parameters(path: Path) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def read_parameters(path: Path) -> dict[str, Any]:
         {name: value}.
 
     Raises:
-        NotebookError: the file is not a notebook, or TRACKING_URI, RUN_IDS or ENGINE is not set to a literal.
+        NotebookError: the file is not a notebook, or TRACKING_URI, RUN_IDS, ENGINE or TRACES is not set to a literal.
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -50,7 +50,7 @@ def parameters_of(cells: Iterable[Mapping[str, Any]], path: Path) -> dict[str, A
         path: its file, for messages.
 
     Raises:
-        NotebookError: TRACKING_URI, RUN_IDS or ENGINE is not set to a literal.
+        NotebookError: TRACKING_URI, RUN_IDS, ENGINE or TRACES is not set to a literal.
     """
     sources = ["".join(cell["source"]) for cell in cells if PARAMETER_TAGS & set(cell["metadata"].get("tags", ()))]
     values: dict[str, Any] = {}
@@ -107,7 +107,12 @@ def run_ids_in(cells: Iterable[Mapping[str, Any]], path: Path) -> tuple[str, ...
     return run_ids_of(path, parameters_of(cells, path))
 
 
-_EXAMPLES = {"TRACKING_URI": "'sqlite:////data/mlflow.db'", "RUN_IDS": "['ID', 'ID']", "ENGINE": "'duckdb'"}
+_EXAMPLES = {
+    "TRACKING_URI": "'sqlite:////data/mlflow.db'",
+    "RUN_IDS": "['ID', 'ID']",
+    "ENGINE": "'duckdb'",
+    "TRACES": "{'experiment_ids': ['1']}",
+}
 
 
 def _assigned(statement: ast.stmt) -> tuple[list[str], Any]:

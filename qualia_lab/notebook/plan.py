@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qualia_lab.inventory import Inventory
     from qualia_lab.notebook.template import Template
     from qualia_lab.notebook.template_cells import TemplateCell
-    from qualia_lab.sections.section import Section
+    from qualia_lab.sections.section import DataSource, Section
     from qualia_lab.selection import Selection
     from qualia_lab.study.study import Study
 
@@ -117,18 +117,46 @@ def _unknown_section(cell: TemplateCell) -> TemplateError:
     )
 
 
+def is_of_traces(template: Template) -> bool:
+    """Whether a template shows traces without runs: one of its sections needs that."""
+    found = (find_section(cell.section) for cell in template.cells if cell.section is not None)
+    return any(section is not None and section.data_source == "traces" for section in found)
+
+
+_SUFFICIENT: dict[DataSource, tuple[str, ...]] = {
+    "runs": ("runs",),
+    "engine": ("engine",),
+    "traces": ("traces",),
+    "both": ("runs", "engine"),
+    "runs or traces": ("runs", "traces"),
+    "all": ("runs", "engine", "traces"),
+}
+
+
 def _check_data_source(section: Section, context: SectionContext) -> None:
-    """Raise TemplateError if a section needs runs that are not read, or aggregates without an engine."""
-    if section.data_source == "engine" and context.selection.engine is None:
+    """Raise TemplateError if a section needs other data than the notebook is about."""
+    if context.data_source in _SUFFICIENT[section.data_source]:
+        return
+    if context.data_source == "traces":
+        raise TemplateError(
+            f"The section {section.name} needs runs, but the template is about traces.",
+            "Leave it out of the template, or leave out the sections traces_setup, traces_configuration and "
+            "traces_loading.",
+        )
+    if section.data_source == "engine":
         raise TemplateError(
             f"The section {section.name} needs aggregates, but there is no engine.",
             "Add --engine duckdb, or use another template.",
         )
-    if section.data_source == "runs" and context.selection.engine is not None:
+    if section.data_source == "traces":
         raise TemplateError(
-            f"The section {section.name} needs all data of the runs, but an engine only aggregates them.",
-            "Omit --engine, or use the template aggregate.",
+            f"The section {section.name} needs traces alone, but the notebook is about runs.",
+            "Leave it out of the template, or use the template traces.",
         )
+    raise TemplateError(
+        f"The section {section.name} needs all data of the runs, but an engine only aggregates them.",
+        "Omit --engine, or use the template aggregate.",
+    )
 
 
 def _not_shown(context: SectionContext, left_out: list[tuple[str, str]], masked: Sequence[str]) -> PlannedCell:

@@ -15,7 +15,7 @@ from qualia_lab.notebook.template_cells import TemplateCell, parse_notebook, par
 from qualia_lab.settings import read_settings
 
 # In the order of the guide.
-BUILT_IN = ("observe", "select", "debug", "report", "evaluate", "aggregate")
+BUILT_IN = ("observe", "select", "debug", "report", "evaluate", "traces", "aggregate")
 # The folder of a project whose files are templates, by their names; the first of these suffixes wins.
 FOLDER = Path("notebooks/templates")
 _SUFFIXES = (".py", ".ipynb")

@@ -68,9 +68,9 @@ def status_filter(statuses: Sequence[str]) -> str:
     return f"status IN ({', '.join(names)})"
 
 
-def since_filter(since: str | None) -> str:
-    """A filter for runs started since a date, a time or an age; an age is resolved now. Raises FilterError."""
-    return f"start_time >= {_moment(since, since, 0)}" if since else ""
+def since_filter(since: str | None, field: str = "start_time") -> str:
+    """A filter for a field since a date, a time or an age; an age is resolved now. Raises FilterError."""
+    return f"{field} >= {_moment(since, since, 0)}" if since else ""
 
 
 def parse_where(text: str) -> Where:

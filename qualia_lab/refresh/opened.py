@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab import __version__
 from qualia_lab.errors import NotebookError, QualiaLabError
 from qualia_lab.escaping import one_line
+from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.masking.text import MASK
 from qualia_lab.notebook.generated import Generated, cell_key, read_generated
 from qualia_lab.notebook.merge import PARAMETERS
@@ -65,6 +66,16 @@ class OpenedNotebook:
     def tracking_uri(self) -> str:
         """The tracking URI with its credentials; a relative path is relative to the folder of the notebook."""
         return absolute_uri(with_credentials(self.named_uri).full, self.path.parent)
+
+    @property
+    def traces(self) -> TraceQuery | None:
+        """The traces that the notebook reads; None for a notebook of runs.
+
+        Raises:
+            SelectionError: `TRACES` in the parameters cell is invalid.
+        """
+        traces = self.parameters.get("TRACES")
+        return TraceQuery.of(traces) if isinstance(traces, dict) else None
 
     @property
     def template(self) -> str | None:

@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from qualia_lab.notebook.formats.format import Options
     from qualia_lab.notebook.plan import NotebookPlan
     from qualia_lab.refresh.opened import OpenedNotebook
-    from qualia_lab.selection import Selection
+    from qualia_lab.selection import Conditions, Selection
     from qualia_lab.stores.protocol import TrackingStore
+    from qualia_lab.study.settings import StudySettings
     from qualia_lab.study.study import Study
 
     OnCell = Callable[[int, int], None]
@@ -106,7 +107,7 @@ def refresh_notebook(
         reading: called with the tracking URI; entered while the store is read and the cells are generated.
         executing: entered while the cells run; may give a function that is called with (cells done, number of cells)
             from another thread.
-        on_read: called with what was read, before cells run; not with an engine, which reads no runs.
+        on_read: called with what was read, before cells run; not with an engine or traces, where no runs are read.
         options: what the exports contain.
         kept: what `undo` gives back; None for the files as they are now, {} to keep none.
         opening: opens the store with this tracking URI, to be read once and closed.
@@ -132,7 +133,7 @@ def refresh_notebook(
     engine = opened.parameters.get("ENGINE")
     with NotebookGenerator(store=opening(tracking_uri or opened.tracking_uri)) as generator:
         with reading(generator.tracking_uri):
-            selection = generator.choose(conditions, settings)
+            selection = _choose_again(generator, opened, conditions, settings)
             if tracking_uri is None:  # the notebook may name the store by a relative path
                 selection = replace(selection, tracking_uri=opened.named_uri)
             if isinstance(engine, str):
@@ -152,7 +153,7 @@ def refresh_notebook(
 
             # With the date of before, to see whether anything else changed; an engine computes, and is asked once.
             plan = planned(opened.generated.given.get("date") if selection.engine is None else None)
-            if on_read is not None and selection.engine is None:
+            if on_read is not None and selection.engine is None and selection.traces is None:
                 on_read(generator, selection, plan.study)
             unchanged = merge_plan(opened, plan, restore=restore, changes=False)
             if _is_same(opened, unchanged, exports, generator, selection):
@@ -275,6 +276,15 @@ def merge_plan(opened: OpenedNotebook, plan: NotebookPlan, *, restore: bool, cha
     )
 
 
+def _choose_again(
+    generator: NotebookGenerator, opened: OpenedNotebook, conditions: Conditions, settings: StudySettings
+) -> Selection:
+    """Select the runs or traces of a notebook as before; the traces that the user wrote into it count."""
+    if opened.traces is None:
+        return generator.choose(conditions, settings)
+    return generator.choose_traces(conditions, opened.traces if "TRACES" in opened.changed_parameters() else None)
+
+
 def _is_same(
     opened: OpenedNotebook, merged: Merged, exports: Sequence[str], generator: NotebookGenerator, selection: Selection
 ) -> bool:
@@ -288,7 +298,7 @@ def _is_same(
         and generated.sources == digest_of_sources(opened.notebook)
         and set(exports) == set(generated.exports)
         and all(page.is_file() for page in page_paths(opened.path, exports).values())
-        and generated.data == generator.read(selection).digest
+        and generated.data == generator.digest_of(selection)
     )
 
 
@@ -297,6 +307,8 @@ def _runs_alone(generator: NotebookGenerator, selection: Selection, before: Resu
     if selection.engine is not None:  # the notebook names its runs only if they were picked or limited
         ids = selection.run_ids if before.runs else ()
         return replace(before, runs={run_id: RunResult(run_id[:8]) for run_id in ids}, lead=None)
+    if selection.traces is not None:
+        return replace(before, runs={}, lead=None, findings=None)
     tables = generator.read(selection)
     names, statuses = names_of(tables), statuses_of(tables)
     runs = {run_id: RunResult(names[run_id], statuses[run_id]) for run_id in tables.run_ids}

@@ -87,7 +87,7 @@ def watch_notebook(
         The findings that ended it; none if no run is running any more.
 
     Raises:
-        NotebookError: an engine aggregates the runs of the notebook.
+        NotebookError: an engine aggregates the runs of the notebook, or it is about traces.
         QualiaLabError: the first refresh is not possible. Later ones that fail are told, and tried again.
     """
     opened = open_notebook(path)
@@ -95,6 +95,10 @@ def watch_notebook(
         raise NotebookError(
             f"{path} aggregates its runs with an engine, and a watch tells of single runs, which it does not read.",
             f"When its snapshot was updated: qualia refresh {path}",
+        )
+    if opened.traces is not None:
+        raise NotebookError(
+            f"{path} is about traces, and a watch tells of runs.", f"To read its traces anew: qualia refresh {path}"
         )
     with open_given_store(tracking_uri or opened.tracking_uri) as store, keep_ended_histories() as histories:
         watch = _Watch(

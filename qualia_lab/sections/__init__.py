@@ -18,6 +18,7 @@ from qualia_lab.sections import (
     progress,
     relations,
     title,
+    traces,
     trade_offs,
 )
 
@@ -40,5 +41,6 @@ SECTIONS = {
         abstract.SECTION,
         *fixed.SECTIONS,
         *aggregates.SECTIONS,
+        *traces.SECTIONS,
     )
 }

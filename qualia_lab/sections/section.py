@@ -26,7 +26,7 @@ PARAMS_DRAWN = 6
 _TRAINING_DRAWN = 2  # metrics of training data that are always drawn
 
 CellKind = Literal["code", "markdown", "raw"]
-DataSource = Literal["runs", "engine", "both"]
+DataSource = Literal["runs", "engine", "both", "traces", "runs or traces", "all"]
 
 _DRAWN = ("factor", "seed")  # roles, in this order; a tied param would be drawn as the one that it is tied to
 
@@ -63,6 +63,13 @@ class SectionContext:
     selection: Selection
     inventory: Inventory
     study: Study
+
+    @property
+    def data_source(self) -> Literal["runs", "engine", "traces"]:
+        """What the notebook is about: runs that are read, aggregates of an engine, or traces."""
+        if self.selection.traces is not None:
+            return "traces"
+        return "runs" if self.selection.engine is None else "engine"
 
     @property
     def objective(self) -> Objective | None:
@@ -147,7 +154,8 @@ class Section:
         title: the heading.
         cells: plans the cells; called only if there is no reason to leave out the section.
         skip_reason: returns the reason to leave out the section, or None.
-        data_source: the data that the section needs: runs that are read, aggregates of an engine, or either.
+        data_source: the data that the section needs: runs that are read, aggregates of an engine, either of them,
+            traces without runs, runs or traces, or any of these.
     """
 
     name: str
@@ -184,7 +192,7 @@ def fixed_section(
         text: Markdown below the heading, or "".
         cells: {suffix: source} of the code cells, with keys `name:suffix`, or `name` for the suffix "".
         skip_reason: returns the reason to leave out the section, or None.
-        data_source: the data that the section needs: `runs` that are read, aggregates of an `engine`, or `both`.
+        data_source: the data that the section needs, see `Section`.
     """
     planned_cells = (
         markdown(f"{name}:heading", f"## {title}\n\n{text}" if text else f"## {title}"),

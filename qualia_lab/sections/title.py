@@ -12,14 +12,16 @@ from qualia_lab.sections.section import PlannedCell, Section, SectionContext, ma
 def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
     selection = context.selection
     prompt_note = "" if is_repeatable(selection.conditions) else ", which prompts for the runs"
+    what = "runs" if selection.traces is None else "traces"
     again = (
-        "Run all cells to read the same runs again. `qualia refresh` with the name of this file takes up new runs and "
-        f"keeps what you wrote. To select runs anew{prompt_note}: {code_span(context.command)}"
+        f"Run all cells to read the same {what} again. `qualia refresh` with the name of this file takes up new {what} "
+        f"and keeps what you wrote. To select {what} anew{prompt_note}: {code_span(context.command)}"
     )
+    count = context.inventory.run_count if selection.traces is None else context.inventory.genai.traces
     lines = [
         f"# {for_markdown(context.title)}",
         f"Written on {context.written} by qualia-lab {__version__} from {code_span(selection.tracking_uri)}.",
-        f"{for_markdown(choice_in_words(selection, context.inventory.run_count))}.",
+        f"{for_markdown(choice_in_words(selection, count))}.",
         again,
     ]
     if selection.masked:
@@ -27,4 +29,4 @@ def _cells(context: SectionContext) -> tuple[PlannedCell, ...]:
     return (markdown("title", "\n\n".join(lines)),)
 
 
-SECTION = Section("title", "Title", _cells, data_source="both")
+SECTION = Section("title", "Title", _cells, data_source="all")

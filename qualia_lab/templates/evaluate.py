@@ -25,6 +25,16 @@
 
 # %% section="evaluation_costs"
 
+# %% section="traces"
+
+# %% section="trace_errors"
+
+# %% section="trace_examples"
+
+# %% section="trace_latency"
+
+# %% section="trace_models"
+
 # %% section="models"
 
 # %% section="findings"

@@ -33,6 +33,16 @@
 
 # %% section="evaluation_costs"
 
+# %% section="traces"
+
+# %% section="trace_errors"
+
+# %% section="trace_examples"
+
+# %% section="trace_latency"
+
+# %% section="trace_models"
+
 # %% section="groups"
 
 # %% section="baseline"

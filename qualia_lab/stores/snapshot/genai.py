@@ -51,6 +51,7 @@ class GenAIChoice:
         spans_of: the traces whose spans are saved with their content; None for all that are saved.
         bare_spans_of: the traces whose spans are saved without content.
         trace_tables: the traces, if they were read already.
+        only_traces: whether neither models nor evaluation datasets are saved.
     """
 
     experiment_ids: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class GenAIChoice:
     spans_of: tuple[str, ...] | None = None
     bare_spans_of: tuple[str, ...] = ()
     trace_tables: TraceTables | None = None
+    only_traces: bool = False
 
 
 def write_genai(
@@ -84,9 +86,10 @@ def write_genai(
     if not isinstance(store, ReadsGenAI):
         return ()
     tables: dict[str, pa.Table] = {}
-    models = store.read_models(experiment_ids=choice.experiment_ids, run_ids=choice.run_ids)
-    tables |= {f"model_{name}": getattr(models, name) for name in schema.MODEL_TABLES}
-    if not choice.run_ids or choice.experiment_ids:
+    if not choice.only_traces:
+        models = store.read_models(experiment_ids=choice.experiment_ids, run_ids=choice.run_ids)
+        tables |= {f"model_{name}": getattr(models, name) for name in schema.MODEL_TABLES}
+    if not choice.only_traces and (not choice.run_ids or choice.experiment_ids):
         evaluation = store.read_evaluation_datasets(choice.experiment_ids)
         tables |= {f"evaluation_{name}": getattr(evaluation, name) for name in schema.EVALUATION_TABLES}
     spans: tuple[File, ...] = ()

@@ -73,7 +73,7 @@ def hand_over_runs(
         )
         del tables  # free the memory: the kernel loads its own copy
         variables = {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
-        if genai is not None and genai.traces is not None and not genai.run_ids:
+        if genai is not None and genai.traces is not None and genai.only_traces:
             variables[TRACES_VARIABLE] = _as_text(genai.traces)
         yield variables
 
