@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from qualia_lab.counts import counted
+from qualia_lab.counts import and_more, counted
 from qualia_lab.errors import EmptyStore, NoTraceMatches, SelectionError
 from qualia_lab.escaping import one_line
 from qualia_lab.genai_tables import TraceQuery
@@ -126,7 +126,7 @@ def _check(conditions: Conditions) -> None:
     if flags:
         verb = "selects" if len(flags) == 1 else "select"
         raise SelectionError(
-            f"{' and '.join(flags)} {verb} runs, and this template is about traces.",
+            f"{and_more(flags, len(flags))} {verb} runs, and this template is about traces.",
             "Use --experiment, --run, --since, --order-by, --limit and --filter, as in \"status = 'ERROR' AND "
             'execution_time > 2 s".',
         )

@@ -53,6 +53,7 @@ def choose_traces(generator: NotebookGenerator, conditions: Conditions) -> Selec
 
 def check_traces_alone(settings: StudySettings, *, engine: str | None, explain: bool) -> None:
     """Raise an error for flags that a template of traces has no use for."""
+    from qualia_lab.counts import and_more
     from qualia_lab.errors import SelectionError
     from qualia_lab.study.settings import settings_as_data
 
@@ -61,7 +62,7 @@ def check_traces_alone(settings: StudySettings, *, engine: str | None, explain: 
     if given:
         verb = "is" if len(given) == 1 else "are"
         raise SelectionError(
-            f"{' and '.join(given)} {verb} about runs, and this template is about traces.",
+            f"{and_more(given, len(given))} {verb} about runs, and this template is about traces.",
             "Leave out what is about runs, or use another template.",
         )
 

@@ -145,9 +145,11 @@ def _show(result: Refreshed, *, dry_run: bool) -> None:
     for note in result.notes:
         console.say(note)
     if not result.is_changed:
-        console.say(f"{result.path}: no run and no cell changed since its cells ran. Nothing was written.")
+        what = "trace" if result.of_traces else "run"
+        console.say(f"{result.path}: no {what} and no cell changed since its cells ran. Nothing was written.")
         return
-    say_changes(result.changes, dry_run=dry_run)
+    if not result.of_traces:
+        say_changes(result.changes, dry_run=dry_run)
     for line in _cell_lines(result.merged):
         console.say(line)
     if dry_run:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from qualia_lab.analysis.spans_read import MOST_BARE, MOST_WHOLE
 from qualia_lab.counts import and_more
 from qualia_lab.errors import TemplateError
 from qualia_lab.escaping import for_markdown, one_line
@@ -172,6 +173,8 @@ def _not_shown(context: SectionContext, left_out: list[tuple[str, str]], masked:
         if rest:
             names = and_more(list(map(for_markdown, rest)), _NAMED)
             lines.append(f"- {what}: showing {len(drawn)} of {len(drawn) + len(rest)}. Not drawn: {names}.")
+    if context.data_source == "traces":
+        lines += _traces_not_read(context)
     if masked:
         names = and_more(list(map(for_markdown, masked)), _NAMED)
         lines.append(
@@ -181,3 +184,19 @@ def _not_shown(context: SectionContext, left_out: list[tuple[str, str]], masked:
     if inventory.missing:
         lines.append(f"- {inventory.missing} of the requested runs could not be found; the loading cell lists them.")
     return markdown("not_shown", "## Not shown, and why\n\n" + ("\n".join(lines) or "Everything is shown."))
+
+
+def _traces_not_read(context: SectionContext) -> list[str]:
+    """Which traces, and which spans of them, are not read."""
+    count, query = context.inventory.genai.traces, context.selection.traces
+    lines = []
+    if query is not None and query.limit is not None and count >= query.limit:
+        lines.append(f"- Traces: at most {query.limit:,} were read; `--limit N` reads another number.")
+    if count > MOST_BARE:
+        lines.append(f"- Spans: tables of spans are over those of the latest {MOST_BARE:,} of {count:,} traces.")
+    if count > MOST_WHOLE:
+        lines.append(
+            f"- Inputs and outputs of spans: read of {MOST_WHOLE} of {count:,} traces: telling ones, the latest that "
+            "failed, the slowest and the latest. `traces.show(TRACE_ID)` reads those of any other in Jupyter."
+        )
+    return lines

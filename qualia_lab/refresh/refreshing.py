@@ -64,6 +64,7 @@ class Refreshed:
         merged: what happened to the cells.
         formats: the exports that were made.
         notes: sentences on what could not be repeated as it was.
+        of_traces: whether the notebook is about traces, so that `changes` says nothing.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Refreshed:
     merged: Merged = field(default_factory=lambda: Merged((), {}))
     formats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    of_traces: bool = False
 
 
 def refresh_notebook(
@@ -129,7 +131,7 @@ def refresh_notebook(
         check_writable(file)
     conditions, notes = opened.conditions()
     notes = (*opened.notes, *notes)
-    settings = opened.settings()
+    settings, of_traces = opened.settings(), opened.traces is not None
     engine = opened.parameters.get("ENGINE")
     with NotebookGenerator(store=opening(tracking_uri or opened.tracking_uri)) as generator:
         with reading(generator.tracking_uri):
@@ -157,20 +159,24 @@ def refresh_notebook(
                 on_read(generator, selection, plan.study)
             unchanged = merge_plan(opened, plan, restore=restore, changes=False)
             if _is_same(opened, unchanged, exports, generator, selection):
-                return Refreshed(path, is_changed=False, merged=unchanged, formats=exports, notes=notes)
+                return Refreshed(
+                    path, is_changed=False, merged=unchanged, formats=exports, notes=notes, of_traces=of_traces
+                )
             if plan.given["date"] != datetime.now().astimezone().date().isoformat():
                 plan = planned(None)
-            refreshing = Refreshing(opened, plan, merge_plan(opened, plan, restore=restore, changes=True), kept)
+            refreshing = Refreshing(
+                opened, plan, merge_plan(opened, plan, restore=restore, changes=not of_traces), kept
+            )
             if dry_run:
                 changes = compare_results(refreshing.before, _runs_alone(generator, selection, refreshing.before))
-                return Refreshed(path, True, changes, refreshing.merged, exports, notes)
+                return Refreshed(path, True, changes, refreshing.merged, exports, notes, of_traces)
         try:
             with executing() as on_cell:
                 edit = Edit(refreshing.data(exports), opened.data, refreshing.finish, options)
                 generator.execute(path, plan, formats=exports, timeout=timeout, on_cell=on_cell, edit=edit)
         finally:
             remove_old_steps(path)
-        return Refreshed(path, True, refreshing.changes, refreshing.merged, exports, notes)
+        return Refreshed(path, True, refreshing.changes, refreshing.merged, exports, notes, of_traces)
 
 
 class Refreshing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ _RANGE = 1e3  # between the smallest and the largest; beyond it, equal decimals 
 _ONE_LINE = 40  # characters up to which a text is not broken into lines
 _EM = 0.62  # of a character; JupyterLab removes `ch` from notebooks that are not trusted
 _BREAKS = " -/"  # characters after which it could be
+_SHOWING = re.compile(r"(\d+) of (\d+)", re.ASCII)
 _TITLE = 500  # characters of a text that is too long for its cell, shown when the pointer is on it
 
 
@@ -71,11 +73,20 @@ def _shown_rows(frame: pd.DataFrame) -> list[int]:
 
 
 def _caption(frame: pd.DataFrame, rows: list[int], columns: int) -> str:
-    """What the table is of, which is the name of its columns, and how much of it is not shown."""
+    """What the table is of, which is the name of its columns, and how much of it is not shown.
+
+    Of the attributes of the frame, `showing` says that it has some rows of many, and `over` what its numbers are of.
+    """
     notes = [] if frame.columns.name is None else [f"<b>{for_html(one_line(str(frame.columns.name), _TITLE))}</b>"]
     if len(rows) < len(frame):
         which = "the first " if rows[-1] == len(rows) - 1 else "the first and last "
         notes.append(f"showing {which}{len(rows):,} of {len(frame):,} rows")
+    showing = _SHOWING.fullmatch(str(frame.attrs.get("showing", "")))
+    # A part of the frame has the attribute, too, of which it is not true.
+    if showing and showing[1] != showing[2] and showing[1] == str(len(frame)):
+        notes.append(f"showing {len(frame):,} of {int(showing[2]):,}")
+    if frame.attrs.get("over"):
+        notes.append(for_html(one_line(str(frame.attrs["over"]), _TITLE)))
     if columns < frame.shape[1]:
         notes.append(f"showing {columns:,} of {frame.shape[1]:,} columns")
     return f"<caption>{'; '.join(notes)}</caption>" if notes else ""

@@ -47,24 +47,25 @@ def summary(tables: TraceTables, experiments: Mapping[str, str]) -> pd.DataFrame
                 "median (s)": latency.p50 / 1000 if latency else None,
                 "p95 (s)": latency.p95 / 1000 if latency else None,
                 "longest (s)": latency.longest / 1000 if latency else None,
-                "timed": latency.n if latency else 0,
                 "tokens": int(found.total_tokens.total) if found.total_tokens.n else None,
-                "with tokens": found.total_tokens.n,
                 "USD": found.total_cost.total if found.total_cost.n else None,
-                "with cost": found.total_cost.n,
                 "first (UTC)": found.first,
                 "last (UTC)": found.last,
+                "timed": latency.n if latency else 0,
+                "with tokens": found.total_tokens.n,
+                "with cost": found.total_cost.n,
             }
         )
     frame = _in_seconds(pd.DataFrame(rows).set_index("experiment"), "first (UTC)", "last (UTC)")
-    frame["tokens"] = frame["tokens"].astype("Int64")
+    numbers = ("median (s)", "p95 (s)", "longest (s)", "USD")
+    frame = frame.astype({"tokens": "Int64", **dict.fromkeys(numbers, "Float64")})
     unsaid = [name for name in ("timed", "with tokens", "with cost") if (frame[name] == frame["traces"]).all()]
     unsaid += [f"with {what}" for what, of in (("tokens", "tokens"), ("cost", "USD")) if frame[of].isna().all()]
     return frame.drop(columns=list(dict.fromkeys(unsaid))).dropna(axis="columns", how="all")
 
 
-def errors(kinds: Sequence[ErrorKind], tables: TraceTables, shown: str, over: str) -> pd.DataFrame:
-    """A row per kind of error, see `Traces.errors`."""
+def errors(kinds: Sequence[ErrorKind], tables: TraceTables, known: int, over: str) -> pd.DataFrame:
+    """A row per kind of error, of so many known ones, see `Traces.errors`."""
     import pandas as pd
 
     columns = (tables.traces.column(name).to_pylist() for name in ("trace_id", "request_time"))
@@ -72,8 +73,8 @@ def errors(kinds: Sequence[ErrorKind], tables: TraceTables, shown: str, over: st
     rows = [
         {
             "span": one_line(kind.span_name, _NAME),
-            "message": kind.message or "no message recorded",
             "traces": len(kind.trace_ids),
+            "message": kind.message or "no message recorded",
             "spans": kind.spans,
             "last (UTC)": max((times[one] for one in kind.trace_ids if one in times), default=None),
             "example": one_line(kind.example, _SHOWN),
@@ -82,7 +83,7 @@ def errors(kinds: Sequence[ErrorKind], tables: TraceTables, shown: str, over: st
         for kind in kinds
     ]
     frame = _in_seconds(pd.DataFrame(rows).set_index("span"), "last (UTC)")
-    frame.attrs["showing"] = f"{shown} kinds, spans of {over}"
+    frame.attrs |= {"showing": f"{len(rows)} of {known}", "over": f"spans of {over}"}
     return frame
 
 
@@ -93,9 +94,8 @@ def traces(rows: pa.Table, reasons: Mapping[str, str] | None) -> pd.DataFrame:
     frame = pd.DataFrame(
         [
             {
-                "trace_id": one_line(row["trace_id"], _NAME),
-                "why": "" if reasons is None else one_line(reasons.get(row["trace_id"], ""), 300),
                 "name": one_line(row["name"] or "", _NAME),
+                "why": "" if reasons is None else one_line(reasons.get(row["trace_id"], ""), 300),
                 "state": _STATES.get(row["state"] or "", one_line(row["state"] or "unknown", 30)),
                 "took (s)": None if row["duration"] is None else row["duration"] / 1000,
                 "tokens": row["total_tokens"],
@@ -103,12 +103,13 @@ def traces(rows: pa.Table, reasons: Mapping[str, str] | None) -> pd.DataFrame:
                 "requested (UTC)": row["request_time"],
                 "request": preview(row["request_preview"]),
                 "response": preview(row["response_preview"]),
+                "trace_id": one_line(row["trace_id"], _NAME),
             }
             for row in rows.to_pylist()
         ]
-    ).set_index("trace_id")
+    ).set_index("name")
     frame = _in_seconds(frame, "requested (UTC)")
-    frame["tokens"] = frame["tokens"].astype("Int64")
+    frame = frame.astype({"took (s)": "Float64", "tokens": "Int64", "USD": "Float64"})
     unsaid = [name for name in ("why", "request", "response") if not frame[name].any()]
     return frame.drop(columns=unsaid).dropna(axis="columns", how="all")
 
@@ -136,7 +137,7 @@ def by_model(spans: pa.Table, over: str) -> pd.DataFrame | None:
     ).set_index("model")
     if not frame["calls without cost"].any() or frame["USD"].isna().all():
         frame = frame.drop(columns="calls without cost")
-    frame.attrs["showing"] = f"spans of {over}"
+    frame.attrs["over"] = f"spans of {over}"
     return frame.dropna(axis="columns", how="all")
 
 
@@ -150,13 +151,13 @@ def time_by_type(spans: pa.Table, over: str) -> pd.DataFrame:
                 "type": one_line(one.type, _NAME),
                 "spans": one.spans,
                 "time (s)": one.own_seconds,
-                "share": one.share,
+                "share (%)": round(one.share * 100, 1),
                 "untimed": one.untimed,
             }
             for one in own_time_by_type(spans)
         ]
     ).set_index("type")
-    frame.attrs["showing"] = f"spans of {over}"
+    frame.attrs["over"] = f"spans of {over}"
     return frame if frame["untimed"].any() else frame.drop(columns="untimed")
 
 
@@ -170,17 +171,17 @@ def repeated_calls(spans: pa.Table, fewest: int, limit: int, over: str) -> pd.Da
     frame = pd.DataFrame(
         [
             {
-                "trace_id": one_line(one.trace_id, _NAME),
                 "tool": one_line(one.tool, _NAME),
                 "calls": one.calls,
                 "failed": one.failed,
                 "is": "retry" if one.is_retry else "loop",
                 "input": preview(one.inputs),
+                "trace_id": one_line(one.trace_id, _NAME),
             }
             for one in found[:limit]
         ]
-    ).set_index("trace_id")
-    frame.attrs["showing"] = f"{len(frame)} of {len(found)}, inputs of {over}"
+    ).set_index("tool")
+    frame.attrs |= {"showing": f"{len(frame)} of {len(found)}", "over": f"inputs of {over}"}
     return frame
 
 

@@ -12,6 +12,7 @@ from qualia_lab.analysis.telling_traces import telling_traces
 from qualia_lab.analysis.trace_errors import error_kinds
 from qualia_lab.analysis.trace_summary import FAILED, finished_durations, summarise_traces
 from qualia_lab.charts.trace_card import TraceCard, TraceCards
+from qualia_lab.charts.trace_text import took
 from qualia_lab.charts.trace_times import latency_chart, traces_over_time
 from qualia_lab.charts.waterfall import waterfall
 from qualia_lab.counts import and_more, counted
@@ -78,6 +79,26 @@ class Traces:
         """The Arrow tables of the traces and their assessments."""
         return self._source.tables
 
+    def answer(self) -> Message:
+        """What went wrong most, and how long traces took, in a few sentences."""
+        summary = self._summary()
+        if not len(self):
+            return Message(_NONE)
+        sentences = [f"{summary.failed:,} of {counted(summary.traces, 'trace')} failed."]
+        if summary.failed and (kinds := self._kinds()):
+            first = kinds[0]
+            message = f" ({one_line(first.message, 60)})" if first.message else ""
+            number = counted(len(first.trace_ids), "trace")
+            of = "" if len(self._source.chosen.latest) == len(self) else f" of the {self._over()}"
+            sentences.append(
+                f"The most frequent error began in {one_line(first.span_name, 60)}{message}, in {number}{of}."
+            )
+        if summary.latency:
+            latency = summary.latency
+            finished = counted(latency.n, "finished trace")
+            sentences.append(f"{finished}: half took up to {took(latency.p50)}, 95 % up to {took(latency.p95)}.")
+        return Message(" ".join(sentences))
+
     def summary(self) -> pd.DataFrame | Message:
         """How many traces there are, how many failed, how long they took, and what they used.
 
@@ -102,11 +123,11 @@ class Traces:
         Returns:
             The index is the name of the span.
 
-            - `message`: without what differs between messages, such as numbers and quoted texts.
             - `traces`: how many have such an error. `spans`: how many spans failed with it.
+            - `message`: without what differs between messages, such as numbers and quoted texts.
             - `last (UTC)`: the time of the latest of these traces. `example`: one message. `trace_id`: its trace.
 
-            `attrs["showing"]` says how many kinds, and of how many traces spans were read.
+            `attrs["showing"]` says how many kinds of how many, `attrs["over"]` of how many traces spans were read.
         """
         if not len(self):
             return Message(_NONE)
@@ -115,9 +136,7 @@ class Traces:
             if failed:
                 return Message(f"{counted(failed, 'trace')} failed, but no span of the {self._over()} says where.")
             return Message(f"No trace failed, and no span of the {self._over()}.")
-        return trace_frames.errors(
-            kinds[:limit], self.tables, f"{min(limit, len(kinds))} of {len(kinds)}", self._over()
-        )
+        return trace_frames.errors(kinds[:limit], self.tables, len(kinds), self._over())
 
     def examples(self, limit: int = 12) -> pd.DataFrame | Message:
         """The traces that tell most: failures of each kind, the slowest, the lowest scored, where judges disagree.
@@ -126,10 +145,10 @@ class Traces:
             limit: the most rows.
 
         Returns:
-            The index is the trace id.
+            The index is the name of the trace.
 
-            - `why`: the reasons. `name`, `state`, `took (s)`, `tokens`, `requested (UTC)`.
-            - `request`, `response`: their starts.
+            - `why`: the reasons. `state`, `took (s)`, `tokens`, `USD`, `requested (UTC)`.
+            - `request`, `response`: their starts. `trace_id`.
         """
         if not len(self):
             return Message(_NONE)
@@ -182,7 +201,7 @@ class Traces:
             - `calls`: spans; a span below another one that records the same call is not counted. `traces`.
             - `input tokens`, `output tokens`, `USD`: sums. `calls without cost`, if there are any.
 
-            `attrs["showing"]` says of how many traces spans were read.
+            `attrs["over"]` says of how many traces spans were read.
         """
         frame = trace_frames.by_model(self._source.latest_spans, self._over())
         return Message("No span of these traces names a model with tokens or a cost.") if frame is None else frame
@@ -193,10 +212,10 @@ class Traces:
         Returns:
             The index is the type.
 
-            - `spans`; `time (s)`: the sum. `share`: of the time of all spans.
+            - `spans`; `time (s)`: the sum. `share (%)`: of the time of all spans.
             - `untimed`: spans without an end, if there are any.
 
-            `attrs["showing"]` says of how many traces spans were read.
+            `attrs["over"]` says of how many traces spans were read.
         """
         spans = self._source.latest_spans
         return trace_frames.time_by_type(spans, self._over()) if spans.num_rows else Message(_NO_SPANS)
@@ -209,12 +228,12 @@ class Traces:
             limit: the most rows.
 
         Returns:
-            The index is the trace id.
+            The index is the tool.
 
-            - `tool`, `calls`, `failed`; `is`: retry if all calls but at most one failed, else loop.
-            - `input`: its start.
+            - `calls`, `failed`; `is`: retry if all calls but at most one failed, else loop.
+            - `input`: its start. `trace_id`.
 
-            `attrs["showing"]` says how many of how many, and in how many traces inputs were read.
+            `attrs["showing"]` says how many of how many, `attrs["over"]` in how many traces inputs were read.
         """
         spans = self._source.whole_spans
         read = len(pc.unique(spans.column("trace_id")))

@@ -85,7 +85,7 @@ SECTIONS = (
         "traces",
         "Traces",
         "How many there are, how many failed, and when.",
-        {"": "{traces}.summary()", "chart": "{traces}.plot_over_time()"},
+        {"answer": "{traces}.answer()", "": "{traces}.summary()", "chart": "{traces}.plot_over_time()"},
     ),
     _section(
         "trace_errors",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _PART_OF = {"run": "each_run", "parameters": "configuration", "client": "configuration"}
 # What stands at the end of the page: a reader of the results does not need it first.
 HOW_IT_WAS_MADE = frozenset(
-    ("setup", "configuration", "loading", "aggregate_setup", "aggregate_configuration", "aggregate_loading")
+    f"{of}{name}" for of in ("", "aggregate_", "traces_") for name in ("setup", "configuration", "loading")
 )
 _KEY = re.compile(r"([A-Za-z][\w-]{0,63})(?::.*)?", re.ASCII | re.DOTALL)
 
