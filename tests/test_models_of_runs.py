@@ -89,3 +89,9 @@ def test_findings_of_models_and_evaluations_are_made_from_what_the_runs_have(ass
     assert "medium-prompt1" in champion and "champion" in champion
     slices = findings[findings["rule"] == "judge_always_same"].iloc[0]
     assert slices["trace_ids"], "it can be traced"
+
+
+def test_the_headline_says_which_version_leads_over_its_rows(assistant):
+    said = repr(assistant.headline())
+    assert "large-prompt2 leads by correctness with 0." in said
+    assert "it is better than small-prompt2" in said

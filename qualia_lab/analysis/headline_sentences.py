@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.findings.finding import Finding, Number
     from qualia_lab.analysis.groups import Group
 
-_ANSWERS = ("best_configuration", "factor_effect")
+# `best_version` comes first: where versions were evaluated row by row, single runs of them say less.
+_ANSWERS = ("best_version", "best_configuration", "factor_effect")
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ def describe_lead(
         The text; None if no finding answers for this task.
     """
     finding = next((one for rule in _ANSWERS for one in findings if one.rule == rule), None)
-    if answer is None or finding is None:
+    if finding is None or (answer is None and finding.rule != "best_version"):
         return None
-    if finding.rule == "factor_effect" or (over_problems(answer.groups) is not None and not all_equal(answer)):
+    if answer is None or finding.rule != "best_configuration" or _is_over_problems(answer):
         sentence = finding.sentence.partition(": ")[2] if finding.experiment else finding.sentence
         return LeadText(sentence, finding.next, finding.run_ids, finding.numbers)
     writer = SentenceWriter(answer.leader.metric, _names(answer, labels, run_names))
@@ -80,6 +81,10 @@ def _names(answer: Answer, labels: Mapping[str, str], run_names: Mapping[str, st
         firsts = [(group.run_ids[0], labels[group.scored[0]]) for group in answer.groups]
         return {run_id: f"{label}{aside(names[run_id])}" for run_id, label in firsts}
     return names
+
+
+def _is_over_problems(answer: Answer) -> bool:
+    return over_problems(answer.groups) is not None and not all_equal(answer)
 
 
 def _sentence(writer: SentenceWriter, answer: Answer) -> str:
