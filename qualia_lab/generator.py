@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qualia_lab.choosing import choose_runs, experiments_of, query_of, view_of
 from qualia_lab.choosing_traces import selection_of_traces, trace_query_of
@@ -22,6 +22,7 @@ from qualia_lab.schema import EXPERIMENT_TAGS, EXPERIMENTS
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
 from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
+from qualia_lab.stores.series_store import in_series
 from qualia_lab.stores.uri import with_credentials
 from qualia_lab.study.baseline import fit_baseline
 from qualia_lab.study.counts_only import describe_counts
@@ -43,6 +44,15 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.study.study import Study
     from qualia_lab.tables import RunTables
+
+
+class _Read(NamedTuple):
+    """Runs that were read: as they are stored, and with split metrics and the store of their histories."""
+
+    run_ids: tuple[str, ...]
+    stored: RunTables
+    store: TrackingStore
+    tables: RunTables
 
 
 class NotebookGenerator(Closing):
@@ -81,7 +91,7 @@ class NotebookGenerator(Closing):
         """
         self.store = store or open_given_store(tracking_uri)
         self.tracking_uri = self.store.uri
-        self._read: tuple[tuple[str, ...], RunTables] | None = None
+        self._read: _Read | None = None
         self._read_traces: tuple[TraceQuery, TraceTables] | None = None
         self._experiments: dict[View, pa.Table] = {}
 
@@ -317,14 +327,29 @@ class NotebookGenerator(Closing):
             selection: the selected runs.
 
         Returns:
-            The tables of the runs.
+            The tables of the runs. A metric of several models or datasets in one run is several metrics.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        if self._read is None or self._read[0] != selection.run_ids:
-            self._read = (selection.run_ids, self.store.read(selection.run_ids))
-        return self._read[1]
+        return self._read_once(selection).tables
+
+    def store_of(self, selection: Selection) -> TrackingStore:
+        """The store whose metric histories have the keys that `read` returns for this selection.
+
+        Args:
+            selection: the selected runs, which are read if they were not yet.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        return self._read_once(selection).store
+
+    def _read_once(self, selection: Selection) -> _Read:
+        if self._read is None or self._read.run_ids != selection.run_ids:
+            stored = self.store.read(selection.run_ids)
+            self._read = _Read(selection.run_ids, stored, *in_series(self.store, stored))
+        return self._read
 
     def describe(
         self, selection: Selection, settings: StudySettings | None = None, *, inventory: Inventory | None = None
@@ -580,8 +605,9 @@ class NotebookGenerator(Closing):
         if selection.engine is not None or not selection.run_ids:
             yield {}, ""  # an engine already has a snapshot; without runs the cells read the store
             return
-        tables = self.read(selection)
-        data_digest = tables.digest
+        read = self._read_once(selection)
+        tables, data_digest = read.stored, read.tables.digest  # the kernel splits metrics itself
+        del read
         genai = GenAIChoice(run_ids=selection.run_ids, traces=TraceQuery(run_ids=selection.run_ids))
         with hand_over_runs(
             self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables), genai=genai

@@ -71,7 +71,7 @@ def command(
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(replace(conditions, limit=limit), settings)
-        runs = Runs(generator.store, generator.read(selection), generator.describe(selection, settings))
+        runs = Runs(generator.store_of(selection), generator.read(selection), generator.describe(selection, settings))
         comparison = runs.compare(a, b, metric=settings.metric, claimed=claimed)
     if as_json:
         console.show(json.dumps(plain_json(comparison.as_data()), allow_nan=False))

@@ -82,7 +82,7 @@ def command(
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(conditions, settings)
         tables = generator.read(selection)
-        runs = Runs(generator.store, tables, generator.describe(selection, settings))
+        runs = Runs(generator.store_of(selection), tables, generator.describe(selection, settings))
         findings, headline = runs.find(thresholds), runs.headline(**thresholds).headline
     for sentence in headline.sentences:
         console.sentence(sentence, is_message=data_format is not None)

@@ -40,7 +40,7 @@ def results_in(path: Path) -> Results:
 def _results_in_snapshot(folder: Path) -> Results:
     with NotebookGenerator(f"snapshot:{folder}") as generator:
         selection = generator.choose(Conditions())
-        runs = Runs(generator.store, generator.read(selection), generator.describe(selection))
+        runs = Runs(generator.store_of(selection), generator.read(selection), generator.describe(selection))
         cards = (runs, runs.headline(), FindingsCard(runs.find({}), {}, len(runs)))
         outputs = [{"data": card._repr_mimebundle_()} for card in cards]
         return results_of([{"outputs": outputs}], list(runs), when="")

@@ -245,7 +245,7 @@ class _Watch:
         digest = tables.digest
         if digest == self._looked_at:  # so that no history has to be read
             return
-        seen, findings = look_at(generator.store, tables, study, self._watching.rules)
+        seen, findings = look_at(generator.store_of(selection), tables, study, self._watching.rules)
         self._looked_at = digest
         events = first_events(seen) if self._seen is None else events_between(self._seen, seen)
         self._seen = seen

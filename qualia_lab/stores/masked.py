@@ -153,7 +153,8 @@ class MaskedStore(Closing):
 
 def rules_of(store: TrackingStore) -> MaskRules:
     """The rules by which what is read from this store is masked."""
-    return store.masker.rules if isinstance(store, MaskedStore) else NO_MASKING
+    masker: Masker | None = getattr(store, "masker", None)
+    return NO_MASKING if masker is None else masker.rules
 
 
 class MaskedPlace:

@@ -17,6 +17,7 @@ from qualia_lab.masking.keys import NO_MASKING
 from qualia_lab.masking.tables import Masker
 from qualia_lab.stores.ended import has_settled
 from qualia_lab.stores.masked import MaskedStore
+from qualia_lab.stores.masked_genai import MaskedGenAIStore, mask_store
 from qualia_lab.stores.snapshot.hand_over import temporary_folder
 from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.parts import PartWriter, read_points
@@ -61,7 +62,7 @@ class EndedHistories:
         Args:
             store: the store; all stores that are given have to be of the same tracking URI.
         """
-        return _Store(store if isinstance(store, MaskedStore) else MaskedStore(store, Masker(NO_MASKING)), self)
+        return _Store(store if isinstance(store, MaskedStore) else mask_store(store, Masker(NO_MASKING)), self)
 
     def forget(self) -> None:
         """Remove everything, so that all of it is read again."""
@@ -112,7 +113,7 @@ class EndedHistories:
         return list(parts.values())
 
 
-class _Store(MaskedStore):
+class _Store(MaskedGenAIStore):
     """A store that takes the histories of ended runs from where they are kept."""
 
     def __init__(self, store: MaskedStore, histories: EndedHistories) -> None:

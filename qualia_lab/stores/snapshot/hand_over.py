@@ -22,6 +22,7 @@ from qualia_lab.interruptions import defer_signals
 from qualia_lab.masking.tables import Masker
 from qualia_lab.stores.masked_genai import mask_store
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.series_store import in_series
 from qualia_lab.stores.snapshot.location import open_location
 from qualia_lab.stores.snapshot.store import SnapshotStore, write_snapshot
 from qualia_lab.stores.uri import absolute_uri, split_uri, with_credentials
@@ -81,7 +82,8 @@ def hand_over_runs(
 def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tuple[TrackingStore, RunTables]:
     """Read runs from the snapshot that was handed over to this kernel, or else from the store.
 
-    If any of the runs was not handed over, all of them are read from the store. Secrets are masked.
+    If any of the runs was not handed over, all of them are read from the store. Secrets are masked, and metrics of
+    several models or datasets are split, see `in_series`.
 
     Args:
         tracking_uri: the tracking URI in the notebook.
@@ -96,15 +98,13 @@ def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tu
     """
     handed_over = _snapshot_from_environment(tracking_uri)
     if handed_over is None:
-        store = open_store(with_credentials(tracking_uri), rules=rules)
-        return store, store.read(run_ids)
+        return _read(open_store(with_credentials(tracking_uri), rules=rules), run_ids)
     others = handed_over.unknown(run_ids)
     if not others:
         # Its tables are masked already, but text artifacts on this machine are not.
-        return mask_store(handed_over, Masker(rules), tables=False), handed_over.read(run_ids)
+        return _read(mask_store(handed_over, Masker(rules), tables=False), run_ids)
     try:
-        store = open_store(with_credentials(handed_over.source_uri), rules=rules)
-        return store, store.read(run_ids)
+        return _read(open_store(with_credentials(handed_over.source_uri), rules=rules), run_ids)
     except StoreError as error:
         verb = "was" if len(others) == 1 else "were"
         error.message = (
@@ -113,6 +113,10 @@ def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tu
         )
         error.hint = "Run the cell in Jupyter, or name the runs in RUN_IDS of the cell tagged parameters."
         raise
+
+
+def _read(store: TrackingStore, run_ids: Sequence[str]) -> tuple[TrackingStore, RunTables]:
+    return in_series(store, store.read(run_ids))
 
 
 def find_traces(tracking_uri: str, query: TraceQuery, rules: MaskRules) -> tuple[TrackingStore, bool]:
