@@ -15,6 +15,7 @@ from qualia_lab.study.configurations import find_configurations
 from qualia_lab.study.factor_names import words
 from qualia_lab.study.factors import Competitors, describe_factors
 from qualia_lab.study.left_out import names_of, not_competing, not_counted
+from qualia_lab.study.metric_names import stored_key
 from qualia_lab.study.metrics import describe_metrics
 from qualia_lab.study.notes import direction_notes
 from qualia_lab.study.parents import find_families
@@ -84,7 +85,9 @@ def describe_study(tables: RunTables, inventory: Inventory, settings: StudySetti
     ]
     return Study(
         settings=settings,
-        chosen_by=chosen_by_metric(settings.chosen_by, {one.key for one in metrics}),
+        chosen_by=chosen_by_metric(
+            settings.chosen_by, {key for one in metrics for key in (one.key, stored_key(one.key))}
+        ),
         metrics=metrics,
         tasks=tasks,
         params=factors[: len(params)],

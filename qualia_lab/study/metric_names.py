@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from qualia_lab.study.metric_words import Bounds
     from qualia_lab.study.settings import Better, MetricRole
     from qualia_lab.study.study import Split
+
+# The key of a series of a model, see `stores/metric_series.py`, and what is named in brackets.
+_OF_MODEL = re.compile(r"(?P<key>.+) \((?:(?P<dataset>.+), )?model (?P<model>.+)\)(?: \d+)?", re.DOTALL)
+_OF_DATASET = re.compile(r"(?P<key>.+) \([^()]+\)(?: \d+)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class MetricName:
 def read_name(key: str) -> MetricName:
     """Read the key of a metric by the words of `metric_words.toml`.
 
-    If no word has a known meaning, the role is objective, without a direction.
+    If no word has a known meaning, the role is objective, without a direction. Of `accuracy (valid, model loss-net)`,
+    the words of the model say nothing on the metric.
 
     Args:
         key: the key of a metric.
@@ -66,6 +72,27 @@ def read_name(key: str) -> MetricName:
     """
     if key.startswith(SYSTEM_METRICS):
         return MetricName("machine", None, known=True, split="", family=key, stem=key)
+    if of_model := _OF_MODEL.fullmatch(key):
+        named, dataset, model = of_model.group("key", "dataset", "model")
+        name = read_name(f"{named} ({dataset})" if dataset else named)
+        family, stem_of_all = (f"{words} {model.lower()}" for words in (name.family, name.stem))
+        return replace(name, family=family, stem=stem_of_all, qualifiers=name.qualifiers + 1)
+    name = _read_words(key)
+    in_brackets = _OF_DATASET.fullmatch(key)
+    before = _read_words(in_brackets["key"]) if in_brackets else name
+    # A dataset such as `errors` has a meaning, too; a spread or a count in brackets changes that of the metric.
+    if before.known and name.role not in ("spread", "count"):
+        return replace(before, split=name.split, family=name.family, stem=name.stem, qualifiers=name.qualifiers)
+    return name
+
+
+def stored_key(key: str) -> str:
+    """The key of MLflow that the key of a series begins with: `accuracy` of `accuracy (valid)`; else the key."""
+    found = _OF_MODEL.fullmatch(key) or _OF_DATASET.fullmatch(key)
+    return found["key"] if found else key
+
+
+def _read_words(key: str) -> MetricName:
     tokens, numbers = tokens_of(key)
     split, rest = _without_split(tokens, bool(numbers))
     meaning, qualifiers = meaning_of(rest)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qualia_lab.study.metric_names import read_name
+from qualia_lab.study.metric_names import read_name, stored_key
 from qualia_lab.study.metric_sweeps import directions_of_sweeps
 from qualia_lab.study.study import Metric
 
@@ -41,11 +41,12 @@ def direction_of(
         >>> direction_of("val_auc", StudySettings())
         ('higher', 'name')
     """
-    if key in settings.better:
-        return settings.better[key], settings.source_or_person(f"better.{key}")
-    tagged = _tagged_direction(key, experiment_tags)
-    if tagged is not None:
-        return tagged, "tag"
+    for named in dict.fromkeys((key, stored_key(key))):
+        if named in settings.better:
+            return settings.better[named], settings.source_or_person(f"better.{named}")
+        tagged = _tagged_direction(named, experiment_tags)
+        if tagged is not None:
+            return tagged, "tag"
     better = read_name(key).better
     return better, "unknown" if better is None else "name"
 
@@ -79,14 +80,21 @@ def _described(
     if source in ("name", "unknown") and key in swept:
         better, source = swept[key], "tag"
     role: MetricRole = name.role
-    if key in settings.metric_roles:
-        role = settings.metric_roles[key]
-        source = source if key in settings.better else settings.source_or_person(f"metric_roles.{key}")
-        if role in ("spread", "count", "machine") and key not in settings.better:
+    named = _with_given_role(key, settings)
+    if named is not None:
+        role = settings.metric_roles[named]
+        has_better = key in settings.better or named in settings.better
+        source = source if has_better else settings.source_or_person(f"metric_roles.{named}")
+        if role in ("spread", "count", "machine") and not has_better:
             better = None
     elif source == "unknown" and name.known:
         source = "name"
     return Metric(key, role, better, source, name.split, name.family)
+
+
+def _with_given_role(key: str, settings: StudySettings) -> str | None:
+    """The key by which the settings give a metric its role: its own, or the one that it was split from."""
+    return next((one for one in (key, stored_key(key)) if one in settings.metric_roles), None)
 
 
 def _tagged_direction(key: str, tags: Sequence[tuple[str, str]]) -> Better | None:
@@ -110,7 +118,9 @@ def _with_parts(metrics: list[Metric], settings: StudySettings) -> list[Metric]:
     has_total_reward = any(one.role == "objective" and one.family in _REWARDS for one in metrics)
 
     def is_part(one: Metric) -> bool:
-        if one.role != "objective" or one.key in settings.metric_roles:
+        if one.role != "objective" or _with_given_role(one.key, settings):
+            return False
+        if stored_key(one.key) != one.key:  # the same on other data or of another model
             return False
         if "loss" in one.family.split() and one.family != "loss":
             return read_name(one.key).loss and one.split in splits_of_totals
@@ -131,7 +141,7 @@ def _with_twins(metrics: list[Metric], settings: StudySettings) -> tuple[Metric,
     twins: dict[str, str] = {}
     described = []
     for one in metrics:
-        trained = one.split == "training" or (one.split == "" and one.key not in settings.metric_roles)
+        trained = one.split == "training" or (one.split == "" and _with_given_role(one.key, settings) is None)
         if one.role in ("objective", "training") and trained and one.family in held_out:
             candidates = [other for other in held_out[one.family] if one.split or other.split != "fold"]
             if not candidates:
@@ -143,7 +153,8 @@ def _with_twins(metrics: list[Metric], settings: StudySettings) -> tuple[Metric,
                 twins[twin.key] = min(
                     (twins[twin.key], one.key), key=lambda key: (read_name(key).split != "training", key)
                 )
-            role: MetricRole = settings.metric_roles.get(one.key, "training")
+            named = _with_given_role(one.key, settings)
+            role: MetricRole = "training" if named is None else settings.metric_roles[named]
             described.append(replace(one, role=role, twin=twin.key))
         else:
             described.append(one)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from qualia_lab.columns import numbers_of, whole
-from qualia_lab.study.metric_names import read_name
+from qualia_lab.study.metric_names import read_name, stored_key
 from qualia_lab.study.metrics import PRIMARY_TAG, direction_of
 from qualia_lab.study.study import Objective
 
@@ -98,6 +98,8 @@ def choose_objective(metrics: Sequence[Metric], settings: StudySettings, presenc
     """
     present = {one.key: one for one in metrics if presence.runs_with.get(one.key)}
     ranked = _ranked(list(present.values()), presence)
+    for one in ranked:  # a metric that was split is meant by its key, too: the first of its series
+        present.setdefault(stored_key(one.key), one)
     chosen, source = _inferred(present, ranked, presence)
     if settings.metric in present:
         requested, origin = present[settings.metric], settings.source("metric")

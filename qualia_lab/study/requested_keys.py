@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.escaping import one_line
 from qualia_lab.study.known_keys import unknown_key
+from qualia_lab.study.metric_names import stored_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,13 +30,14 @@ def check_keys(settings: StudySettings, metrics: Iterable[Metric], factors: Iter
         UnknownKey: a user named a key that no run has.
     """
     metric_keys = [one.key for one in metrics]
+    of_series = {stored_key(key) for key in metric_keys}
     factor_names = sorted({name for one in factors for name in (one.name, one.key)})
     requested = [("metric", "metric", settings.metric, metric_keys)] if settings.metric is not None else []
     for field, keys in (("seeds", settings.seeds or ()), ("factors", settings.factors), ("labels", settings.labels)):
         requested += [(field, "param or tag", key, factor_names) for key in keys]
     notes = []
     for field, what, key, known in requested:
-        if key in known:
+        if key in known or (field == "metric" and key in of_series):
             continue
         if settings.source(field) != "settings":
             raise unknown_key(key, known, what)

@@ -16,6 +16,7 @@ from qualia_lab.columns import column
 from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.stores.open import open_store
 from qualia_lab.stores.protocol import ReadsGenAI
+from qualia_lab.stores.series_store import in_series
 
 from .contract import same
 from .genai_oracle import GenAIOracle, in_one_spelling
@@ -91,6 +92,20 @@ class GenAIContract:
             counts.add((ours.models.num_rows, ours.versions.num_rows))
             self.check_models(ours, oracle.models(run_ids=[run_id]))
         assert len(counts) >= 3
+
+    def test_a_metric_of_two_datasets_in_one_run_is_two_series(self, genai_store, oracle):
+        run = next(run for run in oracle.runs if run.info.run_name == "train")
+        tables = genai_store.read([run.info.run_id])
+        store, split = in_series(genai_store, tables)
+        assert tables.metrics.column("key").to_pylist() == ["accuracy", "calibration", "loss", "perplexity"]
+        latest = {row["key"]: row["value"] for row in split.metrics.to_pylist()}
+        assert list(latest) == ["accuracy (test)", "accuracy (valid)", "calibration", "loss", "perplexity"]
+        assert (latest["accuracy (test)"], latest["accuracy (valid)"]) == (0.69 - 0.02, 0.7 + 0.02)
+        keys = ["accuracy (valid)", "accuracy"]
+        points = [row for batch in store.read_metric_history(tables.run_ids, keys) for row in batch.to_pylist()]
+        assert [(row["key"], row["step"], row["value"]) for row in points] == [
+            ("accuracy (valid)", step, 0.7 + place / 100) for place, step in enumerate((10, 20, 30))
+        ]
 
     def test_models_are_in_order(self, genai_store):
         ours = genai_store.read_models()
