@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from qualia_lab.study.metric_names import read_name
+from qualia_lab.study.metric_names import read_name, stored_key
 from qualia_lab.study.metric_words import Meaning, metric_words
 from qualia_lab.study.settings import Better, MetricRole
 
@@ -205,6 +205,31 @@ def test_metrics_on_other_data_or_at_other_thresholds_share_a_family(keys, famil
 )  # fmt: skip
 def test_names_give_the_split_of_a_metric(split, keys):
     assert {key: read_name(key).split for key in keys} == dict.fromkeys(keys, split)
+
+
+@pytest.mark.parametrize(
+    ("key", "better", "split", "family"),
+    [
+        ("accuracy (valid)", "higher", "validation", "accuracy"),
+        ("accuracy (test)", "higher", "test", "accuracy"),
+        ("rmse (iris_train.csv)", "lower", "training", "rmse iris csv"),
+        ("val_loss (iris)", "lower", "validation", "loss iris"),
+        ("f1 (errors)", "higher", "", "f1 error"),
+        ("loss (train, model net)", "lower", "training", "loss net"),
+        ("loss (valid, model net)", "lower", "validation", "loss net"),
+        ("accuracy (model loss-net train)", "higher", "", "accuracy loss-net train"),
+        ("accuracy (valid aaaa1111, model net 2)", "higher", "validation", "accuracy aaaa1111 net 2"),
+    ],
+)
+def test_series_of_models_and_datasets_are_read_as_their_metric(key, better, split, family):
+    name = read_name(key)
+    assert (name.role, name.better, name.split, name.family) == ("objective", better, split, family)
+    assert stored_key(key) == key.partition(" (")[0]
+
+
+@pytest.mark.parametrize(("key", "role"), [("accuracy (std)", "spread"), ("accuracy(B)", "objective")])
+def test_other_words_in_brackets_belong_to_the_metric(key, role):
+    assert read_name(key).role == role
 
 
 def test_bounds_are_the_range_of_possible_values():
