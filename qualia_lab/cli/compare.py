@@ -71,14 +71,17 @@ def command(
     generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(replace(conditions, limit=limit), settings)
-        runs = Runs(generator.store_of(selection), generator.read(selection), generator.describe(selection, settings))
-        comparison = runs.compare(a, b, metric=settings.metric, claimed=claimed)
+        tables = generator.read(selection)
+        runs = Runs(generator.store_of(selection), tables, generator.describe(selection, settings))
+        # The study knows the metric, or it is the key of several series, of which the objective is the first.
+        metric = settings.metric if settings.metric in tables.metrics.column("key").to_pylist() else None
+        comparison = runs.compare(a, b, metric=metric, claimed=claimed)
     if as_json:
         console.show(json.dumps(plain_json(comparison.as_data()), allow_nan=False))
     else:
         for sentence in comparison.sentences:
             console.sentence(sentence)
-    options.print_notes(selection, generator.read(selection))
+    options.print_notes(selection, tables)
     if fail_unless is not None:
         _check_verdict(comparison, fail_unless)
 
