@@ -5,6 +5,7 @@ Each is a context manager that gives a tracking URI and cleans up, or raises Ser
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -14,14 +15,17 @@ import sys
 import tempfile
 import time
 import urllib.request
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
 
+from .server_starter import starter
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Without this setting, MLflow's server starts a dozen job processes, which take longer than the tests.
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -56,20 +60,74 @@ def embedded_postgresql() -> Iterator[str]:
             server.cleanup()
 
 
-def system_postgresql() -> contextlib.AbstractContextManager[str]:
-    """The URI of a temporary database on the PostgreSQL of this machine."""
-    return _temporary_database("postgresql+psycopg://postgres@127.0.0.1:5432", "postgres", "")
-
-
-def mariadb() -> contextlib.AbstractContextManager[str]:
-    """The URI of a temporary database on the MariaDB of this machine."""
-    return _temporary_database("mysql+pymysql://root@127.0.0.1:3306", "mysql", " CHARACTER SET utf8mb4")
+POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432"
+MARIADB = "mysql+pymysql://root@127.0.0.1:3306"
 
 
 @contextlib.contextmanager
-def _temporary_database(server: str, existing: str, options: str) -> Iterator[str]:
+def system_postgresql() -> Iterator[str]:
+    """The URI of a temporary database with MLflow's tables, without rows, on the PostgreSQL of this machine."""
+    with _temporary_database(POSTGRESQL, f" TEMPLATE {_migrated_postgresql()}") as uri:
+        yield uri
+
+
+@contextlib.contextmanager
+def mariadb() -> Iterator[str]:
+    """The URI of a temporary database with MLflow's tables, without rows, on the MariaDB of this machine."""
+    statements = _mariadb_statements()
+    with _temporary_database(MARIADB, " CHARACTER SET utf8mb4") as uri:
+        engine = sa.create_engine(uri)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SET foreign_key_checks = 0")
+            for statement in statements:
+                connection.execute(sa.text(statement.replace(":", r"\:")))
+        engine.dispose()
+        yield uri
+
+
+# Migrations of a new database take seconds, so there is one in each process, and its tables are copied.
+
+
+@cache
+def _migrated_postgresql() -> str:
+    """The name of a database with MLflow's tables, which is dropped when this process ends."""
+    kept = contextlib.ExitStack()
+    uri = kept.enter_context(_temporary_database(POSTGRESQL))
+    atexit.register(kept.close)
+    _migrate(uri).dispose()  # a database with connections is no template
+    return uri.rpartition("/")[2]
+
+
+@cache
+def _mariadb_statements() -> list[str]:
+    """SQL that creates MLflow's tables, with the rows that its migrations insert."""
+    with _temporary_database(MARIADB, " CHARACTER SET utf8mb4") as uri:
+        engine = _migrate(uri)
+        tables = sa.MetaData()
+        tables.reflect(engine)
+        statements = []
+        with engine.connect() as connection:
+            for name, table in tables.tables.items():
+                statements.append(connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").fetchone()[1])
+                for row in connection.execute(table.select()).mappings():
+                    insert = table.insert().values(dict(row))
+                    statements.append(str(insert.compile(engine, compile_kwargs={"literal_binds": True})))
+        engine.dispose()
+        return statements
+
+
+def _migrate(uri: str) -> sa.Engine:
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry
+
+    engine = create_sqlalchemy_engine_with_retry(uri)
+    _initialize_tables(engine)
+    return engine
+
+
+@contextlib.contextmanager
+def _temporary_database(server: str, options: str = "") -> Iterator[str]:
     name = f"qualia_test_{os.getpid()}_{time.monotonic_ns()}"
-    engine = sa.create_engine(f"{server}/{existing}", isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}{options}")
@@ -78,27 +136,38 @@ def _temporary_database(server: str, existing: str, options: str) -> Iterator[st
     try:
         yield f"{server}/{name}"
     finally:
-        force = " WITH (FORCE)" if server.startswith("postgresql") else ""
+        force = " WITH (FORCE)" if server == POSTGRESQL else ""
         with engine.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
         engine.dispose()
 
 
 @contextlib.contextmanager
-def mlflow_server(store_uri: str, folder: Path, *options: str) -> Iterator[str]:
-    """The URI of an `mlflow server` over this store, with its artifacts below `folder`."""
+def mlflow_server(store_uri: str, folder: Path, *, by_command: bool = False) -> Iterator[str]:
+    """The URI of an `mlflow server` over this store, with its artifacts below `folder`.
+
+    It runs in a fork of a process that has imported MLflow; `by_command` starts it as a user does, which takes seconds.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", store_uri, "--artifacts-destination", (folder / "artifacts").as_uri(), *options]
-    with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, env=os.environ | QUIET, start_new_session=True
-        )
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/health", server, folder / "server.log")
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", store_uri]
+    options += ["--artifacts-destination", (folder / "artifacts").as_uri()]
+    environment = os.environ | QUIET
+    with contextlib.ExitStack() as stack:
+        if by_command:
+            log = stack.enter_context((folder / "server.log").open("wb"))
+            command = [sys.executable, "-m", "mlflow", "server", *options]
+            server = subprocess.Popen(
+                command, cwd=folder, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+            stack.callback(stop, server)
+            runs = lambda: server.poll() is None  # noqa: E731
+        else:
+            ask = starter().ask
+            process = ask(start=options, folder=str(folder), environment=environment)
+            stack.callback(ask, stop=process)
+            runs = lambda: ask(poll=process)  # noqa: E731
+        _wait_for(f"http://127.0.0.1:{port}/health", runs, folder / "server.log")
         yield f"http://127.0.0.1:{port}"
-    finally:
-        stop(server)
 
 
 def stop(server: subprocess.Popen) -> None:
@@ -117,10 +186,10 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+def _wait_for(url: str, runs: Callable[[], bool], log: Path) -> None:
     deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and server.poll() is None:
+    while time.monotonic() < deadline and runs():
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
             return
-        time.sleep(0.2)
+        time.sleep(0.05)
     raise RuntimeError(f"mlflow server did not start:\n{log.read_text()[-3000:]}")

@@ -26,7 +26,7 @@ def genai_server(genai_sample, tmp_path_factory):
     """The URI of an `mlflow server` over a copy of the SQLite file that `fill_genai` filled."""
     folder = tmp_path_factory.mktemp("genai server")
     shutil.copy(genai_sample / "mlflow.db", folder)
-    with running(servers.mlflow_server(f"sqlite:///{folder / 'mlflow.db'}", folder)) as uri:
+    with running(servers.mlflow_server(f"sqlite:///{folder / 'mlflow.db'}", folder, by_command=True)) as uri:
         yield uri
 
 
