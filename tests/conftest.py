@@ -39,6 +39,10 @@ if "TMPDIR" not in os.environ and os.access(_IN_MEMORY, os.W_OK) and shutil.disk
     os.environ["TMPDIR"] = _IN_MEMORY
     tempfile.tempdir = None  # it is chosen again
 
+# A shell that forbids bytecode would make each of the commands and kernels of the tests compile the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 os.environ.update(servers.QUIET)
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow's client is the oracle for file stores, too
 # The cache of server responses: not in the user's home, and empty at the start.
