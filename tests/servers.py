@@ -5,7 +5,6 @@ Each is a context manager that gives a tracking URI and cleans up, or raises Ser
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import signal
@@ -15,7 +14,6 @@ import sys
 import tempfile
 import time
 import urllib.request
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,74 +58,20 @@ def embedded_postgresql() -> Iterator[str]:
             server.cleanup()
 
 
-POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432"
-MARIADB = "mysql+pymysql://root@127.0.0.1:3306"
+def system_postgresql() -> contextlib.AbstractContextManager[str]:
+    """The URI of a temporary database on the PostgreSQL of this machine."""
+    return _temporary_database("postgresql+psycopg://postgres@127.0.0.1:5432", "postgres", "")
+
+
+def mariadb() -> contextlib.AbstractContextManager[str]:
+    """The URI of a temporary database on the MariaDB of this machine."""
+    return _temporary_database("mysql+pymysql://root@127.0.0.1:3306", "mysql", " CHARACTER SET utf8mb4")
 
 
 @contextlib.contextmanager
-def system_postgresql() -> Iterator[str]:
-    """The URI of a temporary database with MLflow's tables, without rows, on the PostgreSQL of this machine."""
-    with _temporary_database(POSTGRESQL, f" TEMPLATE {_migrated_postgresql()}") as uri:
-        yield uri
-
-
-@contextlib.contextmanager
-def mariadb() -> Iterator[str]:
-    """The URI of a temporary database with MLflow's tables, without rows, on the MariaDB of this machine."""
-    statements = _mariadb_statements()
-    with _temporary_database(MARIADB, " CHARACTER SET utf8mb4") as uri:
-        engine = sa.create_engine(uri)
-        with engine.begin() as connection:
-            connection.exec_driver_sql("SET foreign_key_checks = 0")
-            for statement in statements:
-                connection.execute(sa.text(statement.replace(":", r"\:")))
-        engine.dispose()
-        yield uri
-
-
-# Migrations of a new database take seconds, so there is one in each process, and its tables are copied.
-
-
-@cache
-def _migrated_postgresql() -> str:
-    """The name of a database with MLflow's tables, which is dropped when this process ends."""
-    kept = contextlib.ExitStack()
-    uri = kept.enter_context(_temporary_database(POSTGRESQL))
-    atexit.register(kept.close)
-    _migrate(uri).dispose()  # a database with connections is no template
-    return uri.rpartition("/")[2]
-
-
-@cache
-def _mariadb_statements() -> list[str]:
-    """SQL that creates MLflow's tables, with the rows that its migrations insert."""
-    with _temporary_database(MARIADB, " CHARACTER SET utf8mb4") as uri:
-        engine = _migrate(uri)
-        tables = sa.MetaData()
-        tables.reflect(engine)
-        statements = []
-        with engine.connect() as connection:
-            for name, table in tables.tables.items():
-                statements.append(connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").fetchone()[1])
-                for row in connection.execute(table.select()).mappings():
-                    insert = table.insert().values(dict(row))
-                    statements.append(str(insert.compile(engine, compile_kwargs={"literal_binds": True})))
-        engine.dispose()
-        return statements
-
-
-def _migrate(uri: str) -> sa.Engine:
-    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry
-
-    engine = create_sqlalchemy_engine_with_retry(uri)
-    _initialize_tables(engine)
-    return engine
-
-
-@contextlib.contextmanager
-def _temporary_database(server: str, options: str = "") -> Iterator[str]:
+def _temporary_database(server: str, existing: str, options: str) -> Iterator[str]:
     name = f"qualia_test_{os.getpid()}_{time.monotonic_ns()}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+    engine = sa.create_engine(f"{server}/{existing}", isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}{options}")
@@ -136,7 +80,7 @@ def _temporary_database(server: str, options: str = "") -> Iterator[str]:
     try:
         yield f"{server}/{name}"
     finally:
-        force = " WITH (FORCE)" if server == POSTGRESQL else ""
+        force = " WITH (FORCE)" if server.startswith("postgresql") else ""
         with engine.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name}{force}")
         engine.dispose()
