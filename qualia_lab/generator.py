@@ -599,8 +599,9 @@ class NotebookGenerator(Closing):
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
         if selection.traces is not None:
+            traces_digest = self.read_traces(selection.traces).digest
             with self._hand_over_traces(selection.traces, named) as variables:
-                yield variables, self.read_traces(selection.traces).digest
+                yield variables, traces_digest
             return
         if selection.engine is not None or not selection.run_ids:
             yield {}, ""  # an engine already has a snapshot; without runs the cells read the store
@@ -623,6 +624,8 @@ class NotebookGenerator(Closing):
 
         Of the spans it holds those that the cells read, with inputs and outputs of a few.
         """
+        import pyarrow as pa
+
         from qualia_lab.analysis.spans_read import spans_read
         from qualia_lab.stores.snapshot.genai import GenAIChoice
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
@@ -636,6 +639,9 @@ class NotebookGenerator(Closing):
         experiments = rows_with(self.read_experiments("all", counted=False), "experiment_id", ids)
         runs = run_tables(experiments=experiments.select(EXPERIMENTS.names))
         with hand_over_runs(self.store, runs, named=named, artifacts_of=(), genai=choice) as variables:
+            del tables, choice
+            self._read_traces = None  # free the tables while the kernel runs
+            pa.default_memory_pool().release_unused()
             yield variables
 
     def export(self, path: Path, fmt: str = "html", *, code: bool = True, brief: bool = False) -> Path:

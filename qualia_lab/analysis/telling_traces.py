@@ -8,13 +8,16 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 
-from qualia_lab.analysis.assessments import assessments_that_count, first_opinions
+from qualia_lab.analysis.assessments import HUMAN, assessments_that_count, first_opinions
 from qualia_lab.analysis.evaluations import judgement_of
 from qualia_lab.analysis.judges import judges_against_humans
 from qualia_lab.analysis.scorers import read_scorers
 from qualia_lab.analysis.trace_summary import FAILED, finished_durations
+from qualia_lab.columns import whole
 from qualia_lab.escaping import one_line
+from qualia_lab.tables import rows_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -114,6 +117,9 @@ def _lowest(tables: TraceTables) -> Iterator[tuple[str, str]]:
 
 
 def _disagreements(tables: TraceTables) -> Iterator[tuple[str, str]]:
-    for agreement in judges_against_humans(first_opinions(tables.assessments)):
+    feedback = rows_with(tables.assessments, "kind", ["feedback"])
+    by_humans = whole(rows_with(feedback, "source_type", [HUMAN]).column("trace_id"))
+    of_both = feedback.filter(pc.is_in(feedback.column("trace_id"), value_set=by_humans))
+    for agreement in judges_against_humans(first_opinions(of_both)):
         for trace_id in agreement.disagreements:
             yield trace_id, f"judge and human disagree on {one_line(agreement.scorer.name, _WIDTH)}"

@@ -371,7 +371,11 @@ class Traces:
         return found
 
     def _telling(self, limit: int) -> tuple[TellingTrace, ...]:
-        return telling_traces(self.tables, self._kinds(), most=limit)
+        key = f"telling {limit}"
+        if key not in self._known:
+            self._known[key] = telling_traces(self.tables, self._kinds(), most=limit)
+        found: tuple[TellingTrace, ...] = self._known[key]
+        return found
 
     def _of(self, trace_id: str) -> TraceTables:
         """The tables of one trace. Raises NoTraceMatches."""

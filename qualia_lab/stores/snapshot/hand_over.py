@@ -76,6 +76,7 @@ def hand_over_runs(
         variables = {SNAPSHOT_VARIABLE: str(folder), NAMED_VARIABLE: split_uri(named).safe}
         if genai is not None and genai.traces is not None and genai.only_traces:
             variables[TRACES_VARIABLE] = _as_text(genai.traces)
+        del genai
         yield variables
 
 
