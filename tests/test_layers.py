@@ -40,6 +40,7 @@ def test_the_public_names_are_exactly_these():
         "Selection",
         "load_aggregates",
         "load_runs",
+        "load_traces",
         "mlflow_client",
         "open_engine",
         "open_store",

@@ -70,7 +70,7 @@ def test_stages_and_versions_from_runs_are_listed(trained):
 def test_saved_steps_compare_with_the_best_point_of_the_history(trained):
     saved = trained.saved()
     assert saved.loc["train", "saved at"] == "10, 20, 30"
-    assert saved.loc["train", "metric"] == "accuracy"
+    assert saved.loc["train", "metric"] == "accuracy (valid)"
 
 
 def test_runs_without_models_say_so(genai_sample, ids):
