@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.counts import counted
 from qualia_lab.escaping import for_shell, one_line
+from qualia_lab.masking.privacy import EVERYTHING_SHOWN
 from qualia_lab.selection import split_metric
 from qualia_lab.study.sentences import listed
 
 if TYPE_CHECKING:
+    from qualia_lab.masking.privacy import Privacy
     from qualia_lab.selection import Conditions, Selection
     from qualia_lab.study.settings import StudySettings
 
@@ -92,6 +94,7 @@ def notebook_command(
     template: str | None = None,
     title: str | None = None,
     engine: str | None = None,
+    privacy: Privacy = EVERYTHING_SHOWN,
 ) -> str:
     """The command line that creates the same notebook, with the conditions and settings as they were given.
 
@@ -101,6 +104,7 @@ def notebook_command(
         template: the template as given; None for the default.
         title: the title as given; `default_title` is omitted.
         engine: the engine that aggregates the runs; None if they are read.
+        privacy: what of people's words is left out.
 
     Returns:
         A command line for a POSIX shell; see also `is_repeatable`.
@@ -114,6 +118,8 @@ def notebook_command(
     if is_repeatable(selection.conditions):
         words += conditions_as_flags(selection.conditions)
     words += settings_as_flags(settings)
+    words += ["--redact"] if privacy.redact else []
+    words += [] if privacy.content else ["--no-content"]
     return " ".join(map(for_shell, words))
 
 

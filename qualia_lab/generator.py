@@ -12,7 +12,7 @@ from qualia_lab.choosing import choose_runs, experiments_of, query_of, view_of
 from qualia_lab.choosing_traces import selection_of_traces, trace_query_of
 from qualia_lab.closing import Closing
 from qualia_lab.conditions_text import default_title, notebook_command
-from qualia_lab.errors import OutputExists, SelectionError
+from qualia_lab.errors import EngineError, OutputExists, SelectionError
 from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_atomically
 from qualia_lab.genai_tables import TraceQuery, model_tables
@@ -21,6 +21,7 @@ from qualia_lab.masking.tables import masked_columns, masked_keys
 from qualia_lab.schema import EXPERIMENT_TAGS, EXPERIMENTS
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
+from qualia_lab.stores.masked import privacy_of
 from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
 from qualia_lab.stores.series_store import in_series
 from qualia_lab.stores.uri import with_credentials
@@ -77,19 +78,30 @@ class NotebookGenerator(Closing):
         ...     path = generator.make(plan, force=True, execute=True, formats=["html"])
     """
 
-    def __init__(self, tracking_uri: str | Path | None = None, *, store: TrackingStore | None = None) -> None:
+    def __init__(
+        self,
+        tracking_uri: str | Path | None = None,
+        *,
+        store: TrackingStore | None = None,
+        redact: bool | None = None,
+        content: bool | None = None,
+    ) -> None:
         """Open a store.
 
         Args:
             tracking_uri: the tracking URI or path of the store, as for `open_store`. None for MLFLOW_TRACKING_URI or,
                 if that is not set, mlflow.db or mlruns in the current folder.
             store: an open store to use instead.
+            redact: whether e-mail addresses, phone numbers and matches of the patterns in [tool.qualia.privacy] are
+                replaced in everything that is read; None for what the project says.
+            content: whether what people and models wrote in traces and evaluations is shown; None for what the project
+                says.
 
         Raises:
             StoreNotFound: there is no store at this place.
             SettingsError: [tool.qualia] in pyproject.toml is invalid.
         """
-        self.store = store or open_given_store(tracking_uri)
+        self.store = store or open_given_store(tracking_uri, redact=redact, content=content)
         self.tracking_uri = self.store.uri
         self._read: _Read | None = None
         self._read_traces: tuple[TraceQuery, TraceTables] | None = None
@@ -408,6 +420,12 @@ class NotebookGenerator(Closing):
 
         default = "observe" if engine is None else "aggregate"
         kind = read_template(template or (default if selection.traces is None else "traces"))
+        privacy = privacy_of(self.store)
+        if engine is not None and privacy.is_active:
+            raise EngineError(
+                "An engine aggregates a snapshot as it was written, and leaves out nothing of it.",
+                "Write the snapshot with --redact or --no-content, and omit both here.",
+            )
         if selection.traces is not None:
             inventory = self._count_traces(selection.traces)
             study = describe_counts(inventory, table_of(EXPERIMENT_TAGS, ()), StudySettings())
@@ -437,9 +455,10 @@ class NotebookGenerator(Closing):
             title=title or default_title(selection),
             written=date,
             command=notebook_command(
-                selection, settings or StudySettings(), template=template, title=title, engine=engine
+                selection, settings or StudySettings(), template=template, title=title, engine=engine, privacy=privacy
             ),
             masked=masked,
+            privacy=privacy,
             given={name: value for name, value in given.items() if value},
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from qualia_lab.errors import SelectionError, SettingsError
 from qualia_lab.escaping import one_line
 from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules
+from qualia_lab.masking.privacy import EVERYTHING_SHOWN, Privacy, check_pattern
 from qualia_lab.selection import split_metric
 from qualia_lab.stores.open import find_tracking_uri, open_store
 from qualia_lab.study.settings import Better, MetricRole, StudySettings
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
     from qualia_lab.stores.protocol import TrackingStore
 
 FILE = "pyproject.toml"
-_TABLES = ("templates", "metrics", "findings")
+_TABLES = ("templates", "metrics", "findings", "privacy")
 _LISTS = ("seeds", "factors", "labels", "statuses")
 _SAFETY = ("mask", "never_mask", "kernel_environment")
 _KEYS = ("metric", *_LISTS, *_SAFETY, "baseline", "pool", "smallest_difference", *_TABLES)
+_PRIVACY = ("redact", "content", "patterns")
 _EXAMPLES = {
     "statuses": '["FINISHED"]',
     "mask": '["license_no"]',
     "never_mask": '["token"]',
     "kernel_environment": '["DATA_FOLDER"]',
+    "privacy.patterns": r"['C-\d{6}']",
 }
 _METRIC = 'Write val_auc = "higher" or val_auc = { better = "lower", role = "cost" }.'
 
@@ -44,12 +47,14 @@ class Settings:
         study: how to interpret and compare runs. Thresholds of findings are validated later, by the rules.
         masking: additional names of params and tags to mask, and names that are never masked.
         kernel_environment: additional environment variables for the executing kernel, as names or globs.
+        privacy: what of people's words in traces and evaluations is left out.
     """
 
     templates: Mapping[str, Path] = field(default_factory=dict)
     study: StudySettings = field(default_factory=StudySettings)
     masking: MaskRules = DEFAULT_RULES
     kernel_environment: tuple[str, ...] = ()
+    privacy: Privacy = EVERYTHING_SHOWN
 
 
 def settings_from_arguments(
@@ -124,6 +129,7 @@ def read_settings(folder: Path | None = None) -> Settings:
         study=_study(path, table),
         masking=MaskRules(*(_list(path, table, name) or () for name in ("mask", "never_mask"))),
         kernel_environment=_list(path, table, "kernel_environment") or (),
+        privacy=_privacy(path, _table(path, table, "privacy")),
     )
 
 
@@ -140,20 +146,31 @@ def find_settings(folder: Path | None = None) -> Settings:
     return Settings()
 
 
-def open_given_store(tracking_uri: str | Path | None, *, show_secrets: bool = False) -> TrackingStore:
-    """Open the store that a user names, with the project's rules for masking.
+def open_given_store(
+    tracking_uri: str | Path | None,
+    *,
+    show_secrets: bool = False,
+    redact: bool | None = None,
+    content: bool | None = None,
+) -> TrackingStore:
+    """Open the store that a user names, with the project's rules for masking and privacy.
 
     Args:
         tracking_uri: as for `open_store`; None for MLFLOW_TRACKING_URI or, if that is not set, mlflow.db or mlruns in
             the current folder.
         show_secrets: return values as they are stored, without masking.
+        redact: whether e-mail addresses, phone numbers and matches of the project's patterns are replaced; None for
+            what the project says.
+        content: whether what people and models wrote is shown; None for what the project says.
 
     Raises:
         StoreNotFound: there is no store at this place.
         SettingsError: [tool.qualia] in pyproject.toml is invalid.
     """
     uri, _ = find_tracking_uri(None if tracking_uri is None else str(tracking_uri))
-    return open_store(uri, show_secrets=show_secrets, rules=find_settings().masking)
+    settings = find_settings()
+    privacy = settings.privacy.with_choice(redact, content)
+    return open_store(uri, show_secrets=show_secrets, rules=settings.masking, privacy=privacy)
 
 
 def _study(path: Path, table: dict[str, Any]) -> StudySettings:
@@ -203,6 +220,23 @@ def _list(path: Path, table: dict[str, Any], key: str) -> tuple[str, ...] | None
         return tuple(value)
     example = _EXAMPLES.get(key) or f'["{key[:-1]}"]'
     raise SettingsError(f"In {path}, [tool.qualia] {key} is not a list of texts.", f"Write {key} = {example}.")
+
+
+def _privacy(path: Path, table: dict[str, Any]) -> Privacy:
+    """The table [tool.qualia.privacy]."""
+    where = f"In {path}, [tool.qualia.privacy]"
+    for key, value in table.items():
+        if key not in _PRIVACY:
+            raise SettingsError(f"{where} has no key {one_line(key, 60)}.", f"Known keys: {', '.join(_PRIVACY)}.")
+        if key != "patterns" and not isinstance(value, bool):
+            example = "redact = true" if key == "redact" else "content = false"
+            raise SettingsError(f"{where} {key} is neither true nor false.", f"Write {example}.")
+    patterns = _list(path, {"privacy.patterns": table.get("patterns")}, "privacy.patterns") or ()
+    return Privacy(
+        table.get("redact", False),
+        table.get("content", True),
+        tuple(check_pattern(text, where) for text in patterns),
+    )
 
 
 def _pool(path: Path, value: Any) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from qualia_lab.analysis.structured_text import flat, parse_json
+from qualia_lab.masking.redactor import is_cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,6 @@ KeyKind = Literal["record", "request", "inputs"]
 KEY_KINDS: tuple[KeyKind, ...] = ("record", "request", "inputs")
 KEY_WORDS = {"record": "dataset record", "request": "client_request_id", "inputs": "inputs"}
 
-# MLflow cuts longer previews and ends them with three dots (mlflow.tracing.utils.truncation).
-_PREVIEW_CUT = (1_000, 10_000)
 _MOST_TAGS = 20
 
 
@@ -78,7 +77,7 @@ def keys_of_trace(
         The keys.
     """
     preview = trace["request_preview"] or ""
-    digest = inputs_key(inputs) if inputs else "" if _is_cut(preview) else inputs_key(preview)
+    digest = inputs_key(inputs) if inputs else "" if is_cut(preview) else inputs_key(preview)
     return RowKeys(records[digest][0] if digest in records else "", trace["client_request_id"] or "", digest)
 
 
@@ -102,10 +101,6 @@ def record_of_inputs(records: pa.Table) -> dict[str, tuple[str, Mapping[str, str
         if digest:
             found[digest] = (row["record_id"], _tags(row["tags"]))
     return {digest: record for digest, record in found.items() if digest not in repeated}
-
-
-def _is_cut(preview: str) -> bool:
-    return len(preview) in _PREVIEW_CUT and preview.endswith("...")
 
 
 def _tags(text: str | None) -> Mapping[str, str]:

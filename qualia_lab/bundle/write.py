@@ -28,8 +28,10 @@ from qualia_lab.errors import NotebookError
 from qualia_lab.escaping import for_filename
 from qualia_lab.notebook.build import notebook_bytes
 from qualia_lab.notebook.export import export_notebook
+from qualia_lab.notebook.parameters import privacy_in, read_parameters
 from qualia_lab.notebook.read import read_notebook
 from qualia_lab.settings import find_settings, open_given_store
+from qualia_lab.stores.masked import left_out_of
 from qualia_lab.stores.snapshot.artifacts import READ_FILES_VARIABLE
 from qualia_lab.stores.snapshot.fixed_names import fix_names
 
@@ -54,12 +56,14 @@ class WrittenBundle:
         manifest: what it holds.
         bytes: the size of its files.
         changed: the cells whose outputs differ from those in the notebook that it was made from.
+        left_out: sentences on people's words that are not in it.
     """
 
     path: Path
     manifest: BundleManifest
     bytes: int
     changed: tuple[DifferentCell, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def write_bundle(
@@ -102,8 +106,9 @@ def write_bundle(
     with tempfile.TemporaryDirectory(prefix="qualia-lab-bundle-") as temporary:
         folder, log = Path(temporary) / name, Path(temporary) / "read"
         folder.mkdir()
-        with open_given_store(tracking_uri) as store:
+        with open_given_store(tracking_uri, **privacy_in(read_parameters(notebook))) as store:
             manifest = write_data(folder, notebook, content, store)
+            left_out = left_out_of(store)
         copy = folder / manifest.notebook
         variables = {READ_FILES_VARIABLE: str(log)}
         failure = run_in_bundle(copy, notebook_bytes(content), timeout=timeout, on_cell=on_cell, variables=variables)
@@ -119,7 +124,7 @@ def write_bundle(
         (folder / MANIFEST).write_bytes(manifest.to_json())
         changed = _changed(read_notebook(notebook), read_notebook(copy))
         put_bundle(folder, target)
-    return WrittenBundle(target, manifest, sum(file.bytes for file in manifest.files), changed)
+    return WrittenBundle(target, manifest, sum(file.bytes for file in manifest.files), changed, left_out)
 
 
 def manifest_of_files(folder: Path, manifest: BundleManifest, data: Manifest) -> BundleManifest:

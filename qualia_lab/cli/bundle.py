@@ -62,6 +62,8 @@ def _show(notebook: Path, written: WrittenBundle) -> None:
         f"{counted(rows.get('runs', 0), 'run')}, {counted(rows.get('metric_history', 0), 'metric point')}, "
         f"{counted(rows.get('artifact_starts', 0), 'artifact')}: {written.bytes / 1e6:,.1f} MB"
     )
+    for sentence in written.left_out:
+        console.say(sentence)
     options.print_masked(written.manifest.masked)
     if written.changed:
         cells = and_more([str(cell.number) for cell in written.changed], 10)

@@ -29,11 +29,14 @@ def command(notebook: Path, tracking_uri: str | None, timeout: float, formats: t
     from qualia_lab.cli.outputs import show_outputs
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.notebook.export import check_formats
+    from qualia_lab.notebook.parameters import privacy_in, read_parameters
 
     check_formats(formats)
-    generator = NotebookGenerator(tracking_uri or tracking_uri_of(notebook))
+    privacy = privacy_in(read_parameters(notebook))
+    generator = NotebookGenerator(tracking_uri or tracking_uri_of(notebook), **privacy)
     with console.progress("executing", "cells") as advance:
         generator.execute(notebook, formats=formats, timeout=timeout, on_cell=advance)
+    options.print_left_out(generator.store)
     show_outputs(notebook, formats)
 
 

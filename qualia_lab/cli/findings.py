@@ -54,6 +54,7 @@ _COLOURS: dict[Severity, console.Colour] = {"problem": "red", "warning": "yellow
     metavar="RULE",
     help="Exit with code 55 when this rule finds something; also: problem, or warning (and worse). Repeatable.",
 )
+@options.privacy
 @options.data_format
 @options.show_secrets
 @options.no_cache
@@ -68,6 +69,8 @@ def command(
     fail_on: tuple[str, ...],
     data_format: str | None,
     show_secrets: bool,
+    redact: bool | None,
+    content: bool | None,
 ) -> None:
     """Show what stands out among runs: which diverged, overfit, did not finish, used other data, and more."""
     from qualia_lab.analysis.findings import rule_faults
@@ -78,7 +81,7 @@ def command(
     thresholds = _merged(dict(read_settings().study.findings), parse_settings(sets))
     chosen_thresholds(thresholds)  # validate before anything is read
     check_rules(fail_on)
-    generator = options.open_generator(tracking_uri, show_secrets=show_secrets)
+    generator = options.open_generator(tracking_uri, show_secrets=show_secrets, redact=redact, content=content)
     with console.waiting(f"reading {generator.tracking_uri}"):
         selection = generator.choose(conditions, settings)
         tables = generator.read(selection)
@@ -96,6 +99,7 @@ def command(
             f"showing {min(len(findings), limit or SHOWN):,} of {counted(len(findings), 'finding')} "
             f"on {counted(tables.runs.num_rows, 'run')} in {generator.tracking_uri}"
         )
+    options.print_left_out(generator.store)
     options.print_notes(selection, tables)
     for fault in rule_faults():
         console.say(for_terminal(str(fault)))

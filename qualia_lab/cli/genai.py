@@ -17,11 +17,13 @@ if TYPE_CHECKING:
         """A store of runs that reads models and traces, too."""
 
 
-def open_genai(tracking_uri: str | None, *, show_secrets: bool) -> GenAIStore:
+def open_genai(
+    tracking_uri: str | None, *, show_secrets: bool, redact: bool | None, content: bool | None
+) -> GenAIStore:
     """Open a store that reads models and traces. Raises StoreError for one that does not."""
     from qualia_lab.settings import open_given_store
 
-    store = open_given_store(tracking_uri, show_secrets=show_secrets)
+    store = open_given_store(tracking_uri, show_secrets=show_secrets, redact=redact, content=content)
     if not _reads_genai(store):
         store.close()
         raise StoreError(

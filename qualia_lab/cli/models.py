@@ -33,6 +33,7 @@ SHOWN = 20  # default number of rows in a table
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
 )
+@options.privacy
 @options.data_format
 @options.show_secrets
 @options.no_cache
@@ -46,6 +47,8 @@ def command(
     limit: int | None,
     data_format: str | None,
     show_secrets: bool,
+    redact: bool | None,
+    content: bool | None,
 ) -> None:
     """List the logged models and the versions of registered models, the latest first."""
     from qualia_lab.cli import model_rows
@@ -53,7 +56,7 @@ def command(
     from qualia_lab.cli.output import show_csv, show_json
     from qualia_lab.masking.tables import masked_columns
 
-    with open_genai(tracking_uri, show_secrets=show_secrets) as store:
+    with open_genai(tracking_uri, show_secrets=show_secrets, redact=redact, content=content) as store:
         with console.waiting(f"reading {store.uri}"):
             experiment_ids, names = experiments_named(store, experiments)
             tables = store.read_models(experiment_ids=experiment_ids, run_ids=run_ids)
@@ -72,6 +75,7 @@ def command(
             if left_out:
                 console.say(f"{counted(left_out, 'more metric')}: --metrics KEY shows one as a column, --json all.")
         masked = masked_columns({name: table for name, table in vars(tables).items() if name != "problems"})
+        options.print_left_out(store)
         options.print_masked(masked, "models")
         options.print_problems(tables.problems)
 

@@ -60,6 +60,7 @@ CONFIRM_ABOVE = 200
 @click.option(
     "--yes", is_flag=True, help=f"Do not ask, not even above {CONFIRM_ABOVE} runs; without other flags: all runs."
 )
+@options.privacy
 @options.no_cache
 @options.debug
 def command(
@@ -79,6 +80,8 @@ def command(
     force: bool,
     yes: bool,
     explain: bool,
+    redact: bool | None,
+    content: bool | None,
 ) -> None:
     """Make a notebook that says what happened in some runs of an MLflow tracking store.
 
@@ -117,12 +120,14 @@ def command(
             title=title,
             is_output_given=is_output_given,
             confirm_above=CONFIRM_ABOVE,
+            redact=redact,
+            content=content,
         )
         generator, selection, output, title = answers.generator, answers.selection, answers.output, answers.title
         formats = (*formats, "html") if answers.execute else formats
         may_replace = _may_replace(output, formats, replace=may_replace)
     else:
-        generator = _open(tracking_uri)
+        generator = _open(tracking_uri, redact=redact, content=content)
         check_engine(engine, generator.tracking_uri)
         selection = (
             choose_traces(generator, conditions)
@@ -150,6 +155,7 @@ def command(
         generator.make(
             plan, output, force=may_replace, execute=execute, formats=formats, timeout=timeout, on_cell=advance
         )
+    options.print_left_out(generator.store)
     show_outputs(output, formats)
 
 
@@ -179,13 +185,13 @@ def _is_of_traces(template: str) -> bool:
     return is_of_traces(read_template(template))
 
 
-def _open(tracking_uri: str | None) -> NotebookGenerator:
+def _open(tracking_uri: str | None, *, redact: bool | None, content: bool | None) -> NotebookGenerator:
     """Open the store, and print where its URI came from and what it holds."""
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.stores.open import find_tracking_uri
 
     uri, why = find_tracking_uri(tracking_uri)
-    generator = NotebookGenerator(uri)
+    generator = NotebookGenerator(uri, redact=redact, content=content)
     with console.step(f"reading {generator.tracking_uri}" + (f" ({why})" if tracking_uri is None else "")) as done:
         experiments = generator.read_experiments(counted=False)
         done(counted(experiments.num_rows, "experiment"))

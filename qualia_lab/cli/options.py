@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.selection import Selection
+    from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.tables import RunTables
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -72,6 +73,35 @@ show_secrets = click.option(
     callback=_show_secrets,
     help="Show values that look like secrets as they are stored. Works on a terminal only.",
 )
+_redact = click.option(
+    "--redact",
+    is_flag=True,
+    help="Replace e-mail addresses, phone numbers and the patterns of [tool.qualia.privacy]: ‹email 1›.",
+)
+_no_content = click.option(
+    "--no-content",
+    is_flag=True,
+    help="Leave out what people and models wrote: previews, inputs, outputs, messages, rationales, expected answers.",
+)
+
+
+def privacy(command: Command) -> Command:
+    """Add `--redact` and `--no-content`, as the arguments `redact` and `content`: None where a flag is not given."""
+
+    @wraps(command)
+    def with_privacy(**arguments: Any) -> Any:
+        redact, no_content = arguments.pop("redact"), arguments.pop("no_content")
+        if arguments.get("show_secrets") and (redact or no_content):
+            raise click.UsageError(
+                "--show-secrets shows everything as it is stored: omit it, or --redact and --no-content.",
+                click.get_current_context(),
+            )
+        return command(redact=redact or None, content=False if no_content else None, **arguments)
+
+    decorated: Command = _with_options(with_privacy, _redact, _no_content)
+    return decorated
+
+
 timeout = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -273,12 +303,19 @@ def print_excluded(selection: Selection) -> None:
         console.say(describe_named_runs(selection))
 
 
-def open_generator(tracking_uri: str | None, *, show_secrets: bool = False) -> NotebookGenerator:
+def open_generator(
+    tracking_uri: str | None,
+    *,
+    show_secrets: bool = False,
+    redact: bool | None = None,
+    content: bool | None = None,
+) -> NotebookGenerator:
     """Open a store; values that look like secrets are masked by default."""
     from qualia_lab.generator import NotebookGenerator
     from qualia_lab.settings import open_given_store
 
-    return NotebookGenerator(store=open_given_store(tracking_uri, show_secrets=show_secrets))
+    store = open_given_store(tracking_uri, show_secrets=show_secrets, redact=redact, content=content)
+    return NotebookGenerator(store=store)
 
 
 def print_masked(masked: Sequence[str], command: str = "runs") -> None:
@@ -290,6 +327,14 @@ def print_masked(masked: Sequence[str], command: str = "runs") -> None:
         console.say(
             f"masked, as they look like secrets: {names}; qualia {command} --show-secrets shows them on a terminal"
         )
+
+
+def print_left_out(store: TrackingStore) -> None:
+    """Print what of people's words was left out of all that was read from a store."""
+    from qualia_lab.stores.masked import left_out_of
+
+    for sentence in left_out_of(store):
+        console.say(sentence)
 
 
 def print_unread(tables: RunTables) -> None:

@@ -99,6 +99,8 @@ def ask(
     title: str | None,
     is_output_given: bool,
     confirm_above: int,
+    redact: bool | None = None,
+    content: bool | None = None,
 ) -> Answers:
     """Ask the questions that no flag has answered; an order given by a flag is kept.
 
@@ -112,6 +114,8 @@ def ask(
         title: the notebook's title; None for the default.
         is_output_given: whether flags say what to do with the notebook, so that this is not asked.
         confirm_above: ask for confirmation if more runs than this are chosen.
+        redact: as for `NotebookGenerator`.
+        content: as for `NotebookGenerator`.
 
     Raises:
         NothingChosen: there is no terminal.
@@ -132,7 +136,7 @@ def ask(
     answers: dict[str, Any] = {"output": output, "title": title, "execute": False}
 
     def open_store(uri: str) -> None:
-        answers["generator"] = NotebookGenerator(uri)
+        answers["generator"] = NotebookGenerator(uri, redact=redact, content=content)
         check_engine(engine, answers["generator"].tracking_uri)
 
     def ask_store(number: str) -> None:

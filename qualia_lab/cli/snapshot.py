@@ -41,6 +41,7 @@ _SAID_IF_ANY = (("model_versions", "model version"), ("traces", "trace"))
 @click.option("--again", is_flag=True, help="Read every run again, also those that look unchanged.")
 @click.option("--force", is_flag=True, help="Replace a snapshot of another store, or of other runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print what it holds and what was read, as JSON for programs.")
+@options.privacy
 @options.no_cache
 @options.debug
 def command(
@@ -53,6 +54,8 @@ def command(
     again: bool,
     force: bool,
     as_json: bool,
+    redact: bool | None,
+    content: bool | None,
 ) -> None:
     """Write the runs of the store at URI to OUT, a folder or a URL that fsspec supports, as Parquet files.
 
@@ -67,11 +70,12 @@ def command(
     from qualia_lab.stores.uri import absolute_uri
 
     conditions = replace(conditions, limit=limit)
-    rules = find_settings().masking
-    choice = masked_conditions(conditions, rules).as_data()  # the manifest records it
+    settings = find_settings()
+    rules, privacy = settings.masking, settings.privacy.with_choice(redact, content)
+    choice = masked_conditions(conditions, rules).as_data() | privacy.as_data()  # the manifest records it
     place = open_location(out.removeprefix("snapshot:"))
     # Absolute, since the recorded URI has to mean the same store when it is read in another folder.
-    with open_store(absolute_uri(tracking_uri), rules=rules) as store:
+    with open_store(absolute_uri(tracking_uri), rules=rules, privacy=privacy) as store:
         old = old_snapshot(place, store.uri, choice, force=force)
         with console.step(f"reading {store.uri}") as outcome:
             listed = _listed(store, conditions)
@@ -85,7 +89,7 @@ def command(
                 choice=choice,
                 artifacts=artifacts,
                 genai=_genai_choice(conditions, listed),
-                again=again,
+                again=again or privacy.is_active,  # numbers of what is left out begin anew with each command
                 on_runs=on_runs,
             )
     uri = f"snapshot:{place.shown}"
@@ -95,6 +99,7 @@ def command(
         _print_summary(uri, update)
     if place.note:
         console.say(place.note)
+    options.print_left_out(store)
     options.print_masked(update.masked)
     for run_id, reason in list(update.missing.items())[:5]:
         console.say(f"run {run_id} was not read: {reason}")

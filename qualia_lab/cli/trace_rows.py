@@ -19,18 +19,14 @@ if TYPE_CHECKING:
 JUDGED = 6  # assessments of so many names are columns of a table; the others are only counted
 _PREVIEW = 60  # characters of a preview in a table
 _VALUE = 16  # characters of an assessment in a table
-CONTENT = ("request_preview", "response_preview")
-LEFT_OUT = "‹left out›"
 
 
-def nested_rows(tables: TraceTables, names: Mapping[str, str], *, content: bool = True) -> list[dict[str, Any]]:
+def nested_rows(tables: TraceTables, names: Mapping[str, str]) -> list[dict[str, Any]]:
     """A dict per trace with its tags, metadata, linked runs and assessments.
 
     Args:
         tables: the traces.
         names: the name of each experiment by its id.
-        content: False leaves out what people and models wrote: previews, metadata, rationales, errors, and
-            values of assessments that are more than a word.
     """
     rows = {
         row["trace_id"]: {"experiment": names.get(row["experiment_id"])}
@@ -49,32 +45,14 @@ def nested_rows(tables: TraceTables, names: Mapping[str, str], *, content: bool 
     for row in tables.assessments.to_pylist():
         if (trace_id := row.pop("trace_id")) in rows:
             rows[trace_id]["assessments"].append(row | {"value": json_value(row["value"])})
-    return list(rows.values()) if content else [_without_content(row) for row in rows.values()]
+    return list(rows.values())
 
 
-def _without_content(row: dict[str, Any]) -> dict[str, Any]:
-    assessments = [
-        {name: value for name, value in each.items() if name not in ("rationale", "metadata")}
-        | {"value": LEFT_OUT if _is_text(each["value"]) else each["value"]}
-        | {"error": LEFT_OUT if each["error"] else None}
-        for each in row["assessments"]
-    ]
-    kept = {name: value for name, value in row.items() if name not in ("metadata", *CONTENT)}
-    return kept | {"assessments": assessments}
-
-
-def _is_text(value: Any) -> bool:
-    """Whether a value of an assessment may hold what somebody wrote: more than `yes`, `no` or a word like them."""
-    return isinstance(value, dict | list) or (isinstance(value, str) and not (len(value) <= _VALUE and value.isalpha()))
-
-
-def flat_rows(
-    tables: TraceTables, names: Mapping[str, str], *, content: bool = True
-) -> tuple[list[str], list[dict[str, Any]]]:
+def flat_rows(tables: TraceTables, names: Mapping[str, str]) -> tuple[list[str], list[dict[str, Any]]]:
     """Columns and rows without nesting: `tags.topic`, `feedback.correctness`; several values are joined by ` | `."""
     rows = []
     keys: dict[str, None] = {}
-    for row in nested_rows(tables, names, content=content):
+    for row in nested_rows(tables, names):
         nested = {kind: row.pop(kind, {}) for kind in ("tags", "metadata")}
         flat = {f"{kind}.{key}": value for kind, values in nested.items() for key, value in values.items()}
         flat["linked_runs"] = " | ".join(row.pop("linked_runs"))
@@ -84,17 +62,14 @@ def flat_rows(
                 flat[column] = f"{flat[column]} | {text}" if column in flat else text
         keys |= dict.fromkeys(flat)
         rows.append(row | flat)
-    columns = [name for name in tables.traces.column_names if content or name not in CONTENT]
-    return ["experiment", *columns, *sorted(keys)], rows
+    return ["experiment", *tables.traces.column_names, *sorted(keys)], rows
 
 
-def table_of(
-    tables: TraceTables, names: Mapping[str, str], *, content: bool = True
-) -> tuple[list[Column], list[list[str]], int]:
+def table_of(tables: TraceTables, names: Mapping[str, str]) -> tuple[list[Column], list[list[str]], int]:
     """The columns and cells of a table, and the number of names of assessments that have no column."""
     from qualia_lab.chooser.formatting import age
 
-    rows = nested_rows(tables, names, content=content)
+    rows = nested_rows(tables, names)
     judged = Counter(
         each["name"]
         for row in rows
@@ -107,7 +82,7 @@ def table_of(
     columns += [Column("experiment")] if several else []
     columns += [Column("requested"), Column("took", right=True), Column("tokens", right=True, early=True)]
     columns += [Column("cost", right=True, early=True)]
-    columns += [Column("request")] if content else []
+    columns += [Column("request")]
     columns += [Column(name or "") for name in shown]
     cells = []
     for row in rows:
@@ -119,7 +94,7 @@ def table_of(
             _count(row["total_tokens"]),
             dollars(row["total_cost"]),
         ]
-        cell += [one_line(row["request_preview"] or "", _PREVIEW)] if content else []
+        cell += [one_line(row["request_preview"] or "", _PREVIEW)]
         cells.append([*cell, *(_judged(row["assessments"], name) for name in shown)])
     return columns, cells, len(judged) - len(shown)
 

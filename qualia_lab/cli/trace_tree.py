@@ -19,13 +19,12 @@ _NAME = 60  # characters of the name and the source of an assessment
 _TEXT = 300  # characters of inputs, outputs, values and messages
 
 
-def show_trace(trace: Mapping[str, Any], spans: Sequence[Mapping[str, Any]], *, content: bool) -> None:
+def show_trace(trace: Mapping[str, Any], spans: Sequence[Mapping[str, Any]]) -> None:
     """Write one trace to stdout.
 
     Args:
         trace: a row of `nested_rows`.
         spans: its rows of schema.SPANS.
-        content: whether the row was made with what people and models wrote, and inputs, outputs and messages are shown.
     """
     from qualia_lab.chooser.formatting import moment
 
@@ -42,7 +41,7 @@ def show_trace(trace: Mapping[str, Any], spans: Sequence[Mapping[str, Any]], *, 
     if not spans:
         console.sentence("Its spans are not in the store, or it has none yet.", indent=2)
     for depth, span in list(_in_tree(spans))[:SPANS]:
-        _show_span(span, "  " * min(depth + 1, DEPTH), content=content)
+        _show_span(span, "  " * min(depth + 1, DEPTH))
     if len(spans) > SPANS:
         console.sentence(f"and {len(spans) - SPANS:,} more spans; --json shows all of them", indent=2)
     for each in trace["assessments"]:
@@ -69,14 +68,12 @@ def _in_tree(spans: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Mapping[
             stack += [(depth + 1, child) for child in reversed(children.get(span["span_id"], ()))]
 
 
-def _show_span(span: Mapping[str, Any], margin: str, *, content: bool) -> None:
+def _show_span(span: Mapping[str, Any], margin: str) -> None:
     nanoseconds = (span["start_ns"], span["end_ns"])
     length = "not ended" if None in nanoseconds else took((nanoseconds[1] - nanoseconds[0]) / 1e6)
     words = [span["type"] or "", span["name"] or "", length, span["model"] or ""]
     words += [dollars(span["total_cost"]), span["status"] if span["status"] == "ERROR" else ""]
     console.sentence(" · ".join(filter(None, words)), indent=len(margin))
-    if not content:
-        return
     for name in ("inputs", "outputs"):
         if span[name] is not None and span[name] != "null":
             _show_text(name, span[name], f"{margin}  ")

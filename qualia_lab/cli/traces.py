@@ -47,11 +47,7 @@ SHOWN = 20  # default number of rows in a table
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
 )
-@click.option(
-    "--no-content",
-    is_flag=True,
-    help="Leave out what people and models wrote: previews, inputs, outputs, messages, rationales, expected answers.",
-)
+@options.privacy
 @options.data_format
 @options.show_secrets
 @options.no_cache
@@ -65,9 +61,10 @@ def command(
     filter_: str,
     order_by: tuple[str, ...],
     limit: int | None,
-    no_content: bool,
     data_format: str | None,
     show_secrets: bool,
+    redact: bool | None,
+    content: bool | None,
 ) -> None:
     """List traces, the latest first, with their assessments; or show single ones with their spans."""
     from qualia_lab.choosing_traces import raise_no_traces
@@ -79,7 +76,7 @@ def command(
 
     parse_trace_filter(filter_)
     parse_trace_order(order_by)
-    with open_genai(tracking_uri, show_secrets=show_secrets) as store:
+    with open_genai(tracking_uri, show_secrets=show_secrets, redact=redact, content=content) as store:
         rows = limit if limit is not None or data_format or trace_ids else SHOWN
         with console.waiting(f"reading {store.uri}"):
             experiment_ids, names = experiments_named(store, experiments)
@@ -90,42 +87,40 @@ def command(
                 raise_no_traces(store, query)
             has_more = rows is not None and tables.traces.num_rows > rows
             tables = _first(tables, rows)
-        content = not no_content
         if data_format == "csv":
-            show_csv(*trace_rows.flat_rows(tables, names, content=content))
+            show_csv(*trace_rows.flat_rows(tables, names))
         elif trace_ids or data_format == "json":
-            traces = trace_rows.nested_rows(tables, names, content=content)
-            spans = _spans(store, tables, content=content) if trace_ids else {}
+            traces = trace_rows.nested_rows(tables, names)
+            spans = _spans(store, tables) if trace_ids else {}
             if data_format == "json":
                 show_json([row | ({"spans": spans.get(row["trace_id"], [])} if trace_ids else {}) for row in traces])
             else:
-                _show_traces(traces, spans, content=content)
+                _show_traces(traces, spans)
         else:
-            columns, cells, left_out = trace_rows.table_of(tables, names, content=content)
+            columns, cells, left_out = trace_rows.table_of(tables, names)
             console.table(*without_empty(columns, cells))
             console.say(_count(store, query, tables, has_more=has_more))
             if left_out:
                 console.say(f"{counted(left_out, 'assessment')} of other names: --json shows them.")
-        _print_notes(tables, trace_ids, content=content)
+        options.print_left_out(store)
+        _print_notes(tables, trace_ids)
 
 
-def _show_traces(traces: list[dict[str, Any]], spans: Mapping[str, list[dict[str, Any]]], *, content: bool) -> None:
+def _show_traces(traces: list[dict[str, Any]], spans: Mapping[str, list[dict[str, Any]]]) -> None:
     from qualia_lab.cli.trace_tree import show_trace
 
     for place, trace in enumerate(traces):
         if place:
             console.show("")
-        show_trace(trace, spans.get(trace["trace_id"], ()), content=content)
+        show_trace(trace, spans.get(trace["trace_id"], ()))
 
 
-def _spans(store: GenAIStore, tables: TraceTables, *, content: bool) -> dict[str, list[dict[str, Any]]]:
+def _spans(store: GenAIStore, tables: TraceTables) -> dict[str, list[dict[str, Any]]]:
     """The spans of these traces as dicts, by trace."""
     spans: dict[str, list[dict[str, Any]]] = {}
     with console.waiting(f"reading spans from {store.uri}"):
-        for batch in store.read_spans(tables.traces.column("trace_id").to_pylist(), content=content):
+        for batch in store.read_spans(tables.traces.column("trace_id").to_pylist()):
             for row in batch.to_pylist():
-                if not content:
-                    row["status_message"] = None
                 spans.setdefault(row["trace_id"], []).append(row)
     return spans
 
@@ -166,14 +161,10 @@ def _count(store: GenAIStore, query: TraceQuery, tables: TraceTables, *, has_mor
     return f"showing {shown:,} of {total} in {store.uri}{errors}; one with its spans: qualia traces --trace {example}"
 
 
-def _print_notes(tables: TraceTables, trace_ids: tuple[str, ...], *, content: bool) -> None:
-    """Print what the output does not show: content left out, masked values, what could not be read."""
+def _print_notes(tables: TraceTables, trace_ids: tuple[str, ...]) -> None:
+    """Print what the output does not show: masked values, and what could not be read."""
     from qualia_lab.masking.tables import masked_columns
 
-    if not content:
-        console.say(
-            "left out by --no-content: previews, inputs, outputs, messages, rationales and texts of assessments"
-        )
     missing = len(set(trace_ids)) - tables.traces.num_rows
     if missing > 0:
         console.say(f"The store does not have {missing:,} of the traces named.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from qualia_lab.errors import NotebookError
 from qualia_lab.escaping import one_line
@@ -92,6 +92,21 @@ def run_ids_of(path: Path, parameters: dict[str, Any]) -> tuple[str, ...]:
             f"Write RUN_IDS = {_EXAMPLES['RUN_IDS']}; papermill takes a list as: -y \"RUN_IDS: ['ID', 'ID']\"",
         )
     return tuple(run_ids)
+
+
+class GivenPrivacy(TypedDict):
+    """What a notebook says of people's words, as the arguments of `load_runs`; None where it says nothing."""
+
+    redact: bool | None
+    content: bool | None
+
+
+def privacy_in(parameters: Mapping[str, Any]) -> GivenPrivacy:
+    """Return what REDACT and CONTENT in the parameters say."""
+    redact, content = (
+        value if isinstance(value := parameters.get(name), bool) else None for name in ("REDACT", "CONTENT")
+    )
+    return {"redact": redact, "content": content}
 
 
 def run_ids_in(cells: Iterable[Mapping[str, Any]], path: Path) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.spans_read import MOST_BARE, MOST_WHOLE
-from qualia_lab.counts import and_more
+from qualia_lab.counts import and_more, counted
 from qualia_lab.errors import TemplateError
 from qualia_lab.escaping import for_markdown, one_line
+from qualia_lab.masking.privacy import EVERYTHING_SHOWN
 from qualia_lab.sections.added import find_section, section_names
 from qualia_lab.sections.section import PlannedCell, SectionContext, markdown
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from qualia_lab.inventory import Inventory
+    from qualia_lab.masking.privacy import Privacy
     from qualia_lab.notebook.template import Template
     from qualia_lab.notebook.template_cells import TemplateCell
     from qualia_lab.sections.section import DataSource, Section
@@ -60,6 +62,7 @@ def plan_notebook(
     written: str,
     command: str,
     masked: Sequence[str] = (),
+    privacy: Privacy = EVERYTHING_SHOWN,
     given: Mapping[str, Any] | None = None,
 ) -> NotebookPlan:
     """Plan every cell of a notebook. The result is deterministic.
@@ -73,12 +76,13 @@ def plan_notebook(
         written: the ISO date in the title cell.
         command: the command line that recreates the notebook.
         masked: the names of masked values in these runs, see `masked_keys`.
+        privacy: what of people's words is left out.
         given: what was given besides the conditions, see `NotebookPlan`.
 
     Raises:
         TemplateError: the template names an unknown section, names one twice, or one that needs other data or fails.
     """
-    context = SectionContext(title, written, command, selection, inventory, study)
+    context = SectionContext(title, written, command, selection, inventory, study, privacy)
     cells: list[PlannedCell] = []
     left_out: list[tuple[str, str]] = []
     named: set[str] = set()
@@ -181,6 +185,7 @@ def _not_shown(context: SectionContext, left_out: list[tuple[str, str]], masked:
             f"- Masked, because they look like secrets: {names}. Equal numbers stand for equal values. In a terminal, "
             "`qualia runs --show-secrets` shows them; `never_mask` in `[tool.qualia]` lists names that are not secret."
         )
+    lines += _privacy_lines(context.privacy)
     if inventory.missing:
         lines.append(f"- {inventory.missing} of the requested runs could not be found; the loading cell lists them.")
     return markdown("not_shown", "## Not shown, and why\n\n" + ("\n".join(lines) or "Everything is shown."))
@@ -198,5 +203,25 @@ def _traces_not_read(context: SectionContext) -> list[str]:
         lines.append(
             f"- Inputs and outputs of spans: read of {MOST_WHOLE} of {count:,} traces: telling ones, the latest that "
             "failed, the slowest and the latest. `traces.show(TRACE_ID)` reads those of any other in Jupyter."
+        )
+    return lines
+
+
+def _privacy_lines(privacy: Privacy) -> list[str]:
+    """Return what is left out of people's words, and how it is shown."""
+    lines = []
+    if privacy.redact:
+        patterns = f" and what matches {counted(len(privacy.patterns), 'pattern')} of the project" * bool(
+            privacy.patterns
+        )
+        lines.append(
+            f"- Redacted: e-mail addresses as `‹email 1›`, phone numbers as `‹phone 1›`{patterns}. Equal numbers stand "
+            "for equal values. `REDACT = False` in the configuration shows them."
+        )
+    if not privacy.content:
+        lines.append(
+            "- What people and models wrote: requests, responses, inputs and outputs, messages of errors, rationales, "
+            "expected answers, and artifacts other than pictures. `‹not shown 1›` stands in their place, with equal "
+            "numbers for equal texts. `CONTENT = True` in the configuration shows them."
         )
     return lines

@@ -26,6 +26,7 @@ from qualia_lab.notebook.generated import (
 )
 from qualia_lab.notebook.merge import Merged, merge_cells
 from qualia_lab.notebook.page.sections import section_name
+from qualia_lab.notebook.parameters import privacy_in
 from qualia_lab.notebook.results import read_results
 from qualia_lab.notebook.undo import remove_old_steps, undo_step
 from qualia_lab.refresh.opened import open_notebook
@@ -90,7 +91,7 @@ def refresh_notebook(
     on_read: Callable[[NotebookGenerator, Selection, Study], object] | None = None,
     options: Options = EVERYTHING,
     kept: Mapping[Path, bytes] | None = None,
-    opening: Callable[[str], TrackingStore] = open_given_store,
+    opening: Callable[..., TrackingStore] = open_given_store,
 ) -> Refreshed:
     """Bring a notebook up to date with its store, and keep everything that the user wrote in it.
 
@@ -112,7 +113,7 @@ def refresh_notebook(
         on_read: called with what was read, before cells run; not with an engine or traces, where no runs are read.
         options: what the exports contain.
         kept: what `undo` gives back; None for the files as they are now, {} to keep none.
-        opening: opens the store with this tracking URI, to be read once and closed.
+        opening: opens the store with this tracking URI, to be read once and closed; called like `open_given_store`.
 
     Returns:
         What was done. With `dry_run`, `changes` is about runs alone.
@@ -133,7 +134,8 @@ def refresh_notebook(
     notes = (*opened.notes, *notes)
     settings, of_traces = opened.settings(), opened.traces is not None
     engine = opened.parameters.get("ENGINE")
-    with NotebookGenerator(store=opening(tracking_uri or opened.tracking_uri)) as generator:
+    store = opening(tracking_uri or opened.tracking_uri, **privacy_in(opened.parameters))
+    with NotebookGenerator(store=store) as generator:
         with reading(generator.tracking_uri):
             selection = _choose_again(generator, opened, conditions, settings)
             if tracking_uri is None:  # the notebook may name the store by a relative path

@@ -199,7 +199,7 @@ class _Watch:
                 on_read=self._look,
                 options=Options(reload=self._watching.every),
                 kept=self._kept,
-                opening=lambda uri: self._histories.of(open_given_store(uri)),
+                opening=lambda uri, **privacy: self._histories.of(open_given_store(uri, **privacy)),
             )
         except KernelNotStarted as error:
             if is_first:

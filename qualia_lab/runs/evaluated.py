@@ -10,6 +10,7 @@ from qualia_lab.analysis.logged_tables import read_logged_table
 from qualia_lab.errors import QualiaLabError
 from qualia_lab.genai_tables import TraceQuery, model_tables, trace_tables
 from qualia_lab.inventory import EVALUATION_TABLE, runs_with_evaluation_table
+from qualia_lab.masking.redactor import is_cut
 from qualia_lab.runs.artifact_files import READ_BYTES
 from qualia_lab.stores.protocol import ReadsGenAI
 
@@ -72,7 +73,11 @@ def _evaluations(loaded: Loaded) -> tuple[Evaluation, ...]:
 def _cut_inputs(store: ReadsGenAI, traces: TraceTables) -> dict[str, str]:
     """The inputs of the root spans of traces whose preview is cut."""
     columns = (traces.traces.column(name).to_pylist() for name in ("trace_id", "request_preview"))
-    cut = [trace_id for trace_id, preview in zip(*columns, strict=True) if len(preview or "") >= _CUT_PREVIEW]
+    cut = [
+        trace_id
+        for trace_id, preview in zip(*columns, strict=True)
+        if preview and (len(preview) >= _CUT_PREVIEW or is_cut(preview))
+    ]
     inputs: dict[str, str] = {}
     for batch in store.read_spans(cut) if cut else ():
         for span in batch.select(["trace_id", "parent_id", "inputs"]).to_pylist():

@@ -36,6 +36,8 @@ def load_runs(
     findings: Mapping[str, Any] | None = None,
     metric_roles: Mapping[str, MetricRole] | None = None,
     chosen_by: Mapping[str, Any] | None = None,
+    redact: bool | None = None,
+    content: bool | None = None,
     skip_unknown: bool = False,
 ) -> Runs:
     """Read runs from a tracking store.
@@ -61,6 +63,10 @@ def load_runs(
         findings: thresholds by the name of the rule.
         metric_roles: roles of metrics, overriding what their names suggest, such as {"score_time": "cost"}.
         chosen_by: the conditions that selected these runs among others; if a metric decided, the results say so.
+        redact: replace e-mail addresses, phone numbers and matches of the patterns in [tool.qualia.privacy]; None for
+            what the project says.
+        content: whether what people and models wrote in traces and evaluations is shown; None for what the project
+            says.
         skip_unknown: ignore a primary metric that no run has, and list it in the result. Used in notebooks, where the
             metric belongs to the original runs after RUN_IDS was changed.
 
@@ -76,7 +82,9 @@ def load_runs(
         >>> runs = load_runs("sqlite:///mlflow.db", run_ids, primary_metric="val_auc", seeds=["seed"])
         >>> runs.answer()
     """
-    store, tables = read_runs(tracking_uri, _checked(run_ids), find_settings().masking)
+    project = find_settings()
+    privacy = project.privacy.with_choice(redact, content)
+    store, tables = read_runs(tracking_uri, _checked(run_ids), project.masking, privacy)
     unknown = []
     if skip_unknown and primary_metric is not None and not rows_with(tables.metrics, "key", [primary_metric]):
         unknown, primary_metric = [primary_metric], None

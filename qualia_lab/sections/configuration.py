@@ -81,6 +81,10 @@ def optional_parameters(context: SectionContext) -> dict[str, Literal]:
     """Return the settings that have a line only if they are set, named like arguments of `load_runs` in upper case."""
     settings = context.study.settings
     optional: dict[str, Literal] = {}
+    if context.privacy.redact:
+        optional["REDACT"] = True
+    if not context.privacy.content:
+        optional["CONTENT"] = False
     if settings.metric_roles:
         optional["METRIC_ROLES"] = dict(settings.metric_roles)
     if settings.smallest_difference is not None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from qualia_lab.masking.privacy import EVERYTHING_SHOWN
 from qualia_lab.study.ranking import rank_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qualia_lab.inventory import Inventory, MetricCount
+    from qualia_lab.masking.privacy import Privacy
     from qualia_lab.selection import Selection
     from qualia_lab.study.study import Configuration, Objective, Study
 
@@ -55,6 +57,7 @@ class SectionContext:
         selection: the selected runs.
         inventory: names and counts of what the runs have.
         study: the interpretation of the runs.
+        privacy: what of people's words is left out.
     """
 
     title: str
@@ -63,6 +66,7 @@ class SectionContext:
     selection: Selection
     inventory: Inventory
     study: Study
+    privacy: Privacy = EVERYTHING_SHOWN
 
     @property
     def data_source(self) -> Literal["runs", "engine", "traces"]:

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.closing import Closing
 from qualia_lab.masking.keys import NO_MASKING
+from qualia_lab.masking.privacy import EVERYTHING_SHOWN
+from qualia_lab.masking.private_files import private_bytes
+from qualia_lab.masking.private_tables import redacted_table, table_without_content
 from qualia_lab.masking.tables import KEYED, mask_keyed, mask_tables, mask_texts
 from qualia_lab.masking.text import MASK_PATTERN
 from qualia_lab.query.explanation import Explanation
 from qualia_lab.query.secret_values import masked_filter
+from qualia_lab.schema import TABLES
 from qualia_lab.stores.protocol import find_experiments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from qualia_lab.masking.keys import MaskRules
+    from qualia_lab.masking.privacy import Privacy
+    from qualia_lab.masking.redactor import Redactor
     from qualia_lab.masking.tables import Masker
     from qualia_lab.selection import Query, View
     from qualia_lab.stores.protocol import ArtifactFile, ArtifactPlace, TrackingStore
@@ -32,19 +38,26 @@ _UTF16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
 class MaskedStore(Closing):
-    """A TrackingStore that masks the secrets of another one. Filters and orders are evaluated on the stored values."""
+    """A TrackingStore that masks the secrets of another one, and leaves out people's words where that is wanted.
 
-    def __init__(self, store: TrackingStore, masker: Masker, *, tables: bool = True) -> None:
+    Filters and orders are evaluated on the stored values.
+    """
+
+    def __init__(
+        self, store: TrackingStore, masker: Masker, *, tables: bool = True, redactor: Redactor | None = None
+    ) -> None:
         """Wrap a store.
 
         Args:
             store: the store with its secrets.
             masker: masks, with consistent numbers over all reads.
-            tables: False if the tables were written masked: `read` then returns them as they are.
+            tables: False if the tables were written masked: `read` then masks nothing in them.
+            redactor: leaves out people's words after secrets were masked; None shows them.
         """
         self.stored = store
         self.uri = store.uri
         self.masker = masker
+        self.redactor = redactor
         self._tables = tables
         self._artifact_uris: dict[str, str] = {}
 
@@ -69,7 +82,7 @@ class MaskedStore(Closing):
     def read_experiment_tags(self, experiment_ids: Sequence[str]) -> pa.Table:
         """See TrackingStore."""
         tags = self.stored.read_experiment_tags(experiment_ids)
-        return mask_keyed(tags, KEYED["experiment_tags"], self.masker)
+        return self._private("experiment_tags", mask_keyed(tags, KEYED["experiment_tags"], self.masker))
 
     def read_runs(self, query: Query) -> pa.Table:
         """See TrackingStore."""
@@ -86,11 +99,11 @@ class MaskedStore(Closing):
     def read(self, run_ids: Sequence[str]) -> RunTables:
         """See TrackingStore."""
         tables = self.stored.read(run_ids)
-        if not self._tables:
-            return tables
-        shown = mask_tables(tables, self.masker)
+        shown = mask_tables(tables, self.masker) if self._tables else tables
         self._remember_artifact_uris(tables.runs, shown.runs)
-        return shown
+        if self.redactor is None:
+            return shown
+        return replace(shown, **{name: self._private(name, getattr(shown, name)) for name in TABLES})
 
     def read_metric_history(
         self, run_ids: Sequence[str], keys: Sequence[str] | None = None
@@ -101,7 +114,7 @@ class MaskedStore(Closing):
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """See TrackingStore."""
         recorded = self._artifact_uris.get(run_id, artifact_uri) if MASK_PATTERN.search(artifact_uri) else artifact_uri
-        return MaskedPlace(self.stored.artifact_place(run_id, recorded), self.masker)
+        return MaskedPlace(self.stored.artifact_place(run_id, recorded), self.masker, self.redactor)
 
     def change_token(self, experiment_ids: Sequence[str] = ()) -> str:
         """See TrackingStore."""
@@ -140,7 +153,15 @@ class MaskedStore(Closing):
         """The runs, masked."""
         shown = mask_texts(runs, "runs", self.masker)
         self._remember_artifact_uris(runs, shown)
-        return shown
+        return self._private("runs", shown)
+
+    def _private(self, name: str, table: pa.Table) -> pa.Table:
+        """The table without people's words, as far as that is wanted. `name`: see `masking.private_tables`."""
+        if self.redactor is None:
+            return table
+        if not self.redactor.privacy.content:
+            table = table_without_content(name, table, self.redactor)
+        return redacted_table(name, table, self.redactor) if self.redactor.privacy.redact else table
 
     def _remember_artifact_uris(self, runs: pa.Table, shown: pa.Table) -> None:
         """Remember the artifact URIs that were masked, for `artifact_place`."""
@@ -157,12 +178,23 @@ def rules_of(store: TrackingStore) -> MaskRules:
     return NO_MASKING if masker is None else masker.rules
 
 
-class MaskedPlace:
-    """The artifacts of a run, with secrets masked in text files."""
+def left_out_of(store: TrackingStore) -> tuple[str, ...]:
+    """Sentences on people's words that were left out of all that was read from this store so far."""
+    return store.redactor.left_out() if isinstance(store, MaskedStore) and store.redactor else ()
 
-    def __init__(self, place: ArtifactPlace, masker: Masker) -> None:
+
+def privacy_of(store: TrackingStore) -> Privacy:
+    """What of people's words this store shows."""
+    return store.redactor.privacy if isinstance(store, MaskedStore) and store.redactor else EVERYTHING_SHOWN
+
+
+class MaskedPlace:
+    """The artifacts of a run, with secrets masked in text files, and people's words left out where that is wanted."""
+
+    def __init__(self, place: ArtifactPlace, masker: Masker, redactor: Redactor | None = None) -> None:
         self.stored = place
         self._masker = masker
+        self._redactor = redactor
         self.recorded_uri = masker.text("artifact URI", place.recorded_uri)
         self.note = masker.text("artifact note", place.note)
 
@@ -175,20 +207,27 @@ class MaskedPlace:
         """See ArtifactPlace."""
         data = self.stored.read_bytes(path, limit)
         shown = mask_bytes(data, f"artifact {path}", self._masker)
+        if self._redactor is not None:
+            shown = private_bytes(path, shown, self._redactor, is_whole=len(data) < limit, change=_with_text)
         # Readers recognize a truncated file by its length, so the masked bytes are padded to the limit.
         return shown[:limit].ljust(limit) if len(data) >= limit else shown
 
 
 def mask_bytes(data: bytes, scope: str, masker: Masker) -> bytes:
     """The start of a file with its secrets masked; binary files are returned unchanged."""
+    return _with_text(data, lambda text: masker.text(scope, text))
+
+
+def _with_text(data: bytes, change: Callable[[str], str]) -> bytes:
+    """The start of a file with its text changed; binary files are returned unchanged."""
     for mark, encoding in _UTF16:
         if data.startswith(mark):
             text = data[2 : len(data) // 2 * 2].decode(encoding, "surrogatepass" if len(data) % 2 == 0 else "ignore")
-            shown = masker.text(scope, text)
+            shown = change(text)
             return data if shown == text else mark + shown.encode(encoding, "surrogatepass")
     if _CONTROL.search(data, 0, _BYTES_INSPECTED):
         return data
     # Bytes that are not UTF-8 survive the round trip unchanged.
     text = data.decode("utf-8", "surrogateescape")
-    shown = masker.text(scope, text)
+    shown = change(text)
     return data if shown == text else shown.encode("utf-8", "surrogateescape")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
+from qualia_lab.masking.privacy import EVERYTHING_SHOWN
+from qualia_lab.masking.redactor import Redactor
 from qualia_lab.masking.tables import mask_columns, mask_keyed
 from qualia_lab.stores.masked import MaskedStore
 from qualia_lab.stores.protocol import ReadsGenAI
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from qualia_lab.genai_tables import EvaluationTables, ModelTables, TracePart, TraceQuery, TraceTables
+    from qualia_lab.masking.privacy import Privacy
     from qualia_lab.masking.tables import Masker
     from qualia_lab.stores.protocol import TrackingStore
 
@@ -22,6 +26,7 @@ _Tables = TypeVar("_Tables", "ModelTables", "TraceTables", "EvaluationTables")
 
 # The texts of traces, spans, assessments and datasets are numbered together, because they repeat each other.
 _TRACE_TEXT = "text of a trace"
+_TRACE_TAG = "trace tag"
 # For each table its columns of text, with a description of each, and those that may be JSON.
 _TEXTS: dict[str, dict[str, str]] = {
     "models": {
@@ -60,16 +65,19 @@ _JSON: dict[str, tuple[str, ...]] = {
 }
 
 
-def mask_store(store: TrackingStore, masker: Masker, *, tables: bool = True) -> MaskedStore:
+def mask_store(
+    store: TrackingStore, masker: Masker, *, tables: bool = True, privacy: Privacy = EVERYTHING_SHOWN
+) -> MaskedStore:
     """Wrap a store; the result reads models and traces if the store does.
 
     Args:
         store: the store with its secrets.
         masker: masks, with consistent numbers over all reads.
-        tables: False if the tables were written masked, so that they are returned as they are.
+        tables: False if the tables were written masked, so that nothing is masked in them.
+        privacy: what of people's words is left out.
     """
     kind = MaskedGenAIStore if isinstance(store, ReadsGenAI) else MaskedStore
-    return kind(store, masker, tables=tables)
+    return kind(store, masker, tables=tables, redactor=Redactor(privacy) if privacy.is_active else None)
 
 
 class MaskedGenAIStore(MaskedStore):
@@ -82,12 +90,12 @@ class MaskedGenAIStore(MaskedStore):
 
     def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:
         """See ReadsGenAI. The filter is evaluated on the stored values."""
-        return self._masked(self._genai.read_traces(query, parts), {"tags": "trace tag", "metadata": "trace metadata"})
+        return self._masked(self._genai.read_traces(query, parts), {"tags": _TRACE_TAG, "metadata": "trace metadata"})
 
     def read_spans(self, trace_ids: Sequence[str], *, content: bool = True) -> Iterator[pa.RecordBatch]:
         """See ReadsGenAI."""
         for batch in self._genai.read_spans(trace_ids, content=content):
-            if self._tables:
+            if self._tables or self.redactor is not None:
                 yield from self._table("spans", pa.Table.from_batches([batch])).to_batches()
             else:
                 yield batch
@@ -107,15 +115,16 @@ class MaskedGenAIStore(MaskedStore):
 
     def _masked(self, tables: _Tables, keyed: Mapping[str, str]) -> _Tables:
         """A bundle of tables, masked; `keyed`: its tables of keys and values, with the word for a key of each."""
-        if not self._tables:
+        if not self._tables and self.redactor is None:
             return tables
-        changed = {name: self._table(name, table) for name, table in vars(tables).items()}
-        return replace(
-            tables,
-            **changed | {name: mask_keyed(changed[name], what, self.masker) for name, what in keyed.items()},
-        )
+        return replace(tables, **{name: self._table(name, table, keyed) for name, table in vars(tables).items()})
 
-    def _table(self, name: str, table: pa.Table) -> pa.Table:
-        """A table with its texts masked."""
-        shown = mask_columns(table, _TEXTS.get(name, {}), self.masker)
-        return mask_columns(shown, dict.fromkeys(_JSON.get(name, ()), _TRACE_TEXT), self.masker, self.masker.json)
+    def _table(self, name: str, table: pa.Table, keyed: Mapping[str, str] = MappingProxyType({})) -> pa.Table:
+        """A table with its texts masked, and without people's words where that is wanted."""
+        if self._tables:
+            table = mask_columns(table, _TEXTS.get(name, {}), self.masker)
+            jsons = dict.fromkeys(_JSON.get(name, ()), _TRACE_TEXT)
+            table = mask_columns(table, jsons, self.masker, self.masker.json)
+            if name in keyed:
+                table = mask_keyed(table, keyed[name], self.masker)
+        return self._private("trace_tags" if keyed.get(name) == _TRACE_TAG else name, table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qualia_lab.errors import StoreNotFound
 from qualia_lab.masking.keys import DEFAULT_RULES, MaskRules
+from qualia_lab.masking.privacy import EVERYTHING_SHOWN, Privacy
 from qualia_lab.stores.uri import TrackingUri, split_uri, with_credentials
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ _SQLITE_MAGIC = b"SQLite format 3\0"
 
 
 def open_store(
-    tracking_uri: str | Path | TrackingUri, *, show_secrets: bool = False, rules: MaskRules = DEFAULT_RULES
+    tracking_uri: str | Path | TrackingUri,
+    *,
+    show_secrets: bool = False,
+    rules: MaskRules = DEFAULT_RULES,
+    privacy: Privacy = EVERYTHING_SHOWN,
 ) -> TrackingStore:
     """Open a tracking store read-only.
 
@@ -30,8 +35,9 @@ def open_store(
         tracking_uri: `sqlite:///mlflow.db`, `postgresql://…`, `mysql://…`, `http(s)://…`, `databricks[://profile]`,
             `snapshot:PATH`, `snapshot:URL` with any URL that fsspec can open, or a path or `file:` URI of an `mlruns/`
             folder or a SQLite file.
-        show_secrets: return values as they are stored, without masking.
+        show_secrets: return values as they are stored, without masking and whatever `privacy` says.
         rules: additional names to mask, and names never to mask.
+        privacy: what of people's words in traces and evaluations is left out.
 
     Returns:
         The store. Close it, or use it in a `with` statement.
@@ -50,7 +56,7 @@ def open_store(
     from qualia_lab.masking.tables import Masker
     from qualia_lab.stores.masked_genai import mask_store
 
-    return mask_store(store, Masker(rules))
+    return mask_store(store, Masker(rules), privacy=privacy)
 
 
 def _open(uri: TrackingUri) -> TrackingStore:

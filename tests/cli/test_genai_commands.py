@@ -120,7 +120,7 @@ def test_no_content_leaves_out_what_people_and_models_wrote(store, ids, flags):
     assert "What is 0 + 0?" in written
     for words in ("What is", "because of", "0 + 0 = 0", "of a document", "very good"):
         assert words not in done.stdout
-    assert ids["traces"]["v1 0"] in done.stdout and "left out by --no-content" in done.stderr
+    assert ids["traces"]["v1 0"] in done.stdout and "what people and models wrote is not shown" in done.stderr
 
 
 def test_csv_has_every_trace_once(store, client):
@@ -251,8 +251,7 @@ def test_hostile_strings_reach_no_terminal(store, ids, tmp_path):
         assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
 
 
-@pytest.mark.parametrize("content", [True, False])
-def test_odd_rows_of_a_store_are_shown(content, capsys):
+def test_odd_rows_of_a_store_are_shown(capsys):
     """Spans in a circle, without ids and times, an endless time, rows of traces and models that are not there."""
     empty = dict.fromkeys(schema.SPANS.names)
     ids = (("a", "b"), ("b", "a"), (None, None), ("a", "a"), ("c", "a"))
@@ -265,15 +264,15 @@ def test_odd_rows_of_a_store_are_shown(content, capsys):
         links=pa.Table.from_pylist([{"trace_id": "gone", "run_id": "a"}], schema=schema.TRACE_LINKS),
         assessments=pa.Table.from_pylist(judged, schema=schema.ASSESSMENTS),
     )
-    rows = trace_rows.nested_rows(tables, {}, content=content)
+    rows = trace_rows.nested_rows(tables, {})
     assert (
         [row["trace_id"] for row in rows]
         == ["t", "u"]
-        == [row["trace_id"] for row in trace_rows.flat_rows(tables, {}, content=content)[1]]
+        == [row["trace_id"] for row in trace_rows.flat_rows(tables, {})[1]]
     )
-    assert len(trace_rows.table_of(tables, {}, content=content)[1]) == 2
+    assert len(trace_rows.table_of(tables, {})[1]) == 2
     for row in rows:
-        show_trace(row, spans, content=content)
+        show_trace(row, spans)
     shown = capsys.readouterr().out
     assert shown.count("not ended") == 10 and f"{2**62} ms since 1970" in shown
     models = model_tables(

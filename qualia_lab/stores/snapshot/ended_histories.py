@@ -62,7 +62,8 @@ class EndedHistories:
         Args:
             store: the store; all stores that are given have to be of the same tracking URI.
         """
-        return _Store(store if isinstance(store, MaskedStore) else mask_store(store, Masker(NO_MASKING)), self)
+        masked = store if isinstance(store, MaskedStore) else mask_store(store, Masker(NO_MASKING))
+        return (_GenAIStore if isinstance(masked, MaskedGenAIStore) else _Store)(masked, self)
 
     def forget(self) -> None:
         """Remove everything, so that all of it is read again."""
@@ -117,7 +118,7 @@ class _Store(MaskedGenAIStore):
     """A store that takes the histories of ended runs from where they are kept."""
 
     def __init__(self, store: MaskedStore, histories: EndedHistories) -> None:
-        super().__init__(store.stored, store.masker)
+        super().__init__(store.stored, store.masker, redactor=store.redactor)
         self._histories = histories
         self._marks: dict[str, str] = {}
 
@@ -132,6 +133,10 @@ class _Store(MaskedGenAIStore):
     ) -> Iterator[pa.RecordBatch]:
         """See TrackingStore."""
         return self._histories.read(self.stored, run_ids, keys, self._marks)
+
+
+class _GenAIStore(_Store, MaskedGenAIStore):
+    """The same for a store that reads models and traces."""
 
 
 def _marks(tables: RunTables) -> dict[str, str]:

@@ -19,6 +19,7 @@ from qualia_lab.counts import and_more, counted
 from qualia_lab.errors import QualiaLabError, StoreError
 from qualia_lab.files import lock_folder
 from qualia_lab.interruptions import defer_signals
+from qualia_lab.masking.privacy import EVERYTHING_SHOWN
 from qualia_lab.masking.tables import Masker
 from qualia_lab.stores.masked_genai import mask_store
 from qualia_lab.stores.open import open_store
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from qualia_lab.genai_tables import TraceQuery
     from qualia_lab.masking.keys import MaskRules
+    from qualia_lab.masking.privacy import Privacy
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.stores.snapshot.genai import GenAIChoice
     from qualia_lab.tables import RunTables
@@ -80,7 +82,9 @@ def hand_over_runs(
         yield variables
 
 
-def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tuple[TrackingStore, RunTables]:
+def read_runs(
+    tracking_uri: str, run_ids: Sequence[str], rules: MaskRules, privacy: Privacy = EVERYTHING_SHOWN
+) -> tuple[TrackingStore, RunTables]:
     """Read runs from the snapshot that was handed over to this kernel, or else from the store.
 
     If any of the runs was not handed over, all of them are read from the store. Secrets are masked, and metrics of
@@ -90,6 +94,7 @@ def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tu
         tracking_uri: the tracking URI in the notebook.
         run_ids: the runs.
         rules: the project's own rules for masking.
+        privacy: what of people's words is left out.
 
     Returns:
         The store that was read, and the tables of the runs.
@@ -99,13 +104,13 @@ def read_runs(tracking_uri: str, run_ids: Sequence[str], rules: MaskRules) -> tu
     """
     handed_over = _snapshot_from_environment(tracking_uri)
     if handed_over is None:
-        return _read(open_store(with_credentials(tracking_uri), rules=rules), run_ids)
+        return _read(open_store(with_credentials(tracking_uri), rules=rules, privacy=privacy), run_ids)
     others = handed_over.unknown(run_ids)
     if not others:
         # Its tables are masked already, but text artifacts on this machine are not.
-        return _read(mask_store(handed_over, Masker(rules), tables=False), run_ids)
+        return _read(mask_store(handed_over, Masker(rules), tables=False, privacy=privacy), run_ids)
     try:
-        return _read(open_store(with_credentials(handed_over.source_uri), rules=rules), run_ids)
+        return _read(open_store(with_credentials(handed_over.source_uri), rules=rules, privacy=privacy), run_ids)
     except StoreError as error:
         verb = "was" if len(others) == 1 else "were"
         error.message = (

@@ -61,6 +61,9 @@ class Update:
     masked: tuple[str, ...]
 
 
+# What a choice says of people's words, see `Privacy.as_data`; the other keys choose runs.
+_PRIVACY = {"redact", "content"}
+
 # What `Update.counts` counts, and in which table.
 _COUNTED = {
     **{
@@ -144,7 +147,7 @@ def update_snapshot(
         location: where the snapshot is or will be.
         listed: the runs, as `read_runs` returns them.
         old: the existing snapshot, see `old_snapshot`.
-        choice: the conditions by which the runs were chosen, {} for all runs.
+        choice: the conditions by which the runs were chosen, and what of people's words is left out; {} for all runs.
         artifacts: save the first bytes of artifacts too.
         genai: which models, traces and evaluation datasets are saved; None for none.
         again: read every run, also unchanged ones.
@@ -182,7 +185,7 @@ def update_snapshot(
             beside=_beside(store),
             choice=choice,
             tables=(
-                *_write_experiments(store, location, wanted, everything=not choice),
+                *_write_experiments(store, location, wanted, everything=choice.keys() <= _PRIVACY),
                 *(() if genai is None else write_genai(location, store, genai, old=None if again else old)),
             ),
             parts=tuple(compacted(location, [*parts, *reader.parts], runs_of, wanted, tracking_uri=store.uri)),
