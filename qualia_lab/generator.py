@@ -21,7 +21,7 @@ from qualia_lab.masking.tables import masked_columns, masked_keys
 from qualia_lab.schema import EXPERIMENT_TAGS, EXPERIMENTS
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
-from qualia_lab.stores.masked import privacy_of
+from qualia_lab.stores.masked import MaskedStore, privacy_of
 from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
 from qualia_lab.stores.series_store import in_series
 from qualia_lab.stores.uri import with_credentials
@@ -421,7 +421,7 @@ class NotebookGenerator(Closing):
         default = "observe" if engine is None else "aggregate"
         kind = read_template(template or (default if selection.traces is None else "traces"))
         privacy = privacy_of(self.store)
-        if engine is not None and privacy.is_active:
+        if engine is not None and isinstance(self.store, MaskedStore) and self.store.redactor is not None:
             raise EngineError(
                 "An engine aggregates a snapshot as it was written, and leaves out nothing of it.",
                 "Write the snapshot with --redact or --no-content, and omit both here.",

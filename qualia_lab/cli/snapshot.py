@@ -89,7 +89,7 @@ def command(
                 choice=choice,
                 artifacts=artifacts,
                 genai=_genai_choice(conditions, listed),
-                again=again or privacy.is_active,  # numbers of what is left out begin anew with each command
+                again=again,
                 on_runs=on_runs,
             )
     uri = f"snapshot:{place.shown}"

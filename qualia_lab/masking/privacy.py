@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qualia_lab.errors import SettingsError
 from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,12 @@ class Privacy:
     def as_data(self) -> dict[str, bool]:
         """What differs from showing everything, by name."""
         return ({"redact": True} if self.redact else {}) | ({} if self.content else {"content": False})
+
+    def and_of(self, data: Mapping[str, object]) -> Privacy:
+        """The same, and what these data of `as_data` leave out besides."""
+        return Privacy(
+            self.redact or data.get("redact") is True, self.content and data.get("content") is not False, self.patterns
+        )
 
     def with_choice(self, redact: bool | None, content: bool | None) -> Privacy:
         """The same with what a flag or a cell says; None leaves the setting as it is."""

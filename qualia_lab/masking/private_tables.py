@@ -14,13 +14,14 @@ from qualia_lab.columns import column, whole
 from qualia_lab.masking.personal import MAY_HOLD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from qualia_lab.masking.redactor import Redactor
 
     Change = Callable[[str], str]
 
-# By table: plain texts, and texts that may be JSON. Tables of keys and values have the latter in `value`.
+# By table: plain texts, and texts that may be JSON. Tables of keys and values that belong to models and traces have the
+# word for one of their keys as a name, since runs have tables of the same names.
 _TEXTS: dict[str, tuple[str, ...]] = {
     "runs": ("run_name", "user_id"),
     "datasets": ("name", "source"),
@@ -28,7 +29,7 @@ _TEXTS: dict[str, tuple[str, ...]] = {
     "missing": ("reason",),
     "models": ("name", "status_message"),
     "versions": ("name", "status_message", "user_id"),
-    "version_tags": ("name",),
+    "version tag": ("name",),
     "aliases": ("name", "alias"),
     "traces": ("name", "client_request_id", "session_id", "user"),
     "assessments": ("name", "source_id"),
@@ -40,17 +41,48 @@ _JSON: dict[str, tuple[str, ...]] = {
     "tags": ("value",),
     "experiment_tags": ("value",),
     "datasets": ("schema", "profile"),
+    "model param": ("value",),
+    "model tag": ("value",),
     "versions": ("description",),
-    "version_tags": ("value",),
-    "trace_tags": ("value",),
-    "metadata": ("value",),
+    "version tag": ("value",),
+    "trace tag": ("value",),
+    "trace metadata": ("value",),
     "assessments": ("value", "error", "rationale", "metadata"),
     "spans": ("status_message", "inputs", "outputs", "attributes", "events"),
     "records": ("inputs", "outputs", "expectations", "tags", "source"),
 }
 _PREVIEWS = ("request_preview", "response_preview")
-# Metadata and tags of traces by which MLflow names them and finds their files.
-_KEPT_KEYS = ("mlflow.traceName", "mlflow.artifactLocation")
+# What hides words: the column, the method of a Redactor, and the rows: a column and its values, None for all.
+_Hiding = tuple[str, str, tuple[str, tuple[str, ...]] | None]
+_OF_A_TRACE: tuple[_Hiding, ...] = (
+    ("value", "hidden", ("key", ("mlflow.trace.user", "mlflow.user", "mlflow.traceInputs", "mlflow.traceOutputs"))),
+    ("value", "plain_json", None),
+)
+_HIDING: dict[str, tuple[_Hiding, ...]] = {
+    "traces": tuple((name, "hidden", None) for name in (*_PREVIEWS, "user")),
+    "trace tag": _OF_A_TRACE,
+    "trace metadata": _OF_A_TRACE,
+    "model param": (("value", "plain_json", None),),
+    "model tag": (("value", "plain_json", None),),
+    "version tag": (("value", "plain_json", None),),
+    "versions": (("description", "hidden", None),),
+    "assessments": (
+        ("value", "numbers", ("kind", ("expectation",))),
+        ("value", "plain_json", None),
+        ("error", "error", None),
+        ("rationale", "hidden", None),
+        ("metadata", "plain_json", None),
+        ("source_id", "hidden", ("source_type", ("HUMAN",))),  # of others it is the name of a model or of code
+    ),
+    "spans": (("status_message", "error", None), ("inputs", "hidden_json", None), ("outputs", "hidden_json", None)),
+    "records": (
+        ("inputs", "hidden_json", None),
+        ("outputs", "hidden_json", None),
+        ("expectations", "numbers", None),
+        ("tags", "plain_json", None),
+        ("source", "plain_json", None),
+    ),
+}
 # What one row of these tables is, and the column with its id.
 _COUNTED = {
     "traces": ("trace", "trace_id"),
@@ -91,53 +123,15 @@ def table_without_content(name: str, table: pa.Table, redactor: Redactor) -> pa.
     if name == "versions":
         described = table.filter(pc.is_valid(table.column("description"))).select(["name", "version"]).to_pylist()
         redactor.count_without_content("model version", [f"{row['name']} {row['version']}" for row in described])
-    for column_name, change in _hiding(name, redactor).items():
+    for column_name, change, only in _HIDING.get(name, ()):
         _reserve(table, column_name, redactor)
-        table = _changed(table, column_name, change, rows=_rows_to_hide(name, table, column_name))
+        rows = pc.is_in(table.column(only[0]), value_set=column(list(only[1]), pa.string())) if only else None
+        table = _changed(table, column_name, getattr(redactor, change), rows=rows)
     if name == "spans":  # their keys can be words, too
         for column_name in ("attributes", "events"):
             place = table.schema.get_field_index(column_name)
             table = table.set_column(place, table.schema.field(place), pa.nulls(table.num_rows, pa.string()))
     return table
-
-
-def _hiding(name: str, redactor: Redactor) -> Mapping[str, Change]:
-    """How each column of a table is changed that may hold words."""
-    by_table: dict[str, dict[str, Change]] = {
-        "traces": dict.fromkeys((*_PREVIEWS, "user"), redactor.hidden),
-        "trace_tags": {"value": redactor.plain_json},
-        "metadata": {"value": redactor.plain_json},
-        "assessments": {
-            "value": redactor.plain_json,
-            "error": redactor.error,
-            "rationale": redactor.hidden,
-            "metadata": redactor.plain_json,
-            "source_id": redactor.hidden,
-        },
-        "spans": {
-            "status_message": redactor.error,
-            "inputs": redactor.hidden_json,
-            "outputs": redactor.hidden_json,
-        },
-        "records": {
-            "inputs": redactor.hidden_json,
-            "outputs": redactor.hidden_json,
-            "expectations": redactor.plain_json,
-            "tags": redactor.plain_json,
-            "source": redactor.plain_json,
-        },
-        "versions": {"description": redactor.hidden},
-    }
-    return by_table.get(name, {})
-
-
-def _rows_to_hide(name: str, table: pa.Table, column_name: str) -> pa.ChunkedArray | None:
-    """The rows whose text may hold words, as a mask; None for all of them."""
-    if name in ("trace_tags", "metadata"):
-        return pc.invert(pc.is_in(table.column("key"), value_set=column(list(_KEPT_KEYS), pa.string())))
-    if name == "assessments" and column_name == "source_id":  # of others it is the name of a model or of code
-        return pc.is_in(table.column("source_type"), value_set=column(["HUMAN"], pa.string()))
-    return None
 
 
 def _reserve(table: pa.Table, column_name: str, redactor: Redactor) -> None:

@@ -104,6 +104,14 @@ class Redactor:
             return self.plain(text)
         return text if _is_plain(value) else self.hidden_json(text)
 
+    def numbers(self, text: str) -> str:
+        """JSON with all of its texts hidden, also those of one word; names, numbers, true and false stay."""
+        value = _parsed(text)
+        if not isinstance(value, dict | list):
+            return self.hidden_json(text) if isinstance(value, str) else text
+        shown = _in_strings(value, self.hidden, self.plain)
+        return text if shown == value else _as_json(shown)
+
     def error(self, text: str) -> str:
         """The message of an error without its words: the name of the exception stays."""
         name = _ERROR_NAME.match(text)
@@ -132,6 +140,8 @@ class Redactor:
             for kind in _KINDS
             if (numbers := self._numbers.get(kind))
         ]
+        if self.privacy.redact and not kinds:
+            said.append("nothing to redact was found in what was read")
         if kinds:
             said.append(f"redacted in what was read: {and_more(kinds, len(kinds))}; equal numbers stand for equal ones")
         without = [counted(len(ids), what) for what, ids in self._without_content.items() if ids]
@@ -182,12 +192,13 @@ def _is_plain(value: Any) -> bool:
     return not isinstance(value, str) or _PLAIN.fullmatch(value) is not None
 
 
-def _in_strings(value: Any, change: Callable[[str], str]) -> Any:
-    """A value of JSON with each of its texts changed, also those within texts that are JSON."""
+def _in_strings(value: Any, change: Callable[[str], str], change_name: Callable[[str], str] | None = None) -> Any:
+    """A value of JSON with each of its texts changed; names like texts, unless there is a function for them."""
     if isinstance(value, dict):
-        return {change(name): _in_strings(inner, change) for name, inner in value.items()}
+        named = change_name or change
+        return {named(name): _in_strings(inner, change, change_name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_in_strings(inner, change) for inner in value]
+        return [_in_strings(inner, change, change_name) for inner in value]
     return change(value) if isinstance(value, str) else value
 
 

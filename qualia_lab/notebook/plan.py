@@ -216,12 +216,12 @@ def _privacy_lines(privacy: Privacy) -> list[str]:
         )
         lines.append(
             f"- Redacted: e-mail addresses as `‹email 1›`, phone numbers as `‹phone 1›`{patterns}. Equal numbers stand "
-            "for equal values. `REDACT = False` in the configuration shows them."
+            "for equal values. `REDACT = False` in the configuration shows what the store holds of them."
         )
     if not privacy.content:
         lines.append(
             "- What people and models wrote: requests, responses, inputs and outputs, messages of errors, rationales, "
             "expected answers, and artifacts other than pictures. `‹not shown 1›` stands in their place, with equal "
-            "numbers for equal texts. `CONTENT = True` in the configuration shows them."
+            "numbers for equal texts. `CONTENT = True` in the configuration shows what the store holds of them."
         )
     return lines

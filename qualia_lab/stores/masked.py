@@ -71,6 +71,12 @@ class MaskedStore(Closing):
         """The time in ms up to which unfinished runs last, if the store is a copy as of that time."""
         return getattr(self.stored, "as_of", None)
 
+    @property
+    def privacy(self) -> Privacy:
+        """What of people's words is left out, here and when the snapshot was written that is read."""
+        written: Privacy = getattr(self.stored, "privacy", EVERYTHING_SHOWN)
+        return written if self.redactor is None else self.redactor.privacy.and_of(written.as_data())
+
     def read_experiments(self, view: View = "active") -> pa.Table:
         """See TrackingStore."""
         return mask_texts(self.stored.read_experiments(view), "experiments", self.masker)
@@ -180,12 +186,20 @@ def rules_of(store: TrackingStore) -> MaskRules:
 
 def left_out_of(store: TrackingStore) -> tuple[str, ...]:
     """Sentences on people's words that were left out of all that was read from this store so far."""
-    return store.redactor.left_out() if isinstance(store, MaskedStore) and store.redactor else ()
+    if not isinstance(store, MaskedStore):
+        return ()
+    if store.redactor is not None:
+        return store.redactor.left_out()
+    return tuple(
+        f"{store.uri} was written with {flag}"
+        for flag, is_used in (("--redact", store.privacy.redact), ("--no-content", not store.privacy.content))
+        if is_used
+    )
 
 
 def privacy_of(store: TrackingStore) -> Privacy:
     """What of people's words this store shows."""
-    return store.redactor.privacy if isinstance(store, MaskedStore) and store.redactor else EVERYTHING_SHOWN
+    return store.privacy if isinstance(store, MaskedStore) else EVERYTHING_SHOWN
 
 
 class MaskedPlace:

@@ -127,4 +127,4 @@ class MaskedGenAIStore(MaskedStore):
             table = mask_columns(table, jsons, self.masker, self.masker.json)
             if name in keyed:
                 table = mask_keyed(table, keyed[name], self.masker)
-        return self._private("trace_tags" if keyed.get(name) == _TRACE_TAG else name, table)
+        return self._private(keyed.get(name, name), table)

@@ -15,6 +15,7 @@ from qualia_lab import schema
 from qualia_lab.closing import Closing
 from qualia_lab.columns import column, filled, numbers_of
 from qualia_lab.errors import StoreError
+from qualia_lab.masking.privacy import EVERYTHING_SHOWN
 from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select_runs
 from qualia_lab.query.explanation import explain_tables
 from qualia_lab.stores.artifact_places import UnopenedPlace, artifact_place, as_local_place
@@ -149,6 +150,9 @@ class SnapshotStore(Closing):
         self.uri = f"snapshot:{self._location.shown}"
         self.source_uri = self._manifest.tracking_uri
         self.as_of = self._manifest.as_of
+        self.privacy = EVERYTHING_SHOWN.and_of(
+            self._manifest.choice or {}
+        )  # what of people's words it was written with
         self._cached_artifacts: tuple[str, pa.Table, dict[str, File]] | None = None
 
     def read_experiments(self, view: View = "active") -> pa.Table:

@@ -160,6 +160,9 @@ def update_snapshot(
     """
     if not listed.num_rows:
         raise EmptyStore(f"There are no such runs in {store.uri}.", "List them with: qualia runs")
+    before = old.choice if old is not None and old.choice is not None else {}
+    # The numbers of what is left out begin anew with each command, and what was left out may be wanted now.
+    again = again or bool(_PRIVACY & (choice.keys() | before.keys()))
     wanted = {row["run_id"]: row for row in listed.to_pylist()}
     digests = {run_id: _digest(row) for run_id, row in wanted.items()}
     with location.writing():
