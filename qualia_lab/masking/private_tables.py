@@ -52,11 +52,17 @@ _JSON: dict[str, tuple[str, ...]] = {
     "records": ("inputs", "outputs", "expectations", "tags", "source"),
 }
 _PREVIEWS = ("request_preview", "response_preview")
-# What hides words: the column, the method of a Redactor, and the rows: a column and its values, None for all.
-_Hiding = tuple[str, str, tuple[str, tuple[str, ...]] | None]
+# What hides words: the column, the method of a Redactor, and for which rows: those in which a column has one of these
+# values (True) or none of them (False); None for all rows.
+_Hiding = tuple[str, str, tuple[str, tuple[str, ...], bool] | None]
 _OF_A_TRACE: tuple[_Hiding, ...] = (
-    ("value", "hidden", ("key", ("mlflow.trace.user", "mlflow.user", "mlflow.traceInputs", "mlflow.traceOutputs"))),
-    ("value", "plain_json", None),
+    (
+        "value",
+        "hidden",
+        ("key", ("mlflow.trace.user", "mlflow.user", "mlflow.traceInputs", "mlflow.traceOutputs"), True),
+    ),
+    # By these MLflow names a trace and finds its files and the program.
+    ("value", "plain_json", ("key", ("mlflow.traceName", "mlflow.artifactLocation", "mlflow.source.name"), False)),
 )
 _HIDING: dict[str, tuple[_Hiding, ...]] = {
     "traces": tuple((name, "hidden", None) for name in (*_PREVIEWS, "user")),
@@ -67,12 +73,12 @@ _HIDING: dict[str, tuple[_Hiding, ...]] = {
     "version tag": (("value", "plain_json", None),),
     "versions": (("description", "hidden", None),),
     "assessments": (
-        ("value", "numbers", ("kind", ("expectation",))),
+        ("value", "numbers", ("kind", ("expectation",), True)),
         ("value", "plain_json", None),
         ("error", "error", None),
         ("rationale", "hidden", None),
         ("metadata", "plain_json", None),
-        ("source_id", "hidden", ("source_type", ("HUMAN",))),  # of others it is the name of a model or of code
+        ("source_id", "hidden", ("source_type", ("HUMAN",), True)),  # of others it is the name of a model or of code
     ),
     "spans": (("status_message", "error", None), ("inputs", "hidden_json", None), ("outputs", "hidden_json", None)),
     "records": (
@@ -125,7 +131,10 @@ def table_without_content(name: str, table: pa.Table, redactor: Redactor) -> pa.
         redactor.count_without_content("model version", [f"{row['name']} {row['version']}" for row in described])
     for column_name, change, only in _HIDING.get(name, ()):
         _reserve(table, column_name, redactor)
-        rows = pc.is_in(table.column(only[0]), value_set=column(list(only[1]), pa.string())) if only else None
+        rows = None
+        if only is not None:
+            rows = pc.is_in(table.column(only[0]), value_set=column(list(only[1]), pa.string()))
+            rows = rows if only[2] else pc.invert(rows)
         table = _changed(table, column_name, getattr(redactor, change), rows=rows)
     if name == "spans":  # their keys can be words, too
         for column_name in ("attributes", "events"):

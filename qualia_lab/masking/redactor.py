@@ -140,7 +140,7 @@ class Redactor:
             for kind in _KINDS
             if (numbers := self._numbers.get(kind))
         ]
-        if self.privacy.redact and not kinds:
+        if self.privacy.redact and self.privacy.content and not kinds:
             said.append("nothing to redact was found in what was read")
         if kinds:
             said.append(f"redacted in what was read: {and_more(kinds, len(kinds))}; equal numbers stand for equal ones")
