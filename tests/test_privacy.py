@@ -17,6 +17,7 @@ from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.masking.personal import replace_personal
 from qualia_lab.masking.privacy import Privacy
 from qualia_lab.masking.redactor import CUT_MARK, Redactor, is_cut
+from qualia_lab.runs import load_runs
 from qualia_lab.selection import Query
 from qualia_lab.settings import read_settings
 from qualia_lab.stores.masked import left_out_of
@@ -235,3 +236,13 @@ def test_no_table_holds_words_and_numbers_stay(planted):
     requests = {row["request_preview"] for row in shown["traces.traces"]}
     inputs = {json.loads(row["inputs"]) for row in shown["datasets.records"]}
     assert len(requests & inputs) == 4, "a request and a record with the same inputs have the same number"
+
+
+@pytest.mark.parametrize("shown", [{"redact": True}, {"content": False}])
+def test_evaluations_are_compared_as_before(planted, genai_sample, shown):
+    run_ids = [json.loads((genai_sample / "ids.json").read_text())["runs"][f"evaluate v{n}"] for n in (1, 2)]
+    stored, private = (load_runs(planted, run_ids, **more) for more in ({}, shown))
+    assert stored.evaluations.compare().equals(private.evaluations.compare())
+    rows, hidden = (one.evaluations.changed_rows(scorer="correctness") for one in (stored, private))
+    assert len(rows) == len(hidden) > 0
+    assert "jane.plant" in str(rows.to_dict()) and "jane.plant" not in str(hidden.to_dict())
