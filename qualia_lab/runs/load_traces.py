@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     from qualia_lab.genai_tables import TraceTables
 
 
-def load_traces(tracking_uri: str, query: Mapping[str, Any] | None = None) -> Traces:
+def load_traces(
+    tracking_uri: str,
+    query: Mapping[str, Any] | None = None,
+    *,
+    redact: bool | None = None,
+    content: bool | None = None,
+) -> Traces:
     """Read traces from a tracking store, with or without runs.
 
     Args:
         tracking_uri: a tracking URI as in MLflow, or a path; as for `load_runs`.
         query: the conditions, all of which must hold: `experiment_ids`, `run_ids`, `trace_ids`, `filter` (of the query
             language for traces), `order_by`, `limit`. Without `order_by`, the latest request is first.
+        redact: replace e-mail addresses, phone numbers and a project's patterns; None for what the project says.
+        content: whether what people and models wrote is shown; None for what the project says.
 
     Returns:
         The traces, with tables, charts and cards. Spans are read when they are needed.
@@ -40,7 +48,9 @@ def load_traces(tracking_uri: str, query: Mapping[str, Any] | None = None) -> Tr
         >>> traces.errors()
     """
     wanted = TraceQuery.of(query or {})
-    store, is_handed_over = find_traces(tracking_uri, wanted, find_settings().masking)
+    project = find_settings()
+    privacy = project.privacy.with_choice(redact, content)
+    store, is_handed_over = find_traces(tracking_uri, wanted, project.masking, privacy)
     if not isinstance(store, ReadsGenAI):
         raise SelectionError(f"{one_line(store.uri, 100)} holds no traces.", "Name another tracking URI.")
     rows = find_experiments(store, "all")

@@ -77,14 +77,20 @@ def stated_directions(context: SectionContext) -> Literal:
     return directions
 
 
+def privacy_parameters(context: SectionContext) -> dict[str, Literal]:
+    """Return what is left out of people's words, as arguments of `load_runs` and `load_traces` in upper case."""
+    chosen: dict[str, Literal] = {}
+    if context.privacy.redact:
+        chosen["REDACT"] = True
+    if not context.privacy.content:
+        chosen["CONTENT"] = False
+    return chosen
+
+
 def optional_parameters(context: SectionContext) -> dict[str, Literal]:
     """Return the settings that have a line only if they are set, named like arguments of `load_runs` in upper case."""
     settings = context.study.settings
-    optional: dict[str, Literal] = {}
-    if context.privacy.redact:
-        optional["REDACT"] = True
-    if not context.privacy.content:
-        optional["CONTENT"] = False
+    optional = privacy_parameters(context)
     if settings.metric_roles:
         optional["METRIC_ROLES"] = dict(settings.metric_roles)
     if settings.smallest_difference is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qualia_lab.sections.configuration import privacy_parameters
 from qualia_lab.sections.literal import assignment
 from qualia_lab.sections.section import PlannedCell, Section, SectionContext, code, fixed_section, markdown
 
@@ -45,6 +46,7 @@ def parameters(context: SectionContext) -> dict[str, Literal]:
         "TRACKING_URI": context.selection.tracking_uri,
         "CHOSEN_BY": context.selection.conditions.as_data(),
         "TRACES": traces.as_data() if traces is not None else {},
+        **privacy_parameters(context),
     }
 
 
@@ -58,6 +60,12 @@ def no_traces(context: SectionContext) -> str | None:
 def _configuration(context: SectionContext) -> tuple[PlannedCell, ...]:
     source = "\n".join(assignment(name, value) for name, value in parameters(context).items())
     return (markdown("traces_configuration:heading", _CONFIGURATION), code("parameters", source, "parameters"))
+
+
+def _loading(context: SectionContext) -> tuple[PlannedCell, ...]:
+    arguments = "".join(f", {name.lower()}={name}" for name in privacy_parameters(context))
+    source = f"traces = load_traces(TRACKING_URI, TRACES{arguments})\ntraces"
+    return (markdown("traces_loading:heading", "## Data loading"), code("traces_loading", source))
 
 
 def _section(name: str, title: str, text: str, cells: dict[str, str]) -> Section:
@@ -74,13 +82,7 @@ def _section(name: str, title: str, text: str, cells: dict[str, str]) -> Section
 SECTIONS = (
     fixed_section("traces_setup", "Setup", "", {"": _SETUP}, data_source="traces"),
     Section("traces_configuration", "Configuration", _configuration, data_source="traces"),
-    fixed_section(
-        "traces_loading",
-        "Data loading",
-        "",
-        {"": "traces = load_traces(TRACKING_URI, TRACES)\ntraces"},
-        data_source="traces",
-    ),
+    Section("traces_loading", "Data loading", _loading, data_source="traces"),
     _section(
         "traces",
         "Traces",

@@ -125,13 +125,14 @@ def _read(store: TrackingStore, run_ids: Sequence[str]) -> tuple[TrackingStore, 
     return in_series(store, store.read(run_ids))
 
 
-def find_traces(tracking_uri: str, query: TraceQuery, rules: MaskRules) -> tuple[TrackingStore, bool]:
+def find_traces(tracking_uri: str, query: TraceQuery, rules: MaskRules, privacy: Privacy) -> tuple[TrackingStore, bool]:
     """The snapshot that was handed over to this kernel if it holds the traces of this query, or else the store.
 
     Args:
         tracking_uri: the tracking URI in the notebook.
         query: the query.
         rules: the project's own rules for masking.
+        privacy: what is left out of people's words.
 
     Returns:
         The store, in which secrets are masked, and whether it is a snapshot with exactly these traces.
@@ -141,10 +142,10 @@ def find_traces(tracking_uri: str, query: TraceQuery, rules: MaskRules) -> tuple
     """
     handed_over = _snapshot_from_environment(tracking_uri)
     if handed_over is None:
-        return open_store(with_credentials(tracking_uri), rules=rules), False
+        return open_store(with_credentials(tracking_uri), rules=rules, privacy=privacy), False
     if os.environ.get(TRACES_VARIABLE) == _as_text(query):
-        return mask_store(handed_over, Masker(rules), tables=False), True
-    return open_store(with_credentials(handed_over.source_uri), rules=rules), False
+        return mask_store(handed_over, Masker(rules), tables=False, privacy=privacy), True
+    return open_store(with_credentials(handed_over.source_uri), rules=rules, privacy=privacy), False
 
 
 def _as_text(query: TraceQuery) -> str:
