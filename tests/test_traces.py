@@ -14,6 +14,7 @@ from qualia_lab.charts.marks import Bars
 from qualia_lab.errors import FilterError, NoTraceMatches, SelectionError
 from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.runs.message import Message
+from qualia_lab.selection import Conditions
 
 from .held_traces import START, held_traces, shown_of, span, trace
 
@@ -161,3 +162,16 @@ def test_a_card_cuts_texts_and_spans_and_says_so():
     without = held_traces([trace(f"tr-{n:03}") for n in range(300)], [span("tr-299", "s")], is_handed_over=True)
     assert "run the cell in Jupyter" in repr(without.show("tr-299"))
     assert "run the cell in Jupyter" not in repr(without.show("tr-000"))
+
+
+def test_words_are_left_out_where_the_notebook_says_so(genai_demo):
+    uri = f"sqlite:///{genai_demo}"
+    for content in (True, False):
+        traces = load_traces(uri, {"limit": 50}, content=content)
+        said = traces.table(limit=50).to_csv() + repr(traces.examples())
+        assert ("cost per month" in said) == content
+    with NotebookGenerator(uri, content=False) as generator:
+        plan = generator.plan(generator.choose_traces(Conditions.of(experiments=["docs-assistant"])), template="traces")
+    cells = {cell.key: cell.source for cell in plan.cells}
+    assert "CONTENT = False" in cells["parameters"]
+    assert "load_traces(TRACKING_URI, TRACES, content=CONTENT)" in cells["traces_loading"]
