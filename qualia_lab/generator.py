@@ -418,8 +418,9 @@ class NotebookGenerator(Closing):
         from qualia_lab.notebook.plan import plan_notebook
         from qualia_lab.notebook.template import read_template
 
-        default = "observe" if engine is None else "aggregate"
-        kind = read_template(template or (default if selection.traces is None else "traces"))
+        if selection.traces is not None:
+            template = template or "traces"
+        kind = read_template(template or ("observe" if engine is None else "aggregate"))
         privacy = privacy_of(self.store)
         if engine is not None and isinstance(self.store, MaskedStore) and self.store.redactor is not None:
             raise EngineError(

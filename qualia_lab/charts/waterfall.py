@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 60
 _MILLISECOND = 1e6  # ns
 _DEEPEST = 8  # levels that are indented
-_NAME = 40
+_NAME = 30  # characters beside the bars: wide ones leave the bars a third of the width
+_TYPE = 24  # in the legend
 _OTHER = "other types"
 
 
@@ -53,7 +54,7 @@ def waterfall(name: str, spans: Sequence[Mapping[str, Any]]) -> Chart:
             np.array([(span[key] - first) / _MILLISECOND / size for _, span in rows]) for key in ("start_ns", "end_ns")
         )
         texts = tuple(_text(span) for _, span in rows)
-        marks.append(Bars(at, ends, (colour,), base=base, thickness=0.62, label=one_line(kind, _NAME), texts=texts))
+        marks.append(Bars(at, ends, (colour,), base=base, thickness=0.62, label=one_line(kind, _TYPE), texts=texts))
         marks.append(Points(base, at, (colour,), size=4, texts=texts))  # so that very short spans are visible
     failed = [(y, spans[one.row]) for y, one in enumerate(shown) if spans[one.row]["status"] == "ERROR"]
     if failed:
