@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from qualia_lab.errors import SelectionError
 from qualia_lab.escaping import one_line
 from qualia_lab.inventory import take_inventory
@@ -12,7 +14,7 @@ from qualia_lab.runs.study_settings import study_settings
 from qualia_lab.settings import find_settings
 from qualia_lab.stores.snapshot.hand_over import read_runs
 from qualia_lab.study import describe_study
-from qualia_lab.tables import rows_with
+from qualia_lab.study.metric_names import stored_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +88,8 @@ def load_runs(
     privacy = project.privacy.with_choice(redact, content)
     store, tables = read_runs(tracking_uri, _checked(run_ids), project.masking, privacy)
     unknown = []
-    if skip_unknown and primary_metric is not None and not rows_with(tables.metrics, "key", [primary_metric]):
+    keys = pc.unique(tables.metrics.column("key")).to_pylist()
+    if skip_unknown and primary_metric is not None and primary_metric not in {*keys, *map(stored_key, keys)}:
         unknown, primary_metric = [primary_metric], None
         greater_is_better = None if isinstance(greater_is_better, bool) else greater_is_better
     settings = study_settings(

@@ -242,7 +242,8 @@ def _latest(store: SeriesStore, tables: RunTables) -> pa.Table:
     """The latest value of each metric, with one row for each series; the history of what is split is read."""
     points, stored_keys = store.series.points, store.series.stored_keys
     latest: dict[tuple[str, str], Row] = {}
-    run_ids = [run_id for run_id in tables.run_ids if run_id in {run for run, _ in points}]
+    split_runs = {run_id for run_id, _ in points}
+    run_ids = [run_id for run_id in tables.run_ids if run_id in split_runs]
     for batch in store.read_metric_history(run_ids, [*stored_keys, *dict.fromkeys(stored_keys.values())]):
         for row in zip(*_lists(batch), strict=True):
             latest[row[:2]] = row

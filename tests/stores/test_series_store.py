@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.entities import LoggedModelOutput, Metric
 
-from qualia_lab import NotebookGenerator, schema
+from qualia_lab import NotebookGenerator, load_runs, schema
 from qualia_lab.errors import StoreError, UnknownKey
 from qualia_lab.genai_tables import ModelTables, TraceQuery, model_tables
 from qualia_lab.masking.keys import DEFAULT_RULES
@@ -245,6 +245,11 @@ def test_a_metric_is_named_by_the_key_of_mlflow_or_of_a_series(known):
         assert {one.better for one in lower.metrics if one.family == "accuracy"} == {"lower"}
         with pytest.raises(UnknownKey):
             generator.describe(selection, StudySettings(metric="accurate"))
+    runs = load_runs(
+        known.uri, selection.run_ids, primary_metric="accuracy", skip_unknown=True
+    )  # as in older notebooks
+    assert runs.study.objective.key == "accuracy (valid)"
+    assert "accuracy" not in repr(runs._loaded.passed_over)
 
 
 def test_a_watch_reads_models_too(known):
