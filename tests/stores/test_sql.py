@@ -95,14 +95,17 @@ class DatabaseContract(StoreContract):
     def test_a_long_metric_is_streamed(self, store_uri, store):
         run_id = store.read_runs(Query(limit=1)).column("run_id")[0].as_py()
         engine = sa.create_engine(store_uri)
-        insert = sa.text(
-            "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (:key, 0.5, :step, :run, :step, :no)"
+        key, numbers = (
+            ("key", "generate_series(0, 69999) AS numbers (step)")
             if engine.dialect.name == "postgresql"
-            else "INSERT INTO metrics (`key`, value, timestamp, run_uuid, step, is_nan) VALUES (:key, 0.5, :step, :run, :step, :no)"
+            else ("`key`", "(SELECT seq AS step FROM seq_0_to_69999) AS numbers")
         )
-        rows = [{"key": "long", "step": step, "run": run_id, "no": False} for step in range(70_000)]
+        insert = sa.text(
+            f"INSERT INTO metrics ({key}, value, timestamp, run_uuid, step, is_nan)"
+            f" SELECT 'long', 0.5, step, :run, step, false FROM {numbers}"
+        )
         with engine.begin() as connection:
-            connection.execute(insert, rows)
+            connection.execute(insert, {"run": run_id})
         try:
             batches = list(store.read_metric_history([run_id], ["long"]))
             assert [step for batch in batches for step in batch.column("step").to_pylist()] == list(range(70_000))
