@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -68,12 +70,12 @@ def start(options: list[str], folder: str, environment: dict[str, str]) -> int:
 def _serve(options: list[str]) -> None:
     import mlflow.cli
     import mlflow.server
-    import uvicorn.main
 
     def run_here(command: list[str], *, extra_env: dict[str, str], **_: Any) -> None:
         assert command[:3] == [sys.executable, "-m", "uvicorn"], command
         os.environ.update(extra_env)
-        uvicorn.main.main(command[3:])
+        sys.argv = command[2:]
+        runpy.run_module("uvicorn", run_name="__main__", alter_sys=True)
 
     mlflow.server._exec_cmd = run_here
     try:
@@ -105,8 +107,7 @@ def stop(process: int) -> None:
 
 def main() -> None:
     """Answer the requests of stdin."""
-    # uvicorn first: MLflow's server looks whether it was imported.
-    import uvicorn  # noqa: F401, I001
+    importlib.import_module("uvicorn.main")  # first: MLflow's server looks whether it was imported
     import mlflow.cli
     import mlflow.server.fastapi_app
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
