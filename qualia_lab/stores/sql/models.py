@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from qualia_lab import schema
 from qualia_lab.genai_tables import ModelTables
 from qualia_lab.stores.model_sources import model_id_of
-from qualia_lab.stores.sql.entity_rows import EntityRows, Wanted, no_text, whole_number
+from qualia_lab.stores.sql.entity_rows import EntityRows, Wanted, is_among, no_text, value_of_ids, whole_number
 from qualia_lab.stores.sql.genai_tables import (
     logged_model_metrics,
     logged_model_params,
@@ -46,7 +46,8 @@ class _ModelReading:
     def __init__(self, database: SqlConnection, experiment_ids: list[str], run_ids: list[str]) -> None:
         self.has = database.has | database.has_genai
         self.experiments = [int(text) for text in experiment_ids if text.lstrip("-").isdigit()]
-        self.run_ids = run_ids
+        self.dialect = database.sql.dialect.name
+        self.runs = {"runs": value_of_ids(run_ids, self.dialect)}
         self.is_all = not experiment_ids and not run_ids
         self.rows = EntityRows(database)
 
@@ -89,16 +90,20 @@ class _ModelReading:
             model.last_updated_timestamp_ms,
         ).where(model.lifecycle_stage == "active")
         if not self.is_all:
-            listed = sa.select(inputs.c.destination_id).where(_IS_OUTPUT, inputs.c.source_id.in_(self.run_ids))
+            listed = sa.select(inputs.c.destination_id).where(_IS_OUTPUT, self.is_of_runs(inputs.c.source_id))
             select = select.where(
                 sa.or_(
                     model.experiment_id.in_(self.experiments),
-                    model.source_run_id.in_(self.run_ids),
+                    self.is_of_runs(model.source_run_id),
                     model.model_id.in_(listed),
                 )
             )
         select = select.order_by(model.creation_timestamp_ms, model.model_id)
-        return self.rows.all_of(schema.MODELS, select, 0)
+        return self.rows.all_of(schema.MODELS, select, 0, **({} if self.is_all else self.runs))
+
+    def is_of_runs(self, run_id: sa.ColumnElement[Any]) -> Truth:
+        """Whether a column has the id of one of the runs; needs the values `runs`."""
+        return is_among(run_id, "runs", self.dialect)
 
     def outputs(self, wanted: Wanted) -> pa.Table:
         """The runs that list these models, by run and step."""
@@ -156,7 +161,7 @@ class _ModelReading:
         if "model_versions" not in self.has:
             return table_of(schema.MODEL_VERSIONS, [])
         version = model_versions.c
-        of_run: Truth = version.run_id.in_(self.run_ids)
+        of_run = self.is_of_runs(version.run_id)
         if self.experiments:
             in_experiments = sa.select(runs.c.run_uuid).where(runs.c.experiment_id.in_(self.experiments))
             of_run = sa.or_(of_run, version.run_id.in_(in_experiments))
@@ -174,7 +179,7 @@ class _ModelReading:
             version.creation_time,
             version.last_updated_time,
         ).where(sa.or_(version.current_stage.is_(None), version.current_stage != _DELETED))
-        table = self.rows.all_of(schema.MODEL_VERSIONS, select, 0)
+        table = self.rows.all_of(schema.MODEL_VERSIONS, select, 0, **self.runs)
         rows = []
         for row in table.to_pylist():
             is_of_run, row["model_id"] = bool(row["model_id"]), model_id_of(row["source"])

@@ -12,7 +12,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from qualia_lab import schema
-from qualia_lab.stores.sql.entity_rows import truth
+from qualia_lab.stores.sql.entity_rows import is_among, truth
 from qualia_lab.stores.sql.genai_tables import assessments, associations, trace_info, trace_metadata
 from qualia_lab.stores.sql.tables import experiments
 
@@ -24,11 +24,12 @@ STORED_ASSESSMENTS = pa.schema(
 )
 
 
-def _conditions(has: frozenset[str], given: frozenset[str], *, by_time: bool = False) -> list[Truth]:
+def _conditions(has: frozenset[str], dialect: str, given: frozenset[str], *, by_time: bool = False) -> list[Truth]:
     """Conditions on the table of traces.
 
     Args:
         has: the tables of the database.
+        dialect: the name of its dialect.
         given: which of the parameters `experiments` and `runs` there are; all active experiments without the first.
         by_time: whether traces shall not be found by their experiment.
     """
@@ -40,12 +41,11 @@ def _conditions(has: frozenset[str], given: frozenset[str], *, by_time: bool = F
     listed = sa.bindparam("experiments", type_=sa.BigInteger(), expanding=True)
     conditions: list[Truth] = [experiment.in_(listed if "experiments" in given else active)]
     if "runs" in given:
-        runs = sa.bindparam("runs", type_=sa.String(), expanding=True)
-        in_run: list[Truth] = [
-            trace_id.in_(sa.select(made.request_id).where(made.key == "mlflow.sourceRun", made.value.in_(runs)))
-        ]
+        of_run = is_among(made.value, "runs", dialect)
+        in_run: list[Truth] = [trace_id.in_(sa.select(made.request_id).where(made.key == "mlflow.sourceRun", of_run))]
         if "entity_associations" in has:
-            linked = sa.select(associations.c.source_id).where(IS_LINK, associations.c.destination_id.in_(runs))
+            of_link = is_among(associations.c.destination_id, "runs", dialect)
+            linked = sa.select(associations.c.source_id).where(IS_LINK, of_link)
             in_run.append(trace_id.in_(linked))
         conditions.append(sa.or_(*in_run))
     return conditions
@@ -63,7 +63,7 @@ def matching(
     """These columns of the traces that match, the latest first; `limited`: with the parameter `limit`."""
     trace_id = trace_info.c.request_id
     by_id = sa.collate(trace_id, "C") if dialect == "postgresql" else trace_id
-    select = sa.select(*selected).where(*_conditions(has, given, by_time=by_time))
+    select = sa.select(*selected).where(*_conditions(has, dialect, given, by_time=by_time))
     select = select.order_by(trace_info.c.timestamp_ms.desc(), by_id)
     return select.limit(sa.bindparam("limit", type_=sa.BigInteger())) if limited else select
 

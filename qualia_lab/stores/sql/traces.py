@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from qualia_lab import schema
 from qualia_lab.columns import column, column_of, filled, numbers_of, whole
 from qualia_lab.genai_tables import TraceTables, trace_tables
-from qualia_lab.stores.sql.entity_rows import MANY, EntityRows, Wanted, with_nulls
+from qualia_lab.stores.sql.entity_rows import MANY, EntityRows, Wanted, value_of_ids, with_nulls
 from qualia_lab.stores.sql.genai_tables import assessments, associations, trace_info, trace_metadata, trace_tags
 from qualia_lab.stores.sql.rows import in_order
 from qualia_lab.stores.sql.tables import text_id
@@ -142,7 +142,8 @@ class _TraceReading:
         if self.query.experiment_ids:
             values["experiments"] = _numbers(self.query.experiment_ids)
         if self.query.run_ids:
-            values["runs"] = list(dict.fromkeys(self.query.run_ids))
+            dialect = self.database.sql.dialect.name
+            values["runs"] = value_of_ids(list(dict.fromkeys(self.query.run_ids)), dialect)
         return values
 
     def matching(self, *, at_once: bool, limited: bool) -> sa.Select[Any]:
