@@ -13,10 +13,12 @@ import numpy as np
 
 from qualia_lab.analysis.intervals import t_quantile
 from qualia_lab.analysis.moments import joined, rows_by_size
-from qualia_lab.analysis.paired_factor import FEWEST, compare_all, count_contexts
+from qualia_lab.analysis.paired_factor import FEWEST, compare_all, count_contexts, paired_t_test
 from qualia_lab.analysis.problem_factors import problem_factors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from qualia_lab.analysis.groups import Group
@@ -189,6 +191,9 @@ class Pairs(Sequence[Pair]):
     def __getitem__(self, place: Any) -> Any:
         return self._pairs[place]
 
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self._pairs)
+
 
 def _test(cells: Cells, among: Flags, *, fewest: int) -> Tests:
     """Test every two levels over each part of the contexts, where at least `fewest` of its contexts have both."""
@@ -280,7 +285,7 @@ def _ratio_ps(means: Numbers) -> Numbers:
     ps = np.full(len(levels), math.nan)
     if len(other_scales):
         a, b = np.log(means[:, other_scales])
-        ps[other_scales] = compare_all(a, b).t_p
+        ps[other_scales] = paired_t_test(a, b).p
     return ps
 
 

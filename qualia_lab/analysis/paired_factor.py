@@ -94,20 +94,35 @@ def compare_all(a: Numbers, b: Numbers) -> Comparisons:
     Returns:
         The comparisons, in the same order.
     """
+    difference, above, below = count_contexts(a, b)
+    sign_p = sign_test(above, below)
+    t = paired_t_test(a, b)
+    p = np.where(~np.isnan(t.p) & ~_has_outlier(a - b), t.p, sign_p)
+    return Comparisons(a.shape[1], difference, t.low, t.high, above, below, sign_p, t.p, p)
+
+
+@dataclass(frozen=True, eq=False)
+class TTests:
+    """Paired t tests: p values and 95 % intervals of the mean differences, NaN where all differences are equal."""
+
+    p: Numbers
+    low: Numbers
+    high: Numbers
+
+
+def paired_t_test(a: Numbers, b: Numbers) -> TTests:
+    """The paired t tests of `compare_all`, without its other tests; arguments as there."""
     from scipy.special import stdtr
 
     differences = a - b
     n = differences.shape[1]
-    difference, above, below = count_contexts(a, b)
-    sign_p = sign_test(above, below)
-    spreads = differences.std(axis=1) > 1e-12 * _largest(a, b)
+    difference, spread = differences.mean(axis=1), differences.std(axis=1)
+    spreads = spread > 1e-12 * _largest(a, b)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = differences.std(axis=1, ddof=1) / math.sqrt(n) if n > 1 else np.zeros(len(differences))
-        t_p = 2 * stdtr(n - 1, -np.abs(difference / error))
+        p = 2 * stdtr(n - 1, -np.abs(difference / error))
     reach = t_quantile(n - 1) * error if n > 1 else error
-    p = np.where(spreads & ~_has_outlier(differences), t_p, sign_p)
-    low, high, t_p = (np.where(spreads, column, math.nan) for column in (difference - reach, difference + reach, t_p))
-    return Comparisons(n, difference, low, high, above, below, sign_p, t_p, p)
+    return TTests(*(np.where(spreads, column, math.nan) for column in (p, difference - reach, difference + reach)))
 
 
 def count_contexts(a: Numbers, b: Numbers) -> tuple[Numbers, Counts, Counts]:

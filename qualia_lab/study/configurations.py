@@ -27,14 +27,18 @@ class _Settings:
         order = np.argsort(places, kind="stable")
         self._columns = np.repeat(np.arange(len(named), dtype=np.int32), [len(one.places) for one in named])[order]
         self._codes = np.concatenate([one.codes for one in named] or [np.empty(0, np.int32)])[order]
-        self._ends = np.cumsum(np.bincount(places, minlength=runs))
+        self._sizes = np.bincount(places, minlength=runs)
+        self._ends = np.cumsum(self._sizes)
         self._pairs: list[list[Setting]] = [[(one.name, text) for text in one.texts] for one in named]
 
-    def of(self, place: int) -> tuple[Setting, ...]:
-        """The settings of one run, by name."""
-        rows = slice(self._ends[place - 1] if place else 0, self._ends[place])
-        pairs = zip(self._columns[rows].tolist(), self._codes[rows].tolist(), strict=True)
-        return tuple(self._pairs[at][code] for at, code in pairs)
+    def of(self, places: npt.NDArray[np.int64]) -> list[tuple[Setting, ...]]:
+        """The settings of some runs, by name."""
+        sizes = self._sizes[places]
+        ends = np.cumsum(sizes)
+        rows = np.arange(sizes.sum()) + np.repeat(self._ends[places] - ends, sizes)
+        named = zip(self._columns[rows].tolist(), self._codes[rows].tolist(), strict=True)
+        pairs = [self._pairs[at][code] for at, code in named]
+        return [tuple(pairs[begin:end]) for begin, end in zip((ends - sizes).tolist(), ends.tolist(), strict=True)]
 
     def of_all(self) -> list[tuple[Setting, ...]]:
         """The settings of every run, by name."""
@@ -43,7 +47,7 @@ class _Settings:
             kinds = kinds * (len(one.first_rows) + 1) + one.dense(len(kinds)) + 1
             kinds = np.unique(kinds, return_inverse=True)[1].ravel()  # from 0 without gaps, so that they stay small
         _, first, kinds = np.unique(kinds, return_index=True, return_inverse=True)
-        distinct = [self.of(place) for place in first.tolist()]
+        distinct = self.of(first)
         return [distinct[kind] for kind in kinds.ravel().tolist()]
 
 
@@ -74,22 +78,26 @@ def find_configurations(
         )
     }
     alike = fingerprints(columns_of["alike"], len(run_ids))
-    settings = _Settings(columns_of["settings"], len(run_ids))
+    settings, leading = (_Settings(columns_of[which], len(run_ids)) for which in ("settings", "leading"))
     repeats = _Settings(columns_of["seeds"], len(run_ids)).of_all()
     differs = {one.name: _differs(one, places, len(run_ids)) for one in columns_of["leading"]}
     configurations: list[Configuration] = []
     for number, (task, runs) in enumerate(zip(tasks, places, strict=True)):
         members = _members(alike, runs)
+        firsts = np.array([places_of_one[0] for places_of_one in members], np.int64)
         differing = sorted(name for name, in_task in differs.items() if in_task[number])
         missing: dict[str, tuple[str, None]] = {name: (name, None) for name in differing}
-        for of_one in members:
-            places_of_one = of_one.tolist()
-            first_settings = settings.of(places_of_one[0])
-            pairs = {pair[0]: pair for pair in first_settings}
+        for places_of_one, first_settings, factors_of_one in zip(
+            members, settings.of(firsts), leading.of(firsts), strict=True
+        ):
+            params: tuple[Setting | tuple[str, None], ...] = factors_of_one
+            if not len(params) == len(differing) == len(differs):
+                pairs = {pair[0]: pair for pair in factors_of_one}
+                params = tuple(pairs.get(name, missing[name]) for name in differing)
             configurations.append(
                 Configuration(
                     experiment_id=task.experiment_id,
-                    params=tuple(pairs.get(name, missing[name]) for name in differing),
+                    params=params,
                     settings=first_settings,
                     run_ids=tuple([run_ids[place] for place in places_of_one]),
                     repeats=tuple([repeats[place] for place in places_of_one]),
@@ -98,14 +106,15 @@ def find_configurations(
     return tuple(configurations)
 
 
-def _members(alike: npt.NDArray[np.uint64], runs: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+def _members(alike: npt.NDArray[np.uint64], runs: npt.NDArray[np.int64]) -> list[list[int]]:
     """Group runs with equal marks, in the order of the first run of each group."""
     if not len(runs):
         return []
     _, first, group = np.unique(alike[runs], return_index=True, return_inverse=True)
     order = np.argsort(first[group.ravel()], kind="stable")
-    ends = np.flatnonzero(np.diff(first[group.ravel()][order])) + 1
-    return np.split(runs[order], ends)
+    ends = (np.flatnonzero(np.diff(first[group.ravel()][order])) + 1).tolist()
+    ordered = runs[order].tolist()
+    return [ordered[begin:end] for begin, end in zip([0, *ends], [*ends, len(ordered)], strict=True)]
 
 
 def _differs(column: SettingColumn, places: Sequence[npt.NDArray[np.int64]], runs: int) -> npt.NDArray[np.bool_]:

@@ -211,25 +211,37 @@ def test_many_configurations_are_sampled_and_counted():
 
 def test_the_forest_matches_scikit_learn_and_the_definition_of_importance():
     from sklearn.ensemble import RandomForestRegressor
+    from sklearn.tree import DecisionTreeRegressor
 
     r = np.random.default_rng(4)
     x = r.random((50, 3))
     y = 3 * x[:, 0] + r.normal(0, 0.3, 50)
     forest = grow_forest(x, y)
-    expected = RandomForestRegressor(len(forest.trees), random_state=0, oob_score=True).fit(x, y)
-    assert forest.r2 == pytest.approx(expected.oob_score_, abs=1e-9)
+    trees = []  # each with its out-of-bag rows
+    for seed in np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=len(forest.trees)).tolist():
+        drawer = np.random.RandomState(seed)
+        unseen = drawer.permutation(50)[:25]
+        seen = np.setdiff1d(np.arange(50), unseen)
+        trees.append((DecisionTreeRegressor(random_state=drawer).fit(x[seen], y[seen]), unseen))
+
+    def r_squared(rows):
+        votes = [[] for _ in range(50)]
+        for tree, unseen in trees:
+            for row in unseen.tolist():
+                votes[row].append(tree.predict(rows[[row]])[0])
+        predicted = np.array([np.mean(vote) for vote in votes])
+        return 1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+
+    assert forest.r2 == pytest.approx(r_squared(x), abs=1e-9)
     falls = []
     for repeat in np.random.default_rng((0, 0)).permuted(np.tile(np.arange(50), (10, 1)), axis=1):
         shuffled = x.copy()
         shuffled[:, 0] = x[repeat, 0]
-        votes = [[] for _ in range(50)]
-        for tree, drawn in zip(expected.estimators_, expected.estimators_samples_, strict=True):
-            for row in set(range(50)) - set(drawn.tolist()):
-                votes[row].append(tree.predict(shuffled[[row]])[0])
-        predicted = np.array([np.mean(vote) for vote in votes])
-        falls.append(forest.r2 - 1 + ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+        falls.append(forest.r2 - r_squared(shuffled))
     assert forest.importances[0] == pytest.approx(np.mean(falls), abs=1e-6)
     assert forest.deviations[0] == pytest.approx(np.std(falls, ddof=1), abs=1e-6)
+    bootstrapped = RandomForestRegressor(100, random_state=0, oob_score=True).fit(x, y)
+    assert forest.r2 == pytest.approx(bootstrapped.oob_score_, abs=0.03)
 
 
 def test_interaction_is_the_part_that_is_not_additive():

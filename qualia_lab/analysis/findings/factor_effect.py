@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.effects import ALPHA, testable_factors
@@ -87,8 +88,8 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
         numbers += [Number("bound of 95 %", effect.high)] if effect.high is not None else []
     tied = f" (with {listed(first.factor.tied, _NAMED)})" if first.factor.tied else ""
     best = shown[0] if first.better is None else f"{name}={shown[0]}"
-    groups = {group.run_ids[0]: group for effect in effects for pair in effect.pairs for group in pair}
-    compared = dict.fromkeys(run_id for group in groups.values() for run_id in group.scored)
+    groups = {id(group): group for effect in effects for group in chain.from_iterable(effect.pairs)}
+    compared = dict.fromkeys(chain.from_iterable([group.scored for group in groups.values()]))
     return Finding(
         "factor_effect",
         "answer",
@@ -107,7 +108,7 @@ def _finding(evidence: Evidence, task: Task, effects: Sequence[Effect]) -> Findi
 
 def _contexts(effect: Effect) -> str:
     """A noun for the contexts of the comparison: `targets`, or `settings of width and activation`."""
-    columns = zip(*(first.params for first, _ in effect.pairs), strict=True)  # a column of settings for each factor
+    columns = zip(*[first.params for first, _ in effect.pairs], strict=True)  # a column of settings for each factor
     varying = [
         column[0][0] for column in columns if column[0][0] != effect.factor.factor and len(frozenset(column)) > 1
     ]
