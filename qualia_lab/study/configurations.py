@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from qualia_lab.study.setting_columns import SettingColumn
     from qualia_lab.study.study import Factor, Setting, Task
 
+_AT_ONCE = 4_096  # runs whose settings are Python objects one by one, before they are tuples
+
 
 class _Settings:
     """The settings of runs in some columns; equal ones share one object, for the memory of a hundred thousand runs."""
@@ -33,6 +35,10 @@ class _Settings:
 
     def of(self, places: npt.NDArray[np.int64]) -> list[tuple[Setting, ...]]:
         """The settings of some runs, by name."""
+        parts = (places[begin : begin + _AT_ONCE] for begin in range(0, len(places), _AT_ONCE))
+        return [settings for part in parts for settings in self._of_part(part)]
+
+    def _of_part(self, places: npt.NDArray[np.int64]) -> list[tuple[Setting, ...]]:
         sizes = self._sizes[places]
         ends = np.cumsum(sizes)
         rows = np.arange(sizes.sum()) + np.repeat(self._ends[places] - ends, sizes)

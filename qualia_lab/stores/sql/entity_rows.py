@@ -119,8 +119,8 @@ def _among(select: sa.Select[Any], owner: Column, dialect: str) -> sa.Select[Any
 def is_among(id_column: Column, parameter: str, dialect: str) -> Truth:
     """Whether a column's value is among the ids of a parameter, whose value is that of `value_of_ids`.
 
-    It is one value where databases can take JSON apart: they limit the number of values of a statement, and SQLAlchemy
-    takes a third of a second for 60,000.
+    It is one value where databases can take JSON apart: they limit the number of values of a statement, and for 80,000
+    of them SQLAlchemy took 0.1 s.
     """
     if dialect not in _JSON_DIALECTS:
         return id_column.in_(sa.bindparam(parameter, type_=sa.String(), expanding=True))
