@@ -19,7 +19,7 @@ from tests import servers
 from tests.conftest import running
 from tests.genai_stores import fill_genai
 
-from .genai_contract import GenAIContract
+from .genai_contract import GenAIContract, same
 
 
 @contextlib.contextmanager
@@ -36,7 +36,20 @@ def read_all(store):
     assert store.read_evaluation_datasets().records.num_rows == 6
 
 
-class TestSqlite(GenAIContract):
+class Database(GenAIContract):
+    def test_more_runs_than_a_statement_has_parameters(self, genai_store, oracle):
+        run_ids = [run.info.run_id for run in oracle.runs]
+        many = [*(f"{number:032x}" for number in range(70_000)), *run_ids]
+        few, all_of_them = (genai_store.read_models(run_ids=ids) for ids in (run_ids, many))
+        assert few.models.num_rows
+        for name in schema.MODEL_TABLES:
+            same(getattr(all_of_them, name), getattr(few, name))
+        few, all_of_them = (genai_store.read_traces(TraceQuery(run_ids=tuple(ids))).traces for ids in (run_ids, many))
+        assert few.num_rows
+        same(all_of_them, few)
+
+
+class TestSqlite(Database):
     @pytest.fixture(scope="class")
     @classmethod
     def store_uri(cls, genai_sample):
@@ -57,7 +70,7 @@ class TestSqlite(GenAIContract):
         assert digests() == before
 
 
-class OnServer(GenAIContract):
+class OnServer(Database):
     def test_nothing_is_written(self, store_uri, genai_store):
         engine = sa.create_engine(store_uri)
         tables = sa.inspect(engine).get_table_names()
