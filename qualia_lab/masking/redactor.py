@@ -53,7 +53,9 @@ class Redactor:
         """The same for a text that may be JSON, which stays JSON; its numbers stay as they are."""
         try:
             value = json.loads(text)
-            shown = _in_strings(value, self.text)
+            shown = _in_strings(
+                value, lambda inner: self.json(inner) if inner.startswith(("{", "[")) else self.text(inner)
+            )
             return text if shown == value else _as_json(shown)
         except (ValueError, RecursionError):
             # The beginning of JSON text, perhaps, in which escapes stand before words.

@@ -31,6 +31,7 @@ from qualia_lab.notebook.results import read_results
 from qualia_lab.notebook.undo import remove_old_steps, undo_step
 from qualia_lab.refresh.opened import open_notebook
 from qualia_lab.settings import open_given_store
+from qualia_lab.stores.masked import left_out_of
 from qualia_lab.study.left_out import names_of
 from qualia_lab.study.statuses import statuses_of
 
@@ -64,7 +65,7 @@ class Refreshed:
         changes: what changed in the runs and in what the notebook says.
         merged: what happened to the cells.
         formats: the exports that were made.
-        notes: sentences on what could not be repeated as it was.
+        notes: sentences on what could not be repeated as it was, and on people's words that were left out.
         of_traces: whether the notebook is about traces, so that `changes` says nothing.
     """
 
@@ -178,6 +179,7 @@ def refresh_notebook(
                 generator.execute(path, plan, formats=exports, timeout=timeout, on_cell=on_cell, edit=edit)
         finally:
             remove_old_steps(path)
+        notes = (*notes, *left_out_of(generator.store))
         return Refreshed(path, True, refreshing.changes, refreshing.merged, exports, notes, of_traces)
 
 
