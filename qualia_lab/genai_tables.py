@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from qualia_lab.tables import RunTables
+
 # The tables of TraceTables that a reader can ask for.
 TracePart = Literal["traces", "tags", "metadata", "links", "assessments"]
 
@@ -158,6 +160,11 @@ class EvaluationTables:
 
     def __post_init__(self) -> None:
         check_schemas(self, schema.EVALUATION_TABLES)
+
+
+def traces_query(tables: RunTables) -> TraceQuery:
+    """The query for the traces of these runs, in the experiments of the runs."""
+    return TraceQuery(tuple(tables.experiments.column("experiment_id").to_pylist()), tables.run_ids)
 
 
 def model_tables(**tables: pa.Table) -> ModelTables:

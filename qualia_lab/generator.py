@@ -15,8 +15,8 @@ from qualia_lab.conditions_text import default_title, notebook_command
 from qualia_lab.errors import EngineError, OutputExists, SelectionError
 from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_atomically
-from qualia_lab.genai_tables import TraceQuery, model_tables
-from qualia_lab.inventory import GenAICount, count_genai, take_inventory
+from qualia_lab.genai_tables import TraceQuery, model_tables, traces_query
+from qualia_lab.inventory import GenAICount, count_genai, may_have_models, take_inventory
 from qualia_lab.masking.tables import masked_columns, masked_keys
 from qualia_lab.schema import EXPERIMENT_TAGS, EXPERIMENTS
 from qualia_lab.selection import Conditions, Selection
@@ -603,8 +603,10 @@ class NotebookGenerator(Closing):
         """Count the models and traces of the selected runs."""
         if not isinstance(self.store, ReadsGenAI) or not selection.run_ids:
             return GenAICount()
-        traces = self.store.read_traces(TraceQuery(run_ids=selection.run_ids), ("traces", "links", "assessments"))
-        return count_genai(self.store.read_models(run_ids=selection.run_ids), traces)
+        tables = self.read(selection)
+        traces = self.store.read_traces(traces_query(tables), ("traces", "links", "assessments"))
+        models = self.store.read_models(run_ids=selection.run_ids) if may_have_models(tables) else model_tables()
+        return count_genai(models, traces)
 
     @contextlib.contextmanager
     def _hand_over(self, selection: Selection, named: str) -> Iterator[tuple[dict[str, str], str]]:
@@ -629,7 +631,7 @@ class NotebookGenerator(Closing):
         read = self._read_once(selection)
         tables, data_digest = read.stored, read.tables.digest  # the kernel splits metrics itself
         del read
-        genai = GenAIChoice(run_ids=selection.run_ids, traces=TraceQuery(run_ids=selection.run_ids))
+        genai = GenAIChoice(run_ids=tables.run_ids, traces=traces_query(tables), models=may_have_models(tables))
         with hand_over_runs(
             self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables), genai=genai
         ) as variables:

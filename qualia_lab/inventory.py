@@ -23,6 +23,8 @@ _DECIMAL = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII
 # The artifact in which `mlflow.evaluate` of 2.x logs its rows, and the tag of MLflow that names logged tables.
 EVALUATION_TABLE = "eval_results_table.json"
 _LOGGED_TABLES = "mlflow.loggedArtifacts"
+# The tag that MLflow 1 and 2 set when a model is logged.
+_MODEL_HISTORY = "mlflow.log-model.history"
 
 # The prefix of MLflow's system metrics (CPU, GPU, memory), which say nothing about the model.
 SYSTEM_METRICS = "system/"
@@ -127,6 +129,11 @@ def take_inventory(tables: RunTables) -> Inventory:
         children=tables.runs.num_rows - tables.runs.column("parent_run_id").null_count,
         evaluation_tables=len(runs_with_evaluation_table(tables.tags)),
     )
+
+
+def may_have_models(tables: RunTables) -> bool:
+    """Whether a run logged a model, with MLflow 3 or before: only then is asked for models and registered versions."""
+    return bool(tables.logged_models.num_rows or rows_with(tables.tags, "key", [_MODEL_HISTORY]).num_rows)
 
 
 def runs_with_evaluation_table(tags: pa.Table) -> list[str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.bundle.manifest import DATA, BundleManifest, versions_here
 from qualia_lab.errors import NotebookError, UnknownRun
-from qualia_lab.genai_tables import TraceQuery
+from qualia_lab.genai_tables import traces_query
+from qualia_lab.inventory import may_have_models
 from qualia_lab.masking.tables import masked_keys
 from qualia_lab.notebook.artifact_runs import runs_with_artifacts
 from qualia_lab.notebook.export_paths import page_paths
@@ -58,7 +59,7 @@ def write_data(folder: Path, notebook: Path, content: dict[str, Any], store: Tra
         tables,
         source_uri=named,
         artifacts_of=[*runs_with_artifacts(tables), *_named_runs(content, tables)],
-        genai=GenAIChoice(run_ids=tables.run_ids, traces=TraceQuery(run_ids=tables.run_ids)),
+        genai=GenAIChoice(run_ids=tables.run_ids, traces=traces_query(tables), models=may_have_models(tables)),
         standalone=True,
         as_of=as_of,
     )

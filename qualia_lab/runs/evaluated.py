@@ -8,8 +8,8 @@ from qualia_lab.analysis.evaluation_artifact import evaluation_of_table
 from qualia_lab.analysis.evaluations import Evaluation, evaluations_of, scorers_of
 from qualia_lab.analysis.logged_tables import read_logged_table
 from qualia_lab.errors import QualiaLabError
-from qualia_lab.genai_tables import TraceQuery, model_tables, trace_tables
-from qualia_lab.inventory import EVALUATION_TABLE, runs_with_evaluation_table
+from qualia_lab.genai_tables import model_tables, trace_tables, traces_query
+from qualia_lab.inventory import EVALUATION_TABLE, may_have_models, runs_with_evaluation_table
 from qualia_lab.masking.redactor import is_cut
 from qualia_lab.runs.artifact_files import READ_BYTES
 from qualia_lab.stores.protocol import ReadsGenAI
@@ -48,11 +48,11 @@ def scorers_in(loaded: Loaded) -> Mapping[str, Scorer]:
 def _read_traces(loaded: Loaded) -> TraceTables:
     if not isinstance(loaded.store, ReadsGenAI) or not len(loaded):
         return trace_tables()
-    return loaded.store.read_traces(TraceQuery(run_ids=loaded.tables.run_ids))
+    return loaded.store.read_traces(traces_query(loaded.tables))
 
 
 def _read_models(loaded: Loaded) -> ModelTables:
-    if not isinstance(loaded.store, ReadsGenAI) or not len(loaded):
+    if not isinstance(loaded.store, ReadsGenAI) or not may_have_models(loaded.tables):
         return model_tables()
     return loaded.store.read_models(run_ids=loaded.tables.run_ids)
 

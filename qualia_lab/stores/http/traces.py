@@ -73,7 +73,11 @@ class ServerTraces:
             if query.trace_ids:
                 pages = self._by_id(query, needed, set(experiment_ids) if query.experiment_ids else None)
             elif query.run_ids:
-                pages = self._of_runs(query.run_ids, experiment_ids, needed, links)
+                # A server gives the traces of runs run by run; most have none at all, as one request tells.
+                has_any = any(
+                    self.latest(batch, 1) for batch in batches_of(list(experiment_ids), _EXPERIMENTS_PER_REQUEST)
+                )
+                pages = self._of_runs(query.run_ids, experiment_ids, needed, links) if has_any else []
             else:
                 pages = self._of_experiments(query, experiment_ids, needed)
         except RequestRejected as error:

@@ -48,6 +48,7 @@ class GenAIChoice:
         experiment_ids: the experiments whose models and evaluation datasets are saved; () for all of the store.
         run_ids: the runs whose models are saved, if not those of whole experiments.
         traces: which traces are saved; None for none.
+        models: whether models and versions are saved.
         spans_of: the traces whose spans are saved with their content; None for all that are saved.
         bare_spans_of: the traces whose spans are saved without content.
         trace_tables: the traces, if they were read already.
@@ -57,6 +58,7 @@ class GenAIChoice:
     experiment_ids: tuple[str, ...] = ()
     run_ids: tuple[str, ...] = ()
     traces: TraceQuery | None = None
+    models: bool = True
     spans_of: tuple[str, ...] | None = None
     bare_spans_of: tuple[str, ...] = ()
     trace_tables: TraceTables | None = None
@@ -86,7 +88,7 @@ def write_genai(
     if not isinstance(store, ReadsGenAI):
         return ()
     tables: dict[str, pa.Table] = {}
-    if not choice.only_traces:
+    if choice.models and not choice.only_traces:
         models = store.read_models(experiment_ids=choice.experiment_ids, run_ids=choice.run_ids)
         tables |= {f"model_{name}": getattr(models, name) for name in schema.MODEL_TABLES}
     if not choice.only_traces and (not choice.run_ids or choice.experiment_ids):
