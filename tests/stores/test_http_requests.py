@@ -27,6 +27,7 @@ from .recording_proxy import recording_proxy
 RUNS = 60
 LISTED = "experiments/search"
 MODELS = "logged-models/search"
+TRACES = "traces/search"  # whether there are any
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,7 @@ def test_creating_a_notebook_requests_each_run_once(proxy, tmp_path, choice):
     done = run_here(CREATE, *args, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert proxy.endpoints == Counter(
-        {"runs/search": proxy.endpoints["runs/search"], MODELS: 1, LISTED: proxy.endpoints[LISTED]}
+        {"runs/search": proxy.endpoints["runs/search"], MODELS: 1, TRACES: 1, LISTED: proxy.endpoints[LISTED]}
     )
     assert proxy.endpoints[LISTED] <= 2  # a second time, to list the experiments, if none was chosen
     assert set(proxy.runs.values()) == {1}
