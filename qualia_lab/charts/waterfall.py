@@ -15,6 +15,7 @@ from qualia_lab.charts.marks import Axis, Bars, Panel, Points
 from qualia_lab.charts.trace_text import took
 from qualia_lab.counts import counted
 from qualia_lab.escaping import one_line
+from qualia_lab.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +47,7 @@ def waterfall(name: str, spans: Sequence[Mapping[str, Any]]) -> Chart:
     kinds = [kind for kind, _ in Counter(_type(spans[one.row]) for one in shown).most_common()]
     kept = kinds if len(kinds) <= LEADING else kinds[: LEADING - 1]
     colours = dict(zip([*kept, *([] if kept == kinds else [_OTHER])], PALETTE, strict=False))
+    labels = dict(zip(colours, distinct_names(list(colours), width=_TYPE), strict=True))
     marks: list[Mark] = []
     for kind, colour in colours.items():
         rows = [(y, spans[one.row]) for y, one in enumerate(shown) if _type_shown(spans[one.row], kept) == kind]
@@ -54,7 +56,7 @@ def waterfall(name: str, spans: Sequence[Mapping[str, Any]]) -> Chart:
             np.array([(span[key] - first) / _MILLISECOND / size for _, span in rows]) for key in ("start_ns", "end_ns")
         )
         texts = tuple(_text(span) for _, span in rows)
-        marks.append(Bars(at, ends, (colour,), base=base, thickness=0.62, label=one_line(kind, _TYPE), texts=texts))
+        marks.append(Bars(at, ends, (colour,), base=base, thickness=0.62, label=labels[kind], texts=texts))
         marks.append(Points(base, at, (colour,), size=4, texts=texts))  # so that very short spans are visible
     failed = [(y, spans[one.row]) for y, one in enumerate(shown) if spans[one.row]["status"] == "ERROR"]
     if failed:
