@@ -98,7 +98,7 @@ def latency_chart(summary: TraceSummary, durations: Mapping[str, Numbers]) -> Ch
     latency = summary.latency
     sentence = "How long traces took: none has finished with a duration."
     if latency:
-        sentence = f"How long {counted(latency.n, 'finished trace')} took: median {took(latency.p50)}, 95 % within "
+        sentence = f"How long {counted(latency.n, 'trace')} took: median {took(latency.p50)}, 95 % within "
         sentence += f"{took(latency.p95)}, the longest {took(latency.longest)}."
     return Chart(
         title="How long traces took",

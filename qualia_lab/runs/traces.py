@@ -95,8 +95,8 @@ class Traces:
             )
         if summary.latency:
             latency = summary.latency
-            finished = counted(latency.n, "finished trace")
-            sentences.append(f"{finished}: half took up to {took(latency.p50)}, 95 % up to {took(latency.p95)}.")
+            of = f"{latency.n:,}, failed ones included" if summary.failed else f"{latency.n:,}"
+            sentences.append(f"Half took up to {took(latency.p50)}, 95 % up to {took(latency.p95)} (n = {of}).")
         return Message(" ".join(sentences))
 
     def summary(self) -> pd.DataFrame | Message:
