@@ -222,7 +222,7 @@ def _privacy_lines(privacy: Privacy) -> list[str]:
         lines.append(
             "- What people and models wrote: requests, responses, inputs and outputs, messages of errors, rationales, "
             "expected answers, and texts in artifacts but for lists of packages. `‹not shown 1›` stands in their "
-            "place, with equal numbers for equal texts. `CONTENT = True` in the configuration shows what the store holds "
-            "of them."
+            "place, with equal numbers for equal texts. `CONTENT = True` in the configuration shows what the store "
+            "holds of them."
         )
     return lines
