@@ -77,6 +77,9 @@ def forget_the_store_of_mlflow():
     yield
     if "mlflow" in sys.modules:
         sys.modules["mlflow"].set_tracking_uri(None)
+    if "mlflow.tracking.fluent" in sys.modules:
+        sys.modules["mlflow.tracking.fluent"]._active_experiment_id = None
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
 @contextlib.contextmanager

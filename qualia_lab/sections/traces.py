@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SETUP = """\
 import pandas as pd
-from qualia_lab import load_runs, load_traces, show_missing_as_dashes
+from qualia_lab import load_traces, show_missing_as_dashes
 
 pd.set_option("display.max_columns", 60, "display.max_rows", 60, "display.min_rows", 30, "display.precision", 4)
 pd.set_option("display.max_colwidth", 120, "display.html.use_mathjax", False)
@@ -36,7 +36,7 @@ _EXPLORATION = """\
 | `traces.show(trace_id)`, `traces.plot_waterfall(trace_id)` | one trace with its spans |
 | `traces.tables` | the Arrow tables of the traces and their assessments |
 | `load_traces(TRACKING_URI, {"filter": "feedback.correctness = false"})` | other traces |
-| `load_runs(TRACKING_URI, run_ids)` | the runs of traces |"""
+| `from qualia_lab import load_runs` | `load_runs(TRACKING_URI, run_ids)` reads runs |"""
 
 
 def parameters(context: SectionContext) -> dict[str, Literal]:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.inventory import take_inventory
 from qualia_lab.notebook.build import build_notebook, notebook_bytes
 from qualia_lab.notebook.plan import plan_notebook
@@ -23,7 +24,10 @@ def written(folder, template, count, **options):
     """Write a notebook of `count` runs to a separate folder, so that ruff sees no first-party packages."""
     tables = some_runs(count, **options)
     engine = "duckdb" if template == "aggregate" else None
-    selection = Selection("sqlite:////tmp/a.db", tables.run_ids, Conditions(), Query(), ("churn",), engine=engine)
+    traces = TraceQuery(("1",), limit=count) if template == "traces" else None
+    selection = Selection(
+        "sqlite:////tmp/a.db", tables.run_ids, Conditions(), Query(), ("churn",), engine=engine, traces=traces
+    )
     inventory = take_inventory(tables)
     study = describe_study(tables, inventory, StudySettings())
     plan = plan_notebook(

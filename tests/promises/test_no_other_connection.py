@@ -108,19 +108,25 @@ def commands_on(uri, run_ids, out: Path) -> dict[str, tuple]:
     }
 
 
+def commands_on_traces(uri) -> dict[str, tuple]:
+    """The commands that need a store with models and traces."""
+    return {name: (name, "--tracking-uri", uri) for name in ("models", "traces")}
+
+
 def test_every_command_is_watched(tmp_path):
     """`execute`, `refresh` and `watch` are watched as `new --execute`: all run a kernel in the same way.
 
     Bundles refuse it the network.
     """
-    watched = {words[0] for words in commands_on("mlruns", RUN_IDS, tmp_path).values()}
+    commands = commands_on("mlruns", RUN_IDS, tmp_path) | commands_on_traces("mlruns")
+    watched = {words[0] for words in commands.values()}
     assert watched == set(main.COMMANDS) - {"execute", "refresh", "watch", "bundle", "verify"}
 
 
 @pytest.mark.slow
-def test_a_store_on_this_machine_is_read_without_any_connection(tmp_path, record_counts):
+def test_a_store_on_this_machine_is_read_without_any_connection(tmp_path, genai_demo, record_counts):
     run_ids = write_small_store(tmp_path / "mlruns")
-    commands = commands_on(tmp_path / "mlruns", run_ids, tmp_path)
+    commands = commands_on(tmp_path / "mlruns", run_ids, tmp_path) | commands_on_traces(f"sqlite:///{genai_demo}")
     found = {name: strangers(lines) for name, lines in watch(commands, tmp_path).items()}
     asking = {name: lines for name, lines in found.items() if lines}
     record_counts(promise=8, kind="commands on a local store", tried=len(found), failed=len(asking))

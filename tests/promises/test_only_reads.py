@@ -158,6 +158,7 @@ READING = {
     "experiments/search", "experiments/get", "experiments/get-by-name", "runs/search", "runs/get", "metrics/get-history",
     "metrics/get-history-bulk", "metrics/get-history-bulk-interval", "artifacts/list", "logged-models/search", "version",
     "get-artifact", "ajax-api/get-artifact", "mlflow/get-artifact",
+    "traces/search", "traces/metrics", "datasets/search", "model-versions/search", "registered-models/search",
 }  # fmt: skip
 
 

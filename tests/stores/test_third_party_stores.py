@@ -17,9 +17,11 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from qualia_lab import NotebookGenerator
+from qualia_lab.genai_tables import TraceQuery
 from qualia_lab.notebook.build import build_notebook
 from qualia_lab.selection import Query
 from qualia_lab.stores.open import open_store
+from qualia_lab.stores.snapshot.genai import GenAIChoice
 
 from .test_snapshot import snapshot
 
@@ -189,7 +191,7 @@ def rows_by_run(read):
 
 def test_a_snapshot_gives_the_same_notebook(place, tmp_path):
     """Except for the tracking URI and the folder; artifacts are found as from the original store."""
-    snapshot(str(place), tmp_path / "a snapshot")
+    snapshot(str(place), tmp_path / "a snapshot", genai=GenAIChoice(traces=TraceQuery()))
     ours, theirs = open_store(place), open_store(f"snapshot:{tmp_path / 'a snapshot'}")
     written, moved = (notebook_of(store) for store in (ours, theirs))
     assert len(written) >= 15

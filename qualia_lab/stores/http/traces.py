@@ -75,7 +75,9 @@ class ServerTraces:
             elif query.run_ids:
                 # A server gives the traces of runs run by run; most have none at all, as one request tells.
                 has_any = any(
-                    self.latest(batch, 1) for batch in batches_of(list(experiment_ids), _EXPERIMENTS_PER_REQUEST)
+                    True
+                    for batch in batches_of(list(experiment_ids), _EXPERIMENTS_PER_REQUEST)
+                    for _ in self._search(batch, "", order=_LATEST_FIRST, limit=1)
                 )
                 pages = self._of_runs(query.run_ids, experiment_ids, needed, links) if has_any else []
             else:
