@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,14 +10,13 @@ from qualia_lab.analysis.assessments import first_opinions
 from qualia_lab.analysis.judges import judges_against_humans
 from qualia_lab.analysis.leading_version import compare_with_reference, leading_version
 from qualia_lab.analysis.slices import compare_slices
-from qualia_lab.analysis.structured_text import text_of_json
 from qualia_lab.analysis.trace_summary import latency_of
 from qualia_lab.analysis.version_comparison import changed_rows, compare_versions
 from qualia_lab.charts.version_differences import Difference, version_differences
-from qualia_lab.counts import and_more
 from qualia_lab.errors import NothingToCompare
 from qualia_lab.escaping import one_line
 from qualia_lab.runs.evaluated import evaluations_in, scorers_in, traces_of_runs
+from qualia_lab.runs.evaluation_words import SHOWN, answer_of, columns_of, text_of
 from qualia_lab.runs.message import Message, or_message
 from qualia_lab.runs.namespace import Namespace
 from qualia_lab.study.known_keys import check_key
@@ -30,9 +29,7 @@ if TYPE_CHECKING:
     from qualia_lab.analysis.version_comparison import ScorerComparison, VersionComparison
     from qualia_lab.charts.chart import Chart
 
-_SHOWN = 300  # characters of an input, an output or a rationale
 _MOST_ROWS = 30
-_NAMED = 4
 
 
 class Evaluations(Namespace):
@@ -46,7 +43,7 @@ class Evaluations(Namespace):
 
     def answer(self) -> Message:
         """Which version leads by the main scorer, from which others it can be told, and on how many rows."""
-        return or_message(lambda: Message(_sentence(self._leading(), self._loaded.labels)))
+        return or_message(lambda: Message(answer_of(self._leading(), self._loaded.labels)))
 
     def scores(self) -> pd.DataFrame | Message:
         """A row per scorer and version, the best version first, with the rows behind each mean.
@@ -269,7 +266,7 @@ class Evaluations(Namespace):
 
         reference, compared = self._against(against)
         rows = [
-            {"run": self._loaded.labels[run_id], "scorer": one_line(one.scorer.name, 80), **_columns(one)}
+            {"run": self._loaded.labels[run_id], "scorer": one_line(one.scorer.name, 80), **columns_of(one)}
             for run_id, one in compared
         ]
         frame = pd.DataFrame(rows).set_index("run")
@@ -300,7 +297,7 @@ class Evaluations(Namespace):
             )
         rows = [
             {
-                "inputs": _text(row.pair.first[0].inputs),
+                "inputs": text_of(row.pair.first[0].inputs),
                 **{
                     f"{label}: {what}": value
                     for label, side, score, rationale in (
@@ -309,8 +306,8 @@ class Evaluations(Namespace):
                     )
                     for what, value in (
                         (name, score),
-                        ("output", _text(side[0].outputs)),
-                        ("rationale", one_line(rationale, _SHOWN)),
+                        ("output", text_of(side[0].outputs)),
+                        ("rationale", one_line(rationale, SHOWN)),
                     )
                 },
             }
@@ -332,7 +329,7 @@ class Evaluations(Namespace):
             {
                 "slice": f"{one_line(one.tag, 60)} = {one_line(one.value, 60)}",
                 "scorer": one_line(one.compared.scorer.name, 80),
-                **_columns(one.compared),
+                **columns_of(one.compared),
             }
             for one in found[:_MOST_ROWS]
         ]
@@ -344,44 +341,3 @@ class Evaluations(Namespace):
 _WORDS = {True: "higher", False: "lower", None: "unknown"}
 _NONE = "No run has an evaluation: traces with feedback, or a table that mlflow.evaluate logged."
 _ONE = "Only one run has an evaluation; a comparison needs two."
-
-
-def _columns(one: ScorerComparison) -> dict[str, Any]:
-    """The columns of one comparison."""
-    lacks = (one.first_lacks, one.second_lacks)
-    return {
-        "difference": one.test.difference,
-        "95 % from": one.test.low,
-        "95 % to": one.test.high,
-        "pairs": one.test.n,
-        "wins": one.wins,
-        "losses": one.losses,
-        "ties": one.ties,
-        "no value": sum(side.missing + side.failed + side.no_number for side in lacks),
-        "p (Holm)": None if one.corrected is None else round(one.corrected, 4),
-        "verdict": one.verdict,
-    }
-
-
-def _sentence(leading: LeadingVersion, labels: Any) -> str:
-    """The answer in words."""
-    first, name = leading.ranked[0], one_line(leading.scorer.name, 80)
-    if len(leading.ranked) == 1:
-        return f"{labels[first.run_id]} is the only version judged by {name}: {first.mean:.3g} on {first.n} rows."
-    others = [labels[one.run_id] for one in leading.ranked[1:] if one.run_id not in leading.told_apart]
-    runner = leading.ranked[1]
-    sentence = f"By {name}, {labels[first.run_id]} leads with {first.mean:.3g} (n = {first.n} rows)"
-    sentence += f", before {labels[runner.run_id]} with {runner.mean:.3g} (n = {runner.n})."
-    if runner.mean == first.mean:
-        equal = [labels[one.run_id] for one in leading.ranked if one.mean == first.mean]
-        sentence = f"By {name}, {and_more(equal, _NAMED)} are equal with {first.mean:.3g} (n = {first.n} rows)."
-    if others:
-        sentence += f" It cannot be told from {and_more(others, _NAMED)}."
-    if leading.told_apart:
-        sentence += f" It is better than {and_more([labels[run_id] for run_id in leading.told_apart], _NAMED)}."
-    return sentence
-
-
-def _text(value: str) -> str:
-    """An input or output as one line."""
-    return one_line(text_of_json(value), _SHOWN)

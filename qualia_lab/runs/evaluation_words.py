@@ -1,0 +1,59 @@
+"""What the tables of `runs.evaluations` say of a comparison: its columns, the answer in words, texts on one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qualia_lab.analysis.structured_text import text_of_json
+from qualia_lab.counts import and_more
+from qualia_lab.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qualia_lab.analysis.leading_version import LeadingVersion
+    from qualia_lab.analysis.version_comparison import ScorerComparison
+
+SHOWN = 300  # characters of an input, an output or a rationale
+_NAMED = 4
+
+
+def columns_of(one: ScorerComparison) -> dict[str, Any]:
+    """The columns of one comparison."""
+    lacks = (one.first_lacks, one.second_lacks)
+    return {
+        "difference": one.test.difference,
+        "95 % from": one.test.low,
+        "95 % to": one.test.high,
+        "pairs": one.test.n,
+        "wins": one.wins,
+        "losses": one.losses,
+        "ties": one.ties,
+        "no value": sum(side.missing + side.failed + side.no_number for side in lacks),
+        "p (Holm)": None if one.corrected is None else round(one.corrected, 4),
+        "verdict": one.verdict,
+    }
+
+
+def answer_of(leading: LeadingVersion, labels: Mapping[str, str]) -> str:
+    """The answer in words."""
+    first, name = leading.ranked[0], one_line(leading.scorer.name, 80)
+    if len(leading.ranked) == 1:
+        return f"{labels[first.run_id]} is the only version judged by {name}: {first.mean:.3g} on {first.n} rows."
+    others = [labels[one.run_id] for one in leading.ranked[1:] if one.run_id not in leading.told_apart]
+    runner = leading.ranked[1]
+    sentence = f"By {name}, {labels[first.run_id]} leads with {first.mean:.3g} (n = {first.n} rows)"
+    sentence += f", before {labels[runner.run_id]} with {runner.mean:.3g} (n = {runner.n})."
+    if runner.mean == first.mean:
+        equal = [labels[one.run_id] for one in leading.ranked if one.mean == first.mean]
+        sentence = f"By {name}, {and_more(equal, _NAMED)} are equal with {first.mean:.3g} (n = {first.n} rows)."
+    if others:
+        sentence += f" It cannot be told from {and_more(others, _NAMED)}."
+    if leading.told_apart:
+        sentence += f" It is better than {and_more([labels[run_id] for run_id in leading.told_apart], _NAMED)}."
+    return sentence
+
+
+def text_of(value: str) -> str:
+    """An input or output as one line."""
+    return one_line(text_of_json(value), SHOWN)
