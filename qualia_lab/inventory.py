@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from qualia_lab.columns import whole
+from qualia_lab.columns import filled, numbers_of, whole
 from qualia_lab.tables import by_key, rows_with
 
 if TYPE_CHECKING:
@@ -161,7 +161,8 @@ def count_genai(models: ModelTables, traces: TraceTables) -> GenAICount:
     return GenAICount(
         models=models.models.num_rows,
         scored_models=len(pc.unique(models.metrics.column("model_id"))),
-        checkpoints=pc.sum(pc.greater(models.outputs.column("step"), 0)).as_py() or 0,
+        # Not pc.greater(…, 0): a number as an argument imports pandas.
+        checkpoints=int((numbers_of(filled(models.outputs.column("step"), 0)) > 0).sum()),
         versions=models.versions.num_rows,
         traces=traces.traces.num_rows,
         assessments=traces.assessments.num_rows,

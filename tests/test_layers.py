@@ -31,6 +31,15 @@ def heavy_packages_after(code: str) -> set[str]:
     return HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
 
 
+def test_planning_a_notebook_imports_neither_pandas_nor_mlflow(demo_store):
+    code = (
+        "from qualia_lab import NotebookGenerator\n"
+        f"with NotebookGenerator('sqlite:///{demo_store}') as generator:\n"
+        "    generator.plan(generator.select(experiments=['churn']))"
+    )
+    assert not {"pandas", "mlflow"} & set(heavy_packages_after(code))
+
+
 def test_the_public_names_are_exactly_these():
     assert qualia_lab.__all__ == [
         "ArtifactExplorer",
