@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from qualia_lab import NotebookGenerator, load_runs
+from qualia_lab.runs.evaluated import evaluations_in, models_of_runs, traces_of_runs
 from qualia_lab.scripts.genai_story import VERSIONS
 
 
@@ -95,3 +96,9 @@ def test_the_headline_says_which_version_leads_over_its_rows(assistant):
     said = repr(assistant.headline())
     assert "large-prompt2 leads by correctness with 0." in said
     assert "it is better than small-prompt2" in said
+
+
+def test_other_settings_read_neither_models_nor_traces_again(assistant):
+    other = assistant.with_settings(seeds=[])
+    for read in (models_of_runs, traces_of_runs, evaluations_in):
+        assert read(other._loaded) is read(assistant._loaded)

@@ -26,22 +26,22 @@ _CUT_PREVIEW = 1_000
 
 def traces_of_runs(loaded: Loaded) -> TraceTables:
     """The traces of the loaded runs with everything but their spans; empty if the store has none."""
-    return loaded.once("traces", lambda: _read_traces(loaded))
+    return loaded.read_once("traces", lambda: _read_traces(loaded))
 
 
 def models_of_runs(loaded: Loaded) -> ModelTables:
     """The models that the loaded runs created or list, with what was registered; empty if the store has none."""
-    return loaded.once("models", lambda: _read_models(loaded))
+    return loaded.read_once("models", lambda: _read_models(loaded))
 
 
 def evaluations_in(loaded: Loaded) -> tuple[Evaluation, ...]:
     """The evaluations of the loaded runs, in the order of the runs."""
-    return loaded.once("evaluations", lambda: _evaluations(loaded))
+    return loaded.read_once("evaluations", lambda: _evaluations(loaded))
 
 
 def scorers_in(loaded: Loaded) -> Mapping[str, Scorer]:
     """The scorers of all evaluations, described by all their values; directions that the user set count."""
-    better = {key: one == "higher" for key, one in loaded.study.settings.better.items()}
+    better = loaded.study.settings.greater_is_better
     return loaded.once("scorers", lambda: scorers_of(evaluations_in(loaded), better))
 
 

@@ -53,6 +53,7 @@ class Loaded:
         histories: cache of the histories that were read last.
         files: the artifacts of the runs.
         answers: cache of computed results, by `once`; replaced when the study is.
+        reads: cache of what was read of models and traces, by `read_once`; it does not depend on the study.
         passed_over: names in the notebook that none of these runs has, such as `metric loss`; filled by
             `Runs.known_metrics`, `Runs.known_params` and `load_runs`.
     """
@@ -64,6 +65,7 @@ class Loaded:
     histories: LastHistories
     files: ArtifactFiles
     answers: dict[Hashable, Any] = field(default_factory=dict)
+    reads: dict[Hashable, Any] = field(default_factory=dict)
     passed_over: dict[str, None] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -75,9 +77,11 @@ class Loaded:
 
     def once(self, question: Hashable, compute: Callable[[], T]) -> T:
         """Return the cached result for this key, computing it on the first call."""
-        if question not in self.answers:
-            self.answers[question] = compute()
-        return cast("T", self.answers[question])
+        return _cached(self.answers, question, compute)
+
+    def read_once(self, question: Hashable, read: Callable[[], T]) -> T:
+        """Return what was read for this key, also under another study, reading it on the first call."""
+        return _cached(self.reads, question, read)
 
     @property
     def now(self) -> int:
@@ -248,6 +252,12 @@ class Loaded:
         keys = [metric] if metric is not None else [one.objective.key for one in self.study.tasks if one.objective]
         points = self.points(list(dict.fromkeys(keys)), statistic)
         return group_runs(self.tables, self.study, metric, statistic=statistic, history=points, without=self.diverged)
+
+
+def _cached(cache: dict[Hashable, Any], question: Hashable, compute: Callable[[], T]) -> T:
+    if question not in cache:
+        cache[question] = compute()
+    return cast("T", cache[question])
 
 
 def loaded_runs(store: TrackingStore, tables: RunTables, study: Study) -> Loaded:

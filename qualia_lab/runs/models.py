@@ -202,8 +202,7 @@ class Models(Namespace):
         return dict(zip(ids, distinct_names([name or "" for name in names], ids), strict=True))
 
     def _ranked(self) -> tuple[BestModel, ...]:
-        better = {key: one == "higher" for key, one in self._loaded.study.settings.better.items()}
-        return best_models(models_of_runs(self._loaded), better)
+        return best_models(models_of_runs(self._loaded), self._loaded.study.settings.greater_is_better)
 
     def _best_row(self, one: BestModel) -> dict[str, Any]:
         best = [self._names[value.model_id] for value in one.best]

@@ -69,7 +69,7 @@ def parameters(context: SectionContext) -> dict[str, Literal]:
 
 def stated_directions(context: SectionContext) -> Literal:
     """Return the directions that were set: of the primary metric alone, of several metrics by name, or None."""
-    directions: dict[str, Literal] = {key: better == "higher" for key, better in context.study.settings.better.items()}
+    directions: dict[str, Literal] = {**context.study.settings.greater_is_better}
     if not directions:
         return None
     if context.objective is not None and list(directions) == [context.objective.key]:

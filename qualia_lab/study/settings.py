@@ -54,6 +54,11 @@ class StudySettings:
     chosen_by: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
 
+    @property
+    def greater_is_better(self) -> dict[str, bool]:
+        """Whether higher is better, for the metrics whose direction was set."""
+        return {metric: direction == "higher" for metric, direction in self.better.items()}
+
     def source(self, name: str) -> Source:
         """Who set this field; "unknown" if not recorded.
 

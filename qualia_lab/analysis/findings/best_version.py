@@ -53,7 +53,7 @@ def _leading_versions(evidence: Evidence) -> dict[str, LeadingVersion]:
     by_experiment: dict[str, list[Evaluation]] = {}
     for one in evaluations(evidence):
         by_experiment.setdefault(experiment_of_trace[one.rows[0].row_id] or "", []).append(one)
-    better = {key: direction == "higher" for key, direction in evidence.study.settings.better.items()}
+    better = evidence.study.settings.greater_is_better
     found = {}
     for experiment_id, versions in sorted(by_experiment.items()):
         leading = leading_version(versions, scorers_of(versions, better))

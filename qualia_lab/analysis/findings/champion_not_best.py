@@ -36,7 +36,7 @@ def find(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """
     if evidence.models is None:
         return []
-    better = {key: direction == "higher" for key, direction in evidence.study.settings.better.items()}
+    better = evidence.study.settings.greater_is_better
     ranks = rank_champions(aliases_of(evidence.models), best_models(evidence.models, better))
     objectives = {task.experiment_id: task.objective.key for task in evidence.study.tasks if task.objective is not None}
     findings, said = [], set()

@@ -136,7 +136,7 @@ def _judged_pairs(evidence: Evidence) -> tuple[JudgedPair, ...]:
     for one in evaluations(evidence):
         experiment_id, time = of_trace[one.rows[0].row_id]
         by_experiment.setdefault(experiment_id, []).append((starts.get(one.run_id) or time, one.run_id, one))
-    better = {key: direction == "higher" for key, direction in evidence.study.settings.better.items()}
+    better = evidence.study.settings.greater_is_better
     pairs = []
     for experiment_id in sorted(by_experiment):
         ordered = [one for *_, one in sorted(by_experiment[experiment_id], key=lambda entry: entry[:2])]
