@@ -30,9 +30,7 @@ SHOWN = 20  # default number of rows in a table
 @options.experiments
 @options.run_ids
 @options.metric_keys
-@click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
-)
+@options.limit_of_rows(SHOWN)
 @options.privacy
 @options.data_format
 @options.show_secrets

@@ -221,6 +221,13 @@ limit = click.option(
 )
 
 
+def limit_of_rows(shown: int) -> Callable[[Command], Command]:
+    """The flag --limit of a command that lists rows, of which a table shows so many by default."""
+    return click.option(
+        "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {shown} in a table, else all."
+    )
+
+
 def study_options(command: Command) -> Command:
     """Add the flags that say how to interpret runs, as the argument `settings`.
 

@@ -34,9 +34,7 @@ SHOWN = 50  # default number of rows in a table
 )
 @options.tracking_uri
 @options.selection_options
-@click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
-)
+@options.limit_of_rows(SHOWN)
 @options.metric_keys
 @options.param_keys
 @options.explain

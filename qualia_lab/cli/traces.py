@@ -44,9 +44,7 @@ SHOWN = 20  # default number of rows in a table
 @click.option(
     "--order-by", multiple=True, metavar="FIELD", help="'execution_time DESC'. Repeatable. Default: latest first."
 )
-@click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help=f"N rows. Default: {SHOWN} in a table, else all."
-)
+@options.limit_of_rows(SHOWN)
 @options.privacy
 @options.data_format
 @options.show_secrets
