@@ -604,7 +604,7 @@ class NotebookGenerator(Closing):
         if not isinstance(self.store, ReadsGenAI) or not selection.run_ids:
             return GenAICount()
         tables = self.read(selection)
-        traces = self.store.read_traces(traces_query(tables), ("traces", "links", "assessments"))
+        traces = self.read_traces(traces_query(tables))
         models = self.store.read_models(run_ids=selection.run_ids) if may_have_models(tables) else model_tables()
         return count_genai(models, traces)
 
@@ -631,12 +631,18 @@ class NotebookGenerator(Closing):
         read = self._read_once(selection)
         tables, data_digest = read.stored, read.tables.digest  # the kernel splits metrics itself
         del read
-        genai = GenAIChoice(run_ids=tables.run_ids, traces=traces_query(tables), models=may_have_models(tables))
+        query = traces_query(tables)
+        genai = GenAIChoice(
+            run_ids=tables.run_ids,
+            traces=query,
+            models=may_have_models(tables),
+            trace_tables=self.read_traces(query) if isinstance(self.store, ReadsGenAI) else None,
+        )
         with hand_over_runs(
             self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables), genai=genai
         ) as variables:
-            del tables
-            self._read = None  # free the tables while the kernel runs
+            del tables, genai
+            self._read = self._read_traces = None  # free the tables while the kernel runs
             pa.default_memory_pool().release_unused()
             yield variables, data_digest
 
