@@ -16,13 +16,13 @@ from qualia_lab.errors import EngineError, OutputExists, SelectionError
 from qualia_lab.escaping import for_filename
 from qualia_lab.files import check_writable, write_atomically
 from qualia_lab.genai_tables import TraceQuery, model_tables, traces_query
-from qualia_lab.inventory import GenAICount, count_genai, may_have_models, take_inventory
+from qualia_lab.inventory import GenAICount, count_genai, take_inventory
 from qualia_lab.masking.tables import masked_columns, masked_keys
 from qualia_lab.schema import EXPERIMENT_TAGS, EXPERIMENTS
 from qualia_lab.selection import Conditions, Selection
 from qualia_lab.settings import open_given_store, read_settings, settings_from_arguments
 from qualia_lab.stores.masked import MaskedStore, privacy_of
-from qualia_lab.stores.protocol import ReadsGenAI, find_experiments
+from qualia_lab.stores.protocol import ReadsGenAI, find_experiments, read_models_of
 from qualia_lab.stores.series_store import in_series
 from qualia_lab.stores.uri import with_credentials
 from qualia_lab.study.baseline import fit_baseline
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from qualia_lab.genai_tables import TraceTables
+    from qualia_lab.genai_tables import ModelTables, TraceTables
     from qualia_lab.inventory import Inventory
     from qualia_lab.notebook.execute import Edit
     from qualia_lab.notebook.plan import NotebookPlan
@@ -105,6 +105,7 @@ class NotebookGenerator(Closing):
         self.tracking_uri = self.store.uri
         self._read: _Read | None = None
         self._read_traces: tuple[TraceQuery, TraceTables] | None = None
+        self._read_models: tuple[tuple[str, ...], ModelTables] | None = None
         self._experiments: dict[View, pa.Table] = {}
 
     def close(self) -> None:
@@ -359,7 +360,7 @@ class NotebookGenerator(Closing):
 
     def _read_once(self, selection: Selection) -> _Read:
         if self._read is None or self._read.run_ids != selection.run_ids:
-            stored = self.store.read(selection.run_ids)
+            stored, self._read_models = self.store.read(selection.run_ids), None
             self._read = _Read(selection.run_ids, stored, *in_series(self.store, stored))
         return self._read
 
@@ -605,8 +606,13 @@ class NotebookGenerator(Closing):
             return GenAICount()
         tables = self.read(selection)
         traces = self.read_traces(traces_query(tables))
-        models = self.store.read_models(run_ids=selection.run_ids) if may_have_models(tables) else model_tables()
-        return count_genai(models, traces)
+        return count_genai(self._models_of(tables), traces)
+
+    def _models_of(self, tables: RunTables) -> ModelTables:
+        """The models of the runs that were read last, which are read once."""
+        if self._read_models is None or self._read_models[0] != tables.run_ids:
+            self._read_models = (tables.run_ids, read_models_of(self.store, tables))
+        return self._read_models[1]
 
     @contextlib.contextmanager
     def _hand_over(self, selection: Selection, named: str) -> Iterator[tuple[dict[str, str], str]]:
@@ -616,7 +622,7 @@ class NotebookGenerator(Closing):
         """
         import pyarrow as pa
 
-        from qualia_lab.notebook.artifact_runs import runs_with_artifacts
+        from qualia_lab.notebook.artifact_runs import models_with_files, runs_with_artifacts
         from qualia_lab.stores.snapshot.genai import GenAIChoice
         from qualia_lab.stores.snapshot.hand_over import hand_over_runs
 
@@ -631,18 +637,19 @@ class NotebookGenerator(Closing):
         read = self._read_once(selection)
         tables, data_digest = read.stored, read.tables.digest  # the kernel splits metrics itself
         del read
-        query = traces_query(tables)
+        query, models = traces_query(tables), self._models_of(tables)
         genai = GenAIChoice(
             run_ids=tables.run_ids,
             traces=query,
-            models=may_have_models(tables),
             trace_tables=self.read_traces(query) if isinstance(self.store, ReadsGenAI) else None,
+            model_tables=models,
+            files_of=models_with_files(models),
         )
         with hand_over_runs(
             self.store, tables, named=named, artifacts_of=runs_with_artifacts(tables), genai=genai
         ) as variables:
-            del tables, genai
-            self._read = self._read_traces = None  # free the tables while the kernel runs
+            del tables, genai, models
+            self._read = self._read_traces = self._read_models = None  # free the tables while the kernel runs
             pa.default_memory_pool().release_unused()
             yield variables, data_digest
 

@@ -98,15 +98,25 @@ def best_models(tables: ModelTables, better: Mapping[str, bool] | None = None) -
         zip(*(tables.models.column(name).to_pylist() for name in ("model_id", "experiment_id")), strict=True)
     )
     latest: dict[tuple[str, str, str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
-    for point in tables.metrics.to_pylist():
-        model_id = point["model_id"]
-        if model_id not in experiment_of:
-            continue
-        dataset = point["dataset_name"] or "", point["dataset_digest"] or ""
-        of_models = latest[experiment_of[model_id] or "", point["key"], *dataset]
-        if model_id not in of_models or _order(point) >= _order(of_models[model_id]):
-            of_models[model_id] = point
+    for (model_id, *metric), point in latest_points(tables).items():
+        if model_id in experiment_of:
+            key, name, digest = metric
+            latest[experiment_of[model_id] or "", key, name, digest][model_id] = point
     return tuple(_ranked(place, latest[place], better or {}) for place in sorted(latest))
+
+
+def latest_points(tables: ModelTables) -> dict[tuple[str, str, str, str], dict[str, Any]]:
+    """The latest point of each metric of each model, by model, key, and the name and digest of the dataset.
+
+    Args:
+        tables: the models with their metrics.
+    """
+    latest: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    for point in tables.metrics.to_pylist():
+        place = point["model_id"], point["key"], point["dataset_name"] or "", point["dataset_digest"] or ""
+        if place not in latest or _order(point) >= _order(latest[place]):
+            latest[place] = point
+    return latest
 
 
 def saved_steps(

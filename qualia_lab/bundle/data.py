@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.bundle.manifest import DATA, BundleManifest, versions_here
 from qualia_lab.errors import NotebookError, UnknownRun
 from qualia_lab.genai_tables import traces_query
-from qualia_lab.inventory import may_have_models
 from qualia_lab.masking.tables import masked_keys
-from qualia_lab.notebook.artifact_runs import runs_with_artifacts
+from qualia_lab.notebook.artifact_runs import models_with_files, runs_with_artifacts
 from qualia_lab.notebook.export_paths import page_paths
 from qualia_lab.notebook.parameters import read_parameters, run_ids_of
 from qualia_lab.stores.ended import ENDED
+from qualia_lab.stores.protocol import read_models_of
 from qualia_lab.stores.snapshot.genai import GenAIChoice
 from qualia_lab.stores.snapshot.store import write_snapshot
 from qualia_lab.stores.uri import split_uri
@@ -53,13 +53,20 @@ def write_data(folder: Path, notebook: Path, content: dict[str, Any], store: Tra
         raise UnknownRun(f"{store.uri} has none of the runs of {notebook}.", "Say where they are with --tracking-uri.")
     named = split_uri(str(parameters.get("TRACKING_URI", store.uri))).safe
     as_of = _as_of(notebook, store, tables)
+    models = read_models_of(store, tables)
     write_snapshot(
         folder / DATA,
         store,
         tables,
         source_uri=named,
         artifacts_of=[*runs_with_artifacts(tables), *_named_runs(content, tables)],
-        genai=GenAIChoice(run_ids=tables.run_ids, traces=traces_query(tables), models=may_have_models(tables)),
+        genai=GenAIChoice(
+            run_ids=tables.run_ids,
+            traces=traces_query(tables),
+            model_tables=models,
+            files_of=models_with_files(models),
+            standalone=True,
+        ),
         standalone=True,
         as_of=as_of,
     )

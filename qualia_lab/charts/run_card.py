@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from qualia_lab.analysis.image_names import display_titles, without_small_copies
 from qualia_lab.analysis.origins import NOTE
+from qualia_lab.charts.blocks import Block, block_html
 from qualia_lab.charts.descriptions import OF_RUN, description_html, description_lines, descriptions_by_owner
 from qualia_lab.charts.previews.pictures import picture_width
 from qualia_lab.charts.sizes import size_text
@@ -26,23 +27,6 @@ if TYPE_CHECKING:
     from qualia_lab.tables import RunTables
 
 _FILES_LISTED = 50
-_VALUE_WIDTH = 400
-_FOLDED_ABOVE = 40
-
-# JupyterLab aligns cells at their right, which the style of a table does not change, and removes `<style>` from
-# notebooks that nobody has trusted. So each cell of text has its style, in few characters; cells of numbers have none.
-_TEXT_CELL = " style=text-align:left"
-_CELL_OF_LINES = ' style="text-align:left;vertical-align:top;white-space:pre-wrap"'
-
-
-@dataclass(frozen=True)
-class _Block:
-    """A table of a run: its title, the names of its columns, and its rows; columns of numbers are the last ones."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    number_columns: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,7 +64,7 @@ class RunCard:
         note = self._note()
         parts = [f"<p><b>Description</b></p>{description_html(note, OF_RUN)}"] if note else []
         parts += ['<div style="display:flex;flex-wrap:wrap;gap:0 28px">']
-        parts += map(_block_html, self._blocks())
+        parts += map(block_html, self._blocks())
         parts.append("</div>")
         parts += [f"<p><small>{for_html(note)}</small></p>" for note in self.notes]
         parts.append(_pictures([preview for preview in self.previews if preview.picture]))
@@ -100,10 +84,10 @@ class RunCard:
         took = _duration(run["start_time"], run["end_time"])
         return " · ".join(filter(None, (status_text(status), value, took)))
 
-    def _blocks(self) -> Iterable[_Block]:
+    def _blocks(self) -> Iterable[Block]:
         """Yield every non-empty table."""
         tables = self.tables
-        yield _Block("Details", ("field", "value"), self._details())
+        yield Block("Details", ("field", "value"), self._details())
         tags = tables.tags.filter(pc.not_equal(tables.tags.column("key"), NOTE)) if self._note() else tables.tags
         for title, table, columns, number_columns in (
             ("Params", tables.params, ("key", "value"), 0),
@@ -119,11 +103,11 @@ class RunCard:
                     for row in table.to_pylist()
                 )
                 header = tuple(column.replace("_", " ") for column in columns)
-                yield _Block(f"{title} ({table.num_rows})", header, rows, number_columns)
+                yield Block(f"{title} ({table.num_rows})", header, rows, number_columns)
         if self.files:
             yield self._artifacts()
 
-    def _artifacts(self) -> _Block:
+    def _artifacts(self) -> Block:
         """Return the files; MLflow's small copies of pictures are only counted."""
         size_of = {file.path: size_text(file.size) for file in self.files}
         paths = without_small_copies(size_of)
@@ -132,7 +116,7 @@ class RunCard:
         hidden = len(size_of) - len(paths)
         count_text += f", and {counted(hidden, 'small copy', 'small copies')} of pictures" if hidden else ""
         rows = [(title, size_of[path]) for path, title in shown]
-        return _Block(f"Artifacts ({count_text})", ("path", "size"), rows, number_columns=1)
+        return Block(f"Artifacts ({count_text})", ("path", "size"), rows, number_columns=1)
 
     def _note(self) -> str:
         """Return the description of the run, or ""."""
@@ -167,33 +151,6 @@ def _preview_title(preview: Preview, tag: str) -> str:
     """Render the path of a preview and the remark on it."""
     remark = f" <small>{for_html(preview.remark)}</small>" if preview.remark else ""
     return f"<{tag}><b>{for_html(preview.title)}</b>{remark}</{tag}>" if preview.title else ""
-
-
-def _block_html(block: _Block) -> str:
-    """Render a foldable table, folded at first if it is long."""
-    texts = len(block.header) - block.number_columns
-    head = "".join(
-        f"<th{_TEXT_CELL if place < texts else ''}>{for_html(name)}</th>" for place, name in enumerate(block.header)
-    )
-    body = "".join(
-        f"<tr>{''.join(_cell(text, is_number=place >= texts) for place, text in enumerate(row))}</tr>"
-        for row in block.rows
-    )
-    opened = " open" if len(block.rows) <= _FOLDED_ABOVE else ""
-    table = f'<table style="overflow-wrap:anywhere"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f"<details{opened}><summary>{for_html(block.title)}</summary>{table}</details>"
-
-
-def _cell(text: str, *, is_number: bool) -> str:
-    style = "" if is_number else _CELL_OF_LINES if "\n" in text or "  " in text else _TEXT_CELL
-    return f"<td{style}>{for_html(_cut(text))}</td>"
-
-
-def _cut(text: str) -> str:
-    """Return the text, or its start and a note on the length if it is too long."""
-    if len(text) <= _VALUE_WIDTH:
-        return text
-    return f"{text[:_VALUE_WIDTH]} … (showing {_VALUE_WIDTH} of {len(text):,} characters)"
 
 
 def _text(value: Any) -> str:

@@ -88,7 +88,7 @@ def command(
                 old=old,
                 choice=choice,
                 artifacts=artifacts,
-                genai=_genai_choice(conditions, listed),
+                genai=_genai_choice(conditions, listed, artifacts=artifacts),
                 again=again,
                 on_runs=on_runs,
             )
@@ -118,19 +118,25 @@ def _listed(store: TrackingStore, conditions: Conditions) -> pa.Table:
     return read_matching(store, query_of(store, conditions, read_settings().study))
 
 
-def _genai_choice(conditions: Conditions, listed: pa.Table) -> GenAIChoice:
-    """The models and traces of all runs, of whole experiments, or of the chosen runs."""
+def _genai_choice(conditions: Conditions, listed: pa.Table, *, artifacts: bool) -> GenAIChoice:
+    """The models and traces of all runs, of whole experiments or of the chosen runs; `artifacts`: and MLmodel files."""
     from qualia_lab.genai_tables import TraceQuery
     from qualia_lab.stores.snapshot.genai import GenAIChoice
 
     chosen = conditions.as_data().keys()
-    if not chosen:
-        return GenAIChoice(traces=TraceQuery())
+    experiment_ids: tuple[str, ...] = ()
+    run_ids: tuple[str, ...] = ()
     if chosen == {"experiments"}:
         experiment_ids = tuple(dict.fromkeys(listed.column("experiment_id").to_pylist()))
-        return GenAIChoice(experiment_ids, traces=TraceQuery(experiment_ids))
-    run_ids = tuple(listed.column("run_id").to_pylist())
-    return GenAIChoice(run_ids=run_ids, traces=TraceQuery(run_ids=run_ids))
+    elif chosen:
+        run_ids = tuple(listed.column("run_id").to_pylist())
+    return GenAIChoice(
+        experiment_ids,
+        run_ids,
+        traces=TraceQuery(experiment_ids, run_ids),
+        files_of=None if artifacts else (),
+        standalone=True,
+    )
 
 
 def _summary(uri: str, source: str, update: Update) -> dict[str, Any]:

@@ -1,14 +1,18 @@
-"""The runs of a notebook whose artifacts its generated cells show."""
+"""The runs and logged models of a notebook whose artifacts its generated cells show."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qualia_lab.analysis.endings import endings
+from qualia_lab.analysis.models import MODELS_SHOWN, known_models, shown_first
+from qualia_lab.schema import TAGS
 from qualia_lab.sections.section import RUNS_SHOWN
 from qualia_lab.study.statuses import FAILED
+from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
+    from qualia_lab.genai_tables import ModelTables
     from qualia_lab.tables import RunTables
 
 # The artifacts of this many failed runs are always included, because their logs show the cause.
@@ -23,3 +27,13 @@ def runs_with_artifacts(tables: RunTables) -> list[str]:
     """
     failed = [run_id for ending in endings(tables) if ending.status in FAILED for run_id in ending.run_ids]
     return list(dict.fromkeys((*tables.run_ids[:RUNS_SHOWN], *failed[:_FAILED_RUNS], *tables.run_ids[-1:])))
+
+
+def models_with_files(models: ModelTables) -> tuple[str, ...]:
+    """Return the ids of the logged models that are shown first, of which the notebook reads the MLmodel file.
+
+    Args:
+        models: the models of the runs of the notebook.
+    """
+    shown = shown_first(models, known_models(models, table_of(TAGS, ())), MODELS_SHOWN)
+    return tuple(model.model_id for model in shown)

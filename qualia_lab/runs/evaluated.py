@@ -8,11 +8,11 @@ from qualia_lab.analysis.evaluation_artifact import evaluation_of_table
 from qualia_lab.analysis.evaluations import Evaluation, evaluations_of, scorers_of
 from qualia_lab.analysis.logged_tables import read_logged_table
 from qualia_lab.errors import QualiaLabError
-from qualia_lab.genai_tables import model_tables, trace_tables, traces_query
-from qualia_lab.inventory import EVALUATION_TABLE, may_have_models, runs_with_evaluation_table
+from qualia_lab.genai_tables import trace_tables, traces_query
+from qualia_lab.inventory import EVALUATION_TABLE, runs_with_evaluation_table
 from qualia_lab.masking.redactor import is_cut
 from qualia_lab.runs.artifact_files import READ_BYTES
-from qualia_lab.stores.protocol import ReadsGenAI
+from qualia_lab.stores.protocol import ReadsGenAI, read_models_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def traces_of_runs(loaded: Loaded) -> TraceTables:
 
 def models_of_runs(loaded: Loaded) -> ModelTables:
     """The models that the loaded runs created or list, with what was registered; empty if the store has none."""
-    return loaded.read_once("models", lambda: _read_models(loaded))
+    return loaded.read_once("models", lambda: read_models_of(loaded.store, loaded.tables))
 
 
 def evaluations_in(loaded: Loaded) -> tuple[Evaluation, ...]:
@@ -49,12 +49,6 @@ def _read_traces(loaded: Loaded) -> TraceTables:
     if not isinstance(loaded.store, ReadsGenAI) or not len(loaded):
         return trace_tables()
     return loaded.store.read_traces(traces_query(loaded.tables))
-
-
-def _read_models(loaded: Loaded) -> ModelTables:
-    if not isinstance(loaded.store, ReadsGenAI) or not may_have_models(loaded.tables):
-        return model_tables()
-    return loaded.store.read_models(run_ids=loaded.tables.run_ids)
 
 
 def _evaluations(loaded: Loaded) -> tuple[Evaluation, ...]:

@@ -1,4 +1,4 @@
-"""`runs.models`: the logged models of the runs, which is best on which dataset, and where registered aliases point."""
+"""`runs.models`: the models of the runs, what they are, which is best on which dataset, and where aliases point."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from qualia_lab.analysis.champions import aliases_of, rank_champions
 from qualia_lab.analysis.model_checkpoints import best_models, checkpoint_steps, saved_steps
+from qualia_lab.analysis.model_files import ModelFile
+from qualia_lab.analysis.models import MODELS_SHOWN, known_models, shown_first, versions_of
 from qualia_lab.counts import and_more
 from qualia_lab.escaping import one_line
 from qualia_lab.names import distinct_names
 from qualia_lab.runs.evaluated import models_of_runs
 from qualia_lab.runs.frames import datetimes
 from qualia_lab.runs.message import Message
+from qualia_lab.runs.model_files import model_files
 from qualia_lab.runs.namespace import Namespace
+from qualia_lab.study.known_keys import unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,60 +25,106 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.champions import ChampionRank
     from qualia_lab.analysis.model_checkpoints import BestModel
+    from qualia_lab.analysis.models import KnownModel
+    from qualia_lab.charts.model_cards import ModelCards
 
 _MOST_ROWS = 60
 _NAMED = 3
-_NONE = "No run created or lists a logged model of MLflow 3."
+_NONE = "No run created or lists a logged model."
 _WORDS = {True: "higher", False: "lower", None: "unknown"}
 
 
 class Models(Namespace):
-    """Logged models of MLflow 3, and versions of registered models that were made from them or from the runs."""
+    """Models that the runs logged, and versions of registered models that were made from them or from the runs."""
 
     name = "models"
 
     def table(self) -> pd.DataFrame | Message:
-        """A row per logged model, in the order of their creation.
+        """A row per model, in the order of their creation: logged models, then those in the artifacts of the runs.
 
         Returns:
             The index is the model's name.
 
             - `run`: the run that created it, else the runs that list it. `step`: at which it was saved.
+            - `flavours`, `signature` in short, `bytes`: what its file MLmodel says; `MLmodel` says why it says nothing.
             - `type`, `status`, `created (UTC)`.
             - `registered as`: the versions made from it, with their aliases.
-            - `model_id`.
+            - `model_id`: of logged models of MLflow 3.
 
-            At most 60 rows; `attrs["showing"]` says how many of how many.
+            At most 60 rows: the models with aliases, registered ones, those with the best metrics, then the latest.
+            `attrs["showing"]` says how many of how many.
         """
         import pandas as pd
 
-        tables, names = models_of_runs(self._loaded), self._names
-        if not names:
+        known, names = self._known, self._names
+        if not known:
             return Message(_NONE)
-        outputs: dict[str, list[dict[str, Any]]] = {}
-        for output in tables.outputs.to_pylist():
-            outputs.setdefault(output["model_id"], []).append(output)
-        registered = self._registered_as()
-        rows = [
-            {
-                "model": names[model["model_id"]],
-                "run": and_more(self._runs_of(model, outputs.get(model["model_id"], [])), _NAMED),
-                "step": max(
-                    (one["step"] for one in outputs.get(model["model_id"], []) if one["step"] is not None), default=None
-                ),
-                "type": model["model_type"],
-                "status": (model["status"] or "").lower(),
-                "created (UTC)": model["creation_time"],
-                "registered as": registered.get(model["model_id"]),
-                "model_id": model["model_id"],
-            }
-            for model in tables.models.to_pylist()[:_MOST_ROWS]
-        ]
+        runs, steps, registered = self._runs, self._steps, self._registered
+        shown = {model.key for model in shown_first(models_of_runs(self._loaded), known, MODELS_SHOWN)}
+        models = [model for model in known if model.key in shown]
+        files = model_files(self._loaded, models)
+        rows = []
+        for model in models:
+            file = files[model.key]
+            read = file if isinstance(file, ModelFile) else None
+            rows.append(
+                {
+                    "model": names[model.key],
+                    "run": and_more(runs.get(model.key, []), _NAMED),
+                    "step": steps.get(model.key),
+                    "flavours": read and (read.flavours_in_short() or None),
+                    "signature": read and (one_line(read.signature.in_short(), 120) or None),
+                    "bytes": read and read.size,
+                    "type": model.model_type,
+                    "status": (model.status or "").lower() or None,
+                    "created (UTC)": model.created,
+                    "registered as": and_more(registered[model.key], _NAMED) if model.key in registered else None,
+                    "model_id": model.model_id or None,
+                    "MLmodel": file if isinstance(file, str) else None,
+                }
+            )
         frame = pd.DataFrame(rows).set_index("model")
         frame["created (UTC)"] = datetimes(frame["created (UTC)"]).dt.floor("s").dt.tz_localize(None)
-        frame["step"] = frame["step"].astype("Int64")
-        frame.attrs["showing"] = f"{len(rows)} of {len(names)}"
+        for name in ("step", "bytes"):
+            frame[name] = frame[name].astype("Int64")
+        frame.attrs["showing"] = f"{len(rows)} of {len(known)}"
         return frame.dropna(axis="columns", how="all")
+
+    def cards(self, *models: str, limit: int = 12) -> ModelCards | Message:
+        """A folded card per model: its run, code and data, what it is registered as, its signature and metrics.
+
+        What a model takes and returns, its flavours and its size are read from its file MLmodel; no model is loaded.
+
+        Args:
+            *models: names as in `table`, or ids; none for the models with aliases, then registered ones, those with the
+                best metrics, and the latest.
+            limit: the most cards, if no models are named.
+
+        Raises:
+            UnknownKey: there is no such model.
+
+        Example:
+            >>> runs.models.cards("gbm")
+        """
+        from qualia_lab.charts.model_cards import ModelCards
+        from qualia_lab.runs.model_cards import model_cards
+
+        known, names = self._known, self._names
+        if not known:
+            return Message(_NONE)
+        chosen = shown_first(models_of_runs(self._loaded), known, limit)
+        if models:
+            chosen = tuple(model for model in known if {model.key, model.name, names[model.key]} & {*models})
+            said = {word for model in chosen for word in (model.key, model.name, names[model.key])}
+            for name in models:
+                if name not in said:
+                    raise unknown_key(name, [*names.values()], "model")
+        cards = model_cards(self._loaded, chosen, names, self._registered, self._steps)
+        total = len(cards) if models else len(known)
+        problems = models_of_runs(self._loaded).problems.to_pylist()
+        notes = [f"{row['subject']} could not be read: {row['reason']}" for row in problems[:_NAMED]]
+        notes += [f"and {len(problems) - _NAMED:,} more that could not be read"] if len(problems) > _NAMED else []
+        return ModelCards(cards, total, "runs.models.cards(NAME) shows another one.", notes)
 
     def best(self) -> pd.DataFrame | Message:
         """The best model by each metric on each dataset, by the latest value that was logged for the model.
@@ -192,14 +242,19 @@ class Models(Namespace):
         return frame.dropna(axis="columns", how="all")
 
     @property
+    def _known(self) -> tuple[KnownModel, ...]:
+        """All models of the runs."""
+        tables = models_of_runs(self._loaded), self._loaded.tables.tags
+        return self._loaded.read_once("known models", lambda: known_models(*tables))
+
+    @property
     def _names(self) -> Mapping[str, str]:
-        """The displayed name of each model, by its id; all are distinct."""
+        """The displayed name of each model, by its key; all are distinct."""
         return self._loaded.once("names of models", self._named)
 
     def _named(self) -> dict[str, str]:
-        models = models_of_runs(self._loaded).models
-        ids, names = (models.column(name).to_pylist() for name in ("model_id", "name"))
-        return dict(zip(ids, distinct_names([name or "" for name in names], ids), strict=True))
+        keys, names = [model.key for model in self._known], [model.name for model in self._known]
+        return dict(zip(keys, distinct_names(names, keys), strict=True))
 
     def _ranked(self) -> tuple[BestModel, ...]:
         return best_models(models_of_runs(self._loaded), self._loaded.study.settings.greater_is_better)
@@ -220,23 +275,38 @@ class Models(Namespace):
             "better": _WORDS[one.greater_is_better],
         }
 
-    def _runs_of(self, model: Mapping[str, Any], outputs: list[dict[str, Any]]) -> list[str]:
-        """The labels of the runs of a model; the ids of those that are not loaded."""
-        run_ids = [model["run_id"]] if model["run_id"] else [output["run_id"] for output in outputs]
-        return [self._loaded.labels.get(run_id, one_line(run_id, 40)) for run_id in dict.fromkeys(run_ids)]
+    @property
+    def _runs(self) -> dict[str, list[str]]:
+        """The runs of each model, by label or id: the one that created it, else those that list it."""
+        listing: dict[str, list[str]] = {}
+        for output in models_of_runs(self._loaded).outputs.to_pylist():
+            listing.setdefault(output["model_id"], []).append(output["run_id"])
+        run_ids = {model.key: [model.run_id] if model.run_id else listing.get(model.key, []) for model in self._known}
+        labels = self._loaded.labels
+        return {key: [labels.get(one, one_line(one, 40)) for one in dict.fromkeys(ids)] for key, ids in run_ids.items()}
 
-    def _registered_as(self) -> dict[str, str]:
+    @property
+    def _steps(self) -> dict[str, int]:
+        """The step at which each model was saved."""
+        steps: dict[str, int] = {}
+        for output in models_of_runs(self._loaded).outputs.to_pylist():
+            if output["step"] is not None:
+                steps[output["model_id"]] = max(output["step"], steps.get(output["model_id"], output["step"]))
+        return steps
+
+    @property
+    def _registered(self) -> dict[str, list[str]]:
         """The versions made from each model: `name v3 @champion`."""
         tables = models_of_runs(self._loaded)
         aliases: dict[tuple[str, int], list[str]] = {}
         for row in tables.aliases.to_pylist():
             aliases.setdefault((row["name"], row["version"]), []).append(f"@{one_line(row['alias'], 40)}")
-        said: dict[str, list[str]] = {}
-        for row in tables.versions.to_pylist():
-            if row["model_id"]:
-                words = [
-                    f"{one_line(row['name'], 60)} v{row['version']}",
-                    *aliases.get((row["name"], row["version"]), []),
-                ]
-                said.setdefault(row["model_id"], []).append(" ".join(words))
-        return {model_id: and_more(versions, _NAMED) for model_id, versions in said.items()}
+        return {
+            key: [
+                " ".join(
+                    (f"{one_line(row['name'], 60)} v{row['version']}", *aliases.get((row["name"], row["version"]), []))
+                )
+                for row in rows
+            ]
+            for key, rows in versions_of(tables, self._known).items()
+        }

@@ -9,6 +9,7 @@ from qualia_lab.sections.reasons import (
     no_failures_to_compare,
     no_groups,
     no_metric,
+    no_model,
     no_models,
     no_origins,
     no_run,
@@ -178,9 +179,17 @@ Logged models by their own metrics, whether the best point of a training was sav
             "": "runs.models.best()",
             "saved": "runs.models.saved()",
             "registered": "runs.models.registered()",
-            "table": "runs.models.table()",
         },
         no_models,
+    ),
+    fixed_section(
+        "model_cards",
+        "What each model is",
+        """\
+Flavours, signature and size are read from the file `MLmodel` of each model; no model is loaded. A card has the run, its
+code and data, the registered versions, the whole signature and the metrics: click on it to see them.""",
+        {"": "runs.models.table()", "cards": "runs.models.cards()"},
+        no_model,
     ),
     fixed_section(
         "timeline",

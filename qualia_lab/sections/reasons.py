@@ -99,6 +99,12 @@ def no_second_evaluation(context: SectionContext) -> str | None:
     return no_evaluation(context) or ("only one run was evaluated" if evaluated < 2 else None)
 
 
+def no_model(context: SectionContext) -> str | None:
+    """For sections that say what each model is."""
+    logged = context.inventory.genai.models or _MODEL_TAG in context.inventory.tags
+    return None if logged else "no run logged a model"
+
+
 def no_models(context: SectionContext) -> str | None:
     """For sections that compare logged models or say where registered ones point."""
     genai = context.inventory.genai

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
+from qualia_lab.genai_tables import model_tables
+from qualia_lab.inventory import may_have_models
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -114,7 +117,12 @@ class TrackingStore(Protocol):
         ...
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
-        """Where the artifacts of this run are; no I/O until files are listed or read."""
+        """Where the artifacts of this run, or logged model, are; no I/O until files are listed or read.
+
+        Args:
+            run_id: the run, the logged model or the trace.
+            artifact_uri: where they are, as it was recorded.
+        """
         ...
 
     def change_token(self, experiment_ids: Sequence[str] = ()) -> str:
@@ -218,3 +226,10 @@ class ListsWithoutCounts(Protocol):
 def find_experiments(store: TrackingStore, view: View = "active") -> pa.Table:
     """The experiments of a store, with run counts only where counting is cheap (schema.EXPERIMENT_LIST)."""
     return store.find_experiments(view) if isinstance(store, ListsWithoutCounts) else store.read_experiments(view)
+
+
+def read_models_of(store: TrackingStore, tables: RunTables) -> ModelTables:
+    """The models that these runs created or list as outputs, and what was registered; empty if there can be none."""
+    if not isinstance(store, ReadsGenAI) or not may_have_models(tables):
+        return model_tables()
+    return store.read_models(run_ids=tables.run_ids)

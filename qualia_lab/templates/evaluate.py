@@ -37,6 +37,8 @@
 
 # %% section="models"
 
+# %% section="model_cards"
+
 # %% section="findings"
 
 # %% section="study"

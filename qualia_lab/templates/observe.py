@@ -75,6 +75,8 @@
 
 # %% section="models"
 
+# %% section="model_cards"
+
 # %% section="each_run"
 
 # %% section="artifacts"

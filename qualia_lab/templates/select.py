@@ -47,6 +47,8 @@
 
 # %% section="models"
 
+# %% section="model_cards"
+
 # %% section="each_run"
 
 # %% section="artifacts"

@@ -20,7 +20,7 @@ from qualia_lab.stores.http.endpoints import is_absent
 from qualia_lab.stores.http.evaluation import read_evaluation_datasets
 from qualia_lab.stores.http.history import API, Histories, batches_of
 from qualia_lab.stores.http.history_cache import open_cache
-from qualia_lab.stores.http.models import ServerModels, search_models
+from qualia_lab.stores.http.models import ModelArtifacts, ServerModels, search_models
 from qualia_lab.stores.http.pages import read_pages
 from qualia_lab.stores.http.rest import RequestRejected, RestClient
 from qualia_lab.stores.http.rows import add_experiment, add_models, experiment_row, info_of, run_id_of
@@ -28,6 +28,7 @@ from qualia_lab.stores.http.search_page import FRESH_SECONDS, SearchPage, Search
 from qualia_lab.stores.http.spans import ServerSpans
 from qualia_lab.stores.http.traces import ServerTraces
 from qualia_lab.stores.limits import Budget
+from qualia_lab.stores.model_sources import is_model_id
 from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.rows import Rows, latest_first
@@ -230,10 +231,11 @@ class HttpStore(Closing):
         yield from self._histories.read([run_id for run_id in run_ids if _RUN_ID.match(run_id)], keys)
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
-        """The artifacts of this run, listed and served by the server."""
+        """The artifacts of this run or logged model, listed and served by the server."""
         from qualia_lab.stores.artifact_places import artifact_place
 
-        return artifact_place(run_id, artifact_uri, http=self)
+        server = ModelArtifacts(self._client) if is_model_id(run_id) else self
+        return artifact_place(run_id, artifact_uri, http=server)
 
     def list_artifacts(self, run_id: str, path: str) -> Iterator[Json]:
         """The entries of one folder of a run's artifacts as MLflow's `{path, is_dir, file_size}`."""

@@ -12,14 +12,17 @@ import pyarrow.compute as pc
 from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.errors import StoreError
+from qualia_lab.stores.parallel import in_parallel
 from qualia_lab.stores.protocol import ReadsGenAI
 from qualia_lab.stores.snapshot.location import PARTS
+from qualia_lab.stores.snapshot.model_files import MODEL_FILE_ROWS, MODEL_FILES, save_model_file
 from qualia_lab.stores.snapshot.parts import read_table, write_file
+from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from qualia_lab.genai_tables import TraceQuery, TraceTables
+    from qualia_lab.genai_tables import ModelTables, TraceQuery, TraceTables
     from qualia_lab.stores.protocol import TrackingStore
     from qualia_lab.stores.snapshot.location import SnapshotLocation
     from qualia_lab.stores.snapshot.manifest import File, Manifest
@@ -34,10 +37,12 @@ TABLES: dict[str, pa.Schema] = {
     **{f"evaluation_{name}": columns for name, columns in schema.EVALUATION_TABLES.items()},
     SPANS: schema.SPANS,
     SPANS_WITHOUT_CONTENT: schema.SPANS,
+    MODEL_FILES: MODEL_FILE_ROWS,
 }
 
 _ENDED = ("OK", "ERROR")
 _ROWS_PER_FILE = 50_000
+_MODEL_FILES = 1_000
 
 
 @dataclass(frozen=True)
@@ -48,21 +53,25 @@ class GenAIChoice:
         experiment_ids: the experiments whose models and evaluation datasets are saved; () for all of the store.
         run_ids: the runs whose models are saved, if not those of whole experiments.
         traces: which traces are saved; None for none.
-        models: whether models and versions are saved.
         spans_of: the traces whose spans are saved with their content; None for all that are saved.
         bare_spans_of: the traces whose spans are saved without content.
         trace_tables: the traces, if they were read already.
+        model_tables: the models, if they were read already.
         only_traces: whether neither models nor evaluation datasets are saved.
+        files_of: the logged models whose MLmodel file is saved; None for the latest 1,000.
+        standalone: for a reader on another machine: files on this machine are saved too, and no folder is recorded.
     """
 
     experiment_ids: tuple[str, ...] = ()
     run_ids: tuple[str, ...] = ()
     traces: TraceQuery | None = None
-    models: bool = True
     spans_of: tuple[str, ...] | None = None
     bare_spans_of: tuple[str, ...] = ()
     trace_tables: TraceTables | None = None
+    model_tables: ModelTables | None = None
     only_traces: bool = False
+    files_of: tuple[str, ...] | None = ()
+    standalone: bool = False
 
 
 def write_genai(
@@ -88,9 +97,10 @@ def write_genai(
     if not isinstance(store, ReadsGenAI):
         return ()
     tables: dict[str, pa.Table] = {}
-    if choice.models and not choice.only_traces:
-        models = store.read_models(experiment_ids=choice.experiment_ids, run_ids=choice.run_ids)
+    if not choice.only_traces:
+        models = choice.model_tables or store.read_models(experiment_ids=choice.experiment_ids, run_ids=choice.run_ids)
         tables |= {f"model_{name}": getattr(models, name) for name in schema.MODEL_TABLES}
+        tables[MODEL_FILES] = _model_files(store, models, choice)
     if not choice.only_traces and (not choice.run_ids or choice.experiment_ids):
         evaluation = store.read_evaluation_datasets(choice.experiment_ids)
         tables |= {f"evaluation_{name}": getattr(evaluation, name) for name in schema.EVALUATION_TABLES}
@@ -105,6 +115,16 @@ def write_genai(
         if table.num_rows
     ]
     return (*files, *spans)
+
+
+def _model_files(store: TrackingStore, models: ModelTables, choice: GenAIChoice) -> pa.Table:
+    """The MLmodel files of the chosen models."""
+    columns = (models.models.column(name).to_pylist() for name in ("model_id", "artifact_location"))
+    locations = dict(zip(*columns, strict=True))  # by creation time
+    chosen = [*locations][-_MODEL_FILES:] if choice.files_of is None else choice.files_of
+    places = [(one, store.artifact_place(one, locations[one] or "")) for one in chosen if one in locations]
+    rows = in_parallel(lambda one: save_model_file(*one, standalone=choice.standalone), places)
+    return table_of(MODEL_FILE_ROWS, list(rows))
 
 
 def _new_name() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ from qualia_lab import schema
 from qualia_lab.columns import column
 from qualia_lab.genai_tables import EvaluationTables, ModelTables, TraceTables
 from qualia_lab.stores.snapshot.genai import SPANS, SPANS_WITHOUT_CONTENT, TABLES
+from qualia_lab.stores.snapshot.model_files import MODEL_FILES, saved_model_place
 from qualia_lab.stores.snapshot.parts import read_table
 from qualia_lab.stores.trace_choice import ALL_PARTS, chosen_ids, in_order, parts_to_choose
 from qualia_lab.tables import rows_with, table_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from qualia_lab.genai_tables import TracePart, TraceQuery
+    from qualia_lab.stores.protocol import ArtifactPlace
     from qualia_lab.stores.snapshot.location import SnapshotLocation
     from qualia_lab.stores.snapshot.manifest import Manifest
 
@@ -125,6 +127,15 @@ class SnapshotGenAI:
             used = _values(rows_with(uses, "experiment_id", experiment_ids), "dataset_id")
             datasets, records, uses = (rows_with(table, "dataset_id", used) for table in (datasets, records, uses))
         return EvaluationTables(datasets=datasets, records=records, uses=uses, problems=problems)
+
+    def model_place(self, model_id: str, artifact_location: str) -> ArtifactPlace | None:
+        """Where the artifacts of a logged model are; None if nothing of them was saved."""
+        row = self._model_files.get(model_id)
+        return None if row is None else saved_model_place(row, artifact_location)
+
+    @cached_property
+    def _model_files(self) -> dict[str, dict[str, Any]]:
+        return {row["model_id"]: row for row in self._table(MODEL_FILES).to_pylist()}
 
     def _table(self, name: str) -> pa.Table:
         files = [file for file in self._manifest.tables if file.table == name]

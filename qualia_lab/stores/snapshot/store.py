@@ -20,6 +20,7 @@ from qualia_lab.query import needed_tables, parse_filter, parse_order_by, select
 from qualia_lab.query.explanation import explain_tables
 from qualia_lab.stores.artifact_places import UnopenedPlace, artifact_place, as_local_place
 from qualia_lab.stores.change_tokens import token_of
+from qualia_lab.stores.model_sources import is_model_id
 from qualia_lab.stores.orphans import in_known_experiments
 from qualia_lab.stores.protocol import UNREAD_HISTORIES
 from qualia_lab.stores.rows import latest_first
@@ -247,6 +248,8 @@ class SnapshotStore(Closing):
 
     def artifact_place(self, run_id: str, artifact_uri: str) -> ArtifactPlace:
         """See TrackingStore."""
+        if is_model_id(run_id) and (place := self.genai.model_place(run_id, artifact_uri)) is not None:
+            return place
         wanted = column([run_id], schema.STRING)
         for part, runs in self._parts:
             if part.of(ARTIFACTS) and rows_of_runs(runs, wanted).num_rows:
