@@ -10,37 +10,33 @@ from qualia_lab.analysis.model_files import ModelFile
 from qualia_lab.analysis.origins import origins
 from qualia_lab.charts.model_cards import ModelCard
 from qualia_lab.charts.sizes import size_text
+from qualia_lab.counts import and_more
 from qualia_lab.escaping import DASH, one_line
 from qualia_lab.runs.evaluated import models_of_runs
+from qualia_lab.runs.listed_models import listed_models
 from qualia_lab.runs.model_files import model_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from qualia_lab.analysis.models import KnownModel
+    from qualia_lab.runs.listed_models import ListedModels
     from qualia_lab.runs.loaded import Loaded
 
+_NAMED = 3
 _OF_REGISTRY = ("registered model", "version ")  # as the subjects of its problems begin
 # What is said of the code of the run, as `origins` names it.
 _CODE = ("source", "git commit", "git branch", "git repository", "git dirty", "git diff", "entry point", "docker image")
 
 
-def model_cards(
-    loaded: Loaded,
-    models: Sequence[KnownModel],
-    names: Mapping[str, str],
-    registered: Mapping[str, Sequence[str]],
-    steps: Mapping[str, int],
-) -> list[ModelCard]:
+def model_cards(loaded: Loaded, models: Sequence[KnownModel]) -> list[ModelCard]:
     """A card for each of these models.
 
     Args:
         loaded: the runs.
         models: the models.
-        names: the displayed name of each model, by its key.
-        registered: what each model is registered as, by its key.
-        steps: the step at which each was saved, by its key.
     """
+    listed = listed_models(loaded)
     files = model_files(loaded, models)
     measured: dict[str, list[tuple[tuple[str, str, str], Any]]] = {}
     for (model_id, *metric), point in latest_points(models_of_runs(loaded)).items():
@@ -54,15 +50,15 @@ def model_cards(
     for model in models:
         file, points = files[model.key], sorted(measured.get(model.key, []))
         known = file if isinstance(file, ModelFile) else None
-        versions = registered.get(model.key, ())
+        versions = listed.registered.get(model.key, ())
         size = size_text(known.size) if known else ""
         said = (known.flavours_in_short() if known else "", size, ", ".join(versions))
         cards.append(
             ModelCard(
-                name=names[model.key],
+                name=listed.names[model.key],
                 summary=" · ".join(filter(None, said)),
                 origin=[
-                    *_origin(loaded, model, steps.get(model.key), of_runs.get(model.run_id, {})),
+                    *_origin(loaded, model, listed, of_runs.get(model.run_id, {})),
                     *_measured_on(points),
                     ("registered as", ", ".join(versions) or unregistered),
                 ],
@@ -78,22 +74,23 @@ def model_cards(
 
 
 def _origin(
-    loaded: Loaded, model: KnownModel, step: int | None, of_run: Mapping[str, str]
+    loaded: Loaded, model: KnownModel, listed: ListedModels, of_run: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """The run, its code and its data."""
     label = loaded.labels.get(model.run_id)
-    if label is None:
-        yield "run", f"{one_line(model.run_id, 40)} (not among these runs)" if model.run_id else "not recorded"
-    else:
+    if label is not None:
         yield "run", label if label == model.run_id else f"{label} ({model.run_id})"
-    if step is not None:
+    elif model.run_id:
+        yield "run", f"{one_line(model.run_id, 40)} (not among these runs)"
+    else:
+        yield "created by", "no run"
+        if runs := listed.runs[model.key]:
+            yield "output of", and_more(runs, _NAMED)
+    if step := listed.steps.get(model.key):  # MLflow writes 0 if none was given
         yield "step", f"{step:,}"
-    for name, value in of_run.items():
-        if name in _CODE:
-            yield name, one_line(value, 200)
-    for name, value in of_run.items():
-        if name.startswith("dataset ("):
-            yield f"{name} of the run", one_line(value, 300)
+    yield from ((name, one_line(value, 200)) for name, value in of_run.items() if name in _CODE)
+    data = ((name, value) for name, value in of_run.items() if name.startswith("dataset ("))
+    yield from ((f"{name} of the run", one_line(value, 300)) for name, value in data)
 
 
 def _measured_on(points: Sequence[tuple[tuple[str, str, str], Any]]) -> Iterator[tuple[str, str]]:

@@ -42,8 +42,8 @@ def model_files(loaded: Loaded, models: Sequence[KnownModel]) -> dict[str, Model
 
 def _start(loaded: Loaded, model: KnownModel) -> bytes | str:
     if model.model_id:
-        place = loaded.store.artifact_place(model.model_id, model.location)
-        return read_start(place, "MLmodel", READ_BYTES + 1)
+        return read_start(loaded.store.artifact_place(model.model_id, model.location), "MLmodel", READ_BYTES + 1)
+    # The path that a tag says is below the artifact root of the run: a place refuses others.
     return read_start(loaded.files.place(model.run_id), f"{model.path}/MLmodel", READ_BYTES + 1)
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from qualia_lab.analysis.champions import aliases_of, rank_champions
 from qualia_lab.analysis.model_checkpoints import best_models, checkpoint_steps, saved_steps
 from qualia_lab.analysis.model_files import ModelFile
-from qualia_lab.analysis.models import MODELS_SHOWN, known_models, shown_first, versions_of
+from qualia_lab.analysis.models import MODELS_SHOWN, shown_first
 from qualia_lab.counts import and_more
 from qualia_lab.escaping import one_line
-from qualia_lab.names import distinct_names
 from qualia_lab.runs.evaluated import models_of_runs
 from qualia_lab.runs.frames import datetimes
+from qualia_lab.runs.listed_models import listed_models
 from qualia_lab.runs.message import Message
 from qualia_lab.runs.model_files import model_files
 from qualia_lab.runs.namespace import Namespace
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from qualia_lab.analysis.champions import ChampionRank
     from qualia_lab.analysis.model_checkpoints import BestModel
-    from qualia_lab.analysis.models import KnownModel
     from qualia_lab.charts.model_cards import ModelCards
+    from qualia_lab.runs.listed_models import ListedModels
 
 _MOST_ROWS = 60
 _NAMED = 3
@@ -56,10 +56,9 @@ class Models(Namespace):
         """
         import pandas as pd
 
-        known, names = self._known, self._names
+        known, names, runs, steps, registered = self._listed
         if not known:
             return Message(_NONE)
-        runs, steps, registered = self._runs, self._steps, self._registered
         shown = {model.key for model in shown_first(models_of_runs(self._loaded), known, MODELS_SHOWN)}
         models = [model for model in known if model.key in shown]
         files = model_files(self._loaded, models)
@@ -109,7 +108,7 @@ class Models(Namespace):
         from qualia_lab.charts.model_cards import ModelCards
         from qualia_lab.runs.model_cards import model_cards
 
-        known, names = self._known, self._names
+        known, names = self._listed.models, self._names
         if not known:
             return Message(_NONE)
         chosen = shown_first(models_of_runs(self._loaded), known, limit)
@@ -119,7 +118,7 @@ class Models(Namespace):
             for name in models:
                 if name not in said:
                     raise unknown_key(name, [*names.values()], "model")
-        cards = model_cards(self._loaded, chosen, names, self._registered, self._steps)
+        cards = model_cards(self._loaded, chosen)
         total = len(cards) if models else len(known)
         problems = models_of_runs(self._loaded).problems.to_pylist()
         notes = [f"{row['subject']} could not be read: {row['reason']}" for row in problems[:_NAMED]]
@@ -242,19 +241,13 @@ class Models(Namespace):
         return frame.dropna(axis="columns", how="all")
 
     @property
-    def _known(self) -> tuple[KnownModel, ...]:
-        """All models of the runs."""
-        tables = models_of_runs(self._loaded), self._loaded.tables.tags
-        return self._loaded.read_once("known models", lambda: known_models(*tables))
+    def _listed(self) -> ListedModels:
+        return listed_models(self._loaded)
 
     @property
     def _names(self) -> Mapping[str, str]:
         """The displayed name of each model, by its key; all are distinct."""
-        return self._loaded.once("names of models", self._named)
-
-    def _named(self) -> dict[str, str]:
-        keys, names = [model.key for model in self._known], [model.name for model in self._known]
-        return dict(zip(keys, distinct_names(names, keys), strict=True))
+        return self._listed.names
 
     def _ranked(self) -> tuple[BestModel, ...]:
         return best_models(models_of_runs(self._loaded), self._loaded.study.settings.greater_is_better)
@@ -273,40 +266,4 @@ class Models(Namespace):
             "next value": after.value if after else None,
             "models": len(one.ranked),
             "better": _WORDS[one.greater_is_better],
-        }
-
-    @property
-    def _runs(self) -> dict[str, list[str]]:
-        """The runs of each model, by label or id: the one that created it, else those that list it."""
-        listing: dict[str, list[str]] = {}
-        for output in models_of_runs(self._loaded).outputs.to_pylist():
-            listing.setdefault(output["model_id"], []).append(output["run_id"])
-        run_ids = {model.key: [model.run_id] if model.run_id else listing.get(model.key, []) for model in self._known}
-        labels = self._loaded.labels
-        return {key: [labels.get(one, one_line(one, 40)) for one in dict.fromkeys(ids)] for key, ids in run_ids.items()}
-
-    @property
-    def _steps(self) -> dict[str, int]:
-        """The step at which each model was saved."""
-        steps: dict[str, int] = {}
-        for output in models_of_runs(self._loaded).outputs.to_pylist():
-            if output["step"] is not None:
-                steps[output["model_id"]] = max(output["step"], steps.get(output["model_id"], output["step"]))
-        return steps
-
-    @property
-    def _registered(self) -> dict[str, list[str]]:
-        """The versions made from each model: `name v3 @champion`."""
-        tables = models_of_runs(self._loaded)
-        aliases: dict[tuple[str, int], list[str]] = {}
-        for row in tables.aliases.to_pylist():
-            aliases.setdefault((row["name"], row["version"]), []).append(f"@{one_line(row['alias'], 40)}")
-        return {
-            key: [
-                " ".join(
-                    (f"{one_line(row['name'], 60)} v{row['version']}", *aliases.get((row["name"], row["version"]), []))
-                )
-                for row in rows
-            ]
-            for key, rows in versions_of(tables, self._known).items()
         }

@@ -23,10 +23,9 @@ FILE_NAME = "MLmodel"  # as MLflow calls it
 MOST_BYTES = 1_000_000
 
 # `beside` is the local folder in which the artifacts of the model are searched ("": only where they were recorded).
-# Other models have the `start` of their file, or a `note` that says why it could not be read.
-MODEL_FILE_ROWS = pa.schema(
-    [("model_id", schema.STRING), ("beside", schema.STRING), ("note", schema.STRING), ("start", pa.binary())]
-)
+# Other models have the `start` of their file, a character for each byte, or a `note` that says why it was not read.
+MODEL_FILE_ROWS = pa.schema([(name, schema.STRING) for name in ("model_id", "beside", "note", "start")])
+_BYTES = "latin-1"  # the encoding that has each byte as a character
 
 
 def save_model_file(model_id: str, place: ArtifactPlace, *, standalone: bool) -> dict[str, Any]:
@@ -41,7 +40,7 @@ def save_model_file(model_id: str, place: ArtifactPlace, *, standalone: bool) ->
     if folder is not None and not standalone:
         return {"model_id": model_id, "beside": str(folder.beside or "")}
     try:
-        return {"model_id": model_id, "start": place.read_bytes(FILE_NAME, MOST_BYTES + 1)}
+        return {"model_id": model_id, "start": place.read_bytes(FILE_NAME, MOST_BYTES + 1).decode(_BYTES)}
     except QualiaLabError as error:
         return {"model_id": model_id, "note": str(error)}
 
@@ -50,7 +49,8 @@ def saved_model_place(row: Mapping[str, Any], recorded_uri: str) -> ArtifactPlac
     """Where the artifacts of a model are, from its row of MODEL_FILE_ROWS."""
     if row["beside"] is not None:
         return LocalPlace(row["model_id"], recorded_uri, Path(row["beside"]) if row["beside"] else None)
-    return _SavedModelFile(recorded_uri, row["note"] or "", row["start"])
+    start = row["start"]
+    return _SavedModelFile(recorded_uri, row["note"] or "", None if start is None else start.encode(_BYTES))
 
 
 @dataclass
