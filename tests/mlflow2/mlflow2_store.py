@@ -2,6 +2,7 @@
 
 python mlflow2_store.py write TRACKING_URI ...
 python mlflow2_store.py read TRACKING_URI ...
+python mlflow2_store.py models TRACKING_URI ...
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from unittest.mock import MagicMock
 
 import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, SpanEvent, ViewType
+from mlflow.models import ModelSignature
 from mlflow.tracing.processor.mlflow import MlflowSpanProcessor
 
 START = 1_760_000_000_000
@@ -143,6 +145,42 @@ def _files(client: mlflow.MlflowClient, run_id: str, path: str) -> list[list[obj
     return found
 
 
+class Echo(mlflow.pyfunc.PythonModel):
+    """Answers with its input."""
+
+    def predict(self, context: object, model_input: object, params: object = None) -> object:
+        return model_input
+
+
+def log_models() -> dict[str, object]:
+    """Log two models in one run, of which the first is registered; returns what MLflow says of them."""
+    column = [{"type": "double", "name": "sepal length", "required": True}]
+    tensor = [{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 3]}}]
+    said: dict[str, object] = {}
+    with mlflow.start_run(run_name="trained") as run:
+        for path, inputs in (("models/net", column), ("net", tensor)):
+            signature = ModelSignature.from_dict({"inputs": json.dumps(inputs), "outputs": None, "params": None})
+            registered = "flowers" if path == "models/net" else None
+            mlflow.pyfunc.log_model(
+                path,
+                python_model=Echo(),
+                signature=signature,
+                pip_requirements=["mlflow"],
+                registered_model_name=registered,
+            )
+            info = mlflow.models.get_model_info(f"runs:/{run.info.run_id}/{path}")
+            model = mlflow.models.Model.load(f"runs:/{run.info.run_id}/{path}")
+            said[path] = {
+                "run_id": info.run_id,
+                "flavours": sorted(info.flavors),
+                "inputs": info.signature.inputs.to_dict(),
+                "mlflow_version": info.mlflow_version,
+                "created": info.utc_time_created,
+                "size": model.model_size_bytes,
+            }
+    return said
+
+
 def main() -> None:
     """Write or read, as the command line says."""
     verb, *tracking_uris = sys.argv[1:]
@@ -152,6 +190,8 @@ def main() -> None:
         client = mlflow.MlflowClient()
         if verb == "write":
             write(client)
+        elif verb == "models":
+            found[tracking_uri] = log_models()
         else:
             found[tracking_uri] = read(client)
     json.dump(found, sys.stdout)

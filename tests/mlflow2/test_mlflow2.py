@@ -14,8 +14,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from qualia_lab import Query, open_store, schema
+from qualia_lab import Query, load_runs, open_store, schema
 from qualia_lab.genai_tables import TraceQuery
+from qualia_lab.runs.listed_models import listed_models
+from qualia_lab.runs.model_files import model_files
 from tests.conftest import missing
 from tests.servers import free_port, stop
 
@@ -175,6 +177,28 @@ def test_a_store_of_mlflow_2_is_read_as_its_own_client_reads_it(kind, read_by_ml
         run_id: run["history"] for run_id, run in expected["runs"].items()
     }
     store.close()
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///models.db", "model-files"])
+def test_model_files_of_mlflow_2_say_what_its_own_client_reads(python2, folder, monkeypatch, uri):
+    monkeypatch.chdir(folder)
+    expected = json.loads(run_script(python2, "models", uri, cwd=folder))[uri]
+    runs = load_runs(uri, [next(iter(expected.values()))["run_id"]])
+    loaded = runs._loaded
+    known = listed_models(loaded).models
+    read = model_files(loaded, known)
+    assert [model.path for model in known] == list(expected)
+    for model in known:
+        file, said = read[model.key], expected[model.path]
+        assert [name for name, _ in file.flavours] == said["flavours"]
+        for name in ("run_id", "mlflow_version", "created", "size"):
+            assert getattr(file, name) == said[name], name
+        [column], [given] = file.signature.inputs.columns, said["inputs"]
+        assert column.name == given.get("name", "")
+        assert column.type in ("double", "tensor float32 [-1, 3]")
+    table = runs.models.table()
+    assert table["registered as"].dropna().to_dict() == {"models/net": "flowers v1"}
+    assert "  registered as  flowers v1" in repr(runs.models.cards("models/net")).splitlines()
 
 
 def digest(folder: Path) -> dict[str, str]:
