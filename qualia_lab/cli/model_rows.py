@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from qualia_lab.console_table import Column
+from qualia_lab.counts import and_more
+from qualia_lab.escaping import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +93,7 @@ def flat_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[dict[s
 
 
 def table_of(
-    rows: Sequence[Mapping[str, Any]], count: int, requested: Sequence[str]
+    rows: Sequence[Mapping[str, Any]], count: int, requested: Sequence[str], first: str | None = None
 ) -> tuple[list[Column], list[list[str]], int]:
     """The columns and cells of a table, and the number of metrics that have no column.
 
@@ -98,6 +101,7 @@ def table_of(
         rows: rows of `nested_rows`, of which the first are shown.
         count: how many are shown.
         requested: show these metrics, of every dataset; () for those that most models have.
+        first: the title of the metric that comes first; None for none.
     """
     from qualia_lab.chooser.formatting import age, number
 
@@ -108,6 +112,8 @@ def table_of(
         titles = sorted((title for title in counts if keys[title] in requested), key=lambda t: requested.index(keys[t]))
     else:
         titles = [title for title, _ in counts.most_common(MEASURED)]
+    if first is not None:
+        titles = [first, *(title for title in titles if title != first)]
     several = len({row["experiment_id"] for row in rows}) > 1
     columns = [Column("model", name=True), Column("model id", short=10), Column("step", right=True)]
     columns += [Column("run", short=8)]
@@ -122,6 +128,45 @@ def table_of(
         cell += [row["model_type"] or "", (row["status"] or "").lower(), age(row["creation_time"]), registered(row)]
         cells.append([*cell, *(number(metrics.get(title)) for title in titles)])
     return columns, cells, len(counts) - len(titles)
+
+
+def ranked(rows: Sequence[dict[str, Any]], by: str) -> tuple[str, list[dict[str, Any]]]:
+    """The title of a metric, and the rows by its latest value: the best first, NaN and missing values last.
+
+    Args:
+        rows: rows of `nested_rows`.
+        by: `METRIC`, `METRIC:max` or `METRIC:min`; the metric is a key, or a title such as `accuracy (valid)`.
+
+    Raises:
+        UnknownKey: no model has the metric.
+        FilterError: the metric has values on several datasets, or it is not known what is better.
+    """
+    from qualia_lab.errors import FilterError
+    from qualia_lab.selection import split_metric
+    from qualia_lab.settings import read_settings
+    from qualia_lab.study.known_keys import unknown_key
+    from qualia_lab.study.metrics import direction_of
+
+    metric, better = split_metric(by)
+    keys = {title: point["key"] for row in rows for title, point in _points(row).items()}
+    titles = [metric] if metric in keys else sorted(title for title, key in keys.items() if key == metric)
+    if not titles:
+        raise unknown_key(metric, list(keys), "metric of a model")
+    shown = [one_line(title, 100) for title in titles]
+    if len(titles) > 1:
+        message = f"{one_line(metric, 100)} was measured on {len(titles)} datasets: {and_more(shown, 5)}."
+        raise FilterError(message, f"Name one of them: --by '{shown[0]}'.", text=by)
+    better = better or direction_of(keys[titles[0]], read_settings().study)[0]
+    if better is None:
+        message = f"Whether more of {shown[0]} is better cannot be told from its name."
+        raise FilterError(message, f"Use --by '{shown[0]}:max' or --by '{shown[0]}:min'.", text=by)
+    sign = -1 if better == "higher" else 1
+
+    def order(row: Mapping[str, Any]) -> tuple[int, float]:
+        value = metrics_of(row).get(titles[0])
+        return (2, 0.0) if value is None else (1, 0.0) if math.isnan(value) else (0, sign * value)
+
+    return titles[0], sorted(rows, key=order)
 
 
 def step_of(row: Mapping[str, Any]) -> int | None:

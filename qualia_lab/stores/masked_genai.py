@@ -85,7 +85,10 @@ class MaskedGenAIStore(MaskedStore):
 
     def read_models(self, *, experiment_ids: Sequence[str] = (), run_ids: Sequence[str] = ()) -> ModelTables:
         """See ReadsGenAI."""
-        tables = self._genai.read_models(experiment_ids=experiment_ids, run_ids=run_ids)
+        return self.mask_models(self._genai.read_models(experiment_ids=experiment_ids, run_ids=run_ids))
+
+    def mask_models(self, tables: ModelTables) -> ModelTables:
+        """Models that were read from the stored store, masked."""
         return self._masked(tables, {"params": "model param", "tags": "model tag", "version_tags": "version tag"})
 
     def read_traces(self, query: TraceQuery, parts: Sequence[TracePart] | None = None) -> TraceTables:

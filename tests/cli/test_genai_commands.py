@@ -149,6 +149,42 @@ def test_models_equal_those_of_the_mlflow_client(store, client, ids):
     assert {"run_id": ids["runs"]["train"], "step": 20} in step_20["outputs"]
 
 
+def test_models_are_filtered_on_what_is_stored_also_where_it_is_not_shown(store, ids):
+    for flags in ((), ("--no-content",)):
+        done = qualia("models", "--filter", "params.note ILIKE '%' AND params.lr = 0.1", "--json", *flags, cwd=store)
+        found = {row["model_id"]: row["params"]["note"] for row in json.loads(done.stdout)}
+        assert found.keys() == {ids["models"][f"step {step}"] for step in (10, 20, 30)}
+        assert all("not shown" in note for note in found.values()) == bool(flags)
+    none = qualia("models", "--filter", "name = 'nobody'", cwd=store)
+    assert none.returncode == 18
+    assert "None of the models matches name = 'nobody'." in none.stderr
+    wrong = qualia("models", "--filter", "metrics.accuracy >", cwd=store)
+    assert wrong.returncode != 0 and "A value is missing here" in wrong.stderr
+
+
+def test_models_are_ranked_by_a_metric_on_one_dataset(store, ids):
+    def order(by):
+        rows = json.loads(qualia("models", "--by", by, "--json", cwd=store).stdout)
+        assert len(rows) == 8, "models without the metric come last"
+        return [row["model_id"] for row in rows[:3]]
+
+    steps = [ids["models"][f"step {step}"] for step in (10, 20, 30)]
+    assert order("accuracy (valid)") == steps[::-1]
+    assert order("accuracy (test):max") == steps
+    assert order("loss") == steps[::-1]
+    table = qualia("models", "--by", "accuracy (test)", "--limit", 1, cwd=store)
+    head, row = table.stdout.splitlines()[:2]
+    assert head.split("registered as")[1].strip().startswith("accuracy (test)")
+    assert "0.69" in row
+    for by, said in (
+        ("accuracy", "accuracy was measured on 3 datasets"),
+        ("calibration", "cannot be told from its name"),
+        ("acuracy (test)", "Did you mean accuracy (test)?"),
+    ):
+        refused = qualia("models", "--by", by, cwd=store)
+        assert refused.returncode != 0 and said in refused.stderr, by
+
+
 def test_the_table_of_models_has_a_column_per_metric_and_dataset(store, ids):
     done = qualia("models", "--metrics", "accuracy", cwd=store)
     heading, *lines = done.stdout.splitlines()
