@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -137,3 +139,12 @@ def test_a_wrong_filter_says_what_is_wrong(text, said):
     else:
         with pytest.raises(FilterError, match=said):
             parse_model_filter(text)
+
+
+def test_documented_filters_are_filters():
+    page = (Path(__file__).parents[2] / "docs" / "query_language.md").read_text(encoding="utf-8")
+    table = page.partition("| filter for models |")[2].partition("\n\n")[0]
+    texts = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert len(texts) == 5
+    for text in texts:
+        assert parse_model_filter(text) is not None
