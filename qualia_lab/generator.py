@@ -361,7 +361,9 @@ class NotebookGenerator(Closing):
     def _read_once(self, selection: Selection) -> _Read:
         if self._read is None or self._read.run_ids != selection.run_ids:
             stored, self._read_models = self.store.read(selection.run_ids), None
-            self._read = _Read(selection.run_ids, stored, *in_series(self.store, stored))
+            self._read = _Read(
+                selection.run_ids, stored, *in_series(self.store, stored, lambda: self._models_of(stored))
+            )
         return self._read
 
     def describe(

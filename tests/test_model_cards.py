@@ -19,6 +19,7 @@ from qualia_lab.runs.model_files import model_files
 from qualia_lab.stores.snapshot.hand_over import NAMED_VARIABLE, SNAPSHOT_VARIABLE
 from qualia_lab.stores.snapshot.store import SnapshotStore
 from tests import servers
+from tests.cli.command import QUALIA, run_here
 from tests.conftest import running
 from tests.stores.empty import copy_empty_store
 
@@ -261,3 +262,28 @@ def test_a_notebook_of_a_server_has_the_cards_without_the_server(server, logged,
             assert isinstance(models._loaded.store.stored.stored, SnapshotStore)
             assert models.table()["signature"].notna().sum() == 3
             assert "MLmodel" not in models.table()
+
+
+def test_a_snapshot_with_artifacts_has_the_cards_without_the_server(server, logged, tmp_path):
+    for flags, read in (((), 0), (("--artifacts",), 3)):
+        place = tmp_path / f"copy {read}"
+        done = run_here(QUALIA, "snapshot", server, place, *flags, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        models = loaded_from(f"snapshot:{place}", logged).models
+        assert models.table().get("signature", pd.Series(dtype=str)).notna().sum() == read
+        if not read:
+            assert "qualia snapshot --artifacts keeps them" in models.table()["MLmodel"].iloc[0]
+
+
+def test_models_are_read_once_for_the_plan_and_the_kernel(logged):
+    with NotebookGenerator(f"sqlite:///{logged / 'mlflow.db'}") as generator, pytest.MonkeyPatch.context() as patch:
+        reads = []
+        read_models = type(generator.store).read_models
+        patch.setattr(
+            type(generator.store),
+            "read_models",
+            lambda *args, **given: reads.append(given) or read_models(*args, **given),
+        )
+        plan = generator.plan(generator.select())
+        with generator._hand_over(plan.selection, plan.selection.tracking_uri):
+            assert len(reads) == 1

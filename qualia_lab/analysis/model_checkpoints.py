@@ -113,7 +113,7 @@ def latest_points(tables: ModelTables) -> dict[tuple[str, str, str, str], dict[s
     """
     latest: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for point in tables.metrics.to_pylist():
-        place = point["model_id"], point["key"], point["dataset_name"] or "", point["dataset_digest"] or ""
+        place = point["model_id"], point["key"] or "", point["dataset_name"] or "", point["dataset_digest"] or ""
         if place not in latest or _order(point) >= _order(latest[place]):
             latest[place] = point
     return latest

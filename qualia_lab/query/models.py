@@ -31,8 +31,8 @@ def select_models(condition: Condition | None, tables: ModelTables) -> ModelTabl
     """The models that match with their versions, and the versions without a logged model that match.
 
     As in MLflow: a model that lacks a field matches no comparison with it but IS NULL; one of several points of a
-    metric, at whatever step and on whatever dataset, is enough. `accuracy (valid)` means the points of `accuracy` on the
-    dataset `valid` only.
+    metric, at whatever step and on whatever dataset, is enough. `accuracy (valid)` means the points of `accuracy` on
+    the dataset `valid` only.
 
     Args:
         condition: the parsed filter; None matches every model.

@@ -83,7 +83,7 @@ def _origin(
     elif model.run_id:
         yield "run", f"{one_line(model.run_id, 40)} (not among these runs)"
     else:
-        yield "created by", "no run"
+        yield "run", "none recorded"
         if runs := listed.runs[model.key]:
             yield "output of", and_more(runs, _NAMED)
     if step := listed.steps.get(model.key):  # MLflow writes 0 if none was given

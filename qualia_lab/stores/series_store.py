@@ -21,7 +21,7 @@ from qualia_lab.stores.sql.rows import in_order
 from qualia_lab.tables import table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -42,7 +42,9 @@ UNREAD_SERIES = "metrics by model and dataset"
 _TYPES = schema.METRIC_HISTORY.types
 
 
-def in_series(store: TrackingStore, tables: RunTables) -> tuple[TrackingStore, RunTables]:
+def in_series(
+    store: TrackingStore, tables: RunTables, read_models: Callable[[], ModelTables] | None = None
+) -> tuple[TrackingStore, RunTables]:
     """Split the metrics of these runs that are of several models or datasets, see `find_series`.
 
     Only for runs with logged models anything is read: the models, and the histories of the metrics to split.
@@ -50,6 +52,7 @@ def in_series(store: TrackingStore, tables: RunTables) -> tuple[TrackingStore, R
     Args:
         store: the store of the runs.
         tables: the tables of the runs, as the store returns them.
+        read_models: reads the models of these runs; None to read them from the store.
 
     Returns:
         The store and the tables; the same objects if there is nothing to split. If the models or histories cannot be
@@ -59,7 +62,8 @@ def in_series(store: TrackingStore, tables: RunTables) -> tuple[TrackingStore, R
         return store, tables
     try:
         keys = pc.unique(tables.metrics.column("key")).to_pylist()
-        series = find_series(store.read_models(run_ids=tables.run_ids), tables.run_ids, keys)
+        models = read_models() if read_models is not None else store.read_models(run_ids=tables.run_ids)
+        series = find_series(models, tables.run_ids, keys)
         if not series.points:
             return store, tables
         split = SeriesStore(store, series)
